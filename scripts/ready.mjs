@@ -1,0 +1,40 @@
+// Makes a checkout ready to run: installs what the lock file names when that was not done yet, then
+// builds when a source is newer than the build. Plain JavaScript, no dependency: it runs first.
+import { spawnSync } from 'node:child_process';
+import { existsSync, readdirSync, statSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+
+const root = fileURLToPath(new URL('..', import.meta.url));
+process.chdir(root);
+
+const [major, minor] = process.versions.node.split('.').map(Number);
+if (major < 20 || (major === 20 && minor < 19)) {
+  console.error(`kbus needs Node 20.19 or newer; this is ${process.version}. Install a newer Node.`);
+  process.exit(1);
+}
+
+const changed = (path) => (existsSync(path) ? statSync(path).mtimeMs : 0);
+
+function run(command, args) {
+  const { status, error } = spawnSync(command, args, { stdio: 'inherit' });
+  if (error) console.error(`could not run ${command}: ${error.message}`);
+  if (status !== 0) process.exit(status ?? 1);
+}
+
+// npm writes node_modules/.package-lock.json last, so it tells when the install finished.
+const installed = changed('node_modules/.package-lock.json');
+if (installed < changed('package-lock.json') || installed < changed('package.json')) {
+  console.error('kbus: installing dependencies (npm ci)');
+  run('npm', ['ci', '--no-fund', '--no-audit', '--loglevel=error']);
+}
+
+const newest = (directory) =>
+  Math.max(
+    ...readdirSync(directory, { recursive: true }).map((name) => changed(`${directory}/${name}`)),
+  );
+const built = changed('dist/.built');
+const inputs = ['tsconfig.json', 'tsconfig.build.json', 'scripts/build.mjs', 'package.json'];
+if (built < Math.max(newest('src'), ...inputs.map(changed))) {
+  console.error('kbus: building');
+  run(process.execPath, ['scripts/build.mjs']);
+}
