@@ -1,0 +1,619 @@
+import { replierBindEventData } from '../message/bind-event.ts';
+import { checkFlags, entireLength } from '../message/entire.ts';
+import { codeOf, Errno } from '../message/errno.ts';
+import { Flag } from '../message/flags.ts';
+import { REPLIER_BIND_EVENT } from '../message/message.ts';
+import { checkBindingName, checkMessageName, MAX_NAME } from '../message/name.ts';
+import { BusKsock, type KsockOwner, type Mode } from './ksock.ts';
+import { Ledger, RequestRecord } from './ledger.ts';
+import { type Parcel, syntheticParcel } from './parcel.ts';
+import { Binding, Routes } from './routes.ts';
+import { BUS_DEFAULTS, type BusSettings, MIN_MESSAGE_SIZE } from './settings.ts';
+
+/** Asks a switch for its value, instead of setting it. */
+export const ASK = 0xffff_ffff;
+
+/** How many bind events may be in queues past their limits (the specification, section 9). */
+const MAX_HELD_EVENTS = 1000;
+
+const MAX_U32 = 0xffff_ffff;
+const UNBIND_EVENTS_LOST = '$.KBUS.UnbindEventsLost';
+
+/** Flags that a user's message can't bring with it. */
+const KBUS_SETS = Flag.WANT_YOU_TO_REPLY | Flag.SYNTHETIC;
+
+export interface OpenOptions {
+  mode?: Mode;
+  /** The program's process id, as it says. */
+  pid?: number;
+}
+
+/**
+ * One bus: a state machine without I/O, clock or chance (the specification, 1-model). Its calls are
+ * made through the Ksocks that `open` gives. Each is done when it returns; drivers of sockets,
+ * devices and programs in this process are all built on it.
+ */
+export class Bus {
+  /** The number it is known by, from 0. */
+  readonly number: number;
+  readonly settings: BusSettings;
+  /** The debug log, when `verbose` is on. */
+  onLog: ((text: string) => void) | null = null;
+
+  /** @internal */
+  readonly ksocks = new Map<number, BusKsock>();
+  /** @internal */
+  readonly routes = new Routes();
+  /** @internal */
+  nextKsockId = 1;
+  /** @internal */
+  nextSerial = 1;
+  /** @internal Bind events in queues past their limits. */
+  heldEvents = 0;
+
+  private readonly ledger = new Ledger((record, status) => this.giveStatus(record, status));
+  private maxMessageSizeNow: number;
+  private reporting = false;
+  private verboseNow = false;
+  private nextOrder = 1;
+  /** Ksocks whose message waits to be sent, first come first. */
+  private readonly sendingKsocks = new Set<BusKsock>();
+  /** Ksocks that gained room during the call, whose waiting senders are still to be told. */
+  private readonly gainedRoom = new Set<BusKsock>();
+  private telling = false;
+  private deliveriesMissed = 0;
+  private readonly toldOfLoss = new Set<BusKsock>();
+
+  constructor(options: Partial<BusSettings> & { number?: number } = {}) {
+    const { number = 0, ...settings } = options;
+    this.number = number;
+    this.settings = { ...BUS_DEFAULTS, ...settings };
+    this.maxMessageSizeNow = this.settings.maxMessageSize;
+  }
+
+  open(owner: KsockOwner, options: OpenOptions = {}): BusKsock {
+    const { mode = 'rw', pid = 0 } = options;
+    const id = this.nextKsockId++;
+    const ksock = new BusKsock(this, id, mode, pid, this.settings.maxMessages, owner);
+    this.ksocks.set(id, ksock);
+    if (this.verboseNow) this.log(`Ksock ${id} opened (${mode}, pid ${pid})`);
+    return ksock;
+  }
+
+  // Sending (section 6)
+
+  /** @internal */
+  send(sender: BusKsock, parcel: Parcel, token: number): number {
+    if (sender.mode === 'r' || !sender.isOpen) return -Errno.EBADF;
+    if (sender.sending !== null) return -Errno.EALREADY;
+    const wrong = this.checkParcel(parcel);
+    if (wrong !== 0) return -wrong;
+    if (parcel.isRequest && sender.isFull) return this.refuse(sender, parcel, Errno.ENOLCK);
+    parcel.from = sender.id;
+    parcel.flags = (parcel.flags & ~KBUS_SETS) >>> 0;
+    if (parcel.idNetwork === 0) parcel.idSerial = this.takeSerial();
+    sender.lastNetwork = parcel.idNetwork;
+    sender.lastSerial = parcel.idSerial;
+    const record = parcel.isRequest ? new RequestRecord(parcel, sender, token) : null;
+    const result = this.deliver(sender, parcel, record);
+    if (result === -Errno.EAGAIN) {
+      sender.sending = parcel;
+      sender.waitingRequest = record;
+      this.sendingKsocks.add(sender);
+    }
+    this.tellOfRoom();
+    return result;
+  }
+
+  /** @internal */
+  resend(sender: BusKsock): number {
+    const parcel = sender.sending;
+    if (parcel === null) return -Errno.ENOMSG;
+    const result = this.deliver(sender, parcel, sender.waitingRequest);
+    if (result === -Errno.EAGAIN) return result;
+    const request = sender.waitingRequest;
+    this.endSending(sender);
+    if (request !== null && result < 0) this.ledger.apply(request, 'give up', 0);
+    this.tellOfRoom();
+    return result;
+  }
+
+  /** @internal */
+  poll(sender: BusKsock): boolean {
+    if (sender.mode === 'r' || !sender.isOpen) return false;
+    if (sender.sending === null) return true;
+    const request = sender.waitingRequest;
+    const result = this.deliver(sender, sender.sending, request);
+    if (result === -Errno.EAGAIN) return false;
+    this.endSending(sender);
+    if (request !== null && result < 0) {
+      const event = result === -Errno.EADDRNOTAVAIL ? 'no replier' : 'hopeless';
+      this.ledger.apply(request, event, 0);
+    }
+    this.tellOfRoom();
+    return true;
+  }
+
+  /** @internal */
+  discard(sender: BusKsock): number {
+    const request = sender.waitingRequest;
+    if (sender.sending !== null) this.endSending(sender);
+    if (request !== null) this.ledger.apply(request, 'give up', 0);
+    this.tellOfRoom();
+    return 0;
+  }
+
+  /** The sender is not sending any more, and its place for a Reply, if it held one, is its own again. */
+  private endSending(sender: BusKsock): void {
+    sender.sending = null;
+    sender.waitingRequest = null;
+    this.sendingKsocks.delete(sender);
+    this.block(sender, null);
+    this.noteRoom(sender);
+  }
+
+  /** Notes whose full queue keeps a sender waiting. It keeps its turn while that stays the same. */
+  private block(sender: BusKsock, on: BusKsock | null): void {
+    if (sender.blockedOn === on) return;
+    sender.blockedOn?.blocking.delete(sender);
+    sender.blockedOn = on;
+    on?.blocking.add(sender);
+  }
+
+  // Step 1, in the order in which the bytes of a message give their faults away (2-bytes).
+  private checkParcel(parcel: Parcel): number {
+    const { name } = parcel;
+    if (name.length === 0) return Errno.EINVAL;
+    if (name.length > MAX_NAME) return Errno.ENAMETOOLONG;
+    const wrongFlags = checkFlags(parcel.flags, parcel.isReply);
+    if (wrongFlags !== 0) return wrongFlags;
+    if (entireLength(name.length, parcel.dataLength) > this.maxMessageSizeNow) {
+      return Errno.EMSGSIZE;
+    }
+    return this.routes.known(name) === undefined ? checkMessageName(name) : 0;
+  }
+
+  /** Steps 4 to 9: to everybody, or to nobody. Recipients are found anew at each try. */
+  private deliver(sender: BusKsock, parcel: Parcel, record: RequestRecord | null): number {
+    const { replier, listeners } = this.routes.find(parcel.name);
+    const { flags } = parcel;
+    const orWait = (flags & Flag.ALL_OR_WAIT) !== 0;
+    let answered: RequestRecord | null = null;
+
+    if (record !== null) {
+      if (replier === null) return this.refuse(sender, parcel, Errno.EADDRNOTAVAIL);
+      if (parcel.to !== 0 && parcel.to !== replier.ksock.id) {
+        return this.refuse(sender, parcel, Errno.EPIPE);
+      }
+      if (replier.ksock.isFull) return this.refuseFull(sender, parcel, replier.ksock, orWait);
+    } else if (parcel.isReply) {
+      const requester = this.ksocks.get(parcel.to);
+      if (requester === undefined) return this.refuse(sender, parcel, Errno.EADDRNOTAVAIL);
+      answered = requester.outstanding.find(parcel.replyNetwork, parcel.replySerial, sender);
+      if (answered === null) return this.refuse(sender, parcel, Errno.ECONNREFUSED);
+    }
+
+    const allOrNothing = orWait || (flags & Flag.ALL_OR_FAIL) !== 0;
+    // Who is full is asked of all before anything is queued: this delivery is then missed by them.
+    let delivery = 0;
+    for (let at = 0; at < listeners.length; at++) {
+      const listener = (listeners[at] as Binding).ksock;
+      if (!listener.isFull) continue;
+      if (allOrNothing) return this.refuseFull(sender, parcel, listener, orWait);
+      if (delivery === 0) delivery = ++this.deliveriesMissed;
+      listener.missing = delivery;
+    }
+
+    if (record !== null) this.ledger.accept(record, (replier as Binding).ksock);
+    const first = record !== null ? (replier as Binding) : null;
+    const urgent = (flags & Flag.URGENT) !== 0;
+    // The copy for the one who answers, or who asked, is read before a listener's copy: of what goes
+    // to the front, that is the one put there last.
+    const firstKsock = first !== null ? first.ksock : (answered?.requester ?? null);
+    if (!urgent) this.giveFirst(parcel, first, answered);
+    for (let at = 0; at < listeners.length; at++) {
+      const binding = listeners[at] as Binding;
+      const listener = binding.ksock;
+      if (delivery !== 0 && listener.missing === delivery) {
+        listener.missed++;
+        continue;
+      }
+      if (listener.onlyOnce && (listener === firstKsock || isLastQueued(listener, parcel)))
+        continue;
+      this.enqueue(listener, parcel, binding, urgent);
+    }
+    if (urgent) this.giveFirst(parcel, first, answered);
+    if (this.verboseNow) this.log(`Ksock ${sender.id} sent ${describe(parcel)}`);
+    return 0;
+  }
+
+  private giveFirst(parcel: Parcel, replier: Binding | null, answered: RequestRecord | null): void {
+    if (replier !== null) {
+      this.enqueue(replier.ksock, parcel, replier, (parcel.flags & Flag.URGENT) !== 0);
+    } else if (answered !== null) {
+      this.ledger.apply(answered, 'answer', 0);
+      this.giveAnswer(answered, parcel);
+    }
+  }
+
+  /** Gives a Reply or Status to its requester, into the place that was held for it. */
+  private giveAnswer(record: RequestRecord, parcel: Parcel): void {
+    const { requester, token } = record;
+    if (token < 0) {
+      this.enqueue(requester, parcel, null, (parcel.flags & Flag.URGENT) !== 0);
+      return;
+    }
+    requester.queuedNetwork = parcel.idNetwork;
+    requester.queuedSerial = parcel.idSerial;
+    requester.owner.answered(token, parcel);
+    this.noteRoom(requester);
+  }
+
+  private giveStatus(record: RequestRecord, status: Parcel): void {
+    status.idSerial = this.takeSerial();
+    if (this.verboseNow) this.log(`KBUS made ${describe(status)}`);
+    this.giveAnswer(record, status);
+  }
+
+  private enqueue(
+    ksock: BusKsock,
+    parcel: Parcel,
+    binding: Binding | null,
+    atFront: boolean,
+  ): void {
+    if (atFront) ksock.queue.pushFront(parcel, binding);
+    else ksock.queue.pushBack(parcel, binding);
+    if (binding !== null) binding.queued++;
+    ksock.queuedNetwork = parcel.idNetwork;
+    ksock.queuedSerial = parcel.idSerial;
+    ksock.owner.queued(atFront);
+  }
+
+  private refuseFull(sender: BusKsock, parcel: Parcel, full: BusKsock, orWait: boolean): number {
+    if (!orWait) return this.refuse(sender, parcel, Errno.EBUSY);
+    this.block(sender, full);
+    return this.refuse(sender, parcel, Errno.EAGAIN);
+  }
+
+  private refuse(sender: BusKsock, parcel: Parcel, errno: number): number {
+    if (this.verboseNow) {
+      this.log(`${codeOf(errno)} for Ksock ${sender.id}, sending ${describe(parcel)}`);
+    }
+    return -errno;
+  }
+
+  private takeSerial(): number {
+    const serial = this.nextSerial;
+    this.nextSerial = serial === MAX_U32 ? 1 : serial + 1;
+    return serial;
+  }
+
+  // Receiving (section 5)
+
+  /** @internal */
+  take(ksock: BusKsock): Parcel | null {
+    const { queue } = ksock;
+    if (queue.length === 0) return null;
+    const parcel = queue.parcel(0);
+    const binding = queue.binding(0);
+    queue.dropFront();
+    ksock.tookRequest = false;
+    if (binding !== null) {
+      binding.queued--;
+      if (binding.replier) {
+        ksock.tookRequest = true;
+        if (parcel.request !== null) this.ledger.apply(parcel.request, 'read', 0);
+        if (ksock.unreplied.size > ksock.maxUnreplied) ksock.maxUnreplied = ksock.unreplied.size;
+      }
+    }
+    if (ksock.held !== null) this.release(ksock, parcel);
+    if (ksock.blocking.size > 0) {
+      this.noteRoom(ksock);
+      this.tellOfRoom();
+    }
+    return parcel;
+  }
+
+  private noteRoom(ksock: BusKsock): void {
+    if (ksock.blocking.size > 0) this.gainedRoom.add(ksock);
+  }
+
+  /**
+   * Tells those whose message waits that there may be room, in the order in which they came, and as
+   * long as there is. What they do may make more room.
+   */
+  private tellOfRoom(): void {
+    if (this.telling || this.gainedRoom.size === 0) return;
+    this.telling = true;
+    for (const ksock of this.gainedRoom) {
+      this.gainedRoom.delete(ksock);
+      for (const sender of ksock.blocking) {
+        if (ksock.isFull) break;
+        sender.owner.roomMade();
+      }
+    }
+    this.telling = false;
+  }
+
+  /** Without a place gained, a send may go on for want of the very binding that it waited for. */
+  private tellAll(senders: Iterable<BusKsock>): void {
+    for (const sender of [...senders]) {
+      if (sender.sending !== null) sender.owner.roomMade();
+    }
+  }
+
+  // Binding (section 7)
+
+  /** @internal */
+  bind(ksock: BusKsock, name: string, replier: boolean): number {
+    const wrong = checkBindingName(name);
+    if (wrong !== 0) return -wrong;
+    if (replier) {
+      if (name === REPLIER_BIND_EVENT) return -Errno.EBADMSG;
+      if (this.routes.replierOf(name) !== null) return -Errno.EADDRINUSE;
+      if (!this.reportBind(true, ksock, name)) return -Errno.EAGAIN;
+    }
+    const binding = new Binding(ksock, name, replier, this.nextOrder++);
+    if (replier) {
+      ksock.replying.set(name, binding);
+    } else {
+      binding.older = ksock.listening.get(name) ?? null;
+      ksock.listening.set(name, binding);
+    }
+    this.routes.add(binding);
+    if (this.verboseNow) this.log(`Ksock ${ksock.id} bound ${describeBinding(binding)}`);
+    // A Request that waits for one Replier's queue may have another Replier now.
+    if (replier) this.tellAll(this.sendingKsocks);
+    return 0;
+  }
+
+  /** @internal */
+  unbind(ksock: BusKsock, name: string, replier: boolean): number {
+    const wrong = checkBindingName(name);
+    if (wrong !== 0) return -wrong;
+    const binding = (replier ? ksock.replying : ksock.listening).get(name);
+    if (binding === undefined) return -Errno.EINVAL;
+    if (replier && !this.reportBind(false, ksock, name)) return -Errno.EAGAIN;
+    this.removeBinding(binding);
+    if (binding.queued > 0) {
+      const requests: RequestRecord[] = [];
+      ksock.queue.remove(binding, (parcel) => {
+        if (replier && parcel.request !== null) requests.push(parcel.request);
+        if (ksock.held !== null) this.release(ksock, parcel);
+      });
+      binding.queued = 0;
+      for (const request of requests) this.ledger.apply(request, 'unbind', ksock.id);
+    }
+    if (this.verboseNow) this.log(`Ksock ${ksock.id} unbound ${describeBinding(binding)}`);
+    this.tellAll(ksock.blocking);
+    this.tellOfRoom();
+    return 0;
+  }
+
+  private removeBinding(binding: Binding): void {
+    const { ksock, name, older } = binding;
+    if (binding.replier) ksock.replying.delete(name);
+    else if (older === null) ksock.listening.delete(name);
+    else ksock.listening.set(name, older);
+    this.routes.remove(binding);
+  }
+
+  /** @internal */
+  findReplier(name: string): number {
+    if (name.length === 0 || name.length > MAX_NAME) return -Errno.ENAMETOOLONG;
+    return this.routes.replierOf(name)?.ksock.id ?? 0;
+  }
+
+  // Going away (section 8)
+
+  /** @internal */
+  close(ksock: BusKsock): void {
+    if (!ksock.isOpen) return;
+    ksock.isOpen = false;
+    this.ksocks.delete(ksock.id);
+    const waiting = ksock.waitingRequest;
+    if (ksock.sending !== null) this.endSending(ksock);
+    if (waiting !== null) this.ledger.apply(waiting, 'requester gone', 0);
+    for (const record of ksock.outstanding.all()) this.ledger.apply(record, 'requester gone', 0);
+
+    const { queue } = ksock;
+    for (let at = 0; at < queue.length; at++) {
+      const { request } = queue.parcel(at);
+      if (request !== null && queue.binding(at)?.replier) {
+        this.ledger.apply(request, 'replier gone', ksock.id);
+      }
+    }
+    if (ksock.held !== null) {
+      for (let at = 0; at < queue.length; at++) this.release(ksock, queue.parcel(at));
+    }
+    queue.clear();
+
+    const bindings = [...ksock.replying.values()];
+    for (let binding of ksock.listening.values()) {
+      bindings.push(binding);
+      while (binding.older !== null) {
+        binding = binding.older;
+        bindings.push(binding);
+      }
+    }
+    bindings.sort((a, b) => b.order - a.order);
+    for (const binding of bindings) {
+      if (binding.replier) this.reportLoss(ksock, binding.name);
+      this.removeBinding(binding);
+    }
+    for (const record of [...ksock.unreplied].reverse()) {
+      this.ledger.apply(record, 'replier gone', ksock.id);
+    }
+
+    this.toldOfLoss.delete(ksock);
+    if (this.verboseNow) this.log(`Ksock ${ksock.id} closed`);
+    if (this.ksocks.size === 0) this.checkNothingLeft();
+    this.tellAll(ksock.blocking);
+    this.tellOfRoom();
+  }
+
+  /** A bug, and not an outcome, if it throws: something outlived those it belonged to. */
+  private checkNothingLeft(): void {
+    const left = {
+      requests: this.ledger.open,
+      events: this.heldEvents,
+      sends: this.sendingKsocks.size,
+    };
+    if (left.requests !== 0 || left.events !== 0 || left.sends !== 0) {
+      throw new Error(`bus ${this.number} has no Ksock, but holds ${JSON.stringify(left)}`);
+    }
+  }
+
+  // Reports of Replier binds (section 9)
+
+  private bindEvent(isBind: boolean, binder: BusKsock, name: string): Parcel {
+    const event = syntheticParcel(
+      REPLIER_BIND_EVENT,
+      Flag.ALL_OR_FAIL,
+      replierBindEventData({ isBind, binder: binder.id, name }),
+    );
+    event.idSerial = this.takeSerial();
+    return event;
+  }
+
+  /** Tells the listeners what is about to happen; false when one has a full queue, and nothing is done. */
+  private reportBind(isBind: boolean, binder: BusKsock, name: string): boolean {
+    if (!this.reporting) return true;
+    const event = this.bindEvent(isBind, binder, name);
+    const { listeners } = this.routes.find(REPLIER_BIND_EVENT);
+    if (listeners.some(({ ksock }) => ksock.isFull)) return false;
+    for (const listener of listeners) {
+      this.enqueueOnce(listener, event);
+    }
+    return true;
+  }
+
+  /** A Replier that goes away can't be refused: its events pass the limits of queues, up to a number. */
+  private reportLoss(binder: BusKsock, name: string): void {
+    if (!this.reporting) return;
+    const event = this.bindEvent(false, binder, name);
+    const listeners = this.routes
+      .find(REPLIER_BIND_EVENT)
+      .listeners.filter(({ ksock }) => ksock.isOpen);
+    const full = listeners.map(({ ksock }) => ksock.isFull);
+    let lost: Parcel | null = null;
+    for (const [at, listener] of listeners.entries()) {
+      const { ksock } = listener;
+      if (!full[at]) {
+        this.enqueueOnce(listener, event);
+      } else if (!ksock.toldOfLoss && this.heldEvents < MAX_HELD_EVENTS) {
+        if (this.enqueueOnce(listener, event)) this.hold(ksock, event);
+      } else {
+        ksock.missed++;
+        if (ksock.toldOfLoss) continue;
+        if (lost === null) {
+          lost = syntheticParcel(UNBIND_EVENTS_LOST);
+          lost.idSerial = this.takeSerial();
+        }
+        ksock.toldOfLoss = true;
+        this.toldOfLoss.add(ksock);
+        this.enqueue(ksock, lost, listener, false);
+      }
+    }
+  }
+
+  private enqueueOnce(listener: Binding, parcel: Parcel): boolean {
+    if (listener.ksock.onlyOnce && isLastQueued(listener.ksock, parcel)) return false;
+    this.enqueue(listener.ksock, parcel, listener, false);
+    return true;
+  }
+
+  private hold(ksock: BusKsock, event: Parcel): void {
+    ksock.held ??= new Map();
+    ksock.held.set(event, (ksock.held.get(event) ?? 0) + 1);
+    this.heldEvents++;
+  }
+
+  private release(ksock: BusKsock, event: Parcel): void {
+    const count = ksock.held?.get(event);
+    if (ksock.held === null || count === undefined) return;
+    if (count > 1) ksock.held.set(event, count - 1);
+    else ksock.held.delete(event);
+    if (ksock.held.size === 0) ksock.held = null;
+    if (--this.heldEvents > 0) return;
+    for (const told of this.toldOfLoss) told.toldOfLoss = false;
+    this.toldOfLoss.clear();
+  }
+
+  // Settings (section 10)
+
+  /** @internal */
+  maxMessages(ksock: BusKsock, limit: number): number {
+    if (limit !== 0) {
+      ksock.limit = limit;
+      this.noteRoom(ksock);
+      this.tellOfRoom();
+    }
+    return ksock.limit;
+  }
+
+  /** @internal */
+  wantMessagesOnce(ksock: BusKsock, value: number): number {
+    const previous = ksock.onlyOnce;
+    if (value === 0 || value === 1) ksock.onlyOnce = value === 1;
+    else if (value !== ASK) return -Errno.EINVAL;
+    return previous ? 1 : 0;
+  }
+
+  /** @internal */
+  reportReplierBinds(ksock: BusKsock, value: number): number {
+    const previous = this.reporting;
+    if (value !== 0 && value !== 1) return value === ASK ? Number(previous) : -Errno.EINVAL;
+    this.reporting = value === 1;
+    if (this.reporting && !previous) {
+      const repliers = [...this.routes].filter(({ replier }) => replier);
+      repliers.sort((a, b) => b.order - a.order);
+      for (const { ksock: binder, name } of repliers) {
+        if (ksock.isFull) return -Errno.EBUSY;
+        this.enqueue(ksock, this.bindEvent(true, binder, name), null, false);
+      }
+    }
+    return previous ? 1 : 0;
+  }
+
+  /** Sets (0, 1) or asks (0xFFFFFFFF) whether the debug log is on; returns what it was. EINVAL. */
+  verbose(value: number): number {
+    const previous = this.verboseNow;
+    if (value === 0 || value === 1) this.verboseNow = value === 1;
+    else if (value !== ASK) return -Errno.EINVAL;
+    return previous ? 1 : 0;
+  }
+
+  /**
+   * Sets the size in bytes of the largest message that may be sent, as 2-bytes lays it out, and
+   * returns it; 0 asks, and 1 asks for the largest value that may be set. EINVAL.
+   */
+  maxMessageSize(size: number): number {
+    if (size === 1) return this.settings.absoluteMaxMessageSize;
+    if (size !== 0) {
+      if (size < MIN_MESSAGE_SIZE || size > this.settings.absoluteMaxMessageSize) {
+        return -Errno.EINVAL;
+      }
+      this.maxMessageSizeNow = size;
+    }
+    return this.maxMessageSizeNow;
+  }
+
+  private log(text: string): void {
+    this.onLog?.(text);
+  }
+}
+
+function isLastQueued(ksock: BusKsock, parcel: Parcel): boolean {
+  return ksock.queuedNetwork === parcel.idNetwork && ksock.queuedSerial === parcel.idSerial;
+}
+
+function describe(parcel: Parcel): string {
+  const kind = parcel.isReply ? 'Reply' : parcel.isRequest ? 'Request' : 'Announcement';
+  const id = `[${parcel.idNetwork}:${parcel.idSerial}]`;
+  return `${kind} ${id} '${parcel.name}', ${parcel.dataLength} bytes of data`;
+}
+
+function describeBinding({ replier, name }: Binding): string {
+  return `as ${replier ? 'Replier' : 'Listener'} for '${name}'`;
+}

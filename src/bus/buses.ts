@@ -1,0 +1,38 @@
+import { Errno } from '../message/errno.ts';
+import { Bus } from './bus.ts';
+import { BUS_DEFAULTS, type BusSettings, MAX_BUSES } from './settings.ts';
+
+/** The buses of one machine (or daemon, or program): numbered from 0, isolated from each other. */
+export class Buses {
+  private readonly buses: Bus[] = [];
+  private readonly settings: BusSettings;
+
+  constructor(count = 1, settings: Partial<BusSettings> = {}) {
+    this.settings = { ...BUS_DEFAULTS, ...settings };
+    for (let number = 0; number < count; number++) this.add();
+  }
+
+  get count(): number {
+    return this.buses.length;
+  }
+
+  get(number: number): Bus | undefined {
+    return this.buses[number];
+  }
+
+  /** Makes the next bus; its number, or -EINVAL when there are 256. */
+  newDevice(): number {
+    if (this.buses.length >= MAX_BUSES) return -Errno.EINVAL;
+    return this.add().number;
+  }
+
+  [Symbol.iterator](): IterableIterator<Bus> {
+    return this.buses.values();
+  }
+
+  private add(): Bus {
+    const bus = new Bus({ number: this.buses.length, ...this.settings });
+    this.buses.push(bus);
+    return bus;
+  }
+}

@@ -1,0 +1,15 @@
+export { ASK, Bus, type OpenOptions } from './bus.ts';
+export { Buses } from './buses.ts';
+export { BusKsock, type KsockOwner, type Mode, type Progress } from './ksock.ts';
+export { type RequestEvent, type RequestState, TRANSITIONS } from './ledger.ts';
+export { Parcel } from './parcel.ts';
+export {
+  type BindingReport,
+  type BusReport,
+  type KsockReport,
+  printBindings,
+  printStats,
+  reportBindings,
+  reportStats,
+} from './report.ts';
+export { BUS_DEFAULTS, type BusSettings, MAX_BUSES, MIN_MESSAGE_SIZE } from './settings.ts';

@@ -1,0 +1,194 @@
+import type { BusKsock } from './ksock.ts';
+import { type Parcel, syntheticParcel } from './parcel.ts';
+
+/**
+ * The ledger holds one record for each Request that was accepted, from its send to its one Reply or
+ * Status. It is the only maker of Statuses; promise 1 of the specification is this table:
+ *
+ * | the Request is | and this happens                     | then it is | and the requester gets           |
+ * | -------------- | ------------------------------------ | ---------- | -------------------------------- |
+ * | waiting        | there is room: the send is done      | unread     |                                  |
+ * | waiting        | the requester gives up, or is told   | ended      |                                  |
+ * | waiting        | there is no Replier any more         | ended      | Status $.KBUS.Replier.Disappeared |
+ * | waiting        | it can never be sent                 | ended      | Status $.KBUS.ErrorSending       |
+ * | unread         | the Replier reads it                 | read       |                                  |
+ * | unread         | the Replier unbinds                  | ended      | Status $.KBUS.Replier.Unbound    |
+ * | unread         | the Replier goes away                | ended      | Status $.KBUS.Replier.GoneAway   |
+ * | read           | the Replier goes away                | ended      | Status $.KBUS.Replier.Ignored    |
+ * | unread, read   | the Replier answers                  | ended      | the Reply                        |
+ * | any            | the requester goes away              | ended      |                                  |
+ *
+ * Whatever the table has no row for changes nothing: e.g. reading a Request that was answered before
+ * it was read.
+ */
+export type RequestState = 'waiting' | 'unread' | 'read' | 'ended';
+
+export type RequestEvent =
+  | 'accept'
+  | 'give up'
+  | 'no replier'
+  | 'hopeless'
+  | 'read'
+  | 'unbind'
+  | 'answer'
+  | 'replier gone'
+  | 'requester gone';
+
+export interface Transition {
+  readonly to: RequestState;
+  /** The name of the Status that ends the Request, if one does. */
+  readonly status?: string;
+}
+
+const ENDED: Transition = { to: 'ended' };
+
+export const TRANSITIONS: Readonly<
+  Record<RequestState, Readonly<Partial<Record<RequestEvent, Transition>>>>
+> = {
+  waiting: {
+    accept: { to: 'unread' },
+    'give up': ENDED,
+    'no replier': { to: 'ended', status: '$.KBUS.Replier.Disappeared' },
+    hopeless: { to: 'ended', status: '$.KBUS.ErrorSending' },
+    'requester gone': ENDED,
+  },
+  unread: {
+    read: { to: 'read' },
+    unbind: { to: 'ended', status: '$.KBUS.Replier.Unbound' },
+    answer: ENDED,
+    'replier gone': { to: 'ended', status: '$.KBUS.Replier.GoneAway' },
+    'requester gone': ENDED,
+  },
+  read: {
+    answer: ENDED,
+    'replier gone': { to: 'ended', status: '$.KBUS.Replier.Ignored' },
+    'requester gone': ENDED,
+  },
+  ended: {},
+};
+
+/** One Request: who asked, who must answer, and how far it is. */
+export class RequestRecord {
+  readonly request: Parcel;
+  readonly requester: BusKsock;
+  /** By which the requester's driver knows the answer again; -1: the answer goes into the queue. */
+  readonly token: number;
+  replier: BusKsock | null = null;
+  state: RequestState = 'waiting';
+  /** A later Request of the same requester with the same id: Limpets' ids may come twice. */
+  next: RequestRecord | null = null;
+
+  constructor(request: Parcel, requester: BusKsock, token: number) {
+    this.request = request;
+    this.requester = requester;
+    this.token = token;
+  }
+}
+
+type IdKey = number | string;
+
+function idKey(network: number, serial: number): IdKey {
+  return network === 0 ? serial : `${network}:${serial}`;
+}
+
+/** The Requests that a Ksock sent and that are not answered yet. */
+export class Outstanding {
+  private readonly records = new Map<IdKey, RequestRecord>();
+  size = 0;
+  /** The most there ever were at once. */
+  max = 0;
+
+  add(record: RequestRecord): void {
+    const key = idKey(record.request.idNetwork, record.request.idSerial);
+    let last = this.records.get(key);
+    if (last === undefined) {
+      this.records.set(key, record);
+    } else {
+      while (last.next !== null) last = last.next;
+      last.next = record;
+    }
+    this.size++;
+    if (this.size > this.max) this.max = this.size;
+  }
+
+  remove(record: RequestRecord): void {
+    const key = idKey(record.request.idNetwork, record.request.idSerial);
+    const first = this.records.get(key);
+    if (first === record) {
+      if (record.next === null) this.records.delete(key);
+      else this.records.set(key, record.next);
+    } else {
+      let before = first as RequestRecord;
+      while (before.next !== record) before = before.next as RequestRecord;
+      before.next = record.next;
+    }
+    record.next = null;
+    this.size--;
+  }
+
+  /** The oldest Request of this id that was given to this Replier. */
+  find(network: number, serial: number, replier: BusKsock): RequestRecord | null {
+    let record = this.records.get(idKey(network, serial)) ?? null;
+    while (record !== null && record.replier !== replier) record = record.next;
+    return record;
+  }
+
+  /** All of them; the ledger may change while they are walked. */
+  all(): RequestRecord[] {
+    const all: RequestRecord[] = [];
+    for (let record of this.records.values()) {
+      for (;;) {
+        all.push(record);
+        if (record.next === null) break;
+        record = record.next;
+      }
+    }
+    return all;
+  }
+}
+
+export class Ledger {
+  /** Records that are unread or read. When every Ksock is closed there are none. */
+  open = 0;
+  private readonly answer: (record: RequestRecord, status: Parcel) => void;
+
+  /** `answer` gives a Status to its requester. */
+  constructor(answer: (record: RequestRecord, status: Parcel) => void) {
+    this.answer = answer;
+  }
+
+  /** The Request was delivered to this Replier. */
+  accept(record: RequestRecord, replier: BusKsock): void {
+    record.replier = replier;
+    record.request.request = record;
+    this.apply(record, 'accept', 0);
+    record.requester.outstanding.add(record);
+    this.open++;
+  }
+
+  /**
+   * Moves a record as the table says, and ends it with the Status that the table names; `from` is the
+   * Ksock id that the Status is from.
+   */
+  apply(record: RequestRecord, event: RequestEvent, from: number): void {
+    const before = record.state;
+    const transition = TRANSITIONS[before][event];
+    if (transition === undefined) return;
+    record.state = transition.to;
+    if (transition.to === 'read') record.replier?.unreplied.add(record);
+    if (transition.to !== 'ended') return;
+    if (before !== 'waiting') {
+      this.open--;
+      record.requester.outstanding.remove(record);
+      record.replier?.unreplied.delete(record);
+    }
+    if (transition.status !== undefined) {
+      const status = syntheticParcel(transition.status);
+      status.from = from;
+      status.to = record.requester.id;
+      status.replyNetwork = record.request.idNetwork;
+      status.replySerial = record.request.idSerial;
+      this.answer(record, status);
+    }
+  }
+}

@@ -1,0 +1,43 @@
+import { padded } from './u32.ts';
+
+export interface ReplierBindEventData {
+  /** True for a bind, false for an unbind. */
+  isBind: boolean;
+  /** Ksock id of the Replier. */
+  binder: number;
+  /** The binding name; may be a wildcard. */
+  name: string;
+}
+
+/** Which way round the machine writes its numbers: the order of all words at the device level. */
+export const LITTLE_ENDIAN = new Uint8Array(new Uint32Array([1]).buffer)[0] === 1;
+
+const latin1 = new TextDecoder('latin1');
+
+/**
+ * Data of `$.KBUS.ReplierBindEvent` (the specification, 2-bytes): u32 is_bind, u32 binder,
+ * u32 name_len, in native order; the name, a 0 byte, and zeros up to a multiple of 4.
+ */
+export function replierBindEventData(event: ReplierBindEventData): Uint8Array {
+  const data = new Uint8Array(12 + padded(event.name.length + 1));
+  const view = new DataView(data.buffer);
+  view.setUint32(0, event.isBind ? 1 : 0, LITTLE_ENDIAN);
+  view.setUint32(4, event.binder, LITTLE_ENDIAN);
+  view.setUint32(8, event.name.length, LITTLE_ENDIAN);
+  for (let at = 0; at < event.name.length; at++) data[12 + at] = event.name.charCodeAt(at);
+  return data;
+}
+
+/** The inverse; a TypeError for data that is not a ReplierBindEvent's. */
+export function splitReplierBindEventData(data: Uint8Array): ReplierBindEventData {
+  const view = new DataView(data.buffer, data.byteOffset, data.byteLength);
+  const length = data.length < 16 ? -1 : view.getUint32(8, LITTLE_ENDIAN);
+  if (length < 0 || data.length !== 12 + padded(length + 1)) {
+    throw new TypeError(`${data.length} bytes are not the data of a ReplierBindEvent`);
+  }
+  return {
+    isBind: view.getUint32(0, LITTLE_ENDIAN) !== 0,
+    binder: view.getUint32(4, LITTLE_ENDIAN),
+    name: latin1.decode(data.subarray(12, 12 + length)),
+  };
+}

@@ -1,0 +1,189 @@
+/**
+ * The error numbers KBUS uses (the specification, section 12): Linux's, on every platform. The last
+ * four are not KBUS's answers but the client's: what happened on the way to the bus.
+ */
+export const Errno = {
+  ENOENT: 2,
+  EBADF: 9,
+  EAGAIN: 11,
+  ENOMEM: 12,
+  EFAULT: 14,
+  EBUSY: 16,
+  EINVAL: 22,
+  ENOTTY: 25,
+  EPIPE: 32,
+  ENAMETOOLONG: 36,
+  ENOLCK: 37,
+  ENOMSG: 42,
+  EBADMSG: 74,
+  EMSGSIZE: 90,
+  EADDRINUSE: 98,
+  EADDRNOTAVAIL: 99,
+  ECONNREFUSED: 111,
+  EALREADY: 114,
+  EACCES: 13,
+  EPROTO: 71,
+  ECONNRESET: 104,
+  ETIMEDOUT: 110,
+} as const;
+
+export type ErrorCode = keyof typeof Errno;
+
+const CODES = new Map<number, ErrorCode>(
+  Object.entries(Errno).map(([code, errno]) => [errno, code as ErrorCode]),
+);
+
+/** The code of an error number, e.g. 32 → `EPIPE`; undefined for a number that KBUS doesn't use. */
+export function codeOf(errno: number): ErrorCode | undefined {
+  return CODES.get(errno);
+}
+
+/** What Linux says of each number. */
+export const UNIX_TEXT: Readonly<Record<ErrorCode, string>> = {
+  ENOENT: 'No such file or directory',
+  EBADF: 'Bad file descriptor',
+  EAGAIN: 'Resource temporarily unavailable',
+  ENOMEM: 'Cannot allocate memory',
+  EFAULT: 'Bad address',
+  EBUSY: 'Device or resource busy',
+  EINVAL: 'Invalid argument',
+  ENOTTY: 'Inappropriate ioctl for device',
+  EPIPE: 'Broken pipe',
+  ENAMETOOLONG: 'File name too long',
+  ENOLCK: 'No locks available',
+  ENOMSG: 'No message of desired type',
+  EBADMSG: 'Bad message',
+  EMSGSIZE: 'Message too long',
+  EADDRINUSE: 'Address already in use',
+  EADDRNOTAVAIL: 'Cannot assign requested address',
+  ECONNREFUSED: 'Connection refused',
+  EALREADY: 'Operation already in progress',
+  EACCES: 'Permission denied',
+  EPROTO: 'Protocol error',
+  ECONNRESET: 'Connection reset by peer',
+  ETIMEDOUT: 'Connection timed out',
+};
+
+/** The calls that can fail, as the errors name them. */
+export type Call =
+  | 'open'
+  | 'bind'
+  | 'unbind'
+  | 'findReplier'
+  | 'write'
+  | 'send'
+  | 'read'
+  | 'maxMessages'
+  | 'wantMessagesOnce'
+  | 'reportReplierBinds'
+  | 'verbose'
+  | 'maxMessageSize'
+  | 'newDevice'
+  | 'ioctl'
+  | 'request'
+  | 'any';
+
+const NAME_TOO_LONG = 'the name is longer than 1000 bytes';
+const BAD_BINDING_NAME =
+  "the name is not a KBUS name: '$', then words of letters and digits after dots, the last of which may be * or %";
+const TRI_STATE = 'the value is none of 0 (off), 1 (on) and 0xFFFFFFFF (ask)';
+
+/** What each error number means in KBUS, for each call that can give it. */
+export const MEANING: Readonly<Record<Call, Readonly<Partial<Record<ErrorCode, string>>>>> = {
+  open: {
+    ENOENT: 'there is no such bus; start one with `kbus serve`',
+    EACCES: 'this user may not use the bus; see the --mode and --group of `kbus serve`',
+    EINVAL: "the mode is neither 'r' nor 'rw', or the bus number is out of range",
+    EPROTO: 'what answers there speaks another version of the protocol, or is not KBUS at all',
+    ENOMEM: 'the daemon has reached its limit of connections',
+  },
+  bind: {
+    EADDRINUSE: 'this name has a Replier already, and there can be only one',
+    EBADMSG: `${BAD_BINDING_NAME}; and $.KBUS.ReplierBindEvent can have no Replier`,
+    ENAMETOOLONG: NAME_TOO_LONG,
+    EAGAIN:
+      'Replier binds are being reported, and somebody who listens to $.KBUS.ReplierBindEvent has a full queue; try again when it was read',
+    ENOMEM: 'the limit of bindings has been reached; unbind some',
+  },
+  unbind: {
+    EINVAL:
+      'this Ksock has no such binding; name and Replier or Listener must be those of the bind',
+    EBADMSG: BAD_BINDING_NAME,
+    ENAMETOOLONG: NAME_TOO_LONG,
+    EAGAIN:
+      'Replier binds are being reported, and somebody who listens to $.KBUS.ReplierBindEvent has a full queue; try again when it was read',
+  },
+  findReplier: {
+    ENAMETOOLONG: 'the name is empty, or longer than 1000 bytes',
+  },
+  write: {
+    EBADF: 'this Ksock was opened to read only',
+    EALREADY:
+      'an earlier message is still waiting to be sent; send() it again, wait until it is sent, or discard() it',
+    EINVAL:
+      'the message is malformed: a wrong guard, a name of no length, one pointer without the other, ALL_OR_WAIT together with ALL_OR_FAIL, or a Request that is also a Reply',
+    ENAMETOOLONG: NAME_TOO_LONG,
+    EBADMSG:
+      "the name can't be sent: '$', then words of letters and digits after dots, and no wildcard",
+    EMSGSIZE: 'the message is larger than this bus allows, or bytes follow its end',
+    ENOMEM: 'the daemon has no memory for a message of this size',
+  },
+  send: {
+    ENOMSG: 'nothing was written, so there is nothing to send',
+    EINVAL:
+      'the message is not complete, or malformed: a wrong guard, a name of no length, ALL_OR_WAIT together with ALL_OR_FAIL, or a Request that is also a Reply',
+    ENAMETOOLONG: NAME_TOO_LONG,
+    EBADMSG:
+      "the name can't be sent: '$', then words of letters and digits after dots, and no wildcard",
+    EMSGSIZE: 'the message is larger than this bus allows',
+    EBADF: 'this Ksock was opened to read only',
+    EALREADY:
+      'an earlier message is still waiting to be sent; send() it again, wait until it is sent, or discard() it',
+    ENOLCK:
+      "the sender's own queue is full, so there would be no room for the Reply; read some messages first",
+    EADDRNOTAVAIL:
+      'a Request whose name has no Replier, or a Reply to a Ksock that is no longer open',
+    ECONNREFUSED:
+      'this Reply is not wanted: its receiver is not waiting for it, has had it already, or asked somebody else',
+    EPIPE: 'the Replier it was addressed to is no longer the one bound to that name',
+    EBUSY: "the Replier's queue is full; or, with ALL_OR_FAIL, a listener's",
+    EAGAIN:
+      'ALL_OR_WAIT, and the queue of a recipient is full; the message waits: send() again, wait until it is sent, or discard() it',
+    EFAULT: 'the memory that the message points to cannot be read',
+    ENOMEM: 'the daemon has no memory for a message of this size',
+  },
+  read: {
+    EFAULT: 'the memory to read into cannot be written',
+  },
+  maxMessages: {
+    EINVAL: 'the limit of a queue is a whole number from 1 to 4294967295; 0 asks',
+  },
+  wantMessagesOnce: { EINVAL: TRI_STATE },
+  reportReplierBinds: {
+    EINVAL: TRI_STATE,
+    EBUSY:
+      'the queue of this Ksock filled up before all the bindings that exist were reported to it; reporting is on',
+  },
+  verbose: { EINVAL: TRI_STATE },
+  maxMessageSize: {
+    EINVAL:
+      'a maximum size is at least 100 bytes, and at most the absolute maximum of the bus; 0 asks, 1 asks for the absolute maximum',
+  },
+  newDevice: {
+    EINVAL: 'there are 256 buses already, and there can be no more',
+    EACCES: 'the daemon may not make the new bus in its folder',
+  },
+  ioctl: {
+    ENOTTY: 'KBUS has no such ioctl',
+    EFAULT: 'the memory of the argument cannot be read or written',
+  },
+  request: {
+    ETIMEDOUT: 'no Reply came in time; the Request still stands, and its Reply will be dropped',
+  },
+  any: {
+    EBADF: 'this Ksock is closed',
+    ECONNRESET: 'the bus has gone away: its daemon ended, or ended this connection',
+    EPROTO: 'the bytes that came were not those of the protocol; the connection was ended',
+    ENOMEM: 'a limit of the daemon has been reached',
+  },
+};

@@ -1,0 +1,34 @@
+/**
+ * The flag bits of a message (the specification, section 4). The top 16 bits belong to the user and
+ * are carried untouched; other low bits are carried unchanged.
+ */
+export const Flag = {
+  /** The message is a Request. */
+  WANT_A_REPLY: 1 << 0,
+  /** Set by KBUS on the one copy of a Request that its Replier must answer. */
+  WANT_YOU_TO_REPLY: 1 << 1,
+  /** KBUS made the message. Cleared on what users send. */
+  SYNTHETIC: 1 << 2,
+  /** Goes to the front of the queue. */
+  URGENT: 1 << 3,
+  /** Delivered to every recipient, or the send waits (EAGAIN). */
+  ALL_OR_WAIT: 1 << 8,
+  /** Delivered to every recipient, or the send fails (EBUSY). */
+  ALL_OR_FAIL: 1 << 9,
+} as const;
+
+const WORDS: readonly (readonly [bit: number, word: string])[] = [
+  [Flag.WANT_A_REPLY, 'REQ'],
+  [Flag.WANT_YOU_TO_REPLY, 'YOU'],
+  [Flag.SYNTHETIC, 'SYN'],
+  [Flag.URGENT, 'URG'],
+  [Flag.ALL_OR_FAIL, 'aFL'],
+  [Flag.ALL_OR_WAIT, 'aWT'],
+];
+
+/** `0x3 (REQ,YOU)`: the number, and the words of the bits that KBUS knows. */
+export function flagsToString(flags: number): string {
+  const words = WORDS.filter(([bit]) => flags & bit).map(([, word]) => word);
+  const hex = `0x${(flags >>> 0).toString(16)}`;
+  return words.length > 0 ? `${hex} (${words.join(',')})` : hex;
+}

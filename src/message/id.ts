@@ -1,0 +1,79 @@
+import { checkU32 } from './u32.ts';
+
+export const inspect = Symbol.for('nodejs.util.inspect.custom');
+
+/**
+ * What a message is known by on its bus: `[network_id:serial_num]`, both u32; `[0:0]` means unset
+ * (the specification, section 3).
+ */
+export class MessageId {
+  static readonly UNSET = new MessageId(0, 0);
+
+  readonly networkId: number;
+  readonly serialNum: number;
+
+  constructor(networkId: number, serialNum: number) {
+    this.networkId = checkU32('networkId', networkId);
+    this.serialNum = checkU32('serialNum', serialNum);
+  }
+
+  /** False for `[0:0]`. */
+  get isSet(): boolean {
+    return this.networkId !== 0 || this.serialNum !== 0;
+  }
+
+  equals(other: MessageId): boolean {
+    return this.networkId === other.networkId && this.serialNum === other.serialNum;
+  }
+
+  /** Negative, 0 or positive, by network id and then by serial number: fit for `Array.sort`. */
+  compare(other: MessageId): number {
+    return this.networkId - other.networkId || this.serialNum - other.serialNum;
+  }
+
+  toString(): string {
+    return `[${this.networkId}:${this.serialNum}]`;
+  }
+
+  [inspect](): string {
+    return `MessageId(${this.networkId}, ${this.serialNum})`;
+  }
+}
+
+/**
+ * Where a message that came through Limpets began (`origFrom`), or where it must end (`finalTo`):
+ * a Limpet's network id and a Ksock id there, both u32; (0,0) means unset.
+ */
+export class OrigFrom {
+  static readonly UNSET = new OrigFrom(0, 0);
+
+  readonly networkId: number;
+  readonly localId: number;
+
+  constructor(networkId: number, localId: number) {
+    this.networkId = checkU32('networkId', networkId);
+    this.localId = checkU32('localId', localId);
+  }
+
+  /** False for (0,0). */
+  get isSet(): boolean {
+    return this.networkId !== 0 || this.localId !== 0;
+  }
+
+  equals(other: OrigFrom): boolean {
+    return this.networkId === other.networkId && this.localId === other.localId;
+  }
+
+  /** Negative, 0 or positive, by network id and then by local id: fit for `Array.sort`. */
+  compare(other: OrigFrom): number {
+    return this.networkId - other.networkId || this.localId - other.localId;
+  }
+
+  toString(): string {
+    return `(${this.networkId},${this.localId})`;
+  }
+
+  [inspect](): string {
+    return `OrigFrom(${this.networkId}, ${this.localId})`;
+  }
+}

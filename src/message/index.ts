@@ -1,0 +1,20 @@
+export { replierBindEventData, splitReplierBindEventData } from './bind-event.ts';
+export { type Call, codeOf, Errno, type ErrorCode, MEANING, UNIX_TEXT } from './errno.ts';
+export { KbusError, REPLIER_ERROR, ReplierError, StatusError } from './error.ts';
+export { Flag } from './flags.ts';
+export { MessageId, OrigFrom } from './id.ts';
+export {
+  Announcement,
+  type Data,
+  type Kind,
+  Message,
+  type MessageOptions,
+  type MessageSequence,
+  REPLIER_BIND_EVENT,
+  Reply,
+  Request,
+  replyTo,
+  Status,
+  statefulRequest,
+} from './message.ts';
+export { checkBindingName, checkMessageName, MAX_NAME, matches } from './name.ts';

@@ -1,0 +1,335 @@
+import { decodeEntire, encodeEntire, entireLength } from './entire.ts';
+import { Flag } from './flags.ts';
+import { inspect, MessageId, OrigFrom } from './id.ts';
+import { inspectMessage, printMessage } from './print.ts';
+import { checkU32 } from './u32.ts';
+
+/** What a message may carry: bytes, or text that is sent as UTF-8. */
+export type Data = Uint8Array | string;
+
+/** What may be given beside name and data when a message is made; all of it is unset by default. */
+export interface MessageOptions {
+  /** Reply: the requester's Ksock id. Request: a Ksock id makes it stateful. u32. */
+  to?: number;
+  /** Sender's Ksock id. KBUS overwrites it when the message is sent. u32. */
+  from?: number;
+  origFrom?: OrigFrom;
+  finalTo?: OrigFrom;
+  /** Id of the Request that is answered; makes the message a Reply. */
+  inReplyTo?: MessageId;
+  /** See {@link Flag}. u32. */
+  flags?: number;
+  /** KBUS gives an id when the message is sent, unless its network id is set. */
+  id?: MessageId;
+}
+
+/** All fields in the order of {@link Message.extract}. */
+export type MessageSequence = readonly [
+  id: MessageId,
+  inReplyTo: MessageId,
+  to: number,
+  from: number,
+  origFrom: OrigFrom,
+  finalTo: OrigFrom,
+  flags: number,
+  name: string,
+  data: Uint8Array,
+];
+
+export type Kind = 'Announcement' | 'Request' | 'Reply' | 'Status' | 'ReplierBindEvent';
+
+/** Name of the event that tells of a Replier's bind or unbind (the specification, section 9). */
+export const REPLIER_BIND_EVENT = '$.KBUS.ReplierBindEvent';
+
+const NO_DATA = new Uint8Array(0);
+const encoder = new TextEncoder();
+const decoder = new TextDecoder();
+
+/** The bytes of `data`; text becomes UTF-8. A TypeError for anything but text and bytes. */
+export function toBytes(data: Data | null | undefined): Uint8Array {
+  if (data instanceof Uint8Array) return data;
+  if (typeof data === 'string') return encoder.encode(data);
+  if (data === undefined || data === null) return NO_DATA;
+  throw new TypeError(
+    `data must be a string or a Uint8Array, not ${typeof data}; JSON.stringify() makes a string of anything`,
+  );
+}
+
+/**
+ * A message: a header, a name, and optional data that KBUS never looks at (the specification,
+ * section 4). A plain one is an Announcement; see {@link Request} and {@link Reply}.
+ */
+export class Message {
+  name: string;
+  to: number;
+  from: number;
+  flags: number;
+  id: MessageId;
+  inReplyTo: MessageId;
+  origFrom: OrigFrom;
+  finalTo: OrigFrom;
+  // The data is `length` bytes of `bytes` from `at` on: what was received stays in the buffer it came
+  // in until somebody asks for it.
+  private bytes: Uint8Array;
+  private at: number;
+  private length: number;
+
+  /**
+   * `data` is kept by reference: don't change it before the message was sent. Throws a TypeError that
+   * names the argument when one has the wrong type; whether the name can be sent is KBUS's to say.
+   */
+  constructor(name: string, data?: Data | null, options?: MessageOptions) {
+    if (typeof name !== 'string') {
+      throw new TypeError(`name must be a string such as '$.Sensor.Kitchen', not ${typeof name}`);
+    }
+    this.name = name;
+    this.bytes = toBytes(data);
+    this.at = 0;
+    this.length = this.bytes.length;
+    this.to = options?.to === undefined ? 0 : checkU32('to', options.to);
+    this.from = options?.from === undefined ? 0 : checkU32('from', options.from);
+    this.flags = options?.flags === undefined ? 0 : checkU32('flags', options.flags);
+    this.id = options?.id ?? MessageId.UNSET;
+    this.inReplyTo = options?.inReplyTo ?? MessageId.UNSET;
+    this.origFrom = options?.origFrom ?? OrigFrom.UNSET;
+    this.finalTo = options?.finalTo ?? OrigFrom.UNSET;
+  }
+
+  /** The data, without a copy. */
+  get data(): Uint8Array {
+    if (this.length !== this.bytes.length) {
+      this.bytes = this.bytes.subarray(this.at, this.at + this.length);
+      this.at = 0;
+    }
+    return this.bytes;
+  }
+
+  set data(data: Data | null) {
+    this.bytes = toBytes(data);
+    this.at = 0;
+    this.length = this.bytes.length;
+  }
+
+  /** Length of the data in bytes. */
+  get dataLength(): number {
+    return this.length;
+  }
+
+  /** @internal The data is part of a larger buffer: no view is made of it until it is asked for. */
+  setDataWithin(bytes: Uint8Array, at: number, length: number): void {
+    this.bytes = bytes;
+    this.at = at;
+    this.length = length;
+  }
+
+  /** The data as text (UTF-8; what is not UTF-8 becomes U+FFFD). */
+  text(): string {
+    return decoder.decode(this.data);
+  }
+
+  /** The data as the JSON value it holds; a SyntaxError when it holds none. */
+  json<T = unknown>(): T {
+    return JSON.parse(this.text()) as T;
+  }
+
+  isRequest(): boolean {
+    return (this.flags & Flag.WANT_A_REPLY) !== 0;
+  }
+
+  /** True of a Status too: it is a Reply that KBUS made. */
+  isReply(): boolean {
+    return this.inReplyTo.isSet;
+  }
+
+  isStatefulRequest(): boolean {
+    return this.isRequest() && (this.to !== 0 || this.finalTo.isSet);
+  }
+
+  /** KBUS made it. */
+  isSynthetic(): boolean {
+    return (this.flags & Flag.SYNTHETIC) !== 0;
+  }
+
+  isUrgent(): boolean {
+    return (this.flags & Flag.URGENT) !== 0;
+  }
+
+  /** This copy of the Request is the one its reader must answer. */
+  wantsUsToReply(): boolean {
+    const wanted = Flag.WANT_A_REPLY | Flag.WANT_YOU_TO_REPLY;
+    return (this.flags & wanted) === wanted;
+  }
+
+  setUrgent(urgent = true): void {
+    this.setFlag(Flag.URGENT, urgent);
+  }
+
+  setWantReply(wantReply = true): void {
+    this.setFlag(Flag.WANT_A_REPLY, wantReply);
+  }
+
+  private setFlag(bit: number, on: boolean): void {
+    this.flags = (on ? this.flags | bit : this.flags & ~bit) >>> 0;
+  }
+
+  get kind(): Kind {
+    if (this.isReply()) return this.isSynthetic() ? 'Status' : 'Reply';
+    if (this.isRequest()) return 'Request';
+    return this.name === REPLIER_BIND_EVENT ? 'ReplierBindEvent' : 'Announcement';
+  }
+
+  /** The same message as the class of its kind. */
+  cast(): Announcement | Request | Reply | Status {
+    switch (this.kind) {
+      case 'Request':
+        return Request.fromMessage(this);
+      case 'Reply':
+        return Reply.fromMessage(this);
+      case 'Status':
+        return Status.fromMessage(this);
+      default:
+        return Announcement.fromMessage(this);
+    }
+  }
+
+  /** Same name, data and `to`; whatever KBUS sets, and what it answers, may differ. */
+  equivalent(other: Message): boolean {
+    if (this.name !== other.name || this.to !== other.to) return false;
+    const [ours, theirs] = [this.data, other.data];
+    return ours.length === theirs.length && ours.every((byte, at) => byte === theirs[at]);
+  }
+
+  extract(): MessageSequence {
+    return [
+      this.id,
+      this.inReplyTo,
+      this.to,
+      this.from,
+      this.origFrom,
+      this.finalTo,
+      this.flags,
+      this.name,
+      this.data,
+    ];
+  }
+
+  /** Length in bytes of the "entire" layout on a 64-bit machine: the size that counts on a bus. */
+  totalLength(): number {
+    return entireLength(this.name.length, this.length);
+  }
+
+  /** The "entire" layout on a 64-bit machine, as programs read it from a device. */
+  toBytes(): Uint8Array {
+    return encodeEntire(this);
+  }
+
+  /** A message with the fields of another. A TypeError when it is not of this class's kind. */
+  static fromMessage<T extends Message>(this: new (...made: never[]) => T, message: Message): T {
+    const made: T = Object.create(this.prototype);
+    Object.assign(made, message);
+    made.checkKind();
+    return made;
+  }
+
+  /** The inverse of {@link extract}. */
+  static fromSequence(sequence: MessageSequence): Message {
+    const [id, inReplyTo, to, from, origFrom, finalTo, flags, name, data] = sequence;
+    return new Message(name, data, { id, inReplyTo, to, from, origFrom, finalTo, flags });
+  }
+
+  /** The inverse of {@link toBytes}. A KbusError (EINVAL, ENAMETOOLONG, EBADMSG, EMSGSIZE) for bad bytes. */
+  static fromBytes(bytes: Uint8Array): Message {
+    return decodeEntire(bytes);
+  }
+
+  /** A TypeError when the message is not what its class says. */
+  protected checkKind(): void {}
+
+  toString(): string {
+    return printMessage(this);
+  }
+
+  [inspect](): string {
+    return inspectMessage(this);
+  }
+}
+
+/** A message to whoever listens to its name. */
+export class Announcement extends Message {
+  protected override checkKind(): void {
+    if (this.isRequest() || this.isReply()) throw wrongKind(this, 'an Announcement');
+  }
+}
+
+/** A message that asks for exactly one Reply, from the one Replier bound to its name. */
+export class Request extends Message {
+  constructor(name: string, data?: Data | null, options?: MessageOptions) {
+    super(name, data, options);
+    this.setWantReply();
+  }
+
+  protected override checkKind(): void {
+    if (!this.isRequest()) throw wrongKind(this, 'a Request');
+  }
+}
+
+/** The answer to a Request; {@link replyTo} makes one. */
+export class Reply extends Message {
+  constructor(
+    name: string,
+    data: Data | null | undefined,
+    options: MessageOptions & { inReplyTo: MessageId },
+  ) {
+    super(name, data, options);
+    this.checkKind();
+  }
+
+  protected override checkKind(): void {
+    if (!this.isReply()) throw wrongKind(this, 'a Reply: its inReplyTo is not set');
+  }
+}
+
+/** The answer to a Request that KBUS made, because the Replier could not. */
+export class Status extends Message {
+  constructor(name: string, options: MessageOptions & { inReplyTo: MessageId }) {
+    super(name, null, { ...options, flags: (options.flags ?? 0) | Flag.SYNTHETIC });
+    this.checkKind();
+  }
+
+  protected override checkKind(): void {
+    if (!this.isReply() || !this.isSynthetic()) throw wrongKind(this, 'a Status');
+  }
+}
+
+function wrongKind(message: Message, wanted: string): TypeError {
+  return new TypeError(`${message} is not ${wanted}`);
+}
+
+/**
+ * The Reply to a Request that was read. A TypeError when the message is not marked for its reader to
+ * answer: a listener's copy of a Request has another Replier.
+ */
+export function replyTo(request: Message, data?: Data | null): Reply {
+  if (!request.wantsUsToReply()) {
+    throw new TypeError(
+      `${request} is not for us to answer: only the copy marked YOU, read by the Replier, is`,
+    );
+  }
+  return new Reply(request.name, data, { to: request.from, inReplyTo: request.id });
+}
+
+/**
+ * A Request to the very Replier that answered before: sending it fails with EPIPE when another is
+ * bound to the name by now. `earlier` is a Reply from it, or an earlier stateful Request to it.
+ */
+export function statefulRequest(earlier: Message, name: string, data?: Data | null): Request {
+  if (earlier.isReply()) {
+    return new Request(name, data, { to: earlier.from, finalTo: earlier.origFrom });
+  }
+  if (earlier.isStatefulRequest()) {
+    return new Request(name, data, { to: earlier.to, finalTo: earlier.finalTo });
+  }
+  throw new TypeError(
+    `${earlier} does not tell whom to ask: give a Reply, or an earlier stateful Request`,
+  );
+}

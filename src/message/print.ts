@@ -1,0 +1,69 @@
+import { splitReplierBindEventData } from './bind-event.ts';
+import { flagsToString } from './flags.ts';
+import { inspect, type MessageId, type OrigFrom } from './id.ts';
+import type { Message } from './message.ts';
+
+const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
+const ESCAPES: Readonly<Record<string, string>> = {
+  '\\': '\\\\',
+  "'": "\\'",
+  '\n': '\\n',
+  '\r': '\\r',
+  '\t': '\\t',
+};
+const hex = (code: number): string => `\\x${code.toString(16).padStart(2, '0')}`;
+
+/** Data in quotes: as text where it is UTF-8 without control characters, else escaped. */
+export function printData(data: Uint8Array): string {
+  let text: string;
+  try {
+    text = utf8.decode(data);
+  } catch {
+    text = Array.from(data, (byte) => String.fromCharCode(byte)).join('');
+    return `'${text.replace(/[^\x20-\x7e]|['\\]/g, (c) => ESCAPES[c] ?? hex(c.charCodeAt(0)))}'`;
+  }
+  return `'${text.replace(/[\p{Cc}'\\]/gu, (c) => ESCAPES[c] ?? hex(c.charCodeAt(0)))}'`;
+}
+
+/** `<Request '$.A.B', id=[0:6], from=1, flags=0x3 (REQ,YOU), data='hi'>`; unset fields are left out. */
+export function printMessage(message: Message): string {
+  const event = message.kind === 'ReplierBindEvent' ? printBindEvent(message.data) : undefined;
+  const parts: string[] = event === undefined ? [`'${message.name}'`] : [];
+  if (message.id.isSet) parts.push(`id=${message.id}`);
+  if (message.to !== 0) parts.push(`to=${message.to}`);
+  if (message.from !== 0) parts.push(`from=${message.from}`);
+  if (message.origFrom.isSet) parts.push(`orig_from=${message.origFrom}`);
+  if (message.finalTo.isSet) parts.push(`final_to=${message.finalTo}`);
+  if (message.inReplyTo.isSet) parts.push(`in_reply_to=${message.inReplyTo}`);
+  if (message.flags !== 0) parts.push(`flags=${flagsToString(message.flags)}`);
+  if (event !== undefined) parts.push(event);
+  else if (message.dataLength > 0) parts.push(`data=${printData(message.data)}`);
+  const kind =
+    event === undefined && message.kind === 'ReplierBindEvent' ? 'Announcement' : message.kind;
+  return `<${kind} ${parts.join(', ')}>`;
+}
+
+/** `[Bind '$.Fred' for 2]`; undefined for data that is not that of a ReplierBindEvent. */
+function printBindEvent(data: Uint8Array): string | undefined {
+  try {
+    const { isBind, binder, name } = splitReplierBindEventData(data);
+    return `[${isBind ? 'Bind' : 'Unbind'} '${name}' for ${binder}]`;
+  } catch {
+    return undefined;
+  }
+}
+
+/** `Message('$.Actor.Speak', data='Ahem', from_=1, id=MessageId(0, 2))`: the call that makes its like. */
+export function inspectMessage(message: Message): string {
+  const parts: string[] = [`'${message.name}'`];
+  const id = (value: MessageId | OrigFrom): string => value[inspect]();
+  if (message.dataLength > 0) parts.push(`data=${printData(message.data)}`);
+  if (message.to !== 0) parts.push(`to=${message.to}`);
+  if (message.from !== 0) parts.push(`from_=${message.from}`);
+  if (message.origFrom.isSet) parts.push(`orig_from=${id(message.origFrom)}`);
+  if (message.finalTo.isSet) parts.push(`final_to=${id(message.finalTo)}`);
+  if (message.inReplyTo.isSet) parts.push(`in_reply_to=${id(message.inReplyTo)}`);
+  if (message.flags !== 0) parts.push(`flags=0x${message.flags.toString(16)}`);
+  if (message.id.isSet) parts.push(`id=${id(message.id)}`);
+  return `${message.constructor.name}(${parts.join(', ')})`;
+}

@@ -1,0 +1,14 @@
+const MAX_U32 = 0xffff_ffff;
+
+/** The value, if it is a whole number from 0 to 4294967295; else a TypeError that names it. */
+export function checkU32(what: string, value: number): number {
+  if (!Number.isInteger(value) || value < 0 || value > MAX_U32) {
+    throw new TypeError(`${what} must be a whole number from 0 to ${MAX_U32}, not ${value}`);
+  }
+  return value;
+}
+
+/** The number of bytes of `length` bytes padded to a multiple of 4. */
+export function padded(length: number): number {
+  return (length + 3) & ~3;
+}
