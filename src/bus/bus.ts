@@ -291,12 +291,12 @@ export class Bus {
   // Receiving (section 5)
 
   /** @internal */
-  take(ksock: BusKsock): Parcel | null {
+  take(ksock: BusKsock, at: number): Parcel | null {
     const { queue } = ksock;
-    if (queue.length === 0) return null;
-    const parcel = queue.parcel(0);
-    const binding = queue.binding(0);
-    queue.dropFront();
+    if (queue.length <= at) return null;
+    const parcel = queue.parcel(at);
+    const binding = queue.binding(at);
+    queue.drop(at);
     ksock.tookRequest = false;
     if (binding !== null) {
       binding.queued--;

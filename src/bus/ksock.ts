@@ -160,9 +160,12 @@ export class BusKsock {
     return this.bus.discard(this);
   }
 
-  /** Takes the next message out of the queue; null when there is none. See `tookRequest`. */
-  take(): Parcel | null {
-    return this.bus.take(this);
+  /**
+   * Takes the next message out of the queue; null when there is none. See `tookRequest`. `at` passes
+   * over that many: urgent messages that overtook the one a reader has already been shown.
+   */
+  take(at = 0): Parcel | null {
+    return this.bus.take(this, at);
   }
 
   /** Id of the Ksock bound as Replier to exactly this name, or 0. ENAMETOOLONG. */

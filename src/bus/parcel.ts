@@ -26,10 +26,13 @@ export class Parcel {
   dataLength: number;
   /** The ledger's record, once this is a Request that was accepted. */
   request: RequestRecord | null = null;
-  /** The encoded form, kept by whichever driver needs one, so that it is made once for all. */
+  // The rest is the drivers': the frame in which the message came, or which was made for it, begins at
+  // `frameAt` in `frame`; it is stamped when it holds what the bus has set. So it is made once for all.
   frame: Uint8Array | null = null;
-  /** Where in `frame` it begins. */
   frameAt = 0;
+  isStamped = false;
+  /** How the frame it came in wants to be answered. */
+  detail = 0;
 
   constructor(
     name: string,

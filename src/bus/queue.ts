@@ -41,7 +41,18 @@ export class Queue {
     this.length++;
   }
 
-  dropFront(): void {
+  /** Takes out the entry at `index`; those before it, which must be few, move up. */
+  drop(index: number): void {
+    for (let at = index; at > 0; at--) {
+      const to = (this.head + at) & this.mask;
+      const from = (this.head + at - 1) & this.mask;
+      this.parcels[to] = this.parcels[from];
+      this.bindings[to] = this.bindings[from] as Binding | null;
+    }
+    this.dropFront();
+  }
+
+  private dropFront(): void {
     this.parcels[this.head] = undefined;
     this.bindings[this.head] = null;
     this.head = (this.head + 1) & this.mask;

@@ -1,6 +1,6 @@
 /**
- * The error numbers KBUS uses (the specification, section 12): Linux's, on every platform. The last
- * four are not KBUS's answers but the client's: what happened on the way to the bus.
+ * The error numbers KBUS uses (the specification, section 12): Linux's, on every platform. From
+ * EACCES on they are not a bus's answers: they tell what happened on the way to it.
  */
 export const Errno = {
   ENOENT: 2,
@@ -25,6 +25,7 @@ export const Errno = {
   EPROTO: 71,
   ECONNRESET: 104,
   ETIMEDOUT: 110,
+  ECANCELED: 125,
 } as const;
 
 export type ErrorCode = keyof typeof Errno;
@@ -62,6 +63,7 @@ export const UNIX_TEXT: Readonly<Record<ErrorCode, string>> = {
   EPROTO: 'Protocol error',
   ECONNRESET: 'Connection reset by peer',
   ETIMEDOUT: 'Connection timed out',
+  ECANCELED: 'Operation canceled',
 };
 
 /** The calls that can fail, as the errors name them. */
@@ -182,6 +184,7 @@ export const MEANING: Readonly<Record<Call, Readonly<Partial<Record<ErrorCode, s
   },
   any: {
     EBADF: 'this Ksock is closed',
+    ECANCELED: 'the message was discarded before it could be sent',
     ECONNRESET: 'the bus has gone away: its daemon ended, or ended this connection',
     EPROTO: 'the bytes that came were not those of the protocol; the connection was ended',
     ENOMEM: 'a limit of the daemon has been reached',

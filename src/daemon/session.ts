@@ -1,0 +1,623 @@
+import type { Bus } from '../bus/bus.ts';
+import type { BusKsock, KsockOwner } from '../bus/ksock.ts';
+import { Parcel } from '../bus/parcel.ts';
+import { reportBindings, reportStats } from '../bus/report.ts';
+import { PENDING, Sends } from '../bus/sends.ts';
+import { codeOf, Errno } from '../message/errno.ts';
+import { Flag } from '../message/flags.ts';
+import {
+  AT,
+  checkLayout,
+  LAYOUT_HEADER,
+  layoutDataAt,
+  type NameReader,
+  writeLayout,
+} from '../message/layout.ts';
+import type { Channel, ChannelEvents } from '../wire/channel.ts';
+import {
+  FRAME_AT,
+  FRAME_HEADER,
+  FrameReader,
+  Kind,
+  messageFrameLength,
+  Op,
+  PROTOCOL_MAGIC,
+  PROTOCOL_VERSION,
+  ProtocolError,
+  SendDetail,
+  textOf,
+  wordOf,
+  wordsFrame,
+  writeFrameHeader,
+} from '../wire/frames.ts';
+import { Outbox, type Slab } from './outbox.ts';
+import type { Stirred, Turn } from './turn.ts';
+
+/** What all sessions of a daemon share. */
+export interface SessionHost {
+  readonly turn: Turn;
+  readonly slab: Slab;
+  readonly names: NameReader;
+  /** Process id of the daemon. */
+  readonly pid: number;
+  /** Makes the next bus; resolves with its number once it can be opened, or with -errno. */
+  newDevice(): Promise<number>;
+  /** A client broke the protocol, or speaks another version. */
+  warn(text: string): void;
+}
+
+/** How many sends of one connection may be pending, and how many bytes they may have (one may have more). */
+export const MAX_PENDING_SENDS = 4096;
+export const MAX_PENDING_BYTES = 4 * 1024 * 1024;
+
+/** A reader that lets more than this lie is given nothing more until it has read. */
+const MAX_BACKLOG = 1024 * 1024;
+
+/** From this size on, data is sent from where it lies instead of being copied behind a header of its own. */
+const BY_REFERENCE = 4096;
+
+/** HELLO comes before anything is known of the client: it is small. */
+const MAX_HELLO = 4096;
+
+/** Room in a frame beside the largest message: the frame's own words, and longer padding. */
+const FRAME_SLACK = 64;
+
+/**
+ * One connection, which is one Ksock: frames come in, and what the bus says of them goes out. It does
+ * no I/O of its own.
+ */
+export class Session implements KsockOwner, ChannelEvents, Stirred {
+  private readonly host: SessionHost;
+  private readonly bus: Bus;
+  private readonly channel: Channel;
+  private readonly outbox: Outbox;
+  private readonly reader = new FrameReader(MAX_HELLO);
+  private ksockOrNull: BusKsock | null = null;
+  private sends!: Sends;
+  private isStirred = false;
+  private isEnded = false;
+  private isPaused = false;
+
+  /** Takes and polls that wait, first come first; by token. */
+  private takes: number[] = [];
+  private polls: number[] = [];
+
+  // What is lent is the front of the queue. The first `firsts` of it are urgent messages of which the
+  // client has not said yet that they came; of these, `firstsToSend` are still to be sent.
+  private lent = 0;
+  private credit = 0;
+  private firsts = 0;
+  private firstsToSend = 0;
+
+  /** Sends done and not yet told of: `runCount` of them, whose tokens and serials follow each other. */
+  private runToken = 0;
+  private runCount = 0;
+  private runNetwork = 0;
+  private runSerial = 0;
+  private pendingBytes = 0;
+
+  constructor(host: SessionHost, bus: Bus, channel: Channel) {
+    this.host = host;
+    this.bus = bus;
+    this.channel = channel;
+    this.outbox = new Outbox(channel);
+  }
+
+  private get ksock(): BusKsock {
+    return this.ksockOrNull as BusKsock;
+  }
+
+  // What the channel tells
+
+  received(chunk: Uint8Array): void {
+    if (this.isEnded) return;
+    try {
+      const { reader } = this;
+      reader.push(chunk);
+      while (reader.read() && !this.isEnded) {
+        if (this.ksockOrNull === null) this.hello(reader);
+        else this.frame(reader);
+      }
+    } catch (error) {
+      if (!(error instanceof ProtocolError)) throw error;
+      this.host.warn(
+        `bus ${this.bus.number}, Ksock ${this.ksockOrNull?.id ?? '-'}: ${error.message}`,
+      );
+      this.farewell(Errno.EPROTO, error.message);
+    }
+    this.stir();
+    this.host.turn.end();
+  }
+
+  drained(): void {
+    if (this.isPaused) {
+      this.isPaused = false;
+      this.channel.resume();
+    }
+    this.stir();
+    this.host.turn.end();
+  }
+
+  closed(): void {
+    this.isEnded = true;
+    this.ksockOrNull?.close();
+    this.host.turn.end();
+  }
+
+  /** Says why, and ends the connection. */
+  farewell(errno: number, why: string): void {
+    if (this.isEnded) return;
+    this.flushRun();
+    this.put(wordsFrame(Kind.FAREWELL, 0, 0, 0, [errno], why));
+    this.outbox.flush();
+    this.isEnded = true;
+    this.ksockOrNull?.close();
+    this.channel.end();
+  }
+
+  // What the bus tells
+
+  queued(atFront: boolean): void {
+    if (atFront && this.lent > 0) {
+      this.lent++;
+      this.firsts++;
+      this.firstsToSend++;
+    }
+    this.stir();
+  }
+
+  answered(token: number, parcel: Parcel): void {
+    this.putMessage(Kind.ANSWER, token, parcel, false);
+    this.stir();
+  }
+
+  roomMade(): void {
+    this.sends.retry();
+    if (this.polls.length > 0 && this.poll()) {
+      for (const token of this.polls) this.result(token, 1, 0);
+      this.polls = [];
+    }
+    this.stir();
+  }
+
+  private stir(): void {
+    if (this.isStirred) return;
+    this.isStirred = true;
+    this.host.turn.stir(this);
+  }
+
+  settle(): void {
+    this.isStirred = false;
+    if (this.isEnded) return;
+    if (this.ksockOrNull !== null) {
+      this.serveTakes();
+      this.lend();
+    }
+    this.flushRun();
+    this.outbox.flush();
+    if (this.channel.backlog > MAX_BACKLOG && !this.isPaused) {
+      this.isPaused = true;
+      this.channel.pause();
+    }
+  }
+
+  // What the client says
+
+  private hello(frame: FrameReader): void {
+    const kind = frame.view.getUint8(frame.at + FRAME_AT.kind);
+    if (kind !== Kind.HELLO || wordOf(frame, 0) !== PROTOCOL_MAGIC) {
+      throw new ProtocolError('the first bytes are not those of a KBUS client');
+    }
+    const version = wordOf(frame, 1);
+    if (version !== PROTOCOL_VERSION) {
+      throw new ProtocolError(
+        `the client speaks version ${version} of the protocol, and the daemon version ${PROTOCOL_VERSION}; use the kbus package of the same version for both`,
+      );
+    }
+    const mode = wordOf(frame, 2) === 1 ? 'r' : 'rw';
+    const ksock = this.bus.open(this, { mode, pid: wordOf(frame, 3) });
+    this.ksockOrNull = ksock;
+    this.sends = new Sends(ksock, (token, result, parcel) => this.sendDone(token, result, parcel));
+    const maxFrame = this.bus.settings.absoluteMaxMessageSize + FRAME_SLACK;
+    this.reader.maxLength = maxFrame;
+    this.put(
+      wordsFrame(Kind.WELCOME, 0, 0, 0, [
+        PROTOCOL_MAGIC,
+        PROTOCOL_VERSION,
+        this.bus.number,
+        ksock.id,
+        this.host.pid,
+        MAX_PENDING_SENDS,
+        MAX_PENDING_BYTES,
+        maxFrame,
+      ]),
+    );
+  }
+
+  private frame(frame: FrameReader): void {
+    const { view, at } = frame;
+    const word = view.getUint32(at + FRAME_AT.kind);
+    const handed = word & 0xffff;
+    const detail = (word >>> 16) & 0xff;
+    const token = view.getUint32(at + FRAME_AT.token);
+    if (handed > 0) this.handed(handed);
+    switch (word >>> 24) {
+      case Kind.SEND:
+        this.send(frame, detail, token);
+        break;
+      case Kind.TAKE:
+        this.unlend();
+        this.takes.push(token);
+        if ((detail & 1) === 0) {
+          this.serveTakes();
+          if (this.takes.at(-1) === token && this.ksock.queue.length === 0) {
+            this.takes.pop();
+            this.put(wordsFrame(Kind.NONE, 0, 0, token, []));
+          }
+        }
+        break;
+      case Kind.LEND:
+        this.credit = Math.min(this.credit + wordOf(frame, 0), 0xffff);
+        break;
+      case Kind.SEEN:
+        if (this.firsts - this.firstsToSend <= 0) throw new ProtocolError('SEEN what was not sent');
+        this.firsts--;
+        break;
+      case Kind.CALL:
+        this.call(detail, token, wordOf(frame, 0), textOf(frame, 1));
+        break;
+      default:
+        throw new ProtocolError(`a frame of kind ${word >>> 24}, which a client doesn't send`);
+    }
+  }
+
+  private handed(count: number): void {
+    if (count > this.lent - this.firsts) {
+      throw new ProtocolError(`${count} messages were handed, of ${this.lent} that were lent`);
+    }
+    this.lent -= count;
+    for (let left = count; left > 0; left--) this.ksock.take(this.firsts);
+  }
+
+  private unlend(): void {
+    this.lent = 0;
+    this.credit = 0;
+    this.firsts = 0;
+    this.firstsToSend = 0;
+  }
+
+  private serveTakes(): void {
+    while (this.takes.length > 0) {
+      const parcel = this.ksock.take();
+      if (parcel === null) return;
+      const token = this.takes.shift() as number;
+      this.putMessage(Kind.TAKEN, token, parcel, this.ksock.tookRequest);
+    }
+  }
+
+  private lend(): void {
+    const { queue } = this.ksock;
+    for (; this.firstsToSend > 0; this.firstsToSend--) {
+      const at = this.firstsToSend - 1;
+      this.putMessage(Kind.LENT_FIRST, 0, queue.parcel(at), queue.binding(at)?.replier === true);
+    }
+    if (this.credit === 0 || this.lent === queue.length) return;
+    if (this.channel.backlog > MAX_BACKLOG) return;
+    while (this.credit > 0 && this.lent < queue.length) {
+      const binding = queue.binding(this.lent);
+      const parcel = queue.parcel(this.lent);
+      this.putMessage(Kind.LENT, 0, parcel, binding !== null && binding.replier);
+      this.lent++;
+      this.credit--;
+    }
+  }
+
+  private send(frame: FrameReader, detail: number, token: number): void {
+    const { bytes, view } = frame;
+    const at = frame.at + FRAME_HEADER;
+    const wrong = checkLayout(view, at, frame.length - FRAME_HEADER);
+    if (wrong !== '') throw new ProtocolError(wrong);
+    const nameLength = view.getUint32(at + AT.nameLength);
+    const parcel = new Parcel(
+      this.host.names.read(bytes, at + LAYOUT_HEADER, nameLength),
+      view.getUint32(at + AT.flags),
+      view.getUint32(at + AT.to),
+      bytes,
+      at + layoutDataAt(nameLength),
+      view.getUint32(at + AT.dataLength),
+    );
+    parcel.idNetwork = view.getUint32(at + AT.idNetwork);
+    if (parcel.idNetwork !== 0) parcel.idSerial = view.getUint32(at + AT.idSerial);
+    parcel.replyNetwork = view.getUint32(at + AT.replyNetwork);
+    parcel.replySerial = view.getUint32(at + AT.replySerial);
+    parcel.origNetwork = view.getUint32(at + AT.origNetwork);
+    parcel.origLocal = view.getUint32(at + AT.origLocal);
+    parcel.finalNetwork = view.getUint32(at + AT.finalNetwork);
+    parcel.finalLocal = view.getUint32(at + AT.finalLocal);
+    // The frame that came becomes the frame that goes, with a few words changed: see `putMessage`.
+    parcel.frame = bytes;
+    parcel.frameAt = frame.at;
+    // Once it is written over, the frame doesn't tell any more how it wants to be answered.
+    parcel.detail = detail;
+    const answered = (detail & SendDetail.ANSWERED) !== 0;
+    const wait = (detail & SendDetail.WAIT) !== 0;
+    const result = this.sends.submit(parcel, answered ? token : -1, wait, token);
+    if (result === PENDING) {
+      this.pendingBytes += parcel.dataLength;
+      if (
+        this.sends.pending > MAX_PENDING_SENDS ||
+        (this.pendingBytes > MAX_PENDING_BYTES && this.pendingBytes !== parcel.dataLength)
+      ) {
+        throw new ProtocolError(
+          `more sends are pending than the ${MAX_PENDING_SENDS}, or the ${MAX_PENDING_BYTES} bytes, that a connection may have`,
+        );
+      }
+    } else {
+      this.tellSent(token, result, parcel);
+    }
+  }
+
+  private sendDone(token: number, result: number, parcel: Parcel): void {
+    this.pendingBytes -= parcel.dataLength;
+    this.tellSent(token, result, parcel);
+    this.stir();
+  }
+
+  private tellSent(token: number, result: number, parcel: Parcel): void {
+    const { detail, idNetwork, idSerial } = parcel;
+    if ((detail & SendDetail.QUIET) !== 0) return;
+    if (result < 0) {
+      this.flushRun();
+      this.put(wordsFrame(Kind.REFUSED, 1, 0, token, [-result, idNetwork, idSerial]));
+      return;
+    }
+    if ((detail & SendDetail.ANSWERED) !== 0) return;
+    if (
+      this.runCount > 0 &&
+      token === this.runToken + this.runCount &&
+      idSerial === this.runSerial + this.runCount &&
+      idNetwork === this.runNetwork
+    ) {
+      this.runCount++;
+      return;
+    }
+    this.flushRun();
+    this.runToken = token;
+    this.runCount = 1;
+    this.runNetwork = idNetwork;
+    this.runSerial = idSerial;
+  }
+
+  private flushRun(): void {
+    if (this.runCount === 0) return;
+    this.put(
+      wordsFrame(Kind.SENT, 0, 0, this.runToken, [this.runCount, this.runNetwork, this.runSerial]),
+    );
+    this.runCount = 0;
+  }
+
+  private call(op: number, token: number, argument: number, text: string): void {
+    const { ksock, bus } = this;
+    switch (op) {
+      case Op.BIND:
+        this.outcome(token, ksock.bind(text, argument !== 0));
+        break;
+      case Op.UNBIND:
+        this.unlend();
+        this.outcome(token, ksock.unbind(text, argument !== 0));
+        break;
+      case Op.FIND_REPLIER:
+        this.outcome(token, ksock.findReplier(text));
+        break;
+      case Op.MAX_MESSAGES:
+        this.outcome(token, ksock.maxMessages(argument));
+        break;
+      case Op.WANT_MESSAGES_ONCE:
+        this.outcome(token, ksock.wantMessagesOnce(argument));
+        break;
+      case Op.REPORT_REPLIER_BINDS:
+        this.outcome(token, ksock.reportReplierBinds(argument));
+        break;
+      case Op.VERBOSE:
+        this.outcome(token, bus.verbose(argument));
+        break;
+      case Op.MAX_MESSAGE_SIZE:
+        this.outcome(token, bus.maxMessageSize(argument));
+        break;
+      case Op.NUM_MESSAGES:
+        this.result(token, ksock.numMessages, 0);
+        break;
+      case Op.NUM_UNREPLIED_TO:
+        this.result(token, ksock.numUnrepliedTo, 0);
+        break;
+      case Op.LAST_MSG_ID:
+        this.result(token, ksock.lastNetwork, ksock.lastSerial);
+        break;
+      case Op.RESEND:
+        this.resend(token);
+        break;
+      case Op.DISCARD:
+        this.sends.discard();
+        this.outcome(token, 0);
+        break;
+      case Op.POLL:
+        if (argument === 0 || ksock.mode === 'r' || ksock.poll()) {
+          this.result(token, ksock.poll() ? 1 : 0, 0);
+          break;
+        }
+        this.polls.push(token);
+        return;
+      case Op.NEW_DEVICE:
+        this.newDevice(token);
+        break;
+      case Op.BINDINGS:
+        this.result(token, 0, 0, JSON.stringify(reportBindings(bus)));
+        break;
+      case Op.STATS:
+        this.result(token, 0, 0, JSON.stringify(reportStats(bus)));
+        break;
+      case Op.RECALL:
+        this.unlend();
+        this.outcome(token, 0);
+        break;
+      case Op.CANCEL:
+        this.cancel(argument);
+        this.outcome(token, 0);
+        break;
+      default:
+        throw new ProtocolError(`a call with the unknown number ${op}`);
+    }
+  }
+
+  /** Whether a message may be written now: none waits, nor do those that wait their turn. */
+  private poll(): boolean {
+    return this.sends.pending === 0 && this.ksock.poll();
+  }
+
+  private resend(token: number): void {
+    const result = this.sends.pending > 0 ? -Errno.EALREADY : this.ksock.resend();
+    if (result < 0) this.refused(token, result);
+    else this.result(token, this.ksock.lastNetwork, this.ksock.lastSerial);
+  }
+
+  private cancel(token: number): void {
+    const take = this.takes.indexOf(token);
+    if (take >= 0) {
+      this.takes.splice(take, 1);
+      this.put(wordsFrame(Kind.NONE, 0, 0, token, []));
+      return;
+    }
+    const poll = this.polls.indexOf(token);
+    if (poll >= 0) {
+      this.polls.splice(poll, 1);
+      this.result(token, 0, 0);
+      return;
+    }
+    this.sends.cancel(token);
+  }
+
+  private newDevice(token: number): void {
+    this.host.newDevice().then(
+      (number) => {
+        this.outcome(token, number);
+        this.stir();
+        this.host.turn.end();
+      },
+      (error: unknown) => {
+        this.host.warn(`no new bus could be made: ${String(error)}`);
+        this.outcome(token, -Errno.EACCES);
+        this.stir();
+        this.host.turn.end();
+      },
+    );
+  }
+
+  private outcome(token: number, value: number): void {
+    if (value < 0) this.refused(token, value);
+    else this.result(token, value, 0);
+  }
+
+  private result(token: number, first: number, second: number, text = ''): void {
+    this.put(wordsFrame(Kind.RESULT, 0, 0, token, [first, second], text));
+  }
+
+  private refused(token: number, value: number): void {
+    if (codeOf(-value) === undefined) throw new Error(`the bus gave the unknown error ${value}`);
+    this.put(wordsFrame(Kind.REFUSED, 0, 0, token, [-value, 0, 0]));
+  }
+
+  // What goes out
+
+  private put(frame: Uint8Array): void {
+    this.outbox.append(frame, 0, frame.length);
+  }
+
+  /**
+   * A message goes out. The same frame serves all listeners, from where it lies; the few that differ (a
+   * Request for its Replier, and what answers a token) get a header of their own.
+   */
+  private putMessage(kind: number, token: number, parcel: Parcel, you: boolean): void {
+    const length = messageFrameLength(parcel.name.length, parcel.dataLength);
+    if (parcel.frame === null) encodeFrame(parcel, length);
+    else if (!parcel.isStamped) stampFrame(parcel);
+    parcel.isStamped = true;
+    const frame = parcel.frame as unknown as Uint8Array;
+    const at = parcel.frameAt;
+    if (kind === Kind.LENT && !you) {
+      this.outbox.append(frame, at, at + length);
+      return;
+    }
+    const { slab } = this.host;
+    const own = length <= BY_REFERENCE ? length : FRAME_HEADER + layoutDataAt(parcel.name.length);
+    slab.reserve(own);
+    const { bytes, view } = slab;
+    const to = slab.at;
+    for (let index = 0; index < own; index++) bytes[to + index] = frame[at + index] as number;
+    writeFrameHeader(view, to, length, kind, 0, 0, token);
+    if (you) {
+      const flags = (parcel.flags | Flag.WANT_YOU_TO_REPLY) >>> 0;
+      view.setUint32(to + FRAME_HEADER + AT.flags, flags);
+    }
+    this.outbox.append(bytes, to, to + own);
+    if (own < length) this.outbox.append(frame, at + own, at + length);
+  }
+}
+
+/** Makes a frame LENT of a message that didn't come as a frame. */
+function encodeFrame(parcel: Parcel, length: number): void {
+  const bytes = new Uint8Array(length);
+  const view = new DataView(bytes.buffer);
+  writeFrameHeader(view, 0, length, Kind.LENT, 0, 0, 0);
+  writeLayout(
+    bytes,
+    view,
+    FRAME_HEADER,
+    parcel.idNetwork,
+    parcel.idSerial,
+    parcel.replyNetwork,
+    parcel.replySerial,
+    parcel.to,
+    parcel.from,
+    parcel.origNetwork,
+    parcel.origLocal,
+    parcel.finalNetwork,
+    parcel.finalLocal,
+    parcel.flags,
+    parcel.name,
+    parcel.dataLength,
+  );
+  const { bytes: data, dataAt, dataLength } = parcel;
+  bytes.set(
+    data.subarray(dataAt, dataAt + dataLength),
+    FRAME_HEADER + layoutDataAt(parcel.name.length),
+  );
+  parcel.frame = bytes;
+  parcel.frameAt = 0;
+}
+
+/** Turns a SEND that was accepted into LENT, where it lies. */
+function stampFrame(parcel: Parcel): void {
+  const bytes = parcel.frame as Uint8Array;
+  const view = viewOf(bytes);
+  const at = parcel.frameAt;
+  view.setUint32(at + FRAME_AT.kind, Kind.LENT << 24);
+  view.setUint32(at + FRAME_AT.token, 0);
+  const message = at + FRAME_HEADER;
+  view.setUint32(message + AT.idNetwork, parcel.idNetwork);
+  view.setUint32(message + AT.idSerial, parcel.idSerial);
+  view.setUint32(message + AT.from, parcel.from);
+  view.setUint32(message + AT.extra, 0);
+  view.setUint32(message + AT.flags, parcel.flags);
+}
+
+let lastBytes: Uint8Array | null = null;
+let lastView: DataView = new DataView(new ArrayBuffer(0));
+
+/** Messages of one chunk are stamped one after the other: the view of the chunk is made once. */
+function viewOf(bytes: Uint8Array): DataView {
+  if (bytes !== lastBytes) {
+    lastBytes = bytes;
+    lastView = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  }
+  return lastView;
+}

@@ -1,0 +1,171 @@
+import { END_GUARD, START_GUARD } from './entire.ts';
+import { MessageId, OrigFrom } from './id.ts';
+import { Message } from './message.ts';
+import { MAX_NAME } from './name.ts';
+import { padded } from './u32.ts';
+
+/**
+ * A message on its way between programs: on KBUS's own connections and on the links of Limpets (the
+ * specification, 3-limpets). Sixteen u32 in network order
+ *
+ *      0 start guard      4 id (2 words)     12 in_reply_to (2)   20 to    24 from
+ *     28 orig_from (2)   36 final_to (2)     44 extra             48 flags
+ *     52 name_len        56 data_len         60 end guard
+ *
+ * then the name with a 0 byte, padded with zeros to a multiple of 4; the data, padded likewise; and
+ * the end guard again.
+ */
+export const LAYOUT_HEADER = 64;
+
+export const AT = {
+  startGuard: 0,
+  idNetwork: 4,
+  idSerial: 8,
+  replyNetwork: 12,
+  replySerial: 16,
+  to: 20,
+  from: 24,
+  origNetwork: 28,
+  origLocal: 32,
+  finalNetwork: 36,
+  finalLocal: 40,
+  extra: 44,
+  flags: 48,
+  nameLength: 52,
+  dataLength: 56,
+  endGuard: 60,
+} as const;
+
+/** Bytes of a message in this layout: a multiple of 4. */
+export function layoutLength(nameLength: number, dataLength: number): number {
+  return LAYOUT_HEADER + padded(nameLength + 1) + padded(dataLength) + 4;
+}
+
+/** Where the data begins, counted from the start guard. */
+export function layoutDataAt(nameLength: number): number {
+  return LAYOUT_HEADER + padded(nameLength + 1);
+}
+
+/** Writes all of a message but its data: fourteen words, the guards, the name and its padding. */
+export function writeLayout(
+  bytes: Uint8Array,
+  view: DataView,
+  at: number,
+  idNetwork: number,
+  idSerial: number,
+  replyNetwork: number,
+  replySerial: number,
+  to: number,
+  from: number,
+  origNetwork: number,
+  origLocal: number,
+  finalNetwork: number,
+  finalLocal: number,
+  flags: number,
+  name: string,
+  dataLength: number,
+): void {
+  view.setUint32(at, START_GUARD);
+  view.setUint32(at + AT.idNetwork, idNetwork);
+  view.setUint32(at + AT.idSerial, idSerial);
+  view.setUint32(at + AT.replyNetwork, replyNetwork);
+  view.setUint32(at + AT.replySerial, replySerial);
+  view.setUint32(at + AT.to, to);
+  view.setUint32(at + AT.from, from);
+  view.setUint32(at + AT.origNetwork, origNetwork);
+  view.setUint32(at + AT.origLocal, origLocal);
+  view.setUint32(at + AT.finalNetwork, finalNetwork);
+  view.setUint32(at + AT.finalLocal, finalLocal);
+  view.setUint32(at + AT.extra, 0);
+  view.setUint32(at + AT.flags, flags);
+  view.setUint32(at + AT.nameLength, name.length);
+  view.setUint32(at + AT.dataLength, dataLength);
+  view.setUint32(at + AT.endGuard, END_GUARD);
+  const nameAt = at + LAYOUT_HEADER;
+  const dataAt = at + layoutDataAt(name.length);
+  // The zeros of the padding first, and the name over them.
+  view.setUint32(dataAt - 4, 0);
+  for (let index = 0; index < name.length; index++) bytes[nameAt + index] = name.charCodeAt(index);
+  const paddedLength = padded(dataLength);
+  if (paddedLength !== dataLength) view.setUint32(dataAt + paddedLength - 4, 0);
+  view.setUint32(dataAt + paddedLength, END_GUARD);
+}
+
+/**
+ * Whether `length` bytes from `at` on are one message of this layout, no more and no less: '' or what
+ * is wrong. The name's letters, the flags and the size are the bus's to check.
+ */
+export function checkLayout(view: DataView, at: number, length: number): string {
+  if (length < LAYOUT_HEADER) return `a message of ${length} bytes is shorter than its header`;
+  if (view.getUint32(at) !== START_GUARD || view.getUint32(at + AT.endGuard) !== END_GUARD) {
+    return 'a guard of the message header is wrong';
+  }
+  const nameLength = view.getUint32(at + AT.nameLength);
+  const dataLength = view.getUint32(at + AT.dataLength);
+  if (nameLength === 0 || nameLength > MAX_NAME) return `a name of ${nameLength} bytes`;
+  // Before it is rounded up, a length near 2^32 must be known to be small.
+  if (dataLength > length || layoutLength(nameLength, dataLength) !== length) {
+    return `a name of ${nameLength} and data of ${dataLength} bytes don't make a message of ${length} bytes`;
+  }
+  return view.getUint32(at + length - 4) === END_GUARD ? '' : 'the last guard is wrong';
+}
+
+/** Reads a message that passed {@link checkLayout}. Its data stays where it is, in `bytes`. */
+export function readLayout(
+  bytes: Uint8Array,
+  view: DataView,
+  at: number,
+  names: NameReader,
+): Message {
+  const nameLength = view.getUint32(at + AT.nameLength);
+  const message = new Message(names.read(bytes, at + LAYOUT_HEADER, nameLength));
+  const serial = view.getUint32(at + AT.idSerial);
+  message.id = new MessageId(view.getUint32(at + AT.idNetwork), serial);
+  const replyNetwork = view.getUint32(at + AT.replyNetwork);
+  const replySerial = view.getUint32(at + AT.replySerial);
+  if (replySerial !== 0 || replyNetwork !== 0) {
+    message.inReplyTo = new MessageId(replyNetwork, replySerial);
+  }
+  message.to = view.getUint32(at + AT.to);
+  message.from = view.getUint32(at + AT.from);
+  const origNetwork = view.getUint32(at + AT.origNetwork);
+  const origLocal = view.getUint32(at + AT.origLocal);
+  if (origNetwork !== 0 || origLocal !== 0) message.origFrom = new OrigFrom(origNetwork, origLocal);
+  const finalNetwork = view.getUint32(at + AT.finalNetwork);
+  const finalLocal = view.getUint32(at + AT.finalLocal);
+  if (finalNetwork !== 0 || finalLocal !== 0) {
+    message.finalTo = new OrigFrom(finalNetwork, finalLocal);
+  }
+  message.flags = view.getUint32(at + AT.flags);
+  message.setDataWithin(bytes, at + layoutDataAt(nameLength), view.getUint32(at + AT.dataLength));
+  return message;
+}
+
+const SLOTS = 256;
+
+/**
+ * Reads names out of bytes. The same few come again and again, so a string made once is given again:
+ * to compare a name costs less than to make one, and what is the same string is found faster in maps.
+ */
+export class NameReader {
+  private readonly recent: string[] = new Array(SLOTS).fill('');
+
+  read(bytes: Uint8Array, at: number, length: number): string {
+    const last = at + length - 1;
+    const slot =
+      (length * 31 + (bytes[last] as number) * 7 + (bytes[at + (length >> 1)] as number)) &
+      (SLOTS - 1);
+    const known = this.recent[slot] as string;
+    if (known.length === length) {
+      let index = 0;
+      while (index < length && known.charCodeAt(index) === bytes[at + index]) index++;
+      if (index === length) return known;
+    }
+    let name = '';
+    for (let index = 0; index < length; index++)
+      name += String.fromCharCode(bytes[at + index] as number);
+    // Names of remarkable length are not worth keeping.
+    if (length <= 128) this.recent[slot] = name;
+    return name;
+  }
+}

@@ -1,0 +1,28 @@
+/**
+ * A connection as a stream of bytes: a Unix socket, a WebSocket, or two arrays in a test. Bytes come
+ * out at the other end as they went in, in order, though cut otherwise, or the channel closes.
+ */
+export interface Channel {
+  /**
+   * Sends these pieces, one after the other. They must not change any more. After the channel has
+   * closed, it does nothing.
+   */
+  write(pieces: readonly Uint8Array[]): void;
+  /** How many bytes were written and are still in this process. */
+  readonly backlog: number;
+  /** Stops and resumes what comes in; what is on the way may still come. */
+  pause(): void;
+  resume(): void;
+  /** Closes it when what was written has gone. `closed` follows. */
+  end(): void;
+}
+
+/** What a channel tells of itself. */
+export interface ChannelEvents {
+  /** Bytes came; the receiver may keep them. */
+  received(chunk: Uint8Array): void;
+  /** The backlog has gone down. */
+  drained(): void;
+  /** It is closed, however that came about; nothing follows. */
+  closed(error: Error | null): void;
+}

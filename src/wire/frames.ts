@@ -1,0 +1,314 @@
+import { layoutLength } from '../message/layout.ts';
+
+/**
+ * The frames between a client and the daemon, on one connection, which is one Ksock on one bus. All
+ * numbers are in network order, and every length is a multiple of 4. docs/protocol.md tells the whole.
+ *
+ *      0 u32 length of the frame in bytes, these included
+ *      4 u8  kind    5 u8 detail    6 u16 handed
+ *      8 u32 token
+ *     12 what the kind says
+ *
+ * `handed`, from a client: how many of the messages that it was lent it has given to its program since
+ * it last said so. `token` is the client's, and comes back with the answer.
+ */
+export const FRAME_HEADER = 12;
+
+export const FRAME_AT = { length: 0, kind: 4, detail: 5, handed: 6, token: 8, body: 12 } as const;
+
+export const MAX_HANDED = 0xffff;
+
+/** Raised whenever a peer of another version would misunderstand. */
+export const PROTOCOL_VERSION = 1;
+
+/** `KBUS` in ASCII: the first word of HELLO and WELCOME. */
+export const PROTOCOL_MAGIC = 0x4b425553;
+
+export const Kind = {
+  /** Client, first: u32 magic, u32 version, u32 mode (1 r, 3 rw), u32 process id. Text: the program. */
+  HELLO: 1,
+  /**
+   * Daemon, first: u32 magic, u32 version, u32 bus number, u32 Ksock id, u32 the daemon's process id,
+   * u32 how many sends may be pending, u32 how many bytes they may have, u32 the largest frame in bytes.
+   */
+  WELCOME: 2,
+  /** Daemon, last: u32 error number. Text: why the connection ends. */
+  FAREWELL: 3,
+
+  /** Client: a message to send. `detail` holds SendDetail bits. */
+  SEND: 10,
+  /** Client: take one message; `detail` 1 waits for it. Answered by TAKEN or NONE. What was lent comes back first. */
+  TAKE: 11,
+  /** Client: u32 how many more messages may be lent to it. */
+  LEND: 12,
+  /** Client: the oldest LENT_FIRST that was not told of yet has come; `handed` counts behind it from here on. */
+  SEEN: 14,
+  /** Client: `detail` holds an Op; u32 argument; text. Answered by RESULT or REFUSED. */
+  CALL: 13,
+
+  /** Daemon: a message, lent: it stays unread until it is handed. To be read after those lent before. */
+  LENT: 20,
+  /** Daemon: the same, but to be read before those lent before: it is urgent. */
+  LENT_FIRST: 21,
+  /** Daemon: the message that TAKE asked for; it is read. */
+  TAKEN: 22,
+  /** Daemon: TAKE found none, or was cancelled. */
+  NONE: 23,
+  /** Daemon: the Reply or Status to a Request that was sent to be ANSWERED. */
+  ANSWER: 24,
+  /** Daemon: u32 count, u32 network id, u32 serial: this many sends, from `token` on, are done; ids rise by one. */
+  SENT: 25,
+  /** Daemon: u32 value, u32 value. Text. The answer to a CALL. */
+  RESULT: 26,
+  /** Daemon: u32 error number. `detail` 1: the answer to a SEND, which used the id u32 network id, u32 serial. */
+  REFUSED: 27,
+} as const;
+
+export const SendDetail = {
+  /** ALL_OR_WAIT is carried through: the answer comes when the message was delivered. */
+  WAIT: 1,
+  /** The Reply comes as ANSWER with this token, not through the queue; no SENT comes. */
+  ANSWERED: 2,
+  /** Nobody waits for the outcome: nothing comes back. */
+  QUIET: 4,
+} as const;
+
+export const Op = {
+  /** `argument` 1: as Replier. Text: the name. */
+  BIND: 1,
+  /** The same. What was lent comes back first. */
+  UNBIND: 2,
+  /** Text: the name. First value: the Ksock id, or 0. */
+  FIND_REPLIER: 3,
+  MAX_MESSAGES: 4,
+  WANT_MESSAGES_ONCE: 5,
+  REPORT_REPLIER_BINDS: 6,
+  VERBOSE: 7,
+  MAX_MESSAGE_SIZE: 8,
+  NUM_MESSAGES: 9,
+  NUM_UNREPLIED_TO: 10,
+  /** Both values: the id. */
+  LAST_MSG_ID: 11,
+  /** Sends the message that waits again. Both values: its id. */
+  RESEND: 12,
+  DISCARD: 13,
+  /** First value: whether a message may be written. `argument` 1 waits until it may. */
+  POLL: 14,
+  /** First value: the number of the new bus, whose socket is there. */
+  NEW_DEVICE: 15,
+  /** Text: JSON. */
+  BINDINGS: 16,
+  STATS: 17,
+  /** What was lent comes back: all LENT frames before the answer are void. */
+  RECALL: 18,
+  /** `argument`: the token of a TAKE, POLL or pending SEND that is not wanted any more; the answer to that says how it ended. */
+  CANCEL: 19,
+} as const;
+
+export type OpCode = (typeof Op)[keyof typeof Op];
+
+/** Bytes of the frame that carries a message. */
+export function messageFrameLength(nameLength: number, dataLength: number): number {
+  return FRAME_HEADER + layoutLength(nameLength, dataLength);
+}
+
+/** The peer broke the rules of the protocol: the connection can't go on. */
+export class ProtocolError extends Error {
+  override readonly name = 'ProtocolError';
+}
+
+/** Writes a frame's header. */
+export function writeFrameHeader(
+  view: DataView,
+  at: number,
+  length: number,
+  kind: number,
+  detail: number,
+  handed: number,
+  token: number,
+): void {
+  view.setUint32(at, length);
+  view.setUint32(at + FRAME_AT.kind, (kind << 24) | (detail << 16) | handed);
+  view.setUint32(at + FRAME_AT.token, token);
+}
+
+const encoder = new TextEncoder();
+const decoder = new TextDecoder();
+
+/** A frame of words and text: HELLO, WELCOME, FAREWELL, LEND, CALL, SENT, RESULT, REFUSED. */
+export function wordsFrame(
+  kind: number,
+  detail: number,
+  handed: number,
+  token: number,
+  words: readonly number[],
+  text = '',
+): Uint8Array {
+  const encoded = encoder.encode(text);
+  const textAt = FRAME_HEADER + words.length * 4;
+  // Text is padded with zeros, and says its length first, so that every frame is a multiple of 4.
+  const hasText = text !== '';
+  const length = hasText ? textAt + 4 + ((encoded.length + 3) & ~3) : textAt;
+  const bytes = new Uint8Array(length);
+  const view = new DataView(bytes.buffer);
+  writeFrameHeader(view, 0, length, kind, detail, handed, token);
+  words.forEach((word, index) => {
+    view.setUint32(FRAME_HEADER + index * 4, word);
+  });
+  if (hasText) {
+    view.setUint32(textAt, encoded.length);
+    bytes.set(encoded, textAt + 4);
+  }
+  return bytes;
+}
+
+/** One frame where it lies: what a {@link FrameReader} gives. Good until the next one is read. */
+export interface FrameView {
+  readonly bytes: Uint8Array;
+  readonly view: DataView;
+  readonly at: number;
+  readonly length: number;
+}
+
+/** The word at `index` of a frame's body. A ProtocolError when the frame is too short for it. */
+export function wordOf(frame: FrameView, index: number): number {
+  const at = FRAME_HEADER + index * 4;
+  if (at + 4 > frame.length) {
+    throw new ProtocolError(`a frame of ${frame.length} bytes has no word ${index}`);
+  }
+  return frame.view.getUint32(frame.at + at);
+}
+
+/** The text behind `words` words of a frame's body; '' when there is none. */
+export function textOf(frame: FrameView, words: number): string {
+  const at = FRAME_HEADER + words * 4;
+  if (at === frame.length) return '';
+  const length = wordOf(frame, words);
+  if (length > frame.length - at - 4) {
+    throw new ProtocolError(`a text of ${length} bytes in a frame of ${frame.length}`);
+  }
+  const from = frame.at + at + 4;
+  return decoder.decode(frame.bytes.subarray(from, from + length));
+}
+
+/**
+ * Cuts the bytes of a connection into frames, however they come. A frame that lies whole in a chunk is
+ * given where it lies; one that doesn't is put together in memory that grows with what has come.
+ */
+export class FrameReader {
+  /** The longest frame that is believed. */
+  maxLength: number;
+  private pieces: Uint8Array[] = [];
+  private gathered = 0;
+  /** Length of the frame being gathered; 0 while not even that is known. */
+  private wanted = 0;
+
+  bytes: Uint8Array = new Uint8Array(0);
+  view: DataView = new DataView(this.bytes.buffer);
+  /** Where the frame begins in `bytes`. */
+  at = 0;
+  /** Its length. */
+  length = 0;
+  private next = 0;
+  private end = 0;
+  private rest: Uint8Array | null = null;
+
+  constructor(maxLength: number) {
+    this.maxLength = maxLength;
+  }
+
+  /** Gives it the next bytes of the connection, which must not change any more; then call `read`. */
+  push(chunk: Uint8Array): void {
+    if (this.gathered === 0) this.open(chunk);
+    else this.rest = chunk;
+  }
+
+  /** Moves on to the next whole frame; false when more bytes are needed. */
+  read(): boolean {
+    if (this.rest !== null && !this.gather()) return false;
+    const left = this.end - this.next;
+    if (left >= 4) {
+      const length = this.checkLength(this.view.getUint32(this.next));
+      if (length <= left) {
+        this.at = this.next;
+        this.length = length;
+        this.next += length;
+        return true;
+      }
+      this.wanted = length;
+    }
+    if (left > 0) {
+      this.pieces.push(this.bytes.subarray(this.next, this.end));
+      this.gathered = left;
+    }
+    this.next = this.end;
+    return this.rest !== null && this.read();
+  }
+
+  /** Whether the connection may end here: no frame is half there. */
+  get isBetweenFrames(): boolean {
+    return this.gathered === 0;
+  }
+
+  private open(chunk: Uint8Array): void {
+    this.bytes = chunk;
+    this.view = new DataView(chunk.buffer, chunk.byteOffset, chunk.byteLength);
+    this.next = 0;
+    this.end = chunk.length;
+  }
+
+  /** Adds to the frame that is half there; true when `bytes` is ready to be read. */
+  private gather(): boolean {
+    // What is being read now is read first.
+    if (this.next < this.end) return true;
+    let chunk = this.rest as Uint8Array;
+    this.rest = null;
+    if (this.gathered === 0) {
+      this.open(chunk);
+      return true;
+    }
+    if (this.wanted === 0) {
+      const missing = 4 - this.gathered;
+      const head = chunk.subarray(0, missing);
+      this.pieces.push(head);
+      this.gathered += head.length;
+      if (this.gathered < 4) return false;
+      chunk = chunk.subarray(missing);
+      const word = joined(this.pieces, 4);
+      this.pieces = [word];
+      this.wanted = this.checkLength(new DataView(word.buffer).getUint32(0));
+    }
+    const missing = this.wanted - this.gathered;
+    if (chunk.length < missing) {
+      if (chunk.length > 0) this.pieces.push(chunk);
+      this.gathered += chunk.length;
+      return false;
+    }
+    this.pieces.push(chunk.subarray(0, missing));
+    this.open(joined(this.pieces, this.wanted));
+    this.pieces = [];
+    this.gathered = 0;
+    this.wanted = 0;
+    if (chunk.length > missing) this.rest = chunk.subarray(missing);
+    return true;
+  }
+
+  private checkLength(length: number): number {
+    if (length < FRAME_HEADER || length > this.maxLength || (length & 3) !== 0) {
+      throw new ProtocolError(
+        `a frame of ${length} bytes: the length must be a multiple of 4 from ${FRAME_HEADER} to ${this.maxLength}`,
+      );
+    }
+    return length;
+  }
+}
+
+function joined(pieces: readonly Uint8Array[], length: number): Uint8Array {
+  const bytes = new Uint8Array(length);
+  let at = 0;
+  for (const piece of pieces) {
+    bytes.set(piece, at);
+    at += piece.length;
+  }
+  return bytes;
+}
