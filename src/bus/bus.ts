@@ -4,6 +4,7 @@ import { codeOf, Errno } from '../message/errno.ts';
 import { Flag } from '../message/flags.ts';
 import { REPLIER_BIND_EVENT } from '../message/message.ts';
 import { checkBindingName, checkMessageName, MAX_NAME } from '../message/name.ts';
+import type { Buses } from './buses.ts';
 import { BusKsock, type KsockOwner, type Mode } from './ksock.ts';
 import { Ledger, RequestRecord } from './ledger.ts';
 import { type Parcel, syntheticParcel } from './parcel.ts';
@@ -37,6 +38,8 @@ export class Bus {
   /** The number it is known by, from 0. */
   readonly number: number;
   readonly settings: BusSettings;
+  /** The buses it belongs to, if any. */
+  buses: Buses | null = null;
   /** The debug log, when `verbose` is on. */
   onLog: ((text: string) => void) | null = null;
 
@@ -342,6 +345,23 @@ export class Bus {
     }
   }
 
+  /**
+   * Tells those whose message may go to somebody else now, or to nobody ever, because this Ksock bound
+   * or unbound as Replier, or left: whoever's queue they wait for, their wait may be over.
+   */
+  private tellConcerned(ksock: BusKsock, asReplier: boolean): void {
+    if (this.sendingKsocks.size === 0) return;
+    this.tellAll(
+      [...this.sendingKsocks].filter(
+        (sender) =>
+          sender === ksock ||
+          sender.blockedOn === ksock ||
+          sender.sending?.to === ksock.id ||
+          (asReplier && sender.waitingRequest !== null),
+      ),
+    );
+  }
+
   // Binding (section 7)
 
   /** @internal */
@@ -362,8 +382,7 @@ export class Bus {
     }
     this.routes.add(binding);
     if (this.verboseNow) this.log(`Ksock ${ksock.id} bound ${describeBinding(binding)}`);
-    // A Request that waits for one Replier's queue may have another Replier now.
-    if (replier) this.tellAll(this.sendingKsocks);
+    if (replier) this.tellConcerned(ksock, true);
     return 0;
   }
 
@@ -385,7 +404,8 @@ export class Bus {
       for (const request of requests) this.ledger.apply(request, 'unbind', ksock.id);
     }
     if (this.verboseNow) this.log(`Ksock ${ksock.id} unbound ${describeBinding(binding)}`);
-    this.tellAll(ksock.blocking);
+    if (replier) this.tellConcerned(ksock, true);
+    else this.tellAll(ksock.blocking);
     this.tellOfRoom();
     return 0;
   }
@@ -428,6 +448,7 @@ export class Bus {
     }
     queue.clear();
 
+    const wasReplier = ksock.replying.size > 0;
     const bindings = [...ksock.replying.values()];
     for (let binding of ksock.listening.values()) {
       bindings.push(binding);
@@ -448,7 +469,7 @@ export class Bus {
     this.toldOfLoss.delete(ksock);
     if (this.verboseNow) this.log(`Ksock ${ksock.id} closed`);
     if (this.ksocks.size === 0) this.checkNothingLeft();
-    this.tellAll(ksock.blocking);
+    this.tellConcerned(ksock, wasReplier);
     this.tellOfRoom();
   }
 
@@ -569,8 +590,9 @@ export class Bus {
       const repliers = [...this.routes].filter(({ replier }) => replier);
       repliers.sort((a, b) => b.order - a.order);
       for (const { ksock: binder, name } of repliers) {
+        const event = this.bindEvent(true, binder, name);
         if (ksock.isFull) return -Errno.EBUSY;
-        this.enqueue(ksock, this.bindEvent(true, binder, name), null, false);
+        this.enqueue(ksock, event, null, false);
       }
     }
     return previous ? 1 : 0;

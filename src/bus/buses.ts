@@ -30,8 +30,18 @@ export class Buses {
     return this.buses.values();
   }
 
+  /** The buses that a bus belongs to; one that was made alone becomes the first of its own. */
+  static of(bus: Bus): Buses {
+    if (bus.buses === null) {
+      bus.buses = new Buses(0, bus.settings);
+      bus.buses.buses.push(bus);
+    }
+    return bus.buses;
+  }
+
   private add(): Bus {
     const bus = new Bus({ number: this.buses.length, ...this.settings });
+    bus.buses = this;
     this.buses.push(bus);
     return bus;
   }

@@ -15,6 +15,7 @@ import {
 } from '../message/layout.ts';
 import type { Channel, ChannelEvents } from '../wire/channel.ts';
 import {
+  ASK_WHO,
   FRAME_AT,
   FRAME_HEADER,
   FrameReader,
@@ -214,18 +215,28 @@ export class Session implements KsockOwner, ChannelEvents, Stirred {
         `the client speaks version ${version} of the protocol, and the daemon version ${PROTOCOL_VERSION}; use the kbus package of the same version for both`,
       );
     }
+    if (wordOf(frame, 2) === ASK_WHO) {
+      this.welcome(0, 0);
+      this.outbox.flush();
+      this.isEnded = true;
+      this.channel.end();
+      return;
+    }
     const mode = wordOf(frame, 2) === 1 ? 'r' : 'rw';
     const ksock = this.bus.open(this, { mode, pid: wordOf(frame, 3) });
     this.ksockOrNull = ksock;
     this.sends = new Sends(ksock, (token, result, parcel) => this.sendDone(token, result, parcel));
-    const maxFrame = this.bus.settings.absoluteMaxMessageSize + FRAME_SLACK;
-    this.reader.maxLength = maxFrame;
+    this.reader.maxLength = this.bus.settings.absoluteMaxMessageSize + FRAME_SLACK;
+    this.welcome(ksock.id, this.reader.maxLength);
+  }
+
+  private welcome(ksockId: number, maxFrame: number): void {
     this.put(
       wordsFrame(Kind.WELCOME, 0, 0, 0, [
         PROTOCOL_MAGIC,
         PROTOCOL_VERSION,
         this.bus.number,
-        ksock.id,
+        ksockId,
         this.host.pid,
         MAX_PENDING_SENDS,
         MAX_PENDING_BYTES,
@@ -246,7 +257,7 @@ export class Session implements KsockOwner, ChannelEvents, Stirred {
         this.send(frame, detail, token);
         break;
       case Kind.TAKE:
-        this.unlend();
+        this.mustHaveRecalled();
         this.takes.push(token);
         if ((detail & 1) === 0) {
           this.serveTakes();
@@ -279,6 +290,12 @@ export class Session implements KsockOwner, ChannelEvents, Stirred {
     for (let left = count; left > 0; left--) this.ksock.take(this.firsts);
   }
 
+  /** The queue can't change under what is lent. */
+  private mustHaveRecalled(): void {
+    if (this.lent > 0) throw new ProtocolError('TAKE or UNBIND, without a RECALL of what was lent');
+    this.credit = 0;
+  }
+
   private unlend(): void {
     this.lent = 0;
     this.credit = 0;
@@ -306,7 +323,7 @@ export class Session implements KsockOwner, ChannelEvents, Stirred {
     while (this.credit > 0 && this.lent < queue.length) {
       const binding = queue.binding(this.lent);
       const parcel = queue.parcel(this.lent);
-      this.putMessage(Kind.LENT, 0, parcel, binding !== null && binding.replier);
+      this.putMessage(Kind.LENT, 0, parcel, binding?.replier === true);
       this.lent++;
       this.credit--;
     }
@@ -365,13 +382,13 @@ export class Session implements KsockOwner, ChannelEvents, Stirred {
 
   private tellSent(token: number, result: number, parcel: Parcel): void {
     const { detail, idNetwork, idSerial } = parcel;
-    if ((detail & SendDetail.QUIET) !== 0) return;
+    const quiet = (detail & SendDetail.QUIET) !== 0;
     if (result < 0) {
       this.flushRun();
-      this.put(wordsFrame(Kind.REFUSED, 1, 0, token, [-result, idNetwork, idSerial]));
+      this.put(wordsFrame(Kind.REFUSED, quiet ? 2 : 1, 0, token, [-result, idNetwork, idSerial]));
       return;
     }
-    if ((detail & SendDetail.ANSWERED) !== 0) return;
+    if (quiet) return;
     if (
       this.runCount > 0 &&
       token === this.runToken + this.runCount &&
@@ -403,7 +420,7 @@ export class Session implements KsockOwner, ChannelEvents, Stirred {
         this.outcome(token, ksock.bind(text, argument !== 0));
         break;
       case Op.UNBIND:
-        this.unlend();
+        this.mustHaveRecalled();
         this.outcome(token, ksock.unbind(text, argument !== 0));
         break;
       case Op.FIND_REPLIER:
@@ -459,6 +476,14 @@ export class Session implements KsockOwner, ChannelEvents, Stirred {
       case Op.RECALL:
         this.unlend();
         this.outcome(token, 0);
+        break;
+      case Op.CLOSE:
+        ksock.close();
+        this.outcome(token, 0);
+        this.flushRun();
+        this.outbox.flush();
+        this.isEnded = true;
+        this.channel.end();
         break;
       case Op.CANCEL:
         this.cancel(argument);
@@ -537,6 +562,8 @@ export class Session implements KsockOwner, ChannelEvents, Stirred {
    * Request for its Replier, and what answers a token) get a header of their own.
    */
   private putMessage(kind: number, token: number, parcel: Parcel, you: boolean): void {
+    // A program is told that its Request was sent before it is given the Reply.
+    this.flushRun();
     const length = messageFrameLength(parcel.name.length, parcel.dataLength);
     if (parcel.frame === null) encodeFrame(parcel, length);
     else if (!parcel.isStamped) stampFrame(parcel);

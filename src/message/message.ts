@@ -73,6 +73,7 @@ export class Message {
   private bytes: Uint8Array;
   private at: number;
   private length: number;
+  private isShared = false;
 
   /**
    * `data` is kept by reference: don't change it before the message was sent. Throws a TypeError that
@@ -97,17 +98,17 @@ export class Message {
 
   /** The data, without a copy. */
   get data(): Uint8Array {
-    if (this.length !== this.bytes.length) {
-      this.bytes = this.bytes.subarray(this.at, this.at + this.length);
-      this.at = 0;
+    if (this.isShared) {
+      this.setDataWithin(this.bytes.slice(this.at, this.at + this.length), 0, this.length);
+    } else if (this.length !== this.bytes.length) {
+      this.setDataWithin(this.bytes.subarray(this.at, this.at + this.length), 0, this.length);
     }
     return this.bytes;
   }
 
   set data(data: Data | null) {
-    this.bytes = toBytes(data);
-    this.at = 0;
-    this.length = this.bytes.length;
+    const bytes = toBytes(data);
+    this.setDataWithin(bytes, 0, bytes.length);
   }
 
   /** Length of the data in bytes. */
@@ -115,11 +116,15 @@ export class Message {
     return this.length;
   }
 
-  /** @internal The data is part of a larger buffer: no view is made of it until it is asked for. */
-  setDataWithin(bytes: Uint8Array, at: number, length: number): void {
+  /**
+   * @internal The data is part of a larger buffer: no view is made of it until it is asked for, and a
+   * copy when the buffer is shared with others.
+   */
+  setDataWithin(bytes: Uint8Array, at: number, length: number, isShared = false): void {
     this.bytes = bytes;
     this.at = at;
     this.length = length;
+    this.isShared = isShared;
   }
 
   /** The data as text (UTF-8; what is not UTF-8 becomes U+FFFD). */

@@ -21,11 +21,14 @@ export const MAX_HANDED = 0xffff;
 /** Raised whenever a peer of another version would misunderstand. */
 export const PROTOCOL_VERSION = 1;
 
+/** The mode in the HELLO of somebody who only wants to know who answers: WELCOME tells, with Ksock id 0. */
+export const ASK_WHO = 0;
+
 /** `KBUS` in ASCII: the first word of HELLO and WELCOME. */
 export const PROTOCOL_MAGIC = 0x4b425553;
 
 export const Kind = {
-  /** Client, first: u32 magic, u32 version, u32 mode (1 r, 3 rw), u32 process id. Text: the program. */
+  /** Client, first: u32 magic, u32 version, u32 mode (1 r, 3 rw, 0 see ASK_WHO), u32 process id. Text: the program. */
   HELLO: 1,
   /**
    * Daemon, first: u32 magic, u32 version, u32 bus number, u32 Ksock id, u32 the daemon's process id,
@@ -37,7 +40,7 @@ export const Kind = {
 
   /** Client: a message to send. `detail` holds SendDetail bits. */
   SEND: 10,
-  /** Client: take one message; `detail` 1 waits for it. Answered by TAKEN or NONE. What was lent comes back first. */
+  /** Client: take one message; `detail` 1 waits for it. Answered by TAKEN or NONE. Nothing may be lent. */
   TAKE: 11,
   /** Client: u32 how many more messages may be lent to it. */
   LEND: 12,
@@ -60,23 +63,23 @@ export const Kind = {
   SENT: 25,
   /** Daemon: u32 value, u32 value. Text. The answer to a CALL. */
   RESULT: 26,
-  /** Daemon: u32 error number. `detail` 1: the answer to a SEND, which used the id u32 network id, u32 serial. */
+  /** Daemon: u32 error number. `detail` 1: the answer to a SEND, 2: to a QUIET one; it used the id u32 network id, u32 serial. */
   REFUSED: 27,
 } as const;
 
 export const SendDetail = {
   /** ALL_OR_WAIT is carried through: the answer comes when the message was delivered. */
   WAIT: 1,
-  /** The Reply comes as ANSWER with this token, not through the queue; no SENT comes. */
+  /** The Reply comes as ANSWER with this token, not through the queue. */
   ANSWERED: 2,
-  /** Nobody waits for the outcome: nothing comes back. */
+  /** No SENT comes: only a refusal is told. */
   QUIET: 4,
 } as const;
 
 export const Op = {
   /** `argument` 1: as Replier. Text: the name. */
   BIND: 1,
-  /** The same. What was lent comes back first. */
+  /** The same. Nothing may be lent. */
   UNBIND: 2,
   /** Text: the name. First value: the Ksock id, or 0. */
   FIND_REPLIER: 3,
@@ -101,6 +104,8 @@ export const Op = {
   STATS: 17,
   /** What was lent comes back: all LENT frames before the answer are void. */
   RECALL: 18,
+  /** The Ksock leaves the bus; nothing follows the answer. */
+  CLOSE: 20,
   /** `argument`: the token of a TAKE, POLL or pending SEND that is not wanted any more; the answer to that says how it ended. */
   CANCEL: 19,
 } as const;

@@ -1,0 +1,756 @@
+import type { Mode } from '../bus/ksock.ts';
+import { Errno } from '../message/errno.ts';
+import { Flag } from '../message/flags.ts';
+import { MessageId } from '../message/id.ts';
+import {
+  checkLayout,
+  layoutDataAt,
+  NameReader,
+  readLayout,
+  writeLayout,
+} from '../message/layout.ts';
+import { type Message, Status } from '../message/message.ts';
+import type { Channel, ChannelEvents } from '../wire/channel.ts';
+import {
+  FRAME_AT,
+  FRAME_HEADER,
+  FrameReader,
+  Kind,
+  MAX_HANDED,
+  messageFrameLength,
+  Op,
+  type OpCode,
+  PROTOCOL_MAGIC,
+  PROTOCOL_VERSION,
+  ProtocolError,
+  SendDetail,
+  textOf,
+  wordOf,
+  wordsFrame,
+  writeFrameHeader,
+} from '../wire/frames.ts';
+import { asked, explain } from './explain.ts';
+import { type CallResult, type Port, type PortEvents, Refusal } from './port.ts';
+
+/** Name of the Status that the client makes for each outstanding Request when the bus goes away. */
+export const BUS_GONE_AWAY = '$.KBUS.Bus.GoneAway';
+
+export interface FramePortOptions {
+  mode: Mode;
+  /** Told to the daemon, and shown by it as what this program says of itself. */
+  pid: number;
+  program: string;
+  /** Calls back when the program has done what it does now: what is sent until then goes in one write. */
+  defer(flush: () => void): void;
+}
+
+/** Network id, which no Limpet has, of a Request that is known by its token: its own id was not told. */
+const UNTOLD = 0xffff_ffff;
+
+/** How many messages the daemon may lend to a reader of many. */
+const LEND = 1024;
+
+const SLAB_SIZE = 65_536;
+
+/** From this size on, data is sent from where it lies. */
+const BY_REFERENCE = 16_384;
+
+interface Waiter<T> {
+  resolve(value: T): void;
+  reject(error: unknown): void;
+}
+
+/** A send whose outcome is to come; they come in the order of the sends. */
+interface PendingSend {
+  readonly message: Message;
+  readonly detail: number;
+  readonly token: number;
+  done(network: number, serial: number): void;
+  failed(errno: number): void;
+}
+
+/** A port to a daemon, over a channel. */
+export class FramePort implements Port, ChannelEvents {
+  busNumber = 0;
+  ksockId = 0;
+  private readonly channel: Channel;
+  private readonly options: FramePortOptions;
+  private readonly events: PortEvents;
+  private readonly reader = new FrameReader(4096);
+  private readonly names = new NameReader();
+  private welcome: Waiter<void> | null = null;
+  private maxPendingSends = 0;
+  private maxPendingBytes = 0;
+  private maxFrame = 0;
+
+  // What goes out
+  private slab = new Uint8Array(SLAB_SIZE);
+  private slabView = new DataView(this.slab.buffer);
+  private slabFrom = 0;
+  private slabTo = 0;
+  private pieces: Uint8Array[] = [];
+  private isFlushing = false;
+
+  private nextToken = 1;
+  private readonly calls = new Map<number, Waiter<CallResult>>();
+  private readonly takes = new Map<number, Waiter<Message | null>>();
+  private readonly answers = new Map<number, Waiter<Message>>();
+
+  // Sends under way, oldest first, from `sendsHead` on; and those that must wait until fewer are.
+  private sends: PendingSend[] = [];
+  private sendsHead = 0;
+  private sendsBytes = 0;
+  private waitingSends = 0;
+  private unsent: PendingSend[] = [];
+  private idle: (() => void)[] = [];
+  private roomy: (() => void)[] = [];
+
+  // What was lent, from `lentHead` on, and not handed to the program yet.
+  private lent: Message[] = [];
+  private lentHead = 0;
+  private handed = 0;
+  private credit = 0;
+  private recalls = 0;
+  private reading: ((isReadable: boolean) => void)[] = [];
+
+  /** Requests sent whose Reply is to come through the queue, by id; for when the bus goes away. */
+  private readonly outstanding = new Map<string, MessageId>();
+  private closedBy: Refusal | null = null;
+  private isClosing = false;
+
+  private constructor(channel: Channel, options: FramePortOptions, events: PortEvents) {
+    this.channel = channel;
+    this.options = options;
+    this.events = events;
+  }
+
+  /**
+   * Opens a Ksock over a channel; resolves when the daemon has welcomed it. Rejects with a Refusal:
+   * EPROTO for a daemon of another version, ECONNRESET when the channel closes.
+   */
+  static async open(
+    connect: (events: ChannelEvents) => Channel,
+    options: FramePortOptions,
+    events: PortEvents,
+  ): Promise<FramePort> {
+    const waiting: ChannelEvents = {
+      received: (chunk) => port.received(chunk),
+      drained: () => {},
+      closed: (error) => port.closed(error),
+    };
+    const port: FramePort = new FramePort(connect(waiting), options, events);
+    await port.hello();
+    return port;
+  }
+
+  private hello(): Promise<void> {
+    const { mode, pid, program } = this.options;
+    return new Promise((resolve, reject) => {
+      this.welcome = { resolve, reject };
+      const words = [PROTOCOL_MAGIC, PROTOCOL_VERSION, mode === 'r' ? 1 : 3, pid];
+      this.put(wordsFrame(Kind.HELLO, 0, 0, 0, words, program));
+    });
+  }
+
+  // What the channel tells
+
+  received(chunk: Uint8Array): void {
+    try {
+      this.reader.push(chunk);
+      while (this.closedBy === null && this.reader.read()) this.frame(this.reader);
+    } catch (error) {
+      if (!(error instanceof ProtocolError)) throw error;
+      this.end(new Refusal(Errno.EPROTO, error.message, error));
+    }
+  }
+
+  drained(): void {}
+
+  closed(error: Error | null): void {
+    this.end(new Refusal(Errno.ECONNRESET, error?.message ?? '', error ?? undefined));
+  }
+
+  private frame(frame: FrameReader): void {
+    const { view, at } = frame;
+    const word = view.getUint32(at + FRAME_AT.kind);
+    const token = view.getUint32(at + FRAME_AT.token);
+    switch (word >>> 24) {
+      case Kind.LENT:
+        this.receiveLent(frame, false);
+        break;
+      case Kind.LENT_FIRST:
+        this.receiveLent(frame, true);
+        break;
+      case Kind.TAKEN:
+        this.settle(this.takes, token).resolve(this.message(frame));
+        break;
+      case Kind.NONE:
+        this.settle(this.takes, token).resolve(null);
+        break;
+      case Kind.ANSWER:
+        this.settle(this.answers, token).resolve(this.message(frame));
+        break;
+      case Kind.SENT:
+        this.sent(wordOf(frame, 0), wordOf(frame, 1), wordOf(frame, 2));
+        break;
+      case Kind.RESULT: {
+        const result = {
+          first: wordOf(frame, 0),
+          second: wordOf(frame, 1),
+          text: textOf(frame, 2),
+        };
+        this.settle(this.calls, token).resolve(result);
+        break;
+      }
+      case Kind.REFUSED:
+        this.refused((word >>> 16) & 0xff, token, wordOf(frame, 0));
+        break;
+      case Kind.WELCOME:
+        this.welcomed(frame);
+        break;
+      case Kind.FAREWELL: {
+        const errno = wordOf(frame, 0);
+        const why = textOf(frame, 1);
+        this.end(new Refusal(errno === Errno.EPROTO ? Errno.EPROTO : Errno.ECONNRESET, why));
+        break;
+      }
+      default:
+        throw new ProtocolError(`a frame of kind ${word >>> 24}, which a daemon doesn't send`);
+    }
+  }
+
+  private welcomed(frame: FrameReader): void {
+    if (this.welcome === null || wordOf(frame, 0) !== PROTOCOL_MAGIC) {
+      throw new ProtocolError('what answers there is not KBUS');
+    }
+    const version = wordOf(frame, 1);
+    if (version !== PROTOCOL_VERSION) {
+      throw new ProtocolError(
+        `the daemon speaks version ${version} of the protocol, and this client version ${PROTOCOL_VERSION}; use the kbus package of the same version for both`,
+      );
+    }
+    this.busNumber = wordOf(frame, 2);
+    this.ksockId = wordOf(frame, 3);
+    this.maxPendingSends = wordOf(frame, 5);
+    this.maxPendingBytes = wordOf(frame, 6);
+    this.maxFrame = wordOf(frame, 7);
+    this.reader.maxLength = this.maxFrame;
+    this.welcome.resolve();
+    this.welcome = null;
+  }
+
+  private settle<T>(waiters: Map<number, T>, token: number): T {
+    const waiter = waiters.get(token);
+    if (waiter === undefined) throw new ProtocolError(`an answer to ${token}, which was not asked`);
+    waiters.delete(token);
+    return waiter;
+  }
+
+  private refused(detail: number, token: number, errno: number): void {
+    if (detail === 1) {
+      this.takeSend().failed(errno);
+      this.sendMore();
+    }
+    const waiter = detail === 0 ? this.calls.get(token) : this.answers.get(token);
+    this.calls.delete(token);
+    this.answers.delete(token);
+    waiter?.reject(new Refusal(errno));
+  }
+
+  private message(frame: FrameReader): Message {
+    const at = frame.at + FRAME_HEADER;
+    const wrong = checkLayout(frame.view, at, frame.length - FRAME_HEADER);
+    if (wrong !== '') throw new ProtocolError(wrong);
+    const message = readLayout(frame.bytes, frame.view, at, this.names);
+    if (this.outstanding.size > 0 && message.isReply() && message.to === this.ksockId) {
+      this.outstanding.delete(String(message.inReplyTo));
+    }
+    return message;
+  }
+
+  /** The connection is over: everything that waits is told. */
+  private end(refusal: Refusal): void {
+    if (this.closedBy !== null) return;
+    this.closedBy = refusal;
+    this.channel.end();
+    if (this.welcome !== null) {
+      this.welcome.reject(refusal);
+      return;
+    }
+    // Messages at hand were not read: the bus has told their senders so.
+    this.lent = [];
+    this.lentHead = 0;
+    if (!this.isClosing)
+      for (const id of this.outstanding.values()) this.lent.push(this.goneAway(id));
+    this.outstanding.clear();
+    for (const waiter of this.calls.values()) waiter.reject(refusal);
+    for (const take of this.takes.values()) {
+      const status = this.hand();
+      if (status === null) take.reject(refusal);
+      else take.resolve(status);
+    }
+    for (const [token, answer] of this.answers) {
+      if (this.isClosing) answer.reject(refusal);
+      else answer.resolve(this.goneAway(new MessageId(UNTOLD, token)));
+    }
+    const unfinished = [...this.sends.slice(this.sendsHead), ...this.unsent];
+    this.sends = [];
+    this.sendsHead = 0;
+    this.unsent = [];
+    for (const pending of unfinished) pending.failed(refusal.errno);
+    this.noteRoom();
+    this.wakeReaders();
+    this.events.closed(this.isClosing ? null : refusal);
+  }
+
+  private goneAway(inReplyTo: MessageId): Status {
+    return new Status(BUS_GONE_AWAY, { inReplyTo, to: this.ksockId });
+  }
+
+  // What goes out
+
+  private put(frame: Uint8Array): void {
+    if (this.slabTo + frame.length > this.slab.length) this.newSlab(frame.length);
+    this.slab.set(frame, this.slabTo);
+    this.slabTo += frame.length;
+    this.flushSoon();
+  }
+
+  /** A frame of words, which tells of what was handed too. */
+  private putWords(kind: number, detail: number, token: number, words: number[], text = ''): void {
+    this.put(wordsFrame(kind, detail, this.takeHanded(), token, words, text));
+  }
+
+  private takeHanded(): number {
+    while (this.handed > MAX_HANDED) {
+      this.handed -= MAX_HANDED;
+      this.put(wordsFrame(Kind.LEND, 0, MAX_HANDED, 0, [0]));
+    }
+    const { handed } = this;
+    this.handed = 0;
+    return handed;
+  }
+
+  private putMessage(message: Message, detail: number, token: number): void {
+    const { name, id, inReplyTo, origFrom, finalTo, dataLength } = message;
+    const length = messageFrameLength(name.length, dataLength);
+    const handed = this.takeHanded();
+    const byReference = dataLength >= BY_REFERENCE;
+    const dataAt = FRAME_HEADER + layoutDataAt(name.length);
+    const own = byReference ? dataAt + 8 : length;
+    if (this.slabTo + own > this.slab.length) this.newSlab(own);
+    const { slab, slabView: view } = this;
+    const at = this.slabTo;
+    writeFrameHeader(view, at, length, Kind.SEND, detail, handed, token);
+    writeLayout(
+      slab,
+      view,
+      at + FRAME_HEADER,
+      id.networkId,
+      id.serialNum,
+      inReplyTo.networkId,
+      inReplyTo.serialNum,
+      message.to,
+      message.from,
+      origFrom.networkId,
+      origFrom.localId,
+      finalTo.networkId,
+      finalTo.localId,
+      (detail & SendDetail.WAIT) !== 0 ? (message.flags | Flag.ALL_OR_WAIT) >>> 0 : message.flags,
+      name,
+      byReference ? 0 : dataLength,
+    );
+    if (byReference) {
+      this.putLargeData(message.data, at, dataAt);
+    } else {
+      const { data } = message;
+      const to = at + dataAt;
+      if (dataLength <= 128) {
+        for (let index = 0; index < dataLength; index++) slab[to + index] = data[index] as number;
+      } else {
+        slab.set(data, to);
+      }
+      this.slabTo += length;
+    }
+    this.flushSoon();
+  }
+
+  /** Behind a header in the slab, at `at`: the data from where it lies, and then the end. */
+  private putLargeData(data: Uint8Array, at: number, dataAt: number): void {
+    const { slabView: view } = this;
+    view.setUint32(at + FRAME_HEADER + 56, data.length);
+    this.slabTo += dataAt;
+    this.cut();
+    this.pieces.push(data);
+    const padding = (4 - (data.length & 3)) & 3;
+    const guard = view.getUint32(at + dataAt);
+    view.setUint32(this.slabTo, 0);
+    view.setUint32(this.slabTo + padding, guard);
+    this.slabTo += padding + 4;
+  }
+
+  private newSlab(atLeast: number): void {
+    this.cut();
+    this.slab = new Uint8Array(Math.max(SLAB_SIZE, atLeast));
+    this.slabView = new DataView(this.slab.buffer);
+    this.slabFrom = 0;
+    this.slabTo = 0;
+  }
+
+  private cut(): void {
+    if (this.slabFrom === this.slabTo) return;
+    this.pieces.push(this.slab.subarray(this.slabFrom, this.slabTo));
+    this.slabFrom = this.slabTo;
+  }
+
+  private flushSoon(): void {
+    if (this.isFlushing) return;
+    this.isFlushing = true;
+    this.options.defer(() => this.flush());
+  }
+
+  private flush(): void {
+    this.topUpCredit();
+    this.cut();
+    this.isFlushing = false;
+    const { pieces } = this;
+    this.pieces = [];
+    if (pieces.length > 0 && this.closedBy === null) this.channel.write(pieces);
+  }
+
+  // Sending
+
+  send(message: Message, wait: boolean, signal: AbortSignal | undefined): Promise<MessageId> {
+    if (this.closedBy !== null) {
+      return Promise.reject(explain('send', this.closedBy, asked(message)));
+    }
+    return new Promise((resolve, reject) => {
+      const isRequest = message.isRequest();
+      const pending: PendingSend = {
+        message,
+        detail: wait ? SendDetail.WAIT : 0,
+        token: this.takeToken(),
+        done: (network, serial) => {
+          if (signal !== undefined) signal.removeEventListener('abort', cancel);
+          const id = new MessageId(network, serial);
+          if (isRequest) this.outstanding.set(String(id), id);
+          resolve(id);
+        },
+        failed: (errno) => {
+          signal?.removeEventListener('abort', cancel);
+          if (errno === Errno.ECANCELED && signal?.aborted) reject(signal.reason);
+          else reject(explain('send', this.closedBy ?? new Refusal(errno), asked(message)));
+        },
+      };
+      const cancel = (): void => this.cancelSend(pending);
+      signal?.addEventListener('abort', cancel, { once: true });
+      this.submit(pending);
+    });
+  }
+
+  private cancelSend(pending: PendingSend): void {
+    const at = this.unsent.indexOf(pending);
+    if (at >= 0) {
+      this.unsent.splice(at, 1);
+      pending.failed(Errno.ECANCELED);
+    } else {
+      this.cancel(pending.token);
+    }
+  }
+
+  post(message: Message, wait: boolean, refused: (errno: number) => void): boolean {
+    if (this.closedBy !== null) {
+      refused(this.closedBy.errno);
+      return true;
+    }
+    const isRequest = message.isRequest();
+    this.submit({
+      message,
+      detail: wait ? SendDetail.WAIT : 0,
+      token: this.takeToken(),
+      done: (network, serial) => {
+        if (!isRequest) return;
+        const id = new MessageId(network, serial);
+        this.outstanding.set(String(id), id);
+      },
+      failed: refused,
+    });
+    return this.unsent.length === 0 && this.mayPend(0);
+  }
+
+  request(message: Message): Promise<Message> {
+    if (this.closedBy !== null) return Promise.reject(this.closedBy);
+    return new Promise((resolve, reject) => {
+      const token = this.takeToken();
+      this.answers.set(token, { resolve, reject });
+      this.quietly(message, SendDetail.ANSWERED, token, (errno) => {
+        this.answers.delete(token);
+        reject(this.closedBy ?? new Refusal(errno));
+      });
+    });
+  }
+
+  reply(message: Message): void {
+    if (this.closedBy === null) this.quietly(message, 0, this.takeToken(), () => {});
+  }
+
+  /**
+   * Sends, and asks to be told of a refusal only: the fewer frames, the better. But behind sends that
+   * wait for room it must be counted among them, and so have its outcome told.
+   */
+  private quietly(
+    message: Message,
+    detail: number,
+    token: number,
+    failed: (errno: number) => void,
+  ): void {
+    if (this.waitingSends > 0 || this.unsent.length > 0) {
+      this.submit({ message, detail, token, done: () => {}, failed });
+    } else if (this.fits(message)) {
+      this.putMessage(message, detail | SendDetail.QUIET, token);
+    } else {
+      failed(Errno.EMSGSIZE);
+    }
+  }
+
+  private fits(message: Message): boolean {
+    return messageFrameLength(message.name.length, message.dataLength) <= this.maxFrame;
+  }
+
+  private submit(pending: PendingSend): void {
+    if (!this.fits(pending.message)) pending.failed(Errno.EMSGSIZE);
+    else if (this.unsent.length > 0 || !this.mayPend(pending.message.dataLength)) {
+      this.unsent.push(pending);
+    } else {
+      this.start(pending);
+    }
+  }
+
+  private mayPend(bytes: number): boolean {
+    const count = this.sends.length - this.sendsHead;
+    return (
+      count === 0 ||
+      (count < this.maxPendingSends && this.sendsBytes + bytes <= this.maxPendingBytes)
+    );
+  }
+
+  private start(pending: PendingSend): void {
+    this.sends.push(pending);
+    this.sendsBytes += pending.message.dataLength;
+    if ((pending.detail & SendDetail.WAIT) !== 0) this.waitingSends++;
+    this.putMessage(pending.message, pending.detail, pending.token);
+  }
+
+  private takeToken(): number {
+    const token = this.nextToken;
+    this.nextToken = token === 0xffff_ffff ? 1 : token + 1;
+    return token;
+  }
+
+  private takeSend(): PendingSend {
+    const pending = this.sends[this.sendsHead];
+    if (pending === undefined) throw new ProtocolError('the outcome of a send that was not made');
+    this.sendsHead++;
+    this.sendsBytes -= pending.message.dataLength;
+    if ((pending.detail & SendDetail.WAIT) !== 0) this.waitingSends--;
+    if (this.sendsHead >= 1024 && this.sendsHead * 2 >= this.sends.length) {
+      this.sends = this.sends.slice(this.sendsHead);
+      this.sendsHead = 0;
+    }
+    return pending;
+  }
+
+  private sent(count: number, network: number, serial: number): void {
+    for (let at = 0; at < count; at++) this.takeSend().done(network, serial + at);
+    this.sendMore();
+  }
+
+  private sendMore(): void {
+    let at = 0;
+    for (; at < this.unsent.length; at++) {
+      const pending = this.unsent[at] as PendingSend;
+      if (!this.mayPend(pending.message.dataLength)) break;
+      this.start(pending);
+    }
+    if (at > 0) this.unsent = this.unsent.slice(at);
+    this.noteRoom();
+  }
+
+  flushed(): Promise<void> {
+    return new Promise((resolve) => {
+      this.idle.push(resolve);
+      this.noteRoom();
+    });
+  }
+
+  ready(): Promise<void> {
+    return new Promise((resolve) => {
+      this.roomy.push(resolve);
+      this.noteRoom();
+    });
+  }
+
+  private noteRoom(): void {
+    const pending = this.sends.length - this.sendsHead;
+    if (this.unsent.length > 0) return;
+    if (
+      this.roomy.length > 0 &&
+      pending * 2 <= this.maxPendingSends &&
+      this.sendsBytes * 2 <= this.maxPendingBytes
+    ) {
+      const { roomy } = this;
+      this.roomy = [];
+      for (const resolve of roomy) resolve();
+    }
+    if (this.idle.length > 0 && pending === 0) {
+      const { idle } = this;
+      this.idle = [];
+      for (const resolve of idle) resolve();
+    }
+  }
+
+  // Reading
+
+  take(wait: boolean, signal: AbortSignal | undefined): Promise<Message | null> {
+    const atHand = this.closedBy === null ? null : this.hand();
+    if (atHand !== null) return Promise.resolve(atHand);
+    if (this.closedBy !== null) return Promise.reject(this.closedBy);
+    this.recall();
+    const token = this.takeToken();
+    return new Promise((resolve, reject) => {
+      const cancel = (): void => this.cancel(token);
+      const stop = (): void => signal?.removeEventListener('abort', cancel);
+      this.takes.set(token, {
+        resolve: (message) => {
+          stop();
+          resolve(message);
+        },
+        reject: (error) => {
+          stop();
+          reject(error);
+        },
+      });
+      this.putWords(Kind.TAKE, wait ? 1 : 0, token, []);
+      signal?.addEventListener('abort', cancel, { once: true });
+    });
+  }
+
+  /** The call of this token answers how it ended. */
+  private cancel(token: number): void {
+    this.call(Op.CANCEL, token, '').catch(() => {});
+  }
+
+  hand(): Message | null {
+    if (this.lentHead === this.lent.length) return null;
+    const message = this.lent[this.lentHead++] as Message;
+    if (this.lentHead === this.lent.length) {
+      this.lent = [];
+      this.lentHead = 0;
+    }
+    if (this.closedBy === null) {
+      this.handed++;
+      this.flushSoon();
+    }
+    return message;
+  }
+
+  readable(): Promise<boolean> {
+    if (this.lentHead < this.lent.length) return Promise.resolve(true);
+    if (this.closedBy !== null) return Promise.reject(this.closedBy);
+    return new Promise((resolve, reject) => {
+      this.reading.push((isReadable) => {
+        if (isReadable && this.lentHead === this.lent.length) reject(this.closedBy);
+        else resolve(isReadable);
+      });
+      this.askToLend();
+    });
+  }
+
+  private receiveLent(frame: FrameReader, first: boolean): void {
+    // What was on its way when it was recalled has gone back to the queue.
+    if (this.recalls > 0) return;
+    const message = this.message(frame);
+    if (first) {
+      this.putWords(Kind.SEEN, 0, 0, []);
+      this.lent.splice(this.lentHead, 0, message);
+    } else {
+      this.credit--;
+      this.lent.push(message);
+    }
+    if (this.reading.length > 0) this.wakeReaders();
+  }
+
+  private wakeReaders(): void {
+    const { reading } = this;
+    this.reading = [];
+    for (const wake of reading) wake(true);
+  }
+
+  private askToLend(): void {
+    if (this.credit > 0 || this.recalls > 0) return;
+    this.credit = LEND;
+    this.putWords(Kind.LEND, 0, 0, [LEND]);
+  }
+
+  private topUpCredit(): void {
+    if (this.handed === 0) return;
+    const more = this.credit > 0 ? LEND - this.credit - (this.lent.length - this.lentHead) : 0;
+    this.credit += more;
+    this.putWords(Kind.LEND, 0, 0, [more]);
+  }
+
+  /** Gives back what is lent, so that the queue holds all that is unread. */
+  private recall(): void {
+    if (this.credit === 0 && this.lent.length === 0) return;
+    this.recalls++;
+    this.call(Op.RECALL, 0, '').then(
+      () => {
+        this.recalls--;
+        if (this.reading.length > 0) this.askToLend();
+      },
+      () => {},
+    );
+    this.lent = [];
+    this.lentHead = 0;
+    this.credit = 0;
+  }
+
+  stopReading(): Promise<void> {
+    const { reading } = this;
+    this.reading = [];
+    for (const wake of reading) wake(false);
+    if (this.closedBy === null) this.recall();
+    return Promise.resolve();
+  }
+
+  // Everything else
+
+  call(op: OpCode, argument: number, text: string): Promise<CallResult> {
+    if (this.closedBy !== null) return Promise.reject(this.closedBy);
+    if (op === Op.UNBIND) this.recall();
+    const token = this.takeToken();
+    return new Promise((resolve, reject) => {
+      this.calls.set(token, { resolve, reject });
+      this.putWords(Kind.CALL, op, token, [argument], text);
+    });
+  }
+
+  async writable(signal: AbortSignal | undefined): Promise<boolean> {
+    const token = this.nextToken;
+    const polled = this.call(Op.POLL, 1, '');
+    const cancel = (): void => this.cancel(token);
+    signal?.addEventListener('abort', cancel, { once: true });
+    try {
+      return (await polled).first === 1;
+    } finally {
+      signal?.removeEventListener('abort', cancel);
+    }
+  }
+
+  async close(): Promise<void> {
+    if (this.closedBy !== null || this.isClosing) return;
+    this.isClosing = true;
+    await this.call(Op.CLOSE, 0, '').catch(() => {});
+    this.end(new Refusal(Errno.EBADF, 'the Ksock is closed'));
+  }
+}

@@ -1,0 +1,150 @@
+import { REPLIER_ERROR } from '../message/error.ts';
+import { type Data, type Message, Reply, replyTo } from '../message/message.ts';
+import { matches, wildcardOf } from '../message/name.ts';
+
+/** What a Replier's handler may return: the data of the Reply. */
+export type ReplyData = Data | null | undefined | void;
+
+export type RequestHandler = (request: Message) => ReplyData | Promise<ReplyData>;
+
+export type Handler = (message: Message) => unknown;
+
+/** A handler at work; `stop` (or `await using`) ends it and unbinds its name. */
+export interface Handling {
+  readonly name: string;
+  stop(): Promise<void>;
+  [Symbol.asyncDispose](): Promise<void>;
+}
+
+/** What the handlers need of their Ksock. */
+export interface HandlersHost {
+  /** The next message; null when the Ksock is closed, or reading was stopped. */
+  next(): Promise<Message | null>;
+  reply(message: Message): void;
+  unbind(name: string, replier: boolean): Promise<void>;
+  /** The last handler has gone. */
+  stop(): Promise<void>;
+}
+
+interface Entry extends Handling {
+  readonly replier: boolean;
+  readonly handler: Handler | RequestHandler;
+}
+
+/** The handlers of one Ksock: they read its messages, each by its name. */
+export class Handlers {
+  private readonly host: HandlersHost;
+  private readonly entries = new Set<Entry>();
+  private isRunning = false;
+  // Copies of one message come one after the other, one for each binding that matches.
+  private lastId = '';
+  private copies = 0;
+
+  constructor(host: HandlersHost) {
+    this.host = host;
+  }
+
+  add(name: string, replier: boolean, handler: Handler | RequestHandler): Handling {
+    const stop = async (): Promise<void> => {
+      if (!this.entries.has(entry)) return;
+      await this.host.unbind(name, replier);
+      await this.remove(entry);
+    };
+    const entry: Entry = { name, replier, handler, stop, [Symbol.asyncDispose]: stop };
+    this.entries.add(entry);
+    return entry;
+  }
+
+  async remove(handling: Handling): Promise<void> {
+    this.entries.delete(handling as Entry);
+    if (this.entries.size === 0) await this.host.stop();
+  }
+
+  /** Reads until the last handler has gone, or the Ksock is closed. */
+  run(): void {
+    if (this.isRunning) return;
+    this.isRunning = true;
+    this.read().catch((error: unknown) => {
+      // The bus has gone away: nobody waits for this loop, so it must be heard of otherwise.
+      queueMicrotask(() => {
+        throw error;
+      });
+    });
+  }
+
+  private async read(): Promise<void> {
+    while (this.entries.size > 0) {
+      const message = await this.host.next();
+      if (message === null) break;
+      if (message.wantsUsToReply()) this.answer(message);
+      else this.hear(message);
+    }
+    this.isRunning = false;
+  }
+
+  private answer(request: Message): void {
+    const entry = this.replierOf(request.name);
+    if (entry === undefined) {
+      this.fail(request, new Error(`nobody here answers '${request.name}' any more`));
+      return;
+    }
+    try {
+      const result = (entry.handler as RequestHandler)(request);
+      if (result instanceof Promise) {
+        result.then(
+          (data) => this.reply(request, data),
+          (error: unknown) => this.fail(request, error),
+        );
+      } else {
+        this.reply(request, result);
+      }
+    } catch (error) {
+      this.fail(request, error);
+    }
+  }
+
+  private reply(request: Message, data: ReplyData): void {
+    let reply: Message;
+    try {
+      reply = replyTo(request, data as Data | null | undefined);
+    } catch (error) {
+      this.fail(request, error);
+      return;
+    }
+    this.host.reply(reply);
+  }
+
+  private fail(request: Message, error: unknown): void {
+    const { from, id } = request;
+    const text = error instanceof Error ? error.message : String(error);
+    this.host.reply(new Reply(REPLIER_ERROR, text, { to: from, inReplyTo: id }));
+  }
+
+  // As KBUS chooses: the exact name, else `%`, else the longest `*`.
+  private replierOf(name: string): Entry | undefined {
+    let best: Entry | undefined;
+    const rank = (entry: Entry): number => {
+      const wildcard = wildcardOf(entry.name);
+      return wildcard === '' ? 4000 : wildcard === '%' ? 3000 : entry.name.length;
+    };
+    for (const entry of this.entries) {
+      if (!entry.replier || !matches(entry.name, name)) continue;
+      if (best === undefined || rank(entry) > rank(best)) best = entry;
+    }
+    return best;
+  }
+
+  // Each binding has brought a copy of its own: the first is for the first handler that matches, and so on.
+  private hear(message: Message): void {
+    const id = String(message.id);
+    this.copies = id === this.lastId ? this.copies + 1 : 0;
+    this.lastId = id;
+    let skip = this.copies;
+    for (const entry of this.entries) {
+      if (entry.replier || !matches(entry.name, message.name)) continue;
+      if (skip-- > 0) continue;
+      entry.handler(message);
+      return;
+    }
+  }
+}

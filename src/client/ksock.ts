@@ -1,0 +1,730 @@
+import { ASK, Bus } from '../bus/bus.ts';
+import type { Mode } from '../bus/ksock.ts';
+import type { BindingReport, BusReport } from '../bus/report.ts';
+import { Assembler } from '../message/assembler.ts';
+import { checkFlags, decodeEntire } from '../message/entire.ts';
+import { type Call, Errno } from '../message/errno.ts';
+import { KbusError, REPLIER_ERROR, ReplierError, StatusError } from '../message/error.ts';
+import { inspect, MessageId } from '../message/id.ts';
+import { type Data, Message, Request } from '../message/message.ts';
+import { checkMessageName, MAX_NAME } from '../message/name.ts';
+import { checkU32 } from '../message/u32.ts';
+import { Op, type OpCode } from '../wire/frames.ts';
+import { asked, explain } from './explain.ts';
+import { type Handler, Handlers, type Handling, type RequestHandler } from './handlers.ts';
+import { LocalPort } from './local-port.ts';
+import type { CallResult, Port, PortEvents } from './port.ts';
+import { Lifeline, type ReconnectOptions } from './reconnect.ts';
+
+/** Opens a port to a bus; what a transport is to a Ksock. Rejects with a Refusal. */
+export type Connect = (mode: Mode, events: PortEvents) => Promise<Port>;
+
+export interface KsockOptions {
+  /** `r` may read, bind and change settings; `rw`, the default, may write too. */
+  mode?: Mode;
+  /** Folder of the daemon's sockets; by default `$KBUS_DIR`, or what `kbus doctor` tells. */
+  directory?: string;
+  /**
+   * When the daemon goes away, come back when there is one again: with a new Ksock id, and bindings
+   * and settings made again before `onConnected` is called. No message is sent again. Default: false.
+   */
+  reconnect?: boolean | ReconnectOptions;
+  /** The Ksock is connected again; it has its bindings, and a new id. */
+  onConnected?: (ksock: Ksock) => void;
+  /** The connection was lost, or one more attempt to come back failed. */
+  onDisconnected?: (error: KbusError) => void;
+}
+
+/** What ends a wait early. */
+export interface WaitOptions {
+  /** In milliseconds; waits without end if it is not given. */
+  timeout?: number;
+  signal?: AbortSignal;
+}
+
+export interface SendOptions {
+  /**
+   * ALL_OR_WAIT, carried through: when the queue of a recipient is full, the promise resolves when the
+   * message was delivered to all. Sends behind it wait their turn.
+   */
+  wait?: boolean;
+  /** Gives up a send that waits: the promise rejects with the signal's reason, and nothing was sent. */
+  signal?: AbortSignal;
+}
+
+export interface RequestOptions extends WaitOptions {
+  /** Ksock id of the only Replier that may answer: the Request is stateful. */
+  to?: number;
+  /** See {@link Flag}. */
+  flags?: number;
+}
+
+const U32_MAX = 0xffff_ffff;
+const NO_BYTES = new Uint8Array(0);
+
+/** Returns one Ksock's messages for as long as it is open, or until its queue is empty. */
+class Messages implements AsyncIterableIterator<Message> {
+  private readonly next1: () => Promise<Message | null>;
+  private readonly stop: () => Promise<void>;
+
+  constructor(next: () => Promise<Message | null>, stop: () => Promise<void>) {
+    this.next1 = next;
+    this.stop = stop;
+  }
+
+  async next(): Promise<IteratorResult<Message, undefined>> {
+    const message = await this.next1();
+    return message === null ? { value: undefined, done: true } : { value: message, done: false };
+  }
+
+  async return(): Promise<IteratorResult<Message, undefined>> {
+    await this.stop();
+    return { value: undefined, done: true };
+  }
+
+  [Symbol.asyncIterator](): this {
+    return this;
+  }
+}
+
+/**
+ * A connection to a bus: it sends messages, listens for names, and replies to Requests. All calls are
+ * promises; they are carried out in the order in which they were made, whether awaited or not. A call
+ * that is refused rejects with a {@link KbusError}, whose `code` is given with each call.
+ */
+export class Ksock implements AsyncIterable<Message> {
+  /** Number of the bus. */
+  readonly number: number;
+  readonly mode: Mode;
+  private readonly lifeline: Lifeline;
+  private readonly assembler = new Assembler();
+  private unread: Uint8Array = NO_BYTES;
+  private unreadAt = 0;
+  private isSending = false;
+  private handlers: Handlers | null = null;
+  private goodName = '';
+
+  private constructor(mode: Mode, lifeline: Lifeline) {
+    this.mode = mode;
+    this.lifeline = lifeline;
+    this.number = lifeline.port.busNumber;
+  }
+
+  /**
+   * Opens a Ksock on a bus: by its number, on this machine's daemon; a {@link Bus} in this process; or
+   * by a transport. ENOENT: no such bus (or no daemon). EACCES: not allowed. EPROTO: another version.
+   */
+  static async open(where: number | Bus | Connect = 0, options: KsockOptions = {}): Promise<Ksock> {
+    const { mode = 'rw' } = options;
+    if (mode !== 'r' && mode !== 'rw') {
+      throw new KbusError('open', Errno.EINVAL, `open a Ksock with mode ${JSON.stringify(mode)}`);
+    }
+    const connect = await connectTo(where, options);
+    const what = typeof where === 'number' ? `open bus ${where}` : 'open a Ksock';
+    const report = options.onDisconnected;
+    const lifeline = new Lifeline(
+      (events) => connect(mode, events),
+      what,
+      options.reconnect ?? false,
+      {
+        onConnected: () => options.onConnected?.(ksock),
+        onDisconnected: (error) => report?.(error),
+      },
+    );
+    try {
+      await lifeline.connect();
+    } catch (refusal) {
+      throw explain('open', refusal, what);
+    }
+    const ksock: Ksock = new Ksock(mode, lifeline);
+    return ksock;
+  }
+
+  private get port(): Port {
+    return this.lifeline.port;
+  }
+
+  /** This Ksock's id on its bus: from 1 upwards. Another one after a reconnection. */
+  get id(): number {
+    return this.port.ksockId;
+  }
+
+  ksockId(): number {
+    return this.id;
+  }
+
+  /** Whether it can be used at this moment: not closed, and its daemon is there. */
+  get isConnected(): boolean {
+    return this.lifeline.isConnected;
+  }
+
+  toString(): string {
+    const mode = this.mode === 'r' ? 'read' : 'read/write';
+    return `Ksock device ${this.number}, id ${this.id}, mode ${mode}`;
+  }
+
+  [inspect](): string {
+    return `<${this}>`;
+  }
+
+  // Binding
+
+  /**
+   * Listens to a name or wildcard; or, with `replier`, answers the Requests of that name. EADDRINUSE
+   * (it has a Replier), EBADMSG, ENAMETOOLONG, EAGAIN. The specification, section 7.
+   */
+  async bind(name: string, replier = false): Promise<void> {
+    mustBeString('name', name);
+    const what = `bind '${name}' as ${replier ? 'Replier' : 'Listener'}`;
+    await this.call('bind', Op.BIND, replier ? 1 : 0, name, what);
+    this.lifeline.bound(name, replier);
+  }
+
+  /**
+   * Undoes the newest bind with these very arguments; unread messages that came by it are dropped.
+   * EINVAL (there is none), EBADMSG, ENAMETOOLONG, EAGAIN.
+   */
+  async unbind(name: string, replier = false): Promise<void> {
+    mustBeString('name', name);
+    const what = `unbind '${name}' as ${replier ? 'Replier' : 'Listener'}`;
+    await this.call('unbind', Op.UNBIND, replier ? 1 : 0, name, what);
+    this.lifeline.unbound(name, replier);
+  }
+
+  /** Id of the Ksock bound as Replier to exactly this name, or null. ENAMETOOLONG. */
+  async findReplier(name: string): Promise<number | null> {
+    mustBeString('name', name);
+    const { first } = await this.call(
+      'findReplier',
+      Op.FIND_REPLIER,
+      0,
+      name,
+      `find the Replier of '${name}'`,
+    );
+    return first === 0 ? null : first;
+  }
+
+  // Sending
+
+  /**
+   * Sends a message; resolves with the id it got. All errors of section 6 of the specification:
+   * ENOLCK, EADDRNOTAVAIL, ECONNREFUSED, EPIPE, EBUSY, EAGAIN (then it waits: `send` it again, or
+   * `discard` it), EALREADY, EBADF, EINVAL, EBADMSG, ENAMETOOLONG, EMSGSIZE.
+   */
+  sendMsg(message: Message, options: SendOptions = {}): Promise<MessageId> {
+    const wrong = this.checkMessage(message);
+    if (wrong !== null) return Promise.reject(wrong);
+    if (!this.assembler.isEmpty) {
+      return this.writeMsg(message).then(() => this.send());
+    }
+    const { wait = false, signal } = options;
+    if (signal?.aborted) return Promise.reject(signal.reason);
+    const sent = this.port.send(message, wait, signal);
+    // After EAGAIN the message is the bus's to keep, and this Ksock's to go on with.
+    sent.then(undefined, (error: unknown) => {
+      if (error instanceof KbusError && error.code === 'EAGAIN') this.isSending = true;
+    });
+    return sent;
+  }
+
+  /**
+   * Sends many messages, one after the other, with as many under way as the bus allows; resolves with
+   * their number when all were sent. Rejects with the first refusal; what was under way then may have
+   * been sent.
+   */
+  async sendAll(
+    messages: Iterable<Message> | AsyncIterable<Message>,
+    options: SendOptions = {},
+  ): Promise<number> {
+    const { wait = false, signal } = options;
+    let count = 0;
+    let failure: unknown = null;
+    for await (const message of messages) {
+      signal?.throwIfAborted();
+      const wrong = this.checkMessage(message);
+      if (wrong !== null) throw wrong;
+      const refused = (errno: number): void => {
+        failure ??= new KbusError('send', errno, asked(message));
+      };
+      if (!this.port.post(message, wait, refused)) await this.port.ready();
+      if (failure !== null) throw failure;
+      count++;
+    }
+    await this.port.flushed();
+    if (failure !== null) throw failure;
+    return count;
+  }
+
+  private checkMessage(message: Message): KbusError | TypeError | null {
+    if (!(message instanceof Message)) {
+      return new TypeError(
+        `message must be a Message, such as new Announcement('$.Name', 'data'), not ${typeof message}`,
+      );
+    }
+    let errno = 0;
+    if (this.mode === 'r') errno = Errno.EBADF;
+    else if (this.isSending) errno = Errno.EALREADY;
+    else if (message.name.length === 0) errno = Errno.EINVAL;
+    else if (message.name.length > MAX_NAME) errno = Errno.ENAMETOOLONG;
+    else errno = checkFlags(message.flags, message.inReplyTo.isSet);
+    if (errno === 0 && message.name !== this.goodName) {
+      errno = checkMessageName(message.name);
+      if (errno === 0) this.goodName = message.name;
+    }
+    return errno === 0 ? null : new KbusError('send', errno, asked(message));
+  }
+
+  /** Writes a message, without sending it. EBADF, EALREADY, EINVAL, ENAMETOOLONG, EBADMSG, EMSGSIZE. */
+  async writeMsg(message: Message): Promise<void> {
+    if (!(message instanceof Message)) {
+      throw new TypeError(`message must be a Message, not ${typeof message}`);
+    }
+    await this.write(message.toBytes(), `write ${message.kind} '${message.name}'`);
+  }
+
+  /** Writes some bytes of a message, in the layout of {@link Message.toBytes}. The same errors. */
+  async writeData(bytes: Uint8Array): Promise<void> {
+    if (!(bytes instanceof Uint8Array)) {
+      throw new TypeError(`bytes must be a Uint8Array, not ${typeof bytes}`);
+    }
+    await this.write(bytes, `write ${bytes.length} bytes`);
+  }
+
+  private async write(bytes: Uint8Array, what: string): Promise<void> {
+    if (this.mode === 'r') throw new KbusError('write', Errno.EBADF, what);
+    if (this.isSending) throw new KbusError('write', Errno.EALREADY, what);
+    const errno = this.assembler.write(bytes, await this.maxMessageSize());
+    if (errno !== 0) throw new KbusError('write', errno, what);
+    if (this.assembler.pointy !== null) {
+      this.assembler.clear();
+      throw new KbusError('write', Errno.EFAULT, `${what} with pointers into memory`);
+    }
+  }
+
+  /**
+   * Sends what was written, or, after EAGAIN, the message that waits. ENOMSG (nothing was written),
+   * EINVAL (it is not complete; it is thrown away), and the errors of {@link sendMsg}.
+   */
+  async send(): Promise<MessageId> {
+    if (this.isSending) {
+      try {
+        const { first, second } = await this.call('send', Op.RESEND, 0, '', 'send again');
+        this.isSending = false;
+        return new MessageId(first, second);
+      } catch (error) {
+        if (error instanceof KbusError) this.isSending = error.code === 'EAGAIN';
+        throw error;
+      }
+    }
+    if (this.assembler.isEmpty) throw new KbusError('send', Errno.ENOMSG, 'send');
+    const { isComplete, position } = this.assembler;
+    const message = isComplete ? this.assembler.message() : null;
+    this.assembler.clear();
+    if (message === null) {
+      throw new KbusError('send', Errno.EINVAL, `send what ${position} bytes make`);
+    }
+    return this.sendMsg(message);
+  }
+
+  /** Throws away the message that was written, or the one that waits to be sent. */
+  async discard(): Promise<void> {
+    this.assembler.clear();
+    await this.call('send', Op.DISCARD, 0, '', 'discard');
+    this.isSending = false;
+  }
+
+  /**
+   * Resolves with true when a message may be written: after EAGAIN, when the one that waits was sent,
+   * or can never be. With false when the time is over, and always for a read-only Ksock.
+   */
+  async waitWritable(options: WaitOptions = {}): Promise<boolean> {
+    if (this.mode === 'r') return false;
+    const isWritable = await timed(options, async (signal) => {
+      try {
+        return await this.port.writable(signal);
+      } catch (refusal) {
+        throw explain('send', refusal, 'wait until a message may be written');
+      }
+    });
+    if (isWritable) this.isSending = false;
+    else options.signal?.throwIfAborted();
+    return isWritable;
+  }
+
+  /**
+   * Sends a Request and resolves with its Reply, whoever else reads this Ksock. Rejects with a
+   * {@link StatusError} when KBUS answered in place of the Replier, with a {@link ReplierError} when
+   * the Replier's handler threw, with ETIMEDOUT when the time is over, with the signal's reason, or as
+   * {@link sendMsg} does. A Request that nobody waits for any more still gets its Reply, and drops it.
+   */
+  async request(
+    nameOrMessage: string | Message,
+    data?: Data | null,
+    options: RequestOptions = {},
+  ): Promise<Message> {
+    const { to = 0, flags = 0, signal } = options;
+    const message =
+      nameOrMessage instanceof Message
+        ? nameOrMessage
+        : new Request(nameOrMessage, data, { to, flags });
+    if (!message.isRequest()) throw new TypeError(`${message} is not a Request`);
+    const wrong = this.checkMessage(message);
+    if (wrong !== null) throw wrong;
+    signal?.throwIfAborted();
+    let reply: Message;
+    try {
+      const answer = this.port.request(message);
+      reply = hasLimit(options) ? await this.timedAnswer(answer, message, options) : await answer;
+    } catch (refusal) {
+      throw explain('send', refusal, asked(message));
+    }
+    if (reply.isSynthetic()) throw new StatusError(asked(message), reply);
+    if (reply.name === REPLIER_ERROR) throw new ReplierError(asked(message), reply);
+    return reply;
+  }
+
+  private timedAnswer(
+    answer: Promise<Message>,
+    message: Message,
+    { timeout, signal }: WaitOptions,
+  ): Promise<Message> {
+    return new Promise((resolve, reject) => {
+      const settle = (end: () => void): void => {
+        clearTimeout(timer);
+        signal?.removeEventListener('abort', abort);
+        end();
+      };
+      const late = (): void =>
+        settle(() =>
+          reject(
+            new KbusError('request', Errno.ETIMEDOUT, `${asked(message)} within ${timeout} ms`),
+          ),
+        );
+      const abort = (): void => settle(() => reject(signal?.reason));
+      const timer = timeout === undefined ? undefined : setTimeout(late, checkTimeout(timeout));
+      signal?.addEventListener('abort', abort, { once: true });
+      answer.then(
+        (reply) => settle(() => resolve(reply)),
+        (error: unknown) => settle(() => reject(error)),
+      );
+    });
+  }
+
+  // Reading
+
+  /** The next message, or null when there is none. */
+  async readNextMsg(): Promise<Message | null> {
+    this.mustReadItself();
+    this.unread = NO_BYTES;
+    return this.take(false, undefined);
+  }
+
+  /**
+   * Waits for the next message; null when the time is over. Rejects with the signal's reason, and with
+   * ECONNRESET when the bus goes away. A message is never lost to a wait that ended.
+   */
+  async waitForMsg(options: WaitOptions = {}): Promise<Message | null> {
+    this.mustReadItself();
+    const message = await timed(options, (signal) => this.take(true, signal));
+    if (message === null) options.signal?.throwIfAborted();
+    return message;
+  }
+
+  private async take(wait: boolean, signal: AbortSignal | undefined): Promise<Message | null> {
+    for (;;) {
+      try {
+        return await this.port.take(wait, signal);
+      } catch (refusal) {
+        if (!wait || !(await this.lifeline.restored(signal))) {
+          throw explain('read', refusal, wait ? 'wait for a message' : 'read the next message');
+        }
+      }
+    }
+  }
+
+  /**
+   * Moves on to the next message, and returns its length in bytes, as {@link Message.toBytes} lays it
+   * out; 0 when there is none. What is left of the one before is dropped.
+   */
+  async nextMsg(): Promise<number> {
+    const message = await this.readNextMsg();
+    this.unread = message === null ? NO_BYTES : message.toBytes();
+    this.unreadAt = 0;
+    return this.unread.length;
+  }
+
+  /** How many bytes of the current message are still unread. */
+  lenLeft(): number {
+    return this.unread.length - this.unreadAt;
+  }
+
+  /** Up to `count` bytes of the current message; none at its end. */
+  async readData(count: number): Promise<Uint8Array> {
+    checkU32('count', count);
+    const bytes = this.unread.slice(this.unreadAt, this.unreadAt + count);
+    this.unreadAt += bytes.length;
+    return bytes;
+  }
+
+  /** The current message, whose length `nextMsg` told; null when there is nothing to read. */
+  async readMsg(length: number): Promise<Message | null> {
+    const bytes = await this.readData(length);
+    return bytes.length === 0 ? null : decodeEntire(bytes);
+  }
+
+  /** Waits for messages for as long as the Ksock is open. */
+  [Symbol.asyncIterator](): AsyncIterableIterator<Message> {
+    this.mustReadItself();
+    return new Messages(
+      () => this.nextOfMany(),
+      () => this.port.stopReading(),
+    );
+  }
+
+  private async nextOfMany(): Promise<Message | null> {
+    for (;;) {
+      const message = this.port.hand();
+      if (message !== null) return message;
+      if (this.lifeline.isClosed) return null;
+      try {
+        if (!(await this.port.readable())) return null;
+      } catch (refusal) {
+        if (this.lifeline.isClosed) return null;
+        if (await this.lifeline.restored(undefined)) continue;
+        throw explain('read', refusal, 'wait for messages');
+      }
+    }
+  }
+
+  /** The messages that are there, until the queue is empty. */
+  drain(): AsyncIterableIterator<Message> {
+    return new Messages(
+      () => this.readNextMsg(),
+      async () => {},
+    );
+  }
+
+  private mustReadItself(): void {
+    if (this.handlers !== null) {
+      throw new TypeError(
+        'this Ksock has handlers, and they read its messages; open another to read',
+      );
+    }
+  }
+
+  // Handlers
+
+  /**
+   * Answers the Requests of a name: with what the handler returns (text, bytes, or nothing), or, when it
+   * throws, with a Reply that makes the asker's `request` fail with a {@link ReplierError}. Requests are
+   * handled as they come, several at once when the handler waits. Rejects as {@link bind} does.
+   */
+  async replier(name: string, handler: RequestHandler): Promise<Handling> {
+    return this.handle(name, true, handler);
+  }
+
+  /** Calls the handler with each message of a name or wildcard. Rejects as {@link bind} does. */
+  async listener(name: string, handler: Handler): Promise<Handling> {
+    return this.handle(name, false, handler);
+  }
+
+  private async handle(
+    name: string,
+    replier: boolean,
+    handler: Handler | RequestHandler,
+  ): Promise<Handling> {
+    if (typeof handler !== 'function') {
+      throw new TypeError(`handler must be a function, not ${typeof handler}`);
+    }
+    this.handlers ??= new Handlers({
+      next: () => this.nextOfMany(),
+      reply: (message) => this.port.reply(message),
+      unbind: (bound, asReplier) => this.unbind(bound, asReplier),
+      stop: async () => {
+        this.handlers = null;
+        await this.port.stopReading();
+      },
+    });
+    const { handlers } = this;
+    const handling = handlers.add(name, replier, handler);
+    try {
+      await this.bind(name, replier);
+    } catch (error) {
+      await handlers.remove(handling);
+      throw error;
+    }
+    handlers.run();
+    return handling;
+  }
+
+  // Settings and state
+
+  /** Unread messages. */
+  async numMessages(): Promise<number> {
+    return this.ask('read', Op.NUM_MESSAGES, 'count unread messages');
+  }
+
+  /** Requests that were read as Replier and are not answered yet. */
+  async numUnrepliedTo(): Promise<number> {
+    return this.ask('read', Op.NUM_UNREPLIED_TO, 'count unanswered Requests');
+  }
+
+  /** Id of the last message sent; [0:0] before the first. */
+  async lastMsgId(): Promise<MessageId> {
+    const { first, second } = await this.call('send', Op.LAST_MSG_ID, 0, '', 'ask for the last id');
+    return new MessageId(first, second);
+  }
+
+  /** How many messages the queue may hold. */
+  async maxMessages(): Promise<number> {
+    return this.setMaxMessages(0);
+  }
+
+  /** Sets how many messages the queue may hold, from 1; resolves with the limit. 0 asks. */
+  async setMaxMessages(count: number): Promise<number> {
+    checkU32('count', count);
+    const what = `set the limit of the queue to ${count}`;
+    const { first } = await this.call('maxMessages', Op.MAX_MESSAGES, count, '', what);
+    if (count !== 0) this.lifeline.set(Op.MAX_MESSAGES, count);
+    return first;
+  }
+
+  /** The size in bytes of the largest message this bus takes, as {@link Message.totalLength} counts. */
+  async maxMessageSize(): Promise<number> {
+    return this.setMaxMessageSize(0);
+  }
+
+  /**
+   * Sets the largest size for everybody on this bus, from 100 bytes; resolves with it. 0 asks, and 1
+   * asks for the largest that may be set. EINVAL.
+   */
+  async setMaxMessageSize(size: number): Promise<number> {
+    checkU32('size', size);
+    const what = `set the maximum message size to ${size}`;
+    return (await this.call('maxMessageSize', Op.MAX_MESSAGE_SIZE, size, '', what)).first;
+  }
+
+  /**
+   * Whether a message that reaches this Ksock by several bindings comes once only; resolves with what
+   * was set before. Without an argument it asks.
+   */
+  async wantMessagesOnce(onlyOnce?: boolean): Promise<boolean> {
+    const was = await this.switch('wantMessagesOnce', Op.WANT_MESSAGES_ONCE, onlyOnce);
+    if (onlyOnce !== undefined) this.lifeline.set(Op.WANT_MESSAGES_ONCE, onlyOnce ? 1 : 0);
+    return was;
+  }
+
+  /** Whether this bus reports Replier binds and unbinds (section 9); likewise. EBUSY. */
+  async reportReplierBinds(report?: boolean): Promise<boolean> {
+    return this.switch('reportReplierBinds', Op.REPORT_REPLIER_BINDS, report);
+  }
+
+  /** Whether this bus writes its debug log; likewise. */
+  async verbose(verbose?: boolean): Promise<boolean> {
+    return this.switch('verbose', Op.VERBOSE, verbose);
+  }
+
+  private async switch(call: Call, op: OpCode, on: boolean | undefined): Promise<boolean> {
+    if (on !== undefined && typeof on !== 'boolean') {
+      throw new TypeError(`the switch must be true, false or undefined, not ${typeof on}`);
+    }
+    const value = on === undefined ? ASK : on ? 1 : 0;
+    return (await this.call(call, op, value, '', `${call}(${on ?? ''})`)).first !== 0;
+  }
+
+  /** Makes the next bus; resolves with its number once it can be opened. EINVAL: there are 256. */
+  async newDevice(): Promise<number> {
+    return this.ask('newDevice', Op.NEW_DEVICE, 'make a new bus');
+  }
+
+  /** The bindings of this bus, newest first. */
+  async readBindings(): Promise<BindingReport[]> {
+    const { text } = await this.call('read', Op.BINDINGS, 0, '', 'read the bindings');
+    return JSON.parse(text) as BindingReport[];
+  }
+
+  /** The state of this bus and its Ksocks. */
+  async stats(): Promise<BusReport> {
+    const { text } = await this.call('read', Op.STATS, 0, '', 'read the statistics');
+    return JSON.parse(text) as BusReport;
+  }
+
+  private async ask(call: Call, op: OpCode, what: string): Promise<number> {
+    return (await this.call(call, op, 0, '', what)).first;
+  }
+
+  private async call(
+    call: Call,
+    op: OpCode,
+    argument: number,
+    text: string,
+    what: string,
+  ): Promise<CallResult> {
+    try {
+      return await this.port.call(op, argument, text);
+    } catch (refusal) {
+      throw explain(call, refusal, what);
+    }
+  }
+
+  /** Leaves the bus. What waits ends: waiting calls reject with EBADF, and iterations are done. */
+  async close(): Promise<void> {
+    await this.lifeline.close();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close();
+  }
+}
+
+async function connectTo(where: number | Bus | Connect, options: KsockOptions): Promise<Connect> {
+  if (where instanceof Bus) {
+    return async (mode, events) => new LocalPort(where, mode, processId(), events);
+  }
+  if (typeof where === 'function') return where;
+  if (typeof where !== 'number' || !Number.isInteger(where) || where < 0 || where > U32_MAX) {
+    throw new KbusError('open', Errno.EINVAL, `open bus ${String(where)}`);
+  }
+  const { connectUnix } = await import('./unix.ts');
+  return connectUnix(where, options.directory);
+}
+
+function processId(): number {
+  return typeof process === 'undefined' ? 0 : process.pid;
+}
+
+function mustBeString(what: string, value: string): void {
+  if (typeof value !== 'string')
+    throw new TypeError(`${what} must be a string, not ${typeof value}`);
+}
+
+function checkTimeout(timeout: number): number {
+  if (typeof timeout !== 'number' || !(timeout >= 0)) {
+    throw new TypeError(`timeout must be a number of milliseconds from 0, not ${timeout}`);
+  }
+  // Longer than timers can wait is as good as without end.
+  return Math.min(timeout, 0x7fff_ffff);
+}
+
+function hasLimit({ timeout, signal }: WaitOptions): boolean {
+  return timeout !== undefined || signal !== undefined;
+}
+
+/** Runs a wait with a signal that ends it when the time is over, or the caller's signal says so. */
+async function timed<T>(
+  { timeout, signal }: WaitOptions,
+  wait: (signal: AbortSignal | undefined) => Promise<T>,
+): Promise<T> {
+  signal?.throwIfAborted();
+  if (timeout === undefined) return wait(signal);
+  const controller = new AbortController();
+  const abort = (): void => controller.abort();
+  const timer = setTimeout(abort, checkTimeout(timeout));
+  signal?.addEventListener('abort', abort, { once: true });
+  try {
+    return await wait(controller.signal);
+  } finally {
+    clearTimeout(timer);
+    signal?.removeEventListener('abort', abort);
+  }
+}

@@ -1,0 +1,325 @@
+import type { Bus } from '../bus/bus.ts';
+import { Buses } from '../bus/buses.ts';
+import type { BusKsock, KsockOwner, Mode } from '../bus/ksock.ts';
+import { Parcel } from '../bus/parcel.ts';
+import { reportBindings, reportStats } from '../bus/report.ts';
+import { PENDING, Sends } from '../bus/sends.ts';
+import { Errno } from '../message/errno.ts';
+import { Flag } from '../message/flags.ts';
+import { MessageId, OrigFrom } from '../message/id.ts';
+import { Message } from '../message/message.ts';
+import { Op, type OpCode } from '../wire/frames.ts';
+import { asked, explain } from './explain.ts';
+import { type CallResult, type Port, type PortEvents, Refusal } from './port.ts';
+
+type Settle = (result: number, parcel: Parcel) => void;
+
+interface Take {
+  resolve(message: Message | null): void;
+  reject(error: Refusal): void;
+}
+
+const NO_TOKEN = -1;
+const closedRefusal = (): Refusal => new Refusal(Errno.EBADF, 'the Ksock is closed');
+
+/** A port to a bus in this process. */
+export class LocalPort implements Port, KsockOwner {
+  private readonly bus: Bus;
+  private readonly events: PortEvents;
+  private readonly ksock: BusKsock;
+  private readonly sends: Sends;
+  private nextTicket = 0;
+  private readonly settles = new Map<number, Settle>();
+  private readonly answers = new Map<number, Take>();
+  private takes: Take[] = [];
+  private reading: ((isReadable: boolean) => void)[] = [];
+  private polls: Set<(isWritable: boolean) => void> = new Set();
+  private isWoken = false;
+  private idle: (() => void)[] = [];
+
+  constructor(bus: Bus, mode: Mode, pid: number, events: PortEvents) {
+    this.bus = bus;
+    this.events = events;
+    this.ksock = bus.open(this, { mode, pid });
+    this.sends = new Sends(this.ksock, (ticket, result, parcel) => {
+      const settle = this.settles.get(ticket);
+      this.settles.delete(ticket);
+      settle?.(result, parcel);
+      this.noteIdle();
+    });
+  }
+
+  get busNumber(): number {
+    return this.bus.number;
+  }
+
+  get ksockId(): number {
+    return this.ksock.id;
+  }
+
+  // What the bus tells
+
+  queued(): void {
+    if (this.takes.length > 0 || this.reading.length > 0) this.wake();
+  }
+
+  answered(token: number, parcel: Parcel): void {
+    const answer = this.answers.get(token);
+    this.answers.delete(token);
+    answer?.resolve(messageOf(parcel, false));
+  }
+
+  roomMade(): void {
+    this.sends.retry();
+    if (this.polls.size > 0 && this.sends.pending === 0 && this.ksock.poll()) {
+      for (const resolve of this.polls) resolve(true);
+      this.polls.clear();
+    }
+  }
+
+  // The bus tells in the middle of a call, so what follows from it is done afterwards.
+  private wake(): void {
+    if (this.isWoken) return;
+    this.isWoken = true;
+    queueMicrotask(() => {
+      this.isWoken = false;
+      while (this.takes.length > 0 && this.ksock.numMessages > 0) {
+        this.takes.shift()?.resolve(this.hand());
+      }
+      if (this.ksock.numMessages === 0) return;
+      const { reading } = this;
+      this.reading = [];
+      for (const resolve of reading) resolve(true);
+    });
+  }
+
+  // Sending
+
+  send(message: Message, wait: boolean, signal: AbortSignal | undefined): Promise<MessageId> {
+    return new Promise((resolve, reject) => {
+      const cancel = (): void => {
+        this.sends.cancel(ticket);
+      };
+      const settle = (result: number, parcel: Parcel): void => {
+        signal?.removeEventListener('abort', cancel);
+        if (result >= 0) resolve(new MessageId(parcel.idNetwork, parcel.idSerial));
+        else if (result === -Errno.ECANCELED && signal?.aborted) reject(signal.reason);
+        else reject(explain('send', new Refusal(-result), asked(message)));
+      };
+      const ticket = this.submit(parcelOf(message), NO_TOKEN, wait, settle);
+      signal?.addEventListener('abort', cancel, { once: true });
+    });
+  }
+
+  post(message: Message, wait: boolean, refused: (errno: number) => void): boolean {
+    this.submit(parcelOf(message), NO_TOKEN, wait, (result) => {
+      if (result < 0) refused(-result);
+    });
+    return this.sends.pending === 0;
+  }
+
+  private submit(parcel: Parcel, token: number, wait: boolean, settle: Settle): number {
+    const ticket = this.nextTicket++;
+    if (!this.ksock.isOpen) {
+      settle(-Errno.EBADF, parcel);
+      return ticket;
+    }
+    const result = this.sends.submit(parcel, token, wait, ticket);
+    if (result === PENDING) this.settles.set(ticket, settle);
+    else settle(result, parcel);
+    return ticket;
+  }
+
+  flushed(): Promise<void> {
+    return new Promise((resolve) => {
+      this.idle.push(resolve);
+      this.noteIdle();
+    });
+  }
+
+  ready(): Promise<void> {
+    return this.flushed();
+  }
+
+  private noteIdle(): void {
+    if (this.sends.pending > 0 || this.idle.length === 0) return;
+    const { idle } = this;
+    this.idle = [];
+    for (const resolve of idle) resolve();
+  }
+
+  request(message: Message): Promise<Message> {
+    return new Promise((resolve, reject) => {
+      const token = this.nextTicket;
+      this.answers.set(token, { resolve: (answer) => resolve(answer as Message), reject });
+      this.submit(parcelOf(message), token, false, (result) => {
+        if (result >= 0) return;
+        this.answers.delete(token);
+        reject(new Refusal(-result));
+      });
+    });
+  }
+
+  reply(message: Message): void {
+    this.submit(parcelOf(message), NO_TOKEN, false, () => {});
+  }
+
+  // Reading
+
+  take(wait: boolean, signal: AbortSignal | undefined): Promise<Message | null> {
+    if (!this.ksock.isOpen) return Promise.reject(closedRefusal());
+    // Those who wait already come first.
+    if (this.ksock.numMessages > this.takes.length) return Promise.resolve(this.hand());
+    if (!wait) return Promise.resolve(null);
+    return new Promise((resolve, reject) => {
+      const cancel = (): void => {
+        this.takes = this.takes.filter((waiting) => waiting !== take);
+        resolve(null);
+      };
+      const take: Take = {
+        resolve: (message) => {
+          signal?.removeEventListener('abort', cancel);
+          resolve(message);
+        },
+        reject: (error) => {
+          signal?.removeEventListener('abort', cancel);
+          reject(error);
+        },
+      };
+      this.takes.push(take);
+      signal?.addEventListener('abort', cancel, { once: true });
+    });
+  }
+
+  hand(): Message | null {
+    const parcel = this.ksock.take();
+    return parcel === null ? null : messageOf(parcel, this.ksock.tookRequest);
+  }
+
+  readable(): Promise<boolean> {
+    if (!this.ksock.isOpen) return Promise.reject(closedRefusal());
+    if (this.ksock.numMessages > 0) return Promise.resolve(true);
+    return new Promise((resolve) => {
+      this.reading.push(resolve);
+    });
+  }
+
+  stopReading(): Promise<void> {
+    const { reading } = this;
+    this.reading = [];
+    for (const resolve of reading) resolve(false);
+    return Promise.resolve();
+  }
+
+  // Everything else
+
+  call(op: OpCode, argument: number, text: string): Promise<CallResult> {
+    if (!this.ksock.isOpen) return Promise.reject(closedRefusal());
+    const { ksock, bus } = this;
+    switch (op) {
+      case Op.BIND:
+        return outcome(ksock.bind(text, argument !== 0));
+      case Op.UNBIND:
+        return outcome(ksock.unbind(text, argument !== 0));
+      case Op.FIND_REPLIER:
+        return outcome(ksock.findReplier(text));
+      case Op.MAX_MESSAGES:
+        return outcome(ksock.maxMessages(argument));
+      case Op.WANT_MESSAGES_ONCE:
+        return outcome(ksock.wantMessagesOnce(argument));
+      case Op.REPORT_REPLIER_BINDS:
+        return outcome(ksock.reportReplierBinds(argument));
+      case Op.VERBOSE:
+        return outcome(bus.verbose(argument));
+      case Op.MAX_MESSAGE_SIZE:
+        return outcome(bus.maxMessageSize(argument));
+      case Op.NUM_MESSAGES:
+        return outcome(ksock.numMessages);
+      case Op.NUM_UNREPLIED_TO:
+        return outcome(ksock.numUnrepliedTo);
+      case Op.LAST_MSG_ID:
+        return outcome(ksock.lastNetwork, ksock.lastSerial);
+      case Op.RESEND: {
+        const result = this.sends.pending > 0 ? -Errno.EALREADY : ksock.resend();
+        return result < 0 ? outcome(result) : outcome(ksock.lastNetwork, ksock.lastSerial);
+      }
+      case Op.DISCARD:
+        this.sends.discard();
+        return outcome(0);
+      case Op.NEW_DEVICE:
+        return outcome(Buses.of(bus).newDevice());
+      case Op.BINDINGS:
+        return outcome(0, 0, JSON.stringify(reportBindings(bus)));
+      case Op.STATS:
+        return outcome(0, 0, JSON.stringify(reportStats(bus)));
+      default:
+        return Promise.reject(new Error(`a port in this process has no call ${op}`));
+    }
+  }
+
+  writable(signal: AbortSignal | undefined): Promise<boolean> {
+    if (!this.ksock.isOpen) return Promise.reject(closedRefusal());
+    if (this.ksock.mode === 'r') return Promise.resolve(false);
+    if (this.sends.pending === 0 && this.ksock.poll()) return Promise.resolve(true);
+    return new Promise((resolve) => {
+      const settle = (isWritable: boolean): void => {
+        this.polls.delete(settle);
+        resolve(isWritable);
+      };
+      this.polls.add(settle);
+      signal?.addEventListener('abort', () => settle(false), { once: true });
+    });
+  }
+
+  close(): Promise<void> {
+    this.ksock.close();
+    const refusal = closedRefusal();
+    for (const take of [...this.takes, ...this.answers.values()]) take.reject(refusal);
+    this.takes = [];
+    this.answers.clear();
+    for (const settle of this.settles.values()) settle(-Errno.EBADF, NO_PARCEL);
+    this.settles.clear();
+    for (const resolve of this.polls) resolve(false);
+    this.events.closed(null);
+    return this.stopReading();
+  }
+}
+
+const NO_PARCEL = new Parcel('', 0, 0, new Uint8Array(0), 0, 0);
+
+function outcome(first: number, second = 0, text = ''): Promise<CallResult> {
+  return first < 0 ? Promise.reject(new Refusal(-first)) : Promise.resolve({ first, second, text });
+}
+
+/** The sender may go on to change its data, so the bus gets a copy. */
+function parcelOf(message: Message): Parcel {
+  const { name, flags, to, id, inReplyTo, origFrom, finalTo } = message;
+  const data = message.data.slice();
+  const parcel = new Parcel(name, flags, to, data, 0, data.length);
+  parcel.idNetwork = id.networkId;
+  if (parcel.idNetwork !== 0) parcel.idSerial = id.serialNum;
+  parcel.replyNetwork = inReplyTo.networkId;
+  parcel.replySerial = inReplyTo.serialNum;
+  parcel.origNetwork = origFrom.networkId;
+  parcel.origLocal = origFrom.localId;
+  parcel.finalNetwork = finalTo.networkId;
+  parcel.finalLocal = finalTo.localId;
+  return parcel;
+}
+
+function messageOf(parcel: Parcel, you: boolean): Message {
+  const message = new Message(parcel.name);
+  message.id = new MessageId(parcel.idNetwork, parcel.idSerial);
+  if (parcel.isReply) message.inReplyTo = new MessageId(parcel.replyNetwork, parcel.replySerial);
+  message.to = parcel.to;
+  message.from = parcel.from;
+  if (parcel.origNetwork !== 0 || parcel.origLocal !== 0) {
+    message.origFrom = new OrigFrom(parcel.origNetwork, parcel.origLocal);
+  }
+  if (parcel.finalNetwork !== 0 || parcel.finalLocal !== 0) {
+    message.finalTo = new OrigFrom(parcel.finalNetwork, parcel.finalLocal);
+  }
+  message.flags = you ? (parcel.flags | Flag.WANT_YOU_TO_REPLY) >>> 0 : parcel.flags;
+  message.setDataWithin(parcel.bytes, parcel.dataAt, parcel.dataLength, true);
+  return message;
+}

@@ -1,0 +1,79 @@
+import type { MessageId } from '../message/id.ts';
+import type { Message } from '../message/message.ts';
+import type { OpCode } from '../wire/frames.ts';
+
+/** The bus refused, or can't be reached; a Ksock makes a KbusError of it, which says what was asked. */
+export class Refusal extends Error {
+  override readonly name = 'Refusal';
+  readonly errno: number;
+
+  constructor(errno: number, why = '', cause?: unknown) {
+    super(why, cause === undefined ? undefined : { cause });
+    this.errno = errno;
+  }
+}
+
+export interface CallResult {
+  readonly first: number;
+  readonly second: number;
+  readonly text: string;
+}
+
+/** What a port tells of itself. */
+export interface PortEvents {
+  /** The bus can't be reached any more; nothing follows. `null`: `close` was called. */
+  closed(error: Refusal | null): void;
+}
+
+/**
+ * One Ksock's way to its bus: a connection to a daemon, or the bus itself when it is in this process.
+ * Whatever waits ends when the port closes: promises reject with a Refusal (ECONNRESET).
+ */
+export interface Port {
+  readonly busNumber: number;
+  readonly ksockId: number;
+
+  /** Resolves with the message's id when it was sent. With `wait`, that may be when there is room. */
+  send(message: Message, wait: boolean, signal: AbortSignal | undefined): Promise<MessageId>;
+
+  /**
+   * Sends without a promise for each message: `refused` is called if that fails. False when so much is
+   * under way that the caller must wait until it is `ready` before the next.
+   */
+  post(message: Message, wait: boolean, refused: (errno: number) => void): boolean;
+
+  /** Resolves when more may be posted. */
+  ready(): Promise<void>;
+
+  /** Resolves when all that was sent or posted so far has had its outcome. */
+  flushed(): Promise<void>;
+
+  /** Sends a Request; resolves with its Reply or Status, which doesn't pass through the queue. */
+  request(message: Message): Promise<Message>;
+
+  /** Sends, and doesn't care for the outcome: of a Reply, whose requester may have gone. */
+  reply(message: Message): void;
+
+  /** Takes the next message; null when there is none, or when a wait for it was cancelled by the signal. */
+  take(wait: boolean, signal: AbortSignal | undefined): Promise<Message | null>;
+
+  /**
+   * The next message at hand, for a reader who takes many; null when `readable` must be awaited. It
+   * counts as read when it is given.
+   */
+  hand(): Message | null;
+
+  /** Resolves when `hand` will give a message: true; or when `stopReading` was called: false. */
+  readable(): Promise<boolean>;
+
+  /** The reader of many stops: what is at hand goes back to the queue, unread. */
+  stopReading(): Promise<void>;
+
+  call(op: OpCode, argument: number, text: string): Promise<CallResult>;
+
+  /** Resolves when a message may be written (true), or the signal ended the wait (false). */
+  writable(signal: AbortSignal | undefined): Promise<boolean>;
+
+  /** Leaves the bus; resolves when the bus knows. */
+  close(): Promise<void>;
+}

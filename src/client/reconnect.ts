@@ -1,0 +1,145 @@
+import { Errno } from '../message/errno.ts';
+import type { KbusError } from '../message/error.ts';
+import { Op, type OpCode } from '../wire/frames.ts';
+import { explain } from './explain.ts';
+import { type Port, type PortEvents, Refusal } from './port.ts';
+
+export interface ReconnectOptions {
+  /** Milliseconds before the first attempt; each further one waits twice as long. Default 50. */
+  minDelay?: number;
+  /** The longest pause between attempts, in milliseconds. Default 2000. */
+  maxDelay?: number;
+}
+
+export interface LifelineEvents {
+  onConnected(): void;
+  onDisconnected(error: KbusError): void;
+}
+
+/**
+ * A Ksock's port, and, if it wants to come back after the bus went away, what it takes to be the same
+ * again: its bindings, oldest first, and its settings.
+ */
+export class Lifeline {
+  private readonly open: (events: PortEvents) => Promise<Port>;
+  private readonly what: string;
+  private readonly delays: Required<ReconnectOptions> | null;
+  private readonly events: LifelineEvents;
+  private currentPort: Port | null = null;
+  private readonly bindings: { name: string; replier: boolean }[] = [];
+  private readonly settings = new Map<OpCode, number>();
+  private waiting: ((isRestored: boolean) => void)[] = [];
+  private timer: ReturnType<typeof setTimeout> | undefined;
+  isConnected = false;
+  isClosed = false;
+
+  constructor(
+    open: (events: PortEvents) => Promise<Port>,
+    what: string,
+    reconnect: boolean | ReconnectOptions,
+    events: LifelineEvents,
+  ) {
+    this.open = open;
+    this.what = what;
+    this.events = events;
+    const delays = { minDelay: 50, maxDelay: 2000 };
+    this.delays =
+      reconnect === false ? null : reconnect === true ? delays : { ...delays, ...reconnect };
+  }
+
+  /** The port now, or the last one there was. */
+  get port(): Port {
+    return this.currentPort as Port;
+  }
+
+  /** Rejects with a Refusal. */
+  async connect(): Promise<void> {
+    let isLost: Refusal | null = null;
+    const port = await this.open({
+      closed: (error) => {
+        if (this.currentPort === port && this.isConnected) this.lost(error);
+        else isLost = error ?? new Refusal(Errno.ECONNRESET);
+      },
+    });
+    for (const [op, value] of this.settings) await port.call(op, value, '');
+    for (const { name, replier } of this.bindings) {
+      await port.call(Op.BIND, replier ? 1 : 0, name);
+    }
+    if (isLost !== null) throw isLost;
+    if (this.isClosed) {
+      await port.close();
+      return;
+    }
+    this.currentPort = port;
+    this.isConnected = true;
+  }
+
+  bound(name: string, replier: boolean): void {
+    if (this.delays !== null) this.bindings.push({ name, replier });
+  }
+
+  unbound(name: string, replier: boolean): void {
+    const at = this.bindings.findLastIndex((b) => b.name === name && b.replier === replier);
+    if (at >= 0) this.bindings.splice(at, 1);
+  }
+
+  set(op: OpCode, value: number): void {
+    this.settings.set(op, value);
+  }
+
+  /**
+   * Resolves with true once the Ksock is connected again; with false at once if it doesn't come back,
+   * or when it is closed, or the signal ends the wait.
+   */
+  restored(signal: AbortSignal | undefined): Promise<boolean> {
+    if (this.isClosed || this.delays === null || signal?.aborted) return Promise.resolve(false);
+    if (this.isConnected) return Promise.resolve(true);
+    return new Promise((resolve) => {
+      this.waiting.push(resolve);
+      signal?.addEventListener('abort', () => resolve(false), { once: true });
+    });
+  }
+
+  async close(): Promise<void> {
+    this.isClosed = true;
+    clearTimeout(this.timer);
+    const wasConnected = this.isConnected;
+    this.isConnected = false;
+    this.wake(false);
+    if (wasConnected) await this.port.close();
+  }
+
+  private lost(error: Refusal | null): void {
+    this.isConnected = false;
+    if (this.isClosed || error === null) return;
+    this.tell(error);
+    if (this.delays !== null) this.retryIn(this.delays.minDelay);
+  }
+
+  private retryIn(delay: number): void {
+    this.timer = setTimeout(() => {
+      this.connect().then(
+        () => {
+          if (this.isClosed) return;
+          this.events.onConnected();
+          this.wake(true);
+        },
+        (error: unknown) => {
+          if (this.isClosed) return;
+          this.tell(error);
+          this.retryIn(Math.min(delay * 2, this.delays?.maxDelay ?? delay));
+        },
+      );
+    }, delay);
+  }
+
+  private wake(isRestored: boolean): void {
+    const { waiting } = this;
+    this.waiting = [];
+    for (const resolve of waiting) resolve(isRestored);
+  }
+
+  private tell(error: unknown): void {
+    this.events.onDisconnected(explain('open', error, this.what) as KbusError);
+  }
+}

@@ -1,0 +1,110 @@
+import { createConnection, type NetConnectOpts, type Socket } from 'node:net';
+import { basename } from 'node:path';
+import process from 'node:process';
+import { Errno } from '../message/errno.ts';
+import type { Channel, ChannelEvents } from '../wire/channel.ts';
+import { socketDirectory, socketPath } from './directory.ts';
+import { FramePort } from './frame-port.ts';
+import type { Connect } from './ksock.ts';
+import { Refusal } from './port.ts';
+
+const READ_BUFFER = 256 * 1024;
+
+/** A client's end of a Unix socket. It reads into one buffer, from which each chunk is copied once. */
+export class UnixChannel implements Channel {
+  private readonly socket: Socket;
+
+  constructor(socket: Socket) {
+    this.socket = socket;
+  }
+
+  write(pieces: readonly Uint8Array[]): void {
+    const { socket } = this;
+    if (socket.destroyed) return;
+    if (pieces.length === 1) {
+      socket.write(pieces[0] as Uint8Array);
+      return;
+    }
+    socket.cork();
+    for (const piece of pieces) socket.write(piece);
+    socket.uncork();
+  }
+
+  get backlog(): number {
+    return this.socket.writableLength;
+  }
+
+  pause(): void {
+    this.socket.pause();
+  }
+
+  resume(): void {
+    this.socket.resume();
+  }
+
+  end(): void {
+    if (!this.socket.destroyed) this.socket.destroySoon();
+  }
+}
+
+/** Connects to a socket; resolves once it is connected. */
+function openSocket(path: string, events: () => ChannelEvents): Promise<Socket> {
+  return new Promise((resolve, reject) => {
+    const options: NetConnectOpts = {
+      path,
+      onread: {
+        buffer: Buffer.allocUnsafeSlow(READ_BUFFER),
+        callback: (length, buffer) => {
+          events().received(Uint8Array.prototype.slice.call(buffer, 0, length));
+          return true;
+        },
+      },
+    };
+    let failure: Error | null = null;
+    const socket = createConnection(options);
+    socket.on('error', (error) => {
+      failure = error;
+      reject(error);
+    });
+    socket.on('connect', () => resolve(socket));
+    socket.on('drain', () => events().drained());
+    socket.on('close', () => events().closed(failure));
+  });
+}
+
+/** The way to a bus of this machine's daemon. */
+export function connectUnix(bus: number, directory?: string): Connect {
+  return async (mode, events) => {
+    const path = socketPath(socketDirectory(directory), bus);
+    let channelEvents: ChannelEvents | null = null;
+    const nobody: ChannelEvents = { received: () => {}, drained: () => {}, closed: () => {} };
+    let socket: Socket;
+    try {
+      socket = await openSocket(path, () => channelEvents ?? nobody);
+    } catch (error) {
+      throw refusalOf(error, path);
+    }
+    return FramePort.open(
+      (toldTo) => {
+        channelEvents = toldTo;
+        return new UnixChannel(socket);
+      },
+      {
+        mode,
+        pid: process.pid,
+        program: basename(process.argv[1] ?? process.argv0),
+        defer: process.nextTick,
+      },
+      events,
+    );
+  };
+}
+
+function refusalOf(error: unknown, path: string): Refusal {
+  const code = (error as NodeJS.ErrnoException).code ?? '';
+  if (code === 'EACCES' || code === 'EPERM') return new Refusal(Errno.EACCES, path, error);
+  if (code === 'ENOENT' || code === 'ECONNREFUSED' || code === 'ENOTDIR') {
+    return new Refusal(Errno.ENOENT, `nobody answers at ${path}`, error);
+  }
+  return new Refusal(Errno.ECONNRESET, `${path}: ${(error as Error).message}`, error);
+}

@@ -1,0 +1,140 @@
+import { chownSync, mkdirSync, rmdirSync, statSync } from 'node:fs';
+import { createServer, type Server, type Socket } from 'node:net';
+import process from 'node:process';
+import type { Bus } from '../bus/bus.ts';
+import { Buses } from '../bus/buses.ts';
+import type { BusSettings } from '../bus/settings.ts';
+import { socketPath } from '../client/directory.ts';
+import { Errno } from '../message/errno.ts';
+import { NameReader } from '../message/layout.ts';
+import type { Log } from './log.ts';
+import { Slab } from './outbox.ts';
+import { Session, type SessionHost } from './session.ts';
+import { SocketChannel } from './socket-channel.ts';
+import { listenAt, type Ownership, remove } from './socket-file.ts';
+import { Turn } from './turn.ts';
+
+export interface DaemonOptions {
+  /** How many buses there are at the start. */
+  buses: number;
+  /** Folder of the sockets; made if it isn't there. */
+  directory: string;
+  /** Rights of each socket. The folder lets in whoever the sockets do. */
+  socket: Ownership;
+  bus: Partial<BusSettings>;
+  log: Log;
+  /** Descriptors of sockets that listen already, for the first buses (systemd's socket activation). */
+  listening?: readonly number[];
+}
+
+/** Many buses, each with its socket, and a session for each connection. */
+export class Daemon implements SessionHost {
+  readonly turn = new Turn();
+  readonly slab = new Slab();
+  readonly names = new NameReader();
+  readonly pid = process.pid;
+  readonly buses: Buses;
+  private readonly options: DaemonOptions;
+  private readonly servers: Server[] = [];
+  private readonly sessions = new Map<Session, Socket>();
+  private readonly madePaths: string[] = [];
+  private madeDirectory = false;
+
+  constructor(options: DaemonOptions) {
+    this.options = options;
+    this.buses = new Buses(options.buses, options.bus);
+  }
+
+  /** Serves all buses. A SocketInUseError when another daemon does, or any error of the file system. */
+  async start(): Promise<void> {
+    this.makeDirectory();
+    try {
+      for (const bus of this.buses) await this.serve(bus);
+    } catch (error) {
+      await this.stop('the daemon could not start');
+      throw error;
+    }
+  }
+
+  /** Path of a bus's socket. */
+  path(bus: number): string {
+    return socketPath(this.options.directory, bus);
+  }
+
+  async newDevice(): Promise<number> {
+    const number = this.buses.newDevice();
+    const bus = this.buses.get(number);
+    if (bus === undefined) return -Errno.EINVAL;
+    await this.serve(bus);
+    this.options.log.info(`bus ${number} was made`, { bus: number });
+    return number;
+  }
+
+  warn(text: string): void {
+    this.options.log.warn(text);
+  }
+
+  /** Tells every client why, closes everything, and removes what it made. */
+  async stop(why: string): Promise<void> {
+    for (const session of [...this.sessions.keys()]) session.farewell(Errno.ECONNRESET, why);
+    this.turn.end();
+    const closed = this.servers.map(
+      (server) => new Promise<void>((resolve) => server.close(() => resolve())),
+    );
+    for (const path of this.madePaths) remove(path);
+    // A client that doesn't read its farewell can't keep the daemon.
+    const patience = setTimeout(() => {
+      for (const socket of this.sessions.values()) socket.destroy();
+    }, 500);
+    await Promise.all(closed);
+    clearTimeout(patience);
+    if (this.madeDirectory) {
+      try {
+        rmdirSync(this.options.directory);
+      } catch (error) {
+        const { code } = error as NodeJS.ErrnoException;
+        if (code !== 'ENOTEMPTY' && code !== 'ENOENT') throw error;
+      }
+    }
+  }
+
+  private makeDirectory(): void {
+    if (process.platform === 'win32') return;
+    const { directory, socket } = this.options;
+    const wide = (socket.mode & 0o007) !== 0;
+    const group = (socket.mode & 0o070) !== 0;
+    const mode = wide ? 0o755 : group ? 0o750 : 0o700;
+    this.madeDirectory = mkdirSync(directory, { recursive: true, mode }) !== undefined;
+    if (!statSync(directory).isDirectory()) throw new Error(`${directory} is not a folder`);
+    if (this.madeDirectory && socket.group !== undefined) {
+      chownSync(directory, process.getuid?.() ?? -1, socket.group);
+    }
+  }
+
+  private async serve(bus: Bus): Promise<void> {
+    const { log, listening = [], socket } = this.options;
+    bus.onLog = (text) => log.debug(`bus ${bus.number}: ${text}`, { bus: bus.number });
+    const server = createServer({ noDelay: false }, (connection) => this.accept(bus, connection));
+    const descriptor = listening[bus.number];
+    if (descriptor !== undefined) {
+      await new Promise<void>((resolve, reject) => {
+        server.once('error', reject);
+        server.listen({ fd: descriptor }, resolve);
+      });
+    } else {
+      const path = this.path(bus.number);
+      await listenAt(server, path, socket);
+      this.madePaths.push(path);
+    }
+    server.on('error', (error) => log.warn(`bus ${bus.number}: ${error.message}`));
+    this.servers.push(server);
+  }
+
+  private accept(bus: Bus, connection: Socket): void {
+    const channel = new SocketChannel(connection);
+    const session = new Session(this, bus, channel);
+    this.sessions.set(session, connection);
+    connection.once('close', () => this.sessions.delete(session));
+    channel.open(session);
+  }
+}

@@ -1,0 +1,12 @@
+/** What programs import: `import { Ksock, Announcement } from 'kbus'`. */
+export {
+  type BindingReport,
+  Bus,
+  Buses,
+  type BusReport,
+  type BusSettings,
+  type KsockReport,
+  type Mode,
+} from './bus/index.ts';
+export * from './client/index.ts';
+export * from './message/index.ts';
