@@ -366,6 +366,7 @@ export class Bus {
 
   /** @internal */
   bind(ksock: BusKsock, name: string, replier: boolean): number {
+    if (!ksock.isOpen) return -Errno.EBADF;
     const wrong = checkBindingName(name);
     if (wrong !== 0) return -wrong;
     if (replier) {
@@ -388,6 +389,7 @@ export class Bus {
 
   /** @internal */
   unbind(ksock: BusKsock, name: string, replier: boolean): number {
+    if (!ksock.isOpen) return -Errno.EBADF;
     const wrong = checkBindingName(name);
     if (wrong !== 0) return -wrong;
     const binding = (replier ? ksock.replying : ksock.listening).get(name);
@@ -583,6 +585,7 @@ export class Bus {
 
   /** @internal */
   reportReplierBinds(ksock: BusKsock, value: number): number {
+    if (!ksock.isOpen) return -Errno.EBADF;
     const previous = this.reporting;
     if (value !== 0 && value !== 1) return value === ASK ? Number(previous) : -Errno.EINVAL;
     this.reporting = value === 1;

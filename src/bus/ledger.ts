@@ -126,11 +126,19 @@ export class Outstanding {
     this.size--;
   }
 
-  /** The oldest Request of this id that was given to this Replier. */
+  /**
+   * The oldest Request of this id that was given to this Replier and read. Only if it read none, one
+   * that is unread: else a Reply would end that one, and leave the one that it answers without.
+   */
   find(network: number, serial: number, replier: BusKsock): RequestRecord | null {
+    let unread: RequestRecord | null = null;
     let record = this.records.get(idKey(network, serial)) ?? null;
-    while (record !== null && record.replier !== replier) record = record.next;
-    return record;
+    for (; record !== null; record = record.next) {
+      if (record.replier !== replier) continue;
+      if (record.state === 'read') return record;
+      unread ??= record;
+    }
+    return unread;
   }
 
   /** All of them; the ledger may change while they are walked. */

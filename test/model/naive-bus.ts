@@ -1,0 +1,691 @@
+import { endianness } from 'node:os';
+
+// One bus, told a second time, from the specification alone: arrays, linear scans, nothing kept that
+// can be worked out. It shares no line with the engine. Section numbers are those of the
+// specification, 1-model. Where the text leaves something open, the comment says "Open:".
+
+/** §4. */
+export const WANT_A_REPLY = 1 << 0;
+export const WANT_YOU_TO_REPLY = 1 << 1;
+export const SYNTHETIC = 1 << 2;
+export const URGENT = 1 << 3;
+export const ALL_OR_WAIT = 1 << 8;
+export const ALL_OR_FAIL = 1 << 9;
+
+/** §12: Linux's numbers. */
+export const EBADF = 9;
+export const EAGAIN = 11;
+export const EBUSY = 16;
+export const EINVAL = 22;
+export const EPIPE = 32;
+export const ENAMETOOLONG = 36;
+export const ENOLCK = 37;
+export const ENOMSG = 42;
+export const EBADMSG = 74;
+export const EMSGSIZE = 90;
+export const EADDRINUSE = 98;
+export const EADDRNOTAVAIL = 99;
+export const ECONNREFUSED = 111;
+export const EALREADY = 114;
+
+export const ASK = 0xffff_ffff;
+export const REPLIER_BIND_EVENT = '$.KBUS.ReplierBindEvent';
+export const UNBIND_EVENTS_LOST = '$.KBUS.UnbindEventsLost';
+
+/** §4. An id is network and serial. */
+export interface NaiveMessage {
+  readonly network: number;
+  readonly serial: number;
+  readonly replyNetwork: number;
+  readonly replySerial: number;
+  readonly to: number;
+  readonly from: number;
+  readonly origFrom: readonly [network: number, local: number];
+  readonly finalTo: readonly [network: number, local: number];
+  readonly flags: number;
+  readonly name: string;
+  /** One character per byte. */
+  readonly data: string;
+}
+
+export interface NaiveBinding {
+  readonly ksock: NaiveKsock;
+  readonly name: string;
+  readonly replier: boolean;
+  /** 1 for the first binding of the bus, 2 for the second, ... */
+  readonly order: number;
+}
+
+/** A Request that was sent, or waits to be, and that has had no Reply or Status yet. */
+export interface NaiveRequest {
+  readonly message: NaiveMessage;
+  readonly requester: NaiveKsock;
+  /** 0 or more: the answer doesn't go to the requester's queue, but is handed over with this token. */
+  readonly token: number;
+  /** The Ksock it was given to; null while it waits to be sent. */
+  readonly replier: NaiveKsock | null;
+  state: 'waiting' | 'unread' | 'read';
+  /** When it was read: 1 for the first Request that was read on this bus, ... */
+  readAs: number;
+}
+
+/** §5: a message in a queue. */
+export interface NaiveCopy {
+  readonly message: NaiveMessage;
+  /** "tied to that binding (Replies to you, and Statuses, are tied to none)". */
+  readonly binding: NaiveBinding | null;
+  /** The Request, when this is the one copy given to its Replier. */
+  readonly toAnswer: NaiveRequest | null;
+  /** §9: a bind event that came past the limit. */
+  readonly held: boolean;
+}
+
+export class NaiveKsock {
+  readonly id: number;
+  readonly mode: 'r' | 'rw';
+  limit: number;
+  open = true;
+  queue: NaiveCopy[] = [];
+  onlyOnce = false;
+  lastSent: readonly [network: number, serial: number] = [0, 0];
+  lastQueued: readonly [network: number, serial: number] = [0, 0];
+  /** The message that waits to be sent. */
+  sending: NaiveMessage | null = null;
+  sendingToken = -1;
+  /** Copies that it missed as a listener because its queue was full. */
+  missed = 0;
+  /** §9: it got `$.KBUS.UnbindEventsLost`, and the events of that time are still held. */
+  toldOfLoss = false;
+  /** What its program was told: that a message was put at the front, or at the back, of its queue. */
+  toldFront = 0;
+  toldBack = 0;
+
+  constructor(id: number, mode: 'r' | 'rw', limit: number) {
+    this.id = id;
+    this.mode = mode;
+    this.limit = limit;
+  }
+}
+
+/** An answer that was awaited by a token. */
+export interface NaiveAnswer {
+  readonly ksock: NaiveKsock;
+  readonly token: number;
+  readonly message: NaiveMessage;
+}
+
+export interface NaiveSettings {
+  readonly maxMessages: number;
+  readonly maxMessageSize: number;
+  readonly absoluteMaxMessageSize: number;
+  readonly nextSerial: number;
+}
+
+/** Who gets a message, or why nobody does. */
+interface Verdict {
+  readonly errno: number;
+  readonly replier: NaiveBinding | null;
+  readonly answers: NaiveRequest | null;
+  readonly hear: readonly NaiveBinding[];
+  readonly miss: readonly NaiveBinding[];
+}
+
+export class NaiveBus {
+  /** The open ones, oldest first. */
+  ksocks: NaiveKsock[] = [];
+  /** Oldest first. */
+  bindings: NaiveBinding[] = [];
+  /** Oldest first. */
+  requests: NaiveRequest[] = [];
+  reporting = false;
+  readonly answers: NaiveAnswer[] = [];
+  nextId = 1;
+  nextSerial: number;
+  maxSize: number;
+  private nextOrder = 1;
+  private nextRead = 1;
+  private readonly settings: NaiveSettings;
+
+  constructor(settings: NaiveSettings) {
+    this.settings = settings;
+    this.nextSerial = settings.nextSerial;
+    this.maxSize = settings.maxMessageSize;
+  }
+
+  // §1: "Has an id: u32, from 1 upwards per bus, never reused".
+  open(mode: 'r' | 'rw'): NaiveKsock {
+    const ksock = new NaiveKsock(this.nextId++, mode, this.settings.maxMessages);
+    this.ksocks.push(ksock);
+    return ksock;
+  }
+
+  // What can be worked out.
+
+  // §5: "unread messages + Requests it sent that are still unanswered"; §6: "a waiting Request holds
+  // the place for its Reply".
+  occupied(ksock: NaiveKsock): number {
+    return ksock.queue.length + this.requests.filter((r) => r.requester === ksock).length;
+  }
+
+  // §5: "A queue is full when occupied ≥ limit".
+  isFull(ksock: NaiveKsock): boolean {
+    return this.occupied(ksock) >= ksock.limit;
+  }
+
+  // §10: "Requests read, not yet answered".
+  numUnrepliedTo(ksock: NaiveKsock): number {
+    return this.requests.filter((r) => r.replier === ksock && r.state === 'read').length;
+  }
+
+  outstanding(ksock: NaiveKsock): number {
+    return this.requests.filter((r) => r.requester === ksock && r.state !== 'waiting').length;
+  }
+
+  held(): number {
+    return this.ksocks.flatMap((k) => k.queue).filter((copy) => copy.held).length;
+  }
+
+  // §7: "exact name, else `%`, else `*`. Among several `*`, the longest prefix".
+  replierFor(name: string): NaiveBinding | null {
+    const all = this.bindings.filter((b) => b.replier && matches(b.name, name));
+    return all.sort(closestFirst)[0] ?? null;
+  }
+
+  // Open: in which order listeners are served; seen only in which binding a copy is tied to. As for
+  // Repliers the closest name first, and the oldest binding of each name first.
+  listenersFor(name: string): NaiveBinding[] {
+    const all = this.bindings.filter((b) => !b.replier && matches(b.name, name));
+    return all.sort(closestFirst);
+  }
+
+  /** Whether trying once more to send the message that waits would end its wait, well or badly. */
+  couldGoOn(ksock: NaiveKsock): boolean {
+    return ksock.sending !== null && this.judge(ksock, ksock.sending).errno !== EAGAIN;
+  }
+
+  // §6
+
+  send(sender: NaiveKsock, message: NaiveMessage, token: number): number {
+    // As at the device, where write says these two before there is a message to look at.
+    if (sender.mode === 'r' || !sender.open) return -EBADF;
+    if (sender.sending !== null) return -EALREADY;
+    // 1, in the order of 2-bytes: "guards, name length, pointers, ALL_ flags, size, then the name".
+    const { name, flags } = message;
+    if (name.length === 0) return -EINVAL;
+    if (name.length > 1000) return -ENAMETOOLONG;
+    if (has(flags, ALL_OR_WAIT) && has(flags, ALL_OR_FAIL)) return -EINVAL;
+    // §4, ours: "WANT_A_REPLY together with in_reply_to → EINVAL".
+    if (has(flags, WANT_A_REPLY) && isReply(message)) return -EINVAL;
+    if (sizeOf(message) > this.maxSize) return -EMSGSIZE;
+    if (!isSendable(name)) return -EBADMSG;
+    // 2: "Request and the *sender's* queue is full → ENOLCK. No id is used."
+    if (isRequest(message) && this.isFull(sender)) return -ENOLCK;
+    // 3, with §3 for the id, and §4 for the flags that a user can't set.
+    const sent: NaiveMessage = {
+      ...message,
+      from: sender.id,
+      serial: message.network === 0 ? this.newSerial() : message.serial,
+      flags: without(without(flags, WANT_YOU_TO_REPLY), SYNTHETIC),
+    };
+    sender.lastSent = [sent.network, sent.serial];
+
+    const verdict = this.judge(sender, sent);
+    if (verdict.errno === 0) this.serve(sender, sent, token, verdict);
+    // "On EAGAIN the Ksock is left sending: it keeps the message and its id".
+    if (verdict.errno === EAGAIN) {
+      sender.sending = sent;
+      sender.sendingToken = token;
+      if (isRequest(sent)) {
+        this.requests.push({
+          message: sent,
+          requester: sender,
+          token,
+          replier: null,
+          state: 'waiting',
+          readAs: 0,
+        });
+      }
+    }
+    return verdict.errno === 0 ? 0 : -verdict.errno;
+  }
+
+  /** "`send` again". */
+  resend(sender: NaiveKsock): number {
+    if (sender.sending === null) return -ENOMSG;
+    const { errno } = this.retry(sender);
+    return errno === 0 ? 0 : -errno;
+  }
+
+  /** "becoming writable (poll)": the retry "behind the user's back". */
+  poll(sender: NaiveKsock): boolean {
+    // 2-bytes: "On a read-only descriptor: [...] never writable".
+    if (sender.mode === 'r' || !sender.open) return false;
+    if (sender.sending === null) return true;
+    const { errno, request } = this.retry(sender);
+    if (errno === EAGAIN) return false;
+    // "and can never succeed, a Request gets a Status: [...] both with from 0".
+    if (errno !== 0 && request !== null) {
+      const gone = this.replierFor(request.message.name) === null;
+      const name = gone ? '$.KBUS.Replier.Disappeared' : '$.KBUS.ErrorSending';
+      this.giveStatus(request, name, 0);
+    }
+    return true;
+  }
+
+  discard(sender: NaiveKsock): number {
+    this.stopSending(sender);
+    return 0;
+  }
+
+  private retry(sender: NaiveKsock): { errno: number; request: NaiveRequest | null } {
+    const message = sender.sending as NaiveMessage;
+    const token = sender.sendingToken;
+    // "Recipients are found anew at each try."
+    const verdict = this.judge(sender, message);
+    if (verdict.errno === EAGAIN) return { errno: EAGAIN, request: null };
+    const request = this.stopSending(sender);
+    if (verdict.errno === 0) this.serve(sender, message, token, verdict);
+    return { errno: verdict.errno, request };
+  }
+
+  private stopSending(sender: NaiveKsock): NaiveRequest | null {
+    const waits = (r: NaiveRequest): boolean => r.requester === sender && r.state === 'waiting';
+    const request = this.requests.find(waits) ?? null;
+    sender.sending = null;
+    sender.sendingToken = -1;
+    this.requests = this.requests.filter((r) => !waits(r));
+    return request;
+  }
+
+  // Steps 4 to 8: looks, and changes nothing.
+  private judge(sender: NaiveKsock, message: NaiveMessage): Verdict {
+    const full = has(message.flags, ALL_OR_WAIT) ? EAGAIN : EBUSY;
+    const listeners = this.listenersFor(message.name);
+    const nobody: Verdict = { errno: 0, replier: null, answers: null, hear: [], miss: [] };
+    let replier: NaiveBinding | null = null;
+    let answers: NaiveRequest | null = null;
+
+    if (isRequest(message)) {
+      // 4
+      replier = this.replierFor(message.name);
+      if (replier === null) return { ...nobody, errno: EADDRNOTAVAIL };
+      // 6
+      if (message.to !== 0 && message.to !== replier.ksock.id) return { ...nobody, errno: EPIPE };
+      // 7
+      if (this.isFull(replier.ksock)) return { ...nobody, errno: full };
+    }
+    if (isReply(message)) {
+      // 5
+      const requester = this.ksocks.find((k) => k.id === message.to);
+      if (requester === undefined) return { ...nobody, errno: EADDRNOTAVAIL };
+      const wanted = this.requests.filter(
+        (r) =>
+          r.requester === requester &&
+          r.message.network === message.replyNetwork &&
+          r.message.serial === message.replySerial &&
+          r.replier === sender,
+      );
+      // Open: which one of several with the same id (§3 lets Limpets' ids come twice). One that was
+      // read: nobody answers what he has not read, while there is one that he has.
+      answers = wanted.find((r) => r.state === 'read') ?? wanted[0] ?? null;
+      if (answers === null) return { ...nobody, errno: ECONNREFUSED };
+    }
+    // 8: "Checked once per binding before anything is queued".
+    const miss = listeners.filter((b) => this.isFull(b.ksock));
+    const all = has(message.flags, ALL_OR_WAIT) || has(message.flags, ALL_OR_FAIL);
+    if (all && miss.length > 0) return { ...nobody, errno: full };
+    const hear = listeners.filter((b) => !miss.includes(b));
+    return { errno: 0, replier, answers, hear, miss };
+  }
+
+  // 9: "requester's or Replier's copy first, then listeners. A Request is now outstanding; a Reply
+  // ends its Request."
+  private serve(
+    sender: NaiveKsock,
+    message: NaiveMessage,
+    token: number,
+    { replier, answers, hear, miss }: Verdict,
+  ): void {
+    if (replier !== null) {
+      const request: NaiveRequest = {
+        message,
+        requester: sender,
+        token,
+        replier: replier.ksock,
+        state: 'unread',
+        readAs: 0,
+      };
+      this.requests.push(request);
+      this.put(replier.ksock, { message, binding: replier, toAnswer: request, held: false });
+    }
+    if (answers !== null) {
+      this.requests = this.requests.filter((r) => r !== answers);
+      this.give(answers, message);
+    }
+    for (const { ksock } of miss) ksock.missed++;
+    for (const binding of hear) this.putOnce(binding, message, false);
+  }
+
+  // §5: "the Reply that a place is held for" goes in without asking.
+  private give(request: NaiveRequest, message: NaiveMessage): void {
+    const { requester, token } = request;
+    if (token < 0) {
+      this.put(requester, { message, binding: null, toAnswer: null, held: false });
+    } else {
+      // Open: for "once only" an answer that was handed over counts as queued.
+      requester.lastQueued = [message.network, message.serial];
+      this.answers.push({ ksock: requester, token, message });
+    }
+  }
+
+  // §4: "A Status is a Reply made by KBUS". It goes to its requester only.
+  private giveStatus(request: NaiveRequest, name: string, from: number): void {
+    this.requests = this.requests.filter((r) => r !== request);
+    const status = this.synthetic(name, 0, '');
+    this.give(request, {
+      ...status,
+      from,
+      to: request.requester.id,
+      replyNetwork: request.message.network,
+      replySerial: request.message.serial,
+    });
+  }
+
+  private synthetic(name: string, flags: number, data: string): NaiveMessage {
+    return {
+      network: 0,
+      serial: this.newSerial(),
+      replyNetwork: 0,
+      replySerial: 0,
+      to: 0,
+      from: 0,
+      origFrom: [0, 0],
+      finalTo: [0, 0],
+      flags: flags | SYNTHETIC,
+      name,
+      data,
+    };
+  }
+
+  // §3: "serials start at 1, rise by one and skip 0 when they wrap".
+  private newSerial(): number {
+    const serial = this.nextSerial;
+    this.nextSerial = serial + 1 === 2 ** 32 ? 1 : serial + 1;
+    return serial;
+  }
+
+  // §5: "URGENT messages are put at the front [...]; all others at the back"; and the copy for the one
+  // who asked or answers is read before a listener's copy "for URGENT messages too": a listener's copy
+  // goes behind it.
+  private put(ksock: NaiveKsock, copy: NaiveCopy): void {
+    const { message } = copy;
+    const urgent = has(message.flags, URGENT);
+    const front = ksock.queue[0];
+    const isListeners = copy.binding !== null && !copy.binding.replier;
+    const frontIsFirst =
+      front !== undefined &&
+      front.message === message &&
+      (front.binding === null || front.binding.replier);
+    if (!urgent) ksock.queue.push(copy);
+    else if (isListeners && frontIsFirst) ksock.queue.splice(1, 0, copy);
+    else ksock.queue.unshift(copy);
+    ksock.lastQueued = [message.network, message.serial];
+    if (urgent) ksock.toldFront++;
+    else ksock.toldBack++;
+  }
+
+  // §5: "a *listener* copy is dropped if the last thing queued to that Ksock was the same message id".
+  private putOnce(binding: NaiveBinding, message: NaiveMessage, held: boolean): void {
+    const { ksock } = binding;
+    const [network, serial] = ksock.lastQueued;
+    if (ksock.onlyOnce && network === message.network && serial === message.serial) return;
+    this.put(ksock, { message, binding, toAnswer: null, held });
+  }
+
+  // §5: "`next` takes the message at the front".
+  take(ksock: NaiveKsock): NaiveCopy | null {
+    const copy = ksock.queue.shift();
+    if (copy === undefined) return null;
+    const request = copy.toAnswer;
+    if (request !== null && this.requests.includes(request)) {
+      request.state = 'read';
+      request.readAs = this.nextRead++;
+    }
+    return copy;
+  }
+
+  // §7
+
+  bind(ksock: NaiveKsock, name: string, replier: boolean): number {
+    if (!ksock.open) return -EBADF;
+    if (name.length > 1000) return -ENAMETOOLONG;
+    if (!isBindable(name)) return -EBADMSG;
+    if (replier) {
+      if (name === REPLIER_BIND_EVENT) return -EBADMSG;
+      // "One Replier binding per *binding name*: a second → EADDRINUSE, even by the same Ksock".
+      if (this.bindings.some((b) => b.replier && b.name === name)) return -EADDRINUSE;
+      // §9: "*before* the bind or unbind takes effect".
+      if (!this.report(true, ksock, name)) return -EAGAIN;
+    }
+    this.bindings.push({ ksock, name, replier, order: this.nextOrder++ });
+    return 0;
+  }
+
+  unbind(ksock: NaiveKsock, name: string, replier: boolean): number {
+    if (!ksock.open) return -EBADF;
+    if (name.length > 1000) return -ENAMETOOLONG;
+    if (!isBindable(name)) return -EBADMSG;
+    // "must match a binding of this Ksock exactly, else EINVAL. With duplicates, [...] the newest".
+    const binding = this.bindings
+      .filter((b) => b.ksock === ksock && b.name === name && b.replier === replier)
+      .at(-1);
+    if (binding === undefined) return -EINVAL;
+    if (replier && !this.report(false, ksock, name)) return -EAGAIN;
+    this.bindings = this.bindings.filter((b) => b !== binding);
+    // "Unread messages tied to that binding leave the queue."
+    const leave = ksock.queue.filter((copy) => copy.binding === binding);
+    ksock.queue = ksock.queue.filter((copy) => copy.binding !== binding);
+    // "Requests among them get a Status `$.KBUS.Replier.Unbound` (from = the Replier)". Open: in which
+    // order; that of the queue.
+    for (const { toAnswer } of leave) {
+      if (toAnswer !== null && this.requests.includes(toAnswer)) {
+        this.giveStatus(toAnswer, '$.KBUS.Replier.Unbound', ksock.id);
+      }
+    }
+    return 0;
+  }
+
+  // §7, and §2 for the errors.
+  findReplier(name: string): number {
+    if (name.length === 0 || name.length > 1000) return -ENAMETOOLONG;
+    return this.bindings.find((b) => b.replier && b.name === name)?.ksock.id ?? 0;
+  }
+
+  // §8: "In this order: every unread Request given to this Ksock gets Status GoneAway, its bindings go,
+  // every read-but-unanswered Request gets Ignored [...], last read first."
+  close(ksock: NaiveKsock): void {
+    if (!ksock.open) return;
+    ksock.open = false;
+    this.ksocks = this.ksocks.filter((k) => k !== ksock);
+    // §6: "Closing while sending drops the message."
+    this.stopSending(ksock);
+    // "Its own outstanding Requests are forgotten". First of all, or Statuses were "fed [...] to the
+    // closing Ksock itself".
+    this.requests = this.requests.filter((r) => r.requester !== ksock);
+
+    const unread = ksock.queue;
+    ksock.queue = [];
+    for (const { toAnswer } of unread) {
+      if (toAnswer !== null && this.requests.includes(toAnswer)) {
+        this.giveStatus(toAnswer, '$.KBUS.Replier.GoneAway', ksock.id);
+      }
+    }
+    // §9: "Closing reports its bindings newest first."
+    const bindings = this.bindings.filter((b) => b.ksock === ksock).reverse();
+    for (const binding of bindings) {
+      if (binding.replier) this.reportLoss(ksock, binding.name);
+      this.bindings = this.bindings.filter((b) => b !== binding);
+    }
+    const read = this.requests.filter((r) => r.replier === ksock && r.state === 'read');
+    for (const request of read.sort((a, b) => b.readAs - a.readAs)) {
+      this.giveStatus(request, '$.KBUS.Replier.Ignored', ksock.id);
+    }
+  }
+
+  // §9
+
+  // "an Announcement (SYNTHETIC, ALL_OR_FAIL, from 0)"; "Each event uses a serial, heard or not; a
+  // refused one too."
+  private bindEvent(isBind: boolean, binder: NaiveKsock, name: string): NaiveMessage {
+    const zeros = 4 - (name.length % 4);
+    const data = [word(isBind ? 1 : 0), word(binder.id), word(name.length), name];
+    return this.synthetic(REPLIER_BIND_EVENT, ALL_OR_FAIL, data.join('') + '\0'.repeat(zeros));
+  }
+
+  // "If any listener's queue is full, the bind or unbind fails with EAGAIN and nothing changes."
+  private report(isBind: boolean, binder: NaiveKsock, name: string): boolean {
+    if (!this.reporting) return true;
+    const event = this.bindEvent(isBind, binder, name);
+    const listeners = this.listenersFor(REPLIER_BIND_EVENT);
+    if (listeners.some((b) => this.isFull(b.ksock))) return false;
+    for (const listener of listeners) this.putOnce(listener, event, false);
+    return true;
+  }
+
+  // "A Replier that goes away can't be refused: [...] simply queued past the limit. At most 1000 such
+  // events are held past limits per bus; beyond that a listener gets one `$.KBUS.UnbindEventsLost`
+  // (SYNTHETIC, from 0) instead, and no more until all held ones have been read."
+  private reportLoss(binder: NaiveKsock, name: string): void {
+    if (!this.reporting) return;
+    if (this.held() === 0) for (const ksock of this.ksocks) ksock.toldOfLoss = false;
+    const event = this.bindEvent(false, binder, name);
+    const listeners = this.listenersFor(REPLIER_BIND_EVENT).filter((b) => b.ksock.open);
+    const full = listeners.filter((b) => this.isFull(b.ksock));
+    // Open: whether each listener's is a message of its own. One event lost is one message.
+    let lost: NaiveMessage | null = null;
+    for (const listener of listeners) {
+      const { ksock } = listener;
+      if (!full.includes(listener)) {
+        this.putOnce(listener, event, false);
+      } else if (ksock.toldOfLoss) {
+        ksock.missed++;
+      } else if (this.held() < 1000) {
+        this.putOnce(listener, event, true);
+      } else {
+        ksock.missed++;
+        ksock.toldOfLoss = true;
+        lost ??= this.synthetic(UNBIND_EVENTS_LOST, 0, '');
+        this.put(ksock, { message: lost, binding: listener, toAnswer: null, held: false });
+      }
+    }
+  }
+
+  // "Turning the switch on queues, to the Ksock that did it, an event for every existing Replier
+  // binding, newest first (EBUSY when its queue fills up; the switch stays on)."
+  reportReplierBinds(ksock: NaiveKsock, value: number): number {
+    if (!ksock.open) return -EBADF;
+    const before = this.reporting;
+    if (value === ASK) return before ? 1 : 0;
+    if (value !== 0 && value !== 1) return -EINVAL;
+    this.reporting = value === 1;
+    if (value === 1 && !before) {
+      for (const binding of this.bindings.filter((b) => b.replier).reverse()) {
+        const event = this.bindEvent(true, binding.ksock, binding.name);
+        if (this.isFull(ksock)) return -EBUSY;
+        this.put(ksock, { message: event, binding: null, toAnswer: null, held: false });
+      }
+    }
+    return before ? 1 : 0;
+  }
+
+  // §10
+
+  maxMessages(ksock: NaiveKsock, limit: number): number {
+    if (limit !== 0) ksock.limit = limit;
+    return ksock.limit;
+  }
+
+  wantMessagesOnce(ksock: NaiveKsock, value: number): number {
+    const before = ksock.onlyOnce;
+    if (value !== 0 && value !== 1 && value !== ASK) return -EINVAL;
+    if (value !== ASK) ksock.onlyOnce = value === 1;
+    return before ? 1 : 0;
+  }
+
+  maxMessageSize(size: number): number {
+    const { absoluteMaxMessageSize } = this.settings;
+    if (size === 0) return this.maxSize;
+    if (size === 1) return absoluteMaxMessageSize;
+    if (size < 100 || size > absoluteMaxMessageSize) return -EINVAL;
+    this.maxSize = size;
+    return this.maxSize;
+  }
+}
+
+function has(flags: number, flag: number): boolean {
+  return (flags & flag) !== 0;
+}
+
+function without(flags: number, flag: number): number {
+  return (flags & ~flag) >>> 0;
+}
+
+function isRequest(message: NaiveMessage): boolean {
+  return has(message.flags, WANT_A_REPLY);
+}
+
+// §4: "A message is a Reply if either word of in_reply_to is non-zero."
+function isReply(message: NaiveMessage): boolean {
+  return message.replyNetwork !== 0 || message.replySerial !== 0;
+}
+
+// §4: "88 + 4·⌈(name_len+1)/4⌉ + 4·⌈data_len/4⌉ + 4".
+function sizeOf({ name, data }: NaiveMessage): number {
+  return 88 + 4 * Math.ceil((name.length + 1) / 4) + 4 * Math.ceil(data.length / 4) + 4;
+}
+
+// §2: "name := '$' ( '.' word )+", "word := [A-Za-z0-9]+".
+export function isSendable(name: string): boolean {
+  const [dollar, ...words] = name.split('.');
+  return dollar === '$' && words.length > 0 && words.every(isWord);
+}
+
+// §2: "binding name := name | '$' ( '.' word )* '.' ( '*' | '%' )".
+export function isBindable(name: string): boolean {
+  const words = name.split('.');
+  const last = words.pop();
+  if (last !== '*' && last !== '%') return isSendable(name);
+  return words[0] === '$' && words.slice(1).every(isWord);
+}
+
+function isWord(text: string): boolean {
+  const letters = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789';
+  return text.length > 0 && [...text].every((letter) => letters.includes(letter));
+}
+
+// §2: "`prefix.*` matches every name that begins with `prefix.` at any depth below; `prefix.%` matches
+// names with exactly one more word. Neither matches `prefix`."
+export function matches(bindingName: string, name: string): boolean {
+  const wanted = bindingName.split('.');
+  const words = name.split('.');
+  const last = wanted.at(-1);
+  if (last !== '*' && last !== '%') return bindingName === name;
+  const prefix = wanted.slice(0, -1);
+  if (prefix.some((word, at) => word !== words[at])) return false;
+  const more = words.length - prefix.length;
+  return last === '*' ? more >= 1 : more === 1;
+}
+
+/** For bindings that match the same name: exact, then `%`, then `*` from long to short; then by age. */
+function closestFirst(a: NaiveBinding, b: NaiveBinding): number {
+  const rank = ({ name }: NaiveBinding): number =>
+    name.endsWith('*') ? 2 : name.endsWith('%') ? 1 : 0;
+  return rank(a) - rank(b) || b.name.length - a.name.length || a.order - b.order;
+}
+
+// 2-bytes: "Native order on the bus".
+function word(value: number): string {
+  const bytes = [value & 0xff, (value >> 8) & 0xff, (value >> 16) & 0xff, value >>> 24];
+  if (endianness() === 'BE') bytes.reverse();
+  return String.fromCharCode(...bytes);
+}

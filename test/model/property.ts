@@ -1,0 +1,44 @@
+import fc from 'fast-check';
+import type { Sequence } from './operations.ts';
+import { type MakeBus, makeEngine, runSequence, type Seen } from './side-by-side.ts';
+
+const { KBUS_SEED, KBUS_PATH, KBUS_RUNS } = process.env;
+
+/** How many sequences a test tries: so many, times KBUS_RUNS / 100. */
+export function runs(usual: number): number {
+  const percent = KBUS_RUNS === undefined ? 100 : Number(KBUS_RUNS);
+  return Math.max(1, Math.round((usual * percent) / 100));
+}
+
+/** Tries sequences until one fails: that one, as short as it gets; or null. */
+export function findFailing(
+  sequences: fc.Arbitrary<Sequence>,
+  numRuns: number,
+  make: MakeBus = makeEngine,
+  seen?: Seen,
+): fc.RunDetails<[Sequence]> | null {
+  const details = fc.check(
+    fc.property(sequences, (sequence) => runSequence(sequence, make, seen)),
+    {
+      numRuns,
+      ...(KBUS_SEED === undefined ? {} : { seed: Number(KBUS_SEED) }),
+      ...(KBUS_PATH === undefined ? {} : { path: KBUS_PATH }),
+    },
+  );
+  return details.failed ? details : null;
+}
+
+/** Throws when engine and naive model ever disagree, and tells how, and how to see it again. */
+export function agree(test: string, sequences: fc.Arbitrary<Sequence>, numRuns: number): void {
+  const failed = findFailing(sequences, numRuns);
+  if (failed === null) return;
+  const { seed, counterexamplePath, counterexample, errorInstance } = failed;
+  throw new Error(
+    `engine and naive model disagree, after ${failed.numRuns} sequences, shrunk ${failed.numShrinks} times.\n` +
+      `Replay it with\n` +
+      `  KBUS_SEED=${seed} KBUS_PATH=${counterexamplePath} npx vitest run test/model -t '${test}'\n` +
+      `and keep it in test/model/once-failed.json:\n` +
+      `  ${JSON.stringify(counterexample?.[0])}\n` +
+      `${errorInstance instanceof Error ? errorInstance.message : errorInstance}`,
+  );
+}
