@@ -1,0 +1,52 @@
+// What the kernel knows about the machine and the processes on it: /proc.
+import { readFileSync } from 'node:fs';
+import { availableParallelism, cpus, release, totalmem, type } from 'node:os';
+
+/** Clock ticks per second in /proc, on every Linux that Node runs on. */
+const TICKS = 100;
+
+/** CPU seconds, user and system, that a process has used, all its threads together. NaN when it is gone.
+ * @param {number} pid */
+export function cpuOf(pid) {
+  try {
+    const stat = readFileSync(`/proc/${pid}/stat`, 'latin1');
+    // The second field, the program's name, may itself contain blanks and brackets.
+    const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+    return (Number(fields[11]) + Number(fields[12])) / TICKS;
+  } catch {
+    return Number.NaN;
+  }
+}
+
+/** The most memory a process has had at once, in bytes (its VmHWM). NaN when it is gone.
+ * @param {number} pid */
+export function peakMemoryOf(pid) {
+  try {
+    const line = readFileSync(`/proc/${pid}/status`, 'latin1').match(/^VmHWM:\s+(\d+) kB/m);
+    return line ? Number(line[1]) * 1024 : Number.NaN;
+  } catch {
+    return Number.NaN;
+  }
+}
+
+/** CPU seconds that were not idle, of all cores together, since the machine started; with what the
+ * hypervisor gave to others. */
+export function busy() {
+  const [user = 0, nice = 0, system = 0, , , irq = 0, softirq = 0, steal = 0] = (
+    readFileSync('/proc/stat', 'latin1').split('\n', 1)[0] ?? ''
+  )
+    .trim()
+    .split(/\s+/)
+    .slice(1)
+    .map(Number);
+  return (user + nice + system + irq + softirq + steal) / TICKS;
+}
+
+/** @param {string} node the version of the binary that runs everything */
+export const machine = (node) => ({
+  cpu: cpus()[0]?.model.trim() ?? 'unknown',
+  cores: availableParallelism(),
+  memory: `${Math.round(totalmem() / 2 ** 30)} GiB`,
+  kernel: `${type()} ${release()}`,
+  node,
+});

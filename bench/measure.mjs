@@ -1,0 +1,173 @@
+// The measuring that every system shares: what is written into the data, and who looks at the clock when.
+//
+// The data of every message begins with its serial (u32, little-endian, from 1) and one byte that is
+// 1 on the last message of a run; the rest is filler.
+import { percentile } from './statistics.mjs';
+
+/** @import { Ask, Announcer, Hear, Place } from './system.d.ts' */
+
+/** Monotonic nanoseconds; the same clock in every process of the machine. */
+export const nanoseconds = () => Number(process.hrtime.bigint());
+
+/** @param {Uint8Array} data @param {number} serial @param {number} last */
+function stamp(data, serial, last) {
+  data[0] = serial;
+  data[1] = serial >>> 8;
+  data[2] = serial >>> 16;
+  data[3] = serial >>> 24;
+  data[4] = last;
+}
+
+/** @param {Uint8Array} bytes @param {number} at */
+const serialAt = (bytes, at) =>
+  (bytes[at] | (bytes[at + 1] << 8) | (bytes[at + 2] << 16) | (bytes[at + 3] << 24)) >>> 0;
+
+/** @param {number} count @param {number} size */
+const buffers = (count, size) => Array.from({ length: count }, (_, i) => Buffer.alloc(size, i));
+
+/**
+ * Keeps `inFlight` requests in flight for a while.
+ *
+ * @param {Ask} ask
+ * @param {Place} place
+ * @param {number} inFlight
+ * @returns {(seconds: number) => Promise<AskRun>}
+ *
+ * @typedef {object} AskRun
+ * @property {number} count    requests answered
+ * @property {number} wrong    replies that were not to their request
+ * @property {number} seconds
+ * @property {number} p50      µs; only when one request is in flight
+ * @property {number} p99      µs
+ */
+export function asking(ask, place, inFlight) {
+  const data = buffers(inFlight, place.size);
+  const alone = inFlight === 1;
+  let serial = 0;
+  return (seconds) =>
+    new Promise((resolve) => {
+      let count = 0;
+      let wrong = 0;
+      let flying = inFlight;
+      let over = false;
+      /** @type {number[]} */
+      const times = [];
+      const begin = performance.now();
+      const end = begin + seconds * 1000;
+
+      const slot = (/** @type {Buffer} */ bytes) => {
+        let asked = 0;
+        let since = 0;
+        const next = () => {
+          asked = ++serial;
+          stamp(bytes, asked, 0);
+          if (alone) since = performance.now();
+          ask(bytes, done);
+        };
+        /** @type {Hear} */
+        const done = (reply, at, length) => {
+          if (length !== place.size || serialAt(reply, at) !== asked) wrong++;
+          count++;
+          if (alone) {
+            const now = performance.now();
+            times.push(now - since);
+            over = now >= end;
+          } else if ((count & 63) === 0) {
+            over = performance.now() >= end;
+          }
+          if (!over) next();
+          else if (--flying === 0) finish();
+        };
+        return next;
+      };
+      const finish = () => {
+        const took = (performance.now() - begin) / 1000;
+        times.sort((a, b) => a - b);
+        resolve({
+          count,
+          wrong,
+          seconds: took,
+          p50: percentile(times, 0.5) * 1000,
+          p99: percentile(times, 0.99) * 1000,
+        });
+      };
+      for (const next of data.map(slot)) next();
+    });
+}
+
+/**
+ * Announces for a while, as fast as the system lets it.
+ *
+ * @param {Announcer} announcer
+ * @param {Place} place
+ * @returns {(seconds: number) => Promise<{ count: number, first: number }>} messages sent, and
+ *   when the first was (nanoseconds)
+ */
+export function announcing(announcer, place) {
+  const data = buffers(place.ring, place.size);
+  let serial = 0;
+  return async (seconds) => {
+    const before = serial;
+    const first = nanoseconds();
+    const end = performance.now() + seconds * 1000;
+    for (;;) {
+      serial++;
+      const last = (serial & 63) === 0 && performance.now() >= end;
+      const bytes = /** @type {Buffer} */ (data[serial % data.length]);
+      stamp(bytes, serial, last ? 1 : 0);
+      const wait = announcer.send(bytes);
+      if (wait !== undefined) await wait;
+      if (last) break;
+    }
+    await announcer.finish();
+    return { count: serial - before, first };
+  };
+}
+
+/**
+ * @typedef {object} Heard what one connection heard since it was last asked
+ * @property {number} count   messages
+ * @property {number} lost    serials that were passed over
+ * @property {number} wrong   messages of the wrong length, out of order, or heard before
+ * @property {number} last    when the last of them came (nanoseconds)
+ */
+
+/**
+ * One connection's ear: checks every serial.
+ *
+ * @param {Place} place
+ * @param {() => void} ended  called at the last message of a run
+ * @returns {{ hear: Hear, take: () => Heard }}
+ */
+export function hearing(place, ended) {
+  let next = 1;
+  let count = 0;
+  let lost = 0;
+  let wrong = 0;
+  let last = 0;
+  return {
+    hear(bytes, at, length) {
+      const serial = serialAt(bytes, at);
+      if (serial === next && length === place.size) {
+        next++;
+      } else if (serial > next && length === place.size) {
+        lost += serial - next;
+        next = serial + 1;
+      } else {
+        wrong++;
+      }
+      count++;
+      // The last message may itself get lost; then this is near enough.
+      if ((count & 255) === 0) last = nanoseconds();
+      if (bytes[at + 4] === 1) {
+        last = nanoseconds();
+        ended();
+      }
+    },
+    take() {
+      const heard = { count, lost, wrong, last };
+      count = lost = wrong = last = 0;
+      return heard;
+    },
+  };
+}

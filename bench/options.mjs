@@ -1,0 +1,92 @@
+import { Command, InvalidArgumentError, Option } from 'commander';
+
+/**
+ * @typedef {object} Options
+ * @property {number} rounds
+ * @property {number} seconds
+ * @property {string[]} only      names of workloads
+ * @property {string[]} systems   names of systems
+ * @property {string} node        path of the node binary that runs everything
+ * @property {boolean} write
+ * @property {string | undefined} json
+ * @property {boolean} installPeers
+ */
+
+/** @param {boolean} whole */
+const positive = (whole) => (/** @type {string} */ text) => {
+  const value = Number(text);
+  if (value > 0 && Number.isFinite(value) && (!whole || Number.isInteger(value))) return value;
+  throw new InvalidArgumentError(`It must be a ${whole ? 'whole ' : ''}number above 0.`);
+};
+
+/** @param {string[]} known */
+const among = (known) => (/** @type {string} */ text) => {
+  const names = text.split(',').map((name) => name.trim());
+  const unknown = names.find((name) => !known.includes(name));
+  if (unknown === undefined) return known.filter((name) => names.includes(name));
+  throw new InvalidArgumentError(`There is no "${unknown}"; there are ${known.join(', ')}.`);
+};
+
+/**
+ * @param {string[]} args  without node and the script
+ * @param {{ name: string, title: string }[]} workloads
+ * @param {{ name: string, title: string }[]} systems
+ * @returns {Options}
+ */
+export function parseOptions(args, workloads, systems) {
+  const names = (/** @type {{ name: string }[]} */ list) => list.map(({ name }) => name);
+  const column = (/** @type {{ name: string, title: string }[]} */ list) =>
+    list.map(({ name, title }) => `  ${name.padEnd(12)}${title}`).join('\n');
+
+  const command = new Command('npm run bench --')
+    .description(
+      'Measures KBUS beside what plain Node can do at best (the floors) and beside other buses.',
+    )
+    .option('--rounds <n>', 'how often each system does each workload', positive(true), 5)
+    .option('--seconds <s>', 'how long each time, after warming up', positive(false), 2)
+    .option('--quick', 'the same as --rounds 3 --seconds 0.5; for a first look')
+    .option('--only <names>', 'these workloads', among(names(workloads)), names(workloads))
+    .option('--systems <names>', 'these systems', among(names(systems)), names(systems))
+    .option('--node <path>', 'run everything with this node binary', process.execPath)
+    .option('--write', 'put the tables into docs/performance.md, between its marks', false)
+    .option('--json <file>', 'write every round, unrounded, to this file')
+    .addOption(
+      new Option('--install-peers', 'install the other buses, do nothing else').default(false),
+    )
+    .addHelpText(
+      'after',
+      `
+Workloads:
+${column(workloads)}
+
+Systems (names are separated by commas, as those of workloads are):
+${column(systems)}
+
+Every part (sender, daemon, receivers) is a process of its own. In a round each system does each
+workload once, one system after the other; a ratio is to the floor of the same round, and the
+tables show medians over the rounds. A round in which other programs used more than a tenth of
+a core is marked as disturbed: leave the machine alone while this runs.
+
+Examples:
+  npm run bench -- --quick
+  npm run bench -- --only rtt,1to1 --systems floor,kbus,nats
+  npm run bench -- --install-peers && npm run bench -- --write`,
+    )
+    .configureHelp({
+      optionDescription: (option) =>
+        Array.isArray(option.defaultValue) || option.long === '--node'
+          ? `${option.description} (default: ${option.long === '--node' ? 'the one that runs this' : 'all'})`
+          : typeof option.defaultValue === 'number'
+            ? `${option.description} (default: ${option.defaultValue})`
+            : option.description,
+    })
+    .helpOption('--help', 'show this')
+    .parse(args, { from: 'user' });
+
+  const options = command.opts();
+  if (options.quick) {
+    if (command.getOptionValueSource('rounds') === 'default') options.rounds = 3;
+    if (command.getOptionValueSource('seconds') === 'default') options.seconds = 0.5;
+  }
+  return /** @type {Options} */ (/** @type {unknown} */ (options));
+}

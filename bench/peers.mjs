@@ -1,0 +1,99 @@
+// Where the peers are: their servers among the machine's programs, their npm clients in bench/peers.
+import { spawnSync } from 'node:child_process';
+import { accessSync, constants, existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { delimiter, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+const folder = fileURLToPath(new URL('peers/', import.meta.url));
+
+/** Loads a peer's npm client, as that peer's users get it. */
+export const peer = createRequire(join(folder, 'package.json'));
+
+/** The version of an npm client under bench/peers; undefined when it isn't installed.
+ * @param {string} name @returns {string | undefined} */
+export function clientVersion(name) {
+  const path = join(folder, 'node_modules', name, 'package.json');
+  return existsSync(path) ? JSON.parse(readFileSync(path, 'utf8')).version : undefined;
+}
+
+/** The path of a program, looked for where servers are installed too; undefined when there is none.
+ * @param {string} name @returns {string | undefined} */
+export function programPath(name) {
+  const folders = [...(process.env.PATH ?? '').split(delimiter), '/usr/sbin', '/usr/local/sbin'];
+  return folders
+    .filter((path) => path !== '')
+    .map((path) => join(path, name))
+    .find((path) => {
+      try {
+        accessSync(path, constants.X_OK);
+        return true;
+      } catch {
+        return false;
+      }
+    });
+}
+
+/** The first thing that looks like a version in what a program says to these arguments.
+ * @param {string} name @param {...string} args */
+export function programVersion(name, ...args) {
+  const { stdout, stderr } = spawnSync(programPath(name) ?? name, args, { encoding: 'utf8' });
+  return /\d+\.\d+(\.\d+)*/.exec(`${stdout}${stderr}`)?.[0] ?? 'unknown';
+}
+
+/** What a peer lacks, for System.missing. @param {string | undefined} program @param {string} client */
+export function lacking(program, client) {
+  if (clientVersion(client) === undefined) return `npm package ${client}`;
+  if (program !== undefined && programPath(program) === undefined) return `program ${program}`;
+  return undefined;
+}
+
+/** The Debian package of each server. */
+const packages = {
+  'nats-server': 'nats-server',
+  'redis-server': 'redis-server',
+  mosquitto: 'mosquitto',
+  'dbus-daemon': 'dbus-daemon',
+};
+
+/** @param {string} file @param {string[]} args @param {string} [cwd] */
+function run(file, args, cwd) {
+  console.log(`$ ${file} ${args.join(' ')}`);
+  const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive' };
+  const { status, error } = spawnSync(file, args, { cwd, env, stdio: 'inherit' });
+  if (status === 0) return;
+  const why = error?.message ?? `exit status ${status}`;
+  throw new Error(`could not install the peers: ${file} ${args.join(' ')} failed (${why})`);
+}
+
+/**
+ * Installs the npm clients, without running their install scripts (none needs to: zeromq brings its
+ * binary in the package), and the servers if this is a Debian and we may. Servers that are installed here
+ * are neither started nor enabled: the bench starts its own.
+ */
+export function installPeers() {
+  run('npm', ['ci', '--ignore-scripts', '--no-fund', '--no-audit', '--loglevel=error'], folder);
+
+  const wanted = Object.entries(packages).filter(([name]) => programPath(name) === undefined);
+  if (wanted.length === 0) return;
+  const names = wanted.map(([, name]) => name);
+  if (programPath('apt-get') === undefined || process.getuid?.() !== 0) {
+    console.log(`Still missing: ${names.join(', ')}. Install them with your system's packages;`);
+    console.log(`on Debian, as root: apt-get install --no-install-recommends ${names.join(' ')}`);
+    return;
+  }
+  // Debian starts a service when it is installed, unless this file forbids it.
+  const policy = '/usr/sbin/policy-rc.d';
+  const forbidden = existsSync(policy);
+  if (!forbidden) writeFileSync(policy, '#!/bin/sh\nexit 101\n', { mode: 0o755 });
+  try {
+    run('apt-get', ['update', '-q']);
+    run('apt-get', ['install', '-q', '-y', '--no-install-recommends', ...names]);
+  } finally {
+    if (!forbidden) rmSync(policy);
+  }
+  const services = names.filter((name) => existsSync(`/lib/systemd/system/${name}.service`));
+  if (programPath('systemctl') !== undefined && services.length > 0) {
+    run('systemctl', ['disable', ...services]);
+  }
+}

@@ -1,0 +1,213 @@
+// From rounds to tables.
+import { median } from './statistics.mjs';
+
+/**
+ * @import { Cell } from './conduct.mjs'
+ * @import { System } from './system.d.ts'
+ * @import { Figure, Workload } from './workloads.mjs'
+ */
+
+/**
+ * @typedef {object} Result  what became of one cell
+ * @property {number} round  from 1
+ * @property {string} workload
+ * @property {string} system
+ * @property {Cell} [cell]
+ * @property {string} [error]  why there is none
+ */
+
+/** Cores that others may use in a round before it counts as disturbed. */
+export const DISTURBED = 0.1;
+
+const three = new Intl.NumberFormat('en', { maximumSignificantDigits: 3 });
+const format = (/** @type {number} */ value) => (Number.isNaN(value) ? '—' : three.format(value));
+const ratio = (/** @type {number} */ value) =>
+  Number.isNaN(value) ? '—' : value < 0.1 ? String(Number(value.toPrecision(2))) : value.toFixed(2);
+
+/** @param {number[]} values */
+const spread = (values) => `${format(Math.min(...values))}…${format(Math.max(...values))}`;
+
+/** A Markdown table, its columns padded so that it reads well as text, too. @param {string[][]} rows */
+export function table(rows) {
+  const [head = []] = rows;
+  const widths = head.map((_, i) => Math.max(3, ...rows.map((row) => row[i]?.length ?? 0)));
+  const line = (/** @type {string[]} */ row) =>
+    `| ${row.map((text, i) => (i === 0 ? text.padEnd(widths[i] ?? 0) : text.padStart(widths[i] ?? 0))).join(' | ')} |`;
+  const rule = `|${widths.map((width, i) => (i === 0 ? '-'.repeat(width + 2) : `${'-'.repeat(width + 1)}:`)).join('|')}|`;
+  return [line(head), rule, ...rows.slice(1).map(line)].join('\n');
+}
+
+/**
+ * The ratios of a system's rounds to the floor of the same round.
+ *
+ * @param {Result[]} results  of one workload
+ * @param {string} system
+ * @param {string} floor
+ * @param {string} key  of the figure
+ */
+export function ratios(results, system, floor, key) {
+  return results.flatMap(({ round, system: name, cell }) => {
+    if (name !== system || cell === undefined) return [];
+    const below = results.find((other) => other.round === round && other.system === floor)?.cell;
+    return below === undefined ? [] : [value(cell, key) / value(below, key)];
+  });
+}
+
+/** @param {Cell} cell @param {string} key */
+const value = (cell, key) => cell.figures[key] ?? Number.NaN;
+
+/** @param {Figure} figure @param {number} reached */
+function judged({ title, better, target }, reached) {
+  const sign = better === 'lower' ? '≤' : '≥';
+  const met = (/** @type {number} */ limit) =>
+    `${sign} ${limit} ${(better === 'lower' ? reached <= limit : reached >= limit) ? 'met' : 'missed'}`;
+  return `${title} ${ratio(reached)} × the floor (must be ${met(target.must)}; goal ${met(target.goal)})`;
+}
+
+/**
+ * @param {Workload} workload
+ * @param {System[]} systems
+ * @param {Result[]} all
+ * @returns {string}
+ */
+function section(workload, systems, all) {
+  const results = all.filter((result) => result.workload === workload.name);
+  const floor = systems.find(({ kind }) => kind === 'floor')?.name ?? '';
+  const announces = workload.shape === 'announce';
+  const head = [
+    '',
+    ...workload.figures.flatMap(({ title, unit }) => [`${title}, ${unit}`, 'min…max', '÷ floor']),
+    ...(announces ? ['lost'] : []),
+    'daemon CPU, s',
+    'µs each',
+    'daemon peak, MB',
+    'disturbed',
+  ];
+  /** @type {string[]} */
+  const below = [];
+  const rows = systems.map((system) => {
+    const mine = results.filter((result) => result.system === system.name);
+    const cells = mine.flatMap(({ cell }) => cell ?? []);
+    const errors = mine.flatMap(({ error }) => error ?? []);
+    if (errors.length > 0) {
+      below.push(
+        `${system.title} failed in ${errors.length} of ${mine.length} rounds: ${errors[0]}`,
+      );
+    }
+    const wrong = cells.reduce((sum, cell) => sum + cell.wrong, 0);
+    if (wrong > 0) {
+      below.push(
+        `${system.title} delivered ${wrong} messages wrong: altered, twice or out of order.`,
+      );
+    }
+    if (cells.length === 0) {
+      const installed = system.missing() === undefined;
+      const why = errors.length > 0 ? 'failed' : installed ? 'not measured' : 'not installed';
+      return [system.title, why, ...head.slice(2).map(() => '')];
+    }
+    const of = (/** @type {(cell: Cell) => number} */ pick) => median(cells.map(pick));
+    const lost = cells.reduce((sum, cell) => sum + cell.lost, 0);
+    const sent = cells.reduce((sum, cell) => sum + cell.sent, 0);
+    const disturbed = mine.filter(({ cell }) => cell !== undefined && cell.foreign > DISTURBED);
+    const judgement = workload.figures.flatMap((figure) => {
+      const reached = median(ratios(results, system.name, floor, figure.key));
+      return Number.isNaN(reached) ? [] : judged(figure, reached);
+    });
+    if (system.kind === 'subject' && judgement.length > 0) {
+      below.push(`${system.title}: ${judgement.join('; ')}.`);
+    }
+    return [
+      system.title,
+      ...workload.figures.flatMap(({ key }) => [
+        format(of((cell) => value(cell, key))),
+        spread(cells.map((cell) => value(cell, key))),
+        ratio(median(ratios(results, system.name, floor, key))),
+      ]),
+      ...(announces ? [lost === 0 ? '0' : `${format((100 * lost) / sent)} %`] : []),
+      format(of(({ daemonCpu }) => daemonCpu)),
+      format(of(({ daemonCpu, count }) => (daemonCpu / count) * 1e6)),
+      format(of(({ daemonPeak }) => daemonPeak / 1e6)),
+      disturbed.map(({ round }) => round).join(', '),
+    ];
+  });
+  return [
+    `### ${workload.name}: ${workload.title}`,
+    `Floor: ${workload.floor}.`,
+    table([head, ...rows]),
+    ...below.map((line) => `- ${line}`),
+  ].join('\n\n');
+}
+
+/** How a system does the workloads, those done the same way together.
+ * @param {System} system @param {Workload[]} workloads */
+function ways(system, workloads) {
+  /** @type {Map<string, string[]>} */
+  const ways = new Map();
+  for (const { name } of workloads) {
+    const how = system.how(name);
+    ways.set(how, [...(ways.get(how) ?? []), name]);
+  }
+  return [...ways].map(([how, names]) => `${names.join(', ')}: ${how}`).join('. ');
+}
+
+/**
+ * Everything that was found out, as Markdown.
+ *
+ * @param {object} run
+ * @param {{ cpu: string, cores: number, memory: string, kernel: string, node: string }} run.machine
+ * @param {string} run.date
+ * @param {number} run.rounds
+ * @param {number} run.seconds
+ * @param {Workload[]} run.workloads
+ * @param {System[]} run.systems
+ * @param {Result[]} run.results
+ */
+export function report({ machine, date, rounds, seconds, workloads, systems, results }) {
+  const { cpu, cores, memory, kernel, node } = machine;
+  const measured = systems.map((system) => {
+    const missing = system.missing();
+    if (missing !== undefined) {
+      return `- ${system.title}: not installed (${missing}); \`npm run bench -- --install-peers\``;
+    }
+    const versions = Object.entries(system.versions()).map((pair) => pair.join(' '));
+    return `- ${system.title} (${[...versions, system.over].join(', ')}). ${ways(system, workloads)}.`;
+  });
+  return [
+    `Measured on ${date}: ${cpu}, ${cores} cores, ${memory}, ${kernel}, Node ${node}. ` +
+      `Rounds: ${rounds}, each of ${seconds} s for each system and workload. Medians over the rounds; a ratio is ` +
+      'to the floor of the same round. "µs each" is the daemon\'s CPU time for one request, or one delivery. ' +
+      `"Disturbed" names the rounds in which other programs used more than ${DISTURBED} of a core.`,
+    measured.join('\n'),
+    ...workloads.map((workload) => section(workload, systems, results)),
+  ].join('\n\n');
+}
+
+const BEGIN = '<!-- bench: begin -->';
+const END = '<!-- bench: end -->';
+
+/** What docs/performance.md begins as. */
+export const emptyPage = `# What KBUS costs
+
+Every table is made by \`npm run bench -- --write\`, on one machine at one time; what counts are the
+ratios. The floors are plain Node without any bus: no message bus written for Node can be much faster.
+
+${BEGIN}
+${END}
+`;
+
+/**
+ * Puts a new report in place of the one between the marks, and leaves the rest alone.
+ *
+ * @param {string} page
+ * @param {string} text
+ */
+export function replaceReport(page, text) {
+  const begin = page.indexOf(BEGIN);
+  const end = page.indexOf(END);
+  if (begin < 0 || end < begin) {
+    throw new Error(
+      `there is no place for the tables: put the lines "${BEGIN}" and "${END}" where they shall go`,
+    );
+  }
+  return `${page.slice(0, begin)}${BEGIN}\n\n${text}\n\n${page.slice(end)}`;
+}

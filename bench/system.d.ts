@@ -1,0 +1,90 @@
+/**
+ * What a file under bench/systems/ exports (as default): one bus, or one floor, to be measured. To add
+ * one, add its file. It is loaded even when its bus isn't installed, so it loads that in the functions.
+ *
+ * The measuring itself (clocks, serials, windows of requests in flight, warming up) is done once, in
+ * measure.mjs, for everybody; a system says only how *it* sends and receives. Each of the functions
+ * `daemon`, `answer`, `ask`, `listen` and `announce` runs in a process of its own:
+ *
+ *     rtt, rtt64          ask      → daemon → answer     and back
+ *     1to1, big, fan16    announce → daemon → listen     (several connections, several processes)
+ *
+ * They are started in the order daemon, answer or listen, ask or announce; each must resolve only when
+ * it is ready to be sent to, because the next one is started then. Nobody closes anything: when a
+ * cell is over its processes are ended.
+ */
+export interface System {
+  /** What --systems calls it. */
+  name: string;
+  /** What the tables call it. */
+  title: string;
+  /** A floor is what the others are divided by; the subject is KBUS. */
+  kind: 'floor' | 'subject' | 'peer';
+  /** How its processes are connected, for the table. */
+  over: 'Unix socket' | 'TCP loopback';
+  /** How it does this workload, in a few words, for the notes under the table. */
+  how(workload: WorkloadName): string;
+  /** What must be installed first, in words, or undefined when all is there. */
+  missing(): string | undefined;
+  /** The versions of what was measured: program or package, and its version. */
+  versions(): Record<string, string>;
+
+  /** The daemon, if it is a program of its own: how to start it. May write its settings into
+   * place.folder. */
+  program?(place: Place): Program;
+  /** The daemon, if it is a function: runs in a process forked for it. */
+  daemon?(place: Place): Promise<void>;
+
+  /** Answers every request with the data of the request. */
+  answer(place: Place): Promise<void>;
+  /** Connects, and returns how to ask. */
+  ask(place: Place): Promise<Ask>;
+  /** Makes one connection that listens; `hear` is to be called for every message. Called
+   * several times in one process when that process has several receivers. */
+  listen(place: Place, hear: Hear): Promise<void>;
+  /** Connects, and returns how to announce. */
+  announce(place: Place): Promise<Announcer>;
+}
+
+export type WorkloadName = 'rtt' | 'rtt64' | '1to1' | 'fan16' | 'big';
+
+/** Where one cell (one system, one workload, one round) takes place: the same for all its processes. */
+export interface Place {
+  workload: WorkloadName;
+  /** An empty folder of this cell's own, removed afterwards. */
+  folder: string;
+  /** A path in it, short enough for a Unix socket, not made yet. */
+  socket: string;
+  /** A free TCP port on 127.0.0.1. */
+  port: number;
+  /** Bytes of data in every message. */
+  size: number;
+  /** The data handed to `send` stays unchanged during this many further sends; whoever refers
+   * to it longer copies it. (The data of a request stays unchanged until its reply.) */
+  ring: number;
+  /** Connections that listen, in all processes together. */
+  receivers: number;
+  /** The node binary everything is run with. */
+  node: string;
+}
+
+export interface Program {
+  file: string;
+  args: string[];
+  /** Found in a line of its output (either one) as soon as it accepts connections. */
+  ready: RegExp;
+}
+
+/** `length` bytes of data at `bytes[at]`; only valid during the call. */
+export type Hear = (bytes: Uint8Array, at: number, length: number) => void;
+
+/** Sends one request; calls `done` with its reply's data. Up to 64 may be in flight. */
+export type Ask = (data: Buffer, done: Hear) => void;
+
+export interface Announcer {
+  /** Sends, or queues, one message. Returns undefined when the next may be sent at once, else a
+   * promise to wait for: this is where a system holds back a sender that is too fast for it. */
+  send(data: Buffer): Promise<unknown> | undefined;
+  /** Resolves when nothing waits in this process any more. */
+  finish(): Promise<unknown>;
+}

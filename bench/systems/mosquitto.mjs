@@ -1,0 +1,92 @@
+import { writeFileSync } from 'node:fs';
+import { userInfo } from 'node:os';
+import { join } from 'node:path';
+import { pace } from '../pace.mjs';
+import { clientVersion, lacking, peer, programPath, programVersion } from '../peers.mjs';
+
+/** @import { Hear, Place, System } from '../system.d.ts' */
+
+/** @param {Place} place */
+const connect = (place) =>
+  peer('mqtt').connectAsync(`mqtt+unix://${place.socket}`, { reconnectPeriod: 0 });
+
+/** @param {Place} place @param {string} topic @param {0 | 1} qos @param {(data: Buffer) => void} hear */
+async function subscribe(place, topic, qos, hear) {
+  const client = await connect(place);
+  client.on('message', (/** @type {string} */ _, /** @type {Buffer} */ data) => hear(data));
+  await client.subscribeAsync(topic, { qos });
+  return client;
+}
+
+/** @type {System} */
+export default {
+  name: 'mosquitto',
+  title: 'Mosquitto',
+  kind: 'peer',
+  over: 'Unix socket',
+  how: (workload) =>
+    workload.startsWith('rtt')
+      ? 'a topic each way, QoS 0'
+      : 'publish(), QoS 1, without limits on queues',
+  missing: () => lacking('mosquitto', 'mqtt'),
+  versions: () => ({
+    mosquitto: programVersion('mosquitto', '-h'),
+    'npm mqtt': clientVersion('mqtt') ?? '',
+  }),
+
+  program(place) {
+    const settings = join(place.folder, 'mosquitto.conf');
+    // Started by root it would change to a user of its own, who may not enter our folder.
+    const { username } = userInfo();
+    writeFileSync(
+      settings,
+      // Without limits it loses nothing of QoS 1; with its usual ones it does when a receiver is slow.
+      `listener 0 ${place.socket}
+allow_anonymous true
+user ${username}
+max_queued_messages 0
+max_inflight_messages 0
+`,
+    );
+    return {
+      file: programPath('mosquitto') ?? 'mosquitto',
+      args: ['-c', settings],
+      ready: /mosquitto version \S+ running/,
+    };
+  },
+
+  async answer(place) {
+    const client = await subscribe(place, 'requests', 0, (data) => client.publish('replies', data));
+  },
+
+  async ask(place) {
+    // Both sides keep the order, so the next reply is for the oldest request.
+    /** @type {Hear[]} */
+    const waiting = [];
+    const client = await subscribe(place, 'replies', 0, (data) =>
+      waiting.shift()?.(data, 0, data.length),
+    );
+    return (data, done) => {
+      waiting.push(done);
+      client.publish('requests', data);
+    };
+  },
+
+  async listen(place, hear) {
+    await subscribe(place, 'bench', 1, (data) => hear(data, 0, data.length));
+  },
+
+  async announce(place) {
+    const client = await connect(place);
+    let last = Promise.resolve();
+    // The daemon acknowledges in order: the last message stands for all before it.
+    const { sent, finish } = pace(place.ring / 2, () => last);
+    return {
+      send(data) {
+        last = client.publishAsync('bench', data, { qos: 1 });
+        return sent();
+      },
+      finish,
+    };
+  },
+};

@@ -1,0 +1,73 @@
+import { pace } from '../pace.mjs';
+import { clientVersion, lacking, peer, programPath, programVersion } from '../peers.mjs';
+
+/** @import { Hear, Place, System } from '../system.d.ts' */
+
+/** @param {Place} place */
+async function connect(place) {
+  const { Redis } = peer('ioredis');
+  const redis = new Redis({ path: place.socket, lazyConnect: true, retryStrategy: () => null });
+  await redis.connect();
+  return redis;
+}
+
+/** A connection that subscribes can do nothing else.
+ * @param {Place} place @param {string} channel @param {(data: Buffer) => void} hear */
+async function subscribe(place, channel, hear) {
+  const redis = await connect(place);
+  redis.on('messageBuffer', (/** @type {Buffer} */ _, /** @type {Buffer} */ data) => hear(data));
+  await redis.subscribe(channel);
+}
+
+/** @type {System} */
+export default {
+  name: 'redis',
+  title: 'Redis',
+  kind: 'peer',
+  over: 'Unix socket',
+  how: (workload) =>
+    workload.startsWith('rtt') ? 'PUBLISH on a channel each way' : 'PUBLISH; at most once',
+  missing: () => lacking('redis-server', 'ioredis'),
+  versions: () => ({
+    'redis-server': programVersion('redis-server', '--version'),
+    'npm ioredis': clientVersion('ioredis') ?? '',
+  }),
+
+  program: (place) => ({
+    file: programPath('redis-server') ?? 'redis-server',
+    args: ['--port', '0', '--unixsocket', place.socket, '--save', '', '--appendonly', 'no'],
+    ready: /ready to accept connections/,
+  }),
+
+  async answer(place) {
+    const redis = await connect(place);
+    await subscribe(place, 'requests', (data) => redis.publish('replies', data));
+  },
+
+  async ask(place) {
+    const redis = await connect(place);
+    // Both sides keep the order, so the next reply is for the oldest request.
+    /** @type {Hear[]} */
+    const waiting = [];
+    await subscribe(place, 'replies', (data) => waiting.shift()?.(data, 0, data.length));
+    return (data, done) => {
+      waiting.push(done);
+      redis.publish('requests', data);
+    };
+  },
+
+  listen: (place, hear) => subscribe(place, 'bench', (data) => hear(data, 0, data.length)),
+
+  async announce(place) {
+    const redis = await connect(place);
+    let last = Promise.resolve();
+    const { sent, finish } = pace(place.ring / 2, () => last);
+    return {
+      send(data) {
+        last = redis.publish('bench', data);
+        return sent();
+      },
+      finish,
+    };
+  },
+};

@@ -1,0 +1,107 @@
+import { clientVersion, lacking, peer } from '../peers.mjs';
+
+/** @import { Hear, Place, System } from '../system.d.ts' */
+
+/** Without a daemon: the processes are connected directly. @param {Place} place */
+const address = (place) => `ipc://${place.socket}`;
+
+/** A socket sends one message at a time: queues what can't be sent at once.
+ * @param {{ send(message: any): Promise<void> }} socket @returns {(message: any) => void} */
+function sender(socket) {
+  /** @type {any[]} */
+  const queue = [];
+  let sending = false;
+  return async (message) => {
+    queue.push(message);
+    if (sending) return;
+    sending = true;
+    for (let next = queue.shift(); next !== undefined; next = queue.shift())
+      await socket.send(next);
+    sending = false;
+  };
+}
+
+/** @type {System} */
+export default {
+  name: 'zeromq',
+  title: 'ZeroMQ, direct',
+  kind: 'peer',
+  over: 'Unix socket',
+  how: (workload) =>
+    workload.startsWith('rtt')
+      ? 'DEALER and ROUTER'
+      : workload === 'fan16'
+        ? 'XPUB with noDrop, trying again while a subscriber is full, and SUB'
+        : 'PUSH and PULL',
+  missing: () => lacking(undefined, 'zeromq'),
+  versions: () => ({ 'npm zeromq': clientVersion('zeromq') ?? '' }),
+
+  async answer(place) {
+    const { Router } = peer('zeromq');
+    const router = new Router();
+    await router.bind(address(place));
+    const send = sender(router);
+    (async () => {
+      for await (const [from, data] of router) send([from, data]);
+    })();
+  },
+
+  async ask(place) {
+    const { Dealer } = peer('zeromq');
+    const dealer = new Dealer();
+    dealer.connect(address(place));
+    const send = sender(dealer);
+    // Both sides keep the order, so the next reply is for the oldest request.
+    /** @type {Hear[]} */
+    const waiting = [];
+    (async () => {
+      for await (const [data] of dealer) waiting.shift()?.(data, 0, data.length);
+    })();
+    return (data, done) => {
+      waiting.push(done);
+      send(data);
+    };
+  },
+
+  async listen(place, hear) {
+    const { Pull, Subscriber } = peer('zeromq');
+    const socket = place.receivers > 1 ? new Subscriber() : new Pull();
+    if (place.receivers > 1) {
+      socket.connect(address(place));
+      socket.subscribe();
+    } else {
+      await socket.bind(address(place));
+    }
+    (async () => {
+      for await (const [data] of socket) hear(data, 0, data.length);
+    })();
+  },
+
+  async announce(place) {
+    const { Push, XPublisher } = peer('zeromq');
+    // It keeps large data without copying it: no more of it than the ring allows.
+    const sendHighWaterMark = Math.min(1000, place.ring / 2);
+    if (place.receivers === 1) {
+      const push = new Push({ sendHighWaterMark });
+      push.connect(address(place));
+      return { send: (data) => push.send(data), finish: async () => {} };
+    }
+    const publisher = new XPublisher({ sendHighWaterMark, noDrop: true, verbosity: 'allSubs' });
+    await publisher.bind(address(place));
+    for (let i = 0; i < place.receivers; i++) await publisher.receive();
+    return {
+      async send(data) {
+        for (;;) {
+          try {
+            return await publisher.send(data);
+          } catch (error) {
+            // A subscriber's queue is full: nobody got it, and nothing tells when there is room.
+            if (/** @type {NodeJS.ErrnoException} */ (error).code !== 'EAGAIN') throw error;
+            await new Promise(setImmediate);
+          }
+        }
+      },
+      finish: async () => {},
+    };
+  },
+};

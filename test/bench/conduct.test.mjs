@@ -1,0 +1,22 @@
+import { expect, test } from 'vitest';
+import { conduct } from '../../bench/conduct.mjs';
+import floor from '../../bench/systems/floor.mjs';
+import { workloads } from '../../bench/workloads.mjs';
+
+const options = { seconds: 0.05, node: process.execPath };
+
+for (const workload of workloads) {
+  test(`the floor does ${workload.name} and loses nothing`, { timeout: 30_000 }, async () => {
+    const cell = await conduct(floor, workload, options);
+    expect(cell.count).toBeGreaterThan(0);
+    expect(cell).toMatchObject({ lost: 0, wrong: 0 });
+    expect(cell.daemonPeak).toBeGreaterThan(0);
+    for (const { key } of workload.figures) expect(cell.figures[key]).toBeGreaterThan(0);
+  });
+}
+
+test('a part that fails fails the cell, and says which and why', { timeout: 30_000 }, async () => {
+  const broken = { ...floor, name: 'nowhere' }; // no such file for the processes to load
+  const failing = conduct(broken, workloads[0], options);
+  await expect(failing).rejects.toThrow(/nowhere rtt, daemon: .*nowhere\.mjs/s);
+});

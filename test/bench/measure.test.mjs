@@ -1,0 +1,98 @@
+import { expect, test } from 'vitest';
+import { announcing, asking, hearing } from '../../bench/measure.mjs';
+import { pace } from '../../bench/pace.mjs';
+
+const place = {
+  workload: '1to1',
+  folder: '',
+  socket: '',
+  port: 0,
+  size: 16,
+  ring: 8,
+  receivers: 1,
+  node: '',
+};
+
+/** The data of what a run of announcements sends. */
+async function announced() {
+  const sent = [];
+  const run = announcing(
+    { send: (data) => void sent.push(Buffer.from(data)), finish: async () => {} },
+    place,
+  );
+  await run(0.001);
+  return sent;
+}
+
+/** What an ear makes of these messages, and whether it noticed the end of the run. */
+function heard(messages) {
+  let ended = 0;
+  const ear = hearing(place, () => ended++);
+  for (const data of messages) ear.hear(data, 0, data.length);
+  return { ...ear.take(), ended };
+}
+
+test('a run that arrives whole is heard whole, and its end is noticed', async () => {
+  const sent = await announced();
+  expect(sent.length).toBeGreaterThan(0);
+  expect(heard(sent)).toMatchObject({ count: sent.length, lost: 0, wrong: 0, ended: 1 });
+});
+
+test('a message that does not arrive is counted as lost', async () => {
+  const sent = await announced();
+  sent.splice(5, 2);
+  expect(heard(sent)).toMatchObject({ lost: 2, wrong: 0, ended: 1 });
+});
+
+test('a message that arrives twice, late, or cut short is counted as wrong', async () => {
+  const sent = await announced();
+  expect(heard([...sent.slice(0, 9), sent[8], ...sent.slice(9)])).toMatchObject({ wrong: 1 });
+  expect(heard([sent[1], sent[0], ...sent.slice(2)])).toMatchObject({ lost: 1, wrong: 1 });
+  expect(heard([sent[0].subarray(0, 15), ...sent.slice(1)])).toMatchObject({ wrong: 1 });
+});
+
+test('a run that lost its last message does not end by itself', async () => {
+  const sent = await announced();
+  expect(heard(sent.slice(0, -1)).ended).toBe(0);
+});
+
+test('no more requests are in flight than were asked for, and none is left at the end', async () => {
+  let flying = 0;
+  let most = 0;
+  const run = asking(
+    (data, done) => {
+      most = Math.max(most, ++flying);
+      setImmediate(() => {
+        flying--;
+        done(data, 0, data.length);
+      });
+    },
+    place,
+    7,
+  );
+  const ran = await run(0.001);
+  expect({ most, flying, wrong: ran.wrong }).toEqual({ most: 7, flying: 0, wrong: 0 });
+});
+
+test('a reply to another request is counted as wrong', async () => {
+  const other = Buffer.alloc(place.size, 255);
+  const run = asking((_, done) => setImmediate(done, other, 0, other.length), place, 1);
+  const ran = await run(0.001);
+  expect(ran.wrong).toBe(ran.count);
+});
+
+test('a paced sender waits for the window before the last', async () => {
+  const confirmations = [];
+  const { sent } = pace(3, () => new Promise((resolve) => confirmations.push(resolve)));
+  const waits = Array.from({ length: 6 }, () => sent());
+  expect(waits.map((wait) => wait !== undefined)).toEqual([false, false, true, false, false, true]);
+  await waits[2]; // nothing was before the first window
+  let done = false;
+  const second = waits[5].then(() => {
+    done = true;
+  });
+  await Promise.resolve();
+  expect(done).toBe(false);
+  confirmations[0]();
+  await second;
+});

@@ -1,0 +1,117 @@
+import { expect, test } from 'vitest';
+import { emptyPage, ratios, replaceReport, report } from '../../bench/report.mjs';
+import { median, percentile } from '../../bench/statistics.mjs';
+import { workloads } from '../../bench/workloads.mjs';
+
+const system = (name, kind, missing) => ({
+  name,
+  title: name,
+  kind,
+  over: 'Unix socket',
+  how: () => 'somehow',
+  missing: () => missing,
+  versions: () => ({ [name]: '1.0' }),
+});
+
+const cell = (rate, more) => ({
+  figures: { rate },
+  lost: 0,
+  sent: 1000,
+  wrong: 0,
+  count: 1000,
+  daemonCpu: 0.5,
+  daemonPeak: 64e6,
+  foreign: 0,
+  ...more,
+});
+
+const result = (round, name, rate, more) => ({
+  round,
+  workload: '1to1',
+  system: name,
+  cell: cell(rate, more),
+});
+
+const run = (systems, results) =>
+  report({
+    machine: { cpu: 'a cpu', cores: 2, memory: '1 GiB', kernel: 'Linux', node: '20.0.0' },
+    date: '2000-01-01',
+    rounds: 3,
+    seconds: 1,
+    workloads: workloads.filter(({ name }) => name === '1to1'),
+    systems,
+    results,
+  });
+
+const rowOf = (text, name) =>
+  text
+    .split('\n')
+    .find((line) => line.startsWith(`| ${name}`))
+    ?.split('|')
+    .map((field) => field.trim());
+
+test('the middle of an even number of values is between the two', () => {
+  expect(median([4, 1, 3])).toBe(3);
+  expect(median([4, 1, 3, 2])).toBe(2.5);
+  expect(median([])).toBeNaN();
+});
+
+test('a percentile is one of the values', () => {
+  const values = Array.from({ length: 100 }, (_, i) => i);
+  expect(percentile(values, 0.99)).toBe(99);
+  expect(percentile([7], 0.99)).toBe(7);
+});
+
+test('a ratio is to the floor of the same round, not to the median of the floors', () => {
+  const results = [
+    result(1, 'floor', 100),
+    result(1, 'kbus', 50),
+    result(2, 'floor', 10),
+    result(2, 'kbus', 8),
+    result(3, 'kbus', 8), // its floor failed
+  ];
+  expect(ratios(results, 'kbus', 'floor', 'rate')).toEqual([0.5, 0.8]);
+});
+
+test('KBUS is judged by its targets', () => {
+  const text = run(
+    [system('floor', 'floor'), system('kbus', 'subject')],
+    [result(1, 'floor', 100), result(1, 'kbus', 60)],
+  );
+  expect(text).toContain('- kbus: rate 0.60 × the floor (must be ≥ 0.5 met; goal ≥ 0.75 missed).');
+});
+
+test('losses, wrong messages, disturbed rounds and failures are named', () => {
+  const text = run(
+    [system('floor', 'floor'), system('peer', 'peer')],
+    [
+      result(1, 'peer', 10, { lost: 100 }),
+      result(2, 'peer', 20, { foreign: 0.5, wrong: 3 }),
+      { round: 3, workload: '1to1', system: 'peer', error: 'it broke' },
+    ],
+  );
+  const row = rowOf(text, 'peer');
+  expect(row).toContain('5 %');
+  expect(row?.at(-2)).toBe('2');
+  expect(text).toContain('peer delivered 3 messages wrong');
+  expect(text).toContain('peer failed in 1 of 3 rounds: it broke');
+});
+
+test('a system that is missing is named as missing', () => {
+  const text = run([system('peer', 'peer', 'program peerd')], []);
+  expect(text).toContain('- peer: not installed (program peerd)');
+  expect(rowOf(text, 'peer')).toContain('not installed');
+});
+
+test('a new report replaces the old one and leaves the rest of the page alone', () => {
+  const page = replaceReport(`${emptyPage}\nWritten by hand.\n`, 'old tables');
+  const next = replaceReport(page, 'new tables');
+  expect(next).toContain('new tables');
+  expect(next).not.toContain('old tables');
+  expect(next).toContain('Written by hand.');
+  expect(replaceReport(next, 'new tables')).toBe(next);
+});
+
+test('a page without a place for the report is refused', () => {
+  expect(() => replaceReport('# A page\n', 'tables')).toThrow('there is no place for the tables');
+});
