@@ -1,0 +1,45 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { text } from 'node:stream/consumers';
+import { MountError } from './mount-error.ts';
+
+/**
+ * Waits until its input ends, or a line comes: until the process that mounted has ended, however it
+ * did, or asks for it. Then unmounts $0, if what is mounted there is still $1 and not a successor's.
+ */
+const WATCH = `
+read -r _
+while read -r source _; do
+  if [ "$source" = "$1" ]; then
+    umount -f -l "$0" 2>/dev/null || umount -l "$0"
+    exit
+  fi
+done </proc/mounts
+`;
+
+/**
+ * Starts the watcher of a mount that is there. It has a session of its own, so that what ends ours does
+ * not end it too.
+ */
+export function watch(directory: string, source: string): ChildProcess {
+  const watcher = spawn('sh', ['-c', WATCH, directory, source], {
+    detached: true,
+    stdio: ['pipe', 'ignore', 'pipe'],
+  });
+  watcher.unref();
+  (watcher.stderr as unknown as { unref(): void }).unref();
+  watcher.stdin!.on('error', () => {});
+  return watcher;
+}
+
+/** Lets the watcher unmount now, and waits for it. Rejected with UNMOUNT_REFUSED. */
+export async function end(directory: string, watcher: ChildProcess): Promise<void> {
+  watcher.ref();
+  watcher.stdin!.end();
+  const [said] = await Promise.all([text(watcher.stderr!), once(watcher, 'close')]);
+  if (watcher.exitCode === 0) return;
+  throw new MountError(
+    'UNMOUNT_REFUSED',
+    `cannot unmount ${directory}: ${said.trim().split('\n')[0] || `signal ${watcher.signalCode}`}; unmount it by hand: umount -f -l ${directory}`,
+  );
+}
