@@ -4,23 +4,33 @@ import { type MakeBus, makeEngine, runSequence, type Seen } from './side-by-side
 
 const { KBUS_SEED, KBUS_PATH, KBUS_RUNS } = process.env;
 
+/** Whether the tests try what they usually try. */
+export const isUsual = [KBUS_SEED, KBUS_PATH, KBUS_RUNS].every((value) => value === undefined);
+
 /** How many sequences a test tries: so many, times KBUS_RUNS / 100. */
 export function runs(usual: number): number {
   const percent = KBUS_RUNS === undefined ? 100 : Number(KBUS_RUNS);
   return Math.max(1, Math.round((usual * percent) / 100));
 }
 
+interface Trial {
+  make?: MakeBus;
+  seen?: Seen;
+  /** Don't look for a shorter sequence that fails too. */
+  endOnFailure?: boolean;
+}
+
 /** Tries sequences until one fails: that one, as short as it gets; or null. */
 export function findFailing(
   sequences: fc.Arbitrary<Sequence>,
   numRuns: number,
-  make: MakeBus = makeEngine,
-  seen?: Seen,
+  { make = makeEngine, seen, endOnFailure = false }: Trial = {},
 ): fc.RunDetails<[Sequence]> | null {
   const details = fc.check(
     fc.property(sequences, (sequence) => runSequence(sequence, make, seen)),
     {
       numRuns,
+      endOnFailure,
       ...(KBUS_SEED === undefined ? {} : { seed: Number(KBUS_SEED) }),
       ...(KBUS_PATH === undefined ? {} : { path: KBUS_PATH }),
     },
@@ -29,8 +39,13 @@ export function findFailing(
 }
 
 /** Throws when engine and naive model ever disagree, and tells how, and how to see it again. */
-export function agree(test: string, sequences: fc.Arbitrary<Sequence>, numRuns: number): void {
-  const failed = findFailing(sequences, numRuns);
+export function agree(
+  test: string,
+  sequences: fc.Arbitrary<Sequence>,
+  numRuns: number,
+  seen: Seen,
+): void {
+  const failed = findFailing(sequences, numRuns, { seen });
   if (failed === null) return;
   const { seed, counterexamplePath, counterexample, errorInstance } = failed;
   throw new Error(

@@ -386,9 +386,15 @@ class SideBySide {
     this.same('maximum size', engine.maxMessageSize(0), naive.maxMessageSize(0));
     const ids = [...engine.ksocks.keys()].join();
     this.same('open Ksocks', ids, naive.ksocks.map(({ id }) => id).join());
-    const bindings = reportBindings(engine).map((b) => `${b.ksock} ${b.replier} ${b.name}`);
-    const naively = naive.bindings.map((b) => `${b.ksock.id} ${b.replier} ${b.name}`).reverse();
-    this.same('bindings', bindings.join('\n'), naively.join('\n'));
+    const bindings = reportBindings(engine);
+    this.same('number of bindings', bindings.length, naive.bindings.length);
+    bindings.forEach(({ ksock, replier, name }, at) => {
+      const binding = naive.bindings[bindings.length - 1 - at] as NaiveBinding;
+      if (ksock === binding.ksock.id && replier === binding.replier && name === binding.name)
+        return;
+      const naively = `${binding.ksock.id} ${binding.replier} ${binding.name}`;
+      this.same(`binding ${at}`, `${ksock} ${replier} ${name}`, naively);
+    });
     for (; this.answersCompared < this.engineAnswers.length; this.answersCompared++) {
       const answer = naive.answers[this.answersCompared];
       this.same(
@@ -411,20 +417,25 @@ class SideBySide {
       this.same(`Ksock ${n.id} is open`, e.isOpen, false);
       return;
     }
+    if (n.toldOfLoss) this.note('events lost');
     const { naive } = this;
     const which = `Ksock ${n.id}:`;
-    const { queue } = e;
-    const copies: string[] = [];
-    for (let at = 0; at < queue.length; at++) {
-      const binding = queue.binding(at);
-      const message = engineMessage(queue.parcel(at), binding?.replier ?? false);
-      copies.push(`${message} by ${binding?.order ?? 'none'}`);
-    }
-    const naively = n.queue.map(
-      (copy) => `${naiveMessage(copy)} by ${copy.binding?.order ?? 'none'}`,
-    );
-    this.same(`${which} queue`, copies.join('\n'), naively.join('\n'));
     this.same(`${which} num_messages`, e.numMessages, n.queue.length);
+    n.queue.forEach((copy, at) => {
+      const parcel = e.queue.parcel(at);
+      const binding = e.queue.binding(at);
+      const toAnswer = binding?.replier ?? false;
+      const sameCopy =
+        binding?.order === copy.binding?.order &&
+        toAnswer === (copy.toAnswer !== null) &&
+        isSame(parcel, copy.message);
+      if (sameCopy) return;
+      throw disagreement(
+        `${which} message ${at} in the queue`,
+        `${engineMessage(parcel, toAnswer)} by binding ${binding?.order}`,
+        `${naiveMessage(copy)} by binding ${copy.binding?.order}`,
+      );
+    });
     this.same(`${which} num_unreplied_to`, e.numUnrepliedTo, naive.numUnrepliedTo(n));
     this.same(`${which} outstanding`, e.outstanding.size, naive.outstanding(n));
     this.same(`${which} last_msg_id`, `${e.lastNetwork}:${e.lastSerial}`, n.lastSent.join(':'));
@@ -451,13 +462,16 @@ class SideBySide {
   }
 
   private same(what: string, engine: unknown, naive: unknown): void {
-    if (engine === naive) return;
-    throw new Disagreement(`${what}:\n  engine ${engine}\n  naive  ${naive}`);
+    if (engine !== naive) throw disagreement(what, engine, naive);
   }
 
   private note(what: string): void {
     this.seen?.set(what, (this.seen.get(what) ?? 0) + 1);
   }
+}
+
+function disagreement(what: string, engine: unknown, naive: unknown): Disagreement {
+  return new Disagreement(`${what}:\n  engine ${engine}\n  naive  ${naive}`);
 }
 
 /** One of a list that isn't empty. */
@@ -501,6 +515,30 @@ function toParcel(message: NaiveMessage): Parcel {
   [parcel.origNetwork, parcel.origLocal] = message.origFrom;
   [parcel.finalNetwork, parcel.finalLocal] = message.finalTo;
   return parcel;
+}
+
+function isSame(p: Parcel, m: NaiveMessage): boolean {
+  if (
+    p.idNetwork !== m.network ||
+    p.idSerial !== m.serial ||
+    p.replyNetwork !== m.replyNetwork ||
+    p.replySerial !== m.replySerial ||
+    p.to !== m.to ||
+    p.from !== m.from ||
+    p.flags !== m.flags ||
+    p.name !== m.name ||
+    p.origNetwork !== m.origFrom[0] ||
+    p.origLocal !== m.origFrom[1] ||
+    p.finalNetwork !== m.finalTo[0] ||
+    p.finalLocal !== m.finalTo[1] ||
+    p.dataLength !== m.data.length
+  ) {
+    return false;
+  }
+  for (let at = 0; at < p.dataLength; at++) {
+    if (p.bytes[p.dataAt + at] !== m.data.charCodeAt(at)) return false;
+  }
+  return true;
 }
 
 function engineMessage(p: Parcel, toAnswer: boolean): string {

@@ -1,0 +1,254 @@
+import type fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { Bus, type BusKsock, type Parcel } from '../../src/bus/index.ts';
+import type { RequestRecord } from '../../src/bus/ledger.ts';
+import type { Binding, Route } from '../../src/bus/routes.ts';
+import { Errno } from '../../src/message/errno.ts';
+import type { Sequence } from './operations.ts';
+import { findFailing } from './property.ts';
+import { anySequence, crowdedSequence, repeatedSequence, waitingSequence } from './sequences.ts';
+
+// Engines that are broken on purpose. If the naive model does not notice, it is no second opinion.
+
+/** What is private in a Bus, for breaking it. */
+interface Insides {
+  giveStatus(record: RequestRecord, status: Parcel): void;
+  giveAnswer(record: RequestRecord, answer: Parcel): void;
+  enqueue(ksock: BusKsock, parcel: Parcel, binding: Binding | null, atFront: boolean): void;
+  noteRoom(ksock: BusKsock): void;
+  tellAll(senders: Iterable<BusKsock>): void;
+  tellConcerned(ksock: BusKsock, asReplier: boolean): void;
+  takeSerial(): number;
+  release(ksock: BusKsock, event: Parcel): void;
+  reportBind(isBind: boolean, binder: BusKsock, name: string): boolean;
+  reportLoss(binder: BusKsock, name: string): void;
+  routes: { forget(name: string): void; find(name: string): Route };
+}
+
+/** Breaks a bus; what it returns is done to each new Ksock. */
+type Break = (bus: Bus, insides: Insides) => ((ksock: BusKsock) => void) | void;
+
+function broken(breakIt: Break): (settings: ConstructorParameters<typeof Bus>[0]) => Bus {
+  return (settings) => {
+    const bus = new Bus(settings);
+    const breakKsock = breakIt(bus, bus as unknown as Insides);
+    const open = bus.open.bind(bus);
+    bus.open = (owner, options) => {
+      const ksock = open(owner, options);
+      breakKsock?.(ksock);
+      return ksock;
+    };
+    return bus;
+  };
+}
+
+/** Replaces a getter of a Ksock. */
+function redefine(ksock: BusKsock, name: 'isFull' | 'occupied', get: () => unknown): void {
+  Object.defineProperty(ksock, name, { get });
+}
+
+const CANARIES: Record<string, { breakIt: Break; by: fc.Arbitrary<Sequence>; within: number }> = {
+  'loses the Status for what was read and not answered': {
+    by: anySequence,
+    within: 1500,
+    breakIt: (_bus, insides) => {
+      const giveStatus = insides.giveStatus.bind(insides);
+      insides.giveStatus = (record, status) => {
+        if (status.name !== '$.KBUS.Replier.Ignored') giveStatus(record, status);
+      };
+    },
+  },
+  'answers twice': {
+    by: anySequence,
+    within: 300,
+    breakIt: (_bus, insides) => {
+      const giveAnswer = insides.giveAnswer.bind(insides);
+      insides.giveAnswer = (record, answer) => {
+        giveAnswer(record, answer);
+        giveAnswer(record, answer);
+      };
+    },
+  },
+  'lets anybody answer': {
+    by: anySequence,
+    within: 1500,
+    breakIt: () => (ksock) => {
+      const { outstanding } = ksock;
+      outstanding.find = (network, serial) =>
+        outstanding
+          .all()
+          .find(({ request }) => request.idNetwork === network && request.idSerial === serial) ??
+        null;
+    },
+  },
+  'ends what is unread for what was read': {
+    by: repeatedSequence,
+    within: 8000,
+    breakIt: () => (ksock) => {
+      const { outstanding } = ksock;
+      outstanding.find = (network, serial, replier) =>
+        outstanding
+          .all()
+          .find(
+            (record) =>
+              record.request.idNetwork === network &&
+              record.request.idSerial === serial &&
+              record.replier === replier,
+          ) ?? null;
+    },
+  },
+  'reads an urgent Request after the listener’s copy': {
+    by: anySequence,
+    within: 3000,
+    breakIt: (_bus, insides) => {
+      const enqueue = insides.enqueue.bind(insides);
+      insides.enqueue = (ksock, parcel, binding, atFront) =>
+        enqueue(ksock, parcel, binding, atFront && !binding?.replier);
+    },
+  },
+  'leaks the place that a Status was held for': {
+    by: anySequence,
+    within: 1000,
+    breakIt: (_bus, insides) => {
+      const giveStatus = insides.giveStatus.bind(insides);
+      insides.giveStatus = (record, status) => {
+        record.requester.outstanding.size++;
+        giveStatus(record, status);
+      };
+    },
+  },
+  'lets one too many into a queue': {
+    by: anySequence,
+    within: 300,
+    breakIt: () => (ksock) => redefine(ksock, 'isFull', () => ksock.occupied > ksock.limit),
+  },
+  'holds no place for a Request that waits': {
+    by: waitingSequence,
+    within: 500,
+    breakIt: () => (ksock) =>
+      redefine(ksock, 'occupied', () => ksock.queue.length + ksock.outstanding.size),
+  },
+  'forgets what once-only must not repeat': {
+    by: anySequence,
+    within: 2000,
+    breakIt: (_bus, insides) => {
+      const enqueue = insides.enqueue.bind(insides);
+      insides.enqueue = (ksock, parcel, binding, atFront) => {
+        enqueue(ksock, parcel, binding, atFront);
+        if (binding?.replier === false) ksock.queuedSerial = 0;
+      };
+    },
+  },
+  'drops the Replier’s copy for once-only': {
+    by: repeatedSequence,
+    within: 2000,
+    breakIt: (_bus, insides) => {
+      const enqueue = insides.enqueue.bind(insides);
+      insides.enqueue = (ksock, parcel, binding, atFront) => {
+        const { idNetwork, idSerial } = parcel;
+        const last = ksock.queuedNetwork === idNetwork && ksock.queuedSerial === idSerial;
+        if (!ksock.onlyOnce || !last) enqueue(ksock, parcel, binding, atFront);
+      };
+    },
+  },
+  'does not say that there is room': {
+    by: waitingSequence,
+    within: 500,
+    breakIt: (_bus, insides) => {
+      insides.noteRoom = () => {};
+    },
+  },
+  'tells only those who wait for the queue of who left': {
+    by: waitingSequence,
+    within: 1500,
+    breakIt: (_bus, insides) => {
+      insides.tellConcerned = (ksock) => insides.tellAll(ksock.blocking);
+    },
+  },
+  'throws the waiting message away': {
+    by: waitingSequence,
+    within: 500,
+    breakIt: (bus) => {
+      const send = bus.send.bind(bus);
+      bus.send = (sender, parcel, token) => {
+        const result = send(sender, parcel, token);
+        if (result === -Errno.EALREADY) sender.discard();
+        return result;
+      };
+    },
+  },
+  'prefers the Replier with the shortest prefix': {
+    by: anySequence,
+    within: 2000,
+    breakIt: (bus, { routes }) => {
+      const find = routes.find.bind(routes);
+      routes.find = (name) => {
+        const route = find(name);
+        const shortest = bus.routes.replierOf('$.*');
+        const wild = route.replier?.name.endsWith('*') ?? false;
+        return wild && shortest !== null ? { ...route, replier: shortest } : route;
+      };
+    },
+  },
+  'goes on with a route that was': {
+    by: anySequence,
+    within: 300,
+    breakIt: (_bus, { routes }) => {
+      routes.forget = () => {};
+    },
+  },
+  'uses serial 0': {
+    by: anySequence,
+    within: 1000,
+    breakIt: (bus, insides) => {
+      insides.takeSerial = () => {
+        const serial = bus.nextSerial;
+        bus.nextSerial = (serial + 1) >>> 0;
+        return serial;
+      };
+    },
+  },
+  'says first that what was read first was ignored': {
+    by: anySequence,
+    within: 3000,
+    breakIt: () => (ksock) => {
+      const { unreplied } = ksock;
+      const values = unreplied.values.bind(unreplied);
+      unreplied[Symbol.iterator] = () => [...values()].reverse().values();
+    },
+  },
+  'binds though a listener to binds has a full queue': {
+    by: anySequence,
+    within: 2000,
+    breakIt: (_bus, insides) => {
+      const reportBind = insides.reportBind.bind(insides);
+      insides.reportBind = (isBind, binder, name) => reportBind(isBind, binder, name) || !isBind;
+    },
+  },
+  'holds one event too many': {
+    by: crowdedSequence,
+    within: 100,
+    breakIt: (bus, insides) => {
+      const reportLoss = insides.reportLoss.bind(insides);
+      insides.reportLoss = (binder, name) => {
+        bus.heldEvents--;
+        reportLoss(binder, name);
+        bus.heldEvents++;
+      };
+    },
+  },
+  'never lets go of a held event': {
+    by: crowdedSequence,
+    within: 30,
+    breakIt: (_bus, insides) => {
+      insides.release = () => {};
+    },
+  },
+};
+
+describe('the naive model notices an engine that', () => {
+  it.for(Object.entries(CANARIES))('%s', { timeout: 600_000 }, ([, { breakIt, by, within }]) => {
+    const failed = findFailing(by, within, { make: broken(breakIt), endOnFailure: true });
+    expect(failed, `not noticed in ${within} sequences`).not.toBeNull();
+  });
+});
