@@ -1,0 +1,74 @@
+// KBUS over its Unix socket: what `kbus serve` and the package's own client do.
+import { readFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+
+/** @import { Announcer, Ask, Hear, Place, System } from '../system.d.ts' */
+
+const root = new URL('../../', import.meta.url);
+const ASK = '$.Bench.Ask';
+const TELL = '$.Bench.Tell';
+
+/** A queue long enough that a turn of the event loop, and not its limit, is what a batch ends at. */
+const QUEUE = 10_000;
+
+const kbus = () => import(new URL('dist/index.js', root).href);
+
+/** @param {Place} place */
+const open = async (place) => {
+  const { Ksock } = await kbus();
+  const ksock = await Ksock.open(0, { directory: place.folder });
+  await ksock.setMaxMessages(QUEUE);
+  return ksock;
+};
+
+/** @type {System} */
+export default {
+  name: 'kbus',
+  title: 'KBUS',
+  kind: 'subject',
+  over: 'Unix socket',
+  how: (workload) =>
+    workload.startsWith('rtt')
+      ? 'request() and a replier() handler'
+      : 'post({ wait: true }) and a listener() handler: no message may be missed',
+  missing: () => undefined,
+  versions: () => ({
+    kbus: JSON.parse(readFileSync(new URL('package.json', root), 'utf8')).version,
+  }),
+  program: (place) => ({
+    file: place.node,
+    args: [fileURLToPath(new URL('dist/cli/main.js', root)), 'serve', '--directory', place.folder],
+    ready: /serving/,
+  }),
+  async answer(place) {
+    const ksock = await open(place);
+    await ksock.replier(ASK, (/** @type {any} */ request) => request.data);
+  },
+  /** @returns {Promise<Ask>} */
+  async ask(place) {
+    const ksock = await open(place);
+    return (data, done) => {
+      ksock.request(ASK, data).then((/** @type {any} */ reply) => {
+        const bytes = reply.data;
+        done(bytes, 0, bytes.length);
+      });
+    };
+  },
+  /** @param {Hear} hear */
+  async listen(place, hear) {
+    const ksock = await open(place);
+    await ksock.listener(TELL, (/** @type {any} */ message) => {
+      const { data } = message;
+      hear(data, 0, data.length);
+    });
+  },
+  /** @returns {Promise<Announcer>} */
+  async announce(place) {
+    const { Announcement } = await kbus();
+    const ksock = await open(place);
+    return {
+      send: (data) => ksock.post(new Announcement(TELL, data), { wait: true }),
+      finish: () => ksock.flush(),
+    };
+  },
+};
