@@ -248,6 +248,7 @@ export class Bus {
     }
     requester.queuedNetwork = parcel.idNetwork;
     requester.queuedSerial = parcel.idSerial;
+    parcel.copies++;
     requester.owner.answered(token, parcel);
     this.noteRoom(requester);
   }
@@ -267,6 +268,7 @@ export class Bus {
     if (atFront) ksock.queue.pushFront(parcel, binding);
     else ksock.queue.pushBack(parcel, binding);
     if (binding !== null) binding.queued++;
+    parcel.copies++;
     ksock.queuedNetwork = parcel.idNetwork;
     ksock.queuedSerial = parcel.idSerial;
     ksock.owner.queued(atFront);
@@ -295,8 +297,22 @@ export class Bus {
 
   /** @internal */
   take(ksock: BusKsock, at: number): Parcel | null {
+    if (ksock.queue.length <= at) return null;
+    const parcel = this.read(ksock, at);
+    if (ksock.blocking.size > 0) this.gainedRoom.add(ksock);
+    if (this.gainedRoom.size > 0) this.tellOfRoom();
+    return parcel;
+  }
+
+  /** @internal */
+  takeMany(ksock: BusKsock, count: number, at: number): void {
+    for (let left = count; left > 0; left--) this.read(ksock, at);
+    if (ksock.blocking.size > 0) this.gainedRoom.add(ksock);
+    if (this.gainedRoom.size > 0) this.tellOfRoom();
+  }
+
+  private read(ksock: BusKsock, at: number): Parcel {
     const { queue } = ksock;
-    if (queue.length <= at) return null;
     const parcel = queue.parcel(at);
     const binding = queue.binding(at);
     queue.drop(at);
@@ -310,10 +326,6 @@ export class Bus {
       }
     }
     if (ksock.held !== null) this.release(ksock, parcel);
-    if (ksock.blocking.size > 0) {
-      this.noteRoom(ksock);
-      this.tellOfRoom();
-    }
     return parcel;
   }
 

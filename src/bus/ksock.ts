@@ -168,6 +168,11 @@ export class BusKsock {
     return this.bus.take(this, at);
   }
 
+  /** Takes `count` messages, which must be there, and is given none: its reader has them already. */
+  takeMany(count: number, at = 0): void {
+    this.bus.takeMany(this, count, at);
+  }
+
   /** Id of the Ksock bound as Replier to exactly this name, or 0. ENAMETOOLONG. */
   findReplier(name: string): number {
     return this.bus.findReplier(name);

@@ -24,13 +24,21 @@ export class Parcel {
   bytes: Uint8Array;
   dataAt: number;
   dataLength: number;
+  /** How many were given to somebody: entries of queues, and an answer that passed them by. */
+  copies = 0;
   /** The ledger's record, once this is a Request that was accepted. */
   request: RequestRecord | null = null;
-  // The rest is the drivers': the frame in which the message came, or which was made for it, begins at
-  // `frameAt` in `frame`; it is stamped when it holds what the bus has set. So it is made once for all.
+  // The rest is the drivers'. The frame in which the message came, or which was made for it, begins at
+  // `frameAt` in `frame`; `stamp` tells whether it holds what the bus has set, and for whom.
   frame: Uint8Array | null = null;
   frameAt = 0;
-  isStamped = false;
+  stamp = 0;
+  /** By which the driver knows this send again, when its outcome is told. */
+  ticket = 0;
+  /** The token by which an answer is known, or -1; as given to `send`. */
+  token = -1;
+  /** Its sender waits for room, if need be. */
+  waits = false;
   /** How the frame it came in wants to be answered. */
   detail = 0;
 

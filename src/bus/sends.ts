@@ -5,13 +5,6 @@ import type { Parcel } from './parcel.ts';
 /** What `submit` gives when the outcome will be told later. */
 export const PENDING = 1;
 
-interface Send {
-  readonly parcel: Parcel;
-  readonly token: number;
-  readonly wait: boolean;
-  readonly ticket: number;
-}
-
 /**
  * The sends of one Ksock, for a driver whose callers may wait: a message that has to wait for room
  * (ALL_OR_WAIT) is sent when there is some, and those behind it take their turn. How many may stand
@@ -19,34 +12,36 @@ interface Send {
  */
 export class Sends {
   private readonly ksock: BusKsock;
-  private readonly done: (ticket: number, result: number, parcel: Parcel) => void;
-  private waiting: Send | null = null;
-  private behind: Send[] = [];
+  private readonly done: (parcel: Parcel, result: number) => void;
+  private waiting: Parcel | null = null;
+  // Those behind it stand from `head` on.
+  private behind: Parcel[] = [];
+  private head = 0;
 
   /** `done` is told of each outcome that `submit` left pending: 0, or a negative error number. */
-  constructor(ksock: BusKsock, done: (ticket: number, result: number, parcel: Parcel) => void) {
+  constructor(ksock: BusKsock, done: (parcel: Parcel, result: number) => void) {
     this.ksock = ksock;
     this.done = done;
   }
 
   /** How many sends are pending. */
   get pending(): number {
-    return this.waiting === null ? 0 : 1 + this.behind.length;
+    return this.waiting === null ? 0 : 1 + this.behind.length - this.head;
   }
 
   /**
    * Sends, or lines up: 0 or a negative error number when that is done, PENDING when `done` will be
-   * called with this ticket. Only with `wait` does a send that gets EAGAIN wait.
+   * called. Only with `parcel.waits` does a send that gets EAGAIN wait.
    */
-  submit(parcel: Parcel, token: number, wait: boolean, ticket: number): number {
+  submit(parcel: Parcel): number {
     if (this.waiting !== null) {
-      this.behind.push({ parcel, token, wait, ticket });
+      this.behind.push(parcel);
       return PENDING;
     }
     const alreadySending = this.ksock.isSending;
-    const result = this.ksock.send(parcel, token);
-    if (result !== -Errno.EAGAIN || !wait || alreadySending) return result;
-    this.waiting = { parcel, token, wait, ticket };
+    const result = this.ksock.send(parcel, parcel.token);
+    if (result !== -Errno.EAGAIN || !parcel.waits || alreadySending) return result;
+    this.waiting = parcel;
     return PENDING;
   }
 
@@ -64,10 +59,13 @@ export class Sends {
       this.settle(-Errno.ECANCELED);
       return true;
     }
-    const at = this.behind.findIndex((send) => send.ticket === ticket);
-    const [send] = at < 0 ? [] : this.behind.splice(at, 1);
-    if (send !== undefined) this.done(ticket, -Errno.ECANCELED, send.parcel);
-    return send !== undefined;
+    const at = this.behind.findIndex(
+      (parcel, index) => index >= this.head && parcel.ticket === ticket,
+    );
+    if (at < 0) return false;
+    const [parcel] = this.behind.splice(at, 1) as [Parcel];
+    this.done(parcel, -Errno.ECANCELED);
+    return true;
   }
 
   /** Gives up the message that waits, whoever waits for it. */
@@ -77,17 +75,19 @@ export class Sends {
   }
 
   private settle(result: number): void {
-    const { ticket, parcel } = this.waiting as Send;
+    const settled = this.waiting as Parcel;
     this.waiting = null;
-    this.done(ticket, result, parcel);
-    const { behind } = this;
-    let next = 0;
-    while (this.waiting === null && next < behind.length) {
-      const send = behind[next++] as Send;
-      const outcome = this.ksock.send(send.parcel, send.token);
-      if (outcome === -Errno.EAGAIN && send.wait) this.waiting = send;
-      else this.done(send.ticket, outcome, send.parcel);
+    this.done(settled, result);
+    while (this.waiting === null && this.head < this.behind.length) {
+      const parcel = this.behind[this.head++] as Parcel;
+      const outcome = this.ksock.send(parcel, parcel.token);
+      if (outcome === -Errno.EAGAIN && parcel.waits) this.waiting = parcel;
+      else this.done(parcel, outcome);
     }
-    this.behind = behind.slice(next);
+    // What has been sent is forgotten in large steps, so that each costs little.
+    if (this.head === this.behind.length || this.head >= 1024) {
+      this.behind = this.behind.slice(this.head);
+      this.head = 0;
+    }
   }
 }

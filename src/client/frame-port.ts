@@ -3,6 +3,7 @@ import { Errno } from '../message/errno.ts';
 import { Flag } from '../message/flags.ts';
 import { MessageId } from '../message/id.ts';
 import {
+  AT,
   checkLayout,
   layoutDataAt,
   NameReader,
@@ -30,7 +31,7 @@ import {
   writeFrameHeader,
 } from '../wire/frames.ts';
 import { asked, explain } from './explain.ts';
-import { type CallResult, type Port, type PortEvents, Refusal } from './port.ts';
+import { type CallResult, type Port, type PortEvents, Refusal, type Refused } from './port.ts';
 
 /** Name of the Status that the client makes for each outstanding Request when the bus goes away. */
 export const BUS_GONE_AWAY = '$.KBUS.Bus.GoneAway';
@@ -67,6 +68,39 @@ interface PendingSend {
   readonly token: number;
   done(network: number, serial: number): void;
   failed(errno: number): void;
+}
+
+/** One of very many sends: nobody waits for it alone. */
+class Posted implements PendingSend {
+  readonly message: Message;
+  readonly detail: number;
+  readonly token: number;
+  private readonly refused: Refused;
+  private readonly outstanding: Map<string, MessageId>;
+
+  constructor(
+    message: Message,
+    detail: number,
+    token: number,
+    refused: Refused,
+    outstanding: Map<string, MessageId>,
+  ) {
+    this.message = message;
+    this.detail = detail;
+    this.token = token;
+    this.refused = refused;
+    this.outstanding = outstanding;
+  }
+
+  done(network: number, serial: number): void {
+    if (!this.message.isRequest()) return;
+    const id = new MessageId(network, serial);
+    this.outstanding.set(String(id), id);
+  }
+
+  failed(errno: number): void {
+    this.refused(errno, this.message);
+  }
 }
 
 /** A port to a daemon, over a channel. */
@@ -134,7 +168,7 @@ export class FramePort implements Port, ChannelEvents {
     events: PortEvents,
   ): Promise<FramePort> {
     const waiting: ChannelEvents = {
-      received: (chunk) => port.received(chunk),
+      received: (bytes, from, to) => port.received(bytes, from, to),
       drained: () => {},
       closed: (error) => port.closed(error),
     };
@@ -154,9 +188,9 @@ export class FramePort implements Port, ChannelEvents {
 
   // What the channel tells
 
-  received(chunk: Uint8Array): void {
+  received(bytes: Uint8Array, from: number, to: number): void {
     try {
-      this.reader.push(chunk);
+      this.reader.push(bytes, from, to);
       while (this.closedBy === null && this.reader.read()) this.frame(this.reader);
     } catch (error) {
       if (!(error instanceof ProtocolError)) throw error;
@@ -310,15 +344,37 @@ export class FramePort implements Port, ChannelEvents {
   // What goes out
 
   private put(frame: Uint8Array): void {
-    if (this.slabTo + frame.length > this.slab.length) this.newSlab(frame.length);
-    this.slab.set(frame, this.slabTo);
-    this.slabTo += frame.length;
+    const at = this.reserve(frame.length);
+    this.slab.set(frame, at);
     this.flushSoon();
+  }
+
+  /** Makes `length` bytes of the slab the caller's; where they begin. */
+  private reserve(length: number): number {
+    if (this.slabTo + length > this.slab.length) {
+      this.cut();
+      this.slab = new Uint8Array(Math.max(SLAB_SIZE, length));
+      this.slabView = new DataView(this.slab.buffer);
+      this.slabFrom = 0;
+      this.slabTo = 0;
+    }
+    const at = this.slabTo;
+    this.slabTo += length;
+    return at;
   }
 
   /** A frame of words, which tells of what was handed too. */
   private putWords(kind: number, detail: number, token: number, words: number[], text = ''): void {
-    this.put(wordsFrame(kind, detail, this.takeHanded(), token, words, text));
+    if (text !== '' || words.length > 1) {
+      this.put(wordsFrame(kind, detail, this.takeHanded(), token, words, text));
+      return;
+    }
+    const handed = this.takeHanded();
+    const length = FRAME_HEADER + words.length * 4;
+    const at = this.reserve(length);
+    writeFrameHeader(this.slabView, at, length, kind, detail, handed, token);
+    if (words.length > 0) this.slabView.setUint32(at + FRAME_HEADER, words[0] as number);
+    this.flushSoon();
   }
 
   private takeHanded(): number {
@@ -337,10 +393,9 @@ export class FramePort implements Port, ChannelEvents {
     const handed = this.takeHanded();
     const byReference = dataLength >= BY_REFERENCE;
     const dataAt = FRAME_HEADER + layoutDataAt(name.length);
-    const own = byReference ? dataAt + 8 : length;
-    if (this.slabTo + own > this.slab.length) this.newSlab(own);
+    // Behind data that is sent from where it lies come its padding and the last guard.
+    const at = this.reserve(byReference ? dataAt + 8 : length);
     const { slab, slabView: view } = this;
-    const at = this.slabTo;
     writeFrameHeader(view, at, length, Kind.SEND, detail, handed, token);
     writeLayout(
       slab,
@@ -360,41 +415,23 @@ export class FramePort implements Port, ChannelEvents {
       name,
       byReference ? 0 : dataLength,
     );
-    if (byReference) {
-      this.putLargeData(message.data, at, dataAt);
-    } else {
-      const { data } = message;
-      const to = at + dataAt;
-      if (dataLength <= 128) {
-        for (let index = 0; index < dataLength; index++) slab[to + index] = data[index] as number;
-      } else {
-        slab.set(data, to);
-      }
-      this.slabTo += length;
-    }
+    if (byReference) this.putLargeData(message.data, at, dataAt);
+    else if (dataLength > 0) slab.set(message.data, at + dataAt);
     this.flushSoon();
   }
 
   /** Behind a header in the slab, at `at`: the data from where it lies, and then the end. */
   private putLargeData(data: Uint8Array, at: number, dataAt: number): void {
     const { slabView: view } = this;
-    view.setUint32(at + FRAME_HEADER + 56, data.length);
-    this.slabTo += dataAt;
+    view.setUint32(at + FRAME_HEADER + AT.dataLength, data.length);
+    const guard = view.getUint32(at + dataAt);
+    const padding = (4 - (data.length & 3)) & 3;
+    this.slabTo = at + dataAt;
     this.cut();
     this.pieces.push(data);
-    const padding = (4 - (data.length & 3)) & 3;
-    const guard = view.getUint32(at + dataAt);
     view.setUint32(this.slabTo, 0);
     view.setUint32(this.slabTo + padding, guard);
     this.slabTo += padding + 4;
-  }
-
-  private newSlab(atLeast: number): void {
-    this.cut();
-    this.slab = new Uint8Array(Math.max(SLAB_SIZE, atLeast));
-    this.slabView = new DataView(this.slab.buffer);
-    this.slabFrom = 0;
-    this.slabTo = 0;
   }
 
   private cut(): void {
@@ -458,23 +495,14 @@ export class FramePort implements Port, ChannelEvents {
     }
   }
 
-  post(message: Message, wait: boolean, refused: (errno: number) => void): boolean {
+  post(message: Message, wait: boolean, refused: Refused): boolean {
     if (this.closedBy !== null) {
-      refused(this.closedBy.errno);
+      refused(this.closedBy.errno, message);
       return true;
     }
-    const isRequest = message.isRequest();
-    this.submit({
-      message,
-      detail: wait ? SendDetail.WAIT : 0,
-      token: this.takeToken(),
-      done: (network, serial) => {
-        if (!isRequest) return;
-        const id = new MessageId(network, serial);
-        this.outstanding.set(String(id), id);
-      },
-      failed: refused,
-    });
+    this.submit(
+      new Posted(message, wait ? SendDetail.WAIT : 0, this.takeToken(), refused, this.outstanding),
+    );
     return this.unsent.length === 0 && this.mayPend(0);
   }
 
@@ -692,9 +720,11 @@ export class FramePort implements Port, ChannelEvents {
     this.putWords(Kind.LEND, 0, 0, [LEND]);
   }
 
+  /** Tells of what was handed, and lets so much more be lent, unless it needn't be told yet. */
   private topUpCredit(): void {
-    if (this.handed === 0) return;
-    const more = this.credit > 0 ? LEND - this.credit - (this.lent.length - this.lentHead) : 0;
+    const room = LEND - this.credit - (this.lent.length - this.lentHead);
+    const more = this.credit > 0 && room * 2 >= LEND ? room : 0;
+    if (this.handed === 0 && more === 0) return;
     this.credit += more;
     this.putWords(Kind.LEND, 0, 0, [more]);
   }

@@ -1,4 +1,5 @@
 import { REPLIER_ERROR } from '../message/error.ts';
+import { MessageId } from '../message/id.ts';
 import { type Data, type Message, Reply, replyTo } from '../message/message.ts';
 import { matches, wildcardOf } from '../message/name.ts';
 
@@ -18,6 +19,8 @@ export interface Handling {
 
 /** What the handlers need of their Ksock. */
 export interface HandlersHost {
+  /** The next message if it is at hand already. */
+  hand(): Message | null;
   /** The next message; null when the Ksock is closed, or reading was stopped. */
   next(): Promise<Message | null>;
   reply(message: Message): void;
@@ -37,7 +40,7 @@ export class Handlers {
   private readonly entries = new Set<Entry>();
   private isRunning = false;
   // Copies of one message come one after the other, one for each binding that matches.
-  private lastId = '';
+  private lastId = MessageId.UNSET;
   private copies = 0;
 
   constructor(host: HandlersHost) {
@@ -74,7 +77,7 @@ export class Handlers {
 
   private async read(): Promise<void> {
     while (this.entries.size > 0) {
-      const message = await this.host.next();
+      const message = this.host.hand() ?? (await this.host.next());
       if (message === null) break;
       if (message.wantsUsToReply()) this.answer(message);
       else this.hear(message);
@@ -136,9 +139,8 @@ export class Handlers {
 
   // Each binding has brought a copy of its own: the first is for the first handler that matches, and so on.
   private hear(message: Message): void {
-    const id = String(message.id);
-    this.copies = id === this.lastId ? this.copies + 1 : 0;
-    this.lastId = id;
+    this.copies = message.id.equals(this.lastId) ? this.copies + 1 : 0;
+    this.lastId = message.id;
     let skip = this.copies;
     for (const entry of this.entries) {
       if (entry.replier || !matches(entry.name, message.name)) continue;

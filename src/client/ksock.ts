@@ -103,6 +103,7 @@ export class Ksock implements AsyncIterable<Message> {
   private isSending = false;
   private handlers: Handlers | null = null;
   private goodName = '';
+  private postFailure: KbusError | null = null;
 
   private constructor(mode: Mode, lifeline: Lifeline) {
     this.mode = mode;
@@ -228,30 +229,50 @@ export class Ksock implements AsyncIterable<Message> {
   }
 
   /**
+   * Sends without a promise for each message, for those who send very many. Returns undefined when the
+   * next may be posted at once, else a promise to wait for; {@link flush} tells the outcome. A refusal
+   * makes that promise, or `flush`, reject; what was under way then may have been sent.
+   */
+  post(message: Message, options: { wait?: boolean } = {}): Promise<void> | undefined {
+    const wrong = this.checkMessage(message);
+    if (wrong !== null) return Promise.reject(wrong);
+    const isReady = this.port.post(message, options.wait === true, this.postRefused);
+    if (this.postFailure !== null) return this.takePostFailure();
+    return isReady ? undefined : this.port.ready().then(() => this.takePostFailure());
+  }
+
+  /** Resolves when all that was posted has been sent; rejects with the first refusal. */
+  async flush(): Promise<void> {
+    await this.port.flushed();
+    await this.takePostFailure();
+  }
+
+  private readonly postRefused = (errno: number, message: Message): void => {
+    this.postFailure ??= new KbusError('send', errno, asked(message));
+  };
+
+  private async takePostFailure(): Promise<void> {
+    const failure = this.postFailure;
+    this.postFailure = null;
+    if (failure !== null) throw failure;
+  }
+
+  /**
    * Sends many messages, one after the other, with as many under way as the bus allows; resolves with
-   * their number when all were sent. Rejects with the first refusal; what was under way then may have
-   * been sent.
+   * their number when all were sent. Rejects as {@link post} does, or with the signal's reason.
    */
   async sendAll(
     messages: Iterable<Message> | AsyncIterable<Message>,
     options: SendOptions = {},
   ): Promise<number> {
-    const { wait = false, signal } = options;
+    const { signal } = options;
     let count = 0;
-    let failure: unknown = null;
     for await (const message of messages) {
       signal?.throwIfAborted();
-      const wrong = this.checkMessage(message);
-      if (wrong !== null) throw wrong;
-      const refused = (errno: number): void => {
-        failure ??= new KbusError('send', errno, asked(message));
-      };
-      if (!this.port.post(message, wait, refused)) await this.port.ready();
-      if (failure !== null) throw failure;
+      await this.post(message, options);
       count++;
     }
-    await this.port.flushed();
-    if (failure !== null) throw failure;
+    await this.flush();
     return count;
   }
 
@@ -537,6 +558,7 @@ export class Ksock implements AsyncIterable<Message> {
       throw new TypeError(`handler must be a function, not ${typeof handler}`);
     }
     this.handlers ??= new Handlers({
+      hand: () => this.port.hand(),
       next: () => this.nextOfMany(),
       reply: (message) => this.port.reply(message),
       unbind: (bound, asReplier) => this.unbind(bound, asReplier),

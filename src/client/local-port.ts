@@ -10,7 +10,7 @@ import { MessageId, OrigFrom } from '../message/id.ts';
 import { Message } from '../message/message.ts';
 import { Op, type OpCode } from '../wire/frames.ts';
 import { asked, explain } from './explain.ts';
-import { type CallResult, type Port, type PortEvents, Refusal } from './port.ts';
+import { type CallResult, type Port, type PortEvents, Refusal, type Refused } from './port.ts';
 
 type Settle = (result: number, parcel: Parcel) => void;
 
@@ -41,9 +41,9 @@ export class LocalPort implements Port, KsockOwner {
     this.bus = bus;
     this.events = events;
     this.ksock = bus.open(this, { mode, pid });
-    this.sends = new Sends(this.ksock, (ticket, result, parcel) => {
-      const settle = this.settles.get(ticket);
-      this.settles.delete(ticket);
+    this.sends = new Sends(this.ksock, (parcel, result) => {
+      const settle = this.settles.get(parcel.ticket);
+      this.settles.delete(parcel.ticket);
       settle?.(result, parcel);
       this.noteIdle();
     });
@@ -111,9 +111,9 @@ export class LocalPort implements Port, KsockOwner {
     });
   }
 
-  post(message: Message, wait: boolean, refused: (errno: number) => void): boolean {
+  post(message: Message, wait: boolean, refused: Refused): boolean {
     this.submit(parcelOf(message), NO_TOKEN, wait, (result) => {
-      if (result < 0) refused(-result);
+      if (result < 0) refused(-result, message);
     });
     return this.sends.pending === 0;
   }
@@ -124,7 +124,10 @@ export class LocalPort implements Port, KsockOwner {
       settle(-Errno.EBADF, parcel);
       return ticket;
     }
-    const result = this.sends.submit(parcel, token, wait, ticket);
+    parcel.ticket = ticket;
+    parcel.token = token;
+    parcel.waits = wait;
+    const result = this.sends.submit(parcel);
     if (result === PENDING) this.settles.set(ticket, settle);
     else settle(result, parcel);
     return ticket;

@@ -19,6 +19,9 @@ export interface CallResult {
   readonly text: string;
 }
 
+/** Told of a posted message that was refused. */
+export type Refused = (errno: number, message: Message) => void;
+
 /** What a port tells of itself. */
 export interface PortEvents {
   /** The bus can't be reached any more; nothing follows. `null`: `close` was called. */
@@ -40,7 +43,7 @@ export interface Port {
    * Sends without a promise for each message: `refused` is called if that fails. False when so much is
    * under way that the caller must wait until it is `ready` before the next.
    */
-  post(message: Message, wait: boolean, refused: (errno: number) => void): boolean;
+  post(message: Message, wait: boolean, refused: Refused): boolean;
 
   /** Resolves when more may be posted. */
   ready(): Promise<void>;

@@ -9,6 +9,7 @@ import type { Connect } from './ksock.ts';
 import { Refusal } from './port.ts';
 
 const READ_BUFFER = 256 * 1024;
+const POOL = 16 * 1024;
 
 /** A client's end of a Unix socket. It reads into one buffer, from which each chunk is copied once. */
 export class UnixChannel implements Channel {
@@ -50,12 +51,26 @@ export class UnixChannel implements Channel {
 /** Connects to a socket; resolves once it is connected. */
 function openSocket(path: string, events: () => ChannelEvents): Promise<Socket> {
   return new Promise((resolve, reject) => {
+    const buffer = new Uint8Array(READ_BUFFER);
+    let pool = new Uint8Array(0);
+    let used = 0;
     const options: NetConnectOpts = {
       path,
       onread: {
-        buffer: Buffer.allocUnsafeSlow(READ_BUFFER),
-        callback: (length, buffer) => {
-          events().received(Uint8Array.prototype.slice.call(buffer, 0, length));
+        buffer,
+        // What came must be moved out of the way of what comes next: little into memory for much.
+        callback: (length) => {
+          if (length > POOL / 4) {
+            events().received(buffer.slice(0, length), 0, length);
+            return true;
+          }
+          if (used + length > pool.length) {
+            pool = new Uint8Array(POOL);
+            used = 0;
+          }
+          pool.set(buffer.subarray(0, length), used);
+          used += length;
+          events().received(pool, used - length, used);
           return true;
         },
       },

@@ -57,6 +57,12 @@ const MAX_BACKLOG = 1024 * 1024;
 /** From this size on, data is sent from where it lies instead of being copied behind a header of its own. */
 const BY_REFERENCE = 4096;
 
+// What the frame that a message came in has been turned into: one that serves every listener, or the
+// only one there will be. It is written over once, for it may be on its way out ever after.
+const NOT_STAMPED = 0;
+const FOR_ALL = 1;
+const FOR_ONE = 2;
+
 /** HELLO comes before anything is known of the client: it is small. */
 const MAX_HELLO = 4096;
 
@@ -110,11 +116,11 @@ export class Session implements KsockOwner, ChannelEvents, Stirred {
 
   // What the channel tells
 
-  received(chunk: Uint8Array): void {
+  received(bytes: Uint8Array, from: number, to: number): void {
     if (this.isEnded) return;
     try {
       const { reader } = this;
-      reader.push(chunk);
+      reader.push(bytes, from, to);
       while (reader.read() && !this.isEnded) {
         if (this.ksockOrNull === null) this.hello(reader);
         else this.frame(reader);
@@ -225,7 +231,7 @@ export class Session implements KsockOwner, ChannelEvents, Stirred {
     const mode = wordOf(frame, 2) === 1 ? 'r' : 'rw';
     const ksock = this.bus.open(this, { mode, pid: wordOf(frame, 3) });
     this.ksockOrNull = ksock;
-    this.sends = new Sends(ksock, (token, result, parcel) => this.sendDone(token, result, parcel));
+    this.sends = new Sends(ksock, (parcel, result) => this.sendDone(parcel, result));
     this.reader.maxLength = this.bus.settings.absoluteMaxMessageSize + FRAME_SLACK;
     this.welcome(ksock.id, this.reader.maxLength);
   }
@@ -263,7 +269,7 @@ export class Session implements KsockOwner, ChannelEvents, Stirred {
           this.serveTakes();
           if (this.takes.at(-1) === token && this.ksock.queue.length === 0) {
             this.takes.pop();
-            this.put(wordsFrame(Kind.NONE, 0, 0, token, []));
+            this.putWords(Kind.NONE, 0, token, 0);
           }
         }
         break;
@@ -287,7 +293,7 @@ export class Session implements KsockOwner, ChannelEvents, Stirred {
       throw new ProtocolError(`${count} messages were handed, of ${this.lent} that were lent`);
     }
     this.lent -= count;
-    for (let left = count; left > 0; left--) this.ksock.take(this.firsts);
+    this.ksock.takeMany(count, this.firsts);
   }
 
   /** The queue can't change under what is lent. */
@@ -356,9 +362,10 @@ export class Session implements KsockOwner, ChannelEvents, Stirred {
     parcel.frameAt = frame.at;
     // Once it is written over, the frame doesn't tell any more how it wants to be answered.
     parcel.detail = detail;
-    const answered = (detail & SendDetail.ANSWERED) !== 0;
-    const wait = (detail & SendDetail.WAIT) !== 0;
-    const result = this.sends.submit(parcel, answered ? token : -1, wait, token);
+    parcel.ticket = token;
+    parcel.token = (detail & SendDetail.ANSWERED) !== 0 ? token : -1;
+    parcel.waits = (detail & SendDetail.WAIT) !== 0;
+    const result = this.sends.submit(parcel);
     if (result === PENDING) {
       this.pendingBytes += parcel.dataLength;
       if (
@@ -370,22 +377,22 @@ export class Session implements KsockOwner, ChannelEvents, Stirred {
         );
       }
     } else {
-      this.tellSent(token, result, parcel);
+      this.tellSent(parcel, result);
     }
   }
 
-  private sendDone(token: number, result: number, parcel: Parcel): void {
+  private sendDone(parcel: Parcel, result: number): void {
     this.pendingBytes -= parcel.dataLength;
-    this.tellSent(token, result, parcel);
+    this.tellSent(parcel, result);
     this.stir();
   }
 
-  private tellSent(token: number, result: number, parcel: Parcel): void {
-    const { detail, idNetwork, idSerial } = parcel;
+  private tellSent(parcel: Parcel, result: number): void {
+    const { ticket: token, detail, idNetwork, idSerial } = parcel;
     const quiet = (detail & SendDetail.QUIET) !== 0;
     if (result < 0) {
       this.flushRun();
-      this.put(wordsFrame(Kind.REFUSED, quiet ? 2 : 1, 0, token, [-result, idNetwork, idSerial]));
+      this.putWords(Kind.REFUSED, quiet ? 2 : 1, token, 3, -result, idNetwork, idSerial);
       return;
     }
     if (quiet) return;
@@ -407,9 +414,8 @@ export class Session implements KsockOwner, ChannelEvents, Stirred {
 
   private flushRun(): void {
     if (this.runCount === 0) return;
-    this.put(
-      wordsFrame(Kind.SENT, 0, 0, this.runToken, [this.runCount, this.runNetwork, this.runSerial]),
-    );
+    const { runToken, runCount, runNetwork, runSerial } = this;
+    this.putWords(Kind.SENT, 0, runToken, 3, runCount, runNetwork, runSerial);
     this.runCount = 0;
   }
 
@@ -509,7 +515,7 @@ export class Session implements KsockOwner, ChannelEvents, Stirred {
     const take = this.takes.indexOf(token);
     if (take >= 0) {
       this.takes.splice(take, 1);
-      this.put(wordsFrame(Kind.NONE, 0, 0, token, []));
+      this.putWords(Kind.NONE, 0, token, 0);
       return;
     }
     const poll = this.polls.indexOf(token);
@@ -543,12 +549,13 @@ export class Session implements KsockOwner, ChannelEvents, Stirred {
   }
 
   private result(token: number, first: number, second: number, text = ''): void {
-    this.put(wordsFrame(Kind.RESULT, 0, 0, token, [first, second], text));
+    if (text === '') this.putWords(Kind.RESULT, 0, token, 2, first, second);
+    else this.put(wordsFrame(Kind.RESULT, 0, 0, token, [first, second], text));
   }
 
   private refused(token: number, value: number): void {
     if (codeOf(-value) === undefined) throw new Error(`the bus gave the unknown error ${value}`);
-    this.put(wordsFrame(Kind.REFUSED, 0, 0, token, [-value, 0, 0]));
+    this.putWords(Kind.REFUSED, 0, token, 3, -value, 0, 0);
   }
 
   // What goes out
@@ -557,37 +564,72 @@ export class Session implements KsockOwner, ChannelEvents, Stirred {
     this.outbox.append(frame, 0, frame.length);
   }
 
+  /** A frame of up to three words. */
+  private putWords(
+    kind: number,
+    detail: number,
+    token: number,
+    count: number,
+    first = 0,
+    second = 0,
+    third = 0,
+  ): void {
+    const length = FRAME_HEADER + count * 4;
+    const { slab } = this.host;
+    slab.reserve(length);
+    const { view, at } = slab;
+    writeFrameHeader(view, at, length, kind, detail, 0, token);
+    const body = at + FRAME_AT.body;
+    if (count > 0) view.setUint32(body, first);
+    if (count > 1) view.setUint32(body + 4, second);
+    if (count > 2) view.setUint32(body + 8, third);
+    this.outbox.append(slab.bytes, at, at + length);
+  }
+
   /**
    * A message goes out. The same frame serves all listeners, from where it lies; the few that differ (a
-   * Request for its Replier, and what answers a token) get a header of their own.
+   * Request for its Replier, and what answers a token) get a header of their own, unless nobody else
+   * gets the message.
    */
   private putMessage(kind: number, token: number, parcel: Parcel, you: boolean): void {
     // A program is told that its Request was sent before it is given the Reply.
     this.flushRun();
     const length = messageFrameLength(parcel.name.length, parcel.dataLength);
     if (parcel.frame === null) encodeFrame(parcel, length);
-    else if (!parcel.isStamped) stampFrame(parcel);
-    parcel.isStamped = true;
     const frame = parcel.frame as unknown as Uint8Array;
     const at = parcel.frameAt;
-    if (kind === Kind.LENT && !you) {
+    const isPlain = kind === Kind.LENT && !you;
+    if (parcel.stamp === NOT_STAMPED) {
+      if (!isPlain && parcel.copies === 1) {
+        stampFrame(frame, at, parcel, kind, token, you);
+        parcel.stamp = FOR_ONE;
+        this.outbox.append(frame, at, at + length);
+        return;
+      }
+      stampFrame(frame, at, parcel, Kind.LENT, 0, false);
+      parcel.stamp = FOR_ALL;
+    }
+    if (isPlain && parcel.stamp === FOR_ALL) {
       this.outbox.append(frame, at, at + length);
       return;
     }
     const { slab } = this.host;
     const own = length <= BY_REFERENCE ? length : FRAME_HEADER + layoutDataAt(parcel.name.length);
     slab.reserve(own);
-    const { bytes, view } = slab;
-    const to = slab.at;
-    for (let index = 0; index < own; index++) bytes[to + index] = frame[at + index] as number;
-    writeFrameHeader(view, to, length, kind, 0, 0, token);
-    if (you) {
-      const flags = (parcel.flags | Flag.WANT_YOU_TO_REPLY) >>> 0;
-      view.setUint32(to + FRAME_HEADER + AT.flags, flags);
+    const from = viewOf(frame);
+    const { view, at: to } = slab;
+    for (let offset = 0; offset < own; offset += 4) {
+      view.setUint32(to + offset, from.getUint32(at + offset));
     }
-    this.outbox.append(bytes, to, to + own);
+    writeFrameHeader(view, to, length, kind, 0, 0, token);
+    view.setUint32(to + FRAME_HEADER + AT.flags, flagsOf(parcel, you));
+    this.outbox.append(slab.bytes, to, to + own);
     if (own < length) this.outbox.append(frame, at + own, at + length);
   }
+}
+
+function flagsOf(parcel: Parcel, you: boolean): number {
+  return you ? (parcel.flags | Flag.WANT_YOU_TO_REPLY) >>> 0 : parcel.flags;
 }
 
 /** Makes a frame LENT of a message that didn't come as a frame. */
@@ -620,21 +662,27 @@ function encodeFrame(parcel: Parcel, length: number): void {
   );
   parcel.frame = bytes;
   parcel.frameAt = 0;
+  parcel.stamp = FOR_ALL;
 }
 
-/** Turns a SEND that was accepted into LENT, where it lies. */
-function stampFrame(parcel: Parcel): void {
-  const bytes = parcel.frame as Uint8Array;
-  const view = viewOf(bytes);
-  const at = parcel.frameAt;
-  view.setUint32(at + FRAME_AT.kind, Kind.LENT << 24);
-  view.setUint32(at + FRAME_AT.token, 0);
+/** Turns the frame in which a message came into one in which it goes, where it lies. */
+function stampFrame(
+  frame: Uint8Array,
+  at: number,
+  parcel: Parcel,
+  kind: number,
+  token: number,
+  you: boolean,
+): void {
+  const view = viewOf(frame);
+  view.setUint32(at + FRAME_AT.kind, kind << 24);
+  view.setUint32(at + FRAME_AT.token, token);
   const message = at + FRAME_HEADER;
   view.setUint32(message + AT.idNetwork, parcel.idNetwork);
   view.setUint32(message + AT.idSerial, parcel.idSerial);
   view.setUint32(message + AT.from, parcel.from);
   view.setUint32(message + AT.extra, 0);
-  view.setUint32(message + AT.flags, parcel.flags);
+  view.setUint32(message + AT.flags, flagsOf(parcel, you));
 }
 
 let lastBytes: Uint8Array | null = null;

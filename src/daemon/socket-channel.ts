@@ -13,7 +13,7 @@ export class SocketChannel implements Channel {
   open(events: ChannelEvents): void {
     const { socket } = this;
     let failure: Error | null = null;
-    socket.on('data', (chunk: Buffer) => events.received(chunk));
+    socket.on('data', (chunk: Buffer) => events.received(chunk, 0, chunk.length));
     socket.on('drain', () => events.drained());
     socket.on('error', (error) => {
       failure = error;

@@ -19,8 +19,8 @@ export interface Channel {
 
 /** What a channel tells of itself. */
 export interface ChannelEvents {
-  /** Bytes came; the receiver may keep them. */
-  received(chunk: Uint8Array): void;
+  /** Bytes came: those of `bytes` from `from` up to `to`. They won't change, and may be kept. */
+  received(bytes: Uint8Array, from: number, to: number): void;
   /** The backlog has gone down. */
   drained(): void;
   /** It is closed, however that came about; nothing follows. */

@@ -214,23 +214,34 @@ export class FrameReader {
   at = 0;
   /** Its length. */
   length = 0;
+  // What is still to be read of `bytes`, and what comes behind it.
   private next = 0;
   private end = 0;
   private rest: Uint8Array | null = null;
+  private restFrom = 0;
+  private restTo = 0;
 
   constructor(maxLength: number) {
     this.maxLength = maxLength;
   }
 
-  /** Gives it the next bytes of the connection, which must not change any more; then call `read`. */
-  push(chunk: Uint8Array): void {
-    if (this.gathered === 0) this.open(chunk);
-    else this.rest = chunk;
+  /**
+   * Gives it the next bytes of the connection, which must not change any more; then call `read` until
+   * it is false.
+   */
+  push(bytes: Uint8Array, from = 0, to: number = bytes.length): void {
+    if (this.gathered === 0) {
+      this.open(bytes, from, to);
+    } else {
+      this.rest = bytes;
+      this.restFrom = from;
+      this.restTo = to;
+    }
   }
 
   /** Moves on to the next whole frame; false when more bytes are needed. */
   read(): boolean {
-    if (this.rest !== null && !this.gather()) return false;
+    if (this.next === this.end && this.rest !== null && !this.gather(this.rest)) return false;
     const left = this.end - this.next;
     if (left >= 4) {
       const length = this.checkLength(this.view.getUint32(this.next));
@@ -245,9 +256,9 @@ export class FrameReader {
     if (left > 0) {
       this.pieces.push(this.bytes.subarray(this.next, this.end));
       this.gathered = left;
+      this.next = this.end;
     }
-    this.next = this.end;
-    return this.rest !== null && this.read();
+    return false;
   }
 
   /** Whether the connection may end here: no frame is half there. */
@@ -255,47 +266,51 @@ export class FrameReader {
     return this.gathered === 0;
   }
 
-  private open(chunk: Uint8Array): void {
-    this.bytes = chunk;
-    this.view = new DataView(chunk.buffer, chunk.byteOffset, chunk.byteLength);
-    this.next = 0;
-    this.end = chunk.length;
+  private open(bytes: Uint8Array, from: number, to: number): void {
+    // Reads that come one after the other often lie in one buffer: it is looked at by one view.
+    if (bytes !== this.bytes) {
+      this.bytes = bytes;
+      this.view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+    }
+    this.next = from;
+    this.end = to;
   }
 
-  /** Adds to the frame that is half there; true when `bytes` is ready to be read. */
-  private gather(): boolean {
-    // What is being read now is read first.
-    if (this.next < this.end) return true;
-    let chunk = this.rest as Uint8Array;
+  /** Adds the rest to the frame that is half there, if one is; true when there is something to read. */
+  private gather(rest: Uint8Array): boolean {
     this.rest = null;
     if (this.gathered === 0) {
-      this.open(chunk);
+      this.open(rest, this.restFrom, this.restTo);
       return true;
     }
+    let from = this.restFrom;
     if (this.wanted === 0) {
-      const missing = 4 - this.gathered;
-      const head = chunk.subarray(0, missing);
-      this.pieces.push(head);
-      this.gathered += head.length;
+      from += this.add(rest, from, 4);
       if (this.gathered < 4) return false;
-      chunk = chunk.subarray(missing);
       const word = joined(this.pieces, 4);
       this.pieces = [word];
       this.wanted = this.checkLength(new DataView(word.buffer).getUint32(0));
     }
-    const missing = this.wanted - this.gathered;
-    if (chunk.length < missing) {
-      if (chunk.length > 0) this.pieces.push(chunk);
-      this.gathered += chunk.length;
-      return false;
-    }
-    this.pieces.push(chunk.subarray(0, missing));
-    this.open(joined(this.pieces, this.wanted));
+    from += this.add(rest, from, this.wanted);
+    if (this.gathered < this.wanted) return false;
+    const whole = joined(this.pieces, this.wanted);
     this.pieces = [];
     this.gathered = 0;
     this.wanted = 0;
-    if (chunk.length > missing) this.rest = chunk.subarray(missing);
+    this.open(whole, 0, whole.length);
+    if (from < this.restTo) {
+      this.rest = rest;
+      this.restFrom = from;
+    }
     return true;
+  }
+
+  /** Adds what is there of the rest, until `length` bytes are gathered; how many that were. */
+  private add(rest: Uint8Array, from: number, length: number): number {
+    const count = Math.min(this.restTo - from, length - this.gathered);
+    if (count > 0) this.pieces.push(rest.subarray(from, from + count));
+    this.gathered += count;
+    return count;
   }
 
   private checkLength(length: number): number {
