@@ -172,7 +172,7 @@ async function attach(directory: string, descriptor: number, source: string): Pr
   if (child.exitCode === 0) return;
   throw new MountError(
     'MOUNT_REFUSED',
-    `cannot mount ${directory}: ${said.trim().split('\n')[0]}; ${
+    `cannot mount ${directory}: ${said.trim().split('\n')[0]!.replace(/\.$/, '')}; ${
       uid === 0
         ? 'mounting takes CAP_SYS_ADMIN: in a container, --cap-add SYS_ADMIN'
         : `it takes root, or a user namespace (unshare -Urm), or this line in /etc/fstab: kbus ${directory} ${TYPE} user,noauto,${options} 0 0`

@@ -6,7 +6,10 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
 import { type Connection, serve } from '../../src/device/connection.ts';
+import type { Kernel } from '../../src/device/filesystem.ts';
 import { OpenFlag } from '../../src/device/fuse/answer.ts';
+import type { Request } from '../../src/device/fuse/request.ts';
+import { CallerMemory } from '../../src/device/memory.ts';
 import { type Mount, mount } from '../../src/device/mount.ts';
 import { readInThreads, readRequests } from '../../src/device/reader.ts';
 import { compiled, missing, newFolder, output, pathOf, translated } from './ground.ts';
@@ -252,6 +255,35 @@ for i in range(200):
     expect(await readdir(mounted.directory)).toEqual(['slate']);
     await expect(mount(mounted.directory)).rejects.toMatchObject({ code: 'IN_USE' });
   });
+
+  it('lets a user whose memory never comes wait alone', async () => {
+    const path = await mountSlate(new Never());
+    const child = spawn(lend, [path, 'keep'], { stdio: ['pipe', 'pipe', 'inherit'] });
+    const [line] = (await once(createInterface(child.stdout), 'line')) as [string];
+    const [never, word] = line.split(' ').map(BigInt) as [bigint, bigint];
+    const memory = new CallerMemory();
+    const one = { handle: 1, pid: child.pid!, uid: 1 };
+    const waits = [
+      memory.read(one, never, 4),
+      memory.read({ ...one, handle: 2 }, word, 4),
+    ] as const;
+    const other = await memory.read({ handle: 3, pid: child.pid!, uid: 2 }, word, 4);
+    expect(Buffer.from(other!).toString()).toBe('Ahem');
+    expect(await Promise.race([...waits, 'waiting'])).toBe('waiting');
+    await mounts[0]![0].unmount();
+    expect(await waits[0]).toBeNull();
+    expect(Buffer.from((await waits[1])!).toString()).toBe('Ahem');
+    for (const handle of [1, 2, 3]) memory.forget(handle);
+    child.stdin.end();
+    await once(child, 'close');
+  });
+
+  /** Never answers a read. */
+  class Never extends Slate {
+    override handle(request: Request, kernel: Kernel): void {
+      if (request.op !== 'read') super.handle(request, kernel);
+    }
+  }
 
   it('says what is missing when there is no /dev/fuse', async () => {
     const directory = await mkdtemp(join(folder, 'mount-'));
