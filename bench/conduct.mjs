@@ -247,7 +247,8 @@ export async function conduct(system, workload, { seconds, node }) {
     const all = heard.flat();
     const count = all.reduce((sum, { count }) => sum + count, 0);
     const wrong = all.reduce((sum, { wrong }) => sum + wrong, 0);
-    const took = (Math.max(...all.map(({ last }) => last)) - ran.first) / 1e9;
+    const end = Math.max(...all.map(({ last }) => last));
+    const took = count > 0 ? (end - ran.first) / 1e9 : Number.POSITIVE_INFINITY;
     const sent = ran.count * place.receivers;
     return {
       figures: { rate: count / took, megabytes: (count * place.size) / took / 1e6 },
