@@ -9,7 +9,9 @@ process.chdir(root);
 
 const [major, minor] = process.versions.node.split('.').map(Number);
 if (major < 20 || (major === 20 && minor < 19)) {
-  console.error(`kbus needs Node 20.19 or newer; this is ${process.version}. Install a newer Node.`);
+  console.error(
+    `kbus needs Node 20.19 or newer; this is ${process.version}. Install a newer Node.`,
+  );
   process.exit(1);
 }
 
@@ -32,7 +34,7 @@ const newest = (directory) =>
   Math.max(
     ...readdirSync(directory, { recursive: true }).map((name) => changed(`${directory}/${name}`)),
   );
-const built = changed('dist/.built');
+const built = existsSync('dist/index.js') ? changed('node_modules/.kbus-built') : 0;
 const inputs = ['tsconfig.json', 'tsconfig.build.json', 'scripts/build.mjs', 'package.json'];
 if (built < Math.max(newest('src'), ...inputs.map(changed))) {
   console.error('kbus: building');

@@ -1,0 +1,29 @@
+// Every check and test, in the order in which they are cheap. What fails is named at the end.
+import { spawnSync } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
+
+process.chdir(fileURLToPath(new URL('..', import.meta.url)));
+
+const node = process.execPath;
+const checks = [
+  ['types', [node, 'node_modules/typescript/bin/tsc', '-p', 'tsconfig.json']],
+  [
+    'lint and format',
+    [node, 'node_modules/@biomejs/biome/bin/biome', 'check', '--error-on-warnings', '.'],
+  ],
+  ['pages made from the source', [node, 'scripts/pages.mjs', '--check']],
+  ['tests', [node, 'node_modules/vitest/vitest.mjs', 'run', ...process.argv.slice(2)]],
+];
+
+const failed = [];
+for (const [name, [command, ...args]] of checks) {
+  console.log(`\nkbus: ${name}`);
+  const { status, error } = spawnSync(command, args, { stdio: 'inherit' });
+  if (error) console.error(error.message);
+  if (status !== 0) failed.push(name);
+}
+if (failed.length > 0) {
+  console.error(`\nkbus: failed: ${failed.join(', ')}`);
+  process.exit(1);
+}
+console.log('\nkbus: all checks and tests passed');

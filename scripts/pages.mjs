@@ -1,0 +1,116 @@
+// Writes the pages of docs/ that are made from tables in the source; with --check, only says whether
+// they are what the tables say.
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { TRANSITIONS } from '../dist/bus/ledger.js';
+import { Errno, MEANING, UNIX_TEXT } from '../dist/message/errno.js';
+
+process.chdir(fileURLToPath(new URL('..', import.meta.url)));
+
+const MADE =
+  '<!-- Made by scripts/pages.mjs from a table in the source: change that, then run it. -->';
+
+/** What each call is in the API, for the page of errors. */
+const CALLS = {
+  open: 'Opening a Ksock',
+  bind: 'bind',
+  unbind: 'unbind',
+  findReplier: 'findReplier',
+  write: 'Writing a message: writeMsg, writeData, and the first half of sendMsg',
+  send: 'Sending: send, sendMsg, post, sendAll, request',
+  read: 'Reading',
+  maxMessages: 'setMaxMessages',
+  wantMessagesOnce: 'wantMessagesOnce',
+  reportReplierBinds: 'reportReplierBinds',
+  verbose: 'verbose',
+  maxMessageSize: 'setMaxMessageSize',
+  newDevice: 'newDevice',
+  ioctl: 'Any ioctl of a device file',
+  request: 'request, beside what sending gives',
+  any: 'Any call',
+};
+
+const capital = (text) => text[0].toUpperCase() + text.slice(1);
+
+function errors() {
+  const sections = Object.entries(MEANING).map(([call, meanings]) => {
+    const rows = Object.entries(meanings).map(
+      ([code, meaning]) =>
+        `| ${code} | ${Errno[code]} | ${UNIX_TEXT[code]} | ${capital(meaning)}. |`,
+    );
+    return [
+      `## ${CALLS[call]}`,
+      '',
+      '| code | number | Unix says | in KBUS it means |',
+      '| --- | --- | --- | --- |',
+      ...rows,
+    ].join('\n');
+  });
+  return [
+    '# Errors',
+    '',
+    MADE,
+    '',
+    'A call that KBUS refuses rejects with a `KbusError`. Its `code` and `errno` are those of Linux, on',
+    'every platform, and never change; `call` names the call, `meaning` is the sentence below, and the',
+    'message says what was asked as well. `kbus errno EPIPE` prints the same from the shell.',
+    '',
+    'A `request` that KBUS answered with a Status in place of the Replier rejects with a `StatusError`,',
+    'whose `status` is that message: see [requests.md](requests.md). One whose Replier failed rejects',
+    'with a `ReplierError`. Both are KbusErrors, with the code `STATUS`.',
+    '',
+    sections.join('\n\n'),
+    '',
+  ].join('\n');
+}
+
+function requests() {
+  const name = (state) => state;
+  const arrows = [];
+  const statuses = [];
+  for (const [from, events] of Object.entries(TRANSITIONS)) {
+    for (const [event, { to, status }] of Object.entries(events)) {
+      arrows.push(`    ${name(from)} --> ${name(to)}: ${event}`);
+      if (status) statuses.push(`| \`${status}\` | ${from} | ${event} |`);
+    }
+  }
+  return [
+    '# What becomes of a Request',
+    '',
+    MADE,
+    '',
+    'Every Request that was accepted gets exactly one Reply or Status. The ledger of a bus holds one',
+    'record for each, and this is all that can happen to it:',
+    '',
+    '```mermaid',
+    'stateDiagram-v2',
+    '    [*] --> waiting: sent with ALL_OR_WAIT, and a queue is full',
+    '    [*] --> unread: sent',
+    ...arrows,
+    '    ended --> [*]',
+    '```',
+    '',
+    'A Status is a message that KBUS makes in place of a Reply. Its name tells why:',
+    '',
+    '| Status | the Request was | and then |',
+    '| --- | --- | --- |',
+    ...statuses,
+    '| `$.KBUS.Bus.GoneAway` | any of these | the daemon went away: the client makes this one |',
+    '',
+  ].join('\n');
+}
+
+const pages = { 'docs/errors.md': errors(), 'docs/requests.md': requests() };
+let stale = false;
+for (const [path, text] of Object.entries(pages)) {
+  const now = existsSync(path) ? readFileSync(path, 'utf8') : '';
+  if (now === text) continue;
+  if (process.argv.includes('--check')) {
+    console.error(`${path} is not what the source says: run \`node scripts/pages.mjs\`.`);
+    stale = true;
+  } else {
+    writeFileSync(path, text);
+    console.log(`${path} written`);
+  }
+}
+process.exit(stale ? 1 : 0);
