@@ -15,7 +15,6 @@ export const ANSWER_HEADER_LENGTH = 16;
 /** File types and permissions, as stat(2) has them. */
 export const S_IFREG = 0o100000;
 export const S_IFDIR = 0o040000;
-export const S_IFLNK = 0o120000;
 
 /** How the kernel is to treat an open file. */
 export const OpenFlag = {

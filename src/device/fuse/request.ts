@@ -168,11 +168,6 @@ export type Request<O extends Op = Op> = Extract<Operation, { op: O }> & {
   pid: number;
 };
 
-/** Requests that must not be answered; all others must be, once each. */
-export function isUnanswered(request: Request): boolean {
-  return request.op === 'forget' || request.op === 'interrupt';
-}
-
 /**
  * Decodes the requests that are read, one after another, into one array. What is decoded holds views of
  * it.
