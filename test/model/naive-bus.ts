@@ -442,9 +442,10 @@ export class NaiveBus {
     this.put(ksock, { message, binding, toAnswer: null, held });
   }
 
-  // §5: "`next` takes the message at the front".
-  take(ksock: NaiveKsock): NaiveCopy | null {
-    const copy = ksock.queue.shift();
+  // §5: "`next` takes the message at the front"; or the one that was there when its reader was shown
+  // it, before so many urgent ones overtook it.
+  take(ksock: NaiveKsock, over: number): NaiveCopy | null {
+    const [copy] = ksock.queue.splice(over, 1);
     if (copy === undefined) return null;
     const request = copy.toAnswer;
     if (request !== null && this.requests.includes(request)) {

@@ -51,7 +51,9 @@ export type Operation =
       /** To another Ksock than the one who asked. */
       readonly astray: boolean;
     } & SendFields)
-  | { readonly do: 'resend' | 'poll' | 'discard' | 'take'; readonly at: number }
+  | { readonly do: 'resend' | 'poll' | 'discard'; readonly at: number }
+  /** Takes the next message; or, if there are more than `over`, the one behind so many. */
+  | { readonly do: 'take'; readonly at: number; readonly over?: number }
   | { readonly do: 'take many'; readonly at: number; readonly count: number }
   | { readonly do: 'max messages'; readonly at: number; readonly value: number }
   | { readonly do: 'once only'; readonly at: number; readonly value: number }

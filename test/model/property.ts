@@ -7,10 +7,34 @@ const { KBUS_SEED, KBUS_PATH, KBUS_RUNS } = process.env;
 /** Whether the tests try what they usually try. */
 export const isUsual = [KBUS_SEED, KBUS_PATH, KBUS_RUNS].every((value) => value === undefined);
 
-/** How many sequences a test tries: so many, times KBUS_RUNS / 100. */
+/** How many random cases a test tries: so many, times KBUS_RUNS / 100. */
 export function runs(usual: number): number {
   const percent = KBUS_RUNS === undefined ? 100 : Number(KBUS_RUNS);
   return Math.max(1, Math.round((usual * percent) / 100));
+}
+
+/** What replays a case that failed. */
+const replay = {
+  ...(KBUS_SEED === undefined ? {} : { seed: Number(KBUS_SEED) }),
+  ...(KBUS_PATH === undefined ? {} : { path: KBUS_PATH }),
+};
+
+function howToReplay<T>(details: fc.RunDetails<T>): string {
+  const { seed, counterexamplePath, numRuns, numShrinks } = details;
+  return (
+    `Failed after ${numRuns} random cases, made shorter ${numShrinks} times. Replay it with\n` +
+    `  KBUS_SEED=${seed} KBUS_PATH=${counterexamplePath} npx vitest run <this file> -t '<this test>'`
+  );
+}
+
+/** Tries random cases of any property; throws with the shortest case that fails. */
+export function holds<T>(property: fc.IProperty<T>, numRuns = 100): void {
+  const details = fc.check(property, { numRuns: runs(numRuns), ...replay });
+  if (!details.failed) return;
+  const { counterexample, errorInstance } = details;
+  throw new Error(`${howToReplay(details)}\n${fc.stringify(counterexample)}\n${errorInstance}`, {
+    cause: errorInstance,
+  });
 }
 
 interface Trial {
@@ -28,32 +52,19 @@ export function findFailing(
 ): fc.RunDetails<[Sequence]> | null {
   const details = fc.check(
     fc.property(sequences, (sequence) => runSequence(sequence, make, seen)),
-    {
-      numRuns,
-      endOnFailure,
-      ...(KBUS_SEED === undefined ? {} : { seed: Number(KBUS_SEED) }),
-      ...(KBUS_PATH === undefined ? {} : { path: KBUS_PATH }),
-    },
+    { numRuns, endOnFailure, ...replay },
   );
   return details.failed ? details : null;
 }
 
 /** Throws when engine and naive model ever disagree, and tells how, and how to see it again. */
-export function agree(
-  test: string,
-  sequences: fc.Arbitrary<Sequence>,
-  numRuns: number,
-  seen: Seen,
-): void {
-  const failed = findFailing(sequences, numRuns, { seen });
+export function agree(sequences: fc.Arbitrary<Sequence>, numRuns: number, seen: Seen): void {
+  const failed = findFailing(sequences, runs(numRuns), { seen });
   if (failed === null) return;
-  const { seed, counterexamplePath, counterexample, errorInstance } = failed;
+  const { counterexample, errorInstance } = failed;
   throw new Error(
-    `engine and naive model disagree, after ${failed.numRuns} sequences, shrunk ${failed.numShrinks} times.\n` +
-      `Replay it with\n` +
-      `  KBUS_SEED=${seed} KBUS_PATH=${counterexamplePath} npx vitest run test/model -t '${test}'\n` +
-      `and keep it in test/model/once-failed.json:\n` +
-      `  ${JSON.stringify(counterexample?.[0])}\n` +
+    `engine and naive model disagree.\n${howToReplay(failed)}\n` +
+      `and keep it in test/model/once-failed.json:\n  ${JSON.stringify(counterexample?.[0])}\n` +
       `${errorInstance instanceof Error ? errorInstance.message : errorInstance}`,
   );
 }

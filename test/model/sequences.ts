@@ -24,7 +24,7 @@ function choose<T>(...choices: readonly (T | readonly T[])[]): fc.Arbitrary<T> {
   return fc.constantFrom(...(choices.flat() as T[]));
 }
 
-type Fields<T> = { [Key in keyof T]: fc.Arbitrary<T[Key]> };
+type Fields<T> = { [Key in keyof T]-?: fc.Arbitrary<Exclude<T[Key], undefined>> };
 type OperationOf<Do> = Extract<Operation, { do: Do }>;
 
 const at = fc.nat(SEATS - 1);
@@ -137,7 +137,7 @@ const seat: fc.Arbitrary<Seat> = fc.record({
 });
 const open = operation('open', { seat });
 const close = operation('close', {});
-const take = operation('take', {});
+const take = operation('take', { over: choose(times(12, 0), 1, 2) });
 const poll = operation('poll', {});
 const resend = operation('resend', {});
 const discard = operation('discard', {});

@@ -195,10 +195,12 @@ class SideBySide {
       case 'discard':
         return this.result(operation, e.discard(), () => naive.discard(n));
       case 'take':
-        return this.take(both);
+        return this.take(both, operation.over ?? 0);
       case 'take many':
         return this.quietly(() => {
-          for (let left = operation.count; left > 0 && n.queue.length > 0; left--) this.take(both);
+          for (let left = operation.count; left > 0 && n.queue.length > 0; left--) {
+            this.take(both, 0);
+          }
           return true;
         });
       case 'max messages': {
@@ -304,11 +306,11 @@ class SideBySide {
     return true;
   }
 
-  private take({ engine, naive }: Both): boolean {
-    const parcel = engine.take();
+  private take({ engine, naive }: Both, over: number): boolean {
+    const parcel = engine.take(over);
     const read = parcel === null ? 'nothing' : engineMessage(parcel, engine.tookRequest);
     this.settle(() => {
-      const copy = this.naive.take(naive);
+      const copy = this.naive.take(naive, over);
       this.same('what was read', read, copy === null ? 'nothing' : naiveMessage(copy));
     });
     this.told.push(`    → ${read}`);

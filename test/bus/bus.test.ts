@@ -1,0 +1,899 @@
+import { describe, expect, it } from 'vitest';
+import { ASK, Bus } from '../../src/bus/index.ts';
+import { Errno } from '../../src/message/errno.ts';
+import { Flag } from '../../src/message/flags.ts';
+import { REPLIER_BIND_EVENT, splitReplierBindEventData } from '../../src/message/index.ts';
+import { outcome, type Program, type Seen, stage } from './program.ts';
+
+// By hand, what is easily got wrong; the sections are those of the specification, 1-model. Everything
+// else is for the naive model (test/model) to find.
+
+const { ALL_OR_FAIL, ALL_OR_WAIT, SYNTHETIC, URGENT, WANT_YOU_TO_REPLY } = Flag;
+
+const isToAnswer = ({ flags }: Seen): boolean => (flags & WANT_YOU_TO_REPLY) !== 0;
+
+describe('a Ksock', () => {
+  it('has an id that is never used again', () => {
+    const { program } = stage();
+    const first = program();
+    expect(first.id).toBe(1);
+    first.close();
+    expect(program().id).toBe(2);
+  });
+
+  it('that was closed can do nothing more', () => {
+    const { bus, program } = stage();
+    const other = program();
+    const closed = program().listen('$.A');
+    closed.close();
+    expect(outcome(closed.ksock.bind('$.A', false))).toBe('EBADF');
+    expect(outcome(closed.ksock.bind('$.A', true))).toBe('EBADF');
+    expect(outcome(closed.ksock.unbind('$.A', false))).toBe('EBADF');
+    expect(outcome(closed.ksock.reportReplierBinds(1))).toBe('EBADF');
+    expect(other.ksock.reportReplierBinds(ASK)).toBe(0);
+    expect(closed.announce('$.A')).toBe('EBADF');
+    expect(closed.read()).toBeUndefined();
+    expect(closed.ksock.poll()).toBe(false);
+    closed.close();
+    expect([...bus.routes]).toEqual([]);
+  });
+
+  it('that was opened to read may do all but write', () => {
+    const { program } = stage();
+    const reader = program({ mode: 'r' }).listen('$.A').answer('$.A');
+    expect(reader.announce('$.A')).toBe('EBADF');
+    expect(reader.announce('not a name')).toBe('EBADF');
+    expect(reader.ksock.poll()).toBe(false);
+    expect(reader.ksock.discard()).toBe(0);
+    expect(reader.ksock.maxMessages(3)).toBe(3);
+    expect(reader.ksock.wantMessagesOnce(1)).toBe(0);
+    expect(outcome(reader.ksock.unbind('$.A', true))).toBe('ok');
+    program().announce('$.A');
+    expect(reader.names()).toEqual(['$.A']);
+  });
+});
+
+describe('names (section 2)', () => {
+  it.for([
+    ['$.A', 'ok', 'ok'],
+    ['$.A.b.9', 'ok', 'ok'],
+    [`$.${'x'.repeat(998)}`, 'ok', 'ok'],
+    ['$.*', 'EBADMSG', 'ok'],
+    ['$.%', 'EBADMSG', 'ok'],
+    ['$.A.*', 'EBADMSG', 'ok'],
+    ['', 'EINVAL', 'EBADMSG'],
+    ['$', 'EBADMSG', 'EBADMSG'],
+    ['$.', 'EBADMSG', 'EBADMSG'],
+    ['$.A.', 'EBADMSG', 'EBADMSG'],
+    ['$.*.A', 'EBADMSG', 'EBADMSG'],
+    ['$.A*', 'EBADMSG', 'EBADMSG'],
+    ['$.A B', 'EBADMSG', 'EBADMSG'],
+    ['$.A\n', 'EBADMSG', 'EBADMSG'],
+    ['$.Caf\u00e9', 'EBADMSG', 'EBADMSG'],
+    ['A.B', 'EBADMSG', 'EBADMSG'],
+    [`$.${'x'.repeat(999)}`, 'ENAMETOOLONG', 'ENAMETOOLONG'],
+    ['!'.repeat(1001), 'ENAMETOOLONG', 'ENAMETOOLONG'],
+  ])('%j: sent gives %s, bound %s', ([name, sent, bound]) => {
+    const { program } = stage();
+    const someone = program();
+    expect(someone.announce(name as string)).toBe(sent);
+    expect(outcome(someone.ksock.bind(name as string, false))).toBe(bound);
+    expect(outcome(someone.ksock.bind(name as string, true))).toBe(bound);
+  });
+
+  it('are found by find-replier as they were bound, and whatever is no name is nobody', () => {
+    const { program } = stage();
+    const replier = program().answer('$.A.*');
+    expect(replier.ksock.findReplier('$.A.*')).toBe(replier.id);
+    expect(replier.ksock.findReplier('$.A.B')).toBe(0);
+    expect(replier.ksock.findReplier('no name')).toBe(0);
+    expect(outcome(replier.ksock.findReplier(''))).toBe('ENAMETOOLONG');
+    expect(outcome(replier.ksock.findReplier(`$.${'x'.repeat(999)}`))).toBe('ENAMETOOLONG');
+  });
+});
+
+describe('message ids (section 3)', () => {
+  it('rise by one, and skip 0 when they wrap', () => {
+    const { bus, program } = stage();
+    const listener = program().listen('$.A');
+    bus.nextSerial = 0xffff_fffe;
+    for (let count = 0; count < 4; count++) listener.announce('$.A');
+    expect(listener.rest().map(({ id }) => id)).toEqual([
+      '0:4294967294',
+      '0:4294967295',
+      '0:1',
+      '0:2',
+    ]);
+  });
+
+  it('stay as they came when the network id is set, and use no serial', () => {
+    const { bus, program } = stage();
+    const listener = program().listen('$.A');
+    listener.announce('$.A', { id: [9, 0] });
+    listener.announce('$.A', { id: [0, 77] });
+    expect(listener.rest().map(({ id }) => id)).toEqual(['9:0', '0:1']);
+    expect(bus.nextSerial).toBe(2);
+  });
+
+  it('are used up by a send that fails once it has one, and not by one that fails before', () => {
+    const { bus, program } = stage();
+    const asker = program({ limit: 1 }).listen('$.B');
+    expect(asker.request('$.A')).toBe('EADDRNOTAVAIL');
+    expect(bus.nextSerial).toBe(2);
+    expect(asker.ksock).toMatchObject({ lastNetwork: 0, lastSerial: 1 });
+    asker.announce('$.B');
+    expect(asker.request('$.A')).toBe('ENOLCK');
+    expect(bus.nextSerial).toBe(3);
+    expect(asker.ksock.lastSerial).toBe(2);
+  });
+});
+
+describe('a message (section 4)', () => {
+  it('comes with the flags of its sender, but for those that KBUS sets', () => {
+    const { program } = stage();
+    const listener = program().listen('$.A');
+    listener.announce('$.A', { flags: 0xffff_0020 | SYNTHETIC | WANT_YOU_TO_REPLY });
+    expect(listener.next()).toMatchObject({ flags: 0xffff_0020, from: listener.id });
+  });
+
+  it('can not be a Request and a Reply', () => {
+    const { program } = stage();
+    expect(program().request('$.A', { inReplyTo: [0, 1] })).toBe('EINVAL');
+    expect(program().request('$.A', { inReplyTo: [1, 0] })).toBe('EINVAL');
+  });
+
+  it('can not be for all or wait, and for all or fail', () => {
+    const { program } = stage();
+    expect(program().announce('$.A', { flags: ALL_OR_WAIT | ALL_OR_FAIL })).toBe('EINVAL');
+  });
+
+  it('counts against the maximum size as a 64-bit machine lays it out', () => {
+    const { bus, program } = stage();
+    const sender = program();
+    // 88 + 4·⌈(3+1)/4⌉ + 4·⌈5/4⌉ + 4
+    bus.maxMessageSize(104);
+    expect(sender.announce('$.A', { data: '12345678' })).toBe('ok');
+    expect(sender.announce('$.A', { data: '123456789' })).toBe('EMSGSIZE');
+    expect(sender.announce('$.AB', { data: '12345678' })).toBe('EMSGSIZE');
+  });
+
+  it('is refused for its size before its name, and for its length of name before that', () => {
+    const { bus, program } = stage();
+    const sender = program();
+    bus.maxMessageSize(100);
+    expect(sender.announce('$.A.', { data: '123456789' })).toBe('EMSGSIZE');
+    expect(sender.announce('!'.repeat(1001))).toBe('ENAMETOOLONG');
+    expect(sender.announce('!!!', { flags: ALL_OR_WAIT | ALL_OR_FAIL })).toBe('EINVAL');
+  });
+});
+
+describe('order (section 5)', () => {
+  it.for([
+    ['', 0],
+    [' urgent', URGENT],
+  ] as const)(
+    'the Replier reads the copy to answer before a listener’s copy of a%s Request',
+    ([, flags]) => {
+      const { program } = stage();
+      const replier = program().listen('$.A', '$.*').answer('$.A').listen('$.%');
+      replier.announce('$.A.B');
+      program().request('$.A', { flags });
+      const read = replier.rest().filter(({ name }) => name === '$.A');
+      expect(read.map(isToAnswer)).toEqual([true, false, false, false]);
+    },
+  );
+
+  it.for([
+    ['', 0],
+    [' urgent', URGENT],
+  ] as const)('the requester reads its copy of a%s Reply before a listener’s copy', ([, flags]) => {
+    const { program } = stage();
+    const replier = program().answer('$.A');
+    const asker = program();
+    asker.request('$.A');
+    asker.listen('$.A');
+    replier.reply(replier.next(), { flags });
+    // Unbinding takes the listener's copy with it.
+    expect(asker.ksock.queue.binding(0)).toBeNull();
+    expect(asker.ksock.queue.binding(1)?.name).toBe('$.A');
+    asker.ksock.unbind('$.A', false);
+    expect(asker.names()).toEqual(['$.A']);
+  });
+
+  it('of two urgent messages the later is read first', () => {
+    const { program } = stage();
+    const listener = program().listen('$.*');
+    listener.announce('$.A');
+    listener.announce('$.B', { flags: URGENT });
+    listener.announce('$.C', { flags: URGENT });
+    listener.announce('$.D');
+    expect(listener.names()).toEqual(['$.C', '$.B', '$.A', '$.D']);
+    expect(listener.told).toEqual(['back', 'front', 'front', 'back']);
+  });
+});
+
+describe('a queue’s places (section 5)', () => {
+  it('are held for Replies, which always find theirs', () => {
+    const { program } = stage();
+    const replier = program().answer('$.A');
+    const asker = program({ limit: 2 }).listen('$.B');
+    asker.request('$.A');
+    asker.request('$.A');
+    expect(asker.request('$.A')).toBe('ENOLCK');
+    expect(replier.announce('$.B', { flags: ALL_OR_FAIL })).toBe('EBUSY');
+    expect(asker.ksock.maxMessages(1)).toBe(1);
+    for (const request of replier.rest()) expect(replier.reply(request)).toBe('ok');
+    expect(asker.ksock.numMessages).toBe(2);
+  });
+
+  it('may be overdrawn by one send with two copies, which asks once per binding', () => {
+    const { program } = stage();
+    const listener = program({ limit: 1 }).listen('$.A', '$.*');
+    expect(program().announce('$.A', { flags: ALL_OR_FAIL })).toBe('ok');
+    expect(listener.ksock.numMessages).toBe(2);
+    expect(listener.ksock.isFull).toBe(true);
+  });
+
+  it('are free again once a Status came', () => {
+    const { program } = stage();
+    const asker = program({ limit: 1 });
+    for (let round = 0; round < 3; round++) {
+      const replier = program().answer('$.A');
+      expect(asker.request('$.A')).toBe('ok');
+      replier.close();
+      expect(asker.names()).toEqual(['$.KBUS.Replier.GoneAway']);
+    }
+  });
+
+  it('are not taken by messages whose Replies go past the queue', () => {
+    const { program } = stage();
+    const replier = program().answer('$.A');
+    const asker = program({ limit: 1 });
+    for (let token = 0; token < 3; token++) {
+      expect(asker.request('$.A', { token })).toBe('ok');
+      expect(asker.request('$.A', { token: 99 })).toBe('ENOLCK');
+      replier.reply(replier.next());
+    }
+    expect(asker.told).toEqual(['0: $.A', '1: $.A', '2: $.A']);
+    expect(asker.ksock.numMessages).toBe(0);
+  });
+});
+
+describe('once only (section 5)', () => {
+  it('drops a listener’s second copy, and never the one to answer', () => {
+    for (const flags of [0, URGENT]) {
+      const { program } = stage();
+      const replier = program().listen('$.A', '$.A').answer('$.A').listen('$.*');
+      expect(replier.ksock.wantMessagesOnce(1)).toBe(0);
+      program().request('$.A', { flags });
+      expect(replier.rest().map(isToAnswer)).toEqual([true]);
+      program().announce('$.A', { flags });
+      expect(replier.rest()).toHaveLength(1);
+    }
+  });
+
+  it('drops what has the id of the message before, even if that was sent before', () => {
+    const { program } = stage();
+    const listener = program().listen('$.A');
+    listener.ksock.wantMessagesOnce(1);
+    listener.announce('$.A', { id: [1, 1] });
+    listener.announce('$.A', { id: [1, 1] });
+    expect(listener.rest()).toHaveLength(1);
+    listener.announce('$.A', { id: [1, 2] });
+    listener.announce('$.A', { id: [1, 1] });
+    expect(listener.rest()).toHaveLength(2);
+  });
+});
+
+describe('answers (section 6)', () => {
+  it('are taken only from the Ksock that the Request was given to, and once', () => {
+    const { program } = stage();
+    const replier = program().answer('$.A');
+    const listener = program().listen('$.A');
+    const asker = program();
+    asker.request('$.A');
+    const request = replier.next();
+    expect(listener.reply(listener.next())).toBe('ECONNREFUSED');
+    expect(replier.reply(request, { to: listener.id })).toBe('ECONNREFUSED');
+    expect(replier.reply(request, { to: 77 })).toBe('EADDRNOTAVAIL');
+    expect(replier.reply(request)).toBe('ok');
+    expect(replier.reply(request)).toBe('ECONNREFUSED');
+    expect(asker.rest()).toHaveLength(1);
+  });
+
+  it('are taken from a Replier that has unbound since, or whose name another has bound', () => {
+    const { program } = stage();
+    const replier = program().answer('$.A');
+    const asker = program();
+    asker.request('$.A');
+    const request = replier.next();
+    replier.ksock.unbind('$.A', true);
+    const another = program().answer('$.A');
+    expect(another.reply(request)).toBe('ECONNREFUSED');
+    expect(replier.reply(request)).toBe('ok');
+  });
+
+  it('have nobody to go to once the requester is gone', () => {
+    const { program } = stage();
+    const replier = program().answer('$.A');
+    const asker = program();
+    asker.request('$.A');
+    asker.request('$.A');
+    const request = replier.next();
+    expect(replier.ksock.numUnrepliedTo).toBe(1);
+    asker.close();
+    expect(replier.ksock.numUnrepliedTo).toBe(0);
+    expect(replier.reply(request)).toBe('EADDRNOTAVAIL');
+    // What is unread stays, and is not counted as read either.
+    expect(isToAnswer(replier.next())).toBe(true);
+    expect(replier.ksock.numUnrepliedTo).toBe(0);
+  });
+
+  it('before the Request was read end it: reading it later owes nothing', () => {
+    const { program } = stage();
+    const replier = program().answer('$.A');
+    const asker = program();
+    asker.request('$.A');
+    expect(replier.reply({ name: '$.A', id: '0:1', from: asker.id })).toBe('ok');
+    expect(isToAnswer(replier.next())).toBe(true);
+    expect(replier.ksock.numUnrepliedTo).toBe(0);
+    replier.close();
+    expect(asker.names()).toEqual(['$.A']);
+  });
+
+  it('to one of two Requests with one id end the one that was read', () => {
+    const { program } = stage();
+    const replier = program().answer('$.A');
+    const asker = program();
+    asker.request('$.A', { id: [1, 1], token: 1 });
+    asker.request('$.A', { id: [1, 1], token: 2, flags: URGENT });
+    expect(replier.reply(replier.next())).toBe('ok');
+    expect(asker.told).toEqual(['2: $.A']);
+    replier.ksock.unbind('$.A', true);
+    expect(asker.told).toEqual(['2: $.A', '1: $.KBUS.Replier.Unbound']);
+  });
+});
+
+describe('a stateful Request (section 6)', () => {
+  it('goes to that very Replier, or fails with EPIPE, or EADDRNOTAVAIL when there is none', () => {
+    const { program } = stage();
+    const replier = program().answer('$.A');
+    const asker = program();
+    expect(asker.request('$.A', { to: replier.id })).toBe('ok');
+    replier.ksock.unbind('$.A', true);
+    expect(asker.request('$.A', { to: replier.id })).toBe('EADDRNOTAVAIL');
+    const another = program().answer('$.A');
+    expect(asker.request('$.A', { to: replier.id })).toBe('EPIPE');
+    expect(asker.request('$.A', { to: another.id })).toBe('ok');
+  });
+
+  it('gets its Status like any other when the Replier goes away', () => {
+    const { program } = stage();
+    const replier = program().answer('$.A');
+    const asker = program();
+    asker.request('$.A', { to: replier.id });
+    asker.request('$.A', { to: replier.id });
+    replier.next();
+    replier.close();
+    expect(asker.names()).toEqual(['$.KBUS.Replier.GoneAway', '$.KBUS.Replier.Ignored']);
+  });
+});
+
+describe('a send that fails (section 6)', () => {
+  it('delivers nothing to anybody', () => {
+    const { program } = stage();
+    const full = program({ limit: 1 }).listen('$.*');
+    const free = program().listen('$.A');
+    const replier = program().answer('$.A');
+    free.announce('$.B');
+    expect(free.request('$.A', { flags: ALL_OR_FAIL })).toBe('EBUSY');
+    expect(free.announce('$.A', { flags: ALL_OR_FAIL })).toBe('EBUSY');
+    expect([free, replier].flatMap((each) => each.rest())).toEqual([]);
+    expect(free.announce('$.A')).toBe('ok');
+    expect(free.rest()).toHaveLength(1);
+    expect(full.ksock.missed).toBe(1);
+  });
+
+  it('is told as EBUSY when the Replier’s queue is full, and EAGAIN only with ALL_OR_WAIT', () => {
+    const { program } = stage();
+    program({ limit: 1 }).answer('$.A');
+    const asker = program();
+    expect(asker.request('$.A')).toBe('ok');
+    expect(asker.request('$.A')).toBe('EBUSY');
+    expect(asker.request('$.A', { flags: ALL_OR_FAIL })).toBe('EBUSY');
+    expect(asker.request('$.A', { flags: ALL_OR_WAIT })).toBe('EAGAIN');
+  });
+});
+
+describe('a send that waits (section 6)', () => {
+  /** A program whose send waits for the full queue of another. */
+  function waiting(kind: 'announce' | 'request' = 'announce') {
+    const { bus, program } = stage();
+    const full = program({ limit: 1 });
+    if (kind === 'request') full.answer('$.A');
+    else full.listen('$.A');
+    const sender = program({ limit: 1 });
+    program()[kind]('$.A');
+    expect(sender[kind]('$.A', { flags: ALL_OR_WAIT, data: 'waits' })).toBe('EAGAIN');
+    return { bus, program, full, sender };
+  }
+
+  it('keeps its message and its id, and lets nothing else be written', () => {
+    const { bus, full, sender } = waiting();
+    expect(sender.announce('$.B', { data: 'another' })).toBe('EALREADY');
+    expect(sender.announce('no name')).toBe('EALREADY');
+    expect(sender.ksock).toMatchObject({ isSending: true, lastSerial: 2 });
+    full.next();
+    expect(sender.ksock.resend()).toBe(0);
+    expect(full.next()).toMatchObject({ data: 'waits', id: '0:2' });
+    expect(bus.nextSerial).toBe(3);
+    expect(outcome(sender.ksock.resend())).toBe('ENOMSG');
+  });
+
+  it.for([
+    ['a read', (full: Program) => full.next()],
+    ['an unbind', (full: Program) => full.ksock.unbind('$.A', false)],
+    ['a close', (full: Program) => full.close()],
+    ['a raised limit', (full: Program) => full.ksock.maxMessages(2)],
+  ] as const)('is told of room by %s, and is then done', ([, makeRoom]) => {
+    const { full, sender } = waiting();
+    expect(sender.ksock.poll()).toBe(false);
+    expect(sender.rooms).toBe(0);
+    makeRoom(full);
+    expect(sender.rooms).toBe(1);
+    expect(sender.ksock.poll()).toBe(true);
+    expect(sender.ksock.isSending).toBe(false);
+  });
+
+  it('is told of room by an answer that needs no place in the queue, or a discarded Request', () => {
+    const { program } = stage();
+    const replier = program({ limit: 1 }).answer('$.A');
+    const asker = program({ limit: 1 }).listen('$.B');
+    const sender = program();
+    asker.request('$.A', { token: 0 });
+    expect(sender.announce('$.B', { flags: ALL_OR_WAIT })).toBe('EAGAIN');
+    replier.reply(replier.next());
+    expect(sender.rooms).toBe(1);
+    expect(sender.ksock.poll()).toBe(true);
+    asker.next();
+
+    program().request('$.A');
+    expect(asker.request('$.A', { flags: ALL_OR_WAIT })).toBe('EAGAIN');
+    expect(sender.announce('$.B', { flags: ALL_OR_WAIT })).toBe('EAGAIN');
+    asker.ksock.discard();
+    expect(sender.rooms).toBe(2);
+    expect(sender.ksock.poll()).toBe(true);
+  });
+
+  it('is not told of a limit that was raised too little', () => {
+    const { program } = stage();
+    const full = program({ limit: 3 }).listen('$.A');
+    const sender = program();
+    for (let count = 0; count < 3; count++) sender.announce('$.A');
+    full.ksock.maxMessages(1);
+    expect(sender.announce('$.A', { flags: ALL_OR_WAIT })).toBe('EAGAIN');
+    full.ksock.maxMessages(3);
+    full.ksock.maxMessages(0);
+    expect(sender.rooms).toBe(0);
+    full.ksock.maxMessages(4);
+    expect(sender.rooms).toBe(1);
+  });
+
+  it('goes to whoever is bound by then', () => {
+    const { program, full, sender } = waiting('request');
+    const another = program().answer('$.A.B');
+    full.ksock.unbind('$.A', true);
+    another.answer('$.*');
+    expect(sender.ksock.poll()).toBe(true);
+    expect(another.next()).toMatchObject({ data: 'waits' });
+  });
+
+  it('holds the place of a Request’s Reply', () => {
+    const { full, sender, program } = waiting('request');
+    sender.listen('$.B');
+    expect(sender.ksock.isFull).toBe(true);
+    expect(program().announce('$.B', { flags: ALL_OR_FAIL })).toBe('EBUSY');
+    full.next();
+    expect(sender.ksock.poll()).toBe(true);
+    expect(full.reply(full.next())).toBe('ok');
+    expect(sender.names()).toEqual(['$.A']);
+  });
+
+  it('may bind, unbind and read meanwhile, and discard ends it', () => {
+    const { full, sender } = waiting();
+    sender.listen('$.B');
+    sender.ksock.unbind('$.B', false);
+    expect(sender.read()).toBeUndefined();
+    sender.ksock.discard();
+    full.next();
+    expect(sender.rooms).toBe(0);
+    expect(sender.ksock.poll()).toBe(true);
+    expect(full.rest()).toEqual([]);
+    expect(sender.announce('$.A')).toBe('ok');
+  });
+
+  it('is dropped when its sender closes', () => {
+    const { full, sender } = waiting();
+    sender.close();
+    full.next();
+    expect(full.rest()).toEqual([]);
+    expect(sender.rooms).toBe(0);
+  });
+
+  it.for([
+    [0, '$.KBUS.Replier.Disappeared'],
+    [1, '$.KBUS.ErrorSending'],
+  ] as const)(
+    'for ever gets a Status, when it is polled: %i other Replier, %s',
+    ([others, name]) => {
+      const { program } = stage();
+      const full = program({ limit: 1 }).answer('$.A');
+      const sender = program({ limit: 1 });
+      program().request('$.A');
+      expect(sender.request('$.A', { flags: ALL_OR_WAIT, to: full.id })).toBe('EAGAIN');
+      full.close();
+      if (others === 1) program().answer('$.A');
+      expect(sender.rooms).toBeGreaterThan(0);
+      expect(sender.ksock.poll()).toBe(true);
+      expect(sender.rest()).toEqual([
+        expect.objectContaining({
+          name,
+          from: 0,
+          to: sender.id,
+          inReplyTo: '0:2',
+          flags: SYNTHETIC,
+        }),
+      ]);
+      expect(sender.ksock.occupied).toBe(0);
+    },
+  );
+
+  it('for ever is told by errno, and not by a Status, when it is sent again', () => {
+    const { full, sender } = waiting('request');
+    full.close();
+    expect(outcome(sender.ksock.resend())).toBe('EADDRNOTAVAIL');
+    expect(sender.rest()).toEqual([]);
+    expect(sender.ksock).toMatchObject({ isSending: false, occupied: 0 });
+  });
+
+  it('is told that it waits for nothing, though the queue it waits for is as full as before', () => {
+    const { program } = stage();
+    const listener = program({ limit: 1 }).listen('$.A');
+    const replier = program({ limit: 5 }).answer('$.A');
+    const asker = program();
+    asker.request('$.A');
+    const request = replier.next();
+    const sender = program();
+    expect(sender.request('$.A', { flags: ALL_OR_WAIT })).toBe('EAGAIN');
+    expect(replier.reply(request, { flags: ALL_OR_WAIT })).toBe('EAGAIN');
+    asker.close();
+    expect(replier.rooms).toBe(1);
+    expect(outcome(replier.ksock.resend())).toBe('EADDRNOTAVAIL');
+    replier.close();
+    expect(sender.rooms).toBe(1);
+    expect(sender.ksock.poll()).toBe(true);
+    expect(sender.names()).toEqual(['$.KBUS.Replier.Disappeared']);
+    expect(listener.ksock.isFull).toBe(true);
+  });
+
+  it('has its turn: who came first is told first, and the next only if there is room still', () => {
+    const { program } = stage();
+    const full = program({ limit: 1 }).listen('$.A');
+    program().announce('$.A');
+    const senders = [program(), program(), program()];
+    const done: number[] = [];
+    for (const sender of senders) {
+      expect(sender.announce('$.A', { flags: ALL_OR_WAIT })).toBe('EAGAIN');
+      sender.onRoom = () => {
+        if (sender.ksock.resend() === 0) done.push(sender.id);
+      };
+    }
+    for (let reads = 0; reads < 3; reads++) full.next();
+    expect(done).toEqual(senders.map(({ id }) => id));
+    expect(senders.map(({ rooms }) => rooms)).toEqual([1, 1, 1]);
+    expect(full.ksock.numMessages).toBe(1);
+  });
+});
+
+describe('binding (section 7)', () => {
+  it('allows one Replier per binding name, and any number of listeners', () => {
+    const { program } = stage();
+    const replier = program().answer('$.A', '$.A.*').listen('$.A', '$.A');
+    expect(outcome(replier.ksock.bind('$.A', true))).toBe('EADDRINUSE');
+    expect(outcome(program().ksock.bind('$.A.*', true))).toBe('EADDRINUSE');
+    expect(outcome(program().ksock.bind('$.*', true))).toBe('ok');
+    expect(outcome(program().ksock.bind(REPLIER_BIND_EVENT, true))).toBe('EBADMSG');
+    program().announce('$.A');
+    expect(replier.rest()).toHaveLength(2);
+  });
+
+  it('is undone for exactly what was bound, the newest of several first', () => {
+    const { program } = stage();
+    const listener = program().listen('$.A');
+    listener.announce('$.A', { data: 'to one' });
+    listener.listen('$.A');
+    listener.announce('$.A', { data: 'to two' });
+    for (const [name, replier] of [
+      ['$.A', true],
+      ['$.B', false],
+      ['$.*', false],
+    ] as const) {
+      expect(outcome(listener.ksock.unbind(name, replier))).toBe('EINVAL');
+    }
+    expect(outcome(listener.ksock.unbind('$.A', false))).toBe('ok');
+    expect(listener.rest().map(({ data }) => data)).toEqual(['to one', 'to two']);
+    listener.announce('$.A');
+    expect(listener.rest()).toHaveLength(1);
+    expect(outcome(listener.ksock.unbind('$.A', false))).toBe('ok');
+    expect(outcome(listener.ksock.unbind('$.A', false))).toBe('EINVAL');
+  });
+
+  it('undone takes its unread messages along; unread Requests get a Status, read ones wait', () => {
+    const { program } = stage();
+    const replier = program().answer('$.A').listen('$.*');
+    const asker = program();
+    asker.request('$.A');
+    const request = replier.next();
+    asker.request('$.A');
+    asker.request('$.A', { flags: URGENT });
+    replier.ksock.unbind('$.A', true);
+    expect(asker.rest()).toEqual([
+      expect.objectContaining({
+        name: '$.KBUS.Replier.Unbound',
+        from: replier.id,
+        to: asker.id,
+        inReplyTo: '0:3',
+        flags: SYNTHETIC,
+        data: '',
+      }),
+      expect.objectContaining({ name: '$.KBUS.Replier.Unbound', inReplyTo: '0:2' }),
+    ]);
+    expect(replier.rest().map(isToAnswer)).toEqual([false, false, false]);
+    expect(replier.reply(request)).toBe('ok');
+    expect(asker.names()).toEqual(['$.A']);
+  });
+});
+
+describe('going away (section 8)', () => {
+  it('gives GoneAway for what is unread, then reports, then Ignored, last read first', () => {
+    const { program } = stage();
+    const watcher = program().listen('$.KBUS.*');
+    const replier = program().answer('$.A');
+    const asker = program().listen(REPLIER_BIND_EVENT);
+    for (let count = 0; count < 4; count++) asker.request('$.A');
+    replier.next();
+    replier.next();
+    watcher.ksock.reportReplierBinds(1);
+    watcher.rest();
+    replier.close();
+    expect(asker.rest().map(({ name, inReplyTo, from }) => [name, inReplyTo, from])).toEqual([
+      ['$.KBUS.Replier.GoneAway', '0:3', replier.id],
+      ['$.KBUS.Replier.GoneAway', '0:4', replier.id],
+      [REPLIER_BIND_EVENT, '0:0', 0],
+      ['$.KBUS.Replier.Ignored', '0:2', replier.id],
+      ['$.KBUS.Replier.Ignored', '0:1', replier.id],
+    ]);
+    // A Status is its requester's alone.
+    expect(watcher.names()).toEqual([REPLIER_BIND_EVENT]);
+  });
+
+  it('answers no Request of its own, and none twice', () => {
+    const { bus, program } = stage();
+    const lone = program().answer('$.A').listen('$.KBUS.*');
+    lone.request('$.A');
+    lone.request('$.A', { token: 5 });
+    lone.next();
+    lone.told.length = 0;
+    lone.close();
+    expect(lone.told).toEqual([]);
+    expect(bus.nextSerial).toBe(3);
+  });
+
+  it('is noticed when something is left of somebody: that is a bug, and no outcome', () => {
+    const { bus, program } = stage();
+    const last = program();
+    (bus as unknown as { ledger: { open: number } }).ledger.open = 1;
+    expect(() => last.close()).toThrow('holds {"requests":1');
+  });
+});
+
+describe('reports of Replier binds (section 9)', () => {
+  const told = (program: Program): string[] =>
+    program.names().map((name) => name.replace('$.KBUS.', ''));
+
+  it('come before the bind takes effect, and tell who and what', () => {
+    const { program } = stage();
+    const watcher = program().listen(REPLIER_BIND_EVENT);
+    watcher.ksock.reportReplierBinds(1);
+    const replier = program().answer('$.A.*');
+    replier.ksock.unbind('$.A.*', true);
+    const events: unknown[] = [];
+    for (let parcel = watcher.ksock.take(); parcel; parcel = watcher.ksock.take()) {
+      expect(parcel).toMatchObject({ flags: SYNTHETIC | ALL_OR_FAIL, from: 0, to: 0 });
+      events.push(splitReplierBindEventData(parcel.bytes));
+    }
+    expect(events).toEqual([
+      { isBind: true, binder: replier.id, name: '$.A.*' },
+      { isBind: false, binder: replier.id, name: '$.A.*' },
+    ]);
+  });
+
+  it('refuse the bind or unbind when a listener’s queue is full, and use a serial all the same', () => {
+    const { bus, program } = stage();
+    const watcher = program({ limit: 1 }).listen(REPLIER_BIND_EVENT);
+    const other = program().listen(REPLIER_BIND_EVENT);
+    const replier = program();
+    replier.ksock.reportReplierBinds(1);
+    expect(outcome(replier.ksock.bind('$.A', true))).toBe('ok');
+    expect(outcome(replier.ksock.bind('$.B', true))).toBe('EAGAIN');
+    expect(outcome(replier.ksock.unbind('$.A', true))).toBe('EAGAIN');
+    expect(bus.nextSerial).toBe(4);
+    expect(replier.ksock.findReplier('$.B')).toBe(0);
+    expect(replier.ksock.findReplier('$.A')).toBe(replier.id);
+    expect([told(watcher).length, told(other).length]).toEqual([1, 1]);
+  });
+
+  it('need no room, and no listener, when nobody listens; and use a serial', () => {
+    const { bus, program } = stage();
+    const replier = program();
+    replier.ksock.reportReplierBinds(1);
+    replier.answer('$.A');
+    expect(bus.nextSerial).toBe(2);
+    expect(outcome(replier.ksock.bind('$.A', true))).toBe('EADDRINUSE');
+    expect(outcome(replier.ksock.unbind('$.B', true))).toBe('EINVAL');
+    replier.listen('$.C');
+    expect(bus.nextSerial).toBe(2);
+  });
+
+  it('begin with what is bound already, newest first, for who turned them on', () => {
+    const { bus, program } = stage();
+    const replier = program().answer('$.A', '$.B').listen('$.L').answer('$.C');
+    const watcher = program({ limit: 2 });
+    expect(outcome(watcher.ksock.reportReplierBinds(1))).toBe('EBUSY');
+    expect(watcher.ksock.reportReplierBinds(ASK)).toBe(1);
+    const names = () => {
+      const parcel = watcher.ksock.take();
+      return parcel && splitReplierBindEventData(parcel.bytes);
+    };
+    expect([names(), names(), names()]).toEqual([
+      { isBind: true, binder: replier.id, name: '$.C' },
+      { isBind: true, binder: replier.id, name: '$.B' },
+      null,
+    ]);
+    // The one that was refused used a serial too.
+    expect(bus.nextSerial).toBe(4);
+    // On again is not turning it on.
+    expect(watcher.ksock.reportReplierBinds(1)).toBe(1);
+    expect(watcher.ksock.numMessages).toBe(0);
+    expect(watcher.ksock.reportReplierBinds(0)).toBe(1);
+    expect(watcher.ksock.reportReplierBinds(ASK)).toBe(0);
+    expect(outcome(watcher.ksock.reportReplierBinds(2))).toBe('EINVAL');
+  });
+
+  it('of who goes away pass the limits of queues, newest binding first', () => {
+    const { bus, program } = stage();
+    const watcher = program({ limit: 1 }).listen(REPLIER_BIND_EVENT, '$.A');
+    const replier = program().answer('$.X', '$.Y');
+    replier.ksock.reportReplierBinds(1);
+    replier.rest();
+    watcher.announce('$.A');
+    replier.close();
+    expect(watcher.ksock.numMessages).toBe(3);
+    expect(bus.heldEvents).toBe(2);
+    watcher.next();
+    const [first, second] = [watcher.ksock.take(), watcher.ksock.take()];
+    expect(
+      [first, second].map((each) => each && splitReplierBindEventData(each.bytes).name),
+    ).toEqual(['$.Y', '$.X']);
+    expect(bus.heldEvents).toBe(0);
+  });
+
+  it('are 1000 past limits at most: then one tells of the loss, until all held ones were read', () => {
+    const { bus, program } = stage();
+    const watcher = program({ limit: 1 }).listen(REPLIER_BIND_EVENT);
+    const switcher = program();
+    const lose = (count: number): void => {
+      const replier = program();
+      switcher.ksock.reportReplierBinds(0);
+      for (let number = 0; number < count; number++) replier.answer(`$.N${number}`);
+      switcher.ksock.reportReplierBinds(1);
+      switcher.rest();
+      replier.close();
+    };
+
+    lose(1003);
+    expect(bus.heldEvents).toBe(1000);
+    // One within its limit, 1000 past it, and then the loss of two.
+    expect(watcher.ksock).toMatchObject({ numMessages: 1002, missed: 2 });
+    lose(5);
+    expect(watcher.ksock).toMatchObject({ numMessages: 1002, missed: 7 });
+
+    for (let count = 0; count < 1000; count++) watcher.next();
+    expect(bus.heldEvents).toBe(1);
+    lose(1);
+    expect(watcher.ksock).toMatchObject({ numMessages: 2, missed: 8 });
+    expect(told(watcher)).toEqual(['ReplierBindEvent', 'UnbindEventsLost']);
+    expect(bus.heldEvents).toBe(0);
+
+    lose(3);
+    expect(bus.heldEvents).toBe(2);
+    expect(told(watcher)).toHaveLength(3);
+  });
+
+  it('that are held are let go of by an unbind, and by a close', () => {
+    for (const leave of [
+      (watcher: Program) => watcher.ksock.unbind(REPLIER_BIND_EVENT, false),
+      (watcher: Program) => watcher.close(),
+    ]) {
+      const { bus, program } = stage();
+      const watcher = program({ limit: 1 }).listen(REPLIER_BIND_EVENT);
+      const replier = program().answer('$.A', '$.B', '$.C');
+      replier.ksock.reportReplierBinds(1);
+      replier.close();
+      expect(bus.heldEvents).toBe(2);
+      leave(watcher);
+      expect(bus.heldEvents).toBe(0);
+    }
+  });
+});
+
+describe('settings (section 10)', () => {
+  it('of a queue’s length: 0 asks, and a lowered limit throws nothing away', () => {
+    const { program } = stage();
+    const listener = program().listen('$.A');
+    expect(listener.ksock.maxMessages(0)).toBe(100);
+    for (let count = 0; count < 3; count++) listener.announce('$.A');
+    expect(listener.ksock.maxMessages(1)).toBe(1);
+    expect(listener.ksock.numMessages).toBe(3);
+    listener.announce('$.A');
+    listener.next();
+    listener.next();
+    listener.announce('$.A');
+    expect(listener.rest()).toHaveLength(1);
+    expect(listener.ksock.missed).toBe(2);
+  });
+
+  it('of the largest message: 0 asks, 1 asks for the most there can be', () => {
+    const bus = new Bus({ maxMessageSize: 1000, absoluteMaxMessageSize: 2000 });
+    expect(bus.maxMessageSize(0)).toBe(1000);
+    expect(bus.maxMessageSize(1)).toBe(2000);
+    expect(bus.maxMessageSize(2000)).toBe(2000);
+    expect(bus.maxMessageSize(100)).toBe(100);
+    for (const wrong of [2, 99, 2001, 0xffff_ffff]) {
+      expect(bus.maxMessageSize(wrong)).toBe(-Errno.EINVAL);
+    }
+    expect(bus.maxMessageSize(0)).toBe(100);
+    expect(new Bus().maxMessageSize(1)).toBe(16 * 1024 * 1024);
+  });
+
+  it('of switches return what they were, and refuse what is none of 0, 1 and the asking value', () => {
+    const { bus, program } = stage();
+    const { ksock } = program();
+    for (const turn of [
+      (value: number) => ksock.wantMessagesOnce(value),
+      (value: number) => ksock.reportReplierBinds(value),
+      (value: number) => bus.verbose(value),
+    ]) {
+      expect([turn(ASK), turn(1), turn(ASK), turn(1), turn(0), turn(ASK)]).toEqual([
+        0, 0, 1, 1, 1, 0,
+      ]);
+      expect(outcome(turn(2))).toBe('EINVAL');
+    }
+  });
+
+  it('of the debug log tell what happens, and nothing when it is off', () => {
+    const { bus, program } = stage();
+    const log: string[] = [];
+    bus.onLog = (text) => log.push(text);
+    const replier = program().answer('$.A');
+    expect(log).toEqual([]);
+    bus.verbose(1);
+    const asker = program();
+    asker.request('$.A');
+    asker.request('$.B');
+    replier.close();
+    expect(log.join('\n')).toMatch(
+      /opened[\s\S]*\$\.A[\s\S]*EADDRNOTAVAIL[\s\S]*GoneAway[\s\S]*closed/,
+    );
+  });
+});

@@ -1,0 +1,146 @@
+import { Bus, type BusKsock, type BusSettings, type Mode, Parcel } from '../../src/bus/index.ts';
+import { codeOf, type ErrorCode } from '../../src/message/errno.ts';
+import { Flag } from '../../src/message/flags.ts';
+
+/** A message as a test looks at it: only what differs from nothing. */
+export interface Seen {
+  name: string;
+  id: string;
+  flags: number;
+  from: number;
+  to: number;
+  inReplyTo: string;
+  data: string;
+}
+
+export interface Sending {
+  flags?: number;
+  to?: number;
+  data?: string;
+  /** Keeps this id, as Limpets' messages do. */
+  id?: readonly [network: number, serial: number];
+  inReplyTo?: readonly [network: number, serial: number];
+  token?: number;
+}
+
+/** A program with one Ksock, that keeps what it is told. */
+export class Program {
+  readonly ksock: BusKsock;
+  readonly told: string[] = [];
+  /** What it does when it is told of room. */
+  onRoom: () => void = () => {};
+
+  constructor(bus: Bus, { mode = 'rw', limit = 0 }: { mode?: Mode; limit?: number } = {}) {
+    this.ksock = bus.open(
+      {
+        queued: (atFront) => this.told.push(atFront ? 'front' : 'back'),
+        answered: (token, parcel) => this.told.push(`${token}: ${parcel.name}`),
+        roomMade: () => {
+          this.told.push('room');
+          this.onRoom();
+        },
+      },
+      { mode, pid: 1000 },
+    );
+    this.ksock.maxMessages(limit);
+  }
+
+  get id(): number {
+    return this.ksock.id;
+  }
+
+  /** How often it was told that its send may go on. */
+  get rooms(): number {
+    return this.told.filter((what) => what === 'room').length;
+  }
+
+  listen(...names: string[]): this {
+    for (const name of names) this.check(this.ksock.bind(name, false));
+    return this;
+  }
+
+  answer(...names: string[]): this {
+    for (const name of names) this.check(this.ksock.bind(name, true));
+    return this;
+  }
+
+  announce(name: string, sending: Sending = {}): Outcome {
+    return this.send(name, sending);
+  }
+
+  request(name: string, sending: Sending = {}): Outcome {
+    return this.send(name, { ...sending, flags: (sending.flags ?? 0) | Flag.WANT_A_REPLY });
+  }
+
+  reply(to: Pick<Seen, 'name' | 'id' | 'from'>, sending: Sending = {}): Outcome {
+    const [network, serial] = to.id.split(':').map(Number) as [number, number];
+    return this.send(to.name, { to: to.from, inReplyTo: [network, serial], ...sending });
+  }
+
+  private send(name: string, sending: Sending): Outcome {
+    const { flags = 0, to = 0, data = '', id = [0, 0], inReplyTo = [0, 0], token = -1 } = sending;
+    const bytes = Buffer.from(data);
+    const parcel = new Parcel(name, flags >>> 0, to, bytes, 0, bytes.length);
+    [parcel.idNetwork, parcel.idSerial] = id;
+    [parcel.replyNetwork, parcel.replySerial] = inReplyTo;
+    return outcome(this.ksock.send(parcel, token));
+  }
+
+  read(): Seen | undefined {
+    const parcel = this.ksock.take();
+    if (parcel === null) return undefined;
+    return {
+      name: parcel.name,
+      id: `${parcel.idNetwork}:${parcel.idSerial}`,
+      flags: (parcel.flags | (this.ksock.tookRequest ? Flag.WANT_YOU_TO_REPLY : 0)) >>> 0,
+      from: parcel.from,
+      to: parcel.to,
+      inReplyTo: `${parcel.replyNetwork}:${parcel.replySerial}`,
+      data: Buffer.from(
+        parcel.bytes.subarray(parcel.dataAt, parcel.dataAt + parcel.dataLength),
+      ).toString(),
+    };
+  }
+
+  /** Reads what must be there. */
+  next(): Seen {
+    const message = this.read();
+    if (message === undefined) throw new Error(`nothing to read for Ksock ${this.id}`);
+    return message;
+  }
+
+  /** Reads all there is. */
+  rest(): Seen[] {
+    const all: Seen[] = [];
+    for (let message = this.read(); message !== undefined; message = this.read()) all.push(message);
+    return all;
+  }
+
+  names(): string[] {
+    return this.rest().map(({ name }) => name);
+  }
+
+  close(): void {
+    this.ksock.close();
+  }
+
+  private check(result: number): void {
+    if (result < 0) throw new Error(`${outcome(result)} for Ksock ${this.id}`);
+  }
+}
+
+export type Outcome = ErrorCode | 'ok';
+
+/** A result by its name: `ok`, or the code of an error. */
+export function outcome(result: number): Outcome {
+  return result < 0 ? (codeOf(-result) ?? 'EPROTO') : 'ok';
+}
+
+/** A bus, and as many programs on it as are taken out of it. */
+export function stage(settings: Partial<BusSettings> = {}): {
+  bus: Bus;
+  program: (options?: { mode?: Mode; limit?: number }) => Program;
+} {
+  const bus = new Bus(settings);
+  return { bus, program: (options) => new Program(bus, options) };
+}

@@ -1,0 +1,105 @@
+import { describe, expect, it } from 'vitest';
+import { printBindings, printStats, reportBindings, reportStats } from '../../src/bus/index.ts';
+import { Flag } from '../../src/message/flags.ts';
+import { stage } from './program.ts';
+
+describe('the report of bindings', () => {
+  it('is a header line, and a line for each, newest first', () => {
+    const { bus, program } = stage();
+    const first = program();
+    first.listen('$.Fred').answer('$.Fred.*');
+    program().listen('$.Fred');
+    expect(printBindings(0, reportBindings(bus))).toMatch(
+      new RegExp(
+        [
+          '^# .*',
+          '  0:        2     1000  L  \\$\\.Fred',
+          '  0:        1     1000  R  \\$\\.Fred\\.\\*',
+          '  0:        1     1000  L  \\$\\.Fred',
+          '$',
+        ].join('\n'),
+      ),
+    );
+  });
+
+  it('is a header line when nothing is bound', () => {
+    expect(printBindings(3, reportBindings(stage().bus))).toMatch(/^#[^\n]*\n$/);
+  });
+
+  it('keeps its columns for numbers that fill them', () => {
+    const row = { device: 255, ksock: 12345678, pid: 4194304, replier: true, name: '$.A' };
+    expect(printBindings(255, [row])).toContain('\n255: 12345678  4194304  R  $.A\n');
+  });
+
+  it('names the Ksock, and not the binding, of each device', () => {
+    const { bus, program } = stage();
+    program().answer('$.A');
+    expect(reportBindings(bus)).toEqual([
+      { device: 0, ksock: 1, pid: 1000, replier: true, name: '$.A' },
+    ]);
+  });
+});
+
+describe('the statistics', () => {
+  it('are printed as the specification shows, newest Ksock first', () => {
+    const { bus, program } = stage();
+    const asker = program();
+    const replier = program({ limit: 1 }).answer('$.A');
+    const listener = program({ limit: 1 }).listen('$.B');
+    asker.request('$.A');
+    asker.announce('$.B');
+    replier.reply(replier.next());
+    asker.announce('$.B', { flags: Flag.ALL_OR_WAIT });
+    asker.ksock.progress = () => ({
+      readAt: 3,
+      readLength: 96,
+      wroteAt: 52,
+      wrotePart: 'DATA',
+      wroteAll: false,
+    });
+    listener.ksock.progress = () => ({
+      readAt: 0,
+      readLength: 0,
+      wroteAt: 0,
+      wrotePart: 'FINAL',
+      wroteAll: true,
+    });
+    expect(printStats(reportStats(bus))).toBe(
+      `dev  0: next ksock 4 next msg 5 unsent unbindings 0
+    ksock 3 last msg 0:0 queue 1 of 1
+      read byte 0 of 0, wrote byte 0 of FINAL (finished), not sending
+      outstanding requests 0 (size 16, max 0), unsent replies 0 (max 0)
+    ksock 2 last msg 0:3 queue 0 of 1
+      read byte 0 of 0, wrote byte 0 of HDR (not finished), not sending
+      outstanding requests 0 (size 16, max 0), unsent replies 0 (max 1)
+    ksock 1 last msg 0:4 queue 1 of 100
+      read byte 3 of 96, wrote byte 52 of DATA (not finished), sending
+      outstanding requests 0 (size 16, max 1), unsent replies 0 (max 0)
+`,
+    );
+  });
+
+  it('tell how many bind events are held past limits', () => {
+    const { bus, program } = stage();
+    program({ limit: 1 }).listen('$.KBUS.ReplierBindEvent');
+    const replier = program().answer('$.A', '$.B');
+    replier.ksock.reportReplierBinds(1);
+    replier.close();
+    expect(reportStats(bus).unsentUnbindings).toBe(1);
+    expect(printStats(reportStats(bus))).toContain('unsent unbindings 1\n');
+  });
+
+  it('tell how many messages were missed, and how many Requests there were at most', () => {
+    const { bus, program } = stage();
+    const replier = program().answer('$.A');
+    const asker = program();
+    for (let count = 0; count < 20; count++) asker.request('$.A');
+    const listener = program({ limit: 1 }).listen('$.B');
+    for (let count = 0; count < 3; count++) asker.announce('$.B');
+    replier.close();
+    const [missing, asking] = reportStats(bus).ksocks;
+    expect(missing).toMatchObject({ ksock: listener.id, missed: 2 });
+    expect(asking).toMatchObject({ outstandingRequests: 0, maxOutstandingRequests: 20 });
+    expect(printStats(reportStats(bus))).toContain('outstanding requests 0 (size 32, max 20)');
+  });
+});
