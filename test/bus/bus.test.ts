@@ -259,6 +259,43 @@ describe('a queue’s places (section 5)', () => {
   });
 });
 
+describe('a message that drivers keep the bytes of', () => {
+  it('counts the copies that were given to somebody, in a queue or past it', () => {
+    const { program } = stage();
+    const replier = program().answer('$.A').listen('$.A', '$.*');
+    const asker = program();
+    asker.request('$.A', { token: 1 });
+    expect(replier.ksock.queue.parcel(0).copies).toBe(3);
+    replier.reply(replier.next());
+    // Two for the listener, and the answer.
+    expect(replier.ksock.queue.parcel(2).copies).toBe(3);
+  });
+
+  it('is taken from behind the urgent ones that overtook it', () => {
+    const { program } = stage();
+    const replier = program().answer('$.A').listen('$.B');
+    const asker = program();
+    asker.request('$.A');
+    asker.announce('$.B', { flags: URGENT });
+    expect(replier.ksock.take(2)).toBeNull();
+    expect(replier.ksock.take(1)?.name).toBe('$.A');
+    expect(replier.ksock.tookRequest).toBe(true);
+    expect(replier.ksock.numUnrepliedTo).toBe(1);
+    expect(replier.names()).toEqual(['$.B']);
+  });
+
+  it('is taken with many at once, and those who wait for room are told once', () => {
+    const { program } = stage();
+    const listener = program({ limit: 3 }).listen('$.A');
+    for (let count = 0; count < 3; count++) listener.announce('$.A');
+    const sender = program();
+    sender.announce('$.A', { flags: ALL_OR_WAIT });
+    listener.ksock.takeMany(2);
+    expect(listener.ksock.numMessages).toBe(1);
+    expect(sender.rooms).toBe(1);
+  });
+});
+
 describe('once only (section 5)', () => {
   it('drops a listener’s second copy, and never the one to answer', () => {
     for (const flags of [0, URGENT]) {

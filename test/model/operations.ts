@@ -54,6 +54,7 @@ export type Operation =
   | { readonly do: 'resend' | 'poll' | 'discard'; readonly at: number }
   /** Takes the next message; or, if there are more than `over`, the one behind so many. */
   | { readonly do: 'take'; readonly at: number; readonly over?: number }
+  /** Takes up to so many at once. */
   | { readonly do: 'take many'; readonly at: number; readonly count: number }
   | { readonly do: 'max messages'; readonly at: number; readonly value: number }
   | { readonly do: 'once only'; readonly at: number; readonly value: number }

@@ -138,6 +138,7 @@ const seat: fc.Arbitrary<Seat> = fc.record({
 const open = operation('open', { seat });
 const close = operation('close', {});
 const take = operation('take', { over: choose(times(12, 0), 1, 2) });
+const takeMany = operation('take many', { count: choose(1, 2, 3) });
 const poll = operation('poll', {});
 const resend = operation('resend', {});
 const discard = operation('discard', {});
@@ -176,7 +177,8 @@ export const anySequence = sequence(
   mixed(
     [26, send],
     [14, reply],
-    [20, take],
+    [18, take],
+    [2, takeMany],
     [12, bind],
     [5, unbindOne],
     [1, operation('unbind', { name: toBind, replier: fc.boolean() })],
@@ -232,7 +234,8 @@ export const waitingSequence = sequence(
         ...noId,
       }),
     ],
-    [14, take],
+    [12, take],
+    [3, takeMany],
     [
       6,
       operation('bind', {
@@ -286,7 +289,8 @@ export const repeatedSequence = sequence(
         serial: choose(0, 0, 1),
       }),
     ],
-    [16, take],
+    [14, take],
+    [2, takeMany],
     [4, unbindOne],
     [4, operation('bind', { name: choose('$.A', '$.A.B', '$.A.*'), replier: fc.boolean() })],
     [2, close],

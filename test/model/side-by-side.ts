@@ -196,13 +196,14 @@ class SideBySide {
         return this.result(operation, e.discard(), () => naive.discard(n));
       case 'take':
         return this.take(both, operation.over ?? 0);
-      case 'take many':
-        return this.quietly(() => {
-          for (let left = operation.count; left > 0 && n.queue.length > 0; left--) {
-            this.take(both, 0);
-          }
-          return true;
+      case 'take many': {
+        const count = Math.min(operation.count, n.queue.length);
+        e.takeMany(count);
+        return this.result(operation, 0, () => {
+          for (let left = count; left > 0; left--) naive.take(n, 0);
+          return 0;
         });
+      }
       case 'max messages': {
         const { value } = operation;
         return this.result(operation, e.maxMessages(value), () => naive.maxMessages(n, value));
