@@ -1,17 +1,21 @@
 #!/usr/bin/env node
 import process from 'node:process';
-import { socketDirectory } from '../client/directory.ts';
-import { Daemon } from '../daemon/daemon.ts';
-import { Log } from '../daemon/log.ts';
+import { watchSignals } from './ending.ts';
+import { report } from './failure.ts';
 
-const daemon = new Daemon({
-  buses: 1,
-  directory: socketDirectory(),
-  socket: { mode: 0o600, group: undefined },
-  bus: {},
-  log: new Log('human', (line) => process.stderr.write(line)),
-});
-await daemon.start();
-console.log('serving');
-process.once('SIGTERM', () => daemon.stop('SIGTERM'));
-process.once('SIGINT', () => daemon.stop('SIGINT'));
+watchSignals();
+try {
+  await run(process.argv.slice(2));
+} catch (error) {
+  await report(error);
+}
+
+/** The daemon's start is measured: where its options need no check, it begins with no more than it needs. */
+async function run(args: string[]): Promise<void> {
+  if (args[0] === 'serve') {
+    const { plainSettings } = await import('./plain-settings.ts');
+    const given = plainSettings(args.slice(1));
+    if (given !== undefined) return (await import('./serve.ts')).serve(given);
+  }
+  await (await import('./program.ts')).runProgram(args);
+}

@@ -22,6 +22,8 @@ export interface DaemonOptions {
   /** Rights of each socket. The folder lets in whoever the sockets do. */
   socket: Ownership;
   bus: Partial<BusSettings>;
+  /** Whether the debug log of each bus is on at its start. */
+  verbose?: boolean;
   log: Log;
   /** Descriptors of sockets that listen already, for the first buses (systemd's socket activation). */
   listening?: readonly number[];
@@ -112,7 +114,8 @@ export class Daemon implements SessionHost {
   }
 
   private async serve(bus: Bus): Promise<void> {
-    const { log, listening = [], socket } = this.options;
+    const { log, listening = [], socket, verbose } = this.options;
+    if (verbose) bus.verbose(1);
     bus.onLog = (text) => log.debug(`bus ${bus.number}: ${text}`, { bus: bus.number });
     const server = createServer({ noDelay: false }, (connection) => this.accept(bus, connection));
     const descriptor = listening[bus.number];

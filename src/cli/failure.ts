@@ -1,0 +1,47 @@
+import process from 'node:process';
+
+/** Exit codes of `kbus`. */
+export const Exit = {
+  /** KBUS refused: the sentence on stderr says what, and why. */
+  REFUSED: 1,
+  /** What was typed can't be meant. */
+  USAGE: 2,
+  /** There is no bus to speak to, or it has gone away. */
+  NO_BUS: 3,
+  /** What nobody foresaw (EX_SOFTWARE). */
+  BUG: 70,
+} as const;
+
+/** A command ends without having done what was asked. */
+export class Failure extends Error {
+  override readonly name = 'Failure';
+  readonly exitCode: number;
+
+  constructor(exitCode: number, text: string, cause?: unknown) {
+    super(text, cause === undefined ? undefined : { cause });
+    this.exitCode = exitCode;
+  }
+}
+
+/** Says on stderr what went wrong, and sets the exit code. */
+export async function report(error: unknown): Promise<void> {
+  const { text, exitCode } = await outcomeOf(error);
+  if (text !== '') process.stderr.write(`kbus: ${text}\n`);
+  process.exitCode = exitCode;
+}
+
+async function outcomeOf(error: unknown): Promise<{ text: string; exitCode: number }> {
+  // Loaded now: a command that goes well needs none of it.
+  const { Ending } = await import('./ending.ts');
+  const { KbusError } = await import('../message/error.ts');
+  if (error instanceof Failure) return { text: error.message, exitCode: error.exitCode };
+  if (error instanceof Ending) return { text: '', exitCode: error.exitCode };
+  if (error instanceof KbusError) {
+    if (error.code !== 'ECONNRESET') return { text: error.message, exitCode: Exit.REFUSED };
+    const { kbusCommand } = await import('./self.ts');
+    const again = `Start it again with:  ${kbusCommand()} serve`;
+    return { text: `${error.message}\n${again}`, exitCode: Exit.NO_BUS };
+  }
+  const details = error instanceof Error ? error.stack : String(error);
+  return { text: `this is a bug in kbus; please report it\n${details}`, exitCode: Exit.BUG };
+}

@@ -1,0 +1,185 @@
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import process from 'node:process';
+import type { Command } from 'commander';
+import { socketDirectory, socketPath } from '../client/directory.ts';
+import { Daemon } from '../daemon/daemon.ts';
+import { Log } from '../daemon/log.ts';
+import { whoAnswers } from '../daemon/socket-file.ts';
+import { perform } from '../playlet/director.ts';
+import {
+  JsonStage,
+  type Screen,
+  ScreenStage,
+  type Stage,
+  TranscriptStage,
+} from '../playlet/stage.ts';
+import { wholeNumber } from './arguments.ts';
+import { directoryOf, openKsock } from './bus-options.ts';
+import { ended, ending } from './ending.ts';
+import { print } from './output.ts';
+import { kbusCommand, quoted } from './self.ts';
+
+interface PlayOptions {
+  bus?: number;
+  directory?: string;
+  pace?: number;
+  transcript?: string | true;
+  stay?: true;
+  once?: true;
+  json?: true;
+}
+
+/** Milliseconds between steps, for people. */
+const PACE = 250;
+
+export function configure(command: Command): void {
+  command
+    .option(
+      '-b, --bus <number>',
+      'play on this bus of a daemon that runs',
+      wholeNumber(0, 0xffff_ffff),
+    )
+    .option('--directory <folder>', "folder of that daemon's sockets (default: as `kbus serve`)")
+    .option(
+      '--pace <milliseconds>',
+      `rest after each step (default: ${PACE} at a terminal, else 0)`,
+      wholeNumber(0, 60_000),
+    )
+    .option('--transcript [file]', 'print, or write to a file, no more than the terminals printed')
+    .addOption(
+      command
+        .createOption('--stay', 'play on bus 0 of this machine, and leave that serving')
+        .conflicts(['bus', 'directory']),
+    )
+    .option('--once', 'with --stay: end after the playlet')
+    .option('--json', 'print JSON: one object a line')
+    .addHelpText(
+      'after',
+      `
+Four programs, each with its own terminal, play the introduction to KBUS. They have a bus of their own,
+unless told otherwise. With 120 columns or more, the terminals stand side by side.
+
+Examples:
+  kbus play
+  kbus play --pace 1000
+  kbus play --transcript`,
+    )
+    .action(play);
+}
+
+/** Where the playlet is played. */
+interface House {
+  readonly bus: number;
+  readonly directory: string;
+  /** What to say before it begins. */
+  readonly says: string;
+  /** The daemon that was started for it, if one was. */
+  readonly daemon: Daemon | null;
+  /** Folder to remove at the end, if one was made. */
+  readonly temporary: string | null;
+}
+
+async function play(options: PlayOptions): Promise<void> {
+  const house = await openHouse(options);
+  try {
+    await show(house, options);
+    if (!options.stay) return;
+    await print(whatNext(house));
+    // Nobody is there to press Ctrl-C, or to type next, when this is not a terminal.
+    if (house.daemon !== null && process.stdout.isTTY && !options.once) await ended();
+  } finally {
+    await house.daemon?.stop('the playlet is over');
+    if (house.temporary !== null) rmSync(house.temporary, { recursive: true, force: true });
+  }
+}
+
+async function openHouse(options: PlayOptions): Promise<House> {
+  if (options.stay) return openOurs();
+  if (options.bus !== undefined || options.directory !== undefined) {
+    const { bus = 0 } = options;
+    const directory = directoryOf(options);
+    // Says what to run when there is no such bus.
+    await (await openKsock({ ...options, bus })).close();
+    return {
+      bus,
+      directory,
+      says: `On bus ${bus}, in ${directory}.`,
+      daemon: null,
+      temporary: null,
+    };
+  }
+  return openTemporary('On a bus of their own.');
+}
+
+/** Bus 0 of this machine: where it is served already, there. */
+async function openOurs(): Promise<House> {
+  let directory: string;
+  try {
+    directory = socketDirectory();
+  } catch {
+    return openTemporary('On a bus in a folder for this time, since KBUS_DIR is not set.');
+  }
+  const at = socketPath(directory, 0);
+  const who = existsSync(at) ? await whoAnswers(at) : null;
+  if (who !== null) {
+    const says = `On bus 0 at ${at}, which ${who} serves already.`;
+    return { bus: 0, directory, says, daemon: null, temporary: null };
+  }
+  const daemon = await startDaemon(directory);
+  return { bus: 0, directory, says: `On bus 0 at ${at}.`, daemon, temporary: null };
+}
+
+async function openTemporary(says: string): Promise<House> {
+  const directory = mkdtempSync(join(tmpdir(), 'kbus-'));
+  const daemon = await startDaemon(directory);
+  return { bus: 0, directory, says, daemon, temporary: directory };
+}
+
+async function startDaemon(directory: string): Promise<Daemon> {
+  const log = new Log('human', (line) => process.stderr.write(line));
+  const socket = { mode: 0o600, group: undefined };
+  const daemon = new Daemon({ buses: 1, directory, socket, bus: {}, log });
+  await daemon.start();
+  return daemon;
+}
+
+async function show({ bus, directory, says }: House, options: PlayOptions): Promise<void> {
+  const { pace = process.stdout.isTTY ? PACE : 0, transcript } = options;
+  const kept = new TranscriptStage();
+  const stages: Stage[] = transcript === undefined ? [] : [kept];
+  if (transcript !== true) stages.push(options.json ? new JsonStage(write) : screenStage(says));
+  await perform({ bus, directory, stages, pace, signal: ending });
+  if (transcript === true) await print(kept.text);
+  else if (transcript !== undefined) writeFileSync(transcript, kept.text);
+}
+
+const write = (text: string): void => {
+  process.stdout.write(text);
+};
+
+function screenStage(says: string): Stage {
+  const { stdout } = process;
+  const screen: Screen = {
+    write,
+    get columns() {
+      return stdout.isTTY ? stdout.columns : Number.POSITIVE_INFINITY;
+    },
+    hasColours: stdout.isTTY && stdout.hasColors(),
+  };
+  write(`Rosencrantz and Guildenstern: a playlet for four programs.\n${says}\n`);
+  return new ScreenStage(screen);
+}
+
+function whatNext({ bus, directory, temporary, daemon }: House): string {
+  const kbus = kbusCommand();
+  const setting = temporary === null ? '' : `  export KBUS_DIR=${quoted(temporary)}\n`;
+  const end = daemon === null ? '' : '\nCtrl-C here ends it.\n';
+  return `
+Bus ${bus} stays, at ${socketPath(directory, bus)}. In two other terminals, type:
+
+${setting}  ${kbus} listen '$.*'
+${setting}  ${kbus} send '$.Hello.World' 'Hello there'
+${end}`;
+}

@@ -1,0 +1,129 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import process from 'node:process';
+import { buffer } from 'node:stream/consumers';
+import type { Command } from 'commander';
+import type { Ksock } from '../client/ksock.ts';
+import { KbusError, REPLIER_ERROR } from '../message/error.ts';
+import { type Message, Reply, replyTo } from '../message/message.ts';
+import { type DataOptions, typedData, typedName, wholeNumber } from './arguments.ts';
+import { addBusOptions, type BusOptions, openKsock } from './bus-options.ts';
+import { Ending, ended, ending } from './ending.ts';
+import { Exit, Failure } from './failure.ts';
+import { print, remark } from './output.ts';
+import { addShowOptions, type ShowOptions, showMessage } from './show.ts';
+
+interface ReplyOptions extends BusOptions, DataOptions, ShowOptions {
+  exec?: string;
+  echo?: true;
+  count?: number;
+  json?: true;
+}
+
+export function configure(command: Command): void {
+  addShowOptions(addBusOptions(command))
+    .argument('<name>', "name to answer for, such as '$.Actor.Ask', or a wildcard: '$.Actor.*'")
+    .argument('[data]', 'data of every Reply; - reads it from stdin, once')
+    .option('--hex', 'the data is given in hex, such as 00ff41')
+    .option('--exec <command>', 'run this for each Request: its data on stdin, the Reply on stdout')
+    .addOption(
+      command.createOption('--echo', 'reply with the data of the Request').conflicts('exec'),
+    )
+    .option('-n, --count <number>', 'end after this many Requests', wholeNumber(1, 0xffff_ffff))
+    .addHelpText(
+      'after',
+      `
+Prints each Request when it comes, until Ctrl-C, and answers one after the other. The command of --exec
+finds KBUS_NAME, KBUS_FROM and KBUS_ID in its environment; if it fails, so does the asker's request.
+
+Examples:
+  kbus reply '$.Actor.Ask' 'Yes, yes I was'
+  kbus reply '$.Text.Upper' --exec 'tr a-z A-Z'
+  kbus reply '$.Echo' --echo --full`,
+    )
+    .action(reply);
+}
+
+/** Makes the data of the Reply to a Request; throws an Error, which the asker is told, when it can't. */
+type Answer = (request: Message) => Promise<Uint8Array>;
+
+async function reply(name: string, data: string | undefined, options: ReplyOptions): Promise<void> {
+  const binding = typedName(name);
+  const answer = await answerOf(data, options);
+  await using ksock = await openKsock(options);
+  await ksock.bind(binding, true);
+  remark(`replying to '${binding}' on bus ${options.bus}`);
+  ended().then(() => ksock.close());
+  let left = options.count ?? Number.POSITIVE_INFINITY;
+  try {
+    for await (const request of ksock) {
+      await print(showMessage(request, options));
+      await send(ksock, await replyOrError(request, answer));
+      if (--left === 0) break;
+    }
+  } catch (error) {
+    if (!(error instanceof Ending)) throw error;
+  }
+  // Ctrl-C is how one stops replying; but not all that was asked for has come.
+  if (left > 0 && options.count !== undefined) ending.throwIfAborted();
+}
+
+async function answerOf(data: string | undefined, options: ReplyOptions): Promise<Answer> {
+  const { echo, exec } = options;
+  if (data !== undefined && (echo || exec !== undefined)) {
+    throw new Failure(
+      Exit.USAGE,
+      `the Reply is either the data '${data}' or what ${echo ? '--echo' : '--exec'} makes: leave one out`,
+    );
+  }
+  if (echo) return async (request) => request.data;
+  if (exec !== undefined) return (request) => run(exec, request);
+  const always = await typedData(data, options);
+  return async () => always;
+}
+
+async function replyOrError(request: Message, answer: Answer): Promise<Reply> {
+  try {
+    return replyTo(request, await answer(request));
+  } catch (error) {
+    if (error instanceof Ending) throw error;
+    const text = (error as Error).message;
+    remark(text);
+    return new Reply(REPLIER_ERROR, text, { to: request.from, inReplyTo: request.id });
+  }
+}
+
+async function send(ksock: Ksock, message: Reply): Promise<void> {
+  try {
+    await ksock.sendMsg(message);
+  } catch (error) {
+    // Who asked may have gone: that ends this Request, and nothing else.
+    if (!(error instanceof KbusError) || !GONE.has(error.code)) throw error;
+    remark(error.message);
+  }
+}
+
+const GONE = new Set<string>(['EADDRNOTAVAIL', 'ECONNREFUSED']);
+
+/** What a command prints, given the data of the Request on its stdin. */
+async function run(command: string, request: Message): Promise<Uint8Array> {
+  const child = spawn(command, {
+    shell: true,
+    stdio: ['pipe', 'pipe', 'inherit'],
+    signal: ending,
+    env: {
+      ...process.env,
+      KBUS_NAME: request.name,
+      KBUS_FROM: String(request.from),
+      KBUS_ID: String(request.id),
+    },
+  });
+  // A command need not read what it is given.
+  child.stdin.on('error', () => {});
+  child.stdin.end(request.data);
+  const ended = once(child, 'close') as Promise<[code: number | null, signal: string | null]>;
+  const [output, [code, signal]] = await Promise.all([buffer(child.stdout), ended]);
+  if (code === 0) return output;
+  const how = code === null ? `by ${signal}` : `with exit status ${code}`;
+  throw new Error(`the command '${command}' ended ${how}`);
+}

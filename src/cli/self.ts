@@ -1,0 +1,27 @@
+import { accessSync, constants } from 'node:fs';
+import { delimiter, join, relative } from 'node:path';
+import process from 'node:process';
+
+/** How to run this program from here: `kbus` where a shell finds that, else Node and its file. */
+export function kbusCommand(): string {
+  const { PATH = '' } = process.env;
+  const folders = PATH.split(delimiter);
+  if (folders.some((folder) => isProgram(join(folder, 'kbus')))) return 'kbus';
+  const main = process.argv[1] ?? '';
+  const near = relative(process.cwd(), main);
+  return `node ${quoted(near.startsWith('..') ? main : near)}`;
+}
+
+function isProgram(path: string): boolean {
+  try {
+    accessSync(path, constants.X_OK);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** As a shell wants it. */
+export function quoted(text: string): string {
+  return /^[\w./:@%+=-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`;
+}

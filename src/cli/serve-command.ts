@@ -1,0 +1,75 @@
+import type { Command } from 'commander';
+import { checkSettings } from '../daemon/check-settings.ts';
+import { type Given, SETTING_NAMES, SETTINGS, type Setting } from '../daemon/settings.ts';
+import { Exit, Failure } from './failure.ts';
+import { serve } from './serve.ts';
+
+export function configure(command: Command): void {
+  for (const name of SETTING_NAMES) {
+    const setting: Setting = SETTINGS[name];
+    command.option(`--${name}${placeholderOf(setting)}`, `${setting.says}${defaultOf(setting)}`);
+  }
+  command
+    .option('--config <file>', 'TOML file with these settings; options go before it')
+    .addHelpText(
+      'after',
+      `
+Serves until Ctrl-C (or SIGTERM), and then removes its sockets.
+
+Examples:
+  kbus serve
+  kbus serve --buses 3 --directory ./sockets
+  kbus serve --directory /run/kbus --group video --mode 0660 --log json
+
+A configuration file has the same names:
+  buses = 3
+  directory = "/run/kbus"
+  mode = "0660"`,
+    )
+    .action(async (options: Record<string, string | true>) => {
+      const { config, ...rest } = options;
+      const typed = typedSettings(rest);
+      if (typeof config !== 'string') return serve(typed);
+      const { ConfigError, readConfig } = await import('../daemon/config.ts');
+      try {
+        return await serve({ ...readConfig(config), ...typed });
+      } catch (error) {
+        if (error instanceof ConfigError) throw new Failure(Exit.USAGE, error.message, error);
+        throw error;
+      }
+    });
+}
+
+function placeholderOf(setting: Setting): string {
+  switch (setting.kind) {
+    case 'number':
+      return ` <${setting.unit ?? 'number'}>`;
+    case 'choice':
+      return ` <${setting.choices.join('|')}>`;
+    case 'mode':
+      return ' <octal>';
+    case 'text':
+      return ` <${setting.placeholder}>`;
+    case 'switch':
+      return '';
+  }
+}
+
+function defaultOf(setting: Setting): string {
+  if (setting.kind === 'switch') return '';
+  return ` (default: ${setting.otherwise ?? setting.default})`;
+}
+
+/** The settings of the options, whose names commander has put in camel case. */
+function typedSettings(options: Record<string, string | true>): Given {
+  const values: Record<string, unknown> = {};
+  for (const name of SETTING_NAMES) {
+    const value = options[name.replace(/-(.)/g, (_, letter: string) => letter.toUpperCase())];
+    if (value === undefined) continue;
+    const isNumber = SETTINGS[name].kind === 'number' && /^\d+$/.test(String(value));
+    values[name] = isNumber ? Number(value) : value;
+  }
+  const given = checkSettings(values);
+  if (!Array.isArray(given)) return given;
+  throw new Failure(Exit.USAGE, given.map(({ name, wrong }) => `--${name} ${wrong}`).join('\n'));
+}

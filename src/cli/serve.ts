@@ -1,0 +1,96 @@
+import process from 'node:process';
+import { BUS_DEFAULTS, type BusSettings } from '../bus/settings.ts';
+import { socketDirectory } from '../client/directory.ts';
+import { takeActivation } from '../daemon/activation.ts';
+import { Daemon } from '../daemon/daemon.ts';
+import { Log } from '../daemon/log.ts';
+import { type Given, SETTINGS } from '../daemon/settings.ts';
+import { type Ownership, SocketInUseError } from '../daemon/socket-file.ts';
+import { ended } from './ending.ts';
+import { Exit, Failure } from './failure.ts';
+
+/** How long a daemon that met a bug may take to say farewell, in milliseconds. */
+const FAREWELL = 2000;
+
+/** Runs a daemon until a signal ends it. */
+export async function serve(given: Given): Promise<void> {
+  const log = new Log(given.log ?? SETTINGS.log.default, (line) => process.stderr.write(line));
+  // Whoever read the log may go: the buses stay.
+  process.stderr.on('error', () => {});
+  const listening = takeActivation();
+  const buses = Math.max(given.buses ?? SETTINGS.buses.default, listening.length);
+  const directory = directoryFor(given);
+  const daemon = new Daemon({
+    buses,
+    directory,
+    socket: await ownershipOf(given),
+    bus: sizesOf(given),
+    verbose: given.verbose ?? SETTINGS.verbose.default,
+    log,
+    listening,
+  });
+  process.once('uncaughtException', (error) => dieOf(error, daemon, log));
+  try {
+    await daemon.start();
+  } catch (error) {
+    throw startFailure(error, directory);
+  }
+  log.info(servingText(daemon, buses, directory, listening.length), { buses, directory });
+  const { by } = await ended();
+  log.info(`${by}: the daemon ends`);
+  await daemon.stop(`the daemon was ended by ${by}`);
+}
+
+function directoryFor({ directory }: Given): string {
+  try {
+    return socketDirectory(directory);
+  } catch (error) {
+    throw new Failure(Exit.USAGE, (error as Error).message, error);
+  }
+}
+
+async function ownershipOf({ mode, group }: Given): Promise<Ownership> {
+  const bits = mode === undefined ? undefined : Number.parseInt(mode, 8);
+  if (group === undefined) return { mode: bits ?? 0o600, group: undefined };
+  const { groupId } = await import('../daemon/group.ts');
+  const id = groupId(group);
+  if (id === undefined) throw new Failure(Exit.USAGE, `group: there is no group '${group}' here`);
+  return { mode: bits ?? 0o660, group: id };
+}
+
+/** A larger maximum lifts the absolute one, and a smaller absolute one lowers it. */
+function sizesOf(given: Given): Partial<BusSettings> {
+  const absolute = given['absolute-max-message-size'];
+  const max =
+    given['max-message-size'] ?? Math.min(BUS_DEFAULTS.maxMessageSize, absolute ?? Infinity);
+  return {
+    maxMessages: given['max-messages'] ?? BUS_DEFAULTS.maxMessages,
+    maxMessageSize: max,
+    absoluteMaxMessageSize: absolute ?? Math.max(BUS_DEFAULTS.absoluteMaxMessageSize, max),
+  };
+}
+
+function servingText(daemon: Daemon, buses: number, directory: string, passed: number): string {
+  const what = buses === 1 ? 'bus 0' : `buses 0 to ${buses - 1}`;
+  if (passed >= buses) return `serving ${what}, on sockets that systemd made`;
+  return `serving ${what} ${buses === 1 ? `at ${daemon.path(0)}` : `in ${directory}`}`;
+}
+
+/** What the file system refused, or another daemon had first, is no bug. */
+function startFailure(error: unknown, directory: string): unknown {
+  if (error instanceof SocketInUseError) return new Failure(Exit.REFUSED, error.message, error);
+  if (!(error instanceof Error) || !('syscall' in error)) return error;
+  return new Failure(
+    Exit.REFUSED,
+    `the sockets can't be made in ${directory}: ${error.message}. Choose another folder with --directory or $KBUS_DIR.`,
+    error,
+  );
+}
+
+/** The ledger of a daemon that met a bug may be wrong: it doesn't go on. */
+function dieOf(error: Error, daemon: Daemon, log: Log): void {
+  log.error(`a bug ends the daemon: ${error.stack}`);
+  const exit = (): never => process.exit(Exit.BUG);
+  setTimeout(exit, FAREWELL);
+  daemon.stop('a bug ended the daemon').then(exit, exit);
+}

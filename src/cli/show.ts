@@ -1,0 +1,98 @@
+import type { Command } from 'commander';
+import { Message } from '../message/message.ts';
+import { printData } from '../message/print.ts';
+
+/** How messages are printed. */
+export interface ShowOptions {
+  full?: true;
+  dump?: true;
+  json?: true;
+}
+
+export function addShowOptions(command: Command): Command {
+  return command
+    .option('--full', 'print everything that a message says')
+    .option('--dump', 'print everything, and the data in hex');
+}
+
+/** A message as the options want it, with a newline at its end. */
+export function showMessage(message: Message, options: ShowOptions): string {
+  if (options.json) return `${JSON.stringify(jsonOf(message))}\n`;
+  if (options.dump) return dump(message);
+  if (options.full) return `${message}\n`;
+  return `${brief(message)}\n`;
+}
+
+/** Longer data is cut when a message is printed on one line for a quick look. */
+const BRIEF = 200;
+
+/** `Announcement $.Actor.Speak 'Ahem'`. */
+function brief({ kind, name, data }: Message): string {
+  if (data.length === 0) return `${kind} ${name}`;
+  if (data.length <= BRIEF) return `${kind} ${name} ${printData(data)}`;
+  return `${kind} ${name} ${printData(wholeCharacters(data))}... (${data.length} bytes)`;
+}
+
+/** The first bytes, without a part of a UTF-8 character at their end. */
+function wholeCharacters(data: Uint8Array): Uint8Array {
+  let end = BRIEF;
+  while (end > BRIEF - 4 && ((data[end] as number) & 0xc0) === 0x80) end--;
+  return data.subarray(0, end);
+}
+
+function dump(message: Message): string {
+  const header = Message.fromMessage(message);
+  header.data = null;
+  const rows = [`${header} ${message.dataLength} bytes\n`];
+  const { data } = message;
+  for (let at = 0; at < data.length; at += 16) rows.push(dumpRow(data.subarray(at, at + 16), at));
+  return rows.join('');
+}
+
+/** `00000010  48 65 6c 6c 6f                                    |Hello|`, as hexdump -C writes it. */
+function dumpRow(bytes: Uint8Array, at: number): string {
+  const hex = Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0'));
+  const halves = `${hex.slice(0, 8).join(' ').padEnd(23)}  ${hex.slice(8).join(' ').padEnd(23)}`;
+  const text = Array.from(bytes, (byte) =>
+    byte >= 0x20 && byte < 0x7f ? String.fromCharCode(byte) : '.',
+  );
+  return `${at.toString(16).padStart(8, '0')}  ${halves}  |${text.join('')}|\n`;
+}
+
+const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
+
+/**
+ * What a message says, for programs: fields that are unset are left out, as when it is printed. The data
+ * is `data` when it is text (UTF-8), and `hex` otherwise.
+ */
+export function jsonOf(message: Message): object {
+  const { kind, name, id, to, from, origFrom, finalTo, inReplyTo, flags, data } = message;
+  return {
+    kind,
+    name,
+    ...(id.isSet && { id }),
+    ...(to !== 0 && { to }),
+    ...(from !== 0 && { from }),
+    ...(origFrom.isSet && { origFrom }),
+    ...(finalTo.isSet && { finalTo }),
+    ...(inReplyTo.isSet && { inReplyTo }),
+    ...(flags !== 0 && { flags }),
+    ...(data.length > 0 && jsonOfData(data)),
+  };
+}
+
+function jsonOfData(data: Uint8Array): { data: string } | { hex: string } {
+  try {
+    return { data: utf8.decode(data) };
+  } catch {
+    return { hex: Buffer.from(data).toString('hex') };
+  }
+}
+
+/** Data for a terminal: clean text as it is, anything else so that it can't upset the terminal. */
+export function forTerminal(data: Uint8Array): string {
+  const json = jsonOfData(data);
+  // Newlines and tabs are what text is made of.
+  if ('hex' in json || /[^\P{Cc}\n\t]/u.test(json.data)) return `${printData(data)}\n`;
+  return json.data === '' || json.data.endsWith('\n') ? json.data : `${json.data}\n`;
+}

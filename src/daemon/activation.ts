@@ -1,0 +1,18 @@
+import process from 'node:process';
+
+/** The first descriptor that systemd passes (sd_listen_fds(3)). */
+const FIRST = 3;
+
+/**
+ * Descriptors of the sockets that systemd listens on for this process (socket activation), in the order
+ * of the unit's ListenStream lines: the first is bus 0's. None when they were not meant for this process.
+ * They are taken: programs that this one starts are not told of them.
+ */
+export function takeActivation(env: NodeJS.ProcessEnv = process.env): number[] {
+  const { LISTEN_PID, LISTEN_FDS } = env;
+  if (LISTEN_PID !== String(process.pid)) return [];
+  for (const name of ['LISTEN_PID', 'LISTEN_FDS', 'LISTEN_FDNAMES']) delete env[name];
+  const count = Number(LISTEN_FDS);
+  if (!Number.isInteger(count) || count < 0) return [];
+  return Array.from({ length: count }, (_, index) => FIRST + index);
+}

@@ -1,0 +1,23 @@
+import { execFileSync } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+
+/** The id of a group, by its name or number; undefined when this machine knows no such group. */
+export function groupId(nameOrNumber: string): number | undefined {
+  if (/^\d+$/.test(nameOrNumber)) return Number(nameOrNumber);
+  const line = groupLine(nameOrNumber);
+  const id = line?.split(':')[2];
+  return id === undefined ? undefined : Number(id);
+}
+
+/** `name:password:id:members`. `getent` knows groups from elsewhere than /etc/group too. */
+function groupLine(name: string): string | undefined {
+  try {
+    const stdio = ['ignore', 'pipe', 'ignore'] as const;
+    return execFileSync('getent', ['group', name], { encoding: 'utf8', stdio: [...stdio] });
+  } catch (error) {
+    // An exit status means that it looked, and found nothing.
+    if (typeof (error as { status?: unknown }).status === 'number') return undefined;
+  }
+  const lines = readFileSync('/etc/group', 'utf8').split('\n');
+  return lines.find((line) => line.startsWith(`${name}:`));
+}

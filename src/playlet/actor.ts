@@ -1,0 +1,36 @@
+// The program of one actor: a terminal of its own, in which the director types over the IPC channel.
+import { execFile } from 'node:child_process';
+import process from 'node:process';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+import * as kbus from '../index.ts';
+import type { FromActor, ToActor } from './player.ts';
+import { Terminal } from './terminal.ts';
+
+const tell = (message: FromActor): void => {
+  process.send?.(message);
+};
+
+const print = (text: string): void => tell({ printed: text });
+
+const terminal = new Terminal(print, { kbus });
+
+async function runKbus(args: readonly string[]): Promise<void> {
+  const main = fileURLToPath(new URL('../cli/main.js', import.meta.url));
+  const { stdout } = await promisify(execFile)(process.execPath, [main, ...args]);
+  for (const line of stdout.trimEnd().split('\n')) print(line);
+}
+
+process.on('message', async (message: ToActor) => {
+  if ('interrupt' in message) terminal.interrupt();
+  else if ('exit' in message) process.exit();
+  else {
+    if ('kbus' in message) await runKbus(message.kbus);
+    else await terminal.run(message.line);
+    tell({ done: message.number });
+  }
+});
+
+// Ctrl-C at the spectators' terminal is the director's to deal with: it ends all of them.
+process.on('SIGINT', () => {});
+process.on('disconnect', () => process.exit());

@@ -1,0 +1,74 @@
+import { format, inspect } from 'node:util';
+
+/** What Ctrl-C makes of the line that runs. */
+export class KeyboardInterrupt extends Error {
+  override readonly name = 'KeyboardInterrupt';
+}
+
+// Not a global, but the class of every async function.
+const AsyncFunction = (async () => {}).constructor as new (
+  ...parts: string[]
+) => (...values: unknown[]) => Promise<unknown>;
+
+/**
+ * Carries out lines of TypeScript as somebody types them: what a line declares is there in the next one,
+ * `await` works, the value of an expression is printed, and is `_` from then on. `ctrlC()` gives the
+ * signal that `interrupt` aborts.
+ */
+export class Terminal {
+  private readonly print: (text: string) => void;
+  private readonly packages: Readonly<Record<string, object>>;
+  private readonly scope: { [name: string]: unknown; _?: unknown };
+  private controller = new AbortController();
+
+  /** `print` gets what is printed; `packages` are what lines may import from, by name. */
+  constructor(print: (text: string) => void, packages: Readonly<Record<string, object>>) {
+    this.print = print;
+    this.packages = packages;
+    this.scope = {
+      console: { log: (...values: unknown[]) => print(format(...values)) },
+      ctrlC: () => this.controller.signal,
+    };
+  }
+
+  /** Runs a line; an error that it throws is printed. */
+  async run(line: string): Promise<void> {
+    this.controller = new AbortController();
+    try {
+      const value = await this.evaluate(line);
+      // A message that isn't there needs no word, as at Python's prompt.
+      if (value === undefined || value === null) return;
+      this.scope._ = value;
+      this.print(inspect(value));
+    } catch (error) {
+      this.print(String(error));
+    }
+  }
+
+  /** Ctrl-C. */
+  interrupt(): void {
+    this.controller.abort(new KeyboardInterrupt());
+  }
+
+  /** The value of an expression; undefined for anything else. */
+  private async evaluate(line: string): Promise<unknown> {
+    const imported = /^import \{ (.+) \} from '(.+)'$/.exec(line);
+    if (imported !== null) {
+      const [, names = '', from = ''] = imported;
+      for (const name of names.split(', '))
+        this.scope[name] = Reflect.get(this.packages[from] ?? {}, name);
+      return undefined;
+    }
+    const assigned = /^(?:const |let )?(\w+) = (.+)$/s.exec(line);
+    if (assigned !== null) {
+      const [, name = '', expression = ''] = assigned;
+      this.scope[name] = await this.call(`return (${expression})`);
+      return undefined;
+    }
+    return this.call(/^for\b/.test(line) ? line : `return (${line})`);
+  }
+
+  private call(body: string): Promise<unknown> {
+    return new AsyncFunction('scope', `with (scope) { ${body} }`)(this.scope);
+  }
+}
