@@ -68,7 +68,11 @@ export function encodeEntire(message: Message): Uint8Array {
   put(OFFSET.nameLength, name.length);
   put(OFFSET.dataLength, data.length);
   put(OFFSET.endGuard, END_GUARD);
-  for (let at = 0; at < name.length; at++) bytes[HEADER_LENGTH + at] = name.charCodeAt(at);
+  for (let at = 0; at < name.length; at++) {
+    // A letter that is no byte must not become another letter: '?' is refused wherever it goes.
+    const letter = name.charCodeAt(at);
+    bytes[HEADER_LENGTH + at] = letter < 0x100 ? letter : 0x3f;
+  }
   bytes.set(data, HEADER_LENGTH + padded(name.length + 1));
   put(bytes.length - 4, END_GUARD);
   return bytes;
