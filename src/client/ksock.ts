@@ -61,6 +61,8 @@ export interface RequestOptions extends WaitOptions {
 
 const U32_MAX = 0xffff_ffff;
 const NO_BYTES = new Uint8Array(0);
+/** What can be put into a message as bytes, one each. */
+const LATIN_1 = /^[\0-\xff]*$/;
 
 /** Returns one Ksock's messages for as long as it is open, or until its queue is empty. */
 class Messages implements AsyncIterableIterator<Message> {
@@ -291,6 +293,8 @@ export class Ksock implements AsyncIterable<Message> {
     if (errno === 0 && message.name !== this.goodName) {
       errno = checkMessageName(message.name);
       if (errno === 0) this.goodName = message.name;
+      // The bus says it of the rest, for it may be too large in the first place.
+      else if (LATIN_1.test(message.name)) errno = 0;
     }
     return errno === 0 ? null : new KbusError('send', errno, asked(message));
   }
