@@ -19,6 +19,11 @@ interface Take {
   reject(error: Refusal): void;
 }
 
+interface Poll {
+  settle(isWritable: boolean): void;
+  reject(error: Refusal): void;
+}
+
 const NO_TOKEN = -1;
 const closedRefusal = (): Refusal => new Refusal(Errno.EBADF, 'the Ksock is closed');
 
@@ -33,7 +38,7 @@ export class LocalPort implements Port, KsockOwner {
   private readonly answers = new Map<number, Take>();
   private takes: Take[] = [];
   private reading: ((isReadable: boolean) => void)[] = [];
-  private polls: Set<(isWritable: boolean) => void> = new Set();
+  private readonly polls = new Set<Poll>();
   private isWoken = false;
   private idle: (() => void)[] = [];
 
@@ -71,10 +76,17 @@ export class LocalPort implements Port, KsockOwner {
 
   roomMade(): void {
     this.sends.retry();
-    if (this.polls.size > 0 && this.sends.pending === 0 && this.ksock.poll()) {
-      for (const resolve of this.polls) resolve(true);
-      this.polls.clear();
-    }
+    this.servePolls();
+  }
+
+  /** Whether a message may be written now: none waits, nor do those that wait their turn. */
+  private poll(): boolean {
+    return this.sends.pending === 0 && this.ksock.poll();
+  }
+
+  private servePolls(): void {
+    if (this.polls.size === 0 || !this.poll()) return;
+    for (const poll of this.polls) poll.settle(true);
   }
 
   // The bus tells in the middle of a call, so what follows from it is done afterwards.
@@ -99,6 +111,7 @@ export class LocalPort implements Port, KsockOwner {
     return new Promise((resolve, reject) => {
       const cancel = (): void => {
         this.sends.cancel(ticket);
+        this.servePolls();
       };
       const settle = (result: number, parcel: Parcel): void => {
         signal?.removeEventListener('abort', cancel);
@@ -244,10 +257,12 @@ export class LocalPort implements Port, KsockOwner {
         return outcome(ksock.lastNetwork, ksock.lastSerial);
       case Op.RESEND: {
         const result = this.sends.pending > 0 ? -Errno.EALREADY : ksock.resend();
+        this.servePolls();
         return result < 0 ? outcome(result) : outcome(ksock.lastNetwork, ksock.lastSerial);
       }
       case Op.DISCARD:
         this.sends.discard();
+        this.servePolls();
         return outcome(0);
       case Op.NEW_DEVICE:
         return outcome(Buses.of(bus).newDevice());
@@ -263,14 +278,17 @@ export class LocalPort implements Port, KsockOwner {
   writable(signal: AbortSignal | undefined): Promise<boolean> {
     if (!this.ksock.isOpen) return Promise.reject(closedRefusal());
     if (this.ksock.mode === 'r') return Promise.resolve(false);
-    if (this.sends.pending === 0 && this.ksock.poll()) return Promise.resolve(true);
-    return new Promise((resolve) => {
+    if (this.poll()) return Promise.resolve(true);
+    return new Promise((resolve, reject) => {
       const settle = (isWritable: boolean): void => {
-        this.polls.delete(settle);
+        signal?.removeEventListener('abort', cancel);
+        this.polls.delete(poll);
         resolve(isWritable);
       };
-      this.polls.add(settle);
-      signal?.addEventListener('abort', () => settle(false), { once: true });
+      const cancel = (): void => settle(false);
+      const poll: Poll = { settle, reject };
+      this.polls.add(poll);
+      signal?.addEventListener('abort', cancel, { once: true });
     });
   }
 
@@ -282,7 +300,8 @@ export class LocalPort implements Port, KsockOwner {
     this.answers.clear();
     for (const settle of this.settles.values()) settle(-Errno.EBADF, NO_PARCEL);
     this.settles.clear();
-    for (const resolve of this.polls) resolve(false);
+    for (const poll of this.polls) poll.reject(refusal);
+    this.polls.clear();
     this.events.closed(null);
     return this.stopReading();
   }

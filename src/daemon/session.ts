@@ -180,10 +180,7 @@ export class Session implements KsockOwner, ChannelEvents, Stirred {
 
   roomMade(): void {
     this.sends.retry();
-    if (this.polls.length > 0 && this.poll()) {
-      for (const token of this.polls) this.result(token, 1, 0);
-      this.polls = [];
-    }
+    this.servePolls();
     this.stir();
   }
 
@@ -307,6 +304,12 @@ export class Session implements KsockOwner, ChannelEvents, Stirred {
     this.credit = 0;
     this.firsts = 0;
     this.firstsToSend = 0;
+  }
+
+  private servePolls(): void {
+    if (this.polls.length === 0 || !this.poll()) return;
+    for (const token of this.polls) this.result(token, 1, 0);
+    this.polls = [];
   }
 
   private serveTakes(): void {
@@ -461,15 +464,14 @@ export class Session implements KsockOwner, ChannelEvents, Stirred {
         break;
       case Op.DISCARD:
         this.sends.discard();
+        this.servePolls();
         this.outcome(token, 0);
         break;
       case Op.POLL:
-        if (argument === 0 || ksock.mode === 'r' || ksock.poll()) {
-          this.result(token, ksock.poll() ? 1 : 0, 0);
-          break;
-        }
-        this.polls.push(token);
-        return;
+        if (this.poll()) this.result(token, 1, 0);
+        else if (argument === 0 || ksock.mode === 'r') this.result(token, 0, 0);
+        else this.polls.push(token);
+        break;
       case Op.NEW_DEVICE:
         this.newDevice(token);
         break;
@@ -509,6 +511,7 @@ export class Session implements KsockOwner, ChannelEvents, Stirred {
     const result = this.sends.pending > 0 ? -Errno.EALREADY : this.ksock.resend();
     if (result < 0) this.refused(token, result);
     else this.result(token, this.ksock.lastNetwork, this.ksock.lastSerial);
+    this.servePolls();
   }
 
   private cancel(token: number): void {
@@ -525,6 +528,7 @@ export class Session implements KsockOwner, ChannelEvents, Stirred {
       return;
     }
     this.sends.cancel(token);
+    this.servePolls();
   }
 
   private newDevice(token: number): void {
