@@ -1,0 +1,4 @@
+import { original } from './original.ts';
+import { inProcess } from './transports.ts';
+
+original(inProcess);

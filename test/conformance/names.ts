@@ -1,0 +1,141 @@
+import { describe, expect, it } from 'vitest';
+import { Announcement } from '../../src/message/message.ts';
+import { refused } from '../support/refused.ts';
+import { readNames } from './reading.ts';
+import type { Stage } from './transport.ts';
+
+const LONGEST = `$.${'a'.repeat(998)}`;
+const SENDABLE = ['$.a', '$.9', '$.Sensor.Kitchen.1', '$.KBUS.Mine', LONGEST];
+const MALFORMED = [
+  '',
+  '$',
+  '$.',
+  '.a',
+  'a',
+  'a.b',
+  '$a',
+  '$..a',
+  '$.a.',
+  '$.a..b',
+  '$.a b',
+  '$.a_b',
+  '$.a-b',
+  '$.a$',
+  '$.$.a',
+  '$.a\n',
+  '$.a\0',
+  ' $.a',
+  '$.*.a',
+  '$.a*',
+  '$.a.**',
+  '$.a.%.b',
+  '$.%.%',
+  '$*',
+  '*',
+];
+
+export function names(stage: Stage): void {
+  describe('2. Names', () => {
+    it.for(SENDABLE)('%s can be sent, and bound.', async (name) => {
+      const ksock = await stage.open();
+      await ksock.bind(name);
+      await ksock.bind(name, true);
+      await ksock.sendMsg(new Announcement(name));
+      expect(await readNames(ksock)).toEqual([name]);
+    });
+
+    it('Case matters.', async () => {
+      const ksock = await stage.open();
+      await ksock.bind('$.Case');
+      await ksock.sendMsg(new Announcement('$.case'));
+      await ksock.sendMsg(new Announcement('$.CASE'));
+      await ksock.sendMsg(new Announcement('$.Case'));
+      expect(await readNames(ksock)).toEqual(['$.Case']);
+    });
+
+    it('3 to 1000 bytes; over 1000 bytes → ENAMETOOLONG.', async () => {
+      const ksock = await stage.open();
+      const tooLong = `${LONGEST}a`;
+      await refused(ksock.sendMsg(new Announcement(tooLong)), 'ENAMETOOLONG');
+      await refused(ksock.bind(tooLong), 'ENAMETOOLONG');
+      await refused(ksock.unbind(tooLong), 'ENAMETOOLONG');
+      await refused(ksock.findReplier(tooLong), 'ENAMETOOLONG');
+      // Neither does a wildcard make it longer than that, nor does its length make it a wildcard.
+      await ksock.bind(`$.${'a'.repeat(996)}.*`);
+      await refused(ksock.bind(`$.${'a'.repeat(997)}.*`), 'ENAMETOOLONG');
+    });
+
+    it('ours: ASCII only (the module let Latin-1 letters in).', async () => {
+      const ksock = await stage.open();
+      // The last ones have low bytes that are letters: 'A', '$' and '.'.
+      for (const name of ['$.caf\u00e9', '$.\u00c5', '$.\u0141', '\u0124.a', '$\u012ea', '$.😀']) {
+        await refused(ksock.sendMsg(new Announcement(name)), 'EBADMSG');
+        await refused(ksock.bind(name), 'EBADMSG');
+        expect(await ksock.findReplier(name)).toBeNull();
+      }
+    });
+
+    it('A name whose letters are not ASCII is refused, too, when it is written.', async () => {
+      const ksock = await stage.open();
+      await ksock.bind('$.*');
+      for (const name of ['$.caf\u00e9', '$.\u0141', '\u0124.a', '$\u012ea']) {
+        await refused(ksock.writeMsg(new Announcement(name)), 'EBADMSG');
+        await refused(ksock.send(), 'ENOMSG');
+      }
+      expect(await ksock.numMessages()).toBe(0);
+    });
+
+    it('`$.*` and `$.%` are valid bindings.', async () => {
+      const ksock = await stage.open();
+      await ksock.bind('$.*');
+      await ksock.bind('$.%');
+      await ksock.sendMsg(new Announcement('$.a'));
+      await ksock.sendMsg(new Announcement('$.a.b'));
+      expect(await readNames(ksock)).toEqual(['$.a', '$.a', '$.a.b']);
+    });
+
+    it('`prefix.*` matches every name that begins with `prefix.` at any depth below; not `prefix`.', async () => {
+      const ksock = await stage.open();
+      await ksock.bind('$.a.*');
+      for (const name of ['$.a', '$.a.b', '$.a.b.c', '$.a.b.c.d', '$.ab', '$.ab.c', '$.b.a.c']) {
+        await ksock.sendMsg(new Announcement(name));
+      }
+      expect(await readNames(ksock)).toEqual(['$.a.b', '$.a.b.c', '$.a.b.c.d']);
+    });
+
+    it('`prefix.%` matches names with exactly one more word; not `prefix`.', async () => {
+      const ksock = await stage.open();
+      await ksock.bind('$.a.%');
+      for (const name of ['$.a', '$.a.b', '$.a.b.c', '$.a.bcd', '$.ab', '$.ab.c', '$.b']) {
+        await ksock.sendMsg(new Announcement(name));
+      }
+      expect(await readNames(ksock)).toEqual(['$.a.b', '$.a.bcd']);
+    });
+
+    it('Wildcards can be bound, unbound and asked about; never sent (EBADMSG).', async () => {
+      const ksock = await stage.open();
+      for (const name of ['$.a.*', '$.a.%', '$.*', '$.%']) {
+        await ksock.bind(name, true);
+        expect(await ksock.findReplier(name)).toBe(ksock.id);
+        await refused(ksock.sendMsg(new Announcement(name)), 'EBADMSG');
+        await ksock.unbind(name, true);
+        expect(await ksock.findReplier(name)).toBeNull();
+      }
+    });
+
+    it.for(MALFORMED)('%j is empty or malformed → EBADMSG.', async (name) => {
+      const ksock = await stage.open();
+      // Of a message, a name of no length is the header's fault: section 6, EINVAL.
+      await refused(ksock.sendMsg(new Announcement(name)), name === '' ? 'EINVAL' : 'EBADMSG');
+      await refused(ksock.bind(name), 'EBADMSG');
+      await refused(ksock.bind(name, true), 'EBADMSG');
+      await refused(ksock.unbind(name), 'EBADMSG');
+    });
+
+    it('For find-replier an empty name is ENAMETOOLONG; a malformed one is just "nobody".', async () => {
+      const ksock = await stage.open();
+      await refused(ksock.findReplier(''), 'ENAMETOOLONG');
+      for (const name of MALFORMED.slice(1)) expect(await ksock.findReplier(name)).toBeNull();
+    });
+  });
+}

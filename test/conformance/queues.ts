@@ -1,0 +1,276 @@
+import { describe, expect, it } from 'vitest';
+import { Flag } from '../../src/message/flags.ts';
+import { MessageId } from '../../src/message/id.ts';
+import { Announcement, Request, replyTo } from '../../src/message/message.ts';
+import { refused } from '../support/refused.ts';
+import { ask, fill, next, readAll, readNames, readTexts } from './reading.ts';
+import type { Stage } from './transport.ts';
+
+const URGENT = { flags: Flag.URGENT };
+
+export function queues(stage: Stage): void {
+  describe('5. Queues', () => {
+    it('Each Ksock has one queue of unread messages, and a limit (default 100).', async () => {
+      const sender = await stage.open();
+      const listener = await stage.open();
+      expect(await listener.maxMessages()).toBe(100);
+      await listener.bind('$.*');
+      for (let at = 0; at < 103; at++) await sender.sendMsg(new Announcement('$.a', String(at)));
+      expect(await listener.numMessages()).toBe(100);
+      expect(await readTexts(listener)).toEqual(Array.from({ length: 100 }, (_, at) => String(at)));
+    });
+
+    it('Occupied = unread messages + Requests it sent that are still unanswered.', async () => {
+      const asker = await stage.open();
+      const replier = await stage.open();
+      await replier.bind('$.Ask', true);
+      await asker.bind('$.News');
+      await asker.setMaxMessages(3);
+      const request = await ask(asker, replier, '$.Ask');
+      await asker.sendMsg(new Request('$.Ask'));
+      await replier.sendMsg(new Announcement('$.News', 'fits'));
+      await replier.sendMsg(new Announcement('$.News', 'missed'));
+      await refused(asker.sendMsg(new Request('$.Ask')), 'ENOLCK');
+      expect(await readTexts(asker)).toEqual(['fits']);
+      // An answer turns the place that was held into a message.
+      await replier.sendMsg(replyTo(request, 'answer'));
+      await replier.sendMsg(new Announcement('$.News', 'fits again'));
+      await replier.sendMsg(new Announcement('$.News', 'missed'));
+      expect(await readTexts(asker)).toEqual(['answer', 'fits again']);
+    });
+
+    it('For the Reply that a place is held for, that place is free.', async () => {
+      const asker = await stage.open();
+      const replier = await stage.open();
+      await replier.bind('$.Ask', true);
+      await asker.setMaxMessages(1);
+      const request = await ask(asker, replier, '$.Ask');
+      await replier.sendMsg(replyTo(request, 'came'));
+      expect(await readTexts(asker)).toEqual(['came']);
+    });
+
+    it('For the Reply that a place is held for, that place is free, whatever its limit has become.', async () => {
+      const asker = await stage.open();
+      const replier = await stage.open();
+      await replier.bind('$.Ask', true);
+      const requests = [await ask(asker, replier, '$.Ask'), await ask(asker, replier, '$.Ask')];
+      await asker.setMaxMessages(1);
+      for (const request of requests) {
+        const reply = replyTo(request, 'came');
+        reply.flags |= Flag.ALL_OR_FAIL;
+        await replier.sendMsg(reply);
+      }
+      expect(await readTexts(asker)).toEqual(['came', 'came']);
+    });
+
+    it('Lowering the limit below what is there throws nothing away; the queue is simply full until it drains.', async () => {
+      const ksock = await stage.open();
+      await ksock.bind('$.a');
+      for (const text of ['1', '2', '3']) await ksock.sendMsg(new Announcement('$.a', text));
+      expect(await ksock.setMaxMessages(2)).toBe(2);
+      expect(await ksock.numMessages()).toBe(3);
+      await ksock.sendMsg(new Announcement('$.a', 'missed'));
+      await next(ksock);
+      await ksock.sendMsg(new Announcement('$.a', 'missed'));
+      await next(ksock);
+      await ksock.sendMsg(new Announcement('$.a', '4'));
+      expect(await readTexts(ksock)).toEqual(['3', '4']);
+    });
+
+    it('Limit 0 in "set" means "tell me".', async () => {
+      const ksock = await stage.open();
+      expect(await ksock.setMaxMessages(0)).toBe(100);
+      await ksock.setMaxMessages(7);
+      expect(await ksock.setMaxMessages(0)).toBe(7);
+      expect(await ksock.maxMessages()).toBe(7);
+    });
+
+    it('`next` takes the message at the front; there may be none.', async () => {
+      const ksock = await stage.open();
+      await ksock.bind('$.a');
+      expect(await ksock.readNextMsg()).toBeNull();
+      await ksock.sendMsg(new Announcement('$.a', '1'));
+      await ksock.sendMsg(new Announcement('$.a', '2'));
+      expect((await next(ksock)).text()).toBe('1');
+      expect((await next(ksock)).text()).toBe('2');
+      expect(await ksock.readNextMsg()).toBeNull();
+    });
+
+    it('URGENT messages are put at the front (so of two urgent ones the later is read first); all others at the back.', async () => {
+      const ksock = await stage.open();
+      await ksock.bind('$.a');
+      await ksock.sendMsg(new Announcement('$.a', '1'));
+      await ksock.sendMsg(new Announcement('$.a', 'urgent 1', URGENT));
+      await ksock.sendMsg(new Announcement('$.a', '2'));
+      await ksock.sendMsg(new Announcement('$.a', 'urgent 2', URGENT));
+      expect(await readTexts(ksock)).toEqual(['urgent 2', 'urgent 1', '1', '2']);
+    });
+
+    it('An URGENT Reply is put at the front of what its requester has not read.', async () => {
+      const asker = await stage.open();
+      const replier = await stage.open();
+      await replier.bind('$.Ask', true);
+      await asker.bind('$.News');
+      const request = await ask(asker, replier, '$.Ask');
+      await replier.sendMsg(new Announcement('$.News', 'news'));
+      const reply = replyTo(request, 'answer');
+      reply.setUrgent();
+      await replier.sendMsg(reply);
+      expect(await readTexts(asker)).toEqual(['answer', 'news']);
+    });
+
+    it('A message sits in the queue once per matching binding.', async () => {
+      const ksock = await stage.open();
+      for (const name of ['$.a.b', '$.a.b', '$.a.%', '$.a.*', '$.*', '$.other'])
+        await ksock.bind(name);
+      await ksock.sendMsg(new Announcement('$.a.b'));
+      expect(await ksock.numMessages()).toBe(5);
+    });
+
+    it('A message is tied to its binding.', async () => {
+      const ksock = await stage.open();
+      await ksock.bind('$.a');
+      await ksock.bind('$.*');
+      await ksock.sendMsg(new Announcement('$.a', '1'));
+      await ksock.sendMsg(new Announcement('$.b', '2'));
+      await ksock.unbind('$.*');
+      expect(await readTexts(ksock)).toEqual(['1']);
+    });
+
+    it('Replies to you, and Statuses, are tied to none.', async () => {
+      const asker = await stage.open();
+      const replier = await stage.open();
+      await replier.bind('$.Ask', true);
+      await asker.bind('$.*');
+      const request = await ask(asker, replier, '$.Ask');
+      await asker.sendMsg(new Request('$.Ask'));
+      await replier.sendMsg(replyTo(request, 'to you'));
+      await replier.close();
+      await asker.unbind('$.*');
+      expect(await readNames(asker)).toEqual(['$.Ask', '$.KBUS.Replier.GoneAway']);
+    });
+
+    it.for([
+      ['', 0],
+      ['ours: also when it is URGENT, ', Flag.URGENT],
+    ] as const)(
+      '%sa Ksock that gets several copies reads the one for the requester before any listener’s copy.',
+      async ([, flags]) => {
+        const asker = await stage.open();
+        const replier = await stage.open();
+        await replier.bind('$.Ask', true);
+        const request = await ask(asker, replier, '$.Ask');
+        await asker.bind('$.Ask');
+        const reply = replyTo(request);
+        reply.flags |= flags;
+        await replier.sendMsg(reply);
+        expect(await asker.numMessages()).toBe(2);
+        // What was read first was tied to no binding; what is left goes with its binding.
+        await next(asker);
+        await asker.unbind('$.Ask');
+        expect(await asker.numMessages()).toBe(0);
+      },
+    );
+
+    it.for([
+      ['', 0],
+      ['ours: also when it is URGENT, ', Flag.URGENT],
+    ] as const)(
+      '%sa Ksock that gets several copies reads the one for the Replier before any listener’s copy.',
+      async ([, flags]) => {
+        const asker = await stage.open();
+        const replier = await stage.open();
+        await replier.bind('$.Ask');
+        await replier.bind('$.Ask', true);
+        await replier.bind('$.*');
+        await asker.sendMsg(new Request('$.Ask', null, { flags }));
+        const copies = await readAll(replier);
+        expect(copies.map((copy) => copy.wantsUsToReply())).toEqual([true, false, false]);
+      },
+    );
+
+    describe('"Once only" (a per-Ksock switch)', () => {
+      it('a listener copy is dropped if the last thing queued to that Ksock was the same message id.', async () => {
+        const ksock = await stage.open();
+        for (const name of ['$.a', '$.a', '$.*']) await ksock.bind(name);
+        await ksock.wantMessagesOnce(true);
+        await ksock.sendMsg(new Announcement('$.a', '1'));
+        await ksock.sendMsg(new Announcement('$.a', '2'));
+        await ksock.sendMsg(new Announcement('$.a', 'urgent', URGENT));
+        expect(await readTexts(ksock)).toEqual(['urgent', '1', '2']);
+      });
+
+      it.for([
+        ['', 0],
+        [' (URGENT)', Flag.URGENT],
+      ] as const)(
+        'Copies for the Replier are never dropped; its listener copies are%s.',
+        async ([, flags]) => {
+          const asker = await stage.open();
+          const replier = await stage.open();
+          await replier.bind('$.Ask');
+          await replier.bind('$.Ask', true);
+          await replier.bind('$.Ask');
+          await replier.wantMessagesOnce(true);
+          await asker.sendMsg(new Request('$.Ask', null, { flags }));
+          expect((await readAll(replier)).map((copy) => copy.wantsUsToReply())).toEqual([true]);
+        },
+      );
+
+      it.for([
+        ['', 0],
+        [' (URGENT)', Flag.URGENT],
+      ] as const)(
+        'Replies to the requester are never dropped; its listener copies are%s.',
+        async ([, flags]) => {
+          const asker = await stage.open();
+          const replier = await stage.open();
+          await replier.bind('$.Ask', true);
+          const request = await ask(asker, replier, '$.Ask');
+          await asker.bind('$.Ask');
+          await asker.wantMessagesOnce(true);
+          const reply = replyTo(request, 'answer');
+          reply.flags |= flags;
+          await replier.sendMsg(reply);
+          await asker.unbind('$.Ask');
+          expect(await readTexts(asker)).toEqual(['answer']);
+        },
+      );
+
+      it('What was queued before the last thing does not count.', async () => {
+        const ksock = await stage.open();
+        await ksock.bind('$.a');
+        await ksock.wantMessagesOnce(true);
+        const same = new Announcement('$.a', 'same', { id: new MessageId(9, 9) });
+        await ksock.sendMsg(same);
+        await ksock.sendMsg(same);
+        await ksock.sendMsg(new Announcement('$.a', 'other'));
+        await ksock.sendMsg(same);
+        expect(await readTexts(ksock)).toEqual(['same', 'other', 'same']);
+      });
+
+      it('It is the switch of one Ksock.', async () => {
+        const once = await stage.open();
+        const often = await stage.open();
+        for (const ksock of [once, often]) {
+          await ksock.bind('$.a');
+          await ksock.bind('$.*');
+        }
+        await once.wantMessagesOnce(true);
+        await once.sendMsg(new Announcement('$.a'));
+        expect(await once.numMessages()).toBe(1);
+        expect(await often.numMessages()).toBe(2);
+      });
+    });
+
+    it('A message that a full queue misses is missed for good.', async () => {
+      const sender = await stage.open();
+      const listener = await stage.open();
+      await listener.bind('$.a');
+      await fill(listener, sender);
+      await sender.sendMsg(new Announcement('$.a'));
+      await listener.setMaxMessages(100);
+      expect(await readNames(listener)).toEqual(['$.Filler']);
+    });
+  });
+}

@@ -1,0 +1,170 @@
+import { describe, expect, it } from 'vitest';
+import { Announcement, Request, replyTo } from '../../src/message/message.ts';
+import { refused } from '../support/refused.ts';
+import { ask, next } from './reading.ts';
+import type { Stage } from './transport.ts';
+
+const MEBIBYTE = 1024 * 1024;
+
+export function settings(stage: Stage): void {
+  describe('10. Per-bus and per-Ksock settings', () => {
+    it('max messages: of the Ksock; 0 asks; default 100.', async () => {
+      const [one, two] = [await stage.open(), await stage.open()];
+      expect(await one.setMaxMessages(3)).toBe(3);
+      expect(await one.maxMessages()).toBe(3);
+      expect(await two.maxMessages()).toBe(100);
+      expect(await one.setMaxMessages(0xffff_ffff)).toBe(0xffff_ffff);
+    });
+
+    it('once only: of the Ksock; 0 / 1 / asks; returns the previous value.', async () => {
+      const [one, two] = [await stage.open(), await stage.open()];
+      expect(await one.wantMessagesOnce()).toBe(false);
+      expect(await one.wantMessagesOnce(true)).toBe(false);
+      expect(await one.wantMessagesOnce()).toBe(true);
+      expect(await two.wantMessagesOnce()).toBe(false);
+      expect(await one.wantMessagesOnce(false)).toBe(true);
+      expect(await one.wantMessagesOnce()).toBe(false);
+    });
+
+    it('verbose: of the bus; 0 / 1 / asks; returns the previous value.', async () => {
+      const [one, two] = [await stage.open(), await stage.open()];
+      const elsewhere = await stage.open('rw', await one.newDevice());
+      expect(await one.verbose()).toBe(false);
+      expect(await one.verbose(true)).toBe(false);
+      expect(await two.verbose()).toBe(true);
+      expect(await elsewhere.verbose()).toBe(false);
+      // With its log on, a bus does what it did before.
+      await one.bind('$.a', true);
+      await two.sendMsg(replyTo(await ask(one, one, '$.a'))).catch(() => {});
+      await refused(two.sendMsg(new Request('$.b')), 'EADDRNOTAVAIL');
+      expect(await two.verbose(false)).toBe(true);
+      expect(await one.verbose()).toBe(false);
+    });
+
+    it('max message size: of the bus; 0 asks; 1 asks for the absolute maximum.', async () => {
+      const [one, two] = [await stage.open(), await stage.open()];
+      const elsewhere = await stage.open('rw', await one.newDevice());
+      expect(await one.setMaxMessageSize(200)).toBe(200);
+      expect(await two.maxMessageSize()).toBe(200);
+      expect(await two.setMaxMessageSize(0)).toBe(200);
+      expect(await two.setMaxMessageSize(1)).toBe(16 * MEBIBYTE);
+      expect(await one.maxMessageSize()).toBe(200);
+      expect(await elsewhere.maxMessageSize()).toBe(16 * MEBIBYTE);
+      await refused(one.sendMsg(new Announcement('$.a', new Uint8Array(200))), 'EMSGSIZE');
+    });
+
+    it('under 100 or over that maximum → EINVAL.', async () => {
+      const ksock = await stage.open();
+      for (const size of [2, 99, 16 * MEBIBYTE + 1, 0xffff_ffff]) {
+        await refused(ksock.setMaxMessageSize(size), 'EINVAL');
+      }
+      expect(await ksock.setMaxMessageSize(100)).toBe(100);
+      expect(await ksock.setMaxMessageSize(16 * MEBIBYTE)).toBe(16 * MEBIBYTE);
+    });
+
+    it('Ours: 16 MiB for both: the largest message passes, and a larger one is refused.', async () => {
+      const ksock = await stage.open();
+      expect(await ksock.maxMessageSize()).toBe(16 * MEBIBYTE);
+      await ksock.bind('$.a');
+      const most = 16 * MEBIBYTE - new Announcement('$.a').totalLength();
+      const data = new Uint8Array(most).fill(7);
+      await ksock.sendMsg(new Announcement('$.a', data));
+      const got = await next(ksock);
+      expect(got.totalLength()).toBe(16 * MEBIBYTE);
+      expect(Buffer.from(got.data).equals(data)).toBe(true);
+      await refused(ksock.sendMsg(new Announcement('$.a', new Uint8Array(most + 1))), 'EMSGSIZE');
+      await refused(ksock.sendMsg(new Announcement('$.a', new Uint8Array(2 * most))), 'EMSGSIZE');
+      await ksock.sendMsg(new Announcement('$.a', 'it goes on'));
+      expect((await next(ksock)).text()).toBe('it goes on');
+    });
+
+    it('new device: makes the next bus, returns its number; 256 at most, then EINVAL.', async () => {
+      const ksock = await stage.open();
+      for (let number = 1; number < 256; number++) expect(await ksock.newDevice()).toBe(number);
+      await refused(ksock.newDevice(), 'EINVAL');
+      const last = await stage.open('rw', 255);
+      expect(last.number).toBe(255);
+    });
+
+    it('num_messages: unread.', async () => {
+      const ksock = await stage.open();
+      await ksock.bind('$.a');
+      expect(await ksock.numMessages()).toBe(0);
+      await ksock.sendMsg(new Announcement('$.a', 'one'));
+      await ksock.sendMsg(new Announcement('$.a', 'two'));
+      expect(await ksock.numMessages()).toBe(2);
+      const length = await ksock.nextMsg();
+      expect(await ksock.numMessages()).toBe(1);
+      await ksock.readMsg(length);
+      expect(await ksock.numMessages()).toBe(1);
+    });
+
+    it('num_unreplied_to: Requests read, not yet answered.', async () => {
+      const asker = await stage.open();
+      const replier = await stage.open();
+      await replier.bind('$.a', true);
+      await replier.bind('$.a');
+      const first = await ask(asker, replier, '$.a');
+      // A listener's copy is not to be answered.
+      await next(replier);
+      await asker.sendMsg(new Request('$.a'));
+      expect(await replier.numUnrepliedTo()).toBe(1);
+      await next(replier);
+      expect(await replier.numUnrepliedTo()).toBe(2);
+      await replier.sendMsg(replyTo(first));
+      expect(await replier.numUnrepliedTo()).toBe(1);
+      expect(await asker.numUnrepliedTo()).toBe(0);
+    });
+
+    it('last_msg_id: (0,0) before the first send.', async () => {
+      const ksock = await stage.open();
+      const id = await ksock.lastMsgId();
+      expect([id.networkId, id.serialNum]).toEqual([0, 0]);
+    });
+  });
+
+  describe('4-api: reading in pieces', () => {
+    it('`next_msg` gives the length of the next message, 0 if there is none; `len_left` what is unread of it.', async () => {
+      const ksock = await stage.open();
+      await ksock.bind('$.a');
+      expect(ksock.lenLeft()).toBe(0);
+      expect(await ksock.nextMsg()).toBe(0);
+      const message = new Announcement('$.a', 'data');
+      await ksock.sendMsg(message);
+      const length = await ksock.nextMsg();
+      expect(length).toBe(message.totalLength());
+      expect(ksock.lenLeft()).toBe(length);
+      expect(await ksock.readData(10)).toHaveLength(10);
+      expect(ksock.lenLeft()).toBe(length - 10);
+      expect(await ksock.readData(0)).toHaveLength(0);
+      expect(await ksock.readData(10_000)).toHaveLength(length - 10);
+      expect(await ksock.readData(10)).toHaveLength(0);
+    });
+
+    it('`next_msg` drops what is left of the one being read.', async () => {
+      const ksock = await stage.open();
+      await ksock.bind('$.a');
+      await ksock.sendMsg(new Announcement('$.a', 'first'));
+      await ksock.sendMsg(new Announcement('$.a', 'second'));
+      await ksock.nextMsg();
+      await ksock.readData(5);
+      const message = await ksock.readMsg(await ksock.nextMsg());
+      expect(message?.text()).toBe('second');
+      expect(await ksock.nextMsg()).toBe(0);
+      expect(ksock.lenLeft()).toBe(0);
+      expect(await ksock.readMsg(100)).toBeNull();
+    });
+
+    it('`wait_for_msg` waits for the next message, or until its time is over.', async () => {
+      const ksock = await stage.open();
+      const other = await stage.open();
+      await ksock.bind('$.a');
+      expect(await ksock.waitForMsg({ timeout: 0 })).toBeNull();
+      const waiting = ksock.waitForMsg();
+      await other.sendMsg(new Announcement('$.a', 'at last'));
+      expect((await waiting)?.text()).toBe('at last');
+      await other.sendMsg(new Announcement('$.a', 'there already'));
+      expect((await ksock.waitForMsg({ timeout: 0 }))?.text()).toBe('there already');
+    });
+  });
+}

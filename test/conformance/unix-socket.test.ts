@@ -1,0 +1,4 @@
+import { original } from './original.ts';
+import { unixSocket } from './transports.ts';
+
+original(unixSocket);

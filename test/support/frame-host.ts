@@ -1,0 +1,67 @@
+import type { Bus } from '../../src/bus/bus.ts';
+import { Buses } from '../../src/bus/buses.ts';
+import type { BusSettings } from '../../src/bus/settings.ts';
+import { FramePort } from '../../src/client/frame-port.ts';
+import { type Connect, Ksock, type KsockOptions } from '../../src/client/ksock.ts';
+import { Slab } from '../../src/daemon/outbox.ts';
+import { Session, type SessionHost } from '../../src/daemon/session.ts';
+import { Turn } from '../../src/daemon/turn.ts';
+import { NameReader } from '../../src/message/layout.ts';
+import { type Cut, PipeEnd, whole } from './pipe.ts';
+
+/** A daemon without sockets: sessions at the ends of pipes. */
+export class FrameHost implements SessionHost {
+  readonly turn = new Turn();
+  readonly slab = new Slab();
+  readonly names = new NameReader();
+  readonly pid = 4242;
+  readonly buses: Buses;
+  readonly warnings: string[] = [];
+  /** The daemon's end of each connection, oldest first. */
+  readonly ends: PipeEnd[] = [];
+  private readonly cut: Cut;
+  private readonly ksocks: Ksock[] = [];
+
+  constructor(settings: Partial<BusSettings> = {}, cut: Cut = whole) {
+    this.buses = new Buses(1, settings);
+    this.cut = cut;
+  }
+
+  get bus(): Bus {
+    return this.buses.get(0) as Bus;
+  }
+
+  async newDevice(): Promise<number> {
+    return this.buses.newDevice();
+  }
+
+  warn(text: string): void {
+    this.warnings.push(text);
+  }
+
+  /** The way to a bus of it. */
+  connect(bus = 0): Connect {
+    return (mode, events) =>
+      FramePort.open(
+        (toldTo) => {
+          const [client, daemon] = PipeEnd.pair(this.cut);
+          const to = this.buses.get(bus) as Bus;
+          daemon.open(new Session(this, to, daemon));
+          this.ends.push(daemon);
+          return client.open(toldTo);
+        },
+        { mode, pid: 1000 + this.ends.length, program: 'test', defer: process.nextTick },
+        events,
+      );
+  }
+
+  async open(options: KsockOptions = {}, bus = 0): Promise<Ksock> {
+    const ksock = await Ksock.open(this.connect(bus), options);
+    this.ksocks.push(ksock);
+    return ksock;
+  }
+
+  async close(): Promise<void> {
+    await Promise.all(this.ksocks.map((ksock) => ksock.close()));
+  }
+}

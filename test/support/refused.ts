@@ -1,0 +1,28 @@
+import { expect } from 'vitest';
+import { Errno, type ErrorCode, UNIX_TEXT } from '../../src/message/errno.ts';
+import { KbusError } from '../../src/message/error.ts';
+
+/** The error that a call was refused with: a KbusError of this code, which says all it has to say. */
+export async function refused(call: Promise<unknown>, code: ErrorCode): Promise<KbusError> {
+  const error = await failed(call);
+  expect(error).toBeInstanceOf(KbusError);
+  const refusal = error as KbusError;
+  expect(refusal.code, refusal.message).toBe(code);
+  expect(refusal.errno).toBe(Errno[code]);
+  expect(refusal.message).toMatch(new RegExp(`^${code} \\(${Errno[code]}\\): \\S`));
+  expect(refusal.message.endsWith(refusal.meaning)).toBe(true);
+  // Not what Unix says of the number, but what it means in KBUS.
+  expect(refusal.meaning).not.toBe(UNIX_TEXT[code]);
+  return refusal;
+}
+
+/** The error that a promise rejects with. */
+export async function failed(promise: Promise<unknown>): Promise<unknown> {
+  let value: unknown;
+  try {
+    value = await promise;
+  } catch (error) {
+    return error;
+  }
+  return expect.fail(`it should have failed, but gave ${String(value)}`);
+}
