@@ -8,7 +8,8 @@ export function checkU32(what: string, value: number): number {
   return value;
 }
 
-/** The number of bytes of `length` bytes padded to a multiple of 4. */
+/** The number of bytes of `length` (a u32, or one more) bytes padded to a multiple of 4. */
 export function padded(length: number): number {
-  return (length + 3) & ~3;
+  // The sum must not be cut to 32 bits: a length near 2^32 that a peer claims would become 0.
+  return length + ((4 - (length & 3)) & 3);
 }
