@@ -181,7 +181,13 @@ export const anySequence = sequence(
     [2, takeMany],
     [12, bind],
     [5, unbindOne],
-    [1, operation('unbind', { name: toBind, replier: fc.boolean() })],
+    [
+      1,
+      operation('unbind', {
+        name: mixed([6, toBind], [1, wrongName]),
+        replier: fc.boolean(),
+      }),
+    ],
     [2, resend],
     [4, poll],
     [2, discard],
@@ -210,7 +216,7 @@ export const waitingSequence = sequence(
     [
       26,
       operation('send', {
-        to,
+        to: choose<OperationOf<'send'>['to']>(0, 0, 'replier'),
         awaited: choose(false, false, true),
         name: waitingNames,
         flags: choose(
@@ -247,7 +253,7 @@ export const waitingSequence = sequence(
     [3, close],
     [5, open],
     [4, maxMessages],
-    [3, poll],
+    [6, poll],
     [2, resend],
     [2, discard],
   ),

@@ -12,6 +12,7 @@ import {
   type NaiveCopy,
   type NaiveKsock,
   type NaiveMessage,
+  SYNTHETIC,
   WANT_A_REPLY,
   WANT_YOU_TO_REPLY,
 } from './naive-bus.ts';
@@ -315,7 +316,7 @@ class SideBySide {
       this.same('what was read', read, copy === null ? 'nothing' : naiveMessage(copy));
     });
     this.told.push(`    → ${read}`);
-    if (parcel !== null) this.note(`take ${parcel.flags & 4 ? parcel.name : 'message'}`);
+    if (parcel !== null) this.noteMessage('take', parcel, 'message');
     return true;
   }
 
@@ -359,7 +360,7 @@ class SideBySide {
   private answered(both: Both, token: number, parcel: Parcel): void {
     this.engineAnswers.push(`${both.engine.id} #${token} ${engineMessage(parcel, false)}`);
     this.answersByToken.set(token, (this.answersByToken.get(token) ?? 0) + 1);
-    this.note(`answered by ${parcel.flags & 4 ? parcel.name : 'Reply'}`);
+    this.noteMessage('answered by', parcel, 'Reply');
   }
 
   private askedOf(
@@ -466,6 +467,12 @@ class SideBySide {
 
   private same(what: string, engine: unknown, naive: unknown): void {
     if (engine !== naive) throw disagreement(what, engine, naive);
+  }
+
+  private noteMessage(what: string, { flags, name }: Parcel, other: string): void {
+    const isSynthetic = (flags & SYNTHETIC) !== 0;
+    this.note(`${what} ${isSynthetic ? name : other}`);
+    if (isSynthetic) this.note(name);
   }
 
   private note(what: string): void {
