@@ -140,6 +140,7 @@ export class LocalPort implements Port, KsockOwner {
     parcel.ticket = ticket;
     parcel.token = token;
     parcel.waits = wait;
+    if (wait) parcel.flags = (parcel.flags | Flag.ALL_OR_WAIT) >>> 0;
     const result = this.sends.submit(parcel);
     if (result === PENDING) this.settles.set(ticket, settle);
     else settle(result, parcel);
