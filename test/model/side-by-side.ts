@@ -89,7 +89,7 @@ class SideBySide {
   private retries: Retry[] = [];
   private readonly engineAnswers: string[] = [];
   private answersCompared = 0;
-  /** The Statuses and events KBUS made, and the answers each awaited Request got. */
+  /** How many answers each awaited Request got. */
   private readonly answersByToken = new Map<number, number>();
   private readonly told: string[] = [];
 
