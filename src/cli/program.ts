@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import { Command, CommanderError } from 'commander';
 import { COMMANDS } from './commands.ts';
 import { Exit, Failure } from './failure.ts';
@@ -7,6 +8,9 @@ export async function runProgram(args: string[]): Promise<void> {
   const program = new Command('kbus')
     .description('A message bus for the programs on one machine.')
     .usage('<command> [options]')
+    .version(version(), '-V, --version', 'print the version')
+    .helpOption('-h, --help', 'print this')
+    .helpCommand('help [command]', 'print what --help of the command does')
     .exitOverride()
     .showHelpAfterError('(kbus --help lists the commands; their options go behind them)')
     .configureOutput({
@@ -48,4 +52,9 @@ Exit codes: 0 done, 1 KBUS refused, 2 the command line is wrong, 3 there is no s
 
 function capital(text: string): string {
   return text.charAt(0).toUpperCase() + text.slice(1);
+}
+
+function version(): string {
+  const manifest = readFileSync(new URL('../../package.json', import.meta.url), 'utf8');
+  return (JSON.parse(manifest) as { version: string }).version;
 }

@@ -1,5 +1,4 @@
 import { spawn } from 'node:child_process';
-import { once } from 'node:events';
 import process from 'node:process';
 import { buffer } from 'node:stream/consumers';
 import type { Command } from 'commander';
@@ -86,7 +85,7 @@ async function replyOrError(request: Message, answer: Answer): Promise<Reply> {
   try {
     return replyTo(request, await answer(request));
   } catch (error) {
-    if (error instanceof Ending) throw error;
+    ending.throwIfAborted();
     const text = (error as Error).message;
     remark(text);
     return new Reply(REPLIER_ERROR, text, { to: request.from, inReplyTo: request.id });
@@ -121,9 +120,14 @@ async function run(command: string, request: Message): Promise<Uint8Array> {
   // A command need not read what it is given.
   child.stdin.on('error', () => {});
   child.stdin.end(request.data);
-  const ended = once(child, 'close') as Promise<[code: number | null, signal: string | null]>;
-  const [output, [code, signal]] = await Promise.all([buffer(child.stdout), ended]);
-  if (code === 0) return output;
-  const how = code === null ? `by ${signal}` : `with exit status ${code}`;
+  const closed = new Promise<string>((resolve, reject) => {
+    child.once('close', (code, by) =>
+      resolve(code === null ? `by ${by}` : `with exit status ${code}`),
+    );
+    // That it was ended is no failure to start it.
+    child.once('error', (error) => ending.aborted || reject(error));
+  });
+  const [output, how] = await Promise.all([buffer(child.stdout), closed]);
+  if (child.exitCode === 0) return output;
   throw new Error(`the command '${command}' ended ${how}`);
 }

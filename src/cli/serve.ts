@@ -5,7 +5,7 @@ import { takeActivation } from '../daemon/activation.ts';
 import { Daemon } from '../daemon/daemon.ts';
 import { Log } from '../daemon/log.ts';
 import { type Given, SETTINGS } from '../daemon/settings.ts';
-import { type Ownership, SocketInUseError } from '../daemon/socket-file.ts';
+import { type Ownership, SocketInUseError, SocketPathError } from '../daemon/socket-file.ts';
 import { ended } from './ending.ts';
 import { Exit, Failure } from './failure.ts';
 
@@ -79,7 +79,8 @@ function servingText(daemon: Daemon, buses: number, directory: string, passed: n
 /** What the file system refused, or another daemon had first, is no bug. */
 function startFailure(error: unknown, directory: string): unknown {
   if (error instanceof SocketInUseError) return new Failure(Exit.REFUSED, error.message, error);
-  if (!(error instanceof Error) || !('syscall' in error)) return error;
+  if (!(error instanceof Error)) return error;
+  if (!('syscall' in error || error instanceof SocketPathError)) return error;
   return new Failure(
     Exit.REFUSED,
     `the sockets can't be made in ${directory}: ${error.message}. Choose another folder with --directory or $KBUS_DIR.`,

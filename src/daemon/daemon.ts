@@ -1,5 +1,6 @@
 import { chownSync, mkdirSync, rmdirSync, statSync } from 'node:fs';
 import { createServer, type Server, type Socket } from 'node:net';
+import { dirname, resolve } from 'node:path';
 import process from 'node:process';
 import type { Bus } from '../bus/bus.ts';
 import { Buses } from '../bus/buses.ts';
@@ -40,7 +41,8 @@ export class Daemon implements SessionHost {
   private readonly servers: Server[] = [];
   private readonly sessions = new Map<Session, Socket>();
   private readonly madePaths: string[] = [];
-  private madeDirectory = false;
+  /** The folders that were made: the innermost first. */
+  private readonly madeFolders: string[] = [];
 
   constructor(options: DaemonOptions) {
     this.options = options;
@@ -90,13 +92,15 @@ export class Daemon implements SessionHost {
     }, 500);
     await Promise.all(closed);
     clearTimeout(patience);
-    if (this.madeDirectory) {
-      try {
-        rmdirSync(this.options.directory);
-      } catch (error) {
-        const { code } = error as NodeJS.ErrnoException;
-        if (code !== 'ENOTEMPTY' && code !== 'ENOENT') throw error;
-      }
+    this.removeFolders();
+  }
+
+  private removeFolders(): void {
+    try {
+      for (const folder of this.madeFolders) rmdirSync(folder);
+    } catch (error) {
+      const { code } = error as NodeJS.ErrnoException;
+      if (code !== 'ENOTEMPTY' && code !== 'ENOENT') throw error;
     }
   }
 
@@ -106,9 +110,15 @@ export class Daemon implements SessionHost {
     const wide = (socket.mode & 0o007) !== 0;
     const group = (socket.mode & 0o070) !== 0;
     const mode = wide ? 0o755 : group ? 0o750 : 0o700;
-    this.madeDirectory = mkdirSync(directory, { recursive: true, mode }) !== undefined;
+    const outermost = mkdirSync(directory, { recursive: true, mode });
+    if (outermost !== undefined) {
+      const last = dirname(resolve(outermost));
+      for (let made = resolve(directory); made !== last; made = dirname(made)) {
+        this.madeFolders.push(made);
+      }
+    }
     if (!statSync(directory).isDirectory()) throw new Error(`${directory} is not a folder`);
-    if (this.madeDirectory && socket.group !== undefined) {
+    if (outermost !== undefined && socket.group !== undefined) {
       chownSync(directory, process.getuid?.() ?? -1, socket.group);
     }
   }

@@ -25,9 +25,18 @@ export class SocketInUseError extends Error {
   override readonly name = 'SocketInUseError';
 }
 
+/** The path of a socket is longer than the system takes. */
+export class SocketPathError extends Error {
+  override readonly name = 'SocketPathError';
+}
+
+/** Longest path of a socket, in bytes: of a longer one libuv takes that much, and says nothing. */
+const MAX_PATH = process.platform === 'linux' ? 107 : 103;
+
 /**
  * Makes `server` listen at `path`, with these rights from the first moment on. What a dead daemon left
- * there is replaced; a living one is left alone (SocketInUseError, which says who it is).
+ * there is replaced; a living one is left alone (SocketInUseError, which says who it is). A
+ * SocketPathError for too long a path.
  *
  * The socket is made beside its place and then linked into it, which only one can do: so of two
  * daemons that start at once, one is refused.
@@ -39,6 +48,12 @@ export async function listenAt(server: Server, path: string, ownership: Ownershi
   }
   const beside = `${path}.${process.pid}`;
   const aside = `${beside}.old`;
+  const length = Buffer.byteLength(beside);
+  if (length > MAX_PATH) {
+    throw new SocketPathError(
+      `${path} is too long for the path of a socket, by ${length - MAX_PATH} bytes`,
+    );
+  }
   remove(beside);
   await listen(server, beside);
   try {

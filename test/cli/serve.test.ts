@@ -1,0 +1,340 @@
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
+import { createServer } from 'node:net';
+import { join } from 'node:path';
+import process from 'node:process';
+import { describe, expect, test } from 'vitest';
+import { Ksock } from '../../src/client/ksock.ts';
+import { Announcement } from '../../src/message/message.ts';
+import { newFolder } from '../support/folder.ts';
+import { refused } from '../support/refused.ts';
+import { kbus, MAIN, Program, serve, start } from './kbus.ts';
+
+const modeOf = (path: string): number => statSync(path).mode & 0o777;
+const isRoot = process.getuid?.() === 0;
+
+describe('kbus serve', () => {
+  test('serves bus 0, and says where', async () => {
+    const { directory, daemon } = await serve();
+    expect(daemon.stderr).toMatch(
+      new RegExp(`info {2}serving bus 0 at ${directory}/kbus0.sock\n$`),
+    );
+    expect(daemon.stdout).toBe('');
+    await using ksock = await Ksock.open(0, { directory });
+    expect(ksock.id).toBe(1);
+  });
+
+  test('makes its folder and sockets for nobody but its user', async () => {
+    const { directory } = await serve();
+    expect(modeOf(directory)).toBe(0o700);
+    expect(modeOf(join(directory, 'kbus0.sock'))).toBe(0o600);
+    expect(readdirSync(directory)).toEqual(['kbus0.sock']);
+  });
+
+  test('serves as many buses as it is told, each for itself', async () => {
+    const { directory, daemon } = await serve('--buses', '3');
+    expect(daemon.stderr).toContain(`serving buses 0 to 2 in ${directory}\n`);
+    expect(readdirSync(directory)).toEqual(['kbus0.sock', 'kbus1.sock', 'kbus2.sock']);
+    await using one = await Ksock.open(1, { directory });
+    await using two = await Ksock.open(2, { directory });
+    await one.bind('$.*');
+    await two.sendMsg(new Announcement('$.A'));
+    expect(await one.readNextMsg()).toBe(null);
+    await refused(Ksock.open(3, { directory }), 'ENOENT');
+  });
+
+  test.each(['SIGTERM', 'SIGINT', 'SIGHUP'] as const)(
+    'after %s, tells its clients, removes what it made, and ends well',
+    async (signal) => {
+      const { directory, daemon } = await serve('--buses', '2');
+      await using ksock = await Ksock.open(0, { directory });
+      const waiting = refused(ksock.waitForMsg(), 'ECONNRESET');
+      const outcome = await daemon.kill(signal);
+      expect(outcome).toMatchObject({ code: 0, signal: null });
+      expect(outcome.stderr).toContain(`info  ${signal}: the daemon ends\n`);
+      expect((await waiting).message).toContain(`the daemon was ended by ${signal}`);
+      expect(existsSync(directory)).toBe(false);
+    },
+  );
+
+  test('removes all the folders that it made, and none that something was put into', async () => {
+    const above = await newFolder();
+    const one = start(['serve', '--directory', join(above, 'a/b/c')]);
+    await one.says(/serving/);
+    expect(await one.kill('SIGTERM')).toMatchObject({ code: 0 });
+    expect(readdirSync(above)).toEqual([]);
+    const two = start(['serve', '--directory', 'a/b/c'], { cwd: above });
+    await two.says(/serving/);
+    writeFileSync(join(above, 'a', 'note'), '');
+    expect(await two.kill('SIGTERM')).toMatchObject({ code: 0 });
+    expect(readdirSync(above, { recursive: true })).toEqual(['a', 'a/note']);
+  });
+
+  test('leaves a folder that it did not make, and what else is in it', async () => {
+    const directory = await newFolder();
+    writeFileSync(join(directory, 'note'), '');
+    const daemon = start(['serve', '--directory', directory]);
+    await daemon.says(/serving/);
+    expect(await daemon.kill('SIGTERM')).toMatchObject({ code: 0 });
+    expect(readdirSync(directory)).toEqual(['note']);
+  });
+
+  test('replaces the socket that a killed daemon left', async () => {
+    const { directory, daemon, start } = await serve();
+    await daemon.kill('SIGKILL');
+    expect(readdirSync(directory)).toEqual(['kbus0.sock']);
+    await refused(Ksock.open(0, { directory }), 'ENOENT');
+    const next = start(['serve']);
+    await next.says(/serving/);
+    await using ksock = await Ksock.open(0, { directory });
+    expect(ksock.id).toBe(1);
+    expect(readdirSync(directory)).toEqual(['kbus0.sock']);
+  });
+
+  test('is refused a folder that is served, and says by whom', async () => {
+    const { directory, daemon, kbus } = await serve();
+    const { code, stdout, stderr } = await kbus(['serve']);
+    expect(stderr).toBe(
+      `kbus: ${directory}/kbus0.sock is in use by the KBUS daemon with process id ${daemon.child.pid}. ` +
+        'Stop that, or choose another folder with --directory or $KBUS_DIR.\n',
+    );
+    expect(stdout).toBe('');
+    expect(code).toBe(1);
+    // And the daemon that is there goes on.
+    await using ksock = await Ksock.open(0, { directory });
+    expect(await ksock.sendMsg(new Announcement('$.A'))).toMatchObject({ serialNum: 1 });
+  });
+
+  test('of several that start at once, one serves and the others are refused', async () => {
+    const directory = join(await newFolder(), 'sockets');
+    // What a dead daemon left makes it harder.
+    const dead = start(['serve', '--directory', directory]);
+    await dead.says(/serving/);
+    await dead.kill('SIGKILL');
+    const daemons = [1, 2, 3].map(() => start(['serve', '--directory', directory]));
+    const serving = await Promise.any(
+      daemons.map(async (daemon) => {
+        await daemon.says(/serving/);
+        return daemon;
+      }),
+    );
+    for (const daemon of daemons) {
+      if (daemon === serving) continue;
+      const { code, stderr } = await daemon.ended;
+      expect(stderr).toContain(`is in use by the KBUS daemon with process id ${serving.child.pid}`);
+      expect(code).toBe(1);
+    }
+    await using ksock = await Ksock.open(0, { directory });
+    expect(ksock.id).toBe(1);
+    expect(readdirSync(directory)).toEqual(['kbus0.sock']);
+  });
+
+  test('leaves a socket of another program alone', async () => {
+    const directory = await newFolder();
+    const other = createServer((socket) => socket.end());
+    await new Promise<void>((resolve) => {
+      other.listen(join(directory, 'kbus0.sock'), resolve);
+    });
+    try {
+      const { code, stderr } = await kbus(['serve', '--directory', directory]);
+      expect(stderr).toMatch(/kbus0\.sock is in use by a program that does not say who it is\./);
+      expect(code).toBe(1);
+    } finally {
+      other.close();
+    }
+  });
+
+  test('opens its sockets to whom --mode says, and the folder to the same', async () => {
+    const { directory } = await serve('--mode', '0666');
+    expect(modeOf(directory)).toBe(0o755);
+    expect(modeOf(join(directory, 'kbus0.sock'))).toBe(0o666);
+  });
+
+  test('opens its sockets to --group, by name or number', async () => {
+    const gid = process.getgid?.() ?? 0;
+    const { directory } = await serve('--group', String(gid));
+    expect(modeOf(directory)).toBe(0o750);
+    expect(modeOf(join(directory, 'kbus0.sock'))).toBe(0o660);
+    expect(statSync(join(directory, 'kbus0.sock')).gid).toBe(gid);
+  });
+
+  test.runIf(isRoot)('finds the group of a name', async () => {
+    // Debian, Fedora, Alpine and others have this one.
+    const { directory } = await serve('--group', 'daemon', '--mode', '660');
+    const { gid } = statSync(join(directory, 'kbus0.sock'));
+    expect(gid).toBeGreaterThan(0);
+    expect(statSync(directory).gid).toBe(gid);
+  });
+
+  test('is told of a group that is not there', async () => {
+    const { code, stderr } = await kbus(['serve', '--group', 'nobodys']);
+    expect(stderr).toBe("kbus: group: there is no group 'nobodys' here\n");
+    expect(code).toBe(2);
+  });
+
+  test('keeps to its limits', async () => {
+    const { directory } = await serve('--max-messages', '3', '--max-message-size', '1000');
+    await using ksock = await Ksock.open(0, { directory });
+    expect(await ksock.maxMessages()).toBe(3);
+    expect(await ksock.maxMessageSize()).toBe(1000);
+    expect(await ksock.setMaxMessageSize(1)).toBe(16 * 1024 * 1024);
+  });
+
+  test('a larger maximum size lifts the absolute one, and a smaller absolute one lowers it', async () => {
+    const large = await serve('--max-message-size', '20000000');
+    await using one = await Ksock.open(0, { directory: large.directory });
+    expect(await one.setMaxMessageSize(1)).toBe(20_000_000);
+    const small = await serve('--absolute-max-message-size', '5000');
+    await using two = await Ksock.open(0, { directory: small.directory });
+    expect(await two.maxMessageSize()).toBe(5000);
+  });
+
+  test('logs for people, or JSON for programs', async () => {
+    const human = await serve();
+    expect(human.daemon.stderr).toMatch(/^\d{4}-\d\d-\d\dT[\d:.]+Z info {2}serving bus 0 at .*\n$/);
+    const json = await serve('--log', 'json', '--buses', '2');
+    const { level, text, directory, buses } = JSON.parse(json.daemon.stderr);
+    expect({ level, buses, directory }).toEqual({
+      level: 'info',
+      buses: 2,
+      directory: json.directory,
+    });
+    expect(text).toBe(`serving buses 0 to 1 in ${directory}`);
+  });
+
+  test('with --verbose, logs what happens, on buses made later too', async () => {
+    const { directory, daemon } = await serve('--verbose');
+    await using ksock = await Ksock.open(0, { directory });
+    await daemon.says(/debug bus 0: Ksock 1 opened/);
+    expect(await ksock.verbose()).toBe(true);
+    await using later = await Ksock.open(await ksock.newDevice(), { directory });
+    await daemon.says(/debug bus 1: Ksock 1 opened/);
+    expect(await later.verbose(false)).toBe(true);
+  });
+
+  test('goes on when nobody reads its log any more', async () => {
+    const { directory, daemon } = await serve('--verbose');
+    daemon.child.stderr?.destroy();
+    await using ksock = await Ksock.open(0, { directory });
+    for (let count = 0; count < 100; count++) await ksock.sendMsg(new Announcement('$.A'));
+    expect(await ksock.lastMsgId()).toMatchObject({ serialNum: 100 });
+    expect(await daemon.kill('SIGTERM')).toMatchObject({ code: 0 });
+  });
+
+  test('after a bug, tells its clients, and ends with another exit code than any refusal', async () => {
+    // The bug: a handler of a signal that throws.
+    const bug = 'process.on("SIGUSR2", () => { throw new Error("a bug for the test") })';
+    const directory = join(await newFolder(), 'sockets');
+    const daemon = new Program(
+      process.execPath,
+      ['--import', `data:text/javascript,${bug}`, MAIN, 'serve', '--directory', directory],
+      {},
+    );
+    await daemon.says(/serving/);
+    await using ksock = await Ksock.open(0, { directory });
+    const waiting = refused(ksock.waitForMsg(), 'ECONNRESET');
+    const outcome = await daemon.kill('SIGUSR2');
+    expect((await waiting).message).toContain('a bug ended the daemon');
+    expect(outcome.stderr).toMatch(/error a bug ends the daemon: Error: a bug for the test\n +at /);
+    expect(outcome.code).toBe(70);
+    expect(existsSync(directory)).toBe(false);
+  });
+
+  test.skipIf(isRoot)('says what the file system refused', async () => {
+    const above = await newFolder();
+    chmodSync(above, 0o500);
+    const { code, stderr } = await kbus(['serve', '--directory', join(above, 'sockets')]);
+    expect(stderr).toMatch(
+      /^kbus: the sockets can't be made in .*: EACCES.*--directory or \$KBUS_DIR/,
+    );
+    expect(code).toBe(1);
+  });
+
+  test('says so when the folder is none', async () => {
+    const file = join(await newFolder(), 'file');
+    writeFileSync(file, '');
+    const { code, stderr } = await kbus(['serve', '--directory', file]);
+    expect(stderr).toMatch(/^kbus: the sockets can't be made in .*\/file: EEXIST/);
+    expect(code).toBe(1);
+  });
+
+  test('says so when the path of a socket is longer than the system takes', async () => {
+    const above = await newFolder();
+    const { code, stderr } = await kbus(['serve', '--directory', join(above, 'x'.repeat(80))]);
+    expect(stderr).toMatch(
+      /kbus0\.sock is too long for the path of a socket, by \d+ bytes\. Choose/,
+    );
+    expect(code).toBe(1);
+    expect(readdirSync(above)).toEqual([]);
+  });
+
+  test('makes nothing through a link that leads nowhere', async () => {
+    const above = await newFolder();
+    symlinkSync(join(above, 'nowhere'), join(above, 'link'));
+    const { code } = await kbus(['serve', '--directory', join(above, 'link')]);
+    expect(code).toBe(1);
+    mkdirSync(join(above, 'nowhere'));
+    const daemon = start(['serve', '--directory', join(above, 'link')]);
+    await daemon.says(/serving/);
+    expect(readdirSync(join(above, 'nowhere'))).toEqual(['kbus0.sock']);
+  });
+});
+
+describe('the settings of kbus serve', () => {
+  test.each([
+    [['--buses', '0'], '--buses must be a whole number from 1 to 256, not 0'],
+    [['--buses', 'many'], '--buses must be a whole number from 1 to 256, not "many"'],
+    [['--buses', '1.5'], '--buses must be a whole number from 1 to 256, not "1.5"'],
+    [['--directory', ''], '--directory must be a folder, as text that is not empty, not ""'],
+    [['--mode', '888'], '--mode must be permission bits in octal and in quotes, such as "0660"'],
+    [['--mode', '1777'], '--mode must be permission bits in octal and in quotes, such as "0660"'],
+    [['--log', 'xml'], '--log must be human or json, not "xml"'],
+    [
+      ['--max-message-size', '99'],
+      '--max-message-size must be a whole number of bytes from 100 to',
+    ],
+    [
+      ['--max-message-size', '2000', '--absolute-max-message-size', '1000'],
+      '--max-message-size must not be over absolute-max-message-size, which is 1000',
+    ],
+  ])('%j is a mistake', async (args, says) => {
+    const { code, stdout, stderr } = await kbus(['serve', ...args]);
+    expect(stderr).toContain(`kbus: ${says}`);
+    expect(stdout).toBe('');
+    expect(code).toBe(2);
+  });
+
+  test('come from a file too; options go before it', async () => {
+    const above = await newFolder();
+    const file = join(above, 'kbus.toml');
+    const directory = join(above, 'sockets');
+    writeFileSync(file, `buses = 2\nmode = "0640"\nlog = "json"\ndirectory = "${directory}"\n`);
+    const daemon = start(['serve', '--config', file, '--buses', '3']);
+    await daemon.says(/serving/);
+    expect(JSON.parse(daemon.stderr)).toMatchObject({ buses: 3, directory });
+    expect(modeOf(join(directory, 'kbus2.sock'))).toBe(0o640);
+  });
+
+  test('that are wrong in a file are told with file, line and key', async () => {
+    const cwd = await newFolder();
+    writeFileSync(join(cwd, 'kbus.toml'), '# mine\nverbose = true\nbuses = 300\n');
+    const { code, stderr } = await kbus(['serve', '--config', 'kbus.toml'], { cwd });
+    expect(stderr).toBe(
+      'kbus: kbus.toml, line 3, buses: must be a whole number from 1 to 256, not 300\n',
+    );
+    expect(code).toBe(2);
+  });
+
+  test('can not come from a file that is not there', async () => {
+    const { code, stderr } = await kbus(['serve', '--config', 'absent.toml']);
+    expect(stderr).toMatch(/^kbus: absent\.toml can't be read: ENOENT/);
+    expect(code).toBe(2);
+  });
+});
