@@ -1,0 +1,141 @@
+import { join } from 'node:path';
+import { describe, expect, test } from 'vitest';
+import { typedName } from '../../src/cli/arguments.ts';
+import { COMMANDS } from '../../src/cli/commands.ts';
+import { newFolder } from '../support/folder.ts';
+import { kbus, serve } from './kbus.ts';
+
+describe('kbus', () => {
+  test('lists its commands when it is told nothing, which is a mistake', async () => {
+    const { code, stdout, stderr } = await kbus([]);
+    expect(code).toBe(2);
+    expect(stdout).toBe('');
+    for (const { name, summary } of COMMANDS) {
+      expect(stderr).toMatch(new RegExp(`^  ${name} +${summary.slice(0, 20)}`, 'm'));
+    }
+  });
+
+  test('prints the same for --help, which is none', async () => {
+    const { code, stdout, stderr } = await kbus(['--help']);
+    expect(code).toBe(0);
+    expect(stderr).toBe('');
+    expect(stdout).toBe((await kbus([])).stderr);
+  });
+
+  test.each(COMMANDS.map(({ name }) => name))(
+    '%s shows with --help examples of itself',
+    async (name) => {
+      const { code, stdout, stderr } = await kbus([name, '--help']);
+      expect(code).toBe(0);
+      expect(stderr).toBe('');
+      expect(stdout).toMatch(new RegExp(`^Usage: kbus ${name} `));
+      expect(stdout).toMatch(new RegExp(`Examples:\\n(?:.*\\n)*  .*kbus ${name}`));
+      expect((await kbus(['help', name])).stdout).toBe(stdout);
+    },
+  );
+
+  test('suggests the command that was meant', async () => {
+    const { code, stderr } = await kbus(['lisen', '$.A']);
+    expect(code).toBe(2);
+    expect(stderr).toMatch(/^kbus: unknown command 'lisen'\n\(Did you mean listen\?\)/);
+  });
+
+  test('suggests the option that was meant', async () => {
+    const { code, stderr } = await kbus(['send', '$.A', '--urgnt']);
+    expect(code).toBe(2);
+    expect(stderr).toMatch(/unknown option '--urgnt'\n\(Did you mean --urgent\?\)/);
+  });
+
+  test('says where options go', async () => {
+    const { code, stderr } = await kbus(['--bus', '1', 'send', '$.A']);
+    expect(code).toBe(2);
+    expect(stderr).toMatch(/their options go behind them/);
+  });
+
+  test.each([
+    ['too few', ['send'], /missing required argument 'name'\n\(kbus send --help shows how\)/],
+    ['too many', ['send', '$.A', 'two', 'words'], /too many arguments for 'send'/],
+    ['a bus that is no number', ['send', '$.A', '--bus', 'one'], /whole number from 0/],
+    ['a timeout of nothing', ['request', '$.A', '--timeout', '0'], /a number of seconds over 0/],
+    ['a Ksock that can not be', ['request', '$.A', '--to', '0'], /whole number from 1/],
+    ['two contrary options', ['send', '$.A', '--wait', '--fail'], /cannot be used with/],
+    ['two answers', ['reply', '$.A', '--echo', '--exec', 'cat'], /cannot be used with/],
+    ['data beside --exec', ['reply', '$.A', 'x', '--exec', 'cat'], /leave one out/],
+    ['half a byte', ['send', '$.A', '--hex', '012'], /3 digits; each byte takes two/],
+    ['no hex', ['send', '$.A', '--hex', '0x12'], /'x' is not a hex digit/],
+    ['a bus beside --stay', ['play', '--stay', '--bus', '1'], /cannot be used with/],
+  ])('takes %s for a mistake, with or without a bus', async (_, args, says) => {
+    const { code, stdout, stderr } = await kbus(args, { env: { KBUS_DIR: await newFolder() } });
+    expect(stderr).toMatch(says);
+    expect(stderr).toMatch(/^kbus: /);
+    expect(stdout).toBe('');
+    expect(code).toBe(2);
+  });
+
+  // A shell leaves nothing of "$Actor" in "$Actor.Speak", and make nothing of `$.` in "$.Actor.Speak".
+  test.each([
+    ['Actor.Speak', "'Actor.Speak' is not", "'$.Actor.Speak'"],
+    ['.Speak', "'.Speak' is not", "'$.Speak'"],
+    ['$Actor.Speak', "'$Actor.Speak' is not", "'$.Actor.Speak'"],
+    ['', 'an empty name is not', "'$.Some.Name'"],
+  ])('explains what has become of the name %j', (name, wrong, meant) => {
+    expect(() => typedName(name)).toThrow(wrong);
+    expect(() => typedName(name)).toThrow(`put the name in single quotes, ${meant}`);
+  });
+
+  test.each(['send', 'request', 'listen', 'reply'])('%s does so', async (command) => {
+    const { code, stderr } = await kbus([command, 'Actor.Speak']);
+    expect(code).toBe(2);
+    expect(stderr).toMatch(/^kbus: 'Actor.Speak' is not the name of a message: /);
+  });
+
+  test('leaves it to KBUS to judge any other name', async () => {
+    const { kbus } = await serve();
+    const { code, stdout, stderr } = await kbus(['send', '$.Actor..Speak']);
+    expect(code).toBe(1);
+    expect(stdout).toBe('');
+    expect(stderr).toMatch(/^kbus: EBADMSG \(74\): send Announcement '\$\.Actor\.\.Speak': /);
+  });
+});
+
+describe('where there is no bus', () => {
+  const commands = [
+    ['send', '$.A'],
+    ['request', '$.A'],
+    ['listen', '$.A'],
+    ['reply', '$.A'],
+    ['bindings'],
+    ['stats'],
+    ['play', '--bus', '0'],
+  ];
+
+  test.each(commands)('%s says what to run', async (...args) => {
+    const directory = await newFolder();
+    const { code, stdout, stderr } = await kbus(args, { env: { KBUS_DIR: directory } });
+    expect(stderr).toContain(`there is no bus 0: nobody answers at ${directory}/kbus0.sock.`);
+    expect(stderr).toMatch(/^Start it in another terminal with: {2}(kbus|node .+) serve$/m);
+    expect(stdout).toBe('');
+    expect(code).toBe(3);
+  });
+
+  test('the folder that was given is part of that', async () => {
+    const directory = join(await newFolder(), "it's here");
+    const { code, stderr } = await kbus(['send', '$.A', '--directory', directory]);
+    expect(code).toBe(3);
+    expect(stderr).toContain(`serve --directory '${directory.replace("'", "'\\''")}'\n`);
+  });
+
+  test('how many buses it takes is part of that', async () => {
+    const { kbus } = await serve('--buses', '2');
+    const { code, stderr } = await kbus(['send', '$.A', '--bus', '2']);
+    expect(code).toBe(3);
+    expect(stderr).toMatch(/fewer buses\. Stop it, and start it with: .* serve --buses 3\n$/);
+    expect((await kbus(['send', '$.A', '--bus', '1'])).code).toBe(0);
+  });
+
+  test.skipIf(process.getuid?.() === 0)('a user without a folder is told so', async () => {
+    const { code, stderr } = await kbus(['send', '$.A']);
+    expect(code).toBe(3);
+    expect(stderr).toMatch(/Set KBUS_DIR to a folder of your own/);
+  });
+});
