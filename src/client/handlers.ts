@@ -21,8 +21,8 @@ export interface Handling {
 export interface HandlersHost {
   /** The next message if it is at hand already. */
   hand(): Message | null;
-  /** The next message; null when the Ksock is closed, or reading was stopped. */
-  next(): Promise<Message | null>;
+  /** The next message; null when the Ksock is closed, or it is not wanted any more. */
+  next(isWanted: () => boolean): Promise<Message | null>;
   reply(message: Message): void;
   unbind(name: string, replier: boolean): Promise<void>;
   /** The last handler has gone. */
@@ -76,8 +76,9 @@ export class Handlers {
   }
 
   private async read(): Promise<void> {
-    while (this.entries.size > 0) {
-      const message = this.host.hand() ?? (await this.host.next());
+    const isWanted = (): boolean => this.entries.size > 0;
+    while (isWanted()) {
+      const message = this.host.hand() ?? (await this.host.next(isWanted));
       if (message === null) break;
       if (message.wantsUsToReply()) this.answer(message);
       else this.hear(message);
@@ -145,7 +146,14 @@ export class Handlers {
     for (const entry of this.entries) {
       if (entry.replier || !matches(entry.name, message.name)) continue;
       if (skip-- > 0) continue;
-      entry.handler(message);
+      try {
+        entry.handler(message);
+      } catch (error) {
+        // It is nobody's to catch, but the messages behind it are still to be read.
+        queueMicrotask(() => {
+          throw error;
+        });
+      }
       return;
     }
   }

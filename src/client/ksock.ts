@@ -13,7 +13,7 @@ import { Op, type OpCode } from '../wire/frames.ts';
 import { asked, explain } from './explain.ts';
 import { type Handler, Handlers, type Handling, type RequestHandler } from './handlers.ts';
 import { LocalPort } from './local-port.ts';
-import type { CallResult, Port, PortEvents } from './port.ts';
+import { type CallResult, closedRefusal, type Port, type PortEvents } from './port.ts';
 import { Lifeline, type ReconnectOptions } from './reconnect.ts';
 
 /** Opens a port to a bus; what a transport is to a Ksock. Rejects with a Refusal. */
@@ -102,7 +102,8 @@ export class Ksock implements AsyncIterable<Message> {
   private readonly assembler = new Assembler();
   private unread: Uint8Array = NO_BYTES;
   private unreadAt = 0;
-  private isSending = false;
+  /** The port by which a message waits to be sent; it is lost with it. */
+  private sendingBy: Port | null = null;
   private handlers: Handlers | null = null;
   private goodName = '';
   private postFailure: KbusError | null = null;
@@ -145,6 +146,10 @@ export class Ksock implements AsyncIterable<Message> {
 
   private get port(): Port {
     return this.lifeline.port;
+  }
+
+  private get isSending(): boolean {
+    return this.sendingBy !== null && this.sendingBy === this.port;
   }
 
   /** This Ksock's id on its bus: from 1 upwards. Another one after a reconnection. */
@@ -222,10 +227,11 @@ export class Ksock implements AsyncIterable<Message> {
     }
     const { wait = false, signal } = options;
     if (signal?.aborted) return Promise.reject(signal.reason);
-    const sent = this.port.send(message, wait, signal);
+    const { port } = this;
+    const sent = port.send(message, wait, signal);
     // After EAGAIN the message is the bus's to keep, and this Ksock's to go on with.
     sent.then(undefined, (error: unknown) => {
-      if (error instanceof KbusError && error.code === 'EAGAIN') this.isSending = true;
+      if (error instanceof KbusError && error.code === 'EAGAIN') this.sendingBy = port;
     });
     return sent;
   }
@@ -250,6 +256,7 @@ export class Ksock implements AsyncIterable<Message> {
   }
 
   private readonly postRefused = (errno: number, message: Message): void => {
+    if (errno === Errno.EAGAIN) this.sendingBy = this.port;
     this.postFailure ??= new KbusError('send', errno, asked(message));
   };
 
@@ -334,10 +341,10 @@ export class Ksock implements AsyncIterable<Message> {
     if (this.isSending) {
       try {
         const { first, second } = await this.call('send', Op.RESEND, 0, '', 'send again');
-        this.isSending = false;
+        this.sendingBy = null;
         return new MessageId(first, second);
       } catch (error) {
-        if (error instanceof KbusError) this.isSending = error.code === 'EAGAIN';
+        if (error instanceof KbusError && error.code !== 'EAGAIN') this.sendingBy = null;
         throw error;
       }
     }
@@ -355,7 +362,7 @@ export class Ksock implements AsyncIterable<Message> {
   async discard(): Promise<void> {
     this.assembler.clear();
     await this.call('send', Op.DISCARD, 0, '', 'discard');
-    this.isSending = false;
+    this.sendingBy = null;
   }
 
   /**
@@ -371,7 +378,7 @@ export class Ksock implements AsyncIterable<Message> {
         throw explain('send', refusal, 'wait until a message may be written');
       }
     });
-    if (isWritable) this.isSending = false;
+    if (isWritable) this.sendingBy = null;
     else options.signal?.throwIfAborted();
     return isWritable;
   }
@@ -457,12 +464,15 @@ export class Ksock implements AsyncIterable<Message> {
 
   private async take(wait: boolean, signal: AbortSignal | undefined): Promise<Message | null> {
     for (;;) {
+      const status = this.lifeline.statuses.shift();
+      if (status !== undefined) return status;
       try {
         return await this.port.take(wait, signal);
       } catch (refusal) {
-        if (!wait || !(await this.lifeline.restored(signal))) {
-          throw explain('read', refusal, wait ? 'wait for a message' : 'read the next message');
-        }
+        if (wait && (await this.lifeline.restored(signal))) continue;
+        if (wait && signal?.aborted) return null;
+        const why = this.lifeline.isClosed ? closedRefusal() : refusal;
+        throw explain('read', why, wait ? 'wait for a message' : 'read the next message');
       }
     }
   }
@@ -500,19 +510,30 @@ export class Ksock implements AsyncIterable<Message> {
   /** Waits for messages for as long as the Ksock is open. */
   [Symbol.asyncIterator](): AsyncIterableIterator<Message> {
     this.mustReadItself();
+    let isWanted = true;
     return new Messages(
-      () => this.nextOfMany(),
-      () => this.port.stopReading(),
+      () => this.nextOfMany(() => isWanted),
+      () => {
+        isWanted = false;
+        return this.port.stopReading();
+      },
     );
   }
 
-  private async nextOfMany(): Promise<Message | null> {
+  private hand(): Message | null {
+    const { statuses } = this.lifeline;
+    return statuses.length > 0 ? (statuses.shift() as Message) : this.port.hand();
+  }
+
+  /** The next message for a reader of many, for as long as it is wanted. */
+  private async nextOfMany(isWanted: () => boolean): Promise<Message | null> {
     for (;;) {
-      const message = this.port.hand();
+      if (!isWanted()) return null;
+      const message = this.hand();
       if (message !== null) return message;
       if (this.lifeline.isClosed) return null;
       try {
-        if (!(await this.port.readable())) return null;
+        await this.port.readable();
       } catch (refusal) {
         if (this.lifeline.isClosed) return null;
         if (await this.lifeline.restored(undefined)) continue;
@@ -562,8 +583,8 @@ export class Ksock implements AsyncIterable<Message> {
       throw new TypeError(`handler must be a function, not ${typeof handler}`);
     }
     this.handlers ??= new Handlers({
-      hand: () => this.port.hand(),
-      next: () => this.nextOfMany(),
+      hand: () => this.hand(),
+      next: (isWanted) => this.nextOfMany(isWanted),
       reply: (message) => this.port.reply(message),
       unbind: (bound, asReplier) => this.unbind(bound, asReplier),
       stop: async () => {
@@ -587,7 +608,8 @@ export class Ksock implements AsyncIterable<Message> {
 
   /** Unread messages. */
   async numMessages(): Promise<number> {
-    return this.ask('read', Op.NUM_MESSAGES, 'count unread messages');
+    const count = await this.ask('read', Op.NUM_MESSAGES, 'count unread messages');
+    return count + this.lifeline.statuses.length;
   }
 
   /** Requests that were read as Replier and are not answered yet. */

@@ -10,7 +10,14 @@ import { MessageId, OrigFrom } from '../message/id.ts';
 import { Message } from '../message/message.ts';
 import { Op, type OpCode } from '../wire/frames.ts';
 import { asked, explain } from './explain.ts';
-import { type CallResult, type Port, type PortEvents, Refusal, type Refused } from './port.ts';
+import {
+  type CallResult,
+  closedRefusal,
+  type Port,
+  type PortEvents,
+  Refusal,
+  type Refused,
+} from './port.ts';
 
 type Settle = (result: number, parcel: Parcel) => void;
 
@@ -25,7 +32,6 @@ interface Poll {
 }
 
 const NO_TOKEN = -1;
-const closedRefusal = (): Refusal => new Refusal(Errno.EBADF, 'the Ksock is closed');
 
 /** A port to a bus in this process. */
 export class LocalPort implements Port, KsockOwner {
@@ -95,14 +101,18 @@ export class LocalPort implements Port, KsockOwner {
     this.isWoken = true;
     queueMicrotask(() => {
       this.isWoken = false;
-      while (this.takes.length > 0 && this.ksock.numMessages > 0) {
-        this.takes.shift()?.resolve(this.hand());
-      }
+      this.serveTakes();
       if (this.ksock.numMessages === 0) return;
       const { reading } = this;
       this.reading = [];
       for (const resolve of reading) resolve(true);
     });
+  }
+
+  private serveTakes(): void {
+    while (this.takes.length > 0 && this.ksock.numMessages > 0) {
+      this.takes.shift()?.resolve(this.hand());
+    }
   }
 
   // Sending
@@ -186,7 +196,8 @@ export class LocalPort implements Port, KsockOwner {
   take(wait: boolean, signal: AbortSignal | undefined): Promise<Message | null> {
     if (!this.ksock.isOpen) return Promise.reject(closedRefusal());
     // Those who wait already come first.
-    if (this.ksock.numMessages > this.takes.length) return Promise.resolve(this.hand());
+    this.serveTakes();
+    if (this.ksock.numMessages > 0) return Promise.resolve(this.hand());
     if (!wait) return Promise.resolve(null);
     return new Promise((resolve, reject) => {
       const cancel = (): void => {
@@ -323,10 +334,14 @@ function parcelOf(message: Message): Parcel {
   if (parcel.idNetwork !== 0) parcel.idSerial = id.serialNum;
   parcel.replyNetwork = inReplyTo.networkId;
   parcel.replySerial = inReplyTo.serialNum;
-  parcel.origNetwork = origFrom.networkId;
-  parcel.origLocal = origFrom.localId;
-  parcel.finalNetwork = finalTo.networkId;
-  parcel.finalLocal = finalTo.localId;
+  if (origFrom.isSet || finalTo.isSet) {
+    parcel.carried = {
+      origNetwork: origFrom.networkId,
+      origLocal: origFrom.localId,
+      finalNetwork: finalTo.networkId,
+      finalLocal: finalTo.localId,
+    };
+  }
   return parcel;
 }
 
@@ -336,11 +351,10 @@ function messageOf(parcel: Parcel, you: boolean): Message {
   if (parcel.isReply) message.inReplyTo = new MessageId(parcel.replyNetwork, parcel.replySerial);
   message.to = parcel.to;
   message.from = parcel.from;
-  if (parcel.origNetwork !== 0 || parcel.origLocal !== 0) {
-    message.origFrom = new OrigFrom(parcel.origNetwork, parcel.origLocal);
-  }
-  if (parcel.finalNetwork !== 0 || parcel.finalLocal !== 0) {
-    message.finalTo = new OrigFrom(parcel.finalNetwork, parcel.finalLocal);
+  if (parcel.carried !== null) {
+    const { origNetwork, origLocal, finalNetwork, finalLocal } = parcel.carried;
+    message.origFrom = new OrigFrom(origNetwork, origLocal);
+    message.finalTo = new OrigFrom(finalNetwork, finalLocal);
   }
   message.flags = you ? (parcel.flags | Flag.WANT_YOU_TO_REPLY) >>> 0 : parcel.flags;
   message.setDataWithin(parcel.bytes, parcel.dataAt, parcel.dataLength, true);

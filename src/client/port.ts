@@ -1,3 +1,4 @@
+import { Errno } from '../message/errno.ts';
 import type { MessageId } from '../message/id.ts';
 import type { Message } from '../message/message.ts';
 import type { OpCode } from '../wire/frames.ts';
@@ -12,6 +13,9 @@ export class Refusal extends Error {
     this.errno = errno;
   }
 }
+
+/** For what is asked of a Ksock that its program has closed. */
+export const closedRefusal = (): Refusal => new Refusal(Errno.EBADF, 'the Ksock is closed');
 
 export interface CallResult {
   readonly first: number;

@@ -1,5 +1,6 @@
 import { Errno } from '../message/errno.ts';
 import type { KbusError } from '../message/error.ts';
+import type { Message } from '../message/message.ts';
 import { Op, type OpCode } from '../wire/frames.ts';
 import { explain } from './explain.ts';
 import { type Port, type PortEvents, Refusal } from './port.ts';
@@ -30,6 +31,8 @@ export class Lifeline {
   private readonly settings = new Map<OpCode, number>();
   private waiting: ((isRestored: boolean) => void)[] = [];
   private timer: ReturnType<typeof setTimeout> | undefined;
+  /** What KBUS owes for the Requests of the ports before this one: to be read before all else. */
+  readonly statuses: Message[] = [];
   isConnected = false;
   isClosed = false;
 
@@ -54,24 +57,37 @@ export class Lifeline {
 
   /** Rejects with a Refusal. */
   async connect(): Promise<void> {
+    // It may be lost at any time, even before it was given to us.
+    let isCurrent = false;
     let isLost: Refusal | null = null;
     const port = await this.open({
       closed: (error) => {
-        if (this.currentPort === port && this.isConnected) this.lost(error);
+        if (isCurrent) this.lost(error);
         else isLost = error ?? new Refusal(Errno.ECONNRESET);
       },
     });
-    for (const [op, value] of this.settings) await port.call(op, value, '');
-    for (const { name, replier } of this.bindings) {
-      await port.call(Op.BIND, replier ? 1 : 0, name);
+    try {
+      await this.restore(port);
+      if (isLost !== null) throw isLost;
+    } catch (error) {
+      // What was bound so far must not stand in the way of the next attempt.
+      await port.close();
+      throw error;
     }
-    if (isLost !== null) throw isLost;
     if (this.isClosed) {
       await port.close();
       return;
     }
+    isCurrent = true;
     this.currentPort = port;
     this.isConnected = true;
+  }
+
+  private async restore(port: Port): Promise<void> {
+    for (const [op, value] of this.settings) await port.call(op, value, '');
+    for (const { name, replier } of this.bindings) {
+      await port.call(Op.BIND, replier ? 1 : 0, name);
+    }
   }
 
   bound(name: string, replier: boolean): void {
@@ -95,25 +111,39 @@ export class Lifeline {
     if (this.isClosed || this.delays === null || signal?.aborted) return Promise.resolve(false);
     if (this.isConnected) return Promise.resolve(true);
     return new Promise((resolve) => {
-      this.waiting.push(resolve);
-      signal?.addEventListener('abort', () => resolve(false), { once: true });
+      const settle = (isRestored: boolean): void => {
+        signal?.removeEventListener('abort', giveUp);
+        resolve(isRestored);
+      };
+      const giveUp = (): void => {
+        this.waiting = this.waiting.filter((waiting) => waiting !== settle);
+        settle(false);
+      };
+      this.waiting.push(settle);
+      signal?.addEventListener('abort', giveUp, { once: true });
     });
   }
 
   async close(): Promise<void> {
     this.isClosed = true;
     clearTimeout(this.timer);
-    const wasConnected = this.isConnected;
     this.isConnected = false;
     this.wake(false);
-    if (wasConnected) await this.port.close();
+    await this.port.close();
   }
 
   private lost(error: Refusal | null): void {
     this.isConnected = false;
     if (this.isClosed || error === null) return;
+    if (this.delays !== null) {
+      for (;;) {
+        const status = this.port.hand();
+        if (status === null) break;
+        this.statuses.push(status);
+      }
+      this.retryIn(this.delays.minDelay);
+    }
     this.tell(error);
-    if (this.delays !== null) this.retryIn(this.delays.minDelay);
   }
 
   private retryIn(delay: number): void {
