@@ -10,7 +10,7 @@ import {
   readLayout,
   writeLayout,
 } from '../message/layout.ts';
-import { type Message, Status } from '../message/message.ts';
+import { Message, Status } from '../message/message.ts';
 import type { Channel, ChannelEvents } from '../wire/channel.ts';
 import {
   FRAME_AT,
@@ -31,7 +31,14 @@ import {
   writeFrameHeader,
 } from '../wire/frames.ts';
 import { asked, explain } from './explain.ts';
-import { type CallResult, type Port, type PortEvents, Refusal, type Refused } from './port.ts';
+import {
+  type CallResult,
+  closedRefusal,
+  type Port,
+  type PortEvents,
+  Refusal,
+  type Refused,
+} from './port.ts';
 
 /** Name of the Status that the client makes for each outstanding Request when the bus goes away. */
 export const BUS_GONE_AWAY = '$.KBUS.Bus.GoneAway';
@@ -59,6 +66,10 @@ const BY_REFERENCE = 16_384;
 interface Waiter<T> {
   resolve(value: T): void;
   reject(error: unknown): void;
+}
+
+interface PendingCall extends Waiter<CallResult> {
+  readonly op: OpCode;
 }
 
 /** A send whose outcome is to come; they come in the order of the sends. */
@@ -126,7 +137,7 @@ export class FramePort implements Port, ChannelEvents {
   private isFlushing = false;
 
   private nextToken = 1;
-  private readonly calls = new Map<number, Waiter<CallResult>>();
+  private readonly calls = new Map<number, PendingCall>();
   private readonly takes = new Map<number, Waiter<Message | null>>();
   private readonly answers = new Map<number, Waiter<Message>>();
 
@@ -138,17 +149,22 @@ export class FramePort implements Port, ChannelEvents {
   private unsent: PendingSend[] = [];
   private idle: (() => void)[] = [];
   private roomy: (() => void)[] = [];
+  private replyRefused: Refused | null = null;
 
   // What was lent, from `lentHead` on, and not handed to the program yet.
   private lent: Message[] = [];
   private lentHead = 0;
   private handed = 0;
   private credit = 0;
+  /** Something may be lent, or on its way. */
+  private isBorrowing = false;
   private recalls = 0;
   private reading: ((isReadable: boolean) => void)[] = [];
 
   /** Requests sent whose Reply is to come through the queue, by id; for when the bus goes away. */
   private readonly outstanding = new Map<string, MessageId>();
+  /** The Request that waits to be sent, after EAGAIN. */
+  private waitingRequest: MessageId | null = null;
   private closedBy: Refusal | null = null;
   private isClosing = false;
 
@@ -216,7 +232,7 @@ export class FramePort implements Port, ChannelEvents {
         this.receiveLent(frame, true);
         break;
       case Kind.TAKEN:
-        this.settle(this.takes, token).resolve(this.message(frame));
+        this.settle(this.takes, token).resolve(this.read(this.message(frame)));
         break;
       case Kind.NONE:
         this.settle(this.takes, token).resolve(null);
@@ -233,11 +249,13 @@ export class FramePort implements Port, ChannelEvents {
           second: wordOf(frame, 1),
           text: textOf(frame, 2),
         };
-        this.settle(this.calls, token).resolve(result);
+        const call = this.settle(this.calls, token);
+        if (this.waitingRequest !== null) this.endWait(call.op, result.first !== 0);
+        call.resolve(result);
         break;
       }
       case Kind.REFUSED:
-        this.refused((word >>> 16) & 0xff, token, wordOf(frame, 0));
+        this.refused(frame, (word >>> 16) & 0xff, token);
         break;
       case Kind.WELCOME:
         this.welcomed(frame);
@@ -280,22 +298,47 @@ export class FramePort implements Port, ChannelEvents {
     return waiter;
   }
 
-  private refused(detail: number, token: number, errno: number): void {
-    if (detail === 1) {
-      this.takeSend().failed(errno);
+  private refused(frame: FrameReader, detail: number, token: number): void {
+    const errno = wordOf(frame, 0);
+    if (detail === 0) {
+      const call = this.settle(this.calls, token);
+      if (call.op === Op.RESEND && errno !== Errno.EAGAIN) this.waitingRequest = null;
+      call.reject(new Refusal(errno));
+    } else if (detail === 1) {
+      const pending = this.takeSend();
+      if (errno === Errno.EAGAIN && pending.message.isRequest()) {
+        this.waitingRequest = new MessageId(wordOf(frame, 1), wordOf(frame, 2));
+      }
+      pending.failed(errno);
       this.sendMore();
+    } else {
+      const answer = this.answers.get(token);
+      this.answers.delete(token);
+      answer?.reject(new Refusal(errno));
+      if (answer === undefined) this.replyRefused?.(errno, replyTold(frame));
     }
-    const waiter = detail === 0 ? this.calls.get(token) : this.answers.get(token);
-    this.calls.delete(token);
-    this.answers.delete(token);
-    waiter?.reject(new Refusal(errno));
+  }
+
+  /** The Request that waited to be sent has been sent, or answered by a Status, or given up. */
+  private endWait(op: OpCode, isDone: boolean): void {
+    const id = this.waitingRequest as MessageId;
+    if (op === Op.DISCARD) {
+      this.waitingRequest = null;
+    } else if (op === Op.RESEND || (op === Op.POLL && isDone)) {
+      this.waitingRequest = null;
+      this.outstanding.set(String(id), id);
+    }
   }
 
   private message(frame: FrameReader): Message {
     const at = frame.at + FRAME_HEADER;
     const wrong = checkLayout(frame.view, at, frame.length - FRAME_HEADER);
     if (wrong !== '') throw new ProtocolError(wrong);
-    const message = readLayout(frame.bytes, frame.view, at, this.names);
+    return readLayout(frame.bytes, frame.view, at, this.names);
+  }
+
+  /** The program is given a message: if it is the answer to a Request, that is not outstanding any more. */
+  private read(message: Message): Message {
     if (this.outstanding.size > 0 && message.isReply() && message.to === this.ksockId) {
       this.outstanding.delete(String(message.inReplyTo));
     }
@@ -510,29 +553,36 @@ export class FramePort implements Port, ChannelEvents {
     if (this.closedBy !== null) return Promise.reject(this.closedBy);
     return new Promise((resolve, reject) => {
       const token = this.takeToken();
+      const waits = (message.flags & Flag.ALL_OR_WAIT) !== 0;
+      const detail = waits ? SendDetail.ANSWERED | SendDetail.WAIT : SendDetail.ANSWERED;
       this.answers.set(token, { resolve, reject });
-      this.quietly(message, SendDetail.ANSWERED, token, (errno) => {
+      this.quietly(message, detail, token, waits, (errno) => {
         this.answers.delete(token);
         reject(this.closedBy ?? new Refusal(errno));
       });
     });
   }
 
-  reply(message: Message): void {
-    if (this.closedBy === null) this.quietly(message, 0, this.takeToken(), () => {});
+  reply(message: Message, refused: Refused): void {
+    if (this.closedBy !== null) return;
+    this.replyRefused = refused;
+    // A send under way may leave the Ksock sending, and then this message is still needed.
+    const isBusy = this.sendsHead < this.sends.length;
+    this.quietly(message, 0, this.takeToken(), isBusy, (errno) => refused(errno, message));
   }
 
   /**
-   * Sends, and asks to be told of a refusal only: the fewer frames, the better. But behind sends that
-   * wait for room it must be counted among them, and so have its outcome told.
+   * Sends, and asks to be told of a refusal only: the fewer frames, the better. But a message that may
+   * wait, or stands behind one that does, must be counted, and so have its outcome told.
    */
   private quietly(
     message: Message,
     detail: number,
     token: number,
+    isCounted: boolean,
     failed: (errno: number) => void,
   ): void {
-    if (this.waitingSends > 0 || this.unsent.length > 0) {
+    if (isCounted || this.waitingSends > 0 || this.unsent.length > 0) {
       this.submit({ message, detail, token, done: () => {}, failed });
     } else if (this.fits(message)) {
       this.putMessage(message, detail | SendDetail.QUIET, token);
@@ -679,7 +729,7 @@ export class FramePort implements Port, ChannelEvents {
       this.handed++;
       this.flushSoon();
     }
-    return message;
+    return this.read(message);
   }
 
   readable(): Promise<boolean> {
@@ -716,6 +766,7 @@ export class FramePort implements Port, ChannelEvents {
 
   private askToLend(): void {
     if (this.credit > 0 || this.recalls > 0) return;
+    this.isBorrowing = true;
     this.credit = LEND;
     this.putWords(Kind.LEND, 0, 0, [LEND]);
   }
@@ -731,7 +782,8 @@ export class FramePort implements Port, ChannelEvents {
 
   /** Gives back what is lent, so that the queue holds all that is unread. */
   private recall(): void {
-    if (this.credit === 0 && this.lent.length === 0) return;
+    if (!this.isBorrowing) return;
+    this.isBorrowing = false;
     this.recalls++;
     this.call(Op.RECALL, 0, '').then(
       () => {
@@ -760,7 +812,7 @@ export class FramePort implements Port, ChannelEvents {
     if (op === Op.UNBIND) this.recall();
     const token = this.takeToken();
     return new Promise((resolve, reject) => {
-      this.calls.set(token, { resolve, reject });
+      this.calls.set(token, { op, resolve, reject });
       this.putWords(Kind.CALL, op, token, [argument], text);
     });
   }
@@ -778,9 +830,16 @@ export class FramePort implements Port, ChannelEvents {
   }
 
   async close(): Promise<void> {
-    if (this.closedBy !== null || this.isClosing) return;
+    if (this.isClosing) return;
     this.isClosing = true;
     await this.call(Op.CLOSE, 0, '').catch(() => {});
-    this.end(new Refusal(Errno.EBADF, 'the Ksock is closed'));
+    this.end(closedRefusal());
+    this.closedBy = closedRefusal();
   }
+}
+
+/** What a REFUSED that answers a QUIET send tells of it: enough to send another in its place. */
+function replyTold(frame: FrameReader): Message {
+  const inReplyTo = new MessageId(wordOf(frame, 3), wordOf(frame, 4));
+  return new Message('', null, { inReplyTo, to: wordOf(frame, 5) });
 }

@@ -1,3 +1,4 @@
+import { Errno } from '../message/errno.ts';
 import { REPLIER_ERROR } from '../message/error.ts';
 import { MessageId } from '../message/id.ts';
 import { type Data, type Message, Reply, replyTo } from '../message/message.ts';
@@ -23,7 +24,10 @@ export interface HandlersHost {
   hand(): Message | null;
   /** The next message; null when the Ksock is closed, or it is not wanted any more. */
   next(isWanted: () => boolean): Promise<Message | null>;
-  reply(message: Message): void;
+  /** Sends a Reply; `refused` is told when the bus won't have it: see `Port`. */
+  reply(message: Message, refused: (errno: number, reply: Message) => void): void;
+  /** Resolves when a message may be written. */
+  writable(): Promise<void>;
   unbind(name: string, replier: boolean): Promise<void>;
   /** The last handler has gone. */
   stop(): Promise<void>;
@@ -115,14 +119,30 @@ export class Handlers {
       this.fail(request, error);
       return;
     }
-    this.host.reply(reply);
+    this.host.reply(reply, this.refused);
   }
 
   private fail(request: Message, error: unknown): void {
-    const { from, id } = request;
     const text = error instanceof Error ? error.message : String(error);
-    this.host.reply(new Reply(REPLIER_ERROR, text, { to: from, inReplyTo: id }));
+    this.replyError(request.from, request.id, text);
   }
+
+  private replyError(to: number, inReplyTo: MessageId, text: string): void {
+    this.host.reply(new Reply(REPLIER_ERROR, text, { to, inReplyTo }), this.refused);
+  }
+
+  /** A requester that has gone needs no answer; any other must get one. */
+  private readonly refused = (errno: number, reply: Message): void => {
+    if (errno === Errno.EMSGSIZE && reply.name !== REPLIER_ERROR) {
+      this.replyError(reply.to, reply.inReplyTo, 'the Reply is larger than this bus allows');
+    } else if (errno === Errno.EALREADY) {
+      // Another message of this Ksock waits to be sent: ALL_OR_WAIT.
+      this.host.writable().then(
+        () => this.host.reply(reply, this.refused),
+        () => {},
+      );
+    }
+  };
 
   // As KBUS chooses: the exact name, else `%`, else the longest `*`.
   private replierOf(name: string): Entry | undefined {

@@ -585,7 +585,10 @@ export class Ksock implements AsyncIterable<Message> {
     this.handlers ??= new Handlers({
       hand: () => this.hand(),
       next: (isWanted) => this.nextOfMany(isWanted),
-      reply: (message) => this.port.reply(message),
+      reply: (message, refused) => this.port.reply(message, refused),
+      writable: async () => {
+        await this.waitWritable();
+      },
       unbind: (bound, asReplier) => this.unbind(bound, asReplier),
       stop: async () => {
         this.handlers = null;

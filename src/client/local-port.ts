@@ -179,7 +179,8 @@ export class LocalPort implements Port, KsockOwner {
     return new Promise((resolve, reject) => {
       const token = this.nextTicket;
       this.answers.set(token, { resolve: (answer) => resolve(answer as Message), reject });
-      this.submit(parcelOf(message), token, false, (result) => {
+      const waits = (message.flags & Flag.ALL_OR_WAIT) !== 0;
+      this.submit(parcelOf(message), token, waits, (result) => {
         if (result >= 0) return;
         this.answers.delete(token);
         reject(new Refusal(-result));
@@ -187,8 +188,10 @@ export class LocalPort implements Port, KsockOwner {
     });
   }
 
-  reply(message: Message): void {
-    this.submit(parcelOf(message), NO_TOKEN, false, () => {});
+  reply(message: Message, refused: Refused): void {
+    this.submit(parcelOf(message), NO_TOKEN, false, (result) => {
+      if (result < 0) refused(-result, message);
+    });
   }
 
   // Reading
@@ -305,6 +308,7 @@ export class LocalPort implements Port, KsockOwner {
   }
 
   close(): Promise<void> {
+    if (!this.ksock.isOpen) return Promise.resolve();
     this.ksock.close();
     const refusal = closedRefusal();
     for (const take of [...this.takes, ...this.answers.values()]) take.reject(refusal);

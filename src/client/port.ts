@@ -23,7 +23,7 @@ export interface CallResult {
   readonly text: string;
 }
 
-/** Told of a posted message that was refused. */
+/** Told of a message that was refused, without a promise for each. */
 export type Refused = (errno: number, message: Message) => void;
 
 /** What a port tells of itself. */
@@ -55,11 +55,17 @@ export interface Port {
   /** Resolves when all that was sent or posted so far has had its outcome. */
   flushed(): Promise<void>;
 
-  /** Sends a Request; resolves with its Reply or Status, which doesn't pass through the queue. */
+  /**
+   * Sends a Request; resolves with its Reply or Status, which doesn't pass through the queue. With
+   * ALL_OR_WAIT it is sent when there is room.
+   */
   request(message: Message): Promise<Message>;
 
-  /** Sends, and doesn't care for the outcome: of a Reply, whose requester may have gone. */
-  reply(message: Message): void;
+  /**
+   * Sends a Reply; `refused`, the same for all Replies of a port, is told when that fails, with this
+   * Reply or one like it: to the same requester, in reply to the same Request.
+   */
+  reply(message: Message, refused: Refused): void;
 
   /** Takes the next message; null when there is none, or when a wait for it was cancelled by the signal. */
   take(wait: boolean, signal: AbortSignal | undefined): Promise<Message | null>;

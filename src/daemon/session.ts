@@ -395,7 +395,13 @@ export class Session implements KsockOwner, ChannelEvents, Stirred {
     const quiet = (detail & SendDetail.QUIET) !== 0;
     if (result < 0) {
       this.flushRun();
-      this.putWords(Kind.REFUSED, quiet ? 2 : 1, token, 3, -result, idNetwork, idSerial);
+      if (quiet) {
+        const { replyNetwork, replySerial, to } = parcel;
+        const words = [-result, idNetwork, idSerial, replyNetwork, replySerial, to];
+        this.put(wordsFrame(Kind.REFUSED, 2, 0, token, words));
+      } else {
+        this.putWords(Kind.REFUSED, 1, token, 3, -result, idNetwork, idSerial);
+      }
       return;
     }
     if (quiet) return;

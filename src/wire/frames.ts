@@ -63,7 +63,10 @@ export const Kind = {
   SENT: 25,
   /** Daemon: u32 value, u32 value. Text. The answer to a CALL. */
   RESULT: 26,
-  /** Daemon: u32 error number. `detail` 1: the answer to a SEND, 2: to a QUIET one; it used the id u32 network id, u32 serial. */
+  /**
+   * Daemon: u32 error number. `detail` 1: the answer to a SEND, 2: to a QUIET one; it used the id u32
+   * network id, u32 serial. 2, moreover: its in_reply_to (two u32) and u32 `to`.
+   */
   REFUSED: 27,
 } as const;
 
