@@ -182,6 +182,7 @@ export class FramePort implements Port, ChannelEvents {
     connect: (events: ChannelEvents) => Channel,
     options: FramePortOptions,
     events: PortEvents,
+    signal?: AbortSignal,
   ): Promise<FramePort> {
     const waiting: ChannelEvents = {
       received: (bytes, from, to) => port.received(bytes, from, to),
@@ -189,7 +190,13 @@ export class FramePort implements Port, ChannelEvents {
       closed: (error) => port.closed(error),
     };
     const port: FramePort = new FramePort(connect(waiting), options, events);
-    await port.hello();
+    const giveUp = (): void => port.end(new Refusal(Errno.ECANCELED));
+    signal?.addEventListener('abort', giveUp, { once: true });
+    try {
+      await port.hello();
+    } finally {
+      signal?.removeEventListener('abort', giveUp);
+    }
     return port;
   }
 

@@ -16,8 +16,15 @@ import { LocalPort } from './local-port.ts';
 import { type CallResult, closedRefusal, type Port, type PortEvents } from './port.ts';
 import { Lifeline, type ReconnectOptions } from './reconnect.ts';
 
-/** Opens a port to a bus; what a transport is to a Ksock. Rejects with a Refusal. */
-export type Connect = (mode: Mode, events: PortEvents) => Promise<Port>;
+/**
+ * Opens a port to a bus; what a transport is to a Ksock. Rejects with a Refusal, also when the signal
+ * ends the wait for it.
+ */
+export type Connect = (
+  mode: Mode,
+  events: PortEvents,
+  signal: AbortSignal | undefined,
+) => Promise<Port>;
 
 export interface KsockOptions {
   /** `r` may read, bind and change settings; `rw`, the default, may write too. */
@@ -33,6 +40,8 @@ export interface KsockOptions {
   onConnected?: (ksock: Ksock) => void;
   /** The connection was lost, or one more attempt to come back failed. */
   onDisconnected?: (error: KbusError) => void;
+  /** Gives up opening: `open` rejects with the signal's reason. */
+  signal?: AbortSignal;
 }
 
 /** What ends a wait early. */
@@ -99,7 +108,7 @@ export class Ksock implements AsyncIterable<Message> {
   readonly number: number;
   readonly mode: Mode;
   private readonly lifeline: Lifeline;
-  private readonly assembler = new Assembler();
+  private assembler = new Assembler();
   private unread: Uint8Array = NO_BYTES;
   private unreadAt = 0;
   /** The port by which a message waits to be sent; it is lost with it. */
@@ -123,21 +132,26 @@ export class Ksock implements AsyncIterable<Message> {
     if (mode !== 'r' && mode !== 'rw') {
       throw new KbusError('open', Errno.EINVAL, `open a Ksock with mode ${JSON.stringify(mode)}`);
     }
+    const { directory, onConnected, onDisconnected, signal } = options;
+    if (directory !== undefined) mustBe('string', 'directory', directory);
+    if (onConnected !== undefined) mustBe('function', 'onConnected', onConnected);
+    if (onDisconnected !== undefined) mustBe('function', 'onDisconnected', onDisconnected);
+    checkWait(options);
     const connect = await connectTo(where, options);
     const what = typeof where === 'number' ? `open bus ${where}` : 'open a Ksock';
-    const report = options.onDisconnected;
     const lifeline = new Lifeline(
-      (events) => connect(mode, events),
+      (events, signal) => connect(mode, events, signal),
       what,
       options.reconnect ?? false,
       {
-        onConnected: () => options.onConnected?.(ksock),
-        onDisconnected: (error) => report?.(error),
+        onConnected: () => onConnected?.(ksock),
+        onDisconnected: (error) => onDisconnected?.(error),
       },
     );
     try {
-      await lifeline.connect();
+      await lifeline.connect(signal);
     } catch (refusal) {
+      signal?.throwIfAborted();
       throw explain('open', refusal, what);
     }
     const ksock: Ksock = new Ksock(mode, lifeline);
@@ -182,7 +196,8 @@ export class Ksock implements AsyncIterable<Message> {
    * (it has a Replier), EBADMSG, ENAMETOOLONG, EAGAIN. The specification, section 7.
    */
   async bind(name: string, replier = false): Promise<void> {
-    mustBeString('name', name);
+    mustBe('string', 'name', name);
+    mustBe('boolean', 'replier', replier);
     const what = `bind '${name}' as ${replier ? 'Replier' : 'Listener'}`;
     await this.call('bind', Op.BIND, replier ? 1 : 0, name, what);
     this.lifeline.bound(name, replier);
@@ -193,7 +208,8 @@ export class Ksock implements AsyncIterable<Message> {
    * EINVAL (there is none), EBADMSG, ENAMETOOLONG, EAGAIN.
    */
   async unbind(name: string, replier = false): Promise<void> {
-    mustBeString('name', name);
+    mustBe('string', 'name', name);
+    mustBe('boolean', 'replier', replier);
     const what = `unbind '${name}' as ${replier ? 'Replier' : 'Listener'}`;
     await this.call('unbind', Op.UNBIND, replier ? 1 : 0, name, what);
     this.lifeline.unbound(name, replier);
@@ -201,7 +217,7 @@ export class Ksock implements AsyncIterable<Message> {
 
   /** Id of the Ksock bound as Replier to exactly this name, or null. ENAMETOOLONG. */
   async findReplier(name: string): Promise<number | null> {
-    mustBeString('name', name);
+    mustBe('string', 'name', name);
     const { first } = await this.call(
       'findReplier',
       Op.FIND_REPLIER,
@@ -226,7 +242,13 @@ export class Ksock implements AsyncIterable<Message> {
       return this.writeMsg(message).then(() => this.send());
     }
     const { wait = false, signal } = options;
-    if (signal?.aborted) return Promise.reject(signal.reason);
+    if (signal !== undefined) {
+      try {
+        checkWait(options);
+      } catch (error) {
+        return Promise.reject(error);
+      }
+    }
     const { port } = this;
     const sent = port.send(message, wait, signal);
     // After EAGAIN the message is the bus's to keep, and this Ksock's to go on with.
@@ -274,6 +296,7 @@ export class Ksock implements AsyncIterable<Message> {
     messages: Iterable<Message> | AsyncIterable<Message>,
     options: SendOptions = {},
   ): Promise<number> {
+    checkWait(options);
     const { signal } = options;
     let count = 0;
     for await (const message of messages) {
@@ -325,12 +348,18 @@ export class Ksock implements AsyncIterable<Message> {
   private async write(bytes: Uint8Array, what: string): Promise<void> {
     if (this.mode === 'r') throw new KbusError('write', Errno.EBADF, what);
     if (this.isSending) throw new KbusError('write', Errno.EALREADY, what);
-    const errno = this.assembler.write(bytes, await this.maxMessageSize());
-    if (errno !== 0) throw new KbusError('write', errno, what);
-    if (this.assembler.pointy !== null) {
-      this.assembler.clear();
-      throw new KbusError('write', Errno.EFAULT, `${what} with pointers into memory`);
+    // What is called next must find it written: only the maximum size is asked for behind its back.
+    const { assembler } = this;
+    const errno = assembler.write(bytes, Number.POSITIVE_INFINITY);
+    const isPointy = assembler.pointy !== null;
+    if (isPointy) assembler.clear();
+    const { size } = assembler;
+    if (size > 0 && size > (await this.maxMessageSize())) {
+      if (this.assembler === assembler) this.assembler = new Assembler();
+      throw new KbusError('write', Errno.EMSGSIZE, what);
     }
+    if (isPointy) throw new KbusError('write', Errno.EFAULT, `${what} with pointers into memory`);
+    if (errno !== 0) throw new KbusError('write', errno, what);
   }
 
   /**
@@ -351,7 +380,7 @@ export class Ksock implements AsyncIterable<Message> {
     if (this.assembler.isEmpty) throw new KbusError('send', Errno.ENOMSG, 'send');
     const { isComplete, position } = this.assembler;
     const message = isComplete ? this.assembler.message() : null;
-    this.assembler.clear();
+    this.assembler = new Assembler();
     if (message === null) {
       throw new KbusError('send', Errno.EINVAL, `send what ${position} bytes make`);
     }
@@ -360,7 +389,7 @@ export class Ksock implements AsyncIterable<Message> {
 
   /** Throws away the message that was written, or the one that waits to be sent. */
   async discard(): Promise<void> {
-    this.assembler.clear();
+    this.assembler = new Assembler();
     await this.call('send', Op.DISCARD, 0, '', 'discard');
     this.sendingBy = null;
   }
@@ -394,7 +423,8 @@ export class Ksock implements AsyncIterable<Message> {
     data?: Data | null,
     options: RequestOptions = {},
   ): Promise<Message> {
-    const { to = 0, flags = 0, signal } = options;
+    checkWait(options);
+    const { to = 0, flags = 0 } = options;
     const message =
       nameOrMessage instanceof Message
         ? nameOrMessage
@@ -402,7 +432,6 @@ export class Ksock implements AsyncIterable<Message> {
     if (!message.isRequest()) throw new TypeError(`${message} is not a Request`);
     const wrong = this.checkMessage(message);
     if (wrong !== null) throw wrong;
-    signal?.throwIfAborted();
     let reply: Message;
     try {
       const answer = this.port.request(message);
@@ -433,7 +462,7 @@ export class Ksock implements AsyncIterable<Message> {
           ),
         );
       const abort = (): void => settle(() => reject(signal?.reason));
-      const timer = timeout === undefined ? undefined : setTimeout(late, checkTimeout(timeout));
+      const timer = timeout === undefined ? undefined : setTimeout(late, longest(timeout));
       signal?.addEventListener('abort', abort, { once: true });
       answer.then(
         (reply) => settle(() => resolve(reply)),
@@ -579,9 +608,7 @@ export class Ksock implements AsyncIterable<Message> {
     replier: boolean,
     handler: Handler | RequestHandler,
   ): Promise<Handling> {
-    if (typeof handler !== 'function') {
-      throw new TypeError(`handler must be a function, not ${typeof handler}`);
-    }
+    mustBe('function', 'handler', handler);
     this.handlers ??= new Handlers({
       hand: () => this.hand(),
       next: (isWanted) => this.nextOfMany(isWanted),
@@ -676,9 +703,7 @@ export class Ksock implements AsyncIterable<Message> {
   }
 
   private async switch(call: Call, op: OpCode, on: boolean | undefined): Promise<boolean> {
-    if (on !== undefined && typeof on !== 'boolean') {
-      throw new TypeError(`the switch must be true, false or undefined, not ${typeof on}`);
-    }
+    if (on !== undefined) mustBe('boolean', 'the switch', on);
     const value = on === undefined ? ASK : on ? 1 : 0;
     return (await this.call(call, op, value, '', `${call}(${on ?? ''})`)).first !== 0;
   }
@@ -744,16 +769,29 @@ function processId(): number {
   return typeof process === 'undefined' ? 0 : process.pid;
 }
 
-function mustBeString(what: string, value: string): void {
-  if (typeof value !== 'string')
-    throw new TypeError(`${what} must be a string, not ${typeof value}`);
+function mustBe(type: 'string' | 'boolean' | 'function', what: string, value: unknown): void {
+  // biome-ignore lint/suspicious/useValidTypeof: it is one of those that typeof gives.
+  if (typeof value !== type) throw new TypeError(`${what} must be a ${type}, not ${typeof value}`);
 }
 
-function checkTimeout(timeout: number): number {
-  if (typeof timeout !== 'number' || !(timeout >= 0)) {
-    throw new TypeError(`timeout must be a number of milliseconds from 0, not ${timeout}`);
+/** A TypeError for what can't end a wait, and the signal's reason if it has ended already. */
+function checkWait(options: WaitOptions): void {
+  if (typeof options !== 'object' || options === null) {
+    throw new TypeError(`options must be an object such as { timeout: 1000 }, not ${options}`);
   }
-  // Longer than timers can wait is as good as without end.
+  const { timeout, signal } = options;
+  if (timeout !== undefined && (typeof timeout !== 'number' || !(timeout >= 0))) {
+    throw new TypeError(`timeout must be a number of milliseconds from 0, not ${String(timeout)}`);
+  }
+  if (signal === undefined) return;
+  if (typeof signal?.throwIfAborted !== 'function') {
+    throw new TypeError(`signal must be an AbortSignal, not ${String(signal)}`);
+  }
+  signal.throwIfAborted();
+}
+
+/** Longer than timers can wait is as good as without end. */
+function longest(timeout: number): number {
   return Math.min(timeout, 0x7fff_ffff);
 }
 
@@ -763,14 +801,15 @@ function hasLimit({ timeout, signal }: WaitOptions): boolean {
 
 /** Runs a wait with a signal that ends it when the time is over, or the caller's signal says so. */
 async function timed<T>(
-  { timeout, signal }: WaitOptions,
+  options: WaitOptions,
   wait: (signal: AbortSignal | undefined) => Promise<T>,
 ): Promise<T> {
-  signal?.throwIfAborted();
+  checkWait(options);
+  const { timeout, signal } = options;
   if (timeout === undefined) return wait(signal);
   const controller = new AbortController();
   const abort = (): void => controller.abort();
-  const timer = setTimeout(abort, checkTimeout(timeout));
+  const timer = setTimeout(abort, longest(timeout));
   signal?.addEventListener('abort', abort, { once: true });
   try {
     return await wait(controller.signal);

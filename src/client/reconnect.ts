@@ -22,7 +22,7 @@ export interface LifelineEvents {
  * again: its bindings, oldest first, and its settings.
  */
 export class Lifeline {
-  private readonly open: (events: PortEvents) => Promise<Port>;
+  private readonly open: (events: PortEvents, signal: AbortSignal | undefined) => Promise<Port>;
   private readonly what: string;
   private readonly delays: Required<ReconnectOptions> | null;
   private readonly events: LifelineEvents;
@@ -37,7 +37,7 @@ export class Lifeline {
   isClosed = false;
 
   constructor(
-    open: (events: PortEvents) => Promise<Port>,
+    open: (events: PortEvents, signal: AbortSignal | undefined) => Promise<Port>,
     what: string,
     reconnect: boolean | ReconnectOptions,
     events: LifelineEvents,
@@ -56,16 +56,15 @@ export class Lifeline {
   }
 
   /** Rejects with a Refusal. */
-  async connect(): Promise<void> {
+  async connect(signal?: AbortSignal): Promise<void> {
     // It may be lost at any time, even before it was given to us.
     let isCurrent = false;
     let isLost: Refusal | null = null;
-    const port = await this.open({
-      closed: (error) => {
-        if (isCurrent) this.lost(error);
-        else isLost = error ?? new Refusal(Errno.ECONNRESET);
-      },
-    });
+    const closed = (error: Refusal | null): void => {
+      if (isCurrent) this.lost(error);
+      else isLost = error ?? new Refusal(Errno.ECONNRESET);
+    };
+    const port = await this.open({ closed }, signal);
     try {
       await this.restore(port);
       if (isLost !== null) throw isLost;

@@ -89,7 +89,7 @@ function openSocket(path: string, events: () => ChannelEvents): Promise<Socket> 
 
 /** The way to a bus of this machine's daemon. */
 export function connectUnix(bus: number, directory?: string): Connect {
-  return async (mode, events) => {
+  return async (mode, events, signal) => {
     const path = socketPath(socketDirectory(directory), bus);
     let channelEvents: ChannelEvents | null = null;
     const nobody: ChannelEvents = { received: () => {}, drained: () => {}, closed: () => {} };
@@ -111,6 +111,7 @@ export function connectUnix(bus: number, directory?: string): Connect {
         defer: process.nextTick,
       },
       events,
+      signal,
     );
   };
 }

@@ -24,6 +24,11 @@ export class Assembler {
   private bytes: Uint8Array = new Uint8Array(HEADER_LENGTH);
   private length = 0;
   private header: Header | null = null;
+  /**
+   * The size that the message begun last has, as its header tells: 0 before that is complete. It is
+   * remembered of a message that was refused.
+   */
+  size = 0;
 
   /** How many bytes of the message were written. */
   get position(): number {
@@ -67,6 +72,7 @@ export class Assembler {
 
   private take(bytes: Uint8Array, maxMessageSize: number): number {
     let at = 0;
+    if (this.length === 0) this.size = 0;
     if (this.header === null) {
       at = Math.min(bytes.length, HEADER_LENGTH - this.length);
       this.bytes.set(bytes.subarray(0, at), this.length);
@@ -75,6 +81,7 @@ export class Assembler {
       const header = readHeader(this.bytes, maxMessageSize);
       if (typeof header === 'number') return header;
       this.header = header;
+      this.size = entireLength(header.nameLength, header.dataLength);
     }
     const rest = bytes.subarray(at);
     if (rest.length === 0) return 0;
