@@ -770,7 +770,6 @@ function processId(): number {
 }
 
 function mustBe(type: 'string' | 'boolean' | 'function', what: string, value: unknown): void {
-  // biome-ignore lint/suspicious/useValidTypeof: it is one of those that typeof gives.
   if (typeof value !== type) throw new TypeError(`${what} must be a ${type}, not ${typeof value}`);
 }
 
