@@ -1,5 +1,8 @@
+import { modern } from './modern.ts';
 import { original } from './original.ts';
 import { inFrames, inFramesByteByByte } from './transports.ts';
 
-original(inFrames);
-original(inFramesByteByByte);
+for (const transport of [inFrames, inFramesByteByByte]) {
+  original(transport);
+  modern(transport);
+}

@@ -2,6 +2,7 @@ import { afterEach, beforeEach, describe } from 'vitest';
 import type { Mode } from '../../src/bus/ksock.ts';
 import { bindEvents } from './bind-events.ts';
 import { binding } from './binding.ts';
+import { errno } from './errno.ts';
 import { goingAway } from './going-away.ts';
 import { introspection } from './introspection.ts';
 import { messages } from './messages.ts';
@@ -31,6 +32,7 @@ export function original(transport: Transport): void {
     bindEvents(stage);
     settings(stage);
     introspection(stage);
+    errno(stage);
   });
 }
 
@@ -46,5 +48,6 @@ export function staged<K extends OriginalKsock>(transport: Transport<K>): Stage<
     get place() {
       return place;
     },
+    transport,
   };
 }

@@ -53,6 +53,8 @@ export interface Place<K extends OriginalKsock> {
 /** A way to reach a bus. */
 export interface Transport<K extends OriginalKsock = OriginalKsock> {
   readonly name: string;
+  /** Buses are asked for by their numbers, and so one may be asked for that is not there. */
+  readonly hasNumbers: boolean;
   place(settings?: Partial<BusSettings>): Promise<Place<K>>;
 }
 
@@ -60,4 +62,5 @@ export interface Transport<K extends OriginalKsock = OriginalKsock> {
 export interface Stage<K extends OriginalKsock = OriginalKsock> {
   open(mode?: Mode, bus?: number): Promise<K>;
   readonly place: Place<K>;
+  readonly transport: Transport<K>;
 }

@@ -53,6 +53,7 @@ class KsockPlace implements Place<Ksock> {
 
 export const inProcess: Transport<Ksock> = {
   name: 'in this process',
+  hasNumbers: false,
   place: async (settings) => {
     const buses = new Buses(1, settings);
     const busOf = (number: number): Bus => buses.get(number) as Bus;
@@ -63,6 +64,7 @@ export const inProcess: Transport<Ksock> = {
 /** Client and session with nothing but memory between them. */
 const frames = (name: string, cut: Cut): Transport<Ksock> => ({
   name,
+  hasNumbers: true,
   place: async (settings) => {
     const host = new FrameHost(settings, cut);
     return new KsockPlace(host.bus, (mode, bus) => host.open({ mode }, bus));
@@ -74,6 +76,7 @@ export const inFramesByteByByte = frames('in frames that come byte by byte', byt
 
 export const unixSocket: Transport<Ksock> = {
   name: 'over a Unix socket',
+  hasNumbers: true,
   place: async (settings) => {
     const local = await LocalDaemon.start(settings);
     return new KsockPlace(

@@ -3,9 +3,11 @@ import { Buses } from '../../src/bus/buses.ts';
 import type { BusSettings } from '../../src/bus/settings.ts';
 import { FramePort } from '../../src/client/frame-port.ts';
 import { type Connect, Ksock, type KsockOptions } from '../../src/client/ksock.ts';
+import { Refusal } from '../../src/client/port.ts';
 import { Slab } from '../../src/daemon/outbox.ts';
 import { Session, type SessionHost } from '../../src/daemon/session.ts';
 import { Turn } from '../../src/daemon/turn.ts';
+import { Errno } from '../../src/message/errno.ts';
 import { NameReader } from '../../src/message/layout.ts';
 import { type Cut, PipeEnd, whole } from './pipe.ts';
 
@@ -41,18 +43,27 @@ export class FrameHost implements SessionHost {
 
   /** The way to a bus of it. */
   connect(bus = 0): Connect {
-    return (mode, events) =>
-      FramePort.open(
+    return async (mode, events, signal) => {
+      const to = this.buses.get(bus);
+      if (to === undefined) throw new Refusal(Errno.ENOENT);
+      return FramePort.open(
         (toldTo) => {
           const [client, daemon] = PipeEnd.pair(this.cut);
-          const to = this.buses.get(bus) as Bus;
           daemon.open(new Session(this, to, daemon));
           this.ends.push(daemon);
           return client.open(toldTo);
         },
-        { mode, pid: 1000 + this.ends.length, program: 'test', defer: process.nextTick },
+        {
+          mode,
+          pid: 1000 + this.ends.length,
+          program: 'test',
+          defer: process.nextTick,
+          deferLonger: setImmediate,
+        },
         events,
+        signal,
       );
+    };
   }
 
   async open(options: KsockOptions = {}, bus = 0): Promise<Ksock> {

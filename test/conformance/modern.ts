@@ -1,0 +1,302 @@
+import { describe, expect, it } from 'vitest';
+import type { Ksock } from '../../src/client/ksock.ts';
+import { KbusError, ReplierError, StatusError } from '../../src/message/error.ts';
+import { Flag } from '../../src/message/flags.ts';
+import { Announcement, type Message, Request, replyTo } from '../../src/message/message.ts';
+import { failed, refused } from '../support/refused.ts';
+import { staged } from './original.ts';
+import { fill, next, readAll, readTexts } from './reading.ts';
+import type { Transport } from './transport.ts';
+
+/** What is expected of a client today, on top of the original (the specification, 4-api). */
+export function modern(transport: Transport<Ksock>): void {
+  describe(`${transport.name}: the specification, 4-api`, () => {
+    const stage = staged(transport);
+
+    it('`String(ksock)` → `Ksock device 0, id 1, mode read/write`.', async () => {
+      const ksock = await stage.open();
+      expect(String(ksock)).toBe('Ksock device 0, id 1, mode read/write');
+      expect(String(await stage.open('r'))).toBe('Ksock device 0, id 2, mode read');
+      expect([ksock.id, ksock.ksockId()]).toEqual([1, 1]);
+    });
+
+    it('`await using` closes it.', async () => {
+      const other = await stage.open();
+      let ksock: Ksock;
+      {
+        await using inScope = await stage.open();
+        ksock = inScope;
+        await ksock.bind('$.a', true);
+        expect(await other.findReplier('$.a')).toBe(ksock.id);
+      }
+      expect(await other.findReplier('$.a')).toBeNull();
+      await refused(ksock.bind('$.a'), 'EBADF');
+    });
+
+    it('`for await (const msg of ksock)` waits for messages for as long as the Ksock is open.', async () => {
+      const ksock = await stage.open();
+      const sender = await stage.open();
+      await ksock.bind('$.a');
+      const heard: string[] = [];
+      const loop = (async () => {
+        for await (const message of ksock) {
+          heard.push(message.text());
+          if (message.text() === '5') void ksock.close();
+        }
+      })();
+      for (let at = 0; at < 6; at++) await sender.sendMsg(new Announcement('$.a', String(at)));
+      await loop;
+      expect(heard.slice(0, 6)).toEqual(['0', '1', '2', '3', '4', '5']);
+    });
+
+    it('`ksock.drain()` ends when the queue is empty, as Python’s does.', async () => {
+      const ksock = await stage.open();
+      await ksock.bind('$.a');
+      for (let at = 0; at < 3; at++) await ksock.sendMsg(new Announcement('$.a', String(at)));
+      const heard: string[] = [];
+      for await (const message of ksock.drain()) {
+        heard.push(message.text());
+        if (heard.length === 1) await ksock.sendMsg(new Announcement('$.a', 'more'));
+      }
+      expect(heard).toEqual(['0', '1', '2', 'more']);
+      expect(await ksock.numMessages()).toBe(0);
+    });
+
+    it('`readBindings()` lists the bindings of the bus, newest first.', async () => {
+      const one = await stage.open();
+      const two = await stage.open();
+      await one.bind('$.Fred', true);
+      await two.bind('$.Fred.Bob');
+      const bindings = await one.readBindings();
+      expect(bindings.map(({ ksock, replier, name }) => [ksock, replier, name])).toEqual([
+        [two.id, false, '$.Fred.Bob'],
+        [one.id, true, '$.Fred'],
+      ]);
+      for (const { device, pid } of bindings) {
+        expect(device).toBe(0);
+        expect(pid).toBeGreaterThan(0);
+      }
+    });
+
+    it('`request(name, data, { timeout, signal, to })` resolves with the Reply.', async () => {
+      const asker = await stage.open();
+      const replier = await stage.open();
+      await replier.bind('$.Ask', true);
+      const { signal } = new AbortController();
+      const options = { timeout: 60_000, signal, to: replier.id, flags: 1 << 20 };
+      const answer = asker.request('$.Ask', 'why?', options);
+      const request = (await replier.waitForMsg()) as Message;
+      expect([request.text(), request.to, request.from]).toEqual(['why?', replier.id, asker.id]);
+      expect(request.flags).toBe(Flag.WANT_A_REPLY | Flag.WANT_YOU_TO_REPLY | (1 << 20));
+      await replier.sendMsg(replyTo(request, 'because'));
+      const reply = await answer;
+      expect([reply.text(), reply.kind, reply.from]).toEqual(['because', 'Reply', replier.id]);
+      expect(reply.inReplyTo).toEqual(request.id);
+    });
+
+    it('`request` may be given a Request, and its Reply may have another name, or be urgent.', async () => {
+      const asker = await stage.open();
+      const replier = await stage.open();
+      await replier.bind('$.Ask', true);
+      const answer = asker.request(new Request('$.Ask', 'made before'));
+      const request = (await replier.waitForMsg()) as Message;
+      const reply = replyTo(request, 'x');
+      reply.name = '$.Answer';
+      reply.setUrgent();
+      await replier.sendMsg(reply);
+      expect((await answer).name).toBe('$.Answer');
+    });
+
+    it('The Reply to a `request` does not pass through the queue, whoever else reads there.', async () => {
+      const asker = await stage.open();
+      const replier = await stage.open();
+      await replier.bind('$.Ask', true);
+      await asker.bind('$.News');
+      const waiting = asker.waitForMsg();
+      const answer = asker.request('$.Ask');
+      await replier.sendMsg(replyTo((await replier.waitForMsg()) as Message, 'reply'));
+      expect((await answer).text()).toBe('reply');
+      await replier.sendMsg(new Announcement('$.News', 'news'));
+      expect((await waiting)?.text()).toBe('news');
+    });
+
+    it('Many Requests may be under way at once; each gets its own Reply, in whatever order.', async () => {
+      const asker = await stage.open();
+      const replier = await stage.open();
+      await replier.bind('$.Ask', true);
+      const answers = Array.from({ length: 50 }, (_, at) => asker.request('$.Ask', String(at)));
+      const requests: Message[] = [];
+      while (requests.length < 50) requests.push((await replier.waitForMsg()) as Message);
+      for (const request of requests.reverse()) {
+        await replier.sendMsg(replyTo(request, `re ${request.text()}`));
+      }
+      const texts = (await Promise.all(answers)).map((reply) => reply.text());
+      expect(texts).toEqual(Array.from({ length: 50 }, (_, at) => `re ${at}`));
+    });
+
+    it('It fails with an error holding the Status when KBUS answered instead.', async () => {
+      const asker = await stage.open();
+      const replier = await stage.open();
+      await replier.bind('$.Ask', true);
+      const answer = failed(asker.request('$.Ask'));
+      await replier.waitForMsg();
+      await replier.close();
+      const error = (await answer) as StatusError;
+      expect(error).toBeInstanceOf(StatusError);
+      expect(error).toBeInstanceOf(KbusError);
+      expect([error.code, error.status.name, error.status.kind]).toEqual([
+        'STATUS',
+        '$.KBUS.Replier.Ignored',
+        'Status',
+      ]);
+      expect(error.status.from).toBe(replier.id);
+      expect(error.message).toBe(
+        "send Request '$.Ask': the Replier read the Request, and went away without answering it ($.KBUS.Replier.Ignored)",
+      );
+    });
+
+    it('`request` is refused as a send is: typed errors with `code`.', async () => {
+      const asker = await stage.open();
+      await refused(asker.request('$.Nobody'), 'EADDRNOTAVAIL');
+      await refused(asker.request('$.Nobody.*'), 'EBADMSG');
+      await refused((await stage.open('r')).request('$.Nobody'), 'EBADF');
+      const replier = await stage.open();
+      await replier.bind('$.Ask', true);
+      await refused(asker.request('$.Ask', '', { to: 77 }), 'EPIPE');
+      await fill(replier, asker);
+      await refused(asker.request('$.Ask'), 'EBUSY');
+      await fill(asker, replier);
+      await refused(asker.request('$.Ask'), 'ENOLCK');
+    });
+
+    it('A `request` holds the place for its Reply, and gives it back.', async () => {
+      const asker = await stage.open();
+      const replier = await stage.open();
+      await replier.bind('$.Ask', true);
+      await asker.setMaxMessages(1);
+      const answer = asker.request('$.Ask');
+      await refused(asker.request('$.Ask'), 'ENOLCK');
+      await replier.sendMsg(replyTo((await replier.waitForMsg()) as Message));
+      await answer;
+      const again = asker.request('$.Ask');
+      await replier.sendMsg(replyTo((await replier.waitForMsg()) as Message));
+      await again;
+    });
+
+    it('With ALL_OR_WAIT, `request` waits for room, and then for its Reply.', async () => {
+      const asker = await stage.open();
+      const replier = await stage.open();
+      await replier.bind('$.Ask', true);
+      await fill(replier, asker);
+      const answer = asker.request('$.Ask', 'waited', { flags: Flag.ALL_OR_WAIT });
+      expect((await replier.waitForMsg())?.name).toBe('$.Filler');
+      const request = (await replier.waitForMsg()) as Message;
+      expect(request.text()).toBe('waited');
+      await replier.sendMsg(replyTo(request, 'answered'));
+      expect((await answer).text()).toBe('answered');
+      // The Ksock is as it was.
+      await asker.sendMsg(new Announcement('$.Other'));
+    });
+
+    it('A Replier’s handler answers with what it returns: text, bytes or nothing, at once or later.', async () => {
+      const asker = await stage.open();
+      const replier = await stage.open();
+      await replier.replier('$.Text', (request) => `re: ${request.text()}`);
+      await replier.replier('$.Bytes', () => Uint8Array.of(0, 255));
+      await replier.replier('$.Nothing', () => {});
+      await replier.replier('$.Later.*', async (request) => {
+        await Promise.resolve();
+        return request.name;
+      });
+      expect((await asker.request('$.Text', 'hi')).text()).toBe('re: hi');
+      expect([...(await asker.request('$.Bytes')).data]).toEqual([0, 255]);
+      expect((await asker.request('$.Nothing')).dataLength).toBe(0);
+      expect((await asker.request('$.Later.a.b')).text()).toBe('$.Later.a.b');
+      expect(await replier.numUnrepliedTo()).toBe(0);
+    });
+
+    it('A Replier’s handler sends an error when it throws.', async () => {
+      const asker = await stage.open();
+      const replier = await stage.open();
+      await replier.replier('$.Throws', () => {
+        throw new RangeError('too far');
+      });
+      await replier.replier('$.Rejects', async () => Promise.reject(new Error('too late')));
+      for (const [name, said] of [
+        ['$.Throws', 'too far'],
+        ['$.Rejects', 'too late'],
+      ] as const) {
+        const error = (await failed(asker.request(name))) as ReplierError;
+        expect(error).toBeInstanceOf(ReplierError);
+        expect(error.message).toBe(`send Request '${name}': the Replier failed to answer: ${said}`);
+        expect(error.reply.from).toBe(replier.id);
+      }
+    });
+
+    it('Data as Uint8Array or string in, Uint8Array out with `.text()` and `.json()`.', async () => {
+      const ksock = await stage.open();
+      await ksock.bind('$.a');
+      await ksock.sendMsg(new Announcement('$.a', '{"é":[1,2]}'));
+      const got = await next(ksock);
+      expect(got.data).toBeInstanceOf(Uint8Array);
+      expect(got.text()).toBe('{"é":[1,2]}');
+      expect(got.json()).toEqual({ é: [1, 2] });
+      await ksock.sendMsg(new Announcement('$.a', Uint8Array.of(1, 2, 3)));
+      const { data } = await next(ksock);
+      expect(Object.prototype.toString.call(data)).toBe('[object Uint8Array]');
+      expect([...data]).toEqual([1, 2, 3]);
+    });
+
+    it('What was received is the receiver’s own: to change it changes nobody else’s.', async () => {
+      const ksock = await stage.open();
+      await ksock.bind('$.a');
+      await ksock.bind('$.a');
+      const mine = Uint8Array.of(1, 2, 3);
+      await ksock.sendMsg(new Announcement('$.a', mine));
+      mine.fill(9);
+      const first = await next(ksock);
+      first.data.fill(7);
+      expect([...(await next(ksock)).data]).toEqual([1, 2, 3]);
+    });
+
+    it('Calls are carried out in the order in which they were made, awaited or not.', async () => {
+      const ksock = await stage.open();
+      const other = await stage.open();
+      const calls = [
+        ksock.bind('$.a'),
+        ksock.sendMsg(new Announcement('$.a', '1')),
+        ksock.numMessages(),
+        ksock.writeMsg(new Announcement('$.a', '2')),
+        ksock.send(),
+        ksock.numMessages(),
+        ksock.sendMsg(new Announcement('$.a', '3')),
+        ksock.writeMsg(new Announcement('$.a', 'thrown away')),
+        ksock.discard(),
+        ksock.numMessages(),
+        ksock.readNextMsg(),
+        ksock.numMessages(),
+        ksock.unbind('$.a'),
+        ksock.numMessages(),
+      ] as const;
+      const results = await Promise.all(calls);
+      expect([2, 5, 9, 11, 13].map((at) => results[at])).toEqual([1, 2, 3, 2, 0]);
+      expect((results[10] as Message).text()).toBe('1');
+      await refused(ksock.send(), 'ENOMSG');
+      expect(String(await other.sendMsg(new Announcement('$.a')))).toBe('[0:4]');
+    });
+
+    it('Explicit resource management: a handler is stopped by `await using`.', async () => {
+      const asker = await stage.open();
+      const replier = await stage.open();
+      {
+        await using _handling = await replier.replier('$.Ask', () => 'yes');
+        expect((await asker.request('$.Ask')).text()).toBe('yes');
+      }
+      await refused(asker.request('$.Ask'), 'EADDRNOTAVAIL');
+      await replier.bind('$.Ask', true);
+      await asker.sendMsg(new Request('$.Ask', 'read by hand'));
+      expect(await readTexts(replier)).toEqual(['read by hand']);
+      expect(await readAll(asker)).toEqual([]);
+    });
+  });
+}
