@@ -32,7 +32,7 @@ export function replierBindEventData(event: ReplierBindEventData): Uint8Array {
 export function splitReplierBindEventData(data: Uint8Array): ReplierBindEventData {
   const view = new DataView(data.buffer, data.byteOffset, data.byteLength);
   const length = data.length < 16 ? -1 : view.getUint32(8, LITTLE_ENDIAN);
-  if (length < 0 || data.length !== 12 + padded(length + 1)) {
+  if (length < 0 || data.length !== 12 + padded(length + 1) || data[12 + length] !== 0) {
     throw new TypeError(`${data.length} bytes are not the data of a ReplierBindEvent`);
   }
   return {

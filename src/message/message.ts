@@ -55,6 +55,15 @@ export function toBytes(data: Data | null | undefined): Uint8Array {
   );
 }
 
+/** The value, or `unset` if it is not given; a TypeError that names it when it is of another class. */
+function idOr<T extends MessageId | OrigFrom>(unset: T, what: string, value: T | undefined): T {
+  if (value === undefined) return unset;
+  if (!(value instanceof unset.constructor)) {
+    throw new TypeError(`${what} must be of class ${unset.constructor.name}, not ${typeof value}`);
+  }
+  return value;
+}
+
 /**
  * A message: a header, a name, and optional data that KBUS never looks at (the specification,
  * section 4). A plain one is an Announcement; see {@link Request} and {@link Reply}.
@@ -90,10 +99,10 @@ export class Message {
     this.to = options?.to === undefined ? 0 : checkU32('to', options.to);
     this.from = options?.from === undefined ? 0 : checkU32('from', options.from);
     this.flags = options?.flags === undefined ? 0 : checkU32('flags', options.flags);
-    this.id = options?.id ?? MessageId.UNSET;
-    this.inReplyTo = options?.inReplyTo ?? MessageId.UNSET;
-    this.origFrom = options?.origFrom ?? OrigFrom.UNSET;
-    this.finalTo = options?.finalTo ?? OrigFrom.UNSET;
+    this.id = idOr(MessageId.UNSET, 'id', options?.id);
+    this.inReplyTo = idOr(MessageId.UNSET, 'inReplyTo', options?.inReplyTo);
+    this.origFrom = idOr(OrigFrom.UNSET, 'origFrom', options?.origFrom);
+    this.finalTo = idOr(OrigFrom.UNSET, 'finalTo', options?.finalTo);
   }
 
   /** The data, without a copy. */
