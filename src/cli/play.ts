@@ -8,6 +8,7 @@ import { Daemon } from '../daemon/daemon.ts';
 import { Log } from '../daemon/log.ts';
 import { whoAnswers } from '../daemon/socket-file.ts';
 import { perform } from '../playlet/director.ts';
+import { PlayError } from '../playlet/player.ts';
 import {
   JsonStage,
   type Screen,
@@ -18,8 +19,10 @@ import {
 import { wholeNumber } from './arguments.ts';
 import { directoryOf, openKsock } from './bus-options.ts';
 import { ended, ending } from './ending.ts';
+import { Exit, Failure } from './failure.ts';
 import { print } from './output.ts';
 import { kbusCommand, quoted } from './self.ts';
+import { startDaemon } from './start-daemon.ts';
 
 interface PlayOptions {
   bus?: number;
@@ -84,11 +87,15 @@ interface House {
 async function play(options: PlayOptions): Promise<void> {
   const house = await openHouse(options);
   try {
-    await show(house, options);
+    await show(house, options).catch((error: unknown) => {
+      if (!(error instanceof PlayError)) throw error;
+      throw new Failure(Exit.REFUSED, error.message, error);
+    });
     if (!options.stay) return;
-    await print(whatNext(house));
-    // Nobody is there to press Ctrl-C, or to type next, when this is not a terminal.
-    if (house.daemon !== null && process.stdout.isTTY && !options.once) await ended();
+    // Nobody is there to press Ctrl-C when this is not a terminal.
+    const stays = house.daemon === null || (process.stdout.isTTY && !options.once);
+    await print(whatNext(house, stays));
+    if (stays && house.daemon !== null) await ended();
   } finally {
     await house.daemon?.stop('the playlet is over');
     if (house.temporary !== null) rmSync(house.temporary, { recursive: true, force: true });
@@ -127,21 +134,21 @@ async function openOurs(): Promise<House> {
     const says = `On bus 0 at ${at}, which ${who} serves already.`;
     return { bus: 0, directory, says, daemon: null, temporary: null };
   }
-  const daemon = await startDaemon(directory);
+  const daemon = await newDaemon(directory);
   return { bus: 0, directory, says: `On bus 0 at ${at}.`, daemon, temporary: null };
 }
 
 async function openTemporary(says: string): Promise<House> {
   const directory = mkdtempSync(join(tmpdir(), 'kbus-'));
-  const daemon = await startDaemon(directory);
+  const daemon = await newDaemon(directory);
   return { bus: 0, directory, says, daemon, temporary: directory };
 }
 
-async function startDaemon(directory: string): Promise<Daemon> {
+async function newDaemon(directory: string): Promise<Daemon> {
   const log = new Log('human', (line) => process.stderr.write(line));
   const socket = { mode: 0o600, group: undefined };
   const daemon = new Daemon({ buses: 1, directory, socket, bus: {}, log });
-  await daemon.start();
+  await startDaemon(daemon, directory);
   return daemon;
 }
 
@@ -164,7 +171,8 @@ function screenStage(says: string): Stage {
   const screen: Screen = {
     write,
     get columns() {
-      return stdout.isTTY ? stdout.columns : Number.POSITIVE_INFINITY;
+      // A terminal that doesn't know its width says 0.
+      return (stdout.isTTY && stdout.columns) || Number.POSITIVE_INFINITY;
     },
     hasColours: stdout.isTTY && stdout.hasColors(),
   };
@@ -172,14 +180,17 @@ function screenStage(says: string): Stage {
   return new ScreenStage(screen);
 }
 
-function whatNext({ bus, directory, temporary, daemon }: House): string {
+function whatNext({ bus, directory, temporary, daemon }: House, stays: boolean): string {
   const kbus = kbusCommand();
-  const setting = temporary === null ? '' : `  export KBUS_DIR=${quoted(temporary)}\n`;
-  const end = daemon === null ? '' : '\nCtrl-C here ends it.\n';
+  const path = socketPath(directory, bus);
+  const serve = stays ? '' : `  ${kbus} serve\n`;
+  // In a folder that goes with the playlet there is nothing to begin with.
+  const setting = stays && temporary !== null ? `  export KBUS_DIR=${quoted(temporary)}\n` : '';
   return `
-Bus ${bus} stays, at ${socketPath(directory, bus)}. In two other terminals, type:
+Bus ${bus} ${stays ? `is at ${path}.` : `was at ${path}, and ends now.`}
+To go on, type these, each in a terminal of its own:
 
-${setting}  ${kbus} listen '$.*'
+${serve}${setting}  ${kbus} listen '$.*'
 ${setting}  ${kbus} send '$.Hello.World' 'Hello there'
-${end}`;
+${daemon !== null && stays ? '\nCtrl-C here ends it.\n' : ''}`;
 }

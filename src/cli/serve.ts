@@ -5,9 +5,10 @@ import { takeActivation } from '../daemon/activation.ts';
 import { Daemon } from '../daemon/daemon.ts';
 import { Log } from '../daemon/log.ts';
 import { type Given, SETTINGS } from '../daemon/settings.ts';
-import { type Ownership, SocketInUseError, SocketPathError } from '../daemon/socket-file.ts';
+import type { Ownership } from '../daemon/socket-file.ts';
 import { ended } from './ending.ts';
 import { Exit, Failure } from './failure.ts';
+import { startDaemon } from './start-daemon.ts';
 
 /** How long a daemon that met a bug may take to say farewell, in milliseconds. */
 const FAREWELL = 2000;
@@ -30,11 +31,7 @@ export async function serve(given: Given): Promise<void> {
     listening,
   });
   process.once('uncaughtException', (error) => dieOf(error, daemon, log));
-  try {
-    await daemon.start();
-  } catch (error) {
-    throw startFailure(error, directory);
-  }
+  await startDaemon(daemon, directory);
   log.info(servingText(daemon, buses, directory, listening.length), { buses, directory });
   const { by } = await ended();
   log.info(`${by}: the daemon ends`);
@@ -74,18 +71,6 @@ function servingText(daemon: Daemon, buses: number, directory: string, passed: n
   const what = buses === 1 ? 'bus 0' : `buses 0 to ${buses - 1}`;
   if (passed >= buses) return `serving ${what}, on sockets that systemd made`;
   return `serving ${what} ${buses === 1 ? `at ${daemon.path(0)}` : `in ${directory}`}`;
-}
-
-/** What the file system refused, or another daemon had first, is no bug. */
-function startFailure(error: unknown, directory: string): unknown {
-  if (error instanceof SocketInUseError) return new Failure(Exit.REFUSED, error.message, error);
-  if (!(error instanceof Error)) return error;
-  if (!('syscall' in error || error instanceof SocketPathError)) return error;
-  return new Failure(
-    Exit.REFUSED,
-    `the sockets can't be made in ${directory}: ${error.message}. Choose another folder with --directory or $KBUS_DIR.`,
-    error,
-  );
 }
 
 /** The ledger of a daemon that met a bug may be wrong: it doesn't go on. */

@@ -11,7 +11,8 @@ export interface Problem {
 
 /** A value in a sentence. */
 function shown(value: unknown): string {
-  return value instanceof Date ? 'a date' : (JSON.stringify(value) ?? String(value));
+  if (value instanceof Date) return 'a date';
+  return typeof value === 'number' ? String(value) : JSON.stringify(value);
 }
 
 function schemaOf(setting: Setting): v.GenericSchema {

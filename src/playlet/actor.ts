@@ -15,19 +15,20 @@ const print = (text: string): void => tell({ printed: text });
 
 const terminal = new Terminal(print, { kbus });
 
-async function runKbus(args: readonly string[]): Promise<void> {
+async function runKbus(args: readonly string[]): Promise<true> {
   const main = fileURLToPath(new URL('../cli/main.js', import.meta.url));
   const { stdout } = await promisify(execFile)(process.execPath, [main, ...args]);
   for (const line of stdout.trimEnd().split('\n')) print(line);
+  return true;
 }
 
 process.on('message', async (message: ToActor) => {
   if ('interrupt' in message) terminal.interrupt();
   else if ('exit' in message) process.exit();
   else {
-    if ('kbus' in message) await runKbus(message.kbus);
-    else await terminal.run(message.line);
-    tell({ done: message.number });
+    const isGood =
+      'kbus' in message ? await runKbus(message.kbus) : await terminal.run(message.line);
+    tell({ done: message.number, isGood });
   }
 });
 

@@ -1,5 +1,5 @@
 import { setTimeout as pause } from 'node:timers/promises';
-import { Player } from './player.ts';
+import { PlayError, Player } from './player.ts';
 import { type Actor, playlet, type Step } from './script.ts';
 import type { Stage } from './stage.ts';
 
@@ -67,6 +67,9 @@ async function play(
   if ('types' in step) {
     typed(`> ${step.types}`);
     await player.types(step.types);
+  } else if ('fails' in step) {
+    typed(`> ${step.fails}`);
+    await player.fails(step.fails);
   } else if ('starts' in step) {
     typed(`> ${step.starts}`);
     player.starts(step.starts);
@@ -87,7 +90,7 @@ async function play(
 function inTime(played: Promise<void>, step: Step, signal: AbortSignal): Promise<void> {
   return new Promise((resolve, reject) => {
     const late = (): void =>
-      reject(new Error(`nothing came of this for ${PATIENCE} ms: ${JSON.stringify(step)}`));
+      reject(new PlayError(`nothing came of this for ${PATIENCE} ms: ${JSON.stringify(step)}`));
     const timer = setTimeout(late, PATIENCE);
     const abort = (): void => reject(signal.reason);
     signal.addEventListener('abort', abort, { once: true });

@@ -10,23 +10,30 @@ export type ToActor =
   | { interrupt: true }
   | { exit: true };
 
-/** What it tells the director: that a line of that number is done, or what was printed. */
-export type FromActor = { done: number } | { printed: string };
+/** What it tells the director: that a line of that number is done, and how, or what was printed. */
+export type FromActor = { done: number; isGood: boolean } | { printed: string };
 
-/** An actor's process, as its director sees it. */
+/** The playlet does not go as it is written. */
+export class PlayError extends Error {
+  override readonly name = 'PlayError';
+}
+
+/** An actor's process, as its director sees it. What doesn't happen as it should is a PlayError. */
 export class Player {
   private readonly who: Actor;
   private readonly child: ChildProcess;
   private readonly onPrinted: (text: string) => void;
-  private readonly running = new Map<number, () => void>();
-  private started: Promise<void> = Promise.resolve();
+  private readonly running = new Map<number, (isGood: boolean) => void>();
   private nextNumber = 1;
-  /** Lines printed that no `prints` has waited for. */
+  private lastPrinted = '';
+  /** What goes on until Ctrl-C. */
+  private started: Promise<boolean> = Promise.resolve(true);
+  /** Lines printed by it that no `prints` has waited for. */
   private ahead = 0;
   private heard: () => void = () => {};
   private readonly ended: Promise<number | string>;
 
-  /** The actor's Ksocks use the daemon of this folder. What is printed goes to `onPrinted`, line by line. */
+  /** The actor's Ksocks use the daemon of this folder. What is printed goes to `onPrinted`. */
   constructor(who: Actor, directory: string, onPrinted: (text: string) => void) {
     this.who = who;
     this.onPrinted = onPrinted;
@@ -43,8 +50,15 @@ export class Player {
   }
 
   /** Types a line; resolves when it was carried out. */
-  types(line: string): Promise<void> {
-    return this.alive(this.run({ line }));
+  async types(line: string): Promise<void> {
+    if (await this.alive(this.run({ line }))) return;
+    throw new PlayError(`${this.who} typed: ${line}\nand that failed: ${this.lastPrinted}`);
+  }
+
+  /** Types a line that is to be refused. */
+  async fails(line: string): Promise<void> {
+    if (!(await this.alive(this.run({ line })))) return;
+    throw new PlayError(`${this.who} typed: ${line}\nand that should have failed`);
   }
 
   /** Types a line that goes on until `interrupts`. */
@@ -53,37 +67,39 @@ export class Player {
     this.started = this.run({ line });
   }
 
-  /** Resolves when `count` lines more were printed. */
+  /** Resolves when what was started has printed `count` lines more. */
   prints(count: number): Promise<void> {
-    return this.alive(
-      new Promise((resolve) => {
-        this.heard = () => {
-          if (this.ahead < count) return;
-          this.ahead -= count;
-          this.heard = () => {};
-          resolve();
-        };
-        this.heard();
-      }),
-    );
+    const over = this.started.then(() => {
+      throw new PlayError(`what ${this.who} started is over already: ${this.lastPrinted}`);
+    });
+    const printed = new Promise<void>((resolve) => {
+      this.heard = () => {
+        if (this.ahead < count) return;
+        this.ahead -= count;
+        this.heard = () => {};
+        resolve();
+      };
+    });
+    this.heard();
+    return this.alive(Promise.race([printed, over]));
   }
 
   /** Presses Ctrl-C; resolves when what was started has ended. */
-  interrupts(): Promise<void> {
-    this.child.send({ interrupt: true } satisfies ToActor);
-    return this.alive(this.started);
+  async interrupts(): Promise<void> {
+    this.tell({ interrupt: true });
+    await this.alive(this.started);
   }
 
   /** Runs `kbus`; resolves when it has ended. */
-  runs(args: readonly string[]): Promise<void> {
-    return this.alive(this.run({ kbus: args }));
+  async runs(args: readonly string[]): Promise<void> {
+    await this.alive(this.run({ kbus: args }));
   }
 
   /** The program ends; resolves when it has. */
   async exits(): Promise<void> {
-    this.child.send({ exit: true } satisfies ToActor);
+    this.tell({ exit: true });
     const how = await this.ended;
-    if (how !== 0) throw new Error(`${this.who}'s program ended with ${how}`);
+    if (how !== 0) throw new PlayError(`${this.who}'s program ended with ${how}`);
   }
 
   /** Ends the program, whatever it does; resolves when it has ended. */
@@ -92,29 +108,36 @@ export class Player {
     await this.ended;
   }
 
-  private run(what: { line: string } | { kbus: readonly string[] }): Promise<void> {
+  /** Resolves with whether it was carried out without an error. */
+  private run(what: { line: string } | { kbus: readonly string[] }): Promise<boolean> {
     return new Promise((resolve) => {
       const number = this.nextNumber++;
       this.running.set(number, resolve);
-      this.child.send({ number, ...what } satisfies ToActor);
+      this.tell({ number, ...what });
     });
   }
 
+  private tell(message: ToActor): void {
+    // Of a program that has ended, `ended` tells.
+    this.child.send(message, () => {});
+  }
+
   /** A wait ends with an error when the program does. */
-  private alive(wait: Promise<void>): Promise<void> {
+  private alive<T>(wait: Promise<T>): Promise<T> {
     const died = this.ended.then((how) => {
-      throw new Error(`${this.who}'s program ended with ${how} before its part was over`);
+      throw new PlayError(`${this.who}'s program ended with ${how} before its part was over`);
     });
     return Promise.race([wait, died]);
   }
 
   private received(message: FromActor): void {
     if ('printed' in message) {
+      this.lastPrinted = message.printed;
       this.ahead++;
       this.onPrinted(message.printed);
       this.heard();
     } else {
-      this.running.get(message.done)?.();
+      this.running.get(message.done)?.(message.isGood);
       this.running.delete(message.done);
     }
   }

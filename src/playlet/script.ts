@@ -11,6 +11,8 @@ export type Step =
   | { readonly aside: string }
   /** An actor types a line, and it is carried out. */
   | { readonly who: Actor; readonly types: string }
+  /** An actor types a line that KBUS refuses. */
+  | { readonly who: Actor; readonly fails: string }
   /** An actor types a line that goes on until Ctrl-C. */
   | { readonly who: Actor; readonly starts: string }
   /** What the actor started prints so many lines more. */
@@ -25,6 +27,7 @@ export type Step =
 /** An actor's lines. */
 const lines = (who: Actor) => ({
   types: (...typed: string[]): Step[] => typed.map((types) => ({ who, types })),
+  fails: (fails: string): Step[] => [{ who, fails }],
   starts: (starts: string): Step[] => [{ who, starts }],
   prints: (count: number): Step[] => [{ who, prints: count }],
   interrupts: (): Step[] => [{ who, interrupts: true }],
@@ -209,10 +212,8 @@ export function playlet(bus: number): Step[] {
     ...aside(
       'He has no idea how many heads there were; and the stateful Request does not go to him.',
     ),
-    ...rosencrantz.types(
-      "sreq = statefulRequest(rep, '$.Actor.CoinToss', 'Head')",
-      'await rosencrantz.sendMsg(sreq)',
-    ),
+    ...rosencrantz.types("sreq = statefulRequest(rep, '$.Actor.CoinToss', 'Head')"),
+    ...rosencrantz.fails('await rosencrantz.sendMsg(sreq)'),
     ...rosencrantz.runs('errno', '32'),
 
     ...act('Tidying up'),

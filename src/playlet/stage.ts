@@ -47,7 +47,7 @@ export class ScreenStage implements Stage {
 
   aside(text: string): void {
     this.line(this.isWide ? this.row(ACTORS.map(() => '')) : '');
-    for (const line of wrap(text, Math.min(this.screen.columns, 100), 0)) {
+    for (const line of wrap(text, between(NARROWEST, this.screen.columns, 100), 0)) {
       this.line(this.styled('italic', line));
     }
     this.line(this.isWide ? this.row(ACTORS.map(() => '')) : '');
@@ -90,7 +90,8 @@ export class ScreenStage implements Stage {
       }
     } else {
       const name = this.styled(COLOURS[who], who.padEnd(NAME_WIDTH));
-      for (const line of wrap(text, this.screen.columns - NAME_WIDTH - 1, 2)) {
+      const width = Math.max(NARROWEST, this.screen.columns - NAME_WIDTH - 1);
+      for (const line of wrap(text, width, 2)) {
         this.line(`${name} ${this.styled(style, line)}`);
       }
     }
@@ -107,9 +108,16 @@ export class ScreenStage implements Stage {
   }
 
   private styled(style: Style, text: string): string {
-    return this.screen.hasColours ? styleText(style, text) : text;
+    // Whether there are colours is known: it doesn't depend on what stdout is.
+    return this.screen.hasColours ? styleText(style, text, { validateStream: false }) : text;
   }
 }
+
+/** Narrower than this is no better than what a terminal makes of it. */
+const NARROWEST = 20;
+
+const between = (min: number, value: number, max: number): number =>
+  Math.max(min, Math.min(value, max));
 
 const NAME_WIDTH = Math.max(...ACTORS.map((who) => who.length));
 

@@ -26,22 +26,28 @@ export class Terminal {
     this.print = print;
     this.packages = packages;
     this.scope = {
-      console: { log: (...values: unknown[]) => print(format(...values)) },
+      console: {
+        log: (...values: unknown[]) => {
+          print(format(...values));
+        },
+      },
       ctrlC: () => this.controller.signal,
     };
   }
 
-  /** Runs a line; an error that it throws is printed. */
-  async run(line: string): Promise<void> {
+  /** Runs a line; false when it throws an error, which is printed. */
+  async run(line: string): Promise<boolean> {
     this.controller = new AbortController();
     try {
       const value = await this.evaluate(line);
       // A message that isn't there needs no word, as at Python's prompt.
-      if (value === undefined || value === null) return;
+      if (value === undefined || value === null) return true;
       this.scope._ = value;
       this.print(inspect(value));
+      return true;
     } catch (error) {
       this.print(String(error));
+      return false;
     }
   }
 

@@ -19,7 +19,8 @@ export interface Outcome {
 }
 
 export interface RunOptions {
-  readonly input?: string | Uint8Array;
+  /** What is on stdin; null leaves it open. Default: nothing. */
+  readonly input?: string | Uint8Array | null;
   readonly env?: NodeJS.ProcessEnv;
   readonly cwd?: string;
 }
@@ -45,7 +46,7 @@ export class Program {
     const { stdin, stdout, stderr } = this.child;
     // A program need not read what it is given.
     stdin?.on('error', () => {});
-    stdin?.end(input);
+    if (input !== null) stdin?.end(input);
     stdout?.setEncoding('latin1').on('data', (text: string) => {
       this.stdout += text;
       this.changed();

@@ -1,0 +1,24 @@
+import type { Daemon } from '../daemon/daemon.ts';
+import { SocketInUseError, SocketPathError } from '../daemon/socket-file.ts';
+import { Exit, Failure } from './failure.ts';
+
+/** Starts a daemon; a Failure when another has the folder, or the file system refuses. */
+export async function startDaemon(daemon: Daemon, directory: string): Promise<void> {
+  try {
+    await daemon.start();
+  } catch (error) {
+    throw startFailure(error, directory);
+  }
+}
+
+/** What the file system refused, or another daemon had first, is no bug. */
+function startFailure(error: unknown, directory: string): unknown {
+  if (error instanceof SocketInUseError) return new Failure(Exit.REFUSED, error.message, error);
+  if (!(error instanceof Error)) return error;
+  if (!('syscall' in error || error instanceof SocketPathError)) return error;
+  return new Failure(
+    Exit.REFUSED,
+    `the sockets can't be made in ${directory}: ${error.message}. Choose another folder with --directory or $KBUS_DIR.`,
+    error,
+  );
+}

@@ -1,0 +1,80 @@
+import { spawnSync } from 'node:child_process';
+import { existsSync, readdirSync } from 'node:fs';
+import { join } from 'node:path';
+import process from 'node:process';
+import { describe, expect, test } from 'vitest';
+import { Ksock } from '../../src/client/ksock.ts';
+import { takeActivation } from '../../src/daemon/activation.ts';
+import { newFolder } from '../support/folder.ts';
+import { MAIN, Program } from './kbus.ts';
+
+/**
+ * Does what systemd does: listens at each path, passes the sockets as descriptors from 3 on, tells the
+ * process of them in its environment, and becomes the program.
+ */
+const LAUNCHER = `
+import os, socket, sys
+count = int(sys.argv[1])
+paths, command = sys.argv[2:2 + count], sys.argv[2 + count:]
+listening = []
+for path in paths:
+    one = socket.socket(socket.AF_UNIX)
+    one.bind(path)
+    one.listen()
+    listening.append(one)
+high = [os.dup2(one.fileno(), 20 + index) for index, one in enumerate(listening)]
+for index, descriptor in enumerate(high):
+    os.dup2(descriptor, 3 + index, inheritable=True)
+os.environ.update(LISTEN_PID=str(os.getpid()), LISTEN_FDS=str(count))
+os.execvp(command[0], command)
+`;
+
+const hasPython = spawnSync('python3', ['--version']).status === 0;
+
+describe('socket activation', () => {
+  test.runIf(hasPython)('serves the sockets that were passed, in their order', async () => {
+    const directory = await newFolder();
+    const paths = [0, 1].map((bus) => join(directory, `kbus${bus}.sock`));
+    const command = [process.execPath, MAIN, 'serve', '--directory', directory];
+    const daemon = new Program('python3', ['-c', LAUNCHER, '2', ...paths, ...command]);
+    await daemon.says(/serving buses 0 to 1, on sockets that systemd made/);
+    await using zero = await Ksock.open(0, { directory });
+    await using one = await Ksock.open(1, { directory });
+    expect([String(zero), String(one)]).toEqual([
+      'Ksock device 0, id 1, mode read/write',
+      'Ksock device 1, id 1, mode read/write',
+    ]);
+    // A bus that is made later gets a socket that is the daemon's own.
+    expect(await zero.newDevice()).toBe(2);
+    expect(readdirSync(directory)).toEqual(['kbus0.sock', 'kbus1.sock', 'kbus2.sock']);
+    expect(await daemon.kill('SIGTERM')).toMatchObject({ code: 0 });
+    // Those that systemd made are systemd's to remove.
+    expect(readdirSync(directory)).toEqual(['kbus0.sock', 'kbus1.sock']);
+  });
+
+  test.runIf(hasPython)('makes the other sockets, when there are to be more buses', async () => {
+    const directory = await newFolder();
+    const path = join(directory, 'passed.sock');
+    const command = [process.execPath, MAIN, 'serve', '--directory', directory, '--buses', '2'];
+    const daemon = new Program('python3', ['-c', LAUNCHER, '1', path, ...command]);
+    await daemon.says(/serving buses 0 to 1 in/);
+    await using one = await Ksock.open(1, { directory });
+    expect(one.id).toBe(1);
+    expect(existsSync(join(directory, 'kbus0.sock'))).toBe(false);
+  });
+
+  test('is meant for one process, and told to no other', () => {
+    const others = { LISTEN_PID: '1', LISTEN_FDS: '2' };
+    expect(takeActivation({ ...others })).toEqual([]);
+    expect(takeActivation({})).toEqual([]);
+    const ours = {
+      LISTEN_PID: String(process.pid),
+      LISTEN_FDS: '2',
+      LISTEN_FDNAMES: 'a:b',
+      HOME: '/',
+    };
+    expect(takeActivation(ours)).toEqual([3, 4]);
+    expect(ours).toEqual({ HOME: '/' });
+    expect(takeActivation({ LISTEN_PID: String(process.pid), LISTEN_FDS: 'x' })).toEqual([]);
+  });
+});

@@ -1,0 +1,67 @@
+import { describe, expect, test } from 'vitest';
+import { BUS_DEFAULTS } from '../../src/bus/settings.ts';
+import { plainSettings } from '../../src/cli/plain-settings.ts';
+import { checkSettings } from '../../src/daemon/check-settings.ts';
+import { SETTING_NAMES, SETTINGS, type Setting } from '../../src/daemon/settings.ts';
+
+const all: [string, Setting][] = SETTING_NAMES.map((name) => [name, SETTINGS[name]]);
+
+describe('the table of settings', () => {
+  test.each(all)('%s says what it decides, and what holds without it', (_, setting) => {
+    expect(setting.says).toMatch(/^[a-z].*[^.]$/);
+    expect(setting.default === undefined).toBe(setting.otherwise !== undefined);
+  });
+
+  test.each(all.filter(([, setting]) => setting.default !== undefined))(
+    'the default of %s is a value that it may have',
+    (name, setting) => {
+      expect(checkSettings({ [name]: setting.default })).toEqual({ [name]: setting.default });
+    },
+  );
+
+  test('has the defaults of the buses', () => {
+    expect(SETTINGS['max-messages'].default).toBe(BUS_DEFAULTS.maxMessages);
+    expect(SETTINGS['max-message-size'].default).toBe(BUS_DEFAULTS.maxMessageSize);
+  });
+
+  test.each(all.filter(([, { kind }]) => kind === 'number'))('%s has a range', (name, setting) => {
+    const { min, max } = setting as Setting & { kind: 'number' };
+    for (const value of [min, max])
+      expect(checkSettings({ [name]: value })).toEqual({ [name]: value });
+    for (const value of [min - 1, max + 1, min + 0.5]) {
+      expect(checkSettings({ [name]: value })).toMatchObject([{ name }]);
+    }
+  });
+
+  test('knows permission bits of three digits, and of four whose first is 0', () => {
+    for (const mode of ['660', '0660', '777']) expect(checkSettings({ mode })).toEqual({ mode });
+    for (const mode of ['66', '06600', '1777', '0668', 'rw', ' 660']) {
+      expect(checkSettings({ mode })).toMatchObject([{ name: 'mode' }]);
+    }
+  });
+});
+
+describe('the short way to the settings', () => {
+  test('takes text and switches, which need no check', () => {
+    expect(plainSettings([])).toEqual({});
+    expect(plainSettings(['--directory', 'a', '--group=video', '--verbose'])).toEqual({
+      directory: 'a',
+      group: 'video',
+      verbose: true,
+    });
+  });
+
+  test.each([
+    [['--buses', '3']],
+    [['--mode', '0660']],
+    [['--directory', '']],
+    [['--directory']],
+    [['--directry', 'a']],
+    [['--verbose=true']],
+    [['--help']],
+    [['--config', 'kbus.toml']],
+    [['more']],
+  ])('leaves %j to the long one', (args) => {
+    expect(plainSettings(args)).toBe(undefined);
+  });
+});
