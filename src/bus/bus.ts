@@ -64,7 +64,8 @@ export class Bus {
   /** Ksocks that gained room during the call, whose waiting senders are still to be told. */
   private readonly gainedRoom = new Set<BusKsock>();
   private telling = false;
-  private deliveriesMissed = 0;
+  /** Counts the deliveries that mark Ksocks while they are made. */
+  private deliveries = 0;
   private readonly toldOfLoss = new Set<BusKsock>();
 
   constructor(options: Partial<BusSettings> & { number?: number } = {}) {
@@ -106,6 +107,42 @@ export class Bus {
     }
     this.tellOfRoom();
     return result;
+  }
+
+  /**
+   * @internal Sends as many messages of a run as need not be looked at one by one, and returns them, taken
+   * off the run; null when the first must be: because of what it is, or because there is no room.
+   */
+  sendRun(sender: BusKsock, run: Parcel): Parcel | null {
+    if (sender.mode === 'r' || !sender.isOpen || sender.sending !== null || this.verboseNow)
+      return null;
+    if (run.isRequest || run.isReply || run.idNetwork !== 0 || (run.flags & Flag.URGENT) !== 0) {
+      return null;
+    }
+    if (this.checkParcel(run) !== 0 || this.nextSerial + run.count > MAX_U32) return null;
+    const { listeners } = this.routes.find(run.name);
+    let count = run.count;
+    const delivery = ++this.deliveries;
+    for (let at = 0; at < listeners.length; at++) {
+      const { ksock } = listeners[at] as Binding;
+      // Copies of one message for one Ksock come one after the other.
+      if (ksock.delivery === delivery) return null;
+      ksock.delivery = delivery;
+      count = Math.min(count, ksock.limit - ksock.occupied);
+    }
+    if (count < 2) return null;
+    const sent = run.split(count);
+    sent.from = sender.id;
+    sent.flags = (run.flags & ~KBUS_SETS) >>> 0;
+    sent.idSerial = this.nextSerial;
+    this.nextSerial += count;
+    sender.lastNetwork = 0;
+    sender.lastSerial = sent.idSerial + count - 1;
+    for (let at = 0; at < listeners.length; at++) {
+      const binding = listeners[at] as Binding;
+      this.enqueue(binding.ksock, sent, binding, false);
+    }
+    return sent;
   }
 
   /** @internal */
@@ -203,8 +240,8 @@ export class Bus {
       const listener = (listeners[at] as Binding).ksock;
       if (!listener.isFull) continue;
       if (allOrNothing) return this.refuseFull(sender, parcel, listener, orWait);
-      if (delivery === 0) delivery = ++this.deliveriesMissed;
-      listener.missing = delivery;
+      if (delivery === 0) delivery = ++this.deliveries;
+      listener.delivery = delivery;
     }
 
     if (record !== null) this.ledger.accept(record, (replier as Binding).ksock);
@@ -217,7 +254,7 @@ export class Bus {
     for (let at = 0; at < listeners.length; at++) {
       const binding = listeners[at] as Binding;
       const listener = binding.ksock;
-      if (delivery !== 0 && listener.missing === delivery) {
+      if (delivery !== 0 && listener.delivery === delivery) {
         listener.missed++;
         continue;
       }
@@ -267,10 +304,10 @@ export class Bus {
   ): void {
     if (atFront) ksock.queue.pushFront(parcel, binding);
     else ksock.queue.pushBack(parcel, binding);
-    if (binding !== null) binding.queued++;
+    if (binding !== null) binding.queued += parcel.count;
     parcel.copies++;
     ksock.queuedNetwork = parcel.idNetwork;
-    ksock.queuedSerial = parcel.idSerial;
+    ksock.queuedSerial = parcel.idSerial + parcel.count - 1;
     ksock.owner.queued(atFront);
   }
 
@@ -297,7 +334,7 @@ export class Bus {
 
   /** @internal */
   take(ksock: BusKsock, at: number): Parcel | null {
-    if (ksock.queue.length <= at) return null;
+    if (ksock.queue.entries <= at) return null;
     const parcel = this.read(ksock, at);
     if (ksock.blocking.size > 0) this.gainedRoom.add(ksock);
     if (this.gainedRoom.size > 0) this.tellOfRoom();
@@ -306,14 +343,28 @@ export class Bus {
 
   /** @internal */
   takeMany(ksock: BusKsock, count: number, at: number): void {
-    for (let left = count; left > 0; left--) this.read(ksock, at);
+    const { queue } = ksock;
+    for (let left = count; left > 0; ) {
+      const parcel = queue.parcel(at);
+      if (parcel.count === 1) {
+        this.read(ksock, at);
+        left--;
+      } else {
+        const some = Math.min(left, parcel.count - queue.readOf(at));
+        const binding = queue.binding(at);
+        if (binding !== null) binding.queued -= some;
+        queue.drop(at, some);
+        left -= some;
+      }
+    }
     if (ksock.blocking.size > 0) this.gainedRoom.add(ksock);
     if (this.gainedRoom.size > 0) this.tellOfRoom();
   }
 
   private read(ksock: BusKsock, at: number): Parcel {
     const { queue } = ksock;
-    const parcel = queue.parcel(at);
+    let parcel = queue.parcel(at);
+    if (parcel.count > 1) parcel = parcel.one(queue.readOf(at));
     const binding = queue.binding(at);
     queue.drop(at);
     ksock.tookRequest = false;
@@ -451,14 +502,14 @@ export class Bus {
     for (const record of ksock.outstanding.all()) this.ledger.apply(record, 'requester gone', 0);
 
     const { queue } = ksock;
-    for (let at = 0; at < queue.length; at++) {
+    for (let at = 0; at < queue.entries; at++) {
       const { request } = queue.parcel(at);
       if (request !== null && queue.binding(at)?.replier) {
         this.ledger.apply(request, 'replier gone', ksock.id);
       }
     }
     if (ksock.held !== null) {
-      for (let at = 0; at < queue.length; at++) this.release(ksock, queue.parcel(at));
+      for (let at = 0; at < queue.entries; at++) this.release(ksock, queue.parcel(at));
     }
     queue.clear();
 

@@ -76,8 +76,8 @@ export class BusKsock {
   blockedOn: BusKsock | null = null;
   /** @internal Who waits for room in this queue, first come first. */
   readonly blocking = new Set<BusKsock>();
-  /** @internal Which delivery it misses because its queue was full when that began. */
-  missing = 0;
+  /** @internal Which delivery has marked it: as one who misses it, or who is reached already. */
+  delivery = 0;
   /** Messages it missed as a listener because its queue was full. */
   missed = 0;
   /** @internal Bind events in its queue that came past its limit. */
@@ -140,6 +140,14 @@ export class BusKsock {
    */
   send(parcel: Parcel, token = -1): number {
     return this.bus.send(this, parcel, token);
+  }
+
+  /**
+   * Sends the first messages of a run, if they can be sent as one: they are then taken off the run, and
+   * returned. Null: the first must be sent by itself.
+   */
+  sendRun(run: Parcel): Parcel | null {
+    return this.bus.sendRun(this, run);
   }
 
   /** Sends the waiting message again. ENOMSG when none waits. */

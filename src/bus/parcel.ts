@@ -3,6 +3,14 @@ import type { RequestRecord } from './ledger.ts';
 
 const NO_BYTES = new Uint8Array(0);
 
+/** The fields orig_from and final_to (the specification, section 4). */
+export interface Carried {
+  readonly origNetwork: number;
+  readonly origLocal: number;
+  readonly finalNetwork: number;
+  readonly finalLocal: number;
+}
+
 /**
  * A message as a bus stores it: once, however many queues hold it. The fields are plain numbers, and
  * the data is a stretch of a buffer that is never copied and never looked at. What differs between
@@ -17,13 +25,18 @@ export class Parcel {
   idSerial = 0;
   replyNetwork = 0;
   replySerial = 0;
-  origNetwork = 0;
-  origLocal = 0;
-  finalNetwork = 0;
-  finalLocal = 0;
+  /** What Limpets give a message to carry; null when all of it is 0, as it mostly is. */
+  carried: Carried | null = null;
   bytes: Uint8Array;
   dataAt: number;
   dataLength: number;
+  /**
+   * How many messages this stands for. More than one are a run: alike in all but id and data, with ids
+   * that rise by one, and frames and data `stride` bytes apart. What is told of the parcel is told of
+   * its first message.
+   */
+  count = 1;
+  stride = 0;
   /** How many were given to somebody: entries of queues, and an answer that passed them by. */
   copies = 0;
   /** The ledger's record, once this is a Request that was accepted. */
@@ -56,6 +69,40 @@ export class Parcel {
     this.bytes = bytes;
     this.dataAt = dataAt;
     this.dataLength = dataLength;
+  }
+
+  /** The message at `index` of a run, by itself. */
+  one(index: number): Parcel {
+    const { stride } = this;
+    const one = new Parcel(
+      this.name,
+      this.flags,
+      this.to,
+      this.bytes,
+      this.dataAt + index * stride,
+      this.dataLength,
+    );
+    one.from = this.from;
+    one.idSerial = this.idSerial === 0 ? 0 : this.idSerial + index;
+    one.frame = this.frame;
+    one.frameAt = this.frameAt + index * stride;
+    one.stamp = this.stamp;
+    one.ticket = this.ticket + index;
+    one.waits = this.waits;
+    one.detail = this.detail;
+    return one;
+  }
+
+  /** Takes the first `count` messages off a run that was not sent yet; this parcel keeps the others. */
+  split(count: number): Parcel {
+    const head = this.one(0);
+    head.count = count;
+    head.stride = this.stride;
+    this.count -= count;
+    this.ticket += count;
+    this.frameAt += count * this.stride;
+    this.dataAt += count * this.stride;
+    return head;
   }
 
   get isReply(): boolean {

@@ -2,90 +2,157 @@ import type { Parcel } from './parcel.ts';
 import type { Binding } from './routes.ts';
 
 /**
- * The unread messages of one Ksock: a ring that is cheap at both ends. An entry is a parcel and the
- * binding it came by (none for a Reply to the requester, and for a Status). Of a Request, the entry
- * that came by a Replier's binding is the one to answer.
+ * The unread messages of one Ksock: a ring that is cheap at both ends. An entry is a parcel, the binding
+ * it came by (none for a Reply to the requester, and for a Status), and, of a run, how many of its
+ * messages are read. Of a Request, the entry that came by a Replier's binding is the one to answer.
+ *
+ * A mark may stand between two messages: a driver that shows messages before they are read keeps there
+ * how far it has come.
  */
 export class Queue {
   private parcels: (Parcel | undefined)[] = [];
   private bindings: (Binding | null)[] = [];
+  private read: number[] = [];
   private head = 0;
+  /** Entries; as many as messages, when there is no run. */
+  entries = 0;
+  /** Messages. */
   length = 0;
+  private markEntry = 0;
+  /** Of the entry at the mark, how many messages are before it, those that were read included. */
+  private markWithin = 0;
 
   private get mask(): number {
     return this.parcels.length - 1;
   }
 
-  /** The parcel at `index` from the front, which must be less than the length. */
-  parcel(index: number): Parcel {
-    return this.parcels[(this.head + index) & this.mask] as Parcel;
+  /** The parcel of the entry at `entry` from the front. */
+  parcel(entry: number): Parcel {
+    return this.parcels[(this.head + entry) & this.mask] as Parcel;
   }
 
-  binding(index: number): Binding | null {
-    return this.bindings[(this.head + index) & this.mask] as Binding | null;
+  binding(entry: number): Binding | null {
+    return this.bindings[(this.head + entry) & this.mask] as Binding | null;
+  }
+
+  /** How many messages of the run at `entry` are read. */
+  readOf(entry: number): number {
+    return this.read[(this.head + entry) & this.mask] as number;
   }
 
   pushBack(parcel: Parcel, binding: Binding | null): void {
-    if (this.length === this.parcels.length) this.grow();
-    const at = (this.head + this.length) & this.mask;
+    if (this.entries === this.parcels.length) this.grow();
+    const at = (this.head + this.entries) & this.mask;
     this.parcels[at] = parcel;
     this.bindings[at] = binding;
-    this.length++;
+    this.read[at] = 0;
+    this.entries++;
+    this.length += parcel.count;
   }
 
   pushFront(parcel: Parcel, binding: Binding | null): void {
-    if (this.length === this.parcels.length) this.grow();
+    if (this.entries === this.parcels.length) this.grow();
     this.head = (this.head - 1) & this.mask;
     this.parcels[this.head] = parcel;
     this.bindings[this.head] = binding;
-    this.length++;
+    this.read[this.head] = 0;
+    this.entries++;
+    this.length += parcel.count;
   }
 
-  /** Takes out the entry at `index`; those before it, which must be few, move up. */
-  drop(index: number): void {
-    for (let at = index; at > 0; at--) {
-      const to = (this.head + at) & this.mask;
-      const from = (this.head + at - 1) & this.mask;
-      this.parcels[to] = this.parcels[from];
-      this.bindings[to] = this.bindings[from] as Binding | null;
+  /** Takes `count` messages, which are there, out of the entry at `entry`; those before it, which must be few, move up. */
+  drop(entry: number, count = 1): void {
+    const place = (this.head + entry) & this.mask;
+    const read = (this.read[place] as number) + count;
+    this.length -= count;
+    if (read < (this.parcels[place] as Parcel).count) {
+      this.read[place] = read;
+      return;
     }
-    this.dropFront();
-  }
-
-  private dropFront(): void {
+    for (let at = entry; at > 0; at--) this.move(at - 1, at);
     this.parcels[this.head] = undefined;
     this.bindings[this.head] = null;
     this.head = (this.head + 1) & this.mask;
-    this.length--;
+    this.entries--;
+    if (this.markEntry > entry) this.markEntry--;
+    else if (this.markEntry === entry) this.markWithin = 0;
     // An idle Ksock holds no memory for the busy hour it had.
-    if (this.length === 0 && this.parcels.length > IDLE_CAPACITY) this.clear();
+    if (this.entries === 0 && this.parcels.length > IDLE_CAPACITY) this.clear();
   }
 
-  /** Takes out every entry of a binding, front to back. */
+  private move(from: number, to: number): void {
+    const target = (this.head + to) & this.mask;
+    const source = (this.head + from) & this.mask;
+    this.parcels[target] = this.parcels[source];
+    this.bindings[target] = this.bindings[source] as Binding | null;
+    this.read[target] = this.read[source] as number;
+  }
+
+  /** Takes out every entry of a binding, front to back. The mark goes to the front. */
   remove(binding: Binding, removed: (parcel: Parcel) => void): void {
     let kept = 0;
-    for (let index = 0; index < this.length; index++) {
-      const from = (this.head + index) & this.mask;
-      const parcel = this.parcels[from] as Parcel;
-      const itsBinding = this.bindings[from] as Binding | null;
-      this.parcels[from] = undefined;
-      this.bindings[from] = null;
-      if (itsBinding === binding) {
+    this.length = 0;
+    for (let entry = 0; entry < this.entries; entry++) {
+      const parcel = this.parcel(entry);
+      if (this.binding(entry) === binding) {
         removed(parcel);
-      } else {
-        const to = (this.head + kept++) & this.mask;
-        this.parcels[to] = parcel;
-        this.bindings[to] = itsBinding;
+        continue;
       }
+      this.length += parcel.count - this.readOf(entry);
+      if (kept !== entry) this.move(entry, kept);
+      kept++;
     }
-    this.length = kept;
+    for (let entry = kept; entry < this.entries; entry++) {
+      const at = (this.head + entry) & this.mask;
+      this.parcels[at] = undefined;
+      this.bindings[at] = null;
+    }
+    this.entries = kept;
+    this.unmark();
   }
 
   clear(): void {
     this.parcels = [];
     this.bindings = [];
+    this.read = [];
     this.head = 0;
+    this.entries = 0;
     this.length = 0;
+    this.unmark();
+  }
+
+  // The mark
+
+  /** The entry behind the mark. */
+  get marked(): number {
+    return this.markEntry;
+  }
+
+  /** How many messages of the entry behind the mark are before it. */
+  get markedWithin(): number {
+    return Math.max(this.markWithin, this.readOf(this.markEntry));
+  }
+
+  /** Moves the mark past `count` messages of the entry behind it. */
+  mark(count: number): void {
+    const within = this.markedWithin + count;
+    if (within < this.parcel(this.markEntry).count) {
+      this.markWithin = within;
+    } else {
+      this.markEntry++;
+      this.markWithin = 0;
+    }
+  }
+
+  /** One entry was put before the mark, at the front. */
+  markFront(): void {
+    this.markEntry++;
+  }
+
+  /** Puts the mark to the front. */
+  unmark(): void {
+    this.markEntry = 0;
+    this.markWithin = 0;
   }
 
   // Capacity is a power of two, so that the ring's ends wrap with a mask.
@@ -93,13 +160,15 @@ export class Queue {
     const capacity = this.parcels.length === 0 ? 4 : this.parcels.length * 2;
     const parcels: (Parcel | undefined)[] = new Array(capacity).fill(undefined);
     const bindings: (Binding | null)[] = new Array(capacity).fill(null);
-    for (let index = 0; index < this.length; index++) {
-      const from = (this.head + index) & this.mask;
-      parcels[index] = this.parcels[from];
-      bindings[index] = this.bindings[from] as Binding | null;
+    const read: number[] = new Array(capacity).fill(0);
+    for (let entry = 0; entry < this.entries; entry++) {
+      parcels[entry] = this.parcel(entry);
+      bindings[entry] = this.binding(entry);
+      read[entry] = this.readOf(entry);
     }
     this.parcels = parcels;
     this.bindings = bindings;
+    this.read = read;
     this.head = 0;
   }
 }

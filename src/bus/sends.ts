@@ -17,6 +17,8 @@ export class Sends {
   // Those behind it stand from `head` on.
   private behind: Parcel[] = [];
   private head = 0;
+  /** How many messages they are. */
+  private behindCount = 0;
 
   /** `done` is told of each outcome that `submit` left pending: 0, or a negative error number. */
   constructor(ksock: BusKsock, done: (parcel: Parcel, result: number) => void) {
@@ -26,7 +28,7 @@ export class Sends {
 
   /** How many sends are pending. */
   get pending(): number {
-    return this.waiting === null ? 0 : 1 + this.behind.length - this.head;
+    return this.waiting === null ? 0 : 1 + this.behindCount;
   }
 
   /**
@@ -35,7 +37,7 @@ export class Sends {
    */
   submit(parcel: Parcel): number {
     if (this.waiting !== null) {
-      this.behind.push(parcel);
+      this.lineUp(parcel);
       return PENDING;
     }
     const alreadySending = this.ksock.isSending;
@@ -43,6 +45,36 @@ export class Sends {
     if (result !== -Errno.EAGAIN || !parcel.waits || alreadySending) return result;
     this.waiting = parcel;
     return PENDING;
+  }
+
+  /** Sends a run; `done` is told of all of it, now or later. */
+  submitRun(run: Parcel): void {
+    if (this.waiting !== null || !this.pass(run)) this.lineUp(run);
+  }
+
+  private lineUp(parcel: Parcel): void {
+    this.behind.push(parcel);
+    this.behindCount += parcel.count;
+  }
+
+  /** Sends what a parcel holds, until a message has to wait: false, if those behind it stay in the parcel. */
+  private pass(parcel: Parcel): boolean {
+    while (this.waiting === null) {
+      const run = parcel.count > 1 ? this.ksock.sendRun(parcel) : null;
+      if (run !== null) {
+        this.done(run, 0);
+        if (parcel.count === 0) return true;
+        continue;
+      }
+      const isLast = parcel.count === 1;
+      const one = isLast ? parcel : parcel.split(1);
+      const alreadySending = this.ksock.isSending;
+      const result = this.ksock.send(one, one.token);
+      if (result === -Errno.EAGAIN && one.waits && !alreadySending) this.waiting = one;
+      else this.done(one, result);
+      if (isLast) return true;
+    }
+    return false;
   }
 
   /** Tries again; to be called when the Ksock's owner is told that there is room. */
@@ -59,13 +91,18 @@ export class Sends {
       this.settle(-Errno.ECANCELED);
       return true;
     }
-    const at = this.behind.findIndex(
-      (parcel, index) => index >= this.head && parcel.ticket === ticket,
-    );
-    if (at < 0) return false;
-    const [parcel] = this.behind.splice(at, 1) as [Parcel];
-    this.done(parcel, -Errno.ECANCELED);
-    return true;
+    for (let at = this.head; at < this.behind.length; at++) {
+      const parcel = this.behind[at] as Parcel;
+      const index = ticket - parcel.ticket;
+      if (index < 0 || index >= parcel.count) continue;
+      const before = parcel.split(index);
+      const cancelled = parcel.split(1);
+      this.behind.splice(at, 1, ...[before, parcel].filter(({ count }) => count > 0));
+      this.behindCount--;
+      this.done(cancelled, -Errno.ECANCELED);
+      return true;
+    }
+    return false;
   }
 
   /** Gives up the message that waits, whoever waits for it. */
@@ -79,10 +116,10 @@ export class Sends {
     this.waiting = null;
     this.done(settled, result);
     while (this.waiting === null && this.head < this.behind.length) {
-      const parcel = this.behind[this.head++] as Parcel;
-      const outcome = this.ksock.send(parcel, parcel.token);
-      if (outcome === -Errno.EAGAIN && parcel.waits) this.waiting = parcel;
-      else this.done(parcel, outcome);
+      const parcel = this.behind[this.head] as Parcel;
+      this.behindCount -= parcel.count;
+      if (this.pass(parcel)) this.head++;
+      else this.behindCount += parcel.count;
     }
     // What has been sent is forgotten in large steps, so that each costs little.
     if (this.head === this.behind.length || this.head >= 1024) {

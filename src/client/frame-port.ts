@@ -1,7 +1,8 @@
 import type { Mode } from '../bus/ksock.ts';
 import { Errno } from '../message/errno.ts';
+import type { KbusError } from '../message/error.ts';
 import { Flag } from '../message/flags.ts';
-import { MessageId } from '../message/id.ts';
+import { MessageId, OrigFrom } from '../message/id.ts';
 import {
   AT,
   checkLayout,
@@ -50,13 +51,17 @@ export interface FramePortOptions {
   program: string;
   /** Calls back when the program has done what it does now: what is sent until then goes in one write. */
   defer(flush: () => void): void;
+  /** Calls back after what has come in by now was seen to: for what may wait a little. */
+  deferLonger(flush: () => void): void;
 }
 
 /** Network id, which no Limpet has, of a Request that is known by its token: its own id was not told. */
 const UNTOLD = 0xffff_ffff;
 
 /** How many messages the daemon may lend to a reader of many. */
-const LEND = 1024;
+const LEND = 8192;
+
+const LAZY_WAIT = SendDetail.WAIT | SendDetail.LAZY;
 
 const SLAB_SIZE = 65_536;
 
@@ -74,6 +79,8 @@ interface PendingCall extends Waiter<CallResult> {
 
 /** A send whose outcome is to come; they come in the order of the sends. */
 interface PendingSend {
+  /** How many sends this stands for. */
+  count: number;
   readonly message: Message;
   readonly detail: number;
   readonly token: number;
@@ -81,33 +88,46 @@ interface PendingSend {
   failed(errno: number): void;
 }
 
-/** One of very many sends: nobody waits for it alone. */
-class Posted implements PendingSend {
+/** Nothing but name, flags and data is set. */
+function isPlain(message: Message): boolean {
+  return (
+    message.to === 0 &&
+    message.from === 0 &&
+    !message.id.isSet &&
+    message.inReplyTo === MessageId.UNSET &&
+    message.origFrom === OrigFrom.UNSET &&
+    message.finalTo === OrigFrom.UNSET
+  );
+}
+
+/** Very many sends, one behind the other, that are alike but for their data: nobody waits for one alone. */
+class Posts implements PendingSend {
+  /** The first of them: what is told of one that is refused is true of it too. */
   readonly message: Message;
   readonly detail: number;
   readonly token: number;
-  private readonly refused: Refused;
-  private readonly outstanding: Map<string, MessageId>;
+  readonly refused: Refused;
+  /** How many have no outcome yet. */
+  count = 1;
 
-  constructor(
-    message: Message,
-    detail: number,
-    token: number,
-    refused: Refused,
-    outstanding: Map<string, MessageId>,
-  ) {
+  constructor(message: Message, detail: number, token: number, refused: Refused) {
     this.message = message;
     this.detail = detail;
     this.token = token;
     this.refused = refused;
-    this.outstanding = outstanding;
   }
 
-  done(network: number, serial: number): void {
-    if (!this.message.isRequest()) return;
-    const id = new MessageId(network, serial);
-    this.outstanding.set(String(id), id);
+  /** Whether a message may be counted as one more of them. */
+  isLike(message: Message, detail: number): boolean {
+    return (
+      detail === this.detail &&
+      message.name === this.message.name &&
+      message.dataLength === this.message.dataLength &&
+      message.to === this.message.to
+    );
   }
+
+  done(): void {}
 
   failed(errno: number): void {
     this.refused(errno, this.message);
@@ -135,6 +155,19 @@ export class FramePort implements Port, ChannelEvents {
   private slabTo = 0;
   private pieces: Uint8Array[] = [];
   private isFlushing = false;
+  private isTelling = false;
+  private readonly flushNow = (): void => this.flush();
+  private readonly tellNow = (): void => {
+    this.isTelling = false;
+    if (this.handed > 0) this.flush();
+  };
+
+  // The last plain message as a frame, and what it is the frame of.
+  private likeFrame = new Uint8Array(0);
+  private likeName = '';
+  private likeFlags = 0;
+  private likeLength = -1;
+  private likeDetail = 0;
 
   private nextToken = 1;
   private readonly calls = new Map<number, PendingCall>();
@@ -144,7 +177,10 @@ export class FramePort implements Port, ChannelEvents {
   // Sends under way, oldest first, from `sendsHead` on; and those that must wait until fewer are.
   private sends: PendingSend[] = [];
   private sendsHead = 0;
+  private sendsCount = 0;
   private sendsBytes = 0;
+  private taken = 0;
+  private lastPosts: Posts | null = null;
   private waitingSends = 0;
   private unsent: PendingSend[] = [];
   private idle: (() => void)[] = [];
@@ -312,7 +348,7 @@ export class FramePort implements Port, ChannelEvents {
       if (call.op === Op.RESEND && errno !== Errno.EAGAIN) this.waitingRequest = null;
       call.reject(new Refusal(errno));
     } else if (detail === 1) {
-      const pending = this.takeSend();
+      const pending = this.takeSends(1);
       if (errno === Errno.EAGAIN && pending.message.isRequest()) {
         this.waitingRequest = new MessageId(wordOf(frame, 1), wordOf(frame, 2));
       }
@@ -380,6 +416,7 @@ export class FramePort implements Port, ChannelEvents {
     const unfinished = [...this.sends.slice(this.sendsHead), ...this.unsent];
     this.sends = [];
     this.sendsHead = 0;
+    this.sendsCount = 0;
     this.unsent = [];
     for (const pending of unfinished) pending.failed(refusal.errno);
     this.noteRoom();
@@ -438,15 +475,18 @@ export class FramePort implements Port, ChannelEvents {
   }
 
   private putMessage(message: Message, detail: number, token: number): void {
-    const { name, id, inReplyTo, origFrom, finalTo, dataLength } = message;
+    const { dataLength } = message;
+    const handed = this.handed > 0 ? this.takeHanded() : 0;
+    if (dataLength < BY_REFERENCE && this.putLike(message, detail, token, handed)) return;
+    const { name } = message;
     const length = messageFrameLength(name.length, dataLength);
-    const handed = this.takeHanded();
     const byReference = dataLength >= BY_REFERENCE;
     const dataAt = FRAME_HEADER + layoutDataAt(name.length);
     // Behind data that is sent from where it lies come its padding and the last guard.
     const at = this.reserve(byReference ? dataAt + 8 : length);
     const { slab, slabView: view } = this;
     writeFrameHeader(view, at, length, Kind.SEND, detail, handed, token);
+    const { id, inReplyTo, origFrom, finalTo } = message;
     writeLayout(
       slab,
       view,
@@ -467,7 +507,37 @@ export class FramePort implements Port, ChannelEvents {
     );
     if (byReference) this.putLargeData(message.data, at, dataAt);
     else if (dataLength > 0) slab.set(message.data, at + dataAt);
+    if (isPlain(message) && !byReference) {
+      this.likeName = name;
+      this.likeFlags = message.flags;
+      this.likeLength = dataLength;
+      this.likeDetail = detail;
+      this.likeFrame = slab.slice(at, at + length);
+    }
     this.flushSoon();
+  }
+
+  /** Writes a message that differs from the one before in its data only: most do. */
+  private putLike(message: Message, detail: number, token: number, handed: number): boolean {
+    if (
+      message.name !== this.likeName ||
+      message.dataLength !== this.likeLength ||
+      message.flags !== this.likeFlags ||
+      detail !== this.likeDetail ||
+      !isPlain(message)
+    ) {
+      return false;
+    }
+    const { likeFrame } = this;
+    const at = this.reserve(likeFrame.length);
+    const { slab, slabView: view } = this;
+    slab.set(likeFrame, at);
+    view.setUint32(at + FRAME_AT.kind, (Kind.SEND << 24) | (detail << 16) | handed);
+    view.setUint32(at + FRAME_AT.token, token);
+    if (this.likeLength > 0)
+      slab.set(message.data, at + FRAME_HEADER + layoutDataAt(this.likeName.length));
+    this.flushSoon();
+    return true;
   }
 
   /** Behind a header in the slab, at `at`: the data from where it lies, and then the end. */
@@ -493,7 +563,7 @@ export class FramePort implements Port, ChannelEvents {
   private flushSoon(): void {
     if (this.isFlushing) return;
     this.isFlushing = true;
-    this.options.defer(() => this.flush());
+    this.options.defer(this.flushNow);
   }
 
   private flush(): void {
@@ -514,6 +584,7 @@ export class FramePort implements Port, ChannelEvents {
     return new Promise((resolve, reject) => {
       const isRequest = message.isRequest();
       const pending: PendingSend = {
+        count: 1,
         message,
         detail: wait ? SendDetail.WAIT : 0,
         token: this.takeToken(),
@@ -550,10 +621,35 @@ export class FramePort implements Port, ChannelEvents {
       refused(this.closedBy.errno, message);
       return true;
     }
-    this.submit(
-      new Posted(message, wait ? SendDetail.WAIT : 0, this.takeToken(), refused, this.outstanding),
-    );
+    const detail = wait ? LAZY_WAIT : SendDetail.LAZY;
+    if (message.isRequest()) {
+      // Its Reply comes through the queue, so its id must be known.
+      this.send(message, wait, undefined).catch((error: KbusError) =>
+        refused(error.errno, message),
+      );
+    } else {
+      const last = this.lastPosts;
+      if (last !== null && last.count > 0 && this.mayPostMore(last, message, detail)) {
+        last.count++;
+        this.count(last, 1);
+        this.putMessage(message, detail, this.takeToken());
+      } else {
+        const posts = new Posts(message, detail, this.takeToken(), refused);
+        this.submit(posts);
+        this.lastPosts = posts;
+      }
+    }
     return this.unsent.length === 0 && this.mayPend(0);
+  }
+
+  /** Whether a message can be counted as one more of the posts that were sent last. */
+  private mayPostMore(last: Posts, message: Message, detail: number): boolean {
+    return (
+      this.unsent.length === 0 &&
+      this.sends[this.sends.length - 1] === last &&
+      last.isLike(message, detail) &&
+      this.mayPend(message.dataLength)
+    );
   }
 
   request(message: Message): Promise<Message> {
@@ -590,7 +686,7 @@ export class FramePort implements Port, ChannelEvents {
     failed: (errno: number) => void,
   ): void {
     if (isCounted || this.waitingSends > 0 || this.unsent.length > 0) {
-      this.submit({ message, detail, token, done: () => {}, failed });
+      this.submit({ count: 1, message, detail, token, done: () => {}, failed });
     } else if (this.fits(message)) {
       this.putMessage(message, detail | SendDetail.QUIET, token);
     } else {
@@ -612,17 +708,22 @@ export class FramePort implements Port, ChannelEvents {
   }
 
   private mayPend(bytes: number): boolean {
-    const count = this.sends.length - this.sendsHead;
     return (
-      count === 0 ||
-      (count < this.maxPendingSends && this.sendsBytes + bytes <= this.maxPendingBytes)
+      this.sendsCount === 0 ||
+      (this.sendsCount < this.maxPendingSends && this.sendsBytes + bytes <= this.maxPendingBytes)
     );
+  }
+
+  /** Counts sends that are under way, or (negative) had their outcome. */
+  private count({ message, detail }: PendingSend, change: number): void {
+    this.sendsCount += change;
+    this.sendsBytes += change * message.dataLength;
+    if ((detail & SendDetail.WAIT) !== 0) this.waitingSends += change;
   }
 
   private start(pending: PendingSend): void {
     this.sends.push(pending);
-    this.sendsBytes += pending.message.dataLength;
-    if ((pending.detail & SendDetail.WAIT) !== 0) this.waitingSends++;
+    this.count(pending, 1);
     this.putMessage(pending.message, pending.detail, pending.token);
   }
 
@@ -632,12 +733,16 @@ export class FramePort implements Port, ChannelEvents {
     return token;
   }
 
-  private takeSend(): PendingSend {
+  /** Takes up to `count` sends, oldest first, whose outcome has come; how many that were. */
+  private takeSends(count: number): PendingSend {
     const pending = this.sends[this.sendsHead];
     if (pending === undefined) throw new ProtocolError('the outcome of a send that was not made');
+    const taken = Math.min(count, pending.count);
+    this.count(pending, -taken);
+    pending.count -= taken;
+    this.taken = taken;
+    if (pending.count > 0) return pending;
     this.sendsHead++;
-    this.sendsBytes -= pending.message.dataLength;
-    if ((pending.detail & SendDetail.WAIT) !== 0) this.waitingSends--;
     if (this.sendsHead >= 1024 && this.sendsHead * 2 >= this.sends.length) {
       this.sends = this.sends.slice(this.sendsHead);
       this.sendsHead = 0;
@@ -646,7 +751,9 @@ export class FramePort implements Port, ChannelEvents {
   }
 
   private sent(count: number, network: number, serial: number): void {
-    for (let at = 0; at < count; at++) this.takeSend().done(network, serial + at);
+    for (let done = 0; done < count; done += this.taken) {
+      this.takeSends(count - done).done(network, serial + done);
+    }
     this.sendMore();
   }
 
@@ -665,6 +772,7 @@ export class FramePort implements Port, ChannelEvents {
     return new Promise((resolve) => {
       this.idle.push(resolve);
       this.noteRoom();
+      if (this.idle.length > 0) this.call(Op.SYNC, 0, '').catch(() => {});
     });
   }
 
@@ -676,7 +784,7 @@ export class FramePort implements Port, ChannelEvents {
   }
 
   private noteRoom(): void {
-    const pending = this.sends.length - this.sendsHead;
+    const pending = this.sendsCount;
     if (this.unsent.length > 0) return;
     if (
       this.roomy.length > 0 &&
@@ -734,7 +842,11 @@ export class FramePort implements Port, ChannelEvents {
     }
     if (this.closedBy === null) {
       this.handed++;
-      this.flushSoon();
+      if (this.handed * 2 >= LEND) this.flushSoon();
+      else if (!this.isTelling) {
+        this.isTelling = true;
+        this.options.deferLonger(this.tellNow);
+      }
     }
     return this.read(message);
   }

@@ -1,6 +1,6 @@
 import { Errno } from '../message/errno.ts';
 import { REPLIER_ERROR } from '../message/error.ts';
-import { MessageId } from '../message/id.ts';
+import type { MessageId } from '../message/id.ts';
 import { type Data, type Message, Reply, replyTo } from '../message/message.ts';
 import { matches, wildcardOf } from '../message/name.ts';
 
@@ -44,7 +44,7 @@ export class Handlers {
   private readonly entries = new Set<Entry>();
   private isRunning = false;
   // Copies of one message come one after the other, one for each binding that matches.
-  private lastId = MessageId.UNSET;
+  private last: Message | null = null;
   private copies = 0;
 
   constructor(host: HandlersHost) {
@@ -160,8 +160,8 @@ export class Handlers {
 
   // Each binding has brought a copy of its own: the first is for the first handler that matches, and so on.
   private hear(message: Message): void {
-    this.copies = message.id.equals(this.lastId) ? this.copies + 1 : 0;
-    this.lastId = message.id;
+    this.copies = this.last?.hasIdOf(message) ? this.copies + 1 : 0;
+    this.last = message;
     let skip = this.copies;
     for (const entry of this.entries) {
       if (entry.replier || !matches(entry.name, message.name)) continue;

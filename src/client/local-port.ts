@@ -351,7 +351,7 @@ function parcelOf(message: Message): Parcel {
 
 function messageOf(parcel: Parcel, you: boolean): Message {
   const message = new Message(parcel.name);
-  message.id = new MessageId(parcel.idNetwork, parcel.idSerial);
+  message.setId(parcel.idNetwork, parcel.idSerial);
   if (parcel.isReply) message.inReplyTo = new MessageId(parcel.replyNetwork, parcel.replySerial);
   message.to = parcel.to;
   message.from = parcel.from;

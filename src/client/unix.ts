@@ -109,6 +109,7 @@ export function connectUnix(bus: number, directory?: string): Connect {
         pid: process.pid,
         program: basename(process.argv[1] ?? process.argv0),
         defer: process.nextTick,
+        deferLonger: setImmediate,
       },
       events,
       signal,

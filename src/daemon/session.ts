@@ -3,6 +3,7 @@ import type { BusKsock, KsockOwner } from '../bus/ksock.ts';
 import { Parcel } from '../bus/parcel.ts';
 import { reportBindings, reportStats } from '../bus/report.ts';
 import { PENDING, Sends } from '../bus/sends.ts';
+import { END_GUARD } from '../message/entire.ts';
 import { codeOf, Errno } from '../message/errno.ts';
 import { Flag } from '../message/flags.ts';
 import {
@@ -48,7 +49,7 @@ export interface SessionHost {
 }
 
 /** How many sends of one connection may be pending, and how many bytes they may have (one may have more). */
-export const MAX_PENDING_SENDS = 4096;
+export const MAX_PENDING_SENDS = 16_384;
 export const MAX_PENDING_BYTES = 4 * 1024 * 1024;
 
 /** A reader that lets more than this lie is given nothing more until it has read. */
@@ -101,6 +102,12 @@ export class Session implements KsockOwner, ChannelEvents, Stirred {
   private runCount = 0;
   private runNetwork = 0;
   private runSerial = 0;
+  /** Nobody waits for what the run tells. */
+  private runIsLazy = false;
+  /** Data of the sends in a lazy run. */
+  private runBytes = 0;
+  /** Somebody waits for all that is pending. */
+  private isSyncing = false;
   private pendingBytes = 0;
 
   constructor(host: SessionHost, bus: Bus, channel: Channel) {
@@ -165,10 +172,15 @@ export class Session implements KsockOwner, ChannelEvents, Stirred {
   // What the bus tells
 
   queued(atFront: boolean): void {
-    if (atFront && this.lent > 0) {
-      this.lent++;
-      this.firsts++;
-      this.firstsToSend++;
+    if (atFront) {
+      if (this.lent > 0) {
+        this.lent++;
+        this.firsts++;
+        this.firstsToSend++;
+        this.ksock.queue.markFront();
+      } else {
+        this.ksock.queue.unmark();
+      }
     }
     this.stir();
   }
@@ -196,8 +208,8 @@ export class Session implements KsockOwner, ChannelEvents, Stirred {
     if (this.ksockOrNull !== null) {
       this.serveTakes();
       this.lend();
+      this.flushRunInTime();
     }
-    this.flushRun();
     this.outbox.flush();
     if (this.channel.backlog > MAX_BACKLOG && !this.isPaused) {
       this.isPaused = true;
@@ -304,6 +316,7 @@ export class Session implements KsockOwner, ChannelEvents, Stirred {
     this.credit = 0;
     this.firsts = 0;
     this.firstsToSend = 0;
+    this.ksock.queue.unmark();
   }
 
   private servePolls(): void {
@@ -330,11 +343,19 @@ export class Session implements KsockOwner, ChannelEvents, Stirred {
     if (this.credit === 0 || this.lent === queue.length) return;
     if (this.channel.backlog > MAX_BACKLOG) return;
     while (this.credit > 0 && this.lent < queue.length) {
-      const binding = queue.binding(this.lent);
-      const parcel = queue.parcel(this.lent);
-      this.putMessage(Kind.LENT, 0, parcel, binding?.replier === true);
-      this.lent++;
-      this.credit--;
+      const entry = queue.marked;
+      const parcel = queue.parcel(entry);
+      let count = 1;
+      if (parcel.count === 1) {
+        this.putMessage(Kind.LENT, 0, parcel, queue.binding(entry)?.replier === true);
+      } else {
+        const within = queue.markedWithin;
+        count = Math.min(this.credit, parcel.count - within);
+        this.putRun(parcel, within, count);
+      }
+      queue.mark(count);
+      this.lent += count;
+      this.credit -= count;
     }
   }
 
@@ -352,14 +373,24 @@ export class Session implements KsockOwner, ChannelEvents, Stirred {
       at + layoutDataAt(nameLength),
       view.getUint32(at + AT.dataLength),
     );
+    if (
+      (view.getUint32(at + AT.origNetwork) |
+        view.getUint32(at + AT.origLocal) |
+        view.getUint32(at + AT.finalNetwork) |
+        view.getUint32(at + AT.finalLocal)) !==
+      0
+    ) {
+      parcel.carried = {
+        origNetwork: view.getUint32(at + AT.origNetwork),
+        origLocal: view.getUint32(at + AT.origLocal),
+        finalNetwork: view.getUint32(at + AT.finalNetwork),
+        finalLocal: view.getUint32(at + AT.finalLocal),
+      };
+    }
     parcel.idNetwork = view.getUint32(at + AT.idNetwork);
     if (parcel.idNetwork !== 0) parcel.idSerial = view.getUint32(at + AT.idSerial);
     parcel.replyNetwork = view.getUint32(at + AT.replyNetwork);
     parcel.replySerial = view.getUint32(at + AT.replySerial);
-    parcel.origNetwork = view.getUint32(at + AT.origNetwork);
-    parcel.origLocal = view.getUint32(at + AT.origLocal);
-    parcel.finalNetwork = view.getUint32(at + AT.finalNetwork);
-    parcel.finalLocal = view.getUint32(at + AT.finalLocal);
     // The frame that came becomes the frame that goes, with a few words changed: see `putMessage`.
     parcel.frame = bytes;
     parcel.frameAt = frame.at;
@@ -368,24 +399,41 @@ export class Session implements KsockOwner, ChannelEvents, Stirred {
     parcel.ticket = token;
     parcel.token = (detail & SendDetail.ANSWERED) !== 0 ? token : -1;
     parcel.waits = (detail & SendDetail.WAIT) !== 0;
+    if ((detail & (SendDetail.ANSWERED | SendDetail.QUIET)) === 0) {
+      const count = countAlike(frame, token);
+      if (count > 1) {
+        frame.skip(count - 1);
+        parcel.count = count;
+        parcel.stride = frame.length;
+        this.pendingBytes += count * parcel.dataLength;
+        this.sends.submitRun(parcel);
+        this.checkPending(parcel.dataLength);
+        return;
+      }
+    }
     const result = this.sends.submit(parcel);
     if (result === PENDING) {
       this.pendingBytes += parcel.dataLength;
-      if (
-        this.sends.pending > MAX_PENDING_SENDS ||
-        (this.pendingBytes > MAX_PENDING_BYTES && this.pendingBytes !== parcel.dataLength)
-      ) {
-        throw new ProtocolError(
-          `more sends are pending than the ${MAX_PENDING_SENDS}, or the ${MAX_PENDING_BYTES} bytes, that a connection may have`,
-        );
-      }
+      this.checkPending(parcel.dataLength);
     } else {
       this.tellSent(parcel, result);
     }
   }
 
+  private checkPending(dataLength: number): void {
+    if (
+      this.sends.pending > MAX_PENDING_SENDS ||
+      (this.pendingBytes > MAX_PENDING_BYTES && this.pendingBytes !== dataLength)
+    ) {
+      throw new ProtocolError(
+        `more sends are pending than the ${MAX_PENDING_SENDS}, or the ${MAX_PENDING_BYTES} bytes, that a connection may have`,
+      );
+    }
+  }
+
   private sendDone(parcel: Parcel, result: number): void {
-    this.pendingBytes -= parcel.dataLength;
+    this.pendingBytes -= parcel.count * parcel.dataLength;
+    if (parcel.count > 1) stampRun(parcel);
     this.tellSent(parcel, result);
     this.stir();
   }
@@ -393,6 +441,7 @@ export class Session implements KsockOwner, ChannelEvents, Stirred {
   private tellSent(parcel: Parcel, result: number): void {
     const { ticket: token, detail, idNetwork, idSerial } = parcel;
     const quiet = (detail & SendDetail.QUIET) !== 0;
+    const lazy = (detail & SendDetail.LAZY) !== 0;
     if (result < 0) {
       this.flushRun();
       if (quiet) {
@@ -411,20 +460,37 @@ export class Session implements KsockOwner, ChannelEvents, Stirred {
       idSerial === this.runSerial + this.runCount &&
       idNetwork === this.runNetwork
     ) {
-      this.runCount++;
+      this.runCount += parcel.count;
+    } else {
+      this.flushRun();
+      this.runToken = token;
+      this.runCount = parcel.count;
+      this.runNetwork = idNetwork;
+      this.runSerial = idSerial;
+      this.runIsLazy = true;
+    }
+    this.runBytes += parcel.count * parcel.dataLength;
+    if (!lazy) this.runIsLazy = false;
+  }
+
+  /** What nobody waits for is told when it is a good part of what may be pending. */
+  private flushRunInTime(): void {
+    if (this.isSyncing) this.isSyncing = this.sends.pending > 0;
+    else if (
+      this.runIsLazy &&
+      this.runCount < MAX_PENDING_SENDS / 4 &&
+      this.runBytes < MAX_PENDING_BYTES / 4
+    ) {
       return;
     }
     this.flushRun();
-    this.runToken = token;
-    this.runCount = 1;
-    this.runNetwork = idNetwork;
-    this.runSerial = idSerial;
   }
 
   private flushRun(): void {
     if (this.runCount === 0) return;
     const { runToken, runCount, runNetwork, runSerial } = this;
     this.putWords(Kind.SENT, 0, runToken, 3, runCount, runNetwork, runSerial);
+    this.runBytes = 0;
     this.runCount = 0;
   }
 
@@ -489,6 +555,11 @@ export class Session implements KsockOwner, ChannelEvents, Stirred {
         break;
       case Op.RECALL:
         this.unlend();
+        this.outcome(token, 0);
+        break;
+      case Op.SYNC:
+        this.isSyncing = true;
+        this.flushRun();
         this.outcome(token, 0);
         break;
       case Op.CLOSE:
@@ -596,6 +667,13 @@ export class Session implements KsockOwner, ChannelEvents, Stirred {
     this.outbox.append(slab.bytes, at, at + length);
   }
 
+  /** `count` messages of a run go out, from the one at `within` on: their frames lie side by side. */
+  private putRun(run: Parcel, within: number, count: number): void {
+    this.flushRun();
+    const from = run.frameAt + within * run.stride;
+    this.outbox.append(run.frame as Uint8Array, from, from + count * run.stride);
+  }
+
   /**
    * A message goes out. The same frame serves all listeners, from where it lies; the few that differ (a
    * Request for its Replier, and what answers a token) get a header of their own, unless nobody else
@@ -638,6 +716,50 @@ export class Session implements KsockOwner, ChannelEvents, Stirred {
   }
 }
 
+/**
+ * How many frames, this one included, are sends that differ in token (by one) and data only. They lie
+ * one behind the other, so that they can go on together as they came.
+ */
+function countAlike(frame: FrameReader, token: number): number {
+  const { view, at, length, endAt } = frame;
+  const kind = view.getUint32(at + FRAME_AT.kind) & 0xffff_0000;
+  const headerEnd = FRAME_HEADER + layoutDataAt(view.getUint32(at + FRAME_HEADER + AT.nameLength));
+  let count = 1;
+  for (let next = at + length; next + length <= endAt; next += length) {
+    if (
+      view.getUint32(next) !== length ||
+      view.getInt32(next + FRAME_AT.kind) !== (kind | 0) ||
+      view.getUint32(next + FRAME_AT.token) !== token + count ||
+      view.getUint32(next + length - 4) !== END_GUARD
+    ) {
+      break;
+    }
+    let offset = FRAME_HEADER;
+    while (offset < headerEnd && view.getInt32(next + offset) === view.getInt32(at + offset)) {
+      offset += 4;
+    }
+    if (offset < headerEnd) break;
+    count++;
+  }
+  return count;
+}
+
+/** Stamps all frames of a run that was sent. */
+function stampRun(run: Parcel): void {
+  const view = viewOf(run.frame as Uint8Array);
+  const { frameAt, stride, count, from, flags, idSerial } = run;
+  for (let index = 0; index < count; index++) {
+    const at = frameAt + index * stride;
+    view.setUint32(at + FRAME_AT.kind, Kind.LENT << 24);
+    view.setUint32(at + FRAME_AT.token, 0);
+    view.setUint32(at + FRAME_HEADER + AT.idSerial, idSerial + index);
+    view.setUint32(at + FRAME_HEADER + AT.from, from);
+    view.setUint32(at + FRAME_HEADER + AT.extra, 0);
+    view.setUint32(at + FRAME_HEADER + AT.flags, flags);
+  }
+  run.stamp = FOR_ALL;
+}
+
 function flagsOf(parcel: Parcel, you: boolean): number {
   return you ? (parcel.flags | Flag.WANT_YOU_TO_REPLY) >>> 0 : parcel.flags;
 }
@@ -657,10 +779,10 @@ function encodeFrame(parcel: Parcel, length: number): void {
     parcel.replySerial,
     parcel.to,
     parcel.from,
-    parcel.origNetwork,
-    parcel.origLocal,
-    parcel.finalNetwork,
-    parcel.finalLocal,
+    parcel.carried?.origNetwork ?? 0,
+    parcel.carried?.origLocal ?? 0,
+    parcel.carried?.finalNetwork ?? 0,
+    parcel.carried?.finalLocal ?? 0,
     parcel.flags,
     parcel.name,
     parcel.dataLength,

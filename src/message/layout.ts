@@ -119,8 +119,7 @@ export function readLayout(
 ): Message {
   const nameLength = view.getUint32(at + AT.nameLength);
   const message = new Message(names.read(bytes, at + LAYOUT_HEADER, nameLength));
-  const serial = view.getUint32(at + AT.idSerial);
-  message.id = new MessageId(view.getUint32(at + AT.idNetwork), serial);
+  message.setId(view.getUint32(at + AT.idNetwork), view.getUint32(at + AT.idSerial));
   const replyNetwork = view.getUint32(at + AT.replyNetwork);
   const replySerial = view.getUint32(at + AT.replySerial);
   if (replySerial !== 0 || replyNetwork !== 0) {

@@ -55,9 +55,8 @@ export function toBytes(data: Data | null | undefined): Uint8Array {
   );
 }
 
-/** The value, or `unset` if it is not given; a TypeError that names it when it is of another class. */
-function idOr<T extends MessageId | OrigFrom>(unset: T, what: string, value: T | undefined): T {
-  if (value === undefined) return unset;
+/** The value; a TypeError that names it when it is of another class. */
+function idOf<T extends MessageId | OrigFrom>(unset: T, what: string, value: T): T {
   if (!(value instanceof unset.constructor)) {
     throw new TypeError(`${what} must be of class ${unset.constructor.name}, not ${typeof value}`);
   }
@@ -73,7 +72,6 @@ export class Message {
   to: number;
   from: number;
   flags: number;
-  id: MessageId;
   inReplyTo: MessageId;
   origFrom: OrigFrom;
   finalTo: OrigFrom;
@@ -82,7 +80,10 @@ export class Message {
   private bytes: Uint8Array;
   private at: number;
   private length: number;
-  private isShared = false;
+  private isShared: boolean;
+  // The id as numbers: most messages are never asked for it.
+  private idNetwork: number;
+  private idSerial: number;
 
   /**
    * `data` is kept by reference: don't change it before the message was sent. Throws a TypeError that
@@ -93,16 +94,54 @@ export class Message {
       throw new TypeError(`name must be a string such as '$.Sensor.Kitchen', not ${typeof name}`);
     }
     this.name = name;
-    this.bytes = toBytes(data);
+    this.bytes = data === undefined ? NO_DATA : toBytes(data);
     this.at = 0;
     this.length = this.bytes.length;
-    this.to = options?.to === undefined ? 0 : checkU32('to', options.to);
-    this.from = options?.from === undefined ? 0 : checkU32('from', options.from);
-    this.flags = options?.flags === undefined ? 0 : checkU32('flags', options.flags);
-    this.id = idOr(MessageId.UNSET, 'id', options?.id);
-    this.inReplyTo = idOr(MessageId.UNSET, 'inReplyTo', options?.inReplyTo);
-    this.origFrom = idOr(OrigFrom.UNSET, 'origFrom', options?.origFrom);
-    this.finalTo = idOr(OrigFrom.UNSET, 'finalTo', options?.finalTo);
+    this.isShared = false;
+    this.to = 0;
+    this.from = 0;
+    this.flags = 0;
+    this.idNetwork = 0;
+    this.idSerial = 0;
+    this.inReplyTo = MessageId.UNSET;
+    this.origFrom = OrigFrom.UNSET;
+    this.finalTo = OrigFrom.UNSET;
+    if (options !== undefined) this.set(options);
+  }
+
+  private set(options: MessageOptions): void {
+    const { to, from, flags, id, inReplyTo, origFrom, finalTo } = options;
+    if (to !== undefined) this.to = checkU32('to', to);
+    if (from !== undefined) this.from = checkU32('from', from);
+    if (flags !== undefined) this.flags = checkU32('flags', flags);
+    if (id !== undefined) this.id = idOf(MessageId.UNSET, 'id', id);
+    if (inReplyTo !== undefined) {
+      this.inReplyTo = idOf(MessageId.UNSET, 'inReplyTo', inReplyTo);
+    }
+    if (origFrom !== undefined) this.origFrom = idOf(OrigFrom.UNSET, 'origFrom', origFrom);
+    if (finalTo !== undefined) this.finalTo = idOf(OrigFrom.UNSET, 'finalTo', finalTo);
+  }
+
+  /** [0:0] until it is sent. */
+  get id(): MessageId {
+    return this.idNetwork === 0 && this.idSerial === 0
+      ? MessageId.UNSET
+      : new MessageId(this.idNetwork, this.idSerial);
+  }
+
+  set id(id: MessageId) {
+    this.setId(id.networkId, id.serialNum);
+  }
+
+  /** @internal */
+  setId(network: number, serial: number): void {
+    this.idNetwork = network;
+    this.idSerial = serial;
+  }
+
+  /** Whether it is a copy of the same message as another. */
+  hasIdOf(other: Message): boolean {
+    return this.idSerial === other.idSerial && this.idNetwork === other.idNetwork;
   }
 
   /** The data, without a copy. */

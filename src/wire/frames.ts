@@ -77,6 +77,8 @@ export const SendDetail = {
   ANSWERED: 2,
   /** No SENT comes: only a refusal is told. */
   QUIET: 4,
+  /** SENT may come late, for many at once: the client will SYNC, or wait until fewer are pending. */
+  LAZY: 8,
 } as const;
 
 export const Op = {
@@ -107,6 +109,8 @@ export const Op = {
   STATS: 17,
   /** What was lent comes back: all LENT frames before the answer are void. */
   RECALL: 18,
+  /** All sends that are LAZY are told of from now on until none is pending. */
+  SYNC: 21,
   /** The Ksock leaves the bus; nothing follows the answer. */
   CLOSE: 20,
   /** `argument`: the token of a TAKE, POLL or pending SEND that is not wanted any more; the answer to that says how it ended. */
@@ -262,6 +266,16 @@ export class FrameReader {
       this.next = this.end;
     }
     return false;
+  }
+
+  /** Where the bytes end that lie behind the frame in the same buffer. */
+  get endAt(): number {
+    return this.end;
+  }
+
+  /** Passes over the next `count` frames, which the caller has seen to be whole and as long as this one. */
+  skip(count: number): void {
+    this.next += count * this.length;
   }
 
   /** Whether the connection may end here: no frame is half there. */

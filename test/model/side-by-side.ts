@@ -522,8 +522,9 @@ function toParcel(message: NaiveMessage): Parcel {
   parcel.idSerial = message.serial;
   parcel.replyNetwork = message.replyNetwork;
   parcel.replySerial = message.replySerial;
-  [parcel.origNetwork, parcel.origLocal] = message.origFrom;
-  [parcel.finalNetwork, parcel.finalLocal] = message.finalTo;
+  const [origNetwork, origLocal] = message.origFrom;
+  const [finalNetwork, finalLocal] = message.finalTo;
+  parcel.carried = { origNetwork, origLocal, finalNetwork, finalLocal };
   return parcel;
 }
 
@@ -537,10 +538,10 @@ function isSame(p: Parcel, m: NaiveMessage): boolean {
     p.from !== m.from ||
     p.flags !== m.flags ||
     p.name !== m.name ||
-    p.origNetwork !== m.origFrom[0] ||
-    p.origLocal !== m.origFrom[1] ||
-    p.finalNetwork !== m.finalTo[0] ||
-    p.finalLocal !== m.finalTo[1] ||
+    (p.carried?.origNetwork ?? 0) !== m.origFrom[0] ||
+    (p.carried?.origLocal ?? 0) !== m.origFrom[1] ||
+    (p.carried?.finalNetwork ?? 0) !== m.finalTo[0] ||
+    (p.carried?.finalLocal ?? 0) !== m.finalTo[1] ||
     p.dataLength !== m.data.length
   ) {
     return false;
@@ -561,8 +562,8 @@ function engineMessage(p: Parcel, toAnswer: boolean): string {
       replySerial: p.replySerial,
       to: p.to,
       from: p.from,
-      origFrom: [p.origNetwork, p.origLocal],
-      finalTo: [p.finalNetwork, p.finalLocal],
+      origFrom: [p.carried?.origNetwork ?? 0, p.carried?.origLocal ?? 0],
+      finalTo: [p.carried?.finalNetwork ?? 0, p.carried?.finalLocal ?? 0],
       flags: p.flags,
       name: p.name,
       data: data.toString('latin1'),
