@@ -31,9 +31,9 @@ export function typedName(name: string): string {
   const meant = `'$.${words === '' ? 'Some.Name' : words}'`;
   throw new Failure(
     Exit.USAGE,
-    `${name === '' ? 'an empty name' : `'${name}'`} is not the name of a message: those begin with '$.', as ${meant} does.
-If you did type the $, something has put in the value of a variable (a shell does so within double
-quotes, and make everywhere): put the name in single quotes, ${meant}, and in a Makefile write $$ for $.`,
+    `${name === '' ? 'an empty name' : `'${name}'`} is not the name of a message: those begin with '$.', as ${meant}.
+If you typed the $, something took it for a variable: a shell does so within double quotes,
+and make everywhere. Put the name in single quotes, ${meant}, and in a Makefile write $$.`,
   );
 }
 

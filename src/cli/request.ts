@@ -52,8 +52,9 @@ async function request(
   const wait = timeout === undefined ? { signal: ending } : { signal: ending, timeout };
   const reply = await ksock.request(message, null, wait).catch((error: unknown) => {
     if (!(error instanceof KbusError) || error.code !== 'EADDRNOTAVAIL') throw error;
-    const example = `${kbusCommand()} reply ${quoted(name)} 'an answer'`;
-    const text = `${error.message}\nNobody replies to that name. Whoever should is not running; to try it out:  ${example}`;
+    const text = `${error.message}
+Nobody replies to that name now. To try it out, in another terminal:
+  ${kbusCommand()} reply ${quoted(name)} 'an answer'`;
     throw new Failure(Exit.REFUSED, text, error);
   });
   if (options.full || options.dump || options.json) await print(showMessage(reply, options));

@@ -20,6 +20,7 @@ Examples:
   kbus serve
   kbus serve --buses 3 --directory ./sockets
   kbus serve --directory /run/kbus --group video --mode 0660 --log json
+  kbus serve --device /run/kbus/dev --link /dev
 
 A configuration file has the same names:
   buses = 3

@@ -1,8 +1,9 @@
+import { resolve } from 'node:path';
 import process from 'node:process';
 import { BUS_DEFAULTS, type BusSettings } from '../bus/settings.ts';
 import { socketDirectory } from '../client/directory.ts';
 import { takeActivation } from '../daemon/activation.ts';
-import { Daemon } from '../daemon/daemon.ts';
+import { Daemon, type DaemonOptions } from '../daemon/daemon.ts';
 import { Log } from '../daemon/log.ts';
 import { type Given, SETTINGS } from '../daemon/settings.ts';
 import type { Ownership } from '../daemon/socket-file.ts';
@@ -26,13 +27,20 @@ export async function serve(given: Given): Promise<void> {
     directory,
     socket: await ownershipOf(given),
     bus: sizesOf(given),
+    device: deviceOf(given),
     verbose: given.verbose ?? SETTINGS.verbose.default,
     log,
     listening,
   });
   process.once('uncaughtException', (error) => dieOf(error, daemon, log));
   await startDaemon(daemon, directory);
-  log.info(servingText(daemon, buses, directory, listening.length), { buses, directory });
+  const { device } = daemon;
+  log.info(servingText(daemon, buses, directory, listening.length), {
+    buses,
+    directory,
+    ...(device !== null && { device }),
+  });
+  if (process.stderr.isTTY) await hint(given);
   const { by } = await ended();
   log.info(`${by}: the daemon ends`);
   await daemon.stop(`the daemon was ended by ${by}`);
@@ -55,6 +63,15 @@ async function ownershipOf({ mode, group }: Given): Promise<Ownership> {
   return { mode: bits ?? 0o660, group: id };
 }
 
+/** For the person who has just started it by hand. */
+async function hint({ directory }: Given): Promise<void> {
+  const { kbusCommand, quoted } = await import('./self.ts');
+  const where = directory === undefined ? '' : ` --directory ${quoted(resolve(directory))}`;
+  process.stderr.write(
+    `Ctrl-C ends it. In another terminal:  ${kbusCommand()} listen '$.*'${where}\n`,
+  );
+}
+
 /** A larger maximum lifts the absolute one, and a smaller absolute one lowers it. */
 function sizesOf(given: Given): Partial<BusSettings> {
   const absolute = given['absolute-max-message-size'];
@@ -67,10 +84,21 @@ function sizesOf(given: Given): Partial<BusSettings> {
   };
 }
 
+function deviceOf({ device, link }: Given): DaemonOptions['device'] {
+  if (device !== undefined) return { directory: device, links: link };
+  if (link === undefined) return undefined;
+  throw new Failure(
+    Exit.USAGE,
+    'link: there is nothing to link to without a device; say where its files are to be with --device',
+  );
+}
+
 function servingText(daemon: Daemon, buses: number, directory: string, passed: number): string {
+  const { device } = daemon;
   const what = buses === 1 ? 'bus 0' : `buses 0 to ${buses - 1}`;
-  if (passed >= buses) return `serving ${what}, on sockets that systemd made`;
-  return `serving ${what} ${buses === 1 ? `at ${daemon.path(0)}` : `in ${directory}`}`;
+  const files = device === null ? '' : `, and as files in ${device}`;
+  if (passed >= buses) return `serving ${what}, on sockets that systemd made${files}`;
+  return `serving ${what} ${buses === 1 ? `at ${daemon.path(0)}` : `in ${directory}`}${files}`;
 }
 
 /** The ledger of a daemon that met a bug may be wrong: it doesn't go on. */

@@ -30,9 +30,14 @@ describe('kbus', () => {
       expect(stderr).toBe('');
       expect(stdout).toMatch(new RegExp(`^Usage: kbus ${name} `));
       expect(stdout).toMatch(new RegExp(`Examples:\\n(?:.*\\n)*  .*kbus ${name}`));
-      expect((await kbus(['help', name])).stdout).toBe(stdout);
     },
   );
+
+  test('prints with help what the command does with --help', async () => {
+    const { code, stdout } = await kbus(['help', 'send']);
+    expect(stdout).toBe((await kbus(['send', '--help'])).stdout);
+    expect(code).toBe(0);
+  });
 
   test('suggests the command that was meant', async () => {
     const { code, stderr } = await kbus(['lisen', '$.A']);
@@ -80,7 +85,7 @@ describe('kbus', () => {
     ['', 'an empty name is not', "'$.Some.Name'"],
   ])('explains what has become of the name %j', (name, wrong, meant) => {
     expect(() => typedName(name)).toThrow(wrong);
-    expect(() => typedName(name)).toThrow(`put the name in single quotes, ${meant}`);
+    expect(() => typedName(name)).toThrow(`Put the name in single quotes, ${meant}`);
   });
 
   test.each(['send', 'request', 'listen', 'reply'])('%s does so', async (command) => {

@@ -56,6 +56,8 @@ describe('kbus serve', () => {
       const { directory, daemon } = await serve('--buses', '2');
       await using ksock = await Ksock.open(0, { directory });
       const waiting = refused(ksock.waitForMsg(), 'ECONNRESET');
+      // Once this is answered, the daemon knows of the wait.
+      await ksock.numMessages();
       const outcome = await daemon.kill(signal);
       expect(outcome).toMatchObject({ code: 0, signal: null });
       expect(outcome.stderr).toContain(`info  ${signal}: the daemon ends\n`);
@@ -240,6 +242,8 @@ describe('kbus serve', () => {
     await daemon.says(/serving/);
     await using ksock = await Ksock.open(0, { directory });
     const waiting = refused(ksock.waitForMsg(), 'ECONNRESET');
+    // Once this is answered, the daemon knows of the wait.
+    await ksock.numMessages();
     const outcome = await daemon.kill('SIGUSR2');
     expect((await waiting).message).toContain('a bug ended the daemon');
     expect(outcome.stderr).toMatch(/error a bug ends the daemon: Error: a bug for the test\n +at /);
