@@ -52,6 +52,9 @@ export interface SessionHost {
 export const MAX_PENDING_SENDS = 16_384;
 export const MAX_PENDING_BYTES = 4 * 1024 * 1024;
 
+/** How many of its TAKEs may wait for a message, and how many POLLs to be writable. */
+export const MAX_WAITING = 65_536;
+
 /** A reader that lets more than this lie is given nothing more until it has read. */
 const MAX_BACKLOG = 1024 * 1024;
 
@@ -273,13 +276,12 @@ export class Session implements KsockOwner, ChannelEvents, Stirred {
         break;
       case Kind.TAKE:
         this.mustHaveRecalled();
+        this.mayWait(this.takes);
         this.takes.push(token);
-        if ((detail & 1) === 0) {
-          this.serveTakes();
-          if (this.takes.at(-1) === token && this.ksock.queue.length === 0) {
-            this.takes.pop();
-            this.putWords(Kind.NONE, 0, token, 0);
-          }
+        this.serveTakes();
+        if ((detail & 1) === 0 && this.takes.at(-1) === token) {
+          this.takes.pop();
+          this.putWords(Kind.NONE, 0, token, 0);
         }
         break;
       case Kind.LEND:
@@ -309,6 +311,11 @@ export class Session implements KsockOwner, ChannelEvents, Stirred {
   private mustHaveRecalled(): void {
     if (this.lent > 0) throw new ProtocolError('TAKE or UNBIND, without a RECALL of what was lent');
     this.credit = 0;
+  }
+
+  private mayWait(waiting: readonly number[]): void {
+    if (waiting.length < MAX_WAITING) return;
+    throw new ProtocolError(`more calls wait than the ${MAX_WAITING} that a connection may have`);
   }
 
   private unlend(): void {
@@ -542,7 +549,10 @@ export class Session implements KsockOwner, ChannelEvents, Stirred {
       case Op.POLL:
         if (this.poll()) this.result(token, 1, 0);
         else if (argument === 0 || ksock.mode === 'r') this.result(token, 0, 0);
-        else this.polls.push(token);
+        else {
+          this.mayWait(this.polls);
+          this.polls.push(token);
+        }
         break;
       case Op.NEW_DEVICE:
         this.newDevice(token);
