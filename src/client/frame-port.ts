@@ -6,6 +6,7 @@ import { MessageId, OrigFrom } from '../message/id.ts';
 import {
   AT,
   checkLayout,
+  isAlike,
   layoutDataAt,
   NameReader,
   readLayout,
@@ -60,6 +61,9 @@ const UNTOLD = 0xffff_ffff;
 
 /** How many messages the daemon may lend to a reader of many. */
 const LEND = 8192;
+
+/** Who posts waits while so many bytes are still in this process. */
+const MAX_BACKLOG = 262_144;
 
 const LAZY_WAIT = SendDetail.WAIT | SendDetail.LAZY;
 
@@ -157,7 +161,14 @@ export class FramePort implements Port, ChannelEvents {
   private isFlushing = false;
   private isTelling = false;
   private readonly flushNow = (): void => this.flush();
+  private handedAtLast = 0;
+  // While more is being handed, it is told less often: each telling wakes the daemon.
   private readonly tellNow = (): void => {
+    if (this.handed > this.handedAtLast && this.handed * 8 < LEND) {
+      this.handedAtLast = this.handed;
+      this.options.deferLonger(this.tellNow);
+      return;
+    }
     this.isTelling = false;
     if (this.handed > 0) this.flush();
   };
@@ -191,6 +202,11 @@ export class FramePort implements Port, ChannelEvents {
   private lent: Message[] = [];
   private lentHead = 0;
   private handed = 0;
+  // The last message that was lent, which the program is not given, and the frame it was read from.
+  private pattern: Message = new Message('$');
+  private patternBytes: Uint8Array | null = null;
+  private patternAt = 0;
+  private patternLength = 0;
   private credit = 0;
   /** Something may be lent, or on its way. */
   private isBorrowing = false;
@@ -222,7 +238,7 @@ export class FramePort implements Port, ChannelEvents {
   ): Promise<FramePort> {
     const waiting: ChannelEvents = {
       received: (bytes, from, to) => port.received(bytes, from, to),
-      drained: () => {},
+      drained: () => port.drained(),
       closed: (error) => port.closed(error),
     };
     const port: FramePort = new FramePort(connect(waiting), options, events);
@@ -257,7 +273,9 @@ export class FramePort implements Port, ChannelEvents {
     }
   }
 
-  drained(): void {}
+  drained(): void {
+    this.noteRoom();
+  }
 
   closed(error: Error | null): void {
     this.end(new Refusal(Errno.ECONNRESET, error?.message ?? '', error ?? undefined));
@@ -348,7 +366,7 @@ export class FramePort implements Port, ChannelEvents {
       if (call.op === Op.RESEND && errno !== Errno.EAGAIN) this.waitingRequest = null;
       call.reject(new Refusal(errno));
     } else if (detail === 1) {
-      const pending = this.takeSends(1);
+      const pending = errno === Errno.ECANCELED ? this.takeCancelled(token) : this.takeSends(1);
       if (errno === Errno.EAGAIN && pending.message.isRequest()) {
         this.waitingRequest = new MessageId(wordOf(frame, 1), wordOf(frame, 2));
       }
@@ -439,7 +457,8 @@ export class FramePort implements Port, ChannelEvents {
   /** Makes `length` bytes of the slab the caller's; where they begin. */
   private reserve(length: number): number {
     if (this.slabTo + length > this.slab.length) {
-      this.cut();
+      // So much is not held back until the program has done what it does.
+      this.write();
       this.slab = new Uint8Array(Math.max(SLAB_SIZE, length));
       this.slabView = new DataView(this.slab.buffer);
       this.slabFrom = 0;
@@ -568,8 +587,12 @@ export class FramePort implements Port, ChannelEvents {
 
   private flush(): void {
     this.topUpCredit();
-    this.cut();
     this.isFlushing = false;
+    this.write();
+  }
+
+  private write(): void {
+    this.cut();
     const { pieces } = this;
     this.pieces = [];
     if (pieces.length > 0 && this.closedBy === null) this.channel.write(pieces);
@@ -639,7 +662,7 @@ export class FramePort implements Port, ChannelEvents {
         this.lastPosts = posts;
       }
     }
-    return this.unsent.length === 0 && this.mayPend(0);
+    return this.unsent.length === 0 && this.mayPend(0) && this.channel.backlog < MAX_BACKLOG;
   }
 
   /** Whether a message can be counted as one more of the posts that were sent last. */
@@ -750,6 +773,17 @@ export class FramePort implements Port, ChannelEvents {
     return pending;
   }
 
+  /** Takes the send that was cancelled: it needn't be the oldest, for its outcome comes at once. */
+  private takeCancelled(token: number): PendingSend {
+    const at = this.sends.findIndex(
+      (pending, index) => index > this.sendsHead && pending.token === token,
+    );
+    if (at < 0) return this.takeSends(1);
+    const [cancelled] = this.sends.splice(at, 1) as [PendingSend];
+    this.count(cancelled, -1);
+    return cancelled;
+  }
+
   private sent(count: number, network: number, serial: number): void {
     for (let done = 0; done < count; done += this.taken) {
       this.takeSends(count - done).done(network, serial + done);
@@ -788,6 +822,7 @@ export class FramePort implements Port, ChannelEvents {
     if (this.unsent.length > 0) return;
     if (
       this.roomy.length > 0 &&
+      this.channel.backlog < MAX_BACKLOG &&
       pending * 2 <= this.maxPendingSends &&
       this.sendsBytes * 2 <= this.maxPendingBytes
     ) {
@@ -845,6 +880,7 @@ export class FramePort implements Port, ChannelEvents {
       if (this.handed * 2 >= LEND) this.flushSoon();
       else if (!this.isTelling) {
         this.isTelling = true;
+        this.handedAtLast = 0;
         this.options.deferLonger(this.tellNow);
       }
     }
@@ -866,15 +902,33 @@ export class FramePort implements Port, ChannelEvents {
   private receiveLent(frame: FrameReader, first: boolean): void {
     // What was on its way when it was recalled has gone back to the queue.
     if (this.recalls > 0) return;
-    const message = this.message(frame);
     if (first) {
       this.putWords(Kind.SEEN, 0, 0, []);
-      this.lent.splice(this.lentHead, 0, message);
+      this.lent.splice(this.lentHead, 0, this.message(frame));
     } else {
       this.credit--;
-      this.lent.push(message);
+      this.lent.push(this.lentMessage(frame));
     }
     if (this.reading.length > 0) this.wakeReaders();
+  }
+
+  /** Of many messages that are alike but for serial number and data, the first is read for all. */
+  private lentMessage(frame: FrameReader): Message {
+    const { bytes, view, length } = frame;
+    const at = frame.at + FRAME_HEADER;
+    if (
+      bytes !== this.patternBytes ||
+      length !== this.patternLength ||
+      !isAlike(view, this.patternAt, at, length - FRAME_HEADER)
+    ) {
+      this.pattern = this.message(frame);
+      this.patternBytes = bytes;
+      this.patternLength = length;
+      this.patternAt = at;
+    }
+    const { pattern } = this;
+    const serial = view.getUint32(at + AT.idSerial);
+    return pattern.like(serial, bytes, at + layoutDataAt(pattern.name.length));
   }
 
   private wakeReaders(): void {

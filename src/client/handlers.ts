@@ -46,6 +46,9 @@ export class Handlers {
   // Copies of one message come one after the other, one for each binding that matches.
   private last: Message | null = null;
   private copies = 0;
+  // Who listens to the name that came last.
+  private lastName = '';
+  private lastListeners: readonly Entry[] = [];
 
   constructor(host: HandlersHost) {
     this.host = host;
@@ -59,11 +62,13 @@ export class Handlers {
     };
     const entry: Entry = { name, replier, handler, stop, [Symbol.asyncDispose]: stop };
     this.entries.add(entry);
+    this.lastName = '';
     return entry;
   }
 
   async remove(handling: Handling): Promise<void> {
     this.entries.delete(handling as Entry);
+    this.lastName = '';
     if (this.entries.size === 0) await this.host.stop();
   }
 
@@ -162,19 +167,25 @@ export class Handlers {
   private hear(message: Message): void {
     this.copies = this.last?.hasIdOf(message) ? this.copies + 1 : 0;
     this.last = message;
-    let skip = this.copies;
-    for (const entry of this.entries) {
-      if (entry.replier || !matches(entry.name, message.name)) continue;
-      if (skip-- > 0) continue;
-      try {
-        entry.handler(message);
-      } catch (error) {
-        // It is nobody's to catch, but the messages behind it are still to be read.
-        queueMicrotask(() => {
-          throw error;
-        });
-      }
-      return;
+    const entry = this.listenersOf(message.name)[this.copies];
+    if (entry === undefined) return;
+    try {
+      entry.handler(message);
+    } catch (error) {
+      // It is nobody's to catch, but the messages behind it are still to be read.
+      queueMicrotask(() => {
+        throw error;
+      });
     }
+  }
+
+  private listenersOf(name: string): readonly Entry[] {
+    if (name !== this.lastName) {
+      this.lastName = name;
+      this.lastListeners = [...this.entries].filter(
+        (entry) => !entry.replier && matches(entry.name, name),
+      );
+    }
+    return this.lastListeners;
   }
 }

@@ -140,6 +140,24 @@ export function readLayout(
   return message;
 }
 
+/**
+ * Whether the message at `at`, which is as long as one at `before` that passed {@link checkLayout},
+ * differs from it in serial number and data only.
+ */
+export function isAlike(view: DataView, before: number, at: number, length: number): boolean {
+  if (view.getUint32(at + length - 4) !== END_GUARD) return false;
+  const end = layoutDataAt(view.getUint32(before + AT.nameLength));
+  if (
+    view.getInt32(at) !== view.getInt32(before) ||
+    view.getInt32(at + AT.idNetwork) !== view.getInt32(before + AT.idNetwork)
+  ) {
+    return false;
+  }
+  let offset = AT.replyNetwork as number;
+  while (offset < end && view.getInt32(at + offset) === view.getInt32(before + offset)) offset += 4;
+  return offset >= end;
+}
+
 const SLOTS = 256;
 
 /**

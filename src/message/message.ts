@@ -139,6 +139,23 @@ export class Message {
     this.idSerial = serial;
   }
 
+  /** @internal A message like this one, but for its serial number and its data, which lies in `bytes`. */
+  like(serial: number, bytes: Uint8Array, at: number): Message {
+    const message = new Message(this.name);
+    message.to = this.to;
+    message.from = this.from;
+    message.flags = this.flags;
+    message.idNetwork = this.idNetwork;
+    message.idSerial = serial;
+    message.inReplyTo = this.inReplyTo;
+    message.origFrom = this.origFrom;
+    message.finalTo = this.finalTo;
+    message.bytes = bytes;
+    message.at = at;
+    message.length = this.length;
+    return message;
+  }
+
   /** Whether it is a copy of the same message as another. */
   hasIdOf(other: Message): boolean {
     return this.idSerial === other.idSerial && this.idNetwork === other.idNetwork;
