@@ -25,7 +25,7 @@ function run(command, args) {
 
 // npm writes node_modules/.package-lock.json last, so it tells when the install finished.
 const installed = changed('node_modules/.package-lock.json');
-if (installed < changed('package-lock.json') || installed < changed('package.json')) {
+if (installed < changed('package-lock.json')) {
   console.error('kbus: installing dependencies (npm ci)');
   run('npm', ['ci', '--no-fund', '--no-audit', '--loglevel=error']);
 }
