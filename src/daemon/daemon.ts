@@ -6,6 +6,7 @@ import type { Bus } from '../bus/bus.ts';
 import { Buses } from '../bus/buses.ts';
 import type { BusSettings } from '../bus/settings.ts';
 import { socketPath } from '../client/directory.ts';
+import type { DeviceFolder } from '../device/folder.ts';
 import { Errno } from '../message/errno.ts';
 import { NameReader } from '../message/layout.ts';
 import type { Log } from './log.ts';
@@ -23,6 +24,8 @@ export interface DaemonOptions {
   /** Rights of each socket. The folder lets in whoever the sockets do. */
   socket: Ownership;
   bus: Partial<BusSettings>;
+  /** Where the buses are files, too: the folder to mount, and one that gets a link to each. */
+  device?: { directory: string; links?: string | undefined } | undefined;
   /** Whether the debug log of each bus is on at its start. */
   verbose?: boolean;
   log: Log;
@@ -43,6 +46,8 @@ export class Daemon implements SessionHost {
   private readonly madePaths: string[] = [];
   /** The folders that were made: the innermost first. */
   private readonly madeFolders: string[] = [];
+  private deviceOrNull: DeviceFolder | null = null;
+  private isStopping = false;
 
   constructor(options: DaemonOptions) {
     this.options = options;
@@ -58,6 +63,50 @@ export class Daemon implements SessionHost {
       await this.stop('the daemon could not start');
       throw error;
     }
+    await this.openDevice();
+  }
+
+  /** Where the buses are files; null when they are not. */
+  get device(): string | null {
+    return this.deviceOrNull?.directory ?? null;
+  }
+
+  /** A machine that can have no device has sockets all the same. */
+  private async openDevice(): Promise<void> {
+    const { device, socket, log } = this.options;
+    if (device === undefined) return;
+    // Loaded now: most daemons have none.
+    const { DeviceFolder } = await import('../device/folder.ts');
+    const host = {
+      turn: this.turn,
+      buses: this.buses,
+      newDevice: () => this.newDevice().catch((error) => this.noNewDevice(error)),
+    };
+    try {
+      this.deviceOrNull = await DeviceFolder.open({ ...device, ...socket }, host, (error) => {
+        this.deviceOrNull = null;
+        if (this.isStopping) return;
+        const why = error === undefined ? 'somebody unmounted it' : String(error);
+        log.error(`${device.directory}: ${why}; from now on there are only sockets`);
+      });
+    } catch (error) {
+      log.error(`${(error as Error).message}. There are only sockets.`);
+      return;
+    }
+    for (const bus of this.buses) await this.link(bus.number);
+  }
+
+  private noNewDevice(error: unknown): number {
+    this.warn(`no new bus could be made: ${String(error)}`);
+    return -Errno.EACCES;
+  }
+
+  private async link(bus: number): Promise<void> {
+    try {
+      await this.deviceOrNull?.link(bus);
+    } catch (error) {
+      this.warn(`bus ${bus} has no link: ${(error as Error).message}`);
+    }
   }
 
   /** Path of a bus's socket. */
@@ -70,6 +119,7 @@ export class Daemon implements SessionHost {
     const bus = this.buses.get(number);
     if (bus === undefined) return -Errno.EINVAL;
     await this.serve(bus);
+    await this.link(number);
     this.options.log.info(`bus ${number} was made`, { bus: number });
     return number;
   }
@@ -80,12 +130,14 @@ export class Daemon implements SessionHost {
 
   /** Tells every client why, closes everything, and removes what it made. */
   async stop(why: string): Promise<void> {
+    this.isStopping = true;
     for (const session of [...this.sessions.keys()]) session.farewell(Errno.ECONNRESET, why);
     this.turn.end();
     const closed = this.servers.map(
       (server) => new Promise<void>((resolve) => server.close(() => resolve())),
     );
     for (const path of this.madePaths) remove(path);
+    await this.deviceOrNull?.close().catch((error: Error) => this.warn(error.message));
     // A client that doesn't read its farewell can't keep the daemon.
     const patience = setTimeout(() => {
       for (const socket of this.sessions.values()) socket.destroy();

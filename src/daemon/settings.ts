@@ -38,13 +38,25 @@ export const SETTINGS = {
   mode: {
     kind: 'mode',
     otherwise: '0600, or 0660 with a group',
-    says: 'who may use the buses: permission bits of each socket',
+    says: 'who may use the buses: permission bits of each socket and device file',
   },
   group: {
     kind: 'text',
     placeholder: 'name or number',
     otherwise: "the daemon's own",
-    says: 'the group that each socket belongs to',
+    says: 'the group that each socket and device file belongs to',
+  },
+  device: {
+    kind: 'text',
+    placeholder: 'folder',
+    otherwise: 'no files',
+    says: 'serves each bus as a file too, kbus0 and so on, in this folder (Linux; takes the right to mount)',
+  },
+  link: {
+    kind: 'text',
+    placeholder: 'folder',
+    otherwise: 'no links',
+    says: 'with a device: folder that gets a link to each of its files, such as /dev',
   },
   'max-message-size': {
     kind: 'number',

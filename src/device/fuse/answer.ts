@@ -30,6 +30,8 @@ export const OpenFlag = {
 
 export interface Attributes {
   node: number;
+  /** What stat(2) gives as the inode's number; the node's if left out. */
+  inode?: number;
   /** S_IF bits and permissions. */
   mode: number;
   uid: number;
@@ -228,8 +230,8 @@ const utf8 = new TextEncoder();
  * @48-59, mode @60, nlink @64, uid @68, gid @72, rdev @76, blksize @80, flags @84.
  */
 function putAttributes(view: DataView, at: number, attributes: Attributes): void {
-  const { node, mode, uid, gid, size = 0, time = 0 } = attributes;
-  view.setBigUint64(at, BigInt(node), LITTLE_ENDIAN);
+  const { node, inode = node, mode, uid, gid, size = 0, time = 0 } = attributes;
+  view.setBigUint64(at, BigInt(inode), LITTLE_ENDIAN);
   view.setBigUint64(at + 8, BigInt(size), LITTLE_ENDIAN);
   for (let which = 0; which < 3; which++) {
     view.setBigUint64(at + 24 + 8 * which, BigInt(Math.floor(time / 1000)), LITTLE_ENDIAN);

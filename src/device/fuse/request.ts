@@ -41,6 +41,8 @@ const decoders: Readonly<Record<number, (fields: RequestDecoder) => Operation>> 
       group: f.u32(80),
     }),
   5: () => ({ op: 'readlink' }),
+  /** mknod: 16 bytes that are not decoded, then the name. */
+  8: (f) => f.needs(16, { op: 'create' }),
   /** u32 flags of open(2), u32 padding. */
   14: (f) => f.needs(8, { op: 'open', flags: f.u32(0) }),
   /** u64 fh @0, u64 offset @8, u32 size @16, then flags and lock owner, 40 bytes in all. */
@@ -72,6 +74,8 @@ const decoders: Readonly<Record<number, (fields: RequestDecoder) => Operation>> 
   29: (f) => f.needs(24, { op: 'releasedir', handle: f.u64(0) }),
   /** u32 mask as of access(2), u32 padding. */
   34: (f) => f.needs(8, { op: 'access', mask: f.u32(0) }),
+  /** create: as mknod. */
+  35: (f) => f.needs(16, { op: 'create' }),
   /** u64 unique of the request whose caller was interrupted. */
   36: (f) => ({ op: 'interrupt', target: f.big(0) }),
   38: () => ({ op: 'destroy' }),
@@ -119,8 +123,12 @@ export type Operation =
       group: number;
     }
   | { op: 'readlink' }
-  | { op: 'open' | 'opendir'; flags: number }
-  | { op: 'read' | 'readdir'; handle: number; offset: number; size: number }
+  /** A file that isn't there is to be made. */
+  | { op: 'create' }
+  | { op: 'open'; flags: number }
+  | { op: 'opendir'; flags: number }
+  | { op: 'read'; handle: number; offset: number; size: number }
+  | { op: 'readdir'; handle: number; offset: number; size: number }
   | { op: 'write'; handle: number; offset: number; data: Uint8Array }
   | { op: 'statfs' }
   | { op: 'release' | 'flush' | 'releasedir'; handle: number }

@@ -28,6 +28,7 @@ const REQUESTS: [number, Uint8Array, Record<string, unknown>, 'grows' | 'exact']
     'grows',
   ],
   [5, bytesOf(), { op: 'readlink' }, 'grows'],
+  [8, bytesOf(0o100644, 0, 0o022, 0), { op: 'create' }, 'grows'],
   [14, bytesOf(0o100002, 0), { op: 'open', flags: 0o100002 }, 'grows'],
   [
     15,
@@ -59,6 +60,7 @@ const REQUESTS: [number, Uint8Array, Record<string, unknown>, 'grows' | 'exact']
   ],
   [29, bytesOf(7n, 2, 0, 0n), { op: 'releasedir', handle: 7 }, 'grows'],
   [34, bytesOf(6, 0), { op: 'access', mask: 6 }, 'grows'],
+  [35, bytesOf(0o100101, 0o100644, 0o022, 0), { op: 'create' }, 'grows'],
   [36, bytesOf(0x1_0000_0000n), { op: 'interrupt', target: 0x1_0000_0000n }, 'grows'],
   [38, bytesOf(), { op: 'destroy' }, 'grows'],
   [
@@ -142,7 +144,7 @@ describe('RequestDecoder', () => {
   });
 
   it('takes an opcode that it has never heard of for unknown', () => {
-    for (const opcode of [0, 35, 53, 4096, 0xffff_ffff]) {
+    for (const opcode of [0, 20, 53, 4096, 0xffff_ffff]) {
       const request = decode(requestBytes(opcode, bytesOf(1n, 2n)));
       expect(request).toMatchObject({ op: 'unknown', opcode, unique: HEADER.unique });
     }

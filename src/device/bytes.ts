@@ -1,0 +1,64 @@
+import { Parcel } from '../bus/parcel.ts';
+import { LITTLE_ENDIAN } from '../message/bind-event.ts';
+import {
+  END_GUARD,
+  entireLength,
+  HEADER_LENGTH,
+  type Header,
+  OFFSET,
+  START_GUARD,
+} from '../message/entire.ts';
+import { Flag } from '../message/flags.ts';
+import type { Message } from '../message/message.ts';
+import { padded } from '../message/u32.ts';
+
+/** A message that was written, for the bus. Its data is not copied. */
+export function parcelOf(written: Message | Header, name: string, data: Uint8Array): Parcel {
+  const { flags, to, id, inReplyTo, origFrom, finalTo } = written;
+  const parcel = new Parcel(name, flags, to, data, 0, data.length);
+  parcel.idNetwork = id.networkId;
+  if (parcel.idNetwork !== 0) parcel.idSerial = id.serialNum;
+  parcel.replyNetwork = inReplyTo.networkId;
+  parcel.replySerial = inReplyTo.serialNum;
+  if (origFrom.isSet || finalTo.isSet) {
+    parcel.carried = {
+      origNetwork: origFrom.networkId,
+      origLocal: origFrom.localId,
+      finalNetwork: finalTo.networkId,
+      finalLocal: finalTo.localId,
+    };
+  }
+  return parcel;
+}
+
+/** The entire message that a reader gets; `you` tells that it is a Request for the reader to answer. */
+export function entireOf(parcel: Parcel, you: boolean): Uint8Array {
+  const { name, carried, dataAt, dataLength } = parcel;
+  const bytes = new Uint8Array(entireLength(name.length, dataLength));
+  const view = new DataView(bytes.buffer);
+  const put = (at: number, word: number): void => view.setUint32(at, word, LITTLE_ENDIAN);
+  put(OFFSET.startGuard, START_GUARD);
+  put(OFFSET.id, parcel.idNetwork);
+  put(OFFSET.id + 4, parcel.idSerial);
+  put(OFFSET.inReplyTo, parcel.replyNetwork);
+  put(OFFSET.inReplyTo + 4, parcel.replySerial);
+  put(OFFSET.to, parcel.to);
+  put(OFFSET.from, parcel.from);
+  if (carried !== null) {
+    put(OFFSET.origFrom, carried.origNetwork);
+    put(OFFSET.origFrom + 4, carried.origLocal);
+    put(OFFSET.finalTo, carried.finalNetwork);
+    put(OFFSET.finalTo + 4, carried.finalLocal);
+  }
+  put(OFFSET.flags, you ? parcel.flags | Flag.WANT_YOU_TO_REPLY : parcel.flags);
+  put(OFFSET.nameLength, name.length);
+  put(OFFSET.dataLength, dataLength);
+  put(OFFSET.endGuard, END_GUARD);
+  for (let at = 0; at < name.length; at++) bytes[HEADER_LENGTH + at] = name.charCodeAt(at);
+  bytes.set(
+    parcel.bytes.subarray(dataAt, dataAt + dataLength),
+    HEADER_LENGTH + padded(name.length + 1),
+  );
+  put(bytes.length - 4, END_GUARD);
+  return bytes;
+}

@@ -1,0 +1,371 @@
+import type { Bus } from '../bus/bus.ts';
+import type { BusKsock, KsockOwner, Mode, Progress } from '../bus/ksock.ts';
+import { Assembler } from '../message/assembler.ts';
+import { LITTLE_ENDIAN } from '../message/bind-event.ts';
+import { Errno } from '../message/errno.ts';
+import { MAX_NAME } from '../message/name.ts';
+import { entireOf, parcelOf } from './bytes.ts';
+import type { Kernel } from './filesystem.ts';
+import { type Answer, NOTHING } from './fuse/answer.ts';
+import { IOCTL_COMPAT, type Request } from './fuse/request.ts';
+import { Ioctl } from './ioctl.ts';
+import type { Caller, CallerMemory } from './memory.ts';
+
+/** POLL bits. */
+export const Poll = { IN: 0x1, OUT: 0x4, RDNORM: 0x40, WRNORM: 0x100 } as const;
+const READABLE = Poll.IN | Poll.RDNORM;
+const WRITABLE = Poll.OUT | Poll.WRNORM;
+
+const EINTR = 4;
+const EIO = 5;
+
+/**
+ * How long what a request waits for may still take once its caller was interrupted, in milliseconds. The
+ * module's calls did not end early at a signal, and programs with a timer don't expect it: only what
+ * would keep a caller from being killed is given up.
+ */
+const GRACE = 100;
+
+/** What all descriptors of a device share. */
+export interface DescriptorHost {
+  readonly memory: CallerMemory;
+  /** When what followed from something that came in is to be sent. */
+  readonly turn: {
+    stir(one: { settle(): void }): void;
+    end(): void;
+  };
+  /** Makes the next bus; resolves with its number once it can be opened, or with -errno. */
+  newDevice(): Promise<number>;
+}
+
+/** The requests that a bus answers. */
+export type KsockRequest = Request<'read' | 'write' | 'ioctl' | 'poll'>;
+
+/** What takes a while, and then what is to be done: it is left undone when nobody waits any more. */
+type Later = Promise<() => Answer>;
+
+function later<T>(coming: Promise<T>, finish: (what: T) => Answer): Later {
+  return coming.then((what) => () => finish(what));
+}
+
+const NO_BYTES = new Uint8Array(0);
+const latin1 = new TextDecoder('latin1');
+
+/**
+ * One open file of a bus, which is one Ksock: however many descriptors, threads and programs share it. Its
+ * requests are carried out one after the other: those behind one that waits for its caller's memory wait
+ * too, while other files go on.
+ */
+export class Descriptor implements KsockOwner {
+  private readonly host: DescriptorHost;
+  private readonly bus: Bus;
+  private readonly ksock: BusKsock;
+  private readonly assembler = new Assembler();
+  /** The message that is being read; empty at its end. */
+  private unread: Uint8Array = NO_BYTES;
+  private unreadAt = 0;
+  /** The request that waits, and those behind it. */
+  private current: KsockRequest | null = null;
+  private behind: KsockRequest[] = [];
+  /** Wakes those who poll, once. */
+  private wakePollers: (() => void) | null = null;
+  private isStirred = false;
+
+  constructor(host: DescriptorHost, bus: Bus, mode: Mode, pid: number) {
+    this.host = host;
+    this.bus = bus;
+    this.ksock = bus.open(this, { mode, pid });
+    this.ksock.progress = () => this.progress();
+  }
+
+  // What the bus tells
+
+  queued(): void {
+    this.stir();
+  }
+
+  answered(): void {
+    throw new Error('no Request of a device file bears a token');
+  }
+
+  /** Who waits to write is woken, asks whether it may, and that tries again (`poll`). */
+  roomMade(): void {
+    this.stir();
+  }
+
+  private stir(): void {
+    if (this.isStirred || this.wakePollers === null) return;
+    this.isStirred = true;
+    this.host.turn.stir(this);
+  }
+
+  settle(): void {
+    this.isStirred = false;
+    this.wakePollers?.();
+    this.wakePollers = null;
+  }
+
+  private progress(): Progress {
+    return {
+      readAt: this.unreadAt,
+      readLength: this.unread.length,
+      wroteAt: this.assembler.position,
+      wrotePart: this.assembler.part,
+      wroteAll: this.assembler.isComplete,
+    };
+  }
+
+  // What the kernel asks
+
+  handle(request: KsockRequest, kernel: Kernel): void {
+    if (this.current !== null) {
+      this.behind.push(kept(request));
+      return;
+    }
+    const wasSending = this.ksock.isSending;
+    const outcome = this.perform(request, kernel);
+    if (outcome instanceof Promise) void this.wait(request, outcome, kernel);
+    else kernel.answer(request, outcome);
+    if (wasSending && !this.ksock.isSending) this.stir();
+  }
+
+  private async wait(request: KsockRequest, coming: Later, kernel: Kernel): Promise<void> {
+    this.current = request;
+    const finish = await coming;
+    if (this.current !== request) return;
+    this.current = null;
+    const wasSending = this.ksock.isSending;
+    kernel.answer(request, finish());
+    if (wasSending && !this.ksock.isSending) this.stir();
+    this.goOn(kernel);
+  }
+
+  private goOn(kernel: Kernel): void {
+    while (this.current === null && this.behind.length > 0) {
+      this.handle(this.behind.shift() as KsockRequest, kernel);
+    }
+    this.host.turn.end();
+  }
+
+  /** The caller of a request got a signal: if the request is not answered soon, it is given up. */
+  interrupt(unique: bigint, kernel: Kernel): void {
+    if (this.current === null) return;
+    setTimeout(() => this.giveUp(unique, kernel), GRACE).unref();
+  }
+
+  private giveUp(unique: bigint, kernel: Kernel): void {
+    const { current } = this;
+    if (current?.unique === unique) {
+      this.current = null;
+      kernel.answer(current, refusal(EINTR));
+      this.goOn(kernel);
+      return;
+    }
+    const at = this.behind.findIndex((request) => request.unique === unique);
+    if (at < 0) return;
+    const [request] = this.behind.splice(at, 1) as [KsockRequest];
+    kernel.answer(request, refusal(EINTR));
+  }
+
+  /** The file was closed for the last time. */
+  close(): void {
+    this.current = null;
+    this.behind = [];
+    this.wakePollers = null;
+    this.ksock.close();
+  }
+
+  private perform(request: KsockRequest, kernel: Kernel): Answer | Later {
+    switch (request.op) {
+      case 'read':
+        // It is we who ask: a caller's memory is a mapping of this file, and we are reading it.
+        if (this.host.memory.isOurs(request.pid)) return refusal(EIO);
+        return { kind: 'data', data: this.read(request.size) };
+      case 'write':
+        return this.write(request.data);
+      case 'poll':
+        return { kind: 'poll', events: this.poll(request, kernel) };
+      case 'ioctl':
+        return this.ioctl(request);
+    }
+  }
+
+  private read(count: number): Uint8Array {
+    const bytes = this.unread.subarray(this.unreadAt, this.unreadAt + count);
+    this.unreadAt += bytes.length;
+    if (this.unreadAt === this.unread.length) this.dropUnread();
+    return bytes;
+  }
+
+  private dropUnread(): void {
+    this.unread = NO_BYTES;
+    this.unreadAt = 0;
+  }
+
+  private write(bytes: Uint8Array): Answer {
+    if (this.ksock.mode === 'r') return refusal(Errno.EBADF);
+    if (this.ksock.isSending) return refusal(Errno.EALREADY);
+    const wrong = this.assembler.write(bytes, this.bus.maxMessageSize(0));
+    return wrong === 0 ? { kind: 'written', size: bytes.length } : refusal(wrong);
+  }
+
+  private poll(request: Request<'poll'>, kernel: Kernel): number {
+    const { pollHandle } = request;
+    if (request.notify) this.wakePollers = () => kernel.wake(pollHandle);
+    let events = 0;
+    // To ask whether it may be written to sends what waits to be sent.
+    if ((request.events & WRITABLE) !== 0 && this.ksock.poll()) events |= WRITABLE;
+    if (this.ksock.numMessages > 0) events |= READABLE;
+    return events;
+  }
+
+  private ioctl(request: Request<'ioctl'>): Answer | Later {
+    const { ksock, bus } = this;
+    if ((request.flags & IOCTL_COMPAT) !== 0) return refusal(Errno.ENOTTY);
+    switch (request.command) {
+      case Ioctl.RESET:
+        return words(0);
+      case Ioctl.BIND:
+        return this.withName(request, (name, isReplier) =>
+          words(ksock.bind(name, isReplier !== 0)),
+        );
+      case Ioctl.UNBIND:
+        return this.withName(request, (name, isReplier) =>
+          words(ksock.unbind(name, isReplier !== 0)),
+        );
+      case Ioctl.KSOCKID:
+        return words(0, ksock.id);
+      case Ioctl.REPLIER:
+        return this.withName(request, (name) => {
+          const id = ksock.findReplier(name);
+          return id < 0 ? words(id) : words(id === 0 ? 0 : 1, id);
+        });
+      case Ioctl.NEXTMSG: {
+        const parcel = ksock.take();
+        this.dropUnread();
+        if (parcel === null) return words(0, 0);
+        this.unread = entireOf(parcel, ksock.tookRequest);
+        return words(1, this.unread.length);
+      }
+      case Ioctl.LENLEFT:
+        return words(0, this.unread.length - this.unreadAt);
+      case Ioctl.SEND:
+        return this.send(request);
+      case Ioctl.DISCARD:
+        this.assembler.clear();
+        return words(ksock.discard());
+      case Ioctl.LASTSENT:
+        return words(0, ksock.lastNetwork, ksock.lastSerial);
+      case Ioctl.MAXMSGS:
+        return value(ksock.maxMessages(wordAt(request.input, 0)));
+      case Ioctl.NUMMSGS:
+        return words(0, ksock.numMessages);
+      case Ioctl.UNREPLIEDTO:
+        return words(0, ksock.numUnrepliedTo);
+      case Ioctl.MSGONLYONCE:
+        return value(ksock.wantMessagesOnce(wordAt(request.input, 0)));
+      case Ioctl.VERBOSE:
+        return value(bus.verbose(wordAt(request.input, 0)));
+      case Ioctl.NEWDEVICE:
+        return later(this.host.newDevice(), value);
+      case Ioctl.REPORTREPLIERBINDS:
+        return value(ksock.reportReplierBinds(wordAt(request.input, 0)));
+      case Ioctl.MAXMSGSIZE:
+        return value(bus.maxMessageSize(wordAt(request.input, 0)));
+      default:
+        return refusal(Errno.ENOTTY);
+    }
+  }
+
+  /**
+   * The argument is struct {u32 flag; u32 name_len; char *name}, of which the kernel handed over the first
+   * 8 bytes. A length that no name has is refused without a look at the name.
+   */
+  private withName(
+    request: Request<'ioctl'>,
+    then: (name: string, flag: number) => Answer,
+  ): Answer | Later {
+    const flag = wordAt(request.input, 0);
+    const length = wordAt(request.input, 4);
+    if (length > MAX_NAME) return refusal(Errno.ENAMETOOLONG);
+    if (length === 0) return then('', flag);
+    const caller = callerOf(request);
+    return later(this.readName(caller, request.argument + 8n, length), (name) =>
+      name === null ? refusal(Errno.EFAULT) : then(name, flag),
+    );
+  }
+
+  private async readName(caller: Caller, at: bigint, length: number): Promise<string | null> {
+    const { memory } = this.host;
+    const pointer = await memory.read(caller, at, 8);
+    if (pointer === null) return null;
+    const address = new DataView(pointer.buffer).getBigUint64(0, LITTLE_ENDIAN);
+    const name = await memory.read(caller, address, length);
+    return name === null ? null : latin1.decode(name);
+  }
+
+  private send(request: Request<'ioctl'>): Answer | Later {
+    const { ksock, assembler } = this;
+    if (ksock.isSending) return this.sent(ksock.resend());
+    if (assembler.isEmpty) return refusal(Errno.ENOMSG);
+    if (!assembler.isComplete) {
+      assembler.clear();
+      return refusal(Errno.EINVAL);
+    }
+    const { pointy } = assembler;
+    if (pointy === null) {
+      const message = assembler.message();
+      assembler.clear();
+      return this.sent(ksock.send(parcelOf(message, message.name, message.data)));
+    }
+    const { memory } = this.host;
+    const caller = callerOf(request);
+    const parts = [
+      memory.read(caller, pointy.namePointer, pointy.nameLength),
+      pointy.dataLength === 0
+        ? NO_BYTES
+        : memory.read(caller, pointy.dataPointer, pointy.dataLength),
+    ] as const;
+    return later(Promise.all(parts), ([name, data]) => {
+      // Until now it could be given up, and sent again.
+      assembler.clear();
+      if (name === null || data === null) return refusal(Errno.EFAULT);
+      return this.sent(ksock.send(parcelOf(pointy, latin1.decode(name), data)));
+    });
+  }
+
+  /** A message that waits has an id already, and its sender is told of it. */
+  private sent(result: number): Answer {
+    if (result < 0 && result !== -Errno.EAGAIN) return refusal(-result);
+    return words(result, this.ksock.lastNetwork, this.ksock.lastSerial);
+  }
+}
+
+/** What a request lends is its own only until it was handled. */
+function kept(request: KsockRequest): KsockRequest {
+  if (request.op === 'write') return { ...request, data: request.data.slice() };
+  return request.op === 'ioctl' ? { ...request, input: request.input.slice() } : request;
+}
+
+function callerOf({ handle, pid, uid }: Request<'ioctl'>): Caller {
+  return { handle, pid, uid };
+}
+
+function wordAt(input: Uint8Array, at: number): number {
+  return new DataView(input.buffer, input.byteOffset, input.length).getUint32(at, LITTLE_ENDIAN);
+}
+
+/** What an ioctl returns, or refuses if negative, and the words that it puts at its argument. */
+function words(result: number, ...output: number[]): Answer {
+  if (output.length === 0) return { kind: 'ioctl', result, output: NOTHING };
+  return { kind: 'ioctl', result, output: new Uint8Array(new Uint32Array(output).buffer) };
+}
+
+/** The u32 at the argument, if it isn't a refusal. */
+function value(result: number): Answer {
+  return result < 0 ? words(result) : words(0, result);
+}
+
+function refusal(errno: number): Answer {
+  return { kind: 'error', errno };
+}

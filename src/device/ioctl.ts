@@ -1,0 +1,36 @@
+/**
+ * The ioctls of the device (the specification, 2-bytes): direction << 30 | size of the argument << 16 |
+ * 'k' << 8 | number. The argument's size is that of a pointer on a 64-bit machine, 8, whatever it points
+ * to; a 32-bit program's is 4, so that none of its ioctls is among these.
+ */
+const READ = 2;
+const WRITE = 1;
+
+function code(direction: number, number: number): number {
+  const size = direction === 0 ? 0 : 8;
+  return ((direction << 30) | (size << 16) | (0x6b << 8) | number) >>> 0;
+}
+
+/** What a program gives to ioctl(2) as its second argument. */
+export const Ioctl = {
+  RESET: code(0, 1),
+  /** struct {u32 is_replier; u32 name_len; char *name} */
+  BIND: code(WRITE, 2),
+  UNBIND: code(WRITE, 3),
+  KSOCKID: code(READ, 4),
+  /** struct {u32 return_id; u32 name_len; char *name} */
+  REPLIER: code(READ | WRITE, 5),
+  NEXTMSG: code(READ, 6),
+  LENLEFT: code(READ, 7),
+  SEND: code(READ, 8),
+  DISCARD: code(0, 9),
+  LASTSENT: code(READ, 10),
+  MAXMSGS: code(READ | WRITE, 11),
+  NUMMSGS: code(READ, 12),
+  UNREPLIEDTO: code(READ, 13),
+  MSGONLYONCE: code(READ | WRITE, 14),
+  VERBOSE: code(READ | WRITE, 15),
+  NEWDEVICE: code(READ, 16),
+  REPORTREPLIERBINDS: code(READ | WRITE, 17),
+  MAXMSGSIZE: code(READ | WRITE, 18),
+} as const;
