@@ -1,7 +1,7 @@
 // Makes a checkout ready to run: installs what the lock file names when that was not done yet, then
 // builds when a source is newer than the build. Plain JavaScript, no dependency: it runs first.
 import { spawnSync } from 'node:child_process';
-import { existsSync, readdirSync, statSync } from 'node:fs';
+import { existsSync, lstatSync, readdirSync, statSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
@@ -23,9 +23,11 @@ function run(command, args) {
   if (status !== 0) process.exit(status ?? 1);
 }
 
-// npm writes node_modules/.package-lock.json last, so it tells when the install finished.
+// npm writes node_modules/.package-lock.json last, so it tells when the install finished. Behind a link
+// lies somebody else's folder, which npm would empty.
 const installed = changed('node_modules/.package-lock.json');
-if (installed < changed('package-lock.json')) {
+const isLinked = lstatSync('node_modules', { throwIfNoEntry: false })?.isSymbolicLink() === true;
+if (!isLinked && installed < changed('package-lock.json')) {
   console.error('kbus: installing dependencies (npm ci)');
   run('npm', ['ci', '--no-fund', '--no-audit', '--loglevel=error']);
 }
