@@ -169,7 +169,7 @@ export class LocalPort implements Port, KsockOwner {
   }
 
   private noteIdle(): void {
-    if (this.sends.pending > 0 || this.idle.length === 0) return;
+    if ((this.ksock.isOpen && this.sends.pending > 0) || this.idle.length === 0) return;
     const { idle } = this;
     this.idle = [];
     for (const resolve of idle) resolve();
@@ -316,6 +316,7 @@ export class LocalPort implements Port, KsockOwner {
     this.answers.clear();
     for (const settle of this.settles.values()) settle(-Errno.EBADF, NO_PARCEL);
     this.settles.clear();
+    this.noteIdle();
     for (const poll of this.polls) poll.reject(refusal);
     this.polls.clear();
     this.events.closed(null);
