@@ -69,10 +69,11 @@ describe('the package', () => {
     interface Locked {
       dev?: boolean;
       devOptional?: boolean;
+      optional?: boolean;
       hasInstallScript?: boolean;
     }
     const needed = Object.entries<Locked>(lock.packages).filter(
-      ([path, { dev, devOptional }]) => path !== '' && !dev && !devOptional,
+      ([path, { dev, devOptional, optional }]) => path !== '' && !dev && !devOptional && !optional,
     );
     expect(needed.map(([path]) => path).sort()).toEqual(
       Object.keys(manifest.dependencies)
