@@ -196,6 +196,8 @@ export class FramePort implements Port, ChannelEvents {
   private unsent: PendingSend[] = [];
   private idle: (() => void)[] = [];
   private roomy: (() => void)[] = [];
+  /** A message waits to be sent (EAGAIN), and whatever is sent meanwhile is refused. */
+  private isSending = false;
   private replyRefused: Refused | null = null;
 
   // What was lent, from `lentHead` on, and not handed to the program yet.
@@ -311,7 +313,7 @@ export class FramePort implements Port, ChannelEvents {
           text: textOf(frame, 2),
         };
         const call = this.settle(this.calls, token);
-        if (this.waitingRequest !== null) this.endWait(call.op, result.first !== 0);
+        if (this.isSending) this.endWait(call.op, result.first !== 0);
         call.resolve(result);
         break;
       }
@@ -363,10 +365,14 @@ export class FramePort implements Port, ChannelEvents {
     const errno = wordOf(frame, 0);
     if (detail === 0) {
       const call = this.settle(this.calls, token);
-      if (call.op === Op.RESEND && errno !== Errno.EAGAIN) this.waitingRequest = null;
+      if (call.op === Op.RESEND && errno !== Errno.EAGAIN) {
+        this.waitingRequest = null;
+        this.isSending = false;
+      }
       call.reject(new Refusal(errno));
     } else if (detail === 1) {
       const pending = errno === Errno.ECANCELED ? this.takeCancelled(token) : this.takeSends(1);
+      if (errno === Errno.EAGAIN) this.isSending = true;
       if (errno === Errno.EAGAIN && pending.message.isRequest()) {
         this.waitingRequest = new MessageId(wordOf(frame, 1), wordOf(frame, 2));
       }
@@ -380,15 +386,13 @@ export class FramePort implements Port, ChannelEvents {
     }
   }
 
-  /** The Request that waited to be sent has been sent, or answered by a Status, or given up. */
+  /** The message that waited to be sent has been sent, or given up; a Request perhaps answered by a Status. */
   private endWait(op: OpCode, isDone: boolean): void {
-    const id = this.waitingRequest as MessageId;
-    if (op === Op.DISCARD) {
-      this.waitingRequest = null;
-    } else if (op === Op.RESEND || (op === Op.POLL && isDone)) {
-      this.waitingRequest = null;
-      this.outstanding.set(String(id), id);
-    }
+    if (op !== Op.DISCARD && op !== Op.RESEND && !(op === Op.POLL && isDone)) return;
+    const id = this.waitingRequest;
+    if (op !== Op.DISCARD && id !== null) this.outstanding.set(String(id), id);
+    this.waitingRequest = null;
+    this.isSending = false;
   }
 
   private message(frame: FrameReader): Message {
@@ -693,7 +697,7 @@ export class FramePort implements Port, ChannelEvents {
     if (this.closedBy !== null) return;
     this.replyRefused = refused;
     // A send under way may leave the Ksock sending, and then this message is still needed.
-    const isBusy = this.sendsHead < this.sends.length;
+    const isBusy = this.isSending || this.sendsHead < this.sends.length;
     this.quietly(message, 0, this.takeToken(), isBusy, (errno) => refused(errno, message));
   }
 
