@@ -13,7 +13,7 @@ import { Op, type OpCode } from '../wire/frames.ts';
 import { asked, explain } from './explain.ts';
 import { type Handler, Handlers, type Handling, type RequestHandler } from './handlers.ts';
 import { LocalPort } from './local-port.ts';
-import { type CallResult, closedRefusal, type Port, type PortEvents } from './port.ts';
+import { type CallResult, closedRefusal, type Port, type PortEvents, Refusal } from './port.ts';
 import { Lifeline, type ReconnectOptions } from './reconnect.ts';
 
 /**
@@ -115,7 +115,7 @@ export class Ksock implements AsyncIterable<Message> {
   private sendingBy: Port | null = null;
   private handlers: Handlers | null = null;
   private goodName = '';
-  private postFailure: KbusError | null = null;
+  private postFailure: unknown = null;
 
   private constructor(mode: Mode, lifeline: Lifeline) {
     this.mode = mode;
@@ -279,7 +279,8 @@ export class Ksock implements AsyncIterable<Message> {
 
   private readonly postRefused = (errno: number, message: Message): void => {
     if (errno === Errno.EAGAIN) this.sendingBy = this.port;
-    this.postFailure ??= new KbusError('send', errno, asked(message));
+    const refusal = this.lifeline.isClosed ? closedRefusal() : new Refusal(errno);
+    this.postFailure ??= explain('send', refusal, asked(message));
   };
 
   private async takePostFailure(): Promise<void> {

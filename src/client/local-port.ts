@@ -127,7 +127,7 @@ export class LocalPort implements Port, KsockOwner {
         signal?.removeEventListener('abort', cancel);
         if (result >= 0) resolve(new MessageId(parcel.idNetwork, parcel.idSerial));
         else if (result === -Errno.ECANCELED && signal?.aborted) reject(signal.reason);
-        else reject(explain('send', new Refusal(-result), asked(message)));
+        else reject(explain('send', this.refusal(result), asked(message)));
       };
       const ticket = this.submit(parcelOf(message), NO_TOKEN, wait, settle);
       signal?.addEventListener('abort', cancel, { once: true });
@@ -183,9 +183,13 @@ export class LocalPort implements Port, KsockOwner {
       this.submit(parcelOf(message), token, waits, (result) => {
         if (result >= 0) return;
         this.answers.delete(token);
-        reject(new Refusal(-result));
+        reject(this.refusal(result));
       });
     });
+  }
+
+  private refusal(result: number): Refusal {
+    return this.ksock.isOpen ? new Refusal(-result) : closedRefusal();
   }
 
   reply(message: Message, refused: Refused): void {

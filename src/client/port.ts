@@ -7,15 +7,18 @@ import type { OpCode } from '../wire/frames.ts';
 export class Refusal extends Error {
   override readonly name = 'Refusal';
   readonly errno: number;
+  /** Its program has closed the Ksock. */
+  readonly isClosed: boolean;
 
-  constructor(errno: number, why = '', cause?: unknown) {
+  constructor(errno: number, why = '', cause?: unknown, isClosed = false) {
     super(why, cause === undefined ? undefined : { cause });
     this.errno = errno;
+    this.isClosed = isClosed;
   }
 }
 
 /** For what is asked of a Ksock that its program has closed. */
-export const closedRefusal = (): Refusal => new Refusal(Errno.EBADF, 'the Ksock is closed');
+export const closedRefusal = (): Refusal => new Refusal(Errno.EBADF, '', undefined, true);
 
 export interface CallResult {
   readonly first: number;
