@@ -175,7 +175,8 @@ export function errno(stage: Stage): void {
     });
 
     it('ENOENT (no such bus).', async ({ skip }) => {
-      if (!stage.transport.hasNumbers) skip('who has a bus at hand needs no number for it');
+      if (stage.transport.hasNumbers === false)
+        skip('who has a bus at hand needs no number for it');
       await refused(stage.open('rw', 99), 'ENOENT');
     });
 

@@ -285,6 +285,57 @@ export function modern(transport: Transport<Ksock>): void {
       expect(String(await other.sendMsg(new Announcement('$.a')))).toBe('[0:4]');
     });
 
+    // Their low bytes are letters that a name may have: 'A', '$' and '.'.
+    it.for(['$.\u0141', '\u0124.a', '$\u012ea', '$.😀', '$.caf\u00e9'])(
+      'A letter that is no byte does not become another letter: %s.',
+      async (name) => {
+        const ksock = await stage.open();
+        await ksock.bind('$.*');
+        await refused(ksock.sendMsg(new Announcement(name)), 'EBADMSG');
+        await refused(ksock.writeMsg(new Announcement(name)), 'EBADMSG');
+        await refused(ksock.send(), 'ENOMSG');
+        await refused(ksock.bind(name), 'EBADMSG');
+        expect(await ksock.findReplier(name)).toBeNull();
+        expect(await ksock.numMessages()).toBe(0);
+      },
+    );
+
+    it('An error says what was asked.', async () => {
+      const ksock = await stage.open();
+      await ksock.bind('$.Mine', true);
+      for (const [call, asked] of [
+        [() => ksock.sendMsg(new Request('$.a')), "send Request '$.a'"],
+        [() => ksock.sendMsg(new Request('$.Mine', '', { to: 9 })), "send Request '$.Mine' to 9"],
+        [() => ksock.request('$.a'), "send Request '$.a'"],
+        [() => ksock.sendMsg(new Announcement('$.*')), "send Announcement '$.*'"],
+        [() => ksock.writeMsg(new Announcement('$.%')), "write Announcement '$.%'"],
+        [() => ksock.bind('$.Mine', true), "bind '$.Mine' as Replier"],
+        [() => ksock.bind('a'), "bind 'a' as Listener"],
+        [() => ksock.unbind('$.a'), "unbind '$.a' as Listener"],
+        [() => ksock.findReplier(''), "find the Replier of ''"],
+        [() => ksock.setMaxMessageSize(5), 'set the maximum message size to 5'],
+        [() => ksock.send(), 'send'],
+      ] as const) {
+        const error = (await failed(call())) as KbusError;
+        expect(error.message).toBe(`${error.code} (${error.errno}): ${asked}: ${error.meaning}`);
+      }
+    });
+
+    it('16 MiB is the largest message, and it passes; a larger one is refused.', async () => {
+      const ksock = await stage.open();
+      await ksock.bind('$.a');
+      const most = 16 * 1024 * 1024 - new Announcement('$.a').totalLength();
+      const data = new Uint8Array(most).fill(7);
+      await ksock.sendMsg(new Announcement('$.a', data));
+      const got = await next(ksock);
+      expect(got.totalLength()).toBe(16 * 1024 * 1024);
+      expect(Buffer.from(got.data).equals(data)).toBe(true);
+      await refused(ksock.sendMsg(new Announcement('$.a', new Uint8Array(most + 1))), 'EMSGSIZE');
+      await refused(ksock.sendMsg(new Announcement('$.a', new Uint8Array(2 * most))), 'EMSGSIZE');
+      await ksock.sendMsg(new Announcement('$.a', 'it goes on'));
+      expect((await next(ksock)).text()).toBe('it goes on');
+    });
+
     it('Explicit resource management: a handler is stopped by `await using`.', async () => {
       const asker = await stage.open();
       const replier = await stage.open();

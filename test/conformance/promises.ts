@@ -3,7 +3,7 @@ import { Flag } from '../../src/message/flags.ts';
 import { Announcement, Request, replyTo } from '../../src/message/message.ts';
 import { refused } from '../support/refused.ts';
 import { fill, next, readAll, readNames, readTexts } from './reading.ts';
-import type { Stage } from './transport.ts';
+import type { OriginalKsock, Stage } from './transport.ts';
 
 export function promises(stage: Stage): void {
   describe('KBUS: its promises', () => {
@@ -39,12 +39,12 @@ export function promises(stage: Stage): void {
       const senders = [await stage.open(), await stage.open(), await stage.open()];
       const listeners = [await stage.open(), await stage.open(), await stage.open()];
       for (const listener of listeners) await listener.bind('$.Race.*');
-      const sends = senders.flatMap((sender, who) =>
-        Array.from({ length: 20 }, (_, at) =>
-          sender.sendMsg(new Announcement(`$.Race.Of${who}`, `${who}:${at}`)),
-        ),
-      );
-      await Promise.all(sends);
+      const send = async (sender: OriginalKsock, who: number): Promise<void> => {
+        for (let at = 0; at < 20; at++) {
+          await sender.sendMsg(new Announcement(`$.Race.Of${who}`, `${who}:${at}`));
+        }
+      };
+      await Promise.all(senders.map(send));
       const [first, ...others] = await Promise.all(listeners.map(readTexts));
       expect(first).toHaveLength(60);
       for (const other of others) expect(other).toEqual(first);
@@ -82,8 +82,7 @@ export function promises(stage: Stage): void {
       await listener.bind('$.News');
       const id = await sender.sendMsg(new Announcement('$.News'));
       expect((await next(listener)).id).toEqual(id);
-      const error = await refused(sender.sendMsg(new Request('$.News')), 'EADDRNOTAVAIL');
-      expect(error.message).toContain("'$.News'");
+      await refused(sender.sendMsg(new Request('$.News')), 'EADDRNOTAVAIL');
       expect(await readAll(listener)).toEqual([]);
     });
 

@@ -53,8 +53,8 @@ export interface Place<K extends OriginalKsock> {
 /** A way to reach a bus. */
 export interface Transport<K extends OriginalKsock = OriginalKsock> {
   readonly name: string;
-  /** Buses are asked for by their numbers, and so one may be asked for that is not there. */
-  readonly hasNumbers: boolean;
+  /** False when buses are at hand, and not asked for by numbers, which may be those of none. */
+  readonly hasNumbers?: boolean;
   place(settings?: Partial<BusSettings>): Promise<Place<K>>;
 }
 

@@ -64,7 +64,6 @@ export const inProcess: Transport<Ksock> = {
 /** Client and session with nothing but memory between them. */
 const frames = (name: string, cut: Cut): Transport<Ksock> => ({
   name,
-  hasNumbers: true,
   place: async (settings) => {
     const host = new FrameHost(settings, cut);
     return new KsockPlace(host.bus, (mode, bus) => host.open({ mode }, bus));
@@ -76,7 +75,6 @@ export const inFramesByteByByte = frames('in frames that come byte by byte', byt
 
 export const unixSocket: Transport<Ksock> = {
   name: 'over a Unix socket',
-  hasNumbers: true,
   place: async (settings) => {
     const local = await LocalDaemon.start(settings);
     return new KsockPlace(

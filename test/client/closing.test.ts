@@ -1,0 +1,115 @@
+import { expect, it } from 'vitest';
+import { Announcement, Request } from '../../src/message/message.ts';
+import { fill, readNames } from '../conformance/reading.ts';
+import { failed, refused } from '../support/refused.ts';
+import { everywhere, settled } from './everywhere.ts';
+
+everywhere('close', (stage) => {
+  it('ends all that waits, and nothing hangs.', async () => {
+    const ksock = await stage.open();
+    const listener = await stage.open();
+    const replier = await stage.open();
+    await listener.bind('$.News');
+    await replier.bind('$.Ask', true);
+    await fill(listener, replier);
+    const news = (): Announcement => new Announcement('$.News');
+    const iterate = async (): Promise<string> => {
+      for await (const _message of ksock) return 'a message';
+      return 'done';
+    };
+    const loop = iterate();
+    const waits = {
+      waitForMsg: ksock.waitForMsg(),
+      'waitForMsg with a timeout': ksock.waitForMsg({ timeout: 60_000 }),
+      request: ksock.request('$.Ask'),
+      'request with a timeout': ksock.request('$.Ask', '', { timeout: 60_000 }),
+      'a send that waits': ksock.sendMsg(news(), { wait: true }),
+      'a send behind it': ksock.sendMsg(news()),
+      'a request behind it': ksock.request('$.Ask'),
+      sendAll: ksock.sendAll([news(), news()], { wait: true }),
+      waitWritable: ksock.waitWritable(),
+    };
+    const refusals = Object.values(waits).map((wait) => refused(wait, 'EBADF'));
+    await settled();
+    await ksock.close();
+    await Promise.all(refusals);
+    expect(await loop).toBe('done');
+    expect(await readNames(listener)).toEqual(['$.Filler']);
+  });
+
+  it('may be called any number of times, at once too.', async () => {
+    const ksock = await stage.open();
+    await Promise.all([ksock.close(), ksock.close()]);
+    await ksock.close();
+    await ksock[Symbol.asyncDispose]();
+    expect(ksock.isConnected).toBe(false);
+  });
+
+  it('afterwards every call is refused: EBADF.', async () => {
+    const ksock = await stage.open();
+    await ksock.bind('$.a');
+    await ksock.sendMsg(new Announcement('$.a'));
+    await ksock.close();
+    const calls = {
+      bind: () => ksock.bind('$.a'),
+      unbind: () => ksock.unbind('$.a'),
+      findReplier: () => ksock.findReplier('$.a'),
+      sendMsg: () => ksock.sendMsg(new Announcement('$.a')),
+      'sendMsg that waits': () => ksock.sendMsg(new Announcement('$.a'), { wait: true }),
+      sendAll: () => ksock.sendAll([new Announcement('$.a')]),
+      request: () => ksock.request('$.a'),
+      writeMsg: () => ksock.writeMsg(new Announcement('$.a')),
+      discard: () => ksock.discard(),
+      waitWritable: () => ksock.waitWritable(),
+      readNextMsg: () => ksock.readNextMsg(),
+      waitForMsg: () => ksock.waitForMsg(),
+      nextMsg: () => ksock.nextMsg(),
+      numMessages: () => ksock.numMessages(),
+      numUnrepliedTo: () => ksock.numUnrepliedTo(),
+      lastMsgId: () => ksock.lastMsgId(),
+      setMaxMessages: () => ksock.setMaxMessages(5),
+      maxMessageSize: () => ksock.maxMessageSize(),
+      wantMessagesOnce: () => ksock.wantMessagesOnce(true),
+      reportReplierBinds: () => ksock.reportReplierBinds(),
+      verbose: () => ksock.verbose(),
+      newDevice: () => ksock.newDevice(),
+      readBindings: () => ksock.readBindings(),
+      stats: () => ksock.stats(),
+      replier: () => ksock.replier('$.a', () => 'x'),
+    };
+    for (const [name, call] of Object.entries(calls)) {
+      const error = await refused(call(), 'EBADF');
+      expect(error.message, name).toContain('this Ksock is closed');
+    }
+    for await (const _message of ksock) expect.fail('there is nothing to be read');
+    for await (const _message of ksock.drain().return?.() ? [] : []) expect.fail('nor here');
+  });
+
+  it('carries out what was asked before it.', async () => {
+    const ksock = await stage.open();
+    const listener = await stage.open();
+    await listener.bind('$.a');
+    await listener.setMaxMessages(5000);
+    const sends = Array.from({ length: 2000 }, () => ksock.sendMsg(new Announcement('$.a')));
+    const closed = ksock.close();
+    await Promise.all([...sends, closed]);
+    expect(await listener.numMessages()).toBe(2000);
+  });
+
+  it('the others are told at once: a call after it sees the Ksock gone.', async () => {
+    const asker = await stage.open();
+    const replier = await stage.open();
+    await replier.bind('$.a', true);
+    await asker.sendMsg(new Request('$.a'));
+    await replier.close();
+    expect(await asker.findReplier('$.a')).toBeNull();
+    expect(await readNames(asker)).toEqual(['$.KBUS.Replier.GoneAway']);
+  });
+
+  it('what is half written is forgotten.', async () => {
+    const ksock = await stage.open();
+    await ksock.writeMsg(new Announcement('$.a'));
+    await ksock.close();
+    expect(await failed(ksock.send())).toMatchObject({ code: 'EBADF' });
+  });
+});

@@ -1,0 +1,300 @@
+import { afterEach, beforeEach, expect, it } from 'vitest';
+import { ReplierError } from '../../src/message/error.ts';
+import { Flag } from '../../src/message/flags.ts';
+import { Announcement, type Message, Request } from '../../src/message/message.ts';
+import { fill, next, readNames } from '../conformance/reading.ts';
+import { failed, refused } from '../support/refused.ts';
+import { everywhere, settled } from './everywhere.ts';
+
+// What a handler throws is nobody's to catch: it is an uncaught exception, which is caught here.
+let uncaught: unknown[] = [];
+let theirs: NodeJS.UncaughtExceptionListener[] = [];
+const catchAll = (error: unknown): void => {
+  uncaught.push(error);
+};
+
+beforeEach(() => {
+  uncaught = [];
+  theirs = process.listeners('uncaughtException');
+  process.removeAllListeners('uncaughtException');
+  process.on('uncaughtException', catchAll);
+});
+afterEach(() => {
+  process.removeAllListeners('uncaughtException');
+  for (const listener of theirs) process.on('uncaughtException', listener);
+  expect(uncaught).toEqual([]);
+});
+
+everywhere('Handlers', (stage) => {
+  it('a listener hears each message of its name, in order.', async () => {
+    const ksock = await stage.open();
+    const sender = await stage.open();
+    const heard: string[] = [];
+    await ksock.listener('$.a.*', (message) => heard.push(`${message.name} ${message.text()}`));
+    for (const name of ['$.a.b', '$.a', '$.a.c.d']) {
+      await sender.sendMsg(new Announcement(name, 'x'));
+    }
+    await settled();
+    expect(heard).toEqual(['$.a.b x', '$.a.c.d x']);
+  });
+
+  it('several handlers on one Ksock each get their own copies.', async () => {
+    const ksock = await stage.open();
+    const sender = await stage.open();
+    const heard: string[] = [];
+    await ksock.listener('$.a', () => heard.push('first'));
+    await ksock.listener('$.*', () => heard.push('any'));
+    await ksock.listener('$.a', () => heard.push('second'));
+    await sender.sendMsg(new Announcement('$.a'));
+    await sender.sendMsg(new Announcement('$.b'));
+    await settled();
+    expect(heard).toHaveLength(4);
+    expect(heard.slice(0, 3).sort()).toEqual(['any', 'first', 'second']);
+    expect(heard[3]).toBe('any');
+  });
+
+  it('a Request goes to the Replier’s handler, and to listeners’ handlers as what is said.', async () => {
+    const ksock = await stage.open();
+    const asker = await stage.open();
+    const heard: string[] = [];
+    await ksock.listener('$.a', (message) => heard.push(message.kind));
+    await ksock.replier('$.a', (request) => request.text().toUpperCase());
+    expect((await asker.request('$.a', 'loud')).text()).toBe('LOUD');
+    await settled();
+    expect(heard).toEqual(['Request', 'Reply']);
+  });
+
+  it('of several Repliers on one Ksock the closest name answers.', async () => {
+    const ksock = await stage.open();
+    const asker = await stage.open();
+    for (const name of ['$.*', '$.a.*', '$.a.%', '$.a.b']) await ksock.replier(name, () => name);
+    for (const [name, by] of [
+      ['$.a.b', '$.a.b'],
+      ['$.a.c', '$.a.%'],
+      ['$.a.c.d', '$.a.*'],
+      ['$.z', '$.*'],
+    ] as const) {
+      expect((await asker.request(name)).text()).toBe(by);
+    }
+  });
+
+  it('Requests are handled as they come, several at once when the handler waits.', async () => {
+    const ksock = await stage.open();
+    const asker = await stage.open();
+    const going: (() => void)[] = [];
+    await ksock.replier('$.a', async (request) => {
+      await new Promise<void>((resolve) => going.push(resolve));
+      return request.text();
+    });
+    const answers = ['1', '2', '3'].map((text) => asker.request('$.a', text));
+    while (going.length < 3) await settled();
+    for (const go of going.reverse()) go();
+    expect((await Promise.all(answers)).map((reply) => reply.text())).toEqual(['1', '2', '3']);
+  });
+
+  it('a Replier that returns what is no data sends an error.', async () => {
+    const ksock = await stage.open();
+    const asker = await stage.open();
+    await ksock.replier('$.a', () => ({ no: 'data' }) as never);
+    const error = (await failed(asker.request('$.a'))) as ReplierError;
+    expect(error).toBeInstanceOf(ReplierError);
+    expect(error.message).toContain('data must be a string or a Uint8Array');
+  });
+
+  it('a Replier that returns more than the bus allows sends an error: nobody waits for ever.', async () => {
+    const ksock = await stage.open();
+    const asker = await stage.open();
+    await ksock.replier('$.a', (request) => new Uint8Array(Number(request.text())));
+    await asker.setMaxMessageSize(300);
+    for (const length of ['300', '1000000', String(20 * 1024 * 1024)]) {
+      const error = (await failed(asker.request('$.a', length))) as ReplierError;
+      expect(error).toBeInstanceOf(ReplierError);
+      expect(error.message).toContain('the Reply is larger than this bus allows');
+    }
+    expect((await asker.request('$.a', '10')).dataLength).toBe(10);
+    expect(await ksock.numUnrepliedTo()).toBe(0);
+  });
+
+  it('a Replier that throws something else than an Error sends it as text.', async () => {
+    const ksock = await stage.open();
+    const asker = await stage.open();
+    await ksock.replier('$.a', () => {
+      throw 'just text';
+    });
+    const error = (await failed(asker.request('$.a'))) as ReplierError;
+    expect(error.message).toBe("send Request '$.a': the Replier failed to answer: just text");
+  });
+
+  it('a Replier answers although another message of its Ksock waits to be sent.', async () => {
+    const ksock = await stage.open();
+    const asker = await stage.open();
+    const listener = await stage.open();
+    await ksock.replier('$.a', () => 'answered');
+    await listener.bind('$.News');
+    await fill(listener, asker);
+    const waits = new Announcement('$.News', 'waits', { flags: Flag.ALL_OR_WAIT });
+    await refused(ksock.sendMsg(waits), 'EAGAIN');
+    const answer = asker.request('$.a');
+    await settled();
+    await next(listener);
+    expect((await answer).text()).toBe('answered');
+    expect((await next(listener)).text()).toBe('waits');
+  });
+
+  it('a Replier answers although sends of its Ksock wait their turn.', async () => {
+    const ksock = await stage.open();
+    const asker = await stage.open();
+    const listener = await stage.open();
+    await ksock.replier('$.a', () => 'answered');
+    await listener.bind('$.News');
+    await fill(listener, asker);
+    const waits = ksock.sendMsg(new Announcement('$.News', 'waits'), { wait: true });
+    const answer = asker.request('$.a');
+    await settled();
+    await next(listener);
+    await waits;
+    expect((await answer).text()).toBe('answered');
+  });
+
+  it('a listener that throws is heard of, and those behind it go on.', async () => {
+    const ksock = await stage.open();
+    const sender = await stage.open();
+    const heard: string[] = [];
+    await ksock.listener('$.a', (message) => {
+      heard.push(message.text());
+      if (message.text() === '1') throw new Error('thrown by a listener');
+    });
+    await ksock.replier('$.Ask', () => 'still here');
+    for (const text of ['1', '2']) await sender.sendMsg(new Announcement('$.a', text));
+    expect((await sender.request('$.Ask')).text()).toBe('still here');
+    expect(heard).toEqual(['1', '2']);
+    expect(uncaught.map(String)).toEqual(['Error: thrown by a listener']);
+    uncaught = [];
+  });
+
+  it('`stop` unbinds its name; unread Requests become Unbound, those at work are still answered.', async () => {
+    const ksock = await stage.open();
+    const asker = await stage.open();
+    let go = (): void => {};
+    const handling = await ksock.replier('$.a', async () => {
+      await new Promise<void>((resolve) => {
+        go = resolve;
+      });
+      return 'after all';
+    });
+    expect(handling.name).toBe('$.a');
+    const answer = asker.request('$.a');
+    await settled();
+    await handling.stop();
+    await refused(asker.request('$.a'), 'EADDRNOTAVAIL');
+    go();
+    expect((await answer).text()).toBe('after all');
+    await handling.stop();
+  });
+
+  it('when the last has stopped, the Ksock may be read by hand; nothing was lost to it.', async () => {
+    const ksock = await stage.open();
+    const sender = await stage.open();
+    const heard: string[] = [];
+    await ksock.bind('$.b');
+    const handling = await ksock.listener('$.a', (message) => {
+      heard.push(message.text());
+      if (message.text() === '3') void handling.stop();
+    });
+    for (let at = 1; at < 6; at++) await sender.sendMsg(new Announcement('$.a', String(at)));
+    for (let round = 0; round < 10; round++) {
+      await sender.sendMsg(new Announcement('$.b', String(round)));
+      await settled();
+    }
+    await handling.stop();
+    // Those of a name without a handler were read by handlers until then.
+    const rest = (await readNames(ksock)).length;
+    await sender.sendMsg(new Announcement('$.b', 'by hand'));
+    expect(((await ksock.waitForMsg()) as Message).text()).toBe('by hand');
+    expect(heard.slice(0, 3)).toEqual(['1', '2', '3']);
+    expect(rest).toBeLessThanOrEqual(10);
+  });
+
+  it('handlers may be stopped and made again, at once, any number of times.', async () => {
+    const ksock = await stage.open();
+    const asker = await stage.open();
+    for (let round = 0; round < 10; round++) {
+      const handling = await ksock.replier('$.a', () => String(round));
+      const answer = asker.request('$.a');
+      if (round % 2 === 0) await answer;
+      await handling.stop();
+      const outcome = await answer.then(
+        (reply) => reply.text(),
+        (error) => error.code,
+      );
+      expect([String(round), 'STATUS', 'EADDRNOTAVAIL']).toContain(outcome);
+    }
+    expect(await ksock.readNextMsg()).toBeNull();
+  });
+
+  it('a bind that is refused leaves no handler behind.', async () => {
+    const ksock = await stage.open();
+    const other = await stage.open();
+    await other.bind('$.a', true);
+    await refused(
+      ksock.replier('$.a', () => 'x'),
+      'EADDRINUSE',
+    );
+    await refused(
+      ksock.listener('a', () => {}),
+      'EBADMSG',
+    );
+    await ksock.bind('$.b');
+    await ksock.sendMsg(new Announcement('$.b', 'by hand'));
+    expect((await next(ksock)).text()).toBe('by hand');
+    await using handling = await ksock.replier('$.b', () => 'x');
+    await refused(
+      ksock.replier('$.b', () => 'y'),
+      'EADDRINUSE',
+    );
+    expect((await other.request('$.b')).text()).toBe('x');
+    expect(handling.name).toBe('$.b');
+  });
+
+  it('closing the Ksock ends them; Requests at work become Ignored.', async () => {
+    const ksock = await stage.open();
+    const asker = await stage.open();
+    let go = (): void => {};
+    await ksock.replier('$.a', async () => {
+      await new Promise<void>((resolve) => {
+        go = resolve;
+      });
+    });
+    const asked = failed(asker.request('$.a'));
+    await settled();
+    await ksock.close();
+    expect(String(await asked)).toContain('$.KBUS.Replier.Ignored');
+    // What comes of it now is nobody's.
+    go();
+    await settled();
+  });
+
+  it('a handler may use its own Ksock.', async () => {
+    const ksock = await stage.open();
+    const asker = await stage.open();
+    await ksock.replier('$.inner', (request) => `<${request.text()}>`);
+    await ksock.replier('$.outer', async (request) => {
+      await ksock.sendMsg(new Announcement('$.heard', request.text()));
+      return (await ksock.request('$.inner', request.text())).data;
+    });
+    expect((await asker.request('$.outer', 'x')).text()).toBe('<x>');
+  });
+
+  it('a Request that is marked for another is no Request of ours: a listener does not answer.', async () => {
+    const listener = await stage.open();
+    const replier = await stage.open();
+    const asker = await stage.open();
+    const heard: boolean[] = [];
+    await listener.listener('$.a', (message) => heard.push(message.wantsUsToReply()));
+    await replier.bind('$.a', true);
+    await asker.sendMsg(new Request('$.a'));
+    await settled();
+    expect(heard).toEqual([false]);
+    expect(await replier.numMessages()).toBe(1);
+  });
+});

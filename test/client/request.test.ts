@@ -1,0 +1,202 @@
+import { describe, expect, it } from 'vitest';
+import { KbusError, StatusError } from '../../src/message/error.ts';
+import { Flag } from '../../src/message/flags.ts';
+import { Announcement, type Message, Request, replyTo } from '../../src/message/message.ts';
+import { fill, next, readAll } from '../conformance/reading.ts';
+import { FrameHost } from '../support/frame-host.ts';
+import { failed, refused } from '../support/refused.ts';
+import { everywhere, settled } from './everywhere.ts';
+
+everywhere('request', (stage) => {
+  it('rejects with ETIMEDOUT when the time is over; the Reply that comes later is dropped.', async () => {
+    const asker = await stage.open();
+    const replier = await stage.open();
+    await replier.bind('$.Ask', true);
+    const error = (await failed(asker.request('$.Ask', '', { timeout: 1 }))) as KbusError;
+    expect(error).toBeInstanceOf(KbusError);
+    expect(error.message).toBe(
+      "ETIMEDOUT (110): send Request '$.Ask' within 1 ms: no Reply came in time; the Request still stands, and its Reply will be dropped",
+    );
+    await replier.sendMsg(replyTo((await replier.waitForMsg()) as Message, 'late'));
+    expect(await asker.numMessages()).toBe(0);
+    // The next one gets its own.
+    const answer = asker.request('$.Ask', '', { timeout: 60_000 });
+    await replier.sendMsg(replyTo((await replier.waitForMsg()) as Message, 'in time'));
+    expect((await answer).text()).toBe('in time');
+  });
+
+  it('the place for a Reply that nobody waits for is held until it has come.', async () => {
+    const asker = await stage.open();
+    const replier = await stage.open();
+    await replier.bind('$.Ask', true);
+    await asker.setMaxMessages(1);
+    await failed(asker.request('$.Ask', '', { timeout: 0 }));
+    await refused(asker.request('$.Ask'), 'ENOLCK');
+    await replier.sendMsg(replyTo((await replier.waitForMsg()) as Message));
+    const answer = asker.request('$.Ask');
+    await replier.sendMsg(replyTo((await replier.waitForMsg()) as Message, 'again'));
+    expect((await answer).text()).toBe('again');
+  });
+
+  it('rejects with the reason of its signal: before, during, and not after.', async () => {
+    const asker = await stage.open();
+    const replier = await stage.open();
+    await replier.bind('$.Ask', true);
+    const reason = new Error('stop');
+    const before = AbortSignal.abort(reason);
+    expect(await failed(asker.request('$.Ask', '', { signal: before }))).toBe(reason);
+    expect(await replier.numMessages()).toBe(0);
+
+    const during = new AbortController();
+    const asked = failed(asker.request('$.Ask', '', { signal: during.signal }));
+    const request = (await replier.waitForMsg()) as Message;
+    during.abort(reason);
+    expect(await asked).toBe(reason);
+    await replier.sendMsg(replyTo(request, 'dropped'));
+
+    const after = new AbortController();
+    const answer = asker.request('$.Ask', '', { signal: after.signal });
+    await replier.sendMsg(replyTo((await replier.waitForMsg()) as Message, 'kept'));
+    expect((await answer).text()).toBe('kept');
+    after.abort();
+    await settled();
+    expect(await asker.numMessages()).toBe(0);
+  });
+
+  it('a Reply and the end of the wait in one moment: one of them, and nothing is left.', async () => {
+    const asker = await stage.open();
+    const replier = await stage.open();
+    await replier.replier('$.Ask', (request) => request.text());
+    for (let round = 0; round < 30; round++) {
+      const outcome = await asker
+        .request('$.Ask', String(round), { timeout: round % 3 })
+        .then((reply) => reply.text())
+        .catch((error: KbusError) => error.code);
+      expect([String(round), 'ETIMEDOUT']).toContain(outcome);
+    }
+    expect((await asker.request('$.Ask', 'after')).text()).toBe('after');
+    expect(await asker.numMessages()).toBe(0);
+  });
+
+  it('fails with the Status of each way in which a Replier can leave it.', async () => {
+    const asker = await stage.open();
+    const statusOf = async (asked: Promise<unknown>): Promise<string> => {
+      const error = (await failed(asked)) as StatusError;
+      expect(error).toBeInstanceOf(StatusError);
+      return error.status.name;
+    };
+    const unbinds = await stage.open();
+    await unbinds.bind('$.Unbinds', true);
+    const unbound = statusOf(asker.request('$.Unbinds'));
+    await settled();
+    await unbinds.unbind('$.Unbinds', true);
+    expect(await unbound).toBe('$.KBUS.Replier.Unbound');
+
+    const leaves = await stage.open();
+    await leaves.bind('$.Leaves', true);
+    const [ignored, goneAway] = [
+      statusOf(asker.request('$.Leaves')),
+      statusOf(asker.request('$.Leaves')),
+    ];
+    await leaves.waitForMsg();
+    await settled();
+    await leaves.close();
+    expect(await ignored).toBe('$.KBUS.Replier.Ignored');
+    expect(await goneAway).toBe('$.KBUS.Replier.GoneAway');
+    expect(await readAll(asker)).toEqual([]);
+  });
+
+  it('with ALL_OR_WAIT, fails when its Replier goes away while it waits.', async () => {
+    const asker = await stage.open();
+    const replier = await stage.open();
+    await replier.bind('$.Ask', true);
+    await fill(replier, asker);
+    const asked = failed(asker.request('$.Ask', '', { flags: Flag.ALL_OR_WAIT }));
+    await settled();
+    await replier.close();
+    expect(((await asked) as KbusError).code).toBe('EADDRNOTAVAIL');
+    await asker.sendMsg(new Announcement('$.Other'));
+    expect(await readAll(asker)).toEqual([]);
+  });
+
+  it('rejects with EBADF when the Ksock is closed, whatever state it is in.', async () => {
+    const asker = await stage.open();
+    const replier = await stage.open();
+    await replier.bind('$.Ask', true);
+    const read = refused(asker.request('$.Ask', '', { timeout: 60_000 }), 'EBADF');
+    await replier.waitForMsg();
+    const unread = refused(asker.request('$.Ask'), 'EBADF');
+    await settled();
+    await fill(replier, await stage.open());
+    const waiting = refused(asker.request('$.Ask', '', { flags: Flag.ALL_OR_WAIT }), 'EBADF');
+    await settled();
+    await asker.close();
+    await Promise.all([read, unread, waiting]);
+    await refused(asker.request('$.Ask'), 'EBADF');
+  });
+
+  it('may be answered by its own Ksock.', async () => {
+    const ksock = await stage.open();
+    await ksock.replier('$.Ask', (request) => `${request.text()}, myself`);
+    expect((await ksock.request('$.Ask', 'me')).text()).toBe('me, myself');
+  });
+
+  it('many at once are refused one by one when there is no room for their Replies.', async () => {
+    const asker = await stage.open();
+    const replier = await stage.open();
+    await replier.bind('$.Ask', true);
+    await asker.setMaxMessages(3);
+    const asked = Array.from({ length: 5 }, (_, at) =>
+      asker.request('$.Ask', String(at)).then(
+        (reply) => reply.text(),
+        (error: KbusError) => error.code,
+      ),
+    );
+    await settled();
+    for (const request of await readAll(replier)) await replier.sendMsg(replyTo(request, 'yes'));
+    expect(await Promise.all(asked)).toEqual(['yes', 'yes', 'yes', 'ENOLCK', 'ENOLCK']);
+  });
+
+  it('keeps its Reply apart from those of Requests that were sent.', async () => {
+    const asker = await stage.open();
+    const replier = await stage.open();
+    await replier.bind('$.Ask', true);
+    const sent = await asker.sendMsg(new Request('$.Ask', 'sent'));
+    const asked = asker.request('$.Ask', 'asked');
+    await settled();
+    for (const request of await readAll(replier)) {
+      await replier.sendMsg(replyTo(request, request.text()));
+    }
+    expect((await asked).text()).toBe('asked');
+    const got = await next(asker);
+    expect([got.text(), got.inReplyTo]).toEqual(['sent', sent]);
+  });
+});
+
+describe('request, over a connection', () => {
+  it('behind a send that waits keeps its turn.', async () => {
+    const host = new FrameHost();
+    const [asker, replier, listener] = [await host.open(), await host.open(), await host.open()];
+    await replier.bind('$.Ask', true);
+    await listener.bind('$.News');
+    await listener.bind('$.Ask');
+    await fill(listener, replier);
+    const waits = asker.sendMsg(new Announcement('$.News', 'first'), { wait: true });
+    const asked = asker.request('$.Ask', 'second');
+    const refusedLater = refused(asker.request('$.Nobody'), 'EADDRNOTAVAIL');
+    await settled();
+    expect(await replier.numMessages()).toBe(0);
+    await listener.setMaxMessages(100);
+    await waits;
+    await refusedLater;
+    await replier.sendMsg(replyTo((await replier.waitForMsg()) as Message, 'answer'));
+    expect((await asked).text()).toBe('answer');
+    expect((await readAll(listener)).slice(1).map((message) => message.text())).toEqual([
+      'first',
+      'second',
+      'answer',
+    ]);
+    await host.close();
+    expect(host.warnings).toEqual([]);
+  });
+});

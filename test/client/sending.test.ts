@@ -1,0 +1,374 @@
+import { expect, it } from 'vitest';
+import type { Ksock } from '../../src/client/ksock.ts';
+import { Flag } from '../../src/message/flags.ts';
+import { Announcement, type Message, Request } from '../../src/message/message.ts';
+import { fill, next, readAll, readNames, readTexts } from '../conformance/reading.ts';
+import type { Stage } from '../conformance/transport.ts';
+import { failed, refused } from '../support/refused.ts';
+import { everywhere, settled } from './everywhere.ts';
+
+const news = (text: string, flags = 0): Announcement => new Announcement('$.News', text, { flags });
+const WAIT = { wait: true };
+
+/** A sender, and a listener to `$.News` whose queue is full. */
+async function crowded(stage: Stage<Ksock>): Promise<[Ksock, Ksock, Ksock]> {
+  const sender = await stage.open();
+  const listener = await stage.open();
+  const other = await stage.open();
+  await listener.bind('$.News');
+  await fill(listener, other);
+  return [sender, listener, other];
+}
+
+/** Whether a promise is still open after all else has been done. */
+async function isOpen(promise: Promise<unknown>): Promise<boolean> {
+  const open = Symbol();
+  await settled();
+  const first = await Promise.race([
+    promise.then(
+      () => null,
+      () => null,
+    ),
+    Promise.resolve(open),
+  ]);
+  return first === open;
+}
+
+async function* each<T>(values: readonly T[]): AsyncGenerator<T> {
+  for (const value of values) yield value;
+}
+
+everywhere('sendMsg with `wait`', (stage) => {
+  it('resolves at once when there is room.', async () => {
+    const ksock = await stage.open();
+    await ksock.bind('$.News');
+    const id = await ksock.sendMsg(news('x'), WAIT);
+    const got = await next(ksock);
+    expect([got.text(), got.id]).toEqual(['x', id]);
+  });
+
+  it('resolves when the message was delivered to all: the reader sets the pace.', async () => {
+    const [sender, listener] = await crowded(stage);
+    const sent = sender.sendMsg(news('waited'), WAIT);
+    expect(await isOpen(sent)).toBe(true);
+    expect(await listener.numMessages()).toBe(1);
+    await next(listener);
+    const id = await sent;
+    const got = await next(listener);
+    expect([got.text(), got.id]).toEqual(['waited', id]);
+  });
+
+  it('sends behind it wait their turn, and arrive in order; none is lost.', async () => {
+    const [sender, listener] = await crowded(stage);
+    await listener.setMaxMessages(2);
+    const sends = Array.from({ length: 50 }, (_, at) =>
+      sender.sendMsg(news(String(at)), at % 3 === 0 ? {} : WAIT),
+    );
+    // Those that don't ask to wait are sent in their turn too: then, they are refused or missed.
+    const heard: string[] = [];
+    while (heard.at(-1) !== '49') {
+      const message = (await listener.waitForMsg()) as Message;
+      if (message.name === '$.News') heard.push(message.text());
+    }
+    await Promise.all(sends);
+    const waited = heard.filter((text) => Number(text) % 3 !== 0);
+    expect(waited).toEqual(
+      Array.from({ length: 50 }, (_, at) => String(at)).filter((text) => Number(text) % 3 !== 0),
+    );
+    expect(heard).toEqual([...heard].sort((a, b) => Number(a) - Number(b)));
+  });
+
+  it('ids rise in the order of the sends.', async () => {
+    const [sender, listener] = await crowded(stage);
+    const sends = [1, 2, 3].map((at) => sender.sendMsg(news(String(at)), WAIT));
+    await settled();
+    await listener.setMaxMessages(100);
+    const serials = (await Promise.all(sends)).map((id) => id.serialNum);
+    expect(serials).toEqual([2, 3, 4]);
+  });
+
+  it('takes, binds and questions pass it; closing ends it: EBADF.', async () => {
+    const [sender, , other] = await crowded(stage);
+    const sent = sender.sendMsg(news('waits'), WAIT);
+    const behind = sender.sendMsg(news('behind'));
+    await sender.bind('$.Mine');
+    await other.sendMsg(new Announcement('$.Mine', 'read'));
+    expect((await next(sender)).text()).toBe('read');
+    expect(await sender.numMessages()).toBe(0);
+    const refusals = [refused(sent, 'EBADF'), refused(behind, 'EBADF')];
+    await sender.close();
+    await Promise.all(refusals);
+  });
+
+  it('is given up by its signal: nothing was sent, and those behind it go on.', async () => {
+    const [sender, listener] = await crowded(stage);
+    const controller = new AbortController();
+    const sent = failed(
+      sender.sendMsg(news('given up'), { wait: true, signal: controller.signal }),
+    );
+    const behind = sender.sendMsg(news('behind'), WAIT);
+    const missed = sender.sendMsg(news('neither'));
+    await settled();
+    controller.abort('enough');
+    expect(await sent).toBe('enough');
+    expect(await isOpen(behind)).toBe(true);
+    await next(listener);
+    await Promise.all([behind, missed]);
+    expect((await readTexts(listener))[0]).toBe('behind');
+  });
+
+  it('one behind is given up by its signal: those before and behind it are not.', async () => {
+    const [sender, listener] = await crowded(stage);
+    const controller = new AbortController();
+    const { signal } = controller;
+    const first = sender.sendMsg(news('first'), WAIT);
+    const second = failed(sender.sendMsg(news('second'), { wait: true, signal }));
+    const third = sender.sendMsg(news('third'), WAIT);
+    const fourth = failed(sender.sendMsg(news('fourth'), { signal }));
+    await settled();
+    controller.abort('enough');
+    expect(await second).toBe('enough');
+    expect(await fourth).toBe('enough');
+    await listener.setMaxMessages(100);
+    const ids = await Promise.all([first, third]);
+    const heard = (await readAll(listener)).slice(1);
+    expect(heard.map((message) => [message.text(), message.id])).toEqual([
+      ['first', ids[0]],
+      ['third', ids[1]],
+    ]);
+    // The Ksock is as it was.
+    await sender.sendMsg(news('after'));
+    expect(await readTexts(listener)).toEqual(['after']);
+  });
+
+  it('an abort before sends nothing; an abort after changes nothing.', async () => {
+    const ksock = await stage.open();
+    await ksock.bind('$.News');
+    const reason = new Error('before');
+    const signal = AbortSignal.abort(reason);
+    expect(await failed(ksock.sendMsg(news('x'), { wait: true, signal }))).toBe(reason);
+    const controller = new AbortController();
+    await ksock.sendMsg(news('sent'), { wait: true, signal: controller.signal });
+    controller.abort();
+    await ksock.sendMsg(news('and more'), WAIT);
+    expect(await readTexts(ksock)).toEqual(['sent', 'and more']);
+  });
+
+  it('`discard` gives it up: ECANCELED.', async () => {
+    const [sender, listener] = await crowded(stage);
+    const sent = refused(sender.sendMsg(news('thrown away'), WAIT), 'ECANCELED');
+    await sender.discard();
+    await sent;
+    await next(listener);
+    expect(await readAll(listener)).toEqual([]);
+  });
+
+  it('a refusal is told, also to those that waited: a Request whose Replier has gone.', async () => {
+    const [sender] = await crowded(stage);
+    const replier = await stage.open();
+    await replier.bind('$.Ask', true);
+    await fill(replier, sender);
+    const asked = refused(sender.sendMsg(new Request('$.Ask'), WAIT), 'EADDRNOTAVAIL');
+    const behind = sender.sendMsg(news('behind'));
+    await settled();
+    await replier.close();
+    await asked;
+    await behind;
+    expect(await readNames(sender)).toEqual([]);
+  });
+
+  it('`waitWritable` waits for all of them.', async () => {
+    const [sender, listener] = await crowded(stage);
+    const sends = [sender.sendMsg(news('1'), WAIT), sender.sendMsg(news('2'), WAIT)];
+    const writable = sender.waitWritable();
+    expect(await sender.waitWritable({ timeout: 0 })).toBe(false);
+    await next(listener);
+    expect(await isOpen(writable)).toBe(true);
+    expect((await next(listener)).text()).toBe('1');
+    expect(await writable).toBe(true);
+    await Promise.all(sends);
+  });
+
+  it('Behind a message that was left waiting by EAGAIN it is refused: EALREADY.', async () => {
+    const [sender] = await crowded(stage);
+    await refused(sender.sendMsg(news('left', Flag.ALL_OR_WAIT)), 'EAGAIN');
+    await refused(sender.sendMsg(news('x'), WAIT), 'EALREADY');
+    await refused(sender.sendAll([news('x')]), 'EALREADY');
+    await refused(sender.request('$.Ask'), 'EALREADY');
+  });
+});
+
+everywhere('sendAll, post and flush', (stage) => {
+  it('sends many, one after the other, from whatever gives them; resolves with their number.', async () => {
+    const ksock = await stage.open();
+    await ksock.bind('$.News');
+    const three = ['1', '2', '3'].map((text) => news(text));
+    expect(await ksock.sendAll(three)).toBe(3);
+    expect(await ksock.sendAll(each(three))).toBe(3);
+    expect(await ksock.sendAll(new Set(three))).toBe(3);
+    expect(await ksock.sendAll([])).toBe(0);
+    expect(await readTexts(ksock)).toEqual(['1', '2', '3', '1', '2', '3', '1', '2', '3']);
+  });
+
+  it('with `wait`, loses nothing, however slowly they are read.', async () => {
+    const sender = await stage.open();
+    const listener = await stage.open();
+    await listener.bind('$.News');
+    await listener.setMaxMessages(7);
+    const sent = sender.sendAll(
+      (function* () {
+        for (let at = 0; at < 1000; at++) yield news(String(at));
+      })(),
+      WAIT,
+    );
+    const heard: string[] = [];
+    for await (const message of listener) if (heard.push(message.text()) === 1000) break;
+    expect(await sent).toBe(1000);
+    expect(heard).toEqual(Array.from({ length: 1000 }, (_, at) => String(at)));
+  });
+
+  it('takes from its source only as it goes: what may be under way has a limit.', async () => {
+    const [sender, listener] = await crowded(stage);
+    let taken = 0;
+    const endless = (function* () {
+      for (;;) {
+        taken++;
+        yield news('x'.repeat(1000));
+      }
+    })();
+    const controller = new AbortController();
+    const sent = failed(sender.sendAll(endless, { wait: true, signal: controller.signal }));
+    await settled();
+    let before = -1;
+    while (taken !== before) {
+      before = taken;
+      await settled();
+    }
+    expect(taken).toBeLessThan(20_000);
+    controller.abort('enough');
+    await listener.close();
+    expect(await sent).toBe('enough');
+  });
+
+  it('rejects with the first refusal, and goes on with nothing.', async () => {
+    const ksock = await stage.open();
+    await ksock.bind('$.News');
+    const messages = [news('1'), new Request('$.Nobody'), news('2')];
+    const error = await refused(ksock.sendAll(messages), 'EADDRNOTAVAIL');
+    expect(error.message).toContain("send Request '$.Nobody'");
+    await refused(ksock.sendAll([news('3'), new Announcement('$.*')]), 'EBADMSG');
+    await readAll(ksock);
+    expect(await ksock.sendAll([news('4')])).toBe(1);
+    expect(await readTexts(ksock)).toEqual(['4']);
+  });
+
+  it('passes on the error of its source; what came before it was sent.', async () => {
+    const ksock = await stage.open();
+    await ksock.bind('$.News');
+    const fails = (function* () {
+      yield news('1');
+      throw new RangeError('no more');
+    })();
+    await expect(ksock.sendAll(fails)).rejects.toThrow('no more');
+    await ksock.flush();
+    expect(await readTexts(ksock)).toEqual(['1']);
+  });
+
+  it('rejects with the reason of its signal.', async () => {
+    const ksock = await stage.open();
+    const reason = new Error('stop');
+    const signal = AbortSignal.abort(reason);
+    expect(await failed(ksock.sendAll([news('1')], { signal }))).toBe(reason);
+    const controller = new AbortController();
+    const stopsItself = (function* () {
+      yield news('1');
+      controller.abort(reason);
+      yield news('2');
+    })();
+    expect(await failed(ksock.sendAll(stopsItself, { signal: controller.signal }))).toBe(reason);
+  });
+
+  it('`post` tells when to wait, and `flush` tells the outcome.', async () => {
+    const ksock = await stage.open();
+    await ksock.bind('$.News');
+    await ksock.setMaxMessages(10_000);
+    for (let at = 0; at < 5000; at++) await ksock.post(news(String(at)));
+    await ksock.flush();
+    expect(await ksock.numMessages()).toBe(5000);
+    await Promise.resolve(ksock.post(new Request('$.Nobody'))).catch(() => {});
+    void Promise.resolve(ksock.post(new Request('$.Nobody'))).catch(() => {});
+    await ksock.flush().catch((error) => expect(error.code).toBe('EADDRNOTAVAIL'));
+    await ksock.flush();
+  });
+
+  it('closing ends it: EBADF.', async () => {
+    const [sender] = await crowded(stage);
+    const sent = refused(sender.sendAll([news('1'), news('2'), news('3')], WAIT), 'EBADF');
+    await settled();
+    await sender.close();
+    await sent;
+    await refused(sender.sendAll([news('1')]), 'EBADF');
+    await refused(sender.flush(), 'EBADF').catch(() => {});
+  });
+
+  it('a posted message that is left waiting by EAGAIN is the Ksock’s to go on with.', async () => {
+    const [sender, listener] = await crowded(stage);
+    await refused(sender.sendAll([news('left', Flag.ALL_OR_WAIT)]), 'EAGAIN');
+    await refused(sender.sendMsg(news('x')), 'EALREADY');
+    await next(listener);
+    await sender.send();
+    expect(await readTexts(listener)).toEqual(['left']);
+  });
+
+  it('Requests may be posted; their Replies come through the queue.', async () => {
+    const asker = await stage.open();
+    const replier = await stage.open();
+    await replier.replier('$.Ask', (request) => request.text());
+    await asker.sendAll(['1', '2', '3'].map((text) => new Request('$.Ask', text)));
+    const answers = [];
+    while (answers.length < 3) answers.push(((await asker.waitForMsg()) as Message).text());
+    expect(answers).toEqual(['1', '2', '3']);
+  });
+});
+
+everywhere('Large messages', (stage) => {
+  it.for([4000, 4096, 16_383, 16_384, 16_385, 65_536, 1_000_003])(
+    'of %i bytes arrive as they were sent, among small ones, at a listener and a Replier.',
+    async (length) => {
+      const sender = await stage.open();
+      const replier = await stage.open();
+      const listener = await stage.open();
+      await listener.bind('$.*');
+      await replier.bind('$.Ask', true);
+      const large = Uint8Array.from({ length }, (_, at) => (at * 7 + length) & 0xff);
+      const sends = [
+        sender.sendMsg(news('small')),
+        sender.sendMsg(new Announcement('$.News', large)),
+        sender.sendMsg(news('small')),
+        sender.sendMsg(new Request('$.Ask', large)),
+        sender.sendMsg(news('small')),
+      ];
+      await Promise.all(sends);
+      expect(Buffer.from((await next(replier)).data).equals(large)).toBe(true);
+      const heard = await readAll(listener);
+      expect(heard.map(({ dataLength }) => dataLength)).toEqual([5, length, 5, length, 5]);
+      expect(Buffer.from(heard[1]!.data).equals(large)).toBe(true);
+      expect(Buffer.from(heard[3]!.data).equals(large)).toBe(true);
+    },
+  );
+
+  it('that are too large are refused before they are sent, and nothing else suffers.', async () => {
+    const ksock = await stage.open();
+    await ksock.bind('$.News');
+    const tooLarge = new Announcement('$.News', new Uint8Array(16 * 1024 * 1024));
+    const sends = [
+      ksock.sendMsg(news('before')),
+      refused(ksock.sendMsg(tooLarge), 'EMSGSIZE'),
+      refused(ksock.sendMsg(tooLarge, WAIT), 'EMSGSIZE'),
+      refused(ksock.sendAll([tooLarge]), 'EMSGSIZE'),
+      ksock.sendMsg(news('after')),
+    ];
+    await Promise.all(sends);
+    expect(await readTexts(ksock)).toEqual(['before', 'after']);
+  });
+});
