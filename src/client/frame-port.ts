@@ -873,7 +873,8 @@ export class FramePort implements Port, ChannelEvents {
   }
 
   hand(): Message | null {
-    if (this.lentHead === this.lent.length) return null;
+    // What is lent when the Ksock closes was not read, and the bus tells its senders so.
+    if (this.isClosing || this.lentHead === this.lent.length) return null;
     const message = this.lent[this.lentHead++] as Message;
     if (this.lentHead === this.lent.length) {
       this.lent = [];
