@@ -85,7 +85,8 @@ export class Program {
 
 /** Nothing of whoever runs the tests decides where a bus is, or whether there are colours. */
 function cleanEnv(): NodeJS.ProcessEnv {
-  const { KBUS_DIR, XDG_RUNTIME_DIR, FORCE_COLOR, NODE_OPTIONS, ...rest } = process.env;
+  const { KBUS_DIR, XDG_RUNTIME_DIR, FORCE_COLOR, NO_COLOR, CI, NODE_OPTIONS, ...rest } =
+    process.env;
   return rest;
 }
 
