@@ -73,7 +73,7 @@ export class Device implements Filesystem {
   private readonly host: DeviceHost;
   private readonly rights: Rights;
   private readonly descriptorHost: DescriptorHost;
-  private readonly memory = new CallerMemory();
+  private readonly memory: CallerMemory;
   private lastHandle = 0;
   private readonly files = new Map<number, Descriptor | Text>();
   private lastNode = ROOT;
@@ -83,10 +83,10 @@ export class Device implements Filesystem {
    */
   private readonly nodes = new Map<number, Thing>();
 
-  constructor(host: DeviceHost, rights: Rights) {
+  constructor(host: DeviceHost, rights: Rights, memory = new CallerMemory()) {
     this.host = host;
     this.rights = rights;
-    const { memory } = this;
+    this.memory = memory;
     this.descriptorHost = { memory, turn: host.turn, newDevice: () => host.newDevice() };
   }
 
