@@ -567,6 +567,7 @@ export class Ksock implements AsyncIterable<Message> {
       } catch (refusal) {
         if (this.lifeline.isClosed) return null;
         if (await this.lifeline.restored(undefined)) continue;
+        if (this.lifeline.isClosed) return null;
         throw explain('read', refusal, 'wait for messages');
       }
     }
