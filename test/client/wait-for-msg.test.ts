@@ -40,7 +40,7 @@ everywhere('waitForMsg', (stage) => {
       if (round % 6 === 1) controller.abort();
       if (round % 6 === 3) await sent;
       setImmediate(() => controller.abort());
-      const message = (await waiting) ?? (await sent, await next(ksock));
+      const message: Message = (await waiting) ?? (await sent.then(() => next(ksock)));
       got.push(message.text());
     }
     expect(got).toEqual(Array.from({ length: 60 }, (_, at) => String(at)));

@@ -1,0 +1,494 @@
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { BUS_GONE_AWAY } from '../../src/client/frame-port.ts';
+import { type Connect, Ksock, type KsockOptions } from '../../src/client/ksock.ts';
+import { Refusal } from '../../src/client/port.ts';
+import { Errno } from '../../src/message/errno.ts';
+import type { KbusError, StatusError } from '../../src/message/error.ts';
+import { Flag } from '../../src/message/flags.ts';
+import { Announcement, type Message, Request, replyTo } from '../../src/message/message.ts';
+import { fill, next, readAll, readTexts } from '../conformance/reading.ts';
+import { FrameHost } from '../support/frame-host.ts';
+import { failed, refused } from '../support/refused.ts';
+import { settled } from './everywhere.ts';
+
+const WAITS = { flags: Flag.ALL_OR_WAIT };
+
+/** The place of a daemon: one after the other may be there. */
+class Machine {
+  host: FrameHost | null = new FrameHost();
+  attempts = 0;
+  private readonly ksocks: Ksock[] = [];
+
+  readonly connect: Connect = async (mode, events, signal) => {
+    this.attempts++;
+    if (this.host === null) throw new Refusal(Errno.ENOENT, 'nobody answers');
+    return this.host.connect()(mode, events, signal);
+  };
+
+  async open(options: KsockOptions = {}): Promise<Ksock> {
+    const ksock = await Ksock.open(this.connect, options);
+    this.ksocks.push(ksock);
+    return ksock;
+  }
+
+  /** The daemon is gone, with all its connections; and it told nobody. */
+  async crash(): Promise<void> {
+    const { ends } = this.host as FrameHost;
+    this.host = null;
+    for (const end of ends) end.break();
+    await settled();
+  }
+
+  start(): FrameHost {
+    this.host = new FrameHost();
+    return this.host;
+  }
+
+  async close(): Promise<void> {
+    await Promise.all(this.ksocks.map((ksock) => ksock.close()));
+  }
+}
+
+let machine: Machine;
+beforeEach(() => {
+  machine = new Machine();
+});
+afterEach(() => machine.close());
+
+const statuses = (messages: readonly Message[]): string[][] =>
+  messages.map(({ name, inReplyTo }) => [name, String(inReplyTo)]);
+
+describe('When the bus is lost', () => {
+  it.for(['readNextMsg', 'waitForMsg', 'for await'] as const)(
+    'every outstanding Request ends with a Status `$.KBUS.Bus.GoneAway`: read with %s.',
+    async (how) => {
+      const asker = await machine.open();
+      const replier = await machine.open();
+      await replier.bind('$.a', true);
+      const ids: string[] = [];
+      for (let at = 0; at < 5; at++) ids.push(String(await asker.sendMsg(new Request('$.a'))));
+      // Read or not, it is outstanding; answered and read it is not; nor is one that was refused.
+      await replier.sendMsg(replyTo(await next(replier)));
+      await next(replier);
+      await next(asker);
+      await failed(asker.sendMsg(new Request('$.nobody')));
+      await machine.crash();
+      const got: Message[] = [];
+      if (how === 'for await') {
+        const loop = (async () => {
+          for await (const message of asker) got.push(message);
+        })();
+        await refused(loop, 'ECONNRESET');
+      } else {
+        for (let at = 0; at < 4; at++) got.push((await asker[how]()) as Message);
+      }
+      expect(statuses(got)).toEqual(ids.slice(1).map((id) => [BUS_GONE_AWAY, id]));
+      for (const status of got) {
+        expect([status.kind, status.to, status.from]).toEqual(['Status', asker.id, 0]);
+      }
+      await refused(asker.readNextMsg(), 'ECONNRESET');
+      await refused(asker.waitForMsg(), 'ECONNRESET');
+    },
+  );
+
+  it('a wait that was under way gets it.', async () => {
+    const asker = await machine.open();
+    const replier = await machine.open();
+    await replier.bind('$.a', true);
+    const id = await asker.sendMsg(new Request('$.a'));
+    const waits = [asker.waitForMsg(), asker.waitForMsg()];
+    const second = refused(waits[1] as Promise<unknown>, 'ECONNRESET');
+    await machine.crash();
+    expect((await waits[0])?.inReplyTo).toEqual(id);
+    await second;
+  });
+
+  it('a Reply that was there and not read counts as lost: exactly one answer, the Status.', async () => {
+    const asker = await machine.open();
+    const replier = await machine.open();
+    await replier.bind('$.a', true);
+    await asker.bind('$.News');
+    // It is lent together with what is being read.
+    const ids: string[] = [];
+    for (let at = 0; at < 3; at++) {
+      ids.push(String(await asker.sendMsg(new Request('$.a'))));
+      await replier.sendMsg(replyTo(await next(replier), String(at)));
+    }
+    const iterator = asker[Symbol.asyncIterator]();
+    const first = await iterator.next();
+    expect(first.value?.text()).toBe('0');
+    await settled();
+    await machine.crash();
+    const rest = [await iterator.next(), await iterator.next()].map(({ value }) => value);
+    expect(statuses(rest as Message[])).toEqual([
+      [BUS_GONE_AWAY, ids[1]],
+      [BUS_GONE_AWAY, ids[2]],
+    ]);
+    await refused(iterator.next(), 'ECONNRESET');
+  });
+
+  it.for<[string, (asker: Ksock) => Promise<unknown>]>([
+    ['send', (asker) => asker.send()],
+    ['poll', (asker) => asker.waitWritable()],
+  ])(
+    'a Request that had waited for room is outstanding once it was sent: by %s.',
+    async ([, send]) => {
+      const asker = await machine.open();
+      const replier = await machine.open();
+      await replier.bind('$.a', true);
+      await fill(replier, asker);
+      await refused(asker.sendMsg(new Request('$.a', '', WAITS)), 'EAGAIN');
+      const id = String(await asker.lastMsgId());
+      await next(replier);
+      await send(asker);
+      await machine.crash();
+      expect(statuses([await next(asker)])).toEqual([[BUS_GONE_AWAY, id]]);
+      await refused(asker.readNextMsg(), 'ECONNRESET');
+    },
+  );
+
+  it.for<[string, (asker: Ksock) => Promise<unknown>]>([
+    ['waits still', async () => {}],
+    ['was discarded', (asker) => asker.discard()],
+  ])('a Request that %s gets no Status.', async ([, act]) => {
+    const asker = await machine.open();
+    const replier = await machine.open();
+    await replier.bind('$.a', true);
+    await fill(replier, asker);
+    await refused(asker.sendMsg(new Request('$.a', '', WAITS)), 'EAGAIN');
+    await act(asker);
+    await machine.crash();
+    await refused(asker.readNextMsg(), 'ECONNRESET');
+  });
+
+  it('a request fails with an error that holds that Status.', async () => {
+    const asker = await machine.open();
+    const replier = await machine.open();
+    await replier.bind('$.a', true);
+    const asked = [
+      failed(asker.request('$.a')),
+      failed(asker.request('$.a', '', { timeout: 1e6 })),
+    ];
+    await settled();
+    await machine.crash();
+    for (const error of (await Promise.all(asked)) as StatusError[]) {
+      expect(error.code).toBe('STATUS');
+      expect(error.status.name).toBe(BUS_GONE_AWAY);
+      expect(error.message).toContain('the bus went away before the Request was answered');
+    }
+    await refused(asker.request('$.a'), 'ECONNRESET');
+  });
+
+  it('waiting calls reject, and nothing hangs.', async () => {
+    const ksock = await machine.open();
+    const listener = await machine.open();
+    await listener.bind('$.News');
+    await fill(listener, ksock);
+    const news = (): Announcement => new Announcement('$.News');
+    const waits: Record<string, Promise<unknown>> = {
+      waitForMsg: ksock.waitForMsg(),
+      'waitForMsg with a timeout': ksock.waitForMsg({ timeout: 1e6 }),
+      'a send that waits': ksock.sendMsg(news(), { wait: true }),
+      'a send behind it': ksock.sendMsg(news()),
+      sendAll: ksock.sendAll([news(), news()], { wait: true }),
+      waitWritable: ksock.waitWritable(),
+      'waitWritable with a timeout': ksock.waitWritable({ timeout: 1e6 }),
+    };
+    const refusals = Object.values(waits).map((wait) => refused(wait, 'ECONNRESET'));
+    await settled();
+    await machine.crash();
+    await Promise.all(refusals);
+    const calls: Record<string, () => Promise<unknown>> = {
+      bind: () => ksock.bind('$.a'),
+      sendMsg: () => ksock.sendMsg(news()),
+      'sendMsg that waits': () => ksock.sendMsg(news(), { wait: true }),
+      sendAll: () => ksock.sendAll([news()]),
+      numMessages: () => ksock.numMessages(),
+      waitWritable: () => ksock.waitWritable(),
+      replier: () => ksock.replier('$.a', () => 'x'),
+    };
+    for (const call of Object.values(calls)) await refused(call(), 'ECONNRESET');
+    expect(ksock.isConnected).toBe(false);
+    await ksock.close();
+    await refused(ksock.numMessages(), 'EBADF');
+  });
+
+  it('it is told once: onDisconnected.', async () => {
+    const told: KbusError[] = [];
+    await machine.open({ onDisconnected: (error) => told.push(error) });
+    await machine.crash();
+    await settled();
+    expect(told.map(({ code, call }) => [code, call])).toEqual([['ECONNRESET', 'open']]);
+    expect(machine.attempts).toBe(1);
+  });
+
+  it('a Ksock that its program closes tells nothing.', async () => {
+    const told: KbusError[] = [];
+    const ksock = await machine.open({ onDisconnected: (error) => told.push(error) });
+    await ksock.close();
+    await settled();
+    expect(told).toEqual([]);
+  });
+});
+
+describe('A Ksock that comes back', () => {
+  const QUICK = { minDelay: 1, maxDelay: 1 };
+
+  /** Opens a Ksock, and tells when it is connected again, as often as it is. */
+  async function openComingBack(
+    options: KsockOptions = {},
+  ): Promise<[Ksock, () => Promise<void>, KbusError[]]> {
+    const errors: KbusError[] = [];
+    let back = (): void => {};
+    let connected = new Promise<void>((resolve) => {
+      back = resolve;
+    });
+    const ksock = await machine.open({
+      reconnect: QUICK,
+      onDisconnected: (error) => errors.push(error),
+      ...options,
+      onConnected: (it) => {
+        options.onConnected?.(it);
+        back();
+      },
+    });
+    const isBack = async (): Promise<void> => {
+      await connected;
+      connected = new Promise<void>((resolve) => {
+        back = resolve;
+      });
+    };
+    return [ksock, isBack, errors];
+  }
+
+  it('has a new id, and its bindings and settings before onConnected is called.', async () => {
+    await machine.open();
+    let seen: Promise<unknown> = Promise.resolve();
+    const [ksock, isBack, errors] = await openComingBack({
+      onConnected: (it) => {
+        seen = Promise.all([it.readBindings(), it.maxMessages(), it.wantMessagesOnce()]);
+      },
+    });
+    expect(ksock.id).toBe(2);
+    await ksock.bind('$.a');
+    await ksock.bind('$.a');
+    await ksock.bind('$.b', true);
+    await ksock.bind('$.gone');
+    await ksock.unbind('$.gone');
+    await failed(ksock.bind('$.b', true));
+    await ksock.setMaxMessages(7);
+    await ksock.wantMessagesOnce(true);
+    await machine.crash();
+    expect(ksock.isConnected).toBe(false);
+    machine.start();
+    await isBack();
+    expect([ksock.id, ksock.isConnected]).toEqual([1, true]);
+    const [bindings, limit, once] = (await seen) as [{ name: string }[], number, boolean];
+    expect(bindings.map(({ name }) => name)).toEqual(['$.b', '$.a', '$.a']);
+    expect([limit, once]).toEqual([7, true]);
+    expect(errors[0]?.code).toBe('ECONNRESET');
+    for (const { code } of errors.slice(1)) expect(code).toBe('ENOENT');
+  });
+
+  it('comes back again and again.', async () => {
+    const [ksock, isBack] = await openComingBack();
+    await ksock.bind('$.a');
+    for (let round = 0; round < 3; round++) {
+      await machine.crash();
+      machine.start();
+      await isBack();
+      await ksock.sendMsg(new Announcement('$.a', String(round)));
+      expect((await next(ksock)).text()).toBe(String(round));
+    }
+  });
+
+  it('repeats no Request, and no other message.', async () => {
+    const [ksock, isBack] = await openComingBack();
+    const replier = await machine.open();
+    await replier.bind('$.a', true);
+    const asked = failed(ksock.request('$.a'));
+    await ksock.sendMsg(new Request('$.a'));
+    await machine.crash();
+    const host = machine.start();
+    const listener = await host.open();
+    await listener.bind('$.*');
+    await listener.bind('$.a', true);
+    await isBack();
+    await ksock.sendMsg(new Announcement('$.after'));
+    expect((await readAll(listener)).map(({ name }) => name)).toEqual(['$.after']);
+    expect(((await asked) as StatusError).code).toBe('STATUS');
+    await listener.close();
+  });
+
+  it('reads what KBUS owes for its Requests before what comes by the new connection.', async () => {
+    const [ksock, isBack] = await openComingBack();
+    const replier = await machine.open();
+    await replier.bind('$.a', true);
+    await ksock.bind('$.News');
+    const ids = [await ksock.sendMsg(new Request('$.a')), await ksock.sendMsg(new Request('$.a'))];
+    await machine.crash();
+    const host = machine.start();
+    await isBack();
+    const sender = await host.open();
+    await sender.sendMsg(new Announcement('$.News', 'news'));
+    expect(await ksock.numMessages()).toBe(3);
+    expect(statuses([await next(ksock)])).toEqual([[BUS_GONE_AWAY, String(ids[0])]]);
+    expect(await ksock.numMessages()).toBe(2);
+    const got: Message[] = [];
+    for await (const message of ksock) if (got.push(message) === 2) break;
+    expect(statuses(got)[0]).toEqual([BUS_GONE_AWAY, String(ids[1])]);
+    expect(got[1]?.text()).toBe('news');
+    await sender.close();
+  });
+
+  it('waiting reads go on.', async () => {
+    const [ksock, isBack] = await openComingBack();
+    await ksock.bind('$.a');
+    const waiting = ksock.waitForMsg();
+    await machine.crash();
+    const whileAway = ksock.waitForMsg({ timeout: 1e6 });
+    const host = machine.start();
+    await isBack();
+    const sender = await host.open();
+    await sender.sendMsg(new Announcement('$.a', '1'));
+    await sender.sendMsg(new Announcement('$.a', '2'));
+    const got = [(await waiting)?.text(), (await whileAway)?.text()];
+    expect(got.sort()).toEqual(['1', '2']);
+    await sender.close();
+  });
+
+  it('loops and handlers go on.', async () => {
+    const [looping, isLoopingBack] = await openComingBack();
+    const [handling, isHandlingBack] = await openComingBack();
+    await looping.bind('$.a');
+    const heard: string[] = [];
+    const loop = (async () => {
+      for await (const message of looping) if (heard.push(message.text()) === 2) break;
+    })();
+    await handling.replier('$.Ask', () => 'answered');
+    await looping.sendMsg(new Announcement('$.a', 'before'));
+    await settled();
+    await machine.crash();
+    const host = machine.start();
+    await Promise.all([isLoopingBack(), isHandlingBack()]);
+    const other = await host.open();
+    await other.sendMsg(new Announcement('$.a', 'after'));
+    await loop;
+    expect(heard).toEqual(['before', 'after']);
+    expect((await other.request('$.Ask')).text()).toBe('answered');
+    await other.close();
+  });
+
+  it('a message that waited to be sent is lost with the bus: the Ksock is not sending any more.', async () => {
+    const [ksock, isBack] = await openComingBack();
+    const listener = await machine.open();
+    await listener.bind('$.a');
+    await fill(listener, ksock);
+    await refused(ksock.sendMsg(new Announcement('$.a', 'lost', WAITS)), 'EAGAIN');
+    await machine.crash();
+    machine.start();
+    await isBack();
+    await refused(ksock.send(), 'ENOMSG');
+    await ksock.bind('$.a');
+    await ksock.sendMsg(new Announcement('$.a', 'sent'));
+    expect(await readTexts(ksock)).toEqual(['sent']);
+  });
+
+  it('calls are refused while it is away: ECONNRESET; waits end as they say.', async () => {
+    const [ksock] = await openComingBack();
+    await machine.crash();
+    await refused(ksock.sendMsg(new Announcement('$.a')), 'ECONNRESET');
+    await refused(ksock.bind('$.a'), 'ECONNRESET');
+    await refused(ksock.readNextMsg(), 'ECONNRESET');
+    expect(await ksock.waitForMsg({ timeout: 1 })).toBeNull();
+    const controller = new AbortController();
+    const waiting = failed(ksock.waitForMsg({ signal: controller.signal }));
+    await settled();
+    controller.abort('enough');
+    expect(await waiting).toBe('enough');
+  });
+
+  it('is told of each attempt that fails, and leaves no Ksock behind when its name is taken.', async () => {
+    const [ksock, isBack, errors] = await openComingBack();
+    await ksock.bind('$.free', true);
+    await ksock.bind('$.taken', true);
+    await machine.crash();
+    const host = machine.start();
+    const thief = await host.open();
+    await thief.bind('$.taken', true);
+    while (!errors.some(({ code }) => code === 'EADDRINUSE')) await settled();
+    const before = errors.length;
+    while (errors.length < before + 2) await settled();
+    expect(ksock.isConnected).toBe(false);
+    const { ksocks } = await thief.stats();
+    expect(ksocks.length).toBeLessThanOrEqual(2);
+    await thief.unbind('$.taken', true);
+    await isBack();
+    expect(await thief.findReplier('$.taken')).toBe(ksock.id);
+    expect(await thief.findReplier('$.free')).toBe(ksock.id);
+    await thief.close();
+  });
+
+  it('closing it while it is away ends all, and it does not come back.', async () => {
+    const [ksock] = await openComingBack();
+    await machine.crash();
+    const waits = [ksock.waitForMsg(), ksock.waitForMsg({ timeout: 1e6 })].map((wait) =>
+      refused(wait, 'EBADF'),
+    );
+    const loop = (async () => {
+      for await (const _message of ksock) expect.fail('there is none');
+    })();
+    await settled();
+    await ksock.close();
+    await Promise.all(waits);
+    await loop;
+    const { attempts } = machine;
+    const host = machine.start();
+    for (let at = 0; at < 10; at++) await new Promise((resolve) => setTimeout(resolve, 1));
+    expect(machine.attempts).toBe(attempts);
+    expect(host.ends).toEqual([]);
+    await refused(ksock.numMessages(), 'EBADF');
+  });
+
+  it('may be closed by what tells that it was lost.', async () => {
+    const ksock: Ksock = await machine.open({
+      reconnect: QUICK,
+      onDisconnected: () => void ksock.close(),
+    });
+    await machine.crash();
+    const { attempts } = machine;
+    for (let at = 0; at < 5; at++) await new Promise((resolve) => setTimeout(resolve, 1));
+    expect(machine.attempts).toBe(attempts);
+  });
+
+  it('tries soon, then ever more rarely.', async () => {
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+    try {
+      const ksock = await machine.open({ reconnect: true });
+      await machine.crash();
+      const pauses: number[] = [];
+      const start = machine.attempts;
+      for (let seen = start, waited = 0; pauses.length < 8; waited += 10) {
+        if (machine.attempts > seen) {
+          pauses.push(waited);
+          seen = machine.attempts;
+          waited = 0;
+        }
+        await vi.advanceTimersByTimeAsync(10);
+      }
+      expect(pauses).toEqual([50, 100, 200, 400, 800, 1600, 2000, 2000]);
+      await ksock.close();
+    } finally {
+      vi.useRealTimers();
+    }
+  });
+
+  it('does not come back unless it was told to.', async () => {
+    const ksock = await machine.open();
+    await machine.crash();
+    machine.start();
+    await settled();
+    expect(machine.attempts).toBe(1);
+    await refused(ksock.sendMsg(new Announcement('$.a')), 'ECONNRESET');
+  });
+});
