@@ -1,0 +1,286 @@
+// The promises of KBUS, checked from outside: by what each program on one bus did and saw, as it wrote it
+// down. Nothing here knows the engine. The entries of a journal, which is one Ksock's:
+//
+//   open     id                           it has this Ksock id
+//   bind?    name replier                 it asks to bind; then bind! it is bound, or bind- it was refused
+//   unbind?  name replier                 likewise
+//   send?    n name kind flags re         it asks to send its message number n: Announcement, reQuest, Reply
+//   send!    n id                         it was sent; or, send-  n code, it was refused, or its fate is unknown
+//   read     a message                    the program was given this message
+//   answer   n and a message              the Reply or Status to its request() number n
+//   limit    count       once             its queue's limit; messages come once only
+//   again                                 the connection is not its first: what is bound is not told
+//   loose                                 it may be given messages that it has no handler for
+//   end?                                  it begins to close
+//   end      drained                      nothing more comes; `drained`: it read until nothing was left to come
+//
+// A message's data begins with `<journal>.<n>`, which says whose it is.
+
+const URGENT = 1 << 3;
+const YOU = 1 << 1;
+const ALL_OR = (1 << 8) | (1 << 9);
+
+const REPLIER_ERROR = '$.KBUS.Replier.Error';
+
+/** After these nobody knows whether the message was sent. */
+const UNKNOWN = new Set(['ECONNRESET', 'EBADF', 'EPROTO', 'ETIMEDOUT', 'abort']);
+
+const decoder = new TextDecoder();
+
+export function noteOf(message) {
+  const { id, inReplyTo, name, flags, to, from, data } = message;
+  const kind = message.isReply()
+    ? message.isSynthetic()
+      ? 'S'
+      : 'R'
+    : message.isRequest()
+      ? 'Q'
+      : message.isSynthetic()
+        ? 'E'
+        : 'A';
+  const [tag = ''] = decoder.decode(data.subarray(0, 40)).split(' ');
+  return { id: `${id}`, re: `${inReplyTo}`, name, kind, flags, to, from, tag, size: data.length };
+}
+
+export function covers(bindingName, name) {
+  if (!/[*%]$/.test(bindingName)) return bindingName === name;
+  const prefix = bindingName.slice(0, -1);
+  if (!name.startsWith(prefix)) return false;
+  return bindingName.endsWith('*') || !name.slice(prefix.length).includes('.');
+}
+
+export function brokenPromises(journals) {
+  const broken = [];
+  const ksocks = journals.map(ksockOf);
+  const sends = new Map(
+    ksocks.flatMap((k) => [...k.sends.values()].map((send) => [send.tag, send])),
+  );
+  whatCameWasSent(ksocks, sends, broken);
+  oneAnswerEach(ksocks, broken);
+  statusesFitTheirCause(ksocks, broken);
+  oneOrderForAll(ksocks, broken);
+  nothingMissedThatMustNotBe(ksocks, sends, broken);
+  return broken;
+}
+
+/** A journal, sorted by what it tells of. */
+function ksockOf({ name, entries }) {
+  const k = {
+    name,
+    id: 0,
+    sends: new Map(),
+    reads: [],
+    binds: [],
+    unbound: new Set(),
+    once: false,
+    again: false,
+    loose: false,
+    unlimited: false,
+    limited: false,
+    endAsked: Number.POSITIVE_INFINITY,
+    end: null,
+  };
+  for (const entry of entries) {
+    const { t, e } = entry;
+    if (e === 'open') k.id = entry.id;
+    else if (e === 'once') k.once = true;
+    else if (e === 'again') k.again = true;
+    else if (e === 'loose') k.loose = true;
+    else if (e === 'limit' && entry.count >= 0x7fffffff) k.unlimited = t;
+    else if (e === 'limit') k.limited = true;
+    else if (e === 'end?') k.endAsked = t;
+    else if (e === 'end') k.end = entry;
+    else if (e === 'read') k.reads.push(entry);
+    else if (e === 'bind!') k.binds.push(entry);
+    // What is unread by then leaves the queue.
+    else if (e === 'unbind?') k.unbound.add(entry.name);
+    else if (e === 'send?') {
+      k.sends.set(entry.n, {
+        ...entry,
+        tag: `${name}.${entry.n}`,
+        by: k,
+        asked: t,
+        done: null,
+        code: null,
+        id: null,
+        answers: [],
+      });
+    } else if (e === 'send!') {
+      Object.assign(k.sends.get(entry.n), { done: t, id: entry.id });
+    } else if (e === 'send-') {
+      Object.assign(k.sends.get(entry.n), { code: entry.code });
+    } else if (e === 'answer') {
+      k.sends.get(entry.n).answers.push(entry);
+    }
+  }
+  return k;
+}
+
+const describe = ({ kind, name, id, tag }) => `${kind} ${id} '${name}' ${tag}`;
+
+/** A message comes as it was sent, from whom it says, and not at all when its send was refused. */
+function whatCameWasSent(ksocks, sends, broken) {
+  for (const k of ksocks) {
+    const answers = [...k.sends.values()].flatMap(({ answers }) => answers);
+    for (const read of [...k.reads, ...answers]) {
+      // KBUS made it, or a handler that failed: it bears no tag.
+      if (read.kind === 'S' || read.kind === 'E' || read.name === REPLIER_ERROR) continue;
+      const send = sends.get(read.tag);
+      if (send === undefined) {
+        broken.push(`${k.name} was given what nobody sent: ${describe(read)}`);
+        continue;
+      }
+      const { by } = send;
+      const wrong =
+        send.name !== read.name ||
+        send.kind !== read.kind ||
+        send.size !== read.size ||
+        (by.id !== 0 && by.id !== read.from) ||
+        (send.id !== null && send.id !== read.id);
+      if (wrong)
+        broken.push(`${k.name} was given ${describe(read)}, which was sent as ${describe(send)}`);
+      if (send.code !== null && !UNKNOWN.has(send.code) && send.code !== 'EAGAIN') {
+        broken.push(`${k.name} was given ${describe(read)}, which was refused: ${send.code}`);
+      }
+      if (read.t < send.asked) broken.push(`${describe(read)} was read before it was sent`);
+    }
+  }
+}
+
+/** Promise 1: every Request that was accepted gets exactly one Reply or Status. */
+function oneAnswerEach(ksocks, broken) {
+  const repliers = ksocks.filter(({ binds }) => binds.some(({ replier }) => replier));
+  for (const k of ksocks) {
+    // When all who could answer have gone, nothing is owed any more.
+    const isLast = repliers.every(({ end }) => end !== null && end.t < k.endAsked);
+    const byId = new Map();
+    for (const read of k.reads) {
+      if ((read.kind !== 'S' && read.kind !== 'R') || read.to !== k.id) continue;
+      byId.set(read.re, [...(byId.get(read.re) ?? []), read]);
+    }
+    for (const send of k.sends.values()) {
+      if (send.kind !== 'Q') continue;
+      const queued = send.id === null ? [] : (byId.get(send.id) ?? []);
+      const answers = send.awaited ? send.answers : queued;
+      // A Reply that it listens to as well comes once more for each binding.
+      const distinct = new Set(answers.map(({ id, kind }) => (kind === 'S' ? `S${id}` : id)));
+      const statuses = answers.filter(({ kind }) => kind === 'S');
+      if (distinct.size > 1 || statuses.length > 1) {
+        broken.push(`${describe(send)} got ${answers.length} answers: ${answers.map(describe)}`);
+      }
+      const isOwed = send.awaited ? send.code === null : send.done !== null && !k.loose;
+      const stayed = isLast && k.end?.drained === true && send.asked < k.endAsked;
+      if (isOwed && stayed && answers.length === 0) {
+        broken.push(`${describe(send)} of ${k.name} got no answer`);
+      }
+    }
+  }
+}
+
+/** What a Status says of the Replier is true. */
+function statusesFitTheirCause(ksocks, broken) {
+  const readBy = new Map();
+  for (const k of ksocks) {
+    for (const read of k.reads) {
+      if (read.kind !== 'Q' || (read.flags & YOU) === 0) continue;
+      const before = readBy.get(read.id);
+      // Ids of a Ksock that was told of again may be those of another life of the bus.
+      if (before !== undefined && !k.again) {
+        broken.push(`${describe(read)} was given to two Repliers: ${before.k.name} and ${k.name}`);
+      }
+      readBy.set(read.id, { k, read });
+    }
+  }
+  for (const k of ksocks) {
+    for (const send of k.sends.values()) {
+      if (send.kind !== 'Q') continue;
+      const answers = send.awaited
+        ? send.answers
+        : k.reads.filter(({ re, kind }) => kind === 'S' && re === send.id);
+      for (const status of answers) {
+        if (status.kind !== 'S') continue;
+        const replier = ksocks.find(({ id, again }) => id === status.from && !again);
+        if (replier === undefined || replier.loose || status.from === 0) continue;
+        const read = readBy.get(status.re);
+        const wasClosed = replier.end?.why === 'closed';
+        const mismatch =
+          (status.name.endsWith('.Ignored') && wasClosed && read === undefined) ||
+          (status.name.endsWith('.GoneAway') && wasClosed && read !== undefined) ||
+          (status.name.endsWith('.Unbound') && read !== undefined);
+        if (mismatch) {
+          const how = read === undefined ? 'had not read' : 'had read';
+          broken.push(`${describe(send)} got ${status.name}, but ${replier.name} ${how} it`);
+        }
+      }
+    }
+  }
+}
+
+/** Promise 2: all that are not urgent come to everybody in one order, which is each sender's order too. */
+function oneOrderForAll(ksocks, broken) {
+  const after = new Map();
+  const mustPrecede = (first, then) => {
+    if (first === then) return;
+    if (!after.has(first)) after.set(first, new Set());
+    after.get(first).add(then);
+  };
+  for (const k of ksocks) {
+    let last = null;
+    for (const { id, flags } of k.reads) {
+      if ((flags & URGENT) !== 0 || id === '[0:0]') continue;
+      if (last !== null) mustPrecede(last, id);
+      last = id;
+    }
+    last = null;
+    for (const { id, done, flags } of k.sends.values()) {
+      if (done === null || id === null || (flags & URGENT) !== 0) continue;
+      if (last !== null) mustPrecede(last, id);
+      last = id;
+    }
+  }
+  const state = new Map();
+  for (const start of after.keys()) {
+    if (state.has(start)) continue;
+    // Depth first, without recursion: what is met again on the way to itself is in two orders.
+    const way = [[start, [...after.get(start)]]];
+    state.set(start, 'on the way');
+    while (way.length > 0) {
+      const [id, next] = way.at(-1);
+      const one = next.pop();
+      if (one === undefined) {
+        state.set(id, 'done');
+        way.pop();
+      } else if (state.get(one) === 'on the way') {
+        const from = way.findIndex(([passed]) => passed === one);
+        const cycle = [...way.slice(from).map(([passed]) => passed), one];
+        broken.push(`not one order for all: ${cycle.join(' before ')}`);
+        return;
+      } else if (!state.has(one)) {
+        state.set(one, 'on the way');
+        way.push([one, [...(after.get(one) ?? [])]]);
+      }
+    }
+  }
+}
+
+/**
+ * Promise 3: a Listener misses nothing that was sent ALL_OR_WAIT or ALL_OR_FAIL, and nothing at all when its
+ * queue has no limit.
+ */
+function nothingMissedThatMustNotBe(ksocks, sends, broken) {
+  for (const k of ksocks) {
+    if (k.end?.drained !== true || k.again || k.loose) continue;
+    const got = new Set(k.reads.map(({ tag }) => tag));
+    for (const send of sends.values()) {
+      if (send.done === null || got.has(send.tag)) continue;
+      const nothingLost = k.unlimited !== false && !k.limited && k.unlimited < send.asked;
+      if ((send.flags & ALL_OR) === 0 && !nothingLost) continue;
+      const bound = k.binds.find(
+        ({ name, replier, t }) =>
+          !replier && !k.unbound.has(name) && covers(name, send.name) && t < send.asked,
+      );
+      if (bound === undefined || send.done > k.endAsked) continue;
+      broken.push(`${k.name} listens to '${bound.name}' and missed ${describe(send)}`);
+    }
+  }
+}

@@ -1,0 +1,125 @@
+import { describe, expect, it } from 'vitest';
+import type { Bus, BusKsock, Parcel } from '../../src/bus/index.ts';
+import type { RequestRecord } from '../../src/bus/ledger.ts';
+import type { Binding } from '../../src/bus/routes.ts';
+import type { Session } from '../../src/daemon/session.ts';
+import { simulate } from './simulate.ts';
+import type { Sabotage } from './world.ts';
+
+// Engines and sessions that are broken on purpose. If the simulator does not notice, it is worth nothing.
+
+interface BusInsides {
+  giveStatus(record: RequestRecord, status: Parcel): void;
+  giveAnswer(record: RequestRecord, answer: Parcel): void;
+  enqueue(ksock: BusKsock, parcel: Parcel, binding: Binding | null, atFront: boolean): void;
+  noteRoom(ksock: BusKsock): void;
+}
+
+interface SessionInsides {
+  handed(count: number): void;
+  unlend(): void;
+  flushRun(): void;
+  serveTakes(): void;
+  cancel(token: number): void;
+  roomMade(): void;
+  tellSent(parcel: Parcel, result: number): void;
+}
+
+const inBus = (breakIt: (insides: BusInsides, bus: Bus) => void): Sabotage => ({
+  bus: (bus) => breakIt(bus as unknown as BusInsides, bus),
+});
+
+const inSession = (breakIt: (insides: SessionInsides) => void): Sabotage => ({
+  session: (session: Session) => breakIt(session as unknown as SessionInsides),
+});
+
+/** Breaks each Ksock as it is opened. */
+const inKsocks = (breakIt: (ksock: BusKsock) => void): Sabotage => ({
+  bus: (bus) => {
+    const open = bus.open.bind(bus);
+    bus.open = (owner, options) => {
+      const ksock = open(owner, options);
+      breakIt(ksock);
+      return ksock;
+    };
+  },
+});
+
+const CANARIES: Record<string, Sabotage> = {
+  'an engine that loses a Status': inBus((insides) => {
+    const giveStatus = insides.giveStatus.bind(insides);
+    insides.giveStatus = (record, status) => {
+      if (status.name !== '$.KBUS.Replier.GoneAway') giveStatus(record, status);
+    };
+  }),
+  'an engine that answers twice': inBus((insides) => {
+    const giveAnswer = insides.giveAnswer.bind(insides);
+    insides.giveAnswer = (record, answer) => {
+      giveAnswer(record, answer);
+      giveAnswer(record, answer);
+    };
+  }),
+  'an engine that swaps two messages': inBus((insides) => {
+    const enqueue = insides.enqueue.bind(insides);
+    insides.enqueue = (ksock, parcel, binding, atFront) =>
+      enqueue(ksock, parcel, binding, atFront || ksock.queue.length === 1);
+  }),
+  'an engine that leaks the place of a Status': inBus((insides) => {
+    const giveStatus = insides.giveStatus.bind(insides);
+    insides.giveStatus = (record, status) => {
+      record.requester.outstanding.size++;
+      giveStatus(record, status);
+    };
+  }),
+  'an engine that lets one too many into a queue': inKsocks((ksock) => {
+    Object.defineProperty(ksock, 'isFull', { get: () => ksock.occupied > ksock.limit });
+  }),
+  'an engine that repeats what comes once only': inBus((insides) => {
+    const enqueue = insides.enqueue.bind(insides);
+    insides.enqueue = (ksock, parcel, binding, atFront) => {
+      enqueue(ksock, parcel, binding, atFront);
+      ksock.queuedSerial = 0;
+    };
+  }),
+  'an engine that does not say that there is room': inBus((insides, bus) => {
+    insides.noteRoom = () => {};
+    const { take, takeMany } = bus;
+    bus.take = (ksock, at) => {
+      const { blocking } = ksock;
+      Object.defineProperty(ksock, 'blocking', { value: new Set(), configurable: true });
+      const parcel = take.call(bus, ksock, at);
+      Object.defineProperty(ksock, 'blocking', { value: blocking, configurable: true });
+      return parcel;
+    };
+    bus.takeMany = takeMany;
+  }),
+  'a session that forgets `handed`': inSession((insides) => {
+    insides.handed = () => {};
+  }),
+  'a session that lends the same again after a RECALL': inSession((insides) => {
+    insides.unlend = () => {};
+  }),
+  'a session that forgets to cancel': inSession((insides) => {
+    insides.cancel = () => {};
+  }),
+  'a session that does not try again when there is room': inSession((insides) => {
+    insides.roomMade = () => {};
+  }),
+  'a session that says that a refused send was done': inSession((insides) => {
+    const tellSent = insides.tellSent.bind(insides);
+    insides.tellSent = (parcel, result) => tellSent(parcel, result === -16 ? 0 : result);
+  }),
+};
+
+const RUNS = 400;
+
+describe('the simulator notices', () => {
+  it.for(Object.entries(CANARIES))('%s', { timeout: 300_000 }, async ([, sabotage]) => {
+    for (let seed = 1; seed <= RUNS; seed++) {
+      const { failed } = await simulate(seed, sabotage);
+      // What fails with everything whole doesn't count.
+      if (failed !== null && (await simulate(seed)).failed === null) return;
+    }
+    expect.fail(`not noticed in ${RUNS} runs`);
+  });
+});

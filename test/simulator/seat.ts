@@ -1,0 +1,506 @@
+import { type Journal, noteOf } from '../../chaos/promises.mjs';
+import { FramePort } from '../../src/client/frame-port.ts';
+import type { Handling } from '../../src/client/handlers.ts';
+import { type Connect, Ksock } from '../../src/client/ksock.ts';
+import { Session } from '../../src/daemon/session.ts';
+import { Errno } from '../../src/message/errno.ts';
+import { KbusError, StatusError } from '../../src/message/error.ts';
+import { Flag } from '../../src/message/flags.ts';
+import { type Message, Message as Plain, replyTo } from '../../src/message/message.ts';
+import { type Link, Link as NewLink } from './link.ts';
+import { Broken, type Lockstep, type Pair, same, tellMessage } from './lockstep.ts';
+import type { Deed } from './steps.ts';
+import type { World } from './world.ts';
+
+const BUS_GONE_AWAY = '$.KBUS.Bus.GoneAway';
+
+/** Something that a program waits for. */
+export interface Wait {
+  readonly what: Deed['do'] | 'pass';
+  readonly controller: AbortController | null;
+  readonly of: Incarnation;
+  isAwaited: boolean;
+}
+
+/** One connection: a client's port, and what the daemon has of it. */
+export interface Incarnation {
+  readonly link: Link;
+  readonly lockstep: Lockstep;
+  readonly session: Session;
+  readonly journal: Journal;
+  readonly pair: Pair | null;
+  port: FramePort | null;
+  isLost: boolean;
+}
+
+type Made = { -readonly [K in keyof Incarnation]: Incarnation[K] };
+
+/** A program with one Ksock, which does what it is told to, and writes down what it does and sees. */
+export class Seat {
+  readonly number: number;
+  private readonly world: World;
+  ksock: Ksock | null = null;
+  now: Incarnation | null = null;
+  isOpening = false;
+  /** Its process is gone: what its code does from here on is not real. */
+  isGhost = false;
+  isClosing = false;
+  /** The connection is lost, and nothing is left to be read. */
+  isSpent = false;
+  /** Who reads its messages: one at a time. */
+  reader: 'nobody' | 'call' | 'iteration' | 'handlers' = 'nobody';
+  private iteration: AsyncIterableIterator<Message> | null = null;
+  readonly waits = new Set<Wait>();
+  /** Requests read and not answered. */
+  private toAnswer: Message[] = [];
+  /** Handlers that take their time. */
+  private slow: (() => void)[] = [];
+  private readonly links: Link[] = [];
+  private readonly handlings: Handling[] = [];
+  private nextNumber = 1;
+
+  constructor(world: World, number: number) {
+    this.world = world;
+    this.number = number;
+  }
+
+  get isOpen(): boolean {
+    return this.ksock !== null && !this.isClosing;
+  }
+
+  private note(of: Incarnation | null, e: string, fields: Record<string, unknown> = {}): void {
+    if (this.isGhost || of === null) return;
+    of.journal.entries.push({ t: this.world.clock++, e, ...fields });
+  }
+
+  /** Follows a promise: it must end as the specification says, or wait with a reason. */
+  private wait(
+    what: Wait['what'],
+    promise: Promise<unknown>,
+    controller: AbortController | null,
+    done: (value: unknown, failure: unknown) => void = () => {},
+  ): void {
+    const wait: Wait = { what, controller, of: this.now as Incarnation, isAwaited: true };
+    this.waits.add(wait);
+    const settle = (value: unknown, failure: unknown): void => {
+      if (!wait.isAwaited) this.world.fail(new Broken(`${what} ended twice`));
+      wait.isAwaited = false;
+      this.waits.delete(wait);
+      if (this.isGhost) return;
+      if (failure !== undefined && !isDocumented(failure, controller)) this.world.fail(failure);
+      try {
+        done(value, failure);
+      } catch (error) {
+        this.world.fail(error);
+      }
+    };
+    promise.then(
+      (value) => settle(value, undefined),
+      (error: unknown) => settle(undefined, error ?? new Broken(`${what} rejected with nothing`)),
+    );
+  }
+
+  // The way to the bus
+
+  private readonly connect: Connect = async (mode, events) => {
+    const { world } = this;
+    // The timers of a process that was killed would not have come.
+    if (this.isGhost) return new Promise<FramePort>(() => {});
+    let made: Made | null = null;
+    const port = await FramePort.open(
+      (toldTo) => {
+        const link = new NewLink();
+        const lockstep = world.lockstep;
+        const session = new Session(world.host, lockstep.bus, link.daemon);
+        world.sabotage.session?.(session);
+        const journal = world.newJournal();
+        link.client.events = toldTo;
+        link.daemon.events = session;
+        made = { link, lockstep, session, journal, pair: null, port: null, isLost: false };
+        world.links.push(link);
+        this.links.push(link);
+        return link.client;
+      },
+      {
+        mode,
+        pid: 1000 + this.number,
+        program: 'simulated',
+        defer: (flush) => world.deferred.push(flush),
+        deferLonger: (flush) => world.deferred.push(flush),
+      },
+      {
+        closed: (error) => {
+          if (error?.errno === Errno.EPROTO) {
+            world.fail(new Broken(`the connection ended: ${error.message}`));
+          }
+          if (made !== null) {
+            made.isLost = true;
+            this.note(made, 'end', {
+              why: error === null && !made.link.isLost ? 'closed' : 'lost',
+              drained: world.isOver,
+            });
+          }
+          events.closed(error);
+        },
+      },
+    );
+    const incarnation = made as unknown as Made;
+    incarnation.port = port;
+    const pair = incarnation.lockstep.pairs.get(port.ksockId) ?? null;
+    incarnation.pair = pair;
+    const hand = port.hand.bind(port);
+    port.hand = () => this.handed(incarnation, hand());
+    const take = port.take.bind(port);
+    port.take = async (wait, signal) => this.handed(incarnation, await take(wait, signal));
+    if (this.now !== null) this.note(incarnation, 'again');
+    this.note(incarnation, 'open', { id: port.ksockId });
+    this.now = incarnation;
+    return port;
+  };
+
+  /** What the port gives is what the bus gave, in the same order. */
+  private handed(of: Incarnation, message: Message | null): Message | null {
+    if (message === null || this.isGhost || message.name === BUS_GONE_AWAY) return message;
+    try {
+      of.pair?.hand(tellMessage(message));
+    } catch (error) {
+      this.world.fail(error);
+    }
+    return message;
+  }
+
+  // What the program does
+
+  /** False when it means nothing now. */
+  act(deed: Deed): boolean {
+    if (deed.do === 'open') return this.open(deed.mode, deed.reconnect);
+    const { ksock, now } = this;
+    if (ksock === null || now === null || this.isClosing) return false;
+    switch (deed.do) {
+      case 'bind': {
+        const { name, replier } = deed;
+        this.note(now, 'bind?', { name, replier });
+        this.wait('bind', ksock.bind(name, replier), null, (_, failure) => {
+          this.note(now, failure === undefined ? 'bind!' : 'bind-', { name, replier });
+        });
+        return true;
+      }
+      case 'unbind': {
+        const { name, replier } = deed;
+        this.note(now, 'unbind?', { name, replier });
+        this.wait('unbind', ksock.unbind(name, replier), null);
+        return true;
+      }
+      case 'send': {
+        const message = this.message(deed.name, deed.request, deed.flags, deed.size);
+        this.send(ksock, message, deed.wait, deed.abortable);
+        return true;
+      }
+      case 'post': {
+        const message = this.message(deed.name, deed.request, deed.flags, deed.size);
+        const n = this.sending(message, { posted: true });
+        const ready = ksock.post(message, { wait: deed.wait });
+        if (ready === undefined) return true;
+        this.wait('post', ready, null, (_, failure) => {
+          if (failure !== undefined) this.note(now, 'send-', { n, code: 'EPROTO' });
+        });
+        return true;
+      }
+      case 'flush':
+        this.wait('flush', ksock.flush(), null);
+        return true;
+      case 'request':
+        this.request(ksock, deed.name, deed.flags, deed.size, deed.abortable);
+        return true;
+      case 'read':
+      case 'wait':
+        return this.readOne(ksock, deed.do);
+      case 'iterate':
+        return this.iterate(ksock, deed.count);
+      case 'stop':
+        if (this.iteration === null) return false;
+        this.wait('pass', this.iteration.return?.() as Promise<unknown>, null);
+        return true;
+      case 'handle':
+        return this.handle(ksock, deed);
+      case 'answer':
+        return this.answer(ksock, deed.which, deed.wait, deed.flags);
+      case 'abort': {
+        const abortable = [...this.waits].filter(({ controller }) => controller !== null);
+        const chosen = abortable[deed.which % Math.max(1, abortable.length)];
+        if (chosen === undefined || chosen.controller?.signal.aborted) return false;
+        chosen.controller?.abort();
+        return true;
+      }
+      case 'limit':
+        this.note(now, 'limit', { count: deed.count });
+        this.wait('limit', ksock.setMaxMessages(deed.count), null);
+        return true;
+      case 'once':
+        this.note(now, 'once');
+        this.wait('once', ksock.wantMessagesOnce(deed.on), null);
+        return true;
+      case 'report':
+        this.wait('report', ksock.reportReplierBinds(deed.on), null);
+        return true;
+      case 'resend':
+        this.wait('resend', ksock.send(), null);
+        return true;
+      case 'discard':
+        this.wait('discard', ksock.discard(), null);
+        return true;
+      case 'writable': {
+        const controller = new AbortController();
+        const { signal } = controller;
+        this.wait('writable', ksock.waitWritable({ signal }), controller);
+        return true;
+      }
+      case 'close':
+        this.close();
+        return true;
+      case 'vanish':
+        this.vanish();
+        return true;
+    }
+  }
+
+  private open(mode: 'r' | 'rw', reconnect: boolean): boolean {
+    if (this.ksock !== null || this.isOpening) return false;
+    this.isOpening = true;
+    const opened = Ksock.open(this.connect, { mode, reconnect });
+    opened.then(
+      (ksock) => {
+        this.isOpening = false;
+        this.ksock = ksock;
+      },
+      (error: unknown) => {
+        this.isOpening = false;
+        if (!isDocumented(error, null)) this.world.fail(error);
+      },
+    );
+    return true;
+  }
+
+  private message(name: string, request: boolean, flags: number, size: number): Message {
+    const tag = `${this.now?.journal.name}.${this.nextNumber} `;
+    const data = tag.padEnd(size, '.');
+    return new Plain(name, data, { flags: flags | (request ? Flag.WANT_A_REPLY : 0) });
+  }
+
+  /** Writes down that it sends, and the number of what it sends. */
+  private sending(message: Message, more: Record<string, unknown> = {}): number {
+    const n = this.nextNumber++;
+    this.note(this.now, 'send?', { n, ...noteOf(message), ...more });
+    return n;
+  }
+
+  private send(ksock: Ksock, message: Message, wait: boolean, abortable: boolean): void {
+    const { now } = this;
+    const controller = abortable ? new AbortController() : null;
+    const flags = wait ? message.flags | Flag.ALL_OR_WAIT : message.flags;
+    const n = this.sending(message, { flags: flags >>> 0 });
+    const sent = ksock.sendMsg(message, { wait, ...(controller && { signal: controller.signal }) });
+    this.wait('send', sent, controller, (id, failure) => {
+      if (failure === undefined) this.note(now, 'send!', { n, id: String(id) });
+      else this.note(now, 'send-', { n, code: codeOf(failure) });
+    });
+  }
+
+  private request(
+    ksock: Ksock,
+    name: string,
+    flags: number,
+    size: number,
+    abortable: boolean,
+  ): void {
+    const { now } = this;
+    const controller = abortable ? new AbortController() : null;
+    const message = this.message(name, true, flags, size);
+    const n = this.sending(message, { awaited: true });
+    const answered = ksock.request(message, null, controller ? { signal: controller.signal } : {});
+    this.wait('request', answered, controller, (reply, failure) => {
+      const answer = answerIn(reply, failure);
+      if (answer !== null) this.note(now, 'answer', { n, ...noteOf(answer) });
+      else this.note(now, 'send-', { n, code: codeOf(failure) });
+    });
+  }
+
+  private received(message: Message): void {
+    this.note(this.now, 'read', noteOf(message));
+    if (message.wantsUsToReply()) this.toAnswer.push(message);
+  }
+
+  private readOne(ksock: Ksock, what: 'read' | 'wait'): boolean {
+    if (this.reader !== 'nobody') return false;
+    this.reader = 'call';
+    const controller = what === 'wait' ? new AbortController() : null;
+    const reading =
+      controller === null ? ksock.readNextMsg() : ksock.waitForMsg({ signal: controller.signal });
+    this.wait(what, reading, controller, (message, failure) => {
+      this.reader = 'nobody';
+      if (failure !== undefined) this.isSpent = true;
+      if (message) this.received(message as Message);
+    });
+    return true;
+  }
+
+  private iterate(ksock: Ksock, count: number): boolean {
+    if (this.reader !== 'nobody') return false;
+    this.reader = 'iteration';
+    const iteration = ksock[Symbol.asyncIterator]();
+    this.iteration = iteration;
+    const run = async (): Promise<void> => {
+      for await (const message of iteration) {
+        this.received(message);
+        if (--count <= 0) break;
+      }
+    };
+    this.wait('iterate', run(), null, () => {
+      this.reader = 'nobody';
+      this.iteration = null;
+    });
+    return true;
+  }
+
+  private handle(ksock: Ksock, deed: Deed & { do: 'handle' }): boolean {
+    if (this.reader !== 'nobody' && this.reader !== 'handlers') return false;
+    this.reader = 'handlers';
+    const { now } = this;
+    this.note(now, 'loose');
+    const { name, replier, style } = deed;
+    this.note(now, 'bind?', { name, replier });
+    const handling = replier
+      ? ksock.replier(name, (request) => this.answerLike(style, request))
+      : ksock.listener(name, (message) => this.note(this.now, 'read', noteOf(message)));
+    this.wait('handle', handling, null, (made, failure) => {
+      this.note(now, failure === undefined ? 'bind!' : 'bind-', { name, replier });
+      if (failure === undefined) this.handlings.push(made as Handling);
+    });
+    return true;
+  }
+
+  private answerLike(
+    style: (Deed & { do: 'handle' })['style'],
+    request: Message,
+  ): string | Promise<string> {
+    this.note(this.now, 'read', noteOf(request));
+    const answer = (): string => {
+      const message = this.message(request.name, false, 0, 0);
+      message.inReplyTo = request.id;
+      this.sending(message);
+      return message.text();
+    };
+    if (style === 'throws') throw new Error('a handler that fails');
+    if (style === 'prompt') return answer();
+    return new Promise((resolve) => {
+      if (style === 'slow') this.slow.push(() => resolve(answer()));
+    });
+  }
+
+  private answer(ksock: Ksock, which: number, wait: boolean, flags: number): boolean {
+    const slow = this.slow.shift();
+    if (slow !== undefined) {
+      slow();
+      return true;
+    }
+    const [request] = this.toAnswer.splice(which % Math.max(1, this.toAnswer.length), 1);
+    if (request === undefined) return false;
+    const reply = replyTo(request, this.message(request.name, false, 0, 0).data);
+    reply.flags |= flags;
+    this.send(ksock, reply, wait, false);
+    return true;
+  }
+
+  /** Answers all it can, and says whether there was any. */
+  answerAll(): boolean {
+    let any = false;
+    while (this.ksock !== null && this.isOpen && this.answer(this.ksock, 0, false, 0)) any = true;
+    return any;
+  }
+
+  close(): void {
+    const { ksock, now } = this;
+    if (ksock === null || this.isClosing) return;
+    this.isClosing = true;
+    this.note(now, 'end?');
+    this.wait('close', ksock.close(), null, () => this.leave());
+  }
+
+  /** The process is killed. */
+  vanish(): void {
+    this.note(this.now, 'end?');
+    this.note(this.now, 'end', { why: 'killed', drained: false });
+    for (const { client } of this.links) {
+      client.isDead = true;
+      if (!client.isClosed) client.break();
+    }
+    this.world.replace(this);
+    this.isGhost = true;
+  }
+
+  private leave(): void {
+    this.world.replace(this);
+  }
+
+  /** Reads one, if there may be one. */
+  readRest(): boolean {
+    const { now } = this;
+    if (now === null || (now.isLost ? this.isSpent : now.pair?.naive.queue.length === 0))
+      return false;
+    return this.act({ do: 'read' });
+  }
+
+  // What must hold when nothing moves any more
+
+  /** Everybody who waits has a reason to. */
+  checkWaits(): void {
+    const { now } = this;
+    if (now === null || now.isLost || now.pair === null) {
+      for (const { what } of this.waits) {
+        throw new Broken(`program ${this.number} waits for ${what}, and there is no connection`);
+      }
+      return;
+    }
+    const { naive } = now.lockstep;
+    const { naive: k, engine, taken, handed } = now.pair;
+    const sending = k.sending !== null && !naive.couldGoOn(k);
+    for (const { what, controller } of this.waits) {
+      const mayWait =
+        !controller?.signal.aborted &&
+        (what === 'request' ||
+          (what === 'wait' && k.queue.length === 0) ||
+          (what === 'iterate' && k.queue.length === 0) ||
+          (['send', 'post', 'flush', 'writable'].includes(what) && sending));
+      if (!mayWait)
+        throw new Broken(`program ${this.number} (Ksock ${k.id}) waits for ${what} in vain`);
+    }
+    if (this.reader === 'handlers' && this.handlings.length > 0 && this.waits.size === 0) {
+      same(`unread of Ksock ${k.id}, which has handlers`, k.queue.length, 0);
+    }
+    if (k.sending === null) {
+      const asked = [...this.waits].filter(({ what }) => what === 'request').length;
+      const owed = naive.requests.filter(({ requester, token }) => requester === k && token >= 0);
+      if (asked > owed.length) {
+        throw new Broken(`Ksock ${k.id} waits for ${asked} answers, and is owed ${owed.length}`);
+      }
+    }
+    same(`messages that Ksock ${engine.id} was given`, handed.length, taken.length);
+  }
+}
+
+function isDocumented(error: unknown, controller: AbortController | null): boolean {
+  if (controller?.signal.aborted && error === controller.signal.reason) return true;
+  return error instanceof KbusError && error.code !== 'EPROTO';
+}
+
+function codeOf(failure: unknown): string {
+  return failure instanceof KbusError ? failure.code : 'abort';
+}
+
+/** The Reply or Status that a request() ended with, if it did. */
+function answerIn(reply: unknown, failure: unknown): Message | null {
+  if (failure === undefined) return reply as Message;
+  if (failure instanceof StatusError) return failure.status;
+  const { reply: error } = failure as { reply?: Message };
+  return error ?? null;
+}

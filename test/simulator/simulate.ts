@@ -1,0 +1,121 @@
+import process from 'node:process';
+import { Random } from './random.ts';
+import { drawSwarm, type Step, type Swarm } from './steps.ts';
+import { type Figures, isExpectedThrow, type Sabotage, World } from './world.ts';
+
+/** One run, written down: it can be done again, whole or in part. */
+export interface Run {
+  readonly seed: number;
+  readonly swarm: Swarm;
+  readonly steps: readonly Step[];
+}
+
+export interface Failed extends Run {
+  readonly why: string;
+}
+
+export interface Outcome {
+  readonly failed: Failed | null;
+  readonly figures: Figures;
+}
+
+/** A run that follows from its seed. */
+export async function simulate(seed: number, sabotage?: Sabotage): Promise<Outcome> {
+  const random = new Random(seed);
+  const swarm = drawSwarm(random);
+  const steps: Step[] = [];
+  const world = new World(swarm, sabotage);
+  const why = await inWorld(world, async () => {
+    for (let step = 0; step < swarm.steps; step++) {
+      const next = world.draw(random);
+      steps.push(next);
+      await world.run(next);
+    }
+  });
+  return { failed: why === null ? null : { seed, swarm, steps, why }, figures: world.figures };
+}
+
+/** The same steps again; null, or how they failed. */
+export async function replay({ swarm, steps }: Run, sabotage?: Sabotage): Promise<string | null> {
+  const world = new World(swarm, sabotage);
+  return inWorld(world, async () => {
+    for (const step of steps) await world.run(step);
+  });
+}
+
+/** Leaves out what is not needed to fail, in halves, quarters, ... as long as that helps. */
+export async function shorten(
+  failed: Failed,
+  sabotage?: Sabotage,
+  patience = 1500,
+): Promise<Failed> {
+  let best = failed;
+  let tries = 0;
+  for (let size = Math.ceil(best.steps.length / 2); size >= 1; ) {
+    let helped = false;
+    for (let at = 0; at < best.steps.length && tries < patience; ) {
+      const steps = [...best.steps.slice(0, at), ...best.steps.slice(at + size)];
+      tries++;
+      const why = await replay({ ...best, steps }, sabotage);
+      if (why === null) {
+        at += size;
+      } else {
+        best = { ...best, steps, why };
+        helped = true;
+      }
+    }
+    if (tries >= patience) break;
+    if (size === 1 && !helped) break;
+    size = size === 1 ? 1 : Math.ceil(size / 2);
+  }
+  return best;
+}
+
+/** The failure, and how to see it again. */
+export function tell({ seed, steps, why }: Failed): string {
+  return [
+    `The simulated bus broke. See it again with`,
+    `  KBUS_SIM_SEED=${seed} npx vitest run test/simulator`,
+    `and keep the seed in test/simulator/seeds.json. The shortest way to it that was found:`,
+    ...steps.map((step, at) => `  ${at + 1}. ${JSON.stringify(step)}`),
+    why,
+  ].join('\n');
+}
+
+async function inWorld(world: World, body: () => Promise<void>): Promise<string | null> {
+  const real = { setTimeout, clearTimeout, queueMicrotask };
+  let nextTimer = 1;
+  // The library's own timers (to come back after a connection was lost) are steps too.
+  Object.assign(globalThis, {
+    setTimeout: (callback: () => void) => {
+      const id = nextTimer++;
+      world.timers.push({ id, callback });
+      return id;
+    },
+    clearTimeout: (id: unknown) => {
+      world.timers = world.timers.filter((timer) => timer.id !== id);
+    },
+    queueMicrotask: (callback: () => void) =>
+      real.queueMicrotask(() => {
+        try {
+          callback();
+        } catch (error) {
+          if (!isExpectedThrow(error)) world.fail(error);
+        }
+      }),
+  });
+  const stray = (error: unknown): void => {
+    if (!isExpectedThrow(error)) world.fail(error);
+  };
+  process.on('unhandledRejection', stray);
+  try {
+    await body();
+    await world.end();
+    return null;
+  } catch (error) {
+    return error instanceof Error ? (error.stack ?? error.message) : String(error);
+  } finally {
+    process.off('unhandledRejection', stray);
+    Object.assign(globalThis, real);
+  }
+}

@@ -1,0 +1,326 @@
+import { setImmediate as afterMicrotasks } from 'node:timers';
+import { brokenPromises, type Journal } from '../../chaos/promises.mjs';
+import { Bus } from '../../src/bus/index.ts';
+import { Slab } from '../../src/daemon/outbox.ts';
+import type { Session, SessionHost } from '../../src/daemon/session.ts';
+import { Turn } from '../../src/daemon/turn.ts';
+import { KbusError } from '../../src/message/error.ts';
+import { NameReader } from '../../src/message/layout.ts';
+import type { End, Link } from './link.ts';
+import { Broken, Lockstep, same } from './lockstep.ts';
+import type { Random } from './random.ts';
+import { Seat } from './seat.ts';
+import { drawBytes, drawDeed, SEATS, type Step, type Swarm } from './steps.ts';
+
+/** Steps without an end mean that something goes round and round. */
+const MAX_CALM = 50_000;
+
+/** What is broken on purpose, to see whether it is noticed. */
+export interface Sabotage {
+  bus?: (bus: Bus) => void;
+  session?: (session: Session) => void;
+}
+
+/** What was counted over one run, or many. */
+export interface Figures {
+  runs: number;
+  steps: number;
+  faults: number;
+  deeds: number;
+  messages: number;
+}
+
+/**
+ * A daemon, its clients and all that is between them, in one process and without sockets, timers or a
+ * clock: nothing happens but what a step says.
+ */
+export class World {
+  clock = 1;
+  readonly deferred: (() => void)[] = [];
+  timers: { id: number; callback: () => void }[] = [];
+  links: Link[] = [];
+  seats: Seat[];
+  lockstep: Lockstep;
+  readonly journals: Journal[] = [];
+  /** The journals of one life of the bus: ids begin anew in the next. */
+  private life: Journal[] = [];
+  private readonly lives: Journal[][] = [this.life];
+  readonly host: SessionHost;
+  /** Faults have ended, and everybody reads until nothing is left. */
+  isOver = false;
+  readonly figures: Figures = { runs: 1, steps: 0, faults: 0, deeds: 0, messages: 0 };
+  private readonly swarm: Swarm;
+  readonly sabotage: Sabotage;
+  private failure: unknown = null;
+
+  constructor(swarm: Swarm, sabotage: Sabotage = {}) {
+    this.swarm = swarm;
+    this.sabotage = sabotage;
+    this.host = {
+      turn: new Turn(),
+      slab: new Slab(),
+      names: new NameReader(),
+      pid: 4242,
+      newDevice: async () => -22,
+      warn: (text) => this.fail(new Broken(`the daemon warns: ${text}`)),
+    };
+    this.lockstep = this.newBus();
+    this.seats = Array.from({ length: SEATS }, (_, number) => new Seat(this, number));
+  }
+
+  private newBus(): Lockstep {
+    const bus = new Bus({ maxMessages: this.swarm.limit });
+    this.sabotage.bus?.(bus);
+    return new Lockstep(bus);
+  }
+
+  newJournal(): Journal {
+    const journal: Journal = { name: `j${this.journals.length}`, entries: [] };
+    this.journals.push(journal);
+    this.life.push(journal);
+    return journal;
+  }
+
+  fail(error: unknown): void {
+    this.failure ??= error;
+  }
+
+  /** A program has ended; another may sit down there. */
+  replace(seat: Seat): void {
+    if (this.seats[seat.number] === seat) this.seats[seat.number] = new Seat(this, seat.number);
+  }
+
+  /** Lets everything happen that follows at once, and throws what has failed. */
+  private async settle(): Promise<void> {
+    await new Promise<void>((resolve) => afterMicrotasks(resolve));
+    if (this.failure !== null) throw this.failure;
+  }
+
+  // Steps
+
+  /** Does a step; false when it means nothing now. */
+  async run(step: Step): Promise<boolean> {
+    const done = this.apply(step);
+    if (done) {
+      this.figures.steps++;
+      if (step.step === 'deed') this.figures.deeds++;
+      if (['stall', 'break', 'restart'].includes(step.step)) this.figures.faults++;
+      if (step.step === 'deed' && step.deed.do === 'vanish') this.figures.faults++;
+    }
+    await this.settle();
+    return done;
+  }
+
+  private apply(step: Step): boolean {
+    switch (step.step) {
+      case 'deliver': {
+        const link = this.links[step.link];
+        if (link === undefined || link.stalled[step.from] || !link[step.from].isDeliverable) {
+          return false;
+        }
+        link[step.from].deliver(step.bytes);
+        return true;
+      }
+      case 'flush': {
+        const [flush] = this.deferred.splice(step.which, 1);
+        flush?.();
+        return flush !== undefined;
+      }
+      case 'timer': {
+        const [timer] = this.timers.splice(step.which, 1);
+        timer?.callback();
+        return timer !== undefined;
+      }
+      case 'closed': {
+        const end = this.links[step.link]?.[step.side];
+        if (end === undefined || !end.isBroken || end.isClosed) return false;
+        end.close();
+        return true;
+      }
+      case 'stall': {
+        const link = this.links[step.link];
+        if (link === undefined || link.client.isClosed || link.stalled[step.from]) return false;
+        link.stalled[step.from] = true;
+        return true;
+      }
+      case 'resume':
+        return this.resume();
+      case 'break': {
+        const link = this.links[step.link];
+        if (link === undefined || link.client.isBroken) return false;
+        link.isLost = true;
+        link.client.break();
+        return true;
+      }
+      case 'restart':
+        for (const link of this.links) {
+          const { client, daemon } = link;
+          link.isLost = true;
+          if (!client.isClosed) client.break();
+          // Nobody is there any more to be told.
+          daemon.isDead = true;
+          daemon.close();
+        }
+        this.lockstep = this.newBus();
+        this.life = [];
+        this.lives.push(this.life);
+        return true;
+      case 'deed':
+        return this.seats[step.seat]?.act(step.deed) ?? false;
+    }
+  }
+
+  private resume(): boolean {
+    let any = false;
+    for (const { stalled } of this.links) {
+      any ||= stalled.client || stalled.daemon;
+      stalled.client = false;
+      stalled.daemon = false;
+    }
+    return any;
+  }
+
+  /** A step that means something now. */
+  draw(random: Random): Step {
+    const { swarm } = this;
+    const { deliver, closed } = this.movable();
+    const net = {
+      deliver: deliver.length > 0 ? swarm.net.deliver : 0,
+      flush: this.deferred.length > 0 ? swarm.net.flush : 0,
+      timer: this.timers.length > 0 ? swarm.net.timer : 0,
+      closed: closed.length > 0 ? swarm.net.closed : 0,
+    };
+    const canMove = Object.values(net).some((weight) => weight > 0);
+    const canFail = this.links.length > 0 && Object.values(swarm.faults).some((w) => w > 0);
+    const kind = random.weighted({
+      net: canMove ? swarm.kinds.net : 0,
+      deed: swarm.kinds.deed,
+      fault: canFail ? swarm.kinds.fault : 0,
+    });
+    if (kind === 'deed') {
+      const seat = random.below(SEATS);
+      const isOpen = (this.seats[seat] as Seat).ksock !== null;
+      return { step: 'deed', seat, deed: drawDeed(random, swarm, isOpen) };
+    }
+    if (kind === 'net') {
+      switch (random.weighted(net)) {
+        case 'deliver':
+          return { ...random.pick(deliver), bytes: drawBytes(random, swarm) };
+        case 'flush':
+          return { step: 'flush', which: random.below(this.deferred.length) };
+        case 'timer':
+          return { step: 'timer', which: random.below(this.timers.length) };
+        default:
+          return random.pick(closed);
+      }
+    }
+    const fault = random.weighted(swarm.faults);
+    const open = this.links.flatMap(({ client }, link) => (client.isClosed ? [] : [link]));
+    if (fault === 'resume' || fault === 'restart' || open.length === 0) {
+      return { step: fault === 'restart' ? 'restart' : 'resume' };
+    }
+    const link = random.pick(open);
+    if (fault === 'break') return { step: 'break', link };
+    return { step: 'stall', link, from: random.pick(['client', 'daemon'] as const) };
+  }
+
+  private movable(): { deliver: (Step & { step: 'deliver' })[]; closed: Step[] } {
+    const deliver: (Step & { step: 'deliver' })[] = [];
+    const closed: Step[] = [];
+    for (const [link, ends] of this.links.entries()) {
+      for (const side of ['client', 'daemon'] as const) {
+        const end: End = ends[side];
+        if (end.isDeliverable && !ends.stalled[side]) {
+          deliver.push({ step: 'deliver', link, from: side, bytes: Number.MAX_SAFE_INTEGER });
+        }
+        if (end.isBroken && !end.isClosed) closed.push({ step: 'closed', link, side });
+      }
+    }
+    return { deliver, closed };
+  }
+
+  // The end
+
+  /** Without faults everything that moves comes to rest. */
+  private async calm(): Promise<void> {
+    this.resume();
+    await this.settle();
+    for (let steps = 0; ; steps++) {
+      if (steps > MAX_CALM) throw new Broken(`no rest after ${MAX_CALM} steps`);
+      const { deliver, closed } = this.movable();
+      const next: Step | undefined =
+        this.deferred.length > 0
+          ? { step: 'flush', which: 0 }
+          : (deliver[0] ??
+            closed[0] ??
+            (this.timers.length > 0 ? { step: 'timer', which: 0 } : undefined));
+      if (next === undefined) return;
+      await this.run(next);
+    }
+  }
+
+  /** Everybody reads and answers what there is, leaves, and has kept every promise. */
+  async end(): Promise<void> {
+    await this.calm();
+    this.checkWaits();
+    this.isOver = true;
+    await this.quiet();
+    for (let number = 0; number < SEATS; number++) {
+      (this.seats[number] as Seat).close();
+      await this.calm();
+      await this.quiet();
+    }
+    await this.calm();
+    this.checkNothingLeft();
+    const broken = this.lives.flatMap(brokenPromises);
+    for (const { entries } of this.journals) {
+      this.figures.messages += entries.filter(({ e }) => e === 'read' || e === 'answer').length;
+    }
+    if (broken.length > 0) throw new Broken(broken.join('\n'));
+  }
+
+  private async quiet(): Promise<void> {
+    for (let rounds = 0; ; rounds++) {
+      if (rounds > 2000) throw new Broken('programs read and answer without end');
+      let any = false;
+      for (const seat of this.seats) {
+        if (!seat.isOpen) continue;
+        any = seat.answerAll() || any;
+        any = seat.readRest() || any;
+        await this.calm();
+      }
+      if (!any) break;
+    }
+    this.checkWaits();
+  }
+
+  private checkWaits(): void {
+    for (const seat of this.seats) {
+      if (seat.ksock !== null) seat.checkWaits();
+      if (seat.isOpening) throw new Broken('a Ksock is being opened without end');
+    }
+  }
+
+  private checkNothingLeft(): void {
+    const bus = this.lockstep.bus as unknown as {
+      ksocks: Map<number, unknown>;
+      ledger: { open: number };
+      heldEvents: number;
+      sendingKsocks: Set<unknown>;
+      routes: Iterable<unknown>;
+    };
+    same('Ksocks left', bus.ksocks.size, 0);
+    same('Requests left', bus.ledger.open, 0);
+    same('events left', bus.heldEvents, 0);
+    same('sends left', bus.sendingKsocks.size, 0);
+    same('bindings left', [...bus.routes].length, 0);
+    for (const { client, daemon } of this.links) {
+      if (!client.isClosed || !daemon.isClosed) throw new Broken('a connection is left');
+    }
+  }
+}
+
+/** What a program may throw out of a loop that nobody awaits: the bus has gone away. */
+export function isExpectedThrow(error: unknown): boolean {
+  return error instanceof KbusError && error.code === 'ECONNRESET';
+}
