@@ -195,6 +195,9 @@ export class FramePort implements Port, ChannelEvents {
   private waitingSends = 0;
   private unsent: PendingSend[] = [];
   private idle: (() => void)[] = [];
+  private isSyncing = false;
+  /** Nothing was sent since the last SYNC. */
+  private isSynced = false;
   private roomy: (() => void)[] = [];
   /** A message waits to be sent (EAGAIN), and whatever is sent meanwhile is refused. */
   private isSending = false;
@@ -744,6 +747,7 @@ export class FramePort implements Port, ChannelEvents {
   /** Counts sends that are under way, or (negative) had their outcome. */
   private count({ message, detail }: PendingSend, change: number): void {
     this.sendsCount += change;
+    if (change > 0) this.isSynced = false;
     this.sendsBytes += change * message.dataLength;
     if ((detail & SendDetail.WAIT) !== 0) this.waitingSends += change;
   }
@@ -810,8 +814,22 @@ export class FramePort implements Port, ChannelEvents {
     return new Promise((resolve) => {
       this.idle.push(resolve);
       this.noteRoom();
-      if (this.idle.length > 0) this.call(Op.SYNC, 0, '').catch(() => {});
+      if (this.idle.length > 0) this.sync();
     });
+  }
+
+  /** Asks for all outcomes; and again for as long as more was sent in the meantime. */
+  private sync(): void {
+    if (this.isSyncing) return;
+    this.isSyncing = true;
+    this.isSynced = true;
+    this.call(Op.SYNC, 0, '').then(
+      () => {
+        this.isSyncing = false;
+        if (this.idle.length > 0 && !this.isSynced) this.sync();
+      },
+      () => {},
+    );
   }
 
   ready(): Promise<void> {
