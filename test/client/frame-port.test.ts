@@ -1,0 +1,472 @@
+import { describe, expect, it } from 'vitest';
+import { FramePort } from '../../src/client/frame-port.ts';
+import { Ksock, type KsockOptions } from '../../src/client/ksock.ts';
+import { Errno } from '../../src/message/errno.ts';
+import type { KbusError } from '../../src/message/error.ts';
+import { Flag } from '../../src/message/flags.ts';
+import { MessageId } from '../../src/message/id.ts';
+import { Announcement, Message, Reply, Request } from '../../src/message/message.ts';
+import type { Channel, ChannelEvents } from '../../src/wire/channel.ts';
+import { Op, PROTOCOL_VERSION, SendDetail } from '../../src/wire/frames.ts';
+import { type Frame, frame, framesOf, frameText, messageBody, welcome } from '../support/frames.ts';
+import { failed, refused } from '../support/refused.ts';
+import { settled } from './everywhere.ts';
+
+/** A daemon that does what the test says, frame by frame. */
+class Script implements Channel {
+  events!: ChannelEvents;
+  readonly backlog = 0;
+  /** How many frames each write of the client had. */
+  readonly writes: number[] = [];
+  isEnded = false;
+  private rest: Uint8Array = new Uint8Array(0);
+  private heard: Frame[] = [];
+
+  write(pieces: readonly Uint8Array[]): void {
+    const { frames, rest } = framesOf(Buffer.concat([this.rest, ...pieces]));
+    this.rest = rest;
+    this.heard.push(...frames);
+    this.writes.push(frames.length);
+  }
+
+  pause(): void {}
+  resume(): void {}
+
+  end(): void {
+    this.isEnded = true;
+  }
+
+  say(...bytes: Uint8Array[]): void {
+    const all = Uint8Array.from(Buffer.concat(bytes));
+    this.events.received(all, 0, all.length);
+  }
+
+  /** What came since it was asked last. */
+  async hear(): Promise<Frame[]> {
+    await settled();
+    const { heard } = this;
+    this.heard = [];
+    return heard;
+  }
+
+  /** The same, of this kind only. */
+  async hearAll(kind: string): Promise<Frame[]> {
+    return (await this.hear()).filter((one) => one.kind === kind);
+  }
+
+  async hearCall(): Promise<Frame> {
+    const [call] = await this.hearAll('CALL');
+    return call as Frame;
+  }
+
+  opening(options: KsockOptions = {}): Promise<Ksock> {
+    return Ksock.open(
+      (mode, events, signal) =>
+        FramePort.open(
+          (toldTo) => {
+            this.events = toldTo;
+            return this;
+          },
+          {
+            mode,
+            pid: 99,
+            program: 'a test',
+            defer: process.nextTick,
+            deferLonger: setImmediate,
+          },
+          events,
+          signal,
+        ),
+      options,
+    );
+  }
+
+  async open(options: KsockOptions = {}, limits = {}): Promise<Ksock> {
+    const opening = this.opening(options);
+    await this.hear();
+    this.say(welcome(limits));
+    return opening;
+  }
+}
+
+const message = (serial: number, text = String(serial)): Message =>
+  new Message('$.a', text, { id: new MessageId(0, serial), from: 9 });
+const lent = (serial: number): Buffer => frame('LENT', { body: messageBody(message(serial)) });
+const sent = (token: number, count: number, serial: number): Buffer =>
+  frame('SENT', { token, words: [count, 0, serial] });
+
+describe('The first frames', () => {
+  it('HELLO tells the version, the mode, the process and the program.', async () => {
+    for (const [mode, word] of [
+      ['r', 1],
+      ['rw', 3],
+    ] as const) {
+      const script = new Script();
+      const opening = script.opening({ mode });
+      const [hello] = (await script.hear()) as [Frame];
+      expect(hello.kind).toBe('HELLO');
+      expect(hello.words.slice(0, 4)).toEqual([0x4b425553, PROTOCOL_VERSION, word, 99]);
+      expect(frameText(hello, 4)).toBe('a test');
+      script.say(welcome());
+      const ksock = await opening;
+      expect([ksock.id, ksock.number, ksock.mode]).toEqual([5, 0, mode]);
+    }
+  });
+
+  it('a daemon of another version is a clear error.', async () => {
+    const script = new Script();
+    const opening = refused(script.opening(), 'EPROTO');
+    await script.hear();
+    script.say(welcome({ version: PROTOCOL_VERSION + 1 }));
+    const error = await opening;
+    expect(error.message).toContain(
+      `the daemon speaks version ${PROTOCOL_VERSION + 1} of the protocol, and this client version ${PROTOCOL_VERSION}; use the kbus package of the same version for both`,
+    );
+    expect(script.isEnded).toBe(true);
+  });
+
+  it('so is the farewell of a daemon that does not know ours.', async () => {
+    const script = new Script();
+    const opening = refused(script.opening(), 'EPROTO');
+    await script.hear();
+    script.say(frame('FAREWELL', { words: [Errno.EPROTO], text: 'speak louder' }));
+    expect((await opening).message).toContain('open a Ksock (speak louder)');
+  });
+
+  it('a connection that ends instead is ECONNRESET.', async () => {
+    const script = new Script();
+    const opening = refused(script.opening(), 'ECONNRESET');
+    await script.hear();
+    script.events.closed(null);
+    await opening;
+  });
+
+  it('a daemon that says nothing is given up on a signal.', async () => {
+    const script = new Script();
+    const controller = new AbortController();
+    const opening = failed(script.opening({ signal: controller.signal }));
+    await script.hear();
+    controller.abort('enough');
+    expect(await opening).toBe('enough');
+    expect(script.isEnded).toBe(true);
+    // What it says now is heard by nobody.
+    script.say(welcome());
+    expect(await failed(script.opening({ signal: AbortSignal.abort('before') }))).toBe('before');
+  });
+
+  it('a daemon that says farewell as it welcomes is an error, and no crash.', async () => {
+    for (const reconnect of [false, { minDelay: 100_000 }]) {
+      const script = new Script();
+      const opening = refused(script.opening({ reconnect }), 'ECONNRESET');
+      await script.hear();
+      script.say(welcome(), frame('FAREWELL', { words: [Errno.ECONNRESET], text: 'stopping' }));
+      expect((await opening).message).toContain('(stopping)');
+    }
+  });
+});
+
+describe('What a daemon must not say', () => {
+  const wrong: Record<string, Uint8Array> = {
+    'an HTTP answer': Buffer.from('HTTP/1.1 400 Bad Request\r\n\r\n'),
+    'a frame that is too short': Buffer.from([0, 0, 0, 8, 0, 0, 0, 0]),
+    'a frame that is too long': Buffer.from([0x7f, 0xff, 0xff, 0xfc]),
+    'a length that is no multiple of 4': Buffer.from([0, 0, 0, 13]),
+    'a second welcome': welcome(),
+    'a kind that there is not': frame(99),
+    'what only a client says': frame('TAKE'),
+    'an answer to nothing': frame('RESULT', { token: 77, words: [0, 0] }),
+    'a refusal of nothing': frame('REFUSED', { token: 77, words: [1, 0, 0] }),
+    'a refusal of a send that was not made': frame('REFUSED', { detail: 1, words: [1, 0, 0] }),
+    'a message that was not asked for': frame('TAKEN', { token: 3, body: messageBody(message(1)) }),
+    'that there is none, unasked': frame('NONE', { token: 3 }),
+    'an answer to no Request': frame('ANSWER', { token: 3, body: messageBody(message(1)) }),
+    'the outcome of a send that was not made': sent(1, 1, 1),
+    'a result of one word': frame('RESULT', { token: 1, words: [0] }),
+    'a text that is longer than its frame': frame('FAREWELL', { words: [1, 900] }),
+    'a message cut short': frame('LENT', { body: messageBody(message(1)).subarray(0, 60) }),
+    'a message with a wrong guard': frame('LENT', {
+      body: messageBody(message(1)).fill(0, 60, 64),
+    }),
+    'a message with a lying length': frame('LENT', {
+      body: messageBody(message(1)).fill(0xff, 56, 60),
+    }),
+    'no message at all': frame('LENT'),
+  };
+
+  it.for(Object.keys(wrong))('%s ends the connection: EPROTO.', async (what) => {
+    const script = new Script();
+    const told: KbusError[] = [];
+    const ksock = await script.open({ onDisconnected: (error) => told.push(error) });
+    const waits = [
+      refused(ksock.waitForMsg(), 'EPROTO'),
+      refused(ksock[Symbol.asyncIterator]().next(), 'EPROTO'),
+    ];
+    await script.hear();
+    script.say(wrong[what] as Uint8Array);
+    await Promise.all(waits);
+    await refused(ksock.bind('$.a'), 'EPROTO');
+    expect(script.isEnded).toBe(true);
+    expect(told.map(({ code }) => code)).toEqual(['EPROTO']);
+    // And nothing that follows is looked at.
+    script.say(welcome(), lent(1));
+  });
+
+  it.for(['an HTTP answer', 'a kind that there is not', 'an answer to nothing'])(
+    '%s instead of the welcome is EPROTO.',
+    async (what) => {
+      const script = new Script();
+      const opening = refused(script.opening(), 'EPROTO');
+      await script.hear();
+      script.say(wrong[what] as Uint8Array);
+      await opening;
+    },
+  );
+});
+
+describe('The farewell of a daemon', () => {
+  it('says why, in every call that follows.', async () => {
+    const script = new Script();
+    const told: KbusError[] = [];
+    const ksock = await script.open({ onDisconnected: (error) => told.push(error) });
+    script.say(frame('FAREWELL', { words: [Errno.ECONNRESET], text: 'the daemon was stopped' }));
+    script.events.closed(null);
+    const error = await refused(ksock.bind('$.a'), 'ECONNRESET');
+    expect(error.message).toContain("bind '$.a' as Listener (the daemon was stopped): ");
+    expect(told).toHaveLength(1);
+  });
+});
+
+describe('Reading', () => {
+  const LEND = 8192;
+
+  it('recalls before it takes one, although all that was lent has been handed.', async () => {
+    const script = new Script();
+    const ksock = await script.open();
+    const iterator = ksock[Symbol.asyncIterator]();
+    const first = iterator.next();
+    const [asked] = await script.hearAll('LEND');
+    expect(asked?.words).toEqual([LEND]);
+    // As many as it asked for: its credit is spent.
+    script.say(...Array.from({ length: LEND }, (_, at) => lent(at + 1)));
+    expect((await first).value?.text()).toBe('1');
+    for (let at = 2; at <= LEND; at++) await iterator.next();
+    void ksock.readNextMsg();
+    const kinds = (await script.hear()).map(({ kind, detail }) => `${kind} ${detail}`);
+    expect(kinds.slice(-2)).toEqual([`CALL ${Op.RECALL}`, 'TAKE 0']);
+  });
+
+  it('tells how many it has handed before anything that depends on it.', async () => {
+    const script = new Script();
+    const ksock = await script.open();
+    const iterator = ksock[Symbol.asyncIterator]();
+    const first = iterator.next();
+    await script.hear();
+    script.say(...[1, 2, 3, 4].map(lent));
+    await first;
+    await iterator.next();
+    void ksock.numMessages();
+    const frames = await script.hear();
+    expect(frames.map(({ kind, handed }) => [kind, handed])).toEqual([['CALL', 2]]);
+    await iterator.next();
+    void ksock.unbind('$.a');
+    const more = await script.hear();
+    expect(more.map(({ kind, detail, handed }) => [kind, detail, handed])).toEqual([
+      ['CALL', Op.RECALL, 1],
+      ['CALL', Op.UNBIND, 0],
+    ]);
+  });
+
+  it('ignores what was on its way when it was recalled.', async () => {
+    const script = new Script();
+    const ksock = await script.open();
+    const iterator = ksock[Symbol.asyncIterator]();
+    const first = iterator.next();
+    await script.hear();
+    script.say(lent(1), lent(2));
+    await first;
+    const taken = ksock.readNextMsg();
+    const [recall, take] = (await script.hear()).slice(-2) as [Frame, Frame];
+    script.say(
+      lent(3),
+      frame('LENT_FIRST', { body: messageBody(message(4)) }),
+      frame('RESULT', { token: recall.token, words: [0, 0] }),
+      frame('TAKEN', { token: take.token, body: messageBody(message(4)) }),
+    );
+    expect((await taken)?.text()).toBe('4');
+    // What is lent from now on counts.
+    const second = iterator.next();
+    expect((await script.hearAll('LEND')).at(-1)?.words).toEqual([LEND]);
+    script.say(lent(2));
+    expect((await second).value?.text()).toBe('2');
+  });
+
+  it('says that it has seen an urgent message, with what was handed before it.', async () => {
+    const script = new Script();
+    const ksock = await script.open();
+    const iterator = ksock[Symbol.asyncIterator]();
+    const first = iterator.next();
+    await script.hear();
+    script.say(lent(1), lent(2));
+    await first;
+    script.say(
+      frame('LENT_FIRST', { body: messageBody(message(3)) }),
+      frame('LENT_FIRST', { body: messageBody(message(4)) }),
+    );
+    const seen = await script.hearAll('SEEN');
+    expect(seen.map(({ handed }) => handed)).toEqual([1, 0]);
+    expect((await iterator.next()).value?.text()).toBe('4');
+    expect((await iterator.next()).value?.text()).toBe('3');
+    expect((await iterator.next()).value?.text()).toBe('2');
+  });
+});
+
+describe('Sending', () => {
+  it('as many sends are under way as the daemon allows; the rest wait here.', async () => {
+    const script = new Script();
+    const ksock = await script.open({}, { sends: 4 });
+    const ids = Array.from({ length: 10 }, () => ksock.sendMsg(new Announcement('$.a')));
+    const sends = await script.hearAll('SEND');
+    expect(sends).toHaveLength(4);
+    script.say(sent((sends[0] as Frame).token, 3, 1));
+    const more = await script.hearAll('SEND');
+    expect(more).toHaveLength(3);
+    script.say(sent((sends[3] as Frame).token, 4, 4));
+    const rest = await script.hearAll('SEND');
+    expect(rest).toHaveLength(3);
+    script.say(sent((rest[0] as Frame).token, 3, 8));
+    expect((await Promise.all(ids)).map(({ serialNum }) => serialNum)).toEqual([
+      1, 2, 3, 4, 5, 6, 7, 8, 9, 10,
+    ]);
+  });
+
+  it('as many bytes are under way as the daemon allows; one message may have more.', async () => {
+    const script = new Script();
+    const ksock = await script.open({}, { bytes: 1000 });
+    const send = (length: number): void => {
+      void ksock.sendMsg(new Announcement('$.a', new Uint8Array(length)));
+    };
+    for (const length of [400, 400, 400, 5000, 10]) send(length);
+    const one = await script.hearAll('SEND');
+    expect(one).toHaveLength(2);
+    script.say(sent((one[0] as Frame).token, 2, 1));
+    const two = await script.hearAll('SEND');
+    expect(two).toHaveLength(1);
+    script.say(sent((two[0] as Frame).token, 1, 3));
+    const three = await script.hearAll('SEND');
+    expect(three).toHaveLength(1);
+    script.say(sent((three[0] as Frame).token, 1, 4));
+    expect(await script.hearAll('SEND')).toHaveLength(1);
+  });
+
+  it('a send that waits here is given up without a word to the daemon.', async () => {
+    const script = new Script();
+    const ksock = await script.open({}, { sends: 1 });
+    const controller = new AbortController();
+    const { signal } = controller;
+    const first = ksock.sendMsg(new Announcement('$.a'));
+    const second = failed(ksock.sendMsg(new Announcement('$.b'), { signal }));
+    const third = ksock.sendMsg(new Announcement('$.c'));
+    const [send] = await script.hearAll('SEND');
+    controller.abort('enough');
+    expect(await second).toBe('enough');
+    expect(await script.hear()).toEqual([]);
+    script.say(sent((send as Frame).token, 1, 1));
+    await first;
+    const [last] = await script.hearAll('SEND');
+    script.say(sent((last as Frame).token, 1, 2));
+    expect((await third).serialNum).toBe(2);
+  });
+
+  it('all that is asked in one turn leaves in one write.', async () => {
+    const script = new Script();
+    const ksock = await script.open();
+    await script.hear();
+    script.writes.length = 0;
+    void ksock.bind('$.a');
+    void ksock.sendMsg(new Announcement('$.a', 'x'));
+    void ksock.sendMsg(new Announcement('$.a', 'y'));
+    void ksock.request('$.a');
+    void ksock.waitForMsg();
+    const frames = await script.hear();
+    expect(frames.map(({ kind }) => kind)).toEqual(['CALL', 'SEND', 'SEND', 'SEND', 'TAKE']);
+    expect(script.writes).toEqual([5]);
+  });
+
+  it('a message goes as it is, whatever was sent before it.', async () => {
+    const script = new Script();
+    const ksock = await script.open();
+    const inReplyTo = new MessageId(3, 4);
+    const messages = [
+      new Announcement('$.a', 'one'),
+      new Announcement('$.a', 'two'),
+      new Announcement('$.a', 'three'),
+      new Announcement('$.b', 'three'),
+      new Announcement('$.b', 'three', { flags: Flag.URGENT }),
+      new Request('$.b', 'three'),
+      new Request('$.b', 'three', { to: 5 }),
+      new Reply('$.b', 'three', { inReplyTo, to: 6 }),
+      new Announcement('$.b', 'three', { id: new MessageId(7, 8) }),
+      new Announcement('$.b', 'three'),
+      new Announcement('$.b'),
+      new Announcement('$.b', new Uint8Array(50_001).fill(3)),
+      new Announcement('$.b', 'four'),
+    ];
+    for (const one of messages) void ksock.sendMsg(one).catch(() => {});
+    const sends = await script.hearAll('SEND');
+    expect(sends).toHaveLength(messages.length);
+    sends.forEach((send, at) => {
+      expect(send.detail).toBe(0);
+      expect(send.body.equals(messageBody(messages[at] as Message))).toBe(true);
+    });
+  });
+
+  it('how the outcome is to be told goes with it.', async () => {
+    const script = new Script();
+    const ksock = await script.open();
+    void ksock.sendMsg(new Announcement('$.a'), { wait: true });
+    void ksock.request('$.b');
+    void ksock.request('$.b', '', { flags: Flag.ALL_OR_WAIT });
+    const sends = await script.hearAll('SEND');
+    expect(sends.map(({ detail }) => detail)).toEqual([
+      SendDetail.WAIT,
+      // Behind one that waits, it must be counted.
+      SendDetail.ANSWERED,
+      SendDetail.ANSWERED | SendDetail.WAIT,
+    ]);
+    // ALL_OR_WAIT is in the message too.
+    expect(sends.map(({ words }) => (words[12] as number) & Flag.ALL_OR_WAIT)).toEqual([
+      Flag.ALL_OR_WAIT,
+      0,
+      Flag.ALL_OR_WAIT,
+    ]);
+    const quiet = new Script();
+    void (await quiet.open()).request('$.b');
+    const [send] = await quiet.hearAll('SEND');
+    expect(send?.detail).toBe(SendDetail.ANSWERED | SendDetail.QUIET);
+  });
+
+  it('a refusal is that of the oldest send, and of no other.', async () => {
+    const script = new Script();
+    const ksock = await script.open();
+    const sends = [1, 2, 3].map(() => ksock.sendMsg(new Announcement('$.a')));
+    const second = refused(sends[1] as Promise<unknown>, 'EBUSY');
+    const [one, two, three] = (await script.hearAll('SEND')) as [Frame, Frame, Frame];
+    script.say(
+      sent(one.token, 1, 1),
+      frame('REFUSED', { detail: 1, token: two.token, words: [Errno.EBUSY, 0, 2] }),
+      sent(three.token, 1, 3),
+    );
+    await second;
+    expect((await sends[0])?.serialNum).toBe(1);
+    expect((await sends[2])?.serialNum).toBe(3);
+  });
+
+  it('an error number that nobody knows is still an error.', async () => {
+    const script = new Script();
+    const ksock = await script.open();
+    const bound = failed(ksock.bind('$.a'));
+    const call = await script.hearCall();
+    script.say(frame('REFUSED', { token: call.token, words: [9999, 0, 0] }));
+    expect(String(await bound)).toContain('9999');
+  });
+});
