@@ -203,6 +203,9 @@ export function textOf(frame: FrameView, words: number): string {
   return decoder.decode(frame.bytes.subarray(from, from + length));
 }
 
+/** Pieces up to this size are put together at once: an object for each would be larger. */
+const CRUMB = 256;
+
 /**
  * Cuts the bytes of a connection into frames, however they come. A frame that lies whole in a chunk is
  * given where it lies; one that doesn't is put together in memory that grows with what has come.
@@ -211,6 +214,9 @@ export class FrameReader {
   /** The longest frame that is believed. */
   maxLength: number;
   private pieces: Uint8Array[] = [];
+  /** Memory of the last piece, when small ones are put together in it; and how much of it is used. */
+  private crumbs: Uint8Array | null = null;
+  private crumbsTo = 0;
   private gathered = 0;
   /** Length of the frame being gathered; 0 while not even that is known. */
   private wanted = 0;
@@ -261,6 +267,7 @@ export class FrameReader {
       this.wanted = length;
     }
     if (left > 0) {
+      this.crumbs = null;
       this.pieces.push(this.bytes.subarray(this.next, this.end));
       this.gathered = left;
       this.next = this.end;
@@ -306,6 +313,7 @@ export class FrameReader {
       if (this.gathered < 4) return false;
       const word = joined(this.pieces, 4);
       this.pieces = [word];
+      this.crumbs = null;
       this.wanted = this.checkLength(new DataView(word.buffer).getUint32(0));
     }
     from += this.add(rest, from, this.wanted);
@@ -325,9 +333,25 @@ export class FrameReader {
   /** Adds what is there of the rest, until `length` bytes are gathered; how many that were. */
   private add(rest: Uint8Array, from: number, length: number): number {
     const count = Math.min(this.restTo - from, length - this.gathered);
-    if (count > 0) this.pieces.push(rest.subarray(from, from + count));
+    if (count > CRUMB) {
+      this.crumbs = null;
+      this.pieces.push(rest.subarray(from, from + count));
+    } else if (count > 0) {
+      this.addCrumb(rest, from, count);
+    }
     this.gathered += count;
     return count;
+  }
+
+  private addCrumb(rest: Uint8Array, from: number, count: number): void {
+    if (this.crumbs === null || this.crumbsTo + count > this.crumbs.length) {
+      this.crumbs = new Uint8Array(CRUMB * 16);
+      this.crumbsTo = 0;
+    } else {
+      this.pieces.pop();
+    }
+    for (let at = 0; at < count; at++) this.crumbs[this.crumbsTo++] = rest[from + at] as number;
+    this.pieces.push(this.crumbs.subarray(0, this.crumbsTo));
   }
 
   private checkLength(length: number): number {
