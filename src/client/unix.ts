@@ -2,7 +2,8 @@ import { createConnection, type NetConnectOpts, type Socket } from 'node:net';
 import { basename } from 'node:path';
 import process from 'node:process';
 import { Errno } from '../message/errno.ts';
-import type { Channel, ChannelEvents } from '../wire/channel.ts';
+import type { ChannelEvents } from '../wire/channel.ts';
+import { SocketChannel } from '../wire/socket-channel.ts';
 import { socketDirectory, socketPath } from './directory.ts';
 import { FramePort } from './frame-port.ts';
 import type { Connect } from './ksock.ts';
@@ -11,44 +12,10 @@ import { Refusal } from './port.ts';
 const READ_BUFFER = 256 * 1024;
 const POOL = 16 * 1024;
 
-/** A client's end of a Unix socket. It reads into one buffer, from which each chunk is copied once. */
-export class UnixChannel implements Channel {
-  private readonly socket: Socket;
-
-  constructor(socket: Socket) {
-    this.socket = socket;
-  }
-
-  write(pieces: readonly Uint8Array[]): void {
-    const { socket } = this;
-    if (socket.destroyed) return;
-    if (pieces.length === 1) {
-      socket.write(pieces[0] as Uint8Array);
-      return;
-    }
-    socket.cork();
-    for (const piece of pieces) socket.write(piece);
-    socket.uncork();
-  }
-
-  get backlog(): number {
-    return this.socket.writableLength;
-  }
-
-  pause(): void {
-    this.socket.pause();
-  }
-
-  resume(): void {
-    this.socket.resume();
-  }
-
-  end(): void {
-    if (!this.socket.destroyed) this.socket.destroySoon();
-  }
-}
-
-/** Connects to a socket; resolves once it is connected. */
+/**
+ * Connects to a socket. It is read into one buffer, from which each chunk is copied once. Resolves
+ * once it is connected.
+ */
 function openSocket(path: string, events: () => ChannelEvents): Promise<Socket> {
   return new Promise((resolve, reject) => {
     const buffer = new Uint8Array(READ_BUFFER);
@@ -102,7 +69,7 @@ export function connectUnix(bus: number, directory?: string): Connect {
     return FramePort.open(
       (toldTo) => {
         channelEvents = toldTo;
-        return new UnixChannel(socket);
+        return new SocketChannel(socket);
       },
       {
         mode,

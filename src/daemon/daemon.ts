@@ -9,10 +9,10 @@ import { socketPath } from '../client/directory.ts';
 import type { DeviceFolder } from '../device/folder.ts';
 import { Errno } from '../message/errno.ts';
 import { NameReader } from '../message/layout.ts';
+import { AcceptedChannel } from './accepted-channel.ts';
 import type { Log } from './log.ts';
 import { Slab } from './outbox.ts';
 import { Session, type SessionHost } from './session.ts';
-import { SocketChannel } from './socket-channel.ts';
 import { listenAt, type Ownership, remove } from './socket-file.ts';
 import { Turn } from './turn.ts';
 
@@ -196,7 +196,7 @@ export class Daemon implements SessionHost {
   }
 
   private accept(bus: Bus, connection: Socket): void {
-    const channel = new SocketChannel(connection);
+    const channel = new AcceptedChannel(connection);
     const session = new Session(this, bus, channel);
     this.sessions.set(session, connection);
     connection.once('close', () => this.sessions.delete(session));

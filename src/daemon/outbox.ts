@@ -1,6 +1,27 @@
+import type { Parcel } from '../bus/parcel.ts';
+import { AT, layoutDataAt } from '../message/layout.ts';
 import type { Channel } from '../wire/channel.ts';
+import {
+  FRAME_AT,
+  FRAME_HEADER,
+  Kind,
+  messageFrameLength,
+  writeFrameHeader,
+} from '../wire/frames.ts';
+import {
+  encodeFrame,
+  FOR_ALL,
+  FOR_ONE,
+  flagsOf,
+  NOT_STAMPED,
+  stampFrame,
+  viewOf,
+} from './stamp.ts';
 
 const SLAB_SIZE = 65_536;
+
+/** From this size on, data is sent from where it lies instead of being copied behind a header of its own. */
+const BY_REFERENCE = 4096;
 
 /** Memory for small frames, given out front to back, so that what one turn writes lies together. */
 export class Slab {
@@ -28,16 +49,90 @@ export class Slab {
  */
 export class Outbox {
   private readonly channel: Channel;
+  private readonly slab: Slab;
   private pieces: Uint8Array[] = [];
   private bytes: Uint8Array | null = null;
   private from = 0;
   private to = 0;
 
-  constructor(channel: Channel) {
+  constructor(channel: Channel, slab: Slab) {
     this.channel = channel;
+    this.slab = slab;
   }
 
-  append(bytes: Uint8Array, from: number, to: number): void {
+  /** A frame that the caller made. */
+  frame(frame: Uint8Array): void {
+    this.append(frame, 0, frame.length);
+  }
+
+  /** A frame of up to three words. */
+  words(
+    kind: number,
+    detail: number,
+    token: number,
+    count: number,
+    first = 0,
+    second = 0,
+    third = 0,
+  ): void {
+    const length = FRAME_HEADER + count * 4;
+    const { slab } = this;
+    slab.reserve(length);
+    const { view, at } = slab;
+    writeFrameHeader(view, at, length, kind, detail, 0, token);
+    const body = at + FRAME_AT.body;
+    if (count > 0) view.setUint32(body, first);
+    if (count > 1) view.setUint32(body + 4, second);
+    if (count > 2) view.setUint32(body + 8, third);
+    this.append(slab.bytes, at, at + length);
+  }
+
+  /** `count` messages of a run go out, from the one at `within` on: their frames lie side by side. */
+  run(run: Parcel, within: number, count: number): void {
+    const from = run.frameAt + within * run.stride;
+    this.append(run.frame as Uint8Array, from, from + count * run.stride);
+  }
+
+  /**
+   * A message goes out. The same frame serves all listeners, from where it lies; the few that differ (a
+   * Request for its Replier, and what answers a token) get a header of their own, unless nobody else
+   * gets the message.
+   */
+  message(kind: number, token: number, parcel: Parcel, you: boolean): void {
+    const length = messageFrameLength(parcel.name.length, parcel.dataLength);
+    if (parcel.frame === null) encodeFrame(parcel, length);
+    const frame = parcel.frame as unknown as Uint8Array;
+    const at = parcel.frameAt;
+    const isPlain = kind === Kind.LENT && !you;
+    if (parcel.stamp === NOT_STAMPED) {
+      if (!isPlain && parcel.copies === 1) {
+        stampFrame(frame, at, parcel, kind, token, you);
+        parcel.stamp = FOR_ONE;
+        this.append(frame, at, at + length);
+        return;
+      }
+      stampFrame(frame, at, parcel, Kind.LENT, 0, false);
+      parcel.stamp = FOR_ALL;
+    }
+    if (isPlain && parcel.stamp === FOR_ALL) {
+      this.append(frame, at, at + length);
+      return;
+    }
+    const { slab } = this;
+    const own = length <= BY_REFERENCE ? length : FRAME_HEADER + layoutDataAt(parcel.name.length);
+    slab.reserve(own);
+    const from = viewOf(frame);
+    const { view, at: to } = slab;
+    for (let offset = 0; offset < own; offset += 4) {
+      view.setUint32(to + offset, from.getUint32(at + offset));
+    }
+    writeFrameHeader(view, to, length, kind, 0, 0, token);
+    view.setUint32(to + FRAME_HEADER + AT.flags, flagsOf(parcel, you));
+    this.append(slab.bytes, to, to + own);
+    if (own < length) this.append(frame, at + own, at + length);
+  }
+
+  private append(bytes: Uint8Array, from: number, to: number): void {
     if (bytes === this.bytes && from === this.to) {
       this.to = to;
       return;

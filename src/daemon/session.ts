@@ -3,16 +3,14 @@ import type { BusKsock, KsockOwner } from '../bus/ksock.ts';
 import { Parcel } from '../bus/parcel.ts';
 import { reportBindings, reportStats } from '../bus/report.ts';
 import { PENDING, Sends } from '../bus/sends.ts';
-import { END_GUARD } from '../message/entire.ts';
 import { codeOf, Errno } from '../message/errno.ts';
-import { Flag } from '../message/flags.ts';
 import {
   AT,
   checkLayout,
+  isAlike,
   LAYOUT_HEADER,
   layoutDataAt,
   type NameReader,
-  writeLayout,
 } from '../message/layout.ts';
 import type { Channel, ChannelEvents } from '../wire/channel.ts';
 import {
@@ -21,7 +19,6 @@ import {
   FRAME_HEADER,
   FrameReader,
   Kind,
-  messageFrameLength,
   Op,
   PROTOCOL_MAGIC,
   PROTOCOL_VERSION,
@@ -30,9 +27,9 @@ import {
   textOf,
   wordOf,
   wordsFrame,
-  writeFrameHeader,
 } from '../wire/frames.ts';
 import { Outbox, type Slab } from './outbox.ts';
+import { stampRun } from './stamp.ts';
 import type { Stirred, Turn } from './turn.ts';
 
 /** What all sessions of a daemon share. */
@@ -57,15 +54,6 @@ export const MAX_WAITING = 65_536;
 
 /** A reader that lets more than this lie is given nothing more until it has read. */
 const MAX_BACKLOG = 1024 * 1024;
-
-/** From this size on, data is sent from where it lies instead of being copied behind a header of its own. */
-const BY_REFERENCE = 4096;
-
-// What the frame that a message came in has been turned into: one that serves every listener, or the
-// only one there will be. It is written over once, for it may be on its way out ever after.
-const NOT_STAMPED = 0;
-const FOR_ALL = 1;
-const FOR_ONE = 2;
 
 /** HELLO comes before anything is known of the client: it is small. */
 const MAX_HELLO = 4096;
@@ -117,7 +105,7 @@ export class Session implements KsockOwner, ChannelEvents, Stirred {
     this.host = host;
     this.bus = bus;
     this.channel = channel;
-    this.outbox = new Outbox(channel);
+    this.outbox = new Outbox(channel, host.slab);
   }
 
   private get ksock(): BusKsock {
@@ -165,7 +153,7 @@ export class Session implements KsockOwner, ChannelEvents, Stirred {
   farewell(errno: number, why: string): void {
     if (this.isEnded) return;
     this.flushRun();
-    this.put(wordsFrame(Kind.FAREWELL, 0, 0, 0, [errno], why));
+    this.outbox.frame(wordsFrame(Kind.FAREWELL, 0, 0, 0, [errno], why));
     this.outbox.flush();
     this.isEnded = true;
     this.ksockOrNull?.close();
@@ -189,7 +177,7 @@ export class Session implements KsockOwner, ChannelEvents, Stirred {
   }
 
   answered(token: number, parcel: Parcel): void {
-    this.putMessage(Kind.ANSWER, token, parcel, false);
+    this.message(Kind.ANSWER, token, parcel, false);
     this.stir();
   }
 
@@ -249,7 +237,7 @@ export class Session implements KsockOwner, ChannelEvents, Stirred {
   }
 
   private welcome(ksockId: number, maxFrame: number): void {
-    this.put(
+    this.outbox.frame(
       wordsFrame(Kind.WELCOME, 0, 0, 0, [
         PROTOCOL_MAGIC,
         PROTOCOL_VERSION,
@@ -281,7 +269,7 @@ export class Session implements KsockOwner, ChannelEvents, Stirred {
         this.serveTakes();
         if ((detail & 1) === 0 && this.takes.at(-1) === token) {
           this.takes.pop();
-          this.putWords(Kind.NONE, 0, token, 0);
+          this.outbox.words(Kind.NONE, 0, token, 0);
         }
         break;
       case Kind.LEND:
@@ -337,7 +325,7 @@ export class Session implements KsockOwner, ChannelEvents, Stirred {
       const parcel = this.ksock.take();
       if (parcel === null) return;
       const token = this.takes.shift() as number;
-      this.putMessage(Kind.TAKEN, token, parcel, this.ksock.tookRequest);
+      this.message(Kind.TAKEN, token, parcel, this.ksock.tookRequest);
     }
   }
 
@@ -345,7 +333,7 @@ export class Session implements KsockOwner, ChannelEvents, Stirred {
     const { queue } = this.ksock;
     for (; this.firstsToSend > 0; this.firstsToSend--) {
       const at = this.firstsToSend - 1;
-      this.putMessage(Kind.LENT_FIRST, 0, queue.parcel(at), queue.binding(at)?.replier === true);
+      this.message(Kind.LENT_FIRST, 0, queue.parcel(at), queue.binding(at)?.replier === true);
     }
     if (this.credit === 0 || this.lent === queue.length) return;
     if (this.channel.backlog > MAX_BACKLOG) return;
@@ -354,16 +342,23 @@ export class Session implements KsockOwner, ChannelEvents, Stirred {
       const parcel = queue.parcel(entry);
       let count = 1;
       if (parcel.count === 1) {
-        this.putMessage(Kind.LENT, 0, parcel, queue.binding(entry)?.replier === true);
+        this.message(Kind.LENT, 0, parcel, queue.binding(entry)?.replier === true);
       } else {
         const within = queue.markedWithin;
         count = Math.min(this.credit, parcel.count - within);
-        this.putRun(parcel, within, count);
+        this.flushRun();
+        this.outbox.run(parcel, within, count);
       }
       queue.mark(count);
       this.lent += count;
       this.credit -= count;
     }
+  }
+
+  private message(kind: number, token: number, parcel: Parcel, you: boolean): void {
+    // A program is told that its Request was sent before it is given the Reply.
+    this.flushRun();
+    this.outbox.message(kind, token, parcel, you);
   }
 
   private send(frame: FrameReader, detail: number, token: number): void {
@@ -398,7 +393,7 @@ export class Session implements KsockOwner, ChannelEvents, Stirred {
     if (parcel.idNetwork !== 0) parcel.idSerial = view.getUint32(at + AT.idSerial);
     parcel.replyNetwork = view.getUint32(at + AT.replyNetwork);
     parcel.replySerial = view.getUint32(at + AT.replySerial);
-    // The frame that came becomes the frame that goes, with a few words changed: see `putMessage`.
+    // The frame that came becomes the frame that goes, with a few words changed: see stamp.ts.
     parcel.frame = bytes;
     parcel.frameAt = frame.at;
     // Once it is written over, the frame doesn't tell any more how it wants to be answered.
@@ -454,9 +449,9 @@ export class Session implements KsockOwner, ChannelEvents, Stirred {
       if (quiet) {
         const { replyNetwork, replySerial, to } = parcel;
         const words = [-result, idNetwork, idSerial, replyNetwork, replySerial, to];
-        this.put(wordsFrame(Kind.REFUSED, 2, 0, token, words));
+        this.outbox.frame(wordsFrame(Kind.REFUSED, 2, 0, token, words));
       } else {
-        this.putWords(Kind.REFUSED, 1, token, 3, -result, idNetwork, idSerial);
+        this.outbox.words(Kind.REFUSED, 1, token, 3, -result, idNetwork, idSerial);
       }
       return;
     }
@@ -496,7 +491,7 @@ export class Session implements KsockOwner, ChannelEvents, Stirred {
   private flushRun(): void {
     if (this.runCount === 0) return;
     const { runToken, runCount, runNetwork, runSerial } = this;
-    this.putWords(Kind.SENT, 0, runToken, 3, runCount, runNetwork, runSerial);
+    this.outbox.words(Kind.SENT, 0, runToken, 3, runCount, runNetwork, runSerial);
     this.runBytes = 0;
     this.runCount = 0;
   }
@@ -605,7 +600,7 @@ export class Session implements KsockOwner, ChannelEvents, Stirred {
     const take = this.takes.indexOf(token);
     if (take >= 0) {
       this.takes.splice(take, 1);
-      this.putWords(Kind.NONE, 0, token, 0);
+      this.outbox.words(Kind.NONE, 0, token, 0);
       return;
     }
     const poll = this.polls.indexOf(token);
@@ -640,89 +635,13 @@ export class Session implements KsockOwner, ChannelEvents, Stirred {
   }
 
   private result(token: number, first: number, second: number, text = ''): void {
-    if (text === '') this.putWords(Kind.RESULT, 0, token, 2, first, second);
-    else this.put(wordsFrame(Kind.RESULT, 0, 0, token, [first, second], text));
+    if (text === '') this.outbox.words(Kind.RESULT, 0, token, 2, first, second);
+    else this.outbox.frame(wordsFrame(Kind.RESULT, 0, 0, token, [first, second], text));
   }
 
   private refused(token: number, value: number): void {
     if (codeOf(-value) === undefined) throw new Error(`the bus gave the unknown error ${value}`);
-    this.putWords(Kind.REFUSED, 0, token, 3, -value, 0, 0);
-  }
-
-  // What goes out
-
-  private put(frame: Uint8Array): void {
-    this.outbox.append(frame, 0, frame.length);
-  }
-
-  /** A frame of up to three words. */
-  private putWords(
-    kind: number,
-    detail: number,
-    token: number,
-    count: number,
-    first = 0,
-    second = 0,
-    third = 0,
-  ): void {
-    const length = FRAME_HEADER + count * 4;
-    const { slab } = this.host;
-    slab.reserve(length);
-    const { view, at } = slab;
-    writeFrameHeader(view, at, length, kind, detail, 0, token);
-    const body = at + FRAME_AT.body;
-    if (count > 0) view.setUint32(body, first);
-    if (count > 1) view.setUint32(body + 4, second);
-    if (count > 2) view.setUint32(body + 8, third);
-    this.outbox.append(slab.bytes, at, at + length);
-  }
-
-  /** `count` messages of a run go out, from the one at `within` on: their frames lie side by side. */
-  private putRun(run: Parcel, within: number, count: number): void {
-    this.flushRun();
-    const from = run.frameAt + within * run.stride;
-    this.outbox.append(run.frame as Uint8Array, from, from + count * run.stride);
-  }
-
-  /**
-   * A message goes out. The same frame serves all listeners, from where it lies; the few that differ (a
-   * Request for its Replier, and what answers a token) get a header of their own, unless nobody else
-   * gets the message.
-   */
-  private putMessage(kind: number, token: number, parcel: Parcel, you: boolean): void {
-    // A program is told that its Request was sent before it is given the Reply.
-    this.flushRun();
-    const length = messageFrameLength(parcel.name.length, parcel.dataLength);
-    if (parcel.frame === null) encodeFrame(parcel, length);
-    const frame = parcel.frame as unknown as Uint8Array;
-    const at = parcel.frameAt;
-    const isPlain = kind === Kind.LENT && !you;
-    if (parcel.stamp === NOT_STAMPED) {
-      if (!isPlain && parcel.copies === 1) {
-        stampFrame(frame, at, parcel, kind, token, you);
-        parcel.stamp = FOR_ONE;
-        this.outbox.append(frame, at, at + length);
-        return;
-      }
-      stampFrame(frame, at, parcel, Kind.LENT, 0, false);
-      parcel.stamp = FOR_ALL;
-    }
-    if (isPlain && parcel.stamp === FOR_ALL) {
-      this.outbox.append(frame, at, at + length);
-      return;
-    }
-    const { slab } = this.host;
-    const own = length <= BY_REFERENCE ? length : FRAME_HEADER + layoutDataAt(parcel.name.length);
-    slab.reserve(own);
-    const from = viewOf(frame);
-    const { view, at: to } = slab;
-    for (let offset = 0; offset < own; offset += 4) {
-      view.setUint32(to + offset, from.getUint32(at + offset));
-    }
-    writeFrameHeader(view, to, length, kind, 0, 0, token);
-    view.setUint32(to + FRAME_HEADER + AT.flags, flagsOf(parcel, you));
-    this.outbox.append(slab.bytes, to, to + own);
-    if (own < length) this.outbox.append(frame, at + own, at + length);
+    this.outbox.words(Kind.REFUSED, 0, token, 3, -value, 0, 0);
   }
 }
 
@@ -733,108 +652,18 @@ export class Session implements KsockOwner, ChannelEvents, Stirred {
 function countAlike(frame: FrameReader, token: number): number {
   const { view, at, length, endAt } = frame;
   const kind = view.getUint32(at + FRAME_AT.kind) & 0xffff_0000;
-  const headerEnd = FRAME_HEADER + layoutDataAt(view.getUint32(at + FRAME_HEADER + AT.nameLength));
+  const message = at + FRAME_HEADER;
   let count = 1;
   for (let next = at + length; next + length <= endAt; next += length) {
     if (
       view.getUint32(next) !== length ||
       view.getInt32(next + FRAME_AT.kind) !== (kind | 0) ||
       view.getUint32(next + FRAME_AT.token) !== token + count ||
-      view.getUint32(next + length - 4) !== END_GUARD
+      !isAlike(view, message, next + FRAME_HEADER, length - FRAME_HEADER)
     ) {
       break;
     }
-    let offset = FRAME_HEADER;
-    while (offset < headerEnd && view.getInt32(next + offset) === view.getInt32(at + offset)) {
-      offset += 4;
-    }
-    if (offset < headerEnd) break;
     count++;
   }
   return count;
-}
-
-/** Stamps all frames of a run that was sent. */
-function stampRun(run: Parcel): void {
-  const view = viewOf(run.frame as Uint8Array);
-  const { frameAt, stride, count, from, flags, idSerial } = run;
-  for (let index = 0; index < count; index++) {
-    const at = frameAt + index * stride;
-    view.setUint32(at + FRAME_AT.kind, Kind.LENT << 24);
-    view.setUint32(at + FRAME_AT.token, 0);
-    view.setUint32(at + FRAME_HEADER + AT.idSerial, idSerial + index);
-    view.setUint32(at + FRAME_HEADER + AT.from, from);
-    view.setUint32(at + FRAME_HEADER + AT.extra, 0);
-    view.setUint32(at + FRAME_HEADER + AT.flags, flags);
-  }
-  run.stamp = FOR_ALL;
-}
-
-function flagsOf(parcel: Parcel, you: boolean): number {
-  return you ? (parcel.flags | Flag.WANT_YOU_TO_REPLY) >>> 0 : parcel.flags;
-}
-
-/** Makes a frame LENT of a message that didn't come as a frame. */
-function encodeFrame(parcel: Parcel, length: number): void {
-  const bytes = new Uint8Array(length);
-  const view = new DataView(bytes.buffer);
-  writeFrameHeader(view, 0, length, Kind.LENT, 0, 0, 0);
-  writeLayout(
-    bytes,
-    view,
-    FRAME_HEADER,
-    parcel.idNetwork,
-    parcel.idSerial,
-    parcel.replyNetwork,
-    parcel.replySerial,
-    parcel.to,
-    parcel.from,
-    parcel.carried?.origNetwork ?? 0,
-    parcel.carried?.origLocal ?? 0,
-    parcel.carried?.finalNetwork ?? 0,
-    parcel.carried?.finalLocal ?? 0,
-    parcel.flags,
-    parcel.name,
-    parcel.dataLength,
-  );
-  const { bytes: data, dataAt, dataLength } = parcel;
-  bytes.set(
-    data.subarray(dataAt, dataAt + dataLength),
-    FRAME_HEADER + layoutDataAt(parcel.name.length),
-  );
-  parcel.frame = bytes;
-  parcel.frameAt = 0;
-  parcel.stamp = FOR_ALL;
-}
-
-/** Turns the frame in which a message came into one in which it goes, where it lies. */
-function stampFrame(
-  frame: Uint8Array,
-  at: number,
-  parcel: Parcel,
-  kind: number,
-  token: number,
-  you: boolean,
-): void {
-  const view = viewOf(frame);
-  view.setUint32(at + FRAME_AT.kind, kind << 24);
-  view.setUint32(at + FRAME_AT.token, token);
-  const message = at + FRAME_HEADER;
-  view.setUint32(message + AT.idNetwork, parcel.idNetwork);
-  view.setUint32(message + AT.idSerial, parcel.idSerial);
-  view.setUint32(message + AT.from, parcel.from);
-  view.setUint32(message + AT.extra, 0);
-  view.setUint32(message + AT.flags, flagsOf(parcel, you));
-}
-
-let lastBytes: Uint8Array | null = null;
-let lastView: DataView = new DataView(new ArrayBuffer(0));
-
-/** Messages of one chunk are stamped one after the other: the view of the chunk is made once. */
-function viewOf(bytes: Uint8Array): DataView {
-  if (bytes !== lastBytes) {
-    lastBytes = bytes;
-    lastView = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  }
-  return lastView;
 }

@@ -1,0 +1,101 @@
+import type { Parcel } from '../bus/parcel.ts';
+import { Flag } from '../message/flags.ts';
+import { AT, layoutDataAt, writeLayout } from '../message/layout.ts';
+import { FRAME_AT, FRAME_HEADER, Kind, writeFrameHeader } from '../wire/frames.ts';
+
+/*
+ * The frame in which a message comes is the frame in which it goes, with a few words changed where it
+ * lies: so that it needn't be copied, and many that came together can go on together.
+ */
+
+// What the frame that a message came in has been turned into: one that serves every listener, or the
+// only one there will be. It is written over once, for it may be on its way out ever after.
+export const NOT_STAMPED = 0;
+export const FOR_ALL = 1;
+export const FOR_ONE = 2;
+
+/** Stamps all frames of a run that was sent. */
+export function stampRun(run: Parcel): void {
+  const view = viewOf(run.frame as Uint8Array);
+  const { frameAt, stride, count, from, flags, idSerial } = run;
+  for (let index = 0; index < count; index++) {
+    const at = frameAt + index * stride;
+    view.setUint32(at + FRAME_AT.kind, Kind.LENT << 24);
+    view.setUint32(at + FRAME_AT.token, 0);
+    view.setUint32(at + FRAME_HEADER + AT.idSerial, idSerial + index);
+    view.setUint32(at + FRAME_HEADER + AT.from, from);
+    view.setUint32(at + FRAME_HEADER + AT.extra, 0);
+    view.setUint32(at + FRAME_HEADER + AT.flags, flags);
+  }
+  run.stamp = FOR_ALL;
+}
+
+/** The flags as the one who is to answer a Request reads them, or (not `you`) everybody else. */
+export function flagsOf(parcel: Parcel, you: boolean): number {
+  return you ? (parcel.flags | Flag.WANT_YOU_TO_REPLY) >>> 0 : parcel.flags;
+}
+
+/** Makes a frame LENT of a message that didn't come as a frame. */
+export function encodeFrame(parcel: Parcel, length: number): void {
+  const bytes = new Uint8Array(length);
+  const view = new DataView(bytes.buffer);
+  writeFrameHeader(view, 0, length, Kind.LENT, 0, 0, 0);
+  writeLayout(
+    bytes,
+    view,
+    FRAME_HEADER,
+    parcel.idNetwork,
+    parcel.idSerial,
+    parcel.replyNetwork,
+    parcel.replySerial,
+    parcel.to,
+    parcel.from,
+    parcel.carried?.origNetwork ?? 0,
+    parcel.carried?.origLocal ?? 0,
+    parcel.carried?.finalNetwork ?? 0,
+    parcel.carried?.finalLocal ?? 0,
+    parcel.flags,
+    parcel.name,
+    parcel.dataLength,
+  );
+  const { bytes: data, dataAt, dataLength } = parcel;
+  bytes.set(
+    data.subarray(dataAt, dataAt + dataLength),
+    FRAME_HEADER + layoutDataAt(parcel.name.length),
+  );
+  parcel.frame = bytes;
+  parcel.frameAt = 0;
+  parcel.stamp = FOR_ALL;
+}
+
+/** Turns the frame in which a message came into one in which it goes, where it lies. */
+export function stampFrame(
+  frame: Uint8Array,
+  at: number,
+  parcel: Parcel,
+  kind: number,
+  token: number,
+  you: boolean,
+): void {
+  const view = viewOf(frame);
+  view.setUint32(at + FRAME_AT.kind, kind << 24);
+  view.setUint32(at + FRAME_AT.token, token);
+  const message = at + FRAME_HEADER;
+  view.setUint32(message + AT.idNetwork, parcel.idNetwork);
+  view.setUint32(message + AT.idSerial, parcel.idSerial);
+  view.setUint32(message + AT.from, parcel.from);
+  view.setUint32(message + AT.extra, 0);
+  view.setUint32(message + AT.flags, flagsOf(parcel, you));
+}
+
+let lastBytes: Uint8Array | null = null;
+let lastView: DataView = new DataView(new ArrayBuffer(0));
+
+/** Messages of one chunk are stamped one after the other: the view of the chunk is made once. */
+export function viewOf(bytes: Uint8Array): DataView {
+  if (bytes !== lastBytes) {
+    lastBytes = bytes;
+    lastView = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  }
+  return lastView;
+}
