@@ -54,7 +54,7 @@ const latin1 = new TextDecoder('latin1');
 /**
  * One open file of a bus, which is one Ksock: however many descriptors, threads and programs share it. Its
  * requests are carried out one after the other: those behind one that waits for its caller's memory wait
- * too, while other files go on.
+ * too (they are other threads'), while other files go on.
  */
 export class Descriptor implements KsockOwner {
   private readonly host: DescriptorHost;
@@ -118,7 +118,8 @@ export class Descriptor implements KsockOwner {
   // What the kernel asks
 
   handle(request: KsockRequest, kernel: Kernel): void {
-    if (this.current !== null) {
+    // A read never waits for its turn: it can be the memory that the turn waits for, mapped from this file.
+    if (this.current !== null && request.op !== 'read') {
       this.behind.push(kept(request));
       return;
     }

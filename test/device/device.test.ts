@@ -681,6 +681,13 @@ describe('while a request waits for its caller’s memory', () => {
     expect(file.next()?.text()).toBe('Ahem');
   });
 
+  it('a read is answered at once: that may be the memory that is waited for', () => {
+    const read: Operation = { op: 'read', handle: file.handle, offset: 0, size: 4096 };
+    expect(asker.ask(read)).toEqual({ kind: 'data', data: new Uint8Array(0) });
+    asker.program.ours = 77;
+    expect(asker.ask(read, 1, 77)).toEqual({ kind: 'error', errno: 5 });
+  });
+
   it('other files go on', () => {
     expect(asker.open().ioctl(Ioctl.KSOCKID)).toEqual([0, 2]);
   });

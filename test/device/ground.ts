@@ -41,7 +41,15 @@ export function pathOf(program: string): string {
 /** Compiles a C program of test/device/programs; the path of what can be run. */
 export function compiled(program: string, folder: string): string {
   const result = join(folder, program);
-  execFileSync('cc', ['-O1', '-D_GNU_SOURCE', '-Wall', '-o', result, pathOf(`${program}.c`)]);
+  execFileSync('cc', [
+    '-O1',
+    '-D_GNU_SOURCE',
+    '-Wall',
+    '-pthread',
+    '-o',
+    result,
+    pathOf(`${program}.c`),
+  ]);
   return result;
 }
 

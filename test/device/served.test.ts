@@ -1,0 +1,267 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import {
+  chmodSync,
+  existsSync,
+  lstatSync,
+  readFileSync,
+  readlinkSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
+import { mkdir, readFile, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
+import type { Bus } from '../../src/bus/bus.ts';
+import { serve as serveMount } from '../../src/device/connection.ts';
+import type { Kernel } from '../../src/device/filesystem.ts';
+import type { Request } from '../../src/device/fuse/request.ts';
+import { mount } from '../../src/device/mount.ts';
+import { Announcement, Request as RequestMessage } from '../../src/message/message.ts';
+import { kbus, type Program, start } from '../cli/kbus.ts';
+import { LocalDaemon } from '../support/daemon.ts';
+import { newFolder } from '../support/folder.ts';
+import { Caller } from './caller.ts';
+import { FileKsock } from './file-ksock.ts';
+import { compiled, missing, output, pathOf } from './ground.ts';
+import { Slate } from './slate.ts';
+
+const title = missing === null ? 'a served device' : `a served device (SKIPPED: ${missing})`;
+
+/** Never answers a read. */
+class Never extends Slate {
+  override handle(request: Request, kernel: Kernel): void {
+    if (request.op !== 'read') super.handle(request, kernel);
+  }
+}
+
+/** Which folders are mounted; the kernel tells it in no other way. */
+const isMounted = (folder: string): boolean =>
+  readFileSync('/proc/mounts', 'utf8').includes(` ${folder} fuse.kbus `);
+
+describe.skipIf(missing !== null)(title, { timeout: 30_000 }, () => {
+  let programs: string;
+  let scenes: string;
+  let folder: string;
+  let dev: string;
+  let links: string;
+  let local: LocalDaemon;
+
+  beforeAll(async () => {
+    programs = await newFolder();
+    chmodSync(programs, 0o755);
+    scenes = compiled('scenes', programs);
+  });
+
+  beforeEach(async () => {
+    folder = await newFolder();
+    chmodSync(folder, 0o755);
+    dev = join(folder, 'dev');
+    links = join(folder, 'links');
+    await mkdir(links);
+    local = await serve();
+  });
+
+  afterEach(async () => {
+    await local.stop();
+    expect(isMounted(dev)).toBe(false);
+  });
+
+  function serve(mode = 0o600): Promise<LocalDaemon> {
+    const socket = { mode, group: undefined };
+    const directory = join(folder, 'sockets');
+    return LocalDaemon.start({}, { directory, socket, device: { directory: dev, links } });
+  }
+
+  const bus = (): Bus => local.daemon.buses.get(0) as Bus;
+
+  it.for([
+    ['ioctls', 'every ioctl'],
+    ['pieces', 'messages written and read byte by byte'],
+    ['large', 'messages of more than one request carries'],
+    ['waits', 'poll, select and epoll, with time-outs and without'],
+    ['waits_to_send', 'ALL_OR_WAIT, finished through poll'],
+    ['shared', 'dup and fork, and the last close by kill -9'],
+    ['threads', 'threads that send at once'],
+    ['rights', 'read-only and write-only descriptors'],
+    ['faults', 'bad pointers and lengths: EFAULT and the like'],
+    ['lends', 'memory that is mapped from the device itself'],
+  ] as const)('serves a C program: %s: %s', async ([scene]) => {
+    expect(await output(scenes, scene, dev)).toBe('done\n');
+    // Whatever it did, it leaves nothing behind.
+    await vi.waitFor(() => expect(bus().ksocks.size).toBe(0));
+  });
+
+  it('makes a new bus openable at once, by its link', async () => {
+    expect(await output(scenes, 'new_devices', links)).toBe('done\n');
+    expect(readlinkSync(join(links, 'kbus19'))).toBe(join(dev, 'kbus19'));
+    const ksock = await local.open();
+    const made = await ksock.newDevice();
+    expect(readlinkSync(join(links, `kbus${made}`))).toBe(join(dev, `kbus${made}`));
+    expect(await readFile(join(dev, 'stats'), 'latin1')).toContain(`dev ${made}: next ksock 1`);
+  });
+
+  it('serves a Python program with buffered files', async () => {
+    expect(await output('python3', pathOf('ksock.py'), links)).toBe(
+      [
+        'ids (0, 1) (0, 2)',
+        'id of the Request [0, 1]',
+        'readable True',
+        "Request b'$.Ask' b'Why?' flags 3 from 2",
+        "Reply (b'$.Ask', b'Because.')",
+        'nothing None (0, 0)',
+        'EADDRNOTAVAIL',
+        "read only b''",
+        '',
+      ].join('\n'),
+    );
+  });
+
+  it('kills a program whose memory never comes, and lets nobody else wait for it', async () => {
+    const never = await mount(join(folder, 'never'));
+    const connection = serveMount(never.descriptor, new Never());
+    const slate = join(never.directory, 'slate');
+    const child = spawn(scenes, ['stuck', dev, slate], { stdio: ['ignore', 'pipe', 'inherit'] });
+    await once(createInterface(child.stdout), 'line');
+    await vi.waitFor(() => expect(bus().ksocks.size).toBe(1));
+    const other = await local.open();
+    expect(await other.numMessages()).toBe(0);
+    const exit = once(child, 'exit');
+    child.kill('SIGKILL');
+    expect((await exit)[1]).toBe('SIGKILL');
+    await vi.waitFor(() => expect(bus().ksocks.size).toBe(1));
+    expect(bus().ksocks.get(other.id)).toBeDefined();
+    await never.unmount();
+    await connection.closed;
+  });
+
+  describe('for files and sockets', () => {
+    let caller: Caller;
+    beforeAll(() => {
+      caller = new Caller();
+    });
+    afterAll(() => caller.end());
+
+    it('is one bus, with one order', async () => {
+      const file = await FileKsock.open(caller, dev);
+      const socket = await local.open();
+      await file.bind('$.*');
+      await socket.bind('$.*');
+      for (let at = 0; at < 20; at++) {
+        const sender = at % 2 === 0 ? file : socket;
+        await sender.sendMsg(new Announcement('$.A', String(at)));
+      }
+      const texts = Array.from({ length: 20 }, (_, at) => String(at));
+      for (const ksock of [file, socket]) {
+        const got: string[] = [];
+        for (let at = 0; at < 20; at++) got.push((await ksock.readNextMsg())?.text() ?? 'nothing');
+        expect(got).toEqual(texts);
+      }
+      await file.close();
+    });
+
+    it('wakes the one when the other sends', async () => {
+      const file = await FileKsock.open(caller, dev);
+      const socket = await local.open();
+      await file.bind('$.File', true);
+      const request = socket.request('$.File', 'Why?');
+      const got = await file.waitForMsg();
+      expect(got?.text()).toBe('Why?');
+      await file.close();
+      await expect(request).rejects.toMatchObject({ code: 'STATUS' });
+      const again = await FileKsock.open(caller, dev);
+      await socket.bind('$.Socket', true);
+      const waiting = socket.waitForMsg();
+      await again.sendMsg(new RequestMessage('$.Socket', 'What?'));
+      expect((await waiting)?.text()).toBe('What?');
+      await socket.close();
+      expect((await again.waitForMsg())?.name).toBe('$.KBUS.Replier.Ignored');
+      await again.close();
+    });
+  });
+
+  it('lets in whom the rights let in', async () => {
+    const nobody = ['--reuid=65534', '--regid=65534', '--clear-groups'];
+    await expect(output('setpriv', ...nobody, scenes, 'rights', dev)).rejects.toThrow('EACCES');
+    await local.stop();
+    local = await serve(0o666);
+    // A program of another user, with memory of its own to be read.
+    const ran = await output('setpriv', ...nobody, scenes, 'ioctls', dev);
+    expect(ran).toBe('done\n');
+    expect(await output('setpriv', ...nobody, scenes, 'faults', dev)).toBe('done\n');
+  });
+
+  it('ends, for its programs too, when somebody unmounts it; sockets go on', async () => {
+    const socket = await local.open();
+    await output('umount', '-f', '-l', dev);
+    await vi.waitFor(() =>
+      expect(local.said.join('')).toContain('from now on there are only sockets'),
+    );
+    expect(await socket.numMessages()).toBe(0);
+  });
+
+  it('leaves alone a link that is none of its own, and says so', async () => {
+    await local.stop();
+    writeFileSync(join(links, 'kbus0'), 'precious');
+    local = await serve();
+    expect(local.said.join('')).toMatch(
+      /bus 0 has no link: .*is there already, and is no link of kbus/,
+    );
+    await local.stop();
+    expect(readFileSync(join(links, 'kbus0'), 'utf8')).toBe('precious');
+    await rm(join(links, 'kbus0'));
+    symlinkSync('/dev/null', join(links, 'kbus0'));
+    local = await serve();
+    expect(local.said.join('')).toContain('leads to /dev/null');
+  });
+
+  it('removes its links and its folder in the end', async () => {
+    expect(lstatSync(join(links, 'kbus0')).isSymbolicLink()).toBe(true);
+    await local.stop();
+    expect(existsSync(dev)).toBe(false);
+    expect(() => lstatSync(join(links, 'kbus0'))).toThrow('ENOENT');
+  });
+
+  describe('by kbus serve', () => {
+    const run = (): Program =>
+      start(['serve', '--directory', join(folder, 'other'), '--device', dev, '--link', links]);
+
+    it('is there, says where, and goes with the daemon, however that ends; what is left is replaced', async () => {
+      await local.stop();
+      for (const signal of ['SIGKILL', 'SIGTERM'] as const) {
+        const daemon = run();
+        await daemon.says(/serving/);
+        expect(daemon.stderr).toContain(`and as files in ${dev}\n`);
+        expect(await output(scenes, 'pieces', links)).toBe('done\n');
+        await daemon.kill(signal);
+        await vi.waitFor(() => expect(isMounted(dev)).toBe(false), { timeout: 10_000 });
+      }
+      expect(existsSync(join(links, 'kbus0'))).toBe(false);
+    });
+
+    it('is refused where another is being served, and there are sockets all the same', async () => {
+      const daemon = run();
+      await daemon.says(/serving/);
+      expect(daemon.stderr).toMatch(/another kbus serves it .*There are only sockets\./s);
+      const { stdout } = await kbus(['stats', '--directory', join(folder, 'other')]);
+      expect(stdout).toMatch(/^dev {2}0: /);
+    });
+  });
+});
+
+describe('kbus serve --device, where none can be', () => {
+  it('says what stood in the way, and serves sockets', async () => {
+    const folder = await newFolder();
+    const daemon = start(['serve', '--directory', folder, '--device', '/dev/null/dev']);
+    await daemon.says(/serving/);
+    expect(daemon.stderr).toMatch(/cannot mount \/dev\/null\/dev: .*There are only sockets\./);
+    expect((await kbus(['stats', '--directory', folder])).code).toBe(0);
+  });
+
+  it('wants a device where links are to be made', async () => {
+    const folder = await newFolder();
+    const { code, stderr } = await kbus(['serve', '--directory', folder, '--link', folder]);
+    expect([code, stderr]).toEqual([2, expect.stringContaining('--device')]);
+  });
+});
