@@ -77,9 +77,13 @@ export class Session implements KsockOwner, ChannelEvents, Stirred {
   private isEnded = false;
   private isPaused = false;
 
-  /** Takes and polls that wait, first come first; by token. */
+  /** Takes, polls and reports that wait, first come first; by token. */
   private takes: number[] = [];
   private polls: number[] = [];
+  private readonly reports: number[] = [];
+  private readonly reportsAsked: number[] = [];
+  /** How many characters of reports are on their way to the channel. */
+  private reported = 0;
 
   // What is lent is the front of the queue. The first `firsts` of it are urgent messages of which the
   // client has not said yet that they came; of these, `firstsToSend` are still to be sent.
@@ -139,6 +143,7 @@ export class Session implements KsockOwner, ChannelEvents, Stirred {
       this.isPaused = false;
       this.channel.resume();
     }
+    if (this.reports.length > 0 && !this.isEnded) this.serveReports();
     this.stir();
     this.host.turn.end();
   }
@@ -202,6 +207,11 @@ export class Session implements KsockOwner, ChannelEvents, Stirred {
       this.flushRunInTime();
     }
     this.outbox.flush();
+    if (this.reported > 0) {
+      this.reported = 0;
+      this.serveReports();
+      if (this.reported > 0) this.stir();
+    }
     if (this.channel.backlog > MAX_BACKLOG && !this.isPaused) {
       this.isPaused = true;
       this.channel.pause();
@@ -318,6 +328,17 @@ export class Session implements KsockOwner, ChannelEvents, Stirred {
     if (this.polls.length === 0 || !this.poll()) return;
     for (const token of this.polls) this.result(token, 1, 0);
     this.polls = [];
+  }
+
+  /** A report is made when it can be sent: they are long. */
+  private serveReports(): void {
+    const { bus, reports, reportsAsked } = this;
+    while (reports.length > 0 && this.reported + this.channel.backlog <= MAX_BACKLOG) {
+      const made = reportsAsked.shift() === Op.STATS ? reportStats(bus) : reportBindings(bus);
+      const text = JSON.stringify(made);
+      this.reported += text.length;
+      this.result(reports.shift() as number, 0, 0, text);
+    }
   }
 
   private serveTakes(): void {
@@ -553,10 +574,11 @@ export class Session implements KsockOwner, ChannelEvents, Stirred {
         this.newDevice(token);
         break;
       case Op.BINDINGS:
-        this.result(token, 0, 0, JSON.stringify(reportBindings(bus)));
-        break;
       case Op.STATS:
-        this.result(token, 0, 0, JSON.stringify(reportStats(bus)));
+        this.mayWait(this.reports);
+        this.reports.push(token);
+        this.reportsAsked.push(op);
+        if (this.reports.length === 1) this.serveReports();
         break;
       case Op.RECALL:
         this.unlend();
