@@ -2,7 +2,7 @@ import type { Mode } from '../bus/ksock.ts';
 import { Errno } from '../message/errno.ts';
 import type { KbusError } from '../message/error.ts';
 import { Flag } from '../message/flags.ts';
-import { MessageId, OrigFrom } from '../message/id.ts';
+import { MessageId } from '../message/id.ts';
 import {
   AT,
   checkLayout,
@@ -10,7 +10,6 @@ import {
   layoutDataAt,
   NameReader,
   readLayout,
-  writeLayout,
 } from '../message/layout.ts';
 import { Message, Status } from '../message/message.ts';
 import type { Channel, ChannelEvents } from '../wire/channel.ts';
@@ -30,9 +29,9 @@ import {
   textOf,
   wordOf,
   wordsFrame,
-  writeFrameHeader,
 } from '../wire/frames.ts';
 import { asked, explain } from './explain.ts';
+import { Outgoing } from './outgoing.ts';
 import {
   type CallResult,
   closedRefusal,
@@ -67,11 +66,6 @@ const MAX_BACKLOG = 262_144;
 
 const LAZY_WAIT = SendDetail.WAIT | SendDetail.LAZY;
 
-const SLAB_SIZE = 65_536;
-
-/** From this size on, data is sent from where it lies. */
-const BY_REFERENCE = 16_384;
-
 interface Waiter<T> {
   resolve(value: T): void;
   reject(error: unknown): void;
@@ -90,18 +84,6 @@ interface PendingSend {
   readonly token: number;
   done(network: number, serial: number): void;
   failed(errno: number): void;
-}
-
-/** Nothing but name, flags and data is set. */
-function isPlain(message: Message): boolean {
-  return (
-    message.to === 0 &&
-    message.from === 0 &&
-    !message.id.isSet &&
-    message.inReplyTo === MessageId.UNSET &&
-    message.origFrom === OrigFrom.UNSET &&
-    message.finalTo === OrigFrom.UNSET
-  );
 }
 
 /** Very many sends, one behind the other, that are alike but for their data: nobody waits for one alone. */
@@ -152,15 +134,8 @@ export class FramePort implements Port, ChannelEvents {
   private maxPendingBytes = 0;
   private maxFrame = 0;
 
-  // What goes out
-  private slab = new Uint8Array(SLAB_SIZE);
-  private slabView = new DataView(this.slab.buffer);
-  private slabFrom = 0;
-  private slabTo = 0;
-  private pieces: Uint8Array[] = [];
-  private isFlushing = false;
+  private readonly outgoing: Outgoing;
   private isTelling = false;
-  private readonly flushNow = (): void => this.flush();
   private handedAtLast = 0;
   // While more is being handed, it is told less often: each telling wakes the daemon.
   private readonly tellNow = (): void => {
@@ -170,15 +145,8 @@ export class FramePort implements Port, ChannelEvents {
       return;
     }
     this.isTelling = false;
-    if (this.handed > 0) this.flush();
+    if (this.handed > 0) this.outgoing.flush();
   };
-
-  // The last plain message as a frame, and what it is the frame of.
-  private likeFrame = new Uint8Array(0);
-  private likeName = '';
-  private likeFlags = 0;
-  private likeLength = -1;
-  private likeDetail = 0;
 
   private nextToken = 1;
   private readonly calls = new Map<number, PendingCall>();
@@ -228,6 +196,7 @@ export class FramePort implements Port, ChannelEvents {
   private constructor(channel: Channel, options: FramePortOptions, events: PortEvents) {
     this.channel = channel;
     this.options = options;
+    this.outgoing = new Outgoing(channel, options.defer, () => this.topUpCredit());
     this.events = events;
   }
 
@@ -262,7 +231,7 @@ export class FramePort implements Port, ChannelEvents {
     return new Promise((resolve, reject) => {
       this.welcome = { resolve, reject };
       const words = [PROTOCOL_MAGIC, PROTOCOL_VERSION, mode === 'r' ? 1 : 3, pid];
-      this.put(wordsFrame(Kind.HELLO, 0, 0, 0, words, program));
+      this.outgoing.frame(wordsFrame(Kind.HELLO, 0, 0, 0, words, program));
     });
   }
 
@@ -455,154 +424,28 @@ export class FramePort implements Port, ChannelEvents {
 
   // What goes out
 
-  private put(frame: Uint8Array): void {
-    const at = this.reserve(frame.length);
-    this.slab.set(frame, at);
-    this.flushSoon();
-  }
-
-  /** Makes `length` bytes of the slab the caller's; where they begin. */
-  private reserve(length: number): number {
-    if (this.slabTo + length > this.slab.length) {
-      // So much is not held back until the program has done what it does.
-      this.write();
-      this.slab = new Uint8Array(Math.max(SLAB_SIZE, length));
-      this.slabView = new DataView(this.slab.buffer);
-      this.slabFrom = 0;
-      this.slabTo = 0;
-    }
-    const at = this.slabTo;
-    this.slabTo += length;
-    return at;
-  }
-
   /** A frame of words, which tells of what was handed too. */
   private putWords(kind: number, detail: number, token: number, words: number[], text = ''): void {
-    if (text !== '' || words.length > 1) {
-      this.put(wordsFrame(kind, detail, this.takeHanded(), token, words, text));
-      return;
-    }
     const handed = this.takeHanded();
-    const length = FRAME_HEADER + words.length * 4;
-    const at = this.reserve(length);
-    writeFrameHeader(this.slabView, at, length, kind, detail, handed, token);
-    if (words.length > 0) this.slabView.setUint32(at + FRAME_HEADER, words[0] as number);
-    this.flushSoon();
+    if (text !== '' || words.length > 1) {
+      this.outgoing.frame(wordsFrame(kind, detail, handed, token, words, text));
+    } else {
+      this.outgoing.word(kind, detail, handed, token, words[0]);
+    }
+  }
+
+  private putMessage(message: Message, detail: number, token: number): void {
+    this.outgoing.message(message, detail, this.takeHanded(), token);
   }
 
   private takeHanded(): number {
     while (this.handed > MAX_HANDED) {
       this.handed -= MAX_HANDED;
-      this.put(wordsFrame(Kind.LEND, 0, MAX_HANDED, 0, [0]));
+      this.outgoing.word(Kind.LEND, 0, MAX_HANDED, 0, 0);
     }
     const { handed } = this;
     this.handed = 0;
     return handed;
-  }
-
-  private putMessage(message: Message, detail: number, token: number): void {
-    const { dataLength } = message;
-    const handed = this.handed > 0 ? this.takeHanded() : 0;
-    if (dataLength < BY_REFERENCE && this.putLike(message, detail, token, handed)) return;
-    const { name } = message;
-    const length = messageFrameLength(name.length, dataLength);
-    const byReference = dataLength >= BY_REFERENCE;
-    const dataAt = FRAME_HEADER + layoutDataAt(name.length);
-    // Behind data that is sent from where it lies come its padding and the last guard.
-    const at = this.reserve(byReference ? dataAt + 8 : length);
-    const { slab, slabView: view } = this;
-    writeFrameHeader(view, at, length, Kind.SEND, detail, handed, token);
-    const { id, inReplyTo, origFrom, finalTo } = message;
-    writeLayout(
-      slab,
-      view,
-      at + FRAME_HEADER,
-      id.networkId,
-      id.serialNum,
-      inReplyTo.networkId,
-      inReplyTo.serialNum,
-      message.to,
-      message.from,
-      origFrom.networkId,
-      origFrom.localId,
-      finalTo.networkId,
-      finalTo.localId,
-      (detail & SendDetail.WAIT) !== 0 ? (message.flags | Flag.ALL_OR_WAIT) >>> 0 : message.flags,
-      name,
-      byReference ? 0 : dataLength,
-    );
-    if (byReference) this.putLargeData(message.data, at, dataAt);
-    else if (dataLength > 0) slab.set(message.data, at + dataAt);
-    if (isPlain(message) && !byReference) {
-      this.likeName = name;
-      this.likeFlags = message.flags;
-      this.likeLength = dataLength;
-      this.likeDetail = detail;
-      this.likeFrame = slab.slice(at, at + length);
-    }
-    this.flushSoon();
-  }
-
-  /** Writes a message that differs from the one before in its data only: most do. */
-  private putLike(message: Message, detail: number, token: number, handed: number): boolean {
-    if (
-      message.name !== this.likeName ||
-      message.dataLength !== this.likeLength ||
-      message.flags !== this.likeFlags ||
-      detail !== this.likeDetail ||
-      !isPlain(message)
-    ) {
-      return false;
-    }
-    const { likeFrame } = this;
-    const at = this.reserve(likeFrame.length);
-    const { slab, slabView: view } = this;
-    slab.set(likeFrame, at);
-    view.setUint32(at + FRAME_AT.kind, (Kind.SEND << 24) | (detail << 16) | handed);
-    view.setUint32(at + FRAME_AT.token, token);
-    if (this.likeLength > 0)
-      slab.set(message.data, at + FRAME_HEADER + layoutDataAt(this.likeName.length));
-    this.flushSoon();
-    return true;
-  }
-
-  /** Behind a header in the slab, at `at`: the data from where it lies, and then the end. */
-  private putLargeData(data: Uint8Array, at: number, dataAt: number): void {
-    const { slabView: view } = this;
-    view.setUint32(at + FRAME_HEADER + AT.dataLength, data.length);
-    const guard = view.getUint32(at + dataAt);
-    const padding = (4 - (data.length & 3)) & 3;
-    this.slabTo = at + dataAt;
-    this.cut();
-    this.pieces.push(data);
-    view.setUint32(this.slabTo, 0);
-    view.setUint32(this.slabTo + padding, guard);
-    this.slabTo += padding + 4;
-  }
-
-  private cut(): void {
-    if (this.slabFrom === this.slabTo) return;
-    this.pieces.push(this.slab.subarray(this.slabFrom, this.slabTo));
-    this.slabFrom = this.slabTo;
-  }
-
-  private flushSoon(): void {
-    if (this.isFlushing) return;
-    this.isFlushing = true;
-    this.options.defer(this.flushNow);
-  }
-
-  private flush(): void {
-    this.topUpCredit();
-    this.isFlushing = false;
-    this.write();
-  }
-
-  private write(): void {
-    this.cut();
-    const { pieces } = this;
-    this.pieces = [];
-    if (pieces.length > 0 && this.closedBy === null) this.channel.write(pieces);
   }
 
   // Sending
@@ -669,7 +512,7 @@ export class FramePort implements Port, ChannelEvents {
         this.lastPosts = posts;
       }
     }
-    return this.unsent.length === 0 && this.mayPend(0) && this.channel.backlog < MAX_BACKLOG;
+    return this.unsent.length === 0 && this.mayPend(0) && this.outgoing.backlog < MAX_BACKLOG;
   }
 
   /** Whether a message can be counted as one more of the posts that were sent last. */
@@ -844,7 +687,7 @@ export class FramePort implements Port, ChannelEvents {
     if (this.unsent.length > 0) return;
     if (
       this.roomy.length > 0 &&
-      this.channel.backlog < MAX_BACKLOG &&
+      this.outgoing.backlog < MAX_BACKLOG &&
       pending * 2 <= this.maxPendingSends &&
       this.sendsBytes * 2 <= this.maxPendingBytes
     ) {
@@ -900,7 +743,7 @@ export class FramePort implements Port, ChannelEvents {
     }
     if (this.closedBy === null) {
       this.handed++;
-      if (this.handed * 2 >= LEND) this.flushSoon();
+      if (this.handed * 2 >= LEND) this.outgoing.flushSoon();
       else if (!this.isTelling) {
         this.isTelling = true;
         this.handedAtLast = 0;
