@@ -636,6 +636,9 @@ export class FramePort implements Port, ChannelEvents {
   }
 
   private sent(count: number, network: number, serial: number): void {
+    if (serial + count > 2 ** 32) {
+      throw new ProtocolError(`${count} sends with serial numbers from ${serial} on`);
+    }
     for (let done = 0; done < count; done += this.taken) {
       this.takeSends(count - done).done(network, serial + done);
     }
