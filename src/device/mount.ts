@@ -1,10 +1,11 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { accessSync, closeSync, constants, openSync } from 'node:fs';
+import { closeSync, openSync } from 'node:fs';
 import { mkdir, readFile, stat } from 'node:fs/promises';
-import { delimiter, join, resolve } from 'node:path';
+import { resolve } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { MountError } from './mount-error.ts';
+import { isThere, PROGRAMS } from './obstacles.ts';
 import { end, watch } from './watcher.ts';
 
 export interface Mount {
@@ -36,7 +37,7 @@ export async function mount(
   { fuse = '/dev/fuse' }: { fuse?: string } = {},
 ): Promise<Mount> {
   const directory = resolve(folder);
-  for (const program of ['mount', 'umount', 'sh']) needProgram(directory, program);
+  for (const program of PROGRAMS) needProgram(directory, program);
   await clear(directory);
   const descriptor = openFuse(directory, fuse);
   let source = `kbus:${process.pid}.${++mounts}`;
@@ -75,13 +76,7 @@ export async function mount(
 }
 
 function needProgram(directory: string, program: string): void {
-  const { PATH = '' } = process.env;
-  for (const place of PATH.split(delimiter)) {
-    try {
-      accessSync(join(place, program), constants.X_OK);
-      return;
-    } catch {}
-  }
+  if (isThere(program)) return;
   throw new MountError(
     'NO_PROGRAM',
     `cannot mount ${directory}: the program ${program} is not in the PATH; install util-linux, or correct the PATH`,

@@ -1,0 +1,85 @@
+import { accessSync, constants, readFileSync } from 'node:fs';
+import { delimiter, join } from 'node:path';
+import process from 'node:process';
+
+/** Something that a device needs is not there. */
+export interface Obstacle {
+  readonly missing: string;
+  /** What to do about it. */
+  readonly remedy: string;
+}
+
+/** The programs that mounting takes. */
+export const PROGRAMS = ['mount', 'umount', 'sh'] as const;
+
+const CAP_SYS_ADMIN = 21n;
+
+/** Whether a program is in the PATH. */
+export function isThere(program: string): boolean {
+  const { PATH = '' } = process.env;
+  return PATH.split(delimiter).some((place) => mayUse(join(place, program), constants.X_OK));
+}
+
+/** What stands in the way of a device on this machine, for this user; found without mounting anything. */
+export function obstacles(fuse = '/dev/fuse'): Obstacle[] {
+  if (process.platform !== 'linux') {
+    return [
+      {
+        missing: `Linux: this is ${process.platform}`,
+        remedy: 'use sockets; device files are for programs of the Linux kernel module',
+      },
+    ];
+  }
+  const found: Obstacle[] = [];
+  if (!mayUse(fuse, constants.F_OK)) {
+    found.push({
+      missing: `${fuse}`,
+      remedy: `load the kernel's module (modprobe fuse); in a container, give it the device (--device ${fuse})`,
+    });
+  } else if (!mayUse(fuse, constants.R_OK | constants.W_OK)) {
+    found.push({
+      missing: `the right to open ${fuse}`,
+      remedy: `run kbus as root, or let the user read and write ${fuse}`,
+    });
+  }
+  for (const program of PROGRAMS) {
+    if (isThere(program)) continue;
+    found.push({
+      missing: `the program ${program}`,
+      remedy: 'install util-linux, or correct the PATH',
+    });
+  }
+  if (!mayMount()) {
+    found.push({
+      missing: 'the right to mount',
+      remedy:
+        process.geteuid?.() === 0
+          ? 'in a container, --cap-add SYS_ADMIN'
+          : 'run kbus as root, or write a line in /etc/fstab: `kbus serve --device` says which',
+    });
+  }
+  return found;
+}
+
+/** By CAP_SYS_ADMIN, or by a line of fstab that is made for it. */
+function mayMount(): boolean {
+  const status = readFileSync('/proc/self/status', 'latin1');
+  const capabilities = BigInt(`0x${/^CapEff:\s*(\w+)$/m.exec(status)?.[1] ?? 0}`);
+  if (((capabilities >> CAP_SYS_ADMIN) & 1n) === 1n) return true;
+  try {
+    return /^\s*\S+\s+\S+\s+fuse\.kbus\s+(\S+,)?users?(,|\s)/m.test(
+      readFileSync('/etc/fstab', 'latin1'),
+    );
+  } catch {
+    return false;
+  }
+}
+
+function mayUse(path: string, how: number): boolean {
+  try {
+    accessSync(path, how);
+    return true;
+  } catch {
+    return false;
+  }
+}

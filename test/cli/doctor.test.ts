@@ -1,0 +1,130 @@
+import { spawnSync } from 'node:child_process';
+import { chmodSync, existsSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { dirname, join } from 'node:path';
+import process from 'node:process';
+import { describe, expect, test } from 'vitest';
+import { newFolder } from '../support/folder.ts';
+import { kbus, MAIN, type Outcome, Program, serve } from './kbus.ts';
+
+interface Found {
+  readonly kbus: string;
+  readonly node: string;
+  readonly ok: boolean;
+  readonly sockets: { directory: string | null; exists: boolean; canServe: boolean; says: string };
+  readonly buses: { bus: number; path: string; answers: boolean; says: string }[];
+  readonly device: { ok: boolean; lacks: { missing: string; remedy: string }[] };
+}
+
+const isRoot = process.getuid?.() === 0;
+
+const asNobody = ['--reuid=65534', '--regid=65534', '--clear-groups', process.execPath, MAIN];
+/** Another user can run what is here, which may be in a folder of root's own. */
+const canBeSomebody =
+  isRoot && spawnSync('setpriv', [...asNobody, '--version'], { stdio: 'ignore' }).status === 0;
+
+/** Runs `kbus` as a user who is not root. */
+function asSomebody(args: readonly string[], env: NodeJS.ProcessEnv): Promise<Outcome> {
+  if (!isRoot) return kbus(args, { env });
+  return new Program('setpriv', [...asNobody, ...args], { env }).ended;
+}
+
+describe('kbus doctor', () => {
+  test('tells who serves which bus, and the versions', async () => {
+    const { directory, daemon, kbus } = await serve('--buses', '2');
+    const { code, stdout, stderr } = await kbus(['doctor']);
+    expect([code, stderr]).toEqual([0, '']);
+    expect(stdout).toMatch(/^ {4}kbus {5}\d+\.\d+\.\d+, on Node \d+\./);
+    expect(stdout).toContain(`ok  sockets  ${directory}\n`);
+    for (const bus of [0, 1]) {
+      expect(stdout).toContain(
+        `ok  bus ${bus}    ${directory}/kbus${bus}.sock: the KBUS daemon with process id ${daemon.child.pid}\n`,
+      );
+    }
+    expect(stdout).toMatch(/^(ok|NO) {2}device {3}/m);
+  });
+
+  test('says the same to programs', async () => {
+    const { directory, kbus } = await serve();
+    const { stdout } = await kbus(['doctor', '--json']);
+    const found = JSON.parse(stdout) as Found;
+    expect(found).toMatchObject({
+      node: process.versions.node,
+      ok: true,
+      sockets: { directory, exists: true, canServe: true },
+      buses: [{ bus: 0, path: join(directory, 'kbus0.sock'), answers: true }],
+    });
+    expect(found.device.ok).toBe(found.device.lacks.length === 0);
+  });
+
+  test('changes nothing where there is nothing, and says how to start', async () => {
+    const directory = join(await newFolder(), 'a/b');
+    const { code, stdout } = await kbus(['doctor', '--directory', directory]);
+    expect(code).toBe(0);
+    expect(stdout).toContain(`ok  sockets  ${directory}, which is not there yet\n`);
+    expect(stdout).toContain(`none is served there; start one with:  `);
+    expect(stdout).toContain(`serve --directory ${directory}\n`);
+    expect(existsSync(directory)).toBe(false);
+  });
+
+  test('tells a socket that was left behind, and one of another program', async () => {
+    const { directory, daemon, kbus } = await serve();
+    await daemon.kill('SIGKILL');
+    const other = createServer((socket) => socket.end('HTTP/1.1 400 Bad Request\r\n\r\n'));
+    const path = join(directory, 'kbus1.sock');
+    await new Promise<void>((resolve) => other.listen(path, resolve));
+    const { code, stdout } = await kbus(['doctor']);
+    other.close();
+    expect(code).toBe(0);
+    expect(stdout).toContain(`NO  bus 0    ${directory}/kbus0.sock was left behind`);
+    expect(stdout).toMatch(/^NO {2}bus 1 .*another program$/m);
+  });
+
+  test('ends with 1 where sockets cannot be made', async () => {
+    const folder = await newFolder();
+    writeFileSync(join(folder, 'file'), '');
+    const { code, stdout } = await kbus(['doctor', '--directory', join(folder, 'file/sockets')]);
+    expect(code).toBe(1);
+    expect(stdout).toContain(`${join(folder, 'file')} is not a folder; set KBUS_DIR`);
+    const json = await kbus(['doctor', '--json', '--directory', join(folder, 'file')]);
+    expect(json.code).toBe(1);
+    expect(JSON.parse(json.stdout)).toMatchObject({ ok: false, sockets: { canServe: false } });
+  });
+
+  test.skipIf(process.platform !== 'linux' || (isRoot && !canBeSomebody))(
+    'ends with 1 where there is no folder for sockets',
+    async () => {
+      const { code, stdout } = await asSomebody(['doctor'], {});
+      expect(code).toBe(1);
+      expect(stdout).toContain('neither KBUS_DIR nor XDG_RUNTIME_DIR is set');
+    },
+  );
+
+  test.skipIf(process.platform !== 'linux')(
+    'tells what a device lacks, and that sockets do without',
+    async () => {
+      const env = { PATH: '/nowhere', KBUS_DIR: await newFolder() };
+      const { code, stdout } = await kbus(['doctor'], { env });
+      expect(code).toBe(0);
+      for (const program of ['mount', 'umount', 'sh']) {
+        expect(stdout).toContain(
+          `NO  device   lacks the program ${program}; install util-linux, or correct the PATH (sockets don't need it)\n`,
+        );
+      }
+    },
+  );
+
+  test.skipIf(process.platform !== 'linux' || !canBeSomebody)(
+    'tells another user what he may not do',
+    async () => {
+      const { directory } = await serve();
+      for (const folder of [directory, dirname(directory)]) chmodSync(folder, 0o755);
+      const { code, stdout } = await asSomebody(['doctor', '--json'], { KBUS_DIR: directory });
+      const found = JSON.parse(stdout) as Found;
+      expect(code).toBe(1);
+      expect(found.sockets.says).toContain('this user may make nothing in');
+      expect(found.buses[0]?.says).toContain('this user may not use it');
+      expect(found.device.lacks.map(({ missing }) => missing)).toContain('the right to mount');
+    },
+  );
+});
