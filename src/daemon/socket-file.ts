@@ -60,11 +60,11 @@ export async function listenAt(server: Server, path: string, ownership: Ownershi
     if (ownership.group !== undefined) chownSync(beside, process.getuid?.() ?? -1, ownership.group);
     chmodSync(beside, ownership.mode);
     while (!linked(beside, path)) {
-      await mustBeDead(path);
+      await mustBeDead(path, path);
       if (!moved(path, aside)) continue;
       // Between the look and the move another daemon may have taken the place: then it keeps it.
       try {
-        await mustBeDead(aside);
+        await mustBeDead(aside, path);
       } catch (error) {
         linked(aside, path);
         throw error;
@@ -119,8 +119,9 @@ export function remove(path: string): void {
   }
 }
 
-async function mustBeDead(path: string): Promise<void> {
-  const who = await whoAnswers(path);
+/** A SocketInUseError if anybody answers at a socket, which belongs at `path`. */
+async function mustBeDead(socket: string, path: string): Promise<void> {
+  const who = await whoAnswers(socket);
   if (who !== null) {
     throw new SocketInUseError(
       `${path} is in use by ${who}. Stop that, or choose another folder with --directory or $KBUS_DIR.`,
