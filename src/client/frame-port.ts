@@ -411,6 +411,7 @@ export class FramePort implements Port, ChannelEvents {
     this.sends = [];
     this.sendsHead = 0;
     this.sendsCount = 0;
+    this.sendsBytes = 0;
     this.unsent = [];
     for (const pending of unfinished) pending.failed(refusal.errno);
     this.noteRoom();
@@ -690,7 +691,8 @@ export class FramePort implements Port, ChannelEvents {
     if (this.unsent.length > 0) return;
     if (
       this.roomy.length > 0 &&
-      this.outgoing.backlog < MAX_BACKLOG &&
+      // What a closed channel holds will never go.
+      (this.closedBy !== null || this.outgoing.backlog < MAX_BACKLOG) &&
       pending * 2 <= this.maxPendingSends &&
       this.sendsBytes * 2 <= this.maxPendingBytes
     ) {

@@ -143,7 +143,14 @@ export class Handlers {
     } else if (errno === Errno.EALREADY) {
       // Another message of this Ksock waits to be sent: ALL_OR_WAIT.
       this.host.writable().then(
-        () => this.host.reply(reply, this.refused),
+        () => {
+          // Of a Reply that nobody thought could be refused only this much is left.
+          if (reply.name === '') {
+            this.replyError(reply.to, reply.inReplyTo, 'another message waited to be sent');
+          } else {
+            this.host.reply(reply, this.refused);
+          }
+        },
         () => {},
       );
     }
