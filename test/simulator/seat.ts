@@ -47,6 +47,8 @@ export class Seat {
   isClosing = false;
   /** The connection is lost, and nothing is left to be read. */
   isSpent = false;
+  /** It opens a new connection when one is lost. */
+  private comesBack = false;
   /** Who reads its messages: one at a time. */
   reader: 'nobody' | 'call' | 'iteration' | 'handlers' = 'nobody';
   private iteration: AsyncIterableIterator<Message> | null = null;
@@ -153,6 +155,7 @@ export class Seat {
     const take = port.take.bind(port);
     port.take = async (wait, signal) => this.handed(incarnation, await take(wait, signal));
     if (this.now !== null) this.note(incarnation, 'again');
+    if (this.reader === 'handlers') this.note(incarnation, 'loose');
     this.note(incarnation, 'open', { id: port.ksockId });
     this.now = incarnation;
     return port;
@@ -265,6 +268,7 @@ export class Seat {
   }
 
   private open(mode: 'r' | 'rw', reconnect: boolean): boolean {
+    this.comesBack = reconnect;
     if (this.ksock !== null || this.isOpening) return false;
     this.isOpening = true;
     const opened = Ksock.open(this.connect, { mode, reconnect });
@@ -456,6 +460,7 @@ export class Seat {
   checkWaits(): void {
     const { now } = this;
     if (now === null || now.isLost || now.pair === null) {
+      if (this.comesBack) return;
       for (const { what } of this.waits) {
         throw new Broken(`program ${this.number} waits for ${what}, and there is no connection`);
       }

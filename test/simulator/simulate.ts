@@ -1,6 +1,6 @@
 import process from 'node:process';
 import { Random } from './random.ts';
-import { drawSwarm, type Step, type Swarm } from './steps.ts';
+import { drawDeed, drawSwarm, type Step, type Swarm } from './steps.ts';
 import { type Figures, isExpectedThrow, type Sabotage, World } from './world.ts';
 
 /** One run, written down: it can be done again, whole or in part. */
@@ -26,11 +26,15 @@ export async function simulate(seed: number, sabotage?: Sabotage): Promise<Outco
   const steps: Step[] = [];
   const world = new World(swarm, sabotage);
   const why = await inWorld(world, async () => {
-    for (let step = 0; step < swarm.steps; step++) {
-      const next = world.draw(random);
-      steps.push(next);
-      await world.run(next);
+    const take = (step: Step): Promise<boolean> => {
+      steps.push(step);
+      return world.run(step);
+    };
+    for (let seat = 0; seat < swarm.crowd; seat++) {
+      await take({ step: 'deed', seat, deed: drawDeed(random, swarm, false) });
     }
+    await take({ step: 'rest' });
+    for (let step = 0; step < swarm.steps; step++) await take(world.draw(random));
   });
   return { failed: why === null ? null : { seed, swarm, steps, why }, figures: world.figures };
 }
@@ -43,19 +47,18 @@ export async function replay({ swarm, steps }: Run, sabotage?: Sabotage): Promis
   });
 }
 
-/** Leaves out what is not needed to fail, in halves, quarters, ... as long as that helps. */
+/** Leaves out what is not needed to fail, in halves, quarters, ... for so many milliseconds. */
 export async function shorten(
   failed: Failed,
   sabotage?: Sabotage,
-  patience = 1500,
+  patience = 15_000,
 ): Promise<Failed> {
   let best = failed;
-  let tries = 0;
+  const until = performance.now() + patience;
   for (let size = Math.ceil(best.steps.length / 2); size >= 1; ) {
     let helped = false;
-    for (let at = 0; at < best.steps.length && tries < patience; ) {
+    for (let at = 0; at < best.steps.length && performance.now() < until; ) {
       const steps = [...best.steps.slice(0, at), ...best.steps.slice(at + size)];
-      tries++;
       const why = await replay({ ...best, steps }, sabotage);
       if (why === null) {
         at += size;
@@ -64,7 +67,7 @@ export async function shorten(
         helped = true;
       }
     }
-    if (tries >= patience) break;
+    if (performance.now() >= until) break;
     if (size === 1 && !helped) break;
     size = size === 1 ? 1 : Math.ceil(size / 2);
   }

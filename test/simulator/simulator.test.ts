@@ -5,7 +5,7 @@ import { shorten, simulate, tell } from './simulate.ts';
 // KBUS_SIM_SEED replays one run; KBUS_SIM_RUNS is how many to try.
 
 const { KBUS_SIM_SEED, KBUS_SIM_RUNS } = process.env;
-const runs = KBUS_SIM_RUNS === undefined ? 250 : Number(KBUS_SIM_RUNS);
+const runs = KBUS_SIM_RUNS === undefined ? 1000 : Number(KBUS_SIM_RUNS);
 
 async function mustHold(
   seed: number,
@@ -28,7 +28,9 @@ describe('clients, sessions and engine keep the promises, whatever happens to th
     const first = Math.floor(Math.random() * 2 ** 31);
     const sum = { runs: 0, steps: 0, faults: 0, messages: 0 };
     for (let seed = first; seed < first + runs; seed++) {
+      const began = performance.now();
       const { steps, faults, messages } = await mustHold(seed);
+      if (performance.now() - began > 3000) console.log(`seed ${seed} took long`);
       sum.runs++;
       sum.steps += steps;
       sum.faults += faults;

@@ -38,6 +38,8 @@ export type Step =
   /** A client writes what it gathered. */
   | { step: 'flush'; which: number }
   | { step: 'timer'; which: number }
+  /** All that moves moves, in order, until nothing does. */
+  | { step: 'rest' }
   /** One side is told that the connection is over. */
   | { step: 'closed'; link: number; side: 'client' | 'daemon' }
   | { step: 'stall'; link: number; from: 'client' | 'daemon' }
@@ -58,7 +60,7 @@ const EVENTS = '$.KBUS.ReplierBindEvent';
 export interface Swarm {
   readonly limit: number;
   readonly deeds: Record<DeedName, number>;
-  readonly net: Record<'deliver' | 'flush' | 'timer' | 'closed', number>;
+  readonly net: Record<'deliver' | 'flush' | 'timer' | 'closed' | 'rest', number>;
   readonly faults: Record<'stall' | 'resume' | 'break' | 'restart', number>;
   /** Against each other. */
   readonly kinds: Record<'net' | 'deed' | 'fault', number>;
@@ -72,6 +74,8 @@ export interface Swarm {
   readonly large: number;
   readonly reconnect: number;
   readonly steps: number;
+  /** How many Ksocks are open from the start. */
+  readonly crowd: number;
 }
 
 const USUAL: Record<DeedName, number> = {
@@ -126,7 +130,13 @@ export function drawSwarm(random: Random): Swarm {
   return {
     limit: random.pick([1, 2, 2, 3, 5, 100]),
     deeds,
-    net: { deliver: 10, flush: random.pick([1, 10, 30]), timer: 3, closed: 3 },
+    net: {
+      deliver: 10,
+      flush: random.pick([1, 10, 30]),
+      timer: 3,
+      closed: 3,
+      rest: random.pick([0, 0.2, 3]),
+    },
     faults: calm
       ? { stall: 1, resume: 1, break: 0, restart: 0 }
       : vary(random, { stall: 4, resume: 4, break: 2, restart: 1 }),
@@ -140,7 +150,8 @@ export function drawSwarm(random: Random): Swarm {
     waits: random.pick([0, 0.3, 0.8]),
     large: random.chance(0.05) ? 0.1 : 0,
     reconnect: random.chance(0.25) ? 0.5 : 0,
-    steps: random.pick([60, 150, 300]),
+    steps: random.pick([60, 150, 300, 600]),
+    crowd: random.pick([0, 3, SEATS]),
   };
 }
 

@@ -12,6 +12,9 @@ import type { Random } from './random.ts';
 import { Seat } from './seat.ts';
 import { drawBytes, drawDeed, SEATS, type Step, type Swarm } from './steps.ts';
 
+/** A Ksock whose name another has now tries to come back again and again: that is not waited for. */
+const MAX_TIMERS = 40;
+
 /** Steps without an end mean that something goes round and round. */
 const MAX_CALM = 50_000;
 
@@ -100,6 +103,10 @@ export class World {
 
   /** Does a step; false when it means nothing now. */
   async run(step: Step): Promise<boolean> {
+    if (step.step === 'rest') {
+      await this.calm();
+      return true;
+    }
     const done = this.apply(step);
     if (done) {
       this.figures.steps++;
@@ -113,6 +120,8 @@ export class World {
 
   private apply(step: Step): boolean {
     switch (step.step) {
+      case 'rest':
+        return false;
       case 'deliver': {
         const link = this.links[step.link];
         if (link === undefined || link.stalled[step.from] || !link[step.from].isDeliverable) {
@@ -189,6 +198,7 @@ export class World {
       flush: this.deferred.length > 0 ? swarm.net.flush : 0,
       timer: this.timers.length > 0 ? swarm.net.timer : 0,
       closed: closed.length > 0 ? swarm.net.closed : 0,
+      rest: deliver.length > 0 ? swarm.net.rest : 0,
     };
     const canMove = Object.values(net).some((weight) => weight > 0);
     const canFail = this.links.length > 0 && Object.values(swarm.faults).some((w) => w > 0);
@@ -208,6 +218,8 @@ export class World {
           return { ...random.pick(deliver), bytes: drawBytes(random, swarm) };
         case 'flush':
           return { step: 'flush', which: random.below(this.deferred.length) };
+        case 'rest':
+          return { step: 'rest' };
         case 'timer':
           return { step: 'timer', which: random.below(this.timers.length) };
         default:
@@ -241,10 +253,10 @@ export class World {
 
   // The end
 
-  /** Without faults everything that moves comes to rest. */
+  /** Everything that can move comes to rest. */
   private async calm(): Promise<void> {
-    this.resume();
     await this.settle();
+    let timers = 0;
     for (let steps = 0; ; steps++) {
       if (steps > MAX_CALM) throw new Broken(`no rest after ${MAX_CALM} steps`);
       const { deliver, closed } = this.movable();
@@ -253,7 +265,9 @@ export class World {
           ? { step: 'flush', which: 0 }
           : (deliver[0] ??
             closed[0] ??
-            (this.timers.length > 0 ? { step: 'timer', which: 0 } : undefined));
+            (this.timers.length > 0 && timers++ < MAX_TIMERS
+              ? { step: 'timer', which: 0 }
+              : undefined));
       if (next === undefined) return;
       await this.run(next);
     }
@@ -261,6 +275,7 @@ export class World {
 
   /** Everybody reads and answers what there is, leaves, and has kept every promise. */
   async end(): Promise<void> {
+    this.resume();
     await this.calm();
     this.checkWaits();
     this.isOver = true;

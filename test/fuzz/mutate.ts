@@ -1,0 +1,80 @@
+import type { Random } from '../simulator/random.ts';
+
+/** Numbers at which lengths and counts go wrong. */
+const WORDS = [0, 1, 2, 3, 4, 11, 12, 13, 0x7f, 0x80, 0xff, 0xffff, 0x7fff_ffff, 0x8000_0000];
+const HIGH = [0xffff_ffff, 0xffff_fffe, 0xffff_fffc, 0x1_0000 - 4, 16 * 1024 * 1024, 0x4000_0000];
+
+/** No input gets longer. */
+const MAX = 8192;
+
+/** Some bytes of the corpus, changed in a few places. */
+export function mutate(random: Random, corpus: readonly Uint8Array[]): Uint8Array {
+  let bytes: Uint8Array = random.pick(corpus).slice();
+  for (let left = random.below(random.chance(0.5) ? 3 : 12); left > 0; left--) {
+    bytes = change(random, bytes, corpus);
+  }
+  return bytes.length > MAX ? bytes.subarray(0, MAX) : bytes;
+}
+
+function change(random: Random, bytes: Uint8Array, corpus: readonly Uint8Array[]): Uint8Array {
+  const { length } = bytes;
+  const at = random.below(length + 1);
+  const aligned = at & ~3;
+  switch (random.below(9)) {
+    case 0:
+      if (length > 0) bytes[random.below(length)]! ^= 1 << random.below(8);
+      return bytes;
+    case 1:
+      if (length > 0) bytes[random.below(length)] = random.below(256);
+      return bytes;
+    case 2:
+    case 3: {
+      if (aligned + 4 > length) return bytes;
+      const view = new DataView(bytes.buffer, bytes.byteOffset);
+      const word = random.chance(0.5)
+        ? random.pick(WORDS)
+        : random.chance(0.5)
+          ? random.pick(HIGH)
+          : view.getUint32(aligned) + random.below(17) - 8;
+      view.setUint32(aligned, word, random.chance(0.2));
+      return bytes;
+    }
+    case 4:
+      return bytes.subarray(0, at);
+    case 5: {
+      const end = Math.min(length, at + random.below(64));
+      return join(bytes.subarray(0, at), bytes.subarray(end));
+    }
+    case 6: {
+      const end = Math.min(length, at + random.below(128));
+      return join(bytes.subarray(0, end), bytes.subarray(at));
+    }
+    case 7: {
+      const other = random.pick(corpus);
+      const from = random.below(other.length + 1) & ~3;
+      return join(bytes.subarray(0, aligned), other.subarray(from));
+    }
+    default: {
+      // What follows the end.
+      const more = new Uint8Array(random.below(20));
+      for (let index = 0; index < more.length; index++) more[index] = random.below(256);
+      return join(bytes, more);
+    }
+  }
+}
+
+function join(first: Uint8Array, second: Uint8Array): Uint8Array {
+  const joined = new Uint8Array(first.length + second.length);
+  joined.set(first);
+  joined.set(second, first.length);
+  return joined;
+}
+
+/** The bytes in pieces: whole, one by one, or cut anywhere. */
+export function* cut(random: Random, bytes: Uint8Array, how: 'whole' | 'single' | 'any') {
+  for (let at = 0; at < bytes.length; ) {
+    const length = how === 'whole' ? bytes.length : how === 'single' ? 1 : 1 + random.below(200);
+    yield bytes.subarray(at, at + length);
+    at += length;
+  }
+}
