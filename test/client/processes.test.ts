@@ -1,0 +1,295 @@
+import { afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { BUS_GONE_AWAY } from '../../src/client/frame-port.ts';
+import { Ksock, type KsockOptions } from '../../src/client/ksock.ts';
+import type { KbusError, StatusError } from '../../src/message/error.ts';
+import { Flag } from '../../src/message/flags.ts';
+import { Announcement, type Message, Request } from '../../src/message/message.ts';
+import { fill, next, readNames } from '../conformance/reading.ts';
+import { LocalDaemon } from '../support/daemon.ts';
+import { newFolder } from '../support/folder.ts';
+import { Program, translatePrograms } from '../support/program.ts';
+import { failed, refused } from '../support/refused.ts';
+
+let programs: string;
+beforeAll(async () => {
+  programs = await translatePrograms();
+});
+
+let running: Program[] = [];
+afterEach(async () => {
+  await Promise.all(running.map((program) => program.kill()));
+  running = [];
+});
+
+function run(program: string, ...words: string[]): Program {
+  const started = new Program(`${programs}/${program}.js`, words);
+  running.push(started);
+  return started;
+}
+
+describe('When a program is killed, whatever it was doing,', () => {
+  let local: LocalDaemon;
+  let asker: Ksock;
+  beforeEach(async () => {
+    local = await LocalDaemon.start();
+    asker = await local.open();
+  });
+  afterEach(() => local.stop());
+
+  async function start(): Promise<Program> {
+    const program = run('client', local.directory);
+    expect(await program.line()).toMatch(/^open \d+$/);
+    return program;
+  }
+
+  const namesOf = async (count: number): Promise<string[]> => {
+    const names: string[] = [];
+    while (names.length < count) names.push(((await asker.waitForMsg()) as Message).name);
+    expect(await asker.numMessages()).toBe(0);
+    return names;
+  };
+
+  it('the Requests that it has not read become GoneAway, and its bindings go.', async () => {
+    const program = await start();
+    await program.ask('["bind", "$.a", true]');
+    await asker.sendMsg(new Request('$.a'));
+    await asker.sendMsg(new Request('$.a'));
+    await program.kill();
+    expect(await namesOf(2)).toEqual(Array(2).fill('$.KBUS.Replier.GoneAway'));
+    expect(await asker.findReplier('$.a')).toBeNull();
+  });
+
+  it('the Requests that it has read become Ignored, last read first, after the others.', async () => {
+    const program = await start();
+    await program.ask('["bind", "$.a", true]');
+    const ids: string[] = [];
+    for (let at = 0; at < 3; at++) ids.push(String(await asker.sendMsg(new Request('$.a'))));
+    expect(await program.ask('["read"]')).toContain(`id=${ids[0]}`);
+    expect(await program.ask('["read"]')).toContain(`id=${ids[1]}`);
+    await program.kill();
+    const statuses: string[][] = [];
+    for (let at = 0; at < 3; at++) {
+      const { name, inReplyTo } = (await asker.waitForMsg()) as Message;
+      statuses.push([name, String(inReplyTo)]);
+    }
+    expect(statuses).toEqual([
+      ['$.KBUS.Replier.GoneAway', ids[2]],
+      ['$.KBUS.Replier.Ignored', ids[1]],
+      ['$.KBUS.Replier.Ignored', ids[0]],
+    ]);
+  });
+
+  it('what was lent to it, and not handed, is unread: GoneAway; what was handed is Ignored.', async () => {
+    const program = await start();
+    await program.ask('["bind", "$.a", true]');
+    for (let at = 0; at < 4; at++) await asker.sendMsg(new Request('$.a'));
+    await program.ask('["readOne"]');
+    await program.ask('["readOne"]');
+    // Until it has told the daemon so, what it was handed is unread.
+    while ((await unread()) > 2);
+    await program.kill();
+    expect(await namesOf(4)).toEqual([
+      ...Array(2).fill('$.KBUS.Replier.GoneAway'),
+      ...Array(2).fill('$.KBUS.Replier.Ignored'),
+    ]);
+  });
+
+  it('a request that waits for it fails with the Status.', async () => {
+    const program = await start();
+    await program.ask('["bind", "$.a", true]');
+    const asked = [failed(asker.request('$.a')), failed(asker.request('$.a'))];
+    await program.ask('["read"]');
+    await program.kill();
+    const statuses = ((await Promise.all(asked)) as StatusError[]).map(({ status }) => status.name);
+    expect(statuses).toEqual(['$.KBUS.Replier.Ignored', '$.KBUS.Replier.GoneAway']);
+  });
+
+  it('also in the middle of a frame.', async () => {
+    const program = await start();
+    await program.ask('["half", "$.a"]');
+    expect(await asker.findReplier('$.a')).not.toBeNull();
+    const listener = await local.open();
+    await listener.bind('$.*');
+    await asker.sendMsg(new Request('$.a'));
+    await program.kill();
+    expect(await namesOf(1)).toEqual(['$.KBUS.Replier.GoneAway']);
+    expect(await readNames(listener)).toEqual(['$.a']);
+    expect(local.said.join('')).not.toContain('warn');
+  });
+
+  it.for(['wait', 'waitHere'])('its message that waits to be sent is dropped: %s.', async (how) => {
+    const listener = await local.open();
+    await listener.bind('$.News');
+    await listener.bind('$.KBUS.*');
+    await fill(listener, asker);
+    const program = await start();
+    await program.ask('["bind", "$.a", true]');
+    await asker.sendMsg(new Request('$.a'));
+    await program.ask(`["${how}", "$.News"]`);
+    await program.kill();
+    expect(await namesOf(1)).toEqual(['$.KBUS.Replier.GoneAway']);
+    expect(await readNames(listener)).toEqual(['$.Filler']);
+    await listener.setMaxMessages(100);
+    expect(await listener.numMessages()).toBe(0);
+  });
+
+  it('the message of another that waits for its queue goes on.', async () => {
+    const program = await start();
+    await program.ask('["bind", "$.News", false]');
+    const { ksock } = (await asker.readBindings())[0] as { ksock: number };
+    const news = (): Announcement => new Announcement('$.News', '', { flags: Flag.ALL_OR_WAIT });
+    for (let at = 0; at < 100; at++) await asker.sendMsg(news());
+    await refused(asker.sendMsg(news()), 'EAGAIN');
+    const other = await local.open();
+    const waits = other.sendMsg(news(), { wait: true });
+    await program.kill();
+    expect(await asker.waitWritable()).toBe(true);
+    await waits;
+    const { ksocks } = await asker.stats();
+    expect(ksocks.map((report) => report.ksock)).not.toContain(ksock);
+  });
+
+  it('its own Requests are forgotten: who answers them gets EADDRNOTAVAIL.', async () => {
+    const program = await start();
+    await asker.bind('$.a', true);
+    await program.ask('["send", "$.a"]');
+    const request = await next(asker);
+    await program.kill();
+    while ((await asker.stats()).ksocks.length > 1);
+    await refused(
+      asker.sendMsg(new Announcement('$.a', '', { inReplyTo: request.id, to: request.from })),
+      'EADDRNOTAVAIL',
+    );
+  });
+
+  it('it makes no difference that it was stopped, or busy, before.', async () => {
+    for (const how of ['SIGSTOP', 'busy']) {
+      const program = await start();
+      await program.ask('["bind", "$.a", true]');
+      if (how === 'busy') await program.ask('["sleep"]');
+      else program.child.kill('SIGSTOP');
+      await asker.sendMsg(new Request('$.a'));
+      await program.kill();
+      expect(await namesOf(1)).toEqual(['$.KBUS.Replier.GoneAway']);
+    }
+  });
+
+  async function unread(): Promise<number> {
+    const { ksocks } = await asker.stats();
+    return Math.max(...ksocks.map(({ queue }) => queue));
+  }
+});
+
+describe('When the daemon is killed', () => {
+  let directory: string;
+  let daemon: Program;
+  let ksocks: Ksock[] = [];
+
+  async function startDaemon(): Promise<void> {
+    daemon = run('daemon', directory);
+    expect(await daemon.line()).toBe('serving');
+  }
+
+  async function open(options: KsockOptions = {}): Promise<Ksock> {
+    const ksock = await Ksock.open(0, { directory, ...options });
+    ksocks.push(ksock);
+    return ksock;
+  }
+
+  beforeEach(async () => {
+    directory = await newFolder();
+    await startDaemon();
+  });
+  afterEach(async () => {
+    daemon.child.kill('SIGCONT');
+    await Promise.all(ksocks.map((ksock) => ksock.close()));
+    ksocks = [];
+  });
+
+  it('every outstanding Request ends with Status `$.KBUS.Bus.GoneAway`, waiting calls reject, nothing hangs.', async () => {
+    const asker = await open();
+    const replier = await open();
+    const waiter = await open();
+    await replier.bind('$.a', true);
+    await waiter.bind('$.News');
+    await fill(waiter, asker);
+    const id = await asker.sendMsg(new Request('$.a'));
+    const asked = failed(asker.request('$.a'));
+    const waits = [
+      waiter.waitForMsg().then(() => waiter.waitForMsg()),
+      replier.waitForMsg().then(() => replier.waitForMsg().then(() => replier.waitForMsg())),
+      asker.sendMsg(new Announcement('$.a'), { wait: true }).then(() => asker.waitWritable()),
+    ];
+    expect((await waiter.waitForMsg({ timeout: 1 }))?.name ?? '$.Filler').toBe('$.Filler');
+    const refusals = waits.slice(0, 2).map((wait) => refused(wait, 'ECONNRESET'));
+    await waits[2];
+    await daemon.kill();
+    expect(((await asked) as StatusError).status.name).toBe(BUS_GONE_AWAY);
+    const status = (await asker.waitForMsg()) as Message;
+    expect([status.name, status.inReplyTo]).toEqual([BUS_GONE_AWAY, id]);
+    await Promise.all(refusals);
+    await refused(asker.waitForMsg(), 'ECONNRESET');
+    await refused(asker.sendMsg(new Announcement('$.a')), 'ECONNRESET');
+    const error = await refused(Ksock.open(0, { directory }), 'ENOENT');
+    expect(error.message).toContain(`open bus 0 (nobody answers at ${directory}/kbus0.sock)`);
+  });
+
+  it('a Ksock that is to come back does so when there is another, at the same place.', async () => {
+    let back = (): void => {};
+    const isBack = new Promise<void>((resolve) => {
+      back = resolve;
+    });
+    const errors: KbusError[] = [];
+    const ksock = await open({
+      reconnect: { minDelay: 5, maxDelay: 20 },
+      onConnected: back,
+      onDisconnected: (error) => errors.push(error),
+    });
+    await ksock.replier('$.a', () => 'still here');
+    await daemon.kill();
+    await startDaemon();
+    await isBack;
+    expect(errors[0]?.code).toBe('ECONNRESET');
+    const other = await open();
+    expect((await other.request('$.a')).text()).toBe('still here');
+  });
+
+  it('one that is told to stop says why to everybody.', async () => {
+    const ksock = await open();
+    const waiting = refused(ksock.waitForMsg(), 'ECONNRESET');
+    await daemon.kill('SIGTERM');
+    expect((await waiting).message).toContain('(it was told to)');
+  });
+
+  it('one that is stopped in its tracks keeps nobody who gives up opening, or asking.', async () => {
+    const ksock = await open();
+    daemon.child.kill('SIGSTOP');
+    const opening = Ksock.open(0, { directory, signal: AbortSignal.timeout(5) });
+    expect(await failed(opening)).toMatchObject({ name: 'TimeoutError' });
+    expect(await failed(ksock.request('$.a', '', { timeout: 1 }))).toMatchObject({
+      code: 'ETIMEDOUT',
+    });
+    daemon.child.kill('SIGCONT');
+    expect(await ksock.numMessages()).toBe(0);
+  });
+});
+
+describe('Of two daemons that start at once in one folder', () => {
+  it('one serves, and the other is told by whom: also where a dead one has been.', async () => {
+    const directory = await newFolder();
+    for (let round = 0; round < 3; round++) {
+      const daemons = [run('daemon', directory), run('daemon', directory)] as const;
+      const said = await Promise.all(daemons.map((daemon) => daemon.line()));
+      const winner = said.indexOf('serving');
+      expect(said.filter((line) => line === 'serving')).toHaveLength(1);
+      expect(said[1 - winner]).toBe(
+        `${directory}/kbus0.sock is in use by the KBUS daemon with process id ${daemons[winner]?.child.pid}. Stop that, or choose another folder with --directory or $KBUS_DIR.`,
+      );
+      const ksock = await Ksock.open(0, { directory });
+      expect(ksock.id).toBe(1);
+      await ksock.close();
+      // What it leaves is there for the next round.
+      await Promise.all(daemons.map((daemon) => daemon.kill()));
+    }
+  });
+});

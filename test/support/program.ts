@@ -1,0 +1,69 @@
+import { type ChildProcess, execFile, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdir, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { createInterface, type Interface } from 'node:readline';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+import { newFolder } from './folder.ts';
+
+const ROOT = fileURLToPath(new URL('../..', import.meta.url));
+
+/**
+ * Translates the programs of test/support/programs, and the sources that they import, for plain Node: what
+ * is tried is what is there now, whatever was built before. Gives their folder.
+ */
+export async function translatePrograms(): Promise<string> {
+  const out = await newFolder();
+  await mkdir(out, { recursive: true });
+  await writeFile(join(out, 'package.json'), '{"type":"module"}');
+  const words = '--ignoreConfig --module nodenext --target es2022 --types node --noCheck';
+  const tsc = join(ROOT, 'node_modules/typescript/bin/tsc');
+  const programs = join(ROOT, 'test/support/programs');
+  await promisify(execFile)(process.execPath, [
+    tsc,
+    ...words.split(' '),
+    ...['--rewriteRelativeImportExtensions', '--rootDir', ROOT, '--outDir', out],
+    ...['daemon.ts', 'client.ts'].map((name) => join(programs, name)),
+  ]);
+  return join(out, 'test/support/programs');
+}
+
+/** A program in a process of its own, which is told what to do, and tells what it did, line by line. */
+export class Program {
+  readonly child: ChildProcess;
+  private readonly lines: AsyncIterableIterator<string>;
+  private readonly reader: Interface;
+  complaints = '';
+
+  constructor(path: string, words: readonly string[]) {
+    this.child = spawn(process.execPath, [path, ...words], { stdio: ['pipe', 'pipe', 'pipe'] });
+    this.reader = createInterface({ input: this.child.stdout as NodeJS.ReadableStream });
+    this.lines = this.reader[Symbol.asyncIterator]();
+    this.child.stderr?.on('data', (chunk) => {
+      this.complaints += chunk;
+    });
+  }
+
+  /** The next line that it says; an error when it ends instead. */
+  async line(): Promise<string> {
+    const { value, done } = await this.lines.next();
+    if (done) throw new Error(`the program has ended: ${this.complaints}`);
+    return value;
+  }
+
+  /** Says a line to it, and gives what it answers. */
+  async ask(line: string): Promise<string> {
+    this.child.stdin?.write(`${line}\n`);
+    return this.line();
+  }
+
+  /** Ends it in the middle of whatever it does. Resolves when it is gone. */
+  async kill(signal: NodeJS.Signals = 'SIGKILL'): Promise<void> {
+    const { child } = this;
+    if (child.exitCode !== null || child.signalCode !== null) return;
+    const ended = once(child, 'exit');
+    child.kill(signal);
+    await ended;
+  }
+}
