@@ -1,5 +1,5 @@
 import { chmodSync, chownSync, linkSync, renameSync, unlinkSync } from 'node:fs';
-import { createConnection, type Server } from 'node:net';
+import { createConnection, createServer, type Server, type Socket } from 'node:net';
 import process from 'node:process';
 import {
   ASK_WHO,
@@ -38,8 +38,8 @@ const MAX_PATH = process.platform === 'linux' ? 107 : 103;
  * there is replaced; a living one is left alone (SocketInUseError, which says who it is). A
  * SocketPathError for too long a path.
  *
- * The socket is made beside its place and then linked into it, which only one can do: so of two
- * daemons that start at once, one is refused.
+ * The socket is made beside its place and then linked into it, which only one can do; and of those who
+ * start at once, one after the other looks at what is there ({@link inTurn}).
  */
 export async function listenAt(server: Server, path: string, ownership: Ownership): Promise<void> {
   if (process.platform === 'win32') {
@@ -59,25 +59,73 @@ export async function listenAt(server: Server, path: string, ownership: Ownershi
   try {
     if (ownership.group !== undefined) chownSync(beside, process.getuid?.() ?? -1, ownership.group);
     chmodSync(beside, ownership.mode);
-    while (!linked(beside, path)) {
-      await mustBeDead(path, path);
-      if (!moved(path, aside)) continue;
-      // Between the look and the move another daemon may have taken the place: then it keeps it.
-      try {
-        await mustBeDead(aside, path);
-      } catch (error) {
-        linked(aside, path);
-        throw error;
-      } finally {
-        remove(aside);
-      }
-    }
+    await inTurn(path, () => takePlace(beside, path, aside));
   } catch (error) {
     server.close();
     throw error;
   } finally {
     remove(beside);
   }
+}
+
+async function takePlace(beside: string, path: string, aside: string): Promise<void> {
+  while (!linked(beside, path)) {
+    await mustBeDead(path, path);
+    if (!moved(path, aside)) continue;
+    // Where there are no turns, another may have taken the place between the look and the move.
+    try {
+      await mustBeDead(aside, path);
+    } catch (error) {
+      linked(aside, path);
+      throw error;
+    } finally {
+      remove(aside);
+    }
+  }
+}
+
+/** How long one waits for its turn, in milliseconds: nobody may hold up all others for ever. */
+const TURN = 3000;
+
+/**
+ * Does something that only one process may do at a time, for one path. On Linux, the turn is a name in
+ * the abstract namespace of sockets: one process can have it, and loses it when it ends, however it
+ * ends. Anybody may take that name, so who waits too long goes on without it.
+ */
+async function inTurn(path: string, work: () => Promise<void>): Promise<void> {
+  if (process.platform !== 'linux') return work();
+  const name = `\0kbus ${process.getuid?.()} ${path}`.slice(0, MAX_PATH);
+  const waiting = new Set<Socket>();
+  const turn = createServer((socket) => {
+    waiting.add(socket);
+    socket.on('error', () => {});
+  });
+  const end = performance.now() + TURN;
+  let isOurs = false;
+  while (!isOurs && performance.now() < end) {
+    isOurs = await listen(turn, name).then(
+      () => true,
+      () => false,
+    );
+    if (!isOurs) await untilClosed(name, end - performance.now());
+  }
+  try {
+    await work();
+  } finally {
+    for (const socket of waiting) socket.destroy();
+    if (isOurs) turn.close();
+  }
+}
+
+/** Resolves when whoever has the name gives it up. */
+function untilClosed(name: string, patience: number): Promise<void> {
+  return new Promise((resolve) => {
+    const socket = createConnection(name);
+    socket.setTimeout(Math.max(1, patience), () => socket.destroy());
+    socket.on('error', () => {});
+    socket.on('close', () => resolve());
+    socket.resume();
+  });
 }
 
 function listen(server: Server, path: string): Promise<void> {
