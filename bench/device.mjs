@@ -1,0 +1,169 @@
+// What the files of a device cost, beside the sockets of the same daemon: node bench/device.mjs. It prints
+// a table. The programs on the device's side are C, as those that use one are; on the sockets', Node.
+import { spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { fileURLToPath } from 'node:url';
+import { machine } from './machine.mjs';
+
+const root = new URL('../', import.meta.url);
+const self = fileURLToPath(import.meta.url);
+const SIZE = 64;
+const ASK = '$.Bench.Ask';
+const TELL = '$.Bench.Tell';
+const QUEUE = 1000;
+const CALLS = 20_000;
+const MESSAGES = 50_000;
+
+/** @param {number[]} times in ns */
+function spread(times) {
+  const sorted = [...times].sort((a, b) => a - b);
+  return `${sorted[sorted.length >> 1]} ${sorted[Math.floor(sorted.length * 0.99)]}`;
+}
+
+/** What the C program does, over a socket. @param {string} what @param {string} directory @param {number} count */
+async function overSocket(what, directory, count) {
+  const { Announcement, Ksock } = await import(new URL('dist/index.js', root).href);
+  const ksock = await Ksock.open(0, { directory });
+  const data = Buffer.alloc(SIZE);
+  /** @param {() => Promise<unknown>} act */
+  const timed = async (act) => {
+    const times = [];
+    for (let at = 0; at < count; at++) {
+      const start = process.hrtime.bigint();
+      await act();
+      times.push(Number(process.hrtime.bigint() - start));
+    }
+    console.log(spread(times));
+    await ksock.close();
+  };
+  if (what === 'ioctl') await timed(() => ksock.numMessages());
+  if (what === 'send') await timed(() => ksock.sendMsg(new Announcement('$.Bench.Nobody', data)));
+  if (what === 'ask') await timed(() => ksock.request(ASK, data));
+  if (what === 'answer') {
+    await ksock.replier(ASK, (/** @type {any} */ request) => request.data);
+    console.log('ready');
+  }
+  if (what === 'listen') {
+    await ksock.setMaxMessages(QUEUE);
+    let got = 0;
+    let start = 0n;
+    await ksock.listener(TELL, () => {
+      if (++got === 1) start = process.hrtime.bigint();
+      if (got < count) return;
+      const seconds = Number(process.hrtime.bigint() - start) / 1e9;
+      console.log(((count - 1) / seconds).toFixed(0));
+      void ksock.close();
+    });
+    console.log('ready');
+  }
+  if (what === 'tell') {
+    for (let at = 0; at < count; at++)
+      await ksock.post(new Announcement(TELL, data), { wait: true });
+    await ksock.flush();
+    await ksock.close();
+  }
+}
+
+/** A program whose lines are read one by one. @param {string[]} command */
+function run([file = '', ...words]) {
+  const child = spawn(file, words, { stdio: ['ignore', 'pipe', 'inherit'] });
+  const lines = createInterface({ input: /** @type {any} */ (child.stdout) })[
+    Symbol.asyncIterator
+  ]();
+  return {
+    child,
+    /** @returns {Promise<string>} */
+    async line() {
+      const { value, done } = await lines.next();
+      if (done) throw new Error(`${file} ${words.join(' ')} ended too early`);
+      return value;
+    },
+  };
+}
+
+/**
+ * Each measurement: a figure, from one program or from two.
+ * @param {(what: string, count: number) => string[]} command
+ */
+async function measure(command) {
+  const calls = [];
+  for (const what of ['ioctl', 'send']) calls.push(await run(command(what, CALLS)).line());
+  const replier = run(command('answer', 1));
+  await replier.line();
+  calls.push(await run(command('ask', CALLS)).line());
+  const ended = once(replier.child, 'exit');
+  replier.child.kill();
+  await ended;
+  const listener = run(command('listen', MESSAGES));
+  await listener.line();
+  const sender = run(command('tell', MESSAGES));
+  const rate = await listener.line();
+  if (sender.child.exitCode === null) await once(sender.child, 'exit');
+  const micro = calls.map((line) => line.split(' ').map((ns) => (Number(ns) / 1000).toFixed(0)));
+  return [
+    ...micro.map(([median, worst]) => `${median} (${worst})`),
+    Number(rate).toLocaleString('en'),
+  ];
+}
+
+async function main() {
+  const folder = mkdtempSync(join(tmpdir(), 'kbus-bench-'));
+  const program = join(folder, 'program');
+  const source = fileURLToPath(new URL('programs/device.c', import.meta.url));
+  const { status } = spawnSync('cc', ['-O2', '-o', program, source], { stdio: 'inherit' });
+  if (status !== 0) throw new Error('cc is needed to build the C programs');
+  const [directory, device] = [join(folder, 'sockets'), join(folder, 'dev')];
+  const main = fileURLToPath(new URL('dist/cli/main.js', root));
+  const words = [main, 'serve', '--directory', directory, '--device', device];
+  const daemon = spawn(process.execPath, words, { stdio: ['ignore', 'ignore', 'pipe'] });
+  try {
+    let said = '';
+    for await (const line of createInterface({ input: /** @type {any} */ (daemon.stderr) })) {
+      said += `${line}\n`;
+      if (line.includes('serving')) break;
+    }
+    if (!said.includes('as files in')) throw new Error(`there is no device here: ${said}`);
+    const file = join(device, 'kbus0');
+    const byFile = await measure((what, count) => [program, what, file, String(count)]);
+    const bySocket = await measure((what, count) => [
+      process.execPath,
+      self,
+      what,
+      directory,
+      String(count),
+    ]);
+    const titles = [
+      'one ioctl, or call',
+      'write and SEND, or sendMsg',
+      'request and reply',
+      'messages/s, one to one',
+    ];
+    const units = [...Array(3).fill(', µs: median (99 %)'), ''];
+    console.log(`${JSON.stringify(machine(process.execPath))}, ${SIZE} bytes of data\n`);
+    console.log('| | device, C programs | Unix socket, Node programs |\n| --- | ---: | ---: |');
+    for (const [at, title] of titles.entries()) {
+      console.log(`| ${title}${units[at]} | ${byFile[at]} | ${bySocket[at]} |`);
+    }
+  } finally {
+    const ended = once(daemon, 'exit');
+    daemon.kill();
+    if (daemon.exitCode === null) await ended;
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+const [what, directory, count] = process.argv.slice(2);
+if (what !== undefined && directory !== undefined) {
+  await overSocket(what, directory, Number(count));
+} else {
+  try {
+    await main();
+  } catch (error) {
+    console.error(`bench: ${error instanceof Error ? error.message : error}`);
+    process.exitCode = 1;
+  }
+}
