@@ -1,4 +1,4 @@
-import { chownSync, mkdirSync, rmdirSync, statSync } from 'node:fs';
+import { chmodSync, chownSync, mkdirSync, rmdirSync, statSync } from 'node:fs';
 import { createServer, type Server, type Socket } from 'node:net';
 import { dirname, resolve } from 'node:path';
 import process from 'node:process';
@@ -168,6 +168,8 @@ export class Daemon implements SessionHost {
       for (let made = resolve(directory); made !== last; made = dirname(made)) {
         this.madeFolders.push(made);
       }
+      // What the umask took away.
+      chmodSync(directory, mode);
     }
     if (!statSync(directory).isDirectory()) throw new Error(`${directory} is not a folder`);
     if (outermost !== undefined && socket.group !== undefined) {

@@ -1,4 +1,4 @@
-import { chmodSync, chownSync, linkSync, renameSync, unlinkSync } from 'node:fs';
+import { chmodSync, chownSync, linkSync, lstatSync, renameSync, unlinkSync } from 'node:fs';
 import { createConnection, createServer, type Server, type Socket } from 'node:net';
 import process from 'node:process';
 import {
@@ -169,7 +169,8 @@ export function remove(path: string): void {
 
 /** A SocketInUseError if anybody answers at a socket, which belongs at `path`. */
 async function mustBeDead(socket: string, path: string): Promise<void> {
-  const who = await whoAnswers(socket);
+  const isSocket = lstatSync(socket, { throwIfNoEntry: false })?.isSocket() ?? true;
+  const who = isSocket ? await whoAnswers(socket) : 'a file that is no socket';
   if (who !== null) {
     throw new SocketInUseError(
       `${path} is in use by ${who}. Stop that, or choose another folder with --directory or $KBUS_DIR.`,
