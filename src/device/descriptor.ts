@@ -24,7 +24,7 @@ const EIO = 5;
  * module's calls did not end early at a signal, and programs with a timer don't expect it: only what
  * would keep a caller from being killed is given up.
  */
-const GRACE = 100;
+const GRACE = 1000;
 
 /** What all descriptors of a device share. */
 export interface DescriptorHost {
@@ -151,7 +151,9 @@ export class Descriptor implements KsockOwner {
   /** The caller of a request got a signal: if the request is not answered soon, it is given up. */
   interrupt(unique: bigint, kernel: Kernel): void {
     if (this.current === null) return;
-    setTimeout(() => this.giveUp(unique, kernel), GRACE).unref();
+    // After a pause of this process, what has come by now is looked at first.
+    const giveUp = (): void => void setImmediate(() => this.giveUp(unique, kernel));
+    setTimeout(giveUp, GRACE).unref();
   }
 
   private giveUp(unique: bigint, kernel: Kernel): void {

@@ -86,6 +86,7 @@ describe.skipIf(missing !== null)(title, { timeout: 30_000 }, () => {
     ['threads', 'threads that send at once'],
     ['rights', 'read-only and write-only descriptors'],
     ['faults', 'bad pointers and lengths: EFAULT and the like'],
+    ['signals', 'calls that go on under a rain of signals'],
     ['lends', 'memory that is mapped from the device itself'],
   ] as const)('serves a C program: %s: %s', async ([scene]) => {
     expect(await output(scenes, scene, dev)).toBe('done\n');

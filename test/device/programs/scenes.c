@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,6 +14,7 @@
 #include <sys/mman.h>
 #include <sys/select.h>
 #include <sys/stat.h>
+#include <sys/time.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -425,6 +427,21 @@ static void lends(void) {
   HOLDS(next(bus));
 }
 
+static void note(int signal) { (void)signal; }
+
+/* A program with a timer expects no call to end early that the module did not end early. */
+static void signals(void) {
+  int bus = open_one();
+  struct sigaction action = {.sa_handler = note};
+  struct itimerval often = {{0, 200}, {0, 200}};
+  HOLDS(sigaction(SIGALRM, &action, 0) == 0 && setitimer(ITIMER_REAL, &often, 0) == 0);
+  for (int count = 0; count < 300; count++) {
+    HOLDS(with_name(bus, BIND, 0, "$.A") == 0);
+    HOLDS(say(bus, "$.A", "Ahem") == 0 && next(bus));
+    HOLDS(with_name(bus, UNBIND, 0, "$.A") == 0);
+  }
+}
+
 /* Its memory never comes; it says when it is about to ask. */
 static void stuck(const char *never) {
   int bus = open_one(), file = open(never, O_RDWR);
@@ -453,6 +470,7 @@ int main(int count, char **words) {
   SCENE(new_devices)
   SCENE(faults)
   SCENE(lends)
+  SCENE(signals)
   if (!strcmp(scene, "stuck") && count > 3) return stuck(words[3]), 0;
   return puts("no such scene"), 2;
 }
