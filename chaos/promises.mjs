@@ -277,6 +277,8 @@ function nothingMissedThatMustNotBe(ksocks, sends, broken) {
       if (send.done === null || got.has(send.tag)) continue;
       const nothingLost = k.unlimited !== false && !k.limited && k.unlimited < send.asked;
       if ((send.flags & ALL_OR) === 0 && !nothingLost) continue;
+      // The one copy of a Reply may have been an answer that its request() had given up.
+      if (k.once && send.kind === 'R') continue;
       // The one copy may have come by a binding that went.
       if ([...k.unbound].some((name) => covers(name, send.name))) continue;
       const bound = k.binds.find(

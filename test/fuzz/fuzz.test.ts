@@ -13,7 +13,7 @@ const inputs = KBUS_FUZZ === undefined ? 60_000 : Number(KBUS_FUZZ);
 const HANGS = 10_000;
 
 /** Memory that is still held when all inputs have gone. */
-const KEPT = 64 * 1024 * 1024;
+const KEPT = 320 * 1024 * 1024;
 
 function corpusOf(name: string): Uint8Array[] {
   const path = new URL(`corpus/${name}.json`, import.meta.url);
@@ -48,7 +48,7 @@ describe('bad bytes do no harm to', () => {
         }
         if (performance.now() - began > HANGS) throw new Error(`${name} hangs with input ${at}`);
       }
-      expect(process.memoryUsage().arrayBuffers - before).toBeLessThan(KEPT + 256 * 1024 * 1024);
+      expect(process.memoryUsage().arrayBuffers - before).toBeLessThan(KEPT);
     },
   );
 });

@@ -1,0 +1,137 @@
+import { describe, expect, it } from 'vitest';
+import { brokenPromises, type Entry, type Journal } from '../../chaos/promises.mjs';
+
+// The checker of journals must notice what it is there for.
+
+const ALL_OR_FAIL = 1 << 9;
+
+function journals(...all: [name: string, ...entries: Record<string, unknown>[]][]): Journal[] {
+  return all.map(([name, ...entries]) => ({ name, entries: entries as unknown as Entry[] }));
+}
+
+const message = (n: number, kind: string, more: object = {}) => ({
+  n,
+  kind,
+  name: '$.A',
+  flags: 0,
+  size: 9,
+  to: 0,
+  tag: `s.${n}`,
+  ...more,
+});
+
+const sent = (n: number, t: number, kind = 'A', more: object = {}) => [
+  { t, e: 'send?', ...message(n, kind, more) },
+  { t: t + 1, e: 'send!', n, id: `[0:${n}]` },
+];
+
+const read = (n: number, t: number, kind = 'A', more: object = {}) => ({
+  t,
+  e: 'read',
+  ...message(n, kind),
+  id: `[0:${n}]`,
+  from: 1,
+  ...more,
+});
+
+const status = (t: number, id: number, name = '$.KBUS.Replier.GoneAway') => ({
+  t,
+  e: 'read',
+  kind: 'S',
+  id: `[0:${id}]`,
+  re: '[0:1]',
+  name,
+  to: 1,
+  from: 2,
+  flags: 0,
+  tag: '',
+});
+
+const open = (id: number) => ({ t: 0, e: 'open', id });
+const bound = (replier: boolean) => ({ t: 1, e: 'bind!', name: '$.A', replier });
+const end = (t: number, why = 'closed') => [
+  { t, e: 'end?' },
+  { t: t + 1, e: 'end', why, drained: true },
+];
+
+describe('the journals of programs that', () => {
+  it('were served as promised are not complained of', () => {
+    const all = journals(
+      ['s', open(1), ...sent(1, 10, 'Q'), ...sent(2, 12), status(30, 9), ...end(50)],
+      ['l', open(3), bound(false), read(2, 20), ...end(60)],
+      ['r', open(2), bound(true), ...end(25)],
+    );
+    expect(brokenPromises(all)).toEqual([]);
+  });
+
+  it.for([
+    [
+      'two answers',
+      [['s', open(1), ...sent(1, 10, 'Q'), status(30, 8), status(31, 9), ...end(50)]],
+      /got 2 answers/,
+    ],
+    ['no answer', [['s', open(1), ...sent(1, 10, 'Q'), ...end(50)]], /got no answer/],
+    [
+      'two orders',
+      [
+        [
+          's',
+          open(1),
+          { t: 1, e: 'send?', ...message(1, 'A') },
+          { t: 2, e: 'send?', ...message(2, 'A') },
+        ],
+        ['a', open(2), read(1, 20), read(2, 21)],
+        ['b', open(3), read(2, 20), read(1, 21)],
+      ],
+      /not one order/,
+    ],
+    [
+      'another order than their sender’s',
+      [
+        ['s', open(1), ...sent(1, 1), ...sent(2, 3)],
+        ['a', open(2), read(2, 20), read(1, 21)],
+      ],
+      /not one order/,
+    ],
+    [
+      'a message missed',
+      [
+        ['s', open(1), ...sent(1, 10, 'A', { flags: ALL_OR_FAIL })],
+        ['l', open(2), bound(false), ...end(60)],
+      ],
+      /missed/,
+    ],
+    [
+      'a message that was refused',
+      [
+        [
+          's',
+          open(1),
+          { t: 1, e: 'send?', ...message(1, 'A') },
+          { t: 2, e: 'send-', n: 1, code: 'EBUSY' },
+        ],
+        ['a', open(2), read(1, 20)],
+      ],
+      /was refused/,
+    ],
+    [
+      'a message that was changed',
+      [
+        ['s', open(1), ...sent(1, 1)],
+        ['a', open(2), read(1, 20, 'A', { size: 10 })],
+      ],
+      /was sent as/,
+    ],
+    [
+      'a Status that is not true',
+      [
+        ['s', open(1), ...sent(1, 10, 'Q'), status(30, 9, '$.KBUS.Replier.Ignored'), ...end(50)],
+        ['r', open(2), bound(true), ...end(25)],
+      ],
+      /had not read it/,
+    ],
+  ] as const)('saw %s are complained of', ([, all, complaint]) => {
+    const made = journals(...(all as unknown as Parameters<typeof journals>));
+    expect(brokenPromises(made).join('\n')).toMatch(complaint);
+  });
+});
