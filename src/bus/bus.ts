@@ -55,6 +55,9 @@ export class Bus {
   heldEvents = 0;
 
   private readonly ledger = new Ledger((record, status) => this.giveStatus(record, status));
+  /** @internal Bytes of the messages that queues hold. */
+  queuedBytes = 0;
+  private bindingCount = 0;
   private maxMessageSizeNow: number;
   private reporting = false;
   private verboseNow = false;
@@ -92,6 +95,10 @@ export class Bus {
     if (sender.sending !== null) return -Errno.EALREADY;
     const wrong = this.checkParcel(parcel);
     if (wrong !== 0) return -wrong;
+    // A Reply has its place: it is what makes room.
+    if (this.queuedBytes >= this.settings.maxQueuedBytes && !parcel.isReply) {
+      return this.refuse(sender, parcel, Errno.ENOMEM);
+    }
     if (parcel.isRequest && sender.isFull) return this.refuse(sender, parcel, Errno.ENOLCK);
     parcel.from = sender.id;
     parcel.flags = (parcel.flags & ~KBUS_SETS) >>> 0;
@@ -119,6 +126,7 @@ export class Bus {
     if (run.isRequest || run.isReply || run.idNetwork !== 0 || (run.flags & Flag.URGENT) !== 0) {
       return null;
     }
+    if (this.queuedBytes + bytesOf(run) > this.settings.maxQueuedBytes) return null;
     if (this.checkParcel(run) !== 0 || this.nextSerial + run.count > MAX_U32) return null;
     const { listeners } = this.routes.find(run.name);
     let count = run.count;
@@ -305,10 +313,16 @@ export class Bus {
     if (atFront) ksock.queue.pushFront(parcel, binding);
     else ksock.queue.pushBack(parcel, binding);
     if (binding !== null) binding.queued += parcel.count;
+    if (parcel.holders++ === 0) this.queuedBytes += bytesOf(parcel);
     parcel.copies++;
     ksock.queuedNetwork = parcel.idNetwork;
     ksock.queuedSerial = parcel.idSerial + parcel.count - 1;
     ksock.owner.queued(atFront);
+  }
+
+  /** An entry of a queue holds the parcel no more. */
+  private letGo(parcel: Parcel): void {
+    if (--parcel.holders === 0) this.queuedBytes -= bytesOf(parcel);
   }
 
   private refuseFull(sender: BusKsock, parcel: Parcel, full: BusKsock, orWait: boolean): number {
@@ -353,7 +367,7 @@ export class Bus {
         const some = Math.min(left, parcel.count - queue.readOf(at));
         const binding = queue.binding(at);
         if (binding !== null) binding.queued -= some;
-        queue.drop(at, some);
+        if (queue.drop(at, some)) this.letGo(parcel);
         left -= some;
       }
     }
@@ -363,10 +377,10 @@ export class Bus {
 
   private read(ksock: BusKsock, at: number): Parcel {
     const { queue } = ksock;
-    let parcel = queue.parcel(at);
-    if (parcel.count > 1) parcel = parcel.one(queue.readOf(at));
+    const entry = queue.parcel(at);
+    const parcel = entry.count > 1 ? entry.one(queue.readOf(at)) : entry;
     const binding = queue.binding(at);
-    queue.drop(at);
+    if (queue.drop(at)) this.letGo(entry);
     ksock.tookRequest = false;
     if (binding !== null) {
       binding.queued--;
@@ -435,8 +449,9 @@ export class Bus {
     if (replier) {
       if (name === REPLIER_BIND_EVENT) return -Errno.EBADMSG;
       if (this.routes.replierOf(name) !== null) return -Errno.EADDRINUSE;
-      if (!this.reportBind(true, ksock, name)) return -Errno.EAGAIN;
     }
+    if (this.bindingCount >= this.settings.maxBindings) return -Errno.ENOMEM;
+    if (replier && !this.reportBind(true, ksock, name)) return -Errno.EAGAIN;
     const binding = new Binding(ksock, name, replier, this.nextOrder++);
     if (replier) {
       ksock.replying.set(name, binding);
@@ -445,6 +460,7 @@ export class Bus {
       ksock.listening.set(name, binding);
     }
     this.routes.add(binding);
+    this.bindingCount++;
     if (this.verboseNow) this.log(`Ksock ${ksock.id} bound ${describeBinding(binding)}`);
     if (replier) this.tellConcerned(ksock, true);
     return 0;
@@ -464,6 +480,7 @@ export class Bus {
       ksock.queue.remove(binding, (parcel) => {
         if (replier && parcel.request !== null) requests.push(parcel.request);
         if (ksock.held !== null) this.release(ksock, parcel);
+        this.letGo(parcel);
       });
       binding.queued = 0;
       for (const request of requests) this.ledger.apply(request, 'unbind', ksock.id);
@@ -481,6 +498,7 @@ export class Bus {
     else if (older === null) ksock.listening.delete(name);
     else ksock.listening.set(name, older);
     this.routes.remove(binding);
+    this.bindingCount--;
   }
 
   /** @internal */
@@ -511,6 +529,7 @@ export class Bus {
     if (ksock.held !== null) {
       for (let at = 0; at < queue.entries; at++) this.release(ksock, queue.parcel(at));
     }
+    for (let at = 0; at < queue.entries; at++) this.letGo(queue.parcel(at));
     queue.clear();
 
     const wasReplier = ksock.replying.size > 0;
@@ -544,8 +563,16 @@ export class Bus {
       requests: this.ledger.open,
       events: this.heldEvents,
       sends: this.sendingKsocks.size,
+      bytes: this.queuedBytes,
+      bindings: this.bindingCount,
     };
-    if (left.requests !== 0 || left.events !== 0 || left.sends !== 0) {
+    if (
+      left.bytes !== 0 ||
+      left.bindings !== 0 ||
+      left.requests !== 0 ||
+      left.events !== 0 ||
+      left.sends !== 0
+    ) {
       throw new Error(`bus ${this.number} has no Ksock, but holds ${JSON.stringify(left)}`);
     }
   }
@@ -690,6 +717,11 @@ export class Bus {
   private log(text: string): void {
     this.onLog?.(text);
   }
+}
+
+/** What a parcel counts against the bytes that queues may hold. */
+function bytesOf(parcel: Parcel): number {
+  return parcel.count * entireLength(parcel.name.length, parcel.dataLength);
 }
 
 function isLastQueued(ksock: BusKsock, parcel: Parcel): boolean {

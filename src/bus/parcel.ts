@@ -39,6 +39,8 @@ export class Parcel {
   stride = 0;
   /** How many were given to somebody: entries of queues, and an answer that passed them by. */
   copies = 0;
+  /** How many entries of queues hold it now. */
+  holders = 0;
   /** The ledger's record, once this is a Request that was accepted. */
   request: RequestRecord | null = null;
   // The rest is the drivers'. The frame in which the message came, or which was made for it, begins at

@@ -60,14 +60,17 @@ export class Queue {
     this.length += parcel.count;
   }
 
-  /** Takes `count` messages, which are there, out of the entry at `entry`; those before it, which must be few, move up. */
-  drop(entry: number, count = 1): void {
+  /**
+   * Takes `count` messages, which are there, out of the entry at `entry`; those before it, which must be
+   * few, move up. Whether the entry is gone.
+   */
+  drop(entry: number, count = 1): boolean {
     const place = (this.head + entry) & this.mask;
     const read = (this.read[place] as number) + count;
     this.length -= count;
     if (read < (this.parcels[place] as Parcel).count) {
       this.read[place] = read;
-      return;
+      return false;
     }
     for (let at = entry; at > 0; at--) this.move(at - 1, at);
     this.parcels[this.head] = undefined;
@@ -78,6 +81,7 @@ export class Queue {
     else if (this.markEntry === entry) this.markWithin = 0;
     // An idle Ksock holds no memory for the busy hour it had.
     if (this.entries === 0 && this.parcels.length > IDLE_CAPACITY) this.clear();
+    return true;
   }
 
   private move(from: number, to: number): void {

@@ -6,6 +6,10 @@ export interface BusSettings {
   maxMessageSize: number;
   /** The largest value that a program may set the maximum size to. */
   absoluteMaxMessageSize: number;
+  /** How many bytes the unread messages of the bus may have together; each counts once. */
+  maxQueuedBytes: number;
+  /** How many bindings there may be on the bus. */
+  maxBindings: number;
 }
 
 /** No message is smaller, so no maximum may be. */
@@ -15,6 +19,9 @@ export const BUS_DEFAULTS: Readonly<BusSettings> = {
   maxMessages: 100,
   maxMessageSize: 16 * 1024 * 1024,
   absoluteMaxMessageSize: 16 * 1024 * 1024,
+  // Against programs gone wild; others never meet these.
+  maxQueuedBytes: 1024 * 1024 * 1024,
+  maxBindings: 4 * 1024 * 1024,
 };
 
 /** There are at most this many buses, numbered from 0 (the specification, section 1). */

@@ -27,6 +27,7 @@ export async function serve(given: Given): Promise<void> {
     directory,
     socket: await ownershipOf(given),
     bus: sizesOf(given),
+    maxConnections: given['max-connections'],
     device: deviceOf(given),
     verbose: given.verbose ?? SETTINGS.verbose.default,
     log,
@@ -81,6 +82,8 @@ function sizesOf(given: Given): Partial<BusSettings> {
     maxMessages: given['max-messages'] ?? BUS_DEFAULTS.maxMessages,
     maxMessageSize: max,
     absoluteMaxMessageSize: absolute ?? Math.max(BUS_DEFAULTS.absoluteMaxMessageSize, max),
+    maxQueuedBytes: given['max-queued-bytes'] ?? BUS_DEFAULTS.maxQueuedBytes,
+    maxBindings: given['max-bindings'] ?? BUS_DEFAULTS.maxBindings,
   };
 }
 

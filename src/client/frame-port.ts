@@ -298,7 +298,7 @@ export class FramePort implements Port, ChannelEvents {
       case Kind.FAREWELL: {
         const errno = wordOf(frame, 0);
         const why = textOf(frame, 1);
-        this.end(new Refusal(errno === Errno.EPROTO ? Errno.EPROTO : Errno.ECONNRESET, why));
+        this.end(new Refusal(errno, why));
         break;
       }
       default:

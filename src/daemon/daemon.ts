@@ -13,6 +13,7 @@ import { AcceptedChannel } from './accepted-channel.ts';
 import type { Log } from './log.ts';
 import { Slab } from './outbox.ts';
 import { Session, type SessionHost } from './session.ts';
+import { MAX_CONNECTIONS } from './settings.ts';
 import { listenAt, type Ownership, remove } from './socket-file.ts';
 import { Turn } from './turn.ts';
 
@@ -24,6 +25,8 @@ export interface DaemonOptions {
   /** Rights of each socket. The folder lets in whoever the sockets do. */
   socket: Ownership;
   bus: Partial<BusSettings>;
+  /** How many connections there may be at once. */
+  maxConnections?: number | undefined;
   /** Where the buses are files, too: the folder to mount, and one that gets a link to each. */
   device?: { directory: string; links?: string | undefined } | undefined;
   /** Whether the debug log of each bus is on at its start. */
@@ -200,8 +203,16 @@ export class Daemon implements SessionHost {
   private accept(bus: Bus, connection: Socket): void {
     const channel = new AcceptedChannel(connection);
     const session = new Session(this, bus, channel);
+    const { maxConnections = MAX_CONNECTIONS } = this.options;
+    channel.open(session);
+    if (this.sessions.size >= maxConnections) {
+      session.farewell(
+        Errno.ENOMEM,
+        `there are ${maxConnections} connections, which is max-connections of the daemon`,
+      );
+      return;
+    }
     this.sessions.set(session, connection);
     connection.once('close', () => this.sessions.delete(session));
-    channel.open(session);
   }
 }

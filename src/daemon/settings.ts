@@ -1,5 +1,8 @@
 import { BUS_DEFAULTS, MAX_BUSES, MIN_MESSAGE_SIZE } from '../bus/settings.ts';
 
+/** How many connections a daemon takes unless it is told otherwise. */
+export const MAX_CONNECTIONS = 16_384;
+
 /** What a value must be, and how it is written: as an option, in a file, in the documentation. */
 export type Kind =
   | { readonly kind: 'number'; readonly min: number; readonly max: number; readonly unit?: string }
@@ -80,6 +83,28 @@ export const SETTINGS = {
     max: 0xffff_ffff,
     default: BUS_DEFAULTS.maxMessages,
     says: 'how many unread messages the queue of a new Ksock may hold',
+  },
+  'max-queued-bytes': {
+    kind: 'number',
+    min: MIN_MESSAGE_SIZE,
+    max: Number.MAX_SAFE_INTEGER,
+    unit: 'bytes',
+    default: BUS_DEFAULTS.maxQueuedBytes,
+    says: 'how much the unread messages of one bus may have together',
+  },
+  'max-bindings': {
+    kind: 'number',
+    min: 1,
+    max: 0xffff_ffff,
+    default: BUS_DEFAULTS.maxBindings,
+    says: 'how many bindings there may be on one bus',
+  },
+  'max-connections': {
+    kind: 'number',
+    min: 1,
+    max: 0xffff_ffff,
+    default: MAX_CONNECTIONS,
+    says: 'how many connections the daemon takes, on all buses together',
   },
   log: {
     kind: 'choice',

@@ -97,7 +97,7 @@ export const MEANING: Readonly<Record<Call, Readonly<Partial<Record<ErrorCode, s
     EACCES: 'this user may not use the bus; see the --mode and --group of `kbus serve`',
     EINVAL: "the mode is neither 'r' nor 'rw', or the bus number is out of range",
     EPROTO: 'what answers there speaks another version of the protocol, or is not KBUS at all',
-    ENOMEM: 'the daemon has reached its limit of connections',
+    ENOMEM: 'the daemon has as many connections as it may (max-connections)',
   },
   bind: {
     EADDRINUSE: 'this name has a Replier already, and there can be only one',
@@ -105,7 +105,7 @@ export const MEANING: Readonly<Record<Call, Readonly<Partial<Record<ErrorCode, s
     ENAMETOOLONG: NAME_TOO_LONG,
     EAGAIN:
       'Replier binds are being reported, and somebody who listens to $.KBUS.ReplierBindEvent has a full queue; try again when it was read',
-    ENOMEM: 'the limit of bindings has been reached; unbind some',
+    ENOMEM: 'this bus has as many bindings as it may (max-bindings); unbind some',
   },
   unbind: {
     EINVAL:
@@ -128,7 +128,6 @@ export const MEANING: Readonly<Record<Call, Readonly<Partial<Record<ErrorCode, s
     EBADMSG:
       "the name can't be sent: '$', then words of letters and digits after dots, and no wildcard",
     EMSGSIZE: 'the message is larger than this bus allows, or bytes follow its end',
-    ENOMEM: 'the daemon has no memory for a message of this size',
   },
   send: {
     ENOMSG: 'nothing was written, so there is nothing to send',
@@ -152,7 +151,8 @@ export const MEANING: Readonly<Record<Call, Readonly<Partial<Record<ErrorCode, s
     EAGAIN:
       'ALL_OR_WAIT, and the queue of a recipient is full; the message waits: send() again, wait until it is sent, or discard() it',
     EFAULT: 'the memory that the message points to cannot be read',
-    ENOMEM: 'the daemon has no memory for a message of this size',
+    ENOMEM:
+      'the unread messages of this bus have as many bytes as they may (max-queued-bytes); `kbus stats` shows whose queue is long',
   },
   read: {
     EFAULT: 'the memory to read into cannot be written',
