@@ -268,8 +268,8 @@ export class Seat {
   }
 
   private open(mode: 'r' | 'rw', reconnect: boolean): boolean {
-    this.comesBack = reconnect;
     if (this.ksock !== null || this.isOpening) return false;
+    this.comesBack = reconnect;
     this.isOpening = true;
     const opened = Ksock.open(this.connect, { mode, reconnect });
     opened.then(

@@ -13,7 +13,7 @@ import { Seat } from './seat.ts';
 import { drawBytes, drawDeed, SEATS, type Step, type Swarm } from './steps.ts';
 
 /** A Ksock whose name another has now tries to come back again and again: that is not waited for. */
-const MAX_TIMERS = 40;
+const MAX_TIMERS = 200;
 
 /** Steps without an end mean that something goes round and round. */
 const MAX_CALM = 50_000;
@@ -54,6 +54,7 @@ export class World {
   readonly figures: Figures = { runs: 1, steps: 0, faults: 0, deeds: 0, messages: 0 };
   private readonly swarm: Swarm;
   readonly sabotage: Sabotage;
+  private timersRun = 0;
   private failure: unknown = null;
 
   constructor(swarm: Swarm, sabotage: Sabotage = {}) {
@@ -256,7 +257,6 @@ export class World {
   /** Everything that can move comes to rest. */
   private async calm(): Promise<void> {
     await this.settle();
-    let timers = 0;
     for (let steps = 0; ; steps++) {
       if (steps > MAX_CALM) throw new Broken(`no rest after ${MAX_CALM} steps`);
       const { deliver, closed } = this.movable();
@@ -265,7 +265,7 @@ export class World {
           ? { step: 'flush', which: 0 }
           : (deliver[0] ??
             closed[0] ??
-            (this.timers.length > 0 && timers++ < MAX_TIMERS
+            (this.timers.length > 0 && this.timersRun++ < MAX_TIMERS
               ? { step: 'timer', which: 0 }
               : undefined));
       if (next === undefined) return;
