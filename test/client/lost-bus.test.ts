@@ -1,3 +1,4 @@
+import { inspect } from 'node:util';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { BUS_GONE_AWAY } from '../../src/client/frame-port.ts';
 import { type Connect, Ksock, type KsockOptions } from '../../src/client/ksock.ts';
@@ -490,5 +491,39 @@ describe('A Ksock that comes back', () => {
     await settled();
     expect(machine.attempts).toBe(1);
     await refused(ksock.sendMsg(new Announcement('$.a')), 'ECONNRESET');
+  });
+});
+
+describe('Handlers whose bus is lost', () => {
+  it('are heard of, when they can’t go on: by an uncaught exception.', async () => {
+    const theirs = process.listeners('uncaughtException');
+    process.removeAllListeners('uncaughtException');
+    try {
+      const heard = new Promise((resolve) => process.once('uncaughtException', resolve));
+      const ksock = await machine.open();
+      await ksock.listener('$.a', () => {});
+      await machine.crash();
+      expect(await heard).toMatchObject({ code: 'ECONNRESET', call: 'read' });
+    } finally {
+      process.removeAllListeners('uncaughtException');
+      for (const listener of theirs) process.on('uncaughtException', listener);
+    }
+  });
+});
+
+describe('A Ksock in print', () => {
+  it('tells its bus, its id and its mode; the id of now.', async () => {
+    let back = (): void => {};
+    const isBack = new Promise<void>((resolve) => {
+      back = resolve;
+    });
+    await machine.open();
+    const ksock = await machine.open({ mode: 'r', reconnect: { minDelay: 1 }, onConnected: back });
+    expect(String(ksock)).toBe('Ksock device 0, id 2, mode read');
+    expect(inspect(ksock)).toBe('<Ksock device 0, id 2, mode read>');
+    await machine.crash();
+    machine.start();
+    await isBack;
+    expect(String(ksock)).toBe('Ksock device 0, id 1, mode read');
   });
 });
