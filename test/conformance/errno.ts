@@ -131,7 +131,6 @@ const PROVOKED: Partial<Record<Call, Partial<Record<ErrorCode, Provoke>>>> = {
 const ELSEWHERE: Partial<Record<Call, readonly ErrorCode[]>> = {
   // Limits of a daemon's memory, and the memory of programs at a device.
   bind: ['ENOMEM'],
-  write: ['ENOMEM'],
   send: ['ENOMEM', 'EFAULT'],
   // A switch is true or false, and a limit is checked as an argument, so a program can't get them wrong.
   maxMessages: ['EINVAL'],
