@@ -302,10 +302,11 @@ export class Ksock implements AsyncIterable<Message> {
     let count = 0;
     for await (const message of messages) {
       signal?.throwIfAborted();
-      await this.post(message, options);
+      const ready = this.post(message, options);
+      if (ready !== undefined) await unlessAborted(ready, signal);
       count++;
     }
-    await this.flush();
+    await unlessAborted(this.flush(), signal);
     return count;
   }
 
@@ -789,6 +790,16 @@ function checkWait(options: WaitOptions): void {
     throw new TypeError(`signal must be an AbortSignal, not ${String(signal)}`);
   }
   signal.throwIfAborted();
+}
+
+/** Settles as the promise does, or rejects with the signal's reason if that comes first. */
+function unlessAborted<T>(promise: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
+  if (signal === undefined) return promise;
+  return new Promise((resolve, reject) => {
+    const abort = (): void => reject(signal.reason);
+    signal.addEventListener('abort', abort, { once: true });
+    promise.then(resolve, reject).finally(() => signal.removeEventListener('abort', abort));
+  });
 }
 
 /** Longer than timers can wait is as good as without end. */
