@@ -245,9 +245,17 @@ everywhere('sendAll, post and flush', (stage) => {
       await settled();
     }
     expect(taken).toBeLessThan(20_000);
+    // Nobody makes room, and it ends all the same: here, and where the last are waited for.
     controller.abort('enough');
-    await listener.close();
     expect(await sent).toBe('enough');
+    const second = new AbortController();
+    const three = failed(
+      sender.sendAll([news('1'), news('2'), news('3')], { wait: true, signal: second.signal }),
+    );
+    await settled();
+    second.abort('at the end');
+    expect(await three).toBe('at the end');
+    expect(await listener.numMessages()).toBe(1);
   });
 
   it('rejects with the first refusal, and goes on with nothing.', async () => {
