@@ -105,10 +105,14 @@ export class Sends {
     return false;
   }
 
-  /** Gives up the message that waits, whoever waits for it. */
-  discard(): void {
+  /**
+   * Gives up the message that waits, whoever waits for it. Whether the Ksock is *sending* all the same:
+   * one that stood behind it was sent then, ran into a full queue, and nobody waits for it here.
+   */
+  discard(): boolean {
     if (this.waiting !== null) this.cancel(this.waiting.ticket);
     else this.ksock.discard();
+    return this.waiting === null && this.ksock.isSending;
   }
 
   private settle(result: number): void {

@@ -285,7 +285,8 @@ export class FramePort implements Port, ChannelEvents {
           text: textOf(frame, 2),
         };
         const call = this.settle(this.calls, token);
-        if (this.isSending) this.endWait(call.op, result.first !== 0);
+        const isDone = call.op === Op.DISCARD ? result.first === 0 : result.first !== 0;
+        if (this.isSending) this.endWait(call.op, isDone);
         call.resolve(result);
         break;
       }
@@ -360,7 +361,8 @@ export class FramePort implements Port, ChannelEvents {
 
   /** The message that waited to be sent has been sent, or given up; a Request perhaps answered by a Status. */
   private endWait(op: OpCode, isDone: boolean): void {
-    if (op !== Op.DISCARD && op !== Op.RESEND && !(op === Op.POLL && isDone)) return;
+    // A DISCARD that is not done has let another message take the place of the one that waited.
+    if (op !== Op.RESEND && !((op === Op.POLL || op === Op.DISCARD) && isDone)) return;
     const id = this.waitingRequest;
     if (op !== Op.DISCARD && id !== null) this.outstanding.set(String(id), id);
     this.waitingRequest = null;

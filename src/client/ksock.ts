@@ -392,8 +392,8 @@ export class Ksock implements AsyncIterable<Message> {
   /** Throws away the message that was written, or the one that waits to be sent. */
   async discard(): Promise<void> {
     this.assembler = new Assembler();
-    await this.call('send', Op.DISCARD, 0, '', 'discard');
-    this.sendingBy = null;
+    const { first } = await this.call('send', Op.DISCARD, 0, '', 'discard');
+    if (first === 0) this.sendingBy = null;
   }
 
   /**

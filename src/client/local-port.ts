@@ -279,10 +279,11 @@ export class LocalPort implements Port, KsockOwner {
         this.servePolls();
         return result < 0 ? outcome(result) : outcome(ksock.lastNetwork, ksock.lastSerial);
       }
-      case Op.DISCARD:
-        this.sends.discard();
+      case Op.DISCARD: {
+        const isSending = this.sends.discard();
         this.servePolls();
-        return outcome(0);
+        return outcome(isSending ? 1 : 0);
+      }
       case Op.NEW_DEVICE:
         return outcome(Buses.of(bus).newDevice());
       case Op.BINDINGS:

@@ -557,11 +557,12 @@ export class Session implements KsockOwner, ChannelEvents, Stirred {
       case Op.RESEND:
         this.resend(token);
         break;
-      case Op.DISCARD:
-        this.sends.discard();
+      case Op.DISCARD: {
+        const isSending = this.sends.discard();
         this.servePolls();
-        this.outcome(token, 0);
+        this.outcome(token, isSending ? 1 : 0);
         break;
+      }
       case Op.POLL:
         if (this.poll()) this.result(token, 1, 0);
         else if (argument === 0 || ksock.mode === 'r') this.result(token, 0, 0);

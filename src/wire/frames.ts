@@ -99,6 +99,7 @@ export const Op = {
   LAST_MSG_ID: 11,
   /** Sends the message that waits again. Both values: its id. */
   RESEND: 12,
+  /** First value: 1 when a message that stood behind the discarded one waits in its place. */
   DISCARD: 13,
   /** First value: whether a message may be written. `argument` 1 waits until it may. */
   POLL: 14,
