@@ -1,4 +1,5 @@
 import { Flag } from '../message/flags.ts';
+import type { MessageId, OrigFrom } from '../message/id.ts';
 import type { RequestRecord } from './ledger.ts';
 
 const NO_BYTES = new Uint8Array(0);
@@ -119,4 +120,33 @@ export class Parcel {
 /** A message that KBUS itself makes; the bus gives it its id. */
 export function syntheticParcel(name: string, flags = 0, data: Uint8Array = NO_BYTES): Parcel {
   return new Parcel(name, flags | Flag.SYNTHETIC, 0, data, 0, data.length);
+}
+
+/** What a program sets of a message beside name and data. */
+export interface Written {
+  readonly flags: number;
+  readonly to: number;
+  readonly id: MessageId;
+  readonly inReplyTo: MessageId;
+  readonly origFrom: OrigFrom;
+  readonly finalTo: OrigFrom;
+}
+
+/** A message that a program has written, for the bus. Its data is not copied. */
+export function parcelOf(written: Written, name: string, data: Uint8Array): Parcel {
+  const { flags, to, id, inReplyTo, origFrom, finalTo } = written;
+  const parcel = new Parcel(name, flags, to, data, 0, data.length);
+  parcel.idNetwork = id.networkId;
+  if (parcel.idNetwork !== 0) parcel.idSerial = id.serialNum;
+  parcel.replyNetwork = inReplyTo.networkId;
+  parcel.replySerial = inReplyTo.serialNum;
+  if (origFrom.isSet || finalTo.isSet) {
+    parcel.carried = {
+      origNetwork: origFrom.networkId,
+      origLocal: origFrom.localId,
+      finalNetwork: finalTo.networkId,
+      finalLocal: finalTo.localId,
+    };
+  }
+  return parcel;
 }

@@ -1,7 +1,7 @@
 import type { Bus } from '../bus/bus.ts';
 import { Buses } from '../bus/buses.ts';
 import type { BusKsock, KsockOwner, Mode } from '../bus/ksock.ts';
-import { Parcel } from '../bus/parcel.ts';
+import { Parcel, parcelOf } from '../bus/parcel.ts';
 import { reportBindings, reportStats } from '../bus/report.ts';
 import { PENDING, Sends } from '../bus/sends.ts';
 import { Errno } from '../message/errno.ts';
@@ -129,13 +129,13 @@ export class LocalPort implements Port, KsockOwner {
         else if (result === -Errno.ECANCELED && signal?.aborted) reject(signal.reason);
         else reject(explain('send', this.refusal(result), asked(message)));
       };
-      const ticket = this.submit(parcelOf(message), NO_TOKEN, wait, settle);
+      const ticket = this.submit(copyOf(message), NO_TOKEN, wait, settle);
       signal?.addEventListener('abort', cancel, { once: true });
     });
   }
 
   post(message: Message, wait: boolean, refused: Refused): boolean {
-    this.submit(parcelOf(message), NO_TOKEN, wait, (result) => {
+    this.submit(copyOf(message), NO_TOKEN, wait, (result) => {
       if (result < 0) refused(-result, message);
     });
     return this.sends.pending === 0;
@@ -180,7 +180,7 @@ export class LocalPort implements Port, KsockOwner {
       const token = this.nextTicket;
       this.answers.set(token, { resolve: (answer) => resolve(answer as Message), reject });
       const waits = (message.flags & Flag.ALL_OR_WAIT) !== 0;
-      this.submit(parcelOf(message), token, waits, (result) => {
+      this.submit(copyOf(message), token, waits, (result) => {
         if (result >= 0) return;
         this.answers.delete(token);
         reject(this.refusal(result));
@@ -193,7 +193,7 @@ export class LocalPort implements Port, KsockOwner {
   }
 
   reply(message: Message, refused: Refused): void {
-    this.submit(parcelOf(message), NO_TOKEN, false, (result) => {
+    this.submit(copyOf(message), NO_TOKEN, false, (result) => {
       if (result < 0) refused(-result, message);
     });
   }
@@ -336,23 +336,8 @@ function outcome(first: number, second = 0, text = ''): Promise<CallResult> {
 }
 
 /** The sender may go on to change its data, so the bus gets a copy. */
-function parcelOf(message: Message): Parcel {
-  const { name, flags, to, id, inReplyTo, origFrom, finalTo } = message;
-  const data = message.data.slice();
-  const parcel = new Parcel(name, flags, to, data, 0, data.length);
-  parcel.idNetwork = id.networkId;
-  if (parcel.idNetwork !== 0) parcel.idSerial = id.serialNum;
-  parcel.replyNetwork = inReplyTo.networkId;
-  parcel.replySerial = inReplyTo.serialNum;
-  if (origFrom.isSet || finalTo.isSet) {
-    parcel.carried = {
-      origNetwork: origFrom.networkId,
-      origLocal: origFrom.localId,
-      finalNetwork: finalTo.networkId,
-      finalLocal: finalTo.localId,
-    };
-  }
-  return parcel;
+function copyOf(message: Message): Parcel {
+  return parcelOf(message, message.name, message.data.slice());
 }
 
 function messageOf(parcel: Parcel, you: boolean): Message {

@@ -1,35 +1,8 @@
-import { Parcel } from '../bus/parcel.ts';
+import type { Parcel } from '../bus/parcel.ts';
 import { LITTLE_ENDIAN } from '../message/bind-event.ts';
-import {
-  END_GUARD,
-  entireLength,
-  HEADER_LENGTH,
-  type Header,
-  OFFSET,
-  START_GUARD,
-} from '../message/entire.ts';
+import { END_GUARD, entireLength, HEADER_LENGTH, OFFSET, START_GUARD } from '../message/entire.ts';
 import { Flag } from '../message/flags.ts';
-import type { Message } from '../message/message.ts';
 import { padded } from '../message/u32.ts';
-
-/** A message that was written, for the bus. Its data is not copied. */
-export function parcelOf(written: Message | Header, name: string, data: Uint8Array): Parcel {
-  const { flags, to, id, inReplyTo, origFrom, finalTo } = written;
-  const parcel = new Parcel(name, flags, to, data, 0, data.length);
-  parcel.idNetwork = id.networkId;
-  if (parcel.idNetwork !== 0) parcel.idSerial = id.serialNum;
-  parcel.replyNetwork = inReplyTo.networkId;
-  parcel.replySerial = inReplyTo.serialNum;
-  if (origFrom.isSet || finalTo.isSet) {
-    parcel.carried = {
-      origNetwork: origFrom.networkId,
-      origLocal: origFrom.localId,
-      finalNetwork: finalTo.networkId,
-      finalLocal: finalTo.localId,
-    };
-  }
-  return parcel;
-}
 
 /** The entire message that a reader gets; `you` tells that it is a Request for the reader to answer. */
 export function entireOf(parcel: Parcel, you: boolean): Uint8Array {

@@ -1,10 +1,11 @@
 import type { Bus } from '../bus/bus.ts';
 import type { BusKsock, KsockOwner, Mode, Progress } from '../bus/ksock.ts';
+import { parcelOf } from '../bus/parcel.ts';
 import { Assembler } from '../message/assembler.ts';
 import { LITTLE_ENDIAN } from '../message/bind-event.ts';
 import { Errno } from '../message/errno.ts';
 import { MAX_NAME } from '../message/name.ts';
-import { entireOf, parcelOf } from './bytes.ts';
+import { entireOf } from './bytes.ts';
 import type { Kernel } from './filesystem.ts';
 import { type Answer, NOTHING } from './fuse/answer.ts';
 import { IOCTL_COMPAT, type Request } from './fuse/request.ts';
