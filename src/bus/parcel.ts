@@ -86,6 +86,9 @@ export class Parcel {
       this.dataLength,
     );
     one.from = this.from;
+    one.replyNetwork = this.replyNetwork;
+    one.replySerial = this.replySerial;
+    one.carried = this.carried;
     one.idSerial = this.idSerial === 0 ? 0 : this.idSerial + index;
     one.frame = this.frame;
     one.frameAt = this.frameAt + index * stride;

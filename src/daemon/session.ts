@@ -422,7 +422,8 @@ export class Session implements KsockOwner, ChannelEvents, Stirred {
     parcel.ticket = token;
     parcel.token = (detail & SendDetail.ANSWERED) !== 0 ? token : -1;
     parcel.waits = (detail & SendDetail.WAIT) !== 0;
-    if ((detail & (SendDetail.ANSWERED | SendDetail.QUIET)) === 0) {
+    // The ids that Limpets give need not follow each other, as those of a run do.
+    if ((detail & (SendDetail.ANSWERED | SendDetail.QUIET)) === 0 && parcel.idNetwork === 0) {
       const count = countAlike(frame, token);
       if (count > 1) {
         frame.skip(count - 1);

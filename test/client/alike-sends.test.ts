@@ -1,0 +1,41 @@
+import { expect, it } from 'vitest';
+import { MessageId, OrigFrom } from '../../src/message/id.ts';
+import { Announcement, Request, replyTo } from '../../src/message/message.ts';
+import { next } from '../conformance/reading.ts';
+import { refused } from '../support/refused.ts';
+import { everywhere } from './everywhere.ts';
+
+everywhere('Sends that are alike and made at once', (stage) => {
+  it('are each what they are: of two Replies to one Request, the first answers it.', async () => {
+    const [asker, replier] = [await stage.open(), await stage.open()];
+    await replier.bind('$.ask', true);
+    const id = await asker.sendMsg(new Request('$.ask'));
+    const reply = replyTo(await next(replier), 'yes');
+    const [first, second] = [
+      replier.sendMsg(reply),
+      refused(replier.sendMsg(reply), 'ECONNREFUSED'),
+    ];
+    await Promise.all([first, second]);
+    expect((await next(asker)).inReplyTo).toEqual(id);
+  });
+
+  it('keep the ids that Limpets gave them.', async () => {
+    const [sender, listener] = [await stage.open(), await stage.open()];
+    await listener.bind('$.a');
+    const ids = [7, 3, 3, 9].map((serial) => new MessageId(5, serial));
+    await Promise.all(ids.map((id) => sender.sendMsg(new Announcement('$.a', 'x', { id }))));
+    for (const id of ids) expect((await next(listener)).id).toEqual(id);
+  });
+
+  it('keep what Limpets gave them to carry, though the listener reads twice.', async () => {
+    const [sender, listener] = [await stage.open(), await stage.open()];
+    await listener.bind('$.a');
+    await listener.bind('$.*');
+    const [origFrom, finalTo] = [new OrigFrom(1, 2), new OrigFrom(3, 4)];
+    const message = new Announcement('$.a', 'x', { origFrom, finalTo });
+    await Promise.all([1, 2, 3].map(() => sender.sendMsg(message)));
+    for (let copy = 0; copy < 6; copy++) {
+      expect(await next(listener)).toMatchObject({ origFrom, finalTo });
+    }
+  });
+});
