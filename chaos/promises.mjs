@@ -149,7 +149,8 @@ function whatCameWasSent(ksocks, sends, broken) {
 
 /** Promise 1: every Request that was accepted gets exactly one Reply or Status. */
 function oneAnswerEach(ksocks, broken) {
-  const repliers = ksocks.filter(({ binds }) => binds.some(({ replier }) => replier));
+  // What a Ksock that came back has bound is not told: it may well answer.
+  const repliers = ksocks.filter(({ again, binds }) => again || binds.some((b) => b.replier));
   for (const k of ksocks) {
     // When all who could answer have gone, nothing is owed any more.
     const isLast = repliers.every(({ end }) => end !== null && end.t < k.endAsked);
