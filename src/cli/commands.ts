@@ -51,6 +51,11 @@ export const COMMANDS: readonly Entry[] = [
     load: () => import('./stats.ts'),
   },
   {
+    name: 'bench',
+    summary: 'measure how fast a bus is',
+    load: () => import('./bench.ts'),
+  },
+  {
     name: 'doctor',
     summary: 'say what KBUS can do on this machine, and what it lacks',
     load: () => import('./doctor.ts'),

@@ -33,11 +33,15 @@ export async function report(error: unknown): Promise<void> {
 async function outcomeOf(error: unknown): Promise<{ text: string; exitCode: number }> {
   // Loaded now: a command that goes well needs none of it.
   const { Ending } = await import('./ending.ts');
-  const { KbusError } = await import('../message/error.ts');
+  const { KbusError, StatusError } = await import('../message/error.ts');
   if (error instanceof Failure) return { text: error.message, exitCode: error.exitCode };
   if (error instanceof Ending) return { text: '', exitCode: error.exitCode };
   if (error instanceof KbusError) {
-    if (error.code !== 'ECONNRESET') return { text: error.message, exitCode: Exit.REFUSED };
+    const { BUS_GONE_AWAY } = await import('../client/frame-port.ts');
+    const isGone =
+      error.code === 'ECONNRESET' ||
+      (error instanceof StatusError && error.status.name === BUS_GONE_AWAY);
+    if (!isGone) return { text: error.message, exitCode: Exit.REFUSED };
     const { kbusCommand } = await import('./self.ts');
     const again = `Start it again with:  ${kbusCommand()} serve`;
     return { text: `${error.message}\n${again}`, exitCode: Exit.NO_BUS };

@@ -68,6 +68,9 @@ describe('kbus', () => {
     ['data beside --exec', ['reply', '$.A', 'x', '--exec', 'cat'], /leave one out/],
     ['half a byte', ['send', '$.A', '--hex', '012'], /3 digits; each byte takes two/],
     ['no hex', ['send', '$.A', '--hex', '0x12'], /'x' is not a hex digit/],
+    ['data without room for a serial', ['bench', '--size', '7'], /whole number from 8/],
+    ['no requests in flight', ['bench', '--in-flight', '0'], /whole number from 1/],
+    ['a measurement of no time', ['bench', '--seconds', '0'], /a number of seconds over 0/],
     ['a bus beside --stay', ['play', '--stay', '--bus', '1'], /cannot be used with/],
   ])('takes %s for a mistake, with or without a bus', async (_, args, says) => {
     const { code, stdout, stderr } = await kbus(args, { env: { KBUS_DIR: await newFolder() } });
@@ -111,6 +114,7 @@ describe('where there is no bus', () => {
     ['reply', '$.A'],
     ['bindings'],
     ['stats'],
+    ['bench'],
     ['play', '--bus', '0'],
   ];
 
