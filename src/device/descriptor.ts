@@ -45,8 +45,12 @@ export type KsockRequest = Request<'read' | 'write' | 'ioctl' | 'poll'>;
 /** What takes a while, and then what is to be done: it is left undone when nobody waits any more. */
 type Later = Promise<() => Answer>;
 
+/** ENOMEM: there was no descriptor to read the caller's memory by; the call may be made again. */
 function later<T>(coming: Promise<T>, finish: (what: T) => Answer): Later {
-  return coming.then((what) => () => finish(what));
+  return coming.then(
+    (what) => () => finish(what),
+    () => () => refusal(Errno.ENOMEM),
+  );
 }
 
 const NO_BYTES = new Uint8Array(0);

@@ -2,6 +2,7 @@ import { close, existsSync, open, read } from 'node:fs';
 import { promisify } from 'node:util';
 
 const openFile = promisify(open);
+const closeFile = promisify(close);
 
 /** How many callers' memory is kept open for the next time; it saves two of three trips to a thread. */
 const KEPT = 64;
@@ -38,15 +39,14 @@ export class CallerMemory {
 
   /**
    * `length` bytes from `address` on, or null, which is EFAULT: some of them are not there, or we may
-   * not look.
+   * not look. Rejected when this process can open no more files (EMFILE, ENFILE).
    */
   read(caller: Caller, address: bigint, length: number): Promise<Uint8Array | null> {
     const before = this.last.get(caller.uid);
-    const mine = (before ?? Promise.resolve())
-      .then(() => this.fetch(caller, address, length))
-      .finally(() => {
-        if (this.last.get(caller.uid) === mine) this.last.delete(caller.uid);
-      });
+    const fetch = () => this.fetch(caller, address, length);
+    const mine = (before ?? Promise.resolve()).then(fetch, fetch).finally(() => {
+      if (this.last.get(caller.uid) === mine) this.last.delete(caller.uid);
+    });
     this.last.set(caller.uid, mine);
     return mine;
   }
@@ -72,10 +72,26 @@ export class CallerMemory {
       const bytes = kept === null ? null : await this.readFrom(kept, caller, address, length);
       if (bytes !== null) return bytes;
       // What was kept is the memory that the program had then; after an exec it has another.
-      const opened = await openFile(`/proc/${caller.pid}/mem`, 'r').catch(() => null);
+      const opened = await this.open(caller.pid);
       return opened === null ? null : await this.readFrom(opened, caller, address, length);
     } finally {
       this.underWay--;
+    }
+  }
+
+  /** What is kept makes way for what is needed. */
+  private async open(pid: number): Promise<number | null> {
+    for (;;) {
+      try {
+        return await openFile(`/proc/${pid}/mem`, 'r');
+      } catch (error) {
+        const { code } = error as NodeJS.ErrnoException;
+        if (code !== 'EMFILE' && code !== 'ENFILE') return null;
+        const [oldest] = this.kept;
+        if (oldest === undefined) throw error;
+        this.kept.delete(oldest[0]);
+        await closeFile(oldest[1].descriptor);
+      }
     }
   }
 

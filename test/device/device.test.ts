@@ -28,6 +28,8 @@ class Program extends CallerMemory {
   readonly asked: bigint[] = [];
   readonly forgotten: number[] = [];
   ours = 0;
+  /** There is no descriptor to read it by. */
+  isOutOfReach = false;
   private held: (() => void)[] | null = null;
 
   hold(): void {
@@ -42,6 +44,7 @@ class Program extends CallerMemory {
 
   override async read(_: unknown, address: bigint, length: number): Promise<Uint8Array | null> {
     this.asked.push(address);
+    if (this.isOutOfReach) throw new Error('EMFILE');
     const { held } = this;
     if (held !== null) await new Promise<void>((go) => held.push(go));
     const bytes = this.memory.get(address);
@@ -487,6 +490,19 @@ describe('an open bus', () => {
       expect(outcome(await asker.answerTo(sent))).toEqual([code]);
       expect(file.ioctl(Ioctl.SEND)).toEqual(['ENOMSG']);
     }
+  });
+
+  it('lets be asked again what there was no descriptor for', async () => {
+    const file = asker.open();
+    asker.program.isOutOfReach = true;
+    expect(await file.bind('$.A')).toEqual(['ENOMEM']);
+    expect(file.write(pointy('$.A', 'Ahem', asker.program))).toBe(88);
+    const send = () => asker.answerTo(asker.start(file.operation(Ioctl.SEND)));
+    expect(outcome(await send())).toEqual(['ENOMEM']);
+    asker.program.isOutOfReach = false;
+    expect(await file.bind('$.A')).toEqual([0]);
+    expect(outcome(await send())).toEqual([0, 0, 1]);
+    expect(file.next()?.text()).toBe('Ahem');
   });
 
   it.for([

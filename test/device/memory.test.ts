@@ -1,6 +1,6 @@
-import { spawn, spawnSync } from 'node:child_process';
+import { execFileSync, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { readdirSync, readlinkSync } from 'node:fs';
+import { closeSync, openSync, readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 import { afterEach, describe, expect, it } from 'vitest';
 import { type Caller, CallerMemory } from '../../src/device/memory.ts';
@@ -119,6 +119,62 @@ describe.skipIf(noPython)(title, () => {
     await expect.poll(openMemories).toHaveLength(64);
     for (let handle = 1; handle <= 70; handle++) memory.forget(handle);
     await expect.poll(openMemories).toHaveLength(0);
+  });
+
+  describe('when there is no descriptor left', () => {
+    const taken: number[] = [];
+    const usual = /^Max open files +(\S+)/m.exec(readFileSync('/proc/self/limits', 'latin1'))![1]!;
+
+    /** How many descriptors this process may have. */
+    function limit(most: string): void {
+      execFileSync('prlimit', ['--pid', String(process.pid), `--nofile=${most}:`]);
+    }
+
+    function takeAll(): void {
+      limit('500');
+      for (;;) {
+        try {
+          taken.push(openSync('/dev/null', 'r'));
+        } catch {
+          return;
+        }
+      }
+    }
+
+    function giveBack(): void {
+      for (const descriptor of taken.splice(0)) closeSync(descriptor);
+    }
+
+    afterEach(() => {
+      giveBack();
+      limit(usual);
+    });
+
+    it('is read by one that was kept', async () => {
+      const memory = new CallerMemory();
+      const { address, caller } = await start();
+      const at = await address();
+      for (const handle of [1, 2, 3]) await memory.read({ ...caller, handle }, at, 11);
+      takeAll();
+      for (const handle of [4, 5]) {
+        expect(textOf(await memory.read({ ...caller, handle }, at, 11))).toBe('Rosencrantz');
+      }
+      giveBack();
+      expect(openMemories()).toHaveLength(3);
+      for (const handle of [3, 4, 5]) memory.forget(handle);
+    });
+
+    it('is refused if none is, until there is one again', async () => {
+      const memory = new CallerMemory();
+      const { address, caller } = await start();
+      const at = await address();
+      takeAll();
+      const reads = [memory.read(caller, at, 11), memory.read(caller, at, 11)];
+      for (const read of reads) await expect(read).rejects.toMatchObject({ code: 'EMFILE' });
+      closeSync(taken.pop()!);
+      expect(textOf(await memory.read(caller, at, 11))).toBe('Rosencrantz');
+      memory.forget(caller.handle);
+    });
   });
 
   it('is read right by many at a time, of one file and of several', async () => {
