@@ -2,6 +2,7 @@
 // What it writes is there even if it is killed in the middle.
 import { openSync, writeSync } from 'node:fs';
 import process from 'node:process';
+import { createInterface } from 'node:readline';
 import { Flag, KbusError, Ksock, Message, replyTo } from '../dist/index.js';
 import { noteOf } from './promises.mjs';
 
@@ -169,7 +170,6 @@ const ROLES = {
   },
 };
 
-process.on('disconnect', () => process.exit(1));
 // What the bus's going away throws out of a loop that nobody awaits.
 process.on('uncaughtException', (error) => {
   if (error instanceof KbusError && error.code === 'ECONNRESET') return;
@@ -178,19 +178,17 @@ process.on('uncaughtException', (error) => {
 });
 
 let ksock;
-process.on('message', async (what) => {
+const told = createInterface({ input: process.stdin });
+told.on('close', () => process.exit(1));
+told.on('line', async (what) => {
   if (what === 'cut') {
     note('end?');
     note('end', { why: 'lost', drained: false });
-    isLost = true;
-    for (const handle of process._getActiveHandles()) {
-      if (handle.constructor.name === 'Socket' && handle !== process.channel) handle.destroy?.();
-    }
     process.exit(0);
   }
   if (what === 'finish') {
     isFinishing = true;
-    process.send('finishing');
+    process.stdout.write('finishing\n');
     return;
   }
   if (what !== 'close') return;
@@ -209,7 +207,7 @@ process.on('message', async (what) => {
     await ksock.close();
   }
   note('end', { why: isLost ? 'lost' : 'closed', drained: !isLost && role !== 'replier' });
-  process.send('closed', () => process.exit(0));
+  process.exit(0);
 });
 
 try {

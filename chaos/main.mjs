@@ -1,16 +1,21 @@
 // A daemon and dozens of programs, mistreated: killed, stopped, cut off, starved of descriptors, with full
 // queues. Each program keeps a journal, and the journals of each round are checked against the promises.
 //
-//   npm run chaos -- --minutes 10 --seed 7 --clients 24
+//   npm run chaos -- --minutes 10 --seed 7 --clients 24 --device-clients 10
 //
-// The seed decides what is done to whom and what each program does; what the machine makes of it differs.
-import { spawn } from 'node:child_process';
+// Of the programs, some use the file of the bus (device.py), where this machine can serve it; the others its
+// socket (client.mjs). The seed decides what is done to whom and what each program does; what the machine makes of it differs.
+import { spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
 import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import process from 'node:process';
+import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
+import { obstacles } from '../dist/device/obstacles.js';
+import { Ksock } from '../dist/index.js';
 import { brokenPromises } from './promises.mjs';
 
 const { values } = parseArgs({
@@ -18,12 +23,27 @@ const { values } = parseArgs({
     minutes: { type: 'string', default: '1' },
     seed: { type: 'string', default: String(Math.floor(Math.random() * 2 ** 31)) },
     clients: { type: 'string', default: '16' },
+    'device-clients': { type: 'string' },
     round: { type: 'string', default: '15' },
   },
 });
 const seed = Number(values.seed);
 const clientCount = Number(values.clients);
+const python = spawnSync('python3', ['-c', 'import sys; print(sys.executable)']).stdout?.toString();
+const deviceCount = howManyAtDevice();
 const file = (name) => fileURLToPath(new URL(name, import.meta.url));
+
+function howManyAtDevice() {
+  const given = values['device-clients'];
+  const missing = obstacles().map((it) => it.missing);
+  if (!python) missing.push('the program python3');
+  if (given === '0') return 0;
+  if (missing.length === 0) return Number(given ?? Math.ceil(clientCount * 0.4));
+  const lack = `no program can use device files here: there is no ${missing.join(', no ')}`;
+  if (given !== undefined) throw new Error(lack);
+  console.warn(`chaos: WITHOUT DEVICE FILES: ${lack}`);
+  return 0;
+}
 
 let state = seed >>> 0;
 function random() {
@@ -38,14 +58,22 @@ const ended = (child) =>
     ? Promise.resolve()
     : new Promise((resolve) => child.once('exit', resolve));
 
+/** Descriptors that a starved daemon may have. */
+const LIMIT = 70;
+
 const ROLES = ['sender', 'sender', 'requester', 'requester', 'listener', 'listener', 'replier'];
-const sum = { rounds: 0, programs: 0, faults: 0, messages: 0, requests: 0, answers: 0, crashes: 0 };
+const FAULTS = ['kill', 'kill', 'stop', 'stop', 'stop', 'cut', 'freeze'];
+const faults = Object.fromEntries([...new Set(FAULTS), 'starve', 'end'].map((fault) => [fault, 0]));
+const sum = { rounds: 0, programs: 0, faults, messages: 0, requests: 0, answers: 0 };
+/** Requests by what asked and what answered: s at a socket, d at a device file. */
+const crossed = { ss: 0, sd: 0, ds: 0, dd: 0 };
 
 class Round {
   constructor(number) {
     this.number = number;
     this.directory = mkdtempSync(join(tmpdir(), 'kbus-chaos-'));
     this.sockets = join(this.directory, 's');
+    this.device = join(this.directory, 'd');
     this.clients = [];
     this.nextName = 1;
     this.log = '';
@@ -54,8 +82,10 @@ class Round {
   }
 
   async start() {
-    const serve = `exec '${process.execPath}' '${file('../dist/cli/main.js')}' serve --directory '${this.sockets}' --max-messages 20`;
-    this.daemon = spawn('sh', ['-c', this.isStarved ? `ulimit -n 70; ${serve}` : serve], {
+    if (this.isStarved) sum.faults.starve++;
+    const device = deviceCount > 0 ? ` --device '${this.device}'` : '';
+    const serve = `exec '${process.execPath}' '${file('../dist/cli/main.js')}' serve --directory '${this.sockets}'${device} --max-messages 20`;
+    this.daemon = spawn('sh', ['-c', this.isStarved ? `ulimit -n ${LIMIT}; ${serve}` : serve], {
       stdio: ['ignore', 'pipe', 'pipe'],
     });
     for (const stream of [this.daemon.stdout, this.daemon.stderr]) {
@@ -63,29 +93,38 @@ class Round {
         this.log += text;
       });
     }
-    while (!existsSync(join(this.sockets, 'kbus0.sock'))) {
+    while (!this.log.includes('serving')) {
       if (this.daemon.exitCode !== null) throw new Error(`the daemon ended:\n${this.log}`);
       await pause(20);
     }
-    for (let count = 0; count < clientCount; count++) this.spawn(ROLES[count % ROLES.length]);
-    if (this.isStarved) this.spawn('hog');
+    if (deviceCount > 0 && !this.log.includes('as files in')) throw new Error(this.log);
+    for (let count = 0; count < clientCount; count++) {
+      this.spawn(ROLES[count % ROLES.length], count < deviceCount);
+    }
+    if (this.isStarved) this.spawn('hog', false);
   }
 
-  spawn(role) {
-    const name = `r${this.number}p${this.nextName++}`;
+  spawn(role, atDevice) {
+    const name = `r${this.number}p${this.nextName++}${atDevice ? 'd' : 's'}`;
     const path = join(this.directory, `${name}.journal`);
     const what = {
       role,
       name,
       path,
       directory: this.sockets,
+      device: this.device,
       seed: Math.floor(random() * 2 ** 32),
     };
-    const child = spawn(process.execPath, [file('client.mjs'), JSON.stringify(what)], {
-      stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
+    const [program, ...words] = atDevice
+      ? [python.trim(), '-B', file('device.py')]
+      : [process.execPath, file('client.mjs')];
+    const child = spawn(program, [...words, JSON.stringify(what)], {
+      stdio: ['pipe', 'pipe', 'inherit'],
     });
     child.on('error', () => {});
-    this.clients.push({ role, name, path, child, isStopped: false, killed: null });
+    child.stdin.on('error', () => {});
+    const lines = createInterface({ input: child.stdout });
+    this.clients.push({ role, name, path, child, lines, atDevice, isStopped: false, killed: null });
     sum.programs++;
   }
 
@@ -98,20 +137,26 @@ class Round {
       await pause(50 + random() * 400);
       const victim = pick(this.alive);
       if (victim === undefined || victim.role === 'hog') continue;
-      sum.faults++;
-      switch (pick(['kill', 'kill', 'stop', 'stop', 'stop', 'cut'])) {
+      const fault = pick(FAULTS);
+      if (victim.isStopped && (fault === 'stop' || fault === 'cut')) continue;
+      sum.faults[fault]++;
+      switch (fault) {
         case 'kill':
-          victim.child.kill('SIGKILL');
-          victim.killed = now();
-          this.spawn(victim.role);
+          this.kill(victim);
           break;
         case 'cut':
-          if (victim.isStopped) break;
-          victim.child.send('cut', () => {});
-          this.spawn(victim.role);
+          victim.child.stdin.write('cut\n');
+          this.spawn(victim.role, victim.atDevice);
+          break;
+        case 'freeze':
+          // Soon all are in the middle of what they ask of the daemon; at a device, inside a system call.
+          this.daemon.kill('SIGSTOP');
+          await pause(random() * 300);
+          this.kill(victim);
+          await pause(random() * 50);
+          this.daemon.kill('SIGCONT');
           break;
         case 'stop':
-          if (victim.isStopped) break;
           victim.isStopped = true;
           victim.child.kill('SIGSTOP');
           setTimeout(
@@ -126,43 +171,54 @@ class Round {
     while (this.alive.some(({ isStopped }) => isStopped)) await pause(50);
   }
 
+  kill(victim) {
+    victim.child.kill('SIGKILL');
+    victim.killed = now();
+    this.spawn(victim.role, victim.atDevice);
+  }
+
   /** Tells programs something, and waits until all have answered or ended. */
-  async tell(clients, what, answer) {
+  async tell(clients, what) {
     await Promise.all(
-      clients.map(({ name, role, child }) => {
-        const answered = new Promise((resolve) => {
-          child.on('message', (said) => said === answer && resolve());
-        });
-        child.send(what, () => {});
+      clients.map(({ name, role, child, lines }) => {
+        const answered = what === 'close' ? [] : [once(lines, 'line')];
+        child.stdin.write(`${what}\n`);
         const late = pause(30_000).then(() => {
           if (child.exitCode === null && child.signalCode === null) {
             throw new Error(`${role} ${name} has not answered '${what}' within 30 s`);
           }
         });
-        return Promise.race([answered, ended(child), late]);
+        return Promise.race([...answered, ended(child), late]);
       }),
     );
   }
 
   async finish() {
-    await this.tell(this.alive, 'finish', 'finishing');
+    await this.tell(this.alive, 'finish');
     const isReplier = ({ role }) => role === 'replier' || role === 'hog';
-    await this.tell(this.alive.filter(isReplier), 'close', 'closed');
-    await Promise.all(this.clients.filter(isReplier).map(({ child }) => ended(child)));
+    await this.tell(this.alive.filter(isReplier), 'close');
+    await this.untilUnbound();
     // Listeners are last: until then something may still be sent.
     await this.tell(
       this.alive.filter(({ role }) => role !== 'listener'),
       'close',
-      'closed',
     );
-    await this.tell(this.alive, 'close', 'closed');
+    await this.tell(this.alive, 'close');
     await Promise.all(this.clients.map(({ child }) => ended(child)));
+  }
+
+  /** The close of a device file goes on when the program that had it has ended. */
+  async untilUnbound() {
+    if (this.daemon.signalCode !== null) return;
+    const ksock = await Ksock.open(0, { directory: this.sockets, mode: 'r' });
+    while ((await ksock.readBindings()).some(({ replier }) => replier)) await pause(5);
+    await ksock.close();
   }
 
   journals() {
     return this.clients
       .filter(({ path }) => existsSync(path))
-      .map(({ name, path, killed, child }) => {
+      .map(({ name, path, killed }) => {
         const lines = readFileSync(path, 'utf8').split('\n');
         // The last line of a program that was killed may be half there.
         const entries = lines.flatMap((line) => {
@@ -173,7 +229,6 @@ class Round {
           }
         });
         if (killed !== null) entries.push({ t: killed, e: 'end', why: 'killed', drained: false });
-        if (child.exitCode === 70) sum.crashes++;
         return { name, entries };
       });
   }
@@ -186,7 +241,7 @@ class Round {
     if (isDaemonKilled) {
       this.daemon.kill('SIGKILL');
       await ended(this.daemon);
-      sum.faults++;
+      sum.faults.end++;
     }
     await this.finish();
     if (!isDaemonKilled) {
@@ -208,10 +263,17 @@ class Round {
         if (e === 'answer') sum.answers++;
       }
     }
+    countCrossed(journals);
     sum.rounds++;
     if (broken.length > 0)
       throw new Error(`${broken.length} broken:\n${broken.slice(0, 20).join('\n')}`);
+    while (this.isMounted) await pause(20);
     rmSync(this.directory, { recursive: true, force: true });
+  }
+
+  /** A helper of a daemon that was killed unmounts. */
+  get isMounted() {
+    return deviceCount > 0 && readFileSync('/proc/mounts', 'utf8').includes(` ${this.device} `);
   }
 
   stop() {
@@ -220,8 +282,33 @@ class Round {
   }
 }
 
+/** How many Requests went from which kind of program to which, and were answered by it. */
+function countCrossed(journals) {
+  const askers = new Map();
+  for (const { name, entries } of journals) {
+    for (const { e, kind, tag } of entries)
+      if (e === 'send?' && kind === 'Q') askers.set(tag, name);
+  }
+  const asked = new Map();
+  for (const { entries } of journals) {
+    for (const { e, kind, id, tag } of entries)
+      if (e === 'read' && kind === 'Q') asked.set(id, tag);
+  }
+  for (const { name, entries } of journals) {
+    const replies = new Set(
+      entries.flatMap(({ e, kind, re }) => (e === 'send?' && kind === 'R' ? [re] : [])),
+    );
+    for (const re of replies) {
+      const asker = askers.get(asked.get(re));
+      if (asker !== undefined) crossed[`${asker.at(-1)}${name.at(-1)}`]++;
+    }
+  }
+}
+
 const until = Date.now() + Number(values.minutes) * 60_000;
-console.log(`chaos: seed ${seed}, ${clientCount} programs, ${values.minutes} minutes`);
+console.log(
+  `chaos: seed ${seed}, ${clientCount} programs (${deviceCount} at device files), ${values.minutes} minutes`,
+);
 let round;
 process.once('SIGINT', () => {
   round?.stop();
@@ -234,6 +321,7 @@ try {
     await round.run(Math.min(Number(values.round), left));
     console.log(`chaos: round ${number}: ${JSON.stringify(sum)}`);
   }
+  console.log(`chaos: Replies by who asked and who answered: ${JSON.stringify(crossed)}`);
   console.log('chaos: every promise was kept');
 } catch (error) {
   round?.stop();

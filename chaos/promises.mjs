@@ -5,7 +5,8 @@
 //   bind?    name replier                 it asks to bind; then bind! it is bound, or bind- it was refused
 //   unbind?  name replier                 likewise
 //   send?    n name kind flags re         it asks to send its message number n: Announcement, reQuest, Reply
-//   send!    n id                         it was sent; or, send-  n code, it was refused, or its fate is unknown
+//   send!    n id blind                   it was sent; or, send-  n code, it was refused, or its fate is unknown;
+//                                         `blind`: or it was given up, of which only a Status would tell
 //   read     a message                    the program was given this message
 //   answer   n and a message              the Reply or Status to its request() number n
 //   limit    count       once             its queue's limit; messages come once only
@@ -106,7 +107,7 @@ function ksockOf({ name, entries }) {
         answers: [],
       });
     } else if (e === 'send!') {
-      Object.assign(k.sends.get(entry.n), { done: t, id: entry.id });
+      Object.assign(k.sends.get(entry.n), { done: t, id: entry.id, blind: entry.blind });
     } else if (e === 'send-') {
       Object.assign(k.sends.get(entry.n), { code: entry.code });
     } else if (e === 'answer') {
@@ -278,6 +279,8 @@ function nothingMissedThatMustNotBe(ksocks, sends, broken) {
       if (send.done === null || got.has(send.tag)) continue;
       const nothingLost = k.unlimited !== false && !k.limited && k.unlimited < send.asked;
       if ((send.flags & ALL_OR) === 0 && !nothingLost) continue;
+      // An Announcement is never given up.
+      if (send.blind && send.kind !== 'A') continue;
       // The one copy of a Reply may have been an answer that its request() had given up.
       if (k.once && send.kind === 'R') continue;
       // The one copy may have come by a binding that went.

@@ -104,7 +104,7 @@ describe.skipIf(missing !== null)(title, { timeout: 30_000 }, () => {
   });
 
   it('serves a Python program with buffered files', async () => {
-    expect(await output('python3', pathOf('ksock.py'), links)).toBe(
+    expect(await output('python3', '-B', pathOf('ksock.py'), links)).toBe(
       [
         'ids (0, 1) (0, 2)',
         'id of the Request [0, 1]',

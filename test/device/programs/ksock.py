@@ -10,27 +10,7 @@ import select
 import struct
 import sys
 
-HEADER = struct.Struct("=I2I2III2I2I4I4xQQI4x")
-START, END = 0x7375624B, 0x4B627573
-
-
-def _ioc(direction, number):
-    return direction << 30 | (8 if direction else 0) << 16 | ord("k") << 8 | number
-
-
-BIND, KSOCKID, REPLIER = _ioc(1, 2), _ioc(2, 4), _ioc(3, 5)
-NEXTMSG, LENLEFT, SEND = _ioc(2, 6), _ioc(2, 7), _ioc(2, 8)
-
-
-def padded(text):
-    return text + b"\0" * (-len(text) % 4)
-
-
-def entire(name, data, flags=0, to=0, reply=(0, 0)):
-    header = HEADER.pack(
-        START, 0, 0, *reply, to, 0, 0, 0, 0, 0, 0, flags, len(name), len(data), 0, 0, END
-    )
-    return header + padded(name + b"\0") + padded(data) + struct.pack("=I", END)
+from kbus import BIND, HEADER, KSOCKID, LENLEFT, NEXTMSG, SEND, entire, name_and_data
 
 
 class Ksock:
@@ -59,11 +39,7 @@ class Ksock:
         if not there:
             return None
         whole = self.file.read(length)
-        fields = HEADER.unpack_from(whole)
-        name_at, name_length = HEADER.size, fields[-5]
-        data_at = name_at + (name_length + 4) // 4 * 4
-        name = whole[name_at : name_at + name_length]
-        return fields, name, whole[data_at : data_at + fields[-4]]
+        return HEADER.unpack_from(whole), *name_and_data(whole)
 
 
 replier, asker = Ksock(sys.argv[1]), Ksock(sys.argv[1])
