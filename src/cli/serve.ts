@@ -28,6 +28,7 @@ export async function serve(given: Given): Promise<void> {
     socket: await ownershipOf(given),
     bus: sizesOf(given),
     maxConnections: given['max-connections'],
+    helloTimeout: given['hello-timeout'],
     device: deviceOf(given),
     verbose: given.verbose ?? SETTINGS.verbose.default,
     log,

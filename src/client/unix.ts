@@ -1,4 +1,4 @@
-import { createConnection, type NetConnectOpts, type Socket } from 'node:net';
+import { type ConnectOpts, Socket, type SocketConstructorOpts } from 'node:net';
 import { basename } from 'node:path';
 import process from 'node:process';
 import { Errno } from '../message/errno.ts';
@@ -13,6 +13,32 @@ const READ_BUFFER = 256 * 1024;
 const POOL = 16 * 1024;
 
 /**
+ * A socket whose writes don't fail. When the daemon has ended the connection, what it said last is still to
+ * be read: why. So the end is known by reading, and an error of writing is only what it is taken for when
+ * nothing was said.
+ */
+class PatientSocket extends Socket {
+  override _write(chunk: unknown, encoding: BufferEncoding, done: Done): void {
+    super._write(chunk, encoding, (error) => this.wrote(error, done));
+  }
+
+  override _writev(chunks: Chunks, done: Done): void {
+    // Sockets of Node have it, though its declaration leaves that open.
+    super._writev!(chunks, (error) => this.wrote(error, done));
+  }
+
+  private wrote(error: Error | null | undefined, done: Done): void {
+    if (!error) done();
+    else if (this.readableEnded) this.destroy(error);
+    // Until then the write is never done: what is written behind it waits, and goes when the socket does.
+    else this.once('end', () => this.destroy(error));
+  }
+}
+
+type Done = (error?: Error | null) => void;
+type Chunks = { chunk: unknown; encoding: BufferEncoding }[];
+
+/**
  * Connects to a socket. It is read into one buffer, from which each chunk is copied once. Resolves
  * once it is connected.
  */
@@ -21,8 +47,7 @@ function openSocket(path: string, events: () => ChannelEvents): Promise<Socket> 
     const buffer = new Uint8Array(READ_BUFFER);
     let pool = new Uint8Array(0);
     let used = 0;
-    const options: NetConnectOpts = {
-      path,
+    const options: SocketConstructorOpts & ConnectOpts = {
       onread: {
         buffer,
         // What came must be moved out of the way of what comes next: little into memory for much.
@@ -43,7 +68,7 @@ function openSocket(path: string, events: () => ChannelEvents): Promise<Socket> 
       },
     };
     let failure: Error | null = null;
-    const socket = createConnection(options);
+    const socket = new PatientSocket(options);
     socket.on('error', (error) => {
       failure = error;
       reject(error);
@@ -51,6 +76,7 @@ function openSocket(path: string, events: () => ChannelEvents): Promise<Socket> 
     socket.on('connect', () => resolve(socket));
     socket.on('drain', () => events().drained());
     socket.on('close', () => events().closed(failure));
+    socket.connect(path);
   });
 }
 

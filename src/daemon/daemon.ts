@@ -12,10 +12,14 @@ import { NameReader } from '../message/layout.ts';
 import { AcceptedChannel } from './accepted-channel.ts';
 import type { Log } from './log.ts';
 import { Slab } from './outbox.ts';
+import { Patience } from './patience.ts';
 import { Session, type SessionHost } from './session.ts';
-import { MAX_CONNECTIONS } from './settings.ts';
+import { HELLO_TIMEOUT, MAX_CONNECTIONS } from './settings.ts';
 import { listenAt, type Ownership, remove } from './socket-file.ts';
 import { Turn } from './turn.ts';
+
+/** How long a peer may take to read what it was sent before the end of its connection, in milliseconds. */
+const FAREWELL_TIMEOUT = 5000;
 
 export interface DaemonOptions {
   /** How many buses there are at the start. */
@@ -25,8 +29,10 @@ export interface DaemonOptions {
   /** Rights of each socket. The folder lets in whoever the sockets do. */
   socket: Ownership;
   bus: Partial<BusSettings>;
-  /** How many connections there may be at once. */
+  /** How many connections and open device files there may be at once. */
   maxConnections?: number | undefined;
+  /** Within how many seconds a new connection must have said HELLO. */
+  helloTimeout?: number | undefined;
   /** Where the buses are files, too: the folder to mount, and one that gets a link to each. */
   device?: { directory: string; links?: string | undefined } | undefined;
   /** Whether the debug log of each bus is on at its start. */
@@ -46,6 +52,10 @@ export class Daemon implements SessionHost {
   private readonly options: DaemonOptions;
   private readonly servers: Server[] = [];
   private readonly sessions = new Map<Session, Socket>();
+  /** Those who have not said HELLO. */
+  private readonly silent: Patience<Session>;
+  /** Those who have been told that it is over. */
+  private readonly leaving = new Patience<Socket>(FAREWELL_TIMEOUT, (socket) => socket.destroy());
   private readonly madePaths: string[] = [];
   /** The folders that were made: the innermost first. */
   private readonly madeFolders: string[] = [];
@@ -55,6 +65,15 @@ export class Daemon implements SessionHost {
   constructor(options: DaemonOptions) {
     this.options = options;
     this.buses = new Buses(options.buses, options.bus);
+    const { helloTimeout = HELLO_TIMEOUT } = options;
+    this.silent = new Patience(helloTimeout * 1000, (session) => {
+      if (session.isSilent) {
+        session.farewell(
+          Errno.ETIMEDOUT,
+          `no HELLO came within ${helloTimeout} s, which is hello-timeout of the daemon`,
+        );
+      }
+    });
   }
 
   /** Serves all buses. A SocketInUseError when another daemon does, or any error of the file system. */
@@ -83,6 +102,7 @@ export class Daemon implements SessionHost {
     const host = {
       turn: this.turn,
       buses: this.buses,
+      isFull: () => this.isFull,
       newDevice: () => this.newDevice().catch((error) => this.noNewDevice(error)),
     };
     try {
@@ -147,6 +167,8 @@ export class Daemon implements SessionHost {
     }, 500);
     await Promise.all(closed);
     clearTimeout(patience);
+    this.silent.stop();
+    this.leaving.stop();
     this.removeFolders();
   }
 
@@ -200,19 +222,31 @@ export class Daemon implements SessionHost {
     this.servers.push(server);
   }
 
+  private get maxConnections(): number {
+    return this.options.maxConnections ?? MAX_CONNECTIONS;
+  }
+
+  /** Whether there are as many connections and open files as there may be. */
+  private get isFull(): boolean {
+    return this.sessions.size + (this.deviceOrNull?.openFiles ?? 0) >= this.maxConnections;
+  }
+
   private accept(bus: Bus, connection: Socket): void {
-    const channel = new AcceptedChannel(connection);
+    const channel = new AcceptedChannel(connection, this.leaving);
     const session = new Session(this, bus, channel);
-    const { maxConnections = MAX_CONNECTIONS } = this.options;
     channel.open(session);
-    if (this.sessions.size >= maxConnections) {
+    if (this.isFull) {
       session.farewell(
         Errno.ENOMEM,
-        `there are ${maxConnections} connections, which is max-connections of the daemon`,
+        `there are ${this.maxConnections} connections, which is max-connections of the daemon`,
       );
       return;
     }
     this.sessions.set(session, connection);
-    connection.once('close', () => this.sessions.delete(session));
+    this.silent.begin(session);
+    connection.once('close', () => {
+      this.silent.end(session);
+      this.sessions.delete(session);
+    });
   }
 }

@@ -112,6 +112,11 @@ export class Session implements KsockOwner, ChannelEvents, Stirred {
     this.outbox = new Outbox(channel, host.slab);
   }
 
+  /** The client has not said HELLO yet. */
+  get isSilent(): boolean {
+    return this.ksockOrNull === null && !this.isEnded;
+  }
+
   private get ksock(): BusKsock {
     return this.ksockOrNull as BusKsock;
   }

@@ -3,6 +3,9 @@ import { BUS_DEFAULTS, MAX_BUSES, MIN_MESSAGE_SIZE } from '../bus/settings.ts';
 /** How many connections a daemon takes unless it is told otherwise. */
 export const MAX_CONNECTIONS = 16_384;
 
+/** Within how many seconds a connection must have said HELLO, unless the daemon is told otherwise. */
+export const HELLO_TIMEOUT = 10;
+
 /** What a value must be, and how it is written: as an option, in a file, in the documentation. */
 export type Kind =
   | { readonly kind: 'number'; readonly min: number; readonly max: number; readonly unit?: string }
@@ -104,7 +107,15 @@ export const SETTINGS = {
     min: 1,
     max: 0xffff_ffff,
     default: MAX_CONNECTIONS,
-    says: 'how many connections the daemon takes, on all buses together',
+    says: 'how many connections and open device files there may be, on all buses together',
+  },
+  'hello-timeout': {
+    kind: 'number',
+    min: 1,
+    max: 3600,
+    unit: 'seconds',
+    default: HELLO_TIMEOUT,
+    says: 'how long a new connection may take to say who it is',
   },
   log: {
     kind: 'choice',

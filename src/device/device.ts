@@ -27,6 +27,8 @@ export interface Rights {
 export interface DeviceHost {
   readonly turn: DescriptorHost['turn'];
   readonly buses: Iterable<Bus> & { get(number: number): Bus | undefined };
+  /** Whether there are as many connections and open files as there may be. */
+  isFull(): boolean;
   newDevice(): Promise<number>;
 }
 
@@ -88,6 +90,11 @@ export class Device implements Filesystem {
     this.rights = rights;
     this.memory = memory;
     this.descriptorHost = { memory, turn: host.turn, newDevice: () => host.newDevice() };
+  }
+
+  /** How many files are open: buses and texts. */
+  get openFiles(): number {
+    return this.files.size;
   }
 
   handle(request: Request, kernel: Kernel): void {
@@ -205,6 +212,7 @@ export class Device implements Filesystem {
   private open({ node, flags, pid }: Request<'open'>): Answer {
     const thing = this.nodes.get(node);
     if (thing === undefined) return refusal(Errno.ENOENT);
+    if (this.host.isFull()) return refusal(Errno.ENOMEM);
     const readsOnly = (flags & O_ACCMODE) === 0;
     if (typeof thing === 'number') {
       const bus = this.host.buses.get(thing) as Bus;

@@ -25,6 +25,7 @@ export class LinkError extends Error {
 export class DeviceFolder {
   /** Absolute. */
   readonly directory: string;
+  private readonly device: Device;
   private readonly mounted: Mount;
   private readonly closed: Promise<void>;
   private readonly links: string | undefined;
@@ -32,11 +33,13 @@ export class DeviceFolder {
   private readonly linked = new Map<string, string>();
 
   private constructor(
+    device: Device,
     mounted: Mount,
     closed: Promise<void>,
     links: string | undefined,
     isOurs: boolean,
   ) {
+    this.device = device;
     this.mounted = mounted;
     this.closed = closed;
     this.directory = mounted.directory;
@@ -73,7 +76,12 @@ export class DeviceFolder {
       await mounted.unmount();
       throw error;
     }
-    return new DeviceFolder(mounted, closed, links, isOurs);
+    return new DeviceFolder(device, mounted, closed, links, isOurs);
+  }
+
+  /** How many files are open in it. */
+  get openFiles(): number {
+    return this.device.openFiles;
   }
 
   /** The file of a bus. */

@@ -97,7 +97,8 @@ export const MEANING: Readonly<Record<Call, Readonly<Partial<Record<ErrorCode, s
     EACCES: 'this user may not use the bus; see the --mode and --group of `kbus serve`',
     EINVAL: "the mode is neither 'r' nor 'rw', or the bus number is out of range",
     EPROTO: 'what answers there speaks another version of the protocol, or is not KBUS at all',
-    ENOMEM: 'the daemon has as many connections as it may (max-connections)',
+    ENOMEM: 'the daemon has as many connections and open device files as it may (max-connections)',
+    ETIMEDOUT: 'the daemon waited for this program to say who it is, and gave up (hello-timeout)',
   },
   bind: {
     EADDRINUSE: 'this name has a Replier already, and there can be only one',

@@ -1,40 +1,67 @@
-import { join } from 'node:path';
+import { once } from 'node:events';
+import { createConnection } from 'node:net';
 import { afterEach, describe, expect, it } from 'vitest';
-import { Ksock } from '../../src/client/index.ts';
-import { Daemon, Log } from '../../src/daemon/index.ts';
-import { newFolder } from '../support/folder.ts';
+import type { Ksock } from '../../src/client/index.ts';
+import type { Kind } from '../../src/wire/frames.ts';
+import { LocalDaemon } from '../support/daemon.ts';
+import { frame, framesOf, frameText, hello } from '../support/frames.ts';
+import { refused } from '../support/refused.ts';
+
+let local: LocalDaemon;
+afterEach(() => local.stop());
+
+/** All that the daemon says to one who says these bytes; it ends when the daemon ends it. */
+async function heardBy(bytes: Uint8Array): Promise<string[]> {
+  const socket = createConnection(local.daemon.path(0));
+  const heard: Buffer[] = [];
+  socket.on('data', (chunk) => heard.push(chunk));
+  socket.on('error', () => {});
+  socket.write(bytes);
+  await once(socket, 'close');
+  return framesOf(Buffer.concat(heard)).frames.map((one) =>
+    one.kind === ('FAREWELL' satisfies keyof typeof Kind)
+      ? `FAREWELL ${one.words[0]} ${frameText(one, 1)}`
+      : one.kind,
+  );
+}
 
 describe('the connections of a daemon', () => {
-  let daemon: Daemon;
-
-  afterEach(() => daemon.stop('the test is over'));
-
   it('are refused beyond the limit, with ENOMEM and which limit it was, and harm nobody', async () => {
-    const directory = join(await newFolder(), 'sockets');
-    daemon = new Daemon({
-      buses: 1,
-      directory,
-      socket: { mode: 0o600, group: undefined },
-      bus: {},
-      maxConnections: 2,
-      log: new Log('human', () => {}),
-    });
-    await daemon.start();
-    const [one, other] = [await Ksock.open(0, { directory }), await Ksock.open(0, { directory })];
-    await expect(Ksock.open(0, { directory })).rejects.toMatchObject({
-      code: 'ENOMEM',
-      message: expect.stringContaining('max-connections'),
-    });
+    local = await LocalDaemon.start({}, { maxConnections: 2 });
+    const [one, other] = [await local.open(), await local.open()];
+    const error = await refused(local.open(), 'ENOMEM');
+    expect(error.message).toContain('there are 2 connections, which is max-connections');
     await one.bind('$.A');
     await other.close();
     // The connection of a Ksock that has left goes away a moment later.
     let third: Ksock | null = null;
     while (third === null) {
-      third = await Ksock.open(0, { directory }).catch((error) => {
+      third = await local.open().catch((error) => {
         expect(error.code).toBe('ENOMEM');
         return null;
       });
     }
     expect(await third.findReplier('$.A')).toBeNull();
+  });
+
+  it('that say nothing, or half a HELLO, are ended in time, and told why', async () => {
+    local = await LocalDaemon.start({}, { helloTimeout: 0.05 });
+    const ksock = await local.open();
+    const told = 'FAREWELL 110 no HELLO came within 0.05 s, which is hello-timeout of the daemon';
+    const all = [new Uint8Array(0), hello().subarray(0, 20)].map(heardBy);
+    expect(await Promise.all(all)).toEqual([[told], [told]]);
+    // Who has said it is not asked again.
+    expect(await ksock.numMessages()).toBe(0);
+    expect((await ksock.stats()).ksocks).toHaveLength(1);
+  });
+
+  it('that wait for more than they may are told which limit it was', async () => {
+    local = await LocalDaemon.start();
+    const takes = Array.from({ length: 65_537 }, (_, token) => frame('TAKE', { detail: 1, token }));
+    const heard = await heardBy(Buffer.concat([hello(), ...takes]));
+    expect(heard).toEqual([
+      'WELCOME',
+      'FAREWELL 71 more calls wait than the 65536 that a connection may have',
+    ]);
   });
 });

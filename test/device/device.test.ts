@@ -68,12 +68,14 @@ class Asker implements Kernel {
   readonly answers = new Map<bigint, Answer>();
   readonly woken: bigint[] = [];
   newDevice: () => Promise<number> = async () => this.buses.newDevice();
+  maxFiles = 1000;
   private unique = 0n;
 
   constructor() {
     const host = {
       turn: new Turn(),
       buses: this.buses,
+      isFull: () => this.device.openFiles >= this.maxFiles,
       newDevice: () => this.newDevice(),
     };
     this.device = new Device(host, { mode: 0o660, uid: 7, gid: 8 }, this.program);
@@ -245,6 +247,23 @@ afterEach(() => {
 });
 
 describe('the folder of a device', () => {
+  it('opens no more files than there may be connections: ENOMEM.', () => {
+    const asker = new Asker();
+    asker.maxFiles = 2;
+    const first = asker.open();
+    asker.open(O_RDONLY, 'stats');
+    for (const [flags, name] of [
+      [O_RDWR, 'kbus1'],
+      [O_RDONLY, 'bindings'],
+    ] as const) {
+      const answer = asker.ask({ op: 'open', flags }, asker.node(name));
+      expect(answer).toEqual({ kind: 'error', errno: Errno.ENOMEM });
+    }
+    expect(asker.bus.ksocks.size).toBe(1);
+    first.close();
+    asker.open();
+  });
+
   it('has a file for each bus, and the texts', () => {
     expect(asker.ask({ op: 'lookup', name: 'kbus1' })).toMatchObject({
       attributes: { mode: 0o100660, uid: 7, gid: 8 },
