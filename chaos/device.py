@@ -207,7 +207,8 @@ class Program:
             if not self.by_poll:
                 self.after(0.01, self.ask_again)
         else:
-            if code == "EAGAIN":
+            if code in ("EAGAIN", "ENOMEM", "EINTR"):
+                # What was written is still there.
                 self.ksock.discard()
             self.ended(n, code, ident)
         del held
