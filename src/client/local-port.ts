@@ -335,9 +335,9 @@ function outcome(first: number, second = 0, text = ''): Promise<CallResult> {
   return first < 0 ? Promise.reject(new Refusal(-first)) : Promise.resolve({ first, second, text });
 }
 
-/** The sender may go on to change its data, so the bus gets a copy. */
+/** The sender may go on to change its data, so the bus gets a copy. (The `slice` of a Buffer is none.) */
 function copyOf(message: Message): Parcel {
-  return parcelOf(message, message.name, message.data.slice());
+  return parcelOf(message, message.name, new Uint8Array(message.data));
 }
 
 function messageOf(parcel: Parcel, you: boolean): Message {

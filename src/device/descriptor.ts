@@ -349,10 +349,10 @@ export class Descriptor implements KsockOwner {
   }
 }
 
-/** What a request lends is its own only until it was handled. */
+/** What a request lends is its own only until it was handled. (The `slice` of a Buffer is no copy.) */
 function kept(request: KsockRequest): KsockRequest {
-  if (request.op === 'write') return { ...request, data: request.data.slice() };
-  return request.op === 'ioctl' ? { ...request, input: request.input.slice() } : request;
+  if (request.op === 'write') return { ...request, data: new Uint8Array(request.data) };
+  return request.op === 'ioctl' ? { ...request, input: new Uint8Array(request.input) } : request;
 }
 
 function callerOf({ handle, pid, uid }: Request<'ioctl'>): Caller {
