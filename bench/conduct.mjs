@@ -191,6 +191,11 @@ export async function conduct(system, workload, { seconds, node }) {
   }
 
   async function work() {
+    if (system.kind === 'alone') {
+      const alone = role('alone', place.receivers);
+      await alone.next('ready');
+      return measured(alone, [alone], 0);
+    }
     const daemon = await startDaemon();
     const receivers = workload.receivers.map((connections) =>
       role(workload.shape === 'ask' ? 'answer' : 'listen', connections),
@@ -198,7 +203,11 @@ export async function conduct(system, workload, { seconds, node }) {
     await Promise.all(receivers.map((part) => part.next('ready')));
     const sender = role(workload.shape);
     await sender.next('ready');
+    return measured(sender, receivers, daemon);
+  }
 
+  /** @param {Part} sender @param {Part[]} receivers @param {number} daemon its process id, or 0 */
+  async function measured(sender, receivers, daemon) {
     const run = workload.shape === 'ask' ? runAsk : runAnnounce;
     await run(sender, receivers, Math.min(1, seconds / 2));
 

@@ -20,7 +20,7 @@ async function allSystems() {
   const folder = new URL('systems/', import.meta.url);
   const names = readdirSync(folder).filter((name) => name.endsWith('.mjs'));
   const modules = await Promise.all(names.sort().map((name) => import(new URL(name, folder).href)));
-  const order = ['floor', 'subject', 'peer'];
+  const order = ['floor', 'subject', 'alone', 'peer'];
   return modules
     .map((module) => /** @type {System} */ (module.default))
     .sort((a, b) => order.indexOf(a.kind) - order.indexOf(b.kind));
@@ -61,7 +61,8 @@ async function main() {
     for (const workload of chosen) {
       for (const system of present) {
         if (stopped) break;
-        const line = `round ${round} of ${options.rounds}  ${workload.name.padEnd(6)} ${system.title.padEnd(15)}`;
+        if (system.workloads?.includes(workload.name) === false) continue;
+        const line = `round ${round} of ${options.rounds}  ${workload.name.padEnd(6)} ${system.title.padEnd(25)}`;
         const result = { round, workload: workload.name, system: system.name };
         try {
           const cell = await conduct(system, workload, options);

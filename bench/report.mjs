@@ -85,7 +85,8 @@ function section(workload, systems, all) {
   ];
   /** @type {string[]} */
   const below = [];
-  const rows = systems.map((system) => {
+  const doing = systems.filter(({ workloads }) => workloads?.includes(workload.name) !== false);
+  const rows = doing.map((system) => {
     const mine = results.filter((result) => result.system === system.name);
     const cells = mine.flatMap(({ cell }) => cell ?? []);
     const errors = mine.flatMap(({ error }) => error ?? []);
@@ -116,6 +117,14 @@ function section(workload, systems, all) {
     if (system.kind === 'subject' && judgement.length > 0) {
       below.push(`${system.title}: ${judgement.join('; ')}.`);
     }
+    if (system.kind === 'alone' && workload.alone !== undefined) {
+      const [{ key, title, unit }] = workload.figures;
+      const reached = of((cell) => value(cell, key));
+      const met = reached >= workload.alone ? 'met' : 'missed';
+      below.push(
+        `${system.title}: ${title} ${format(reached)} ${unit} (must be ≥ ${format(workload.alone)} ${met}).`,
+      );
+    }
     return [
       system.title,
       ...workload.figures.flatMap(({ key }) => [
@@ -144,6 +153,7 @@ function ways(system, workloads) {
   /** @type {Map<string, string[]>} */
   const ways = new Map();
   for (const { name } of workloads) {
+    if (system.workloads?.includes(name) === false) continue;
     const how = system.how(name);
     ways.set(how, [...(ways.get(how) ?? []), name]);
   }

@@ -58,6 +58,13 @@ const roles = {
   daemon: async (system) => system.daemon?.(place),
   answer: (system) => system.answer(place),
 
+  /** The whole of a system that needs no other process. */
+  async alone(system) {
+    const isAsked = place.workload.startsWith('rtt');
+    await roles[isAsked ? 'answer' : 'listen']?.(system);
+    await roles[isAsked ? 'ask' : 'announce']?.(system);
+  },
+
   async ask(system) {
     const ask = await system.ask(place);
     /** @type {ReturnType<typeof asking> | undefined} */
@@ -71,7 +78,7 @@ const roles = {
   async announce(system) {
     const run = announcing(await system.announce(place), place);
     process.on('message', async (/** @type {any} */ message) => {
-      say({ ran: await run(message.run) });
+      if ('run' in message) say({ ran: await run(message.run) });
     });
   },
 
@@ -88,7 +95,9 @@ const roles = {
       }),
     );
     await Promise.all(ears.map((ear) => system.listen(place, ear.hear)));
-    process.on('message', () => tell(false));
+    process.on('message', (/** @type {any} */ message) => {
+      if ('tell' in message) tell(false);
+    });
   },
 };
 

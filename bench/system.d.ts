@@ -9,7 +9,7 @@
  *     rtt, rtt64          ask      → daemon → answer     and back
  *     1to1, big, fan16    announce → daemon → listen     (several connections, several processes)
  *
- * They are started in the order daemon, answer or listen, ask or announce; each must resolve only when
+ * Those of a system that is `alone` run in one process. They are started in the order daemon, answer or listen, ask or announce; each must resolve only when
  * it is ready to be sent to, because the next one is started then. Nobody closes anything: when a
  * cell is over its processes are ended.
  */
@@ -18,10 +18,13 @@ export interface System {
   name: string;
   /** What the tables call it. */
   title: string;
-  /** A floor is what the others are divided by; the subject is KBUS. */
-  kind: 'floor' | 'subject' | 'peer';
+  /** A floor is what the others are divided by; the subject is KBUS; one that is alone does everything
+   * in one process, so what can be compared is only what KBUS costs without a daemon. */
+  kind: 'floor' | 'subject' | 'alone' | 'peer';
   /** How its processes are connected, for the table. */
-  over: 'Unix socket' | 'TCP loopback';
+  over: 'Unix socket' | 'TCP loopback' | 'one process';
+  /** The workloads it does; all if it doesn't say. */
+  workloads?: WorkloadName[];
   /** How it does this workload, in a few words, for the notes under the table. */
   how(workload: WorkloadName): string;
   /** What must be installed first, in words, or undefined when all is there. */

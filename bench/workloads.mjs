@@ -19,7 +19,8 @@
  * @property {number} ring       see Place
  * @property {number} inFlight   requests in flight
  * @property {number[]} receivers  connections in each receiving process
- * @property {Figure[]} figures  the first is the one that the systems are compared by
+ * @property {[Figure, ...Figure[]]} figures  the first is the one that the systems are compared by
+ * @property {number} [alone]    what the first must be at least, in one process without a daemon
  */
 
 /** @type {Workload[]} */
@@ -73,6 +74,7 @@ export const workloads = [
     ring: 4096,
     inFlight: 0,
     receivers: [1],
+    alone: 5_000_000,
     figures: [
       {
         key: 'rate',

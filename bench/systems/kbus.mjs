@@ -13,7 +13,11 @@ const QUEUE = 10_000;
 /** Large messages are enough of a batch with the queue that every Ksock has. */
 const LARGE = 16_384;
 
-const kbus = () => import(new URL('dist/index.js', root).href);
+export const kbus = () => import(new URL('dist/index.js', root).href);
+
+export const versions = () => ({
+  kbus: JSON.parse(readFileSync(new URL('package.json', root), 'utf8')).version,
+});
 
 /** @param {Place} place */
 const open = async (place) => {
@@ -34,9 +38,7 @@ export default {
       ? 'request() and a replier() handler'
       : 'post({ wait: true }) and a listener() handler: no message may be missed',
   missing: () => undefined,
-  versions: () => ({
-    kbus: JSON.parse(readFileSync(new URL('package.json', root), 'utf8')).version,
-  }),
+  versions,
   program: (place) => ({
     file: place.node,
     args: [fileURLToPath(new URL('dist/cli/main.js', root)), 'serve', '--directory', place.folder],

@@ -1,6 +1,10 @@
 import { expect, test } from 'vitest';
 import { conduct } from '../../bench/conduct.mjs';
+import engine from '../../bench/systems/engine.mjs';
 import floor from '../../bench/systems/floor.mjs';
+import inProcess from '../../bench/systems/in-process.mjs';
+import inProcessCalls from '../../bench/systems/in-process-calls.mjs';
+import kbus from '../../bench/systems/kbus.mjs';
 import { workloads } from '../../bench/workloads.mjs';
 
 const options = { seconds: 0.05, node: process.execPath };
@@ -13,6 +17,19 @@ for (const workload of workloads) {
     expect(cell.daemonPeak).toBeGreaterThan(0);
     for (const { key } of workload.figures) expect(cell.figures[key]).toBeGreaterThan(0);
   });
+}
+
+for (const system of [kbus, inProcess, inProcessCalls, engine]) {
+  for (const workload of workloads) {
+    if (system.workloads?.includes(workload.name) === false) continue;
+    test(`${system.title} does ${workload.name} and loses nothing`, {
+      timeout: 30_000,
+    }, async () => {
+      const cell = await conduct(system, workload, options);
+      expect(cell.count).toBeGreaterThan(0);
+      expect(cell).toMatchObject({ lost: 0, wrong: 0 });
+    });
+  }
 }
 
 test('a part that fails fails the cell, and says which and why', { timeout: 30_000 }, async () => {

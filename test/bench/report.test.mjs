@@ -81,6 +81,14 @@ test('KBUS is judged by its targets', () => {
   expect(text).toContain('- kbus: rate 0.60 × the floor (must be ≥ 0.5 met; goal ≥ 0.75 missed).');
 });
 
+test('KBUS in one process is judged by a rate of its own, and only where it has one', () => {
+  const alone = { ...system('alone', 'alone'), workloads: ['1to1'] };
+  const text = run([system('floor', 'floor'), alone], [result(1, 'alone', 4_000_000)]);
+  expect(text).toContain('- alone: rate 4,000,000 /s (must be ≥ 5,000,000 missed).');
+  const elsewhere = { ...alone, workloads: ['rtt'] };
+  expect(rowOf(run([system('floor', 'floor'), elsewhere], []), 'alone')).toBe(undefined);
+});
+
 test('losses, wrong messages, disturbed rounds and failures are named', () => {
   const text = run(
     [system('floor', 'floor'), system('peer', 'peer')],

@@ -1,0 +1,127 @@
+// The engine alone: what routing, queues and the ledger cost, without promises, frames or copies of data.
+import { versions } from './kbus.mjs';
+
+/** @import { Announcer, Ask, Hear, System } from '../system.d.ts' */
+
+const ASK = '$.Bench.Ask';
+const TELL = '$.Bench.Tell';
+const WANT_A_REPLY = 1;
+/** How many messages are sent before they are read. */
+const BATCH = 64;
+
+/** @type {any} */
+let engine;
+/** @type {any} */
+let bus;
+/** The replier, and the listeners with their ears. @type {any} */
+let answerer;
+/** @type {{ ksock: any, hear: Hear }[]} */
+const listeners = [];
+
+const silent = { queued() {}, answered() {}, roomMade() {} };
+
+/** @param {any} owner */
+async function open(owner = silent) {
+  engine ??= await import(new URL('../../dist/bus/index.js', import.meta.url).href);
+  bus ??= new engine.Bus();
+  return bus.open(owner);
+}
+
+/** @type {System} */
+export default {
+  name: 'engine',
+  title: 'KBUS, engine alone',
+  kind: 'alone',
+  over: 'one process',
+  // Data is passed by reference, so 64 KiB of it cost what 64 bytes do.
+  workloads: ['rtt', 'rtt64', '1to1', 'fan16'],
+  how: (workload) =>
+    workload.startsWith('rtt')
+      ? 'send(), take(), send() and the answer'
+      : `send() and take(), ${BATCH} at a time`,
+  missing: () => undefined,
+  versions,
+  async answer() {
+    answerer = await open();
+    answerer.bind(ASK, true);
+  },
+  /** @returns {Promise<Ask>} */
+  async ask() {
+    /** @type {Hear[]} */
+    const waiting = [];
+    /** @type {{ token: number, parcel: any }[]} */
+    let answered = [];
+    const asker = await open({
+      ...silent,
+      answered: (/** @type {number} */ token, /** @type {any} */ parcel) =>
+        answered.push({ token, parcel }),
+    });
+    const { Parcel } = engine;
+    let isWorking = false;
+    let next = 0;
+    /** Until no Request is left: to ask for more from within an answer must not go ever deeper. */
+    const work = () => {
+      isWorking = true;
+      for (;;) {
+        const request = answerer.take();
+        if (request !== null) {
+          const { bytes, dataAt, dataLength } = request;
+          const reply = new Parcel(ASK, 0, request.from, bytes, dataAt, dataLength);
+          reply.replyNetwork = request.idNetwork;
+          reply.replySerial = request.idSerial;
+          answerer.send(reply);
+        } else if (answered.length > 0) {
+          const now = answered;
+          answered = [];
+          for (const { token, parcel } of now) {
+            waiting[token]?.(parcel.bytes, parcel.dataAt, parcel.dataLength);
+          }
+        } else {
+          break;
+        }
+      }
+      isWorking = false;
+    };
+    return (data, done) => {
+      const token = next++ % 64;
+      waiting[token] = done;
+      const result = asker.send(new Parcel(ASK, WANT_A_REPLY, 0, data, 0, data.length), token);
+      if (result < 0) throw new Error(`the engine refused a Request: ${result}`);
+      if (!isWorking) work();
+    };
+  },
+  /** @param {any} _ @param {Hear} hear */
+  async listen(_, hear) {
+    const ksock = await open();
+    ksock.bind(TELL, false);
+    listeners.push({ ksock, hear });
+  },
+  /** @returns {Promise<Announcer>} */
+  async announce() {
+    const announcer = await open();
+    const { Parcel } = engine;
+    const read = () => {
+      for (const { ksock, hear } of listeners) {
+        for (let parcel = ksock.take(); parcel !== null; parcel = ksock.take()) {
+          hear(parcel.bytes, parcel.dataAt, parcel.dataLength);
+        }
+      }
+    };
+    let unread = 0;
+    return {
+      send(data) {
+        const result = announcer.send(new Parcel(TELL, 0, 0, data, 0, data.length));
+        if (result < 0) throw new Error(`the engine refused an Announcement: ${result}`);
+        if (++unread === BATCH) {
+          unread = 0;
+          read();
+        }
+        return undefined;
+      },
+      async finish() {
+        read();
+        unread = 0;
+      },
+    };
+  },
+};

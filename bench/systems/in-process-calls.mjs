@@ -1,0 +1,45 @@
+// The same, one call after the other: what a program gets that awaits each.
+import { open } from './in-process.mjs';
+import { kbus, versions } from './kbus.mjs';
+
+/** @import { Announcer, Hear, System } from '../system.d.ts' */
+
+const TELL = '$.Bench.Tell';
+
+/** @type {(() => Promise<void>)[]} */
+const reads = [];
+
+/** @type {System} */
+export default {
+  name: 'in-process-calls',
+  title: 'KBUS, in process, awaited',
+  kind: 'alone',
+  over: 'one process',
+  workloads: ['1to1'],
+  how: () => 'await sendMsg(), await readNextMsg()',
+  missing: () => undefined,
+  versions,
+  answer: () => Promise.reject(new Error('it only announces')),
+  ask: () => Promise.reject(new Error('it only announces')),
+  /** @param {any} _ @param {Hear} hear */
+  async listen(_, hear) {
+    const ksock = await open();
+    await ksock.bind(TELL);
+    reads.push(async () => {
+      const { data } = await ksock.readNextMsg();
+      hear(data, 0, data.length);
+    });
+  },
+  /** @returns {Promise<Announcer>} */
+  async announce() {
+    const { Announcement } = await kbus();
+    const ksock = await open();
+    return {
+      async send(data) {
+        await ksock.sendMsg(new Announcement(TELL, data));
+        for (const read of reads) await read();
+      },
+      finish: async () => {},
+    };
+  },
+};

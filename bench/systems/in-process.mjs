@@ -1,0 +1,65 @@
+// KBUS without a daemon: the bus and all its Ksocks are in one process.
+import { kbus, versions } from './kbus.mjs';
+
+/** @import { Announcer, Ask, Hear, System } from '../system.d.ts' */
+
+const ASK = '$.Bench.Ask';
+const TELL = '$.Bench.Tell';
+/** As many as the other KBUS may have waiting. */
+const QUEUE = 10_000;
+
+/** @type {any} */
+let bus;
+
+export const open = async () => {
+  const { Bus, Ksock } = await kbus();
+  bus ??= new Bus();
+  const ksock = await Ksock.open(bus);
+  await ksock.setMaxMessages(QUEUE);
+  return ksock;
+};
+
+/** @type {System} */
+export default {
+  name: 'in-process',
+  title: 'KBUS, in process',
+  kind: 'alone',
+  over: 'one process',
+  how: (workload) =>
+    workload.startsWith('rtt')
+      ? 'request() and a replier() handler'
+      : 'post({ wait: true }) and a listener() handler',
+  missing: () => undefined,
+  versions,
+  async answer() {
+    const ksock = await open();
+    await ksock.replier(ASK, (/** @type {any} */ request) => request.data);
+  },
+  /** @returns {Promise<Ask>} */
+  async ask() {
+    const ksock = await open();
+    return (data, done) => {
+      ksock.request(ASK, data).then((/** @type {any} */ reply) => {
+        const bytes = reply.data;
+        done(bytes, 0, bytes.length);
+      });
+    };
+  },
+  /** @param {any} _ @param {Hear} hear */
+  async listen(_, hear) {
+    const ksock = await open();
+    await ksock.listener(TELL, (/** @type {any} */ message) => {
+      const { data } = message;
+      hear(data, 0, data.length);
+    });
+  },
+  /** @returns {Promise<Announcer>} */
+  async announce() {
+    const { Announcement } = await kbus();
+    const ksock = await open();
+    return {
+      send: (data) => ksock.post(new Announcement(TELL, data), { wait: true }),
+      finish: () => ksock.flush(),
+    };
+  },
+};
