@@ -33,8 +33,8 @@ export class Parcel {
   dataLength: number;
   /**
    * How many messages this stands for. More than one are a run: alike in all but id and data, with ids
-   * that rise by one, and frames and data `stride` bytes apart. What is told of the parcel is told of
-   * its first message.
+   * that rise by one, and data `stride` bytes apart. What is told of the parcel is told of its first
+   * message.
    */
   count = 1;
   stride = 0;
@@ -45,7 +45,7 @@ export class Parcel {
   /** The ledger's record, once this is a Request that was accepted. */
   request: RequestRecord | null = null;
   // The rest is the drivers'. The frame in which the message came, or which was made for it, begins at
-  // `frameAt` in `frame`; `stamp` tells whether it holds what the bus has set, and for whom.
+  // `frameAt` in `frame` (a run has none); `stamp` tells whether it holds what the bus has set, and for whom.
   frame: Uint8Array | null = null;
   frameAt = 0;
   stamp = 0;
@@ -90,9 +90,6 @@ export class Parcel {
     one.replySerial = this.replySerial;
     one.carried = this.carried;
     one.idSerial = this.idSerial === 0 ? 0 : this.idSerial + index;
-    one.frame = this.frame;
-    one.frameAt = this.frameAt + index * stride;
-    one.stamp = this.stamp;
     one.ticket = this.ticket + index;
     one.waits = this.waits;
     one.detail = this.detail;
@@ -106,7 +103,6 @@ export class Parcel {
     head.stride = this.stride;
     this.count -= count;
     this.ticket += count;
-    this.frameAt += count * this.stride;
     this.dataAt += count * this.stride;
     return head;
   }

@@ -2,16 +2,11 @@ import type { Mode } from '../bus/ksock.ts';
 import { Errno } from '../message/errno.ts';
 import type { KbusError } from '../message/error.ts';
 import { Flag } from '../message/flags.ts';
+import { Head } from '../message/head.ts';
 import { MessageId } from '../message/id.ts';
-import {
-  AT,
-  checkLayout,
-  isAlike,
-  layoutDataAt,
-  NameReader,
-  readLayout,
-} from '../message/layout.ts';
+import { AT, checkHead, checkLayout, NameReader, readHead, readLayout } from '../message/layout.ts';
 import { Message, Status } from '../message/message.ts';
+import { padded } from '../message/u32.ts';
 import type { Channel, ChannelEvents } from '../wire/channel.ts';
 import {
   FRAME_AT,
@@ -25,12 +20,14 @@ import {
   PROTOCOL_MAGIC,
   PROTOCOL_VERSION,
   ProtocolError,
+  RUN_HEAD_AT,
   SendDetail,
   textOf,
   wordOf,
   wordsFrame,
 } from '../wire/frames.ts';
 import { asked, explain } from './explain.ts';
+import { Lent } from './lent.ts';
 import { Outgoing } from './outgoing.ts';
 import {
   type CallResult,
@@ -57,6 +54,8 @@ export interface FramePortOptions {
 
 /** Network id, which no Limpet has, of a Request that is known by its token: its own id was not told. */
 const UNTOLD = 0xffff_ffff;
+
+const NO_HEAD = new Head('', 0);
 
 /** How many messages the daemon may lend to a reader of many. */
 const LEND = 8192;
@@ -107,9 +106,8 @@ class Posts implements PendingSend {
   isLike(message: Message, detail: number): boolean {
     return (
       detail === this.detail &&
-      message.name === this.message.name &&
-      message.dataLength === this.message.dataLength &&
-      message.to === this.message.to
+      message.head === this.message.head &&
+      message.dataLength === this.message.dataLength
     );
   }
 
@@ -171,15 +169,12 @@ export class FramePort implements Port, ChannelEvents {
   private isSending = false;
   private replyRefused: Refused | null = null;
 
-  // What was lent, from `lentHead` on, and not handed to the program yet.
-  private lent: Message[] = [];
-  private lentHead = 0;
+  private readonly lent = new Lent();
   private handed = 0;
-  // The last message that was lent, which the program is not given, and the frame it was read from.
-  private pattern: Message = new Message('$');
-  private patternBytes: Uint8Array | null = null;
-  private patternAt = 0;
-  private patternLength = 0;
+  // The run whose data are coming: what its messages have in common, and the serial number of the next.
+  private runHead = NO_HEAD;
+  private runLength = 0;
+  private runSerial = 0;
   private credit = 0;
   /** Something may be lent, or on its way. */
   private isBorrowing = false;
@@ -240,7 +235,10 @@ export class FramePort implements Port, ChannelEvents {
   received(bytes: Uint8Array, from: number, to: number): void {
     try {
       this.reader.push(bytes, from, to);
-      while (this.closedBy === null && this.reader.read()) this.frame(this.reader);
+      while (this.closedBy === null && this.reader.read()) {
+        if (this.reader.rows > 0) this.receiveRows(this.reader);
+        else this.frame(this.reader);
+      }
     } catch (error) {
       if (!(error instanceof ProtocolError)) throw error;
       this.end(new Refusal(Errno.EPROTO, error.message, error));
@@ -262,6 +260,9 @@ export class FramePort implements Port, ChannelEvents {
     switch (word >>> 24) {
       case Kind.LENT:
         this.receiveLent(frame, false);
+        break;
+      case Kind.LENT_RUN:
+        this.receiveRun(frame);
         break;
       case Kind.LENT_FIRST:
         this.receiveLent(frame, true);
@@ -394,8 +395,7 @@ export class FramePort implements Port, ChannelEvents {
       return;
     }
     // Messages at hand were not read: the bus has told their senders so.
-    this.lent = [];
-    this.lentHead = 0;
+    this.lent.clear();
     if (!this.isClosing)
       for (const id of this.outstanding.values()) this.lent.push(this.goneAway(id));
     this.outstanding.clear();
@@ -438,6 +438,7 @@ export class FramePort implements Port, ChannelEvents {
   }
 
   private putMessage(message: Message, detail: number, token: number): void {
+    if (this.outgoing.alike(message, detail, token)) return;
     this.outgoing.message(message, detail, this.takeHanded(), token);
   }
 
@@ -742,12 +743,9 @@ export class FramePort implements Port, ChannelEvents {
 
   hand(): Message | null {
     // What is lent when the Ksock closes was not read, and the bus tells its senders so.
-    if (this.isClosing || this.lentHead === this.lent.length) return null;
-    const message = this.lent[this.lentHead++] as Message;
-    if (this.lentHead === this.lent.length) {
-      this.lent = [];
-      this.lentHead = 0;
-    }
+    if (this.isClosing) return null;
+    const message = this.lent.take();
+    if (message === null) return null;
     if (this.closedBy === null) {
       this.handed++;
       if (this.handed * 2 >= LEND) this.outgoing.flushSoon();
@@ -761,11 +759,11 @@ export class FramePort implements Port, ChannelEvents {
   }
 
   readable(): Promise<boolean> {
-    if (this.lentHead < this.lent.length) return Promise.resolve(true);
+    if (this.lent.length > 0) return Promise.resolve(true);
     if (this.closedBy !== null) return Promise.reject(this.closedBy);
     return new Promise((resolve, reject) => {
       this.reading.push((isReadable) => {
-        if (isReadable && this.lentHead === this.lent.length) reject(this.closedBy);
+        if (isReadable && this.lent.length === 0) reject(this.closedBy);
         else resolve(isReadable);
       });
       this.askToLend();
@@ -777,31 +775,46 @@ export class FramePort implements Port, ChannelEvents {
     if (this.recalls > 0) return;
     if (first) {
       this.putWords(Kind.SEEN, 0, 0, []);
-      this.lent.splice(this.lentHead, 0, this.message(frame));
+      this.lent.pushFirst(this.message(frame));
     } else {
-      this.credit--;
-      this.lent.push(this.lentMessage(frame));
+      this.spendCredit(1);
+      this.lent.push(this.message(frame));
     }
     if (this.reading.length > 0) this.wakeReaders();
   }
 
-  /** Of many messages that are alike but for serial number and data, the first is read for all. */
-  private lentMessage(frame: FrameReader): Message {
-    const { bytes, view, length } = frame;
-    const at = frame.at + FRAME_HEADER;
-    if (
-      bytes !== this.patternBytes ||
-      length !== this.patternLength ||
-      !isAlike(view, this.patternAt, at, length - FRAME_HEADER)
-    ) {
-      this.pattern = this.message(frame);
-      this.patternBytes = bytes;
-      this.patternLength = length;
-      this.patternAt = at;
+  /** A run was lent, whose data follow the frame. */
+  private receiveRun(frame: FrameReader): void {
+    const { bytes, view } = frame;
+    const at = frame.at + RUN_HEAD_AT;
+    const wrong = checkHead(view, at, frame.length - RUN_HEAD_AT);
+    if (wrong !== '') throw new ProtocolError(wrong);
+    const count = wordOf(frame, 0);
+    this.runHead = readHead(bytes, view, at, this.names);
+    this.runSerial = view.getUint32(at + AT.idSerial);
+    this.runLength = view.getUint32(at + AT.dataLength);
+    if (this.runLength > this.maxFrame || this.runSerial + count > 2 ** 32) {
+      throw new ProtocolError(
+        `a run of ${count} messages with ${this.runLength} bytes of data, from serial ${this.runSerial} on`,
+      );
     }
-    const { pattern } = this;
-    const serial = view.getUint32(at + AT.idSerial);
-    return pattern.like(serial, bytes, at + layoutDataAt(pattern.name.length));
+    if (this.recalls === 0) this.spendCredit(count);
+    frame.follow(count, padded(this.runLength));
+  }
+
+  private spendCredit(count: number): void {
+    if (count > this.credit) {
+      throw new ProtocolError(`${count} messages were lent, where ${this.credit} might be`);
+    }
+    this.credit -= count;
+  }
+
+  private receiveRows({ bytes, at, rows }: FrameReader): void {
+    const { runSerial, runLength } = this;
+    this.runSerial += rows;
+    if (this.recalls > 0) return;
+    this.lent.pushRun(this.runHead, runSerial, bytes, at, padded(runLength), runLength, rows);
+    if (this.reading.length > 0) this.wakeReaders();
   }
 
   private wakeReaders(): void {
@@ -819,7 +832,7 @@ export class FramePort implements Port, ChannelEvents {
 
   /** Tells of what was handed, and lets so much more be lent, unless it needn't be told yet. */
   private topUpCredit(): void {
-    const room = LEND - this.credit - (this.lent.length - this.lentHead);
+    const room = LEND - this.credit - this.lent.length;
     const more = this.credit > 0 && room * 2 >= LEND ? room : 0;
     if (this.handed === 0 && more === 0) return;
     this.credit += more;
@@ -838,8 +851,7 @@ export class FramePort implements Port, ChannelEvents {
       },
       () => {},
     );
-    this.lent = [];
-    this.lentHead = 0;
+    this.lent.clear();
     this.credit = 0;
   }
 

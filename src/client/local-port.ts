@@ -6,6 +6,7 @@ import { reportBindings, reportStats } from '../bus/report.ts';
 import { PENDING, Sends } from '../bus/sends.ts';
 import { Errno } from '../message/errno.ts';
 import { Flag } from '../message/flags.ts';
+import { Head } from '../message/head.ts';
 import { MessageId, OrigFrom } from '../message/id.ts';
 import { Message } from '../message/message.ts';
 import { Op, type OpCode } from '../wire/frames.ts';
@@ -341,17 +342,17 @@ function copyOf(message: Message): Parcel {
 }
 
 function messageOf(parcel: Parcel, you: boolean): Message {
-  const message = new Message(parcel.name);
-  message.setId(parcel.idNetwork, parcel.idSerial);
-  if (parcel.isReply) message.inReplyTo = new MessageId(parcel.replyNetwork, parcel.replySerial);
-  message.to = parcel.to;
-  message.from = parcel.from;
-  if (parcel.carried !== null) {
-    const { origNetwork, origLocal, finalNetwork, finalLocal } = parcel.carried;
-    message.origFrom = new OrigFrom(origNetwork, origLocal);
-    message.finalTo = new OrigFrom(finalNetwork, finalLocal);
-  }
-  message.flags = you ? (parcel.flags | Flag.WANT_YOU_TO_REPLY) >>> 0 : parcel.flags;
-  message.setDataWithin(parcel.bytes, parcel.dataAt, parcel.dataLength, true);
-  return message;
+  const { carried } = parcel;
+  const head = new Head(
+    parcel.name,
+    you ? (parcel.flags | Flag.WANT_YOU_TO_REPLY) >>> 0 : parcel.flags,
+    parcel.to,
+    parcel.from,
+    parcel.idNetwork,
+    parcel.isReply ? new MessageId(parcel.replyNetwork, parcel.replySerial) : MessageId.UNSET,
+    carried === null ? OrigFrom.UNSET : new OrigFrom(carried.origNetwork, carried.origLocal),
+    carried === null ? OrigFrom.UNSET : new OrigFrom(carried.finalNetwork, carried.finalLocal),
+  );
+  const { idSerial, bytes, dataAt, dataLength } = parcel;
+  return Message.received(head, idSerial, bytes, dataAt, dataLength, true);
 }

@@ -1,13 +1,16 @@
+import { END_GUARD } from '../message/entire.ts';
 import { Flag } from '../message/flags.ts';
+import { Head } from '../message/head.ts';
 import { MessageId, OrigFrom } from '../message/id.ts';
-import { AT, layoutDataAt, writeLayout } from '../message/layout.ts';
+import { layoutDataAt, writeEnd, writeHead, writePadding } from '../message/layout.ts';
 import type { Message } from '../message/message.ts';
+import { padded } from '../message/u32.ts';
 import type { Channel } from '../wire/channel.ts';
 import {
-  FRAME_AT,
   FRAME_HEADER,
   Kind,
   messageFrameLength,
+  RUN_HEAD_AT,
   SendDetail,
   writeFrameHeader,
 } from '../wire/frames.ts';
@@ -17,17 +20,20 @@ const SLAB_SIZE = 65_536;
 /** From this size on, data is sent from where it lies. */
 const BY_REFERENCE = 16_384;
 
-/** Nothing but name, flags and data is set. */
-function isPlain(message: Message): boolean {
+/** Whether a message of this head may be one of a run: nothing but name and flags is set, and none is special. */
+function mayRun({ flags, to, from, idNetwork, inReplyTo, origFrom, finalTo }: Head): boolean {
   return (
-    message.to === 0 &&
-    message.from === 0 &&
-    !message.id.isSet &&
-    message.inReplyTo === MessageId.UNSET &&
-    message.origFrom === OrigFrom.UNSET &&
-    message.finalTo === OrigFrom.UNSET
+    (flags & (Flag.WANT_A_REPLY | Flag.URGENT)) === 0 &&
+    to === 0 &&
+    from === 0 &&
+    idNetwork === 0 &&
+    inReplyTo === MessageId.UNSET &&
+    origFrom === OrigFrom.UNSET &&
+    finalTo === OrigFrom.UNSET
   );
 }
+
+const NO_HEAD = new Head('', 0);
 
 /**
  * What a client is to send: frames are written side by side into slabs, and go out together when the
@@ -45,12 +51,14 @@ export class Outgoing {
   private isFlushing = false;
   private readonly flushNow = (): void => this.flush();
 
-  // The last plain message as a frame, and what it is the frame of.
-  private likeFrame = new Uint8Array(0);
-  private likeName = '';
-  private likeFlags = 0;
-  private likeLength = -1;
+  // The message that was written last, if the next may make a run of it, or belong to its run. `runAt` is
+  // where the run's frame begins, once there is one, and its data end at `to`.
+  private likeHead = NO_HEAD;
+  private likeLength = 0;
   private likeDetail = 0;
+  private likeToken = 0;
+  private runAt = -1;
+  private runCount = 0;
 
   /** `beforeFlush` may add what is to go out with the rest. */
   constructor(channel: Channel, defer: (flush: () => void) => void, beforeFlush: () => void) {
@@ -82,82 +90,109 @@ export class Outgoing {
 
   /** A SEND. Data that is large stays where it lies, and must not change until it is written. */
   message(message: Message, detail: number, handed: number, token: number): void {
-    const { dataLength } = message;
-    if (dataLength < BY_REFERENCE && this.like(message, detail, token, handed)) return;
-    const { name } = message;
-    const length = messageFrameLength(name.length, dataLength);
+    const { head, dataLength } = message;
+    const length = messageFrameLength(head.name.length, dataLength);
     const byReference = dataLength >= BY_REFERENCE;
-    const dataAt = FRAME_HEADER + layoutDataAt(name.length);
+    const dataAt = FRAME_HEADER + layoutDataAt(head.name.length);
     // Behind data that is sent from where it lies come its padding and the last guard.
     const at = this.reserve(byReference ? dataAt + 8 : length);
     const { slab, view } = this;
     writeFrameHeader(view, at, length, Kind.SEND, detail, handed, token);
-    const { id, inReplyTo, origFrom, finalTo } = message;
-    writeLayout(
-      slab,
-      view,
-      at + FRAME_HEADER,
-      id.networkId,
-      id.serialNum,
+    this.head(head, at + FRAME_HEADER, message.idSerial, detail, dataLength);
+    if (byReference) {
+      this.largeData(message.data, at + dataAt);
+    } else {
+      writeEnd(view, at + dataAt, dataLength);
+      if (dataLength > 0) slab.set(message.data, at + dataAt);
+      if ((detail & (SendDetail.ANSWERED | SendDetail.QUIET)) === 0 && mayRun(head)) {
+        this.likeHead = head;
+        this.likeLength = dataLength;
+        this.likeDetail = detail;
+        this.likeToken = token;
+      }
+    }
+    this.flushSoon();
+  }
+
+  /**
+   * A SEND of a message that is like the one written just before: only its data is written, behind that
+   * one's. False, and nothing is written, if it isn't.
+   */
+  alike(message: Message, detail: number, token: number): boolean {
+    const { dataLength } = message;
+    if (
+      message.head !== this.likeHead ||
+      dataLength !== this.likeLength ||
+      detail !== this.likeDetail ||
+      token !== this.likeToken + 1
+    ) {
+      return false;
+    }
+    const stride = padded(dataLength);
+    if (this.to + stride > this.slab.length) return false;
+    if (this.runAt < 0 && !this.beginRun(token, stride)) return false;
+    const at = this.to;
+    this.to += stride;
+    writePadding(this.view, at, dataLength);
+    this.slab.set(message.data, at);
+    this.likeToken = token;
+    this.runCount++;
+    return true;
+  }
+
+  /** Begins a run, if there is room for it and one message. */
+  private beginRun(token: number, stride: number): boolean {
+    const { likeHead, likeLength, likeDetail } = this;
+    const length = RUN_HEAD_AT + layoutDataAt(likeHead.name.length);
+    if (this.to + length + stride > this.slab.length) return false;
+    const at = this.to;
+    this.to += length;
+    writeFrameHeader(this.view, at, length, Kind.SEND_RUN, likeDetail, 0, token);
+    this.head(likeHead, at + RUN_HEAD_AT, 0, likeDetail, likeLength);
+    this.runAt = at;
+    this.runCount = 0;
+    return true;
+  }
+
+  /** Whatever comes next is not of the run. */
+  private endRun(): void {
+    this.likeHead = NO_HEAD;
+    if (this.runAt < 0) return;
+    this.view.setUint32(this.runAt + FRAME_HEADER, this.runCount);
+    this.runAt = -1;
+  }
+
+  private head(head: Head, at: number, serial: number, detail: number, dataLength: number): void {
+    const { name, flags, to, from, idNetwork, inReplyTo, origFrom, finalTo } = head;
+    writeHead(
+      this.slab,
+      this.view,
+      at,
+      idNetwork,
+      serial,
       inReplyTo.networkId,
       inReplyTo.serialNum,
-      message.to,
-      message.from,
+      to,
+      from,
       origFrom.networkId,
       origFrom.localId,
       finalTo.networkId,
       finalTo.localId,
-      (detail & SendDetail.WAIT) !== 0 ? (message.flags | Flag.ALL_OR_WAIT) >>> 0 : message.flags,
+      (detail & SendDetail.WAIT) !== 0 ? (flags | Flag.ALL_OR_WAIT) >>> 0 : flags,
       name,
-      byReference ? 0 : dataLength,
+      dataLength,
     );
-    if (byReference) this.largeData(message.data, at, dataAt);
-    else if (dataLength > 0) slab.set(message.data, at + dataAt);
-    if (isPlain(message) && !byReference) {
-      this.likeName = name;
-      this.likeFlags = message.flags;
-      this.likeLength = dataLength;
-      this.likeDetail = detail;
-      this.likeFrame = slab.slice(at, at + length);
-    }
-    this.flushSoon();
   }
 
-  /** Writes a message that differs from the one before in its data only: most do. */
-  private like(message: Message, detail: number, token: number, handed: number): boolean {
-    if (
-      message.name !== this.likeName ||
-      message.dataLength !== this.likeLength ||
-      message.flags !== this.likeFlags ||
-      detail !== this.likeDetail ||
-      !isPlain(message)
-    ) {
-      return false;
-    }
-    const { likeFrame } = this;
-    const at = this.reserve(likeFrame.length);
-    const { slab, view } = this;
-    slab.set(likeFrame, at);
-    view.setUint32(at + FRAME_AT.kind, (Kind.SEND << 24) | (detail << 16) | handed);
-    view.setUint32(at + FRAME_AT.token, token);
-    if (this.likeLength > 0)
-      slab.set(message.data, at + FRAME_HEADER + layoutDataAt(this.likeName.length));
-    this.flushSoon();
-    return true;
-  }
-
-  /** Behind a header in the slab, at `at`: the data from where it lies, and then the end. */
-  private largeData(data: Uint8Array, at: number, dataAt: number): void {
-    const { view } = this;
-    view.setUint32(at + FRAME_HEADER + AT.dataLength, data.length);
-    const guard = view.getUint32(at + dataAt);
-    const padding = (4 - (data.length & 3)) & 3;
-    this.to = at + dataAt;
+  /** Data from where it lies, instead of at `at`, and then the end of the message. */
+  private largeData(data: Uint8Array, at: number): void {
+    this.to = at;
     this.cut();
     this.pieces.push(data);
-    view.setUint32(this.to, 0);
-    view.setUint32(this.to + padding, guard);
-    this.to += padding + 4;
+    const padding = padded(data.length) - data.length;
+    this.view.setUint32(at, 0);
+    this.view.setUint32(at + padding, END_GUARD);
+    this.to = at + padding + 4;
   }
 
   private cut(): void {
@@ -168,17 +203,22 @@ export class Outgoing {
 
   /** Makes `length` bytes of the slab the caller's; where they begin. */
   private reserve(length: number): number {
+    this.endRun();
     if (this.to + length > this.slab.length) {
       // So much is not held back until the program has done what it does.
       this.write();
-      this.slab = new Uint8Array(Math.max(SLAB_SIZE, length));
-      this.view = new DataView(this.slab.buffer);
-      this.from = 0;
-      this.to = 0;
+      if (length > this.slab.length - this.to) this.renew(Math.max(SLAB_SIZE, length));
     }
     const at = this.to;
     this.to += length;
     return at;
+  }
+
+  private renew(length: number): void {
+    this.slab = new Uint8Array(length);
+    this.view = new DataView(this.slab.buffer);
+    this.from = 0;
+    this.to = 0;
   }
 
   /** Sees to it that a flush comes. */
@@ -196,9 +236,15 @@ export class Outgoing {
   }
 
   private write(): void {
+    this.endRun();
     this.cut();
     const { pieces } = this;
+    if (pieces.length === 0) return;
     this.pieces = [];
-    if (pieces.length > 0) this.channel.write(pieces);
+    this.channel.write(pieces);
+    if (this.channel.backlog > 0) return;
+    // Nothing of the slab is on its way any more.
+    this.from = 0;
+    this.to = 0;
   }
 }

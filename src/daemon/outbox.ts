@@ -6,10 +6,12 @@ import {
   FRAME_HEADER,
   Kind,
   messageFrameLength,
+  RUN_HEAD_AT,
   writeFrameHeader,
 } from '../wire/frames.ts';
 import {
   encodeFrame,
+  encodeHead,
   FOR_ALL,
   FOR_ONE,
   flagsOf,
@@ -87,10 +89,18 @@ export class Outbox {
     this.append(slab.bytes, at, at + length);
   }
 
-  /** `count` messages of a run go out, from the one at `within` on: their frames lie side by side. */
+  /** `count` messages of a run go out, from the one at `within` on: a head for all, and their data. */
   run(run: Parcel, within: number, count: number): void {
-    const from = run.frameAt + within * run.stride;
-    this.append(run.frame as Uint8Array, from, from + count * run.stride);
+    const length = RUN_HEAD_AT + layoutDataAt(run.name.length);
+    const { slab } = this;
+    slab.reserve(length);
+    const { bytes, view, at } = slab;
+    writeFrameHeader(view, at, length, Kind.LENT_RUN, 0, 0, 0);
+    view.setUint32(at + FRAME_HEADER, count);
+    encodeHead(bytes, view, at + RUN_HEAD_AT, run, within);
+    this.append(bytes, at, at + length);
+    const from = run.dataAt + within * run.stride;
+    this.append(run.bytes, from, from + count * run.stride);
   }
 
   /**

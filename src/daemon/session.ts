@@ -6,12 +6,13 @@ import { PENDING, Sends } from '../bus/sends.ts';
 import { codeOf, Errno } from '../message/errno.ts';
 import {
   AT,
+  checkHead,
   checkLayout,
-  isAlike,
   LAYOUT_HEADER,
   layoutDataAt,
   type NameReader,
 } from '../message/layout.ts';
+import { padded } from '../message/u32.ts';
 import type { Channel, ChannelEvents } from '../wire/channel.ts';
 import {
   ASK_WHO,
@@ -19,17 +20,18 @@ import {
   FRAME_HEADER,
   FrameReader,
   Kind,
+  messageFrameLength,
   Op,
   PROTOCOL_MAGIC,
   PROTOCOL_VERSION,
   ProtocolError,
+  RUN_HEAD_AT,
   SendDetail,
   textOf,
   wordOf,
   wordsFrame,
 } from '../wire/frames.ts';
 import { Outbox, type Slab } from './outbox.ts';
-import { stampRun } from './stamp.ts';
 import type { Stirred, Turn } from './turn.ts';
 
 /** What all sessions of a daemon share. */
@@ -104,6 +106,8 @@ export class Session implements KsockOwner, ChannelEvents, Stirred {
   /** Somebody waits for all that is pending. */
   private isSyncing = false;
   private pendingBytes = 0;
+  /** The run whose data are coming. */
+  private coming!: Parcel;
 
   constructor(host: SessionHost, bus: Bus, channel: Channel) {
     this.host = host;
@@ -129,7 +133,8 @@ export class Session implements KsockOwner, ChannelEvents, Stirred {
       const { reader } = this;
       reader.push(bytes, from, to);
       while (reader.read() && !this.isEnded) {
-        if (this.ksockOrNull === null) this.hello(reader);
+        if (reader.rows > 0) this.sendRows(reader);
+        else if (this.ksockOrNull === null) this.hello(reader);
         else this.frame(reader);
       }
     } catch (error) {
@@ -277,6 +282,9 @@ export class Session implements KsockOwner, ChannelEvents, Stirred {
       case Kind.SEND:
         this.send(frame, detail, token);
         break;
+      case Kind.SEND_RUN:
+        this.sendRun(frame, detail, token);
+        break;
       case Kind.TAKE:
         this.mustHaveRecalled();
         this.mayWait(this.takes);
@@ -392,6 +400,27 @@ export class Session implements KsockOwner, ChannelEvents, Stirred {
     const at = frame.at + FRAME_HEADER;
     const wrong = checkLayout(view, at, frame.length - FRAME_HEADER);
     if (wrong !== '') throw new ProtocolError(wrong);
+    const parcel = this.parcel(bytes, view, at, detail, token);
+    // The frame that came becomes the frame that goes, with a few words changed: see stamp.ts.
+    parcel.frame = bytes;
+    parcel.frameAt = frame.at;
+    const result = this.sends.submit(parcel);
+    if (result === PENDING) {
+      this.pendingBytes += parcel.dataLength;
+      this.checkPending(parcel.dataLength);
+    } else {
+      this.tellSent(parcel, result);
+    }
+  }
+
+  /** The message whose head is at `at`, as the bus stores it. */
+  private parcel(
+    bytes: Uint8Array,
+    view: DataView,
+    at: number,
+    detail: number,
+    token: number,
+  ): Parcel {
     const nameLength = view.getUint32(at + AT.nameLength);
     const parcel = new Parcel(
       this.host.names.read(bytes, at + LAYOUT_HEADER, nameLength),
@@ -419,34 +448,47 @@ export class Session implements KsockOwner, ChannelEvents, Stirred {
     if (parcel.idNetwork !== 0) parcel.idSerial = view.getUint32(at + AT.idSerial);
     parcel.replyNetwork = view.getUint32(at + AT.replyNetwork);
     parcel.replySerial = view.getUint32(at + AT.replySerial);
-    // The frame that came becomes the frame that goes, with a few words changed: see stamp.ts.
-    parcel.frame = bytes;
-    parcel.frameAt = frame.at;
-    // Once it is written over, the frame doesn't tell any more how it wants to be answered.
     parcel.detail = detail;
     parcel.ticket = token;
     parcel.token = (detail & SendDetail.ANSWERED) !== 0 ? token : -1;
     parcel.waits = (detail & SendDetail.WAIT) !== 0;
+    return parcel;
+  }
+
+  /** A run begins, whose data follow the frame. */
+  private sendRun(frame: FrameReader, detail: number, token: number): void {
+    const at = frame.at + RUN_HEAD_AT;
+    const count = wordOf(frame, 0);
+    const wrong = checkHead(frame.view, at, frame.length - RUN_HEAD_AT);
+    if (wrong !== '') throw new ProtocolError(wrong);
+    if ((detail & (SendDetail.ANSWERED | SendDetail.QUIET)) !== 0) {
+      throw new ProtocolError('a run of messages that are ANSWERED or QUIET');
+    }
+    const run = this.parcel(frame.bytes, frame.view, at, detail, token);
     // The ids that Limpets give need not follow each other, as those of a run do.
-    if ((detail & (SendDetail.ANSWERED | SendDetail.QUIET)) === 0 && parcel.idNetwork === 0) {
-      const count = countAlike(frame, token);
-      if (count > 1) {
-        frame.skip(count - 1);
-        parcel.count = count;
-        parcel.stride = frame.length;
-        this.pendingBytes += count * parcel.dataLength;
-        this.sends.submitRun(parcel);
-        this.checkPending(parcel.dataLength);
-        return;
-      }
+    if (run.idNetwork !== 0) throw new ProtocolError('a run of messages that have ids');
+    if (messageFrameLength(run.name.length, run.dataLength) > frame.maxLength) {
+      throw new ProtocolError(`a run of messages with ${run.dataLength} bytes of data`);
     }
-    const result = this.sends.submit(parcel);
-    if (result === PENDING) {
-      this.pendingBytes += parcel.dataLength;
-      this.checkPending(parcel.dataLength);
-    } else {
-      this.tellSent(parcel, result);
-    }
+    if (count > MAX_PENDING_SENDS) throw new ProtocolError(`a run of ${count} messages`);
+    run.stride = padded(run.dataLength);
+    this.coming = run;
+    frame.follow(count, run.stride);
+  }
+
+  /** Data of the run that began last have come. */
+  private sendRows({ bytes, at, rows }: FrameReader): void {
+    const { coming } = this;
+    // Its first message is like all the others: the run that is left keeps the rest of the tokens.
+    const run = coming.one(0);
+    coming.ticket += rows;
+    run.bytes = bytes;
+    run.dataAt = at;
+    run.count = rows;
+    run.stride = coming.stride;
+    this.pendingBytes += rows * run.dataLength;
+    this.sends.submitRun(run);
+    this.checkPending(run.dataLength);
   }
 
   private checkPending(dataLength: number): void {
@@ -462,7 +504,6 @@ export class Session implements KsockOwner, ChannelEvents, Stirred {
 
   private sendDone(parcel: Parcel, result: number): void {
     this.pendingBytes -= parcel.count * parcel.dataLength;
-    if (parcel.count > 1) stampRun(parcel);
     this.tellSent(parcel, result);
     this.stir();
   }
@@ -672,27 +713,4 @@ export class Session implements KsockOwner, ChannelEvents, Stirred {
     if (codeOf(-value) === undefined) throw new Error(`the bus gave the unknown error ${value}`);
     this.outbox.words(Kind.REFUSED, 0, token, 3, -value, 0, 0);
   }
-}
-
-/**
- * How many frames, this one included, are sends that differ in token (by one) and data only. They lie
- * one behind the other, so that they can go on together as they came.
- */
-function countAlike(frame: FrameReader, token: number): number {
-  const { view, at, length, endAt } = frame;
-  const kind = view.getUint32(at + FRAME_AT.kind) & 0xffff_0000;
-  const message = at + FRAME_HEADER;
-  let count = 1;
-  for (let next = at + length; next + length <= endAt; next += length) {
-    if (
-      view.getUint32(next) !== length ||
-      view.getInt32(next + FRAME_AT.kind) !== (kind | 0) ||
-      view.getUint32(next + FRAME_AT.token) !== token + count ||
-      !isAlike(view, message, next + FRAME_HEADER, length - FRAME_HEADER)
-    ) {
-      break;
-    }
-    count++;
-  }
-  return count;
 }

@@ -1,11 +1,12 @@
 import type { Parcel } from '../bus/parcel.ts';
 import { Flag } from '../message/flags.ts';
-import { AT, layoutDataAt, writeLayout } from '../message/layout.ts';
+import { AT, layoutDataAt, writeEnd, writeHead } from '../message/layout.ts';
 import { FRAME_AT, FRAME_HEADER, Kind, writeFrameHeader } from '../wire/frames.ts';
 
 /*
  * The frame in which a message comes is the frame in which it goes, with a few words changed where it
- * lies: so that it needn't be copied, and many that came together can go on together.
+ * lies: so that it needn't be copied. Of a run, only the data goes where it lies: its head is small, and
+ * written anew.
  */
 
 // What the frame that a message came in has been turned into: one that serves every listener, or the
@@ -13,22 +14,6 @@ import { FRAME_AT, FRAME_HEADER, Kind, writeFrameHeader } from '../wire/frames.t
 export const NOT_STAMPED = 0;
 export const FOR_ALL = 1;
 export const FOR_ONE = 2;
-
-/** Stamps all frames of a run that was sent. */
-export function stampRun(run: Parcel): void {
-  const view = viewOf(run.frame as Uint8Array);
-  const { frameAt, stride, count, from, flags, idSerial } = run;
-  for (let index = 0; index < count; index++) {
-    const at = frameAt + index * stride;
-    view.setUint32(at + FRAME_AT.kind, Kind.LENT << 24);
-    view.setUint32(at + FRAME_AT.token, 0);
-    view.setUint32(at + FRAME_HEADER + AT.idSerial, idSerial + index);
-    view.setUint32(at + FRAME_HEADER + AT.from, from);
-    view.setUint32(at + FRAME_HEADER + AT.extra, 0);
-    view.setUint32(at + FRAME_HEADER + AT.flags, flags);
-  }
-  run.stamp = FOR_ALL;
-}
 
 /** The flags as the one who is to answer a Request reads them, or (not `you`) everybody else. */
 export function flagsOf(parcel: Parcel, you: boolean): number {
@@ -40,12 +25,30 @@ export function encodeFrame(parcel: Parcel, length: number): void {
   const bytes = new Uint8Array(length);
   const view = new DataView(bytes.buffer);
   writeFrameHeader(view, 0, length, Kind.LENT, 0, 0, 0);
-  writeLayout(
+  const { name, bytes: data, dataAt, dataLength } = parcel;
+  encodeHead(bytes, view, FRAME_HEADER, parcel, 0);
+  const to = FRAME_HEADER + layoutDataAt(name.length);
+  writeEnd(view, to, dataLength);
+  bytes.set(data.subarray(dataAt, dataAt + dataLength), to);
+  parcel.frame = bytes;
+  parcel.frameAt = 0;
+  parcel.stamp = FOR_ALL;
+}
+
+/** Writes the head of the message at `index` of a run, as all are to read it. */
+export function encodeHead(
+  bytes: Uint8Array,
+  view: DataView,
+  at: number,
+  parcel: Parcel,
+  index: number,
+): void {
+  writeHead(
     bytes,
     view,
-    FRAME_HEADER,
+    at,
     parcel.idNetwork,
-    parcel.idSerial,
+    parcel.idSerial + index,
     parcel.replyNetwork,
     parcel.replySerial,
     parcel.to,
@@ -58,14 +61,6 @@ export function encodeFrame(parcel: Parcel, length: number): void {
     parcel.name,
     parcel.dataLength,
   );
-  const { bytes: data, dataAt, dataLength } = parcel;
-  bytes.set(
-    data.subarray(dataAt, dataAt + dataLength),
-    FRAME_HEADER + layoutDataAt(parcel.name.length),
-  );
-  parcel.frame = bytes;
-  parcel.frameAt = 0;
-  parcel.stamp = FOR_ALL;
 }
 
 /** Turns the frame in which a message came into one in which it goes, where it lies. */

@@ -1,4 +1,5 @@
 import { END_GUARD, START_GUARD } from './entire.ts';
+import { Head } from './head.ts';
 import { MessageId, OrigFrom } from './id.ts';
 import { Message } from './message.ts';
 import { MAX_NAME } from './name.ts';
@@ -46,8 +47,8 @@ export function layoutDataAt(nameLength: number): number {
   return LAYOUT_HEADER + padded(nameLength + 1);
 }
 
-/** Writes all of a message but its data: fourteen words, the guards, the name and its padding. */
-export function writeLayout(
+/** Writes the head of a message: fourteen words, the guards, the name and its padding. */
+export function writeHead(
   bytes: Uint8Array,
   view: DataView,
   at: number,
@@ -82,13 +83,21 @@ export function writeLayout(
   view.setUint32(at + AT.dataLength, dataLength);
   view.setUint32(at + AT.endGuard, END_GUARD);
   const nameAt = at + LAYOUT_HEADER;
-  const dataAt = at + layoutDataAt(name.length);
   // The zeros of the padding first, and the name over them.
-  view.setUint32(dataAt - 4, 0);
+  view.setUint32(at + layoutDataAt(name.length) - 4, 0);
   for (let index = 0; index < name.length; index++) bytes[nameAt + index] = name.charCodeAt(index);
+}
+
+/** Writes what follows data that begins at `at`, and is to be written there next: padding, and the last guard. */
+export function writeEnd(view: DataView, at: number, dataLength: number): void {
+  writePadding(view, at, dataLength);
+  view.setUint32(at + padded(dataLength), END_GUARD);
+}
+
+/** Writes the padding of data that begins at `at`, and is to be written there next. */
+export function writePadding(view: DataView, at: number, dataLength: number): void {
   const paddedLength = padded(dataLength);
-  if (paddedLength !== dataLength) view.setUint32(dataAt + paddedLength - 4, 0);
-  view.setUint32(dataAt + paddedLength, END_GUARD);
+  if (paddedLength !== dataLength) view.setUint32(at + paddedLength - 4, 0);
 }
 
 /**
@@ -96,18 +105,33 @@ export function writeLayout(
  * is wrong. The name's letters, the flags and the size are the bus's to check.
  */
 export function checkLayout(view: DataView, at: number, length: number): string {
-  if (length < LAYOUT_HEADER) return `a message of ${length} bytes is shorter than its header`;
-  if (view.getUint32(at) !== START_GUARD || view.getUint32(at + AT.endGuard) !== END_GUARD) {
-    return 'a guard of the message header is wrong';
-  }
+  const wrong = checkHeader(view, at, length);
+  if (wrong !== '') return wrong;
   const nameLength = view.getUint32(at + AT.nameLength);
   const dataLength = view.getUint32(at + AT.dataLength);
-  if (nameLength === 0 || nameLength > MAX_NAME) return `a name of ${nameLength} bytes`;
   // Before it is rounded up, a length near 2^32 must be known to be small.
   if (dataLength > length || layoutLength(nameLength, dataLength) !== length) {
     return `a name of ${nameLength} and data of ${dataLength} bytes don't make a message of ${length} bytes`;
   }
   return view.getUint32(at + length - 4) === END_GUARD ? '' : 'the last guard is wrong';
+}
+
+/** Whether they are the head of a message, without its data and last guard: likewise. */
+export function checkHead(view: DataView, at: number, length: number): string {
+  const wrong = checkHeader(view, at, length);
+  if (wrong !== '') return wrong;
+  const nameLength = view.getUint32(at + AT.nameLength);
+  if (layoutDataAt(nameLength) === length) return '';
+  return `a name of ${nameLength} bytes doesn't make a message head of ${length} bytes`;
+}
+
+function checkHeader(view: DataView, at: number, length: number): string {
+  if (length < LAYOUT_HEADER) return `a message of ${length} bytes is shorter than its header`;
+  if (view.getUint32(at) !== START_GUARD || view.getUint32(at + AT.endGuard) !== END_GUARD) {
+    return 'a guard of the message header is wrong';
+  }
+  const nameLength = view.getUint32(at + AT.nameLength);
+  return nameLength === 0 || nameLength > MAX_NAME ? `a name of ${nameLength} bytes` : '';
 }
 
 /** Reads a message that passed {@link checkLayout}. Its data stays where it is, in `bytes`. */
@@ -117,45 +141,32 @@ export function readLayout(
   at: number,
   names: NameReader,
 ): Message {
-  const nameLength = view.getUint32(at + AT.nameLength);
-  const message = new Message(names.read(bytes, at + LAYOUT_HEADER, nameLength));
-  message.setId(view.getUint32(at + AT.idNetwork), view.getUint32(at + AT.idSerial));
-  const replyNetwork = view.getUint32(at + AT.replyNetwork);
-  const replySerial = view.getUint32(at + AT.replySerial);
-  if (replySerial !== 0 || replyNetwork !== 0) {
-    message.inReplyTo = new MessageId(replyNetwork, replySerial);
-  }
-  message.to = view.getUint32(at + AT.to);
-  message.from = view.getUint32(at + AT.from);
-  const origNetwork = view.getUint32(at + AT.origNetwork);
-  const origLocal = view.getUint32(at + AT.origLocal);
-  if (origNetwork !== 0 || origLocal !== 0) message.origFrom = new OrigFrom(origNetwork, origLocal);
-  const finalNetwork = view.getUint32(at + AT.finalNetwork);
-  const finalLocal = view.getUint32(at + AT.finalLocal);
-  if (finalNetwork !== 0 || finalLocal !== 0) {
-    message.finalTo = new OrigFrom(finalNetwork, finalLocal);
-  }
-  message.flags = view.getUint32(at + AT.flags);
-  message.setDataWithin(bytes, at + layoutDataAt(nameLength), view.getUint32(at + AT.dataLength));
-  return message;
+  const head = readHead(bytes, view, at, names);
+  const serial = view.getUint32(at + AT.idSerial);
+  const dataAt = at + layoutDataAt(head.name.length);
+  return Message.received(head, serial, bytes, dataAt, view.getUint32(at + AT.dataLength));
 }
 
-/**
- * Whether the message at `at`, which is as long as one at `before` that passed {@link checkLayout},
- * differs from it in serial number and data only.
- */
-export function isAlike(view: DataView, before: number, at: number, length: number): boolean {
-  if (view.getUint32(at + length - 4) !== END_GUARD) return false;
-  const end = layoutDataAt(view.getUint32(before + AT.nameLength));
-  if (
-    view.getInt32(at) !== view.getInt32(before) ||
-    view.getInt32(at + AT.idNetwork) !== view.getInt32(before + AT.idNetwork)
-  ) {
-    return false;
-  }
-  let offset = AT.replyNetwork as number;
-  while (offset < end && view.getInt32(at + offset) === view.getInt32(before + offset)) offset += 4;
-  return offset >= end;
+/** Reads what alike messages have in common. */
+export function readHead(bytes: Uint8Array, view: DataView, at: number, names: NameReader): Head {
+  const replyNetwork = view.getUint32(at + AT.replyNetwork);
+  const replySerial = view.getUint32(at + AT.replySerial);
+  return new Head(
+    names.read(bytes, at + LAYOUT_HEADER, view.getUint32(at + AT.nameLength)),
+    view.getUint32(at + AT.flags),
+    view.getUint32(at + AT.to),
+    view.getUint32(at + AT.from),
+    view.getUint32(at + AT.idNetwork),
+    replySerial === 0 && replyNetwork === 0
+      ? MessageId.UNSET
+      : new MessageId(replyNetwork, replySerial),
+    origFromOf(view.getUint32(at + AT.origNetwork), view.getUint32(at + AT.origLocal)),
+    origFromOf(view.getUint32(at + AT.finalNetwork), view.getUint32(at + AT.finalLocal)),
+  );
+}
+
+function origFromOf(network: number, local: number): OrigFrom {
+  return network === 0 && local === 0 ? OrigFrom.UNSET : new OrigFrom(network, local);
 }
 
 const SLOTS = 256;

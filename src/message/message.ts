@@ -1,8 +1,8 @@
 import { decodeEntire, encodeEntire, entireLength } from './entire.ts';
 import { Flag } from './flags.ts';
-import { inspect, MessageId, OrigFrom } from './id.ts';
+import { type Head, headOf, plainHead } from './head.ts';
+import { inspect, MessageId, type OrigFrom } from './id.ts';
 import { inspectMessage, printMessage } from './print.ts';
-import { checkU32 } from './u32.ts';
 
 /** What a message may carry: bytes, or text that is sent as UTF-8. */
 export type Data = Uint8Array | string;
@@ -55,141 +55,147 @@ export function toBytes(data: Data | null | undefined): Uint8Array {
   );
 }
 
-/** The value; a TypeError that names it when it is of another class. */
-function idOf<T extends MessageId | OrigFrom>(unset: T, what: string, value: T): T {
-  if (!(value instanceof unset.constructor)) {
-    throw new TypeError(`${what} must be of class ${unset.constructor.name}, not ${typeof value}`);
-  }
-  return value;
-}
-
 /**
  * A message: a header, a name, and optional data that KBUS never looks at (the specification,
  * section 4). A plain one is an Announcement; see {@link Request} and {@link Reply}.
  */
 export class Message {
-  name: string;
-  to: number;
-  from: number;
-  flags: number;
-  inReplyTo: MessageId;
-  origFrom: OrigFrom;
-  finalTo: OrigFrom;
+  /** @internal All but serial number and data. Alike messages share one: it is replaced, not changed. */
+  head: Head;
+  /** @internal */
+  idSerial: number;
   // The data is `length` bytes of `bytes` from `at` on: what was received stays in the buffer it came
   // in until somebody asks for it.
   private bytes: Uint8Array;
   private at: number;
   private length: number;
   private isShared: boolean;
-  // The id as numbers: most messages are never asked for it.
-  private idNetwork: number;
-  private idSerial: number;
 
   /**
    * `data` is kept by reference: don't change it before the message was sent. Throws a TypeError that
    * names the argument when one has the wrong type; whether the name can be sent is KBUS's to say.
+   * `flags` are those of a subclass, which are set beside those of `options`.
    */
-  constructor(name: string, data?: Data | null, options?: MessageOptions) {
-    if (typeof name !== 'string') {
-      throw new TypeError(`name must be a string such as '$.Sensor.Kitchen', not ${typeof name}`);
-    }
-    this.name = name;
+  constructor(name: string, data?: Data | null, options?: MessageOptions, flags = 0) {
+    this.head = options === undefined ? plainHead(name, flags) : headOf(name, options, flags);
+    this.idSerial = options?.id?.serialNum ?? 0;
     this.bytes = data === undefined ? NO_DATA : toBytes(data);
     this.at = 0;
     this.length = this.bytes.length;
     this.isShared = false;
-    this.to = 0;
-    this.from = 0;
-    this.flags = 0;
-    this.idNetwork = 0;
-    this.idSerial = 0;
-    this.inReplyTo = MessageId.UNSET;
-    this.origFrom = OrigFrom.UNSET;
-    this.finalTo = OrigFrom.UNSET;
-    if (options !== undefined) this.set(options);
   }
 
-  private set(options: MessageOptions): void {
-    const { to, from, flags, id, inReplyTo, origFrom, finalTo } = options;
-    if (to !== undefined) this.to = checkU32('to', to);
-    if (from !== undefined) this.from = checkU32('from', from);
-    if (flags !== undefined) this.flags = checkU32('flags', flags);
-    if (id !== undefined) this.id = idOf(MessageId.UNSET, 'id', id);
-    if (inReplyTo !== undefined) {
-      this.inReplyTo = idOf(MessageId.UNSET, 'inReplyTo', inReplyTo);
-    }
-    if (origFrom !== undefined) this.origFrom = idOf(OrigFrom.UNSET, 'origFrom', origFrom);
-    if (finalTo !== undefined) this.finalTo = idOf(OrigFrom.UNSET, 'finalTo', finalTo);
+  get name(): string {
+    return this.head.name;
+  }
+
+  set name(name: string) {
+    this.head = this.head.with({ name });
+  }
+
+  get to(): number {
+    return this.head.to;
+  }
+
+  set to(to: number) {
+    this.head = this.head.with({ to });
+  }
+
+  get from(): number {
+    return this.head.from;
+  }
+
+  set from(from: number) {
+    this.head = this.head.with({ from });
+  }
+
+  get flags(): number {
+    return this.head.flags;
+  }
+
+  set flags(flags: number) {
+    this.head = this.head.with({ flags });
+  }
+
+  get inReplyTo(): MessageId {
+    return this.head.inReplyTo;
+  }
+
+  set inReplyTo(inReplyTo: MessageId) {
+    this.head = this.head.with({ inReplyTo });
+  }
+
+  get origFrom(): OrigFrom {
+    return this.head.origFrom;
+  }
+
+  set origFrom(origFrom: OrigFrom) {
+    this.head = this.head.with({ origFrom });
+  }
+
+  get finalTo(): OrigFrom {
+    return this.head.finalTo;
+  }
+
+  set finalTo(finalTo: OrigFrom) {
+    this.head = this.head.with({ finalTo });
   }
 
   /** [0:0] until it is sent. */
   get id(): MessageId {
-    return this.idNetwork === 0 && this.idSerial === 0
+    const { idNetwork } = this.head;
+    return idNetwork === 0 && this.idSerial === 0
       ? MessageId.UNSET
-      : new MessageId(this.idNetwork, this.idSerial);
+      : new MessageId(idNetwork, this.idSerial);
   }
 
-  set id(id: MessageId) {
-    this.setId(id.networkId, id.serialNum);
+  set id({ networkId, serialNum }: MessageId) {
+    if (networkId !== this.head.idNetwork) this.head = this.head.with({ idNetwork: networkId });
+    this.idSerial = serialNum;
   }
 
-  /** @internal */
-  setId(network: number, serial: number): void {
-    this.idNetwork = network;
-    this.idSerial = serial;
-  }
-
-  /** @internal A message like this one, but for its serial number and its data, which lies in `bytes`. */
-  like(serial: number, bytes: Uint8Array, at: number): Message {
-    const message = new Message(this.name);
-    message.to = this.to;
-    message.from = this.from;
-    message.flags = this.flags;
-    message.idNetwork = this.idNetwork;
+  /** @internal A message as it was received: its data is `length` bytes of `bytes` from `at` on. */
+  static received(
+    head: Head,
+    serial: number,
+    bytes: Uint8Array,
+    at: number,
+    length: number,
+    isShared = false,
+  ): Message {
+    const message = new Message(head.name, bytes, head);
     message.idSerial = serial;
-    message.inReplyTo = this.inReplyTo;
-    message.origFrom = this.origFrom;
-    message.finalTo = this.finalTo;
-    message.bytes = bytes;
     message.at = at;
-    message.length = this.length;
+    message.length = length;
+    message.isShared = isShared;
     return message;
   }
 
   /** Whether it is a copy of the same message as another. */
   hasIdOf(other: Message): boolean {
-    return this.idSerial === other.idSerial && this.idNetwork === other.idNetwork;
+    return this.idSerial === other.idSerial && this.head.idNetwork === other.head.idNetwork;
   }
 
   /** The data, without a copy. */
   get data(): Uint8Array {
     if (this.isShared) {
-      this.setDataWithin(this.bytes.slice(this.at, this.at + this.length), 0, this.length);
+      this.data = this.bytes.slice(this.at, this.at + this.length);
     } else if (this.length !== this.bytes.length) {
-      this.setDataWithin(this.bytes.subarray(this.at, this.at + this.length), 0, this.length);
+      this.data = this.bytes.subarray(this.at, this.at + this.length);
     }
     return this.bytes;
   }
 
   set data(data: Data | null) {
-    const bytes = toBytes(data);
-    this.setDataWithin(bytes, 0, bytes.length);
+    this.bytes = toBytes(data);
+    this.at = 0;
+    this.length = this.bytes.length;
+    this.isShared = false;
   }
 
   /** Length of the data in bytes. */
   get dataLength(): number {
     return this.length;
-  }
-
-  /**
-   * @internal The data is part of a larger buffer: no view is made of it until it is asked for, and a
-   * copy when the buffer is shared with others.
-   */
-  setDataWithin(bytes: Uint8Array, at: number, length: number, isShared = false): void {
-    this.bytes = bytes;
-    this.at = at;
-    this.length = length;
-    this.isShared = isShared;
   }
 
   /** The data as text (UTF-8; what is not UTF-8 becomes U+FFFD). */
@@ -334,8 +340,7 @@ export class Announcement extends Message {
 /** A message that asks for exactly one Reply, from the one Replier bound to its name. */
 export class Request extends Message {
   constructor(name: string, data?: Data | null, options?: MessageOptions) {
-    super(name, data, options);
-    this.setWantReply();
+    super(name, data, options, Flag.WANT_A_REPLY);
   }
 
   protected override checkKind(): void {
@@ -362,7 +367,7 @@ export class Reply extends Message {
 /** The answer to a Request that KBUS made, because the Replier could not. */
 export class Status extends Message {
   constructor(name: string, options: MessageOptions & { inReplyTo: MessageId }) {
-    super(name, null, { ...options, flags: (options.flags ?? 0) | Flag.SYNTHETIC });
+    super(name, null, options, Flag.SYNTHETIC);
     this.checkKind();
   }
 

@@ -4,8 +4,8 @@
  */
 export interface Channel {
   /**
-   * Sends these pieces, one after the other. They must not change any more. After the channel has
-   * closed, it does nothing.
+   * Sends these pieces, one after the other. They must not change any more, unless there is no backlog
+   * when `write` returns: then nobody looks at them again. After the channel has closed, it does nothing.
    */
   write(pieces: readonly Uint8Array[]): void;
   /** How many bytes were written and are still in this process. */

@@ -40,6 +40,12 @@ export const Kind = {
 
   /** Client: a message to send. `detail` holds SendDetail bits. */
   SEND: 10,
+  /**
+   * Client: a run of messages that are alike: u32 count, and the head of a message, whose data length is
+   * that of each. Behind the frame lie the data of them all, each padded to a multiple of 4. Tokens rise
+   * by one. `detail` may be WAIT and LAZY; the network id is 0.
+   */
+  SEND_RUN: 15,
   /** Client: take one message; `detail` 1 waits for it. Answered by TAKEN or NONE. Nothing may be lent. */
   TAKE: 11,
   /** Client: u32 how many more messages may be lent to it. */
@@ -53,6 +59,8 @@ export const Kind = {
   LENT: 20,
   /** Daemon: the same, but to be read before those lent before: it is urgent. */
   LENT_FIRST: 21,
+  /** Daemon: a run of messages, lent. It is laid out as SEND_RUN; serial numbers rise by one. */
+  LENT_RUN: 28,
   /** Daemon: the message that TAKE asked for; it is read. */
   TAKEN: 22,
   /** Daemon: TAKE found none, or was cancelled. */
@@ -124,6 +132,9 @@ export type OpCode = (typeof Op)[keyof typeof Op];
 export function messageFrameLength(nameLength: number, dataLength: number): number {
   return FRAME_HEADER + layoutLength(nameLength, dataLength);
 }
+
+/** Where the head of a run's messages begins in its frame. */
+export const RUN_HEAD_AT = FRAME_HEADER + 4;
 
 /** The peer broke the rules of the protocol: the connection can't go on. */
 export class ProtocolError extends Error {
@@ -208,8 +219,9 @@ export function textOf(frame: FrameView, words: number): string {
 const CRUMB = 256;
 
 /**
- * Cuts the bytes of a connection into frames, however they come. A frame that lies whole in a chunk is
- * given where it lies; one that doesn't is put together in memory that grows with what has come.
+ * Cuts the bytes of a connection into frames, however they come, and into the rows that follow the frame
+ * of a run. A frame or row that lies whole in a chunk is given where it lies; one that doesn't is put
+ * together in memory that grows with what has come.
  */
 export class FrameReader {
   /** The longest frame that is believed. */
@@ -224,10 +236,14 @@ export class FrameReader {
 
   bytes: Uint8Array = new Uint8Array(0);
   view: DataView = new DataView(this.bytes.buffer);
-  /** Where the frame begins in `bytes`. */
+  /** Where the frame, or the first of the rows, begins in `bytes`. */
   at = 0;
-  /** Its length. */
+  /** Its length; of rows, of all of them. */
   length = 0;
+  /** How many rows were read; 0 for a frame. */
+  rows = 0;
+  private rowsLeft = 0;
+  private rowLength = 0;
   // What is still to be read of `bytes`, and what comes behind it.
   private next = 0;
   private end = 0;
@@ -257,12 +273,16 @@ export class FrameReader {
   read(): boolean {
     if (this.next === this.end && this.rest !== null && !this.gather(this.rest)) return false;
     const left = this.end - this.next;
-    if (left >= 4) {
+    if (this.rowsLeft > 0) {
+      if (left >= this.rowLength) return this.readRows(left);
+      this.wanted = this.rowLength;
+    } else if (left >= 4) {
       const length = this.checkLength(this.view.getUint32(this.next));
       if (length <= left) {
         this.at = this.next;
         this.length = length;
         this.next += length;
+        this.rows = 0;
         return true;
       }
       this.wanted = length;
@@ -276,14 +296,21 @@ export class FrameReader {
     return false;
   }
 
-  /** Where the bytes end that lie behind the frame in the same buffer. */
-  get endAt(): number {
-    return this.end;
+  /** Behind the frame that was read last come `count` rows of `length` bytes: as many as are there at once. */
+  follow(count: number, length: number): void {
+    this.rowsLeft = count;
+    this.rowLength = length;
   }
 
-  /** Passes over the next `count` frames, which the caller has seen to be whole and as long as this one. */
-  skip(count: number): void {
-    this.next += count * this.length;
+  private readRows(left: number): boolean {
+    const { rowLength, rowsLeft } = this;
+    const rows = rowLength === 0 ? rowsLeft : Math.min(rowsLeft, Math.trunc(left / rowLength));
+    this.at = this.next;
+    this.length = rows * rowLength;
+    this.next += this.length;
+    this.rows = rows;
+    this.rowsLeft -= rows;
+    return true;
   }
 
   /** Whether the connection may end here: no frame is half there. */

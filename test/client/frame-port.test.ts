@@ -8,7 +8,15 @@ import { MessageId } from '../../src/message/id.ts';
 import { Announcement, Message, Reply, Request } from '../../src/message/message.ts';
 import type { Channel, ChannelEvents } from '../../src/wire/channel.ts';
 import { Op, PROTOCOL_VERSION, SendDetail } from '../../src/wire/frames.ts';
-import { type Frame, frame, framesOf, frameText, messageBody, welcome } from '../support/frames.ts';
+import {
+  type Frame,
+  frame,
+  framesOf,
+  frameText,
+  messageBody,
+  runFrame,
+  welcome,
+} from '../support/frames.ts';
 import { failed, refused } from '../support/refused.ts';
 import { settled } from './everywhere.ts';
 
@@ -191,6 +199,19 @@ describe('What a daemon must not say', () => {
       body: messageBody(message(1)).fill(0xff, 56, 60),
     }),
     'no message at all': frame('LENT'),
+    'more messages than were asked for': runFrame('LENT_RUN', message(1), ['abcd'], {
+      count: 9000,
+    }),
+    'a run with serial numbers past the last': runFrame('LENT_RUN', message(0xffff_ffff), [
+      'abcd',
+      'efgh',
+    ]),
+    'a run whose data are longer than any frame': runFrame('LENT_RUN', message(1), ['abcd']).fill(
+      0xff,
+      72,
+      76,
+    ),
+    'a run with a wrong guard': runFrame('LENT_RUN', message(1), ['abcd']).fill(0, 16, 20),
   };
 
   it.for(Object.keys(wrong))('%s ends the connection: EPROTO.', async (what) => {
@@ -298,6 +319,50 @@ describe('Reading', () => {
     expect((await script.hearAll('LEND')).at(-1)?.words).toEqual([LEND]);
     script.say(lent(2));
     expect((await second).value?.text()).toBe('2');
+  });
+
+  it('hands what was lent as a run one by one, and an urgent message in the middle of it.', async () => {
+    const script = new Script();
+    const ksock = await script.open();
+    const iterator = ksock[Symbol.asyncIterator]();
+    const first = iterator.next();
+    await script.hear();
+    const run = runFrame('LENT_RUN', message(5), ['five ', 'six  ', 'seven']);
+    // Its bytes may be cut anywhere.
+    script.say(run.subarray(0, run.length - 10));
+    script.say(Buffer.concat([run.subarray(run.length - 10), lent(8)]));
+    const one = (await first).value as Message;
+    expect([String(one.id), one.from, one.name, one.text()]).toEqual(['[0:5]', 9, '$.a', 'five ']);
+    script.say(frame('LENT_FIRST', { body: messageBody(message(4)) }));
+    const rest: string[] = [];
+    for (let at = 0; at < 4; at++) {
+      const { value } = await iterator.next();
+      rest.push(`${value?.id} ${value?.text()}`);
+    }
+    expect(rest).toEqual(['[0:4] 4', '[0:6] six  ', '[0:7] seven', '[0:8] 8']);
+  });
+
+  it('ignores the rest of a run that was on its way when it was recalled.', async () => {
+    const script = new Script();
+    const ksock = await script.open();
+    const iterator = ksock[Symbol.asyncIterator]();
+    const first = iterator.next();
+    await script.hear();
+    const run = runFrame('LENT_RUN', message(5), ['five ', 'six  ', 'seven']);
+    script.say(run.subarray(0, run.length - 10));
+    await first;
+    const taken = ksock.readNextMsg();
+    const [recall, take] = (await script.hear()).slice(-2) as [Frame, Frame];
+    script.say(
+      run.subarray(run.length - 10),
+      frame('RESULT', { token: recall.token, words: [0, 0] }),
+      frame('TAKEN', { token: take.token, body: messageBody(message(6)) }),
+    );
+    expect((await taken)?.text()).toBe('6');
+    const second = iterator.next();
+    await script.hear();
+    script.say(lent(7));
+    expect((await second).value?.text()).toBe('7');
   });
 
   it('says that it has seen an urgent message, with what was handed before it.', async () => {

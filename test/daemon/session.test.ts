@@ -3,9 +3,10 @@ import { Bus } from '../../src/bus/bus.ts';
 import { MAX_PENDING_BYTES, MAX_PENDING_SENDS, MAX_WAITING } from '../../src/daemon/session.ts';
 import { Errno } from '../../src/message/errno.ts';
 import { Flag } from '../../src/message/flags.ts';
-import { Announcement, Request } from '../../src/message/message.ts';
+import { MessageId } from '../../src/message/id.ts';
+import { Announcement, Message, Request } from '../../src/message/message.ts';
 import { Op, PROTOCOL_MAGIC, PROTOCOL_VERSION, SendDetail } from '../../src/wire/frames.ts';
-import { type Frame, frame, frameText, hello, messageBody } from '../support/frames.ts';
+import { type Frame, frame, frameText, hello, messageBody, runFrame } from '../support/frames.ts';
 import { call, Host, Peer, send } from './peer.ts';
 
 const MEBIBYTE = 1024 * 1024;
@@ -145,6 +146,30 @@ describe('A malformed frame', () => {
       '3 messages were handed, of 2 that were lent',
     ],
     'SEEN what was not sent': [frame('SEEN'), 'SEEN what was not sent'],
+    'a run of more than may be pending': [
+      runFrame('SEND_RUN', news(), ['abcd'], { count: MAX_PENDING_SENDS + 1 }),
+      `a run of ${MAX_PENDING_SENDS + 1} messages`,
+    ],
+    'a run that is ANSWERED': [
+      runFrame('SEND_RUN', news(), ['abcd'], { detail: SendDetail.ANSWERED }),
+      'ANSWERED or QUIET',
+    ],
+    'a run with a wrong guard': [
+      runFrame('SEND_RUN', news(), ['abcd']).fill(0, 76, 80),
+      'guard of the message header',
+    ],
+    'a run of messages with ids': [
+      runFrame('SEND_RUN', new Announcement('$.a', '', { id: new MessageId(7, 8) }), ['abcd']),
+      'messages that have ids',
+    ],
+    'a run whose data are 4294967295 bytes each': [
+      runFrame('SEND_RUN', news(), ['abcd']).fill(0xff, 72, 76),
+      '4294967295 bytes of data',
+    ],
+    'a run without a name': [
+      frame('SEND_RUN', { words: [1], body: Buffer.alloc(8) }),
+      'shorter than its header',
+    ],
     'a TAKE under what is lent': [frame('TAKE', { token: 1 }), 'without a RECALL'],
     'an UNBIND under what is lent': [call(Op.UNBIND, 1, 0, '$.News'), 'without a RECALL'],
   };
@@ -399,6 +424,67 @@ describe('What the daemon says', () => {
       ['SENT', 3, 2, 0, 3],
       ['SENT', 6, 1, 0, 6],
     ]);
+  });
+
+  it('a run is sent, and lent, as its messages one by one; however its bytes come.', () => {
+    const data = ['first', 'other', 'third', 'again'];
+    const run = runFrame('SEND_RUN', news(), data, { token: 7 });
+    const behind = send(news('behind'), 11);
+    for (const pieces of [
+      [run.length + behind.length],
+      [run.length - 9, 5, 1000],
+      Array(200).fill(1),
+    ]) {
+      const sender = open();
+      const [from] = [...bus.ksocks.keys()].slice(-1) as [number];
+      const listener = open();
+      listener.bind('$.News');
+      listener.say(frame('LEND', { words: [100] }));
+      const serial = bus.nextSerial;
+      const bytes = Buffer.concat([run, behind]);
+      for (let at = 0; at < bytes.length; ) {
+        const length = pieces.shift() ?? 1;
+        sender.say(bytes.subarray(at, at + length));
+        at += length;
+      }
+      const sent = sender.hear().map(({ kind, token, words }) => [kind, token, ...words]);
+      expect(sent.every(([kind]) => kind === 'SENT')).toBe(true);
+      expect(sent.reduce((sum, [, , count]) => sum + (count as number), 0)).toBe(5);
+      expect(sent[0]).toEqual(['SENT', 7, sent[0]?.[2], 0, serial]);
+      const expected = [...data, 'behind'].map((text, at) => [
+        'LENT',
+        0,
+        messageBody(
+          new Message('$.News', text, {
+            id: new MessageId(0, serial + at),
+            from,
+          }),
+        ).toString('latin1'),
+      ]);
+      const lent = listener.hear();
+      expect(lent.map((one) => [one.kind, one.token, one.body.toString('latin1')])).toEqual(
+        expected,
+      );
+      sender.session.closed();
+      listener.session.closed();
+    }
+  });
+
+  it('a run of nothing is nothing; one of messages without data is there at once.', () => {
+    const sender = open();
+    const listener = open();
+    listener.bind('$.News');
+    sender.say(
+      runFrame('SEND_RUN', news(), [], { token: 7 }),
+      runFrame('SEND_RUN', news(), ['', '', ''], { token: 7 }),
+      call(Op.NUM_MESSAGES, 1),
+    );
+    listener.say(call(Op.NUM_MESSAGES, 1));
+    expect(sender.hear().map(({ kind, words }) => [kind, words[0]])).toEqual([
+      ['RESULT', 0],
+      ['SENT', 3],
+    ]);
+    expect(listener.hear()[0]?.words[0]).toBe(3);
   });
 
   it('the answer to a Request comes after it was told that the Request was sent.', () => {

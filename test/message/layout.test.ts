@@ -6,7 +6,8 @@ import {
   layoutLength,
   NameReader,
   readLayout,
-  writeLayout,
+  writeEnd,
+  writeHead,
 } from '../../src/message/layout.ts';
 import { Message } from '../../src/message/message.ts';
 
@@ -36,14 +37,16 @@ const BYTES = Buffer.concat([
   words(0x4b627573),
 ]);
 
-/** What `writeLayout` makes of a message at `at`, in memory that was not clean. */
+/** What `writeHead` and `writeEnd` make of a message at `at`, in memory that was not clean. */
 function write(message: Message, at: number): Uint8Array {
   const length = layoutLength(message.name.length, message.dataLength);
   const bytes = new Uint8Array(at + length).fill(0xee);
   const { id, inReplyTo, origFrom, finalTo } = message;
-  writeLayout(
+  const view = new DataView(bytes.buffer);
+  const dataAt = at + layoutDataAt(message.name.length);
+  writeHead(
     bytes,
-    new DataView(bytes.buffer),
+    view,
     at,
     id.networkId,
     id.serialNum,
@@ -59,7 +62,8 @@ function write(message: Message, at: number): Uint8Array {
     message.name,
     message.dataLength,
   );
-  bytes.set(message.data, at + layoutDataAt(message.name.length));
+  writeEnd(view, dataAt, message.dataLength);
+  bytes.set(message.data, dataAt);
   return bytes.subarray(at);
 }
 

@@ -1,4 +1,4 @@
-import type { Message } from '../../src/message/message.ts';
+import { Message } from '../../src/message/message.ts';
 import { Kind, PROTOCOL_MAGIC, PROTOCOL_VERSION } from '../../src/wire/frames.ts';
 
 /** A frame taken apart, without the code that is tried. */
@@ -13,7 +13,10 @@ export interface Frame {
 
 const KINDS = new Map<number, string>(Object.entries(Kind).map(([name, kind]) => [kind, name]));
 
-/** Takes the whole frames from the front of some bytes; what is left is half a frame. */
+/**
+ * Takes the whole frames from the front of some bytes; what is left is half a frame. Of a run, every
+ * message is given as the frame it would be by itself.
+ */
 export function framesOf(bytes: Uint8Array): { frames: Frame[]; rest: Buffer } {
   let rest = Buffer.from(bytes);
   const frames: Frame[] = [];
@@ -21,17 +24,41 @@ export function framesOf(bytes: Uint8Array): { frames: Frame[]; rest: Buffer } {
     const length = rest.readUInt32BE(0);
     const body = rest.subarray(12, length);
     const words = Array.from({ length: body.length >> 2 }, (_, at) => body.readUInt32BE(at * 4));
-    frames.push({
+    const one = {
       kind: KINDS.get(rest[4] as number) ?? String(rest[4]),
       detail: rest[5] as number,
       handed: rest.readUInt16BE(6),
       token: rest.readUInt32BE(8),
-      words,
-      body,
-    });
-    rest = rest.subarray(length);
+    };
+    if (one.kind === 'SEND_RUN' || one.kind === 'LENT_RUN') {
+      const [count = 0] = words;
+      const stride = ((words[15] as number) + 3) & ~3;
+      if (rest.length < length + count * stride) break;
+      for (let index = 0; index < count; index++) {
+        const row = rest.subarray(length + index * stride, length + (index + 1) * stride);
+        frames.push(oneOfRun(one, body.subarray(4), index, row));
+      }
+      rest = rest.subarray(length + count * stride);
+    } else {
+      frames.push({ ...one, words, body });
+      rest = rest.subarray(length);
+    }
   }
   return { frames, rest };
+}
+
+function oneOfRun(
+  run: Omit<Frame, 'words' | 'body'>,
+  head: Buffer,
+  index: number,
+  row: Buffer,
+): Frame {
+  const body = Buffer.concat([head, row, head.subarray(60, 64)]);
+  const isSend = run.kind === 'SEND_RUN';
+  if (!isSend) body.writeUInt32BE(body.readUInt32BE(8) + index, 8);
+  const words = Array.from({ length: body.length >> 2 }, (_, at) => body.readUInt32BE(at * 4));
+  const token = isSend ? run.token + index : run.token;
+  return { ...run, kind: isSend ? 'SEND' : 'LENT', token, words, body };
 }
 
 /** The text behind `words` words of a frame. */
@@ -119,4 +146,21 @@ export function messageBody(message: Message): Buffer {
     padded(Buffer.from(data), 4 * Math.ceil(data.length / 4)),
     tail,
   ]);
+}
+
+/** A run of messages like this one, with these data, which are of one length. */
+export function runFrame(
+  kind: 'SEND_RUN' | 'LENT_RUN',
+  message: Message,
+  data: readonly string[],
+  parts: { detail?: number; token?: number; count?: number } = {},
+): Buffer {
+  const { count = data.length, ...rest } = parts;
+  const head = messageBody(new Message(message.name, null, message));
+  head.writeUInt32BE(data[0]?.length ?? 0, 56);
+  head.writeUInt32BE(message.id.serialNum, 8);
+  const words = [count];
+  const rows = data.map((text) => Buffer.from(text.padEnd((text.length + 3) & ~3, '\0')));
+  const body = head.subarray(0, -4);
+  return Buffer.concat([frame(kind, { ...rest, words, body }), ...rows]);
 }

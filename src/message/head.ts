@@ -1,0 +1,93 @@
+import { MessageId, OrigFrom } from './id.ts';
+import type { MessageOptions } from './message.ts';
+import { checkU32 } from './u32.ts';
+
+/**
+ * All of a message but its serial number and its data. It never changes, so messages that are alike, as
+ * most that follow each other are, share one, and are known to be alike by it.
+ */
+export class Head {
+  readonly name: string;
+  readonly flags: number;
+  readonly to: number;
+  readonly from: number;
+  readonly idNetwork: number;
+  readonly inReplyTo: MessageId;
+  readonly origFrom: OrigFrom;
+  readonly finalTo: OrigFrom;
+
+  constructor(
+    name: string,
+    flags: number,
+    to = 0,
+    from = 0,
+    idNetwork = 0,
+    inReplyTo: MessageId = MessageId.UNSET,
+    origFrom: OrigFrom = OrigFrom.UNSET,
+    finalTo: OrigFrom = OrigFrom.UNSET,
+  ) {
+    this.name = name;
+    this.flags = flags;
+    this.to = to;
+    this.from = from;
+    this.idNetwork = idNetwork;
+    this.inReplyTo = inReplyTo;
+    this.origFrom = origFrom;
+    this.finalTo = finalTo;
+  }
+
+  /** The same with some fields changed. */
+  with(changes: Partial<Omit<Head, 'with'>>): Head {
+    return new Head(
+      changes.name ?? this.name,
+      changes.flags ?? this.flags,
+      changes.to ?? this.to,
+      changes.from ?? this.from,
+      changes.idNetwork ?? this.idNetwork,
+      changes.inReplyTo ?? this.inReplyTo,
+      changes.origFrom ?? this.origFrom,
+      changes.finalTo ?? this.finalTo,
+    );
+  }
+}
+
+let last = new Head('', 0);
+
+/** The head of a message with nothing but name and flags. Who sends one often sends the next like it. */
+export function plainHead(name: string, flags: number): Head {
+  if (name !== last.name || flags !== last.flags) last = new Head(checkName(name), flags);
+  return last;
+}
+
+/** The head with these fields, and `more` flags; a TypeError that names a field of the wrong type. */
+export function headOf(name: string, options: MessageOptions | Head, more: number): Head {
+  if (options instanceof Head) return options;
+  const { to, from, flags = 0, id, inReplyTo, origFrom, finalTo } = options;
+  const allFlags = (checkU32('flags', flags) | more) >>> 0;
+  if ((to ?? from ?? id ?? inReplyTo ?? origFrom ?? finalTo) === undefined) {
+    return plainHead(name, allFlags);
+  }
+  return new Head(
+    checkName(name),
+    allFlags,
+    checkU32('to', to ?? 0),
+    checkU32('from', from ?? 0),
+    idOf(MessageId.UNSET, 'id', id).networkId,
+    idOf(MessageId.UNSET, 'inReplyTo', inReplyTo),
+    idOf(OrigFrom.UNSET, 'origFrom', origFrom),
+    idOf(OrigFrom.UNSET, 'finalTo', finalTo),
+  );
+}
+
+function checkName(name: string): string {
+  if (typeof name === 'string') return name;
+  throw new TypeError(`name must be a string such as '$.Sensor.Kitchen', not ${typeof name}`);
+}
+
+/** The value, or the unset one; a TypeError that names it when it is of another class. */
+function idOf<T extends MessageId | OrigFrom>(unset: T, what: string, value: T = unset): T {
+  if (!(value instanceof unset.constructor)) {
+    throw new TypeError(`${what} must be of class ${unset.constructor.name}, not ${typeof value}`);
+  }
+  return value;
+}
