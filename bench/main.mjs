@@ -1,19 +1,18 @@
 // npm run bench: measures KBUS, the floors and the other buses, round by round. See --help.
-import { spawnSync } from 'node:child_process';
-import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { readdirSync, writeFileSync } from 'node:fs';
 import { abandon, conduct } from './conduct.mjs';
 import { machine } from './machine.mjs';
+import { comparison, nodeAt, nodeOf } from './nodes.mjs';
 import { parseOptions } from './options.mjs';
+import { writeReport } from './page.mjs';
 import { installPeers } from './peers.mjs';
-import { DISTURBED, emptyPage, replaceReport, report } from './report.mjs';
+import { DISTURBED, measuredOn, report } from './report.mjs';
 import { workloads } from './workloads.mjs';
 
 /**
  * @import { Result } from './report.mjs'
  * @import { System } from './system.d.ts'
  */
-
-const page = new URL('../docs/performance.md', import.meta.url);
 
 /** Every file under systems/, the floor first, KBUS next. @returns {Promise<System[]>} */
 async function allSystems() {
@@ -26,19 +25,16 @@ async function allSystems() {
     .sort((a, b) => order.indexOf(a.kind) - order.indexOf(b.kind));
 }
 
-/** @param {string} node */
-function versionOf(node) {
-  const { status, stdout, error } = spawnSync(node, ['--version'], { encoding: 'utf8' });
-  if (status === 0) return stdout.trim().replace(/^v/, '');
-  throw new Error(`can't run ${node}: ${error?.message ?? `exit status ${status}`}; see --node`);
-}
+/** @param {Parameters<typeof comparison>[0] & Parameters<typeof report>[0]} run */
+const compared = (run) =>
+  `${measuredOn(run.machine, run.date)} Rounds: ${run.rounds}, each of ${run.seconds} s; medians.\n\n${comparison(run)}`;
 
 async function main() {
   const known = await allSystems();
   const options = parseOptions(process.argv.slice(2), workloads, known);
   if (options.installPeers) return installPeers();
 
-  const node = versionOf(options.node);
+  const nodes = options.nodes.length > 0 ? options.nodes.map(nodeOf) : [nodeAt(options.node)];
   const chosen = workloads.filter(({ name }) => options.only.includes(name));
   const systems = known.filter(({ name }) => options.systems.includes(name));
   const present = systems.filter((system) => {
@@ -55,17 +51,22 @@ async function main() {
     });
   }
 
-  /** @type {Result[]} */
+  /** @type {(Result & { node: string })[]} */
   const results = [];
   for (let round = 1; round <= options.rounds && !stopped; round++) {
     for (const workload of chosen) {
-      for (const system of present) {
+      const able = present.filter((system) => system.workloads?.includes(workload.name) !== false);
+      for (const { system, node } of able.flatMap((system) =>
+        nodes.map((node) => ({ system, node })),
+      )) {
         if (stopped) break;
-        if (system.workloads?.includes(workload.name) === false) continue;
-        const line = `round ${round} of ${options.rounds}  ${workload.name.padEnd(6)} ${system.title.padEnd(25)}`;
-        const result = { round, workload: workload.name, system: system.name };
+        const line = `round ${round} of ${options.rounds}  ${workload.name.padEnd(6)} ${system.title.padEnd(25)}${nodes.length > 1 ? ` Node ${node.version.padEnd(8)}` : ''}`;
+        const result = { round, workload: workload.name, system: system.name, node: node.version };
         try {
-          const cell = await conduct(system, workload, options);
+          const cell = await conduct(system, workload, {
+            seconds: options.seconds,
+            node: node.path,
+          });
           results.push({ ...result, cell });
           const figures = workload.figures.map(
             ({ key, title, unit }) =>
@@ -90,7 +91,7 @@ async function main() {
   }
 
   const run = {
-    machine: machine(node),
+    machine: machine(nodes.map(({ version }) => version).join(', ')),
     date: new Date().toISOString().slice(0, 10),
     rounds: options.rounds,
     seconds: options.seconds,
@@ -98,7 +99,7 @@ async function main() {
     systems,
     results,
   };
-  const text = report(run);
+  const text = options.nodes.length > 0 ? compared({ ...run, nodes }) : report(run);
   console.log(`\n${text}`);
   if (stopped) {
     console.error('\nStopped before the end; nothing was written.');
@@ -109,10 +110,7 @@ async function main() {
     const { machine, date, results } = run;
     writeFileSync(options.json, `${JSON.stringify({ machine, date, results }, undefined, 1)}\n`);
   }
-  if (options.write) {
-    const before = existsSync(page) ? readFileSync(page, 'utf8') : emptyPage;
-    writeFileSync(page, replaceReport(before, text));
-  }
+  if (options.write) writeReport(options.nodes.length > 0 ? 'nodes' : 'bench', text);
   if (results.some(({ error }) => error !== undefined)) process.exitCode = 1;
 }
 

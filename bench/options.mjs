@@ -7,6 +7,7 @@ import { Command, InvalidArgumentError, Option } from 'commander';
  * @property {string[]} only      names of workloads
  * @property {string[]} systems   names of systems
  * @property {string} node        path of the node binary that runs everything
+ * @property {string[]} nodes    versions of Node to compare instead; none: no comparison
  * @property {boolean} write
  * @property {string | undefined} json
  * @property {boolean} installPeers
@@ -18,6 +19,13 @@ const positive = (whole) => (/** @type {string} */ text) => {
   if (value > 0 && Number.isFinite(value) && (!whole || Number.isInteger(value))) return value;
   throw new InvalidArgumentError(`It must be a ${whole ? 'whole ' : ''}number above 0.`);
 };
+
+/** @param {string} text */
+function versions(text) {
+  const list = text.split(',').map((version) => version.trim());
+  if (list.every((version) => /^\d+$/.test(version))) return list;
+  throw new InvalidArgumentError('It must be major versions, separated by commas, such as 20,26.');
+}
 
 /** @param {string[]} known */
 const among = (known) => (/** @type {string} */ text) => {
@@ -36,7 +44,7 @@ const among = (known) => (/** @type {string} */ text) => {
 export function parseOptions(args, workloads, systems) {
   const names = (/** @type {{ name: string }[]} */ list) => list.map(({ name }) => name);
   const column = (/** @type {{ name: string, title: string }[]} */ list) =>
-    list.map(({ name, title }) => `  ${name.padEnd(12)}${title}`).join('\n');
+    list.map(({ name, title }) => `  ${name.padEnd(18)}${title}`).join('\n');
 
   const command = new Command('npm run bench --')
     .description(
@@ -48,6 +56,15 @@ export function parseOptions(args, workloads, systems) {
     .option('--only <names>', 'these workloads', among(names(workloads)), names(workloads))
     .option('--systems <names>', 'these systems', among(names(systems)), names(systems))
     .option('--node <path>', 'run everything with this node binary', process.execPath)
+    .addOption(
+      new Option(
+        '--nodes <versions>',
+        'compare KBUS under versions of Node, such as 20,26, instead; npm installs those missing into a temporary folder',
+      )
+        .argParser(versions)
+        .default([])
+        .conflicts('node'),
+    )
     .option('--write', 'put the tables into docs/performance.md, between its marks', false)
     .option('--json <file>', 'write every round, unrounded, to this file')
     .addOption(
@@ -70,15 +87,18 @@ a core is marked as disturbed: leave the machine alone while this runs.
 Examples:
   npm run bench -- --quick
   npm run bench -- --only rtt,1to1 --systems floor,kbus,nats
-  npm run bench -- --install-peers && npm run bench -- --write`,
+  npm run bench -- --install-peers && npm run bench -- --write
+  npm run bench -- --nodes 20,26 --write`,
     )
     .configureHelp({
       optionDescription: (option) =>
-        Array.isArray(option.defaultValue) || option.long === '--node'
-          ? `${option.description} (default: ${option.long === '--node' ? 'the one that runs this' : 'all'})`
-          : typeof option.defaultValue === 'number'
-            ? `${option.description} (default: ${option.defaultValue})`
-            : option.description,
+        option.long === '--nodes'
+          ? option.description
+          : Array.isArray(option.defaultValue) || option.long === '--node'
+            ? `${option.description} (default: ${option.long === '--node' ? 'the one that runs this' : 'all'})`
+            : typeof option.defaultValue === 'number'
+              ? `${option.description} (default: ${option.defaultValue})`
+              : option.description,
     })
     .helpOption('--help', 'show this')
     .parse(args, { from: 'user' });
@@ -87,6 +107,10 @@ Examples:
   if (options.quick) {
     if (command.getOptionValueSource('rounds') === 'default') options.rounds = 3;
     if (command.getOptionValueSource('seconds') === 'default') options.seconds = 0.5;
+  }
+  // What is compared is KBUS; the floor tells how much of it is Node's.
+  if (options.nodes.length > 0 && command.getOptionValueSource('systems') === 'default') {
+    options.systems = ['floor', 'kbus'];
   }
   return /** @type {Options} */ (/** @type {unknown} */ (options));
 }

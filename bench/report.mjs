@@ -16,16 +16,23 @@ import { median } from './statistics.mjs';
  * @property {string} [error]  why there is none
  */
 
+/** @typedef {{ cpu: string, cores: number, memory: string, kernel: string, node: string }} Machine */
+
+/** @param {Machine} machine @param {string} date */
+export const measuredOn = ({ cpu, cores, memory, kernel, node }, date) =>
+  `Measured on ${date}: ${cpu}, ${cores} cores, ${memory}, ${kernel}, Node ${node}.`;
+
 /** Cores that others may use in a round before it counts as disturbed. */
 export const DISTURBED = 0.1;
 
 const three = new Intl.NumberFormat('en', { maximumSignificantDigits: 3 });
-const format = (/** @type {number} */ value) => (Number.isNaN(value) ? '—' : three.format(value));
-const ratio = (/** @type {number} */ value) =>
+export const format = (/** @type {number} */ value) =>
+  Number.isNaN(value) ? '—' : three.format(value);
+export const ratio = (/** @type {number} */ value) =>
   Number.isNaN(value) ? '—' : value < 0.1 ? String(Number(value.toPrecision(2))) : value.toFixed(2);
 
 /** @param {number[]} values */
-const spread = (values) => `${format(Math.min(...values))}…${format(Math.max(...values))}`;
+export const spread = (values) => `${format(Math.min(...values))}…${format(Math.max(...values))}`;
 
 /** A Markdown table, its columns padded so that it reads well as text, too. @param {string[][]} rows */
 export function table(rows) {
@@ -164,7 +171,7 @@ function ways(system, workloads) {
  * Everything that was found out, as Markdown.
  *
  * @param {object} run
- * @param {{ cpu: string, cores: number, memory: string, kernel: string, node: string }} run.machine
+ * @param {Machine} run.machine
  * @param {string} run.date
  * @param {number} run.rounds
  * @param {number} run.seconds
@@ -173,7 +180,6 @@ function ways(system, workloads) {
  * @param {Result[]} run.results
  */
 export function report({ machine, date, rounds, seconds, workloads, systems, results }) {
-  const { cpu, cores, memory, kernel, node } = machine;
   const measured = systems.map((system) => {
     const missing = system.missing();
     if (missing !== undefined) {
@@ -183,41 +189,11 @@ export function report({ machine, date, rounds, seconds, workloads, systems, res
     return `- ${system.title} (${[...versions, system.over].join(', ')}). ${ways(system, workloads)}.`;
   });
   return [
-    `Measured on ${date}: ${cpu}, ${cores} cores, ${memory}, ${kernel}, Node ${node}. ` +
+    `${measuredOn(machine, date)} ` +
       `Rounds: ${rounds}, each of ${seconds} s for each system and workload. Medians over the rounds; a ratio is ` +
       'to the floor of the same round. "µs each" is the daemon\'s CPU time for one request, or one delivery. ' +
       `"Disturbed" names the rounds in which other programs used more than ${DISTURBED} of a core.`,
     measured.join('\n'),
     ...workloads.map((workload) => section(workload, systems, results)),
   ].join('\n\n');
-}
-
-const BEGIN = '<!-- bench: begin -->';
-const END = '<!-- bench: end -->';
-
-/** What docs/performance.md begins as. */
-export const emptyPage = `# What KBUS costs
-
-Every table is made by \`npm run bench -- --write\`, on one machine at one time; what counts are the
-ratios. The floors are plain Node without any bus: no message bus written for Node can be much faster.
-
-${BEGIN}
-${END}
-`;
-
-/**
- * Puts a new report in place of the one between the marks, and leaves the rest alone.
- *
- * @param {string} page
- * @param {string} text
- */
-export function replaceReport(page, text) {
-  const begin = page.indexOf(BEGIN);
-  const end = page.indexOf(END);
-  if (begin < 0 || end < begin) {
-    throw new Error(
-      `there is no place for the tables: put the lines "${BEGIN}" and "${END}" where they shall go`,
-    );
-  }
-  return `${page.slice(0, begin)}${BEGIN}\n\n${text}\n\n${page.slice(end)}`;
 }

@@ -1,5 +1,7 @@
 import { expect, test } from 'vitest';
-import { emptyPage, ratios, replaceReport, report } from '../../bench/report.mjs';
+import { comparison } from '../../bench/nodes.mjs';
+import { replaceReport } from '../../bench/page.mjs';
+import { ratios, report } from '../../bench/report.mjs';
 import { median, percentile } from '../../bench/statistics.mjs';
 import { workloads } from '../../bench/workloads.mjs';
 
@@ -111,15 +113,52 @@ test('a system that is missing is named as missing', () => {
   expect(rowOf(text, 'peer')).toContain('not installed');
 });
 
-test('a new report replaces the old one and leaves the rest of the page alone', () => {
-  const page = replaceReport(`${emptyPage}\nWritten by hand.\n`, 'old tables');
-  const next = replaceReport(page, 'new tables');
+test('versions of Node are compared within a round, system by system', () => {
+  const of = (round, node, rate) => ({ ...result(round, 'kbus', rate), node });
+  const text = comparison({
+    nodes: [
+      { path: '', version: '20.1.0' },
+      { path: '', version: '26.2.0' },
+    ],
+    workloads: workloads.filter(({ name }) => name === '1to1'),
+    systems: [system('kbus', 'subject')],
+    results: [of(1, '20.1.0', 100), of(1, '26.2.0', 150), of(2, '20.1.0', 10), of(2, '26.2.0', 17)],
+  });
+  expect(text).toContain('### kbus');
+  expect(rowOf(text, '1to1')?.slice(1, -1)).toEqual([
+    '1to1: rate, /s',
+    '55',
+    '10…100',
+    '83.5',
+    '17…150',
+    '1.60',
+  ]);
+});
+
+const page = `# A page
+
+<!-- bench: begin -->
+<!-- bench: end -->
+
+<!-- growth: begin -->
+<!-- growth: end -->
+
+Written by hand.
+`;
+
+test('a new report replaces the old one of its name and leaves the rest of the page alone', () => {
+  const other = replaceReport(page, 'growth', 'other tables');
+  const old = replaceReport(other, 'bench', 'old tables');
+  const next = replaceReport(old, 'bench', 'new tables');
   expect(next).toContain('new tables');
   expect(next).not.toContain('old tables');
+  expect(next).toContain('other tables');
   expect(next).toContain('Written by hand.');
-  expect(replaceReport(next, 'new tables')).toBe(next);
+  expect(replaceReport(next, 'bench', 'new tables')).toBe(next);
 });
 
 test('a page without a place for the report is refused', () => {
-  expect(() => replaceReport('# A page\n', 'tables')).toThrow('there is no place for the tables');
+  expect(() => replaceReport(page, 'footprint', 'tables')).toThrow(
+    'there is no place for the tables: put the lines "<!-- footprint: begin -->"',
+  );
 });
