@@ -1,5 +1,5 @@
 import { replierBindEventData } from '../message/bind-event.ts';
-import { checkFlags, entireLength } from '../message/entire.ts';
+import { checkFlags } from '../message/entire.ts';
 import { codeOf, Errno } from '../message/errno.ts';
 import { Flag } from '../message/flags.ts';
 import { REPLIER_BIND_EVENT } from '../message/message.ts';
@@ -7,9 +7,9 @@ import { checkBindingName, checkMessageName, MAX_NAME } from '../message/name.ts
 import type { Buses } from './buses.ts';
 import { BusKsock, type KsockOwner, type Mode } from './ksock.ts';
 import { Ledger, RequestRecord } from './ledger.ts';
-import { type Parcel, syntheticParcel } from './parcel.ts';
+import { type Parcel, sizeOf, syntheticParcel } from './parcel.ts';
 import { Binding, Routes } from './routes.ts';
-import { BUS_DEFAULTS, type BusSettings, MIN_MESSAGE_SIZE } from './settings.ts';
+import { BUS_DEFAULTS, type BusSettings, COSTS, MIN_MESSAGE_SIZE } from './settings.ts';
 
 /** Asks a switch for its value, instead of setting it. */
 export const ASK = 0xffff_ffff;
@@ -55,8 +55,8 @@ export class Bus {
   heldEvents = 0;
 
   private readonly ledger = new Ledger((record, status) => this.giveStatus(record, status));
-  /** @internal Bytes of the messages that queues hold. */
-  queuedBytes = 0;
+  /** Bytes of the messages that queues hold, and what it costs to keep them. */
+  private messageBytes = 0;
   private bindingCount = 0;
   private maxMessageSizeNow: number;
   private reporting = false;
@@ -78,6 +78,11 @@ export class Bus {
     this.maxMessageSizeNow = this.settings.maxMessageSize;
   }
 
+  /** @internal What counts against `maxQueuedBytes`. */
+  get queuedBytes(): number {
+    return this.messageBytes + this.ledger.open * COSTS.request;
+  }
+
   open(owner: KsockOwner, options: OpenOptions = {}): BusKsock {
     const { mode = 'rw', pid = 0 } = options;
     const id = this.nextKsockId++;
@@ -95,10 +100,7 @@ export class Bus {
     if (sender.sending !== null) return -Errno.EALREADY;
     const wrong = this.checkParcel(parcel);
     if (wrong !== 0) return -wrong;
-    // A Reply has its place: it is what makes room.
-    if (this.queuedBytes >= this.settings.maxQueuedBytes && !parcel.isReply) {
-      return this.refuse(sender, parcel, Errno.ENOMEM);
-    }
+    if (!this.hasBytesFor(parcel)) return this.refuse(sender, parcel, Errno.ENOMEM);
     if (parcel.isRequest && sender.isFull) return this.refuse(sender, parcel, Errno.ENOLCK);
     parcel.from = sender.id;
     parcel.flags = (parcel.flags & ~KBUS_SETS) >>> 0;
@@ -117,6 +119,18 @@ export class Bus {
   }
 
   /**
+   * What fills a bus must not keep Replies back, which make room: they may have as much again. A small one
+   * takes the room of its Request, so that there can always be an answer.
+   */
+  private hasBytesFor(parcel: Parcel): boolean {
+    const { queuedBytes } = this;
+    const { maxQueuedBytes } = this.settings;
+    if (queuedBytes < maxQueuedBytes) return true;
+    if (!parcel.isReply) return false;
+    return queuedBytes < 2 * maxQueuedBytes || sizeOf(parcel) <= COSTS.request;
+  }
+
+  /**
    * @internal Sends as many messages of a run as need not be looked at one by one, and returns them, taken
    * off the run; null when the first must be: because of what it is, or because there is no room.
    */
@@ -126,7 +140,9 @@ export class Bus {
     if (run.isRequest || run.isReply || run.idNetwork !== 0 || (run.flags & Flag.URGENT) !== 0) {
       return null;
     }
-    if (this.queuedBytes + bytesOf(run) > this.settings.maxQueuedBytes) return null;
+    const bytes = bytesOf(run);
+    const { maxQueuedBytes, maxQueuedBytesPerKsock } = this.settings;
+    if (this.queuedBytes + bytes > maxQueuedBytes) return null;
     if (this.checkParcel(run) !== 0 || this.nextSerial + run.count > MAX_U32) return null;
     const { listeners } = this.routes.find(run.name);
     let count = run.count;
@@ -135,6 +151,7 @@ export class Bus {
       const { ksock } = listeners[at] as Binding;
       // Copies of one message for one Ksock come one after the other.
       if (ksock.delivery === delivery) return null;
+      if (ksock.queue.weight + bytes > maxQueuedBytesPerKsock) return null;
       ksock.delivery = delivery;
       count = Math.min(count, ksock.limit - ksock.occupied);
     }
@@ -215,9 +232,7 @@ export class Bus {
     if (name.length > MAX_NAME) return Errno.ENAMETOOLONG;
     const wrongFlags = checkFlags(parcel.flags, parcel.isReply);
     if (wrongFlags !== 0) return wrongFlags;
-    if (entireLength(name.length, parcel.dataLength) > this.maxMessageSizeNow) {
-      return Errno.EMSGSIZE;
-    }
+    if (sizeOf(parcel) > this.maxMessageSizeNow) return Errno.EMSGSIZE;
     return this.routes.known(name) === undefined ? checkMessageName(name) : 0;
   }
 
@@ -233,7 +248,10 @@ export class Bus {
       if (parcel.to !== 0 && parcel.to !== replier.ksock.id) {
         return this.refuse(sender, parcel, Errno.EPIPE);
       }
-      if (replier.ksock.isFull) return this.refuseFull(sender, parcel, replier.ksock, orWait);
+      const { ksock } = replier;
+      if (ksock.isFull || ksock.unreplied.size >= this.settings.maxUnansweredPerKsock) {
+        return this.refuseFull(sender, parcel, ksock, orWait);
+      }
     } else if (parcel.isReply) {
       const requester = this.ksocks.get(parcel.to);
       if (requester === undefined) return this.refuse(sender, parcel, Errno.EADDRNOTAVAIL);
@@ -252,7 +270,7 @@ export class Bus {
       listener.delivery = delivery;
     }
 
-    if (record !== null) this.ledger.accept(record, (replier as Binding).ksock);
+    if (record !== null) this.ledger.accept(record, parcel, (replier as Binding).ksock);
     const first = record !== null ? (replier as Binding) : null;
     const urgent = (flags & Flag.URGENT) !== 0;
     // The copy for the one who answers, or who asked, is read before a listener's copy: of what goes
@@ -280,6 +298,7 @@ export class Bus {
       this.enqueue(replier.ksock, parcel, replier, (parcel.flags & Flag.URGENT) !== 0);
     } else if (answered !== null) {
       this.ledger.apply(answered, 'answer', 0);
+      this.noteAnswered(answered);
       this.giveAnswer(answered, parcel);
     }
   }
@@ -313,7 +332,8 @@ export class Bus {
     if (atFront) ksock.queue.pushFront(parcel, binding);
     else ksock.queue.pushBack(parcel, binding);
     if (binding !== null) binding.queued += parcel.count;
-    if (parcel.holders++ === 0) this.queuedBytes += bytesOf(parcel);
+    if (parcel.holders++ === 0) this.messageBytes += bytesOf(parcel);
+    this.messageBytes += COSTS.place;
     parcel.copies++;
     ksock.queuedNetwork = parcel.idNetwork;
     ksock.queuedSerial = parcel.idSerial + parcel.count - 1;
@@ -322,7 +342,8 @@ export class Bus {
 
   /** An entry of a queue holds the parcel no more. */
   private letGo(parcel: Parcel): void {
-    if (--parcel.holders === 0) this.queuedBytes -= bytesOf(parcel);
+    this.messageBytes -= COSTS.place;
+    if (--parcel.holders === 0) this.messageBytes -= bytesOf(parcel);
   }
 
   private refuseFull(sender: BusKsock, parcel: Parcel, full: BusKsock, orWait: boolean): number {
@@ -398,6 +419,11 @@ export class Bus {
     if (ksock.blocking.size > 0) this.gainedRoom.add(ksock);
   }
 
+  /** A Replier that had as many Requests to answer as it may has one less. */
+  private noteAnswered({ replier }: RequestRecord): void {
+    if (replier?.unreplied.size === this.settings.maxUnansweredPerKsock - 1) this.noteRoom(replier);
+  }
+
   /**
    * Tells those whose message waits that there may be room, in the order in which they came, and as
    * long as there is. What they do may make more room.
@@ -451,6 +477,7 @@ export class Bus {
       if (this.routes.replierOf(name) !== null) return -Errno.EADDRINUSE;
     }
     if (this.bindingCount >= this.settings.maxBindings) return -Errno.ENOMEM;
+    if (ksock.bindings >= this.settings.maxBindingsPerKsock) return -Errno.ENOLCK;
     if (replier && !this.reportBind(true, ksock, name)) return -Errno.EAGAIN;
     const binding = new Binding(ksock, name, replier, this.nextOrder++);
     if (replier) {
@@ -461,6 +488,7 @@ export class Bus {
     }
     this.routes.add(binding);
     this.bindingCount++;
+    ksock.bindings++;
     if (this.verboseNow) this.log(`Ksock ${ksock.id} bound ${describeBinding(binding)}`);
     if (replier) this.tellConcerned(ksock, true);
     return 0;
@@ -499,6 +527,7 @@ export class Bus {
     else ksock.listening.set(name, older);
     this.routes.remove(binding);
     this.bindingCount--;
+    ksock.bindings--;
   }
 
   /** @internal */
@@ -517,7 +546,10 @@ export class Bus {
     const waiting = ksock.waitingRequest;
     if (ksock.sending !== null) this.endSending(ksock);
     if (waiting !== null) this.ledger.apply(waiting, 'requester gone', 0);
-    for (const record of ksock.outstanding.all()) this.ledger.apply(record, 'requester gone', 0);
+    for (const record of ksock.outstanding.all()) {
+      this.ledger.apply(record, 'requester gone', 0);
+      this.noteAnswered(record);
+    }
 
     const { queue } = ksock;
     for (let at = 0; at < queue.entries; at++) {
@@ -719,9 +751,9 @@ export class Bus {
   }
 }
 
-/** What a parcel counts against the bytes that queues may hold. */
+/** What a parcel counts, however many queues it is in. */
 function bytesOf(parcel: Parcel): number {
-  return parcel.count * entireLength(parcel.name.length, parcel.dataLength);
+  return parcel.count * sizeOf(parcel) + COSTS.message;
 }
 
 function isLastQueued(ksock: BusKsock, parcel: Parcel): boolean {

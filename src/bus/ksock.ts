@@ -41,6 +41,7 @@ export class BusKsock {
   /** Process id, as the program says; 0 if it doesn't. */
   readonly pid: number;
   readonly owner: KsockOwner;
+  private readonly maxBytes: number;
   progress: (() => Progress) | null = null;
   isOpen = true;
 
@@ -68,6 +69,8 @@ export class BusKsock {
   queuedNetwork = 0;
   /** @internal */
   queuedSerial = 0;
+  /** @internal How many bindings it has. */
+  bindings = 0;
   /** @internal The message that ALL_OR_WAIT keeps waiting. */
   sending: Parcel | null = null;
   /** @internal The record of the waiting message, if it is a Request. */
@@ -95,6 +98,7 @@ export class BusKsock {
     this.pid = pid;
     this.limit = limit;
     this.owner = owner;
+    this.maxBytes = bus.settings.maxQueuedBytesPerKsock;
   }
 
   /** Places taken: unread messages, and one for each Reply that is still to come (section 5). */
@@ -102,8 +106,9 @@ export class BusKsock {
     return this.queue.length + this.outstanding.size + (this.waitingRequest === null ? 0 : 1);
   }
 
+  /** By the number of its messages, or by their bytes. */
   get isFull(): boolean {
-    return this.occupied >= this.limit;
+    return this.occupied >= this.limit || this.queue.weight >= this.maxBytes;
   }
 
   /** Whether a message waits to be sent (ALL_OR_WAIT, after EAGAIN). */

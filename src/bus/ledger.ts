@@ -67,9 +67,13 @@ export const TRANSITIONS: Readonly<
   ended: {},
 };
 
-/** One Request: who asked, who must answer, and how far it is. */
+/**
+ * One Request: who asked, who must answer, and how far it is. It knows the message by its id alone, so that
+ * the memory of one that was read is free, however long its Reply takes.
+ */
 export class RequestRecord {
-  readonly request: Parcel;
+  readonly network: number;
+  readonly serial: number;
   readonly requester: BusKsock;
   /** By which the requester's driver knows the answer again; -1: the answer goes into the queue. */
   readonly token: number;
@@ -78,8 +82,10 @@ export class RequestRecord {
   /** A later Request of the same requester with the same id: Limpets' ids may come twice. */
   next: RequestRecord | null = null;
 
+  /** Of a Request that has its id. */
   constructor(request: Parcel, requester: BusKsock, token: number) {
-    this.request = request;
+    this.network = request.idNetwork;
+    this.serial = request.idSerial;
     this.requester = requester;
     this.token = token;
   }
@@ -99,7 +105,7 @@ export class Outstanding {
   max = 0;
 
   add(record: RequestRecord): void {
-    const key = idKey(record.request.idNetwork, record.request.idSerial);
+    const key = idKey(record.network, record.serial);
     let last = this.records.get(key);
     if (last === undefined) {
       this.records.set(key, record);
@@ -112,7 +118,7 @@ export class Outstanding {
   }
 
   remove(record: RequestRecord): void {
-    const key = idKey(record.request.idNetwork, record.request.idSerial);
+    const key = idKey(record.network, record.serial);
     const first = this.records.get(key);
     if (first === record) {
       if (record.next === null) this.records.delete(key);
@@ -166,9 +172,9 @@ export class Ledger {
   }
 
   /** The Request was delivered to this Replier. */
-  accept(record: RequestRecord, replier: BusKsock): void {
+  accept(record: RequestRecord, request: Parcel, replier: BusKsock): void {
     record.replier = replier;
-    record.request.request = record;
+    request.request = record;
     this.apply(record, 'accept', 0);
     record.requester.outstanding.add(record);
     this.open++;
@@ -194,8 +200,8 @@ export class Ledger {
       const status = syntheticParcel(transition.status);
       status.from = from;
       status.to = record.requester.id;
-      status.replyNetwork = record.request.idNetwork;
-      status.replySerial = record.request.idSerial;
+      status.replyNetwork = record.network;
+      status.replySerial = record.serial;
       this.answer(record, status);
     }
   }

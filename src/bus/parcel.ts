@@ -1,3 +1,4 @@
+import { entireLength } from '../message/entire.ts';
 import { Flag } from '../message/flags.ts';
 import type { MessageId, OrigFrom } from '../message/id.ts';
 import type { RequestRecord } from './ledger.ts';
@@ -114,6 +115,11 @@ export class Parcel {
   get isRequest(): boolean {
     return (this.flags & Flag.WANT_A_REPLY) !== 0;
   }
+}
+
+/** Bytes of the message, or of each one of a run, as the maximum size counts them (section 4). */
+export function sizeOf(parcel: Parcel): number {
+  return entireLength(parcel.name.length, parcel.dataLength);
 }
 
 /** A message that KBUS itself makes; the bus gives it its id. */

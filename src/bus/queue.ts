@@ -1,5 +1,6 @@
-import type { Parcel } from './parcel.ts';
+import { type Parcel, sizeOf } from './parcel.ts';
 import type { Binding } from './routes.ts';
+import { COSTS } from './settings.ts';
 
 /**
  * The unread messages of one Ksock: a ring that is cheap at both ends. An entry is a parcel, the binding
@@ -18,9 +19,16 @@ export class Queue {
   entries = 0;
   /** Messages. */
   length = 0;
+  /** What they have as their senders count it. */
+  private bytes = 0;
   private markEntry = 0;
   /** Of the entry at the mark, how many messages are before it, those that were read included. */
   private markWithin = 0;
+
+  /** What the messages count against the bytes that they may have together. */
+  get weight(): number {
+    return this.bytes + this.entries * ENTRY_COST;
+  }
 
   private get mask(): number {
     return this.parcels.length - 1;
@@ -48,6 +56,7 @@ export class Queue {
     this.read[at] = 0;
     this.entries++;
     this.length += parcel.count;
+    this.bytes += parcel.count * sizeOf(parcel);
   }
 
   pushFront(parcel: Parcel, binding: Binding | null): void {
@@ -58,6 +67,7 @@ export class Queue {
     this.read[this.head] = 0;
     this.entries++;
     this.length += parcel.count;
+    this.bytes += parcel.count * sizeOf(parcel);
   }
 
   /**
@@ -66,9 +76,11 @@ export class Queue {
    */
   drop(entry: number, count = 1): boolean {
     const place = (this.head + entry) & this.mask;
+    const parcel = this.parcels[place] as Parcel;
     const read = (this.read[place] as number) + count;
     this.length -= count;
-    if (read < (this.parcels[place] as Parcel).count) {
+    this.bytes -= count * sizeOf(parcel);
+    if (read < parcel.count) {
       this.read[place] = read;
       return false;
     }
@@ -96,13 +108,16 @@ export class Queue {
   remove(binding: Binding, removed: (parcel: Parcel) => void): void {
     let kept = 0;
     this.length = 0;
+    this.bytes = 0;
     for (let entry = 0; entry < this.entries; entry++) {
       const parcel = this.parcel(entry);
       if (this.binding(entry) === binding) {
         removed(parcel);
         continue;
       }
-      this.length += parcel.count - this.readOf(entry);
+      const unread = parcel.count - this.readOf(entry);
+      this.length += unread;
+      this.bytes += unread * sizeOf(parcel);
       if (kept !== entry) this.move(entry, kept);
       kept++;
     }
@@ -122,6 +137,7 @@ export class Queue {
     this.head = 0;
     this.entries = 0;
     this.length = 0;
+    this.bytes = 0;
     this.unmark();
   }
 
@@ -178,3 +194,5 @@ export class Queue {
 }
 
 const IDLE_CAPACITY = 16384;
+
+const ENTRY_COST = COSTS.message + COSTS.place;

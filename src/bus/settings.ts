@@ -6,10 +6,19 @@ export interface BusSettings {
   maxMessageSize: number;
   /** The largest value that a program may set the maximum size to. */
   absoluteMaxMessageSize: number;
-  /** How many bytes the unread messages of the bus may have together; each counts once. */
+  /**
+   * How many bytes the bus may keep for its programs: unread messages, each counted once and with what it
+   * costs to keep it (see COSTS), and unanswered Requests. Replies may have as much again, and small ones more.
+   */
   maxQueuedBytes: number;
+  /** How many of these the unread messages of one Ksock may have, counted likewise; then its queue is full. */
+  maxQueuedBytesPerKsock: number;
   /** How many bindings there may be on the bus. */
   maxBindings: number;
+  /** How many bindings one Ksock may have. */
+  maxBindingsPerKsock: number;
+  /** A Ksock that has read this many Requests without answering them is given no more. */
+  maxUnansweredPerKsock: number;
 }
 
 /** No message is smaller, so no maximum may be. */
@@ -19,10 +28,23 @@ export const BUS_DEFAULTS: Readonly<BusSettings> = {
   maxMessages: 100,
   maxMessageSize: 16 * 1024 * 1024,
   absoluteMaxMessageSize: 16 * 1024 * 1024,
-  // Against programs gone wild; others never meet these.
+  // Against programs gone wild; others never meet these. One Ksock can't take all that a bus has.
   maxQueuedBytes: 1024 * 1024 * 1024,
+  maxQueuedBytesPerKsock: 256 * 1024 * 1024,
   maxBindings: 4 * 1024 * 1024,
+  maxBindingsPerKsock: 1024 * 1024,
+  maxUnansweredPerKsock: 256 * 1024,
 };
+
+/** What it costs to keep something, in bytes, beside the bytes of messages: about what was measured. */
+export const COSTS = {
+  /** A message, or a run of them that came together. */
+  message: 224,
+  /** Its place in one queue. */
+  place: 32,
+  /** A Request that was not answered. */
+  request: 256,
+} as const;
 
 /** There are at most this many buses, numbered from 0 (the specification, section 1). */
 export const MAX_BUSES = 256;

@@ -26,7 +26,7 @@ export async function serve(given: Given): Promise<void> {
     buses,
     directory,
     socket: await ownershipOf(given),
-    bus: sizesOf(given),
+    bus: busSettingsOf(given),
     maxConnections: given['max-connections'],
     helloTimeout: given['hello-timeout'],
     device: deviceOf(given),
@@ -75,7 +75,7 @@ async function hint({ directory }: Given): Promise<void> {
 }
 
 /** A larger maximum lifts the absolute one, and a smaller absolute one lowers it. */
-function sizesOf(given: Given): Partial<BusSettings> {
+function busSettingsOf(given: Given): Partial<BusSettings> {
   const absolute = given['absolute-max-message-size'];
   const max =
     given['max-message-size'] ?? Math.min(BUS_DEFAULTS.maxMessageSize, absolute ?? Infinity);
@@ -84,7 +84,11 @@ function sizesOf(given: Given): Partial<BusSettings> {
     maxMessageSize: max,
     absoluteMaxMessageSize: absolute ?? Math.max(BUS_DEFAULTS.absoluteMaxMessageSize, max),
     maxQueuedBytes: given['max-queued-bytes'] ?? BUS_DEFAULTS.maxQueuedBytes,
+    maxQueuedBytesPerKsock:
+      given['max-queued-bytes-per-ksock'] ?? BUS_DEFAULTS.maxQueuedBytesPerKsock,
     maxBindings: given['max-bindings'] ?? BUS_DEFAULTS.maxBindings,
+    maxBindingsPerKsock: given['max-bindings-per-ksock'] ?? BUS_DEFAULTS.maxBindingsPerKsock,
+    maxUnansweredPerKsock: given['max-unanswered-per-ksock'] ?? BUS_DEFAULTS.maxUnansweredPerKsock,
   };
 }
 

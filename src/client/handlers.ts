@@ -138,8 +138,10 @@ export class Handlers {
 
   /** A requester that has gone needs no answer; any other must get one. */
   private readonly refused = (errno: number, reply: Message): void => {
-    if (errno === Errno.EMSGSIZE && reply.name !== REPLIER_ERROR) {
-      this.replyError(reply.to, reply.inReplyTo, 'the Reply is larger than this bus allows');
+    const isTooMuch = errno === Errno.EMSGSIZE || errno === Errno.ENOMEM;
+    if (isTooMuch && reply.name !== REPLIER_ERROR) {
+      const larger = errno === Errno.EMSGSIZE ? 'is larger than this bus allows' : 'found no room';
+      this.replyError(reply.to, reply.inReplyTo, `the Reply ${larger}`);
     } else if (errno === Errno.EALREADY) {
       // Another message of this Ksock waits to be sent: ALL_OR_WAIT.
       this.host.writable().then(

@@ -93,7 +93,15 @@ export const SETTINGS = {
     max: Number.MAX_SAFE_INTEGER,
     unit: 'bytes',
     default: BUS_DEFAULTS.maxQueuedBytes,
-    says: 'how much the unread messages of one bus may have together',
+    says: 'how much one bus may keep: its unread messages and unanswered Requests',
+  },
+  'max-queued-bytes-per-ksock': {
+    kind: 'number',
+    min: MIN_MESSAGE_SIZE,
+    max: Number.MAX_SAFE_INTEGER,
+    unit: 'bytes',
+    default: BUS_DEFAULTS.maxQueuedBytesPerKsock,
+    says: 'how much of that the unread messages of one Ksock may have; then its queue is full',
   },
   'max-bindings': {
     kind: 'number',
@@ -101,6 +109,20 @@ export const SETTINGS = {
     max: 0xffff_ffff,
     default: BUS_DEFAULTS.maxBindings,
     says: 'how many bindings there may be on one bus',
+  },
+  'max-bindings-per-ksock': {
+    kind: 'number',
+    min: 1,
+    max: 0xffff_ffff,
+    default: BUS_DEFAULTS.maxBindingsPerKsock,
+    says: 'how many bindings one Ksock may have',
+  },
+  'max-unanswered-per-ksock': {
+    kind: 'number',
+    min: 1,
+    max: 0xffff_ffff,
+    default: BUS_DEFAULTS.maxUnansweredPerKsock,
+    says: 'how many Requests one Ksock may have read and not answered before it is given no more',
   },
   'max-connections': {
     kind: 'number',

@@ -107,6 +107,7 @@ export const MEANING: Readonly<Record<Call, Readonly<Partial<Record<ErrorCode, s
     EAGAIN:
       'Replier binds are being reported, and somebody who listens to $.KBUS.ReplierBindEvent has a full queue; try again when it was read',
     ENOMEM: 'this bus has as many bindings as it may (max-bindings); unbind some',
+    ENOLCK: 'this Ksock has as many bindings as it may (max-bindings-per-ksock); unbind some',
   },
   unbind: {
     EINVAL:
@@ -148,12 +149,13 @@ export const MEANING: Readonly<Record<Call, Readonly<Partial<Record<ErrorCode, s
     ECONNREFUSED:
       'this Reply is not wanted: its receiver is not waiting for it, has had it already, or asked somebody else',
     EPIPE: 'the Replier it was addressed to is no longer the one bound to that name',
-    EBUSY: "the Replier's queue is full; or, with ALL_OR_FAIL, a listener's",
+    EBUSY:
+      "the Replier's queue is full, or it has as many Requests to answer as it may (max-unanswered-per-ksock); or, with ALL_OR_FAIL, a listener's queue is full",
     EAGAIN:
-      'ALL_OR_WAIT, and the queue of a recipient is full; the message waits: send() again, wait until it is sent, or discard() it',
+      'ALL_OR_WAIT, and the queue of a recipient is full, or the Replier has as many Requests to answer as it may; the message waits: send() again, wait until it is sent, or discard() it',
     EFAULT: 'the memory that the message points to cannot be read',
     ENOMEM:
-      'the unread messages of this bus have as many bytes as they may (max-queued-bytes); `kbus stats` shows whose queue is long',
+      'this bus keeps as many bytes of unread messages and unanswered Requests as it may (max-queued-bytes); `kbus stats` shows whose queue is long',
   },
   read: {
     EFAULT: 'the memory to read into cannot be written',

@@ -57,24 +57,25 @@ function bring(state: RequestState) {
   const ledger = new Ledger((_record, status) => statuses.push(status));
   const requester = ksock(1);
   const replier = ksock(2);
-  const record = new RequestRecord(request(0, 7), requester, -1);
-  if (state !== 'waiting') ledger.accept(record, replier);
+  const asked = request(0, 7);
+  const record = new RequestRecord(asked, requester, -1);
+  if (state !== 'waiting') ledger.accept(record, asked, replier);
   if (state === 'read') ledger.apply(record, 'read', 0);
   if (state === 'ended') ledger.apply(record, 'answer', 0);
   expect(record.state).toBe(state);
-  return { ledger, record, requester, replier, statuses };
+  return { ledger, record, asked, requester, replier, statuses };
 }
 
 describe('the ledger', () => {
   it.for(STATES.flatMap((state) => EVENTS.map((event) => [state, event] as const)))(
     'moves a Request that is %s, when this happens: %s',
     ([state, event]) => {
-      const { ledger, record, requester, replier, statuses } = bring(state);
+      const { ledger, record, asked, requester, replier, statuses } = bring(state);
       const row = TABLE[`${state}, ${event}`];
       expect(TRANSITIONS[state][event]).toEqual(row);
 
       // To accept is more than a step of the record: it is what `accept` does.
-      if (event === 'accept' && state === 'waiting') ledger.accept(record, replier);
+      if (event === 'accept' && state === 'waiting') ledger.accept(record, asked, replier);
       else ledger.apply(record, event, 9);
 
       const now = row?.to ?? state;

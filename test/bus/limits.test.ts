@@ -1,5 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { Bus, type BusKsock, Parcel } from '../../src/bus/index.ts';
+import { sizeOf } from '../../src/bus/parcel.ts';
+import { COSTS } from '../../src/bus/settings.ts';
 import { Errno } from '../../src/message/errno.ts';
 import { Flag } from '../../src/message/flags.ts';
 
@@ -9,9 +11,9 @@ function parcel(name: string, size: number, flags = 0): Parcel {
   return new Parcel(name, flags, 0, new Uint8Array(size), 0, size);
 }
 
-/** Two Ksocks on a bus whose unread messages may have 4000 bytes; each of these has 1100. */
+/** Two Ksocks on a bus that may keep 5000 bytes; each of these, in two queues, costs 1400. */
 function narrow(): { bus: Bus; sender: BusKsock; listener: BusKsock; send(): number } {
-  const bus = new Bus({ maxQueuedBytes: 4000 });
+  const bus = new Bus({ maxQueuedBytes: 5000 });
   const sender = bus.open(owner);
   const listener = bus.open(owner);
   listener.bind('$.A', false);
@@ -28,12 +30,12 @@ describe('the bytes that unread messages may have', () => {
     expect(bus.nextSerial).toBe(serial);
   });
 
-  it('count once, however many copies there are, until the last was read', () => {
+  it('count once, however many copies there are, beside their places, until the last was read', () => {
     const { bus, listener, send } = narrow();
     send();
     const one = bus.queuedBytes;
     listener.take();
-    expect(bus.queuedBytes).toBe(one);
+    expect(bus.queuedBytes).toBe(one - COSTS.place);
     listener.take();
     expect(bus.queuedBytes).toBe(0);
   });
@@ -71,7 +73,7 @@ describe('the bytes that unread messages may have', () => {
     listener.bind('$.Ask', true);
     expect(sender.send(parcel('$.Ask', 0, Flag.WANT_A_REPLY), -1)).toBe(0);
     while (send() === 0);
-    expect(bus.queuedBytes).toBeGreaterThanOrEqual(4000);
+    expect(bus.queuedBytes).toBeGreaterThanOrEqual(5000);
     const request = listener.take() as Parcel;
     const reply = parcel('$.Ask', 100);
     reply.to = sender.id;
@@ -79,9 +81,190 @@ describe('the bytes that unread messages may have', () => {
     expect(listener.send(reply, -1)).toBe(0);
     expect(sender.take()).toBe(reply);
   });
+
+  it('may be had once more by Replies, and then those are refused, and can be sent again', () => {
+    const { bus, sender, listener } = narrow();
+    listener.bind('$.Ask', true);
+    const ask = (): number => sender.send(parcel('$.Ask', 0, Flag.WANT_A_REPLY), -1);
+    while (ask() === 0);
+    let refusals = 0;
+    for (let request = listener.take(); request !== null; request = listener.take()) {
+      const reply = parcel('$.Ask', 2000);
+      reply.to = sender.id;
+      reply.replySerial = request.idSerial;
+      let sent = listener.send(reply, -1);
+      if (sent < 0) {
+        expect(sent).toBe(-Errno.ENOMEM);
+        expect(bus.queuedBytes).toBeGreaterThanOrEqual(10_000);
+        refusals++;
+        const small = parcel('$.Ask', 10);
+        expect(sizeOf(small)).toBeLessThan(COSTS.request);
+        small.to = sender.id;
+        small.replySerial = request.idSerial;
+        if (refusals % 2 === 0) {
+          expect(listener.send(small, -1)).toBe(0);
+          continue;
+        }
+        while (sender.take() !== null);
+        sent = listener.send(reply, -1);
+      }
+      expect(sent).toBe(0);
+    }
+    expect(refusals).toBeGreaterThan(0);
+    while (sender.take() !== null);
+    expect(bus.queuedBytes).toBe(0);
+  });
+});
+
+describe('the bytes that the unread messages of one Ksock may have', () => {
+  /** One Ksock may have 3000 bytes: two messages of 1356 leave it full. */
+  function greedy() {
+    const bus = new Bus({ maxQueuedBytesPerKsock: 3000 });
+    let rooms = 0;
+    const sender = bus.open({ ...owner, roomMade: () => rooms++ });
+    const hoarder = bus.open(owner);
+    const witness = bus.open(owner);
+    hoarder.maxMessages(1_000_000);
+    hoarder.bind('$.A', false);
+    witness.bind('$.A', false);
+    const send = (flags = 0): number => {
+      const sent = sender.send(parcel('$.A', 1000, flags), -1);
+      witness.take();
+      return sent;
+    };
+    return { bus, sender, hoarder, send, rooms: () => rooms };
+  }
+
+  it('make its queue full, and nobody else’s', () => {
+    const { hoarder, send } = greedy();
+    expect([send(), send(), send(), send()]).toEqual([0, 0, 0, 0]);
+    expect([hoarder.numMessages, hoarder.missed]).toEqual([3, 1]);
+    expect(send(Flag.ALL_OR_FAIL)).toBe(-Errno.EBUSY);
+  });
+
+  it('keep those waiting who wait for room, until it has read', () => {
+    const { sender, hoarder, send, rooms } = greedy();
+    while (!hoarder.isFull) send();
+    expect(send(Flag.ALL_OR_WAIT)).toBe(-Errno.EAGAIN);
+    expect(rooms()).toBe(0);
+    hoarder.take();
+    expect(rooms()).toBe(1);
+    expect(sender.resend()).toBe(0);
+  });
+
+  it('are given back by whatever takes messages out of the queue', () => {
+    const { hoarder, send } = greedy();
+    const empty = [
+      () => hoarder.takeMany(hoarder.numMessages),
+      () => hoarder.unbind('$.A', false),
+      () => {
+        while (hoarder.take() !== null);
+      },
+    ];
+    for (const makeEmpty of empty) {
+      if (hoarder.bindings === 0) hoarder.bind('$.A', false);
+      while (!hoarder.isFull) send();
+      makeEmpty();
+      expect([hoarder.isFull, hoarder.queue.weight]).toEqual([false, 0]);
+    }
+  });
+
+  it('let a run pass one by one where it does not fit whole', () => {
+    const { sender, hoarder, send } = greedy();
+    send();
+    const run = parcel('$.A', 100);
+    run.count = 20;
+    expect(sender.sendRun(run)).toBe(null);
+    run.count = 5;
+    expect(sender.sendRun(run)?.count).toBe(5);
+    expect(hoarder.numMessages).toBe(6);
+    hoarder.takeMany(3);
+    const before = hoarder.queue.weight;
+    hoarder.take();
+    // As it is laid out, without what it costs to keep the run.
+    expect(before - hoarder.queue.weight).toBe(196);
+    hoarder.takeMany(2);
+    expect(hoarder.queue.weight).toBe(0);
+  });
+});
+
+describe('the Requests that a Replier may have read and not answered', () => {
+  function unanswering() {
+    const bus = new Bus({ maxUnansweredPerKsock: 2 });
+    let rooms = 0;
+    const asker = bus.open({ ...owner, roomMade: () => rooms++ });
+    const replier = bus.open(owner);
+    replier.bind('$.Ask', true);
+    const ask = (flags = 0): number =>
+      asker.send(parcel('$.Ask', 0, Flag.WANT_A_REPLY | flags), -1);
+    const answer = (request: Parcel): number => {
+      const reply = parcel('$.Ask', 0);
+      reply.to = asker.id;
+      reply.replySerial = request.idSerial;
+      return replier.send(reply, -1);
+    };
+    return { bus, asker, replier, ask, answer, rooms: () => rooms };
+  }
+
+  it('make it as busy as a full queue does: EBUSY, until it has answered one', () => {
+    const { replier, ask, answer } = unanswering();
+    expect([ask(), ask(), ask()]).toEqual([0, 0, 0]);
+    const [first] = [replier.take() as Parcel, replier.take()];
+    expect(ask()).toBe(-Errno.EBUSY);
+    // What it was given before, it may read.
+    expect(replier.take()).not.toBe(null);
+    expect(replier.numUnrepliedTo).toBe(3);
+    expect(answer(first)).toBe(0);
+    expect(ask()).toBe(-Errno.EBUSY);
+    replier.close();
+  });
+
+  it('keep those waiting who wait for room, until it has answered, or the asker has gone', () => {
+    const { bus, asker, replier, ask, answer, rooms } = unanswering();
+    ask();
+    ask();
+    const [first] = [replier.take() as Parcel, replier.take()];
+    expect(ask(Flag.ALL_OR_WAIT)).toBe(-Errno.EAGAIN);
+    answer(first);
+    expect(rooms()).toBe(1);
+    expect(asker.poll()).toBe(true);
+    replier.take();
+    let waiters = 0;
+    const waiter = bus.open({ ...owner, roomMade: () => waiters++ });
+    const request = parcel('$.Ask', 0, Flag.WANT_A_REPLY | Flag.ALL_OR_WAIT);
+    expect(waiter.send(request, -1)).toBe(-Errno.EAGAIN);
+    asker.close();
+    expect(waiters).toBe(1);
+    expect(waiter.poll()).toBe(true);
+    waiter.close();
+    replier.close();
+    expect(bus.queuedBytes).toBe(0);
+  });
+
+  it('keep none of their bytes', () => {
+    const { bus, replier, ask, asker } = unanswering();
+    ask();
+    replier.take();
+    expect(bus.queuedBytes).toBe(COSTS.request);
+    expect([...replier.unreplied].flatMap((record) => Object.values(record))).not.toContainEqual(
+      expect.any(Parcel),
+    );
+    asker.close();
+    expect(bus.queuedBytes).toBe(0);
+  });
 });
 
 describe('the bindings of a bus', () => {
+  it('are refused beyond the limit of one Ksock, with ENOLCK, and others may go on', () => {
+    const bus = new Bus({ maxBindingsPerKsock: 2 });
+    const [one, other] = [bus.open(owner), bus.open(owner)];
+    expect([one.bind('$.A', false), one.bind('$.A', true)]).toEqual([0, 0]);
+    expect(one.bind('$.B', false)).toBe(-Errno.ENOLCK);
+    expect(other.bind('$.B', false)).toBe(0);
+    one.unbind('$.A', false);
+    expect(one.bind('$.B', false)).toBe(0);
+  });
+
   it('are refused beyond the limit, with ENOMEM, until one is given back', () => {
     const bus = new Bus({ maxBindings: 2 });
     const [one, other] = [bus.open(owner), bus.open(owner)];

@@ -130,7 +130,7 @@ const PROVOKED: Partial<Record<Call, Partial<Record<ErrorCode, Provoke>>>> = {
 /** What no bus says of a call that a program can make by these names, and why. */
 const ELSEWHERE: Partial<Record<Call, readonly ErrorCode[]>> = {
   // Limits of a daemon's memory, and the memory of programs at a device.
-  bind: ['ENOMEM'],
+  bind: ['ENOMEM', 'ENOLCK'],
   send: ['ENOMEM', 'EFAULT'],
   // A switch is true or false, and a limit is checked as an argument, so a program can't get them wrong.
   maxMessages: ['EINVAL'],

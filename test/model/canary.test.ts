@@ -77,8 +77,7 @@ const CANARIES: Record<string, { breakIt: Break; by: fc.Arbitrary<Sequence>; wit
       outstanding.find = (network, serial) =>
         outstanding
           .all()
-          .find(({ request }) => request.idNetwork === network && request.idSerial === serial) ??
-        null;
+          .find((record) => record.network === network && record.serial === serial) ?? null;
     },
   },
   'ends what is unread for what was read': {
@@ -91,9 +90,7 @@ const CANARIES: Record<string, { breakIt: Break; by: fc.Arbitrary<Sequence>; wit
           .all()
           .find(
             (record) =>
-              record.request.idNetwork === network &&
-              record.request.idSerial === serial &&
-              record.replier === replier,
+              record.network === network && record.serial === serial && record.replier === replier,
           ) ?? null;
     },
   },
