@@ -37,6 +37,7 @@ import {
   Refusal,
   type Refused,
 } from './port.ts';
+import { Takes } from './takes.ts';
 
 /** Name of the Status that the client makes for each outstanding Request when the bus goes away. */
 export const BUS_GONE_AWAY = '$.KBUS.Bus.GoneAway';
@@ -62,6 +63,9 @@ const LEND = 8192;
 
 /** Who posts waits while so many bytes are still in this process. */
 const MAX_BACKLOG = 262_144;
+
+/** How long `close` waits for a daemon that takes nothing and says nothing, in milliseconds. */
+const CLOSE_PATIENCE = 5000;
 
 const LAZY_WAIT = SendDetail.WAIT | SendDetail.LAZY;
 
@@ -148,7 +152,16 @@ export class FramePort implements Port, ChannelEvents {
 
   private nextToken = 1;
   private readonly calls = new Map<number, PendingCall>();
-  private readonly takes = new Map<number, Waiter<Message | null>>();
+  private readonly takes = new Takes({
+    ask: (wait) => {
+      this.recall();
+      const token = this.takeToken();
+      this.putWords(Kind.TAKE, wait ? 1 : 0, token, []);
+      return token;
+    },
+    cancel: (token) => this.cancel(token),
+    read: (message) => this.read(message),
+  });
   private readonly answers = new Map<number, Waiter<Message>>();
 
   // Sends under way, oldest first, from `sendsHead` on; and those that must wait until fewer are.
@@ -181,8 +194,11 @@ export class FramePort implements Port, ChannelEvents {
   private recalls = 0;
   private reading: ((isReadable: boolean) => void)[] = [];
 
-  /** Requests sent whose Reply is to come through the queue, by id; for when the bus goes away. */
-  private readonly outstanding = new Map<string, MessageId>();
+  /**
+   * Requests sent whose Reply is to come through the queue, by id; for when the bus goes away. Several may
+   * have one id, when it is a Limpet's.
+   */
+  private readonly outstanding = new Map<string, { readonly id: MessageId; count: number }>();
   /** The Request that waits to be sent, after EAGAIN. */
   private waitingRequest: MessageId | null = null;
   private closedBy: Refusal | null = null;
@@ -268,10 +284,11 @@ export class FramePort implements Port, ChannelEvents {
         this.receiveLent(frame, true);
         break;
       case Kind.TAKEN:
-        this.settle(this.takes, token).resolve(this.read(this.message(frame)));
+        this.takes.taken(token, this.message(frame));
+        if (this.reading.length > 0 && this.takes.early.length > 0) this.wakeReaders();
         break;
       case Kind.NONE:
-        this.settle(this.takes, token).resolve(null);
+        this.takes.none(token);
         break;
       case Kind.ANSWER:
         this.settle(this.answers, token).resolve(this.message(frame));
@@ -286,6 +303,8 @@ export class FramePort implements Port, ChannelEvents {
           text: textOf(frame, 2),
         };
         const call = this.settle(this.calls, token);
+        // What came early counts as read there, and here it is still to be read.
+        if (call.op === Op.NUM_MESSAGES) result.first += this.takes.early.length;
         const isDone = call.op === Op.DISCARD ? result.first === 0 : result.first !== 0;
         if (this.isSending) this.endWait(call.op, isDone);
         call.resolve(result);
@@ -365,7 +384,7 @@ export class FramePort implements Port, ChannelEvents {
     // A DISCARD that is not done has let another message take the place of the one that waited.
     if (op !== Op.RESEND && !((op === Op.POLL || op === Op.DISCARD) && isDone)) return;
     const id = this.waitingRequest;
-    if (op !== Op.DISCARD && id !== null) this.outstanding.set(String(id), id);
+    if (op !== Op.DISCARD && id !== null) this.owe(id);
     this.waitingRequest = null;
     this.isSending = false;
   }
@@ -380,9 +399,18 @@ export class FramePort implements Port, ChannelEvents {
   /** The program is given a message: if it is the answer to a Request, that is not outstanding any more. */
   private read(message: Message): Message {
     if (this.outstanding.size > 0 && message.isReply() && message.to === this.ksockId) {
-      this.outstanding.delete(String(message.inReplyTo));
+      const id = String(message.inReplyTo);
+      const owed = this.outstanding.get(id);
+      if (owed !== undefined && --owed.count === 0) this.outstanding.delete(id);
     }
     return message;
+  }
+
+  /** A Request was sent, to be answered through the queue. */
+  private owe(id: MessageId): void {
+    const owed = this.outstanding.get(String(id));
+    if (owed === undefined) this.outstanding.set(String(id), { id, count: 1 });
+    else owed.count++;
   }
 
   /** The connection is over: everything that waits is told. */
@@ -396,15 +424,15 @@ export class FramePort implements Port, ChannelEvents {
     }
     // Messages at hand were not read: the bus has told their senders so.
     this.lent.clear();
-    if (!this.isClosing)
-      for (const id of this.outstanding.values()) this.lent.push(this.goneAway(id));
+    if (!this.isClosing) {
+      for (const message of this.takes.early.splice(0)) this.lent.push(this.read(message));
+      for (const { id, count } of this.outstanding.values()) {
+        for (let each = 0; each < count; each++) this.lent.push(this.goneAway(id));
+      }
+    }
     this.outstanding.clear();
     for (const waiter of this.calls.values()) waiter.reject(refusal);
-    for (const take of this.takes.values()) {
-      const status = this.hand();
-      if (status === null) take.reject(refusal);
-      else take.resolve(status);
-    }
+    this.takes.end(() => this.hand(), refusal);
     for (const [token, answer] of this.answers) {
       if (this.isClosing) answer.reject(refusal);
       else answer.resolve(this.goneAway(new MessageId(UNTOLD, token)));
@@ -468,7 +496,7 @@ export class FramePort implements Port, ChannelEvents {
         done: (network, serial) => {
           if (signal !== undefined) signal.removeEventListener('abort', cancel);
           const id = new MessageId(network, serial);
-          if (isRequest) this.outstanding.set(String(id), id);
+          if (isRequest) this.owe(id);
           resolve(id);
         },
         failed: (errno) => {
@@ -713,27 +741,11 @@ export class FramePort implements Port, ChannelEvents {
   // Reading
 
   take(wait: boolean, signal: AbortSignal | undefined): Promise<Message | null> {
-    const atHand = this.closedBy === null ? null : this.hand();
+    const isAtHand = this.closedBy !== null || this.takes.early.length > 0;
+    const atHand = isAtHand ? this.hand() : null;
     if (atHand !== null) return Promise.resolve(atHand);
     if (this.closedBy !== null) return Promise.reject(this.closedBy);
-    this.recall();
-    const token = this.takeToken();
-    return new Promise((resolve, reject) => {
-      const cancel = (): void => this.cancel(token);
-      const stop = (): void => signal?.removeEventListener('abort', cancel);
-      this.takes.set(token, {
-        resolve: (message) => {
-          stop();
-          resolve(message);
-        },
-        reject: (error) => {
-          stop();
-          reject(error);
-        },
-      });
-      this.putWords(Kind.TAKE, wait ? 1 : 0, token, []);
-      signal?.addEventListener('abort', cancel, { once: true });
-    });
+    return this.takes.take(wait, signal);
   }
 
   /** The call of this token answers how it ended. */
@@ -744,6 +756,8 @@ export class FramePort implements Port, ChannelEvents {
   hand(): Message | null {
     // What is lent when the Ksock closes was not read, and the bus tells its senders so.
     if (this.isClosing) return null;
+    const { early } = this.takes;
+    if (early.length > 0) return this.read(early.shift() as Message);
     const message = this.lent.take();
     if (message === null) return null;
     if (this.closedBy === null) {
@@ -758,12 +772,16 @@ export class FramePort implements Port, ChannelEvents {
     return this.read(message);
   }
 
+  private get isAtHand(): boolean {
+    return this.lent.length > 0 || this.takes.early.length > 0;
+  }
+
   readable(): Promise<boolean> {
-    if (this.lent.length > 0) return Promise.resolve(true);
+    if (this.isAtHand) return Promise.resolve(true);
     if (this.closedBy !== null) return Promise.reject(this.closedBy);
     return new Promise((resolve, reject) => {
       this.reading.push((isReadable) => {
-        if (isReadable && this.lent.length === 0) reject(this.closedBy);
+        if (isReadable && !this.isAtHand) reject(this.closedBy);
         else resolve(isReadable);
       });
       this.askToLend();
@@ -890,9 +908,29 @@ export class FramePort implements Port, ChannelEvents {
   async close(): Promise<void> {
     if (this.isClosing) return;
     this.isClosing = true;
-    await this.call(Op.CLOSE, 0, '').catch(() => {});
+    await this.leave();
     this.end(closedRefusal());
     this.closedBy = closedRefusal();
+  }
+
+  /** Resolves when the bus knows that this Ksock leaves; or when the daemon seems to know nothing any more. */
+  private leave(): Promise<void> {
+    return new Promise((resolve) => {
+      const left = (): void => {
+        clearTimeout(timer);
+        resolve();
+      };
+      this.call(Op.CLOSE, 0, '').then(left, left);
+      this.outgoing.flush();
+      let { backlog } = this.outgoing;
+      const wait = (): void => {
+        const isTaking = this.outgoing.backlog < backlog;
+        backlog = this.outgoing.backlog;
+        if (isTaking) timer = setTimeout(wait, CLOSE_PATIENCE);
+        else left();
+      };
+      let timer = setTimeout(wait, CLOSE_PATIENCE);
+    });
   }
 }
 

@@ -24,13 +24,23 @@ export interface HandlersHost {
   hand(): Message | null;
   /** The next message; null when the Ksock is closed, or it is not wanted any more. */
   next(isWanted: () => boolean): Promise<Message | null>;
-  /** Sends a Reply; `refused` is told when the bus won't have it: see `Port`. */
+  /**
+   * Sends a Reply, if what it answers was read on this connection and not one that is lost; `refused` is
+   * told when the bus won't have it: see `Port`.
+   */
   reply(message: Message, refused: (errno: number, reply: Message) => void): void;
   /** Resolves when a message may be written. */
   writable(): Promise<void>;
   unbind(name: string, replier: boolean): Promise<void>;
   /** The last handler has gone. */
   stop(): Promise<void>;
+}
+
+/** What says which Request a Reply is for. */
+interface Answering {
+  readonly to: number;
+  readonly inReplyTo: MessageId;
+  readonly connection?: object | undefined;
 }
 
 interface Entry extends Handling {
@@ -129,11 +139,15 @@ export class Handlers {
 
   private fail(request: Message, error: unknown): void {
     const text = error instanceof Error ? error.message : String(error);
-    this.replyError(request.from, request.id, text);
+    const { from, id, connection } = request;
+    this.replyError({ to: from, inReplyTo: id, connection }, text);
   }
 
-  private replyError(to: number, inReplyTo: MessageId, text: string): void {
-    this.host.reply(new Reply(REPLIER_ERROR, text, { to, inReplyTo }), this.refused);
+  /** Sends an error in place of this Reply. */
+  private replyError({ to, inReplyTo, connection }: Answering, text: string): void {
+    const error = new Reply(REPLIER_ERROR, text, { to, inReplyTo });
+    if (connection !== undefined) error.connection = connection;
+    this.host.reply(error, this.refused);
   }
 
   /** A requester that has gone needs no answer; any other must get one. */
@@ -141,14 +155,14 @@ export class Handlers {
     const isTooMuch = errno === Errno.EMSGSIZE || errno === Errno.ENOMEM;
     if (isTooMuch && reply.name !== REPLIER_ERROR) {
       const larger = errno === Errno.EMSGSIZE ? 'is larger than this bus allows' : 'found no room';
-      this.replyError(reply.to, reply.inReplyTo, `the Reply ${larger}`);
+      this.replyError(reply, `the Reply ${larger}`);
     } else if (errno === Errno.EALREADY) {
       // Another message of this Ksock waits to be sent: ALL_OR_WAIT.
       this.host.writable().then(
         () => {
           // Of a Reply that nobody thought could be refused only this much is left.
           if (reply.name === '') {
-            this.replyError(reply.to, reply.inReplyTo, 'another message waited to be sent');
+            this.replyError(reply, 'another message waited to be sent');
           } else {
             this.host.reply(reply, this.refused);
           }

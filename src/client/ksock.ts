@@ -10,6 +10,7 @@ import { type Data, Message, Request } from '../message/message.ts';
 import { checkMessageName, MAX_NAME } from '../message/name.ts';
 import { checkU32 } from '../message/u32.ts';
 import { Op, type OpCode } from '../wire/frames.ts';
+import { TIME_OVER, whenEnded } from './ending.ts';
 import { asked, explain } from './explain.ts';
 import { type Handler, Handlers, type Handling, type RequestHandler } from './handlers.ts';
 import { LocalPort } from './local-port.ts';
@@ -33,7 +34,11 @@ export interface KsockOptions {
   directory?: string;
   /**
    * When the daemon goes away, come back when there is one again: with a new Ksock id, and bindings
-   * and settings made again before `onConnected` is called. No message is sent again. Default: false.
+   * and settings made again before `onConnected` is called. No message is sent again, and nothing is
+   * answered any more that was asked on a connection that is lost: who asked has been told, and ids begin
+   * anew. A Reply that `replyTo` makes for such a Request is refused (EADDRNOTAVAIL, as for a requester
+   * that has gone), a handler's is dropped, and a stateful Request to a Replier of that time is refused
+   * (EPIPE). Default: false.
    */
   reconnect?: boolean | ReconnectOptions;
   /** The Ksock is connected again; it has its bindings, and a new id. */
@@ -109,6 +114,8 @@ export class Ksock implements AsyncIterable<Message> {
   readonly mode: Mode;
   private readonly lifeline: Lifeline;
   private assembler = new Assembler();
+  /** `connection` of the message that was written. */
+  private writtenIn: object | undefined;
   private unread: Uint8Array = NO_BYTES;
   private unreadAt = 0;
   /** The port by which a message waits to be sent; it is lost with it. */
@@ -321,7 +328,9 @@ export class Ksock implements AsyncIterable<Message> {
     else if (this.isSending) errno = Errno.EALREADY;
     else if (message.name.length === 0) errno = Errno.EINVAL;
     else if (message.name.length > MAX_NAME) errno = Errno.ENAMETOOLONG;
-    else errno = checkFlags(message.flags, message.inReplyTo.isSet);
+    else if (this.lifeline.isOver(message)) {
+      errno = message.isReply() ? Errno.EADDRNOTAVAIL : Errno.EPIPE;
+    } else errno = checkFlags(message.flags, message.inReplyTo.isSet);
     if (errno === 0 && message.name !== this.goodName) {
       errno = checkMessageName(message.name);
       if (errno === 0) this.goodName = message.name;
@@ -336,6 +345,7 @@ export class Ksock implements AsyncIterable<Message> {
     if (!(message instanceof Message)) {
       throw new TypeError(`message must be a Message, not ${typeof message}`);
     }
+    this.writtenIn = message.connection;
     await this.write(message.toBytes(), `write ${message.kind} '${message.name}'`);
   }
 
@@ -344,6 +354,7 @@ export class Ksock implements AsyncIterable<Message> {
     if (!(bytes instanceof Uint8Array)) {
       throw new TypeError(`bytes must be a Uint8Array, not ${typeof bytes}`);
     }
+    if (this.assembler.isEmpty) this.writtenIn = undefined;
     await this.write(bytes, `write ${bytes.length} bytes`);
   }
 
@@ -386,6 +397,7 @@ export class Ksock implements AsyncIterable<Message> {
     if (message === null) {
       throw new KbusError('send', Errno.EINVAL, `send what ${position} bytes make`);
     }
+    if (this.writtenIn !== undefined) message.connection = this.writtenIn;
     return this.sendMsg(message);
   }
 
@@ -404,14 +416,29 @@ export class Ksock implements AsyncIterable<Message> {
     if (this.mode === 'r') return false;
     const isWritable = await timed(options, async (signal) => {
       try {
-        return await this.port.writable(signal);
+        return await this.writable(signal);
       } catch (refusal) {
         throw explain('send', refusal, 'wait until a message may be written');
       }
     });
-    if (isWritable) this.sendingBy = null;
-    else options.signal?.throwIfAborted();
+    if (!isWritable) options.signal?.throwIfAborted();
     return isWritable;
+  }
+
+  private writable(signal: AbortSignal | undefined): Promise<boolean> {
+    // It may turn out that the message was sent after the wait has ended.
+    const isWritable = this.port.writable(signal).then((is) => {
+      if (is) this.sendingBy = null;
+      return is;
+    });
+    return new Promise((resolve, reject) => {
+      const end = whenEnded(
+        signal,
+        () => {},
+        () => resolve(false),
+      );
+      isWritable.then(resolve, reject).finally(end);
+    });
   }
 
   /**
@@ -436,8 +463,10 @@ export class Ksock implements AsyncIterable<Message> {
     if (wrong !== null) throw wrong;
     let reply: Message;
     try {
-      const answer = this.port.request(message);
+      const { port } = this;
+      const answer = port.request(message);
       reply = hasLimit(options) ? await this.timedAnswer(answer, message, options) : await answer;
+      this.lifeline.mark(reply, port);
     } catch (refusal) {
       throw explain('send', refusal, asked(message));
     }
@@ -483,8 +512,9 @@ export class Ksock implements AsyncIterable<Message> {
   }
 
   /**
-   * Waits for the next message; null when the time is over. Rejects with the signal's reason, and with
-   * ECONNRESET when the bus goes away. A message is never lost to a wait that ended.
+   * Waits for the next message; null when the time is over, which a daemon that doesn't answer can delay
+   * to a second. Rejects at once with the signal's reason, and with ECONNRESET when the bus goes away. A
+   * message is never lost to a wait that ended: the next to read gets it, or who waits already.
    */
   async waitForMsg(options: WaitOptions = {}): Promise<Message | null> {
     this.mustReadItself();
@@ -498,7 +528,10 @@ export class Ksock implements AsyncIterable<Message> {
       const status = this.lifeline.statuses.shift();
       if (status !== undefined) return status;
       try {
-        return await this.port.take(wait, signal);
+        const { port } = this;
+        const message = await port.take(wait, signal);
+        if (message !== null) this.lifeline.mark(message, port);
+        return message;
       } catch (refusal) {
         if (wait && (await this.lifeline.restored(signal))) continue;
         if (wait && signal?.aborted) return null;
@@ -552,8 +585,11 @@ export class Ksock implements AsyncIterable<Message> {
   }
 
   private hand(): Message | null {
-    const { statuses } = this.lifeline;
-    return statuses.length > 0 ? (statuses.shift() as Message) : this.port.hand();
+    const { statuses, port } = this.lifeline;
+    if (statuses.length > 0) return statuses.shift() as Message;
+    const message = port.hand();
+    if (message !== null) this.lifeline.mark(message, port);
+    return message;
   }
 
   /** The next message for a reader of many, for as long as it is wanted. */
@@ -615,7 +651,9 @@ export class Ksock implements AsyncIterable<Message> {
     this.handlers ??= new Handlers({
       hand: () => this.hand(),
       next: (isWanted) => this.nextOfMany(isWanted),
-      reply: (message, refused) => this.port.reply(message, refused),
+      reply: (message, refused) => {
+        if (!this.lifeline.isOver(message)) this.port.reply(message, refused);
+      },
       writable: async () => {
         await this.waitWritable();
       },
@@ -746,7 +784,11 @@ export class Ksock implements AsyncIterable<Message> {
     }
   }
 
-  /** Leaves the bus. What waits ends: waiting calls reject with EBADF, and iterations are done. */
+  /**
+   * Leaves the bus; resolves when it knows. What waits ends: waiting calls reject with EBADF, and iterations
+   * are done. For a daemon that has taken nothing and said nothing for 5 seconds it doesn't wait any longer:
+   * the connection is closed, and the bus knows when that daemon goes on.
+   */
   async close(): Promise<void> {
     await this.lifeline.close();
   }
@@ -820,8 +862,8 @@ async function timed<T>(
   const { timeout, signal } = options;
   if (timeout === undefined) return wait(signal);
   const controller = new AbortController();
-  const abort = (): void => controller.abort();
-  const timer = setTimeout(abort, longest(timeout));
+  const abort = (): void => controller.abort(signal?.reason);
+  const timer = setTimeout(() => controller.abort(TIME_OVER), longest(timeout));
   signal?.addEventListener('abort', abort, { once: true });
   try {
     return await wait(controller.signal);

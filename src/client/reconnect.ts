@@ -31,6 +31,11 @@ export class Lifeline {
   private readonly settings = new Map<OpCode, number>();
   private waiting: ((isRestored: boolean) => void)[] = [];
   private timer: ReturnType<typeof setTimeout> | undefined;
+  /** Ports that are lost. */
+  private readonly former = new WeakSet<object>();
+  /** Ends the attempt to come back, and the port that it has opened. */
+  private readonly leaving = new AbortController();
+  private opening: Port | null = null;
   /** What KBUS owes for the Requests of the ports before this one: to be read before all else. */
   readonly statuses: Message[] = [];
   isConnected = false;
@@ -65,6 +70,7 @@ export class Lifeline {
       else isLost = error ?? new Refusal(Errno.ECONNRESET);
     };
     const port = await this.open({ closed }, signal);
+    this.opening = port;
     try {
       await this.restore(port);
       if (isLost !== null) throw isLost;
@@ -72,6 +78,8 @@ export class Lifeline {
       // What was bound so far must not stand in the way of the next attempt.
       await port.close();
       throw error;
+    } finally {
+      this.opening = null;
     }
     if (this.isClosed) {
       await port.close();
@@ -128,16 +136,31 @@ export class Lifeline {
     clearTimeout(this.timer);
     this.isConnected = false;
     this.wake(false);
-    await this.port.close();
+    this.leaving.abort();
+    await Promise.all([this.port.close(), this.opening?.close()]);
+  }
+
+  /** Remembers by which port a message was read: the answer to it is for that port alone. */
+  mark(message: Message, port: Port): void {
+    if (this.delays !== null) message.connection = port;
+  }
+
+  /** Whether the message answers, or addresses, what there was on a port that is lost. */
+  isOver(message: Message): boolean {
+    const { connection } = message;
+    if (connection === undefined || !this.former.has(connection)) return false;
+    return message.isReply() || message.to !== 0;
   }
 
   private lost(error: Refusal | null): void {
     this.isConnected = false;
     if (this.isClosed || error === null) return;
     if (this.delays !== null) {
+      this.former.add(this.port);
       for (;;) {
         const status = this.port.hand();
         if (status === null) break;
+        this.mark(status, this.port);
         this.statuses.push(status);
       }
       this.retryIn(this.delays.minDelay);
@@ -147,7 +170,7 @@ export class Lifeline {
 
   private retryIn(delay: number): void {
     this.timer = setTimeout(() => {
-      this.connect().then(
+      this.connect(this.leaving.signal).then(
         () => {
           if (this.isClosed) return;
           this.events.onConnected();

@@ -70,6 +70,11 @@ export class Message {
   private at: number;
   private length: number;
   private isShared: boolean;
+  /**
+   * @internal The connection by which it was read, or what it answers or goes on with: of a Ksock that
+   * comes back when one is lost. No message that was not read has it.
+   */
+  declare connection?: object;
 
   /**
    * `data` is kept by reference: don't change it before the message was sent. Throws a TypeError that
@@ -390,7 +395,14 @@ export function replyTo(request: Message, data?: Data | null): Reply {
       `${request} is not for us to answer: only the copy marked YOU, read by the Replier, is`,
     );
   }
-  return new Reply(request.name, data, { to: request.from, inReplyTo: request.id });
+  const reply = new Reply(request.name, data, { to: request.from, inReplyTo: request.id });
+  return withConnection(reply, request);
+}
+
+/** The message belongs to the connection by which the other was read. */
+function withConnection<T extends Message>(message: T, { connection }: Message): T {
+  if (connection !== undefined) message.connection = connection;
+  return message;
 }
 
 /**
@@ -399,10 +411,12 @@ export function replyTo(request: Message, data?: Data | null): Reply {
  */
 export function statefulRequest(earlier: Message, name: string, data?: Data | null): Request {
   if (earlier.isReply()) {
-    return new Request(name, data, { to: earlier.from, finalTo: earlier.origFrom });
+    const request = new Request(name, data, { to: earlier.from, finalTo: earlier.origFrom });
+    return withConnection(request, earlier);
   }
   if (earlier.isStatefulRequest()) {
-    return new Request(name, data, { to: earlier.to, finalTo: earlier.finalTo });
+    const request = new Request(name, data, { to: earlier.to, finalTo: earlier.finalTo });
+    return withConnection(request, earlier);
   }
   throw new TypeError(
     `${earlier} does not tell whom to ask: give a Reply, or an earlier stateful Request`,

@@ -6,7 +6,14 @@ import { Refusal } from '../../src/client/port.ts';
 import { Errno } from '../../src/message/errno.ts';
 import type { KbusError, StatusError } from '../../src/message/error.ts';
 import { Flag } from '../../src/message/flags.ts';
-import { Announcement, type Message, Request, replyTo } from '../../src/message/message.ts';
+import { MessageId } from '../../src/message/id.ts';
+import {
+  Announcement,
+  type Message,
+  Request,
+  replyTo,
+  statefulRequest,
+} from '../../src/message/message.ts';
 import { fill, next, readAll, readTexts } from '../conformance/reading.ts';
 import { FrameHost } from '../support/frame-host.ts';
 import { failed, refused } from '../support/refused.ts';
@@ -48,6 +55,20 @@ class Machine {
   async close(): Promise<void> {
     await Promise.all(this.ksocks.map((ksock) => ksock.close()));
   }
+}
+
+interface PromiseWithResolvers<T> {
+  readonly promise: Promise<T>;
+  resolve(value: T): void;
+  reject(error: unknown): void;
+}
+
+function withResolvers<T>(): PromiseWithResolvers<T> {
+  let settle: Omit<PromiseWithResolvers<T>, 'promise'> | undefined;
+  const promise = new Promise<T>((resolve, reject) => {
+    settle = { resolve, reject };
+  });
+  return { promise, ...(settle as Omit<PromiseWithResolvers<T>, 'promise'>) };
 }
 
 let machine: Machine;
@@ -159,6 +180,23 @@ describe('When the bus is lost', () => {
     await refused(asker.sendMsg(new Request('$.a', '', WAITS)), 'EAGAIN');
     await act(asker);
     await machine.crash();
+    await refused(asker.readNextMsg(), 'ECONNRESET');
+  });
+
+  it('of several Requests with one id, as Limpets may send them, each ends with a Status of its own.', async () => {
+    const asker = await machine.open();
+    const replier = await machine.open();
+    await replier.bind('$.a', true);
+    const id = new MessageId(7, 5);
+    for (let at = 0; at < 3; at++) await asker.sendMsg(new Request('$.a', '', { id }));
+    await replier.sendMsg(replyTo(await next(replier)));
+    expect((await next(asker)).inReplyTo).toEqual(id);
+    await machine.crash();
+    const got = [await next(asker), await next(asker)];
+    expect(statuses(got)).toEqual([
+      [BUS_GONE_AWAY, '[7:5]'],
+      [BUS_GONE_AWAY, '[7:5]'],
+    ]);
     await refused(asker.readNextMsg(), 'ECONNRESET');
   });
 
@@ -378,6 +416,115 @@ describe('A Ksock that comes back', () => {
     expect(heard).toEqual(['before', 'after']);
     expect((await other.request('$.Ask')).text()).toBe('answered');
     await other.close();
+  });
+
+  it('answers nothing that a handler was asked before: the same id may be that of another Request now.', async () => {
+    const first = await machine.open();
+    const [replier, isBack] = await openComingBack();
+    const handled: ((answer: string) => void)[] = [];
+    await replier.replier('$.a', () => new Promise<string>((resolve) => handled.push(resolve)));
+    const before = failed(first.request('$.a'));
+    while (handled.length < 1) await settled();
+    await machine.crash();
+    expect(((await before) as StatusError).status.name).toBe(BUS_GONE_AWAY);
+    const host = machine.start();
+    const second = await host.open();
+    expect(second.id).toBe(first.id);
+    await isBack();
+    const after = second.request('$.a');
+    while (handled.length < 2) await settled();
+    expect(await second.lastMsgId()).toEqual(new MessageId(0, 1));
+    handled[0]?.('to the first');
+    await settled();
+    handled[1]?.('to the second');
+    expect((await after).text()).toBe('to the second');
+    await second.close();
+  });
+
+  it('a handler that fails late tells no one who asked something else.', async () => {
+    const first = await machine.open();
+    const [replier, isBack] = await openComingBack();
+    const handled: PromiseWithResolvers<string>[] = [];
+    await replier.replier('$.a', () => {
+      const answer = withResolvers<string>();
+      handled.push(answer);
+      return answer.promise;
+    });
+    const before = failed(first.request('$.a'));
+    while (handled.length < 1) await settled();
+    await machine.crash();
+    await before;
+    const second = await machine.start().open();
+    await isBack();
+    const after = second.request('$.a');
+    while (handled.length < 2) await settled();
+    handled[0]?.reject(new Error('too late'));
+    await settled();
+    handled[1]?.resolve('in time');
+    expect((await after).text()).toBe('in time');
+    await second.close();
+  });
+
+  it.for<[string, (ksock: Ksock, reply: Message) => Promise<unknown>]>([
+    ['sendMsg', (ksock, reply) => ksock.sendMsg(reply)],
+    ['sendMsg that waits', (ksock, reply) => ksock.sendMsg(reply, { wait: true })],
+    ['writeMsg and send', (ksock, reply) => ksock.writeMsg(reply).then(() => ksock.send())],
+    ['post and flush', (ksock, reply) => ksock.post(reply) ?? ksock.flush()],
+  ])(
+    'a Reply to what it read before is refused, as for a requester that has gone: %s.',
+    async ([, send]) => {
+      const first = await machine.open();
+      const [replier, isBack] = await openComingBack();
+      await replier.bind('$.a', true);
+      await first.sendMsg(new Request('$.a', 'old'));
+      const old = await next(replier);
+      await machine.crash();
+      const host = machine.start();
+      const second = await host.open();
+      await isBack();
+      await second.sendMsg(new Request('$.a', 'new'));
+      const request = await next(replier);
+      expect([request.id, request.from]).toEqual([old.id, old.from]);
+      for (const stale of [replyTo(old), replyTo(old.cast())]) {
+        await refused(send(replier, stale), 'EADDRNOTAVAIL');
+      }
+      expect(await replier.numUnrepliedTo()).toBe(1);
+      await send(replier, replyTo(request, 'answered'));
+      expect((await next(second)).text()).toBe('answered');
+      await second.close();
+    },
+  );
+
+  it('a Request to the very Replier of before is refused, whoever has its id now.', async () => {
+    const replier = await machine.open();
+    await replier.replier('$.a', () => 'I am');
+    const [asker, isBack] = await openComingBack();
+    const reply = await asker.request('$.a');
+    expect((await asker.request(statefulRequest(reply, '$.a'))).text()).toBe('I am');
+    await replier.close();
+    await machine.crash();
+    const host = machine.start();
+    const another = await host.open();
+    await another.replier('$.a', () => 'I am another');
+    await isBack();
+    expect(another.id).toBe(replier.id);
+    const again = statefulRequest(reply, '$.a');
+    await refused(asker.request(again), 'EPIPE');
+    await refused(asker.request(statefulRequest(again, '$.a')), 'EPIPE');
+    expect((await asker.request('$.a')).text()).toBe('I am another');
+    await another.close();
+  });
+
+  it('sends what it has read before to others, for that is no answer.', async () => {
+    const [ksock, isBack] = await openComingBack();
+    await ksock.bind('$.a');
+    await ksock.sendMsg(new Announcement('$.a', 'read'));
+    const read = await next(ksock);
+    await machine.crash();
+    machine.start();
+    await isBack();
+    await ksock.sendMsg(read);
+    expect(await readTexts(ksock)).toEqual(['read']);
   });
 
   it('a message that waited to be sent is lost with the bus: the Ksock is not sending any more.', async () => {

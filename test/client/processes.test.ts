@@ -257,11 +257,13 @@ describe('When the daemon is killed', () => {
   it('one that is told to stop says why to everybody.', async () => {
     const ksock = await open();
     const waiting = refused(ksock.waitForMsg(), 'ECONNRESET');
+    // Who writes when it has closed is told no more than that.
+    await ksock.numMessages();
     await daemon.kill('SIGTERM');
     expect((await waiting).message).toContain('(it was told to)');
   });
 
-  it('one that is stopped in its tracks keeps nobody who gives up opening, or asking.', async () => {
+  it('one that is stopped in its tracks keeps nobody who gives up opening, asking, or waiting.', async () => {
     const ksock = await open();
     daemon.child.kill('SIGSTOP');
     const opening = Ksock.open(0, { directory, signal: AbortSignal.timeout(5) });
@@ -269,6 +271,9 @@ describe('When the daemon is killed', () => {
     expect(await failed(ksock.request('$.a', '', { timeout: 1 }))).toMatchObject({
       code: 'ETIMEDOUT',
     });
+    expect(await ksock.waitForMsg({ timeout: 1 })).toBeNull();
+    const reason = await failed(ksock.waitForMsg({ signal: AbortSignal.timeout(5) }));
+    expect(reason).toMatchObject({ name: 'TimeoutError' });
     daemon.child.kill('SIGCONT');
     expect(await ksock.numMessages()).toBe(0);
   });

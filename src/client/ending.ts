@@ -1,0 +1,33 @@
+/** Reason of a signal that ends a wait because its time is over. */
+export const TIME_OVER = Symbol('the time is over');
+
+/**
+ * How long, in milliseconds, a bus may take to tell what there is. A wait whose time is over sooner asks,
+ * for what is there must be found however short the wait is; but not of a daemon that doesn't answer.
+ */
+const TIME_TO_TELL = 1000;
+
+/**
+ * Follows the signal that ends a wait: `ask` is called when it does, and `leave` when no answer to that is
+ * to be waited for. That is at once when the program has given up; when its time is over, and the bus had
+ * time enough to tell. Returns what ends the following.
+ */
+export function whenEnded(
+  signal: AbortSignal | undefined,
+  ask: () => void,
+  leave: () => void,
+): () => void {
+  if (signal === undefined) return () => {};
+  const began = performance.now();
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const ended = (): void => {
+    ask();
+    if (signal.reason !== TIME_OVER) leave();
+    else timer = setTimeout(leave, Math.max(0, began + TIME_TO_TELL - performance.now()));
+  };
+  signal.addEventListener('abort', ended, { once: true });
+  return () => {
+    clearTimeout(timer);
+    signal.removeEventListener('abort', ended);
+  };
+}

@@ -1,0 +1,234 @@
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import type { Ksock } from '../../src/client/ksock.ts';
+import { Flag } from '../../src/message/flags.ts';
+import { Announcement, Request, replyTo } from '../../src/message/message.ts';
+import { fill, next, readTexts } from '../conformance/reading.ts';
+import { FrameHost } from '../support/frame-host.ts';
+import type { PipeEnd } from '../support/pipe.ts';
+import { failed, refused } from '../support/refused.ts';
+import { settled } from './everywhere.ts';
+
+let host: FrameHost;
+let ksock: Ksock;
+let sender: Ksock;
+/** The ends of its connection: what the other end writes stays on its way while one is paused. */
+let clientEnd: PipeEnd;
+let daemonEnd: PipeEnd;
+
+beforeEach(async () => {
+  vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'performance'] });
+  host = new FrameHost();
+  ksock = await host.open();
+  daemonEnd = host.ends[0] as PipeEnd;
+  clientEnd = (ksock as unknown as { port: { channel: PipeEnd } }).port.channel;
+  sender = await host.open();
+  await ksock.bind('$.a');
+});
+afterEach(async () => {
+  daemonEnd.resume();
+  await host.close();
+  vi.useRealTimers();
+});
+
+const freeze = (): void => daemonEnd.pause();
+const thaw = (): void => daemonEnd.resume();
+
+/** A wait that the program gave up while a message was on its way to it. */
+async function giveUpTooLate(text: string): Promise<void> {
+  const controller = new AbortController();
+  const waiting = failed(ksock.waitForMsg({ signal: controller.signal }));
+  await settled();
+  clientEnd.pause();
+  await sender.sendMsg(new Announcement('$.a', text));
+  controller.abort('enough');
+  expect(await waiting).toBe('enough');
+  clientEnd.resume();
+}
+
+describe('A wait for a message, when the daemon does not answer,', () => {
+  it('is over when its time is, but for the second in which the daemon may say what there is.', async () => {
+    freeze();
+    const short = ksock.waitForMsg({ timeout: 10 });
+    const long = ksock.waitForMsg({ timeout: 5000 });
+    const ended: string[] = [];
+    const note = (what: string) => (): void => void ended.push(what);
+    void short.then(note('short'));
+    void long.then(note('long'));
+    await vi.advanceTimersByTimeAsync(999);
+    expect(ended).toEqual([]);
+    await vi.advanceTimersByTimeAsync(2);
+    expect(ended).toEqual(['short']);
+    await vi.advanceTimersByTimeAsync(3990);
+    expect(ended).toEqual(['short']);
+    await vi.advanceTimersByTimeAsync(20);
+    expect(ended).toEqual(['short', 'long']);
+    expect([await short, await long]).toEqual([null, null]);
+  });
+
+  it('ends at once when the program gives it up, however often; and asks one thing only.', async () => {
+    freeze();
+    for (let time = 0; time < 50; time++) {
+      const controller = new AbortController();
+      const waiting = failed(ksock.waitForMsg({ signal: controller.signal }));
+      controller.abort(time);
+      expect(await waiting).toBe(time);
+    }
+    await settled();
+    expect(clientEnd.backlog).toBeLessThan(100);
+    thaw();
+    await sender.sendMsg(new Announcement('$.a', 'kept'));
+    expect(await readTexts(ksock)).toEqual(['kept']);
+  });
+});
+
+describe('A message that comes when its wait is over', () => {
+  it('is for who reads next, before what came after it, and counts as unread.', async () => {
+    await giveUpTooLate('1');
+    await sender.sendMsg(new Announcement('$.a', '2'));
+    expect(await ksock.numMessages()).toBe(2);
+    expect(await readTexts(ksock)).toEqual(['1', '2']);
+    expect(await ksock.numMessages()).toBe(0);
+  });
+
+  it('is for the wait that has begun in the meantime.', async () => {
+    await giveUpTooLate('1');
+    const waiting = [ksock.waitForMsg(), ksock.waitForMsg()];
+    expect((await waiting[0])?.text()).toBe('1');
+    await sender.sendMsg(new Announcement('$.a', '2'));
+    expect((await waiting[1])?.text()).toBe('2');
+  });
+
+  it('is for the wait that had begun before it was over, and that one leaves nothing behind.', async () => {
+    const controller = new AbortController();
+    const first = failed(ksock.waitForMsg({ signal: controller.signal }));
+    const second = ksock.waitForMsg();
+    await settled();
+    clientEnd.pause();
+    await sender.sendMsg(new Announcement('$.a', '1'));
+    controller.abort('enough');
+    expect(await first).toBe('enough');
+    clientEnd.resume();
+    expect((await second)?.text()).toBe('1');
+    await sender.sendMsg(new Announcement('$.a', '2'));
+    await sender.sendMsg(new Announcement('$.a', '3'));
+    expect(await readTexts(ksock)).toEqual(['2', '3']);
+  });
+
+  it('is for the loop that waits.', async () => {
+    const controller = new AbortController();
+    const waiting = failed(ksock.waitForMsg({ signal: controller.signal }));
+    const loop = ksock[Symbol.asyncIterator]();
+    const first = loop.next();
+    await settled();
+    clientEnd.pause();
+    await sender.sendMsg(new Announcement('$.a', '1'));
+    await sender.sendMsg(new Announcement('$.a', '2'));
+    controller.abort('enough');
+    expect(await waiting).toBe('enough');
+    clientEnd.resume();
+    const got = [(await first).value?.text(), (await loop.next()).value?.text()];
+    expect(got).toEqual(['1', '2']);
+    await loop.return?.();
+  });
+
+  it('is there when the bus has gone away, and an answer counts as that.', async () => {
+    await sender.bind('$.Ask', true);
+    await ksock.sendMsg(new Request('$.Ask', 'answered'));
+    await ksock.sendMsg(new Request('$.Ask', 'not answered'));
+    const request = await next(sender);
+    const controller = new AbortController();
+    const waiting = failed(ksock.waitForMsg({ signal: controller.signal }));
+    await settled();
+    clientEnd.pause();
+    await sender.sendMsg(replyTo(request, 'yes'));
+    controller.abort('enough');
+    await waiting;
+    clientEnd.resume();
+    await settled();
+    daemonEnd.break();
+    await settled();
+    expect((await next(ksock)).text()).toBe('yes');
+    expect((await next(ksock)).name).toBe('$.KBUS.Bus.GoneAway');
+    await refused(ksock.readNextMsg(), 'ECONNRESET');
+  });
+});
+
+describe('A wait to write, when the daemon does not answer,', () => {
+  it('ends too, and it is known if the message was sent all the same.', async () => {
+    await fill(sender, ksock);
+    await refused(
+      ksock.sendMsg(new Announcement('$.Filler', 'it', { flags: Flag.ALL_OR_WAIT })),
+      'EAGAIN',
+    );
+    freeze();
+    const timed = ksock.waitWritable({ timeout: 10 });
+    const controller = new AbortController();
+    const given = failed(ksock.waitWritable({ signal: controller.signal }));
+    controller.abort('enough');
+    expect(await given).toBe('enough');
+    await vi.advanceTimersByTimeAsync(1000);
+    expect(await timed).toBe(false);
+    await next(sender);
+    thaw();
+    await settled();
+    expect(await readTexts(sender)).toEqual(['it']);
+    await ksock.sendMsg(new Announcement('$.Other'));
+  });
+});
+
+describe('close, when the daemon does not answer,', () => {
+  it('waits five seconds, and then leaves; what waited is refused.', async () => {
+    freeze();
+    const waiting = refused(ksock.waitForMsg(), 'EBADF');
+    let isClosed = false;
+    const closing = ksock.close().then(() => {
+      isClosed = true;
+    });
+    await vi.advanceTimersByTimeAsync(4999);
+    expect(isClosed).toBe(false);
+    await vi.advanceTimersByTimeAsync(2);
+    await closing;
+    await waiting;
+    await refused(ksock.numMessages(), 'EBADF');
+    thaw();
+    await settled();
+    expect((await sender.readBindings()).length).toBe(0);
+  });
+
+  it('waits for one that still takes what was written, however long that lasts.', async () => {
+    freeze();
+    clientEnd.backlog += 3000;
+    let isClosed = false;
+    const closing = ksock.close().then(() => {
+      isClosed = true;
+    });
+    await settled();
+    await vi.advanceTimersByTimeAsync(4000);
+    for (let time = 0; time < 3; time++) {
+      clientEnd.backlog -= 1000;
+      await vi.advanceTimersByTimeAsync(5000);
+      expect(isClosed).toBe(false);
+    }
+    await vi.advanceTimersByTimeAsync(5000);
+    await closing;
+  });
+
+  it('leaves what it opens to come back.', async () => {
+    const opened = host.ends.length;
+    const back = await host.open({ reconnect: { minDelay: 1, maxDelay: 1 } });
+    host.ends[opened]?.break();
+    const { connect } = host;
+    host.connect = () => async (mode, events, signal) => {
+      const port = connect.call(host)(mode, events, signal);
+      host.ends[opened + 1]?.pause();
+      return port;
+    };
+    await settled();
+    await vi.advanceTimersByTimeAsync(1);
+    await settled();
+    await back.close();
+    host.ends[opened + 1]?.resume();
+    await settled();
+    expect((await sender.stats()).ksocks.length).toBe(2);
+  });
+});
