@@ -64,6 +64,14 @@ describe('the journals of programs that', () => {
     expect(brokenPromises(all)).toEqual([]);
   });
 
+  it('asked a Replier that came back, and may have bound anything, are not complained of yet', () => {
+    const asker = (until: number) => ['s', open(1), ...sent(1, 10, 'Q'), ...end(until)] as const;
+    const replier = ['r', { t: 1, e: 'again' }, open(2), ...end(40)] as const;
+    expect(brokenPromises(journals([...asker(30)], [...replier]))).toEqual([]);
+    const late = brokenPromises(journals([...asker(50)], [...replier]));
+    expect(late.join('\n')).toMatch(/got no answer/);
+  });
+
   it.for([
     [
       'two answers',

@@ -2,6 +2,7 @@ import { type Journal, noteOf } from '../../chaos/promises.mjs';
 import { FramePort } from '../../src/client/frame-port.ts';
 import type { Handling } from '../../src/client/handlers.ts';
 import { type Connect, Ksock } from '../../src/client/ksock.ts';
+import { Refusal } from '../../src/client/port.ts';
 import { Session } from '../../src/daemon/session.ts';
 import { Errno } from '../../src/message/errno.ts';
 import { KbusError, StatusError } from '../../src/message/error.ts';
@@ -58,6 +59,7 @@ export class Seat {
   /** Handlers that take their time. */
   private slow: (() => void)[] = [];
   private readonly links: Link[] = [];
+  private readonly given = new WeakSet<Message>();
   private readonly handlings: Handling[] = [];
   private nextNumber = 1;
 
@@ -108,6 +110,7 @@ export class Seat {
     const { world } = this;
     // The timers of a process that was killed would not have come.
     if (this.isGhost) return new Promise<FramePort>(() => {});
+    if (world.away !== null) throw new Refusal(Errno[world.away], 'nobody answers');
     let made: Made | null = null;
     const port = await FramePort.open(
       (toldTo) => {
@@ -137,10 +140,8 @@ export class Seat {
           }
           if (made !== null) {
             made.isLost = true;
-            this.note(made, 'end', {
-              why: error === null && !made.link.isLost ? 'closed' : 'lost',
-              drained: world.isOver,
-            });
+            const isClean = error === null && !made.link.isLost && leftClean(made);
+            this.note(made, 'end', { why: isClean ? 'closed' : 'lost', drained: world.isOver });
           }
           events.closed(error);
         },
@@ -164,6 +165,9 @@ export class Seat {
   /** What the port gives is what the bus gave, in the same order. */
   private handed(of: Incarnation, message: Message | null): Message | null {
     if (message === null || this.isGhost || message.name === BUS_GONE_AWAY) return message;
+    // A port that has messages at hand gives them by either call.
+    if (this.given.has(message)) return message;
+    this.given.add(message);
     try {
       of.pair?.hand(tellMessage(message));
     } catch (error) {
@@ -449,9 +453,18 @@ export class Seat {
   /** Reads one, if there may be one. */
   readRest(): boolean {
     const { now } = this;
-    if (now === null || (now.isLost ? this.isSpent : now.pair?.naive.queue.length === 0))
-      return false;
+    if (now === null) return false;
+    const isDone = now.isLost ? this.isSpent : now.pair?.naive.queue.length === 0;
+    if (isDone && earlyOf(now).length === 0) return false;
     return this.act({ do: 'read' });
+  }
+
+  /** Who gives up waiting is let go at once, whatever becomes of the bus; but a send may have been done. */
+  checkGivenUp(): void {
+    for (const { what, controller } of this.waits) {
+      if (what === 'send' || !controller?.signal.aborted) continue;
+      throw new Broken(`program ${this.number} waits for ${what}, though it gave up`);
+    }
   }
 
   // What must hold when nothing moves any more
@@ -468,19 +481,21 @@ export class Seat {
     }
     const { naive } = now.lockstep;
     const { naive: k, engine, taken, handed } = now.pair;
+    const early = earlyOf(now).length;
+    const isDrained = k.queue.length === 0 && early === 0;
     const sending = k.sending !== null && !naive.couldGoOn(k);
     for (const { what, controller } of this.waits) {
       const mayWait =
         !controller?.signal.aborted &&
         (what === 'request' ||
-          (what === 'wait' && k.queue.length === 0) ||
-          (what === 'iterate' && k.queue.length === 0) ||
+          (what === 'wait' && isDrained) ||
+          (what === 'iterate' && isDrained) ||
           (['send', 'post', 'flush', 'writable'].includes(what) && sending));
       if (!mayWait)
         throw new Broken(`program ${this.number} (Ksock ${k.id}) waits for ${what} in vain`);
     }
     if (this.reader === 'handlers' && this.handlings.length > 0 && this.waits.size === 0) {
-      same(`unread of Ksock ${k.id}, which has handlers`, k.queue.length, 0);
+      same(`unread of Ksock ${k.id}, which has handlers`, k.queue.length + early, 0);
     }
     if (k.sending === null) {
       const asked = [...this.waits].filter(({ what }) => what === 'request').length;
@@ -489,8 +504,18 @@ export class Seat {
         throw new Broken(`Ksock ${k.id} waits for ${asked} answers, and is owed ${owed.length}`);
       }
     }
-    same(`messages that Ksock ${engine.id} was given`, handed.length, taken.length);
+    same(`messages that Ksock ${engine.id} was given`, handed.length + early, taken.length);
   }
+}
+
+/** Messages that the bus has given, and that have come for a wait that was over. */
+function earlyOf({ port }: Incarnation): readonly Message[] {
+  return (port as unknown as { takes: { early: Message[] } }).takes.early;
+}
+
+/** It left when the bus knew, and had given its program all that the bus took for read. */
+function leftClean(of: Incarnation): boolean {
+  return of.port !== null && of.pair?.engine.isOpen === false && earlyOf(of).length === 0;
 }
 
 function isDocumented(error: unknown, controller: AbortController | null): boolean {

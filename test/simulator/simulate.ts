@@ -1,12 +1,12 @@
 import process from 'node:process';
 import { Random } from './random.ts';
-import { drawDeed, drawSwarm, type Step, type Swarm } from './steps.ts';
+import { drawDeed, drawSwarm, type Step } from './steps.ts';
 import { type Figures, isExpectedThrow, type Sabotage, World } from './world.ts';
 
 /** One run, written down: it can be done again, whole or in part. */
 export interface Run {
-  readonly seed: number;
-  readonly swarm: Swarm;
+  /** Of every new Ksock's queue. */
+  readonly limit: number;
   readonly steps: readonly Step[];
 }
 
@@ -24,7 +24,8 @@ export async function simulate(seed: number, sabotage?: Sabotage): Promise<Outco
   const random = new Random(seed);
   const swarm = drawSwarm(random);
   const steps: Step[] = [];
-  const world = new World(swarm, sabotage);
+  const { limit } = swarm;
+  const world = new World(limit, sabotage);
   const why = await inWorld(world, async () => {
     const take = (step: Step): Promise<boolean> => {
       steps.push(step);
@@ -34,14 +35,14 @@ export async function simulate(seed: number, sabotage?: Sabotage): Promise<Outco
       await take({ step: 'deed', seat, deed: drawDeed(random, swarm, false) });
     }
     await take({ step: 'rest' });
-    for (let step = 0; step < swarm.steps; step++) await take(world.draw(random));
+    for (let step = 0; step < swarm.steps; step++) await take(world.draw(random, swarm));
   });
-  return { failed: why === null ? null : { seed, swarm, steps, why }, figures: world.figures };
+  return { failed: why === null ? null : { limit, steps, why }, figures: world.figures };
 }
 
 /** The same steps again; null, or how they failed. */
-export async function replay({ swarm, steps }: Run, sabotage?: Sabotage): Promise<string | null> {
-  const world = new World(swarm, sabotage);
+export async function replay({ limit, steps }: Run, sabotage?: Sabotage): Promise<string | null> {
+  const world = new World(limit, sabotage);
   return inWorld(world, async () => {
     for (const step of steps) await world.run(step);
   });
@@ -72,17 +73,6 @@ export async function shorten(
     size = size === 1 ? 1 : Math.ceil(size / 2);
   }
   return best;
-}
-
-/** The failure, and how to see it again. */
-export function tell({ seed, steps, why }: Failed): string {
-  return [
-    `The simulated bus broke. See it again with`,
-    `  KBUS_SIM_SEED=${seed} npx vitest run test/simulator`,
-    `and keep the seed in test/simulator/seeds.json. The shortest way to it that was found:`,
-    ...steps.map((step, at) => `  ${at + 1}. ${JSON.stringify(step)}`),
-    why,
-  ].join('\n');
 }
 
 async function inWorld(world: World, body: () => Promise<void>): Promise<string | null> {

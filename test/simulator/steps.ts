@@ -35,6 +35,8 @@ export type DeedName = Deed['do'];
 export type Step =
   /** So many bytes of what `from` wrote arrive. */
   | { step: 'deliver'; link: number; from: 'client' | 'daemon'; bytes: number }
+  /** So many bytes of it leave its process, and are on their way; `told` as soon as they have. */
+  | { step: 'leave'; link: number; from: 'client' | 'daemon'; bytes: number; told: boolean }
   /** A client writes what it gathered. */
   | { step: 'flush'; which: number }
   | { step: 'timer'; which: number }
@@ -48,6 +50,9 @@ export type Step =
   | { step: 'break'; link: number }
   /** The daemon dies, and there is another. */
   | { step: 'restart' }
+  /** The daemon dies, and who connects meets nobody; until another is there. */
+  | { step: 'down'; met: 'ENOENT' | 'ECONNRESET' }
+  | { step: 'up' }
   | { step: 'deed'; seat: number; deed: Deed };
 
 export const SEATS = 5;
@@ -60,8 +65,8 @@ const EVENTS = '$.KBUS.ReplierBindEvent';
 export interface Swarm {
   readonly limit: number;
   readonly deeds: Record<DeedName, number>;
-  readonly net: Record<'deliver' | 'flush' | 'timer' | 'closed' | 'rest', number>;
-  readonly faults: Record<'stall' | 'resume' | 'break' | 'restart', number>;
+  readonly net: Record<'deliver' | 'leave' | 'flush' | 'timer' | 'closed' | 'rest', number>;
+  readonly faults: Record<'stall' | 'resume' | 'break' | 'restart' | 'down' | 'up', number>;
   /** Against each other. */
   readonly kinds: Record<'net' | 'deed' | 'fault', number>;
   readonly cut: Record<'whole' | 'some' | 'few', number>;
@@ -132,14 +137,15 @@ export function drawSwarm(random: Random): Swarm {
     deeds,
     net: {
       deliver: 10,
+      leave: random.pick([0, 1, 5]),
       flush: random.pick([1, 10, 30]),
       timer: 3,
       closed: 3,
       rest: random.pick([0, 0.2, 3]),
     },
     faults: calm
-      ? { stall: 1, resume: 1, break: 0, restart: 0 }
-      : vary(random, { stall: 4, resume: 4, break: 2, restart: 1 }),
+      ? { stall: 1, resume: 1, break: 0, restart: 0, down: 0, up: 0 }
+      : vary(random, { stall: 4, resume: 4, break: 2, restart: 1, down: 1, up: 2 }),
     kinds: { net: random.pick([4, 10, 20]), deed: 6, fault: calm ? 0.05 : random.pick([0.1, 0.5]) },
     cut: vary(random, { whole: 6, some: 3, few: 1 }),
     flags: vary(random, { none: 6, urgent: 2, fail: 2, wait: 3 }),
@@ -148,7 +154,7 @@ export function drawSwarm(random: Random): Swarm {
     requests: random.pick([0, 0.3, 0.7]),
     repliers: random.pick([0.2, 0.5, 0.8]),
     waits: random.pick([0, 0.3, 0.8]),
-    large: random.chance(0.05) ? 0.1 : 0,
+    large: random.chance(0.05) ? random.pick([0.1, 0.6]) : 0,
     reconnect: random.chance(0.25) ? 0.5 : 0,
     steps: random.pick([60, 150, 300, 600]),
     crowd: random.pick([0, 3, SEATS]),
@@ -229,12 +235,12 @@ function drawFlags(random: Random, swarm: Swarm): number {
   }
 }
 
-export function drawBytes(random: Random, swarm: Swarm): number {
+export function drawBytes(random: Random, swarm: Swarm, most = 300): number {
   const { whole, some, few } = swarm.cut;
   if (whole + some + few === 0) return Number.MAX_SAFE_INTEGER;
   switch (random.weighted(swarm.cut)) {
     case 'some':
-      return 1 + random.below(300);
+      return 1 + random.below(most);
     case 'few':
       return 1 + random.below(8);
     default:

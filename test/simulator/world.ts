@@ -15,8 +15,13 @@ import { drawBytes, drawDeed, SEATS, type Step, type Swarm } from './steps.ts';
 /** A Ksock whose name another has now tries to come back again and again: that is not waited for. */
 const MAX_TIMERS = 200;
 
+/** While there is no daemon, nobody who tries to come back need be waited for. */
+const MAX_TIMERS_AWAY = 5;
+
 /** Steps without an end mean that something goes round and round. */
 const MAX_CALM = 50_000;
+
+const FAULTS: ReadonlySet<Step['step']> = new Set(['stall', 'break', 'restart', 'down']);
 
 /** What is broken on purpose, to see whether it is noticed. */
 export interface Sabotage {
@@ -51,14 +56,17 @@ export class World {
   readonly host: SessionHost;
   /** Faults have ended, and everybody reads until nothing is left. */
   isOver = false;
+  /** What meets who connects, while there is no daemon. */
+  away: 'ENOENT' | 'ECONNRESET' | null = null;
   readonly figures: Figures = { runs: 1, steps: 0, faults: 0, deeds: 0, messages: 0 };
-  private readonly swarm: Swarm;
+  private readonly limit: number;
   readonly sabotage: Sabotage;
   private timersRun = 0;
   private failure: unknown = null;
 
-  constructor(swarm: Swarm, sabotage: Sabotage = {}) {
-    this.swarm = swarm;
+  /** `limit` is that of every new Ksock's queue. */
+  constructor(limit: number, sabotage: Sabotage = {}) {
+    this.limit = limit;
     this.sabotage = sabotage;
     this.host = {
       turn: new Turn(),
@@ -73,7 +81,7 @@ export class World {
   }
 
   private newBus(): Lockstep {
-    const bus = new Bus({ maxMessages: this.swarm.limit });
+    const bus = new Bus({ maxMessages: this.limit });
     this.sabotage.bus?.(bus);
     return new Lockstep(bus);
   }
@@ -112,10 +120,11 @@ export class World {
     if (done) {
       this.figures.steps++;
       if (step.step === 'deed') this.figures.deeds++;
-      if (['stall', 'break', 'restart'].includes(step.step)) this.figures.faults++;
+      if (FAULTS.has(step.step)) this.figures.faults++;
       if (step.step === 'deed' && step.deed.do === 'vanish') this.figures.faults++;
     }
     await this.settle();
+    if (step.step === 'deed' && step.deed.do === 'abort') this.seats[step.seat]?.checkGivenUp();
     return done;
   }
 
@@ -129,6 +138,12 @@ export class World {
           return false;
         }
         link[step.from].deliver(step.bytes);
+        return true;
+      }
+      case 'leave': {
+        const end = this.links[step.link]?.[step.from];
+        if (end === undefined || !end.canLeave) return false;
+        end.leave(step.bytes, step.told);
         return true;
       }
       case 'flush': {
@@ -163,21 +178,34 @@ export class World {
         return true;
       }
       case 'restart':
-        for (const link of this.links) {
-          const { client, daemon } = link;
-          link.isLost = true;
-          if (!client.isClosed) client.break();
-          // Nobody is there any more to be told.
-          daemon.isDead = true;
-          daemon.close();
-        }
-        this.lockstep = this.newBus();
-        this.life = [];
-        this.lives.push(this.life);
+        this.die();
+        this.away = null;
         return true;
+      case 'down':
+        if (this.away !== null) return false;
+        this.die();
+        this.away = step.met;
+        return true;
+      case 'up': {
+        const wasAway = this.away !== null;
+        this.away = null;
+        return wasAway;
+      }
       case 'deed':
         return this.seats[step.seat]?.act(step.deed) ?? false;
     }
+  }
+
+  /** The daemon dies, and tells nobody; the next one has a bus of its own. */
+  private die(): void {
+    for (const link of this.links) {
+      link.isLost = true;
+      link.daemon.isDead = true;
+      if (!link.client.isClosed) link.client.break();
+    }
+    this.lockstep = this.newBus();
+    this.life = [];
+    this.lives.push(this.life);
   }
 
   private resume(): boolean {
@@ -191,11 +219,11 @@ export class World {
   }
 
   /** A step that means something now. */
-  draw(random: Random): Step {
-    const { swarm } = this;
-    const { deliver, closed } = this.movable();
+  draw(random: Random, swarm: Swarm): Step {
+    const { deliver, leave, closed } = this.movable();
     const net = {
       deliver: deliver.length > 0 ? swarm.net.deliver : 0,
+      leave: leave.length > 0 ? swarm.net.leave : 0,
       flush: this.deferred.length > 0 ? swarm.net.flush : 0,
       timer: this.timers.length > 0 ? swarm.net.timer : 0,
       closed: closed.length > 0 ? swarm.net.closed : 0,
@@ -217,6 +245,10 @@ export class World {
       switch (random.weighted(net)) {
         case 'deliver':
           return { ...random.pick(deliver), bytes: drawBytes(random, swarm) };
+        case 'leave': {
+          const told = random.chance(0.5);
+          return { ...random.pick(leave), bytes: drawBytes(random, swarm, 200_000), told };
+        }
         case 'flush':
           return { step: 'flush', which: random.below(this.deferred.length) };
         case 'rest':
@@ -229,16 +261,21 @@ export class World {
     }
     const fault = random.weighted(swarm.faults);
     const open = this.links.flatMap(({ client }, link) => (client.isClosed ? [] : [link]));
-    if (fault === 'resume' || fault === 'restart' || open.length === 0) {
-      return { step: fault === 'restart' ? 'restart' : 'resume' };
-    }
+    if (fault === 'down') return { step: 'down', met: random.pick(['ENOENT', 'ECONNRESET']) };
+    if (fault === 'restart' || fault === 'up') return { step: fault };
+    if (fault === 'resume' || open.length === 0) return { step: 'resume' };
     const link = random.pick(open);
     if (fault === 'break') return { step: 'break', link };
     return { step: 'stall', link, from: random.pick(['client', 'daemon'] as const) };
   }
 
-  private movable(): { deliver: (Step & { step: 'deliver' })[]; closed: Step[] } {
+  private movable(): {
+    deliver: (Step & { step: 'deliver' })[];
+    leave: { step: 'leave'; link: number; from: 'client' | 'daemon' }[];
+    closed: Step[];
+  } {
     const deliver: (Step & { step: 'deliver' })[] = [];
+    const leave: { step: 'leave'; link: number; from: 'client' | 'daemon' }[] = [];
     const closed: Step[] = [];
     for (const [link, ends] of this.links.entries()) {
       for (const side of ['client', 'daemon'] as const) {
@@ -246,10 +283,11 @@ export class World {
         if (end.isDeliverable && !ends.stalled[side]) {
           deliver.push({ step: 'deliver', link, from: side, bytes: Number.MAX_SAFE_INTEGER });
         }
+        if (end.canLeave) leave.push({ step: 'leave', link, from: side });
         if (end.isBroken && !end.isClosed) closed.push({ step: 'closed', link, side });
       }
     }
-    return { deliver, closed };
+    return { deliver, leave, closed };
   }
 
   // The end
@@ -257,6 +295,9 @@ export class World {
   /** Everything that can move comes to rest. */
   private async calm(): Promise<void> {
     await this.settle();
+    let timersAway = 0;
+    const mayRunTimer = (): boolean =>
+      this.away === null ? this.timersRun++ < MAX_TIMERS : timersAway++ < MAX_TIMERS_AWAY;
     for (let steps = 0; ; steps++) {
       if (steps > MAX_CALM) throw new Broken(`no rest after ${MAX_CALM} steps`);
       const { deliver, closed } = this.movable();
@@ -265,9 +306,7 @@ export class World {
           ? { step: 'flush', which: 0 }
           : (deliver[0] ??
             closed[0] ??
-            (this.timers.length > 0 && this.timersRun++ < MAX_TIMERS
-              ? { step: 'timer', which: 0 }
-              : undefined));
+            (this.timers.length > 0 && mayRunTimer() ? { step: 'timer', which: 0 } : undefined));
       if (next === undefined) return;
       await this.run(next);
     }
@@ -276,6 +315,8 @@ export class World {
   /** Everybody reads and answers what there is, leaves, and has kept every promise. */
   async end(): Promise<void> {
     this.resume();
+    this.away = null;
+    this.timersRun = 0;
     await this.calm();
     this.checkWaits();
     this.isOver = true;
