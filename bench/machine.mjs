@@ -1,5 +1,5 @@
 // What the kernel knows about the machine and the processes on it: /proc.
-import { readFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import { availableParallelism, cpus, release, totalmem, type } from 'node:os';
 
 /** Clock ticks per second in /proc, on every Linux that Node runs on. */
@@ -18,16 +18,30 @@ export function cpuOf(pid) {
   }
 }
 
-/** The most memory a process has had at once, in bytes (its VmHWM). NaN when it is gone.
- * @param {number} pid */
-export function peakMemoryOf(pid) {
+/** The same in nanoseconds, of the threads that there are. @param {number} pid */
+export function cpuNanoseconds(pid) {
+  return readdirSync(`/proc/${pid}/task`).reduce((sum, thread) => {
+    const [ran] = readFileSync(`/proc/${pid}/task/${thread}/schedstat`, 'latin1').split(' ');
+    return sum + Number(ran);
+  }, 0);
+}
+
+/** A line of a process's status, in bytes. NaN when it is gone. @param {number} pid @param {string} name */
+function statusOf(pid, name) {
   try {
-    const line = readFileSync(`/proc/${pid}/status`, 'latin1').match(/^VmHWM:\s+(\d+) kB/m);
-    return line ? Number(line[1]) * 1024 : Number.NaN;
+    const status = readFileSync(`/proc/${pid}/status`, 'latin1');
+    const [, kib] = status.match(new RegExp(`^${name}:\\s+(\\d+) kB`, 'm')) ?? [];
+    return Number(kib) * 1024;
   } catch {
     return Number.NaN;
   }
 }
+
+/** The memory that a process has in use, in bytes. NaN when it is gone. @param {number} pid */
+export const memoryOf = (pid) => statusOf(pid, 'VmRSS');
+
+/** The most memory a process has had at once, in bytes. NaN when it is gone. @param {number} pid */
+export const peakMemoryOf = (pid) => statusOf(pid, 'VmHWM');
 
 /** CPU seconds that were not idle, of all cores together, since the machine started; with what the
  * hypervisor gave to others. */

@@ -1,0 +1,337 @@
+// What KBUS takes before it does anything: memory, the package, and the start. See --help.
+import { execFileSync, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { connect } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
+import { conduct } from './conduct.mjs';
+import { machine, memoryOf } from './machine.mjs';
+import { writeReport } from './page.mjs';
+import { format, measuredOn, spread, table } from './report.mjs';
+import { median } from './statistics.mjs';
+import kbus from './systems/kbus.mjs';
+import { workloads } from './workloads.mjs';
+
+const root = new URL('../', import.meta.url);
+const { Announcement, Ksock } = await import(new URL('dist/index.js', root).href);
+
+const help = `Usage: node bench/footprint.mjs [options]
+
+Measures what KBUS takes: memory of the daemon, size of the package, and time to start, beside a bare Node that
+does nothing but accept connections. Leave the machine alone while this runs: two minutes.
+
+Options:
+  --rounds <n>   how often memory is measured, each time with a new daemon; the start, five times as
+                 often (default: 5)
+  --write        put the tables into docs/performance.md, between their marks
+  --help         show this
+
+Examples:
+  node bench/footprint.mjs --rounds 2
+  node bench/footprint.mjs --write`;
+
+const { values: given } = parseArgs({
+  options: {
+    rounds: { type: 'string', default: '5' },
+    write: { type: 'boolean', default: false },
+    help: { type: 'boolean', default: false },
+  },
+});
+const rounds = Number(given.rounds);
+
+const KIB = 1024;
+const MIB = 1024 * KIB;
+const KSOCKS = 4000;
+const BINDINGS = 100_000;
+const MESSAGES = 500_000;
+const SIZE = 64;
+/** Seconds at full load. */
+const LOAD = 3;
+/** Milliseconds after which a process is at rest, as far as it ever is. */
+const REST = 1500;
+/** Milliseconds between two looks whether a socket is there. */
+const LOOK = 1;
+
+const rest = (/** @type {number} */ time) => new Promise((resolve) => setTimeout(resolve, time));
+
+const folder = mkdtempSync(join(tmpdir(), 'kbus-bench-'));
+const empty = join(folder, 'empty.mjs');
+const bare = join(folder, 'bare.mjs');
+writeFileSync(empty, '');
+writeFileSync(
+  bare,
+  `import { createServer } from 'node:net';
+createServer((socket) => socket.end('.').on('error', () => {})).listen(process.argv[2]);
+`,
+);
+
+/** Processes that run. @type {Set<import('node:child_process').ChildProcess>} */
+const running = new Set();
+
+/** @param {string[]} args */
+function start(args) {
+  const child = spawn(process.execPath, args, { stdio: 'ignore' });
+  running.add(child);
+  child.once('exit', () => running.delete(child));
+  return child;
+}
+
+/** @param {import('node:child_process').ChildProcess} child */
+async function end(child) {
+  const ended = once(child, 'exit');
+  child.kill('SIGKILL');
+  await ended;
+}
+
+let directories = 0;
+
+/** A program that serves a folder of its own, and the socket that it will make. */
+const programs = {
+  bare() {
+    const path = join(folder, String(directories++));
+    return { child: start([bare, path]), directory: '', path };
+  },
+  kbus() {
+    const directory = join(folder, String(directories++));
+    const main = fileURLToPath(new URL('dist/cli/main.js', root));
+    const child = start([main, 'serve', '--directory', directory]);
+    return { child, directory, path: join(directory, 'kbus0.sock') };
+  },
+};
+
+/** Resolves with a program's first answer to this one. @template T @param {{ child: any, path: string }} program @param {() => Promise<T>} attempt @returns {Promise<T>} */
+async function answerOf({ child, path }, attempt) {
+  for (;;) {
+    if (existsSync(path)) {
+      try {
+        return await attempt();
+      } catch {
+        // It was made, and is not listened to yet.
+      }
+    }
+    if (child.exitCode !== null) throw new Error(`${path}: the program ended`);
+    await rest(LOOK);
+  }
+}
+
+const opened = (/** @type {ReturnType<typeof programs.kbus>} */ program) =>
+  answerOf(program, () => Ksock.open(0, { directory: program.directory }));
+
+const accepted = (/** @type {ReturnType<typeof programs.bare>} */ program) =>
+  answerOf(program, async () => {
+    const socket = connect(program.path);
+    await once(socket, 'data');
+    socket.destroy();
+  });
+
+/** How much more memory a new daemon has for each of many things. @param {number} count @param {(program: ReturnType<typeof programs.kbus>, ksock: any) => Promise<unknown>} add */
+async function each(count, add) {
+  const program = programs.kbus();
+  try {
+    const ksock = await opened(program);
+    await rest(REST);
+    const before = memoryOf(program.child.pid ?? 0);
+    await add(program, ksock);
+    await rest(REST);
+    return (memoryOf(program.child.pid ?? 0) - before) / count;
+  } finally {
+    await end(program.child);
+  }
+}
+
+/** The memory of a program that was connected to, and is at rest. @template {{ child: any }} P @param {P} program @param {(program: P) => Promise<unknown>} reach */
+async function idle(program, reach) {
+  try {
+    await reach(program);
+    await rest(REST);
+    return memoryOf(program.child.pid);
+  } finally {
+    await end(program.child);
+  }
+}
+
+/** Milliseconds from the start of a program to its first answer. @template {{ child: any }} P @param {() => P} program @param {(program: P) => Promise<unknown>} reach */
+async function timeTo(program, reach) {
+  const begin = performance.now();
+  const running = program();
+  try {
+    await reach(running);
+    return performance.now() - begin;
+  } finally {
+    await end(running.child);
+  }
+}
+
+async function timeOfEmpty() {
+  const begin = performance.now();
+  await once(start([empty]), 'exit');
+  return performance.now() - begin;
+}
+
+/** @param {() => Promise<number>} measure @param {number[]} into */
+const note = async (measure, into) => into.push(await measure());
+
+async function memory() {
+  /** @type {Record<'bare' | 'idle' | 'ksock' | 'binding' | 'message' | 'peak', number[]>} */
+  const found = { bare: [], idle: [], ksock: [], binding: [], message: [], peak: [] };
+  const streaming = workloads.find(({ name }) => name === '1to1');
+  for (let round = 1; round <= rounds; round++) {
+    console.error(`memory: round ${round} of ${rounds}`);
+    await note(() => idle(programs.bare(), accepted), found.bare);
+    await note(
+      () => idle(programs.kbus(), async (program) => (await opened(program)).close()),
+      found.idle,
+    );
+    await note(
+      () =>
+        each(KSOCKS, async ({ directory }) => {
+          for (let left = KSOCKS; left > 0; left -= 100) {
+            await Promise.all(Array.from({ length: 100 }, () => Ksock.open(0, { directory })));
+          }
+        }),
+      found.ksock,
+    );
+    await note(
+      () =>
+        each(BINDINGS, async (_, ksock) => {
+          for (let i = 0; i < BINDINGS; i += 1000) {
+            const names = Array.from({ length: 1000 }, (_, j) => `$.Bench.Name${i + j}`);
+            await Promise.all(names.map((name) => ksock.bind(name)));
+          }
+        }),
+      found.binding,
+    );
+    await note(
+      () =>
+        each(MESSAGES, async ({ directory }, ksock) => {
+          await ksock.setMaxMessages(MESSAGES);
+          await ksock.bind('$.Bench.Tell');
+          const sender = await Ksock.open(0, { directory });
+          const data = Buffer.alloc(SIZE, 1);
+          const messages = function* () {
+            for (let i = 0; i < MESSAGES; i++) yield new Announcement('$.Bench.Tell', data);
+          };
+          await sender.sendAll(messages());
+          const unread = await ksock.numMessages();
+          if (unread !== MESSAGES) throw new Error(`${unread} of ${MESSAGES} messages are there`);
+        }),
+      found.message,
+    );
+    await note(
+      async () =>
+        (await conduct(kbus, streaming, { seconds: LOAD, node: process.execPath })).daemonPeak,
+      found.peak,
+    );
+  }
+  const bareMemory = median(found.bare);
+  const more = found.idle.map((value) => value - bareMemory);
+  return [
+    ['', 'median', 'min…max', 'must be', 'goal'],
+    row('bare Node that accepts, idle, MiB', found.bare, MIB),
+    row('daemon, idle, MiB', found.idle, MIB),
+    row('daemon − bare Node, MiB', more, MIB, 10, 4),
+    row(`each idle Ksock (of ${KSOCKS}), KiB`, found.ksock, KIB, 16, 8),
+    row(`each binding (of ${BINDINGS}), bytes`, found.binding, 1),
+    row(`each unread message of ${SIZE} bytes (of ${MESSAGES}), bytes`, found.message, 1),
+    row('peak of the daemon, 1 → 1 at full load, MB', found.peak, 1e6, 120, 65),
+  ];
+}
+
+async function starting() {
+  /** @type {Record<'empty' | 'bare' | 'kbus', number[]>} */
+  const found = { empty: [], bare: [], kbus: [] };
+  const send = async (/** @type {ReturnType<typeof programs.kbus>} */ program) => {
+    const ksock = await opened(program);
+    await ksock.sendMsg(new Announcement('$.Bench.Tell'));
+    await ksock.close();
+  };
+  // The first of each is not counted: files come from the disk.
+  for (let round = 0; round <= rounds * 5; round++) {
+    if (round % 5 === 1) console.error(`start: round ${round} of ${rounds * 5}`);
+    const times = {
+      empty: await timeOfEmpty(),
+      bare: await timeTo(programs.bare, accepted),
+      kbus: await timeTo(programs.kbus, send),
+    };
+    if (round === 0) continue;
+    for (const name of /** @type {('empty' | 'bare' | 'kbus')[]} */ (Object.keys(times))) {
+      found[name].push(times[name]);
+    }
+  }
+  return [
+    ['', 'median', 'min…max', 'must be', 'goal'],
+    row('bare Node: an empty ES module, from start to end, ms', found.empty, 1),
+    row('bare Node: an ES module that accepts, to its first answer, ms', found.bare, 1),
+    row('kbus serve, to the first send, ms', found.kbus, 1, 150, 90),
+  ];
+}
+
+function packed() {
+  const options = /** @type {const} */ ({
+    cwd: root,
+    encoding: 'utf8',
+    stdio: ['ignore', 'pipe', 'ignore'],
+  });
+  const answer = JSON.parse(execFileSync('npm', ['pack', '--dry-run', '--json'], options));
+  // One npm gives a list, another an object by name.
+  const [{ size, unpackedSize, entryCount }] = Array.isArray(answer)
+    ? answer
+    : Object.values(answer);
+  const lock = JSON.parse(readFileSync(new URL('package-lock.json', root), 'utf8'));
+  const needed = Object.entries(lock.packages).filter(
+    ([path, { dev, devOptional, optional, peer }]) =>
+      path !== '' && !(dev || devOptional || optional || peer),
+  );
+  const names = needed.map(([path]) => path.replace(/^.*node_modules\//, ''));
+  return [
+    ['', 'size'],
+    ['package, packed, KiB', format(size / KIB)],
+    ['package, unpacked, KiB', format(unpackedSize / KIB)],
+    ['files in it', format(entryCount)],
+    [`packages it needs, and those that they need: ${names.join(', ')}`, format(names.length)],
+  ];
+}
+
+/** @param {string} title @param {number[]} values @param {number} unit @param {number} [must] @param {number} [goal] */
+function row(title, values, unit, must, goal) {
+  const scaled = values.map((value) => value / unit);
+  const reached = median(scaled);
+  const judged = (/** @type {number | undefined} */ limit) =>
+    limit === undefined ? '' : `≤ ${limit} ${reached <= limit ? 'met' : 'missed'}`;
+  return [title, format(reached), spread(scaled), judged(must), judged(goal)];
+}
+
+async function main() {
+  if (given.help) return console.log(help);
+  if (!(rounds >= 1)) throw new Error('--rounds must be 1 or more');
+  const now = new Date().toISOString().slice(0, 10);
+  const text = [
+    `${measuredOn(machine(process.versions.node), now)} Memory is that in use (RSS) ${REST / 1000} s after the last call; ` +
+      `${rounds} new daemons for each row. ${rounds * 5} starts; the client runs already, and tries every millisecond.`,
+    '### Memory',
+    table(await memory()),
+    '### Start',
+    table(await starting()),
+    '### Package',
+    table(packed()),
+  ].join('\n\n');
+  console.log(`\n${text}`);
+  if (given.write) writeReport('footprint', text);
+}
+
+process.on('exit', () => {
+  for (const child of running) child.kill('SIGKILL');
+  rmSync(folder, { recursive: true, force: true });
+});
+for (const signal of /** @type {const} */ (['SIGINT', 'SIGTERM', 'SIGHUP'])) {
+  process.once(signal, () => process.exit(130));
+}
+try {
+  await main();
+} catch (error) {
+  console.error(`footprint: ${error instanceof Error ? error.stack : error}`);
+  process.exitCode = 1;
+}

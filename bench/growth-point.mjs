@@ -1,0 +1,222 @@
+// One point of a curve: node growth-point.mjs engine|socket <Load as JSON>
+//
+// A process that makes ready what the load says, and then measures when it is told to, over Node's IPC channel:
+//   point → parent   { ready: process id of its daemon, or 0 }
+//   parent → point   { measure: 'announce' | 'ask', seconds }     point → parent  { cost: ns of CPU for each }
+//   point → parent   { failed }                                   and exits
+// It ends, and its daemon with it, when the channel is closed.
+import { spawn } from 'node:child_process';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { fileURLToPath } from 'node:url';
+import { cpuNanoseconds } from './machine.mjs';
+
+/**
+ * What there is on the bus, and what is sent.
+ *
+ * @typedef {object} Load
+ * @property {number} bindings   on the bus, of a Ksock that gets nothing; every tenth ends with `*`
+ * @property {number} idle       Ksocks that do nothing
+ * @property {number} levels     words of the name that is sent
+ * @property {number} names      how many names are sent, one after the other
+ * @property {boolean} wildcard  they are listened to by `*`, and not by name
+ * @property {number} size       bytes of data
+ * @property {number} listeners  who each get every Announcement
+ */
+
+const dist = new URL('../dist/', import.meta.url);
+const WANT_A_REPLY = 1;
+/** Messages between two looks at the clock, or at the queue; the same for each point of a curve. */
+const BATCH = 64;
+/** Of data that costs as much as many small messages. */
+const LARGE = 65_536;
+/** The largest message, which is more than its data. */
+const MAX_SIZE = 17 * 1024 * 1024;
+/** What may wait in the queue of a listener, in bytes. */
+const QUEUED = 64 * 1024 * 1024;
+
+const [where, json] = process.argv.slice(2);
+/** @type {Load} */
+const load = JSON.parse(json);
+const say = (/** @type {object} */ message) => process.send?.(message);
+
+const word = (/** @type {number} */ index) => `W${index.toString(36).padStart(7, '0')}`;
+const path = (/** @type {string} */ first) =>
+  ['$', ...Array.from({ length: load.levels - 1 }, (_, i) => `${first}${i}`.padEnd(8, 'x'))].join(
+    '.',
+  );
+const prefix = path('Tell');
+const names = Array.from({ length: load.names }, (_, i) => `${prefix}.${word(i)}`);
+const listened = load.wildcard ? [`${prefix}.*`] : names;
+const asked = `${path('Asks')}.Asks`;
+const data = Buffer.alloc(load.size, 1);
+const batch = load.size > LARGE ? 1 : BATCH;
+
+/** The bindings that nothing is sent to. */
+function* others() {
+  for (let i = 0; i < load.bindings; i++) yield `$.Other.${word(i)}${i % 10 === 9 ? '.*' : ''}`;
+}
+
+/**
+ * Repeats until the time is over.
+ * @param {number} seconds
+ * @param {() => number | Promise<number>} some  returns how many it did
+ * @returns {Promise<number>} how many were done
+ */
+async function during(seconds, some) {
+  const end = performance.now() + seconds * 1000;
+  let count = 0;
+  do {
+    const done = some();
+    count += typeof done === 'number' ? done : await done;
+  } while (performance.now() < end);
+  return count;
+}
+
+/** The engine, without anything around it. */
+async function engine() {
+  const { Bus, Parcel } = await import(new URL('bus/index.js', dist).href);
+  const bus = new Bus({ maxMessageSize: MAX_SIZE, absoluteMaxMessageSize: MAX_SIZE });
+  const owner = { queued() {}, answered() {}, roomMade() {} };
+  const open = () => bus.open(owner);
+  const must = (/** @type {number} */ result) => {
+    if (result < 0) throw new Error(`the engine refused with ${-result}`);
+  };
+  const other = open();
+  for (const name of others()) must(other.bind(name, false));
+  for (let i = 0; i < load.idle; i++) open();
+  const listeners = Array.from({ length: load.listeners }, () => {
+    const ksock = open();
+    for (const name of listened) must(ksock.bind(name, false));
+    return ksock;
+  });
+  const [sender, replier] = [open(), open()];
+  must(replier.bind(asked, true));
+  let next = 0;
+  return {
+    daemon: 0,
+    /** @param {number} seconds */
+    announce: (seconds) =>
+      during(seconds, () => {
+        for (let i = 0; i < batch; i++) {
+          const name = names[next];
+          if (++next === names.length) next = 0;
+          must(sender.send(new Parcel(name, 0, 0, data, 0, data.length)));
+        }
+        for (const listener of listeners) for (; listener.take() !== null; );
+        return batch * listeners.length;
+      }),
+    /** @param {number} seconds */
+    ask: (seconds) =>
+      during(seconds, () => {
+        for (let i = 0; i < batch; i++) {
+          must(sender.send(new Parcel(asked, WANT_A_REPLY, 0, data, 0, data.length), 0));
+          const request = replier.take();
+          const reply = new Parcel(asked, 0, request.from, data, 0, 0);
+          reply.replySerial = request.idSerial;
+          must(replier.send(reply));
+        }
+        return batch;
+      }),
+  };
+}
+
+/** A daemon, and a program whose Ksocks are connected to it. */
+async function socket() {
+  const { Announcement, Ksock } = await import(new URL('index.js', dist).href);
+  const directory = mkdtempSync(join(tmpdir(), 'kbus-bench-'));
+  const main = fileURLToPath(new URL('cli/main.js', dist));
+  const settings = ['--max-message-size', String(MAX_SIZE), '--max-connections', '100000'];
+  const daemon = spawn(process.execPath, [main, 'serve', '--directory', directory, ...settings], {
+    stdio: ['ignore', 'ignore', 'pipe'],
+  });
+  process.on('exit', () => {
+    daemon.kill();
+    rmSync(directory, { recursive: true, force: true });
+  });
+  for await (const line of createInterface({ input: daemon.stderr })) {
+    if (line.includes('serving')) break;
+  }
+  daemon.stderr.resume();
+  const open = async () => Ksock.open(0, { directory });
+
+  const other = await open();
+  /** @type {Promise<void>[]} */
+  let binds = [];
+  for (const name of others()) {
+    binds.push(other.bind(name));
+    if (binds.length === 1000) binds = void (await Promise.all(binds)) ?? [];
+  }
+  await Promise.all(binds);
+  for (let left = load.idle; left > 0; left -= 100) {
+    await Promise.all(Array.from({ length: Math.min(100, left) }, open));
+  }
+  let heard = 0;
+  let wanted = Number.POSITIVE_INFINITY;
+  let all = () => {};
+  const maxMessages = Math.max(2, Math.min(1000, Math.floor(QUEUED / Math.max(1, load.size))));
+  for (let i = 0; i < load.listeners; i++) {
+    const ksock = await open();
+    await ksock.setMaxMessages(maxMessages);
+    for (const name of listened) {
+      await ksock.listener(name, () => {
+        if (++heard === wanted) all();
+      });
+    }
+  }
+  const [sender, replier] = [await open(), await open()];
+  await replier.replier(asked, () => undefined);
+  let next = 0;
+  return {
+    daemon: daemon.pid,
+    /** @param {number} seconds */
+    async announce(seconds) {
+      heard = 0;
+      wanted = Number.POSITIVE_INFINITY;
+      const sent = await during(seconds, async () => {
+        for (let i = 0; i < batch; i++) {
+          const name = names[next];
+          if (++next === names.length) next = 0;
+          const wait = sender.post(new Announcement(name, data), { wait: true });
+          if (wait !== undefined) await wait;
+        }
+        return batch;
+      });
+      await sender.flush();
+      wanted = sent * load.listeners;
+      if (heard < wanted) await new Promise((resolve) => (all = () => resolve(undefined)));
+      return wanted;
+    },
+    /** @param {number} seconds */
+    ask: (seconds) =>
+      during(seconds, async () => {
+        await sender.request(asked, data);
+        return 1;
+      }),
+  };
+}
+
+/** @param {unknown} error */
+function fail(error) {
+  const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
+  process.send?.({ failed: text }, () => process.exit(1));
+}
+process.on('uncaughtException', fail);
+process.on('unhandledRejection', fail);
+process.on('disconnect', () => process.exit());
+process.on('SIGINT', () => {});
+
+const point = await (where === 'engine' ? engine() : socket());
+/** Nanoseconds of CPU, of this program and the daemon. */
+const used = () => {
+  const { user, system } = process.cpuUsage();
+  return (user + system) * 1000 + (point.daemon === 0 ? 0 : cpuNanoseconds(point.daemon));
+};
+process.on('message', async (/** @type {any} */ { measure, seconds }) => {
+  const before = used();
+  const count = await (measure === 'ask' ? point.ask(seconds) : point.announce(seconds));
+  say({ cost: (used() - before) / count });
+});
+say({ ready: point.daemon });

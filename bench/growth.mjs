@@ -1,0 +1,303 @@
+// What a message costs when there is more of everything: node bench/growth.mjs. See --help.
+import { fork } from 'node:child_process';
+import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
+import { busy, cpuNanoseconds, cpuOf, machine } from './machine.mjs';
+import { writeReport } from './page.mjs';
+import { DISTURBED, format, measuredOn, ratio, table } from './report.mjs';
+import { median } from './statistics.mjs';
+
+/** @import { Load } from './growth-point.mjs' */
+
+const MIB = 1024 * 1024;
+
+/** What every point has but for what its curve varies. @type {Load} */
+const usual = {
+  bindings: 10,
+  idle: 0,
+  levels: 2,
+  names: 1,
+  wildcard: false,
+  size: 64,
+  listeners: 1,
+};
+
+/**
+ * @typedef {object} Curve
+ * @property {string} name
+ * @property {string} title
+ * @property {keyof Load} varies
+ * @property {number[]} points
+ * @property {Partial<Load>} [also]  for all of its points
+ * @property {false} [asks]   a Request costs the same at all points: it isn't measured
+ * @property {true} [bytes]   what it varies are bytes: the cost of each is told, too
+ * @property {true} [rests]   what the daemon does when nobody sends is measured, too
+ * @property {{ must: number, goal: number }} [target]  last ÷ first, of an Announcement in the engine
+ */
+
+/** @type {Curve[]} */
+const curves = [
+  {
+    name: 'bindings',
+    title: 'bindings on the bus',
+    varies: 'bindings',
+    points: [10, 100, 1000, 10_000, 100_000, 1_000_000],
+    target: { must: 1.2, goal: 1.05 },
+  },
+  {
+    name: 'ksocks',
+    title: 'idle Ksocks on the bus',
+    varies: 'idle',
+    points: [1, 10, 100, 1000, 10_000],
+    rests: true,
+  },
+  {
+    name: 'levels',
+    title: 'words in the name',
+    varies: 'levels',
+    points: [2, 5, 10, 30, 100],
+  },
+  {
+    name: 'names',
+    title: 'names sent in turn, all of them heard by one wildcard',
+    varies: 'names',
+    points: [1, 10, 1000, 100_000, 1_000_000],
+    also: { wildcard: true },
+    asks: false,
+  },
+  {
+    name: 'size',
+    title: 'bytes of data',
+    varies: 'size',
+    points: [0, 64, 1024, 16_384, 262_144, 4 * MIB, 16 * MIB],
+    bytes: true,
+  },
+  {
+    name: 'listeners',
+    title: 'listeners of the name (the cost is that of one delivery)',
+    varies: 'listeners',
+    points: [1, 10, 100, 1000],
+    asks: false,
+  },
+];
+
+const help = `Usage: node bench/growth.mjs [options]
+
+Measures what a message costs, in CPU time, when there is more of everything: in the engine alone, in one
+process; and over the Unix socket, with a daemon and one program of all Ksocks. Leave the machine alone while
+this runs: five minutes.
+
+Options:
+  --rounds <n>     how often each point is measured (default: 5)
+  --seconds <s>    how long each time (default: 0.3)
+  --quick          the same as --rounds 3 --seconds 0.05; for a first look
+  --only <names>   these curves: ${curves.map(({ name }) => name).join(',')} (default: all)
+  --write          put the tables into docs/performance.md, between their marks
+  --help           show this
+
+Examples:
+  node bench/growth.mjs --quick --only bindings,ksocks
+  node bench/growth.mjs --write`;
+
+const { values: given } = parseArgs({
+  options: {
+    rounds: { type: 'string' },
+    seconds: { type: 'string' },
+    quick: { type: 'boolean', default: false },
+    only: { type: 'string', default: curves.map(({ name }) => name).join(',') },
+    write: { type: 'boolean', default: false },
+    help: { type: 'boolean', default: false },
+  },
+});
+const rounds = Number(given.rounds ?? (given.quick ? 3 : 5));
+const seconds = Number(given.seconds ?? (given.quick ? 0.05 : 0.3));
+
+/** Processes that run. @type {Set<import('node:child_process').ChildProcess>} */
+const running = new Set();
+
+/** One point of a curve, over one way to the bus. */
+class Point {
+  /** What each round measured, in ns of CPU. @type {Record<'announce' | 'ask', number[]>} */
+  costs = { announce: [], ask: [] };
+  daemon = 0;
+  /** CPU of the daemon while nobody sends, in ms a second. */
+  resting = Number.NaN;
+
+  /** @param {string} where @param {Load} load */
+  constructor(where, load) {
+    const file = fileURLToPath(new URL('growth-point.mjs', import.meta.url));
+    this.title = `${where} ${JSON.stringify(load)}`;
+    this.child = fork(file, [where, JSON.stringify(load)], { execArgv: [] });
+    running.add(this.child);
+    this.failed = new Promise((_, reject) => {
+      this.child.once('error', reject);
+      this.child.once('exit', (code, signal) =>
+        reject(new Error(`${this.title}: it ended by itself (${signal ?? code})`)),
+      );
+    });
+    this.failed.catch(() => {});
+  }
+
+  /** Its next message. @returns {Promise<any>} */
+  async next() {
+    const [message] = await Promise.race([once(this.child, 'message'), this.failed]);
+    if ('failed' in message) throw new Error(`${this.title}: ${message.failed}`);
+    return message;
+  }
+
+  async ready() {
+    this.daemon = (await this.next()).ready;
+  }
+
+  /** @param {'announce' | 'ask'} measure @param {number} seconds @returns {Promise<number>} */
+  async measure(measure, seconds) {
+    this.child.send({ measure, seconds });
+    return (await this.next()).cost;
+  }
+
+  async rest() {
+    const before = cpuNanoseconds(this.daemon);
+    await new Promise((resolve) => setTimeout(resolve, 1000));
+    this.resting = (cpuNanoseconds(this.daemon) - before) / 1e6;
+  }
+
+  async end() {
+    if (this.child.exitCode !== null || this.child.signalCode !== null) return;
+    const exited = once(this.child, 'exit');
+    this.child.disconnect();
+    await exited;
+    running.delete(this.child);
+  }
+}
+
+/** How many files a process may have open: Node has raised it as far as it may be. */
+function maxFiles() {
+  const [, soft] =
+    readFileSync('/proc/self/limits', 'latin1').match(/^Max open files +(\d+)/m) ?? [];
+  return Number(soft);
+}
+
+/** @param {Curve} curve @returns {Promise<string>} */
+async function draw(curve) {
+  const { title, varies, also, target } = curve;
+  /** @type {('announce' | 'ask')[]} */
+  const measures = curve.asks === false ? ['announce'] : ['announce', 'ask'];
+  /** Those whose connections this machine doesn't allow. @type {number[]} */
+  const omitted = [];
+  const rows = curve.points.map((n) => {
+    /** @type {Load} */
+    const load = { ...usual, ...also, [varies]: n };
+    const isTooMany = load.idle + load.listeners + 100 > maxFiles();
+    if (isTooMany) omitted.push(n);
+    return {
+      n,
+      engine: new Point('engine', load),
+      socket: isTooMany ? null : new Point('socket', load),
+    };
+  });
+  const points = rows.flatMap(({ engine, socket }) =>
+    socket === null ? [engine] : [engine, socket],
+  );
+  try {
+    for (const point of points) await point.ready();
+    for (const point of points) {
+      for (const measure of measures) await point.measure(measure, Math.min(seconds, 0.2));
+    }
+    const pids = [process.pid, ...points.flatMap(({ child, daemon }) => [child.pid ?? 0, daemon])];
+    const ours = () => pids.reduce((sum, pid) => sum + (pid === 0 ? 0 : cpuOf(pid)), 0);
+    const before = { busy: busy(), ours: ours(), at: performance.now() };
+    for (let round = 0; round < rounds; round++) {
+      console.error(`${curve.name}: round ${round + 1} of ${rounds}`);
+      for (const point of points) {
+        for (const measure of measures) {
+          point.costs[measure].push(await point.measure(measure, seconds));
+        }
+      }
+    }
+    const took = (performance.now() - before.at) / 1000;
+    const foreign = (busy() - before.busy - (ours() - before.ours)) / took;
+    if (curve.rests) for (const { socket } of rows) await socket?.rest();
+
+    /** Cost in this unit, and ratio to the first row, medians over the rounds. */
+    const cells = (
+      /** @type {Point | null} */ point,
+      /** @type {Point | null | undefined} */ first,
+      /** @type {'announce' | 'ask'} */ measure,
+      /** @type {number} */ unit,
+    ) => {
+      if (!point || !first) return ['—', '—'];
+      const costs = point.costs[measure];
+      const ratios = costs.map((cost, i) => cost / /** @type {number} */ (first.costs[measure][i]));
+      return [format(median(costs) / unit), ratio(median(ratios))];
+    };
+    const heads = measures.map((measure) => (measure === 'ask' ? 'Request' : 'Announcement'));
+    const head = [
+      title,
+      ...heads.flatMap((what) => [`engine: ${what}, ns`, '÷ first']),
+      ...heads.flatMap((what) => [`socket: ${what}, µs`, '÷ first']),
+      ...(curve.bytes ? ['socket: Announcement, ns a byte'] : []),
+      ...(curve.rests ? ['daemon at rest, ms CPU/s'] : []),
+    ];
+    const [first] = rows;
+    const body = rows.map(({ n, engine, socket }) => [
+      n.toLocaleString('en'),
+      ...measures.flatMap((measure) => cells(engine, first?.engine, measure, 1)),
+      ...measures.flatMap((measure) => cells(socket, first?.socket, measure, 1000)),
+      ...(curve.bytes ? [n === 0 ? '—' : format(median(socket?.costs.announce ?? []) / n)] : []),
+      ...(curve.rests ? [format(socket?.resting ?? Number.NaN)] : []),
+    ]);
+    const notes = [];
+    if (target) {
+      const reached = Number(body.at(-1)?.[2]);
+      const met = (/** @type {number} */ limit) => (reached <= limit ? 'met' : 'missed');
+      notes.push(
+        `- An Announcement in the engine, last ÷ first: ${reached} (must be ≤ ${target.must} ${met(target.must)}; goal ≤ ${target.goal} ${met(target.goal)}).`,
+      );
+    }
+    if (omitted.length > 0) {
+      notes.push(
+        `- Not over the socket: ${omitted.join(', ')}; a process may have ${maxFiles()} files open here.`,
+      );
+    }
+    if (foreign > DISTURBED) notes.push(`- Disturbed: others used ${foreign.toFixed(1)} cores.`);
+    return [`### ${curve.name}`, table([head, ...body]), notes.join('\n')]
+      .filter((part) => part !== '')
+      .join('\n\n');
+  } finally {
+    await Promise.all(points.map((point) => point.end()));
+  }
+}
+
+async function main() {
+  if (given.help) return console.log(help);
+  const only = given.only.split(',');
+  const unknown = only.find((name) => !curves.some((curve) => curve.name === name));
+  if (unknown !== undefined) throw new Error(`there is no curve "${unknown}"; see --help`);
+  if (!(rounds >= 1 && seconds > 0)) throw new Error('--rounds and --seconds must be above 0');
+  for (const signal of /** @type {const} */ (['SIGINT', 'SIGTERM', 'SIGHUP'])) {
+    process.once(signal, () => {
+      for (const child of running) child.disconnect();
+    });
+  }
+  const sections = [];
+  for (const curve of curves) if (only.includes(curve.name)) sections.push(await draw(curve));
+  const intro =
+    `${measuredOn(machine(process.versions.node), new Date().toISOString().slice(0, 10))} Rounds: ${rounds}, each of ` +
+    `${seconds} s for each point, one point after the other; medians; a ratio is to the first row in the same ` +
+    'round. A cost is CPU time, of the daemon and the program together. What a curve does not vary is: 10 other bindings, a name of 2 words, 64 bytes of data, one listener. ' +
+    'The engine is one process: an Announcement is sent and taken, a Request and its Reply are sent, taken and ' +
+    'answered. Over the socket, a daemon and one program with all Ksocks: Announcements are posted as fast as ' +
+    'they are heard; Requests are asked one at a time.';
+  const text = [intro, ...sections].join('\n\n');
+  console.log(`\n${text}`);
+  if (given.write) writeReport('growth', text);
+}
+
+try {
+  await main();
+} catch (error) {
+  console.error(`growth: ${error instanceof Error ? error.message : error}`);
+  process.exitCode = 1;
+}
