@@ -32,6 +32,8 @@ export class Parcel {
   bytes: Uint8Array;
   dataAt: number;
   dataLength: number;
+  /** The pieces of large data behind the end of `bytes`; null when all of it lies there. */
+  more: Uint8Array[] | null = null;
   /**
    * How many messages this stands for. More than one are a run: alike in all but id and data, with ids
    * that rise by one, and data `stride` bytes apart. What is told of the parcel is told of its first
@@ -75,6 +77,19 @@ export class Parcel {
     this.dataLength = dataLength;
   }
 
+  /** The data: a view of it where it lies, or, if it lies in pieces, a copy. */
+  get data(): Uint8Array {
+    const { bytes, dataAt, dataLength, more } = this;
+    if (more === null) return bytes.subarray(dataAt, dataAt + dataLength);
+    const data = new Uint8Array(dataLength);
+    let at = 0;
+    for (const piece of [bytes.subarray(dataAt), ...more]) {
+      data.set(piece.subarray(0, dataLength - at), at);
+      at = Math.min(at + piece.length, dataLength);
+    }
+    return data;
+  }
+
   /** The message at `index` of a run, by itself. */
   one(index: number): Parcel {
     const { stride } = this;
@@ -86,6 +101,7 @@ export class Parcel {
       this.dataAt + index * stride,
       this.dataLength,
     );
+    one.more = this.more;
     one.from = this.from;
     one.replyNetwork = this.replyNetwork;
     one.replySerial = this.replySerial;

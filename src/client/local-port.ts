@@ -354,5 +354,6 @@ function messageOf(parcel: Parcel, you: boolean): Message {
     carried === null ? OrigFrom.UNSET : new OrigFrom(carried.finalNetwork, carried.finalLocal),
   );
   const { idSerial, bytes, dataAt, dataLength } = parcel;
+  if (parcel.more !== null) return Message.received(head, idSerial, parcel.data, 0, dataLength);
   return Message.received(head, idSerial, bytes, dataAt, dataLength, true);
 }

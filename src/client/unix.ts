@@ -9,8 +9,13 @@ import { FramePort } from './frame-port.ts';
 import type { Connect } from './ksock.ts';
 import { Refusal } from './port.ts';
 
-const READ_BUFFER = 256 * 1024;
-const POOL = 16 * 1024;
+/** There is always room for so many bytes to be read at once. */
+const ROOM = 64 * 1024;
+/** Memory for a connection on which much comes. */
+const POOL = 1024 * 1024;
+/** Little is copied into memory for little, for a message that is kept keeps the memory that it lies in. */
+const LITTLE = 4 * 1024;
+const CRUMBS = 16 * 1024;
 
 /**
  * A socket whose writes don't fail. When the daemon has ended the connection, what it said last is still to
@@ -38,31 +43,55 @@ class PatientSocket extends Socket {
 type Done = (error?: Error | null) => void;
 type Chunks = { chunk: unknown; encoding: BufferEncoding }[];
 
-/**
- * Connects to a socket. It is read into one buffer, from which each chunk is copied once. Resolves
- * once it is connected.
- */
+/** What is read lies in memory side by side, so that a frame that comes in two reads is whole all the same. */
+class ReadMemory {
+  private pool: Uint8Array = Buffer.allocUnsafeSlow(ROOM);
+  private at = 0;
+  private crumbs: Uint8Array = this.pool;
+  private crumbsAt = CRUMBS;
+  private isGiven = false;
+
+  /** Where to read to next, as Node asks for it; undefined: to where it was read last. */
+  next(): Uint8Array | undefined {
+    if (this.isGiven) return undefined;
+    this.isGiven = true;
+    if (this.pool.length - this.at < ROOM) {
+      this.pool = Buffer.allocUnsafeSlow(POOL);
+      this.at = 0;
+    }
+    return this.pool.subarray(this.at);
+  }
+
+  /** So many bytes were read there. */
+  took(length: number, events: ChannelEvents): void {
+    const { pool, at } = this;
+    if (length > LITTLE) {
+      this.at += length;
+      this.isGiven = false;
+      events.received(pool, at, at + length);
+      return;
+    }
+    if (this.crumbsAt + length > CRUMBS) {
+      this.crumbs = Buffer.allocUnsafeSlow(CRUMBS);
+      this.crumbsAt = 0;
+    }
+    const { crumbs, crumbsAt } = this;
+    crumbs.set(pool.subarray(at, at + length), crumbsAt);
+    this.crumbsAt += length;
+    events.received(crumbs, crumbsAt, crumbsAt + length);
+  }
+}
+
+/** Connects to a socket; resolves once it is connected. */
 function openSocket(path: string, events: () => ChannelEvents): Promise<Socket> {
   return new Promise((resolve, reject) => {
-    const buffer = new Uint8Array(READ_BUFFER);
-    let pool = new Uint8Array(0);
-    let used = 0;
+    const memory = new ReadMemory();
     const options: SocketConstructorOpts & ConnectOpts = {
       onread: {
-        buffer,
-        // What came must be moved out of the way of what comes next: little into memory for much.
+        // What it says of where to read to may be undefined, though its declaration doesn't allow it.
+        buffer: (() => memory.next()) as () => Uint8Array,
         callback: (length) => {
-          if (length > POOL / 4) {
-            events().received(buffer.slice(0, length), 0, length);
-            return true;
-          }
-          if (used + length > pool.length) {
-            pool = new Uint8Array(POOL);
-            used = 0;
-          }
-          pool.set(buffer.subarray(0, length), used);
-          used += length;
-          events().received(pool, used - length, used);
+          memory.took(length, events());
           return true;
         },
       },

@@ -23,7 +23,7 @@ import {
 const SLAB_SIZE = 65_536;
 
 /** From this size on, data is sent from where it lies instead of being copied behind a header of its own. */
-const BY_REFERENCE = 4096;
+export const BY_REFERENCE = 4096;
 
 /** Memory for small frames, given out front to back, so that what one turn writes lies together. */
 export class Slab {
@@ -118,14 +118,14 @@ export class Outbox {
       if (!isPlain && parcel.copies === 1) {
         stampFrame(frame, at, parcel, kind, token, you);
         parcel.stamp = FOR_ONE;
-        this.append(frame, at, at + length);
+        this.appendFrame(parcel, 0, length);
         return;
       }
       stampFrame(frame, at, parcel, Kind.LENT, 0, false);
       parcel.stamp = FOR_ALL;
     }
     if (isPlain && parcel.stamp === FOR_ALL) {
-      this.append(frame, at, at + length);
+      this.appendFrame(parcel, 0, length);
       return;
     }
     const { slab } = this;
@@ -139,7 +139,14 @@ export class Outbox {
     writeFrameHeader(view, to, length, kind, 0, 0, token);
     view.setUint32(to + FRAME_HEADER + AT.flags, flagsOf(parcel, you));
     this.append(slab.bytes, to, to + own);
-    if (own < length) this.append(frame, at + own, at + length);
+    if (own < length) this.appendFrame(parcel, own, length);
+  }
+
+  /** A message's frame, from `from` on, where it lies. */
+  private appendFrame({ frame, frameAt, more }: Parcel, from: number, length: number): void {
+    const bytes = frame as Uint8Array;
+    this.append(bytes, frameAt + from, more === null ? frameAt + length : bytes.length);
+    if (more !== null) for (const piece of more) this.append(piece, 0, piece.length);
   }
 
   private append(bytes: Uint8Array, from: number, to: number): void {

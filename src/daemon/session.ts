@@ -31,7 +31,7 @@ import {
   wordOf,
   wordsFrame,
 } from '../wire/frames.ts';
-import { Outbox, type Slab } from './outbox.ts';
+import { BY_REFERENCE, Outbox, type Slab } from './outbox.ts';
 import type { Stirred, Turn } from './turn.ts';
 
 /** What all sessions of a daemon share. */
@@ -72,7 +72,7 @@ export class Session implements KsockOwner, ChannelEvents, Stirred {
   private readonly bus: Bus;
   private readonly channel: Channel;
   private readonly outbox: Outbox;
-  private readonly reader = new FrameReader(MAX_HELLO);
+  private readonly reader = new FrameReader(MAX_HELLO, BY_REFERENCE);
   private ksockOrNull: BusKsock | null = null;
   private sends!: Sends;
   private isStirred = false;
@@ -272,6 +272,7 @@ export class Session implements KsockOwner, ChannelEvents, Stirred {
   }
 
   private frame(frame: FrameReader): void {
+    if (frame.view.getUint8(frame.at + FRAME_AT.kind) !== Kind.SEND) frame.join();
     const { view, at } = frame;
     const word = view.getUint32(at + FRAME_AT.kind);
     const handed = word & 0xffff;
@@ -398,12 +399,13 @@ export class Session implements KsockOwner, ChannelEvents, Stirred {
   private send(frame: FrameReader, detail: number, token: number): void {
     const { bytes, view } = frame;
     const at = frame.at + FRAME_HEADER;
-    const wrong = checkLayout(view, at, frame.length - FRAME_HEADER);
+    const wrong = checkLayout(view, at, frame.length - FRAME_HEADER, frame.lastWord);
     if (wrong !== '') throw new ProtocolError(wrong);
     const parcel = this.parcel(bytes, view, at, detail, token);
     // The frame that came becomes the frame that goes, with a few words changed: see stamp.ts.
     parcel.frame = bytes;
     parcel.frameAt = frame.at;
+    parcel.more = frame.more;
     const result = this.sends.submit(parcel);
     if (result === PENDING) {
       this.pendingBytes += parcel.dataLength;

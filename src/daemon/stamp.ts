@@ -25,13 +25,15 @@ export function encodeFrame(parcel: Parcel, length: number): void {
   const bytes = new Uint8Array(length);
   const view = new DataView(bytes.buffer);
   writeFrameHeader(view, 0, length, Kind.LENT, 0, 0, 0);
-  const { name, bytes: data, dataAt, dataLength } = parcel;
   encodeHead(bytes, view, FRAME_HEADER, parcel, 0);
-  const to = FRAME_HEADER + layoutDataAt(name.length);
-  writeEnd(view, to, dataLength);
-  bytes.set(data.subarray(dataAt, dataAt + dataLength), to);
+  const dataAt = FRAME_HEADER + layoutDataAt(parcel.name.length);
+  writeEnd(view, dataAt, parcel.dataLength);
+  bytes.set(parcel.data, dataAt);
   parcel.frame = bytes;
   parcel.frameAt = 0;
+  parcel.bytes = bytes;
+  parcel.dataAt = dataAt;
+  parcel.more = null;
   parcel.stamp = FOR_ALL;
 }
 

@@ -6,7 +6,7 @@ import { padded } from '../message/u32.ts';
 
 /** The entire message that a reader gets; `you` tells that it is a Request for the reader to answer. */
 export function entireOf(parcel: Parcel, you: boolean): Uint8Array {
-  const { name, carried, dataAt, dataLength } = parcel;
+  const { name, carried, dataLength } = parcel;
   const bytes = new Uint8Array(entireLength(name.length, dataLength));
   const view = new DataView(bytes.buffer);
   const put = (at: number, word: number): void => view.setUint32(at, word, LITTLE_ENDIAN);
@@ -28,10 +28,7 @@ export function entireOf(parcel: Parcel, you: boolean): Uint8Array {
   put(OFFSET.dataLength, dataLength);
   put(OFFSET.endGuard, END_GUARD);
   for (let at = 0; at < name.length; at++) bytes[HEADER_LENGTH + at] = name.charCodeAt(at);
-  bytes.set(
-    parcel.bytes.subarray(dataAt, dataAt + dataLength),
-    HEADER_LENGTH + padded(name.length + 1),
-  );
+  bytes.set(parcel.data, HEADER_LENGTH + padded(name.length + 1));
   put(bytes.length - 4, END_GUARD);
   return bytes;
 }

@@ -102,9 +102,10 @@ export function writePadding(view: DataView, at: number, dataLength: number): vo
 
 /**
  * Whether `length` bytes from `at` on are one message of this layout, no more and no less: '' or what
- * is wrong. The name's letters, the flags and the size are the bus's to check.
+ * is wrong. `last` is the last word, if that doesn't lie there. The name's letters, the flags and the
+ * size are the bus's to check.
  */
-export function checkLayout(view: DataView, at: number, length: number): string {
+export function checkLayout(view: DataView, at: number, length: number, last?: number): string {
   const wrong = checkHeader(view, at, length);
   if (wrong !== '') return wrong;
   const nameLength = view.getUint32(at + AT.nameLength);
@@ -113,7 +114,8 @@ export function checkLayout(view: DataView, at: number, length: number): string 
   if (dataLength > length || layoutLength(nameLength, dataLength) !== length) {
     return `a name of ${nameLength} and data of ${dataLength} bytes don't make a message of ${length} bytes`;
   }
-  return view.getUint32(at + length - 4) === END_GUARD ? '' : 'the last guard is wrong';
+  const guard = last ?? view.getUint32(at + length - 4);
+  return guard === END_GUARD ? '' : 'the last guard is wrong';
 }
 
 /** Whether they are the head of a message, without its data and last guard: likewise. */

@@ -218,14 +218,19 @@ export function textOf(frame: FrameView, words: number): string {
 /** Pieces up to this size are put together at once: an object for each would be larger. */
 const CRUMB = 256;
 
+/** A frame is given in pieces only if the first has room for the head of any message, and few are small. */
+const FIRST_PIECE = 2048;
+const FEW_PIECES = 16_384;
+
 /**
  * Cuts the bytes of a connection into frames, however they come, and into the rows that follow the frame
- * of a run. A frame or row that lies whole in a chunk is given where it lies; one that doesn't is put
- * together in memory that grows with what has come.
+ * of a run. A frame or row that lies whole in a chunk, or in chunks side by side, is given where it lies;
+ * one that doesn't is put together in memory that grows with what has come, or given in large pieces.
  */
 export class FrameReader {
   /** The longest frame that is believed. */
   maxLength: number;
+  private readonly whole: number;
   private pieces: Uint8Array[] = [];
   /** Memory of the last piece, when small ones are put together in it; and how much of it is used. */
   private crumbs: Uint8Array | null = null;
@@ -240,6 +245,8 @@ export class FrameReader {
   at = 0;
   /** Its length; of rows, of all of them. */
   length = 0;
+  /** The pieces of the frame behind the end of `bytes`; null when all of it lies there. */
+  more: Uint8Array[] | null = null;
   /** How many rows were read; 0 for a frame. */
   rows = 0;
   private rowsLeft = 0;
@@ -251,8 +258,13 @@ export class FrameReader {
   private restFrom = 0;
   private restTo = 0;
 
-  constructor(maxLength: number) {
+  /**
+   * Frames longer than `whole` may be given in pieces. Of such a frame, the first piece has the head of a
+   * message, if it is one.
+   */
+  constructor(maxLength: number, whole = Number.POSITIVE_INFINITY) {
     this.maxLength = maxLength;
+    this.whole = whole;
   }
 
   /**
@@ -260,17 +272,29 @@ export class FrameReader {
    * it is false.
    */
   push(bytes: Uint8Array, from = 0, to: number = bytes.length): void {
-    if (this.gathered === 0) {
+    if (this.gathered === 0 && this.next === this.end) {
       this.open(bytes, from, to);
+    } else if (this.gathered === 0 && bytes === this.bytes && from === this.end) {
+      this.end = to;
     } else {
+      if (this.gathered === 0) this.keepPiece();
       this.rest = bytes;
       this.restFrom = from;
       this.restTo = to;
     }
   }
 
-  /** Moves on to the next whole frame; false when more bytes are needed. */
+  /** What is left of `bytes` is the beginning of a frame that ends elsewhere. */
+  private keepPiece(): void {
+    this.crumbs = null;
+    this.pieces.push(this.bytes.subarray(this.next, this.end));
+    this.gathered = this.end - this.next;
+    this.next = this.end;
+  }
+
+  /** Moves on to the next whole frame, or rows; false when more bytes are needed. */
   read(): boolean {
+    this.more = null;
     if (this.next === this.end && this.rest !== null && !this.gather(this.rest)) return false;
     const left = this.end - this.next;
     if (this.rowsLeft > 0) {
@@ -278,20 +302,15 @@ export class FrameReader {
       this.wanted = this.rowLength;
     } else if (left >= 4) {
       const length = this.checkLength(this.view.getUint32(this.next));
-      if (length <= left) {
+      if (length <= left || this.more !== null) {
         this.at = this.next;
         this.length = length;
-        this.next += length;
+        this.next = this.more === null ? this.at + length : this.end;
         this.rows = 0;
+        this.wanted = 0;
         return true;
       }
       this.wanted = length;
-    }
-    if (left > 0) {
-      this.crumbs = null;
-      this.pieces.push(this.bytes.subarray(this.next, this.end));
-      this.gathered = left;
-      this.next = this.end;
     }
     return false;
   }
@@ -310,12 +329,31 @@ export class FrameReader {
     this.next += this.length;
     this.rows = rows;
     this.rowsLeft -= rows;
+    this.wanted = 0;
     return true;
+  }
+
+  /** The last word of the frame. */
+  get lastWord(): number {
+    const { more, view, at, length } = this;
+    if (more === null) return view.getUint32(at + length - 4);
+    const { buffer, byteOffset, byteLength } = more.at(-1) as Uint8Array;
+    return new DataView(buffer, byteOffset, byteLength).getUint32(byteLength - 4);
+  }
+
+  /** Puts the frame together, if it was given in pieces. */
+  join(): void {
+    if (this.more === null) return;
+    const whole = joined([this.bytes.subarray(this.at, this.end), ...this.more], this.length);
+    this.more = null;
+    this.open(whole, 0, whole.length);
+    this.at = 0;
+    this.next = this.end;
   }
 
   /** Whether the connection may end here: no frame is half there. */
   get isBetweenFrames(): boolean {
-    return this.gathered === 0;
+    return this.gathered === 0 && this.next === this.end && this.rowsLeft === 0;
   }
 
   private open(bytes: Uint8Array, from: number, to: number): void {
@@ -346,16 +384,32 @@ export class FrameReader {
     }
     from += this.add(rest, from, this.wanted);
     if (this.gathered < this.wanted) return false;
-    const whole = joined(this.pieces, this.wanted);
+    if (this.mayStayInPieces()) {
+      const [first, ...more] = this.pieces as [Uint8Array, ...Uint8Array[]];
+      this.more = more;
+      this.open(first, 0, first.length);
+    } else {
+      this.open(joined(this.pieces, this.wanted), 0, this.wanted);
+    }
     this.pieces = [];
     this.gathered = 0;
     this.wanted = 0;
-    this.open(whole, 0, whole.length);
     if (from < this.restTo) {
       this.rest = rest;
       this.restFrom = from;
     }
     return true;
+  }
+
+  private mayStayInPieces(): boolean {
+    const { pieces, wanted, rowsLeft, whole } = this;
+    return (
+      wanted > whole &&
+      rowsLeft === 0 &&
+      pieces.length <= 2 + wanted / FEW_PIECES &&
+      (pieces[0] as Uint8Array).length >= FIRST_PIECE &&
+      (pieces.at(-1) as Uint8Array).length >= 4
+    );
   }
 
   /** Adds what is there of the rest, until `length` bytes are gathered; how many that were. */

@@ -179,6 +179,70 @@ describe('FrameReader', () => {
   });
 });
 
+describe('FrameReader, of long frames', () => {
+  const body = Buffer.alloc(20_000);
+  for (let at = 0; at < body.length; at += 4) body.writeUInt32BE(at, at);
+  const long = frame('SEND', { token: 9, body });
+  const bytes = Buffer.concat([FRAMES[0] as Buffer, long, FRAMES[1] as Buffer]);
+  const start = (FRAMES[0] as Buffer).length;
+
+  /** Reads three frames that come in pieces of these lengths; whether the long one was given in pieces. */
+  function isInPieces(lengths: readonly number[], join = false): boolean {
+    const reader = new FrameReader(100_000, 4096);
+    const frames: Buffer[] = [];
+    let inPieces = false;
+    let at = 0;
+    for (const length of lengths) {
+      reader.push(Uint8Array.from(bytes.subarray(at, at + length)));
+      at += length;
+      while (reader.read()) {
+        inPieces ||= reader.more !== null;
+        expect(reader.lastWord).toBe(
+          frames.length === 1 ? body.readUInt32BE(body.length - 4) : reader.lastWord,
+        );
+        if (join) reader.join();
+        const { more } = reader;
+        const end = more === null ? reader.at + reader.length : undefined;
+        frames.push(Buffer.concat([reader.bytes.subarray(reader.at, end), ...(more ?? [])]));
+      }
+    }
+    same(frames, [FRAMES[0] as Buffer, long, FRAMES[1] as Buffer]);
+    return inPieces;
+  }
+
+  it('gives them in pieces that lie where they came, when these are few and large.', () => {
+    expect(isInPieces([start + 9000, bytes.length])).toBe(true);
+    expect(isInPieces([start + 3000, 9000, bytes.length])).toBe(true);
+    expect(isInPieces([start + 9000, bytes.length], true)).toBe(true);
+  });
+
+  it('puts them together when they are not, or the head of the message is cut.', () => {
+    expect(isInPieces([bytes.length])).toBe(false);
+    expect(isInPieces([start + 100, bytes.length])).toBe(false);
+    expect(isInPieces([start + long.length - 3, bytes.length])).toBe(false);
+    expect(isInPieces(Array(Math.ceil(bytes.length / 3000)).fill(3000))).toBe(false);
+    expect(isInPieces(Array(bytes.length).fill(1))).toBe(false);
+  });
+
+  it('gives them whole when they come side by side in one buffer.', () => {
+    for (const cut of [start + 2, start + 100, start + 9000]) {
+      const reader = new FrameReader(100_000, 4096);
+      let count = 0;
+      for (const [from, to] of [
+        [0, cut],
+        [cut, bytes.length],
+      ] as const) {
+        reader.push(bytes, from, to);
+        while (reader.read()) {
+          expect([reader.bytes, reader.more]).toEqual([bytes, null]);
+          count++;
+        }
+      }
+      expect(count).toBe(3);
+    }
+  });
+});
+
 describe('FrameReader, behind the frame of a run', () => {
   const head = frame('SEND_RUN', { token: 1, words: [5] });
   const rows = ['abcdefgh', 'ijklmnop', 'qrstuvwx', 'yz012345', '6789ABCD'];
