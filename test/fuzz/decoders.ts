@@ -1,25 +1,36 @@
-import { strictEqual } from 'node:assert';
+import { deepStrictEqual, strictEqual } from 'node:assert';
 import { writeFileSync } from 'node:fs';
 import { parse, TomlError } from 'smol-toml';
+import { Buses } from '../../src/bus/buses.ts';
 import { Bus } from '../../src/bus/index.ts';
+import type { BusKsock, KsockOwner } from '../../src/bus/ksock.ts';
 import { FramePort } from '../../src/client/frame-port.ts';
-import { Refusal } from '../../src/client/port.ts';
+import { Ksock } from '../../src/client/ksock.ts';
+import { type Port, Refusal } from '../../src/client/port.ts';
+import { takeActivation } from '../../src/daemon/activation.ts';
 import { checkSettings } from '../../src/daemon/check-settings.ts';
 import { ConfigError, readConfig } from '../../src/daemon/config.ts';
 import { Slab } from '../../src/daemon/outbox.ts';
 import { Session, type SessionHost } from '../../src/daemon/session.ts';
 import { Turn } from '../../src/daemon/turn.ts';
-import { RequestDecoder } from '../../src/device/fuse/request.ts';
+import { entireOf } from '../../src/device/bytes.ts';
+import { Device } from '../../src/device/device.ts';
+import type { Answer } from '../../src/device/fuse/answer.ts';
+import { AnswerEncoder } from '../../src/device/fuse/answer.ts';
+import { type Request as FuseRequest, RequestDecoder } from '../../src/device/fuse/request.ts';
+import { CallerMemory } from '../../src/device/memory.ts';
 import { Assembler } from '../../src/message/assembler.ts';
 import { splitReplierBindEventData } from '../../src/message/bind-event.ts';
 import { decodeEntire } from '../../src/message/entire.ts';
 import { KbusError } from '../../src/message/error.ts';
+import { Flag } from '../../src/message/flags.ts';
+import { MessageId } from '../../src/message/id.ts';
 import { checkLayout, NameReader, readLayout } from '../../src/message/layout.ts';
-import { Announcement, Message, Request } from '../../src/message/message.ts';
+import { Announcement, Message, Reply, Request } from '../../src/message/message.ts';
 import type { Channel } from '../../src/wire/channel.ts';
 import { Kind, Op, wordsFrame } from '../../src/wire/frames.ts';
 import type { Random } from '../simulator/random.ts';
-import { cut } from './mutate.ts';
+import { type Cut, cut, ofRuns } from './mutate.ts';
 
 /** Feeds bytes to a decoder; throws when it does anything but what is documented. */
 export type Feed = (bytes: Uint8Array, random: Random) => void | Promise<void>;
@@ -29,7 +40,8 @@ const MAX_ANSWER = 64 * 1024 * 1024;
 
 /** Where what a session or a port writes goes, and is counted. */
 class Drain implements Channel {
-  readonly backlog = 0;
+  /** Bytes that nobody reads. */
+  backlog = 0;
   written = 0;
   isEnded = false;
   last: Uint8Array = new Uint8Array(0);
@@ -48,6 +60,8 @@ class Drain implements Channel {
     this.isEnded = true;
   }
 }
+
+const CUTS = ['whole', 'single', 'any'] as const;
 
 const host: SessionHost = {
   turn: new Turn(),
@@ -68,77 +82,215 @@ function receive(to: { received(b: Uint8Array, f: number, t: number): void }, by
   to.received(copy, 0, copy.length);
 }
 
-/** What a client says to the daemon. Another connection must not notice. */
+/** A Ksock that is only looked at. */
+const nobody: KsockOwner = { queued: () => {}, answered: () => {}, roomMade: () => {} };
+
+/** A bus with somebody who listens to all, and another connection, which must not notice anything. */
+class Ground {
+  readonly bus = new Bus({ maxMessages: 20, maxMessageSize: 4096, absoluteMaxMessageSize: 8192 });
+  readonly listener: BusKsock = this.bus.open(nobody, { mode: 'rw', pid: 1 });
+  readonly drain = new Drain();
+  readonly one = new Session(host, this.bus, this.drain);
+  private readonly witnessDrain = new Drain();
+  private readonly witness = new Session(host, this.bus, this.witnessDrain);
+
+  constructor(limit: number) {
+    this.listener.maxMessages(limit);
+    this.listener.bind('$.*', false);
+  }
+
+  /** The Ksock ids are the listener's 1, the client's 2 and the witness's 3. */
+  greet(): void {
+    receive(this.one, hello());
+    receive(this.witness, hello());
+  }
+
+  /** All that the listener got. */
+  heard(): string[] {
+    const all: string[] = [];
+    for (let got = this.listener.take(); got !== null; got = this.listener.take()) {
+      all.push(Buffer.from(entireOf(got, this.listener.tookRequest)).toString('hex'));
+    }
+    return all;
+  }
+
+  end(): void {
+    if (this.witnessDrain.written === 0) receive(this.witness, hello());
+    const before = this.witnessDrain.written;
+    receive(this.witness, wordsFrame(Kind.CALL, Op.NUM_MESSAGES, 0, 2, [0]));
+    strictEqual(this.witnessDrain.isEnded, false, 'another connection was ended');
+    strictEqual(this.witnessDrain.written > before, true, 'another connection was not answered');
+    this.one.closed();
+    this.witness.closed();
+    this.listener.close();
+    strictEqual(this.bus.ksocks.size, 0, 'a Ksock is left');
+  }
+}
+
+/** What a client says to the daemon: the same must come of it however the bytes are cut. */
 const session: Feed = (bytes, random) => {
-  const bus = new Bus({ maxMessages: 20, maxMessageSize: 4096, absoluteMaxMessageSize: 8192 });
-  const [drain, witnessDrain] = [new Drain(), new Drain()];
-  const [one, witness] = [new Session(host, bus, drain), new Session(host, bus, witnessDrain)];
-  receive(witness, hello());
-  receive(witness, wordsFrame(Kind.CALL, Op.BIND, 0, 1, [0], '$.*'));
-  receive(one, hello());
-  const how = random.pick(['whole', 'single', 'any'] as const);
-  for (const piece of cut(random, bytes, how)) receive(one, piece);
-  const before = witnessDrain.written;
-  receive(witness, wordsFrame(Kind.CALL, Op.NUM_MESSAGES, 0, 2, [0]));
-  strictEqual(witnessDrain.isEnded, false, 'another connection was ended');
-  strictEqual(witnessDrain.written > before, true, 'another connection was not answered');
-  one.closed();
-  witness.closed();
-  strictEqual(bus.ksocks.size, 0, 'a Ksock is left');
+  const said = random.chance(0.3) ? ofRuns(random, bytes) : bytes;
+  const limit = random.pick([20, 0xffff_ffff]);
+  const isSlow = random.chance(0.1);
+  const grounds = (['whole', random.pick(['single', 'any'] as const)] as const).map((how) => {
+    const ground = new Ground(limit);
+    ground.greet();
+    if (isSlow) ground.drain.backlog = MAX_ANSWER;
+    for (const piece of cut(random, said, how)) receive(ground.one, piece);
+    ground.drain.backlog = 0;
+    ground.one.drained();
+    return ground;
+  }) as [Ground, Ground];
+  const [whole, pieces] = grounds;
+  // What was lent depends on when, so that one may be wrong about it and the other not.
+  if (!whole.drain.isEnded && !pieces.drain.isEnded) {
+    deepStrictEqual(pieces.heard(), whole.heard(), 'what others hear depends on how bytes are cut');
+  }
+  for (const ground of grounds) ground.end();
 };
 
-/** What a daemon says to the client. */
-const port: Feed = async (bytes, random) => {
-  const drain = new Drain();
-  let ended = 0;
-  let opened: FramePort | null = null;
-  const flushes: (() => void)[] = [];
-  let events: { received(b: Uint8Array, f: number, t: number): void } | null = null;
-  const opening = FramePort.open(
-    (toldTo) => {
-      events = toldTo;
-      return drain;
-    },
-    {
-      mode: 'rw',
-      pid: 1,
-      program: 'fuzz',
-      defer: (flush) => flushes.push(flush),
-      deferLonger: (flush) => flushes.push(flush),
-    },
-    { closed: () => ended++ },
-  ).then(
-    (made) => {
-      opened = made;
-    },
-    (error: unknown) => {
-      if (!(error instanceof Refusal)) throw error;
-    },
-  );
-  const to = events as unknown as { received(b: Uint8Array, f: number, t: number): void };
-  const welcome = [0x4b425553, 1, 0, 5, 1, 100, 1_000_000, 8192];
-  receive(to, wordsFrame(Kind.WELCOME, 0, 0, 0, welcome));
-  await opening;
-  const expected = (error: unknown): void => {
-    if (!(error instanceof Refusal) && !(error instanceof KbusError)) failures.push(error);
+/** What a client says first. */
+const helloFeed: Feed = (bytes, random) => {
+  const ground = new Ground(20);
+  for (const piece of cut(random, bytes, random.pick(CUTS))) receive(ground.one, piece);
+  ground.end();
+};
+
+interface Events {
+  received(bytes: Uint8Array, from: number, to: number): void;
+  closed(error: null): void;
+}
+
+/** A client's end of a connection, with nobody at the other. */
+class Client {
+  readonly drain = new Drain();
+  ended = 0;
+  port: FramePort | null = null;
+  readonly failures: unknown[] = [];
+  private events!: Events;
+  private readonly flushes: (() => void)[] = [];
+  private readonly opening: Promise<void>;
+
+  constructor() {
+    const defer = (flush: () => void): unknown => this.flushes.push(flush);
+    this.opening = FramePort.open(
+      (events) => {
+        this.events = events as Events;
+        return this.drain;
+      },
+      { mode: 'rw', pid: 1, program: 'fuzz', defer, deferLonger: defer },
+      { closed: () => this.ended++ },
+    ).then(
+      (made) => {
+        this.port = made;
+      },
+      (error: unknown) => this.expected(error),
+    );
+  }
+
+  /** Takes note of what no documentation tells of. */
+  readonly expected = (error: unknown): void => {
+    if (!(error instanceof Refusal) && !(error instanceof KbusError)) this.failures.push(error);
   };
-  const failures: unknown[] = [];
-  const it = opened as unknown as FramePort;
-  // Somebody waits for each kind of answer; the tokens are 1, 2, 3, ...
-  it.call(Op.BIND, 0, '$.A').catch(expected);
-  it.send(new Announcement('$.A', 'a'), false, undefined).catch(expected);
-  it.request(new Request('$.A', 'b')).catch(expected);
-  it.send(new Request('$.A', 'c'), true, undefined).catch(expected);
-  it.post(new Announcement('$.A', 'd'), false, () => {});
-  it.readable().catch(expected);
-  const how = random.pick(['whole', 'single', 'any'] as const);
-  for (const piece of cut(random, bytes, how)) receive(to, piece);
-  for (let message = it.hand(); message !== null; message = it.hand()) message.text();
-  for (const flush of flushes) flush();
-  if (ended > 1 || (ended === 1) !== drain.isEnded) throw new Error(`ended ${ended} times`);
-  (to as unknown as { closed(error: null): void }).closed(null);
-  await Promise.resolve();
-  if (failures.length > 0) throw failures[0];
+
+  async hear(bytes: Uint8Array, random: Random, how: Cut): Promise<void> {
+    for (const piece of cut(random, bytes, how)) receive(this.events, piece);
+    await this.opening;
+  }
+
+  /** Somebody waits for each kind of answer; the tokens are 1, 2, 3, ... */
+  ask(takes: boolean): void {
+    const port = this.port as FramePort;
+    port.call(Op.BIND, 0, '$.A').catch(this.expected);
+    port.send(new Announcement('$.A', 'a'), false, undefined).catch(this.expected);
+    port.request(new Request('$.A', 'b')).catch(this.expected);
+    port.send(new Request('$.A', 'c'), true, undefined).catch(this.expected);
+    port.post(new Announcement('$.A', 'd'), false, () => {});
+    const reply = new Reply('$.A', 'e', { to: 1, inReplyTo: new MessageId(0, 1) });
+    if (!takes) {
+      port.readable().catch(this.expected);
+      port.reply(reply, () => {});
+      return;
+    }
+    port.take(true, undefined).catch(this.expected);
+    port.call(Op.UNBIND, 0, '$.A').catch(this.expected);
+    for (const data of ['f', 'g', 'h']) port.post(new Announcement('$.A', data), true, () => {});
+    const waits = new Request('$.A', 'i', { flags: Flag.ALL_OR_WAIT });
+    port.request(waits).catch(this.expected);
+    port.call(Op.RESEND, 0, '').catch(this.expected);
+    port.writable(undefined).catch(this.expected);
+    port.flushed().catch(this.expected);
+    port.ready().catch(this.expected);
+    port.reply(reply, () => {});
+  }
+
+  /** All that its program is handed. */
+  handed(): string[] {
+    const all: string[] = [];
+    if (this.port === null) return all;
+    for (let message = this.port.hand(); message !== null; message = this.port.hand()) {
+      all.push(Buffer.from(message.toBytes()).toString('hex'));
+    }
+    for (const flush of this.flushes) flush();
+    return all;
+  }
+
+  async end(): Promise<void> {
+    const { ended, drain } = this;
+    if (this.port !== null && (ended > 1 || (ended === 1) !== drain.isEnded)) {
+      throw new Error(`ended ${ended} times`);
+    }
+    this.events.closed(null);
+    await Promise.resolve();
+    if (this.failures.length > 0) throw this.failures[0];
+  }
+}
+
+const WELCOME = [0x4b425553, 1, 0, 5, 1, 100, 1_000_000, 8192];
+
+/** What a daemon says to the client: its program is handed the same however the bytes are cut. */
+const port: Feed = async (bytes, random) => {
+  const said = random.chance(0.3) ? ofRuns(random, bytes) : bytes;
+  const clients = [new Client(), new Client()] as const;
+  const takes = random.chance(0.5);
+  const hows = ['whole', random.pick(['single', 'any'] as const)] as const;
+  for (const [at, client] of clients.entries()) {
+    await client.hear(wordsFrame(Kind.WELCOME, 0, 0, 0, WELCOME), random, 'whole');
+    client.ask(takes);
+    await client.hear(said, random, hows[at] as Cut);
+  }
+  const [whole, pieces] = clients;
+  deepStrictEqual(pieces.handed(), whole.handed(), 'what is handed depends on how bytes are cut');
+  strictEqual(pieces.ended, whole.ended, 'whether it ends depends on how bytes are cut');
+  for (const client of clients) await client.end();
+};
+
+/** What a daemon says first. */
+const welcome: Feed = async (bytes, random) => {
+  const client = new Client();
+  const heard = client.hear(bytes, random, random.pick(CUTS));
+  // Without WELCOME it waits on.
+  await Promise.race([heard, Promise.resolve().then(() => {})]);
+  client.handed();
+  await client.end();
+  await heard;
+};
+
+/** The text of a RESULT that a program reads as a report. */
+const report: Feed = async (bytes) => {
+  const ksock = await Ksock.open(async () => ({
+    ...({} as Port),
+    busNumber: 0,
+    ksockId: 1,
+    call: async () => ({ first: 0, second: 0, text: text.decode(bytes) }),
+    close: async () => {},
+  }));
+  for (const read of [() => ksock.readBindings(), () => ksock.stats()]) {
+    await read().catch((error: unknown) => {
+      if (!(error instanceof KbusError)) throw error;
+    });
+  }
+  await ksock.close();
 };
 
 const entire: Feed = (bytes) => {
@@ -161,7 +313,7 @@ const assembler: Feed = (bytes, random) => {
   } catch (error) {
     expected = (error as KbusError).errno;
   }
-  const results = (['whole', 'single', 'any'] as const).map((how) => {
+  const results = CUTS.map((how) => {
     const one = new Assembler();
     for (const piece of cut(random, bytes, how)) {
       const errno = one.write(piece, 1_000_000);
@@ -236,14 +388,86 @@ const fuse: Feed = (bytes, random) => {
   if (request?.op === 'write') strictEqual(request.data.length <= bytes.length, true);
 };
 
+/** The memory of programs that hand over anything as an address: names, long data, and nothing. */
+class AnyMemory extends CallerMemory {
+  override async read(_: unknown, address: bigint, length: number): Promise<Uint8Array | null> {
+    if ((address & 3n) === 3n || length > 8192) return null;
+    if ((address & 15n) === 5n) throw new Error('no descriptor is left');
+    const bytes = new Uint8Array(length).fill(0x41);
+    bytes.set([0x24, 0x2e].slice(0, length));
+    // As a pointer, it leads to another place.
+    return (address & 1n) === 0n ? bytes : bytes.fill(Number(address & 0xffn));
+  }
+
+  override isOurs(pid: number): boolean {
+    return pid === 99;
+  }
+}
+
+/** Many requests of FUSE, one after the other: all but two kinds are answered once. */
+const device: Feed = async (bytes) => {
+  const buses = new Buses(1, { maxMessages: 20, maxMessageSize: 8192 });
+  const newDevice = async () => buses.newDevice();
+  const of = { turn: new Turn(), buses, newDevice, isFull: () => buses.count > 100 };
+  const it = new Device(of, { mode: 0o660, uid: 1, gid: 1 }, new AnyMemory());
+  const encoder = new AnswerEncoder();
+  const asked = new Map<bigint, FuseRequest>();
+  const kernel = {
+    answer({ unique, op }: FuseRequest, answer: Answer) {
+      if (!asked.delete(unique)) throw new Error(`${op} was answered twice`);
+      encoder.encode(unique, answer);
+    },
+    wake() {},
+  };
+  let unique = 0n;
+  for (let at = 0; at + 40 <= bytes.length; ) {
+    const view = new DataView(bytes.buffer, bytes.byteOffset + at, bytes.length - at);
+    const length = Math.min(Math.max(view.getUint32(0, true), 40), view.byteLength);
+    view.setUint32(0, length, true);
+    view.setBigUint64(8, ++unique, true);
+    const one = bytes.slice(at, at + length);
+    at += length;
+    const request = new RequestDecoder(one).decode(length);
+    // What belongs to the connection, which knows how to answer it, or that the kernel does not do.
+    if (request === null || ['init', 'unknown', 'malformed'].includes(request.op)) continue;
+    const isWaitedFor = [...asked.values()].some(
+      (other) => 'handle' in other && 'handle' in request && other.handle === request.handle,
+    );
+    if (request.op === 'release' && isWaitedFor) continue;
+    if (request.op !== 'forget' && request.op !== 'interrupt') asked.set(unique, request);
+    it.handle(request, kernel);
+    // The bytes were only lent.
+    one.fill(0xee);
+    if ((unique & 3n) === 0n) await new Promise(setImmediate);
+  }
+  for (let turns = 0; turns < 100 && asked.size > 0; turns++) await new Promise(setImmediate);
+  deepStrictEqual([...asked.values()], [], 'not answered');
+  it.close();
+  for (const bus of buses) strictEqual(bus.ksocks.size, 0, 'a Ksock is left');
+};
+
+/** What systemd says of sockets. */
+const activation: Feed = (bytes) => {
+  const [pid = '', fds = ''] = text.decode(bytes).replaceAll('PID', `${process.pid}`).split('\n');
+  const env = { LISTEN_PID: pid, LISTEN_FDS: fds };
+  const taken = takeActivation(env);
+  strictEqual(taken.length <= 256, true, `${taken.length} sockets`);
+  if (taken.length > 0) strictEqual('LISTEN_FDS' in env, false, 'they are told to others, too');
+};
+
 /** Each decoder, and its share of the inputs. */
 export const DECODERS: Record<string, { feed: Feed; share: number }> = {
   session: { feed: session, share: 0.1 },
+  hello: { feed: helloFeed, share: 0.03 },
   port: { feed: port, share: 0.1 },
+  welcome: { feed: welcome, share: 0.03 },
+  report: { feed: report, share: 0.02 },
   entire: { feed: entire, share: 0.15 },
   assembler: { feed: assembler, share: 0.1 },
   layout: { feed: layout, share: 0.2 },
-  'bind-event': { feed: bindEvent, share: 0.1 },
+  'bind-event': { feed: bindEvent, share: 0.05 },
   config: { feed: config, share: 0.05 },
-  fuse: { feed: fuse, share: 0.2 },
+  fuse: { feed: fuse, share: 0.1 },
+  device: { feed: device, share: 0.05 },
+  activation: { feed: activation, share: 0.02 },
 };

@@ -1,13 +1,16 @@
-import { readFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { Random } from '../simulator/random.ts';
 import { DECODERS } from './decoders.ts';
+import { BATCH, Growth } from './growth.ts';
 import { mutate } from './mutate.ts';
 
 // KBUS_FUZZ is the number of inputs, over all decoders together; KBUS_FUZZ_SEED begins where another run did.
+// With KBUS_FUZZ_GROW, the inputs that reach code which no other did are added to the corpus, and what is never
+// reached, of the files that it is a pattern for, is printed.
 
-const { KBUS_FUZZ, KBUS_FUZZ_SEED } = process.env;
-const inputs = KBUS_FUZZ === undefined ? 60_000 : Number(KBUS_FUZZ);
+const { KBUS_FUZZ, KBUS_FUZZ_SEED, KBUS_FUZZ_GROW } = process.env;
+const inputs = KBUS_FUZZ === undefined ? 40_000 : Number(KBUS_FUZZ);
 
 /** No input takes as long, whatever the machine does beside. */
 const HANGS = 10_000;
@@ -15,10 +18,21 @@ const HANGS = 10_000;
 /** Memory that is still held when all inputs have gone. */
 const KEPT = 320 * 1024 * 1024;
 
+/** Inputs in hex, by what they are for. */
+function kept(name: string): Record<string, string> {
+  return JSON.parse(readFileSync(new URL(`corpus/${name}.json`, import.meta.url), 'utf8'));
+}
+
 function corpusOf(name: string): Uint8Array[] {
+  return Object.values(kept(name)).map((hex) => Uint8Array.from(Buffer.from(hex, 'hex')));
+}
+
+function keep(name: string, found: readonly Uint8Array[]): void {
+  const all = kept(name);
+  for (const one of found)
+    all[`found${Object.keys(all).length}`] = Buffer.from(one).toString('hex');
   const path = new URL(`corpus/${name}.json`, import.meta.url);
-  const kept = JSON.parse(readFileSync(path, 'utf8')) as Record<string, string>;
-  return Object.values(kept).map((hex) => Uint8Array.from(Buffer.from(hex, 'hex')));
+  writeFileSync(path, `${JSON.stringify(all, null, 2)}\n`);
 }
 
 describe('bad bytes do no harm to', () => {
@@ -29,8 +43,11 @@ describe('bad bytes do no harm to', () => {
       const corpus = corpusOf(name);
       const first =
         KBUS_FUZZ_SEED === undefined ? Math.floor(Math.random() * 2 ** 31) : Number(KBUS_FUZZ_SEED);
+      const growth = KBUS_FUZZ_GROW === undefined ? null : new Growth();
+      await growth?.start();
       const before = process.memoryUsage().arrayBuffers;
-      const count = corpus.length + Math.ceil(inputs * share);
+      const known = corpus.length;
+      const count = known + Math.ceil(inputs * share);
       for (let at = 0; at < count; at++) {
         const random = new Random(first + at);
         const bytes = corpus[at]?.slice() ?? mutate(random, corpus);
@@ -47,6 +64,17 @@ describe('bad bytes do no harm to', () => {
           );
         }
         if (performance.now() - began > HANGS) throw new Error(`${name} hangs with input ${at}`);
+        const input = bytes.slice();
+        const again = () => feed(input.slice(), new Random(first + at));
+        const found = await growth?.note(input, again);
+        if (found === undefined || found.length === 0) continue;
+        // What is there already is not found.
+        if (at >= known + BATCH) keep(name, found);
+        corpus.push(...found);
+      }
+      if (growth !== null) {
+        console.log(await growth.neverRan(new RegExp(KBUS_FUZZ_GROW as string)));
+        growth.stop();
       }
       expect(process.memoryUsage().arrayBuffers - before).toBeLessThan(KEPT);
     },

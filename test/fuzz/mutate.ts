@@ -70,10 +70,33 @@ function join(first: Uint8Array, second: Uint8Array): Uint8Array {
   return joined;
 }
 
-/** The bytes in pieces: whole, one by one, or cut anywhere. */
-export function* cut(random: Random, bytes: Uint8Array, how: 'whole' | 'single' | 'any') {
+/** Some of the frames in the bytes, each several times, with tokens that rise: runs of what differs in nothing else. */
+export function ofRuns(random: Random, bytes: Uint8Array): Uint8Array {
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
+  const frames: Uint8Array[] = [];
+  for (let at = 0; at + 12 <= bytes.length; ) {
+    const length = view.getUint32(at);
+    if (length < 12 || at + length > bytes.length) break;
+    for (let left = random.chance(0.3) ? 2 + random.below(8) : 1; left > 0; left--) {
+      frames.push(bytes.slice(at, at + length));
+    }
+    at += length;
+  }
+  frames.forEach((frame, index) => {
+    new DataView(frame.buffer).setUint32(8, index + 1);
+  });
+  const joined = frames.reduce((all, frame) => join(all, frame), new Uint8Array(0));
+  return joined.length > MAX ? joined.subarray(0, MAX) : joined;
+}
+
+/** How bytes come: whole, one by one, or cut anywhere. */
+export type Cut = 'whole' | 'single' | 'any';
+
+/** The bytes in pieces. */
+export function* cut(random: Random, bytes: Uint8Array, how: Cut) {
   for (let at = 0; at < bytes.length; ) {
-    const length = how === 'whole' ? bytes.length : how === 'single' ? 1 : 1 + random.below(200);
+    const most = random.chance(0.2) ? 2000 : 200;
+    const length = how === 'whole' ? bytes.length : how === 'single' ? 1 : 1 + random.below(most);
     yield bytes.subarray(at, at + length);
     at += length;
   }

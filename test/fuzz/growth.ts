@@ -1,0 +1,103 @@
+import { Session } from 'node:inspector/promises';
+
+/** How many inputs are looked at together: to look takes far longer than to run one. */
+export const BATCH = 64;
+
+/** A piece of code that runs or doesn't, as V8 counts it. */
+interface Counted {
+  readonly startOffset: number;
+  readonly endOffset: number;
+  readonly count: number;
+}
+
+/**
+ * Finds the inputs that reach code which none before them did, by V8's own counts of what runs. It needs what
+ * it is asked about to run alone.
+ */
+export class Growth {
+  private readonly inspector = new Session();
+  /** Of each script of ours, by id: which characters of it have run. */
+  private readonly ran = new Map<string, Uint8Array>();
+  private readonly urls = new Map<string, string>();
+  private batch: { bytes: Uint8Array; again(): unknown }[] = [];
+
+  async start(): Promise<void> {
+    this.inspector.connect();
+    await this.inspector.post('Profiler.enable');
+    await this.inspector.post('Debugger.enable');
+    const options = { callCount: true, detailed: true };
+    await this.inspector.post('Profiler.startPreciseCoverage', options);
+  }
+
+  /** Takes note of an input that was run; those of it and the ones before that reached something new. */
+  async note(bytes: Uint8Array, again: () => unknown): Promise<Uint8Array[]> {
+    this.batch.push({ bytes, again });
+    if (this.batch.length < BATCH) return [];
+    const { batch } = this;
+    this.batch = [];
+    const before = new Map([...this.ran].map(([id, one]) => [id, one.slice()]));
+    if (!(await this.look())) return [];
+    // Once more, one by one, from where it was.
+    this.ran.clear();
+    for (const [id, one] of before) this.ran.set(id, one);
+    const found: Uint8Array[] = [];
+    for (const { bytes, again } of batch) {
+      await again();
+      if (await this.look()) found.push(bytes);
+    }
+    return found;
+  }
+
+  /** Whether anything ran since the last look that had never run before. */
+  private async look(): Promise<boolean> {
+    const { result } = await this.inspector.post('Profiler.takePreciseCoverage');
+    let isNew = false;
+    for (const { scriptId, url, functions } of result) {
+      if (!/\/src\/[a-z]+\//.test(url)) continue;
+      this.urls.set(scriptId, url);
+      const length = Math.max(...functions.map(({ ranges }) => ranges[0]?.endOffset ?? 0));
+      const ran = this.ran.get(scriptId) ?? new Uint8Array(length);
+      this.ran.set(scriptId, ran);
+      const now = new Uint8Array(length);
+      // The outer come first, and the inner say what is different in them.
+      for (const { ranges } of functions) for (const range of ranges) mark(now, range);
+      for (let at = 0; at < length; at++) {
+        if (now[at] === 1 && ran[at] === 0) {
+          ran[at] = 1;
+          isNew = true;
+        }
+      }
+    }
+    return isNew;
+  }
+
+  /** The code that never ran, of each script that a pattern fits. */
+  async neverRan(pattern: RegExp): Promise<string> {
+    let text = '';
+    for (const [scriptId, ran] of this.ran) {
+      const url = this.urls.get(scriptId) as string;
+      if (!pattern.test(url)) continue;
+      const { scriptSource } = await this.inspector.post('Debugger.getScriptSource', { scriptId });
+      text += `${url}\n`;
+      for (let from = ran.indexOf(0); from >= 0; ) {
+        const to = ran.indexOf(1, from);
+        const piece = scriptSource
+          .slice(from, to < 0 ? ran.length : to)
+          .replaceAll(/\/\*.*?\*\/|\/\/.*/gs, '');
+        // What the translation of modules adds is not ours.
+        if (/\w/.test(piece) && !/__vite_ssr_e|^catch \{\}/.test(piece))
+          text += `    ${piece.trim().replaceAll(/\s+/g, ' ').slice(0, 200)}\n`;
+        from = to < 0 ? -1 : ran.indexOf(0, to);
+      }
+    }
+    return text;
+  }
+
+  stop(): void {
+    this.inspector.disconnect();
+  }
+}
+
+function mark(ran: Uint8Array, { startOffset, endOffset, count }: Counted): void {
+  ran.fill(count > 0 ? 1 : 0, startOffset, endOffset);
+}
