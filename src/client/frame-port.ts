@@ -364,10 +364,12 @@ export class FramePort implements Port, ChannelEvents {
       }
       call.reject(new Refusal(errno));
     } else if (detail === 1) {
+      const id = new MessageId(wordOf(frame, 1), wordOf(frame, 2));
+      if (errno === Errno.EAGAIN && !id.isSet) throw new ProtocolError('what waits has no id');
       const pending = errno === Errno.ECANCELED ? this.takeCancelled(token) : this.takeSends(1);
       if (errno === Errno.EAGAIN) this.isSending = true;
       if (errno === Errno.EAGAIN && pending.message.isRequest()) {
-        this.waitingRequest = new MessageId(wordOf(frame, 1), wordOf(frame, 2));
+        this.waitingRequest = id;
       }
       pending.failed(errno);
       this.sendMore();
@@ -668,7 +670,7 @@ export class FramePort implements Port, ChannelEvents {
   }
 
   private sent(count: number, network: number, serial: number): void {
-    if (serial + count > 2 ** 32) {
+    if ((network | serial) === 0 || serial + count > 2 ** 32) {
       throw new ProtocolError(`${count} sends with serial numbers from ${serial} on`);
     }
     for (let done = 0; done < count; done += this.taken) {

@@ -756,14 +756,24 @@ export class Ksock implements AsyncIterable<Message> {
 
   /** The bindings of this bus, newest first. */
   async readBindings(): Promise<BindingReport[]> {
-    const { text } = await this.call('read', Op.BINDINGS, 0, '', 'read the bindings');
-    return JSON.parse(text) as BindingReport[];
+    return this.report(Op.BINDINGS, 'read the bindings');
   }
 
   /** The state of this bus and its Ksocks. */
   async stats(): Promise<BusReport> {
-    const { text } = await this.call('read', Op.STATS, 0, '', 'read the statistics');
-    return JSON.parse(text) as BusReport;
+    return this.report(Op.STATS, 'read the statistics');
+  }
+
+  private async report<T>(op: OpCode, what: string): Promise<T> {
+    const { text } = await this.call('read', op, 0, '', what);
+    try {
+      return JSON.parse(text) as T;
+    } catch (cause) {
+      throw new KbusError('read', Errno.EPROTO, what, {
+        meaning: 'what the daemon answered is no JSON',
+        cause,
+      });
+    }
   }
 
   private async ask(call: Call, op: OpCode, what: string): Promise<number> {

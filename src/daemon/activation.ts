@@ -1,4 +1,5 @@
 import process from 'node:process';
+import { MAX_BUSES } from '../bus/settings.ts';
 
 /** The first descriptor that systemd passes (sd_listen_fds(3)). */
 const FIRST = 3;
@@ -13,6 +14,6 @@ export function takeActivation(env: NodeJS.ProcessEnv = process.env): number[] {
   if (LISTEN_PID !== String(process.pid)) return [];
   for (const name of ['LISTEN_PID', 'LISTEN_FDS', 'LISTEN_FDNAMES']) delete env[name];
   const count = Number(LISTEN_FDS);
-  if (!Number.isInteger(count) || count < 0) return [];
+  if (!Number.isInteger(count) || count < 0 || count > MAX_BUSES) return [];
   return Array.from({ length: count }, (_, index) => FIRST + index);
 }

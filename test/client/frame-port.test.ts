@@ -214,6 +214,27 @@ describe('What a daemon must not say', () => {
     'a run with a wrong guard': runFrame('LENT_RUN', message(1), ['abcd']).fill(0, 16, 20),
   };
 
+  it.for([
+    ['sent', (token: number) => sent(token, 1, 0)],
+    [
+      'to wait',
+      (token: number) => frame('REFUSED', { detail: 1, token, words: [Errno.EAGAIN, 0, 0] }),
+    ],
+  ] as const)(
+    'A Request that is said %s, without an id, ends the connection: EPROTO.',
+    async ([, answer]) => {
+      const script = new Script();
+      const ksock = await script.open();
+      const request = new Request('$.a', 'b', { flags: Flag.ALL_OR_WAIT });
+      const sending = refused(ksock.sendMsg(request), 'EPROTO');
+      const [send] = await script.hearAll('SEND');
+      script.say(answer((send as Frame).token));
+      await sending;
+      expect(script.isEnded).toBe(true);
+      script.events.closed(null);
+    },
+  );
+
   it.for(Object.keys(wrong))('%s ends the connection: EPROTO.', async (what) => {
     const script = new Script();
     const told: KbusError[] = [];
