@@ -457,17 +457,17 @@ const activation: Feed = (bytes) => {
 
 /** Each decoder, and its share of the inputs. */
 export const DECODERS: Record<string, { feed: Feed; share: number }> = {
-  session: { feed: session, share: 0.1 },
-  hello: { feed: helloFeed, share: 0.03 },
-  port: { feed: port, share: 0.1 },
+  session: { feed: session, share: 0.05 },
+  hello: { feed: helloFeed, share: 0.02 },
+  port: { feed: port, share: 0.05 },
   welcome: { feed: welcome, share: 0.03 },
   report: { feed: report, share: 0.02 },
-  entire: { feed: entire, share: 0.15 },
-  assembler: { feed: assembler, share: 0.1 },
-  layout: { feed: layout, share: 0.2 },
-  'bind-event': { feed: bindEvent, share: 0.05 },
+  entire: { feed: entire, share: 0.2 },
+  assembler: { feed: assembler, share: 0.13 },
+  layout: { feed: layout, share: 0.22 },
+  'bind-event': { feed: bindEvent, share: 0.06 },
   config: { feed: config, share: 0.05 },
-  fuse: { feed: fuse, share: 0.1 },
-  device: { feed: device, share: 0.05 },
+  fuse: { feed: fuse, share: 0.12 },
+  device: { feed: device, share: 0.03 },
   activation: { feed: activation, share: 0.02 },
 };
