@@ -9,6 +9,7 @@ import { Message, Status } from '../message/message.ts';
 import { padded } from '../message/u32.ts';
 import type { Channel, ChannelEvents } from '../wire/channel.ts';
 import {
+  CUT_SHORT,
   FRAME_AT,
   FRAME_HEADER,
   FrameReader,
@@ -266,7 +267,8 @@ export class FramePort implements Port, ChannelEvents {
   }
 
   closed(error: Error | null): void {
-    this.end(new Refusal(Errno.ECONNRESET, error?.message ?? '', error ?? undefined));
+    const why = error?.message ?? (this.reader.isBetweenFrames ? '' : CUT_SHORT);
+    this.end(new Refusal(Errno.ECONNRESET, why, error ?? undefined));
   }
 
   private frame(frame: FrameReader): void {

@@ -266,6 +266,15 @@ describe('What a daemon must not say', () => {
 });
 
 describe('The farewell of a daemon', () => {
+  it('may never come: then it is said whether a message was half there.', async () => {
+    const script = new Script();
+    const ksock = await script.open();
+    script.say(lent(1).subarray(0, 30));
+    script.events.closed(null);
+    const { message } = await refused(ksock.bind('$.a'), 'ECONNRESET');
+    expect(message).toContain('(the connection ended in the middle of a message)');
+  });
+
   it('says why, in every call that follows.', async () => {
     const script = new Script();
     const told: KbusError[] = [];
