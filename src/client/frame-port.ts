@@ -9,7 +9,6 @@ import { Message, Status } from '../message/message.ts';
 import { padded } from '../message/u32.ts';
 import type { Channel, ChannelEvents } from '../wire/channel.ts';
 import {
-  CUT_SHORT,
   FRAME_AT,
   FRAME_HEADER,
   FrameReader,
@@ -267,7 +266,9 @@ export class FramePort implements Port, ChannelEvents {
   }
 
   closed(error: Error | null): void {
-    const why = error?.message ?? (this.reader.isBetweenFrames ? '' : CUT_SHORT);
+    const { isBetweenFrames } = this.reader;
+    const cut = isBetweenFrames ? '' : 'the connection ended in the middle of a message';
+    const why = error?.message ?? cut;
     this.end(new Refusal(Errno.ECONNRESET, why, error ?? undefined));
   }
 

@@ -16,7 +16,6 @@ import { padded } from '../message/u32.ts';
 import type { Channel, ChannelEvents } from '../wire/channel.ts';
 import {
   ASK_WHO,
-  CUT_SHORT,
   FRAME_AT,
   FRAME_HEADER,
   FrameReader,
@@ -140,7 +139,9 @@ export class Session implements KsockOwner, ChannelEvents, Stirred {
       }
     } catch (error) {
       if (!(error instanceof ProtocolError)) throw error;
-      this.warn(error.message);
+      this.host.warn(
+        `bus ${this.bus.number}, Ksock ${this.ksockOrNull?.id ?? '-'}: ${error.message}`,
+      );
       this.farewell(Errno.EPROTO, error.message);
     }
     this.stir();
@@ -158,14 +159,9 @@ export class Session implements KsockOwner, ChannelEvents, Stirred {
   }
 
   closed(): void {
-    if (!this.isEnded && !this.reader.isBetweenFrames) this.warn(CUT_SHORT);
     this.isEnded = true;
     this.ksockOrNull?.close();
     this.host.turn.end();
-  }
-
-  private warn(why: string): void {
-    this.host.warn(`bus ${this.bus.number}, Ksock ${this.ksockOrNull?.id ?? '-'}: ${why}`);
   }
 
   /** Says why, and ends the connection. */

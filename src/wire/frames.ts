@@ -141,9 +141,6 @@ export class ProtocolError extends Error {
   override readonly name = 'ProtocolError';
 }
 
-/** What is said of a connection that ended when a frame, or a run, was half there. */
-export const CUT_SHORT = 'the connection ended in the middle of a message';
-
 /** Writes a frame's header. */
 export function writeFrameHeader(
   view: DataView,

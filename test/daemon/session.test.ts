@@ -539,16 +539,6 @@ describe('What the daemon says', () => {
     expect(peer.hear().map(({ words }) => words[0])).toEqual([Errno.EINVAL]);
   });
 
-  it('that the connection ended in the middle of a message is told.', () => {
-    const [cut, whole, run] = [open(), open(), open()];
-    cut.say(send(new Announcement('$.A', 'b'), 1).subarray(0, 30));
-    run.say(runFrame('SEND_RUN', new Announcement('$.A', 'b'), ['b', 'c']).subarray(0, -4));
-    whole.say(send(new Announcement('$.A', 'b'), 1));
-    for (const peer of [cut, whole, run]) peer.session.closed();
-    const why = 'the connection ended in the middle of a message';
-    expect(host.warnings).toEqual([`bus 0, Ksock 1: ${why}`, `bus 0, Ksock 3: ${why}`]);
-  });
-
   it('what is decided after the connection has ended is said to nobody.', async () => {
     const peer = open();
     peer.say(call(Op.NEW_DEVICE, 1));
