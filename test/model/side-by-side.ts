@@ -6,6 +6,7 @@ import {
   Parcel,
   reportBindings,
 } from '../../src/bus/index.ts';
+import { asNaive } from './as-naive.ts';
 import {
   type NaiveBinding,
   NaiveBus,
@@ -553,23 +554,7 @@ function isSame(p: Parcel, m: NaiveMessage): boolean {
 }
 
 function engineMessage(p: Parcel, toAnswer: boolean): string {
-  const data = Buffer.from(p.bytes.buffer, p.bytes.byteOffset + p.dataAt, p.dataLength);
-  return printNaive(
-    {
-      network: p.idNetwork,
-      serial: p.idSerial,
-      replyNetwork: p.replyNetwork,
-      replySerial: p.replySerial,
-      to: p.to,
-      from: p.from,
-      origFrom: [p.carried?.origNetwork ?? 0, p.carried?.origLocal ?? 0],
-      finalTo: [p.carried?.finalNetwork ?? 0, p.carried?.finalLocal ?? 0],
-      flags: p.flags,
-      name: p.name,
-      data: data.toString('latin1'),
-    },
-    toAnswer,
-  );
+  return printNaive(asNaive(p), toAnswer);
 }
 
 function naiveMessage(copy: NaiveCopy): string {

@@ -1,29 +1,13 @@
 import type { Bus, BusKsock, Parcel } from '../../src/bus/index.ts';
 import { Flag } from '../../src/message/flags.ts';
 import type { Message } from '../../src/message/message.ts';
+import { asNaive } from '../model/as-naive.ts';
 import { NaiveBus, type NaiveKsock, type NaiveMessage } from '../model/naive-bus.ts';
 
 /** The engine did what the specification doesn't say, or the client saw what the engine didn't do. */
 export class Broken extends Error {}
 
 const latin1 = new TextDecoder('latin1');
-
-function asNaive(parcel: Parcel): NaiveMessage {
-  const { bytes, dataAt, dataLength } = parcel;
-  return {
-    network: parcel.idNetwork,
-    serial: parcel.idSerial,
-    replyNetwork: parcel.replyNetwork,
-    replySerial: parcel.replySerial,
-    to: parcel.to,
-    from: parcel.from,
-    origFrom: [parcel.carried?.origNetwork ?? 0, parcel.carried?.origLocal ?? 0],
-    finalTo: [parcel.carried?.finalNetwork ?? 0, parcel.carried?.finalLocal ?? 0],
-    flags: parcel.flags,
-    name: parcel.name,
-    data: latin1.decode(bytes.subarray(dataAt, dataAt + dataLength)),
-  };
-}
 
 interface Entry {
   readonly parcel: Parcel;
