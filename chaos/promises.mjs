@@ -15,7 +15,8 @@
 //   end?                                  it begins to close
 //   end      drained                      nothing more comes; `drained`: it read until nothing was left to come
 //
-// A message's data begins with `<journal>.<n>`, which says whose it is.
+// A message's data begins with `<journal>.<n>`, which says whose it is; a Reply's may go on with
+// ` to:<journal>.<n>`, which says which Request its sender means to answer.
 
 const URGENT = 1 << 3;
 const YOU = 1 << 1;
@@ -39,8 +40,10 @@ export function noteOf(message) {
       : message.isSynthetic()
         ? 'E'
         : 'A';
-  const [tag = ''] = decoder.decode(data.subarray(0, 40)).split(' ');
-  return { id: `${id}`, re: `${inReplyTo}`, name, kind, flags, to, from, tag, size: data.length };
+  const [tag = '', second = ''] = decoder.decode(data.subarray(0, 60)).split(' ');
+  const meant = second.startsWith('to:') ? { meant: second.slice(3) } : {};
+  const size = data.length;
+  return { id: `${id}`, re: `${inReplyTo}`, name, kind, flags, to, from, tag, size, ...meant };
 }
 
 export function covers(bindingName, name) {
@@ -167,6 +170,10 @@ function oneAnswerEach(ksocks, broken) {
       // A Reply that it listens to as well comes once more for each binding.
       const distinct = new Set(answers.map(({ id, kind }) => (kind === 'S' ? `S${id}` : id)));
       const statuses = answers.filter(({ kind }) => kind === 'S');
+      for (const answer of answers) {
+        if ((answer.meant ?? send.tag) === send.tag) continue;
+        broken.push(`${describe(send)} got the answer to ${answer.meant}: ${describe(answer)}`);
+      }
       if (distinct.size > 1 || statuses.length > 1) {
         broken.push(`${describe(send)} got ${answers.length} answers: ${answers.map(describe)}`);
       }

@@ -1,5 +1,11 @@
-/** Reason of a signal that ends a wait because its time is over. */
-export const TIME_OVER = Symbol('the time is over');
+/** Reason of a signal that ends a wait because its time is over. The program may still give it up. */
+export class TimeOver {
+  readonly signal: AbortSignal | undefined;
+
+  constructor(signal: AbortSignal | undefined) {
+    this.signal = signal;
+  }
+}
 
 /**
  * How long, in milliseconds, a bus may take to tell what there is. A wait whose time is over sooner asks,
@@ -20,14 +26,22 @@ export function whenEnded(
   if (signal === undefined) return () => {};
   const began = performance.now();
   let timer: ReturnType<typeof setTimeout> | undefined;
+  let mayGiveUp: AbortSignal | undefined;
   const ended = (): void => {
+    const { reason } = signal;
     ask();
-    if (signal.reason !== TIME_OVER) leave();
-    else timer = setTimeout(leave, Math.max(0, began + TIME_TO_TELL - performance.now()));
+    if (!(reason instanceof TimeOver)) {
+      leave();
+      return;
+    }
+    timer = setTimeout(leave, Math.max(0, began + TIME_TO_TELL - performance.now()));
+    mayGiveUp = reason.signal;
+    mayGiveUp?.addEventListener('abort', leave, { once: true });
   };
   signal.addEventListener('abort', ended, { once: true });
   return () => {
     clearTimeout(timer);
     signal.removeEventListener('abort', ended);
+    mayGiveUp?.removeEventListener('abort', leave);
   };
 }

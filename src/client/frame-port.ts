@@ -612,6 +612,8 @@ export class FramePort implements Port, ChannelEvents {
     if (!this.fits(pending.message)) pending.failed(Errno.EMSGSIZE);
     else if (this.unsent.length > 0 || !this.mayPend(pending.message.dataLength)) {
       this.unsent.push(pending);
+      // It waits for outcomes, some of which would not be told yet.
+      if (!this.isSynced) this.sync();
     } else {
       this.start(pending);
     }
@@ -741,6 +743,8 @@ export class FramePort implements Port, ChannelEvents {
       this.idle = [];
       for (const resolve of idle) resolve();
     }
+    // What was sent since the last SYNC is not told of by itself.
+    if (this.idle.length > 0 && !this.isSynced) this.sync();
   }
 
   // Reading

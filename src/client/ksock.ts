@@ -10,7 +10,7 @@ import { type Data, Message, Request } from '../message/message.ts';
 import { checkMessageName, MAX_NAME } from '../message/name.ts';
 import { checkU32 } from '../message/u32.ts';
 import { Op, type OpCode } from '../wire/frames.ts';
-import { TIME_OVER, whenEnded } from './ending.ts';
+import { TimeOver, whenEnded } from './ending.ts';
 import { asked, explain } from './explain.ts';
 import { type Handler, Handlers, type Handling, type RequestHandler } from './handlers.ts';
 import { LocalPort } from './local-port.ts';
@@ -873,7 +873,7 @@ async function timed<T>(
   if (timeout === undefined) return wait(signal);
   const controller = new AbortController();
   const abort = (): void => controller.abort(signal?.reason);
-  const timer = setTimeout(() => controller.abort(TIME_OVER), longest(timeout));
+  const timer = setTimeout(() => controller.abort(new TimeOver(signal)), longest(timeout));
   signal?.addEventListener('abort', abort, { once: true });
   try {
     return await wait(controller.signal);

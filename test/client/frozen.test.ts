@@ -65,6 +65,19 @@ describe('A wait for a message, when the daemon does not answer,', () => {
     expect([await short, await long]).toEqual([null, null]);
   });
 
+  it('ends at once when the program gives it up, though its time was over already.', async () => {
+    freeze();
+    const controller = new AbortController();
+    const { signal } = controller;
+    const waits = [
+      failed(ksock.waitForMsg({ timeout: 10, signal })),
+      failed(ksock.waitWritable({ timeout: 10, signal })),
+    ];
+    await vi.advanceTimersByTimeAsync(20);
+    controller.abort('enough');
+    expect(await Promise.all(waits)).toEqual(['enough', 'enough']);
+  });
+
   it('ends at once when the program gives it up, however often; and asks one thing only.', async () => {
     freeze();
     for (let time = 0; time < 50; time++) {

@@ -319,6 +319,14 @@ everywhere('sendAll, post and flush', (stage) => {
     await refused(sender.flush(), 'EBADF').catch(() => {});
   });
 
+  it('a large message is posted behind smaller ones that nobody has asked for the outcome of.', async () => {
+    const ksock = await stage.open();
+    const sizes = [200_000, 900_000, 10, 900_000, 240_000, 1_100_000];
+    for (const size of sizes) await ksock.post(new Announcement('$.News', new Uint8Array(size)));
+    await ksock.flush();
+    expect((await ksock.lastMsgId()).serialNum).toBe(sizes.length);
+  });
+
   it('a posted message that is left waiting by EAGAIN is the Ksock’s to go on with.', async () => {
     const [sender, listener] = await crowded(stage);
     await refused(sender.sendAll([news('left', Flag.ALL_OR_WAIT)]), 'EAGAIN');

@@ -64,7 +64,8 @@ export class End implements Channel {
     return this.backlog > 0 && !this.isDead && !this.isClosed && !this.peer.isClosed;
   }
 
-  private get unarrived(): number {
+  /** Bytes that were written, and are not at the other end. */
+  get unarrived(): number {
     // What a process had not got rid of when it died is gone.
     return (this.isDead ? 0 : this.backlog) + this.onTheWay;
   }

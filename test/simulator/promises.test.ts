@@ -80,6 +80,20 @@ describe('the journals of programs that', () => {
     ],
     ['no answer', [['s', open(1), ...sent(1, 10, 'Q'), ...end(50)]], /got no answer/],
     [
+      'the answer to another Request',
+      [
+        [
+          's',
+          open(1),
+          ...sent(1, 10, 'Q'),
+          { ...status(30, 9), kind: 'R', name: '$.A', tag: 'r.1', meant: 's.7' },
+          ...end(50),
+        ],
+        ['r', open(2), bound(true), { t: 20, e: 'send?', n: 1, kind: 'R', name: '$.A' }],
+      ],
+      /got the answer to s.7/,
+    ],
+    [
       'two orders',
       [
         [

@@ -60,6 +60,7 @@ export class Seat {
   private slow: (() => void)[] = [];
   private readonly links: Link[] = [];
   private readonly given = new WeakSet<Message>();
+  private readonly incarnations = new Map<object, Incarnation>();
   private readonly handlings: Handling[] = [];
   private nextNumber = 1;
 
@@ -155,6 +156,7 @@ export class Seat {
     port.hand = () => this.handed(incarnation, hand());
     const take = port.take.bind(port);
     port.take = async (wait, signal) => this.handed(incarnation, await take(wait, signal));
+    this.incarnations.set(port, incarnation);
     if (this.now !== null) this.note(incarnation, 'again');
     if (this.reader === 'handlers') this.note(incarnation, 'loose');
     this.note(incarnation, 'open', { id: port.ksockId });
@@ -220,8 +222,9 @@ export class Seat {
         this.request(ksock, deed.name, deed.flags, deed.size, deed.abortable);
         return true;
       case 'read':
+        return this.readOne(ksock, 'read');
       case 'wait':
-        return this.readOne(ksock, deed.do);
+        return this.readOne(ksock, 'wait', deed.timed);
       case 'iterate':
         return this.iterate(ksock, deed.count);
       case 'stop':
@@ -289,8 +292,8 @@ export class Seat {
     return true;
   }
 
-  private message(name: string, request: boolean, flags: number, size: number): Message {
-    const tag = `${this.now?.journal.name}.${this.nextNumber} `;
+  private message(name: string, request: boolean, flags: number, size: number, to = ''): Message {
+    const tag = `${this.now?.journal.name}.${this.nextNumber} ${to}`;
     const data = tag.padEnd(size, '.');
     return new Plain(name, data, { flags: flags | (request ? Flag.WANT_A_REPLY : 0) });
   }
@@ -333,17 +336,25 @@ export class Seat {
     });
   }
 
+  /** What is owed for a connection that is lost is read on the next: it belongs to the journal of the first. */
+  private noteRead(message: Message): void {
+    const of = this.incarnations.get(message.connection ?? this) ?? this.now;
+    this.note(of, 'read', noteOf(message));
+  }
+
   private received(message: Message): void {
-    this.note(this.now, 'read', noteOf(message));
+    this.noteRead(message);
     if (message.wantsUsToReply()) this.toAnswer.push(message);
   }
 
-  private readOne(ksock: Ksock, what: 'read' | 'wait'): boolean {
+  private readOne(ksock: Ksock, what: 'read' | 'wait', timed = false): boolean {
     if (this.reader !== 'nobody') return false;
     this.reader = 'call';
     const controller = what === 'wait' ? new AbortController() : null;
     const reading =
-      controller === null ? ksock.readNextMsg() : ksock.waitForMsg({ signal: controller.signal });
+      controller === null
+        ? ksock.readNextMsg()
+        : ksock.waitForMsg({ signal: controller.signal, ...(timed && { timeout: 1 }) });
     this.wait(what, reading, controller, (message, failure) => {
       this.reader = 'nobody';
       if (failure !== undefined) this.isSpent = true;
@@ -379,7 +390,7 @@ export class Seat {
     this.note(now, 'bind?', { name, replier });
     const handling = replier
       ? ksock.replier(name, (request) => this.answerLike(style, request))
-      : ksock.listener(name, (message) => this.note(this.now, 'read', noteOf(message)));
+      : ksock.listener(name, (message) => this.noteRead(message));
     this.wait('handle', handling, null, (made, failure) => {
       this.note(now, failure === undefined ? 'bind!' : 'bind-', { name, replier });
       if (failure === undefined) this.handlings.push(made as Handling);
@@ -391,9 +402,9 @@ export class Seat {
     style: (Deed & { do: 'handle' })['style'],
     request: Message,
   ): string | Promise<string> {
-    this.note(this.now, 'read', noteOf(request));
+    this.noteRead(request);
     const answer = (): string => {
-      const message = this.message(request.name, false, 0, 0);
+      const message = this.message(request.name, false, 0, 0, meant(request));
       message.inReplyTo = request.id;
       this.sending(message);
       return message.text();
@@ -413,7 +424,8 @@ export class Seat {
     }
     const [request] = this.toAnswer.splice(which % Math.max(1, this.toAnswer.length), 1);
     if (request === undefined) return false;
-    const reply = replyTo(request, this.message(request.name, false, 0, 0).data);
+    const { data } = this.message(request.name, false, 0, 0, meant(request));
+    const reply = replyTo(request, data);
     reply.flags |= flags;
     this.send(ksock, reply, wait, false);
     return true;
@@ -513,9 +525,15 @@ function earlyOf({ port }: Incarnation): readonly Message[] {
   return (port as unknown as { takes: { early: Message[] } }).takes.early;
 }
 
-/** It left when the bus knew, and had given its program all that the bus took for read. */
+/** It left when the bus knew, and it had heard all that the bus said, and told its program. */
 function leftClean(of: Incarnation): boolean {
-  return of.port !== null && of.pair?.engine.isOpen === false && earlyOf(of).length === 0;
+  if (of.port === null || of.pair?.engine.isOpen !== false) return false;
+  return of.link.daemon.unarrived === 0 && earlyOf(of).length === 0;
+}
+
+/** Which Request a Reply is meant for, in words of its data. */
+function meant(request: Message): string {
+  return `to:${noteOf(request)['tag']} `;
 }
 
 function isDocumented(error: unknown, controller: AbortController | null): boolean {

@@ -21,7 +21,8 @@ export type Deed =
       size: number;
     }
   | { do: 'request'; name: string; flags: number; abortable: boolean; size: number }
-  | { do: 'read' | 'wait' | 'stop' | 'flush' }
+  | { do: 'read' | 'stop' | 'flush' }
+  | { do: 'wait'; timed?: boolean }
   | { do: 'iterate'; count: number }
   | { do: 'handle'; name: string; replier: boolean; style: Style }
   | { do: 'answer'; which: number; wait: boolean; flags: number }
@@ -171,7 +172,9 @@ export function drawDeed(random: Random, swarm: Swarm, isOpen: boolean): Deed {
   }
   const name = random.pick(swarm.names);
   const flags = drawFlags(random, swarm);
-  const size = random.chance(swarm.large) ? 200_000 + random.below(300_000) : random.below(60);
+  const size = random.chance(swarm.large)
+    ? random.pick([30_000, 200_000]) + random.below(900_000)
+    : random.below(60);
   const abortable = random.chance(0.3);
   const deed = random.weighted({ ...swarm.deeds, open: 0 });
   switch (deed) {
@@ -208,6 +211,8 @@ export function drawDeed(random: Random, swarm: Swarm, isOpen: boolean): Deed {
         wait: random.chance(swarm.waits / 2),
         flags: flags & Flag.URGENT,
       };
+    case 'wait':
+      return { do: deed, timed: random.chance(0.3) };
     case 'abort':
       return { do: deed, which: random.below(8) };
     case 'limit':
