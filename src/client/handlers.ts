@@ -97,12 +97,26 @@ export class Handlers {
   private async read(): Promise<void> {
     const isWanted = (): boolean => this.entries.size > 0;
     while (isWanted()) {
-      const message = this.host.hand() ?? (await this.host.next(isWanted));
+      this.handleAll();
+      const message = await this.host.next(isWanted);
       if (message === null) break;
-      if (message.wantsUsToReply()) this.answer(message);
-      else this.hear(message);
+      this.handle(message);
     }
     this.isRunning = false;
+  }
+
+  /** Everything that is at hand, without a wait in between. */
+  private handleAll(): void {
+    while (this.entries.size > 0) {
+      const message = this.host.hand();
+      if (message === null) return;
+      this.handle(message);
+    }
+  }
+
+  private handle(message: Message): void {
+    if (message.wantsUsToReply()) this.answer(message);
+    else this.hear(message);
   }
 
   private answer(request: Message): void {

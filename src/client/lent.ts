@@ -4,7 +4,7 @@ import { Message } from '../message/message.ts';
 /** Messages that are alike, as their data lie side by side: message objects are made when they are handed. */
 class LentRun {
   private readonly head: Head;
-  private readonly bytes: Uint8Array;
+  private readonly buffer: ArrayBufferLike;
   private readonly stride: number;
   private readonly dataLength: number;
   private serial: number;
@@ -22,8 +22,8 @@ class LentRun {
   ) {
     this.head = head;
     this.serial = serial;
-    this.bytes = bytes;
-    this.at = at;
+    this.buffer = bytes.buffer;
+    this.at = bytes.byteOffset + at;
     this.stride = stride;
     this.dataLength = dataLength;
     this.left = count;
@@ -33,7 +33,7 @@ class LentRun {
     const { at, dataLength, stride } = this;
     this.left--;
     this.at = at + stride;
-    return Message.received(this.head, this.serial++, this.bytes, at, dataLength);
+    return Message.received(this.head, this.serial++, this.buffer, at, dataLength);
   }
 }
 

@@ -353,7 +353,6 @@ function messageOf(parcel: Parcel, you: boolean): Message {
     carried === null ? OrigFrom.UNSET : new OrigFrom(carried.origNetwork, carried.origLocal),
     carried === null ? OrigFrom.UNSET : new OrigFrom(carried.finalNetwork, carried.finalLocal),
   );
-  const { idSerial, bytes, dataAt, dataLength } = parcel;
-  if (parcel.more !== null) return Message.received(head, idSerial, parcel.data, 0, dataLength);
-  return Message.received(head, idSerial, bytes, dataAt, dataLength, true);
+  const { idSerial, data } = parcel;
+  return Message.received(head, idSerial, data.buffer, data.byteOffset, data.length, true);
 }

@@ -145,8 +145,8 @@ export function readLayout(
 ): Message {
   const head = readHead(bytes, view, at, names);
   const serial = view.getUint32(at + AT.idSerial);
-  const dataAt = at + layoutDataAt(head.name.length);
-  return Message.received(head, serial, bytes, dataAt, view.getUint32(at + AT.dataLength));
+  const dataAt = bytes.byteOffset + at + layoutDataAt(head.name.length);
+  return Message.received(head, serial, bytes.buffer, dataAt, view.getUint32(at + AT.dataLength));
 }
 
 /** Reads what alike messages have in common. */

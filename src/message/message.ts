@@ -64,11 +64,12 @@ export class Message {
   head: Head;
   /** @internal */
   idSerial: number;
-  // The data is `length` bytes of `bytes` from `at` on: what was received stays in the buffer it came
-  // in until somebody asks for it.
-  private bytes: Uint8Array;
+  // The data: `view`, or, until somebody asks for it, `length` bytes of `buffer` from `at` on.
+  private view: Uint8Array | null;
+  private buffer: ArrayBufferLike | null;
   private at: number;
   private length: number;
+  /** Others look at `buffer` too: the view must be a copy. */
   private isShared: boolean;
   /**
    * @internal The connection by which it was read, or what it answers or goes on with: of a Ksock that
@@ -84,9 +85,11 @@ export class Message {
   constructor(name: string, data?: Data | null, options?: MessageOptions, flags = 0) {
     this.head = options === undefined ? plainHead(name, flags) : headOf(name, options, flags);
     this.idSerial = options?.id?.serialNum ?? 0;
-    this.bytes = data === undefined ? NO_DATA : toBytes(data);
+    const view = data === undefined ? NO_DATA : toBytes(data);
+    this.view = view;
+    this.buffer = null;
     this.at = 0;
-    this.length = this.bytes.length;
+    this.length = view.length;
     this.isShared = false;
   }
 
@@ -159,17 +162,19 @@ export class Message {
     this.idSerial = serialNum;
   }
 
-  /** @internal A message as it was received: its data is `length` bytes of `bytes` from `at` on. */
+  /** @internal A message as it was received: its data is `length` bytes of `buffer` from `at` on. */
   static received(
     head: Head,
     serial: number,
-    bytes: Uint8Array,
+    buffer: ArrayBufferLike,
     at: number,
     length: number,
     isShared = false,
   ): Message {
-    const message = new Message(head.name, bytes, head);
+    const message = new Message(head.name, undefined, head);
     message.idSerial = serial;
+    message.view = null;
+    message.buffer = buffer;
     message.at = at;
     message.length = length;
     message.isShared = isShared;
@@ -183,19 +188,18 @@ export class Message {
 
   /** The data, without a copy. */
   get data(): Uint8Array {
-    if (this.isShared) {
-      this.data = this.bytes.slice(this.at, this.at + this.length);
-    } else if (this.length !== this.bytes.length) {
-      this.data = this.bytes.subarray(this.at, this.at + this.length);
+    if (this.view === null) {
+      const view = new Uint8Array(this.buffer as ArrayBufferLike, this.at, this.length);
+      this.view = this.isShared ? view.slice() : view;
+      this.buffer = null;
     }
-    return this.bytes;
+    return this.view;
   }
 
   set data(data: Data | null) {
-    this.bytes = toBytes(data);
-    this.at = 0;
-    this.length = this.bytes.length;
-    this.isShared = false;
+    this.view = toBytes(data);
+    this.length = this.view.length;
+    this.buffer = null;
   }
 
   /** Length of the data in bytes. */
