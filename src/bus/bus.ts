@@ -576,9 +576,15 @@ export class Bus {
     bindings.sort((a, b) => b.order - a.order);
     for (const binding of bindings) {
       if (binding.replier) this.reportLoss(ksock, binding.name);
-      this.removeBinding(binding);
+      this.routes.remove(binding);
     }
-    for (const record of [...ksock.unreplied].reverse()) {
+    this.bindingCount -= bindings.length;
+    ksock.bindings = 0;
+    ksock.replying.clear();
+    ksock.listening.clear();
+    const unreplied = [...ksock.unreplied].reverse();
+    ksock.unreplied.clear();
+    for (const record of unreplied) {
       this.ledger.apply(record, 'replier gone', ksock.id);
     }
 
@@ -712,9 +718,8 @@ export class Bus {
     if (value !== 0 && value !== 1) return value === ASK ? Number(previous) : -Errno.EINVAL;
     this.reporting = value === 1;
     if (this.reporting && !previous) {
-      const repliers = [...this.routes].filter(({ replier }) => replier);
-      repliers.sort((a, b) => b.order - a.order);
-      for (const { ksock: binder, name } of repliers) {
+      for (const { ksock: binder, name, replier } of this.routes) {
+        if (!replier) continue;
         const event = this.bindEvent(true, binder, name);
         if (ksock.isFull) return -Errno.EBUSY;
         this.enqueue(ksock, event, null, false);

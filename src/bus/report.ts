@@ -1,5 +1,6 @@
 import type { Bus } from './bus.ts';
 import type { BusKsock } from './ksock.ts';
+import type { Binding } from './routes.ts';
 
 /** One binding, as told to people and programs. */
 export interface BindingReport {
@@ -42,27 +43,66 @@ export interface BusReport {
 
 /** The bindings of a bus, newest first. */
 export function reportBindings(bus: Bus): BindingReport[] {
-  return [...bus.routes]
-    .sort((a, b) => b.order - a.order)
-    .map(({ ksock, replier, name }) => ({
-      device: bus.number,
-      ksock: ksock.id,
-      pid: ksock.pid,
-      replier,
-      name,
-    }));
+  return Array.from(bus.routes, (binding) => reportBinding(bus, binding));
+}
+
+function reportBinding(bus: Bus, { ksock, replier, name }: Binding): BindingReport {
+  return { device: bus.number, ksock: ksock.id, pid: ksock.pid, replier, name };
 }
 
 /** The state of a bus and its Ksocks, newest first. */
 export function reportStats(bus: Bus): BusReport {
+  return reportOf(bus, [...bus.ksocks.values()].reverse().map(reportKsock));
+}
+
+function reportOf(bus: Bus, ksocks: KsockReport[]): BusReport {
   return {
     device: bus.number,
     nextKsock: bus.nextKsockId,
     nextMessage: bus.nextSerial,
     unsentUnbindings: bus.heldEvents,
-    ksocks: [...bus.ksocks.values()].reverse().map(reportKsock),
+    ksocks,
   };
 }
+
+/** A report is made in pieces of about so many characters of JSON: a long one would hold up everybody. */
+const PIECE = 65_536;
+
+/** About what a binding has beside its name, and what a Ksock has. */
+const BINDING_LENGTH = 64;
+const KSOCK_LENGTH = 350;
+
+/**
+ * The same in pieces, of which the last is returned. In the meantime the bus may change: what was there at
+ * the first and still is at the last is told once.
+ */
+export function* bindingPieces(bus: Bus): Pieces {
+  let piece: BindingReport[] = [];
+  let length = 0;
+  for (const binding of bus.routes) {
+    piece.push(reportBinding(bus, binding));
+    length += BINDING_LENGTH + binding.name.length;
+    if (length < PIECE) continue;
+    yield JSON.stringify(piece);
+    piece = [];
+    length = 0;
+  }
+  return JSON.stringify(piece);
+}
+
+/** Likewise; each piece has some of the Ksocks. */
+export function* statsPieces(bus: Bus): Pieces {
+  let ksocks: KsockReport[] = [];
+  for (const ksock of bus.ksocks.values()) {
+    ksocks.push(reportKsock(ksock));
+    if (ksocks.length * KSOCK_LENGTH < PIECE) continue;
+    yield JSON.stringify(reportOf(bus, ksocks));
+    ksocks = [];
+  }
+  return JSON.stringify(reportOf(bus, ksocks));
+}
+
+export type Pieces = Generator<string, string>;
 
 const AT_REST = { readAt: 0, readLength: 0, wroteAt: 0, wrotePart: 'HDR', wroteAll: false };
 

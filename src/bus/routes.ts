@@ -15,6 +15,10 @@ export class Binding {
   // The listeners of one name are a list, so that one of many leaves without a search.
   previous: Binding | null = null;
   next: Binding | null = null;
+  // So are all of a bus. One that was undone still tells which was the older: see `olderThan`.
+  newerOfAll: Binding | null = null;
+  olderOfAll: Binding | null = null;
+  isBound = true;
 
   constructor(ksock: BusKsock, name: string, replier: boolean, order: number) {
     this.ksock = ksock;
@@ -55,6 +59,7 @@ export class Routes {
   private readonly kept = new Map<string, Route>();
   /** How many wildcards end with each: no wildcards, no look-ups for them. */
   private readonly wildcards = { '*': 0, '%': 0 };
+  private newest: Binding | null = null;
   private lastName = '';
   private lastRoute: Route | undefined;
 
@@ -101,6 +106,9 @@ export class Routes {
       else place.last.next = binding;
       place.last = binding;
     }
+    binding.olderOfAll = this.newest;
+    if (this.newest !== null) this.newest.newerOfAll = binding;
+    this.newest = binding;
     this.forget(binding.name);
   }
 
@@ -120,14 +128,27 @@ export class Routes {
       this.places.delete(binding.name);
       this.countWildcard(binding.name, -1);
     }
+    const { newerOfAll, olderOfAll } = binding;
+    if (newerOfAll === null) this.newest = olderOfAll;
+    else newerOfAll.olderOfAll = olderOfAll;
+    if (olderOfAll !== null) olderOfAll.newerOfAll = newerOfAll;
+    binding.isBound = false;
     this.forget(binding.name);
   }
 
+  /**
+   * The binding that is the next older, or the newest of all. One that was told of may have been undone
+   * since: all that are older and still there will be come to from it, each once.
+   */
+  olderThan(binding: Binding | null): Binding | null {
+    let older = binding === null ? this.newest : binding.olderOfAll;
+    while (older !== null && !older.isBound) older = older.olderOfAll;
+    return older;
+  }
+
+  /** All bindings, newest first. */
   *[Symbol.iterator](): Generator<Binding> {
-    for (const place of this.places.values()) {
-      if (place.replier !== null) yield place.replier;
-      for (let binding = place.first; binding !== null; binding = binding.next) yield binding;
-    }
+    for (let at = this.olderThan(null); at !== null; at = this.olderThan(at)) yield at;
   }
 
   private countWildcard(name: string, change: number): void {
@@ -167,7 +188,7 @@ export class Routes {
   }
 
   private forgetAll(): void {
-    this.kept.clear();
+    if (this.kept.size > 0) this.kept.clear();
     this.lastRoute = undefined;
   }
 }

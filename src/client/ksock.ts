@@ -756,24 +756,27 @@ export class Ksock implements AsyncIterable<Message> {
 
   /** The bindings of this bus, newest first. */
   async readBindings(): Promise<BindingReport[]> {
-    return this.report(Op.BINDINGS, 'read the bindings');
+    return (await this.report<BindingReport[]>(Op.BINDINGS, 'read the bindings')).flat();
   }
 
   /** The state of this bus and its Ksocks. */
   async stats(): Promise<BusReport> {
-    return this.report(Op.STATS, 'read the statistics');
+    const pieces = await this.report<BusReport>(Op.STATS, 'read the statistics');
+    const ksocks = pieces.flatMap((piece) => piece.ksocks);
+    ksocks.sort((a, b) => b.ksock - a.ksock);
+    return { ...(pieces[0] as BusReport), ksocks };
   }
 
-  private async report<T>(op: OpCode, what: string): Promise<T> {
-    const { text } = await this.call('read', op, 0, '', what);
-    try {
-      return JSON.parse(text) as T;
-    } catch (cause) {
-      throw new KbusError('read', Errno.EPROTO, what, {
-        meaning: 'what the daemon answered is no JSON',
-        cause,
-      });
-    }
+  /** All pieces of a report. */
+  private async report<T>(op: OpCode, what: string): Promise<T[]> {
+    const pieces: T[] = [];
+    let next = 0;
+    do {
+      const { first, text } = await this.call('read', op, next, '', what);
+      pieces.push(parsed(text, what));
+      next = first;
+    } while (next !== 0);
+    return pieces;
   }
 
   private async ask(call: Call, op: OpCode, what: string): Promise<number> {
@@ -842,6 +845,16 @@ function checkWait(options: WaitOptions): void {
     throw new TypeError(`signal must be an AbortSignal, not ${String(signal)}`);
   }
   signal.throwIfAborted();
+}
+
+/** A piece of a report that a daemon made. EPROTO. */
+function parsed<T>(text: string, what: string): T {
+  try {
+    return JSON.parse(text) as T;
+  } catch (cause) {
+    const meaning = 'what the daemon answered is no JSON';
+    throw new KbusError('read', Errno.EPROTO, what, { meaning, cause });
+  }
 }
 
 /** Settles as the promise does, or rejects with the signal's reason if that comes first. */

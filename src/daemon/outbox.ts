@@ -110,7 +110,11 @@ export class Outbox {
    */
   message(kind: number, token: number, parcel: Parcel, you: boolean): void {
     const length = messageFrameLength(parcel.name.length, parcel.dataLength);
-    if (parcel.frame === null) encodeFrame(parcel, length);
+    if (parcel.frame === null) {
+      const { slab } = this;
+      slab.reserve(length);
+      encodeFrame(slab.bytes, slab.view, slab.at, parcel, length);
+    }
     const frame = parcel.frame as unknown as Uint8Array;
     const at = parcel.frameAt;
     const isPlain = kind === Kind.LENT && !you;

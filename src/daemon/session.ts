@@ -1,7 +1,7 @@
 import type { Bus } from '../bus/bus.ts';
 import type { BusKsock, KsockOwner } from '../bus/ksock.ts';
 import { Parcel } from '../bus/parcel.ts';
-import { reportBindings, reportStats } from '../bus/report.ts';
+import { bindingPieces, type Pieces, statsPieces } from '../bus/report.ts';
 import { PENDING, Sends } from '../bus/sends.ts';
 import { codeOf, Errno } from '../message/errno.ts';
 import {
@@ -63,6 +63,20 @@ const MAX_HELLO = 4096;
 /** Room in a frame beside the largest message: the frame's own words, and longer padding. */
 const FRAME_SLACK = 64;
 
+/** However small messages must be, pieces of reports are longer. */
+const MIN_LONGEST_FRAME = 128 * 1024;
+
+/** The numbers of reports are not those of another connection: a client may have lost that meanwhile. */
+let lastReport = 0;
+
+/** A report that a call wants a piece of. */
+interface Report {
+  token: number;
+  /** With which the client asks for more. */
+  readonly number: number;
+  readonly pieces: Pieces;
+}
+
 /**
  * One connection, which is one Ksock: frames come in, and what the bus says of them goes out. It does
  * no I/O of its own.
@@ -82,8 +96,9 @@ export class Session implements KsockOwner, ChannelEvents, Stirred {
   /** Takes, polls and reports that wait, first come first; by token. */
   private takes: number[] = [];
   private polls: number[] = [];
-  private readonly reports: number[] = [];
-  private readonly reportsAsked: number[] = [];
+  private readonly reports: Report[] = [];
+  /** Reports that were begun, by the number with which more of them is asked for. */
+  private readonly begun = new Map<number, Report>();
   /** How many characters of reports are on their way to the channel. */
   private reported = 0;
 
@@ -252,7 +267,8 @@ export class Session implements KsockOwner, ChannelEvents, Stirred {
     const ksock = this.bus.open(this, { mode, pid: wordOf(frame, 3) });
     this.ksockOrNull = ksock;
     this.sends = new Sends(ksock, (parcel, result) => this.sendDone(parcel, result));
-    this.reader.maxLength = this.bus.settings.absoluteMaxMessageSize + FRAME_SLACK;
+    const { absoluteMaxMessageSize } = this.bus.settings;
+    this.reader.maxLength = Math.max(absoluteMaxMessageSize + FRAME_SLACK, MIN_LONGEST_FRAME);
     this.welcome(ksock.id, this.reader.maxLength);
   }
 
@@ -288,7 +304,7 @@ export class Session implements KsockOwner, ChannelEvents, Stirred {
         break;
       case Kind.TAKE:
         this.mustHaveRecalled();
-        this.mayWait(this.takes);
+        this.mayWait(this.takes.length);
         this.takes.push(token);
         this.serveTakes();
         if ((detail & 1) === 0 && this.takes.at(-1) === token) {
@@ -325,8 +341,8 @@ export class Session implements KsockOwner, ChannelEvents, Stirred {
     this.credit = 0;
   }
 
-  private mayWait(waiting: readonly number[]): void {
-    if (waiting.length < MAX_WAITING) return;
+  private mayWait(waiting: number): void {
+    if (waiting < MAX_WAITING) return;
     throw new ProtocolError(`more calls wait than the ${MAX_WAITING} that a connection may have`);
   }
 
@@ -344,14 +360,38 @@ export class Session implements KsockOwner, ChannelEvents, Stirred {
     this.polls = [];
   }
 
-  /** A report is made when it can be sent: they are long. */
+  /** A call wants the first piece of a report (0), or the next. */
+  private askReport(op: number, token: number, number: number): void {
+    const { begun, bus, reports } = this;
+    if (number === 0) {
+      this.mayWait(reports.length + begun.size);
+      lastReport = (lastReport % 0xffff_ffff) + 1;
+      const pieces = op === Op.STATS ? statsPieces(bus) : bindingPieces(bus);
+      reports.push({ token, number: lastReport, pieces });
+    } else {
+      const report = begun.get(number);
+      // It was begun on a connection that was lost.
+      if (report === undefined) {
+        this.refused(token, -Errno.ECONNRESET);
+        return;
+      }
+      begun.delete(number);
+      report.token = token;
+      reports.push(report);
+    }
+    if (reports.length === 1) this.serveReports();
+  }
+
+  /** A piece of a report is made when it can be sent. */
   private serveReports(): void {
-    const { bus, reports, reportsAsked } = this;
+    const { reports, begun } = this;
     while (reports.length > 0 && this.reported + this.channel.backlog <= MAX_BACKLOG) {
-      const made = reportsAsked.shift() === Op.STATS ? reportStats(bus) : reportBindings(bus);
-      const text = JSON.stringify(made);
+      const report = reports.shift() as Report;
+      const { token, number, pieces } = report;
+      const { value: text, done } = pieces.next();
       this.reported += text.length;
-      this.result(reports.shift() as number, 0, 0, text);
+      if (!done) begun.set(number, report);
+      this.result(token, done ? 0 : number, 0, text);
     }
   }
 
@@ -616,7 +656,7 @@ export class Session implements KsockOwner, ChannelEvents, Stirred {
         if (this.poll()) this.result(token, 1, 0);
         else if (argument === 0 || ksock.mode === 'r') this.result(token, 0, 0);
         else {
-          this.mayWait(this.polls);
+          this.mayWait(this.polls.length);
           this.polls.push(token);
         }
         break;
@@ -625,10 +665,7 @@ export class Session implements KsockOwner, ChannelEvents, Stirred {
         break;
       case Op.BINDINGS:
       case Op.STATS:
-        this.mayWait(this.reports);
-        this.reports.push(token);
-        this.reportsAsked.push(op);
-        if (this.reports.length === 1) this.serveReports();
+        this.askReport(op, token, argument);
         break;
       case Op.RECALL:
         this.unlend();

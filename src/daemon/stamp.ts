@@ -20,21 +20,24 @@ export function flagsOf(parcel: Parcel, you: boolean): number {
   return you ? (parcel.flags | Flag.WANT_YOU_TO_REPLY) >>> 0 : parcel.flags;
 }
 
-/** Makes a frame LENT of a message that didn't come as a frame. */
-export function encodeFrame(parcel: Parcel, length: number): void {
-  const bytes = new Uint8Array(length);
-  const view = new DataView(bytes.buffer);
-  writeFrameHeader(view, 0, length, Kind.LENT, 0, 0, 0);
-  encodeHead(bytes, view, FRAME_HEADER, parcel, 0);
-  const dataAt = FRAME_HEADER + layoutDataAt(parcel.name.length);
+/** Makes a frame, at `at`, of a message that didn't come as one; it is still to be stamped. */
+export function encodeFrame(
+  bytes: Uint8Array,
+  view: DataView,
+  at: number,
+  parcel: Parcel,
+  length: number,
+): void {
+  writeFrameHeader(view, at, length, Kind.LENT, 0, 0, 0);
+  encodeHead(bytes, view, at + FRAME_HEADER, parcel, 0);
+  const dataAt = at + FRAME_HEADER + layoutDataAt(parcel.name.length);
   writeEnd(view, dataAt, parcel.dataLength);
   bytes.set(parcel.data, dataAt);
   parcel.frame = bytes;
-  parcel.frameAt = 0;
+  parcel.frameAt = at;
   parcel.bytes = bytes;
   parcel.dataAt = dataAt;
   parcel.more = null;
-  parcel.stamp = FOR_ALL;
 }
 
 /** Writes the head of the message at `index` of a run, as all are to read it. */

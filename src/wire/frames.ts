@@ -113,7 +113,10 @@ export const Op = {
   POLL: 14,
   /** First value: the number of the new bus, whose socket is there. */
   NEW_DEVICE: 15,
-  /** Text: JSON. */
+  /**
+   * Text: a piece of the report, as JSON. First value: the `argument` with which the next piece is asked
+   * for, or 0 when this is the last. `argument` 0 asks for the first.
+   */
   BINDINGS: 16,
   STATS: 17,
   /** What was lent comes back: all LENT frames before the answer are void. */

@@ -1,11 +1,18 @@
 import { beforeEach, describe, expect, it } from 'vitest';
 import { Bus } from '../../src/bus/bus.ts';
+import type { BindingReport, KsockReport } from '../../src/bus/report.ts';
 import { MAX_PENDING_BYTES, MAX_PENDING_SENDS, MAX_WAITING } from '../../src/daemon/session.ts';
 import { Errno } from '../../src/message/errno.ts';
 import { Flag } from '../../src/message/flags.ts';
 import { MessageId } from '../../src/message/id.ts';
 import { Announcement, Message, Request } from '../../src/message/message.ts';
-import { Op, PROTOCOL_MAGIC, PROTOCOL_VERSION, SendDetail } from '../../src/wire/frames.ts';
+import {
+  Op,
+  type OpCode,
+  PROTOCOL_MAGIC,
+  PROTOCOL_VERSION,
+  SendDetail,
+} from '../../src/wire/frames.ts';
 import { type Frame, frame, frameText, hello, messageBody, runFrame } from '../support/frames.ts';
 import { call, Host, Peer, send } from './peer.ts';
 
@@ -290,7 +297,6 @@ describe('A client that does not read', () => {
       got.push(...reader.hear());
     }
     expect(got.map(({ token }) => token)).toEqual(Array.from({ length: 21 }, (_, at) => at + 1));
-    expect(JSON.parse(frameText(got[19] as Frame, 2))).toHaveLength(4000);
     expect(JSON.parse(frameText(got[20] as Frame, 2)).device).toBe(0);
   });
 });
@@ -606,5 +612,86 @@ describe('What is lent', () => {
     expect(left).toEqual(['first', '2']);
     reader.say(frame('SEEN'));
     expect(farewell(reader)).toBe('SEEN what was not sent');
+  });
+});
+
+describe('A long report', () => {
+  /** All of a report, and what was done between its pieces. */
+  function wholeReport(
+    peer: Peer,
+    op: OpCode,
+    between: (piece: number) => void = () => {},
+  ): Frame[] {
+    const pieces: Frame[] = [];
+    for (let next = 0; ; ) {
+      const piece = peer.call(op, next);
+      pieces.push(piece);
+      next = piece.words[0] as number;
+      if (next === 0) return pieces;
+      between(pieces.length);
+    }
+  }
+
+  const namesIn = (pieces: readonly Frame[]): string[] =>
+    pieces.flatMap((piece) =>
+      JSON.parse(frameText(piece, 2)).map((one: BindingReport) => one.name),
+    );
+
+  it('comes in pieces, each of which is asked for, newest first.', () => {
+    const peer = open();
+    const names = Array.from({ length: 4000 }, (_, at) => `$.${'long'.repeat(40)}.${at}`);
+    for (const name of names) peer.bind(name);
+    const pieces = wholeReport(peer, Op.BINDINGS);
+    expect(pieces.length).toBeGreaterThan(10);
+    for (const { body } of pieces) expect(body.length).toBeLessThan(80_000);
+    expect(namesIn(pieces)).toEqual(names.reverse());
+  });
+
+  it('tells once of each binding that stays, whatever is bound and unbound meanwhile.', () => {
+    const peer = open();
+    const busy = open();
+    for (let at = 0; at < 6000; at++)
+      (at % 2 === 0 ? peer : busy).bind(`$.Name.n${at}`, at % 3 === 0);
+    const stays = Array.from({ length: 3000 }, (_, at) => `$.Name.n${at * 2}`);
+    const pieces = wholeReport(peer, Op.BINDINGS, (piece) => {
+      busy.bind(`$.New.n${piece}`);
+      // Also those next to where the report has come to, and at last all of them.
+      for (let at = 1; at < 6000; at += 2 * (8 - piece))
+        busy.call(Op.UNBIND, at % 3 === 0 ? 1 : 0, `$.Name.n${at}`);
+    });
+    expect(pieces.length).toBeGreaterThan(4);
+    const told = namesIn(pieces);
+    expect(new Set(told).size).toBe(told.length);
+    expect(told.filter((name) => stays.includes(name))).toEqual(stays.reverse());
+  });
+
+  it('goes on when its binder has gone.', () => {
+    const peer = open();
+    const leaving = open();
+    peer.bind('$.First');
+    for (let at = 0; at < 3000; at++) leaving.bind(`$.Name.n${at}`);
+    const pieces = wholeReport(peer, Op.BINDINGS, () => leaving.session.closed());
+    expect(pieces).toHaveLength(2);
+    expect(namesIn(pieces).at(-1)).toBe('$.First');
+  });
+
+  it('of statistics has each Ksock once.', () => {
+    const peer = open();
+    const others = Array.from({ length: 600 }, () => open());
+    const pieces = wholeReport(peer, Op.STATS, () => others.shift()?.session.closed());
+    expect(pieces.length).toBeGreaterThan(2);
+    const ids = pieces.flatMap((piece) =>
+      JSON.parse(frameText(piece, 2)).ksocks.map((one: KsockReport) => one.ksock),
+    );
+    expect(ids).toEqual(Array.from({ length: 601 }, (_, at) => at + 1));
+  });
+
+  it('that was begun on a connection that was lost is refused to who asks for more.', () => {
+    const lost = open();
+    for (let at = 0; at < 3000; at++) lost.bind(`$.Name.n${at}`);
+    const next = lost.call(Op.BINDINGS).words[0] as number;
+    expect(next).toBeGreaterThan(0);
+    const refusal = open().call(Op.BINDINGS, next);
+    expect([refusal.kind, refusal.words[0]]).toEqual(['REFUSED', Errno.ECONNRESET]);
   });
 });
