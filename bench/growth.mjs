@@ -111,6 +111,8 @@ const { values: given } = parseArgs({
     help: { type: 'boolean', default: false },
   },
 });
+/** Seconds. */
+const WARM_UP = 1;
 const rounds = Number(given.rounds ?? (given.quick ? 3 : 5));
 const seconds = Number(given.seconds ?? (given.quick ? 0.05 : 0.3));
 
