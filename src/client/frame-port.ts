@@ -30,6 +30,7 @@ import { asked, explain } from './explain.ts';
 import { Lent } from './lent.ts';
 import { Outgoing } from './outgoing.ts';
 import {
+  type Asking,
   type CallResult,
   closedRefusal,
   type Port,
@@ -68,6 +69,7 @@ const MAX_BACKLOG = 262_144;
 const CLOSE_PATIENCE = 5000;
 
 const LAZY_WAIT = SendDetail.WAIT | SendDetail.LAZY;
+const ANSWERED_WAIT = SendDetail.WAIT | SendDetail.ANSWERED;
 
 interface Waiter<T> {
   resolve(value: T): void;
@@ -162,7 +164,7 @@ export class FramePort implements Port, ChannelEvents {
     cancel: (token) => this.cancel(token),
     read: (message) => this.read(message),
   });
-  private readonly answers = new Map<number, Waiter<Message>>();
+  private readonly answers = new Map<number, Asking>();
 
   // Sends under way, oldest first, from `sendsHead` on; and those that must wait until fewer are.
   private sends: PendingSend[] = [];
@@ -294,7 +296,7 @@ export class FramePort implements Port, ChannelEvents {
         this.takes.none(token);
         break;
       case Kind.ANSWER:
-        this.settle(this.answers, token).resolve(this.message(frame));
+        this.settle(this.answers, token).answered(this.message(frame));
         break;
       case Kind.SENT:
         this.sent(wordOf(frame, 0), wordOf(frame, 1), wordOf(frame, 2));
@@ -379,7 +381,7 @@ export class FramePort implements Port, ChannelEvents {
     } else {
       const answer = this.answers.get(token);
       this.answers.delete(token);
-      answer?.reject(new Refusal(errno));
+      answer?.refused(new Refusal(errno));
       if (answer === undefined) this.replyRefused?.(errno, replyTold(frame));
     }
   }
@@ -438,9 +440,11 @@ export class FramePort implements Port, ChannelEvents {
     this.outstanding.clear();
     for (const waiter of this.calls.values()) waiter.reject(refusal);
     this.takes.end(() => this.hand(), refusal);
-    for (const [token, answer] of this.answers) {
-      if (this.isClosing) answer.reject(refusal);
-      else answer.resolve(this.goneAway(new MessageId(UNTOLD, token)));
+    const answers = [...this.answers];
+    this.answers.clear();
+    for (const [token, asking] of answers) {
+      if (this.isClosing) asking.refused(refusal);
+      else asking.answered(this.goneAway(new MessageId(UNTOLD, token)));
     }
     const unfinished = [...this.sends.slice(this.sendsHead), ...this.unsent];
     this.sends = [];
@@ -562,26 +566,31 @@ export class FramePort implements Port, ChannelEvents {
     );
   }
 
-  request(message: Message): Promise<Message> {
-    if (this.closedBy !== null) return Promise.reject(this.closedBy);
-    return new Promise((resolve, reject) => {
-      const token = this.takeToken();
-      const waits = (message.flags & Flag.ALL_OR_WAIT) !== 0;
-      const detail = waits ? SendDetail.ANSWERED | SendDetail.WAIT : SendDetail.ANSWERED;
-      this.answers.set(token, { resolve, reject });
-      this.quietly(message, detail, token, waits, (errno) => {
-        this.answers.delete(token);
-        reject(this.closedBy ?? new Refusal(errno));
-      });
-    });
+  request(message: Message, asking: Asking): void {
+    if (this.closedBy !== null) {
+      asking.refused(this.closedBy);
+      return;
+    }
+    const token = this.takeToken();
+    const waits = (message.flags & Flag.ALL_OR_WAIT) !== 0;
+    this.answers.set(token, asking);
+    this.quietly(message, waits ? ANSWERED_WAIT : SendDetail.ANSWERED, token, waits, this.notAsked);
   }
+
+  /** A Request was refused: known by its token, for it needs no other record. */
+  private readonly notAsked = (errno: number, token: number): void => {
+    const asking = this.answers.get(token);
+    this.answers.delete(token);
+    asking?.refused(this.closedBy ?? new Refusal(errno));
+  };
 
   reply(message: Message, refused: Refused): void {
     if (this.closedBy !== null) return;
     this.replyRefused = refused;
     // A send under way may leave the Ksock sending, and then this message is still needed.
     const isBusy = this.isSending || this.sendsHead < this.sends.length;
-    this.quietly(message, 0, this.takeToken(), isBusy, (errno) => refused(errno, message));
+    const notSent = (errno: number): void => refused(errno, message);
+    this.quietly(message, 0, this.takeToken(), isBusy, notSent);
   }
 
   /**
@@ -593,14 +602,15 @@ export class FramePort implements Port, ChannelEvents {
     detail: number,
     token: number,
     isCounted: boolean,
-    failed: (errno: number) => void,
+    failed: (errno: number, token: number) => void,
   ): void {
     if (isCounted || this.waitingSends > 0 || this.unsent.length > 0) {
-      this.submit({ count: 1, message, detail, token, done: () => {}, failed });
+      const notSent = (errno: number): void => failed(errno, token);
+      this.submit({ count: 1, message, detail, token, done: () => {}, failed: notSent });
     } else if (this.fits(message)) {
       this.putMessage(message, detail | SendDetail.QUIET, token);
     } else {
-      failed(Errno.EMSGSIZE);
+      failed(Errno.EMSGSIZE, token);
     }
   }
 

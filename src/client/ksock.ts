@@ -6,7 +6,7 @@ import { checkFlags, decodeEntire } from '../message/entire.ts';
 import { type Call, Errno } from '../message/errno.ts';
 import { KbusError, REPLIER_ERROR, ReplierError, StatusError } from '../message/error.ts';
 import { inspect, MessageId } from '../message/id.ts';
-import { type Data, Message, Request } from '../message/message.ts';
+import { type Data, Message, type MessageOptions, Request } from '../message/message.ts';
 import { checkMessageName, MAX_NAME } from '../message/name.ts';
 import { checkU32 } from '../message/u32.ts';
 import { Op, type OpCode } from '../wire/frames.ts';
@@ -14,7 +14,14 @@ import { TimeOver, whenEnded } from './ending.ts';
 import { asked, explain } from './explain.ts';
 import { type Handler, Handlers, type Handling, type RequestHandler } from './handlers.ts';
 import { LocalPort } from './local-port.ts';
-import { type CallResult, closedRefusal, type Port, type PortEvents, Refusal } from './port.ts';
+import {
+  type Asking,
+  type CallResult,
+  closedRefusal,
+  type Port,
+  type PortEvents,
+  Refusal,
+} from './port.ts';
 import { Lifeline, type ReconnectOptions } from './reconnect.ts';
 
 /**
@@ -75,6 +82,7 @@ export interface RequestOptions extends WaitOptions {
 
 const U32_MAX = 0xffff_ffff;
 const NO_BYTES = new Uint8Array(0);
+const NO_OPTIONS: RequestOptions = {};
 /** What can be put into a message as bytes, one each. */
 const LATIN_1 = /^[\0-\xff]*$/;
 
@@ -100,6 +108,63 @@ class Messages implements AsyncIterableIterator<Message> {
 
   [Symbol.asyncIterator](): this {
     return this;
+  }
+}
+
+/** Who asked, and makes of the answer what `request` says. It ends once, however many tell it to. */
+class Asker implements Asking {
+  private readonly request: Message;
+  private readonly lifeline: Lifeline;
+  private readonly port: Port;
+  private readonly resolve: (reply: Message) => void;
+  private readonly reject: (reason: unknown) => void;
+  private endLimit: (() => void) | null = null;
+
+  constructor(
+    request: Message,
+    lifeline: Lifeline,
+    port: Port,
+    resolve: (reply: Message) => void,
+    reject: (reason: unknown) => void,
+  ) {
+    this.request = request;
+    this.lifeline = lifeline;
+    this.port = port;
+    this.resolve = resolve;
+    this.reject = reject;
+  }
+
+  answered(reply: Message): void {
+    this.endLimit?.();
+    this.lifeline.mark(reply, this.port);
+    if (reply.isSynthetic()) this.reject(new StatusError(asked(this.request), reply));
+    else if (reply.name === REPLIER_ERROR)
+      this.reject(new ReplierError(asked(this.request), reply));
+    else this.resolve(reply);
+  }
+
+  refused(refusal: Refusal): void {
+    this.endLimit?.();
+    this.reject(explain('send', refusal, asked(this.request)));
+  }
+
+  /** From now on it is given up when the time is over, or the signal says so. */
+  limit({ timeout, signal }: WaitOptions): void {
+    const late = (): void => {
+      const what = `${asked(this.request)} within ${timeout} ms`;
+      this.reject(new KbusError('request', Errno.ETIMEDOUT, what));
+      this.endLimit?.();
+    };
+    const abort = (): void => {
+      this.reject(signal?.reason);
+      this.endLimit?.();
+    };
+    const timer = timeout === undefined ? undefined : setTimeout(late, longest(timeout));
+    signal?.addEventListener('abort', abort, { once: true });
+    this.endLimit = () => {
+      clearTimeout(timer);
+      signal?.removeEventListener('abort', abort);
+    };
   }
 }
 
@@ -447,58 +512,24 @@ export class Ksock implements AsyncIterable<Message> {
    * the Replier's handler threw, with ETIMEDOUT when the time is over, with the signal's reason, or as
    * {@link sendMsg} does. A Request that nobody waits for any more still gets its Reply, and drops it.
    */
-  async request(
+  request(
     nameOrMessage: string | Message,
     data?: Data | null,
-    options: RequestOptions = {},
-  ): Promise<Message> {
-    checkWait(options);
-    const { to = 0, flags = 0 } = options;
-    const message =
-      nameOrMessage instanceof Message
-        ? nameOrMessage
-        : new Request(nameOrMessage, data, { to, flags });
-    if (!message.isRequest()) throw new TypeError(`${message} is not a Request`);
-    const wrong = this.checkMessage(message);
-    if (wrong !== null) throw wrong;
-    let reply: Message;
-    try {
-      const { port } = this;
-      const answer = port.request(message);
-      reply = hasLimit(options) ? await this.timedAnswer(answer, message, options) : await answer;
-      this.lifeline.mark(reply, port);
-    } catch (refusal) {
-      throw explain('send', refusal, asked(message));
-    }
-    if (reply.isSynthetic()) throw new StatusError(asked(message), reply);
-    if (reply.name === REPLIER_ERROR) throw new ReplierError(asked(message), reply);
-    return reply;
-  }
-
-  private timedAnswer(
-    answer: Promise<Message>,
-    message: Message,
-    { timeout, signal }: WaitOptions,
+    options: RequestOptions = NO_OPTIONS,
   ): Promise<Message> {
     return new Promise((resolve, reject) => {
-      const settle = (end: () => void): void => {
-        clearTimeout(timer);
-        signal?.removeEventListener('abort', abort);
-        end();
-      };
-      const late = (): void =>
-        settle(() =>
-          reject(
-            new KbusError('request', Errno.ETIMEDOUT, `${asked(message)} within ${timeout} ms`),
-          ),
-        );
-      const abort = (): void => settle(() => reject(signal?.reason));
-      const timer = timeout === undefined ? undefined : setTimeout(late, longest(timeout));
-      signal?.addEventListener('abort', abort, { once: true });
-      answer.then(
-        (reply) => settle(() => resolve(reply)),
-        (error: unknown) => settle(() => reject(error)),
-      );
+      if (options !== NO_OPTIONS) checkWait(options);
+      const message =
+        nameOrMessage instanceof Message
+          ? nameOrMessage
+          : new Request(nameOrMessage, data, requestFields(options));
+      if (!message.isRequest()) throw new TypeError(`${message} is not a Request`);
+      const wrong = this.checkMessage(message);
+      if (wrong !== null) throw wrong;
+      const { port } = this;
+      const asking = new Asker(message, this.lifeline, port, resolve, reject);
+      if (hasLimit(options)) asking.limit(options);
+      port.request(message, asking);
     });
   }
 
@@ -865,6 +896,12 @@ function unlessAborted<T>(promise: Promise<T>, signal: AbortSignal | undefined):
     signal.addEventListener('abort', abort, { once: true });
     promise.then(resolve, reject).finally(() => signal.removeEventListener('abort', abort));
   });
+}
+
+/** What a Request is made with; nothing, for most. */
+function requestFields({ to, flags }: RequestOptions): MessageOptions | undefined {
+  if (to === undefined && flags === undefined) return undefined;
+  return { ...(to !== undefined && { to }), ...(flags !== undefined && { flags }) };
 }
 
 /** Longer than timers can wait is as good as without end. */

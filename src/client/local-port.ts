@@ -12,6 +12,7 @@ import { Message } from '../message/message.ts';
 import { Op, type OpCode } from '../wire/frames.ts';
 import { asked, explain } from './explain.ts';
 import {
+  type Asking,
   type CallResult,
   closedRefusal,
   type Port,
@@ -42,7 +43,7 @@ export class LocalPort implements Port, KsockOwner {
   private readonly sends: Sends;
   private nextTicket = 0;
   private readonly settles = new Map<number, Settle>();
-  private readonly answers = new Map<number, Take>();
+  private readonly answers = new Map<number, Asking>();
   private takes: Take[] = [];
   private reading: ((isReadable: boolean) => void)[] = [];
   private readonly polls = new Set<Poll>();
@@ -78,7 +79,7 @@ export class LocalPort implements Port, KsockOwner {
   answered(token: number, parcel: Parcel): void {
     const answer = this.answers.get(token);
     this.answers.delete(token);
-    answer?.resolve(messageOf(parcel, false));
+    answer?.answered(messageOf(parcel, false));
   }
 
   roomMade(): void {
@@ -176,16 +177,12 @@ export class LocalPort implements Port, KsockOwner {
     for (const resolve of idle) resolve();
   }
 
-  request(message: Message): Promise<Message> {
-    return new Promise((resolve, reject) => {
-      const token = this.nextTicket;
-      this.answers.set(token, { resolve: (answer) => resolve(answer as Message), reject });
-      const waits = (message.flags & Flag.ALL_OR_WAIT) !== 0;
-      this.submit(copyOf(message), token, waits, (result) => {
-        if (result >= 0) return;
-        this.answers.delete(token);
-        reject(this.refusal(result));
-      });
+  request(message: Message, asking: Asking): void {
+    const token = this.nextTicket;
+    this.answers.set(token, asking);
+    const waits = (message.flags & Flag.ALL_OR_WAIT) !== 0;
+    this.submit(copyOf(message), token, waits, (result) => {
+      if (result < 0 && this.answers.delete(token)) asking.refused(this.refusal(result));
     });
   }
 
@@ -317,9 +314,11 @@ export class LocalPort implements Port, KsockOwner {
     if (!this.ksock.isOpen) return Promise.resolve();
     this.ksock.close();
     const refusal = closedRefusal();
-    for (const take of [...this.takes, ...this.answers.values()]) take.reject(refusal);
-    this.takes = [];
+    for (const take of this.takes) take.reject(refusal);
+    const answers = [...this.answers.values()];
     this.answers.clear();
+    for (const asking of answers) asking.refused(refusal);
+    this.takes = [];
     for (const settle of this.settles.values()) settle(-Errno.EBADF, NO_PARCEL);
     this.settles.clear();
     this.noteIdle();
@@ -349,7 +348,8 @@ function messageOf(parcel: Parcel, you: boolean): Message {
     parcel.to,
     parcel.from,
     parcel.idNetwork,
-    parcel.isReply ? new MessageId(parcel.replyNetwork, parcel.replySerial) : MessageId.UNSET,
+    parcel.replyNetwork,
+    parcel.replySerial,
     carried === null ? OrigFrom.UNSET : new OrigFrom(carried.origNetwork, carried.origLocal),
     carried === null ? OrigFrom.UNSET : new OrigFrom(carried.finalNetwork, carried.finalLocal),
   );

@@ -29,6 +29,13 @@ export interface CallResult {
 /** Told of a message that was refused, without a promise for each. */
 export type Refused = (errno: number, message: Message) => void;
 
+/** Who waits for the answer to a Request, and is told one of these once. */
+export interface Asking {
+  /** It is a Reply or a Status. */
+  answered(answer: Message): void;
+  refused(refusal: Refusal): void;
+}
+
 /** What a port tells of itself. */
 export interface PortEvents {
   /** The bus can't be reached any more; nothing follows. `null`: `close` was called. */
@@ -59,10 +66,10 @@ export interface Port {
   flushed(): Promise<void>;
 
   /**
-   * Sends a Request; resolves with its Reply or Status, which doesn't pass through the queue. With
+   * Sends a Request, and tells who asks of its Reply or Status, which doesn't pass through the queue. With
    * ALL_OR_WAIT it is sent when there is room.
    */
-  request(message: Message): Promise<Message>;
+  request(message: Message, asking: Asking): void;
 
   /**
    * Sends a Reply; `refused`, the same for all Replies of a port, is told when that fails, with this

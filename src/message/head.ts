@@ -12,7 +12,9 @@ export class Head {
   readonly to: number;
   readonly from: number;
   readonly idNetwork: number;
-  readonly inReplyTo: MessageId;
+  // in_reply_to as numbers: it is seldom asked for.
+  readonly replyNetwork: number;
+  readonly replySerial: number;
   readonly origFrom: OrigFrom;
   readonly finalTo: OrigFrom;
 
@@ -22,7 +24,8 @@ export class Head {
     to = 0,
     from = 0,
     idNetwork = 0,
-    inReplyTo: MessageId = MessageId.UNSET,
+    replyNetwork = 0,
+    replySerial = 0,
     origFrom: OrigFrom = OrigFrom.UNSET,
     finalTo: OrigFrom = OrigFrom.UNSET,
   ) {
@@ -31,20 +34,32 @@ export class Head {
     this.to = to;
     this.from = from;
     this.idNetwork = idNetwork;
-    this.inReplyTo = inReplyTo;
+    this.replyNetwork = replyNetwork;
+    this.replySerial = replySerial;
     this.origFrom = origFrom;
     this.finalTo = finalTo;
   }
 
+  get inReplyTo(): MessageId {
+    const { replyNetwork, replySerial } = this;
+    return this.isReply ? new MessageId(replyNetwork, replySerial) : MessageId.UNSET;
+  }
+
+  get isReply(): boolean {
+    return this.replySerial !== 0 || this.replyNetwork !== 0;
+  }
+
   /** The same with some fields changed. */
-  with(changes: Partial<Omit<Head, 'with'>>): Head {
+  with(changes: Partial<Head>): Head {
+    const { inReplyTo } = changes;
     return new Head(
       changes.name ?? this.name,
       changes.flags ?? this.flags,
       changes.to ?? this.to,
       changes.from ?? this.from,
       changes.idNetwork ?? this.idNetwork,
-      changes.inReplyTo ?? this.inReplyTo,
+      inReplyTo?.networkId ?? this.replyNetwork,
+      inReplyTo?.serialNum ?? this.replySerial,
       changes.origFrom ?? this.origFrom,
       changes.finalTo ?? this.finalTo,
     );
@@ -67,13 +82,15 @@ export function headOf(name: string, options: MessageOptions | Head, more: numbe
   if ((to ?? from ?? id ?? inReplyTo ?? origFrom ?? finalTo) === undefined) {
     return plainHead(name, allFlags);
   }
+  const answered = idOf(MessageId.UNSET, 'inReplyTo', inReplyTo);
   return new Head(
     checkName(name),
     allFlags,
     checkU32('to', to ?? 0),
     checkU32('from', from ?? 0),
     idOf(MessageId.UNSET, 'id', id).networkId,
-    idOf(MessageId.UNSET, 'inReplyTo', inReplyTo),
+    answered.networkId,
+    answered.serialNum,
     idOf(OrigFrom.UNSET, 'origFrom', origFrom),
     idOf(OrigFrom.UNSET, 'finalTo', finalTo),
   );

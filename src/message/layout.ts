@@ -1,6 +1,6 @@
 import { END_GUARD, START_GUARD } from './entire.ts';
 import { Head } from './head.ts';
-import { MessageId, OrigFrom } from './id.ts';
+import { OrigFrom } from './id.ts';
 import { Message } from './message.ts';
 import { MAX_NAME } from './name.ts';
 import { padded } from './u32.ts';
@@ -151,17 +151,14 @@ export function readLayout(
 
 /** Reads what alike messages have in common. */
 export function readHead(bytes: Uint8Array, view: DataView, at: number, names: NameReader): Head {
-  const replyNetwork = view.getUint32(at + AT.replyNetwork);
-  const replySerial = view.getUint32(at + AT.replySerial);
   return new Head(
     names.read(bytes, at + LAYOUT_HEADER, view.getUint32(at + AT.nameLength)),
     view.getUint32(at + AT.flags),
     view.getUint32(at + AT.to),
     view.getUint32(at + AT.from),
     view.getUint32(at + AT.idNetwork),
-    replySerial === 0 && replyNetwork === 0
-      ? MessageId.UNSET
-      : new MessageId(replyNetwork, replySerial),
+    view.getUint32(at + AT.replyNetwork),
+    view.getUint32(at + AT.replySerial),
     origFromOf(view.getUint32(at + AT.origNetwork), view.getUint32(at + AT.origLocal)),
     origFromOf(view.getUint32(at + AT.finalNetwork), view.getUint32(at + AT.finalLocal)),
   );

@@ -1,6 +1,6 @@
 import { decodeEntire, encodeEntire, entireLength } from './entire.ts';
 import { Flag } from './flags.ts';
-import { type Head, headOf, plainHead } from './head.ts';
+import { Head, headOf, plainHead } from './head.ts';
 import { inspect, MessageId, type OrigFrom } from './id.ts';
 import { inspectMessage, printMessage } from './print.ts';
 
@@ -223,7 +223,7 @@ export class Message {
 
   /** True of a Status too: it is a Reply that KBUS made. */
   isReply(): boolean {
-    return this.inReplyTo.isSet;
+    return this.head.isReply;
   }
 
   isStatefulRequest(): boolean {
@@ -399,7 +399,9 @@ export function replyTo(request: Message, data?: Data | null): Reply {
       `${request} is not for us to answer: only the copy marked YOU, read by the Replier, is`,
     );
   }
-  const reply = new Reply(request.name, data, { to: request.from, inReplyTo: request.id });
+  const { name, from, idNetwork } = request.head;
+  const head = new Head(name, 0, from, 0, 0, idNetwork, request.idSerial);
+  const reply = new Reply(name, data, head);
   return withConnection(reply, request);
 }
 
