@@ -395,7 +395,7 @@ export class Ksock implements AsyncIterable<Message> {
     else if (message.name.length > MAX_NAME) errno = Errno.ENAMETOOLONG;
     else if (this.lifeline.isOver(message)) {
       errno = message.isReply() ? Errno.EADDRNOTAVAIL : Errno.EPIPE;
-    } else errno = checkFlags(message.flags, message.inReplyTo.isSet);
+    } else errno = checkFlags(message.flags, message.isReply());
     if (errno === 0 && message.name !== this.goodName) {
       errno = checkMessageName(message.name);
       if (errno === 0) this.goodName = message.name;

@@ -1,7 +1,7 @@
 import { END_GUARD } from '../message/entire.ts';
 import { Flag } from '../message/flags.ts';
 import { Head } from '../message/head.ts';
-import { MessageId, OrigFrom } from '../message/id.ts';
+import { OrigFrom } from '../message/id.ts';
 import { layoutDataAt, writeEnd, writeHead, writePadding } from '../message/layout.ts';
 import type { Message } from '../message/message.ts';
 import { padded } from '../message/u32.ts';
@@ -21,13 +21,13 @@ const SLAB_SIZE = 65_536;
 const BY_REFERENCE = 16_384;
 
 /** Whether a message of this head may be one of a run: nothing but name and flags is set, and none is special. */
-function mayRun({ flags, to, from, idNetwork, inReplyTo, origFrom, finalTo }: Head): boolean {
+function mayRun({ flags, to, from, idNetwork, isReply, origFrom, finalTo }: Head): boolean {
   return (
     (flags & (Flag.WANT_A_REPLY | Flag.URGENT)) === 0 &&
     to === 0 &&
     from === 0 &&
     idNetwork === 0 &&
-    inReplyTo === MessageId.UNSET &&
+    !isReply &&
     origFrom === OrigFrom.UNSET &&
     finalTo === OrigFrom.UNSET
   );
@@ -163,15 +163,15 @@ export class Outgoing {
   }
 
   private head(head: Head, at: number, serial: number, detail: number, dataLength: number): void {
-    const { name, flags, to, from, idNetwork, inReplyTo, origFrom, finalTo } = head;
+    const { name, flags, to, from, idNetwork, origFrom, finalTo } = head;
     writeHead(
       this.slab,
       this.view,
       at,
       idNetwork,
       serial,
-      inReplyTo.networkId,
-      inReplyTo.serialNum,
+      head.replyNetwork,
+      head.replySerial,
       to,
       from,
       origFrom.networkId,
