@@ -40,6 +40,8 @@ const QUEUED = 64 * 1024 * 1024;
 const [where, json] = process.argv.slice(2);
 /** @type {Load} */
 const load = JSON.parse(json);
+/** What is to be done when nobody measures any more. @type {() => void} */
+let end = () => process.exit();
 const say = (/** @type {object} */ message) => process.send?.(message);
 
 const word = (/** @type {number} */ index) => `W${index.toString(36).padStart(7, '0')}`;
@@ -136,6 +138,7 @@ async function socket() {
     daemon.kill();
     rmSync(directory, { recursive: true, force: true });
   });
+  end = () => daemon.once('exit', () => process.exit()).kill();
   for await (const line of createInterface({ input: daemon.stderr })) {
     if (line.includes('serving')) break;
   }
@@ -200,12 +203,14 @@ async function socket() {
 
 /** @param {unknown} error */
 function fail(error) {
+  // Nobody listens: this process ends, and with the daemon goes what its Ksocks wait for.
+  if (!process.connected) return;
   const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
   process.send?.({ failed: text }, () => process.exit(1));
 }
 process.on('uncaughtException', fail);
 process.on('unhandledRejection', fail);
-process.on('disconnect', () => process.exit());
+process.on('disconnect', () => end());
 process.on('SIGINT', () => {});
 
 const point = await (where === 'engine' ? engine() : socket());

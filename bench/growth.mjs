@@ -204,8 +204,10 @@ async function draw(curve) {
   );
   try {
     for (const point of points) await point.ready();
+    // Until programs are compiled, what they do costs ten times as much.
+    const warmUp = given.quick ? seconds : WARM_UP;
     for (const point of points) {
-      for (const measure of measures) await point.measure(measure, Math.min(seconds, 0.2));
+      for (const measure of measures) await point.measure(measure, warmUp);
     }
     const pids = [process.pid, ...points.flatMap(({ child, daemon }) => [child.pid ?? 0, daemon])];
     const ours = () => pids.reduce((sum, pid) => sum + (pid === 0 ? 0 : cpuOf(pid)), 0);

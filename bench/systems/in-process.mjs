@@ -5,8 +5,6 @@ import { kbus, versions } from './kbus.mjs';
 
 const ASK = '$.Bench.Ask';
 const TELL = '$.Bench.Tell';
-/** As many as the other KBUS may have waiting. */
-const QUEUE = 10_000;
 
 /** @type {any} */
 let bus;
@@ -14,9 +12,7 @@ let bus;
 export const open = async () => {
   const { Bus, Ksock } = await kbus();
   bus ??= new Bus();
-  const ksock = await Ksock.open(bus);
-  await ksock.setMaxMessages(QUEUE);
-  return ksock;
+  return Ksock.open(bus);
 };
 
 /** @type {System} */
