@@ -3,7 +3,8 @@ import { ProtocolError } from '../wire/frames.ts';
 import { whenEnded } from './ending.ts';
 
 interface Reader {
-  readonly wait: boolean;
+  /** It wants more than what is there already. */
+  wait: boolean;
   /** Of its TAKE; 0 until that is sent. */
   token: number;
   resolve(message: Message | null): void;
@@ -43,6 +44,7 @@ export class Takes {
       const end = whenEnded(
         signal,
         () => {
+          reader.wait = false;
           if (reader.token !== 0) this.host.cancel(reader.token);
         },
         () => {

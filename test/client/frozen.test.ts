@@ -78,6 +78,21 @@ describe('A wait for a message, when the daemon does not answer,', () => {
     expect(await Promise.all(waits)).toEqual(['enough', 'enough']);
   });
 
+  it('that began behind one that was given up leaves nothing behind when it ends.', async () => {
+    freeze();
+    const controller = new AbortController();
+    const given = failed(ksock.waitForMsg({ signal: controller.signal }));
+    controller.abort('enough');
+    await given;
+    const timed = ksock.waitForMsg({ timeout: 10 });
+    await vi.advanceTimersByTimeAsync(20);
+    thaw();
+    expect(await timed).toBeNull();
+    expect(await ksock.readNextMsg()).toBeNull();
+    await sender.sendMsg(new Announcement('$.a', 'kept'));
+    expect(await readTexts(ksock)).toEqual(['kept']);
+  });
+
   it('ends at once when the program gives it up, however often; and asks one thing only.', async () => {
     freeze();
     for (let time = 0; time < 50; time++) {
