@@ -27,7 +27,7 @@ import { busy, cpuOf, peakMemoryOf } from './machine.mjs';
  * @property {number} foreign     cores that others kept busy during the run
  */
 
-/** Milliseconds without a message after which what is still missing is taken for lost. */
+/** Milliseconds without a message after which what is still missing is taken for lost, unless the options say. */
 const SILENCE = 2000;
 /** Milliseconds that a process may take to end; more than a role gives the program it started. */
 const END = 5000;
@@ -120,13 +120,14 @@ async function freePort() {
  *
  * @param {Part} receiver
  * @param {Promise<any>} next  what it will say
+ * @param {number} silence  milliseconds
  * @returns {Promise<Heard[]>}
  */
-async function hearOut(receiver, next) {
+async function hearOut(receiver, next, silence) {
   /** @type {Heard[]} */
   const all = [];
   for (;;) {
-    const silent = setTimeout(() => receiver.tell({ tell: true }), SILENCE);
+    const silent = setTimeout(() => receiver.tell({ tell: true }), silence);
     const { heard, ended } = await next.finally(() => clearTimeout(silent));
     all.push(...heard);
     const some = heard.some((/** @type {Heard} */ { count }) => count > 0);
@@ -138,10 +139,10 @@ async function hearOut(receiver, next) {
 /**
  * @param {System} system
  * @param {Workload} workload
- * @param {{ seconds: number, node: string }} options
+ * @param {{ seconds: number, node: string, silence?: number }} options
  * @returns {Promise<Cell>}
  */
-export async function conduct(system, workload, { seconds, node }) {
+export async function conduct(system, workload, { seconds, node, silence = SILENCE }) {
   const folder = mkdtempSync(join(tmpdir(), 'kbus-bench-'));
   /** @type {Place} */
   const place = {
@@ -252,7 +253,9 @@ export async function conduct(system, workload, { seconds, node }) {
     const ends = receivers.map((receiver) => receiver.next('heard'));
     sender.tell({ run: time });
     const { ran } = await sender.next('ran');
-    const heard = await Promise.all(receivers.map((receiver, i) => hearOut(receiver, ends[i])));
+    const heard = await Promise.all(
+      receivers.map((receiver, i) => hearOut(receiver, ends[i], silence)),
+    );
     const all = heard.flat();
     const count = all.reduce((sum, { count }) => sum + count, 0);
     const wrong = all.reduce((sum, { wrong }) => sum + wrong, 0);
