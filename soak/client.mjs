@@ -1,0 +1,160 @@
+// A program under load. It works when it is told to, the same amount each time, and then says how long its
+// Requests took; and rests until everything that it was sent has been read.
+import process from 'node:process';
+import { Announcement, Flag, Ksock, Request, statefulRequest } from '../dist/index.js';
+
+const { role, number, directory, seed, work } = JSON.parse(process.argv[2]);
+
+let state = seed >>> 0;
+function random() {
+  state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
+  return state / 2 ** 32;
+}
+const below = (limit) => Math.floor(random() * limit);
+const pick = (from) => from[below(from.length)];
+const open = (options) => Ksock.open(0, { directory, ...options });
+
+/** What a send may be refused with when others are busy. */
+const BUSY = ['EBUSY', 'EAGAIN', 'ENOLCK', 'EADDRNOTAVAIL', 'EPIPE', 'STATUS'];
+async function orBusy(promise) {
+  try {
+    return await promise;
+  } catch (error) {
+    if (!BUSY.includes(error.code)) throw error;
+    return null;
+  }
+}
+
+const home = await open();
+let heard = 0;
+
+/** One works at the stream: sends all of a round, or counts it. */
+const STREAM = {
+  async sender() {
+    const messages = function* () {
+      for (let count = 0; count < work; count++)
+        yield new Announcement('$.Soak.Stream', 'x'.repeat(64));
+    };
+    await home.sendAll(messages(), { wait: true });
+    return { operations: work, latencies: [] };
+  },
+  async listener() {
+    for await (const _ of home) if (++heard % work === 0) break;
+    return { operations: 0, latencies: [] };
+  },
+};
+
+/** Calls of a Ksock that stays. */
+const CALLS = [
+  async () =>
+    void (await orBusy(
+      home.sendMsg(new Announcement(`$.Soak.News.n${below(1000)}`, 'x'.repeat(below(200)))),
+    )),
+  async () =>
+    void (await orBusy(
+      home.sendMsg(new Announcement('$.Soak.News', 'all', { flags: Flag.ALL_OR_FAIL })),
+    )),
+  async () => {
+    await home.sendMsg(new Announcement('$.Soak.News', new Uint8Array(below(40_000))), {
+      wait: true,
+    });
+  },
+  async () => {
+    const urgent = new Announcement('$.Soak.News', 'urgent');
+    urgent.setUrgent();
+    await orBusy(home.sendMsg(urgent));
+  },
+  async () => {
+    const first = await orBusy(home.request(`$.Soak.Ask.n${below(3)}`, 'first'));
+    if (first !== null) await orBusy(home.request(statefulRequest(first, first.name, 'again')));
+  },
+  async () => void (await home.findReplier(`$.Soak.Ask.n${below(3)}`)),
+  async () => {
+    for (let count = 0; count < 20; count++)
+      home.post(new Announcement(`$.Soak.News.n${count}`, 'post'), { wait: true });
+    await home.flush();
+  },
+  async () => {
+    const name = `$.Soak.Mine.n${below(1e6)}.${pick(['*', '%', 'x'])}`;
+    const replier = random() < 0.5;
+    await orBusy(home.bind(`$.Soak.Own${number}.${name.slice(2)}`, replier));
+    await home.unbind(`$.Soak.Own${number}.${name.slice(2)}`, replier);
+  },
+];
+
+/** What one does who comes for a moment, and leaves things behind. */
+async function visit() {
+  const visitor = await open({ mode: pick(['rw', 'rw', 'r']) });
+  await visitor.setMaxMessages(1 + below(50));
+  await visitor.bind('$.Soak.News.*');
+  await visitor.bind(`$.Soak.Visit.n${visitor.id}`, true);
+  const asked = orBusy(home.request(`$.Soak.Visit.n${visitor.id}`, 'is anybody there?'));
+  switch (below(5)) {
+    case 0: {
+      const request = await visitor.waitForMsg();
+      if (visitor.mode === 'rw' && request.wantsUsToReply()) await visitor.readNextMsg();
+      break;
+    }
+    case 1:
+      await visitor.waitForMsg({ timeout: below(3) });
+      break;
+    case 2:
+      await orBusy(visitor.unbind(`$.Soak.Visit.n${visitor.id}`, true));
+      break;
+    case 3:
+      await visitor.readBindings();
+      await visitor.stats();
+      break;
+    default:
+      // A message that waits to be sent, and is dropped.
+      if (visitor.mode === 'rw') {
+        const flags = Flag.ALL_OR_WAIT;
+        await orBusy(visitor.sendMsg(new Request('$.Soak.Visit.nobody', 'x', { flags })));
+        await visitor.discard();
+      }
+  }
+  await visitor.close();
+  await asked;
+}
+
+async function mix() {
+  const latencies = [];
+  const lanes = Array.from({ length: 4 }, async (_, lane) => {
+    for (let count = 0; count < work; count++) {
+      if (lane === 0) await visit();
+      else if (lane === 1) {
+        const began = performance.now();
+        if ((await orBusy(home.request(`$.Soak.Ask.n${below(3)}`, 'ping'))) !== null)
+          latencies.push(performance.now() - began);
+      } else await pick(CALLS)();
+    }
+  });
+  await Promise.all(lanes);
+  return { operations: 4 * work, latencies };
+}
+
+let doWork = STREAM[role];
+if (role === 'mix') {
+  await home.setMaxMessages(1000);
+  await home.listener('$.Soak.News', () => {
+    heard++;
+  });
+  await home.replier(`$.Soak.Ask.n${number}`, (request) => request.text());
+  doWork = mix;
+} else {
+  await home.setMaxMessages(10_000);
+  if (role === 'listener') await home.bind('$.Soak.Stream');
+}
+
+process.on('message', async (what) => {
+  if (what === 'work') process.send({ worked: await doWork() });
+  if (what === 'rest') {
+    while ((await home.numMessages()) > 0) await new Promise(setImmediate);
+    process.send({ resting: heard });
+  }
+  if (what === 'stop') {
+    await home.close();
+    process.disconnect();
+  }
+});
+process.send({ open: true });

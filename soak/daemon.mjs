@@ -1,0 +1,43 @@
+// The daemon that is soaked: it tells its memory when it is asked, after a collection of garbage.
+import process from 'node:process';
+import { Daemon, Log } from '../dist/daemon/index.js';
+
+const { directory, serial, ksock } = JSON.parse(process.argv[2]);
+const daemon = new Daemon({
+  buses: 1,
+  directory,
+  socket: { mode: 0o600, group: undefined },
+  bus: {},
+  log: new Log('human', (line) => process.stderr.write(line)),
+});
+await daemon.start();
+const bus = daemon.buses.get(0);
+bus.nextSerial = serial;
+bus.nextKsockId = ksock;
+
+async function sample() {
+  // What one collection finds dead, the next may free.
+  for (let count = 0; count < 3; count++) {
+    globalThis.gc();
+    await new Promise(setImmediate);
+  }
+  const { rss, heapUsed, external } = process.memoryUsage();
+  return {
+    rss,
+    heap: heapUsed,
+    external,
+    resources: process.getActiveResourcesInfo().length,
+    ksocks: bus.ksocks.size,
+    queued: bus.queuedBytes,
+    serial: bus.nextSerial,
+  };
+}
+
+process.on('message', async (what) => {
+  if (what === 'sample') process.send({ sample: await sample() });
+  if (what === 'stop') {
+    await daemon.stop('the soak is over');
+    process.disconnect();
+  }
+});
+process.send({ serving: true });

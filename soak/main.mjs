@@ -1,0 +1,153 @@
+// A daemon and some programs that do all there is to do, for long, and what must not grow or get slower.
+//
+//   npm run soak -- --minutes 10            the mix
+//   npm run soak -- --messages 10000000     a stream
+//
+// It works in rounds of always the same work. After each everybody rests, all queues are empty, and the daemon
+// tells its memory. A piece begins at a serial number of its own, half of them shortly before the last: pieces
+// together go where one long run would.
+import { fork } from 'node:child_process';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import process from 'node:process';
+import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
+import { drifted, median, quarters } from './drift.mjs';
+
+const { values } = parseArgs({
+  options: {
+    minutes: { type: 'string', default: '1' },
+    messages: { type: 'string' },
+    seed: { type: 'string', default: String(Math.floor(Math.random() * 2 ** 31)) },
+    /** Work of each program in a round. */
+    work: { type: 'string' },
+    /** Also fails when it gets slower: for a machine that does nothing else. */
+    pace: { type: 'boolean', default: false },
+    samples: { type: 'boolean', default: false },
+  },
+});
+const seed = Number(values.seed);
+const isStream = values.messages !== undefined;
+const work = Number(values.work ?? (isStream ? 200_000 : 100));
+const file = (name) => fileURLToPath(new URL(name, import.meta.url));
+
+let state = seed >>> 0;
+function random() {
+  state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
+  return state / 2 ** 32;
+}
+
+const MAX_U32 = 2 ** 32 - 1;
+const serial =
+  random() < 0.5 ? MAX_U32 - Math.floor(random() * 30_000) : 1 + Math.floor(random() * MAX_U32);
+const ksock = 1 + Math.floor(random() * 2 ** 31);
+
+const directory = mkdtempSync(join(tmpdir(), 'kbus-soak-'));
+const children = [];
+
+function start(name, what, execArgv = []) {
+  const child = fork(file(name), [JSON.stringify({ directory, ...what })], { execArgv });
+  children.push(child);
+  const gone = new Promise((_, reject) => {
+    child.once('exit', (code, signal) => reject(new Error(`${name} ended (${signal ?? code})`)));
+  });
+  gone.catch(() => {});
+  const answer = (key) => {
+    const answered = new Promise((resolve) => {
+      child.on('message', function hear(said) {
+        if (!(key in said)) return;
+        child.off('message', hear);
+        resolve(said[key]);
+      });
+    });
+    return Promise.race([answered, gone]);
+  };
+  return {
+    answer,
+    ask(what, key) {
+      const answered = answer(key);
+      child.send(what);
+      return answered;
+    },
+    async stop() {
+      const ended = new Promise((resolve) => child.once('exit', resolve));
+      child.send('stop');
+      const code = await ended;
+      if (code !== 0) throw new Error(`${name} ended with ${code}`);
+    },
+  };
+}
+
+const MIB = 1024 * 1024;
+function shown(what, value) {
+  if (['heap', 'external', 'rss'].includes(what)) return `${(value / MIB).toFixed(2)} MiB`;
+  if (what === 'latency') return `${value.toFixed(3)} ms`;
+  return what === 'seconds' ? `${value.toFixed(2)} s` : String(value);
+}
+
+async function soak() {
+  const daemon = start('daemon.mjs', { serial, ksock }, ['--expose-gc']);
+  await daemon.answer('serving');
+  const roles = isStream ? ['sender', 'listener'] : ['mix', 'mix', 'mix'];
+  const clients = roles.map((role, number) =>
+    start('client.mjs', { role, number, work, seed: Math.floor(random() * 2 ** 32) }),
+  );
+  await Promise.all(clients.map((client) => client.answer('open')));
+
+  const until = Date.now() + Number(values.minutes) * 60_000;
+  const rounds = isStream ? Math.ceil(Number(values.messages) / work) : Infinity;
+  const samples = [];
+  let operations = 0;
+  while (samples.length < rounds && (isStream || Date.now() < until || samples.length < 8)) {
+    const began = performance.now();
+    const done = await Promise.all(clients.map((client) => client.ask('work', 'worked')));
+    const seconds = (performance.now() - began) / 1000;
+    await Promise.all(clients.map((client) => client.ask('rest', 'resting')));
+    const latencies = done.flatMap((one) => one.latencies);
+    const sample = {
+      seconds,
+      latency: isStream ? 0 : median(latencies),
+      ...(await daemon.ask('sample', 'sample')),
+    };
+    samples.push(sample);
+    operations += done.reduce((sum, one) => sum + one.operations, 0);
+    if (values.samples) console.log(JSON.stringify(sample));
+  }
+  for (const client of clients) await client.stop();
+  await daemon.stop();
+
+  const wrapped =
+    samples.some((sample, at) => at > 0 && sample.serial < samples[at - 1].serial) ||
+    samples[0].serial < serial;
+  console.log(
+    `soak: ${samples.length} rounds, ${operations} ${isStream ? 'messages' : 'operations'}, serial numbers from ${serial}${wrapped ? ' and again from 1' : ''}`,
+  );
+  for (const what of ['heap', 'external', 'rss', 'latency', 'seconds']) {
+    const { second, last } = quarters(samples.map((sample) => sample[what]));
+    console.log(
+      `soak: ${what.padEnd(8)} ${shown(what, second)} in the second quarter, ${shown(what, last)} in the last`,
+    );
+  }
+  const judged = ['heap', 'external', 'rss', 'resources', 'ksocks', 'queued'];
+  const wrong = drifted(samples, values.pace ? [...judged, 'latency', 'seconds'] : judged);
+  if (samples.some(({ queued }) => queued !== 0))
+    wrong.push('something was left in the queues of those who rest');
+  if (samples.some(({ ksocks }) => ksocks !== clients.length))
+    wrong.push('Ksocks were left behind');
+  if (wrong.length > 0) throw new Error(wrong.join('\n'));
+}
+
+console.log(
+  `soak: seed ${seed}, ${isStream ? `${values.messages} messages` : `${values.minutes} minutes of the mix`}`,
+);
+try {
+  await soak();
+  console.log('soak: nothing grew');
+} catch (error) {
+  console.error(`soak: ${error.message}\nSee it again with --seed ${seed}`);
+  for (const child of children) if (child.exitCode === null) child.kill('SIGKILL');
+  process.exitCode = 1;
+} finally {
+  rmSync(directory, { recursive: true, force: true });
+}
