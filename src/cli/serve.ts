@@ -29,6 +29,7 @@ export async function serve(given: Given): Promise<void> {
     bus: busSettingsOf(given),
     maxConnections: given['max-connections'],
     helloTimeout: given['hello-timeout'],
+    spin: given.spin,
     device: deviceOf(given),
     verbose: given.verbose ?? SETTINGS.verbose.default,
     log,

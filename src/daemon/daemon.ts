@@ -16,6 +16,7 @@ import { Patience } from './patience.ts';
 import { Session, type SessionHost } from './session.ts';
 import { HELLO_TIMEOUT, MAX_CONNECTIONS } from './settings.ts';
 import { listenAt, type Ownership, remove } from './socket-file.ts';
+import { Spin } from './spin.ts';
 import { Turn } from './turn.ts';
 
 /** How long a peer may take to read what it was sent before the end of its connection, in milliseconds. */
@@ -33,6 +34,8 @@ export interface DaemonOptions {
   maxConnections?: number | undefined;
   /** Within how many seconds a new connection must have said HELLO. */
   helloTimeout?: number | undefined;
+  /** For how many microseconds to stay awake after something came. */
+  spin?: number | undefined;
   /** Where the buses are files, too: the folder to mount, and one that gets a link to each. */
   device?: { directory: string; links?: string | undefined } | undefined;
   /** Whether the debug log of each bus is on at its start. */
@@ -56,6 +59,7 @@ export class Daemon implements SessionHost {
   private readonly silent: Patience<Session>;
   /** Those who have been told that it is over. */
   private readonly leaving = new Patience<Socket>(FAREWELL_TIMEOUT, (socket) => socket.destroy());
+  private readonly spin: Spin;
   private readonly madePaths: string[] = [];
   /** The folders that were made: the innermost first. */
   private readonly madeFolders: string[] = [];
@@ -65,6 +69,7 @@ export class Daemon implements SessionHost {
   constructor(options: DaemonOptions) {
     this.options = options;
     this.buses = new Buses(options.buses, options.bus);
+    this.spin = new Spin(options.spin ?? 0);
     const { helloTimeout = HELLO_TIMEOUT } = options;
     this.silent = new Patience(helloTimeout * 1000, (session) => {
       if (session.isSilent) {
@@ -235,6 +240,7 @@ export class Daemon implements SessionHost {
     const channel = new AcceptedChannel(connection, this.leaving);
     const session = new Session(this, bus, channel);
     channel.open(session);
+    if (this.options.spin) connection.on('data', this.spin.came);
     if (this.isFull) {
       session.farewell(
         Errno.ENOMEM,

@@ -139,6 +139,14 @@ export const SETTINGS = {
     default: HELLO_TIMEOUT,
     says: 'how long a new connection may take to say who it is',
   },
+  spin: {
+    kind: 'number',
+    min: 0,
+    max: 1000,
+    unit: 'microseconds',
+    default: 0,
+    says: 'how long the daemon stays awake after something came: answers are faster, for up to a core',
+  },
   log: {
     kind: 'choice',
     choices: ['human', 'json'],
