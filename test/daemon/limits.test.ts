@@ -2,6 +2,7 @@ import { once } from 'node:events';
 import { createConnection } from 'node:net';
 import { afterEach, describe, expect, it } from 'vitest';
 import type { Ksock } from '../../src/client/index.ts';
+import { Announcement } from '../../src/message/message.ts';
 import type { Kind } from '../../src/wire/frames.ts';
 import { LocalDaemon } from '../support/daemon.ts';
 import { frame, framesOf, frameText, hello } from '../support/frames.ts';
@@ -63,5 +64,32 @@ describe('the connections of a daemon', () => {
       'WELCOME',
       'FAREWELL 71 more calls wait than the 65536 that a connection may have',
     ]);
+  });
+
+  it('that break a rule are told so though they have much to read before.', async () => {
+    local = await LocalDaemon.start();
+    const sender = await local.open();
+    const socket = createConnection(local.daemon.path(0));
+    socket.write(
+      Buffer.concat([
+        hello(),
+        frame('CALL', { detail: 1, words: [0], text: '$.News' }),
+        frame('LEND', { words: [100] }),
+      ]),
+    );
+    while ((await sender.readBindings()).length === 0);
+    socket.pause();
+    for (let count = 0; count < 15; count++) {
+      await sender.sendMsg(new Announcement('$.News', new Uint8Array(50_000)));
+    }
+    socket.write(frame('TAKE'));
+    while ((await sender.stats()).ksocks.length > 1);
+    const heard: Buffer[] = [];
+    socket.on('data', (chunk) => heard.push(chunk));
+    socket.resume();
+    await once(socket, 'close');
+    const { frames } = framesOf(Buffer.concat(heard));
+    expect(frames.filter(({ kind }) => kind === 'LENT')).toHaveLength(15);
+    expect(frames.at(-1)?.kind).toBe('FAREWELL');
   });
 });
