@@ -21,12 +21,8 @@ export const NOISE = {
   heap: { least: 1024 * 1024, part: 0 },
   external: { least: 1024 * 1024, part: 0 },
   rss: { least: 16 * 1024 * 1024, part: 0.2 },
-<<<<<<< HEAD
   // Those who have left may not quite be gone.
   resources: { least: 16, part: 0 },
-=======
-  resources: { least: 0, part: 0 },
->>>>>>> main
   ksocks: { least: 0, part: 0 },
   queued: { least: 0, part: 0 },
   latency: { least: 0.2, part: 0.5 },
