@@ -37,6 +37,27 @@ everywhere('close', (stage) => {
     expect(await readNames(listener)).toEqual(['$.Filler']);
   });
 
+  it('gives the loop that calls it nothing more: what it has not read, it has not read.', async () => {
+    const ksock = await stage.open();
+    const asker = await stage.open();
+    await ksock.bind('$.Ask', true);
+    for (let at = 0; at < 3; at++) await asker.sendMsg(new Request('$.Ask', String(at)));
+    const got: string[] = [];
+    let closing: Promise<void> | null = null;
+    for await (const message of ksock) {
+      got.push(message.text());
+      closing ??= ksock.close();
+    }
+    await closing;
+    expect(got).toEqual(['0']);
+    const statuses = await readNames(asker);
+    expect(statuses.map((name) => name.replace('$.KBUS.Replier.', ''))).toEqual([
+      'GoneAway',
+      'GoneAway',
+      'Ignored',
+    ]);
+  });
+
   it('may be called any number of times, at once too.', async () => {
     const ksock = await stage.open();
     await Promise.all([ksock.close(), ksock.close()]);

@@ -181,6 +181,22 @@ describe('A message that comes when its wait is over', () => {
   });
 });
 
+describe('A post that waits for room', () => {
+  it('ends with the connection, though nothing of what was written has gone.', async () => {
+    freeze();
+    const post = ksock.post(new Announcement('$.a', new Uint8Array(300_000)));
+    await settled();
+    const next = ksock.post(new Announcement('$.a', 'behind'));
+    const ended = Promise.allSettled([post, next]);
+    await settled();
+    expect(clientEnd.backlog).toBeGreaterThan(300_000);
+    daemonEnd.break();
+    const [first, second] = await ended;
+    expect([first?.status, second?.status].sort()).toContain('rejected');
+    await refused(ksock.post(new Announcement('$.a')) as Promise<void>, 'ECONNRESET');
+  });
+});
+
 describe('A wait to write, when the daemon does not answer,', () => {
   it('ends too, and it is known if the message was sent all the same.', async () => {
     await fill(sender, ksock);

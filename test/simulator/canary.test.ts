@@ -2,8 +2,12 @@ import { describe, expect, it } from 'vitest';
 import type { Bus, BusKsock, Parcel } from '../../src/bus/index.ts';
 import type { RequestRecord } from '../../src/bus/ledger.ts';
 import type { Binding } from '../../src/bus/routes.ts';
+import type { FramePort } from '../../src/client/frame-port.ts';
+import type { Lifeline } from '../../src/client/reconnect.ts';
 import type { Session } from '../../src/daemon/session.ts';
-import { simulate } from './simulate.ts';
+import type { Message } from '../../src/message/message.ts';
+import { keptRuns } from './kept.ts';
+import { replay, simulate } from './simulate.ts';
 import type { Sabotage } from './world.ts';
 
 // Engines and sessions that are broken on purpose. If the simulator does not notice, it is worth nothing.
@@ -22,7 +26,13 @@ interface SessionInsides {
   serveTakes(): void;
   cancel(token: number): void;
   roomMade(): void;
+  drained(): void;
   tellSent(parcel: Parcel, result: number): void;
+}
+
+interface PortInsides {
+  readonly takes: { readonly early: { push(message: Message): number } };
+  cancel(token: number): void;
 }
 
 const inBus = (breakIt: (insides: BusInsides, bus: Bus) => void): Sabotage => ({
@@ -31,6 +41,10 @@ const inBus = (breakIt: (insides: BusInsides, bus: Bus) => void): Sabotage => ({
 
 const inSession = (breakIt: (insides: SessionInsides) => void): Sabotage => ({
   session: (session: Session) => breakIt(session as unknown as SessionInsides),
+});
+
+const inPort = (breakIt: (insides: PortInsides) => void): Sabotage => ({
+  port: (port: FramePort) => breakIt(port as unknown as PortInsides),
 });
 
 /** Breaks each Ksock as it is opened. */
@@ -105,16 +119,42 @@ const CANARIES: Record<string, Sabotage> = {
   'a session that does not try again when there is room': inSession((insides) => {
     insides.roomMade = () => {};
   }),
+  'a session that hears no more of a client that let much lie': inSession((insides) => {
+    insides.drained = () => {};
+  }),
   'a session that says that a refused send was done': inSession((insides) => {
     const tellSent = insides.tellSent.bind(insides);
     insides.tellSent = (parcel, result) => tellSent(parcel, result === -16 ? 0 : result);
   }),
+  'a client that loses what comes for a wait that was over': inPort(({ takes }) => {
+    takes.early.push = () => 0;
+  }),
+  'a client that forgets to cancel': inPort((insides) => {
+    insides.cancel = () => {};
+  }),
+  'a client that answers what it was asked on a connection that is lost': {
+    ksock: (ksock) => {
+      (ksock as unknown as { lifeline: Lifeline }).lifeline.isOver = () => false;
+    },
+  },
+  'a client that does not try again to come back': {
+    ksock: (ksock) => {
+      const { lifeline } = ksock as unknown as { lifeline: { retryIn(delay: number): void } };
+      const retryIn = lifeline.retryIn.bind(lifeline);
+      let isFirst = true;
+      lifeline.retryIn = (delay) => {
+        if (isFirst) retryIn(delay);
+        isFirst = false;
+      };
+    },
+  },
 };
 
 const RUNS = 400;
 
 describe('the simulator notices', () => {
   it.for(Object.entries(CANARIES))('%s', { timeout: 300_000 }, async ([, sabotage]) => {
+    for (const run of keptRuns()) if ((await replay(run, sabotage)) !== null) return;
     for (let seed = 1; seed <= RUNS; seed++) {
       const { failed } = await simulate(seed, sabotage);
       // What fails with everything whole doesn't count.

@@ -150,6 +150,7 @@ export class Seat {
     );
     const incarnation = made as unknown as Made;
     incarnation.port = port;
+    world.sabotage.port?.(port);
     const pair = incarnation.lockstep.pairs.get(port.ksockId) ?? null;
     incarnation.pair = pair;
     const hand = port.hand.bind(port);
@@ -283,6 +284,7 @@ export class Seat {
       (ksock) => {
         this.isOpening = false;
         this.ksock = ksock;
+        this.world.sabotage.ksock?.(ksock);
       },
       (error: unknown) => {
         this.isOpening = false;
@@ -485,7 +487,10 @@ export class Seat {
   checkWaits(): void {
     const { now } = this;
     if (now === null || now.isLost || now.pair === null) {
-      if (this.comesBack) return;
+      if (this.comesBack) {
+        if (!this.isOpen || this.world.timers.length > 0) return;
+        throw new Broken(`program ${this.number} does not try to come back`);
+      }
       for (const { what } of this.waits) {
         throw new Broken(`program ${this.number} waits for ${what}, and there is no connection`);
       }

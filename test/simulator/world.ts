@@ -1,6 +1,8 @@
 import { setImmediate as afterMicrotasks } from 'node:timers';
 import { brokenPromises, type Journal } from '../../chaos/promises.mjs';
 import { Bus } from '../../src/bus/index.ts';
+import type { FramePort } from '../../src/client/frame-port.ts';
+import type { Ksock } from '../../src/client/ksock.ts';
 import { Slab } from '../../src/daemon/outbox.ts';
 import type { Session, SessionHost } from '../../src/daemon/session.ts';
 import { Turn } from '../../src/daemon/turn.ts';
@@ -27,6 +29,8 @@ const FAULTS: ReadonlySet<Step['step']> = new Set(['stall', 'break', 'restart', 
 export interface Sabotage {
   bus?: (bus: Bus) => void;
   session?: (session: Session) => void;
+  port?: (port: FramePort) => void;
+  ksock?: (ksock: Ksock) => void;
 }
 
 /** What was counted over one run, or many. */
