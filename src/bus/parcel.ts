@@ -77,10 +77,11 @@ export class Parcel {
     this.dataLength = dataLength;
   }
 
-  /** The data: a view of it where it lies, or, if it lies in pieces, a copy. */
-  get data(): Uint8Array {
+  /** A copy of the data. Not a view: those of small arrays cost much more. */
+  copyData(): Uint8Array {
     const { bytes, dataAt, dataLength, more } = this;
-    if (more === null) return bytes.subarray(dataAt, dataAt + dataLength);
+    // The `slice` of a Buffer is a view.
+    if (more === null) return Uint8Array.prototype.slice.call(bytes, dataAt, dataAt + dataLength);
     const data = new Uint8Array(dataLength);
     let at = 0;
     for (const piece of [bytes.subarray(dataAt), ...more]) {

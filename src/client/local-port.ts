@@ -340,19 +340,37 @@ function copyOf(message: Message): Parcel {
   return parcelOf(message, message.name, new Uint8Array(message.data));
 }
 
+/** The message for one who reads it. What only one reads is its own, and needn't be copied again. */
 function messageOf(parcel: Parcel, you: boolean): Message {
-  const { carried } = parcel;
-  const head = new Head(
-    parcel.name,
-    you ? (parcel.flags | Flag.WANT_YOU_TO_REPLY) >>> 0 : parcel.flags,
-    parcel.to,
-    parcel.from,
-    parcel.idNetwork,
-    parcel.replyNetwork,
-    parcel.replySerial,
-    carried === null ? OrigFrom.UNSET : new OrigFrom(carried.origNetwork, carried.origLocal),
-    carried === null ? OrigFrom.UNSET : new OrigFrom(carried.finalNetwork, carried.finalLocal),
-  );
-  const { idSerial, data } = parcel;
-  return Message.received(head, idSerial, data.buffer, data.byteOffset, data.length, true);
+  const { bytes, dataLength, more } = parcel;
+  const isOwn = parcel.copies === 1 && more === null && bytes.length === dataLength;
+  const head = headOf(parcel, you);
+  const message = new Message(parcel.name, isOwn ? bytes : parcel.copyData(), head);
+  message.idSerial = parcel.idSerial;
+  return message;
+}
+
+let last = new Head('', 0);
+
+/** What the message shares with the one before it, when that was like it. */
+function headOf(parcel: Parcel, you: boolean): Head {
+  const { name, to, from, idNetwork, replyNetwork, replySerial, carried } = parcel;
+  const flags = you ? (parcel.flags | Flag.WANT_YOU_TO_REPLY) >>> 0 : parcel.flags;
+  if (
+    name === last.name &&
+    flags === last.flags &&
+    to === last.to &&
+    from === last.from &&
+    idNetwork === last.idNetwork &&
+    carried === null &&
+    !parcel.isReply
+  ) {
+    return last;
+  }
+  const isPlain = carried === null;
+  const orig = isPlain ? OrigFrom.UNSET : new OrigFrom(carried.origNetwork, carried.origLocal);
+  const final = isPlain ? OrigFrom.UNSET : new OrigFrom(carried.finalNetwork, carried.finalLocal);
+  const head = new Head(name, flags, to, from, idNetwork, replyNetwork, replySerial, orig, final);
+  if (isPlain && !parcel.isReply) last = head;
+  return head;
 }

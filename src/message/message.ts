@@ -69,8 +69,6 @@ export class Message {
   private buffer: ArrayBufferLike | null;
   private at: number;
   private length: number;
-  /** Others look at `buffer` too: the view must be a copy. */
-  private isShared: boolean;
   /**
    * @internal The connection by which it was read, or what it answers or goes on with: of a Ksock that
    * comes back when one is lost. No message that was not read has it.
@@ -90,7 +88,6 @@ export class Message {
     this.buffer = null;
     this.at = 0;
     this.length = view.length;
-    this.isShared = false;
   }
 
   get name(): string {
@@ -169,7 +166,6 @@ export class Message {
     buffer: ArrayBufferLike,
     at: number,
     length: number,
-    isShared = false,
   ): Message {
     const message = new Message(head.name, undefined, head);
     message.idSerial = serial;
@@ -177,7 +173,6 @@ export class Message {
     message.buffer = buffer;
     message.at = at;
     message.length = length;
-    message.isShared = isShared;
     return message;
   }
 
@@ -189,8 +184,7 @@ export class Message {
   /** The data, without a copy. */
   get data(): Uint8Array {
     if (this.view === null) {
-      const view = new Uint8Array(this.buffer as ArrayBufferLike, this.at, this.length);
-      this.view = this.isShared ? view.slice() : view;
+      this.view = new Uint8Array(this.buffer as ArrayBufferLike, this.at, this.length);
       this.buffer = null;
     }
     return this.view;
