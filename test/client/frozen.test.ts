@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import type { Ksock } from '../../src/client/ksock.ts';
+import { Ksock } from '../../src/client/ksock.ts';
 import { Flag } from '../../src/message/flags.ts';
 import { Announcement, Request, replyTo } from '../../src/message/message.ts';
 import { fill, next, readTexts } from '../conformance/reading.ts';
@@ -257,21 +257,34 @@ describe('close, when the daemon does not answer,', () => {
     await closing;
   });
 
-  it('leaves what it opens to come back.', async () => {
-    const opened = host.ends.length;
-    const back = await host.open({ reconnect: { minDelay: 1, maxDelay: 1 } });
-    host.ends[opened]?.break();
-    const { connect } = host;
-    host.connect = () => async (mode, events, signal) => {
-      const port = connect.call(host)(mode, events, signal);
-      host.ends[opened + 1]?.pause();
-      return port;
-    };
+  it.for([
+    ['before it is welcomed', 0],
+    ['before it is what it was', 6],
+  ])('ends what it has opened to come back: %s.', async ([, turns]) => {
+    const ends: PipeEnd[] = [];
+    const back = await Ksock.open(
+      (mode, events, signal) => {
+        const opening = host.connect()(mode, events, signal);
+        ends.push(host.ends.at(-1) as PipeEnd);
+        return opening;
+      },
+      { reconnect: { minDelay: 1, maxDelay: 1 } },
+    );
+    await back.bind('$.b');
+    ends[0]?.break();
     await settled();
     await vi.advanceTimersByTimeAsync(1);
-    await settled();
-    await back.close();
-    host.ends[opened + 1]?.resume();
+    for (let turn = 0; turn < (turns as number); turn++) {
+      // It is welcomed, and has not bound anything yet.
+      if ((await sender.stats()).ksocks.length === 3) break;
+    }
+    ends[1]?.pause();
+    const closing = back.close();
+    await vi.advanceTimersByTimeAsync(5001);
+    await closing;
+    const { peer } = ends[1] as unknown as { peer: { isEnding: boolean } };
+    expect(peer.isEnding).toBe(true);
+    ends[1]?.resume();
     await settled();
     expect((await sender.stats()).ksocks.length).toBe(2);
   });
