@@ -6,7 +6,6 @@ import { Head } from '../message/head.ts';
 import { MessageId } from '../message/id.ts';
 import { AT, checkHead, checkLayout, NameReader, readHead, readLayout } from '../message/layout.ts';
 import { Message, Status } from '../message/message.ts';
-import { padded } from '../message/u32.ts';
 import type { Channel, ChannelEvents } from '../wire/channel.ts';
 import {
   FRAME_AT,
@@ -21,6 +20,7 @@ import {
   PROTOCOL_VERSION,
   ProtocolError,
   RUN_HEAD_AT,
+  runStride,
   SendDetail,
   textOf,
   wordOf,
@@ -836,7 +836,7 @@ export class FramePort implements Port, ChannelEvents {
       );
     }
     if (this.recalls === 0) this.spendCredit(count);
-    frame.follow(count, padded(this.runLength));
+    frame.follow(count, runStride(this.runLength));
   }
 
   private spendCredit(count: number): void {
@@ -850,7 +850,7 @@ export class FramePort implements Port, ChannelEvents {
     const { runSerial, runLength } = this;
     this.runSerial += rows;
     if (this.recalls > 0) return;
-    this.lent.pushRun(this.runHead, runSerial, bytes, at, padded(runLength), runLength, rows);
+    this.lent.pushRun(this.runHead, runSerial, bytes, at, runStride(runLength), runLength, rows);
     if (this.reading.length > 0) this.wakeReaders();
   }
 

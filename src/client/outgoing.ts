@@ -2,7 +2,7 @@ import { END_GUARD } from '../message/entire.ts';
 import { Flag } from '../message/flags.ts';
 import { Head } from '../message/head.ts';
 import { OrigFrom } from '../message/id.ts';
-import { layoutDataAt, writeEnd, writeHead, writePadding } from '../message/layout.ts';
+import { layoutDataAt, writeEnd, writeHead } from '../message/layout.ts';
 import type { Message } from '../message/message.ts';
 import { padded } from '../message/u32.ts';
 import type { Channel } from '../wire/channel.ts';
@@ -11,6 +11,7 @@ import {
   Kind,
   messageFrameLength,
   RUN_HEAD_AT,
+  runStride,
   SendDetail,
   writeFrameHeader,
 } from '../wire/frames.ts';
@@ -128,12 +129,12 @@ export class Outgoing {
     ) {
       return false;
     }
-    const stride = padded(dataLength);
+    const stride = runStride(dataLength);
     if (this.to + stride > this.slab.length) return false;
     if (this.runAt < 0 && !this.beginRun(token, stride)) return false;
     const at = this.to;
     this.to += stride;
-    writePadding(this.view, at, dataLength);
+    if (stride !== dataLength) this.view.setUint32(at + stride - 4, 0);
     this.slab.set(message.data, at);
     this.likeToken = token;
     this.runCount++;

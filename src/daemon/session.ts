@@ -12,7 +12,6 @@ import {
   layoutDataAt,
   type NameReader,
 } from '../message/layout.ts';
-import { padded } from '../message/u32.ts';
 import type { Channel, ChannelEvents } from '../wire/channel.ts';
 import {
   ASK_WHO,
@@ -26,6 +25,7 @@ import {
   PROTOCOL_VERSION,
   ProtocolError,
   RUN_HEAD_AT,
+  runStride,
   SendDetail,
   textOf,
   wordOf,
@@ -513,7 +513,7 @@ export class Session implements KsockOwner, ChannelEvents, Stirred {
       throw new ProtocolError(`a run of messages with ${run.dataLength} bytes of data`);
     }
     if (count > MAX_PENDING_SENDS) throw new ProtocolError(`a run of ${count} messages`);
-    run.stride = padded(run.dataLength);
+    run.stride = runStride(run.dataLength);
     this.coming = run;
     frame.follow(count, run.stride);
   }

@@ -1,4 +1,5 @@
 import { layoutLength } from '../message/layout.ts';
+import { padded } from '../message/u32.ts';
 
 /**
  * The frames between a client and the daemon, on one connection, which is one Ksock on one bus. All
@@ -42,7 +43,7 @@ export const Kind = {
   SEND: 10,
   /**
    * Client: a run of messages that are alike: u32 count, and the head of a message, whose data length is
-   * that of each. Behind the frame lie the data of them all, each padded to a multiple of 4. Tokens rise
+   * that of each. Behind the frame lie the data of them all, `runStride` bytes apart. Tokens rise
    * by one. `detail` may be WAIT and LAZY; the network id is 0.
    */
   SEND_RUN: 15,
@@ -134,6 +135,14 @@ export type OpCode = (typeof Op)[keyof typeof Op];
 /** Bytes of the frame that carries a message. */
 export function messageFrameLength(nameLength: number, dataLength: number): number {
   return FRAME_HEADER + layoutLength(nameLength, dataLength);
+}
+
+/**
+ * Bytes that the data of each message of a run take: padded, and never none. A few bytes could otherwise say
+ * so many messages that the daemon has time for nobody else.
+ */
+export function runStride(dataLength: number): number {
+  return dataLength === 0 ? 4 : padded(dataLength);
 }
 
 /** Where the head of a run's messages begins in its frame. */
@@ -326,7 +335,7 @@ export class FrameReader {
 
   private readRows(left: number): boolean {
     const { rowLength, rowsLeft } = this;
-    const rows = rowLength === 0 ? rowsLeft : Math.min(rowsLeft, Math.trunc(left / rowLength));
+    const rows = Math.min(rowsLeft, Math.trunc(left / rowLength));
     this.at = this.next;
     this.length = rows * rowLength;
     this.next += this.length;

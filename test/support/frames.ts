@@ -160,7 +160,9 @@ export function runFrame(
   head.writeUInt32BE(data[0]?.length ?? 0, 56);
   head.writeUInt32BE(message.id.serialNum, 8);
   const words = [count];
-  const rows = data.map((text) => Buffer.from(text.padEnd((text.length + 3) & ~3, '\0')));
+  const rows = data.map((text) =>
+    Buffer.from(text.padEnd(Math.max(4, (text.length + 3) & ~3), '\0')),
+  );
   const body = head.subarray(0, -4);
   return Buffer.concat([frame(kind, { ...rest, words, body }), ...rows]);
 }

@@ -285,11 +285,6 @@ describe('FrameReader, behind the frame of a run', () => {
       expect(readRows(pieces)).toEqual([rows, 2]);
     }
   });
-
-  it('rows of no bytes are there at once.', () => {
-    const all = Buffer.concat([head, FRAMES[1] as Buffer]);
-    expect(readRows([all.length], 0, all)).toEqual([rows.map(() => ''), 2]);
-  });
 });
 
 describe('frames of words and text', () => {
