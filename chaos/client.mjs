@@ -4,18 +4,14 @@ import { openSync, writeSync } from 'node:fs';
 import process from 'node:process';
 import { createInterface } from 'node:readline';
 import { Flag, KbusError, Ksock, Message, replyTo } from '../dist/index.js';
+import { chance } from './chance.mjs';
 import { noteOf } from './promises.mjs';
 
 const { role, name, directory, seed, path } = JSON.parse(process.argv[2]);
 const journal = openSync(path, 'a');
 const NAMES = ['$.A', '$.A.B', '$.A.B.C', '$.D', '$.D.E'];
 
-let state = seed >>> 0;
-function random() {
-  state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
-  return state / 2 ** 32;
-}
-const pick = (from) => from[Math.floor(random() * from.length)];
+const { random, pick } = chance(seed);
 const pause = (most) => new Promise((resolve) => setTimeout(resolve, random() * most));
 
 function note(e, fields = {}) {

@@ -16,6 +16,7 @@ import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { obstacles } from '../dist/device/obstacles.js';
 import { Ksock } from '../dist/index.js';
+import { chance } from './chance.mjs';
 import { brokenPromises } from './promises.mjs';
 
 const { values } = parseArgs({
@@ -45,12 +46,7 @@ function howManyAtDevice() {
   return 0;
 }
 
-let state = seed >>> 0;
-function random() {
-  state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
-  return state / 2 ** 32;
-}
-const pick = (from) => from[Math.floor(random() * from.length)];
+const { random, pick } = chance(seed);
 const pause = (milliseconds) => new Promise((resolve) => setTimeout(resolve, milliseconds));
 const now = () => Number(process.hrtime.bigint() / 1000n);
 const ended = (child) =>
