@@ -17,8 +17,12 @@ import { workloads } from './workloads.mjs';
 /** Every file under systems/, the floor first, KBUS next. @returns {Promise<System[]>} */
 async function allSystems() {
   const folder = new URL('systems/', import.meta.url);
-  const names = readdirSync(folder).filter((name) => name.endsWith('.mjs'));
-  const modules = await Promise.all(names.sort().map((name) => import(new URL(name, folder).href)));
+  const names = readdirSync(folder)
+    .filter((name) => name.endsWith('.mjs'))
+    .map((name) => name.slice(0, -'.mjs'.length));
+  const modules = await Promise.all(
+    names.sort().map((name) => import(new URL(`${name}.mjs`, folder).href)),
+  );
   const order = ['floor', 'subject', 'alone', 'peer'];
   return modules
     .map((module) => /** @type {System} */ (module.default))

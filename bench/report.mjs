@@ -63,8 +63,8 @@ export function ratios(results, system, floor, key) {
 /** @param {Cell} cell @param {string} key */
 const value = (cell, key) => cell.figures[key] ?? Number.NaN;
 
-/** @param {Figure} figure @param {number} reached */
-function judged({ title, better, target }, reached) {
+/** @param {Figure} figure @param {Figure['target']} target @param {number} reached */
+function judged({ title, better }, target, reached) {
   const sign = better === 'lower' ? '≤' : '≥';
   const met = (/** @type {number} */ limit) =>
     `${sign} ${limit} ${(better === 'lower' ? reached <= limit : reached >= limit) ? 'met' : 'missed'}`;
@@ -119,7 +119,8 @@ function section(workload, systems, all) {
     const disturbed = mine.filter(({ cell }) => cell !== undefined && cell.foreign > DISTURBED);
     const judgement = workload.figures.flatMap((figure) => {
       const reached = median(ratios(results, system.name, floor, figure.key));
-      return Number.isNaN(reached) ? [] : judged(figure, reached);
+      const target = (system.targets ?? { [figure.key]: figure.target })[figure.key];
+      return Number.isNaN(reached) || target === undefined ? [] : judged(figure, target, reached);
     });
     if (system.kind === 'subject' && judgement.length > 0) {
       below.push(`${system.title}: ${judgement.join('; ')}.`);

@@ -83,6 +83,19 @@ test('KBUS is judged by its targets', () => {
   expect(text).toContain('- kbus: rate 0.60 × the floor (must be ≥ 0.5 met; goal ≥ 0.75 missed).');
 });
 
+test('KBUS is judged by targets of its own where it has some', () => {
+  const text = run(
+    [
+      system('floor', 'floor'),
+      { ...system('fast', 'subject'), targets: { rate: { must: 0.7, goal: 0.9 } } },
+      { ...system('free', 'subject'), targets: {} },
+    ],
+    [result(1, 'floor', 100), result(1, 'fast', 80), result(1, 'free', 80)],
+  );
+  expect(text).toContain('- fast: rate 0.80 × the floor (must be ≥ 0.7 met; goal ≥ 0.9 missed).');
+  expect(text).not.toContain('- free: rate');
+});
+
 test('KBUS in one process is judged by a rate of its own, and only where it has one', () => {
   const alone = { ...system('alone', 'alone'), workloads: ['1to1'] };
   const text = run([system('floor', 'floor'), alone], [result(1, 'alone', 4_000_000)]);

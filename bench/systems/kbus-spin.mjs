@@ -1,0 +1,18 @@
+// The same, with a daemon that stays awake for a moment: a round trip doesn't wait for it to wake.
+import kbus from './kbus.mjs';
+
+/** µs: as long as it takes a client to answer. */
+const SPIN = 50;
+
+/** @type {import('../system.d.ts').System} */
+export default {
+  ...kbus,
+  name: 'kbus-spin',
+  title: `KBUS, --spin ${SPIN}`,
+  workloads: ['rtt'],
+  targets: { p50: { must: 1.1, goal: 0.6 } },
+  program(place) {
+    const { file, args, ready } = /** @type {Required<typeof kbus>} */ (kbus).program(place);
+    return { file, args: [...args, '--spin', String(SPIN)], ready };
+  },
+};
