@@ -40,7 +40,7 @@ function random() {
 
 const MAX_U32 = 2 ** 32 - 1;
 const serial =
-  random() < 0.5 ? MAX_U32 - Math.floor(random() * 30_000) : 1 + Math.floor(random() * MAX_U32);
+  random() < 0.5 ? MAX_U32 - Math.floor(random() * 3000) : 1 + Math.floor(random() * MAX_U32);
 const ksock = 1 + Math.floor(random() * 2 ** 31);
 
 const directory = mkdtempSync(join(tmpdir(), 'kbus-soak-'));

@@ -17,6 +17,9 @@ const POOL = 1024 * 1024;
 const LITTLE = 4 * 1024;
 const CRUMBS = 16 * 1024;
 
+/** How soon to try again to connect where too many do, in milliseconds. */
+const CROWDED = 10;
+
 /**
  * A socket whose writes don't fail. When the daemon has ended the connection, what it said last is still to
  * be read: why. So the end is known by reading, and an error of writing is only what it is taken for when
@@ -115,16 +118,11 @@ export function connectUnix(bus: number, directory?: string): Connect {
     const path = socketPath(socketDirectory(directory), bus);
     let channelEvents: ChannelEvents | null = null;
     const nobody: ChannelEvents = { received: () => {}, drained: () => {}, closed: () => {} };
-    let socket: Socket;
-    try {
-      socket = await openSocket(path, () => channelEvents ?? nobody);
-    } catch (error) {
-      throw refusalOf(error, path);
-    }
+    const connected = await openSocketInTurn(path, () => channelEvents ?? nobody, signal);
     return FramePort.open(
       (toldTo) => {
         channelEvents = toldTo;
-        return new SocketChannel(socket);
+        return new SocketChannel(connected);
       },
       {
         mode,
@@ -137,6 +135,32 @@ export function connectUnix(bus: number, directory?: string): Connect {
       signal,
     );
   };
+}
+
+/** Connects as soon as the daemon can come to it: so many may do so at once that some must try again. */
+async function openSocketInTurn(
+  path: string,
+  events: () => ChannelEvents,
+  signal: AbortSignal | undefined,
+): Promise<Socket> {
+  let socket: Socket | null = null;
+  while (socket === null) {
+    try {
+      socket = await openSocket(path, events);
+    } catch (error) {
+      if (!hasCode(error, 'EAGAIN')) throw refusalOf(error, path);
+      await new Promise((resolve) => setTimeout(resolve, CROWDED));
+    }
+    if (signal?.aborted) {
+      socket?.destroy();
+      throw new Refusal(Errno.ECANCELED);
+    }
+  }
+  return socket;
+}
+
+function hasCode(error: unknown, code: string): boolean {
+  return (error as NodeJS.ErrnoException).code === code;
 }
 
 function refusalOf(error: unknown, path: string): Refusal {

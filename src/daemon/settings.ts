@@ -4,7 +4,7 @@ import { BUS_DEFAULTS, MAX_BUSES, MIN_MESSAGE_SIZE } from '../bus/settings.ts';
 export const MAX_CONNECTIONS = 16_384;
 
 /** Within how many seconds a connection must have said HELLO, unless the daemon is told otherwise. */
-export const HELLO_TIMEOUT = 10;
+export const HELLO_TIMEOUT = 30;
 
 /** What a value must be, and how it is written: as an option, in a file, in the documentation. */
 export type Kind =

@@ -20,6 +20,9 @@ export interface Ownership {
   group: number | undefined;
 }
 
+/** How many may be about to connect; the kernel may allow fewer. */
+const BACKLOG = 4096;
+
 /** Somebody else listens where this daemon would. */
 export class SocketInUseError extends Error {
   override readonly name = 'SocketInUseError';
@@ -131,7 +134,7 @@ function untilClosed(name: string, patience: number): Promise<void> {
 function listen(server: Server, path: string): Promise<void> {
   return new Promise((resolve, reject) => {
     server.once('error', reject);
-    server.listen(path, () => {
+    server.listen({ path, backlog: BACKLOG }, () => {
       server.off('error', reject);
       resolve();
     });

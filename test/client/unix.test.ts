@@ -10,23 +10,27 @@ import { refused } from '../support/refused.ts';
 
 /** The daemon's end of the only connection, which the test plays. */
 let daemon: Socket;
+let accepted: Socket[];
 let server: Server;
 let ksock: Ksock;
+let directory: string;
 
 beforeEach(async () => {
-  const directory = await newFolder();
+  accepted = [];
+  directory = await newFolder();
   server = createServer((socket) => {
     daemon = socket.on('error', () => {});
+    accepted.push(socket);
     socket.once('data', () => socket.write(welcome()));
   });
-  server.listen(join(directory, 'kbus0.sock'));
+  server.listen({ path: join(directory, 'kbus0.sock'), backlog: 1 });
   await once(server, 'listening');
   ksock = await Ksock.open(0, { directory });
 });
 
 afterEach(async () => {
+  for (const socket of accepted) socket.destroy();
   await ksock.close();
-  daemon.destroy();
   server.close();
 });
 
@@ -66,5 +70,25 @@ describe('A connection that the daemon ends', () => {
     const sent = refused(ksock.sendMsg(new Announcement('$.A')), 'ECONNRESET');
     await ksock.close();
     await sent;
+  });
+});
+
+describe('Opening', () => {
+  it('waits its turn where more connect at once than the daemon can come to.', async () => {
+    const all = await Promise.all(Array.from({ length: 20 }, () => Ksock.open(0, { directory })));
+    expect(new Set(all.map(({ id }) => id))).toEqual(new Set([ksock.id]));
+    // The daemon that the test plays answers no CLOSE.
+    for (const one of accepted) one.destroy();
+    await Promise.all(all.map((one) => one.close()));
+  });
+
+  it('does so no longer than its signal lets it.', async () => {
+    const controller = new AbortController();
+    const { signal } = controller;
+    const all = Array.from({ length: 20 }, () =>
+      Ksock.open(0, { directory, signal }).catch((error: unknown) => error),
+    );
+    controller.abort(new Error('enough'));
+    for (const one of await Promise.all(all)) expect(one).toMatchObject({ message: 'enough' });
   });
 });
