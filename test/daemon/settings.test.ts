@@ -42,8 +42,13 @@ describe('the table of settings', () => {
 });
 
 describe('the short way to the settings', () => {
-  test('takes text and switches, which need no check', () => {
+  test('takes text and switches, which need no check, and numbers in their range', () => {
     expect(plainSettings([])).toEqual({});
+    expect(plainSettings(['--buses', '3', '--spin=0', '--max-messages', '4294967295'])).toEqual({
+      buses: 3,
+      spin: 0,
+      'max-messages': 4_294_967_295,
+    });
     expect(plainSettings(['--directory', 'a', '--group=video', '--verbose'])).toEqual({
       directory: 'a',
       group: 'video',
@@ -52,7 +57,12 @@ describe('the short way to the settings', () => {
   });
 
   test.each([
-    [['--buses', '3']],
+    [['--buses', '0']],
+    [['--buses', '257']],
+    [['--buses', '']],
+    [['--buses', '0x3']],
+    [['--buses=-1']],
+    [['--max-message-size', '1000', '--absolute-max-message-size', '1000']],
     [['--mode', '0660']],
     [['--directory', '']],
     [['--directory']],
@@ -63,5 +73,16 @@ describe('the short way to the settings', () => {
     [['more']],
   ])('leaves %j to the long one', (args) => {
     expect(plainSettings(args)).toBe(undefined);
+  });
+
+  test.each(
+    SETTING_NAMES.filter((name) => SETTINGS[name].kind === 'number').flatMap((name) => {
+      const { min, max } = SETTINGS[name] as { min: number; max: number };
+      return [min - 1, min, max, max + 1].map((value) => ({ name, value }));
+    }),
+  )('comes to the same as the long one: --$name=$value', ({ name, value }) => {
+    const checked = checkSettings({ [name]: value });
+    const wanted = Array.isArray(checked) ? undefined : checked;
+    expect(plainSettings([`--${name}=${value}`])).toEqual(wanted);
   });
 });
