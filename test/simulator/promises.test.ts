@@ -72,6 +72,29 @@ describe('the journals of programs that', () => {
     expect(late.join('\n')).toMatch(/got no answer/);
   });
 
+  const reply = { re: '[0:1]', to: 1, flags: ALL_OR_FAIL };
+  const asked = { t: 10, e: 'send?', ...message(1, 'Q'), awaited: true };
+  const answered = { ...read(1, 30, 'R', reply), e: 'answer', tag: 'r.1', from: 2 };
+  const givenUp = { t: 30, e: 'send-', n: 1, code: 'abort' };
+  const replied = [
+    { t: 20, e: 'send?', ...message(1, 'R', reply) },
+    { t: 22, e: 'send!', n: 1, id: '[0:1]' },
+  ];
+  it.for([
+    ['was an answer', [asked, answered]],
+    ['came once only, to a request that was given up', [{ t: 3, e: 'once' }, asked, givenUp]],
+    ['may have gone to a handler that went', [{ t: 3, e: 'loose' }]],
+    ['left with its binding', [{ t: 25, e: 'unbind?', name: '$.A', replier: false }]],
+  ] as const)('did not read as a Listener what %s are not complained of', ([, entries]) => {
+    const of = (more: readonly object[]): Journal[] =>
+      journals(
+        ['s', open(1), bound(false), ...(more as Record<string, unknown>[]), ...end(50)],
+        ['r', open(2), ...replied, ...end(60)],
+      );
+    expect(brokenPromises(of(entries))).toEqual([]);
+    expect(brokenPromises(of([])).join('\n')).toMatch(/missed/);
+  });
+
   it.for([
     [
       'two answers',
