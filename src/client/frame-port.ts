@@ -623,7 +623,7 @@ export class FramePort implements Port, ChannelEvents {
     else if (this.unsent.length > 0 || !this.mayPend(pending.message.dataLength)) {
       this.unsent.push(pending);
       // It waits for outcomes, some of which would not be told yet.
-      if (!this.isSynced) this.sync();
+      this.syncIfWaited();
     } else {
       this.start(pending);
     }
@@ -721,7 +721,7 @@ export class FramePort implements Port, ChannelEvents {
     this.call(Op.SYNC, 0, '').then(
       () => {
         this.isSyncing = false;
-        if (this.idle.length > 0 && !this.isSynced) this.sync();
+        this.syncIfWaited();
       },
       () => {},
     );
@@ -736,7 +736,10 @@ export class FramePort implements Port, ChannelEvents {
 
   private noteRoom(): void {
     const pending = this.sendsCount;
-    if (this.unsent.length > 0) return;
+    if (this.unsent.length > 0) {
+      this.syncIfWaited();
+      return;
+    }
     if (
       this.roomy.length > 0 &&
       // What a closed channel holds will never go.
@@ -753,8 +756,12 @@ export class FramePort implements Port, ChannelEvents {
       this.idle = [];
       for (const resolve of idle) resolve();
     }
-    // What was sent since the last SYNC is not told of by itself.
-    if (this.idle.length > 0 && !this.isSynced) this.sync();
+    this.syncIfWaited();
+  }
+
+  /** What was sent since the last SYNC is not told of by itself, and somebody may wait for it. */
+  private syncIfWaited(): void {
+    if ((this.idle.length > 0 || this.unsent.length > 0) && !this.isSynced) this.sync();
   }
 
   // Reading
