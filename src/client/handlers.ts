@@ -54,7 +54,8 @@ export class Handlers {
   private readonly entries = new Set<Entry>();
   private isRunning = false;
   // Copies of one message come one after the other, one for each binding that matches.
-  private last: Message | null = null;
+  private lastNetwork = 0;
+  private lastSerial = 0;
   private copies = 0;
   // Who listens to the name that came last.
   private lastName = '';
@@ -202,8 +203,12 @@ export class Handlers {
 
   // Each binding has brought a copy of its own: the first is for the first handler that matches, and so on.
   private hear(message: Message): void {
-    this.copies = this.last?.hasIdOf(message) ? this.copies + 1 : 0;
-    this.last = message;
+    const { idSerial } = message;
+    const { idNetwork } = message.head;
+    const isCopy = idSerial === this.lastSerial && idNetwork === this.lastNetwork;
+    this.copies = isCopy ? this.copies + 1 : 0;
+    this.lastSerial = idSerial;
+    this.lastNetwork = idNetwork;
     const entry = this.listenersOf(message.name)[this.copies];
     if (entry === undefined) return;
     try {

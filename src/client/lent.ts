@@ -33,7 +33,7 @@ class LentRun {
     const { at, dataLength, stride } = this;
     this.left--;
     this.at = at + stride;
-    return Message.received(this.head, this.serial++, this.buffer, at, dataLength);
+    return Message.received(this.head, this.serial++, new Uint8Array(this.buffer, at, dataLength));
   }
 }
 

@@ -345,9 +345,7 @@ function messageOf(parcel: Parcel, you: boolean): Message {
   const { bytes, dataLength, more } = parcel;
   const isOwn = parcel.copies === 1 && more === null && bytes.length === dataLength;
   const head = headOf(parcel, you);
-  const message = new Message(parcel.name, isOwn ? bytes : parcel.copyData(), head);
-  message.idSerial = parcel.idSerial;
-  return message;
+  return Message.received(head, parcel.idSerial, isOwn ? bytes : parcel.copyData());
 }
 
 let last = new Head('', 0);

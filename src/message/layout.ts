@@ -146,7 +146,8 @@ export function readLayout(
   const head = readHead(bytes, view, at, names);
   const serial = view.getUint32(at + AT.idSerial);
   const dataAt = bytes.byteOffset + at + layoutDataAt(head.name.length);
-  return Message.received(head, serial, bytes.buffer, dataAt, view.getUint32(at + AT.dataLength));
+  const data = new Uint8Array(bytes.buffer, dataAt, view.getUint32(at + AT.dataLength));
+  return Message.received(head, serial, data);
 }
 
 /** Reads what alike messages have in common. */

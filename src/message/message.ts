@@ -64,11 +64,7 @@ export class Message {
   head: Head;
   /** @internal */
   idSerial: number;
-  // The data: `view`, or, until somebody asks for it, `length` bytes of `buffer` from `at` on.
-  private view: Uint8Array | null;
-  private buffer: ArrayBufferLike | null;
-  private at: number;
-  private length: number;
+  private bytes: Uint8Array;
   /**
    * @internal The connection by which it was read, or what it answers or goes on with: of a Ksock that
    * comes back when one is lost. No message that was not read has it.
@@ -83,11 +79,7 @@ export class Message {
   constructor(name: string, data?: Data | null, options?: MessageOptions, flags = 0) {
     this.head = options === undefined ? plainHead(name, flags) : headOf(name, options, flags);
     this.idSerial = options?.id?.serialNum ?? 0;
-    const view = data === undefined ? NO_DATA : toBytes(data);
-    this.view = view;
-    this.buffer = null;
-    this.at = 0;
-    this.length = view.length;
+    this.bytes = data === undefined ? NO_DATA : toBytes(data);
   }
 
   get name(): string {
@@ -159,46 +151,25 @@ export class Message {
     this.idSerial = serialNum;
   }
 
-  /** @internal A message as it was received: its data is `length` bytes of `buffer` from `at` on. */
-  static received(
-    head: Head,
-    serial: number,
-    buffer: ArrayBufferLike,
-    at: number,
-    length: number,
-  ): Message {
-    const message = new Message(head.name, undefined, head);
+  /** @internal A message as it was received. */
+  static received(head: Head, serial: number, data: Uint8Array): Message {
+    const message = new Message(head.name, data, head);
     message.idSerial = serial;
-    message.view = null;
-    message.buffer = buffer;
-    message.at = at;
-    message.length = length;
     return message;
-  }
-
-  /** Whether it is a copy of the same message as another. */
-  hasIdOf(other: Message): boolean {
-    return this.idSerial === other.idSerial && this.head.idNetwork === other.head.idNetwork;
   }
 
   /** The data, without a copy. */
   get data(): Uint8Array {
-    if (this.view === null) {
-      this.view = new Uint8Array(this.buffer as ArrayBufferLike, this.at, this.length);
-      this.buffer = null;
-    }
-    return this.view;
+    return this.bytes;
   }
 
   set data(data: Data | null) {
-    this.view = toBytes(data);
-    this.length = this.view.length;
-    this.buffer = null;
+    this.bytes = toBytes(data);
   }
 
   /** Length of the data in bytes. */
   get dataLength(): number {
-    return this.length;
+    return this.bytes.length;
   }
 
   /** The data as text (UTF-8; what is not UTF-8 becomes U+FFFD). */
@@ -294,7 +265,7 @@ export class Message {
 
   /** Length in bytes of the "entire" layout on a 64-bit machine: the size that counts on a bus. */
   totalLength(): number {
-    return entireLength(this.name.length, this.length);
+    return entireLength(this.name.length, this.bytes.length);
   }
 
   /** The "entire" layout on a 64-bit machine, as programs read it from a device. */

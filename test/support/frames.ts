@@ -32,10 +32,12 @@ export function framesOf(bytes: Uint8Array): { frames: Frame[]; rest: Buffer } {
     };
     if (one.kind === 'SEND_RUN' || one.kind === 'LENT_RUN') {
       const [count = 0] = words;
-      const stride = ((words[15] as number) + 3) & ~3;
+      const padded = ((words[15] as number) + 3) & ~3;
+      const stride = Math.max(padded, 4);
       if (rest.length < length + count * stride) break;
       for (let index = 0; index < count; index++) {
-        const row = rest.subarray(length + index * stride, length + (index + 1) * stride);
+        const from = length + index * stride;
+        const row = rest.subarray(from, from + padded);
         frames.push(oneOfRun(one, body.subarray(4), index, row));
       }
       rest = rest.subarray(length + count * stride);
