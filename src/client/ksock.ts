@@ -186,7 +186,6 @@ export class Ksock implements AsyncIterable<Message> {
   /** The port by which a message waits to be sent; it is lost with it. */
   private sendingBy: Port | null = null;
   private handlers: Handlers | null = null;
-  private goodName = '';
   private postFailure: unknown = null;
 
   private constructor(mode: Mode, lifeline: Lifeline) {
@@ -388,19 +387,21 @@ export class Ksock implements AsyncIterable<Message> {
         `message must be a Message, such as new Announcement('$.Name', 'data'), not ${typeof message}`,
       );
     }
+    const { head } = message;
     let errno = 0;
     if (this.mode === 'r') errno = Errno.EBADF;
     else if (this.isSending) errno = Errno.EALREADY;
-    else if (message.name.length === 0) errno = Errno.EINVAL;
-    else if (message.name.length > MAX_NAME) errno = Errno.ENAMETOOLONG;
+    else if (head.isFit && message.connection === undefined) return null;
+    else if (head.name.length === 0) errno = Errno.EINVAL;
+    else if (head.name.length > MAX_NAME) errno = Errno.ENAMETOOLONG;
     else if (this.lifeline.isOver(message)) {
       errno = message.isReply() ? Errno.EADDRNOTAVAIL : Errno.EPIPE;
-    } else errno = checkFlags(message.flags, message.isReply());
-    if (errno === 0 && message.name !== this.goodName) {
-      errno = checkMessageName(message.name);
-      if (errno === 0) this.goodName = message.name;
+    } else errno = checkFlags(head.flags, head.isReply);
+    if (errno === 0) {
+      errno = checkMessageName(head.name);
+      if (errno === 0) head.isFit = true;
       // The bus says it of the rest, for it may be too large in the first place.
-      else if (LATIN_1.test(message.name)) errno = 0;
+      else if (LATIN_1.test(head.name)) errno = 0;
     }
     return errno === 0 ? null : new KbusError('send', errno, asked(message));
   }

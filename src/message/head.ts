@@ -17,6 +17,8 @@ export class Head {
   readonly replySerial: number;
   readonly origFrom: OrigFrom;
   readonly finalTo: OrigFrom;
+  /** Name and flags were found fit to be sent: no need to look again. */
+  isFit = false;
 
   constructor(
     name: string,
@@ -50,7 +52,7 @@ export class Head {
   }
 
   /** The same with some fields changed. */
-  with(changes: Partial<Head>): Head {
+  with(changes: Partial<Omit<Head, 'isFit'>>): Head {
     const { inReplyTo } = changes;
     return new Head(
       changes.name ?? this.name,
@@ -66,11 +68,23 @@ export class Head {
   }
 }
 
+/** How many names are remembered. */
+const MAX_PLAIN = 256;
+
+const plain = new Map<string, Head>();
 let last = new Head('', 0);
 
-/** The head of a message with nothing but name and flags. Who sends one often sends the next like it. */
+/** The head of a message with nothing but name and flags. Who sends one will send more that are like it. */
 export function plainHead(name: string, flags: number): Head {
-  if (name !== last.name || flags !== last.flags) last = new Head(checkName(name), flags);
+  if (name === last.name && flags === last.flags) return last;
+  const known = plain.get(name);
+  if (known !== undefined && known.flags === flags) {
+    last = known;
+    return known;
+  }
+  last = new Head(checkName(name), flags);
+  if (plain.size >= MAX_PLAIN) plain.clear();
+  plain.set(name, last);
   return last;
 }
 
