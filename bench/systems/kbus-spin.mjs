@@ -1,8 +1,8 @@
 // The same, with a daemon that stays awake for a moment: a round trip doesn't wait for it to wake.
 import kbus from './kbus.mjs';
 
-/** µs: as long as it takes a client to answer. */
-const SPIN = 50;
+/** µs: longer than a client takes to answer, on a slow machine too. */
+const SPIN = 200;
 
 /** @type {import('../system.d.ts').System} */
 export default {
