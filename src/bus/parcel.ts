@@ -83,12 +83,18 @@ export class Parcel {
     // The `slice` of a Buffer is a view.
     if (more === null) return Uint8Array.prototype.slice.call(bytes, dataAt, dataAt + dataLength);
     const data = new Uint8Array(dataLength);
-    let at = 0;
-    for (const piece of [bytes.subarray(dataAt), ...more]) {
-      data.set(piece.subarray(0, dataLength - at), at);
-      at = Math.min(at + piece.length, dataLength);
-    }
+    this.writeData(data, 0);
     return data;
+  }
+
+  /** Writes the data into `to`, from `at` on. */
+  writeData(to: Uint8Array, at: number): void {
+    let left = this.dataLength;
+    const end = at + left;
+    for (const piece of [this.bytes.subarray(this.dataAt), ...(this.more ?? [])]) {
+      to.set(piece.subarray(0, left), end - left);
+      left = Math.max(0, left - piece.length);
+    }
   }
 
   /** The message at `index` of a run, by itself. */

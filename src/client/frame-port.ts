@@ -27,7 +27,7 @@ import {
   wordsFrame,
 } from '../wire/frames.ts';
 import { asked, explain } from './explain.ts';
-import { Lent } from './lent.ts';
+import { Lent, LentRun } from './lent.ts';
 import { Outgoing } from './outgoing.ts';
 import {
   type Asking,
@@ -857,7 +857,7 @@ export class FramePort implements Port, ChannelEvents {
     const { runSerial, runLength } = this;
     this.runSerial += rows;
     if (this.recalls > 0) return;
-    this.lent.pushRun(this.runHead, runSerial, bytes, at, runStride(runLength), runLength, rows);
+    this.lent.pushRun(new LentRun(this.runHead, runSerial, bytes, at, runLength, rows));
     if (this.reading.length > 0) this.wakeReaders();
   }
 

@@ -1,8 +1,9 @@
 import type { Head } from '../message/head.ts';
 import { Message } from '../message/message.ts';
+import { runStride } from '../wire/frames.ts';
 
 /** Messages that are alike, as their data lie side by side: message objects are made when they are handed. */
-class LentRun {
+export class LentRun {
   private readonly head: Head;
   private readonly buffer: ArrayBufferLike;
   private readonly stride: number;
@@ -11,12 +12,12 @@ class LentRun {
   private at: number;
   left: number;
 
+  /** `count` messages with serial numbers from `serial` on; the first one's data are at `at` in `bytes`. */
   constructor(
     head: Head,
     serial: number,
     bytes: Uint8Array,
     at: number,
-    stride: number,
     dataLength: number,
     count: number,
   ) {
@@ -24,7 +25,7 @@ class LentRun {
     this.serial = serial;
     this.buffer = bytes.buffer;
     this.at = bytes.byteOffset + at;
-    this.stride = stride;
+    this.stride = runStride(dataLength);
     this.dataLength = dataLength;
     this.left = count;
   }
@@ -55,18 +56,9 @@ export class Lent {
     this.length++;
   }
 
-  /** `count` messages of one head, whose data, each `dataLength` bytes, lie `stride` bytes apart. */
-  pushRun(
-    head: Head,
-    serial: number,
-    bytes: Uint8Array,
-    at: number,
-    stride: number,
-    dataLength: number,
-    count: number,
-  ): void {
-    this.entries.push(new LentRun(head, serial, bytes, at, stride, dataLength, count));
-    this.length += count;
+  pushRun(run: LentRun): void {
+    this.entries.push(run);
+    this.length += run.left;
   }
 
   /** The oldest, which is then not lent any more. */

@@ -32,7 +32,7 @@ export function encodeFrame(
   encodeHead(bytes, view, at + FRAME_HEADER, parcel, 0);
   const dataAt = at + FRAME_HEADER + layoutDataAt(parcel.name.length);
   writeEnd(view, dataAt, parcel.dataLength);
-  bytes.set(parcel.copyData(), dataAt);
+  parcel.writeData(bytes, dataAt);
   parcel.frame = bytes;
   parcel.frameAt = at;
   parcel.bytes = bytes;

@@ -28,7 +28,7 @@ export function entireOf(parcel: Parcel, you: boolean): Uint8Array {
   put(OFFSET.dataLength, dataLength);
   put(OFFSET.endGuard, END_GUARD);
   for (let at = 0; at < name.length; at++) bytes[HEADER_LENGTH + at] = name.charCodeAt(at);
-  bytes.set(parcel.copyData(), HEADER_LENGTH + padded(name.length + 1));
+  parcel.writeData(bytes, HEADER_LENGTH + padded(name.length + 1));
   put(bytes.length - 4, END_GUARD);
   return bytes;
 }

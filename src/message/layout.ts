@@ -90,14 +90,9 @@ export function writeHead(
 
 /** Writes what follows data that begins at `at`, and is to be written there next: padding, and the last guard. */
 export function writeEnd(view: DataView, at: number, dataLength: number): void {
-  writePadding(view, at, dataLength);
-  view.setUint32(at + padded(dataLength), END_GUARD);
-}
-
-/** Writes the padding of data that begins at `at`, and is to be written there next. */
-export function writePadding(view: DataView, at: number, dataLength: number): void {
   const paddedLength = padded(dataLength);
   if (paddedLength !== dataLength) view.setUint32(at + paddedLength - 4, 0);
+  view.setUint32(at + paddedLength, END_GUARD);
 }
 
 /**

@@ -290,6 +290,16 @@ describe('The farewell of a daemon', () => {
 describe('Reading', () => {
   const LEND = 8192;
 
+  /** A Ksock that is iterated, and the wait for its first message, which the daemon has been told of. */
+  async function reading() {
+    const script = new Script();
+    const ksock = await script.open();
+    const iterator = ksock[Symbol.asyncIterator]();
+    const first = iterator.next();
+    await script.hear();
+    return { script, ksock, iterator, first };
+  }
+
   it('recalls before it takes one, although all that was lent has been handed.', async () => {
     const script = new Script();
     const ksock = await script.open();
@@ -307,11 +317,7 @@ describe('Reading', () => {
   });
 
   it('tells how many it has handed before anything that depends on it.', async () => {
-    const script = new Script();
-    const ksock = await script.open();
-    const iterator = ksock[Symbol.asyncIterator]();
-    const first = iterator.next();
-    await script.hear();
+    const { script, ksock, iterator, first } = await reading();
     script.say(...[1, 2, 3, 4].map(lent));
     await first;
     await iterator.next();
@@ -328,11 +334,7 @@ describe('Reading', () => {
   });
 
   it('ignores what was on its way when it was recalled.', async () => {
-    const script = new Script();
-    const ksock = await script.open();
-    const iterator = ksock[Symbol.asyncIterator]();
-    const first = iterator.next();
-    await script.hear();
+    const { script, ksock, iterator, first } = await reading();
     script.say(lent(1), lent(2));
     await first;
     const taken = ksock.readNextMsg();
@@ -352,11 +354,7 @@ describe('Reading', () => {
   });
 
   it('hands what was lent as a run one by one, and an urgent message in the middle of it.', async () => {
-    const script = new Script();
-    const ksock = await script.open();
-    const iterator = ksock[Symbol.asyncIterator]();
-    const first = iterator.next();
-    await script.hear();
+    const { script, iterator, first } = await reading();
     const run = runFrame('LENT_RUN', message(5), ['five ', 'six  ', 'seven']);
     // Its bytes may be cut anywhere.
     script.say(run.subarray(0, run.length - 10));
@@ -373,11 +371,7 @@ describe('Reading', () => {
   });
 
   it('ignores the rest of a run that was on its way when it was recalled.', async () => {
-    const script = new Script();
-    const ksock = await script.open();
-    const iterator = ksock[Symbol.asyncIterator]();
-    const first = iterator.next();
-    await script.hear();
+    const { script, ksock, iterator, first } = await reading();
     const run = runFrame('LENT_RUN', message(5), ['five ', 'six  ', 'seven']);
     script.say(run.subarray(0, run.length - 10));
     await first;
@@ -396,11 +390,7 @@ describe('Reading', () => {
   });
 
   it('says that it has seen an urgent message, with what was handed before it.', async () => {
-    const script = new Script();
-    const ksock = await script.open();
-    const iterator = ksock[Symbol.asyncIterator]();
-    const first = iterator.next();
-    await script.hear();
+    const { script, iterator, first } = await reading();
     script.say(lent(1), lent(2));
     await first;
     script.say(
