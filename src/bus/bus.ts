@@ -107,7 +107,8 @@ export class Bus {
     if (parcel.idNetwork === 0) parcel.idSerial = this.takeSerial();
     sender.lastNetwork = parcel.idNetwork;
     sender.lastSerial = parcel.idSerial;
-    const record = parcel.isRequest ? new RequestRecord(parcel, sender, token) : null;
+    const { idNetwork, idSerial } = parcel;
+    const record = parcel.isRequest ? new RequestRecord(idNetwork, idSerial, sender, token) : null;
     const result = this.deliver(sender, parcel, record);
     if (result === -Errno.EAGAIN) {
       sender.sending = parcel;
@@ -137,25 +138,53 @@ export class Bus {
   sendRun(sender: BusKsock, run: Parcel): Parcel | null {
     if (sender.mode === 'r' || !sender.isOpen || sender.sending !== null || this.verboseNow)
       return null;
-    if (run.isRequest || run.isReply || run.idNetwork !== 0 || (run.flags & Flag.URGENT) !== 0) {
-      return null;
-    }
-    const bytes = bytesOf(run);
-    const { maxQueuedBytes, maxQueuedBytesPerKsock } = this.settings;
-    if (this.queuedBytes + bytes > maxQueuedBytes) return null;
+    if (run.idNetwork !== 0 || (run.flags & Flag.URGENT) !== 0) return null;
     if (this.checkParcel(run) !== 0 || this.nextSerial + run.count > MAX_U32) return null;
-    const { listeners } = this.routes.find(run.name);
-    let count = run.count;
+    const bytes = bytesOf(run) + (run.isRequest ? run.count * COSTS.request : 0);
+    if (this.queuedBytes + bytes > this.settings.maxQueuedBytes) return null;
+    const { replier, listeners } = this.routes.find(run.name);
+    if (run.isReply) return listeners.length === 0 ? this.sendReplies(sender, run) : null;
+
     const delivery = ++this.deliveries;
+    let count = run.count;
+    if (run.isRequest) {
+      // Each takes a place of the sender's, who can't be among those who get them then.
+      if (sender.isFull) return null;
+      sender.delivery = delivery;
+      count = Math.min(count, sender.limit - sender.occupied);
+      if (replier === null || (run.to !== 0 && run.to !== replier.ksock.id)) return null;
+      if (replier.ksock.unreplied.size >= this.settings.maxUnansweredPerKsock) return null;
+      count = Math.min(count, this.placesFor(bytes, replier.ksock, delivery));
+    }
     for (let at = 0; at < listeners.length; at++) {
       const { ksock } = listeners[at] as Binding;
-      // Copies of one message for one Ksock come one after the other.
-      if (ksock.delivery === delivery) return null;
-      if (ksock.queue.weight + bytes > maxQueuedBytesPerKsock) return null;
-      ksock.delivery = delivery;
-      count = Math.min(count, ksock.limit - ksock.occupied);
+      count = Math.min(count, this.placesFor(bytes, ksock, delivery));
     }
     if (count < 2) return null;
+    const sent = this.takeOff(run, count, sender);
+    if (run.isRequest) {
+      const asked = replier as Binding;
+      this.acceptAll(sent, sender, asked.ksock);
+      this.enqueue(asked.ksock, sent, asked, false);
+    }
+    for (let at = 0; at < listeners.length; at++) {
+      const binding = listeners[at] as Binding;
+      this.enqueue(binding.ksock, sent, binding, false);
+    }
+    return sent;
+  }
+
+  /** How many messages of a run a Ksock has room for, if this is its only copy of each; 0 if it isn't. */
+  private placesFor(bytes: number, ksock: BusKsock, delivery: number): number {
+    // Copies of one message for one Ksock come one after the other.
+    if (ksock.delivery === delivery) return 0;
+    ksock.delivery = delivery;
+    if (ksock.queue.weight + bytes > this.settings.maxQueuedBytesPerKsock) return 0;
+    return ksock.limit - ksock.occupied;
+  }
+
+  /** Takes `count` messages off a run, and gives them their ids. */
+  private takeOff(run: Parcel, count: number, sender: BusKsock): Parcel {
     const sent = run.split(count);
     sent.from = sender.id;
     sent.flags = (run.flags & ~KBUS_SETS) >>> 0;
@@ -163,10 +192,45 @@ export class Bus {
     this.nextSerial += count;
     sender.lastNetwork = 0;
     sender.lastSerial = sent.idSerial + count - 1;
-    for (let at = 0; at < listeners.length; at++) {
-      const binding = listeners[at] as Binding;
-      this.enqueue(binding.ksock, sent, binding, false);
+    return sent;
+  }
+
+  private acceptAll(run: Parcel, requester: BusKsock, replier: BusKsock): void {
+    const requests: RequestRecord[] = [];
+    for (let at = 0; at < run.count; at++) {
+      const token = run.token < 0 ? -1 : run.token + at;
+      const record = new RequestRecord(0, run.idSerial + at, requester, token);
+      this.ledger.accept(record, replier);
+      if (at === 0) run.request = record;
+      else requests.push(record);
     }
+    run.requests = requests;
+  }
+
+  /** A run of Replies that nobody listens to, to one Ksock that gets them by tokens that rise by one. */
+  private sendReplies(sender: BusKsock, run: Parcel): Parcel | null {
+    const requester = this.ksocks.get(run.to);
+    // The room that each makes may be another's who waits for it.
+    if (requester === undefined || requester.blocking.size > 0 || sender.blocking.size > 0)
+      return null;
+    const { outstanding } = requester;
+    const { replySerial } = run;
+    const first = run.replyNetwork === 0 ? outstanding.find(0, replySerial, sender) : null;
+    if (first === null || first.token < 0) return null;
+    const { token } = first;
+    const records = [first];
+    while (records.length < run.count) {
+      const record = outstanding.find(0, replySerial + records.length, sender);
+      if (record?.token !== token + records.length) break;
+      records.push(record);
+    }
+    if (records.length < 2) return null;
+    const sent = this.takeOff(run, records.length, sender);
+    for (const record of records) this.ledger.apply(record, 'answer', 0);
+    requester.queuedNetwork = 0;
+    requester.queuedSerial = sender.lastSerial;
+    sent.copies++;
+    requester.owner.answered(token, sent);
     return sent;
   }
 
@@ -270,7 +334,10 @@ export class Bus {
       listener.delivery = delivery;
     }
 
-    if (record !== null) this.ledger.accept(record, parcel, (replier as Binding).ksock);
+    if (record !== null) {
+      this.ledger.accept(record, (replier as Binding).ksock);
+      parcel.request = record;
+    }
     const first = record !== null ? (replier as Binding) : null;
     const urgent = (flags & Flag.URGENT) !== 0;
     // The copy for the one who answers, or who asked, is read before a listener's copy: of what goes
@@ -385,10 +452,15 @@ export class Bus {
         this.read(ksock, at);
         left--;
       } else {
-        const some = Math.min(left, parcel.count - queue.readOf(at));
+        const read = queue.readOf(at);
+        const some = Math.min(left, parcel.count - read);
         const binding = queue.binding(at);
         if (binding !== null) binding.queued -= some;
         if (queue.drop(at, some)) this.letGo(parcel);
+        if (binding?.replier) {
+          for (let index = read; index < read + some; index++)
+            this.readRequest(ksock, parcel, index);
+        }
         left -= some;
       }
     }
@@ -407,12 +479,18 @@ export class Bus {
       binding.queued--;
       if (binding.replier) {
         ksock.tookRequest = true;
-        if (parcel.request !== null) this.ledger.apply(parcel.request, 'read', 0);
-        if (ksock.unreplied.size > ksock.maxUnreplied) ksock.maxUnreplied = ksock.unreplied.size;
+        this.readRequest(ksock, parcel, 0);
       }
     }
     if (ksock.held !== null) this.release(ksock, parcel);
     return parcel;
+  }
+
+  /** A Replier has read the Request at `index` of a parcel. */
+  private readRequest(ksock: BusKsock, parcel: Parcel, index: number): void {
+    const request = parcel.requestOf(index);
+    if (request !== null) this.ledger.apply(request, 'read', 0);
+    if (ksock.unreplied.size > ksock.maxUnreplied) ksock.maxUnreplied = ksock.unreplied.size;
   }
 
   private noteRoom(ksock: BusKsock): void {
@@ -505,8 +583,8 @@ export class Bus {
     this.removeBinding(binding);
     if (binding.queued > 0) {
       const requests: RequestRecord[] = [];
-      ksock.queue.remove(binding, (parcel) => {
-        if (replier && parcel.request !== null) requests.push(parcel.request);
+      ksock.queue.remove(binding, (parcel, read) => {
+        if (replier) requests.push(...unreadRequests(parcel, read));
         if (ksock.held !== null) this.release(ksock, parcel);
         this.letGo(parcel);
       });
@@ -553,8 +631,8 @@ export class Bus {
 
     const { queue } = ksock;
     for (let at = 0; at < queue.entries; at++) {
-      const { request } = queue.parcel(at);
-      if (request !== null && queue.binding(at)?.replier) {
+      if (!queue.binding(at)?.replier) continue;
+      for (const request of unreadRequests(queue.parcel(at), queue.readOf(at))) {
         this.ledger.apply(request, 'replier gone', ksock.id);
       }
     }
@@ -759,6 +837,12 @@ export class Bus {
 /** What a parcel counts, however many queues it is in. */
 function bytesOf(parcel: Parcel): number {
   return parcel.count * sizeOf(parcel) + COSTS.message;
+}
+
+/** The records of a parcel's Requests, but for the first `read` of them. */
+function unreadRequests({ request, requests }: Parcel, read: number): RequestRecord[] {
+  if (request === null) return [];
+  return [request, ...(requests ?? [])].slice(read);
 }
 
 function isLastQueued(ksock: BusKsock, parcel: Parcel): boolean {

@@ -14,7 +14,10 @@ export type Mode = 'r' | 'rw';
 export interface KsockOwner {
   /** A message was put into the queue: at its front (it is urgent), or at its back. */
   queued(atFront: boolean): void;
-  /** The Reply or Status to the Request that was sent with this token. It is not in the queue. */
+  /**
+   * The Reply or Status to the Request that was sent with this token. It is not in the queue. It may be a run
+   * of Replies, to the Requests of this token and those behind it.
+   */
   answered(token: number, parcel: Parcel): void;
   /** A full queue that the waiting send ran into has room: `poll` or `resend` may succeed. */
   roomMade(): void;

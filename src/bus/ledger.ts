@@ -82,10 +82,9 @@ export class RequestRecord {
   /** A later Request of the same requester with the same id: Limpets' ids may come twice. */
   next: RequestRecord | null = null;
 
-  /** Of a Request that has its id. */
-  constructor(request: Parcel, requester: BusKsock, token: number) {
-    this.network = request.idNetwork;
-    this.serial = request.idSerial;
+  constructor(network: number, serial: number, requester: BusKsock, token: number) {
+    this.network = network;
+    this.serial = serial;
     this.requester = requester;
     this.token = token;
   }
@@ -172,9 +171,8 @@ export class Ledger {
   }
 
   /** The Request was delivered to this Replier. */
-  accept(record: RequestRecord, request: Parcel, replier: BusKsock): void {
+  accept(record: RequestRecord, replier: BusKsock): void {
     record.replier = replier;
-    request.request = record;
     this.apply(record, 'accept', 0);
     record.requester.outstanding.add(record);
     this.open++;

@@ -35,9 +35,9 @@ export class Parcel {
   /** The pieces of large data behind the end of `bytes`; null when all of it lies there. */
   more: Uint8Array[] | null = null;
   /**
-   * How many messages this stands for. More than one are a run: alike in all but id and data, with ids
-   * that rise by one, and data `stride` bytes apart. What is told of the parcel is told of its first
-   * message.
+   * How many messages this stands for. More than one are a run: alike in all but data, which lie `stride`
+   * bytes apart, and what numbers them, which rises by one: ids, tokens and tickets, and the serial
+   * number that Replies answer. What is told of the parcel is told of its first message.
    */
   count = 1;
   stride = 0;
@@ -45,8 +45,10 @@ export class Parcel {
   copies = 0;
   /** How many entries of queues hold it now. */
   holders = 0;
-  /** The ledger's record, once this is a Request that was accepted. */
+  /** The ledger's record, once this is a Request that was accepted; of a run, that of its first. */
   request: RequestRecord | null = null;
+  /** Those of the others. */
+  requests: RequestRecord[] | null = null;
   // The rest is the drivers'. The frame in which the message came, or which was made for it, begins at
   // `frameAt` in `frame` (a run has none); `stamp` tells whether it holds what the bus has set, and for whom.
   frame: Uint8Array | null = null;
@@ -111,10 +113,12 @@ export class Parcel {
     one.more = this.more;
     one.from = this.from;
     one.replyNetwork = this.replyNetwork;
-    one.replySerial = this.replySerial;
+    one.replySerial = this.replySerial === 0 ? 0 : this.replySerial + index;
     one.carried = this.carried;
     one.idSerial = this.idSerial === 0 ? 0 : this.idSerial + index;
+    one.request = this.requestOf(index);
     one.ticket = this.ticket + index;
+    one.token = this.token < 0 ? -1 : this.token + index;
     one.waits = this.waits;
     one.detail = this.detail;
     return one;
@@ -127,8 +131,15 @@ export class Parcel {
     head.stride = this.stride;
     this.count -= count;
     this.ticket += count;
+    if (this.token >= 0) this.token += count;
+    if (this.replySerial !== 0) this.replySerial += count;
     this.dataAt += count * this.stride;
     return head;
+  }
+
+  /** The record of the message at `index`, once it is a Request that was accepted. */
+  requestOf(index: number): RequestRecord | null {
+    return index === 0 ? this.request : (this.requests?.[index - 1] ?? null);
   }
 
   get isReply(): boolean {

@@ -104,15 +104,18 @@ export class Queue {
     this.read[target] = this.read[source] as number;
   }
 
-  /** Takes out every entry of a binding, front to back. The mark goes to the front. */
-  remove(binding: Binding, removed: (parcel: Parcel) => void): void {
+  /**
+   * Takes out every entry of a binding, front to back, and tells how many messages of each were read. The
+   * mark goes to the front.
+   */
+  remove(binding: Binding, removed: (parcel: Parcel, read: number) => void): void {
     let kept = 0;
     this.length = 0;
     this.bytes = 0;
     for (let entry = 0; entry < this.entries; entry++) {
       const parcel = this.parcel(entry);
       if (this.binding(entry) === binding) {
-        removed(parcel);
+        removed(parcel, this.readOf(entry));
         continue;
       }
       const unread = parcel.count - this.readOf(entry);

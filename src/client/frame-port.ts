@@ -186,10 +186,13 @@ export class FramePort implements Port, ChannelEvents {
 
   private readonly lent = new Lent();
   private handed = 0;
-  // The run whose data are coming: what its messages have in common, and the serial number of the next.
+  // The run whose data are coming: what its messages have in common, and the serial number of the next; and
+  // if it isn't lent, but answers, the token of the next.
   private runHead = NO_HEAD;
   private runLength = 0;
   private runSerial = 0;
+  private runToken = 0;
+  private runIsLent = false;
   private credit = 0;
   /** Something may be lent, or on its way. */
   private isBorrowing = false;
@@ -283,7 +286,8 @@ export class FramePort implements Port, ChannelEvents {
         this.receiveLent(frame, false);
         break;
       case Kind.LENT_RUN:
-        this.receiveRun(frame);
+      case Kind.ANSWER_RUN:
+        this.receiveRun(frame, word >>> 24 === Kind.LENT_RUN, token);
         break;
       case Kind.LENT_FIRST:
         this.receiveLent(frame, true);
@@ -475,8 +479,9 @@ export class FramePort implements Port, ChannelEvents {
   }
 
   private putMessage(message: Message, detail: number, token: number): void {
-    if (this.outgoing.alike(message, detail, token)) return;
-    this.outgoing.message(message, detail, this.takeHanded(), token);
+    const handed = this.takeHanded();
+    if (this.outgoing.alike(message, detail, handed, token)) return;
+    this.outgoing.message(message, detail, handed, token);
   }
 
   private takeHanded(): number {
@@ -827,8 +832,8 @@ export class FramePort implements Port, ChannelEvents {
     if (this.reading.length > 0) this.wakeReaders();
   }
 
-  /** A run was lent, whose data follow the frame. */
-  private receiveRun(frame: FrameReader): void {
+  /** A run was lent, or answers, whose data follow the frame. */
+  private receiveRun(frame: FrameReader, isLent: boolean, token: number): void {
     const { bytes, view } = frame;
     const at = frame.at + RUN_HEAD_AT;
     const wrong = checkHead(view, at, frame.length - RUN_HEAD_AT);
@@ -837,12 +842,15 @@ export class FramePort implements Port, ChannelEvents {
     this.runHead = readHead(bytes, view, at, this.names);
     this.runSerial = view.getUint32(at + AT.idSerial);
     this.runLength = view.getUint32(at + AT.dataLength);
-    if (this.runLength > this.maxFrame || this.runSerial + count > 2 ** 32) {
+    const last = Math.max(this.runSerial, this.runHead.replySerial) + count;
+    if (this.runLength > this.maxFrame || last > 2 ** 32) {
       throw new ProtocolError(
         `a run of ${count} messages with ${this.runLength} bytes of data, from serial ${this.runSerial} on`,
       );
     }
-    if (this.recalls === 0) this.spendCredit(count);
+    this.runToken = token;
+    this.runIsLent = isLent;
+    if (isLent && this.recalls === 0) this.spendCredit(count);
     frame.follow(count, runStride(this.runLength));
   }
 
@@ -854,10 +862,17 @@ export class FramePort implements Port, ChannelEvents {
   }
 
   private receiveRows({ bytes, at, rows }: FrameReader): void {
-    const { runSerial, runLength } = this;
+    const run = new LentRun(this.runHead, this.runSerial, bytes, at, this.runLength, rows);
     this.runSerial += rows;
+    this.runHead = this.runHead.further(rows);
+    if (!this.runIsLent) {
+      for (; run.left > 0; this.runToken++) {
+        this.settle(this.answers, this.runToken).answered(run.next());
+      }
+      return;
+    }
     if (this.recalls > 0) return;
-    this.lent.pushRun(new LentRun(this.runHead, runSerial, bytes, at, runLength, rows));
+    this.lent.pushRun(run);
     if (this.reading.length > 0) this.wakeReaders();
   }
 

@@ -2,9 +2,9 @@ import type { Head } from '../message/head.ts';
 import { Message } from '../message/message.ts';
 import { runStride } from '../wire/frames.ts';
 
-/** Messages that are alike, as their data lie side by side: message objects are made when they are handed. */
+/** A run of messages, as their data lie side by side: message objects are made when they are handed. */
 export class LentRun {
-  private readonly head: Head;
+  private head: Head;
   private readonly buffer: ArrayBufferLike;
   private readonly stride: number;
   private readonly dataLength: number;
@@ -31,10 +31,11 @@ export class LentRun {
   }
 
   next(): Message {
-    const { at, dataLength, stride } = this;
+    const { at, dataLength, head, stride } = this;
     this.left--;
     this.at = at + stride;
-    return Message.received(this.head, this.serial++, new Uint8Array(this.buffer, at, dataLength));
+    this.head = head.further(1);
+    return Message.received(head, this.serial++, new Uint8Array(this.buffer, at, dataLength));
   }
 }
 

@@ -77,9 +77,11 @@ export class LocalPort implements Port, KsockOwner {
   }
 
   answered(token: number, parcel: Parcel): void {
-    const answer = this.answers.get(token);
-    this.answers.delete(token);
-    answer?.answered(messageOf(parcel, false));
+    for (let at = 0; at < parcel.count; at++) {
+      const answer = this.answers.get(token + at);
+      this.answers.delete(token + at);
+      answer?.answered(messageOf(parcel.count === 1 ? parcel : parcel.one(at), false));
+    }
   }
 
   roomMade(): void {

@@ -7,8 +7,10 @@ import type { Message } from '../message/message.ts';
 import { padded } from '../message/u32.ts';
 import type { Channel } from '../wire/channel.ts';
 import {
+  FRAME_AT,
   FRAME_HEADER,
   Kind,
+  MAX_HANDED,
   messageFrameLength,
   RUN_HEAD_AT,
   runStride,
@@ -21,16 +23,25 @@ const SLAB_SIZE = 65_536;
 /** From this size on, data is sent from where it lies. */
 const BY_REFERENCE = 16_384;
 
-/** Whether a message of this head may be one of a run: nothing but name and flags is set, and none is special. */
-function mayRun({ flags, to, from, idNetwork, isReply, origFrom, finalTo }: Head): boolean {
+/** Whether a message of this head may be one of a run: none is urgent, or has to do with a Limpet. */
+function mayRun({ flags, from, idNetwork, replyNetwork, origFrom, finalTo }: Head): boolean {
   return (
-    (flags & (Flag.WANT_A_REPLY | Flag.URGENT)) === 0 &&
-    to === 0 &&
-    from === 0 &&
-    idNetwork === 0 &&
-    !isReply &&
+    (flags & Flag.URGENT) === 0 &&
+    (from | idNetwork | replyNetwork) === 0 &&
     origFrom === OrigFrom.UNSET &&
     finalTo === OrigFrom.UNSET
+  );
+}
+
+/** Whether a message may follow another in a run: it has the same head, or is the Reply to the next Request. */
+function follows(head: Head, before: Head): boolean {
+  if (!before.isReply) return head === before;
+  return (
+    head.replySerial === before.replySerial + 1 &&
+    head.to === before.to &&
+    head.flags === before.flags &&
+    head.name === before.name &&
+    mayRun(head)
   );
 }
 
@@ -52,14 +63,16 @@ export class Outgoing {
   private isFlushing = false;
   private readonly flushNow = (): void => this.flush();
 
-  // The message that was written last, if the next may make a run of it, or belong to its run. `runAt` is
-  // where the run's frame begins, once there is one, and its data end at `to`.
+  // The message that was written last, and ends at `to`, if the next may make a run of it, or belong to its
+  // run. The frame begins at `likeAt`; `runCount` is 0 until it is that of a run.
   private likeHead = NO_HEAD;
   private likeLength = 0;
   private likeDetail = 0;
   private likeToken = 0;
-  private runAt = -1;
+  private likeAt = 0;
   private runCount = 0;
+  /** What was handed until the run ends is told with it. */
+  private runHanded = 0;
 
   /** `beforeFlush` may add what is to go out with the rest. */
   constructor(channel: Channel, defer: (flush: () => void) => void, beforeFlush: () => void) {
@@ -105,11 +118,13 @@ export class Outgoing {
     } else {
       writeEnd(view, at + dataAt, dataLength);
       if (dataLength > 0) slab.set(message.data, at + dataAt);
-      if ((detail & (SendDetail.ANSWERED | SendDetail.QUIET)) === 0 && mayRun(head)) {
+      if (mayRun(head)) {
         this.likeHead = head;
         this.likeLength = dataLength;
         this.likeDetail = detail;
         this.likeToken = token;
+        this.likeAt = at;
+        this.runHanded = handed;
       }
     }
     this.flushSoon();
@@ -119,19 +134,23 @@ export class Outgoing {
    * A SEND of a message that is like the one written just before: only its data is written, behind that
    * one's. False, and nothing is written, if it isn't.
    */
-  alike(message: Message, detail: number, token: number): boolean {
-    const { dataLength } = message;
+  alike(message: Message, detail: number, handed: number, token: number): boolean {
+    const { head, dataLength } = message;
     if (
-      message.head !== this.likeHead ||
       dataLength !== this.likeLength ||
       detail !== this.likeDetail ||
-      token !== this.likeToken + 1
+      token !== this.likeToken + 1 ||
+      !follows(head, this.likeHead)
     ) {
       return false;
     }
     const stride = runStride(dataLength);
-    if (this.to + stride > this.slab.length) return false;
-    if (this.runAt < 0 && !this.beginRun(token, stride)) return false;
+    // A run of messages without data is longer than its first message by one of them.
+    if (this.to + 2 * stride > this.slab.length) return false;
+    if (this.runHanded + handed > MAX_HANDED) return false;
+    if (this.runCount === 0) this.beginRun(stride);
+    this.likeHead = head;
+    this.runHanded += handed;
     const at = this.to;
     this.to += stride;
     if (stride !== dataLength) this.view.setUint32(at + stride - 4, 0);
@@ -141,26 +160,28 @@ export class Outgoing {
     return true;
   }
 
-  /** Begins a run, if there is room for it and one message. */
-  private beginRun(token: number, stride: number): boolean {
-    const { likeHead, likeLength, likeDetail } = this;
-    const length = RUN_HEAD_AT + layoutDataAt(likeHead.name.length);
-    if (this.to + length + stride > this.slab.length) return false;
-    const at = this.to;
-    this.to += length;
-    writeFrameHeader(this.view, at, length, Kind.SEND_RUN, likeDetail, 0, token);
-    this.head(likeHead, at + RUN_HEAD_AT, 0, likeDetail, likeLength);
-    this.runAt = at;
-    this.runCount = 0;
-    return true;
+  /**
+   * Makes a run of the message that was written last, where it lies: where its frame has the last guard, that
+   * of a run has the count.
+   */
+  private beginRun(stride: number): void {
+    const { likeAt, likeHead, slab, view } = this;
+    slab.copyWithin(likeAt + RUN_HEAD_AT, likeAt + FRAME_HEADER, this.to - 4);
+    const dataAt = likeAt + RUN_HEAD_AT + layoutDataAt(likeHead.name.length);
+    view.setUint32(likeAt + FRAME_AT.length, dataAt - likeAt);
+    view.setUint8(likeAt + FRAME_AT.kind, Kind.SEND_RUN);
+    if (this.likeLength === 0) view.setUint32(dataAt, 0);
+    this.to = dataAt + stride;
+    this.runCount = 1;
   }
 
   /** Whatever comes next is not of the run. */
   private endRun(): void {
     this.likeHead = NO_HEAD;
-    if (this.runAt < 0) return;
-    this.view.setUint32(this.runAt + FRAME_HEADER, this.runCount);
-    this.runAt = -1;
+    if (this.runCount === 0) return;
+    this.view.setUint32(this.likeAt + FRAME_HEADER, this.runCount);
+    this.view.setUint16(this.likeAt + FRAME_AT.handed, this.runHanded);
+    this.runCount = 0;
   }
 
   private head(head: Head, at: number, serial: number, detail: number, dataLength: number): void {

@@ -25,6 +25,9 @@ const SLAB_SIZE = 65_536;
 /** From this size on, data is sent from where it lies instead of being copied behind a header of its own. */
 export const BY_REFERENCE = 4096;
 
+/** Data of a run up to this size is copied behind its head: to write two pieces takes longer. */
+const FEW_ROWS = 8192;
+
 /** Memory for small frames, given out front to back, so that what one turn writes lies together. */
 export class Slab {
   bytes: Uint8Array = new Uint8Array(SLAB_SIZE);
@@ -89,18 +92,24 @@ export class Outbox {
     this.append(slab.bytes, at, at + length);
   }
 
-  /** `count` messages of a run go out, from the one at `within` on: a head for all, and their data. */
-  run(run: Parcel, within: number, count: number): void {
+  /**
+   * `count` messages of a run go out, from the one at `within` on: a head for all, and their data. `token` is
+   * the first one's.
+   */
+  run(kind: number, token: number, run: Parcel, within: number, count: number, you: boolean): void {
     const length = RUN_HEAD_AT + layoutDataAt(run.name.length);
-    const { slab } = this;
-    slab.reserve(length);
-    const { bytes, view, at } = slab;
-    writeFrameHeader(view, at, length, Kind.LENT_RUN, 0, 0, 0);
-    view.setUint32(at + FRAME_HEADER, count);
-    encodeHead(bytes, view, at + RUN_HEAD_AT, run, within);
-    this.append(bytes, at, at + length);
     const from = run.dataAt + within * run.stride;
-    this.append(run.bytes, from, from + count * run.stride);
+    const to = from + count * run.stride;
+    const own = to - from <= FEW_ROWS ? length + to - from : length;
+    const { slab } = this;
+    slab.reserve(own);
+    const { bytes, view, at } = slab;
+    writeFrameHeader(view, at, length, kind, 0, 0, token);
+    view.setUint32(at + FRAME_HEADER, count);
+    encodeHead(bytes, view, at + RUN_HEAD_AT, run, within, you);
+    if (own > length) bytes.set(run.bytes.subarray(from, to), at + length);
+    this.append(bytes, at, at + own);
+    if (own === length) this.append(run.bytes, from, to);
   }
 
   /**

@@ -109,15 +109,15 @@ export class Session implements KsockOwner, ChannelEvents, Stirred {
   private firsts = 0;
   private firstsToSend = 0;
 
-  /** Sends done and not yet told of: `runCount` of them, whose tokens and serials follow each other. */
-  private runToken = 0;
-  private runCount = 0;
-  private runNetwork = 0;
-  private runSerial = 0;
-  /** Nobody waits for what the run tells. */
-  private runIsLazy = false;
-  /** Data of the sends in a lazy run. */
-  private runBytes = 0;
+  /** Sends done and not yet told of: `doneCount` of them, whose tokens and serials follow each other. */
+  private doneToken = 0;
+  private doneCount = 0;
+  private doneNetwork = 0;
+  private doneSerial = 0;
+  /** Nobody waits to be told of them. */
+  private doneIsLazy = false;
+  /** What data they have. */
+  private doneBytes = 0;
   /** Somebody waits for all that is pending. */
   private isSyncing = false;
   private pendingBytes = 0;
@@ -182,7 +182,7 @@ export class Session implements KsockOwner, ChannelEvents, Stirred {
   /** Says why, and ends the connection. */
   farewell(errno: number, why: string): void {
     if (this.isEnded) return;
-    this.flushRun();
+    this.tellDone();
     this.outbox.frame(wordsFrame(Kind.FAREWELL, 0, 0, 0, [errno], why));
     this.outbox.flush();
     this.isEnded = true;
@@ -207,7 +207,11 @@ export class Session implements KsockOwner, ChannelEvents, Stirred {
   }
 
   answered(token: number, parcel: Parcel): void {
-    this.message(Kind.ANSWER, token, parcel, false);
+    if (parcel.count === 1) {
+      this.message(Kind.ANSWER, token, parcel, false);
+    } else {
+      this.run(Kind.ANSWER_RUN, token, parcel, 0, parcel.count, false);
+    }
     this.stir();
   }
 
@@ -229,7 +233,7 @@ export class Session implements KsockOwner, ChannelEvents, Stirred {
     if (this.ksockOrNull !== null) {
       this.serveTakes();
       this.lend();
-      this.flushRunInTime();
+      this.tellDoneInTime();
     }
     this.outbox.flush();
     if (this.reported > 0) {
@@ -415,14 +419,14 @@ export class Session implements KsockOwner, ChannelEvents, Stirred {
     while (this.credit > 0 && this.lent < queue.length) {
       const entry = queue.marked;
       const parcel = queue.parcel(entry);
+      const isAsked = queue.binding(entry)?.replier === true;
       let count = 1;
       if (parcel.count === 1) {
-        this.message(Kind.LENT, 0, parcel, queue.binding(entry)?.replier === true);
+        this.message(Kind.LENT, 0, parcel, isAsked);
       } else {
         const within = queue.markedWithin;
         count = Math.min(this.credit, parcel.count - within);
-        this.flushRun();
-        this.outbox.run(parcel, within, count);
+        this.run(Kind.LENT_RUN, 0, parcel, within, count, isAsked);
       }
       queue.mark(count);
       this.lent += count;
@@ -432,8 +436,20 @@ export class Session implements KsockOwner, ChannelEvents, Stirred {
 
   private message(kind: number, token: number, parcel: Parcel, you: boolean): void {
     // A program is told that its Request was sent before it is given the Reply.
-    this.flushRun();
+    this.tellDone();
     this.outbox.message(kind, token, parcel, you);
+  }
+
+  private run(
+    kind: number,
+    token: number,
+    parcel: Parcel,
+    within: number,
+    count: number,
+    you: boolean,
+  ): void {
+    this.tellDone();
+    this.outbox.run(kind, token, parcel, within, count, you);
   }
 
   private send(frame: FrameReader, detail: number, token: number): void {
@@ -503,16 +519,19 @@ export class Session implements KsockOwner, ChannelEvents, Stirred {
     const count = wordOf(frame, 0);
     const wrong = checkHead(frame.view, at, frame.length - RUN_HEAD_AT);
     if (wrong !== '') throw new ProtocolError(wrong);
-    if ((detail & (SendDetail.ANSWERED | SendDetail.QUIET)) !== 0) {
-      throw new ProtocolError('a run of messages that are ANSWERED or QUIET');
-    }
     const run = this.parcel(frame.bytes, frame.view, at, detail, token);
     // The ids that Limpets give need not follow each other, as those of a run do.
-    if (run.idNetwork !== 0) throw new ProtocolError('a run of messages that have ids');
+    if ((run.idNetwork | run.replyNetwork) !== 0) {
+      throw new ProtocolError("a run of messages with Limpets' ids");
+    }
+    if (run.replySerial + count > 2 ** 32) {
+      throw new ProtocolError(`a run of ${count} Replies, from serial ${run.replySerial} on`);
+    }
     if (messageFrameLength(run.name.length, run.dataLength) > frame.maxLength) {
       throw new ProtocolError(`a run of messages with ${run.dataLength} bytes of data`);
     }
     if (count > MAX_PENDING_SENDS) throw new ProtocolError(`a run of ${count} messages`);
+    run.count = count;
     run.stride = runStride(run.dataLength);
     this.coming = run;
     frame.follow(count, run.stride);
@@ -520,14 +539,9 @@ export class Session implements KsockOwner, ChannelEvents, Stirred {
 
   /** Data of the run that began last have come. */
   private sendRows({ bytes, at, rows }: FrameReader): void {
-    const { coming } = this;
-    // Its first message is like all the others: the run that is left keeps the rest of the tokens.
-    const run = coming.one(0);
-    coming.ticket += rows;
+    const run = this.coming.split(rows);
     run.bytes = bytes;
     run.dataAt = at;
-    run.count = rows;
-    run.stride = coming.stride;
     this.pendingBytes += rows * run.dataLength;
     this.sends.submitRun(run);
     this.checkPending(run.dataLength);
@@ -555,7 +569,7 @@ export class Session implements KsockOwner, ChannelEvents, Stirred {
     const quiet = (detail & SendDetail.QUIET) !== 0;
     const lazy = (detail & SendDetail.LAZY) !== 0;
     if (result < 0) {
-      this.flushRun();
+      this.tellDone();
       if (quiet) {
         const { replyNetwork, replySerial, to } = parcel;
         const words = [-result, idNetwork, idSerial, replyNetwork, replySerial, to];
@@ -567,43 +581,43 @@ export class Session implements KsockOwner, ChannelEvents, Stirred {
     }
     if (quiet) return;
     if (
-      this.runCount > 0 &&
-      token === this.runToken + this.runCount &&
-      idSerial === this.runSerial + this.runCount &&
-      idNetwork === this.runNetwork
+      this.doneCount > 0 &&
+      token === this.doneToken + this.doneCount &&
+      idSerial === this.doneSerial + this.doneCount &&
+      idNetwork === this.doneNetwork
     ) {
-      this.runCount += parcel.count;
+      this.doneCount += parcel.count;
     } else {
-      this.flushRun();
-      this.runToken = token;
-      this.runCount = parcel.count;
-      this.runNetwork = idNetwork;
-      this.runSerial = idSerial;
-      this.runIsLazy = true;
+      this.tellDone();
+      this.doneToken = token;
+      this.doneCount = parcel.count;
+      this.doneNetwork = idNetwork;
+      this.doneSerial = idSerial;
+      this.doneIsLazy = true;
     }
-    this.runBytes += parcel.count * parcel.dataLength;
-    if (!lazy) this.runIsLazy = false;
+    this.doneBytes += parcel.count * parcel.dataLength;
+    if (!lazy) this.doneIsLazy = false;
   }
 
   /** What nobody waits for is told when it is a good part of what may be pending. */
-  private flushRunInTime(): void {
+  private tellDoneInTime(): void {
     if (this.isSyncing) this.isSyncing = this.sends.pending > 0;
     else if (
-      this.runIsLazy &&
-      this.runCount < MAX_PENDING_SENDS / 4 &&
-      this.runBytes < MAX_PENDING_BYTES / 4
+      this.doneIsLazy &&
+      this.doneCount < MAX_PENDING_SENDS / 4 &&
+      this.doneBytes < MAX_PENDING_BYTES / 4
     ) {
       return;
     }
-    this.flushRun();
+    this.tellDone();
   }
 
-  private flushRun(): void {
-    if (this.runCount === 0) return;
-    const { runToken, runCount, runNetwork, runSerial } = this;
-    this.outbox.words(Kind.SENT, 0, runToken, 3, runCount, runNetwork, runSerial);
-    this.runBytes = 0;
-    this.runCount = 0;
+  private tellDone(): void {
+    if (this.doneCount === 0) return;
+    const { doneToken, doneCount, doneNetwork, doneSerial } = this;
+    this.outbox.words(Kind.SENT, 0, doneToken, 3, doneCount, doneNetwork, doneSerial);
+    this.doneBytes = 0;
+    this.doneCount = 0;
   }
 
   private call(op: number, token: number, argument: number, text: string): void {
@@ -673,13 +687,13 @@ export class Session implements KsockOwner, ChannelEvents, Stirred {
         break;
       case Op.SYNC:
         this.isSyncing = true;
-        this.flushRun();
+        this.tellDone();
         this.outcome(token, 0);
         break;
       case Op.CLOSE:
         ksock.close();
         this.outcome(token, 0);
-        this.flushRun();
+        this.tellDone();
         this.outbox.flush();
         this.isEnded = true;
         this.channel.end();

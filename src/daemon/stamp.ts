@@ -29,7 +29,7 @@ export function encodeFrame(
   length: number,
 ): void {
   writeFrameHeader(view, at, length, Kind.LENT, 0, 0, 0);
-  encodeHead(bytes, view, at + FRAME_HEADER, parcel, 0);
+  encodeHead(bytes, view, at + FRAME_HEADER, parcel, 0, false);
   const dataAt = at + FRAME_HEADER + layoutDataAt(parcel.name.length);
   writeEnd(view, dataAt, parcel.dataLength);
   parcel.writeData(bytes, dataAt);
@@ -40,13 +40,14 @@ export function encodeFrame(
   parcel.more = null;
 }
 
-/** Writes the head of the message at `index` of a run, as all are to read it. */
+/** Writes the head of the message at `index` of a run: for the one who is to answer it, or for all. */
 export function encodeHead(
   bytes: Uint8Array,
   view: DataView,
   at: number,
   parcel: Parcel,
   index: number,
+  you: boolean,
 ): void {
   writeHead(
     bytes,
@@ -55,14 +56,14 @@ export function encodeHead(
     parcel.idNetwork,
     parcel.idSerial + index,
     parcel.replyNetwork,
-    parcel.replySerial,
+    parcel.replySerial === 0 ? 0 : parcel.replySerial + index,
     parcel.to,
     parcel.from,
     parcel.carried?.origNetwork ?? 0,
     parcel.carried?.origLocal ?? 0,
     parcel.carried?.finalNetwork ?? 0,
     parcel.carried?.finalLocal ?? 0,
-    parcel.flags,
+    flagsOf(parcel, you),
     parcel.name,
     parcel.dataLength,
   );

@@ -51,6 +51,11 @@ export class Head {
     return this.replySerial !== 0 || this.replyNetwork !== 0;
   }
 
+  /** That of the message `count` places further in a run: what Replies answer is numbered, as they are. */
+  further(count: number): Head {
+    return this.isReply ? this.with({ replySerial: this.replySerial + count }) : this;
+  }
+
   /** The same with some fields changed. */
   with(changes: Partial<Omit<Head, 'isFit'>>): Head {
     const { inReplyTo } = changes;
@@ -61,7 +66,7 @@ export class Head {
       changes.from ?? this.from,
       changes.idNetwork ?? this.idNetwork,
       inReplyTo?.networkId ?? this.replyNetwork,
-      inReplyTo?.serialNum ?? this.replySerial,
+      inReplyTo?.serialNum ?? changes.replySerial ?? this.replySerial,
       changes.origFrom ?? this.origFrom,
       changes.finalTo ?? this.finalTo,
     );

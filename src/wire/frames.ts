@@ -44,7 +44,7 @@ export const Kind = {
   /**
    * Client: a run of messages that are alike: u32 count, and the head of a message, whose data length is
    * that of each. Behind the frame lie the data of them all, `runStride` bytes apart. Tokens rise
-   * by one. `detail` may be WAIT and LAZY; the network id is 0.
+   * by one, and so does the serial number that Replies answer. All network ids are 0.
    */
   SEND_RUN: 15,
   /** Client: take one message; `detail` 1 waits for it. Answered by TAKEN or NONE. Nothing may be lent. */
@@ -68,6 +68,8 @@ export const Kind = {
   NONE: 23,
   /** Daemon: the Reply or Status to a Request that was sent to be ANSWERED. */
   ANSWER: 24,
+  /** Daemon: a run of Replies to such Requests, laid out as SEND_RUN; serial numbers rise by one too. */
+  ANSWER_RUN: 29,
   /** Daemon: u32 count, u32 network id, u32 serial: this many sends, from `token` on, are done; ids rise by one. */
   SENT: 25,
   /** Daemon: u32 value, u32 value. Text. The answer to a CALL. */

@@ -8,17 +8,10 @@ import {
   type RequestState,
   TRANSITIONS,
 } from '../../src/bus/ledger.ts';
-import { Parcel } from '../../src/bus/parcel.ts';
+import type { Parcel } from '../../src/bus/parcel.ts';
 
 function ksock(id: number): BusKsock {
   return { id, outstanding: new Outstanding(), unreplied: new Set() } as unknown as BusKsock;
-}
-
-function request(network: number, serial: number): Parcel {
-  const parcel = new Parcel('$.A', 1, 0, new Uint8Array(0), 0, 0);
-  parcel.idNetwork = network;
-  parcel.idSerial = serial;
-  return parcel;
 }
 
 const STATES: RequestState[] = ['waiting', 'unread', 'read', 'ended'];
@@ -57,25 +50,24 @@ function bring(state: RequestState) {
   const ledger = new Ledger((_record, status) => statuses.push(status));
   const requester = ksock(1);
   const replier = ksock(2);
-  const asked = request(0, 7);
-  const record = new RequestRecord(asked, requester, -1);
-  if (state !== 'waiting') ledger.accept(record, asked, replier);
+  const record = new RequestRecord(0, 7, requester, -1);
+  if (state !== 'waiting') ledger.accept(record, replier);
   if (state === 'read') ledger.apply(record, 'read', 0);
   if (state === 'ended') ledger.apply(record, 'answer', 0);
   expect(record.state).toBe(state);
-  return { ledger, record, asked, requester, replier, statuses };
+  return { ledger, record, requester, replier, statuses };
 }
 
 describe('the ledger', () => {
   it.for(STATES.flatMap((state) => EVENTS.map((event) => [state, event] as const)))(
     'moves a Request that is %s, when this happens: %s',
     ([state, event]) => {
-      const { ledger, record, asked, requester, replier, statuses } = bring(state);
+      const { ledger, record, requester, replier, statuses } = bring(state);
       const row = TABLE[`${state}, ${event}`];
       expect(TRANSITIONS[state][event]).toEqual(row);
 
       // To accept is more than a step of the record: it is what `accept` does.
-      if (event === 'accept' && state === 'waiting') ledger.accept(record, asked, replier);
+      if (event === 'accept' && state === 'waiting') ledger.accept(record, replier);
       else ledger.apply(record, event, 9);
 
       const now = row?.to ?? state;
@@ -124,7 +116,7 @@ describe('the outstanding Requests of a Ksock', () => {
   const [replier, another] = [ksock(2), ksock(3)];
 
   function add(outstanding: Outstanding, network: number, by: BusKsock, state: RequestState) {
-    const record = new RequestRecord(request(network, 5), requester, -1);
+    const record = new RequestRecord(network, 5, requester, -1);
     record.replier = by;
     record.state = state;
     outstanding.add(record);

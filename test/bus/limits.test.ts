@@ -132,7 +132,7 @@ describe('the bytes that the unread messages of one Ksock may have', () => {
       witness.take();
       return sent;
     };
-    return { bus, sender, hoarder, send, rooms: () => rooms };
+    return { bus, sender, hoarder, witness, send, rooms: () => rooms };
   }
 
   it('make its queue full, and nobody else’s', () => {
@@ -140,6 +140,19 @@ describe('the bytes that the unread messages of one Ksock may have', () => {
     expect([send(), send(), send(), send()]).toEqual([0, 0, 0, 0]);
     expect([hoarder.numMessages, hoarder.missed]).toEqual([3, 1]);
     expect(send(Flag.ALL_OR_FAIL)).toBe(-Errno.EBUSY);
+  });
+
+  it('keep it from asking, for there would be no room for the answer', () => {
+    const { hoarder, witness, send } = greedy();
+    witness.bind('$.Ask', true);
+    while (!hoarder.isFull) send();
+    const run = parcel('$.Ask', 4, Flag.WANT_A_REPLY);
+    expect(hoarder.send(run, -1)).toBe(-Errno.ENOLCK);
+    run.count = 5;
+    expect(hoarder.sendRun(run)).toBe(null);
+    hoarder.take();
+    hoarder.take();
+    expect(hoarder.sendRun(run)?.count).toBe(5);
   });
 
   it('keep those waiting who wait for room, until it has read', () => {

@@ -11,8 +11,13 @@ interface Alike {
   readonly waits: boolean;
   /** A Ksock id; of a Reply, that of who asked, unless it goes astray. */
   readonly to: number;
-  /** Answers one of the Requests that the sender has read; or none, when there is none so far. */
+  /**
+   * Answers one of the Requests that the sender has read, counted from the last, and those behind it; or
+   * none, when there is none.
+   */
   readonly answers: number | null;
+  /** A Request whose Reply is told by its token. */
+  readonly answered: boolean;
   /** What a Limpet gives it to carry. */
   readonly carries: boolean;
   /** A Limpet's id, which messages of a run don't have. */
@@ -25,6 +30,7 @@ const PLAIN: Alike = {
   waits: false,
   to: 0,
   answers: null,
+  answered: false,
   carries: false,
   network: 0,
 };
@@ -38,16 +44,39 @@ class Stage {
   readonly told: string[] = [];
   /** Requests that the sender has read, and whom they are from. */
   private readonly asked: Parcel[] = [];
+  /** Those that the listeners have. */
+  private readonly read: Parcel[][] = [[], []];
   private nextTicket = 1;
+  /** What kinds of messages were sent as a run. */
+  readonly ran = new Set<string>();
 
   constructor(nextSerial: number) {
-    this.bus = new Bus({ maxMessages: 5 });
+    this.bus = new Bus({ maxMessages: 5, maxUnansweredPerKsock: 3 });
     this.bus.nextSerial = nextSerial;
-    const owner = { queued: () => {}, answered: () => {}, roomMade: () => this.sends.retry() };
-    this.sender = this.bus.open(owner);
+    const sendRun = this.bus.sendRun.bind(this.bus);
+    this.bus.sendRun = (sender, run) => {
+      const sent = sendRun(sender, run);
+      const kind = run.isReply ? 'Replies' : run.isRequest ? 'Requests' : 'Announcements';
+      if (sent !== null) this.ran.add(kind);
+      return sent;
+    };
+    this.sender = this.open(() => this.sends.retry());
     this.sends = new Sends(this.sender, (parcel, result) => this.tell(parcel, result));
-    this.listeners = [this.bus.open(owner), this.bus.open(owner)];
+    this.listeners = [this.open(), this.open()];
     this.sender.bind('$.Ask', true);
+  }
+
+  private open(roomMade?: () => void): BusKsock {
+    const ksock: BusKsock = this.bus.open({
+      queued: () => {},
+      answered: (token, parcel) => {
+        for (let at = 0; at < parcel.count; at++) {
+          this.told.push(`${token + at} answered ${tell(parcel.one(at), false)}`);
+        }
+      },
+      roomMade: roomMade ?? (() => this.told.push(`${ksock.id} again ${ksock.resend()}`)),
+    });
+    return ksock;
   }
 
   // A run that was sent is told of once, each message by itself here.
@@ -62,18 +91,20 @@ class Stage {
   send(alike: Alike, count: number, asRun: boolean): void {
     const bytes = new Uint8Array(count).map((_, index) => this.nextTicket + index);
     const { name, flags, waits, answers, network } = alike;
-    const request = this.asked[(answers ?? 0) % Math.max(1, this.asked.length)];
+    const { asked } = this;
+    const request = asked[asked.length - 1 - ((answers ?? 0) % Math.max(1, asked.length))];
     const isReply = answers !== null && request !== undefined;
     const make = (index: number): Parcel => {
       const to = isReply && alike.to === 0 ? request.from : alike.to;
       const parcel = new Parcel(name, flags, to, bytes, index, 1);
       parcel.ticket = this.nextTicket + index;
+      if (alike.answered) parcel.token = parcel.ticket;
       parcel.waits = waits;
       parcel.idNetwork = network;
       if (network !== 0) parcel.idSerial = 5;
       if (isReply) {
         parcel.replyNetwork = request.idNetwork;
-        parcel.replySerial = request.idSerial;
+        parcel.replySerial = request.idSerial + index;
       }
       if (alike.carries) {
         parcel.carried = { origNetwork: 1, origLocal: 2, finalNetwork: 3, finalLocal: 4 };
@@ -95,12 +126,15 @@ class Stage {
     this.nextTicket += count;
   }
 
-  /** One of the others asks the sender, who reads what it gets until it has that Request. */
-  ask(by: number, network: number): unknown {
-    const request = new Parcel('$.Ask', Flag.WANT_A_REPLY, 0, new Uint8Array(1), 0, 1);
-    request.idNetwork = network;
-    if (network !== 0) request.idSerial = 5;
-    const result = this.listeners[by]?.send(request, -1);
+  /** One of the others asks the sender some times, who reads what it gets until it has those Requests. */
+  ask(by: number, network: number, count: number, answered: boolean): unknown {
+    const result: unknown[] = [];
+    for (let each = 0; each < count; each++) {
+      const request = new Parcel('$.Ask', Flag.WANT_A_REPLY, 0, new Uint8Array(1), 0, 1);
+      request.idNetwork = network;
+      if (network !== 0) request.idSerial = 5;
+      result.push(this.listeners[by]?.send(request, answered ? this.nextTicket++ : -1));
+    }
     const read: string[] = [];
     for (let parcel = this.sender.take(); parcel !== null; parcel = this.sender.take()) {
       if (this.sender.tookRequest) this.asked.push(parcel);
@@ -112,7 +146,38 @@ class Stage {
   take(listener: number): string {
     const ksock = this.listeners[listener] as BusKsock;
     const parcel = ksock.take();
-    return parcel === null ? 'none' : tell(parcel, ksock.tookRequest);
+    if (parcel === null) return 'none';
+    if (ksock.tookRequest) this.read[listener]?.push(parcel);
+    return tell(parcel, ksock.tookRequest);
+  }
+
+  /** A listener sends what may leave it waiting. */
+  say(listener: number, name: string): unknown {
+    const flags = Flag.ALL_OR_WAIT | (name === '$.Ask' ? Flag.WANT_A_REPLY : 0);
+    const parcel = new Parcel(name, flags, 0, new Uint8Array(1), 0, 1);
+    return this.listeners[listener]?.send(parcel);
+  }
+
+  /** One of the listeners, or the sender. */
+  whom(index: number): BusKsock {
+    return this.listeners[index] ?? this.sender;
+  }
+
+  /** A listener answers the oldest Request that it has read. */
+  reply(listener: number): unknown {
+    const request = this.read[listener]?.shift();
+    if (request === undefined) return 'nothing to answer';
+    const reply = new Parcel('$.B', 0, request.from, new Uint8Array(1), 0, 1);
+    reply.replyNetwork = request.idNetwork;
+    reply.replySerial = request.idSerial;
+    return this.listeners[listener]?.send(reply);
+  }
+
+  /** A listener goes, and another comes. */
+  leave(listener: number): void {
+    this.listeners[listener]?.close();
+    this.listeners[listener] = this.open();
+    this.read[listener] = [];
   }
 
   state(): unknown {
@@ -138,6 +203,8 @@ function tell(parcel: Parcel, isOurs: boolean): string {
 const { WANT_A_REPLY, ALL_OR_WAIT, ALL_OR_FAIL, URGENT } = Flag;
 const name = fc.constantFrom('$.A', '$.B', '$.A.B');
 const listener = fc.nat(1);
+/** Either of the listeners, or the sender. */
+const whom = fc.constantFrom(0, 0, 0, 1, 1, 1, 2);
 const step = fc.oneof(
   {
     weight: 5,
@@ -151,21 +218,36 @@ const step = fc.oneof(
         waits: fc.boolean(),
         to: fc.constantFrom(0, 0, 0, 0, 2, 3, 9),
         answers: fc.oneof({ weight: 3, arbitrary: fc.constant(null) }, fc.nat(3)),
+        answered: fc.boolean(),
         carries: fc.boolean(),
         network: fc.constantFrom(0, 0, 0, 0, 0, 7),
       }),
       count: fc.integer({ min: 1, max: 9 }),
     }),
   },
-  { weight: 2, arbitrary: fc.record({ ask: listener, network: fc.constantFrom(0, 0, 7) }) },
+  {
+    weight: 2,
+    arbitrary: fc.record({
+      ask: listener,
+      network: fc.constantFrom(0, 0, 0, 7),
+      count: fc.integer({ min: 1, max: 5 }),
+      answered: fc.boolean(),
+    }),
+  },
+  { weight: 2, arbitrary: fc.record({ reply: listener }) },
+  { weight: 1, arbitrary: fc.record({ leave: listener }) },
   { weight: 3, arbitrary: fc.record({ take: listener }) },
-  { weight: 3, arbitrary: fc.record({ takeMany: fc.integer({ min: 1, max: 4 }), listener }) },
+  { weight: 3, arbitrary: fc.record({ takeMany: fc.integer({ min: 1, max: 4 }), whom }) },
+  {
+    weight: 1,
+    arbitrary: fc.record({ say: listener, name: fc.constantFrom('$.A', '$.Ask', '$.Ask') }),
+  },
   {
     weight: 3,
     arbitrary: fc.record({
       bind: fc.constantFrom('$.A', '$.B', '$.A.*', '$.*'),
       replier: fc.boolean(),
-      listener,
+      whom,
     }),
   },
   {
@@ -173,11 +255,11 @@ const step = fc.oneof(
     arbitrary: fc.record({
       unbind: fc.constantFrom('$.A', '$.B', '$.*'),
       replier: fc.boolean(),
-      listener,
+      whom,
     }),
   },
-  { weight: 1, arbitrary: fc.record({ limit: fc.integer({ min: 1, max: 12 }), listener }) },
-  { weight: 1, arbitrary: fc.record({ once: fc.boolean(), listener }) },
+  { weight: 1, arbitrary: fc.record({ limit: fc.integer({ min: 1, max: 12 }), whom }) },
+  { weight: 1, arbitrary: fc.record({ once: fc.boolean(), whom }) },
   { weight: 2, arbitrary: fc.record({ cancel: fc.integer({ min: 1, max: 60 }) }) },
   { weight: 1, arbitrary: fc.constant({ discard: true }) },
 );
@@ -190,6 +272,7 @@ describe('a run of messages', () => {
     timeout: 300_000,
   }, () => {
     const seen = new Set<number>();
+    const ran = new Set<string>();
     holds(
       fc.property(
         fc.constantFrom(1, 2 ** 32 - 8),
@@ -198,24 +281,29 @@ describe('a run of messages', () => {
           const stages = [new Stage(nextSerial), new Stage(nextSerial)];
           for (const each of steps) {
             const outcomes = stages.map((stage, at) => {
-              const whom = 'listener' in each ? (stage.listeners[each.listener] as BusKsock) : null;
+              const ksock = stage.whom('whom' in each ? each.whom : 0);
               if ('send' in each) {
                 stage.send(each.send, each.count, at === 1);
               } else if ('ask' in each) {
-                return stage.ask(each.ask, each.network);
+                return stage.ask(each.ask, each.network, each.count, each.answered);
+              } else if ('say' in each) {
+                return stage.say(each.say, each.name);
+              } else if ('reply' in each) {
+                return stage.reply(each.reply);
+              } else if ('leave' in each) {
+                stage.leave(each.leave);
               } else if ('take' in each) {
                 return stage.take(each.take);
               } else if ('takeMany' in each) {
-                const ksock = whom as BusKsock;
                 ksock.takeMany(Math.min(each.takeMany, ksock.numMessages));
               } else if ('bind' in each) {
-                return whom?.bind(each.bind, each.replier);
+                return ksock.bind(each.bind, each.replier);
               } else if ('unbind' in each) {
-                return whom?.unbind(each.unbind, each.replier);
+                return ksock.unbind(each.unbind, each.replier);
               } else if ('limit' in each) {
-                return whom?.maxMessages(each.limit);
+                return ksock.maxMessages(each.limit);
               } else if ('once' in each) {
-                return whom?.wantMessagesOnce(each.once ? 1 : 0);
+                return ksock.wantMessagesOnce(each.once ? 1 : 0);
               } else if ('cancel' in each) {
                 return stage.sends.cancel(each.cancel);
               } else {
@@ -235,11 +323,14 @@ describe('a run of messages', () => {
           }
           expect(stages[1]?.told.sort()).toEqual(stages[0]?.told.sort());
           for (const outcome of stages[0]?.told ?? []) seen.add(Number(outcome.split(' ')[1]));
+          for (const kind of stages[1]?.ran ?? []) ran.add(kind);
         },
       ),
       400,
     );
-    if (isUsual) expect(OUTCOMES.filter((outcome) => !seen.has(outcome))).toEqual([]);
+    if (!isUsual) return;
+    expect(OUTCOMES.filter((outcome) => !seen.has(outcome))).toEqual([]);
+    expect([...ran].sort()).toEqual(['Announcements', 'Replies', 'Requests']);
   });
 
   it('is queued as one entry where nothing sets its messages apart', () => {

@@ -19,6 +19,30 @@ everywhere('Sends that are alike and made at once', (stage) => {
     expect((await next(asker)).inReplyTo).toEqual(id);
   });
 
+  it('are answered each by its own Reply, whatever some of them come to.', async () => {
+    const [asker, replier] = [await stage.open(), await stage.open()];
+    const slow: (() => void)[] = [];
+    await replier.replier('$.ask', (request) => {
+      const text = request.text();
+      if (text === '0007') throw new Error('not that one');
+      if (text === '0011') return new Promise((resolve) => slow.push(() => resolve('at last')));
+      return text === '0013' ? `${text} and more` : text;
+    });
+    const texts = Array.from({ length: 40 }, (_, at) => String(at).padStart(4, '0'));
+    const outcomes = texts.map((text) =>
+      asker.request('$.ask', text).then(
+        (reply) => reply.text(),
+        (error: Error) => error.message,
+      ),
+    );
+    await outcomes[39];
+    for (const resolve of slow) resolve();
+    const expected = texts.map((text) => expect.stringContaining(text));
+    expected[7] = expect.stringContaining('not that one');
+    expected[11] = 'at last';
+    expect(await Promise.all(outcomes)).toEqual(expected);
+  });
+
   it('keep the ids that Limpets gave them.', async () => {
     const [sender, listener] = [await stage.open(), await stage.open()];
     await listener.bind('$.a');

@@ -26,13 +26,16 @@ class Script implements Channel {
   readonly backlog = 0;
   /** How many frames each write of the client had. */
   readonly writes: number[] = [];
+  /** How many runs there were. */
+  runs = 0;
   isEnded = false;
   private rest: Uint8Array = new Uint8Array(0);
   private heard: Frame[] = [];
 
   write(pieces: readonly Uint8Array[]): void {
-    const { frames, rest } = framesOf(Buffer.concat([this.rest, ...pieces]));
+    const { frames, rest, runs } = framesOf(Buffer.concat([this.rest, ...pieces]));
     this.rest = rest;
+    this.runs += runs;
     this.heard.push(...frames);
     this.writes.push(frames.length);
   }
@@ -99,6 +102,13 @@ class Script implements Channel {
 
 const message = (serial: number, text = String(serial)): Message =>
   new Message('$.a', text, { id: new MessageId(0, serial), from: 9 });
+const reply = (serial: number, answers: number): Message =>
+  new Message('$.a', null, {
+    id: new MessageId(0, serial),
+    inReplyTo: new MessageId(0, answers),
+    from: 9,
+    to: 5,
+  });
 const lent = (serial: number): Buffer => frame('LENT', { body: messageBody(message(serial)) });
 const sent = (token: number, count: number, serial: number): Buffer =>
   frame('SENT', { token, words: [count, 0, serial] });
@@ -212,6 +222,13 @@ describe('What a daemon must not say', () => {
       76,
     ),
     'a run with a wrong guard': runFrame('LENT_RUN', message(1), ['abcd']).fill(0, 16, 20),
+    'a run of answers to no Request': runFrame('ANSWER_RUN', reply(1, 1), ['abcd'], { token: 9 }),
+    'a run of Replies past the last serial number': runFrame(
+      'ANSWER_RUN',
+      reply(1, 0xffff_ffff),
+      ['abcd', 'efgh'],
+      { token: 9 },
+    ),
   };
 
   it.for([
@@ -368,6 +385,75 @@ describe('Reading', () => {
       rest.push(`${value?.id} ${value?.text()}`);
     }
     expect(rest).toEqual(['[0:4] 4', '[0:6] six  ', '[0:7] seven', '[0:8] 8']);
+  });
+
+  it('answers Requests that were asked at once, in runs, and tells what it was handed with them.', async () => {
+    const script = new Script();
+    const ksock = await script.open();
+    const bound = ksock.replier('$.a', (request) => request.data);
+    script.say(frame('RESULT', { token: (await script.hearCall()).token, words: [0, 0] }));
+    await bound;
+    await script.hear();
+    const { WANT_A_REPLY, WANT_YOU_TO_REPLY } = Flag;
+    const asked = (serial: number, text: string, from: number): Message =>
+      new Message('$.a', text, {
+        flags: WANT_A_REPLY | WANT_YOU_TO_REPLY,
+        id: new MessageId(0, serial),
+        from,
+      });
+    const alone = (one: Message): Buffer => frame('LENT', { body: messageBody(one) });
+    const run = runFrame('LENT_RUN', asked(20, '', 9), ['1', '2', '3', '4']);
+    // One that is asked by somebody else, is of another length, or isn't next, ends a run.
+    script.say(run, alone(asked(24, '5', 8)), alone(asked(25, 'six', 8)), alone(asked(27, '7', 8)));
+    const replies = await script.hearAll('SEND');
+    const { token } = replies[0] as Frame;
+    expect(
+      replies.map((one) => [one.token - token, one.detail, one.handed, one.words[4], one.words[5]]),
+    ).toEqual([
+      [0, SendDetail.QUIET, 4, 20, 9],
+      [1, SendDetail.QUIET, 0, 21, 9],
+      [2, SendDetail.QUIET, 0, 22, 9],
+      [3, SendDetail.QUIET, 0, 23, 9],
+      [4, SendDetail.QUIET, 1, 24, 8],
+      [5, SendDetail.QUIET, 1, 25, 8],
+      [6, SendDetail.QUIET, 1, 27, 8],
+    ]);
+    expect(replies.map(({ body }) => body.subarray(68, 71).toString())).toEqual([
+      '1\0\0',
+      '2\0\0',
+      '3\0\0',
+      '4\0\0',
+      '5\0\0',
+      'six',
+      '7\0\0',
+    ]);
+    expect([script.runs, script.writes.at(-1)]).toEqual([1, 7]);
+  });
+
+  it('asks in a run, and takes a run for the answers, however its bytes come.', async () => {
+    for (const size of [1, 50, 1000]) {
+      const script = new Script();
+      const ksock = await script.open();
+      const texts = ['un', 'de', 'tr'];
+      const answers = texts.map((text) => ksock.request('$.a', text));
+      const asked = await script.hearAll('SEND');
+      const { token } = asked[0] as Frame;
+      const detail = SendDetail.ANSWERED | SendDetail.QUIET;
+      expect(asked.map((one) => [one.token - token, one.detail])).toEqual([
+        [0, detail],
+        [1, detail],
+        [2, detail],
+      ]);
+      expect(script.runs).toBe(1);
+      const run = runFrame('ANSWER_RUN', reply(30, 20), ['one', 'two', '3  '], { token });
+      for (let at = 0; at < run.length; at += size) script.say(run.subarray(at, at + size));
+      const replies = await Promise.all(answers);
+      expect(replies.map((one) => `${one.id} ${one.inReplyTo} ${one.text()}`)).toEqual([
+        '[0:30] [0:20] one',
+        '[0:31] [0:21] two',
+        '[0:32] [0:22] 3  ',
+      ]);
+    }
   });
 
   it('ignores the rest of a run that was on its way when it was recalled.', async () => {

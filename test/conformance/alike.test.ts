@@ -29,10 +29,10 @@ type Doing =
       readonly how: 'sendMsg' | 'wait' | 'post';
     }
   | { readonly do: 'bind' | 'unbind'; readonly name: string; readonly replier: boolean }
-  | { readonly do: 'read' | 'iterate'; readonly count: number }
+  | { readonly do: 'read' | 'iterate' | 'request'; readonly count: number }
   | { readonly do: 'limit'; readonly limit: number }
   | { readonly do: 'once'; readonly on: boolean }
-  | { readonly do: 'leave' | 'poll' | 'resend' | 'discard' | 'reply' | 'request' | 'close' };
+  | { readonly do: 'leave' | 'poll' | 'resend' | 'discard' | 'reply' | 'close' };
 
 type Step = { readonly who: number } & Doing;
 
@@ -73,6 +73,13 @@ const doing: fc.Arbitrary<Doing> = fc.oneof(
   },
   { weight: 1, arbitrary: fc.record({ do: fc.constant('once' as const), on: fc.boolean() }) },
   {
+    weight: 2,
+    arbitrary: fc.record({
+      do: fc.constant('request' as const),
+      count: fc.integer({ min: 1, max: 12 }),
+    }),
+  },
+  {
     weight: 5,
     arbitrary: fc.record({
       do: fc.constantFrom(
@@ -82,7 +89,6 @@ const doing: fc.Arbitrary<Doing> = fc.oneof(
         'discard' as const,
         'reply' as const,
         'reply' as const,
-        'request' as const,
         'close' as const,
       ),
     }),
@@ -190,7 +196,9 @@ class Programs {
       case 'reply':
         return this.reply(step.who, ksock);
       case 'request':
-        this.later(ksock.request('$.a', 'asked').then((reply) => reply.text()));
+        for (let each = 0; each < step.count; each++) {
+          this.later(ksock.request('$.a', `asked ${each % 10}`).then((reply) => reply.text()));
+        }
         return 'asked';
       case 'close':
         await ksock.close();
@@ -239,7 +247,9 @@ class Programs {
   private async reply(who: number, ksock: Ksock): Promise<string> {
     const requests = this.toAnswer[who] as Message[];
     this.toAnswer[who] = [];
-    for (const request of requests) this.later(ksock.sendMsg(replyTo(request, 'yes')));
+    for (const request of requests) {
+      this.later(ksock.sendMsg(replyTo(request, request.data.subarray(0, 9))));
+    }
     return `to ${requests.length}`;
   }
 

@@ -157,17 +157,24 @@ describe('A malformed frame', () => {
       runFrame('SEND_RUN', news(), ['abcd'], { count: MAX_PENDING_SENDS + 1 }),
       `a run of ${MAX_PENDING_SENDS + 1} messages`,
     ],
-    'a run that is ANSWERED': [
-      runFrame('SEND_RUN', news(), ['abcd'], { detail: SendDetail.ANSWERED }),
-      'ANSWERED or QUIET',
-    ],
     'a run with a wrong guard': [
       runFrame('SEND_RUN', news(), ['abcd']).fill(0, 76, 80),
       'guard of the message header',
     ],
     'a run of messages with ids': [
       runFrame('SEND_RUN', new Announcement('$.a', '', { id: new MessageId(7, 8) }), ['abcd']),
-      'messages that have ids',
+      "with Limpets' ids",
+    ],
+    "a run of Replies to Limpets' Requests": [
+      runFrame('SEND_RUN', new Message('$.a', '', { inReplyTo: new MessageId(7, 8) }), ['abcd']),
+      "with Limpets' ids",
+    ],
+    'a run of Replies past the last serial number': [
+      runFrame('SEND_RUN', new Message('$.a', '', { inReplyTo: new MessageId(0, 0xffff_ffff) }), [
+        'abcd',
+        'efgh',
+      ]),
+      'a run of 2 Replies, from serial 4294967295 on',
     ],
     'a run whose data are 4294967295 bytes each': [
       runFrame('SEND_RUN', news(), ['abcd']).fill(0xff, 72, 76),
@@ -473,6 +480,48 @@ describe('What the daemon says', () => {
       );
       sender.session.closed();
       listener.session.closed();
+    }
+  });
+
+  it('a run of Requests is asked, and a run of Replies answers, as one by one; however their bytes come.', () => {
+    const data = ['ein', 'dos', 'tri', 'fou'];
+    for (const size of [1, 90, 1000]) {
+      const asker = open();
+      const [from] = [...bus.ksocks.keys()].slice(-1) as [number];
+      const replier = open();
+      replier.bind('$.Ask', true);
+      replier.say(frame('LEND', { words: [100] }));
+      const serial = bus.nextSerial;
+      const say = (peer: Peer, bytes: Buffer): void => {
+        for (let at = 0; at < bytes.length; at += size) peer.say(bytes.subarray(at, at + size));
+      };
+      const detail = SendDetail.ANSWERED | SendDetail.QUIET;
+      say(asker, runFrame('SEND_RUN', new Request('$.Ask'), data, { token: 7, detail }));
+      expect(asker.hear()).toEqual([]);
+      const requests = replier.hear();
+      const flags = Flag.WANT_A_REPLY | Flag.WANT_YOU_TO_REPLY;
+      expect(requests.map((one) => [one.kind, one.words[2], one.words[6], one.words[12]])).toEqual(
+        data.map((_, at) => ['LENT', serial + at, from, flags]),
+      );
+      expect(requests.map(({ body }) => body.subarray(72, 75).toString())).toEqual(data);
+
+      const inReplyTo = new MessageId(0, serial);
+      const reply = new Message('$.Ask', null, { inReplyTo, to: from });
+      const run = { token: 3, detail: SendDetail.QUIET, handed: data.length };
+      // The last has nothing to answer.
+      const said = ['one', 'two', '3rd', '4th', '5th'];
+      say(replier, runFrame('SEND_RUN', reply, said, run));
+      const answers = asker.hear();
+      expect(answers.map((one) => [one.kind, one.token, one.words[2], one.words[4]])).toEqual(
+        [0, 1, 2, 3].map((at) => ['ANSWER', 7 + at, serial + 4 + at, serial + at]),
+      );
+      expect(answers.map(({ body }) => body.subarray(72, 75).toString())).toEqual(said.slice(0, 4));
+      expect(replier.hear().map((one) => [one.kind, one.token, ...one.words])).toEqual([
+        ['REFUSED', 7, Errno.ECONNREFUSED, 0, serial + 8, 0, serial + 4, from],
+      ]);
+      expect([...bus.ksocks.values()].map(({ numUnrepliedTo }) => numUnrepliedTo)).toEqual([0, 0]);
+      asker.session.closed();
+      replier.session.closed();
     }
   });
 

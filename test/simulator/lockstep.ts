@@ -142,7 +142,10 @@ export class Lockstep {
         {
           queued: (atFront) => owner.queued(atFront),
           answered: (token, parcel) => {
-            this.answers.push(`${engine.id} ${token} ${told(asNaive(parcel), false)}`);
+            for (let at = 0; at < parcel.count; at++) {
+              const message = asNaive(parcel.count === 1 ? parcel : parcel.one(at));
+              this.answers.push(`${engine.id} ${token + at} ${told(message, false)}`);
+            }
             owner.answered(token, parcel);
           },
           roomMade: () => owner.roomMade(),
@@ -195,8 +198,9 @@ export class Lockstep {
       const { naive: k } = this.pair(sender);
       const sent = this.within(() => sendRun(sender, run));
       for (let at = 0; at < (sent?.count ?? 0); at++) {
-        const message = { ...asNaive((sent as Parcel).one(at)), serial: 0 };
-        same(`message ${at} of a run`, 0, naive.send(k, message, -1));
+        const one = (sent as Parcel).one(at);
+        const message = { ...asNaive(one), serial: 0 };
+        same(`message ${at} of a run`, 0, naive.send(k, message, one.token));
       }
       this.compare();
       return sent;

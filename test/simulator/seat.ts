@@ -220,7 +220,9 @@ export class Seat {
         this.wait('flush', ksock.flush(), null);
         return true;
       case 'request':
-        this.request(ksock, deed.name, deed.flags, deed.size, deed.abortable);
+        for (let left = deed.count ?? 1; left > 0; left--) {
+          this.request(ksock, deed.name, deed.flags, deed.size, deed.abortable);
+        }
         return true;
       case 'read':
         return this.readOne(ksock, 'read');

@@ -20,7 +20,7 @@ export type Deed =
       abortable: boolean;
       size: number;
     }
-  | { do: 'request'; name: string; flags: number; abortable: boolean; size: number }
+  | { do: 'request'; name: string; flags: number; abortable: boolean; size: number; count?: number }
   | { do: 'read' | 'stop' | 'flush' }
   | { do: 'wait'; timed?: boolean }
   | { do: 'iterate'; count: number }
@@ -174,7 +174,7 @@ export function drawDeed(random: Random, swarm: Swarm, isOpen: boolean): Deed {
   const flags = drawFlags(random, swarm);
   const size = random.chance(swarm.large)
     ? random.pick([30_000, 200_000]) + random.below(900_000)
-    : random.below(60);
+    : random.pick([0, 40, 40, random.below(60)]);
   const abortable = random.chance(0.3);
   const deed = random.weighted({ ...swarm.deeds, open: 0 });
   switch (deed) {
@@ -194,7 +194,7 @@ export function drawDeed(random: Random, swarm: Swarm, isOpen: boolean): Deed {
       return { do: deed, name, request, flags: plain, wait, abortable, size };
     }
     case 'request':
-      return { do: deed, name, flags, abortable, size };
+      return { do: deed, name, flags, abortable, size, count: drawCount(random) };
     case 'iterate':
       return { do: deed, count: 1 + random.below(random.pick([2, 8, 40])) };
     case 'handle':
@@ -223,6 +223,11 @@ export function drawDeed(random: Random, swarm: Swarm, isOpen: boolean): Deed {
     default:
       return { do: deed };
   }
+}
+
+/** Mostly one. Those of many are sent in a run, if they are of one size. */
+function drawCount(random: Random): number {
+  return random.chance(0.3) ? 2 + random.below(10) : 1;
 }
 
 function drawFlags(random: Random, swarm: Swarm): number {

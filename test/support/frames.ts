@@ -13,12 +13,16 @@ export interface Frame {
 
 const KINDS = new Map<number, string>(Object.entries(Kind).map(([name, kind]) => [kind, name]));
 
+/** What a message of a run would be by itself. */
+const ALONE: Record<string, string> = { SEND_RUN: 'SEND', LENT_RUN: 'LENT', ANSWER_RUN: 'ANSWER' };
+
 /**
  * Takes the whole frames from the front of some bytes; what is left is half a frame. Of a run, every
- * message is given as the frame it would be by itself.
+ * message is given as the frame it would be by itself; `runs` is how many there were.
  */
-export function framesOf(bytes: Uint8Array): { frames: Frame[]; rest: Buffer } {
+export function framesOf(bytes: Uint8Array): { frames: Frame[]; rest: Buffer; runs: number } {
   let rest = Buffer.from(bytes);
+  let runs = 0;
   const frames: Frame[] = [];
   while (rest.length >= 4 && rest.readUInt32BE(0) <= rest.length) {
     const length = rest.readUInt32BE(0);
@@ -30,7 +34,7 @@ export function framesOf(bytes: Uint8Array): { frames: Frame[]; rest: Buffer } {
       handed: rest.readUInt16BE(6),
       token: rest.readUInt32BE(8),
     };
-    if (one.kind === 'SEND_RUN' || one.kind === 'LENT_RUN') {
+    if (one.kind in ALONE) {
       const [count = 0] = words;
       const padded = ((words[15] as number) + 3) & ~3;
       const stride = Math.max(padded, 4);
@@ -41,12 +45,13 @@ export function framesOf(bytes: Uint8Array): { frames: Frame[]; rest: Buffer } {
         frames.push(oneOfRun(one, body.subarray(4), index, row));
       }
       rest = rest.subarray(length + count * stride);
+      runs++;
     } else {
       frames.push({ ...one, words, body });
       rest = rest.subarray(length);
     }
   }
-  return { frames, rest };
+  return { frames, rest, runs };
 }
 
 function oneOfRun(
@@ -56,11 +61,16 @@ function oneOfRun(
   row: Buffer,
 ): Frame {
   const body = Buffer.concat([head, row, head.subarray(60, 64)]);
-  const isSend = run.kind === 'SEND_RUN';
-  if (!isSend) body.writeUInt32BE(body.readUInt32BE(8) + index, 8);
+  const rise = (at: number): void => {
+    body.writeUInt32BE(body.readUInt32BE(at) + index, at);
+  };
+  if (run.kind !== 'SEND_RUN') rise(8);
+  if (body.readUInt32BE(16) !== 0) rise(16);
   const words = Array.from({ length: body.length >> 2 }, (_, at) => body.readUInt32BE(at * 4));
-  const token = isSend ? run.token + index : run.token;
-  return { ...run, kind: isSend ? 'SEND' : 'LENT', token, words, body };
+  const token = run.kind === 'LENT_RUN' ? run.token : run.token + index;
+  // What was handed is told with the first.
+  const handed = index === 0 ? run.handed : 0;
+  return { ...run, kind: ALONE[run.kind] as string, handed, token, words, body };
 }
 
 /** The text behind `words` words of a frame. */
@@ -152,10 +162,10 @@ export function messageBody(message: Message): Buffer {
 
 /** A run of messages like this one, with these data, which are of one length. */
 export function runFrame(
-  kind: 'SEND_RUN' | 'LENT_RUN',
+  kind: 'SEND_RUN' | 'LENT_RUN' | 'ANSWER_RUN',
   message: Message,
   data: readonly string[],
-  parts: { detail?: number; token?: number; count?: number } = {},
+  parts: { detail?: number; handed?: number; token?: number; count?: number } = {},
 ): Buffer {
   const { count = data.length, ...rest } = parts;
   const head = messageBody(new Message(message.name, null, message));
