@@ -660,9 +660,7 @@ export class Bus {
     ksock.bindings = 0;
     ksock.replying.clear();
     ksock.listening.clear();
-    const unreplied = [...ksock.unreplied].reverse();
-    ksock.unreplied.clear();
-    for (const record of unreplied) {
+    for (const record of ksock.unreplied.newestFirst()) {
       this.ledger.apply(record, 'replier gone', ksock.id);
     }
 

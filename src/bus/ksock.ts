@@ -1,5 +1,5 @@
 import type { Bus } from './bus.ts';
-import { Outstanding, type RequestRecord } from './ledger.ts';
+import { Outstanding, type RequestRecord, Unreplied } from './ledger.ts';
 import type { Parcel } from './parcel.ts';
 import { Queue } from './queue.ts';
 import type { Binding } from './routes.ts';
@@ -56,8 +56,8 @@ export class BusKsock {
   onlyOnce = false;
   /** @internal Requests it sent, not answered yet. */
   readonly outstanding = new Outstanding();
-  /** @internal Requests it read as Replier, not answered yet, oldest first. */
-  readonly unreplied = new Set<RequestRecord>();
+  /** @internal Requests it read as Replier, not answered yet. */
+  readonly unreplied = new Unreplied();
   /** @internal */
   maxUnreplied = 0;
   /** @internal Its bindings by name; the newest of several to the same name as listener. */

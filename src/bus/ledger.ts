@@ -81,6 +81,9 @@ export class RequestRecord {
   state: RequestState = 'waiting';
   /** A later Request of the same requester with the same id: Limpets' ids may come twice. */
   next: RequestRecord | null = null;
+  // Its neighbours among those that its Replier has read and not answered.
+  older: RequestRecord | null = null;
+  newer: RequestRecord | null = null;
 
   constructor(network: number, serial: number, requester: BusKsock, token: number) {
     this.network = network;
@@ -160,6 +163,37 @@ export class Outstanding {
   }
 }
 
+/** The Requests that a Replier has read and not answered. */
+export class Unreplied {
+  private newest: RequestRecord | null = null;
+  size = 0;
+
+  add(record: RequestRecord): void {
+    record.older = this.newest;
+    if (this.newest !== null) this.newest.newer = record;
+    this.newest = record;
+    this.size++;
+  }
+
+  /** It must be there. */
+  remove(record: RequestRecord): void {
+    const { older, newer } = record;
+    if (older !== null) older.newer = newer;
+    if (newer === null) this.newest = older;
+    else newer.older = older;
+    record.older = null;
+    record.newer = null;
+    this.size--;
+  }
+
+  /** All of them, newest first; the ledger may change while they are walked. */
+  newestFirst(): RequestRecord[] {
+    const all: RequestRecord[] = [];
+    for (let record = this.newest; record !== null; record = record.older) all.push(record);
+    return all;
+  }
+}
+
 export class Ledger {
   /** Records that are unread or read. When every Ksock is closed there are none. */
   open = 0;
@@ -192,8 +226,8 @@ export class Ledger {
     if (before !== 'waiting') {
       this.open--;
       record.requester.outstanding.remove(record);
-      record.replier?.unreplied.delete(record);
     }
+    if (before === 'read') record.replier?.unreplied.remove(record);
     if (transition.status !== undefined) {
       const status = syntheticParcel(transition.status);
       status.from = from;

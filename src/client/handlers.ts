@@ -57,9 +57,10 @@ export class Handlers {
   private lastNetwork = 0;
   private lastSerial = 0;
   private copies = 0;
-  // Who listens to the name that came last.
+  // Whom the name that came last concerns.
   private lastName = '';
   private lastListeners: readonly Entry[] = [];
+  private lastReplier: Entry | undefined;
 
   constructor(host: HandlersHost) {
     this.host = host;
@@ -121,7 +122,8 @@ export class Handlers {
   }
 
   private answer(request: Message): void {
-    const entry = this.replierOf(request.name);
+    this.find(request.name);
+    const entry = this.lastReplier;
     if (entry === undefined) {
       this.fail(request, new Error(`nobody here answers '${request.name}' any more`));
       return;
@@ -209,7 +211,8 @@ export class Handlers {
     this.copies = isCopy ? this.copies + 1 : 0;
     this.lastSerial = idSerial;
     this.lastNetwork = idNetwork;
-    const entry = this.listenersOf(message.name)[this.copies];
+    this.find(message.name);
+    const entry = this.lastListeners[this.copies];
     if (entry === undefined) return;
     try {
       entry.handler(message);
@@ -221,13 +224,12 @@ export class Handlers {
     }
   }
 
-  private listenersOf(name: string): readonly Entry[] {
-    if (name !== this.lastName) {
-      this.lastName = name;
-      this.lastListeners = [...this.entries].filter(
-        (entry) => !entry.replier && matches(entry.name, name),
-      );
-    }
-    return this.lastListeners;
+  private find(name: string): void {
+    if (name === this.lastName) return;
+    this.lastName = name;
+    this.lastListeners = [...this.entries].filter(
+      (entry) => !entry.replier && matches(entry.name, name),
+    );
+    this.lastReplier = this.replierOf(name);
   }
 }

@@ -7,11 +7,12 @@ import {
   RequestRecord,
   type RequestState,
   TRANSITIONS,
+  Unreplied,
 } from '../../src/bus/ledger.ts';
 import type { Parcel } from '../../src/bus/parcel.ts';
 
 function ksock(id: number): BusKsock {
-  return { id, outstanding: new Outstanding(), unreplied: new Set() } as unknown as BusKsock;
+  return { id, outstanding: new Outstanding(), unreplied: new Unreplied() } as unknown as BusKsock;
 }
 
 const STATES: RequestState[] = ['waiting', 'unread', 'read', 'ended'];

@@ -210,8 +210,8 @@ const CANARIES: Record<string, { breakIt: Break; by: fc.Arbitrary<Sequence>; wit
     within: 3000,
     breakIt: () => (ksock) => {
       const { unreplied } = ksock;
-      const values = unreplied.values.bind(unreplied);
-      unreplied[Symbol.iterator] = () => [...values()].reverse().values();
+      const newestFirst = unreplied.newestFirst.bind(unreplied);
+      unreplied.newestFirst = () => newestFirst().reverse();
     },
   },
   'binds though a listener to binds has a full queue': {
