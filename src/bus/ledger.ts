@@ -1,3 +1,4 @@
+import { NumberMap } from '../message/number-map.ts';
 import type { BusKsock } from './ksock.ts';
 import { type Parcel, syntheticParcel } from './parcel.ts';
 
@@ -79,6 +80,8 @@ export class RequestRecord {
   readonly token: number;
   replier: BusKsock | null = null;
   state: RequestState = 'waiting';
+  /** How many Requests its requester had sent before. */
+  order = 0;
   /** A later Request of the same requester with the same id: Limpets' ids may come twice. */
   next: RequestRecord | null = null;
   // Its neighbours among those that its Replier has read and not answered.
@@ -93,24 +96,22 @@ export class RequestRecord {
   }
 }
 
-type IdKey = number | string;
-
-function idKey(network: number, serial: number): IdKey {
-  return network === 0 ? serial : `${network}:${serial}`;
-}
-
 /** The Requests that a Ksock sent and that are not answered yet. */
 export class Outstanding {
-  private readonly records = new Map<IdKey, RequestRecord>();
+  private readonly ours = new NumberMap<RequestRecord>();
+  /** Those that have a Limpet's id, by it; null when there never was one. */
+  private limpets: Map<string, RequestRecord> | null = null;
+  private added = 0;
   size = 0;
   /** The most there ever were at once. */
   max = 0;
 
   add(record: RequestRecord): void {
-    const key = idKey(record.network, record.serial);
-    let last = this.records.get(key);
+    const { network, serial } = record;
+    record.order = this.added++;
+    let last = this.first(network, serial);
     if (last === undefined) {
-      this.records.set(key, record);
+      this.put(record);
     } else {
       while (last.next !== null) last = last.next;
       last.next = record;
@@ -120,11 +121,12 @@ export class Outstanding {
   }
 
   remove(record: RequestRecord): void {
-    const key = idKey(record.network, record.serial);
-    const first = this.records.get(key);
+    const { network, serial } = record;
+    const first = this.first(network, serial);
     if (first === record) {
-      if (record.next === null) this.records.delete(key);
-      else this.records.set(key, record.next);
+      if (record.next !== null) this.put(record.next);
+      else if (network === 0) this.ours.take(serial);
+      else this.limpets?.delete(`${network}:${serial}`);
     } else {
       let before = first as RequestRecord;
       while (before.next !== record) before = before.next as RequestRecord;
@@ -134,13 +136,27 @@ export class Outstanding {
     this.size--;
   }
 
+  private first(network: number, serial: number): RequestRecord | undefined {
+    return network === 0 ? this.ours.get(serial) : this.limpets?.get(`${network}:${serial}`);
+  }
+
+  private put(record: RequestRecord): void {
+    const { network, serial } = record;
+    if (network === 0) {
+      this.ours.set(serial, record);
+    } else {
+      this.limpets ??= new Map();
+      this.limpets.set(`${network}:${serial}`, record);
+    }
+  }
+
   /**
    * The oldest Request of this id that was given to this Replier and read. Only if it read none, one
    * that is unread: else a Reply would end that one, and leave the one that it answers without.
    */
   find(network: number, serial: number, replier: BusKsock): RequestRecord | null {
     let unread: RequestRecord | null = null;
-    let record = this.records.get(idKey(network, serial)) ?? null;
+    let record = this.first(network, serial) ?? null;
     for (; record !== null; record = record.next) {
       if (record.replier !== replier) continue;
       if (record.state === 'read') return record;
@@ -149,17 +165,17 @@ export class Outstanding {
     return unread;
   }
 
-  /** All of them; the ledger may change while they are walked. */
+  /** All of them, oldest first; the ledger may change while they are walked. */
   all(): RequestRecord[] {
     const all: RequestRecord[] = [];
-    for (let record of this.records.values()) {
+    for (let record of [...this.ours.values(), ...(this.limpets?.values() ?? [])]) {
       for (;;) {
         all.push(record);
         if (record.next === null) break;
         record = record.next;
       }
     }
-    return all;
+    return all.sort((a, b) => a.order - b.order);
   }
 }
 

@@ -6,6 +6,7 @@ import { Head } from '../message/head.ts';
 import { MessageId } from '../message/id.ts';
 import { AT, checkHead, checkLayout, NameReader, readHead, readLayout } from '../message/layout.ts';
 import { Message, Status } from '../message/message.ts';
+import { NumberMap } from '../message/number-map.ts';
 import type { Channel, ChannelEvents } from '../wire/channel.ts';
 import {
   FRAME_AT,
@@ -153,7 +154,7 @@ export class FramePort implements Port, ChannelEvents {
   };
 
   private nextToken = 1;
-  private readonly calls = new Map<number, PendingCall>();
+  private readonly calls = new NumberMap<PendingCall>();
   private readonly takes = new Takes({
     ask: (wait) => {
       this.recall();
@@ -164,7 +165,7 @@ export class FramePort implements Port, ChannelEvents {
     cancel: (token) => this.cancel(token),
     read: (message) => this.read(message),
   });
-  private readonly answers = new Map<number, Asking>();
+  private readonly answers = new NumberMap<Asking>();
 
   // Sends under way, oldest first, from `sendsHead` on; and those that must wait until fewer are.
   private sends: PendingSend[] = [];
@@ -356,10 +357,9 @@ export class FramePort implements Port, ChannelEvents {
     this.welcome = null;
   }
 
-  private settle<T>(waiters: Map<number, T>, token: number): T {
-    const waiter = waiters.get(token);
+  private settle<T>(waiters: NumberMap<T>, token: number): T {
+    const waiter = waiters.take(token);
     if (waiter === undefined) throw new ProtocolError(`an answer to ${token}, which was not asked`);
-    waiters.delete(token);
     return waiter;
   }
 
@@ -383,8 +383,7 @@ export class FramePort implements Port, ChannelEvents {
       pending.failed(errno);
       this.sendMore();
     } else {
-      const answer = this.answers.get(token);
-      this.answers.delete(token);
+      const answer = this.answers.take(token);
       answer?.refused(new Refusal(errno));
       if (answer === undefined) this.replyRefused?.(errno, replyTold(frame));
     }
@@ -442,9 +441,9 @@ export class FramePort implements Port, ChannelEvents {
       }
     }
     this.outstanding.clear();
-    for (const waiter of this.calls.values()) waiter.reject(refusal);
+    for (const [, waiter] of this.calls.oldestFirst(this.nextToken)) waiter.reject(refusal);
     this.takes.end(() => this.hand(), refusal);
-    const answers = [...this.answers];
+    const answers = this.answers.oldestFirst(this.nextToken);
     this.answers.clear();
     for (const [token, asking] of answers) {
       if (this.isClosing) asking.refused(refusal);
@@ -584,9 +583,7 @@ export class FramePort implements Port, ChannelEvents {
 
   /** A Request was refused: known by its token, for it needs no other record. */
   private readonly notAsked = (errno: number, token: number): void => {
-    const asking = this.answers.get(token);
-    this.answers.delete(token);
-    asking?.refused(this.closedBy ?? new Refusal(errno));
+    this.answers.take(token)?.refused(this.closedBy ?? new Refusal(errno));
   };
 
   reply(message: Message, refused: Refused): void {

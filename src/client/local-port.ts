@@ -9,6 +9,7 @@ import { Flag } from '../message/flags.ts';
 import { Head } from '../message/head.ts';
 import { MessageId, OrigFrom } from '../message/id.ts';
 import { Message } from '../message/message.ts';
+import { NumberMap } from '../message/number-map.ts';
 import { Op, type OpCode } from '../wire/frames.ts';
 import { asked, explain } from './explain.ts';
 import {
@@ -43,7 +44,7 @@ export class LocalPort implements Port, KsockOwner {
   private readonly sends: Sends;
   private nextTicket = 0;
   private readonly settles = new Map<number, Settle>();
-  private readonly answers = new Map<number, Asking>();
+  private readonly answers = new NumberMap<Asking>();
   private takes: Take[] = [];
   private reading: ((isReadable: boolean) => void)[] = [];
   private readonly polls = new Set<Poll>();
@@ -78,9 +79,8 @@ export class LocalPort implements Port, KsockOwner {
 
   answered(token: number, parcel: Parcel): void {
     for (let at = 0; at < parcel.count; at++) {
-      const answer = this.answers.get(token + at);
-      this.answers.delete(token + at);
-      answer?.answered(messageOf(parcel.count === 1 ? parcel : parcel.one(at), false));
+      const one = parcel.count === 1 ? parcel : parcel.one(at);
+      this.answers.take(token + at)?.answered(messageOf(one, false));
     }
   }
 
@@ -146,7 +146,8 @@ export class LocalPort implements Port, KsockOwner {
   }
 
   private submit(parcel: Parcel, token: number, wait: boolean, settle: Settle): number {
-    const ticket = this.nextTicket++;
+    const ticket = this.nextTicket;
+    this.nextTicket = (ticket + 1) >>> 0;
     if (!this.ksock.isOpen) {
       settle(-Errno.EBADF, parcel);
       return ticket;
@@ -184,7 +185,9 @@ export class LocalPort implements Port, KsockOwner {
     this.answers.set(token, asking);
     const waits = (message.flags & Flag.ALL_OR_WAIT) !== 0;
     this.submit(copyOf(message), token, waits, (result) => {
-      if (result < 0 && this.answers.delete(token)) asking.refused(this.refusal(result));
+      if (result < 0 && this.answers.take(token) !== undefined) {
+        asking.refused(this.refusal(result));
+      }
     });
   }
 
@@ -317,9 +320,9 @@ export class LocalPort implements Port, KsockOwner {
     this.ksock.close();
     const refusal = closedRefusal();
     for (const take of this.takes) take.reject(refusal);
-    const answers = [...this.answers.values()];
+    const answers = this.answers.oldestFirst(this.nextTicket);
     this.answers.clear();
-    for (const asking of answers) asking.refused(refusal);
+    for (const [, asking] of answers) asking.refused(refusal);
     this.takes = [];
     for (const settle of this.settles.values()) settle(-Errno.EBADF, NO_PARCEL);
     this.settles.clear();

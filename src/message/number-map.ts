@@ -1,0 +1,107 @@
+/** What is empty is given back when it had room for more than this. */
+const IDLE_CAPACITY = 4096;
+
+const NO_KEYS = new Uint32Array(0);
+
+/**
+ * A map by u32, for what comes and goes in bursts. The Map of V8 makes a new table each time that it has grown or
+ * shrunk by half, to which the old one is linked: an old one that outlived a collection then keeps all those
+ * behind it, and what they held. With 64 Requests at a time that took as long as all else that a client does.
+ */
+export class NumberMap<V> {
+  size = 0;
+  // Where a key belongs is told by its highest bits when it is multiplied; if that place is taken, it is in
+  // one behind it, with none free between. There is always a free one.
+  private keys = NO_KEYS;
+  private items: (V | undefined)[] = [];
+  private shift = 32;
+
+  get(key: number): V | undefined {
+    return this.size === 0 ? undefined : this.items[this.place(key)];
+  }
+
+  set(key: number, value: V): void {
+    if (this.size * 2 >= this.keys.length) this.resize(Math.max(8, this.keys.length * 2));
+    const at = this.place(key);
+    if (this.items[at] === undefined) this.size++;
+    this.keys[at] = key;
+    this.items[at] = value;
+  }
+
+  /** What was there, if anything. */
+  take(key: number): V | undefined {
+    if (this.size === 0) return undefined;
+    const { keys, items } = this;
+    let free = this.place(key);
+    const taken = items[free];
+    if (taken === undefined) return undefined;
+    this.size--;
+    items[free] = undefined;
+    // Those behind it move up, as far as none comes before the place where it belongs.
+    const mask = keys.length - 1;
+    for (let at = (free + 1) & mask; items[at] !== undefined; at = (at + 1) & mask) {
+      const mover = keys[at] as number;
+      if (((at - this.home(mover)) & mask) < ((at - free) & mask)) continue;
+      keys[free] = mover;
+      items[free] = items[at];
+      items[at] = undefined;
+      free = at;
+    }
+    if (this.size === 0 && keys.length > IDLE_CAPACITY) this.clear();
+    return taken;
+  }
+
+  clear(): void {
+    this.size = 0;
+    this.keys = NO_KEYS;
+    this.items = [];
+    this.shift = 32;
+  }
+
+  /** In no order. */
+  values(): V[] {
+    return this.entries().map(([, value]) => value);
+  }
+
+  /** All there is. Keys were given out one after the other, up to 2^32 and from the start again; `next` comes next. */
+  oldestFirst(next: number): [key: number, value: V][] {
+    const age = (key: number): number => (key - next) >>> 0;
+    return this.entries().sort(([a], [b]) => age(a) - age(b));
+  }
+
+  /** In no order. */
+  private entries(): [key: number, value: V][] {
+    const { keys, items } = this;
+    const all: [number, V][] = [];
+    for (let at = 0; at < keys.length; at++) {
+      const value = items[at];
+      if (value !== undefined) all.push([keys[at] as number, value]);
+    }
+    return all;
+  }
+
+  private home(key: number): number {
+    return Math.imul(key, 0x9e3779b1) >>> this.shift;
+  }
+
+  /** Where the key is, or else would be. */
+  private place(key: number): number {
+    const { keys, items } = this;
+    const mask = keys.length - 1;
+    let at = this.home(key);
+    while (items[at] !== undefined && keys[at] !== key) at = (at + 1) & mask;
+    return at;
+  }
+
+  private resize(capacity: number): void {
+    const all = this.entries();
+    this.keys = new Uint32Array(capacity);
+    this.items = new Array(capacity).fill(undefined);
+    this.shift = Math.clz32(capacity - 1);
+    for (const [key, value] of all) {
+      const at = this.place(key);
+      this.keys[at] = key;
+      this.items[at] = value;
+    }
+  }
+}
