@@ -478,7 +478,7 @@ export class FramePort implements Port, ChannelEvents {
   }
 
   private putMessage(message: Message, detail: number, token: number): void {
-    const handed = this.takeHanded();
+    const handed = this.handed === 0 ? 0 : this.takeHanded();
     if (this.outgoing.alike(message, detail, handed, token)) return;
     this.outgoing.message(message, detail, handed, token);
   }

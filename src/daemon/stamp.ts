@@ -40,7 +40,10 @@ export function encodeFrame(
   parcel.more = null;
 }
 
-/** Writes the head of the message at `index` of a run: for the one who is to answer it, or for all. */
+/**
+ * Writes the head of the message at `index` of a run, for the one who is to answer it, or for all. A run of
+ * Replies goes out whole: `index` is 0.
+ */
 export function encodeHead(
   bytes: Uint8Array,
   view: DataView,
@@ -56,7 +59,7 @@ export function encodeHead(
     parcel.idNetwork,
     parcel.idSerial + index,
     parcel.replyNetwork,
-    parcel.replySerial === 0 ? 0 : parcel.replySerial + index,
+    parcel.replySerial,
     parcel.to,
     parcel.from,
     parcel.carried?.origNetwork ?? 0,
