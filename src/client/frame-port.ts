@@ -14,7 +14,6 @@ import {
   FrameReader,
   Kind,
   MAX_HANDED,
-  messageFrameLength,
   Op,
   type OpCode,
   PROTOCOL_MAGIC,
@@ -40,6 +39,7 @@ import {
   type Refused,
 } from './port.ts';
 import { Takes } from './takes.ts';
+import { type PendingSend, UnderWay, type UnderWayHost } from './under-way.ts';
 
 /** Name of the Status that the client makes for each outstanding Request when the bus goes away. */
 export const BUS_GONE_AWAY = '$.KBUS.Bus.GoneAway';
@@ -63,9 +63,6 @@ const NO_HEAD = new Head('', 0);
 /** How many messages the daemon may lend to a reader of many. */
 const LEND = 8192;
 
-/** Who posts waits while so many bytes are still in this process. */
-const MAX_BACKLOG = 262_144;
-
 /** How long `close` waits for a daemon that takes nothing and says nothing, in milliseconds. */
 const CLOSE_PATIENCE = 5000;
 
@@ -81,52 +78,8 @@ interface PendingCall extends Waiter<CallResult> {
   readonly op: OpCode;
 }
 
-/** A send whose outcome is to come; they come in the order of the sends. */
-interface PendingSend {
-  /** How many sends this stands for. */
-  count: number;
-  readonly message: Message;
-  readonly detail: number;
-  readonly token: number;
-  done(network: number, serial: number): void;
-  failed(errno: number): void;
-}
-
-/** Very many sends, one behind the other, that are alike but for their data: nobody waits for one alone. */
-class Posts implements PendingSend {
-  /** The first of them: what is told of one that is refused is true of it too. */
-  readonly message: Message;
-  readonly detail: number;
-  readonly token: number;
-  readonly refused: Refused;
-  /** How many have no outcome yet. */
-  count = 1;
-
-  constructor(message: Message, detail: number, token: number, refused: Refused) {
-    this.message = message;
-    this.detail = detail;
-    this.token = token;
-    this.refused = refused;
-  }
-
-  /** Whether a message may be counted as one more of them. */
-  isLike(message: Message, detail: number): boolean {
-    return (
-      detail === this.detail &&
-      message.head === this.message.head &&
-      message.dataLength === this.message.dataLength
-    );
-  }
-
-  done(): void {}
-
-  failed(errno: number): void {
-    this.refused(errno, this.message);
-  }
-}
-
 /** A port to a daemon, over a channel. */
-export class FramePort implements Port, ChannelEvents {
+export class FramePort implements Port, ChannelEvents, UnderWayHost {
   busNumber = 0;
   ksockId = 0;
   private readonly channel: Channel;
@@ -135,8 +88,6 @@ export class FramePort implements Port, ChannelEvents {
   private readonly reader = new FrameReader(4096);
   private readonly names = new NameReader();
   private welcome: Waiter<void> | null = null;
-  private maxPendingSends = 0;
-  private maxPendingBytes = 0;
   private maxFrame = 0;
 
   private readonly outgoing: Outgoing;
@@ -167,20 +118,7 @@ export class FramePort implements Port, ChannelEvents {
   });
   private readonly answers = new NumberMap<Asking>();
 
-  // Sends under way, oldest first, from `sendsHead` on; and those that must wait until fewer are.
-  private sends: PendingSend[] = [];
-  private sendsHead = 0;
-  private sendsCount = 0;
-  private sendsBytes = 0;
-  private taken = 0;
-  private lastPosts: Posts | null = null;
-  private waitingSends = 0;
-  private unsent: PendingSend[] = [];
-  private idle: (() => void)[] = [];
-  private isSyncing = false;
-  /** Nothing was sent since the last SYNC. */
-  private isSynced = false;
-  private roomy: (() => void)[] = [];
+  private readonly underWay: UnderWay;
   /** A message waits to be sent (EAGAIN), and whatever is sent meanwhile is refused. */
   private isSending = false;
   private replyRefused: Refused | null = null;
@@ -215,6 +153,21 @@ export class FramePort implements Port, ChannelEvents {
     this.options = options;
     this.outgoing = new Outgoing(channel, options.defer, () => this.topUpCredit());
     this.events = events;
+    this.underWay = new UnderWay(this);
+  }
+
+  // What its sends need of it
+
+  get isOpen(): boolean {
+    return this.closedBy === null;
+  }
+
+  get backlog(): number {
+    return this.outgoing.backlog;
+  }
+
+  sync(): Promise<unknown> {
+    return this.call(Op.SYNC, 0, '');
   }
 
   /**
@@ -268,7 +221,7 @@ export class FramePort implements Port, ChannelEvents {
   }
 
   drained(): void {
-    this.noteRoom();
+    this.underWay.noteRoom();
   }
 
   closed(error: Error | null): void {
@@ -349,9 +302,8 @@ export class FramePort implements Port, ChannelEvents {
     }
     this.busNumber = wordOf(frame, 2);
     this.ksockId = wordOf(frame, 3);
-    this.maxPendingSends = wordOf(frame, 5);
-    this.maxPendingBytes = wordOf(frame, 6);
     this.maxFrame = wordOf(frame, 7);
+    this.underWay.limit(wordOf(frame, 5), wordOf(frame, 6), this.maxFrame);
     this.reader.maxLength = this.maxFrame;
     this.welcome.resolve();
     this.welcome = null;
@@ -375,13 +327,11 @@ export class FramePort implements Port, ChannelEvents {
     } else if (detail === 1) {
       const id = new MessageId(wordOf(frame, 1), wordOf(frame, 2));
       if (errno === Errno.EAGAIN && !id.isSet) throw new ProtocolError('what waits has no id');
-      const pending = errno === Errno.ECANCELED ? this.takeCancelled(token) : this.takeSends(1);
-      if (errno === Errno.EAGAIN) this.isSending = true;
-      if (errno === Errno.EAGAIN && pending.message.isRequest()) {
-        this.waitingRequest = id;
+      const message = this.underWay.refused(errno, token);
+      if (errno === Errno.EAGAIN) {
+        this.isSending = true;
+        if (message.isRequest()) this.waitingRequest = id;
       }
-      pending.failed(errno);
-      this.sendMore();
     } else {
       const answer = this.answers.take(token);
       answer?.refused(new Refusal(errno));
@@ -449,14 +399,7 @@ export class FramePort implements Port, ChannelEvents {
       if (this.isClosing) asking.refused(refusal);
       else asking.answered(this.goneAway(new MessageId(UNTOLD, token)));
     }
-    const unfinished = [...this.sends.slice(this.sendsHead), ...this.unsent];
-    this.sends = [];
-    this.sendsHead = 0;
-    this.sendsCount = 0;
-    this.sendsBytes = 0;
-    this.unsent = [];
-    for (const pending of unfinished) pending.failed(refusal.errno);
-    this.noteRoom();
+    this.underWay.end(refusal.errno);
     this.wakeReaders();
     this.events.closed(this.isClosing ? null : refusal);
   }
@@ -477,7 +420,7 @@ export class FramePort implements Port, ChannelEvents {
     }
   }
 
-  private putMessage(message: Message, detail: number, token: number): void {
+  put(message: Message, detail: number, token: number): void {
     const handed = this.handed === 0 ? 0 : this.takeHanded();
     if (this.outgoing.alike(message, detail, handed, token)) return;
     this.outgoing.message(message, detail, handed, token);
@@ -520,18 +463,13 @@ export class FramePort implements Port, ChannelEvents {
       };
       const cancel = (): void => this.cancelSend(pending);
       signal?.addEventListener('abort', cancel, { once: true });
-      this.submit(pending);
+      this.underWay.submit(pending);
     });
   }
 
   private cancelSend(pending: PendingSend): void {
-    const at = this.unsent.indexOf(pending);
-    if (at >= 0) {
-      this.unsent.splice(at, 1);
-      pending.failed(Errno.ECANCELED);
-    } else {
-      this.cancel(pending.token);
-    }
+    if (this.underWay.withdraw(pending)) pending.failed(Errno.ECANCELED);
+    else this.cancel(pending.token);
   }
 
   post(message: Message, wait: boolean, refused: Refused): boolean {
@@ -546,28 +484,9 @@ export class FramePort implements Port, ChannelEvents {
         refused(error.errno, message),
       );
     } else {
-      const last = this.lastPosts;
-      if (last !== null && last.count > 0 && this.mayPostMore(last, message, detail)) {
-        last.count++;
-        this.count(last, 1);
-        this.putMessage(message, detail, this.takeToken());
-      } else {
-        const posts = new Posts(message, detail, this.takeToken(), refused);
-        this.submit(posts);
-        this.lastPosts = posts;
-      }
+      this.underWay.post(message, detail, refused);
     }
-    return this.unsent.length === 0 && this.mayPend(0) && this.outgoing.backlog < MAX_BACKLOG;
-  }
-
-  /** Whether a message can be counted as one more of the posts that were sent last. */
-  private mayPostMore(last: Posts, message: Message, detail: number): boolean {
-    return (
-      this.unsent.length === 0 &&
-      this.sends[this.sends.length - 1] === last &&
-      last.isLike(message, detail) &&
-      this.mayPend(message.dataLength)
-    );
+    return this.underWay.isReady;
   }
 
   request(message: Message, asking: Asking): void {
@@ -590,7 +509,7 @@ export class FramePort implements Port, ChannelEvents {
     if (this.closedBy !== null) return;
     this.replyRefused = refused;
     // A send under way may leave the Ksock sending, and then this message is still needed.
-    const isBusy = this.isSending || this.sendsHead < this.sends.length;
+    const isBusy = this.isSending || this.underWay.isBusy;
     const notSent = (errno: number): void => refused(errno, message);
     this.quietly(message, 0, this.takeToken(), isBusy, notSent);
   }
@@ -606,164 +525,36 @@ export class FramePort implements Port, ChannelEvents {
     isCounted: boolean,
     failed: (errno: number, token: number) => void,
   ): void {
-    if (isCounted || this.waitingSends > 0 || this.unsent.length > 0) {
+    const { underWay } = this;
+    if (isCounted || underWay.mayWait) {
       const notSent = (errno: number): void => failed(errno, token);
-      this.submit({ count: 1, message, detail, token, done: () => {}, failed: notSent });
-    } else if (this.fits(message)) {
-      this.putMessage(message, detail | SendDetail.QUIET, token);
+      underWay.submit({ count: 1, message, detail, token, done: () => {}, failed: notSent });
+    } else if (underWay.fits(message)) {
+      this.put(message, detail | SendDetail.QUIET, token);
     } else {
       failed(Errno.EMSGSIZE, token);
     }
   }
 
-  private fits(message: Message): boolean {
-    return messageFrameLength(message.name.length, message.dataLength) <= this.maxFrame;
-  }
-
-  private submit(pending: PendingSend): void {
-    if (!this.fits(pending.message)) pending.failed(Errno.EMSGSIZE);
-    else if (this.unsent.length > 0 || !this.mayPend(pending.message.dataLength)) {
-      this.unsent.push(pending);
-      // It waits for outcomes, some of which would not be told yet.
-      this.syncIfWaited();
-    } else {
-      this.start(pending);
-    }
-  }
-
-  private mayPend(bytes: number): boolean {
-    return (
-      this.sendsCount === 0 ||
-      (this.sendsCount < this.maxPendingSends && this.sendsBytes + bytes <= this.maxPendingBytes)
-    );
-  }
-
-  /** Counts sends that are under way, or (negative) had their outcome. */
-  private count({ message, detail }: PendingSend, change: number): void {
-    this.sendsCount += change;
-    if (change > 0) this.isSynced = false;
-    this.sendsBytes += change * message.dataLength;
-    if ((detail & SendDetail.WAIT) !== 0) this.waitingSends += change;
-  }
-
-  private start(pending: PendingSend): void {
-    this.sends.push(pending);
-    this.count(pending, 1);
-    this.putMessage(pending.message, pending.detail, pending.token);
-  }
-
-  private takeToken(): number {
+  takeToken(): number {
     const token = this.nextToken;
     this.nextToken = token === 0xffff_ffff ? 1 : token + 1;
     return token;
-  }
-
-  /** Takes up to `count` sends, oldest first, whose outcome has come; how many that were. */
-  private takeSends(count: number): PendingSend {
-    const pending = this.sends[this.sendsHead];
-    if (pending === undefined) throw new ProtocolError('the outcome of a send that was not made');
-    const taken = Math.min(count, pending.count);
-    this.count(pending, -taken);
-    pending.count -= taken;
-    this.taken = taken;
-    if (pending.count > 0) return pending;
-    this.sendsHead++;
-    if (this.sendsHead >= 1024 && this.sendsHead * 2 >= this.sends.length) {
-      this.sends = this.sends.slice(this.sendsHead);
-      this.sendsHead = 0;
-    }
-    return pending;
-  }
-
-  /** Takes the send that was cancelled: it needn't be the oldest, for its outcome comes at once. */
-  private takeCancelled(token: number): PendingSend {
-    const at = this.sends.findIndex(
-      (pending, index) => index > this.sendsHead && pending.token === token,
-    );
-    if (at < 0) return this.takeSends(1);
-    const [cancelled] = this.sends.splice(at, 1) as [PendingSend];
-    this.count(cancelled, -1);
-    return cancelled;
   }
 
   private sent(count: number, network: number, serial: number): void {
     if ((network | serial) === 0 || serial + count > 2 ** 32) {
       throw new ProtocolError(`${count} sends with serial numbers from ${serial} on`);
     }
-    for (let done = 0; done < count; done += this.taken) {
-      this.takeSends(count - done).done(network, serial + done);
-    }
-    this.sendMore();
-  }
-
-  private sendMore(): void {
-    let at = 0;
-    for (; at < this.unsent.length; at++) {
-      const pending = this.unsent[at] as PendingSend;
-      if (!this.mayPend(pending.message.dataLength)) break;
-      this.start(pending);
-    }
-    if (at > 0) this.unsent = this.unsent.slice(at);
-    this.noteRoom();
+    this.underWay.done(count, network, serial);
   }
 
   flushed(): Promise<void> {
-    return new Promise((resolve) => {
-      this.idle.push(resolve);
-      this.noteRoom();
-      if (this.idle.length > 0) this.sync();
-    });
-  }
-
-  /** Asks for all outcomes; and again for as long as more was sent in the meantime. */
-  private sync(): void {
-    if (this.isSyncing) return;
-    this.isSyncing = true;
-    this.isSynced = true;
-    this.call(Op.SYNC, 0, '').then(
-      () => {
-        this.isSyncing = false;
-        this.syncIfWaited();
-      },
-      () => {},
-    );
+    return this.underWay.flushed();
   }
 
   ready(): Promise<void> {
-    return new Promise((resolve) => {
-      this.roomy.push(resolve);
-      this.noteRoom();
-    });
-  }
-
-  private noteRoom(): void {
-    const pending = this.sendsCount;
-    if (this.unsent.length > 0) {
-      this.syncIfWaited();
-      return;
-    }
-    if (
-      this.roomy.length > 0 &&
-      // What a closed channel holds will never go.
-      (this.closedBy !== null || this.outgoing.backlog < MAX_BACKLOG) &&
-      pending * 2 <= this.maxPendingSends &&
-      this.sendsBytes * 2 <= this.maxPendingBytes
-    ) {
-      const { roomy } = this;
-      this.roomy = [];
-      for (const resolve of roomy) resolve();
-    }
-    if (this.idle.length > 0 && pending === 0) {
-      const { idle } = this;
-      this.idle = [];
-      for (const resolve of idle) resolve();
-    }
-    this.syncIfWaited();
-  }
-
-  /** What was sent since the last SYNC is not told of by itself, and somebody may wait for it. */
-  private syncIfWaited(): void {
-    if ((this.idle.length > 0 || this.unsent.length > 0) && !this.isSynced) this.sync();
+    return this.underWay.ready();
   }
 
   // Reading

@@ -29,7 +29,19 @@ function howToReplay<T>(details: fc.RunDetails<T>): string {
 
 /** Tries random cases of any property; throws with the shortest case that fails. */
 export function holds<T>(property: fc.IProperty<T>, numRuns = 100): void {
-  const details = fc.check(property, { numRuns: runs(numRuns), ...replay });
+  mustHold(fc.check(property, { numRuns: runs(numRuns), ...replay }));
+}
+
+/** The same of one that takes its time; a case that takes longer than `timeout` milliseconds fails. */
+export async function holdsInTime<T>(
+  property: fc.IAsyncProperty<T>,
+  numRuns: number,
+  timeout: number,
+): Promise<void> {
+  mustHold(await fc.check(property, { numRuns: runs(numRuns), timeout, ...replay }));
+}
+
+function mustHold<T>(details: fc.RunDetails<T>): void {
   if (!details.failed) return;
   const { counterexample, errorInstance } = details;
   throw new Error(`${howToReplay(details)}\n${fc.stringify(counterexample)}\n${errorInstance}`, {
