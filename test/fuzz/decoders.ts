@@ -85,7 +85,7 @@ function receive(to: { received(b: Uint8Array, f: number, t: number): void }, by
 /** A Ksock that is only looked at. */
 const nobody: KsockOwner = { queued: () => {}, answered: () => {}, roomMade: () => {} };
 
-/** A bus with somebody who listens to all, and another connection, which must not notice anything. */
+/** A bus with somebody who may listen to all, and another connection, which must not notice anything. */
 class Ground {
   readonly bus = new Bus({ maxMessages: 20, maxMessageSize: 4096, absoluteMaxMessageSize: 8192 });
   readonly listener: BusKsock = this.bus.open(nobody, { mode: 'rw', pid: 1 });
@@ -94,9 +94,9 @@ class Ground {
   private readonly witnessDrain = new Drain();
   private readonly witness = new Session(host, this.bus, this.witnessDrain);
 
-  constructor(limit: number) {
+  constructor(limit: number, listens = true) {
     this.listener.maxMessages(limit);
-    this.listener.bind('$.*', false);
+    if (listens) this.listener.bind('$.*', false);
   }
 
   /** The Ksock ids are the listener's 1, the client's 2 and the witness's 3. */
@@ -132,8 +132,9 @@ const session: Feed = (bytes, random) => {
   const said = random.chance(0.3) ? ofRuns(random, bytes) : bytes;
   const limit = random.pick([20, 0xffff_ffff]);
   const isSlow = random.chance(0.1);
+  const listens = random.chance(0.7);
   const grounds = (['whole', random.pick(['single', 'any'] as const)] as const).map((how) => {
-    const ground = new Ground(limit);
+    const ground = new Ground(limit, listens);
     ground.greet();
     if (isSlow) ground.drain.backlog = MAX_ANSWER;
     for (const piece of cut(random, said, how)) receive(ground.one, piece);
@@ -214,6 +215,7 @@ class Client {
     const reply = new Reply('$.A', 'e', { to: 1, inReplyTo: new MessageId(0, 1) });
     if (!takes) {
       port.readable().catch(this.expected);
+      for (const data of ['j', 'k', 'l']) port.request(new Request('$.A', data), this.asking);
       port.reply(reply, () => {});
       return;
     }
