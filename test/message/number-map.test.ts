@@ -16,7 +16,7 @@ describe('A map by numbers', () => {
     { weight: 1, arbitrary: fc.record({ get: key }) },
   );
 
-  it('holds what a Map would.', () => {
+  it('holds what a Map would.', { timeout: 300_000 }, () => {
     holds(
       fc.property(fc.array(step, { maxLength: 300, size: 'max' }), (steps) => {
         const map = new NumberMap<string>();
