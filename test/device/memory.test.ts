@@ -170,7 +170,9 @@ describe.skipIf(noPython)(title, () => {
       const at = await address();
       takeAll();
       const reads = [memory.read(caller, at, 11), memory.read(caller, at, 11)];
-      for (const read of reads) await expect(read).rejects.toMatchObject({ code: 'EMFILE' });
+      await Promise.all(
+        reads.map((read) => expect(read).rejects.toMatchObject({ code: 'EMFILE' })),
+      );
       closeSync(taken.pop()!);
       expect(textOf(await memory.read(caller, at, 11))).toBe('Rosencrantz');
       memory.forget(caller.handle);
