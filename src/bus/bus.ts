@@ -201,8 +201,7 @@ export class Bus {
       const token = run.token < 0 ? -1 : run.token + at;
       const record = new RequestRecord(0, run.idSerial + at, requester, token);
       this.ledger.accept(record, replier);
-      if (at === 0) run.request = record;
-      else requests.push(record);
+      requests.push(record);
     }
     run.requests = requests;
   }
@@ -227,10 +226,7 @@ export class Bus {
     if (records.length < 2) return null;
     const sent = this.takeOff(run, records.length, sender);
     for (const record of records) this.ledger.apply(record, 'answer', 0);
-    requester.queuedNetwork = 0;
-    requester.queuedSerial = sender.lastSerial;
-    sent.copies++;
-    requester.owner.answered(token, sent);
+    this.giveAnswer(first, sent);
     return sent;
   }
 
@@ -370,7 +366,7 @@ export class Bus {
     }
   }
 
-  /** Gives a Reply or Status to its requester, into the place that was held for it. */
+  /** Gives a Reply or Status to its requester, into the place that was held for it; or a run of them, by token. */
   private giveAnswer(record: RequestRecord, parcel: Parcel): void {
     const { requester, token } = record;
     if (token < 0) {
@@ -378,7 +374,7 @@ export class Bus {
       return;
     }
     requester.queuedNetwork = parcel.idNetwork;
-    requester.queuedSerial = parcel.idSerial;
+    requester.queuedSerial = parcel.idSerial + parcel.count - 1;
     parcel.copies++;
     requester.owner.answered(token, parcel);
     this.noteRoom(requester);
@@ -839,8 +835,8 @@ function bytesOf(parcel: Parcel): number {
 
 /** The records of a parcel's Requests, but for the first `read` of them. */
 function unreadRequests({ request, requests }: Parcel, read: number): RequestRecord[] {
-  if (request === null) return [];
-  return [request, ...(requests ?? [])].slice(read);
+  if (requests !== null) return requests.slice(read);
+  return request === null ? [] : [request];
 }
 
 function isLastQueued(ksock: BusKsock, parcel: Parcel): boolean {

@@ -96,6 +96,8 @@ export class RequestRecord {
   }
 }
 
+const limpetKey = (network: number, serial: number): string => `${network}:${serial}`;
+
 /** The Requests that a Ksock sent and that are not answered yet. */
 export class Outstanding {
   private readonly ours = new NumberMap<RequestRecord>();
@@ -126,7 +128,7 @@ export class Outstanding {
     if (first === record) {
       if (record.next !== null) this.put(record.next);
       else if (network === 0) this.ours.take(serial);
-      else this.limpets?.delete(`${network}:${serial}`);
+      else this.limpets?.delete(limpetKey(network, serial));
     } else {
       let before = first as RequestRecord;
       while (before.next !== record) before = before.next as RequestRecord;
@@ -137,7 +139,7 @@ export class Outstanding {
   }
 
   private first(network: number, serial: number): RequestRecord | undefined {
-    return network === 0 ? this.ours.get(serial) : this.limpets?.get(`${network}:${serial}`);
+    return network === 0 ? this.ours.get(serial) : this.limpets?.get(limpetKey(network, serial));
   }
 
   private put(record: RequestRecord): void {
@@ -146,7 +148,7 @@ export class Outstanding {
       this.ours.set(serial, record);
     } else {
       this.limpets ??= new Map();
-      this.limpets.set(`${network}:${serial}`, record);
+      this.limpets.set(limpetKey(network, serial), record);
     }
   }
 

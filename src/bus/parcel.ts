@@ -45,9 +45,8 @@ export class Parcel {
   copies = 0;
   /** How many entries of queues hold it now. */
   holders = 0;
-  /** The ledger's record, once this is a Request that was accepted; of a run, that of its first. */
+  /** The ledger's record, once this is a Request that was accepted; a run of them has one for each. */
   request: RequestRecord | null = null;
-  /** Those of the others. */
   requests: RequestRecord[] | null = null;
   // The rest is the drivers'. The frame in which the message came, or which was made for it, begins at
   // `frameAt` in `frame` (a run has none); `stamp` tells whether it holds what the bus has set, and for whom.
@@ -56,8 +55,8 @@ export class Parcel {
   stamp = 0;
   /** By which the driver knows this send again, when its outcome is told. */
   ticket = 0;
-  /** The token by which an answer is known, or -1; as given to `send`. */
-  token = -1;
+  /** Its answer is known by the ticket too, and doesn't go into a queue. */
+  isAnswered = false;
   /** Its sender waits for room, if need be. */
   waits = false;
   /** How the frame it came in wants to be answered. */
@@ -118,7 +117,7 @@ export class Parcel {
     one.idSerial = this.idSerial === 0 ? 0 : this.idSerial + index;
     one.request = this.requestOf(index);
     one.ticket = this.ticket + index;
-    one.token = this.token < 0 ? -1 : this.token + index;
+    one.isAnswered = this.isAnswered;
     one.waits = this.waits;
     one.detail = this.detail;
     return one;
@@ -131,7 +130,6 @@ export class Parcel {
     head.stride = this.stride;
     this.count -= count;
     this.ticket += count;
-    if (this.token >= 0) this.token += count;
     if (this.replySerial !== 0) this.replySerial += count;
     this.dataAt += count * this.stride;
     return head;
@@ -139,7 +137,12 @@ export class Parcel {
 
   /** The record of the message at `index`, once it is a Request that was accepted. */
   requestOf(index: number): RequestRecord | null {
-    return index === 0 ? this.request : (this.requests?.[index - 1] ?? null);
+    return this.requests === null ? this.request : (this.requests[index] as RequestRecord);
+  }
+
+  /** The token by which an answer is known, or -1; as given to `send`. */
+  get token(): number {
+    return this.isAnswered ? this.ticket : -1;
   }
 
   get isReply(): boolean {

@@ -421,7 +421,7 @@ export class FramePort implements Port, ChannelEvents, UnderWayHost {
   }
 
   put(message: Message, detail: number, token: number): void {
-    const handed = this.handed === 0 ? 0 : this.takeHanded();
+    const handed = this.takeHanded();
     if (this.outgoing.alike(message, detail, handed, token)) return;
     this.outgoing.message(message, detail, handed, token);
   }

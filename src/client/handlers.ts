@@ -48,6 +48,15 @@ interface Entry extends Handling {
   readonly handler: Handler | RequestHandler;
 }
 
+/** Whom a name concerns: the one that came last is mostly that which comes next. */
+interface Concerned {
+  readonly name: string;
+  readonly listeners: readonly Entry[];
+  readonly replier: Entry | undefined;
+}
+
+const NOBODY: Concerned = { name: '', listeners: [], replier: undefined };
+
 /** The handlers of one Ksock: they read its messages, each by its name. */
 export class Handlers {
   private readonly host: HandlersHost;
@@ -57,10 +66,7 @@ export class Handlers {
   private lastNetwork = 0;
   private lastSerial = 0;
   private copies = 0;
-  // Whom the name that came last concerns.
-  private lastName = '';
-  private lastListeners: readonly Entry[] = [];
-  private lastReplier: Entry | undefined;
+  private last = NOBODY;
 
   constructor(host: HandlersHost) {
     this.host = host;
@@ -74,13 +80,13 @@ export class Handlers {
     };
     const entry: Entry = { name, replier, handler, stop, [Symbol.asyncDispose]: stop };
     this.entries.add(entry);
-    this.lastName = '';
+    this.last = NOBODY;
     return entry;
   }
 
   async remove(handling: Handling): Promise<void> {
     this.entries.delete(handling as Entry);
-    this.lastName = '';
+    this.last = NOBODY;
     if (this.entries.size === 0) await this.host.stop();
   }
 
@@ -122,8 +128,7 @@ export class Handlers {
   }
 
   private answer(request: Message): void {
-    this.find(request.name);
-    const entry = this.lastReplier;
+    const entry = this.concerned(request.name).replier;
     if (entry === undefined) {
       this.fail(request, new Error(`nobody here answers '${request.name}' any more`));
       return;
@@ -211,8 +216,7 @@ export class Handlers {
     this.copies = isCopy ? this.copies + 1 : 0;
     this.lastSerial = idSerial;
     this.lastNetwork = idNetwork;
-    this.find(message.name);
-    const entry = this.lastListeners[this.copies];
+    const entry = this.concerned(message.name).listeners[this.copies];
     if (entry === undefined) return;
     try {
       entry.handler(message);
@@ -224,12 +228,13 @@ export class Handlers {
     }
   }
 
-  private find(name: string): void {
-    if (name === this.lastName) return;
-    this.lastName = name;
-    this.lastListeners = [...this.entries].filter(
-      (entry) => !entry.replier && matches(entry.name, name),
-    );
-    this.lastReplier = this.replierOf(name);
+  private concerned(name: string): Concerned {
+    if (name !== this.last.name) {
+      const listeners = [...this.entries].filter(
+        (entry) => !entry.replier && matches(entry.name, name),
+      );
+      this.last = { name, listeners, replier: this.replierOf(name) };
+    }
+    return this.last;
   }
 }

@@ -34,8 +34,6 @@ interface Poll {
   reject(error: Refusal): void;
 }
 
-const NO_TOKEN = -1;
-
 /** A port to a bus in this process. */
 export class LocalPort implements Port, KsockOwner {
   private readonly bus: Bus;
@@ -133,19 +131,19 @@ export class LocalPort implements Port, KsockOwner {
         else if (result === -Errno.ECANCELED && signal?.aborted) reject(signal.reason);
         else reject(explain('send', this.refusal(result), asked(message)));
       };
-      const ticket = this.submit(copyOf(message), NO_TOKEN, wait, settle);
+      const ticket = this.submit(copyOf(message), wait, settle);
       signal?.addEventListener('abort', cancel, { once: true });
     });
   }
 
   post(message: Message, wait: boolean, refused: Refused): boolean {
-    this.submit(copyOf(message), NO_TOKEN, wait, (result) => {
+    this.submit(copyOf(message), wait, (result) => {
       if (result < 0) refused(-result, message);
     });
     return this.sends.pending === 0;
   }
 
-  private submit(parcel: Parcel, token: number, wait: boolean, settle: Settle): number {
+  private submit(parcel: Parcel, wait: boolean, settle: Settle): number {
     const ticket = this.nextTicket;
     this.nextTicket = (ticket + 1) >>> 0;
     if (!this.ksock.isOpen) {
@@ -153,7 +151,6 @@ export class LocalPort implements Port, KsockOwner {
       return ticket;
     }
     parcel.ticket = ticket;
-    parcel.token = token;
     parcel.waits = wait;
     if (wait) parcel.flags = (parcel.flags | Flag.ALL_OR_WAIT) >>> 0;
     const result = this.sends.submit(parcel);
@@ -184,7 +181,9 @@ export class LocalPort implements Port, KsockOwner {
     const token = this.nextTicket;
     this.answers.set(token, asking);
     const waits = (message.flags & Flag.ALL_OR_WAIT) !== 0;
-    this.submit(copyOf(message), token, waits, (result) => {
+    const parcel = copyOf(message);
+    parcel.isAnswered = true;
+    this.submit(parcel, waits, (result) => {
       if (result < 0 && this.answers.take(token) !== undefined) {
         asking.refused(this.refusal(result));
       }
@@ -196,7 +195,7 @@ export class LocalPort implements Port, KsockOwner {
   }
 
   reply(message: Message, refused: Refused): void {
-    this.submit(copyOf(message), NO_TOKEN, false, (result) => {
+    this.submit(copyOf(message), false, (result) => {
       if (result < 0) refused(-result, message);
     });
   }

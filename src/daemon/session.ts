@@ -210,7 +210,8 @@ export class Session implements KsockOwner, ChannelEvents, Stirred {
     if (parcel.count === 1) {
       this.message(Kind.ANSWER, token, parcel, false);
     } else {
-      this.run(Kind.ANSWER_RUN, token, parcel, 0, parcel.count, false);
+      this.tellDone();
+      this.outbox.run(Kind.ANSWER_RUN, token, parcel, 0, parcel.count, false);
     }
     this.stir();
   }
@@ -426,7 +427,8 @@ export class Session implements KsockOwner, ChannelEvents, Stirred {
       } else {
         const within = queue.markedWithin;
         count = Math.min(this.credit, parcel.count - within);
-        this.run(Kind.LENT_RUN, 0, parcel, within, count, isAsked);
+        this.tellDone();
+        this.outbox.run(Kind.LENT_RUN, 0, parcel, within, count, isAsked);
       }
       queue.mark(count);
       this.lent += count;
@@ -438,18 +440,6 @@ export class Session implements KsockOwner, ChannelEvents, Stirred {
     // A program is told that its Request was sent before it is given the Reply.
     this.tellDone();
     this.outbox.message(kind, token, parcel, you);
-  }
-
-  private run(
-    kind: number,
-    token: number,
-    parcel: Parcel,
-    within: number,
-    count: number,
-    you: boolean,
-  ): void {
-    this.tellDone();
-    this.outbox.run(kind, token, parcel, within, count, you);
   }
 
   private send(frame: FrameReader, detail: number, token: number): void {
@@ -508,7 +498,7 @@ export class Session implements KsockOwner, ChannelEvents, Stirred {
     parcel.replySerial = view.getUint32(at + AT.replySerial);
     parcel.detail = detail;
     parcel.ticket = token;
-    parcel.token = (detail & SendDetail.ANSWERED) !== 0 ? token : -1;
+    parcel.isAnswered = (detail & SendDetail.ANSWERED) !== 0;
     parcel.waits = (detail & SendDetail.WAIT) !== 0;
     return parcel;
   }

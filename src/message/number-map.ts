@@ -98,10 +98,7 @@ export class NumberMap<V> {
     this.keys = new Uint32Array(capacity);
     this.items = new Array(capacity).fill(undefined);
     this.shift = Math.clz32(capacity - 1);
-    for (const [key, value] of all) {
-      const at = this.place(key);
-      this.keys[at] = key;
-      this.items[at] = value;
-    }
+    this.size = 0;
+    for (const [key, value] of all) this.set(key, value);
   }
 }

@@ -98,7 +98,7 @@ class Stage {
       const to = isReply && alike.to === 0 ? request.from : alike.to;
       const parcel = new Parcel(name, flags, to, bytes, index, 1);
       parcel.ticket = this.nextTicket + index;
-      if (alike.answered) parcel.token = parcel.ticket;
+      parcel.isAnswered = alike.answered;
       parcel.waits = waits;
       parcel.idNetwork = network;
       if (network !== 0) parcel.idSerial = 5;
