@@ -74,6 +74,13 @@ interface Waiter<T> {
   reject(error: unknown): void;
 }
 
+/** Who is called when messages came, until it is told why no more will. */
+interface Attending {
+  readonly came: () => void;
+  readonly resolve: (isReadable: boolean) => void;
+  readonly reject: (refusal: Refusal) => void;
+}
+
 interface PendingCall extends Waiter<CallResult> {
   readonly op: OpCode;
 }
@@ -137,6 +144,8 @@ export class FramePort implements Port, ChannelEvents, UnderWayHost {
   private isBorrowing = false;
   private recalls = 0;
   private reading: ((isReadable: boolean) => void)[] = [];
+  private attending: Attending | null = null;
+  private isReceiving = false;
 
   /**
    * Requests sent whose Reply is to come through the queue, by id; for when the bus goes away. Several may
@@ -208,15 +217,30 @@ export class FramePort implements Port, ChannelEvents, UnderWayHost {
   // What the channel tells
 
   received(bytes: Uint8Array, from: number, to: number): void {
+    this.isReceiving = true;
+    this.outgoing.hold();
     try {
       this.reader.push(bytes, from, to);
       while (this.closedBy === null && this.reader.read()) {
         if (this.reader.rows > 0) this.receiveRows(this.reader);
         else this.frame(this.reader);
       }
+      if (this.attending !== null && this.isAtHand) this.attending.came();
     } catch (error) {
       if (!(error instanceof ProtocolError)) throw error;
       this.end(new Refusal(Errno.EPROTO, error.message, error));
+    } finally {
+      this.isReceiving = false;
+      if (this.closedBy === null) this.sendWhatWasHeld();
+    }
+  }
+
+  private sendWhatWasHeld(): void {
+    if (this.handed * 2 >= LEND) {
+      this.outgoing.flush();
+    } else {
+      this.outgoing.release();
+      this.tellSoon();
     }
   }
 
@@ -401,6 +425,10 @@ export class FramePort implements Port, ChannelEvents, UnderWayHost {
     }
     this.underWay.end(refusal.errno);
     this.wakeReaders();
+    const { attending } = this;
+    this.attending = null;
+    if (this.isAtHand) attending?.came();
+    attending?.reject(refusal);
     this.events.closed(this.isClosing ? null : refusal);
   }
 
@@ -582,13 +610,17 @@ export class FramePort implements Port, ChannelEvents, UnderWayHost {
     if (this.closedBy === null) {
       this.handed++;
       if (this.handed * 2 >= LEND) this.outgoing.flushSoon();
-      else if (!this.isTelling) {
-        this.isTelling = true;
-        this.handedAtLast = 0;
-        this.options.deferLonger(this.tellNow);
-      }
+      else if (!this.isReceiving) this.tellSoon();
     }
     return this.read(message);
+  }
+
+  /** Sees to it that the daemon is told what was handed. */
+  private tellSoon(): void {
+    if (this.handed === 0 || this.isTelling) return;
+    this.isTelling = true;
+    this.handedAtLast = 0;
+    this.options.deferLonger(this.tellNow);
   }
 
   private get isAtHand(): boolean {
@@ -603,6 +635,15 @@ export class FramePort implements Port, ChannelEvents, UnderWayHost {
         if (isReadable && !this.isAtHand) reject(this.closedBy);
         else resolve(isReadable);
       });
+      this.askToLend();
+    });
+  }
+
+  attend(came: () => void): Promise<boolean> {
+    if (this.isAtHand) came();
+    if (this.closedBy !== null) return Promise.reject(this.closedBy);
+    return new Promise((resolve, reject) => {
+      this.attending = { came, resolve, reject };
       this.askToLend();
     });
   }
@@ -694,7 +735,7 @@ export class FramePort implements Port, ChannelEvents, UnderWayHost {
     this.call(Op.RECALL, 0, '').then(
       () => {
         this.recalls--;
-        if (this.reading.length > 0) this.askToLend();
+        if (this.reading.length > 0 || this.attending !== null) this.askToLend();
       },
       () => {},
     );
@@ -706,6 +747,8 @@ export class FramePort implements Port, ChannelEvents, UnderWayHost {
     const { reading } = this;
     this.reading = [];
     for (const wake of reading) wake(false);
+    this.attending?.resolve(false);
+    this.attending = null;
     if (this.closedBy === null) this.recall();
     return Promise.resolve();
   }

@@ -22,8 +22,11 @@ export interface Handling {
 export interface HandlersHost {
   /** The next message if it is at hand already. */
   hand(): Message | null;
-  /** The next message; null when the Ksock is closed, or it is not wanted any more. */
-  next(isWanted: () => boolean): Promise<Message | null>;
+  /**
+   * Calls `came` when messages are at hand; resolves when the Ksock is closed, or they are not wanted any
+   * more. Rejects when the bus has gone away.
+   */
+  attend(came: () => void, isWanted: () => boolean): Promise<void>;
   /**
    * Sends a Reply, if what it answers was read on this connection and not one that is lost; `refused` is
    * told when the bus won't have it: see `Port`.
@@ -94,33 +97,29 @@ export class Handlers {
   run(): void {
     if (this.isRunning) return;
     this.isRunning = true;
-    this.read().catch((error: unknown) => {
-      // The bus has gone away: nobody waits for this loop, so it must be heard of otherwise.
-      queueMicrotask(() => {
-        throw error;
-      });
-    });
+    this.host.attend(this.handleAll, this.isWanted).then(
+      () => {
+        this.isRunning = false;
+      },
+      (error: unknown) => {
+        // The bus has gone away: nobody waits for that, so it must be heard of otherwise.
+        queueMicrotask(() => {
+          throw error;
+        });
+      },
+    );
   }
 
-  private async read(): Promise<void> {
-    const isWanted = (): boolean => this.entries.size > 0;
-    while (isWanted()) {
-      this.handleAll();
-      const message = await this.host.next(isWanted);
-      if (message === null) break;
-      this.handle(message);
-    }
-    this.isRunning = false;
-  }
+  private readonly isWanted = (): boolean => this.entries.size > 0;
 
-  /** Everything that is at hand, without a wait in between. */
-  private handleAll(): void {
+  /** Everything that is at hand. */
+  private readonly handleAll = (): void => {
     while (this.entries.size > 0) {
       const message = this.host.hand();
       if (message === null) return;
       this.handle(message);
     }
-  }
+  };
 
   private handle(message: Message): void {
     if (message.wantsUsToReply()) this.answer(message);

@@ -631,14 +631,27 @@ export class Ksock implements AsyncIterable<Message> {
       const message = this.hand();
       if (message !== null) return message;
       if (this.lifeline.isClosed) return null;
-      try {
-        await this.port.readable();
-      } catch (refusal) {
-        if (this.lifeline.isClosed) return null;
-        if (await this.lifeline.restored(undefined)) continue;
-        if (this.lifeline.isClosed) return null;
-        throw explain('read', refusal, 'wait for messages');
-      }
+      await this.unlessLost(this.port.readable());
+    }
+  }
+
+  /** Calls `came` when messages are at hand, for as long as they are wanted. */
+  private async attend(came: () => void, isWanted: () => boolean): Promise<void> {
+    for (;;) {
+      came();
+      if (!isWanted() || this.lifeline.isClosed) return;
+      await this.unlessLost(this.port.attend(came));
+    }
+  }
+
+  /** Resolves when the wait has ended: by itself, with the Ksock, or because the connection was lost and is back. */
+  private async unlessLost(wait: Promise<unknown>): Promise<void> {
+    try {
+      await wait;
+    } catch (refusal) {
+      if (this.lifeline.isClosed || (await this.lifeline.restored(undefined))) return;
+      if (this.lifeline.isClosed) return;
+      throw explain('read', refusal, 'wait for messages');
     }
   }
 
@@ -682,7 +695,7 @@ export class Ksock implements AsyncIterable<Message> {
     mustBe('function', 'handler', handler);
     this.handlers ??= new Handlers({
       hand: () => this.hand(),
-      next: (isWanted) => this.nextOfMany(isWanted),
+      attend: (came, isWanted) => this.attend(came, isWanted),
       reply: (message, refused) => {
         if (!this.lifeline.isOver(message)) this.port.reply(message, refused);
       },

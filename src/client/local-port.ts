@@ -45,6 +45,8 @@ export class LocalPort implements Port, KsockOwner {
   private readonly answers = new NumberMap<Asking>();
   private takes: Take[] = [];
   private reading: ((isReadable: boolean) => void)[] = [];
+  /** Who is called when messages came, and how it is told that no more will. */
+  private attending: { came(): void; resolve(isReadable: boolean): void } | null = null;
   private readonly polls = new Set<Poll>();
   private isWoken = false;
   private idle: (() => void)[] = [];
@@ -72,7 +74,7 @@ export class LocalPort implements Port, KsockOwner {
   // What the bus tells
 
   queued(): void {
-    if (this.takes.length > 0 || this.reading.length > 0) this.wake();
+    if (this.takes.length > 0 || this.reading.length > 0 || this.attending !== null) this.wake();
   }
 
   answered(token: number, parcel: Parcel): void {
@@ -108,6 +110,7 @@ export class LocalPort implements Port, KsockOwner {
       const { reading } = this;
       this.reading = [];
       for (const resolve of reading) resolve(true);
+      this.attending?.came();
     });
   }
 
@@ -241,10 +244,20 @@ export class LocalPort implements Port, KsockOwner {
     });
   }
 
+  attend(came: () => void): Promise<boolean> {
+    if (!this.ksock.isOpen) return Promise.reject(closedRefusal());
+    return new Promise((resolve) => {
+      this.attending = { came, resolve };
+      if (this.ksock.numMessages > 0) this.wake();
+    });
+  }
+
   stopReading(): Promise<void> {
     const { reading } = this;
     this.reading = [];
     for (const resolve of reading) resolve(false);
+    this.attending?.resolve(false);
+    this.attending = null;
     return Promise.resolve();
   }
 

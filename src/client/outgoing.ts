@@ -250,6 +250,17 @@ export class Outgoing {
     this.defer(this.flushNow);
   }
 
+  /** What is sent from now on waits for `release`, instead of the end of what the program does. */
+  hold(): void {
+    this.isFlushing = true;
+  }
+
+  /** Sends what was held, if anything was. */
+  release(): void {
+    if (this.from !== this.to || this.pieces.length > 0) this.flush();
+    else this.isFlushing = false;
+  }
+
   /** Sends all that there is. */
   flush(): void {
     this.beforeFlush();

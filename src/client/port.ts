@@ -89,7 +89,13 @@ export interface Port {
   /** Resolves when `hand` will give a message: true; or when `stopReading` was called: false. */
   readable(): Promise<boolean>;
 
-  /** The reader of many stops: what is at hand goes back to the queue, unread. */
+  /**
+   * Calls `came` whenever `hand` has messages to give: in the turn in which they came, so that what is sent
+   * from there goes out with it. Settles as `readable` does, but true never comes.
+   */
+  attend(came: () => void): Promise<boolean>;
+
+  /** The readers of many stop: what is at hand goes back to the queue, unread. */
   stopReading(): Promise<void>;
 
   call(op: OpCode, argument: number, text: string): Promise<CallResult>;

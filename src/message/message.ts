@@ -69,7 +69,7 @@ export class Message {
    * @internal The connection by which it was read, or what it answers or goes on with: of a Ksock that
    * comes back when one is lost. No message that was not read has it.
    */
-  declare connection?: object;
+  connection?: object;
 
   /**
    * `data` is kept by reference: don't change it before the message was sent. Throws a TypeError that
