@@ -721,7 +721,8 @@ export class FramePort implements Port, ChannelEvents, UnderWayHost {
   /** Tells of what was handed, and lets so much more be lent, unless it needn't be told yet. */
   private topUpCredit(): void {
     const room = LEND - this.credit - this.lent.length;
-    const more = this.credit > 0 && room * 2 >= LEND ? room : 0;
+    const isWanted = this.credit > 0 || (this.attending !== null && this.recalls === 0);
+    const more = isWanted && room * 2 >= LEND ? room : 0;
     if (this.handed === 0 && more === 0) return;
     this.credit += more;
     this.putWords(Kind.LEND, 0, 0, [more]);

@@ -387,6 +387,43 @@ describe('Reading', () => {
     expect(rest).toEqual(['[0:4] 4', '[0:6] six  ', '[0:7] seven', '[0:8] 8']);
   });
 
+  it('sends what a handler answers in the turn in which the Requests came, in one write.', async () => {
+    const script = new Script();
+    const ksock = await script.open();
+    const bound = ksock.replier('$.a', (request) => request.data);
+    script.say(frame('RESULT', { token: (await script.hearCall()).token, words: [0, 0] }));
+    await bound;
+    await script.hear();
+    const writes = script.writes.length;
+    const { WANT_A_REPLY, WANT_YOU_TO_REPLY } = Flag;
+    const flags = WANT_A_REPLY | WANT_YOU_TO_REPLY;
+    const asked = [8, 9].map((from) =>
+      frame('LENT', {
+        body: messageBody(new Message('$.a', 'x', { flags, id: new MessageId(0, from), from })),
+      }),
+    );
+    script.say(...asked);
+    expect(script.writes.slice(writes)).toEqual([2]);
+    expect((await script.hear()).map(({ kind, handed }) => `${kind} ${handed}`)).toEqual([
+      'SEND 1',
+      'SEND 1',
+    ]);
+    await settled();
+    expect(script.writes.slice(writes)).toEqual([2]);
+  });
+
+  it('lets more be lent when a handler was handed all that was.', async () => {
+    const script = new Script();
+    const ksock = await script.open();
+    const bound = ksock.listener('$.a', () => {});
+    script.say(frame('RESULT', { token: (await script.hearCall()).token, words: [0, 0] }));
+    await bound;
+    expect((await script.hearAll('LEND'))[0]?.words).toEqual([LEND]);
+    script.say(...Array.from({ length: LEND }, (_, at) => lent(at + 1)));
+    const [more] = await script.hearAll('LEND');
+    expect([more?.handed, more?.words]).toEqual([LEND, [LEND]]);
+  });
+
   it('answers Requests that were asked at once, in runs, and tells what it was handed with them.', async () => {
     const script = new Script();
     const ksock = await script.open();

@@ -38,6 +38,24 @@ everywhere('Handlers', (stage) => {
     expect(heard).toEqual(['$.a.b x', '$.a.c.d x']);
   });
 
+  it('a listener hears all of more messages than are ever lent at once.', async () => {
+    const ksock = await stage.open();
+    const sender = await stage.open();
+    const COUNT = 20_000;
+    let heard = 0;
+    const all = new Promise<void>((resolve) => {
+      void ksock.listener('$.a', (message) => {
+        if (message.text() === String(heard) && ++heard === COUNT) resolve();
+      });
+    });
+    await ksock.numMessages();
+    function* messages(): Generator<Message> {
+      for (let at = 0; at < COUNT; at++) yield new Announcement('$.a', String(at));
+    }
+    expect(await sender.sendAll(messages(), { wait: true })).toBe(COUNT);
+    await all;
+  });
+
   it('several handlers on one Ksock each get their own copies.', async () => {
     const ksock = await stage.open();
     const sender = await stage.open();
