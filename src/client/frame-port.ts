@@ -4,9 +4,10 @@ import type { KbusError } from '../message/error.ts';
 import { Flag } from '../message/flags.ts';
 import { Head } from '../message/head.ts';
 import { MessageId } from '../message/id.ts';
-import { AT, checkHead, checkLayout, NameReader, readHead, readLayout } from '../message/layout.ts';
+import { AT, checkHead, checkLayout, MessageReader, readHead } from '../message/layout.ts';
 import { Message, Status } from '../message/message.ts';
 import { NumberMap } from '../message/number-map.ts';
+import { readU32 } from '../message/u32.ts';
 import type { Channel, ChannelEvents } from '../wire/channel.ts';
 import {
   FRAME_AT,
@@ -28,7 +29,7 @@ import {
 } from '../wire/frames.ts';
 import { asked, explain } from './explain.ts';
 import { Lent, LentRun } from './lent.ts';
-import { Outgoing } from './outgoing.ts';
+import { type Memory, Outgoing } from './outgoing.ts';
 import {
   type Asking,
   type CallResult,
@@ -53,6 +54,8 @@ export interface FramePortOptions {
   defer(flush: () => void): void;
   /** Calls back after what has come in by now was seen to: for what may wait a little. */
   deferLonger(flush: () => void): void;
+  /** Of the kind that the channel writes without more ado; by default, plain arrays. */
+  memory?: Memory;
 }
 
 /** Network id, which no Limpet has, of a Request that is known by its token: its own id was not told. */
@@ -93,7 +96,7 @@ export class FramePort implements Port, ChannelEvents, UnderWayHost {
   private readonly options: FramePortOptions;
   private readonly events: PortEvents;
   private readonly reader = new FrameReader(4096);
-  private readonly names = new NameReader();
+  private readonly messages = new MessageReader();
   private welcome: Waiter<void> | null = null;
   private maxFrame = 0;
 
@@ -160,7 +163,8 @@ export class FramePort implements Port, ChannelEvents, UnderWayHost {
   private constructor(channel: Channel, options: FramePortOptions, events: PortEvents) {
     this.channel = channel;
     this.options = options;
-    this.outgoing = new Outgoing(channel, options.defer, () => this.topUpCredit());
+    const { defer, memory = (length: number) => new Uint8Array(length) } = options;
+    this.outgoing = new Outgoing(channel, defer, memory, () => this.topUpCredit());
     this.events = events;
     this.underWay = new UnderWay(this);
   }
@@ -256,9 +260,9 @@ export class FramePort implements Port, ChannelEvents, UnderWayHost {
   }
 
   private frame(frame: FrameReader): void {
-    const { view, at } = frame;
-    const word = view.getUint32(at + FRAME_AT.kind);
-    const token = view.getUint32(at + FRAME_AT.token);
+    const { bytes, at } = frame;
+    const word = readU32(bytes, at + FRAME_AT.kind);
+    const token = readU32(bytes, at + FRAME_AT.token);
     switch (word >>> 24) {
       case Kind.LENT:
         this.receiveLent(frame, false);
@@ -375,9 +379,9 @@ export class FramePort implements Port, ChannelEvents, UnderWayHost {
 
   private message(frame: FrameReader): Message {
     const at = frame.at + FRAME_HEADER;
-    const wrong = checkLayout(frame.view, at, frame.length - FRAME_HEADER);
+    const wrong = checkLayout(frame.bytes, at, frame.length - FRAME_HEADER);
     if (wrong !== '') throw new ProtocolError(wrong);
-    return readLayout(frame.bytes, frame.view, at, this.names);
+    return this.messages.message(frame.bytes, at);
   }
 
   /** The program is given a message: if it is the answer to a Request, that is not outstanding any more. */
@@ -663,14 +667,14 @@ export class FramePort implements Port, ChannelEvents, UnderWayHost {
 
   /** A run was lent, or answers, whose data follow the frame. */
   private receiveRun(frame: FrameReader, isLent: boolean, token: number): void {
-    const { bytes, view } = frame;
+    const { bytes } = frame;
     const at = frame.at + RUN_HEAD_AT;
-    const wrong = checkHead(view, at, frame.length - RUN_HEAD_AT);
+    const wrong = checkHead(bytes, at, frame.length - RUN_HEAD_AT);
     if (wrong !== '') throw new ProtocolError(wrong);
     const count = wordOf(frame, 0);
-    this.runHead = readHead(bytes, view, at, this.names);
-    this.runSerial = view.getUint32(at + AT.idSerial);
-    this.runLength = view.getUint32(at + AT.dataLength);
+    this.runHead = readHead(bytes, at, this.messages.names);
+    this.runSerial = readU32(bytes, at + AT.idSerial);
+    this.runLength = readU32(bytes, at + AT.dataLength);
     const last = Math.max(this.runSerial, this.runHead.replySerial) + count;
     if (this.runLength > this.maxFrame || last > 2 ** 32) {
       throw new ProtocolError(

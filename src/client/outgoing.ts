@@ -47,6 +47,9 @@ function follows(head: Head, before: Head): boolean {
 
 const NO_HEAD = new Head('', 0);
 
+/** Gives so many bytes, all of them 0, for what is to be written. */
+export type Memory = (length: number) => Uint8Array;
+
 /**
  * What a client is to send: frames are written side by side into slabs, and go out together when the
  * program has done what it does now, or when there is much.
@@ -55,8 +58,9 @@ export class Outgoing {
   private readonly channel: Channel;
   private readonly defer: (flush: () => void) => void;
   private readonly beforeFlush: () => void;
-  private slab = new Uint8Array(SLAB_SIZE);
-  private view = new DataView(this.slab.buffer);
+  private readonly memory: Memory;
+  private slab!: Uint8Array;
+  private view!: DataView;
   private from = 0;
   private to = 0;
   private pieces: Uint8Array[] = [];
@@ -75,10 +79,17 @@ export class Outgoing {
   private runHanded = 0;
 
   /** `beforeFlush` may add what is to go out with the rest. */
-  constructor(channel: Channel, defer: (flush: () => void) => void, beforeFlush: () => void) {
+  constructor(
+    channel: Channel,
+    defer: (flush: () => void) => void,
+    memory: Memory,
+    beforeFlush: () => void,
+  ) {
     this.channel = channel;
     this.defer = defer;
+    this.memory = memory;
     this.beforeFlush = beforeFlush;
+    this.renew(SLAB_SIZE);
   }
 
   /** How many bytes went out and are still in this process. */
@@ -237,8 +248,8 @@ export class Outgoing {
   }
 
   private renew(length: number): void {
-    this.slab = new Uint8Array(length);
-    this.view = new DataView(this.slab.buffer);
+    this.slab = this.memory(length);
+    this.view = new DataView(this.slab.buffer, this.slab.byteOffset, length);
     this.from = 0;
     this.to = 0;
   }
@@ -270,11 +281,18 @@ export class Outgoing {
 
   private write(): void {
     this.endRun();
-    this.cut();
-    const { pieces } = this;
-    if (pieces.length === 0) return;
-    this.pieces = [];
-    this.channel.write(pieces);
+    if (this.pieces.length > 0) {
+      this.cut();
+      const { pieces } = this;
+      this.pieces = [];
+      this.channel.write(pieces);
+    } else if (this.from !== this.to) {
+      const piece = this.slab.subarray(this.from, this.to);
+      this.from = this.to;
+      this.channel.write([piece]);
+    } else {
+      return;
+    }
     if (this.channel.backlog > 0) return;
     // Nothing of the slab is on its way any more.
     this.from = 0;

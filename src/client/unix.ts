@@ -130,6 +130,7 @@ export function connectUnix(bus: number, directory?: string): Connect {
         program: basename(process.argv[1] ?? process.argv0),
         defer: process.nextTick,
         deferLonger: setImmediate,
+        memory: (length) => Buffer.alloc(length),
       },
       events,
       signal,

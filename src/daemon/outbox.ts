@@ -1,3 +1,4 @@
+import { Buffer } from 'node:buffer';
 import type { Parcel } from '../bus/parcel.ts';
 import { AT, layoutDataAt } from '../message/layout.ts';
 import type { Channel } from '../wire/channel.ts';
@@ -17,7 +18,6 @@ import {
   flagsOf,
   NOT_STAMPED,
   stampFrame,
-  viewOf,
 } from './stamp.ts';
 
 const SLAB_SIZE = 65_536;
@@ -30,7 +30,8 @@ const FEW_ROWS = 8192;
 
 /** Memory for small frames, given out front to back, so that what one turn writes lies together. */
 export class Slab {
-  bytes: Uint8Array = new Uint8Array(SLAB_SIZE);
+  // A Buffer, for sockets write pieces of one as they are, and must wrap those of anything else.
+  bytes: Uint8Array = Buffer.alloc(SLAB_SIZE);
   view: DataView = new DataView(this.bytes.buffer);
   /** Where what `reserve` gave begins. */
   at = 0;
@@ -39,7 +40,7 @@ export class Slab {
   /** Makes `length` bytes of `bytes` from `at` on the caller's. */
   reserve(length: number): void {
     if (this.used + length > this.bytes.length) {
-      this.bytes = new Uint8Array(Math.max(SLAB_SIZE, length));
+      this.bytes = Buffer.alloc(Math.max(SLAB_SIZE, length));
       this.view = new DataView(this.bytes.buffer);
       this.used = 0;
     }
@@ -144,14 +145,11 @@ export class Outbox {
     const { slab } = this;
     const own = length <= BY_REFERENCE ? length : FRAME_HEADER + layoutDataAt(parcel.name.length);
     slab.reserve(own);
-    const from = viewOf(frame);
-    const { view, at: to } = slab;
-    for (let offset = 0; offset < own; offset += 4) {
-      view.setUint32(to + offset, from.getUint32(at + offset));
-    }
+    const { bytes, view, at: to } = slab;
+    for (let offset = 0; offset < own; offset++) bytes[to + offset] = frame[at + offset] as number;
     writeFrameHeader(view, to, length, kind, 0, 0, token);
     view.setUint32(to + FRAME_HEADER + AT.flags, flagsOf(parcel, you));
-    this.append(slab.bytes, to, to + own);
+    this.append(bytes, to, to + own);
     if (own < length) this.appendFrame(parcel, own, length);
   }
 
@@ -175,16 +173,28 @@ export class Outbox {
 
   /** Sends it all, in one system call where the channel can. */
   flush(): void {
-    this.cut();
-    if (this.pieces.length === 0) return;
-    const { pieces } = this;
-    this.pieces = [];
-    this.channel.write(pieces);
+    const { bytes, pieces } = this;
+    if (bytes === null) return;
+    this.bytes = null;
+    const last = this.lastPiece(bytes);
+    if (pieces.length === 0) {
+      this.channel.write([last]);
+    } else {
+      pieces.push(last);
+      this.pieces = [];
+      this.channel.write(pieces);
+    }
+  }
+
+  /** What `bytes` has that is to be sent: all of it, mostly, when one frame came. */
+  private lastPiece(bytes: Uint8Array): Uint8Array {
+    const { from, to } = this;
+    return from === 0 && to === bytes.length ? bytes : bytes.subarray(from, to);
   }
 
   private cut(): void {
     if (this.bytes === null) return;
-    this.pieces.push(this.bytes.subarray(this.from, this.to));
+    this.pieces.push(this.lastPiece(this.bytes));
     this.bytes = null;
   }
 }

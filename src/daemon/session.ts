@@ -12,6 +12,7 @@ import {
   layoutDataAt,
   type NameReader,
 } from '../message/layout.ts';
+import { readU32 } from '../message/u32.ts';
 import type { Channel, ChannelEvents } from '../wire/channel.ts';
 import {
   ASK_WHO,
@@ -251,7 +252,7 @@ export class Session implements KsockOwner, ChannelEvents, Stirred {
   // What the client says
 
   private hello(frame: FrameReader): void {
-    const kind = frame.view.getUint8(frame.at + FRAME_AT.kind);
+    const kind = frame.bytes[frame.at + FRAME_AT.kind];
     if (kind !== Kind.HELLO || wordOf(frame, 0) !== PROTOCOL_MAGIC) {
       throw new ProtocolError('the first bytes are not those of a KBUS client');
     }
@@ -293,12 +294,12 @@ export class Session implements KsockOwner, ChannelEvents, Stirred {
   }
 
   private frame(frame: FrameReader): void {
-    if (frame.view.getUint8(frame.at + FRAME_AT.kind) !== Kind.SEND) frame.join();
-    const { view, at } = frame;
-    const word = view.getUint32(at + FRAME_AT.kind);
+    if (frame.bytes[frame.at + FRAME_AT.kind] !== Kind.SEND) frame.join();
+    const { bytes, at } = frame;
+    const word = readU32(bytes, at + FRAME_AT.kind);
     const handed = word & 0xffff;
     const detail = (word >>> 16) & 0xff;
-    const token = view.getUint32(at + FRAME_AT.token);
+    const token = readU32(bytes, at + FRAME_AT.token);
     if (handed > 0) this.handed(handed);
     switch (word >>> 24) {
       case Kind.SEND:
@@ -443,11 +444,11 @@ export class Session implements KsockOwner, ChannelEvents, Stirred {
   }
 
   private send(frame: FrameReader, detail: number, token: number): void {
-    const { bytes, view } = frame;
+    const { bytes } = frame;
     const at = frame.at + FRAME_HEADER;
-    const wrong = checkLayout(view, at, frame.length - FRAME_HEADER, frame.lastWord);
+    const wrong = checkLayout(bytes, at, frame.length - FRAME_HEADER, frame.lastWord);
     if (wrong !== '') throw new ProtocolError(wrong);
-    const parcel = this.parcel(bytes, view, at, detail, token);
+    const parcel = this.parcel(bytes, at, detail, token);
     // The frame that came becomes the frame that goes, with a few words changed: see stamp.ts.
     parcel.frame = bytes;
     parcel.frameAt = frame.at;
@@ -462,40 +463,34 @@ export class Session implements KsockOwner, ChannelEvents, Stirred {
   }
 
   /** The message whose head is at `at`, as the bus stores it. */
-  private parcel(
-    bytes: Uint8Array,
-    view: DataView,
-    at: number,
-    detail: number,
-    token: number,
-  ): Parcel {
-    const nameLength = view.getUint32(at + AT.nameLength);
+  private parcel(bytes: Uint8Array, at: number, detail: number, token: number): Parcel {
+    const nameLength = readU32(bytes, at + AT.nameLength);
     const parcel = new Parcel(
       this.host.names.read(bytes, at + LAYOUT_HEADER, nameLength),
-      view.getUint32(at + AT.flags),
-      view.getUint32(at + AT.to),
+      readU32(bytes, at + AT.flags),
+      readU32(bytes, at + AT.to),
       bytes,
       at + layoutDataAt(nameLength),
-      view.getUint32(at + AT.dataLength),
+      readU32(bytes, at + AT.dataLength),
     );
     if (
-      (view.getUint32(at + AT.origNetwork) |
-        view.getUint32(at + AT.origLocal) |
-        view.getUint32(at + AT.finalNetwork) |
-        view.getUint32(at + AT.finalLocal)) !==
+      (readU32(bytes, at + AT.origNetwork) |
+        readU32(bytes, at + AT.origLocal) |
+        readU32(bytes, at + AT.finalNetwork) |
+        readU32(bytes, at + AT.finalLocal)) !==
       0
     ) {
       parcel.carried = {
-        origNetwork: view.getUint32(at + AT.origNetwork),
-        origLocal: view.getUint32(at + AT.origLocal),
-        finalNetwork: view.getUint32(at + AT.finalNetwork),
-        finalLocal: view.getUint32(at + AT.finalLocal),
+        origNetwork: readU32(bytes, at + AT.origNetwork),
+        origLocal: readU32(bytes, at + AT.origLocal),
+        finalNetwork: readU32(bytes, at + AT.finalNetwork),
+        finalLocal: readU32(bytes, at + AT.finalLocal),
       };
     }
-    parcel.idNetwork = view.getUint32(at + AT.idNetwork);
-    if (parcel.idNetwork !== 0) parcel.idSerial = view.getUint32(at + AT.idSerial);
-    parcel.replyNetwork = view.getUint32(at + AT.replyNetwork);
-    parcel.replySerial = view.getUint32(at + AT.replySerial);
+    parcel.idNetwork = readU32(bytes, at + AT.idNetwork);
+    if (parcel.idNetwork !== 0) parcel.idSerial = readU32(bytes, at + AT.idSerial);
+    parcel.replyNetwork = readU32(bytes, at + AT.replyNetwork);
+    parcel.replySerial = readU32(bytes, at + AT.replySerial);
     parcel.detail = detail;
     parcel.ticket = token;
     parcel.isAnswered = (detail & SendDetail.ANSWERED) !== 0;
@@ -507,9 +502,9 @@ export class Session implements KsockOwner, ChannelEvents, Stirred {
   private sendRun(frame: FrameReader, detail: number, token: number): void {
     const at = frame.at + RUN_HEAD_AT;
     const count = wordOf(frame, 0);
-    const wrong = checkHead(frame.view, at, frame.length - RUN_HEAD_AT);
+    const wrong = checkHead(frame.bytes, at, frame.length - RUN_HEAD_AT);
     if (wrong !== '') throw new ProtocolError(wrong);
-    const run = this.parcel(frame.bytes, frame.view, at, detail, token);
+    const run = this.parcel(frame.bytes, at, detail, token);
     // The ids that Limpets give need not follow each other, as those of a run do.
     if ((run.idNetwork | run.replyNetwork) !== 0) {
       throw new ProtocolError("a run of messages with Limpets' ids");

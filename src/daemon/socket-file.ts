@@ -201,7 +201,7 @@ export function whoAnswers(path: string): Promise<string | null> {
       try {
         reader.push(chunk);
         if (!reader.read()) return;
-        const kind = reader.view.getUint8(reader.at + FRAME_AT.kind);
+        const kind = reader.bytes[reader.at + FRAME_AT.kind];
         if (kind === Kind.WELCOME && wordOf(reader, 0) === PROTOCOL_MAGIC) {
           settle(`the KBUS daemon with process id ${wordOf(reader, 4)}`);
         } else {

@@ -1,6 +1,7 @@
 import type { Parcel } from '../bus/parcel.ts';
 import { Flag } from '../message/flags.ts';
 import { AT, layoutDataAt, writeEnd, writeHead } from '../message/layout.ts';
+import { writeU32 } from '../message/u32.ts';
 import { FRAME_AT, FRAME_HEADER, Kind, writeFrameHeader } from '../wire/frames.ts';
 
 /*
@@ -81,25 +82,12 @@ export function stampFrame(
   token: number,
   you: boolean,
 ): void {
-  const view = viewOf(frame);
-  view.setUint32(at + FRAME_AT.kind, kind << 24);
-  view.setUint32(at + FRAME_AT.token, token);
+  writeU32(frame, at + FRAME_AT.kind, kind << 24);
+  writeU32(frame, at + FRAME_AT.token, token);
   const message = at + FRAME_HEADER;
-  view.setUint32(message + AT.idNetwork, parcel.idNetwork);
-  view.setUint32(message + AT.idSerial, parcel.idSerial);
-  view.setUint32(message + AT.from, parcel.from);
-  view.setUint32(message + AT.extra, 0);
-  view.setUint32(message + AT.flags, flagsOf(parcel, you));
-}
-
-let lastBytes: Uint8Array | null = null;
-let lastView: DataView = new DataView(new ArrayBuffer(0));
-
-/** Messages of one chunk are stamped one after the other: the view of the chunk is made once. */
-export function viewOf(bytes: Uint8Array): DataView {
-  if (bytes !== lastBytes) {
-    lastBytes = bytes;
-    lastView = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  }
-  return lastView;
+  writeU32(frame, message + AT.idNetwork, parcel.idNetwork);
+  writeU32(frame, message + AT.idSerial, parcel.idSerial);
+  writeU32(frame, message + AT.from, parcel.from);
+  writeU32(frame, message + AT.extra, 0);
+  writeU32(frame, message + AT.flags, flagsOf(parcel, you));
 }

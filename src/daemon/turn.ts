@@ -9,20 +9,26 @@ export interface Stirred {
  * follows from it has been sent. Everything that one connection gets in a turn leaves in one write.
  */
 export class Turn {
-  private stirred: Stirred[] = [];
+  // The array is kept from turn to turn: the first `count` of it are stirred.
+  private readonly stirred: (Stirred | undefined)[] = [];
+  private count = 0;
   private ending = false;
 
   stir(one: Stirred): void {
-    this.stirred.push(one);
+    this.stirred[this.count++] = one;
   }
 
   end(): void {
     if (this.ending) return;
     this.ending = true;
     try {
-      for (let at = 0; at < this.stirred.length; at++) (this.stirred[at] as Stirred).settle();
+      for (let at = 0; at < this.count; at++) {
+        const one = this.stirred[at] as Stirred;
+        this.stirred[at] = undefined;
+        one.settle();
+      }
     } finally {
-      this.stirred = [];
+      this.count = 0;
       this.ending = false;
     }
   }

@@ -3,7 +3,7 @@ import { Head } from './head.ts';
 import { OrigFrom } from './id.ts';
 import { Message } from './message.ts';
 import { MAX_NAME } from './name.ts';
-import { padded } from './u32.ts';
+import { padded, readU32 } from './u32.ts';
 
 /**
  * A message on its way between programs: on KBUS's own connections and on the links of Limpets (the
@@ -100,68 +100,82 @@ export function writeEnd(view: DataView, at: number, dataLength: number): void {
  * is wrong. `last` is the last word, if that doesn't lie there. The name's letters, the flags and the
  * size are the bus's to check.
  */
-export function checkLayout(view: DataView, at: number, length: number, last?: number): string {
-  const wrong = checkHeader(view, at, length);
+export function checkLayout(bytes: Uint8Array, at: number, length: number, last?: number): string {
+  const wrong = checkHeader(bytes, at, length);
   if (wrong !== '') return wrong;
-  const nameLength = view.getUint32(at + AT.nameLength);
-  const dataLength = view.getUint32(at + AT.dataLength);
+  const nameLength = readU32(bytes, at + AT.nameLength);
+  const dataLength = readU32(bytes, at + AT.dataLength);
   // Before it is rounded up, a length near 2^32 must be known to be small.
   if (dataLength > length || layoutLength(nameLength, dataLength) !== length) {
     return `a name of ${nameLength} and data of ${dataLength} bytes don't make a message of ${length} bytes`;
   }
-  const guard = last ?? view.getUint32(at + length - 4);
+  const guard = last ?? readU32(bytes, at + length - 4);
   return guard === END_GUARD ? '' : 'the last guard is wrong';
 }
 
 /** Whether they are the head of a message, without its data and last guard: likewise. */
-export function checkHead(view: DataView, at: number, length: number): string {
-  const wrong = checkHeader(view, at, length);
+export function checkHead(bytes: Uint8Array, at: number, length: number): string {
+  const wrong = checkHeader(bytes, at, length);
   if (wrong !== '') return wrong;
-  const nameLength = view.getUint32(at + AT.nameLength);
+  const nameLength = readU32(bytes, at + AT.nameLength);
   if (layoutDataAt(nameLength) === length) return '';
   return `a name of ${nameLength} bytes doesn't make a message head of ${length} bytes`;
 }
 
-function checkHeader(view: DataView, at: number, length: number): string {
+function checkHeader(bytes: Uint8Array, at: number, length: number): string {
   if (length < LAYOUT_HEADER) return `a message of ${length} bytes is shorter than its header`;
-  if (view.getUint32(at) !== START_GUARD || view.getUint32(at + AT.endGuard) !== END_GUARD) {
+  if (readU32(bytes, at) !== START_GUARD || readU32(bytes, at + AT.endGuard) !== END_GUARD) {
     return 'a guard of the message header is wrong';
   }
-  const nameLength = view.getUint32(at + AT.nameLength);
+  const nameLength = readU32(bytes, at + AT.nameLength);
   return nameLength === 0 || nameLength > MAX_NAME ? `a name of ${nameLength} bytes` : '';
 }
 
-/** Reads a message that passed {@link checkLayout}. Its data stays where it is, in `bytes`. */
-export function readLayout(
-  bytes: Uint8Array,
-  view: DataView,
-  at: number,
-  names: NameReader,
-): Message {
-  const head = readHead(bytes, view, at, names);
-  const serial = view.getUint32(at + AT.idSerial);
-  const dataAt = bytes.byteOffset + at + layoutDataAt(head.name.length);
-  const data = new Uint8Array(bytes.buffer, dataAt, view.getUint32(at + AT.dataLength));
-  return Message.received(head, serial, data);
-}
-
 /** Reads what alike messages have in common. */
-export function readHead(bytes: Uint8Array, view: DataView, at: number, names: NameReader): Head {
+export function readHead(bytes: Uint8Array, at: number, names: NameReader): Head {
   return new Head(
-    names.read(bytes, at + LAYOUT_HEADER, view.getUint32(at + AT.nameLength)),
-    view.getUint32(at + AT.flags),
-    view.getUint32(at + AT.to),
-    view.getUint32(at + AT.from),
-    view.getUint32(at + AT.idNetwork),
-    view.getUint32(at + AT.replyNetwork),
-    view.getUint32(at + AT.replySerial),
-    origFromOf(view.getUint32(at + AT.origNetwork), view.getUint32(at + AT.origLocal)),
-    origFromOf(view.getUint32(at + AT.finalNetwork), view.getUint32(at + AT.finalLocal)),
+    names.read(bytes, at + LAYOUT_HEADER, readU32(bytes, at + AT.nameLength)),
+    readU32(bytes, at + AT.flags),
+    readU32(bytes, at + AT.to),
+    readU32(bytes, at + AT.from),
+    readU32(bytes, at + AT.idNetwork),
+    readU32(bytes, at + AT.replyNetwork),
+    readU32(bytes, at + AT.replySerial),
+    origFromOf(readU32(bytes, at + AT.origNetwork), readU32(bytes, at + AT.origLocal)),
+    origFromOf(readU32(bytes, at + AT.finalNetwork), readU32(bytes, at + AT.finalLocal)),
   );
 }
 
 function origFromOf(network: number, local: number): OrigFrom {
   return network === 0 && local === 0 ? OrigFrom.UNSET : new OrigFrom(network, local);
+}
+
+/**
+ * Makes messages of bytes that passed {@link checkLayout}. Their data stays where it lies. One who reads many
+ * out of the same memory asks it for its buffer once: that takes as long as to make the view of the data.
+ */
+export class MessageReader {
+  readonly names = new NameReader();
+  private bytes: Uint8Array = new Uint8Array(0);
+  private buffer: ArrayBufferLike = this.bytes.buffer;
+  private offset = 0;
+
+  message(bytes: Uint8Array, at: number): Message {
+    const head = readHead(bytes, at, this.names);
+    const dataAt = at + layoutDataAt(head.name.length);
+    const data = this.data(bytes, dataAt, readU32(bytes, at + AT.dataLength));
+    return Message.received(head, readU32(bytes, at + AT.idSerial), data);
+  }
+
+  /** A view of some bytes. */
+  data(bytes: Uint8Array, at: number, length: number): Uint8Array {
+    if (bytes !== this.bytes) {
+      this.bytes = bytes;
+      this.buffer = bytes.buffer;
+      this.offset = bytes.byteOffset;
+    }
+    return new Uint8Array(this.buffer, this.offset + at, length);
+  }
 }
 
 const SLOTS = 256;

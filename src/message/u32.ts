@@ -13,3 +13,20 @@ export function padded(length: number): number {
   // The sum must not be cut to 32 bits: a length near 2^32 that a peer claims would become 0.
   return length + ((4 - (length & 3)) & 3);
 }
+
+/**
+ * The u32 in network order at `at`, which must lie within `bytes`. Not by a DataView: to make one for a chunk
+ * takes longer than to read all words of a message.
+ */
+export function readU32(bytes: Uint8Array, at: number): number {
+  const high = ((bytes[at] as number) << 24) | ((bytes[at + 1] as number) << 16);
+  return (high | ((bytes[at + 2] as number) << 8) | (bytes[at + 3] as number)) >>> 0;
+}
+
+/** Writes a u32 in network order, likewise. */
+export function writeU32(bytes: Uint8Array, at: number, value: number): void {
+  bytes[at] = value >>> 24;
+  bytes[at + 1] = value >>> 16;
+  bytes[at + 2] = value >>> 8;
+  bytes[at + 3] = value;
+}

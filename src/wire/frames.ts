@@ -1,5 +1,5 @@
 import { layoutLength } from '../message/layout.ts';
-import { padded } from '../message/u32.ts';
+import { padded, readU32 } from '../message/u32.ts';
 
 /**
  * The frames between a client and the daemon, on one connection, which is one Ksock on one bus. All
@@ -203,7 +203,6 @@ export function wordsFrame(
 /** One frame where it lies: what a {@link FrameReader} gives. Good until the next one is read. */
 export interface FrameView {
   readonly bytes: Uint8Array;
-  readonly view: DataView;
   readonly at: number;
   readonly length: number;
 }
@@ -214,7 +213,7 @@ export function wordOf(frame: FrameView, index: number): number {
   if (at + 4 > frame.length) {
     throw new ProtocolError(`a frame of ${frame.length} bytes has no word ${index}`);
   }
-  return frame.view.getUint32(frame.at + at);
+  return readU32(frame.bytes, frame.at + at);
 }
 
 /** The text behind `words` words of a frame's body; '' when there is none. */
@@ -254,7 +253,6 @@ export class FrameReader {
   private wanted = 0;
 
   bytes: Uint8Array = new Uint8Array(0);
-  view: DataView = new DataView(this.bytes.buffer);
   /** Where the frame, or the first of the rows, begins in `bytes`. */
   at = 0;
   /** Its length; of rows, of all of them. */
@@ -315,7 +313,7 @@ export class FrameReader {
       if (left >= this.rowLength) return this.readRows(left);
       this.wanted = this.rowLength;
     } else if (left >= 4) {
-      const length = this.checkLength(this.view.getUint32(this.next));
+      const length = this.checkLength(readU32(this.bytes, this.next));
       if (length <= left || this.more !== null) {
         this.at = this.next;
         this.length = length;
@@ -349,10 +347,10 @@ export class FrameReader {
 
   /** The last word of the frame. */
   get lastWord(): number {
-    const { more, view, at, length } = this;
-    if (more === null) return view.getUint32(at + length - 4);
-    const { buffer, byteOffset, byteLength } = more.at(-1) as Uint8Array;
-    return new DataView(buffer, byteOffset, byteLength).getUint32(byteLength - 4);
+    const { more, bytes, at, length } = this;
+    if (more === null) return readU32(bytes, at + length - 4);
+    const last = more.at(-1) as Uint8Array;
+    return readU32(last, last.length - 4);
   }
 
   /** Puts the frame together, if it was given in pieces. */
@@ -371,11 +369,7 @@ export class FrameReader {
   }
 
   private open(bytes: Uint8Array, from: number, to: number): void {
-    // Reads that come one after the other often lie in one buffer: it is looked at by one view.
-    if (bytes !== this.bytes) {
-      this.bytes = bytes;
-      this.view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-    }
+    this.bytes = bytes;
     this.next = from;
     this.end = to;
   }
@@ -394,7 +388,7 @@ export class FrameReader {
       const word = joined(this.pieces, 4);
       this.pieces = [word];
       this.crumbs = null;
-      this.wanted = this.checkLength(new DataView(word.buffer).getUint32(0));
+      this.wanted = this.checkLength(readU32(word, 0));
     }
     from += this.add(rest, from, this.wanted);
     if (this.gathered < this.wanted) return false;

@@ -25,7 +25,7 @@ import { decodeEntire } from '../../src/message/entire.ts';
 import { KbusError } from '../../src/message/error.ts';
 import { Flag } from '../../src/message/flags.ts';
 import { MessageId } from '../../src/message/id.ts';
-import { checkLayout, NameReader, readLayout } from '../../src/message/layout.ts';
+import { checkLayout, MessageReader, NameReader } from '../../src/message/layout.ts';
 import { Announcement, Message, Reply, Request } from '../../src/message/message.ts';
 import type { Channel } from '../../src/wire/channel.ts';
 import { Kind, Op, wordsFrame } from '../../src/wire/frames.ts';
@@ -345,15 +345,14 @@ const assembler: Feed = (bytes, random) => {
   if (expected === 0) strictEqual(results[0], 0, 'what can be decoded can be written');
 };
 
-const names = new NameReader();
+const messages = new MessageReader();
 const layout: Feed = (bytes, random) => {
   // Somewhere in a larger buffer.
   const at = random.below(4) * 4;
   const around = new Uint8Array(at + bytes.length + 8).fill(0xee);
   around.set(bytes, at);
-  const view = new DataView(around.buffer);
-  if (checkLayout(view, at, bytes.length) !== '') return;
-  const message = readLayout(around, view, at, names);
+  if (checkLayout(around, at, bytes.length) !== '') return;
+  const message = messages.message(around, at);
   strictEqual(message.name.length > 0 && message.dataLength <= bytes.length, true);
 };
 

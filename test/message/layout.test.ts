@@ -3,8 +3,8 @@ import {
   checkLayout,
   layoutDataAt,
   layoutLength,
+  MessageReader,
   NameReader,
-  readLayout,
   writeEnd,
   writeHead,
 } from '../../src/message/layout.ts';
@@ -61,12 +61,11 @@ function write(message: Message, at: number): Uint8Array {
 function check(bytes: Uint8Array): string {
   const padded = new Uint8Array(bytes.length + 9).fill(0xee);
   padded.set(bytes, 5);
-  return checkLayout(new DataView(padded.buffer), 5, bytes.length);
+  return checkLayout(padded, 5, bytes.length);
 }
 
 function read(bytes: Uint8Array): Message {
-  const own = Uint8Array.from(bytes);
-  return readLayout(own, new DataView(own.buffer), 0, new NameReader());
+  return new MessageReader().message(Uint8Array.from(bytes), 0);
 }
 
 /** The message with one word changed. */
