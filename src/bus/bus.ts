@@ -6,7 +6,7 @@ import { REPLIER_BIND_EVENT } from '../message/message.ts';
 import { checkBindingName, checkMessageName, MAX_NAME } from '../message/name.ts';
 import type { Buses } from './buses.ts';
 import { BusKsock, type KsockOwner, type Mode } from './ksock.ts';
-import { Ledger, RequestRecord } from './ledger.ts';
+import { Ledger, RequestEvent, RequestRecord } from './ledger.ts';
 import { type Parcel, sizeOf, syntheticParcel } from './parcel.ts';
 import { Binding, Routes } from './routes.ts';
 import { BUS_DEFAULTS, type BusSettings, COSTS, MIN_MESSAGE_SIZE } from './settings.ts';
@@ -225,7 +225,7 @@ export class Bus {
     }
     if (records.length < 2) return null;
     const sent = this.takeOff(run, records.length, sender);
-    for (const record of records) this.ledger.apply(record, 'answer', 0);
+    for (const record of records) this.ledger.apply(record, RequestEvent.ANSWER, 0);
     this.giveAnswer(first, sent);
     return sent;
   }
@@ -238,7 +238,7 @@ export class Bus {
     if (result === -Errno.EAGAIN) return result;
     const request = sender.waitingRequest;
     this.endSending(sender);
-    if (request !== null && result < 0) this.ledger.apply(request, 'give up', 0);
+    if (request !== null && result < 0) this.ledger.apply(request, RequestEvent.GIVE_UP, 0);
     this.tellOfRoom();
     return result;
   }
@@ -252,7 +252,8 @@ export class Bus {
     if (result === -Errno.EAGAIN) return false;
     this.endSending(sender);
     if (request !== null && result < 0) {
-      const event = result === -Errno.EADDRNOTAVAIL ? 'no replier' : 'hopeless';
+      const { NO_REPLIER, HOPELESS } = RequestEvent;
+      const event = result === -Errno.EADDRNOTAVAIL ? NO_REPLIER : HOPELESS;
       this.ledger.apply(request, event, 0);
     }
     this.tellOfRoom();
@@ -263,7 +264,7 @@ export class Bus {
   discard(sender: BusKsock): number {
     const request = sender.waitingRequest;
     if (sender.sending !== null) this.endSending(sender);
-    if (request !== null) this.ledger.apply(request, 'give up', 0);
+    if (request !== null) this.ledger.apply(request, RequestEvent.GIVE_UP, 0);
     this.tellOfRoom();
     return 0;
   }
@@ -360,7 +361,7 @@ export class Bus {
     if (replier !== null) {
       this.enqueue(replier.ksock, parcel, replier, (parcel.flags & Flag.URGENT) !== 0);
     } else if (answered !== null) {
-      this.ledger.apply(answered, 'answer', 0);
+      this.ledger.apply(answered, RequestEvent.ANSWER, 0);
       this.noteAnswered(answered);
       this.giveAnswer(answered, parcel);
     }
@@ -485,7 +486,7 @@ export class Bus {
   /** A Replier has read the Request at `index` of a parcel. */
   private readRequest(ksock: BusKsock, parcel: Parcel, index: number): void {
     const request = parcel.requestOf(index);
-    if (request !== null) this.ledger.apply(request, 'read', 0);
+    if (request !== null) this.ledger.apply(request, RequestEvent.READ, 0);
     if (ksock.unreplied.size > ksock.maxUnreplied) ksock.maxUnreplied = ksock.unreplied.size;
   }
 
@@ -585,7 +586,7 @@ export class Bus {
         this.letGo(parcel);
       });
       binding.queued = 0;
-      for (const request of requests) this.ledger.apply(request, 'unbind', ksock.id);
+      for (const request of requests) this.ledger.apply(request, RequestEvent.UNBIND, ksock.id);
     }
     if (this.verboseNow) this.log(`Ksock ${ksock.id} unbound ${describeBinding(binding)}`);
     if (replier) this.tellConcerned(ksock, true);
@@ -619,9 +620,9 @@ export class Bus {
     this.ksocks.delete(ksock.id);
     const waiting = ksock.waitingRequest;
     if (ksock.sending !== null) this.endSending(ksock);
-    if (waiting !== null) this.ledger.apply(waiting, 'requester gone', 0);
+    if (waiting !== null) this.ledger.apply(waiting, RequestEvent.REQUESTER_GONE, 0);
     for (const record of ksock.outstanding.all()) {
-      this.ledger.apply(record, 'requester gone', 0);
+      this.ledger.apply(record, RequestEvent.REQUESTER_GONE, 0);
       this.noteAnswered(record);
     }
 
@@ -629,7 +630,7 @@ export class Bus {
     for (let at = 0; at < queue.entries; at++) {
       if (!queue.binding(at)?.replier) continue;
       for (const request of unreadRequests(queue.parcel(at), queue.readOf(at))) {
-        this.ledger.apply(request, 'replier gone', ksock.id);
+        this.ledger.apply(request, RequestEvent.REPLIER_GONE, ksock.id);
       }
     }
     if (ksock.held !== null) {
@@ -657,7 +658,7 @@ export class Bus {
     ksock.replying.clear();
     ksock.listening.clear();
     for (const record of ksock.unreplied.newestFirst()) {
-      this.ledger.apply(record, 'replier gone', ksock.id);
+      this.ledger.apply(record, RequestEvent.REPLIER_GONE, ksock.id);
     }
 
     this.toldOfLoss.delete(ksock);

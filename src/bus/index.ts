@@ -1,7 +1,7 @@
 export { ASK, Bus, type OpenOptions } from './bus.ts';
 export { Buses } from './buses.ts';
 export { BusKsock, type KsockOwner, type Mode, type Progress } from './ksock.ts';
-export { type RequestEvent, type RequestState, TRANSITIONS } from './ledger.ts';
+export { RequestEvent, RequestState, TRANSITIONS } from './ledger.ts';
 export { Parcel } from './parcel.ts';
 export {
   type BindingReport,

@@ -22,18 +22,21 @@ import { type Parcel, syntheticParcel } from './parcel.ts';
  * Whatever the table has no row for changes nothing: e.g. reading a Request that was answered before
  * it was read.
  */
-export type RequestState = 'waiting' | 'unread' | 'read' | 'ended';
+export const RequestState = { WAITING: 0, UNREAD: 1, READ: 2, ENDED: 3 } as const;
+export type RequestState = (typeof RequestState)[keyof typeof RequestState];
 
-export type RequestEvent =
-  | 'accept'
-  | 'give up'
-  | 'no replier'
-  | 'hopeless'
-  | 'read'
-  | 'unbind'
-  | 'answer'
-  | 'replier gone'
-  | 'requester gone';
+export const RequestEvent = {
+  ACCEPT: 0,
+  GIVE_UP: 1,
+  NO_REPLIER: 2,
+  HOPELESS: 3,
+  READ: 4,
+  UNBIND: 5,
+  ANSWER: 6,
+  REPLIER_GONE: 7,
+  REQUESTER_GONE: 8,
+} as const;
+export type RequestEvent = (typeof RequestEvent)[keyof typeof RequestEvent];
 
 export interface Transition {
   readonly to: RequestState;
@@ -41,32 +44,34 @@ export interface Transition {
   readonly status?: string;
 }
 
-const ENDED: Transition = { to: 'ended' };
+const { WAITING, UNREAD, READ, ENDED } = RequestState;
+const { ACCEPT, GIVE_UP, NO_REPLIER, HOPELESS, UNBIND, ANSWER, REPLIER_GONE, REQUESTER_GONE } =
+  RequestEvent;
 
-export const TRANSITIONS: Readonly<
-  Record<RequestState, Readonly<Partial<Record<RequestEvent, Transition>>>>
-> = {
-  waiting: {
-    accept: { to: 'unread' },
-    'give up': ENDED,
-    'no replier': { to: 'ended', status: '$.KBUS.Replier.Disappeared' },
-    hopeless: { to: 'ended', status: '$.KBUS.ErrorSending' },
-    'requester gone': ENDED,
-  },
-  unread: {
-    read: { to: 'read' },
-    unbind: { to: 'ended', status: '$.KBUS.Replier.Unbound' },
-    answer: ENDED,
-    'replier gone': { to: 'ended', status: '$.KBUS.Replier.GoneAway' },
-    'requester gone': ENDED,
-  },
-  read: {
-    answer: ENDED,
-    'replier gone': { to: 'ended', status: '$.KBUS.Replier.Ignored' },
-    'requester gone': ENDED,
-  },
-  ended: {},
-};
+/** By state, then by event. Numbers, for this is looked up three times for each Request. */
+export const TRANSITIONS: readonly (readonly (Transition | undefined)[])[] = table([
+  [WAITING, ACCEPT, { to: UNREAD }],
+  [WAITING, GIVE_UP, { to: ENDED }],
+  [WAITING, REQUESTER_GONE, { to: ENDED }],
+  [WAITING, NO_REPLIER, { to: ENDED, status: '$.KBUS.Replier.Disappeared' }],
+  [WAITING, HOPELESS, { to: ENDED, status: '$.KBUS.ErrorSending' }],
+  [UNREAD, RequestEvent.READ, { to: READ }],
+  [UNREAD, UNBIND, { to: ENDED, status: '$.KBUS.Replier.Unbound' }],
+  [UNREAD, REPLIER_GONE, { to: ENDED, status: '$.KBUS.Replier.GoneAway' }],
+  [READ, REPLIER_GONE, { to: ENDED, status: '$.KBUS.Replier.Ignored' }],
+  [UNREAD, ANSWER, { to: ENDED }],
+  [READ, ANSWER, { to: ENDED }],
+  [UNREAD, REQUESTER_GONE, { to: ENDED }],
+  [READ, REQUESTER_GONE, { to: ENDED }],
+]);
+
+function table(rows: [RequestState, RequestEvent, Transition][]): (Transition | undefined)[][] {
+  return Object.values(RequestState).map((state) =>
+    Object.values(RequestEvent).map(
+      (event) => rows.find(([from, what]) => from === state && what === event)?.[2],
+    ),
+  );
+}
 
 /**
  * One Request: who asked, who must answer, and how far it is. It knows the message by its id alone, so that
@@ -79,7 +84,7 @@ export class RequestRecord {
   /** By which the requester's driver knows the answer again; -1: the answer goes into the queue. */
   readonly token: number;
   replier: BusKsock | null = null;
-  state: RequestState = 'waiting';
+  state: RequestState = WAITING;
   /** How many Requests its requester had sent before. */
   order = 0;
   /** A later Request of the same requester with the same id: Limpets' ids may come twice. */
@@ -161,7 +166,7 @@ export class Outstanding {
     let record = this.first(network, serial) ?? null;
     for (; record !== null; record = record.next) {
       if (record.replier !== replier) continue;
-      if (record.state === 'read') return record;
+      if (record.state === READ) return record;
       unread ??= record;
     }
     return unread;
@@ -225,7 +230,7 @@ export class Ledger {
   /** The Request was delivered to this Replier. */
   accept(record: RequestRecord, replier: BusKsock): void {
     record.replier = replier;
-    this.apply(record, 'accept', 0);
+    this.apply(record, ACCEPT, 0);
     record.requester.outstanding.add(record);
     this.open++;
   }
@@ -236,16 +241,16 @@ export class Ledger {
    */
   apply(record: RequestRecord, event: RequestEvent, from: number): void {
     const before = record.state;
-    const transition = TRANSITIONS[before][event];
+    const transition = TRANSITIONS[before]?.[event];
     if (transition === undefined) return;
     record.state = transition.to;
-    if (transition.to === 'read') record.replier?.unreplied.add(record);
-    if (transition.to !== 'ended') return;
-    if (before !== 'waiting') {
+    if (transition.to === READ) record.replier?.unreplied.add(record);
+    if (transition.to !== ENDED) return;
+    if (before !== WAITING) {
       this.open--;
       record.requester.outstanding.remove(record);
     }
-    if (before === 'read') record.replier?.unreplied.remove(record);
+    if (before === READ) record.replier?.unreplied.remove(record);
     if (transition.status !== undefined) {
       const status = syntheticParcel(transition.status);
       status.from = from;

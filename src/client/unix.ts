@@ -26,13 +26,25 @@ const CROWDED = 10;
  * nothing was said.
  */
 class PatientSocket extends Socket {
+  // A stream gives the same function with each write: what is told in its place is made once, too.
+  private done: Done | null = null;
+  private patient: Done = () => {};
+
   override _write(chunk: unknown, encoding: BufferEncoding, done: Done): void {
-    super._write(chunk, encoding, (error) => this.wrote(error, done));
+    super._write(chunk, encoding, this.patiently(done));
   }
 
   override _writev(chunks: Chunks, done: Done): void {
     // Sockets of Node have it, though its declaration leaves that open.
-    super._writev!(chunks, (error) => this.wrote(error, done));
+    super._writev!(chunks, this.patiently(done));
+  }
+
+  private patiently(done: Done): Done {
+    if (done !== this.done) {
+      this.done = done;
+      this.patient = (error) => this.wrote(error, done);
+    }
+    return this.patient;
   }
 
   private wrote(error: Error | null | undefined, done: Done): void {

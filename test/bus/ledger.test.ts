@@ -3,9 +3,9 @@ import type { BusKsock } from '../../src/bus/ksock.ts';
 import {
   Ledger,
   Outstanding,
-  type RequestEvent,
+  RequestEvent,
   RequestRecord,
-  type RequestState,
+  RequestState,
   TRANSITIONS,
   Unreplied,
 } from '../../src/bus/ledger.ts';
@@ -15,47 +15,40 @@ function ksock(id: number): BusKsock {
   return { id, outstanding: new Outstanding(), unreplied: new Unreplied() } as unknown as BusKsock;
 }
 
-const STATES: RequestState[] = ['waiting', 'unread', 'read', 'ended'];
-const EVENTS: RequestEvent[] = [
-  'accept',
-  'give up',
-  'no replier',
-  'hopeless',
-  'read',
-  'unbind',
-  'answer',
-  'replier gone',
-  'requester gone',
-];
+type StateName = keyof typeof RequestState;
+type EventName = keyof typeof RequestEvent;
+
+const STATES = Object.keys(RequestState) as StateName[];
+const EVENTS = Object.keys(RequestEvent) as EventName[];
 
 /** Sections 6 to 8 of the specification, once more; what is not here changes nothing. */
-const TABLE: Record<string, { to: RequestState; status?: string }> = {
-  'waiting, accept': { to: 'unread' },
-  'waiting, give up': { to: 'ended' },
-  'waiting, no replier': { to: 'ended', status: '$.KBUS.Replier.Disappeared' },
-  'waiting, hopeless': { to: 'ended', status: '$.KBUS.ErrorSending' },
-  'waiting, requester gone': { to: 'ended' },
-  'unread, read': { to: 'read' },
-  'unread, unbind': { to: 'ended', status: '$.KBUS.Replier.Unbound' },
-  'unread, answer': { to: 'ended' },
-  'unread, replier gone': { to: 'ended', status: '$.KBUS.Replier.GoneAway' },
-  'unread, requester gone': { to: 'ended' },
-  'read, answer': { to: 'ended' },
-  'read, replier gone': { to: 'ended', status: '$.KBUS.Replier.Ignored' },
-  'read, requester gone': { to: 'ended' },
+const TABLE: Record<string, { to: StateName; status?: string }> = {
+  'WAITING, ACCEPT': { to: 'UNREAD' },
+  'WAITING, GIVE_UP': { to: 'ENDED' },
+  'WAITING, NO_REPLIER': { to: 'ENDED', status: '$.KBUS.Replier.Disappeared' },
+  'WAITING, HOPELESS': { to: 'ENDED', status: '$.KBUS.ErrorSending' },
+  'WAITING, REQUESTER_GONE': { to: 'ENDED' },
+  'UNREAD, READ': { to: 'READ' },
+  'UNREAD, UNBIND': { to: 'ENDED', status: '$.KBUS.Replier.Unbound' },
+  'UNREAD, ANSWER': { to: 'ENDED' },
+  'UNREAD, REPLIER_GONE': { to: 'ENDED', status: '$.KBUS.Replier.GoneAway' },
+  'UNREAD, REQUESTER_GONE': { to: 'ENDED' },
+  'READ, ANSWER': { to: 'ENDED' },
+  'READ, REPLIER_GONE': { to: 'ENDED', status: '$.KBUS.Replier.Ignored' },
+  'READ, REQUESTER_GONE': { to: 'ENDED' },
 };
 
 /** Brings a Request to a state. */
-function bring(state: RequestState) {
+function bring(state: StateName) {
   const statuses: Parcel[] = [];
   const ledger = new Ledger((_record, status) => statuses.push(status));
   const requester = ksock(1);
   const replier = ksock(2);
   const record = new RequestRecord(0, 7, requester, -1);
-  if (state !== 'waiting') ledger.accept(record, replier);
-  if (state === 'read') ledger.apply(record, 'read', 0);
-  if (state === 'ended') ledger.apply(record, 'answer', 0);
-  expect(record.state).toBe(state);
+  if (state !== 'WAITING') ledger.accept(record, replier);
+  if (state === 'READ') ledger.apply(record, RequestEvent.READ, 0);
+  if (state === 'ENDED') ledger.apply(record, RequestEvent.ANSWER, 0);
+  expect(record.state).toBe(RequestState[state]);
   return { ledger, record, requester, replier, statuses };
 }
 
@@ -65,18 +58,20 @@ describe('the ledger', () => {
     ([state, event]) => {
       const { ledger, record, requester, replier, statuses } = bring(state);
       const row = TABLE[`${state}, ${event}`];
-      expect(TRANSITIONS[state][event]).toEqual(row);
+      expect(TRANSITIONS[RequestState[state]]?.[RequestEvent[event]]).toEqual(
+        row === undefined ? undefined : { ...row, to: RequestState[row.to] },
+      );
 
       // To accept is more than a step of the record: it is what `accept` does.
-      if (event === 'accept' && state === 'waiting') ledger.accept(record, replier);
-      else ledger.apply(record, event, 9);
+      if (event === 'ACCEPT' && state === 'WAITING') ledger.accept(record, replier);
+      else ledger.apply(record, RequestEvent[event], 9);
 
       const now = row?.to ?? state;
-      expect(record.state).toBe(now);
-      const isOpen = now === 'unread' || now === 'read';
+      expect(record.state).toBe(RequestState[now]);
+      const isOpen = now === 'UNREAD' || now === 'READ';
       expect(ledger.open).toBe(isOpen ? 1 : 0);
       expect(requester.outstanding.size).toBe(isOpen ? 1 : 0);
-      expect(replier.unreplied.size).toBe(now === 'read' ? 1 : 0);
+      expect(replier.unreplied.size).toBe(now === 'READ' ? 1 : 0);
       expect(statuses.map(({ name }) => name)).toEqual(row?.status ? [row.status] : []);
       for (const status of statuses) {
         expect(status).toMatchObject({
@@ -91,21 +86,14 @@ describe('the ledger', () => {
     },
   );
 
-  it('has no row that this test does not know', () => {
-    const rows = STATES.flatMap((state) =>
-      Object.keys(TRANSITIONS[state]).map((event) => `${state}, ${event}`),
-    );
-    expect(rows.sort()).toEqual(Object.keys(TABLE).sort());
-  });
-
   it('gives no second answer, whatever happens after the first', () => {
     for (const first of EVENTS) {
       for (const second of EVENTS) {
-        const { ledger, record, statuses } = bring('read');
-        ledger.apply(record, first, 0);
-        ledger.apply(record, second, 0);
-        ledger.apply(record, second, 0);
-        const answers = statuses.length + (first === 'answer' ? 1 : 0);
+        const { ledger, record, statuses } = bring('READ');
+        ledger.apply(record, RequestEvent[first], 0);
+        ledger.apply(record, RequestEvent[second], 0);
+        ledger.apply(record, RequestEvent[second], 0);
+        const answers = statuses.length + (first === 'ANSWER' ? 1 : 0);
         expect(answers).toBeLessThanOrEqual(1);
       }
     }
@@ -113,6 +101,7 @@ describe('the ledger', () => {
 });
 
 describe('the outstanding Requests of a Ksock', () => {
+  const { READ, UNREAD } = RequestState;
   const requester = ksock(1);
   const [replier, another] = [ksock(2), ksock(3)];
 
@@ -126,8 +115,8 @@ describe('the outstanding Requests of a Ksock', () => {
 
   it('are found by id and Replier', () => {
     const outstanding = new Outstanding();
-    const local = add(outstanding, 0, replier, 'unread');
-    const remote = add(outstanding, 1, replier, 'unread');
+    const local = add(outstanding, 0, replier, UNREAD);
+    const remote = add(outstanding, 1, replier, UNREAD);
     expect(outstanding.find(0, 5, replier)).toBe(local);
     expect(outstanding.find(1, 5, replier)).toBe(remote);
     expect(outstanding.find(0, 5, another)).toBeNull();
@@ -137,10 +126,10 @@ describe('the outstanding Requests of a Ksock', () => {
 
   it('may have one id: then the oldest that was read comes first, then the oldest', () => {
     const outstanding = new Outstanding();
-    const anothers = add(outstanding, 1, another, 'read');
-    const first = add(outstanding, 1, replier, 'unread');
-    const second = add(outstanding, 1, replier, 'read');
-    const third = add(outstanding, 1, replier, 'read');
+    const anothers = add(outstanding, 1, another, READ);
+    const first = add(outstanding, 1, replier, UNREAD);
+    const second = add(outstanding, 1, replier, READ);
+    const third = add(outstanding, 1, replier, READ);
     const found = [];
     for (let left = 3; left > 0; left--) {
       const record = outstanding.find(1, 5, replier) as RequestRecord;
@@ -154,11 +143,11 @@ describe('the outstanding Requests of a Ksock', () => {
 
   it('count themselves, and the most there ever were', () => {
     const outstanding = new Outstanding();
-    const records = [0, 1, 1, 1].map((network) => add(outstanding, network, replier, 'unread'));
+    const records = [0, 1, 1, 1].map((network) => add(outstanding, network, replier, UNREAD));
     // From the middle, the front and the end of those with one id.
     for (const at of [2, 1, 3, 0]) outstanding.remove(records[at] as RequestRecord);
     expect(outstanding.all()).toEqual([]);
-    add(outstanding, 0, replier, 'unread');
+    add(outstanding, 0, replier, UNREAD);
     expect(outstanding).toMatchObject({ size: 1, max: 4 });
   });
 });
