@@ -1,7 +1,7 @@
 import type { Bus } from '../bus/bus.ts';
 import { Buses } from '../bus/buses.ts';
 import type { BusKsock, KsockOwner, Mode } from '../bus/ksock.ts';
-import { Parcel, parcelOf } from '../bus/parcel.ts';
+import { type Parcel, parcelOf } from '../bus/parcel.ts';
 import { reportBindings, reportStats } from '../bus/report.ts';
 import { PENDING, Sends } from '../bus/sends.ts';
 import { Errno } from '../message/errno.ts';
@@ -22,7 +22,7 @@ import {
   type Refused,
 } from './port.ts';
 
-type Settle = (result: number, parcel: Parcel) => void;
+type Settle = (result: number) => void;
 
 interface Take {
   resolve(message: Message | null): void;
@@ -58,7 +58,7 @@ export class LocalPort implements Port, KsockOwner {
     this.sends = new Sends(this.ksock, (parcel, result) => {
       const settle = this.settles.get(parcel.ticket);
       this.settles.delete(parcel.ticket);
-      settle?.(result, parcel);
+      settle?.(result);
       this.noteIdle();
     });
   }
@@ -124,42 +124,57 @@ export class LocalPort implements Port, KsockOwner {
 
   send(message: Message, wait: boolean, signal: AbortSignal | undefined): Promise<MessageId> {
     return new Promise((resolve, reject) => {
+      const parcel = copyOf(message);
       const cancel = (): void => {
-        this.sends.cancel(ticket);
+        this.sends.cancel(parcel.ticket);
         this.servePolls();
       };
-      const settle = (result: number, parcel: Parcel): void => {
+      const settle = (result: number): void => {
         signal?.removeEventListener('abort', cancel);
         if (result >= 0) resolve(new MessageId(parcel.idNetwork, parcel.idSerial));
         else if (result === -Errno.ECANCELED && signal?.aborted) reject(signal.reason);
         else reject(explain('send', this.refusal(result), asked(message)));
       };
-      const ticket = this.submit(copyOf(message), wait, settle);
-      signal?.addEventListener('abort', cancel, { once: true });
+      const result = this.submit(parcel, wait);
+      if (result === PENDING) {
+        this.settles.set(parcel.ticket, settle);
+        signal?.addEventListener('abort', cancel, { once: true });
+      } else {
+        settle(result);
+      }
     });
   }
 
   post(message: Message, wait: boolean, refused: Refused): boolean {
-    this.submit(copyOf(message), wait, (result) => {
-      if (result < 0) refused(-result, message);
-    });
+    this.tell(message, copyOf(message), wait, refused);
     return this.sends.pending === 0;
   }
 
-  private submit(parcel: Parcel, wait: boolean, settle: Settle): number {
+  reply(message: Message, refused: Refused): void {
+    this.tell(message, copyOf(message), false, refused);
+  }
+
+  /** Sends what nobody waits for, without a function for each. */
+  private tell(message: Message, parcel: Parcel, wait: boolean, refused: Refused): void {
+    const result = this.submit(parcel, wait);
+    if (result < 0) {
+      refused(-result, message);
+    } else if (result === PENDING) {
+      this.settles.set(parcel.ticket, (late) => {
+        if (late < 0) refused(-late, message);
+      });
+    }
+  }
+
+  /** PENDING, or the outcome. */
+  private submit(parcel: Parcel, wait: boolean): number {
     const ticket = this.nextTicket;
     this.nextTicket = (ticket + 1) >>> 0;
-    if (!this.ksock.isOpen) {
-      settle(-Errno.EBADF, parcel);
-      return ticket;
-    }
+    if (!this.ksock.isOpen) return -Errno.EBADF;
     parcel.ticket = ticket;
     parcel.waits = wait;
     if (wait) parcel.flags = (parcel.flags | Flag.ALL_OR_WAIT) >>> 0;
-    const result = this.sends.submit(parcel);
-    if (result === PENDING) this.settles.set(ticket, settle);
-    else settle(result, parcel);
-    return ticket;
+    return this.sends.submit(parcel);
   }
 
   flushed(): Promise<void> {
@@ -183,24 +198,16 @@ export class LocalPort implements Port, KsockOwner {
   request(message: Message, asking: Asking): void {
     const token = this.nextTicket;
     this.answers.set(token, asking);
-    const waits = (message.flags & Flag.ALL_OR_WAIT) !== 0;
     const parcel = copyOf(message);
     parcel.isAnswered = true;
-    this.submit(parcel, waits, (result) => {
-      if (result < 0 && this.answers.take(token) !== undefined) {
-        asking.refused(this.refusal(result));
-      }
+    const waits = (message.flags & Flag.ALL_OR_WAIT) !== 0;
+    this.tell(message, parcel, waits, (errno) => {
+      if (this.answers.take(token) !== undefined) asking.refused(this.refusal(-errno));
     });
   }
 
   private refusal(result: number): Refusal {
     return this.ksock.isOpen ? new Refusal(-result) : closedRefusal();
-  }
-
-  reply(message: Message, refused: Refused): void {
-    this.submit(copyOf(message), false, (result) => {
-      if (result < 0) refused(-result, message);
-    });
   }
 
   // Reading
@@ -336,7 +343,7 @@ export class LocalPort implements Port, KsockOwner {
     this.answers.clear();
     for (const [, asking] of answers) asking.refused(refusal);
     this.takes = [];
-    for (const settle of this.settles.values()) settle(-Errno.EBADF, NO_PARCEL);
+    for (const settle of this.settles.values()) settle(-Errno.EBADF);
     this.settles.clear();
     this.noteIdle();
     for (const poll of this.polls) poll.reject(refusal);
@@ -345,8 +352,6 @@ export class LocalPort implements Port, KsockOwner {
     return this.stopReading();
   }
 }
-
-const NO_PARCEL = new Parcel('', 0, 0, new Uint8Array(0), 0, 0);
 
 function outcome(first: number, second = 0, text = ''): Promise<CallResult> {
   return first < 0 ? Promise.reject(new Refusal(-first)) : Promise.resolve({ first, second, text });
