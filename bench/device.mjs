@@ -117,7 +117,7 @@ async function main() {
   const { status } = spawnSync('cc', ['-O2', '-o', program, source], { stdio: 'inherit' });
   if (status !== 0) throw new Error('cc is needed to build the C programs');
   const [directory, device] = [join(folder, 'sockets'), join(folder, 'dev')];
-  const main = fileURLToPath(new URL('dist/cli/main.js', root));
+  const main = fileURLToPath(new URL('dist/cli/main.cjs', root));
   const words = [main, 'serve', '--directory', directory, '--device', device];
   const daemon = spawn(process.execPath, words, { stdio: ['ignore', 'ignore', 'pipe'] });
   try {

@@ -96,7 +96,7 @@ const programs = {
   },
   kbus() {
     const directory = join(folder, String(directories++));
-    const main = fileURLToPath(new URL('dist/cli/main.js', root));
+    const main = fileURLToPath(new URL('dist/cli/main.cjs', root));
     const child = start([main, 'serve', '--directory', directory]);
     return { child, directory, path: join(directory, 'kbus0.sock') };
   },

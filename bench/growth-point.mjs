@@ -129,7 +129,7 @@ async function engine() {
 async function socket() {
   const { Announcement, Ksock } = await import(new URL('index.js', dist).href);
   const directory = mkdtempSync(join(tmpdir(), 'kbus-bench-'));
-  const main = fileURLToPath(new URL('cli/main.js', dist));
+  const main = fileURLToPath(new URL('cli/main.cjs', dist));
   const settings = ['--max-message-size', String(MAX_SIZE), '--max-connections', '100000'];
   const daemon = spawn(process.execPath, [main, 'serve', '--directory', directory, ...settings], {
     stdio: ['ignore', 'ignore', 'pipe'],

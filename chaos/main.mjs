@@ -80,7 +80,7 @@ class Round {
   async start() {
     if (this.isStarved) sum.faults.starve++;
     const device = deviceCount > 0 ? ` --device '${this.device}'` : '';
-    const serve = `exec '${process.execPath}' '${file('../dist/cli/main.js')}' serve --directory '${this.sockets}'${device} --max-messages 20`;
+    const serve = `exec '${process.execPath}' '${file('../dist/cli/main.cjs')}' serve --directory '${this.sockets}'${device} --max-messages 20`;
     this.daemon = spawn('sh', ['-c', this.isStarved ? `ulimit -n ${LIMIT}; ${serve}` : serve], {
       stdio: ['ignore', 'pipe', 'pipe'],
     });

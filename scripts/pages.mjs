@@ -2,7 +2,7 @@
 // they are what the tables say.
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import { TRANSITIONS } from '../dist/bus/ledger.js';
+import { RequestEvent, RequestState, TRANSITIONS } from '../dist/bus/ledger.js';
 import { Errno, MEANING, UNIX_TEXT } from '../dist/message/errno.js';
 
 process.chdir(fileURLToPath(new URL('..', import.meta.url)));
@@ -65,12 +65,17 @@ function errors() {
 }
 
 function requests() {
-  const name = (state) => state;
+  const words = (names) =>
+    Object.keys(names).map((name) => name.toLowerCase().replaceAll('_', ' '));
+  const [states, events] = [words(RequestState), words(RequestEvent)];
   const arrows = [];
   const statuses = [];
-  for (const [from, events] of Object.entries(TRANSITIONS)) {
-    for (const [event, { to, status }] of Object.entries(events)) {
-      arrows.push(`    ${name(from)} --> ${name(to)}: ${event}`);
+  for (const [at, from] of states.entries()) {
+    for (const [index, event] of events.entries()) {
+      const transition = TRANSITIONS[at][index];
+      if (transition === undefined) continue;
+      const { to, status } = transition;
+      arrows.push(`    ${from} --> ${states[to]}: ${event}`);
       if (status) statuses.push(`| \`${status}\` | ${from} | ${event} |`);
     }
   }

@@ -74,7 +74,7 @@ describe('the examples in the documentation', () => {
     const command = join(folder, 'bin', 'kbus');
     writeFileSync(
       command,
-      `#!/bin/sh\nexec '${process.execPath}' '${root}dist/cli/main.js' "$@"\n`,
+      `#!/bin/sh\nexec '${process.execPath}' '${root}dist/cli/main.cjs' "$@"\n`,
     );
     chmodSync(command, 0o755);
     const { PATH } = process.env;

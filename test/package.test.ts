@@ -36,7 +36,7 @@ describe('the package', () => {
   afterAll(() => rmSync(folder, { recursive: true }));
 
   test('holds the build, the unit files, README, LICENSE and package.json, and nothing else', () => {
-    const wanted = /^(dist\/.+\.(js|d\.ts)|systemd\/[\w.-]+|README\.md|LICENSE|package\.json)$/;
+    const wanted = /^(dist\/.+\.(c?js|d\.ts)|systemd\/[\w.-]+|README\.md|LICENSE|package\.json)$/;
     expect(files.filter((path) => !wanted.test(path))).toEqual([]);
     for (const path of ['LICENSE', 'README.md', 'dist/index.js', 'dist/index.d.ts']) {
       expect(files).toContain(path);
@@ -60,7 +60,7 @@ describe('the package', () => {
     expect(run(['--input-type=module', '--eval', program])).toBe(
       'Ksock device 0, id 1, mode read/write function\n',
     );
-    expect(run(['node_modules/kbus/dist/cli/main.js', '--version'])).toBe(`${manifest.version}\n`);
+    expect(run(['node_modules/kbus/dist/cli/main.cjs', '--version'])).toBe(`${manifest.version}\n`);
   });
 
   test('has few dependencies, none of which runs a script when it is installed', () => {

@@ -41,7 +41,7 @@ export default {
   versions,
   program: (place) => ({
     file: place.node,
-    args: [fileURLToPath(new URL('dist/cli/main.js', root)), 'serve', '--directory', place.folder],
+    args: [fileURLToPath(new URL('dist/cli/main.cjs', root)), 'serve', '--directory', place.folder],
     ready: /serving/,
   }),
   async answer(place) {

@@ -1,4 +1,5 @@
 import process from 'node:process';
+import { Ending } from './ending.ts';
 
 /** Exit codes of `kbus`. */
 export const Exit = {
@@ -32,7 +33,6 @@ export async function report(error: unknown): Promise<void> {
 
 async function outcomeOf(error: unknown): Promise<{ text: string; exitCode: number }> {
   // Loaded now: a command that goes well needs none of it.
-  const { Ending } = await import('./ending.ts');
   const { KbusError, StatusError } = await import('../message/error.ts');
   if (error instanceof Failure) return { text: error.message, exitCode: error.exitCode };
   if (error instanceof Ending) return { text: '', exitCode: error.exitCode };

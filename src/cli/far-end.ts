@@ -45,20 +45,23 @@ process.on('uncaughtException', (error: Error) => {
 });
 
 const [bus, directory = '', ask = '', waiting] = process.argv.slice(2);
-let handling: Handling | null = null;
 
-process.on('message', async (listen: Listen) => {
-  await handling?.stop();
-  await ears.setMaxMessages(listen.maxMessages);
-  handling = await ears.listener(listen.name, hearing(listen.size));
+void begin();
+
+async function begin(): Promise<void> {
+  const mouth = await Ksock.open(Number(bus), { directory });
+  await mouth.setMaxMessages(Number(waiting));
+  await mouth.replier(ask, (request) => request.data);
+  const ears = await Ksock.open(Number(bus), { directory });
+  let handling: Handling | null = null;
+  process.on('message', async (listen: Listen) => {
+    await handling?.stop();
+    await ears.setMaxMessages(listen.maxMessages);
+    handling = await ears.listener(listen.name, hearing(listen.size));
+    tell({ ready: true });
+  });
   tell({ ready: true });
-});
-
-const mouth = await Ksock.open(Number(bus), { directory });
-await mouth.setMaxMessages(Number(waiting));
-await mouth.replier(ask, (request) => request.data);
-const ears = await Ksock.open(Number(bus), { directory });
-tell({ ready: true });
+}
 
 /** Checks every serial, and tells what it heard when a run ends. */
 function hearing(size: number): (message: { readonly data: Uint8Array }) => void {

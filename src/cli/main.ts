@@ -4,11 +4,7 @@ import { watchSignals } from './ending.ts';
 import { report } from './failure.ts';
 
 watchSignals();
-try {
-  await run(process.argv.slice(2));
-} catch (error) {
-  await report(error);
-}
+run(process.argv.slice(2)).catch(report);
 
 /** The daemon's start is measured: where its options need no check, it begins with no more than it needs. */
 async function run(args: string[]): Promise<void> {

@@ -21,7 +21,7 @@ export class FarEnd implements AsyncDisposable {
 
   /** It answers Requests of the name `ask`, of which so many may wait, with their own data. */
   constructor(bus: number, directory: string, ask: string, waiting: number) {
-    const file = fileURLToPath(new URL('./far-end.js', import.meta.url));
+    const file = fileURLToPath(new URL('./far-end.cjs', import.meta.url));
     this.child = fork(file, [String(bus), directory, ask, String(waiting)], { execArgv: [] });
     this.exited = new Promise((resolve) => {
       this.child.once('error', resolve);

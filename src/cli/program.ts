@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import { Command, CommanderError } from 'commander';
 import { COMMANDS } from './commands.ts';
 import { Exit, Failure } from './failure.ts';
+import { print } from './output.ts';
 
 /** Runs one command. Throws what went wrong, for `report`. */
 export async function runProgram(args: string[]): Promise<void> {
@@ -14,6 +15,8 @@ export async function runProgram(args: string[]): Promise<void> {
     .exitOverride()
     .showHelpAfterError('(kbus --help lists the commands; their options go behind them)')
     .configureOutput({
+      // Whoever stops reading the help has what they wanted.
+      writeOut: (text) => void print(text).catch(() => {}),
       outputError: (text, write) => write(text.replace(/^error: /, 'kbus: ')),
     })
     .addHelpText(

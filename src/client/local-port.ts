@@ -130,18 +130,20 @@ export class LocalPort implements Port, KsockOwner {
         this.servePolls();
       };
       const settle = (result: number): void => {
-        signal?.removeEventListener('abort', cancel);
         if (result >= 0) resolve(new MessageId(parcel.idNetwork, parcel.idSerial));
         else if (result === -Errno.ECANCELED && signal?.aborted) reject(signal.reason);
         else reject(explain('send', this.refusal(result), asked(message)));
       };
       const result = this.submit(parcel, wait);
-      if (result === PENDING) {
-        this.settles.set(parcel.ticket, settle);
-        signal?.addEventListener('abort', cancel, { once: true });
-      } else {
+      if (result !== PENDING) {
         settle(result);
+        return;
       }
+      signal?.addEventListener('abort', cancel, { once: true });
+      this.settles.set(parcel.ticket, (late) => {
+        signal?.removeEventListener('abort', cancel);
+        settle(late);
+      });
     });
   }
 

@@ -16,7 +16,7 @@ const print = (text: string): void => tell({ printed: text });
 const terminal = new Terminal(print, { kbus });
 
 async function runKbus(args: readonly string[]): Promise<true> {
-  const main = fileURLToPath(new URL('../cli/main.js', import.meta.url));
+  const main = fileURLToPath(new URL('./main.cjs', import.meta.url));
   const { stdout } = await promisify(execFile)(process.execPath, [main, ...args]);
   for (const line of stdout.trimEnd().split('\n')) print(line);
   return true;

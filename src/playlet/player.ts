@@ -37,7 +37,7 @@ export class Player {
   constructor(who: Actor, directory: string, onPrinted: (text: string) => void) {
     this.who = who;
     this.onPrinted = onPrinted;
-    this.child = fork(fileURLToPath(new URL('./actor.js', import.meta.url)), {
+    this.child = fork(fileURLToPath(new URL('./actor.cjs', import.meta.url)), {
       env: { ...process.env, KBUS_DIR: directory },
       execArgv: [],
     });

@@ -9,7 +9,7 @@ import { newFolder } from '../support/folder.ts';
 const { KBUS_TEST_DIST = fileURLToPath(new URL('../../dist', import.meta.url)) } = process.env;
 
 /** The program as users run it. */
-export const MAIN = join(KBUS_TEST_DIST, 'cli/main.js');
+export const MAIN = join(KBUS_TEST_DIST, 'cli/main.cjs');
 
 export interface Outcome {
   readonly code: number | null;

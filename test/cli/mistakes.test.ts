@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest';
 import { typedName } from '../../src/cli/arguments.ts';
 import { COMMANDS } from '../../src/cli/commands.ts';
 import { newFolder } from '../support/folder.ts';
-import { kbus, serve } from './kbus.ts';
+import { kbus, serve, start } from './kbus.ts';
 
 describe('kbus', () => {
   test('lists its commands when it is told nothing, which is a mistake', async () => {
@@ -20,6 +20,12 @@ describe('kbus', () => {
     expect(code).toBe(0);
     expect(stderr).toBe('');
     expect(stdout).toBe((await kbus([])).stderr);
+  });
+
+  test('has nothing to complain of when nobody reads its help', async () => {
+    const program = start(['--help']);
+    program.child.stdout?.destroy();
+    expect(await program.ended).toMatchObject({ code: 0, stderr: '' });
   });
 
   test.each(COMMANDS.map(({ name }) => name))(
