@@ -1,4 +1,5 @@
 // npm run bench: measures KBUS, the floors and the other buses, round by round. See --help.
+import { spawnSync } from 'node:child_process';
 import { readdirSync, writeFileSync } from 'node:fs';
 import { abandon, conduct } from './conduct.mjs';
 import { machine } from './machine.mjs';
@@ -33,10 +34,20 @@ async function allSystems() {
 const compared = (run) =>
   `${measuredOn(run.machine, run.date)} Rounds: ${run.rounds}, each of ${run.seconds} s; medians.\n\n${comparison(run)}`;
 
+/** From now on this process, and all that it starts, has this core and no other. @param {number} core */
+function stayOn(core) {
+  const { status, stderr, error } = spawnSync('taskset', ['-cp', `${core}`, `${process.pid}`]);
+  if (status === 0) return;
+  throw new Error(
+    `nothing can be kept on core ${core}: ${error?.message ?? String(stderr).trim()}`,
+  );
+}
+
 async function main() {
   const known = await allSystems();
   const options = parseOptions(process.argv.slice(2), workloads, known);
   if (options.installPeers) return installPeers();
+  if (options.core !== undefined) stayOn(options.core);
 
   const nodes = options.nodes.length > 0 ? options.nodes.map(nodeOf) : [nodeAt(options.node)];
   const chosen = workloads.filter(({ name }) => options.only.includes(name));
@@ -104,6 +115,7 @@ async function main() {
     results,
   };
   const text = options.nodes.length > 0 ? compared({ ...run, nodes }) : report(run);
+  const place = options.nodes.length > 0 ? 'nodes' : options.core !== undefined ? 'core' : 'bench';
   console.log(`\n${text}`);
   if (stopped) {
     console.error('\nStopped before the end; nothing was written.');
@@ -114,7 +126,7 @@ async function main() {
     const { machine, date, results } = run;
     writeFileSync(options.json, `${JSON.stringify({ machine, date, results }, undefined, 1)}\n`);
   }
-  if (options.write) writeReport(options.nodes.length > 0 ? 'nodes' : 'bench', text);
+  if (options.write) writeReport(place, text);
   if (results.some(({ error }) => error !== undefined)) process.exitCode = 1;
 }
 

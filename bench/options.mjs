@@ -8,6 +8,7 @@ import { Command, InvalidArgumentError, Option } from 'commander';
  * @property {string[]} systems   names of systems
  * @property {string} node        path of the node binary that runs everything
  * @property {string[]} nodes    versions of Node to compare instead; none: no comparison
+ * @property {number | undefined} core  the only processor core that anything runs on
  * @property {boolean} write
  * @property {string | undefined} json
  * @property {boolean} installPeers
@@ -25,6 +26,12 @@ function versions(text) {
   const list = text.split(',').map((version) => version.trim());
   if (list.every((version) => /^\d+$/.test(version))) return list;
   throw new InvalidArgumentError('It must be major versions, separated by commas, such as 20,26.');
+}
+
+/** @param {string} text */
+function coreNumber(text) {
+  if (/^\d+$/.test(text)) return Number(text);
+  throw new InvalidArgumentError('It must be the number of a core, from 0.');
 }
 
 /** @param {string[]} known */
@@ -65,6 +72,14 @@ export function parseOptions(args, workloads, systems) {
         .default([])
         .conflicts('node'),
     )
+    .addOption(
+      new Option(
+        '--core <n>',
+        'run everything on this core, from 0: nothing then waits for a sleeping one to wake (needs taskset)',
+      )
+        .argParser(coreNumber)
+        .conflicts('nodes'),
+    )
     .option('--write', 'put the tables into docs/performance.md, between its marks', false)
     .option('--json <file>', 'write every round, unrounded, to this file')
     .addOption(
@@ -88,7 +103,8 @@ Examples:
   npm run bench -- --quick
   npm run bench -- --only rtt,1to1 --systems floor,kbus,nats
   npm run bench -- --install-peers && npm run bench -- --write
-  npm run bench -- --nodes 20,26 --write`,
+  npm run bench -- --nodes 20,26 --write
+  npm run bench -- --core 1 --systems floor,kbus --write`,
     )
     .configureHelp({
       optionDescription: (option) =>

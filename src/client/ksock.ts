@@ -382,6 +382,13 @@ export class Ksock implements AsyncIterable<Message> {
   }
 
   private checkMessage(message: Message): KbusError | TypeError | null {
+    const isFit =
+      message instanceof Message && message.head.isFit && message.connection === undefined;
+    return isFit && this.mode === 'rw' && !this.isSending ? null : this.whyNotSent(message);
+  }
+
+  /** Apart, so that the check above is small enough to become part of what calls it. */
+  private whyNotSent(message: Message): KbusError | TypeError | null {
     if (!(message instanceof Message)) {
       return new TypeError(
         `message must be a Message, such as new Announcement('$.Name', 'data'), not ${typeof message}`,
@@ -391,7 +398,6 @@ export class Ksock implements AsyncIterable<Message> {
     let errno = 0;
     if (this.mode === 'r') errno = Errno.EBADF;
     else if (this.isSending) errno = Errno.EALREADY;
-    else if (head.isFit && message.connection === undefined) return null;
     else if (head.name.length === 0) errno = Errno.EINVAL;
     else if (head.name.length > MAX_NAME) errno = Errno.ENAMETOOLONG;
     else if (this.lifeline.isOver(message)) {
