@@ -47,6 +47,9 @@ function follows(head: Head, before: Head): boolean {
 
 const NO_HEAD = new Head('', 0);
 
+/** Of a Buffer, `set` would be looked up anew for each message: a tenth of what it takes to post one. */
+const { set: copy } = Uint8Array.prototype;
+
 /** Gives so many bytes, all of them 0, for what is to be written. */
 export type Memory = (length: number) => Uint8Array;
 
@@ -128,7 +131,7 @@ export class Outgoing {
       this.largeData(message.data, at + dataAt);
     } else {
       writeEnd(view, at + dataAt, dataLength);
-      if (dataLength > 0) slab.set(message.data, at + dataAt);
+      if (dataLength > 0) copy.call(slab, message.data, at + dataAt);
       if (mayRun(head)) {
         this.likeHead = head;
         this.likeLength = dataLength;
@@ -165,7 +168,7 @@ export class Outgoing {
     const at = this.to;
     this.to += stride;
     if (stride !== dataLength) this.view.setUint32(at + stride - 4, 0);
-    this.slab.set(message.data, at);
+    copy.call(this.slab, message.data, at);
     this.likeToken = token;
     this.runCount++;
     return true;
