@@ -4,7 +4,7 @@ import type { KbusError } from '../message/error.ts';
 import { Flag } from '../message/flags.ts';
 import { Head } from '../message/head.ts';
 import { MessageId } from '../message/id.ts';
-import { AT, checkHead, checkLayout, MessageReader, readHead } from '../message/layout.ts';
+import { AT, checkHead, checkLayout, MessageReader } from '../message/layout.ts';
 import { Message, Status } from '../message/message.ts';
 import { NumberMap } from '../message/number-map.ts';
 import { readU32 } from '../message/u32.ts';
@@ -78,10 +78,8 @@ interface Waiter<T> {
 }
 
 /** Who is called when messages came, until it is told why no more will. */
-interface Attending {
+interface Attending extends Waiter<void> {
   readonly came: () => void;
-  readonly resolve: (isReadable: boolean) => void;
-  readonly reject: (refusal: Refusal) => void;
 }
 
 interface PendingCall extends Waiter<CallResult> {
@@ -643,8 +641,7 @@ export class FramePort implements Port, ChannelEvents, UnderWayHost {
     });
   }
 
-  attend(came: () => void): Promise<boolean> {
-    if (this.isAtHand) came();
+  attend(came: () => void): Promise<void> {
     if (this.closedBy !== null) return Promise.reject(this.closedBy);
     return new Promise((resolve, reject) => {
       this.attending = { came, resolve, reject };
@@ -672,7 +669,7 @@ export class FramePort implements Port, ChannelEvents, UnderWayHost {
     const wrong = checkHead(bytes, at, frame.length - RUN_HEAD_AT);
     if (wrong !== '') throw new ProtocolError(wrong);
     const count = wordOf(frame, 0);
-    this.runHead = readHead(bytes, at, this.messages.names);
+    this.runHead = this.messages.head(bytes, at);
     this.runSerial = readU32(bytes, at + AT.idSerial);
     this.runLength = readU32(bytes, at + AT.dataLength);
     const last = Math.max(this.runSerial, this.runHead.replySerial) + count;
@@ -752,7 +749,7 @@ export class FramePort implements Port, ChannelEvents, UnderWayHost {
     const { reading } = this;
     this.reading = [];
     for (const wake of reading) wake(false);
-    this.attending?.resolve(false);
+    this.attending?.resolve();
     this.attending = null;
     if (this.closedBy === null) this.recall();
     return Promise.resolve();

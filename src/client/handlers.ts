@@ -114,7 +114,7 @@ export class Handlers {
 
   /** Everything that is at hand. */
   private readonly handleAll = (): void => {
-    while (this.entries.size > 0) {
+    while (this.isWanted()) {
       const message = this.host.hand();
       if (message === null) return;
       this.handle(message);

@@ -1,3 +1,4 @@
+import { appended } from '../message/append.ts';
 import type { Head } from '../message/head.ts';
 import { Message } from '../message/message.ts';
 import { runStride } from '../wire/frames.ts';
@@ -39,32 +40,26 @@ export class LentRun {
   }
 }
 
-/** With more entries than this, an array is not kept when it is empty. */
-const FEW = 64;
-
 /** What the daemon has lent, and was not handed to the program yet; the oldest is handed first. */
 export class Lent {
-  // Those from `first` up to `end`.
-  private entries: (Message | LentRun | undefined)[] = [];
+  private entries: (Message | LentRun)[] = [];
   private first = 0;
-  private end = 0;
   /** How many messages they are. */
   length = 0;
 
   push(message: Message): void {
-    this.entries[this.end++] = message;
+    this.entries = appended(this.entries, message);
     this.length++;
   }
 
   /** An urgent message is handed before all others. */
   pushFirst(message: Message): void {
     this.entries.splice(this.first, 0, message);
-    this.end++;
     this.length++;
   }
 
   pushRun(run: LentRun): void {
-    this.entries[this.end++] = run;
+    this.entries = appended(this.entries, run);
     this.length += run.left;
   }
 
@@ -82,19 +77,17 @@ export class Lent {
     return entry;
   }
 
-  /** The last of a few leaves the array as it is: the next few find room in it. */
   private drop(): void {
-    this.entries[this.first++] = undefined;
-    if (this.first < this.end) return;
-    if (this.end > FEW) this.entries = [];
-    this.first = 0;
-    this.end = 0;
+    this.first++;
+    if (this.first === this.entries.length) {
+      this.entries = [];
+      this.first = 0;
+    }
   }
 
   clear(): void {
     this.entries = [];
     this.first = 0;
-    this.end = 0;
     this.length = 0;
   }
 }

@@ -46,7 +46,7 @@ export class LocalPort implements Port, KsockOwner {
   private takes: Take[] = [];
   private reading: ((isReadable: boolean) => void)[] = [];
   /** Who is called when messages came, and how it is told that no more will. */
-  private attending: { came(): void; resolve(isReadable: boolean): void } | null = null;
+  private attending: { came(): void; resolve(): void } | null = null;
   private readonly polls = new Set<Poll>();
   private isWoken = false;
   private idle: (() => void)[] = [];
@@ -253,11 +253,10 @@ export class LocalPort implements Port, KsockOwner {
     });
   }
 
-  attend(came: () => void): Promise<boolean> {
+  attend(came: () => void): Promise<void> {
     if (!this.ksock.isOpen) return Promise.reject(closedRefusal());
     return new Promise((resolve) => {
       this.attending = { came, resolve };
-      if (this.ksock.numMessages > 0) this.wake();
     });
   }
 
@@ -265,7 +264,7 @@ export class LocalPort implements Port, KsockOwner {
     const { reading } = this;
     this.reading = [];
     for (const resolve of reading) resolve(false);
-    this.attending?.resolve(false);
+    this.attending?.resolve();
     this.attending = null;
     return Promise.resolve();
   }

@@ -1,3 +1,4 @@
+import { appended } from '../message/append.ts';
 import { END_GUARD } from '../message/entire.ts';
 import { Flag } from '../message/flags.ts';
 import { Head } from '../message/head.ts';
@@ -233,7 +234,7 @@ export class Outgoing {
 
   private cut(): void {
     if (this.from === this.to) return;
-    this.pieces.push(this.slab.subarray(this.from, this.to));
+    this.pieces = appended(this.pieces, this.slab.subarray(this.from, this.to));
     this.from = this.to;
   }
 
@@ -284,18 +285,11 @@ export class Outgoing {
 
   private write(): void {
     this.endRun();
-    if (this.pieces.length > 0) {
-      this.cut();
-      const { pieces } = this;
-      this.pieces = [];
-      this.channel.write(pieces);
-    } else if (this.from !== this.to) {
-      const piece = this.slab.subarray(this.from, this.to);
-      this.from = this.to;
-      this.channel.write([piece]);
-    } else {
-      return;
-    }
+    this.cut();
+    const { pieces } = this;
+    if (pieces.length === 0) return;
+    this.pieces = [];
+    this.channel.write(pieces);
     if (this.channel.backlog > 0) return;
     // Nothing of the slab is on its way any more.
     this.from = 0;

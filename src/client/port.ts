@@ -90,10 +90,10 @@ export interface Port {
   readable(): Promise<boolean>;
 
   /**
-   * Calls `came` whenever `hand` has messages to give: in the turn in which they came, so that what is sent
-   * from there goes out with it. Settles as `readable` does, but true never comes.
+   * Calls `came` whenever messages come that `hand` will give: in the turn in which they came, so that what is
+   * sent from there goes out with it. Resolves when `stopReading` was called.
    */
-  attend(came: () => void): Promise<boolean>;
+  attend(came: () => void): Promise<void>;
 
   /** The readers of many stop: what is at hand goes back to the queue, unread. */
   stopReading(): Promise<void>;

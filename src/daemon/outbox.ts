@@ -1,5 +1,6 @@
 import { Buffer } from 'node:buffer';
 import type { Parcel } from '../bus/parcel.ts';
+import { appended } from '../message/append.ts';
 import { AT, layoutDataAt } from '../message/layout.ts';
 import type { Channel } from '../wire/channel.ts';
 import {
@@ -173,28 +174,19 @@ export class Outbox {
 
   /** Sends it all, in one system call where the channel can. */
   flush(): void {
-    const { bytes, pieces } = this;
-    if (bytes === null) return;
-    this.bytes = null;
-    const last = this.lastPiece(bytes);
-    if (pieces.length === 0) {
-      this.channel.write([last]);
-    } else {
-      pieces.push(last);
-      this.pieces = [];
-      this.channel.write(pieces);
-    }
-  }
-
-  /** What `bytes` has that is to be sent: all of it, mostly, when one frame came. */
-  private lastPiece(bytes: Uint8Array): Uint8Array {
-    const { from, to } = this;
-    return from === 0 && to === bytes.length ? bytes : bytes.subarray(from, to);
+    this.cut();
+    if (this.pieces.length === 0) return;
+    const { pieces } = this;
+    this.pieces = [];
+    this.channel.write(pieces);
   }
 
   private cut(): void {
-    if (this.bytes === null) return;
-    this.pieces.push(this.lastPiece(this.bytes));
+    const { bytes, from, to } = this;
+    if (bytes === null) return;
+    // All of it, mostly, when one frame came.
+    const piece = from === 0 && to === bytes.length ? bytes : bytes.subarray(from, to);
+    this.pieces = appended(this.pieces, piece);
     this.bytes = null;
   }
 }

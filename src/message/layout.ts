@@ -131,21 +131,6 @@ function checkHeader(bytes: Uint8Array, at: number, length: number): string {
   return nameLength === 0 || nameLength > MAX_NAME ? `a name of ${nameLength} bytes` : '';
 }
 
-/** Reads what alike messages have in common. */
-export function readHead(bytes: Uint8Array, at: number, names: NameReader): Head {
-  return new Head(
-    names.read(bytes, at + LAYOUT_HEADER, readU32(bytes, at + AT.nameLength)),
-    readU32(bytes, at + AT.flags),
-    readU32(bytes, at + AT.to),
-    readU32(bytes, at + AT.from),
-    readU32(bytes, at + AT.idNetwork),
-    readU32(bytes, at + AT.replyNetwork),
-    readU32(bytes, at + AT.replySerial),
-    origFromOf(readU32(bytes, at + AT.origNetwork), readU32(bytes, at + AT.origLocal)),
-    origFromOf(readU32(bytes, at + AT.finalNetwork), readU32(bytes, at + AT.finalLocal)),
-  );
-}
-
 function origFromOf(network: number, local: number): OrigFrom {
   return network === 0 && local === 0 ? OrigFrom.UNSET : new OrigFrom(network, local);
 }
@@ -155,20 +140,35 @@ function origFromOf(network: number, local: number): OrigFrom {
  * out of the same memory asks it for its buffer once: that takes as long as to make the view of the data.
  */
 export class MessageReader {
-  readonly names = new NameReader();
+  private readonly names = new NameReader();
   private bytes: Uint8Array = new Uint8Array(0);
   private buffer: ArrayBufferLike = this.bytes.buffer;
   private offset = 0;
 
   message(bytes: Uint8Array, at: number): Message {
-    const head = readHead(bytes, at, this.names);
+    const head = this.head(bytes, at);
     const dataAt = at + layoutDataAt(head.name.length);
     const data = this.data(bytes, dataAt, readU32(bytes, at + AT.dataLength));
     return Message.received(head, readU32(bytes, at + AT.idSerial), data);
   }
 
+  /** What alike messages have in common. */
+  head(bytes: Uint8Array, at: number): Head {
+    return new Head(
+      this.names.read(bytes, at + LAYOUT_HEADER, readU32(bytes, at + AT.nameLength)),
+      readU32(bytes, at + AT.flags),
+      readU32(bytes, at + AT.to),
+      readU32(bytes, at + AT.from),
+      readU32(bytes, at + AT.idNetwork),
+      readU32(bytes, at + AT.replyNetwork),
+      readU32(bytes, at + AT.replySerial),
+      origFromOf(readU32(bytes, at + AT.origNetwork), readU32(bytes, at + AT.origLocal)),
+      origFromOf(readU32(bytes, at + AT.finalNetwork), readU32(bytes, at + AT.finalLocal)),
+    );
+  }
+
   /** A view of some bytes. */
-  data(bytes: Uint8Array, at: number, length: number): Uint8Array {
+  private data(bytes: Uint8Array, at: number, length: number): Uint8Array {
     if (bytes !== this.bytes) {
       this.bytes = bytes;
       this.buffer = bytes.buffer;

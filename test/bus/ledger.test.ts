@@ -18,8 +18,18 @@ function ksock(id: number): BusKsock {
 type StateName = keyof typeof RequestState;
 type EventName = keyof typeof RequestEvent;
 
-const STATES = Object.keys(RequestState) as StateName[];
-const EVENTS = Object.keys(RequestEvent) as EventName[];
+const STATES: StateName[] = ['WAITING', 'UNREAD', 'READ', 'ENDED'];
+const EVENTS: EventName[] = [
+  'ACCEPT',
+  'GIVE_UP',
+  'NO_REPLIER',
+  'HOPELESS',
+  'READ',
+  'UNBIND',
+  'ANSWER',
+  'REPLIER_GONE',
+  'REQUESTER_GONE',
+];
 
 /** Sections 6 to 8 of the specification, once more; what is not here changes nothing. */
 const TABLE: Record<string, { to: StateName; status?: string }> = {
@@ -85,6 +95,15 @@ describe('the ledger', () => {
       }
     },
   );
+
+  it('has no row that this test does not know', () => {
+    const rows = TRANSITIONS.flatMap((events, state) =>
+      events.flatMap((transition, event) =>
+        transition === undefined ? [] : `${STATES[state]}, ${EVENTS[event]}`,
+      ),
+    );
+    expect(rows.sort()).toEqual(Object.keys(TABLE).sort());
+  });
 
   it('gives no second answer, whatever happens after the first', () => {
     for (const first of EVENTS) {

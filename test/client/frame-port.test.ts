@@ -317,6 +317,22 @@ describe('Reading', () => {
     return { script, ksock, iterator, first };
   }
 
+  /** A Ksock with a handler, which has asked to be lent messages. */
+  async function handling(handle: (ksock: Ksock) => Promise<unknown>) {
+    const script = new Script();
+    const handled = handle(await script.open());
+    script.say(frame('RESULT', { token: (await script.hearCall()).token, words: [0, 0] }));
+    await handled;
+    return { script, asked: await script.hearAll('LEND') };
+  }
+
+  /** A Request for us to answer. */
+  function request(serial: number, text: string, from: number): Message {
+    const flags = Flag.WANT_A_REPLY | Flag.WANT_YOU_TO_REPLY;
+    return new Message('$.a', text, { flags, id: new MessageId(0, serial), from });
+  }
+  const alone = (one: Message): Buffer => frame('LENT', { body: messageBody(one) });
+
   it('recalls before it takes one, although all that was lent has been handed.', async () => {
     const script = new Script();
     const ksock = await script.open();
@@ -388,21 +404,9 @@ describe('Reading', () => {
   });
 
   it('sends what a handler answers in the turn in which the Requests came, in one write.', async () => {
-    const script = new Script();
-    const ksock = await script.open();
-    const bound = ksock.replier('$.a', (request) => request.data);
-    script.say(frame('RESULT', { token: (await script.hearCall()).token, words: [0, 0] }));
-    await bound;
-    await script.hear();
+    const { script } = await handling((ksock) => ksock.replier('$.a', ({ data }) => data));
     const writes = script.writes.length;
-    const { WANT_A_REPLY, WANT_YOU_TO_REPLY } = Flag;
-    const flags = WANT_A_REPLY | WANT_YOU_TO_REPLY;
-    const asked = [8, 9].map((from) =>
-      frame('LENT', {
-        body: messageBody(new Message('$.a', 'x', { flags, id: new MessageId(0, from), from })),
-      }),
-    );
-    script.say(...asked);
+    script.say(alone(request(8, 'x', 8)), alone(request(9, 'x', 9)));
     expect(script.writes.slice(writes)).toEqual([2]);
     expect((await script.hear()).map(({ kind, handed }) => `${kind} ${handed}`)).toEqual([
       'SEND 1',
@@ -413,35 +417,19 @@ describe('Reading', () => {
   });
 
   it('lets more be lent when a handler was handed all that was.', async () => {
-    const script = new Script();
-    const ksock = await script.open();
-    const bound = ksock.listener('$.a', () => {});
-    script.say(frame('RESULT', { token: (await script.hearCall()).token, words: [0, 0] }));
-    await bound;
-    expect((await script.hearAll('LEND'))[0]?.words).toEqual([LEND]);
+    const { script, asked } = await handling((ksock) => ksock.listener('$.a', () => {}));
+    expect(asked[0]?.words).toEqual([LEND]);
     script.say(...Array.from({ length: LEND }, (_, at) => lent(at + 1)));
     const [more] = await script.hearAll('LEND');
     expect([more?.handed, more?.words]).toEqual([LEND, [LEND]]);
   });
 
   it('answers Requests that were asked at once, in runs, and tells what it was handed with them.', async () => {
-    const script = new Script();
-    const ksock = await script.open();
-    const bound = ksock.replier('$.a', (request) => request.data);
-    script.say(frame('RESULT', { token: (await script.hearCall()).token, words: [0, 0] }));
-    await bound;
-    await script.hear();
-    const { WANT_A_REPLY, WANT_YOU_TO_REPLY } = Flag;
-    const asked = (serial: number, text: string, from: number): Message =>
-      new Message('$.a', text, {
-        flags: WANT_A_REPLY | WANT_YOU_TO_REPLY,
-        id: new MessageId(0, serial),
-        from,
-      });
-    const alone = (one: Message): Buffer => frame('LENT', { body: messageBody(one) });
-    const run = runFrame('LENT_RUN', asked(20, '', 9), ['1', '2', '3', '4']);
+    const { script } = await handling((ksock) => ksock.replier('$.a', ({ data }) => data));
+    const run = runFrame('LENT_RUN', request(20, '', 9), ['1', '2', '3', '4']);
     // One that is asked by somebody else, is of another length, or isn't next, ends a run.
-    script.say(run, alone(asked(24, '5', 8)), alone(asked(25, 'six', 8)), alone(asked(27, '7', 8)));
+    const others = [request(24, '5', 8), request(25, 'six', 8), request(27, '7', 8)];
+    script.say(run, ...others.map(alone));
     const replies = await script.hearAll('SEND');
     const { token } = replies[0] as Frame;
     expect(
