@@ -36,8 +36,7 @@ export default {
     const ksock = await open();
     return (data, done) => {
       ksock.request(ASK, data).then((/** @type {any} */ reply) => {
-        const bytes = reply.data;
-        done(bytes, 0, bytes.length);
+        done(reply.bytes, reply.dataAt, reply.dataLength);
       });
     };
   },
@@ -45,8 +44,7 @@ export default {
   async listen(_, hear) {
     const ksock = await open();
     await ksock.listener(TELL, (/** @type {any} */ message) => {
-      const { data } = message;
-      hear(data, 0, data.length);
+      hear(message.bytes, message.dataAt, message.dataLength);
     });
   },
   /** @returns {Promise<Announcer>} */

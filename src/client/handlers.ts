@@ -1,5 +1,6 @@
 import { Errno } from '../message/errno.ts';
 import { REPLIER_ERROR } from '../message/error.ts';
+import type { Head } from '../message/head.ts';
 import type { MessageId } from '../message/id.ts';
 import { type Data, type Message, Reply, replyTo } from '../message/message.ts';
 import { matches, wildcardOf } from '../message/name.ts';
@@ -70,6 +71,7 @@ export class Handlers {
   private lastSerial = 0;
   private copies = 0;
   private last = NOBODY;
+  private lastHead: Head | null = null;
 
   constructor(host: HandlersHost) {
     this.host = host;
@@ -83,13 +85,13 @@ export class Handlers {
     };
     const entry: Entry = { name, replier, handler, stop, [Symbol.asyncDispose]: stop };
     this.entries.add(entry);
-    this.last = NOBODY;
+    this.forget();
     return entry;
   }
 
   async remove(handling: Handling): Promise<void> {
     this.entries.delete(handling as Entry);
-    this.last = NOBODY;
+    this.forget();
     if (this.entries.size === 0) await this.host.stop();
   }
 
@@ -127,7 +129,7 @@ export class Handlers {
   }
 
   private answer(request: Message): void {
-    const entry = this.concerned(request.name).replier;
+    const entry = this.concerned(request.head).replier;
     if (entry === undefined) {
       this.fail(request, new Error(`nobody here answers '${request.name}' any more`));
       return;
@@ -209,13 +211,13 @@ export class Handlers {
 
   // Each binding has brought a copy of its own: the first is for the first handler that matches, and so on.
   private hear(message: Message): void {
-    const { idSerial } = message;
-    const { idNetwork } = message.head;
+    const { head, idSerial } = message;
+    const { idNetwork } = head;
     const isCopy = idSerial === this.lastSerial && idNetwork === this.lastNetwork;
     this.copies = isCopy ? this.copies + 1 : 0;
     this.lastSerial = idSerial;
     this.lastNetwork = idNetwork;
-    const entry = this.concerned(message.name).listeners[this.copies];
+    const entry = this.concerned(head).listeners[this.copies];
     if (entry === undefined) return;
     try {
       entry.handler(message);
@@ -227,13 +229,23 @@ export class Handlers {
     }
   }
 
-  private concerned(name: string): Concerned {
-    if (name !== this.last.name) {
-      const listeners = [...this.entries].filter(
-        (entry) => !entry.replier && matches(entry.name, name),
-      );
-      this.last = { name, listeners, replier: this.replierOf(name) };
+  private forget(): void {
+    this.last = NOBODY;
+    this.lastHead = null;
+  }
+
+  private concerned(head: Head): Concerned {
+    if (head !== this.lastHead) {
+      this.lastHead = head;
+      if (head.name !== this.last.name) this.last = this.lookUp(head.name);
     }
     return this.last;
+  }
+
+  private lookUp(name: string): Concerned {
+    const listeners = [...this.entries].filter(
+      (entry) => !entry.replier && matches(entry.name, name),
+    );
+    return { name, listeners, replier: this.replierOf(name) };
   }
 }

@@ -6,7 +6,7 @@ import { runStride } from '../wire/frames.ts';
 /** A run of messages, as their data lie side by side: message objects are made when they are handed. */
 export class LentRun {
   private head: Head;
-  private readonly buffer: ArrayBufferLike;
+  private readonly bytes: Uint8Array;
   private readonly stride: number;
   private readonly dataLength: number;
   private serial: number;
@@ -24,8 +24,8 @@ export class LentRun {
   ) {
     this.head = head;
     this.serial = serial;
-    this.buffer = bytes.buffer;
-    this.at = bytes.byteOffset + at;
+    this.bytes = bytes;
+    this.at = at;
     this.stride = runStride(dataLength);
     this.dataLength = dataLength;
     this.left = count;
@@ -36,7 +36,7 @@ export class LentRun {
     this.left--;
     this.at = at + stride;
     this.head = head.further(1);
-    return Message.received(head, this.serial++, new Uint8Array(this.buffer, at, dataLength));
+    return Message.received(head, this.serial++, this.bytes, at, dataLength);
   }
 }
 
@@ -44,6 +44,8 @@ export class LentRun {
 export class Lent {
   private entries: (Message | LentRun)[] = [];
   private first = 0;
+  /** The run whose messages are being handed: it comes before the entries. */
+  private run: LentRun | null = null;
   /** How many messages they are. */
   length = 0;
 
@@ -54,7 +56,10 @@ export class Lent {
 
   /** An urgent message is handed before all others. */
   pushFirst(message: Message): void {
-    this.entries.splice(this.first, 0, message);
+    const { run } = this;
+    this.run = null;
+    if (run !== null) this.entries.splice(this.first, 0, message, run);
+    else this.entries.splice(this.first, 0, message);
     this.length++;
   }
 
@@ -65,29 +70,33 @@ export class Lent {
 
   /** The oldest, which is then not lent any more. */
   take(): Message | null {
-    if (this.length === 0) return null;
+    const { run } = this;
+    if (run === null) return this.takeEntry();
     this.length--;
-    const entry = this.entries[this.first] as Message | LentRun;
-    if (entry instanceof LentRun) {
-      const message = entry.next();
-      if (entry.left === 0) this.drop();
-      return message;
-    }
-    this.drop();
-    return entry;
+    const message = run.next();
+    if (run.left === 0) this.run = null;
+    return message;
   }
 
-  private drop(): void {
-    this.first++;
+  private takeEntry(): Message | null {
+    if (this.length === 0) return null;
+    const entry = this.entries[this.first++] as Message | LentRun;
     if (this.first === this.entries.length) {
       this.entries = [];
       this.first = 0;
     }
+    if (entry instanceof LentRun) {
+      this.run = entry;
+      return this.take();
+    }
+    this.length--;
+    return entry;
   }
 
   clear(): void {
     this.entries = [];
     this.first = 0;
+    this.run = null;
     this.length = 0;
   }
 }

@@ -365,10 +365,12 @@ function copyOf(message: Message): Parcel {
 
 /** The message for one who reads it. What only one reads is its own, and needn't be copied again. */
 function messageOf(parcel: Parcel, you: boolean): Message {
-  const { bytes, dataLength, more } = parcel;
-  const isOwn = parcel.copies === 1 && more === null && bytes.length === dataLength;
+  const { bytes, dataAt, dataLength, more } = parcel;
   const head = headOf(parcel, you);
-  return Message.received(head, parcel.idSerial, isOwn ? bytes : parcel.copyData());
+  if (parcel.copies === 1 && more === null) {
+    return Message.received(head, parcel.idSerial, bytes, dataAt, dataLength);
+  }
+  return Message.received(head, parcel.idSerial, parcel.copyData(), 0, dataLength);
 }
 
 let last = new Head('', 0);

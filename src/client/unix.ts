@@ -12,7 +12,7 @@ import { Refusal } from './port.ts';
 /** There is always room for so many bytes to be read at once. */
 const ROOM = 64 * 1024;
 /** Memory for a connection on which much comes. */
-const POOL = 1024 * 1024;
+const POOL = 128 * 1024;
 /** Little is copied into memory for little, for a message that is kept keeps the memory that it lies in. */
 const LITTLE = 4 * 1024;
 const CRUMBS = 16 * 1024;

@@ -135,21 +135,15 @@ function origFromOf(network: number, local: number): OrigFrom {
   return network === 0 && local === 0 ? OrigFrom.UNSET : new OrigFrom(network, local);
 }
 
-/**
- * Makes messages of bytes that passed {@link checkLayout}. Their data stays where it lies. One who reads many
- * out of the same memory asks it for its buffer once: that takes as long as to make the view of the data.
- */
+/** Makes messages of bytes that passed {@link checkLayout}. Their data stays where it lies. */
 export class MessageReader {
   private readonly names = new NameReader();
-  private bytes: Uint8Array = new Uint8Array(0);
-  private buffer: ArrayBufferLike = this.bytes.buffer;
-  private offset = 0;
 
   message(bytes: Uint8Array, at: number): Message {
     const head = this.head(bytes, at);
+    const serial = readU32(bytes, at + AT.idSerial);
     const dataAt = at + layoutDataAt(head.name.length);
-    const data = this.data(bytes, dataAt, readU32(bytes, at + AT.dataLength));
-    return Message.received(head, readU32(bytes, at + AT.idSerial), data);
+    return Message.received(head, serial, bytes, dataAt, readU32(bytes, at + AT.dataLength));
   }
 
   /** What alike messages have in common. */
@@ -165,16 +159,6 @@ export class MessageReader {
       origFromOf(readU32(bytes, at + AT.origNetwork), readU32(bytes, at + AT.origLocal)),
       origFromOf(readU32(bytes, at + AT.finalNetwork), readU32(bytes, at + AT.finalLocal)),
     );
-  }
-
-  /** A view of some bytes. */
-  private data(bytes: Uint8Array, at: number, length: number): Uint8Array {
-    if (bytes !== this.bytes) {
-      this.bytes = bytes;
-      this.buffer = bytes.buffer;
-      this.offset = bytes.byteOffset;
-    }
-    return new Uint8Array(this.buffer, this.offset + at, length);
   }
 }
 

@@ -3,6 +3,7 @@ import { Flag } from './flags.ts';
 import { Head, headOf, plainHead } from './head.ts';
 import { inspect, MessageId, type OrigFrom } from './id.ts';
 import { inspectMessage, printMessage } from './print.ts';
+import { viewOf } from './view.ts';
 
 /** What a message may carry: bytes, or text that is sent as UTF-8. */
 export type Data = Uint8Array | string;
@@ -64,7 +65,10 @@ export class Message {
   head: Head;
   /** @internal */
   idSerial: number;
-  private bytes: Uint8Array;
+  // Where the data lies; what of it, if it is more. A view of the data is made when somebody asks for it.
+  private memory: Uint8Array;
+  private start = 0;
+  private length: number;
   /**
    * @internal The connection by which it was read, or what it answers or goes on with: of a Ksock that
    * comes back when one is lost. No message that was not read has it.
@@ -79,7 +83,8 @@ export class Message {
   constructor(name: string, data?: Data | null, options?: MessageOptions, flags = 0) {
     this.head = options === undefined ? plainHead(name, flags) : headOf(name, options, flags);
     this.idSerial = options?.id?.serialNum ?? 0;
-    this.bytes = data === undefined ? NO_DATA : toBytes(data);
+    this.memory = data === undefined ? NO_DATA : toBytes(data);
+    this.length = this.memory.length;
   }
 
   get name(): string {
@@ -151,25 +156,55 @@ export class Message {
     this.idSerial = serialNum;
   }
 
-  /** @internal A message as it was received. */
-  static received(head: Head, serial: number, data: Uint8Array): Message {
-    const message = new Message(head.name, data, head);
+  /** @internal A message as it was received. Its data are `length` bytes from `start` on. */
+  static received(
+    head: Head,
+    serial: number,
+    memory: Uint8Array,
+    start: number,
+    length: number,
+  ): Message {
+    const message = new Message(head.name, undefined, head);
     message.idSerial = serial;
+    message.memory = memory;
+    message.start = start;
+    message.length = length;
     return message;
   }
 
   /** The data, without a copy. */
   get data(): Uint8Array {
-    return this.bytes;
+    const { memory, start, length } = this;
+    if (length !== memory.length) {
+      this.memory = viewOf(memory, start, length);
+      this.start = 0;
+    }
+    return this.memory;
   }
 
   set data(data: Data | null) {
-    this.bytes = toBytes(data);
+    this.memory = toBytes(data);
+    this.start = 0;
+    this.length = this.memory.length;
+  }
+
+  /**
+   * The memory in which the data lies, from {@link dataAt} on, {@link dataLength} bytes long; beside it may be
+   * other data, which must not be changed. To read a few bytes there takes half as long as to have a view of
+   * them made, which {@link data} does when it is first asked for: for those who read millions a second.
+   */
+  get bytes(): Uint8Array {
+    return this.memory;
+  }
+
+  /** Where the data begins in {@link bytes}. */
+  get dataAt(): number {
+    return this.start;
   }
 
   /** Length of the data in bytes. */
   get dataLength(): number {
-    return this.bytes.length;
+    return this.length;
   }
 
   /** The data as text (UTF-8; what is not UTF-8 becomes U+FFFD). */
@@ -265,7 +300,7 @@ export class Message {
 
   /** Length in bytes of the "entire" layout on a 64-bit machine: the size that counts on a bus. */
   totalLength(): number {
-    return entireLength(this.name.length, this.bytes.length);
+    return entireLength(this.name.length, this.length);
   }
 
   /** The "entire" layout on a 64-bit machine, as programs read it from a device. */

@@ -56,6 +56,34 @@ everywhere('Handlers', (stage) => {
     await all;
   });
 
+  it.for([0, 1, 5, 64, 70_000])(
+    'data of %d bytes is read where it lies, before and after it was read as such.',
+    async (length) => {
+      const ksock = await stage.open();
+      const sender = await stage.open();
+      const inPlace = ({ bytes, dataAt, dataLength }: Message): number[] => [
+        ...bytes.subarray(dataAt, dataAt + dataLength),
+      ];
+      const expected: number[][] = [];
+      const heard: number[][] = [];
+      await ksock.listener('$.a', (message) => {
+        expect(message.dataLength).toBe(length);
+        heard.push(inPlace(message));
+        expect([...message.data]).toEqual(heard.at(-1));
+        expect(message.data).toBe(message.data);
+        expect(inPlace(message)).toEqual(heard.at(-1));
+      });
+      for (let at = 1; at <= 5; at++) {
+        const data = new Uint8Array(length).fill(at);
+        expected.push([...data]);
+        await sender.post(new Announcement('$.a', data), { wait: true });
+      }
+      await sender.flush();
+      await settled();
+      expect(heard).toEqual(expected);
+    },
+  );
+
   it('several handlers on one Ksock each get their own copies.', async () => {
     const ksock = await stage.open();
     const sender = await stage.open();
