@@ -7,7 +7,7 @@ import { checkBindingName, checkMessageName, MAX_NAME } from '../message/name.ts
 import type { Buses } from './buses.ts';
 import { BusKsock, type KsockOwner, type Mode } from './ksock.ts';
 import { Ledger, RequestEvent, RequestRecord } from './ledger.ts';
-import { type Parcel, sizeOf, syntheticParcel } from './parcel.ts';
+import { type Parcel, syntheticParcel } from './parcel.ts';
 import { Binding, Routes } from './routes.ts';
 import { BUS_DEFAULTS, type BusSettings, COSTS, MIN_MESSAGE_SIZE } from './settings.ts';
 
@@ -128,7 +128,7 @@ export class Bus {
     const { maxQueuedBytes } = this.settings;
     if (queuedBytes < maxQueuedBytes) return true;
     if (!parcel.isReply) return false;
-    return queuedBytes < 2 * maxQueuedBytes || sizeOf(parcel) <= COSTS.request;
+    return queuedBytes < 2 * maxQueuedBytes || parcel.size <= COSTS.request;
   }
 
   /**
@@ -293,7 +293,7 @@ export class Bus {
     if (name.length > MAX_NAME) return Errno.ENAMETOOLONG;
     const wrongFlags = checkFlags(parcel.flags, parcel.isReply);
     if (wrongFlags !== 0) return wrongFlags;
-    if (sizeOf(parcel) > this.maxMessageSizeNow) return Errno.EMSGSIZE;
+    if (parcel.size > this.maxMessageSizeNow) return Errno.EMSGSIZE;
     return this.routes.known(name) === undefined ? checkMessageName(name) : 0;
   }
 
@@ -831,7 +831,7 @@ export class Bus {
 
 /** What a parcel counts, however many queues it is in. */
 function bytesOf(parcel: Parcel): number {
-  return parcel.count * sizeOf(parcel) + COSTS.message;
+  return parcel.count * parcel.size + COSTS.message;
 }
 
 /** The records of a parcel's Requests, but for the first `read` of them. */

@@ -1,6 +1,6 @@
 import { entireLength } from '../message/entire.ts';
 import { Flag } from '../message/flags.ts';
-import type { MessageId, OrigFrom } from '../message/id.ts';
+import type { Message } from '../message/message.ts';
 import type { RequestRecord } from './ledger.ts';
 
 const NO_BYTES = new Uint8Array(0);
@@ -31,7 +31,9 @@ export class Parcel {
   carried: Carried | null = null;
   bytes: Uint8Array;
   dataAt: number;
-  dataLength: number;
+  readonly dataLength: number;
+  /** Bytes of the message, or of each one of a run, as the maximum size counts them (section 4). */
+  readonly size: number;
   /** The pieces of large data behind the end of `bytes`; null when all of it lies there. */
   more: Uint8Array[] | null = null;
   /**
@@ -76,12 +78,14 @@ export class Parcel {
     this.bytes = bytes;
     this.dataAt = dataAt;
     this.dataLength = dataLength;
+    this.size = entireLength(name.length, dataLength);
   }
 
   /** A copy of the data. Not a view: those of small arrays cost much more. */
   copyData(): Uint8Array {
     const { bytes, dataAt, dataLength, more } = this;
-    // The `slice` of a Buffer is a view.
+    // The quickest way there is, when they are all of it. The `slice` of a Buffer is a view.
+    if (dataLength === bytes.length) return new Uint8Array(bytes);
     if (more === null) return Uint8Array.prototype.slice.call(bytes, dataAt, dataAt + dataLength);
     const data = new Uint8Array(dataLength);
     this.writeData(data, 0);
@@ -154,34 +158,22 @@ export class Parcel {
   }
 }
 
-/** Bytes of the message, or of each one of a run, as the maximum size counts them (section 4). */
-export function sizeOf(parcel: Parcel): number {
-  return entireLength(parcel.name.length, parcel.dataLength);
-}
-
 /** A message that KBUS itself makes; the bus gives it its id. */
 export function syntheticParcel(name: string, flags = 0, data: Uint8Array = NO_BYTES): Parcel {
   return new Parcel(name, flags | Flag.SYNTHETIC, 0, data, 0, data.length);
 }
 
-/** What a program sets of a message beside name and data. */
-export interface Written {
-  readonly flags: number;
-  readonly to: number;
-  readonly id: MessageId;
-  readonly inReplyTo: MessageId;
-  readonly origFrom: OrigFrom;
-  readonly finalTo: OrigFrom;
-}
-
-/** A message that a program has written, for the bus. Its data is not copied. */
-export function parcelOf(written: Written, name: string, data: Uint8Array): Parcel {
-  const { flags, to, id, inReplyTo, origFrom, finalTo } = written;
-  const parcel = new Parcel(name, flags, to, data, 0, data.length);
-  parcel.idNetwork = id.networkId;
-  if (parcel.idNetwork !== 0) parcel.idSerial = id.serialNum;
-  parcel.replyNetwork = inReplyTo.networkId;
-  parcel.replySerial = inReplyTo.serialNum;
+/**
+ * A message that a program has written, for the bus, with this data, or a copy of it. Its serial number counts
+ * only beside a network id: without one, the bus gives the id.
+ */
+export function parcelOf({ head, idSerial }: Message, data: Uint8Array): Parcel {
+  const parcel = new Parcel(head.name, head.flags, head.to, data, 0, data.length);
+  parcel.idNetwork = head.idNetwork;
+  if (head.idNetwork !== 0) parcel.idSerial = idSerial;
+  parcel.replyNetwork = head.replyNetwork;
+  parcel.replySerial = head.replySerial;
+  const { origFrom, finalTo } = head;
   if (origFrom.isSet || finalTo.isSet) {
     parcel.carried = {
       origNetwork: origFrom.networkId,

@@ -1,4 +1,4 @@
-import { type Parcel, sizeOf } from './parcel.ts';
+import type { Parcel } from './parcel.ts';
 import type { Binding } from './routes.ts';
 import { COSTS } from './settings.ts';
 
@@ -56,7 +56,7 @@ export class Queue {
     this.read[at] = 0;
     this.entries++;
     this.length += parcel.count;
-    this.bytes += parcel.count * sizeOf(parcel);
+    this.bytes += parcel.count * parcel.size;
   }
 
   pushFront(parcel: Parcel, binding: Binding | null): void {
@@ -67,7 +67,7 @@ export class Queue {
     this.read[this.head] = 0;
     this.entries++;
     this.length += parcel.count;
-    this.bytes += parcel.count * sizeOf(parcel);
+    this.bytes += parcel.count * parcel.size;
   }
 
   /**
@@ -79,7 +79,7 @@ export class Queue {
     const parcel = this.parcels[place] as Parcel;
     const read = (this.read[place] as number) + count;
     this.length -= count;
-    this.bytes -= count * sizeOf(parcel);
+    this.bytes -= count * parcel.size;
     if (read < parcel.count) {
       this.read[place] = read;
       return false;
@@ -120,7 +120,7 @@ export class Queue {
       }
       const unread = parcel.count - this.readOf(entry);
       this.length += unread;
-      this.bytes += unread * sizeOf(parcel);
+      this.bytes += unread * parcel.size;
       if (kept !== entry) this.move(entry, kept);
       kept++;
     }

@@ -360,7 +360,7 @@ function outcome(first: number, second = 0, text = ''): Promise<CallResult> {
 
 /** The sender may go on to change its data, so the bus gets a copy. (The `slice` of a Buffer is none.) */
 function copyOf(message: Message): Parcel {
-  return parcelOf(message, message.name, new Uint8Array(message.data));
+  return parcelOf(message, new Uint8Array(message.data));
 }
 
 /** The message for one who reads it. What only one reads is its own, and needn't be copied again. */

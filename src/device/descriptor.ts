@@ -4,6 +4,7 @@ import { parcelOf } from '../bus/parcel.ts';
 import { Assembler } from '../message/assembler.ts';
 import { LITTLE_ENDIAN } from '../message/bind-event.ts';
 import { Errno } from '../message/errno.ts';
+import { Message } from '../message/message.ts';
 import { MAX_NAME } from '../message/name.ts';
 import { entireOf } from './bytes.ts';
 import type { Kernel } from './filesystem.ts';
@@ -324,7 +325,7 @@ export class Descriptor implements KsockOwner {
     if (pointy === null) {
       const message = assembler.message();
       assembler.clear();
-      return this.sent(ksock.send(parcelOf(message, message.name, message.data)));
+      return this.sent(ksock.send(parcelOf(message, message.data)));
     }
     const { memory } = this.host;
     const caller = callerOf(request);
@@ -338,7 +339,8 @@ export class Descriptor implements KsockOwner {
       // Until now it could be given up, and sent again.
       assembler.clear();
       if (name === null || data === null) return refusal(Errno.EFAULT);
-      return this.sent(ksock.send(parcelOf(pointy, latin1.decode(name), data)));
+      const message = new Message(latin1.decode(name), data, pointy);
+      return this.sent(ksock.send(parcelOf(message, data)));
     });
   }
 

@@ -81,8 +81,17 @@ export class Message {
    * `flags` are those of a subclass, which are set beside those of `options`.
    */
   constructor(name: string, data?: Data | null, options?: MessageOptions, flags = 0) {
-    this.head = options === undefined ? plainHead(name, flags) : headOf(name, options, flags);
-    this.idSerial = options?.id?.serialNum ?? 0;
+    // The first two ways are those of nearly all messages, and short enough to become part of the caller.
+    if (options === undefined) {
+      this.head = plainHead(name, flags);
+      this.idSerial = 0;
+    } else if (options instanceof Head) {
+      this.head = options;
+      this.idSerial = 0;
+    } else {
+      this.head = headOf(name, options, flags);
+      this.idSerial = options.id?.serialNum ?? 0;
+    }
     this.memory = data === undefined ? NO_DATA : toBytes(data);
     this.length = this.memory.length;
   }

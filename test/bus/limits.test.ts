@@ -1,6 +1,5 @@
 import { describe, expect, it } from 'vitest';
 import { Bus, type BusKsock, Parcel } from '../../src/bus/index.ts';
-import { sizeOf } from '../../src/bus/parcel.ts';
 import { COSTS } from '../../src/bus/settings.ts';
 import { Errno } from '../../src/message/errno.ts';
 import { Flag } from '../../src/message/flags.ts';
@@ -98,7 +97,7 @@ describe('the bytes that unread messages may have', () => {
         expect(bus.queuedBytes).toBeGreaterThanOrEqual(10_000);
         refusals++;
         const small = parcel('$.Ask', 10);
-        expect(sizeOf(small)).toBeLessThan(COSTS.request);
+        expect(small.size).toBeLessThan(COSTS.request);
         small.to = sender.id;
         small.replySerial = request.idSerial;
         if (refusals % 2 === 0) {
