@@ -15,6 +15,7 @@ import {
   FrameReader,
   Kind,
   MAX_HANDED,
+  type Memory,
   Op,
   type OpCode,
   PROTOCOL_MAGIC,
@@ -29,7 +30,7 @@ import {
 } from '../wire/frames.ts';
 import { asked, explain } from './explain.ts';
 import { Lent, LentRun } from './lent.ts';
-import { type Memory, Outgoing } from './outgoing.ts';
+import { Outgoing } from './outgoing.ts';
 import {
   type Asking,
   type CallResult,
@@ -54,8 +55,10 @@ export interface FramePortOptions {
   defer(flush: () => void): void;
   /** Calls back after what has come in by now was seen to: for what may wait a little. */
   deferLonger(flush: () => void): void;
-  /** Of the kind that the channel writes without more ado; by default, plain arrays. */
+  /** Of the kind that the channel writes without more ado, and cleared; by default, plain arrays. */
   memory?: Memory;
+  /** To put frames together in; it needn't be cleared. */
+  readMemory?: Memory;
 }
 
 /** Network id, which no Limpet has, of a Request that is known by its token: its own id was not told. */
@@ -93,7 +96,7 @@ export class FramePort implements Port, ChannelEvents, UnderWayHost {
   private readonly channel: Channel;
   private readonly options: FramePortOptions;
   private readonly events: PortEvents;
-  private readonly reader = new FrameReader(4096);
+  private readonly reader: FrameReader;
   private readonly messages = new MessageReader();
   private welcome: Waiter<void> | null = null;
   private maxFrame = 0;
@@ -162,6 +165,7 @@ export class FramePort implements Port, ChannelEvents, UnderWayHost {
     this.channel = channel;
     this.options = options;
     const { defer, memory = (length: number) => new Uint8Array(length) } = options;
+    this.reader = new FrameReader(4096, undefined, options.readMemory);
     this.outgoing = new Outgoing(channel, defer, memory, () => this.topUpCredit());
     this.events = events;
     this.underWay = new UnderWay(this);
@@ -218,7 +222,7 @@ export class FramePort implements Port, ChannelEvents, UnderWayHost {
 
   // What the channel tells
 
-  received(bytes: Uint8Array, from: number, to: number): void {
+  received(bytes: Uint8Array, from: number, to: number): number {
     this.isReceiving = true;
     this.outgoing.hold();
     try {
@@ -235,6 +239,7 @@ export class FramePort implements Port, ChannelEvents, UnderWayHost {
       this.isReceiving = false;
       if (this.closedBy === null) this.sendWhatWasHeld();
     }
+    return this.reader.missing;
   }
 
   private sendWhatWasHeld(): void {

@@ -12,6 +12,7 @@ import {
   FRAME_HEADER,
   Kind,
   MAX_HANDED,
+  type Memory,
   messageFrameLength,
   RUN_HEAD_AT,
   runStride,
@@ -51,9 +52,6 @@ const NO_HEAD = new Head('', 0);
 /** Of a Buffer, `set` would be looked up anew for each message: a tenth of what it takes to post one. */
 const { set: copy } = Uint8Array.prototype;
 
-/** Gives so many bytes, all of them 0, for what is to be written. */
-export type Memory = (length: number) => Uint8Array;
-
 /**
  * What a client is to send: frames are written side by side into slabs, and go out together when the
  * program has done what it does now, or when there is much.
@@ -82,7 +80,7 @@ export class Outgoing {
   /** What was handed until the run ends is told with it. */
   private runHanded = 0;
 
-  /** `beforeFlush` may add what is to go out with the rest. */
+  /** `memory` gives bytes that are 0. `beforeFlush` may add what is to go out with the rest. */
   constructor(
     channel: Channel,
     defer: (flush: () => void) => void,

@@ -11,8 +11,11 @@ import { Refusal } from './port.ts';
 
 /** There is always room for so many bytes to be read at once. */
 const ROOM = 64 * 1024;
-/** Memory for a connection on which much comes. */
+/** Memory to read into: it isn't used again, so the less there is of it, the sooner it is given back, still warm. */
 const POOL = 128 * 1024;
+/** When more than this is known to come: a frame that is cut by the memory's end must be put together. */
+const MUCH = 16 * 1024;
+const LARGE_POOL = 1024 * 1024;
 /** Little is copied into memory for little, for a message that is kept keeps the memory that it lies in. */
 const LITTLE = 4 * 1024;
 const CRUMBS = 16 * 1024;
@@ -65,13 +68,15 @@ class ReadMemory {
   private crumbs: Uint8Array = this.pool;
   private crumbsAt = CRUMBS;
   private isGiven = false;
+  /** What is known to come. */
+  private missing = 0;
 
   /** Where to read to next, as Node asks for it; undefined: to where it was read last. */
   next(): Uint8Array | undefined {
     if (this.isGiven) return undefined;
     this.isGiven = true;
     if (this.pool.length - this.at < ROOM) {
-      this.pool = Buffer.allocUnsafeSlow(POOL);
+      this.pool = Buffer.allocUnsafeSlow(this.missing > MUCH ? LARGE_POOL : POOL);
       this.at = 0;
     }
     return this.pool.subarray(this.at);
@@ -83,7 +88,7 @@ class ReadMemory {
     if (length > LITTLE) {
       this.at += length;
       this.isGiven = false;
-      events.received(pool, at, at + length);
+      this.missing = events.received(pool, at, at + length);
       return;
     }
     if (this.crumbsAt + length > CRUMBS) {
@@ -93,7 +98,7 @@ class ReadMemory {
     const { crumbs, crumbsAt } = this;
     crumbs.set(pool.subarray(at, at + length), crumbsAt);
     this.crumbsAt += length;
-    events.received(crumbs, crumbsAt, crumbsAt + length);
+    this.missing = events.received(crumbs, crumbsAt, crumbsAt + length);
   }
 }
 
@@ -129,7 +134,7 @@ export function connectUnix(bus: number, directory?: string): Connect {
   return async (mode, events, signal) => {
     const path = socketPath(socketDirectory(directory), bus);
     let channelEvents: ChannelEvents | null = null;
-    const nobody: ChannelEvents = { received: () => {}, drained: () => {}, closed: () => {} };
+    const nobody: ChannelEvents = { received: () => 0, drained: () => {}, closed: () => {} };
     const connected = await openSocketInTurn(path, () => channelEvents ?? nobody, signal);
     return FramePort.open(
       (toldTo) => {
@@ -143,6 +148,7 @@ export function connectUnix(bus: number, directory?: string): Connect {
         defer: process.nextTick,
         deferLonger: setImmediate,
         memory: (length) => Buffer.alloc(length),
+        readMemory: Buffer.allocUnsafeSlow,
       },
       events,
       signal,

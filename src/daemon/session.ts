@@ -1,3 +1,4 @@
+import { Buffer } from 'node:buffer';
 import type { Bus } from '../bus/bus.ts';
 import type { BusKsock, KsockOwner } from '../bus/ksock.ts';
 import { Parcel } from '../bus/parcel.ts';
@@ -50,7 +51,7 @@ export interface SessionHost {
 
 /** How many sends of one connection may be pending, and how many bytes they may have (one may have more). */
 export const MAX_PENDING_SENDS = 16_384;
-export const MAX_PENDING_BYTES = 1024 * 1024;
+export const MAX_PENDING_BYTES = 2 * 1024 * 1024;
 
 /** How many of its TAKEs may wait for a message, and how many POLLs to be writable. */
 export const MAX_WAITING = 65_536;
@@ -87,7 +88,7 @@ export class Session implements KsockOwner, ChannelEvents, Stirred {
   private readonly bus: Bus;
   private readonly channel: Channel;
   private readonly outbox: Outbox;
-  private readonly reader = new FrameReader(MAX_HELLO, BY_REFERENCE);
+  private readonly reader = new FrameReader(MAX_HELLO, BY_REFERENCE, Buffer.allocUnsafeSlow);
   private ksockOrNull: BusKsock | null = null;
   private sends!: Sends;
   private isStirred = false;
@@ -143,10 +144,10 @@ export class Session implements KsockOwner, ChannelEvents, Stirred {
 
   // What the channel tells
 
-  received(bytes: Uint8Array, from: number, to: number): void {
-    if (this.isEnded) return;
+  received(bytes: Uint8Array, from: number, to: number): number {
+    const { reader } = this;
+    if (this.isEnded) return 0;
     try {
-      const { reader } = this;
       reader.push(bytes, from, to);
       while (reader.read() && !this.isEnded) {
         if (reader.rows > 0) this.sendRows(reader);
@@ -162,6 +163,7 @@ export class Session implements KsockOwner, ChannelEvents, Stirred {
     }
     this.stir();
     this.host.turn.end();
+    return reader.missing;
   }
 
   drained(): void {

@@ -19,8 +19,11 @@ export interface Channel {
 
 /** What a channel tells of itself. */
 export interface ChannelEvents {
-  /** Bytes came: those of `bytes` from `from` up to `to`. They won't change, and may be kept. */
-  received(bytes: Uint8Array, from: number, to: number): void;
+  /**
+   * Bytes came: those of `bytes` from `from` up to `to`. They won't change, and may be kept. Gives how many more
+   * are known to follow, because a frame is half there.
+   */
+  received(bytes: Uint8Array, from: number, to: number): number;
   /** The backlog has gone down. */
   drained(): void;
   /** It is closed, however that came about; nothing follows. */

@@ -200,6 +200,9 @@ export function wordsFrame(
   return bytes;
 }
 
+/** Gives so many bytes. */
+export type Memory = (length: number) => Uint8Array;
+
 /** One frame where it lies: what a {@link FrameReader} gives. Good until the next one is read. */
 export interface FrameView {
   readonly bytes: Uint8Array;
@@ -244,6 +247,7 @@ export class FrameReader {
   /** The longest frame that is believed. */
   maxLength: number;
   private readonly whole: number;
+  private readonly memory: Memory;
   private pieces: Uint8Array[] = [];
   /** Memory of the last piece, when small ones are put together in it; and how much of it is used. */
   private crumbs: Uint8Array | null = null;
@@ -272,11 +276,16 @@ export class FrameReader {
 
   /**
    * Frames longer than `whole` may be given in pieces. Of such a frame, the first piece has the head of a
-   * message, if it is one.
+   * message, if it is one. `memory` gives what others are put together in, and needn't clear it.
    */
-  constructor(maxLength: number, whole = Number.POSITIVE_INFINITY) {
+  constructor(
+    maxLength: number,
+    whole = Number.POSITIVE_INFINITY,
+    memory: Memory = (length) => new Uint8Array(length),
+  ) {
     this.maxLength = maxLength;
     this.whole = whole;
+    this.memory = memory;
   }
 
   /**
@@ -356,11 +365,18 @@ export class FrameReader {
   /** Puts the frame together, if it was given in pieces. */
   join(): void {
     if (this.more === null) return;
-    const whole = joined([this.bytes.subarray(this.at, this.end), ...this.more], this.length);
+    const pieces = [this.bytes.subarray(this.at, this.end), ...this.more];
+    const whole = joined(pieces, this.memory(this.length));
     this.more = null;
     this.open(whole, 0, whole.length);
     this.at = 0;
     this.next = this.end;
+  }
+
+  /** How many bytes are still to come of the frame, or row, that is half there; 0 if that isn't known. */
+  get missing(): number {
+    const there = this.gathered + this.end - this.next;
+    return Math.max(0, this.wanted - there);
   }
 
   /** Whether the connection may end here: no frame is half there. */
@@ -385,7 +401,7 @@ export class FrameReader {
     if (this.wanted === 0) {
       from += this.add(rest, from, 4);
       if (this.gathered < 4) return false;
-      const word = joined(this.pieces, 4);
+      const word = joined(this.pieces, new Uint8Array(4));
       this.pieces = [word];
       this.crumbs = null;
       this.wanted = this.checkLength(readU32(word, 0));
@@ -397,7 +413,7 @@ export class FrameReader {
       this.more = more;
       this.open(first, 0, first.length);
     } else {
-      this.open(joined(this.pieces, this.wanted), 0, this.wanted);
+      this.open(joined(this.pieces, this.memory(this.wanted)), 0, this.wanted);
     }
     this.pieces = [];
     this.gathered = 0;
@@ -454,8 +470,8 @@ export class FrameReader {
   }
 }
 
-function joined(pieces: readonly Uint8Array[], length: number): Uint8Array {
-  const bytes = new Uint8Array(length);
+/** Fills `bytes` with the pieces. */
+function joined(pieces: readonly Uint8Array[], bytes: Uint8Array): Uint8Array {
   let at = 0;
   for (const piece of pieces) {
     bytes.set(piece, at);
