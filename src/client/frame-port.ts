@@ -69,6 +69,9 @@ const NO_HEAD = new Head('', 0);
 /** How many messages the daemon may lend to a reader of many. */
 const LEND = 8192;
 
+/** So few need not be told of while more is known to come. */
+const FEW = 16;
+
 /** How long `close` waits for a daemon that takes nothing and says nothing, in milliseconds. */
 const CLOSE_PATIENCE = 5000;
 
@@ -625,6 +628,8 @@ export class FramePort implements Port, ChannelEvents, UnderWayHost {
   /** Sees to it that the daemon is told what was handed. */
   private tellSoon(): void {
     if (this.handed === 0 || this.isTelling) return;
+    // A frame is half there: what is handed of what comes with the rest of it is told with this.
+    if (this.handed < FEW && this.reader.missing > 0) return;
     this.isTelling = true;
     this.handedAtLast = 0;
     this.options.deferLonger(this.tellNow);
