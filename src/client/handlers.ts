@@ -71,7 +71,9 @@ export class Handlers {
   private lastSerial = 0;
   private copies = 0;
   private last = NOBODY;
+  // Of messages that share a head, only the first is looked at.
   private lastHead: Head | null = null;
+  private isAsked = false;
 
   constructor(host: HandlersHost) {
     this.host = host;
@@ -124,12 +126,13 @@ export class Handlers {
   };
 
   private handle(message: Message): void {
-    if (message.wantsUsToReply()) this.answer(message);
+    if (message.head !== this.lastHead) this.look(message);
+    if (this.isAsked) this.answer(message);
     else this.hear(message);
   }
 
   private answer(request: Message): void {
-    const entry = this.concerned(request.head).replier;
+    const entry = this.last.replier;
     if (entry === undefined) {
       this.fail(request, new Error(`nobody here answers '${request.name}' any more`));
       return;
@@ -211,13 +214,13 @@ export class Handlers {
 
   // Each binding has brought a copy of its own: the first is for the first handler that matches, and so on.
   private hear(message: Message): void {
-    const { head, idSerial } = message;
-    const { idNetwork } = head;
+    const { idSerial } = message;
+    const { idNetwork } = message.head;
     const isCopy = idSerial === this.lastSerial && idNetwork === this.lastNetwork;
     this.copies = isCopy ? this.copies + 1 : 0;
     this.lastSerial = idSerial;
     this.lastNetwork = idNetwork;
-    const entry = this.concerned(head).listeners[this.copies];
+    const entry = this.last.listeners[this.copies];
     if (entry === undefined) return;
     try {
       entry.handler(message);
@@ -234,12 +237,11 @@ export class Handlers {
     this.lastHead = null;
   }
 
-  private concerned(head: Head): Concerned {
-    if (head !== this.lastHead) {
-      this.lastHead = head;
-      if (head.name !== this.last.name) this.last = this.lookUp(head.name);
-    }
-    return this.last;
+  private look(message: Message): void {
+    const { head } = message;
+    this.lastHead = head;
+    this.isAsked = message.wantsUsToReply();
+    if (head.name !== this.last.name) this.last = this.lookUp(head.name);
   }
 
   private lookUp(name: string): Concerned {
