@@ -333,7 +333,7 @@ export class Bus {
 
     if (record !== null) {
       this.ledger.accept(record, (replier as Binding).ksock);
-      parcel.request = record;
+      parcel.requests = record;
     }
     const first = record !== null ? (replier as Binding) : null;
     const urgent = (flags & Flag.URGENT) !== 0;
@@ -835,9 +835,9 @@ function bytesOf(parcel: Parcel): number {
 }
 
 /** The records of a parcel's Requests, but for the first `read` of them. */
-function unreadRequests({ request, requests }: Parcel, read: number): RequestRecord[] {
-  if (requests !== null) return requests.slice(read);
-  return request === null ? [] : [request];
+function unreadRequests({ requests }: Parcel, read: number): RequestRecord[] {
+  if (Array.isArray(requests)) return requests.slice(read);
+  return requests === null ? [] : [requests];
 }
 
 function isLastQueued(ksock: BusKsock, parcel: Parcel): boolean {

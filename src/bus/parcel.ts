@@ -48,12 +48,9 @@ export class Parcel {
   /** How many entries of queues hold it now. */
   holders = 0;
   /** The ledger's record, once this is a Request that was accepted; a run of them has one for each. */
-  request: RequestRecord | null = null;
-  requests: RequestRecord[] | null = null;
-  // The rest is the drivers'. The frame in which the message came, or which was made for it, begins at
-  // `frameAt` in `frame` (a run has none); `stamp` tells whether it holds what the bus has set, and for whom.
-  frame: Uint8Array | null = null;
-  frameAt = 0;
+  requests: RequestRecord | RequestRecord[] | null = null;
+  // The rest is the drivers'.
+  /** Whether `bytes` has more than the data; the driver knows what. */
   stamp = 0;
   /** By which the driver knows this send again, when its outcome is told. */
   ticket = 0;
@@ -119,7 +116,7 @@ export class Parcel {
     one.replySerial = this.replySerial === 0 ? 0 : this.replySerial + index;
     one.carried = this.carried;
     one.idSerial = this.idSerial === 0 ? 0 : this.idSerial + index;
-    one.request = this.requestOf(index);
+    one.requests = this.requestOf(index);
     one.ticket = this.ticket + index;
     one.isAnswered = this.isAnswered;
     one.waits = this.waits;
@@ -141,7 +138,8 @@ export class Parcel {
 
   /** The record of the message at `index`, once it is a Request that was accepted. */
   requestOf(index: number): RequestRecord | null {
-    return this.requests === null ? this.request : (this.requests[index] as RequestRecord);
+    const { requests } = this;
+    return Array.isArray(requests) ? (requests[index] as RequestRecord) : requests;
   }
 
   /** The token by which an answer is known, or -1; as given to `send`. */

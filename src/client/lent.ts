@@ -1,6 +1,6 @@
 import { appended } from '../message/append.ts';
 import type { Head } from '../message/head.ts';
-import { Message } from '../message/message.ts';
+import { type Message, ReceivedMessage } from '../message/message.ts';
 import { runStride } from '../wire/frames.ts';
 
 /** A run of messages, as their data lie side by side: message objects are made when they are handed. */
@@ -36,7 +36,7 @@ export class LentRun {
     this.left--;
     this.at = at + stride;
     this.head = head.further(1);
-    return Message.received(head, this.serial++, this.bytes, at, dataLength);
+    return new ReceivedMessage(head, this.serial++, this.bytes, at, dataLength);
   }
 }
 

@@ -8,7 +8,7 @@ import { Errno } from '../message/errno.ts';
 import { Flag } from '../message/flags.ts';
 import { Head } from '../message/head.ts';
 import { MessageId, OrigFrom } from '../message/id.ts';
-import { Message } from '../message/message.ts';
+import { type Message, ReceivedMessage } from '../message/message.ts';
 import { NumberMap } from '../message/number-map.ts';
 import { Op, type OpCode } from '../wire/frames.ts';
 import { asked, explain } from './explain.ts';
@@ -368,9 +368,9 @@ function messageOf(parcel: Parcel, you: boolean): Message {
   const { bytes, dataAt, dataLength, more } = parcel;
   const head = headOf(parcel, you);
   if (parcel.copies === 1 && more === null) {
-    return Message.received(head, parcel.idSerial, bytes, dataAt, dataLength);
+    return new ReceivedMessage(head, parcel.idSerial, bytes, dataAt, dataLength);
   }
-  return Message.received(head, parcel.idSerial, parcel.copyData(), 0, dataLength);
+  return new ReceivedMessage(head, parcel.idSerial, parcel.copyData(), 0, dataLength);
 }
 
 let last = new Head('', 0);

@@ -17,6 +17,8 @@ import {
   FOR_ALL,
   FOR_ONE,
   flagsOf,
+  frameAtOf,
+  NO_FRAME,
   NOT_STAMPED,
   stampFrame,
 } from './stamp.ts';
@@ -121,22 +123,20 @@ export class Outbox {
    */
   message(kind: number, token: number, parcel: Parcel, you: boolean): void {
     const length = messageFrameLength(parcel.name.length, parcel.dataLength);
-    if (parcel.frame === null) {
+    if (parcel.stamp === NO_FRAME) {
       const { slab } = this;
       slab.reserve(length);
       encodeFrame(slab.bytes, slab.view, slab.at, parcel, length);
     }
-    const frame = parcel.frame as unknown as Uint8Array;
-    const at = parcel.frameAt;
     const isPlain = kind === Kind.LENT && !you;
     if (parcel.stamp === NOT_STAMPED) {
       if (!isPlain && parcel.copies === 1) {
-        stampFrame(frame, at, parcel, kind, token, you);
+        stampFrame(parcel, kind, token, you);
         parcel.stamp = FOR_ONE;
         this.appendFrame(parcel, 0, length);
         return;
       }
-      stampFrame(frame, at, parcel, Kind.LENT, 0, false);
+      stampFrame(parcel, Kind.LENT, 0, false);
       parcel.stamp = FOR_ALL;
     }
     if (isPlain && parcel.stamp === FOR_ALL) {
@@ -147,6 +147,8 @@ export class Outbox {
     const own = length <= BY_REFERENCE ? length : FRAME_HEADER + layoutDataAt(parcel.name.length);
     slab.reserve(own);
     const { bytes, view, at: to } = slab;
+    const { bytes: frame } = parcel;
+    const at = frameAtOf(parcel);
     for (let offset = 0; offset < own; offset++) bytes[to + offset] = frame[at + offset] as number;
     writeFrameHeader(view, to, length, kind, 0, 0, token);
     view.setUint32(to + FRAME_HEADER + AT.flags, flagsOf(parcel, you));
@@ -155,9 +157,10 @@ export class Outbox {
   }
 
   /** A message's frame, from `from` on, where it lies. */
-  private appendFrame({ frame, frameAt, more }: Parcel, from: number, length: number): void {
-    const bytes = frame as Uint8Array;
-    this.append(bytes, frameAt + from, more === null ? frameAt + length : bytes.length);
+  private appendFrame(parcel: Parcel, from: number, length: number): void {
+    const { bytes, more } = parcel;
+    const at = frameAtOf(parcel);
+    this.append(bytes, at + from, more === null ? at + length : bytes.length);
     if (more !== null) for (const piece of more) this.append(piece, 0, piece.length);
   }
 

@@ -34,6 +34,7 @@ import {
   wordsFrame,
 } from '../wire/frames.ts';
 import { BY_REFERENCE, Outbox, type Slab } from './outbox.ts';
+import { NOT_STAMPED } from './stamp.ts';
 import type { Stirred, Turn } from './turn.ts';
 
 /** What all sessions of a daemon share. */
@@ -452,8 +453,7 @@ export class Session implements KsockOwner, ChannelEvents, Stirred {
     if (wrong !== '') throw new ProtocolError(wrong);
     const parcel = this.parcel(bytes, at, detail, token);
     // The frame that came becomes the frame that goes, with a few words changed: see stamp.ts.
-    parcel.frame = bytes;
-    parcel.frameAt = frame.at;
+    parcel.stamp = NOT_STAMPED;
     parcel.more = frame.more;
     const result = this.sends.submit(parcel);
     if (result === PENDING) {

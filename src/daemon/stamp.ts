@@ -10,11 +10,17 @@ import { FRAME_AT, FRAME_HEADER, Kind, writeFrameHeader } from '../wire/frames.t
  * written anew.
  */
 
-// What the frame that a message came in has been turned into: one that serves every listener, or the
-// only one there will be. It is written over once, for it may be on its way out ever after.
-export const NOT_STAMPED = 0;
-export const FOR_ALL = 1;
-export const FOR_ONE = 2;
+// Whether a parcel's data lies in a frame; and what that has been turned into: one that serves every listener,
+// or the only one there will be. It is written over once, for it may be on its way out ever after.
+export const NO_FRAME = 0;
+export const NOT_STAMPED = 1;
+export const FOR_ALL = 2;
+export const FOR_ONE = 3;
+
+/** Where the frame begins in which a parcel's data lies. */
+export function frameAtOf({ name, dataAt }: Parcel): number {
+  return dataAt - layoutDataAt(name.length) - FRAME_HEADER;
+}
 
 /** The flags as the one who is to answer a Request reads them, or (not `you`) everybody else. */
 export function flagsOf(parcel: Parcel, you: boolean): number {
@@ -34,11 +40,10 @@ export function encodeFrame(
   const dataAt = at + FRAME_HEADER + layoutDataAt(parcel.name.length);
   writeEnd(view, dataAt, parcel.dataLength);
   parcel.writeData(bytes, dataAt);
-  parcel.frame = bytes;
-  parcel.frameAt = at;
   parcel.bytes = bytes;
   parcel.dataAt = dataAt;
   parcel.more = null;
+  parcel.stamp = NOT_STAMPED;
 }
 
 /**
@@ -74,14 +79,9 @@ export function encodeHead(
 }
 
 /** Turns the frame in which a message came into one in which it goes, where it lies. */
-export function stampFrame(
-  frame: Uint8Array,
-  at: number,
-  parcel: Parcel,
-  kind: number,
-  token: number,
-  you: boolean,
-): void {
+export function stampFrame(parcel: Parcel, kind: number, token: number, you: boolean): void {
+  const { bytes: frame } = parcel;
+  const at = frameAtOf(parcel);
   writeU32(frame, at + FRAME_AT.kind, kind << 24);
   writeU32(frame, at + FRAME_AT.token, token);
   const message = at + FRAME_HEADER;

@@ -94,7 +94,8 @@ export function plainHead(name: string, flags: number): Head {
 }
 
 /** The head with these fields, and `more` flags; a TypeError that names a field of the wrong type. */
-export function headOf(name: string, options: MessageOptions, more: number): Head {
+export function headOf(name: string, options: MessageOptions | Head, more: number): Head {
+  if (options instanceof Head) return options;
   const { to, from, flags = 0, id, inReplyTo, origFrom, finalTo } = options;
   const allFlags = (checkU32('flags', flags) | more) >>> 0;
   if ((to ?? from ?? id ?? inReplyTo ?? origFrom ?? finalTo) === undefined) {

@@ -1,7 +1,7 @@
 import { END_GUARD, START_GUARD } from './entire.ts';
 import { Head } from './head.ts';
 import { OrigFrom } from './id.ts';
-import { Message } from './message.ts';
+import { type Message, ReceivedMessage } from './message.ts';
 import { MAX_NAME } from './name.ts';
 import { padded, readU32 } from './u32.ts';
 
@@ -143,7 +143,7 @@ export class MessageReader {
     const head = this.head(bytes, at);
     const serial = readU32(bytes, at + AT.idSerial);
     const dataAt = at + layoutDataAt(head.name.length);
-    return Message.received(head, serial, bytes, dataAt, readU32(bytes, at + AT.dataLength));
+    return new ReceivedMessage(head, serial, bytes, dataAt, readU32(bytes, at + AT.dataLength));
   }
 
   /** What alike messages have in common. */

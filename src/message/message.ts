@@ -65,10 +65,12 @@ export class Message {
   head: Head;
   /** @internal */
   idSerial: number;
-  // Where the data lies; what of it, if it is more. A view of the data is made when somebody asks for it.
-  private memory: Uint8Array;
-  private start = 0;
-  private length: number;
+  /** @internal Where the data lies. */
+  memory: Uint8Array;
+  /** @internal Where in that; if it is more than the data, a view is made when somebody asks for one. */
+  dataStart = 0;
+  /** @internal */
+  dataSize: number;
   /**
    * @internal The connection by which it was read, or what it answers or goes on with: of a Ksock that
    * comes back when one is lost. No message that was not read has it.
@@ -81,19 +83,15 @@ export class Message {
    * `flags` are those of a subclass, which are set beside those of `options`.
    */
   constructor(name: string, data?: Data | null, options?: MessageOptions, flags = 0) {
-    // The first two ways are those of nearly all messages, and short enough to become part of the caller.
     if (options === undefined) {
       this.head = plainHead(name, flags);
-      this.idSerial = 0;
-    } else if (options instanceof Head) {
-      this.head = options;
       this.idSerial = 0;
     } else {
       this.head = headOf(name, options, flags);
       this.idSerial = options.id?.serialNum ?? 0;
     }
     this.memory = data === undefined ? NO_DATA : toBytes(data);
-    this.length = this.memory.length;
+    this.dataSize = this.memory.length;
   }
 
   get name(): string {
@@ -165,36 +163,20 @@ export class Message {
     this.idSerial = serialNum;
   }
 
-  /** @internal A message as it was received. Its data are `length` bytes from `start` on. */
-  static received(
-    head: Head,
-    serial: number,
-    memory: Uint8Array,
-    start: number,
-    length: number,
-  ): Message {
-    const message = new Message(head.name, undefined, head);
-    message.idSerial = serial;
-    message.memory = memory;
-    message.start = start;
-    message.length = length;
-    return message;
-  }
-
   /** The data, without a copy. */
   get data(): Uint8Array {
-    const { memory, start, length } = this;
-    if (length !== memory.length) {
-      this.memory = viewOf(memory, start, length);
-      this.start = 0;
+    const { memory, dataStart, dataSize } = this;
+    if (dataSize !== memory.length) {
+      this.memory = viewOf(memory, dataStart, dataSize);
+      this.dataStart = 0;
     }
     return this.memory;
   }
 
   set data(data: Data | null) {
     this.memory = toBytes(data);
-    this.start = 0;
-    this.length = this.memory.length;
+    this.dataStart = 0;
+    this.dataSize = this.memory.length;
   }
 
   /**
@@ -208,12 +190,12 @@ export class Message {
 
   /** Where the data begins in {@link bytes}. */
   get dataAt(): number {
-    return this.start;
+    return this.dataStart;
   }
 
   /** Length of the data in bytes. */
   get dataLength(): number {
-    return this.length;
+    return this.dataSize;
   }
 
   /** The data as text (UTF-8; what is not UTF-8 becomes U+FFFD). */
@@ -309,7 +291,7 @@ export class Message {
 
   /** Length in bytes of the "entire" layout on a 64-bit machine: the size that counts on a bus. */
   totalLength(): number {
-    return entireLength(this.name.length, this.length);
+    return entireLength(this.name.length, this.dataSize);
   }
 
   /** The "entire" layout on a 64-bit machine, as programs read it from a device. */
@@ -347,6 +329,34 @@ export class Message {
     return inspectMessage(this);
   }
 }
+
+function Received(
+  this: Message,
+  head: Head,
+  serial: number,
+  memory: Uint8Array,
+  start: number,
+  length: number,
+): void {
+  this.dataStart = start;
+  this.head = head;
+  this.idSerial = serial;
+  this.memory = memory;
+  this.dataSize = length;
+}
+Received.prototype = Message.prototype;
+
+/**
+ * @internal Makes a message of what was received: its data are `length` bytes of `memory` from `start` on. The
+ * constructor of Message would look at everything first, and be too long to become part of what reads messages.
+ */
+export const ReceivedMessage = Received as unknown as new (
+  head: Head,
+  serial: number,
+  memory: Uint8Array,
+  start: number,
+  length: number,
+) => Message;
 
 /** A message to whoever listens to its name. */
 export class Announcement extends Message {
