@@ -14,6 +14,7 @@ export default {
   name: 'in-process-calls',
   title: 'KBUS, in process, awaited',
   kind: 'alone',
+  isAside: true,
   over: 'one process',
   workloads: ['1to1'],
   how: () => 'await sendMsg(), await readNextMsg()',

@@ -24,7 +24,7 @@ export default {
   how: (workload) =>
     workload.startsWith('rtt')
       ? 'request() and a replier() handler'
-      : 'post({ wait: true }) and a listener() handler',
+      : 'post({ wait: true }) and a listener() handler that reads where the data lies',
   missing: () => undefined,
   versions,
   async answer() {

@@ -6,7 +6,7 @@ import { fileURLToPath } from 'node:url';
 
 const root = new URL('../../', import.meta.url);
 const ASK = '$.Bench.Ask';
-const TELL = '$.Bench.Tell';
+export const TELL = '$.Bench.Tell';
 
 /** A queue long enough that a turn of the event loop, and not its limit, is what a batch ends at. */
 const QUEUE = 10_000;
@@ -20,7 +20,7 @@ export const versions = () => ({
 });
 
 /** @param {Place} place */
-const open = async (place) => {
+export const open = async (place) => {
   const { Ksock } = await kbus();
   const ksock = await Ksock.open(0, { directory: place.folder });
   if (place.size < LARGE) await ksock.setMaxMessages(QUEUE);
@@ -36,7 +36,7 @@ export default {
   how: (workload) =>
     workload.startsWith('rtt')
       ? 'request() and a replier() handler'
-      : 'post({ wait: true }) and a listener() handler: no message may be missed',
+      : 'post({ wait: true }) and a listener() handler that reads where the data lies; no message may be missed',
   missing: () => undefined,
   versions,
   program: (place) => ({

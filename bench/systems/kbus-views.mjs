@@ -1,0 +1,16 @@
+// The same, with a receiver that asks for the data: an object is made for each.
+import kbus, { open, TELL } from './kbus.mjs';
+
+/** @type {import('../system.d.ts').System} */
+export default {
+  ...kbus,
+  name: 'kbus-views',
+  title: 'KBUS, message.data',
+  isAside: true,
+  workloads: ['1to1', 'fan16', 'big'],
+  how: () => 'the same, with a handler that asks for message.data',
+  async listen(place, hear) {
+    const ksock = await open(place);
+    await ksock.listener(TELL, (/** @type {any} */ { data }) => hear(data, 0, data.length));
+  },
+};
