@@ -52,7 +52,7 @@ export interface SessionHost {
 
 /** How many sends of one connection may be pending, and how many bytes they may have (one may have more). */
 export const MAX_PENDING_SENDS = 16_384;
-export const MAX_PENDING_BYTES = 4 * 1024 * 1024;
+export const MAX_PENDING_BYTES = 2 * 1024 * 1024;
 
 /** How many of its TAKEs may wait for a message, and how many POLLs to be writable. */
 export const MAX_WAITING = 65_536;
