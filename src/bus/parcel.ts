@@ -81,12 +81,15 @@ export class Parcel {
   /** A copy of the data. Not a view: those of small arrays cost much more. */
   copyData(): Uint8Array {
     const { bytes, dataAt, dataLength, more } = this;
-    // The quickest way there is, when they are all of it. The `slice` of a Buffer is a view.
+    if (more !== null) {
+      const data = new Uint8Array(dataLength);
+      this.writeData(data, 0);
+      return data;
+    }
+    // The quickest way there is, when they are all of it.
     if (dataLength === bytes.length) return new Uint8Array(bytes);
-    if (more === null) return Uint8Array.prototype.slice.call(bytes, dataAt, dataAt + dataLength);
-    const data = new Uint8Array(dataLength);
-    this.writeData(data, 0);
-    return data;
+    // The `slice` of a Buffer is a view.
+    return Uint8Array.prototype.slice.call(bytes, dataAt, dataAt + dataLength);
   }
 
   /** Writes the data into `to`, from `at` on. */

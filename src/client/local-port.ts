@@ -365,12 +365,10 @@ function copyOf(message: Message): Parcel {
 
 /** The message for one who reads it. What only one reads is its own, and needn't be copied again. */
 function messageOf(parcel: Parcel, you: boolean): Message {
-  const { bytes, dataAt, dataLength, more } = parcel;
-  const head = headOf(parcel, you);
-  if (parcel.copies === 1 && more === null) {
-    return new ReceivedMessage(head, parcel.idSerial, bytes, dataAt, dataLength);
-  }
-  return new ReceivedMessage(head, parcel.idSerial, parcel.copyData(), 0, dataLength);
+  const { bytes, dataLength, more } = parcel;
+  const isOwn = parcel.copies === 1 && more === null && bytes.length === dataLength;
+  const data = isOwn ? bytes : parcel.copyData();
+  return new ReceivedMessage(headOf(parcel, you), parcel.idSerial, data, 0, dataLength);
 }
 
 let last = new Head('', 0);
