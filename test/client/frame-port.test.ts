@@ -416,6 +416,21 @@ describe('Reading', () => {
     expect(script.writes.slice(writes)).toEqual([2]);
   });
 
+  it('tells of a few that it handed when the frame is whole that was half there, or of many at once.', async () => {
+    const { script } = await handling((ksock) => ksock.listener('$.a', () => {}));
+    const some = (from: number, count: number): Uint8Array[] =>
+      Array.from({ length: count }, (_, at) => lent(from + at));
+    const cut = lent(4);
+    const told = async (): Promise<number[]> => (await script.hear()).map(({ handed }) => handed);
+
+    script.say(...some(1, 3), cut.subarray(0, 50));
+    expect(await told()).toEqual([]);
+    script.say(cut.subarray(50));
+    expect(await told()).toEqual([4]);
+    script.say(...some(5, 16), cut.subarray(0, 50));
+    expect(await told()).toEqual([16]);
+  });
+
   it('lets more be lent when a handler was handed all that was.', async () => {
     const { script, asked } = await handling((ksock) => ksock.listener('$.a', () => {}));
     expect(asked[0]?.words).toEqual([LEND]);

@@ -56,6 +56,23 @@ function same(frames: readonly Buffer[], expected: readonly Buffer[]): void {
 }
 
 describe('FrameReader', () => {
+  it('says how much it misses of a frame, once it knows how long that is.', () => {
+    const reader = new FrameReader(MAX);
+    const bytes = frame('LENT', { body: new Uint8Array(88) });
+    const missing: number[] = [];
+    for (const [from, to] of [
+      [0, 2],
+      [2, 30],
+      [30, 90],
+      [90, bytes.length],
+    ] as const) {
+      reader.push(bytes.slice(from, to));
+      while (reader.read()) expect(reader.length).toBe(bytes.length);
+      missing.push(reader.missing);
+    }
+    expect(missing).toEqual([0, bytes.length - 30, bytes.length - 90, 0]);
+  });
+
   it('cuts the bytes of a connection into frames, when they come whole.', () => {
     expect(read(BYTES, [BYTES.length])).toEqual(FRAMES);
     expect(
