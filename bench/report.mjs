@@ -119,14 +119,13 @@ function section(workload, systems, all) {
     const disturbed = mine.filter(({ cell }) => cell !== undefined && cell.foreign > DISTURBED);
     const judgement = workload.figures.flatMap((figure) => {
       const reached = median(ratios(results, system.name, floor, figure.key));
-      const targets = system.targets ?? { [figure.key]: figure.target };
-      const target = system.isAside ? undefined : targets[figure.key];
+      const target = (system.targets ?? { [figure.key]: figure.target })[figure.key];
       return Number.isNaN(reached) || target === undefined ? [] : judged(figure, target, reached);
     });
     if (system.kind === 'subject' && judgement.length > 0) {
       below.push(`${system.title}: ${judgement.join('; ')}.`);
     }
-    if (system.kind === 'alone' && !system.isAside && workload.alone !== undefined) {
+    if (system.kind === 'alone' && system.targets === undefined && workload.alone !== undefined) {
       const [{ key, title, unit }] = workload.figures;
       const reached = of((cell) => value(cell, key));
       const met = reached >= workload.alone ? 'met' : 'missed';

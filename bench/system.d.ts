@@ -25,10 +25,9 @@ export interface System {
   over: 'Unix socket' | 'TCP loopback' | 'one process';
   /** The workloads it does; all if it doesn't say. */
   workloads?: WorkloadName[];
-  /** What KBUS should reach, as ratios to the floor, by the figure's key; if it isn't what the workload says. */
+  /** What KBUS should reach, as ratios to the floor, by the figure's key; if it isn't what the workload says. None
+   * for another way to do what a system beside it does. */
   targets?: Record<string, { must: number; goal: number }>;
-  /** It is another way to do what a system beside it does, and need not reach anything. */
-  isAside?: boolean;
   /** How it does this workload, in a few words, for the notes under the table. */
   how(workload: WorkloadName): string;
   /** What must be installed first, in words, or undefined when all is there. */

@@ -6,8 +6,8 @@ export default {
   ...kbus,
   name: 'kbus-views',
   title: 'KBUS, message.data',
-  isAside: true,
   workloads: ['1to1', 'fan16', 'big'],
+  targets: {},
   how: () => 'the same, with a handler that asks for message.data',
   async listen(place, hear) {
     const ksock = await open(place);

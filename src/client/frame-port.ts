@@ -21,6 +21,7 @@ import {
   PROTOCOL_MAGIC,
   PROTOCOL_VERSION,
   ProtocolError,
+  plainMemory,
   RUN_HEAD_AT,
   runStride,
   SendDetail,
@@ -167,7 +168,7 @@ export class FramePort implements Port, ChannelEvents, UnderWayHost {
   private constructor(channel: Channel, options: FramePortOptions, events: PortEvents) {
     this.channel = channel;
     this.options = options;
-    const { defer, memory = (length: number) => new Uint8Array(length) } = options;
+    const { defer, memory = plainMemory } = options;
     this.reader = new FrameReader(4096, undefined, options.readMemory);
     this.outgoing = new Outgoing(channel, defer, memory, () => this.topUpCredit());
     this.events = events;

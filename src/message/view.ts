@@ -1,5 +1,5 @@
-let memory = new Uint8Array(0);
-let buffer: ArrayBufferLike = memory.buffer;
+let memory: Uint8Array = new Uint8Array(0);
+let { buffer } = memory;
 let offset = 0;
 
 /**
@@ -8,7 +8,7 @@ let offset = 0;
  */
 export function viewOf(bytes: Uint8Array, at: number, length: number): Uint8Array {
   if (bytes !== memory) {
-    memory = bytes as Uint8Array<ArrayBuffer>;
+    memory = bytes;
     buffer = bytes.buffer;
     offset = bytes.byteOffset;
   }

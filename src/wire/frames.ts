@@ -203,6 +203,8 @@ export function wordsFrame(
 /** Gives so many bytes. */
 export type Memory = (length: number) => Uint8Array;
 
+export const plainMemory: Memory = (length) => new Uint8Array(length);
+
 /** One frame where it lies: what a {@link FrameReader} gives. Good until the next one is read. */
 export interface FrameView {
   readonly bytes: Uint8Array;
@@ -278,11 +280,7 @@ export class FrameReader {
    * Frames longer than `whole` may be given in pieces. Of such a frame, the first piece has the head of a
    * message, if it is one. `memory` gives what others are put together in, and needn't clear it.
    */
-  constructor(
-    maxLength: number,
-    whole = Number.POSITIVE_INFINITY,
-    memory: Memory = (length) => new Uint8Array(length),
-  ) {
+  constructor(maxLength: number, whole = Number.POSITIVE_INFINITY, memory = plainMemory) {
     this.maxLength = maxLength;
     this.whole = whole;
     this.memory = memory;
