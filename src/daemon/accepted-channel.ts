@@ -1,23 +1,46 @@
+import { Buffer } from 'node:buffer';
 import type { Socket } from 'node:net';
 import type { ChannelEvents } from '../wire/channel.ts';
 import { SocketChannel } from '../wire/socket-channel.ts';
+import type { Intake } from './intake.ts';
 import type { Patience } from './patience.ts';
+import { readingSocket } from './reading-socket.ts';
+
+/** When more than this has come, and more than this is known to follow, it is read to where it stays. */
+const MUCH = 16 * 1024;
+const LARGE_POOL = 1024 * 1024;
+/** There is always room for so many bytes to be read at once, and never for more than the most. */
+const ROOM = 64 * 1024;
+const MOST = 256 * 1024;
+
+const NOBODY: ChannelEvents = { received: () => 0, drained: () => {}, closed: () => {} };
 
 /** The daemon's end of a Unix socket. */
 export class AcceptedChannel extends SocketChannel {
   private readonly leaving: Patience<Socket>;
+  private readonly reading: Reading;
 
   /** `leaving` has patience with a peer that doesn't read what it was sent before the end. */
-  constructor(socket: Socket, leaving: Patience<Socket>) {
-    super(socket);
+  constructor(accepted: Socket, intake: Intake, leaving: Patience<Socket>) {
+    const reading = new Reading(intake);
+    const socket = readingSocket(accepted, {
+      buffer: reading.next,
+      callback: (length) => {
+        reading.took(length);
+        return true;
+      },
+    });
+    super(socket ?? accepted);
+    this.reading = reading;
     this.leaving = leaving;
+    if (socket === undefined) accepted.on('data', (chunk: Buffer) => reading.came(chunk));
   }
 
   /** Begins to tell what comes. */
   open(events: ChannelEvents): void {
     const { socket } = this;
     let failure: Error | null = null;
-    socket.on('data', (chunk: Buffer) => events.received(chunk, 0, chunk.length));
+    this.reading.events = events;
     socket.on('drain', () => events.drained());
     socket.on('error', (error) => {
       failure = error;
@@ -31,5 +54,63 @@ export class AcceptedChannel extends SocketChannel {
   override end(): void {
     if (!this.socket.destroyed) this.leaving.begin(this.socket);
     super.end();
+  }
+
+  whenClosed(told: () => void): void {
+    this.socket.once('close', told);
+  }
+
+  /** Closes it at once. */
+  destroy(): void {
+    this.socket.destroy();
+  }
+}
+
+/** What one connection reads, and where to. */
+class Reading {
+  events = NOBODY;
+  private readonly intake: Intake;
+  /** Memory of its own, while much is known to come. */
+  private pool: Uint8Array | null = null;
+  private at = 0;
+  private isMoved = true;
+
+  constructor(intake: Intake) {
+    this.intake = intake;
+  }
+
+  /** Where to read to next, as Node asks for it; undefined: to where it was read last. */
+  readonly next = (): Uint8Array => {
+    if (!this.isMoved) return undefined as unknown as Uint8Array;
+    const { at, pool } = this;
+    this.isMoved = pool !== null;
+    return pool === null ? this.intake.scratch : pool.subarray(at, at + MOST);
+  };
+
+  /** So many bytes were read there. */
+  took(length: number): void {
+    const { at, intake, pool } = this;
+    let missing: number;
+    if (pool === null) {
+      const kept = intake.keep(length);
+      missing = this.events.received(kept.bytes, kept.at, kept.at + length);
+    } else {
+      this.at += length;
+      missing = this.events.received(pool, at, at + length);
+    }
+    if (missing <= MUCH || (pool === null && length <= MUCH)) {
+      this.pool = null;
+    } else if (pool === null || pool.length - this.at < ROOM) {
+      this.pool = Buffer.allocUnsafeSlow(LARGE_POOL);
+      this.at = 0;
+      this.isMoved = true;
+    }
+    intake.came();
+  }
+
+  /** Bytes came where Node has put them. */
+  came(chunk: Uint8Array): void {
+    this.events.received(chunk, 0, chunk.length);
+    this.intake.came();
   }
 }

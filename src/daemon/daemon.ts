@@ -1,3 +1,4 @@
+import { Buffer } from 'node:buffer';
 import { chmodSync, chownSync, mkdirSync, rmdirSync, statSync } from 'node:fs';
 import { createServer, type Server, type Socket } from 'node:net';
 import { dirname, resolve } from 'node:path';
@@ -9,15 +10,19 @@ import { socketPath } from '../client/directory.ts';
 import type { DeviceFolder } from '../device/folder.ts';
 import { Errno } from '../message/errno.ts';
 import { NameReader } from '../message/layout.ts';
+import { Slab } from '../wire/slab.ts';
 import { AcceptedChannel } from './accepted-channel.ts';
+import { Intake } from './intake.ts';
 import type { Log } from './log.ts';
-import { Slab } from './outbox.ts';
 import { Patience } from './patience.ts';
 import { Session, type SessionHost } from './session.ts';
 import { HELLO_TIMEOUT, MAX_CONNECTIONS } from './settings.ts';
 import { listenAt, type Ownership, remove } from './socket-file.ts';
 import { Spin } from './spin.ts';
 import { Turn } from './turn.ts';
+
+/** So much memory for small frames is taken at once. */
+const SLAB = 64 * 1024;
 
 /** How long a peer may take to read what it was sent before the end of its connection, in milliseconds. */
 const FAREWELL_TIMEOUT = 5000;
@@ -48,28 +53,31 @@ export interface DaemonOptions {
 /** Many buses, each with its socket, and a session for each connection. */
 export class Daemon implements SessionHost {
   readonly turn = new Turn();
-  readonly slab = new Slab();
+  readonly slab = new Slab(SLAB, Buffer.alloc);
   readonly names = new NameReader();
   readonly pid = process.pid;
   readonly buses: Buses;
   private readonly options: DaemonOptions;
   private readonly servers: Server[] = [];
-  private readonly sessions = new Map<Session, Socket>();
+  /** All that are not closed; some were turned away, and have no place among the sessions. */
+  private readonly connections = new Set<AcceptedChannel>();
+  private readonly sessions = new Set<Session>();
   /** Those who have not said HELLO. */
   private readonly silent: Patience<Session>;
   /** Those who have been told that it is over. */
   private readonly leaving = new Patience<Socket>(FAREWELL_TIMEOUT, (socket) => socket.destroy());
-  private readonly spin: Spin;
+  private readonly intake: Intake;
   private readonly madePaths: string[] = [];
   /** The folders that were made: the innermost first. */
   private readonly madeFolders: string[] = [];
   private deviceOrNull: DeviceFolder | null = null;
   private isStopping = false;
+  private lastLeft = (): void => {};
 
   constructor(options: DaemonOptions) {
     this.options = options;
     this.buses = new Buses(options.buses, options.bus);
-    this.spin = new Spin(options.spin ?? 0);
+    this.intake = new Intake(new Spin(options.spin ?? 0).came);
     const { helloTimeout = HELLO_TIMEOUT } = options;
     this.silent = new Patience(helloTimeout * 1000, (session) => {
       if (session.isSilent) {
@@ -159,22 +167,30 @@ export class Daemon implements SessionHost {
   /** Tells every client why, closes everything, and removes what it made. */
   async stop(why: string): Promise<void> {
     this.isStopping = true;
-    for (const session of [...this.sessions.keys()]) session.farewell(Errno.ECONNRESET, why);
+    for (const session of [...this.sessions]) session.farewell(Errno.ECONNRESET, why);
     this.turn.end();
     const closed = this.servers.map(
       (server) => new Promise<void>((resolve) => server.close(() => resolve())),
     );
+    closed.push(this.untilAllLeft());
     for (const path of this.madePaths) remove(path);
     await this.deviceOrNull?.close().catch((error: Error) => this.warn(error.message));
     // A client that doesn't read its farewell can't keep the daemon.
     const patience = setTimeout(() => {
-      for (const socket of this.sessions.values()) socket.destroy();
+      for (const channel of this.connections) channel.destroy();
     }, 500);
     await Promise.all(closed);
     clearTimeout(patience);
     this.silent.stop();
     this.leaving.stop();
     this.removeFolders();
+  }
+
+  private untilAllLeft(): Promise<void> {
+    return new Promise((resolve) => {
+      this.lastLeft = resolve;
+      if (this.connections.size === 0) resolve();
+    });
   }
 
   private removeFolders(): void {
@@ -236,23 +252,25 @@ export class Daemon implements SessionHost {
     return this.sessions.size + (this.deviceOrNull?.openFiles ?? 0) >= this.maxConnections;
   }
 
-  private accept(bus: Bus, connection: Socket): void {
-    const channel = new AcceptedChannel(connection, this.leaving);
+  private accept(bus: Bus, accepted: Socket): void {
+    const channel = new AcceptedChannel(accepted, this.intake, this.leaving);
     const session = new Session(this, bus, channel);
     channel.open(session);
-    if (this.options.spin) connection.on('data', this.spin.came);
+    this.connections.add(channel);
     if (this.isFull) {
       session.farewell(
         Errno.ENOMEM,
         `there are ${this.maxConnections} connections, which is max-connections of the daemon`,
       );
-      return;
+    } else {
+      this.sessions.add(session);
+      this.silent.begin(session);
     }
-    this.sessions.set(session, connection);
-    this.silent.begin(session);
-    connection.once('close', () => {
+    channel.whenClosed(() => {
       this.silent.end(session);
       this.sessions.delete(session);
+      this.connections.delete(channel);
+      if (this.connections.size === 0) this.lastLeft();
     });
   }
 }

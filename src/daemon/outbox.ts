@@ -1,4 +1,3 @@
-import { Buffer } from 'node:buffer';
 import type { Parcel } from '../bus/parcel.ts';
 import { appended } from '../message/append.ts';
 import { AT, layoutDataAt } from '../message/layout.ts';
@@ -11,6 +10,7 @@ import {
   RUN_HEAD_AT,
   writeFrameHeader,
 } from '../wire/frames.ts';
+import type { Slab } from '../wire/slab.ts';
 import {
   encodeFrame,
   encodeHead,
@@ -23,34 +23,11 @@ import {
   stampFrame,
 } from './stamp.ts';
 
-const SLAB_SIZE = 65_536;
-
 /** From this size on, data is sent from where it lies instead of being copied behind a header of its own. */
 export const BY_REFERENCE = 4096;
 
 /** Data of a run up to this size is copied behind its head: to write two pieces takes longer. */
 const FEW_ROWS = 8192;
-
-/** Memory for small frames, given out front to back, so that what one turn writes lies together. */
-export class Slab {
-  // A Buffer, for sockets write pieces of one as they are, and must wrap those of anything else.
-  bytes: Uint8Array = Buffer.alloc(SLAB_SIZE);
-  view: DataView = new DataView(this.bytes.buffer);
-  /** Where what `reserve` gave begins. */
-  at = 0;
-  private used = 0;
-
-  /** Makes `length` bytes of `bytes` from `at` on the caller's. */
-  reserve(length: number): void {
-    if (this.used + length > this.bytes.length) {
-      this.bytes = Buffer.alloc(Math.max(SLAB_SIZE, length));
-      this.view = new DataView(this.bytes.buffer);
-      this.used = 0;
-    }
-    this.at = this.used;
-    this.used += length;
-  }
-}
 
 /**
  * What one connection is to be sent when the turn ends: stretches of buffers that are shared with

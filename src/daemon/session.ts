@@ -33,7 +33,8 @@ import {
   wordOf,
   wordsFrame,
 } from '../wire/frames.ts';
-import { BY_REFERENCE, Outbox, type Slab } from './outbox.ts';
+import type { Slab } from '../wire/slab.ts';
+import { BY_REFERENCE, Outbox } from './outbox.ts';
 import { NOT_STAMPED } from './stamp.ts';
 import type { Stirred, Turn } from './turn.ts';
 

@@ -1,11 +1,11 @@
 import type { Bus } from '../../src/bus/bus.ts';
-import { Slab } from '../../src/daemon/outbox.ts';
 import { Session, type SessionHost } from '../../src/daemon/session.ts';
 import { Turn } from '../../src/daemon/turn.ts';
 import { NameReader } from '../../src/message/layout.ts';
 import type { Message } from '../../src/message/message.ts';
 import type { Channel } from '../../src/wire/channel.ts';
-import { Op, type OpCode } from '../../src/wire/frames.ts';
+import { Op, type OpCode, plainMemory } from '../../src/wire/frames.ts';
+import { Slab } from '../../src/wire/slab.ts';
 import {
   type Frame,
   type FrameParts,
@@ -17,7 +17,7 @@ import {
 
 export class Host implements SessionHost {
   readonly turn = new Turn();
-  readonly slab = new Slab();
+  readonly slab = new Slab(65_536, plainMemory);
   readonly names = new NameReader();
   readonly pid = 4242;
   readonly warnings: string[] = [];

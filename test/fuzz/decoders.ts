@@ -10,7 +10,6 @@ import { type Port, Refusal } from '../../src/client/port.ts';
 import { takeActivation } from '../../src/daemon/activation.ts';
 import { checkSettings } from '../../src/daemon/check-settings.ts';
 import { ConfigError, readConfig } from '../../src/daemon/config.ts';
-import { Slab } from '../../src/daemon/outbox.ts';
 import { Session, type SessionHost } from '../../src/daemon/session.ts';
 import { Turn } from '../../src/daemon/turn.ts';
 import { entireOf } from '../../src/device/bytes.ts';
@@ -28,7 +27,8 @@ import { MessageId } from '../../src/message/id.ts';
 import { checkLayout, MessageReader, NameReader } from '../../src/message/layout.ts';
 import { Announcement, Message, Reply, Request } from '../../src/message/message.ts';
 import type { Channel } from '../../src/wire/channel.ts';
-import { Kind, Op, wordsFrame } from '../../src/wire/frames.ts';
+import { Kind, Op, plainMemory, wordsFrame } from '../../src/wire/frames.ts';
+import { Slab } from '../../src/wire/slab.ts';
 import type { Random } from '../simulator/random.ts';
 import { type Cut, cut, ofRuns } from './mutate.ts';
 
@@ -65,7 +65,7 @@ const CUTS = ['whole', 'single', 'any'] as const;
 
 const host: SessionHost = {
   turn: new Turn(),
-  slab: new Slab(),
+  slab: new Slab(65_536, plainMemory),
   names: new NameReader(),
   pid: 1,
   newDevice: async () => -22,

@@ -3,11 +3,12 @@ import { brokenPromises, type Journal } from '../../chaos/promises.mjs';
 import { Bus } from '../../src/bus/index.ts';
 import type { FramePort } from '../../src/client/frame-port.ts';
 import type { Ksock } from '../../src/client/ksock.ts';
-import { Slab } from '../../src/daemon/outbox.ts';
 import type { Session, SessionHost } from '../../src/daemon/session.ts';
 import { Turn } from '../../src/daemon/turn.ts';
 import { KbusError } from '../../src/message/error.ts';
 import { NameReader } from '../../src/message/layout.ts';
+import { plainMemory } from '../../src/wire/frames.ts';
+import { Slab } from '../../src/wire/slab.ts';
 import type { End, Link } from './link.ts';
 import { Broken, Lockstep, same } from './lockstep.ts';
 import type { Random } from './random.ts';
@@ -74,7 +75,7 @@ export class World {
     this.sabotage = sabotage;
     this.host = {
       turn: new Turn(),
-      slab: new Slab(),
+      slab: new Slab(65_536, plainMemory),
       names: new NameReader(),
       pid: 4242,
       newDevice: async () => -22,

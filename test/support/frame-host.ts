@@ -4,17 +4,18 @@ import type { BusSettings } from '../../src/bus/settings.ts';
 import { FramePort } from '../../src/client/frame-port.ts';
 import { type Connect, Ksock, type KsockOptions } from '../../src/client/ksock.ts';
 import { Refusal } from '../../src/client/port.ts';
-import { Slab } from '../../src/daemon/outbox.ts';
 import { Session, type SessionHost } from '../../src/daemon/session.ts';
 import { Turn } from '../../src/daemon/turn.ts';
 import { Errno } from '../../src/message/errno.ts';
 import { NameReader } from '../../src/message/layout.ts';
+import { plainMemory } from '../../src/wire/frames.ts';
+import { Slab } from '../../src/wire/slab.ts';
 import { type Cut, PipeEnd, whole } from './pipe.ts';
 
 /** A daemon without sockets: sessions at the ends of pipes. */
 export class FrameHost implements SessionHost {
   readonly turn = new Turn();
-  readonly slab = new Slab();
+  readonly slab = new Slab(65_536, plainMemory);
   readonly names = new NameReader();
   readonly pid = 4242;
   readonly buses: Buses;

@@ -1,0 +1,182 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { connect, createServer, type Socket } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { AcceptedChannel } from '../../src/daemon/accepted-channel.ts';
+import { Intake } from '../../src/daemon/intake.ts';
+import { Patience } from '../../src/daemon/patience.ts';
+import type { ChannelEvents } from '../../src/wire/channel.ts';
+
+let directory = '';
+beforeEach(() => {
+  directory = mkdtempSync(join(tmpdir(), 'kbus-'));
+});
+afterEach(() => rmSync(directory, { recursive: true, force: true }));
+
+const patience = new Patience<Socket>(5000, (socket) => socket.destroy());
+
+/** A connection, both its ends, and a way to close it all. */
+async function connection(prepare: (accepted: Socket) => void, intake = new Intake(() => {})) {
+  const path = join(directory, `${Math.random()}`);
+  const server = createServer();
+  await new Promise<void>((resolve) => {
+    server.listen(path, resolve);
+  });
+  const client = connect(path);
+  const accepted = await new Promise<Socket>((resolve) => {
+    server.once('connection', (socket) => {
+      prepare(socket);
+      resolve(socket);
+    });
+  });
+  return { client, channel: new AcceptedChannel(accepted, intake, patience), server };
+}
+
+/** Collects what comes, and says that much, or nothing, is still to come. */
+class Collector implements ChannelEvents {
+  readonly pieces: Uint8Array[] = [];
+  length = 0;
+  missing = 0;
+  isClosed = false;
+  private readonly waiting: { until: () => boolean; resolve: () => void }[] = [];
+
+  received(bytes: Uint8Array, from: number, to: number): number {
+    this.pieces.push(bytes.subarray(from, to));
+    this.length += to - from;
+    this.tell();
+    return this.missing;
+  }
+
+  drained(): void {}
+
+  closed(): void {
+    this.isClosed = true;
+    this.tell();
+  }
+
+  private tell(): void {
+    for (const { until, resolve } of this.waiting) if (until()) resolve();
+  }
+
+  when(until: () => boolean): Promise<void> {
+    return new Promise((resolve) => {
+      this.waiting.push({ until, resolve });
+      this.tell();
+    });
+  }
+}
+
+/** Bytes that tell at which place they were written. */
+function pattern(length: number, seed: number): Buffer {
+  const bytes = Buffer.alloc(length);
+  for (let at = 0; at < length; at++) bytes[at] = (at * 31 + (at >> 8) * 7 + seed) & 0xff;
+  return bytes;
+}
+
+const asItIs = (): void => {};
+/** As it would be in a Node whose sockets are otherwise inside. */
+const unlikeOurs = (accepted: Socket): void => {
+  const { _handle } = accepted as unknown as { _handle: object };
+  Object.defineProperty(_handle, 'useUserBuffer', { value: undefined });
+};
+
+describe.each([
+  ['into memory of ours', asItIs],
+  ['as Node reads where it can not be told where to', unlikeOurs],
+])("The daemon's end of a connection, which reads %s,", (_, prepare) => {
+  it('keeps what came as it came, however much of it, and whatever comes behind it.', async () => {
+    const { channel, client, server } = await connection(prepare);
+    const collector = new Collector();
+    channel.open(collector);
+    const sent: Buffer[] = [];
+    const send = async (length: number, missing: number): Promise<void> => {
+      collector.missing = missing;
+      const bytes = pattern(length, sent.length);
+      sent.push(bytes);
+      client.write(bytes);
+      const total = sent.reduce((sum, { length: each }) => sum + each, 0);
+      await collector.when(() => collector.length === total);
+    };
+    for (const missing of [0, 1_000_000]) {
+      for (const length of [1, 12, 4096, 4097, 20_000, 70_000, 3_000_000, 100, 5]) {
+        await send(length, missing);
+      }
+    }
+    await send(300_000, 0);
+    await send(1, 0);
+    expect(Buffer.concat(collector.pieces).equals(Buffer.concat(sent))).toBe(true);
+    client.end();
+    await collector.when(() => collector.isClosed);
+    server.close();
+  });
+
+  it('reads nothing while it is paused, and the rest when it is resumed.', async () => {
+    const { channel, client, server } = await connection(prepare);
+    const collector = new Collector();
+    channel.open(collector);
+    client.write('one');
+    await collector.when(() => collector.length === 3);
+    channel.pause();
+    const long = pattern(5_000_000, 3);
+    const isWritten = client.write(long);
+    expect(isWritten).toBe(false);
+    const before = collector.length;
+    // What was read before the pause is at most what the kernel had; the writer is still not done.
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(collector.length - before).toBeLessThan(long.length);
+    channel.resume();
+    await collector.when(() => collector.length === 3 + long.length);
+    expect(Buffer.concat(collector.pieces).subarray(3).equals(long)).toBe(true);
+    channel.end();
+    await collector.when(() => collector.isClosed);
+    client.destroy();
+    server.close();
+  });
+});
+
+it('Connections that read by turns do not touch what each other has read.', async () => {
+  const intake = new Intake(() => {});
+  const ends = await Promise.all([1, 2, 3, 4].map(() => connection(asItIs, intake)));
+  const collectors = ends.map(({ channel }) => {
+    const collector = new Collector();
+    channel.open(collector);
+    return collector;
+  });
+  const sent: Buffer[][] = ends.map(() => []);
+  for (let round = 0; round < 50; round++) {
+    for (const [who, { client }] of ends.entries()) {
+      const bytes = pattern((round * 977 * (who + 1)) % 90_000, round + who);
+      (collectors[who] as Collector).missing = (round * (who + 3)) % 5 === 0 ? 100_000 : 0;
+      sent[who]?.push(bytes);
+      client.write(bytes);
+    }
+  }
+  for (const [who, collector] of collectors.entries()) {
+    const whole = Buffer.concat(sent[who] as Buffer[]);
+    await collector.when(() => collector.length === whole.length);
+    expect(Buffer.concat(collector.pieces).equals(whole)).toBe(true);
+  }
+  for (const { client, server } of ends) {
+    client.destroy();
+    server.close();
+  }
+});
+
+it('A connection that is read into memory of ours is gone for its server, and closes by itself.', async () => {
+  const { channel, client, server } = await connection(asItIs);
+  const collector = new Collector();
+  channel.open(collector);
+  await new Promise<void>((resolve) => {
+    server.close(() => resolve());
+  });
+  client.write('still here');
+  await collector.when(() => collector.length === 10);
+  channel.write([Buffer.from('so is this end')]);
+  const answer = await new Promise<string>((resolve) => {
+    client.setEncoding('utf8').once('data', (text) => resolve(String(text)));
+  });
+  expect(answer).toBe('so is this end');
+  client.destroy();
+  await collector.when(() => collector.isClosed);
+});
