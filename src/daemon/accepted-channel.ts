@@ -98,7 +98,8 @@ class Reading {
       this.at += length;
       missing = this.events.received(pool, at, at + length);
     }
-    if (missing <= MUCH || (pool === null && length <= MUCH)) {
+    const isLarge = pool === null ? length > MUCH && missing > MUCH : missing > 0;
+    if (!isLarge) {
       this.pool = null;
     } else if (pool === null || pool.length - this.at < ROOM) {
       this.pool = Buffer.allocUnsafeSlow(LARGE_POOL);
