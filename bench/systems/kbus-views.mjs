@@ -1,4 +1,4 @@
-// The same, with a receiver that asks for the data: an object is made for each.
+// The same, with the handler that most programs have: each message is its own, and has a view of its data.
 import kbus, { open, TELL } from './kbus.mjs';
 
 /** @type {import('../system.d.ts').System} */
@@ -8,7 +8,8 @@ export default {
   title: 'KBUS, message.data',
   workloads: ['1to1', 'fan16', 'big'],
   targets: {},
-  how: () => 'the same, with a handler that asks for message.data',
+  how: () =>
+    'the same, with a handler to which each message is given to keep, and which asks for message.data',
   async listen(place, hear) {
     const ksock = await open(place);
     await ksock.listener(TELL, (/** @type {any} */ { data }) => hear(data, 0, data.length));

@@ -36,7 +36,7 @@ export default {
   how: (workload) =>
     workload.startsWith('rtt')
       ? 'request() and a replier() handler'
-      : 'post({ wait: true }) and a listener() handler that reads where the data lies; no message may be missed',
+      : 'post({ wait: true }) and a listener() handler that borrows messages, and reads where the data lies; no message may be missed',
   missing: () => undefined,
   versions,
   program: (place) => ({
@@ -60,9 +60,9 @@ export default {
   /** @param {Hear} hear */
   async listen(place, hear) {
     const ksock = await open(place);
-    await ksock.listener(TELL, (/** @type {any} */ message) => {
+    const handler = (/** @type {any} */ message) =>
       hear(message.bytes, message.dataAt, message.dataLength);
-    });
+    await ksock.listener(TELL, handler, { borrowed: true });
   },
   /** @returns {Promise<Announcer>} */
   async announce(place) {

@@ -1,4 +1,5 @@
 import type { Mode } from '../bus/ksock.ts';
+import type { BorrowedMessage } from '../message/borrowed.ts';
 import { Errno } from '../message/errno.ts';
 import type { KbusError } from '../message/error.ts';
 import { Flag } from '../message/flags.ts';
@@ -140,6 +141,9 @@ export class FramePort implements Port, ChannelEvents, UnderWayHost {
 
   private readonly lent = new Lent();
   private handed = 0;
+  /** How often something that was received was given to somebody who may keep it; and when that was last asked. */
+  private given = 0;
+  private givenBefore = 0;
   // The run whose data are coming: what its messages have in common, and the serial number of the next; and
   // if it isn't lent, but answers, the token of the next.
   private runHead = NO_HEAD;
@@ -201,6 +205,7 @@ export class FramePort implements Port, ChannelEvents, UnderWayHost {
   ): Promise<FramePort> {
     const waiting: ChannelEvents = {
       received: (bytes, from, to) => port.received(bytes, from, to),
+      rewind: (memory) => port.rewind(memory),
       drained: () => port.drained(),
       closed: (error) => port.closed(error),
     };
@@ -282,6 +287,7 @@ export class FramePort implements Port, ChannelEvents, UnderWayHost {
         this.receiveLent(frame, true);
         break;
       case Kind.TAKEN:
+        this.given++;
         this.takes.taken(token, this.message(frame));
         if (this.reading.length > 0 && this.takes.early.length > 0) this.wakeReaders();
         break;
@@ -289,6 +295,7 @@ export class FramePort implements Port, ChannelEvents, UnderWayHost {
         this.takes.none(token);
         break;
       case Kind.ANSWER:
+        this.given++;
         this.settle(this.answers, token).answered(this.message(frame));
         break;
       case Kind.SENT:
@@ -393,12 +400,15 @@ export class FramePort implements Port, ChannelEvents, UnderWayHost {
 
   /** The program is given a message: if it is the answer to a Request, that is not outstanding any more. */
   private read(message: Message): Message {
-    if (this.outstanding.size > 0 && message.isReply() && message.to === this.ksockId) {
-      const id = String(message.inReplyTo);
-      const owed = this.outstanding.get(id);
-      if (owed !== undefined && --owed.count === 0) this.outstanding.delete(id);
-    }
+    this.noteRead(message.head);
     return message;
+  }
+
+  private noteRead(head: Head): void {
+    if (this.outstanding.size === 0 || !head.isReply || head.to !== this.ksockId) return;
+    const id = String(head.inReplyTo);
+    const owed = this.outstanding.get(id);
+    if (owed !== undefined && --owed.count === 0) this.outstanding.delete(id);
   }
 
   /** A Request was sent, to be answered through the queue. */
@@ -618,12 +628,32 @@ export class FramePort implements Port, ChannelEvents, UnderWayHost {
     if (early.length > 0) return this.read(early.shift() as Message);
     const message = this.lent.take();
     if (message === null) return null;
-    if (this.closedBy === null) {
-      this.handed++;
-      if (this.handed * 2 >= LEND) this.outgoing.flushSoon();
-      else if (!this.isReceiving) this.tellSoon();
-    }
+    this.given++;
+    this.noteHanded();
     return this.read(message);
+  }
+
+  show(borrowed: BorrowedMessage): boolean {
+    if (this.isClosing) return false;
+    const { early } = this.takes;
+    if (early.length > 0) borrowed.showMessage(early.shift() as Message);
+    else if (this.lent.show(borrowed)) this.noteHanded();
+    else return false;
+    this.noteRead(borrowed.head);
+    return true;
+  }
+
+  private noteHanded(): void {
+    if (this.closedBy !== null) return;
+    this.handed++;
+    if (this.handed * 2 >= LEND) this.outgoing.flushSoon();
+    else if (!this.isReceiving) this.tellSoon();
+  }
+
+  rewind(memory: Uint8Array): number {
+    const isKept = this.isAtHand || this.given !== this.givenBefore;
+    this.givenBefore = this.given;
+    return isKept ? -1 : this.reader.rewind(memory);
   }
 
   /** Sees to it that the daemon is told what was handed. */
@@ -707,6 +737,7 @@ export class FramePort implements Port, ChannelEvents, UnderWayHost {
     this.runSerial += rows;
     this.runHead = this.runHead.further(rows);
     if (!this.runIsLent) {
+      this.given++;
       for (; run.left > 0; this.runToken++) {
         this.settle(this.answers, this.runToken).answered(run.next());
       }

@@ -1,5 +1,7 @@
+import { BorrowedMessage } from '../message/borrowed.ts';
 import { Errno } from '../message/errno.ts';
 import { REPLIER_ERROR } from '../message/error.ts';
+import { Flag } from '../message/flags.ts';
 import type { Head } from '../message/head.ts';
 import type { MessageId } from '../message/id.ts';
 import { type Data, type Message, Reply, replyTo } from '../message/message.ts';
@@ -12,6 +14,14 @@ export type RequestHandler = (request: Message) => ReplyData | Promise<ReplyData
 
 export type Handler = (message: Message) => unknown;
 
+/** A handler that is done with a message when it returns. */
+export type BorrowingHandler = (message: BorrowedMessage) => void;
+
+export interface ListenerOptions {
+  /** The handler gets a {@link BorrowedMessage}, which is good until it returns. */
+  borrowed?: boolean;
+}
+
 /** A handler at work; `stop` (or `await using`) ends it and unbinds its name. */
 export interface Handling {
   readonly name: string;
@@ -23,6 +33,8 @@ export interface Handling {
 export interface HandlersHost {
   /** The next message if it is at hand already. */
   hand(): Message | null;
+  /** The same, shown by `borrowed`; false when there is none. */
+  show(borrowed: BorrowedMessage): boolean;
   /**
    * Calls `came` when messages are at hand; resolves when the Ksock is closed, or they are not wanted any
    * more. Rejects when the bus has gone away.
@@ -49,7 +61,9 @@ interface Answering {
 
 interface Entry extends Handling {
   readonly replier: boolean;
-  readonly handler: Handler | RequestHandler;
+  /** Its handler borrows messages. */
+  readonly borrows: boolean;
+  readonly handler: Handler | BorrowingHandler | RequestHandler;
 }
 
 /** Whom a name concerns: the one that came last is mostly that which comes next. */
@@ -58,6 +72,8 @@ interface Concerned {
   readonly listeners: readonly Entry[];
   readonly replier: Entry | undefined;
 }
+
+const ASKED = Flag.WANT_A_REPLY | Flag.WANT_YOU_TO_REPLY;
 
 const NOBODY: Concerned = { name: '', listeners: [], replier: undefined };
 
@@ -74,18 +90,25 @@ export class Handlers {
   // Of messages that share a head, only the first is looked at.
   private lastHead: Head | null = null;
   private isAsked = false;
+  /** All handlers borrow. */
+  private allBorrow = false;
 
   constructor(host: HandlersHost) {
     this.host = host;
   }
 
-  add(name: string, replier: boolean, handler: Handler | RequestHandler): Handling {
+  add(
+    name: string,
+    replier: boolean,
+    borrows: boolean,
+    handler: Handler | BorrowingHandler | RequestHandler,
+  ): Handling {
     const stop = async (): Promise<void> => {
       if (!this.entries.has(entry)) return;
       await this.host.unbind(name, replier);
       await this.remove(entry);
     };
-    const entry: Entry = { name, replier, handler, stop, [Symbol.asyncDispose]: stop };
+    const entry: Entry = { name, replier, borrows, handler, stop, [Symbol.asyncDispose]: stop };
     this.entries.add(entry);
     this.forget();
     return entry;
@@ -118,18 +141,26 @@ export class Handlers {
 
   /** Everything that is at hand. */
   private readonly handleAll = (): void => {
+    const { host } = this;
+    let borrowed: BorrowedMessage | null = null;
     while (this.isWanted()) {
-      const message = this.host.hand();
-      if (message === null) return;
-      this.handle(message);
+      if (this.allBorrow) {
+        // A new one for each turn: V8 needs longer to write to an old object, and who kept one sees that it is over.
+        borrowed ??= new BorrowedMessage();
+        if (!host.show(borrowed)) break;
+        if (borrowed.head !== this.lastHead) this.look(borrowed.head);
+        if (this.isAsked) this.answer(borrowed.keep());
+        else this.hear(borrowed);
+        continue;
+      }
+      const message = host.hand();
+      if (message === null) break;
+      if (message.head !== this.lastHead) this.look(message.head);
+      if (this.isAsked) this.answer(message);
+      else this.hear(message);
     }
+    borrowed?.end();
   };
-
-  private handle(message: Message): void {
-    if (message.head !== this.lastHead) this.look(message);
-    if (this.isAsked) this.answer(message);
-    else this.hear(message);
-  }
 
   private answer(request: Message): void {
     const entry = this.last.replier;
@@ -213,7 +244,7 @@ export class Handlers {
   }
 
   // Each binding has brought a copy of its own: the first is for the first handler that matches, and so on.
-  private hear(message: Message): void {
+  private hear(message: Message | BorrowedMessage): void {
     const { idSerial } = message;
     const { idNetwork } = message.head;
     const isCopy = idSerial === this.lastSerial && idNetwork === this.lastNetwork;
@@ -223,7 +254,8 @@ export class Handlers {
     const entry = this.last.listeners[this.copies];
     if (entry === undefined) return;
     try {
-      entry.handler(message);
+      if (entry.borrows) this.lend(entry, message);
+      else (entry.handler as Handler)(message as Message);
     } catch (error) {
       // It is nobody's to catch, but the messages behind it are still to be read.
       queueMicrotask(() => {
@@ -232,15 +264,38 @@ export class Handlers {
     }
   }
 
+  private lend(entry: Entry, message: Message | BorrowedMessage): void {
+    if (this.allBorrow) {
+      this.lendShown(entry, message as BorrowedMessage);
+      return;
+    }
+    const borrowed = new BorrowedMessage();
+    borrowed.showMessage(message as Message);
+    try {
+      this.lendShown(entry, borrowed);
+    } finally {
+      borrowed.end();
+    }
+  }
+
+  private lendShown({ name, handler }: Entry, borrowed: BorrowedMessage): void {
+    const result: unknown = (handler as BorrowingHandler)(borrowed);
+    if (result === undefined || !(result instanceof Promise)) return;
+    result.catch(() => {});
+    throw new TypeError(
+      `the handler of '${name}' borrows its messages, so it must be done with each when it returns, and can't be async; keep() gives a message that stays`,
+    );
+  }
+
   private forget(): void {
     this.last = NOBODY;
     this.lastHead = null;
+    this.allBorrow = [...this.entries].every((entry) => entry.borrows);
   }
 
-  private look(message: Message): void {
-    const { head } = message;
+  private look(head: Head): void {
     this.lastHead = head;
-    this.isAsked = message.wantsUsToReply();
+    this.isAsked = (head.flags & ASKED) === ASKED;
     if (head.name !== this.last.name) this.last = this.lookUp(head.name);
   }
 

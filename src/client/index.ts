@@ -1,5 +1,12 @@
 export { BUS_GONE_AWAY } from './frame-port.ts';
-export type { Handler, Handling, ReplyData, RequestHandler } from './handlers.ts';
+export type {
+  BorrowingHandler,
+  Handler,
+  Handling,
+  ListenerOptions,
+  ReplyData,
+  RequestHandler,
+} from './handlers.ts';
 export {
   type Connect,
   Ksock,

@@ -2,6 +2,7 @@ import { ASK, Bus } from '../bus/bus.ts';
 import type { Mode } from '../bus/ksock.ts';
 import type { BindingReport, BusReport } from '../bus/report.ts';
 import { Assembler } from '../message/assembler.ts';
+import type { BorrowedMessage } from '../message/borrowed.ts';
 import { checkFlags, decodeEntire } from '../message/entire.ts';
 import { type Call, Errno } from '../message/errno.ts';
 import { KbusError, REPLIER_ERROR, ReplierError, StatusError } from '../message/error.ts';
@@ -12,7 +13,14 @@ import { checkU32 } from '../message/u32.ts';
 import { Op, type OpCode } from '../wire/frames.ts';
 import { TimeOver, whenEnded } from './ending.ts';
 import { asked, explain } from './explain.ts';
-import { type Handler, Handlers, type Handling, type RequestHandler } from './handlers.ts';
+import {
+  type BorrowingHandler,
+  type Handler,
+  Handlers,
+  type Handling,
+  type ListenerOptions,
+  type RequestHandler,
+} from './handlers.ts';
 import { LocalPort } from './local-port.ts';
 import {
   type Asking,
@@ -630,6 +638,17 @@ export class Ksock implements AsyncIterable<Message> {
     return message;
   }
 
+  private show(borrowed: BorrowedMessage): boolean {
+    const { statuses, port } = this.lifeline;
+    if (statuses.length > 0) {
+      borrowed.showMessage(statuses.shift() as Message);
+      return true;
+    }
+    if (!port.show(borrowed)) return false;
+    this.lifeline.mark(borrowed, port);
+    return true;
+  }
+
   /** The next message for a reader of many, for as long as it is wanted. */
   private async nextOfMany(isWanted: () => boolean): Promise<Message | null> {
     for (;;) {
@@ -688,19 +707,38 @@ export class Ksock implements AsyncIterable<Message> {
     return this.handle(name, true, handler);
   }
 
-  /** Calls the handler with each message of a name or wildcard. Rejects as {@link bind} does. */
-  async listener(name: string, handler: Handler): Promise<Handling> {
-    return this.handle(name, false, handler);
+  /**
+   * Calls the handler with each message of a name or wildcard. Rejects as {@link bind} does.
+   *
+   * With `borrowed`, one object shows the handler many messages, each until the handler returns, in memory that
+   * is used again then: see {@link BorrowedMessage}. It must not return a promise. This is for those who read
+   * millions a second, or large data, by a Ksock of their own: memory is used again only while all its handlers
+   * borrow.
+   */
+  async listener(name: string, handler: Handler, options?: { borrowed?: false }): Promise<Handling>;
+  async listener(
+    name: string,
+    handler: BorrowingHandler,
+    options: { borrowed: true },
+  ): Promise<Handling>;
+  async listener(
+    name: string,
+    handler: Handler | BorrowingHandler,
+    options: ListenerOptions = {},
+  ): Promise<Handling> {
+    return this.handle(name, false, handler, options.borrowed === true);
   }
 
   private async handle(
     name: string,
     replier: boolean,
-    handler: Handler | RequestHandler,
+    handler: Handler | BorrowingHandler | RequestHandler,
+    borrows = false,
   ): Promise<Handling> {
     mustBe('function', 'handler', handler);
     this.handlers ??= new Handlers({
       hand: () => this.hand(),
+      show: (borrowed) => this.show(borrowed),
       attend: (came, isWanted) => this.attend(came, isWanted),
       reply: (message, refused) => {
         if (!this.lifeline.isOver(message)) this.port.reply(message, refused);
@@ -715,7 +753,7 @@ export class Ksock implements AsyncIterable<Message> {
       },
     });
     const { handlers } = this;
-    const handling = handlers.add(name, replier, handler);
+    const handling = handlers.add(name, replier, borrows, handler);
     try {
       await this.bind(name, replier);
     } catch (error) {

@@ -1,4 +1,5 @@
 import { appended } from '../message/append.ts';
+import type { BorrowedMessage } from '../message/borrowed.ts';
 import type { Head } from '../message/head.ts';
 import { type Message, ReceivedMessage } from '../message/message.ts';
 import { runStride } from '../wire/frames.ts';
@@ -32,11 +33,23 @@ export class LentRun {
   }
 
   next(): Message {
-    const { at, dataLength, head, stride } = this;
+    const { at, bytes, dataLength, head, serial } = this;
+    const message = new ReceivedMessage(head, serial, bytes, at, dataLength);
+    this.advance();
+    return message;
+  }
+
+  /** The next one is shown by `borrowed`. */
+  show(borrowed: BorrowedMessage): void {
+    borrowed.show(this.head, this.serial, this.bytes, this.at, this.dataLength);
+    this.advance();
+  }
+
+  private advance(): void {
     this.left--;
-    this.at = at + stride;
-    this.head = head.further(1);
-    return new ReceivedMessage(head, this.serial++, this.bytes, at, dataLength);
+    this.serial++;
+    this.at += this.stride;
+    this.head = this.head.further(1);
   }
 }
 
@@ -70,26 +83,42 @@ export class Lent {
 
   /** The oldest, which is then not lent any more. */
   take(): Message | null {
-    const { run } = this;
-    if (run === null) return this.takeEntry();
+    if (this.length === 0) return null;
     this.length--;
+    const run = this.run ?? this.nextRun();
+    if (run === null) return this.takeEntry() as Message;
     const message = run.next();
     if (run.left === 0) this.run = null;
     return message;
   }
 
-  private takeEntry(): Message | null {
-    if (this.length === 0) return null;
+  /** The oldest is shown by `borrowed`, and not lent any more; false when there is none. */
+  show(borrowed: BorrowedMessage): boolean {
+    if (this.length === 0) return false;
+    this.length--;
+    const run = this.run ?? this.nextRun();
+    if (run === null) {
+      borrowed.showMessage(this.takeEntry() as Message);
+      return true;
+    }
+    run.show(borrowed);
+    if (run.left === 0) this.run = null;
+    return true;
+  }
+
+  /** The run that comes next, if it is one: its messages are handed from now on. */
+  private nextRun(): LentRun | null {
+    if (!(this.entries[this.first] instanceof LentRun)) return null;
+    this.run = this.takeEntry() as LentRun;
+    return this.run;
+  }
+
+  private takeEntry(): Message | LentRun {
     const entry = this.entries[this.first++] as Message | LentRun;
     if (this.first === this.entries.length) {
       this.entries = [];
       this.first = 0;
     }
-    if (entry instanceof LentRun) {
-      this.run = entry;
-      return this.take();
-    }
-    this.length--;
     return entry;
   }
 

@@ -4,6 +4,7 @@ import type { BusKsock, KsockOwner, Mode } from '../bus/ksock.ts';
 import { type Parcel, parcelOf } from '../bus/parcel.ts';
 import { reportBindings, reportStats } from '../bus/report.ts';
 import { PENDING, Sends } from '../bus/sends.ts';
+import type { BorrowedMessage } from '../message/borrowed.ts';
 import { Errno } from '../message/errno.ts';
 import { Flag } from '../message/flags.ts';
 import { Head } from '../message/head.ts';
@@ -243,6 +244,16 @@ export class LocalPort implements Port, KsockOwner {
   hand(): Message | null {
     const parcel = this.ksock.take();
     return parcel === null ? null : messageOf(parcel, this.ksock.tookRequest);
+  }
+
+  show(borrowed: BorrowedMessage): boolean {
+    const parcel = this.ksock.take();
+    if (parcel === null) return false;
+    const head = headOf(parcel, this.ksock.tookRequest);
+    const { bytes, dataAt, dataLength, idSerial, more } = parcel;
+    if (more === null) borrowed.show(head, idSerial, bytes, dataAt, dataLength);
+    else borrowed.show(head, idSerial, parcel.copyData(), 0, dataLength);
+    return true;
   }
 
   readable(): Promise<boolean> {

@@ -1,3 +1,4 @@
+import type { BorrowedMessage } from '../message/borrowed.ts';
 import { Errno } from '../message/errno.ts';
 import type { MessageId } from '../message/id.ts';
 import type { Message } from '../message/message.ts';
@@ -85,6 +86,12 @@ export interface Port {
    * counts as read when it is given.
    */
   hand(): Message | null;
+
+  /**
+   * The same, shown by `borrowed` until the next is; false when there is none. What it shows lies where it was
+   * received, and isn't kept for anybody.
+   */
+  show(borrowed: BorrowedMessage): boolean;
 
   /** Resolves when `hand` will give a message: true; or when `stopReading` was called: false. */
   readable(): Promise<boolean>;

@@ -1,3 +1,4 @@
+import type { BorrowedMessage } from '../message/borrowed.ts';
 import { Errno } from '../message/errno.ts';
 import type { KbusError } from '../message/error.ts';
 import type { Message } from '../message/message.ts';
@@ -141,7 +142,7 @@ export class Lifeline {
   }
 
   /** Remembers by which port a message was read: the answer to it is for that port alone. */
-  mark(message: Message, port: Port): void {
+  mark(message: Message | BorrowedMessage, port: Port): void {
     if (this.delays !== null) message.connection = port;
   }
 

@@ -3,6 +3,7 @@ import { basename } from 'node:path';
 import process from 'node:process';
 import { Errno } from '../message/errno.ts';
 import type { ChannelEvents } from '../wire/channel.ts';
+import { Slab } from '../wire/slab.ts';
 import { SocketChannel } from '../wire/socket-channel.ts';
 import { socketDirectory, socketPath } from './directory.ts';
 import { FramePort } from './frame-port.ts';
@@ -11,7 +12,7 @@ import { Refusal } from './port.ts';
 
 /** There is always room for so many bytes to be read at once. */
 const ROOM = 64 * 1024;
-/** Memory to read into: it isn't used again, so the less there is of it, the sooner it is given back, still warm. */
+/** Memory to read into. Mostly it isn't used again, so the less there is of it, the sooner it is given back, still warm. */
 const POOL = 128 * 1024;
 /** When more than this is known to come: a frame that is cut by the memory's end must be put together. */
 const MUCH = 16 * 1024;
@@ -61,12 +62,14 @@ class PatientSocket extends Socket {
 type Done = (error?: Error | null) => void;
 type Chunks = { chunk: unknown; encoding: BufferEncoding }[];
 
+const NOBODY: ChannelEvents = { received: () => 0, drained: () => {}, closed: () => {} };
+
 /** What is read lies in memory side by side, so that a frame that comes in two reads is whole all the same. */
 class ReadMemory {
+  events = NOBODY;
   private pool: Uint8Array = Buffer.allocUnsafeSlow(ROOM);
   private at = 0;
-  private crumbs: Uint8Array = this.pool;
-  private crumbsAt = CRUMBS;
+  private crumbs: Slab | null = null;
   private isGiven = false;
   /** What is known to come. */
   private missing = 0;
@@ -75,35 +78,40 @@ class ReadMemory {
   next(): Uint8Array | undefined {
     if (this.isGiven) return undefined;
     this.isGiven = true;
-    if (this.pool.length - this.at < ROOM) {
-      this.pool = Buffer.allocUnsafeSlow(this.missing > MUCH ? LARGE_POOL : POOL);
-      this.at = 0;
-    }
+    if (this.pool.length - this.at < ROOM) this.renew(this.missing > MUCH ? LARGE_POOL : POOL);
     return this.pool.subarray(this.at);
   }
 
+  private renew(length: number): void {
+    this.at = this.pool.length < length ? -1 : (this.events.rewind?.(this.pool) ?? -1);
+    if (this.at >= 0 && this.pool.length - this.at >= ROOM) return;
+    this.pool = Buffer.allocUnsafeSlow(length);
+    this.at = 0;
+  }
+
   /** So many bytes were read there. */
-  took(length: number, events: ChannelEvents): void {
-    const { pool, at } = this;
+  took(length: number): void {
+    const { pool, at, events } = this;
     if (length > LITTLE) {
       this.at += length;
       this.isGiven = false;
       this.missing = events.received(pool, at, at + length);
       return;
     }
-    if (this.crumbsAt + length > CRUMBS) {
-      this.crumbs = Buffer.allocUnsafeSlow(CRUMBS);
-      this.crumbsAt = 0;
-    }
-    const { crumbs, crumbsAt } = this;
-    crumbs.set(pool.subarray(at, at + length), crumbsAt);
-    this.crumbsAt += length;
-    this.missing = events.received(crumbs, crumbsAt, crumbsAt + length);
+    this.crumbs ??= new Slab(CRUMBS, Buffer.allocUnsafeSlow);
+    const { crumbs } = this;
+    crumbs.keep(pool, at, length);
+    this.missing = events.received(crumbs.bytes, crumbs.at, crumbs.at + length);
   }
 }
 
+interface Connected {
+  readonly socket: Socket;
+  readonly memory: ReadMemory;
+}
+
 /** Connects to a socket; resolves once it is connected. */
-function openSocket(path: string, events: () => ChannelEvents): Promise<Socket> {
+function openSocket(path: string): Promise<Connected> {
   return new Promise((resolve, reject) => {
     const memory = new ReadMemory();
     const options: SocketConstructorOpts & ConnectOpts = {
@@ -111,7 +119,7 @@ function openSocket(path: string, events: () => ChannelEvents): Promise<Socket> 
         // What it says of where to read to may be undefined, though its declaration doesn't allow it.
         buffer: (() => memory.next()) as () => Uint8Array,
         callback: (length) => {
-          memory.took(length, events());
+          memory.took(length);
           return true;
         },
       },
@@ -122,9 +130,9 @@ function openSocket(path: string, events: () => ChannelEvents): Promise<Socket> 
       failure = error;
       reject(error);
     });
-    socket.on('connect', () => resolve(socket));
-    socket.on('drain', () => events().drained());
-    socket.on('close', () => events().closed(failure));
+    socket.on('connect', () => resolve({ socket, memory }));
+    socket.on('drain', () => memory.events.drained());
+    socket.on('close', () => memory.events.closed(failure));
     socket.connect(path);
   });
 }
@@ -133,13 +141,11 @@ function openSocket(path: string, events: () => ChannelEvents): Promise<Socket> 
 export function connectUnix(bus: number, directory?: string): Connect {
   return async (mode, events, signal) => {
     const path = socketPath(socketDirectory(directory), bus);
-    let channelEvents: ChannelEvents | null = null;
-    const nobody: ChannelEvents = { received: () => 0, drained: () => {}, closed: () => {} };
-    const connected = await openSocketInTurn(path, () => channelEvents ?? nobody, signal);
+    const { memory, socket } = await openSocketInTurn(path, signal);
     return FramePort.open(
       (toldTo) => {
-        channelEvents = toldTo;
-        return new SocketChannel(connected);
+        memory.events = toldTo;
+        return new SocketChannel(socket);
       },
       {
         mode,
@@ -157,25 +163,21 @@ export function connectUnix(bus: number, directory?: string): Connect {
 }
 
 /** Connects as soon as the daemon can come to it: so many may do so at once that some must try again. */
-async function openSocketInTurn(
-  path: string,
-  events: () => ChannelEvents,
-  signal: AbortSignal | undefined,
-): Promise<Socket> {
-  let socket: Socket | null = null;
-  while (socket === null) {
+async function openSocketInTurn(path: string, signal: AbortSignal | undefined): Promise<Connected> {
+  let connected: Connected | null = null;
+  while (connected === null) {
     try {
-      socket = await openSocket(path, events);
+      connected = await openSocket(path);
     } catch (error) {
       if (!hasCode(error, 'EAGAIN')) throw refusalOf(error, path);
       await new Promise((resolve) => setTimeout(resolve, CROWDED));
     }
     if (signal?.aborted) {
-      socket?.destroy();
+      connected?.socket.destroy();
       throw new Refusal(Errno.ECANCELED);
     }
   }
-  return socket;
+  return connected;
 }
 
 function hasCode(error: unknown, code: string): boolean {

@@ -24,6 +24,12 @@ export interface ChannelEvents {
    * are known to follow, because a frame is half there.
    */
   received(bytes: Uint8Array, from: number, to: number): number;
+  /**
+   * May be asked in between: whether nobody needs what has come since it was last asked, so that `memory`, where
+   * it lies, may be written to again. Gives how many bytes at the front must stay: those of a frame that is half
+   * there, which it has moved to there. -1: all must stay.
+   */
+  rewind?(memory: Uint8Array): number;
   /** The backlog has gone down. */
   drained(): void;
   /** It is closed, however that came about; nothing follows. */

@@ -377,6 +377,20 @@ export class FrameReader {
     return Math.max(0, this.wanted - there);
   }
 
+  /**
+   * Moves what is half there to the front of `memory`, the rest of which may be overwritten then. Gives how many
+   * bytes that are; -1: it lies in pieces, or elsewhere.
+   */
+  rewind(memory: Uint8Array): number {
+    if (this.gathered > 0) return -1;
+    const length = this.end - this.next;
+    if (length === 0) return 0;
+    if (this.bytes !== memory) return -1;
+    memory.copyWithin(0, this.next, this.end);
+    this.open(memory, 0, length);
+    return length;
+  }
+
   /** Whether the connection may end here: no frame is half there. */
   get isBetweenFrames(): boolean {
     return this.gathered === 0 && this.next === this.end && this.rowsLeft === 0;

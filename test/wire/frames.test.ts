@@ -195,6 +195,62 @@ describe('FrameReader', () => {
   });
 });
 
+describe('FrameReader, whose memory is used again,', () => {
+  const MEMORY = 64;
+
+  /** Reads everything through memory of so many bytes, which is overwritten as soon as that is allowed. */
+  function readThrough(bytes: Uint8Array, step: number): Buffer[] {
+    const reader = new FrameReader(MAX);
+    const frames: Buffer[] = [];
+    let memory = new Uint8Array(MEMORY);
+    let at = 0;
+    let from = 0;
+    while (from < bytes.length) {
+      const length = Math.min(step, bytes.length - from, MEMORY - at);
+      memory.set(bytes.subarray(from, from + length), at);
+      reader.push(memory, at, at + length);
+      from += length;
+      at += length;
+      while (reader.read()) {
+        frames.push(Buffer.from(reader.bytes.subarray(reader.at, reader.at + reader.length)));
+      }
+      if (at < MEMORY) continue;
+      at = reader.rewind(memory);
+      if (at < 0 || at === MEMORY) {
+        memory = new Uint8Array(MEMORY);
+        at = 0;
+      }
+      memory.fill(0xee, at);
+    }
+    expect(reader.isBetweenFrames).toBe(true);
+    return frames;
+  }
+
+  it('needs of it only what is half there, which it moves to the front.', () => {
+    const short = FRAMES.filter(({ length }) => length < MEMORY * 3);
+    const many = [...short, ...short, ...short, ...short];
+    for (let step = 1; step <= MEMORY; step++) {
+      same(readThrough(Buffer.concat(many), step), many);
+    }
+  });
+
+  it('needs all of it while a frame lies there in pieces, or elsewhere.', () => {
+    const reader = new FrameReader(MAX);
+    const bytes = frame('LENT', { body: new Uint8Array(88) });
+    const memory = Uint8Array.from(bytes);
+    reader.push(memory.slice(0, 10));
+    expect(reader.read()).toBe(false);
+    expect(reader.rewind(memory)).toBe(-1);
+    reader.push(memory, 10, 50);
+    expect(reader.read()).toBe(false);
+    expect(reader.rewind(memory)).toBe(-1);
+    reader.push(memory, 50, memory.length);
+    expect(reader.read()).toBe(true);
+    expect(reader.read()).toBe(false);
+    expect(reader.rewind(memory)).toBe(0);
+  });
+});
+
 describe('FrameReader, of long frames', () => {
   const body = Buffer.alloc(20_000);
   for (let at = 0; at < body.length; at += 4) body.writeUInt32BE(at, at);
