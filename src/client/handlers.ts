@@ -142,25 +142,33 @@ export class Handlers {
   /** Everything that is at hand. */
   private readonly handleAll = (): void => {
     const { host } = this;
-    let borrowed: BorrowedMessage | null = null;
     while (this.isWanted()) {
       if (this.allBorrow) {
-        // A new one for each turn: V8 needs longer to write to an old object, and who kept one sees that it is over.
-        borrowed ??= new BorrowedMessage();
-        if (!host.show(borrowed)) break;
-        if (borrowed.head !== this.lastHead) this.look(borrowed.head);
-        if (this.isAsked) this.answer(borrowed.keep());
-        else this.hear(borrowed);
+        this.showAll();
+        // There is more only if somebody came meanwhile who doesn't borrow.
+        if (this.allBorrow) return;
         continue;
       }
       const message = host.hand();
-      if (message === null) break;
+      if (message === null) return;
       if (message.head !== this.lastHead) this.look(message.head);
       if (this.isAsked) this.answer(message);
       else this.hear(message);
     }
-    borrowed?.end();
   };
+
+  /** The same for as long as all handlers borrow. */
+  private showAll(): void {
+    const { host } = this;
+    // Not that of another turn: V8 needs longer to write to an old object, and who kept one sees that it is over.
+    const borrowed = new BorrowedMessage();
+    while (this.allBorrow && host.show(borrowed)) {
+      if (borrowed.head !== this.lastHead) this.look(borrowed.head);
+      if (this.isAsked) this.answer(borrowed.keep());
+      else this.hear(borrowed);
+    }
+    borrowed.end();
+  }
 
   private answer(request: Message): void {
     const entry = this.last.replier;
@@ -290,7 +298,7 @@ export class Handlers {
   private forget(): void {
     this.last = NOBODY;
     this.lastHead = null;
-    this.allBorrow = [...this.entries].every((entry) => entry.borrows);
+    this.allBorrow = this.isWanted() && [...this.entries].every((entry) => entry.borrows);
   }
 
   private look(head: Head): void {
