@@ -4,7 +4,7 @@ import type { ChannelEvents } from '../wire/channel.ts';
 import { SocketChannel } from '../wire/socket-channel.ts';
 import type { Intake } from './intake.ts';
 import type { Patience } from './patience.ts';
-import { readingSocket } from './reading-socket.ts';
+import { readInto } from './read-into.ts';
 
 /** When more than this has come, and more than this is known to follow, it is read to where it stays. */
 const MUCH = 16 * 1024;
@@ -21,19 +21,12 @@ export class AcceptedChannel extends SocketChannel {
   private readonly reading: Reading;
 
   /** `leaving` has patience with a peer that doesn't read what it was sent before the end. */
-  constructor(accepted: Socket, intake: Intake, leaving: Patience<Socket>) {
-    const reading = new Reading(intake);
-    const socket = readingSocket(accepted, {
-      buffer: reading.next,
-      callback: (length) => {
-        reading.took(length);
-        return true;
-      },
-    });
-    super(socket ?? accepted);
-    this.reading = reading;
+  constructor(socket: Socket, intake: Intake, leaving: Patience<Socket>) {
+    super(socket);
     this.leaving = leaving;
-    if (socket === undefined) accepted.on('data', (chunk: Buffer) => reading.came(chunk));
+    const reading = new Reading(intake);
+    this.reading = reading;
+    if (!readInto(socket, reading)) socket.on('data', (chunk: Buffer) => reading.came(chunk));
   }
 
   /** Begins to tell what comes. */
@@ -55,15 +48,6 @@ export class AcceptedChannel extends SocketChannel {
     if (!this.socket.destroyed) this.leaving.begin(this.socket);
     super.end();
   }
-
-  whenClosed(told: () => void): void {
-    this.socket.once('close', told);
-  }
-
-  /** Closes it at once. */
-  destroy(): void {
-    this.socket.destroy();
-  }
 }
 
 /** What one connection reads, and where to. */
@@ -80,7 +64,7 @@ class Reading {
   }
 
   /** Where to read to next, as Node asks for it; undefined: to where it was read last. */
-  readonly next = (): Uint8Array => {
+  readonly buffer = (): Uint8Array => {
     if (!this.isMoved) return undefined as unknown as Uint8Array;
     const { at, pool } = this;
     this.isMoved = pool !== null;
@@ -88,7 +72,7 @@ class Reading {
   };
 
   /** So many bytes were read there. */
-  took(length: number): void {
+  readonly callback = (length: number): boolean => {
     const { at, intake, pool } = this;
     let missing: number;
     if (pool === null) {
@@ -107,7 +91,8 @@ class Reading {
       this.isMoved = true;
     }
     intake.came();
-  }
+    return true;
+  };
 
   /** Bytes came where Node has put them. */
   came(chunk: Uint8Array): void {

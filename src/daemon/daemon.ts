@@ -59,9 +59,7 @@ export class Daemon implements SessionHost {
   readonly buses: Buses;
   private readonly options: DaemonOptions;
   private readonly servers: Server[] = [];
-  /** All that are not closed; some were turned away, and have no place among the sessions. */
-  private readonly connections = new Set<AcceptedChannel>();
-  private readonly sessions = new Set<Session>();
+  private readonly sessions = new Map<Session, Socket>();
   /** Those who have not said HELLO. */
   private readonly silent: Patience<Session>;
   /** Those who have been told that it is over. */
@@ -72,7 +70,6 @@ export class Daemon implements SessionHost {
   private readonly madeFolders: string[] = [];
   private deviceOrNull: DeviceFolder | null = null;
   private isStopping = false;
-  private lastLeft = (): void => {};
 
   constructor(options: DaemonOptions) {
     this.options = options;
@@ -167,30 +164,22 @@ export class Daemon implements SessionHost {
   /** Tells every client why, closes everything, and removes what it made. */
   async stop(why: string): Promise<void> {
     this.isStopping = true;
-    for (const session of [...this.sessions]) session.farewell(Errno.ECONNRESET, why);
+    for (const session of [...this.sessions.keys()]) session.farewell(Errno.ECONNRESET, why);
     this.turn.end();
     const closed = this.servers.map(
       (server) => new Promise<void>((resolve) => server.close(() => resolve())),
     );
-    closed.push(this.untilAllLeft());
     for (const path of this.madePaths) remove(path);
     await this.deviceOrNull?.close().catch((error: Error) => this.warn(error.message));
     // A client that doesn't read its farewell can't keep the daemon.
     const patience = setTimeout(() => {
-      for (const channel of this.connections) channel.destroy();
+      for (const socket of this.sessions.values()) socket.destroy();
     }, 500);
     await Promise.all(closed);
     clearTimeout(patience);
     this.silent.stop();
     this.leaving.stop();
     this.removeFolders();
-  }
-
-  private untilAllLeft(): Promise<void> {
-    return new Promise((resolve) => {
-      this.lastLeft = resolve;
-      if (this.connections.size === 0) resolve();
-    });
   }
 
   private removeFolders(): void {
@@ -252,25 +241,22 @@ export class Daemon implements SessionHost {
     return this.sessions.size + (this.deviceOrNull?.openFiles ?? 0) >= this.maxConnections;
   }
 
-  private accept(bus: Bus, accepted: Socket): void {
-    const channel = new AcceptedChannel(accepted, this.intake, this.leaving);
+  private accept(bus: Bus, connection: Socket): void {
+    const channel = new AcceptedChannel(connection, this.intake, this.leaving);
     const session = new Session(this, bus, channel);
     channel.open(session);
-    this.connections.add(channel);
     if (this.isFull) {
       session.farewell(
         Errno.ENOMEM,
         `there are ${this.maxConnections} connections, which is max-connections of the daemon`,
       );
-    } else {
-      this.sessions.add(session);
-      this.silent.begin(session);
+      return;
     }
-    channel.whenClosed(() => {
+    this.sessions.set(session, connection);
+    this.silent.begin(session);
+    connection.once('close', () => {
       this.silent.end(session);
       this.sessions.delete(session);
-      this.connections.delete(channel);
-      if (this.connections.size === 0) this.lastLeft();
     });
   }
 }

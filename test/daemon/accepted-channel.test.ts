@@ -162,21 +162,3 @@ it('Connections that read by turns do not touch what each other has read.', asyn
     server.close();
   }
 });
-
-it('A connection that is read into memory of ours is gone for its server, and closes by itself.', async () => {
-  const { channel, client, server } = await connection(asItIs);
-  const collector = new Collector();
-  channel.open(collector);
-  await new Promise<void>((resolve) => {
-    server.close(() => resolve());
-  });
-  client.write('still here');
-  await collector.when(() => collector.length === 10);
-  channel.write([Buffer.from('so is this end')]);
-  const answer = await new Promise<string>((resolve) => {
-    client.setEncoding('utf8').once('data', (text) => resolve(String(text)));
-  });
-  expect(answer).toBe('so is this end');
-  client.destroy();
-  await collector.when(() => collector.isClosed);
-});
