@@ -44,6 +44,7 @@ async function joinProgram() {
     format: 'cjs',
     entryFileNames: '[name].cjs',
     chunkFileNames: '[name].cjs',
+    comments: false,
   });
   await joined.close();
   for (const folder of ['cli', 'playlet']) rmSync(`${beside}/${folder}`, { recursive: true });

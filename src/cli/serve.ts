@@ -10,14 +10,12 @@ import type { Ownership } from '../daemon/socket-file.ts';
 import { ended } from './ending.ts';
 import { Exit, Failure } from './failure.ts';
 import { startDaemon } from './start-daemon.ts';
-import { keepYoungMemorySmall } from './young-memory.ts';
 
 /** How long a daemon that met a bug may take to say farewell, in milliseconds. */
 const FAREWELL = 2000;
 
 /** Runs a daemon until a signal ends it. */
 export async function serve(given: Given): Promise<void> {
-  keepYoungMemorySmall();
   const log = new Log(given.log ?? SETTINGS.log.default, (line) => process.stderr.write(line));
   // Whoever read the log may go: the buses stay.
   process.stderr.on('error', () => {});
@@ -45,6 +43,9 @@ export async function serve(given: Given): Promise<void> {
     directory,
     ...(device !== null && { device }),
   });
+  // Loaded now: nobody waits for it.
+  const { keepYoungMemorySmall } = await import('./young-memory.ts');
+  keepYoungMemorySmall();
   if (process.stderr.isTTY) await hint(given);
   const { by } = await ended();
   log.info(`${by}: the daemon ends`);
