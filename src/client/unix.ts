@@ -2,7 +2,8 @@ import { type ConnectOpts, Socket, type SocketConstructorOpts } from 'node:net';
 import { basename } from 'node:path';
 import process from 'node:process';
 import { Errno } from '../message/errno.ts';
-import type { ChannelEvents } from '../wire/channel.ts';
+import { type ChannelEvents, NOBODY } from '../wire/channel.ts';
+import { CRUMBS, LARGE_POOL, LITTLE, MUCH, ROOM } from '../wire/reading.ts';
 import { Slab } from '../wire/slab.ts';
 import { SocketChannel } from '../wire/socket-channel.ts';
 import { socketDirectory, socketPath } from './directory.ts';
@@ -10,16 +11,8 @@ import { FramePort } from './frame-port.ts';
 import type { Connect } from './ksock.ts';
 import { Refusal } from './port.ts';
 
-/** There is always room for so many bytes to be read at once. */
-const ROOM = 64 * 1024;
 /** Memory to read into. Mostly it isn't used again, so the less there is of it, the sooner it is given back, still warm. */
 const POOL = 128 * 1024;
-/** When more than this is known to come: a frame that is cut by the memory's end must be put together. */
-const MUCH = 16 * 1024;
-const LARGE_POOL = 1024 * 1024;
-/** Little is copied into memory for little, for a message that is kept keeps the memory that it lies in. */
-const LITTLE = 4 * 1024;
-const CRUMBS = 16 * 1024;
 
 /** How soon to try again to connect where too many do, in milliseconds. */
 const CROWDED = 10;
@@ -62,11 +55,9 @@ class PatientSocket extends Socket {
 type Done = (error?: Error | null) => void;
 type Chunks = { chunk: unknown; encoding: BufferEncoding }[];
 
-const NOBODY: ChannelEvents = { received: () => 0, drained: () => {}, closed: () => {} };
-
 /** What is read lies in memory side by side, so that a frame that comes in two reads is whole all the same. */
 class ReadMemory {
-  events = NOBODY;
+  events: ChannelEvents = NOBODY;
   private pool: Uint8Array = Buffer.allocUnsafeSlow(ROOM);
   private at = 0;
   private crumbs: Slab | null = null;

@@ -1,19 +1,14 @@
 import { Buffer } from 'node:buffer';
 import type { Socket } from 'node:net';
-import type { ChannelEvents } from '../wire/channel.ts';
+import { type ChannelEvents, NOBODY } from '../wire/channel.ts';
+import { LARGE_POOL, MUCH, ROOM } from '../wire/reading.ts';
 import { SocketChannel } from '../wire/socket-channel.ts';
 import type { Intake } from './intake.ts';
 import type { Patience } from './patience.ts';
 import { readInto } from './read-into.ts';
 
-/** When more than this has come, and more than this is known to follow, it is read to where it stays. */
-const MUCH = 16 * 1024;
-const LARGE_POOL = 1024 * 1024;
-/** There is always room for so many bytes to be read at once, and never for more than the most. */
-const ROOM = 64 * 1024;
+/** Into memory of its own, a connection reads no more at once. */
 const MOST = 256 * 1024;
-
-const NOBODY: ChannelEvents = { received: () => 0, drained: () => {}, closed: () => {} };
 
 /** The daemon's end of a Unix socket. */
 export class AcceptedChannel extends SocketChannel {
@@ -52,7 +47,7 @@ export class AcceptedChannel extends SocketChannel {
 
 /** What one connection reads, and where to. */
 class Reading {
-  events = NOBODY;
+  events: ChannelEvents = NOBODY;
   private readonly intake: Intake;
   /** Memory of its own, while much is known to come. */
   private pool: Uint8Array | null = null;

@@ -1,11 +1,7 @@
 import { Buffer } from 'node:buffer';
+import { CRUMBS, LITTLE, ROOM } from '../wire/reading.ts';
 import { Slab } from '../wire/slab.ts';
 
-/** As much as is read at once. */
-const SCRATCH = 64 * 1024;
-/** Little is kept apart from much, for a message that waits long keeps all the memory that it lies in. */
-const LITTLE = 4 * 1024;
-const CRUMBS = 16 * 1024;
 const SLAB = 128 * 1024;
 
 /**
@@ -13,7 +9,7 @@ const SLAB = 128 * 1024;
  * is silent has no memory of its own, and what was read is small when little came.
  */
 export class Intake {
-  readonly scratch: Uint8Array = Buffer.allocUnsafeSlow(SCRATCH);
+  readonly scratch: Uint8Array = Buffer.allocUnsafeSlow(ROOM);
   private readonly slab = new Slab(SLAB, Buffer.allocUnsafeSlow);
   private readonly crumbs = new Slab(CRUMBS, Buffer.allocUnsafeSlow);
   /** To be told when something that came has been seen to. */

@@ -35,3 +35,6 @@ export interface ChannelEvents {
   /** It is closed, however that came about; nothing follows. */
   closed(error: Error | null): void;
 }
+
+/** Who is told while nobody listens. */
+export const NOBODY: ChannelEvents = { received: () => 0, drained: () => {}, closed: () => {} };
