@@ -3,7 +3,7 @@ import { basename } from 'node:path';
 import process from 'node:process';
 import { Errno } from '../message/errno.ts';
 import { type ChannelEvents, NOBODY } from '../wire/channel.ts';
-import { CRUMBS, LARGE_POOL, LITTLE, MUCH, ROOM } from '../wire/reading.ts';
+import { LARGE_POOL, MUCH, ROOM } from '../wire/reading.ts';
 import { Slab } from '../wire/slab.ts';
 import { SocketChannel } from '../wire/socket-channel.ts';
 import { socketDirectory, socketPath } from './directory.ts';
@@ -13,6 +13,9 @@ import { Refusal } from './port.ts';
 
 /** Memory to read into. Mostly it isn't used again, so the less there is of it, the sooner it is given back, still warm. */
 const POOL = 128 * 1024;
+/** Little is copied into memory for little, for a message that is kept keeps all the memory that it lies in. */
+const LITTLE = 4 * 1024;
+const CRUMBS = 16 * 1024;
 
 /** How soon to try again to connect where too many do, in milliseconds. */
 const CROWDED = 10;

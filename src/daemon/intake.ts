@@ -1,17 +1,22 @@
 import { Buffer } from 'node:buffer';
-import { CRUMBS, LITTLE, ROOM } from '../wire/reading.ts';
+import { ROOM } from '../wire/reading.ts';
 import { Slab } from '../wire/slab.ts';
 
-const SLAB = 128 * 1024;
+/** What came is kept in memory that is a few times as much, or in its own when it is more than any of these. */
+const LITTLE = 1024;
+const SOME = 8 * 1024;
+/** So many of them. */
+const SHARE = 4;
 
 /**
  * Where all connections read to, one after the other, and where what they read is kept. So a connection that
- * is silent has no memory of its own, and what was read is small when little came.
+ * is silent has no memory of its own, and a message that waits long keeps little more than came with it.
  */
 export class Intake {
   readonly scratch: Uint8Array = Buffer.allocUnsafeSlow(ROOM);
-  private readonly slab = new Slab(SLAB, Buffer.allocUnsafeSlow);
-  private readonly crumbs = new Slab(CRUMBS, Buffer.allocUnsafeSlow);
+  private readonly little = new Slab(LITTLE * SHARE, Buffer.allocUnsafeSlow);
+  private readonly some = new Slab(SOME * SHARE, Buffer.allocUnsafeSlow);
+  private readonly much = new Slab(0, Buffer.allocUnsafeSlow);
   /** To be told when something that came has been seen to. */
   readonly came: () => void;
 
@@ -21,7 +26,7 @@ export class Intake {
 
   /** Keeps the first `length` bytes of the scratch: from `at` on in `bytes` of the slab that it gives. */
   keep(length: number): Slab {
-    const slab = length > LITTLE ? this.slab : this.crumbs;
+    const slab = length <= LITTLE ? this.little : length <= SOME ? this.some : this.much;
     slab.keep(this.scratch, 0, length);
     return slab;
   }

@@ -6,7 +6,3 @@ export const ROOM = 64 * 1024;
 /** When more than this of a frame is known to come, it is worth a place of its own. */
 export const MUCH = 16 * 1024;
 export const LARGE_POOL = 1024 * 1024;
-
-/** Little is copied into memory for little, for a message that is kept keeps all the memory that it lies in. */
-export const LITTLE = 4 * 1024;
-export const CRUMBS = 16 * 1024;
