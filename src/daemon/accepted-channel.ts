@@ -5,7 +5,7 @@ import { LARGE_POOL, MUCH, ROOM } from '../wire/reading.ts';
 import { SocketChannel } from '../wire/socket-channel.ts';
 import type { Intake } from './intake.ts';
 import type { Patience } from './patience.ts';
-import { readInto } from './read-into.ts';
+import { type Reads, readInto } from './read-into.ts';
 
 /** Into memory of its own, a connection reads no more at once. */
 const MOST = 256 * 1024;
@@ -46,7 +46,7 @@ export class AcceptedChannel extends SocketChannel {
 }
 
 /** What one connection reads, and where to. */
-class Reading {
+class Reading implements Reads {
   events: ChannelEvents = NOBODY;
   private readonly intake: Intake;
   /** Memory of its own, while much is known to come. */
@@ -59,8 +59,8 @@ class Reading {
   }
 
   /** Where to read to next, as Node asks for it; undefined: to where it was read last. */
-  readonly buffer = (): Uint8Array => {
-    if (!this.isMoved) return undefined as unknown as Uint8Array;
+  readonly buffer = (): Uint8Array | undefined => {
+    if (!this.isMoved) return undefined;
     const { at, pool } = this;
     this.isMoved = pool !== null;
     return pool === null ? this.intake.scratch : pool.subarray(at, at + MOST);
