@@ -1,7 +1,6 @@
 import { BorrowedMessage } from '../message/borrowed.ts';
 import { Errno } from '../message/errno.ts';
 import { REPLIER_ERROR } from '../message/error.ts';
-import { Flag } from '../message/flags.ts';
 import type { Head } from '../message/head.ts';
 import type { MessageId } from '../message/id.ts';
 import { type Data, type Message, Reply, replyTo } from '../message/message.ts';
@@ -72,8 +71,6 @@ interface Concerned {
   readonly listeners: readonly Entry[];
   readonly replier: Entry | undefined;
 }
-
-const ASKED = Flag.WANT_A_REPLY | Flag.WANT_YOU_TO_REPLY;
 
 const NOBODY: Concerned = { name: '', listeners: [], replier: undefined };
 
@@ -303,7 +300,7 @@ export class Handlers {
 
   private look(head: Head): void {
     this.lastHead = head;
-    this.isAsked = (head.flags & ASKED) === ASKED;
+    this.isAsked = head.wantsUsToReply;
     if (head.name !== this.last.name) this.last = this.lookUp(head.name);
   }
 

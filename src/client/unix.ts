@@ -63,7 +63,7 @@ class ReadMemory {
   events: ChannelEvents = NOBODY;
   private pool: Uint8Array = Buffer.allocUnsafeSlow(ROOM);
   private at = 0;
-  private crumbs: Slab | null = null;
+  private readonly crumbs = new Slab(CRUMBS, Buffer.allocUnsafeSlow);
   private isGiven = false;
   /** What is known to come. */
   private missing = 0;
@@ -85,15 +85,13 @@ class ReadMemory {
 
   /** So many bytes were read there. */
   took(length: number): void {
-    const { pool, at, events } = this;
+    const { pool, at, crumbs, events } = this;
     if (length > LITTLE) {
       this.at += length;
       this.isGiven = false;
       this.missing = events.received(pool, at, at + length);
       return;
     }
-    this.crumbs ??= new Slab(CRUMBS, Buffer.allocUnsafeSlow);
-    const { crumbs } = this;
     crumbs.keep(pool, at, length);
     this.missing = events.received(crumbs.bytes, crumbs.at, crumbs.at + length);
   }

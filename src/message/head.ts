@@ -1,6 +1,9 @@
+import { Flag } from './flags.ts';
 import { MessageId, OrigFrom } from './id.ts';
 import type { MessageOptions } from './message.ts';
 import { checkU32 } from './u32.ts';
+
+const ASKED = Flag.WANT_A_REPLY | Flag.WANT_YOU_TO_REPLY;
 
 /**
  * All of a message but its serial number and its data. It never changes, so messages that are alike, as
@@ -49,6 +52,11 @@ export class Head {
 
   get isReply(): boolean {
     return this.replySerial !== 0 || this.replyNetwork !== 0;
+  }
+
+  /** Of a Request: this copy is the one that its reader must answer. */
+  get wantsUsToReply(): boolean {
+    return (this.flags & ASKED) === ASKED;
   }
 
   /** That of the message `count` places further in a run: what Replies answer is numbered, as they are. */

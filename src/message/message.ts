@@ -232,8 +232,7 @@ export class Message {
 
   /** This copy of the Request is the one its reader must answer. */
   wantsUsToReply(): boolean {
-    const wanted = Flag.WANT_A_REPLY | Flag.WANT_YOU_TO_REPLY;
-    return (this.flags & wanted) === wanted;
+    return this.head.wantsUsToReply;
   }
 
   setUrgent(urgent = true): void {

@@ -1,28 +1,37 @@
 import type { Memory } from './frames.ts';
 
+const NO_BYTES = new Uint8Array(0);
+
 /** Memory that is given out front to back, so that what is put there one after the other lies together. */
 export class Slab {
-  bytes: Uint8Array;
-  view: DataView;
+  bytes: Uint8Array = NO_BYTES;
+  private viewOrNull: DataView | null = null;
   /** Where what `reserve` or `keep` gave begins. */
   at = 0;
   private readonly size: number;
   private readonly memory: Memory;
   private used = 0;
 
-  /** So many bytes are taken from `memory` at once. */
+  /** So many bytes are taken from `memory` at once, for the first time when they are needed. */
   constructor(size: number, memory: Memory) {
     this.size = size;
     this.memory = memory;
-    this.bytes = memory(size);
-    this.view = viewOfAll(this.bytes);
+  }
+
+  /** Of `bytes`; who only keeps what came needs none. */
+  get view(): DataView {
+    if (this.viewOrNull === null) {
+      const { buffer, byteOffset, byteLength } = this.bytes;
+      this.viewOrNull = new DataView(buffer, byteOffset, byteLength);
+    }
+    return this.viewOrNull;
   }
 
   /** Makes `length` bytes of `bytes` from `at` on the caller's. */
   reserve(length: number): void {
     if (this.used + length > this.bytes.length) {
       this.bytes = this.memory(Math.max(this.size, length));
-      this.view = viewOfAll(this.bytes);
+      this.viewOrNull = null;
       this.used = 0;
     }
     this.at = this.used;
@@ -34,8 +43,4 @@ export class Slab {
     this.reserve(length);
     this.bytes.set(from.subarray(at, at + length), this.at);
   }
-}
-
-function viewOfAll({ buffer, byteOffset, byteLength }: Uint8Array): DataView {
-  return new DataView(buffer, byteOffset, byteLength);
 }

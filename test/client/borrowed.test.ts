@@ -1,5 +1,5 @@
 import fc from 'fast-check';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import type { Ksock } from '../../src/client/ksock.ts';
 import type { BorrowedMessage } from '../../src/message/borrowed.ts';
 import type { KbusError } from '../../src/message/error.ts';
@@ -9,25 +9,10 @@ import { staged } from '../conformance/original.ts';
 import { unixSocket } from '../conformance/transports.ts';
 import { holdsInTime } from '../model/property.ts';
 import { failed } from '../support/refused.ts';
+import { catchUncaught } from '../support/uncaught.ts';
 import { everywhere, settled } from './everywhere.ts';
 
-// What a handler throws is nobody's to catch: it is an uncaught exception, which is caught here.
-let uncaught: unknown[] = [];
-let theirs: NodeJS.UncaughtExceptionListener[] = [];
-const catchAll = (error: unknown): void => {
-  uncaught.push(error);
-};
-beforeEach(() => {
-  uncaught = [];
-  theirs = process.listeners('uncaughtException');
-  process.removeAllListeners('uncaughtException');
-  process.on('uncaughtException', catchAll);
-});
-afterEach(() => {
-  process.removeAllListeners('uncaughtException');
-  for (const listener of theirs) process.on('uncaughtException', listener);
-  expect(uncaught).toEqual([]);
-});
+const uncaught = catchUncaught();
 
 const dataOf = ({ bytes, dataAt, dataLength }: BorrowedMessage): Uint8Array =>
   Uint8Array.from(bytes.subarray(dataAt, dataAt + dataLength));
@@ -95,10 +80,9 @@ everywhere('Handlers that borrow messages', (stage) => {
     await ksock.listener('$.a', async () => {}, { borrowed: true });
     await sender.sendMsg(new Announcement('$.a'));
     await settled();
-    expect(uncaught.map(String)).toEqual([
+    expect(uncaught.splice(0).map(String)).toEqual([
       expect.stringContaining("the handler of '$.a' borrows its messages, so it must be done"),
     ]);
-    uncaught = [];
   });
 
   it('share a Ksock with those that do not, and with a Replier; each gets its own copies.', async () => {

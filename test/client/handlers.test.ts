@@ -1,29 +1,13 @@
-import { afterEach, beforeEach, expect, it } from 'vitest';
+import { expect, it } from 'vitest';
 import { ReplierError } from '../../src/message/error.ts';
 import { Flag } from '../../src/message/flags.ts';
 import { Announcement, type Message, Request } from '../../src/message/message.ts';
 import { fill, next, readNames } from '../conformance/reading.ts';
 import { failed, refused } from '../support/refused.ts';
+import { catchUncaught } from '../support/uncaught.ts';
 import { everywhere, settled } from './everywhere.ts';
 
-// What a handler throws is nobody's to catch: it is an uncaught exception, which is caught here.
-let uncaught: unknown[] = [];
-let theirs: NodeJS.UncaughtExceptionListener[] = [];
-const catchAll = (error: unknown): void => {
-  uncaught.push(error);
-};
-
-beforeEach(() => {
-  uncaught = [];
-  theirs = process.listeners('uncaughtException');
-  process.removeAllListeners('uncaughtException');
-  process.on('uncaughtException', catchAll);
-});
-afterEach(() => {
-  process.removeAllListeners('uncaughtException');
-  for (const listener of theirs) process.on('uncaughtException', listener);
-  expect(uncaught).toEqual([]);
-});
+const uncaught = catchUncaught();
 
 everywhere('Handlers', (stage) => {
   it('a listener hears each message of its name, in order.', async () => {
@@ -214,8 +198,7 @@ everywhere('Handlers', (stage) => {
     for (const text of ['1', '2']) await sender.sendMsg(new Announcement('$.a', text));
     expect((await sender.request('$.Ask')).text()).toBe('still here');
     expect(heard).toEqual(['1', '2']);
-    expect(uncaught.map(String)).toEqual(['Error: thrown by a listener']);
-    uncaught = [];
+    expect(uncaught.splice(0).map(String)).toEqual(['Error: thrown by a listener']);
   });
 
   it('`stop` unbinds its name; unread Requests become Unbound, those at work are still answered.', async () => {

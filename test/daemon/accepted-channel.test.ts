@@ -1,24 +1,17 @@
-import { mkdtempSync, rmSync } from 'node:fs';
 import { connect, createServer, type Socket } from 'node:net';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { AcceptedChannel } from '../../src/daemon/accepted-channel.ts';
 import { Intake } from '../../src/daemon/intake.ts';
 import { Patience } from '../../src/daemon/patience.ts';
 import type { ChannelEvents } from '../../src/wire/channel.ts';
-
-let directory = '';
-beforeEach(() => {
-  directory = mkdtempSync(join(tmpdir(), 'kbus-'));
-});
-afterEach(() => rmSync(directory, { recursive: true, force: true }));
+import { newFolder } from '../support/folder.ts';
 
 const patience = new Patience<Socket>(5000, (socket) => socket.destroy());
 
 /** A connection, both its ends, and a way to close it all. */
 async function connection(prepare: (accepted: Socket) => void, intake = new Intake(() => {})) {
-  const path = join(directory, `${Math.random()}`);
+  const path = join(await newFolder(), 'socket');
   const server = createServer();
   await new Promise<void>((resolve) => {
     server.listen(path, resolve);
