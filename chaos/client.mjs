@@ -130,7 +130,7 @@ const ROLES = {
       note('limit', { count: 20 });
     }
     for (let bindings = 1 + random() * 2; bindings > 0; bindings--) {
-      await bind(ksock, pick([...NAMES, '$.*', '$.A.*', '$.D.%']), false);
+      await bind(ksock, pick([...NAMES, '$.*', '$.A.*', '$.D.%', '$.%.B', '$.%.*']), false);
     }
     await read(ksock, () => (slow > 0 && !isFinishing ? pause(slow) : undefined));
   },
@@ -138,7 +138,7 @@ const ROLES = {
   async replier(ksock) {
     const style = pick(['prompt', 'prompt', 'slow', 'never', 'mixed']);
     for (const bound of NAMES) if (random() < 0.5) await bind(ksock, bound, true);
-    await bind(ksock, pick(['$.*', '$.A.*', '$.D.%']), true);
+    await bind(ksock, pick(['$.*', '$.A.*', '$.D.%', '$.%.B']), true);
     await read(ksock, async (message) => {
       if (!message.wantsUsToReply()) return;
       const now = style === 'mixed' ? pick(['prompt', 'slow', 'never']) : style;

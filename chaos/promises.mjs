@@ -47,10 +47,11 @@ export function noteOf(message) {
 }
 
 export function covers(bindingName, name) {
-  if (!/[*%]$/.test(bindingName)) return bindingName === name;
-  const prefix = bindingName.slice(0, -1);
-  if (!name.startsWith(prefix)) return false;
-  return bindingName.endsWith('*') || !name.slice(prefix.length).includes('.');
+  const [wanted, words] = [bindingName.split('.'), name.split('.')];
+  const isAnyDepth = wanted.at(-1) === '*';
+  if (isAnyDepth) wanted.pop();
+  if (isAnyDepth ? words.length <= wanted.length : words.length !== wanted.length) return false;
+  return wanted.every((word, at) => word === '%' || word === words[at]);
 }
 
 export function brokenPromises(journals) {

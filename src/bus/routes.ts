@@ -1,4 +1,4 @@
-import { wildcardOf } from '../message/name.ts';
+import { endOfWord, isWildcard, passOver } from '../message/name.ts';
 import type { BusKsock } from './ksock.ts';
 
 /** A Ksock's wish to hear (or answer) messages of a name, or of the names that a wildcard matches. */
@@ -12,9 +12,11 @@ export class Binding {
   queued = 0;
   /** The next older binding of the same Ksock to the same name as listener. */
   older: Binding | null = null;
+  /** Where it is in the index. */
+  place: Place | null = null;
   // The listeners of one name are a list, so that one of many leaves without a search.
-  previous: Binding | null = null;
-  next: Binding | null = null;
+  newerHere: Binding | null = null;
+  olderHere: Binding | null = null;
   // So are all of a bus. One that was undone still tells which was the older: see `olderThan`.
   newerOfAll: Binding | null = null;
   olderOfAll: Binding | null = null;
@@ -28,37 +30,29 @@ export class Binding {
   }
 }
 
-/** All that is bound to one binding name. */
-class Place {
-  replier: Binding | null = null;
-  first: Binding | null = null;
-  last: Binding | null = null;
-
-  get isEmpty(): boolean {
-    return this.replier === null && this.first === null;
-  }
-}
-
 /** Who gets the messages of one name. */
 export interface Route {
   readonly replier: Binding | null;
+  /** Newest first: once only keeps the copy that comes first (section 5). */
   readonly listeners: readonly Binding[];
 }
 
 /** Names that are sent are any a program likes, so the routes kept for them must have a bound. */
 const MAX_KEPT = 65_536;
 
+/** Where the first word of every name begins, behind its `$.`. */
+const FIRST_WORD = 2;
+
 /**
- * The bindings of one bus, indexed so that finding who gets a message costs the depth of its name,
- * and not the number of bindings (the specification, sections 2 and 7). A route that was found is
- * kept until a binding that could touch it changes.
+ * The bindings of one bus, indexed so that finding who gets a message costs the depth of its name and
+ * the wildcards that match it so far, and not the number of bindings (the specification, sections 2 and
+ * 7). A route that was found is kept until a binding that could touch it changes.
  */
 export class Routes {
-  /** Places by binding name; a wildcard's ends with its `*` or `%`. */
-  private readonly places = new Map<string, Place>();
+  private readonly root = new Place('', null);
   private readonly kept = new Map<string, Route>();
-  /** How many wildcards end with each: no wildcards, no look-ups for them. */
-  private readonly wildcards = { '*': 0, '%': 0 };
+  /** The names of the routes that are kept, by their first words. */
+  private readonly keptNames = new Map<string, Set<string>>();
   private newest: Binding | null = null;
   private lastName = '';
   private lastRoute: Route | undefined;
@@ -80,7 +74,7 @@ export class Routes {
     if (known !== undefined) return known;
     const route = this.resolve(name);
     if (this.kept.size >= MAX_KEPT) this.forgetAll();
-    this.kept.set(name, route);
+    this.keep(name, route);
     this.lastName = name;
     this.lastRoute = route;
     return route;
@@ -88,23 +82,24 @@ export class Routes {
 
   /** The Replier bound to exactly this binding name. */
   replierOf(bindingName: string): Binding | null {
-    return this.places.get(bindingName)?.replier ?? null;
+    if (!bindingName.startsWith('$.')) return null;
+    let place: Place | undefined = this.root;
+    for (let at = FIRST_WORD; at <= bindingName.length; at += place.words.length + 1) {
+      place = place.children?.get(wordAt(bindingName, at));
+      if (place === undefined || !isThere(place.words, bindingName, at)) return null;
+    }
+    return place.replier;
   }
 
   add(binding: Binding): void {
-    let place = this.places.get(binding.name);
-    if (place === undefined) {
-      place = new Place();
-      this.places.set(binding.name, place);
-      this.countWildcard(binding.name, 1);
-    }
+    const place = this.placeFor(binding.name);
+    binding.place = place;
     if (binding.replier) {
       place.replier = binding;
     } else {
-      binding.previous = place.last;
-      if (place.last === null) place.first = binding;
-      else place.last.next = binding;
-      place.last = binding;
+      binding.olderHere = place.newest;
+      if (place.newest !== null) place.newest.newerHere = binding;
+      place.newest = binding;
     }
     binding.olderOfAll = this.newest;
     if (this.newest !== null) this.newest.newerOfAll = binding;
@@ -113,21 +108,19 @@ export class Routes {
   }
 
   remove(binding: Binding): void {
-    const place = this.places.get(binding.name) as Place;
+    const place = binding.place as Place;
+    binding.place = null;
     if (binding.replier) {
       place.replier = null;
     } else {
-      if (binding.previous === null) place.first = binding.next;
-      else binding.previous.next = binding.next;
-      if (binding.next === null) place.last = binding.previous;
-      else binding.next.previous = binding.previous;
-      binding.previous = null;
-      binding.next = null;
+      const { newerHere, olderHere } = binding;
+      if (newerHere === null) place.newest = olderHere;
+      else newerHere.olderHere = olderHere;
+      if (olderHere !== null) olderHere.newerHere = newerHere;
+      binding.newerHere = null;
+      binding.olderHere = null;
     }
-    if (place.isEmpty) {
-      this.places.delete(binding.name);
-      this.countWildcard(binding.name, -1);
-    }
+    place.tidy();
     const { newerOfAll, olderOfAll } = binding;
     if (newerOfAll === null) this.newest = olderOfAll;
     else newerOfAll.olderOfAll = olderOfAll;
@@ -151,44 +144,174 @@ export class Routes {
     for (let at = this.olderThan(null); at !== null; at = this.olderThan(at)) yield at;
   }
 
-  private countWildcard(name: string, change: number): void {
-    const wildcard = wildcardOf(name);
-    if (wildcard !== '') this.wildcards[wildcard] += change;
+  /** The place of a binding name, which is made if need be. */
+  private placeFor(bindingName: string): Place {
+    let place = this.root;
+    for (let at = FIRST_WORD; at <= bindingName.length; ) {
+      const word = wordAt(bindingName, at);
+      const child: Place | undefined = place.children?.get(word);
+      if (child === undefined) return place.add(word, bindingName.slice(at));
+      const shared = sharedWords(child.words, bindingName, at);
+      place = shared === child.words.length ? child : child.split(shared);
+      at += shared + 1;
+    }
+    return place;
   }
 
-  // The Replier is that of the exact name, else of `%`, else of the longest `*`.
   private resolve(name: string): Route {
+    const found: Place[] = [];
+    this.root.collect(name, FIRST_WORD, found);
     let replier: Binding | null = null;
+    let withListeners = 0;
     const listeners: Binding[] = [];
-    const visit = (bindingName: string): void => {
-      const place = this.places.get(bindingName);
-      if (place === undefined) return;
+    for (const place of found) {
+      // The most specific comes first.
       replier ??= place.replier;
-      for (let binding = place.first; binding !== null; binding = binding.next) {
+      if (place.newest !== null) withListeners++;
+      for (let binding = place.newest; binding !== null; binding = binding.olderHere) {
         listeners.push(binding);
       }
-    };
-    visit(name);
-    let dot = name.lastIndexOf('.');
-    if (this.wildcards['%'] > 0) visit(`${name.slice(0, dot)}.%`);
-    if (this.wildcards['*'] > 0) {
-      for (; dot > 0; dot = name.lastIndexOf('.', dot - 1)) visit(`${name.slice(0, dot)}.*`);
     }
+    if (withListeners > 1) listeners.sort((a, b) => b.order - a.order);
     return { replier, listeners };
   }
 
-  // A binding to one name touches only the route of that name; a wildcard may touch any.
+  private keep(name: string, route: Route): void {
+    this.kept.set(name, route);
+    const word = wordAt(name, FIRST_WORD);
+    const names = this.keptNames.get(word);
+    if (names === undefined) this.keptNames.set(word, new Set([name]));
+    else names.add(name);
+  }
+
+  /**
+   * A binding to one name touches only the route of that name. A wildcard may touch all names that have its
+   * first word, and any name if its first word is a wildcard.
+   */
   private forget(bindingName: string): void {
-    if (wildcardOf(bindingName) !== '') {
+    this.lastName = '';
+    this.lastRoute = undefined;
+    if (this.kept.size === 0) return;
+    const word = wordAt(bindingName, FIRST_WORD);
+    if (word === '%' || word === '*') {
       this.forgetAll();
-    } else {
-      this.kept.delete(bindingName);
-      if (bindingName === this.lastName) this.lastRoute = undefined;
+      return;
+    }
+    const names = this.keptNames.get(word);
+    if (names === undefined) return;
+    if (isWildcard(bindingName)) {
+      for (const name of names) this.kept.delete(name);
+      this.keptNames.delete(word);
+    } else if (this.kept.delete(bindingName)) {
+      names.delete(bindingName);
+      if (names.size === 0) this.keptNames.delete(word);
     }
   }
 
   private forgetAll(): void {
-    if (this.kept.size > 0) this.kept.clear();
+    this.kept.clear();
+    this.keptNames.clear();
+    this.lastName = '';
     this.lastRoute = undefined;
   }
+}
+
+/**
+ * A tree of binding names: each place has the words of one, or those that several begin with, without the words
+ * of the places above. Words with no choice between them share a place, so there are at most two for each
+ * binding name, however many words that has.
+ */
+class Place {
+  words: string;
+  private parent: Place | null;
+  /** By the first of their words. */
+  children: Map<string, Place> | null = null;
+  replier: Binding | null = null;
+  /** The newest of the listeners. */
+  newest: Binding | null = null;
+
+  constructor(words: string, parent: Place | null) {
+    this.words = words;
+    this.parent = parent;
+  }
+
+  /** A new place below this one. `word` is the first of its words; when it is all of them, the string is shared. */
+  add(word: string, words: string): Place {
+    const child = new Place(words.length === word.length ? word : words, this);
+    this.children ??= new Map();
+    this.children.set(word, child);
+    return child;
+  }
+
+  /** Makes the first words of this place, so many characters, a place above it. */
+  split(length: number): Place {
+    const parent = this.parent as Place;
+    const above = parent.add(wordAt(this.words, 0), this.words.slice(0, length));
+    this.words = this.words.slice(length + 1);
+    this.parent = above;
+    above.children = new Map([[wordAt(this.words, 0), this]]);
+    return above;
+  }
+
+  /** Goes if nothing is bound here any more, and the place below it, if there is but one, has its words then. */
+  tidy(): void {
+    const { parent, children } = this;
+    if (parent === null || this.replier !== null || this.newest !== null) return;
+    const word = wordAt(this.words, 0);
+    if (children === null) {
+      parent.children?.delete(word);
+      if (parent.children?.size === 0) parent.children = null;
+      parent.tidy();
+    } else if (children.size === 1) {
+      const [child] = children.values() as unknown as [Place];
+      child.words = `${this.words}.${child.words}`;
+      child.parent = parent;
+      parent.children?.set(word, child);
+    }
+  }
+
+  /**
+   * Adds the places of binding names that match: those below this one, whose own words match the name up to the
+   * word at `at`. The more specific come first: a word, then `%`, then `*`.
+   */
+  collect(name: string, at: number, found: Place[]): void {
+    const { children } = this;
+    if (children === null) return;
+    children.get(wordAt(name, at))?.collectFrom(name, at, found);
+    children.get('%')?.collectFrom(name, at, found);
+    children.get('*')?.collectFrom(name, at, found);
+  }
+
+  private collectFrom(name: string, at: number, found: Place[]): void {
+    const end = passOver(this.words, name, at);
+    if (end === name.length) found.push(this);
+    else if (end > 0) this.collect(name, end + 1, found);
+  }
+}
+
+function wordAt(name: string, at: number): string {
+  return name.slice(at, endOfWord(name, at));
+}
+
+/** How many characters of whole words `words` has in common with `name` from `at` on. */
+function sharedWords(words: string, name: string, at: number): number {
+  let shared = 0;
+  for (let index = 0; index <= words.length; index++) {
+    const code = words.charCodeAt(index);
+    const other = name.charCodeAt(at + index);
+    if (isEndOfWord(code) && isEndOfWord(other)) shared = index;
+    if (code !== other) break;
+  }
+  return shared;
+}
+
+/** At a dot, or behind the last character. */
+function isEndOfWord(code: number): boolean {
+  return code === 0x2e || Number.isNaN(code);
+}
+
+/** Whether `name` has these very words at `at`. */
+function isThere(words: string, name: string, at: number): boolean {
+  const end = at + words.length;
+  return name.startsWith(words, at) && (end === name.length || name[end] === '.');
 }

@@ -20,12 +20,12 @@ export function configure(command: Command): void {
     .addHelpText(
       'after',
       `
-Prints each message when it comes, until Ctrl-C. A name ending in * takes all names below it, and one
-ending in % those with exactly one more word. What matches two of the names comes twice.
+Prints each message when it comes, until Ctrl-C. A name that ends in * takes all names below it, and a %
+in a name takes any one word. What matches two of the names comes twice.
 
 Examples:
   kbus listen '$.*'
-  kbus listen '$.Actor.Speak' '$.Clock.%' --full
+  kbus listen '$.Actor.Speak' '$.Room.%.Temp' --full
   kbus listen '$.Clock.Tick' --count 1 --json`,
     )
     .action(listen);

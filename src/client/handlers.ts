@@ -4,7 +4,7 @@ import { REPLIER_ERROR } from '../message/error.ts';
 import type { Head } from '../message/head.ts';
 import type { MessageId } from '../message/id.ts';
 import { type Data, type Message, Reply, replyTo } from '../message/message.ts';
-import { matches, wildcardOf } from '../message/name.ts';
+import { isMoreSpecific, matches } from '../message/name.ts';
 
 /** What a Replier's handler may return: the data of the Reply. */
 export type ReplyData = Data | null | undefined | void;
@@ -234,16 +234,12 @@ export class Handlers {
     }
   };
 
-  // As KBUS chooses: the exact name, else `%`, else the longest `*`.
+  // As KBUS chooses.
   private replierOf(name: string): Entry | undefined {
     let best: Entry | undefined;
-    const rank = (entry: Entry): number => {
-      const wildcard = wildcardOf(entry.name);
-      return wildcard === '' ? 4000 : wildcard === '%' ? 3000 : entry.name.length;
-    };
     for (const entry of this.entries) {
       if (!entry.replier || !matches(entry.name, name)) continue;
-      if (best === undefined || rank(entry) > rank(best)) best = entry;
+      if (best === undefined || isMoreSpecific(entry.name, best.name)) best = entry;
     }
     return best;
   }

@@ -87,7 +87,7 @@ export type Call =
 
 const NAME_TOO_LONG = 'the name is longer than 1000 bytes';
 const BAD_BINDING_NAME =
-  "the name is not a KBUS name: '$', then words of letters and digits after dots, the last of which may be * or %";
+  "the name is not a KBUS name: '$', then words of letters, digits, '_' and '-' after dots; % stands for any word, and * at the end for all that follows";
 const TRI_STATE = 'the value is none of 0 (off), 1 (on) and 0xFFFFFFFF (ask)';
 
 /** What each error number means in KBUS, for each call that can give it. */
@@ -128,7 +128,7 @@ export const MEANING: Readonly<Record<Call, Readonly<Partial<Record<ErrorCode, s
       'the message is malformed: a wrong guard, a name of no length, one pointer without the other, ALL_OR_WAIT together with ALL_OR_FAIL, or a Request that is also a Reply',
     ENAMETOOLONG: NAME_TOO_LONG,
     EBADMSG:
-      "the name can't be sent: '$', then words of letters and digits after dots, and no wildcard",
+      "the name can't be sent: '$', then words of letters, digits, '_' and '-' after dots, and no wildcard",
     EMSGSIZE: 'the message is larger than this bus allows, or bytes follow its end',
   },
   send: {
@@ -137,7 +137,7 @@ export const MEANING: Readonly<Record<Call, Readonly<Partial<Record<ErrorCode, s
       'the message is not complete, or malformed: a wrong guard, a name of no length, ALL_OR_WAIT together with ALL_OR_FAIL, or a Request that is also a Reply',
     ENAMETOOLONG: NAME_TOO_LONG,
     EBADMSG:
-      "the name can't be sent: '$', then words of letters and digits after dots, and no wildcard",
+      "the name can't be sent: '$', then words of letters, digits, '_' and '-' after dots, and no wildcard",
     EMSGSIZE: 'the message is larger than this bus allows',
     EBADF: 'this Ksock was opened to read only',
     EALREADY:

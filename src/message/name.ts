@@ -3,8 +3,12 @@ import { Errno } from './errno.ts';
 /** Longest name, in bytes (the specification, section 2). */
 export const MAX_NAME = 1000;
 
-const SENDABLE = /^\$(?:\.[A-Za-z0-9]+)+$/;
-const BINDABLE = /^\$(?:\.[A-Za-z0-9]+)*\.(?:[A-Za-z0-9]+|\*|%)$/;
+const SENDABLE = /^\$(?:\.[A-Za-z0-9_-]+)+$/;
+const BINDABLE = /^\$(?=\.)(?:\.(?:[A-Za-z0-9_-]+|%))*(?:\.\*)?$/;
+
+const DOT = 0x2e;
+const STAR = 0x2a;
+const PERCENT = 0x25;
 
 /**
  * Whether a message may be sent with this name: 0, ENAMETOOLONG (over 1000 bytes), or EBADMSG
@@ -21,19 +25,105 @@ export function checkBindingName(name: string): number {
   return BINDABLE.test(name) ? 0 : Errno.EBADMSG;
 }
 
-/** What ends a binding name: `*` (any depth below), `%` (one word below), or '' (this very name). */
-export type Wildcard = '' | '*' | '%';
-
-/** The wildcard that a well-formed binding name ends with. */
-export function wildcardOf(name: string): Wildcard {
-  const last = name.charCodeAt(name.length - 1);
-  return last === 0x2a ? '*' : last === 0x25 ? '%' : '';
+/** Whether a well-formed binding name is one of many names. */
+export function isWildcard(bindingName: string): boolean {
+  return bindingName.endsWith('*') || bindingName.includes('%');
 }
 
-/** Whether a binding name (or wildcard) takes messages of this name. Both must be well formed. */
+/**
+ * Whether a binding name takes messages of this name: `%` stands for exactly one word, and `*` for one or
+ * more at the end. Both must be well formed.
+ */
 export function matches(bindingName: string, name: string): boolean {
-  const wildcard = wildcardOf(bindingName);
-  if (wildcard === '') return bindingName === name;
-  const prefix = bindingName.slice(0, -1);
-  return name.startsWith(prefix) && (wildcard === '*' || !name.includes('.', prefix.length));
+  return passOver(bindingName, name, 0) === name.length;
+}
+
+/**
+ * Where the part of `name` ends that these words of a binding name match, from the beginning of a word at `at`
+ * on: at a dot or at the end of the name. -1 when they don't match.
+ */
+export function passOver(words: string, name: string, at: number): number {
+  for (let index = 0; index < words.length; index++) {
+    const code = words.charCodeAt(index);
+    if (code === STAR) return at < name.length ? name.length : -1;
+    if (code === PERCENT) {
+      if (at >= name.length) return -1;
+      at = endOfWord(name, at);
+    } else if (name.charCodeAt(at++) !== code) {
+      return -1;
+    }
+  }
+  return at === name.length || name.charCodeAt(at) === DOT ? at : -1;
+}
+
+/** Where the word ends that begins at `at`: at the next dot, or at the end of the name. */
+export function endOfWord(name: string, at: number): number {
+  const dot = name.indexOf('.', at);
+  return dot < 0 ? name.length : dot;
+}
+
+/**
+ * Of two different binding names that match the same name, whether the first is the more specific: word by
+ * word from the left, a word beats `%`, and `%` beats `*` (the specification, section 7).
+ */
+export function isMoreSpecific(bindingName: string, other: string): boolean {
+  // Words that match the same name differ only where one of them is a wildcard.
+  let at = 0;
+  while (at < bindingName.length && bindingName[at] === other[at]) at++;
+  return looseness(bindingName, at) < looseness(other, at);
+}
+
+function looseness(bindingName: string, at: number): number {
+  const code = bindingName.charCodeAt(at);
+  return code === STAR ? 2 : code === PERCENT ? 1 : 0;
+}
+
+/**
+ * What is wrong with a name, for an error's text: which character, and where. Undefined when nothing is.
+ * `use` says whether it is that of a message or of a binding, which may have wildcards.
+ */
+export function faultOfName(name: string, use: 'message' | 'binding'): string | undefined {
+  if (name.length > MAX_NAME) return `it has ${name.length} characters, and may have ${MAX_NAME}`;
+  if ((use === 'message' ? checkMessageName(name) : checkBindingName(name)) === 0) return undefined;
+  if (name === '') return 'it is empty';
+  if (!name.startsWith('$.')) return "it does not begin with '$.'";
+  let start = 2;
+  for (const word of name.slice(2).split('.')) {
+    const fault = faultOfWord(word, start, start + word.length === name.length, use);
+    if (fault !== undefined) return fault;
+    start += word.length + 1;
+  }
+  return undefined;
+}
+
+function faultOfWord(
+  word: string,
+  start: number,
+  isLast: boolean,
+  use: 'message' | 'binding',
+): string | undefined {
+  if (word === '') {
+    return isLast
+      ? "it ends with '.', with no word behind it"
+      : `character ${start + 1}, '.', follows a '.', with no word between them`;
+  }
+  const isWildcard = word === '%' || (word === '*' && isLast);
+  if (isWildcard && use === 'binding') return undefined;
+  const at = word.search(/[^A-Za-z0-9_-]/);
+  if (at < 0) return undefined;
+  const character = String.fromCodePoint(word.codePointAt(at) as number);
+  const which = `character ${start + at + 1}, ${quoted(character)}`;
+  if (character !== '*' && character !== '%') {
+    return `${which}, is not an ASCII letter, a digit, '_' or '-'`;
+  }
+  if (use === 'message') return `${which}, is a wildcard, which can be bound but not sent`;
+  if (word.length > 1) return `${which}, may only stand as a word of its own`;
+  return `${which}, may only stand at the end`;
+}
+
+/** A character in quotes; by its number when it can't be seen. */
+function quoted(character: string): string {
+  if (/[\p{L}\p{N}\p{P}\p{S} ]/u.test(character)) return `'${character}'`;
+  const number = (character.codePointAt(0) as number).toString(16).toUpperCase();
+  return `U+${number.padStart(4, '0')}`;
 }

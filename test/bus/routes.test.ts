@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { BusKsock } from '../../src/bus/ksock.ts';
 import { Binding, Routes } from '../../src/bus/routes.ts';
-import { matches } from '../model/naive-bus.ts';
+import { matches, mostSpecificFirst, type NaiveBinding } from '../model/naive-bus.ts';
 import { holds } from '../model/property.ts';
 
 const NOBODY = {} as BusKsock;
@@ -11,11 +11,12 @@ let order = 0;
 const binding = (name: string, replier = false): Binding =>
   new Binding(NOBODY, name, replier, ++order);
 
-const word = fc.constantFrom('A', 'B', 'AB', 'A1');
+const word = fc.constantFrom('A', 'B', 'AB', 'A_1', '-');
 const words = fc.array(word, { minLength: 1, maxLength: 4 });
 const name = words.map((all) => `$.${all.join('.')}`);
+const part = fc.oneof({ weight: 3, arbitrary: word }, { weight: 1, arbitrary: fc.constant('%') });
 const bindingName = fc
-  .tuple(fc.array(word, { maxLength: 3 }), fc.constantFrom('A', 'B', '*', '%'))
+  .tuple(fc.array(part, { maxLength: 3 }), fc.constantFrom('A', 'B', '*', '%'))
   .map(([all, last]) => ['$', ...all, last].join('.'));
 
 /** What is done to the bindings, and then who gets a name. */
@@ -29,15 +30,22 @@ function scan(
   bindings: readonly Binding[],
   asked: string,
 ): { replier: Binding | null; listeners: Binding[] } {
-  const matching = bindings.filter(({ name }) => matches(name, asked));
-  const rank = ({ name }: Binding): number =>
-    name.endsWith('*') ? 2000 - name.length : name.endsWith('%') ? 1 : 0;
-  const repliers = matching.filter(({ replier }) => replier);
-  repliers.sort((a, b) => rank(a) - rank(b));
+  const matching = bindings.filter(({ name }) => matches(name, asked)).reverse();
+  const repliers = matching.filter(({ replier }) => replier) as unknown as NaiveBinding[];
   return {
-    replier: repliers[0] ?? null,
+    replier: (repliers.sort(mostSpecificFirst)[0] ?? null) as Binding | null,
     listeners: matching.filter(({ replier }) => !replier),
   };
+}
+
+interface PlaceOf {
+  readonly children: ReadonlyMap<string, PlaceOf> | null;
+}
+
+function placesBelow({ children }: PlaceOf): number {
+  let count = 0;
+  for (const child of children?.values() ?? []) count += 1 + placesBelow(child);
+  return count;
 }
 
 describe('routes', () => {
@@ -65,8 +73,12 @@ describe('routes', () => {
             const expected = scan(bindings, each);
             const all =
               listeners.length === expected.listeners.length &&
-              expected.listeners.every((listener) => listeners.includes(listener));
+              expected.listeners.every((listener, at) => listener === listeners[at]);
             if (replier !== expected.replier || !all) throw new Error(`wrong for ${each}`);
+          }
+          for (const { name, replier } of bindings) {
+            if ((routes.replierOf(name) !== null) < replier)
+              throw new Error(`no Replier of ${name}`);
           }
           const all = new Set(routes);
           if (all.size !== bindings.length || !bindings.every((each) => all.has(each))) {
@@ -77,12 +89,12 @@ describe('routes', () => {
     );
   });
 
-  it('give a Request to the exact name, else to %, else to the longest *', () => {
+  it('give a Request to the most specific name, word by word from the left', () => {
     const routes = new Routes();
-    const names = ['$.*', '$.A.*', '$.A.B.*', '$.A.B.%', '$.A.B.C'];
+    const names = ['$.*', '$.%.*', '$.%.B.*', '$.A.*', '$.A.%.C', '$.A.B.*', '$.A.B.%', '$.A.B.C'];
     const bindings = names.map((each) => binding(each, true));
-    // The longest is not the newest.
-    for (const each of [3, 1, 4, 2, 0]) routes.add(bindings[each] as Binding);
+    // The most specific is not the newest.
+    for (const each of [3, 1, 7, 4, 2, 0, 6, 5]) routes.add(bindings[each] as Binding);
     for (let left = names.length; left > 0; left--) {
       expect(routes.find('$.A.B.C').replier?.name).toBe(names[left - 1]);
       routes.remove(bindings[left - 1] as Binding);
@@ -90,33 +102,41 @@ describe('routes', () => {
     expect(routes.find('$.A.B.C').replier).toBeNull();
   });
 
-  it('match no prefix itself, and % no deeper name', () => {
+  it('match no prefix itself, and with % exactly one word', () => {
     const routes = new Routes();
-    for (const each of ['$.A.*', '$.A.%']) routes.add(binding(each));
+    for (const each of ['$.A.*', '$.A.%', '$.%.B']) routes.add(binding(each));
     const heard = (asked: string): string[] => routes.find(asked).listeners.map(({ name }) => name);
     expect(heard('$.A')).toEqual([]);
-    expect(heard('$.A.B').sort()).toEqual(['$.A.%', '$.A.*']);
+    expect(heard('$.A.B').sort()).toEqual(['$.%.B', '$.A.%', '$.A.*']);
     expect(heard('$.A.B.C')).toEqual(['$.A.*']);
     expect(heard('$.AB.C')).toEqual([]);
+    expect(heard('$.AB.B')).toEqual(['$.%.B']);
   });
 
-  it('serve the listeners of one name in the order in which they bound', () => {
+  it('serve listeners newest first, by whatever names they bound', () => {
     const routes = new Routes();
-    const bindings = [1, 2, 3, 4].map(() => binding('$.A'));
+    const bindings = ['$.A', '$.A', '$.*', '$.A', '$.%'].map((each) => binding(each));
     for (const each of bindings) routes.add(each);
-    expect(routes.find('$.A').listeners).toEqual(bindings);
-    routes.remove(bindings[1] as Binding);
-    routes.remove(bindings[3] as Binding);
-    routes.remove(bindings[0] as Binding);
-    expect(routes.find('$.A').listeners).toEqual([bindings[2]]);
-    routes.add(bindings[0] as Binding);
-    expect(routes.find('$.A').listeners).toEqual([bindings[2], bindings[0]]);
+    const [first, second, any, third, one] = bindings as [
+      Binding,
+      Binding,
+      Binding,
+      Binding,
+      Binding,
+    ];
+    expect(routes.find('$.A').listeners).toEqual([one, third, any, second, first]);
+    for (const each of [second, one, first, any]) routes.remove(each);
+    expect(routes.find('$.A').listeners).toEqual([third]);
+    const newest = binding('$.A');
+    routes.add(newest);
+    expect(routes.find('$.A').listeners).toEqual([newest, third]);
   });
 
   it('know a route until a binding that may touch it changes', () => {
     const routes = new Routes();
     const [exact, other, wild] = [binding('$.A'), binding('$.B'), binding('$.A.*')] as const;
     const route = routes.find('$.A');
+    const ofB = routes.find('$.B.C');
     routes.add(other);
     expect(routes.known('$.A')).toBe(route);
     routes.add(exact);
@@ -127,6 +147,27 @@ describe('routes', () => {
     routes.find('$.A');
     routes.remove(wild);
     expect(routes.known('$.A')).toBeUndefined();
+    expect(routes.known('$.B.C')).toBe(ofB);
+    const anywhere = binding('$.%.C');
+    routes.add(anywhere);
+    expect(routes.known('$.B.C')).toBeUndefined();
+    expect(routes.find('$.B.C').listeners).toEqual([anywhere]);
+  });
+
+  it('hold no more places than two for each binding name, however many words it has, and none in the end', () => {
+    const routes = new Routes();
+    const { root } = routes as unknown as { root: PlaceOf };
+    const long = ['$', ...new Array<string>(400).fill('A')];
+    const bindings = [100, 200, 300, 400].flatMap((length) =>
+      ['B', '%', '*'].map((last) => binding([...long.slice(0, length), last].join('.'))),
+    );
+    for (const each of bindings) routes.add(each);
+    expect(placesBelow(root)).toBeLessThanOrEqual(2 * bindings.length);
+    expect(routes.find([...long.slice(0, 300), 'B'].join('.')).listeners).toHaveLength(5);
+    for (const each of bindings.splice(0, 6)) routes.remove(each);
+    expect(placesBelow(root)).toBeLessThanOrEqual(2 * bindings.length);
+    for (const each of bindings) routes.remove(each);
+    expect(placesBelow(root)).toBe(0);
   });
 
   it('find the Replier of exactly a binding name, without matching', () => {
@@ -143,8 +184,12 @@ describe('routes', () => {
     const listener = binding('$.*');
     routes.add(listener);
     for (let number = 0; number < 70_000; number++) routes.find(`$.N${number}`);
-    const { kept } = routes as unknown as { kept: Map<string, unknown> };
+    const { kept, keptNames } = routes as unknown as {
+      kept: Map<string, unknown>;
+      keptNames: Map<string, unknown>;
+    };
     expect(kept.size).toBeLessThanOrEqual(65_536);
+    expect(keptNames.size).toBeLessThanOrEqual(65_536);
     expect(routes.find('$.N1').listeners).toEqual([listener]);
     expect(routes.find('$.N69999').listeners).toEqual([listener]);
   });

@@ -51,6 +51,33 @@ export function binding(stage: Stage): void {
       expect(await readNames(any)).toEqual(['$.a.b.c']);
     });
 
+    it('The most specific binding name, compared word by word from the left: a word beats `%`, `%` beats `*`.', async () => {
+      const asker = await stage.open();
+      const names = [
+        '$.*',
+        '$.%.*',
+        '$.%.b.*',
+        '$.a.*',
+        '$.a.%.c',
+        '$.a.b.*',
+        '$.a.b.%',
+        '$.a.b.c',
+      ];
+      const repliers: Awaited<ReturnType<typeof stage.open>>[] = [];
+      // Neither the oldest nor the newest is the most specific.
+      for (const at of [3, 1, 7, 4, 2, 0, 6, 5]) {
+        const replier = await stage.open();
+        await replier.bind(names[at] as string, true);
+        repliers[at] = replier;
+      }
+      for (let at = names.length - 1; at >= 0; at--) {
+        await asker.sendMsg(new Request('$.a.b.c'));
+        const replier = repliers[at] as (typeof repliers)[number];
+        expect(await replier.numMessages(), names[at]).toBe(1);
+        await replier.unbind(names[at] as string, true);
+      }
+    });
+
     it.for([
       ['bound first', ['$.a.b.*', '$.a.*', '$.*']],
       ['bound last', ['$.*', '$.a.*', '$.a.b.*']],

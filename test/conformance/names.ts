@@ -5,7 +5,15 @@ import { readNames } from './reading.ts';
 import type { Stage } from './transport.ts';
 
 const LONGEST = `$.${'a'.repeat(998)}`;
-const SENDABLE = ['$.a', '$.9', '$.Sensor.Kitchen.1', '$.KBUS.Mine', LONGEST];
+const SENDABLE = [
+  '$.a',
+  '$.9',
+  '$.Sensor.Kitchen.1',
+  '$.KBUS.Mine',
+  '$.living_room.Temp-2',
+  '$._.-',
+  LONGEST,
+];
 const MALFORMED = [
   '',
   '$',
@@ -18,8 +26,9 @@ const MALFORMED = [
   '$.a.',
   '$.a..b',
   '$.a b',
-  '$.a_b',
-  '$.a-b',
+  '$.a+b',
+  '$.a/b',
+  '$.a:b',
   '$.a$',
   '$.$.a',
   '$.a\n',
@@ -28,8 +37,13 @@ const MALFORMED = [
   '$.*.a',
   '$.a*',
   '$.a.**',
-  '$.a.%.b',
-  '$.%.%',
+  '$.%.*.b',
+  '$.a.%%',
+  '$.a.%b',
+  '$.b%.a',
+  '$.a.%*',
+  '$%',
+  '%',
   '$*',
   '*',
 ];
@@ -101,9 +115,49 @@ export function names(stage: Stage): void {
       expect(await readNames(ksock)).toEqual(['$.a.b', '$.a.bcd']);
     });
 
+    it('ours: `%` stands in any place, several times: for exactly one word each.', async () => {
+      const ksock = await stage.open();
+      const heard = async (...names: string[]): Promise<string[]> => {
+        for (const name of names) await ksock.sendMsg(new Announcement(name));
+        return readNames(ksock);
+      };
+      await ksock.bind('$.Room.%.Temp');
+      expect(
+        await heard(
+          '$.Room.1.Temp',
+          '$.Room.living_room.Temp',
+          '$.Room.Temp',
+          '$.Room.1.2.Temp',
+          '$.Room.1.Temp.Now',
+          '$.Room.1.Humidity',
+          '$.Rooms.1.Temp',
+        ),
+      ).toEqual(['$.Room.1.Temp', '$.Room.living_room.Temp']);
+      await ksock.unbind('$.Room.%.Temp');
+      await ksock.bind('$.%.%.*');
+      expect(await heard('$.a', '$.a.b', '$.a.b.c', '$.a.b.c.d')).toEqual(['$.a.b.c', '$.a.b.c.d']);
+      await ksock.unbind('$.%.%.*');
+      await ksock.bind('$.%.b.%');
+      expect(await heard('$.b.b.b', '$.a.b.c', '$.a.c.b', '$.a.b')).toEqual(['$.b.b.b', '$.a.b.c']);
+    });
+
+    it('A name that is known already reaches who binds a wildcard for it, until it is unbound.', async () => {
+      const ksock = await stage.open();
+      await ksock.bind('$.a.b.c');
+      for (const name of ['$.a.%.c', '$.%.b.c', '$.%.%.%', '$.%.*', '$.a.*']) {
+        await ksock.sendMsg(new Announcement('$.a.b.c'));
+        expect(await ksock.numMessages()).toBe(1);
+        await ksock.bind(name);
+        await ksock.sendMsg(new Announcement('$.a.b.c'));
+        expect(await ksock.numMessages()).toBe(3);
+        await ksock.unbind(name);
+        await readNames(ksock);
+      }
+    });
+
     it('Wildcards can be bound, unbound and asked about; never sent (EBADMSG).', async () => {
       const ksock = await stage.open();
-      for (const name of ['$.a.*', '$.a.%', '$.*', '$.%']) {
+      for (const name of ['$.a.*', '$.a.%', '$.*', '$.%', '$.%.a', '$.a.%.b.%.*']) {
         await ksock.bind(name, true);
         expect(await ksock.findReplier(name)).toBe(ksock.id);
         await refused(ksock.sendMsg(new Announcement(name)), 'EBADMSG');

@@ -237,6 +237,36 @@ export function queues(stage: Stage): void {
         },
       );
 
+      it.for([
+        ['', 0],
+        [' (URGENT)', Flag.URGENT],
+      ] as const)(
+        'Of several matching bindings the newest keeps its copy: the message leaves the queue when that binding goes, and stays when another one does%s.',
+        async ([, flags]) => {
+          const names = ['$.a.b', '$.a.*', '$.a.%', '$.%.b'];
+          // Whichever is bound last, and not the one that is the most specific.
+          for (const newest of names) {
+            const ksock = await stage.open();
+            const others = names.filter((name) => name !== newest);
+            for (const name of others) await ksock.bind(name);
+            await ksock.bind(newest);
+            await ksock.wantMessagesOnce(true);
+            await ksock.sendMsg(new Announcement('$.a.b', 'stays', { flags }));
+            for (const name of others) await ksock.unbind(name);
+            expect(await readTexts(ksock), newest).toEqual(['stays']);
+            for (const name of others) await ksock.bind(name);
+            await ksock.sendMsg(
+              new Announcement('$.a.b', 'is tied to one of the others', { flags }),
+            );
+            await ksock.unbind(newest);
+            expect(await ksock.numMessages(), newest).toBe(1);
+            await ksock.unbind(others.at(-1) as string);
+            expect(await ksock.numMessages(), newest).toBe(0);
+            await ksock.close();
+          }
+        },
+      );
+
       it('What was queued before the last thing does not count.', async () => {
         const ksock = await stage.open();
         await ksock.bind('$.a');

@@ -185,17 +185,16 @@ export class NaiveBus {
     return this.ksocks.flatMap((k) => k.queue).filter((copy) => copy.held).length;
   }
 
-  // §7: "exact name, else `%`, else `*`. Among several `*`, the longest prefix".
+  // §7: "the most specific binding name".
   replierFor(name: string): NaiveBinding | null {
     const all = this.bindings.filter((b) => b.replier && matches(b.name, name));
-    return all.sort(closestFirst)[0] ?? null;
+    return all.sort(mostSpecificFirst)[0] ?? null;
   }
 
-  // Open: in which order listeners are served; seen only in which binding a copy is tied to. As for
-  // Repliers the closest name first, and the oldest binding of each name first.
+  // §5: "Of several matching bindings the newest keeps its copy". Open: in which order listeners are
+  // served otherwise; it can't be seen.
   listenersFor(name: string): NaiveBinding[] {
-    const all = this.bindings.filter((b) => !b.replier && matches(b.name, name));
-    return all.sort(closestFirst);
+    return this.bindings.filter((b) => !b.replier && matches(b.name, name)).reverse();
   }
 
   /** Whether trying once more to send the message that waits would end its wait, well or badly. */
@@ -645,43 +644,46 @@ function sizeOf({ name, data }: NaiveMessage): number {
   return 88 + 4 * Math.ceil((name.length + 1) / 4) + 4 * Math.ceil(data.length / 4) + 4;
 }
 
-// §2: "name := '$' ( '.' word )+", "word := [A-Za-z0-9]+".
+// §2: "name := '$' ( '.' word )+".
 export function isSendable(name: string): boolean {
   const [dollar, ...words] = name.split('.');
   return dollar === '$' && words.length > 0 && words.every(isWord);
 }
 
-// §2: "binding name := name | '$' ( '.' word )* '.' ( '*' | '%' )".
+// §2: "pattern := '$' ( '.' ( word | '%' ) )* ( '.' '*' )?  binding name; at least one part".
 export function isBindable(name: string): boolean {
-  const words = name.split('.');
-  const last = words.pop();
-  if (last !== '*' && last !== '%') return isSendable(name);
-  return words[0] === '$' && words.slice(1).every(isWord);
+  const [dollar, ...parts] = name.split('.');
+  if (dollar !== '$' || parts.length === 0) return false;
+  if (parts.at(-1) === '*') parts.pop();
+  return parts.every((part) => part === '%' || isWord(part));
 }
 
+// §2: "word := [A-Za-z0-9_-]+".
 function isWord(text: string): boolean {
-  const letters = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789';
+  const letters = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-';
   return text.length > 0 && [...text].every((letter) => letters.includes(letter));
 }
 
-// §2: "`prefix.*` matches every name that begins with `prefix.` at any depth below; `prefix.%` matches
-// names with exactly one more word. Neither matches `prefix`."
+// §2: "`prefix.*` matches every name that begins with `prefix.` at any depth below; [...] `%` matches
+// exactly one word."
 export function matches(bindingName: string, name: string): boolean {
-  const wanted = bindingName.split('.');
-  const words = name.split('.');
-  const last = wanted.at(-1);
-  if (last !== '*' && last !== '%') return bindingName === name;
-  const prefix = wanted.slice(0, -1);
-  if (prefix.some((word, at) => word !== words[at])) return false;
-  const more = words.length - prefix.length;
-  return last === '*' ? more >= 1 : more === 1;
+  const [wanted, ...others] = bindingName.split('.');
+  const [word, ...words] = name.split('.');
+  if (wanted === undefined || word === undefined) return wanted === word;
+  if (wanted === '*') return true;
+  if (wanted !== '%' && wanted !== word) return false;
+  if (others.length === 0 || words.length === 0) return others.length === words.length;
+  return matches(others.join('.'), words.join('.'));
 }
 
-/** For bindings that match the same name: exact, then `%`, then `*` from long to short; then by age. */
-function closestFirst(a: NaiveBinding, b: NaiveBinding): number {
-  const rank = ({ name }: NaiveBinding): number =>
-    name.endsWith('*') ? 2 : name.endsWith('%') ? 1 : 0;
-  return rank(a) - rank(b) || b.name.length - a.name.length || a.order - b.order;
+// §7: "compared word by word from the left: a word beats `%`, `%` beats `*`". For bindings that match
+// the same name, whose words are then the same where neither has a wildcard.
+export function mostSpecificFirst(a: NaiveBinding, b: NaiveBinding): number {
+  const ranks = ({ name }: NaiveBinding): number[] =>
+    name.split('.').map((word) => (word === '*' ? 2 : word === '%' ? 1 : 0));
+  const [ours, theirs] = [ranks(a), ranks(b)];
+  const at = ours.findIndex((rank, index) => rank !== theirs[index]);
+  return at < 0 ? 0 : (ours[at] as number) - (theirs[at] as number);
 }
 
 // 2-bytes: "Native order on the bus".

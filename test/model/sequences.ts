@@ -43,7 +43,7 @@ function mixed<T>(...parts: readonly (readonly [weight: number, part: fc.Arbitra
 }
 
 const MALFORMED = ['', '$', '$.', 'A', 'A.B', '.A', '$A', '$..A', '$.A.', '$.A B', '$.É', '$.A\n'];
-const MISPLACED = ['$.*.A', '$.A*', '$.A.%.B', '$*', '*', '$.**', '$.A.%%'];
+const MISPLACED = ['$.*.A', '$.A*', '$.%B.A', '$.A.%.*.B', '$*', '*', '$.**', '$.A.%%', '%', '$%'];
 /** 1000 bytes. */
 const LONG = `$.${'L'.repeat(998)}`;
 const TOO_LONG = [`${LONG}L`, `${LONG}.*`, '!'.repeat(1001)];
@@ -53,6 +53,8 @@ const sendable = choose(
   times(30, '$.A.B'),
   times(15, '$.A.B.C'),
   times(15, '$.B'),
+  times(5, '$.A.b_-1.C'),
+  times(3, '$.-_'),
   times(4, REPLIER_BIND_EVENT),
   times(2, LONG),
   UNBIND_EVENTS_LOST,
@@ -66,6 +68,12 @@ const wildcard = choose(
   times(6, '$.%'),
   times(6, '$.A.B.*'),
   times(3, '$.A.B.%'),
+  times(4, '$.%.B'),
+  times(4, '$.%.*'),
+  times(3, '$.A.%.C'),
+  times(3, '$.%.B.%'),
+  times(2, '$.%.%.C'),
+  times(2, '$.%.%.*'),
   times(2, '$.KBUS.*'),
   times(2, '$.KBUS.%'),
   `$.${'L'.repeat(996)}.*`,

@@ -58,8 +58,8 @@ export type Step =
 
 export const SEATS = 5;
 
-const SENDABLE = ['$.A', '$.A.B', '$.A.B.C', '$.A.D', '$.E'];
-const BINDABLE = [...SENDABLE, '$.*', '$.%', '$.A.*', '$.A.%'];
+const SENDABLE = ['$.A', '$.A.B', '$.A.B.C', '$.A.d_1-', '$.E'];
+const BINDABLE = [...SENDABLE, '$.*', '$.%', '$.A.*', '$.A.%', '$.%.B', '$.A.%.C', '$.%.%.*'];
 const EVENTS = '$.KBUS.ReplierBindEvent';
 
 /** Which things are common in a run, and which never happen. */

@@ -1,0 +1,124 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import {
+  checkBindingName,
+  checkMessageName,
+  faultOfName,
+  isMoreSpecific,
+  isWildcard,
+  matches,
+} from '../../src/message/name.ts';
+import {
+  isBindable,
+  isSendable,
+  matches as matchesByWords,
+  mostSpecificFirst,
+  type NaiveBinding,
+} from '../model/naive-bus.ts';
+import { holds } from '../model/property.ts';
+
+const word = fc.constantFrom('A', 'B', 'a-b_c', '9');
+const name = fc.array(word, { minLength: 1, maxLength: 4 }).map((all) => `$.${all.join('.')}`);
+const bindingName = fc
+  .tuple(
+    fc.array(fc.oneof(word, fc.constant('%')), { maxLength: 3 }),
+    fc.constantFrom('A', '%', '*'),
+  )
+  .map(([all, last]) => ['$', ...all, last].join('.'));
+
+/** Anything that is nearly a name. */
+const nearly = fc
+  .array(fc.constantFrom('$', '.', '.', 'A', 'b', '_', '-', '%', '*', ' ', 'é', '\n'), {
+    maxLength: 8,
+  })
+  .map((all) => `${all.join('')}`);
+
+describe('names', () => {
+  it('match as they do word by word', () => {
+    holds(
+      fc.property(bindingName, name, (binding, sent) => {
+        expect(matches(binding, sent)).toBe(matchesByWords(binding, sent));
+      }),
+    );
+  });
+
+  it('are more specific as their words are, from the left', () => {
+    holds(
+      fc.property(bindingName, bindingName, name, (one, other, sent) => {
+        fc.pre(one !== other && matches(one, sent) && matches(other, sent));
+        const order = mostSpecificFirst(
+          { name: one } as NaiveBinding,
+          { name: other } as NaiveBinding,
+        );
+        expect(isMoreSpecific(one, other)).toBe(order < 0);
+      }),
+    );
+  });
+
+  it('are well formed as the specification says, and have a fault when they are not', () => {
+    holds(
+      fc.property(
+        fc.oneof(
+          nearly,
+          nearly.map((text) => `$.${text}`),
+        ),
+        (text) => {
+          expect(checkMessageName(text) === 0).toBe(isSendable(text));
+          expect(checkBindingName(text) === 0).toBe(isBindable(text));
+          expect(faultOfName(text, 'message') === undefined).toBe(isSendable(text));
+          expect(faultOfName(text, 'binding') === undefined).toBe(isBindable(text));
+        },
+      ),
+    );
+  });
+
+  it('are those of wildcards when they have one, in whatever place', () => {
+    expect(['$.A', '$.A_-', '$.*', '$.A.%', '$.%.A'].map(isWildcard)).toEqual([
+      false,
+      false,
+      true,
+      true,
+      true,
+    ]);
+  });
+
+  it.for([
+    ['', 'it is empty', 'it is empty'],
+    ['A.B', "it does not begin with '$.'", "it does not begin with '$.'"],
+    ['$', "it does not begin with '$.'", "it does not begin with '$.'"],
+    ['$.', "it ends with '.', with no word behind it", undefined],
+    ['$.A.', "it ends with '.', with no word behind it", undefined],
+    ['$..A', "character 3, '.', follows a '.', with no word between them", undefined],
+    ['$.Room 2', "character 7, ' ', is not an ASCII letter, a digit, '_' or '-'", undefined],
+    ['$.Caf\u00e9', "character 6, 'é', is not an ASCII letter, a digit, '_' or '-'", undefined],
+    ['$.A.\u{1f600}', "character 5, '😀', is not an ASCII letter, a digit, '_' or '-'", undefined],
+    ['$.A\n', "character 4, U+000A, is not an ASCII letter, a digit, '_' or '-'", undefined],
+    ['$.A\u202e', "character 4, U+202E, is not an ASCII letter, a digit, '_' or '-'", undefined],
+    [
+      '$.*.A',
+      "character 3, '*', is a wildcard, which can be bound but not sent",
+      "character 3, '*', may only stand at the end",
+    ],
+    [
+      '$.A*',
+      "character 4, '*', is a wildcard, which can be bound but not sent",
+      "character 4, '*', may only stand as a word of its own",
+    ],
+    [
+      '$.A.%B',
+      "character 5, '%', is a wildcard, which can be bound but not sent",
+      "character 5, '%', may only stand as a word of its own",
+    ],
+    [`$.${'A'.repeat(999)}`, 'it has 1001 characters, and may have 1000', undefined],
+  ] as const)('%j: %s.', ([text, ofMessage, ofBinding]) => {
+    expect(faultOfName(text, 'message')).toBe(ofMessage);
+    expect(faultOfName(text, 'binding')).toBe(ofBinding ?? ofMessage);
+  });
+
+  it('with a wildcard are at fault for a message only', () => {
+    for (const wildcard of ['$.*', '$.%', '$.A.%.B.*']) {
+      expect(faultOfName(wildcard, 'binding')).toBeUndefined();
+      expect(faultOfName(wildcard, 'message')).toMatch(/is a wildcard/);
+    }
+  });
+});
