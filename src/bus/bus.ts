@@ -790,7 +790,7 @@ export class Bus {
     const previous = this.reporting;
     if (value !== 0 && value !== 1) return value === ASK ? Number(previous) : -Errno.EINVAL;
     this.reporting = value === 1;
-    if (this.reporting && !previous) {
+    if (this.reporting) {
       for (const { ksock: binder, name, replier } of this.routes) {
         if (!replier) continue;
         const event = this.bindEvent(true, binder, name);

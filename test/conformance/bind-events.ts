@@ -176,9 +176,24 @@ export function bindEvents(stage: Stage): void {
         ...['$.c', '$.b.*', '$.a'].map((name) => `+ ${name} ${replier.id}`),
       ]);
       expect(await listener.numMessages()).toBe(0);
-      // It was on already: nothing more.
-      await turner.reportReplierBinds(true);
-      expect(await turner.numMessages()).toBe(0);
+    });
+
+    it('Also when it is on already (a second Limpet of a bus depends on it).', async () => {
+      const [listener, replier] = await reporting(stage);
+      for (const name of ['$.a', '$.b.*']) await replier.bind(name, true);
+      await readAll(listener);
+      const second = await stage.open();
+      expect(await second.reportReplierBinds(true)).toBe(true);
+      const existing = ['$.b.*', '$.a'].map((name) => `+ ${name} ${replier.id}`);
+      expect(told(await readAll(second))).toEqual(existing);
+      // The same Ksock may ask for them again; nobody else gets them.
+      await second.reportReplierBinds(true);
+      expect(told(await readAll(second))).toEqual(existing);
+      expect(await listener.numMessages()).toBe(0);
+      // To ask whether it is on, or to turn it off, brings none.
+      await second.reportReplierBinds();
+      await second.reportReplierBinds(false);
+      expect(await second.numMessages()).toBe(0);
     });
 
     it('EBUSY when its queue fills up; the switch stays on.', async () => {

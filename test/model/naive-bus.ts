@@ -580,15 +580,15 @@ export class NaiveBus {
     }
   }
 
-  // "Turning the switch on queues, to the Ksock that did it, an event for every existing Replier
-  // binding, newest first (EBUSY when its queue fills up; the switch stays on)."
+  // "Turning the switch on (also when it is on already [...]) queues, to the Ksock that did it, an event
+  // for every existing Replier binding, newest first (EBUSY when its queue fills up; the switch stays on)."
   reportReplierBinds(ksock: NaiveKsock, value: number): number {
     if (!ksock.open) return -EBADF;
     const before = this.reporting;
     if (value === ASK) return before ? 1 : 0;
     if (value !== 0 && value !== 1) return -EINVAL;
     this.reporting = value === 1;
-    if (value === 1 && !before) {
+    if (value === 1) {
       for (const binding of this.bindings.filter((b) => b.replier).reverse()) {
         const event = this.bindEvent(true, binding.ksock, binding.name);
         if (this.isFull(ksock)) return -EBUSY;
