@@ -489,7 +489,7 @@ export class FramePort implements Port, ChannelEvents, UnderWayHost {
 
   send(message: Message, wait: boolean, signal: AbortSignal | undefined): Promise<MessageId> {
     if (this.closedBy !== null) {
-      return Promise.reject(explain('send', this.closedBy, asked(message)));
+      return Promise.reject(explain('send', this.closedBy, asked(message), message.name));
     }
     return new Promise((resolve, reject) => {
       const isRequest = message.isRequest();
@@ -507,7 +507,10 @@ export class FramePort implements Port, ChannelEvents, UnderWayHost {
         failed: (errno) => {
           signal?.removeEventListener('abort', cancel);
           if (errno === Errno.ECANCELED && signal?.aborted) reject(signal.reason);
-          else reject(explain('send', this.closedBy ?? new Refusal(errno), asked(message)));
+          else
+            reject(
+              explain('send', this.closedBy ?? new Refusal(errno), asked(message), message.name),
+            );
         },
       };
       const cancel = (): void => this.cancelSend(pending);

@@ -12,7 +12,7 @@ import { checkMessageName, MAX_NAME } from '../message/name.ts';
 import { checkU32 } from '../message/u32.ts';
 import { Op, type OpCode } from '../wire/frames.ts';
 import { TimeOver, whenEnded } from './ending.ts';
-import { asked, explain } from './explain.ts';
+import { asked, badName, explain } from './explain.ts';
 import {
   type BorrowingHandler,
   type Handler,
@@ -145,15 +145,14 @@ class Asker implements Asking {
   answered(reply: Message): void {
     this.endLimit?.();
     this.lifeline.mark(reply, this.port);
-    if (reply.isSynthetic()) this.reject(new StatusError(asked(this.request), reply));
-    else if (reply.name === REPLIER_ERROR)
-      this.reject(new ReplierError(asked(this.request), reply));
+    if (reply.name === REPLIER_ERROR) this.reject(new ReplierError(asked(this.request), reply));
+    else if (reply.isStatus()) this.reject(new StatusError(asked(this.request), reply));
     else this.resolve(reply);
   }
 
   refused(refusal: Refusal): void {
     this.endLimit?.();
-    this.reject(explain('send', refusal, asked(this.request)));
+    this.reject(explain('send', refusal, asked(this.request), this.request.name));
   }
 
   /** From now on it is given up when the time is over, or the signal says so. */
@@ -359,7 +358,7 @@ export class Ksock implements AsyncIterable<Message> {
   private readonly postRefused = (errno: number, message: Message): void => {
     if (errno === Errno.EAGAIN) this.sendingBy = this.port;
     const refusal = this.lifeline.isClosed ? closedRefusal() : new Refusal(errno);
-    this.postFailure ??= explain('send', refusal, asked(message));
+    this.postFailure ??= explain('send', refusal, asked(message), message.name);
   };
 
   private async takePostFailure(): Promise<void> {
@@ -417,6 +416,7 @@ export class Ksock implements AsyncIterable<Message> {
       // The bus says it of the rest, for it may be too large in the first place.
       else if (LATIN_1.test(head.name)) errno = 0;
     }
+    if (errno === Errno.EBADMSG) return badName('send', asked(message), head.name);
     return errno === 0 ? null : new KbusError('send', errno, asked(message));
   }
 
@@ -882,7 +882,7 @@ export class Ksock implements AsyncIterable<Message> {
     try {
       return await this.port.call(op, argument, text);
     } catch (refusal) {
-      throw explain(call, refusal, what);
+      throw explain(call, refusal, what, text);
     }
   }
 

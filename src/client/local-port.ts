@@ -133,7 +133,7 @@ export class LocalPort implements Port, KsockOwner {
       const settle = (result: number): void => {
         if (result >= 0) resolve(new MessageId(parcel.idNetwork, parcel.idSerial));
         else if (result === -Errno.ECANCELED && signal?.aborted) reject(signal.reason);
-        else reject(explain('send', this.refusal(result), asked(message)));
+        else reject(explain('send', this.refusal(result), asked(message), message.name));
       };
       const result = this.submit(parcel, wait);
       if (result !== PENDING) {

@@ -42,6 +42,9 @@ export type Kind = 'Announcement' | 'Request' | 'Reply' | 'Status' | 'ReplierBin
 /** Name of the event that tells of a Replier's bind or unbind (the specification, section 9). */
 export const REPLIER_BIND_EVENT = '$.KBUS.ReplierBindEvent';
 
+/** What the names begin with that KBUS gives to its messages. */
+const KBUS_NAMES = '$.KBUS.';
+
 const NO_DATA = new Uint8Array(0);
 const encoder = new TextEncoder();
 const decoder = new TextDecoder();
@@ -217,6 +220,14 @@ export class Message {
     return this.head.isReply;
   }
 
+  /**
+   * A Reply that KBUS made. A Limpet passes it on without SYNTHETIC, so it is known by its name too (the
+   * specification, section 4).
+   */
+  isStatus(): boolean {
+    return this.isReply() && (this.isSynthetic() || this.name.startsWith(KBUS_NAMES));
+  }
+
   isStatefulRequest(): boolean {
     return this.isRequest() && (this.to !== 0 || this.finalTo.isSet);
   }
@@ -248,7 +259,7 @@ export class Message {
   }
 
   get kind(): Kind {
-    if (this.isReply()) return this.isSynthetic() ? 'Status' : 'Reply';
+    if (this.isReply()) return this.isStatus() ? 'Status' : 'Reply';
     if (this.isRequest()) return 'Request';
     return this.name === REPLIER_BIND_EVENT ? 'ReplierBindEvent' : 'Announcement';
   }
@@ -399,7 +410,7 @@ export class Status extends Message {
   }
 
   protected override checkKind(): void {
-    if (!this.isReply() || !this.isSynthetic()) throw wrongKind(this, 'a Status');
+    if (!this.isStatus()) throw wrongKind(this, 'a Status');
   }
 }
 

@@ -157,7 +157,9 @@ export function errno(stage: Stage): void {
       async ({ call, code, provoke }) => {
         const error = await refused(provoke(stage), code);
         expect(error.call).toBe(call);
-        expect(error.meaning).toBe(MEANING[call][code]);
+        // Of a name a client says more than the table does.
+        const isOfName = /^the name can't be (sent|bound): /.test(error.meaning);
+        if (code !== 'EBADMSG' || !isOfName) expect(error.meaning).toBe(MEANING[call][code]);
         const [, ...rest] = error.message.split(': ');
         expect(rest.join(': ')).toMatch(/^\S.*: /);
       },

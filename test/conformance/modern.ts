@@ -155,6 +155,60 @@ export function modern(transport: Transport<Ksock>): void {
       );
     });
 
+    it('For `request()` and for printing, a Reply whose name begins with `$.KBUS.` is a Status whether SYNTHETIC is set or not.', async () => {
+      const asker = await stage.open();
+      const limpet = await stage.open();
+      await limpet.bind('$.Ask', true);
+      const answer = failed(asker.request('$.Ask'));
+      const passedOn = replyTo((await limpet.waitForMsg()) as Message);
+      passedOn.name = '$.KBUS.Replier.GoneAway';
+      // The bus strips it from what anybody sends.
+      passedOn.flags |= Flag.SYNTHETIC;
+      await limpet.sendMsg(passedOn);
+      const error = (await answer) as StatusError;
+      expect(error).toBeInstanceOf(StatusError);
+      expect(error).not.toBeInstanceOf(ReplierError);
+      expect([error.status.name, error.status.kind, error.status.isSynthetic()]).toEqual([
+        '$.KBUS.Replier.GoneAway',
+        'Status',
+        false,
+      ]);
+      expect(String(error.status)).toMatch(/^<Status '\$\.KBUS\.Replier\.GoneAway', /);
+      expect(error.message).toMatch(/: the Replier went away before it read the Request/);
+    });
+
+    it('EBADMSG says which character of the name is wrong, and where.', async () => {
+      const ksock = await stage.open();
+      const faults: readonly [name: string, fault: string][] = [
+        ['$.Room 2', "character 7, ' ', is not an ASCII letter, a digit, '_' or '-'"],
+        ['$.Caf\u00e9', "character 6, '\u00e9', is not an ASCII letter, a digit, '_' or '-'"],
+        ['$.A..B', "character 5, '.', follows a '.', with no word between them"],
+        ['A.B', "it does not begin with '$.'"],
+      ];
+      for (const [name, fault] of faults) {
+        for (const refusal of [
+          failed(ksock.sendMsg(new Announcement(name))),
+          failed(ksock.sendAll([new Announcement(name)])),
+          failed(ksock.request(name)),
+        ]) {
+          expect(((await refusal) as KbusError).meaning).toBe(`the name can't be sent: ${fault}`);
+        }
+        for (const refusal of [failed(ksock.bind(name, true)), failed(ksock.unbind(name))]) {
+          const { code, message, meaning } = (await refusal) as KbusError;
+          expect([code, meaning]).toEqual(['EBADMSG', `the name can't be bound: ${fault}`]);
+          expect(message).toContain(`'${name}'`);
+        }
+      }
+      const star = (await failed(ksock.bind('$.*.A'))) as KbusError;
+      expect(star.meaning).toMatch(/character 3, '\*', may only stand at the end$/);
+      const sent = (await failed(ksock.sendMsg(new Announcement('$.A.%')))) as KbusError;
+      expect(sent.meaning).toMatch(
+        /character 5, '%', is a wildcard, which can be bound but not sent/,
+      );
+      const event = (await failed(ksock.bind('$.KBUS.ReplierBindEvent', true))) as KbusError;
+      expect(event.meaning).toMatch(/\$\.KBUS\.ReplierBindEvent can have no Replier$/);
+    });
+
     it('`request` is refused as a send is: typed errors with `code`.', async () => {
       const asker = await stage.open();
       await refused(asker.request('$.Nobody'), 'EADDRNOTAVAIL');
