@@ -269,6 +269,16 @@ export class Bus {
     return 0;
   }
 
+  /** @internal Giving up (section 8). */
+  forget(ksock: BusKsock, token: number): void {
+    const record = ksock.outstanding.byToken(token);
+    if (record === null) return;
+    this.ledger.apply(record, RequestEvent.FORGET, 0);
+    this.noteAnswered(record);
+    this.noteRoom(ksock);
+    this.tellOfRoom();
+  }
+
   /** The sender is not sending any more, and its place for a Reply, if it held one, is its own again. */
   private endSending(sender: BusKsock): void {
     sender.sending = null;

@@ -171,6 +171,14 @@ export class BusKsock {
     return this.bus.poll(this);
   }
 
+  /**
+   * Forgets a Request that was sent with this token: its place is free, and its Reply is refused. One that has
+   * ended is forgotten already.
+   */
+  forget(token: number): void {
+    this.bus.forget(this, token);
+  }
+
   /** Throws away the message that waits to be sent, if any. */
   discard(): number {
     return this.bus.discard(this);

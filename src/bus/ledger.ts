@@ -17,6 +17,7 @@ import { type Parcel, syntheticParcel } from './parcel.ts';
  * | unread         | the Replier goes away                | ended      | Status $.KBUS.Replier.GoneAway   |
  * | read           | the Replier goes away                | ended      | Status $.KBUS.Replier.Ignored    |
  * | unread, read   | the Replier answers                  | ended      | the Reply                        |
+ * | unread, read   | the requester gives up waiting       | ended      |                                  |
  * | any            | the requester goes away              | ended      |                                  |
  *
  * Whatever the table has no row for changes nothing: e.g. reading a Request that was answered before
@@ -35,6 +36,7 @@ export const RequestEvent = {
   ANSWER: 6,
   REPLIER_GONE: 7,
   REQUESTER_GONE: 8,
+  FORGET: 9,
 } as const;
 export type RequestEvent = (typeof RequestEvent)[keyof typeof RequestEvent];
 
@@ -61,6 +63,8 @@ export const TRANSITIONS: readonly (readonly (Transition | undefined)[])[] = tab
   [READ, REPLIER_GONE, { to: ENDED, status: '$.KBUS.Replier.Ignored' }],
   [UNREAD, ANSWER, { to: ENDED }],
   [READ, ANSWER, { to: ENDED }],
+  [UNREAD, RequestEvent.FORGET, { to: ENDED }],
+  [READ, RequestEvent.FORGET, { to: ENDED }],
   [UNREAD, REQUESTER_GONE, { to: ENDED }],
   [READ, REQUESTER_GONE, { to: ENDED }],
 ]);
@@ -108,6 +112,8 @@ export class Outstanding {
   private readonly ours = new NumberMap<RequestRecord>();
   /** Those that have a Limpet's id, by it; null when there never was one. */
   private limpets: Map<string, RequestRecord> | null = null;
+  /** Those whose answer goes to their requester's driver, by its token. */
+  private readonly tokens = new NumberMap<RequestRecord>();
   private added = 0;
   size = 0;
   /** The most there ever were at once. */
@@ -116,6 +122,7 @@ export class Outstanding {
   add(record: RequestRecord): void {
     const { network, serial } = record;
     record.order = this.added++;
+    if (record.token >= 0) this.tokens.set(record.token, record);
     let last = this.first(network, serial);
     if (last === undefined) {
       this.put(record);
@@ -128,7 +135,8 @@ export class Outstanding {
   }
 
   remove(record: RequestRecord): void {
-    const { network, serial } = record;
+    const { network, serial, token } = record;
+    if (this.tokens.get(token) === record) this.tokens.take(token);
     const first = this.first(network, serial);
     if (first === record) {
       if (record.next !== null) this.put(record.next);
@@ -141,6 +149,10 @@ export class Outstanding {
     }
     record.next = null;
     this.size--;
+  }
+
+  byToken(token: number): RequestRecord | null {
+    return this.tokens.get(token) ?? null;
   }
 
   private first(network: number, serial: number): RequestRecord | undefined {

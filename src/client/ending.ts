@@ -1,3 +1,5 @@
+import { offAbort, onAbort } from './abort.ts';
+
 /** Reason of a signal that ends a wait because its time is over. The program may still give it up. */
 export class TimeOver {
   readonly signal: AbortSignal | undefined;
@@ -36,12 +38,12 @@ export function whenEnded(
     }
     timer = setTimeout(leave, Math.max(0, began + TIME_TO_TELL - performance.now()));
     mayGiveUp = reason.signal;
-    mayGiveUp?.addEventListener('abort', leave, { once: true });
+    onAbort(mayGiveUp, leave);
   };
-  signal.addEventListener('abort', ended, { once: true });
+  onAbort(signal, ended);
   return () => {
     clearTimeout(timer);
-    signal.removeEventListener('abort', ended);
-    mayGiveUp?.removeEventListener('abort', leave);
+    offAbort(signal, ended);
+    offAbort(mayGiveUp, leave);
   };
 }

@@ -1,7 +1,6 @@
 import type { Mode } from '../bus/ksock.ts';
 import type { BorrowedMessage } from '../message/borrowed.ts';
 import { Errno } from '../message/errno.ts';
-import type { KbusError } from '../message/error.ts';
 import { Flag } from '../message/flags.ts';
 import { Head } from '../message/head.ts';
 import { MessageId } from '../message/id.ts';
@@ -30,7 +29,7 @@ import {
   wordOf,
   wordsFrame,
 } from '../wire/frames.ts';
-import { asked, explain } from './explain.ts';
+import { offAbort, onAbort } from './abort.ts';
 import { Lent, LentRun } from './lent.ts';
 import { Outgoing } from './outgoing.ts';
 import {
@@ -121,6 +120,8 @@ export class FramePort implements Port, ChannelEvents, UnderWayHost {
   };
 
   private nextToken = 1;
+  /** Token of the CALL that was made last. */
+  private lastCall = 0;
   private readonly calls = new NumberMap<PendingCall>();
   private readonly takes = new Takes({
     ask: (wait) => {
@@ -133,6 +134,8 @@ export class FramePort implements Port, ChannelEvents, UnderWayHost {
     read: (message) => this.read(message),
   });
   private readonly answers = new NumberMap<Asking>();
+  /** Tokens of Requests that were given up, of which the daemon may not have heard yet. */
+  private readonly forgotten = new Set<number>();
 
   private readonly underWay: UnderWay;
   /** A message waits to be sent (EAGAIN), and whatever is sent meanwhile is refused. */
@@ -211,11 +214,11 @@ export class FramePort implements Port, ChannelEvents, UnderWayHost {
     };
     const port: FramePort = new FramePort(connect(waiting), options, events);
     const giveUp = (): void => port.end(new Refusal(Errno.ECANCELED));
-    signal?.addEventListener('abort', giveUp, { once: true });
+    onAbort(signal, giveUp);
     try {
       await port.hello();
     } finally {
-      signal?.removeEventListener('abort', giveUp);
+      offAbort(signal, giveUp);
     }
     return port;
   }
@@ -296,7 +299,7 @@ export class FramePort implements Port, ChannelEvents, UnderWayHost {
         break;
       case Kind.ANSWER:
         this.given++;
-        this.settle(this.answers, token).answered(this.message(frame));
+        this.answer(token, this.message(frame));
         break;
       case Kind.SENT:
         this.sent(wordOf(frame, 0), wordOf(frame, 1), wordOf(frame, 2));
@@ -351,6 +354,10 @@ export class FramePort implements Port, ChannelEvents, UnderWayHost {
     this.welcome = null;
   }
 
+  private answer(token: number, answer: Message): void {
+    if (!this.forgotten.has(token)) this.settle(this.answers, token).answered(answer);
+  }
+
   private settle<T>(waiters: NumberMap<T>, token: number): T {
     const waiter = waiters.take(token);
     if (waiter === undefined) throw new ProtocolError(`an answer to ${token}, which was not asked`);
@@ -377,7 +384,8 @@ export class FramePort implements Port, ChannelEvents, UnderWayHost {
     } else {
       const answer = this.answers.take(token);
       answer?.refused(new Refusal(errno));
-      if (answer === undefined) this.replyRefused?.(errno, replyTold(frame));
+      if (answer === undefined && !this.forgotten.has(token))
+        this.replyRefused?.(errno, replyTold(frame));
     }
   }
 
@@ -489,7 +497,7 @@ export class FramePort implements Port, ChannelEvents, UnderWayHost {
 
   send(message: Message, wait: boolean, signal: AbortSignal | undefined): Promise<MessageId> {
     if (this.closedBy !== null) {
-      return Promise.reject(explain('send', this.closedBy, asked(message), message.name));
+      return Promise.reject(this.closedBy);
     }
     return new Promise((resolve, reject) => {
       const isRequest = message.isRequest();
@@ -499,22 +507,19 @@ export class FramePort implements Port, ChannelEvents, UnderWayHost {
         detail: wait ? SendDetail.WAIT : 0,
         token: this.takeToken(),
         done: (network, serial) => {
-          if (signal !== undefined) signal.removeEventListener('abort', cancel);
+          offAbort(signal, cancel);
           const id = new MessageId(network, serial);
           if (isRequest) this.owe(id);
           resolve(id);
         },
         failed: (errno) => {
-          signal?.removeEventListener('abort', cancel);
+          offAbort(signal, cancel);
           if (errno === Errno.ECANCELED && signal?.aborted) reject(signal.reason);
-          else
-            reject(
-              explain('send', this.closedBy ?? new Refusal(errno), asked(message), message.name),
-            );
+          else reject(this.closedBy ?? new Refusal(errno));
         },
       };
       const cancel = (): void => this.cancelSend(pending);
-      signal?.addEventListener('abort', cancel, { once: true });
+      onAbort(signal, cancel);
       this.underWay.submit(pending);
     });
   }
@@ -532,8 +537,8 @@ export class FramePort implements Port, ChannelEvents, UnderWayHost {
     const detail = wait ? LAZY_WAIT : SendDetail.LAZY;
     if (message.isRequest()) {
       // Its Reply comes through the queue, so its id must be known.
-      this.send(message, wait, undefined).catch((error: KbusError) =>
-        refused(error.errno, message),
+      this.send(message, wait, undefined).catch((refusal: Refusal) =>
+        refused(refusal.errno, message),
       );
     } else {
       this.underWay.post(message, detail, refused);
@@ -547,6 +552,7 @@ export class FramePort implements Port, ChannelEvents, UnderWayHost {
       return;
     }
     const token = this.takeToken();
+    asking.token = token;
     const waits = (message.flags & Flag.ALL_OR_WAIT) !== 0;
     this.answers.set(token, asking);
     this.quietly(message, waits ? ANSWERED_WAIT : SendDetail.ANSWERED, token, waits, this.notAsked);
@@ -556,6 +562,17 @@ export class FramePort implements Port, ChannelEvents, UnderWayHost {
   private readonly notAsked = (errno: number, token: number): void => {
     this.answers.take(token)?.refused(this.closedBy ?? new Refusal(errno));
   };
+
+  forget({ token }: Asking): void {
+    if (this.answers.take(token) === undefined || this.closedBy !== null) return;
+    if (this.underWay.withdrawToken(token)) return;
+    // Until the daemon has heard of it, the answer may come all the same.
+    this.forgotten.add(token);
+    this.call(Op.FORGET, token, '').then(
+      () => this.forgotten.delete(token),
+      () => {},
+    );
+  }
 
   reply(message: Message, refused: Refused): void {
     if (this.closedBy !== null) return;
@@ -589,9 +606,22 @@ export class FramePort implements Port, ChannelEvents, UnderWayHost {
   }
 
   takeToken(): number {
-    const token = this.nextToken;
-    this.nextToken = token === 0xffff_ffff ? 1 : token + 1;
+    let token = this.nextToken;
+    // After 2^32 of them, one may still be in use.
+    if (this.answers.size > 0 || this.calls.size > 0 || this.forgotten.size > 0) {
+      while (this.isInUse(token)) token = tokenAfter(token);
+    }
+    this.nextToken = tokenAfter(token);
     return token;
+  }
+
+  private isInUse(token: number): boolean {
+    return (
+      this.answers.get(token) !== undefined ||
+      this.calls.get(token) !== undefined ||
+      this.forgotten.has(token) ||
+      this.takes.isInUse(token)
+    );
   }
 
   private sent(count: number, network: number, serial: number): void {
@@ -742,7 +772,7 @@ export class FramePort implements Port, ChannelEvents, UnderWayHost {
     if (!this.runIsLent) {
       this.given++;
       for (; run.left > 0; this.runToken++) {
-        this.settle(this.answers, this.runToken).answered(run.next());
+        this.answer(this.runToken, run.next());
       }
       return;
     }
@@ -806,6 +836,7 @@ export class FramePort implements Port, ChannelEvents, UnderWayHost {
     if (this.closedBy !== null) return Promise.reject(this.closedBy);
     if (op === Op.UNBIND) this.recall();
     const token = this.takeToken();
+    this.lastCall = token;
     return new Promise((resolve, reject) => {
       this.calls.set(token, { op, resolve, reject });
       this.putWords(Kind.CALL, op, token, [argument], text);
@@ -813,15 +844,19 @@ export class FramePort implements Port, ChannelEvents, UnderWayHost {
   }
 
   async writable(signal: AbortSignal | undefined): Promise<boolean> {
-    const token = this.nextToken;
     const polled = this.call(Op.POLL, 1, '');
+    const token = this.lastCall;
     const cancel = (): void => this.cancel(token);
-    signal?.addEventListener('abort', cancel, { once: true });
+    onAbort(signal, cancel);
     try {
       return (await polled).first === 1;
     } finally {
-      signal?.removeEventListener('abort', cancel);
+      offAbort(signal, cancel);
     }
+  }
+
+  keepProgram(isKept: boolean): void {
+    this.channel.keepProgram?.(isKept);
   }
 
   async close(): Promise<void> {
@@ -851,6 +886,10 @@ export class FramePort implements Port, ChannelEvents, UnderWayHost {
       let timer = setTimeout(wait, CLOSE_PATIENCE);
     });
   }
+}
+
+function tokenAfter(token: number): number {
+  return token === 0xffff_ffff ? 1 : token + 1;
 }
 
 /** What a REFUSED that answers a QUIET send tells of it: enough to send another in its place. */

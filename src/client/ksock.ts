@@ -11,11 +11,13 @@ import { type Data, Message, type MessageOptions, Request } from '../message/mes
 import { checkMessageName, MAX_NAME } from '../message/name.ts';
 import { checkU32 } from '../message/u32.ts';
 import { Op, type OpCode } from '../wire/frames.ts';
+import { offAbort, onAbort } from './abort.ts';
 import { TimeOver, whenEnded } from './ending.ts';
 import { asked, badName, explain } from './explain.ts';
 import {
   type BorrowingHandler,
   type Handler,
+  type HandlerOptions,
   Handlers,
   type Handling,
   type ListenerOptions,
@@ -30,7 +32,8 @@ import {
   type PortEvents,
   Refusal,
 } from './port.ts';
-import { Lifeline, type ReconnectOptions } from './reconnect.ts';
+import { Lifeline, type ReconnectOptions, reconnectDelays } from './reconnect.ts';
+import { report } from './report.ts';
 
 /**
  * Opens a port to a bus; what a transport is to a Ksock. Rejects with a Refusal, also when the signal
@@ -44,31 +47,50 @@ export type Connect = (
 
 export interface KsockOptions {
   /** `r` may read, bind and change settings; `rw`, the default, may write too. */
-  mode?: Mode;
+  mode?: Mode | undefined;
   /** Folder of the daemon's sockets; by default `$KBUS_DIR`, or what `kbus doctor` tells. */
-  directory?: string;
+  directory?: string | undefined;
   /**
    * When the daemon goes away, come back when there is one again: with a new Ksock id, and bindings
    * and settings made again before `onConnected` is called. No message is sent again, and nothing is
    * answered any more that was asked on a connection that is lost: who asked has been told, and ids begin
    * anew. A Reply that `replyTo` makes for such a Request is refused (EADDRNOTAVAIL, as for a requester
    * that has gone), a handler's is dropped, and a stateful Request to a Replier of that time is refused
-   * (EPIPE). Default: false.
+   * (EPIPE). `open` waits for the first daemon too, until its signal ends that. Default: false.
    */
-  reconnect?: boolean | ReconnectOptions;
+  reconnect?: boolean | ReconnectOptions | undefined;
   /** The Ksock is connected again; it has its bindings, and a new id. */
-  onConnected?: (ksock: Ksock) => void;
+  onConnected?: ((ksock: Ksock) => void) | undefined;
   /** The connection was lost, or one more attempt to come back failed. */
-  onDisconnected?: (error: KbusError) => void;
+  onDisconnected?: ((error: KbusError) => void) | undefined;
+  /**
+   * Back after a loss, the bus refuses a name that was bound before: somebody else replies for it now. The rest is
+   * bound; this name is tried again until it can be bound. Default: `console.error`.
+   */
+  onBindRefused?: ((error: KbusError, name: string) => void) | undefined;
+  /**
+   * A handler threw, or its promise rejected; whoever asked has been told. `message` is what it was called with,
+   * or null when the bus has gone away and no handler hears anything more. Default: `console.error`.
+   */
+  onHandlerError?:
+    | ((error: unknown, message: Message | BorrowedMessage | null) => void)
+    | undefined;
   /** Gives up opening: `open` rejects with the signal's reason. */
-  signal?: AbortSignal;
+  signal?: AbortSignal | undefined;
 }
 
 /** What ends a wait early. */
 export interface WaitOptions {
   /** In milliseconds; waits without end if it is not given. */
-  timeout?: number;
-  signal?: AbortSignal;
+  timeout?: number | undefined;
+  signal?: AbortSignal | undefined;
+}
+
+export interface CloseOptions {
+  /** Lets handlers finish and answer what they have begun. */
+  finish?: boolean | undefined;
+  /** For so many milliseconds at most; without end if it is not given. */
+  timeout?: number | undefined;
 }
 
 export interface SendOptions {
@@ -76,20 +98,22 @@ export interface SendOptions {
    * ALL_OR_WAIT, carried through: when the queue of a recipient is full, the promise resolves when the
    * message was delivered to all. Sends behind it wait their turn.
    */
-  wait?: boolean;
+  wait?: boolean | undefined;
   /** Gives up a send that waits: the promise rejects with the signal's reason, and nothing was sent. */
-  signal?: AbortSignal;
+  signal?: AbortSignal | undefined;
 }
 
 export interface RequestOptions extends WaitOptions {
   /** Ksock id of the only Replier that may answer: the Request is stateful. */
-  to?: number;
+  to?: number | undefined;
   /** See {@link Flag}. */
-  flags?: number;
+  flags?: number | undefined;
 }
 
 const U32_MAX = 0xffff_ffff;
 const NO_BYTES = new Uint8Array(0);
+/** Of sends that each may be given up, so many are under way. */
+const SENT_AT_ONCE = 256;
 const NO_OPTIONS: RequestOptions = {};
 /** What can be put into a message as bytes, one each. */
 const LATIN_1 = /^[\0-\xff]*$/;
@@ -119,58 +143,50 @@ class Messages implements AsyncIterableIterator<Message> {
   }
 }
 
-/** Who asked, and makes of the answer what `request` says. It ends once, however many tell it to. */
+/** The time of a request is over. */
+const LATE = Symbol('late');
+
+/** Who asked: told once how it ended, however many tell it to. */
 class Asker implements Asking {
-  private readonly request: Message;
-  private readonly lifeline: Lifeline;
+  token = 0;
   private readonly port: Port;
-  private readonly resolve: (reply: Message) => void;
+  private readonly resolve: (answer: Message) => void;
   private readonly reject: (reason: unknown) => void;
   private endLimit: (() => void) | null = null;
 
-  constructor(
-    request: Message,
-    lifeline: Lifeline,
-    port: Port,
-    resolve: (reply: Message) => void,
-    reject: (reason: unknown) => void,
-  ) {
-    this.request = request;
-    this.lifeline = lifeline;
+  constructor(port: Port, resolve: (answer: Message) => void, reject: (reason: unknown) => void) {
     this.port = port;
     this.resolve = resolve;
     this.reject = reject;
   }
 
-  answered(reply: Message): void {
+  answered(answer: Message): void {
     this.endLimit?.();
-    this.lifeline.mark(reply, this.port);
-    if (reply.name === REPLIER_ERROR) this.reject(new ReplierError(asked(this.request), reply));
-    else if (reply.isStatus()) this.reject(new StatusError(asked(this.request), reply));
-    else this.resolve(reply);
+    this.resolve(answer);
   }
 
   refused(refusal: Refusal): void {
     this.endLimit?.();
-    this.reject(explain('send', refusal, asked(this.request), this.request.name));
+    this.reject(refusal);
   }
 
   /** From now on it is given up when the time is over, or the signal says so. */
   limit({ timeout, signal }: WaitOptions): void {
+    const giveUp = (reason: unknown): void => {
+      this.endLimit?.();
+      this.port.forget(this);
+      this.reject(reason);
+    };
+    const abort = (): void => giveUp(signal?.reason);
+    // A program that was busy until now may have the answer already: what has come is read first.
     const late = (): void => {
-      const what = `${asked(this.request)} within ${timeout} ms`;
-      this.reject(new KbusError('request', Errno.ETIMEDOUT, what));
-      this.endLimit?.();
+      timer = setTimeout(giveUp, 0, LATE);
     };
-    const abort = (): void => {
-      this.reject(signal?.reason);
-      this.endLimit?.();
-    };
-    const timer = timeout === undefined ? undefined : setTimeout(late, longest(timeout));
-    signal?.addEventListener('abort', abort, { once: true });
+    let timer = timeout === undefined ? undefined : setTimeout(late, longest(timeout));
+    onAbort(signal, abort);
     this.endLimit = () => {
       clearTimeout(timer);
-      signal?.removeEventListener('abort', abort);
+      offAbort(signal, abort);
     };
   }
 }
@@ -193,10 +209,14 @@ export class Ksock implements AsyncIterable<Message> {
   /** The port by which a message waits to be sent; it is lost with it. */
   private sendingBy: Port | null = null;
   private handlers: Handlers | null = null;
-  private postFailure: unknown = null;
+  /** The first post that was refused; its error is made for whoever is told of it. */
+  private postFailure: { readonly refusal: Refusal; readonly message: Message } | null = null;
 
-  private constructor(mode: Mode, lifeline: Lifeline) {
+  private readonly options: KsockOptions;
+
+  private constructor(mode: Mode, lifeline: Lifeline, options: KsockOptions) {
     this.mode = mode;
+    this.options = options;
     this.lifeline = lifeline;
     this.number = lifeline.port.busNumber;
   }
@@ -210,29 +230,36 @@ export class Ksock implements AsyncIterable<Message> {
     if (mode !== 'r' && mode !== 'rw') {
       throw new KbusError('open', Errno.EINVAL, `open a Ksock with mode ${JSON.stringify(mode)}`);
     }
-    const { directory, onConnected, onDisconnected, signal } = options;
+    const { directory, onBindRefused, onConnected, onDisconnected, onHandlerError, signal } =
+      options;
     if (directory !== undefined) mustBe('string', 'directory', directory);
-    if (onConnected !== undefined) mustBe('function', 'onConnected', onConnected);
-    if (onDisconnected !== undefined) mustBe('function', 'onDisconnected', onDisconnected);
+    for (const [name, callback] of Object.entries({
+      onBindRefused,
+      onConnected,
+      onDisconnected,
+      onHandlerError,
+    })) {
+      if (callback !== undefined) mustBe('function', name, callback);
+    }
+    const delays = reconnectDelays(options.reconnect);
     checkWait(options);
     const connect = await connectTo(where, options);
     const what = typeof where === 'number' ? `open bus ${where}` : 'open a Ksock';
-    const lifeline = new Lifeline(
-      (events, signal) => connect(mode, events, signal),
-      what,
-      options.reconnect ?? false,
-      {
-        onConnected: () => onConnected?.(ksock),
-        onDisconnected: (error) => onDisconnected?.(error),
+    const lifeline = new Lifeline((events, signal) => connect(mode, events, signal), what, delays, {
+      onConnected: () => onConnected?.(ksock),
+      onDisconnected: (error) => onDisconnected?.(error),
+      onBindRefused: (error, name) => {
+        if (onBindRefused !== undefined) onBindRefused(error, name);
+        else console.error(`kbus: ${error.message}; it is tried again until it can be bound`);
       },
-    );
+    });
     try {
-      await lifeline.connect(signal);
+      await lifeline.begin(signal);
     } catch (refusal) {
       signal?.throwIfAborted();
       throw explain('open', refusal, what);
     }
-    const ksock: Ksock = new Ksock(mode, lifeline);
+    const ksock: Ksock = new Ksock(mode, lifeline, options);
     return ksock;
   }
 
@@ -289,8 +316,16 @@ export class Ksock implements AsyncIterable<Message> {
     mustBe('string', 'name', name);
     mustBe('boolean', 'replier', replier);
     const what = `unbind '${name}' as ${replier ? 'Replier' : 'Listener'}`;
-    await this.call('unbind', Op.UNBIND, replier ? 1 : 0, name, what);
-    this.lifeline.unbound(name, replier);
+    const { lifeline } = this;
+    if (lifeline.unboundAway(name, replier) || lifeline.unboundRefused(name, replier)) return;
+    try {
+      await this.call('unbind', Op.UNBIND, replier ? 1 : 0, name, what);
+    } catch (error) {
+      // The connection was lost meanwhile, and with it the binding, which must not come back.
+      if (lifeline.unboundAway(name, replier)) return;
+      throw error;
+    }
+    lifeline.unbound(name, replier);
   }
 
   /** Id of the Ksock bound as Replier to exactly this name, or null. ENAMETOOLONG. */
@@ -313,27 +348,23 @@ export class Ksock implements AsyncIterable<Message> {
    * ENOLCK, EADDRNOTAVAIL, ECONNREFUSED, EPIPE, EBUSY, EAGAIN (then it waits: `send` it again, or
    * `discard` it), EALREADY, EBADF, EINVAL, EBADMSG, ENAMETOOLONG, EMSGSIZE.
    */
-  sendMsg(message: Message, options: SendOptions = {}): Promise<MessageId> {
+  async sendMsg(message: Message, options: SendOptions = NO_OPTIONS): Promise<MessageId> {
     const wrong = this.checkMessage(message);
-    if (wrong !== null) return Promise.reject(wrong);
+    if (wrong !== null) throw wrong;
     if (!this.assembler.isEmpty) {
-      return this.writeMsg(message).then(() => this.send());
+      await this.writeMsg(message);
+      return this.send();
     }
     const { wait = false, signal } = options;
-    if (signal !== undefined) {
-      try {
-        checkWait(options);
-      } catch (error) {
-        return Promise.reject(error);
-      }
-    }
+    if (signal !== undefined) checkWait(options);
     const { port } = this;
-    const sent = port.send(message, wait, signal);
-    // After EAGAIN the message is the bus's to keep, and this Ksock's to go on with.
-    sent.then(undefined, (error: unknown) => {
-      if (error instanceof KbusError && error.code === 'EAGAIN') this.sendingBy = port;
-    });
-    return sent;
+    try {
+      return await port.send(message, wait, signal);
+    } catch (refusal) {
+      // After EAGAIN the message is the bus's to keep, and this Ksock's to go on with.
+      if (refusal instanceof Refusal && refusal.errno === Errno.EAGAIN) this.sendingBy = port;
+      throw explain('send', refusal, asked(message), message.name);
+    }
   }
 
   /**
@@ -341,7 +372,7 @@ export class Ksock implements AsyncIterable<Message> {
    * next may be posted at once, else a promise to wait for; {@link flush} tells the outcome. A refusal
    * makes that promise, or `flush`, reject; what was under way then may have been sent.
    */
-  post(message: Message, options: { wait?: boolean } = {}): Promise<void> | undefined {
+  post(message: Message, options: { wait?: boolean | undefined } = {}): Promise<void> | undefined {
     const wrong = this.checkMessage(message);
     if (wrong !== null) return Promise.reject(wrong);
     const isReady = this.port.post(message, options.wait === true, this.postRefused);
@@ -358,33 +389,46 @@ export class Ksock implements AsyncIterable<Message> {
   private readonly postRefused = (errno: number, message: Message): void => {
     if (errno === Errno.EAGAIN) this.sendingBy = this.port;
     const refusal = this.lifeline.isClosed ? closedRefusal() : new Refusal(errno);
-    this.postFailure ??= explain('send', refusal, asked(message), message.name);
+    this.postFailure ??= { refusal, message };
   };
 
   private async takePostFailure(): Promise<void> {
     const failure = this.postFailure;
     this.postFailure = null;
-    if (failure !== null) throw failure;
+    if (failure === null) return;
+    const { refusal, message } = failure;
+    throw explain('send', refusal, asked(message), message.name);
   }
 
   /**
    * Sends many messages, one after the other, with as many under way as the bus allows; resolves with
-   * their number when all were sent. Rejects as {@link post} does, or with the signal's reason.
+   * their number when all were sent. Waits for room in full queues, unless `wait` is false: then who has a full
+   * queue misses messages. Rejects as {@link post} does, or with the signal's reason: what had to wait for room
+   * then is not sent any more.
    */
   async sendAll(
     messages: Iterable<Message> | AsyncIterable<Message>,
     options: SendOptions = {},
   ): Promise<number> {
     checkWait(options);
-    const { signal } = options;
+    const { signal, wait = true } = options;
     let count = 0;
+    let sent: Promise<MessageId>[] = [];
     for await (const message of messages) {
       signal?.throwIfAborted();
-      const ready = this.post(message, options);
-      if (ready !== undefined) await unlessAborted(ready, signal);
       count++;
+      if (signal === undefined) {
+        await this.post(message, { wait });
+        continue;
+      }
+      // One by one, so that each can be given up.
+      sent.push(this.sendMsg(message, { wait, signal }));
+      if (sent.length < SENT_AT_ONCE) continue;
+      await Promise.all(sent);
+      sent = [];
     }
-    await unlessAborted(this.flush(), signal);
+    await Promise.all(sent);
+    if (signal === undefined) await this.flush();
     return count;
   }
 
@@ -525,27 +569,40 @@ export class Ksock implements AsyncIterable<Message> {
    * Sends a Request and resolves with its Reply, whoever else reads this Ksock. Rejects with a
    * {@link StatusError} when KBUS answered in place of the Replier, with a {@link ReplierError} when
    * the Replier's handler threw, with ETIMEDOUT when the time is over, with the signal's reason, or as
-   * {@link sendMsg} does. A Request that nobody waits for any more still gets its Reply, and drops it.
+   * {@link sendMsg} does. A Request that is given up before it was sent is never sent; one that was sent is
+   * forgotten: its place in this Ksock's queue is free, and its Reply is refused.
    */
-  request(
+  async request(
     nameOrMessage: string | Message,
     data?: Data | null,
     options: RequestOptions = NO_OPTIONS,
   ): Promise<Message> {
-    return new Promise((resolve, reject) => {
-      if (options !== NO_OPTIONS) checkWait(options);
-      const message =
-        nameOrMessage instanceof Message
-          ? nameOrMessage
-          : new Request(nameOrMessage, data, requestFields(options));
-      if (!message.isRequest()) throw new TypeError(`${message} is not a Request`);
-      const wrong = this.checkMessage(message);
-      if (wrong !== null) throw wrong;
-      const { port } = this;
-      const asking = new Asker(message, this.lifeline, port, resolve, reject);
-      if (hasLimit(options)) asking.limit(options);
-      port.request(message, asking);
-    });
+    if (options !== NO_OPTIONS) checkWait(options);
+    const message =
+      nameOrMessage instanceof Message
+        ? nameOrMessage
+        : new Request(nameOrMessage, data, requestFields(options));
+    if (!message.isRequest()) throw new TypeError(`${message} is not a Request`);
+    const wrong = this.checkMessage(message);
+    if (wrong !== null) throw wrong;
+    const { port } = this;
+    let answer: Message;
+    try {
+      answer = await new Promise<Message>((resolve, reject) => {
+        const asking = new Asker(port, resolve, reject);
+        if (hasLimit(options)) asking.limit(options);
+        port.request(message, asking);
+      });
+    } catch (reason) {
+      // Made here, and not where the answer came, the error's stack has the line that asked.
+      if (reason !== LATE) throw explain('send', reason, asked(message), message.name);
+      const what = `${asked(message)} within ${options.timeout} ms`;
+      throw new KbusError('request', Errno.ETIMEDOUT, what);
+    }
+    this.lifeline.mark(answer, port);
+    if (answer.name === REPLIER_ERROR) throw new ReplierError(asked(message), answer);
+    if (answer.isStatus()) throw new StatusError(asked(message), answer);
+    return answer;
   }
 
   // Reading
@@ -703,39 +760,53 @@ export class Ksock implements AsyncIterable<Message> {
    * throws, with a Reply that makes the asker's `request` fail with a {@link ReplierError}. Requests are
    * handled as they come, several at once when the handler waits. Rejects as {@link bind} does.
    */
-  async replier(name: string, handler: RequestHandler): Promise<Handling> {
-    return this.handle(name, true, handler);
+  async replier(
+    name: string,
+    handler: RequestHandler,
+    options: HandlerOptions = {},
+  ): Promise<Handling> {
+    return this.handle(name, true, handler, options);
   }
 
   /**
-   * Calls the handler with each message of a name or wildcard. Rejects as {@link bind} does.
+   * Calls the handler with each message of a name or wildcard that this Ksock reads from now on, once, by however
+   * many names it is bound. Rejects as {@link bind} does. What a handler throws ends nothing: see `onHandlerError`.
    *
    * With `borrowed`, one object shows the handler many messages, each until the handler returns, in memory that
    * is used again then: see {@link BorrowedMessage}. It must not return a promise. This is for those who read
    * millions a second, or large data, by a Ksock of their own: memory is used again only while all its handlers
    * borrow.
    */
-  async listener(name: string, handler: Handler, options?: { borrowed?: false }): Promise<Handling>;
+  async listener(
+    name: string,
+    handler: Handler,
+    options?: HandlerOptions & { borrowed?: false | undefined },
+  ): Promise<Handling>;
   async listener(
     name: string,
     handler: BorrowingHandler,
-    options: { borrowed: true },
+    options: HandlerOptions & { borrowed: true },
   ): Promise<Handling>;
   async listener(
     name: string,
     handler: Handler | BorrowingHandler,
     options: ListenerOptions = {},
   ): Promise<Handling> {
-    return this.handle(name, false, handler, options.borrowed === true);
+    return this.handle(name, false, handler, options);
   }
 
   private async handle(
     name: string,
     replier: boolean,
     handler: Handler | BorrowingHandler | RequestHandler,
-    borrows = false,
+    options: ListenerOptions,
   ): Promise<Handling> {
     mustBe('function', 'handler', handler);
+    checkConcurrency(options.concurrency);
+    if (replier && this.mode === 'r') {
+      const meaning = 'this Ksock was opened to read only, so it could never send a Reply';
+      throw new KbusError('bind', Errno.EBADF, `bind '${name}' as Replier`, { meaning });
+    }
     this.handlers ??= new Handlers({
       hand: () => this.hand(),
       show: (borrowed) => this.show(borrowed),
@@ -746,22 +817,59 @@ export class Ksock implements AsyncIterable<Message> {
       writable: async () => {
         await this.waitWritable();
       },
-      unbind: (bound, asReplier) => this.unbind(bound, asReplier),
+      unbind: (bound, asReplier) => this.unbindHandler(bound, asReplier),
+      isOnceOnly: () => this.lifeline.setting(Op.WANT_MESSAGES_ONCE) === 1,
+      failed: (error, message) => this.handlerFailed(error, message),
       stop: async () => {
         this.handlers = null;
         await this.port.stopReading();
       },
     });
     const { handlers } = this;
-    const handling = handlers.add(name, replier, borrows, handler);
-    try {
-      await this.bind(name, replier);
-    } catch (error) {
-      await handlers.remove(handling);
-      throw error;
+    const entry = handlers.add(name, replier, handler, options);
+    if (!handlers.takeOver(name, replier)) {
+      try {
+        await this.bind(name, replier);
+      } catch (error) {
+        await handlers.remove(entry);
+        throw error;
+      }
     }
     handlers.run();
-    return handling;
+    return entry;
+  }
+
+  /** A handler that stops has no binding when its Ksock is closed. */
+  private async unbindHandler(name: string, replier: boolean): Promise<void> {
+    try {
+      await this.unbind(name, replier);
+    } catch (error) {
+      if (!this.lifeline.isClosed) throw error;
+    }
+  }
+
+  private handlerFailed(error: unknown, message: Message | BorrowedMessage | null): void {
+    // Who was told that the bus is lost, or sees to it that it comes back, knows.
+    const { onDisconnected, onHandlerError } = this.options;
+    if (message === null && onHandlerError === undefined) {
+      if (onDisconnected !== undefined) return;
+      // Nobody is told that no handler hears anything more: to end is better than to be deaf.
+      queueMicrotask(() => {
+        throw error;
+      });
+      return;
+    }
+    const what = `kbus: the handler of '${message?.name}' failed:`;
+    if (onHandlerError === undefined) {
+      report(what, error);
+      return;
+    }
+    try {
+      onHandlerError(error, message);
+    } catch (further) {
+      report(what, error);
+      report('kbus: and so did onHandlerError:', further);
+    }
   }
 
   // Settings and state
@@ -890,9 +998,37 @@ export class Ksock implements AsyncIterable<Message> {
    * Leaves the bus; resolves when it knows. What waits ends: waiting calls reject with EBADF, and iterations
    * are done. For a daemon that has taken nothing and said nothing for 5 seconds it doesn't wait any longer:
    * the connection is closed, and the bus knows when that daemon goes on.
+   *
+   * With `finish`, the handlers take no new message, but what they have begun is done, answered and sent before the
+   * Ksock leaves; for `timeout` milliseconds at most, if that is given.
    */
-  async close(): Promise<void> {
+  async close(options: CloseOptions = {}): Promise<void> {
+    const { finish = false, timeout } = options;
+    checkWait({ timeout });
+    if (finish && !this.lifeline.isClosed) {
+      await timed({ timeout }, (signal) => ended(this.finish(), signal)).catch(ignore);
+    }
     await this.lifeline.close();
+  }
+
+  private async finish(): Promise<void> {
+    await this.handlers?.finish();
+    await this.port.flushed();
+  }
+
+  /**
+   * Lets the program end though this Ksock is open, if nothing else keeps it: for what only sends, or answers as
+   * long as there is other work. Bound to a bus in this process, a Ksock never keeps its program.
+   */
+  unref(): this {
+    this.lifeline.keepProgram(false);
+    return this;
+  }
+
+  /** Undoes `unref`. */
+  ref(): this {
+    this.lifeline.keepProgram(true);
+    return this;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -918,6 +1054,12 @@ function processId(): number {
 
 function mustBe(type: 'string' | 'boolean' | 'function', what: string, value: unknown): void {
   if (typeof value !== type) throw new TypeError(`${what} must be a ${type}, not ${typeof value}`);
+}
+
+function checkConcurrency(concurrency: unknown): void {
+  if (concurrency === undefined || (Number.isInteger(concurrency) && (concurrency as number) >= 1))
+    return;
+  throw new TypeError(`concurrency must be a whole number from 1, not ${String(concurrency)}`);
 }
 
 /** A TypeError for what can't end a wait, and the signal's reason if it has ended already. */
@@ -946,13 +1088,13 @@ function parsed<T>(text: string, what: string): T {
   }
 }
 
-/** Settles as the promise does, or rejects with the signal's reason if that comes first. */
-function unlessAborted<T>(promise: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
-  if (signal === undefined) return promise;
+function ignore(): void {}
+
+/** Resolves when the promise does, or the signal ends the wait for it. */
+function ended(promise: Promise<void>, signal: AbortSignal | undefined): Promise<void> {
   return new Promise((resolve, reject) => {
-    const abort = (): void => reject(signal.reason);
-    signal.addEventListener('abort', abort, { once: true });
-    promise.then(resolve, reject).finally(() => signal.removeEventListener('abort', abort));
+    onAbort(signal, resolve);
+    promise.then(resolve, reject).finally(() => offAbort(signal, resolve));
   });
 }
 
@@ -982,11 +1124,11 @@ async function timed<T>(
   const controller = new AbortController();
   const abort = (): void => controller.abort(signal?.reason);
   const timer = setTimeout(() => controller.abort(new TimeOver(signal)), longest(timeout));
-  signal?.addEventListener('abort', abort, { once: true });
+  onAbort(signal, abort);
   try {
     return await wait(controller.signal);
   } finally {
     clearTimeout(timer);
-    signal?.removeEventListener('abort', abort);
+    offAbort(signal, abort);
   }
 }

@@ -12,7 +12,7 @@ import { MessageId, OrigFrom } from '../message/id.ts';
 import { type Message, ReceivedMessage } from '../message/message.ts';
 import { NumberMap } from '../message/number-map.ts';
 import { Op, type OpCode } from '../wire/frames.ts';
-import { asked, explain } from './explain.ts';
+import { offAbort, onAbort } from './abort.ts';
 import {
   type Asking,
   type CallResult,
@@ -133,16 +133,16 @@ export class LocalPort implements Port, KsockOwner {
       const settle = (result: number): void => {
         if (result >= 0) resolve(new MessageId(parcel.idNetwork, parcel.idSerial));
         else if (result === -Errno.ECANCELED && signal?.aborted) reject(signal.reason);
-        else reject(explain('send', this.refusal(result), asked(message), message.name));
+        else reject(this.refusal(result));
       };
       const result = this.submit(parcel, wait);
       if (result !== PENDING) {
         settle(result);
         return;
       }
-      signal?.addEventListener('abort', cancel, { once: true });
+      onAbort(signal, cancel);
       this.settles.set(parcel.ticket, (late) => {
-        signal?.removeEventListener('abort', cancel);
+        offAbort(signal, cancel);
         settle(late);
       });
     });
@@ -169,9 +169,26 @@ export class LocalPort implements Port, KsockOwner {
     }
   }
 
+  /** The next ticket that nobody has: after 2^32 of them, one may still wait. */
+  private freeTicket(): number {
+    const { answers, settles } = this;
+    let ticket = this.nextTicket;
+    if (answers.size > 0 || settles.size > 0) {
+      while (answers.get(ticket) !== undefined || settles.has(ticket)) ticket = (ticket + 1) >>> 0;
+    }
+    this.nextTicket = ticket;
+    return ticket;
+  }
+
+  forget({ token }: Asking): void {
+    if (this.answers.take(token) === undefined || !this.ksock.isOpen) return;
+    if (this.sends.cancel(token)) this.servePolls();
+    else this.ksock.forget(token);
+  }
+
   /** PENDING, or the outcome. */
   private submit(parcel: Parcel, wait: boolean): number {
-    const ticket = this.nextTicket;
+    const ticket = parcel.isAnswered ? this.nextTicket : this.freeTicket();
     this.nextTicket = (ticket + 1) >>> 0;
     if (!this.ksock.isOpen) return -Errno.EBADF;
     parcel.ticket = ticket;
@@ -199,7 +216,8 @@ export class LocalPort implements Port, KsockOwner {
   }
 
   request(message: Message, asking: Asking): void {
-    const token = this.nextTicket;
+    const token = this.freeTicket();
+    asking.token = token;
     this.answers.set(token, asking);
     const parcel = copyOf(message);
     parcel.isAnswered = true;
@@ -228,16 +246,16 @@ export class LocalPort implements Port, KsockOwner {
       };
       const take: Take = {
         resolve: (message) => {
-          signal?.removeEventListener('abort', cancel);
+          offAbort(signal, cancel);
           resolve(message);
         },
         reject: (error) => {
-          signal?.removeEventListener('abort', cancel);
+          offAbort(signal, cancel);
           reject(error);
         },
       };
       this.takes.push(take);
-      signal?.addEventListener('abort', cancel, { once: true });
+      onAbort(signal, cancel);
     });
   }
 
@@ -335,16 +353,18 @@ export class LocalPort implements Port, KsockOwner {
     if (this.poll()) return Promise.resolve(true);
     return new Promise((resolve, reject) => {
       const settle = (isWritable: boolean): void => {
-        signal?.removeEventListener('abort', cancel);
+        offAbort(signal, cancel);
         this.polls.delete(poll);
         resolve(isWritable);
       };
       const cancel = (): void => settle(false);
       const poll: Poll = { settle, reject };
       this.polls.add(poll);
-      signal?.addEventListener('abort', cancel, { once: true });
+      onAbort(signal, cancel);
     });
   }
+
+  keepProgram(): void {}
 
   close(): Promise<void> {
     if (!this.ksock.isOpen) return Promise.resolve();

@@ -23,7 +23,7 @@ import {
 const SLAB_SIZE = 65_536;
 
 /** From this size on, data is sent from where it lies. */
-const BY_REFERENCE = 16_384;
+export const BY_REFERENCE = 16_384;
 
 /** Whether a message of this head may be one of a run: none is urgent, or has to do with a Limpet. */
 function mayRun({ flags, from, idNetwork, replyNetwork, origFrom, finalTo }: Head): boolean {

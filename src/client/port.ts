@@ -32,6 +32,8 @@ export type Refused = (errno: number, message: Message) => void;
 
 /** Who waits for the answer to a Request, and is told one of these once. */
 export interface Asking {
+  /** By which its port knows it. */
+  token: number;
   /** It is a Reply or a Status. */
   answered(answer: Message): void;
   refused(refusal: Refusal): void;
@@ -51,7 +53,10 @@ export interface Port {
   readonly busNumber: number;
   readonly ksockId: number;
 
-  /** Resolves with the message's id when it was sent. With `wait`, that may be when there is room. */
+  /**
+   * Resolves with the message's id when it was sent. With `wait`, that may be when there is room. Rejects with a
+   * Refusal, or the signal's reason.
+   */
   send(message: Message, wait: boolean, signal: AbortSignal | undefined): Promise<MessageId>;
 
   /**
@@ -71,6 +76,9 @@ export interface Port {
    * ALL_OR_WAIT it is sent when there is room.
    */
   request(message: Message, asking: Asking): void;
+
+  /** Nobody waits for the answer any more: if the Request was not sent yet, it never is. */
+  forget(asking: Asking): void;
 
   /**
    * Sends a Reply; `refused`, the same for all Replies of a port, is told when that fails, with this
@@ -109,6 +117,9 @@ export interface Port {
 
   /** Resolves when a message may be written (true), or the signal ended the wait (false). */
   writable(signal: AbortSignal | undefined): Promise<boolean>;
+
+  /** Whether its connection, if it has one, keeps the program from ending. */
+  keepProgram(isKept: boolean): void;
 
   /** Leaves the bus; resolves when the bus knows. */
   close(): Promise<void>;

@@ -3,20 +3,62 @@ import { Errno } from '../message/errno.ts';
 import type { KbusError } from '../message/error.ts';
 import type { Message } from '../message/message.ts';
 import { Op, type OpCode } from '../wire/frames.ts';
+import { offAbort, onAbort } from './abort.ts';
 import { explain } from './explain.ts';
 import { type Port, type PortEvents, Refusal } from './port.ts';
+import { report } from './report.ts';
 
 export interface ReconnectOptions {
-  /** Milliseconds before the first attempt; each further one waits twice as long. Default 50. */
-  minDelay?: number;
-  /** The longest pause between attempts, in milliseconds. Default 2000. */
-  maxDelay?: number;
+  /**
+   * Milliseconds before the first attempt, from 1; each further one waits twice as long. A random part of up to a
+   * half is taken off each pause, so that many clients don't come back in the same moment. Default 50.
+   */
+  minDelay?: number | undefined;
+  /** The longest pause between attempts, in milliseconds, from `minDelay`. Default 2000, or `minDelay` if longer. */
+  maxDelay?: number | undefined;
+}
+
+type Delays = { readonly minDelay: number; readonly maxDelay: number };
+
+/** Longer than this, in milliseconds, no timer waits. */
+const LONGEST_DELAY = 0x7fff_ffff;
+
+/** The delays to keep, or null for a Ksock that doesn't come back. A TypeError for what can't be waited. */
+export function reconnectDelays(reconnect: boolean | ReconnectOptions | undefined): Delays | null {
+  if (reconnect === undefined || reconnect === false) return null;
+  if (reconnect !== true && (typeof reconnect !== 'object' || reconnect === null)) {
+    throw new TypeError(
+      `reconnect must be true, false or an object such as { minDelay: 50 }, not ${String(reconnect)}`,
+    );
+  }
+  const { minDelay = 50, maxDelay = Math.max(2000, minDelay) } =
+    reconnect === true ? {} : reconnect;
+  checkDelay('minDelay', minDelay, 1);
+  checkDelay('maxDelay', maxDelay, minDelay);
+  return { minDelay, maxDelay };
+}
+
+function checkDelay(what: string, delay: unknown, from: number): void {
+  if (typeof delay === 'number' && delay >= from && delay <= LONGEST_DELAY) return;
+  throw new TypeError(
+    `${what} must be a number of milliseconds from ${from} to ${LONGEST_DELAY}, not ${String(delay)}`,
+  );
 }
 
 export interface LifelineEvents {
   onConnected(): void;
   onDisconnected(error: KbusError): void;
+  /** A name that was bound before could not be bound again; it is tried again until it can, or is unbound. */
+  onBindRefused(error: KbusError, name: string): void;
 }
+
+interface KeptBinding {
+  readonly name: string;
+  readonly replier: boolean;
+}
+
+/** What says that there is no daemon now, but may be one later. */
+const NOT_THERE: readonly number[] = [Errno.ENOENT, Errno.ECONNRESET, Errno.ETIMEDOUT];
 
 /**
  * A Ksock's port, and, if it wants to come back after the bus went away, what it takes to be the same
@@ -25,10 +67,13 @@ export interface LifelineEvents {
 export class Lifeline {
   private readonly open: (events: PortEvents, signal: AbortSignal | undefined) => Promise<Port>;
   private readonly what: string;
-  private readonly delays: Required<ReconnectOptions> | null;
+  private readonly lostWhat: string;
+  private readonly delays: Delays | null;
   private readonly events: LifelineEvents;
   private currentPort: Port | null = null;
-  private readonly bindings: { name: string; replier: boolean }[] = [];
+  private readonly bindings: KeptBinding[] = [];
+  /** Those of them that somebody else stood in the way of. */
+  private readonly refused = new Set<KeptBinding>();
   private readonly settings = new Map<OpCode, number>();
   private waiting: ((isRestored: boolean) => void)[] = [];
   private timer: ReturnType<typeof setTimeout> | undefined;
@@ -41,19 +86,19 @@ export class Lifeline {
   readonly statuses: Message[] = [];
   isConnected = false;
   isClosed = false;
+  private isKept = true;
 
   constructor(
     open: (events: PortEvents, signal: AbortSignal | undefined) => Promise<Port>,
     what: string,
-    reconnect: boolean | ReconnectOptions,
+    delays: Delays | null,
     events: LifelineEvents,
   ) {
     this.open = open;
     this.what = what;
+    this.lostWhat = what.replace('open', 'lost');
+    this.delays = delays;
     this.events = events;
-    const delays = { minDelay: 50, maxDelay: 2000 };
-    this.delays =
-      reconnect === false ? null : reconnect === true ? delays : { ...delays, ...reconnect };
   }
 
   /** The port now, or the last one there was. */
@@ -61,8 +106,42 @@ export class Lifeline {
     return this.currentPort as Port;
   }
 
-  /** Rejects with a Refusal. */
-  async connect(signal?: AbortSignal): Promise<void> {
+  /** Connects for the first time; with delays, waits for a daemon to be there. Rejects with a Refusal. */
+  async begin(signal: AbortSignal | undefined): Promise<void> {
+    for (let delay = this.delays?.minDelay ?? 0; ; delay = this.nextDelay(delay)) {
+      try {
+        await this.connect(signal);
+        return;
+      } catch (error) {
+        const mayCome = error instanceof Refusal && NOT_THERE.includes(error.errno);
+        if (this.delays === null || !mayCome || signal?.aborted) throw error;
+        this.tell(error, this.what);
+      }
+      await this.pause(delay, signal);
+    }
+  }
+
+  /** Rejects with ECANCELED when the signal ends it. */
+  private pause(delay: number, signal: AbortSignal | undefined): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const end = (): void => {
+        clearTimeout(this.timer);
+        reject(new Refusal(Errno.ECANCELED));
+      };
+      if (signal?.aborted) return end();
+      onAbort(signal, end);
+      this.timer = setTimeout(() => {
+        offAbort(signal, end);
+        resolve();
+      }, jittered(delay));
+    });
+  }
+
+  private nextDelay(delay: number): number {
+    return Math.min(delay * 2, this.delays?.maxDelay ?? delay);
+  }
+
+  private async connect(signal: AbortSignal | undefined): Promise<void> {
     // It may be lost at any time, even before it was given to us.
     let isCurrent = false;
     let isLost: Refusal | null = null;
@@ -87,14 +166,73 @@ export class Lifeline {
       return;
     }
     isCurrent = true;
+    if (!this.isKept) port.keepProgram(false);
     this.currentPort = port;
     this.isConnected = true;
+    if (this.refused.size > 0) this.bindRefusedIn(this.delays?.minDelay ?? 0);
   }
 
   private async restore(port: Port): Promise<void> {
-    for (const [op, value] of this.settings) await port.call(op, value, '');
-    for (const { name, replier } of this.bindings) {
-      await port.call(Op.BIND, replier ? 1 : 0, name);
+    for (const [op, value] of this.settings) {
+      try {
+        await port.call(op, value, '');
+      } catch (error) {
+        // What the bus refuses now (reports that don't fit into the queue) must not keep the rest away.
+        if (isOver(error)) throw error;
+      }
+    }
+    // While this waits, its program may unbind some of them, or the Ksock be closed.
+    const restored: KeptBinding[] = [];
+    this.refused.clear();
+    for (const binding of [...this.bindings]) {
+      if (!this.bindings.includes(binding)) continue;
+      try {
+        await port.call(Op.BIND, binding.replier ? 1 : 0, binding.name);
+        restored.push(binding);
+      } catch (error) {
+        if (isOver(error)) throw error;
+        this.refuseBind(binding, error);
+      }
+    }
+    for (const binding of restored) {
+      if (this.bindings.includes(binding)) continue;
+      await port.call(Op.UNBIND, binding.replier ? 1 : 0, binding.name);
+    }
+  }
+
+  private refuseBind(binding: KeptBinding, error: unknown): void {
+    this.refused.add(binding);
+    const { name, replier } = binding;
+    const what = `bind '${name}' as ${replier ? 'Replier' : 'Listener'} again`;
+    const events = this.events;
+    guarded(() => events.onBindRefused(explain('bind', error, what) as KbusError, name));
+  }
+
+  /** Tries the names again that were refused, for as long as there are some, and this connection lasts. */
+  private bindRefusedIn(delay: number): void {
+    const { port } = this;
+    this.timer = setTimeout(() => {
+      this.bindRefused(port).then(
+        () => {
+          if (this.port !== port || !this.isConnected || this.refused.size === 0) return;
+          this.bindRefusedIn(this.nextDelay(delay));
+        },
+        () => {},
+      );
+    }, jittered(delay));
+    this.keepFor(this.timer);
+  }
+
+  private async bindRefused(port: Port): Promise<void> {
+    for (const binding of [...this.refused]) {
+      if (!this.refused.has(binding)) continue;
+      try {
+        await port.call(Op.BIND, binding.replier ? 1 : 0, binding.name);
+        if (this.refused.delete(binding)) continue;
+        await port.call(Op.UNBIND, binding.replier ? 1 : 0, binding.name);
+      } catch (error) {
+        if (isOver(error)) throw error;
+      }
     }
   }
 
@@ -102,9 +240,47 @@ export class Lifeline {
     if (this.delays !== null) this.bindings.push({ name, replier });
   }
 
-  unbound(name: string, replier: boolean): void {
+  /** Forgets a binding; true if the bus doesn't have it, as it refused it when the Ksock came back. */
+  unbound(name: string, replier: boolean): boolean {
     const at = this.bindings.findLastIndex((b) => b.name === name && b.replier === replier);
-    if (at >= 0) this.bindings.splice(at, 1);
+    if (at < 0) return false;
+    const [binding] = this.bindings.splice(at, 1) as [KeptBinding];
+    return this.refused.delete(binding);
+  }
+
+  /** Whether this Ksock is away, and had this binding: then to forget it is all that there is to do. */
+  unboundAway(name: string, replier: boolean): boolean {
+    if (this.isConnected || this.isClosed || this.delays === null) return false;
+    const had = this.bindings.length;
+    this.unbound(name, replier);
+    return this.bindings.length < had;
+  }
+
+  /** Whether the bus has refused a binding since the Ksock came back; it is forgotten then. */
+  unboundRefused(name: string, replier: boolean): boolean {
+    for (const { name: refused, replier: asReplier } of this.refused) {
+      if (refused === name && asReplier === replier) return this.unbound(name, replier);
+    }
+    return false;
+  }
+
+  /** Whether the program goes on for this Ksock alone. */
+  keepProgram(isKept: boolean): void {
+    this.isKept = isKept;
+    this.port.keepProgram(isKept);
+    this.opening?.keepProgram(isKept);
+    this.keepFor(this.timer);
+  }
+
+  /** A timer keeps the program as the Ksock does; browsers' timers are numbers, and keep nothing. */
+  private keepFor(timer: ReturnType<typeof setTimeout> | undefined): void {
+    if (typeof timer !== 'object') return;
+    if (this.isKept) timer.ref();
+    else timer.unref();
+  }
+
+  setting(op: OpCode): number | undefined {
+    return this.settings.get(op);
   }
 
   set(op: OpCode, value: number): void {
@@ -120,7 +296,7 @@ export class Lifeline {
     if (this.isConnected) return Promise.resolve(true);
     return new Promise((resolve) => {
       const settle = (isRestored: boolean): void => {
-        signal?.removeEventListener('abort', giveUp);
+        offAbort(signal, giveUp);
         resolve(isRestored);
       };
       const giveUp = (): void => {
@@ -128,7 +304,7 @@ export class Lifeline {
         settle(false);
       };
       this.waiting.push(settle);
-      signal?.addEventListener('abort', giveUp, { once: true });
+      onAbort(signal, giveUp);
     });
   }
 
@@ -155,6 +331,7 @@ export class Lifeline {
 
   private lost(error: Refusal | null): void {
     this.isConnected = false;
+    clearTimeout(this.timer);
     if (this.isClosed || error === null) return;
     if (this.delays !== null) {
       this.former.add(this.port);
@@ -166,7 +343,7 @@ export class Lifeline {
       }
       this.retryIn(this.delays.minDelay);
     }
-    this.tell(error);
+    this.tell(error, this.lostWhat);
   }
 
   private retryIn(delay: number): void {
@@ -174,16 +351,17 @@ export class Lifeline {
       this.connect(this.leaving.signal).then(
         () => {
           if (this.isClosed) return;
-          this.events.onConnected();
+          guarded(() => this.events.onConnected());
           this.wake(true);
         },
         (error: unknown) => {
           if (this.isClosed) return;
-          this.tell(error);
-          this.retryIn(Math.min(delay * 2, this.delays?.maxDelay ?? delay));
+          this.tell(error, this.what);
+          this.retryIn(this.nextDelay(delay));
         },
       );
-    }, delay);
+    }, jittered(delay));
+    this.keepFor(this.timer);
   }
 
   private wake(isRestored: boolean): void {
@@ -192,7 +370,31 @@ export class Lifeline {
     for (const resolve of waiting) resolve(isRestored);
   }
 
-  private tell(error: unknown): void {
-    this.events.onDisconnected(explain('open', error, this.what) as KbusError);
+  private tell(error: unknown, what: string): void {
+    guarded(() => this.events.onDisconnected(explain('open', error, what) as KbusError));
   }
+}
+
+/** What the program's own function throws is told, and ends nothing. */
+function guarded(callback: () => void): void {
+  try {
+    callback();
+  } catch (error) {
+    report('kbus: a callback of Ksock.open failed:', error);
+  }
+}
+
+/** Half of the pause, or more. */
+function jittered(delay: number): number {
+  return delay * (1 - Math.random() / 2);
+}
+
+/** The connection is lost, or the Ksock is closed: more calls tell nothing. */
+function isOver(error: unknown): boolean {
+  return (
+    !(error instanceof Refusal) ||
+    error.errno === Errno.ECONNRESET ||
+    error.errno === Errno.EPROTO ||
+    error.isClosed
+  );
 }

@@ -70,6 +70,10 @@ export class Takes {
     });
   }
 
+  isInUse(token: number): boolean {
+    return this.deserted.has(token) || this.readers[0]?.token === token;
+  }
+
   private ask(reader: Reader): void {
     reader.token = this.host.ask(reader.wait);
   }

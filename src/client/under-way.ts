@@ -164,6 +164,12 @@ export class UnderWay {
     return true;
   }
 
+  /** The same by its token. */
+  withdrawToken(token: number): boolean {
+    const pending = this.unsent.find((unsent) => unsent.token === token);
+    return pending !== undefined && this.withdraw(pending);
+  }
+
   private mayPend(bytes: number): boolean {
     return this.count === 0 || (this.count < this.maxCount && this.bytes + bytes <= this.maxBytes);
   }

@@ -1,6 +1,7 @@
 import { type ConnectOpts, Socket, type SocketConstructorOpts } from 'node:net';
 import { basename } from 'node:path';
 import process from 'node:process';
+import { markAsUntransferable } from 'node:worker_threads';
 import { Errno } from '../message/errno.ts';
 import { type ChannelEvents, NOBODY } from '../wire/channel.ts';
 import { LARGE_POOL, MUCH, ROOM } from '../wire/reading.ts';
@@ -16,6 +17,13 @@ const POOL = 128 * 1024;
 /** Little is copied into memory for little, for a message that is kept keeps all the memory that it lies in. */
 const LITTLE = 4 * 1024;
 const CRUMBS = 16 * 1024;
+
+/** Memory that many messages lie in: to transfer that of one to a worker would take it from the others. */
+function receiveMemory(length: number): Uint8Array {
+  const bytes = Buffer.allocUnsafeSlow(length);
+  markAsUntransferable(bytes.buffer);
+  return bytes;
+}
 
 /** How soon to try again to connect where too many do, in milliseconds. */
 const CROWDED = 10;
@@ -61,9 +69,9 @@ type Chunks = { chunk: unknown; encoding: BufferEncoding }[];
 /** What is read lies in memory side by side, so that a frame that comes in two reads is whole all the same. */
 class ReadMemory {
   events: ChannelEvents = NOBODY;
-  private pool: Uint8Array = Buffer.allocUnsafeSlow(ROOM);
+  private pool: Uint8Array = receiveMemory(ROOM);
   private at = 0;
-  private readonly crumbs = new Slab(CRUMBS, Buffer.allocUnsafeSlow);
+  private readonly crumbs = new Slab(CRUMBS, receiveMemory);
   private isGiven = false;
   /** What is known to come. */
   private missing = 0;
@@ -79,7 +87,7 @@ class ReadMemory {
   private renew(length: number): void {
     this.at = this.pool.length < length ? -1 : (this.events.rewind?.(this.pool) ?? -1);
     if (this.at >= 0 && this.pool.length - this.at >= ROOM) return;
-    this.pool = Buffer.allocUnsafeSlow(length);
+    this.pool = receiveMemory(length);
     this.at = 0;
   }
 
@@ -146,7 +154,7 @@ export function connectUnix(bus: number, directory?: string): Connect {
         defer: process.nextTick,
         deferLonger: setImmediate,
         memory: (length) => Buffer.alloc(length),
-        readMemory: Buffer.allocUnsafeSlow,
+        readMemory: receiveMemory,
       },
       events,
       signal,

@@ -690,6 +690,11 @@ export class Session implements KsockOwner, ChannelEvents, Stirred {
         this.cancel(argument);
         this.outcome(token, 0);
         break;
+      case Op.FORGET:
+        if (this.sends.cancel(argument)) this.servePolls();
+        else ksock.forget(argument);
+        this.outcome(token, 0);
+        break;
       default:
         throw new ProtocolError(`a call with the unknown number ${op}`);
     }

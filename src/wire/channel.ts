@@ -13,6 +13,8 @@ export interface Channel {
   /** Stops and resumes what comes in; what is on the way may still come. */
   pause(): void;
   resume(): void;
+  /** Whether it keeps the program from ending; until this is called, it does. */
+  keepProgram?(isKept: boolean): void;
   /** Closes it when what was written has gone. `closed` follows. */
   end(): void;
 }

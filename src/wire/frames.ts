@@ -20,7 +20,7 @@ export const FRAME_AT = { length: 0, kind: 4, detail: 5, handed: 6, token: 8, bo
 export const MAX_HANDED = 0xffff;
 
 /** Raised whenever a peer of another version would misunderstand. */
-export const PROTOCOL_VERSION = 1;
+export const PROTOCOL_VERSION = 2;
 
 /** The mode in the HELLO of somebody who only wants to know who answers: WELCOME tells, with Ksock id 0. */
 export const ASK_WHO = 0;
@@ -130,6 +130,11 @@ export const Op = {
   CLOSE: 20,
   /** `argument`: the token of a TAKE, POLL or pending SEND that is not wanted any more; the answer to that says how it ended. */
   CANCEL: 19,
+  /**
+   * `argument`: the token of a SEND that was to be ANSWERED, and whose answer nobody waits for any more: no frame
+   * with it comes behind the answer to this.
+   */
+  FORGET: 22,
 } as const;
 
 export type OpCode = (typeof Op)[keyof typeof Op];

@@ -33,6 +33,11 @@ export class SocketChannel implements Channel {
     this.socket.resume();
   }
 
+  keepProgram(isKept: boolean): void {
+    if (isKept) this.socket.ref();
+    else this.socket.unref();
+  }
+
   end(): void {
     if (!this.socket.destroyed) this.socket.destroySoon();
   }

@@ -200,6 +200,7 @@ class Client {
   }
 
   private readonly asking = {
+    token: 0,
     answered: () => {},
     refused: (error: unknown) => this.expected(error),
   };
