@@ -47,6 +47,16 @@ function hasTerminal(): boolean {
   return isatty(0) || isatty(1) || isatty(2);
 }
 
+/** Ends the process, if the command was to end: what it waited for may never come. */
+export function leave(): void {
+  if (!ending.aborted) return;
+  // When Node exits it sets the terminal back to what it was, and aborts where that has gone. The signal doesn't.
+  if (ending.reason instanceof Ending && ending.reason.by === 'SIGHUP') {
+    process.kill(process.pid, 'SIGHUP');
+  }
+  process.exit();
+}
+
 /** Resolves when the command is to end. */
 export function ended(): Promise<Ending> {
   return new Promise((resolve) => {

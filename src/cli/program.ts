@@ -1,24 +1,12 @@
 import { readFileSync } from 'node:fs';
-import process from 'node:process';
 import { Command, CommanderError } from 'commander';
 import { escapedLines } from '../message/escape.ts';
 import { COMMANDS } from './commands.ts';
-import { ending } from './ending.ts';
-import { Exit, Failure, report } from './failure.ts';
+import { Exit, Failure } from './failure.ts';
 import { print } from './output.ts';
 
-/** Runs one command, and reports what went wrong. */
+/** Runs one command. Throws what went wrong, for `report`. */
 export async function runProgram(args: string[]): Promise<void> {
-  try {
-    await runCommand(args);
-  } catch (error) {
-    await report(error);
-  }
-  // What it waited for when it was to end may never come.
-  if (ending.aborted) process.exit();
-}
-
-async function runCommand(args: string[]): Promise<void> {
   let printed: Promise<void> = Promise.resolve();
   const program = new Command('kbus')
     .description('A message bus for the programs on one machine.')

@@ -1,10 +1,12 @@
+import { execFileSync, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
+import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { Ksock } from '../../src/client/ksock.ts';
 import { Announcement } from '../../src/message/message.ts';
 import { newFolder } from '../support/folder.ts';
-import { kbus, type Program, serve, start } from './kbus.ts';
+import { kbus, MAIN, Program, serve, start } from './kbus.ts';
 import { mute } from './mute.ts';
 
 const COMMANDS = [
@@ -109,6 +111,34 @@ describe('a command without a terminal', () => {
     expect(await program.kill('SIGINT')).toMatchObject({ code: 0 });
   });
 });
+
+const hasScript = process.platform === 'linux' && spawnSync('script', ['--version']).status === 0;
+
+test.skipIf(!hasScript).each(['listen', 'serve'])(
+  'kbus %s ends by SIGHUP when its terminal goes',
+  async (command) => {
+    const { directory } = await serve();
+    const folder = await newFolder();
+    const pipe = join(folder, 'outcome');
+    execFileSync('mkfifo', [pipe]);
+    // The terminal's shell ends, and with it all programs; but this one goes on, to tell how the command ended.
+    const run = `(trap '' HUP; "$NODE" "$MAIN" $ARGS; echo $? >'${pipe}'); true`;
+    const terminal = new Program('script', ['-qec', run, '/dev/null'], {
+      input: null,
+      env: {
+        SHELL: '/bin/sh',
+        NODE: process.execPath,
+        MAIN,
+        KBUS_DIR: command === 'listen' ? directory : folder,
+        ARGS: command === 'listen' ? 'listen $.*' : 'serve',
+      },
+    });
+    await terminal.says(/listening to|serving bus/);
+    const outcome = readFile(pipe, 'utf8');
+    terminal.child.kill('SIGKILL');
+    expect(await outcome).toBe('129\n');
+  },
+);
 
 describe('kbus request --timeout', () => {
   test('counts while it comes to a daemon that does not answer', async () => {
