@@ -1,8 +1,8 @@
 import process from 'node:process';
-import { addAbortSignal } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
 import { InvalidArgumentError } from 'commander';
-import { ending } from './ending.ts';
+import { escaped } from '../message/escape.ts';
+import { untilEnded } from './ending.ts';
 import { Exit, Failure } from './failure.ts';
 
 /** Reads a whole number of an option. */
@@ -27,11 +27,12 @@ export function seconds(text: string): number {
  */
 export function typedName(name: string): string {
   if (name.startsWith('$.')) return name;
-  const words = name.replace(/^[$.]+/, '');
+  // A shell makes its process id of "$$".
+  const words = escaped(name.replace(/^(?:\d+\.|[$.]+)/, ''));
   const meant = `'$.${words === '' ? 'Some.Name' : words}'`;
   throw new Failure(
     Exit.USAGE,
-    `${name === '' ? 'an empty name' : `'${name}'`} is not the name of a message: those begin with '$.', as ${meant}.
+    `${name === '' ? 'an empty name' : `'${escaped(name)}'`} is not the name of a message: those begin with '$.', as ${meant}.
 If you typed the $, something took it for a variable: a shell does so within double quotes,
 and make everywhere. Put the name in single quotes, ${meant}, and in a Makefile write $$.`,
   );
@@ -47,9 +48,14 @@ export async function typedData(
   options: DataOptions,
 ): Promise<Uint8Array> {
   let bytes: Uint8Array;
-  if (data === '-') bytes = await buffer(addAbortSignal(ending, process.stdin));
+  if (data === '-') bytes = await untilEnded(buffer(process.stdin)).catch(notRead);
   else bytes = Buffer.from(data ?? '');
   return options.hex ? fromHex(Buffer.from(bytes).toString('latin1')) : bytes;
+}
+
+function notRead(error: unknown): never {
+  if (!(error instanceof Error && 'syscall' in error)) throw error;
+  throw new Failure(Exit.USAGE, `the data can't be read from stdin: ${error.message}`, error);
 }
 
 function fromHex(text: string): Uint8Array {

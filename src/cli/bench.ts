@@ -5,6 +5,7 @@ import { matches } from '../message/name.ts';
 import { seconds, wholeNumber } from './arguments.ts';
 import { MIN_SIZE } from './bench-data.ts';
 import { addBusOptions, type BusOptions, directoryOf, openKsock } from './bus-options.ts';
+import { untilEnded } from './ending.ts';
 import { Exit, Failure } from './failure.ts';
 import { inFigures } from './latency.ts';
 import { type Asked, ask, FarEnd, type Told, telling } from './near-end.ts';
@@ -67,8 +68,10 @@ async function bench(options: BenchOptions): Promise<void> {
   const name = `$.Bench.${process.pid}`;
   const warmUp = Math.min(time / 2, WARM_UP);
   await using ksock = await openKsock(options);
-  if (inFlight > (await ksock.maxMessages())) await ksock.setMaxMessages(inFlight);
-  await sayWhoElse(ksock, `${name}.Tell`);
+  if (inFlight > (await untilEnded(ksock.maxMessages()))) {
+    await untilEnded(ksock.setMaxMessages(inFlight));
+  }
+  await untilEnded(sayWhoElse(ksock, `${name}.Tell`));
   await using far = new FarEnd(bus, directoryOf(options), `${name}.Ask`, inFlight);
   await far.ready();
   remark(`measuring bus ${bus} by messages ${name}.*; Ctrl-C ends it`);

@@ -1,6 +1,8 @@
 import type { Command } from 'commander';
-import { printBindings } from '../bus/report.ts';
+import { type BindingReport, printBindings } from '../bus/report.ts';
+import { escaped } from '../message/escape.ts';
 import { addBusOptions, type BusOptions, openKsock } from './bus-options.ts';
+import { untilEnded } from './ending.ts';
 import { print, printJson } from './output.ts';
 
 export function configure(command: Command): void {
@@ -19,7 +21,12 @@ Examples:
 
 async function bindings(options: BusOptions): Promise<void> {
   await using ksock = await openKsock(options, 'r');
-  const all = await ksock.readBindings();
+  const all = await untilEnded(ksock.readBindings());
   if (options.json) for (const binding of all) await printJson(binding);
-  else await print(printBindings(options.bus, all));
+  else await print(printBindings(options.bus, all.map(onOneLine)));
+}
+
+/** A bus takes no such name; but what a daemon tells is not checked. */
+function onOneLine(binding: BindingReport): BindingReport {
+  return { ...binding, name: escaped(binding.name) };
 }

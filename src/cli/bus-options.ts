@@ -6,6 +6,7 @@ import { socketDirectory, socketPath } from '../client/directory.ts';
 import { Ksock } from '../client/ksock.ts';
 import { KbusError } from '../message/error.ts';
 import { wholeNumber } from './arguments.ts';
+import { ended, ending, untilEnded } from './ending.ts';
 import { Exit, Failure } from './failure.ts';
 import { kbusCommand, quoted } from './self.ts';
 
@@ -23,11 +24,19 @@ export function addBusOptions(command: Command): Command {
     .option('--json', 'print JSON: one object a line');
 }
 
-/** Opens a Ksock on the bus that the options name. A Failure that says what to run if there is none. */
+/**
+ * Opens a Ksock on the bus that the options name. A Failure that says what to run if there is none. With the command it
+ * is closed; one that is to end at once leaves that to the end of its process, which the daemon sees when it can.
+ */
 export async function openKsock(options: BusOptions, mode: Mode = 'rw'): Promise<Ksock> {
   const directory = directoryOf(options);
   try {
-    return await Ksock.open(options.bus, { mode, directory });
+    const opened = Ksock.open(options.bus, { mode, directory, signal: ending });
+    const ksock = await untilEnded(opened);
+    const dispose = async (): Promise<void> => {
+      await Promise.race([ksock.close(), ended()]);
+    };
+    return Object.assign(ksock, { [Symbol.asyncDispose]: dispose });
   } catch (error) {
     if (!(error instanceof KbusError) || error.code !== 'ENOENT') throw error;
     throw new Failure(Exit.NO_BUS, noBus(options, directory), error);

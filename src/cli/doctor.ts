@@ -6,6 +6,7 @@ import { socketDirectory, socketPath } from '../client/directory.ts';
 import { whoAnswers } from '../daemon/socket-file.ts';
 import { type Obstacle, obstacles } from '../device/obstacles.ts';
 import { serveCommand } from './bus-options.ts';
+import { untilEnded } from './ending.ts';
 import { Exit, Failure } from './failure.ts';
 import { print, printJson } from './output.ts';
 
@@ -50,7 +51,7 @@ Examples:
 
 async function doctor({ directory, json }: DoctorOptions): Promise<void> {
   const sockets = lookAtFolder(directory);
-  const buses = sockets.directory === null ? [] : await lookAtBuses(sockets.directory);
+  const buses = sockets.directory === null ? [] : await untilEnded(lookAtBuses(sockets.directory));
   const lacks = obstacles();
   const canUseSockets = sockets.canServe || buses.some(({ answers }) => answers);
   if (json) {

@@ -1,5 +1,6 @@
 import process from 'node:process';
-import { Ending } from './ending.ts';
+import { escaped, escapedLines } from '../message/escape.ts';
+import { Ending, ended, ending } from './ending.ts';
 
 /** Exit codes of `kbus`. */
 export const Exit = {
@@ -11,6 +12,8 @@ export const Exit = {
   NO_BUS: 3,
   /** What nobody foresaw (EX_SOFTWARE). */
   BUG: 70,
+  /** What was printed could not be written (EX_IOERR). */
+  OUTPUT: 74,
 } as const;
 
 /** A command ends without having done what was asked. */
@@ -27,8 +30,13 @@ export class Failure extends Error {
 /** Says on stderr what went wrong, and sets the exit code. */
 export async function report(error: unknown): Promise<void> {
   const { text, exitCode } = await outcomeOf(error);
-  if (text !== '') process.stderr.write(`kbus: ${text}\n`);
   process.exitCode = exitCode;
+  if (text === '') return;
+  const written = new Promise<void>((resolve) => {
+    process.stderr.write(`kbus: ${escapedLines(text)}\n`, () => resolve());
+  });
+  // Ctrl-C ends this wait, too; but what ended the command is to be read.
+  await (ending.aborted ? written : Promise.race([written, ended()]));
 }
 
 async function outcomeOf(error: unknown): Promise<{ text: string; exitCode: number }> {
@@ -41,10 +49,12 @@ async function outcomeOf(error: unknown): Promise<{ text: string; exitCode: numb
     const isGone =
       error.code === 'ECONNRESET' ||
       (error instanceof StatusError && error.status.name === BUS_GONE_AWAY);
-    if (!isGone) return { text: error.message, exitCode: Exit.REFUSED };
+    // It may hold what another program said; the lines that follow are ours.
+    const message = escaped(error.message);
+    if (!isGone) return { text: message, exitCode: Exit.REFUSED };
     const { kbusCommand } = await import('./self.ts');
     const again = `Start it again with:  ${kbusCommand()} serve`;
-    return { text: `${error.message}\n${again}`, exitCode: Exit.NO_BUS };
+    return { text: `${message}\n${again}`, exitCode: Exit.NO_BUS };
   }
   const details = error instanceof Error ? error.stack : String(error);
   return { text: `this is a bug in kbus; please report it\n${details}`, exitCode: Exit.BUG };

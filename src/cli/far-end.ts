@@ -36,8 +36,8 @@ const tell = (message: FromFarEnd): void => {
 };
 
 process.on('disconnect', () => process.exit());
-// Ctrl-C is the parent's to deal with: it ends both.
-process.on('SIGINT', () => {});
+// Signals that all programs of a terminal get are the parent's to deal with: it ends both.
+for (const signal of ['SIGINT', 'SIGHUP']) process.on(signal, () => {});
 process.on('uncaughtException', (error: Error) => {
   const isGone = error instanceof KbusError && error.code === 'ECONNRESET';
   const failed: FromFarEnd = { failed: error.message, isGone };

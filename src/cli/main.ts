@@ -1,10 +1,10 @@
 #!/usr/bin/env node
 import process from 'node:process';
-import { watchSignals } from './ending.ts';
+import { leave, watchSignals } from './ending.ts';
 import { report } from './failure.ts';
 
 watchSignals();
-run(process.argv.slice(2)).catch(report);
+run(process.argv.slice(2)).catch(report).then(leave);
 
 /** The daemon's start is measured: where its options need no check, it begins with no more than it needs. */
 async function run(args: string[]): Promise<void> {

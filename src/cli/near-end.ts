@@ -7,7 +7,7 @@ import { Errno } from '../message/errno.ts';
 import { KbusError } from '../message/error.ts';
 import { Announcement } from '../message/message.ts';
 import { mark, serialOf } from './bench-data.ts';
-import { ended } from './ending.ts';
+import { ended, unlessAborted } from './ending.ts';
 import { Exit, Failure } from './failure.ts';
 import type { FromFarEnd, Heard, Listen } from './far-end.ts';
 import { Latency } from './latency.ts';
@@ -16,8 +16,8 @@ import { Latency } from './latency.ts';
 export class FarEnd implements AsyncDisposable {
   private readonly child: ChildProcess;
   private readonly exited: Promise<unknown>;
-  /** Rejects when it makes no sense to go on: the far end failed, or the command is to end. */
-  private readonly trouble: Promise<never>;
+  /** Aborted when it makes no sense to go on: the far end failed, or the command is to end. */
+  private readonly trouble = new AbortController();
 
   /** It answers Requests of the name `ask`, of which so many may wait, with their own data. */
   constructor(bus: number, directory: string, ask: string, waiting: number) {
@@ -27,24 +27,20 @@ export class FarEnd implements AsyncDisposable {
       this.child.once('error', resolve);
       this.child.once('exit', resolve);
     });
-    this.trouble = new Promise((_, reject) => {
-      ended().then(reject);
-      this.child.once('error', reject);
-      this.child.on('message', (message: FromFarEnd) => {
-        if ('failed' in message) reject(failureOf(message.failed, message.isGone));
-      });
-      this.child.once('exit', (code, signal) =>
-        reject(
-          new Failure(Exit.REFUSED, `the program at the far end was ended (${signal ?? code})`),
-        ),
-      );
+    const fail = (why: unknown): void => this.trouble.abort(why);
+    void ended().then(fail);
+    this.child.once('error', fail);
+    this.child.on('message', (message: FromFarEnd) => {
+      if ('failed' in message) fail(failureOf(message.failed, message.isGone));
     });
-    this.trouble.catch(() => {});
+    this.child.once('exit', (code, signal) =>
+      fail(new Failure(Exit.REFUSED, `the program at the far end was ended (${signal ?? code})`)),
+    );
   }
 
   /** Settles as the promise does, unless the far end fails or the command is to end before that. */
   meanwhile<T>(promise: Promise<T>): Promise<T> {
-    return Promise.race([promise, this.trouble]);
+    return unlessAborted(promise, this.trouble.signal);
   }
 
   /** Resolves when it can be sent to. */
@@ -78,7 +74,7 @@ export class FarEnd implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    if (this.child.connected) this.child.disconnect();
+    this.child.kill('SIGKILL');
     await this.exited;
   }
 }

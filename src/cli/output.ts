@@ -1,26 +1,61 @@
 import process from 'node:process';
-import { end, ended, ending } from './ending.ts';
+import { getSystemErrorMap } from 'node:util';
+import { escaped, escapedJson, escapedLines } from '../message/escape.ts';
+import { end, ending, untilEnded } from './ending.ts';
+import { Exit, Failure } from './failure.ts';
 
-process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-  // EIO: the terminal has gone.
-  if (error.code !== 'EPIPE' && error.code !== 'EIO') throw error;
-  end('EPIPE');
+let isRemarkLost = false;
+
+process.stdout.on('error', lost);
+process.stderr.on('error', (error: NodeJS.ErrnoException) => {
+  if (error.code !== 'EPIPE') isRemarkLost = true;
+});
+// Nobody could be told; and a remark is no reason to stop.
+process.on('exit', () => {
+  if (isRemarkLost && !process.exitCode) process.exitCode = Exit.OUTPUT;
 });
 
-/** Writes to stdout, and waits while its reader is slow. Throws the Ending when there is none any more. */
-export async function print(text: string | Uint8Array): Promise<void> {
+/** What is printed gets nowhere: that ends the command. */
+function lost({ code, errno = 0, message }: NodeJS.ErrnoException): void {
+  if (code === 'EPIPE') {
+    end(code);
+    return;
+  }
+  const why = getSystemErrorMap().get(errno)?.[1] ?? message;
+  end(
+    new Failure(
+      Exit.OUTPUT,
+      `stdout took no more: ${code}, ${why}. What was printed is not complete.`,
+    ),
+  );
+}
+
+/**
+ * Writes text to stdout, and waits while its reader is slow. What upsets a terminal is escaped, except newlines and tabs.
+ * Throws what {@link end} was called with when it can't be written, or the command is to end.
+ */
+export function print(text: string): Promise<void> {
+  return write(escapedLines(text));
+}
+
+/** Writes bytes as they are; likewise. */
+export async function write(bytes: Uint8Array | string): Promise<void> {
   ending.throwIfAborted();
-  if (process.stdout.write(text)) return;
-  await Promise.race([new Promise((resolve) => process.stdout.once('drain', resolve)), ended()]);
-  ending.throwIfAborted();
+  const written = new Promise<void>((resolve) => {
+    process.stdout.write(bytes, (error) => {
+      if (error) lost(error);
+      resolve();
+    });
+  });
+  await untilEnded(written);
 }
 
 /** Prints a value as one line of JSON. */
 export function printJson(value: object): Promise<void> {
-  return print(`${JSON.stringify(value)}\n`);
+  return write(`${escapedJson(value)}\n`);
 }
 
-/** Tells the person at the terminal something that is not the command's result. */
+/** Tells the person at the terminal something, in one line, that is not the command's result. */
 export function remark(text: string): void {
-  process.stderr.write(`kbus: ${text}\n`);
+  process.stderr.write(`kbus: ${escaped(text)}\n`);
 }

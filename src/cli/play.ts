@@ -18,7 +18,7 @@ import {
 } from '../playlet/stage.ts';
 import { wholeNumber } from './arguments.ts';
 import { directoryOf, openKsock } from './bus-options.ts';
-import { ended, ending } from './ending.ts';
+import { ended, ending, untilEnded } from './ending.ts';
 import { Exit, Failure } from './failure.ts';
 import { print } from './output.ts';
 import { kbusCommand, quoted } from './self.ts';
@@ -108,7 +108,7 @@ async function openHouse(options: PlayOptions): Promise<House> {
     const { bus = 0 } = options;
     const directory = directoryOf(options);
     // Says what to run when there is no such bus.
-    await (await openKsock({ ...options, bus })).close();
+    await openKsock({ ...options, bus }).then((ksock) => ksock[Symbol.asyncDispose]());
     return {
       bus,
       directory,
@@ -129,7 +129,7 @@ async function openOurs(): Promise<House> {
     return openTemporary('On a bus in a folder for this time, since KBUS_DIR is not set.');
   }
   const at = socketPath(directory, 0);
-  const who = existsSync(at) ? await whoAnswers(at) : null;
+  const who = existsSync(at) ? await untilEnded(whoAnswers(at)) : null;
   if (who !== null) {
     const says = `On bus 0 at ${at}, which ${who} serves already.`;
     return { bus: 0, directory, says, daemon: null, temporary: null };
@@ -139,7 +139,10 @@ async function openOurs(): Promise<House> {
 }
 
 async function openTemporary(says: string): Promise<House> {
-  const directory = mkdtempSync(join(tmpdir(), 'kbus-'));
+  const folder = tmpdir();
+  const directory = inFiles(`make a folder in ${folder}; set TMPDIR to another one`, () =>
+    mkdtempSync(join(folder, 'kbus-')),
+  );
   const daemon = await newDaemon(directory);
   return { bus: 0, directory, says, daemon, temporary: directory };
 }
@@ -155,11 +158,29 @@ async function newDaemon(directory: string): Promise<Daemon> {
 async function show({ bus, directory, says }: House, options: PlayOptions): Promise<void> {
   const { pace = process.stdout.isTTY ? PACE : 0, transcript } = options;
   const kept = new TranscriptStage();
+  const file = typeof transcript === 'string' ? transcript : undefined;
+  const keep = (text: string): void => {
+    if (file === undefined) return;
+    inFiles(`write the transcript to ${file}`, () => writeFileSync(file, text));
+  };
+  // A file that can't be written is a mistake to be told before the play.
+  keep('');
   const stages: Stage[] = transcript === undefined ? [] : [kept];
   if (transcript !== true) stages.push(options.json ? new JsonStage(write) : screenStage(says));
   await perform({ bus, directory, stages, pace, signal: ending });
   if (transcript === true) await print(kept.text);
-  else if (transcript !== undefined) writeFileSync(transcript, kept.text);
+  else keep(kept.text);
+  // Stages don't wait: now all of it is written.
+  await print('');
+}
+
+/** Does something with files. A Failure when the file system refuses it. */
+function inFiles<T>(what: string, act: () => T): T {
+  try {
+    return act();
+  } catch (error) {
+    throw new Failure(Exit.REFUSED, `can't ${what}: ${(error as Error).message}`, error);
+  }
 }
 
 const write = (text: string): void => {

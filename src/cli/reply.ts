@@ -7,7 +7,8 @@ import { KbusError, REPLIER_ERROR } from '../message/error.ts';
 import { type Message, Reply, replyTo } from '../message/message.ts';
 import { type DataOptions, typedData, typedName, wholeNumber } from './arguments.ts';
 import { addBusOptions, type BusOptions, openKsock } from './bus-options.ts';
-import { Ending, ended, ending } from './ending.ts';
+import { eachMessage } from './each-message.ts';
+import { ending, untilEnded } from './ending.ts';
 import { Exit, Failure } from './failure.ts';
 import { print, remark } from './output.ts';
 import { addShowOptions, type ShowOptions, showMessage } from './show.ts';
@@ -50,21 +51,12 @@ async function reply(name: string, data: string | undefined, options: ReplyOptio
   const binding = typedName(name);
   const answer = await answerOf(data, options);
   await using ksock = await openKsock(options);
-  await ksock.bind(binding, true);
+  await untilEnded(ksock.bind(binding, true));
   remark(`replying to '${binding}' on bus ${options.bus}`);
-  ended().then(() => ksock.close());
-  let left = options.count ?? Number.POSITIVE_INFINITY;
-  try {
-    for await (const request of ksock) {
-      await print(showMessage(request, options));
-      await send(ksock, await replyOrError(request, answer));
-      if (--left === 0) break;
-    }
-  } catch (error) {
-    if (!(error instanceof Ending)) throw error;
-  }
-  // Ctrl-C is how one stops replying; but not all that was asked for has come.
-  if (left > 0 && options.count !== undefined) ending.throwIfAborted();
+  await eachMessage(ksock, options.count, async (request) => {
+    await print(showMessage(request, options));
+    await send(ksock, await replyOrError(request, answer));
+  });
 }
 
 async function answerOf(data: string | undefined, options: ReplyOptions): Promise<Answer> {
@@ -94,7 +86,7 @@ async function replyOrError(request: Message, answer: Answer): Promise<Reply> {
 
 async function send(ksock: Ksock, message: Reply): Promise<void> {
   try {
-    await ksock.sendMsg(message);
+    await untilEnded(ksock.sendMsg(message));
   } catch (error) {
     // Who asked may have gone: that ends this Request, and nothing else.
     if (!(error instanceof KbusError) || !GONE.has(error.code)) throw error;
@@ -103,6 +95,9 @@ async function send(ksock: Ksock, message: Reply): Promise<void> {
 }
 
 const GONE = new Set<string>(['EADDRNOTAVAIL', 'ECONNREFUSED']);
+
+/** How long a command may take to end when it is told to, in milliseconds. */
+const PATIENCE = 200;
 
 /** What a command prints, given the data of the Request on its stdin. */
 async function run(command: string, request: Message): Promise<Uint8Array> {
@@ -120,14 +115,27 @@ async function run(command: string, request: Message): Promise<Uint8Array> {
   // A command need not read what it is given.
   child.stdin.on('error', () => {});
   child.stdin.end(request.data);
+  const exited = new Promise<void>((resolve) => {
+    child.once('exit', () => resolve());
+    // That it is ended is an error, too, and comes before it has.
+    child.once('error', () => child.pid === undefined && resolve());
+  });
   const closed = new Promise<string>((resolve, reject) => {
     child.once('close', (code, by) =>
       resolve(code === null ? `by ${by}` : `with exit status ${code}`),
     );
-    // That it was ended is no failure to start it.
-    child.once('error', (error) => ending.aborted || reject(error));
+    child.once('error', reject);
   });
-  const [output, how] = await Promise.all([buffer(child.stdout), closed]);
-  if (child.exitCode === 0) return output;
-  throw new Error(`the command '${command}' ended ${how}`);
+  try {
+    const [output, how] = await untilEnded(Promise.all([buffer(child.stdout), closed]));
+    if (child.exitCode === 0) return output;
+    throw new Error(`the command '${command}' ended ${how}`);
+  } finally {
+    // It was told by a signal; but it need not heed that.
+    if (ending.aborted) {
+      const timer = setTimeout(() => child.kill('SIGKILL'), PATIENCE);
+      await exited;
+      clearTimeout(timer);
+    }
+  }
 }

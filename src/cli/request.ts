@@ -1,13 +1,15 @@
 import process from 'node:process';
 import type { Command } from 'commander';
+import { Errno } from '../message/errno.ts';
 import { KbusError } from '../message/error.ts';
+import { escaped } from '../message/escape.ts';
 import { Flag } from '../message/flags.ts';
 import { Request } from '../message/message.ts';
 import { type DataOptions, seconds, typedData, typedName, wholeNumber } from './arguments.ts';
 import { addBusOptions, type BusOptions, openKsock } from './bus-options.ts';
-import { ending } from './ending.ts';
+import { end, ending, untilEnded } from './ending.ts';
 import { Exit, Failure } from './failure.ts';
-import { print } from './output.ts';
+import { print, write } from './output.ts';
 import { kbusCommand, quoted } from './self.ts';
 import { addShowOptions, forTerminal, type ShowOptions, showMessage } from './show.ts';
 
@@ -24,12 +26,17 @@ export function configure(command: Command): void {
     .argument('[data]', 'its data; - reads it from stdin')
     .option('--hex', 'the data is given in hex, such as 00ff41')
     .option('--to <ksock>', 'only this Ksock may answer (stateful)', wholeNumber(1, 0xffff_ffff))
-    .option('--timeout <seconds>', 'how long to wait for the Reply (default: for ever)', seconds)
+    .option(
+      '--timeout <seconds>',
+      'how long all of it may take, from now to the Reply (default: for ever)',
+      seconds,
+    )
     .option('--urgent', 'goes before the messages that wait to be read')
     .addHelpText(
       'after',
       `
-Prints the data of the Reply: as it is, or, when it is no text and stdout is a terminal, escaped.
+Prints the data of the Reply: to a file or a pipe as it is, byte for byte; to a terminal as text, in which
+control characters, and what is no text, are escaped.
 Somebody must reply; if nobody does yet, start a Replier in another terminal with the first line:
 
 Examples:
@@ -45,18 +52,52 @@ async function request(
   data: string | undefined,
   options: RequestOptions,
 ): Promise<void> {
-  const { to = 0, timeout, urgent } = options;
+  const { bus, to = 0, timeout, urgent } = options;
+  typedName(name);
+  const limit = new Limit(timeout);
+  limit.next('read the data from stdin', 'stdin has not come to its end');
   const flags = urgent ? Flag.URGENT : 0;
-  const message = new Request(typedName(name), await typedData(data, options), { to, flags });
+  const message = new Request(name, await typedData(data, options), { to, flags });
+  limit.next(`open bus ${bus}`, 'its daemon does not answer; it is stopped, or very busy');
   await using ksock = await openKsock(options);
-  const wait = timeout === undefined ? { signal: ending } : { signal: ending, timeout };
-  const reply = await ksock.request(message, null, wait).catch((error: unknown) => {
+  limit.next(`send Request '${name}'`);
+  const replied = untilEnded(ksock.request(message, null, { signal: ending }));
+  const reply = await replied.catch((error: unknown) => {
     if (!(error instanceof KbusError) || error.code !== 'EADDRNOTAVAIL') throw error;
-    const text = `${error.message}
+    const text = `${escaped(error.message)}
 Nobody replies to that name now. To try it out, in another terminal:
   ${kbusCommand()} reply ${quoted(name)} 'an answer'`;
     throw new Failure(Exit.REFUSED, text, error);
   });
+  limit.stop();
   if (options.full || options.dump || options.json) await print(showMessage(reply, options));
-  else await print(process.stdout.isTTY ? forTerminal(reply.data) : reply.data);
+  else await (process.stdout.isTTY ? print(forTerminal(reply.data)) : write(reply.data));
+}
+
+/** Ends the command when its time is over, whatever it waits for. */
+class Limit {
+  private readonly timer: NodeJS.Timeout | undefined;
+  private what = '';
+  private meaning: string | undefined;
+
+  /** From now on, in milliseconds; undefined for no limit. */
+  constructor(timeout: number | undefined) {
+    if (timeout === undefined) return;
+    this.timer = setTimeout(() => {
+      const what = `${this.what} within ${timeout} ms`;
+      const { meaning } = this;
+      const options = meaning === undefined ? {} : { meaning };
+      end(new KbusError('request', Errno.ETIMEDOUT, what, options));
+    }, timeout);
+  }
+
+  /** What it does from now on; and what it means, if it isn't what the code does for a Request, when that takes too long. */
+  next(what: string, meaning?: string): void {
+    this.what = what;
+    this.meaning = meaning;
+  }
+
+  stop(): void {
+    clearTimeout(this.timer);
+  }
 }

@@ -8,8 +8,18 @@ export function kbusCommand(): string {
   const folders = PATH.split(delimiter);
   if (folders.some((folder) => isProgram(join(folder, 'kbus')))) return 'kbus';
   const main = process.argv[1] ?? '';
-  const near = relative(process.cwd(), main);
-  return `node ${quoted(near.startsWith('..') ? main : near)}`;
+  return `node ${quoted(nearest(main))}`;
+}
+
+/** From where we are, if it is below. */
+function nearest(path: string): string {
+  try {
+    const near = relative(process.cwd(), path);
+    return near.startsWith('..') ? path : near;
+  } catch {
+    // The folder where we are was removed.
+    return path;
+  }
 }
 
 function isProgram(path: string): boolean {

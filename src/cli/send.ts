@@ -3,7 +3,7 @@ import { Flag } from '../message/flags.ts';
 import { Announcement } from '../message/message.ts';
 import { type DataOptions, typedData, typedName } from './arguments.ts';
 import { addBusOptions, type BusOptions, openKsock } from './bus-options.ts';
-import { ending } from './ending.ts';
+import { ending, untilEnded } from './ending.ts';
 import { print, printJson } from './output.ts';
 
 interface SendOptions extends BusOptions, DataOptions {
@@ -41,6 +41,7 @@ async function send(name: string, data: string | undefined, options: SendOptions
   const flags = (options.urgent ? Flag.URGENT : 0) | (options.fail ? Flag.ALL_OR_FAIL : 0);
   const message = new Announcement(typedName(name), await typedData(data, options), { flags });
   await using ksock = await openKsock(options);
-  const id = await ksock.sendMsg(message, { wait: options.wait === true, signal: ending });
+  const sent = ksock.sendMsg(message, { wait: options.wait === true, signal: ending });
+  const id = await untilEnded(sent);
   await (options.json ? printJson({ id }) : print(`${id}\n`));
 }

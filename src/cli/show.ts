@@ -1,4 +1,5 @@
 import type { Command } from 'commander';
+import { escaped, escapedJson, escapedLines } from '../message/escape.ts';
 import { Message } from '../message/message.ts';
 import { printData } from '../message/print.ts';
 
@@ -17,7 +18,7 @@ export function addShowOptions(command: Command): Command {
 
 /** A message as the options want it, with a newline at its end. */
 export function showMessage(message: Message, options: ShowOptions): string {
-  if (options.json) return `${JSON.stringify(jsonOf(message))}\n`;
+  if (options.json) return `${escapedJson(jsonOf(message))}\n`;
   if (options.dump) return dump(message);
   if (options.full) return `${message}\n`;
   return `${brief(message)}\n`;
@@ -27,7 +28,9 @@ export function showMessage(message: Message, options: ShowOptions): string {
 const BRIEF = 200;
 
 /** `Announcement $.Actor.Speak 'Ahem'`. */
-function brief({ kind, name, data }: Message): string {
+function brief(message: Message): string {
+  const { kind, data } = message;
+  const name = escaped(message.name);
   if (data.length === 0) return `${kind} ${name}`;
   if (data.length <= BRIEF) return `${kind} ${name} ${printData(data)}`;
   return `${kind} ${name} ${printData(wholeCharacters(data))}... (${data.length} bytes)`;
@@ -89,10 +92,10 @@ function jsonOfData(data: Uint8Array): { data: string } | { hex: string } {
   }
 }
 
-/** Data for a terminal: clean text as it is, anything else so that it can't upset the terminal. */
+/** Data for a terminal: text as its lines, without what would upset the terminal; anything else in quotes, escaped. */
 export function forTerminal(data: Uint8Array): string {
   const json = jsonOfData(data);
-  // Newlines and tabs are what text is made of.
-  if ('hex' in json || /[^\P{Cc}\n\t]/u.test(json.data)) return `${printData(data)}\n`;
-  return json.data === '' || json.data.endsWith('\n') ? json.data : `${json.data}\n`;
+  if ('hex' in json) return `${printData(data)}\n`;
+  const text = escapedLines(json.data);
+  return text === '' || text.endsWith('\n') ? text : `${text}\n`;
 }

@@ -1,34 +1,32 @@
 import { splitReplierBindEventData } from './bind-event.ts';
+import { escaped, escapeOf } from './escape.ts';
 import { flagsToString } from './flags.ts';
 import { inspect, type MessageId, type OrigFrom } from './id.ts';
 import type { Message } from './message.ts';
 
 const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
-const ESCAPES: Readonly<Record<string, string>> = {
-  '\\': '\\\\',
-  "'": "\\'",
-  '\n': '\\n',
-  '\r': '\\r',
-  '\t': '\\t',
-};
-const hex = (code: number): string => `\\x${code.toString(16).padStart(2, '0')}`;
 
-/** Data in quotes: as text where it is UTF-8 without control characters, else escaped. */
+/** Data in quotes: as text where it is UTF-8, without what would upset a terminal; else each byte for itself. */
 export function printData(data: Uint8Array): string {
   let text: string;
   try {
-    text = utf8.decode(data);
+    text = escaped(marked(utf8.decode(data)));
   } catch {
-    text = Array.from(data, (byte) => String.fromCharCode(byte)).join('');
-    return `'${text.replace(/[^\x20-\x7e]|['\\]/g, (c) => ESCAPES[c] ?? hex(c.charCodeAt(0)))}'`;
+    const bytes = Array.from(data, (byte) => String.fromCharCode(byte)).join('');
+    text = marked(bytes).replace(/[^\x20-\x7e]/g, escapeOf);
   }
-  return `'${text.replace(/[\p{Cc}'\\]/gu, (c) => ESCAPES[c] ?? hex(c.charCodeAt(0)))}'`;
+  return `'${text}'`;
+}
+
+/** With a backslash before what would end the quotes, or be one. */
+function marked(text: string): string {
+  return text.replace(/['\\]/g, '\\$&');
 }
 
 /** `<Request '$.A.B', id=[0:6], from=1, flags=0x3 (REQ,YOU), data='hi'>`; unset fields are left out. */
 export function printMessage(message: Message): string {
   const event = message.kind === 'ReplierBindEvent' ? printBindEvent(message.data) : undefined;
-  const parts: string[] = event === undefined ? [`'${message.name}'`] : [];
+  const parts: string[] = event === undefined ? [`'${escaped(message.name)}'`] : [];
   if (message.id.isSet) parts.push(`id=${message.id}`);
   if (message.to !== 0) parts.push(`to=${message.to}`);
   if (message.from !== 0) parts.push(`from=${message.from}`);
@@ -47,7 +45,7 @@ export function printMessage(message: Message): string {
 function printBindEvent(data: Uint8Array): string | undefined {
   try {
     const { isBind, binder, name } = splitReplierBindEventData(data);
-    return `[${isBind ? 'Bind' : 'Unbind'} '${name}' for ${binder}]`;
+    return `[${isBind ? 'Bind' : 'Unbind'} '${escaped(name)}' for ${binder}]`;
   } catch {
     return undefined;
   }
@@ -55,7 +53,7 @@ function printBindEvent(data: Uint8Array): string | undefined {
 
 /** `Message('$.Actor.Speak', data='Ahem', from_=1, id=MessageId(0, 2))`: the call that makes its like. */
 export function inspectMessage(message: Message): string {
-  const parts: string[] = [`'${message.name}'`];
+  const parts: string[] = [`'${escaped(message.name)}'`];
   const id = (value: MessageId | OrigFrom): string => value[inspect]();
   if (message.dataLength > 0) parts.push(`data=${printData(message.data)}`);
   if (message.to !== 0) parts.push(`to=${message.to}`);

@@ -32,6 +32,6 @@ process.on('message', async (message: ToActor) => {
   }
 });
 
-// Ctrl-C at the spectators' terminal is the director's to deal with: it ends all of them.
-process.on('SIGINT', () => {});
+// Signals that all programs of the spectators' terminal get are the director's to deal with: it ends all of them.
+for (const signal of ['SIGINT', 'SIGHUP']) process.on(signal, () => {});
 process.on('disconnect', () => process.exit());

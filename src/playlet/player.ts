@@ -1,6 +1,7 @@
 import { type ChildProcess, fork } from 'node:child_process';
 import process from 'node:process';
 import { fileURLToPath } from 'node:url';
+import { escapedLines } from '../message/escape.ts';
 import type { Actor } from './script.ts';
 
 /** What the director tells an actor's process. */
@@ -132,9 +133,10 @@ export class Player {
 
   private received(message: FromActor): void {
     if ('printed' in message) {
-      this.lastPrinted = message.printed;
+      // Whoever speaks on the bus may have made some of it.
+      this.lastPrinted = escapedLines(message.printed);
       this.ahead++;
-      this.onPrinted(message.printed);
+      this.onPrinted(this.lastPrinted);
       this.heard();
     } else {
       this.running.get(message.done)?.(message.isGood);

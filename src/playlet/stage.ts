@@ -1,4 +1,5 @@
 import { styleText } from 'node:util';
+import { escapedJson } from '../message/escape.ts';
 import { ACTORS, type Actor } from './script.ts';
 
 /** Where the playlet is seen. */
@@ -189,6 +190,6 @@ export class JsonStage implements Stage {
   }
 
   private line(value: object): void {
-    this.write(`${JSON.stringify(value)}\n`);
+    this.write(`${escapedJson(value)}\n`);
   }
 }

@@ -153,6 +153,55 @@ describe('kbus listen', () => {
     expect(await ended).toMatchObject({ code: 0, signal: null });
   });
 
+  test('says how many messages it missed', async () => {
+    const served = await serve('--max-queued-bytes-per-ksock', '300000');
+    const program = await listen(served, '$.*');
+    // Nobody reads what it prints: it comes to a stop.
+    program.child.stdout?.removeAllListeners('data').pause();
+    await using ksock = await open(served);
+    for (let missed = 0; missed === 0; ) {
+      await ksock.sendMsg(new Announcement('$.A', 'x'.repeat(100_000)));
+      missed = (await ksock.stats()).ksocks.find(({ ksock }) => ksock === 1)?.missed ?? 0;
+    }
+    program.child.kill('SIGINT');
+    await program.says(/^kbus: missed 1 message: they came faster than it printed them/m);
+    program.child.stdout?.resume();
+    expect((await program.ended).code).toBe(0);
+  });
+
+  test('keeps many messages that wait to be printed', async () => {
+    const served = await serve();
+    await listen(served, '$.*');
+    await using ksock = await open(served);
+    expect((await ksock.stats()).ksocks.map(({ maxMessages }) => maxMessages)).toContain(100_000);
+  });
+
+  test('waits often for a slow reader without a warning', async () => {
+    const served = await serve();
+    const program = await listen(served, '$.*', '--full', '--count', '20');
+    await using ksock = await open(served);
+    for (let at = 0; at < 20; at++) {
+      // More than a pipe holds.
+      await ksock.sendMsg(new Announcement('$.A', 'x'.repeat(500_000)));
+    }
+    expect((await program.ended).stderr).toBe("kbus: listening to '$.*' on bus 0\n");
+  });
+
+  test('prints nothing of another program that could upset a terminal', async () => {
+    const served = await serve();
+    const evil = '\x1b]0;pwned\x07\r\x9b2J\u202e\u2028';
+    const programs = await Promise.all(
+      [[], ['--full'], ['--dump'], ['--json']].map((more) => listen(served, '$.*', '-n1', ...more)),
+    );
+    await using ksock = await open(served);
+    await ksock.sendMsg(new Announcement('$.A', evil));
+    for (const program of programs) {
+      const { stdout } = await program.ended;
+      expect(stdout).toMatch(/^[\x20-\x7e\n]+$/);
+      if (stdout.startsWith('{')) expect(JSON.parse(stdout).data).toBe(evil);
+    }
+  });
+
   test('says that the bus has gone away, and how to get it back', async () => {
     const served = await serve();
     const program = await listen(served, '$.*');

@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest';
 import { typedName } from '../../src/cli/arguments.ts';
 import { COMMANDS } from '../../src/cli/commands.ts';
 import { newFolder } from '../support/folder.ts';
-import { kbus, serve, start } from './kbus.ts';
+import { kbus, MAIN, Program, serve, start } from './kbus.ts';
 
 describe('kbus', () => {
   test('lists its commands when it is told nothing, which is a mistake', async () => {
@@ -57,6 +57,16 @@ describe('kbus', () => {
     expect(stderr).toMatch(/unknown option '--urgnt'\n\(Did you mean --urgent\?\)/);
   });
 
+  test.each([
+    ['help', 'lisen'],
+    ['lisen', '--help'],
+  ])('does so for %s %s', async (...args) => {
+    const { code, stdout, stderr } = await kbus(args);
+    expect(stderr).toMatch(/^kbus: unknown command 'lisen'\n\(Did you mean listen\?\)/);
+    expect(stdout).toBe('');
+    expect(code).toBe(2);
+  });
+
   test('says where options go', async () => {
     const { code, stderr } = await kbus(['--bus', '1', 'send', '$.A']);
     expect(code).toBe(2);
@@ -65,7 +75,11 @@ describe('kbus', () => {
 
   test.each([
     ['too few', ['send'], /missing required argument 'name'\n\(kbus send --help shows how\)/],
-    ['too many', ['send', '$.A', 'two', 'words'], /too many arguments for 'send'/],
+    [
+      'too many',
+      ['send', '$.A', 'two', 'words'],
+      /too many arguments for 'send'.*\nPut what has spaces in quotes/,
+    ],
     ['a bus that is no number', ['send', '$.A', '--bus', 'one'], /whole number from 0/],
     ['a timeout of nothing', ['request', '$.A', '--timeout', '0'], /a number of seconds over 0/],
     ['a Ksock that can not be', ['request', '$.A', '--to', '0'], /whole number from 1/],
@@ -91,6 +105,8 @@ describe('kbus', () => {
     ['Actor.Speak', "'Actor.Speak' is not", "'$.Actor.Speak'"],
     ['.Speak', "'.Speak' is not", "'$.Speak'"],
     ['$Actor.Speak', "'$Actor.Speak' is not", "'$.Actor.Speak'"],
+    ['1234.Speak', "'1234.Speak' is not", "'$.Speak'"],
+    ['a\x1b[2Jb', "'a\\x1b[2Jb' is not", "'$.a\\x1b[2Jb'"],
     ['', 'an empty name is not', "'$.Some.Name'"],
   ])('explains what has become of the name %j', (name, wrong, meant) => {
     expect(() => typedName(name)).toThrow(wrong);
@@ -109,6 +125,34 @@ describe('kbus', () => {
     expect(code).toBe(1);
     expect(stdout).toBe('');
     expect(stderr).toMatch(/^kbus: EBADMSG \(74\): send Announcement '\$\.Actor\.\.Speak': /);
+  });
+});
+
+test('stdin that can not be read is no bug', async () => {
+  const run = 'exec "$0" "$1" send "$2" - 0>/dev/null';
+  const { code, stderr } = await new Program('/bin/sh', ['-c', run, process.execPath, MAIN, '$.A'])
+    .ended;
+  expect(stderr).toMatch(/^kbus: the data can't be read from stdin: EBADF: [^\n]*\n$/);
+  expect(code).toBe(2);
+});
+
+describe('in a folder that was removed', () => {
+  test.each([
+    ['what it was asked', 0, ['errno', 'EPIPE']],
+    ['that nobody replies', 1, ['request', '$.Nobody']],
+    ['that there is no bus', 3, ['listen', '$.A', '--directory', 'here']],
+    ['that there is none to answer for', 3, ['reply', '$.A', 'x', '--directory', '/nowhere']],
+    ['that no folder can be made there', 1, ['doctor', '--directory', 'here']],
+  ])('kbus says %s', async (_, code, args) => {
+    const { directory } = await serve();
+    const run = 'mkdir gone && cd gone && rmdir ../gone && exec "$0" "$@"';
+    const program = new Program('/bin/sh', ['-c', run, process.execPath, MAIN, ...args], {
+      cwd: await newFolder(),
+      env: { KBUS_DIR: directory },
+    });
+    const outcome = await program.ended;
+    expect(outcome.stdout + outcome.stderr).not.toMatch(/^ +at |a bug in kbus/m);
+    expect(outcome.code).toBe(code);
   });
 });
 

@@ -68,8 +68,8 @@ describe('kbus request', () => {
     const served = await serve();
     await using ksock = await Ksock.open(0, { directory: served.directory });
     await ksock.bind('$.Silence', true);
-    const { code, stderr } = await served.kbus(['request', '$.Silence', '--timeout', '0.05']);
-    expect(stderr).toMatch(/^kbus: ETIMEDOUT \(110\): send Request '\$\.Silence' within 50 ms: /);
+    const { code, stderr } = await served.kbus(['request', '$.Silence', '--timeout', '0.5']);
+    expect(stderr).toMatch(/^kbus: ETIMEDOUT \(110\): send Request '\$\.Silence' within 500 ms: /);
     expect(code).toBe(1);
   });
 
@@ -83,6 +83,17 @@ describe('kbus request', () => {
     const { code, stdout, stderr } = await program.ended;
     expect(stderr).toMatch(/went away without answering it \(\$\.KBUS\.Replier\.Ignored\)/);
     expect(stdout).toBe('');
+    expect(code).toBe(1);
+  });
+
+  test('says on one line, that only prints, why a Replier failed', async () => {
+    const served = await serve();
+    await using ksock = await Ksock.open(0, { directory: served.directory });
+    await ksock.replier('$.Ask', () => {
+      throw new Error('\x1b[2Jno\u202e\nkbus: all is well');
+    });
+    const { code, stderr } = await served.kbus(['request', '$.Ask']);
+    expect(stderr).toMatch(/^kbus: [^\n]*\\x1b\[2Jno\\u202e\\nkbus: all is well\n$/);
     expect(code).toBe(1);
   });
 

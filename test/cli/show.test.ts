@@ -14,11 +14,11 @@ describe('data on a terminal', () => {
   });
 
   test.each([
-    ['what would colour it', Buffer.from('\x1b[31mred'), "'\\x1b[31mred'\n"],
-    ['what would overwrite it', Buffer.from('good\rbad'), "'good\\rbad'\n"],
+    ['what would colour it', Buffer.from('\x1b[31mred\n'), '\\x1b[31mred\n'],
+    ['what would overwrite it', Buffer.from('good\rbad'), 'good\\rbad\n'],
     ['what is not UTF-8', bytes(0x41, 0xff), "'A\\xff'\n"],
-    ['a zero', bytes(0), "'\\x00'\n"],
-    ['a control character of Latin-1', Buffer.from('\u009b31m'), "'\\x9b31m'\n"],
+    ['a zero', bytes(0), '\\x00\n'],
+    ['a control character of Latin-1', Buffer.from('\u009b31m'), '\\x9b31m\n'],
   ])('%s is escaped', (_, data, printed) => {
     expect(forTerminal(data)).toBe(printed);
   });

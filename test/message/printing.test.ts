@@ -137,3 +137,23 @@ function bindEvent(
   const data = replierBindEventData({ isBind, binder, name });
   return new Message(EVENT, data, { ...options, flags: Flag.SYNTHETIC | Flag.ALL_OR_FAIL });
 }
+
+describe('what another program made', () => {
+  it.for<[string, Message]>([
+    [
+      "<Announcement '$.A\\x1b[2J', data='\\x9b\\u202e\\n\\\\'>",
+      new Announcement('$.A\x1b[2J', '\x9b\u202e\n\\'),
+    ],
+    [
+      "<Announcement '$.A', data='\\xff\\x1b\\''>",
+      new Announcement('$.A', Uint8Array.of(255, 27, 39)),
+    ],
+    [
+      "<ReplierBindEvent [Bind '$.A\\x1b' for 1]>",
+      new Announcement(EVENT, replierBindEventData({ isBind: true, binder: 1, name: '$.A\x1b' })),
+    ],
+  ])('%s prints nothing that could upset a terminal', ([printed, message]) => {
+    expect(String(message)).toBe(printed);
+    expect(inspect(message)).not.toMatch(/[\p{Cc}\u202e]/u);
+  });
+});

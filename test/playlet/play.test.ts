@@ -117,6 +117,15 @@ describe('the playlet', () => {
     }
   });
 
+  test('tells before it plays that the transcript can not be written', async () => {
+    const { code, stdout, stderr } = await kbus(['play', '--transcript', '/nowhere/transcript']);
+    expect(stderr).toMatch(
+      /^kbus: can't write the transcript to \/nowhere\/transcript: ENOENT[^\n]*\n$/,
+    );
+    expect(stdout).toBe('');
+    expect(code).toBe(1);
+  });
+
   test('leaves nothing behind', async () => {
     const TMPDIR = await newFolder();
     expect(await kbus(['play', '--transcript'], { env: { TMPDIR } })).toMatchObject({ code: 0 });

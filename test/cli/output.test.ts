@@ -1,0 +1,84 @@
+import { existsSync } from 'node:fs';
+import { describe, expect, test } from 'vitest';
+import { Ksock } from '../../src/client/ksock.ts';
+import { Announcement } from '../../src/message/message.ts';
+import { MAIN, Program, serve } from './kbus.ts';
+
+/** Runs `kbus` with these arguments, and with what the shell says behind them. */
+function inShell(directory: string, args: string[], more: string): Program {
+  const command = `exec "$0" "$@" ${more}`;
+  const env = { KBUS_DIR: directory };
+  return new Program('/bin/sh', ['-c', command, process.execPath, MAIN, ...args], { env });
+}
+
+const hasFull = existsSync('/dev/full');
+
+describe('a full disk', () => {
+  test
+    .skipIf(!hasFull)
+    .each([
+      'send $.A',
+      'request $.Echo x',
+      'request $.Echo x --json',
+      'bindings',
+      'stats --json',
+      'errno',
+      'doctor',
+      'bench --seconds 0.01',
+      'play',
+      'play --json',
+      'play --transcript',
+      '--help',
+      'send --help',
+      '--version',
+    ])('makes %s end with one line that says so', async (line) => {
+    const { directory } = await serve();
+    await using ksock = await Ksock.open(0, { directory });
+    await ksock.replier('$.Echo', (request) => request.data);
+    const { code, stderr } = await inShell(directory, line.split(' '), '>/dev/full').ended;
+    const lines = stderr.split('\n').filter((line) => !line.startsWith('kbus: measuring'));
+    expect(lines).toEqual([
+      'kbus: stdout took no more: ENOSPC, no space left on device. What was printed is not complete.',
+      '',
+    ]);
+    expect(code).toBe(74);
+  });
+
+  test.skipIf(!hasFull).each(['listen', 'reply'])('makes %s end likewise', async (command) => {
+    const { directory } = await serve();
+    const program = inShell(directory, [command, '$.A'], '>/dev/full');
+    await program.says(/to '\$\.A'/);
+    await using ksock = await Ksock.open(0, { directory });
+    const answer = command === 'reply' ? ksock.request('$.A').catch(() => {}) : undefined;
+    if (command === 'listen') await ksock.sendMsg(new Announcement('$.A'));
+    const { code, stderr } = await program.ended;
+    expect(stderr).toMatch(/^kbus: .* to '\$\.A' on bus 0\nkbus: stdout took no more: [^\n]*\n$/);
+    expect(code).toBe(74);
+    await answer;
+  });
+
+  test.skipIf(!hasFull)(
+    'for remarks stops nothing, but the exit code tells that one is lost',
+    async () => {
+      const { directory } = await serve();
+      const args = ['bench', '--seconds', '0.01', '--size', '8'];
+      const { code, stdout } = await inShell(directory, args, '2>/dev/full').ended;
+      expect(stdout).toMatch(/^Requests(.*\n)*Announcements/);
+      expect(code).toBe(74);
+    },
+  );
+});
+
+describe('a pipe that was closed', () => {
+  test.each(['send $.A', 'stats', 'errno', 'doctor', 'bench --seconds 0.01'])(
+    'makes %s end, and say nothing of it',
+    async (line) => {
+      const { start } = await serve();
+      const program = start(line.split(' '));
+      program.child.stdout?.destroy();
+      const { code, stderr } = await program.ended;
+      expect(stderr.replace(/^kbus: measuring .*\n/, '')).toBe('');
+      expect(code).toBe(0);
+    },
+  );
+});
