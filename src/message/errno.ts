@@ -183,7 +183,8 @@ export const MEANING: Readonly<Record<Call, Readonly<Partial<Record<ErrorCode, s
     EFAULT: 'the memory of the argument cannot be read or written',
   },
   request: {
-    ETIMEDOUT: 'no Reply came in time; the Request still stands, and its Reply will be dropped',
+    ETIMEDOUT:
+      'no Reply came in time; the Request is forgotten, though its Replier may be at work on it',
   },
   any: {
     EBADF: 'this Ksock is closed',

@@ -9,10 +9,10 @@ import { staged } from '../conformance/original.ts';
 import { unixSocket } from '../conformance/transports.ts';
 import { holdsInTime } from '../model/property.ts';
 import { failed } from '../support/refused.ts';
-import { catchUncaught } from '../support/uncaught.ts';
+import { catchReports } from '../support/reports.ts';
 import { everywhere, settled } from './everywhere.ts';
 
-const uncaught = catchUncaught();
+const reported = catchReports();
 
 const dataOf = ({ bytes, dataAt, dataLength }: BorrowedMessage): Uint8Array =>
   Uint8Array.from(bytes.subarray(dataAt, dataAt + dataLength));
@@ -80,7 +80,7 @@ everywhere('Handlers that borrow messages', (stage) => {
     await ksock.listener('$.a', async () => {}, { borrowed: true });
     await sender.sendMsg(new Announcement('$.a'));
     await settled();
-    expect(uncaught.splice(0).map(String)).toEqual([
+    expect(reported.splice(0).map(String)).toEqual([
       expect.stringContaining("the handler of '$.a' borrows its messages, so it must be done"),
     ]);
   });

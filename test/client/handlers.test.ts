@@ -4,10 +4,10 @@ import { Flag } from '../../src/message/flags.ts';
 import { Announcement, type Message, Request } from '../../src/message/message.ts';
 import { fill, next, readNames } from '../conformance/reading.ts';
 import { failed, refused } from '../support/refused.ts';
-import { catchUncaught } from '../support/uncaught.ts';
+import { catchReports } from '../support/reports.ts';
 import { everywhere, settled } from './everywhere.ts';
 
-const uncaught = catchUncaught();
+const reported = catchReports();
 
 everywhere('Handlers', (stage) => {
   it('a listener hears each message of its name, in order.', async () => {
@@ -198,7 +198,7 @@ everywhere('Handlers', (stage) => {
     for (const text of ['1', '2']) await sender.sendMsg(new Announcement('$.a', text));
     expect((await sender.request('$.Ask')).text()).toBe('still here');
     expect(heard).toEqual(['1', '2']);
-    expect(uncaught.splice(0).map(String)).toEqual(['Error: thrown by a listener']);
+    expect(reported.splice(0).map(String)).toEqual(['Error: thrown by a listener']);
   });
 
   it('`stop` unbinds its name; unread Requests become Unbound, those at work are still answered.', async () => {
@@ -214,11 +214,17 @@ everywhere('Handlers', (stage) => {
     expect(handling.name).toBe('$.a');
     const answer = asker.request('$.a');
     await settled();
-    await handling.stop();
+    let isStopped = false;
+    const stopped = handling.stop().then(() => {
+      isStopped = true;
+    });
+    expect(handling.stop()).toBe(handling.stop());
     await refused(asker.request('$.a'), 'EADDRNOTAVAIL');
+    await settled();
+    expect(isStopped).toBe(false);
     go();
     expect((await answer).text()).toBe('after all');
-    await handling.stop();
+    await stopped;
   });
 
   it('when the last has stopped, the Ksock may be read by hand; nothing was lost to it.', async () => {

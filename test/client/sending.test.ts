@@ -329,7 +329,7 @@ everywhere('sendAll, post and flush', (stage) => {
 
   it('a posted message that is left waiting by EAGAIN is the Ksock’s to go on with.', async () => {
     const [sender, listener] = await crowded(stage);
-    await refused(sender.sendAll([news('left', Flag.ALL_OR_WAIT)]), 'EAGAIN');
+    await refused(sender.sendAll([news('left', Flag.ALL_OR_WAIT)], { wait: false }), 'EAGAIN');
     await refused(sender.sendMsg(news('x')), 'EALREADY');
     await next(listener);
     await sender.send();

@@ -73,7 +73,7 @@ const host: SessionHost = {
 };
 
 function hello(): Uint8Array {
-  return wordsFrame(Kind.HELLO, 0, 0, 0, [0x4b425553, 1, 3, 77], 'fuzz');
+  return wordsFrame(Kind.HELLO, 0, 0, 0, [0x4b425553, PROTOCOL_VERSION, 3, 77], 'fuzz');
 }
 
 function receive(to: { received(b: Uint8Array, f: number, t: number): void }, bytes: Uint8Array) {
@@ -254,7 +254,7 @@ class Client {
   }
 }
 
-const WELCOME = [0x4b425553, 1, 0, 5, 1, 100, 1_000_000, 8192];
+const WELCOME = [0x4b425553, PROTOCOL_VERSION, 0, 5, 1, 100, 1_000_000, 8192];
 
 /** What a daemon says to the client: its program is handed the same however the bytes are cut. */
 const port: Feed = async (bytes, random) => {

@@ -271,6 +271,13 @@ export class NaiveBus {
     return true;
   }
 
+  // §8, giving up: "a requester may forget a Request it sent".
+  forget(requester: NaiveKsock, token: number): void {
+    this.requests = this.requests.filter(
+      (r) => r.requester !== requester || r.token !== token || r.state === 'waiting',
+    );
+  }
+
   discard(sender: NaiveKsock): number {
     this.stopSending(sender);
     return 0;

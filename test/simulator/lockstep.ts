@@ -97,6 +97,7 @@ type Wrapped =
   | 'resend'
   | 'poll'
   | 'discard'
+  | 'forget'
   | 'bind'
   | 'unbind'
   | 'findReplier'
@@ -161,6 +162,7 @@ export class Lockstep {
     this.wrap('resend', (k) => naive.resend(k));
     this.wrap('poll', (k) => naive.poll(k));
     this.wrap('discard', (k) => naive.discard(k));
+    this.wrap('forget', (k, token: number) => naive.forget(k, token));
     this.wrap('bind', (k, name: string, replier: boolean) => naive.bind(k, name, replier));
     this.wrap('unbind', (k, name: string, replier: boolean) => naive.unbind(k, name, replier));
     this.wrap('close', (k) => naive.close(k));

@@ -281,7 +281,7 @@ export class Seat {
     if (this.ksock !== null || this.isOpening) return false;
     this.comesBack = reconnect;
     this.isOpening = true;
-    const opened = Ksock.open(this.connect, { mode, reconnect });
+    const opened = Ksock.open(this.connect, { mode, reconnect, onHandlerError: () => {} });
     opened.then(
       (ksock) => {
         this.isOpening = false;
