@@ -42,5 +42,5 @@ async function send(name: string, data: string | undefined, options: SendOptions
   const message = new Announcement(typedName(name), await typedData(data, options), { flags });
   await using ksock = await openKsock(options);
   const id = await ksock.sendMsg(message, { wait: options.wait === true, signal: ending });
-  await (options.json ? printJson({ id }) : print(`${id}\n`));
+  await (options.json ? printJson({ id: { ...id } }) : print(`${id}\n`));
 }
