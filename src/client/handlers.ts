@@ -18,7 +18,7 @@ export type BorrowingHandler = (message: BorrowedMessage) => void;
 
 export interface ListenerOptions {
   /** The handler gets a {@link BorrowedMessage}, which is good until it returns. */
-  borrowed?: boolean;
+  borrowed?: boolean | undefined;
 }
 
 /** A handler at work; `stop` (or `await using`) ends it and unbinds its name. */

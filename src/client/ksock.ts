@@ -52,9 +52,9 @@ export type Connect = (
 
 export interface KsockOptions {
   /** `r` may read, bind and change settings; `rw`, the default, may write too. */
-  mode?: Mode;
+  mode?: Mode | undefined;
   /** Folder of the daemon's sockets; by default `$KBUS_DIR`, or what `kbus doctor` tells. */
-  directory?: string;
+  directory?: string | undefined;
   /**
    * When the daemon goes away, come back when there is one again: with a new Ksock id, and bindings
    * and settings made again before `onConnected` is called. No message is sent again, and nothing is
@@ -63,20 +63,20 @@ export interface KsockOptions {
    * that has gone), a handler's is dropped, and a stateful Request to a Replier of that time is refused
    * (EPIPE). Default: false.
    */
-  reconnect?: boolean | ReconnectOptions;
+  reconnect?: boolean | ReconnectOptions | undefined;
   /** The Ksock is connected again; it has its bindings, and a new id. */
-  onConnected?: (ksock: Ksock) => void;
+  onConnected?: ((ksock: Ksock) => void) | undefined;
   /** The connection was lost, or one more attempt to come back failed. */
-  onDisconnected?: (error: KbusError) => void;
+  onDisconnected?: ((error: KbusError) => void) | undefined;
   /** Gives up opening: `open` rejects with the signal's reason. */
-  signal?: AbortSignal;
+  signal?: AbortSignal | undefined;
 }
 
 /** What ends a wait early. */
 export interface WaitOptions {
   /** In milliseconds; waits without end if it is not given. */
-  timeout?: number;
-  signal?: AbortSignal;
+  timeout?: number | undefined;
+  signal?: AbortSignal | undefined;
 }
 
 export interface SendOptions {
@@ -84,16 +84,16 @@ export interface SendOptions {
    * ALL_OR_WAIT, carried through: when the queue of a recipient is full, the promise resolves when the
    * message was delivered to all. Sends behind it wait their turn.
    */
-  wait?: boolean;
+  wait?: boolean | undefined;
   /** Gives up a send that waits: the promise rejects with the signal's reason, and nothing was sent. */
-  signal?: AbortSignal;
+  signal?: AbortSignal | undefined;
 }
 
 export interface RequestOptions extends WaitOptions {
   /** Ksock id of the only Replier that may answer: the Request is stateful. */
-  to?: number;
+  to?: number | undefined;
   /** See {@link Flag}. */
-  flags?: number;
+  flags?: number | undefined;
 }
 
 const U32_MAX = 0xffff_ffff;
@@ -350,7 +350,7 @@ export class Ksock implements AsyncIterable<Message> {
    * next may be posted at once, else a promise to wait for; {@link flush} tells the outcome. A refusal
    * makes that promise, or `flush`, reject; what was under way then may have been sent.
    */
-  post(message: Message, options: { wait?: boolean } = {}): Promise<void> | undefined {
+  post(message: Message, options: { wait?: boolean | undefined } = {}): Promise<void> | undefined {
     const wrong = this.checkMessage(message);
     if (wrong instanceof Message) return this.post(wrong, options);
     if (wrong !== null) return Promise.reject(wrong);
@@ -729,7 +729,11 @@ export class Ksock implements AsyncIterable<Message> {
    * millions a second, or large data, by a Ksock of their own: memory is used again only while all its handlers
    * borrow.
    */
-  async listener(name: string, handler: Handler, options?: { borrowed?: false }): Promise<Handling>;
+  async listener(
+    name: string,
+    handler: Handler,
+    options?: { borrowed?: false | undefined },
+  ): Promise<Handling>;
   async listener(
     name: string,
     handler: BorrowingHandler,

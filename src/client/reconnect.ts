@@ -8,9 +8,9 @@ import { type Port, type PortEvents, Refusal } from './port.ts';
 
 export interface ReconnectOptions {
   /** Milliseconds before the first attempt; each further one waits twice as long. Default 50. */
-  minDelay?: number;
+  minDelay?: number | undefined;
   /** The longest pause between attempts, in milliseconds. Default 2000. */
-  maxDelay?: number;
+  maxDelay?: number | undefined;
 }
 
 export interface LifelineEvents {
@@ -25,7 +25,7 @@ export interface LifelineEvents {
 export class Lifeline {
   private readonly open: (events: PortEvents, signal: AbortSignal | undefined) => Promise<Port>;
   private readonly what: string;
-  private readonly delays: Required<ReconnectOptions> | null;
+  private readonly delays: { readonly minDelay: number; readonly maxDelay: number } | null;
   private readonly events: LifelineEvents;
   private currentPort: Port | null = null;
   private readonly bindings: { name: string; replier: boolean }[] = [];
@@ -51,9 +51,8 @@ export class Lifeline {
     this.open = open;
     this.what = what;
     this.events = events;
-    const delays = { minDelay: 50, maxDelay: 2000 };
-    this.delays =
-      reconnect === false ? null : reconnect === true ? delays : { ...delays, ...reconnect };
+    const { minDelay = 50, maxDelay = 2000 } = typeof reconnect === 'object' ? reconnect : {};
+    this.delays = reconnect === false ? null : { minDelay, maxDelay };
   }
 
   /** The port now, or the last one there was. */
