@@ -27,7 +27,7 @@ import { MessageId } from '../../src/message/id.ts';
 import { checkLayout, MessageReader, NameReader } from '../../src/message/layout.ts';
 import { Announcement, Message, Reply, Request } from '../../src/message/message.ts';
 import type { Channel } from '../../src/wire/channel.ts';
-import { Kind, Op, plainMemory, wordsFrame } from '../../src/wire/frames.ts';
+import { Kind, Op, PROTOCOL_VERSION, plainMemory, wordsFrame } from '../../src/wire/frames.ts';
 import { Slab } from '../../src/wire/slab.ts';
 import type { Random } from '../simulator/random.ts';
 import { type Cut, cut, ofRuns } from './mutate.ts';
