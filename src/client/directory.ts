@@ -2,6 +2,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import process from 'node:process';
 
+/** Longest path of a socket, in bytes: of a longer one libuv takes that much, and says nothing. */
+export const MAX_SOCKET_PATH = process.platform === 'linux' ? 107 : 103;
+
 /**
  * The folder of this machine's sockets: `$KBUS_DIR`, else /run/kbus for root, else
  * `$XDG_RUNTIME_DIR/kbus`; on macOS and Windows, the user's own folder for temporary files. An Error

@@ -7,7 +7,7 @@ import { type ChannelEvents, NOBODY } from '../wire/channel.ts';
 import { LARGE_POOL, MUCH, ROOM } from '../wire/reading.ts';
 import { Slab } from '../wire/slab.ts';
 import { SocketChannel } from '../wire/socket-channel.ts';
-import { socketDirectory, socketPath } from './directory.ts';
+import { MAX_SOCKET_PATH, socketDirectory, socketPath } from './directory.ts';
 import { FramePort } from './frame-port.ts';
 import type { Connect } from './ksock.ts';
 import { Refusal } from './port.ts';
@@ -141,6 +141,13 @@ function openSocket(path: string): Promise<Connected> {
 export function connectUnix(bus: number, directory?: string): Connect {
   return async (mode, events, signal) => {
     const path = socketPath(socketDirectory(directory), bus);
+    const length = Buffer.byteLength(path);
+    if (process.platform !== 'win32' && length > MAX_SOCKET_PATH) {
+      throw new Refusal(
+        Errno.ENAMETOOLONG,
+        `${path} is too long for the path of a socket: ${length} bytes, where ${MAX_SOCKET_PATH} are allowed`,
+      );
+    }
     const { memory, socket } = await openSocketInTurn(path, signal);
     return FramePort.open(
       (toldTo) => {

@@ -1,7 +1,6 @@
 import { Buffer } from 'node:buffer';
-import { chmodSync, chownSync, mkdirSync, rmdirSync, statSync } from 'node:fs';
+import { chmodSync, chownSync, rmdirSync, statSync } from 'node:fs';
 import { createServer, type Server, type Socket } from 'node:net';
-import { dirname, resolve } from 'node:path';
 import process from 'node:process';
 import type { Bus } from '../bus/bus.ts';
 import { Buses } from '../bus/buses.ts';
@@ -12,12 +11,13 @@ import { Errno } from '../message/errno.ts';
 import { NameReader } from '../message/layout.ts';
 import { Slab } from '../wire/slab.ts';
 import { AcceptedChannel } from './accepted-channel.ts';
+import { makeFolders } from './folders.ts';
 import { Intake } from './intake.ts';
 import type { Log } from './log.ts';
 import { Patience } from './patience.ts';
 import { Session, type SessionHost } from './session.ts';
 import { HELLO_TIMEOUT, MAX_CONNECTIONS } from './settings.ts';
-import { listenAt, type Ownership, remove } from './socket-file.ts';
+import { closeSocket, listenAt, type Ownership, type SocketFile } from './socket-file.ts';
 import { Spin } from './spin.ts';
 import { Turn } from './turn.ts';
 
@@ -58,14 +58,14 @@ export class Daemon implements SessionHost {
   readonly pid = process.pid;
   readonly buses: Buses;
   private readonly options: DaemonOptions;
-  private readonly servers: Server[] = [];
+  /** With the sockets that were made for them. */
+  private readonly servers = new Map<Server, SocketFile | undefined>();
   private readonly sessions = new Map<Session, Socket>();
   /** Those who have not said HELLO. */
   private readonly silent: Patience<Session>;
   /** Those who have been told that it is over. */
   private readonly leaving = new Patience<Socket>(FAREWELL_TIMEOUT, (socket) => socket.destroy());
   private readonly intake: Intake;
-  private readonly madePaths: string[] = [];
   /** The folders that were made: the innermost first. */
   private readonly madeFolders: string[] = [];
   private deviceOrNull: DeviceFolder | null = null;
@@ -166,10 +166,9 @@ export class Daemon implements SessionHost {
     this.isStopping = true;
     for (const session of [...this.sessions.keys()]) session.farewell(Errno.ECONNRESET, why);
     this.turn.end();
-    const closed = this.servers.map(
-      (server) => new Promise<void>((resolve) => server.close(() => resolve())),
+    const closed = [...this.servers].map(
+      ([server, file]) => new Promise<void>((resolve) => closeSocket(server, file, resolve)),
     );
-    for (const path of this.madePaths) remove(path);
     await this.deviceOrNull?.close().catch((error: Error) => this.warn(error.message));
     // A client that doesn't read its farewell can't keep the daemon.
     const patience = setTimeout(() => {
@@ -197,19 +196,14 @@ export class Daemon implements SessionHost {
     const wide = (socket.mode & 0o007) !== 0;
     const group = (socket.mode & 0o070) !== 0;
     const mode = wide ? 0o755 : group ? 0o750 : 0o700;
-    const outermost = mkdirSync(directory, { recursive: true, mode });
-    if (outermost !== undefined) {
-      const last = dirname(resolve(outermost));
-      for (let made = resolve(directory); made !== last; made = dirname(made)) {
-        this.madeFolders.push(made);
-      }
-      // What the umask took away.
-      chmodSync(directory, mode);
+    this.madeFolders.push(...makeFolders(directory, mode));
+    if (!statSync(directory).isDirectory()) {
+      throw Object.assign(new Error(`ENOTDIR: ${directory} is not a folder`), { code: 'ENOTDIR' });
     }
-    if (!statSync(directory).isDirectory()) throw new Error(`${directory} is not a folder`);
-    if (outermost !== undefined && socket.group !== undefined) {
-      chownSync(directory, process.getuid?.() ?? -1, socket.group);
-    }
+    if (this.madeFolders.length === 0) return;
+    // What the umask took away.
+    chmodSync(directory, mode);
+    if (socket.group !== undefined) chownSync(directory, process.getuid?.() ?? -1, socket.group);
   }
 
   private async serve(bus: Bus): Promise<void> {
@@ -218,18 +212,17 @@ export class Daemon implements SessionHost {
     bus.onLog = (text) => log.debug(`bus ${bus.number}: ${text}`, { bus: bus.number });
     const server = createServer({ noDelay: false }, (connection) => this.accept(bus, connection));
     const descriptor = listening[bus.number];
+    let file: SocketFile | undefined;
     if (descriptor !== undefined) {
       await new Promise<void>((resolve, reject) => {
         server.once('error', reject);
         server.listen({ fd: descriptor }, resolve);
       });
     } else {
-      const path = this.path(bus.number);
-      await listenAt(server, path, socket);
-      this.madePaths.push(path);
+      file = await listenAt(server, this.path(bus.number), socket);
     }
     server.on('error', (error) => log.warn(`bus ${bus.number}: ${error.message}`));
-    this.servers.push(server);
+    this.servers.set(server, file);
   }
 
   private get maxConnections(): number {

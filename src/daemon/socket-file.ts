@@ -1,6 +1,15 @@
-import { chmodSync, chownSync, linkSync, lstatSync, renameSync, unlinkSync } from 'node:fs';
-import { createConnection, createServer, type Server, type Socket } from 'node:net';
+import {
+  type BigIntStats,
+  chmodSync,
+  lchownSync,
+  linkSync,
+  lstatSync,
+  renameSync,
+  unlinkSync,
+} from 'node:fs';
+import { createConnection, type Server } from 'node:net';
 import process from 'node:process';
+import { MAX_SOCKET_PATH } from '../client/directory.ts';
 import {
   ASK_WHO,
   FRAME_AT,
@@ -33,102 +42,111 @@ export class SocketPathError extends Error {
   override readonly name = 'SocketPathError';
 }
 
-/** Longest path of a socket, in bytes: of a longer one libuv takes that much, and says nothing. */
-const MAX_PATH = process.platform === 'linux' ? 107 : 103;
+/** A socket file that this process made, as long as it is the one at its path. */
+export interface SocketFile {
+  readonly path: string;
+  readonly made: BigIntStats | undefined;
+}
 
 /**
  * Makes `server` listen at `path`, with these rights from the first moment on. What a dead daemon left
  * there is replaced; a living one is left alone (SocketInUseError, which says who it is). A
- * SocketPathError for too long a path.
+ * SocketPathError for too long a path. To be ended by {@link closeSocket}.
  *
- * The socket is made beside its place and then linked into it, which only one can do; and of those who
- * start at once, one after the other looks at what is there ({@link inTurn}).
+ * The kernel lets one process bind a path, and must know the socket by that very path: what cleans up folders of
+ * temporary files asks it which sockets are in use.
  */
-export async function listenAt(server: Server, path: string, ownership: Ownership): Promise<void> {
+export async function listenAt(
+  server: Server,
+  path: string,
+  ownership: Ownership,
+): Promise<SocketFile> {
   if (process.platform === 'win32') {
     await listen(server, path);
-    return;
+    return { path, made: undefined };
   }
-  const beside = `${path}.${process.pid}`;
-  const aside = `${beside}.old`;
-  const length = Buffer.byteLength(beside);
-  if (length > MAX_PATH) {
+  const length = Buffer.byteLength(path);
+  if (length > MAX_SOCKET_PATH) {
     throw new SocketPathError(
-      `${path} is too long for the path of a socket, by ${length - MAX_PATH} bytes`,
+      `${path} is too long for the path of a socket: ${length} bytes, where ${MAX_SOCKET_PATH} are allowed`,
     );
   }
-  remove(beside);
-  await listen(server, beside);
+  const { group, mode } = ownership;
+  for (;;) {
+    try {
+      // The group that it is made with may not be the one that is to have rights.
+      await withMask(group === undefined ? mode : mode & ~0o070, () => listen(server, path));
+      break;
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'EADDRINUSE') throw error;
+    }
+    await removeDead(path);
+  }
   try {
-    if (ownership.group !== undefined) chownSync(beside, process.getuid?.() ?? -1, ownership.group);
-    chmodSync(beside, ownership.mode);
-    await inTurn(path, () => takePlace(beside, path, aside));
+    if (group !== undefined) {
+      lchownSync(path, process.getuid?.() ?? -1, group);
+      chmodSync(path, mode);
+    }
+    return { path, made: lstatSync(path, { bigint: true }) };
   } catch (error) {
     server.close();
     throw error;
-  } finally {
-    remove(beside);
   }
 }
 
-async function takePlace(beside: string, path: string, aside: string): Promise<void> {
-  while (!linked(beside, path)) {
-    await mustBeDead(path, path);
-    if (!moved(path, aside)) continue;
-    // Where there are no turns, another may have taken the place between the look and the move.
-    try {
-      await mustBeDead(aside, path);
-    } catch (error) {
-      linked(aside, path);
-      throw error;
-    } finally {
-      remove(aside);
-    }
-  }
-}
-
-/** How long one waits for its turn, in milliseconds: nobody may hold up all others for ever. */
-const TURN = 3000;
-
-/**
- * Does something that only one process may do at a time, for one path. On Linux, the turn is a name in
- * the abstract namespace of sockets: one process can have it, and loses it when it ends, however it
- * ends. Anybody may take that name, so who waits too long goes on without it.
- */
-async function inTurn(path: string, work: () => Promise<void>): Promise<void> {
-  if (process.platform !== 'linux') return work();
-  const name = `\0kbus ${process.getuid?.()} ${path}`.slice(0, MAX_PATH);
-  const waiting = new Set<Socket>();
-  const turn = createServer((socket) => {
-    waiting.add(socket);
-    socket.on('error', () => {});
-  });
-  const end = performance.now() + TURN;
-  let isOurs = false;
-  while (!isOurs && performance.now() < end) {
-    isOurs = await listen(turn, name).then(
-      () => true,
-      () => false,
-    );
-    if (!isOurs) await untilClosed(name, end - performance.now());
-  }
+/** Calls a function that binds a socket before it returns: the socket has these rights. */
+function withMask<T>(mode: number, bind: () => T): T {
+  const before = process.umask(0o777 & ~mode);
   try {
-    await work();
+    return bind();
   } finally {
-    for (const socket of waiting) socket.destroy();
-    if (isOurs) turn.close();
+    process.umask(before);
   }
 }
 
-/** Resolves when whoever has the name gives it up. */
-function untilClosed(name: string, patience: number): Promise<void> {
-  return new Promise((resolve) => {
-    const socket = createConnection(name);
-    socket.setTimeout(Math.max(1, patience), () => socket.destroy());
-    socket.on('error', () => {});
-    socket.on('close', () => resolve());
-    socket.resume();
-  });
+/** Removes the socket at `path`, if nobody listens there: that one, and not what took its place meanwhile. */
+async function removeDead(path: string): Promise<void> {
+  const seen = statOf(path);
+  if (seen === undefined) return;
+  await mustBeDead(path, path);
+  const aside = `${path}.${process.pid}`;
+  if (!moved(path, aside)) return;
+  if (isSame(statOf(aside), seen)) remove(aside);
+  else putBack(aside, path);
+}
+
+/** What is there was made by somebody else, who must find it again at once, unless a third one has come. */
+function putBack(aside: string, path: string): void {
+  linked(aside, path);
+  remove(aside);
+}
+
+/** Ends a server, and removes its socket; `closed` is called when its last connection has ended. */
+export function closeSocket(
+  server: Server,
+  file: SocketFile | undefined,
+  closed: () => void,
+): void {
+  const now = file?.made === undefined ? undefined : statOf(file.path);
+  if (file === undefined || now === undefined || isSame(now, file.made)) {
+    server.close(closed);
+    return;
+  }
+  // Another daemon serves at this path now. When a server closes, its path is removed, whatever is there: so for
+  // that moment, nothing is.
+  const aside = `${file.path}.${process.pid}`;
+  const isAside = moved(file.path, aside);
+  server.close(closed);
+  if (isAside) putBack(aside, file.path);
+}
+
+function statOf(path: string): BigIntStats | undefined {
+  return lstatSync(path, { bigint: true, throwIfNoEntry: false });
+}
+
+/** A number of a file is given again when the file is gone; the time it was made at is not. */
+function isSame(one: BigIntStats | undefined, other: BigIntStats | undefined): boolean {
+  return one?.ino === other?.ino && one?.dev === other?.dev && one?.mtimeNs === other?.mtimeNs;
 }
 
 function listen(server: Server, path: string): Promise<void> {

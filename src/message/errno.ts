@@ -97,6 +97,8 @@ export const MEANING: Readonly<Record<Call, Readonly<Partial<Record<ErrorCode, s
     EACCES: 'this user may not use the bus; see the --mode and --group of `kbus serve`',
     EINVAL: "the mode is neither 'r' nor 'rw', or the bus number is out of range",
     EPROTO: 'what answers there speaks another version of the protocol, or is not KBUS at all',
+    ENAMETOOLONG:
+      'the path of the socket is longer than the system allows; choose a folder with a shorter path, by --directory or $KBUS_DIR',
     ENOMEM: 'the daemon has as many connections and open device files as it may (max-connections)',
     ETIMEDOUT: 'the daemon waited for this program to say who it is, and gave up (hello-timeout)',
   },

@@ -254,7 +254,7 @@ describe('A daemon', () => {
     const file = join(await newFolder(), 'file');
     writeFileSync(file, '');
     expect(await failed(LocalDaemon.start({}, { directory: file }))).toMatchObject({
-      code: 'EEXIST',
+      code: 'ENOTDIR',
     });
   });
 });
