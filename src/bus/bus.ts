@@ -28,6 +28,8 @@ export interface OpenOptions {
   mode?: Mode | undefined;
   /** The program's process id, as it says. */
   pid?: number | undefined;
+  /** How many messages its queue may hold; by default, as the bus's settings say. */
+  maxMessages?: number | undefined;
 }
 
 /** How a bus is made; what is not given, or undefined, is as in BUS_DEFAULTS. */
@@ -90,9 +92,9 @@ export class Bus {
   }
 
   open(owner: KsockOwner, options: OpenOptions = {}): BusKsock {
-    const { mode = 'rw', pid = 0 } = options;
+    const { mode = 'rw', pid = 0, maxMessages = this.settings.maxMessages } = options;
     const id = this.nextKsockId++;
-    const ksock = new BusKsock(this, id, mode, pid, this.settings.maxMessages, owner);
+    const ksock = new BusKsock(this, id, mode, pid, maxMessages, owner);
     this.ksocks.set(id, ksock);
     if (this.verboseNow) this.log(`Ksock ${id} opened (${mode}, pid ${pid})`);
     return ksock;

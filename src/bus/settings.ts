@@ -27,7 +27,7 @@ export interface BusSettings {
 export const MIN_MESSAGE_SIZE = 100;
 
 export const BUS_DEFAULTS: Readonly<BusSettings> = {
-  maxMessages: 100,
+  maxMessages: 10_000,
   maxMessageSize: 16 * 1024 * 1024,
   absoluteMaxMessageSize: 16 * 1024 * 1024,
   // Against programs gone wild; others never meet these. One Ksock can't take all that a bus has.
@@ -63,6 +63,9 @@ export const COSTS = {
   /** A Request that was not answered. */
   request: 256,
 } as const;
+
+/** How many the queue of a program at a device file may hold at most, unless it asks for more: it was written for that. */
+export const DEVICE_MAX_MESSAGES = 100;
 
 /** There are at most this many buses, numbered from 0 (the specification, section 1). */
 export const MAX_BUSES = 256;

@@ -198,7 +198,8 @@ export class Daemon implements SessionHost {
     const mode = wide ? 0o755 : group ? 0o750 : 0o700;
     this.madeFolders.push(...makeFolders(directory, mode));
     if (!statSync(directory).isDirectory()) {
-      throw Object.assign(new Error(`ENOTDIR: ${directory} is not a folder`), { code: 'ENOTDIR' });
+      const error = new Error(`ENOTDIR: ${directory} is not a folder`);
+      throw Object.assign(error, { code: 'ENOTDIR', syscall: 'mkdir' });
     }
     if (this.madeFolders.length === 0) return;
     // What the umask took away.

@@ -1,6 +1,7 @@
 import type { Bus } from '../bus/bus.ts';
 import type { BusKsock, KsockOwner, Mode, Progress } from '../bus/ksock.ts';
 import { parcelOf } from '../bus/parcel.ts';
+import { DEVICE_MAX_MESSAGES } from '../bus/settings.ts';
 import { Assembler } from '../message/assembler.ts';
 import { LITTLE_ENDIAN } from '../message/bind-event.ts';
 import { messageOf } from '../message/entire.ts';
@@ -80,7 +81,8 @@ export class Descriptor implements KsockOwner {
   constructor(host: DescriptorHost, bus: Bus, mode: Mode, pid: number) {
     this.host = host;
     this.bus = bus;
-    this.ksock = bus.open(this, { mode, pid });
+    const maxMessages = Math.min(bus.settings.maxMessages, DEVICE_MAX_MESSAGES);
+    this.ksock = bus.open(this, { mode, pid, maxMessages });
     this.ksock.progress = () => this.progress();
   }
 

@@ -880,7 +880,7 @@ describe('settings (section 10)', () => {
   it('of a queue’s length: 0 asks, and a lowered limit throws nothing away', () => {
     const { program } = stage();
     const listener = program().listen('$.A');
-    expect(listener.ksock.maxMessages(0)).toBe(100);
+    expect(listener.ksock.maxMessages(0)).toBe(10_000);
     for (let count = 0; count < 3; count++) listener.announce('$.A');
     expect(listener.ksock.maxMessages(1)).toBe(1);
     expect(listener.ksock.numMessages).toBe(3);

@@ -21,9 +21,9 @@ describe('buses', () => {
   it('take settings that are undefined as if they were not given', () => {
     const bus = new Bus({ number: undefined, maxMessages: undefined, maxBindings: 7 });
     const { settings } = bus;
-    expect([bus.number, settings.maxMessages, settings.maxBindings]).toEqual([0, 100, 7]);
+    expect([bus.number, settings.maxMessages, settings.maxBindings]).toEqual([0, 10_000, 7]);
     const [one] = new Buses(1, { maxMessages: undefined, maxMessageSize: 500 });
-    expect([one?.settings.maxMessages, one?.maxMessageSize(0)]).toEqual([100, 500]);
+    expect([one?.settings.maxMessages, one?.maxMessageSize(0)]).toEqual([10_000, 500]);
   });
 
   it('refuse a setting that there is not, and name the nearest one', () => {

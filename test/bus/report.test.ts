@@ -72,7 +72,7 @@ describe('the statistics', () => {
     ksock 2 last msg 0:3 queue 0 of 1
       read byte 0 of 0, wrote byte 0 of HDR (not finished), not sending
       outstanding requests 0 (size 16, max 0), unsent replies 0 (max 1)
-    ksock 1 last msg 0:4 queue 1 of 100
+    ksock 1 last msg 0:4 queue 1 of 10000
       read byte 3 of 96, wrote byte 52 of DATA (not finished), sending
       outstanding requests 0 (size 16, max 1), unsent replies 0 (max 0)
 `,

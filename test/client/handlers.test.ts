@@ -1,3 +1,4 @@
+import { runInNewContext } from 'node:vm';
 import { expect, it } from 'vitest';
 import { ReplierError } from '../../src/message/error.ts';
 import { Flag } from '../../src/message/flags.ts';
@@ -199,6 +200,166 @@ everywhere('Handlers', (stage) => {
     expect((await sender.request('$.Ask')).text()).toBe('still here');
     expect(heard).toEqual(['1', '2']);
     expect(reported.splice(0).map(String)).toEqual(['Error: thrown by a listener']);
+  });
+
+  it('one that stops, in its own call or in that of another, takes no message from the others.', async () => {
+    const ksock = await stage.open();
+    const sender = await stage.open();
+    const heard: Record<string, string[]> = { itself: [], other: [], same: [], stopped: [] };
+    const note = (who: string, message: Message): void => void heard[who]?.push(message.text());
+    const itself = await ksock.listener('$.a.*', (message) => {
+      note('itself', message);
+      void itself.stop();
+      void stopped.stop();
+    });
+    await ksock.listener('$.a.b', (message) => note('other', message));
+    await ksock.listener('$.a.*', (message) => note('same', message));
+    const stopped = await ksock.listener('$.a.%', (message) => note('stopped', message));
+    for (const text of ['1', '2', '3']) await sender.sendMsg(new Announcement('$.a.b', text));
+    await Promise.all([itself.stop(), itself.stop(), stopped.stop()]);
+    await sender.sendMsg(new Announcement('$.a.b', '4'));
+    await settled();
+    expect(heard).toEqual({
+      itself: ['1'],
+      other: ['1', '2', '3', '4'],
+      same: ['1', '2', '3', '4'],
+      stopped: [],
+    });
+    expect((await ksock.readBindings()).map(({ name }) => name)).toEqual(['$.a.b', '$.a.*']);
+  });
+
+  it('hear each message once, all that match it, when messages come once only; also when one stops.', async () => {
+    const ksock = await stage.open();
+    const sender = await stage.open();
+    await ksock.wantMessagesOnce(true);
+    const heard: string[] = [];
+    await ksock.listener('$.*', (message) => void heard.push(`all ${message.text()}`));
+    const one = await ksock.listener('$.a', (message) => void heard.push(`one ${message.text()}`));
+    await sender.sendMsg(new Announcement('$.a', '1'));
+    await settled();
+    const sent = sender.sendMsg(new Announcement('$.a', '2'));
+    await one.stop();
+    await sent;
+    await settled();
+    await ksock.listener('$.a', (message) => void heard.push(`new ${message.text()}`));
+    await sender.sendMsg(new Announcement('$.a', '3'));
+    await settled();
+    expect(heard.filter((text) => !text.startsWith('one 2'))).toEqual([
+      'all 1',
+      'one 1',
+      'all 2',
+      'all 3',
+      'new 3',
+    ]);
+  });
+
+  it('answer the asker whatever they throw, or reject with.', async () => {
+    const ksock = await stage.open();
+    const asker = await stage.open();
+    const getter = Object.defineProperty(new Error('x'), 'message', {
+      get: () => {
+        throw new Error('no message');
+      },
+    });
+    const odd: unknown[] = [
+      null,
+      undefined,
+      7,
+      Symbol('s'),
+      Object.create(null),
+      Object.assign(new Error('x'), { message: 42 }),
+      Object.assign(new Error('x'), { message: Object.create(null) }),
+      new Error('long '.repeat(1_000_000)),
+      getter,
+    ];
+    for (const [at, thrown] of odd.entries()) {
+      await ksock.replier(`$.Throws.${at}`, () => {
+        throw thrown;
+      });
+      await ksock.replier(`$.Rejects.${at}`, async () => {
+        throw thrown;
+      });
+      for (const name of [`$.Throws.${at}`, `$.Rejects.${at}`]) {
+        expect(await failed(asker.request(name))).toBeInstanceOf(ReplierError);
+      }
+    }
+    expect(reported.splice(0).length).toBe(2 * odd.length);
+  });
+
+  it('may return a promise of another realm, or what only looks like one.', async () => {
+    const ksock = await stage.open();
+    const asker = await stage.open();
+    const theirs = runInNewContext('async () => "theirs"') as () => Promise<string>;
+    await ksock.replier('$.Theirs', theirs);
+    // biome-ignore lint/suspicious/noThenProperty: this is what is tried
+    await ksock.replier(
+      '$.Like',
+      () => ({ then: (done: (text: string) => void) => done('like') }) as never,
+    );
+    expect((await asker.request('$.Theirs')).text()).toBe('theirs');
+    expect((await asker.request('$.Like')).text()).toBe('like');
+  });
+
+  it.for([16, 16_384, 100_000])(
+    'may use the memory of a Reply of %d bytes again at once.',
+    async (size) => {
+      const ksock = await stage.open();
+      const asker = await stage.open();
+      const scratch = new Uint8Array(size);
+      await ksock.replier('$.Fill', (request) => scratch.fill(Number(request.text())));
+      const asked = Array.from({ length: 8 }, (_, at) => asker.request('$.Fill', String(at + 1)));
+      for (const [at, reply] of (await Promise.all(asked)).entries()) {
+        expect(reply.data.length).toBe(size);
+        expect(reply.data.every((byte) => byte === at + 1)).toBe(true);
+      }
+    },
+  );
+
+  it('have at most `concurrency` calls at work; what is behind these stays in the queue.', async () => {
+    const ksock = await stage.open();
+    const sender = await stage.open();
+    const going: (() => void)[] = [];
+    let most = 0;
+    let heard = 0;
+    await ksock.listener(
+      '$.Job',
+      async () => {
+        heard++;
+        await new Promise<void>((resolve) => {
+          most = Math.max(most, going.push(resolve));
+        });
+      },
+      { concurrency: 3 },
+    );
+    for (let at = 0; at < 10; at++) await sender.sendMsg(new Announcement('$.Job'));
+    await settled();
+    expect([heard, await ksock.numMessages()]).toEqual([3, 7]);
+    for (let at = 0; at < 10; at++) {
+      while (going.length === 0) await settled();
+      going.shift()?.();
+      await settled();
+    }
+    expect([heard, most, await ksock.numMessages()]).toEqual([10, 3, 0]);
+  });
+
+  it('finish what they have begun, and answer it, when their Ksock is closed so.', async () => {
+    const ksock = await stage.open();
+    const asker = await stage.open();
+    let go = (): void => {};
+    await ksock.replier('$.Ask', async () => {
+      await new Promise<void>((resolve) => {
+        go = resolve;
+      });
+      return 'finished';
+    });
+    const answer = asker.request('$.Ask');
+    await settled();
+    const closed = ksock.close({ finish: true });
+    await refused(asker.request('$.Ask'), 'EADDRNOTAVAIL');
+    go();
+    expect((await answer).text()).toBe('finished');
+    await closed;
+    await refused(ksock.numMessages(), 'EBADF');
   });
 
   it('`stop` unbinds its name; unread Requests become Unbound, those at work are still answered.', async () => {

@@ -138,7 +138,7 @@ describe('When a program is killed, whatever it was doing,', () => {
     await program.ask('["bind", "$.News", false]');
     const { ksock } = (await asker.readBindings())[0] as { ksock: number };
     const news = (): Announcement => new Announcement('$.News', '', { flags: Flag.ALL_OR_WAIT });
-    for (let at = 0; at < 100; at++) await asker.sendMsg(news());
+    await Promise.all(Array.from({ length: 10_000 }, () => asker.sendMsg(news())));
     await refused(asker.sendMsg(news()), 'EAGAIN');
     const other = await local.open();
     const waits = other.sendMsg(news(), { wait: true });

@@ -66,6 +66,53 @@ everywhere('request', (stage) => {
     expect(await asker.numMessages()).toBe(0);
   });
 
+  it('a Request that is given up while it waits for room is never sent.', async () => {
+    const asker = await stage.open();
+    const replier = await stage.open();
+    await replier.setMaxMessages(1);
+    await replier.bind('$.Ask', true);
+    const waiting = { flags: Flag.ALL_OR_WAIT };
+    const first = asker.request('$.Ask', 'first', waiting);
+    await failed(asker.request('$.Ask', 'late', { ...waiting, timeout: 1 }));
+    const controller = new AbortController();
+    const aborted = failed(
+      asker.request('$.Ask', 'aborted', { ...waiting, signal: controller.signal }),
+    );
+    controller.abort(new Error('enough'));
+    await aborted;
+    await replier.sendMsg(replyTo((await replier.waitForMsg()) as Message, 'done'));
+    expect((await first).text()).toBe('done');
+    await settled();
+    expect(await replier.numMessages()).toBe(0);
+  });
+
+  it('a hundred that share one signal are no reason for a warning.', async () => {
+    const asker = await stage.open();
+    const replier = await stage.open();
+    await replier.replier('$.Ask', () => 'yes');
+    const warnings: Error[] = [];
+    const warn = (warning: Error): void => void warnings.push(warning);
+    process.on('warning', warn);
+    const { signal } = new AbortController();
+    await Promise.all(Array.from({ length: 100 }, () => asker.request('$.Ask', '', { signal })));
+    await settled();
+    process.off('warning', warn);
+    expect(warnings).toEqual([]);
+  });
+
+  it('an error has the line that asked in its stack.', async () => {
+    const asker = await stage.open();
+    async function whoAsks(): Promise<void> {
+      await asker.request('$.Nobody');
+    }
+    async function whoSends(): Promise<void> {
+      await asker.sendMsg(new Request('$.Nobody'));
+    }
+    for (const ask of [whoAsks, whoSends]) {
+      expect(((await failed(ask())) as Error).stack).toContain(ask.name);
+    }
+  });
+
   it('a Reply and the end of the wait in one moment: one of them, and nothing is left.', async () => {
     const asker = await stage.open();
     const replier = await stage.open();

@@ -47,6 +47,7 @@ class DevicePlace implements Place<FileKsock> {
 }
 
 const device: Transport<FileKsock> = {
+  queueLimit: 100,
   name: 'by a device file',
   hasNumbers: true,
   place: async (settings: Partial<BusSettings> = {}) => {

@@ -31,15 +31,16 @@ export function introspection(stage: Stage): void {
       for (let at = 0; at < 3; at++) await asker.sendMsg(new Request('$.a'));
       await next(replier);
       await next(replier);
+      const limit = stage.transport.queueLimit ?? 10_000;
       const text = await stage.place.stats();
       const line = 'read byte 0 of 0, wrote byte 0 of HDR (not finished), not sending';
       expect(text).toBe(
         [
           'dev  0: next ksock 3 next msg 4 unsent unbindings 0',
-          '    ksock 2 last msg 0:0 queue 1 of 100',
+          `    ksock 2 last msg 0:0 queue 1 of ${limit}`,
           `      ${line}`,
           '      outstanding requests 0 (size 16, max 0), unsent replies 2 (max 2)',
-          '    ksock 1 last msg 0:3 queue 0 of 100',
+          `    ksock 1 last msg 0:3 queue 0 of ${limit}`,
           `      ${line}`,
           '      outstanding requests 3 (size 16, max 3), unsent replies 0 (max 0)',
           '',

@@ -55,6 +55,8 @@ export interface Transport<K extends OriginalKsock = OriginalKsock> {
   readonly name: string;
   /** False when buses are at hand, and not asked for by numbers, which may be those of none. */
   readonly hasNumbers?: boolean;
+  /** How many messages the queue of a new Ksock may hold, unless it is 10,000 (4-api). */
+  readonly queueLimit?: number;
   place(settings?: Partial<BusSettings>): Promise<Place<K>>;
 }
 

@@ -1,9 +1,14 @@
-import { chmodSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { chmodSync, readdirSync, readFileSync, statSync, unlinkSync, writeFileSync } from 'node:fs';
 import { createConnection, createServer, type Server } from 'node:net';
 import { join } from 'node:path';
 import process from 'node:process';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { listenAt, SocketInUseError, SocketPathError } from '../../src/daemon/socket-file.ts';
+import {
+  closeSocket,
+  listenAt,
+  SocketInUseError,
+  SocketPathError,
+} from '../../src/daemon/socket-file.ts';
 import { PROTOCOL_VERSION } from '../../src/wire/frames.ts';
 import { LocalDaemon } from '../support/daemon.ts';
 import { newFolder } from '../support/folder.ts';
@@ -80,6 +85,30 @@ describe('listenAt', () => {
     if (group === undefined) return skip('SKIPPED: this user has no second group');
     await listenAt(server(), path, { mode: 0o660, group });
     expect(statSync(path).gid).toBe(group);
+  });
+
+  it('the kernel knows it by its path.', async ({ skip }) => {
+    if (process.platform !== 'linux') return skip('SKIPPED: only Linux tells');
+    await listenAt(server(), path, OURS);
+    expect(readFileSync('/proc/net/unix', 'utf8')).toContain(` ${path}\n`);
+  });
+
+  it('of two at once that find a dead one, one serves, and the other says so.', async () => {
+    await leaveStale();
+    const both = await Promise.allSettled([0, 1].map(() => listenAt(server(), path, OURS)));
+    expect(both.map(({ status }) => status).sort()).toEqual(['fulfilled', 'rejected']);
+    expect(await connects(path)).toBe(true);
+    expect(readdirSync(folder)).toEqual(['kbus0.sock']);
+  });
+
+  it('one that ends leaves the socket of another that has its place now.', async () => {
+    const old = server();
+    const file = await listenAt(old, path, OURS);
+    unlinkSync(path);
+    await listenAt(server(), path, OURS);
+    await new Promise<void>((resolve) => closeSocket(old, file, resolve));
+    expect(await connects(path)).toBe(true);
+    expect(readdirSync(folder)).toEqual(['kbus0.sock']);
   });
 
   it('replaces what a dead daemon left.', async () => {
