@@ -1,4 +1,5 @@
 import { replierBindEventData } from '../message/bind-event.ts';
+import { brand } from '../message/copy.ts';
 import { checkFlags } from '../message/entire.ts';
 import { codeOf, Errno } from '../message/errno.ts';
 import { Flag } from '../message/flags.ts';
@@ -838,6 +839,8 @@ export class Bus {
     this.onLog?.(text);
   }
 }
+
+brand(Bus, 'Bus');
 
 /** What a parcel counts, however many queues it is in. */
 function bytesOf(parcel: Parcel): number {

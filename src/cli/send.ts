@@ -43,5 +43,5 @@ async function send(name: string, data: string | undefined, options: SendOptions
   await using ksock = await openKsock(options);
   const sent = ksock.sendMsg(message, { wait: options.wait === true, signal: ending });
   const id = await untilEnded(sent);
-  await (options.json ? printJson({ id }) : print(`${id}\n`));
+  await (options.json ? printJson({ id: { ...id } }) : print(`${id}\n`));
 }

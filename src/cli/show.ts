@@ -73,12 +73,12 @@ export function jsonOf(message: Message): object {
   return {
     kind,
     name,
-    ...(id.isSet && { id }),
+    ...(id.isSet && { id: { ...id } }),
     ...(to !== 0 && { to }),
     ...(from !== 0 && { from }),
-    ...(origFrom.isSet && { origFrom }),
-    ...(finalTo.isSet && { finalTo }),
-    ...(inReplyTo.isSet && { inReplyTo }),
+    ...(origFrom.isSet && { origFrom: { ...origFrom } }),
+    ...(finalTo.isSet && { finalTo: { ...finalTo } }),
+    ...(inReplyTo.isSet && { inReplyTo: { ...inReplyTo } }),
     ...(flags !== 0 && { flags }),
     ...(data.length > 0 && jsonOfData(data)),
   };

@@ -3,11 +3,19 @@ import type { Mode } from '../bus/ksock.ts';
 import type { BindingReport, BusReport } from '../bus/report.ts';
 import { Assembler } from '../message/assembler.ts';
 import type { BorrowedMessage } from '../message/borrowed.ts';
+import { copies, isOfOtherCopy } from '../message/copy.ts';
+import { asBytes, detached } from '../message/data.ts';
 import { checkFlags, decodeEntire } from '../message/entire.ts';
 import { type Call, Errno } from '../message/errno.ts';
 import { KbusError, REPLIER_ERROR, ReplierError, StatusError } from '../message/error.ts';
 import { inspect, MessageId } from '../message/id.ts';
-import { type Data, Message, type MessageOptions, Request } from '../message/message.ts';
+import {
+  type Data,
+  Message,
+  type MessageOptions,
+  ownMessage,
+  Request,
+} from '../message/message.ts';
 import { checkMessageName, MAX_NAME } from '../message/name.ts';
 import { checkU32 } from '../message/u32.ts';
 import { Op, type OpCode } from '../wire/frames.ts';
@@ -350,6 +358,7 @@ export class Ksock implements AsyncIterable<Message> {
    */
   async sendMsg(message: Message, options: SendOptions = NO_OPTIONS): Promise<MessageId> {
     const wrong = this.checkMessage(message);
+    if (wrong instanceof Message) return this.sendMsg(wrong, options);
     if (wrong !== null) throw wrong;
     if (!this.assembler.isEmpty) {
       await this.writeMsg(message);
@@ -374,6 +383,7 @@ export class Ksock implements AsyncIterable<Message> {
    */
   post(message: Message, options: { wait?: boolean | undefined } = {}): Promise<void> | undefined {
     const wrong = this.checkMessage(message);
+    if (wrong instanceof Message) return this.post(wrong, options);
     if (wrong !== null) return Promise.reject(wrong);
     const isReady = this.port.post(message, options.wait === true, this.postRefused);
     if (this.postFailure !== null) return this.takePostFailure();
@@ -432,18 +442,24 @@ export class Ksock implements AsyncIterable<Message> {
     return count;
   }
 
-  private checkMessage(message: Message): KbusError | TypeError | null {
+  /** Null, or why the message can't be sent; of one that another copy of this package made, its like. */
+  private checkMessage(message: Message): KbusError | TypeError | Message | null {
     const isFit =
-      message instanceof Message && message.head.isFit && message.connection === undefined;
+      message instanceof Message &&
+      message.head.isFit &&
+      message.connection === undefined &&
+      !message.isDetached;
     return isFit && this.mode === 'rw' && !this.isSending ? null : this.whyNotSent(message);
   }
 
   /** Apart, so that the check above is small enough to become part of what calls it. */
-  private whyNotSent(message: Message): KbusError | TypeError | null {
+  private whyNotSent(message: Message): KbusError | TypeError | Message | null {
     if (!(message instanceof Message)) {
-      return new TypeError(
-        `message must be a Message, such as new Announcement('$.Name', 'data'), not ${typeof message}`,
-      );
+      try {
+        return ownMessage(message);
+      } catch (error) {
+        return error as TypeError;
+      }
     }
     const { head } = message;
     let errno = 0;
@@ -460,26 +476,24 @@ export class Ksock implements AsyncIterable<Message> {
       // The bus says it of the rest, for it may be too large in the first place.
       else if (LATIN_1.test(head.name)) errno = 0;
     }
+    if (errno === 0 && message.isDetached) return detached();
     if (errno === Errno.EBADMSG) return badName('send', asked(message), head.name);
     return errno === 0 ? null : new KbusError('send', errno, asked(message));
   }
 
   /** Writes a message, without sending it. EBADF, EALREADY, EINVAL, ENAMETOOLONG, EBADMSG, EMSGSIZE. */
   async writeMsg(message: Message): Promise<void> {
-    if (!(message instanceof Message)) {
-      throw new TypeError(`message must be a Message, not ${typeof message}`);
-    }
-    this.writtenIn = message.connection;
-    await this.write(message.toBytes(), `write ${message.kind} '${message.name}'`);
+    const ours = ownMessage(message);
+    this.writtenIn = ours.connection;
+    await this.write(ours.toBytes(), `write ${ours.kind} '${ours.name}'`);
   }
 
   /** Writes some bytes of a message, in the layout of {@link Message.toBytes}. The same errors. */
   async writeData(bytes: Uint8Array): Promise<void> {
-    if (!(bytes instanceof Uint8Array)) {
-      throw new TypeError(`bytes must be a Uint8Array, not ${typeof bytes}`);
-    }
+    const ours = asBytes(bytes);
+    if (ours === null) throw new TypeError(`bytes must be a Uint8Array, not ${typeof bytes}`);
     if (this.assembler.isEmpty) this.writtenIn = undefined;
-    await this.write(bytes, `write ${bytes.length} bytes`);
+    await this.write(ours, `write ${ours.length} bytes`);
   }
 
   private async write(bytes: Uint8Array, what: string): Promise<void> {
@@ -579,8 +593,8 @@ export class Ksock implements AsyncIterable<Message> {
   ): Promise<Message> {
     if (options !== NO_OPTIONS) checkWait(options);
     const message =
-      nameOrMessage instanceof Message
-        ? nameOrMessage
+      typeof nameOrMessage === 'object' && nameOrMessage !== null
+        ? ownMessage(nameOrMessage)
         : new Request(nameOrMessage, data, requestFields(options));
     if (!message.isRequest()) throw new TypeError(`${message} is not a Request`);
     const wrong = this.checkMessage(message);
@@ -1039,6 +1053,11 @@ export class Ksock implements AsyncIterable<Message> {
 async function connectTo(where: number | Bus | Connect, options: KsockOptions): Promise<Connect> {
   if (where instanceof Bus) {
     return async (mode, events) => new LocalPort(where, mode, processId(), events);
+  }
+  if (isOfOtherCopy(Bus, where)) {
+    throw new TypeError(
+      `the Bus and the Ksock are of two copies of kbus, which can't share a bus in one process: ${copies(where as object)}; let the program have one copy`,
+    );
   }
   if (typeof where === 'function') return where;
   if (typeof where !== 'number' || !Number.isInteger(where) || where < 0 || where > U32_MAX) {

@@ -3,8 +3,8 @@ import type { BusKsock, KsockOwner, Mode, Progress } from '../bus/ksock.ts';
 import { parcelOf } from '../bus/parcel.ts';
 import { Assembler } from '../message/assembler.ts';
 import { LITTLE_ENDIAN } from '../message/bind-event.ts';
+import { messageOf } from '../message/entire.ts';
 import { Errno } from '../message/errno.ts';
-import { Message } from '../message/message.ts';
 import { MAX_NAME } from '../message/name.ts';
 import { entireOf } from './bytes.ts';
 import type { Kernel } from './filesystem.ts';
@@ -339,7 +339,7 @@ export class Descriptor implements KsockOwner {
       // Until now it could be given up, and sent again.
       assembler.clear();
       if (name === null || data === null) return refusal(Errno.EFAULT);
-      const message = new Message(latin1.decode(name), data, pointy);
+      const message = messageOf(pointy, name, data);
       return this.sent(ksock.send(parcelOf(message, data)));
     });
   }

@@ -1,8 +1,13 @@
 import { Head } from './head.ts';
-import { MessageId } from './id.ts';
+import { inspect, MessageId } from './id.ts';
+import type { MessageJson } from './json.ts';
 import { type Message, ReceivedMessage } from './message.ts';
 
 const NO_BYTES = new Uint8Array(0);
+
+// See Message.
+const MEMORY = Symbol('memory');
+const CONNECTION = Symbol('connection');
 
 /** What there is of a message when its time is over. */
 const OVER = new Head('', 0);
@@ -17,9 +22,10 @@ export class BorrowedMessage {
   head: Head = OVER;
   /** @internal */
   idSerial = 0;
-  /** @internal See Message. */
-  connection: object | undefined = undefined;
-  private memory: Uint8Array = NO_BYTES;
+  /** @internal */
+  [CONNECTION]: object | undefined = undefined;
+  /** @internal */
+  [MEMORY]: Uint8Array = NO_BYTES;
   private dataStart = 0;
   private dataSize = 0;
 
@@ -43,7 +49,7 @@ export class BorrowedMessage {
 
   /** The memory in which the data lies, from {@link dataAt} on; what is beside it belongs to others. */
   get bytes(): Uint8Array {
-    return this.memory;
+    return this[MEMORY];
   }
 
   /** Where the data begins in {@link bytes}. */
@@ -58,12 +64,40 @@ export class BorrowedMessage {
 
   /** The message as one that stays, with a copy of the data. */
   keep(): Message {
-    const { now, idSerial, memory, dataStart, dataSize, connection } = this;
+    const { now, idSerial, [MEMORY]: memory, dataStart, dataSize, connection } = this;
     const data = new Uint8Array(dataSize);
     data.set(memory.subarray(dataStart, dataStart + dataSize));
     const message = new ReceivedMessage(now, idSerial, data, 0, dataSize);
     if (connection !== undefined) message.connection = connection;
     return message;
+  }
+
+  /** As {@link Message}'s. */
+  toJSON(): MessageJson | { over: true } {
+    return this.head === OVER ? { over: true } : this.seen().toJSON();
+  }
+
+  toString(): string {
+    return this.head === OVER ? '<BorrowedMessage that is over>' : String(this.seen());
+  }
+
+  [inspect](): string {
+    return this.head === OVER ? this.toString() : this.seen()[inspect]();
+  }
+
+  /** The message for a look, without a copy of the data. */
+  private seen(): Message {
+    const { head, idSerial, [MEMORY]: memory, dataStart, dataSize } = this;
+    return new ReceivedMessage(head, idSerial, memory, dataStart, dataSize);
+  }
+
+  /** @internal See Message. */
+  get connection(): object | undefined {
+    return this[CONNECTION];
+  }
+
+  set connection(connection: object | undefined) {
+    this[CONNECTION] = connection;
   }
 
   private get now(): Head {
@@ -77,15 +111,15 @@ export class BorrowedMessage {
   show(head: Head, serial: number, memory: Uint8Array, start: number, length: number): void {
     // Messages of a run share both; and to write what is there already takes longer than to look.
     if (head !== this.head) this.head = head;
-    if (memory !== this.memory) this.memory = memory;
+    if (memory !== this[MEMORY]) this[MEMORY] = memory;
     this.idSerial = serial;
     this.dataStart = start;
     this.dataSize = length;
   }
 
   /** @internal */
-  showMessage({ head, idSerial, memory, dataStart, dataSize, connection }: Message): void {
-    this.show(head, idSerial, memory, dataStart, dataSize);
+  showMessage({ head, idSerial, bytes, dataStart, dataSize, connection }: Message): void {
+    this.show(head, idSerial, bytes, dataStart, dataSize);
     if (connection !== this.connection) this.connection = connection;
   }
 

@@ -148,7 +148,9 @@ const latin1 = new TextDecoder('latin1');
 
 /** The message of a header, and of the name and data that belong to it. */
 export function messageOf(header: Header, name: Uint8Array, data: Uint8Array): Message {
-  return new Message(latin1.decode(name), data, header);
+  const { flags, to, from, id, inReplyTo, origFrom, finalTo } = header;
+  const options = { flags, to, from, id, inReplyTo, origFrom, finalTo };
+  return new Message(latin1.decode(name), data, options);
 }
 
 export function decodeEntire(bytes: Uint8Array): Message {

@@ -1,3 +1,4 @@
+import { brand, isOfOtherCopy } from './copy.ts';
 import { type Call, codeOf, type ErrorCode, MEANING, UNIX_TEXT } from './errno.ts';
 import type { Message } from './message.ts';
 
@@ -32,6 +33,22 @@ export class KbusError extends Error {
     this.errno = errno;
     this.call = call;
     this.meaning = meaning;
+  }
+
+  /** True of the errors of another copy of this package too, if a program has two. */
+  static override [Symbol.hasInstance](value: unknown): boolean {
+    return Function.prototype[Symbol.hasInstance].call(this, value) || isOfOtherCopy(this, value);
+  }
+
+  /** For logs: what it says, and the Status or Reply that it came of. */
+  toJSON(): object {
+    const { name, message, ...rest } = this;
+    return {
+      name,
+      message,
+      ...rest,
+      ...(this.cause instanceof Error && { cause: `${this.cause}` }),
+    };
   }
 }
 
@@ -79,3 +96,7 @@ export class ReplierError extends KbusError {
     this.reply = reply;
   }
 }
+
+brand(KbusError, 'KbusError');
+brand(StatusError, 'StatusError');
+brand(ReplierError, 'ReplierError');

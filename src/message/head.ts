@@ -1,6 +1,8 @@
+import { isOfOtherCopy } from './copy.ts';
 import { Flag } from './flags.ts';
 import { MessageId, OrigFrom } from './id.ts';
 import type { MessageOptions } from './message.ts';
+import { checkOptions } from './options.ts';
 import { checkU32 } from './u32.ts';
 
 const ASKED = Flag.WANT_A_REPLY | Flag.WANT_YOU_TO_REPLY;
@@ -101,9 +103,20 @@ export function plainHead(name: string, flags: number): Head {
   return last;
 }
 
+const OPTIONS: ReadonlySet<string> = new Set<keyof MessageOptions>([
+  'to',
+  'from',
+  'origFrom',
+  'finalTo',
+  'inReplyTo',
+  'flags',
+  'id',
+]);
+
 /** The head with these fields, and `more` flags; a TypeError that names a field of the wrong type. */
 export function headOf(name: string, options: MessageOptions | Head, more: number): Head {
   if (options instanceof Head) return options;
+  checkOptions('a message', options, OPTIONS);
   const { to, from, flags = 0, id, inReplyTo, origFrom, finalTo } = options;
   const allFlags = (checkU32('flags', flags) | more) >>> 0;
   if ((to ?? from ?? id ?? inReplyTo ?? origFrom ?? finalTo) === undefined) {
@@ -130,8 +143,11 @@ function checkName(name: string): string {
 
 /** The value, or the unset one; a TypeError that names it when it is of another class. */
 function idOf<T extends MessageId | OrigFrom>(unset: T, what: string, value: T = unset): T {
-  if (!(value instanceof unset.constructor)) {
-    throw new TypeError(`${what} must be of class ${unset.constructor.name}, not ${typeof value}`);
+  const Wanted = unset.constructor as new (network: number, other: number) => T;
+  if (value instanceof Wanted) return value;
+  if (isOfOtherCopy(Wanted, value)) {
+    const { networkId } = value;
+    return new Wanted(networkId, 'serialNum' in value ? value.serialNum : value.localId);
   }
-  return value;
+  throw new TypeError(`${what} must be of class ${Wanted.name}, not ${typeof value}`);
 }

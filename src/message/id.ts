@@ -1,3 +1,4 @@
+import { brand } from './copy.ts';
 import { checkU32 } from './u32.ts';
 
 export const inspect = Symbol.for('nodejs.util.inspect.custom');
@@ -29,6 +30,11 @@ export class MessageId {
   /** Negative, 0 or positive, by network id and then by serial number: fit for `Array.sort`. */
   compare(other: MessageId): number {
     return this.networkId - other.networkId || this.serialNum - other.serialNum;
+  }
+
+  /** As it is printed. */
+  toJSON(): string {
+    return this.toString();
   }
 
   toString(): string {
@@ -69,6 +75,11 @@ export class OrigFrom {
     return this.networkId - other.networkId || this.localId - other.localId;
   }
 
+  /** As it is printed. */
+  toJSON(): string {
+    return this.toString();
+  }
+
   toString(): string {
     return `(${this.networkId},${this.localId})`;
   }
@@ -77,3 +88,6 @@ export class OrigFrom {
     return `OrigFrom(${this.networkId}, ${this.localId})`;
   }
 }
+
+brand(MessageId, 'MessageId');
+brand(OrigFrom, 'OrigFrom');

@@ -4,6 +4,7 @@ export { type Call, codeOf, Errno, type ErrorCode, MEANING, UNIX_TEXT } from './
 export { KbusError, REPLIER_ERROR, ReplierError, StatusError } from './error.ts';
 export { Flag } from './flags.ts';
 export { MessageId, OrigFrom } from './id.ts';
+export type { MessageJson } from './json.ts';
 export {
   Announcement,
   type Data,

@@ -1,27 +1,28 @@
+import { brand, copies, isOfOtherCopy } from './copy.ts';
+import { asBytes, type Data, detached, toBytes } from './data.ts';
 import { decodeEntire, encodeEntire, entireLength } from './entire.ts';
 import { Flag } from './flags.ts';
 import { Head, headOf, plainHead } from './head.ts';
 import { inspect, MessageId, type OrigFrom } from './id.ts';
+import { jsonOfMessage, type MessageJson } from './json.ts';
 import { inspectMessage, printMessage } from './print.ts';
+import { textOf } from './text.ts';
 import { viewOf } from './view.ts';
-
-/** What a message may carry: bytes, or text that is sent as UTF-8. */
-export type Data = Uint8Array | string;
 
 /** What may be given beside name and data when a message is made; all of it is unset by default. */
 export interface MessageOptions {
   /** Reply: the requester's Ksock id. Request: a Ksock id makes it stateful. u32. */
-  to?: number;
+  to?: number | undefined;
   /** Sender's Ksock id. KBUS overwrites it when the message is sent. u32. */
-  from?: number;
-  origFrom?: OrigFrom;
-  finalTo?: OrigFrom;
+  from?: number | undefined;
+  origFrom?: OrigFrom | undefined;
+  finalTo?: OrigFrom | undefined;
   /** Id of the Request that is answered; makes the message a Reply. */
-  inReplyTo?: MessageId;
+  inReplyTo?: MessageId | undefined;
   /** See {@link Flag}. u32. */
-  flags?: number;
+  flags?: number | undefined;
   /** KBUS gives an id when the message is sent, unless its network id is set. */
-  id?: MessageId;
+  id?: MessageId | undefined;
 }
 
 /** All fields in the order of {@link Message.extract}. */
@@ -46,18 +47,13 @@ export const REPLIER_BIND_EVENT = '$.KBUS.ReplierBindEvent';
 const KBUS_NAMES = '$.KBUS.';
 
 const NO_DATA = new Uint8Array(0);
-const encoder = new TextEncoder();
-const decoder = new TextDecoder();
 
-/** The bytes of `data`; text becomes UTF-8. A TypeError for anything but text and bytes. */
-export function toBytes(data: Data | null | undefined): Uint8Array {
-  if (data instanceof Uint8Array) return data;
-  if (typeof data === 'string') return encoder.encode(data);
-  if (data === undefined || data === null) return NO_DATA;
-  throw new TypeError(
-    `data must be a string or a Uint8Array, not ${typeof data}; JSON.stringify() makes a string of anything`,
-  );
-}
+export type { Data } from './data.ts';
+
+// By symbols, so that what copies and prints the properties of objects (structuredClone, JSON) doesn't come to what
+// else lies in the memory, or to the connection.
+const MEMORY = Symbol('memory');
+const CONNECTION = Symbol('connection');
 
 /**
  * A message: a header, a name, and optional data that KBUS never looks at (the specification,
@@ -69,16 +65,13 @@ export class Message {
   /** @internal */
   idSerial: number;
   /** @internal Where the data lies. */
-  memory: Uint8Array;
+  [MEMORY]: Uint8Array;
   /** @internal Where in that; if it is more than the data, a view is made when somebody asks for one. */
   dataStart = 0;
   /** @internal */
   dataSize: number;
-  /**
-   * @internal The connection by which it was read, or what it answers or goes on with: of a Ksock that
-   * comes back when one is lost. No message that was not read has it.
-   */
-  connection?: object;
+  /** @internal */
+  [CONNECTION]?: object | undefined;
 
   /**
    * `data` is kept by reference: don't change it before the message was sent. Throws a TypeError that
@@ -93,8 +86,8 @@ export class Message {
       this.head = headOf(name, options, flags);
       this.idSerial = options.id?.serialNum ?? 0;
     }
-    this.memory = data === undefined ? NO_DATA : toBytes(data);
-    this.dataSize = this.memory.length;
+    this[MEMORY] = data === undefined ? NO_DATA : toBytes(data);
+    this.dataSize = this[MEMORY].length;
   }
 
   get name(): string {
@@ -168,18 +161,25 @@ export class Message {
 
   /** The data, without a copy. */
   get data(): Uint8Array {
-    const { memory, dataStart, dataSize } = this;
-    if (dataSize !== memory.length) {
-      this.memory = viewOf(memory, dataStart, dataSize);
-      this.dataStart = 0;
-    }
-    return this.memory;
+    const { [MEMORY]: memory, dataStart, dataSize } = this;
+    if (dataSize === memory.length) return memory;
+    if (memory.length === 0) throw detached();
+    const data = viewOf(memory, dataStart, dataSize);
+    this[MEMORY] = data;
+    this.dataStart = 0;
+    return data;
   }
 
   set data(data: Data | null) {
-    this.memory = toBytes(data);
+    const memory = toBytes(data);
+    this[MEMORY] = memory;
     this.dataStart = 0;
-    this.dataSize = this.memory.length;
+    this.dataSize = memory.length;
+  }
+
+  /** @internal The memory of the data was transferred to somebody else. */
+  get isDetached(): boolean {
+    return this.dataSize > 0 && this[MEMORY].length === 0;
   }
 
   /**
@@ -188,7 +188,7 @@ export class Message {
    * when it is first asked for, and that takes a third of a reader's time.
    */
   get bytes(): Uint8Array {
-    return this.memory;
+    return this[MEMORY];
   }
 
   /** Where the data begins in {@link bytes}. */
@@ -201,14 +201,29 @@ export class Message {
     return this.dataSize;
   }
 
-  /** The data as text (UTF-8; what is not UTF-8 becomes U+FFFD). */
+  /**
+   * The data as text: the very text that was sent, a byte order mark at its beginning included. What is not UTF-8
+   * becomes U+FFFD, as a lone surrogate does when it is sent.
+   */
   text(): string {
-    return decoder.decode(this.data);
+    return textOf(this.data);
   }
 
-  /** The data as the JSON value it holds; a SyntaxError when it holds none. */
+  /** The data as the JSON value it holds, after a byte order mark, if any; a SyntaxError when it holds none. */
   json<T = unknown>(): T {
-    return JSON.parse(this.text()) as T;
+    return JSON.parse(this.text().replace(/^\ufeff/, '')) as T;
+  }
+
+  /**
+   * @internal The connection by which it was read, or what it answers or goes on with: of a Ksock that
+   * comes back when one is lost. No message that was not read has it.
+   */
+  get connection(): object | undefined {
+    return this[CONNECTION];
+  }
+
+  set connection(connection: object | undefined) {
+    this[CONNECTION] = connection;
   }
 
   isRequest(): boolean {
@@ -325,7 +340,9 @@ export class Message {
 
   /** The inverse of {@link toBytes}. A KbusError (EINVAL, ENAMETOOLONG, EBADMSG, EMSGSIZE) for bad bytes. */
   static fromBytes(bytes: Uint8Array): Message {
-    return decodeEntire(bytes);
+    const ours = asBytes(bytes);
+    if (ours === null) throw new TypeError(`bytes must be a Uint8Array, not ${typeof bytes}`);
+    return decodeEntire(ours);
   }
 
   /** A TypeError when the message is not what its class says. */
@@ -333,6 +350,11 @@ export class Message {
 
   toString(): string {
     return printMessage(this);
+  }
+
+  /** For logs. What another program or thread shall make a message of again is {@link toBytes}. */
+  toJSON(): MessageJson {
+    return jsonOfMessage(this);
   }
 
   [inspect](): string {
@@ -351,7 +373,7 @@ function Received(
   this.dataStart = start;
   this.head = head;
   this.idSerial = serial;
-  this.memory = memory;
+  this[MEMORY] = memory;
   this.dataSize = length;
 }
 Received.prototype = Message.prototype;
@@ -414,6 +436,35 @@ export class Status extends Message {
   }
 }
 
+brand(Message, 'Message');
+
+/**
+ * The message that a program gave as `what`; of one that another copy of this package made, its like. A TypeError
+ * for anything else.
+ */
+export function ownMessage(value: Message, what = 'message'): Message {
+  return value instanceof Message ? value : adopted(value, what);
+}
+
+function adopted(value: unknown, what: string): Message {
+  if (!isOfOtherCopy(Message, value)) {
+    const isBorrowed = typeof (value as { keep?: unknown } | null)?.keep === 'function';
+    const given = isBorrowed ? 'a BorrowedMessage: its keep() gives one' : `${typeof value}`;
+    throw new TypeError(
+      `${what} must be a Message, such as new Announcement('$.Name', 'data'), not ${given}`,
+    );
+  }
+  const other = value as Message;
+  try {
+    return withConnection(Message.fromSequence(other.extract()), other);
+  } catch (cause) {
+    throw new TypeError(
+      `${what} is a Message of another copy of kbus, and can't be read: ${copies(other)}; let the program have one copy`,
+      { cause },
+    );
+  }
+}
+
 function wrongKind(message: Message, wanted: string): TypeError {
   return new TypeError(`${message} is not ${wanted}`);
 }
@@ -423,15 +474,16 @@ function wrongKind(message: Message, wanted: string): TypeError {
  * answer: a listener's copy of a Request has another Replier.
  */
 export function replyTo(request: Message, data?: Data | null): Reply {
-  if (!request.wantsUsToReply()) {
+  const ours = ownMessage(request, 'request');
+  if (!ours.wantsUsToReply()) {
     throw new TypeError(
-      `${request} is not for us to answer: only the copy marked YOU, read by the Replier, is`,
+      `${ours} is not for us to answer: only the copy marked YOU, read by the Replier, is`,
     );
   }
-  const { name, from, idNetwork } = request.head;
-  const head = new Head(name, 0, from, 0, 0, idNetwork, request.idSerial);
+  const { name, from, idNetwork } = ours.head;
+  const head = new Head(name, 0, from, 0, 0, idNetwork, ours.idSerial);
   const reply = new Reply(name, data, head);
-  return withConnection(reply, request);
+  return withConnection(reply, ours);
 }
 
 /** The message belongs to the connection by which the other was read. */
@@ -445,15 +497,16 @@ function withConnection<T extends Message>(message: T, { connection }: Message):
  * bound to the name by now. `earlier` is a Reply from it, or an earlier stateful Request to it.
  */
 export function statefulRequest(earlier: Message, name: string, data?: Data | null): Request {
-  if (earlier.isReply()) {
-    const request = new Request(name, data, { to: earlier.from, finalTo: earlier.origFrom });
-    return withConnection(request, earlier);
+  const ours = ownMessage(earlier, 'earlier');
+  if (ours.isReply()) {
+    const request = new Request(name, data, { to: ours.from, finalTo: ours.origFrom });
+    return withConnection(request, ours);
   }
-  if (earlier.isStatefulRequest()) {
-    const request = new Request(name, data, { to: earlier.to, finalTo: earlier.finalTo });
-    return withConnection(request, earlier);
+  if (ours.isStatefulRequest()) {
+    const request = new Request(name, data, { to: ours.to, finalTo: ours.finalTo });
+    return withConnection(request, ours);
   }
   throw new TypeError(
-    `${earlier} does not tell whom to ask: give a Reply, or an earlier stateful Request`,
+    `${ours} does not tell whom to ask: give a Reply, or an earlier stateful Request`,
   );
 }

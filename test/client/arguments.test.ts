@@ -20,7 +20,8 @@ const WRONG: Record<string, (ksock: Ksock) => Promise<unknown>> = {
     ksock.sendMsg('$.a' as Any),
   "message must be a Message, such as new Announcement('$.Name', 'data'), not object": (ksock) =>
     ksock.sendMsg({ name: '$.a', data: new Uint8Array(0) } as Any),
-  'message must be a Message, not undefined': (ksock) => ksock.writeMsg(undefined as Any),
+  "message must be a Message, such as new Announcement('$.Name', 'data'), not undefined": (ksock) =>
+    ksock.writeMsg(undefined as Any),
   'bytes must be a Uint8Array, not string': (ksock) => ksock.writeData('abc' as Any),
   'bytes must be a Uint8Array, not object': (ksock) => ksock.writeData([1, 2] as Any),
   'signal must be an AbortSignal, not stop': (ksock) =>

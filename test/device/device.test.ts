@@ -550,7 +550,7 @@ describe('an open bus', () => {
     const file = asker.open();
     const good = new Announcement('$.A.B', 'Ahem').toBytes();
     const badName = good.slice();
-    badName[90] = 0x2d;
+    badName[90] = 0x2b;
     const badEnd = good.slice();
     badEnd[good.length - 1] = 0;
     for (const [bytes, code] of [

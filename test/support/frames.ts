@@ -168,7 +168,9 @@ export function runFrame(
   parts: { detail?: number; handed?: number; token?: number; count?: number } = {},
 ): Buffer {
   const { count = data.length, ...rest } = parts;
-  const head = messageBody(new Message(message.name, null, message));
+  const alike = Message.fromMessage(message);
+  alike.data = null;
+  const head = messageBody(alike);
   head.writeUInt32BE(data[0]?.length ?? 0, 56);
   head.writeUInt32BE(message.id.serialNum, 8);
   const words = [count];

@@ -1,0 +1,60 @@
+import { splitReplierBindEventData } from './bind-event.ts';
+import { flagsToString } from './flags.ts';
+import type { Message } from './message.ts';
+import { textIfUtf8 } from './text.ts';
+
+/** What `JSON.stringify` makes of a message: what a person wants in a log. What is unset is left out. */
+export interface MessageJson {
+  kind: string;
+  name: string;
+  /** `[0:3]`. */
+  id?: string;
+  to?: number;
+  from?: number;
+  /** `(1,2)`. */
+  origFrom?: string;
+  finalTo?: string;
+  inReplyTo?: string;
+  /** `0x3 (REQ,YOU)`. */
+  flags?: string;
+  /** Text where the data is UTF-8; else the bytes, and how many they are. */
+  data?: string | { base64: string; length: number };
+  /** In place of the data of a ReplierBindEvent: what they say. */
+  event?: { isBind: boolean; binder: number; name: string };
+}
+
+export function jsonOfMessage(message: Message): MessageJson {
+  const { kind, name, id, to, from, origFrom, finalTo, inReplyTo, flags } = message;
+  return {
+    kind,
+    name,
+    ...(id.isSet && { id: String(id) }),
+    ...(to !== 0 && { to }),
+    ...(from !== 0 && { from }),
+    ...(origFrom.isSet && { origFrom: String(origFrom) }),
+    ...(finalTo.isSet && { finalTo: String(finalTo) }),
+    ...(inReplyTo.isSet && { inReplyTo: String(inReplyTo) }),
+    ...(flags !== 0 && { flags: flagsToString(flags) }),
+    ...(message.dataLength > 0 && jsonOfData(message)),
+  };
+}
+
+function jsonOfData({ kind, data }: Message): Pick<MessageJson, 'data' | 'event'> {
+  if (kind === 'ReplierBindEvent') {
+    try {
+      return { event: splitReplierBindEventData(data) };
+    } catch {
+      // Anybody may send a message of this name.
+    }
+  }
+  return { data: textIfUtf8(data) ?? { base64: base64Of(data), length: data.length } };
+}
+
+/** Not by Buffer, which not every place has where this runs. */
+function base64Of(bytes: Uint8Array): string {
+  let text = '';
+  for (let at = 0; at < bytes.length; at += 8192) {
+    text += String.fromCharCode(...bytes.subarray(at, at + 8192));
+  }
+  return btoa(text);
+}

@@ -1,0 +1,23 @@
+import { nearest } from './nearest.ts';
+
+/**
+ * A TypeError when `options`, as a program gave them to `call`, are no object, or have one that is none of `known`: it
+ * names that, and the one that was probably meant. None at all are fine.
+ */
+export function checkOptions(call: string, options: unknown, known: ReadonlySet<string>): void {
+  if (options === undefined) return;
+  if (typeof options !== 'object' || options === null) {
+    const what = options === null ? 'null' : typeof options;
+    throw new TypeError(`the options of ${call} must be an object, not ${what}`);
+  }
+  for (const key of Object.keys(options)) {
+    if (!known.has(key)) throw unknownOption(call, key, known);
+  }
+}
+
+function unknownOption(call: string, key: string, known: ReadonlySet<string>): TypeError {
+  const meant = nearest(key, known);
+  const advice =
+    meant === undefined ? `it has ${[...known].join(', ')}` : `did you mean '${meant}'?`;
+  return new TypeError(`${call} has no option '${key}'; ${advice}`);
+}
