@@ -3,6 +3,7 @@ export {
   type BindingReport,
   Bus,
   Buses,
+  type BusOptions,
   type BusReport,
   type BusSettings,
   type KsockReport,

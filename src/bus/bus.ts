@@ -10,7 +10,7 @@ import { BusKsock, type KsockOwner, type Mode } from './ksock.ts';
 import { Ledger, RequestEvent, RequestRecord } from './ledger.ts';
 import { type Parcel, syntheticParcel } from './parcel.ts';
 import { Binding, Routes } from './routes.ts';
-import { BUS_DEFAULTS, type BusSettings, COSTS, MIN_MESSAGE_SIZE } from './settings.ts';
+import { type BusSettings, COSTS, type Given, MIN_MESSAGE_SIZE, settingsOf } from './settings.ts';
 
 /** Asks a switch for its value, instead of setting it. */
 export const ASK = 0xffff_ffff;
@@ -25,9 +25,14 @@ const UNBIND_EVENTS_LOST = '$.KBUS.UnbindEventsLost';
 const KBUS_SETS = Flag.WANT_YOU_TO_REPLY | Flag.SYNTHETIC;
 
 export interface OpenOptions {
-  mode?: Mode;
+  mode?: Mode | undefined;
   /** The program's process id, as it says. */
-  pid?: number;
+  pid?: number | undefined;
+}
+
+/** How a bus is made; what is not given, or undefined, is as in BUS_DEFAULTS. */
+export interface BusOptions extends Given<BusSettings> {
+  number?: number | undefined;
 }
 
 /**
@@ -72,10 +77,10 @@ export class Bus {
   private deliveries = 0;
   private readonly toldOfLoss = new Set<BusKsock>();
 
-  constructor(options: Partial<BusSettings> & { number?: number } = {}) {
+  constructor(options: BusOptions = {}) {
     const { number = 0, ...settings } = options;
     this.number = number;
-    this.settings = { ...BUS_DEFAULTS, ...settings };
+    this.settings = settingsOf(settings);
     this.maxMessageSizeNow = this.settings.maxMessageSize;
   }
 

@@ -1,14 +1,14 @@
 import { Errno } from '../message/errno.ts';
 import { Bus } from './bus.ts';
-import { BUS_DEFAULTS, type BusSettings, MAX_BUSES } from './settings.ts';
+import { type BusSettings, type Given, MAX_BUSES, settingsOf } from './settings.ts';
 
 /** The buses of one machine (or daemon, or program): numbered from 0, isolated from each other. */
 export class Buses {
   private readonly buses: Bus[] = [];
   private readonly settings: BusSettings;
 
-  constructor(count = 1, settings: Partial<BusSettings> = {}) {
-    this.settings = { ...BUS_DEFAULTS, ...settings };
+  constructor(count = 1, settings: Given<BusSettings> = {}) {
+    this.settings = settingsOf(settings);
     for (let number = 0; number < count; number++) this.add();
   }
 

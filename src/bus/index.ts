@@ -1,4 +1,4 @@
-export { ASK, Bus, type OpenOptions } from './bus.ts';
+export { ASK, Bus, type BusOptions, type OpenOptions } from './bus.ts';
 export { Buses } from './buses.ts';
 export { BusKsock, type KsockOwner, type Mode, type Progress } from './ksock.ts';
 export { RequestEvent, RequestState, TRANSITIONS } from './ledger.ts';

@@ -168,7 +168,8 @@ export function syntheticParcel(name: string, flags = 0, data: Uint8Array = NO_B
  * A message that a program has written, for the bus, with this data, or a copy of it. Its serial number counts
  * only beside a network id: without one, the bus gives the id.
  */
-export function parcelOf({ head, idSerial }: Message, data: Uint8Array): Parcel {
+export function parcelOf(message: Message, data: Uint8Array): Parcel {
+  const { head, idSerial } = message;
   const parcel = new Parcel(head.name, head.flags, head.to, data, 0, data.length);
   parcel.idNetwork = head.idNetwork;
   if (head.idNetwork !== 0) parcel.idSerial = idSerial;

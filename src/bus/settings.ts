@@ -36,6 +36,18 @@ export const BUS_DEFAULTS: Readonly<BusSettings> = {
   maxUnansweredPerKsock: 256 * 1024,
 };
 
+/** Some of the settings; those that are undefined are as if they were not given. */
+export type Given<Settings> = { [Name in keyof Settings]?: Settings[Name] | undefined };
+
+export function settingsOf(given: Given<BusSettings>): BusSettings {
+  const settings: BusSettings = { ...BUS_DEFAULTS };
+  for (const name of Object.keys(given) as (keyof BusSettings)[]) {
+    const value = given[name];
+    if (value !== undefined) settings[name] = value;
+  }
+  return settings;
+}
+
 /** What it costs to keep something, in bytes, beside the bytes of messages: about what was measured. */
 export const COSTS = {
   /** A message, or a run of them that came together. */

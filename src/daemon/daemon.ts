@@ -5,7 +5,7 @@ import { dirname, resolve } from 'node:path';
 import process from 'node:process';
 import type { Bus } from '../bus/bus.ts';
 import { Buses } from '../bus/buses.ts';
-import type { BusSettings } from '../bus/settings.ts';
+import type { BusSettings, Given } from '../bus/settings.ts';
 import { socketPath } from '../client/directory.ts';
 import type { DeviceFolder } from '../device/folder.ts';
 import { Errno } from '../message/errno.ts';
@@ -34,7 +34,7 @@ export interface DaemonOptions {
   directory: string;
   /** Rights of each socket. The folder lets in whoever the sockets do. */
   socket: Ownership;
-  bus: Partial<BusSettings>;
+  bus: Given<BusSettings>;
   /** How many connections and open device files there may be at once. */
   maxConnections?: number | undefined;
   /** Within how many seconds a new connection must have said HELLO. */
@@ -44,10 +44,10 @@ export interface DaemonOptions {
   /** Where the buses are files, too: the folder to mount, and one that gets a link to each. */
   device?: { directory: string; links?: string | undefined } | undefined;
   /** Whether the debug log of each bus is on at its start. */
-  verbose?: boolean;
+  verbose?: boolean | undefined;
   log: Log;
   /** Descriptors of sockets that listen already, for the first buses (systemd's socket activation). */
-  listening?: readonly number[];
+  listening?: readonly number[] | undefined;
 }
 
 /** Many buses, each with its socket, and a session for each connection. */

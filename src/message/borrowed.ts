@@ -96,6 +96,7 @@ export class BorrowedMessage {
     return this[CONNECTION];
   }
 
+  /** @internal */
   set connection(connection: object | undefined) {
     this[CONNECTION] = connection;
   }
@@ -118,7 +119,8 @@ export class BorrowedMessage {
   }
 
   /** @internal */
-  showMessage({ head, idSerial, bytes, dataStart, dataSize, connection }: Message): void {
+  showMessage(message: Message): void {
+    const { head, idSerial, bytes, dataStart, dataSize, connection } = message;
     this.show(head, idSerial, bytes, dataStart, dataSize);
     if (connection !== this.connection) this.connection = connection;
   }

@@ -222,6 +222,7 @@ export class Message {
     return this[CONNECTION];
   }
 
+  /** @internal */
   set connection(connection: object | undefined) {
     this[CONNECTION] = connection;
   }

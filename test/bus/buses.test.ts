@@ -18,6 +18,14 @@ describe('buses', () => {
     expect(buses.count).toBe(256);
   });
 
+  it('take settings that are undefined as if they were not given', () => {
+    const bus = new Bus({ number: undefined, maxMessages: undefined, maxBindings: 7 });
+    const { settings } = bus;
+    expect([bus.number, settings.maxMessages, settings.maxBindings]).toEqual([0, 100, 7]);
+    const [one] = new Buses(1, { maxMessages: undefined, maxMessageSize: 500 });
+    expect([one?.settings.maxMessages, one?.maxMessageSize(0)]).toEqual([100, 500]);
+  });
+
   it('let nothing pass between them', () => {
     const buses = new Buses(2);
     const here = new Program(buses.get(0) as Bus);

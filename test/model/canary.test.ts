@@ -136,6 +136,26 @@ const CANARIES: Record<string, { breakIt: Break; by: fc.Arbitrary<Sequence>; wit
       };
     },
   },
+  'keeps the oldest copy for once-only': {
+    by: anySequence,
+    within: 3000,
+    breakIt: (_bus, { routes }) => {
+      const find = routes.find.bind(routes);
+      routes.find = (name) => {
+        const route = find(name);
+        return { ...route, listeners: [...route.listeners].reverse() };
+      };
+    },
+  },
+  'pushes existing bindings only when reports were off': {
+    by: anySequence,
+    within: 3000,
+    breakIt: () => (ksock) => {
+      const report = ksock.reportReplierBinds.bind(ksock);
+      ksock.reportReplierBinds = (value) =>
+        value === 1 && report(0xffff_ffff) === 1 ? 1 : report(value);
+    },
+  },
   'drops the Replier’s copy for once-only': {
     by: repeatedSequence,
     within: 2000,
