@@ -1,3 +1,5 @@
+import { checkOptions } from '../message/options.ts';
+
 /** What is fixed when a bus is made. */
 export interface BusSettings {
   /** How many messages the queue of a new Ksock may hold. 1 or more. */
@@ -39,7 +41,11 @@ export const BUS_DEFAULTS: Readonly<BusSettings> = {
 /** Some of the settings; those that are undefined are as if they were not given. */
 export type Given<Settings> = { [Name in keyof Settings]?: Settings[Name] | undefined };
 
+const NAMES: ReadonlySet<string> = new Set(['number', ...Object.keys(BUS_DEFAULTS)]);
+
+/** A TypeError that names a setting that there is not. */
 export function settingsOf(given: Given<BusSettings>): BusSettings {
+  checkOptions('a Bus', given, NAMES);
   const settings: BusSettings = { ...BUS_DEFAULTS };
   for (const name of Object.keys(given) as (keyof BusSettings)[]) {
     const value = given[name];

@@ -26,6 +26,13 @@ describe('buses', () => {
     expect([one?.settings.maxMessages, one?.maxMessageSize(0)]).toEqual([100, 500]);
   });
 
+  it('refuse a setting that there is not, and name the nearest one', () => {
+    expect(() => new Bus({ maxMesages: 5 } as never)).toThrow(
+      new TypeError("a Bus has no option 'maxMesages'; did you mean 'maxMessages'?"),
+    );
+    expect(() => new Buses(1, { maxBinding: 5 } as never)).toThrow(/did you mean 'maxBindings'\?$/);
+  });
+
   it('let nothing pass between them', () => {
     const buses = new Buses(2);
     const here = new Program(buses.get(0) as Bus);
