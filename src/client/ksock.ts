@@ -17,6 +17,7 @@ import {
   Request,
 } from '../message/message.ts';
 import { checkMessageName, MAX_NAME } from '../message/name.ts';
+import { checkOptions } from '../message/options.ts';
 import { checkU32 } from '../message/u32.ts';
 import { Op, type OpCode } from '../wire/frames.ts';
 import { offAbort, onAbort } from './abort.ts';
@@ -123,6 +124,26 @@ const NO_BYTES = new Uint8Array(0);
 /** Of sends that each may be given up, so many are under way. */
 const SENT_AT_ONCE = 256;
 const NO_OPTIONS: RequestOptions = {};
+/** The options that there are, for those that are misspelt. */
+const OPTIONS = {
+  open: new Set([
+    'mode',
+    'directory',
+    'reconnect',
+    'onConnected',
+    'onDisconnected',
+    'onBindRefused',
+    'onHandlerError',
+    'signal',
+  ]),
+  reconnect: new Set(['minDelay', 'maxDelay']),
+  wait: new Set(['timeout', 'signal']),
+  send: new Set(['wait', 'signal']),
+  request: new Set(['timeout', 'signal', 'to', 'flags']),
+  listener: new Set(['borrowed', 'concurrency']),
+  replier: new Set(['concurrency']),
+  close: new Set(['finish', 'timeout']),
+} as const;
 /** What can be put into a message as bytes, one each. */
 const LATIN_1 = /^[\0-\xff]*$/;
 
@@ -234,6 +255,7 @@ export class Ksock implements AsyncIterable<Message> {
    * by a transport. ENOENT: no such bus (or no daemon). EACCES: not allowed. EPROTO: another version.
    */
   static async open(where: number | Bus | Connect = 0, options: KsockOptions = {}): Promise<Ksock> {
+    checkOptions('Ksock.open', options, OPTIONS.open);
     const { mode = 'rw' } = options;
     if (mode !== 'r' && mode !== 'rw') {
       throw new KbusError('open', Errno.EINVAL, `open a Ksock with mode ${JSON.stringify(mode)}`);
@@ -248,6 +270,9 @@ export class Ksock implements AsyncIterable<Message> {
       onHandlerError,
     })) {
       if (callback !== undefined) mustBe('function', name, callback);
+    }
+    if (typeof options.reconnect === 'object') {
+      checkOptions('reconnect', options.reconnect, OPTIONS.reconnect);
     }
     const delays = reconnectDelays(options.reconnect);
     checkWait(options);
@@ -364,6 +389,7 @@ export class Ksock implements AsyncIterable<Message> {
       await this.writeMsg(message);
       return this.send();
     }
+    if (options !== NO_OPTIONS) checkOptions('sendMsg', options, OPTIONS.send);
     const { wait = false, signal } = options;
     if (signal !== undefined) checkWait(options);
     const { port } = this;
@@ -421,6 +447,7 @@ export class Ksock implements AsyncIterable<Message> {
     options: SendOptions = {},
   ): Promise<number> {
     checkWait(options);
+    checkOptions('sendAll', options, OPTIONS.send);
     const { signal, wait = true } = options;
     let count = 0;
     let sent: Promise<MessageId>[] = [];
@@ -591,7 +618,10 @@ export class Ksock implements AsyncIterable<Message> {
     data?: Data | null,
     options: RequestOptions = NO_OPTIONS,
   ): Promise<Message> {
-    if (options !== NO_OPTIONS) checkWait(options);
+    if (options !== NO_OPTIONS) {
+      checkWait(options);
+      checkOptions('request', options, OPTIONS.request);
+    }
     const message =
       typeof nameOrMessage === 'object' && nameOrMessage !== null
         ? ownMessage(nameOrMessage)
@@ -635,6 +665,8 @@ export class Ksock implements AsyncIterable<Message> {
    */
   async waitForMsg(options: WaitOptions = {}): Promise<Message | null> {
     this.mustReadItself();
+    checkWait(options);
+    checkOptions('waitForMsg', options, OPTIONS.wait);
     const message = await timed(options, (signal) => this.take(true, signal));
     if (message === null) options.signal?.throwIfAborted();
     return message;
@@ -816,6 +848,11 @@ export class Ksock implements AsyncIterable<Message> {
     options: ListenerOptions,
   ): Promise<Handling> {
     mustBe('function', 'handler', handler);
+    checkOptions(
+      replier ? 'replier' : 'listener',
+      options,
+      OPTIONS[replier ? 'replier' : 'listener'],
+    );
     checkConcurrency(options.concurrency);
     if (replier && this.mode === 'r') {
       const meaning = 'this Ksock was opened to read only, so it could never send a Reply';
@@ -1017,6 +1054,7 @@ export class Ksock implements AsyncIterable<Message> {
    * Ksock leaves; for `timeout` milliseconds at most, if that is given.
    */
   async close(options: CloseOptions = {}): Promise<void> {
+    checkOptions('close', options, OPTIONS.close);
     const { finish = false, timeout } = options;
     checkWait({ timeout });
     if (finish && !this.lifeline.isClosed) {

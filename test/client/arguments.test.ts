@@ -68,6 +68,16 @@ const WRONG: Record<string, (ksock: Ksock) => Promise<unknown>> = {
   "message must be a Message, such as new Announcement('$.Name', 'data'), not number": (ksock) =>
     ksock.sendAll([5 as Any]),
   'signal must be an AbortSignal, not true': (ksock) => ksock.sendAll([], { signal: true as Any }),
+  "request has no option 'timout'; did you mean 'timeout'?": (ksock) =>
+    ksock.request('$.a', '', { timout: 5 } as Any),
+  "sendMsg has no option 'wiat'; did you mean 'wait'?": (ksock) =>
+    ksock.sendMsg(new Announcement('$.a'), { wiat: true } as Any),
+  "listener has no option 'concurency'; did you mean 'concurrency'?": (ksock) =>
+    ksock.listener('$.a', () => {}, { concurency: 5 } as Any),
+  "close has no option 'finnish'; did you mean 'finish'?": (ksock) =>
+    ksock.close({ finnish: true } as Any),
+  'concurrency must be a whole number from 1, not 0': (ksock) =>
+    ksock.replier('$.a', () => {}, { concurrency: 0 }),
 };
 
 everywhere('Wrong arguments', (stage) => {

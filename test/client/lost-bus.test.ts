@@ -635,6 +635,81 @@ describe('A Ksock that comes back', () => {
     }
   });
 
+  it('waits for the first daemon too, and may be given up until there is one.', async () => {
+    machine.host = null;
+    const controller = new AbortController();
+    const givenUp = failed(machine.open({ reconnect: QUICK, signal: controller.signal }));
+    const errors: KbusError[] = [];
+    const opening = machine.open({
+      reconnect: QUICK,
+      onDisconnected: (error) => errors.push(error),
+    });
+    while (errors.length < 3) await new Promise((resolve) => setTimeout(resolve, 1));
+    const reason = new Error('enough');
+    controller.abort(reason);
+    expect(await givenUp).toBe(reason);
+    machine.start();
+    expect((await opening).isConnected).toBe(true);
+    expect(errors[0]?.code).toBe('ENOENT');
+  });
+
+  it('what is unbound, and whose handler is stopped, while it is away stays so.', async () => {
+    const [ksock, isBack] = await openComingBack();
+    const handling = await ksock.listener('$.a', () => {});
+    await ksock.bind('$.b');
+    await ksock.bind('$.c');
+    await machine.crash();
+    await handling.stop();
+    await ksock.unbind('$.b');
+    await refused(ksock.unbind('$.never'), 'ECONNRESET');
+    machine.start();
+    await isBack();
+    expect((await ksock.readBindings()).map(({ name }) => name)).toEqual(['$.c']);
+  });
+
+  it('a callback that throws is told, and ends nothing.', async () => {
+    const told = vi.spyOn(console, 'error').mockImplementation(() => {});
+    const throws = (): never => {
+      throw new Error('thrown by a callback');
+    };
+    const ksock = await machine.open({
+      reconnect: QUICK,
+      onConnected: throws,
+      onDisconnected: throws,
+    });
+    await ksock.bind('$.a');
+    await machine.crash();
+    const waits = ksock.waitForMsg();
+    const sender = await machine.start().open();
+    while (!ksock.isConnected) await settled();
+    await sender.sendMsg(new Announcement('$.a', 'after'));
+    expect((await waits)?.text()).toBe('after');
+    expect(told.mock.calls.length).toBeGreaterThanOrEqual(2);
+    told.mockRestore();
+    await sender.close();
+  });
+
+  it.for([
+    { minDelay: 0 },
+    { minDelay: -1 },
+    { minDelay: Number.NaN },
+    { minDelay: 2 ** 31 },
+    { minDelay: 10, maxDelay: 9 },
+    { minDelai: 10 },
+    5,
+  ])('is not opened with delays that can not be waited: %j', async (reconnect) => {
+    expect(await failed(machine.open({ reconnect: reconnect as never }))).toBeInstanceOf(TypeError);
+  });
+
+  it('a program that is told that the bus is lost is not ended by its handlers.', async () => {
+    const errors: KbusError[] = [];
+    const ksock = await machine.open({ onDisconnected: (error) => errors.push(error) });
+    await ksock.listener('$.a', () => {});
+    await machine.crash();
+    await settled();
+    expect(errors.map(({ message }) => message)).toEqual([expect.stringContaining('lost')]);
+  });
+
   it('does not come back unless it was told to.', async () => {
     const ksock = await machine.open();
     await machine.crash();
