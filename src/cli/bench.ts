@@ -72,7 +72,7 @@ async function bench(options: BenchOptions): Promise<void> {
     await untilEnded(ksock.setMaxMessages(inFlight));
   }
   await untilEnded(sayWhoElse(ksock, `${name}.Tell`));
-  await using far = new FarEnd(bus, directoryOf(options), `${name}.Ask`, inFlight);
+  await using far = new FarEnd(bus, await directoryOf(options), `${name}.Ask`, inFlight);
   await far.ready();
   remark(`measuring bus ${bus} by messages ${name}.*; Ctrl-C ends it`);
 

@@ -1,9 +1,17 @@
-import { accessSync, constants, existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
-import { dirname, resolve } from 'node:path';
+import { accessSync, constants, existsSync, readFileSync } from 'node:fs';
+import { dirname } from 'node:path';
 import process from 'node:process';
 import type { Command } from 'commander';
-import { socketDirectory, socketPath } from '../client/directory.ts';
-import { whoAnswers } from '../daemon/socket-file.ts';
+import {
+  absolute,
+  busesIn,
+  checkSocketPath,
+  placesToLook,
+  socketDirectory,
+  socketPath,
+} from '../client/directory.ts';
+import { missingOf } from '../daemon/folders.ts';
+import { whoAnswers } from '../daemon/who-answers.ts';
 import { type Obstacle, obstacles } from '../device/obstacles.ts';
 import { serveCommand } from './bus-options.ts';
 import { untilEnded } from './ending.ts';
@@ -23,6 +31,14 @@ interface Sockets {
   readonly says: string;
 }
 
+/** One of the folders where clients look for a bus. */
+interface Place {
+  readonly directory: string;
+  /** Numbers of the buses that have a socket there; null where this user can't know. */
+  readonly buses: readonly number[] | null;
+  readonly says: string;
+}
+
 /** What was found of one bus. */
 interface BusFound {
   readonly bus: number;
@@ -34,13 +50,17 @@ interface BusFound {
 
 export function configure(command: Command): void {
   command
-    .option('--directory <folder>', "folder of the daemon's sockets (default: as `kbus serve`)")
+    .option(
+      '--directory <folder>',
+      "folder of the daemon's sockets (default: $KBUS_DIR, the user's, the system's)",
+    )
     .option('--json', 'print JSON: one object')
     .addHelpText(
       'after',
       `
-Looks, and changes nothing: the folder of the sockets, the daemons that serve there, and what device
-files (kbus serve --device) need. Ends with 0 when sockets can be used here, and with 1 otherwise.
+Looks, and changes nothing: the folder where kbus serve makes its sockets, the places where programs look for a
+bus, the daemons that serve there, and what device files (kbus serve --device) need. Ends with 0 when sockets
+can be used here, and with 1 otherwise.
 
 Examples:
   kbus doctor
@@ -51,7 +71,8 @@ Examples:
 
 async function doctor({ directory, json }: DoctorOptions): Promise<void> {
   const sockets = lookAtFolder(directory);
-  const buses = sockets.directory === null ? [] : await untilEnded(lookAtBuses(sockets.directory));
+  const places = placesToLook(directory).map(lookAtPlace);
+  const buses = (await untilEnded(Promise.all(places.map(lookAtBuses)))).flat();
   const lacks = obstacles();
   const canUseSockets = sockets.canServe || buses.some(({ answers }) => answers);
   if (json) {
@@ -61,6 +82,7 @@ async function doctor({ directory, json }: DoctorOptions): Promise<void> {
       platform: `${process.platform} ${process.arch}`,
       ok: canUseSockets,
       sockets,
+      places,
       buses,
       device: { ok: lacks.length === 0, lacks },
     });
@@ -68,8 +90,9 @@ async function doctor({ directory, json }: DoctorOptions): Promise<void> {
     const lines = [
       line(null, 'kbus', `${version()}, on Node ${process.versions.node}, ${process.platform}`),
       line(canUseSockets, 'sockets', sockets.says),
+      ...places.map((place) => line(markOf(place), 'place', place.says)),
       ...buses.map(({ bus, answers, says }) => line(answers, `bus ${bus}`, says)),
-      ...(buses.length === 0 ? [line(null, 'buses', nobody(directory))] : []),
+      ...(buses.length === 0 ? [line(null, 'buses', nobody(places, directory))] : []),
       ...ofDevice(lacks),
     ];
     await print(`${lines.join('\n')}\n`);
@@ -77,13 +100,20 @@ async function doctor({ directory, json }: DoctorOptions): Promise<void> {
   if (!canUseSockets) throw new Failure(Exit.REFUSED, '');
 }
 
+function markOf({ buses }: Place): boolean | null {
+  if (buses === null) return false;
+  return buses.length > 0 ? true : null;
+}
+
 function line(isGood: boolean | null, what: string, says: string): string {
   const mark = isGood === null ? '  ' : isGood ? 'ok' : 'NO';
   return `${mark}  ${what.padEnd(8)} ${says}`;
 }
 
-function nobody(directory: string | undefined): string {
-  return `none is served there; start one with:  ${serveCommand(directory)}`;
+function nobody(places: readonly Place[], directory: string | undefined): string {
+  const start = `start one with:  ${serveCommand(directory)}`;
+  if (places.every(({ buses }) => buses !== null)) return `none is served there; ${start}`;
+  return `none was found where this user may look; ${start}`;
 }
 
 function ofDevice(lacks: readonly Obstacle[]): string[] {
@@ -96,7 +126,7 @@ function ofDevice(lacks: readonly Obstacle[]): string[] {
 function lookAtFolder(given: string | undefined): Sockets {
   let directory: string;
   try {
-    directory = resolve(socketDirectory(given));
+    directory = absolute(socketDirectory(given));
   } catch (error) {
     const says = (error as Error).message;
     return { directory: null, exists: false, canServe: false, says };
@@ -106,42 +136,44 @@ function lookAtFolder(given: string | undefined): Sockets {
     return { directory, exists: false, canServe: true, says: 'named pipes' };
   }
   const exists = existsSync(directory);
-  let place = directory;
-  while (!existsSync(place)) place = dirname(place);
-  const wrong = whyNotIn(place);
+  const wrong = whyNotIn(directory);
   const here = exists ? directory : `${directory}, which is not there yet`;
   const says = wrong === '' ? here : `${here}: ${wrong}; set KBUS_DIR to a folder of your own`;
   return { directory, exists, canServe: wrong === '', says };
 }
 
-function whyNotIn(place: string): string {
-  if (!statSync(place).isDirectory()) return `${place} is not a folder`;
+function whyNotIn(directory: string): string {
+  let place = directory;
   try {
+    checkSocketPath(socketPath(directory, 0));
+    const [outermost] = missingOf(directory);
+    if (outermost !== undefined) place = dirname(outermost);
     accessSync(place, constants.W_OK | constants.X_OK);
     return '';
-  } catch {
-    return `this user may make nothing in ${place}`;
+  } catch (error) {
+    const { code, message } = error as NodeJS.ErrnoException;
+    return code === 'EACCES' ? `this user may make nothing in ${place}` : message;
   }
 }
 
-async function lookAtBuses(directory: string): Promise<BusFound[]> {
-  return Promise.all(numbersIn(directory).map((bus) => lookAtBus(bus, socketPath(directory, bus))));
-}
-
-function numbersIn(directory: string): number[] {
-  // A pipe can't be looked for, only tried.
-  if (process.platform === 'win32') return [0];
-  let names: string[];
+function lookAtPlace(given: string): Place {
+  let directory = given;
   try {
-    names = readdirSync(directory);
-  } catch {
-    return [];
+    directory = absolute(given);
+    // A pipe can't be looked for, only tried.
+    const buses = process.platform === 'win32' ? [0] : busesIn(directory);
+    const many = buses.length === 1 ? '1 socket' : `${buses.length} sockets`;
+    return { directory, buses, says: `${directory}: ${many}` };
+  } catch (error) {
+    const { code, message } = error as NodeJS.ErrnoException;
+    if (code === 'ENOENT') return { directory, buses: [], says: `${directory} is not there` };
+    const why = code === 'EACCES' ? 'this user may not look into it' : message;
+    return { directory, buses: null, says: `${directory}: ${why}` };
   }
-  return names
-    .map((name) => /^kbus(\d+)\.sock$/.exec(name)?.[1])
-    .filter((digits) => digits !== undefined)
-    .map(Number)
-    .sort((a, b) => a - b);
+}
+
+function lookAtBuses({ directory, buses }: Place): Promise<BusFound[]> {
+  return Promise.all((buses ?? []).map((bus) => lookAtBus(bus, socketPath(directory, bus))));
 }
 
 async function lookAtBus(bus: number, path: string): Promise<BusFound> {

@@ -42,8 +42,10 @@ export async function report(error: unknown): Promise<void> {
 async function outcomeOf(error: unknown): Promise<{ text: string; exitCode: number }> {
   // Loaded now: a command that goes well needs none of it.
   const { KbusError, StatusError } = await import('../message/error.ts');
+  const { DirectoryError } = await import('../client/directory.ts');
   if (error instanceof Failure) return { text: error.message, exitCode: error.exitCode };
   if (error instanceof Ending) return { text: '', exitCode: error.exitCode };
+  if (error instanceof DirectoryError) return { text: error.message, exitCode: Exit.USAGE };
   if (error instanceof KbusError) {
     const { BUS_GONE_AWAY } = await import('../client/frame-port.ts');
     const isGone =

@@ -1,12 +1,12 @@
-import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import process from 'node:process';
 import type { Command } from 'commander';
-import { socketDirectory, socketPath } from '../client/directory.ts';
+import { placesToLook, socketDirectory, socketPath } from '../client/directory.ts';
+import { quoted } from '../client/quoted.ts';
 import { Daemon } from '../daemon/daemon.ts';
-import { Log } from '../daemon/log.ts';
-import { whoAnswers } from '../daemon/socket-file.ts';
+import { whoAnswers } from '../daemon/who-answers.ts';
 import { perform } from '../playlet/director.ts';
 import { PlayError } from '../playlet/player.ts';
 import {
@@ -21,8 +21,9 @@ import { directoryOf, openKsock } from './bus-options.ts';
 import { ended, ending, untilEnded } from './ending.ts';
 import { Exit, Failure } from './failure.ts';
 import { print } from './output.ts';
-import { kbusCommand, quoted } from './self.ts';
+import { kbusCommand } from './self.ts';
 import { startDaemon } from './start-daemon.ts';
+import { stderrLog } from './stderr-log.ts';
 
 interface PlayOptions {
   bus?: number;
@@ -106,9 +107,9 @@ async function openHouse(options: PlayOptions): Promise<House> {
   if (options.stay) return openOurs();
   if (options.bus !== undefined || options.directory !== undefined) {
     const { bus = 0 } = options;
-    const directory = directoryOf(options);
     // Says what to run when there is no such bus.
     await openKsock({ ...options, bus }).then((ksock) => ksock[Symbol.asyncDispose]());
+    const directory = await directoryOf({ ...options, bus });
     return {
       bus,
       directory,
@@ -122,20 +123,23 @@ async function openHouse(options: PlayOptions): Promise<House> {
 
 /** Bus 0 of this machine: where it is served already, there. */
 async function openOurs(): Promise<House> {
+  for (const directory of placesToLook()) {
+    const at = socketPath(directory, 0);
+    // Where this user may not connect there is no bus of ours.
+    const who = await untilEnded(whoAnswers(at).catch(() => null));
+    if (who === null) continue;
+    const says = `On bus 0 at ${at}, which ${who} serves already.`;
+    return { bus: 0, directory, says, daemon: null, temporary: null };
+  }
   let directory: string;
   try {
     directory = socketDirectory();
   } catch {
     return openTemporary('On a bus in a folder for this time, since KBUS_DIR is not set.');
   }
-  const at = socketPath(directory, 0);
-  const who = existsSync(at) ? await untilEnded(whoAnswers(at)) : null;
-  if (who !== null) {
-    const says = `On bus 0 at ${at}, which ${who} serves already.`;
-    return { bus: 0, directory, says, daemon: null, temporary: null };
-  }
   const daemon = await newDaemon(directory);
-  return { bus: 0, directory, says: `On bus 0 at ${at}.`, daemon, temporary: null };
+  const says = `On bus 0 at ${daemon.path(0)}.`;
+  return { bus: 0, directory, says, daemon, temporary: null };
 }
 
 async function openTemporary(says: string): Promise<House> {
@@ -148,7 +152,7 @@ async function openTemporary(says: string): Promise<House> {
 }
 
 async function newDaemon(directory: string): Promise<Daemon> {
-  const log = new Log('human', (line) => process.stderr.write(line));
+  const log = stderrLog('human');
   const socket = { mode: 0o600, group: undefined };
   const daemon = new Daemon({ buses: 1, directory, socket, bus: {}, log });
   await startDaemon(daemon, directory);

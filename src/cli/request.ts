@@ -1,5 +1,6 @@
 import process from 'node:process';
 import type { Command } from 'commander';
+import { quoted } from '../client/quoted.ts';
 import { Errno } from '../message/errno.ts';
 import { KbusError } from '../message/error.ts';
 import { escaped } from '../message/escape.ts';
@@ -10,7 +11,7 @@ import { addBusOptions, type BusOptions, openKsock } from './bus-options.ts';
 import { end, ending, untilEnded } from './ending.ts';
 import { Exit, Failure } from './failure.ts';
 import { print, write } from './output.ts';
-import { kbusCommand, quoted } from './self.ts';
+import { kbusCommand } from './self.ts';
 import { addShowOptions, forTerminal, type ShowOptions, showMessage } from './show.ts';
 
 interface RequestOptions extends BusOptions, DataOptions, ShowOptions {

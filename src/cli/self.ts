@@ -1,6 +1,7 @@
 import { accessSync, constants } from 'node:fs';
 import { delimiter, join, relative } from 'node:path';
 import process from 'node:process';
+import { quoted } from '../client/quoted.ts';
 
 /** How to run this program from here: `kbus` where a shell finds that, else Node and its file. */
 export function kbusCommand(): string {
@@ -29,9 +30,4 @@ function isProgram(path: string): boolean {
   } catch {
     return false;
   }
-}
-
-/** As a shell wants it. */
-export function quoted(text: string): string {
-  return /^[\w./:@%+=-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`;
 }

@@ -1,27 +1,25 @@
-import { resolve } from 'node:path';
 import process from 'node:process';
 import { BUS_DEFAULTS, type BusSettings } from '../bus/settings.ts';
-import { socketDirectory } from '../client/directory.ts';
+import { absolute, socketDirectory } from '../client/directory.ts';
 import { takeActivation } from '../daemon/activation.ts';
 import { Daemon, type DaemonOptions } from '../daemon/daemon.ts';
-import { Log } from '../daemon/log.ts';
+import type { Log } from '../daemon/log.ts';
 import { type Given, SETTINGS } from '../daemon/settings.ts';
 import type { Ownership } from '../daemon/socket-file.ts';
 import { ended } from './ending.ts';
 import { Exit, Failure } from './failure.ts';
 import { startDaemon } from './start-daemon.ts';
+import { logged, stderrLog } from './stderr-log.ts';
 
 /** How long a daemon that met a bug may take to say farewell, in milliseconds. */
 const FAREWELL = 2000;
 
 /** Runs a daemon until a signal ends it. */
 export async function serve(given: Given): Promise<void> {
-  const log = new Log(given.log ?? SETTINGS.log.default, (line) => process.stderr.write(line));
-  // Whoever read the log may go: the buses stay.
-  process.stderr.on('error', () => {});
+  const log = stderrLog(given.log ?? SETTINGS.log.default);
   const listening = takeActivation();
   const buses = Math.max(given.buses ?? SETTINGS.buses.default, listening.length);
-  const directory = directoryFor(given);
+  const directory = absolute(socketDirectory(given.directory));
   const daemon = new Daemon({
     buses,
     directory,
@@ -50,14 +48,7 @@ export async function serve(given: Given): Promise<void> {
   const { by } = await ended();
   log.info(`${by}: the daemon ends`);
   await daemon.stop(`the daemon was ended by ${by}`);
-}
-
-function directoryFor({ directory }: Given): string {
-  try {
-    return socketDirectory(directory);
-  } catch (error) {
-    throw new Failure(Exit.USAGE, (error as Error).message, error);
-  }
+  await logged();
 }
 
 async function ownershipOf({ mode, group }: Given): Promise<Ownership> {
@@ -71,8 +62,9 @@ async function ownershipOf({ mode, group }: Given): Promise<Ownership> {
 
 /** For the person who has just started it by hand. */
 async function hint({ directory }: Given): Promise<void> {
-  const { kbusCommand, quoted } = await import('./self.ts');
-  const where = directory === undefined ? '' : ` --directory ${quoted(resolve(directory))}`;
+  const { kbusCommand } = await import('./self.ts');
+  const { quoted } = await import('../client/quoted.ts');
+  const where = directory === undefined ? '' : ` --directory ${quoted(absolute(directory))}`;
   process.stderr.write(
     `Ctrl-C ends it. In another terminal:  ${kbusCommand()} listen '$.*'${where}\n`,
   );
@@ -97,7 +89,9 @@ function busSettingsOf(given: Given): Partial<BusSettings> {
 }
 
 function deviceOf({ device, link }: Given): DaemonOptions['device'] {
-  if (device !== undefined) return { directory: device, links: link };
+  if (device !== undefined) {
+    return { directory: absolute(device), links: link && absolute(link) };
+  }
   if (link === undefined) return undefined;
   throw new Failure(
     Exit.USAGE,
@@ -115,7 +109,7 @@ function servingText(daemon: Daemon, buses: number, directory: string, passed: n
 
 /** The ledger of a daemon that met a bug may be wrong: it doesn't go on. */
 function dieOf(error: Error, daemon: Daemon, log: Log): void {
-  log.error(`a bug ends the daemon: ${error.stack}`);
+  log.bug(`a bug ends the daemon: ${error.stack}`);
   const exit = (): never => process.exit(Exit.BUG);
   setTimeout(exit, FAREWELL);
   daemon.stop('a bug ended the daemon').then(exit, exit);

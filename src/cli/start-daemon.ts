@@ -1,5 +1,7 @@
+import { SocketPathError } from '../client/directory.ts';
 import type { Daemon } from '../daemon/daemon.ts';
-import { SocketInUseError, SocketPathError } from '../daemon/socket-file.ts';
+import { FolderError } from '../daemon/folders.ts';
+import { SocketInUseError } from '../daemon/socket-file.ts';
 import { Exit, Failure } from './failure.ts';
 
 /** Starts a daemon; a Failure when another has the folder, or the file system refuses. */
@@ -14,8 +16,8 @@ export async function startDaemon(daemon: Daemon, directory: string): Promise<vo
 /** What the file system refused, or another daemon had first, is no bug. */
 function startFailure(error: unknown, directory: string): unknown {
   if (error instanceof SocketInUseError) return new Failure(Exit.REFUSED, error.message, error);
-  if (!(error instanceof Error)) return error;
-  if (!('syscall' in error || error instanceof SocketPathError)) return error;
+  const isOfFiles = error instanceof FolderError || error instanceof SocketPathError;
+  if (!(error instanceof Error) || !(isOfFiles || 'syscall' in error)) return error;
   return new Failure(
     Exit.REFUSED,
     `the sockets can't be made in ${directory}: ${error.message}. Choose another folder with --directory or $KBUS_DIR.`,

@@ -15,7 +15,11 @@ export function explain(call: Call, refusal: unknown, what: string, name?: strin
   }
   const why = refusal.message === '' ? what : `${what} (${refusal.message})`;
   if (refusal.errno === Errno.EBADMSG && name !== undefined) return badName(call, why, name);
-  return new KbusError(call, refusal.errno, why, { cause: refusal.cause });
+  const { cause, meaning } = refusal;
+  return new KbusError(call, refusal.errno, why, {
+    cause,
+    ...(meaning !== undefined && { meaning }),
+  });
 }
 
 /** EBADMSG for a name: which of its characters is wrong. */

@@ -246,7 +246,9 @@ export class FramePort implements Port, ChannelEvents, UnderWayHost {
       if (this.attending !== null && this.isAtHand) this.attending.came();
     } catch (error) {
       if (!(error instanceof ProtocolError)) throw error;
-      this.end(new Refusal(Errno.EPROTO, error.message, error));
+      const refusal = new Refusal(Errno.EPROTO, error.message, error);
+      if (this.welcome !== null) refusal.meaning = 'what answers there is not KBUS';
+      this.end(refusal);
     } finally {
       this.isReceiving = false;
       if (this.closedBy === null) this.sendWhatWasHeld();
@@ -271,7 +273,11 @@ export class FramePort implements Port, ChannelEvents, UnderWayHost {
     const { isBetweenFrames } = this.reader;
     const cut = isBetweenFrames ? '' : 'the connection ended in the middle of a message';
     const why = error?.message ?? cut;
-    this.end(new Refusal(Errno.ECONNRESET, why, error ?? undefined));
+    const refusal = new Refusal(Errno.ECONNRESET, why, error ?? undefined);
+    if (this.welcome !== null) {
+      refusal.meaning = 'what answers there hung up before it said that it is KBUS';
+    }
+    this.end(refusal);
   }
 
   private frame(frame: FrameReader): void {
@@ -337,13 +343,13 @@ export class FramePort implements Port, ChannelEvents, UnderWayHost {
 
   private welcomed(frame: FrameReader): void {
     if (this.welcome === null || wordOf(frame, 0) !== PROTOCOL_MAGIC) {
-      throw new ProtocolError('what answers there is not KBUS');
+      throw new ProtocolError('a WELCOME that was not asked for');
     }
     const version = wordOf(frame, 1);
     if (version !== PROTOCOL_VERSION) {
-      throw new ProtocolError(
-        `the daemon speaks version ${version} of the protocol, and this client version ${PROTOCOL_VERSION}; use the kbus package of the same version for both`,
-      );
+      const why = `the daemon speaks version ${version} of the protocol, and this client version ${PROTOCOL_VERSION}; use the kbus package of the same version for both`;
+      this.end(new Refusal(Errno.EPROTO, why));
+      return;
     }
     this.busNumber = wordOf(frame, 2);
     this.ksockId = wordOf(frame, 3);

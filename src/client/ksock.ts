@@ -57,7 +57,10 @@ export type Connect = (
 export interface KsockOptions {
   /** `r` may read, bind and change settings; `rw`, the default, may write too. */
   mode?: Mode | undefined;
-  /** Folder of the daemon's sockets; by default `$KBUS_DIR`, or what `kbus doctor` tells. */
+  /**
+   * Folder of the daemon's sockets. By default the first of these where the bus is served: `$KBUS_DIR`,
+   * `$XDG_RUNTIME_DIR/kbus`, /run/kbus.
+   */
   directory?: string | undefined;
   /**
    * When the daemon goes away, come back when there is one again: with a new Ksock id, and bindings
@@ -252,7 +255,8 @@ export class Ksock implements AsyncIterable<Message> {
 
   /**
    * Opens a Ksock on a bus: by its number, on this machine's daemon; a {@link Bus} in this process; or
-   * by a transport. ENOENT: no such bus (or no daemon). EACCES: not allowed. EPROTO: another version.
+   * by a transport. ENOENT: no such bus (or no daemon). EACCES: not allowed. EPROTO: another version, or
+   * not KBUS. ENAMETOOLONG: the path of the socket is too long. ETIMEDOUT: what is there did not answer in 5 seconds.
    */
   static async open(where: number | Bus | Connect = 0, options: KsockOptions = {}): Promise<Ksock> {
     checkOptions('Ksock.open', options, OPTIONS.open);

@@ -10,6 +10,8 @@ export class Refusal extends Error {
   readonly errno: number;
   /** Its program has closed the Ksock. */
   readonly isClosed: boolean;
+  /** What it means for the call, if that can be said better than the table of meanings does. */
+  meaning: string | undefined;
 
   constructor(errno: number, why = '', cause?: unknown, isClosed = false) {
     super(why, cause === undefined ? undefined : { cause });

@@ -7,7 +7,8 @@ import { type ChannelEvents, NOBODY } from '../wire/channel.ts';
 import { LARGE_POOL, MUCH, ROOM } from '../wire/reading.ts';
 import { Slab } from '../wire/slab.ts';
 import { SocketChannel } from '../wire/socket-channel.ts';
-import { MAX_SOCKET_PATH, socketDirectory, socketPath } from './directory.ts';
+import { offAbort, onAbort } from './abort.ts';
+import { findBus } from './find-bus.ts';
 import { FramePort } from './frame-port.ts';
 import type { Connect } from './ksock.ts';
 import { Refusal } from './port.ts';
@@ -24,6 +25,9 @@ function receiveMemory(length: number): Uint8Array {
   markAsUntransferable(bytes.buffer);
   return bytes;
 }
+
+/** How long what listens at a socket may take to say that it is KBUS, in milliseconds. */
+const PATIENCE = 5000;
 
 /** How soon to try again to connect where too many do, in milliseconds. */
 const CROWDED = 10;
@@ -137,65 +141,118 @@ function openSocket(path: string): Promise<Connected> {
   });
 }
 
-/** The way to a bus of this machine's daemon. */
-export function connectUnix(bus: number, directory?: string): Connect {
+/**
+ * The way to a bus of this machine's daemon, which it looks for in the folder, or where daemons serve unless told
+ * otherwise. Once it was found, it is always at that place. Who takes the connection must say that it is KBUS within so
+ * many milliseconds.
+ */
+export function connectUnix(bus: number, directory?: string, patience = PATIENCE): Connect {
+  let place = directory;
   return async (mode, events, signal) => {
-    const path = socketPath(socketDirectory(directory), bus);
-    const length = Buffer.byteLength(path);
-    if (process.platform !== 'win32' && length > MAX_SOCKET_PATH) {
-      throw new Refusal(
-        Errno.ENAMETOOLONG,
-        `${path} is too long for the path of a socket: ${length} bytes, where ${MAX_SOCKET_PATH} are allowed`,
+    const attempt = new Attempt(signal, patience);
+    try {
+      const { directory: found, connected } = await findBus(bus, place, (path) =>
+        openSocketInTurn(path, attempt),
       );
+      const { socket, memory } = connected;
+      const port = await FramePort.open(
+        (toldTo) => {
+          memory.events = toldTo;
+          return new SocketChannel(socket);
+        },
+        {
+          mode,
+          pid: process.pid,
+          program: basename(process.argv[1] ?? process.argv0),
+          defer: process.nextTick,
+          deferLonger: setImmediate,
+          memory: (length) => Buffer.alloc(length),
+          readMemory: receiveMemory,
+        },
+        events,
+        attempt.signal,
+      );
+      place = found;
+      return port;
+    } catch (error) {
+      throw attempt.isLate ? attempt.lateRefusal() : error;
+    } finally {
+      attempt.end();
     }
-    const { memory, socket } = await openSocketInTurn(path, signal);
-    return FramePort.open(
-      (toldTo) => {
-        memory.events = toldTo;
-        return new SocketChannel(socket);
-      },
-      {
-        mode,
-        pid: process.pid,
-        program: basename(process.argv[1] ?? process.argv0),
-        defer: process.nextTick,
-        deferLonger: setImmediate,
-        memory: (length) => Buffer.alloc(length),
-        readMemory: receiveMemory,
-      },
-      events,
-      signal,
-    );
   };
 }
 
-/** Connects as soon as the daemon can come to it: so many may do so at once that some must try again. */
-async function openSocketInTurn(path: string, signal: AbortSignal | undefined): Promise<Connected> {
-  let connected: Connected | null = null;
-  while (connected === null) {
+/** One attempt to connect: its signal ends it when its time is over, or the caller's signal says so. */
+class Attempt {
+  isLate = false;
+  private path = '';
+  private readonly controller = new AbortController();
+  private readonly given: AbortSignal | undefined;
+  private readonly patience: number;
+  private timer: ReturnType<typeof setTimeout> | undefined;
+  private readonly giveUp = (): void => this.controller.abort();
+
+  constructor(given: AbortSignal | undefined, patience: number) {
+    this.given = given;
+    this.patience = patience;
+    if (given?.aborted) this.giveUp();
+    else onAbort(given, this.giveUp);
+  }
+
+  get signal(): AbortSignal {
+    return this.controller.signal;
+  }
+
+  /** The time begins, with each socket that is tried and once it is connected. */
+  begin(path: string): void {
+    clearTimeout(this.timer);
+    this.path = path;
+    // What came while this process was busy or stopped is read before it is late.
+    this.timer = setTimeout(() => setImmediate(() => this.late()), this.patience);
+  }
+
+  private late(): void {
+    if (this.timer === undefined || this.signal.aborted) return;
+    this.isLate = true;
+    this.giveUp();
+  }
+
+  lateRefusal(): Refusal {
+    const { path, patience } = this;
+    const why = `${path} did not answer within ${patience / 1000} s`;
+    const refusal = new Refusal(Errno.ETIMEDOUT, why);
+    refusal.meaning =
+      'the program that listens there says nothing; it is stopped, or it is not KBUS';
+    return refusal;
+  }
+
+  end(): void {
+    clearTimeout(this.timer);
+    this.timer = undefined;
+    offAbort(this.given, this.giveUp);
+  }
+}
+
+/**
+ * Connects as soon as the daemon can come to it: so many may do so at once that some must try again. Rejects with the
+ * error of the system, or a Refusal when the attempt is given up.
+ */
+async function openSocketInTurn(path: string, attempt: Attempt): Promise<Connected> {
+  attempt.begin(path);
+  for (;;) {
+    let connected: Connected | null = null;
     try {
       connected = await openSocket(path);
     } catch (error) {
-      if (!hasCode(error, 'EAGAIN')) throw refusalOf(error, path);
+      if ((error as NodeJS.ErrnoException).code !== 'EAGAIN') throw error;
       await new Promise((resolve) => setTimeout(resolve, CROWDED));
     }
-    if (signal?.aborted) {
+    if (attempt.signal.aborted) {
       connected?.socket.destroy();
       throw new Refusal(Errno.ECANCELED);
     }
+    if (connected === null) continue;
+    attempt.begin(path);
+    return connected;
   }
-  return connected;
-}
-
-function hasCode(error: unknown, code: string): boolean {
-  return (error as NodeJS.ErrnoException).code === code;
-}
-
-function refusalOf(error: unknown, path: string): Refusal {
-  const code = (error as NodeJS.ErrnoException).code ?? '';
-  if (code === 'EACCES' || code === 'EPERM') return new Refusal(Errno.EACCES, path, error);
-  if (code === 'ENOENT' || code === 'ECONNREFUSED' || code === 'ENOTDIR') {
-    return new Refusal(Errno.ENOENT, `nobody answers at ${path}`, error);
-  }
-  return new Refusal(Errno.ECONNRESET, `${path}: ${(error as Error).message}`, error);
 }

@@ -1,23 +1,23 @@
 import { Buffer } from 'node:buffer';
-import { chmodSync, chownSync, rmdirSync, statSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { createServer, type Server, type Socket } from 'node:net';
 import process from 'node:process';
 import type { Bus } from '../bus/bus.ts';
 import { Buses } from '../bus/buses.ts';
 import type { BusSettings, Given } from '../bus/settings.ts';
-import { socketPath } from '../client/directory.ts';
+import { checkSocketPath, socketPath } from '../client/directory.ts';
 import type { DeviceFolder } from '../device/folder.ts';
 import { Errno } from '../message/errno.ts';
 import { NameReader } from '../message/layout.ts';
 import { Slab } from '../wire/slab.ts';
 import { AcceptedChannel } from './accepted-channel.ts';
-import { makeFolders } from './folders.ts';
+import { MadeFolders } from './folders.ts';
 import { Intake } from './intake.ts';
 import type { Log } from './log.ts';
 import { Patience } from './patience.ts';
 import { Session, type SessionHost } from './session.ts';
 import { HELLO_TIMEOUT, MAX_CONNECTIONS } from './settings.ts';
-import { closeSocket, listenAt, type Ownership, type SocketFile } from './socket-file.ts';
+import { listenAt, type Ownership, type SocketFile } from './socket-file.ts';
 import { Spin } from './spin.ts';
 import { Turn } from './turn.ts';
 
@@ -58,16 +58,15 @@ export class Daemon implements SessionHost {
   readonly pid = process.pid;
   readonly buses: Buses;
   private readonly options: DaemonOptions;
-  /** With the sockets that were made for them. */
-  private readonly servers = new Map<Server, SocketFile | undefined>();
+  /** What ends each server. */
+  private readonly servers: (() => Promise<void>)[] = [];
   private readonly sessions = new Map<Session, Socket>();
   /** Those who have not said HELLO. */
   private readonly silent: Patience<Session>;
   /** Those who have been told that it is over. */
   private readonly leaving = new Patience<Socket>(FAREWELL_TIMEOUT, (socket) => socket.destroy());
   private readonly intake: Intake;
-  /** The folders that were made: the innermost first. */
-  private readonly madeFolders: string[] = [];
+  private readonly folders = new MadeFolders();
   private deviceOrNull: DeviceFolder | null = null;
   private isStopping = false;
 
@@ -88,7 +87,6 @@ export class Daemon implements SessionHost {
 
   /** Serves all buses. A SocketInUseError when another daemon does, or any error of the file system. */
   async start(): Promise<void> {
-    this.makeDirectory();
     try {
       for (const bus of this.buses) await this.serve(bus);
     } catch (error) {
@@ -166,9 +164,8 @@ export class Daemon implements SessionHost {
     this.isStopping = true;
     for (const session of [...this.sessions.keys()]) session.farewell(Errno.ECONNRESET, why);
     this.turn.end();
-    const closed = [...this.servers].map(
-      ([server, file]) => new Promise<void>((resolve) => closeSocket(server, file, resolve)),
-    );
+    const closed = this.servers.map((close) => close());
+    for (const socket of this.sessions.values()) closed.push(hasClosed(socket));
     await this.deviceOrNull?.close().catch((error: Error) => this.warn(error.message));
     // A client that doesn't read its farewell can't keep the daemon.
     const patience = setTimeout(() => {
@@ -178,16 +175,7 @@ export class Daemon implements SessionHost {
     clearTimeout(patience);
     this.silent.stop();
     this.leaving.stop();
-    this.removeFolders();
-  }
-
-  private removeFolders(): void {
-    try {
-      for (const folder of this.madeFolders) rmdirSync(folder);
-    } catch (error) {
-      const { code } = error as NodeJS.ErrnoException;
-      if (code !== 'ENOTEMPTY' && code !== 'ENOENT') throw error;
-    }
+    this.folders.remove();
   }
 
   private makeDirectory(): void {
@@ -196,34 +184,40 @@ export class Daemon implements SessionHost {
     const wide = (socket.mode & 0o007) !== 0;
     const group = (socket.mode & 0o070) !== 0;
     const mode = wide ? 0o755 : group ? 0o750 : 0o700;
-    this.madeFolders.push(...makeFolders(directory, mode));
-    if (!statSync(directory).isDirectory()) {
-      const error = new Error(`ENOTDIR: ${directory} is not a folder`);
-      throw Object.assign(error, { code: 'ENOTDIR', syscall: 'mkdir' });
-    }
-    if (this.madeFolders.length === 0) return;
-    // What the umask took away.
-    chmodSync(directory, mode);
-    if (socket.group !== undefined) chownSync(directory, process.getuid?.() ?? -1, socket.group);
+    this.folders.make(directory, { mode, group: socket.group });
   }
 
   private async serve(bus: Bus): Promise<void> {
-    const { log, listening = [], socket, verbose } = this.options;
+    const { log, listening = [], verbose } = this.options;
     if (verbose) bus.verbose(1);
     bus.onLog = (text) => log.debug(`bus ${bus.number}: ${text}`, { bus: bus.number });
     const server = createServer({ noDelay: false }, (connection) => this.accept(bus, connection));
     const descriptor = listening[bus.number];
-    let file: SocketFile | undefined;
     if (descriptor !== undefined) {
       await new Promise<void>((resolve, reject) => {
         server.once('error', reject);
         server.listen({ fd: descriptor }, resolve);
       });
+      this.servers.push(() => new Promise((resolve) => server.close(() => resolve())));
     } else {
-      file = await listenAt(server, this.path(bus.number), socket);
+      const file = await this.listen(server, this.path(bus.number));
+      this.servers.push(() => file.close());
     }
     server.on('error', (error) => log.warn(`bus ${bus.number}: ${error.message}`));
-    this.servers.set(server, file);
+  }
+
+  private async listen(server: Server, path: string): Promise<SocketFile> {
+    const { directory, socket } = this.options;
+    checkSocketPath(path);
+    this.makeDirectory();
+    try {
+      return await listenAt(server, path, socket);
+    } catch (error) {
+      if (process.platform === 'win32' || existsSync(directory)) throw error;
+      // A daemon that ended has removed its folder meanwhile.
+      this.makeDirectory();
+      return listenAt(server, path, socket);
+    }
   }
 
   private get maxConnections(): number {
@@ -236,6 +230,10 @@ export class Daemon implements SessionHost {
   }
 
   private accept(bus: Bus, connection: Socket): void {
+    if (this.isStopping) {
+      connection.destroy();
+      return;
+    }
     const channel = new AcceptedChannel(connection, this.intake, this.leaving);
     const session = new Session(this, bus, channel);
     channel.open(session);
@@ -253,4 +251,11 @@ export class Daemon implements SessionHost {
       this.sessions.delete(session);
     });
   }
+}
+
+function hasClosed(socket: Socket): Promise<void> {
+  return new Promise((resolve) => {
+    if (socket.closed) resolve();
+    else socket.once('close', () => resolve());
+  });
 }

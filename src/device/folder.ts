@@ -1,6 +1,7 @@
-import { lstat, readlink, rename, rmdir, stat, symlink, unlink } from 'node:fs/promises';
+import { lstat, readlink, rename, stat, symlink, unlink } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import process from 'node:process';
+import { identityOf } from '../daemon/identity.ts';
 import { serve } from './connection.ts';
 import { Device, type DeviceHost } from './device.ts';
 import { type Mount, mount } from './mount.ts';
@@ -29,22 +30,20 @@ export class DeviceFolder {
   private readonly mounted: Mount;
   private readonly closed: Promise<void>;
   private readonly links: string | undefined;
-  private readonly isOurs: boolean;
-  private readonly linked = new Map<string, string>();
+  /** Each link that was made, and what it was then. */
+  private readonly linked = new Map<string, string | undefined>();
 
   private constructor(
     device: Device,
     mounted: Mount,
     closed: Promise<void>,
     links: string | undefined,
-    isOurs: boolean,
   ) {
     this.device = device;
     this.mounted = mounted;
     this.closed = closed;
     this.directory = mounted.directory;
     this.links = links;
-    this.isOurs = isOurs;
   }
 
   /**
@@ -56,7 +55,6 @@ export class DeviceFolder {
     host: DeviceHost,
     gone: (error: unknown) => void,
   ): Promise<DeviceFolder> {
-    const isOurs = await isMissing(directory);
     const mounted = await mount(directory);
     const rights = { mode, uid: process.geteuid!(), gid: group ?? process.getegid!() };
     const device = new Device(host, rights);
@@ -74,9 +72,10 @@ export class DeviceFolder {
       await connection.ready;
     } catch (error) {
       await mounted.unmount();
+      mounted.folders.remove();
       throw error;
     }
-    return new DeviceFolder(device, mounted, closed, links, isOurs);
+    return new DeviceFolder(device, mounted, closed, links);
   }
 
   /** How many files are open in it. */
@@ -101,8 +100,9 @@ export class DeviceFolder {
     // Made beside its place and moved there, so that it is whole from the first moment on.
     const beside = `${link}.${process.pid}`;
     await symlink(target, beside);
+    const made = identityOf(beside);
     await rename(beside, link);
-    this.linked.set(link, target);
+    this.linked.set(link, made);
   }
 
   private async clear(link: string, target: string): Promise<void> {
@@ -124,20 +124,12 @@ export class DeviceFolder {
 
   /** Removes the links, unmounts, and removes the folder if it was made. A MountError. */
   async close(): Promise<void> {
-    for (const [link, target] of this.linked) {
-      if ((await readlink(link).catch(() => null)) === target) await unlink(link);
+    for (const [link, identity] of this.linked) {
+      if (identityOf(link) === identity) await unlink(link);
     }
     this.linked.clear();
     await this.mounted.unmount();
     await this.closed;
-    // Somebody may have put something into it by now.
-    if (this.isOurs) await rmdir(this.directory).catch(() => {});
+    this.mounted.folders.remove();
   }
-}
-
-async function isMissing(directory: string): Promise<boolean> {
-  return lstat(directory).then(
-    () => false,
-    (error: NodeJS.ErrnoException) => error.code === 'ENOENT',
-  );
 }

@@ -1,9 +1,10 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { closeSync, openSync } from 'node:fs';
-import { mkdir, readFile, stat } from 'node:fs/promises';
+import { readFile, stat } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { text } from 'node:stream/consumers';
+import { MadeFolders } from '../daemon/folders.ts';
 import { MountError } from './mount-error.ts';
 import { isThere, PROGRAMS } from './obstacles.ts';
 import { end, watch } from './watcher.ts';
@@ -13,6 +14,8 @@ export interface Mount {
   readonly directory: string;
   /** The open /dev/fuse whose requests are those of this mount. Whoever serves it closes it. */
   readonly descriptor: number;
+  /** Those that were made for it: to be removed once it isn't mounted any more. */
+  readonly folders: MadeFolders;
   /**
    * Unmounts, open files or not: their every further use fails (but a user's mount, by a line of
    * fstab, lasts for the files that are open until this process ends). Does nothing if it isn't
@@ -38,15 +41,18 @@ export async function mount(
 ): Promise<Mount> {
   const directory = resolve(folder);
   for (const program of PROGRAMS) needProgram(directory, program);
-  await clear(directory);
-  const descriptor = openFuse(directory, fuse);
+  const folders = new MadeFolders();
+  await clear(directory, folders);
   let source = `kbus:${process.pid}.${++mounts}`;
+  let descriptor = -1;
   try {
+    descriptor = openFuse(directory, fuse);
     await attach(directory, descriptor, source);
     // A user's mount bears the source that its line in fstab gives it.
     source = (await mountedOn(directory))?.source ?? source;
   } catch (error) {
-    closeSync(descriptor);
+    if (descriptor >= 0) closeSync(descriptor);
+    folders.remove();
     throw error;
   }
   let watcher = watch(directory, source);
@@ -68,6 +74,7 @@ export async function mount(
   return {
     directory,
     descriptor,
+    folders,
     unmount() {
       unmounting ??= unmount();
       return unmounting;
@@ -84,7 +91,7 @@ function needProgram(directory: string, program: string): void {
 }
 
 /** Leaves an empty place for a mount. */
-async function clear(directory: string): Promise<void> {
+async function clear(directory: string, folders: MadeFolders): Promise<void> {
   try {
     for (;;) {
       const mounted = await mountedOn(directory);
@@ -97,7 +104,7 @@ async function clear(directory: string): Promise<void> {
       }
       await end(directory, watch(directory, mounted.source));
     }
-    await mkdir(directory, { recursive: true });
+    folders.make(directory, { mode: 0o755 });
   } catch (error) {
     if (error instanceof MountError) throw error;
     throw new MountError(

@@ -96,7 +96,7 @@ export const MEANING: Readonly<Record<Call, Readonly<Partial<Record<ErrorCode, s
     ENOENT: 'there is no such bus; start one with `kbus serve`',
     EACCES: 'this user may not use the bus; see the --mode and --group of `kbus serve`',
     EINVAL: "the mode is neither 'r' nor 'rw', or the bus number is out of range",
-    EPROTO: 'what answers there speaks another version of the protocol, or is not KBUS at all',
+    EPROTO: 'the daemon there speaks another version of the protocol',
     ENAMETOOLONG:
       'the path of the socket is longer than the system allows; choose a folder with a shorter path, by --directory or $KBUS_DIR',
     ENOMEM: 'the daemon has as many connections and open device files as it may (max-connections)',

@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process';
-import { chmodSync, existsSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { dirname, join } from 'node:path';
 import process from 'node:process';
@@ -78,6 +78,45 @@ describe('kbus doctor', () => {
     expect(code).toBe(0);
     expect(stdout).toContain(`NO  bus 0    ${directory}/kbus0.sock was left behind`);
     expect(stdout).toMatch(/^NO {2}bus 1 .*another program$/m);
+  });
+
+  test('names each place where programs look for a bus, and what is there', async () => {
+    const above = await newFolder();
+    const KBUS_DIR = join(above, 'mine');
+    const served = await serve();
+    symlinkSync(served.directory, join(above, 'kbus'));
+    const { stdout } = await kbus(['doctor'], { env: { KBUS_DIR, XDG_RUNTIME_DIR: above } });
+    expect(stdout).toContain(`    place    ${KBUS_DIR} is not there\n`);
+    expect(stdout).toContain(`ok  place    ${above}/kbus: 1 socket\n`);
+    expect(stdout).toMatch(/ {2}place {4}\/run\/kbus/);
+    expect(stdout).toContain(`ok  bus 0    ${above}/kbus/kbus0.sock: the KBUS daemon`);
+  });
+
+  test.skipIf(isRoot && !canBeSomebody)(
+    'does not say "none" of a place that it may not enter',
+    async () => {
+      const above = await newFolder();
+      const directory = join(above, 'kbus');
+      mkdirSync(directory);
+      chmodSync(above, 0o755);
+      chmodSync(directory, 0);
+      const { stdout } = await asSomebody(['doctor', '--directory', directory], {});
+      expect(stdout).toContain(`NO  place    ${directory}: this user may not look into it\n`);
+      expect(stdout).toContain('none was found where this user may look');
+      expect(stdout).not.toContain('none is served');
+    },
+  );
+
+  test('says that sockets cannot be made below a link that leads nowhere, or with too long a path', async () => {
+    const folder = await newFolder();
+    symlinkSync(join(folder, 'nowhere'), join(folder, 'link'));
+    const link = await kbus(['doctor', '--directory', join(folder, 'link', 'kbus')]);
+    expect(link.stdout).toContain(
+      `${folder}/link is a link to ${folder}/nowhere, which is not there`,
+    );
+    const long = await kbus(['doctor', '--directory', join(folder, 'x'.repeat(100))]);
+    expect(long.stdout).toContain('is too long for the path of a socket');
+    expect([link.code, long.code]).toEqual([1, 1]);
   });
 
   test('ends with 1 where sockets cannot be made', async () => {

@@ -15,6 +15,8 @@ export interface Mute {
   readonly directory: string;
   /** Resolves when somebody waits for an answer. */
   readonly asked: Promise<void>;
+  /** Resolves when somebody's connection has ended. */
+  readonly left: Promise<void>;
 }
 
 /** With the socket of a daemon, that one welcomes who comes; what is asked behind that is not answered. */
@@ -25,8 +27,13 @@ export async function mute(daemon?: string): Promise<Mute> {
   const asked = new Promise<void>((resolve) => {
     ask = resolve;
   });
+  let leave = (): void => {};
+  const left = new Promise<void>((resolve) => {
+    leave = resolve;
+  });
   const server = createServer((client) => {
     sockets.push(client);
+    client.once('close', leave);
     client.on('error', () => {});
     if (daemon === undefined) {
       client.once('data', ask);
@@ -49,5 +56,5 @@ export async function mute(daemon?: string): Promise<Mute> {
       for (const socket of sockets) socket.destroy();
     },
   });
-  return { directory, asked };
+  return { directory, asked, left };
 }

@@ -1,3 +1,4 @@
+import { once } from 'node:events';
 import {
   chmodSync,
   existsSync,
@@ -7,6 +8,7 @@ import {
   symlinkSync,
   writeFileSync,
 } from 'node:fs';
+import { readFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import process from 'node:process';
@@ -19,6 +21,12 @@ import { kbus, MAIN, Program, serve, start } from './kbus.ts';
 
 const modeOf = (path: string): number => statSync(path).mode & 0o777;
 const isRoot = process.getuid?.() === 0;
+
+/** Bytes that a program has in memory; 0 where the system doesn't tell. */
+async function memoryOf({ child }: Program): Promise<number> {
+  const status = await readFile(`/proc/${child.pid}/status`, 'utf8').catch(() => '');
+  return Number(/^VmRSS:\s*(\d+)/m.exec(status)?.[1] ?? 0) * 1024;
+}
 
 describe('kbus serve', () => {
   test('serves bus 0, and says where', async () => {
@@ -230,6 +238,84 @@ describe('kbus serve', () => {
     expect(await daemon.kill('SIGTERM')).toMatchObject({ code: 0 });
   });
 
+  test('goes on when nobody takes what it logs, and says later how much that was', async () => {
+    const { directory, daemon } = await serve('--verbose');
+    daemon.child.stderr?.pause();
+    await using ksock = await Ksock.open(0, { directory });
+    const before = await memoryOf(daemon);
+    // Some 100 characters each: the log may keep 1 MiB of them.
+    for (let count = 0; count < 600; count++) {
+      await Promise.all(Array.from({ length: 100 }, () => ksock.sendMsg(new Announcement('$.A'))));
+    }
+    expect(await ksock.lastMsgId()).toMatchObject({ serialNum: 60_000 });
+    expect((await memoryOf(daemon)) - before).toBeLessThan(40 * 1024 * 1024);
+    daemon.child.stderr?.resume();
+    await daemon.says(/warn {2}\d+ lines were dropped from this log/);
+    expect(await daemon.kill('SIGTERM')).toMatchObject({ code: 0 });
+  });
+
+  test('ends when it is told to, though nobody takes what it logs', async () => {
+    const { directory, daemon } = await serve('--verbose');
+    daemon.child.stderr?.pause();
+    await using ksock = await Ksock.open(0, { directory });
+    for (let count = 0; count < 100; count++) {
+      await Promise.all(Array.from({ length: 100 }, () => ksock.sendMsg(new Announcement('$.A'))));
+    }
+    const exited = once(daemon.child, 'exit');
+    daemon.child.kill('SIGTERM');
+    expect(await exited).toEqual([0, null]);
+    daemon.child.stderr?.resume();
+  });
+
+  test.skipIf(!existsSync('/dev/full'))(
+    'goes on, and ends well, when its log is on a full disk',
+    async () => {
+      const directory = join(await newFolder(), 'sockets');
+      const command = `exec "$@" 2>/dev/full`;
+      const args = ['-c', command, 'sh', process.execPath, MAIN, 'serve', '--verbose'];
+      const daemon = new Program('sh', [...args, '--directory', directory]);
+      await using ksock = await Ksock.open(0, {
+        directory,
+        reconnect: { minDelay: 5, maxDelay: 5 },
+      });
+      for (let count = 0; count < 100; count++) await ksock.sendMsg(new Announcement('$.A'));
+      expect(await daemon.kill('SIGTERM')).toMatchObject({ code: 0 });
+    },
+  );
+
+  test('needs no working directory but for a relative folder', async () => {
+    const above = await newFolder();
+    const gone = join(above, 'gone');
+    const within = (...args: string[]): Program => {
+      mkdirSync(gone);
+      const command = `cd "$1" && rmdir "$1" && shift && exec "$@"`;
+      return new Program('sh', ['-c', command, 'sh', gone, process.execPath, MAIN, ...args]);
+    };
+    const directory = join(above, 'kbus');
+    const daemon = within('serve', '--directory', directory);
+    await daemon.says(/serving/);
+    const told = { stdout: expect.stringContaining(`${directory}/kbus0.sock: the KBUS daemon`) };
+    expect(await within('doctor', '--directory', directory).ended).toMatchObject({
+      code: 0,
+      ...told,
+    });
+    expect(await within('send', '$.A', '--directory', directory).ended).toMatchObject({ code: 0 });
+    const says =
+      "'kbus' is a relative path, and the working directory of this program has been removed";
+    const relative = ['--directory', 'kbus'];
+    for (const [code, command] of [
+      [2, 'serve'],
+      [3, 'send', '$.A'],
+    ] as const) {
+      const rest = command === 'send' ? ['$.A'] : [];
+      const outcome = await within(command, ...rest, ...relative).ended;
+      expect(outcome.stderr).toContain(says);
+      expect(outcome.code).toBe(code);
+    }
+    const { code, stdout } = await within('doctor', ...relative).ended;
+    expect([code, stdout]).toEqual([1, expect.stringContaining(says)]);
+  });
+
   test('after a bug, tells its clients, and ends with another exit code than any refusal', async () => {
     // The bug: a handler of a signal that throws.
     const bug = 'process.on("SIGUSR2", () => { throw new Error("a bug for the test") })';
@@ -265,7 +351,9 @@ describe('kbus serve', () => {
     const file = join(await newFolder(), 'file');
     writeFileSync(file, '');
     const { code, stderr } = await kbus(['serve', '--directory', file]);
-    expect(stderr).toMatch(/^kbus: the sockets can't be made in .*\/file: ENOTDIR/);
+    expect(stderr).toMatch(
+      /^kbus: the sockets can't be made in .*\/file: ENOTDIR: .*\/file is not a folder\. Choose/,
+    );
     expect(code).toBe(1);
   });
 

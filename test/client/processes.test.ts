@@ -1,3 +1,5 @@
+import { rmSync } from 'node:fs';
+import { join } from 'node:path';
 import { afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { BUS_GONE_AWAY } from '../../src/client/frame-port.ts';
 import { Ksock, type KsockOptions } from '../../src/client/ksock.ts';
@@ -231,7 +233,9 @@ describe('When the daemon is killed', () => {
     await refused(asker.waitForMsg(), 'ECONNRESET');
     await refused(asker.sendMsg(new Announcement('$.a')), 'ECONNRESET');
     const error = await refused(Ksock.open(0, { directory }), 'ENOENT');
-    expect(error.message).toContain(`open bus 0 (nobody answers at ${directory}/kbus0.sock)`);
+    expect(error.message).toContain(
+      `open bus 0 (nobody answers at ${directory}/kbus0.sock, which a daemon left behind)`,
+    );
   });
 
   it('a Ksock that is to come back does so when there is another, at the same place.', async () => {
@@ -276,6 +280,23 @@ describe('When the daemon is killed', () => {
     expect(reason).toMatchObject({ name: 'TimeoutError' });
     daemon.child.kill('SIGCONT');
     expect(await ksock.numMessages()).toBe(0);
+  });
+});
+
+describe('A daemon whose socket somebody removed', () => {
+  it('leaves that of the one that serves in its place, when it ends.', async () => {
+    const directory = await newFolder();
+    const old = run('daemon', directory);
+    expect(await old.line()).toBe('serving');
+    const kept = await Ksock.open(0, { directory });
+    const told = refused(kept.waitForMsg(), 'ECONNRESET');
+    rmSync(join(directory, 'kbus0.sock'));
+    const daemon = run('daemon', directory);
+    expect(await daemon.line()).toBe('serving');
+    await old.kill('SIGTERM');
+    expect((await told).message).toContain('(it was told to)');
+    await using ksock = await Ksock.open(0, { directory });
+    expect(ksock.id).toBe(1);
   });
 });
 

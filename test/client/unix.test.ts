@@ -3,10 +3,12 @@ import { createServer, type Server, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { Ksock } from '../../src/client/ksock.ts';
+import { connectUnix } from '../../src/client/unix.ts';
 import { Announcement } from '../../src/message/message.ts';
+import { mute } from '../cli/mute.ts';
 import { newFolder } from '../support/folder.ts';
 import { frame, welcome } from '../support/frames.ts';
-import { refused } from '../support/refused.ts';
+import { failed, refused } from '../support/refused.ts';
 
 /** The daemon's end of the only connection, which the test plays. */
 let daemon: Socket;
@@ -80,6 +82,32 @@ describe('Opening', () => {
     // The daemon that the test plays answers no CLOSE.
     for (const one of accepted) one.destroy();
     await Promise.all(all.map((one) => one.close()));
+  });
+
+  it('ends by itself where nothing answers, and leaves no connection open.', async () => {
+    const silent = await mute();
+    const opening = Ksock.open(connectUnix(0, silent.directory, 20));
+    await silent.asked;
+    const error = await refused(opening, 'ETIMEDOUT');
+    expect(error.message).toContain(`${silent.directory}/kbus0.sock did not answer within 0.02 s`);
+    expect(error.meaning).toContain('it is stopped, or it is not KBUS');
+    await silent.left;
+  });
+
+  it('ends when its signal says so, and leaves no connection open.', async () => {
+    const silent = await mute();
+    const controller = new AbortController();
+    const opening = Ksock.open(0, { directory: silent.directory, signal: controller.signal });
+    await silent.asked;
+    controller.abort(new Error('enough'));
+    expect(await failed(opening)).toMatchObject({ message: 'enough' });
+    await silent.left;
+  });
+
+  it('a program that hangs up before it says anything is told from a bus that is lost.', async () => {
+    server.removeAllListeners('connection').on('connection', (socket) => socket.destroy());
+    const error = await refused(Ksock.open(0, { directory }), 'ECONNRESET');
+    expect(error.meaning).toBe('what answers there hung up before it said that it is KBUS');
   });
 
   it('does so no longer than its signal lets it.', async () => {

@@ -235,10 +235,36 @@ describe('A daemon', () => {
     const directory = await newFolder();
     const error = await refused(Ksock.open(7, { directory }), 'ENOENT');
     expect(error.message).toBe(
-      `ENOENT (2): open bus 7 (nobody answers at ${directory}/kbus7.sock): there is no such bus; start one with \`kbus serve\``,
+      `ENOENT (2): open bus 7 (nobody answers at ${directory}/kbus7.sock): there is no bus 7; start one with \`kbus serve --directory ${directory} --buses 8\``,
     );
     const nowhere = await refused(Ksock.open(0, { directory: `${directory}/none` }), 'ENOENT');
     expect(nowhere.message).toContain('none/kbus0.sock');
+  });
+
+  it('opening says which buses are there, and what makes one more.', async () => {
+    const local = await start({}, { buses: 2 });
+    const error = await refused(local.open({}, 7), 'ENOENT');
+    expect(error.meaning).toBe(
+      `there is no bus 7, but buses 0 and 1 are there; newDevice() makes the next one, or stop the daemon and start it with \`kbus serve --directory ${local.directory} --buses 8\``,
+    );
+  });
+
+  it('leaves its folder to one that makes it anew while it ends.', async () => {
+    const directory = join(await newFolder(), 'kbus');
+    const old = await LocalDaemon.start({}, { directory });
+    rmSync(directory, { recursive: true });
+    const local = await start({}, { directory });
+    await old.stop();
+    expect((await local.open()).id).toBe(1);
+  });
+
+  it('makes its folder again, for a new bus, when somebody has removed it.', async () => {
+    const directory = join(await newFolder(), 'kbus');
+    const local = await start({}, { directory });
+    const ksock = await local.open();
+    rmSync(directory, { recursive: true });
+    expect(await ksock.newDevice()).toBe(1);
+    expect((await local.open({}, 1)).number).toBe(1);
   });
 
   it('what answers there and is not KBUS is EPROTO.', async () => {
@@ -246,7 +272,8 @@ describe('A daemon', () => {
     const directory = await newFolder();
     const server = createServer((socket) => socket.resume().end('220 mail ready\r\n'));
     await new Promise<void>((resolve) => server.listen(join(directory, 'kbus0.sock'), resolve));
-    await refused(Ksock.open(0, { directory }), 'EPROTO');
+    const error = await refused(Ksock.open(0, { directory }), 'EPROTO');
+    expect(error.meaning).toBe('what answers there is not KBUS');
     await new Promise((resolve) => server.close(resolve));
   });
 

@@ -1,14 +1,13 @@
+import { spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
 import { chmodSync, readdirSync, readFileSync, statSync, unlinkSync, writeFileSync } from 'node:fs';
-import { createConnection, createServer, type Server } from 'node:net';
+import { createConnection, createServer, type Server, type Socket } from 'node:net';
 import { join } from 'node:path';
 import process from 'node:process';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import {
-  closeSocket,
-  listenAt,
-  SocketInUseError,
-  SocketPathError,
-} from '../../src/daemon/socket-file.ts';
+import { SocketPathError } from '../../src/client/directory.ts';
+import { identityOf } from '../../src/daemon/identity.ts';
+import { claimOf, listenAt, SocketInUseError } from '../../src/daemon/socket-file.ts';
 import { PROTOCOL_VERSION } from '../../src/wire/frames.ts';
 import { LocalDaemon } from '../support/daemon.ts';
 import { newFolder } from '../support/folder.ts';
@@ -45,11 +44,10 @@ const somebody = (says: Uint8Array | 'nothing' | 'goodbye'): Promise<void> =>
   new Promise((resolve) => server(says).listen(path, resolve));
 
 /** What is left of a daemon that died: a socket that nobody listens at. */
-async function leaveStale(): Promise<void> {
-  const { spawnSync } = await import('node:child_process');
-  const script = `require('net').createServer().listen(${JSON.stringify(path)}, () => process.kill(process.pid, 'SIGKILL'))`;
+async function leaveStale(at = path): Promise<void> {
+  const script = `require('net').createServer().listen(${JSON.stringify(at)}, () => process.kill(process.pid, 'SIGKILL'))`;
   spawnSync(process.execPath, ['-e', script]);
-  expect(statSync(path).isSocket()).toBe(true);
+  expect(statSync(at).isSocket()).toBe(true);
 }
 
 const connects = (to: string): Promise<boolean> =>
@@ -79,6 +77,32 @@ describe('listenAt', () => {
     expect(statSync(path).mode & 0o777).toBe(mode);
   });
 
+  it('it has them from the first moment on.', async () => {
+    const made = server();
+    const listen = made.listen.bind(made) as (...words: unknown[]) => Server;
+    const modes: number[] = [];
+    made.listen = (...words: unknown[]) => {
+      const listening = listen(...words);
+      modes.push(statSync(path).mode & 0o777);
+      return listening;
+    };
+    await listenAt(made, path, { mode: 0o640, group: undefined });
+    expect(modes).toEqual([0o640]);
+  });
+
+  it('nobody but its owner may use it before its group is right.', async () => {
+    const made = server();
+    const listen = made.listen.bind(made) as (...words: unknown[]) => Server;
+    const modes: number[] = [];
+    made.listen = (...words: unknown[]) => {
+      const listening = listen(...words);
+      modes.push(statSync(path).mode & 0o777);
+      return listening;
+    };
+    await listenAt(made, path, { mode: 0o666, group: process.getgid?.() });
+    expect([modes, statSync(path).mode & 0o777]).toEqual([[0o600], 0o666]);
+  });
+
   it('gives it its group.', async ({ skip }) => {
     const groups = process.getgroups?.() ?? [];
     const group = process.getuid?.() === 0 ? 12345 : groups.find((id) => id !== process.getgid?.());
@@ -93,10 +117,14 @@ describe('listenAt', () => {
     expect(readFileSync('/proc/net/unix', 'utf8')).toContain(` ${path}\n`);
   });
 
-  it('of two at once that find a dead one, one serves, and the other says so.', async () => {
+  it('of many at once that find a dead one, one serves, and the others say so.', async () => {
     await leaveStale();
-    const both = await Promise.allSettled([0, 1].map(() => listenAt(server(), path, OURS)));
-    expect(both.map(({ status }) => status).sort()).toEqual(['fulfilled', 'rejected']);
+    const many = Array.from({ length: 10 }, () => listenAt(server('goodbye'), path, OURS));
+    const all = await Promise.allSettled(many);
+    expect(all.filter(({ status }) => status === 'fulfilled')).toHaveLength(1);
+    for (const one of all) {
+      if (one.status === 'rejected') expect(one.reason).toBeInstanceOf(SocketInUseError);
+    }
     expect(await connects(path)).toBe(true);
     expect(readdirSync(folder)).toEqual(['kbus0.sock']);
   });
@@ -106,9 +134,68 @@ describe('listenAt', () => {
     const file = await listenAt(old, path, OURS);
     unlinkSync(path);
     await listenAt(server(), path, OURS);
-    await new Promise<void>((resolve) => closeSocket(old, file, resolve));
+    await file.close();
     expect(await connects(path)).toBe(true);
     expect(readdirSync(folder)).toEqual(['kbus0.sock']);
+  });
+
+  it('one whose socket somebody removed ends well, and removes nothing.', async () => {
+    const file = await listenAt(server(), path, OURS);
+    unlinkSync(path);
+    await file.close();
+    expect(readdirSync(folder)).toEqual([]);
+  });
+
+  it('waits for another that is about to take the place of the same dead one.', async () => {
+    await leaveStale();
+    const other = createServer();
+    const waiting = once(other, 'connection');
+    other.listen(claimOf(path, identityOf(path) as string));
+    const outcome = failed(listenAt(server(), path, OURS));
+    const [socket] = (await waiting) as [Socket];
+    unlinkSync(path);
+    await somebody('goodbye');
+    const theirs = identityOf(path);
+    other.close();
+    socket.destroy();
+    expect(await outcome).toBeInstanceOf(SocketInUseError);
+    expect(identityOf(path)).toBe(theirs);
+    expect(readdirSync(folder)).toEqual(['kbus0.sock']);
+  });
+
+  it('goes on where another died while it took the place of a dead one.', async () => {
+    await leaveStale();
+    const claim = claimOf(path, identityOf(path) as string);
+    await leaveStale(claim);
+    await leaveStale(claimOf(claim, identityOf(claim) as string));
+    await listenAt(server(), path, OURS);
+    expect(await connects(path)).toBe(true);
+    expect(readdirSync(folder)).toEqual(['kbus0.sock']);
+  });
+
+  it('leaves alone what is bound, and does not listen yet.', async ({ skip }) => {
+    if (process.platform !== 'linux') return skip('SKIPPED: only Linux tells');
+    if (spawnSync('python3', ['--version']).status !== 0)
+      return skip('SKIPPED: there is no python3');
+    const script = `
+import socket, sys
+one = socket.socket(socket.AF_UNIX)
+one.bind(sys.argv[1])
+print('bound', flush=True)
+sys.stdin.readline()
+one.listen()
+while True: one.accept()[0].close()
+`;
+    const python = spawn('python3', ['-c', script, path]);
+    await once(python.stdout, 'data');
+    const theirs = identityOf(path);
+    const outcome = failed(listenAt(server(), path, OURS));
+    for (let count = 0; count < 10; count++) expect(await connects(path)).toBe(false);
+    python.stdin.write('\n');
+    expect(await outcome).toBeInstanceOf(SocketInUseError);
+    expect(identityOf(path)).toBe(theirs);
+    python.kill();
+    await once(python, 'close');
   });
 
   it('replaces what a dead daemon left.', async () => {
@@ -133,6 +220,17 @@ describe('listenAt', () => {
     expect((await local.open()).id).toBe(2);
     await local.stop();
     expect(local.said.join('')).not.toContain('warn');
+  });
+
+  it('leaves one alone that has more connections waiting than it takes.', async () => {
+    const busy = server();
+    busy.listen({ path, backlog: 0 });
+    await once(busy, 'listening');
+    // Nobody accepts while this process is in here.
+    const waiting = Array.from({ length: 10 }, () => createConnection(path).on('error', () => {}));
+    const error = await failed(listenAt(server(), path, OURS));
+    expect(error).toBeInstanceOf(SocketInUseError);
+    for (const socket of waiting) socket.destroy();
   });
 
   it.for<[string, Uint8Array | 'nothing' | 'goodbye', string]>([
