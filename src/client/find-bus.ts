@@ -7,6 +7,7 @@ import {
   DirectoryError,
   placesToLook,
   SocketPathError,
+  socketDirectory,
   socketPath,
 } from './directory.ts';
 import { Refusal } from './port.ts';
@@ -46,7 +47,10 @@ export class NoBusError extends Error {
   get meaning(): string {
     const others = this.others();
     const serve = `\`${this.serve('kbus')}\``;
-    if (others === '') return `there is no bus ${this.bus}; start one with ${serve}`;
+    if (others === '') {
+      const first = this.needsFolder ? 'set KBUS_DIR to a folder of your own, and ' : '';
+      return `there is no bus ${this.bus}; ${first}start one with ${serve}`;
+    }
     return `there is no bus ${this.bus}, but ${others} there; newDevice() makes the next one, or stop the daemon and start it with ${serve}`;
   }
 
@@ -62,6 +66,7 @@ export class NoBusError extends Error {
     const others = this.others();
     const lines = [[...found, ...more].join(' ')];
     if (others === '') {
+      if (this.needsFolder) lines.push('Set KBUS_DIR to a folder of your own, in each terminal.');
       lines.push(`Start it in another terminal with:  ${this.serve(kbus)}`);
       lines.push('If it runs elsewhere, say where with --directory, or with $KBUS_DIR.');
     } else {
@@ -71,6 +76,16 @@ export class NoBusError extends Error {
       );
     }
     return lines.join('\n');
+  }
+
+  /** Whether `kbus serve` wouldn't know where to serve. */
+  private get needsFolder(): boolean {
+    try {
+      socketDirectory(this.given);
+      return false;
+    } catch {
+      return true;
+    }
   }
 
   private serve(kbus: string): string {

@@ -184,7 +184,9 @@ describe('kbus serve', () => {
   });
 
   test('is told of a group that is not there', async () => {
-    const { code, stderr } = await kbus(['serve', '--group', 'nobodys']);
+    const directory = await newFolder();
+    const args = ['serve', '--group', 'nobodys', '--directory', directory];
+    const { code, stderr } = await kbus(args);
     expect(stderr).toBe("kbus: group: there is no group 'nobodys' here\n");
     expect(code).toBe(2);
   });

@@ -90,6 +90,18 @@ describe('Without a folder given, opening', () => {
     expect(error.meaning).toBe('there is no bus 0; start one with `kbus serve`');
   });
 
+  it('tells a user who has no folder to set one first.', async ({ skip }) => {
+    if (process.platform !== 'linux') return skip('SKIPPED: there is always a folder');
+    vi.stubEnv('KBUS_DIR', '');
+    vi.stubEnv('XDG_RUNTIME_DIR', '');
+    vi.spyOn(process as { getuid(): number }, 'getuid').mockReturnValue(1000);
+    const { meaning } = new NoBusError(0, undefined, []);
+    expect(meaning).toBe(
+      'there is no bus 0; set KBUS_DIR to a folder of your own, and start one with `kbus serve`',
+    );
+    expect(new NoBusError(0, 'here', []).meaning).not.toContain('KBUS_DIR');
+  });
+
   it('comes back to the place where it was, and to no other.', async () => {
     const first = await serve(ours);
     let lost = (): void => {};
