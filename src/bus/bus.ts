@@ -281,7 +281,7 @@ export class Bus {
   forget(ksock: BusKsock, token: number): void {
     const record = ksock.outstanding.byToken(token);
     if (record === null) return;
-    this.ledger.apply(record, RequestEvent.FORGET, 0);
+    this.ledger.apply(record, RequestEvent.GIVE_UP, 0);
     this.noteAnswered(record);
     this.noteRoom(ksock);
     this.tellOfRoom();

@@ -36,7 +36,6 @@ export const RequestEvent = {
   ANSWER: 6,
   REPLIER_GONE: 7,
   REQUESTER_GONE: 8,
-  FORGET: 9,
 } as const;
 export type RequestEvent = (typeof RequestEvent)[keyof typeof RequestEvent];
 
@@ -63,8 +62,8 @@ export const TRANSITIONS: readonly (readonly (Transition | undefined)[])[] = tab
   [READ, REPLIER_GONE, { to: ENDED, status: '$.KBUS.Replier.Ignored' }],
   [UNREAD, ANSWER, { to: ENDED }],
   [READ, ANSWER, { to: ENDED }],
-  [UNREAD, RequestEvent.FORGET, { to: ENDED }],
-  [READ, RequestEvent.FORGET, { to: ENDED }],
+  [UNREAD, GIVE_UP, { to: ENDED }],
+  [READ, GIVE_UP, { to: ENDED }],
   [UNREAD, REQUESTER_GONE, { to: ENDED }],
   [READ, REQUESTER_GONE, { to: ENDED }],
 ]);

@@ -32,6 +32,11 @@ export function badName(call: Call, what: string, name: string): KbusError {
   return new KbusError(call, Errno.EBADMSG, what, { meaning });
 }
 
+/** The same for a message that was not sent. */
+export function notSent(message: Message, refusal: unknown): unknown {
+  return explain('send', refusal, asked(message), message.name);
+}
+
 /** `send Request '$.Actor.CoinToss' to 3`. */
 export function asked(message: Message): string {
   const to = message.to === 0 ? '' : ` to ${message.to}`;

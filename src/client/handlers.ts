@@ -258,31 +258,34 @@ export class Handlers {
 
   private readonly isWanted = (): boolean => this.entries.size > 0;
 
-  private get mayRead(): boolean {
-    return this.busy.size === 0 && this.entries.size > 0;
-  }
-
   /** Everything that is at hand, while no handler has too much to do. */
   private readonly handleAll = (): void => {
     // A handler that ends a wait, or calls back into its Ksock, must not begin a second loop in this one.
     if (this.isHandling) return;
     this.isHandling = true;
+    try {
+      this.readAll();
+    } finally {
+      this.isHandling = false;
+    }
+  };
+
+  private readAll(): void {
     const { host } = this;
-    while (this.mayRead) {
+    while (this.busy.size === 0 && this.isWanted()) {
       if (this.allBorrow) {
         this.showAll();
         // There is more only if somebody came meanwhile who doesn't borrow.
-        if (this.allBorrow) break;
+        if (this.allBorrow) return;
         continue;
       }
       const message = host.hand();
-      if (message === null) break;
+      if (message === null) return;
       if (message.head !== this.lastHead) this.look(message.head);
       if (this.isAsked) this.answer(message);
       else this.hear(message);
     }
-    this.isHandling = false;
-  };
+  }
 
   /** The same for as long as all handlers borrow. */
   private showAll(): void {
@@ -403,10 +406,8 @@ export class Handlers {
     this.refusals.delete(key);
     this.refusals.set(key, times);
     if (this.refusals.size > MAX_REFUSED) {
-      for (const oldest of this.refusals.keys()) {
-        this.refusals.delete(oldest);
-        break;
-      }
+      const [oldest] = this.refusals.keys();
+      this.refusals.delete(oldest as string);
     }
     return times;
   }

@@ -22,7 +22,7 @@ import { checkU32 } from '../message/u32.ts';
 import { Op, type OpCode } from '../wire/frames.ts';
 import { offAbort, onAbort } from './abort.ts';
 import { TimeOver, whenEnded } from './ending.ts';
-import { asked, badName, explain } from './explain.ts';
+import { asked, badName, explain, notSent } from './explain.ts';
 import {
   type BorrowingHandler,
   type Handler,
@@ -42,7 +42,7 @@ import {
   Refusal,
 } from './port.ts';
 import { Lifeline, type ReconnectOptions, reconnectDelays } from './reconnect.ts';
-import { report } from './report.ts';
+import { reportThrown } from './report-thrown.ts';
 
 /**
  * Opens a port to a bus; what a transport is to a Ksock. Rejects with a Refusal, also when the signal
@@ -281,20 +281,25 @@ export class Ksock implements AsyncIterable<Message> {
     const delays = reconnectDelays(options.reconnect);
     checkWait(options);
     const connect = await connectTo(where, options);
-    const what = typeof where === 'number' ? `open bus ${where}` : 'open a Ksock';
-    const lifeline = new Lifeline((events, signal) => connect(mode, events, signal), what, delays, {
-      onConnected: () => onConnected?.(ksock),
-      onDisconnected: (error) => onDisconnected?.(error),
-      onBindRefused: (error, name) => {
-        if (onBindRefused !== undefined) onBindRefused(error, name);
-        else console.error(`kbus: ${error.message}; it is tried again until it can be bound`);
+    const target = typeof where === 'number' ? `bus ${where}` : 'a Ksock';
+    const lifeline = new Lifeline(
+      (events, signal) => connect(mode, events, signal),
+      target,
+      delays,
+      {
+        onConnected: () => onConnected?.(ksock),
+        onDisconnected: (error) => onDisconnected?.(error),
+        onBindRefused: (error, name) => {
+          if (onBindRefused !== undefined) onBindRefused(error, name);
+          else console.error(`kbus: ${error.message}; it is tried again until it can be bound`);
+        },
       },
-    });
+    );
     try {
       await lifeline.begin(signal);
     } catch (refusal) {
       signal?.throwIfAborted();
-      throw explain('open', refusal, what);
+      throw explain('open', refusal, `open ${target}`);
     }
     const ksock: Ksock = new Ksock(mode, lifeline, options);
     return ksock;
@@ -354,12 +359,12 @@ export class Ksock implements AsyncIterable<Message> {
     mustBe('boolean', 'replier', replier);
     const what = `unbind '${name}' as ${replier ? 'Replier' : 'Listener'}`;
     const { lifeline } = this;
-    if (lifeline.unboundAway(name, replier) || lifeline.unboundRefused(name, replier)) return;
+    if (lifeline.unboundHere(name, replier)) return;
     try {
       await this.call('unbind', Op.UNBIND, replier ? 1 : 0, name, what);
     } catch (error) {
       // The connection was lost meanwhile, and with it the binding, which must not come back.
-      if (lifeline.unboundAway(name, replier)) return;
+      if (lifeline.unboundHere(name, replier)) return;
       throw error;
     }
     lifeline.unbound(name, replier);
@@ -402,7 +407,7 @@ export class Ksock implements AsyncIterable<Message> {
     } catch (refusal) {
       // After EAGAIN the message is the bus's to keep, and this Ksock's to go on with.
       if (refusal instanceof Refusal && refusal.errno === Errno.EAGAIN) this.sendingBy = port;
-      throw explain('send', refusal, asked(message), message.name);
+      throw notSent(message, refusal);
     }
   }
 
@@ -437,7 +442,7 @@ export class Ksock implements AsyncIterable<Message> {
     this.postFailure = null;
     if (failure === null) return;
     const { refusal, message } = failure;
-    throw explain('send', refusal, asked(message), message.name);
+    throw notSent(message, refusal);
   }
 
   /**
@@ -583,7 +588,7 @@ export class Ksock implements AsyncIterable<Message> {
    */
   async waitWritable(options: WaitOptions = {}): Promise<boolean> {
     if (this.mode === 'r') return false;
-    const isWritable = await timed(options, async (signal) => {
+    const isWritable = await timed('waitWritable', options, async (signal) => {
       try {
         return await this.writable(signal);
       } catch (refusal) {
@@ -643,7 +648,7 @@ export class Ksock implements AsyncIterable<Message> {
       });
     } catch (reason) {
       // Made here, and not where the answer came, the error's stack has the line that asked.
-      if (reason !== LATE) throw explain('send', reason, asked(message), message.name);
+      if (reason !== LATE) throw notSent(message, reason);
       const what = `${asked(message)} within ${options.timeout} ms`;
       throw new KbusError('request', Errno.ETIMEDOUT, what);
     }
@@ -669,9 +674,7 @@ export class Ksock implements AsyncIterable<Message> {
    */
   async waitForMsg(options: WaitOptions = {}): Promise<Message | null> {
     this.mustReadItself();
-    checkWait(options);
-    checkOptions('waitForMsg', options, OPTIONS.wait);
-    const message = await timed(options, (signal) => this.take(true, signal));
+    const message = await timed('waitForMsg', options, (signal) => this.take(true, signal));
     if (message === null) options.signal?.throwIfAborted();
     return message;
   }
@@ -916,14 +919,14 @@ export class Ksock implements AsyncIterable<Message> {
     }
     const what = `kbus: the handler of '${message?.name}' failed:`;
     if (onHandlerError === undefined) {
-      report(what, error);
+      reportThrown(what, error);
       return;
     }
     try {
       onHandlerError(error, message);
     } catch (further) {
-      report(what, error);
-      report('kbus: and so did onHandlerError:', further);
+      reportThrown(what, error);
+      reportThrown('kbus: and so did onHandlerError:', further);
     }
   }
 
@@ -1062,7 +1065,7 @@ export class Ksock implements AsyncIterable<Message> {
     const { finish = false, timeout } = options;
     checkWait({ timeout });
     if (finish && !this.lifeline.isClosed) {
-      await timed({ timeout }, (signal) => ended(this.finish(), signal)).catch(ignore);
+      await timed('close', { timeout }, (signal) => ended(this.finish(), signal)).catch(ignore);
     }
     await this.lifeline.close();
   }
@@ -1176,10 +1179,12 @@ function hasLimit({ timeout, signal }: WaitOptions): boolean {
 
 /** Runs a wait with a signal that ends it when the time is over, or the caller's signal says so. */
 async function timed<T>(
+  call: string,
   options: WaitOptions,
   wait: (signal: AbortSignal | undefined) => Promise<T>,
 ): Promise<T> {
   checkWait(options);
+  checkOptions(call, options, OPTIONS.wait);
   const { timeout, signal } = options;
   if (timeout === undefined) return wait(signal);
   const controller = new AbortController();

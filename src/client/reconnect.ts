@@ -6,7 +6,7 @@ import { Op, type OpCode } from '../wire/frames.ts';
 import { offAbort, onAbort } from './abort.ts';
 import { explain } from './explain.ts';
 import { type Port, type PortEvents, Refusal } from './port.ts';
-import { report } from './report.ts';
+import { reportThrown } from './report-thrown.ts';
 
 export interface ReconnectOptions {
   /**
@@ -66,8 +66,8 @@ const NOT_THERE: readonly number[] = [Errno.ENOENT, Errno.ECONNRESET, Errno.ETIM
  */
 export class Lifeline {
   private readonly open: (events: PortEvents, signal: AbortSignal | undefined) => Promise<Port>;
-  private readonly what: string;
-  private readonly lostWhat: string;
+  /** What it is connected to: `bus 0`. */
+  private readonly target: string;
   private readonly delays: Delays | null;
   private readonly events: LifelineEvents;
   private currentPort: Port | null = null;
@@ -90,13 +90,12 @@ export class Lifeline {
 
   constructor(
     open: (events: PortEvents, signal: AbortSignal | undefined) => Promise<Port>,
-    what: string,
+    target: string,
     delays: Delays | null,
     events: LifelineEvents,
   ) {
     this.open = open;
-    this.what = what;
-    this.lostWhat = what.replace('open', 'lost');
+    this.target = target;
     this.delays = delays;
     this.events = events;
   }
@@ -115,7 +114,7 @@ export class Lifeline {
       } catch (error) {
         const mayCome = error instanceof Refusal && NOT_THERE.includes(error.errno);
         if (this.delays === null || !mayCome || signal?.aborted) throw error;
-        this.tell(error, this.what);
+        this.tell(error, 'open');
       }
       await this.pause(delay, signal);
     }
@@ -173,21 +172,14 @@ export class Lifeline {
   }
 
   private async restore(port: Port): Promise<void> {
-    for (const [op, value] of this.settings) {
-      try {
-        await port.call(op, value, '');
-      } catch (error) {
-        // What the bus refuses now (reports that don't fit into the queue) must not keep the rest away.
-        if (isOver(error)) throw error;
-      }
-    }
+    for (const [op, value] of this.settings) await port.call(op, value, '');
     // While this waits, its program may unbind some of them, or the Ksock be closed.
     const restored: KeptBinding[] = [];
     this.refused.clear();
     for (const binding of [...this.bindings]) {
       if (!this.bindings.includes(binding)) continue;
       try {
-        await port.call(Op.BIND, binding.replier ? 1 : 0, binding.name);
+        await callWith(port, Op.BIND, binding);
         restored.push(binding);
       } catch (error) {
         if (isOver(error)) throw error;
@@ -196,7 +188,7 @@ export class Lifeline {
     }
     for (const binding of restored) {
       if (this.bindings.includes(binding)) continue;
-      await port.call(Op.UNBIND, binding.replier ? 1 : 0, binding.name);
+      await callWith(port, Op.UNBIND, binding);
     }
   }
 
@@ -204,8 +196,8 @@ export class Lifeline {
     this.refused.add(binding);
     const { name, replier } = binding;
     const what = `bind '${name}' as ${replier ? 'Replier' : 'Listener'} again`;
-    const events = this.events;
-    guarded(() => events.onBindRefused(explain('bind', error, what) as KbusError, name));
+    const told = explain('bind', error, what) as KbusError;
+    guarded(() => this.events.onBindRefused(told, name));
   }
 
   /** Tries the names again that were refused, for as long as there are some, and this connection lasts. */
@@ -227,9 +219,9 @@ export class Lifeline {
     for (const binding of [...this.refused]) {
       if (!this.refused.has(binding)) continue;
       try {
-        await port.call(Op.BIND, binding.replier ? 1 : 0, binding.name);
+        await callWith(port, Op.BIND, binding);
         if (this.refused.delete(binding)) continue;
-        await port.call(Op.UNBIND, binding.replier ? 1 : 0, binding.name);
+        await callWith(port, Op.UNBIND, binding);
       } catch (error) {
         if (isOver(error)) throw error;
       }
@@ -240,28 +232,31 @@ export class Lifeline {
     if (this.delays !== null) this.bindings.push({ name, replier });
   }
 
-  /** Forgets a binding; true if the bus doesn't have it, as it refused it when the Ksock came back. */
-  unbound(name: string, replier: boolean): boolean {
-    const at = this.bindings.findLastIndex((b) => b.name === name && b.replier === replier);
+  /** The bus has undone a binding: it isn't made again. */
+  unbound(name: string, replier: boolean): void {
+    this.forget((binding) => binding.name === name && binding.replier === replier);
+  }
+
+  /**
+   * Forgets a binding that the bus doesn't have: this Ksock is away, or the bus has refused it since it came back.
+   * False when there is none, and the bus is to be asked.
+   */
+  unboundHere(name: string, replier: boolean): boolean {
+    const isAway = this.delays !== null && !this.isConnected && !this.isClosed;
+    return this.forget(
+      (binding) =>
+        binding.name === name &&
+        binding.replier === replier &&
+        (isAway || this.refused.has(binding)),
+    );
+  }
+
+  /** Forgets the newest of such bindings; false when there is none. */
+  private forget(isMeant: (binding: KeptBinding) => boolean): boolean {
+    const at = this.bindings.findLastIndex(isMeant);
     if (at < 0) return false;
-    const [binding] = this.bindings.splice(at, 1) as [KeptBinding];
-    return this.refused.delete(binding);
-  }
-
-  /** Whether this Ksock is away, and had this binding: then to forget it is all that there is to do. */
-  unboundAway(name: string, replier: boolean): boolean {
-    if (this.isConnected || this.isClosed || this.delays === null) return false;
-    const had = this.bindings.length;
-    this.unbound(name, replier);
-    return this.bindings.length < had;
-  }
-
-  /** Whether the bus has refused a binding since the Ksock came back; it is forgotten then. */
-  unboundRefused(name: string, replier: boolean): boolean {
-    for (const { name: refused, replier: asReplier } of this.refused) {
-      if (refused === name && asReplier === replier) return this.unbound(name, replier);
-    }
-    return false;
+    for (const binding of this.bindings.splice(at, 1)) this.refused.delete(binding);
+    return true;
   }
 
   /** Whether the program goes on for this Ksock alone. */
@@ -343,7 +338,7 @@ export class Lifeline {
       }
       this.retryIn(this.delays.minDelay);
     }
-    this.tell(error, this.lostWhat);
+    this.tell(error, 'lost');
   }
 
   private retryIn(delay: number): void {
@@ -356,7 +351,7 @@ export class Lifeline {
         },
         (error: unknown) => {
           if (this.isClosed) return;
-          this.tell(error, this.what);
+          this.tell(error, 'open');
           this.retryIn(this.nextDelay(delay));
         },
       );
@@ -370,9 +365,14 @@ export class Lifeline {
     for (const resolve of waiting) resolve(isRestored);
   }
 
-  private tell(error: unknown, what: string): void {
-    guarded(() => this.events.onDisconnected(explain('open', error, what) as KbusError));
+  private tell(error: unknown, what: 'open' | 'lost'): void {
+    const told = explain('open', error, `${what} ${this.target}`) as KbusError;
+    guarded(() => this.events.onDisconnected(told));
   }
+}
+
+function callWith(port: Port, op: OpCode, { name, replier }: KeptBinding): Promise<unknown> {
+  return port.call(op, replier ? 1 : 0, name);
 }
 
 /** What the program's own function throws is told, and ends nothing. */
@@ -380,7 +380,7 @@ function guarded(callback: () => void): void {
   try {
     callback();
   } catch (error) {
-    report('kbus: a callback of Ksock.open failed:', error);
+    reportThrown('kbus: a callback of Ksock.open failed:', error);
   }
 }
 

@@ -29,7 +29,6 @@ const EVENTS: EventName[] = [
   'ANSWER',
   'REPLIER_GONE',
   'REQUESTER_GONE',
-  'FORGET',
 ];
 
 /** Sections 6 to 8 of the specification, once more; what is not here changes nothing. */
@@ -47,8 +46,8 @@ const TABLE: Record<string, { to: StateName; status?: string }> = {
   'READ, ANSWER': { to: 'ENDED' },
   'READ, REPLIER_GONE': { to: 'ENDED', status: '$.KBUS.Replier.Ignored' },
   'READ, REQUESTER_GONE': { to: 'ENDED' },
-  'UNREAD, FORGET': { to: 'ENDED' },
-  'READ, FORGET': { to: 'ENDED' },
+  'UNREAD, GIVE_UP': { to: 'ENDED' },
+  'READ, GIVE_UP': { to: 'ENDED' },
 };
 
 /** Brings a Request to a state. */

@@ -50,6 +50,19 @@ async function leaveStale(at = path): Promise<void> {
   expect(statSync(at).isSocket()).toBe(true);
 }
 
+/** A server, and the rights that its socket has in the moment when it is bound. */
+function watched(): { made: Server; modes: number[] } {
+  const made = server();
+  const listen = made.listen.bind(made) as (...words: unknown[]) => Server;
+  const modes: number[] = [];
+  made.listen = (...words: unknown[]) => {
+    const listening = listen(...words);
+    modes.push(statSync(path).mode & 0o777);
+    return listening;
+  };
+  return { made, modes };
+}
+
 const connects = (to: string): Promise<boolean> =>
   new Promise((resolve) => {
     const socket = createConnection(to);
@@ -78,27 +91,13 @@ describe('listenAt', () => {
   });
 
   it('it has them from the first moment on.', async () => {
-    const made = server();
-    const listen = made.listen.bind(made) as (...words: unknown[]) => Server;
-    const modes: number[] = [];
-    made.listen = (...words: unknown[]) => {
-      const listening = listen(...words);
-      modes.push(statSync(path).mode & 0o777);
-      return listening;
-    };
+    const { made, modes } = watched();
     await listenAt(made, path, { mode: 0o640, group: undefined });
     expect(modes).toEqual([0o640]);
   });
 
   it('nobody but its owner may use it before its group is right.', async () => {
-    const made = server();
-    const listen = made.listen.bind(made) as (...words: unknown[]) => Server;
-    const modes: number[] = [];
-    made.listen = (...words: unknown[]) => {
-      const listening = listen(...words);
-      modes.push(statSync(path).mode & 0o777);
-      return listening;
-    };
+    const { made, modes } = watched();
     await listenAt(made, path, { mode: 0o666, group: process.getgid?.() });
     expect([modes, statSync(path).mode & 0o777]).toEqual([[0o600], 0o666]);
   });

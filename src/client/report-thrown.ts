@@ -1,5 +1,5 @@
 /** Tells of what a function of the program threw where nobody catches it; it may be anything at all. */
-export function report(what: string, error: unknown): void {
+export function reportThrown(what: string, error: unknown): void {
   try {
     console.error(what, error);
   } catch {
