@@ -5,6 +5,7 @@ import { codeOf, Errno } from '../message/errno.ts';
 import { Flag } from '../message/flags.ts';
 import { REPLIER_BIND_EVENT } from '../message/message.ts';
 import { checkBindingName, checkMessageName, MAX_NAME } from '../message/name.ts';
+import { fieldsAt, flagsAt, nameAt } from '../message/records.ts';
 import type { Buses } from './buses.ts';
 import { BusKsock, type KsockOwner, type Mode } from './ksock.ts';
 import { Ledger, RequestEvent, RequestRecord } from './ledger.ts';
@@ -19,6 +20,7 @@ export const ASK = 0xffff_ffff;
 const MAX_HELD_EVENTS = 1000;
 
 const MAX_U32 = 0xffff_ffff;
+const NO_LISTENERS: readonly Binding[] = [];
 const UNBIND_EVENTS_LOST = '$.KBUS.UnbindEventsLost';
 
 /** Flags that a user's message can't bring with it. */
@@ -102,25 +104,25 @@ export class Bus {
 
   // Sending (section 6)
 
-  /** @internal */
-  send(sender: BusKsock, parcel: Parcel, token: number): number {
+  /** @internal Sends all messages of a parcel; of more than one, there must be so many as `sendable` says. */
+  send(sender: BusKsock, parcel: Parcel): number {
     if (sender.mode === 'r' || !sender.isOpen) return -Errno.EBADF;
     if (sender.sending !== null) return -Errno.EALREADY;
     const wrong = this.checkParcel(parcel);
     if (wrong !== 0) return -wrong;
     if (!this.hasBytesFor(parcel)) return this.refuse(sender, parcel, Errno.ENOMEM);
     if (parcel.isRequest && sender.isFull) return this.refuse(sender, parcel, Errno.ENOLCK);
+    const { count } = parcel;
     parcel.from = sender.id;
     parcel.flags = (parcel.flags & ~KBUS_SETS) >>> 0;
-    if (parcel.idNetwork === 0) parcel.idSerial = this.takeSerial();
+    if (parcel.idNetwork === 0) parcel.idSerial = this.takeSerials(count);
     sender.lastNetwork = parcel.idNetwork;
-    sender.lastSerial = parcel.idSerial;
-    const { idNetwork, idSerial } = parcel;
-    const record = parcel.isRequest ? new RequestRecord(idNetwork, idSerial, sender, token) : null;
-    const result = this.deliver(sender, parcel, record);
+    sender.lastSerial = parcel.idSerial + count - 1;
+    const requests = parcel.isRequest ? requestsOf(parcel, sender) : null;
+    const result = this.deliver(sender, parcel, requests);
     if (result === -Errno.EAGAIN) {
       sender.sending = parcel;
-      sender.waitingRequest = record;
+      sender.waitingRequest = requests as RequestRecord | null;
       this.sendingKsocks.add(sender);
     }
     this.tellOfRoom();
@@ -140,49 +142,41 @@ export class Bus {
   }
 
   /**
-   * @internal Sends as many messages of a run as need not be looked at one by one, and returns them, taken
-   * off the run; null when the first must be: because of what it is, or because there is no room.
+   * @internal How many of a parcel's first messages go the same way, and have room, so that `send` takes them all at
+   * once. 1 when the first must be looked at by itself, because of what it is, or because there is no room.
    */
-  sendRun(sender: BusKsock, run: Parcel): Parcel | null {
-    if (sender.mode === 'r' || !sender.isOpen || sender.sending !== null || this.verboseNow)
-      return null;
-    if (run.idNetwork !== 0 || (run.flags & Flag.URGENT) !== 0) return null;
-    if (this.checkParcel(run) !== 0 || this.nextSerial + run.count > MAX_U32) return null;
-    const bytes = bytesOf(run) + (run.isRequest ? run.count * COSTS.request : 0);
-    if (this.queuedBytes + bytes > this.settings.maxQueuedBytes) return null;
-    const { replier, listeners } = this.routes.find(run.name);
-    if (run.isReply) return listeners.length === 0 ? this.sendReplies(sender, run) : null;
+  sendable(sender: BusKsock, parcel: Parcel): number {
+    const { count } = parcel;
+    if (count === 1 || sender.mode === 'r' || !sender.isOpen || sender.sending !== null) return 1;
+    if (parcel.idNetwork !== 0 || (parcel.flags & Flag.URGENT) !== 0) return 1;
+    if (this.checkParcel(parcel) !== 0 || this.nextSerial + count > MAX_U32) return 1;
+    const bytes = bytesOf(parcel) + (parcel.isRequest ? count * COSTS.request : 0);
+    if (this.queuedBytes + bytes > this.settings.maxQueuedBytes) return 1;
+    const { replier, listeners } = this.routes.find(parcel.name);
+    if (parcel.isReply) return listeners.length === 0 ? this.answerable(sender, parcel) : 1;
 
     const delivery = ++this.deliveries;
-    let count = run.count;
-    if (run.isRequest) {
+    let places = count;
+    if (parcel.isRequest) {
       // Each takes a place of the sender's, who can't be among those who get them then.
-      if (sender.isFull) return null;
+      if (sender.isFull) return 1;
       sender.delivery = delivery;
-      count = Math.min(count, sender.limit - sender.occupied);
-      if (replier === null || (run.to !== 0 && run.to !== replier.ksock.id)) return null;
-      if (replier.ksock.unreplied.size >= this.settings.maxUnansweredPerKsock) return null;
-      count = Math.min(count, this.placesFor(bytes, replier.ksock, delivery));
+      places = Math.min(places, sender.limit - sender.occupied);
+      if (replier === null || (parcel.to !== 0 && parcel.to !== replier.ksock.id)) return 1;
+      const mayAnswer = this.settings.maxUnansweredPerKsock - replier.ksock.unreplied.size;
+      places = Math.min(places, mayAnswer, this.placesFor(bytes, replier.ksock, delivery));
     }
+    const allOrNothing = (parcel.flags & (Flag.ALL_OR_WAIT | Flag.ALL_OR_FAIL)) !== 0;
     for (let at = 0; at < listeners.length; at++) {
       const { ksock } = listeners[at] as Binding;
-      count = Math.min(count, this.placesFor(bytes, ksock, delivery));
+      // One that is full misses them all.
+      if (!allOrNothing && ksock.isFull && ksock.delivery !== delivery) continue;
+      places = Math.min(places, this.placesFor(bytes, ksock, delivery));
     }
-    if (count < 2) return null;
-    const sent = this.takeOff(run, count, sender);
-    if (run.isRequest) {
-      const asked = replier as Binding;
-      this.acceptAll(sent, sender, asked.ksock);
-      this.enqueue(asked.ksock, sent, asked, false);
-    }
-    for (let at = 0; at < listeners.length; at++) {
-      const binding = listeners[at] as Binding;
-      this.enqueue(binding.ksock, sent, binding, false);
-    }
-    return sent;
+    return places < 2 ? 1 : this.goingTo(parcel, listeners, places);
   }
 
-  /** How many messages of a run a Ksock has room for, if this is its only copy of each; 0 if it isn't. */
+  /** How many messages a Ksock has room for, if this is its only copy of each; 0 if it isn't. */
   private placesFor(bytes: number, ksock: BusKsock, delivery: number): number {
     // Copies of one message for one Ksock come one after the other.
     if (ksock.delivery === delivery) return 0;
@@ -191,51 +185,42 @@ export class Bus {
     return ksock.limit - ksock.occupied;
   }
 
-  /** Takes `count` messages off a run, and gives them their ids. */
-  private takeOff(run: Parcel, count: number, sender: BusKsock): Parcel {
-    const sent = run.split(count);
-    sent.from = sender.id;
-    sent.flags = (run.flags & ~KBUS_SETS) >>> 0;
-    sent.idSerial = this.nextSerial;
-    this.nextSerial += count;
-    sender.lastNetwork = 0;
-    sender.lastSerial = sent.idSerial + count - 1;
-    return sent;
-  }
-
-  private acceptAll(run: Parcel, requester: BusKsock, replier: BusKsock): void {
-    const requests: RequestRecord[] = [];
-    for (let at = 0; at < run.count; at++) {
-      const token = run.token < 0 ? -1 : run.token + at;
-      const record = new RequestRecord(0, run.idSerial + at, requester, token);
-      this.ledger.accept(record, replier);
-      requests.push(record);
+  /** How many of the first `most` messages go to these listeners. Requests and Replies must be of one name too. */
+  private goingTo(parcel: Parcel, listeners: readonly Binding[], most: number): number {
+    const cursor = parcel.cursor();
+    const { bytes } = cursor;
+    const isPlain = !parcel.isRequest && fieldsAt(bytes, cursor.headAt) === 0;
+    const flags = flagsAt(bytes, cursor.headAt);
+    for (let count = 1; count < most; count++) {
+      cursor.next();
+      if (cursor.isSame) continue;
+      const { headAt } = cursor;
+      if (!isPlain || fieldsAt(bytes, headAt) !== 0 || flagsAt(bytes, headAt) !== flags) {
+        return count;
+      }
+      const name = nameAt(bytes, headAt);
+      if (this.checkName(name) !== 0 || this.routes.find(name).listeners !== listeners) return count;
     }
-    run.requests = requests;
+    return most;
   }
 
-  /** A run of Replies that nobody listens to, to one Ksock that gets them by tokens that rise by one. */
-  private sendReplies(sender: BusKsock, run: Parcel): Parcel | null {
-    const requester = this.ksocks.get(run.to);
+  /** How many of the first Replies are to one Ksock that gets them by tokens that rise by one. */
+  private answerable(sender: BusKsock, parcel: Parcel): number {
+    const requester = this.ksocks.get(parcel.to);
     // The room that each makes may be another's who waits for it.
-    if (requester === undefined || requester.blocking.size > 0 || sender.blocking.size > 0)
-      return null;
+    if (requester === undefined || requester.blocking.size > 0 || sender.blocking.size > 0) return 1;
     const { outstanding } = requester;
-    const { replySerial } = run;
-    const first = run.replyNetwork === 0 ? outstanding.find(0, replySerial, sender) : null;
-    if (first === null || first.token < 0) return null;
-    const { token } = first;
-    const records = [first];
-    while (records.length < run.count) {
-      const record = outstanding.find(0, replySerial + records.length, sender);
-      if (record?.token !== token + records.length) break;
-      records.push(record);
+    const { replyNetwork, replySerial } = parcel;
+    const first = replyNetwork === 0 ? outstanding.find(0, replySerial, sender) : null;
+    if (first === null || first.token < 0) return 1;
+    const most = this.goingTo(parcel, NO_LISTENERS, parcel.count);
+    let count = 1;
+    while (count < most) {
+      const record = outstanding.find(0, replySerial + count, sender);
+      if (record?.token !== first.token + count) break;
+      count++;
     }
-    if (records.length < 2) return null;
-    const sent = this.takeOff(run, records.length, sender);
-    for (const record of records) this.ledger.apply(record, RequestEvent.ANSWER, 0);
-    this.giveAnswer(first, sent);
-    return sent;
+    return count;
   }
 
   /** @internal */
@@ -311,18 +296,29 @@ export class Bus {
     if (name.length > MAX_NAME) return Errno.ENAMETOOLONG;
     const wrongFlags = checkFlags(parcel.flags, parcel.isReply);
     if (wrongFlags !== 0) return wrongFlags;
-    if (parcel.size > this.maxMessageSizeNow) return Errno.EMSGSIZE;
+    if (parcel.largest > this.maxMessageSizeNow) return Errno.EMSGSIZE;
+    return this.checkName(name);
+  }
+
+  private checkName(name: string): number {
     return this.routes.known(name) === undefined ? checkMessageName(name) : 0;
   }
 
-  /** Steps 4 to 9: to everybody, or to nobody. Recipients are found anew at each try. */
-  private deliver(sender: BusKsock, parcel: Parcel, record: RequestRecord | null): number {
+  /**
+   * Steps 4 to 9: to everybody, or to nobody. Recipients are found anew at each try. Of several messages, all have
+   * room.
+   */
+  private deliver(
+    sender: BusKsock,
+    parcel: Parcel,
+    requests: RequestRecord | RequestRecord[] | null,
+  ): number {
     const { replier, listeners } = this.routes.find(parcel.name);
     const { flags } = parcel;
     const orWait = (flags & Flag.ALL_OR_WAIT) !== 0;
     let answered: RequestRecord | null = null;
 
-    if (record !== null) {
+    if (requests !== null) {
       if (replier === null) return this.refuse(sender, parcel, Errno.EADDRNOTAVAIL);
       if (parcel.to !== 0 && parcel.to !== replier.ksock.id) {
         return this.refuse(sender, parcel, Errno.EPIPE);
@@ -349,11 +345,8 @@ export class Bus {
       listener.delivery = delivery;
     }
 
-    if (record !== null) {
-      this.ledger.accept(record, (replier as Binding).ksock);
-      parcel.requests = record;
-    }
-    const first = record !== null ? (replier as Binding) : null;
+    if (requests !== null) this.accept(parcel, requests, (replier as Binding).ksock);
+    const first = requests !== null ? (replier as Binding) : null;
     const urgent = (flags & Flag.URGENT) !== 0;
     // The copy for the one who answers, or who asked, is read before a listener's copy: of what goes
     // to the front, that is the one put there last.
@@ -363,7 +356,7 @@ export class Bus {
       const binding = listeners[at] as Binding;
       const listener = binding.ksock;
       if (delivery !== 0 && listener.delivery === delivery) {
-        listener.missed++;
+        listener.missed += parcel.count;
         continue;
       }
       if (listener.onlyOnce && (listener === firstKsock || isLastQueued(listener, parcel)))
@@ -375,17 +368,37 @@ export class Bus {
     return 0;
   }
 
+  private accept(
+    parcel: Parcel,
+    requests: RequestRecord | RequestRecord[],
+    replier: BusKsock,
+  ): void {
+    parcel.requests = requests;
+    if (Array.isArray(requests)) for (const one of requests) this.ledger.accept(one, replier);
+    else this.ledger.accept(requests, replier);
+  }
+
   private giveFirst(parcel: Parcel, replier: Binding | null, answered: RequestRecord | null): void {
     if (replier !== null) {
       this.enqueue(replier.ksock, parcel, replier, (parcel.flags & Flag.URGENT) !== 0);
     } else if (answered !== null) {
-      this.ledger.apply(answered, RequestEvent.ANSWER, 0);
-      this.noteAnswered(answered);
+      this.endRequest(answered);
+      const { outstanding } = answered.requester;
+      for (let at = 1; at < parcel.count; at++) {
+        const { replySerial, from } = parcel;
+        const next = outstanding.find(0, replySerial + at, this.ksocks.get(from) as BusKsock);
+        this.endRequest(next as RequestRecord);
+      }
       this.giveAnswer(answered, parcel);
     }
   }
 
-  /** Gives a Reply or Status to its requester, into the place that was held for it; or a run of them, by token. */
+  private endRequest(record: RequestRecord): void {
+    this.ledger.apply(record, RequestEvent.ANSWER, 0);
+    this.noteAnswered(record);
+  }
+
+  /** Gives a Reply or Status to its requester, into the place that was held for it; or several, by token. */
   private giveAnswer(record: RequestRecord, parcel: Parcel): void {
     const { requester, token } = record;
     if (token < 0) {
@@ -400,7 +413,7 @@ export class Bus {
   }
 
   private giveStatus(record: RequestRecord, status: Parcel): void {
-    status.idSerial = this.takeSerial();
+    status.idSerial = this.takeSerials(1);
     if (this.verboseNow) this.log(`KBUS made ${describe(status)}`);
     this.giveAnswer(record, status);
   }
@@ -441,9 +454,11 @@ export class Bus {
     return -errno;
   }
 
-  private takeSerial(): number {
+  /** The first of so many serial numbers, which follow each other. */
+  private takeSerials(count: number): number {
     const serial = this.nextSerial;
-    this.nextSerial = serial === MAX_U32 ? 1 : serial + 1;
+    const next = serial + count;
+    this.nextSerial = next > MAX_U32 ? 1 : next;
     return serial;
   }
 
@@ -714,7 +729,7 @@ export class Bus {
       Flag.ALL_OR_FAIL,
       replierBindEventData({ isBind, binder: binder.id, name }),
     );
-    event.idSerial = this.takeSerial();
+    event.idSerial = this.takeSerials(1);
     return event;
   }
 
@@ -750,7 +765,7 @@ export class Bus {
         if (ksock.toldOfLoss) continue;
         if (lost === null) {
           lost = syntheticParcel(UNBIND_EVENTS_LOST);
-          lost.idSerial = this.takeSerial();
+          lost.idSerial = this.takeSerials(1);
         }
         ksock.toldOfLoss = true;
         this.toldOfLoss.add(ksock);
@@ -851,7 +866,18 @@ brand(Bus, 'Bus');
 
 /** What a parcel counts, however many queues it is in. */
 function bytesOf(parcel: Parcel): number {
-  return parcel.count * parcel.size + COSTS.message;
+  return parcel.size + COSTS.message;
+}
+
+/** The records of a parcel's Requests, which are to be accepted. */
+function requestsOf(parcel: Parcel, sender: BusKsock): RequestRecord | RequestRecord[] {
+  const { count, idNetwork, idSerial, token } = parcel;
+  if (count === 1) return new RequestRecord(idNetwork, idSerial, sender, token);
+  const requests: RequestRecord[] = [];
+  for (let at = 0; at < count; at++) {
+    requests.push(new RequestRecord(0, idSerial + at, sender, token < 0 ? -1 : token + at));
+  }
+  return requests;
 }
 
 /** The records of a parcel's Requests, but for the first `read` of them. */

@@ -12,5 +12,5 @@ export {
   reportBindings,
   reportStats,
 } from './report.ts';
-export { PENDING, Sends } from './sends.ts';
+export { Sends } from './sends.ts';
 export { BUS_DEFAULTS, type BusSettings, MAX_BUSES, MIN_MESSAGE_SIZE } from './settings.ts';

@@ -15,8 +15,8 @@ export interface KsockOwner {
   /** A message was put into the queue: at its front (it is urgent), or at its back. */
   queued(atFront: boolean): void;
   /**
-   * The Reply or Status to the Request that was sent with this token. It is not in the queue. It may be a run
-   * of Replies, to the Requests of this token and those behind it.
+   * The Reply or Status to the Request that was sent with this token. It is not in the queue. They may be several
+   * Replies, to the Requests of this token and those behind it.
    */
   answered(token: number, parcel: Parcel): void;
   /** A full queue that the waiting send ran into has room: `poll` or `resend` may succeed. */
@@ -142,20 +142,17 @@ export class BusKsock {
   }
 
   /**
-   * Sends a message: all of section 6. With a token (0 or more), the Reply to a Request goes to
-   * `owner.answered` instead of the queue. After -EAGAIN the message waits, and `resend`, `poll` or
-   * `discard` go on with it.
+   * Sends messages: all of section 6; of a parcel that has more than one, there must be so many as `sendable` says.
+   * The Reply to a Request that `isAnswered` goes to `owner.answered`, with its ticket, instead of the queue. After
+   * -EAGAIN the message waits, and `resend`, `poll` or `discard` go on with it.
    */
-  send(parcel: Parcel, token = -1): number {
-    return this.bus.send(this, parcel, token);
+  send(parcel: Parcel): number {
+    return this.bus.send(this, parcel);
   }
 
-  /**
-   * Sends the first messages of a run, if they can be sent as one: they are then taken off the run, and
-   * returned. Null: the first must be sent by itself.
-   */
-  sendRun(run: Parcel): Parcel | null {
-    return this.bus.sendRun(this, run);
+  /** How many of a parcel's first messages can be sent at once: 1, and then that may be refused, or more. */
+  sendable(parcel: Parcel): number {
+    return this.bus.sendable(this, parcel);
   }
 
   /** Sends the waiting message again. ENOMSG when none waits. */

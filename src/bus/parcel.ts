@@ -1,6 +1,7 @@
 import { entireLength } from '../message/entire.ts';
 import { Flag } from '../message/flags.ts';
 import type { Message } from '../message/message.ts';
+import { nameAt, RecordCursor, RecordWords, flagsAt } from '../message/records.ts';
 import type { RequestRecord } from './ledger.ts';
 
 const NO_BYTES = new Uint8Array(0);
@@ -13,10 +14,28 @@ export interface Carried {
   readonly finalLocal: number;
 }
 
+/** Where the messages of a parcel lie as records, side by side. */
+export interface Span {
+  /** Where the first record begins, and its head; that is `repeats` records of the same head before it. */
+  at: number;
+  headAt: number;
+  repeats: number;
+  /** Where the last one ends; of large data in pieces, where it would. */
+  readonly end: number;
+  /** Bytes of their data; sizes as the maximum counts them, and the largest (or a little more). */
+  data: number;
+  size: number;
+  largest: number;
+}
+
+const words = new RecordWords();
+
 /**
- * A message as a bus stores it: once, however many queues hold it. The fields are plain numbers, and
- * the data is a stretch of a buffer that is never copied and never looked at. What differs between
- * the copies (WANT_YOU_TO_REPLY) is not stored here, but follows from the queue entry.
+ * Messages as a bus stores them: once, however many queues hold them. One; or several that came together, and
+ * have the sender, flags, recipients and all other words alike, but not names (unless they are Requests or Replies)
+ * and data. The fields are plain numbers, and the data is a stretch of a buffer that is never copied and never
+ * looked at. What differs between the copies (WANT_YOU_TO_REPLY) is not stored here, but follows from the queue
+ * entry.
  */
 export class Parcel {
   name: string;
@@ -31,27 +50,26 @@ export class Parcel {
   carried: Carried | null = null;
   bytes: Uint8Array;
   dataAt: number;
-  readonly dataLength: number;
-  /** Bytes of the message, or of each one of a run, as the maximum size counts them (section 4). */
-  readonly size: number;
+  dataLength: number;
+  /** Bytes of the first message as the maximum size counts them (section 4). */
+  firstSize: number;
   /** The pieces of large data behind the end of `bytes`; null when all of it lies there. */
   more: Uint8Array[] | null = null;
   /**
-   * How many messages this stands for. More than one are a run: alike in all but data, which lie `stride`
-   * bytes apart, and what numbers them, which rises by one: ids, tokens and tickets, and the serial
-   * number that Replies answer. What is told of the parcel is told of its first message.
+   * How many messages this stands for. Of more than one, all lie in `span`; what numbers them rises by one: ids,
+   * tokens and tickets, and the serial number that Replies answer. What is told of the parcel is told of its first
+   * message.
    */
   count = 1;
-  stride = 0;
+  /** Null for a message that didn't come as a record. */
+  span: Span | null = null;
   /** How many were given to somebody: entries of queues, and an answer that passed them by. */
   copies = 0;
   /** How many entries of queues hold it now. */
   holders = 0;
-  /** The ledger's record, once this is a Request that was accepted; a run of them has one for each. */
+  /** The ledger's record, once this is a Request that was accepted; several have one for each. */
   requests: RequestRecord | RequestRecord[] | null = null;
   // The rest is the drivers'.
-  /** Whether `bytes` has more than the data; the driver knows what. */
-  stamp = 0;
   /** By which the driver knows this send again, when its outcome is told. */
   ticket = 0;
   /** Its answer is known by the ticket too, and doesn't go into a queue. */
@@ -75,7 +93,7 @@ export class Parcel {
     this.bytes = bytes;
     this.dataAt = dataAt;
     this.dataLength = dataLength;
-    this.size = entireLength(name.length, dataLength);
+    this.firstSize = entireLength(name.length, dataLength);
   }
 
   /** A copy of the data. Not a view: those of small arrays cost much more. */
@@ -102,41 +120,135 @@ export class Parcel {
     }
   }
 
-  /** The message at `index` of a run, by itself. */
-  one(index: number): Parcel {
-    const { stride } = this;
-    const one = new Parcel(
-      this.name,
-      this.flags,
-      this.to,
-      this.bytes,
-      this.dataAt + index * stride,
-      this.dataLength,
-    );
-    one.more = this.more;
-    one.from = this.from;
-    one.replyNetwork = this.replyNetwork;
-    one.replySerial = this.replySerial === 0 ? 0 : this.replySerial + index;
-    one.carried = this.carried;
-    one.idSerial = this.idSerial === 0 ? 0 : this.idSerial + index;
-    one.requests = this.requestOf(index);
-    one.ticket = this.ticket + index;
-    one.isAnswered = this.isAnswered;
-    one.waits = this.waits;
-    one.detail = this.detail;
-    return one;
+  /** Bytes of all its messages, as {@link firstSize} counts them. */
+  get size(): number {
+    return this.span === null ? this.firstSize : this.span.size;
   }
 
-  /** Takes the first `count` messages off a run that was not sent yet; this parcel keeps the others. */
+  /** The size of its largest message. */
+  get largest(): number {
+    return this.span === null ? this.firstSize : this.span.largest;
+  }
+
+  /** Bytes of the data of all its messages. */
+  get dataBytes(): number {
+    return this.span === null ? this.dataLength : this.span.data;
+  }
+
+  /** Stands at the message at `index`. */
+  cursor(index = 0): RecordCursor {
+    const { at, headAt, repeats } = this.span as Span;
+    const cursor = new RecordCursor(this.bytes, at, headAt, repeats);
+    for (let passed = 0; passed < index; passed++) cursor.next();
+    return cursor;
+  }
+
+  /** Where the record of the message at `index` begins; of the one behind the last, where that ends. */
+  startOf(index: number): number {
+    const { at, end } = this.span as Span;
+    if (index === 0) return at;
+    return index === this.count ? end : this.cursor(index).at;
+  }
+
+  /** The message at `index`, by itself. */
+  one(index: number): Parcel {
+    const cursor = this.cursor(index);
+    return this.part(cursor, cursor.end, index, 1, cursor.dataLength, cursor.size, cursor.size);
+  }
+
+  /** Takes the first `count` messages off, but not all, before they were sent; this parcel keeps the others. */
   split(count: number): Parcel {
-    const head = this.one(0);
-    head.count = count;
-    head.stride = this.stride;
+    const span = this.span as Span;
+    const cursor = this.cursor();
+    let data = cursor.dataLength;
+    let size = cursor.size;
+    let largest = size;
+    for (let passed = 1; passed < count; passed++) {
+      cursor.next();
+      data += cursor.dataLength;
+      size += cursor.size;
+      if (cursor.size > largest) largest = cursor.size;
+    }
+    const taken = this.part(this.cursor(), cursor.end, 0, count, data, size, largest);
+    cursor.next();
     this.count -= count;
     this.ticket += count;
     if (this.replySerial !== 0) this.replySerial += count;
-    this.dataAt += count * this.stride;
-    return head;
+    this.span = {
+      at: cursor.at,
+      headAt: cursor.headAt,
+      repeats: cursor.repeats,
+      end: span.end,
+      data: span.data - data,
+      size: span.size - size,
+      largest: span.largest,
+    };
+    this.stand(cursor);
+    return taken;
+  }
+
+  /** What it says of its first message is what stands there. */
+  private stand(cursor: RecordCursor): void {
+    const { bytes, headAt, repeats } = cursor;
+    this.name = nameAt(bytes, headAt);
+    this.flags = flagsAt(bytes, headAt);
+    this.dataAt = cursor.dataAt;
+    this.dataLength = cursor.dataLength;
+    this.firstSize = cursor.size;
+    words.read(bytes, headAt, repeats);
+    this.to = words.to;
+    this.replyNetwork = words.replyNetwork;
+    this.replySerial = words.replySerial;
+    this.idNetwork = words.idNetwork;
+    this.idSerial = words.idSerial;
+    const { origNetwork, origLocal, finalNetwork, finalLocal } = words;
+    const isPlain = (origNetwork | origLocal | finalNetwork | finalLocal) === 0;
+    this.carried = isPlain ? null : { origNetwork, origLocal, finalNetwork, finalLocal };
+  }
+
+  private part(
+    cursor: RecordCursor,
+    end: number,
+    index: number,
+    count: number,
+    data: number,
+    size: number,
+    largest: number,
+  ): Parcel {
+    const part = new Parcel(this.name, this.flags, this.to, this.bytes, 0, 0);
+    part.stand(cursor);
+    // Those that were sent have ids, and flags that the bus has set.
+    if (part.idNetwork === 0 && this.idSerial !== 0) part.idSerial = this.idSerial + index;
+    const { at, headAt, repeats } = cursor;
+    part.span = { at, headAt, repeats, end, data, size, largest };
+    part.count = count;
+    part.from = this.from;
+    part.requests = this.requestOf(index);
+    part.ticket = this.ticket + index;
+    part.isAnswered = this.isAnswered;
+    part.waits = this.waits;
+    part.detail = this.detail;
+    return part;
+  }
+
+  /** The parcel of `count` records from `at` on; `more` has the rest of a single large one. */
+  static ofRecords(
+    bytes: Uint8Array,
+    at: number,
+    end: number,
+    count: number,
+    sums: { readonly data: number; readonly size: number; readonly largest: number },
+    more: Uint8Array[] | null,
+  ): Parcel {
+    const parcel = new Parcel('', 0, 0, bytes, 0, 0);
+    const cursor = new RecordCursor(bytes, at, at + 4, 0);
+    parcel.stand(cursor);
+    parcel.count = count;
+    const { headAt, repeats } = cursor;
+    const { data, size, largest } = sums;
+    parcel.span = { at, headAt, repeats, end, data, size, largest };
+    parcel.more = more;
+    return parcel;
   }
 
   /** The record of the message at `index`, once it is a Request that was accepted. */

@@ -4,8 +4,8 @@ import { COSTS } from './settings.ts';
 
 /**
  * The unread messages of one Ksock: a ring that is cheap at both ends. An entry is a parcel, the binding
- * it came by (none for a Reply to the requester, and for a Status), and, of a run, how many of its
- * messages are read. Of a Request, the entry that came by a Replier's binding is the one to answer.
+ * it came by (none for a Reply to the requester, and for a Status), and, of several messages, how many
+ * are read. Of a Request, the entry that came by a Replier's binding is the one to answer.
  *
  * A mark may stand between two messages: a driver that shows messages before they are read keeps there
  * how far it has come.
@@ -15,7 +15,7 @@ export class Queue {
   private bindings: (Binding | null)[] = [];
   private read: number[] = [];
   private head = 0;
-  /** Entries; as many as messages, when there is no run. */
+  /** Entries; as many as messages, when each came by itself. */
   entries = 0;
   /** Messages. */
   length = 0;
@@ -43,7 +43,7 @@ export class Queue {
     return this.bindings[(this.head + entry) & this.mask] as Binding | null;
   }
 
-  /** How many messages of the run at `entry` are read. */
+  /** How many messages of the parcel at `entry` are read. */
   readOf(entry: number): number {
     return this.read[(this.head + entry) & this.mask] as number;
   }
@@ -56,7 +56,7 @@ export class Queue {
     this.read[at] = 0;
     this.entries++;
     this.length += parcel.count;
-    this.bytes += parcel.count * parcel.size;
+    this.bytes += parcel.size;
   }
 
   pushFront(parcel: Parcel, binding: Binding | null): void {
@@ -67,7 +67,7 @@ export class Queue {
     this.read[this.head] = 0;
     this.entries++;
     this.length += parcel.count;
-    this.bytes += parcel.count * parcel.size;
+    this.bytes += parcel.size;
   }
 
   /**
@@ -79,11 +79,12 @@ export class Queue {
     const parcel = this.parcels[place] as Parcel;
     const read = (this.read[place] as number) + count;
     this.length -= count;
-    this.bytes -= count * parcel.size;
     if (read < parcel.count) {
       this.read[place] = read;
       return false;
     }
+    // Its memory is free when all of it is read.
+    this.bytes -= parcel.size;
     for (let at = entry; at > 0; at--) this.move(at - 1, at);
     this.parcels[this.head] = undefined;
     this.bindings[this.head] = null;
@@ -118,9 +119,8 @@ export class Queue {
         removed(parcel, this.readOf(entry));
         continue;
       }
-      const unread = parcel.count - this.readOf(entry);
-      this.length += unread;
-      this.bytes += unread * parcel.size;
+      this.length += parcel.count - this.readOf(entry);
+      this.bytes += parcel.size;
       if (kept !== entry) this.move(entry, kept);
       kept++;
     }

@@ -33,12 +33,17 @@ export class Binding {
 /** Who gets the messages of one name. */
 export interface Route {
   readonly replier: Binding | null;
-  /** Newest first: once only keeps the copy that comes first (section 5). */
+  /** Newest first: once only keeps the copy that comes first (section 5). Those of two names may be one list. */
   readonly listeners: readonly Binding[];
 }
 
 /** Names that are sent are any a program likes, so the routes kept for them must have a bound. */
 const MAX_KEPT = 65_536;
+
+/** Longer lists of listeners are not shared by the names that have the same. */
+const MAX_SHARED = 64;
+
+const NOBODY: readonly Binding[] = [];
 
 /** Where the first word of every name begins, behind its `$.`. */
 const FIRST_WORD = 2;
@@ -53,6 +58,8 @@ export class Routes {
   private readonly kept = new Map<string, Route>();
   /** The names of the routes that are kept, by their first words. */
   private readonly keptNames = new Map<string, Set<string>>();
+  /** The lists of listeners, by the orders of the bindings, which are never used again. */
+  private readonly lists = new Map<string, readonly Binding[]>();
   private newest: Binding | null = null;
   private lastName = '';
   private lastRoute: Route | undefined;
@@ -173,7 +180,19 @@ export class Routes {
       }
     }
     if (withListeners > 1) listeners.sort((a, b) => b.order - a.order);
-    return { replier, listeners };
+    return { replier, listeners: this.shared(listeners) };
+  }
+
+  /** The one list that has these bindings, so that names that go the same way are known by it. */
+  private shared(listeners: readonly Binding[]): readonly Binding[] {
+    if (listeners.length === 0) return NOBODY;
+    if (listeners.length > MAX_SHARED) return listeners;
+    const key = listeners.map(({ order }) => order).join();
+    const known = this.lists.get(key);
+    if (known !== undefined) return known;
+    if (this.lists.size >= MAX_KEPT) this.lists.clear();
+    this.lists.set(key, listeners);
+    return listeners;
   }
 
   private keep(name: string, route: Route): void {
@@ -211,6 +230,7 @@ export class Routes {
   private forgetAll(): void {
     this.kept.clear();
     this.keptNames.clear();
+    this.lists.clear();
     this.lastName = '';
     this.lastRoute = undefined;
   }

@@ -2,9 +2,6 @@ import { Errno } from '../message/errno.ts';
 import type { BusKsock } from './ksock.ts';
 import type { Parcel } from './parcel.ts';
 
-/** What `submit` gives when the outcome will be told later. */
-export const PENDING = 1;
-
 /**
  * The sends of one Ksock, for a driver whose callers may wait: a message that has to wait for room
  * (ALL_OR_WAIT) is sent when there is some, and those behind it take their turn. How many may stand
@@ -20,7 +17,7 @@ export class Sends {
   /** How many messages they are. */
   private behindCount = 0;
 
-  /** `done` is told of each outcome that `submit` left pending: 0, or a negative error number. */
+  /** `done` is told of each outcome, of one message or of several: 0, or a negative error number. */
   constructor(ksock: BusKsock, done: (parcel: Parcel, result: number) => void) {
     this.ksock = ksock;
     this.done = done;
@@ -32,24 +29,11 @@ export class Sends {
   }
 
   /**
-   * Sends, or lines up: 0 or a negative error number when that is done, PENDING when `done` will be
-   * called. Only with `parcel.waits` does a send that gets EAGAIN wait.
+   * Sends messages in their order, or lines them up; `done` is told of each outcome, now or later. Only with
+   * `parcel.waits` does a send that gets EAGAIN wait.
    */
-  submit(parcel: Parcel): number {
-    if (this.waiting !== null) {
-      this.lineUp(parcel);
-      return PENDING;
-    }
-    const alreadySending = this.ksock.isSending;
-    const result = this.ksock.send(parcel, parcel.token);
-    if (result !== -Errno.EAGAIN || !parcel.waits || alreadySending) return result;
-    this.waiting = parcel;
-    return PENDING;
-  }
-
-  /** Sends a run; `done` is told of all of it, now or later. */
-  submitRun(run: Parcel): void {
-    if (this.waiting !== null || !this.pass(run)) this.lineUp(run);
+  submit(parcel: Parcel): void {
+    if (this.waiting !== null || !this.pass(parcel)) this.lineUp(parcel);
   }
 
   private lineUp(parcel: Parcel): void {
@@ -59,19 +43,15 @@ export class Sends {
 
   /** Sends what a parcel holds, until a message has to wait: false, if those behind it stay in the parcel. */
   private pass(parcel: Parcel): boolean {
+    const { ksock } = this;
     while (this.waiting === null) {
-      const run = parcel.count > 1 ? this.ksock.sendRun(parcel) : null;
-      if (run !== null) {
-        this.done(run, 0);
-        if (parcel.count === 0) return true;
-        continue;
-      }
-      const isLast = parcel.count === 1;
-      const one = isLast ? parcel : parcel.split(1);
-      const alreadySending = this.ksock.isSending;
-      const result = this.ksock.send(one, one.token);
-      if (result === -Errno.EAGAIN && one.waits && !alreadySending) this.waiting = one;
-      else this.done(one, result);
+      const count = parcel.count === 1 ? 1 : ksock.sendable(parcel);
+      const isLast = count === parcel.count;
+      const sent = isLast ? parcel : parcel.split(count);
+      const wasSending = ksock.isSending;
+      const result = ksock.send(sent);
+      if (result === -Errno.EAGAIN && sent.waits && !wasSending) this.waiting = sent;
+      else this.done(sent, result);
       if (isLast) return true;
     }
     return false;
@@ -95,9 +75,10 @@ export class Sends {
       const parcel = this.behind[at] as Parcel;
       const index = ticket - parcel.ticket;
       if (index < 0 || index >= parcel.count) continue;
-      const before = parcel.split(index);
-      const cancelled = parcel.split(1);
-      this.behind.splice(at, 1, ...[before, parcel].filter(({ count }) => count > 0));
+      const before = index > 0 ? [parcel.split(index)] : [];
+      const after = parcel.count > 1 ? parcel : null;
+      const cancelled = after === null ? parcel : parcel.split(1);
+      this.behind.splice(at, 1, ...before, ...(after === null ? [] : [after]));
       this.behindCount--;
       this.done(cancelled, -Errno.ECANCELED);
       return true;

@@ -2,11 +2,11 @@ import type { Mode } from '../bus/ksock.ts';
 import type { BorrowedMessage } from '../message/borrowed.ts';
 import { Errno } from '../message/errno.ts';
 import { Flag } from '../message/flags.ts';
-import { Head } from '../message/head.ts';
+import type { Head } from '../message/head.ts';
 import { MessageId } from '../message/id.ts';
-import { AT, checkHead, checkLayout, MessageReader } from '../message/layout.ts';
 import { Message, Status } from '../message/message.ts';
 import { NumberMap } from '../message/number-map.ts';
+import { checkRecords, HeadReader } from '../message/records.ts';
 import { readU32 } from '../message/u32.ts';
 import type { Channel, ChannelEvents } from '../wire/channel.ts';
 import {
@@ -22,15 +22,15 @@ import {
   PROTOCOL_VERSION,
   ProtocolError,
   plainMemory,
-  RUN_HEAD_AT,
-  runStride,
+  RECORDS_AT,
   SendDetail,
   textOf,
   wordOf,
   wordsFrame,
+  YOU,
 } from '../wire/frames.ts';
 import { offAbort, onAbort } from './abort.ts';
-import { Lent, LentRun } from './lent.ts';
+import { Lent, LentBatch } from './lent.ts';
 import { Outgoing } from './outgoing.ts';
 import {
   type Asking,
@@ -64,8 +64,6 @@ export interface FramePortOptions {
 
 /** Network id, which no Limpet has, of a Request that is known by its token: its own id was not told. */
 const UNTOLD = 0xffff_ffff;
-
-const NO_HEAD = new Head('', 0);
 
 /** How many messages the daemon may lend to a reader of many. */
 const LEND = 8192;
@@ -101,7 +99,8 @@ export class FramePort implements Port, ChannelEvents, UnderWayHost {
   private readonly options: FramePortOptions;
   private readonly events: PortEvents;
   private readonly reader: FrameReader;
-  private readonly messages = new MessageReader();
+  private readonly heads = new HeadReader();
+  private readonly sums = { data: 0, size: 0, largest: 0 };
   private welcome: Waiter<void> | null = null;
   private maxFrame = 0;
 
@@ -147,13 +146,6 @@ export class FramePort implements Port, ChannelEvents, UnderWayHost {
   /** How often something that was received was given to somebody who may keep it; and when that was last asked. */
   private given = 0;
   private givenBefore = 0;
-  // The run whose data are coming: what its messages have in common, and the serial number of the next; and
-  // if it isn't lent, but answers, the token of the next.
-  private runHead = NO_HEAD;
-  private runLength = 0;
-  private runSerial = 0;
-  private runToken = 0;
-  private runIsLent = false;
   private credit = 0;
   /** Something may be lent, or on its way. */
   private isBorrowing = false;
@@ -240,8 +232,7 @@ export class FramePort implements Port, ChannelEvents, UnderWayHost {
     try {
       this.reader.push(bytes, from, to);
       while (this.closedBy === null && this.reader.read()) {
-        if (this.reader.rows > 0) this.receiveRows(this.reader);
-        else this.frame(this.reader);
+        this.frame(this.reader);
       }
       if (this.attending !== null && this.isAtHand) this.attending.came();
     } catch (error) {
@@ -288,27 +279,25 @@ export class FramePort implements Port, ChannelEvents, UnderWayHost {
       case Kind.LENT:
         this.receiveLent(frame, false);
         break;
-      case Kind.LENT_RUN:
-      case Kind.ANSWER_RUN:
-        this.receiveRun(frame, word >>> 24 === Kind.LENT_RUN, token);
-        break;
       case Kind.LENT_FIRST:
         this.receiveLent(frame, true);
         break;
       case Kind.TAKEN:
         this.given++;
-        this.takes.taken(token, this.message(frame));
+        this.takes.taken(token, this.batch(frame).next());
         if (this.reading.length > 0 && this.takes.early.length > 0) this.wakeReaders();
         break;
       case Kind.NONE:
         this.takes.none(token);
         break;
-      case Kind.ANSWER:
+      case Kind.ANSWER: {
         this.given++;
-        this.answer(token, this.message(frame));
+        const batch = this.batch(frame);
+        for (let of = token; batch.left > 0; of = tokenAfter(of)) this.answer(of, batch.next());
         break;
+      }
       case Kind.SENT:
-        this.sent(wordOf(frame, 0), wordOf(frame, 1), wordOf(frame, 2));
+        this.sent(wordOf(frame, 0), wordOf(frame, 1), wordOf(frame, 2), wordOf(frame, 3));
         break;
       case Kind.RESULT: {
         const result = {
@@ -382,7 +371,7 @@ export class FramePort implements Port, ChannelEvents, UnderWayHost {
     } else if (detail === 1) {
       const id = new MessageId(wordOf(frame, 1), wordOf(frame, 2));
       if (errno === Errno.EAGAIN && !id.isSet) throw new ProtocolError('what waits has no id');
-      const message = this.underWay.refused(errno, token);
+      const message = this.underWay.refused(errno, token, told(frame, textOf(frame, 8)), wordOf(frame, 7));
       if (errno === Errno.EAGAIN) {
         this.isSending = true;
         if (message.isRequest()) this.waitingRequest = id;
@@ -391,7 +380,7 @@ export class FramePort implements Port, ChannelEvents, UnderWayHost {
       const answer = this.answers.take(token);
       answer?.refused(new Refusal(errno));
       if (answer === undefined && !this.forgotten.has(token))
-        this.replyRefused?.(errno, replyTold(frame));
+        this.replyRefused?.(errno, told(frame, ''));
     }
   }
 
@@ -405,11 +394,20 @@ export class FramePort implements Port, ChannelEvents, UnderWayHost {
     this.isSending = false;
   }
 
-  private message(frame: FrameReader): Message {
-    const at = frame.at + FRAME_HEADER;
-    const wrong = checkLayout(frame.bytes, at, frame.length - FRAME_HEADER);
+  /** The messages of a frame. */
+  private batch(frame: FrameReader): LentBatch {
+    const { at, bytes, length } = frame;
+    const count = wordOf(frame, 0);
+    const serial = wordOf(frame, 2);
+    const records = at + RECORDS_AT;
+    const wrong =
+      count === 0 || serial + count > 2 ** 32
+        ? `${count} messages, from serial ${serial} on`
+        : checkRecords(bytes, records, length - RECORDS_AT, count, 0, this.sums);
     if (wrong !== '') throw new ProtocolError(wrong);
-    return this.messages.message(frame.bytes, at);
+    const isAsked = ((bytes[at + FRAME_AT.detail] as number) & YOU) !== 0;
+    const you = isAsked ? Flag.WANT_YOU_TO_REPLY : 0;
+    return new LentBatch(this.heads, bytes, records, count, wordOf(frame, 1), serial, you);
   }
 
   /** The program is given a message: if it is the answer to a Request, that is not outstanding any more. */
@@ -484,9 +482,7 @@ export class FramePort implements Port, ChannelEvents, UnderWayHost {
   }
 
   put(message: Message, detail: number, token: number): void {
-    const handed = this.takeHanded();
-    if (this.outgoing.alike(message, detail, handed, token)) return;
-    this.outgoing.message(message, detail, handed, token);
+    this.outgoing.message(message, detail, this.takeHanded(), token);
   }
 
   private takeHanded(): number {
@@ -531,7 +527,7 @@ export class FramePort implements Port, ChannelEvents, UnderWayHost {
   }
 
   private cancelSend(pending: PendingSend): void {
-    if (this.underWay.withdraw(pending)) pending.failed(Errno.ECANCELED);
+    if (this.underWay.withdraw(pending)) pending.failed(Errno.ECANCELED, pending.message);
     else this.cancel(pending.token);
   }
 
@@ -630,11 +626,11 @@ export class FramePort implements Port, ChannelEvents, UnderWayHost {
     );
   }
 
-  private sent(count: number, network: number, serial: number): void {
+  private sent(count: number, network: number, serial: number, bytes: number): void {
     if ((network | serial) === 0 || serial + count > 2 ** 32) {
       throw new ProtocolError(`${count} sends with serial numbers from ${serial} on`);
     }
-    this.underWay.done(count, network, serial);
+    this.underWay.done(count, network, serial, bytes);
   }
 
   flushed(): Promise<void> {
@@ -734,34 +730,13 @@ export class FramePort implements Port, ChannelEvents, UnderWayHost {
     if (this.recalls > 0) return;
     if (first) {
       this.putWords(Kind.SEEN, 0, 0, []);
-      this.lent.pushFirst(this.message(frame));
+      this.lent.pushFirst(this.batch(frame));
     } else {
-      this.spendCredit(1);
-      this.lent.push(this.message(frame));
+      const batch = this.batch(frame);
+      this.spendCredit(batch.left);
+      this.lent.pushBatch(batch);
     }
     if (this.reading.length > 0) this.wakeReaders();
-  }
-
-  /** A run was lent, or answers, whose data follow the frame. */
-  private receiveRun(frame: FrameReader, isLent: boolean, token: number): void {
-    const { bytes } = frame;
-    const at = frame.at + RUN_HEAD_AT;
-    const wrong = checkHead(bytes, at, frame.length - RUN_HEAD_AT);
-    if (wrong !== '') throw new ProtocolError(wrong);
-    const count = wordOf(frame, 0);
-    this.runHead = this.messages.head(bytes, at);
-    this.runSerial = readU32(bytes, at + AT.idSerial);
-    this.runLength = readU32(bytes, at + AT.dataLength);
-    const last = Math.max(this.runSerial, this.runHead.replySerial) + count;
-    if (this.runLength > this.maxFrame || last > 2 ** 32) {
-      throw new ProtocolError(
-        `a run of ${count} messages with ${this.runLength} bytes of data, from serial ${this.runSerial} on`,
-      );
-    }
-    this.runToken = token;
-    this.runIsLent = isLent;
-    if (isLent && this.recalls === 0) this.spendCredit(count);
-    frame.follow(count, runStride(this.runLength));
   }
 
   private spendCredit(count: number): void {
@@ -769,22 +744,6 @@ export class FramePort implements Port, ChannelEvents, UnderWayHost {
       throw new ProtocolError(`${count} messages were lent, where ${this.credit} might be`);
     }
     this.credit -= count;
-  }
-
-  private receiveRows({ bytes, at, rows }: FrameReader): void {
-    const run = new LentRun(this.runHead, this.runSerial, bytes, at, this.runLength, rows);
-    this.runSerial += rows;
-    this.runHead = this.runHead.further(rows);
-    if (!this.runIsLent) {
-      this.given++;
-      for (; run.left > 0; this.runToken++) {
-        this.answer(this.runToken, run.next());
-      }
-      return;
-    }
-    if (this.recalls > 0) return;
-    this.lent.pushRun(run);
-    if (this.reading.length > 0) this.wakeReaders();
   }
 
   private wakeReaders(): void {
@@ -898,8 +857,9 @@ function tokenAfter(token: number): number {
   return token === 0xffff_ffff ? 1 : token + 1;
 }
 
-/** What a REFUSED that answers a QUIET send tells of it: enough to send another in its place. */
-function replyTold(frame: FrameReader): Message {
+/** What a REFUSED tells of the message: all but its data; of a Reply, not the name either, so that nobody sends it. */
+function told(frame: FrameReader, name: string): Message {
   const inReplyTo = new MessageId(wordOf(frame, 3), wordOf(frame, 4));
-  return new Message('', null, { inReplyTo, to: wordOf(frame, 5) });
+  const to = wordOf(frame, 5);
+  return new Message(name, null, { inReplyTo, to, flags: wordOf(frame, 6) });
 }

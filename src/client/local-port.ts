@@ -3,7 +3,7 @@ import { Buses } from '../bus/buses.ts';
 import type { BusKsock, KsockOwner, Mode } from '../bus/ksock.ts';
 import { type Parcel, parcelOf } from '../bus/parcel.ts';
 import { reportBindings, reportStats } from '../bus/report.ts';
-import { PENDING, Sends } from '../bus/sends.ts';
+import { Sends } from '../bus/sends.ts';
 import type { BorrowedMessage } from '../message/borrowed.ts';
 import { Errno } from '../message/errno.ts';
 import { Flag } from '../message/flags.ts';
@@ -25,6 +25,9 @@ import {
 
 type Settle = (result: number) => void;
 
+/** The outcome of a send that comes later. */
+const PENDING = 1;
+
 interface Take {
   resolve(message: Message | null): void;
   reject(error: Refusal): void;
@@ -41,6 +44,9 @@ export class LocalPort implements Port, KsockOwner {
   private readonly events: PortEvents;
   private readonly ksock: BusKsock;
   private readonly sends: Sends;
+  /** What is being sent, and its outcome so far. */
+  private submitted: Parcel | null = null;
+  private outcome = PENDING;
   private nextTicket = 0;
   private readonly settles = new Map<number, Settle>();
   private readonly answers = new NumberMap<Asking>();
@@ -57,6 +63,10 @@ export class LocalPort implements Port, KsockOwner {
     this.events = events;
     this.ksock = bus.open(this, { mode, pid });
     this.sends = new Sends(this.ksock, (parcel, result) => {
+      if (parcel === this.submitted) {
+        this.outcome = result;
+        return;
+      }
       const settle = this.settles.get(parcel.ticket);
       this.settles.delete(parcel.ticket);
       settle?.(result);
@@ -194,7 +204,11 @@ export class LocalPort implements Port, KsockOwner {
     parcel.ticket = ticket;
     parcel.waits = wait;
     if (wait) parcel.flags = (parcel.flags | Flag.ALL_OR_WAIT) >>> 0;
-    return this.sends.submit(parcel);
+    this.submitted = parcel;
+    this.outcome = PENDING;
+    this.sends.submit(parcel);
+    this.submitted = null;
+    return this.outcome;
   }
 
   flushed(): Promise<void> {

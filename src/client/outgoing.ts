@@ -1,11 +1,9 @@
 import { appended } from '../message/append.ts';
-import { END_GUARD } from '../message/entire.ts';
 import { Flag } from '../message/flags.ts';
 import { Head } from '../message/head.ts';
-import { OrigFrom } from '../message/id.ts';
-import { layoutDataAt, writeEnd, writeHead } from '../message/layout.ts';
 import type { Message } from '../message/message.ts';
-import { padded } from '../message/u32.ts';
+import { HEAD_AT, headLength, RecordWords, SAME, writeRecord } from '../message/records.ts';
+import { padded, writeU32 } from '../message/u32.ts';
 import type { Channel } from '../wire/channel.ts';
 import {
   FRAME_AT,
@@ -13,41 +11,58 @@ import {
   Kind,
   MAX_HANDED,
   type Memory,
-  messageFrameLength,
-  RUN_HEAD_AT,
-  runStride,
+  SENT_RECORDS_AT,
   SendDetail,
   writeFrameHeader,
 } from '../wire/frames.ts';
 
 const SLAB_SIZE = 65_536;
 
+/** A frame of messages is not made longer than this: the daemon begins with the first while the others are written. */
+const MAX_BATCH_BYTES = 16 * 1024;
+
 /** From this size on, data is sent from where it lies. */
 export const BY_REFERENCE = 16_384;
 
-/** Whether a message of this head may be one of a run: none is urgent, or has to do with a Limpet. */
-function mayRun({ flags, from, idNetwork, replyNetwork, origFrom, finalTo }: Head): boolean {
-  return (
-    (flags & Flag.URGENT) === 0 &&
-    (from | idNetwork | replyNetwork) === 0 &&
-    origFrom === OrigFrom.UNSET &&
-    finalTo === OrigFrom.UNSET
-  );
-}
+const NO_HEAD = new Head('', 0);
 
-/** Whether a message may follow another in a run: it has the same head, or is the Reply to the next Request. */
+/** What only KBUS sets. */
+const KBUS_SETS = Flag.WANT_YOU_TO_REPLY | Flag.SYNTHETIC;
+
+/** Whether a message has the head of the one before it, or is the Reply to the next Request of the same. */
 function follows(head: Head, before: Head): boolean {
-  if (!before.isReply) return head === before;
+  if (!before.isReply) return head === before && before.idNetwork === 0;
   return (
     head.replySerial === before.replySerial + 1 &&
+    head.replyNetwork === before.replyNetwork &&
     head.to === before.to &&
     head.flags === before.flags &&
     head.name === before.name &&
-    mayRun(head)
+    (head.idNetwork | before.idNetwork) === 0 &&
+    !isCarried(head) &&
+    !isCarried(before)
   );
 }
 
-const NO_HEAD = new Head('', 0);
+function isCarried({ origFrom, finalTo }: Head): boolean {
+  return origFrom.isSet || finalTo.isSet;
+}
+
+const words = new RecordWords();
+
+/** Puts the words of a head into `words`; which of them it needs. */
+function wordsOf(head: Head, serial: number): number {
+  words.to = head.to;
+  words.replyNetwork = head.replyNetwork;
+  words.replySerial = head.replySerial;
+  words.idNetwork = head.idNetwork;
+  words.idSerial = serial;
+  words.origNetwork = head.origFrom.networkId;
+  words.origLocal = head.origFrom.localId;
+  words.finalNetwork = head.finalTo.networkId;
+  words.finalLocal = head.finalTo.localId;
+  return words.fields;
+}
 
 /** Of a Buffer, `set` would be looked up anew for each message: a tenth of what it takes to post one. */
 const { set: copy } = Uint8Array.prototype;
@@ -69,16 +84,16 @@ export class Outgoing {
   private isFlushing = false;
   private readonly flushNow = (): void => this.flush();
 
-  // The message that was written last, and ends at `to`, if the next may make a run of it, or belong to its
-  // run. The frame begins at `likeAt`; `runCount` is 0 until it is that of a run.
-  private likeHead = NO_HEAD;
-  private likeLength = 0;
-  private likeDetail = 0;
-  private likeToken = 0;
-  private likeAt = 0;
-  private runCount = 0;
-  /** What was handed until the run ends is told with it. */
-  private runHanded = 0;
+  // The SEND that is open, and ends at `to`: what comes next may be added to it. Its frame begins at `openAt`; -1: none
+  // is open.
+  private openAt = -1;
+  private openDetail = 0;
+  private openToken = 0;
+  private openCount = 0;
+  /** What was handed until the frame ends is told with it. */
+  private openHanded = 0;
+  /** That of the message that was written last, if it may be that of the next. */
+  private lastHead = NO_HEAD;
 
   /** `memory` gives bytes that are 0. `beforeFlush` may add what is to go out with the rest. */
   constructor(
@@ -115,119 +130,103 @@ export class Outgoing {
     this.flushSoon();
   }
 
-  /** A SEND. Data that is large stays where it lies, and must not change until it is written. */
+  /** A message to be sent. Data that is large stays where it lies, and must not change until it is written. */
   message(message: Message, detail: number, handed: number, token: number): void {
     const { head, dataLength } = message;
-    const length = messageFrameLength(head.name.length, dataLength);
-    const byReference = dataLength >= BY_REFERENCE;
-    const dataAt = FRAME_HEADER + layoutDataAt(head.name.length);
-    // Behind data that is sent from where it lies come its padding and the last guard.
-    const at = this.reserve(byReference ? dataAt + 8 : length);
-    const { slab, view } = this;
-    writeFrameHeader(view, at, length, Kind.SEND, detail, handed, token);
-    this.head(head, at + FRAME_HEADER, message.idSerial, detail, dataLength);
-    if (byReference) {
-      this.largeData(message.data, at + dataAt);
-    } else {
-      writeEnd(view, at + dataAt, dataLength);
-      if (dataLength > 0) copy.call(slab, message.data, at + dataAt);
-      if (mayRun(head)) {
-        this.likeHead = head;
-        this.likeLength = dataLength;
-        this.likeDetail = detail;
-        this.likeToken = token;
-        this.likeAt = at;
-        this.runHanded = handed;
-      }
+    if (dataLength >= BY_REFERENCE) {
+      this.large(message, detail, handed, token);
+      return;
     }
+    const isSame = this.isOpenFor(detail, handed, token) && follows(head, this.lastHead);
+    const isPlain = isSame || head.isPlain;
+    const fields = isPlain ? 0 : wordsOf(head, message.idSerial);
+    const dataAt = isSame ? HEAD_AT : HEAD_AT + headLength(head.name.length, fields);
+    const length = dataAt + padded(dataLength);
+    if (this.openAt < 0 || this.to + length - this.openAt > MAX_BATCH_BYTES || this.to + length > this.slab.length) {
+      // Its head is written again then, for it is the first of its frame.
+      if (isSame) {
+        this.closeFrame();
+        this.message(message, detail, handed, token);
+        return;
+      }
+      this.open(detail, handed, token, length);
+    } else {
+      this.openHanded += handed;
+      this.openCount++;
+    }
+    this.openToken = token;
+    this.lastHead = head;
+    const at = this.to;
+    const { slab } = this;
+    this.to += length;
+    if (isSame) writeU32(slab, at, SAME + dataLength);
+    else writeRecord(slab, at, head.name, flagsOf(head, detail), fields, words, dataLength);
+    // The zeros of the padding first, and the data over them.
+    if ((dataLength & 3) !== 0) writeU32(slab, this.to - 4, 0);
+    if (dataLength > 0) copy.call(slab, message.data, at + dataAt);
+  }
+
+  /** Whether a message of this detail may be added to the SEND that is open; if not, that is closed. */
+  private isOpenFor(detail: number, handed: number, token: number): boolean {
+    if (this.openAt < 0) return false;
+    if (
+      detail === this.openDetail &&
+      token === this.openToken + 1 &&
+      this.openHanded + handed <= MAX_HANDED
+    ) {
+      return true;
+    }
+    this.closeFrame();
+    return false;
+  }
+
+  /** Begins a SEND, of which `length` bytes more will be written at once. */
+  private open(detail: number, handed: number, token: number, length: number): void {
+    const at = this.reserve(SENT_RECORDS_AT, length);
+    this.openAt = at;
+    this.openDetail = detail;
+    this.openHanded = handed;
+    this.openCount = 1;
+    // The length, the count and what was handed are written when it ends.
+    writeFrameHeader(this.view, at, 0, Kind.SEND, detail, 0, token);
     this.flushSoon();
   }
 
-  /**
-   * A SEND of a message that is like the one written just before: only its data is written, behind that
-   * one's. False, and nothing is written, if it isn't.
-   */
-  alike(message: Message, detail: number, handed: number, token: number): boolean {
-    const { head, dataLength } = message;
-    if (
-      dataLength !== this.likeLength ||
-      detail !== this.likeDetail ||
-      token !== this.likeToken + 1 ||
-      !follows(head, this.likeHead)
-    ) {
-      return false;
-    }
-    const stride = runStride(dataLength);
-    // A run of messages without data is longer than its first message by one of them.
-    if (this.to + 2 * stride > this.slab.length) return false;
-    if (this.runHanded + handed > MAX_HANDED) return false;
-    if (this.runCount === 0) this.beginRun(stride);
-    this.likeHead = head;
-    this.runHanded += handed;
-    const at = this.to;
-    this.to += stride;
-    if (stride !== dataLength) this.view.setUint32(at + stride - 4, 0);
-    copy.call(this.slab, message.data, at);
-    this.likeToken = token;
-    this.runCount++;
-    return true;
+  /** Whatever comes next is not of the SEND that is open. */
+  private closeFrame(): void {
+    this.lastHead = NO_HEAD;
+    const { openAt, view } = this;
+    if (openAt < 0) return;
+    view.setUint32(openAt + FRAME_AT.length, this.to - openAt);
+    view.setUint16(openAt + FRAME_AT.handed, this.openHanded);
+    view.setUint32(openAt + FRAME_HEADER, this.openCount);
+    this.openAt = -1;
   }
 
-  /**
-   * Makes a run of the message that was written last, where it lies: where its frame has the last guard, that
-   * of a run has the count.
-   */
-  private beginRun(stride: number): void {
-    const { likeAt, likeHead, slab, view } = this;
-    slab.copyWithin(likeAt + RUN_HEAD_AT, likeAt + FRAME_HEADER, this.to - 4);
-    const dataAt = likeAt + RUN_HEAD_AT + layoutDataAt(likeHead.name.length);
-    view.setUint32(likeAt + FRAME_AT.length, dataAt - likeAt);
-    view.setUint8(likeAt + FRAME_AT.kind, Kind.SEND_RUN);
-    if (this.likeLength === 0) view.setUint32(dataAt, 0);
-    this.to = dataAt + stride;
-    this.runCount = 1;
-  }
-
-  /** Whatever comes next is not of the run. */
-  private endRun(): void {
-    this.likeHead = NO_HEAD;
-    if (this.runCount === 0) return;
-    this.view.setUint32(this.likeAt + FRAME_HEADER, this.runCount);
-    this.view.setUint16(this.likeAt + FRAME_AT.handed, this.runHanded);
-    this.runCount = 0;
-  }
-
-  private head(head: Head, at: number, serial: number, detail: number, dataLength: number): void {
-    const { name, flags, to, from, idNetwork, origFrom, finalTo } = head;
-    writeHead(
-      this.slab,
-      this.view,
-      at,
-      idNetwork,
-      serial,
-      head.replyNetwork,
-      head.replySerial,
-      to,
-      from,
-      origFrom.networkId,
-      origFrom.localId,
-      finalTo.networkId,
-      finalTo.localId,
-      (detail & SendDetail.WAIT) !== 0 ? (flags | Flag.ALL_OR_WAIT) >>> 0 : flags,
-      name,
-      dataLength,
-    );
-  }
-
-  /** Data from where it lies, instead of at `at`, and then the end of the message. */
-  private largeData(data: Uint8Array, at: number): void {
-    this.to = at;
+  /** A SEND of one message, whose data is sent from where it lies. */
+  private large(message: Message, detail: number, handed: number, token: number): void {
+    const { head, data } = message;
+    const fields = wordsOf(head, message.idSerial);
+    const dataAt = SENT_RECORDS_AT + HEAD_AT + headLength(head.name.length, fields);
+    const padding = padded(data.length) - data.length;
+    const at = this.reserve(dataAt, 4);
+    const { view, slab } = this;
+    const length = dataAt + data.length + padding;
+    writeFrameHeader(view, at, length, Kind.SEND, detail, handed, token);
+    view.setUint32(at + FRAME_HEADER, 1);
+    const flags = flagsOf(head, detail);
+    writeRecord(slab, at + SENT_RECORDS_AT, head.name, flags, fields, words, data.length);
     this.cut();
     this.pieces.push(data);
-    const padding = padded(data.length) - data.length;
-    this.view.setUint32(at, 0);
-    this.view.setUint32(at + padding, END_GUARD);
-    this.to = at + padding + 4;
+    if (padding > 0) {
+      view.setUint32(this.to, 0);
+      this.to += padding;
+    }
+    // What follows begins at a multiple of 4 again, in the slab too.
+    this.cut();
+    this.to = padded(this.to);
+    this.from = this.to;
+    this.flushSoon();
   }
 
   private cut(): void {
@@ -236,13 +235,15 @@ export class Outgoing {
     this.from = this.to;
   }
 
-  /** Makes `length` bytes of the slab the caller's; where they begin. */
-  private reserve(length: number): number {
-    this.endRun();
-    if (this.to + length > this.slab.length) {
+  /** Makes `length` bytes of the slab the caller's, where `more` have room behind them; where they begin. */
+  private reserve(length: number, more = 0): number {
+    this.closeFrame();
+    if (this.to + length + more > this.slab.length) {
       // So much is not held back until the program has done what it does.
       this.write();
-      if (length > this.slab.length - this.to) this.renew(Math.max(SLAB_SIZE, length));
+      if (length + more > this.slab.length - this.to) {
+        this.renew(Math.max(SLAB_SIZE, length + more));
+      }
     }
     const at = this.to;
     this.to += length;
@@ -282,7 +283,7 @@ export class Outgoing {
   }
 
   private write(): void {
-    this.endRun();
+    this.closeFrame();
     this.cut();
     const { pieces } = this;
     if (pieces.length === 0) return;
@@ -293,4 +294,9 @@ export class Outgoing {
     this.from = 0;
     this.to = 0;
   }
+}
+
+function flagsOf({ flags }: Head, detail: number): number {
+  const sent = flags & ~KBUS_SETS;
+  return ((detail & SendDetail.WAIT) !== 0 ? sent | Flag.ALL_OR_WAIT : sent) >>> 0;
 }

@@ -1,6 +1,6 @@
 import { Errno } from '../message/errno.ts';
 import type { Message } from '../message/message.ts';
-import { messageFrameLength, ProtocolError, SendDetail } from '../wire/frames.ts';
+import { ProtocolError, SendDetail } from '../wire/frames.ts';
 import type { Refused } from './port.ts';
 
 /** Who posts waits while so many bytes are still in this process. */
@@ -10,16 +10,17 @@ const MAX_BACKLOG = 262_144;
 export interface PendingSend {
   /** How many sends this stands for. */
   count: number;
+  /** Of several, the first. */
   readonly message: Message;
   readonly detail: number;
   readonly token: number;
   done(network: number, serial: number): void;
-  failed(errno: number): void;
+  /** `message` is what was refused, or what was told of it. */
+  failed(errno: number, message: Message): void;
 }
 
-/** Very many sends, one behind the other, that are alike but for their data: nobody waits for one alone. */
+/** Very many sends, one behind the other: nobody waits for one alone. */
 class Posts implements PendingSend {
-  /** The first of them: what is told of one that is refused is true of it too. */
   readonly message: Message;
   readonly detail: number;
   readonly token: number;
@@ -34,19 +35,10 @@ class Posts implements PendingSend {
     this.refused = refused;
   }
 
-  /** Whether a message may be counted as one more of them. */
-  isLike(message: Message, detail: number): boolean {
-    return (
-      detail === this.detail &&
-      message.head === this.message.head &&
-      message.dataLength === this.message.dataLength
-    );
-  }
-
   done(): void {}
 
-  failed(errno: number): void {
-    this.refused(errno, this.message);
+  failed(errno: number, message: Message): void {
+    this.refused(errno, message);
   }
 }
 
@@ -118,11 +110,11 @@ export class UnderWay {
   }
 
   fits(message: Message): boolean {
-    return messageFrameLength(message.name.length, message.dataLength) <= this.maxFrame;
+    return message.totalLength() <= this.maxFrame;
   }
 
   submit(pending: PendingSend): void {
-    if (!this.fits(pending.message)) pending.failed(Errno.EMSGSIZE);
+    if (!this.fits(pending.message)) pending.failed(Errno.EMSGSIZE, pending.message);
     else if (this.unsent.length > 0 || !this.mayPend(pending.message.dataLength)) {
       this.unsent.push(pending);
       // It waits for outcomes, some of which would not be told yet.
@@ -137,7 +129,7 @@ export class UnderWay {
     const last = this.lastPosts;
     if (last !== null && last.count > 0 && this.mayPostMore(last, message, detail)) {
       last.count++;
-      this.add(last, 1);
+      this.add(message, detail);
       this.host.put(message, detail, this.host.takeToken());
     } else {
       const posts = new Posts(message, detail, this.host.takeToken(), refused);
@@ -151,7 +143,8 @@ export class UnderWay {
     return (
       this.unsent.length === 0 &&
       this.started[this.started.length - 1] === last &&
-      last.isLike(message, detail) &&
+      last.detail === detail &&
+      this.fits(message) &&
       this.mayPend(message.dataLength)
     );
   }
@@ -174,22 +167,29 @@ export class UnderWay {
     return this.count === 0 || (this.count < this.maxCount && this.bytes + bytes <= this.maxBytes);
   }
 
-  /** Counts sends that are under way, or (negative) had their outcome. */
-  private add({ message, detail }: PendingSend, change: number): void {
-    this.count += change;
-    if (change > 0) this.isSynced = false;
-    this.bytes += change * message.dataLength;
-    if ((detail & SendDetail.WAIT) !== 0) this.waiting += change;
+  /** Counts a send that is under way. */
+  private add({ dataLength }: Message, detail: number): void {
+    this.count++;
+    this.isSynced = false;
+    this.bytes += dataLength;
+    if ((detail & SendDetail.WAIT) !== 0) this.waiting++;
+  }
+
+  /** So many had their outcome; their bytes are told by the daemon. */
+  private subtract(count: number, detail: number): void {
+    this.count -= count;
+    if ((detail & SendDetail.WAIT) !== 0) this.waiting -= count;
   }
 
   private start(pending: PendingSend): void {
     this.started.push(pending);
-    this.add(pending, 1);
+    this.add(pending.message, pending.detail);
     this.host.put(pending.message, pending.detail, pending.token);
   }
 
-  /** So many sends, oldest first, are done; their ids rise by one. */
-  done(count: number, network: number, serial: number): void {
+  /** So many sends, oldest first, are done; their ids rise by one, and their data had so many bytes. */
+  done(count: number, network: number, serial: number, bytes: number): void {
+    this.bytes -= bytes;
     for (let done = 0; done < count; done += this.taken) {
       this.take(count - done).done(network, serial + done);
     }
@@ -198,13 +198,15 @@ export class UnderWay {
 
   /**
    * A send was refused: the oldest, unless it was cancelled, for then its outcome comes at once. The message
-   * that was to be sent.
+   * that was to be sent, or `told`, if that is all there is.
    */
-  refused(errno: number, token: number): Message {
+  refused(errno: number, token: number, told: Message, bytes: number): Message {
+    this.bytes -= bytes;
     const pending = errno === Errno.ECANCELED ? this.takeCancelled(token) : this.take(1);
-    pending.failed(errno);
+    const message = pending instanceof Posts ? told : pending.message;
+    pending.failed(errno, message);
     this.sendMore();
-    return pending.message;
+    return message;
   }
 
   private takeCancelled(token: number): PendingSend {
@@ -213,7 +215,7 @@ export class UnderWay {
     );
     if (at < 0) return this.take(1);
     const [cancelled] = this.started.splice(at, 1) as [PendingSend];
-    this.add(cancelled, -1);
+    this.subtract(1, cancelled.detail);
     return cancelled;
   }
 
@@ -222,7 +224,7 @@ export class UnderWay {
     const pending = this.started[this.first];
     if (pending === undefined) throw new ProtocolError('the outcome of a send that was not made');
     const taken = Math.min(count, pending.count);
-    this.add(pending, -taken);
+    this.subtract(taken, pending.detail);
     pending.count -= taken;
     this.taken = taken;
     if (pending.count > 0) return pending;
@@ -315,7 +317,7 @@ export class UnderWay {
     this.count = 0;
     this.bytes = 0;
     this.unsent = [];
-    for (const pending of unfinished) pending.failed(errno);
+    for (const pending of unfinished) pending.failed(errno, pending.message);
     this.noteRoom();
   }
 }

@@ -8,7 +8,6 @@ import type { BusSettings, Given } from '../bus/settings.ts';
 import { checkSocketPath, socketPath } from '../client/directory.ts';
 import type { DeviceFolder } from '../device/folder.ts';
 import { Errno } from '../message/errno.ts';
-import { NameReader } from '../message/layout.ts';
 import { Slab } from '../wire/slab.ts';
 import { AcceptedChannel } from './accepted-channel.ts';
 import { MadeFolders } from './folders.ts';
@@ -54,7 +53,6 @@ export interface DaemonOptions {
 export class Daemon implements SessionHost {
   readonly turn = new Turn();
   readonly slab = new Slab(SLAB, Buffer.alloc);
-  readonly names = new NameReader();
   readonly pid = process.pid;
   readonly buses: Buses;
   private readonly options: DaemonOptions;

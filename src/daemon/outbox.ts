@@ -1,37 +1,26 @@
 import type { Parcel } from '../bus/parcel.ts';
 import { appended } from '../message/append.ts';
-import { AT, layoutDataAt } from '../message/layout.ts';
+import {
+  copyHead,
+  HEAD_AT,
+  headLength,
+  headLengthAt,
+  RecordWords,
+  writeRecord,
+} from '../message/records.ts';
 import type { Channel } from '../wire/channel.ts';
-import {
-  FRAME_AT,
-  FRAME_HEADER,
-  Kind,
-  messageFrameLength,
-  RUN_HEAD_AT,
-  writeFrameHeader,
-} from '../wire/frames.ts';
+import { FRAME_AT, FRAME_HEADER, RECORDS_AT, writeFrameHeader, YOU } from '../wire/frames.ts';
 import type { Slab } from '../wire/slab.ts';
-import {
-  encodeFrame,
-  encodeHead,
-  FOR_ALL,
-  FOR_ONE,
-  flagsOf,
-  frameAtOf,
-  NO_FRAME,
-  NOT_STAMPED,
-  stampFrame,
-} from './stamp.ts';
 
-/** From this size on, data is sent from where it lies instead of being copied behind a header of its own. */
+/** From this size on, records are sent from where they lie instead of being copied behind the head of their frame. */
 export const BY_REFERENCE = 4096;
 
-/** Data of a run up to this size is copied behind its head: to write two pieces takes longer. */
-const FEW_ROWS = 8192;
+/** A frame is not made longer than this: a client reads no more at once. */
+const MAX_BATCH_BYTES = 32 * 1024;
 
 /**
- * What one connection is to be sent when the turn ends: stretches of buffers that are shared with
- * other connections, joined where they lie side by side.
+ * What one connection is to be sent when the turn ends: stretches of buffers, most of which are shared with other
+ * connections, joined where they lie side by side.
  */
 export class Outbox {
   private readonly channel: Channel;
@@ -41,6 +30,21 @@ export class Outbox {
   private from = 0;
   private to = 0;
 
+  // The frame of messages that is open: more may be added to it while they lie behind those that it has, have the same
+  // sender, and numbers that go on. Kind 0: none is.
+  private kind = 0;
+  private detail = 0;
+  private token = 0;
+  private count = 0;
+  private sender = 0;
+  private serial = 0;
+  private records: Uint8Array | null = null;
+  private recordsAt = 0;
+  private recordsEnd = 0;
+  /** The head of the first record, if that is SAME: what it is the same as doesn't go with it. */
+  private headAt = 0;
+  private repeats = 0;
+
   constructor(channel: Channel, slab: Slab) {
     this.channel = channel;
     this.slab = slab;
@@ -48,10 +52,11 @@ export class Outbox {
 
   /** A frame that the caller made. */
   frame(frame: Uint8Array): void {
+    this.close();
     this.append(frame, 0, frame.length);
   }
 
-  /** A frame of up to three words. */
+  /** A frame of up to four words. */
   words(
     kind: number,
     detail: number,
@@ -60,7 +65,9 @@ export class Outbox {
     first = 0,
     second = 0,
     third = 0,
+    fourth = 0,
   ): void {
+    this.close();
     const length = FRAME_HEADER + count * 4;
     const { slab } = this;
     slab.reserve(length);
@@ -70,75 +77,134 @@ export class Outbox {
     if (count > 0) view.setUint32(body, first);
     if (count > 1) view.setUint32(body + 4, second);
     if (count > 2) view.setUint32(body + 8, third);
+    if (count > 3) view.setUint32(body + 12, fourth);
     this.append(slab.bytes, at, at + length);
   }
 
   /**
-   * `count` messages of a run go out, from the one at `within` on: a head for all, and their data. `token` is
-   * the first one's.
+   * `count` messages of a parcel, from the one at `within` on, go out in a frame of this kind; `token` is the first
+   * one's.
    */
-  run(kind: number, token: number, run: Parcel, within: number, count: number, you: boolean): void {
-    const length = RUN_HEAD_AT + layoutDataAt(run.name.length);
-    const from = run.dataAt + within * run.stride;
-    const to = from + count * run.stride;
-    const own = to - from <= FEW_ROWS ? length + to - from : length;
-    const { slab } = this;
-    slab.reserve(own);
-    const { bytes, view, at } = slab;
-    writeFrameHeader(view, at, length, kind, 0, 0, token);
-    view.setUint32(at + FRAME_HEADER, count);
-    encodeHead(bytes, view, at + RUN_HEAD_AT, run, within, you);
-    if (own > length) bytes.set(run.bytes.subarray(from, to), at + length);
-    this.append(bytes, at, at + own);
-    if (own === length) this.append(run.bytes, from, to);
-  }
-
-  /**
-   * A message goes out. The same frame serves all listeners, from where it lies; the few that differ (a
-   * Request for its Replier, and what answers a token) get a header of their own, unless nobody else
-   * gets the message.
-   */
-  message(kind: number, token: number, parcel: Parcel, you: boolean): void {
-    const length = messageFrameLength(parcel.name.length, parcel.dataLength);
-    if (parcel.stamp === NO_FRAME) {
-      const { slab } = this;
-      slab.reserve(length);
-      encodeFrame(slab.bytes, slab.view, slab.at, parcel, length);
-    }
-    const isPlain = kind === Kind.LENT && !you;
-    if (parcel.stamp === NOT_STAMPED) {
-      if (!isPlain && parcel.copies === 1) {
-        stampFrame(parcel, kind, token, you);
-        parcel.stamp = FOR_ONE;
-        this.appendFrame(parcel, 0, length);
-        return;
-      }
-      stampFrame(parcel, Kind.LENT, 0, false);
-      parcel.stamp = FOR_ALL;
-    }
-    if (isPlain && parcel.stamp === FOR_ALL) {
-      this.appendFrame(parcel, 0, length);
+  messages(
+    kind: number,
+    token: number,
+    parcel: Parcel,
+    within: number,
+    count: number,
+    you: boolean,
+  ): void {
+    const detail = you ? YOU : 0;
+    const serial = parcel.idNetwork === 0 ? parcel.idSerial + within : 0;
+    const { span } = parcel;
+    if (span === null || parcel.more !== null) {
+      this.close();
+      this.alone(kind, detail, token, parcel, serial);
       return;
     }
-    const { slab } = this;
-    const own = length <= BY_REFERENCE ? length : FRAME_HEADER + layoutDataAt(parcel.name.length);
-    slab.reserve(own);
-    const { bytes, view, at: to } = slab;
-    const { bytes: frame } = parcel;
-    const at = frameAtOf(parcel);
-    for (let offset = 0; offset < own; offset++) bytes[to + offset] = frame[at + offset] as number;
-    writeFrameHeader(view, to, length, kind, 0, 0, token);
-    view.setUint32(to + FRAME_HEADER + AT.flags, flagsOf(parcel, you));
-    this.append(bytes, to, to + own);
-    if (own < length) this.appendFrame(parcel, own, length);
+    const from = parcel.startOf(within);
+    const to = parcel.startOf(within + count);
+    if (
+      kind === this.kind &&
+      detail === this.detail &&
+      parcel.bytes === this.records &&
+      from === this.recordsEnd &&
+      parcel.from === this.sender &&
+      serial === this.serial + this.count &&
+      serial !== 0 &&
+      (token === 0 || token === this.token + this.count) &&
+      to - this.recordsAt <= MAX_BATCH_BYTES
+    ) {
+      this.count += count;
+      this.recordsEnd = to;
+      return;
+    }
+    this.close();
+    this.kind = kind;
+    this.detail = detail;
+    this.token = token;
+    this.count = count;
+    this.sender = parcel.from;
+    this.serial = serial;
+    this.records = parcel.bytes;
+    this.recordsAt = from;
+    this.recordsEnd = to;
+    const cursor = parcel.cursor(within);
+    this.headAt = cursor.headAt;
+    this.repeats = cursor.repeats;
   }
 
-  /** A message's frame, from `from` on, where it lies. */
-  private appendFrame(parcel: Parcel, from: number, length: number): void {
-    const { bytes, more } = parcel;
-    const at = frameAtOf(parcel);
-    this.append(bytes, at + from, more === null ? at + length : bytes.length);
-    if (more !== null) for (const piece of more) this.append(piece, 0, piece.length);
+  /** A message that doesn't lie in a record, or whose data lies in pieces. */
+  private alone(kind: number, detail: number, token: number, parcel: Parcel, serial: number): void {
+    const { slab } = this;
+    const { dataLength } = parcel;
+    const fields = wordsOf(parcel);
+    const dataAt = RECORDS_AT + HEAD_AT + headLength(parcel.name.length, fields);
+    const byReference = dataLength > BY_REFERENCE;
+    const padding = (4 - (dataLength & 3)) & 3;
+    const length = dataAt + dataLength + padding;
+    slab.reserve(byReference ? dataAt + 4 : length);
+    const { bytes, view, at } = slab;
+    writeFrameHeader(view, at, length, kind, detail, 0, token);
+    this.common(view, at, 1, parcel.from, serial);
+    writeRecord(bytes, at + RECORDS_AT, parcel.name, parcel.flags, fields, words, dataLength);
+    if (!byReference) {
+      if (padding > 0) view.setUint32(at + length - 4, 0);
+      parcel.writeData(bytes, at + dataAt);
+      this.append(bytes, at, at + length);
+      return;
+    }
+    this.append(bytes, at, at + dataAt);
+    let left = dataLength;
+    for (const piece of [parcel.bytes.subarray(parcel.dataAt), ...(parcel.more ?? [])]) {
+      const some = Math.min(left, piece.length);
+      if (some > 0) this.append(piece, 0, some);
+      left -= some;
+    }
+    if (padding > 0) {
+      view.setUint32(at + dataAt, 0);
+      this.append(bytes, at + dataAt, at + dataAt + padding);
+    }
+  }
+
+  private common(view: DataView, at: number, count: number, from: number, serial: number): void {
+    view.setUint32(at + FRAME_HEADER, count);
+    view.setUint32(at + FRAME_HEADER + 4, from);
+    view.setUint32(at + FRAME_HEADER + 8, serial);
+  }
+
+  /** What comes next is not of the frame that is open. */
+  private close(): void {
+    if (this.kind === 0) return;
+    const { slab, headAt, recordsAt, recordsEnd } = this;
+    const records = this.records as Uint8Array;
+    const isWhole = headAt === recordsAt + HEAD_AT;
+    // A record that is SAME is given the head that it has.
+    const head = isWhole ? 0 : headLengthAt(records, headAt);
+    const length = RECORDS_AT + head + recordsEnd - recordsAt;
+    const isShort = recordsEnd - recordsAt <= BY_REFERENCE;
+    const own = isShort ? length : isWhole ? RECORDS_AT : RECORDS_AT + HEAD_AT + head;
+    slab.reserve(own);
+    const { bytes, view, at } = slab;
+    writeFrameHeader(view, at, length, this.kind, this.detail, 0, this.token);
+    this.common(view, at, this.count, this.sender, this.serial);
+    let from = recordsAt;
+    let to = at + RECORDS_AT;
+    if (!isWhole) {
+      bytes[to] = (records[from] as number) & 0x7f;
+      for (let index = 1; index < HEAD_AT; index++) bytes[to + index] = records[from + index] as number;
+      copyHead(records, headAt, this.repeats, bytes, to + HEAD_AT);
+      from += HEAD_AT;
+      to += HEAD_AT + head;
+    }
+    this.kind = 0;
+    this.records = null;
+    if (isShort) {
+      copyBytes(records, from, recordsEnd, bytes, to);
+      this.append(bytes, at, at + length);
+      return;
+    }
+    this.append(bytes, at, to);
+    this.append(records, from, recordsEnd);
   }
 
   private append(bytes: Uint8Array, from: number, to: number): void {
@@ -154,6 +220,7 @@ export class Outbox {
 
   /** Sends it all, in one system call where the channel can. */
   flush(): void {
+    this.close();
     this.cut();
     if (this.pieces.length === 0) return;
     const { pieces } = this;
@@ -169,4 +236,36 @@ export class Outbox {
     this.pieces = appended(this.pieces, piece);
     this.bytes = null;
   }
+}
+
+const words = new RecordWords();
+
+/** Puts the words of a message into `words`; which of them it needs. */
+function wordsOf(parcel: Parcel): number {
+  const { carried } = parcel;
+  words.to = parcel.to;
+  words.replyNetwork = parcel.replyNetwork;
+  words.replySerial = parcel.replySerial;
+  words.idNetwork = parcel.idNetwork;
+  words.idSerial = parcel.idSerial;
+  words.origNetwork = carried?.origNetwork ?? 0;
+  words.origLocal = carried?.origLocal ?? 0;
+  words.finalNetwork = carried?.finalNetwork ?? 0;
+  words.finalLocal = carried?.finalLocal ?? 0;
+  return words.fields;
+}
+
+/** Up to so many bytes are copied one by one: a view costs more. */
+const FEW = 96;
+
+function copyBytes(
+  from: Uint8Array,
+  start: number,
+  end: number,
+  to: Uint8Array,
+  at: number,
+): void {
+  const length = end - start;
+  if (length <= FEW) for (let index = 0; index < length; index++) to[at + index] = from[start + index] as number;
+  else to.set(from.subarray(start, end), at);
 }

@@ -3,16 +3,10 @@ import type { Bus } from '../bus/bus.ts';
 import type { BusKsock, KsockOwner } from '../bus/ksock.ts';
 import { Parcel } from '../bus/parcel.ts';
 import { bindingPieces, type Pieces, statsPieces } from '../bus/report.ts';
-import { PENDING, Sends } from '../bus/sends.ts';
+import { Sends } from '../bus/sends.ts';
 import { codeOf, Errno } from '../message/errno.ts';
-import {
-  AT,
-  checkHead,
-  checkLayout,
-  LAYOUT_HEADER,
-  layoutDataAt,
-  type NameReader,
-} from '../message/layout.ts';
+import { Flag } from '../message/flags.ts';
+import { checkRecords } from '../message/records.ts';
 import { readU32 } from '../message/u32.ts';
 import type { Channel, ChannelEvents } from '../wire/channel.ts';
 import {
@@ -21,13 +15,11 @@ import {
   FRAME_HEADER,
   FrameReader,
   Kind,
-  messageFrameLength,
   Op,
   PROTOCOL_MAGIC,
   PROTOCOL_VERSION,
   ProtocolError,
-  RUN_HEAD_AT,
-  runStride,
+  SENT_RECORDS_AT,
   SendDetail,
   textOf,
   wordOf,
@@ -35,14 +27,12 @@ import {
 } from '../wire/frames.ts';
 import type { Slab } from '../wire/slab.ts';
 import { BY_REFERENCE, Outbox } from './outbox.ts';
-import { NOT_STAMPED } from './stamp.ts';
 import type { Stirred, Turn } from './turn.ts';
 
 /** What all sessions of a daemon share. */
 export interface SessionHost {
   readonly turn: Turn;
   readonly slab: Slab;
-  readonly names: NameReader;
   /** Process id of the daemon. */
   readonly pid: number;
   /** Makes the next bus; resolves with its number once it can be opened, or with -errno. */
@@ -54,6 +44,9 @@ export interface SessionHost {
 /** How many sends of one connection may be pending, and how many bytes they may have (one may have more). */
 export const MAX_PENDING_SENDS = 16_384;
 export const MAX_PENDING_BYTES = 2 * 1024 * 1024;
+
+/** A client must not set what only KBUS sets. */
+const KBUS_SETS = Flag.WANT_YOU_TO_REPLY | Flag.SYNTHETIC;
 
 /** How many of its TAKEs may wait for a message, and how many POLLs to be writable. */
 export const MAX_WAITING = 65_536;
@@ -125,8 +118,7 @@ export class Session implements KsockOwner, ChannelEvents, Stirred {
   /** Somebody waits for all that is pending. */
   private isSyncing = false;
   private pendingBytes = 0;
-  /** The run whose data are coming. */
-  private coming!: Parcel;
+  private readonly sums = { data: 0, size: 0, largest: 0 };
 
   constructor(host: SessionHost, bus: Bus, channel: Channel) {
     this.host = host;
@@ -152,8 +144,7 @@ export class Session implements KsockOwner, ChannelEvents, Stirred {
     try {
       reader.push(bytes, from, to);
       while (reader.read() && !this.isEnded) {
-        if (reader.rows > 0) this.sendRows(reader);
-        else if (this.ksockOrNull === null) this.hello(reader);
+        if (this.ksockOrNull === null) this.hello(reader);
         else this.frame(reader);
       }
     } catch (error) {
@@ -212,12 +203,7 @@ export class Session implements KsockOwner, ChannelEvents, Stirred {
   }
 
   answered(token: number, parcel: Parcel): void {
-    if (parcel.count === 1) {
-      this.message(Kind.ANSWER, token, parcel, false);
-    } else {
-      this.tellDone();
-      this.outbox.run(Kind.ANSWER_RUN, token, parcel, 0, parcel.count, false);
-    }
+    this.messages(Kind.ANSWER, token, parcel, 0, parcel.count, false);
     this.stir();
   }
 
@@ -308,9 +294,6 @@ export class Session implements KsockOwner, ChannelEvents, Stirred {
     switch (word >>> 24) {
       case Kind.SEND:
         this.send(frame, detail, token);
-        break;
-      case Kind.SEND_RUN:
-        this.sendRun(frame, detail, token);
         break;
       case Kind.TAKE:
         this.mustHaveRecalled();
@@ -410,7 +393,7 @@ export class Session implements KsockOwner, ChannelEvents, Stirred {
       const parcel = this.ksock.take();
       if (parcel === null) return;
       const token = this.takes.shift() as number;
-      this.message(Kind.TAKEN, token, parcel, this.ksock.tookRequest);
+      this.messages(Kind.TAKEN, token, parcel, 0, 1, this.ksock.tookRequest);
     }
   }
 
@@ -418,7 +401,8 @@ export class Session implements KsockOwner, ChannelEvents, Stirred {
     const { queue } = this.ksock;
     for (; this.firstsToSend > 0; this.firstsToSend--) {
       const at = this.firstsToSend - 1;
-      this.message(Kind.LENT_FIRST, 0, queue.parcel(at), queue.binding(at)?.replier === true);
+      const isAsked = queue.binding(at)?.replier === true;
+      this.messages(Kind.LENT_FIRST, 0, queue.parcel(at), queue.readOf(at), 1, isAsked);
     }
     if (this.credit === 0 || this.lent === queue.length) return;
     if (this.channel.backlog > MAX_BACKLOG) return;
@@ -426,119 +410,55 @@ export class Session implements KsockOwner, ChannelEvents, Stirred {
       const entry = queue.marked;
       const parcel = queue.parcel(entry);
       const isAsked = queue.binding(entry)?.replier === true;
-      let count = 1;
-      if (parcel.count === 1) {
-        this.message(Kind.LENT, 0, parcel, isAsked);
-      } else {
-        const within = queue.markedWithin;
-        count = Math.min(this.credit, parcel.count - within);
-        this.tellDone();
-        this.outbox.run(Kind.LENT_RUN, 0, parcel, within, count, isAsked);
-      }
+      const within = queue.markedWithin;
+      const count = Math.min(this.credit, parcel.count - within);
+      this.messages(Kind.LENT, 0, parcel, within, count, isAsked);
       queue.mark(count);
       this.lent += count;
       this.credit -= count;
     }
   }
 
-  private message(kind: number, token: number, parcel: Parcel, you: boolean): void {
+  private messages(
+    kind: number,
+    token: number,
+    parcel: Parcel,
+    within: number,
+    count: number,
+    you: boolean,
+  ): void {
     // A program is told that its Request was sent before it is given the Reply.
-    this.tellDone();
-    this.outbox.message(kind, token, parcel, you);
+    if (this.doneCount > 0) this.tellDone();
+    this.outbox.messages(kind, token, parcel, within, count, you);
   }
 
   private send(frame: FrameReader, detail: number, token: number): void {
+    const count = wordOf(frame, 0);
+    // Only of a single message can the data stay in pieces.
+    if (count !== 1) frame.join();
     const { bytes } = frame;
-    const at = frame.at + FRAME_HEADER;
-    const wrong = checkLayout(bytes, at, frame.length - FRAME_HEADER, frame.lastWord);
+    const at = frame.at + SENT_RECORDS_AT;
+    const length = frame.length - SENT_RECORDS_AT;
+    const { sums } = this;
+    if (count === 0 || count > MAX_PENDING_SENDS) throw new ProtocolError(`${count} messages in a SEND`);
+    const wrong = checkRecords(bytes, at, length, count, KBUS_SETS, sums);
     if (wrong !== '') throw new ProtocolError(wrong);
-    const parcel = this.parcel(bytes, at, detail, token);
-    // The frame that came becomes the frame that goes, with a few words changed: see stamp.ts.
-    parcel.stamp = NOT_STAMPED;
-    parcel.more = frame.more;
-    const result = this.sends.submit(parcel);
-    if (result === PENDING) {
-      this.pendingBytes += parcel.dataLength;
-      this.checkPending(parcel.dataLength);
-    } else {
-      this.tellSent(parcel, result);
-    }
-  }
-
-  /** The message whose head is at `at`, as the bus stores it. */
-  private parcel(bytes: Uint8Array, at: number, detail: number, token: number): Parcel {
-    const nameLength = readU32(bytes, at + AT.nameLength);
-    const parcel = new Parcel(
-      this.host.names.read(bytes, at + LAYOUT_HEADER, nameLength),
-      readU32(bytes, at + AT.flags),
-      readU32(bytes, at + AT.to),
-      bytes,
-      at + layoutDataAt(nameLength),
-      readU32(bytes, at + AT.dataLength),
-    );
-    if (
-      (readU32(bytes, at + AT.origNetwork) |
-        readU32(bytes, at + AT.origLocal) |
-        readU32(bytes, at + AT.finalNetwork) |
-        readU32(bytes, at + AT.finalLocal)) !==
-      0
-    ) {
-      parcel.carried = {
-        origNetwork: readU32(bytes, at + AT.origNetwork),
-        origLocal: readU32(bytes, at + AT.origLocal),
-        finalNetwork: readU32(bytes, at + AT.finalNetwork),
-        finalLocal: readU32(bytes, at + AT.finalLocal),
-      };
-    }
-    parcel.idNetwork = readU32(bytes, at + AT.idNetwork);
-    if (parcel.idNetwork !== 0) parcel.idSerial = readU32(bytes, at + AT.idSerial);
-    parcel.replyNetwork = readU32(bytes, at + AT.replyNetwork);
-    parcel.replySerial = readU32(bytes, at + AT.replySerial);
+    const parcel = Parcel.ofRecords(bytes, at, at + length, count, sums, frame.more);
     parcel.detail = detail;
     parcel.ticket = token;
     parcel.isAnswered = (detail & SendDetail.ANSWERED) !== 0;
     parcel.waits = (detail & SendDetail.WAIT) !== 0;
-    return parcel;
+    this.pendingBytes += sums.data;
+    const largest = sums.largest;
+    this.sends.submit(parcel);
+    this.checkPending(largest);
   }
 
-  /** A run begins, whose data follow the frame. */
-  private sendRun(frame: FrameReader, detail: number, token: number): void {
-    const at = frame.at + RUN_HEAD_AT;
-    const count = wordOf(frame, 0);
-    const wrong = checkHead(frame.bytes, at, frame.length - RUN_HEAD_AT);
-    if (wrong !== '') throw new ProtocolError(wrong);
-    const run = this.parcel(frame.bytes, at, detail, token);
-    // The ids that Limpets give need not follow each other, as those of a run do.
-    if ((run.idNetwork | run.replyNetwork) !== 0) {
-      throw new ProtocolError("a run of messages with Limpets' ids");
-    }
-    if (run.replySerial + count > 2 ** 32) {
-      throw new ProtocolError(`a run of ${count} Replies, from serial ${run.replySerial} on`);
-    }
-    if (messageFrameLength(run.name.length, run.dataLength) > frame.maxLength) {
-      throw new ProtocolError(`a run of messages with ${run.dataLength} bytes of data`);
-    }
-    if (count > MAX_PENDING_SENDS) throw new ProtocolError(`a run of ${count} messages`);
-    run.count = count;
-    run.stride = runStride(run.dataLength);
-    this.coming = run;
-    frame.follow(count, run.stride);
-  }
-
-  /** Data of the run that began last have come. */
-  private sendRows({ bytes, at, rows }: FrameReader): void {
-    const run = this.coming.split(rows);
-    run.bytes = bytes;
-    run.dataAt = at;
-    this.pendingBytes += rows * run.dataLength;
-    this.sends.submitRun(run);
-    this.checkPending(run.dataLength);
-  }
-
-  private checkPending(dataLength: number): void {
+  /** One message may have more data than all that may be pending together. */
+  private checkPending(largest: number): void {
     if (
       this.sends.pending > MAX_PENDING_SENDS ||
-      (this.pendingBytes > MAX_PENDING_BYTES && this.pendingBytes !== dataLength)
+      (this.pendingBytes > MAX_PENDING_BYTES && this.pendingBytes > largest)
     ) {
       throw new ProtocolError(
         `more sends are pending than the ${MAX_PENDING_SENDS}, or the ${MAX_PENDING_BYTES} bytes, that a connection may have`,
@@ -547,7 +467,7 @@ export class Session implements KsockOwner, ChannelEvents, Stirred {
   }
 
   private sendDone(parcel: Parcel, result: number): void {
-    this.pendingBytes -= parcel.count * parcel.dataLength;
+    this.pendingBytes -= parcel.dataBytes;
     this.tellSent(parcel, result);
     this.stir();
   }
@@ -558,13 +478,9 @@ export class Session implements KsockOwner, ChannelEvents, Stirred {
     const lazy = (detail & SendDetail.LAZY) !== 0;
     if (result < 0) {
       this.tellDone();
-      if (quiet) {
-        const { replyNetwork, replySerial, to } = parcel;
-        const words = [-result, idNetwork, idSerial, replyNetwork, replySerial, to];
-        this.outbox.frame(wordsFrame(Kind.REFUSED, 2, 0, token, words));
-      } else {
-        this.outbox.words(Kind.REFUSED, 1, token, 3, -result, idNetwork, idSerial);
-      }
+      const { replyNetwork, replySerial, to, flags, dataLength, name } = parcel;
+      const words = [-result, idNetwork, idSerial, replyNetwork, replySerial, to, flags, dataLength];
+      this.outbox.frame(wordsFrame(Kind.REFUSED, quiet ? 2 : 1, 0, token, words, name));
       return;
     }
     if (quiet) return;
@@ -583,7 +499,7 @@ export class Session implements KsockOwner, ChannelEvents, Stirred {
       this.doneSerial = idSerial;
       this.doneIsLazy = true;
     }
-    this.doneBytes += parcel.count * parcel.dataLength;
+    this.doneBytes += parcel.dataBytes;
     if (!lazy) this.doneIsLazy = false;
   }
 
@@ -602,8 +518,8 @@ export class Session implements KsockOwner, ChannelEvents, Stirred {
 
   private tellDone(): void {
     if (this.doneCount === 0) return;
-    const { doneToken, doneCount, doneNetwork, doneSerial } = this;
-    this.outbox.words(Kind.SENT, 0, doneToken, 3, doneCount, doneNetwork, doneSerial);
+    const { doneToken, doneCount, doneNetwork, doneSerial, doneBytes } = this;
+    this.outbox.words(Kind.SENT, 0, doneToken, 4, doneCount, doneNetwork, doneSerial, doneBytes);
     this.doneBytes = 0;
     this.doneCount = 0;
   }

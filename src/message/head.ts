@@ -52,6 +52,15 @@ export class Head {
     return this.isReply ? new MessageId(replyNetwork, replySerial) : MessageId.UNSET;
   }
 
+  /** It has nothing but name and flags, of what its sender says. */
+  get isPlain(): boolean {
+    return (
+      (this.to | this.replySerial | this.replyNetwork | this.idNetwork) === 0 &&
+      !this.origFrom.isSet &&
+      !this.finalTo.isSet
+    );
+  }
+
   get isReply(): boolean {
     return this.replySerial !== 0 || this.replyNetwork !== 0;
   }
@@ -84,7 +93,7 @@ export class Head {
 }
 
 /** How many names are remembered. */
-const MAX_PLAIN = 256;
+const MAX_PLAIN = 4096;
 
 const plain = new Map<string, Head>();
 let last = new Head('', 0);

@@ -1,5 +1,4 @@
-import { layoutLength } from '../message/layout.ts';
-import { padded, readU32 } from '../message/u32.ts';
+import { readU32 } from '../message/u32.ts';
 
 /**
  * The frames between a client and the daemon, on one connection, which is one Ksock on one bus. All
@@ -20,7 +19,7 @@ export const FRAME_AT = { length: 0, kind: 4, detail: 5, handed: 6, token: 8, bo
 export const MAX_HANDED = 0xffff;
 
 /** Raised whenever a peer of another version would misunderstand. */
-export const PROTOCOL_VERSION = 2;
+export const PROTOCOL_VERSION = 3;
 
 /** The mode in the HELLO of somebody who only wants to know who answers: WELCOME tells, with Ksock id 0. */
 export const ASK_WHO = 0;
@@ -39,14 +38,11 @@ export const Kind = {
   /** Daemon, last: u32 error number. Text: why the connection ends. */
   FAREWELL: 3,
 
-  /** Client: a message to send. `detail` holds SendDetail bits. */
-  SEND: 10,
   /**
-   * Client: a run of messages that are alike: u32 count, and the head of a message, whose data length is
-   * that of each. Behind the frame lie the data of them all, `runStride` bytes apart. Tokens rise
-   * by one, and so does the serial number that Replies answer. All network ids are 0.
+   * Client: messages to send: u32 count, and as many records (message/records.ts). `detail` holds SendDetail bits,
+   * which hold for all of them. `token` is the first one's; each of those behind it has the next.
    */
-  SEND_RUN: 15,
+  SEND: 10,
   /** Client: take one message; `detail` 1 waits for it. Answered by TAKEN or NONE. Nothing may be lent. */
   TAKE: 11,
   /** Client: u32 how many more messages may be lent to it. */
@@ -56,27 +52,32 @@ export const Kind = {
   /** Client: `detail` holds an Op; u32 argument; text. Answered by RESULT or REFUSED. */
   CALL: 13,
 
-  /** Daemon: a message, lent: it stays unread until it is handed. To be read after those lent before. */
+  // These have messages: u32 count, u32 from, u32 serial, and as many records. The ids of messages that have none
+  // of a Limpet are [0:serial] and those behind it. `detail` YOU: they are Requests for the reader to answer.
+  /** Daemon: messages, lent: they stay unread until they are handed. To be read after those lent before. */
   LENT: 20,
-  /** Daemon: the same, but to be read before those lent before: it is urgent. */
+  /** Daemon: the same, of one message that is to be read before those lent before: it is urgent. */
   LENT_FIRST: 21,
-  /** Daemon: a run of messages, lent. It is laid out as SEND_RUN; serial numbers rise by one. */
-  LENT_RUN: 28,
   /** Daemon: the message that TAKE asked for; it is read. */
   TAKEN: 22,
+  /**
+   * Daemon: the Reply or Status to a Request that was sent to be ANSWERED. Of several, each has the token behind that
+   * of the one before it.
+   */
+  ANSWER: 24,
   /** Daemon: TAKE found none, or was cancelled. */
   NONE: 23,
-  /** Daemon: the Reply or Status to a Request that was sent to be ANSWERED. */
-  ANSWER: 24,
-  /** Daemon: a run of Replies to such Requests, laid out as SEND_RUN; serial numbers rise by one too. */
-  ANSWER_RUN: 29,
-  /** Daemon: u32 count, u32 network id, u32 serial: this many sends, from `token` on, are done; ids rise by one. */
+  /**
+   * Daemon: u32 count, u32 network id, u32 serial, u32 bytes: this many sends, from `token` on, are done; ids rise by
+   * one; their data had so many bytes together.
+   */
   SENT: 25,
   /** Daemon: u32 value, u32 value. Text. The answer to a CALL. */
   RESULT: 26,
   /**
-   * Daemon: u32 error number. `detail` 1: the answer to a SEND, 2: to a QUIET one; it used the id u32
-   * network id, u32 serial. 2, moreover: its in_reply_to (two u32) and u32 `to`.
+   * Daemon: u32 error number. `detail` 0: the answer to a CALL. 1: to a SEND, 2: to a QUIET one: u32 network id and
+   * u32 serial of the id that it used, and of the message u32 network id and u32 serial of its in_reply_to, u32 to,
+   * u32 flags, u32 bytes of data. Text: its name.
    */
   REFUSED: 27,
 } as const;
@@ -139,21 +140,12 @@ export const Op = {
 
 export type OpCode = (typeof Op)[keyof typeof Op];
 
-/** Bytes of the frame that carries a message. */
-export function messageFrameLength(nameLength: number, dataLength: number): number {
-  return FRAME_HEADER + layoutLength(nameLength, dataLength);
-}
+/** Where the records begin in a SEND, and in the frames of a daemon that have messages. */
+export const SENT_RECORDS_AT = FRAME_HEADER + 4;
+export const RECORDS_AT = FRAME_HEADER + 12;
 
-/**
- * Bytes that the data of each message of a run take: padded, and never none. A few bytes could otherwise say
- * so many messages that the daemon has time for nobody else.
- */
-export function runStride(dataLength: number): number {
-  return dataLength === 0 ? 4 : padded(dataLength);
-}
-
-/** Where the head of a run's messages begins in its frame. */
-export const RUN_HEAD_AT = FRAME_HEADER + 4;
+/** In the detail of a frame of messages: they are Requests for their reader to answer. */
+export const YOU = 1;
 
 /** The peer broke the rules of the protocol: the connection can't go on. */
 export class ProtocolError extends Error {
@@ -178,7 +170,7 @@ export function writeFrameHeader(
 const encoder = new TextEncoder();
 const decoder = new TextDecoder();
 
-/** A frame of words and text: HELLO, WELCOME, FAREWELL, LEND, CALL, SENT, RESULT, REFUSED. */
+/** A frame of words and text: all but those that have messages. */
 export function wordsFrame(
   kind: number,
   detail: number,
@@ -246,8 +238,7 @@ const FIRST_PIECE = 2048;
 const FEW_PIECES = 16_384;
 
 /**
- * Cuts the bytes of a connection into frames, however they come, and into the rows that follow the frame
- * of a run. A frame or row that lies whole in a chunk, or in chunks side by side, is given where it lies;
+ * Cuts the bytes of a connection into frames, however they come. A frame that lies whole in a chunk, or in chunks side by side, is given where it lies;
  * one that doesn't is put together in memory that grows with what has come, or given in large pieces.
  */
 export class FrameReader {
@@ -264,16 +255,12 @@ export class FrameReader {
   private wanted = 0;
 
   bytes: Uint8Array = new Uint8Array(0);
-  /** Where the frame, or the first of the rows, begins in `bytes`. */
+  /** Where the frame begins in `bytes`. */
   at = 0;
-  /** Its length; of rows, of all of them. */
+  /** Its length. */
   length = 0;
   /** The pieces of the frame behind the end of `bytes`; null when all of it lies there. */
   more: Uint8Array[] | null = null;
-  /** How many rows were read; 0 for a frame. */
-  rows = 0;
-  private rowsLeft = 0;
-  private rowLength = 0;
   // What is still to be read of `bytes`, and what comes behind it.
   private next = 0;
   private end = 0;
@@ -316,53 +303,23 @@ export class FrameReader {
     this.next = this.end;
   }
 
-  /** Moves on to the next whole frame, or rows; false when more bytes are needed. */
+  /** Moves on to the next whole frame; false when more bytes are needed. */
   read(): boolean {
     this.more = null;
     if (this.next === this.end && this.rest !== null && !this.gather(this.rest)) return false;
     const left = this.end - this.next;
-    if (this.rowsLeft > 0) {
-      if (left >= this.rowLength) return this.readRows(left);
-      this.wanted = this.rowLength;
-    } else if (left >= 4) {
+    if (left >= 4) {
       const length = this.checkLength(readU32(this.bytes, this.next));
       if (length <= left || this.more !== null) {
         this.at = this.next;
         this.length = length;
         this.next = this.more === null ? this.at + length : this.end;
-        this.rows = 0;
         this.wanted = 0;
         return true;
       }
       this.wanted = length;
     }
     return false;
-  }
-
-  /** Behind the frame that was read last come `count` rows of `length` bytes: as many as are there at once. */
-  follow(count: number, length: number): void {
-    this.rowsLeft = count;
-    this.rowLength = length;
-  }
-
-  private readRows(left: number): boolean {
-    const { rowLength, rowsLeft } = this;
-    const rows = Math.min(rowsLeft, Math.trunc(left / rowLength));
-    this.at = this.next;
-    this.length = rows * rowLength;
-    this.next += this.length;
-    this.rows = rows;
-    this.rowsLeft -= rows;
-    this.wanted = 0;
-    return true;
-  }
-
-  /** The last word of the frame. */
-  get lastWord(): number {
-    const { more, bytes, at, length } = this;
-    if (more === null) return readU32(bytes, at + length - 4);
-    const last = more.at(-1) as Uint8Array;
-    return readU32(last, last.length - 4);
   }
 
   /** Puts the frame together, if it was given in pieces. */
@@ -376,7 +333,7 @@ export class FrameReader {
     this.next = this.end;
   }
 
-  /** How many bytes are still to come of the frame, or row, that is half there; 0 if that isn't known. */
+  /** How many bytes are still to come of the frame that is half there; 0 if that isn't known. */
   get missing(): number {
     const there = this.gathered + this.end - this.next;
     return Math.max(0, this.wanted - there);
@@ -398,7 +355,7 @@ export class FrameReader {
 
   /** Whether the connection may end here: no frame is half there. */
   get isBetweenFrames(): boolean {
-    return this.gathered === 0 && this.next === this.end && this.rowsLeft === 0;
+    return this.gathered === 0 && this.next === this.end;
   }
 
   private open(bytes: Uint8Array, from: number, to: number): void {
@@ -443,13 +400,11 @@ export class FrameReader {
   }
 
   private mayStayInPieces(): boolean {
-    const { pieces, wanted, rowsLeft, whole } = this;
+    const { pieces, wanted, whole } = this;
     return (
       wanted > whole &&
-      rowsLeft === 0 &&
       pieces.length <= 2 + wanted / FEW_PIECES &&
-      (pieces[0] as Uint8Array).length >= FIRST_PIECE &&
-      (pieces.at(-1) as Uint8Array).length >= 4
+      (pieces[0] as Uint8Array).length >= FIRST_PIECE
     );
   }
 
