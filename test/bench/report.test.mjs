@@ -72,7 +72,8 @@ test('a ratio is to the floor of the same round, not to the median of the floors
     result(2, 'kbus', 8),
     result(3, 'kbus', 8), // its floor failed
   ];
-  expect(ratios(results, 'kbus', 'floor', 'rate')).toEqual([0.5, 0.8]);
+  const of = (system) => ({ workload: '1to1', system });
+  expect(ratios(results, of('kbus'), of('floor'), 'rate')).toEqual([0.5, 0.8]);
 });
 
 test('KBUS is judged by its targets', () => {
@@ -87,7 +88,7 @@ test('KBUS is judged by targets of its own where it has some', () => {
   const text = run(
     [
       system('floor', 'floor'),
-      { ...system('fast', 'subject'), targets: { rate: { must: 0.7, goal: 0.9 } } },
+      { ...system('fast', 'subject'), targets: { rate: [{ must: 0.7, goal: 0.9 }] } },
       { ...system('free', 'subject'), targets: {} },
     ],
     [result(1, 'floor', 100), result(1, 'fast', 80), result(1, 'free', 80)],
