@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { conduct } from '../../bench/conduct.mjs';
+import { conduct, withStage } from '../../bench/conduct.mjs';
 import engine from '../../bench/systems/engine.mjs';
 import floor from '../../bench/systems/floor.mjs';
 import inProcess from '../../bench/systems/in-process.mjs';
@@ -33,6 +33,19 @@ for (const system of [kbus, inProcess, inProcessCalls, engine]) {
     });
   }
 }
+
+test('the same processes do one run after the other', { timeout: 100_000 }, async () => {
+  const workload = workloads.find(({ name }) => name === 'mixed4');
+  const stage = { node: process.execPath, silence: 60_000, limit: 90 };
+  const runs = await withStage(kbus, workload, stage, async ({ run }) => [
+    await run(0.05),
+    await run(0.05),
+  ]);
+  for (const run of runs) {
+    expect(run.count).toBeGreaterThan(0);
+    expect(run).toMatchObject({ lost: 0, wrong: 0 });
+  }
+});
 
 test('a part that fails fails the cell, and says which and why', { timeout: 100_000 }, async () => {
   const rtt = workloads.find(({ name }) => name === 'rtt');

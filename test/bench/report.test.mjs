@@ -84,6 +84,40 @@ test('KBUS is judged by its targets', () => {
   expect(text).toContain('- kbus: rate 0.60 × the floor (must be ≥ 0.5 met; goal ≥ 0.75 missed).');
 });
 
+test('KBUS is judged by another system, and by another workload, in the same round', () => {
+  const targets = {
+    rate: [
+      { system: 'peer', must: 3, goal: 6 },
+      { workload: 'rtt64', must: 1.5, goal: 1.15, better: 'lower' },
+      { workload: 'rtt64', system: 'floor', must: 0.25, goal: 0.45 },
+    ],
+  };
+  const other = (round, name, rate) => ({ ...result(round, name, rate), workload: 'rtt64' });
+  const text = run(
+    [system('floor', 'floor'), { ...system('kbus', 'subject'), targets }, system('peer', 'peer')],
+    [
+      ...[result(1, 'kbus', 400), result(1, 'peer', 100), other(1, 'kbus', 320)],
+      ...[result(2, 'kbus', 80), result(2, 'peer', 10), other(2, 'kbus', 40)],
+      ...[other(1, 'floor', 1000), other(2, 'floor', 400)],
+    ],
+  );
+  expect(text).toContain('rate 6.00 × peer (must be ≥ 3 met; goal ≥ 6 met)');
+  expect(text).toContain('rate 1.63 × rtt64 (must be ≤ 1.5 missed; goal ≤ 1.15 missed)');
+  expect(text).toContain('rate 0.30 × the floor, rtt64 (must be ≥ 0.25 met; goal ≥ 0.45 missed)');
+});
+
+test('KBUS is not judged by what was not measured', () => {
+  const targets = {
+    rate: [
+      { system: 'peer', must: 3, goal: 6 },
+      { workload: 'rtt64', must: 1 },
+    ],
+  };
+  const subject = { ...system('kbus', 'subject'), targets };
+  const text = run([system('floor', 'floor'), subject], [result(1, 'kbus', 400)]);
+  expect(text).not.toContain('- kbus: rate');
+});
+
 test('KBUS is judged by targets of its own where it has some', () => {
   const text = run(
     [
