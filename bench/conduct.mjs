@@ -7,6 +7,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { busy, cpuOf, peakMemoryOf } from './machine.mjs';
+import { lengthsOf } from './traffic.mjs';
 
 /**
  * @import { ChildProcess } from 'node:child_process'
@@ -137,12 +138,49 @@ async function hearOut(receiver, next, silence) {
 }
 
 /**
+ * @typedef {object} Stage  a cell whose processes run
+ * @property {(seconds: number) => Promise<Run>} run  sends for that long, and hears everything out
+ * @property {number} daemon       its process id, 0 when there is no daemon
+ * @property {() => number} ours   seconds of CPU time that all its processes, and this one, have used
+ *
+ * @typedef {Pick<Cell, 'figures' | 'lost' | 'sent' | 'wrong' | 'count'>} Run
+ */
+
+/**
  * @param {System} system
  * @param {Workload} workload
  * @param {{ seconds: number, node: string, silence?: number }} options
  * @returns {Promise<Cell>}
  */
-export async function conduct(system, workload, { seconds, node, silence = SILENCE }) {
+export function conduct(system, workload, { seconds, ...options }) {
+  const limit = 60 + 4 * seconds;
+  return withStage(system, workload, { ...options, limit }, async ({ run, daemon, ours }) => {
+    await run(Math.min(1, seconds / 2));
+
+    const before = { busy: busy(), ours: ours(), daemon: cpuOf(daemon), at: performance.now() };
+    const result = await run(seconds);
+    const took = (performance.now() - before.at) / 1000;
+    const foreign = (busy() - before.busy - (ours() - before.ours)) / took;
+    return {
+      ...result,
+      daemonCpu: cpuOf(daemon) - before.daemon,
+      daemonPeak: peakMemoryOf(daemon),
+      foreign: Math.max(0, foreign),
+    };
+  });
+}
+
+/**
+ * Starts all processes of a cell, and ends them when `use` is done or any of them fails.
+ *
+ * @template T
+ * @param {System} system
+ * @param {Workload} workload
+ * @param {{ node: string, silence?: number, limit: number }} options  `limit`: seconds in all
+ * @param {(stage: Stage) => Promise<T>} use
+ * @returns {Promise<T>}
+ */
+export async function withStage(system, workload, { node, silence = SILENCE, limit }, use) {
   const folder = mkdtempSync(join(tmpdir(), 'kbus-bench-'));
   /** @type {Place} */
   const place = {
@@ -150,11 +188,17 @@ export async function conduct(system, workload, { seconds, node, silence = SILEN
     folder,
     socket: join(folder, 's'),
     port: await freePort(),
+    least: workload.least,
     size: workload.size,
+    names: workload.names,
+    senders: workload.senders,
     ring: workload.ring,
     receivers: workload.receivers.reduce((sum, count) => sum + count, 0),
     node,
   };
+  const lengths = lengthsOf(place);
+  /** Bytes of data in a message, on average. */
+  const mean = lengths.reduce((sum, length) => sum + length, 0) / lengths.length;
   /** @type {Part[]} */
   const parts = [];
   /** @type {(error: Error) => void} */
@@ -163,7 +207,6 @@ export async function conduct(system, workload, { seconds, node, silence = SILEN
   const trouble = new Promise((_, reject) => {
     fail = reject;
   });
-  const limit = 60 + 4 * seconds;
   const late = setTimeout(() => {
     fail(new Error(`${system.name} ${workload.name}: not finished after ${limit} seconds`));
   }, limit * 1000);
@@ -173,57 +216,59 @@ export async function conduct(system, workload, { seconds, node, silence = SILEN
     parts.push(part);
     return part;
   };
-  const role = (/** @type {string} */ name, connections = 1) =>
+  const role = (/** @type {string} */ name, connections = 1, number = 0) =>
     add(
       name,
-      fork(roleFile, [system.name, name, JSON.stringify(place), String(connections)], {
-        execPath: node,
-        execArgv: [],
-        stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
-      }),
+      fork(
+        roleFile,
+        [system.name, name, JSON.stringify(place), String(connections), String(number)],
+        { execPath: node, execArgv: [], stdio: ['ignore', 'ignore', 'pipe', 'ipc'] },
+      ),
     );
 
   try {
-    return await Promise.race([work(), trouble]);
+    return await Promise.race([start().then(use), trouble]);
   } finally {
     clearTimeout(late);
     await Promise.all(parts.map((part) => part.end()));
     rmSync(folder, { recursive: true, force: true });
   }
 
-  async function work() {
+  /** @returns {Promise<Stage>} */
+  async function start() {
     if (system.kind === 'alone') {
       const alone = role('alone', place.receivers);
       await alone.next('ready');
-      return measured(alone, [alone], 0);
+      return stage([alone], [alone], 0);
     }
     const daemon = await startDaemon();
-    const receivers = workload.receivers.map((connections) =>
-      role(workload.shape === 'ask' ? 'answer' : 'listen', connections),
+    const receivers = workload.receivers.map((connections, number) =>
+      role(workload.shape === 'ask' ? 'answer' : 'listen', connections, number),
     );
-    await Promise.all(receivers.map((part) => part.next('ready')));
-    const sender = role(workload.shape);
-    await sender.next('ready');
-    return measured(sender, receivers, daemon);
+    await ready(receivers);
+    const senders = Array.from({ length: place.senders }, (_, number) =>
+      role(workload.shape, 1, number),
+    );
+    await ready(senders);
+    return stage(senders, receivers, daemon);
   }
 
-  /** @param {Part} sender @param {Part[]} receivers @param {number} daemon its process id, or 0 */
-  async function measured(sender, receivers, daemon) {
-    const run = workload.shape === 'ask' ? runAsk : runAnnounce;
-    await run(sender, receivers, Math.min(1, seconds / 2));
+  /** @param {Part[]} some */
+  async function ready(some) {
+    await Promise.all(some.map((part) => part.next('ready')));
+  }
 
+  /** @param {Part[]} senders @param {Part[]} receivers @param {number} daemon @returns {Stage} */
+  function stage(senders, receivers, daemon) {
     const pids = new Set([process.pid, ...parts.map((part) => part.child.pid ?? 0)]);
     if (daemon > 0) pids.add(daemon);
-    const ours = () => [...pids].reduce((sum, pid) => sum + cpuOf(pid), 0);
-    const before = { busy: busy(), ours: ours(), daemon: cpuOf(daemon), at: performance.now() };
-    const result = await run(sender, receivers, seconds);
-    const took = (performance.now() - before.at) / 1000;
-    const foreign = (busy() - before.busy - (ours() - before.ours)) / took;
     return {
-      ...result,
-      daemonCpu: cpuOf(daemon) - before.daemon,
-      daemonPeak: peakMemoryOf(daemon),
-      foreign: Math.max(0, foreign),
+      run: (seconds) =>
+        workload.shape === 'ask'
+          ? runAsk(senders, seconds)
+          : runAnnounce(senders, receivers, seconds),
+      daemon,
+      ours: () => [...pids].reduce((sum, pid) => sum + cpuOf(pid), 0),
     };
   }
 
@@ -235,10 +280,16 @@ export async function conduct(system, workload, { seconds, node, silence = SILEN
     return ready;
   }
 
-  /** @param {Part} sender @param {Part[]} _ @param {number} time */
-  async function runAsk(sender, _, time) {
-    sender.tell({ run: time, inFlight: workload.inFlight });
-    const { ran } = await sender.next('ran');
+  /** What the senders say when they are done. @param {Part[]} senders @param {object} order */
+  async function ranBy(senders, order) {
+    for (const sender of senders) sender.tell(order);
+    const said = await Promise.all(senders.map((sender) => sender.next('ran')));
+    return said.map(({ ran }) => ran);
+  }
+
+  /** @param {Part[]} senders @param {number} time @returns {Promise<Run>} */
+  async function runAsk(senders, time) {
+    const [ran] = await ranBy(senders, { run: time, inFlight: workload.inFlight });
     return {
       figures: { rate: ran.count / ran.seconds, p50: ran.p50, p99: ran.p99 },
       lost: 0,
@@ -248,11 +299,10 @@ export async function conduct(system, workload, { seconds, node, silence = SILEN
     };
   }
 
-  /** @param {Part} sender @param {Part[]} receivers @param {number} time */
-  async function runAnnounce(sender, receivers, time) {
+  /** @param {Part[]} senders @param {Part[]} receivers @param {number} time @returns {Promise<Run>} */
+  async function runAnnounce(senders, receivers, time) {
     const ends = receivers.map((receiver) => receiver.next('heard'));
-    sender.tell({ run: time });
-    const { ran } = await sender.next('ran');
+    const ran = await ranBy(senders, { run: time });
     const heard = await Promise.all(
       receivers.map((receiver, i) => hearOut(receiver, ends[i], silence)),
     );
@@ -260,10 +310,11 @@ export async function conduct(system, workload, { seconds, node, silence = SILEN
     const count = all.reduce((sum, { count }) => sum + count, 0);
     const wrong = all.reduce((sum, { wrong }) => sum + wrong, 0);
     const end = Math.max(...all.map(({ last }) => last));
-    const took = count > 0 ? (end - ran.first) / 1e9 : Number.POSITIVE_INFINITY;
-    const sent = ran.count * place.receivers;
+    const begin = Math.min(...ran.map(({ first }) => first));
+    const took = count > 0 ? (end - begin) / 1e9 : Number.POSITIVE_INFINITY;
+    const sent = ran.reduce((sum, { count }) => sum + count, 0) * place.receivers;
     return {
-      figures: { rate: count / took, megabytes: (count * place.size) / took / 1e6 },
+      figures: { rate: count / took, megabytes: (count * mean) / took / 1e6 },
       lost: sent - count,
       sent,
       wrong,

@@ -75,7 +75,7 @@ async function main() {
         nodes.map((node) => ({ system, node })),
       )) {
         if (stopped) break;
-        const line = `round ${round} of ${options.rounds}  ${workload.name.padEnd(6)} ${system.title.padEnd(25)}${nodes.length > 1 ? ` Node ${node.version.padEnd(8)}` : ''}`;
+        const line = `round ${round} of ${options.rounds}  ${workload.name.padEnd(10)} ${system.title.padEnd(25)}${nodes.length > 1 ? ` Node ${node.version.padEnd(8)}` : ''}`;
         const result = { round, workload: workload.name, system: system.name, node: node.version };
         try {
           const cell = await conduct(system, workload, {

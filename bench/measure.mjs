@@ -1,29 +1,39 @@
 // The measuring that every system shares: what is written into the data, and who looks at the clock when.
 //
-// The data of every message begins with its serial (u32, little-endian, from 1) and one byte that is
-// 1 on the last message of a run; the rest is filler.
+// The data of every message begins with its serial (u32, little-endian, from 1; every sending process
+// counts its own), one byte that is 1 on the last message of a run, and the number of the process that
+// sent it; the rest is filler.
 import { percentile } from './statistics.mjs';
+import { lengthsOf } from './traffic.mjs';
 
 /** @import { Ask, Announcer, Hear, Place } from './system.d.ts' */
 
 /** Monotonic nanoseconds; the same clock in every process of the machine. */
 export const nanoseconds = () => Number(process.hrtime.bigint());
 
-/** @param {Uint8Array} data @param {number} serial @param {number} last */
-function stamp(data, serial, last) {
+/** @param {Uint8Array} data @param {number} serial @param {number} last @param {number} sender */
+function stamp(data, serial, last, sender) {
   data[0] = serial;
   data[1] = serial >>> 8;
   data[2] = serial >>> 16;
   data[3] = serial >>> 24;
   data[4] = last;
+  data[5] = sender;
 }
 
 /** @param {Uint8Array} bytes @param {number} at */
 const serialAt = (bytes, at) =>
   (bytes[at] | (bytes[at + 1] << 8) | (bytes[at + 2] << 16) | (bytes[at + 3] << 24)) >>> 0;
 
-/** @param {number} count @param {number} size */
-const buffers = (count, size) => Array.from({ length: count }, (_, i) => Buffer.alloc(size, i));
+/** The data of messages: that with serial n is sent in number n modulo `count`, which has its length.
+ * @param {number} count @param {Place} place */
+function buffers(count, place) {
+  const lengths = lengthsOf(place);
+  if (count % lengths.length !== 0) {
+    throw new Error(`a ring of ${count} can't hold ${lengths.length} lengths in turn`);
+  }
+  return Array.from({ length: count }, (_, i) => Buffer.alloc(lengths[i % lengths.length] ?? 0, i));
+}
 
 /**
  * Keeps `inFlight` requests in flight for a while.
@@ -41,7 +51,8 @@ const buffers = (count, size) => Array.from({ length: count }, (_, i) => Buffer.
  * @property {number} p99      µs
  */
 export function asking(ask, place, inFlight) {
-  const data = buffers(inFlight, place.size);
+  const data = buffers(inFlight, place);
+  const names = Math.max(1, place.names);
   const alone = inFlight === 1;
   let serial = 0;
   return (seconds) =>
@@ -60,9 +71,9 @@ export function asking(ask, place, inFlight) {
         let since = 0;
         const next = () => {
           asked = ++serial;
-          stamp(bytes, asked, 0);
+          stamp(bytes, asked, 0, 0);
           if (alone) since = performance.now();
-          ask(bytes, done);
+          ask(bytes, done, asked % names);
         };
         /** @type {Hear} */
         const done = (reply, at, length) => {
@@ -100,11 +111,15 @@ export function asking(ask, place, inFlight) {
  *
  * @param {Announcer} announcer
  * @param {Place} place
+ * @param {number} [sender]  which of the sending processes this is, from 0
  * @returns {(seconds: number) => Promise<{ count: number, first: number }>} messages sent, and
  *   when the first was (nanoseconds)
  */
-export function announcing(announcer, place) {
-  const data = buffers(place.ring, place.size);
+export function announcing(announcer, place, sender = 0) {
+  const data = buffers(place.ring, place);
+  const names = Math.max(1, place.names);
+  // Each begins with another name, so that they don't all send the same at once.
+  let name = Math.floor((names * sender) / place.senders);
   let serial = 0;
   return async (seconds) => {
     const before = serial;
@@ -114,8 +129,9 @@ export function announcing(announcer, place) {
       serial++;
       const last = (serial & 63) === 0 && performance.now() >= end;
       const bytes = /** @type {Buffer} */ (data[serial % data.length]);
-      stamp(bytes, serial, last ? 1 : 0);
-      const wait = announcer.send(bytes);
+      stamp(bytes, serial, last ? 1 : 0, sender);
+      const wait = announcer.send(bytes, name);
+      if (++name === names) name = 0;
       if (wait !== undefined) await wait;
       if (last) break;
     }
@@ -133,14 +149,18 @@ export function announcing(announcer, place) {
  */
 
 /**
- * One connection's ear: checks every serial.
+ * One connection's ear: checks every serial of every sender.
  *
  * @param {Place} place
- * @param {() => void} ended  called at the last message of a run
+ * @param {() => void} ended  called when the last message of a run has come from every sender
  * @returns {{ hear: Hear, take: () => Heard }}
  */
 export function hearing(place, ended) {
-  let next = 1;
+  const lengths = lengthsOf(place);
+  const { senders } = place;
+  /** The serial that comes next, by sender. */
+  const next = new Array(senders).fill(1);
+  let running = senders;
   let count = 0;
   let lost = 0;
   let wrong = 0;
@@ -148,11 +168,14 @@ export function hearing(place, ended) {
   return {
     hear(bytes, at, length) {
       const serial = serialAt(bytes, at);
-      if (serial === next && length === place.size) {
-        next++;
-      } else if (serial > next && length === place.size) {
-        lost += serial - next;
-        next = serial + 1;
+      const sender = bytes[at + 5];
+      const expected = next[sender]; // undefined when there is no such sender: then nothing fits
+      const fits = length === lengths[serial % lengths.length];
+      if (serial === expected && fits) {
+        next[sender]++;
+      } else if (serial > expected && fits) {
+        lost += serial - expected;
+        next[sender] = serial + 1;
       } else {
         wrong++;
       }
@@ -161,12 +184,16 @@ export function hearing(place, ended) {
       if ((count & 255) === 0) last = nanoseconds();
       if (bytes[at + 4] === 1) {
         last = nanoseconds();
-        ended();
+        if (--running === 0) {
+          running = senders;
+          ended();
+        }
       }
     },
     take() {
       const heard = { count, lost, wrong, last };
       count = lost = wrong = last = 0;
+      running = senders;
       return heard;
     },
   };

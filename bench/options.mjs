@@ -101,7 +101,7 @@ a core is marked as disturbed: leave the machine alone while this runs.
 
 Examples:
   npm run bench -- --quick
-  npm run bench -- --only rtt,1to1 --systems floor,kbus,nats
+  npm run bench -- --only mixed,mixed1 --systems floor,kbus,nats --rounds 3
   npm run bench -- --install-peers && npm run bench -- --write
   npm run bench -- --nodes 20,26 --write
   npm run bench -- --core 1 --systems floor,kbus --write`,

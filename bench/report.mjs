@@ -4,7 +4,7 @@ import { median } from './statistics.mjs';
 /**
  * @import { Cell } from './conduct.mjs'
  * @import { System } from './system.d.ts'
- * @import { Figure, Workload } from './workloads.mjs'
+ * @import { Figure, Target, Workload } from './workloads.mjs'
  */
 
 /**
@@ -44,31 +44,58 @@ export function table(rows) {
   return [line(head), rule, ...rows.slice(1).map(line)].join('\n');
 }
 
+/** @typedef {{ workload: string, system: string }} Row  one line of the tables */
+
 /**
- * The ratios of a system's rounds to the floor of the same round.
+ * The ratios of a row's rounds to another row in the same round.
  *
- * @param {Result[]} results  of one workload
- * @param {string} system
- * @param {string} floor
+ * @param {Result[]} results
+ * @param {Row} row
+ * @param {Row} other
  * @param {string} key  of the figure
  */
-export function ratios(results, system, floor, key) {
-  return results.flatMap(({ round, system: name, cell }) => {
-    if (name !== system || cell === undefined) return [];
-    const below = results.find((other) => other.round === round && other.system === floor)?.cell;
-    return below === undefined ? [] : [value(cell, key) / value(below, key)];
+export function ratios(results, row, other, key) {
+  const cells = (/** @type {Row} */ { workload, system }) =>
+    results.filter((result) => result.workload === workload && result.system === system);
+  const below = cells(other);
+  return cells(row).flatMap(({ round, cell }) => {
+    const base = below.find((result) => result.round === round)?.cell;
+    return cell === undefined || base === undefined ? [] : [value(cell, key) / value(base, key)];
   });
 }
 
 /** @param {Cell} cell @param {string} key */
 const value = (cell, key) => cell.figures[key] ?? Number.NaN;
 
-/** @param {Figure} figure @param {Figure['target']} target @param {number} reached */
-function judged({ title, better }, target, reached) {
+/** @param {Figure} figure @param {Target} target @param {string} other  what it is compared to
+ * @param {number} reached */
+function judged(figure, target, other, reached) {
+  const better = target.better ?? figure.better;
   const sign = better === 'lower' ? '≤' : '≥';
   const met = (/** @type {number} */ limit) =>
     `${sign} ${limit} ${(better === 'lower' ? reached <= limit : reached >= limit) ? 'met' : 'missed'}`;
-  return `${title} ${ratio(reached)} × the floor (must be ${met(target.must)}; goal ${met(target.goal)})`;
+  return `${figure.title} ${ratio(reached)} × ${other} (must be ${met(target.must)}; goal ${met(target.goal)})`;
+}
+
+/**
+ * The row that a target compares with, and what it is called.
+ *
+ * @param {Target} target @param {Row} row  that is judged @param {System[]} systems
+ * @returns {Row & { title: string }}
+ */
+function comparedTo(target, row, systems) {
+  const system =
+    target.system !== undefined
+      ? systems.find(({ name }) => name === target.system)
+      : target.workload === undefined
+        ? systems.find(({ kind }) => kind === 'floor')
+        : undefined;
+  const whose = system?.kind === 'floor' ? 'the floor' : (system?.title ?? target.system);
+  return {
+    workload: target.workload ?? row.workload,
+    system: system?.name ?? target.system ?? (target.workload === undefined ? '' : row.system),
+    title: [whose, target.workload].filter((word) => word !== undefined).join(', '),
+  };
 }
 
 /**
@@ -80,6 +107,7 @@ function judged({ title, better }, target, reached) {
 function section(workload, systems, all) {
   const results = all.filter((result) => result.workload === workload.name);
   const floor = systems.find(({ kind }) => kind === 'floor')?.name ?? '';
+  const row = (/** @type {string} */ system) => ({ workload: workload.name, system });
   const announces = workload.shape === 'announce';
   const head = [
     '',
@@ -118,9 +146,12 @@ function section(workload, systems, all) {
     const sent = cells.reduce((sum, cell) => sum + cell.sent, 0);
     const disturbed = mine.filter(({ cell }) => cell !== undefined && cell.foreign > DISTURBED);
     const judgement = workload.figures.flatMap((figure) => {
-      const reached = median(ratios(results, system.name, floor, figure.key));
-      const target = (system.targets ?? { [figure.key]: figure.target })[figure.key];
-      return Number.isNaN(reached) || target === undefined ? [] : judged(figure, target, reached);
+      const targets = (system.targets ?? { [figure.key]: figure.targets })[figure.key] ?? [];
+      return targets.flatMap((target) => {
+        const { title, ...other } = comparedTo(target, row(system.name), systems);
+        const reached = median(ratios(all, row(system.name), other, figure.key));
+        return Number.isNaN(reached) ? [] : judged(figure, target, title, reached);
+      });
     });
     if (system.kind === 'subject' && judgement.length > 0) {
       below.push(`${system.title}: ${judgement.join('; ')}.`);
@@ -138,7 +169,7 @@ function section(workload, systems, all) {
       ...workload.figures.flatMap(({ key }) => [
         format(of((cell) => value(cell, key))),
         spread(cells.map((cell) => value(cell, key))),
-        ratio(median(ratios(results, system.name, floor, key))),
+        ratio(median(ratios(all, row(system.name), row(floor), key))),
       ]),
       ...(announces ? [lost === 0 ? '0' : `${format((100 * lost) / sent)} %`] : []),
       format(of(({ daemonCpu }) => daemonCpu)),

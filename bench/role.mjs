@@ -1,4 +1,5 @@
-// One process of a cell: node role.mjs <system> <role> <place as JSON> <connections>
+// One process of a cell: node role.mjs <system> <role> <place as JSON> <connections> <number>, the last
+// counted from 0 among the processes that have the same role.
 //
 // Its parent talks to it over Node's IPC channel:
 //   role → parent   { ready: process id }         once it can be sent to
@@ -9,8 +10,9 @@
 // It ends itself, and the program it started, when the channel is closed.
 import { spawn } from 'node:child_process';
 import { announcing, asking, hearing } from './measure.mjs';
+import { asks } from './workloads.mjs';
 
-const [name, role, placeJson, connections] = process.argv.slice(2);
+const [name, role, placeJson, connections, number] = process.argv.slice(2);
 /** @type {import('./system.d.ts').Place} */
 const place = JSON.parse(placeJson);
 const say = (/** @type {object} */ message) => process.send?.(message);
@@ -56,11 +58,11 @@ const roles = {
       });
     }),
   daemon: async (system) => system.daemon?.(place),
-  answer: (system) => system.answer(place),
+  answer: (system) => system.answer(place, Number(number)),
 
   /** The whole of a system that needs no other process. */
   async alone(system) {
-    const isAsked = place.workload.startsWith('rtt');
+    const isAsked = asks(place.workload);
     await roles[isAsked ? 'answer' : 'listen']?.(system);
     await roles[isAsked ? 'ask' : 'announce']?.(system);
   },
@@ -76,7 +78,7 @@ const roles = {
   },
 
   async announce(system) {
-    const run = announcing(await system.announce(place), place);
+    const run = announcing(await system.announce(place), place, Number(number));
     process.on('message', async (/** @type {any} */ message) => {
       if ('run' in message) say({ ran: await run(message.run) });
     });

@@ -1,3 +1,5 @@
+import type { Target } from './workloads.mjs';
+
 /**
  * What a file under bench/systems/ exports (as default): one bus, or one floor, to be measured. To add
  * one, add its file. It is loaded even when its bus isn't installed, so it loads that in the functions.
@@ -7,7 +9,12 @@
  * `daemon`, `answer`, `ask`, `listen` and `announce` runs in a process of its own:
  *
  *     rtt, rtt64          ask      → daemon → answer     and back
+ *     services            ask      → daemon → answer     (several processes, each has its share of the names)
  *     1to1, big, fan16    announce → daemon → listen     (several connections, several processes)
+ *     mixed…              announce → daemon → listen     (several processes at both ends)
+ *
+ * In `services` and `mixed…` every message is sent to the name with the number that is handed along, of
+ * namesOf() in traffic.mjs; the others have one name, which the system chooses.
  *
  * Those of a system that is `alone` run in one process. They are started in the order daemon, answer or listen, ask or announce; each must resolve only when
  * it is ready to be sent to, because the next one is started then. Nobody closes anything: when a
@@ -27,7 +34,7 @@ export interface System {
   workloads?: WorkloadName[];
   /** What KBUS should reach, as ratios to the floor, by the figure's key; if it isn't what the workload says. None
    * for another way to do what a system beside it does. */
-  targets?: Record<string, { must: number; goal: number }>;
+  targets?: Record<string, Target[]>;
   /** How it does this workload, in a few words, for the notes under the table. */
   how(workload: WorkloadName): string;
   /** What must be installed first, in words, or undefined when all is there. */
@@ -41,8 +48,9 @@ export interface System {
   /** The daemon, if it is a function: runs in a process forked for it. */
   daemon?(place: Place): Promise<void>;
 
-  /** Answers every request with the data of the request. */
-  answer(place: Place): Promise<void>;
+  /** Answers every request with the data of the request. `number`, from 0, says which of the
+   * receiving processes this is: it answers the names of shareOf() in traffic.mjs. */
+  answer(place: Place, number: number): Promise<void>;
   /** Connects, and returns how to ask. */
   ask(place: Place): Promise<Ask>;
   /** Makes one connection that listens; `hear` is to be called for every message. Called
@@ -52,7 +60,18 @@ export interface System {
   announce(place: Place): Promise<Announcer>;
 }
 
-export type WorkloadName = 'rtt' | 'rtt64' | '1to1' | 'fan16' | 'big';
+export type WorkloadName =
+  | 'mixed'
+  | 'mixed1'
+  | 'mixed10'
+  | 'mixedawait'
+  | 'mixed4'
+  | 'services'
+  | 'rtt'
+  | 'rtt64'
+  | '1to1'
+  | 'fan16'
+  | 'big';
 
 /** Where one cell (one system, one workload, one round) takes place: the same for all its processes. */
 export interface Place {
@@ -63,8 +82,13 @@ export interface Place {
   socket: string;
   /** A free TCP port on 127.0.0.1. */
   port: number;
-  /** Bytes of data in every message. */
+  /** Bytes of data in a message, at least and at most: see lengthsOf() in traffic.mjs. */
+  least: number;
   size: number;
+  /** How many names messages are sent to in turn; 0 when the system chooses one. */
+  names: number;
+  /** Sending processes. */
+  senders: number;
   /** The data handed to `send` stays unchanged during this many further sends; whoever refers
    * to it longer copies it. (The data of a request stays unchanged until its reply.) */
   ring: number;
@@ -84,13 +108,14 @@ export interface Program {
 /** `length` bytes of data at `bytes[at]`; only valid during the call. */
 export type Hear = (bytes: Uint8Array, at: number, length: number) => void;
 
-/** Sends one request; calls `done` with its reply's data. Up to 64 may be in flight. */
-export type Ask = (data: Buffer, done: Hear) => void;
+/** Sends one request; calls `done` with its reply's data. Up to 64 may be in flight.
+ * `name` is the number of its name, below place.names. */
+export type Ask = (data: Buffer, done: Hear, name: number) => void;
 
 export interface Announcer {
   /** Sends, or queues, one message. Returns undefined when the next may be sent at once, else a
    * promise to wait for: this is where a system holds back a sender that is too fast for it. */
-  send(data: Buffer): Promise<unknown> | undefined;
+  send(data: Buffer, name: number): Promise<unknown> | undefined;
   /** Resolves when nothing waits in this process any more. */
   finish(): Promise<unknown>;
 }

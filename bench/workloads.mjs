@@ -1,4 +1,13 @@
-// What is measured. The targets are KBUS's own, as ratios to the floor of the same round.
+// What is measured. The targets are KBUS's own, as ratios to another figure of the same round.
+
+/**
+ * @typedef {object} Target  KBUS's figure ÷ that of another system, or of another workload, in the same round
+ * @property {number} must
+ * @property {number} goal
+ * @property {string} [system]    the other system; the floor, when there is neither this nor a workload
+ * @property {import('./system.d.ts').WorkloadName} [workload]  the other workload; the same if it isn't said
+ * @property {'lower' | 'higher'} [better]  of the ratio, if it isn't what the figure says
+ */
 
 /**
  * @typedef {object} Figure one number that a workload yields
@@ -6,7 +15,7 @@
  * @property {string} title  for the table
  * @property {string} unit
  * @property {'lower' | 'higher'} better
- * @property {{ must: number, goal: number }} target  KBUS ÷ floor
+ * @property {Target[]} targets
  */
 
 /**
@@ -15,22 +24,108 @@
  * @property {string} title
  * @property {string} floor      what the floor is here
  * @property {'ask' | 'announce'} shape
- * @property {number} size       bytes of data in a message
+ * @property {number} least      bytes of data in a message, at least
+ * @property {number} size       bytes of data in a message, at most
+ * @property {number} names      see Place
  * @property {number} ring       see Place
  * @property {number} inFlight   requests in flight
+ * @property {number} senders    sending processes
  * @property {number[]} receivers  connections in each receiving process
  * @property {[Figure, ...Figure[]]} figures  the first is the one that the systems are compared by
  * @property {number} [alone]    what the first must be at least, in one process without a daemon
  */
 
+/** What the rows of mixed traffic have in common.
+ * @satisfies {Partial<Workload>} */
+const mixed = /** @type {const} */ ({
+  floor:
+    'stream: length-prefixed frames of 44 bytes and data of the same lengths, batched by the writer, parsed and batched again by a relay, parsed by the reader',
+  shape: 'announce',
+  least: 16,
+  size: 256,
+  ring: 4096,
+  inFlight: 0,
+  senders: 1,
+});
+
+/** @param {Target[]} targets @returns {Figure} */
+const rate = (...targets) => ({
+  key: 'rate',
+  title: 'rate',
+  unit: '/s',
+  better: 'higher',
+  targets,
+});
+
 /** @type {Workload[]} */
 export const workloads = [
+  {
+    ...mixed,
+    name: 'mixed',
+    title: 'announcements 1 → 1, 1,000 names in turn, data of 16 to 256 bytes, ordinary handlers',
+    names: 1000,
+    receivers: [1],
+    figures: [rate({ must: 0.35, goal: 0.6 }, { system: 'nats', must: 3, goal: 6 })],
+  },
+  {
+    ...mixed,
+    name: 'mixed1',
+    title: 'the same, one name',
+    names: 1,
+    receivers: [1],
+    figures: [rate({ workload: 'mixed', better: 'lower', must: 1.5, goal: 1.15 })],
+  },
+  {
+    ...mixed,
+    name: 'mixed10',
+    title: 'the same, ten names',
+    names: 10,
+    receivers: [1],
+    figures: [rate({ workload: 'mixed', better: 'lower', must: 1.5, goal: 1.15 })],
+  },
+  {
+    ...mixed,
+    name: 'mixedawait',
+    title: 'the same, 1,000 names, each outcome awaited, 256 at a time',
+    names: 1000,
+    receivers: [1],
+    figures: [rate({ workload: 'mixed', must: 0.7, goal: 0.9 })],
+  },
+  {
+    ...mixed,
+    name: 'mixed4',
+    title:
+      'announcements 4 processes → 4 processes, each hears all, 1,000 names in turn, data of 16 to 256 bytes (deliveries)',
+    floor:
+      'stream with a copy each: the relay parses, and copies all whole frames of a batch for each connection',
+    names: 1000,
+    senders: 4,
+    receivers: [1, 1, 1, 1],
+    figures: [rate({ system: 'nats', must: 3, goal: 5 })],
+  },
+  {
+    name: 'services',
+    title: "request → reply, 64 in flight, 16 names in 4 Repliers' processes, 64-byte data",
+    floor: 'relay4, with 64 frames in flight, and one process that answers',
+    shape: 'ask',
+    least: 64,
+    size: 64,
+    names: 16,
+    ring: 64,
+    inFlight: 64,
+    senders: 1,
+    receivers: [1, 1, 1, 1],
+    figures: [rate({ must: 0.25, goal: 0.45 })],
+  },
   {
     name: 'rtt',
     title: 'request → reply, one at a time, 64-byte data',
     floor: 'relay4: raw frames of 100 bytes, client → relay → server → relay → client, untouched',
     shape: 'ask',
+    least: 64,
     size: 64,
+    names: 0,
+    senders: 1,
     ring: 1,
     inFlight: 1,
     receivers: [1],
@@ -40,9 +135,15 @@ export const workloads = [
         title: 'p50',
         unit: 'µs',
         better: 'lower',
-        target: { must: 1.1, goal: 1.02 },
+        targets: [{ must: 1.1, goal: 1.02 }],
       },
-      { key: 'p99', title: 'p99', unit: 'µs', better: 'lower', target: { must: 1.3, goal: 0.9 } },
+      {
+        key: 'p99',
+        title: 'p99',
+        unit: 'µs',
+        better: 'lower',
+        targets: [{ must: 1.3, goal: 0.9 }],
+      },
     ],
   },
   {
@@ -50,7 +151,10 @@ export const workloads = [
     title: 'request → reply, 64 in flight, 64-byte data',
     floor: 'relay4, with 64 frames in flight',
     shape: 'ask',
+    least: 64,
     size: 64,
+    names: 0,
+    senders: 1,
     ring: 64,
     inFlight: 64,
     receivers: [1],
@@ -60,7 +164,7 @@ export const workloads = [
         title: 'rate',
         unit: '/s',
         better: 'higher',
-        target: { must: 0.5, goal: 0.7 },
+        targets: [{ must: 0.5, goal: 0.7 }],
       },
     ],
   },
@@ -70,7 +174,10 @@ export const workloads = [
     floor:
       'stream: length-prefixed frames of 100 bytes, batched by the writer, parsed and batched again by a relay, parsed by the reader',
     shape: 'announce',
+    least: 64,
     size: 64,
+    names: 0,
+    senders: 1,
     ring: 4096,
     inFlight: 0,
     receivers: [1],
@@ -81,7 +188,7 @@ export const workloads = [
         title: 'rate',
         unit: '/s',
         better: 'higher',
-        target: { must: 0.5, goal: 0.75 },
+        targets: [{ must: 0.5, goal: 0.75 }],
       },
     ],
   },
@@ -90,12 +197,21 @@ export const workloads = [
     title: 'announcements 1 → 16 receivers in 2 processes, 64-byte data (deliveries)',
     floor: 'stream with a copy each: the relay parses, and copies each frame for each connection',
     shape: 'announce',
+    least: 64,
     size: 64,
+    names: 0,
+    senders: 1,
     ring: 4096,
     inFlight: 0,
     receivers: [8, 8],
     figures: [
-      { key: 'rate', title: 'rate', unit: '/s', better: 'higher', target: { must: 1, goal: 1.4 } },
+      {
+        key: 'rate',
+        title: 'rate',
+        unit: '/s',
+        better: 'higher',
+        targets: [{ must: 1, goal: 1.4 }],
+      },
     ],
   },
   {
@@ -103,7 +219,10 @@ export const workloads = [
     title: 'announcements 1 → 1, 64 KiB data',
     floor: 'stream, with 64 KiB of data in each frame',
     shape: 'announce',
+    least: 65536,
     size: 65536,
+    names: 0,
+    senders: 1,
     ring: 64,
     inFlight: 0,
     receivers: [1],
@@ -113,8 +232,16 @@ export const workloads = [
         title: 'rate',
         unit: 'MB/s',
         better: 'higher',
-        target: { must: 1, goal: 1.25 },
+        targets: [{ must: 1, goal: 1.25 }],
       },
     ],
   },
 ];
+
+/** Whether it is requests that the workload sends. @param {string} workload */
+export const asks = (workload) =>
+  workloads.some(({ name, shape }) => name === workload && shape === 'ask');
+
+/** Those of messages that are alike: what a bus is asked to do that doesn't do mixed traffic.
+ * @type {import('./system.d.ts').WorkloadName[]} */
+export const alike = ['rtt', 'rtt64', '1to1', 'fan16', 'big'];

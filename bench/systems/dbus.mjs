@@ -2,6 +2,7 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { pace } from '../pace.mjs';
 import { clientVersion, lacking, peer, programPath, programVersion } from '../peers.mjs';
+import { alike } from '../workloads.mjs';
 
 /** @import { Place, System } from '../system.d.ts' */
 
@@ -32,6 +33,7 @@ export default {
   title: 'D-Bus',
   kind: 'peer',
   over: 'Unix socket',
+  workloads: alike,
   how: (workload) =>
     workload.startsWith('rtt')
       ? 'method calls, by the low-level API'

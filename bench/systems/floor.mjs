@@ -1,31 +1,34 @@
 // The floors: what plain Node can do at best between processes, with nothing of a bus in it.
 //
-// *relay4* (rtt, rtt64): frames of 36 bytes and the data, no length in them, and a relay that passes on
+// *relay4* (rtt, rtt64, services): frames of 36 bytes and the data, no length in them, and a relay that passes on
 // whatever comes as it came.
 //
-// *stream* (1to1, fan16, big): frames of
+// *stream* (1to1, fan16, big, mixed…): frames of
 //
 //     u32  bytes that follow, little-endian
-//     32   bytes that stand for a header
+//     32   bytes that stand for a header; 40 that stand for head and name where names change
 //     …    data
 //
 // batched by the writer; parsed and batched again by the relay; parsed by the reader. With many readers
-// the relay makes a copy of each frame for each of them. Everybody sends from slabs that are used again once they are written, one write a
+// the relay makes a copy of each frame for each of them; with many writers, of all whole frames of a
+// batch, so that those of one writer never begin within a frame of another's. Everybody sends from slabs that are used again once they are written, one write a
 // batch, and every client reads into one fixed buffer (`onread`). Nothing grows: a writer with enough
 // slabs under way waits, and a relay stops reading while any of its receivers is behind.
 import net from 'node:net';
+import { asks } from '../workloads.mjs';
 
 /** @import { Announcer, Ask, Hear, Place, System } from '../system.d.ts' */
 
-const HEADER = 36;
+/** Bytes of a frame before its data: with its length, where there is one. @param {Place} place */
+const headerOf = (place) => (place.workload.startsWith('mixed') ? 44 : 36);
 const READ = 256 * 1024;
 /** The most that Node reads at once from an accepted socket. */
 const CHUNK = 64 * 1024;
 /** Slabs that a writer has under way before it waits. */
 const SLABS = 4;
 
-/** @param {Place} place */
-const frameOf = (place) => HEADER + place.size;
+/** Bytes of the longest frame. @param {Place} place */
+const frameOf = (place) => headerOf(place) + place.size;
 /** Bytes in a slab: a batch of small frames, or a few large ones. @param {Place} place */
 const slabOf = (place) => Math.max(64 * 1024, 4 * frameOf(place));
 
@@ -160,8 +163,10 @@ async function relay4(place) {
   });
 }
 
-/** @param {Place} place */
-async function answerFrames(place) {
+/** The relay has two ends: of several processes that answer, all but the first stand idle.
+ * @param {Place} place @param {number} number */
+async function answerFrames(place, number) {
+  if (number > 0) return;
   const socket = await dial(place.socket, (bytes, length) => {
     // Copied, for the rest of a write that the kernel did not take at once outlives this call.
     outgoing.reserve(length);
@@ -174,6 +179,7 @@ async function answerFrames(place) {
 
 /** @param {Place} place @returns {Promise<Ask>} */
 async function askFrames(place) {
+  const header = headerOf(place);
   const frame = frameOf(place);
   const inFlight = 64;
   /** Whom the next replies are for: they come in the order of the requests. @type {Hear[]} */
@@ -185,7 +191,7 @@ async function askFrames(place) {
   let reading = false;
   let scheduled = false;
   const answer = (/** @type {Buffer} */ bytes, /** @type {number} */ at) =>
-    waiting[answered++ % inFlight]?.(bytes, at + HEADER, place.size);
+    waiting[answered++ % inFlight]?.(bytes, at + header, place.size);
 
   const socket = await dial(place.socket, (bytes, length) => {
     reading = true;
@@ -212,7 +218,7 @@ async function askFrames(place) {
   return (data, done) => {
     waiting[asked++ % inFlight] = done;
     outgoing.reserve(frame);
-    outgoing.slab.bytes.set(data, outgoing.end + HEADER);
+    outgoing.slab.bytes.set(data, outgoing.end + header);
     outgoing.whole = outgoing.end += frame;
     if (reading || scheduled) return;
     scheduled = true;
@@ -303,17 +309,17 @@ function split(longest, each) {
 async function relayTo(place, relay) {
   /** @type {Outgoing[]} */
   const receivers = [];
-  /** @type {net.Socket | undefined} */
-  let sender;
+  /** @type {net.Socket[]} */
+  const senders = [];
   const behind = () => receivers.some((receiver) => receiver.socket.writableNeedDrain);
   await serve(`${place.socket}.listen`, (socket) => {
     receivers.push(new Outgoing(socket, slabOf(place) + CHUNK));
     socket.on('drain', () => {
-      if (!behind()) sender?.resume();
+      if (!behind()) for (const sender of senders) sender.resume();
     });
   });
   await serve(place.socket, (socket) => {
-    sender = socket;
+    senders.push(socket);
     const pass = relay(receivers);
     socket.on('data', (chunk) => {
       pass(chunk);
@@ -354,22 +360,56 @@ const relayCopies = (place) =>
     };
   });
 
+/** Passes all whole frames of a chunk on to each receiver, at once. @param {Place} place */
+const relayRuns = (place) =>
+  relayTo(place, (receivers) => {
+    /** @type {Buffer | undefined} */
+    let chunk;
+    let from = 0;
+    let to = 0;
+    const copy = (
+      /** @type {Buffer} */ bytes,
+      /** @type {number} */ at,
+      /** @type {number} */ end,
+    ) => {
+      const frames = bytes.subarray(at, end);
+      for (const receiver of receivers) {
+        receiver.slab.bytes.set(frames, receiver.end);
+        receiver.whole = receiver.end += frames.length;
+      }
+    };
+    const pass = split(frameOf(place), (bytes, at, end) => {
+      if (bytes !== chunk) return copy(bytes, at, end); // it was cut, and comes before all others
+      if (to === 0) from = at;
+      to = end;
+    });
+    return (next) => {
+      for (const receiver of receivers) receiver.reserve(next.length + frameOf(place));
+      chunk = next;
+      to = 0;
+      pass(next, next.length);
+      if (to > 0) copy(next, from, to);
+    };
+  });
+
 /** @param {Place} place @param {Hear} hear */
 async function listenStream(place, hear) {
+  const header = headerOf(place);
   await dial(
     `${place.socket}.listen`,
-    split(frameOf(place), (bytes, at, end) => hear(bytes, at + HEADER, end - at - HEADER)),
+    split(frameOf(place), (bytes, at, end) => hear(bytes, at + header, end - at - header)),
   );
 }
 
 /** @param {Place} place @returns {Promise<Announcer>} */
 async function announceStream(place) {
-  const frame = frameOf(place);
-  const follow = frame - 4;
+  const header = headerOf(place);
   const socket = await dial(place.socket, () => {});
   const outgoing = new Outgoing(socket, slabOf(place));
   return {
     send(data) {
+      const frame = header + data.length;
+      const follow = frame - 4;
       outgoing.reserve(frame);
       const { slab, end } = outgoing;
       const { bytes } = slab;
@@ -377,7 +417,7 @@ async function announceStream(place) {
       bytes[end + 1] = follow >>> 8;
       bytes[end + 2] = follow >>> 16;
       bytes[end + 3] = follow >>> 24;
-      bytes.set(data, end + HEADER);
+      bytes.set(data, end + header);
       outgoing.whole = outgoing.end = end + frame;
       return outgoing.crowded();
     },
@@ -393,11 +433,12 @@ export default {
   title: 'floor',
   kind: 'floor',
   over: 'Unix socket',
-  how: (workload) => (workload.startsWith('rtt') ? 'relay4' : 'stream'),
+  how: (workload) => (asks(workload) ? 'relay4' : 'stream'),
   missing: () => undefined,
   versions: () => ({}),
   daemon(place) {
-    if (place.workload.startsWith('rtt')) return relay4(place);
+    if (asks(place.workload)) return relay4(place);
+    if (place.senders > 1) return relayRuns(place);
     return place.workload === 'fan16' ? relayCopies(place) : relayBatches(place);
   },
   answer: answerFrames,

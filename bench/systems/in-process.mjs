@@ -1,4 +1,5 @@
 // KBUS without a daemon: the bus and all its Ksocks are in one process.
+import { alike } from '../workloads.mjs';
 import { kbus, versions } from './kbus.mjs';
 
 /** @import { Announcer, Ask, Hear, System } from '../system.d.ts' */
@@ -21,6 +22,7 @@ export default {
   title: 'KBUS, in process',
   kind: 'alone',
   over: 'one process',
+  workloads: alike,
   how: (workload) =>
     workload.startsWith('rtt')
       ? 'request() and a replier() handler'

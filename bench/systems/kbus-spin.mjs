@@ -10,7 +10,7 @@ export default {
   name: 'kbus-spin',
   title: `KBUS, --spin ${SPIN}`,
   workloads: ['rtt'],
-  targets: { p50: { must: 1.1, goal: 0.6 } },
+  targets: { p50: [{ must: 1.1, goal: 0.6 }] },
   program(place) {
     const { file, args, ready } = /** @type {Required<typeof kbus>} */ (kbus).program(place);
     return { file, args: [...args, '--spin', String(SPIN)], ready };

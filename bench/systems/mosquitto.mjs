@@ -3,6 +3,8 @@ import { userInfo } from 'node:os';
 import { join } from 'node:path';
 import { pace } from '../pace.mjs';
 import { clientVersion, lacking, peer, programPath, programVersion } from '../peers.mjs';
+import { topicsOf } from '../traffic.mjs';
+import { alike, asks } from '../workloads.mjs';
 
 /** @import { Hear, Place, System } from '../system.d.ts' */
 
@@ -24,10 +26,12 @@ export default {
   title: 'Mosquitto',
   kind: 'peer',
   over: 'Unix socket',
-  how: (workload) =>
-    workload.startsWith('rtt')
-      ? 'a topic each way, QoS 0'
-      : 'publish(), QoS 1, without limits on queues',
+  workloads: [...alike, 'mixed', 'mixed4'],
+  how: (workload) => {
+    if (asks(workload)) return 'a topic each way, QoS 0';
+    const how = 'publish(), QoS 1, without limits on queues';
+    return workload.startsWith('mixed') ? `${how}; a subscription to Plant/#` : how;
+  },
   missing: () => lacking('mosquitto', 'mqtt'),
   versions: () => ({
     mosquitto: programVersion('mosquitto', '-h'),
@@ -73,17 +77,20 @@ max_inflight_messages 0
   },
 
   async listen(place, hear) {
-    await subscribe(place, 'bench', 1, (data) => hear(data, 0, data.length));
+    await subscribe(place, place.names > 0 ? 'Plant/#' : 'bench', 1, (data) =>
+      hear(data, 0, data.length),
+    );
   },
 
   async announce(place) {
     const client = await connect(place);
+    const topics = place.names > 0 ? topicsOf(place.names, '/') : ['bench'];
     let last = Promise.resolve();
     // The daemon acknowledges in order: the last message stands for all before it.
     const { sent, finish } = pace(place.ring / 2, () => last);
     return {
-      send(data) {
-        last = client.publishAsync('bench', data, { qos: 1 });
+      send(data, name) {
+        last = client.publishAsync(topics[name], data, { qos: 1 });
         return sent();
       },
       finish,

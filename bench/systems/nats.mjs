@@ -1,5 +1,7 @@
 import { pace } from '../pace.mjs';
 import { clientVersion, lacking, peer, programPath, programVersion } from '../peers.mjs';
+import { shareOf, topicsOf } from '../traffic.mjs';
+import { alike, asks } from '../workloads.mjs';
 
 /** @import { Place, System } from '../system.d.ts' */
 
@@ -7,14 +9,21 @@ import { clientVersion, lacking, peer, programPath, programVersion } from '../pe
 const connect = (place) =>
   peer('nats').connect({ servers: `127.0.0.1:${place.port}`, reconnect: false });
 
+/** The subject of each message, by the number of its name. @param {Place} place */
+const subjectsOf = (place) => (place.names > 0 ? topicsOf(place.names, '.') : ['bench']);
+
 /** @type {System} */
 export default {
   name: 'nats',
   title: 'NATS',
   kind: 'peer',
   over: 'TCP loopback', // the server has no Unix sockets
-  how: (workload) =>
-    workload.startsWith('rtt') ? 'request()' : 'publish() and flush(); at most once',
+  workloads: [...alike, 'mixed', 'mixed1', 'mixed10', 'mixed4', 'services'],
+  how: (workload) => {
+    if (asks(workload)) return 'request()';
+    const how = 'publish() and flush(); at most once';
+    return workload.startsWith('mixed') ? `${how}; a subscription to Plant.>` : how;
+  },
   missing: () => lacking('nats-server', 'nats'),
   versions: () => ({
     'nats-server': programVersion('nats-server', '--version'),
@@ -27,27 +36,30 @@ export default {
     ready: /Server is ready/,
   }),
 
-  async answer(place) {
+  async answer(place, number) {
     const nats = await connect(place);
-    nats.subscribe('bench', {
-      callback: (/** @type {unknown} */ _, /** @type {any} */ message) =>
-        message.respond(message.data),
-    });
+    for (const subject of shareOf(subjectsOf(place), place, number)) {
+      nats.subscribe(subject, {
+        callback: (/** @type {unknown} */ _, /** @type {any} */ message) =>
+          message.respond(message.data),
+      });
+    }
     await nats.flush();
   },
 
   async ask(place) {
     const nats = await connect(place);
-    return (data, done) => {
+    const subjects = subjectsOf(place);
+    return (data, done, name) => {
       nats
-        .request('bench', data, { timeout: 10_000 })
+        .request(subjects[name], data, { timeout: 10_000 })
         .then((/** @type {any} */ { data: reply }) => done(reply, 0, reply.length));
     };
   },
 
   async listen(place, hear) {
     const nats = await connect(place);
-    nats.subscribe('bench', {
+    nats.subscribe(place.names > 0 ? 'Plant.>' : 'bench', {
       callback: (/** @type {unknown} */ _, /** @type {any} */ { data }) =>
         hear(data, 0, data.length),
     });
@@ -56,10 +68,11 @@ export default {
 
   async announce(place) {
     const nats = await connect(place);
+    const subjects = subjectsOf(place);
     const { sent, finish } = pace(place.ring / 2, () => nats.flush());
     return {
-      send(data) {
-        nats.publish('bench', data);
+      send(data, name) {
+        nats.publish(subjects[name], data);
         return sent();
       },
       finish,

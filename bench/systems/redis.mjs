@@ -1,5 +1,7 @@
 import { pace } from '../pace.mjs';
 import { clientVersion, lacking, peer, programPath, programVersion } from '../peers.mjs';
+import { topicsOf } from '../traffic.mjs';
+import { alike, asks } from '../workloads.mjs';
 
 /** @import { Hear, Place, System } from '../system.d.ts' */
 
@@ -25,8 +27,13 @@ export default {
   title: 'Redis',
   kind: 'peer',
   over: 'Unix socket',
-  how: (workload) =>
-    workload.startsWith('rtt') ? 'PUBLISH on a channel each way' : 'PUBLISH; at most once',
+  workloads: [...alike, 'mixed', 'mixed4'],
+  how: (workload) => {
+    if (asks(workload)) return 'PUBLISH on a channel each way';
+    return workload.startsWith('mixed')
+      ? 'PUBLISH; at most once; a PSUBSCRIBE to Plant.*'
+      : 'PUBLISH; at most once';
+  },
   missing: () => lacking('redis-server', 'ioredis'),
   versions: () => ({
     'redis-server': programVersion('redis-server', '--version'),
@@ -56,15 +63,27 @@ export default {
     };
   },
 
-  listen: (place, hear) => subscribe(place, 'bench', (data) => hear(data, 0, data.length)),
+  async listen(place, hear) {
+    if (place.names === 0) {
+      return subscribe(place, 'bench', (data) => hear(data, 0, data.length));
+    }
+    const redis = await connect(place);
+    redis.on(
+      'pmessageBuffer',
+      (/** @type {unknown} */ _, /** @type {Buffer} */ _channel, /** @type {Buffer} */ data) =>
+        hear(data, 0, data.length),
+    );
+    await redis.psubscribe('Plant.*');
+  },
 
   async announce(place) {
     const redis = await connect(place);
+    const channels = place.names > 0 ? topicsOf(place.names, '.') : ['bench'];
     let last = Promise.resolve();
     const { sent, finish } = pace(place.ring / 2, () => last);
     return {
-      send(data) {
-        last = redis.publish('bench', data);
+      send(data, name) {
+        last = redis.publish(channels[name], data);
         return sent();
       },
       finish,

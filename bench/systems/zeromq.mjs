@@ -1,4 +1,5 @@
 import { clientVersion, lacking, peer } from '../peers.mjs';
+import { alike } from '../workloads.mjs';
 
 /** @import { Hear, Place, System } from '../system.d.ts' */
 
@@ -27,6 +28,7 @@ export default {
   title: 'ZeroMQ, direct',
   kind: 'peer',
   over: 'Unix socket',
+  workloads: alike,
   how: (workload) =>
     workload.startsWith('rtt')
       ? 'DEALER and ROUTER'

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { conduct } from '../../bench/conduct.mjs';
+import { conduct, withStage } from '../../bench/conduct.mjs';
 import engine from '../../bench/systems/engine.mjs';
 import floor from '../../bench/systems/floor.mjs';
 import inProcess from '../../bench/systems/in-process.mjs';
@@ -20,8 +20,9 @@ for (const workload of workloads) {
   });
 }
 
+const did = ['rtt64', '1to1', 'mixed', 'mixedawait', 'mixed4', 'services'];
 for (const system of [kbus, inProcess, inProcessCalls, engine]) {
-  for (const workload of workloads.filter(({ name }) => name === 'rtt64' || name === '1to1')) {
+  for (const workload of workloads.filter(({ name }) => did.includes(name))) {
     if (system.workloads?.includes(workload.name) === false) continue;
     test(`${system.title} does ${workload.name} and loses nothing`, {
       timeout: 100_000,
@@ -33,8 +34,22 @@ for (const system of [kbus, inProcess, inProcessCalls, engine]) {
   }
 }
 
+test('the same processes do one run after the other', { timeout: 100_000 }, async () => {
+  const workload = workloads.find(({ name }) => name === 'mixed4');
+  const stage = { node: process.execPath, silence: 60_000, limit: 90 };
+  const runs = await withStage(kbus, workload, stage, async ({ run }) => [
+    await run(0.05),
+    await run(0.05),
+  ]);
+  for (const run of runs) {
+    expect(run.count).toBeGreaterThan(0);
+    expect(run).toMatchObject({ lost: 0, wrong: 0 });
+  }
+});
+
 test('a part that fails fails the cell, and says which and why', { timeout: 100_000 }, async () => {
+  const rtt = workloads.find(({ name }) => name === 'rtt');
   const broken = { ...floor, name: 'nowhere' }; // no such file for the processes to load
-  const failing = conduct(broken, workloads[0], options);
+  const failing = conduct(broken, rtt, options);
   await expect(failing).rejects.toThrow(/nowhere rtt, daemon: .*nowhere\.mjs/s);
 });

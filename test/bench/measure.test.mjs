@@ -7,27 +7,31 @@ const place = {
   folder: '',
   socket: '',
   port: 0,
+  least: 16,
   size: 16,
+  names: 0,
+  senders: 1,
   ring: 8,
   receivers: 1,
   node: '',
 };
 
 /** The data of what a run of announcements sends. */
-async function announced() {
+async function announced(where = place, sender = 0) {
   const sent = [];
   const run = announcing(
     { send: (data) => void sent.push(Buffer.from(data)), finish: async () => {} },
-    place,
+    where,
+    sender,
   );
   await run(0.001);
   return sent;
 }
 
 /** What an ear makes of these messages, and whether it noticed the end of the run. */
-function heard(messages) {
+function heard(messages, where = place) {
   let ended = 0;
-  const ear = hearing(place, () => ended++);
+  const ear = hearing(where, () => ended++);
   for (const data of messages) ear.hear(data, 0, data.length);
   return { ...ear.take(), ended };
 }
@@ -54,6 +58,38 @@ test('a message that arrives twice, late, or cut short is counted as wrong', asy
 test('a run that lost its last message does not end by itself', async () => {
   const sent = await announced();
   expect(heard(sent.slice(0, -1)).ended).toBe(0);
+});
+
+const crowd = { ...place, size: 256, names: 1000, senders: 2, ring: 4096 };
+
+test('the serials of each sender are checked by themselves, and the end is noticed when all are done', async () => {
+  const [one, other] = [await announced(crowd, 0), await announced(crowd, 1)];
+  const both = [...one.slice(0, 20), ...other.slice(0, 30), ...one.slice(20), ...other.slice(30)];
+  expect(heard(both, crowd)).toMatchObject({ count: both.length, lost: 0, wrong: 0, ended: 1 });
+  expect(heard([...one, ...other.slice(0, -1)], crowd)).toMatchObject({ wrong: 0, ended: 0 });
+  const without = both.filter((data) => data !== one[5] && data !== other[40]);
+  expect(heard(without, crowd)).toMatchObject({ lost: 2, wrong: 0, ended: 1 });
+});
+
+test('data from nobody who sends, or of the length of another message, is counted as wrong', async () => {
+  const sent = await announced(crowd);
+  const alone = { ...crowd, senders: 1 };
+  const strange = Buffer.from(sent[3]);
+  strange[5] = 1;
+  expect(heard([...sent.slice(0, 3), strange], alone)).toMatchObject({ wrong: 1 });
+  const longer = Buffer.concat([sent[3], Buffer.alloc(1)]);
+  expect(heard([...sent.slice(0, 3), longer], alone)).toMatchObject({ wrong: 1 });
+});
+
+test('every sender sends to all names in turn, and each begins with another', async () => {
+  const namesSentTo = async (sender) => {
+    const names = [];
+    const announcer = { send: (_, name) => void names.push(name), finish: async () => {} };
+    await announcing(announcer, { ...crowd, names: 10 }, sender)(0.001);
+    return names.slice(0, 12);
+  };
+  expect(await namesSentTo(0)).toEqual([0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 0, 1]);
+  expect(await namesSentTo(1)).toEqual([5, 6, 7, 8, 9, 0, 1, 2, 3, 4, 5, 6]);
 });
 
 test('no more requests are in flight than were asked for, and none is left at the end', async () => {

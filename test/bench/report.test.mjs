@@ -72,7 +72,8 @@ test('a ratio is to the floor of the same round, not to the median of the floors
     result(2, 'kbus', 8),
     result(3, 'kbus', 8), // its floor failed
   ];
-  expect(ratios(results, 'kbus', 'floor', 'rate')).toEqual([0.5, 0.8]);
+  const of = (system) => ({ workload: '1to1', system });
+  expect(ratios(results, of('kbus'), of('floor'), 'rate')).toEqual([0.5, 0.8]);
 });
 
 test('KBUS is judged by its targets', () => {
@@ -83,11 +84,45 @@ test('KBUS is judged by its targets', () => {
   expect(text).toContain('- kbus: rate 0.60 × the floor (must be ≥ 0.5 met; goal ≥ 0.75 missed).');
 });
 
+test('KBUS is judged by another system, and by another workload, in the same round', () => {
+  const targets = {
+    rate: [
+      { system: 'peer', must: 3, goal: 6 },
+      { workload: 'rtt64', must: 1.5, goal: 1.15, better: 'lower' },
+      { workload: 'rtt64', system: 'floor', must: 0.25, goal: 0.45 },
+    ],
+  };
+  const other = (round, name, rate) => ({ ...result(round, name, rate), workload: 'rtt64' });
+  const text = run(
+    [system('floor', 'floor'), { ...system('kbus', 'subject'), targets }, system('peer', 'peer')],
+    [
+      ...[result(1, 'kbus', 400), result(1, 'peer', 100), other(1, 'kbus', 320)],
+      ...[result(2, 'kbus', 80), result(2, 'peer', 10), other(2, 'kbus', 40)],
+      ...[other(1, 'floor', 1000), other(2, 'floor', 400)],
+    ],
+  );
+  expect(text).toContain('rate 6.00 × peer (must be ≥ 3 met; goal ≥ 6 met)');
+  expect(text).toContain('rate 1.63 × rtt64 (must be ≤ 1.5 missed; goal ≤ 1.15 missed)');
+  expect(text).toContain('rate 0.30 × the floor, rtt64 (must be ≥ 0.25 met; goal ≥ 0.45 missed)');
+});
+
+test('KBUS is not judged by what was not measured', () => {
+  const targets = {
+    rate: [
+      { system: 'peer', must: 3, goal: 6 },
+      { workload: 'rtt64', must: 1 },
+    ],
+  };
+  const subject = { ...system('kbus', 'subject'), targets };
+  const text = run([system('floor', 'floor'), subject], [result(1, 'kbus', 400)]);
+  expect(text).not.toContain('- kbus: rate');
+});
+
 test('KBUS is judged by targets of its own where it has some', () => {
   const text = run(
     [
       system('floor', 'floor'),
-      { ...system('fast', 'subject'), targets: { rate: { must: 0.7, goal: 0.9 } } },
+      { ...system('fast', 'subject'), targets: { rate: [{ must: 0.7, goal: 0.9 }] } },
       { ...system('free', 'subject'), targets: {} },
     ],
     [result(1, 'floor', 100), result(1, 'fast', 80), result(1, 'free', 80)],

@@ -1,0 +1,59 @@
+// What real traffic is made of: many names, and data whose length changes from one message to the next.
+
+/** The words are chosen so that names have 20 to 40 characters. */
+const AREAS = ['Bay', 'Hall', 'Line', 'Boiler', 'Furnace'];
+const DEVICES = ['Fan', 'Pump', 'Valve', 'Sensor', 'Converter'];
+const VALUES = ['Rpm', 'Temp', 'Level', 'Pressure', 'Vibration'];
+const PLACES = 37;
+
+/** Lengths repeat after this many messages. A power of two: no ring of buffers may be shorter. */
+const LENGTHS = 1024;
+
+/** A fixed pseudo-random sequence (Numerical Recipes' generator), so that every run sends the same.
+ * @returns {(below: number) => number} a whole number from 0 */
+function chance() {
+  let state = 1;
+  return (below) => {
+    state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
+    return Math.floor((state / 2 ** 32) * below);
+  };
+}
+
+/**
+ * Names of four words below `$.Plant`, such as `$.Plant.Line7.Sensor42.Temp`: 20 to 40 characters each,
+ * no two alike.
+ *
+ * @param {number} count
+ * @returns {string[]}
+ */
+export function namesOf(count) {
+  const pick = chance();
+  const word = (/** @type {string[]} */ words) => words[pick(words.length)];
+  return Array.from(
+    { length: count },
+    (_, i) => `$.Plant.${word(AREAS)}${pick(PLACES)}.${word(DEVICES)}${i}.${word(VALUES)}`,
+  );
+}
+
+/** Every name of namesOf() as other buses write it: without the first word, and divided as they divide words.
+ * @param {number} count @param {string} divider */
+export const topicsOf = (count, divider) =>
+  namesOf(count).map((name) => name.slice('$.'.length).replaceAll('.', divider));
+
+/** Which of the names the receiving process with this number answers.
+ * @template T @param {T[]} names @param {{ receivers: number }} place @param {number} number from 0
+ * @returns {T[]} */
+export const shareOf = (names, { receivers }, number) =>
+  names.filter((_, i) => i % receivers === number);
+
+/**
+ * The length of each message's data, by its serial modulo the length of this.
+ *
+ * @param {{ least: number, size: number }} place
+ * @returns {number[]}
+ */
+export function lengthsOf({ least, size }) {
+  if (least === size) return [size];
+  const pick = chance();
+  return Array.from({ length: LENGTHS }, () => least + pick(size - least + 1));
+}
