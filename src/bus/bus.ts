@@ -5,7 +5,7 @@ import { codeOf, Errno } from '../message/errno.ts';
 import { Flag } from '../message/flags.ts';
 import { REPLIER_BIND_EVENT } from '../message/message.ts';
 import { checkBindingName, checkMessageName, MAX_NAME } from '../message/name.ts';
-import { fieldsAt, flagsAt, nameAt } from '../message/records.ts';
+import { fieldsAt, flagsAt } from '../message/records.ts';
 import type { Buses } from './buses.ts';
 import { BusKsock, type KsockOwner, type Mode } from './ksock.ts';
 import { Ledger, RequestEvent, RequestRecord } from './ledger.ts';
@@ -198,8 +198,7 @@ export class Bus {
       if (!isPlain || fieldsAt(bytes, headAt) !== 0 || flagsAt(bytes, headAt) !== flags) {
         return count;
       }
-      const name = nameAt(bytes, headAt);
-      if (this.checkName(name) !== 0 || this.routes.find(name).listeners !== listeners) return count;
+      if (this.routes.findIn(bytes, headAt)?.listeners !== listeners) return count;
     }
     return most;
   }
@@ -297,10 +296,6 @@ export class Bus {
     const wrongFlags = checkFlags(parcel.flags, parcel.isReply);
     if (wrongFlags !== 0) return wrongFlags;
     if (parcel.largest > this.maxMessageSizeNow) return Errno.EMSGSIZE;
-    return this.checkName(name);
-  }
-
-  private checkName(name: string): number {
     return this.routes.known(name) === undefined ? checkMessageName(name) : 0;
   }
 

@@ -1,4 +1,6 @@
-import { endOfWord, isWildcard, passOver } from '../message/name.ts';
+import { checkMessageName, endOfWord, isWildcard, passOver } from '../message/name.ts';
+import { NameReader } from '../message/name-reader.ts';
+import { readName } from '../message/records.ts';
 import type { BusKsock } from './ksock.ts';
 
 /** A Ksock's wish to hear (or answer) messages of a name, or of the names that a wildcard matches. */
@@ -63,6 +65,9 @@ export class Routes {
   private newest: Binding | null = null;
   private lastName = '';
   private lastRoute: Route | undefined;
+  /** Names as records have them, with the routes that they had when so many bindings had come and gone. */
+  private readonly names = new NameReader<{ readonly epoch: number; readonly route: Route }>();
+  private epoch = 0;
 
   /** Who gets messages of this name, if that was asked before and still holds. */
   known(name: string): Route | undefined {
@@ -84,6 +89,17 @@ export class Routes {
     this.keep(name, route);
     this.lastName = name;
     this.lastRoute = route;
+    return route;
+  }
+
+  /** The same for the name in the head of a record; null when it can't be sent. */
+  findIn(bytes: Uint8Array, headAt: number): Route | null {
+    const name = readName(this.names, bytes, headAt);
+    const { note } = name;
+    if (note !== null && note.epoch === this.epoch) return note.route;
+    if (this.known(name.text) === undefined && checkMessageName(name.text) !== 0) return null;
+    const route = this.find(name.text);
+    name.note = { epoch: this.epoch, route };
     return route;
   }
 
@@ -208,6 +224,7 @@ export class Routes {
    * first word, and any name if its first word is a wildcard.
    */
   private forget(bindingName: string): void {
+    this.epoch++;
     this.lastName = '';
     this.lastRoute = undefined;
     if (this.kept.size === 0) return;

@@ -143,14 +143,27 @@ class Entry implements Handling {
   }
 }
 
-/** Whom a name concerns: the one that came last is mostly that which comes next. */
-interface Concerned {
-  readonly name: string;
+/** Whom messages of one name concern, for as long as no handler comes or goes. */
+class Concerned {
+  readonly handlers: Handlers | null;
+  readonly epoch: number;
   readonly listeners: readonly Entry[];
   readonly replier: Entry | undefined;
+
+  constructor(
+    handlers: Handlers | null,
+    epoch: number,
+    listeners: readonly Entry[],
+    replier: Entry | undefined,
+  ) {
+    this.handlers = handlers;
+    this.epoch = epoch;
+    this.listeners = listeners;
+    this.replier = replier;
+  }
 }
 
-const NOBODY: Concerned = { name: '', listeners: [], replier: undefined };
+const NOBODY = new Concerned(null, 0, [], undefined);
 
 /** The handlers of one Ksock: they read its messages, each by its name. */
 export class Handlers {
@@ -166,6 +179,8 @@ export class Handlers {
   private lastNetwork = 0;
   private lastSerial = 0;
   private last = NOBODY;
+  /** How often a handler has come or gone. */
+  private epoch = 0;
   // Of messages that share a head, only the first is looked at.
   private lastHead: Head | null = null;
   private isAsked = false;
@@ -476,6 +491,7 @@ export class Handlers {
   }
 
   private forget(): void {
+    this.epoch++;
     this.last = NOBODY;
     this.lastHead = null;
     this.allBorrow = this.isWanted() && [...this.entries].every((entry) => entry.borrows);
@@ -484,14 +500,20 @@ export class Handlers {
   private look(head: Head): void {
     this.lastHead = head;
     this.isAsked = head.wantsUsToReply;
-    if (head.name !== this.last.name) this.last = this.lookUp(head.name);
+    const { note } = head;
+    if (note instanceof Concerned && note.handlers === this && note.epoch === this.epoch) {
+      this.last = note;
+      return;
+    }
+    this.last = this.lookUp(head.name);
+    head.note = this.last;
   }
 
   private lookUp(name: string): Concerned {
     const listeners = [...this.entries].filter(
       (entry) => !entry.replier && matches(entry.name, name),
     );
-    return { name, listeners, replier: this.replierOf(name) };
+    return new Concerned(this, this.epoch, listeners, this.replierOf(name));
   }
 }
 

@@ -69,7 +69,7 @@ export class LentBatch {
       const headAt = at + HEAD_AT;
       this.dataLength = word;
       this.dataAt = headAt + headLengthAt(bytes, headAt);
-      this.head = this.heads.read(bytes, headAt, 0, this.from, this.you);
+      this.head = this.heads.read(bytes, headAt, this.from, this.you);
       if ((fieldsAt(bytes, headAt) & Field.ID) !== 0) {
         this.idSerial = this.heads.serial(bytes, headAt);
       }

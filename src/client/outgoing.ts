@@ -2,7 +2,15 @@ import { appended } from '../message/append.ts';
 import { Flag } from '../message/flags.ts';
 import { Head } from '../message/head.ts';
 import type { Message } from '../message/message.ts';
-import { HEAD_AT, headLength, RecordWords, SAME, writeRecord } from '../message/records.ts';
+import {
+  encodedHead,
+  FLAGS_AT,
+  HEAD_AT,
+  headLength,
+  RecordWords,
+  SAME,
+  writeRecord,
+} from '../message/records.ts';
 import { padded, writeU32 } from '../message/u32.ts';
 import type { Channel } from '../wire/channel.ts';
 import {
@@ -78,6 +86,8 @@ export class Outgoing {
   private readonly memory: Memory;
   private slab!: Uint8Array;
   private view!: DataView;
+  /** The slab once more. Everything in it begins at a multiple of 4. */
+  private words!: Int32Array;
   private from = 0;
   private to = 0;
   private pieces: Uint8Array[] = [];
@@ -160,10 +170,23 @@ export class Outgoing {
     const { slab } = this;
     this.to += length;
     if (isSame) writeU32(slab, at, SAME + dataLength);
+    else if (isPlain) this.plainRecord(head, at, flagsOf(head, detail), dataLength);
     else writeRecord(slab, at, head.name, flagsOf(head, detail), fields, words, dataLength);
     // The zeros of the padding first, and the data over them.
     if ((dataLength & 3) !== 0) writeU32(slab, this.to - 4, 0);
     if (dataLength > 0) copy.call(slab, message.data, at + dataAt);
+  }
+
+  /** Writes the record of a message that has nothing but flags, name and data. */
+  private plainRecord(head: Head, at: number, flags: number, dataLength: number): void {
+    const { slab, words: slabWords } = this;
+    const encoded = head.encoded ?? encodedHead(head);
+    writeU32(slab, at, dataLength);
+    const from = (at + HEAD_AT) >> 2;
+    for (let index = 0; index < encoded.length; index++) {
+      slabWords[from + index] = encoded[index] as number;
+    }
+    if (flags !== head.flags) writeU32(slab, at + HEAD_AT + FLAGS_AT, flags);
   }
 
   /** Whether a message of this detail may be added to the SEND that is open; if not, that is closed. */
@@ -252,7 +275,9 @@ export class Outgoing {
 
   private renew(length: number): void {
     this.slab = this.memory(length);
-    this.view = new DataView(this.slab.buffer, this.slab.byteOffset, length);
+    const { buffer, byteOffset } = this.slab;
+    this.view = new DataView(buffer, byteOffset, length);
+    this.words = new Int32Array(buffer, byteOffset, length >> 2);
     this.from = 0;
     this.to = 0;
   }

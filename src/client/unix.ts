@@ -79,11 +79,14 @@ class ReadMemory {
   private isGiven = false;
   /** What is known to come. */
   private missing = 0;
+  /** How many bytes behind a multiple of 4 the next one is that comes: so they lie in memory too, as names are best read. */
+  private phase = 0;
 
   /** Where to read to next, as Node asks for it; undefined: to where it was read last. */
   next(): Uint8Array | undefined {
     if (this.isGiven) return undefined;
     this.isGiven = true;
+    this.at += (this.phase - this.at) & 3;
     if (this.pool.length - this.at < ROOM) this.renew(this.missing > MUCH ? LARGE_POOL : POOL);
     return this.pool.subarray(this.at);
   }
@@ -92,19 +95,21 @@ class ReadMemory {
     this.at = this.pool.length < length ? -1 : (this.events.rewind?.(this.pool) ?? -1);
     if (this.at >= 0 && this.pool.length - this.at >= ROOM) return;
     this.pool = receiveMemory(length);
-    this.at = 0;
+    this.at = this.phase;
   }
 
   /** So many bytes were read there. */
   took(length: number): void {
-    const { pool, at, crumbs, events } = this;
+    const { pool, at, crumbs, events, phase } = this;
+    this.phase = (phase + length) & 3;
+    if (this.phase !== phase) this.isGiven = false;
     if (length > LITTLE) {
       this.at += length;
       this.isGiven = false;
       this.missing = events.received(pool, at, at + length);
       return;
     }
-    crumbs.keep(pool, at, length);
+    crumbs.keep(pool, at, length, phase);
     this.missing = events.received(crumbs.bytes, crumbs.at, crumbs.at + length);
   }
 }

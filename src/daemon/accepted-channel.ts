@@ -53,6 +53,8 @@ class Reading implements Reads {
   private pool: Uint8Array | null = null;
   private at = 0;
   private isMoved = true;
+  /** How many bytes behind a multiple of 4 the next one is that comes: so they lie in memory too, as names are best read. */
+  private phase = 0;
 
   constructor(intake: Intake) {
     this.intake = intake;
@@ -71,18 +73,19 @@ class Reading implements Reads {
     const { at, intake, pool } = this;
     let missing: number;
     if (pool === null) {
-      const kept = intake.keep(length);
+      const kept = intake.keep(length, this.phase);
       missing = this.events.received(kept.bytes, kept.at, kept.at + length);
     } else {
       this.at += length;
       missing = this.events.received(pool, at, at + length);
     }
+    this.phase = (this.phase + length) & 3;
     const isLarge = pool === null ? length > MUCH && missing > MUCH : missing > 0;
     if (!isLarge) {
       this.pool = null;
     } else if (pool === null || pool.length - this.at < ROOM) {
       this.pool = Buffer.allocUnsafeSlow(LARGE_POOL);
-      this.at = 0;
+      this.at = this.phase;
       this.isMoved = true;
     }
     intake.came();

@@ -24,10 +24,13 @@ export class Intake {
     this.came = came;
   }
 
-  /** Keeps the first `length` bytes of the scratch: from `at` on in `bytes` of the slab that it gives. */
-  keep(length: number): Slab {
+  /**
+   * Keeps the first `length` bytes of the scratch: from `at` on in `bytes` of the slab that it gives, `phase` bytes
+   * behind a multiple of 4.
+   */
+  keep(length: number, phase: number): Slab {
     const slab = length <= LITTLE ? this.little : length <= SOME ? this.some : this.much;
-    slab.keep(this.scratch, 0, length);
+    slab.keep(this.scratch, 0, length, phase);
     return slab;
   }
 }

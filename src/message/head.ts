@@ -24,6 +24,10 @@ export class Head {
   readonly finalTo: OrigFrom;
   /** Name and flags were found fit to be sent: no need to look again. */
   isFit = false;
+  /** What a record has of it, once it was written: see {@link encodedHead}. */
+  encoded: Int32Array | null = null;
+  /** What the reader of the last message of this head knows of such messages. */
+  note: object | null = null;
 
   constructor(
     name: string,
@@ -76,7 +80,7 @@ export class Head {
   }
 
   /** The same with some fields changed. */
-  with(changes: Partial<Omit<Head, 'isFit'>>): Head {
+  with(changes: Partial<Omit<Head, 'isFit' | 'note' | 'encoded'>>): Head {
     const { inReplyTo } = changes;
     return new Head(
       changes.name ?? this.name,

@@ -3,6 +3,7 @@ import { Head } from './head.ts';
 import { OrigFrom } from './id.ts';
 import { type Message, ReceivedMessage } from './message.ts';
 import { MAX_NAME } from './name.ts';
+import { NameReader } from './name-reader.ts';
 import { padded, readU32 } from './u32.ts';
 
 /**
@@ -149,7 +150,7 @@ export class MessageReader {
   /** What alike messages have in common. */
   head(bytes: Uint8Array, at: number): Head {
     return new Head(
-      this.names.read(bytes, at + LAYOUT_HEADER, readU32(bytes, at + AT.nameLength)),
+      this.names.read(bytes, at + LAYOUT_HEADER, readU32(bytes, at + AT.nameLength)).text,
       readU32(bytes, at + AT.flags),
       readU32(bytes, at + AT.to),
       readU32(bytes, at + AT.from),
@@ -159,34 +160,5 @@ export class MessageReader {
       origFromOf(readU32(bytes, at + AT.origNetwork), readU32(bytes, at + AT.origLocal)),
       origFromOf(readU32(bytes, at + AT.finalNetwork), readU32(bytes, at + AT.finalLocal)),
     );
-  }
-}
-
-const SLOTS = 256;
-
-/**
- * Reads names out of bytes. The same few come again and again, so a string made once is given again:
- * to compare a name costs less than to make one, and what is the same string is found faster in maps.
- */
-export class NameReader {
-  private readonly recent: string[] = new Array(SLOTS).fill('');
-
-  read(bytes: Uint8Array, at: number, length: number): string {
-    const last = at + length - 1;
-    const slot =
-      (length * 31 + (bytes[last] as number) * 7 + (bytes[at + (length >> 1)] as number)) &
-      (SLOTS - 1);
-    const known = this.recent[slot] as string;
-    if (known.length === length) {
-      let index = 0;
-      while (index < length && known.charCodeAt(index) === bytes[at + index]) index++;
-      if (index === length) return known;
-    }
-    let name = '';
-    for (let index = 0; index < length; index++)
-      name += String.fromCharCode(bytes[at + index] as number);
-    // Names of remarkable length are not worth keeping.
-    if (length <= 128) this.recent[slot] = name;
-    return name;
   }
 }

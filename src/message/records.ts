@@ -1,8 +1,8 @@
 import { entireLength } from './entire.ts';
 import { Head } from './head.ts';
 import { OrigFrom } from './id.ts';
-import { NameReader } from './layout.ts';
 import { MAX_NAME } from './name.ts';
+import { type KnownName, NameReader } from './name-reader.ts';
 import { padded, readU32, writeU32 } from './u32.ts';
 
 /**
@@ -32,8 +32,8 @@ const ALL_FIELDS = Field.TO | Field.REPLY | Field.ID | Field.CARRIED;
 
 /** Where the head of a record begins: behind the length of its data. */
 export const HEAD_AT = 4;
-const FLAGS_AT = 4;
-/** Where the words that may be there begin, counted from the head. */
+export const FLAGS_AT = 4;
+/** Where the words that may be there begin, counted from the head; the flags come before them. */
 const WORDS_AT = 8;
 
 /** How many bytes the words take that these Field bits say. */
@@ -123,6 +123,8 @@ export class RecordWords {
   }
 }
 
+const NO_WORDS = new RecordWords();
+
 /**
  * Writes a record up to its data, at `at`; gives where the data begins. `words` has those that `fields` says, and
  * isn't looked at when that is 0.
@@ -147,6 +149,18 @@ export function writeRecord(
   if (end !== to + name.length) writeU32(bytes, end - 4, 0);
   for (let index = 0; index < name.length; index++) bytes[to + index] = name.charCodeAt(index);
   return end;
+}
+
+/**
+ * The head of a record, for a message that has nothing but flags and name, as words of this machine: to copy those
+ * takes a fourth of what it takes to write the letters.
+ */
+export function encodedHead(head: Head): Int32Array {
+  const { name } = head;
+  const bytes = new Uint8Array(HEAD_AT + headLength(name.length, 0));
+  writeRecord(bytes, 0, name, head.flags, 0, NO_WORDS, 0);
+  head.encoded = new Int32Array(bytes.buffer, HEAD_AT);
+  return head.encoded;
 }
 
 /** Copies the head that begins at `headAt` to `to`, for the record `repeats` places behind it. */
@@ -254,8 +268,13 @@ const names = new NameReader();
 
 /** The name in the head that begins there. */
 export function nameAt(bytes: Uint8Array, headAt: number): string {
+  return readName(names, bytes, headAt).text;
+}
+
+/** The same, as this reader knows it. */
+export function readName<T>(reader: NameReader<T>, bytes: Uint8Array, headAt: number): KnownName<T> {
   const at = headAt + WORDS_AT + (WORDS[fieldsAt(bytes, headAt)] as number);
-  return names.read(bytes, at, nameLengthAt(bytes, headAt));
+  return reader.read(bytes, at, nameLengthAt(bytes, headAt));
 }
 
 /**
@@ -319,66 +338,27 @@ export function checkRecords(
   return at === end ? '' : `${end - at} bytes behind the last message of a frame`;
 }
 
-const SLOTS = 4096;
-
-/** A head that was read before: of which bytes, and for which sender. */
-interface Known {
-  readonly bytes: Uint8Array;
-  readonly from: number;
-  readonly you: number;
-  readonly head: Head;
-}
-
 /** Makes heads of those of records. The same come again and again, and one that was made is given again. */
 export class HeadReader {
-  private readonly known: (Known | undefined)[] = [];
+  private readonly names = new NameReader<Head>();
   private readonly words = new RecordWords();
 
   /** The head that begins at `headAt`; `from` sent it, and `you` are the flags that its reader is to see too. */
-  read(bytes: Uint8Array, headAt: number, repeats: number, from: number, you: number): Head {
-    // Only what every message of its kind has alike comes again: no Reply, and nothing of a Limpet's.
-    if (fieldsAt(bytes, headAt) > Field.TO) return this.make(bytes, headAt, repeats, from, you);
-    const length = headLengthAt(bytes, headAt);
-    const last = headAt + length - 8;
-    const slot =
-      (((bytes[last] as number) * 0x1f1f + (bytes[last + 1] as number) * 0x101) ^
-        ((bytes[last + 2] as number) * 0x3d3 + (bytes[last + 3] as number) * 0x71) ^
-        ((bytes[last + 4] as number) * 0x1003 + (bytes[last + 5] as number) * 0x89) ^
-        ((bytes[last + 6] as number) * 0x25 + length + from)) &
-      (SLOTS - 1);
-    const known = this.known[slot];
-    if (
-      known !== undefined &&
-      known.from === from &&
-      known.you === you &&
-      known.bytes.length === length &&
-      isAlike(known.bytes, bytes, headAt)
-    ) {
-      return known.head;
-    }
-    const head = this.make(bytes, headAt, repeats, from, you);
-    // Names of remarkable length are not worth keeping.
-    if (length <= 160) {
-      const kept = new Uint8Array(length);
-      for (let at = 0; at < length; at++) kept[at] = bytes[headAt + at] as number;
-      this.known[slot] = { bytes: kept, from, you, head };
-    }
-    return head;
-  }
-
-  private make(
-    bytes: Uint8Array,
-    headAt: number,
-    repeats: number,
-    from: number,
-    you: number,
-  ): Head {
-    const name = nameAt(bytes, headAt);
+  read(bytes: Uint8Array, headAt: number, from: number, you: number): Head {
+    const known = readName(this.names, bytes, headAt);
     const flags = (flagsAt(bytes, headAt) | you) >>> 0;
-    if (fieldsAt(bytes, headAt) === 0) return new Head(name, flags, 0, from);
-    const words = this.words.read(bytes, headAt, repeats);
+    const fields = fieldsAt(bytes, headAt);
+    const { note } = known;
+    if (fields === 0 && note !== null && note.from === from && note.flags === flags) {
+      return note;
+    }
+    if (fields === 0) {
+      known.note = new Head(known.text, flags, 0, from);
+      return known.note;
+    }
+    const words = this.words.read(bytes, headAt, 0);
     return new Head(
-      name,
+      known.text,
       flags,
       words.to,
       from,
@@ -395,13 +375,6 @@ export class HeadReader {
     if ((fieldsAt(bytes, headAt) & Field.ID) === 0) return 0;
     return this.words.read(bytes, headAt, 0).idSerial;
   }
-}
-
-function isAlike(known: Uint8Array, bytes: Uint8Array, at: number): boolean {
-  for (let index = 0; index < known.length; index++) {
-    if (known[index] !== bytes[at + index]) return false;
-  }
-  return true;
 }
 
 function origFromOf(network: number, local: number): OrigFrom {

@@ -38,9 +38,12 @@ export class Slab {
     this.used += length;
   }
 
-  /** Copies `length` bytes of `from` to `bytes`, where they begin at `at`. */
-  keep(from: Uint8Array, at: number, length: number): void {
-    this.reserve(length);
+  /**
+   * Copies `length` bytes of `from` to `bytes`, where they begin at `at`, `phase` bytes behind a multiple of 4.
+   */
+  keep(from: Uint8Array, at: number, length: number, phase: number): void {
+    this.reserve(length + 7);
+    this.at = ((this.at + 3) & ~3) + phase;
     this.bytes.set(from.subarray(at, at + length), this.at);
   }
 }

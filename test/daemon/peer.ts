@@ -1,7 +1,6 @@
 import type { Bus } from '../../src/bus/bus.ts';
 import { Session, type SessionHost } from '../../src/daemon/session.ts';
 import { Turn } from '../../src/daemon/turn.ts';
-import { NameReader } from '../../src/message/layout.ts';
 import type { Message } from '../../src/message/message.ts';
 import type { Channel } from '../../src/wire/channel.ts';
 import { Op, type OpCode, plainMemory } from '../../src/wire/frames.ts';
@@ -18,7 +17,6 @@ import {
 export class Host implements SessionHost {
   readonly turn = new Turn();
   readonly slab = new Slab(65_536, plainMemory);
-  readonly names = new NameReader();
   readonly pid = 4242;
   readonly warnings: string[] = [];
   made = 0;

@@ -6,7 +6,6 @@ import type { Ksock } from '../../src/client/ksock.ts';
 import type { Session, SessionHost } from '../../src/daemon/session.ts';
 import { Turn } from '../../src/daemon/turn.ts';
 import { KbusError } from '../../src/message/error.ts';
-import { NameReader } from '../../src/message/layout.ts';
 import { plainMemory } from '../../src/wire/frames.ts';
 import { Slab } from '../../src/wire/slab.ts';
 import type { End, Link } from './link.ts';
@@ -76,7 +75,6 @@ export class World {
     this.host = {
       turn: new Turn(),
       slab: new Slab(65_536, plainMemory),
-      names: new NameReader(),
       pid: 4242,
       newDevice: async () => -22,
       warn: (text) => this.fail(new Broken(`the daemon warns: ${text}`)),

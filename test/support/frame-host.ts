@@ -7,7 +7,6 @@ import { Refusal } from '../../src/client/port.ts';
 import { Session, type SessionHost } from '../../src/daemon/session.ts';
 import { Turn } from '../../src/daemon/turn.ts';
 import { Errno } from '../../src/message/errno.ts';
-import { NameReader } from '../../src/message/layout.ts';
 import { plainMemory } from '../../src/wire/frames.ts';
 import { Slab } from '../../src/wire/slab.ts';
 import { type Cut, PipeEnd, whole } from './pipe.ts';
@@ -16,7 +15,6 @@ import { type Cut, PipeEnd, whole } from './pipe.ts';
 export class FrameHost implements SessionHost {
   readonly turn = new Turn();
   readonly slab = new Slab(65_536, plainMemory);
-  readonly names = new NameReader();
   readonly pid = 4242;
   readonly buses: Buses;
   readonly warnings: string[] = [];
