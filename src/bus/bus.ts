@@ -8,8 +8,9 @@ import { checkBindingName, checkMessageName, MAX_NAME } from '../message/name.ts
 import { fieldsAt, flagsAt, nameAt } from '../message/records.ts';
 import type { Buses } from './buses.ts';
 import { BusKsock, type KsockOwner, type Mode } from './ksock.ts';
-import { Ledger, RequestEvent, RequestRecord } from './ledger.ts';
+import { Ledger, RequestEvent, RequestRecord, RequestState } from './ledger.ts';
 import { type Parcel, syntheticParcel } from './parcel.ts';
+import type { Queue } from './queue.ts';
 import { Binding, Routes } from './routes.ts';
 import { type BusSettings, COSTS, type Given, MIN_MESSAGE_SIZE, settingsOf } from './settings.ts';
 
@@ -262,14 +263,43 @@ export class Bus {
     return 0;
   }
 
-  /** @internal Giving up (section 8). */
-  forget(ksock: BusKsock, token: number): void {
+  /**
+   * @internal Giving up (section 8). Whether the Request was taken back: it was unread, and nobody will carry
+   * it out.
+   */
+  forget(ksock: BusKsock, token: number): boolean {
     const record = ksock.outstanding.byToken(token);
-    if (record === null) return;
+    if (record === null) return false;
+    const replier = record.replier as BusKsock;
+    const isTakenBack =
+      record.state === RequestState.UNREAD && this.takeBack(replier.queue, record);
     this.ledger.apply(record, RequestEvent.GIVE_UP, 0);
     this.noteAnswered(record);
+    if (isTakenBack) this.noteRoom(replier);
     this.noteRoom(ksock);
+    // A Reply that waits for room can't be sent any more.
+    if (replier.sending?.isReply === true && replier.sending.to === ksock.id)
+      this.tellAll([replier]);
     this.tellOfRoom();
+    return isTakenBack;
+  }
+
+  /**
+   * Removes an unread Request from its Replier's queue; listeners keep their copies. False when a driver has
+   * shown it to the Replier's program already, which may be at work on it.
+   */
+  private takeBack(queue: Queue, record: RequestRecord): boolean {
+    const found = queue.findRequest(record);
+    if (found === null) return false;
+    const { entry, index } = found;
+    const parcel = queue.parcel(entry);
+    (queue.binding(entry) as Binding).queued--;
+    const parts = queue.takeOut(entry, index);
+    if (parts !== null) {
+      for (const part of parts) this.hold(part);
+      this.letGo(parcel);
+    }
+    return true;
   }
 
   /** The sender is not sending any more, and its place for a Reply, if it held one, is its own again. */
@@ -427,12 +457,17 @@ export class Bus {
     if (atFront) ksock.queue.pushFront(parcel, binding);
     else ksock.queue.pushBack(parcel, binding);
     if (binding !== null) binding.queued += parcel.count;
-    if (parcel.holders++ === 0) this.messageBytes += bytesOf(parcel);
-    this.messageBytes += COSTS.place;
+    this.hold(parcel);
     parcel.copies++;
     ksock.queuedNetwork = parcel.idNetwork;
     ksock.queuedSerial = parcel.idSerial + parcel.count - 1;
     ksock.owner.queued(atFront);
+  }
+
+  /** An entry of a queue holds the parcel. */
+  private hold(parcel: Parcel): void {
+    if (parcel.holders++ === 0) this.messageBytes += bytesOf(parcel);
+    this.messageBytes += COSTS.place;
   }
 
   /** An entry of a queue holds the parcel no more. */
@@ -759,7 +794,7 @@ export class Bus {
       if (!full[at]) {
         this.enqueueOnce(listener, event);
       } else if (!ksock.toldOfLoss && this.heldEvents < MAX_HELD_EVENTS) {
-        if (this.enqueueOnce(listener, event)) this.hold(ksock, event);
+        if (this.enqueueOnce(listener, event)) this.holdEvent(ksock, event);
       } else {
         ksock.missed++;
         if (ksock.toldOfLoss) continue;
@@ -780,7 +815,7 @@ export class Bus {
     return true;
   }
 
-  private hold(ksock: BusKsock, event: Parcel): void {
+  private holdEvent(ksock: BusKsock, event: Parcel): void {
     ksock.held ??= new Map();
     ksock.held.set(event, (ksock.held.get(event) ?? 0) + 1);
     this.heldEvents++;

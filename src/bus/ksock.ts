@@ -169,11 +169,12 @@ export class BusKsock {
   }
 
   /**
-   * Forgets a Request that was sent with this token: its place is free, and its Reply is refused. One that has
-   * ended is forgotten already.
+   * Forgets a Request that was sent with this token (section 8): its place is free, and its Reply is refused.
+   * Whether its Replier had not read it: then it is out of the Replier's queue, and nobody carries it out. One
+   * that has ended is forgotten already: false.
    */
-  forget(token: number): void {
-    this.bus.forget(this, token);
+  forget(token: number): boolean {
+    return this.bus.forget(this, token);
   }
 
   /** Throws away the message that waits to be sent, if any. */

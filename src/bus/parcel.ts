@@ -251,6 +251,18 @@ export class Parcel {
     return parcel;
   }
 
+  /** Some messages of a run that was sent, by themselves. */
+  part(from: number, count: number): Parcel {
+    const part = this.one(from);
+    part.count = count;
+    part.stride = this.stride;
+    part.copies = this.copies;
+    if (count > 1 && Array.isArray(this.requests)) {
+      part.requests = this.requests.slice(from, from + count);
+    }
+    return part;
+  }
+
   /** The record of the message at `index`, once it is a Request that was accepted. */
   requestOf(index: number): RequestRecord | null {
     const { requests } = this;

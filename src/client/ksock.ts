@@ -21,7 +21,7 @@ import { checkOptions } from '../message/options.ts';
 import { checkU32 } from '../message/u32.ts';
 import { Op, type OpCode } from '../wire/frames.ts';
 import { offAbort, onAbort } from './abort.ts';
-import { TimeOver, whenEnded } from './ending.ts';
+import { TIME_TO_TELL, TimeOver, whenEnded } from './ending.ts';
 import { asked, badName, explain, notSent } from './explain.ts';
 import {
   type BorrowingHandler,
@@ -177,6 +177,8 @@ class Messages implements AsyncIterableIterator<Message> {
 
 /** The time of a request is over. */
 const LATE = Symbol('late');
+/** The same, and nobody had read the Request, or will. */
+const LATE_UNREAD = Symbol('late, and unread');
 
 /** Who asked: told once how it ended, however many tell it to. */
 class Asker implements Asking {
@@ -204,15 +206,30 @@ class Asker implements Asking {
 
   /** From now on it is given up when the time is over, or the signal says so. */
   limit({ timeout, signal }: WaitOptions): void {
-    const giveUp = (reason: unknown): void => {
+    let isForgotten = false;
+    const abort = (): void => {
       this.endLimit?.();
-      this.port.forget(this);
-      this.reject(reason);
+      if (!isForgotten) this.port.forget(this);
+      this.reject(signal?.reason);
     };
-    const abort = (): void => giveUp(signal?.reason);
+    const timeOver = (isTakenBack: boolean): void => {
+      this.endLimit?.();
+      this.reject(isTakenBack ? LATE_UNREAD : LATE);
+    };
+    const giveUp = (): void => {
+      isForgotten = true;
+      const isTakenBack = this.port.forget(this);
+      if (typeof isTakenBack === 'boolean') {
+        timeOver(isTakenBack);
+        return;
+      }
+      // Whether it was carried out is worth a moment, but not a wait for a daemon that doesn't answer.
+      timer = setTimeout(timeOver, TIME_TO_TELL, false);
+      isTakenBack.then(timeOver);
+    };
     // A program that was busy until now may have the answer already: what has come is read first.
     const late = (): void => {
-      timer = setTimeout(giveUp, 0, LATE);
+      timer = setTimeout(giveUp, 0);
     };
     let timer = timeout === undefined ? undefined : setTimeout(late, longest(timeout));
     onAbort(signal, abort);
@@ -619,8 +636,10 @@ export class Ksock implements AsyncIterable<Message> {
    * Sends a Request and resolves with its Reply, whoever else reads this Ksock. Rejects with a
    * {@link StatusError} when KBUS answered in place of the Replier, with a {@link ReplierError} when
    * the Replier's handler threw, with ETIMEDOUT when the time is over, with the signal's reason, or as
-   * {@link sendMsg} does. A Request that is given up before it was sent is never sent; one that was sent is
-   * forgotten: its place in this Ksock's queue is free, and its Reply is refused.
+   * {@link sendMsg} does. A Request that is given up before it was sent is never sent. One that was sent is
+   * forgotten: its place in this Ksock's queue is free; it leaves the Replier's queue if it is unread there, and
+   * the message of the ETIMEDOUT says that nobody carried it out; else its Reply is refused. A daemon that doesn't
+   * answer can delay that ETIMEDOUT by a second. The specification, 1-model, section 8.
    */
   async request(
     nameOrMessage: string | Message,
@@ -648,9 +667,13 @@ export class Ksock implements AsyncIterable<Message> {
       });
     } catch (reason) {
       // Made here, and not where the answer came, the error's stack has the line that asked.
-      if (reason !== LATE) throw notSent(message, reason);
+      if (reason !== LATE && reason !== LATE_UNREAD) throw notSent(message, reason);
       const what = `${asked(message)} within ${options.timeout} ms`;
-      throw new KbusError('request', Errno.ETIMEDOUT, what);
+      const unread = {
+        meaning: 'no Reply came in time; nobody has read the Request, and nobody will',
+      };
+      const how = reason === LATE_UNREAD ? unread : {};
+      throw new KbusError('request', Errno.ETIMEDOUT, what, how);
     }
     this.lifeline.mark(answer, port);
     if (answer.name === REPLIER_ERROR) throw new ReplierError(asked(message), answer);

@@ -1,10 +1,12 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { BusKsock } from '../../src/bus/ksock.ts';
+import { RequestRecord } from '../../src/bus/ledger.ts';
 import { Parcel } from '../../src/bus/parcel.ts';
 import { Queue } from '../../src/bus/queue.ts';
 import { Binding } from '../../src/bus/routes.ts';
-import { holds } from '../model/property.ts';
+import { COSTS } from '../../src/bus/settings.ts';
+import { holds, isUsual } from '../model/property.ts';
 
 const NOBODY = {} as BusKsock;
 const BINDINGS = ['$.A', '$.B', '$.C'].map((name, at) => new Binding(NOBODY, name, false, at));
@@ -23,6 +25,46 @@ function listed(queue: Queue): [string, Binding | null][] {
 /** What is done to a queue: `at` stands for a binding, or for a place in the queue. */
 const step = fc.record({
   do: fc.constantFrom('back', 'back', 'back', 'front', 'drop', 'drop', 'remove', 'clear'),
+  at: fc.nat(40),
+});
+
+const REPLYING = new Binding(NOBODY, '$.A', true, 9);
+const SIZE = parcel('$.A').size;
+
+/** A run of Requests, from this serial number on. */
+function runOf(count: number, serial: number): Parcel {
+  const run = parcel('$.A');
+  run.count = count;
+  run.idSerial = serial;
+  const records = Array.from(
+    { length: count },
+    (_, at) => new RequestRecord(0, serial + at, NOBODY, -1),
+  );
+  run.requests = count === 1 ? (records[0] as RequestRecord) : records;
+  return run;
+}
+
+/** The serial numbers of its Requests, by their records. */
+function requestsOf(queue: Queue): (number | undefined)[] {
+  return Array.from({ length: queue.entries }, (_, entry) => entry).flatMap((entry) => {
+    const of = queue.parcel(entry);
+    const unread = Array.from({ length: of.count }, (_, index) => of.requestOf(index)?.serial);
+    return unread.slice(queue.readOf(entry));
+  });
+}
+
+/** How many messages are before the mark. */
+function marked(queue: Queue): number {
+  let count = 0;
+  for (let entry = 0; entry < queue.marked; entry++) {
+    count += queue.parcel(entry).count - queue.readOf(entry);
+  }
+  if (queue.marked === queue.entries) return count;
+  return count + queue.markedWithin - queue.readOf(queue.marked);
+}
+
+const runStep = fc.record({
+  do: fc.constantFrom('run', 'run', 'drop', 'mark', 'mark', 'unmark', 'take out', 'take out'),
   at: fc.nat(40),
 });
 
@@ -59,6 +101,69 @@ describe('a queue', () => {
         }
       }),
     );
+  });
+
+  it('gives up any Request behind its mark, whether or not it is part of a run, and keeps all others in order', () => {
+    const seen = { split: 0, last: 0, behindMark: 0 };
+    holds(
+      fc.property(fc.array(runStep, { maxLength: 60, size: 'max' }), (steps) => {
+        const queue = new Queue();
+        let records: RequestRecord[] = [];
+        /** How many of them are before the mark. */
+        let shown = 0;
+        let serial = 1;
+        for (const { do: what, at } of steps) {
+          if (what === 'run') {
+            const run = runOf((at % 5) + 1, serial);
+            serial += run.count;
+            queue.pushBack(run, REPLYING);
+            records.push(...([run.requests].flat() as RequestRecord[]));
+          } else if (what === 'drop' && records.length > 0) {
+            queue.drop(0);
+            records.shift();
+            shown = Math.max(0, shown - 1);
+          } else if (what === 'mark' && shown < records.length) {
+            queue.mark(1);
+            shown++;
+          } else if (what === 'unmark' && at % 4 === 0) {
+            queue.unmark();
+            shown = 0;
+          } else if (what === 'take out' && records.length > 0) {
+            const place = at % records.length;
+            const found = queue.findRequest(records[place] as RequestRecord);
+            if (place < shown) {
+              expect(found).toBeNull();
+            } else {
+              const { entry, index } = found as { entry: number; index: number };
+              const { length } = queue;
+              const parts = queue.takeOut(entry, index);
+              expect(queue.length).toBe(length - 1);
+              if (parts?.length === 2) seen.split++;
+              if (parts?.length === 1) seen.last++;
+              if (place === shown && shown > 0) seen.behindMark++;
+              records = records.toSpliced(place, 1);
+            }
+          }
+          expect(requestsOf(queue)).toEqual(records.map((record) => record.serial));
+          expect(marked(queue)).toBe(shown);
+          expect(queue.weight).toBe(
+            records.length * SIZE + queue.entries * (COSTS.message + COSTS.place),
+          );
+        }
+      }),
+      300,
+    );
+    if (isUsual) expect(Object.values(seen).every((count) => count > 0)).toBe(true);
+  });
+
+  it('finds no Request by a binding that does not answer it', () => {
+    const queue = new Queue();
+    const run = runOf(3, 1);
+    const [first] = run.requests as RequestRecord[];
+    queue.pushBack(run, BINDINGS[0] as Binding);
+    expect(queue.findRequest(first as RequestRecord)).toBeNull();
+    queue.pushBack(run, REPLYING);
+    expect(queue.findRequest(first as RequestRecord)).toEqual({ entry: 1, index: 0 });
   });
 
   it('goes on after it let go of the memory of a busy hour', () => {

@@ -271,11 +271,25 @@ export class NaiveBus {
     return true;
   }
 
-  // §8, giving up: "a requester may forget a Request it sent".
-  forget(requester: NaiveKsock, token: number): void {
-    this.requests = this.requests.filter(
-      (r) => r.requester !== requester || r.token !== token || r.state === 'waiting',
+  // §8, giving up: "a requester may forget a Request it sent [...] A Request that the Replier has not
+  // read leaves the Replier's queue". Open: what of one that is on its way to the Replier's program. It
+  // counts as read: `shown` says how many messages at the front of a queue are.
+  forget(
+    requester: NaiveKsock,
+    token: number,
+    shown: (replier: NaiveKsock) => number = () => 0,
+  ): boolean {
+    const request = this.requests.find(
+      (r) => r.requester === requester && r.token === token && r.state !== 'waiting',
     );
+    if (request === undefined) return false;
+    this.requests = this.requests.filter((r) => r !== request);
+    if (request.state === 'read') return false;
+    const replier = request.replier as NaiveKsock;
+    const at = replier.queue.findIndex((copy) => copy.toAnswer === request);
+    if (at < shown(replier)) return false;
+    replier.queue.splice(at, 1);
+    return true;
   }
 
   discard(sender: NaiveKsock): number {

@@ -150,6 +150,7 @@ const takeMany = operation('take many', { count: choose(1, 2, 3) });
 const poll = operation('poll', {});
 const resend = operation('resend', {});
 const discard = operation('discard', {});
+const forget = operation('forget', { which: fc.nat(3), shown: choose(times(4, 0), 1, 2) });
 const maxMessages = operation('max messages', {
   value: choose(times(4, 2), times(3, 1), times(3, 3), times(2, 4), 0),
 });
@@ -199,6 +200,7 @@ export const anySequence = sequence(
     [2, resend],
     [4, poll],
     [2, discard],
+    [4, forget],
     [3, close],
     [5, open],
     [4, maxMessages],
@@ -264,6 +266,7 @@ export const waitingSequence = sequence(
     [6, poll],
     [2, resend],
     [2, discard],
+    [5, forget],
   ),
   60,
 );
@@ -305,6 +308,7 @@ export const repeatedSequence = sequence(
     ],
     [14, take],
     [2, takeMany],
+    [3, forget],
     [4, unbindOne],
     [4, operation('bind', { name: choose('$.A', '$.A.B', '$.A.*'), replier: fc.boolean() })],
     [2, close],
