@@ -109,7 +109,7 @@ export class Bus {
   send(sender: BusKsock, parcel: Parcel): number {
     if (sender.mode === 'r' || !sender.isOpen) return -Errno.EBADF;
     if (sender.sending !== null) return -Errno.EALREADY;
-    const wrong = this.checkParcel(parcel);
+    const wrong = this.checkParcel(sender, parcel);
     if (wrong !== 0) return -wrong;
     if (!this.hasBytesFor(parcel)) return this.refuse(sender, parcel, Errno.ENOMEM);
     if (parcel.isRequest && sender.isFull) return this.refuse(sender, parcel, Errno.ENOLCK);
@@ -150,7 +150,7 @@ export class Bus {
     const { count } = parcel;
     if (count === 1 || sender.mode === 'r' || !sender.isOpen || sender.sending !== null) return 1;
     if (parcel.idNetwork !== 0 || (parcel.flags & Flag.URGENT) !== 0) return 1;
-    if (this.checkParcel(parcel) !== 0 || this.nextSerial + count > MAX_U32) return 1;
+    if (this.checkParcel(sender, parcel) !== 0 || this.nextSerial + count > MAX_U32) return 1;
     const bytes = bytesOf(parcel) + (parcel.isRequest ? count * COSTS.request : 0);
     if (this.queuedBytes + bytes > this.settings.maxQueuedBytes) return 1;
     const { replier, listeners } = this.routes.find(parcel.name);
@@ -320,14 +320,25 @@ export class Bus {
   }
 
   // Step 1, in the order in which the bytes of a message give their faults away (2-bytes).
-  private checkParcel(parcel: Parcel): number {
+  private checkParcel(sender: BusKsock, parcel: Parcel): number {
     const { name } = parcel;
     if (name.length === 0) return Errno.EINVAL;
     if (name.length > MAX_NAME) return Errno.ENAMETOOLONG;
     const wrongFlags = checkFlags(parcel.flags, parcel.isReply);
     if (wrongFlags !== 0) return wrongFlags;
-    if (parcel.largest > this.maxMessageSizeNow) return Errno.EMSGSIZE;
+    if (parcel.largest > this.maxMessageSizeNow) {
+      const { count, to, replyNetwork, replySerial } = parcel;
+      if (count > 1 || !parcel.isReply) return Errno.EMSGSIZE;
+      const most = this.maxReplySize(sender, to, replyNetwork, replySerial);
+      if (parcel.largest > most) return Errno.EMSGSIZE;
+    }
     return this.checkName(name);
+  }
+
+  /** @internal A Reply may be as large as messages could be when its Request was accepted (section 13). */
+  maxReplySize(sender: BusKsock, to: number, network: number, serial: number): number {
+    const request = this.ksocks.get(to)?.outstanding.find(network, serial, sender);
+    return Math.max(this.maxMessageSizeNow, request?.maxReplySize ?? 0);
   }
 
   private checkName(name: string): number {
@@ -404,8 +415,9 @@ export class Bus {
     replier: BusKsock,
   ): void {
     parcel.requests = requests;
-    if (Array.isArray(requests)) for (const one of requests) this.ledger.accept(one, replier);
-    else this.ledger.accept(requests, replier);
+    const { ledger, maxMessageSizeNow } = this;
+    if (!Array.isArray(requests)) ledger.accept(requests, replier, maxMessageSizeNow);
+    else for (const one of requests) ledger.accept(one, replier, maxMessageSizeNow);
   }
 
   private giveFirst(parcel: Parcel, replier: Binding | null, answered: RequestRecord | null): void {
@@ -879,7 +891,8 @@ export class Bus {
 
   /**
    * Sets the size in bytes of the largest message that may be sent, as 2-bytes lays it out, and
-   * returns it; 0 asks, and 1 asks for the largest value that may be set. EINVAL.
+   * returns it; 0 asks, and 1 asks for the largest value that may be set. EINVAL. Replies to Requests that were
+   * accepted before may still be as large as was allowed then.
    */
   maxMessageSize(size: number): number {
     if (size === 1) return this.settings.absoluteMaxMessageSize;

@@ -205,6 +205,11 @@ export class BusKsock {
     return this.bus.maxMessages(this, limit);
   }
 
+  /** How large the Reply of this Ksock to a Request may be; as any message, if it may not answer that. */
+  maxReplySize(requester: number, network: number, serial: number): number {
+    return this.bus.maxReplySize(this, requester, network, serial);
+  }
+
   /** Sets (0, 1) or asks (0xFFFFFFFF) the once-only switch; returns what it was. EINVAL. */
   wantMessagesOnce(value: number): number {
     return this.bus.wantMessagesOnce(this, value);

@@ -557,8 +557,9 @@ export class Ksock implements AsyncIterable<Message> {
     const errno = assembler.write(bytes, Number.POSITIVE_INFINITY);
     const isPointy = assembler.pointy !== null;
     if (isPointy) assembler.clear();
-    const { size } = assembler;
-    if (size > 0 && size > (await this.maxMessageSize())) {
+    const { size, isReply } = assembler;
+    // How large a Reply may be depends on its Request: `send` tells.
+    if (size > 0 && !isReply && size > (await this.maxMessageSize())) {
       if (this.assembler === assembler) this.assembler = new Assembler();
       throw new KbusError('write', Errno.EMSGSIZE, what);
     }

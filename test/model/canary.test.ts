@@ -79,6 +79,20 @@ const CANARIES: Record<string, { breakIt: Break; by: fc.Arbitrary<Sequence>; wit
       };
     },
   },
+  'refuses answers for a maximum that was lowered since': {
+    by: anySequence,
+    within: 2000,
+    breakIt: (bus) => {
+      bus.maxReplySize = () => bus.maxMessageSize(0);
+    },
+  },
+  'lets every Reply be as large as it likes': {
+    by: anySequence,
+    within: 2000,
+    breakIt: (bus) => {
+      bus.maxReplySize = () => bus.maxMessageSize(1);
+    },
+  },
   'answers twice': {
     by: anySequence,
     within: 300,

@@ -110,7 +110,7 @@ function sendFields(wantAReply: fc.Arbitrary<number>): Fields<SendFields> {
     flags: fc
       .tuple(wantAReply, allOr, otherFlags, choose(0, 0, 0, URGENT))
       .map((flags) => flags.reduce((all, flag) => all | flag) >>> 0),
-    size: mixed([30, fc.nat(5)], [1, choose(300, 396, 397, 1300, 1301, 2400)]),
+    size: mixed([20, fc.nat(5)], [1, choose(300, 396, 397, 1300, 1301, 2400)]),
     network: choose(times(9, 0), 1, 1, 0xffff_ffff),
     serial: fc.nat(1),
   };
@@ -206,7 +206,12 @@ export const anySequence = sequence(
     [4, maxMessages],
     [3, onceOnly],
     [3, operation('report binds', { value: toggle })],
-    [1, operation('max size', { value: choose(times(4, 1400), 0, 1, 99, 100, 2400, 2401) })],
+    [
+      2,
+      operation('max size', {
+        value: choose(times(3, 1400), times(4, 120), 0, 1, 99, 100, times(2, 2400), 2401),
+      }),
+    ],
     [1, operation('find replier', { name: toBind })],
   ),
   70,

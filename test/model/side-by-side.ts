@@ -15,6 +15,7 @@ import {
   type NaiveMessage,
   type NaiveRequest,
   SYNTHETIC,
+  sizeOf,
   WANT_A_REPLY,
   WANT_YOU_TO_REPLY,
 } from './naive-bus.ts';
@@ -307,6 +308,9 @@ class SideBySide {
     const token = isRequest && awaited ? this.nextToken++ : -1;
     const result = engine.send(toParcel(message), token);
     this.result(operation, result, () => this.naive.send(naive, message, token));
+    if (operation.do === 'reply' && sizeOf(message) > this.naive.maxSize) {
+      this.note(`large reply ${result === 0 ? 'ok' : result}`);
+    }
     if (isRequest && (result === 0 || naive.sending !== null)) {
       const [network, serial] = naive.lastSent;
       this.everAsked.push({ message: { ...message, network, serial }, requester: naive });
