@@ -64,7 +64,8 @@ export interface KsockOptions {
   directory?: string | undefined;
   /**
    * When the daemon goes away, come back when there is one again: with a new Ksock id, and bindings
-   * and settings made again before `onConnected` is called. No message is sent again, and nothing is
+   * and settings made again before `onConnected` is called: those of the Ksock, and those of the bus that it
+   * has made (the maximum message size; reports of Replier binds and the debug log, if it turned them on). No message is sent again, and nothing is
    * answered any more that was asked on a connection that is lost: who asked has been told, and ids begin
    * anew. A Reply that `replyTo` makes for such a Request is refused (EADDRNOTAVAIL, as for a requester
    * that has gone), a handler's is dropped, and a stateful Request to a Replier of that time is refused
@@ -310,6 +311,7 @@ export class Ksock implements AsyncIterable<Message> {
           if (onBindRefused !== undefined) onBindRefused(error, name);
           else console.error(`kbus: ${error.message}; it is tried again until it can be bound`);
         },
+        onSettingRefused: (error) => console.error(`kbus: ${error.message}`),
       },
     );
     try {
@@ -994,12 +996,15 @@ export class Ksock implements AsyncIterable<Message> {
 
   /**
    * Sets the largest size for everybody on this bus, from 100 bytes; resolves with it. 0 asks, and 1
-   * asks for the largest that may be set. EINVAL.
+   * asks for the largest that may be set. EINVAL. Answers to Requests that were accepted before may still be as
+   * large as was allowed then.
    */
   async setMaxMessageSize(size: number): Promise<number> {
     checkU32('size', size);
     const what = `set the maximum message size to ${size}`;
-    return (await this.call('maxMessageSize', Op.MAX_MESSAGE_SIZE, size, '', what)).first;
+    const { first } = await this.call('maxMessageSize', Op.MAX_MESSAGE_SIZE, size, '', what);
+    if (size > 1) this.lifeline.set(Op.MAX_MESSAGE_SIZE, size);
+    return first;
   }
 
   /**
@@ -1007,14 +1012,20 @@ export class Ksock implements AsyncIterable<Message> {
    * was set before. Without an argument it asks.
    */
   async wantMessagesOnce(onlyOnce?: boolean): Promise<boolean> {
-    const was = await this.switch('wantMessagesOnce', Op.WANT_MESSAGES_ONCE, onlyOnce);
-    if (onlyOnce !== undefined) this.lifeline.set(Op.WANT_MESSAGES_ONCE, onlyOnce ? 1 : 0);
-    return was;
+    return this.switch('wantMessagesOnce', Op.WANT_MESSAGES_ONCE, onlyOnce);
   }
 
   /** Whether this bus reports Replier binds and unbinds (section 9); likewise. EBUSY. */
   async reportReplierBinds(report?: boolean): Promise<boolean> {
-    return this.switch('reportReplierBinds', Op.REPORT_REPLIER_BINDS, report);
+    try {
+      return await this.switch('reportReplierBinds', Op.REPORT_REPLIER_BINDS, report);
+    } catch (error) {
+      // The reports are on all the same.
+      if (error instanceof KbusError && error.code === 'EBUSY') {
+        this.lifeline.set(Op.REPORT_REPLIER_BINDS, 1);
+      }
+      throw error;
+    }
   }
 
   /** Whether this bus writes its debug log; likewise. */
@@ -1025,7 +1036,11 @@ export class Ksock implements AsyncIterable<Message> {
   private async switch(call: Call, op: OpCode, on: boolean | undefined): Promise<boolean> {
     if (on !== undefined) mustBe('boolean', 'the switch', on);
     const value = on === undefined ? ASK : on ? 1 : 0;
-    return (await this.call(call, op, value, '', `${call}(${on ?? ''})`)).first !== 0;
+    const { first } = await this.call(call, op, value, '', `${call}(${on ?? ''})`);
+    if (on === true) this.lifeline.set(op, 1);
+    // As it is by itself: to make that again could undo what another program has set since.
+    else if (on === false) this.lifeline.unset(op);
+    return first !== 0;
   }
 
   /** Makes the next bus; resolves with its number once it can be opened. EINVAL: there are 256. */
