@@ -251,16 +251,24 @@ export class Parcel {
     return parcel;
   }
 
-  /** Some messages of a run that was sent, by themselves. */
-  part(from: number, count: number): Parcel {
-    const part = this.one(from);
-    part.count = count;
-    part.stride = this.stride;
-    part.copies = this.copies;
-    if (count > 1 && Array.isArray(this.requests)) {
-      part.requests = this.requests.slice(from, from + count);
+  /** `count` messages from the one at `from` on, by themselves, after they were sent. */
+  stretch(from: number, count: number): Parcel {
+    const cursor = this.cursor(from);
+    let data = cursor.dataLength;
+    let size = cursor.size;
+    let largest = size;
+    for (let passed = 1; passed < count; passed++) {
+      cursor.next();
+      data += cursor.dataLength;
+      size += cursor.size;
+      largest = Math.max(largest, cursor.size);
     }
-    return part;
+    const stretch = this.part(this.cursor(from), cursor.end, from, count, data, size, largest);
+    stretch.copies = this.copies;
+    if (count > 1 && Array.isArray(this.requests)) {
+      stretch.requests = this.requests.slice(from, from + count);
+    }
+    return stretch;
   }
 
   /** The record of the message at `index`, once it is a Request that was accepted. */

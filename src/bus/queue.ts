@@ -135,14 +135,14 @@ export class Queue {
   }
 
   /**
-   * Where the Request of this record stands behind the mark: the entry, and its place in the run that it may be
-   * part of. Null when it is before the mark, or not there.
+   * Where the Request of this record stands behind the mark: the entry, and its place in the parcel there. Null when
+   * it is before the mark, or not there.
    */
   findRequest(request: RequestRecord): { entry: number; index: number } | null {
     for (let entry = this.markEntry; entry < this.entries; entry++) {
       if (this.binding(entry)?.replier !== true) continue;
       const parcel = this.parcel(entry);
-      // The records of a run have serial numbers that rise by one.
+      // Serial numbers of several rise by one.
       const index = parcel.count === 1 ? 0 : request.serial - parcel.idSerial;
       if (index < 0 || index >= parcel.count || parcel.requestOf(index) !== request) continue;
       const first = entry === this.markEntry ? this.markedWithin : this.readOf(entry);
@@ -152,28 +152,26 @@ export class Queue {
   }
 
   /**
-   * Takes the message at `index` out of the run at `entry`, which must be behind the mark; all others keep their
-   * order. What is before it in the run, and what is behind it, become entries of their own. Gives the parcels
-   * that took the place of the entry's, none or more; null when the entry still holds that parcel.
+   * Takes the message at `index` out of the parcel at `entry`, which must be behind the mark; all others keep their
+   * order. Those before it, and those behind it, become entries of their own. Gives the parcels that took the place
+   * of the entry's, none or more; null when the entry still holds that parcel.
    */
   takeOut(entry: number, index: number): Parcel[] | null {
     const parcel = this.parcel(entry);
-    const read = this.readOf(entry);
-    if (index === read) return this.drop(entry) ? [] : null;
-    const before = parcel.part(0, index);
-    const behind = parcel.count - index - 1;
-    const parts = behind === 0 ? [before] : [before, parcel.part(index + 1, behind)];
-    const [, second] = parts;
+    if (index === this.readOf(entry)) return this.drop(entry) ? [] : null;
+    const before = parcel.stretch(0, index);
+    const count = parcel.count - index - 1;
+    const behind = count === 0 ? null : parcel.stretch(index + 1, count);
     const isMarkedBefore = entry === this.markEntry && this.markedWithin === index;
     this.parcels[(this.head + entry) & this.mask] = before;
-    if (second !== undefined) this.putBehind(entry, second);
+    if (behind !== null) this.putBehind(entry, behind);
     if (isMarkedBefore) {
       this.markEntry++;
       this.markWithin = 0;
     }
     this.length--;
-    this.bytes -= parcel.size;
-    return parts;
+    this.bytes += before.size + (behind?.size ?? 0) - parcel.size;
+    return behind === null ? [before] : [before, behind];
   }
 
   /** Puts a parcel, none of which is read, behind the one at `entry`; those up to there move down. */

@@ -6,6 +6,8 @@ import { Parcel } from '../../src/bus/parcel.ts';
 import { Queue } from '../../src/bus/queue.ts';
 import { Binding } from '../../src/bus/routes.ts';
 import { COSTS } from '../../src/bus/settings.ts';
+import { Flag } from '../../src/message/flags.ts';
+import { checkRecords, RecordWords, writeRecord } from '../../src/message/records.ts';
 import { holds, isUsual } from '../model/property.ts';
 
 const NOBODY = {} as BusKsock;
@@ -28,20 +30,27 @@ const step = fc.record({
   at: fc.nat(40),
 });
 
-const REPLYING = new Binding(NOBODY, '$.A', true, 9);
 const SIZE = parcel('$.A').size;
+const REPLYING = new Binding(NOBODY, '$.A', true, 9);
 
-/** A run of Requests, from this serial number on. */
-function runOf(count: number, serial: number): Parcel {
-  const run = parcel('$.A');
-  run.count = count;
-  run.idSerial = serial;
+/** So many Requests that came together, from this serial number on. */
+function batchOf(count: number, serial: number): Parcel {
+  const words = new RecordWords();
+  const bytes = new Uint8Array(64 * count);
+  let at = 0;
+  for (let one = 0; one < count; one++) {
+    at = writeRecord(bytes, at, '$.A', Flag.WANT_A_REPLY, 0, words, 0);
+  }
+  const sums = { data: 0, size: 0, largest: 0 };
+  expect(checkRecords(bytes, 0, at, count, 0, sums)).toBe('');
+  const batch = Parcel.ofRecords(bytes, 0, at, count, sums, null);
+  batch.idSerial = serial;
   const records = Array.from(
     { length: count },
-    (_, at) => new RequestRecord(0, serial + at, NOBODY, -1),
+    (_, one) => new RequestRecord(0, serial + one, NOBODY, -1),
   );
-  run.requests = count === 1 ? (records[0] as RequestRecord) : records;
-  return run;
+  batch.requests = count === 1 ? (records[0] as RequestRecord) : records;
+  return batch;
 }
 
 /** The serial numbers of its Requests, by their records. */
@@ -51,6 +60,15 @@ function requestsOf(queue: Queue): (number | undefined)[] {
     const unread = Array.from({ length: of.count }, (_, index) => of.requestOf(index)?.serial);
     return unread.slice(queue.readOf(entry));
   });
+}
+
+/** A parcel weighs what it has until all of it is read. */
+function weightOf(queue: Queue): number {
+  let weight = 0;
+  for (let entry = 0; entry < queue.entries; entry++) {
+    weight += queue.parcel(entry).count * SIZE + COSTS.message + COSTS.place;
+  }
+  return weight;
 }
 
 /** How many messages are before the mark. */
@@ -63,8 +81,8 @@ function marked(queue: Queue): number {
   return count + queue.markedWithin - queue.readOf(queue.marked);
 }
 
-const runStep = fc.record({
-  do: fc.constantFrom('run', 'run', 'drop', 'mark', 'mark', 'unmark', 'take out', 'take out'),
+const batchStep = fc.record({
+  do: fc.constantFrom('batch', 'batch', 'drop', 'mark', 'mark', 'unmark', 'take out', 'take out'),
   at: fc.nat(40),
 });
 
@@ -103,21 +121,21 @@ describe('a queue', () => {
     );
   });
 
-  it('gives up any Request behind its mark, whether or not it is part of a run, and keeps all others in order', () => {
+  it('gives up any Request behind its mark, among those it came with, and keeps all others in order', () => {
     const seen = { split: 0, last: 0, behindMark: 0 };
     holds(
-      fc.property(fc.array(runStep, { maxLength: 60, size: 'max' }), (steps) => {
+      fc.property(fc.array(batchStep, { maxLength: 60, size: 'max' }), (steps) => {
         const queue = new Queue();
         let records: RequestRecord[] = [];
         /** How many of them are before the mark. */
         let shown = 0;
         let serial = 1;
         for (const { do: what, at } of steps) {
-          if (what === 'run') {
-            const run = runOf((at % 5) + 1, serial);
-            serial += run.count;
-            queue.pushBack(run, REPLYING);
-            records.push(...([run.requests].flat() as RequestRecord[]));
+          if (what === 'batch') {
+            const batch = batchOf((at % 5) + 1, serial);
+            serial += batch.count;
+            queue.pushBack(batch, REPLYING);
+            records.push(...([batch.requests].flat() as RequestRecord[]));
           } else if (what === 'drop' && records.length > 0) {
             queue.drop(0);
             records.shift();
@@ -146,9 +164,7 @@ describe('a queue', () => {
           }
           expect(requestsOf(queue)).toEqual(records.map((record) => record.serial));
           expect(marked(queue)).toBe(shown);
-          expect(queue.weight).toBe(
-            records.length * SIZE + queue.entries * (COSTS.message + COSTS.place),
-          );
+          expect(queue.weight).toBe(weightOf(queue));
         }
       }),
       300,
@@ -158,11 +174,11 @@ describe('a queue', () => {
 
   it('finds no Request by a binding that does not answer it', () => {
     const queue = new Queue();
-    const run = runOf(3, 1);
-    const [first] = run.requests as RequestRecord[];
-    queue.pushBack(run, BINDINGS[0] as Binding);
+    const batch = batchOf(3, 1);
+    const [first] = batch.requests as RequestRecord[];
+    queue.pushBack(batch, BINDINGS[0] as Binding);
     expect(queue.findRequest(first as RequestRecord)).toBeNull();
-    queue.pushBack(run, REPLYING);
+    queue.pushBack(batch, REPLYING);
     expect(queue.findRequest(first as RequestRecord)).toEqual({ entry: 1, index: 0 });
   });
 
