@@ -125,9 +125,9 @@ export class Parcel {
     return this.span === null ? this.firstSize : this.span.size;
   }
 
-  /** The size of its largest message. */
+  /** The size of its largest message; of several, maybe a little more: of one that was there before. */
   get largest(): number {
-    return this.span === null ? this.firstSize : this.span.largest;
+    return this.span === null || this.count === 1 ? this.firstSize : this.span.largest;
   }
 
   /** Bytes of the data of all its messages. */
