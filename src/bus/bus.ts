@@ -8,8 +8,9 @@ import { checkBindingName, checkMessageName, MAX_NAME } from '../message/name.ts
 import { fieldsAt, flagsAt } from '../message/records.ts';
 import type { Buses } from './buses.ts';
 import { BusKsock, type KsockOwner, type Mode } from './ksock.ts';
-import { Ledger, RequestEvent, RequestRecord } from './ledger.ts';
+import { Ledger, RequestEvent, RequestRecord, RequestState } from './ledger.ts';
 import { type Parcel, syntheticParcel } from './parcel.ts';
+import type { Queue } from './queue.ts';
 import { Binding, Routes } from './routes.ts';
 import { type BusSettings, COSTS, type Given, MIN_MESSAGE_SIZE, settingsOf } from './settings.ts';
 
@@ -108,7 +109,7 @@ export class Bus {
   send(sender: BusKsock, parcel: Parcel): number {
     if (sender.mode === 'r' || !sender.isOpen) return -Errno.EBADF;
     if (sender.sending !== null) return -Errno.EALREADY;
-    const wrong = this.checkParcel(parcel);
+    const wrong = this.checkParcel(sender, parcel);
     if (wrong !== 0) return -wrong;
     if (!this.hasBytesFor(parcel)) return this.refuse(sender, parcel, Errno.ENOMEM);
     if (parcel.isRequest && sender.isFull) return this.refuse(sender, parcel, Errno.ENOLCK);
@@ -149,7 +150,7 @@ export class Bus {
     const { count } = parcel;
     if (count === 1 || sender.mode === 'r' || !sender.isOpen || sender.sending !== null) return 1;
     if (parcel.idNetwork !== 0 || (parcel.flags & Flag.URGENT) !== 0) return 1;
-    if (this.checkParcel(parcel) !== 0 || this.nextSerial + count > MAX_U32) return 1;
+    if (this.checkParcel(sender, parcel) !== 0 || this.nextSerial + count > MAX_U32) return 1;
     const bytes = bytesOf(parcel) + (parcel.isRequest ? count * COSTS.request : 0);
     if (this.queuedBytes + bytes > this.settings.maxQueuedBytes) return 1;
     const { replier, listeners } = this.routes.find(parcel.name);
@@ -261,14 +262,43 @@ export class Bus {
     return 0;
   }
 
-  /** @internal Giving up (section 8). */
-  forget(ksock: BusKsock, token: number): void {
+  /**
+   * @internal Giving up (section 8). Whether the Request was taken back: it was unread, and nobody will carry
+   * it out.
+   */
+  forget(ksock: BusKsock, token: number): boolean {
     const record = ksock.outstanding.byToken(token);
-    if (record === null) return;
+    if (record === null) return false;
+    const replier = record.replier as BusKsock;
+    const isTakenBack =
+      record.state === RequestState.UNREAD && this.takeBack(replier.queue, record);
     this.ledger.apply(record, RequestEvent.GIVE_UP, 0);
     this.noteAnswered(record);
+    if (isTakenBack) this.noteRoom(replier);
     this.noteRoom(ksock);
+    // A Reply that waits for room can't be sent any more.
+    if (replier.sending?.isReply === true && replier.sending.to === ksock.id)
+      this.tellAll([replier]);
     this.tellOfRoom();
+    return isTakenBack;
+  }
+
+  /**
+   * Removes an unread Request from its Replier's queue; listeners keep their copies. False when a driver has
+   * shown it to the Replier's program already, which may be at work on it.
+   */
+  private takeBack(queue: Queue, record: RequestRecord): boolean {
+    const found = queue.findRequest(record);
+    if (found === null) return false;
+    const { entry, index } = found;
+    const parcel = queue.parcel(entry);
+    (queue.binding(entry) as Binding).queued--;
+    const parts = queue.takeOut(entry, index);
+    if (parts !== null) {
+      for (const part of parts) this.hold(part);
+      this.letGo(parcel);
+    }
+    return true;
   }
 
   /** The sender is not sending any more, and its place for a Reply, if it held one, is its own again. */
@@ -289,15 +319,27 @@ export class Bus {
   }
 
   // Step 1, in the order in which the bytes of a message give their faults away (2-bytes).
-  private checkParcel(parcel: Parcel): number {
+  private checkParcel(sender: BusKsock, parcel: Parcel): number {
     const { name } = parcel;
     if (name.length === 0) return Errno.EINVAL;
     if (name.length > MAX_NAME) return Errno.ENAMETOOLONG;
     const wrongFlags = checkFlags(parcel.flags, parcel.isReply);
     if (wrongFlags !== 0) return wrongFlags;
-    if (parcel.largest > this.maxMessageSizeNow) return Errno.EMSGSIZE;
+    if (parcel.largest > this.maxMessageSizeNow) {
+      const { count, to, replyNetwork, replySerial } = parcel;
+      if (count > 1 || !parcel.isReply) return Errno.EMSGSIZE;
+      const most = this.maxReplySize(sender, to, replyNetwork, replySerial);
+      if (parcel.largest > most) return Errno.EMSGSIZE;
+    }
     return this.routes.known(name) === undefined ? checkMessageName(name) : 0;
   }
+
+  /** @internal A Reply may be as large as messages could be when its Request was accepted (section 13). */
+  maxReplySize(sender: BusKsock, to: number, network: number, serial: number): number {
+    const request = this.ksocks.get(to)?.outstanding.find(network, serial, sender);
+    return Math.max(this.maxMessageSizeNow, request?.maxReplySize ?? 0);
+  }
+
 
   /**
    * Steps 4 to 9: to everybody, or to nobody. Recipients are found anew at each try. Of several messages, all have
@@ -369,8 +411,9 @@ export class Bus {
     replier: BusKsock,
   ): void {
     parcel.requests = requests;
-    if (Array.isArray(requests)) for (const one of requests) this.ledger.accept(one, replier);
-    else this.ledger.accept(requests, replier);
+    const { ledger, maxMessageSizeNow } = this;
+    if (!Array.isArray(requests)) ledger.accept(requests, replier, maxMessageSizeNow);
+    else for (const one of requests) ledger.accept(one, replier, maxMessageSizeNow);
   }
 
   private giveFirst(parcel: Parcel, replier: Binding | null, answered: RequestRecord | null): void {
@@ -422,12 +465,17 @@ export class Bus {
     if (atFront) ksock.queue.pushFront(parcel, binding);
     else ksock.queue.pushBack(parcel, binding);
     if (binding !== null) binding.queued += parcel.count;
-    if (parcel.holders++ === 0) this.messageBytes += bytesOf(parcel);
-    this.messageBytes += COSTS.place;
+    this.hold(parcel);
     parcel.copies++;
     ksock.queuedNetwork = parcel.idNetwork;
     ksock.queuedSerial = parcel.idSerial + parcel.count - 1;
     ksock.owner.queued(atFront);
+  }
+
+  /** An entry of a queue holds the parcel. */
+  private hold(parcel: Parcel): void {
+    if (parcel.holders++ === 0) this.messageBytes += bytesOf(parcel);
+    this.messageBytes += COSTS.place;
   }
 
   /** An entry of a queue holds the parcel no more. */
@@ -754,7 +802,7 @@ export class Bus {
       if (!full[at]) {
         this.enqueueOnce(listener, event);
       } else if (!ksock.toldOfLoss && this.heldEvents < MAX_HELD_EVENTS) {
-        if (this.enqueueOnce(listener, event)) this.hold(ksock, event);
+        if (this.enqueueOnce(listener, event)) this.holdEvent(ksock, event);
       } else {
         ksock.missed++;
         if (ksock.toldOfLoss) continue;
@@ -775,7 +823,7 @@ export class Bus {
     return true;
   }
 
-  private hold(ksock: BusKsock, event: Parcel): void {
+  private holdEvent(ksock: BusKsock, event: Parcel): void {
     ksock.held ??= new Map();
     ksock.held.set(event, (ksock.held.get(event) ?? 0) + 1);
     this.heldEvents++;
@@ -839,7 +887,8 @@ export class Bus {
 
   /**
    * Sets the size in bytes of the largest message that may be sent, as 2-bytes lays it out, and
-   * returns it; 0 asks, and 1 asks for the largest value that may be set. EINVAL.
+   * returns it; 0 asks, and 1 asks for the largest value that may be set. EINVAL. Replies to Requests that were
+   * accepted before may still be as large as was allowed then.
    */
   maxMessageSize(size: number): number {
     if (size === 1) return this.settings.absoluteMaxMessageSize;

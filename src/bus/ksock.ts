@@ -169,11 +169,12 @@ export class BusKsock {
   }
 
   /**
-   * Forgets a Request that was sent with this token: its place is free, and its Reply is refused. One that has
-   * ended is forgotten already.
+   * Forgets a Request that was sent with this token (section 8): its place is free, and its Reply is refused.
+   * Whether its Replier had not read it: then it is out of the Replier's queue, and nobody carries it out. One
+   * that has ended is forgotten already: false.
    */
-  forget(token: number): void {
-    this.bus.forget(this, token);
+  forget(token: number): boolean {
+    return this.bus.forget(this, token);
   }
 
   /** Throws away the message that waits to be sent, if any. */
@@ -202,6 +203,11 @@ export class BusKsock {
   /** Sets how many messages the queue may hold, and returns it; 0 asks. */
   maxMessages(limit: number): number {
     return this.bus.maxMessages(this, limit);
+  }
+
+  /** How large the Reply of this Ksock to a Request may be; as any message, if it may not answer that. */
+  maxReplySize(requester: number, network: number, serial: number): number {
+    return this.bus.maxReplySize(this, requester, network, serial);
   }
 
   /** Sets (0, 1) or asks (0xFFFFFFFF) the once-only switch; returns what it was. EINVAL. */

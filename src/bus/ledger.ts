@@ -88,6 +88,8 @@ export class RequestRecord {
   readonly token: number;
   replier: BusKsock | null = null;
   state: RequestState = WAITING;
+  /** Its Reply may be as large as messages could be when it was accepted, in bytes. */
+  maxReplySize = 0;
   /** How many Requests its requester had sent before. */
   order = 0;
   /** A later Request of the same requester with the same id: Limpets' ids may come twice. */
@@ -238,9 +240,10 @@ export class Ledger {
     this.answer = answer;
   }
 
-  /** The Request was delivered to this Replier. */
-  accept(record: RequestRecord, replier: BusKsock): void {
+  /** The Request was delivered to this Replier, whose Reply may have so many bytes. */
+  accept(record: RequestRecord, replier: BusKsock, maxReplySize: number): void {
     record.replier = replier;
+    record.maxReplySize = maxReplySize;
     this.apply(record, ACCEPT, 0);
     record.requester.outstanding.add(record);
     this.open++;

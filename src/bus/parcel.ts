@@ -125,9 +125,9 @@ export class Parcel {
     return this.span === null ? this.firstSize : this.span.size;
   }
 
-  /** The size of its largest message. */
+  /** The size of its largest message; of several, maybe a little more: of one that was there before. */
   get largest(): number {
-    return this.span === null ? this.firstSize : this.span.largest;
+    return this.span === null || this.count === 1 ? this.firstSize : this.span.largest;
   }
 
   /** Bytes of the data of all its messages. */
@@ -249,6 +249,26 @@ export class Parcel {
     parcel.span = { at, headAt, repeats, end, data, size, largest };
     parcel.more = more;
     return parcel;
+  }
+
+  /** `count` messages from the one at `from` on, by themselves, after they were sent. */
+  stretch(from: number, count: number): Parcel {
+    const cursor = this.cursor(from);
+    let data = cursor.dataLength;
+    let size = cursor.size;
+    let largest = size;
+    for (let passed = 1; passed < count; passed++) {
+      cursor.next();
+      data += cursor.dataLength;
+      size += cursor.size;
+      largest = Math.max(largest, cursor.size);
+    }
+    const stretch = this.part(this.cursor(from), cursor.end, from, count, data, size, largest);
+    stretch.copies = this.copies;
+    if (count > 1 && Array.isArray(this.requests)) {
+      stretch.requests = this.requests.slice(from, from + count);
+    }
+    return stretch;
   }
 
   /** The record of the message at `index`, once it is a Request that was accepted. */

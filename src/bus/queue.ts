@@ -1,3 +1,4 @@
+import type { RequestRecord } from './ledger.ts';
 import type { Parcel } from './parcel.ts';
 import type { Binding } from './routes.ts';
 import { COSTS } from './settings.ts';
@@ -131,6 +132,57 @@ export class Queue {
     }
     this.entries = kept;
     this.unmark();
+  }
+
+  /**
+   * Where the Request of this record stands behind the mark: the entry, and its place in the parcel there. Null when
+   * it is before the mark, or not there.
+   */
+  findRequest(request: RequestRecord): { entry: number; index: number } | null {
+    for (let entry = this.markEntry; entry < this.entries; entry++) {
+      if (this.binding(entry)?.replier !== true) continue;
+      const parcel = this.parcel(entry);
+      // Serial numbers of several rise by one.
+      const index = parcel.count === 1 ? 0 : request.serial - parcel.idSerial;
+      if (index < 0 || index >= parcel.count || parcel.requestOf(index) !== request) continue;
+      const first = entry === this.markEntry ? this.markedWithin : this.readOf(entry);
+      return index < first ? null : { entry, index };
+    }
+    return null;
+  }
+
+  /**
+   * Takes the message at `index` out of the parcel at `entry`, which must be behind the mark; all others keep their
+   * order. Those before it, and those behind it, become entries of their own. Gives the parcels that took the place
+   * of the entry's, none or more; null when the entry still holds that parcel.
+   */
+  takeOut(entry: number, index: number): Parcel[] | null {
+    const parcel = this.parcel(entry);
+    if (index === this.readOf(entry)) return this.drop(entry) ? [] : null;
+    const before = parcel.stretch(0, index);
+    const count = parcel.count - index - 1;
+    const behind = count === 0 ? null : parcel.stretch(index + 1, count);
+    const isMarkedBefore = entry === this.markEntry && this.markedWithin === index;
+    this.parcels[(this.head + entry) & this.mask] = before;
+    if (behind !== null) this.putBehind(entry, behind);
+    if (isMarkedBefore) {
+      this.markEntry++;
+      this.markWithin = 0;
+    }
+    this.length--;
+    this.bytes += before.size + (behind?.size ?? 0) - parcel.size;
+    return behind === null ? [before] : [before, behind];
+  }
+
+  /** Puts a parcel, none of which is read, behind the one at `entry`; those up to there move down. */
+  private putBehind(entry: number, parcel: Parcel): void {
+    if (this.entries === this.parcels.length) this.grow();
+    this.head = (this.head - 1) & this.mask;
+    this.entries++;
+    for (let at = 0; at <= entry; at++) this.move(at + 1, at);
+    const place = (this.head + entry + 1) & this.mask;
+    this.parcels[place] = parcel;
+    this.read[place] = 0;
   }
 
   clear(): void {

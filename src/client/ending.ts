@@ -11,9 +11,10 @@ export class TimeOver {
 
 /**
  * How long, in milliseconds, a bus may take to tell what there is. A wait whose time is over sooner asks,
- * for what is there must be found however short the wait is; but not of a daemon that doesn't answer.
+ * for what is there must be found however short the wait is; but not of a daemon that doesn't answer. A Request
+ * whose time is over is forgotten, and the bus may take as long to tell whether anybody had read it.
  */
-const TIME_TO_TELL = 1000;
+export const TIME_TO_TELL = 1000;
 
 /**
  * Follows the signal that ends a wait: `ask` is called when it does, and `leave` when no answer to that is

@@ -565,14 +565,17 @@ export class FramePort implements Port, ChannelEvents, UnderWayHost {
     this.answers.take(token)?.refused(this.closedBy ?? new Refusal(errno));
   };
 
-  forget({ token }: Asking): void {
-    if (this.answers.take(token) === undefined || this.closedBy !== null) return;
-    if (this.underWay.withdrawToken(token)) return;
+  forget({ token }: Asking): boolean | Promise<boolean> {
+    if (this.answers.take(token) === undefined || this.closedBy !== null) return false;
+    if (this.underWay.withdrawToken(token)) return true;
     // Until the daemon has heard of it, the answer may come all the same.
     this.forgotten.add(token);
-    this.call(Op.FORGET, token, '').then(
-      () => this.forgotten.delete(token),
-      () => {},
+    return this.call(Op.FORGET, token, '').then(
+      ({ first }) => {
+        this.forgotten.delete(token);
+        return first === 1;
+      },
+      () => false,
     );
   }
 

@@ -21,7 +21,7 @@ import { checkOptions } from '../message/options.ts';
 import { checkU32 } from '../message/u32.ts';
 import { Op, type OpCode } from '../wire/frames.ts';
 import { offAbort, onAbort } from './abort.ts';
-import { TimeOver, whenEnded } from './ending.ts';
+import { TIME_TO_TELL, TimeOver, whenEnded } from './ending.ts';
 import { asked, badName, explain, notSent } from './explain.ts';
 import {
   type BorrowingHandler,
@@ -64,7 +64,8 @@ export interface KsockOptions {
   directory?: string | undefined;
   /**
    * When the daemon goes away, come back when there is one again: with a new Ksock id, and bindings
-   * and settings made again before `onConnected` is called. No message is sent again, and nothing is
+   * and settings made again before `onConnected` is called: those of the Ksock, and those of the bus that it
+   * has made (the maximum message size; reports of Replier binds and the debug log, if it turned them on). No message is sent again, and nothing is
    * answered any more that was asked on a connection that is lost: who asked has been told, and ids begin
    * anew. A Reply that `replyTo` makes for such a Request is refused (EADDRNOTAVAIL, as for a requester
    * that has gone), a handler's is dropped, and a stateful Request to a Replier of that time is refused
@@ -177,6 +178,8 @@ class Messages implements AsyncIterableIterator<Message> {
 
 /** The time of a request is over. */
 const LATE = Symbol('late');
+/** The same, and nobody had read the Request, or will. */
+const LATE_UNREAD = Symbol('late, and unread');
 
 /** Who asked: told once how it ended, however many tell it to. */
 class Asker implements Asking {
@@ -204,15 +207,30 @@ class Asker implements Asking {
 
   /** From now on it is given up when the time is over, or the signal says so. */
   limit({ timeout, signal }: WaitOptions): void {
-    const giveUp = (reason: unknown): void => {
+    let isForgotten = false;
+    const abort = (): void => {
       this.endLimit?.();
-      this.port.forget(this);
-      this.reject(reason);
+      if (!isForgotten) this.port.forget(this);
+      this.reject(signal?.reason);
     };
-    const abort = (): void => giveUp(signal?.reason);
+    const timeOver = (isTakenBack: boolean): void => {
+      this.endLimit?.();
+      this.reject(isTakenBack ? LATE_UNREAD : LATE);
+    };
+    const giveUp = (): void => {
+      isForgotten = true;
+      const isTakenBack = this.port.forget(this);
+      if (typeof isTakenBack === 'boolean') {
+        timeOver(isTakenBack);
+        return;
+      }
+      // Whether it was carried out is worth a moment, but not a wait for a daemon that doesn't answer.
+      timer = setTimeout(timeOver, TIME_TO_TELL, false);
+      isTakenBack.then(timeOver);
+    };
     // A program that was busy until now may have the answer already: what has come is read first.
     const late = (): void => {
-      timer = setTimeout(giveUp, 0, LATE);
+      timer = setTimeout(giveUp, 0);
     };
     let timer = timeout === undefined ? undefined : setTimeout(late, longest(timeout));
     onAbort(signal, abort);
@@ -293,6 +311,7 @@ export class Ksock implements AsyncIterable<Message> {
           if (onBindRefused !== undefined) onBindRefused(error, name);
           else console.error(`kbus: ${error.message}; it is tried again until it can be bound`);
         },
+        onSettingRefused: (error) => console.error(`kbus: ${error.message}`),
       },
     );
     try {
@@ -540,8 +559,9 @@ export class Ksock implements AsyncIterable<Message> {
     const errno = assembler.write(bytes, Number.POSITIVE_INFINITY);
     const isPointy = assembler.pointy !== null;
     if (isPointy) assembler.clear();
-    const { size } = assembler;
-    if (size > 0 && size > (await this.maxMessageSize())) {
+    const { size, isReply } = assembler;
+    // How large a Reply may be depends on its Request: `send` tells.
+    if (size > 0 && !isReply && size > (await this.maxMessageSize())) {
       if (this.assembler === assembler) this.assembler = new Assembler();
       throw new KbusError('write', Errno.EMSGSIZE, what);
     }
@@ -619,8 +639,10 @@ export class Ksock implements AsyncIterable<Message> {
    * Sends a Request and resolves with its Reply, whoever else reads this Ksock. Rejects with a
    * {@link StatusError} when KBUS answered in place of the Replier, with a {@link ReplierError} when
    * the Replier's handler threw, with ETIMEDOUT when the time is over, with the signal's reason, or as
-   * {@link sendMsg} does. A Request that is given up before it was sent is never sent; one that was sent is
-   * forgotten: its place in this Ksock's queue is free, and its Reply is refused.
+   * {@link sendMsg} does. A Request that is given up before it was sent is never sent. One that was sent is
+   * forgotten: its place in this Ksock's queue is free; it leaves the Replier's queue if it is unread there, and
+   * the message of the ETIMEDOUT says that nobody carried it out; else its Reply is refused. A daemon that doesn't
+   * answer can delay that ETIMEDOUT by a second. The specification, 1-model, section 8.
    */
   async request(
     nameOrMessage: string | Message,
@@ -648,9 +670,13 @@ export class Ksock implements AsyncIterable<Message> {
       });
     } catch (reason) {
       // Made here, and not where the answer came, the error's stack has the line that asked.
-      if (reason !== LATE) throw notSent(message, reason);
+      if (reason !== LATE && reason !== LATE_UNREAD) throw notSent(message, reason);
       const what = `${asked(message)} within ${options.timeout} ms`;
-      throw new KbusError('request', Errno.ETIMEDOUT, what);
+      const unread = {
+        meaning: 'no Reply came in time; nobody has read the Request, and nobody will',
+      };
+      const how = reason === LATE_UNREAD ? unread : {};
+      throw new KbusError('request', Errno.ETIMEDOUT, what, how);
     }
     this.lifeline.mark(answer, port);
     if (answer.name === REPLIER_ERROR) throw new ReplierError(asked(message), answer);
@@ -970,12 +996,15 @@ export class Ksock implements AsyncIterable<Message> {
 
   /**
    * Sets the largest size for everybody on this bus, from 100 bytes; resolves with it. 0 asks, and 1
-   * asks for the largest that may be set. EINVAL.
+   * asks for the largest that may be set. EINVAL. Answers to Requests that were accepted before may still be as
+   * large as was allowed then.
    */
   async setMaxMessageSize(size: number): Promise<number> {
     checkU32('size', size);
     const what = `set the maximum message size to ${size}`;
-    return (await this.call('maxMessageSize', Op.MAX_MESSAGE_SIZE, size, '', what)).first;
+    const { first } = await this.call('maxMessageSize', Op.MAX_MESSAGE_SIZE, size, '', what);
+    if (size > 1) this.lifeline.set(Op.MAX_MESSAGE_SIZE, size);
+    return first;
   }
 
   /**
@@ -983,14 +1012,20 @@ export class Ksock implements AsyncIterable<Message> {
    * was set before. Without an argument it asks.
    */
   async wantMessagesOnce(onlyOnce?: boolean): Promise<boolean> {
-    const was = await this.switch('wantMessagesOnce', Op.WANT_MESSAGES_ONCE, onlyOnce);
-    if (onlyOnce !== undefined) this.lifeline.set(Op.WANT_MESSAGES_ONCE, onlyOnce ? 1 : 0);
-    return was;
+    return this.switch('wantMessagesOnce', Op.WANT_MESSAGES_ONCE, onlyOnce);
   }
 
   /** Whether this bus reports Replier binds and unbinds (section 9); likewise. EBUSY. */
   async reportReplierBinds(report?: boolean): Promise<boolean> {
-    return this.switch('reportReplierBinds', Op.REPORT_REPLIER_BINDS, report);
+    try {
+      return await this.switch('reportReplierBinds', Op.REPORT_REPLIER_BINDS, report);
+    } catch (error) {
+      // The reports are on all the same.
+      if (error instanceof KbusError && error.code === 'EBUSY') {
+        this.lifeline.set(Op.REPORT_REPLIER_BINDS, 1);
+      }
+      throw error;
+    }
   }
 
   /** Whether this bus writes its debug log; likewise. */
@@ -1001,7 +1036,11 @@ export class Ksock implements AsyncIterable<Message> {
   private async switch(call: Call, op: OpCode, on: boolean | undefined): Promise<boolean> {
     if (on !== undefined) mustBe('boolean', 'the switch', on);
     const value = on === undefined ? ASK : on ? 1 : 0;
-    return (await this.call(call, op, value, '', `${call}(${on ?? ''})`)).first !== 0;
+    const { first } = await this.call(call, op, value, '', `${call}(${on ?? ''})`);
+    if (on === true) this.lifeline.set(op, 1);
+    // As it is by itself: to make that again could undo what another program has set since.
+    else if (on === false) this.lifeline.unset(op);
+    return first !== 0;
   }
 
   /** Makes the next bus; resolves with its number once it can be opened. EINVAL: there are 256. */

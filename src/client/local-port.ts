@@ -190,10 +190,11 @@ export class LocalPort implements Port, KsockOwner {
     return ticket;
   }
 
-  forget({ token }: Asking): void {
-    if (this.answers.take(token) === undefined || !this.ksock.isOpen) return;
-    if (this.sends.cancel(token)) this.servePolls();
-    else this.ksock.forget(token);
+  forget({ token }: Asking): boolean {
+    if (this.answers.take(token) === undefined || !this.ksock.isOpen) return false;
+    if (!this.sends.cancel(token)) return this.ksock.forget(token);
+    this.servePolls();
+    return true;
   }
 
   /** PENDING, or the outcome. */

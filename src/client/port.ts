@@ -79,8 +79,11 @@ export interface Port {
    */
   request(message: Message, asking: Asking): void;
 
-  /** Nobody waits for the answer any more: if the Request was not sent yet, it never is. */
-  forget(asking: Asking): void;
+  /**
+   * Nobody waits for the answer any more: if the Request was not sent yet, it never is. Whether it was taken back
+   * before anybody read it, as soon as that is known; a daemon that doesn't answer may never say.
+   */
+  forget(asking: Asking): boolean | Promise<boolean>;
 
   /**
    * Sends a Reply; `refused`, the same for all Replies of a port, is told when that fails, with this

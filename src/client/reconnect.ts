@@ -50,6 +50,8 @@ export interface LifelineEvents {
   onDisconnected(error: KbusError): void;
   /** A name that was bound before could not be bound again; it is tried again until it can, or is unbound. */
   onBindRefused(error: KbusError, name: string): void;
+  /** A setting that was made before is none that the new daemon allows. */
+  onSettingRefused(error: KbusError): void;
 }
 
 interface KeptBinding {
@@ -172,7 +174,15 @@ export class Lifeline {
   }
 
   private async restore(port: Port): Promise<void> {
-    for (const [op, value] of this.settings) await port.call(op, value, '');
+    // The limit of the queue (the lowest number) before the reports that go into it.
+    for (const [op, value] of [...this.settings].sort(([a], [b]) => a - b)) {
+      try {
+        await port.call(op, value, '');
+      } catch (error) {
+        if (isOver(error)) throw error;
+        this.refuseSetting(op, value, error);
+      }
+    }
     // While this waits, its program may unbind some of them, or the Ksock be closed.
     const restored: KeptBinding[] = [];
     this.refused.clear();
@@ -190,6 +200,14 @@ export class Lifeline {
       if (this.bindings.includes(binding)) continue;
       await callWith(port, Op.UNBIND, binding);
     }
+  }
+
+  private refuseSetting(op: OpCode, value: number, error: unknown): void {
+    const told =
+      op === Op.MAX_MESSAGE_SIZE
+        ? explain('maxMessageSize', error, `set the maximum message size to ${value} again`)
+        : explain('reportReplierBinds', error, 'report Replier binds again');
+    guarded(() => this.events.onSettingRefused(told as KbusError));
   }
 
   private refuseBind(binding: KeptBinding, error: unknown): void {
@@ -280,6 +298,11 @@ export class Lifeline {
 
   set(op: OpCode, value: number): void {
     this.settings.set(op, value);
+  }
+
+  /** It is as every Ksock or bus has it at first. */
+  unset(op: OpCode): void {
+    this.settings.delete(op);
   }
 
   /**

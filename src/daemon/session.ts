@@ -607,9 +607,7 @@ export class Session implements KsockOwner, ChannelEvents, Stirred {
         this.outcome(token, 0);
         break;
       case Op.FORGET:
-        if (this.sends.cancel(argument)) this.servePolls();
-        else ksock.forget(argument);
-        this.outcome(token, 0);
+        this.outcome(token, this.forget(argument) ? 1 : 0);
         break;
       default:
         throw new ProtocolError(`a call with the unknown number ${op}`);
@@ -626,6 +624,13 @@ export class Session implements KsockOwner, ChannelEvents, Stirred {
     if (result < 0) this.refused(token, result);
     else this.result(token, this.ksock.lastNetwork, this.ksock.lastSerial);
     this.servePolls();
+  }
+
+  /** Whether nobody has carried out the Request, and nobody will. */
+  private forget(token: number): boolean {
+    if (!this.sends.cancel(token)) return this.ksock.forget(token);
+    this.servePolls();
+    return true;
   }
 
   private cancel(token: number): void {

@@ -216,7 +216,10 @@ export class Descriptor implements KsockOwner {
   private write(bytes: Uint8Array): Answer {
     if (this.ksock.mode === 'r') return refusal(Errno.EBADF);
     if (this.ksock.isSending) return refusal(Errno.EALREADY);
-    const wrong = this.assembler.write(bytes, this.bus.maxMessageSize(0));
+    const { bus, ksock } = this;
+    const wrong = this.assembler.write(bytes, bus.maxMessageSize(0), (requester, request) =>
+      ksock.maxReplySize(requester, request.networkId, request.serialNum),
+    );
     return wrong === 0 ? { kind: 'written', size: bytes.length } : refusal(wrong);
   }
 

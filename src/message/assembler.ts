@@ -4,6 +4,7 @@ import {
   entireLength,
   HEADER_LENGTH,
   type Header,
+  type MaxReplySize,
   messageOf,
   readHeader,
 } from './entire.ts';
@@ -29,6 +30,8 @@ export class Assembler {
    * remembered of a message that was refused.
    */
   size = 0;
+  /** Likewise, whether that is a Reply. */
+  isReply = false;
 
   /** How many bytes of the message were written. */
   get position(): number {
@@ -64,24 +67,28 @@ export class Assembler {
   }
 
   /** Takes more bytes: 0, or why the message is refused (EINVAL, ENAMETOOLONG, EBADMSG, EMSGSIZE). */
-  write(bytes: Uint8Array, maxMessageSize: number): number {
-    const errno = this.take(bytes, maxMessageSize);
+  write(bytes: Uint8Array, maxMessageSize: number, maxReplySize?: MaxReplySize): number {
+    const errno = this.take(bytes, maxMessageSize, maxReplySize);
     if (errno !== 0) this.clear();
     return errno;
   }
 
-  private take(bytes: Uint8Array, maxMessageSize: number): number {
+  private take(bytes: Uint8Array, maxMessageSize: number, maxReplySize?: MaxReplySize): number {
     let at = 0;
-    if (this.length === 0) this.size = 0;
+    if (this.length === 0) {
+      this.size = 0;
+      this.isReply = false;
+    }
     if (this.header === null) {
       at = Math.min(bytes.length, HEADER_LENGTH - this.length);
       this.bytes.set(bytes.subarray(0, at), this.length);
       this.length += at;
       if (this.length < HEADER_LENGTH) return 0;
-      const header = readHeader(this.bytes, maxMessageSize);
+      const header = readHeader(this.bytes, maxMessageSize, maxReplySize);
       if (typeof header === 'number') return header;
       this.header = header;
       this.size = entireLength(header.nameLength, header.dataLength);
+      this.isReply = header.inReplyTo.isSet;
     }
     const rest = bytes.subarray(at);
     if (rest.length === 0) return 0;

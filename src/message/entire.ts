@@ -94,12 +94,19 @@ export interface Header {
   dataPointer: bigint;
 }
 
+/** How large a Reply may be: to the Request of this id, from this requester. */
+export type MaxReplySize = (requester: number, request: MessageId) => number;
+
 /**
  * Reads a header, and says at once what is wrong with it, in the order of the specification: guards
  * (EINVAL), name length (EINVAL, ENAMETOOLONG), pointers (EINVAL), flags (EINVAL), size (EMSGSIZE).
  * An error number stands for a header that was refused.
  */
-export function readHeader(bytes: Uint8Array, maxMessageSize: number): Header | number {
+export function readHeader(
+  bytes: Uint8Array,
+  maxMessageSize: number,
+  maxReplySize: MaxReplySize = () => maxMessageSize,
+): Header | number {
   const view = new DataView(bytes.buffer, bytes.byteOffset, HEADER_LENGTH);
   const word = (at: number): number => view.getUint32(at, LITTLE_ENDIAN);
   if (word(OFFSET.startGuard) !== START_GUARD || word(OFFSET.endGuard) !== END_GUARD) {
@@ -119,13 +126,13 @@ export function readHeader(bytes: Uint8Array, maxMessageSize: number): Header | 
   const wrongFlags = checkFlags(flags, inReplyTo.isSet);
   if (wrongFlags !== 0) return wrongFlags;
   // A data length near 2^32 must not wrap while it is rounded up.
-  if (dataLength > maxMessageSize || entireLength(nameLength, dataLength) > maxMessageSize) {
-    return Errno.EMSGSIZE;
-  }
+  const to = word(OFFSET.to);
+  const maxSize = inReplyTo.isSet ? maxReplySize(to, inReplyTo) : maxMessageSize;
+  if (dataLength > maxSize || entireLength(nameLength, dataLength) > maxSize) return Errno.EMSGSIZE;
   return {
     id: new MessageId(word(OFFSET.id), word(OFFSET.id + 4)),
     inReplyTo,
-    to: word(OFFSET.to),
+    to,
     from: word(OFFSET.from),
     origFrom: new OrigFrom(word(OFFSET.origFrom), word(OFFSET.origFrom + 4)),
     finalTo: new OrigFrom(word(OFFSET.finalTo), word(OFFSET.finalTo + 4)),

@@ -133,7 +133,7 @@ export const Op = {
   CANCEL: 19,
   /**
    * `argument`: the token of a SEND that was to be ANSWERED, and whose answer nobody waits for any more: no frame
-   * with it comes behind the answer to this.
+   * with it comes behind the answer to this. First value: 1 when it was taken back before anybody read it.
    */
   FORGET: 22,
 } as const;

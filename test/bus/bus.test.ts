@@ -726,6 +726,27 @@ describe('going away (section 8)', () => {
     expect(bus.nextSerial).toBe(3);
   });
 
+  it('of a requester’s patience takes what is unread out of the queue, and leaves what was read', () => {
+    const { program } = stage();
+    const replier = program().answer('$.A');
+    const listener = program().listen('$.A');
+    const asker = program({ limit: 3 });
+    for (const token of [1, 2, 3]) asker.request('$.A', { token, data: `${token}` });
+    const read = replier.next();
+    expect(asker.request('$.A')).toBe('ENOLCK');
+    expect([1, 2, 2, 9].map((token) => asker.ksock.forget(token))).toEqual([
+      false,
+      true,
+      false,
+      false,
+    ]);
+    expect(replier.reply(read)).toBe('ECONNREFUSED');
+    expect(asker.request('$.A', { data: '4' })).toBe('ok');
+    expect(replier.rest().map(({ data }) => data)).toEqual(['3', '4']);
+    expect(listener.rest().map(({ data }) => data)).toEqual(['1', '2', '3', '4']);
+    expect(asker.told).toEqual([]);
+  });
+
   it('is noticed when something is left of somebody: that is a bug, and no outcome', () => {
     const { bus, program } = stage();
     const last = program();

@@ -57,7 +57,7 @@ function bring(state: StateName) {
   const requester = ksock(1);
   const replier = ksock(2);
   const record = new RequestRecord(0, 7, requester, -1);
-  if (state !== 'WAITING') ledger.accept(record, replier);
+  if (state !== 'WAITING') ledger.accept(record, replier, 0);
   if (state === 'READ') ledger.apply(record, RequestEvent.READ, 0);
   if (state === 'ENDED') ledger.apply(record, RequestEvent.ANSWER, 0);
   expect(record.state).toBe(RequestState[state]);
@@ -75,7 +75,7 @@ describe('the ledger', () => {
       );
 
       // To accept is more than a step of the record: it is what `accept` does.
-      if (event === 'ACCEPT' && state === 'WAITING') ledger.accept(record, replier);
+      if (event === 'ACCEPT' && state === 'WAITING') ledger.accept(record, replier, 0);
       else ledger.apply(record, RequestEvent[event], 9);
 
       const now = row?.to ?? state;

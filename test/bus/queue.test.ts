@@ -1,10 +1,14 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { BusKsock } from '../../src/bus/ksock.ts';
+import { RequestRecord } from '../../src/bus/ledger.ts';
 import { Parcel } from '../../src/bus/parcel.ts';
 import { Queue } from '../../src/bus/queue.ts';
 import { Binding } from '../../src/bus/routes.ts';
-import { holds } from '../model/property.ts';
+import { COSTS } from '../../src/bus/settings.ts';
+import { Flag } from '../../src/message/flags.ts';
+import { checkRecords, RecordWords, writeRecord } from '../../src/message/records.ts';
+import { holds, isUsual } from '../model/property.ts';
 
 const NOBODY = {} as BusKsock;
 const BINDINGS = ['$.A', '$.B', '$.C'].map((name, at) => new Binding(NOBODY, name, false, at));
@@ -23,6 +27,62 @@ function listed(queue: Queue): [string, Binding | null][] {
 /** What is done to a queue: `at` stands for a binding, or for a place in the queue. */
 const step = fc.record({
   do: fc.constantFrom('back', 'back', 'back', 'front', 'drop', 'drop', 'remove', 'clear'),
+  at: fc.nat(40),
+});
+
+const SIZE = parcel('$.A').size;
+const REPLYING = new Binding(NOBODY, '$.A', true, 9);
+
+/** So many Requests that came together, from this serial number on. */
+function batchOf(count: number, serial: number): Parcel {
+  const words = new RecordWords();
+  const bytes = new Uint8Array(64 * count);
+  let at = 0;
+  for (let one = 0; one < count; one++) {
+    at = writeRecord(bytes, at, '$.A', Flag.WANT_A_REPLY, 0, words, 0);
+  }
+  const sums = { data: 0, size: 0, largest: 0 };
+  expect(checkRecords(bytes, 0, at, count, 0, sums)).toBe('');
+  const batch = Parcel.ofRecords(bytes, 0, at, count, sums, null);
+  batch.idSerial = serial;
+  const records = Array.from(
+    { length: count },
+    (_, one) => new RequestRecord(0, serial + one, NOBODY, -1),
+  );
+  batch.requests = count === 1 ? (records[0] as RequestRecord) : records;
+  return batch;
+}
+
+/** The serial numbers of its Requests, by their records. */
+function requestsOf(queue: Queue): (number | undefined)[] {
+  return Array.from({ length: queue.entries }, (_, entry) => entry).flatMap((entry) => {
+    const of = queue.parcel(entry);
+    const unread = Array.from({ length: of.count }, (_, index) => of.requestOf(index)?.serial);
+    return unread.slice(queue.readOf(entry));
+  });
+}
+
+/** A parcel weighs what it has until all of it is read. */
+function weightOf(queue: Queue): number {
+  let weight = 0;
+  for (let entry = 0; entry < queue.entries; entry++) {
+    weight += queue.parcel(entry).count * SIZE + COSTS.message + COSTS.place;
+  }
+  return weight;
+}
+
+/** How many messages are before the mark. */
+function marked(queue: Queue): number {
+  let count = 0;
+  for (let entry = 0; entry < queue.marked; entry++) {
+    count += queue.parcel(entry).count - queue.readOf(entry);
+  }
+  if (queue.marked === queue.entries) return count;
+  return count + queue.markedWithin - queue.readOf(queue.marked);
+}
+
+const batchStep = fc.record({
+  do: fc.constantFrom('batch', 'batch', 'drop', 'mark', 'mark', 'unmark', 'take out', 'take out'),
   at: fc.nat(40),
 });
 
@@ -59,6 +119,67 @@ describe('a queue', () => {
         }
       }),
     );
+  });
+
+  it('gives up any Request behind its mark, among those it came with, and keeps all others in order', () => {
+    const seen = { split: 0, last: 0, behindMark: 0 };
+    holds(
+      fc.property(fc.array(batchStep, { maxLength: 60, size: 'max' }), (steps) => {
+        const queue = new Queue();
+        let records: RequestRecord[] = [];
+        /** How many of them are before the mark. */
+        let shown = 0;
+        let serial = 1;
+        for (const { do: what, at } of steps) {
+          if (what === 'batch') {
+            const batch = batchOf((at % 5) + 1, serial);
+            serial += batch.count;
+            queue.pushBack(batch, REPLYING);
+            records.push(...([batch.requests].flat() as RequestRecord[]));
+          } else if (what === 'drop' && records.length > 0) {
+            queue.drop(0);
+            records.shift();
+            shown = Math.max(0, shown - 1);
+          } else if (what === 'mark' && shown < records.length) {
+            queue.mark(1);
+            shown++;
+          } else if (what === 'unmark' && at % 4 === 0) {
+            queue.unmark();
+            shown = 0;
+          } else if (what === 'take out' && records.length > 0) {
+            const place = at % records.length;
+            const found = queue.findRequest(records[place] as RequestRecord);
+            if (place < shown) {
+              expect(found).toBeNull();
+            } else {
+              const { entry, index } = found as { entry: number; index: number };
+              const { length } = queue;
+              const parts = queue.takeOut(entry, index);
+              expect(queue.length).toBe(length - 1);
+              if (parts?.length === 2) seen.split++;
+              if (parts?.length === 1) seen.last++;
+              if (place === shown && shown > 0) seen.behindMark++;
+              records = records.toSpliced(place, 1);
+            }
+          }
+          expect(requestsOf(queue)).toEqual(records.map((record) => record.serial));
+          expect(marked(queue)).toBe(shown);
+          expect(queue.weight).toBe(weightOf(queue));
+        }
+      }),
+      300,
+    );
+    if (isUsual) expect(Object.values(seen).every((count) => count > 0)).toBe(true);
+  });
+
+  it('finds no Request by a binding that does not answer it', () => {
+    const queue = new Queue();
+    const batch = batchOf(3, 1);
+    const [first] = batch.requests as RequestRecord[];
+    queue.pushBack(batch, BINDINGS[0] as Binding);
+    expect(queue.findRequest(first as RequestRecord)).toBeNull();
+    queue.pushBack(batch, REPLYING);
+    expect(queue.findRequest(first as RequestRecord)).toEqual({ entry: 1, index: 0 });
   });
 
   it('goes on after it let go of the memory of a busy hour', () => {

@@ -163,6 +163,15 @@ class Stage {
     return this.listeners[index] ?? this.sender;
   }
 
+  /** The sender forgets a Request, when a listener's program was shown so many unread messages. */
+  forget(token: number, shown: number, listener: number): boolean {
+    const { queue } = this.listeners[listener] as BusKsock;
+    for (let count = Math.min(shown, queue.length); count > 0; count--) queue.mark(1);
+    const isTakenBack = this.sender.forget(token);
+    queue.unmark();
+    return isTakenBack;
+  }
+
   /** A listener answers the oldest Request that it has read. */
   reply(listener: number): unknown {
     const request = this.read[listener]?.shift();
@@ -178,6 +187,11 @@ class Stage {
     this.listeners[listener]?.close();
     this.listeners[listener] = this.open();
     this.read[listener] = [];
+  }
+
+  /** All go. */
+  end(): void {
+    for (const ksock of [this.sender, ...this.listeners]) ksock.close();
   }
 
   state(): unknown {
@@ -262,10 +276,21 @@ const step = fc.oneof(
   { weight: 1, arbitrary: fc.record({ once: fc.boolean(), whom }) },
   { weight: 2, arbitrary: fc.record({ cancel: fc.integer({ min: 1, max: 60 }) }) },
   { weight: 1, arbitrary: fc.constant({ discard: true }) },
+  {
+    weight: 3,
+    arbitrary: fc.record({
+      forget: fc.integer({ min: 1, max: 60 }),
+      shown: fc.constantFrom(0, 0, 1, 2, 3),
+      by: listener,
+    }),
+  },
 );
 
+/** Stands for a Request that was taken back. */
+const TAKEN_BACK = 1;
+
 /** What must have come of sends, or they are not worth trying. */
-const OUTCOMES = [0, -11, -16, -22, -32, -37, -99, -111, -114, -125];
+const OUTCOMES = [TAKEN_BACK, 0, -11, -16, -22, -32, -37, -99, -111, -114, -125];
 
 describe('a run of messages', () => {
   it('is the same as its messages sent one by one, whatever else happens', {
@@ -290,6 +315,10 @@ describe('a run of messages', () => {
                 return stage.say(each.say, each.name);
               } else if ('reply' in each) {
                 return stage.reply(each.reply);
+              } else if ('forget' in each) {
+                const isTakenBack = stage.forget(each.forget, each.shown, each.by);
+                seen.add(isTakenBack ? TAKEN_BACK : 0);
+                return isTakenBack;
               } else if ('leave' in each) {
                 stage.leave(each.leave);
               } else if ('take' in each) {
@@ -321,6 +350,8 @@ describe('a run of messages', () => {
               left = one !== 'none';
             }
           }
+          // A bus that holds anything for nobody throws.
+          for (const stage of stages) stage.end();
           expect(stages[1]?.told.sort()).toEqual(stages[0]?.told.sort());
           for (const outcome of stages[0]?.told ?? []) seen.add(Number(outcome.split(' ')[1]));
           for (const kind of stages[1]?.ran ?? []) ran.add(kind);

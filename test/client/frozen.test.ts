@@ -109,6 +109,30 @@ describe('A wait for a message, when the daemon does not answer,', () => {
   });
 });
 
+describe('A request, when the daemon does not answer,', () => {
+  it('waits for a second to be told whether anybody read it, when its time is over.', async () => {
+    freeze();
+    let error: unknown;
+    void failed(ksock.request('$.a', '', { timeout: 10 })).then((reason) => {
+      error = reason;
+    });
+    await vi.advanceTimersByTimeAsync(1005);
+    expect(error).toBeUndefined();
+    await vi.advanceTimersByTimeAsync(10);
+    expect(error).toMatchObject({ code: 'ETIMEDOUT' });
+    expect(String(error)).toContain('its Replier may be at work on it');
+  });
+
+  it('ends at once when the program gives it up, though its time was over already.', async () => {
+    freeze();
+    const controller = new AbortController();
+    const asked = failed(ksock.request('$.a', '', { timeout: 10, signal: controller.signal }));
+    await vi.advanceTimersByTimeAsync(20);
+    controller.abort('enough');
+    expect(await asked).toBe('enough');
+  });
+});
+
 describe('A message that comes when its wait is over', () => {
   it('is for who reads next, before what came after it, and counts as unread.', async () => {
     await giveUpTooLate('1');

@@ -1,8 +1,10 @@
 import { inspect } from 'node:util';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import type { BusSettings } from '../../src/bus/settings.ts';
 import { BUS_GONE_AWAY } from '../../src/client/frame-port.ts';
 import { type Connect, Ksock, type KsockOptions } from '../../src/client/ksock.ts';
 import { Refusal } from '../../src/client/port.ts';
+import { splitReplierBindEventData } from '../../src/message/bind-event.ts';
 import { Errno } from '../../src/message/errno.ts';
 import type { KbusError, StatusError } from '../../src/message/error.ts';
 import { Flag } from '../../src/message/flags.ts';
@@ -45,6 +47,16 @@ class Machine {
     this.host = null;
     for (const end of ends) end.break();
     await settled();
+  }
+
+  /** A daemon that others come to before those who come back. */
+  async startWith(
+    others: (host: FrameHost) => Promise<void>,
+    settings: Partial<BusSettings> = {},
+  ): Promise<void> {
+    const host = new FrameHost(settings);
+    await others(host);
+    this.host = host;
   }
 
   start(): FrameHost {
@@ -329,6 +341,82 @@ describe('A Ksock that comes back', () => {
     expect([limit, once]).toEqual([7, true]);
     expect(errors[0]?.code).toBe('ECONNRESET');
     for (const { code } of errors.slice(1)) expect(code).toBe('ENOENT');
+  });
+
+  it('makes again what it has set of the bus, and leaves alone what it has turned off again.', async () => {
+    const [ksock, isBack] = await openComingBack();
+    const replier = await machine.open();
+    await replier.bind('$.before', true);
+    await ksock.setMaxMessageSize(5000);
+    await ksock.setMaxMessageSize(1);
+    await ksock.setMaxMessageSize(0);
+    await ksock.reportReplierBinds(true);
+    await ksock.verbose(true);
+    await ksock.verbose(false);
+    expect((await readAll(ksock)).length).toBe(1);
+    await machine.crash();
+    let other = ksock;
+    await machine.startWith(async (host) => {
+      other = await host.open();
+      await other.verbose(true);
+      await other.bind('$.b', true);
+    });
+    await isBack();
+    expect(await other.maxMessageSize()).toBe(5000);
+    expect(await other.reportReplierBinds()).toBe(true);
+    expect(await other.verbose()).toBe(true);
+    // Whoever depends on the reports is told of what is bound already.
+    expect(
+      (await readAll(ksock)).map((event) => splitReplierBindEventData(event.data).name),
+    ).toEqual(['$.b']);
+    await other.close();
+  });
+
+  it('comes back where its settings are refused, and says so.', async () => {
+    const [ksock, isBack] = await openComingBack();
+    const errors = vi.spyOn(console, 'error').mockImplementation(() => {});
+    await ksock.setMaxMessages(1);
+    await ksock.setMaxMessageSize(5000);
+    await ksock.reportReplierBinds(true);
+    await machine.crash();
+    let other = ksock;
+    await machine.startWith(
+      async (host) => {
+        other = await host.open();
+        await other.bind('$.a', true);
+        await other.bind('$.b', true);
+      },
+      { maxMessageSize: 1000, absoluteMaxMessageSize: 2000 },
+    );
+    await isBack();
+    expect(errors.mock.calls).toEqual([
+      [
+        expect.stringMatching(
+          /^kbus: EBUSY \(16\): report Replier binds again: .*reporting is on$/,
+        ),
+      ],
+      [
+        expect.stringMatching(
+          /^kbus: EINVAL \(22\): set the maximum message size to 5000 again: a maximum size is/,
+        ),
+      ],
+    ]);
+    errors.mockRestore();
+    expect(await other.maxMessageSize()).toBe(1000);
+    expect(await other.reportReplierBinds()).toBe(true);
+    await other.close();
+  });
+
+  it('makes reports again that were on though not all bindings could be reported.', async () => {
+    const [ksock, isBack] = await openComingBack();
+    await ksock.setMaxMessages(1);
+    await ksock.bind('$.a', true);
+    await ksock.bind('$.b', true);
+    await refused(ksock.reportReplierBinds(true), 'EBUSY');
+    await machine.crash();
+    machine.start();
+    await isBack();
+    expect(await ksock.reportReplierBinds()).toBe(true);
   });
 
   it('comes back again and again.', async () => {

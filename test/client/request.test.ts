@@ -12,15 +12,14 @@ everywhere('request', (stage) => {
     const asker = await stage.open();
     const replier = await stage.open();
     await replier.bind('$.Ask', true);
-    const error = (await failed(asker.request('$.Ask', '', { timeout: 1 }))) as KbusError;
+    const late = failed(asker.request('$.Ask', '', { timeout: 100 }));
+    const request = (await replier.waitForMsg()) as Message;
+    const error = (await late) as KbusError;
     expect(error).toBeInstanceOf(KbusError);
     expect(error.message).toBe(
-      "ETIMEDOUT (110): send Request '$.Ask' within 1 ms: no Reply came in time; the Request is forgotten, though its Replier may be at work on it",
+      "ETIMEDOUT (110): send Request '$.Ask' within 100 ms: no Reply came in time; the Request is forgotten, though its Replier may be at work on it",
     );
-    await refused(
-      replier.sendMsg(replyTo((await replier.waitForMsg()) as Message, 'late')),
-      'ECONNREFUSED',
-    );
+    await refused(replier.sendMsg(replyTo(request, 'late')), 'ECONNREFUSED');
     expect(await asker.numMessages()).toBe(0);
     // The next one gets its own.
     const answer = asker.request('$.Ask', '', { timeout: 60_000 });
@@ -33,12 +32,56 @@ everywhere('request', (stage) => {
     const replier = await stage.open();
     await replier.bind('$.Ask', true);
     await asker.setMaxMessages(1);
-    await failed(asker.request('$.Ask', '', { timeout: 0 }));
+    const controller = new AbortController();
+    const given = failed(asker.request('$.Ask', '', { signal: controller.signal }));
+    const request = (await replier.waitForMsg()) as Message;
+    controller.abort('enough');
+    await given;
     const answer = asker.request('$.Ask');
-    const givenUp = (await replier.waitForMsg()) as Message;
-    await refused(replier.sendMsg(replyTo(givenUp)), 'ECONNREFUSED');
+    await refused(replier.sendMsg(replyTo(request)), 'ECONNREFUSED');
     await replier.sendMsg(replyTo((await replier.waitForMsg()) as Message, 'again'));
     expect((await answer).text()).toBe('again');
+  });
+
+  it('says that nobody carries out a Request whose time is over before its Replier has read it.', async () => {
+    const asker = await stage.open();
+    const replier = await stage.open();
+    await replier.bind('$.Ask', true);
+    const error = (await failed(asker.request('$.Ask', '', { timeout: 0 }))) as KbusError;
+    expect(error.message).toBe(
+      "ETIMEDOUT (110): send Request '$.Ask' within 0 ms: no Reply came in time; nobody has read the Request, and nobody will",
+    );
+    expect(await replier.numMessages()).toBe(0);
+  });
+
+  it('says so too of one whose time is over while it waits for room.', async () => {
+    const asker = await stage.open();
+    const replier = await stage.open();
+    await replier.bind('$.Ask', true);
+    await fill(replier, await stage.open());
+    const waits = { flags: Flag.ALL_OR_WAIT, timeout: 1 };
+    const error = (await failed(asker.request('$.Ask', '', waits))) as KbusError;
+    expect(error.meaning).toBe(
+      'no Reply came in time; nobody has read the Request, and nobody will',
+    );
+  });
+
+  it('a Reply that waits for room is refused when its Request is given up.', async () => {
+    const asker = await stage.open();
+    const replier = await stage.open();
+    const listener = await stage.open();
+    await replier.bind('$.Ask', true);
+    await listener.bind('$.Answer');
+    await fill(listener, await stage.open());
+    const controller = new AbortController();
+    const given = failed(asker.request('$.Ask', '', { signal: controller.signal }));
+    const reply = replyTo((await replier.waitForMsg()) as Message);
+    reply.name = '$.Answer';
+    const sent = replier.sendMsg(reply, { wait: true });
+    await settled();
+    controller.abort('enough');
+    await given;
+    await refused(sent, 'ECONNREFUSED');
   });
 
   it('rejects with the reason of its signal: before, during, and not after.', async () => {

@@ -387,4 +387,17 @@ everywhere('Large messages', (stage) => {
     await Promise.all(sends);
     expect(await readTexts(ksock)).toEqual(['before', 'after']);
   });
+
+  it('that are larger than a lowered maximum are refused alone, whatever is sent with them.', async () => {
+    const ksock = await stage.open();
+    await ksock.bind('$.News');
+    await ksock.setMaxMessageSize(200);
+    const sends = [
+      ksock.sendMsg(news('before')),
+      refused(ksock.sendMsg(news('x'.repeat(200))), 'EMSGSIZE'),
+      ksock.sendMsg(news('after')),
+    ];
+    await Promise.all(sends);
+    expect(await readTexts(ksock)).toEqual(['before', 'after']);
+  });
 });

@@ -155,6 +155,54 @@ export function modern(transport: Transport<Ksock>): void {
       );
     });
 
+    it('A Request that its requester gives up leaves the Replier’s queue, if it is unread; listeners keep their copies.', async () => {
+      const asker = await stage.open();
+      const replier = await stage.open();
+      const listener = await stage.open();
+      await replier.bind('$.Ask', true);
+      await listener.bind('$.Ask');
+      const controller = new AbortController();
+      const { signal } = controller;
+      const asked = ['1', '2', '3'].map((text) =>
+        text === '2'
+          ? failed(asker.request('$.Ask', text, { signal }))
+          : asker.request('$.Ask', text),
+      );
+      for (const text of ['1', '2', '3']) {
+        expect((await listener.waitForMsg())?.text()).toBe(text);
+      }
+      controller.abort('enough');
+      expect(await asked[1]).toBe('enough');
+      // What is asked next finds it done.
+      await asker.numMessages();
+      expect(await replier.numMessages()).toBe(2);
+      const requests = await readAll(replier);
+      expect(requests.map((request) => request.text())).toEqual(['1', '3']);
+      for (const request of requests) await replier.sendMsg(replyTo(request, request.text()));
+      const answers = (await Promise.all([asked[0], asked[2]])) as Message[];
+      expect(answers.map((answer) => answer.text())).toEqual(['1', '3']);
+    });
+
+    it('A Request that is given up makes room in the Replier’s queue for one that waits.', async () => {
+      const asker = await stage.open();
+      const other = await stage.open();
+      const replier = await stage.open();
+      await replier.bind('$.Ask', true);
+      await replier.setMaxMessages(1);
+      const controller = new AbortController();
+      const { signal } = controller;
+      const given = failed(asker.request('$.Ask', 'given up', { signal }));
+      await asker.numMessages();
+      const waits = other.request('$.Ask', 'waits', { flags: Flag.ALL_OR_WAIT });
+      await other.numMessages();
+      controller.abort('enough');
+      await given;
+      const request = (await replier.waitForMsg()) as Message;
+      expect(request.text()).toBe('waits');
+      await replier.sendMsg(replyTo(request, 'done'));
+      expect((await waits).text()).toBe('done');
+    });
+
     it('For `request()` and for printing, a Reply whose name begins with `$.KBUS.` is a Status whether SYNTHETIC is set or not.', async () => {
       const asker = await stage.open();
       const limpet = await stage.open();

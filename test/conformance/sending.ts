@@ -73,7 +73,8 @@ const tooLarge: Fault = {
   usesId: false,
   put: async ({ message, other }) => {
     message.data = new Uint8Array(LARGE);
-    await other.setMaxMessageSize(LARGE);
+    // Of a Reply, what counts is the maximum when its Request was accepted.
+    if (!message.isReply()) await other.setMaxMessageSize(LARGE);
   },
 };
 const senderFull: Fault = {
@@ -203,6 +204,7 @@ async function sceneOf(stage: Stage, kind: 'Request' | 'Reply'): Promise<Scene> 
     return { stage, sender, replier, listener, other, message: new Request('$.Ask') };
   }
   // The Reply that `sender` is to send, to a Request of `replier`.
+  await other.setMaxMessageSize(LARGE);
   await sender.bind('$.Asked', true);
   const { id, from } = await ask(replier, sender, '$.Asked');
   const message = new Reply('$.Ask', null, { inReplyTo: id, to: from });

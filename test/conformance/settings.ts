@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
-import { Announcement, Request, replyTo } from '../../src/message/message.ts';
+import { Announcement, type Message, Request, replyTo } from '../../src/message/message.ts';
 import { refused } from '../support/refused.ts';
-import { ask, next } from './reading.ts';
+import { ask, next, readAll } from './reading.ts';
 import type { Stage } from './transport.ts';
 
 const MEBIBYTE = 1024 * 1024;
@@ -82,6 +82,33 @@ export function settings(stage: Stage): void {
       await refused(ksock.writeData(larger.toBytes().subarray(0, 88)), 'EMSGSIZE');
       await ksock.sendMsg(new Announcement('$.a', 'it goes on'));
       expect((await next(ksock)).text()).toBe('it goes on');
+    });
+
+    it('A lowered maximum holds for new messages only: answers to Requests already accepted pass.', async () => {
+      const [asker, replier] = [await stage.open(), await stage.open()];
+      await replier.bind('$.a', true);
+      const asked = [
+        await ask(asker, replier, '$.a'),
+        await ask(asker, replier, '$.a'),
+        await ask(asker, replier, '$.a'),
+      ];
+      await asker.setMaxMessageSize(200);
+      const afterwards = await ask(asker, replier, '$.a');
+      const large = new Uint8Array(5000).fill(7);
+      const [one, two, three] = asked.map((request) => replyTo(request, large)) as Message[];
+      await replier.sendMsg(one as Message);
+      expect((await next(asker)).dataLength).toBe(5000);
+      // Written in pieces, too.
+      await replier.writeMsg(two as Message);
+      await replier.send();
+      expect((await next(asker)).dataLength).toBe(5000);
+      // It has had its answer; this Request was accepted afterwards; and that is no answer.
+      await refused(replier.sendMsg(one as Message), 'EMSGSIZE');
+      await refused(replier.sendMsg(replyTo(afterwards, large)), 'EMSGSIZE');
+      await refused(replier.sendMsg(new Announcement('$.b', large)), 'EMSGSIZE');
+      await replier.sendMsg(three as Message);
+      await replier.sendMsg(replyTo(afterwards, 'short'));
+      expect((await readAll(asker)).map((message) => message.dataLength)).toEqual([5000, 5]);
     });
 
     it('new device: makes the next bus, returns its number; 256 at most, then EINVAL.', async () => {

@@ -2,6 +2,7 @@ import type fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { Bus, type BusKsock, type Parcel } from '../../src/bus/index.ts';
 import type { RequestRecord } from '../../src/bus/ledger.ts';
+import type { Queue } from '../../src/bus/queue.ts';
 import type { Binding, Route } from '../../src/bus/routes.ts';
 import { Errno } from '../../src/message/errno.ts';
 import type { Sequence } from './operations.ts';
@@ -14,6 +15,7 @@ import { anySequence, crowdedSequence, repeatedSequence, waitingSequence } from 
 interface Insides {
   giveStatus(record: RequestRecord, status: Parcel): void;
   giveAnswer(record: RequestRecord, answer: Parcel): void;
+  takeBack(queue: Queue, record: RequestRecord): boolean;
   enqueue(ksock: BusKsock, parcel: Parcel, binding: Binding | null, atFront: boolean): void;
   noteRoom(ksock: BusKsock): void;
   tellAll(senders: Iterable<BusKsock>): void;
@@ -56,6 +58,39 @@ const CANARIES: Record<string, { breakIt: Break; by: fc.Arbitrary<Sequence>; wit
       insides.giveStatus = (record, status) => {
         if (status.name !== '$.KBUS.Replier.Ignored') giveStatus(record, status);
       };
+    },
+  },
+  'leaves what was given up to be carried out': {
+    by: anySequence,
+    within: 1000,
+    breakIt: (_bus, insides) => {
+      insides.takeBack = () => false;
+    },
+  },
+  'takes back what the program of the Replier was shown': {
+    by: anySequence,
+    within: 1500,
+    breakIt: () => (ksock) => {
+      const { queue } = ksock;
+      const findRequest = queue.findRequest.bind(queue);
+      queue.findRequest = (request) => {
+        queue.unmark();
+        return findRequest(request);
+      };
+    },
+  },
+  'refuses answers for a maximum that was lowered since': {
+    by: anySequence,
+    within: 2000,
+    breakIt: (bus) => {
+      bus.maxReplySize = () => bus.maxMessageSize(0);
+    },
+  },
+  'lets every Reply be as large as it likes': {
+    by: anySequence,
+    within: 2000,
+    breakIt: (bus) => {
+      bus.maxReplySize = () => bus.maxMessageSize(1);
     },
   },
   'answers twice': {

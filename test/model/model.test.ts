@@ -20,6 +20,7 @@ const OUTCOMES = [
   ...['unbind -22', 'unbind -74', 'unbind one ok', 'unbind one -11'],
   ...['resend ok', 'resend -11', 'resend -42', 'resend -99', 'poll ok', 'discard ok', 'send ok'],
   ...['polls 0', 'polls 1', 'sends again 0', 'sends again -11', 'sends again -99'],
+  ...['forget unread', 'forget too late', 'large reply ok', 'large reply -90'],
   ...['max messages ok', 'max size ok', 'max size -22', 'once only ok', 'once only -22'],
   ...['report binds ok', 'report binds -16', 'report binds -22', 'find replier ok', 'events lost'],
   ...['take message', 'take $.KBUS.ReplierBindEvent', 'answered by Reply', 'close ok', 'reply ok'],

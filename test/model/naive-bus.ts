@@ -67,6 +67,8 @@ export interface NaiveRequest {
   state: 'waiting' | 'unread' | 'read';
   /** When it was read: 1 for the first Request that was read on this bus, ... */
   readAs: number;
+  /** The maximum size when it was accepted. */
+  readonly maxReplySize: number;
 }
 
 /** §5: a message in a queue. */
@@ -215,7 +217,10 @@ export class NaiveBus {
     if (has(flags, ALL_OR_WAIT) && has(flags, ALL_OR_FAIL)) return -EINVAL;
     // §4, ours: "WANT_A_REPLY together with in_reply_to → EINVAL".
     if (has(flags, WANT_A_REPLY) && isReply(message)) return -EINVAL;
-    if (sizeOf(message) > this.maxSize) return -EMSGSIZE;
+    // §13: "A lowered maximum message size holds for new messages only; answers to Requests already
+    // accepted [...] always pass": what was allowed when the Request was accepted.
+    const answered = this.answeredBy(sender, message);
+    if (sizeOf(message) > Math.max(this.maxSize, answered?.maxReplySize ?? 0)) return -EMSGSIZE;
     if (!isSendable(name)) return -EBADMSG;
     // 2: "Request and the *sender's* queue is full → ENOLCK. No id is used."
     if (isRequest(message) && this.isFull(sender)) return -ENOLCK;
@@ -242,6 +247,7 @@ export class NaiveBus {
           replier: null,
           state: 'waiting',
           readAs: 0,
+          maxReplySize: 0,
         });
       }
     }
@@ -271,11 +277,25 @@ export class NaiveBus {
     return true;
   }
 
-  // §8, giving up: "a requester may forget a Request it sent".
-  forget(requester: NaiveKsock, token: number): void {
-    this.requests = this.requests.filter(
-      (r) => r.requester !== requester || r.token !== token || r.state === 'waiting',
+  // §8, giving up: "a requester may forget a Request it sent [...] A Request that the Replier has not
+  // read leaves the Replier's queue". Open: what of one that is on its way to the Replier's program. It
+  // counts as read: `shown` says how many messages at the front of a queue are.
+  forget(
+    requester: NaiveKsock,
+    token: number,
+    shown: (replier: NaiveKsock) => number = () => 0,
+  ): boolean {
+    const request = this.requests.find(
+      (r) => r.requester === requester && r.token === token && r.state !== 'waiting',
     );
+    if (request === undefined) return false;
+    this.requests = this.requests.filter((r) => r !== request);
+    if (request.state === 'read') return false;
+    const replier = request.replier as NaiveKsock;
+    const at = replier.queue.findIndex((copy) => copy.toAnswer === request);
+    if (at < shown(replier)) return false;
+    replier.queue.splice(at, 1);
+    return true;
   }
 
   discard(sender: NaiveKsock): number {
@@ -324,16 +344,7 @@ export class NaiveBus {
       // 5
       const requester = this.ksocks.find((k) => k.id === message.to);
       if (requester === undefined) return { ...nobody, errno: EADDRNOTAVAIL };
-      const wanted = this.requests.filter(
-        (r) =>
-          r.requester === requester &&
-          r.message.network === message.replyNetwork &&
-          r.message.serial === message.replySerial &&
-          r.replier === sender,
-      );
-      // Open: which one of several with the same id (§3 lets Limpets' ids come twice). One that was
-      // read: nobody answers what he has not read, while there is one that he has.
-      answers = wanted.find((r) => r.state === 'read') ?? wanted[0] ?? null;
+      answers = this.answeredBy(sender, message);
       if (answers === null) return { ...nobody, errno: ECONNREFUSED };
     }
     // 8: "Checked once per binding before anything is queued".
@@ -342,6 +353,21 @@ export class NaiveBus {
     if (all && miss.length > 0) return { ...nobody, errno: full };
     const hear = listeners.filter((b) => !miss.includes(b));
     return { errno: 0, replier, answers, hear, miss };
+  }
+
+  // 5: the Request that a Reply answers; null for a Reply that is not wanted, and for what is none.
+  private answeredBy(sender: NaiveKsock, message: NaiveMessage): NaiveRequest | null {
+    if (!isReply(message)) return null;
+    const wanted = this.requests.filter(
+      (r) =>
+        r.requester.id === message.to &&
+        r.message.network === message.replyNetwork &&
+        r.message.serial === message.replySerial &&
+        r.replier === sender,
+    );
+    // Open: which one of several with the same id (§3 lets Limpets' ids come twice). One that was
+    // read: nobody answers what he has not read, while there is one that he has.
+    return wanted.find((r) => r.state === 'read') ?? wanted[0] ?? null;
   }
 
   // 9: "requester's or Replier's copy first, then listeners. A Request is now outstanding; a Reply
@@ -360,6 +386,7 @@ export class NaiveBus {
         replier: replier.ksock,
         state: 'unread',
         readAs: 0,
+        maxReplySize: this.maxSize,
       };
       this.requests.push(request);
       this.put(replier.ksock, { message, binding: replier, toAnswer: request, held: false });
@@ -647,7 +674,7 @@ function isReply(message: NaiveMessage): boolean {
 }
 
 // §4: "88 + 4·⌈(name_len+1)/4⌉ + 4·⌈data_len/4⌉ + 4".
-function sizeOf({ name, data }: NaiveMessage): number {
+export function sizeOf({ name, data }: NaiveMessage): number {
   return 88 + 4 * Math.ceil((name.length + 1) / 4) + 4 * Math.ceil(data.length / 4) + 4;
 }
 

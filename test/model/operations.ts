@@ -52,6 +52,8 @@ export type Operation =
       readonly astray: boolean;
     } & SendFields)
   | { readonly do: 'resend' | 'poll' | 'discard'; readonly at: number }
+  /** Gives up an awaited Request, when the program of its Replier was shown so many unread messages. */
+  | { readonly do: 'forget'; readonly at: number; readonly which: number; readonly shown: number }
   /** Takes the next message; or, if there are more than `over`, the one behind so many. */
   | { readonly do: 'take'; readonly at: number; readonly over?: number }
   /** Takes up to so many at once. */

@@ -110,7 +110,7 @@ function sendFields(wantAReply: fc.Arbitrary<number>): Fields<SendFields> {
     flags: fc
       .tuple(wantAReply, allOr, otherFlags, choose(0, 0, 0, URGENT))
       .map((flags) => flags.reduce((all, flag) => all | flag) >>> 0),
-    size: mixed([30, fc.nat(5)], [1, choose(300, 396, 397, 1300, 1301, 2400)]),
+    size: mixed([20, fc.nat(5)], [1, choose(300, 396, 397, 1300, 1301, 2400)]),
     network: choose(times(9, 0), 1, 1, 0xffff_ffff),
     serial: fc.nat(1),
   };
@@ -150,6 +150,7 @@ const takeMany = operation('take many', { count: choose(1, 2, 3) });
 const poll = operation('poll', {});
 const resend = operation('resend', {});
 const discard = operation('discard', {});
+const forget = operation('forget', { which: fc.nat(3), shown: choose(times(4, 0), 1, 2) });
 const maxMessages = operation('max messages', {
   value: choose(times(4, 2), times(3, 1), times(3, 3), times(2, 4), 0),
 });
@@ -199,12 +200,18 @@ export const anySequence = sequence(
     [2, resend],
     [4, poll],
     [2, discard],
+    [4, forget],
     [3, close],
     [5, open],
     [4, maxMessages],
     [3, onceOnly],
     [3, operation('report binds', { value: toggle })],
-    [1, operation('max size', { value: choose(times(4, 1400), 0, 1, 99, 100, 2400, 2401) })],
+    [
+      2,
+      operation('max size', {
+        value: choose(times(3, 1400), times(4, 120), 0, 1, 99, 100, times(2, 2400), 2401),
+      }),
+    ],
     [1, operation('find replier', { name: toBind })],
   ),
   70,
@@ -264,6 +271,7 @@ export const waitingSequence = sequence(
     [6, poll],
     [2, resend],
     [2, discard],
+    [5, forget],
   ),
   60,
 );
@@ -305,6 +313,7 @@ export const repeatedSequence = sequence(
     ],
     [14, take],
     [2, takeMany],
+    [3, forget],
     [4, unbindOne],
     [4, operation('bind', { name: choose('$.A', '$.A.B', '$.A.*'), replier: fc.boolean() })],
     [2, close],

@@ -13,7 +13,9 @@ import {
   type NaiveCopy,
   type NaiveKsock,
   type NaiveMessage,
+  type NaiveRequest,
   SYNTHETIC,
+  sizeOf,
   WANT_A_REPLY,
   WANT_YOU_TO_REPLY,
 } from './naive-bus.ts';
@@ -196,6 +198,8 @@ class SideBySide {
         return this.result(operation, Number(e.poll()), () => Number(naive.poll(n)));
       case 'discard':
         return this.result(operation, e.discard(), () => naive.discard(n));
+      case 'forget':
+        return this.forget(operation, both);
       case 'take':
         return this.take(both, operation.over ?? 0);
       case 'take many': {
@@ -259,6 +263,8 @@ class SideBySide {
         return this.bindingsOf(naive).length > 0;
       case 'reply':
         return this.askedOf(naive, operation.of).length > 0;
+      case 'forget':
+        return this.awaitedBy(naive).length > 0;
       default:
         return true;
     }
@@ -302,11 +308,31 @@ class SideBySide {
     const token = isRequest && awaited ? this.nextToken++ : -1;
     const result = engine.send(toParcel(message), token);
     this.result(operation, result, () => this.naive.send(naive, message, token));
+    if (operation.do === 'reply' && sizeOf(message) > this.naive.maxSize) {
+      this.note(`large reply ${result === 0 ? 'ok' : result}`);
+    }
     if (isRequest && (result === 0 || naive.sending !== null)) {
       const [network, serial] = naive.lastSent;
       this.everAsked.push({ message: { ...message, network, serial }, requester: naive });
     }
     return true;
+  }
+
+  private awaitedBy(naive: NaiveKsock): NaiveRequest[] {
+    return this.naive.requests.filter((r) => r.requester === naive && r.token >= 0);
+  }
+
+  private forget(operation: Extract<Operation, { do: 'forget' }>, both: Both): boolean {
+    const { token, replier } = pick(this.awaitedBy(both.naive), operation.which);
+    const queue = this.all.find(({ naive }) => naive === replier)?.engine.queue;
+    const shown = Math.min(operation.shown, queue?.length ?? 0);
+    for (let count = 0; count < shown; count++) queue?.mark(1);
+    const isTakenBack = both.engine.forget(token);
+    queue?.unmark();
+    this.note(`forget ${isTakenBack ? 'unread' : 'too late'}`);
+    return this.result(operation, Number(isTakenBack), () =>
+      Number(this.naive.forget(both.naive, token, () => shown)),
+    );
   }
 
   private take({ engine, naive }: Both, over: number): boolean {

@@ -32,6 +32,16 @@ function unread({ queue }: BusKsock): Entry[] {
   return all;
 }
 
+/** How many messages at the front of a queue its driver has shown to the program. */
+function shown({ engine: { queue } }: Pair): number {
+  let count = 0;
+  for (let at = 0; at < queue.entries && at <= queue.marked; at++) {
+    const end = at < queue.marked ? queue.parcel(at).count : queue.markedWithin;
+    count += end - queue.readOf(at);
+  }
+  return count;
+}
+
 function told(message: NaiveMessage, you: boolean): string {
   const { network, serial, name, to, from, replyNetwork, replySerial, data } = message;
   const flags = you ? message.flags | Flag.WANT_YOU_TO_REPLY : message.flags;
@@ -162,7 +172,9 @@ export class Lockstep {
     this.wrap('resend', (k) => naive.resend(k));
     this.wrap('poll', (k) => naive.poll(k));
     this.wrap('discard', (k) => naive.discard(k));
-    this.wrap('forget', (k, token: number) => naive.forget(k, token));
+    this.wrap('forget', (k, token: number) => {
+      return naive.forget(k, token, ({ id }) => shown(this.pairs.get(id) as Pair));
+    });
     this.wrap('bind', (k, name: string, replier: boolean) => naive.bind(k, name, replier));
     this.wrap('unbind', (k, name: string, replier: boolean) => naive.unbind(k, name, replier));
     this.wrap('close', (k) => naive.close(k));
