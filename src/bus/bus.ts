@@ -1,14 +1,16 @@
 import { replierBindEventData } from '../message/bind-event.ts';
 import { brand } from '../message/copy.ts';
 import { checkFlags } from '../message/entire.ts';
-import { codeOf, Errno } from '../message/errno.ts';
+import { Errno } from '../message/errno.ts';
 import { Flag } from '../message/flags.ts';
 import { REPLIER_BIND_EVENT } from '../message/message.ts';
 import { checkBindingName, checkMessageName, MAX_NAME } from '../message/name.ts';
 import { fieldsAt, flagsAt } from '../message/records.ts';
 import type { Buses } from './buses.ts';
+import { DebugLog } from './debug-log.ts';
 import { BusKsock, type KsockOwner, type Mode } from './ksock.ts';
 import { Ledger, RequestEvent, RequestRecord, RequestState } from './ledger.ts';
+import { type Attempt, type BusObserver, observers, type Setting } from './observer.ts';
 import { type Parcel, syntheticParcel } from './parcel.ts';
 import type { Queue } from './queue.ts';
 import { Binding, Routes } from './routes.ts';
@@ -51,7 +53,7 @@ export class Bus {
   readonly settings: BusSettings;
   /** The buses it belongs to, if any. */
   buses: Buses | null = null;
-  /** The debug log, when `verbose` is on. */
+  /** The debug log, which is told while `verbose` is on. */
   onLog: ((text: string) => void) | null = null;
 
   /** @internal */
@@ -72,6 +74,10 @@ export class Bus {
   private maxMessageSizeNow: number;
   private reporting = false;
   private verboseNow = false;
+  private readonly watchers = new Set<BusObserver>();
+  private readonly debugLog = new DebugLog((text) => this.onLog?.(text));
+  /** All who watch; null, so that it costs nothing, while nobody does. */
+  private observer: BusObserver | null = null;
   private nextOrder = 1;
   /** Ksocks whose message waits to be sent, first come first. */
   private readonly sendingKsocks = new Set<BusKsock>();
@@ -99,18 +105,32 @@ export class Bus {
     const id = this.nextKsockId++;
     const ksock = new BusKsock(this, id, mode, pid, maxMessages, owner);
     this.ksocks.set(id, ksock);
-    if (this.verboseNow) this.log(`Ksock ${id} opened (${mode}, pid ${pid})`);
+    this.observer?.opened?.(ksock);
     return ksock;
+  }
+
+  /** Tells an observer what happens from now on, until the function that it gives is called. */
+  watch(observer: BusObserver): () => void {
+    this.watchers.add(observer);
+    this.noteWatchers();
+    return () => {
+      this.watchers.delete(observer);
+      this.noteWatchers();
+    };
+  }
+
+  private noteWatchers(): void {
+    this.observer = observers([...this.watchers]);
   }
 
   // Sending (section 6)
 
   /** @internal Sends all messages of a parcel; of more than one, there must be so many as `sendable` says. */
   send(sender: BusKsock, parcel: Parcel): number {
-    if (sender.mode === 'r' || !sender.isOpen) return -Errno.EBADF;
-    if (sender.sending !== null) return -Errno.EALREADY;
+    if (sender.mode === 'r' || !sender.isOpen) return this.refuse(sender, parcel, Errno.EBADF);
+    if (sender.sending !== null) return this.refuse(sender, parcel, Errno.EALREADY);
     const wrong = this.checkParcel(sender, parcel);
-    if (wrong !== 0) return -wrong;
+    if (wrong !== 0) return this.refuse(sender, parcel, wrong);
     if (!this.hasBytesFor(parcel)) return this.refuse(sender, parcel, Errno.ENOMEM);
     if (parcel.isRequest && sender.isFull) return this.refuse(sender, parcel, Errno.ENOLCK);
     const { count } = parcel;
@@ -120,7 +140,7 @@ export class Bus {
     sender.lastNetwork = parcel.idNetwork;
     sender.lastSerial = parcel.idSerial + count - 1;
     const requests = parcel.isRequest ? requestsOf(parcel, sender) : null;
-    const result = this.deliver(sender, parcel, requests);
+    const result = this.deliver(sender, parcel, requests, 'send');
     if (result === -Errno.EAGAIN) {
       sender.sending = parcel;
       sender.waitingRequest = requests as RequestRecord | null;
@@ -208,7 +228,8 @@ export class Bus {
   private answerable(sender: BusKsock, parcel: Parcel): number {
     const requester = this.ksocks.get(parcel.to);
     // The room that each makes may be another's who waits for it.
-    if (requester === undefined || requester.blocking.size > 0 || sender.blocking.size > 0) return 1;
+    if (requester === undefined || requester.blocking.size > 0 || sender.blocking.size > 0)
+      return 1;
     const { outstanding } = requester;
     const { replyNetwork, replySerial } = parcel;
     const first = replyNetwork === 0 ? outstanding.find(0, replySerial, sender) : null;
@@ -227,7 +248,7 @@ export class Bus {
   resend(sender: BusKsock): number {
     const parcel = sender.sending;
     if (parcel === null) return -Errno.ENOMSG;
-    const result = this.deliver(sender, parcel, sender.waitingRequest);
+    const result = this.deliver(sender, parcel, sender.waitingRequest, 'resend');
     if (result === -Errno.EAGAIN) return result;
     const request = sender.waitingRequest;
     this.endSending(sender);
@@ -241,7 +262,7 @@ export class Bus {
     if (sender.mode === 'r' || !sender.isOpen) return false;
     if (sender.sending === null) return true;
     const request = sender.waitingRequest;
-    const result = this.deliver(sender, sender.sending, request);
+    const result = this.deliver(sender, sender.sending, request, 'poll');
     if (result === -Errno.EAGAIN) return false;
     this.endSending(sender);
     if (request !== null && result < 0) {
@@ -255,9 +276,10 @@ export class Bus {
 
   /** @internal */
   discard(sender: BusKsock): number {
-    const request = sender.waitingRequest;
-    if (sender.sending !== null) this.endSending(sender);
-    if (request !== null) this.ledger.apply(request, RequestEvent.GIVE_UP, 0);
+    const { sending, waitingRequest } = sender;
+    if (sending !== null) this.endSending(sender);
+    if (waitingRequest !== null) this.ledger.apply(waitingRequest, RequestEvent.GIVE_UP, 0);
+    this.observer?.discarded?.(sender, sending);
     this.tellOfRoom();
     return 0;
   }
@@ -268,12 +290,16 @@ export class Bus {
    */
   forget(ksock: BusKsock, token: number): boolean {
     const record = ksock.outstanding.byToken(token);
-    if (record === null) return false;
+    if (record === null) {
+      this.observer?.forgotten?.(ksock, token, false);
+      return false;
+    }
     const replier = record.replier as BusKsock;
     const isTakenBack =
       record.state === RequestState.UNREAD && this.takeBack(replier.queue, record);
     this.ledger.apply(record, RequestEvent.GIVE_UP, 0);
     this.noteAnswered(record);
+    this.observer?.forgotten?.(ksock, token, isTakenBack);
     if (isTakenBack) this.noteRoom(replier);
     this.noteRoom(ksock);
     // A Reply that waits for room can't be sent any more.
@@ -340,7 +366,6 @@ export class Bus {
     return Math.max(this.maxMessageSizeNow, request?.maxReplySize ?? 0);
   }
 
-
   /**
    * Steps 4 to 9: to everybody, or to nobody. Recipients are found anew at each try. Of several messages, all have
    * room.
@@ -349,6 +374,7 @@ export class Bus {
     sender: BusKsock,
     parcel: Parcel,
     requests: RequestRecord | RequestRecord[] | null,
+    attempt: Attempt,
   ): number {
     const { replier, listeners } = this.routes.find(parcel.name);
     const { flags } = parcel;
@@ -356,19 +382,19 @@ export class Bus {
     let answered: RequestRecord | null = null;
 
     if (requests !== null) {
-      if (replier === null) return this.refuse(sender, parcel, Errno.EADDRNOTAVAIL);
+      if (replier === null) return this.refuse(sender, parcel, Errno.EADDRNOTAVAIL, attempt);
       if (parcel.to !== 0 && parcel.to !== replier.ksock.id) {
-        return this.refuse(sender, parcel, Errno.EPIPE);
+        return this.refuse(sender, parcel, Errno.EPIPE, attempt);
       }
       const { ksock } = replier;
       if (ksock.isFull || ksock.unreplied.size >= this.settings.maxUnansweredPerKsock) {
-        return this.refuseFull(sender, parcel, ksock, orWait);
+        return this.refuseFull(sender, parcel, ksock, orWait, attempt);
       }
     } else if (parcel.isReply) {
       const requester = this.ksocks.get(parcel.to);
-      if (requester === undefined) return this.refuse(sender, parcel, Errno.EADDRNOTAVAIL);
+      if (requester === undefined) return this.refuse(sender, parcel, Errno.EADDRNOTAVAIL, attempt);
       answered = requester.outstanding.find(parcel.replyNetwork, parcel.replySerial, sender);
-      if (answered === null) return this.refuse(sender, parcel, Errno.ECONNREFUSED);
+      if (answered === null) return this.refuse(sender, parcel, Errno.ECONNREFUSED, attempt);
     }
 
     const allOrNothing = orWait || (flags & Flag.ALL_OR_FAIL) !== 0;
@@ -377,7 +403,7 @@ export class Bus {
     for (let at = 0; at < listeners.length; at++) {
       const listener = (listeners[at] as Binding).ksock;
       if (!listener.isFull) continue;
-      if (allOrNothing) return this.refuseFull(sender, parcel, listener, orWait);
+      if (allOrNothing) return this.refuseFull(sender, parcel, listener, orWait, attempt);
       if (delivery === 0) delivery = ++this.deliveries;
       listener.delivery = delivery;
     }
@@ -394,6 +420,7 @@ export class Bus {
       const listener = binding.ksock;
       if (delivery !== 0 && listener.delivery === delivery) {
         listener.missed += parcel.count;
+        this.observer?.missed?.(listener, parcel);
         continue;
       }
       if (listener.onlyOnce && (listener === firstKsock || isLastQueued(listener, parcel)))
@@ -401,7 +428,7 @@ export class Bus {
       this.enqueue(listener, parcel, binding, urgent);
     }
     if (urgent) this.giveFirst(parcel, first, answered);
-    if (this.verboseNow) this.log(`Ksock ${sender.id} sent ${describe(parcel)}`);
+    this.observer?.sent?.(sender, parcel, attempt);
     return 0;
   }
 
@@ -440,19 +467,20 @@ export class Bus {
   private giveAnswer(record: RequestRecord, parcel: Parcel): void {
     const { requester, token } = record;
     if (token < 0) {
+      this.observer?.answered?.(requester, parcel, token);
       this.enqueue(requester, parcel, null, (parcel.flags & Flag.URGENT) !== 0);
       return;
     }
     requester.queuedNetwork = parcel.idNetwork;
     requester.queuedSerial = parcel.idSerial + parcel.count - 1;
     parcel.copies++;
+    this.observer?.answered?.(requester, parcel, token);
     requester.owner.answered(token, parcel);
     this.noteRoom(requester);
   }
 
   private giveStatus(record: RequestRecord, status: Parcel): void {
     status.idSerial = this.takeSerials(1);
-    if (this.verboseNow) this.log(`KBUS made ${describe(status)}`);
     this.giveAnswer(record, status);
   }
 
@@ -469,6 +497,7 @@ export class Bus {
     parcel.copies++;
     ksock.queuedNetwork = parcel.idNetwork;
     ksock.queuedSerial = parcel.idSerial + parcel.count - 1;
+    this.observer?.queued?.(ksock, parcel, binding, atFront);
     ksock.owner.queued(atFront);
   }
 
@@ -484,16 +513,26 @@ export class Bus {
     if (--parcel.holders === 0) this.messageBytes -= bytesOf(parcel);
   }
 
-  private refuseFull(sender: BusKsock, parcel: Parcel, full: BusKsock, orWait: boolean): number {
-    if (!orWait) return this.refuse(sender, parcel, Errno.EBUSY);
+  private refuseFull(
+    sender: BusKsock,
+    parcel: Parcel,
+    full: BusKsock,
+    orWait: boolean,
+    attempt: Attempt,
+  ): number {
+    if (!orWait) return this.refuse(sender, parcel, Errno.EBUSY, attempt);
     this.block(sender, full);
-    return this.refuse(sender, parcel, Errno.EAGAIN);
+    this.observer?.waiting?.(sender, parcel, attempt);
+    return -Errno.EAGAIN;
   }
 
-  private refuse(sender: BusKsock, parcel: Parcel, errno: number): number {
-    if (this.verboseNow) {
-      this.log(`${codeOf(errno)} for Ksock ${sender.id}, sending ${describe(parcel)}`);
-    }
+  private refuse(
+    sender: BusKsock,
+    parcel: Parcel,
+    errno: number,
+    attempt: Attempt = 'send',
+  ): number {
+    this.observer?.refused?.(sender, parcel, errno, attempt);
     return -errno;
   }
 
@@ -530,9 +569,12 @@ export class Bus {
         const binding = queue.binding(at);
         if (binding !== null) binding.queued -= some;
         if (queue.drop(at, some)) this.letGo(parcel);
-        if (binding?.replier) {
-          for (let index = read; index < read + some; index++)
-            this.readRequest(ksock, parcel, index);
+        const isAsked = binding?.replier === true;
+        if (isAsked || this.observer !== null) {
+          for (let index = read; index < read + some; index++) {
+            if (isAsked) this.readRequest(ksock, parcel, index);
+            this.observer?.read?.(ksock, parcel, index, isAsked, at);
+          }
         }
         left -= some;
       }
@@ -544,7 +586,8 @@ export class Bus {
   private read(ksock: BusKsock, at: number): Parcel {
     const { queue } = ksock;
     const entry = queue.parcel(at);
-    const parcel = entry.count > 1 ? entry.one(queue.readOf(at)) : entry;
+    const index = queue.readOf(at);
+    const parcel = entry.count > 1 ? entry.one(index) : entry;
     const binding = queue.binding(at);
     if (queue.drop(at)) this.letGo(entry);
     ksock.tookRequest = false;
@@ -556,6 +599,7 @@ export class Bus {
       }
     }
     if (ksock.held !== null) this.release(ksock, parcel);
+    this.observer?.read?.(ksock, entry, index, ksock.tookRequest, at);
     return parcel;
   }
 
@@ -620,6 +664,13 @@ export class Bus {
 
   /** @internal */
   bind(ksock: BusKsock, name: string, replier: boolean): number {
+    const result = this.tryBind(ksock, name, replier);
+    if (result < 0) this.observer?.bindRefused?.(ksock, name, replier, true, -result);
+    else if (replier) this.tellConcerned(ksock, true);
+    return result;
+  }
+
+  private tryBind(ksock: BusKsock, name: string, replier: boolean): number {
     if (!ksock.isOpen) return -Errno.EBADF;
     const wrong = checkBindingName(name);
     if (wrong !== 0) return -wrong;
@@ -640,13 +691,24 @@ export class Bus {
     this.routes.add(binding);
     this.bindingCount++;
     ksock.bindings++;
-    if (this.verboseNow) this.log(`Ksock ${ksock.id} bound ${describeBinding(binding)}`);
-    if (replier) this.tellConcerned(ksock, true);
+    this.observer?.bound?.(binding);
     return 0;
   }
 
   /** @internal */
   unbind(ksock: BusKsock, name: string, replier: boolean): number {
+    const result = this.tryUnbind(ksock, name, replier);
+    if (result < 0) {
+      this.observer?.bindRefused?.(ksock, name, replier, false, -result);
+      return result;
+    }
+    if (replier) this.tellConcerned(ksock, true);
+    else this.tellAll(ksock.blocking);
+    this.tellOfRoom();
+    return result;
+  }
+
+  private tryUnbind(ksock: BusKsock, name: string, replier: boolean): number {
     if (!ksock.isOpen) return -Errno.EBADF;
     const wrong = checkBindingName(name);
     if (wrong !== 0) return -wrong;
@@ -664,10 +726,7 @@ export class Bus {
       binding.queued = 0;
       for (const request of requests) this.ledger.apply(request, RequestEvent.UNBIND, ksock.id);
     }
-    if (this.verboseNow) this.log(`Ksock ${ksock.id} unbound ${describeBinding(binding)}`);
-    if (replier) this.tellConcerned(ksock, true);
-    else this.tellAll(ksock.blocking);
-    this.tellOfRoom();
+    this.observer?.unbound?.(binding);
     return 0;
   }
 
@@ -738,7 +797,7 @@ export class Bus {
     }
 
     this.toldOfLoss.delete(ksock);
-    if (this.verboseNow) this.log(`Ksock ${ksock.id} closed`);
+    this.observer?.closed?.(ksock);
     if (this.ksocks.size === 0) this.checkNothingLeft();
     this.tellConcerned(ksock, wasReplier);
     this.tellOfRoom();
@@ -842,67 +901,75 @@ export class Bus {
 
   // Settings (section 10)
 
+  /** Tells of a setting, and gives its result. */
+  private noteSet(ksock: BusKsock | null, setting: Setting, value: number, result: number): number {
+    this.observer?.set?.(ksock, setting, value, result);
+    return result;
+  }
+
   /** @internal */
   maxMessages(ksock: BusKsock, limit: number): number {
     if (limit !== 0) {
       ksock.limit = limit;
       this.noteRoom(ksock);
-      this.tellOfRoom();
     }
+    this.noteSet(ksock, 'maxMessages', limit, ksock.limit);
+    this.tellOfRoom();
     return ksock.limit;
   }
 
   /** @internal */
   wantMessagesOnce(ksock: BusKsock, value: number): number {
-    const previous = ksock.onlyOnce;
-    if (value === 0 || value === 1) ksock.onlyOnce = value === 1;
-    else if (value !== ASK) return -Errno.EINVAL;
-    return previous ? 1 : 0;
+    const previous = Number(ksock.onlyOnce);
+    if (isSwitch(value)) ksock.onlyOnce = value === 1;
+    return this.noteSet(ksock, 'wantMessagesOnce', value, switched(value, previous));
   }
 
   /** @internal */
   reportReplierBinds(ksock: BusKsock, value: number): number {
     if (!ksock.isOpen) return -Errno.EBADF;
-    const previous = this.reporting;
-    if (value !== 0 && value !== 1) return value === ASK ? Number(previous) : -Errno.EINVAL;
-    this.reporting = value === 1;
-    if (this.reporting) {
-      for (const { ksock: binder, name, replier } of this.routes) {
-        if (!replier) continue;
-        const event = this.bindEvent(true, binder, name);
-        if (ksock.isFull) return -Errno.EBUSY;
-        this.enqueue(ksock, event, null, false);
-      }
+    const previous = Number(this.reporting);
+    if (isSwitch(value)) this.reporting = value === 1;
+    const isReported = value !== 1 || this.reportAll(ksock);
+    const result = isReported ? switched(value, previous) : -Errno.EBUSY;
+    return this.noteSet(ksock, 'reportReplierBinds', value, result);
+  }
+
+  /** Tells a Ksock of all Replier bindings that there are; false when its queue has no room for them all. */
+  private reportAll(ksock: BusKsock): boolean {
+    for (const { ksock: binder, name, replier } of this.routes) {
+      if (!replier) continue;
+      const event = this.bindEvent(true, binder, name);
+      if (ksock.isFull) return false;
+      this.enqueue(ksock, event, null, false);
     }
-    return previous ? 1 : 0;
+    return true;
   }
 
   /** Sets (0, 1) or asks (0xFFFFFFFF) whether the debug log is on; returns what it was. EINVAL. */
   verbose(value: number): number {
-    const previous = this.verboseNow;
-    if (value === 0 || value === 1) this.verboseNow = value === 1;
-    else if (value !== ASK) return -Errno.EINVAL;
-    return previous ? 1 : 0;
+    const previous = Number(this.verboseNow);
+    if (isSwitch(value)) {
+      this.verboseNow = value === 1;
+      if (value === 1) this.watchers.add(this.debugLog);
+      else this.watchers.delete(this.debugLog);
+      this.noteWatchers();
+    }
+    return this.noteSet(null, 'verbose', value, switched(value, previous));
   }
 
   /**
    * Sets the size in bytes of the largest message that may be sent, as 2-bytes lays it out, and
-   * returns it; 0 asks, and 1 asks for the largest value that may be set. EINVAL. Replies to Requests that were
-   * accepted before may still be as large as was allowed then.
+   * returns it; 0 asks, and 1 asks for the largest value that may be set. EINVAL.
    */
   maxMessageSize(size: number): number {
-    if (size === 1) return this.settings.absoluteMaxMessageSize;
+    const most = this.settings.absoluteMaxMessageSize;
+    if (size === 1) return most;
     if (size !== 0) {
-      if (size < MIN_MESSAGE_SIZE || size > this.settings.absoluteMaxMessageSize) {
-        return -Errno.EINVAL;
-      }
+      if (size < MIN_MESSAGE_SIZE || size > most) return -Errno.EINVAL;
       this.maxMessageSizeNow = size;
     }
-    return this.maxMessageSizeNow;
-  }
-
-  private log(text: string): void {
-    this.onLog?.(text);
+    return this.noteSet(null, 'maxMessageSize', size, this.maxMessageSizeNow);
   }
 }
 
@@ -934,12 +1001,11 @@ function isLastQueued(ksock: BusKsock, parcel: Parcel): boolean {
   return ksock.queuedNetwork === parcel.idNetwork && ksock.queuedSerial === parcel.idSerial;
 }
 
-function describe(parcel: Parcel): string {
-  const kind = parcel.isReply ? 'Reply' : parcel.isRequest ? 'Request' : 'Announcement';
-  const id = `[${parcel.idNetwork}:${parcel.idSerial}]`;
-  return `${kind} ${id} '${parcel.name}', ${parcel.dataLength} bytes of data`;
+function isSwitch(value: number): boolean {
+  return value === 0 || value === 1;
 }
 
-function describeBinding({ replier, name }: Binding): string {
-  return `as ${replier ? 'Replier' : 'Listener'} for '${name}'`;
+/** What a call of a switch gives: what it was, or EINVAL. */
+function switched(value: number, previous: number): number {
+  return isSwitch(value) || value === ASK ? previous : -Errno.EINVAL;
 }

@@ -2,6 +2,7 @@ export { ASK, Bus, type BusOptions, type OpenOptions } from './bus.ts';
 export { Buses } from './buses.ts';
 export { BusKsock, type KsockOwner, type Mode, type Progress } from './ksock.ts';
 export { RequestEvent, RequestState, TRANSITIONS } from './ledger.ts';
+export type { Attempt, BusObserver, Setting } from './observer.ts';
 export { Parcel } from './parcel.ts';
 export {
   type BindingReport,

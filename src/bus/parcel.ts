@@ -1,7 +1,7 @@
 import { entireLength } from '../message/entire.ts';
 import { Flag } from '../message/flags.ts';
 import type { Message } from '../message/message.ts';
-import { nameAt, RecordCursor, RecordWords, flagsAt } from '../message/records.ts';
+import { flagsAt, nameAt, RecordCursor, RecordWords } from '../message/records.ts';
 import type { RequestRecord } from './ledger.ts';
 
 const NO_BYTES = new Uint8Array(0);
@@ -284,6 +284,11 @@ export class Parcel {
 
   get isReply(): boolean {
     return this.replySerial !== 0 || this.replyNetwork !== 0;
+  }
+
+  /** KBUS made it, in place of a Reply. */
+  get isStatus(): boolean {
+    return this.isReply && (this.flags & Flag.SYNTHETIC) !== 0;
   }
 
   get isRequest(): boolean {

@@ -371,7 +371,12 @@ export class FramePort implements Port, ChannelEvents, UnderWayHost {
     } else if (detail === 1) {
       const id = new MessageId(wordOf(frame, 1), wordOf(frame, 2));
       if (errno === Errno.EAGAIN && !id.isSet) throw new ProtocolError('what waits has no id');
-      const message = this.underWay.refused(errno, token, told(frame, textOf(frame, 8)), wordOf(frame, 7));
+      const message = this.underWay.refused(
+        errno,
+        token,
+        told(frame, textOf(frame, 8)),
+        wordOf(frame, 7),
+      );
       if (errno === Errno.EAGAIN) {
         this.isSending = true;
         if (message.isRequest()) this.waitingRequest = id;

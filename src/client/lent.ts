@@ -2,7 +2,14 @@ import { appended } from '../message/append.ts';
 import type { BorrowedMessage } from '../message/borrowed.ts';
 import { Head } from '../message/head.ts';
 import { type Message, ReceivedMessage } from '../message/message.ts';
-import { Field, fieldsAt, HEAD_AT, type HeadReader, headLengthAt, SAME } from '../message/records.ts';
+import {
+  Field,
+  fieldsAt,
+  HEAD_AT,
+  type HeadReader,
+  headLengthAt,
+  SAME,
+} from '../message/records.ts';
 import { padded, readU32 } from '../message/u32.ts';
 
 const NO_HEAD = new Head('', 0);

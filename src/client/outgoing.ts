@@ -152,7 +152,11 @@ export class Outgoing {
     const fields = isPlain ? 0 : wordsOf(head, message.idSerial);
     const dataAt = isSame ? HEAD_AT : HEAD_AT + headLength(head.name.length, fields);
     const length = dataAt + padded(dataLength);
-    if (this.openAt < 0 || this.to + length - this.openAt > MAX_BATCH_BYTES || this.to + length > this.slab.length) {
+    if (
+      this.openAt < 0 ||
+      this.to + length - this.openAt > MAX_BATCH_BYTES ||
+      this.to + length > this.slab.length
+    ) {
       // Its head is written again then, for it is the first of its frame.
       if (isSame) {
         this.closeFrame();

@@ -9,7 +9,7 @@ import {
   writeRecord,
 } from '../message/records.ts';
 import type { Channel } from '../wire/channel.ts';
-import { FRAME_AT, FRAME_HEADER, RECORDS_AT, writeFrameHeader, YOU } from '../wire/frames.ts';
+import { FRAME_AT, FRAME_HEADER, Kind, RECORDS_AT, writeFrameHeader, YOU } from '../wire/frames.ts';
 import type { Slab } from '../wire/slab.ts';
 
 /** From this size on, records are sent from where they lie instead of being copied behind the head of their frame. */
@@ -105,6 +105,8 @@ export class Outbox {
     const to = parcel.startOf(within + count);
     if (
       kind === this.kind &&
+      // Of these, each is told of by itself.
+      kind !== Kind.LENT_FIRST &&
       detail === this.detail &&
       parcel.bytes === this.records &&
       from === this.recordsEnd &&
@@ -191,7 +193,8 @@ export class Outbox {
     let to = at + RECORDS_AT;
     if (!isWhole) {
       bytes[to] = (records[from] as number) & 0x7f;
-      for (let index = 1; index < HEAD_AT; index++) bytes[to + index] = records[from + index] as number;
+      for (let index = 1; index < HEAD_AT; index++)
+        bytes[to + index] = records[from + index] as number;
       copyHead(records, headAt, this.repeats, bytes, to + HEAD_AT);
       from += HEAD_AT;
       to += HEAD_AT + head;
@@ -258,14 +261,9 @@ function wordsOf(parcel: Parcel): number {
 /** Up to so many bytes are copied one by one: a view costs more. */
 const FEW = 96;
 
-function copyBytes(
-  from: Uint8Array,
-  start: number,
-  end: number,
-  to: Uint8Array,
-  at: number,
-): void {
+function copyBytes(from: Uint8Array, start: number, end: number, to: Uint8Array, at: number): void {
   const length = end - start;
-  if (length <= FEW) for (let index = 0; index < length; index++) to[at + index] = from[start + index] as number;
+  if (length <= FEW)
+    for (let index = 0; index < length; index++) to[at + index] = from[start + index] as number;
   else to.set(from.subarray(start, end), at);
 }

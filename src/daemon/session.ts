@@ -12,7 +12,6 @@ import type { Channel, ChannelEvents } from '../wire/channel.ts';
 import {
   ASK_WHO,
   FRAME_AT,
-  FRAME_HEADER,
   FrameReader,
   Kind,
   Op,
@@ -440,7 +439,8 @@ export class Session implements KsockOwner, ChannelEvents, Stirred {
     const at = frame.at + SENT_RECORDS_AT;
     const length = frame.length - SENT_RECORDS_AT;
     const { sums } = this;
-    if (count === 0 || count > MAX_PENDING_SENDS) throw new ProtocolError(`${count} messages in a SEND`);
+    if (count === 0 || count > MAX_PENDING_SENDS)
+      throw new ProtocolError(`${count} messages in a SEND`);
     const wrong = checkRecords(bytes, at, length, count, KBUS_SETS, sums);
     if (wrong !== '') throw new ProtocolError(wrong);
     const parcel = Parcel.ofRecords(bytes, at, at + length, count, sums, frame.more);
@@ -479,7 +479,16 @@ export class Session implements KsockOwner, ChannelEvents, Stirred {
     if (result < 0) {
       this.tellDone();
       const { replyNetwork, replySerial, to, flags, dataLength, name } = parcel;
-      const words = [-result, idNetwork, idSerial, replyNetwork, replySerial, to, flags, dataLength];
+      const words = [
+        -result,
+        idNetwork,
+        idSerial,
+        replyNetwork,
+        replySerial,
+        to,
+        flags,
+        dataLength,
+      ];
       this.outbox.frame(wordsFrame(Kind.REFUSED, quiet ? 2 : 1, 0, token, words, name));
       return;
     }

@@ -272,7 +272,11 @@ export function nameAt(bytes: Uint8Array, headAt: number): string {
 }
 
 /** The same, as this reader knows it. */
-export function readName<T>(reader: NameReader<T>, bytes: Uint8Array, headAt: number): KnownName<T> {
+export function readName<T>(
+  reader: NameReader<T>,
+  bytes: Uint8Array,
+  headAt: number,
+): KnownName<T> {
   const at = headAt + WORDS_AT + (WORDS[fieldsAt(bytes, headAt)] as number);
   return reader.read(bytes, at, nameLengthAt(bytes, headAt));
 }

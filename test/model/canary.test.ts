@@ -20,7 +20,7 @@ interface Insides {
   noteRoom(ksock: BusKsock): void;
   tellAll(senders: Iterable<BusKsock>): void;
   tellConcerned(ksock: BusKsock, asReplier: boolean): void;
-  takeSerial(): number;
+  takeSerials(): number;
   release(ksock: BusKsock, event: Parcel): void;
   reportBind(isBind: boolean, binder: BusKsock, name: string): boolean;
   reportLoss(binder: BusKsock, name: string): void;
@@ -222,8 +222,8 @@ const CANARIES: Record<string, { breakIt: Break; by: fc.Arbitrary<Sequence>; wit
     within: 500,
     breakIt: (bus) => {
       const send = bus.send.bind(bus);
-      bus.send = (sender, parcel, token) => {
-        const result = send(sender, parcel, token);
+      bus.send = (sender, parcel) => {
+        const result = send(sender, parcel);
         if (result === -Errno.EALREADY) sender.discard();
         return result;
       };
@@ -253,7 +253,7 @@ const CANARIES: Record<string, { breakIt: Break; by: fc.Arbitrary<Sequence>; wit
     by: anySequence,
     within: 1000,
     breakIt: (bus, insides) => {
-      insides.takeSerial = () => {
+      insides.takeSerials = () => {
         const serial = bus.nextSerial;
         bus.nextSerial = (serial + 1) >>> 0;
         return serial;

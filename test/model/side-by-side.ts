@@ -306,7 +306,10 @@ class SideBySide {
     if (naive.sending === null) both.toldOfRoom = false;
     const isRequest = (message.flags & WANT_A_REPLY) !== 0;
     const token = isRequest && awaited ? this.nextToken++ : -1;
-    const result = engine.send(toParcel(message), token);
+    const parcel = toParcel(message);
+    parcel.ticket = token;
+    parcel.isAnswered = token >= 0;
+    const result = engine.send(parcel);
     this.result(operation, result, () => this.naive.send(naive, message, token));
     if (operation.do === 'reply' && sizeOf(message) > this.naive.maxSize) {
       this.note(`large reply ${result === 0 ? 'ok' : result}`);

@@ -1,4 +1,6 @@
-import type { Bus, BusKsock, Parcel } from '../../src/bus/index.ts';
+import type { Attempt, Bus, BusKsock, BusObserver, Parcel, Setting } from '../../src/bus/index.ts';
+import type { Binding } from '../../src/bus/routes.ts';
+import { Errno } from '../../src/message/errno.ts';
 import { Flag } from '../../src/message/flags.ts';
 import type { Message } from '../../src/message/message.ts';
 import { asNaive } from '../model/as-naive.ts';
@@ -40,6 +42,12 @@ function shown({ engine: { queue } }: Pair): number {
     count += end - queue.readOf(at);
   }
   return count;
+}
+
+/** The messages of a parcel, one by one. */
+function messagesOf(parcel: Parcel): NaiveMessage[] {
+  if (parcel.count === 1) return [asNaive(parcel)];
+  return Array.from({ length: parcel.count }, (_, index) => asNaive(parcel.one(index)));
 }
 
 function told(message: NaiveMessage, you: boolean): string {
@@ -102,32 +110,16 @@ export class Pair {
   }
 }
 
-type Wrapped =
-  | 'send'
-  | 'resend'
-  | 'poll'
-  | 'discard'
-  | 'forget'
-  | 'bind'
-  | 'unbind'
-  | 'findReplier'
-  | 'close'
-  | 'maxMessages'
-  | 'wantMessagesOnce'
-  | 'reportReplierBinds'
-  | 'maxMessageSize';
-
 /**
- * Has the naive model of the specification do all that a bus is asked to do, before the bus does it, and
- * compares all there is to see whenever the bus has done. Throws a Broken where they part.
+ * Watches a bus, has the naive model of the specification do all that the bus did, and compares what came of it, and
+ * all there is to see whenever the bus has done. Throws a Broken where they part.
  */
-export class Lockstep {
+export class Lockstep implements BusObserver {
   readonly bus: Bus;
   readonly naive: NaiveBus;
   readonly pairs = new Map<number, Pair>();
   private readonly answers: string[] = [];
   private answersCompared = 0;
-  private depth = 0;
 
   constructor(bus: Bus) {
     this.bus = bus;
@@ -138,126 +130,121 @@ export class Lockstep {
       absoluteMaxMessageSize,
       nextSerial: bus.nextSerial,
     });
-    this.watch();
+    bus.watch(this);
   }
 
   pair(ksock: BusKsock): Pair {
     return this.pairs.get(ksock.id) as Pair;
   }
 
-  private watch(): void {
-    const { bus, naive } = this;
-    const open = bus.open.bind(bus);
-    bus.open = (owner, options = {}) => {
-      const engine: BusKsock = open(
-        {
-          queued: (atFront) => owner.queued(atFront),
-          answered: (token, parcel) => {
-            for (let at = 0; at < parcel.count; at++) {
-              const message = asNaive(parcel.count === 1 ? parcel : parcel.one(at));
-              this.answers.push(`${engine.id} ${token + at} ${told(message, false)}`);
-            }
-            owner.answered(token, parcel);
-          },
-          roomMade: () => owner.roomMade(),
-        },
-        options,
-      );
-      this.pairs.set(engine.id, new Pair(engine, naive.open(engine.mode)));
-      return engine;
-    };
-    this.wrap('send', (k, parcel: Parcel, token: number) => {
-      return naive.send(k, asNaive(parcel), token);
-    });
-    this.wrap('resend', (k) => naive.resend(k));
-    this.wrap('poll', (k) => naive.poll(k));
-    this.wrap('discard', (k) => naive.discard(k));
-    this.wrap('forget', (k, token: number) => {
-      return naive.forget(k, token, ({ id }) => shown(this.pairs.get(id) as Pair));
-    });
-    this.wrap('bind', (k, name: string, replier: boolean) => naive.bind(k, name, replier));
-    this.wrap('unbind', (k, name: string, replier: boolean) => naive.unbind(k, name, replier));
-    this.wrap('close', (k) => naive.close(k));
-    this.wrap('maxMessages', (k, limit: number) => naive.maxMessages(k, limit));
-    this.wrap('wantMessagesOnce', (k, value: number) => naive.wantMessagesOnce(k, value));
-    this.wrap('reportReplierBinds', (k, value: number) => naive.reportReplierBinds(k, value));
-    this.watchRuns();
-    this.watchTakes();
+  private naiveOf(ksock: BusKsock): NaiveKsock {
+    return this.pair(ksock).naive;
   }
 
-  // The bus tells senders of room in the middle of a call, when all else of it is done; what they do
-  // then comes after it. So the model goes first.
-  private wrap(name: Wrapped, naively: (naive: NaiveKsock, ...rest: never[]) => unknown): void {
-    const bus = this.bus as unknown as Record<string, (...all: unknown[]) => unknown>;
-    const does = (bus[name] as (...all: unknown[]) => unknown).bind(bus);
-    bus[name] = (ksock: unknown, ...rest: unknown[]) => {
-      const { naive } = this.pair(ksock as BusKsock);
-      const expected = naively(naive, ...(rest as never[]));
-      const result = this.within(() => does(ksock, ...rest));
-      if (result !== expected) {
-        throw new Broken(
-          `${name} by Ksock ${naive.id}: the bus says ${result}, the specification ${expected}`,
-        );
+  opened(ksock: BusKsock): void {
+    this.pairs.set(ksock.id, new Pair(ksock, this.naive.open(ksock.mode)));
+  }
+
+  closed(ksock: BusKsock): void {
+    this.naive.close(this.naiveOf(ksock));
+  }
+
+  bound({ ksock, name, replier }: Binding): void {
+    this.expect(ksock, `bind ${name}`, 0, this.naive.bind(this.naiveOf(ksock), name, replier));
+  }
+
+  unbound({ ksock, name, replier }: Binding): void {
+    this.expect(ksock, `unbind ${name}`, 0, this.naive.unbind(this.naiveOf(ksock), name, replier));
+  }
+
+  bindRefused(
+    ksock: BusKsock,
+    name: string,
+    replier: boolean,
+    isBind: boolean,
+    errno: number,
+  ): void {
+    const k = this.naiveOf(ksock);
+    const { naive } = this;
+    const result = isBind ? naive.bind(k, name, replier) : naive.unbind(k, name, replier);
+    this.expect(ksock, `${isBind ? 'bind' : 'unbind'} ${name}`, -errno, result);
+  }
+
+  sent(sender: BusKsock, parcel: Parcel, attempt: Attempt): void {
+    this.attempted(sender, parcel, attempt, 0);
+  }
+
+  refused(sender: BusKsock, parcel: Parcel, errno: number, attempt: Attempt): void {
+    this.attempted(sender, parcel, attempt, -errno);
+  }
+
+  waiting(sender: BusKsock, parcel: Parcel, attempt: Attempt): void {
+    this.attempted(sender, parcel, attempt, -Errno.EAGAIN);
+  }
+
+  private attempted(sender: BusKsock, parcel: Parcel, attempt: Attempt, result: number): void {
+    const k = this.naiveOf(sender);
+    if (attempt === 'resend') {
+      this.expect(sender, 'resend', result, this.naive.resend(k));
+    } else if (attempt === 'poll') {
+      this.expect(sender, 'poll', result !== -Errno.EAGAIN, this.naive.poll(k));
+    } else {
+      // Several are sent as if each were sent by itself.
+      for (const [index, sent] of messagesOf(parcel).entries()) {
+        // The model gives it the id once more.
+        const message = sent.network === 0 ? { ...sent, serial: 0 } : sent;
+        const token = parcel.token < 0 ? -1 : parcel.token + index;
+        this.expect(sender, `send ${message.name}`, result, this.naive.send(k, message, token));
       }
-      this.compare();
-      return result;
-    };
-  }
-
-  // What goes as a run goes as if each message went by itself.
-  private watchRuns(): void {
-    const { bus, naive } = this;
-    const sendRun = bus.sendRun.bind(bus);
-    bus.sendRun = (sender, run) => {
-      const { naive: k } = this.pair(sender);
-      const sent = this.within(() => sendRun(sender, run));
-      for (let at = 0; at < (sent?.count ?? 0); at++) {
-        const one = (sent as Parcel).one(at);
-        const message = { ...asNaive(one), serial: 0 };
-        same(`message ${at} of a run`, 0, naive.send(k, message, one.token));
-      }
-      this.compare();
-      return sent;
-    };
-  }
-
-  private watchTakes(): void {
-    const { bus, naive } = this;
-    const take = bus.take.bind(bus);
-    bus.take = (ksock, at) => {
-      const pair = this.pair(ksock);
-      const copy = naive.take(pair.naive, at);
-      const parcel = this.within(() => take(ksock, at));
-      if (parcel !== null) pair.take(told(asNaive(parcel), ksock.tookRequest));
-      if ((copy === null) !== (parcel === null)) throw new Broken('one took, the other did not');
-      this.compare();
-      return parcel;
-    };
-    const takeMany = bus.takeMany.bind(bus);
-    bus.takeMany = (ksock, count, at) => {
-      const pair = this.pair(ksock);
-      const read = unread(ksock).slice(at, at + count);
-      same('messages to read', read.length, count);
-      for (const { parcel, isRequest } of read) {
-        pair.take(told(asNaive(parcel), isRequest));
-        naive.take(pair.naive, at);
-      }
-      this.within(() => takeMany(ksock, count, at));
-      this.compare();
-    };
-  }
-
-  private within<T>(does: () => T): T {
-    this.depth++;
-    try {
-      return does();
-    } finally {
-      this.depth--;
     }
   }
 
-  private compare(): void {
-    if (this.depth > 0) return;
+  discarded(sender: BusKsock): void {
+    this.naive.discard(this.naiveOf(sender));
+  }
+
+  answered(requester: BusKsock, parcel: Parcel, token: number): void {
+    if (token < 0) return;
+    for (const [index, message] of messagesOf(parcel).entries()) {
+      this.answers.push(`${requester.id} ${token + index} ${told(message, false)}`);
+    }
+  }
+
+  read(ksock: BusKsock, parcel: Parcel, index: number, isAsked: boolean, over: number): void {
+    const pair = this.pair(ksock);
+    if (this.naive.take(pair.naive, over) === null)
+      throw new Broken('the bus read what is not there');
+    pair.take(told(asNaive(parcel.count === 1 ? parcel : parcel.one(index)), isAsked));
+  }
+
+  forgotten(requester: BusKsock, token: number, isTakenBack: boolean): void {
+    const isNaivelyTakenBack = this.naive.forget(this.naiveOf(requester), token, ({ id }) =>
+      shown(this.pairs.get(id) as Pair),
+    );
+    this.expect(requester, 'forget', isTakenBack, isNaivelyTakenBack);
+  }
+
+  set(ksock: BusKsock | null, setting: Setting, value: number, result: number): void {
+    const { naive } = this;
+    if (ksock === null) return;
+    const k = this.naiveOf(ksock);
+    const does = {
+      maxMessages: () => naive.maxMessages(k, value),
+      wantMessagesOnce: () => naive.wantMessagesOnce(k, value),
+      reportReplierBinds: () => naive.reportReplierBinds(k, value),
+    };
+    if (setting in does) this.expect(ksock, setting, result, does[setting as keyof typeof does]());
+  }
+
+  private expect(ksock: BusKsock, what: string, result: unknown, expected: unknown): void {
+    if (result === expected) return;
+    throw new Broken(
+      `${what} by Ksock ${ksock.id}: the bus says ${result}, the specification ${expected}`,
+    );
+  }
+
+  /** Compares all there is to see; to be called when the bus has done what it was asked to do. */
+  compare(): void {
     const { bus, naive } = this;
     same('next serial', bus.nextSerial, naive.nextSerial);
     same('open Ksocks', [...bus.ksocks.keys()].join(), naive.ksocks.map((k) => k.id).join());

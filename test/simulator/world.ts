@@ -108,6 +108,7 @@ export class World {
   /** Lets everything happen that follows at once, and throws what has failed. */
   private async settle(): Promise<void> {
     await new Promise<void>((resolve) => afterMicrotasks(resolve));
+    this.lockstep.compare();
     if (this.failure !== null) throw this.failure;
   }
 
