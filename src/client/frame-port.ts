@@ -1,3 +1,4 @@
+import { Op, type OpCode } from '../bus/calls.ts';
 import type { Mode } from '../bus/ksock.ts';
 import type { BorrowedMessage } from '../message/borrowed.ts';
 import { Errno } from '../message/errno.ts';
@@ -11,13 +12,10 @@ import { readU32 } from '../message/u32.ts';
 import type { Channel, ChannelEvents } from '../wire/channel.ts';
 import {
   FRAME_AT,
-  FRAME_HEADER,
   FrameReader,
   Kind,
   MAX_HANDED,
   type Memory,
-  Op,
-  type OpCode,
   PROTOCOL_MAGIC,
   PROTOCOL_VERSION,
   ProtocolError,
@@ -29,6 +27,7 @@ import {
   wordsFrame,
   YOU,
 } from '../wire/frames.ts';
+import { Prefetch } from '../wire/prefetch.ts';
 import { offAbort, onAbort } from './abort.ts';
 import { Lent, LentBatch } from './lent.ts';
 import { Outgoing } from './outgoing.ts';
@@ -146,7 +145,7 @@ export class FramePort implements Port, ChannelEvents, UnderWayHost {
   /** How often something that was received was given to somebody who may keep it; and when that was last asked. */
   private given = 0;
   private givenBefore = 0;
-  private credit = 0;
+  private readonly prefetch = new Prefetch();
   /** Something may be lent, or on its way. */
   private isBorrowing = false;
   private recalls = 0;
@@ -688,6 +687,7 @@ export class FramePort implements Port, ChannelEvents, UnderWayHost {
 
   private noteHanded(): void {
     if (this.closedBy !== null) return;
+    this.prefetch.consume(1);
     this.handed++;
     if (this.handed * 2 >= LEND) this.outgoing.flushSoon();
     else if (!this.isReceiving) this.tellSoon();
@@ -737,21 +737,16 @@ export class FramePort implements Port, ChannelEvents, UnderWayHost {
     // What was on its way when it was recalled has gone back to the queue.
     if (this.recalls > 0) return;
     if (first) {
+      this.prefetch.lendFirst();
+      this.prefetch.see();
       this.putWords(Kind.SEEN, 0, 0, []);
       this.lent.pushFirst(this.batch(frame));
     } else {
       const batch = this.batch(frame);
-      this.spendCredit(batch.left);
+      this.prefetch.lend(batch.left);
       this.lent.pushBatch(batch);
     }
     if (this.reading.length > 0) this.wakeReaders();
-  }
-
-  private spendCredit(count: number): void {
-    if (count > this.credit) {
-      throw new ProtocolError(`${count} messages were lent, where ${this.credit} might be`);
-    }
-    this.credit -= count;
   }
 
   private wakeReaders(): void {
@@ -761,19 +756,20 @@ export class FramePort implements Port, ChannelEvents, UnderWayHost {
   }
 
   private askToLend(): void {
-    if (this.credit > 0 || this.recalls > 0) return;
+    if (this.prefetch.credit > 0 || this.recalls > 0) return;
     this.isBorrowing = true;
-    this.credit = LEND;
+    this.prefetch.grant(LEND);
     this.putWords(Kind.LEND, 0, 0, [LEND]);
   }
 
   /** Tells of what was handed, and lets so much more be lent, unless it needn't be told yet. */
   private topUpCredit(): void {
-    const room = LEND - this.credit - this.lent.length;
-    const isWanted = this.credit > 0 || (this.attending !== null && this.recalls === 0);
+    const { credit, lent } = this.prefetch;
+    const room = LEND - credit - lent;
+    const isWanted = credit > 0 || (this.attending !== null && this.recalls === 0);
     const more = isWanted && room * 2 >= LEND ? room : 0;
     if (this.handed === 0 && more === 0) return;
-    this.credit += more;
+    this.prefetch.grant(more);
     this.putWords(Kind.LEND, 0, 0, [more]);
   }
 
@@ -790,7 +786,7 @@ export class FramePort implements Port, ChannelEvents, UnderWayHost {
       () => {},
     );
     this.lent.clear();
-    this.credit = 0;
+    this.prefetch.recall();
   }
 
   stopReading(): Promise<void> {

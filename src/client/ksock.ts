@@ -1,4 +1,5 @@
 import { ASK, Bus } from '../bus/bus.ts';
+import { Op, type OpCode } from '../bus/calls.ts';
 import type { Mode } from '../bus/ksock.ts';
 import type { BindingReport, BusReport } from '../bus/report.ts';
 import { Assembler } from '../message/assembler.ts';
@@ -19,7 +20,6 @@ import {
 import { checkMessageName, MAX_NAME } from '../message/name.ts';
 import { checkOptions } from '../message/options.ts';
 import { checkU32 } from '../message/u32.ts';
-import { Op, type OpCode } from '../wire/frames.ts';
 import { offAbort, onAbort } from './abort.ts';
 import { TIME_TO_TELL, TimeOver, whenEnded } from './ending.ts';
 import { asked, badName, explain, notSent } from './explain.ts';

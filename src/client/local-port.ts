@@ -1,5 +1,6 @@
 import type { Bus } from '../bus/bus.ts';
 import { Buses } from '../bus/buses.ts';
+import { Op, type OpCode, perform } from '../bus/calls.ts';
 import type { BusKsock, KsockOwner, Mode } from '../bus/ksock.ts';
 import { type Parcel, parcelOf } from '../bus/parcel.ts';
 import { reportBindings, reportStats } from '../bus/report.ts';
@@ -11,7 +12,6 @@ import { Head } from '../message/head.ts';
 import { MessageId, OrigFrom } from '../message/id.ts';
 import { type Message, ReceivedMessage } from '../message/message.ts';
 import { NumberMap } from '../message/number-map.ts';
-import { Op, type OpCode } from '../wire/frames.ts';
 import { offAbort, onAbort } from './abort.ts';
 import {
   type Asking,
@@ -318,29 +318,9 @@ export class LocalPort implements Port, KsockOwner {
   call(op: OpCode, argument: number, text: string): Promise<CallResult> {
     if (!this.ksock.isOpen) return Promise.reject(closedRefusal());
     const { ksock, bus } = this;
+    const done = perform(ksock, op, argument, text);
+    if (done !== null) return outcome(done.first, done.second);
     switch (op) {
-      case Op.BIND:
-        return outcome(ksock.bind(text, argument !== 0));
-      case Op.UNBIND:
-        return outcome(ksock.unbind(text, argument !== 0));
-      case Op.FIND_REPLIER:
-        return outcome(ksock.findReplier(text));
-      case Op.MAX_MESSAGES:
-        return outcome(ksock.maxMessages(argument));
-      case Op.WANT_MESSAGES_ONCE:
-        return outcome(ksock.wantMessagesOnce(argument));
-      case Op.REPORT_REPLIER_BINDS:
-        return outcome(ksock.reportReplierBinds(argument));
-      case Op.VERBOSE:
-        return outcome(bus.verbose(argument));
-      case Op.MAX_MESSAGE_SIZE:
-        return outcome(bus.maxMessageSize(argument));
-      case Op.NUM_MESSAGES:
-        return outcome(ksock.numMessages);
-      case Op.NUM_UNREPLIED_TO:
-        return outcome(ksock.numUnrepliedTo);
-      case Op.LAST_MSG_ID:
-        return outcome(ksock.lastNetwork, ksock.lastSerial);
       case Op.RESEND: {
         const result = this.sends.pending > 0 ? -Errno.EALREADY : ksock.resend();
         this.servePolls();

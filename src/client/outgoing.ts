@@ -148,7 +148,7 @@ export class Outgoing {
       return;
     }
     const isSame = this.isOpenFor(detail, handed, token) && follows(head, this.lastHead);
-    const isPlain = isSame || head.isPlain;
+    const isPlain = isSame || head.encoded !== null || head.isPlain;
     const fields = isPlain ? 0 : wordsOf(head, message.idSerial);
     const dataAt = isSame ? HEAD_AT : HEAD_AT + headLength(head.name.length, fields);
     const length = dataAt + padded(dataLength);

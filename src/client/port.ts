@@ -1,8 +1,8 @@
+import type { OpCode } from '../bus/calls.ts';
 import type { BorrowedMessage } from '../message/borrowed.ts';
 import { Errno } from '../message/errno.ts';
 import type { MessageId } from '../message/id.ts';
 import type { Message } from '../message/message.ts';
-import type { OpCode } from '../wire/frames.ts';
 
 /** The bus refused, or can't be reached; a Ksock makes a KbusError of it, which says what was asked. */
 export class Refusal extends Error {

@@ -1,8 +1,8 @@
+import { Op, type OpCode } from '../bus/calls.ts';
 import type { BorrowedMessage } from '../message/borrowed.ts';
 import { Errno } from '../message/errno.ts';
 import type { KbusError } from '../message/error.ts';
 import type { Message } from '../message/message.ts';
-import { Op, type OpCode } from '../wire/frames.ts';
 import { offAbort, onAbort } from './abort.ts';
 import { explain } from './explain.ts';
 import { type Port, type PortEvents, Refusal } from './port.ts';

@@ -1,5 +1,6 @@
 import { Buffer } from 'node:buffer';
 import type { Bus } from '../bus/bus.ts';
+import { Op, perform } from '../bus/calls.ts';
 import type { BusKsock, KsockOwner } from '../bus/ksock.ts';
 import { Parcel } from '../bus/parcel.ts';
 import { bindingPieces, type Pieces, statsPieces } from '../bus/report.ts';
@@ -14,7 +15,6 @@ import {
   FRAME_AT,
   FrameReader,
   Kind,
-  Op,
   PROTOCOL_MAGIC,
   PROTOCOL_VERSION,
   ProtocolError,
@@ -24,6 +24,7 @@ import {
   wordOf,
   wordsFrame,
 } from '../wire/frames.ts';
+import { Prefetch } from '../wire/prefetch.ts';
 import type { Slab } from '../wire/slab.ts';
 import { BY_REFERENCE, Outbox } from './outbox.ts';
 import type { Stirred, Turn } from './turn.ts';
@@ -98,11 +99,9 @@ export class Session implements KsockOwner, ChannelEvents, Stirred {
   /** How many characters of reports are on their way to the channel. */
   private reported = 0;
 
-  // What is lent is the front of the queue. The first `firsts` of it are urgent messages of which the
-  // client has not said yet that they came; of these, `firstsToSend` are still to be sent.
-  private lent = 0;
-  private credit = 0;
-  private firsts = 0;
+  /** What is lent is the front of the queue, and what is unseen the front of that. */
+  private readonly prefetch = new Prefetch();
+  /** How many of those that are unseen are still to be sent. */
   private firstsToSend = 0;
 
   /** Sends done and not yet told of: `doneCount` of them, whose tokens and serials follow each other. */
@@ -189,9 +188,8 @@ export class Session implements KsockOwner, ChannelEvents, Stirred {
 
   queued(atFront: boolean): void {
     if (atFront) {
-      if (this.lent > 0) {
-        this.lent++;
-        this.firsts++;
+      if (this.prefetch.lent > 0) {
+        this.prefetch.lendFirst();
         this.firstsToSend++;
         this.ksock.queue.markFront();
       } else {
@@ -305,11 +303,10 @@ export class Session implements KsockOwner, ChannelEvents, Stirred {
         }
         break;
       case Kind.LEND:
-        this.credit = Math.min(this.credit + wordOf(frame, 0), 0xffff);
+        this.prefetch.grant(wordOf(frame, 0));
         break;
       case Kind.SEEN:
-        if (this.firsts - this.firstsToSend <= 0) throw new ProtocolError('SEEN what was not sent');
-        this.firsts--;
+        this.prefetch.see(this.firstsToSend);
         break;
       case Kind.CALL:
         this.call(detail, token, wordOf(frame, 0), textOf(frame, 1));
@@ -320,17 +317,17 @@ export class Session implements KsockOwner, ChannelEvents, Stirred {
   }
 
   private handed(count: number): void {
-    if (count > this.lent - this.firsts) {
-      throw new ProtocolError(`${count} messages were handed, of ${this.lent} that were lent`);
-    }
-    this.lent -= count;
-    this.ksock.takeMany(count, this.firsts);
+    this.prefetch.consume(count);
+    this.ksock.takeMany(count, this.prefetch.unseen);
   }
 
   /** The queue can't change under what is lent. */
   private mustHaveRecalled(): void {
-    if (this.lent > 0) throw new ProtocolError('TAKE or UNBIND, without a RECALL of what was lent');
-    this.credit = 0;
+    const { prefetch } = this;
+    if (prefetch.lent > 0) {
+      throw new ProtocolError('TAKE or UNBIND, without a RECALL of what was lent');
+    }
+    prefetch.recall();
   }
 
   private mayWait(waiting: number): void {
@@ -339,9 +336,7 @@ export class Session implements KsockOwner, ChannelEvents, Stirred {
   }
 
   private unlend(): void {
-    this.lent = 0;
-    this.credit = 0;
-    this.firsts = 0;
+    this.prefetch.recall();
     this.firstsToSend = 0;
     this.ksock.queue.unmark();
   }
@@ -403,18 +398,18 @@ export class Session implements KsockOwner, ChannelEvents, Stirred {
       const isAsked = queue.binding(at)?.replier === true;
       this.messages(Kind.LENT_FIRST, 0, queue.parcel(at), queue.readOf(at), 1, isAsked);
     }
-    if (this.credit === 0 || this.lent === queue.length) return;
+    const { prefetch } = this;
+    if (prefetch.credit === 0 || prefetch.lent === queue.length) return;
     if (this.channel.backlog > MAX_BACKLOG) return;
-    while (this.credit > 0 && this.lent < queue.length) {
+    while (prefetch.credit > 0 && prefetch.lent < queue.length) {
       const entry = queue.marked;
       const parcel = queue.parcel(entry);
       const isAsked = queue.binding(entry)?.replier === true;
       const within = queue.markedWithin;
-      const count = Math.min(this.credit, parcel.count - within);
+      const count = Math.min(prefetch.credit, parcel.count - within);
       this.messages(Kind.LENT, 0, parcel, within, count, isAsked);
       queue.mark(count);
-      this.lent += count;
-      this.credit -= count;
+      prefetch.lend(count);
     }
   }
 
@@ -534,42 +529,15 @@ export class Session implements KsockOwner, ChannelEvents, Stirred {
   }
 
   private call(op: number, token: number, argument: number, text: string): void {
-    const { ksock, bus } = this;
+    const { ksock } = this;
+    if (op === Op.UNBIND) this.mustHaveRecalled();
+    const outcome = perform(ksock, op, argument, text);
+    if (outcome !== null) {
+      if (outcome.first < 0) this.refused(token, outcome.first);
+      else this.result(token, outcome.first, outcome.second);
+      return;
+    }
     switch (op) {
-      case Op.BIND:
-        this.outcome(token, ksock.bind(text, argument !== 0));
-        break;
-      case Op.UNBIND:
-        this.mustHaveRecalled();
-        this.outcome(token, ksock.unbind(text, argument !== 0));
-        break;
-      case Op.FIND_REPLIER:
-        this.outcome(token, ksock.findReplier(text));
-        break;
-      case Op.MAX_MESSAGES:
-        this.outcome(token, ksock.maxMessages(argument));
-        break;
-      case Op.WANT_MESSAGES_ONCE:
-        this.outcome(token, ksock.wantMessagesOnce(argument));
-        break;
-      case Op.REPORT_REPLIER_BINDS:
-        this.outcome(token, ksock.reportReplierBinds(argument));
-        break;
-      case Op.VERBOSE:
-        this.outcome(token, bus.verbose(argument));
-        break;
-      case Op.MAX_MESSAGE_SIZE:
-        this.outcome(token, bus.maxMessageSize(argument));
-        break;
-      case Op.NUM_MESSAGES:
-        this.result(token, ksock.numMessages, 0);
-        break;
-      case Op.NUM_UNREPLIED_TO:
-        this.result(token, ksock.numUnrepliedTo, 0);
-        break;
-      case Op.LAST_MSG_ID:
-        this.result(token, ksock.lastNetwork, ksock.lastSerial);
-        break;
       case Op.RESEND:
         this.resend(token);
         break;

@@ -1,4 +1,5 @@
 import type { Bus } from '../bus/bus.ts';
+import { Op, type OpCode, type Outcome, perform } from '../bus/calls.ts';
 import type { BusKsock, KsockOwner, Mode, Progress } from '../bus/ksock.ts';
 import { parcelOf } from '../bus/parcel.ts';
 import { DEVICE_MAX_MESSAGES } from '../bus/settings.ts';
@@ -54,6 +55,18 @@ function later<T>(coming: Promise<T>, finish: (what: T) => Answer): Later {
     () => () => refusal(Errno.ENOMEM),
   );
 }
+
+/** The calls that are the same as those of every other driver. */
+const CALLS: ReadonlyMap<number, OpCode> = new Map([
+  [Ioctl.LASTSENT, Op.LAST_MSG_ID],
+  [Ioctl.MAXMSGS, Op.MAX_MESSAGES],
+  [Ioctl.NUMMSGS, Op.NUM_MESSAGES],
+  [Ioctl.UNREPLIEDTO, Op.NUM_UNREPLIED_TO],
+  [Ioctl.MSGONLYONCE, Op.WANT_MESSAGES_ONCE],
+  [Ioctl.VERBOSE, Op.VERBOSE],
+  [Ioctl.REPORTREPLIERBINDS, Op.REPORT_REPLIER_BINDS],
+  [Ioctl.MAXMSGSIZE, Op.MAX_MESSAGE_SIZE],
+]);
 
 const NO_BYTES = new Uint8Array(0);
 const latin1 = new TextDecoder('latin1');
@@ -234,7 +247,7 @@ export class Descriptor implements KsockOwner {
   }
 
   private ioctl(request: Request<'ioctl'>): Answer | Later {
-    const { ksock, bus } = this;
+    const { ksock } = this;
     if ((request.flags & IOCTL_COMPAT) !== 0) return refusal(Errno.ENOTTY);
     switch (request.command) {
       case Ioctl.RESET:
@@ -268,27 +281,21 @@ export class Descriptor implements KsockOwner {
       case Ioctl.DISCARD:
         this.assembler.clear();
         return words(ksock.discard());
-      case Ioctl.LASTSENT:
-        return words(0, ksock.lastNetwork, ksock.lastSerial);
-      case Ioctl.MAXMSGS:
-        return value(ksock.maxMessages(wordAt(request.input, 0)));
-      case Ioctl.NUMMSGS:
-        return words(0, ksock.numMessages);
-      case Ioctl.UNREPLIEDTO:
-        return words(0, ksock.numUnrepliedTo);
-      case Ioctl.MSGONLYONCE:
-        return value(ksock.wantMessagesOnce(wordAt(request.input, 0)));
-      case Ioctl.VERBOSE:
-        return value(bus.verbose(wordAt(request.input, 0)));
       case Ioctl.NEWDEVICE:
         return later(this.host.newDevice(), value);
-      case Ioctl.REPORTREPLIERBINDS:
-        return value(ksock.reportReplierBinds(wordAt(request.input, 0)));
-      case Ioctl.MAXMSGSIZE:
-        return value(bus.maxMessageSize(wordAt(request.input, 0)));
       default:
-        return refusal(Errno.ENOTTY);
+        return this.plainCall(request);
     }
+  }
+
+  /** A call that takes a word or none, and gives one or two. */
+  private plainCall({ command, input }: Request<'ioctl'>): Answer {
+    const op = CALLS.get(command);
+    if (op === undefined) return refusal(Errno.ENOTTY);
+    const argument = input.length === 0 ? 0 : wordAt(input, 0);
+    const { first, second } = perform(this.ksock, op, argument, '') as Outcome;
+    if (first < 0) return words(first);
+    return op === Op.LAST_MSG_ID ? words(0, first, second) : words(0, first);
   }
 
   /**

@@ -1,20 +1,19 @@
 const SLOT_BITS = 12;
+const SLOTS = 1 << SLOT_BITS;
 /** A name is looked for in so many slots, from its own on. */
 const PROBES = 4;
-const SLOTS = 1 << SLOT_BITS;
 /** Longer names are not worth keeping. */
 const MAX_KEPT_LENGTH = 128;
+/** So many words of letters has each slot. */
+const SLOT_WORDS = MAX_KEPT_LENGTH / 4;
 
 /** A name that was read; and what its reader knows of it. */
 export class KnownName<T> {
   readonly text: string;
-  /** Its letters, four at a time, as {@link wordsOf} has them. */
-  readonly words: Int32Array;
   note: T | null = null;
 
-  constructor(text: string, words: Int32Array) {
+  constructor(text: string) {
     this.text = text;
-    this.words = words;
   }
 }
 
@@ -47,11 +46,15 @@ function wordAt(bytes: Uint8Array, at: number): number {
  * a letter at a time takes as long as all else that is done with a message.
  */
 export class NameReader<T = never> {
-  private readonly slots: (KnownName<T> | undefined)[] = new Array(SLOTS).fill(undefined);
-  private readonly scratch = new Int32Array(MAX_KEPT_LENGTH / 4);
+  // By slot: the name, its hash, and its letters, four at a time. Those lie side by side: what is strewn over memory
+  // takes longer to come by than to compare.
+  private readonly names: (KnownName<T> | undefined)[] = [];
+  private hashes = NO_WORDS;
+  private letters = NO_WORDS;
+  private readonly scratch = new Int32Array(SLOT_WORDS);
 
   read(bytes: Uint8Array, at: number, length: number): KnownName<T> {
-    if (length > MAX_KEPT_LENGTH) return new KnownName<T>(textOf(bytes, at, length), this.scratch);
+    if (length > MAX_KEPT_LENGTH) return new KnownName<T>(textOf(bytes, at, length));
     if (bytes !== memory) look(bytes);
     const count = (length + 3) >> 2;
     const place = offset + at;
@@ -74,32 +77,75 @@ export class NameReader<T = never> {
     at: number,
     length: number,
   ): KnownName<T> {
-    let hash = length;
-    for (let index = 0; index < count; index++) {
-      hash = Math.imul(hash ^ (words[from + index] as number), 0x9e37_79b1);
-      hash ^= hash >>> 15;
-    }
-    const slot = Math.imul(hash, 0x85eb_ca6b) >>> (32 - SLOT_BITS);
-    let free = slot;
+    const hash = hashOf(words, from, count, length);
+    const slot = hash >>> (32 - SLOT_BITS);
+    const { hashes, letters } = this;
     for (let probe = 0; probe < PROBES; probe++) {
       const here = (slot + probe) & (SLOTS - 1);
-      const known = this.slots[here];
-      if (known === undefined) {
-        free = here;
-        break;
+      if (hashes[here] === hash && isAlike(letters, here * SLOT_WORDS, words, from, count)) {
+        const known = this.names[here];
+        if (known?.text.length === length) return known;
       }
-      if (known.text.length === length && isAlike(known.words, words, from)) return known;
     }
-    const kept = words.slice(from, from + count);
-    const known = new KnownName<T>(textOf(bytes, at, length), kept);
-    this.slots[free] = known;
+    return this.keep(words, from, count, slot, hash, textOf(bytes, at, length));
+  }
+
+  private keep(
+    words: Int32Array,
+    from: number,
+    count: number,
+    slot: number,
+    hash: number,
+    text: string,
+  ): KnownName<T> {
+    if (this.hashes.length === 0) {
+      this.hashes = new Int32Array(SLOTS);
+      this.letters = new Int32Array(SLOTS * SLOT_WORDS);
+      for (let each = 0; each < SLOTS; each++) this.names.push(undefined);
+    }
+    const known = new KnownName<T>(text);
+    let free = slot;
+    for (let probe = PROBES - 1; probe > 0; probe--) {
+      const here = (slot + probe) & (SLOTS - 1);
+      if (this.names[here] === undefined) free = here;
+    }
+    if (this.names[slot] === undefined) free = slot;
+    this.names[free] = known;
+    this.hashes[free] = hash;
+    for (let index = 0; index < count; index++) {
+      this.letters[free * SLOT_WORDS + index] = words[from + index] as number;
+    }
     return known;
   }
 }
 
-function isAlike(known: Int32Array, words: Int32Array, from: number): boolean {
-  for (let index = 0; index < known.length; index++) {
-    if (known[index] !== words[from + index]) return false;
+const NO_WORDS = new Int32Array(0);
+
+function hashOf(words: Int32Array, from: number, count: number, length: number): number {
+  // Two halves that don't wait for each other.
+  let even = length;
+  let odd = 0x2545_f491;
+  let index = 0;
+  for (; index + 1 < count; index += 2) {
+    even = Math.imul(even ^ (words[from + index] as number), 0x9e37_79b1);
+    odd = Math.imul(odd ^ (words[from + index + 1] as number), 0x85eb_ca6b);
+    even ^= even >>> 15;
+    odd ^= odd >>> 13;
+  }
+  if (index < count) even = Math.imul(even ^ (words[from + index] as number), 0x9e37_79b1);
+  const both = even ^ (odd >>> 7) ^ (odd << 11);
+  return Math.imul(both ^ (both >>> 16), 0xc2b2_ae35);
+}
+
+function isAlike(
+  letters: Int32Array,
+  place: number,
+  words: Int32Array,
+  from: number,
+  count: number,
+): boolean {
+  for (let index = 0; index < count; index++) {
+    if (letters[place + index] !== words[from + index]) return false;
   }
   return true;
 }

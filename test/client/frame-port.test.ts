@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { Op } from '../../src/bus/calls.ts';
 import { FramePort } from '../../src/client/frame-port.ts';
 import { Ksock, type KsockOptions } from '../../src/client/ksock.ts';
 import { Errno } from '../../src/message/errno.ts';
@@ -7,7 +8,7 @@ import { Flag } from '../../src/message/flags.ts';
 import { MessageId } from '../../src/message/id.ts';
 import { Announcement, Message, Reply, Request } from '../../src/message/message.ts';
 import type { Channel, ChannelEvents } from '../../src/wire/channel.ts';
-import { Op, PROTOCOL_VERSION, SendDetail } from '../../src/wire/frames.ts';
+import { PROTOCOL_VERSION, SendDetail } from '../../src/wire/frames.ts';
 import {
   type Frame,
   frame,

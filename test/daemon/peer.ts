@@ -1,9 +1,10 @@
 import type { Bus } from '../../src/bus/bus.ts';
+import { Op, type OpCode } from '../../src/bus/calls.ts';
 import { Session, type SessionHost } from '../../src/daemon/session.ts';
 import { Turn } from '../../src/daemon/turn.ts';
 import type { Message } from '../../src/message/message.ts';
 import type { Channel } from '../../src/wire/channel.ts';
-import { Op, type OpCode, plainMemory } from '../../src/wire/frames.ts';
+import { plainMemory } from '../../src/wire/frames.ts';
 import { Slab } from '../../src/wire/slab.ts';
 import {
   type Frame,

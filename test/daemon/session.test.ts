@@ -1,18 +1,13 @@
 import { beforeEach, describe, expect, it } from 'vitest';
 import { Bus } from '../../src/bus/bus.ts';
+import { Op, type OpCode } from '../../src/bus/calls.ts';
 import type { BindingReport, KsockReport } from '../../src/bus/report.ts';
 import { MAX_PENDING_BYTES, MAX_PENDING_SENDS, MAX_WAITING } from '../../src/daemon/session.ts';
 import { Errno } from '../../src/message/errno.ts';
 import { Flag } from '../../src/message/flags.ts';
 import { MessageId } from '../../src/message/id.ts';
 import { Announcement, Message, Request } from '../../src/message/message.ts';
-import {
-  Op,
-  type OpCode,
-  PROTOCOL_MAGIC,
-  PROTOCOL_VERSION,
-  SendDetail,
-} from '../../src/wire/frames.ts';
+import { PROTOCOL_MAGIC, PROTOCOL_VERSION, SendDetail } from '../../src/wire/frames.ts';
 import { type Frame, frame, frameText, hello, messageBody, runFrame } from '../support/frames.ts';
 import { call, Host, Peer, send } from './peer.ts';
 

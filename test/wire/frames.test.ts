@@ -1,11 +1,11 @@
 import { describe, expect, it } from 'vitest';
+import { Op } from '../../src/bus/calls.ts';
 import { Announcement } from '../../src/message/message.ts';
 import {
   FRAME_HEADER,
   FrameReader,
   Kind,
   messageFrameLength,
-  Op,
   ProtocolError,
   SendDetail,
   textOf,
