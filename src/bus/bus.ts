@@ -81,6 +81,8 @@ export class Bus {
   private nextOrder = 1;
   /** Ksocks whose message waits to be sent, first come first. */
   private readonly sendingKsocks = new Set<BusKsock>();
+  /** Ksocks that have Requests waiting for room. */
+  private readonly askingKsocks = new Set<BusKsock>();
   /** Ksocks that gained room during the call, whose waiting senders are still to be told. */
   private readonly gainedRoom = new Set<BusKsock>();
   private telling = false;
@@ -327,6 +329,29 @@ export class Bus {
     return true;
   }
 
+  // Requests that wait for room (drivers keep them)
+
+  /** @internal */
+  replierFor({ name, to }: Parcel): BusKsock | null {
+    if (this.routes.known(name) === undefined && checkMessageName(name) !== 0) return null;
+    const ksock = this.routes.find(name).replier?.ksock ?? null;
+    return ksock !== null && (to === 0 || to === ksock.id) ? ksock : null;
+  }
+
+  /** @internal */
+  awaitRoom(asker: BusKsock, room: BusKsock): void {
+    room.askers.add(asker);
+    asker.awaiting.add(room);
+    this.askingKsocks.add(asker);
+  }
+
+  /** @internal */
+  stopAwaiting(asker: BusKsock, room: BusKsock): void {
+    room.askers.delete(asker);
+    asker.awaiting.delete(room);
+    if (asker.awaiting.size === 0) this.askingKsocks.delete(asker);
+  }
+
   /** The sender is not sending any more, and its place for a Reply, if it held one, is its own again. */
   private endSending(sender: BusKsock): void {
     sender.sending = null;
@@ -421,6 +446,7 @@ export class Bus {
       if (delivery !== 0 && listener.delivery === delivery) {
         listener.missed += parcel.count;
         this.observer?.missed?.(listener, parcel);
+        listener.owner.missed?.(parcel);
         continue;
       }
       if (listener.onlyOnce && (listener === firstKsock || isLastQueued(listener, parcel)))
@@ -550,7 +576,7 @@ export class Bus {
   take(ksock: BusKsock, at: number): Parcel | null {
     if (ksock.queue.entries <= at) return null;
     const parcel = this.read(ksock, at);
-    if (ksock.blocking.size > 0) this.gainedRoom.add(ksock);
+    this.noteRoom(ksock);
     if (this.gainedRoom.size > 0) this.tellOfRoom();
     return parcel;
   }
@@ -579,7 +605,7 @@ export class Bus {
         left -= some;
       }
     }
-    if (ksock.blocking.size > 0) this.gainedRoom.add(ksock);
+    this.noteRoom(ksock);
     if (this.gainedRoom.size > 0) this.tellOfRoom();
   }
 
@@ -611,7 +637,7 @@ export class Bus {
   }
 
   private noteRoom(ksock: BusKsock): void {
-    if (ksock.blocking.size > 0) this.gainedRoom.add(ksock);
+    if (ksock.blocking.size > 0 || ksock.askers.size > 0) this.gainedRoom.add(ksock);
   }
 
   /** A Replier that had as many Requests to answer as it may has one less. */
@@ -632,6 +658,10 @@ export class Bus {
         if (ksock.isFull) break;
         sender.owner.roomMade();
       }
+      for (const asker of ksock.askers) {
+        if (ksock.isFull) break;
+        asker.owner.roomForRequests?.(ksock);
+      }
     }
     this.telling = false;
   }
@@ -648,6 +678,7 @@ export class Bus {
    * or unbound as Replier, or left: whoever's queue they wait for, their wait may be over.
    */
   private tellConcerned(ksock: BusKsock, asReplier: boolean): void {
+    if (asReplier) for (const asker of [...this.askingKsocks]) asker.owner.roomForRequests?.(null);
     if (this.sendingKsocks.size === 0) return;
     this.tellAll(
       [...this.sendingKsocks].filter(
@@ -753,6 +784,7 @@ export class Bus {
     if (!ksock.isOpen) return;
     ksock.isOpen = false;
     this.ksocks.delete(ksock.id);
+    for (const room of ksock.awaiting) this.stopAwaiting(ksock, room);
     const waiting = ksock.waitingRequest;
     if (ksock.sending !== null) this.endSending(ksock);
     if (waiting !== null) this.ledger.apply(waiting, RequestEvent.REQUESTER_GONE, 0);
@@ -864,6 +896,8 @@ export class Bus {
         if (this.enqueueOnce(listener, event)) this.holdEvent(ksock, event);
       } else {
         ksock.missed++;
+        this.observer?.missed?.(ksock, event);
+        ksock.owner.missed?.(event);
         if (ksock.toldOfLoss) continue;
         if (lost === null) {
           lost = syntheticParcel(UNBIND_EVENTS_LOST);

@@ -21,6 +21,10 @@ export interface KsockOwner {
   answered(token: number, parcel: Parcel): void;
   /** A full queue that the waiting send ran into has room: `poll` or `resend` may succeed. */
   roomMade(): void;
+  /** There is room in a queue that this Ksock awaits; or (null) another replies for some name now. It may call the bus. */
+  roomForRequests?(of: BusKsock | null): void;
+  /** It missed messages as a listener, for its queue was full. It must only take note. */
+  missed?(parcel: Parcel): void;
 }
 
 /** What an owner may tell of a Ksock for `stats`: how much of a message was read or written. */
@@ -82,6 +86,10 @@ export class BusKsock {
   blockedOn: BusKsock | null = null;
   /** @internal Who waits for room in this queue, first come first. */
   readonly blocking = new Set<BusKsock>();
+  /** @internal Who awaits room in this queue for Requests. */
+  readonly askers = new Set<BusKsock>();
+  /** @internal The queues that it awaits room in. */
+  readonly awaiting = new Set<BusKsock>();
   /** @internal Which delivery has marked it: as one who misses it, or who is reached already. */
   delivery = 0;
   /** Messages it missed as a listener because its queue was full. */
@@ -112,6 +120,11 @@ export class BusKsock {
   /** By the number of its messages, or by their bytes. */
   get isFull(): boolean {
     return this.occupied >= this.limit || this.queue.weight >= this.maxBytes;
+  }
+
+  /** Whether there is room for one more Request to it. */
+  get mayBeAsked(): boolean {
+    return !this.isFull && this.unreplied.size < this.bus.settings.maxUnansweredPerKsock;
   }
 
   /** Whether a message waits to be sent (ALL_OR_WAIT, after EAGAIN). */
@@ -153,6 +166,20 @@ export class BusKsock {
   /** How many of a parcel's first messages can be sent at once: 1, and then that may be refused, or more. */
   sendable(parcel: Parcel): number {
     return this.bus.sendable(this, parcel);
+  }
+
+  /** Who would be given this Request now; null when nobody would, or it would be refused. */
+  replierFor(request: Parcel): BusKsock | null {
+    return this.bus.replierFor(request);
+  }
+
+  /** `owner.roomForRequests` is called when there is room in that queue, until `stopAwaiting`. */
+  await(room: BusKsock): void {
+    this.bus.awaitRoom(this, room);
+  }
+
+  stopAwaiting(room: BusKsock): void {
+    this.bus.stopAwaiting(this, room);
   }
 
   /** Sends the waiting message again. ENOMSG when none waits. */

@@ -74,8 +74,10 @@ export class Parcel {
   ticket = 0;
   /** Its answer is known by the ticket too, and doesn't go into a queue. */
   isAnswered = false;
-  /** Its sender waits for room, if need be. */
+  /** Its sender waits for room, if need be: ALL_OR_WAIT. */
   waits = false;
+  /** It is a Request that waits for a place of its sender's, and for one of its Replier's. */
+  awaitsRoom = false;
   /** How the frame it came in wants to be answered. */
   detail = 0;
 
@@ -227,6 +229,7 @@ export class Parcel {
     part.ticket = this.ticket + index;
     part.isAnswered = this.isAnswered;
     part.waits = this.waits;
+    part.awaitsRoom = this.awaitsRoom;
     part.detail = this.detail;
     return part;
   }

@@ -1,31 +1,41 @@
 import { Errno } from '../message/errno.ts';
 import type { BusKsock } from './ksock.ts';
 import type { Parcel } from './parcel.ts';
+import { WaitingRequests } from './waiting-requests.ts';
 
 /**
  * The sends of one Ksock, for a driver whose callers may wait: a message that has to wait for room
  * (ALL_OR_WAIT) is sent when there is some, and those behind it take their turn. How many may stand
- * behind it is the driver's to limit.
+ * behind it is the driver's to limit. A Request that `awaitsRoom` waits aside, and others pass it: it would keep back
+ * the Replies of a Replier that asks, for which somebody else waits.
  */
 export class Sends {
   private readonly ksock: BusKsock;
   private readonly done: (parcel: Parcel, result: number) => void;
+  private readonly requests: WaitingRequests;
   private waiting: Parcel | null = null;
   // Those behind it stand from `head` on.
   private behind: Parcel[] = [];
   private head = 0;
-  /** How many messages they are. */
+  /** How many messages they are, and the bytes of their data. */
   private behindCount = 0;
+  private behindBytes = 0;
 
   /** `done` is told of each outcome, of one message or of several: 0, or a negative error number. */
   constructor(ksock: BusKsock, done: (parcel: Parcel, result: number) => void) {
     this.ksock = ksock;
     this.done = done;
+    this.requests = new WaitingRequests(ksock, (parcel) => this.sendOne(parcel));
   }
 
   /** How many sends are pending. */
   get pending(): number {
     return this.waiting === null ? 0 : 1 + this.behindCount;
+  }
+
+  /** How many bytes of data they have. */
+  get pendingBytes(): number {
+    return this.waiting === null ? 0 : this.waiting.dataBytes + this.behindBytes;
   }
 
   /**
@@ -38,7 +48,13 @@ export class Sends {
 
   private lineUp(parcel: Parcel): void {
     this.behind.push(parcel);
-    this.behindCount += parcel.count;
+    this.countBehind(parcel, 1);
+  }
+
+  /** What stands behind is more by this parcel, or (-1) less. */
+  private countBehind(parcel: Parcel, by: 1 | -1): void {
+    this.behindCount += by * parcel.count;
+    this.behindBytes += by * parcel.dataBytes;
   }
 
   /** Sends what a parcel holds, until a message has to wait: false, if those behind it stay in the parcel. */
@@ -48,20 +64,33 @@ export class Sends {
       const count = parcel.count === 1 ? 1 : ksock.sendable(parcel);
       const isLast = count === parcel.count;
       const sent = isLast ? parcel : parcel.split(count);
-      const wasSending = ksock.isSending;
-      const result = ksock.send(sent);
-      if (result === -Errno.EAGAIN && sent.waits && !wasSending) this.waiting = sent;
-      else this.done(sent, result);
+      if (!sent.awaitsRoom || count > 1 || !this.requests.take(sent)) this.sendOne(sent);
       if (isLast) return true;
     }
     return false;
+  }
+
+  private sendOne(parcel: Parcel): void {
+    const { ksock } = this;
+    const wasSending = ksock.isSending;
+    const result = ksock.send(parcel);
+    if (result === -Errno.EAGAIN && parcel.waits && !wasSending) this.waiting = parcel;
+    else this.done(parcel, result);
+  }
+
+  /** To be called when there is room in this queue for Requests that wait; or (null) who replies has changed. */
+  retryRequests(of: BusKsock | null): void {
+    // While a message waits to be sent, they would be refused.
+    if (!this.ksock.isSending) this.requests.retry(of);
   }
 
   /** Tries again; to be called when the Ksock's owner is told that there is room. */
   retry(): void {
     if (this.waiting === null) return;
     const result = this.ksock.resend();
-    if (result !== -Errno.EAGAIN) this.settle(result);
+    if (result === -Errno.EAGAIN) return;
+    this.settle(result);
+    this.retryRequests(this.ksock);
   }
 
   /** Gives up a send that is pending; false when there is none of this ticket. */
@@ -69,6 +98,12 @@ export class Sends {
     if (this.waiting?.ticket === ticket) {
       this.ksock.discard();
       this.settle(-Errno.ECANCELED);
+      this.retryRequests(this.ksock);
+      return true;
+    }
+    const request = this.requests.cancel(ticket);
+    if (request !== null) {
+      this.done(request, -Errno.ECANCELED);
       return true;
     }
     for (let at = this.head; at < this.behind.length; at++) {
@@ -79,7 +114,7 @@ export class Sends {
       const after = parcel.count > 1 ? parcel : null;
       const cancelled = after === null ? parcel : parcel.split(1);
       this.behind.splice(at, 1, ...before, ...(after === null ? [] : [after]));
-      this.behindCount--;
+      this.countBehind(cancelled, -1);
       this.done(cancelled, -Errno.ECANCELED);
       return true;
     }
@@ -102,9 +137,9 @@ export class Sends {
     this.done(settled, result);
     while (this.waiting === null && this.head < this.behind.length) {
       const parcel = this.behind[this.head] as Parcel;
-      this.behindCount -= parcel.count;
+      this.countBehind(parcel, -1);
       if (this.pass(parcel)) this.head++;
-      else this.behindCount += parcel.count;
+      else this.countBehind(parcel, 1);
     }
     // What has been sent is forgotten in large steps, so that each costs little.
     if (this.head === this.behind.length || this.head >= 1024) {

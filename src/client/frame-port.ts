@@ -315,6 +315,9 @@ export class FramePort implements Port, ChannelEvents, UnderWayHost {
       case Kind.REFUSED:
         this.refused(frame, (word >>> 16) & 0xff, token);
         break;
+      case Kind.MISSED:
+        this.events.missed(wordOf(frame, 0), textOf(frame, 1));
+        break;
       case Kind.WELCOME:
         this.welcomed(frame);
         break;
@@ -552,7 +555,7 @@ export class FramePort implements Port, ChannelEvents, UnderWayHost {
     return this.underWay.isReady;
   }
 
-  request(message: Message, asking: Asking): void {
+  request(message: Message, asking: Asking, wait: boolean): void {
     if (this.closedBy !== null) {
       asking.refused(this.closedBy);
       return;
@@ -561,7 +564,9 @@ export class FramePort implements Port, ChannelEvents, UnderWayHost {
     asking.token = token;
     const waits = (message.flags & Flag.ALL_OR_WAIT) !== 0;
     this.answers.set(token, asking);
-    this.quietly(message, waits ? ANSWERED_WAIT : SendDetail.ANSWERED, token, waits, this.notAsked);
+    const room = wait ? SendDetail.ROOM : 0;
+    const detail = (waits ? ANSWERED_WAIT : SendDetail.ANSWERED) | room;
+    this.quietly(message, detail, token, waits, this.notAsked);
   }
 
   /** A Request was refused: known by its token, for it needs no other record. */

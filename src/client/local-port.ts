@@ -56,6 +56,8 @@ export class LocalPort implements Port, KsockOwner {
   private attending: { came(): void; resolve(): void } | null = null;
   private readonly polls = new Set<Poll>();
   private isWoken = false;
+  private missedCount = 0;
+  private missedName = '';
   private idle: (() => void)[] = [];
 
   constructor(bus: Bus, mode: Mode, pid: number, events: PortEvents) {
@@ -98,6 +100,22 @@ export class LocalPort implements Port, KsockOwner {
   roomMade(): void {
     this.sends.retry();
     this.servePolls();
+  }
+
+  roomForRequests(of: BusKsock | null): void {
+    this.sends.retryRequests(of);
+  }
+
+  missed(parcel: Parcel): void {
+    if (this.missedCount === 0) {
+      this.missedName = parcel.name;
+      queueMicrotask(() => {
+        const count = this.missedCount;
+        this.missedCount = 0;
+        this.events.missed(count, this.missedName);
+      });
+    }
+    this.missedCount += parcel.count;
   }
 
   /** Whether a message may be written now: none waits, nor do those that wait their turn. */
@@ -230,12 +248,13 @@ export class LocalPort implements Port, KsockOwner {
     for (const resolve of idle) resolve();
   }
 
-  request(message: Message, asking: Asking): void {
+  request(message: Message, asking: Asking, wait: boolean): void {
     const token = this.freeTicket();
     asking.token = token;
     this.answers.set(token, asking);
     const parcel = copyOf(message);
     parcel.isAnswered = true;
+    parcel.awaitsRoom = wait;
     const waits = (message.flags & Flag.ALL_OR_WAIT) !== 0;
     this.tell(message, parcel, waits, (errno) => {
       if (this.answers.take(token) !== undefined) asking.refused(this.refusal(-errno));

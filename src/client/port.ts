@@ -45,6 +45,8 @@ export interface Asking {
 export interface PortEvents {
   /** The bus can't be reached any more; nothing follows. `null`: `close` was called. */
   closed(error: Refusal | null): void;
+  /** So many messages were missed, for the queue was full; the name of the first. */
+  missed(count: number, name: string): void;
 }
 
 /**
@@ -75,9 +77,9 @@ export interface Port {
 
   /**
    * Sends a Request, and tells who asks of its Reply or Status, which doesn't pass through the queue. With
-   * ALL_OR_WAIT it is sent when there is room.
+   * ALL_OR_WAIT it is sent when there is room for all; with `wait`, when there is for its Reply and for its Replier.
    */
-  request(message: Message, asking: Asking): void;
+  request(message: Message, asking: Asking, wait: boolean): void;
 
   /**
    * Nobody waits for the answer any more: if the Request was not sent yet, it never is. Whether it was taken back

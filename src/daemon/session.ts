@@ -115,7 +115,9 @@ export class Session implements KsockOwner, ChannelEvents, Stirred {
   private doneBytes = 0;
   /** Somebody waits for all that is pending. */
   private isSyncing = false;
-  private pendingBytes = 0;
+  /** How many messages it missed that the client was not told of, and the name of the first. */
+  private missedCount = 0;
+  private missedName = '';
   private readonly sums = { data: 0, size: 0, largest: 0 };
 
   constructor(host: SessionHost, bus: Bus, channel: Channel) {
@@ -210,6 +212,24 @@ export class Session implements KsockOwner, ChannelEvents, Stirred {
     this.stir();
   }
 
+  roomForRequests(of: BusKsock | null): void {
+    this.sends.retryRequests(of);
+    this.stir();
+  }
+
+  missed(parcel: Parcel): void {
+    if (this.missedCount === 0) this.missedName = parcel.name;
+    this.missedCount += parcel.count;
+    this.stir();
+  }
+
+  /** A client that lets much lie is told when it has read: what it missed meanwhile is told at once then. */
+  private tellMissed(): void {
+    if (this.channel.backlog > MAX_BACKLOG) return;
+    this.outbox.frame(wordsFrame(Kind.MISSED, 0, 0, 0, [this.missedCount], this.missedName));
+    this.missedCount = 0;
+  }
+
   private stir(): void {
     if (this.isStirred) return;
     this.isStirred = true;
@@ -222,6 +242,7 @@ export class Session implements KsockOwner, ChannelEvents, Stirred {
     if (this.ksockOrNull !== null) {
       this.serveTakes();
       this.lend();
+      if (this.missedCount > 0) this.tellMissed();
       this.tellDoneInTime();
     }
     this.outbox.flush();
@@ -443,17 +464,18 @@ export class Session implements KsockOwner, ChannelEvents, Stirred {
     parcel.ticket = token;
     parcel.isAnswered = (detail & SendDetail.ANSWERED) !== 0;
     parcel.waits = (detail & SendDetail.WAIT) !== 0;
-    this.pendingBytes += sums.data;
-    const largest = sums.largest;
+    parcel.awaitsRoom = (detail & SendDetail.ROOM) !== 0 && parcel.isRequest;
+    const { largest } = sums;
     this.sends.submit(parcel);
     this.checkPending(largest);
   }
 
   /** One message may have more data than all that may be pending together. */
   private checkPending(largest: number): void {
+    const { pending, pendingBytes } = this.sends;
     if (
-      this.sends.pending > MAX_PENDING_SENDS ||
-      (this.pendingBytes > MAX_PENDING_BYTES && this.pendingBytes > largest)
+      pending > MAX_PENDING_SENDS ||
+      (pendingBytes > MAX_PENDING_BYTES && pendingBytes > largest)
     ) {
       throw new ProtocolError(
         `more sends are pending than the ${MAX_PENDING_SENDS}, or the ${MAX_PENDING_BYTES} bytes, that a connection may have`,
@@ -462,7 +484,6 @@ export class Session implements KsockOwner, ChannelEvents, Stirred {
   }
 
   private sendDone(parcel: Parcel, result: number): void {
-    this.pendingBytes -= parcel.dataBytes;
     this.tellSent(parcel, result);
     this.stir();
   }

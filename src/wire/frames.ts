@@ -72,6 +72,8 @@ export const Kind = {
    * one; their data had so many bytes together.
    */
   SENT: 25,
+  /** Daemon: u32 count: so many messages were missed, for the queue was full. Text: the name of the first. */
+  MISSED: 30,
   /** Daemon: u32 value, u32 value. Text. The answer to a CALL. */
   RESULT: 26,
   /**
@@ -91,6 +93,8 @@ export const SendDetail = {
   QUIET: 4,
   /** SENT may come late, for many at once: the client will SYNC, or wait until fewer are pending. */
   LAZY: 8,
+  /** A Request waits for a place of its sender's, and for one of its Replier's, aside from all other sends. */
+  ROOM: 16,
 } as const;
 
 /** Where the records begin in a SEND, and in the frames of a daemon that have messages. */

@@ -1,0 +1,131 @@
+import type { BusKsock } from './ksock.ts';
+import type { Parcel } from './parcel.ts';
+
+/** So many Requests of one Ksock may wait for room, with so many bytes together. */
+export const MAX_WAITING_REQUESTS = 65_536;
+export const MAX_WAITING_BYTES = 64 * 1024 * 1024;
+
+/** By ticket, in the order of the calls. */
+type Line = Map<number, Parcel>;
+
+/**
+ * Requests of one Ksock that wait for room, for a driver whose callers may: for a place of their own, in which the
+ * Reply can come, or for one in the queue of their Replier. They use no id until there is room. Those for one Replier
+ * keep the order of the calls; a Replier that is full keeps back only its own.
+ */
+export class WaitingRequests {
+  private readonly ksock: BusKsock;
+  private readonly send: (parcel: Parcel) => void;
+  /** By whose room they wait for: the Ksock's own, or a Replier's. */
+  private readonly lines = new Map<BusKsock, Line>();
+  private count = 0;
+  private bytes = 0;
+
+  /** `send` sends one of them; that may be refused. */
+  constructor(ksock: BusKsock, send: (parcel: Parcel) => void) {
+    this.ksock = ksock;
+    this.send = send;
+  }
+
+  /** Whether a Request waits now, instead of being sent. Not if too many do: then it is for the bus to refuse. */
+  take(parcel: Parcel): boolean {
+    const on = this.roomFor(parcel);
+    if (on === null) return false;
+    const { dataLength } = parcel;
+    if (this.count >= MAX_WAITING_REQUESTS || this.bytes + dataLength > MAX_WAITING_BYTES) {
+      return false;
+    }
+    this.lineUp(on, parcel);
+    this.count++;
+    this.bytes += dataLength;
+    return true;
+  }
+
+  private lineUp(on: BusKsock, parcel: Parcel): void {
+    const line = this.lines.get(on);
+    if (line !== undefined) {
+      line.set(parcel.ticket, parcel);
+      return;
+    }
+    this.lines.set(on, new Map([[parcel.ticket, parcel]]));
+    this.ksock.await(on);
+    // To go on, those that wait for a Replier need a place too.
+    this.ksock.await(this.ksock);
+  }
+
+  /** Whose room a Request must wait for: its own Ksock's, or its Replier's; null when it can be sent. */
+  private roomFor(parcel: Parcel): BusKsock | null {
+    const { ksock, lines } = this;
+    if (ksock.isFull || lines.has(ksock)) return ksock;
+    const replier = ksock.replierFor(parcel);
+    if (replier === null || replier === ksock) return null;
+    return replier.mayBeAsked && !lines.has(replier) ? null : replier;
+  }
+
+  /** There is room in this queue; or (null) who replies has changed. */
+  retry(of: BusKsock | null): void {
+    const { ksock, lines } = this;
+    if (of === null) {
+      for (const [on, line] of [...lines]) if (on !== ksock) this.sort(on, line);
+    }
+    for (const [on, line] of [...lines]) {
+      if (on !== ksock && (of === null || of === ksock || of === on)) this.goOn(on, line);
+    }
+    const own = lines.get(ksock);
+    if (own !== undefined && of !== null) this.goOn(ksock, own);
+    if (this.count === 0) ksock.stopAwaiting(ksock);
+  }
+
+  /** Those whose Replier is another now, or who have none, go on to it, or are refused. */
+  private sort(on: BusKsock, line: Line): void {
+    for (const parcel of [...line.values()]) {
+      if (this.ksock.replierFor(parcel) === on) continue;
+      this.leave(on, line, parcel);
+      this.submit(parcel);
+    }
+  }
+
+  private goOn(on: BusKsock, line: Line): void {
+    const { ksock } = this;
+    for (const parcel of line.values()) {
+      if (ksock.isFull || (on !== ksock && !on.mayBeAsked)) return;
+      this.leave(on, line, parcel);
+      // What waited for a place of its own may have to wait for its Replier now.
+      if (on === ksock) this.submit(parcel);
+      else this.send(parcel);
+    }
+  }
+
+  private submit(parcel: Parcel): void {
+    const replier = this.ksock.replierFor(parcel);
+    const isFree = replier === null || replier === this.ksock;
+    if (isFree || (replier.mayBeAsked && !this.lines.has(replier))) {
+      this.send(parcel);
+      return;
+    }
+    this.lineUp(replier, parcel);
+    this.count++;
+    this.bytes += parcel.dataLength;
+  }
+
+  private leave(on: BusKsock, line: Line, parcel: Parcel): void {
+    line.delete(parcel.ticket);
+    this.count--;
+    this.bytes -= parcel.dataLength;
+    if (line.size > 0) return;
+    this.lines.delete(on);
+    if (on !== this.ksock) this.ksock.stopAwaiting(on);
+  }
+
+  /** The Request of this ticket doesn't wait any more, and is not sent; null when none did. */
+  cancel(ticket: number): Parcel | null {
+    for (const [on, line] of this.lines) {
+      const parcel = line.get(ticket);
+      if (parcel === undefined) continue;
+      this.leave(on, line, parcel);
+      if (this.count === 0) this.ksock.stopAwaiting(this.ksock);
+      return parcel;
+    }
+    return null;
+  }
+}
