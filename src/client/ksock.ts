@@ -9,6 +9,7 @@ import { asBytes, detached } from '../message/data.ts';
 import { checkFlags, decodeEntire } from '../message/entire.ts';
 import { type Call, Errno } from '../message/errno.ts';
 import { KbusError, REPLIER_ERROR, ReplierError, StatusError } from '../message/error.ts';
+import { escaped } from '../message/escape.ts';
 import { inspect, MessageId } from '../message/id.ts';
 import {
   type Data,
@@ -22,7 +23,7 @@ import { checkOptions } from '../message/options.ts';
 import { checkU32 } from '../message/u32.ts';
 import { offAbort, onAbort } from './abort.ts';
 import { TIME_TO_TELL, TimeOver, whenEnded } from './ending.ts';
-import { asked, badName, explain, notSent } from './explain.ts';
+import { asked, badName, explain, faultOfHead, longName, notSent } from './explain.ts';
 import {
   type BorrowingHandler,
   type Handler,
@@ -40,6 +41,7 @@ import {
   type Port,
   type PortEvents,
   Refusal,
+  refusalFor,
 } from './port.ts';
 import { Lifeline, type ReconnectOptions, reconnectDelays } from './reconnect.ts';
 import { reportThrown } from './report-thrown.ts';
@@ -280,7 +282,9 @@ export class Ksock implements AsyncIterable<Message> {
     checkOptions('Ksock.open', options, OPTIONS.open);
     const { mode = 'rw' } = options;
     if (mode !== 'r' && mode !== 'rw') {
-      throw new KbusError('open', Errno.EINVAL, `open a Ksock with mode ${JSON.stringify(mode)}`);
+      const meaning = "the mode is 'r', to read only, or 'rw', to write too";
+      const what = `open a Ksock with mode ${JSON.stringify(mode)}`;
+      throw new KbusError('open', Errno.EINVAL, what, { meaning });
     }
     const { directory, onBindRefused, onConnected, onDisconnected, onHandlerError, signal } =
       options;
@@ -452,8 +456,10 @@ export class Ksock implements AsyncIterable<Message> {
 
   private readonly postRefused = (errno: number, message: Message): void => {
     if (errno === Errno.EAGAIN) this.sendingBy = this.port;
-    const refusal = this.lifeline.isClosed ? closedRefusal() : new Refusal(errno);
-    this.postFailure ??= { refusal, message };
+    if (this.postFailure !== null) return;
+    const { isClosed } = this.lifeline;
+    const refusal = isClosed ? closedRefusal() : refusalFor(errno, this.port.why);
+    this.postFailure = { refusal, message };
   };
 
   private async takePostFailure(): Promise<void> {
@@ -533,7 +539,10 @@ export class Ksock implements AsyncIterable<Message> {
     }
     if (errno === 0 && message.isDetached) return detached();
     if (errno === Errno.EBADMSG) return badName('send', asked(message), head.name);
-    return errno === 0 ? null : new KbusError('send', errno, asked(message));
+    if (errno === Errno.ENAMETOOLONG) return longName('send', asked(message), head.name);
+    if (errno === 0) return null;
+    const meaning = errno === Errno.EINVAL ? faultOfHead(head) : overMeaning(errno, message);
+    return new KbusError('send', errno, asked(message), meaning === undefined ? {} : { meaning });
   }
 
   /** Writes a message, without sending it. EBADF, EALREADY, EINVAL, ENAMETOOLONG, EBADMSG, EMSGSIZE. */
@@ -825,7 +834,7 @@ export class Ksock implements AsyncIterable<Message> {
   }
 
   private mustReadItself(): void {
-    if (this.handlers !== null) {
+    if (this.handlers !== null && !this.lifeline.isClosed) {
       throw new TypeError(
         'this Ksock has handlers, and they read its messages; open another to read',
       );
@@ -1145,10 +1154,40 @@ async function connectTo(where: number | Bus | Connect, options: KsockOptions): 
   }
   if (typeof where === 'function') return where;
   if (typeof where !== 'number' || !Number.isInteger(where) || where < 0 || where > U32_MAX) {
-    throw new KbusError('open', Errno.EINVAL, `open bus ${String(where)}`);
+    const meaning = whyNoBus(where);
+    throw new KbusError('open', Errno.EINVAL, `open bus ${shown(where)}`, { meaning });
   }
   const { connectUnix } = await import('./unix.ts');
   return connectUnix(where, options.directory);
+}
+
+/** A refusal for what there was on a connection that is lost. */
+function overMeaning(errno: number, { to }: Message): string | undefined {
+  if (errno === Errno.EADDRNOTAVAIL) {
+    return `Ksock ${to} asked on a connection that has been lost since, and has been told so`;
+  }
+  if (errno !== Errno.EPIPE) return undefined;
+  return `Ksock ${to} was the Replier on a connection that has been lost since`;
+}
+
+/** Something that was given in place of another thing: `'0'`, `{ mode: 'r' }`. */
+function shown(value: unknown): string {
+  if (typeof value === 'string') return `'${escaped(value.slice(0, 50))}'`;
+  if (typeof value !== 'object' || value === null) return String(value);
+  const keys = Object.keys(value);
+  return keys.length === 0 ? '{}' : `{ ${escaped(keys.join(', ').slice(0, 50))} }`;
+}
+
+/** Why something is no bus that can be opened. */
+function whyNoBus(where: unknown): string {
+  if (typeof where === 'number') {
+    return `the number of a bus is a whole number from 0 to ${U32_MAX}`;
+  }
+  if (typeof where === 'object' && where !== null) {
+    return 'the bus comes first, and the options behind it: Ksock.open(0, { ... })';
+  }
+  const what = where === null ? 'null' : `a ${typeof where}`;
+  return `a bus is given by its number, as a Bus of this process, or by a transport, not by ${what}`;
 }
 
 function processId(): number {

@@ -361,7 +361,7 @@ export class Lifeline {
       }
       this.retryIn(this.delays.minDelay);
     }
-    this.tell(error, 'lost');
+    this.tell(error, 'lost', `bus ${this.port.busNumber}`);
   }
 
   private retryIn(delay: number): void {
@@ -388,8 +388,8 @@ export class Lifeline {
     for (const resolve of waiting) resolve(isRestored);
   }
 
-  private tell(error: unknown, what: 'open' | 'lost'): void {
-    const told = explain('open', error, `${what} ${this.target}`) as KbusError;
+  private tell(error: unknown, what: 'open' | 'lost', target = this.target): void {
+    const told = explain('open', error, `${what} ${target}`) as KbusError;
     guarded(() => this.events.onDisconnected(told));
   }
 }
