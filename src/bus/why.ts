@@ -35,7 +35,7 @@ export function whyRefused(bus: Bus, sender: BusKsock, parcel: Parcel, errno: nu
     case Errno.EPIPE: {
       const { replier } = bus.routes.find(parcel.name);
       if (replier === null) return '';
-      return `the Request is for Ksock ${parcel.to}, but Ksock ${replier.ksock.id} replies to ${told(parcel.name)} on bus ${bus.number} now`;
+      return `Ksock ${parcel.to}, which the Request is for, is not the Replier of ${told(parcel.name)} on bus ${bus.number}: Ksock ${replier.ksock.id} is`;
     }
     case Errno.ECONNREFUSED:
       return whyNotWanted(bus, sender, parcel);

@@ -106,7 +106,7 @@ everywhere('What a refusal says:', (stage) => {
     await replier.bind('$.Ask', true);
     const request = new Request('$.Ask', '', { to: asker.id });
     expect(await says(asker.sendMsg(request))).toBe(
-      `EPIPE (32): send Request '$.Ask' to ${asker.id}: the Request is for Ksock ${asker.id}, but Ksock ${replier.id} replies to '$.Ask' on bus 0 now`,
+      `EPIPE (32): send Request '$.Ask' to ${asker.id}: Ksock ${asker.id}, which the Request is for, is not the Replier of '$.Ask' on bus 0: Ksock ${replier.id} is`,
     );
   });
 
