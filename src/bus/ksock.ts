@@ -3,6 +3,7 @@ import { Outstanding, type RequestRecord, Unreplied } from './ledger.ts';
 import type { Parcel } from './parcel.ts';
 import { Queue } from './queue.ts';
 import type { Binding } from './routes.ts';
+import { whyNotBound, whyRefused } from './why.ts';
 
 /** `r` may read, bind and change settings; `rw` may write too. */
 export type Mode = 'r' | 'rw';
@@ -180,6 +181,19 @@ export class BusKsock {
 
   stopAwaiting(room: BusKsock): void {
     this.bus.stopAwaiting(this, room);
+  }
+
+  /**
+   * Why the bus has just refused a message of this Ksock: one sentence with the values that stood in the way, or ''.
+   * It takes longer than the refusal did.
+   */
+  whyRefused(parcel: Parcel, errno: number): string {
+    return whyRefused(this.bus, this, parcel, errno);
+  }
+
+  /** The same of a bind or unbind. */
+  whyNotBound(name: string, errno: number): string {
+    return whyNotBound(this.bus, this, name, errno);
   }
 
   /** Sends the waiting message again. ENOMSG when none waits. */

@@ -156,6 +156,11 @@ export class Outstanding {
     return this.tokens.get(token) ?? null;
   }
 
+  /** The Ksock that the oldest Request of this id was given to. */
+  replierOf(network: number, serial: number): BusKsock | null {
+    return this.first(network, serial)?.replier ?? null;
+  }
+
   private first(network: number, serial: number): RequestRecord | undefined {
     return network === 0 ? this.ours.get(serial) : this.limpets?.get(limpetKey(network, serial));
   }

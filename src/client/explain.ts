@@ -1,8 +1,13 @@
 import { type Call, Errno, MEANING } from '../message/errno.ts';
 import { KbusError } from '../message/error.ts';
-import type { Message } from '../message/message.ts';
-import { faultOfName } from '../message/name.ts';
+import { Flag } from '../message/flags.ts';
+import type { Head } from '../message/head.ts';
+import { type Message, REPLIER_BIND_EVENT } from '../message/message.ts';
+import { faultOfName, MAX_NAME } from '../message/name.ts';
 import { Refusal } from './port.ts';
+
+/** So many characters of a name are told. */
+const LONGEST_TOLD = 200;
 
 /**
  * The error for a call that was refused: what was asked, and what the refusal means for this call. `name` is
@@ -14,7 +19,10 @@ export function explain(call: Call, refusal: unknown, what: string, name?: strin
     return new KbusError(call, refusal.errno, what, { meaning: MEANING.any.EBADF as string });
   }
   const why = refusal.message === '' ? what : `${what} (${refusal.message})`;
-  if (refusal.errno === Errno.EBADMSG && name !== undefined) return badName(call, why, name);
+  if (name !== undefined) {
+    if (refusal.errno === Errno.EBADMSG) return badName(call, why, name);
+    if (refusal.errno === Errno.ENAMETOOLONG) return longName(call, why, name);
+  }
   const { cause, meaning } = refusal;
   return new KbusError(call, refusal.errno, why, {
     cause,
@@ -26,10 +34,34 @@ export function explain(call: Call, refusal: unknown, what: string, name?: strin
 export function badName(call: Call, what: string, name: string): KbusError {
   const isSent = call === 'send' || call === 'write';
   const fault = faultOfName(name, isSent ? 'message' : 'binding');
+  if (call === 'bind' && name === REPLIER_BIND_EVENT) {
+    const meaning = `KBUS itself sends '${name}', so nobody can be its Replier`;
+    return new KbusError(call, Errno.EBADMSG, what, { meaning });
+  }
   // A name may be well formed, and refused all the same: for the rest of what EBADMSG means.
   if (fault === undefined) return new KbusError(call, Errno.EBADMSG, what);
   const meaning = `the name can't be ${isSent ? 'sent' : 'bound'}: ${fault}`;
   return new KbusError(call, Errno.EBADMSG, what, { meaning });
+}
+
+/** ENAMETOOLONG: how long the name is. */
+export function longName(call: Call, what: string, name: string): KbusError {
+  const meaning =
+    name === ''
+      ? 'the name is empty'
+      : `the name has ${name.length} characters, and may have ${MAX_NAME}`;
+  return new KbusError(call, Errno.ENAMETOOLONG, what, { meaning });
+}
+
+/** EINVAL for a message: which of its parts don't go together. */
+export function faultOfHead({ name, flags, isReply }: Head): string | undefined {
+  const both = Flag.ALL_OR_WAIT | Flag.ALL_OR_FAIL;
+  if (name === '') return 'the name of the message is empty';
+  if ((flags & both) === both) return 'the message has both ALL_OR_WAIT and ALL_OR_FAIL';
+  if (isReply && (flags & Flag.WANT_A_REPLY) !== 0) {
+    return 'the message is a Reply (in_reply_to is set), and wants a Reply itself (WANT_A_REPLY)';
+  }
+  return undefined;
 }
 
 /** The same for a message that was not sent. */
@@ -40,5 +72,16 @@ export function notSent(message: Message, refusal: unknown): unknown {
 /** `send Request '$.Actor.CoinToss' to 3`. */
 export function asked(message: Message): string {
   const to = message.to === 0 ? '' : ` to ${message.to}`;
-  return `send ${message.kind} '${message.name}'${to}`;
+  return `send ${message.kind} '${shortened(message.name)}'${to}`;
+}
+
+/** A name that nobody can read to its end is told up to there. */
+function shortened(name: string): string {
+  return name.length <= LONGEST_TOLD ? name : `${name.slice(0, LONGEST_TOLD)}…`;
+}
+
+/** ENOLCK: so many Requests of one Ksock wait already. */
+export function tooManyAsked(message: Message, count: number): KbusError {
+  const meaning = `${count.toLocaleString('en')} Requests of this Ksock have no answer yet, and no more may wait; await some of them first`;
+  return new KbusError('send', Errno.ENOLCK, asked(message), { meaning });
 }

@@ -2,6 +2,7 @@ import { Op, type OpCode } from '../bus/calls.ts';
 import type { Mode } from '../bus/ksock.ts';
 import type { BorrowedMessage } from '../message/borrowed.ts';
 import { Errno } from '../message/errno.ts';
+import { escaped } from '../message/escape.ts';
 import { Flag } from '../message/flags.ts';
 import type { Head } from '../message/head.ts';
 import { MessageId } from '../message/id.ts';
@@ -39,6 +40,7 @@ import {
   type PortEvents,
   Refusal,
   type Refused,
+  refusalFor,
 } from './port.ts';
 import { Takes } from './takes.ts';
 import { type PendingSend, UnderWay, type UnderWayHost } from './under-way.ts';
@@ -74,6 +76,9 @@ const FEW = 16;
 const CLOSE_PATIENCE = 5000;
 
 const LAZY_WAIT = SendDetail.WAIT | SendDetail.LAZY;
+/** So many characters of why something was refused are told. */
+const MAX_WHY = 1000;
+
 const ANSWERED_WAIT = SendDetail.WAIT | SendDetail.ANSWERED;
 
 interface Waiter<T> {
@@ -94,6 +99,7 @@ interface PendingCall extends Waiter<CallResult> {
 export class FramePort implements Port, ChannelEvents, UnderWayHost {
   busNumber = 0;
   ksockId = 0;
+  why = '';
   private readonly channel: Channel;
   private readonly options: FramePortOptions;
   private readonly events: PortEvents;
@@ -314,6 +320,7 @@ export class FramePort implements Port, ChannelEvents, UnderWayHost {
       }
       case Kind.REFUSED:
         this.refused(frame, (word >>> 16) & 0xff, token);
+        this.why = '';
         break;
       case Kind.MISSED:
         this.events.missed(wordOf(frame, 0), textOf(frame, 1));
@@ -369,14 +376,20 @@ export class FramePort implements Port, ChannelEvents, UnderWayHost {
         this.waitingRequest = null;
         this.isSending = false;
       }
-      call.reject(new Refusal(errno));
-    } else if (detail === 1) {
+      this.why = whyOf(textOf(frame, 3));
+      call.reject(this.refusal(errno));
+      return;
+    }
+    const text = textOf(frame, 9);
+    const nameLength = wordOf(frame, 8);
+    this.why = whyOf(text.slice(nameLength));
+    if (detail === 1) {
       const id = new MessageId(wordOf(frame, 1), wordOf(frame, 2));
       if (errno === Errno.EAGAIN && !id.isSet) throw new ProtocolError('what waits has no id');
       const message = this.underWay.refused(
         errno,
         token,
-        told(frame, textOf(frame, 8)),
+        told(frame, text.slice(0, nameLength)),
         wordOf(frame, 7),
       );
       if (errno === Errno.EAGAIN) {
@@ -385,10 +398,14 @@ export class FramePort implements Port, ChannelEvents, UnderWayHost {
       }
     } else {
       const answer = this.answers.take(token);
-      answer?.refused(new Refusal(errno));
+      answer?.refused(this.refusal(errno));
       if (answer === undefined && !this.forgotten.has(token))
         this.replyRefused?.(errno, told(frame, ''));
     }
+  }
+
+  private refusal(errno: number): Refusal {
+    return refusalFor(errno, this.why);
   }
 
   /** The message that waited to be sent has been sent, or given up; a Request perhaps answered by a Status. */
@@ -524,7 +541,7 @@ export class FramePort implements Port, ChannelEvents, UnderWayHost {
         failed: (errno) => {
           offAbort(signal, cancel);
           if (errno === Errno.ECANCELED && signal?.aborted) reject(signal.reason);
-          else reject(this.closedBy ?? new Refusal(errno));
+          else reject(this.closedBy ?? this.refusal(errno));
         },
       };
       const cancel = (): void => this.cancelSend(pending);
@@ -546,9 +563,11 @@ export class FramePort implements Port, ChannelEvents, UnderWayHost {
     const detail = wait ? LAZY_WAIT : SendDetail.LAZY;
     if (message.isRequest()) {
       // Its Reply comes through the queue, so its id must be known.
-      this.send(message, wait, undefined).catch((refusal: Refusal) =>
-        refused(refusal.errno, message),
-      );
+      this.send(message, wait, undefined).catch((refusal: Refusal) => {
+        this.why = refusal.meaning ?? '';
+        refused(refusal.errno, message);
+        this.why = '';
+      });
     } else {
       this.underWay.post(message, detail, refused);
     }
@@ -571,7 +590,7 @@ export class FramePort implements Port, ChannelEvents, UnderWayHost {
 
   /** A Request was refused: known by its token, for it needs no other record. */
   private readonly notAsked = (errno: number, token: number): void => {
-    this.answers.take(token)?.refused(this.closedBy ?? new Refusal(errno));
+    this.answers.take(token)?.refused(this.closedBy ?? this.refusal(errno));
   };
 
   forget({ token }: Asking): boolean | Promise<boolean> {
@@ -615,8 +634,15 @@ export class FramePort implements Port, ChannelEvents, UnderWayHost {
     } else if (underWay.fits(message)) {
       this.put(message, detail | SendDetail.QUIET, token);
     } else {
-      failed(Errno.EMSGSIZE, token);
+      this.tooLarge(message, (errno) => failed(errno, token));
     }
+  }
+
+  tooLarge(message: Message, failed: (errno: number) => void): void {
+    const size = message.totalLength();
+    this.why = `the message has ${size} bytes, and the daemon takes no frame longer than ${this.maxFrame} (absolute-max-message-size)`;
+    failed(Errno.EMSGSIZE);
+    this.why = '';
   }
 
   takeToken(): number {
@@ -864,6 +890,11 @@ export class FramePort implements Port, ChannelEvents, UnderWayHost {
 
 function tokenAfter(token: number): number {
   return token === 0xffff_ffff ? 1 : token + 1;
+}
+
+/** What a daemon said, as a terminal may show it. */
+function whyOf(text: string): string {
+  return escaped(text.slice(0, MAX_WHY));
 }
 
 /** What a REFUSED tells of the message: all but its data; of a Reply, not the name either, so that nobody sends it. */

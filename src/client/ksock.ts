@@ -9,6 +9,7 @@ import { asBytes, detached } from '../message/data.ts';
 import { checkFlags, decodeEntire } from '../message/entire.ts';
 import { type Call, Errno } from '../message/errno.ts';
 import { KbusError, REPLIER_ERROR, ReplierError, StatusError } from '../message/error.ts';
+import { escaped } from '../message/escape.ts';
 import { inspect, MessageId } from '../message/id.ts';
 import {
   type Data,
@@ -22,7 +23,15 @@ import { checkOptions } from '../message/options.ts';
 import { checkU32 } from '../message/u32.ts';
 import { offAbort, onAbort } from './abort.ts';
 import { TIME_TO_TELL, TimeOver, whenEnded } from './ending.ts';
-import { asked, badName, explain, notSent } from './explain.ts';
+import {
+  asked,
+  badName,
+  explain,
+  faultOfHead,
+  longName,
+  notSent,
+  tooManyAsked,
+} from './explain.ts';
 import {
   type BorrowingHandler,
   type Handler,
@@ -33,6 +42,7 @@ import {
   type RequestHandler,
 } from './handlers.ts';
 import { LocalPort } from './local-port.ts';
+import { warnOfMissed } from './missed.ts';
 import {
   type Asking,
   type CallResult,
@@ -40,6 +50,7 @@ import {
   type Port,
   type PortEvents,
   Refusal,
+  refusalFor,
 } from './port.ts';
 import { Lifeline, type ReconnectOptions, reconnectDelays } from './reconnect.ts';
 import { reportThrown } from './report-thrown.ts';
@@ -88,8 +99,19 @@ export interface KsockOptions {
   onHandlerError?:
     | ((error: unknown, message: Message | BorrowedMessage | null) => void)
     | undefined;
+  /**
+   * Messages were missed: they came while the queue of this Ksock was full (see {@link Ksock.setMaxMessages}). `count`
+   * is how many since it was called last, `name` that of the first. Default: a warning of the process, once.
+   */
+  onMissed?: ((missed: Missed) => void) | undefined;
   /** Gives up opening: `open` rejects with the signal's reason. */
   signal?: AbortSignal | undefined;
+}
+
+/** Told to `onMissed`. */
+export interface Missed {
+  readonly count: number;
+  readonly name: string;
 }
 
 /** What ends a wait early. */
@@ -121,9 +143,16 @@ export interface RequestOptions extends WaitOptions {
   to?: number | undefined;
   /** See {@link Flag}. */
   flags?: number | undefined;
+  /**
+   * Waits for room: for a place in this Ksock's queue, in which the Reply can come, and for one in the Replier's. True
+   * by default; with false, the Request is refused then: ENOLCK, EBUSY.
+   */
+  wait?: boolean | undefined;
 }
 
 const U32_MAX = 0xffff_ffff;
+/** So many Requests of one Ksock may be without their answers, sent or waiting for room. */
+const MAX_ASKED = 65_536;
 const NO_BYTES = new Uint8Array(0);
 /** Of sends that each may be given up, so many are under way. */
 const SENT_AT_ONCE = 256;
@@ -138,12 +167,13 @@ const OPTIONS = {
     'onDisconnected',
     'onBindRefused',
     'onHandlerError',
+    'onMissed',
     'signal',
   ]),
   reconnect: new Set(['minDelay', 'maxDelay']),
   wait: new Set(['timeout', 'signal']),
   send: new Set(['wait', 'signal']),
-  request: new Set(['timeout', 'signal', 'to', 'flags']),
+  request: new Set(['timeout', 'signal', 'to', 'flags', 'wait']),
   listener: new Set(['borrowed', 'concurrency']),
   replier: new Set(['concurrency']),
   close: new Set(['finish', 'timeout']),
@@ -259,6 +289,8 @@ export class Ksock implements AsyncIterable<Message> {
   /** The port by which a message waits to be sent; it is lost with it. */
   private sendingBy: Port | null = null;
   private handlers: Handlers | null = null;
+  /** Requests that have no answer yet. */
+  private asked = 0;
   /** The first post that was refused; its error is made for whoever is told of it. */
   private postFailure: { readonly refusal: Refusal; readonly message: Message } | null = null;
 
@@ -280,16 +312,19 @@ export class Ksock implements AsyncIterable<Message> {
     checkOptions('Ksock.open', options, OPTIONS.open);
     const { mode = 'rw' } = options;
     if (mode !== 'r' && mode !== 'rw') {
-      throw new KbusError('open', Errno.EINVAL, `open a Ksock with mode ${JSON.stringify(mode)}`);
+      const meaning = "the mode is 'r', to read only, or 'rw', to write too";
+      const what = `open a Ksock with mode ${JSON.stringify(mode)}`;
+      throw new KbusError('open', Errno.EINVAL, what, { meaning });
     }
-    const { directory, onBindRefused, onConnected, onDisconnected, onHandlerError, signal } =
-      options;
+    const { directory, signal } = options;
+    const { onBindRefused, onConnected, onDisconnected, onHandlerError, onMissed } = options;
     if (directory !== undefined) mustBe('string', 'directory', directory);
     for (const [name, callback] of Object.entries({
       onBindRefused,
       onConnected,
       onDisconnected,
       onHandlerError,
+      onMissed,
     })) {
       if (callback !== undefined) mustBe('function', name, callback);
     }
@@ -311,6 +346,7 @@ export class Ksock implements AsyncIterable<Message> {
           if (onBindRefused !== undefined) onBindRefused(error, name);
           else console.error(`kbus: ${error.message}; it is tried again until it can be bound`);
         },
+        onMissed: onMissed ?? warnOfMissed(target),
         onSettingRefused: (error) => console.error(`kbus: ${error.message}`),
       },
     );
@@ -452,8 +488,10 @@ export class Ksock implements AsyncIterable<Message> {
 
   private readonly postRefused = (errno: number, message: Message): void => {
     if (errno === Errno.EAGAIN) this.sendingBy = this.port;
-    const refusal = this.lifeline.isClosed ? closedRefusal() : new Refusal(errno);
-    this.postFailure ??= { refusal, message };
+    if (this.postFailure !== null) return;
+    const { isClosed } = this.lifeline;
+    const refusal = isClosed ? closedRefusal() : refusalFor(errno, this.port.why);
+    this.postFailure = { refusal, message };
   };
 
   private async takePostFailure(): Promise<void> {
@@ -533,7 +571,10 @@ export class Ksock implements AsyncIterable<Message> {
     }
     if (errno === 0 && message.isDetached) return detached();
     if (errno === Errno.EBADMSG) return badName('send', asked(message), head.name);
-    return errno === 0 ? null : new KbusError('send', errno, asked(message));
+    if (errno === Errno.ENAMETOOLONG) return longName('send', asked(message), head.name);
+    if (errno === 0) return null;
+    const meaning = errno === Errno.EINVAL ? faultOfHead(head) : overMeaning(errno, message);
+    return new KbusError('send', errno, asked(message), meaning === undefined ? {} : { meaning });
   }
 
   /** Writes a message, without sending it. EBADF, EALREADY, EINVAL, ENAMETOOLONG, EBADMSG, EMSGSIZE. */
@@ -660,13 +701,15 @@ export class Ksock implements AsyncIterable<Message> {
     if (!message.isRequest()) throw new TypeError(`${message} is not a Request`);
     const wrong = this.checkMessage(message);
     if (wrong !== null) throw wrong;
+    if (this.asked >= MAX_ASKED) throw tooManyAsked(message, MAX_ASKED);
     const { port } = this;
     let answer: Message;
+    this.asked++;
     try {
       answer = await new Promise<Message>((resolve, reject) => {
         const asking = new Asker(port, resolve, reject);
         if (hasLimit(options)) asking.limit(options);
-        port.request(message, asking);
+        port.request(message, asking, options.wait !== false);
       });
     } catch (reason) {
       // Made here, and not where the answer came, the error's stack has the line that asked.
@@ -677,6 +720,8 @@ export class Ksock implements AsyncIterable<Message> {
       };
       const how = reason === LATE_UNREAD ? unread : {};
       throw new KbusError('request', Errno.ETIMEDOUT, what, how);
+    } finally {
+      this.asked--;
     }
     this.lifeline.mark(answer, port);
     if (answer.name === REPLIER_ERROR) throw new ReplierError(asked(message), answer);
@@ -825,7 +870,7 @@ export class Ksock implements AsyncIterable<Message> {
   }
 
   private mustReadItself(): void {
-    if (this.handlers !== null) {
+    if (this.handlers !== null && !this.lifeline.isClosed) {
       throw new TypeError(
         'this Ksock has handlers, and they read its messages; open another to read',
       );
@@ -1145,10 +1190,40 @@ async function connectTo(where: number | Bus | Connect, options: KsockOptions): 
   }
   if (typeof where === 'function') return where;
   if (typeof where !== 'number' || !Number.isInteger(where) || where < 0 || where > U32_MAX) {
-    throw new KbusError('open', Errno.EINVAL, `open bus ${String(where)}`);
+    const meaning = whyNoBus(where);
+    throw new KbusError('open', Errno.EINVAL, `open bus ${shown(where)}`, { meaning });
   }
   const { connectUnix } = await import('./unix.ts');
   return connectUnix(where, options.directory);
+}
+
+/** A refusal for what there was on a connection that is lost. */
+function overMeaning(errno: number, { to }: Message): string | undefined {
+  if (errno === Errno.EADDRNOTAVAIL) {
+    return `Ksock ${to} asked on a connection that has been lost since, and has been told so`;
+  }
+  if (errno !== Errno.EPIPE) return undefined;
+  return `Ksock ${to} was the Replier on a connection that has been lost since`;
+}
+
+/** Something that was given in place of another thing: `'0'`, `{ mode: 'r' }`. */
+function shown(value: unknown): string {
+  if (typeof value === 'string') return `'${escaped(value.slice(0, 50))}'`;
+  if (typeof value !== 'object' || value === null) return String(value);
+  const keys = Object.keys(value);
+  return keys.length === 0 ? '{}' : `{ ${escaped(keys.join(', ').slice(0, 50))} }`;
+}
+
+/** Why something is no bus that can be opened. */
+function whyNoBus(where: unknown): string {
+  if (typeof where === 'number') {
+    return `the number of a bus is a whole number from 0 to ${U32_MAX}`;
+  }
+  if (typeof where === 'object' && where !== null) {
+    return 'the bus comes first, and the options behind it: Ksock.open(0, { ... })';
+  }
+  const what = where === null ? 'null' : `a ${typeof where}`;
+  return `a bus is given by its number, as a Bus of this process, or by a transport, not by ${what}`;
 }
 
 function processId(): number {

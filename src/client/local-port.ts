@@ -21,6 +21,7 @@ import {
   type PortEvents,
   Refusal,
   type Refused,
+  refusalFor,
 } from './port.ts';
 
 type Settle = (result: number) => void;
@@ -47,6 +48,8 @@ export class LocalPort implements Port, KsockOwner {
   /** What is being sent, and its outcome so far. */
   private submitted: Parcel | null = null;
   private outcome = PENDING;
+  /** What was refused, and is told of at this moment. */
+  private refused: { readonly parcel: Parcel; readonly errno: number } | null = null;
   private nextTicket = 0;
   private readonly settles = new Map<number, Settle>();
   private readonly answers = new NumberMap<Asking>();
@@ -71,7 +74,7 @@ export class LocalPort implements Port, KsockOwner {
       }
       const settle = this.settles.get(parcel.ticket);
       this.settles.delete(parcel.ticket);
-      settle?.(result);
+      this.tellOutcome(parcel, result, settle);
       this.noteIdle();
     });
   }
@@ -82,6 +85,19 @@ export class LocalPort implements Port, KsockOwner {
 
   get ksockId(): number {
     return this.ksock.id;
+  }
+
+  get why(): string {
+    if (this.refused === null) return '';
+    const { parcel, errno } = this.refused;
+    return this.ksock.whyRefused(parcel, errno);
+  }
+
+  /** Tells of an outcome. */
+  private tellOutcome(parcel: Parcel, result: number, settle: Settle | undefined): void {
+    this.refused = result < 0 ? { parcel, errno: -result } : null;
+    settle?.(result);
+    this.refused = null;
   }
 
   // What the bus tells
@@ -165,7 +181,7 @@ export class LocalPort implements Port, KsockOwner {
       };
       const result = this.submit(parcel, wait);
       if (result !== PENDING) {
-        settle(result);
+        this.tellOutcome(parcel, result, settle);
         return;
       }
       onAbort(signal, cancel);
@@ -189,7 +205,7 @@ export class LocalPort implements Port, KsockOwner {
   private tell(message: Message, parcel: Parcel, wait: boolean, refused: Refused): void {
     const result = this.submit(parcel, wait);
     if (result < 0) {
-      refused(-result, message);
+      this.tellOutcome(parcel, result, () => refused(-result, message));
     } else if (result === PENDING) {
       this.settles.set(parcel.ticket, (late) => {
         if (late < 0) refused(-late, message);
@@ -262,7 +278,7 @@ export class LocalPort implements Port, KsockOwner {
   }
 
   private refusal(result: number): Refusal {
-    return this.ksock.isOpen ? new Refusal(-result) : closedRefusal();
+    return this.ksock.isOpen ? refusalFor(-result, this.why) : closedRefusal();
   }
 
   // Reading
@@ -338,12 +354,18 @@ export class LocalPort implements Port, KsockOwner {
     if (!this.ksock.isOpen) return Promise.reject(closedRefusal());
     const { ksock, bus } = this;
     const done = perform(ksock, op, argument, text);
-    if (done !== null) return outcome(done.first, done.second);
+    if (done !== null) {
+      if (done.first >= 0) return outcome(done.first, done.second);
+      return Promise.reject(refusalFor(-done.first, ksock.whyNotBound(text, -done.first)));
+    }
     switch (op) {
       case Op.RESEND: {
+        const { sending } = ksock;
         const result = this.sends.pending > 0 ? -Errno.EALREADY : ksock.resend();
+        const why = result < 0 && sending !== null ? ksock.whyRefused(sending, -result) : '';
         this.servePolls();
-        return result < 0 ? outcome(result) : outcome(ksock.lastNetwork, ksock.lastSerial);
+        if (result < 0) return Promise.reject(refusalFor(-result, why));
+        return outcome(ksock.lastNetwork, ksock.lastSerial);
       }
       case Op.DISCARD: {
         const isSending = this.sends.discard();

@@ -20,6 +20,13 @@ export class Refusal extends Error {
   }
 }
 
+/** With what the bus said, if it said more than the number. */
+export function refusalFor(errno: number, why: string): Refusal {
+  const refusal = new Refusal(errno);
+  if (why !== '') refusal.meaning = why;
+  return refusal;
+}
+
 /** For what is asked of a Ksock that its program has closed. */
 export const closedRefusal = (): Refusal => new Refusal(Errno.EBADF, '', undefined, true);
 
@@ -29,7 +36,7 @@ export interface CallResult {
   readonly text: string;
 }
 
-/** Told of a message that was refused, without a promise for each. */
+/** Told of a message that was refused, without a promise for each: its port says `why` until this returns. */
 export type Refused = (errno: number, message: Message) => void;
 
 /** Who waits for the answer to a Request, and is told one of these once. */
@@ -56,6 +63,9 @@ export interface PortEvents {
 export interface Port {
   readonly busNumber: number;
   readonly ksockId: number;
+
+  /** Why the bus refused what it is told of at this moment: a sentence, or '' when it doesn't say. */
+  readonly why: string;
 
   /**
    * Resolves with the message's id when it was sent. With `wait`, that may be when there is room. Rejects with a

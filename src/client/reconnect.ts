@@ -50,6 +50,8 @@ export interface LifelineEvents {
   onDisconnected(error: KbusError): void;
   /** A name that was bound before could not be bound again; it is tried again until it can, or is unbound. */
   onBindRefused(error: KbusError, name: string): void;
+  /** Messages were missed, for the queue was full. */
+  onMissed(missed: { readonly count: number; readonly name: string }): void;
   /** A setting that was made before is none that the new daemon allows. */
   onSettingRefused(error: KbusError): void;
 }
@@ -150,7 +152,9 @@ export class Lifeline {
       if (isCurrent) this.lost(error);
       else isLost = error ?? new Refusal(Errno.ECONNRESET);
     };
-    const port = await this.open({ closed }, signal);
+    const missed = (count: number, name: string): void =>
+      guarded(() => this.events.onMissed({ count, name }));
+    const port = await this.open({ closed, missed }, signal);
     this.opening = port;
     try {
       await this.restore(port);
@@ -361,7 +365,7 @@ export class Lifeline {
       }
       this.retryIn(this.delays.minDelay);
     }
-    this.tell(error, 'lost');
+    this.tell(error, 'lost', `bus ${this.port.busNumber}`);
   }
 
   private retryIn(delay: number): void {
@@ -388,8 +392,8 @@ export class Lifeline {
     for (const resolve of waiting) resolve(isRestored);
   }
 
-  private tell(error: unknown, what: 'open' | 'lost'): void {
-    const told = explain('open', error, `${what} ${this.target}`) as KbusError;
+  private tell(error: unknown, what: 'open' | 'lost', target = this.target): void {
+    const told = explain('open', error, `${what} ${target}`) as KbusError;
     guarded(() => this.events.onDisconnected(told));
   }
 }

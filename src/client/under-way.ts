@@ -50,6 +50,8 @@ export interface UnderWayHost {
   takeToken(): number;
   /** Writes a SEND. */
   put(message: Message, detail: number, token: number): void;
+  /** Fails for a message that doesn't fit into a frame, and says so. */
+  tooLarge(message: Message, failed: (errno: number) => void): void;
   /** Asks for all outcomes; resolves when the daemon has begun to tell them. */
   sync(): Promise<unknown>;
 }
@@ -114,7 +116,8 @@ export class UnderWay {
   }
 
   submit(pending: PendingSend): void {
-    if (!this.fits(pending.message)) pending.failed(Errno.EMSGSIZE, pending.message);
+    const { message } = pending;
+    if (!this.fits(message)) this.host.tooLarge(message, (errno) => pending.failed(errno, message));
     else if (this.unsent.length > 0 || !this.mayPend(pending.message.dataLength)) {
       this.unsent.push(pending);
       // It waits for outcomes, some of which would not be told yet.

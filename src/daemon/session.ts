@@ -57,6 +57,9 @@ const MAX_BACKLOG = 1024 * 1024;
 /** HELLO comes before anything is known of the client: it is small. */
 const MAX_HELLO = 4096;
 
+/** So many refusals are explained in one turn: those of a flood are told by their numbers alone. */
+const MAX_EXPLAINED = 32;
+
 /** Room in a frame beside the largest message: the frame's own words, and longer padding. */
 const FRAME_SLACK = 64;
 
@@ -118,6 +121,8 @@ export class Session implements KsockOwner, ChannelEvents, Stirred {
   /** How many messages it missed that the client was not told of, and the name of the first. */
   private missedCount = 0;
   private missedName = '';
+  /** How many refusals were explained in this turn. */
+  private explained = 0;
   private readonly sums = { data: 0, size: 0, largest: 0 };
 
   constructor(host: SessionHost, bus: Bus, channel: Channel) {
@@ -238,6 +243,7 @@ export class Session implements KsockOwner, ChannelEvents, Stirred {
 
   settle(): void {
     this.isStirred = false;
+    this.explained = 0;
     if (this.isEnded) return;
     if (this.ksockOrNull !== null) {
       this.serveTakes();
@@ -495,17 +501,10 @@ export class Session implements KsockOwner, ChannelEvents, Stirred {
     if (result < 0) {
       this.tellDone();
       const { replyNetwork, replySerial, to, flags, dataLength, name } = parcel;
-      const words = [
-        -result,
-        idNetwork,
-        idSerial,
-        replyNetwork,
-        replySerial,
-        to,
-        flags,
-        dataLength,
-      ];
-      this.outbox.frame(wordsFrame(Kind.REFUSED, quiet ? 2 : 1, 0, token, words, name));
+      const ids = [idNetwork, idSerial, replyNetwork, replySerial];
+      const words = [-result, ...ids, to, flags, dataLength, name.length];
+      const text = name + this.why(() => this.ksock.whyRefused(parcel, -result));
+      this.outbox.frame(wordsFrame(Kind.REFUSED, quiet ? 2 : 1, 0, token, words, text));
       return;
     }
     if (quiet) return;
@@ -526,6 +525,14 @@ export class Session implements KsockOwner, ChannelEvents, Stirred {
     }
     this.doneBytes += parcel.dataBytes;
     if (!lazy) this.doneIsLazy = false;
+  }
+
+  /** Why something was refused; not of very many in one turn, who may not take others' time with it. */
+  private why(says: () => string): string {
+    if (this.explained === MAX_EXPLAINED) return '';
+    this.explained++;
+    this.stir();
+    return says();
   }
 
   /** What nobody waits for is told when it is a good part of what may be pending. */
@@ -554,7 +561,13 @@ export class Session implements KsockOwner, ChannelEvents, Stirred {
     if (op === Op.UNBIND) this.mustHaveRecalled();
     const outcome = perform(ksock, op, argument, text);
     if (outcome !== null) {
-      if (outcome.first < 0) this.refused(token, outcome.first);
+      const { first } = outcome;
+      if (first < 0)
+        this.refused(
+          token,
+          first,
+          this.why(() => ksock.whyNotBound(text, -first)),
+        );
       else this.result(token, outcome.first, outcome.second);
       return;
     }
@@ -618,9 +631,12 @@ export class Session implements KsockOwner, ChannelEvents, Stirred {
   }
 
   private resend(token: number): void {
+    const { sending } = this.ksock;
     const result = this.sends.pending > 0 ? -Errno.EALREADY : this.ksock.resend();
-    if (result < 0) this.refused(token, result);
-    else this.result(token, this.ksock.lastNetwork, this.ksock.lastSerial);
+    if (result < 0) {
+      const says = (): string => (sending ? this.ksock.whyRefused(sending, -result) : '');
+      this.refused(token, result, this.why(says));
+    } else this.result(token, this.ksock.lastNetwork, this.ksock.lastSerial);
     this.servePolls();
   }
 
@@ -674,8 +690,9 @@ export class Session implements KsockOwner, ChannelEvents, Stirred {
     else this.outbox.frame(wordsFrame(Kind.RESULT, 0, 0, token, [first, second], text));
   }
 
-  private refused(token: number, value: number): void {
+  private refused(token: number, value: number, why = ''): void {
     if (codeOf(-value) === undefined) throw new Error(`the bus gave the unknown error ${value}`);
-    this.outbox.words(Kind.REFUSED, 0, token, 3, -value, 0, 0);
+    if (why === '') this.outbox.words(Kind.REFUSED, 0, token, 3, -value, 0, 0);
+    else this.outbox.frame(wordsFrame(Kind.REFUSED, 0, 0, token, [-value, 0, 0], why));
   }
 }

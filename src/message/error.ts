@@ -14,7 +14,7 @@ export class KbusError extends Error {
   readonly errno: number;
   /** E.g. `send`. */
   readonly call: Call;
-  /** What the code means in KBUS for this call: one sentence. */
+  /** What stood in the way, with its values where they are known; else what the code means for this call. */
   readonly meaning: string;
 
   constructor(

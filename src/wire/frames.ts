@@ -79,7 +79,8 @@ export const Kind = {
   /**
    * Daemon: u32 error number. `detail` 0: the answer to a CALL. 1: to a SEND, 2: to a QUIET one: u32 network id and
    * u32 serial of the id that it used, and of the message u32 network id and u32 serial of its in_reply_to, u32 to,
-   * u32 flags, u32 bytes of data. Text: its name.
+   * u32 flags, u32 bytes of data, u32 length of its name. Text: its name, and why it was refused, if that is told.
+   * The same text, without a name, may follow the answer to a CALL.
    */
   REFUSED: 27,
 } as const;
