@@ -39,7 +39,7 @@ const KBUS_SETS = Flag.WANT_YOU_TO_REPLY | Flag.SYNTHETIC;
 
 /** Whether a message has the head of the one before it, or is the Reply to the next Request of the same. */
 function follows(head: Head, before: Head): boolean {
-  if (!before.isReply) return head === before && before.idNetwork === 0;
+  if (!before.isReply) return head === before && before.idNetwork === 0 && !isCarried(before);
   return (
     head.replySerial === before.replySerial + 1 &&
     head.replyNetwork === before.replyNetwork &&
