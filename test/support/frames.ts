@@ -38,11 +38,8 @@ const YOU = 1;
 
 const roundedUp = (length: number): number => 4 * Math.ceil(length / 4);
 
-/**
- * Takes the whole frames from the front of some bytes; what is left is half a frame. Of a frame of messages, each is
- * given as the frame that it would be by itself; `whole` are the frames as they are.
- */
-export function framesOf(bytes: Uint8Array): { frames: Frame[]; rest: Buffer; whole: Frame[] } {
+/** Takes the whole frames from the front of some bytes; what is left is half a frame. */
+export function wholeFramesOf(bytes: Uint8Array): { whole: Frame[]; rest: Buffer } {
   let rest = Buffer.from(bytes);
   const whole: Frame[] = [];
   while (rest.length >= 4 && rest.readUInt32BE(0) <= rest.length) {
@@ -58,6 +55,15 @@ export function framesOf(bytes: Uint8Array): { frames: Frame[]; rest: Buffer; wh
     });
     rest = rest.subarray(length);
   }
+  return { whole, rest };
+}
+
+/**
+ * The same, and of a frame of messages, each as the frame that it would be by itself. Throws an Error if one is not
+ * what it should be.
+ */
+export function framesOf(bytes: Uint8Array): { frames: Frame[]; rest: Buffer; whole: Frame[] } {
+  const { whole, rest } = wholeFramesOf(bytes);
   return { frames: whole.flatMap(messageFrames), rest, whole };
 }
 
