@@ -83,7 +83,9 @@ export class Program {
     const parcel = new Parcel(name, flags >>> 0, to, bytes, 0, bytes.length);
     [parcel.idNetwork, parcel.idSerial] = id;
     [parcel.replyNetwork, parcel.replySerial] = inReplyTo;
-    return outcome(this.ksock.send(parcel, token));
+    parcel.isAnswered = token >= 0;
+    parcel.ticket = token;
+    return outcome(this.ksock.send(parcel));
   }
 
   read(): Seen | undefined {
