@@ -93,7 +93,7 @@ function messageFrames(frame: Frame): Frame[] {
   for (let index = 0; index < count; index++) {
     const first = word();
     if (first >= SAME) {
-      if (name === '') throw new Error('the first of a frame is SAME');
+      if (name === '' || (fields & (ID | CARRIED)) !== 0) throw new Error('SAME as what?');
       const { networkId, serialNum } = inReplyTo;
       if ((fields & REPLY) !== 0) inReplyTo = new MessageId(networkId, serialNum + 1);
     } else {
