@@ -175,7 +175,6 @@ export class Parcel {
     cursor.next();
     this.count -= count;
     this.ticket += count;
-    if (this.replySerial !== 0) this.replySerial += count;
     this.span = {
       at: cursor.at,
       headAt: cursor.headAt,

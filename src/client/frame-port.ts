@@ -289,7 +289,7 @@ export class FramePort implements Port, ChannelEvents, UnderWayHost {
         break;
       case Kind.TAKEN:
         this.given++;
-        this.takes.taken(token, this.batch(frame).next());
+        this.takes.taken(token, this.single(frame).next());
         if (this.reading.length > 0 && this.takes.early.length > 0) this.wakeReaders();
         break;
       case Kind.NONE:
@@ -432,6 +432,13 @@ export class FramePort implements Port, ChannelEvents, UnderWayHost {
     const isAsked = ((bytes[at + FRAME_AT.detail] as number) & YOU) !== 0;
     const you = isAsked ? Flag.WANT_YOU_TO_REPLY : 0;
     return new LentBatch(this.heads, bytes, records, count, wordOf(frame, 1), serial, you);
+  }
+
+  /** The message of a frame that has but one: what is told of it is told by frames. */
+  private single(frame: FrameReader): LentBatch {
+    const batch = this.batch(frame);
+    if (batch.left === 1) return batch;
+    throw new ProtocolError(`${batch.left} messages in a frame that may have one`);
   }
 
   /** The program is given a message: if it is the answer to a Request, that is not outstanding any more. */
@@ -771,7 +778,7 @@ export class FramePort implements Port, ChannelEvents, UnderWayHost {
       this.prefetch.lendFirst();
       this.prefetch.see();
       this.putWords(Kind.SEEN, 0, 0, []);
-      this.lent.pushFirst(this.batch(frame));
+      this.lent.pushFirst(this.single(frame));
     } else {
       const batch = this.batch(frame);
       this.prefetch.lend(batch.left);

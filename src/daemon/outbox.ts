@@ -5,6 +5,7 @@ import {
   HEAD_AT,
   headLength,
   headLengthAt,
+  type RecordCursor,
   RecordWords,
   writeRecord,
 } from '../message/records.ts';
@@ -15,7 +16,10 @@ import type { Slab } from '../wire/slab.ts';
 /** From this size on, records are sent from where they lie instead of being copied behind the head of their frame. */
 export const BY_REFERENCE = 4096;
 
-/** A frame is not made longer than this: a client reads no more at once. */
+/**
+ * Several messages are not put into a longer frame than this: a client reads no more at once. It is less than the
+ * longest frame that WELCOME tells of, however long the frame was in which they came.
+ */
 const MAX_BATCH_BYTES = 32 * 1024;
 
 /**
@@ -101,19 +105,39 @@ export class Outbox {
       this.alone(kind, detail, token, parcel, serial);
       return;
     }
-    const from = parcel.startOf(within);
+    const cursor = parcel.cursor(within);
+    const { at, headAt, repeats } = cursor;
     const to = parcel.startOf(within + count);
+    if (count === 1 || to - at <= MAX_BATCH_BYTES) {
+      this.add(kind, detail, token, parcel, serial, count, at, to, headAt, repeats);
+    } else {
+      this.addLong(kind, detail, token, parcel, serial, count, cursor);
+    }
+  }
+
+  /** Adds what lies from `from` up to `to` to the frame that is open, or begins another. */
+  private add(
+    kind: number,
+    detail: number,
+    token: number,
+    parcel: Parcel,
+    serial: number,
+    count: number,
+    from: number,
+    to: number,
+    headAt: number,
+    repeats: number,
+  ): void {
     if (
       kind === this.kind &&
-      // Of these, each is told of by itself.
-      kind !== Kind.LENT_FIRST &&
+      // Frames of the other kinds have one message each.
+      (kind === Kind.LENT || (kind === Kind.ANSWER && token === this.token + this.count)) &&
       detail === this.detail &&
       parcel.bytes === this.records &&
       from === this.recordsEnd &&
       parcel.from === this.sender &&
       serial === this.serial + this.count &&
       serial !== 0 &&
-      (token === 0 || token === this.token + this.count) &&
       to - this.recordsAt <= MAX_BATCH_BYTES
     ) {
       this.count += count;
@@ -130,9 +154,35 @@ export class Outbox {
     this.records = parcel.bytes;
     this.recordsAt = from;
     this.recordsEnd = to;
-    const cursor = parcel.cursor(within);
-    this.headAt = cursor.headAt;
-    this.repeats = cursor.repeats;
+    this.headAt = headAt;
+    this.repeats = repeats;
+  }
+
+  /** The same of `count` messages from the cursor on that are too long for one frame. */
+  private addLong(
+    kind: number,
+    detail: number,
+    token: number,
+    parcel: Parcel,
+    serial: number,
+    count: number,
+    cursor: RecordCursor,
+  ): void {
+    const rises = kind === Kind.ANSWER ? 1 : 0;
+    for (let done = 0; done < count; ) {
+      const { at, headAt, repeats } = cursor;
+      let some = 1;
+      let to = cursor.end;
+      while (done + some < count) {
+        cursor.next();
+        if (cursor.end - at > MAX_BATCH_BYTES) break;
+        to = cursor.end;
+        some++;
+      }
+      const first = token + rises * done;
+      this.add(kind, detail, first, parcel, serial + done, some, at, to, headAt, repeats);
+      done += some;
+    }
   }
 
   /** A message that doesn't lie in a record, or whose data lies in pieces. */

@@ -461,8 +461,12 @@ export class Session implements KsockOwner, ChannelEvents, Stirred {
     const at = frame.at + SENT_RECORDS_AT;
     const length = frame.length - SENT_RECORDS_AT;
     const { sums } = this;
-    if (count === 0 || count > MAX_PENDING_SENDS)
+    if (count === 0 || count > MAX_PENDING_SENDS) {
       throw new ProtocolError(`${count} messages in a SEND`);
+    }
+    if (token + count - 1 > 0xffff_ffff) {
+      throw new ProtocolError(`${count} messages in a SEND, whose tokens begin with ${token}`);
+    }
     const wrong = checkRecords(bytes, at, length, count, KBUS_SETS, sums);
     if (wrong !== '') throw new ProtocolError(wrong);
     const parcel = Parcel.ofRecords(bytes, at, at + length, count, sums, frame.more);

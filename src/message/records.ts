@@ -318,10 +318,14 @@ export function checkRecords(
       if (at + headLength(nameLength, fields) > end) {
         return `the frame ends in the name of message ${index + 1}`;
       }
+      let wordAt = at + WORDS_AT + ((fields & Field.TO) !== 0 ? 4 : 0);
       if (isReply) {
-        const serialAt = at + WORDS_AT + ((fields & Field.TO) !== 0 ? 4 : 0) + 4;
-        last = readU32(bytes, serialAt);
+        last = readU32(bytes, wordAt + 4);
+        if (last === 0 && readU32(bytes, wordAt) === 0) return 'a Reply to [0:0]';
+        wordAt += 8;
       }
+      // Only KBUS gives ids without a network, and it says so in the frame.
+      if ((fields & Field.ID) !== 0 && readU32(bytes, wordAt) === 0) return 'an id of network 0';
       at += headLength(nameLength, fields);
     } else if (nameLength === 0) {
       return 'the first message of a frame has the head of one before it';

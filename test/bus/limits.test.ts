@@ -3,6 +3,7 @@ import { Bus, type BusKsock, Parcel } from '../../src/bus/index.ts';
 import { COSTS } from '../../src/bus/settings.ts';
 import { Errno } from '../../src/message/errno.ts';
 import { Flag } from '../../src/message/flags.ts';
+import { alike } from './batch.ts';
 
 const owner = { queued: () => {}, answered: () => {}, roomMade: () => {} };
 
@@ -17,7 +18,7 @@ function narrow(): { bus: Bus; sender: BusKsock; listener: BusKsock; send(): num
   const listener = bus.open(owner);
   listener.bind('$.A', false);
   listener.bind('$.A', false);
-  return { bus, sender, listener, send: () => sender.send(parcel('$.A', 1000), -1) };
+  return { bus, sender, listener, send: () => sender.send(parcel('$.A', 1000)) };
 }
 
 describe('the bytes that unread messages may have', () => {
@@ -53,13 +54,11 @@ describe('the bytes that unread messages may have', () => {
     expect(bus.queuedBytes).toBe(0);
   });
 
-  it('of a run are given back when its last message was read', () => {
+  it('of messages that came together are given back when the last of them was read', () => {
     const { bus, sender, listener } = narrow();
     listener.unbind('$.A', false);
-    const run = parcel('$.A', 10);
-    run.count = 3;
-    run.stride = 0;
-    expect(sender.sendRun(run)?.count).toBe(3);
+    const together = alike('$.A', ['0123456789', 'other', 'and another']);
+    expect([sender.sendable(together), sender.send(together)]).toEqual([3, 0]);
     listener.take();
     listener.takeMany(1);
     expect(bus.queuedBytes).toBeGreaterThan(0);
@@ -70,28 +69,28 @@ describe('the bytes that unread messages may have', () => {
   it('never keep a Reply from its requester', () => {
     const { bus, sender, listener, send } = narrow();
     listener.bind('$.Ask', true);
-    expect(sender.send(parcel('$.Ask', 0, Flag.WANT_A_REPLY), -1)).toBe(0);
+    expect(sender.send(parcel('$.Ask', 0, Flag.WANT_A_REPLY))).toBe(0);
     while (send() === 0);
     expect(bus.queuedBytes).toBeGreaterThanOrEqual(5000);
     const request = listener.take() as Parcel;
     const reply = parcel('$.Ask', 100);
     reply.to = sender.id;
     reply.replySerial = request.idSerial;
-    expect(listener.send(reply, -1)).toBe(0);
+    expect(listener.send(reply)).toBe(0);
     expect(sender.take()).toBe(reply);
   });
 
   it('may be had once more by Replies, and then those are refused, and can be sent again', () => {
     const { bus, sender, listener } = narrow();
     listener.bind('$.Ask', true);
-    const ask = (): number => sender.send(parcel('$.Ask', 0, Flag.WANT_A_REPLY), -1);
+    const ask = (): number => sender.send(parcel('$.Ask', 0, Flag.WANT_A_REPLY));
     while (ask() === 0);
     let refusals = 0;
     for (let request = listener.take(); request !== null; request = listener.take()) {
       const reply = parcel('$.Ask', 2000);
       reply.to = sender.id;
       reply.replySerial = request.idSerial;
-      let sent = listener.send(reply, -1);
+      let sent = listener.send(reply);
       if (sent < 0) {
         expect(sent).toBe(-Errno.ENOMEM);
         expect(bus.queuedBytes).toBeGreaterThanOrEqual(10_000);
@@ -101,11 +100,11 @@ describe('the bytes that unread messages may have', () => {
         small.to = sender.id;
         small.replySerial = request.idSerial;
         if (refusals % 2 === 0) {
-          expect(listener.send(small, -1)).toBe(0);
+          expect(listener.send(small)).toBe(0);
           continue;
         }
         while (sender.take() !== null);
-        sent = listener.send(reply, -1);
+        sent = listener.send(reply);
       }
       expect(sent).toBe(0);
     }
@@ -127,7 +126,7 @@ describe('the bytes that the unread messages of one Ksock may have', () => {
     hoarder.bind('$.A', false);
     witness.bind('$.A', false);
     const send = (flags = 0): number => {
-      const sent = sender.send(parcel('$.A', 1000, flags), -1);
+      const sent = sender.send(parcel('$.A', 1000, flags));
       witness.take();
       return sent;
     };
@@ -145,13 +144,13 @@ describe('the bytes that the unread messages of one Ksock may have', () => {
     const { hoarder, witness, send } = greedy();
     witness.bind('$.Ask', true);
     while (!hoarder.isFull) send();
-    const run = parcel('$.Ask', 4, Flag.WANT_A_REPLY);
-    expect(hoarder.send(run, -1)).toBe(-Errno.ENOLCK);
-    run.count = 5;
-    expect(hoarder.sendRun(run)).toBe(null);
+    const ask = parcel('$.Ask', 4, Flag.WANT_A_REPLY);
+    expect(hoarder.send(ask)).toBe(-Errno.ENOLCK);
+    const together = alike('$.Ask', ['1', '2', '3', '4', '5'], { flags: Flag.WANT_A_REPLY });
+    expect(hoarder.sendable(together)).toBe(1);
     hoarder.take();
     hoarder.take();
-    expect(hoarder.sendRun(run)?.count).toBe(5);
+    expect([hoarder.sendable(together), hoarder.send(together)]).toEqual([5, 0]);
   });
 
   it('keep those waiting who wait for room, until it has read', () => {
@@ -181,20 +180,20 @@ describe('the bytes that the unread messages of one Ksock may have', () => {
     }
   });
 
-  it('let a run pass one by one where it does not fit whole', () => {
+  it('let messages pass one by one where they do not fit together', () => {
     const { sender, hoarder, send } = greedy();
     send();
-    const run = parcel('$.A', 100);
-    run.count = 20;
-    expect(sender.sendRun(run)).toBe(null);
-    run.count = 5;
-    expect(sender.sendRun(run)?.count).toBe(5);
+    const some = (count: number): Parcel => alike('$.A', new Array(count).fill('x'.repeat(100)));
+    expect(sender.sendable(some(20))).toBe(1);
+    const together = some(5);
+    expect([sender.sendable(together), sender.send(together)]).toEqual([5, 0]);
     expect(hoarder.numMessages).toBe(6);
     hoarder.takeMany(3);
-    const before = hoarder.queue.weight;
+    // As each is laid out, and what it costs to keep them: nothing of that is free before the last is read.
+    const weight = 5 * 196 + COSTS.message + COSTS.place;
+    expect(hoarder.queue.weight).toBe(weight);
     hoarder.take();
-    // As it is laid out, without what it costs to keep the run.
-    expect(before - hoarder.queue.weight).toBe(196);
+    expect(hoarder.queue.weight).toBe(weight);
     hoarder.takeMany(2);
     expect(hoarder.queue.weight).toBe(0);
   });
@@ -207,13 +206,12 @@ describe('the Requests that a Replier may have read and not answered', () => {
     const asker = bus.open({ ...owner, roomMade: () => rooms++ });
     const replier = bus.open(owner);
     replier.bind('$.Ask', true);
-    const ask = (flags = 0): number =>
-      asker.send(parcel('$.Ask', 0, Flag.WANT_A_REPLY | flags), -1);
+    const ask = (flags = 0): number => asker.send(parcel('$.Ask', 0, Flag.WANT_A_REPLY | flags));
     const answer = (request: Parcel): number => {
       const reply = parcel('$.Ask', 0);
       reply.to = asker.id;
       reply.replySerial = request.idSerial;
-      return replier.send(reply, -1);
+      return replier.send(reply);
     };
     return { bus, asker, replier, ask, answer, rooms: () => rooms };
   }
@@ -244,7 +242,7 @@ describe('the Requests that a Replier may have read and not answered', () => {
     let waiters = 0;
     const waiter = bus.open({ ...owner, roomMade: () => waiters++ });
     const request = parcel('$.Ask', 0, Flag.WANT_A_REPLY | Flag.ALL_OR_WAIT);
-    expect(waiter.send(request, -1)).toBe(-Errno.EAGAIN);
+    expect(waiter.send(request)).toBe(-Errno.EAGAIN);
     asker.close();
     expect(waiters).toBe(1);
     expect(waiter.poll()).toBe(true);

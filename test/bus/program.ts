@@ -84,7 +84,7 @@ export class Program {
     [parcel.idNetwork, parcel.idSerial] = id;
     [parcel.replyNetwork, parcel.replySerial] = inReplyTo;
     parcel.isAnswered = token >= 0;
-    if (parcel.isAnswered) parcel.ticket = token;
+    parcel.ticket = token;
     return outcome(this.ksock.send(parcel));
   }
 

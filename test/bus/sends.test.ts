@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { type Bus, type BusKsock, Parcel, PENDING, Sends } from '../../src/bus/index.ts';
+import { type Bus, type BusKsock, Parcel, Sends } from '../../src/bus/index.ts';
 import { Flag } from '../../src/message/flags.ts';
 import { holds } from '../model/property.ts';
 import { outcome, type Program, stage } from './program.ts';
@@ -14,6 +14,9 @@ class Sender {
   /** What it was told of sends that were pending: `ticket outcome`. */
   readonly done: string[] = [];
   private nextTicket = 1;
+  /** The outcome of the send that is made now, if it was told. */
+  private told: string | null = null;
+  private submitting = 0;
 
   constructor(bus: Bus) {
     this.ksock = bus.open({
@@ -22,7 +25,8 @@ class Sender {
       roomMade: () => this.sends.retry(),
     });
     this.sends = new Sends(this.ksock, (parcel, result) => {
-      this.done.push(`${parcel.ticket} ${outcome(result)}`);
+      if (parcel.ticket === this.submitting) this.told = outcome(result);
+      else this.done.push(`${parcel.ticket} ${outcome(result)}`);
     });
   }
 
@@ -32,8 +36,11 @@ class Sender {
     const parcel = new Parcel(name, flags, 0, bytes, 0, bytes.length);
     parcel.ticket = this.nextTicket++;
     parcel.waits = waits;
-    const result = this.sends.submit(parcel);
-    return result === PENDING ? 'pending' : outcome(result);
+    this.submitting = parcel.ticket;
+    this.told = null;
+    this.sends.submit(parcel);
+    this.submitting = 0;
+    return this.told ?? 'pending';
   }
 }
 

@@ -1,16 +1,31 @@
 import { describe, expect, it } from 'vitest';
-import { Lent, LentRun } from '../../src/client/lent.ts';
+import { Lent, LentBatch } from '../../src/client/lent.ts';
 import { BorrowedMessage } from '../../src/message/borrowed.ts';
-import { Head } from '../../src/message/head.ts';
+import { Flag } from '../../src/message/flags.ts';
+import { MessageId, OrigFrom } from '../../src/message/id.ts';
 import { Message } from '../../src/message/message.ts';
+import { HeadReader } from '../../src/message/records.ts';
+import { record, same } from '../support/frames.ts';
 
-const run = (from: number, count: number): LentRun =>
-  new LentRun(new Head('$.run', 0), from, new Uint8Array(4 * count), 0, 4, count);
+const heads = new HeadReader();
+
+/** The messages of a frame, from this serial number on. */
+function batchOf(records: readonly Buffer[], serial: number, from = 9, you = 0): LentBatch {
+  const bytes = Uint8Array.from(Buffer.concat([Buffer.alloc(7), ...records]));
+  return new LentBatch(heads, bytes, 7, records.length, from, serial, you);
+}
+
+const batch = (serial: number, count: number, name = '$.batch'): LentBatch => {
+  const more = Array.from({ length: count - 1 }, () => same(''));
+  return batchOf([record(new Message(name)), ...more], serial);
+};
 
 const told = ({ name, idSerial }: Message | BorrowedMessage): string | number =>
-  name === '$.run' ? idSerial : name;
+  name === '$.batch' ? idSerial : name;
 
-/** What is handed until nothing is left: names of messages, serials of those of runs. */
+const idSerialOf = (message: Message | null): number | undefined => message?.idSerial;
+
+/** What is handed until nothing is left: names of messages, serials of those of batches. */
 function* handed(lent: Lent): Generator<string | number> {
   for (let message = lent.take(); message !== null; message = lent.take()) yield told(message);
 }
@@ -32,36 +47,104 @@ function* mixed(lent: Lent): Generator<string | number> {
 }
 
 describe.each([handed, shown, mixed])('What is lent, %o,', (read) => {
-  it('messages and runs are handed in the order in which they were lent.', () => {
+  it('messages, alone or many in one frame, are handed in the order in which they were lent.', () => {
     const lent = new Lent();
     lent.push(new Message('$.a'));
-    lent.pushRun(run(1, 2));
+    lent.pushBatch(batch(1, 2));
     lent.push(new Message('$.b'));
-    lent.pushRun(run(7, 1));
+    lent.pushBatch(batch(7, 1));
     expect(lent.length).toBe(5);
     expect([...read(lent)]).toEqual(['$.a', 1, 2, '$.b', 7]);
     expect(lent.length).toBe(0);
   });
 
-  it('an urgent message is handed before the rest of a run.', () => {
+  it('an urgent message is handed before the rest of a frame.', () => {
     const lent = new Lent();
-    lent.pushRun(run(1, 3));
+    lent.pushBatch(batch(1, 3));
     lent.push(new Message('$.b'));
-    expect(lent.take()?.idSerial).toBe(1);
-    lent.pushFirst(new Message('$.urgent'));
-    lent.pushFirst(new Message('$.later.urgent'));
+    expect(idSerialOf(lent.take())).toBe(1);
+    lent.pushFirst(batch(8, 1, '$.urgent'));
+    lent.pushFirst(batch(9, 1, '$.later.urgent'));
     expect(lent.length).toBe(5);
     expect([...read(lent)]).toEqual(['$.later.urgent', '$.urgent', 2, 3, '$.b']);
   });
 
-  it('nothing of a run is handed after all was given back.', () => {
+  it('nothing of a frame is handed after all was given back.', () => {
     const lent = new Lent();
-    lent.pushRun(run(1, 3));
+    lent.pushBatch(batch(1, 3));
     lent.take();
     lent.clear();
     expect(lent.length).toBe(0);
     expect(lent.take()).toBeNull();
     lent.push(new Message('$.a'));
     expect([...read(lent)]).toEqual(['$.a']);
+  });
+});
+
+describe('The messages of a frame', () => {
+  const inReplyTo = new MessageId(0, 0xff);
+  const reply = new Message('$.Reply', 'four', { inReplyTo, to: 5 });
+  const limpet = new Message('$.L', 'six', {
+    id: new MessageId(7, 8),
+    origFrom: new OrigFrom(1, 2),
+  });
+  const records = [
+    record(new Message('$.A', 'one', { flags: 1 << 16 })),
+    same('two'),
+    record(new Message('$.B')),
+    record(reply),
+    same('and five'),
+    record(limpet),
+    record(new Message('$.A', 'seven', { flags: 1 << 16 })),
+  ];
+
+  it('have all that their records say, and what the frame says of them all.', () => {
+    const you = Flag.WANT_YOU_TO_REPLY;
+    const all = batchOf(records, 20, 9, you);
+    const got: Message[] = [];
+    while (all.left > 0) got.push(all.next());
+    const flags = (1 << 16) | you;
+    const expected = [
+      new Message('$.A', 'one', { id: new MessageId(0, 20), from: 9, flags }),
+      new Message('$.A', 'two', { id: new MessageId(0, 21), from: 9, flags }),
+      new Message('$.B', '', { id: new MessageId(0, 22), from: 9, flags: you }),
+      new Message('$.Reply', 'four', {
+        id: new MessageId(0, 23),
+        from: 9,
+        flags: you,
+        to: 5,
+        inReplyTo,
+      }),
+      new Message('$.Reply', 'and five', {
+        id: new MessageId(0, 24),
+        from: 9,
+        flags: you,
+        to: 5,
+        inReplyTo: new MessageId(0, 0x100),
+      }),
+      new Message('$.L', 'six', {
+        id: new MessageId(7, 8),
+        from: 9,
+        flags: you,
+        origFrom: new OrigFrom(1, 2),
+      }),
+      new Message('$.A', 'seven', { id: new MessageId(0, 26), from: 9, flags }),
+    ];
+    expect(got.map((one) => one.extract().map(String))).toEqual(
+      expected.map((one) => one.extract().map(String)),
+    );
+    // Those that are alike share what they have in common, wherever they stand.
+    expect(got[1]?.head).toBe(got[0]?.head);
+    expect(got[6]?.head).toBe(got[0]?.head);
+  });
+
+  it('are shown as they are given.', () => {
+    const [given, shown] = [batchOf(records, 1), batchOf(records, 1)];
+    const borrowed = new BorrowedMessage();
+    while (given.left > 0) {
+      shown.show(borrowed);
+      expect(borrowed.keep().extract().map(String)).toEqual(given.next().extract().map(String));
+    }
+    expect(shown.left).toBe(0);
   });
 });

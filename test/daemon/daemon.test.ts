@@ -10,7 +10,7 @@ import { Announcement, Request } from '../../src/message/message.ts';
 import { next } from '../conformance/reading.ts';
 import { LocalDaemon } from '../support/daemon.ts';
 import { newFolder } from '../support/folder.ts';
-import { frame, framesOf, frameText, hello, messageBody } from '../support/frames.ts';
+import { frame, framesOf, frameText, hello, messagesFrame } from '../support/frames.ts';
 import { failed, refused } from '../support/refused.ts';
 
 let locals: LocalDaemon[] = [];
@@ -214,7 +214,7 @@ describe('A daemon', () => {
     );
     expect(heard).toBe(welcomed);
     socket.resume();
-    await until(welcomed + 200 * (12 + messageBody(message).length));
+    await until(welcomed + 200 * messagesFrame('LENT', [message]).length);
     expect((await sender.stats()).ksocks[0]?.queue).toBe(200);
     socket.destroy();
   });

@@ -12,7 +12,7 @@ import {
   frame,
   framesOf,
   hello,
-  messageBody,
+  messagesFrame,
 } from '../support/frames.ts';
 
 export class Host implements SessionHost {
@@ -28,11 +28,15 @@ export class Host implements SessionHost {
   }
 }
 
+const MESSAGES: ReadonlySet<string> = new Set(['LENT', 'LENT_FIRST', 'TAKEN', 'ANSWER']);
+
 /** A client that says what the test says, and the session that it talks to, with nothing between them. */
 export class Peer implements Channel {
   readonly session: Session;
   /** How many frames each write of the daemon had. */
   readonly writes: number[] = [];
+  /** How many messages each frame of messages had. */
+  readonly batches: number[] = [];
   /** Bytes that the session believes are still in this process. */
   backlog = 0;
   isPaused = false;
@@ -58,10 +62,13 @@ export class Peer implements Channel {
   write(pieces: readonly Uint8Array[]): void {
     const bytes = Buffer.concat(pieces);
     if (!this.reads) this.backlog += bytes.length;
-    const { frames, rest } = framesOf(Buffer.concat([this.rest, bytes]));
+    const { frames, rest, whole } = framesOf(Buffer.concat([this.rest, bytes]));
     this.rest = rest;
     this.heard.push(...frames);
-    this.writes.push(frames.length);
+    this.writes.push(whole.length);
+    for (const one of whole) {
+      if (MESSAGES.has(one.kind)) this.batches.push(one.words[0] as number);
+    }
   }
 
   pause(): void {
@@ -121,5 +128,5 @@ export function call(op: OpCode, token: number, argument = 0, text?: string): Bu
 }
 
 export function send(message: Message, token: number, detail = 0): Buffer {
-  return frame('SEND', { detail, token, body: messageBody(message) });
+  return messagesFrame('SEND', [message], { token, detail });
 }

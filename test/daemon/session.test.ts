@@ -5,10 +5,19 @@ import type { BindingReport, KsockReport } from '../../src/bus/report.ts';
 import { MAX_PENDING_BYTES, MAX_PENDING_SENDS, MAX_WAITING } from '../../src/daemon/session.ts';
 import { Errno } from '../../src/message/errno.ts';
 import { Flag } from '../../src/message/flags.ts';
-import { MessageId } from '../../src/message/id.ts';
-import { Announcement, Message, Request } from '../../src/message/message.ts';
+import { MessageId, OrigFrom } from '../../src/message/id.ts';
+import { Announcement, Message, Reply, Request } from '../../src/message/message.ts';
 import { PROTOCOL_MAGIC, PROTOCOL_VERSION, SendDetail } from '../../src/wire/frames.ts';
-import { type Frame, frame, frameText, hello, messageBody, runFrame } from '../support/frames.ts';
+import {
+  alikeFrame,
+  type Frame,
+  frame,
+  frameText,
+  hello,
+  messagesFrame,
+  record,
+  same,
+} from '../support/frames.ts';
 import { call, Host, Peer, send } from './peer.ts';
 
 const MEBIBYTE = 1024 * 1024;
@@ -108,11 +117,14 @@ describe('The first frames', () => {
 });
 
 describe('A malformed frame', () => {
+  /** The SEND of one message, in which the word at `at` is another. */
   const lying = (at: number, word: number): Buffer => {
-    const body = messageBody(news('some data'));
-    body.writeUInt32BE(word, at);
-    return frame('SEND', { token: 1, body });
+    const bytes = send(news('some data'), 1);
+    bytes.writeUInt32BE(word, at);
+    return bytes;
   };
+  const NAME = 6 * 0x1_0000;
+  const alike = (message: Message): Buffer => alikeFrame('SEND', message, ['abcd', 'efgh']);
   const malformed: Record<string, [bytes: Uint8Array, says: string]> = {
     'a second HELLO': [hello(), "a frame of kind 1, which a client doesn't send"],
     'what only a daemon says': [frame('SENT', { words: [1, 0, 1] }), 'a frame of kind 25'],
@@ -127,58 +139,66 @@ describe('A malformed frame', () => {
     'a length below that of a header': [Buffer.from([0, 0, 0, 4]), 'a frame of 4 bytes'],
     'a length that is no multiple of 4': [Buffer.from([0, 0, 0, 13]), 'a frame of 13 bytes'],
     'a length that is too long': [Buffer.from([0x7f, 0, 0, 0]), 'a frame of 2130706432 bytes'],
-    'a SEND of no message': [frame('SEND'), 'a message of 0 bytes is shorter than its header'],
+    'a SEND of no words': [frame('SEND'), 'has no word 0'],
+    'a SEND of no message': [frame('SEND', { words: [0] }), '0 messages in a SEND'],
+    'a SEND of nothing that should be a message': [
+      frame('SEND', { words: [1] }),
+      'the frame ends before message 1 of 1',
+    ],
     'a SEND of half a message': [
-      frame('SEND', { body: messageBody(news()).subarray(0, 72) }),
-      "don't make a message of 72 bytes",
+      frame('SEND', { words: [1], body: record(news()).subarray(0, 12) }),
+      'the frame ends in the name of message 1',
+    ],
+    'a SEND of fewer messages than it says': [
+      messagesFrame('SEND', [news(), news()], { count: 3 }),
+      'the frame ends before message 3 of 3',
     ],
     'a SEND of a message and more': [
-      frame('SEND', { body: Buffer.concat([messageBody(news()), Buffer.alloc(4)]) }),
-      "don't make a message",
+      messagesFrame('SEND', [news(), Buffer.alloc(4)], { count: 1 }),
+      '4 bytes behind the last message of a frame',
     ],
-    'a wrong start guard': [lying(0, 0), 'a guard of the message header is wrong'],
-    'a wrong end guard': [lying(60, 0), 'a guard of the message header is wrong'],
-    'a name of no length': [lying(52, 0), 'a name of 0 bytes'],
-    'a name that is too long': [lying(52, 1001), 'a name of 1001 bytes'],
-    'a name that is longer than it is': [lying(52, 8), "don't make a message"],
-    'data longer than there is': [lying(56, 13), "don't make a message"],
-    'data of 4294967295 bytes': [lying(56, 0xffff_ffff), "don't make a message"],
+    'a name of no length': [lying(20, 0), 'a name of 0 bytes'],
+    'a name that is too long': [lying(20, 1001 * 0x1_0000), 'a name of 1001 bytes'],
+    'a name that is longer than it is': [
+      lying(20, 30 * 0x1_0000),
+      'the frame ends in the name of message 1',
+    ],
+    'fields that there are not': [lying(20, NAME + 0x10), 'unknown fields in a message'],
+    'fields of the second byte': [lying(20, NAME + 0x100), 'unknown fields in a message'],
+    'data longer than there is': [lying(16, 13), 'data of 13 bytes, where 12 are left'],
+    'data of 2147483647 bytes': [lying(16, 0x7fff_ffff), 'data of 2147483647 bytes, where 12'],
+    'data shorter than there is': [lying(16, 8), '4 bytes behind the last message of a frame'],
+    'a first message that is SAME': [
+      messagesFrame('SEND', [same('abcd')]),
+      'the first message of a frame has the head of one before it',
+    ],
+    "a message that is SAME as a Limpet's": [
+      alike(new Announcement('$.a', '', { id: new MessageId(7, 8) })),
+      "the head of another that is a Limpet's",
+    ],
+    'a message that is SAME as one that a Limpet sent': [
+      alike(new Announcement('$.a', '', { origFrom: new OrigFrom(7, 8) })),
+      "the head of another that is a Limpet's",
+    ],
+    'Replies past the last serial number': [
+      alike(new Message('$.a', '', { inReplyTo: new MessageId(0, 0xffff_ffff) })),
+      'more Replies than there are serial numbers',
+    ],
+    WANT_YOU_TO_REPLY: [lying(24, Flag.WANT_YOU_TO_REPLY), 'a flag that only KBUS sets'],
+    SYNTHETIC: [lying(24, Flag.SYNTHETIC), 'a flag that only KBUS sets'],
+    'SYNTHETIC on the last of several': [
+      messagesFrame('SEND', [news(), news(), news('x', Flag.SYNTHETIC)]),
+      'a flag that only KBUS sets',
+    ],
+    'more messages than may be pending': [
+      messagesFrame('SEND', [news()], { count: MAX_PENDING_SENDS + 1 }),
+      `${MAX_PENDING_SENDS + 1} messages in a SEND`,
+    ],
     'more handed than were lent': [
       frame('LEND', { handed: 3, words: [0] }),
       '3 messages were handed, of 2 that were lent',
     ],
     'SEEN what was not sent': [frame('SEEN'), 'SEEN what was not sent'],
-    'a run of more than may be pending': [
-      runFrame('SEND_RUN', news(), ['abcd'], { count: MAX_PENDING_SENDS + 1 }),
-      `a run of ${MAX_PENDING_SENDS + 1} messages`,
-    ],
-    'a run with a wrong guard': [
-      runFrame('SEND_RUN', news(), ['abcd']).fill(0, 76, 80),
-      'guard of the message header',
-    ],
-    'a run of messages with ids': [
-      runFrame('SEND_RUN', new Announcement('$.a', '', { id: new MessageId(7, 8) }), ['abcd']),
-      "with Limpets' ids",
-    ],
-    "a run of Replies to Limpets' Requests": [
-      runFrame('SEND_RUN', new Message('$.a', '', { inReplyTo: new MessageId(7, 8) }), ['abcd']),
-      "with Limpets' ids",
-    ],
-    'a run of Replies past the last serial number': [
-      runFrame('SEND_RUN', new Message('$.a', '', { inReplyTo: new MessageId(0, 0xffff_ffff) }), [
-        'abcd',
-        'efgh',
-      ]),
-      'a run of 2 Replies, from serial 4294967295 on',
-    ],
-    'a run whose data are 4294967295 bytes each': [
-      runFrame('SEND_RUN', news(), ['abcd']).fill(0xff, 72, 76),
-      '4294967295 bytes of data',
-    ],
-    'a run without a name': [
-      frame('SEND_RUN', { words: [1], body: Buffer.alloc(8) }),
-      'shorter than its header',
-    ],
     'a TAKE under what is lent': [frame('TAKE', { token: 1 }), 'without a RECALL'],
     'an UNBIND under what is lent': [call(Op.UNBIND, 1, 0, '$.News'), 'without a RECALL'],
   };
@@ -206,8 +226,8 @@ describe('A malformed frame', () => {
       other.say(...[3, 4, 5, 6].map((token) => frame('TAKE', { token })));
       const got = other.hear();
       expect(got.map(({ kind }) => kind)).toEqual(['TAKEN', 'TAKEN', 'TAKEN', 'NONE']);
-      expect(got.map(({ body }) => body.toString('latin1')).join()).toContain('before');
-      expect(got[2]?.body.toString('latin1')).toContain('$.KBUS.Replier.GoneAway');
+      expect(got.map(({ message }) => message?.text())).toContain('before');
+      expect(got[2]?.message?.name).toBe('$.KBUS.Replier.GoneAway');
       // Nothing more is heard from it, or said to it.
       wrong.say(send(news('later'), 52));
       other.say(send(news('later'), 7));
@@ -329,11 +349,19 @@ describe('A client that floods', () => {
     expect(bus.ksocks.size).toBe(1);
   });
 
-  it('nor may it when they come in one chunk, and are all alike.', () => {
+  it('nor may it when they come in one chunk, or in one frame, and are all alike.', () => {
     const sender = waiting();
     const chunk = Array.from({ length: MAX_PENDING_SENDS + 1 }, (_, at) => waits('x', at + 2));
     sender.say(...chunk);
     expect(farewell(sender)).toContain('more sends are pending');
+
+    const other = waiting();
+    const many = new Array(MAX_PENDING_SENDS).fill('x');
+    const detail = SendDetail.WAIT;
+    other.say(alikeFrame('SEND', news('', Flag.ALL_OR_WAIT), many, { token: 2, detail }));
+    expect(other.isEnded).toBe(false);
+    other.say(waits('one more', 99_999));
+    expect(farewell(other)).toContain('more sends are pending');
   });
 
   it('may have so many bytes pending, and not more.', () => {
@@ -410,109 +438,148 @@ describe('What the daemon says', () => {
     }
     expect(sender.writes).toHaveLength(1);
     expect(sender.hear().map(({ kind, token, words }) => [kind, token, ...words])).toEqual([
-      ['SENT', 1, 50, 0, 1],
+      ['SENT', 1, 50, 0, 1, 50],
     ]);
   });
 
-  it('a run of sends that succeeded is one frame; a refusal, or another id, ends it.', () => {
+  it('sends that succeeded one after the other are told in one frame; a refusal ends it.', () => {
     const sender = open();
     const replier = open();
     replier.bind('$.Ask', true);
     sender.say(
       send(news(), 1),
-      send(new Request('$.Nobody'), 2),
+      send(new Request('$.Nobody', 'data', { flags: 1 << 20 }), 2),
       send(news(), 3),
       send(news('another length'), 4),
       send(new Request('$.Ask'), 5, SendDetail.QUIET),
       send(news(), 6),
     );
-    expect(sender.hear().map(({ kind, token, words }) => [kind, token, ...words])).toEqual([
-      ['SENT', 1, 1, 0, 1],
-      ['REFUSED', 2, Errno.EADDRNOTAVAIL, 0, 2],
-      ['SENT', 3, 2, 0, 3],
-      ['SENT', 6, 1, 0, 6],
+    const flags = Flag.WANT_A_REPLY | (1 << 20);
+    const heard = sender.hear();
+    expect(heard.map(({ kind, token, words }) => [kind, token, ...words.slice(0, 8)])).toEqual([
+      ['SENT', 1, 1, 0, 1, 1],
+      ['REFUSED', 2, Errno.EADDRNOTAVAIL, 0, 2, 0, 0, 0, flags, 4],
+      ['SENT', 3, 2, 0, 3, 15],
+      ['SENT', 6, 1, 0, 6, 1],
     ]);
+    expect(frameText(heard[1] as Frame, 8)).toBe('$.Nobody');
   });
 
-  it('a run is sent, and lent, as its messages one by one; however its bytes come.', () => {
-    const data = ['first', 'other', 'third', 'again'];
-    const run = runFrame('SEND_RUN', news(), data, { token: 7 });
-    const behind = send(news('behind'), 11);
-    for (const pieces of [
-      [run.length + behind.length],
-      [run.length - 9, 5, 1000],
-      Array(200).fill(1),
-    ]) {
+  it('a refusal tells of the message what there is beside its data.', () => {
+    const sender = open();
+    const inReplyTo = new MessageId(3, 4);
+    const reply = new Reply('$.Gone', 'some data', { inReplyTo, to: 5, flags: 1 << 16 });
+    sender.say(send(reply, 7, SendDetail.QUIET));
+    const [told] = sender.hear() as [Frame];
+    expect([told.kind, told.detail, told.token]).toEqual(['REFUSED', 2, 7]);
+    expect(told.words.slice(0, 8)).toEqual([Errno.EADDRNOTAVAIL, 0, 1, 3, 4, 5, 1 << 16, 9]);
+    expect(frameText(told, 8)).toBe('$.Gone');
+  });
+});
+
+/** What a frame says of its message, as text. */
+const told = ({ kind, token, message }: Frame): unknown[] => [
+  kind,
+  token,
+  ...(message?.extract().map(String) ?? []),
+];
+
+/** The same of a message that is expected. */
+const expected = (kind: string, token: number, message: Message): unknown[] => [
+  kind,
+  token,
+  ...message.extract().map(String),
+];
+
+describe('Messages that come together', () => {
+  /** How some bytes may be cut on their way. */
+  const cuts = (length: number): number[][] => [
+    [length],
+    [length - 9, 5, 1000],
+    Array(length).fill(1),
+  ];
+
+  function sayInPieces(peer: Peer, bytes: Buffer, pieces: number[]): void {
+    let at = 0;
+    for (const length of pieces) {
+      if (at < bytes.length) peer.say(bytes.subarray(at, at + length));
+      at += length;
+    }
+    expect(at).toBeGreaterThanOrEqual(bytes.length);
+  }
+
+  /** The Ksock id of the peer that was opened last. */
+  const lastId = (): number => bus.nextKsockId - 1;
+
+  it('are sent, and lent, as one by one; however their bytes come.', () => {
+    const data = ['first', 'other', 'of another length', ''];
+    const bytes = Buffer.concat([
+      alikeFrame('SEND', news(), data, { token: 7 }),
+      send(news('behind'), 11),
+    ]);
+    for (const pieces of cuts(bytes.length)) {
       const sender = open();
-      const [from] = [...bus.ksocks.keys()].slice(-1) as [number];
+      const from = lastId();
       const listener = open();
       listener.bind('$.News');
       listener.say(frame('LEND', { words: [100] }));
       const serial = bus.nextSerial;
-      const bytes = Buffer.concat([run, behind]);
-      for (let at = 0; at < bytes.length; ) {
-        const length = pieces.shift() ?? 1;
-        sender.say(bytes.subarray(at, at + length));
-        at += length;
-      }
+      sayInPieces(sender, bytes, pieces);
       const sent = sender.hear().map(({ kind, token, words }) => [kind, token, ...words]);
       expect(sent.every(([kind]) => kind === 'SENT')).toBe(true);
       expect(sent.reduce((sum, [, , count]) => sum + (count as number), 0)).toBe(5);
-      expect(sent[0]).toEqual(['SENT', 7, sent[0]?.[2], 0, serial]);
-      const expected = [...data, 'behind'].map((text, at) => [
-        'LENT',
-        0,
-        messageBody(
-          new Message('$.News', text, {
-            id: new MessageId(0, serial + at),
-            from,
-          }),
-        ).toString('latin1'),
-      ]);
-      const lent = listener.hear();
-      expect(lent.map((one) => [one.kind, one.token, one.body.toString('latin1')])).toEqual(
-        expected,
+      expect(sent.reduce((sum, [, , , , , size]) => sum + (size as number), 0)).toBe(33);
+      expect(sent[0]?.slice(0, 2)).toEqual(['SENT', 7]);
+      expect(sent[0]?.slice(3, 5)).toEqual([0, serial]);
+      expect(listener.hear().map(told)).toEqual(
+        [...data, 'behind'].map((text, at) => {
+          const id = new MessageId(0, serial + at);
+          return expected('LENT', 0, new Message('$.News', text, { id, from }));
+        }),
       );
       sender.session.closed();
       listener.session.closed();
     }
   });
 
-  it('a run of Requests is asked, and a run of Replies answers, as one by one; however their bytes come.', () => {
-    const data = ['ein', 'dos', 'tri', 'fou'];
+  it('are asked, and answered, as one by one; however their bytes come.', () => {
+    const data = ['ein', 'dos', 'three', 'fou'];
     for (const size of [1, 90, 1000]) {
       const asker = open();
-      const [from] = [...bus.ksocks.keys()].slice(-1) as [number];
+      const from = lastId();
       const replier = open();
       replier.bind('$.Ask', true);
       replier.say(frame('LEND', { words: [100] }));
       const serial = bus.nextSerial;
-      const say = (peer: Peer, bytes: Buffer): void => {
-        for (let at = 0; at < bytes.length; at += size) peer.say(bytes.subarray(at, at + size));
-      };
+      const say = (peer: Peer, bytes: Buffer): void =>
+        sayInPieces(peer, bytes, Array(Math.ceil(bytes.length / size)).fill(size));
       const detail = SendDetail.ANSWERED | SendDetail.QUIET;
-      say(asker, runFrame('SEND_RUN', new Request('$.Ask'), data, { token: 7, detail }));
+      say(asker, alikeFrame('SEND', new Request('$.Ask'), data, { token: 7, detail }));
       expect(asker.hear()).toEqual([]);
-      const requests = replier.hear();
       const flags = Flag.WANT_A_REPLY | Flag.WANT_YOU_TO_REPLY;
-      expect(requests.map((one) => [one.kind, one.words[2], one.words[6], one.words[12]])).toEqual(
-        data.map((_, at) => ['LENT', serial + at, from, flags]),
+      expect(replier.hear().map(told)).toEqual(
+        data.map((text, at) => {
+          const id = new MessageId(0, serial + at);
+          return expected('LENT', 0, new Message('$.Ask', text, { id, from, flags }));
+        }),
       );
-      expect(requests.map(({ body }) => body.subarray(72, 75).toString())).toEqual(data);
 
-      const inReplyTo = new MessageId(0, serial);
-      const reply = new Message('$.Ask', null, { inReplyTo, to: from });
-      const run = { token: 3, detail: SendDetail.QUIET, handed: data.length };
+      const reply = new Message('$.Ask', '', { inReplyTo: new MessageId(0, serial), to: from });
       // The last has nothing to answer.
       const said = ['one', 'two', '3rd', '4th', '5th'];
-      say(replier, runFrame('SEND_RUN', reply, said, run));
-      const answers = asker.hear();
-      expect(answers.map((one) => [one.kind, one.token, one.words[2], one.words[4]])).toEqual(
-        [0, 1, 2, 3].map((at) => ['ANSWER', 7 + at, serial + 4 + at, serial + at]),
+      const parts = { token: 3, detail: SendDetail.QUIET, handed: data.length };
+      say(replier, alikeFrame('SEND', reply, said, parts));
+      expect(asker.hear().map(told)).toEqual(
+        said.slice(0, 4).map((text, at) => {
+          const id = new MessageId(0, serial + 4 + at);
+          const inReplyTo = new MessageId(0, serial + at);
+          const options = { id, inReplyTo, to: from, from: lastId() };
+          return expected('ANSWER', 7 + at, new Message('$.Ask', text, options));
+        }),
       );
-      expect(answers.map(({ body }) => body.subarray(72, 75).toString())).toEqual(said.slice(0, 4));
-      expect(replier.hear().map((one) => [one.kind, one.token, ...one.words])).toEqual([
-        ['REFUSED', 7, Errno.ECONNREFUSED, 0, serial + 8, 0, serial + 4, from],
+      const refusals = replier.hear();
+      expect(refusals.map((one) => [one.kind, one.token, ...one.words.slice(0, 8)])).toEqual([
+        ['REFUSED', 7, Errno.ECONNREFUSED, 0, serial + 8, 0, serial + 4, from, 0, 3],
       ]);
       expect([...bus.ksocks.values()].map(({ numUnrepliedTo }) => numUnrepliedTo)).toEqual([0, 0]);
       asker.session.closed();
@@ -520,21 +587,254 @@ describe('What the daemon says', () => {
     }
   });
 
-  it('a run of nothing is nothing; one of messages without data costs bytes all the same.', () => {
+  it('go to those who listen to each of their names, in one order.', () => {
+    const sender = open();
+    const listeners = ['$.A', '$.B', '$.*'].map((name) => {
+      const listener = open();
+      listener.bind(name);
+      listener.say(frame('LEND', { words: [100] }));
+      return listener;
+    });
+    const names = ['$.A', '$.A', '$.B', '$.C', '$.D', '$.B', '$.B', '$.A'];
+    const messages = names.map((name, at) => new Announcement(name, `${at}`));
+    sender.say(messagesFrame('SEND', messages, { token: 1 }));
+    expect(sender.hear().map(({ kind, words }) => [kind, words[0]])).toEqual([['SENT', 8]]);
+    const heard = listeners.map((listener) =>
+      listener.hear().map(({ message }) => `${message?.name} ${message?.text()} ${message?.id}`),
+    );
+    const all = names.map((name, at) => `${name} ${at} [0:${at + 1}]`);
+    expect(heard).toEqual([
+      all.filter((one) => one.startsWith('$.A')),
+      all.filter((one) => one.startsWith('$.B')),
+      all,
+    ]);
+  });
+
+  it('may be Announcements, Requests and Replies, each of which goes its way.', () => {
+    const one = open();
+    const other = open();
+    one.bind('$.One', true);
+    other.bind('$.Other', true);
+    other.bind('$.News');
+    other.say(send(new Request('$.One', 'well?'), 1));
+    other.hear();
+    one.say(frame('TAKE', { token: 50 }));
+    const [asked] = one.hear() as [Frame];
+    const { id: inReplyTo, from: to } = asked.message as Message;
+    const detail = SendDetail.ANSWERED;
+    one.say(
+      messagesFrame(
+        'SEND',
+        [
+          news('before'),
+          new Request('$.Other', 'and you?'),
+          new Reply('$.One', 'well!', { inReplyTo, to }),
+          same('what was not asked'),
+          new Request('$.Nobody'),
+          news('behind'),
+        ],
+        { token: 100, detail },
+      ),
+    );
+    expect(one.hear().map(({ kind, token, words }) => [kind, token, words[0]])).toEqual([
+      ['SENT', 100, 3],
+      ['REFUSED', 103, Errno.ECONNREFUSED],
+      ['REFUSED', 104, Errno.EADDRNOTAVAIL],
+      ['SENT', 105, 1],
+    ]);
+    other.say(frame('LEND', { words: [100] }));
+    const lent = other.hear().map(({ message }) => String(message));
+    expect(lent).toEqual([
+      "<Announcement '$.News', id=[0:2], from=1, data='before'>",
+      "<Request '$.Other', id=[0:3], from=1, flags=0x3 (REQ,YOU), data='and you?'>",
+      "<Reply '$.One', id=[0:4], to=2, from=1, in_reply_to=[0:1], data='well!'>",
+      "<Announcement '$.News', id=[0:7], from=1, data='behind'>",
+    ]);
+    other.say(send(new Reply('$.Other', 'fine', { inReplyTo: new MessageId(0, 3), to: 1 }), 2));
+    const [answer] = one.hear() as [Frame];
+    expect([answer.kind, answer.token, answer.message?.text()]).toEqual(['ANSWER', 101, 'fine']);
+  });
+
+  it('that are without data may be very many.', () => {
     const sender = open();
     const listener = open();
     listener.bind('$.News');
-    sender.say(
-      runFrame('SEND_RUN', news(), [], { token: 7 }),
-      runFrame('SEND_RUN', news(), ['', '', ''], { token: 7 }),
-      // The rest of it is not there.
-      runFrame('SEND_RUN', news(), [''], { token: 10, count: MAX_PENDING_SENDS }),
-    );
-    listener.say(call(Op.NUM_MESSAGES, 1));
-    expect(sender.hear().map(({ kind, words }) => [kind, words[0]])).toEqual([['SENT', 4]]);
-    expect(listener.hear()[0]?.words[0]).toBe(4);
+    const many = new Array(MAX_PENDING_SENDS).fill('');
+    sender.say(alikeFrame('SEND', news(), many, { token: 7 }));
+    expect(sender.hear().map(({ kind, words }) => [kind, ...words])).toEqual([
+      ['SENT', MAX_PENDING_SENDS, 0, 1, 0],
+    ]);
+    expect(listener.call(Op.NUM_MESSAGES).words[0]).toBe(MAX_PENDING_SENDS);
   });
 
+  it('are refused each by itself: one that is too large keeps none behind it from being sent.', () => {
+    const sender = open();
+    sender.call(Op.MAX_MESSAGE_SIZE, 200);
+    const large = 'x'.repeat(300);
+    sender.say(alikeFrame('SEND', news(), ['small', large, 'small', large, 'small'], { token: 1 }));
+    expect(sender.hear().map(({ kind, token, words }) => [kind, token, words[0]])).toEqual([
+      ['SENT', 1, 1],
+      ['REFUSED', 2, Errno.EMSGSIZE],
+      ['SENT', 3, 1],
+      ['REFUSED', 4, Errno.EMSGSIZE],
+      ['SENT', 5, 1],
+    ]);
+  });
+
+  it('wait together for room, and each of them can be given up.', () => {
+    const sender = open();
+    const listener = open();
+    listener.bind('$.News');
+    listener.call(Op.MAX_MESSAGES, 2);
+    const detail = SendDetail.WAIT;
+    const data = ['1', '2', '3', '4', '5', '6'];
+    sender.say(alikeFrame('SEND', news('', Flag.ALL_OR_WAIT), data, { token: 1, detail }));
+    expect(sender.hear().map(({ kind, token, words }) => [kind, token, words[0]])).toEqual([
+      ['SENT', 1, 2],
+    ]);
+    sender.say(call(Op.CANCEL, 50, 5), call(Op.CANCEL, 51, 3));
+    expect(sender.hear().map(({ kind, token, words }) => [kind, token, words[0]])).toEqual([
+      ['REFUSED', 5, Errno.ECANCELED],
+      ['RESULT', 50, 0],
+      ['REFUSED', 3, Errno.ECANCELED],
+      ['RESULT', 51, 0],
+    ]);
+    const read: unknown[] = [];
+    for (let token = 1; token <= 5; token++) {
+      listener.say(frame('TAKE', { token }));
+      read.push(...listener.hear().map(({ kind, message }) => message?.text() ?? kind));
+    }
+    expect(read).toEqual(['1', '2', '4', '6', 'NONE']);
+    expect(sender.hear().map(({ kind, token, words }) => [kind, token, words[0]])).toEqual([
+      ['SENT', 4, 1],
+      ['SENT', 6, 1],
+    ]);
+  });
+
+  it('are lent as one frame, from wherever the credit of their reader ended.', () => {
+    const sender = open();
+    const listener = open();
+    listener.bind('$.News');
+    listener.say(frame('LEND', { words: [2] }));
+    const data = ['one', 'two', 'three', 'four', 'five'];
+    const inReplyTo = new MessageId(8, 20);
+    sender.say(
+      alikeFrame('SEND', news('', 1 << 16), data, { token: 1 }),
+      // Nobody waits for them, and yet somebody listens to the name.
+      alikeFrame('SEND', new Reply('$.News', '', { inReplyTo, to: 7 }), ['x', 'y']),
+    );
+    listener.say(frame('LEND', { words: [2] }), frame('LEND', { words: [10] }));
+    expect(listener.batches).toEqual([2, 3]);
+    expect(listener.hear().map(({ message }) => String(message))).toEqual(
+      data.map(
+        (text, at) =>
+          `<Announcement '$.News', id=[0:${at + 1}], from=1, flags=0x10000, data='${text}'>`,
+      ),
+    );
+  });
+
+  it('begin in the middle with a head of their own: of Replies, with the number that is theirs.', () => {
+    const asker = open();
+    const replier = open();
+    replier.bind('$.Ask', true);
+    asker.say(alikeFrame('SEND', new Request('$.Ask'), ['1', '2', '3', '4'], { token: 1 }));
+    replier.say(frame('LEND', { words: [4] }));
+    replier.hear();
+    const inReplyTo = new MessageId(0, 1);
+    const reply = new Reply('$.Ask', '', { inReplyTo, to: 1, flags: 0x8000_0000 });
+    const answers = ['one', 'two', '', 'four'];
+    asker.batches.length = 0;
+    replier.say(alikeFrame('SEND', reply, answers, { token: 1, handed: 4 }));
+    asker.say(frame('LEND', { words: [1] }), frame('LEND', { words: [1] }));
+    asker.say(frame('LEND', { words: [10] }));
+    expect(asker.batches.reduce((sum, count) => sum + count, 0)).toBe(4);
+    const lent = asker.hear().filter(({ kind }) => kind === 'LENT');
+    expect(lent.map(told)).toEqual(
+      answers.map((text, at) => {
+        const id = new MessageId(0, 5 + at);
+        const options = { id, inReplyTo: new MessageId(0, 1 + at), to: 1, from: 2 };
+        return expected('LENT', 0, new Message('$.Ask', text, { ...options, flags: 0x8000_0000 }));
+      }),
+    );
+  });
+
+  it('are taken one by one, each in the frame that answers its TAKE.', () => {
+    const sender = open();
+    const reader = open();
+    reader.bind('$.News');
+    reader.say(...[1, 2, 3].map((token) => frame('TAKE', { detail: 1, token })));
+    sender.say(alikeFrame('SEND', news(), ['a', 'b', 'c', 'd'], { token: 1 }));
+    const taken = reader.hear();
+    expect(taken.map(({ kind, token, message }) => [kind, token, message?.text()])).toEqual([
+      ['TAKEN', 1, 'a'],
+      ['TAKEN', 2, 'b'],
+      ['TAKEN', 3, 'c'],
+    ]);
+    expect(reader.batches).toEqual([1, 1, 1]);
+  });
+
+  it('that are urgent are lent one by one, each before all others.', () => {
+    const sender = open();
+    const reader = open();
+    reader.bind('$.News');
+    reader.say(frame('LEND', { words: [10] }));
+    sender.say(send(news('last'), 1));
+    sender.say(
+      alikeFrame('SEND', news('', Flag.URGENT), ['third', 'second', 'first'], { token: 2 }),
+    );
+    expect(reader.hear().map(({ kind, message }) => [kind, message?.text()])).toEqual([
+      ['LENT', 'last'],
+      ['LENT_FIRST', 'third'],
+      ['LENT_FIRST', 'second'],
+      ['LENT_FIRST', 'first'],
+    ]);
+    expect(reader.batches).toEqual([1, 1, 1, 1]);
+  });
+
+  it('are lent in frames that are no longer than WELCOME says, however long theirs was.', () => {
+    const sender = open();
+    const listener = open();
+    listener.bind('$.News');
+    listener.call(Op.MAX_MESSAGES, 1_000_000);
+    listener.say(frame('LEND', { words: [60_000] }));
+    const longest = 16 * MEBIBYTE + 64;
+    // A SEND that is as long as it may be: 28 bytes and the name of the first message, and 4 of each that follows.
+    const data = new Array(16).fill('x'.repeat(MEBIBYTE - 4));
+    data[0] = 'x'.repeat(MEBIBYTE - 4 + 64 - 32);
+    const bytes = alikeFrame('SEND', news(), data, { token: 1 });
+    expect(bytes.length).toBe(longest);
+    sender.say(bytes);
+    const heard = listener.hear();
+    expect(heard.map(({ message }) => message?.dataLength)).toEqual(data.map((one) => one.length));
+    for (const { body } of heard) expect(body.length + 12).toBeLessThanOrEqual(longest);
+  });
+
+  it('have tokens up to the last that there is, and no further.', () => {
+    const sender = open();
+    sender.say(alikeFrame('SEND', news(), ['a', 'b'], { token: 0xffff_fffe }));
+    expect(sender.hear().map(({ token, words }) => [token, words[0]])).toEqual([[0xffff_fffe, 2]]);
+    sender.say(alikeFrame('SEND', news(), ['a', 'b'], { token: 0xffff_ffff }));
+    expect(farewell(sender)).toContain('2 messages in a SEND, whose tokens begin with 4294967295');
+  });
+
+  it('are answered by their tokens, whatever the tokens are.', () => {
+    const asker = open();
+    const replier = open();
+    replier.bind('$.Ask', true);
+    const detail = SendDetail.ANSWERED | SendDetail.QUIET;
+    // The second is known by 0, as no client of ours knows one.
+    asker.say(send(new Request('$.Ask'), 7, detail), send(new Request('$.Ask'), 0, detail));
+    replier.say(frame('LEND', { words: [2] }));
+    const reply = new Reply('$.Ask', '', { inReplyTo: new MessageId(0, 1), to: 1 });
+    replier.say(alikeFrame('SEND', reply, ['to 7', 'to 0'], { token: 1, handed: 2 }));
+    expect(asker.hear().map(({ token, message }) => [token, message?.text()])).toEqual([
+      [7, 'to 7'],
+      [0, 'to 0'],
+    ]);
+  });
+});
+
+describe('What is answered', () => {
   it('the answer to a Request comes after it was told that the Request was sent.', () => {
     const asker = open();
     const replier = open();
@@ -615,7 +915,7 @@ describe('What is lent', () => {
     const statuses = sender.hear();
     expect(statuses.map(({ kind }) => kind)).toEqual(['TAKEN', 'TAKEN', 'NONE']);
     for (const status of statuses.slice(0, 2)) {
-      expect(status.body.toString('latin1')).toContain('$.KBUS.Replier.Unbound');
+      expect(status.message?.name).toBe('$.KBUS.Replier.Unbound');
     }
   });
 
@@ -638,15 +938,14 @@ describe('What is lent', () => {
     replier.bind('$.Ask', true);
     replier.say(frame('LEND', { words: [2] }));
     const detail = SendDetail.ANSWERED | SendDetail.QUIET;
-    const run = { token: 1, detail };
-    sender.say(runFrame('SEND_RUN', new Request('$.Ask'), ['1', '2', '3', '4', '5'], run));
+    const data = ['1', '2', '3', '4', '5'];
+    sender.say(alikeFrame('SEND', new Request('$.Ask'), data, { token: 1, detail }));
     expect(replier.kinds()).toEqual(['LENT', 'LENT']);
     const forgotten = (token: number) => sender.call(Op.FORGET, token).words[0];
     expect([forgotten(2), forgotten(4)]).toEqual([0, 1]);
     expect(replier.call(Op.NUM_MESSAGES).words[0]).toBe(4);
     replier.say(frame('LEND', { handed: 2, words: [10] }));
-    const left = replier.hear().map(({ body }) => body.subarray(72, 73).toString());
-    expect(left).toEqual(['3', '5']);
+    expect(replier.hear().map(({ message }) => message?.text())).toEqual(['3', '5']);
     expect([forgotten(3), forgotten(4), forgotten(99)]).toEqual([0, 0, 0]);
     replier.say(frame('LEND', { handed: 2, words: [0] }));
     expect(replier.call(Op.NUM_MESSAGES).words[0]).toBe(0);
@@ -669,10 +968,7 @@ describe('What is lent', () => {
     // What was handed were '1' and the one that came last, to be the first.
     reader.call(Op.RECALL);
     reader.say(frame('TAKE', { token: 1 }), frame('TAKE', { token: 2 }));
-    const left = reader
-      .hear()
-      .map(({ body }) => body.subarray(72, -4).toString().replaceAll('\0', ''));
-    expect(left).toEqual(['first', '2']);
+    expect(reader.hear().map(({ message }) => message?.text())).toEqual(['first', '2']);
     reader.say(frame('SEEN'));
     expect(farewell(reader)).toBe('SEEN what was not sent');
   });

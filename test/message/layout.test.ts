@@ -4,7 +4,6 @@ import {
   layoutDataAt,
   layoutLength,
   MessageReader,
-  NameReader,
   writeEnd,
   writeHead,
 } from '../../src/message/layout.ts';
@@ -121,20 +120,5 @@ describe('the layout between programs: sixteen words in network order (3-limpets
     for (let length = 0; length < BYTES.length; length++) {
       expect(check(BYTES.subarray(0, length))).not.toBe('');
     }
-  });
-});
-
-describe('NameReader', () => {
-  it('reads names that look alike as what they are.', () => {
-    const names = new NameReader();
-    // Of equal length, middle and end: they meet in one place.
-    const alike = ['$.abXcd', '$.bbXcd', '$.acXcd', '$.abXdd', '$.abXcd'];
-    for (const name of [...alike, ...alike, '$.a', '$.ab', '$.b', '$.a']) {
-      const bytes = Buffer.from(`..${name}..`);
-      expect(names.read(bytes, 2, name.length)).toBe(name);
-    }
-    const long = `$.${'x'.repeat(900)}`;
-    expect(names.read(Buffer.from(long), 0, long.length)).toBe(long);
-    expect(names.read(Buffer.from([0x24, 0x2e, 0xe9]), 0, 3)).toBe('$.é');
   });
 });

@@ -1,3 +1,5 @@
+import { Flag } from '../../src/message/flags.ts';
+import { MessageId, OrigFrom } from '../../src/message/id.ts';
 import { Message } from '../../src/message/message.ts';
 import { Kind, PROTOCOL_MAGIC, PROTOCOL_VERSION } from '../../src/wire/frames.ts';
 
@@ -9,68 +11,124 @@ export interface Frame {
   readonly token: number;
   readonly words: readonly number[];
   readonly body: Buffer;
+  /** What it holds, if that is a message. */
+  readonly message?: Message;
 }
 
 const KINDS = new Map<number, string>(Object.entries(Kind).map(([name, kind]) => [kind, name]));
 
-/** What a message of a run would be by itself. */
-const ALONE: Record<string, string> = { SEND_RUN: 'SEND', LENT_RUN: 'LENT', ANSWER_RUN: 'ANSWER' };
+/** How many words come before the records, in frames that have some. */
+const WORDS_BEFORE: Record<string, number> = {
+  SEND: 1,
+  LENT: 3,
+  LENT_FIRST: 3,
+  TAKEN: 3,
+  ANSWER: 3,
+};
 
-/**
- * Takes the whole frames from the front of some bytes; what is left is half a frame. Of a run, every
- * message is given as the frame it would be by itself; `runs` is how many there were.
- */
-export function framesOf(bytes: Uint8Array): { frames: Frame[]; rest: Buffer; runs: number } {
+/** A record that is SAME. */
+const SAME = 0x8000_0000;
+const TO = 1;
+const REPLY = 2;
+const ID = 4;
+const CARRIED = 8;
+
+/** In the detail of the daemon's frames of messages. */
+const YOU = 1;
+
+const roundedUp = (length: number): number => 4 * Math.ceil(length / 4);
+
+/** Takes the whole frames from the front of some bytes; what is left is half a frame. */
+export function wholeFramesOf(bytes: Uint8Array): { whole: Frame[]; rest: Buffer } {
   let rest = Buffer.from(bytes);
-  let runs = 0;
-  const frames: Frame[] = [];
+  const whole: Frame[] = [];
   while (rest.length >= 4 && rest.readUInt32BE(0) <= rest.length) {
     const length = rest.readUInt32BE(0);
     const body = rest.subarray(12, length);
-    const words = Array.from({ length: body.length >> 2 }, (_, at) => body.readUInt32BE(at * 4));
-    const one = {
+    whole.push({
       kind: KINDS.get(rest[4] as number) ?? String(rest[4]),
       detail: rest[5] as number,
       handed: rest.readUInt16BE(6),
       token: rest.readUInt32BE(8),
-    };
-    if (one.kind in ALONE) {
-      const [count = 0] = words;
-      const padded = ((words[15] as number) + 3) & ~3;
-      const stride = Math.max(padded, 4);
-      if (rest.length < length + count * stride) break;
-      for (let index = 0; index < count; index++) {
-        const from = length + index * stride;
-        const row = rest.subarray(from, from + padded);
-        frames.push(oneOfRun(one, body.subarray(4), index, row));
-      }
-      rest = rest.subarray(length + count * stride);
-      runs++;
-    } else {
-      frames.push({ ...one, words, body });
-      rest = rest.subarray(length);
-    }
+      words: Array.from({ length: body.length >> 2 }, (_, at) => body.readUInt32BE(at * 4)),
+      body,
+    });
+    rest = rest.subarray(length);
   }
-  return { frames, rest, runs };
+  return { whole, rest };
 }
 
-function oneOfRun(
-  run: Omit<Frame, 'words' | 'body'>,
-  head: Buffer,
-  index: number,
-  row: Buffer,
-): Frame {
-  const body = Buffer.concat([head, row, head.subarray(60, 64)]);
-  const rise = (at: number): void => {
-    body.writeUInt32BE(body.readUInt32BE(at) + index, at);
+/**
+ * The same, and of a frame of messages, each as the frame that it would be by itself. Throws an Error if one is not
+ * what it should be.
+ */
+export function framesOf(bytes: Uint8Array): { frames: Frame[]; rest: Buffer; whole: Frame[] } {
+  const { whole, rest } = wholeFramesOf(bytes);
+  return { frames: whole.flatMap(messageFrames), rest, whole };
+}
+
+/** A frame for each of its messages; or the frame, if it has none. */
+function messageFrames(frame: Frame): Frame[] {
+  const { kind, body, words, detail, token } = frame;
+  const before = WORDS_BEFORE[kind];
+  if (before === undefined) return [frame];
+  const [count = 0, from = 0, serial = 0] = words.slice(0, before);
+  let at = before * 4;
+  const word = (): number => {
+    at += 4;
+    return body.readUInt32BE(at - 4);
   };
-  if (run.kind !== 'SEND_RUN') rise(8);
-  if (body.readUInt32BE(16) !== 0) rise(16);
-  const words = Array.from({ length: body.length >> 2 }, (_, at) => body.readUInt32BE(at * 4));
-  const token = run.kind === 'LENT_RUN' ? run.token : run.token + index;
-  // What was handed is told with the first.
-  const handed = index === 0 ? run.handed : 0;
-  return { ...run, kind: ALONE[run.kind] as string, handed, token, words, body };
+  const text = (length: number): Buffer => {
+    const start = at;
+    at += roundedUp(length);
+    if (body.subarray(start + length, at).some((byte) => byte !== 0)) throw new Error('no zeros');
+    return body.subarray(start, start + length);
+  };
+  const frames: Frame[] = [];
+  let [name, fields, flags, to] = ['', 0, 0, 0];
+  let inReplyTo = MessageId.UNSET;
+  let id = MessageId.UNSET;
+  let origFrom = OrigFrom.UNSET;
+  let finalTo = OrigFrom.UNSET;
+  for (let index = 0; index < count; index++) {
+    const first = word();
+    if (first >= SAME) {
+      if (name === '' || (fields & (ID | CARRIED)) !== 0) throw new Error('SAME as what?');
+      const { networkId, serialNum } = inReplyTo;
+      if ((fields & REPLY) !== 0) inReplyTo = new MessageId(networkId, serialNum + 1);
+    } else {
+      const sizes = word();
+      fields = sizes & 0xffff;
+      flags = word();
+      to = (fields & TO) !== 0 ? word() : 0;
+      inReplyTo = (fields & REPLY) !== 0 ? new MessageId(word(), word()) : MessageId.UNSET;
+      id = (fields & ID) !== 0 ? new MessageId(word(), word()) : MessageId.UNSET;
+      const isCarried = (fields & CARRIED) !== 0;
+      origFrom = isCarried ? new OrigFrom(word(), word()) : OrigFrom.UNSET;
+      finalTo = isCarried ? new OrigFrom(word(), word()) : OrigFrom.UNSET;
+      name = text(sizes >>> 16).toString('latin1');
+    }
+    const data = Uint8Array.from(text(first % SAME));
+    const you = before > 1 && (detail & YOU) !== 0 ? Flag.WANT_YOU_TO_REPLY : 0;
+    const message = new Message(name, data, {
+      flags: (flags | you) >>> 0,
+      to,
+      from,
+      inReplyTo,
+      id: id.isSet || serial === 0 ? id : new MessageId(0, serial + index),
+      origFrom,
+      finalTo,
+    });
+    frames.push({
+      ...frame,
+      token: kind === 'SEND' || kind === 'ANSWER' ? token + index : token,
+      // What was handed is told with the first.
+      handed: index === 0 ? frame.handed : 0,
+      message,
+    });
+  }
+  if (at !== body.length) throw new Error(`${count} messages in ${body.length} bytes end at ${at}`);
+  return frames;
 }
 
 /** The text behind `words` words of a frame. */
@@ -123,60 +181,85 @@ export const welcome = (
   return frame('WELCOME', { words: [PROTOCOL_MAGIC, version, 0, 5, 4242, sends, bytes, longest] });
 };
 
-/** A message in the layout between programs, word by word (3-limpets). */
-export function messageBody(message: Message): Buffer {
-  const { id, inReplyTo, origFrom, finalTo, name, data } = message;
-  const words = [
-    0x7375624b,
-    id.networkId,
-    id.serialNum,
-    inReplyTo.networkId,
-    inReplyTo.serialNum,
-    message.to,
-    message.from,
-    origFrom.networkId,
-    origFrom.localId,
-    finalTo.networkId,
-    finalTo.localId,
-    0,
-    message.flags,
-    name.length,
-    data.length,
-    0x4b627573,
-  ];
-  const padded = (bytes: Buffer, length: number): Buffer =>
-    Buffer.concat([bytes, Buffer.alloc(length - bytes.length)]);
-  const head = Buffer.alloc(64);
+function wordsOf(...words: readonly number[]): Buffer {
+  const bytes = Buffer.alloc(words.length * 4);
   words.forEach((word, at) => {
-    head.writeUInt32BE(word, at * 4);
+    bytes.writeUInt32BE(word, at * 4);
   });
-  const tail = Buffer.alloc(4);
-  tail.writeUInt32BE(0x4b627573);
+  return bytes;
+}
+
+const withZeros = (bytes: Uint8Array): Buffer =>
+  Buffer.concat([bytes, Buffer.alloc(roundedUp(bytes.length) - bytes.length)]);
+
+/** A message as the record that has all it needs, word by word. */
+export function record(message: Message, forbidden = 0): Buffer {
+  const { id, inReplyTo, origFrom, finalTo, name, data, to } = message;
+  const isCarried = origFrom.isSet || finalTo.isSet;
+  const fields: [number, boolean, readonly number[]][] = [
+    [TO, to !== 0, [to]],
+    [REPLY, inReplyTo.isSet, [inReplyTo.networkId, inReplyTo.serialNum]],
+    [ID, id.networkId !== 0, [id.networkId, id.serialNum]],
+    [
+      CARRIED,
+      isCarried,
+      [origFrom.networkId, origFrom.localId, finalTo.networkId, finalTo.localId],
+    ],
+  ];
+  const there = fields.filter(([, isThere]) => isThere);
+  const bits = there.reduce((sum, [bit]) => sum + bit, 0);
   return Buffer.concat([
-    head,
-    padded(Buffer.from(name, 'latin1'), 4 * Math.ceil((name.length + 1) / 4)),
-    padded(Buffer.from(data), 4 * Math.ceil(data.length / 4)),
-    tail,
+    wordsOf(data.length, name.length * 0x1_0000 + bits, (message.flags & ~forbidden) >>> 0),
+    wordsOf(...there.flatMap(([, , words]) => words)),
+    withZeros(Buffer.from(name, 'latin1')),
+    withZeros(data),
   ]);
 }
 
-/** A run of messages like this one, with these data, which are of one length. */
-export function runFrame(
-  kind: 'SEND_RUN' | 'LENT_RUN' | 'ANSWER_RUN',
+/** The record of a message that has the head of the one before it. */
+export function same(data: string): Buffer {
+  const bytes = Buffer.from(data);
+  return Buffer.concat([wordsOf(SAME + bytes.length), withZeros(bytes)]);
+}
+
+export interface MessageParts {
+  detail?: number;
+  handed?: number;
+  token?: number;
+  count?: number;
+  from?: number;
+  serial?: number;
+}
+
+/** A frame of messages; those that are bytes are records already. */
+export function messagesFrame(
+  kind: 'SEND' | 'LENT' | 'LENT_FIRST' | 'TAKEN' | 'ANSWER',
+  messages: readonly (Message | Buffer)[],
+  parts: MessageParts = {},
+): Buffer {
+  const [first] = messages;
+  const head = first instanceof Message ? first : null;
+  const { count = messages.length, from = head?.from ?? 0, ...rest } = parts;
+  const { serial = head?.id.networkId === 0 ? head.id.serialNum : 0, ...frameParts } = rest;
+  // What only KBUS says, it says of all messages of a frame.
+  const forbidden = kind === 'SEND' ? 0 : Flag.WANT_YOU_TO_REPLY;
+  const you = ((head?.flags ?? 0) & forbidden) !== 0 ? YOU : 0;
+  const words = kind === 'SEND' ? [count] : [count, from, serial];
+  const body = Buffer.concat(
+    messages.map((one) => (one instanceof Message ? record(one, forbidden) : one)),
+  );
+  return frame(kind, { detail: you, ...frameParts, words, body });
+}
+
+/** The same of messages that are like this one but for their data. */
+export function alikeFrame(
+  kind: 'SEND' | 'LENT' | 'ANSWER',
   message: Message,
   data: readonly string[],
-  parts: { detail?: number; handed?: number; token?: number; count?: number } = {},
+  parts: MessageParts = {},
 ): Buffer {
-  const { count = data.length, ...rest } = parts;
-  const alike = Message.fromMessage(message);
-  alike.data = null;
-  const head = messageBody(alike);
-  head.writeUInt32BE(data[0]?.length ?? 0, 56);
-  head.writeUInt32BE(message.id.serialNum, 8);
-  const words = [count];
-  const rows = data.map((text) =>
-    Buffer.from(text.padEnd(Math.max(4, (text.length + 3) & ~3), '\0')),
-  );
-  const body = head.subarray(0, -4);
-  return Buffer.concat([frame(kind, { ...rest, words, body }), ...rows]);
+  const first = Message.fromMessage(message);
+  const [text = '', ...more] = data;
+  first.data = text;
+  return messagesFrame(kind, [first, ...more.map(same)], parts);
 }

@@ -9,7 +9,7 @@ import { socketPath } from '../../../src/client/directory.ts';
 import { Ksock } from '../../../src/client/ksock.ts';
 import { Flag } from '../../../src/message/flags.ts';
 import { Announcement, Request } from '../../../src/message/message.ts';
-import { frame, hello, messageBody } from '../frames.ts';
+import { frame, hello, messagesFrame } from '../frames.ts';
 
 const [, , directory] = process.argv as [string, string, string];
 const ksock = await Ksock.open(0, { directory });
@@ -37,7 +37,7 @@ const doings: Record<string, (...words: never[]) => Promise<unknown>> = {
     new Promise((resolve) => {
       const socket = createConnection(socketPath(directory, 0));
       const call = frame('CALL', { detail: 1, token: 1, words: [1], text: name });
-      const message = frame('SEND', { body: messageBody(new Announcement('$.Half', 'x')) });
+      const message = messagesFrame('SEND', [new Announcement('$.Half', 'x')]);
       socket.write(Buffer.concat([hello(), call, message.subarray(0, 50)]));
       // Both are answered: so the half is there too, or on its way.
       let heard = 0;

@@ -1,14 +1,17 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { Bus, type BusKsock, Parcel, PENDING, Sends } from '../../src/bus/index.ts';
+import { Bus, type BusKsock, Parcel, Sends } from '../../src/bus/index.ts';
 import { Flag } from '../../src/message/flags.ts';
+import { MessageId, OrigFrom } from '../../src/message/id.ts';
+import { Message } from '../../src/message/message.ts';
 import { holds, isUsual } from '../model/property.ts';
+import { record, same } from '../support/frames.ts';
+import { batchOf } from './batch.ts';
 
-/** All that messages of a run have in common, but for their number. */
+/** All that some messages of a batch have in common, but for their number. */
 interface Alike {
   readonly name: string;
   readonly flags: number;
-  readonly waits: boolean;
   /** A Ksock id; of a Reply, that of who asked, unless it goes astray. */
   readonly to: number;
   /**
@@ -16,24 +19,33 @@ interface Alike {
    * none, when there is none.
    */
   readonly answers: number | null;
-  /** A Request whose Reply is told by its token. */
-  readonly answered: boolean;
   /** What a Limpet gives it to carry. */
   readonly carries: boolean;
-  /** A Limpet's id, which messages of a run don't have. */
+  /** A Limpet's id. */
   readonly network: number;
+  /** It is larger than messages may be. */
+  readonly isLarge: boolean;
+  readonly count: number;
+}
+
+/** How their driver was told to send them. */
+interface How {
+  readonly waits: boolean;
+  /** Of Requests, the Replies are told by tokens. */
+  readonly answered: boolean;
 }
 
 const PLAIN: Alike = {
   name: '$.A',
   flags: 0,
-  waits: false,
   to: 0,
   answers: null,
-  answered: false,
   carries: false,
   network: 0,
+  isLarge: false,
+  count: 1,
 };
+const MAX_SIZE = 200;
 
 /** A sender whose sends may wait, two others, and all that is told of what becomes of the sends. */
 class Stage {
@@ -47,18 +59,22 @@ class Stage {
   /** Those that the listeners have. */
   private readonly read: Parcel[][] = [[], []];
   private nextTicket = 1;
-  /** What kinds of messages were sent as a run. */
-  readonly ran = new Set<string>();
+  /** What kinds of messages were sent several at once; and of how many names. */
+  readonly together = new Set<string>();
 
   constructor(nextSerial: number) {
     this.bus = new Bus({ maxMessages: 5, maxUnansweredPerKsock: 3 });
     this.bus.nextSerial = nextSerial;
-    const sendRun = this.bus.sendRun.bind(this.bus);
-    this.bus.sendRun = (sender, run) => {
-      const sent = sendRun(sender, run);
-      const kind = run.isReply ? 'Replies' : run.isRequest ? 'Requests' : 'Announcements';
-      if (sent !== null) this.ran.add(kind);
-      return sent;
+    this.bus.maxMessageSize(MAX_SIZE);
+    const send = this.bus.send.bind(this.bus);
+    this.bus.send = (sender, parcel) => {
+      const { count, isReply, isRequest } = parcel;
+      const kind = isReply ? 'Replies' : isRequest ? 'Requests' : 'Announcements';
+      if (count > 1) {
+        const names = new Set(Array.from({ length: count }, (_, at) => parcel.one(at).name));
+        this.together.add(names.size > 1 ? `${kind} of several names` : kind);
+      }
+      return send(sender, parcel);
     };
     this.sender = this.open(() => this.sends.retry());
     this.sends = new Sends(this.sender, (parcel, result) => this.tell(parcel, result));
@@ -71,7 +87,8 @@ class Stage {
       queued: () => {},
       answered: (token, parcel) => {
         for (let at = 0; at < parcel.count; at++) {
-          this.told.push(`${token + at} answered ${tell(parcel.one(at), false)}`);
+          const one = parcel.count === 1 ? parcel : parcel.one(at);
+          this.told.push(`${token + at} answered ${tell(one, false)}`);
         }
       },
       roomMade: roomMade ?? (() => this.told.push(`${ksock.id} again ${ksock.resend()}`)),
@@ -79,7 +96,7 @@ class Stage {
     return ksock;
   }
 
-  // A run that was sent is told of once, each message by itself here.
+  // Messages that were sent at once are told of once; each by itself here.
   private tell(parcel: Parcel, result: number): void {
     for (let index = 0; index < parcel.count; index++) {
       const serial = parcel.idSerial === 0 ? 0 : parcel.idSerial + index;
@@ -87,43 +104,43 @@ class Stage {
     }
   }
 
-  /** `count` messages that are alike but for their one byte of data: as a run, or one by one. */
-  send(alike: Alike, count: number, asRun: boolean): void {
-    const bytes = new Uint8Array(count).map((_, index) => this.nextTicket + index);
-    const { name, flags, waits, answers, network } = alike;
+  /** Sends messages: together, or one by one. */
+  send(all: readonly Alike[], how: How, isTogether: boolean): void {
+    const records: Buffer[] = [];
+    let before: Message | null = null;
+    for (const one of all) {
+      for (let index = 0; index < one.count; index++) {
+        const message = this.make(one, index, `${this.nextTicket + records.length}`);
+        const isSame: boolean = isTogether && before !== null && follows(message, before);
+        records.push(isSame ? same(message.text()) : record(message));
+        before = message;
+      }
+    }
+    const batches = isTogether ? [records] : records.map((one) => [one]);
+    for (const batch of batches) {
+      const parcel = batchOf(batch);
+      parcel.ticket = this.nextTicket;
+      parcel.isAnswered = how.answered;
+      parcel.waits = how.waits;
+      this.nextTicket += batch.length;
+      this.sends.submit(parcel);
+    }
+  }
+
+  private make(one: Alike, index: number, text: string): Message {
+    const { name, flags, answers, network, carries, isLarge } = one;
     const { asked } = this;
     const request = asked[asked.length - 1 - ((answers ?? 0) % Math.max(1, asked.length))];
     const isReply = answers !== null && request !== undefined;
-    const make = (index: number): Parcel => {
-      const to = isReply && alike.to === 0 ? request.from : alike.to;
-      const parcel = new Parcel(name, flags, to, bytes, index, 1);
-      parcel.ticket = this.nextTicket + index;
-      parcel.isAnswered = alike.answered;
-      parcel.waits = waits;
-      parcel.idNetwork = network;
-      if (network !== 0) parcel.idSerial = 5;
-      if (isReply) {
-        parcel.replyNetwork = request.idNetwork;
-        parcel.replySerial = request.idSerial + index;
-      }
-      if (alike.carries) {
-        parcel.carried = { origNetwork: 1, origLocal: 2, finalNetwork: 3, finalLocal: 4 };
-      }
-      return parcel;
-    };
-    if (asRun && count > 1 && network === 0) {
-      const run = make(0);
-      run.count = count;
-      run.stride = 1;
-      this.sends.submitRun(run);
-    } else {
-      for (let index = 0; index < count; index++) {
-        const parcel = make(index);
-        const result = this.sends.submit(parcel);
-        if (result !== PENDING) this.tell(parcel, result);
-      }
-    }
-    this.nextTicket += count;
+    const to = isReply && one.to === 0 ? request.from : one.to;
+    const number = Math.min((request?.idSerial ?? 0) + index, 0xffff_ffff);
+    return new Message(name, isLarge ? text.padEnd(MAX_SIZE, '.') : text, {
+      flags,
+      to,
+      ...(network !== 0 && { id: new MessageId(network, 5) }),
+      ...(isReply && { inReplyTo: new MessageId(request.idNetwork, number) }),
+      ...(carries && { origFrom: new OrigFrom(1, 2), finalTo: new OrigFrom(3, 4) }),
+    });
   }
 
   /** One of the others asks the sender some times, who reads what it gets until it has those Requests. */
@@ -133,7 +150,9 @@ class Stage {
       const request = new Parcel('$.Ask', Flag.WANT_A_REPLY, 0, new Uint8Array(1), 0, 1);
       request.idNetwork = network;
       if (network !== 0) request.idSerial = 5;
-      result.push(this.listeners[by]?.send(request, answered ? this.nextTicket++ : -1));
+      request.isAnswered = answered;
+      if (answered) request.ticket = this.nextTicket++;
+      result.push(this.listeners[by]?.send(request));
     }
     const read: string[] = [];
     for (let parcel = this.sender.take(); parcel !== null; parcel = this.sender.take()) {
@@ -206,11 +225,28 @@ class Stage {
   }
 }
 
+/** Whether a message may be SAME as the one before it. */
+function follows(message: Message, before: Message): boolean {
+  const { inReplyTo, id, origFrom } = before;
+  const { networkId, serialNum } = inReplyTo;
+  const next = inReplyTo.isSet ? `[${networkId}:${serialNum + 1}]` : String(inReplyTo);
+  return (
+    message.name === before.name &&
+    message.flags === before.flags &&
+    message.to === before.to &&
+    String(message.inReplyTo) === next &&
+    !id.isSet &&
+    !message.id.isSet &&
+    !origFrom.isSet &&
+    !message.origFrom.isSet
+  );
+}
+
 function tell(parcel: Parcel, isOurs: boolean): string {
   const { name, flags, to, from, idNetwork, idSerial, carried } = parcel;
   const what = `${name} [${idNetwork}:${idSerial}] from ${from} to ${to} flags ${flags}`;
   const re = `re [${parcel.replyNetwork}:${parcel.replySerial}]`;
-  const more = `${JSON.stringify(carried)} data ${parcel.bytes[parcel.dataAt]}`;
+  const more = `${JSON.stringify(carried)} data ${Buffer.from(parcel.copyData())}`;
   return `${what} ${re} ${isOurs ? 'to answer ' : ''}${more}`;
 }
 
@@ -219,24 +255,38 @@ const name = fc.constantFrom('$.A', '$.B', '$.A.B');
 const listener = fc.nat(1);
 /** Either of the listeners, or the sender. */
 const whom = fc.constantFrom(0, 0, 0, 1, 1, 1, 2);
+const anyFlags = fc.constantFrom(
+  ...[0, 0, 0, ALL_OR_WAIT, ALL_OR_FAIL, URGENT, ALL_OR_WAIT | ALL_OR_FAIL, 1 << 20],
+  ...[WANT_A_REPLY, WANT_A_REPLY | ALL_OR_WAIT, WANT_A_REPLY | URGENT],
+);
+const alike = fc.record({
+  name: fc.oneof({ weight: 9, arbitrary: name }, fc.constantFrom('$.Bad.*', 'no name')),
+  flags: anyFlags,
+  to: fc.constantFrom(0, 0, 0, 0, 2, 3, 9),
+  answers: fc.oneof({ weight: 3, arbitrary: fc.constant(null) }, fc.nat(3)),
+  carries: fc.constantFrom(false, false, true),
+  network: fc.constantFrom(0, 0, 0, 0, 0, 7),
+  isLarge: fc.constantFrom(false, false, false, false, true),
+  count: fc.integer({ min: 1, max: 9 }),
+});
+/** Announcements that may go the same way. */
+const plain = fc
+  .record({
+    name,
+    flags: fc.constantFrom(0, 0, 0, 0, ALL_OR_WAIT),
+    count: fc.integer({ min: 1, max: 3 }),
+  })
+  .map((some): Alike => ({ ...PLAIN, ...some }));
 const step = fc.oneof(
   {
     weight: 5,
     arbitrary: fc.record({
-      send: fc.record({
-        name,
-        flags: fc.constantFrom(
-          ...[0, 0, 0, ALL_OR_WAIT, ALL_OR_FAIL, URGENT, ALL_OR_WAIT | ALL_OR_FAIL, 1 << 20],
-          ...[WANT_A_REPLY, WANT_A_REPLY | ALL_OR_WAIT, WANT_A_REPLY | URGENT],
-        ),
-        waits: fc.boolean(),
-        to: fc.constantFrom(0, 0, 0, 0, 2, 3, 9),
-        answers: fc.oneof({ weight: 3, arbitrary: fc.constant(null) }, fc.nat(3)),
-        answered: fc.boolean(),
-        carries: fc.boolean(),
-        network: fc.constantFrom(0, 0, 0, 0, 0, 7),
-      }),
-      count: fc.integer({ min: 1, max: 9 }),
+      send: fc.oneof(
+        fc.array(alike, { minLength: 1, maxLength: 1 }),
+        fc.array(alike, { minLength: 2, maxLength: 5 }),
+        fc.array(plain, { minLength: 2, maxLength: 5 }),
+      ),
+      how: fc.record({ waits: fc.boolean(), answered: fc.boolean() }),
     }),
   },
   {
@@ -290,14 +340,14 @@ const step = fc.oneof(
 const TAKEN_BACK = 1;
 
 /** What must have come of sends, or they are not worth trying. */
-const OUTCOMES = [TAKEN_BACK, 0, -11, -16, -22, -32, -37, -99, -111, -114, -125];
+const OUTCOMES = [TAKEN_BACK, 0, -11, -16, -22, -32, -37, -74, -90, -99, -111, -114, -125];
 
-describe('a run of messages', () => {
-  it('is the same as its messages sent one by one, whatever else happens', {
+describe('messages that came together', () => {
+  it('are the same as messages sent one by one, whatever else happens', {
     timeout: 300_000,
   }, () => {
     const seen = new Set<number>();
-    const ran = new Set<string>();
+    const together = new Set<string>();
     holds(
       fc.property(
         fc.constantFrom(1, 2 ** 32 - 8),
@@ -308,7 +358,7 @@ describe('a run of messages', () => {
             const outcomes = stages.map((stage, at) => {
               const ksock = stage.whom('whom' in each ? each.whom : 0);
               if ('send' in each) {
-                stage.send(each.send, each.count, at === 1);
+                stage.send(each.send, each.how, at === 1);
               } else if ('ask' in each) {
                 return stage.ask(each.ask, each.network, each.count, each.answered);
               } else if ('say' in each) {
@@ -354,24 +404,48 @@ describe('a run of messages', () => {
           for (const stage of stages) stage.end();
           expect(stages[1]?.told.sort()).toEqual(stages[0]?.told.sort());
           for (const outcome of stages[0]?.told ?? []) seen.add(Number(outcome.split(' ')[1]));
-          for (const kind of stages[1]?.ran ?? []) ran.add(kind);
+          for (const kind of stages[1]?.together ?? []) together.add(kind);
         },
       ),
       400,
     );
     if (!isUsual) return;
     expect(OUTCOMES.filter((outcome) => !seen.has(outcome))).toEqual([]);
-    expect([...ran].sort()).toEqual(['Announcements', 'Replies', 'Requests']);
+    expect([...together].sort()).toEqual([
+      'Announcements',
+      'Announcements of several names',
+      'Replies',
+      'Requests',
+    ]);
   });
 
-  it('is queued as one entry where nothing sets its messages apart', () => {
+  it('are queued as one entry where nothing sets them apart', () => {
     const stage = new Stage(1);
     stage.listeners[0]?.bind('$.A', false);
-    stage.send(PLAIN, 4, true);
+    stage.send([{ ...PLAIN, count: 4 }], { waits: false, answered: false }, true);
     expect(stage.listeners[0]?.queue.entries).toBe(1);
     expect(stage.listeners[0]?.numMessages).toBe(4);
     expect(stage.take(0)).toBe('$.A [0:1] from 1 to 0 flags 0 re [0:0] null data 1');
     expect(stage.take(0)).toBe('$.A [0:2] from 1 to 0 flags 0 re [0:0] null data 2');
     expect(stage.listeners[0]?.numMessages).toBe(2);
+  });
+
+  it('are so too when they have several names, which the same listeners hear', () => {
+    const stage = new Stage(1);
+    stage.listeners[0]?.bind('$.*', false);
+    stage.listeners[1]?.bind('$.B', false);
+    const all = ['$.A', '$.C', '$.B', '$.B', '$.A.B', '$.A'].map((each) => ({
+      ...PLAIN,
+      name: each,
+    }));
+    stage.send(all, { waits: false, answered: false }, true);
+    expect(stage.listeners[0]?.queue.entries).toBe(2 + 1);
+    expect(stage.listeners[1]?.queue.entries).toBe(1);
+    const read = (listener: number): string[] => {
+      const count = stage.listeners[listener]?.numMessages as number;
+      return Array.from({ length: count }, () => stage.take(listener).split(' from')[0] as string);
+    };
+    expect(read(0)).toEqual(['$.A [0:1]', '$.C [0:2]', '$.B [0:3]', '$.B [0:4]', '$.A.B [0:5]']);
+    expect(read(1)).toEqual(['$.B [0:3]', '$.B [0:4]']);
   });
 });
