@@ -29,6 +29,43 @@ function run(program: string, ...words: string[]): Program {
   return started;
 }
 
+describe('A program that does nothing but wait for Requests', () => {
+  let local: LocalDaemon;
+  let asker: Ksock;
+  beforeEach(async () => {
+    local = await LocalDaemon.start();
+    asker = await local.open();
+  });
+  afterEach(() => local.stop());
+
+  async function start(how: string): Promise<Program> {
+    const program = run('keeper', local.directory, how);
+    expect(await program.line()).toBe('ready');
+    return program;
+  }
+
+  it.for(['kept', 'ref'])('goes on for as long as its Ksock is open (%s).', async (how) => {
+    const program = await start(how);
+    expect((await asker.request('$.Keeper', 'once')).text()).toBe('here');
+    await failed(asker.request('$.Keeper', 'close'));
+    expect(await program.rest()).toEqual(['asked once', 'asked close', 'ends']);
+    expect(program.complaints).toBe('');
+  });
+
+  it('ends by itself when its Ksock was unref’ed, and the bus knows.', async () => {
+    const program = await start('unref');
+    expect(await program.rest()).toEqual(['ends']);
+    await refused(asker.request('$.Keeper'), 'EADDRNOTAVAIL');
+  });
+
+  it('ends by itself when its Ksock is unref’ed while the daemon is gone, though it is to come back.', async () => {
+    const program = await start('lost');
+    await local.stop();
+    expect(await program.rest()).toEqual(['ends']);
+    expect(program.complaints).toBe('');
+  });
+});
+
 describe('When a program is killed, whatever it was doing,', () => {
   let local: LocalDaemon;
   let asker: Ksock;

@@ -250,6 +250,39 @@ everywhere('request', (stage) => {
     expect(await Promise.all(asked)).toEqual(['yes', 'yes', 'yes', 'ENOLCK', 'ENOLCK']);
   });
 
+  it('keeps its token when tokens begin anew, and gets its own Reply.', async () => {
+    const asker = await stage.open();
+    const replier = await stage.open();
+    await replier.bind('$.Ask', true);
+    const first = asker.request('$.Ask', 'first');
+    await settled();
+    const { port } = asker as unknown as { port: { nextToken?: number; nextTicket?: number } };
+    // What numbers requests comes to its end within the next few.
+    if (port.nextToken !== undefined) port.nextToken = 0xffff_fffd;
+    else port.nextTicket = 0xffff_fffd;
+    const texts = ['1', '2', '3', '4', '5', '6', '7'];
+    const asked = texts.map((text) => asker.request('$.Ask', text));
+    // Others need numbers too.
+    const others = [asker.numMessages(), asker.bind('$.News'), asker.readNextMsg()];
+    await Promise.all(others);
+    for (const text of ['8', '9']) {
+      texts.push(text);
+      asked.push(asker.request('$.Ask', text));
+    }
+    const given = new AbortController();
+    const forgotten = failed(asker.request('$.Ask', '10', { signal: given.signal }));
+    await settled();
+    given.abort('enough');
+    expect(await forgotten).toBe('enough');
+    const requests: Message[] = [];
+    while (requests.length < 10) requests.push(await next(replier));
+    for (const request of requests.reverse()) {
+      await replier.sendMsg(replyTo(request, request.text()));
+    }
+    expect((await first).text()).toBe('first');
+    expect((await Promise.all(asked)).map((reply) => reply.text())).toEqual(texts);
+  });
+
   it('keeps its Reply apart from those of Requests that were sent.', async () => {
     const asker = await stage.open();
     const replier = await stage.open();

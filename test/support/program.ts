@@ -24,7 +24,7 @@ export async function translatePrograms(): Promise<string> {
     tsc,
     ...words.split(' '),
     ...['--rewriteRelativeImportExtensions', '--rootDir', ROOT, '--outDir', out],
-    ...['daemon.ts', 'client.ts'].map((name) => join(programs, name)),
+    ...['daemon.ts', 'client.ts', 'keeper.ts'].map((name) => join(programs, name)),
   ]);
   return join(out, 'test/support/programs');
 }
@@ -50,6 +50,13 @@ export class Program {
     const { value, done } = await this.lines.next();
     if (done) throw new Error(`the program has ended: ${this.complaints}`);
     return value;
+  }
+
+  /** All further lines that it says until it has ended, by itself or not. */
+  async rest(): Promise<string[]> {
+    const lines: string[] = [];
+    for await (const line of this.lines) lines.push(line);
+    return lines;
   }
 
   /** Says a line to it, and gives what it answers. */
