@@ -2,7 +2,7 @@ import type { Command } from 'commander';
 import type { Mode } from '../bus/ksock.ts';
 import { explain } from '../client/explain.ts';
 import { findBus, knock, NoBusError } from '../client/find-bus.ts';
-import { Ksock } from '../client/ksock.ts';
+import { Ksock, type Missed } from '../client/ksock.ts';
 import { quoted } from '../client/quoted.ts';
 import { KbusError } from '../message/error.ts';
 import { wholeNumber } from './arguments.ts';
@@ -31,10 +31,14 @@ export function addBusOptions(command: Command): Command {
  * Opens a Ksock on the bus that the options name. A Failure that says what to run if there is none. With the command it
  * is closed; one that is to end at once leaves that to the end of its process, which the daemon sees when it can.
  */
-export async function openKsock(options: BusOptions, mode: Mode = 'rw'): Promise<Ksock> {
+export async function openKsock(
+  options: BusOptions,
+  mode: Mode = 'rw',
+  onMissed?: (missed: Missed) => void,
+): Promise<Ksock> {
   const { bus, directory } = options;
   try {
-    const opened = Ksock.open(bus, { mode, directory, signal: ending });
+    const opened = Ksock.open(bus, { mode, directory, onMissed, signal: ending });
     const ksock = await untilEnded(opened);
     const dispose = async (): Promise<void> => {
       await Promise.race([ksock.close(), ended()]);

@@ -2,17 +2,13 @@ import type { Command } from 'commander';
 import { typedName, wholeNumber } from './arguments.ts';
 import { addBusOptions, type BusOptions, openKsock } from './bus-options.ts';
 import { eachMessage } from './each-message.ts';
-import { unlessAborted, untilEnded } from './ending.ts';
-import { Missed } from './missed.ts';
+import { untilEnded } from './ending.ts';
+import { MissedMessages } from './missed.ts';
 import { print, remark } from './output.ts';
 import { addShowOptions, type ShowOptions, showMessage } from './show.ts';
 
 /** Messages that may wait to be printed: more than programs want to hold, for nobody is to be slowed down by a look. */
 const QUEUE = 100_000;
-/** After so many messages, it looks whether some were missed. */
-const OFTEN = 10_000;
-/** Milliseconds that the last look may take. */
-const LAST_LOOK = 200;
 
 interface ListenOptions extends BusOptions, ShowOptions {
   count?: number;
@@ -43,18 +39,14 @@ Examples:
 
 async function listen(names: string[], options: ListenOptions): Promise<void> {
   const bindings = names.map(typedName);
-  await using ksock = await openKsock(options);
-  const missed = new Missed(ksock, await untilEnded(ksock.setMaxMessages(QUEUE)));
+  const missed = new MissedMessages();
+  await using ksock = await openKsock(options, 'rw', ({ count }) => missed.add(count, QUEUE));
+  await untilEnded(ksock.setMaxMessages(QUEUE));
   for (const name of bindings) await untilEnded(ksock.bind(name));
   remark(`listening to ${bindings.map((name) => `'${name}'`).join(', ')} on bus ${options.bus}`);
-  let count = 0;
   try {
-    await eachMessage(ksock, options.count, async (message) => {
-      await print(showMessage(message, options));
-      if (++count % OFTEN === 0) await untilEnded(missed.look());
-    });
+    await eachMessage(ksock, options.count, (message) => print(showMessage(message, options)));
   } finally {
-    // The bus may have gone away, or not answer.
-    await unlessAborted(missed.look(), AbortSignal.timeout(LAST_LOOK)).catch(() => {});
+    missed.tell(QUEUE);
   }
 }

@@ -1,24 +1,28 @@
-import type { Ksock } from '../client/ksock.ts';
 import { remark } from './output.ts';
 
-/** Says how many messages a Ksock missed as a listener, when it is told to look. */
-export class Missed {
-  private readonly ksock: Ksock;
-  private readonly queue: number;
-  private told = 0;
+/** Milliseconds between two remarks: messages may be missed by the million. */
+const PAUSE = 1000;
 
-  /** The queue of the Ksock holds so many messages. */
-  constructor(ksock: Ksock, queue: number) {
-    this.ksock = ksock;
-    this.queue = queue;
+/** Says how many messages were missed: the first time at once, and then now and then. */
+export class MissedMessages {
+  private count = 0;
+  private pause: NodeJS.Timeout | null = null;
+
+  /** So many more were missed by a Ksock whose queue holds `queue` messages. */
+  add(count: number, queue: number): void {
+    this.count += count;
+    if (this.pause !== null) return;
+    this.tell(queue);
+    this.pause = setTimeout(() => {
+      this.pause = null;
+      if (this.count > 0) this.add(0, queue);
+    }, PAUSE).unref();
   }
 
-  /** Says how many it missed since it looked last. Rejects when the bus doesn't tell. */
-  async look(): Promise<void> {
-    const { ksocks } = await this.ksock.stats();
-    const missed = ksocks.find(({ ksock }) => ksock === this.ksock.id)?.missed ?? 0;
-    if (missed > this.told) reportMissed(missed - this.told, this.queue);
-    this.told = missed;
+  /** Says what was not said yet. */
+  tell(queue: number): void {
+    if (this.count > 0) reportMissed(this.count, queue);
+    this.count = 0;
   }
 }
 

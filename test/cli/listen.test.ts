@@ -163,8 +163,8 @@ describe('kbus listen', () => {
       await ksock.sendMsg(new Announcement('$.A', 'x'.repeat(100_000)));
       missed = (await ksock.stats()).ksocks.find(({ ksock }) => ksock === 1)?.missed ?? 0;
     }
-    program.child.kill('SIGINT');
     await program.says(/^kbus: missed 1 message: they came faster than it printed them/m);
+    program.child.kill('SIGINT');
     program.child.stdout?.resume();
     expect((await program.ended).code).toBe(0);
   });

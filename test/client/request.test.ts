@@ -234,13 +234,13 @@ everywhere('request', (stage) => {
     expect((await ksock.request('$.Ask', 'me')).text()).toBe('me, myself');
   });
 
-  it('many at once are refused one by one when there is no room for their Replies.', async () => {
+  it('with wait: false, many at once are refused one by one when there is no room for their Replies.', async () => {
     const asker = await stage.open();
     const replier = await stage.open();
     await replier.bind('$.Ask', true);
     await asker.setMaxMessages(3);
     const asked = Array.from({ length: 5 }, (_, at) =>
-      asker.request('$.Ask', String(at)).then(
+      asker.request('$.Ask', String(at), { wait: false }).then(
         (reply) => reply.text(),
         (error: KbusError) => error.code,
       ),

@@ -43,7 +43,7 @@ everywhere('What a refusal says:', (stage) => {
     await replier.setMaxMessages(1);
     await listener.setMaxMessages(2);
     await asker.sendMsg(new Request('$.Ask.Me'));
-    expect(await says(asker.request('$.Ask.Me'))).toBe(
+    expect(await says(asker.request('$.Ask.Me', '', { wait: false }))).toBe(
       `EBUSY (16): send Request '$.Ask.Me': the queue of Ksock ${replier.id}, which replies to '$.Ask.*', is full: 1 unread and 0 unanswered of 1; try again when it has read, or wait with ALL_OR_WAIT`,
     );
     await asker.sendMsg(new Announcement('$.News'));

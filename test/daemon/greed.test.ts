@@ -266,7 +266,7 @@ describe('One who', { timeout: FULL ? 600_000 : 60_000 }, () => {
     await timed(`asks ${most} times in vain`, witness.during(asking));
     while ((await silent.readNextMsg()) !== null);
     expect(await silent.numUnrepliedTo()).toBe(most);
-    const busy = await refused(asker.request('$.Silence'), 'EBUSY');
+    const busy = await refused(asker.request('$.Silence', '', { wait: false }), 'EBUSY');
     expect(busy.meaning).toContain('max-unanswered-per-ksock');
     await timed('closes', witness.during(silent.close()));
     await timed('is told so', witness.during(Promise.all(asked)));

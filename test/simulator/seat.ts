@@ -135,6 +135,7 @@ export class Seat {
         deferLonger: (flush) => world.deferred.push(flush),
       },
       {
+        missed: () => {},
         closed: (error) => {
           if (error?.errno === Errno.EPROTO) {
             world.fail(new Broken(`the connection ended: ${error.message}`));
