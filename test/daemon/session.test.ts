@@ -456,13 +456,17 @@ describe('What the daemon says', () => {
     );
     const flags = Flag.WANT_A_REPLY | (1 << 20);
     const heard = sender.hear();
-    expect(heard.map(({ kind, token, words }) => [kind, token, ...words.slice(0, 8)])).toEqual([
+    expect(heard.map(({ kind, token, words }) => [kind, token, ...words.slice(0, 9)])).toEqual([
       ['SENT', 1, 1, 0, 1, 1],
-      ['REFUSED', 2, Errno.EADDRNOTAVAIL, 0, 2, 0, 0, 0, flags, 4],
+      ['REFUSED', 2, Errno.EADDRNOTAVAIL, 0, 2, 0, 0, 0, flags, 4, 8],
       ['SENT', 3, 2, 0, 3, 15],
       ['SENT', 6, 1, 0, 6, 1],
     ]);
-    expect(frameText(heard[1] as Frame, 8)).toBe('$.Nobody');
+    const text = frameText(heard[1] as Frame, 9);
+    expect([text.slice(0, 8), text.slice(8)]).toEqual([
+      '$.Nobody',
+      "nobody replies to '$.Nobody' on bus 0",
+    ]);
   });
 
   it('a refusal tells of the message what there is beside its data.', () => {
@@ -472,8 +476,8 @@ describe('What the daemon says', () => {
     sender.say(send(reply, 7, SendDetail.QUIET));
     const [told] = sender.hear() as [Frame];
     expect([told.kind, told.detail, told.token]).toEqual(['REFUSED', 2, 7]);
-    expect(told.words.slice(0, 8)).toEqual([Errno.EADDRNOTAVAIL, 0, 1, 3, 4, 5, 1 << 16, 9]);
-    expect(frameText(told, 8)).toBe('$.Gone');
+    expect(told.words.slice(0, 9)).toEqual([Errno.EADDRNOTAVAIL, 0, 1, 3, 4, 5, 1 << 16, 9, 6]);
+    expect(frameText(told, 9)).toMatch(/^\$\.GoneKsock 5, /);
   });
 });
 
