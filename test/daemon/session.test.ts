@@ -821,6 +821,30 @@ describe('Messages that come together', () => {
     expect(farewell(sender)).toContain('2 messages in a SEND, whose tokens begin with 4294967295');
   });
 
+  it('of which the Requests wait for room, where they may, and the others pass them.', () => {
+    const sender = open();
+    const other = open();
+    other.bind('$.Ask', true);
+    other.bind('$.News');
+    other.call(Op.MAX_MESSAGES, 2);
+    const messages = [news('1'), new Request('$.Ask', '2'), new Request('$.Ask', '3'), news('4')];
+    for (const order of [messages, messages.toReversed()]) {
+      const detail = SendDetail.ROOM;
+      sender.say(messagesFrame('SEND', order, { token: 1, detail }));
+      const read: unknown[] = [];
+      for (let token = 1; read.length < 6; token++) {
+        other.say(frame('TAKE', { token }));
+        read.push(...other.hear().map(({ message }) => message?.text()));
+      }
+      const texts = order.map((one) => one.text());
+      // One Announcement finds the queue full.
+      expect(read.filter((text) => text !== undefined)).toHaveLength(3);
+      expect(read).toEqual(expect.arrayContaining(texts.filter((text) => '23'.includes(text))));
+      const told = sender.hear().filter(({ kind }) => kind === 'SENT');
+      expect(told.reduce((sum, { words }) => sum + (words[0] as number), 0)).toBe(4);
+    }
+  });
+
   it('are answered by their tokens, whatever the tokens are.', () => {
     const asker = open();
     const replier = open();
