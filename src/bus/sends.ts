@@ -64,7 +64,8 @@ export class Sends {
       const count = parcel.count === 1 ? 1 : ksock.sendable(parcel);
       const isLast = count === parcel.count;
       const sent = isLast ? parcel : parcel.split(count);
-      if (!sent.awaitsRoom || count > 1 || !this.requests.take(sent)) this.sendOne(sent);
+      const mayWait = sent.awaitsRoom && sent.isRequest && count === 1;
+      if (!mayWait || !this.requests.take(sent)) this.sendOne(sent);
       if (isLast) return true;
     }
     return false;

@@ -137,7 +137,8 @@ export class Outbox {
       from === this.recordsEnd &&
       parcel.from === this.sender &&
       serial === this.serial + this.count &&
-      serial !== 0 &&
+      // Of a frame whose message has the id of a Limpet, it is 0.
+      this.serial !== 0 &&
       to - this.recordsAt <= MAX_BATCH_BYTES
     ) {
       this.count += count;

@@ -474,7 +474,7 @@ export class Session implements KsockOwner, ChannelEvents, Stirred {
     parcel.ticket = token;
     parcel.isAnswered = (detail & SendDetail.ANSWERED) !== 0;
     parcel.waits = (detail & SendDetail.WAIT) !== 0;
-    parcel.awaitsRoom = (detail & SendDetail.ROOM) !== 0 && parcel.isRequest;
+    parcel.awaitsRoom = (detail & SendDetail.ROOM) !== 0;
     const { largest } = sums;
     this.sends.submit(parcel);
     this.checkPending(largest);

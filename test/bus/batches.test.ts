@@ -182,8 +182,10 @@ class Stage {
     return this.listeners[index] ?? this.sender;
   }
 
-  /** The sender forgets a Request, when a listener's program was shown so many unread messages. */
-  forget(token: number, shown: number, listener: number): boolean {
+  /** The sender forgets one of its Requests, when a listener's program was shown so many unread messages. */
+  forget(which: number, shown: number, listener: number): boolean {
+    const tokens = this.sender.outstanding.all().flatMap(({ token }) => (token < 0 ? [] : [token]));
+    const token = tokens[which % tokens.length] ?? which;
     const { queue } = this.listeners[listener] as BusKsock;
     for (let count = Math.min(shown, queue.length); count > 0; count--) queue.mark(1);
     const isTakenBack = this.sender.forget(token);
@@ -277,6 +279,18 @@ const plain = fc
     count: fc.integer({ min: 1, max: 3 }),
   })
   .map((some): Alike => ({ ...PLAIN, ...some }));
+/** Requests that may be accepted. */
+const asking = fc
+  .record({
+    name,
+    flags: fc.constantFrom(WANT_A_REPLY, WANT_A_REPLY, WANT_A_REPLY | ALL_OR_WAIT),
+    count: fc.integer({ min: 1, max: 5 }),
+  })
+  .map((some): Alike => ({ ...PLAIN, ...some }));
+/** Replies that may be wanted. */
+const replying = fc
+  .record({ name, answers: fc.nat(5), count: fc.integer({ min: 1, max: 5 }) })
+  .map((some): Alike => ({ ...PLAIN, ...some }));
 const step = fc.oneof(
   {
     weight: 5,
@@ -285,6 +299,8 @@ const step = fc.oneof(
         fc.array(alike, { minLength: 1, maxLength: 1 }),
         fc.array(alike, { minLength: 2, maxLength: 5 }),
         fc.array(plain, { minLength: 2, maxLength: 5 }),
+        fc.array(asking, { minLength: 1, maxLength: 3 }),
+        fc.array(replying, { minLength: 1, maxLength: 2 }),
       ),
       how: fc.record({ waits: fc.boolean(), answered: fc.boolean() }),
     }),
@@ -295,7 +311,7 @@ const step = fc.oneof(
       ask: listener,
       network: fc.constantFrom(0, 0, 0, 7),
       count: fc.integer({ min: 1, max: 5 }),
-      answered: fc.boolean(),
+      answered: fc.constantFrom(true, true, false),
     }),
   },
   { weight: 2, arbitrary: fc.record({ reply: listener }) },

@@ -128,7 +128,7 @@ const sent = (token: number, count: number, serial: number, bytes = 0): Buffer =
   frame('SENT', { token, words: [count, 0, serial, bytes] });
 /** A send was refused, which used this serial number. */
 const notSent = (token: number, errno: number, serial: number): Buffer =>
-  frame('REFUSED', { detail: 1, token, words: [errno, 0, serial, 0, 0, 0, 0, 0], text: '$.a' });
+  frame('REFUSED', { detail: 1, token, words: [errno, 0, serial, 0, 0, 0, 0, 0, 3], text: '$.a' });
 
 describe('The first frames', () => {
   it('HELLO tells the version, the mode, the process and the program.', async () => {
@@ -665,8 +665,8 @@ describe('Sending', () => {
     expect(sends.map(({ detail }) => detail)).toEqual([
       SendDetail.WAIT,
       // Behind one that waits, it must be counted.
-      SendDetail.ANSWERED,
-      SendDetail.ANSWERED | SendDetail.WAIT,
+      SendDetail.ANSWERED | SendDetail.ROOM,
+      SendDetail.ANSWERED | SendDetail.ROOM | SendDetail.WAIT,
     ]);
     // ALL_OR_WAIT is in the message too.
     expect(sends.map(({ message: told }) => (told?.flags ?? 0) & Flag.ALL_OR_WAIT)).toEqual([
@@ -675,9 +675,13 @@ describe('Sending', () => {
       Flag.ALL_OR_WAIT,
     ]);
     const quiet = new Script();
-    void (await quiet.open()).request('$.b');
-    const [send] = await quiet.hearAll('SEND');
-    expect(send?.detail).toBe(SendDetail.ANSWERED | SendDetail.QUIET);
+    const asker = await quiet.open();
+    void asker.request('$.b');
+    void asker.request('$.b', '', { wait: false });
+    expect((await quiet.hearAll('SEND')).map(({ detail }) => detail)).toEqual([
+      SendDetail.ANSWERED | SendDetail.ROOM | SendDetail.QUIET,
+      SendDetail.ANSWERED | SendDetail.QUIET,
+    ]);
   });
 
   it('a refusal is that of the oldest send, and of no other.', async () => {

@@ -456,13 +456,17 @@ describe('What the daemon says', () => {
     );
     const flags = Flag.WANT_A_REPLY | (1 << 20);
     const heard = sender.hear();
-    expect(heard.map(({ kind, token, words }) => [kind, token, ...words.slice(0, 8)])).toEqual([
+    expect(heard.map(({ kind, token, words }) => [kind, token, ...words.slice(0, 9)])).toEqual([
       ['SENT', 1, 1, 0, 1, 1],
-      ['REFUSED', 2, Errno.EADDRNOTAVAIL, 0, 2, 0, 0, 0, flags, 4],
+      ['REFUSED', 2, Errno.EADDRNOTAVAIL, 0, 2, 0, 0, 0, flags, 4, 8],
       ['SENT', 3, 2, 0, 3, 15],
       ['SENT', 6, 1, 0, 6, 1],
     ]);
-    expect(frameText(heard[1] as Frame, 8)).toBe('$.Nobody');
+    const text = frameText(heard[1] as Frame, 9);
+    expect([text.slice(0, 8), text.slice(8)]).toEqual([
+      '$.Nobody',
+      "nobody replies to '$.Nobody' on bus 0",
+    ]);
   });
 
   it('a refusal tells of the message what there is beside its data.', () => {
@@ -472,8 +476,8 @@ describe('What the daemon says', () => {
     sender.say(send(reply, 7, SendDetail.QUIET));
     const [told] = sender.hear() as [Frame];
     expect([told.kind, told.detail, told.token]).toEqual(['REFUSED', 2, 7]);
-    expect(told.words.slice(0, 8)).toEqual([Errno.EADDRNOTAVAIL, 0, 1, 3, 4, 5, 1 << 16, 9]);
-    expect(frameText(told, 8)).toBe('$.Gone');
+    expect(told.words.slice(0, 9)).toEqual([Errno.EADDRNOTAVAIL, 0, 1, 3, 4, 5, 1 << 16, 9, 6]);
+    expect(frameText(told, 9)).toMatch(/^\$\.GoneKsock 5, /);
   });
 });
 
@@ -815,6 +819,30 @@ describe('Messages that come together', () => {
     expect(sender.hear().map(({ token, words }) => [token, words[0]])).toEqual([[0xffff_fffe, 2]]);
     sender.say(alikeFrame('SEND', news(), ['a', 'b'], { token: 0xffff_ffff }));
     expect(farewell(sender)).toContain('2 messages in a SEND, whose tokens begin with 4294967295');
+  });
+
+  it('of which the Requests wait for room, where they may, and the others pass them.', () => {
+    const sender = open();
+    const other = open();
+    other.bind('$.Ask', true);
+    other.bind('$.News');
+    other.call(Op.MAX_MESSAGES, 2);
+    const messages = [news('1'), new Request('$.Ask', '2'), new Request('$.Ask', '3'), news('4')];
+    for (const order of [messages, messages.toReversed()]) {
+      const detail = SendDetail.ROOM;
+      sender.say(messagesFrame('SEND', order, { token: 1, detail }));
+      const read: unknown[] = [];
+      for (let token = 1; read.length < 6; token++) {
+        other.say(frame('TAKE', { token }));
+        read.push(...other.hear().map(({ message }) => message?.text()));
+      }
+      const texts = order.map((one) => one.text());
+      // One Announcement finds the queue full.
+      expect(read.filter((text) => text !== undefined)).toHaveLength(3);
+      expect(read).toEqual(expect.arrayContaining(texts.filter((text) => '23'.includes(text))));
+      const told = sender.hear().filter(({ kind }) => kind === 'SENT');
+      expect(told.reduce((sum, { words }) => sum + (words[0] as number), 0)).toBe(4);
+    }
   });
 
   it('are answered by their tokens, whatever the tokens are.', () => {

@@ -3,10 +3,11 @@ import { writeFileSync } from 'node:fs';
 import { parse, TomlError } from 'smol-toml';
 import { Buses } from '../../src/bus/buses.ts';
 import { Op } from '../../src/bus/calls.ts';
-import { Bus } from '../../src/bus/index.ts';
+import { Bus, Parcel } from '../../src/bus/index.ts';
 import type { BusKsock, KsockOwner } from '../../src/bus/ksock.ts';
 import { FramePort } from '../../src/client/frame-port.ts';
 import { Ksock } from '../../src/client/ksock.ts';
+import { LentBatch } from '../../src/client/lent.ts';
 import { type Port, Refusal } from '../../src/client/port.ts';
 import { takeActivation } from '../../src/daemon/activation.ts';
 import { checkSettings } from '../../src/daemon/check-settings.ts';
@@ -25,13 +26,14 @@ import { decodeEntire } from '../../src/message/entire.ts';
 import { KbusError } from '../../src/message/error.ts';
 import { Flag } from '../../src/message/flags.ts';
 import { MessageId } from '../../src/message/id.ts';
-import { checkLayout, MessageReader, NameReader } from '../../src/message/layout.ts';
+import { checkLayout, MessageReader } from '../../src/message/layout.ts';
 import { Announcement, Message, Reply, Request } from '../../src/message/message.ts';
+import { checkRecords, HeadReader } from '../../src/message/records.ts';
 import type { Channel } from '../../src/wire/channel.ts';
 import { Kind, PROTOCOL_VERSION, plainMemory, wordsFrame } from '../../src/wire/frames.ts';
 import { Slab } from '../../src/wire/slab.ts';
 import type { Random } from '../simulator/random.ts';
-import { type Cut, cut, ofRuns } from './mutate.ts';
+import { type Cut, cut, together } from './mutate.ts';
 
 /** Feeds bytes to a decoder; throws when it does anything but what is documented. */
 export type Feed = (bytes: Uint8Array, random: Random) => void | Promise<void>;
@@ -67,7 +69,6 @@ const CUTS = ['whole', 'single', 'any'] as const;
 const host: SessionHost = {
   turn: new Turn(),
   slab: new Slab(65_536, plainMemory),
-  names: new NameReader(),
   pid: 1,
   newDevice: async () => -22,
   warn: () => {},
@@ -130,7 +131,7 @@ class Ground {
 
 /** What a client says to the daemon: the same must come of it however the bytes are cut. */
 const session: Feed = (bytes, random) => {
-  const said = random.chance(0.3) ? ofRuns(random, bytes) : bytes;
+  const said = random.chance(0.4) ? together(random, bytes) : bytes;
   const limit = random.pick([20, 0xffff_ffff]);
   const isSlow = random.chance(0.1);
   const listens = random.chance(0.7);
@@ -181,7 +182,7 @@ class Client {
         return this.drain;
       },
       { mode: 'rw', pid: 1, program: 'fuzz', defer, deferLonger: defer },
-      { closed: () => this.ended++ },
+      { closed: () => this.ended++, missed: () => {} },
     ).then(
       (made) => {
         this.port = made;
@@ -211,13 +212,14 @@ class Client {
     const port = this.port as FramePort;
     port.call(Op.BIND, 0, '$.A').catch(this.expected);
     port.send(new Announcement('$.A', 'a'), false, undefined).catch(this.expected);
-    port.request(new Request('$.A', 'b'), this.asking);
+    port.request(new Request('$.A', 'b'), this.asking, false);
     port.send(new Request('$.A', 'c'), true, undefined).catch(this.expected);
     port.post(new Announcement('$.A', 'd'), false, () => {});
     const reply = new Reply('$.A', 'e', { to: 1, inReplyTo: new MessageId(0, 1) });
     if (!takes) {
       port.readable().catch(this.expected);
-      for (const data of ['j', 'k', 'l']) port.request(new Request('$.A', data), this.asking);
+      for (const data of ['j', 'k', 'l'])
+        port.request(new Request('$.A', data), this.asking, false);
       port.reply(reply, () => {});
       return;
     }
@@ -225,7 +227,7 @@ class Client {
     port.call(Op.UNBIND, 0, '$.A').catch(this.expected);
     for (const data of ['f', 'g', 'h']) port.post(new Announcement('$.A', data), true, () => {});
     const waits = new Request('$.A', 'i', { flags: Flag.ALL_OR_WAIT });
-    port.request(waits, this.asking);
+    port.request(waits, this.asking, true);
     port.call(Op.RESEND, 0, '').catch(this.expected);
     port.writable(undefined).catch(this.expected);
     port.flushed().catch(this.expected);
@@ -259,7 +261,7 @@ const WELCOME = [0x4b425553, PROTOCOL_VERSION, 0, 5, 1, 100, 1_000_000, 8192];
 
 /** What a daemon says to the client: its program is handed the same however the bytes are cut. */
 const port: Feed = async (bytes, random) => {
-  const said = random.chance(0.3) ? ofRuns(random, bytes) : bytes;
+  const said = random.chance(0.4) ? together(random, bytes) : bytes;
   const clients = [new Client(), new Client()] as const;
   const takes = random.chance(0.5);
   const hows = ['whole', random.pick(['single', 'any'] as const)] as const;
@@ -356,6 +358,45 @@ const layout: Feed = (bytes, random) => {
   if (checkLayout(around, at, bytes.length) !== '') return;
   const message = messages.message(around, at);
   strictEqual(message.name.length > 0 && message.dataLength <= bytes.length, true);
+};
+
+const heads = new HeadReader();
+const records: Feed = (bytes, random) => {
+  const at = random.below(8);
+  const around = new Uint8Array(at + bytes.length + 8).fill(0xee);
+  around.set(bytes, at);
+  const sums = { data: 0, size: 0, largest: 0 };
+  const most = 1 + random.below(8);
+  let count = 1;
+  while (count <= most && checkRecords(around, at, bytes.length, count, 0, sums) !== '') count++;
+  if (count > most) return;
+  const expected = { ...sums };
+  // What is believed is read as so many messages, one by one, or from any of them on.
+  const batch = new LentBatch(heads, around, at, count, 1, 1, 0);
+  const parcel = Parcel.ofRecords(around, at, at + bytes.length, count, sums, null);
+  const rest = Parcel.ofRecords(around, at, at + bytes.length, count, sums, null);
+  const first = count === 1 ? null : rest.split(1 + random.below(count - 1));
+  let data = 0;
+  for (let index = 0; index < count; index++) {
+    const message = batch.next();
+    const inRest = index - (first?.count ?? 0);
+    const from = inRest < 0 ? (first as Parcel) : rest;
+    for (const one of [parcel.one(index), from.one(inRest < 0 ? index : inRest)]) {
+      deepStrictEqual(one.copyData(), Uint8Array.from(message.data));
+      deepStrictEqual(
+        [one.name, one.flags, one.to, one.replyNetwork, one.replySerial],
+        [
+          message.name,
+          message.flags,
+          message.to,
+          message.inReplyTo.networkId,
+          message.inReplyTo.serialNum,
+        ],
+      );
+    }
+    data += message.dataLength;
+  }
+  strictEqual(data, expected.data);
 };
 
 const bindEvent: Feed = (bytes) => {
@@ -472,7 +513,8 @@ export const DECODERS: Record<string, { feed: Feed; share: number }> = {
   report: { feed: report, share: 0.02 },
   entire: { feed: entire, share: 0.2 },
   assembler: { feed: assembler, share: 0.13 },
-  layout: { feed: layout, share: 0.22 },
+  layout: { feed: layout, share: 0.12 },
+  records: { feed: records, share: 0.1 },
   'bind-event': { feed: bindEvent, share: 0.06 },
   config: { feed: config, share: 0.05 },
   fuse: { feed: fuse, share: 0.12 },

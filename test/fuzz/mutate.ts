@@ -70,23 +70,69 @@ function join(first: Uint8Array, second: Uint8Array): Uint8Array {
   return joined;
 }
 
-/** Some of the frames in the bytes, each several times, with tokens that rise: runs of what differs in nothing else. */
-export function ofRuns(random: Random, bytes: Uint8Array): Uint8Array {
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
+/** Kinds of frames that have messages, and how many words come before those. */
+const BEFORE: Record<number, number> = { 10: 1, 20: 3, 21: 3, 22: 3, 24: 3 };
+
+/** The frames in the bytes, with more messages in some: of those behind them, or the last of them again, or SAME ones. */
+export function together(random: Random, bytes: Uint8Array): Uint8Array {
   const frames: Uint8Array[] = [];
   for (let at = 0; at + 12 <= bytes.length; ) {
-    const length = view.getUint32(at);
+    const length = new DataView(bytes.buffer, bytes.byteOffset).getUint32(at);
     if (length < 12 || at + length > bytes.length) break;
-    for (let left = random.chance(0.3) ? 2 + random.below(8) : 1; left > 0; left--) {
-      frames.push(bytes.slice(at, at + length));
+    const frame = bytes.slice(at, at + length);
+    const last = frames.at(-1);
+    if (last !== undefined && last[4] === frame[4] && random.chance(0.5)) {
+      frames[frames.length - 1] = joinFrames(last, frame, random.chance(0.9) ? 1 : 0);
+    } else {
+      frames.push(frame);
     }
     at += length;
   }
-  frames.forEach((frame, index) => {
-    new DataView(frame.buffer).setUint32(8, index + 1);
-  });
-  const joined = frames.reduce((all, frame) => join(all, frame), new Uint8Array(0));
+  const many = frames.map((frame) => (random.chance(0.3) ? moreOf(random, frame) : frame));
+  if (random.chance(0.5)) number(many);
+  const joined = many.reduce((all, frame) => join(all, frame), new Uint8Array(0));
   return joined.length > MAX ? joined.subarray(0, MAX) : joined;
+}
+
+/** The messages of both; their count is as much more as there are, or (0) it isn't. */
+function joinFrames(frame: Uint8Array, other: Uint8Array, more: number): Uint8Array {
+  const before = BEFORE[frame[4] as number];
+  if (before === undefined || frame.length < 12 + before * 4) return frame;
+  const count = other.length < 16 ? 0 : new DataView(other.buffer, other.byteOffset).getUint32(12);
+  return withMore(frame, other.subarray(12 + before * 4), more * count);
+}
+
+/** A frame with a few messages more that are SAME. */
+function moreOf(random: Random, frame: Uint8Array): Uint8Array {
+  const before = BEFORE[frame[4] as number];
+  if (before === undefined || frame.length < 12 + before * 4) return frame;
+  let records: Uint8Array = new Uint8Array(0);
+  const count = 1 + random.below(5);
+  for (let left = count; left > 0; left--) {
+    const length = random.below(9);
+    const record = new Uint8Array(4 + ((length + 3) & ~3));
+    new DataView(record.buffer).setUint32(0, 0x8000_0000 + length);
+    records = join(records, record.fill(left, 4, 4 + length));
+  }
+  return withMore(frame, records, count);
+}
+
+function withMore(frame: Uint8Array, records: Uint8Array, count: number): Uint8Array {
+  const joined = join(frame, records);
+  const view = new DataView(joined.buffer);
+  view.setUint32(0, joined.length);
+  view.setUint32(12, view.getUint32(12) + count);
+  return joined;
+}
+
+/** Gives frames tokens that rise, by as many as each may use. */
+function number(frames: readonly Uint8Array[]): void {
+  let token = 1;
+  for (const frame of frames) {
+    const view = new DataView(frame.buffer, frame.byteOffset);
+    view.setUint32(8, token);
+    token += frame[4] === 10 && frame.length >= 16 ? view.getUint32(12) & 0xff : 1;
+  }
 }
 
 /** How bytes come: whole, one by one, or cut anywhere. */
