@@ -30,7 +30,7 @@ import {
 } from '../wire/frames.ts';
 import { Prefetch } from '../wire/prefetch.ts';
 import { offAbort, onAbort } from './abort.ts';
-import { Lent, LentBatch } from './lent.ts';
+import { KeptMemory, Lent, LentBatch } from './lent.ts';
 import { Outgoing } from './outgoing.ts';
 import {
   type Asking,
@@ -148,9 +148,9 @@ export class FramePort implements Port, ChannelEvents, UnderWayHost {
 
   private readonly lent = new Lent();
   private handed = 0;
-  /** How often something that was received was given to somebody who may keep it; and when that was last asked. */
-  private given = 0;
-  private givenBefore = 0;
+  private readonly kept: KeptMemory;
+  /** How many messages were given where they lay, when that was last asked. */
+  private referencedBefore = 0;
   private readonly prefetch = new Prefetch();
   /** Something may be lent, or on its way. */
   private isBorrowing = false;
@@ -174,6 +174,7 @@ export class FramePort implements Port, ChannelEvents, UnderWayHost {
     this.options = options;
     const { defer, memory = plainMemory } = options;
     this.reader = new FrameReader(4096, undefined, options.readMemory);
+    this.kept = new KeptMemory(options.readMemory ?? plainMemory);
     this.outgoing = new Outgoing(channel, defer, memory, () => this.topUpCredit());
     this.events = events;
     this.underWay = new UnderWay(this);
@@ -288,7 +289,6 @@ export class FramePort implements Port, ChannelEvents, UnderWayHost {
         this.receiveLent(frame, true);
         break;
       case Kind.TAKEN:
-        this.given++;
         this.takes.taken(token, this.single(frame).next());
         if (this.reading.length > 0 && this.takes.early.length > 0) this.wakeReaders();
         break;
@@ -296,7 +296,6 @@ export class FramePort implements Port, ChannelEvents, UnderWayHost {
         this.takes.none(token);
         break;
       case Kind.ANSWER: {
-        this.given++;
         const batch = this.batch(frame);
         for (let of = token; batch.left > 0; of = tokenAfter(of)) this.answer(of, batch.next());
         break;
@@ -431,7 +430,8 @@ export class FramePort implements Port, ChannelEvents, UnderWayHost {
     if (wrong !== '') throw new ProtocolError(wrong);
     const isAsked = ((bytes[at + FRAME_AT.detail] as number) & YOU) !== 0;
     const you = isAsked ? Flag.WANT_YOU_TO_REPLY : 0;
-    return new LentBatch(this.heads, bytes, records, count, wordOf(frame, 1), serial, you);
+    const from = wordOf(frame, 1);
+    return new LentBatch(this.heads, this.kept, bytes, records, count, from, serial, you);
   }
 
   /** The message of a frame that has but one: what is told of it is told by frames. */
@@ -708,7 +708,6 @@ export class FramePort implements Port, ChannelEvents, UnderWayHost {
     if (early.length > 0) return this.read(early.shift() as Message);
     const message = this.lent.take();
     if (message === null) return null;
-    this.given++;
     this.noteHanded();
     return this.read(message);
   }
@@ -732,8 +731,8 @@ export class FramePort implements Port, ChannelEvents, UnderWayHost {
   }
 
   rewind(memory: Uint8Array): number {
-    const isKept = this.isAtHand || this.given !== this.givenBefore;
-    this.givenBefore = this.given;
+    const isKept = this.isAtHand || this.kept.referenced !== this.referencedBefore;
+    this.referencedBefore = this.kept.referenced;
     return isKept ? -1 : this.reader.rewind(memory);
   }
 

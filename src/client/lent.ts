@@ -11,13 +11,42 @@ import {
   SAME,
 } from '../message/records.ts';
 import { padded, readU32 } from '../message/u32.ts';
+import type { Memory } from '../wire/frames.ts';
+import { Slab } from '../wire/slab.ts';
+
+/** So many bytes of messages are kept together: who keeps one of them keeps all, and no more. */
+const KEPT_TOGETHER = 4 * 1024;
+
+/** From this size on, a message is given where it lies. */
+const BY_REFERENCE = 16 * 1024;
+
+/**
+ * Where messages go that are given to somebody who may keep them: out of the memory that is read to, which is large,
+ * and can be read to again then.
+ */
+export class KeptMemory {
+  readonly slab: Slab;
+  /** How many were given where they lay. */
+  referenced = 0;
+
+  constructor(memory: Memory) {
+    this.slab = new Slab(2 * KEPT_TOGETHER, memory);
+  }
+}
 
 const NO_HEAD = new Head('', 0);
 
 /** Messages as they lie side by side in a frame: objects are made when they are handed. */
 export class LentBatch {
   private readonly heads: HeadReader;
-  private readonly bytes: Uint8Array;
+  private readonly kept: KeptMemory;
+  /** What was read; `bytes` is that, or memory to keep. */
+  private readonly source: Uint8Array;
+  private bytes: Uint8Array;
+  /** How far the same place is behind in `source`. */
+  private shift = 0;
+  /** How many may be given from where they are now. */
+  private keptLeft = 0;
   private readonly from: number;
   private readonly you: number;
   private at: number;
@@ -36,6 +65,7 @@ export class LentBatch {
    */
   constructor(
     heads: HeadReader,
+    kept: KeptMemory,
     bytes: Uint8Array,
     at: number,
     count: number,
@@ -44,6 +74,8 @@ export class LentBatch {
     you: number,
   ) {
     this.heads = heads;
+    this.kept = kept;
+    this.source = bytes;
     this.bytes = bytes;
     this.at = at;
     this.left = count;
@@ -53,14 +85,48 @@ export class LentBatch {
   }
 
   next(): Message {
+    if (this.keptLeft === 0) this.keep();
+    this.keptLeft--;
     this.advance();
     return new ReceivedMessage(this.head, this.idSerial, this.bytes, this.dataAt, this.dataLength);
   }
 
   /** The next one is shown by `borrowed`. */
   show(borrowed: BorrowedMessage): void {
+    if (this.keptLeft > 0) this.keptLeft--;
+    else this.goBack();
     this.advance();
     borrowed.show(this.head, this.idSerial, this.bytes, this.dataAt, this.dataLength);
+  }
+
+  /** Copies the next few to memory that may be kept. */
+  private keep(): void {
+    this.goBack();
+    const { at, kept, source } = this;
+    let end = endOfRecord(source, at);
+    let count = 1;
+    for (; count < this.left; count++) {
+      const next = endOfRecord(source, end);
+      if (next - at > KEPT_TOGETHER) break;
+      end = next;
+    }
+    this.keptLeft = count;
+    if (end - at >= BY_REFERENCE) {
+      kept.referenced++;
+      return;
+    }
+    const { slab } = kept;
+    slab.keep(source, at, end - at, 0);
+    this.bytes = slab.bytes;
+    this.at = slab.at;
+    this.shift = at - slab.at;
+  }
+
+  /** The next one lies where it was read. */
+  private goBack(): void {
+    if (this.bytes === this.source) return;
+    this.bytes = this.source;
+    this.at += this.shift;
   }
 
   private advance(): void {
@@ -83,6 +149,13 @@ export class LentBatch {
     }
     this.at = this.dataAt + padded(this.dataLength);
   }
+}
+
+function endOfRecord(bytes: Uint8Array, at: number): number {
+  const word = readU32(bytes, at);
+  const dataAt = at + HEAD_AT;
+  if (word >= SAME) return dataAt + padded(word - SAME);
+  return dataAt + headLengthAt(bytes, dataAt) + padded(word);
 }
 
 /** What the daemon has lent, and was not handed to the program yet; the oldest is handed first. */

@@ -5,7 +5,6 @@ import { markAsUntransferable } from 'node:worker_threads';
 import { Errno } from '../message/errno.ts';
 import { type ChannelEvents, NOBODY } from '../wire/channel.ts';
 import { LARGE_POOL, MUCH, ROOM } from '../wire/reading.ts';
-import { Slab } from '../wire/slab.ts';
 import { SocketChannel } from '../wire/socket-channel.ts';
 import { offAbort, onAbort } from './abort.ts';
 import { findBus } from './find-bus.ts';
@@ -15,9 +14,6 @@ import { Refusal } from './port.ts';
 
 /** Memory to read into. Mostly it isn't used again, so the less there is of it, the sooner it is given back, still warm. */
 const POOL = 128 * 1024;
-/** Little is copied into memory for little, for a message that is kept keeps all the memory that it lies in. */
-const LITTLE = 4 * 1024;
-const CRUMBS = 16 * 1024;
 
 /** Memory that many messages lie in: to transfer that of one to a worker would take it from the others. */
 function receiveMemory(length: number): Uint8Array {
@@ -70,12 +66,14 @@ class PatientSocket extends Socket {
 type Done = (error?: Error | null) => void;
 type Chunks = { chunk: unknown; encoding: BufferEncoding }[];
 
-/** What is read lies in memory side by side, so that a frame that comes in two reads is whole all the same. */
+/**
+ * What is read lies in memory side by side, so that a frame that comes in two reads is whole all the same. When all of
+ * it was seen to, it is read to the same memory again, which is still warm.
+ */
 class ReadMemory {
   events: ChannelEvents = NOBODY;
   private pool: Uint8Array = receiveMemory(ROOM);
   private at = 0;
-  private readonly crumbs = new Slab(CRUMBS, receiveMemory);
   private isGiven = false;
   /** What is known to come. */
   private missing = 0;
@@ -86,31 +84,22 @@ class ReadMemory {
   next(): Uint8Array | undefined {
     if (this.isGiven) return undefined;
     this.isGiven = true;
-    this.at += (this.phase - this.at) & 3;
-    if (this.pool.length - this.at < ROOM) this.renew(this.missing > MUCH ? LARGE_POOL : POOL);
+    const large = this.missing > MUCH;
+    if (this.pool.length - this.at < ROOM || (large && this.pool.length < LARGE_POOL)) {
+      this.pool = receiveMemory(large ? LARGE_POOL : POOL);
+      this.at = this.phase;
+    }
     return this.pool.subarray(this.at);
-  }
-
-  private renew(length: number): void {
-    this.at = this.pool.length < length ? -1 : (this.events.rewind?.(this.pool) ?? -1);
-    if (this.at >= 0 && this.pool.length - this.at >= ROOM) return;
-    this.pool = receiveMemory(length);
-    this.at = this.phase;
   }
 
   /** So many bytes were read there. */
   took(length: number): void {
-    const { pool, at, crumbs, events, phase } = this;
-    this.phase = (phase + length) & 3;
-    if (this.phase !== phase) this.isGiven = false;
-    if (length > LITTLE) {
-      this.at += length;
-      this.isGiven = false;
-      this.missing = events.received(pool, at, at + length);
-      return;
-    }
-    crumbs.keep(pool, at, length, phase);
-    this.missing = events.received(crumbs.bytes, crumbs.at, crumbs.at + length);
+    const { pool, at, events } = this;
+    this.phase = (this.phase + length) & 3;
+    this.missing = events.received(pool, at, at + length);
+    const kept = events.rewind?.(pool) ?? -1;
+    this.at = kept < 0 ? at + length : kept;
+    if (this.at !== at) this.isGiven = false;
   }
 }
 

@@ -1,10 +1,11 @@
 import { describe, expect, it } from 'vitest';
-import { Lent, LentBatch } from '../../src/client/lent.ts';
+import { KeptMemory, Lent, LentBatch } from '../../src/client/lent.ts';
 import { BorrowedMessage } from '../../src/message/borrowed.ts';
 import { Flag } from '../../src/message/flags.ts';
 import { MessageId, OrigFrom } from '../../src/message/id.ts';
 import { Message } from '../../src/message/message.ts';
 import { HeadReader } from '../../src/message/records.ts';
+import { plainMemory } from '../../src/wire/frames.ts';
 import { record, same } from '../support/frames.ts';
 
 const heads = new HeadReader();
@@ -12,7 +13,16 @@ const heads = new HeadReader();
 /** The messages of a frame, from this serial number on. */
 function batchOf(records: readonly Buffer[], serial: number, from = 9, you = 0): LentBatch {
   const bytes = Uint8Array.from(Buffer.concat([Buffer.alloc(7), ...records]));
-  return new LentBatch(heads, bytes, 7, records.length, from, serial, you);
+  return new LentBatch(
+    heads,
+    new KeptMemory(plainMemory),
+    bytes,
+    7,
+    records.length,
+    from,
+    serial,
+    you,
+  );
 }
 
 const batch = (serial: number, count: number, name = '$.batch'): LentBatch => {

@@ -7,7 +7,7 @@ import { Bus, Parcel } from '../../src/bus/index.ts';
 import type { BusKsock, KsockOwner } from '../../src/bus/ksock.ts';
 import { FramePort } from '../../src/client/frame-port.ts';
 import { Ksock } from '../../src/client/ksock.ts';
-import { LentBatch } from '../../src/client/lent.ts';
+import { KeptMemory, LentBatch } from '../../src/client/lent.ts';
 import { type Port, Refusal } from '../../src/client/port.ts';
 import { takeActivation } from '../../src/daemon/activation.ts';
 import { checkSettings } from '../../src/daemon/check-settings.ts';
@@ -361,6 +361,7 @@ const layout: Feed = (bytes, random) => {
 };
 
 const heads = new HeadReader();
+const kept = new KeptMemory(plainMemory);
 const records: Feed = (bytes, random) => {
   const at = random.below(8);
   const around = new Uint8Array(at + bytes.length + 8).fill(0xee);
@@ -372,7 +373,7 @@ const records: Feed = (bytes, random) => {
   if (count > most) return;
   const expected = { ...sums };
   // What is believed is read as so many messages, one by one, or from any of them on.
-  const batch = new LentBatch(heads, around, at, count, 1, 1, 0);
+  const batch = new LentBatch(heads, kept, around, at, count, 1, 1, 0);
   const parcel = Parcel.ofRecords(around, at, at + bytes.length, count, sums, null);
   const rest = Parcel.ofRecords(around, at, at + bytes.length, count, sums, null);
   const first = count === 1 ? null : rest.split(1 + random.below(count - 1));
