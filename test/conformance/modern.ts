@@ -266,9 +266,27 @@ export function modern(transport: Transport<Ksock>): void {
       await replier.bind('$.Ask', true);
       await refused(asker.request('$.Ask', '', { to: 77 }), 'EPIPE');
       await fill(replier, asker);
-      await refused(asker.request('$.Ask'), 'EBUSY');
+      await refused(asker.request('$.Ask', '', { wait: false }), 'EBUSY');
       await fill(asker, replier);
-      await refused(asker.request('$.Ask'), 'ENOLCK');
+      await refused(asker.request('$.Ask', '', { wait: false }), 'ENOLCK');
+    });
+
+    it('`request()` waits for room, its own place and the Replier’s, in the order of the calls.', async () => {
+      const asker = await stage.open();
+      const replier = await stage.open();
+      await replier.bind('$.Ask', true);
+      await asker.setMaxMessages(2);
+      await replier.setMaxMessages(1);
+      const asked = Array.from({ length: 20 }, (_, at) => asker.request('$.Ask', String(at)));
+      const order: string[] = [];
+      for (let at = 0; at < 20; at++) {
+        const request = await next(replier);
+        order.push(request.text());
+        await replier.sendMsg(replyTo(request, request.text()));
+      }
+      const answers = (await Promise.all(asked)).map((answer) => answer.text());
+      expect(order).toEqual(asked.map((_, at) => String(at)));
+      expect(answers).toEqual(order);
     });
 
     it('A `request` holds the place for its Reply, and gives it back.', async () => {
@@ -277,7 +295,7 @@ export function modern(transport: Transport<Ksock>): void {
       await replier.bind('$.Ask', true);
       await asker.setMaxMessages(1);
       const answer = asker.request('$.Ask');
-      await refused(asker.request('$.Ask'), 'ENOLCK');
+      await refused(asker.request('$.Ask', '', { wait: false }), 'ENOLCK');
       await replier.sendMsg(replyTo((await replier.waitForMsg()) as Message));
       await answer;
       const again = asker.request('$.Ask');
