@@ -1,13 +1,12 @@
 import { describe, expect, it } from 'vitest';
-import {
-  checkLayout,
-  layoutDataAt,
-  layoutLength,
-  MessageReader,
-  writeEnd,
-  writeHead,
-} from '../../src/message/layout.ts';
 import { Message } from '../../src/message/message.ts';
+import {
+  decodeNetwork,
+  encodeNetwork,
+  measureNetwork,
+  NETWORK_HEADER,
+  networkLength,
+} from '../../src/message/network.ts';
 import { EVERY_FIELD, EVERY_WORD } from './every-field.ts';
 
 const WORDS = [0x7375624b, ...EVERY_WORD, 0x4b627573];
@@ -27,44 +26,18 @@ const BYTES = Buffer.concat([
   words(0x4b627573),
 ]);
 
-/** What `writeHead` and `writeEnd` make of a message at `at`, in memory that was not clean. */
-function write(message: Message, at: number): Uint8Array {
-  const length = layoutLength(message.name.length, message.dataLength);
-  const bytes = new Uint8Array(at + length).fill(0xee);
-  const { id, inReplyTo, origFrom, finalTo } = message;
-  const view = new DataView(bytes.buffer);
-  const dataAt = at + layoutDataAt(message.name.length);
-  writeHead(
-    bytes,
-    view,
-    at,
-    id.networkId,
-    id.serialNum,
-    inReplyTo.networkId,
-    inReplyTo.serialNum,
-    message.to,
-    message.from,
-    origFrom.networkId,
-    origFrom.localId,
-    finalTo.networkId,
-    finalTo.localId,
-    message.flags,
-    message.name,
-    message.dataLength,
-  );
-  writeEnd(view, dataAt, message.dataLength);
-  bytes.set(message.data, dataAt);
-  return bytes.subarray(at);
-}
-
+/** What is wrong with bytes in the middle of others; '' when they are a message. */
 function check(bytes: Uint8Array): string {
-  const padded = new Uint8Array(bytes.length + 9).fill(0xee);
-  padded.set(bytes, 5);
-  return checkLayout(padded, 5, bytes.length);
+  const around = new Uint8Array(bytes.length + 9).fill(0xee);
+  around.set(bytes, 5);
+  const message = decodeNetwork(around.subarray(5, 5 + bytes.length));
+  return typeof message === 'string' ? message : '';
 }
 
 function read(bytes: Uint8Array): Message {
-  return new MessageReader().message(Uint8Array.from(bytes), 0);
+  const message = decodeNetwork(Uint8Array.from(bytes));
+  if (typeof message === 'string') throw new Error(message);
+  return message;
 }
 
 /** The message with one word changed. */
@@ -76,9 +49,8 @@ function withWord(at: number, value: number): Buffer {
 
 describe('the layout between programs: sixteen words in network order (3-limpets)', () => {
   it('is what the specification says, word by word.', () => {
-    expect(Buffer.from(write(EVERY_FIELD, 0)).equals(BYTES)).toBe(true);
-    expect(Buffer.from(write(EVERY_FIELD, 13)).equals(BYTES)).toBe(true);
-    expect(layoutLength(6, 5)).toBe(BYTES.length);
+    expect(Buffer.from(encodeNetwork(EVERY_FIELD)).equals(BYTES)).toBe(true);
+    expect(networkLength(6, 5)).toBe(BYTES.length);
     expect(BYTES.length % 4).toBe(0);
   });
 
@@ -86,15 +58,14 @@ describe('the layout between programs: sixteen words in network order (3-limpets
     expect(check(BYTES)).toBe('');
     expect(read(BYTES).extract().map(String)).toEqual(EVERY_FIELD.extract().map(String));
     const plain = new Message('$.a');
-    expect(read(write(plain, 0)).extract().map(String)).toEqual(plain.extract().map(String));
+    expect(read(encodeNetwork(plain)).extract().map(String)).toEqual(plain.extract().map(String));
   });
 
   it.for([0, 1, 2, 3, 4, 5])('pads a name and data with zeros: %i more letters.', (more) => {
     const message = new Message(`$.a${'b'.repeat(more)}`, new Uint8Array(more).fill(9));
-    const bytes = write(message, 0);
+    const bytes = encodeNetwork(message);
     expect(check(bytes)).toBe('');
     expect(read(bytes).equivalent(message)).toBe(true);
-    expect([...bytes].filter((byte) => byte === 0xee)).toEqual([]);
   });
 
   it.for<[string, Uint8Array, RegExp]>([
@@ -103,17 +74,25 @@ describe('the layout between programs: sixteen words in network order (3-limpets
     ['no name', withWord(52, 0), /a name of 0 bytes/],
     ['a name that is too long', withWord(52, 1001), /a name of 1001 bytes/],
     ['a name of 4294967295 bytes', withWord(52, 0xffff_ffff), /a name of 4294967295 bytes/],
-    ['a shorter name than there is', withWord(52, 2), /don't make a message of 84 bytes/],
-    ['a longer name than there is', withWord(52, 9), /don't make a message of 84 bytes/],
-    ['less data than there is', withWord(56, 4), /don't make a message of 84 bytes/],
-    ['more data than there is', withWord(56, 9), /don't make a message of 84 bytes/],
-    ['2 GiB of data', withWord(56, 0x8000_0000), /2147483648 bytes don't make/],
-    ['4294967293 bytes of data', withWord(56, 0xffff_fffd), /don't make a message/],
-    ['4294967295 bytes of data', withWord(56, 0xffff_ffff), /don't make a message/],
+    ['a shorter name than there is', withWord(52, 2), /84 bytes, where the message has 80/],
+    ['a longer name than there is', withWord(52, 9), /84 bytes.* 84 bytes|where/],
+    ['less data than there is', withWord(56, 4), /84 bytes, where the message has 80/],
+    ['more data than there is', withWord(56, 9), /9 bytes of data, where one may have 84/],
+    ['2 GiB of data', withWord(56, 0x8000_0000), /2147483648 bytes of data, where one may have 84/],
+    ['4294967293 bytes of data', withWord(56, 0xffff_fffd), /4294967293 bytes of data/],
+    ['4294967295 bytes of data', withWord(56, 0xffff_ffff), /4294967295 bytes of data/],
     ['a wrong last guard', withWord(BYTES.length - 4, 1), /the last guard is wrong/],
-    ['bytes after the end', Buffer.concat([BYTES, words(0)]), /don't make a message of 88 bytes/],
+    ['bytes after the end', Buffer.concat([BYTES, words(0)]), /88 bytes, where the message has 84/],
   ])('%s is seen.', ([, bytes, wrong]) => {
     expect(check(bytes)).toMatch(wrong);
+  });
+
+  it('says how long it is as soon as its header is there.', () => {
+    const header = BYTES.subarray(0, NETWORK_HEADER);
+    expect(measureNetwork(header, 84)).toBe(84);
+    expect(measureNetwork(header, 83)).toBe(
+      'a message with 5 bytes of data, where one may have 83 bytes in all',
+    );
   });
 
   it('is not believed when it is cut off anywhere.', () => {
