@@ -533,28 +533,21 @@ export class FramePort implements Port, ChannelEvents, UnderWayHost {
       return Promise.reject(this.closedBy);
     }
     return new Promise((resolve, reject) => {
-      const isRequest = message.isRequest();
-      const pending: PendingSend = {
-        count: 1,
-        message,
-        detail: wait ? SendDetail.WAIT : 0,
-        token: this.takeToken(),
-        done: (network, serial) => {
-          offAbort(signal, cancel);
-          const id = new MessageId(network, serial);
-          if (isRequest) this.owe(id);
-          resolve(id);
-        },
-        failed: (errno) => {
-          offAbort(signal, cancel);
-          if (errno === Errno.ECANCELED && signal?.aborted) reject(signal.reason);
-          else reject(this.closedBy ?? this.refusal(errno));
-        },
-      };
-      const cancel = (): void => this.cancelSend(pending);
-      onAbort(signal, cancel);
-      this.underWay.submit(pending);
+      const detail = wait ? SendDetail.WAIT : 0;
+      const send = new AwaitedSend(this, message, detail, this.takeToken(), resolve, reject);
+      if (signal !== undefined) send.giveUpBy(signal, () => this.cancelSend(send));
+      this.underWay.submit(send);
     });
+  }
+
+  /** @internal Such a send was done. */
+  sendDone(message: Message, id: MessageId): void {
+    if (message.isRequest()) this.owe(id);
+  }
+
+  /** @internal What its promise is to be rejected with. */
+  sendRefused(errno: number): Refusal {
+    return this.closedBy ?? this.refusal(errno);
   }
 
   private cancelSend(pending: PendingSend): void {
@@ -891,6 +884,59 @@ export class FramePort implements Port, ChannelEvents, UnderWayHost {
       };
       let timer = setTimeout(wait, CLOSE_PATIENCE);
     });
+  }
+}
+
+/** A send whose outcome somebody awaits. */
+class AwaitedSend implements PendingSend {
+  count = 1;
+  readonly message: Message;
+  readonly detail: number;
+  readonly token: number;
+  private readonly port: FramePort;
+  private readonly resolve: (id: MessageId) => void;
+  private readonly reject: (reason: unknown) => void;
+  private signal: AbortSignal | null = null;
+  private cancel: (() => void) | null = null;
+
+  constructor(
+    port: FramePort,
+    message: Message,
+    detail: number,
+    token: number,
+    resolve: (id: MessageId) => void,
+    reject: (reason: unknown) => void,
+  ) {
+    this.port = port;
+    this.message = message;
+    this.detail = detail;
+    this.token = token;
+    this.resolve = resolve;
+    this.reject = reject;
+  }
+
+  giveUpBy(signal: AbortSignal, cancel: () => void): void {
+    this.signal = signal;
+    this.cancel = cancel;
+    onAbort(signal, cancel);
+  }
+
+  done(network: number, serial: number): void {
+    this.leaveSignal();
+    const id = new MessageId(network, serial);
+    this.port.sendDone(this.message, id);
+    this.resolve(id);
+  }
+
+  failed(errno: number): void {
+    this.leaveSignal();
+    const { signal } = this;
+    if (errno === Errno.ECANCELED && signal?.aborted) this.reject(signal.reason);
+    else this.reject(this.port.sendRefused(errno));
+  }
+
+  private leaveSignal(): void {
+    if (this.signal !== null) offAbort(this.signal, this.cancel as () => void);
   }
 }
 
