@@ -10,7 +10,7 @@ import { Message, Status } from '../message/message.ts';
 import { NumberMap } from '../message/number-map.ts';
 import { checkRecords, HeadReader } from '../message/records.ts';
 import { readU32 } from '../message/u32.ts';
-import type { Channel, ChannelEvents } from '../wire/channel.ts';
+import { type Channel, type ChannelEvents, STAYS, STAYS_NOW } from '../wire/channel.ts';
 import {
   FRAME_AT,
   FrameReader,
@@ -57,7 +57,7 @@ export interface FramePortOptions {
   defer(flush: () => void): void;
   /** Calls back after what has come in by now was seen to: for what may wait a little. */
   deferLonger(flush: () => void): void;
-  /** Of the kind that the channel writes without more ado, and cleared; by default, plain arrays. */
+  /** Of the kind that the channel writes without more ado; it needn't be cleared. By default, plain arrays. */
   memory?: Memory;
   /** To put frames together in; it needn't be cleared. */
   readMemory?: Memory;
@@ -186,8 +186,8 @@ export class FramePort implements Port, ChannelEvents, UnderWayHost {
     return this.closedBy === null;
   }
 
-  get backlog(): number {
-    return this.outgoing.backlog;
+  get isCrowded(): boolean {
+    return this.outgoing.isCrowded;
   }
 
   sync(): Promise<unknown> {
@@ -263,6 +263,7 @@ export class FramePort implements Port, ChannelEvents, UnderWayHost {
   }
 
   drained(): void {
+    this.outgoing.drained();
     this.underWay.noteRoom();
   }
 
@@ -724,9 +725,11 @@ export class FramePort implements Port, ChannelEvents, UnderWayHost {
   }
 
   rewind(memory: Uint8Array): number {
-    const isKept = this.isAtHand || this.kept.referenced !== this.referencedBefore;
-    this.referencedBefore = this.kept.referenced;
-    return isKept ? -1 : this.reader.rewind(memory);
+    const { referenced } = this.kept;
+    const isKept = referenced !== this.referencedBefore;
+    this.referencedBefore = referenced;
+    if (isKept) return STAYS;
+    return this.isAtHand ? STAYS_NOW : this.reader.rewind(memory);
   }
 
   /** Sees to it that the daemon is told what was handed. */

@@ -25,6 +25,11 @@ import {
 } from '../wire/frames.ts';
 
 const SLAB_SIZE = 65_536;
+/** So many slabs are kept to be used again. */
+const MAX_FREE = 8;
+
+/** Who posts waits while so many bytes are still in this process. */
+const CROWD = 262_144;
 
 /** A frame of messages is not made longer than this: the daemon begins with the first while the others are written. */
 const MAX_BATCH_BYTES = 16 * 1024;
@@ -109,7 +114,13 @@ export class Outgoing {
   /** That of the message that was written last, if it may be that of the next. */
   private lastHead = NO_HEAD;
 
-  /** `memory` gives bytes that are 0. `beforeFlush` may add what is to go out with the rest. */
+  /** Slabs that are full, and may be on their way still; and those that are free again, still warm. */
+  private full: Uint8Array[] = [];
+  private readonly free: Uint8Array[] = [];
+  /** So much is still in this process that the program should wait before it sends more. */
+  isCrowded = false;
+
+  /** `beforeFlush` may add what is to go out with the rest. */
   constructor(
     channel: Channel,
     defer: (flush: () => void) => void,
@@ -273,6 +284,7 @@ export class Outgoing {
       // So much is not held back until the program has done what it does.
       this.write();
       if (length + more > this.slab.length - this.to) {
+        if (this.slab.length === SLAB_SIZE) this.full.push(this.slab);
         this.renew(Math.max(SLAB_SIZE, length + more));
       }
     }
@@ -282,7 +294,7 @@ export class Outgoing {
   }
 
   private renew(length: number): void {
-    this.slab = this.memory(length);
+    this.slab = (length === SLAB_SIZE ? this.free.pop() : undefined) ?? this.memory(length);
     const { buffer, byteOffset } = this.slab;
     this.view = new DataView(buffer, byteOffset, length);
     this.words = new Int32Array(buffer, byteOffset, length >> 2);
@@ -322,10 +334,25 @@ export class Outgoing {
     if (pieces.length === 0) return;
     this.pieces = [];
     this.channel.write(pieces);
-    if (this.channel.backlog > 0) return;
-    // Nothing of the slab is on its way any more.
+    const { backlog } = this.channel;
+    this.isCrowded = backlog >= CROWD;
+    if (backlog > 0) return;
+    this.written();
     this.from = 0;
     this.to = 0;
+  }
+
+  /** The backlog has gone down. */
+  drained(): void {
+    const { backlog } = this.channel;
+    this.isCrowded = backlog >= CROWD;
+    if (backlog === 0) this.written();
+  }
+
+  /** Nothing of the slabs that are full is on its way any more. */
+  private written(): void {
+    for (const slab of this.full) if (this.free.length < MAX_FREE) this.free.push(slab);
+    this.full = [];
   }
 }
 

@@ -3,9 +3,6 @@ import type { Message } from '../message/message.ts';
 import { ProtocolError, SendDetail } from '../wire/frames.ts';
 import type { Refused } from './port.ts';
 
-/** Who posts waits while so many bytes are still in this process. */
-const MAX_BACKLOG = 262_144;
-
 /** A send whose outcome is to come; they come in the order of the sends. */
 export interface PendingSend {
   /** How many sends this stands for. */
@@ -45,8 +42,8 @@ class Posts implements PendingSend {
 /** What the sends of a port need of it. */
 export interface UnderWayHost {
   readonly isOpen: boolean;
-  /** How many bytes went out and are still in this process. */
-  readonly backlog: number;
+  /** So much went out and is still in this process that more must wait. */
+  readonly isCrowded: boolean;
   takeToken(): number;
   /** Writes a SEND. */
   put(message: Message, detail: number, token: number): void;
@@ -108,7 +105,7 @@ export class UnderWay {
 
   /** More may be posted. */
   get isReady(): boolean {
-    return this.unsent.length === 0 && this.mayPend(0) && this.host.backlog < MAX_BACKLOG;
+    return !this.host.isCrowded && this.unsent.length === 0 && this.mayPend(0);
   }
 
   fits(message: Message): boolean {
@@ -277,7 +274,7 @@ export class UnderWay {
     if (
       this.roomy.length > 0 &&
       // What a closed channel holds will never go.
-      (!host.isOpen || host.backlog < MAX_BACKLOG) &&
+      (!host.isOpen || !host.isCrowded) &&
       this.count * 2 <= this.maxCount &&
       this.bytes * 2 <= this.maxBytes
     ) {

@@ -3,7 +3,7 @@ import { basename } from 'node:path';
 import process from 'node:process';
 import { markAsUntransferable } from 'node:worker_threads';
 import { Errno } from '../message/errno.ts';
-import { type ChannelEvents, NOBODY } from '../wire/channel.ts';
+import { type ChannelEvents, NOBODY, STAYS } from '../wire/channel.ts';
 import { LARGE_POOL, MUCH, ROOM } from '../wire/reading.ts';
 import { SocketChannel } from '../wire/socket-channel.ts';
 import { offAbort, onAbort } from './abort.ts';
@@ -75,6 +75,8 @@ class ReadMemory {
   private pool: Uint8Array = receiveMemory(ROOM);
   private at = 0;
   private isGiven = false;
+  /** Somebody may keep what lies in the pool for ever. */
+  private isKept = false;
   /** What is known to come. */
   private missing = 0;
   /** How many bytes behind a multiple of 4 the next one is that comes: so they lie in memory too, as names are best read. */
@@ -88,6 +90,7 @@ class ReadMemory {
     if (this.pool.length - this.at < ROOM || (large && this.pool.length < LARGE_POOL)) {
       this.pool = receiveMemory(large ? LARGE_POOL : POOL);
       this.at = this.phase;
+      this.isKept = false;
     }
     return this.pool.subarray(this.at);
   }
@@ -97,8 +100,9 @@ class ReadMemory {
     const { pool, at, events } = this;
     this.phase = (this.phase + length) & 3;
     this.missing = events.received(pool, at, at + length);
-    const kept = events.rewind?.(pool) ?? -1;
-    this.at = kept < 0 ? at + length : kept;
+    const stays = this.isKept ? STAYS : (events.rewind?.(pool) ?? STAYS);
+    if (stays === STAYS) this.isKept = true;
+    this.at = stays < 0 ? at + length : stays;
     if (this.at !== at) this.isGiven = false;
   }
 }
@@ -160,7 +164,7 @@ export function connectUnix(bus: number, directory?: string, patience = PATIENCE
           program: basename(process.argv[1] ?? process.argv0),
           defer: process.nextTick,
           deferLonger: setImmediate,
-          memory: (length) => Buffer.alloc(length),
+          memory: (length) => Buffer.allocUnsafeSlow(length),
           readMemory: receiveMemory,
         },
         events,

@@ -29,7 +29,7 @@ export interface ChannelEvents {
   /**
    * May be asked in between: whether nobody needs what has come since it was last asked, so that `memory`, where
    * it lies, may be written to again. Gives how many bytes at the front must stay: those of a frame that is half
-   * there, which it has moved to there. -1: all must stay.
+   * there, which it has moved to there. Or else {@link STAYS_NOW}, or {@link STAYS}: all of it, for ever.
    */
   rewind?(memory: Uint8Array): number;
   /** The backlog has gone down. */
@@ -37,6 +37,10 @@ export interface ChannelEvents {
   /** It is closed, however that came about; nothing follows. */
   closed(error: Error | null): void;
 }
+
+/** What `rewind` says of memory that somebody needs: until he is done with it, or for as long as he keeps it. */
+export const STAYS_NOW = -1;
+export const STAYS = -2;
 
 /** Who is told while nobody listens. */
 export const NOBODY: ChannelEvents = { received: () => 0, drained: () => {}, closed: () => {} };

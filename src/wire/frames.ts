@@ -1,4 +1,5 @@
 import { readU32 } from '../message/u32.ts';
+import { STAYS_NOW } from './channel.ts';
 
 /**
  * The frames between a client and the daemon, on one connection, which is one Ksock on one bus. All
@@ -299,13 +300,13 @@ export class FrameReader {
 
   /**
    * Moves what is half there to the front of `memory`, the rest of which may be overwritten then. Gives how many
-   * bytes that are; -1: it lies in pieces, or elsewhere.
+   * bytes that are; STAYS_NOW: it lies in pieces, or elsewhere.
    */
   rewind(memory: Uint8Array): number {
-    if (this.gathered > 0) return -1;
+    if (this.gathered > 0) return STAYS_NOW;
     const length = this.end - this.next;
     if (length === 0) return 0;
-    if (this.bytes !== memory) return -1;
+    if (this.bytes !== memory) return STAYS_NOW;
     memory.copyWithin(0, this.next, this.end);
     this.open(memory, 0, length);
     return length;
