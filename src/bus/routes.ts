@@ -45,6 +45,9 @@ const MAX_KEPT = 65_536;
 /** Longer lists of listeners are not shared by the names that have the same. */
 const MAX_SHARED = 64;
 
+/** So many lists may be kept beside twice as many as there are routes. */
+const FEW_LISTS = 64;
+
 const NOBODY: readonly Binding[] = [];
 
 /** Where the first word of every name begins, behind its `$.`. */
@@ -206,7 +209,11 @@ export class Routes {
     const key = listeners.map(({ order }) => order).join();
     const known = this.lists.get(key);
     if (known !== undefined) return known;
-    if (this.lists.size >= MAX_KEPT) this.lists.clear();
+    if (this.lists.size > 2 * this.kept.size + FEW_LISTS) {
+      // Most are of bindings that have gone. All names get new ones, so that those that go the same way share theirs.
+      this.epoch++;
+      this.forgetAll();
+    }
     this.lists.set(key, listeners);
     return listeners;
   }

@@ -170,6 +170,24 @@ describe('routes', () => {
     expect(placesBelow(root)).toBe(0);
   });
 
+  it('keep no more lists of listeners than twice the routes that are kept, and a few', () => {
+    const routes = new Routes();
+    const all = binding('$.*');
+    routes.add(all);
+    const { lists } = routes as unknown as { lists: ReadonlyMap<string, unknown> };
+    const steady = ['$.Steady.a', '$.Steady.b'] as const;
+    for (let at = 0; at < 5000; at++) {
+      const comes = binding(`$.Comes.n${at}`);
+      routes.add(comes);
+      expect(routes.find(comes.name).listeners).toEqual([comes, all]);
+      routes.remove(comes);
+      // Names that go the same way are known by one list, whatever comes and goes beside them.
+      const [one, other] = steady.map((each) => routes.find(each).listeners);
+      expect(one).toBe(other);
+      expect(lists.size).toBeLessThan(100);
+    }
+  });
+
   it('find the Replier of exactly a binding name, without matching', () => {
     const routes = new Routes();
     const replier = binding('$.A.*', true);

@@ -583,6 +583,39 @@ describe('Sending', () => {
     expect(await script.hearAll('SEND')).toHaveLength(1);
   });
 
+  it('what was posted counts as what its outcomes say, done or refused, whatever lengths it has.', async () => {
+    const script = new Script();
+    const ksock = await script.open({}, { bytes: 1000 });
+    const lengths = [100, 700, 200, 300, 500, 150, 1000];
+    const told: Promise<string | void>[] = [];
+    for (const length of lengths) {
+      const ready = ksock.post(new Announcement('$.a', new Uint8Array(length)));
+      told.push(Promise.resolve(ready).catch((error: KbusError) => error.code));
+    }
+    const under = async (): Promise<(number | undefined)[]> =>
+      (await script.hearAll('SEND')).map(({ message: one }) => one?.dataLength);
+    expect(await under()).toEqual([100, 700, 200]);
+    const refusal = (token: number, length: number): Buffer =>
+      frame('REFUSED', {
+        detail: 1,
+        token,
+        words: [Errno.EBUSY, 0, 3, 0, 0, 0, 0, length, 3],
+        text: '$.a',
+      });
+    script.say(sent(1, 1, 1, 100));
+    // There are 900 still, and 300 would be too many.
+    expect(await under()).toEqual([]);
+    script.say(refusal(2, 700));
+    expect(await under()).toEqual([300, 500]);
+    script.say(sent(3, 3, 4, 1000));
+    expect(await under()).toEqual([150]);
+    script.say(sent(6, 1, 7, 150));
+    expect(await under()).toEqual([1000]);
+    script.say(sent(7, 1, 8, 1000));
+    await ksock.flush();
+    expect(await Promise.all(told)).toContain('EBUSY');
+  });
+
   it('a send that waits here is given up without a word to the daemon.', async () => {
     const script = new Script();
     const ksock = await script.open({}, { sends: 1 });

@@ -143,7 +143,8 @@ describe('One who', { timeout: FULL ? 600_000 : 60_000 }, () => {
       sender.sendMsg(new Announcement('$.News', 'x', { flags: Flag.ALL_OR_FAIL })),
       'EBUSY',
     );
-    expect(error.meaning).toContain("a listener's queue is full");
+    expect(error.meaning).toContain(`the queue of Ksock ${hoarder.id}`);
+    expect(error.meaning).toContain('(max-queued-bytes-per-ksock)');
     const [, report] = (await sender.stats()).ksocks;
     expect(report?.ksock).toBe(hoarder.id);
     expect(report?.missed).toBeGreaterThan(0);

@@ -1,0 +1,286 @@
+import { readFileSync } from 'node:fs';
+import { describe, expect, it } from 'vitest';
+import { Bus } from '../../src/bus/bus.ts';
+import { Op } from '../../src/bus/calls.ts';
+import { FramePort } from '../../src/client/frame-port.ts';
+import { Ksock } from '../../src/client/ksock.ts';
+import { Session } from '../../src/daemon/session.ts';
+import { Flag } from '../../src/message/flags.ts';
+import { Announcement, Request, replyTo } from '../../src/message/message.ts';
+import { Field } from '../../src/message/records.ts';
+import type { Channel } from '../../src/wire/channel.ts';
+import { Kind, SendDetail } from '../../src/wire/frames.ts';
+import { Host, Peer } from '../daemon/peer.ts';
+import { wholeFramesOf } from '../support/frames.ts';
+import { PipeEnd } from '../support/pipe.ts';
+import { refused } from '../support/refused.ts';
+
+// The bytes in docs/protocol.md are those that a Ksock and a session of the daemon say to each other.
+
+/** A frame of the page: whose connection, which way it goes, what kind it is said to be, and its bytes. */
+interface Golden {
+  readonly ksock: string;
+  readonly isClients: boolean;
+  readonly kind: string;
+  readonly hex: string;
+}
+
+const page = readFileSync(new URL('../../docs/protocol.md', import.meta.url), 'utf8');
+
+/** The frames of each conversation: a block of code that says its name. */
+const CONVERSATIONS = new Map<string, Golden[]>();
+for (const [, name, block] of page.matchAll(/^```text conversation (\w+)\n(.*?)^```$/gms)) {
+  const frames: { ksock: string; isClients: boolean; kind: string; hex: string }[] = [];
+  for (const line of (block as string).split('\n').filter((one) => one !== '')) {
+    const title = /^(\w*)([<>]) ([A-Z_]+)\b/.exec(line);
+    const words = /^ {2}((?:[0-9a-f]{8} ?)+)(?: |$)/.exec(line)?.[1];
+    if (title !== null) {
+      const [, ksock = '', way, kind = ''] = title;
+      frames.push({ ksock, isClients: way === '>', kind, hex: '' });
+    } else if (words !== undefined && frames.length > 0) {
+      (frames.at(-1) as { hex: string }).hex += words.replaceAll(' ', '');
+    } else {
+      throw new Error(`docs/protocol.md: neither a frame nor its bytes: ${line}`);
+    }
+  }
+  CONVERSATIONS.set(name as string, frames);
+}
+
+const goldenOf = (name: string): readonly Golden[] => CONVERSATIONS.get(name) as Golden[];
+const told = ({ ksock, isClients, kind, hex }: Golden): string =>
+  `${ksock}${isClients ? '>' : '<'} ${kind} ${hex.replaceAll(/.{8}/g, '$& ')}`;
+
+/** All that has been begun is done. */
+async function settled(): Promise<void> {
+  for (let turn = 0; turn < 20; turn++) await new Promise((resolve) => setImmediate(resolve));
+}
+
+/** One end of a connection, whose words are written down. */
+class Tap implements Channel {
+  private readonly inner: PipeEnd;
+  private readonly said: (bytes: Buffer) => void;
+
+  constructor(inner: PipeEnd, said: (bytes: Buffer) => void) {
+    this.inner = inner;
+    this.said = said;
+  }
+
+  get backlog(): number {
+    return this.inner.backlog;
+  }
+
+  write(pieces: readonly Uint8Array[]): void {
+    this.said(Buffer.concat(pieces));
+    this.inner.write(pieces);
+  }
+
+  pause(): void {
+    this.inner.pause();
+  }
+
+  resume(): void {
+    this.inner.resume();
+  }
+
+  end(): void {
+    this.inner.end();
+  }
+}
+
+/** Ksocks on a bus, and all that they and the daemon say. */
+class World {
+  private readonly host = new Host();
+  private readonly bus = new Bus();
+  readonly heard: Golden[] = [];
+
+  private note(ksock: string, isClients: boolean): (bytes: Buffer) => void {
+    return (bytes) => {
+      for (const { kind, detail, handed, token, body } of wholeFramesOf(bytes).whole) {
+        const head = Buffer.alloc(12);
+        head.writeUInt32BE(12 + body.length);
+        head[4] = Kind[kind as keyof typeof Kind];
+        head[5] = detail;
+        head.writeUInt16BE(handed, 6);
+        head.writeUInt32BE(token, 8);
+        const hex = Buffer.concat([head, body]).toString('hex');
+        this.heard.push({ ksock, isClients, kind, hex });
+      }
+    };
+  }
+
+  async open(name = ''): Promise<Ksock> {
+    const options = { pid: 4711, program: 'example', defer: process.nextTick };
+    const ksock = await Ksock.open(
+      (mode, events, signal) =>
+        FramePort.open(
+          (toldTo) => {
+            const [client, daemon] = PipeEnd.pair();
+            const tapped = new Tap(daemon, this.note(name, false));
+            daemon.open(new Session(this.host, this.bus, tapped));
+            return new Tap(client.open(toldTo), this.note(name, true));
+          },
+          { ...options, mode, deferLonger: setImmediate },
+          events,
+          signal,
+        ),
+      { onMissed: () => {} },
+    );
+    await settled();
+    return ksock;
+  }
+}
+
+/** What the programs of each conversation do. */
+const PROGRAMS: Record<string, (world: World) => Promise<unknown>> = {
+  simple: async (world) => {
+    const ksock = await world.open();
+    await ksock.bind('$.News');
+    await ksock.sendMsg(new Announcement('$.News', 'hello'));
+    await ksock.readNextMsg();
+    await ksock.bind('$.Ask', true);
+    await ksock.sendMsg(new Request('$.Ask', 'time?'));
+    const request = await ksock.waitForMsg();
+    await ksock.sendMsg(replyTo(request as Request, 'noon'));
+    await ksock.waitForMsg();
+    await ksock.readNextMsg();
+    await refused(ksock.sendMsg(new Request('$.Nobody')), 'EADDRNOTAVAIL');
+    await refused(ksock.setMaxMessageSize(50), 'EINVAL');
+    await ksock.close();
+  },
+
+  many: async (world) => {
+    const ksock = await world.open();
+    await ksock.bind('$.Sensor.*');
+    const iterator = ksock[Symbol.asyncIterator]();
+    const first = iterator.next();
+    await settled();
+    await Promise.all([
+      ksock.sendMsg(new Announcement('$.Sensor.Hall', '21.5')),
+      ksock.sendMsg(new Announcement('$.Sensor.Hall', '21.6')),
+      ksock.sendMsg(new Announcement('$.Sensor.Attic', '19')),
+    ]);
+    await first;
+    await ksock.sendMsg(new Announcement('$.Sensor.Smoke', 'fire', { flags: Flag.URGENT }));
+    await settled();
+    await iterator.next();
+    await settled();
+    await ksock.unbind('$.Sensor.*');
+  },
+
+  answered: async (world) => {
+    const asker = await world.open('A');
+    const replier = await world.open('B');
+    await replier.replier('$.Upper', (request) => request.text().toUpperCase());
+    await settled();
+    await Promise.all([asker.request('$.Upper', 'one'), asker.request('$.Upper', 'two')]);
+    await settled();
+    await refused(asker.request('$.Nobody', '', { wait: false }), 'EADDRNOTAVAIL');
+    await asker.bind('$.Self', true);
+    await refused(asker.request('$.Self', '?', { timeout: 1 }), 'ETIMEDOUT');
+  },
+
+  waits: async (world) => {
+    const ksock = await world.open();
+    await ksock.bind('$.Jobs');
+    await ksock.setMaxMessages(1);
+    await ksock.sendMsg(new Announcement('$.Jobs', '1'));
+    await ksock.sendMsg(new Announcement('$.Jobs', '2'));
+    await settled();
+    const controller = new AbortController();
+    const { signal } = controller;
+    const waiting = ksock.sendMsg(new Announcement('$.Jobs', '3'), { wait: true, signal });
+    await settled();
+    controller.abort(new Error('enough'));
+    await expect(waiting).rejects.toThrow('enough');
+    await settled();
+    await ksock.readNextMsg();
+    await ksock.post(new Announcement('$.Jobs', '4'));
+    await ksock.flush();
+    await ksock.readNextMsg();
+    await ksock.waitForMsg({ timeout: 1 });
+  },
+};
+
+/** Those that each conversation on the page begins with are told of once. */
+const isGreeting = ({ kind }: Golden): boolean => kind === 'HELLO' || kind === 'WELCOME';
+
+describe('The bytes in docs/protocol.md', () => {
+  it.for(Object.keys(PROGRAMS))('are those that programs and the daemon say: %s.', async (name) => {
+    const world = new World();
+    await PROGRAMS[name]?.(world);
+    await settled();
+    const golden = goldenOf(name);
+    const heard = world.heard.filter((one) => name === 'simple' || !isGreeting(one));
+    // The order between two connections is nobody's business.
+    for (const of of new Set([...golden, ...heard].map(({ ksock }) => ksock))) {
+      const those = (all: readonly Golden[]) => all.filter(({ ksock }) => ksock === of).map(told);
+      expect(those(heard)).toEqual(those(golden));
+    }
+  });
+
+  it('are what a client is told that breaks a rule, and how it reads that.', async () => {
+    const [wrong, farewell] = goldenOf('farewell').map(({ hex }) => Buffer.from(hex, 'hex'));
+    const [hello, welcome] = goldenOf('simple').map(({ hex }) => Buffer.from(hex, 'hex'));
+    const peer = new Peer(new Host(), new Bus());
+    peer.say(hello as Buffer, wrong as Buffer);
+    const [, ...heard] = peer.hear();
+    const [expected] = wholeFramesOf(farewell as Buffer).whole;
+    expect(heard).toEqual([expected]);
+
+    const [client, daemon] = PipeEnd.pair();
+    daemon.open({ received: () => 0, drained: () => {}, closed: () => {} });
+    daemon.write([welcome as Buffer, farewell as Buffer]);
+    const opening = Ksock.open((mode, events, signal) =>
+      FramePort.open(
+        (toldTo) => client.open(toldTo),
+        { mode, pid: 1, program: '', defer: process.nextTick, deferLonger: setImmediate },
+        events,
+        signal,
+      ),
+    );
+    expect((await refused(opening, 'EPROTO')).message).toContain('(SEEN what was not sent)');
+  });
+
+  it('are of every kind of frame, each of which is what it is said to be.', () => {
+    const all = [...CONVERSATIONS.values()].flat();
+    expect(new Set(all.map(({ kind }) => kind))).toEqual(new Set(Object.keys(Kind)));
+    for (const { kind, hex } of all) {
+      const bytes = Buffer.from(hex, 'hex');
+      expect([bytes.readUInt32BE(0), bytes[4]]).toEqual([
+        bytes.length,
+        Kind[kind as keyof typeof Kind],
+      ]);
+    }
+    expect([...CONVERSATIONS.keys()].sort()).toEqual([...Object.keys(PROGRAMS), 'farewell'].sort());
+  });
+});
+
+describe('The tables in docs/protocol.md', () => {
+  /** The rows of a table, each as its cells. */
+  const rows = [...page.matchAll(/^\|(.*)\|$/gm)].map(([, row]) =>
+    (row as string).split('|').map((cell) => cell.trim()),
+  );
+
+  it('have every kind of frame, with its number.', () => {
+    for (const [name, kind] of Object.entries(Kind)) {
+      const named = rows.filter((row) => row[1] === name).map(([number]) => Number(number));
+      expect([name, named.length > 0, ...new Set(named)]).toEqual([name, true, kind]);
+    }
+  });
+
+  it('have every call, with its number.', () => {
+    const calls = rows.filter(
+      ([number, name]) => /^\d+$/.test(number as string) && !((name as string) in Kind),
+    );
+    const told = calls.map(([number, name]) => [name, Number(number)]);
+    for (const call of Object.entries(Op)) expect(told).toContainEqual(call);
+  });
+
+  it('have every bit that says how a message is sent, and what a record has.', () => {
+    const bits = rows.map(([bit, name]) => [name, Number(bit)]);
+    for (const bit of Object.entries(SendDetail)) expect(bits).toContainEqual(bit);
+    for (const bit of Object.entries(Flag)) expect(bits).toContainEqual(bit);
+    const fields = Object.entries(Field).map(([name, bit]) => `${bit} ${name}`);
+    expect(page).toContain(`fields: ${fields.join(', ')}`);
+  });
+});
