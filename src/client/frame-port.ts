@@ -613,6 +613,8 @@ export class FramePort implements Port, ChannelEvents, UnderWayHost {
     this.replyRefused = refused;
     // A send under way may leave the Ksock sending, and then this message is still needed.
     const isBusy = this.isSending || this.underWay.isBusy;
+    // It may stay here for a while, and its handler use the memory of its data again.
+    if (isBusy || this.underWay.mayWait) message.data = new Uint8Array(message.data);
     const notSent = (errno: number): void => refused(errno, message);
     this.quietly(message, 0, this.takeToken(), isBusy, notSent);
   }

@@ -444,6 +444,8 @@ export class Ksock implements AsyncIterable<Message> {
    * Sends a message; resolves with the id it got. All errors of section 6 of the specification:
    * ENOLCK, EADDRNOTAVAIL, ECONNREFUSED, EPIPE, EBUSY, EAGAIN (then it waits: `send` it again, or
    * `discard` it), EALREADY, EBADF, EINVAL, EBADMSG, ENAMETOOLONG, EMSGSIZE.
+   *
+   * The memory of the data is the bus's until the promise resolves, and may be used again then.
    */
   async sendMsg(message: Message, options: SendOptions = NO_OPTIONS): Promise<MessageId> {
     const wrong = this.checkMessage(message);
@@ -469,7 +471,8 @@ export class Ksock implements AsyncIterable<Message> {
   /**
    * Sends without a promise for each message, for those who send very many. Returns undefined when the
    * next may be posted at once, else a promise to wait for; {@link flush} tells the outcome. A refusal
-   * makes that promise, or `flush`, reject; what was under way then may have been sent.
+   * makes that promise, or `flush`, reject; what was under way then may have been sent. The memory of the data may
+   * be used again when `flush` resolves.
    */
   post(message: Message, options: { wait?: boolean | undefined } = {}): Promise<void> | undefined {
     const wrong = this.checkMessage(message);
@@ -684,6 +687,8 @@ export class Ksock implements AsyncIterable<Message> {
    * forgotten: its place in this Ksock's queue is free; it leaves the Replier's queue if it is unread there, and
    * the message of the ETIMEDOUT says that nobody carried it out; else its Reply is refused. A daemon that doesn't
    * answer can delay that ETIMEDOUT by a second. The specification, 1-model, section 8.
+   *
+   * The memory of the data is the bus's until the promise resolves, and may be used again then.
    */
   async request(
     nameOrMessage: string | Message,
@@ -882,7 +887,8 @@ export class Ksock implements AsyncIterable<Message> {
   /**
    * Answers the Requests of a name: with what the handler returns (text, bytes, or nothing), or, when it
    * throws, with a Reply that makes the asker's `request` fail with a {@link ReplierError}. Requests are
-   * handled as they come, several at once when the handler waits. Rejects as {@link bind} does.
+   * handled as they come, several at once when the handler waits. Rejects as {@link bind} does. The memory of what
+   * the handler returns may be used again at once, for the next Reply say.
    */
   async replier(
     name: string,

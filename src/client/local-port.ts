@@ -198,6 +198,8 @@ export class LocalPort implements Port, KsockOwner {
   }
 
   reply(message: Message, refused: Refused): void {
+    // It will be sent again, and its handler may use the memory of its data before.
+    if (this.ksock.isSending) message.data = new Uint8Array(message.data);
     this.tell(message, copyOf(message), false, refused);
   }
 

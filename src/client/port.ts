@@ -98,7 +98,7 @@ export interface Port {
   forget(asking: Asking): boolean | Promise<boolean>;
 
   /**
-   * Sends a Reply; `refused`, the same for all Replies of a port, is told when that fails, with this
+   * Sends a Reply, whose data may be used again when this returns, if it has less than BY_REFERENCE bytes; `refused`, the same for all Replies of a port, is told when that fails, with this
    * Reply or one like it: to the same requester, in reply to the same Request.
    */
   reply(message: Message, refused: Refused): void;

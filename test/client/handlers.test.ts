@@ -3,7 +3,7 @@ import { expect, it } from 'vitest';
 import { ReplierError } from '../../src/message/error.ts';
 import { Flag } from '../../src/message/flags.ts';
 import { Announcement, type Message, Request } from '../../src/message/message.ts';
-import { fill, next, readNames } from '../conformance/reading.ts';
+import { fill, next, readAll, readNames } from '../conformance/reading.ts';
 import { failed, refused } from '../support/refused.ts';
 import { catchReports } from '../support/reports.ts';
 import { everywhere, settled } from './everywhere.ts';
@@ -155,6 +155,29 @@ everywhere('Handlers', (stage) => {
     const error = (await failed(asker.request('$.a'))) as ReplierError;
     expect(error.message).toBe("send Request '$.a': the Replier failed to answer: just text");
   });
+
+  it.for([1, 100_000])(
+    'a Replier may use the memory of its Reply, %i bytes, again at once, whatever keeps the Reply waiting.',
+    async (length) => {
+      const ksock = await stage.open();
+      const asker = await stage.open();
+      const listener = await stage.open();
+      const memory = new Uint8Array(length);
+      await ksock.replier('$.a', (request) => memory.fill(Number(request.text())));
+      const ask = async (text: string): Promise<number | undefined> =>
+        (await asker.request('$.a', text)).data.at(-1);
+      expect(await Promise.all(['1', '2', '3'].map(ask))).toEqual([1, 2, 3]);
+      // While a message of its Ksock waits to be sent, no Reply can be.
+      await listener.bind('$.News');
+      await fill(listener, asker);
+      const waits = new Announcement('$.News', '', { flags: Flag.ALL_OR_WAIT });
+      await refused(ksock.sendMsg(waits), 'EAGAIN');
+      const answers = Promise.all(['4', '5', '6'].map(ask));
+      await settled();
+      await readAll(listener);
+      expect(await answers).toEqual([4, 5, 6]);
+    },
+  );
 
   it('a Replier answers although another message of its Ksock waits to be sent.', async () => {
     const ksock = await stage.open();

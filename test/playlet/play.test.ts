@@ -80,7 +80,8 @@ describe('the playlet', () => {
     // Two Ksocks were before them: this one, and the director's.
     const shifted = TRANSCRIPT.replaceAll('device 0', 'device 1')
       .replaceAll(/(MessageId\(0, |\[0:)(\d+)/g, (_, before, serial) => `${before}${+serial + 4}`)
-      .replaceAll(/((?:from|from_|to|id)[ =])(\d)/g, (_, before, id) => `${before}${+id + 2}`)
+      .replaceAll('bus 0', 'bus 1')
+      .replaceAll(/((?:from|from_|to|id|Ksock)[ =])(\d)/g, (_, before, id) => `${before}${+id + 2}`)
       .replaceAll(/^([13])$/gm, (id) => String(+id + 2));
     expect(readFileSync(file, 'utf8').split('\n')).toEqual(shifted.split('\n'));
   });
