@@ -85,7 +85,10 @@ export default {
     return (data, done) => {
       const token = next++ % 64;
       waiting[token] = done;
-      const result = asker.send(new Parcel(ASK, WANT_A_REPLY, 0, data, 0, data.length), token);
+      const request = new Parcel(ASK, WANT_A_REPLY, 0, data, 0, data.length);
+      request.ticket = token;
+      request.isAnswered = true;
+      const result = asker.send(request);
       if (result < 0) throw new Error(`the engine refused a Request: ${result}`);
       if (!isWorking) work();
     };

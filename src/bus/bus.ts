@@ -735,6 +735,7 @@ export class Bus {
     }
     if (replier) this.tellConcerned(ksock, true);
     else this.tellAll(ksock.blocking);
+    this.noteRoom(ksock);
     this.tellOfRoom();
     return result;
   }

@@ -76,6 +76,8 @@ export class Parcel {
   isAnswered = false;
   /** Its sender waits for room, if need be: ALL_OR_WAIT. */
   waits = false;
+  /** It had to wait for room, and others passed it. */
+  isAside = false;
   /** It is a Request that waits for a place of its sender's, and for one of its Replier's. */
   awaitsRoom = false;
   /** How the frame it came in wants to be answered. */

@@ -12,6 +12,7 @@ import { WaitingRequests } from './waiting-requests.ts';
 export class Sends {
   private readonly ksock: BusKsock;
   private readonly done: (parcel: Parcel, result: number) => void;
+  private readonly aside: (parcel: Parcel) => void;
   private readonly requests: WaitingRequests;
   private waiting: Parcel | null = null;
   // Those behind it stand from `head` on.
@@ -21,10 +22,18 @@ export class Sends {
   private behindCount = 0;
   private behindBytes = 0;
 
-  /** `done` is told of each outcome, of one message or of several: 0, or a negative error number. */
-  constructor(ksock: BusKsock, done: (parcel: Parcel, result: number) => void) {
+  /**
+   * `done` is told of each outcome, of one message or of several: 0, or a negative error number; `aside`, of a Request
+   * that waits for room, and whose outcome comes out of turn.
+   */
+  constructor(
+    ksock: BusKsock,
+    done: (parcel: Parcel, result: number) => void,
+    aside: (parcel: Parcel) => void = () => {},
+  ) {
     this.ksock = ksock;
     this.done = done;
+    this.aside = aside;
     this.requests = new WaitingRequests(ksock, (parcel) => this.sendOne(parcel));
   }
 
@@ -33,9 +42,15 @@ export class Sends {
     return this.waiting === null ? 0 : 1 + this.behindCount;
   }
 
-  /** How many bytes of data they have. */
-  get pendingBytes(): number {
-    return this.waiting === null ? 0 : this.waiting.dataBytes + this.behindBytes;
+  /** How many of them had not had their turn yet, and the bytes of their data. */
+  get counted(): number {
+    return this.pending - (this.waiting?.isAside ? 1 : 0);
+  }
+
+  get countedBytes(): number {
+    const { waiting } = this;
+    if (waiting === null) return 0;
+    return this.behindBytes + (waiting.isAside ? 0 : waiting.dataBytes);
   }
 
   /**
@@ -65,7 +80,10 @@ export class Sends {
       const isLast = count === parcel.count;
       const sent = isLast ? parcel : parcel.split(count);
       const mayWait = sent.awaitsRoom && sent.isRequest && count === 1;
-      if (!mayWait || !this.requests.take(sent)) this.sendOne(sent);
+      if (mayWait && this.requests.take(sent)) {
+        sent.isAside = true;
+        this.aside(sent);
+      } else this.sendOne(sent);
       if (isLast) return true;
     }
     return false;
@@ -81,8 +99,8 @@ export class Sends {
 
   /** To be called when there is room in this queue for Requests that wait; or (null) who replies has changed. */
   retryRequests(of: BusKsock | null): void {
-    // While a message waits to be sent, they would be refused.
-    if (!this.ksock.isSending) this.requests.retry(of);
+    // While a message waits to be sent, they would be refused; they are tried when it has gone.
+    if (this.waiting === null && !this.ksock.isSending) this.requests.retry(of);
   }
 
   /** Tries again; to be called when the Ksock's owner is told that there is room. */

@@ -79,7 +79,9 @@ export class WaitingRequests {
   /** Those whose Replier is another now, or who have none, go on to it, or are refused. */
   private sort(on: BusKsock, line: Line): void {
     for (const parcel of [...line.values()]) {
-      if (this.ksock.replierFor(parcel) === on) continue;
+      // What was sent meanwhile may have made room, and so let others go on.
+      const isThere = line.get(parcel.ticket) === parcel;
+      if (!isThere || this.ksock.replierFor(parcel) === on) continue;
       this.leave(on, line, parcel);
       this.submit(parcel);
     }
@@ -88,7 +90,8 @@ export class WaitingRequests {
   private goOn(on: BusKsock, line: Line): void {
     const { ksock } = this;
     for (const parcel of line.values()) {
-      if (ksock.isFull || (on !== ksock && !on.mayBeAsked)) return;
+      // While a message waits to be sent (ALL_OR_WAIT), as one of them may do now, the others would be refused.
+      if (ksock.isSending || ksock.isFull || (on !== ksock && !on.mayBeAsked)) return;
       this.leave(on, line, parcel);
       // What waited for a place of its own may have to wait for its Replier now.
       if (on === ksock) this.submit(parcel);

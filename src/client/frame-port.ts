@@ -302,7 +302,7 @@ export class FramePort implements Port, ChannelEvents, UnderWayHost {
         break;
       }
       case Kind.SENT:
-        this.sent(token, wordOf(frame, 0), wordOf(frame, 1), wordOf(frame, 2), wordOf(frame, 3));
+        this.sent(wordOf(frame, 0), wordOf(frame, 1), wordOf(frame, 2), wordOf(frame, 3));
         break;
       case Kind.RESULT: {
         const result = {
@@ -667,11 +667,11 @@ export class FramePort implements Port, ChannelEvents, UnderWayHost {
     );
   }
 
-  private sent(token: number, count: number, network: number, serial: number, bytes: number): void {
-    if ((network | serial) === 0 || serial + count > 2 ** 32) {
+  private sent(count: number, network: number, serial: number, bytes: number): void {
+    if (serial + count > 2 ** 32) {
       throw new ProtocolError(`${count} sends with serial numbers from ${serial} on`);
     }
-    this.underWay.done(token, count, network, serial, bytes);
+    this.underWay.done(count, network, serial, bytes);
   }
 
   flushed(): Promise<void> {

@@ -3,7 +3,7 @@ import type { Message } from '../message/message.ts';
 import { ProtocolError, SendDetail } from '../wire/frames.ts';
 import type { Refused } from './port.ts';
 
-/** A send whose outcome is to come. They come in the order of the sends, but for Requests that wait for room. */
+/** A send whose outcome is to come; they come in the order of the sends. */
 export interface PendingSend {
   /** How many sends this stands for. */
   count: number;
@@ -66,8 +66,6 @@ export class UnderWay {
   /** Those under way, oldest first, from `first` on. */
   private started: PendingSend[] = [];
   private first = 0;
-  /** Requests under way that wait for room aside: others may pass them. By token. */
-  private readonly aside = new Map<number, PendingSend>();
   private count = 0;
   private bytes = 0;
   /** How many of them may wait for room. */
@@ -184,38 +182,23 @@ export class UnderWay {
   }
 
   private start(pending: PendingSend): void {
-    if ((pending.detail & SendDetail.ROOM) !== 0) this.aside.set(pending.token, pending);
-    else this.started.push(pending);
+    this.started.push(pending);
     this.add(pending.message, pending.detail);
     this.host.put(pending.message, pending.detail, pending.token);
   }
 
-  /** So many sends, from this token on, are done; their ids rise by one, and their data had so many bytes. */
-  done(token: number, count: number, network: number, serial: number, bytes: number): void {
+  /** So many sends, oldest first, are done; their ids rise by one, and their data had so many bytes. */
+  done(count: number, network: number, serial: number, bytes: number): void {
     this.bytes -= bytes;
+    // Only a Request that waits for room has had its turn, and no id yet.
+    const isAside = ((this.started[this.first]?.detail ?? 0) & SendDetail.ROOM) !== 0;
+    if ((network | serial) === 0 && (count !== 1 || !isAside)) {
+      throw new ProtocolError('a send was done, and has no id');
+    }
     for (let done = 0; done < count; done += this.taken) {
-      const pending =
-        this.takeAside(token + done) ?? this.take(this.untilAside(token, done, count));
-      pending.done(network, serial + done);
+      this.take(count - done).done(network, serial + done);
     }
     this.sendMore();
-  }
-
-  /** How many of those that are done come before the next of them that is aside. */
-  private untilAside(token: number, done: number, count: number): number {
-    if (this.aside.size === 0) return count - done;
-    let before = 1;
-    while (done + before < count && !this.aside.has(token + done + before)) before++;
-    return before;
-  }
-
-  private takeAside(token: number): PendingSend | null {
-    const pending = this.aside.size === 0 ? undefined : this.aside.get(token);
-    if (pending === undefined) return null;
-    this.aside.delete(token);
-    this.subtract(1, pending.detail);
-    this.taken = 1;
-    return pending;
   }
 
   /**
@@ -224,8 +207,7 @@ export class UnderWay {
    */
   refused(errno: number, token: number, told: Message, bytes: number): Message {
     this.bytes -= bytes;
-    const inOrder = () => (errno === Errno.ECANCELED ? this.takeCancelled(token) : this.take(1));
-    const pending = this.takeAside(token) ?? inOrder();
+    const pending = errno === Errno.ECANCELED ? this.takeCancelled(token) : this.take(1);
     const message = pending instanceof Posts ? told : pending.message;
     pending.failed(errno, message);
     this.sendMore();
@@ -334,10 +316,8 @@ export class UnderWay {
 
   /** There will be no more outcomes. */
   end(errno: number): void {
-    const { aside, first, started, unsent } = this;
-    const unfinished = [...started.slice(first), ...aside.values(), ...unsent];
+    const unfinished = [...this.started.slice(this.first), ...this.unsent];
     this.started = [];
-    aside.clear();
     this.first = 0;
     this.count = 0;
     this.bytes = 0;

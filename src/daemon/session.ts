@@ -286,7 +286,11 @@ export class Session implements KsockOwner, ChannelEvents, Stirred {
     const mode = wordOf(frame, 2) === 1 ? 'r' : 'rw';
     const ksock = this.bus.open(this, { mode, pid: wordOf(frame, 3) });
     this.ksockOrNull = ksock;
-    this.sends = new Sends(ksock, (parcel, result) => this.sendDone(parcel, result));
+    this.sends = new Sends(
+      ksock,
+      (parcel, result) => this.sendDone(parcel, result),
+      (parcel) => this.tellAside(parcel),
+    );
     const { absoluteMaxMessageSize } = this.bus.settings;
     this.reader.maxLength = Math.max(absoluteMaxMessageSize + FRAME_SLACK, MIN_LONGEST_FRAME);
     this.welcome(ksock.id, this.reader.maxLength);
@@ -482,10 +486,10 @@ export class Session implements KsockOwner, ChannelEvents, Stirred {
 
   /** One message may have more data than all that may be pending together. */
   private checkPending(largest: number): void {
-    const { pending, pendingBytes } = this.sends;
+    const { counted, countedBytes } = this.sends;
     if (
-      pending > MAX_PENDING_SENDS ||
-      (pendingBytes > MAX_PENDING_BYTES && pendingBytes > largest)
+      counted > MAX_PENDING_SENDS ||
+      (countedBytes > MAX_PENDING_BYTES && countedBytes > largest)
     ) {
       throw new ProtocolError(
         `more sends are pending than the ${MAX_PENDING_SENDS}, or the ${MAX_PENDING_BYTES} bytes, that a connection may have`,
@@ -496,6 +500,14 @@ export class Session implements KsockOwner, ChannelEvents, Stirred {
   private sendDone(parcel: Parcel, result: number): void {
     this.tellSent(parcel, result);
     this.stir();
+  }
+
+  /** A Request waits aside: who counts it is told at its turn, with no id; later, of a refusal only. */
+  private tellAside(parcel: Parcel): void {
+    if ((parcel.detail & SendDetail.QUIET) !== 0) return;
+    parcel.detail |= SendDetail.QUIET;
+    this.tellDone();
+    this.outbox.words(Kind.SENT, 0, parcel.ticket, 4, 1, 0, 0, parcel.dataLength);
   }
 
   private tellSent(parcel: Parcel, result: number): void {

@@ -292,7 +292,7 @@ export class Descriptor implements KsockOwner {
   private plainCall({ command, input }: Request<'ioctl'>): Answer {
     const op = CALLS.get(command);
     if (op === undefined) return refusal(Errno.ENOTTY);
-    const argument = input.length === 0 ? 0 : wordAt(input, 0);
+    const argument = input.length < 4 ? 0 : wordAt(input, 0);
     const { first, second } = perform(this.ksock, op, argument, '') as Outcome;
     if (first < 0) return words(first);
     return op === Op.LAST_MSG_ID ? words(0, first, second) : words(0, first);

@@ -70,7 +70,8 @@ export const Kind = {
   NONE: 23,
   /**
    * Daemon: u32 count, u32 network id, u32 serial, u32 bytes: this many sends, from `token` on, are done; ids rise by
-   * one; their data had so many bytes together.
+   * one; their data had so many bytes together. With no id, of one: a Request that waits for ROOM, which only a QUIET
+   * REFUSED, or its ANSWER, will follow.
    */
   SENT: 25,
   /** Daemon: u32 count: so many messages were missed, for the queue was full. Text: the name of the first. */

@@ -1,4 +1,5 @@
 import { type Journal, noteOf } from '../../chaos/promises.mjs';
+import type { BusKsock } from '../../src/bus/index.ts';
 import { FramePort } from '../../src/client/frame-port.ts';
 import type { Handling } from '../../src/client/handlers.ts';
 import { type Connect, Ksock } from '../../src/client/ksock.ts';
@@ -32,6 +33,16 @@ export interface Incarnation {
   readonly pair: Pair | null;
   port: FramePort | null;
   isLost: boolean;
+}
+
+/** Of a session, the Requests that wait for room. */
+interface SessionInsides {
+  readonly sends: {
+    readonly requests: {
+      readonly count: number;
+      readonly lines: ReadonlyMap<BusKsock, ReadonlyMap<number, unknown>>;
+    };
+  };
 }
 
 type Made = { -readonly [K in keyof Incarnation]: Incarnation[K] };
@@ -222,7 +233,14 @@ export class Seat {
         return true;
       case 'request':
         for (let left = deed.count ?? 1; left > 0; left--) {
-          this.request(ksock, deed.name, deed.flags, deed.size, deed.abortable);
+          this.request(
+            ksock,
+            deed.name,
+            deed.flags,
+            deed.size,
+            deed.abortable,
+            deed.wait !== false,
+          );
         }
         return true;
       case 'read':
@@ -328,12 +346,13 @@ export class Seat {
     flags: number,
     size: number,
     abortable: boolean,
+    wait: boolean,
   ): void {
     const { now } = this;
     const controller = abortable ? new AbortController() : null;
     const message = this.message(name, true, flags, size);
     const n = this.sending(message, { awaited: true });
-    const answered = ksock.request(message, null, controller ? { signal: controller.signal } : {});
+    const answered = ksock.request(message, null, { wait, signal: controller?.signal });
     this.wait('request', answered, controller, (reply, failure) => {
       const answer = answerIn(reply, failure);
       if (answer !== null) this.note(now, 'answer', { n, ...noteOf(answer) });
@@ -520,12 +539,31 @@ export class Seat {
     if (k.sending === null) {
       const asked = [...this.waits].filter(({ what }) => what === 'request').length;
       const owed = naive.requests.filter(({ requester, token }) => requester === k && token >= 0);
-      if (asked > owed.length) {
-        throw new Broken(`Ksock ${k.id} waits for ${asked} answers, and is owed ${owed.length}`);
+      const waiting = waitingForRoom(now);
+      if (asked > owed.length + waiting) {
+        throw new Broken(
+          `Ksock ${k.id} waits for ${asked} answers, and is owed ${owed.length}, while ${waiting} Requests wait for room`,
+        );
       }
     }
     same(`messages that Ksock ${engine.id} was given`, handed.length + early, taken.length);
   }
+}
+
+/** How many Requests wait for room; a Broken when one does in vain. */
+function waitingForRoom({ session, lockstep, pair }: Incarnation): number {
+  const { requests } = (session as unknown as SessionInsides).sends;
+  const own = pair?.engine as BusKsock;
+  for (const [on, { size }] of requests.lines) {
+    const { naive } = lockstep.pairs.get(on.id) as Pair;
+    const isOwnFull = lockstep.naive.isFull((pair as Pair).naive);
+    if (size > 0 && !isOwnFull && !lockstep.naive.isFull(naive)) {
+      throw new Broken(
+        `a Request of Ksock ${own.id} waits for room at Ksock ${on.id}, which has some`,
+      );
+    }
+  }
+  return requests.count;
 }
 
 /** Messages that the bus has given, and that have come for a wait that was over. */

@@ -20,7 +20,16 @@ export type Deed =
       abortable: boolean;
       size: number;
     }
-  | { do: 'request'; name: string; flags: number; abortable: boolean; size: number; count?: number }
+  | {
+      do: 'request';
+      name: string;
+      flags: number;
+      abortable: boolean;
+      size: number;
+      count?: number;
+      /** False: it is refused where there is no room. */
+      wait?: boolean;
+    }
   | { do: 'read' | 'stop' | 'flush' }
   | { do: 'wait'; timed?: boolean }
   | { do: 'iterate'; count: number }
@@ -155,7 +164,7 @@ export function drawSwarm(random: Random): Swarm {
     requests: random.pick([0, 0.3, 0.7]),
     repliers: random.pick([0.2, 0.5, 0.8]),
     waits: random.pick([0, 0.3, 0.8]),
-    large: random.chance(0.05) ? random.pick([0.1, 0.6]) : 0,
+    large: random.chance(0.12) ? random.pick([0.1, 0.6]) : 0,
     reconnect: random.chance(0.25) ? 0.5 : 0,
     steps: random.pick([60, 150, 300, 600]),
     crowd: random.pick([0, 3, SEATS]),
@@ -194,7 +203,15 @@ export function drawDeed(random: Random, swarm: Swarm, isOpen: boolean): Deed {
       return { do: deed, name, request, flags: plain, wait, abortable, size };
     }
     case 'request':
-      return { do: deed, name, flags, abortable, size, count: drawCount(random) };
+      return {
+        do: deed,
+        name,
+        flags,
+        abortable,
+        size,
+        count: drawCount(random),
+        wait: random.chance(0.6),
+      };
     case 'iterate':
       return { do: deed, count: 1 + random.below(random.pick([2, 8, 40])) };
     case 'handle':
