@@ -405,6 +405,8 @@ export class Seat {
     return true;
   }
 
+  private readonly heard = new WeakSet<Message>();
+
   private handle(ksock: Ksock, deed: Deed & { do: 'handle' }): boolean {
     if (this.reader !== 'nobody' && this.reader !== 'handlers') return false;
     this.reader = 'handlers';
@@ -414,7 +416,11 @@ export class Seat {
     this.note(now, 'bind?', { name, replier });
     const handling = replier
       ? ksock.replier(name, (request) => this.answerLike(style, request))
-      : ksock.listener(name, (message) => this.noteRead(message));
+      : ksock.listener(name, (message) => {
+          // Every handler that matches hears a Reply, which answers once.
+          if (!message.isReply() || !this.heard.has(message)) this.noteRead(message);
+          this.heard.add(message);
+        });
     this.wait('handle', handling, null, (made, failure) => {
       this.note(now, failure === undefined ? 'bind!' : 'bind-', { name, replier });
       if (failure === undefined) this.handlings.push(made as Handling);
