@@ -37,6 +37,8 @@ export interface Route {
   readonly replier: Binding | null;
   /** Newest first: once only keeps the copy that comes first (section 5). Those of two names may be one list. */
   readonly listeners: readonly Binding[];
+  /** It holds for as long as this is the epoch of the routes. */
+  epoch: number;
 }
 
 /** Names that are sent are any a program likes, so the routes kept for them must have a bound. */
@@ -69,7 +71,7 @@ export class Routes {
   private lastName = '';
   private lastRoute: Route | undefined;
   /** Names as records have them, with the routes that they had when so many bindings had come and gone. */
-  private readonly names = new NameReader<{ readonly epoch: number; readonly route: Route }>();
+  private readonly names = new NameReader<Route>();
   private epoch = 0;
 
   /** Who gets messages of this name, if that was asked before and still holds. */
@@ -97,12 +99,16 @@ export class Routes {
 
   /** The same for the name in the head of a record; null when it can't be sent. */
   findIn(bytes: Uint8Array, headAt: number): Route | null {
-    const name = readName(this.names, bytes, headAt);
-    const { note } = name;
-    if (note !== null && note.epoch === this.epoch) return note.route;
-    if (this.known(name.text) === undefined && checkMessageName(name.text) !== 0) return null;
-    const route = this.find(name.text);
-    name.note = { epoch: this.epoch, route };
+    const { names } = this;
+    const slot = readName(names, bytes, headAt);
+    const known = names.note(slot);
+    if (known !== null && known.epoch === this.epoch) return known;
+    const name = names.name(slot);
+    if (this.known(name) === undefined && checkMessageName(name) !== 0) return null;
+    const route = this.find(name);
+    // A route that was kept may be older than the last binding that came or went elsewhere.
+    if (route.epoch !== this.epoch) route.epoch = this.epoch;
+    names.setNote(slot, route);
     return route;
   }
 
@@ -199,7 +205,7 @@ export class Routes {
       }
     }
     if (withListeners > 1) listeners.sort((a, b) => b.order - a.order);
-    return { replier, listeners: this.shared(listeners) };
+    return { replier, listeners: this.shared(listeners), epoch: this.epoch };
   }
 
   /** The one list that has these bindings, so that names that go the same way are known by it. */

@@ -7,16 +7,6 @@ const MAX_KEPT_LENGTH = 128;
 /** So many words of letters has each slot. */
 const SLOT_WORDS = MAX_KEPT_LENGTH / 4;
 
-/** A name that was read; and what its reader knows of it. */
-export class KnownName<T> {
-  readonly text: string;
-  note: T | null = null;
-
-  constructor(text: string) {
-    this.text = text;
-  }
-}
-
 // The memory that was read from last, and its words.
 let memory: Uint8Array = new Uint8Array(0);
 let memoryWords: Int32Array = new Int32Array(0);
@@ -46,21 +36,38 @@ function wordAt(bytes: Uint8Array, at: number): number {
  * a letter at a time takes as long as all else that is done with a message.
  */
 export class NameReader<T = never> {
-  // By slot: the name, its hash, and its letters, four at a time. Those lie side by side: what is strewn over memory
-  // takes longer to come by than to compare.
-  private readonly names: (KnownName<T> | undefined)[] = [];
+  // By slot: the name, what its reader knows of it, its length, a hash of it, and its letters, four at a time. They lie
+  // side by side: what is strewn over memory takes longer to come by than to compare. The last slot is for a name that
+  // is too long to be kept.
+  private readonly names: string[] = [];
+  private readonly notes: (T | null)[] = [];
+  private lengths = NO_BYTES;
   private hashes = NO_WORDS;
   private letters = NO_WORDS;
   private readonly scratch = new Int32Array(SLOT_WORDS);
 
-  read(bytes: Uint8Array, at: number, length: number): KnownName<T> {
-    if (length > MAX_KEPT_LENGTH) return new KnownName<T>(textOf(bytes, at, length));
+  /** The slot of the name of `length` bytes at `at`: good until the next is read. */
+  read(bytes: Uint8Array, at: number, length: number): number {
+    if (length > MAX_KEPT_LENGTH) return this.keepLong(textOf(bytes, at, length));
     if (bytes !== memory) look(bytes);
     const count = (length + 3) >> 2;
     const place = offset + at;
     return (place & 3) === 0
       ? this.find(memoryWords, place >> 2, count, bytes, at, length)
       : this.find(this.copied(bytes, at, count), 0, count, bytes, at, length);
+  }
+
+  name(slot: number): string {
+    return this.names[slot] as string;
+  }
+
+  /** What is known of the name; null for one that was not read before, or has made room for others. */
+  note(slot: number): T | null {
+    return this.notes[slot] as T | null;
+  }
+
+  setNote(slot: number, note: T): void {
+    this.notes[slot] = note;
   }
 
   private copied(bytes: Uint8Array, at: number, count: number): Int32Array {
@@ -76,49 +83,69 @@ export class NameReader<T = never> {
     bytes: Uint8Array,
     at: number,
     length: number,
-  ): KnownName<T> {
+  ): number {
     const hash = hashOf(words, from, count, length);
-    const slot = hash >>> (32 - SLOT_BITS);
-    const { hashes, letters } = this;
+    const first = hash >>> (32 - SLOT_BITS);
+    const { hashes, lengths, letters } = this;
     for (let probe = 0; probe < PROBES; probe++) {
-      const here = (slot + probe) & (SLOTS - 1);
-      if (hashes[here] === hash && isAlike(letters, here * SLOT_WORDS, words, from, count)) {
-        const known = this.names[here];
-        if (known?.text.length === length) return known;
+      const slot = (first + probe) & (SLOTS - 1);
+      if (
+        hashes[slot] === hash &&
+        lengths[slot] === length &&
+        isAlike(letters, slot * SLOT_WORDS, words, from, count)
+      ) {
+        return slot;
       }
     }
-    return this.keep(words, from, count, slot, hash, textOf(bytes, at, length));
+    return this.keep(words, from, count, first, hash, textOf(bytes, at, length));
   }
 
+  /** Gives the name a slot of its own: a free one, or the first that it may have. */
   private keep(
     words: Int32Array,
     from: number,
     count: number,
-    slot: number,
+    first: number,
     hash: number,
-    text: string,
-  ): KnownName<T> {
-    if (this.hashes.length === 0) {
-      this.hashes = new Int32Array(SLOTS);
-      this.letters = new Int32Array(SLOTS * SLOT_WORDS);
-      for (let each = 0; each < SLOTS; each++) this.names.push(undefined);
+    name: string,
+  ): number {
+    if (this.hashes.length === 0) this.begin();
+    const { lengths } = this;
+    let slot = first;
+    for (let probe = 0; probe < PROBES; probe++) {
+      slot = (first + probe) & (SLOTS - 1);
+      if (lengths[slot] === 0) break;
     }
-    const known = new KnownName<T>(text);
-    let free = slot;
-    for (let probe = PROBES - 1; probe > 0; probe--) {
-      const here = (slot + probe) & (SLOTS - 1);
-      if (this.names[here] === undefined) free = here;
-    }
-    if (this.names[slot] === undefined) free = slot;
-    this.names[free] = known;
-    this.hashes[free] = hash;
+    if (lengths[slot] !== 0) slot = first;
+    this.names[slot] = name;
+    this.notes[slot] = null;
+    lengths[slot] = name.length;
+    this.hashes[slot] = hash;
     for (let index = 0; index < count; index++) {
-      this.letters[free * SLOT_WORDS + index] = words[from + index] as number;
+      this.letters[slot * SLOT_WORDS + index] = words[from + index] as number;
     }
-    return known;
+    return slot;
+  }
+
+  private keepLong(name: string): number {
+    if (this.hashes.length === 0) this.begin();
+    this.names[SLOTS] = name;
+    this.notes[SLOTS] = null;
+    return SLOTS;
+  }
+
+  private begin(): void {
+    this.lengths = new Uint8Array(SLOTS);
+    this.hashes = new Int32Array(SLOTS);
+    this.letters = new Int32Array(SLOTS * SLOT_WORDS);
+    for (let slot = 0; slot <= SLOTS; slot++) {
+      this.names.push('');
+      this.notes.push(null);
+    }
   }
 }
 
+const NO_BYTES = new Uint8Array(0);
 const NO_WORDS = new Int32Array(0);
 
 function hashOf(words: Int32Array, from: number, count: number, length: number): number {

@@ -2,7 +2,7 @@ import { entireLength } from './entire.ts';
 import { Head } from './head.ts';
 import { OrigFrom } from './id.ts';
 import { MAX_NAME } from './name.ts';
-import { type KnownName, NameReader } from './name-reader.ts';
+import { NameReader } from './name-reader.ts';
 import { padded, readU32, writeU32 } from './u32.ts';
 
 /**
@@ -268,15 +268,11 @@ const names = new NameReader();
 
 /** The name in the head that begins there. */
 export function nameAt(bytes: Uint8Array, headAt: number): string {
-  return readName(names, bytes, headAt).text;
+  return names.name(readName(names, bytes, headAt));
 }
 
-/** The same, as this reader knows it. */
-export function readName<T>(
-  reader: NameReader<T>,
-  bytes: Uint8Array,
-  headAt: number,
-): KnownName<T> {
+/** Where this reader has the name. */
+export function readName<T>(reader: NameReader<T>, bytes: Uint8Array, headAt: number): number {
   const at = headAt + WORDS_AT + (WORDS[fieldsAt(bytes, headAt)] as number);
   return reader.read(bytes, at, nameLengthAt(bytes, headAt));
 }
@@ -353,20 +349,19 @@ export class HeadReader {
 
   /** The head that begins at `headAt`; `from` sent it, and `you` are the flags that its reader is to see too. */
   read(bytes: Uint8Array, headAt: number, from: number, you: number): Head {
-    const known = readName(this.names, bytes, headAt);
+    const { names } = this;
+    const slot = readName(names, bytes, headAt);
     const flags = (flagsAt(bytes, headAt) | you) >>> 0;
-    const fields = fieldsAt(bytes, headAt);
-    const { note } = known;
-    if (fields === 0 && note !== null && note.from === from && note.flags === flags) {
-      return note;
-    }
-    if (fields === 0) {
-      known.note = new Head(known.text, flags, 0, from);
-      return known.note;
+    if (fieldsAt(bytes, headAt) === 0) {
+      const known = names.note(slot);
+      if (known !== null && known.from === from && known.flags === flags) return known;
+      const head = new Head(names.name(slot), flags, 0, from);
+      names.setNote(slot, head);
+      return head;
     }
     const words = this.words.read(bytes, headAt, 0);
     return new Head(
-      known.text,
+      names.name(slot),
       flags,
       words.to,
       from,
