@@ -210,6 +210,7 @@ export class Bus {
 
   /** How many of the first `most` messages go to these listeners. Requests and Replies must be of one name too. */
   private goingTo(parcel: Parcel, listeners: readonly Binding[], most: number): number {
+    if (parcel.span?.isRun) return most;
     const cursor = parcel.cursor();
     const { bytes } = cursor;
     const isPlain = !parcel.isRequest && fieldsAt(bytes, cursor.headAt) === 0;

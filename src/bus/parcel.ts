@@ -1,7 +1,7 @@
 import { entireLength } from '../message/entire.ts';
 import { Flag } from '../message/flags.ts';
 import type { Message } from '../message/message.ts';
-import { flagsAt, nameAt, RecordCursor, RecordWords } from '../message/records.ts';
+import { flagsAt, nameAt, RecordCursor, RecordWords, type Sums } from '../message/records.ts';
 import type { RequestRecord } from './ledger.ts';
 
 const NO_BYTES = new Uint8Array(0);
@@ -26,6 +26,8 @@ export interface Span {
   data: number;
   size: number;
   largest: number;
+  /** All but the first are SAME as it. */
+  readonly isRun: boolean;
 }
 
 const words = new RecordWords();
@@ -185,6 +187,7 @@ export class Parcel {
       data: span.data - data,
       size: span.size - size,
       largest: span.largest,
+      isRun: span.isRun,
     };
     this.stand(cursor);
     return taken;
@@ -223,7 +226,8 @@ export class Parcel {
     // Those that were sent have ids, and flags that the bus has set.
     if (part.idNetwork === 0 && this.idSerial !== 0) part.idSerial = this.idSerial + index;
     const { at, headAt, repeats } = cursor;
-    part.span = { at, headAt, repeats, end, data, size, largest };
+    const { isRun } = this.span as Span;
+    part.span = { at, headAt, repeats, end, data, size, largest, isRun };
     part.count = count;
     part.from = this.from;
     part.requests = this.requestOf(index);
@@ -241,7 +245,7 @@ export class Parcel {
     at: number,
     end: number,
     count: number,
-    sums: { readonly data: number; readonly size: number; readonly largest: number },
+    sums: Readonly<Sums>,
     more: Uint8Array[] | null,
   ): Parcel {
     const parcel = new Parcel('', 0, 0, bytes, 0, 0);
@@ -249,8 +253,8 @@ export class Parcel {
     parcel.stand(cursor);
     parcel.count = count;
     const { headAt, repeats } = cursor;
-    const { data, size, largest } = sums;
-    parcel.span = { at, headAt, repeats, end, data, size, largest };
+    const { data, size, largest, heads } = sums;
+    parcel.span = { at, headAt, repeats, end, data, size, largest, isRun: heads === 1 };
     parcel.more = more;
     return parcel;
   }

@@ -105,7 +105,7 @@ export class FramePort implements Port, ChannelEvents, UnderWayHost {
   private readonly events: PortEvents;
   private readonly reader: FrameReader;
   private readonly heads = new HeadReader();
-  private readonly sums = { data: 0, size: 0, largest: 0 };
+  private readonly sums = { data: 0, size: 0, largest: 0, heads: 0 };
   private welcome: Waiter<void> | null = null;
   private maxFrame = 0;
 

@@ -158,6 +158,21 @@ export class Outgoing {
   /** A message to be sent. Data that is large stays where it lies, and must not change until it is written. */
   message(message: Message, detail: number, handed: number, token: number): void {
     const { head, dataLength } = message;
+    // Most follow one that is like them: then there is little to do.
+    if (
+      head === this.lastHead &&
+      head.encoded !== null &&
+      detail === this.openDetail &&
+      token === this.openToken + 1 &&
+      handed === 0 &&
+      this.to + HEAD_AT + dataLength + 3 - this.openAt <= MAX_BATCH_BYTES &&
+      this.to + HEAD_AT + dataLength + 3 <= this.slab.length
+    ) {
+      this.openCount++;
+      this.openToken = token;
+      this.same(message, dataLength);
+      return;
+    }
     if (dataLength >= BY_REFERENCE) {
       this.large(message, detail, handed, token);
       return;
@@ -194,6 +209,15 @@ export class Outgoing {
     // The zeros of the padding first, and the data over them.
     if ((dataLength & 3) !== 0) writeU32(slab, this.to - 4, 0);
     if (dataLength > 0) copy.call(slab, message.data, at + dataAt);
+  }
+
+  /** Writes the record of a message that has the head of the one before it. */
+  private same(message: Message, dataLength: number): void {
+    const { slab, to } = this;
+    writeU32(slab, to, SAME + dataLength);
+    this.to = to + HEAD_AT + padded(dataLength);
+    if ((dataLength & 3) !== 0) writeU32(slab, this.to - 4, 0);
+    if (dataLength > 0) copy.call(slab, message.data, to + HEAD_AT);
   }
 
   /** Writes the record of a message that has nothing but flags, name and data. */

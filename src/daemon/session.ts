@@ -123,7 +123,7 @@ export class Session implements KsockOwner, ChannelEvents, Stirred {
   private missedName = '';
   /** How many refusals were explained in this turn. */
   private explained = 0;
-  private readonly sums = { data: 0, size: 0, largest: 0 };
+  private readonly sums = { data: 0, size: 0, largest: 0, heads: 0 };
 
   constructor(host: SessionHost, bus: Bus, channel: Channel) {
     this.host = host;

@@ -186,6 +186,8 @@ export interface Sums {
   /** The sizes that count against the maximum (the specification, section 4), and the largest of them. */
   size: number;
   largest: number;
+  /** How many of them have a head of their own. */
+  heads: number;
 }
 
 /**
@@ -296,9 +298,12 @@ export function checkRecords(
   let fields = 0;
   let isReply = false;
   let last = 0;
-  sums.data = 0;
-  sums.size = 0;
-  sums.largest = 0;
+  /** The size of a message with this name, and no data. */
+  let bare = 0;
+  let heads = 0;
+  let data = 0;
+  let sizes = 0;
+  let largest = 0;
   for (let index = 0; index < count; index++) {
     if (at + HEAD_AT > end) return `the frame ends before message ${index + 1} of ${count}`;
     const word = readU32(bytes, at);
@@ -323,6 +328,8 @@ export function checkRecords(
       // Only KBUS gives ids without a network, and it says so in the frame.
       if ((fields & Field.ID) !== 0 && readU32(bytes, wordAt) === 0) return 'an id of network 0';
       at += headLength(nameLength, fields);
+      bare = entireLength(nameLength, 0);
+      heads++;
     } else if (nameLength === 0) {
       return 'the first message of a frame has the head of one before it';
     } else if ((fields & (Field.ID | Field.CARRIED)) !== 0) {
@@ -334,11 +341,15 @@ export function checkRecords(
     const rounded = padded(dataLength);
     if (rounded > end - at) return `data of ${dataLength} bytes, where ${end - at} are left`;
     at += rounded;
-    const size = entireLength(nameLength, dataLength);
-    sums.data += dataLength;
-    sums.size += size;
-    if (size > sums.largest) sums.largest = size;
+    const size = bare + rounded;
+    data += dataLength;
+    sizes += size;
+    if (size > largest) largest = size;
   }
+  sums.data = data;
+  sums.size = sizes;
+  sums.largest = largest;
+  sums.heads = heads;
   return at === end ? '' : `${end - at} bytes behind the last message of a frame`;
 }
 

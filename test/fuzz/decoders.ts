@@ -363,7 +363,7 @@ const records: Feed = (bytes, random) => {
   const at = random.below(8);
   const around = new Uint8Array(at + bytes.length + 8).fill(0xee);
   around.set(bytes, at);
-  const sums = { data: 0, size: 0, largest: 0 };
+  const sums = { data: 0, size: 0, largest: 0, heads: 0 };
   const most = 1 + random.below(8);
   let count = 1;
   while (count <= most && checkRecords(around, at, bytes.length, count, 0, sums) !== '') count++;

@@ -72,7 +72,7 @@ function having(fields: number): Message {
 
 const ALL_FIELDS = Array.from({ length: 16 }, (_, fields) => fields);
 
-const newSums = () => ({ data: 0, size: 0, largest: 0 });
+const newSums = () => ({ data: 0, size: 0, largest: 0, heads: 0 });
 
 /** What is wrong with bytes that should be so many records: as they lie among others. */
 function check(bytes: Uint8Array, count: number, forbidden = 0, sums = newSums()): string {
