@@ -659,12 +659,17 @@ export class Bus {
         if (ksock.isFull) break;
         sender.owner.roomMade();
       }
-      for (const asker of ksock.askers) {
-        if (ksock.isFull) break;
-        asker.owner.roomForRequests?.(ksock);
-      }
+      this.tellAskers(ksock);
     }
     this.telling = false;
+  }
+
+  /** Tells those whose Requests await room in this queue, for as long as there is some. */
+  private tellAskers(ksock: BusKsock): void {
+    for (const asker of ksock.askers) {
+      if (ksock.isFull) return;
+      asker.owner.roomForRequests?.(ksock);
+    }
   }
 
   /** Without a place gained, a send may go on for want of the very binding that it waited for. */
@@ -736,7 +741,7 @@ export class Bus {
     }
     if (replier) this.tellConcerned(ksock, true);
     else this.tellAll(ksock.blocking);
-    this.noteRoom(ksock);
+    this.tellAskers(ksock);
     this.tellOfRoom();
     return result;
   }
