@@ -56,7 +56,7 @@ export function settingsOf(given: Given<BusSettings>): BusSettings {
 
 /** What it costs to keep something, in bytes, beside the bytes of messages: about what was measured. */
 export const COSTS = {
-  /** A message, or a run of them that came together. */
+  /** A message, or several that came together. */
   message: 224,
   /** Its place in one queue. */
   place: 32,

@@ -8,7 +8,7 @@ import type { Head } from '../message/head.ts';
 import { MessageId } from '../message/id.ts';
 import { Message, Status } from '../message/message.ts';
 import { NumberMap } from '../message/number-map.ts';
-import { checkRecords, HeadReader } from '../message/records.ts';
+import { HeadReader } from '../message/records.ts';
 import { readU32 } from '../message/u32.ts';
 import { type Channel, type ChannelEvents, STAYS, STAYS_NOW } from '../wire/channel.ts';
 import {
@@ -105,7 +105,6 @@ export class FramePort implements Port, ChannelEvents, UnderWayHost {
   private readonly events: PortEvents;
   private readonly reader: FrameReader;
   private readonly heads = new HeadReader();
-  private readonly sums = { data: 0, size: 0, largest: 0, heads: 0 };
   private welcome: Waiter<void> | null = null;
   private maxFrame = 0;
 
@@ -242,15 +241,20 @@ export class FramePort implements Port, ChannelEvents, UnderWayHost {
       }
       if (this.attending !== null && this.isAtHand) this.attending.came();
     } catch (error) {
-      if (!(error instanceof ProtocolError)) throw error;
-      const refusal = new Refusal(Errno.EPROTO, error.message, error);
-      if (this.welcome !== null) refusal.meaning = 'what answers there is not KBUS';
-      this.end(refusal);
+      this.broken(error);
     } finally {
       this.isReceiving = false;
       if (this.closedBy === null) this.sendWhatWasHeld();
     }
     return this.reader.missing;
+  }
+
+  /** What the daemon said is no KBUS: the connection can't go on. */
+  private broken(error: unknown): void {
+    if (!(error instanceof ProtocolError)) throw error;
+    const refusal = new Refusal(Errno.EPROTO, error.message, error);
+    if (this.welcome !== null) refusal.meaning = 'what answers there is not KBUS';
+    this.end(refusal);
   }
 
   private sendWhatWasHeld(): void {
@@ -423,16 +427,14 @@ export class FramePort implements Port, ChannelEvents, UnderWayHost {
     const { at, bytes, length } = frame;
     const count = wordOf(frame, 0);
     const serial = wordOf(frame, 2);
-    const records = at + RECORDS_AT;
-    const wrong =
-      count === 0 || serial + count > 2 ** 32
-        ? `${count} messages, from serial ${serial} on`
-        : checkRecords(bytes, records, length - RECORDS_AT, count, 0, this.sums);
-    if (wrong !== '') throw new ProtocolError(wrong);
+    if (count === 0 || serial + count > 2 ** 32) {
+      throw new ProtocolError(`${count} messages, from serial ${serial} on`);
+    }
     const isAsked = ((bytes[at + FRAME_AT.detail] as number) & YOU) !== 0;
     const you = isAsked ? Flag.WANT_YOU_TO_REPLY : 0;
     const from = wordOf(frame, 1);
-    return new LentBatch(this.heads, this.kept, bytes, records, count, from, serial, you);
+    const [first, end] = [at + RECORDS_AT, at + length];
+    return new LentBatch(this.heads, this.kept, bytes, first, end, count, from, serial, you);
   }
 
   /** The message of a frame that has but one: what is told of it is told by frames. */
@@ -702,7 +704,12 @@ export class FramePort implements Port, ChannelEvents, UnderWayHost {
     if (this.isClosing) return null;
     const { early } = this.takes;
     if (early.length > 0) return this.read(early.shift() as Message);
-    const message = this.lent.take();
+    let message: Message | null = null;
+    try {
+      message = this.lent.take();
+    } catch (error) {
+      this.broken(error);
+    }
     if (message === null) return null;
     this.noteHanded();
     return this.read(message);
@@ -711,9 +718,17 @@ export class FramePort implements Port, ChannelEvents, UnderWayHost {
   show(borrowed: BorrowedMessage): boolean {
     if (this.isClosing) return false;
     const { early } = this.takes;
-    if (early.length > 0) borrowed.showMessage(early.shift() as Message);
-    else if (this.lent.show(borrowed)) this.noteHanded();
-    else return false;
+    if (early.length > 0) {
+      borrowed.showMessage(early.shift() as Message);
+    } else {
+      try {
+        if (!this.lent.show(borrowed)) return false;
+      } catch (error) {
+        this.broken(error);
+        return false;
+      }
+      this.noteHanded();
+    }
     this.noteRead(borrowed.head);
     return true;
   }

@@ -3,15 +3,16 @@ import type { BorrowedMessage } from '../message/borrowed.ts';
 import { Head } from '../message/head.ts';
 import { type Message, ReceivedMessage } from '../message/message.ts';
 import {
+  checkedHeadLength,
   Field,
   fieldsAt,
   HEAD_AT,
   type HeadReader,
-  headLengthAt,
+  LEAST_HEAD,
   SAME,
 } from '../message/records.ts';
 import { padded, readU32 } from '../message/u32.ts';
-import type { Memory } from '../wire/frames.ts';
+import { type Memory, ProtocolError } from '../wire/frames.ts';
 import { Slab } from '../wire/slab.ts';
 
 /** So many bytes of messages are kept together: who keeps one of them keeps all, and no more. */
@@ -35,6 +36,7 @@ export class KeptMemory {
 }
 
 const NO_HEAD = new Head('', 0);
+const MAX_SERIAL = 0xffff_ffff;
 
 /** Messages as they lie side by side in a frame: objects are made when they are handed. */
 export class LentBatch {
@@ -50,6 +52,8 @@ export class LentBatch {
   private readonly from: number;
   private readonly you: number;
   private at: number;
+  /** Where the last record ends, in `source`. */
+  private readonly end: number;
   private head = NO_HEAD;
   private serial: number;
   left: number;
@@ -60,14 +64,16 @@ export class LentBatch {
   private idSerial = 0;
 
   /**
-   * `count` records from `at` on, which passed `checkRecords`, of messages that `from` sent. Their serial numbers
-   * begin with `serial`, and their reader sees the flags `you` beside their own.
+   * `count` records from `at` up to `end`, of messages that `from` sent. Their serial numbers begin with `serial`, and
+   * their reader sees the flags `you` beside their own. Each is looked at when it is come to: `next` and `show` throw
+   * a ProtocolError when the records don't end where they must.
    */
   constructor(
     heads: HeadReader,
     kept: KeptMemory,
     bytes: Uint8Array,
     at: number,
+    end: number,
     count: number,
     from: number,
     serial: number,
@@ -78,6 +84,7 @@ export class LentBatch {
     this.source = bytes;
     this.bytes = bytes;
     this.at = at;
+    this.end = end;
     this.left = count;
     this.from = from;
     this.serial = serial;
@@ -103,13 +110,14 @@ export class LentBatch {
   private keep(): void {
     this.goBack();
     const { at, kept, source } = this;
-    let end = endOfRecord(source, at);
+    let end = this.endOf(at);
     let count = 1;
     for (; count < this.left; count++) {
-      const next = endOfRecord(source, end);
+      const next = this.endOf(end);
       if (next - at > KEPT_TOGETHER) break;
       end = next;
     }
+    if (count === this.left && end !== this.end) throw outside();
     this.keptLeft = count;
     if (end - at >= BY_REFERENCE) {
       kept.referenced++;
@@ -129,33 +137,60 @@ export class LentBatch {
     this.at += this.shift;
   }
 
+  /** Where the record ends that begins there in `source`. */
+  private endOf(at: number): number {
+    const { end, source } = this;
+    if (at + HEAD_AT > end) throw outside();
+    const word = readU32(source, at);
+    const dataAt = at + HEAD_AT + (word < SAME ? this.headAt(source, at + HEAD_AT, end) : 0);
+    const next = dataAt + padded(word < SAME ? word : word - SAME);
+    if (next > end) throw outside();
+    return next;
+  }
+
+  /** Bytes of the head that begins there, in memory that has no more than up to `end`. */
+  private headAt(bytes: Uint8Array, at: number, end: number): number {
+    const length = at + LEAST_HEAD > end ? 0 : checkedHeadLength(bytes, at);
+    if (length === 0 || at + length > end) throw outside();
+    return length;
+  }
+
   private advance(): void {
     const { at, bytes } = this;
+    // In memory to keep lie whole records only, which were looked at.
+    const end = bytes === this.source ? this.end : bytes.length;
+    if (at + HEAD_AT > end) throw outside();
     const word = readU32(bytes, at);
     this.left--;
     this.idSerial = this.serial++;
     if (word >= SAME) {
       this.dataLength = word - SAME;
       this.dataAt = at + HEAD_AT;
-      this.head = this.head.further(1);
+      if (this.head.isReply) this.head = nextReply(this.head);
+      else if (this.head === NO_HEAD) throw outside();
     } else {
       const headAt = at + HEAD_AT;
       this.dataLength = word;
-      this.dataAt = headAt + headLengthAt(bytes, headAt);
+      this.dataAt = headAt + this.headAt(bytes, headAt, end);
       this.head = this.heads.read(bytes, headAt, this.from, this.you);
       if ((fieldsAt(bytes, headAt) & Field.ID) !== 0) {
         this.idSerial = this.heads.serial(bytes, headAt);
       }
     }
-    this.at = this.dataAt + padded(this.dataLength);
+    const next = this.dataAt + padded(this.dataLength);
+    if (next > end || (this.left === 0 && bytes === this.source && next !== end)) throw outside();
+    this.at = next;
   }
 }
 
-function endOfRecord(bytes: Uint8Array, at: number): number {
-  const word = readU32(bytes, at);
-  const dataAt = at + HEAD_AT;
-  if (word >= SAME) return dataAt + padded(word - SAME);
-  return dataAt + headLengthAt(bytes, dataAt) + padded(word);
+/** The head of the Reply to the next Request. */
+function nextReply(head: Head): Head {
+  if (head.replySerial < MAX_SERIAL) return head.further(1);
+  throw new ProtocolError('more Replies than there are serial numbers');
+}
+
+function outside(): ProtocolError {
+  return new ProtocolError("the messages of a frame don't end where the frame does");
 }
 
 /** What the daemon has lent, and was not handed to the program yet; the oldest is handed first. */

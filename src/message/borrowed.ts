@@ -110,7 +110,7 @@ export class BorrowedMessage {
 
   /** @internal Shows the message whose data are `length` bytes of `memory` from `start` on. */
   show(head: Head, serial: number, memory: Uint8Array, start: number, length: number): void {
-    // Messages of a run share both; and to write what is there already takes longer than to look.
+    // Messages that came together mostly share both; and to write what is there already takes longer than to look.
     if (head !== this.head) this.head = head;
     if (memory !== this[MEMORY]) this[MEMORY] = memory;
     this.idSerial = serial;

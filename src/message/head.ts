@@ -74,7 +74,7 @@ export class Head {
     return (this.flags & ASKED) === ASKED;
   }
 
-  /** That of the message `count` places further in a run: what Replies answer is numbered, as they are. */
+  /** That of the message `count` places behind it that is SAME: what Replies answer is numbered, as they are. */
   further(count: number): Head {
     return this.isReply ? this.with({ replySerial: this.replySerial + count }) : this;
   }

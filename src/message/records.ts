@@ -261,6 +261,17 @@ export function flagsAt(bytes: Uint8Array, headAt: number): number {
   return readU32(bytes, headAt + FLAGS_AT);
 }
 
+/** No head is shorter. */
+export const LEAST_HEAD = WORDS_AT;
+
+/** The same of one that was not looked at; 0 when it is none. */
+export function checkedHeadLength(bytes: Uint8Array, headAt: number): number {
+  const nameLength = nameLengthAt(bytes, headAt);
+  const fields = fieldsAt(bytes, headAt);
+  const isHead = nameLength > 0 && nameLength <= MAX_NAME && fields <= ALL_FIELDS;
+  return isHead && bytes[headAt + 2] === 0 ? headLength(nameLength, fields) : 0;
+}
+
 /** Bytes of the head that begins there. */
 export function headLengthAt(bytes: Uint8Array, headAt: number): number {
   return headLength(nameLengthAt(bytes, headAt), fieldsAt(bytes, headAt));

@@ -237,7 +237,6 @@ describe('What a daemon must not say', () => {
     'two messages for one TAKE': messagesFrame('TAKEN', [message(1), message(2)], { token: 1 }),
     'more messages than were asked for': alikeFrame('LENT', message(1), new Array(9000).fill('')),
     'serial numbers past the last': alikeFrame('LENT', message(0xffff_ffff), ['abcd', 'efgh']),
-    'Replies past the last serial number': alikeFrame('LENT', reply(1, 0xffff_ffff), ['a', 'b']),
   };
 
   it.for([

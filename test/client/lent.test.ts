@@ -5,7 +5,7 @@ import { Flag } from '../../src/message/flags.ts';
 import { MessageId, OrigFrom } from '../../src/message/id.ts';
 import { Message } from '../../src/message/message.ts';
 import { HeadReader } from '../../src/message/records.ts';
-import { plainMemory } from '../../src/wire/frames.ts';
+import { ProtocolError, plainMemory } from '../../src/wire/frames.ts';
 import { record, same } from '../support/frames.ts';
 
 const heads = new HeadReader();
@@ -18,6 +18,7 @@ function batchOf(records: readonly Buffer[], serial: number, from = 9, you = 0):
     new KeptMemory(plainMemory),
     bytes,
     7,
+    bytes.length,
     records.length,
     from,
     serial,
@@ -92,6 +93,34 @@ describe.each([handed, shown, mixed])('What is lent, %o,', (read) => {
 });
 
 describe('The messages of a frame', () => {
+  it('are looked at when they are come to: what is none of them ends the connection (a ProtocolError).', () => {
+    const plain = record(new Message('$.a', 'abcd'));
+    const last = new Message('$.a', null, { inReplyTo: new MessageId(0, 0xffff_ffff), to: 1 });
+    const wrong: [string, readonly Buffer[], number][] = [
+      ['the first is the same as none', [same('a')], 0],
+      ['one ends behind the frame', [plain, plain.subarray(0, plain.length - 4)], 1],
+      [
+        'a length that is not believed',
+        [Buffer.from([0x7f, 0xff, 0xff, 0xff, ...plain.subarray(4)])],
+        0,
+      ],
+      ['no name', [Buffer.from([0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0])], 0],
+      ['more Replies than there are serial numbers', [record(last), same('')], 1],
+      ['half a record', [plain, Buffer.from([0, 0])], 1],
+    ];
+    for (const [what, records, good] of wrong) {
+      for (const isShown of [false, true]) {
+        const given = batchOf(records, 1);
+        const give = (): unknown => (isShown ? given.show(new BorrowedMessage()) : given.next());
+        const all = (): void => {
+          for (let left = records.length; left > 0; left--) give();
+        };
+        if (isShown && good > 0) give();
+        expect(all, what).toThrow(ProtocolError);
+      }
+    }
+  });
+
   const inReplyTo = new MessageId(0, 0xff);
   const reply = new Message('$.Reply', 'four', { inReplyTo, to: 5 });
   const limpet = new Message('$.L', 'six', {

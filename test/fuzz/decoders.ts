@@ -370,7 +370,7 @@ const records: Feed = (bytes, random) => {
   if (count > most) return;
   const expected = { ...sums };
   // What is believed is read as so many messages, one by one, or from any of them on.
-  const batch = new LentBatch(heads, kept, around, at, count, 1, 1, 0);
+  const batch = new LentBatch(heads, kept, around, at, at + bytes.length, count, 1, 1, 0);
   const parcel = Parcel.ofRecords(around, at, at + bytes.length, count, sums, null);
   const rest = Parcel.ofRecords(around, at, at + bytes.length, count, sums, null);
   const first = count === 1 ? null : rest.split(1 + random.below(count - 1));
