@@ -1,5 +1,6 @@
-const SLOT_BITS = 12;
-const SLOTS = 1 << SLOT_BITS;
+/** So many slots, as a power of two, at first and at most: who reads few names needs little memory for them. */
+const FIRST_BITS = 6;
+const MOST_BITS = 12;
 /** A name is looked for in so many slots, from its own on. */
 const PROBES = 4;
 /** Longer names are not worth keeping. */
@@ -39,16 +40,20 @@ export class NameReader<T = never> {
   // By slot: the name, what its reader knows of it, its length, a hash of it, and its letters, four at a time. They lie
   // side by side: what is strewn over memory takes longer to come by than to compare. The last slot is for a name that
   // is too long to be kept.
-  private readonly names: string[] = [];
-  private readonly notes: (T | null)[] = [];
+  private names: string[] = [];
+  private notes: (T | null)[] = [];
   private lengths = NO_BYTES;
   private hashes = NO_WORDS;
   private letters = NO_WORDS;
-  private readonly scratch = new Int32Array(SLOT_WORDS);
+  private bits = 0;
+  /** How many slots have a name. */
+  private used = 0;
+  private scratch = NO_WORDS;
 
   /** The slot of the name of `length` bytes at `at`: good until the next is read. */
   read(bytes: Uint8Array, at: number, length: number): number {
     if (length > MAX_KEPT_LENGTH) return this.keepLong(textOf(bytes, at, length));
+    if (this.bits === 0) this.grow();
     if (bytes !== memory) look(bytes);
     const count = (length + 3) >> 2;
     const place = offset + at;
@@ -71,6 +76,7 @@ export class NameReader<T = never> {
   }
 
   private copied(bytes: Uint8Array, at: number, count: number): Int32Array {
+    if (this.scratch.length === 0) this.scratch = new Int32Array(SLOT_WORDS);
     const { scratch } = this;
     for (let index = 0; index < count; index++) scratch[index] = wordAt(bytes, at + index * 4);
     return scratch;
@@ -85,10 +91,11 @@ export class NameReader<T = never> {
     length: number,
   ): number {
     const hash = hashOf(words, from, count, length);
-    const first = hash >>> (32 - SLOT_BITS);
-    const { hashes, lengths, letters } = this;
+    const { bits, hashes, lengths, letters } = this;
+    const first = hash >>> (32 - bits);
+    const mask = lengths.length - 1;
     for (let probe = 0; probe < PROBES; probe++) {
-      const slot = (first + probe) & (SLOTS - 1);
+      const slot = (first + probe) & mask;
       if (
         hashes[slot] === hash &&
         lengths[slot] === length &&
@@ -97,29 +104,17 @@ export class NameReader<T = never> {
         return slot;
       }
     }
-    return this.keep(words, from, count, first, hash, textOf(bytes, at, length));
+    return this.keep(words, from, count, hash, textOf(bytes, at, length));
   }
 
   /** Gives the name a slot of its own: a free one, or the first that it may have. */
-  private keep(
-    words: Int32Array,
-    from: number,
-    count: number,
-    first: number,
-    hash: number,
-    name: string,
-  ): number {
-    if (this.hashes.length === 0) this.begin();
-    const { lengths } = this;
-    let slot = first;
-    for (let probe = 0; probe < PROBES; probe++) {
-      slot = (first + probe) & (SLOTS - 1);
-      if (lengths[slot] === 0) break;
-    }
-    if (lengths[slot] !== 0) slot = first;
+  private keep(words: Int32Array, from: number, count: number, hash: number, name: string): number {
+    if (this.used * 2 >= this.lengths.length && this.bits < MOST_BITS) this.grow();
+    const slot = this.slotFor(hash);
+    if (this.lengths[slot] === 0) this.used++;
     this.names[slot] = name;
     this.notes[slot] = null;
-    lengths[slot] = name.length;
+    this.lengths[slot] = name.length;
     this.hashes[slot] = hash;
     for (let index = 0; index < count; index++) {
       this.letters[slot * SLOT_WORDS + index] = words[from + index] as number;
@@ -127,20 +122,42 @@ export class NameReader<T = never> {
     return slot;
   }
 
-  private keepLong(name: string): number {
-    if (this.hashes.length === 0) this.begin();
-    this.names[SLOTS] = name;
-    this.notes[SLOTS] = null;
-    return SLOTS;
+  private slotFor(hash: number): number {
+    const first = hash >>> (32 - this.bits);
+    for (let probe = 0; probe < PROBES; probe++) {
+      const slot = (first + probe) & (this.lengths.length - 1);
+      if (this.lengths[slot] === 0) return slot;
+    }
+    return first;
   }
 
-  private begin(): void {
-    this.lengths = new Uint8Array(SLOTS);
-    this.hashes = new Int32Array(SLOTS);
-    this.letters = new Int32Array(SLOTS * SLOT_WORDS);
-    for (let slot = 0; slot <= SLOTS; slot++) {
-      this.names.push('');
-      this.notes.push(null);
+  /** Behind all others is a slot for one that is too long. */
+  private keepLong(name: string): number {
+    if (this.bits === 0) this.grow();
+    const slot = this.lengths.length;
+    this.names[slot] = name;
+    this.notes[slot] = null;
+    return slot;
+  }
+
+  /** Four times as many slots, to which the names go that there are. */
+  private grow(): void {
+    const { hashes, lengths, letters, names, notes } = this;
+    this.bits = this.bits === 0 ? FIRST_BITS : this.bits + 2;
+    const slots = 1 << this.bits;
+    this.lengths = new Uint8Array(slots);
+    this.hashes = new Int32Array(slots);
+    this.letters = new Int32Array(slots * SLOT_WORDS);
+    this.names = new Array(slots + 1).fill('');
+    this.notes = new Array(slots + 1).fill(null);
+    this.used = 0;
+    for (let old = 0; old < lengths.length; old++) {
+      const length = lengths[old] as number;
+      if (length === 0) continue;
+      const from = old * SLOT_WORDS;
+      const hash = hashes[old] as number;
+      const slot = this.keep(letters, from, (length + 3) >> 2, hash, names[old] as string);
+      this.notes[slot] = notes[old] as T | null;
     }
   }
 }
