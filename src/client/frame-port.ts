@@ -387,15 +387,11 @@ export class FramePort implements Port, ChannelEvents, UnderWayHost {
     const text = textOf(frame, 9);
     const nameLength = wordOf(frame, 8);
     this.why = whyOf(text.slice(nameLength));
+    const without = told(frame, text.slice(0, nameLength));
     if (detail === 1) {
       const id = new MessageId(wordOf(frame, 1), wordOf(frame, 2));
       if (errno === Errno.EAGAIN && !id.isSet) throw new ProtocolError('what waits has no id');
-      const message = this.underWay.refused(
-        errno,
-        token,
-        told(frame, text.slice(0, nameLength)),
-        wordOf(frame, 7),
-      );
+      const message = this.underWay.refused(errno, token, without, wordOf(frame, 7));
       if (errno === Errno.EAGAIN) {
         this.isSending = true;
         if (message.isRequest()) this.waitingRequest = id;
@@ -404,7 +400,7 @@ export class FramePort implements Port, ChannelEvents, UnderWayHost {
       const answer = this.answers.take(token);
       answer?.refused(this.refusal(errno));
       if (answer === undefined && !this.forgotten.has(token))
-        this.replyRefused?.(errno, told(frame, ''));
+        this.replyRefused?.(errno, without, false);
     }
   }
 
@@ -969,7 +965,7 @@ function whyOf(text: string): string {
   return escaped(text.slice(0, MAX_WHY));
 }
 
-/** What a REFUSED tells of the message: all but its data; of a Reply, not the name either, so that nobody sends it. */
+/** What a REFUSED tells of the message: all but its data. */
 function told(frame: FrameReader, name: string): Message {
   const inReplyTo = new MessageId(wordOf(frame, 3), wordOf(frame, 4));
   const to = wordOf(frame, 5);

@@ -390,7 +390,7 @@ export class Handlers {
   }
 
   /** A requester that has gone needs no answer; any other must get one. */
-  private readonly refused = (errno: number, reply: Message): void => {
+  private readonly refused = (errno: number, reply: Message, isWhole = true): void => {
     if (errno === Errno.EMSGSIZE || errno === Errno.ENOMEM) {
       const times = this.timesRefused(reply);
       const larger = errno === Errno.EMSGSIZE ? 'is larger than this bus allows' : 'found no room';
@@ -402,12 +402,9 @@ export class Handlers {
       // Another message of this Ksock waits to be sent: ALL_OR_WAIT.
       this.host.writable().then(
         () => {
-          // Of a Reply that nobody thought could be refused only this much is left.
-          if (reply.name === '') {
-            this.replyError(reply, 'another message waited to be sent');
-          } else {
-            this.host.reply(reply, this.refused);
-          }
+          // Of a Reply that nobody thought could be refused, the data is gone.
+          if (isWhole) this.host.reply(reply, this.refused);
+          else this.replyError(reply, 'another message waited to be sent');
         },
         () => {},
       );

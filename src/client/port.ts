@@ -36,8 +36,11 @@ export interface CallResult {
   readonly text: string;
 }
 
-/** Told of a message that was refused, without a promise for each: its port says `why` until this returns. */
-export type Refused = (errno: number, message: Message) => void;
+/**
+ * Told of a message that was refused, without a promise for each: its port says `why` until this returns. Without its
+ * data, the message is not whole, and must not be sent again.
+ */
+export type Refused = (errno: number, message: Message, isWhole?: boolean) => void;
 
 /** Who waits for the answer to a Request, and is told one of these once. */
 export interface Asking {
