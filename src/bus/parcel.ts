@@ -116,13 +116,25 @@ export class Parcel {
     return Uint8Array.prototype.slice.call(bytes, dataAt, dataAt + dataLength);
   }
 
+  /** The pieces in which the data lies. */
+  dataPieces(): Uint8Array[] {
+    const pieces: Uint8Array[] = [];
+    let left = this.dataLength;
+    for (const piece of [this.bytes.subarray(this.dataAt), ...(this.more ?? [])]) {
+      if (left === 0) break;
+      const some = piece.subarray(0, left);
+      pieces.push(some);
+      left -= some.length;
+    }
+    return pieces;
+  }
+
   /** Writes the data into `to`, from `at` on. */
   writeData(to: Uint8Array, at: number): void {
-    let left = this.dataLength;
-    const end = at + left;
-    for (const piece of [this.bytes.subarray(this.dataAt), ...(this.more ?? [])]) {
-      to.set(piece.subarray(0, left), end - left);
-      left = Math.max(0, left - piece.length);
+    let next = at;
+    for (const piece of this.dataPieces()) {
+      to.set(piece, next);
+      next += piece.length;
     }
   }
 
@@ -158,36 +170,27 @@ export class Parcel {
 
   /** The message at `index`, by itself. */
   one(index: number): Parcel {
-    const cursor = this.cursor(index);
-    return this.part(cursor, cursor.end, index, 1, cursor.dataLength, cursor.size, cursor.size);
+    return this.part(index, 1, this.cursor(index));
   }
 
   /** Takes the first `count` messages off, but not all, before they were sent; this parcel keeps the others. */
   split(count: number): Parcel {
-    const span = this.span as Span;
+    const { end, data, size, largest, isRun } = this.span as Span;
     const cursor = this.cursor();
-    let data = cursor.dataLength;
-    let size = cursor.size;
-    let largest = size;
-    for (let passed = 1; passed < count; passed++) {
-      cursor.next();
-      data += cursor.dataLength;
-      size += cursor.size;
-      if (cursor.size > largest) largest = cursor.size;
-    }
-    const taken = this.part(this.cursor(), cursor.end, 0, count, data, size, largest);
+    const taken = this.part(0, count, cursor);
     cursor.next();
+    const { at, headAt, repeats } = cursor;
     this.count -= count;
     this.ticket += count;
     this.span = {
-      at: cursor.at,
-      headAt: cursor.headAt,
-      repeats: cursor.repeats,
-      end: span.end,
-      data: span.data - data,
-      size: span.size - size,
-      largest: span.largest,
-      isRun: span.isRun,
+      at,
+      headAt,
+      repeats,
+      end,
+      data: data - taken.dataBytes,
+      size: size - taken.size,
+      largest,
+      isRun,
     };
     this.stand(cursor);
     return taken;
@@ -212,20 +215,23 @@ export class Parcel {
     this.carried = isPlain ? null : { origNetwork, origLocal, finalNetwork, finalLocal };
   }
 
-  private part(
-    cursor: RecordCursor,
-    end: number,
-    index: number,
-    count: number,
-    data: number,
-    size: number,
-    largest: number,
-  ): Parcel {
+  /** `count` messages from the one at `index` on, where the cursor stands; it goes on to the last of them. */
+  private part(index: number, count: number, cursor: RecordCursor): Parcel {
     const part = new Parcel(this.name, this.flags, this.to, this.bytes, 0, 0);
     part.stand(cursor);
     // Those that were sent have ids, and flags that the bus has set.
     if (part.idNetwork === 0 && this.idSerial !== 0) part.idSerial = this.idSerial + index;
     const { at, headAt, repeats } = cursor;
+    let data = cursor.dataLength;
+    let { size } = cursor;
+    let largest = size;
+    for (let passed = 1; passed < count; passed++) {
+      cursor.next();
+      data += cursor.dataLength;
+      size += cursor.size;
+      if (cursor.size > largest) largest = cursor.size;
+    }
+    const { end } = cursor;
     const { isRun } = this.span as Span;
     part.span = { at, headAt, repeats, end, data, size, largest, isRun };
     part.count = count;
@@ -261,17 +267,7 @@ export class Parcel {
 
   /** `count` messages from the one at `from` on, by themselves, after they were sent. */
   stretch(from: number, count: number): Parcel {
-    const cursor = this.cursor(from);
-    let data = cursor.dataLength;
-    let size = cursor.size;
-    let largest = size;
-    for (let passed = 1; passed < count; passed++) {
-      cursor.next();
-      data += cursor.dataLength;
-      size += cursor.size;
-      largest = Math.max(largest, cursor.size);
-    }
-    const stretch = this.part(this.cursor(from), cursor.end, from, count, data, size, largest);
+    const stretch = this.part(from, count, this.cursor(from));
     stretch.copies = this.copies;
     if (count > 1 && Array.isArray(this.requests)) {
       stretch.requests = this.requests.slice(from, from + count);

@@ -2,8 +2,8 @@ import type { BusKsock } from './ksock.ts';
 import type { Parcel } from './parcel.ts';
 
 /** So many Requests of one Ksock may wait for room, with so many bytes together. */
-export const MAX_WAITING_REQUESTS = 65_536;
-export const MAX_WAITING_BYTES = 64 * 1024 * 1024;
+const MAX_WAITING_REQUESTS = 65_536;
+const MAX_WAITING_BYTES = 64 * 1024 * 1024;
 
 /** By ticket, in the order of the calls. */
 type Line = Map<number, Parcel>;
@@ -36,12 +36,12 @@ export class WaitingRequests {
       return false;
     }
     this.lineUp(on, parcel);
-    this.count++;
-    this.bytes += dataLength;
     return true;
   }
 
   private lineUp(on: BusKsock, parcel: Parcel): void {
+    this.count++;
+    this.bytes += parcel.dataLength;
     const line = this.lines.get(on);
     if (line !== undefined) {
       line.set(parcel.ticket, parcel);
@@ -56,10 +56,14 @@ export class WaitingRequests {
   /** Whose room a Request must wait for: its own Ksock's, or its Replier's; null when it can be sent. */
   private roomFor(parcel: Parcel): BusKsock | null {
     const { ksock, lines } = this;
-    if (ksock.isFull || lines.has(ksock)) return ksock;
-    const replier = ksock.replierFor(parcel);
-    if (replier === null || replier === ksock) return null;
-    return replier.mayBeAsked && !lines.has(replier) ? null : replier;
+    return ksock.isFull || lines.has(ksock) ? ksock : this.replierToAwait(parcel);
+  }
+
+  /** Its Replier, if that has no room, or others wait for that already. A Ksock that asks itself has one queue for both. */
+  private replierToAwait(parcel: Parcel): BusKsock | null {
+    const replier = this.ksock.replierFor(parcel);
+    if (replier === null || replier === this.ksock) return null;
+    return replier.mayBeAsked && !this.lines.has(replier) ? null : replier;
   }
 
   /** There is room in this queue; or (null) who replies has changed. */
@@ -100,15 +104,9 @@ export class WaitingRequests {
   }
 
   private submit(parcel: Parcel): void {
-    const replier = this.ksock.replierFor(parcel);
-    const isFree = replier === null || replier === this.ksock;
-    if (isFree || (replier.mayBeAsked && !this.lines.has(replier))) {
-      this.send(parcel);
-      return;
-    }
-    this.lineUp(replier, parcel);
-    this.count++;
-    this.bytes += parcel.dataLength;
+    const replier = this.replierToAwait(parcel);
+    if (replier === null) this.send(parcel);
+    else this.lineUp(replier, parcel);
   }
 
   private leave(on: BusKsock, line: Line, parcel: Parcel): void {

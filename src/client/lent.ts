@@ -3,11 +3,12 @@ import type { BorrowedMessage } from '../message/borrowed.ts';
 import { Head } from '../message/head.ts';
 import { type Message, ReceivedMessage } from '../message/message.ts';
 import {
-  checkedHeadLength,
   Field,
+  faultOfHead,
   fieldsAt,
   HEAD_AT,
   type HeadReader,
+  headLengthAt,
   LEAST_HEAD,
   SAME,
 } from '../message/records.ts';
@@ -142,16 +143,19 @@ export class LentBatch {
     const { end, source } = this;
     if (at + HEAD_AT > end) throw outside();
     const word = readU32(source, at);
-    const dataAt = at + HEAD_AT + (word < SAME ? this.headAt(source, at + HEAD_AT, end) : 0);
+    const dataAt = at + HEAD_AT + (word < SAME ? this.headLength(source, at + HEAD_AT, end) : 0);
     const next = dataAt + padded(word < SAME ? word : word - SAME);
     if (next > end) throw outside();
     return next;
   }
 
   /** Bytes of the head that begins there, in memory that has no more than up to `end`. */
-  private headAt(bytes: Uint8Array, at: number, end: number): number {
-    const length = at + LEAST_HEAD > end ? 0 : checkedHeadLength(bytes, at);
-    if (length === 0 || at + length > end) throw outside();
+  private headLength(bytes: Uint8Array, at: number, end: number): number {
+    if (at + LEAST_HEAD > end) throw outside();
+    const fault = faultOfHead(bytes, at);
+    if (fault !== '') throw new ProtocolError(fault);
+    const length = headLengthAt(bytes, at);
+    if (at + length > end) throw outside();
     return length;
   }
 
@@ -171,7 +175,7 @@ export class LentBatch {
     } else {
       const headAt = at + HEAD_AT;
       this.dataLength = word;
-      this.dataAt = headAt + this.headAt(bytes, headAt, end);
+      this.dataAt = headAt + this.headLength(bytes, headAt, end);
       this.head = this.heads.read(bytes, headAt, this.from, this.you);
       if ((fieldsAt(bytes, headAt) & Field.ID) !== 0) {
         this.idSerial = this.heads.serial(bytes, headAt);

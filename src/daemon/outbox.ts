@@ -207,12 +207,7 @@ export class Outbox {
       return;
     }
     this.append(bytes, at, at + dataAt);
-    let left = dataLength;
-    for (const piece of [parcel.bytes.subarray(parcel.dataAt), ...(parcel.more ?? [])]) {
-      const some = Math.min(left, piece.length);
-      if (some > 0) this.append(piece, 0, some);
-      left -= some;
-    }
+    for (const piece of parcel.dataPieces()) this.append(piece, 0, piece.length);
     if (padding > 0) {
       view.setUint32(at + dataAt, 0);
       this.append(bytes, at + dataAt, at + dataAt + padding);

@@ -264,12 +264,12 @@ export function flagsAt(bytes: Uint8Array, headAt: number): number {
 /** No head is shorter. */
 export const LEAST_HEAD = WORDS_AT;
 
-/** The same of one that was not looked at; 0 when it is none. */
-export function checkedHeadLength(bytes: Uint8Array, headAt: number): number {
+/** What is wrong with the first words of a head, which are there; '' when its length can be believed. */
+export function faultOfHead(bytes: Uint8Array, headAt: number): string {
   const nameLength = nameLengthAt(bytes, headAt);
-  const fields = fieldsAt(bytes, headAt);
-  const isHead = nameLength > 0 && nameLength <= MAX_NAME && fields <= ALL_FIELDS;
-  return isHead && bytes[headAt + 2] === 0 ? headLength(nameLength, fields) : 0;
+  if (nameLength === 0 || nameLength > MAX_NAME) return `a name of ${nameLength} bytes`;
+  const isKnown = fieldsAt(bytes, headAt) <= ALL_FIELDS && bytes[headAt + 2] === 0;
+  return isKnown ? '' : 'unknown fields in a message';
 }
 
 /** Bytes of the head that begins there. */
@@ -321,10 +321,10 @@ export function checkRecords(
     at += HEAD_AT;
     if (word < SAME) {
       if (at + WORDS_AT > end) return `the frame ends in the head of message ${index + 1}`;
+      const fault = faultOfHead(bytes, at);
+      if (fault !== '') return fault;
       nameLength = nameLengthAt(bytes, at);
       fields = fieldsAt(bytes, at);
-      if (nameLength === 0 || nameLength > MAX_NAME) return `a name of ${nameLength} bytes`;
-      if (fields > ALL_FIELDS || bytes[at + 2] !== 0) return `unknown fields in a message`;
       if ((flagsAt(bytes, at) & forbidden) !== 0) return 'a flag that only KBUS sets';
       isReply = (fields & Field.REPLY) !== 0;
       if (at + headLength(nameLength, fields) > end) {
