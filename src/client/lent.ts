@@ -2,21 +2,12 @@ import { appended } from '../message/append.ts';
 import type { BorrowedMessage } from '../message/borrowed.ts';
 import { Head } from '../message/head.ts';
 import { type Message, ReceivedMessage } from '../message/message.ts';
-import {
-  Field,
-  faultOfHead,
-  fieldsAt,
-  HEAD_AT,
-  type HeadReader,
-  headLengthAt,
-  LEAST_HEAD,
-  SAME,
-} from '../message/records.ts';
+import { HEAD_AT, type HeadReader, SAME } from '../message/records.ts';
 import { padded, readU32 } from '../message/u32.ts';
 import { type Memory, ProtocolError } from '../wire/frames.ts';
 import { Slab } from '../wire/slab.ts';
 
-/** So many bytes of messages are kept together: who keeps one of them keeps all, and no more. */
+/** So many bytes are copied at once: who keeps a message keeps what lies around it, and no more than twice as much. */
 const KEPT_TOGETHER = 4 * 1024;
 
 /** From this size on, a message is given where it lies. */
@@ -43,17 +34,12 @@ const MAX_SERIAL = 0xffff_ffff;
 export class LentBatch {
   private readonly heads: HeadReader;
   private readonly kept: KeptMemory;
-  /** What was read; `bytes` is that, or memory to keep. */
-  private readonly source: Uint8Array;
-  private bytes: Uint8Array;
-  /** How far the same place is behind in `source`. */
-  private shift = 0;
-  /** How many may be given from where they are now. */
-  private keptLeft = 0;
+  private readonly bytes: Uint8Array;
   private readonly from: number;
   private readonly you: number;
+  /** Where the next record begins. */
   private at: number;
-  /** Where the last record ends, in `source`. */
+  /** Where the last one ends. */
   private readonly end: number;
   private head = NO_HEAD;
   private serial: number;
@@ -63,6 +49,11 @@ export class LentBatch {
   private dataAt = 0;
   private dataLength = 0;
   private idSerial = 0;
+
+  // Memory that may be kept has what lies in `bytes` up to `copiedTo`, `shift` bytes before the place that it has there.
+  private copy: Uint8Array;
+  private copiedTo = 0;
+  private shift = 0;
 
   /**
    * `count` records from `at` up to `end`, of messages that `from` sent. Their serial numbers begin with `serial`, and
@@ -82,8 +73,8 @@ export class LentBatch {
   ) {
     this.heads = heads;
     this.kept = kept;
-    this.source = bytes;
     this.bytes = bytes;
+    this.copy = bytes;
     this.at = at;
     this.end = end;
     this.left = count;
@@ -93,96 +84,61 @@ export class LentBatch {
   }
 
   next(): Message {
-    if (this.keptLeft === 0) this.keep();
-    this.keptLeft--;
     this.advance();
-    return new ReceivedMessage(this.head, this.idSerial, this.bytes, this.dataAt, this.dataLength);
+    if (this.at > this.copiedTo) this.keep();
+    const { copy, dataAt, dataLength, from, head, idSerial, shift } = this;
+    return new ReceivedMessage(head, from, idSerial, copy, dataAt - shift, dataLength);
   }
 
   /** The next one is shown by `borrowed`. */
   show(borrowed: BorrowedMessage): void {
-    if (this.keptLeft > 0) this.keptLeft--;
-    else this.goBack();
     this.advance();
-    borrowed.show(this.head, this.idSerial, this.bytes, this.dataAt, this.dataLength);
+    const { bytes, dataAt, dataLength, from, head, idSerial } = this;
+    borrowed.show(head, from, idSerial, bytes, dataAt, dataLength);
   }
 
-  /** Copies the next few to memory that may be kept. */
+  /** Copies the message, and what comes next with it, to memory that may be kept. */
   private keep(): void {
-    this.goBack();
-    const { at, kept, source } = this;
-    let end = this.endOf(at);
-    let count = 1;
-    for (; count < this.left; count++) {
-      const next = this.endOf(end);
-      if (next - at > KEPT_TOGETHER) break;
-      end = next;
-    }
-    if (count === this.left && end !== this.end) throw outside();
-    this.keptLeft = count;
-    if (end - at >= BY_REFERENCE) {
+    const { at, bytes, dataAt, end, kept } = this;
+    if (at - dataAt >= BY_REFERENCE) {
       kept.referenced++;
+      this.copy = bytes;
+      this.copiedTo = at;
+      this.shift = 0;
       return;
     }
     const { slab } = kept;
-    slab.keep(source, at, end - at, 0);
-    this.bytes = slab.bytes;
-    this.at = slab.at;
-    this.shift = at - slab.at;
-  }
-
-  /** The next one lies where it was read. */
-  private goBack(): void {
-    if (this.bytes === this.source) return;
-    this.bytes = this.source;
-    this.at += this.shift;
-  }
-
-  /** Where the record ends that begins there in `source`. */
-  private endOf(at: number): number {
-    const { end, source } = this;
-    if (at + HEAD_AT > end) throw outside();
-    const word = readU32(source, at);
-    const dataAt = at + HEAD_AT + (word < SAME ? this.headLength(source, at + HEAD_AT, end) : 0);
-    const next = dataAt + padded(word < SAME ? word : word - SAME);
-    if (next > end) throw outside();
-    return next;
-  }
-
-  /** Bytes of the head that begins there, in memory that has no more than up to `end`. */
-  private headLength(bytes: Uint8Array, at: number, end: number): number {
-    if (at + LEAST_HEAD > end) throw outside();
-    const fault = faultOfHead(bytes, at);
-    if (fault !== '') throw new ProtocolError(fault);
-    const length = headLengthAt(bytes, at);
-    if (at + length > end) throw outside();
-    return length;
+    const length = Math.min(end - dataAt, Math.max(at - dataAt, KEPT_TOGETHER));
+    slab.keep(bytes, dataAt, length, 0);
+    this.copy = slab.bytes;
+    this.copiedTo = dataAt + length;
+    this.shift = dataAt - slab.at;
   }
 
   private advance(): void {
-    const { at, bytes } = this;
-    // In memory to keep lie whole records only, which were looked at.
-    const end = bytes === this.source ? this.end : bytes.length;
+    const { at, bytes, end } = this;
     if (at + HEAD_AT > end) throw outside();
     const word = readU32(bytes, at);
     this.left--;
     this.idSerial = this.serial++;
+    let dataAt = at + HEAD_AT;
+    let dataLength = word;
     if (word >= SAME) {
-      this.dataLength = word - SAME;
-      this.dataAt = at + HEAD_AT;
+      dataLength -= SAME;
       if (this.head.isReply) this.head = nextReply(this.head);
       else if (this.head === NO_HEAD) throw outside();
     } else {
-      const headAt = at + HEAD_AT;
-      this.dataLength = word;
-      this.dataAt = headAt + this.headLength(bytes, headAt, end);
-      this.head = this.heads.read(bytes, headAt, this.from, this.you);
-      if ((fieldsAt(bytes, headAt) & Field.ID) !== 0) {
-        this.idSerial = this.heads.serial(bytes, headAt);
-      }
+      const { heads } = this;
+      const head = heads.read(bytes, dataAt, end, this.you);
+      if (head === null) throw outside();
+      if (head.idNetwork !== 0) this.idSerial = heads.idSerial;
+      this.head = head;
+      dataAt = heads.end;
     }
-    const next = this.dataAt + padded(this.dataLength);
-    if (next > end || (this.left === 0 && bytes === this.source && next !== end)) throw outside();
+    const next = dataAt + padded(dataLength);
+    if (next > end || (this.left === 0 && next !== end)) throw outside();
+    this.dataAt = dataAt;
+    this.dataLength = dataLength;
     this.at = next;
   }
 }
@@ -194,7 +150,9 @@ function nextReply(head: Head): Head {
 }
 
 function outside(): ProtocolError {
-  return new ProtocolError("the messages of a frame don't end where the frame does");
+  return new ProtocolError(
+    "the messages of a frame are malformed, or don't end where the frame does",
+  );
 }
 
 /** What the daemon has lent, and was not handed to the program yet; the oldest is handed first. */

@@ -320,9 +320,9 @@ export class LocalPort implements Port, KsockOwner {
     const parcel = this.ksock.take();
     if (parcel === null) return false;
     const head = headOf(parcel, this.ksock.tookRequest);
-    const { bytes, dataAt, dataLength, idSerial, more } = parcel;
-    if (more === null) borrowed.show(head, idSerial, bytes, dataAt, dataLength);
-    else borrowed.show(head, idSerial, parcel.copyData(), 0, dataLength);
+    const { bytes, dataAt, dataLength, from, idSerial, more } = parcel;
+    if (more === null) borrowed.show(head, from, idSerial, bytes, dataAt, dataLength);
+    else borrowed.show(head, from, idSerial, parcel.copyData(), 0, dataLength);
     return true;
   }
 
@@ -437,20 +437,26 @@ function messageOf(parcel: Parcel, you: boolean): Message {
   const { bytes, dataLength, more } = parcel;
   const isOwn = parcel.copies === 1 && more === null && bytes.length === dataLength;
   const data = isOwn ? bytes : parcel.copyData();
-  return new ReceivedMessage(headOf(parcel, you), parcel.idSerial, data, 0, dataLength);
+  return new ReceivedMessage(
+    headOf(parcel, you),
+    parcel.from,
+    parcel.idSerial,
+    data,
+    0,
+    dataLength,
+  );
 }
 
 let last = new Head('', 0);
 
 /** What the message shares with the one before it, when that was like it. */
 function headOf(parcel: Parcel, you: boolean): Head {
-  const { name, to, from, idNetwork, replyNetwork, replySerial, carried } = parcel;
+  const { name, to, idNetwork, replyNetwork, replySerial, carried } = parcel;
   const flags = you ? (parcel.flags | Flag.WANT_YOU_TO_REPLY) >>> 0 : parcel.flags;
   if (
     name === last.name &&
     flags === last.flags &&
     to === last.to &&
-    from === last.from &&
     idNetwork === last.idNetwork &&
     carried === null &&
     !parcel.isReply
@@ -460,7 +466,7 @@ function headOf(parcel: Parcel, you: boolean): Head {
   const isPlain = carried === null;
   const orig = isPlain ? OrigFrom.UNSET : new OrigFrom(carried.origNetwork, carried.origLocal);
   const final = isPlain ? OrigFrom.UNSET : new OrigFrom(carried.finalNetwork, carried.finalLocal);
-  const head = new Head(name, flags, to, from, idNetwork, replyNetwork, replySerial, orig, final);
+  const head = new Head(name, flags, to, idNetwork, replyNetwork, replySerial, orig, final);
   if (isPlain && !parcel.isReply) last = head;
   return head;
 }

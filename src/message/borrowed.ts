@@ -26,25 +26,27 @@ export class BorrowedMessage {
   [CONNECTION]: object | undefined = undefined;
   /** @internal */
   [MEMORY]: Uint8Array = NO_BYTES;
+  private sender = 0;
   private dataStart = 0;
   private dataSize = 0;
 
   get name(): string {
-    return this.now.name;
+    return this.current.head.name;
   }
 
   /** Sender's Ksock id. */
   get from(): number {
-    return this.now.from;
+    return this.current.sender;
   }
 
   /** See {@link Flag}. */
   get flags(): number {
-    return this.now.flags;
+    return this.current.head.flags;
   }
 
   get id(): MessageId {
-    return new MessageId(this.now.idNetwork, this.idSerial);
+    const { head, idSerial } = this.current;
+    return new MessageId(head.idNetwork, idSerial);
   }
 
   /** The memory in which the data lies, from {@link dataAt} on; what is beside it belongs to others. */
@@ -64,10 +66,11 @@ export class BorrowedMessage {
 
   /** The message as one that stays, with a copy of the data. */
   keep(): Message {
-    const { now, idSerial, [MEMORY]: memory, dataStart, dataSize, connection } = this;
+    const { head, sender, idSerial, [MEMORY]: memory, dataStart, dataSize } = this.current;
+    const { connection } = this;
     const data = new Uint8Array(dataSize);
     data.set(memory.subarray(dataStart, dataStart + dataSize));
-    const message = new ReceivedMessage(now, idSerial, data, 0, dataSize);
+    const message = new ReceivedMessage(head, sender, idSerial, data, 0, dataSize);
     if (connection !== undefined) message.connection = connection;
     return message;
   }
@@ -87,8 +90,8 @@ export class BorrowedMessage {
 
   /** The message for a look, without a copy of the data. */
   private seen(): Message {
-    const { head, idSerial, [MEMORY]: memory, dataStart, dataSize } = this;
-    return new ReceivedMessage(head, idSerial, memory, dataStart, dataSize);
+    const { head, sender, idSerial, [MEMORY]: memory, dataStart, dataSize } = this;
+    return new ReceivedMessage(head, sender, idSerial, memory, dataStart, dataSize);
   }
 
   /** @internal See Message. */
@@ -101,18 +104,27 @@ export class BorrowedMessage {
     this[CONNECTION] = connection;
   }
 
-  private get now(): Head {
-    if (this.head !== OVER) return this.head;
+  /** This, while it shows a message. */
+  private get current(): this {
+    if (this.head !== OVER) return this;
     throw new Error(
       'this message was borrowed, and its handler has returned; keep() gives one that stays',
     );
   }
 
   /** @internal Shows the message whose data are `length` bytes of `memory` from `start` on. */
-  show(head: Head, serial: number, memory: Uint8Array, start: number, length: number): void {
+  show(
+    head: Head,
+    from: number,
+    serial: number,
+    memory: Uint8Array,
+    start: number,
+    length: number,
+  ): void {
     // Messages that came together mostly share both; and to write what is there already takes longer than to look.
     if (head !== this.head) this.head = head;
     if (memory !== this[MEMORY]) this[MEMORY] = memory;
+    if (from !== this.sender) this.sender = from;
     this.idSerial = serial;
     this.dataStart = start;
     this.dataSize = length;
@@ -120,13 +132,13 @@ export class BorrowedMessage {
 
   /** @internal */
   showMessage(message: Message): void {
-    const { head, idSerial, bytes, dataStart, dataSize, connection } = message;
-    this.show(head, idSerial, bytes, dataStart, dataSize);
+    const { head, from, idSerial, bytes, dataStart, dataSize, connection } = message;
+    this.show(head, from, idSerial, bytes, dataStart, dataSize);
     if (connection !== this.connection) this.connection = connection;
   }
 
   /** @internal Nothing is borrowed any more. */
   end(): void {
-    this.show(OVER, 0, NO_BYTES, 0, 0);
+    this.show(OVER, 0, 0, NO_BYTES, 0, 0);
   }
 }

@@ -8,14 +8,13 @@ import { checkU32 } from './u32.ts';
 const ASKED = Flag.WANT_A_REPLY | Flag.WANT_YOU_TO_REPLY;
 
 /**
- * All of a message but its serial number and its data. It never changes, so messages that are alike, as
+ * All of a message but its serial number, its sender and its data. It never changes, so messages that are alike, as
  * most that follow each other are, share one, and are known to be alike by it.
  */
 export class Head {
   readonly name: string;
   readonly flags: number;
   readonly to: number;
-  readonly from: number;
   readonly idNetwork: number;
   // in_reply_to as numbers: it is seldom asked for.
   readonly replyNetwork: number;
@@ -33,7 +32,6 @@ export class Head {
     name: string,
     flags: number,
     to = 0,
-    from = 0,
     idNetwork = 0,
     replyNetwork = 0,
     replySerial = 0,
@@ -43,7 +41,6 @@ export class Head {
     this.name = name;
     this.flags = flags;
     this.to = to;
-    this.from = from;
     this.idNetwork = idNetwork;
     this.replyNetwork = replyNetwork;
     this.replySerial = replySerial;
@@ -86,7 +83,6 @@ export class Head {
       changes.name ?? this.name,
       changes.flags ?? this.flags,
       changes.to ?? this.to,
-      changes.from ?? this.from,
       changes.idNetwork ?? this.idNetwork,
       inReplyTo?.networkId ?? this.replyNetwork,
       inReplyTo?.serialNum ?? changes.replySerial ?? this.replySerial,
@@ -151,9 +147,9 @@ const OPTIONS: ReadonlySet<string> = new Set<keyof MessageOptions>([
 export function headOf(name: string, options: MessageOptions | Head, more: number): Head {
   if (options instanceof Head) return options;
   checkOptions('a message', options, OPTIONS);
-  const { to, from, flags = 0, id, inReplyTo, origFrom, finalTo } = options;
+  const { to, flags = 0, id, inReplyTo, origFrom, finalTo } = options;
   const allFlags = (checkU32('flags', flags) | more) >>> 0;
-  if ((to ?? from ?? id ?? inReplyTo ?? origFrom ?? finalTo) === undefined) {
+  if ((to ?? id ?? inReplyTo ?? origFrom ?? finalTo) === undefined) {
     return plainHead(name, allFlags);
   }
   const answered = idOf(MessageId.UNSET, 'inReplyTo', inReplyTo);
@@ -161,7 +157,6 @@ export function headOf(name: string, options: MessageOptions | Head, more: numbe
     checkName(name),
     allFlags,
     checkU32('to', to ?? 0),
-    checkU32('from', from ?? 0),
     idOf(MessageId.UNSET, 'id', id).networkId,
     answered.networkId,
     answered.serialNum,

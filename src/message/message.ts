@@ -7,6 +7,7 @@ import { inspect, MessageId, type OrigFrom } from './id.ts';
 import { jsonOfMessage, type MessageJson } from './json.ts';
 import { inspectMessage, printMessage } from './print.ts';
 import { textOf } from './text.ts';
+import { checkU32 } from './u32.ts';
 import { viewOf } from './view.ts';
 
 /** What may be given beside name and data when a message is made; all of it is unset by default. */
@@ -60,10 +61,12 @@ const CONNECTION = Symbol('connection');
  * section 4). A plain one is an Announcement; see {@link Request} and {@link Reply}.
  */
 export class Message {
-  /** @internal All but serial number and data. Alike messages share one: it is replaced, not changed. */
+  /** @internal All but serial number, sender and data. Alike messages share one: it is replaced, not changed. */
   head: Head;
   /** @internal */
   idSerial: number;
+  /** Sender's Ksock id; 0 until it is sent. */
+  from: number;
   /** @internal Where the data lies. */
   [MEMORY]: Uint8Array;
   /** @internal Where in that; if it is more than the data, a view is made when somebody asks for one. */
@@ -82,9 +85,11 @@ export class Message {
     if (options === undefined) {
       this.head = plainHead(name, flags);
       this.idSerial = 0;
+      this.from = 0;
     } else {
       this.head = headOf(name, options, flags);
       this.idSerial = options.id?.serialNum ?? 0;
+      this.from = options.from === undefined ? 0 : checkU32('from', options.from);
     }
     this[MEMORY] = data === undefined ? NO_DATA : toBytes(data);
     this.dataSize = this[MEMORY].length;
@@ -104,14 +109,6 @@ export class Message {
 
   set to(to: number) {
     this.head = this.head.with({ to });
-  }
-
-  get from(): number {
-    return this.head.from;
-  }
-
-  set from(from: number) {
-    this.head = this.head.with({ from });
   }
 
   get flags(): number {
@@ -366,6 +363,7 @@ export class Message {
 function Received(
   this: Message,
   head: Head,
+  from: number,
   serial: number,
   memory: Uint8Array,
   start: number,
@@ -373,6 +371,7 @@ function Received(
 ): void {
   this.dataStart = start;
   this.head = head;
+  this.from = from;
   this.idSerial = serial;
   this[MEMORY] = memory;
   this.dataSize = length;
@@ -385,6 +384,7 @@ Received.prototype = Message.prototype;
  */
 export const ReceivedMessage = Received as unknown as new (
   head: Head,
+  from: number,
   serial: number,
   memory: Uint8Array,
   start: number,
@@ -481,8 +481,8 @@ export function replyTo(request: Message, data?: Data | null): Reply {
       `${ours} is not for us to answer: only the copy marked YOU, read by the Replier, is`,
     );
   }
-  const { name, from, idNetwork } = ours.head;
-  const head = new Head(name, 0, from, 0, 0, idNetwork, ours.idSerial);
+  const { name, idNetwork } = ours.head;
+  const head = new Head(name, 0, ours.from, 0, idNetwork, ours.idSerial);
   const reply = new Reply(name, data, head);
   return withConnection(reply, ours);
 }

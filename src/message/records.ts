@@ -262,10 +262,10 @@ export function flagsAt(bytes: Uint8Array, headAt: number): number {
 }
 
 /** No head is shorter. */
-export const LEAST_HEAD = WORDS_AT;
+const LEAST_HEAD = WORDS_AT;
 
 /** What is wrong with the first words of a head, which are there; '' when its length can be believed. */
-export function faultOfHead(bytes: Uint8Array, headAt: number): string {
+function faultOfHead(bytes: Uint8Array, headAt: number): string {
   const nameLength = nameLengthAt(bytes, headAt);
   if (nameLength === 0 || nameLength > MAX_NAME) return `a name of ${nameLength} bytes`;
   const isKnown = fieldsAt(bytes, headAt) <= ALL_FIELDS && bytes[headAt + 2] === 0;
@@ -320,7 +320,7 @@ export function checkRecords(
     const word = readU32(bytes, at);
     at += HEAD_AT;
     if (word < SAME) {
-      if (at + WORDS_AT > end) return `the frame ends in the head of message ${index + 1}`;
+      if (at + LEAST_HEAD > end) return `the frame ends in the head of message ${index + 1}`;
       const fault = faultOfHead(bytes, at);
       if (fault !== '') return fault;
       nameLength = nameLengthAt(bytes, at);
@@ -368,37 +368,46 @@ export function checkRecords(
 export class HeadReader {
   private readonly names = new NameReader<Head>();
   private readonly words = new RecordWords();
+  /** Where the head that was read ends. */
+  end = 0;
+  /** The serial number of the id in the head that was read, if its `idNetwork` is not 0. */
+  idSerial = 0;
 
-  /** The head that begins at `headAt`; `from` sent it, and `you` are the flags that its reader is to see too. */
-  read(bytes: Uint8Array, headAt: number, from: number, you: number): Head {
+  /**
+   * The head that begins at `headAt`; null when that is none, or goes on behind `limit`. `you` are the flags that its
+   * reader is to see too.
+   */
+  read(bytes: Uint8Array, headAt: number, limit: number, you: number): Head | null {
+    if (headAt + LEAST_HEAD > limit || faultOfHead(bytes, headAt) !== '') return null;
+    const fields = fieldsAt(bytes, headAt);
+    const nameLength = nameLengthAt(bytes, headAt);
+    const nameAt = headAt + WORDS_AT + (WORDS[fields] as number);
+    this.end = nameAt + padded(nameLength);
+    if (this.end > limit) return null;
     const { names } = this;
-    const slot = readName(names, bytes, headAt);
+    const slot = names.read(bytes, nameAt, nameLength);
     const flags = (flagsAt(bytes, headAt) | you) >>> 0;
-    if (fieldsAt(bytes, headAt) === 0) {
-      const known = names.note(slot);
-      if (known !== null && known.from === from && known.flags === flags) return known;
-      const head = new Head(names.name(slot), flags, 0, from);
-      names.setNote(slot, head);
-      return head;
-    }
+    if (fields !== 0) return this.withWords(bytes, headAt, names.name(slot), flags);
+    const known = names.note(slot);
+    if (known !== null && known.flags === flags) return known;
+    const head = new Head(names.name(slot), flags);
+    names.setNote(slot, head);
+    return head;
+  }
+
+  private withWords(bytes: Uint8Array, headAt: number, name: string, flags: number): Head {
     const words = this.words.read(bytes, headAt, 0);
+    this.idSerial = words.idSerial;
     return new Head(
-      names.name(slot),
+      name,
       flags,
       words.to,
-      from,
       words.idNetwork,
       words.replyNetwork,
       words.replySerial,
       origFromOf(words.origNetwork, words.origLocal),
       origFromOf(words.finalNetwork, words.finalLocal),
     );
-  }
-
-  /** The serial number of the id in the head that begins there; 0 when it has none. */
-  serial(bytes: Uint8Array, headAt: number): number {
-    if ((fieldsAt(bytes, headAt) & Field.ID) === 0) return 0;
-    return this.words.read(bytes, headAt, 0).idSerial;
   }
 }
 

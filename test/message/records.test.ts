@@ -447,20 +447,21 @@ describe('Records of which any byte is another', () => {
 });
 
 describe('HeadReader', () => {
-  const read = (heads: HeadReader, message: Message, from = 9, you = 0): Head => {
+  const read = (heads: HeadReader, message: Message, you = 0): Head => {
     const bytes = Uint8Array.from(Buffer.concat([Buffer.alloc(4), record(message)]));
-    return heads.read(bytes, 8, from, you);
+    const head = heads.read(bytes, 8, bytes.length, you);
+    if (head === null) throw new Error('no head was read');
+    return head;
   };
 
   it.for(ALL_FIELDS)('makes heads that have all that a record has: fields %i.', (fields) => {
     const head = read(new HeadReader(), having(fields));
-    const { name, flags, to, from, idNetwork, inReplyTo, origFrom, finalTo } = head;
+    const { name, flags, to, idNetwork, inReplyTo, origFrom, finalTo } = head;
     const expected = having(fields);
-    expect([name, flags, to, from, idNetwork]).toEqual([
+    expect([name, flags, to, idNetwork]).toEqual([
       '$.Fred',
       0xffff_0010,
       expected.to,
-      9,
       expected.id.networkId,
     ]);
     expect([inReplyTo, origFrom, finalTo].map(String)).toEqual(
@@ -468,33 +469,53 @@ describe('HeadReader', () => {
     );
   });
 
-  it('gives one that it has made again, for the same name, flags and sender.', () => {
+  it('gives one that it has made again, for the same name and flags, whoever sent it.', () => {
     const heads = new HeadReader();
     const plain = new Message('$.a', 'x', { flags: 1 << 16 });
     const head = read(heads, plain);
     expect(read(heads, plain)).toBe(head);
     const others = [
-      read(heads, plain, 10),
-      read(heads, plain, 9, Flag.WANT_YOU_TO_REPLY),
+      read(heads, plain, Flag.WANT_YOU_TO_REPLY),
       read(heads, new Message('$.a', 'x', { flags: 1 << 17 })),
       read(heads, new Message('$.a', 'x', { flags: 1 << 16, to: 1 })),
       read(heads, new Message('$.b', 'x', { flags: 1 << 16 })),
     ];
-    expect(others.map(({ name, from, flags, to }) => [name, from, flags, to])).toEqual([
-      ['$.a', 10, 1 << 16, 0],
-      ['$.a', 9, (1 << 16) + 2, 0],
-      ['$.a', 9, 1 << 17, 0],
-      ['$.a', 9, 1 << 16, 1],
-      ['$.b', 9, 1 << 16, 0],
+    expect(others.map(({ name, flags, to }) => [name, flags, to])).toEqual([
+      ['$.a', (1 << 16) + 2, 0],
+      ['$.a', 1 << 17, 0],
+      ['$.a', 1 << 16, 1],
+      ['$.b', 1 << 16, 0],
     ]);
     expect(others).not.toContain(head);
   });
 
-  it('tells the serial number of a Limpet’s id, and 0 of all others.', () => {
+  it('tells where the head ends, and the serial number of a Limpet’s id.', () => {
     const heads = new HeadReader();
     for (const fields of ALL_FIELDS) {
-      const bytes = record(having(fields));
-      expect(heads.serial(bytes, 4)).toBe((fields & ID) !== 0 ? 2 : 0);
+      const message = having(fields);
+      const bytes = record(message);
+      const head = heads.read(bytes, 4, bytes.length, 0);
+      expect(heads.end).toBe(4 + headLengthAt(bytes, 4));
+      if (head?.idNetwork !== 0) expect(heads.idSerial).toBe(2);
+    }
+  });
+
+  it('reads no head that goes on behind the limit, or says of itself what no head can say.', () => {
+    const bytes = record(new Message('$.a'));
+    const end = 4 + headLengthAt(bytes, 4);
+    for (let limit = 4; limit < end; limit++) {
+      expect(new HeadReader().read(bytes, 4, limit, 0)).toBeNull();
+    }
+    expect(new HeadReader().read(bytes, 4, end, 0)?.name).toBe('$.a');
+    for (const wrong of [
+      [0, 0],
+      [0xff, 0xff],
+      [0, 4, 0, 0x10],
+      [0, 4, 1, 0],
+    ]) {
+      const other = Uint8Array.from(bytes);
+      other.set(wrong, 4);
+      expect(new HeadReader().read(other, 4, end, 0)).toBeNull();
     }
   });
 });

@@ -26,7 +26,7 @@ const json = (value: unknown): unknown => JSON.parse(JSON.stringify(value));
 /** A message as it is received: its data lie among those of others. */
 function received(name = '$.A', flags = 0): Message {
   MEMORY.set(Buffer.from('mine'), 1000);
-  return new ReceivedMessage(new Head(name, flags, 0, 4), 7, MEMORY, 1000, 4);
+  return new ReceivedMessage(new Head(name, flags), 4, 7, MEMORY, 1000, 4);
 }
 
 function borrowed(): BorrowedMessage {
