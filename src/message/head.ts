@@ -96,41 +96,15 @@ export class Head {
 const MAX_PLAIN = 4096;
 
 const plain = new Map<string, Head>();
-/** Those that were asked for last, by a few of their letters: to find them there takes half as long. */
-const recent: (Head | undefined)[] = new Array(MAX_PLAIN).fill(undefined);
 
 /** The head of a message with nothing but name and flags. Who sends one will send more that are like it. */
 export function plainHead(name: string, flags: number): Head {
-  const slot = slotOf(checkName(name));
-  const last = recent[slot];
-  // Mostly, it is the very same string: to see that takes no look at its letters.
-  if (last !== undefined && last.name === name && last.flags === flags) return last;
   const known = plain.get(name);
-  if (known !== undefined && known.flags === flags) {
-    recent[slot] = known;
-    return known;
-  }
-  const head = new Head(name, flags);
+  if (known !== undefined && known.flags === flags) return known;
+  const head = new Head(checkName(name), flags);
   if (plain.size >= MAX_PLAIN) plain.clear();
   plain.set(name, head);
-  recent[slot] = head;
   return head;
-}
-
-/** Names that are many differ near their ends, and in the middle. */
-function slotOf(name: string): number {
-  const { length } = name;
-  const middle = length >> 1;
-  let hash = length;
-  for (let at = length - 1; at >= 0 && at > length - 5; at--) {
-    hash = Math.imul(hash, 31) + name.charCodeAt(at);
-  }
-  for (let at = middle - 4; at < middle + 4; at++) hash = Math.imul(hash, 31) + letterAt(name, at);
-  return (hash ^ (hash >>> 12)) & (MAX_PLAIN - 1);
-}
-
-function letterAt(name: string, at: number): number {
-  return at >= 0 && at < name.length ? name.charCodeAt(at) : 0;
 }
 
 const OPTIONS: ReadonlySet<string> = new Set<keyof MessageOptions>([
