@@ -136,7 +136,7 @@ export class LentBatch {
       dataAt = heads.end;
     }
     const next = dataAt + padded(dataLength);
-    if (next > end || (this.left === 0 && next !== end)) throw outside();
+    if (next > end || (this.left === 0) !== (next === end)) throw outside();
     this.dataAt = dataAt;
     this.dataLength = dataLength;
     this.at = next;
