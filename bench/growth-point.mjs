@@ -79,7 +79,7 @@ async function during(seconds, some) {
 
 /** The engine, without anything around it. */
 async function engine() {
-  const { Bus, Parcel } = await import(new URL('bus/index.js', dist).href);
+  const { Bus, MessageBatch } = await import(new URL('bus/index.js', dist).href);
   const bus = new Bus({ maxMessageSize: MAX_SIZE, absoluteMaxMessageSize: MAX_SIZE });
   const owner = { queued() {}, answered() {}, roomMade() {} };
   const open = () => bus.open(owner);
@@ -105,7 +105,7 @@ async function engine() {
         for (let i = 0; i < batch; i++) {
           const name = names[next];
           if (++next === names.length) next = 0;
-          must(sender.send(new Parcel(name, 0, 0, data, 0, data.length)));
+          must(sender.send(new MessageBatch(name, 0, 0, data, 0, data.length)));
         }
         for (const listener of listeners) for (; listener.take() !== null; );
         return batch * listeners.length;
@@ -114,9 +114,9 @@ async function engine() {
     ask: (seconds) =>
       during(seconds, () => {
         for (let i = 0; i < batch; i++) {
-          must(sender.send(new Parcel(asked, WANT_A_REPLY, 0, data, 0, data.length), 0));
+          must(sender.send(new MessageBatch(asked, WANT_A_REPLY, 0, data, 0, data.length), 0));
           const request = replier.take();
-          const reply = new Parcel(asked, 0, request.from, data, 0, 0);
+          const reply = new MessageBatch(asked, 0, request.from, data, 0, 0);
           reply.replySerial = request.idSerial;
           must(replier.send(reply));
         }

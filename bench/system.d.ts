@@ -108,12 +108,12 @@ export interface Program {
 /** `length` bytes of data at `bytes[at]`; only valid during the call. */
 export type Hear = (bytes: Uint8Array, at: number, length: number) => void;
 
-/** Sends one request; calls `done` with its reply's data. Up to 64 may be in flight.
+/** SendQueue one request; calls `done` with its reply's data. Up to 64 may be in flight.
  * `name` is the number of its name, below place.names. */
 export type Ask = (data: Buffer, done: Hear, name: number) => void;
 
 export interface Announcer {
-  /** Sends, or queues, one message. Returns undefined when the next may be sent at once, else a
+  /** SendQueue, or queues, one message. Returns undefined when the next may be sent at once, else a
    * promise to wait for: this is where a system holds back a sender that is too fast for it. */
   send(data: Buffer, name: number): Promise<unknown> | undefined;
   /** Resolves when nothing waits in this process any more. */

@@ -151,7 +151,7 @@ const ROLES = {
     });
   },
 
-  /** Takes descriptors that others need. */
+  /** PendingReads descriptors that others need. */
   async hog() {
     const held = [];
     while (!isFinishing) {

@@ -14,7 +14,7 @@ import process from 'node:process';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
-import { obstacles } from '../dist/device/obstacles.js';
+import { obstacles } from '../dist/fuse/obstacles.js';
 import { Ksock } from '../dist/index.js';
 import { chance } from './chance.mjs';
 import { brokenPromises } from './promises.mjs';

@@ -49,14 +49,14 @@ export default {
   async ask() {
     /** @type {Hear[]} */
     const waiting = [];
-    /** @type {{ token: number, parcel: any }[]} */
+    /** @type {{ token: number, batch: any }[]} */
     let answered = [];
     const asker = await open({
       ...silent,
-      answered: (/** @type {number} */ token, /** @type {any} */ parcel) =>
-        answered.push({ token, parcel }),
+      answered: (/** @type {number} */ token, /** @type {any} */ batch) =>
+        answered.push({ token, batch }),
     });
-    const { Parcel } = engine;
+    const { MessageBatch } = engine;
     let isWorking = false;
     let next = 0;
     /** Until no Request is left: to ask for more from within an answer must not go ever deeper. */
@@ -66,15 +66,15 @@ export default {
         const request = answerer.take();
         if (request !== null) {
           const { bytes, dataAt, dataLength } = request;
-          const reply = new Parcel(ASK, 0, request.from, bytes, dataAt, dataLength);
+          const reply = new MessageBatch(ASK, 0, request.from, bytes, dataAt, dataLength);
           reply.replyNetwork = request.idNetwork;
           reply.replySerial = request.idSerial;
           answerer.send(reply);
         } else if (answered.length > 0) {
           const now = answered;
           answered = [];
-          for (const { token, parcel } of now) {
-            waiting[token]?.(parcel.bytes, parcel.dataAt, parcel.dataLength);
+          for (const { token, batch } of now) {
+            waiting[token]?.(batch.bytes, batch.dataAt, batch.dataLength);
           }
         } else {
           break;
@@ -85,7 +85,7 @@ export default {
     return (data, done) => {
       const token = next++ % 64;
       waiting[token] = done;
-      const request = new Parcel(ASK, WANT_A_REPLY, 0, data, 0, data.length);
+      const request = new MessageBatch(ASK, WANT_A_REPLY, 0, data, 0, data.length);
       request.ticket = token;
       request.isAnswered = true;
       const result = asker.send(request);
@@ -102,18 +102,18 @@ export default {
   /** @returns {Promise<Announcer>} */
   async announce() {
     const announcer = await open();
-    const { Parcel } = engine;
+    const { MessageBatch } = engine;
     const read = () => {
       for (const { ksock, hear } of listeners) {
-        for (let parcel = ksock.take(); parcel !== null; parcel = ksock.take()) {
-          hear(parcel.bytes, parcel.dataAt, parcel.dataLength);
+        for (let batch = ksock.take(); batch !== null; batch = ksock.take()) {
+          hear(batch.bytes, batch.dataAt, batch.dataLength);
         }
       }
     };
     let unread = 0;
     return {
       send(data) {
-        const result = announcer.send(new Parcel(TELL, 0, 0, data, 0, data.length));
+        const result = announcer.send(new MessageBatch(TELL, 0, 0, data, 0, data.length));
         if (result < 0) throw new Error(`the engine refused an Announcement: ${result}`);
         if (++unread === BATCH) {
           unread = 0;

@@ -80,7 +80,7 @@ class Slab {
 }
 
 /** What goes out through one socket. Bytes are appended at `end`; those before `whole` may be written. */
-class Outgoing {
+class FrameWriter {
   /** @type {Slab[]} */
   #free = [];
   #made = 0;
@@ -174,7 +174,7 @@ async function answerFrames(place, number) {
     outgoing.whole = outgoing.end += length;
     outgoing.flush();
   });
-  const outgoing = new Outgoing(socket, READ);
+  const outgoing = new FrameWriter(socket, READ);
 }
 
 /** @param {Place} place @returns {Promise<Ask>} */
@@ -209,7 +209,7 @@ async function askFrames(place) {
     reading = false;
     outgoing.flush();
   });
-  const outgoing = new Outgoing(socket, slabOf(place));
+  const outgoing = new FrameWriter(socket, slabOf(place));
   const flush = () => {
     scheduled = false;
     outgoing.flush();
@@ -303,17 +303,17 @@ function split(longest, each) {
  * and only while each of them keeps up.
  *
  * @param {Place} place
- * @param {(receivers: Outgoing[]) => (chunk: Buffer) => void} relay  passes a chunk on, in slabs with
+ * @param {(receivers: FrameWriter[]) => (chunk: Buffer) => void} relay  passes a chunk on, in slabs with
  *   room for CHUNK bytes and a frame
  */
 async function relayTo(place, relay) {
-  /** @type {Outgoing[]} */
+  /** @type {FrameWriter[]} */
   const receivers = [];
   /** @type {net.Socket[]} */
   const senders = [];
   const behind = () => receivers.some((receiver) => receiver.socket.writableNeedDrain);
   await serve(`${place.socket}.listen`, (socket) => {
-    receivers.push(new Outgoing(socket, slabOf(place) + CHUNK));
+    receivers.push(new FrameWriter(socket, slabOf(place) + CHUNK));
     socket.on('drain', () => {
       if (!behind()) for (const sender of senders) sender.resume();
     });
@@ -405,7 +405,7 @@ async function listenStream(place, hear) {
 async function announceStream(place) {
   const header = headerOf(place);
   const socket = await dial(place.socket, () => {});
-  const outgoing = new Outgoing(socket, slabOf(place));
+  const outgoing = new FrameWriter(socket, slabOf(place));
   return {
     send(data) {
       const frame = header + data.length;

@@ -1,17 +1,17 @@
+import { brand } from '../base/other-copy.ts';
 import { replierBindEventData } from '../message/bind-event.ts';
-import { brand } from '../message/copy.ts';
-import { checkFlags } from '../message/entire.ts';
+import { checkFlags } from '../message/codec/device.ts';
+import { fieldsAt, flagsAt } from '../message/codec/records.ts';
 import { Errno } from '../message/errno.ts';
 import { Flag } from '../message/flags.ts';
 import { REPLIER_BIND_EVENT } from '../message/message.ts';
 import { checkBindingName, checkMessageName, MAX_NAME } from '../message/name.ts';
-import { fieldsAt, flagsAt } from '../message/records.ts';
 import type { Buses } from './buses.ts';
 import { DebugLog } from './debug-log.ts';
 import { BusKsock, type KsockOwner, type Mode } from './ksock.ts';
 import { Ledger, RequestEvent, RequestRecord, RequestState } from './ledger.ts';
+import { type MessageBatch, syntheticMessage } from './message-batch.ts';
 import { type Attempt, type BusObserver, observers, type Setting } from './observer.ts';
-import { type Parcel, syntheticParcel } from './parcel.ts';
 import type { Queue } from './queue.ts';
 import { Binding, Routes } from './routes.ts';
 import { type BusSettings, COSTS, type Given, MIN_MESSAGE_SIZE, settingsOf } from './settings.ts';
@@ -127,24 +127,24 @@ export class Bus {
 
   // Sending (section 6)
 
-  /** @internal Sends all messages of a parcel; of more than one, there must be so many as `sendable` says. */
-  send(sender: BusKsock, parcel: Parcel): number {
-    if (sender.mode === 'r' || !sender.isOpen) return this.refuse(sender, parcel, Errno.EBADF);
-    if (sender.sending !== null) return this.refuse(sender, parcel, Errno.EALREADY);
-    const wrong = this.checkParcel(sender, parcel);
-    if (wrong !== 0) return this.refuse(sender, parcel, wrong);
-    if (!this.hasBytesFor(parcel)) return this.refuse(sender, parcel, Errno.ENOMEM);
-    if (parcel.isRequest && sender.isFull) return this.refuse(sender, parcel, Errno.ENOLCK);
-    const { count } = parcel;
-    parcel.from = sender.id;
-    parcel.flags = (parcel.flags & ~KBUS_SETS) >>> 0;
-    if (parcel.idNetwork === 0) parcel.idSerial = this.takeSerials(count);
-    sender.lastNetwork = parcel.idNetwork;
-    sender.lastSerial = parcel.idSerial + count - 1;
-    const requests = parcel.isRequest ? requestsOf(parcel, sender) : null;
-    const result = this.deliver(sender, parcel, requests, 'send');
+  /** @internal SendQueue all messages of a batch; of more than one, there must be so many as `sendable` says. */
+  send(sender: BusKsock, batch: MessageBatch): number {
+    if (sender.mode === 'r' || !sender.isOpen) return this.refuse(sender, batch, Errno.EBADF);
+    if (sender.sending !== null) return this.refuse(sender, batch, Errno.EALREADY);
+    const wrong = this.checkBatch(sender, batch);
+    if (wrong !== 0) return this.refuse(sender, batch, wrong);
+    if (!this.hasBytesFor(batch)) return this.refuse(sender, batch, Errno.ENOMEM);
+    if (batch.isRequest && sender.isFull) return this.refuse(sender, batch, Errno.ENOLCK);
+    const { count } = batch;
+    batch.from = sender.id;
+    batch.flags = (batch.flags & ~KBUS_SETS) >>> 0;
+    if (batch.idNetwork === 0) batch.idSerial = this.takeSerials(count);
+    sender.lastNetwork = batch.idNetwork;
+    sender.lastSerial = batch.idSerial + count - 1;
+    const requests = batch.isRequest ? requestsOf(batch, sender) : null;
+    const result = this.deliver(sender, batch, requests, 'send');
     if (result === -Errno.EAGAIN) {
-      sender.sending = parcel;
+      sender.sending = batch;
       sender.waitingRequest = requests as RequestRecord | null;
       this.sendingKsocks.add(sender);
     }
@@ -156,47 +156,47 @@ export class Bus {
    * What fills a bus must not keep Replies back, which make room: they may have as much again. A small one
    * takes the room of its Request, so that there can always be an answer.
    */
-  private hasBytesFor(parcel: Parcel): boolean {
+  private hasBytesFor(batch: MessageBatch): boolean {
     const { queuedBytes } = this;
     const { maxQueuedBytes } = this.settings;
     if (queuedBytes < maxQueuedBytes) return true;
-    if (!parcel.isReply) return false;
-    return queuedBytes < 2 * maxQueuedBytes || parcel.size <= COSTS.request;
+    if (!batch.isReply) return false;
+    return queuedBytes < 2 * maxQueuedBytes || batch.size <= COSTS.request;
   }
 
   /**
-   * @internal How many of a parcel's first messages go the same way, and have room, so that `send` takes them all at
+   * @internal How many of a batch's first messages go the same way, and have room, so that `send` takes them all at
    * once. 1 when the first must be looked at by itself, because of what it is, or because there is no room.
    */
-  sendable(sender: BusKsock, parcel: Parcel): number {
-    const { count } = parcel;
+  sendable(sender: BusKsock, batch: MessageBatch): number {
+    const { count } = batch;
     if (count === 1 || sender.mode === 'r' || !sender.isOpen || sender.sending !== null) return 1;
-    if (parcel.idNetwork !== 0 || (parcel.flags & Flag.URGENT) !== 0) return 1;
-    if (this.checkParcel(sender, parcel) !== 0 || this.nextSerial + count > MAX_U32) return 1;
-    const bytes = bytesOf(parcel) + (parcel.isRequest ? count * COSTS.request : 0);
+    if (batch.idNetwork !== 0 || (batch.flags & Flag.URGENT) !== 0) return 1;
+    if (this.checkBatch(sender, batch) !== 0 || this.nextSerial + count > MAX_U32) return 1;
+    const bytes = bytesOf(batch) + (batch.isRequest ? count * COSTS.request : 0);
     if (this.queuedBytes + bytes > this.settings.maxQueuedBytes) return 1;
-    const { replier, listeners } = this.routes.find(parcel.name);
-    if (parcel.isReply) return listeners.length === 0 ? this.answerable(sender, parcel) : 1;
+    const { replier, listeners } = this.routes.find(batch.name);
+    if (batch.isReply) return listeners.length === 0 ? this.answerable(sender, batch) : 1;
 
     const delivery = ++this.deliveries;
     let places = count;
-    if (parcel.isRequest) {
+    if (batch.isRequest) {
       // Each takes a place of the sender's, who can't be among those who get them then.
       if (sender.isFull) return 1;
       sender.delivery = delivery;
       places = Math.min(places, sender.limit - sender.occupied);
-      if (replier === null || (parcel.to !== 0 && parcel.to !== replier.ksock.id)) return 1;
+      if (replier === null || (batch.to !== 0 && batch.to !== replier.ksock.id)) return 1;
       const mayAnswer = this.settings.maxUnansweredPerKsock - replier.ksock.unreplied.size;
       places = Math.min(places, mayAnswer, this.placesFor(bytes, replier.ksock, delivery));
     }
-    const allOrNothing = (parcel.flags & (Flag.ALL_OR_WAIT | Flag.ALL_OR_FAIL)) !== 0;
+    const allOrNothing = (batch.flags & (Flag.ALL_OR_WAIT | Flag.ALL_OR_FAIL)) !== 0;
     for (let at = 0; at < listeners.length; at++) {
       const { ksock } = listeners[at] as Binding;
       // One that is full misses them all.
       if (!allOrNothing && ksock.isFull && ksock.delivery !== delivery) continue;
       places = Math.min(places, this.placesFor(bytes, ksock, delivery));
     }
-    return places < 2 ? 1 : this.goingTo(parcel, listeners, places);
+    return places < 2 ? 1 : this.goingTo(batch, listeners, places);
   }
 
   /** How many messages a Ksock has room for, if this is its only copy of each; 0 if it isn't. */
@@ -209,11 +209,11 @@ export class Bus {
   }
 
   /** How many of the first `most` messages go to these listeners. Requests and Replies must be of one name too. */
-  private goingTo(parcel: Parcel, listeners: readonly Binding[], most: number): number {
-    if (parcel.span?.isRun) return most;
-    const cursor = parcel.cursor();
+  private goingTo(batch: MessageBatch, listeners: readonly Binding[], most: number): number {
+    if (batch.span?.isRun) return most;
+    const cursor = batch.cursor();
     const { bytes } = cursor;
-    const isPlain = !parcel.isRequest && fieldsAt(bytes, cursor.headAt) === 0;
+    const isPlain = !batch.isRequest && fieldsAt(bytes, cursor.headAt) === 0;
     const flags = flagsAt(bytes, cursor.headAt);
     for (let count = 1; count < most; count++) {
       cursor.next();
@@ -228,16 +228,16 @@ export class Bus {
   }
 
   /** How many of the first Replies are to one Ksock that gets them by tokens that rise by one. */
-  private answerable(sender: BusKsock, parcel: Parcel): number {
-    const requester = this.ksocks.get(parcel.to);
+  private answerable(sender: BusKsock, batch: MessageBatch): number {
+    const requester = this.ksocks.get(batch.to);
     // The room that each makes may be another's who waits for it.
     if (requester === undefined || requester.blocking.size > 0 || sender.blocking.size > 0)
       return 1;
     const { outstanding } = requester;
-    const { replyNetwork, replySerial } = parcel;
+    const { replyNetwork, replySerial } = batch;
     const first = replyNetwork === 0 ? outstanding.find(0, replySerial, sender) : null;
     if (first === null || first.token < 0) return 1;
-    const most = this.goingTo(parcel, NO_LISTENERS, parcel.count);
+    const most = this.goingTo(batch, NO_LISTENERS, batch.count);
     let count = 1;
     while (count < most) {
       const record = outstanding.find(0, replySerial + count, sender);
@@ -249,9 +249,9 @@ export class Bus {
 
   /** @internal */
   resend(sender: BusKsock): number {
-    const parcel = sender.sending;
-    if (parcel === null) return -Errno.ENOMSG;
-    const result = this.deliver(sender, parcel, sender.waitingRequest, 'resend');
+    const batch = sender.sending;
+    if (batch === null) return -Errno.ENOMSG;
+    const result = this.deliver(sender, batch, sender.waitingRequest, 'resend');
     if (result === -Errno.EAGAIN) return result;
     const request = sender.waitingRequest;
     this.endSending(sender);
@@ -320,12 +320,12 @@ export class Bus {
     const found = queue.findRequest(record);
     if (found === null) return false;
     const { entry, index } = found;
-    const parcel = queue.parcel(entry);
+    const batch = queue.batch(entry);
     (queue.binding(entry) as Binding).queued--;
     const parts = queue.takeOut(entry, index);
     if (parts !== null) {
       for (const part of parts) this.hold(part);
-      this.letGo(parcel);
+      this.letGo(batch);
     }
     return true;
   }
@@ -333,7 +333,7 @@ export class Bus {
   // Requests that wait for room (drivers keep them)
 
   /** @internal */
-  replierFor({ name, to }: Parcel): BusKsock | null {
+  replierFor({ name, to }: MessageBatch): BusKsock | null {
     if (this.routes.known(name) === undefined && checkMessageName(name) !== 0) return null;
     const ksock = this.routes.find(name).replier?.ksock ?? null;
     return ksock !== null && (to === 0 || to === ksock.id) ? ksock : null;
@@ -371,17 +371,17 @@ export class Bus {
   }
 
   // Step 1, in the order in which the bytes of a message give their faults away (2-bytes).
-  private checkParcel(sender: BusKsock, parcel: Parcel): number {
-    const { name } = parcel;
+  private checkBatch(sender: BusKsock, batch: MessageBatch): number {
+    const { name } = batch;
     if (name.length === 0) return Errno.EINVAL;
     if (name.length > MAX_NAME) return Errno.ENAMETOOLONG;
-    const wrongFlags = checkFlags(parcel.flags, parcel.isReply);
+    const wrongFlags = checkFlags(batch.flags, batch.isReply);
     if (wrongFlags !== 0) return wrongFlags;
-    if (parcel.largest > this.maxMessageSizeNow) {
-      const { count, to, replyNetwork, replySerial } = parcel;
-      if (count > 1 || !parcel.isReply) return Errno.EMSGSIZE;
+    if (batch.largest > this.maxMessageSizeNow) {
+      const { count, to, replyNetwork, replySerial } = batch;
+      if (count > 1 || !batch.isReply) return Errno.EMSGSIZE;
       const most = this.maxReplySize(sender, to, replyNetwork, replySerial);
-      if (parcel.largest > most) return Errno.EMSGSIZE;
+      if (batch.largest > most) return Errno.EMSGSIZE;
     }
     return this.routes.known(name) === undefined ? checkMessageName(name) : 0;
   }
@@ -398,29 +398,29 @@ export class Bus {
    */
   private deliver(
     sender: BusKsock,
-    parcel: Parcel,
+    batch: MessageBatch,
     requests: RequestRecord | RequestRecord[] | null,
     attempt: Attempt,
   ): number {
-    const { replier, listeners } = this.routes.find(parcel.name);
-    const { flags } = parcel;
+    const { replier, listeners } = this.routes.find(batch.name);
+    const { flags } = batch;
     const orWait = (flags & Flag.ALL_OR_WAIT) !== 0;
     let answered: RequestRecord | null = null;
 
     if (requests !== null) {
-      if (replier === null) return this.refuse(sender, parcel, Errno.EADDRNOTAVAIL, attempt);
-      if (parcel.to !== 0 && parcel.to !== replier.ksock.id) {
-        return this.refuse(sender, parcel, Errno.EPIPE, attempt);
+      if (replier === null) return this.refuse(sender, batch, Errno.EADDRNOTAVAIL, attempt);
+      if (batch.to !== 0 && batch.to !== replier.ksock.id) {
+        return this.refuse(sender, batch, Errno.EPIPE, attempt);
       }
       const { ksock } = replier;
       if (ksock.isFull || ksock.unreplied.size >= this.settings.maxUnansweredPerKsock) {
-        return this.refuseFull(sender, parcel, ksock, orWait, attempt);
+        return this.refuseFull(sender, batch, ksock, orWait, attempt);
       }
-    } else if (parcel.isReply) {
-      const requester = this.ksocks.get(parcel.to);
-      if (requester === undefined) return this.refuse(sender, parcel, Errno.EADDRNOTAVAIL, attempt);
-      answered = requester.outstanding.find(parcel.replyNetwork, parcel.replySerial, sender);
-      if (answered === null) return this.refuse(sender, parcel, Errno.ECONNREFUSED, attempt);
+    } else if (batch.isReply) {
+      const requester = this.ksocks.get(batch.to);
+      if (requester === undefined) return this.refuse(sender, batch, Errno.EADDRNOTAVAIL, attempt);
+      answered = requester.outstanding.find(batch.replyNetwork, batch.replySerial, sender);
+      if (answered === null) return this.refuse(sender, batch, Errno.ECONNREFUSED, attempt);
     }
 
     const allOrNothing = orWait || (flags & Flag.ALL_OR_FAIL) !== 0;
@@ -429,59 +429,62 @@ export class Bus {
     for (let at = 0; at < listeners.length; at++) {
       const listener = (listeners[at] as Binding).ksock;
       if (!listener.isFull) continue;
-      if (allOrNothing) return this.refuseFull(sender, parcel, listener, orWait, attempt);
+      if (allOrNothing) return this.refuseFull(sender, batch, listener, orWait, attempt);
       if (delivery === 0) delivery = ++this.deliveries;
       listener.delivery = delivery;
     }
 
-    if (requests !== null) this.accept(parcel, requests, (replier as Binding).ksock);
+    if (requests !== null) this.accept(batch, requests, (replier as Binding).ksock);
     const first = requests !== null ? (replier as Binding) : null;
     const urgent = (flags & Flag.URGENT) !== 0;
     // The copy for the one who answers, or who asked, is read before a listener's copy: of what goes
     // to the front, that is the one put there last.
     const firstKsock = first !== null ? first.ksock : (answered?.requester ?? null);
-    if (!urgent) this.giveFirst(parcel, first, answered);
+    if (!urgent) this.giveFirst(batch, first, answered);
     for (let at = 0; at < listeners.length; at++) {
       const binding = listeners[at] as Binding;
       const listener = binding.ksock;
       if (delivery !== 0 && listener.delivery === delivery) {
-        listener.missed += parcel.count;
-        this.observer?.missed?.(listener, parcel);
-        listener.owner.missed?.(parcel);
+        listener.missed += batch.count;
+        this.observer?.missed?.(listener, batch);
+        listener.owner.missed?.(batch);
         continue;
       }
-      if (listener.onlyOnce && (listener === firstKsock || isLastQueued(listener, parcel)))
-        continue;
-      this.enqueue(listener, parcel, binding, urgent);
+      if (listener.onlyOnce && (listener === firstKsock || isLastQueued(listener, batch))) continue;
+      this.enqueue(listener, batch, binding, urgent);
     }
-    if (urgent) this.giveFirst(parcel, first, answered);
-    this.observer?.sent?.(sender, parcel, attempt);
+    if (urgent) this.giveFirst(batch, first, answered);
+    this.observer?.sent?.(sender, batch, attempt);
     return 0;
   }
 
   private accept(
-    parcel: Parcel,
+    batch: MessageBatch,
     requests: RequestRecord | RequestRecord[],
     replier: BusKsock,
   ): void {
-    parcel.requests = requests;
+    batch.requests = requests;
     const { ledger, maxMessageSizeNow } = this;
     if (!Array.isArray(requests)) ledger.accept(requests, replier, maxMessageSizeNow);
     else for (const one of requests) ledger.accept(one, replier, maxMessageSizeNow);
   }
 
-  private giveFirst(parcel: Parcel, replier: Binding | null, answered: RequestRecord | null): void {
+  private giveFirst(
+    batch: MessageBatch,
+    replier: Binding | null,
+    answered: RequestRecord | null,
+  ): void {
     if (replier !== null) {
-      this.enqueue(replier.ksock, parcel, replier, (parcel.flags & Flag.URGENT) !== 0);
+      this.enqueue(replier.ksock, batch, replier, (batch.flags & Flag.URGENT) !== 0);
     } else if (answered !== null) {
       this.endRequest(answered);
       const { outstanding } = answered.requester;
-      for (let at = 1; at < parcel.count; at++) {
-        const { replySerial, from } = parcel;
+      for (let at = 1; at < batch.count; at++) {
+        const { replySerial, from } = batch;
         const next = outstanding.find(0, replySerial + at, this.ksocks.get(from) as BusKsock);
         this.endRequest(next as RequestRecord);
       }
-      this.giveAnswer(answered, parcel);
+      this.giveAnswer(answered, batch);
     }
   }
 
@@ -491,75 +494,75 @@ export class Bus {
   }
 
   /** Gives a Reply or Status to its requester, into the place that was held for it; or several, by token. */
-  private giveAnswer(record: RequestRecord, parcel: Parcel): void {
+  private giveAnswer(record: RequestRecord, batch: MessageBatch): void {
     const { requester, token } = record;
     if (token < 0) {
-      this.observer?.answered?.(requester, parcel, token);
-      this.enqueue(requester, parcel, null, (parcel.flags & Flag.URGENT) !== 0);
+      this.observer?.answered?.(requester, batch, token);
+      this.enqueue(requester, batch, null, (batch.flags & Flag.URGENT) !== 0);
       return;
     }
-    requester.queuedNetwork = parcel.idNetwork;
-    requester.queuedSerial = parcel.idSerial + parcel.count - 1;
-    parcel.copies++;
-    this.observer?.answered?.(requester, parcel, token);
-    requester.owner.answered(token, parcel);
+    requester.queuedNetwork = batch.idNetwork;
+    requester.queuedSerial = batch.idSerial + batch.count - 1;
+    batch.copies++;
+    this.observer?.answered?.(requester, batch, token);
+    requester.owner.answered(token, batch);
     this.noteRoom(requester);
   }
 
-  private giveStatus(record: RequestRecord, status: Parcel): void {
+  private giveStatus(record: RequestRecord, status: MessageBatch): void {
     status.idSerial = this.takeSerials(1);
     this.giveAnswer(record, status);
   }
 
   private enqueue(
     ksock: BusKsock,
-    parcel: Parcel,
+    batch: MessageBatch,
     binding: Binding | null,
     atFront: boolean,
   ): void {
-    if (atFront) ksock.queue.pushFront(parcel, binding);
-    else ksock.queue.pushBack(parcel, binding);
-    if (binding !== null) binding.queued += parcel.count;
-    this.hold(parcel);
-    parcel.copies++;
-    ksock.queuedNetwork = parcel.idNetwork;
-    ksock.queuedSerial = parcel.idSerial + parcel.count - 1;
-    this.observer?.queued?.(ksock, parcel, binding, atFront);
+    if (atFront) ksock.queue.pushFront(batch, binding);
+    else ksock.queue.pushBack(batch, binding);
+    if (binding !== null) binding.queued += batch.count;
+    this.hold(batch);
+    batch.copies++;
+    ksock.queuedNetwork = batch.idNetwork;
+    ksock.queuedSerial = batch.idSerial + batch.count - 1;
+    this.observer?.queued?.(ksock, batch, binding, atFront);
     ksock.owner.queued(atFront);
   }
 
-  /** An entry of a queue holds the parcel. */
-  private hold(parcel: Parcel): void {
-    if (parcel.holders++ === 0) this.messageBytes += bytesOf(parcel);
+  /** An entry of a queue holds the batch. */
+  private hold(batch: MessageBatch): void {
+    if (batch.holders++ === 0) this.messageBytes += bytesOf(batch);
     this.messageBytes += COSTS.place;
   }
 
-  /** An entry of a queue holds the parcel no more. */
-  private letGo(parcel: Parcel): void {
+  /** An entry of a queue holds the batch no more. */
+  private letGo(batch: MessageBatch): void {
     this.messageBytes -= COSTS.place;
-    if (--parcel.holders === 0) this.messageBytes -= bytesOf(parcel);
+    if (--batch.holders === 0) this.messageBytes -= bytesOf(batch);
   }
 
   private refuseFull(
     sender: BusKsock,
-    parcel: Parcel,
+    batch: MessageBatch,
     full: BusKsock,
     orWait: boolean,
     attempt: Attempt,
   ): number {
-    if (!orWait) return this.refuse(sender, parcel, Errno.EBUSY, attempt);
+    if (!orWait) return this.refuse(sender, batch, Errno.EBUSY, attempt);
     this.block(sender, full);
-    this.observer?.waiting?.(sender, parcel, attempt);
+    this.observer?.waiting?.(sender, batch, attempt);
     return -Errno.EAGAIN;
   }
 
   private refuse(
     sender: BusKsock,
-    parcel: Parcel,
+    batch: MessageBatch,
     errno: number,
     attempt: Attempt = 'send',
   ): number {
-    this.observer?.refused?.(sender, parcel, errno, attempt);
+    this.observer?.refused?.(sender, batch, errno, attempt);
     return -errno;
   }
 
@@ -574,33 +577,33 @@ export class Bus {
   // Receiving (section 5)
 
   /** @internal */
-  take(ksock: BusKsock, at: number): Parcel | null {
+  take(ksock: BusKsock, at: number): MessageBatch | null {
     if (ksock.queue.entries <= at) return null;
-    const parcel = this.read(ksock, at);
+    const batch = this.read(ksock, at);
     this.noteRoom(ksock);
     if (this.gainedRoom.size > 0) this.tellOfRoom();
-    return parcel;
+    return batch;
   }
 
   /** @internal */
   takeMany(ksock: BusKsock, count: number, at: number): void {
     const { queue } = ksock;
     for (let left = count; left > 0; ) {
-      const parcel = queue.parcel(at);
-      if (parcel.count === 1) {
+      const batch = queue.batch(at);
+      if (batch.count === 1) {
         this.read(ksock, at);
         left--;
       } else {
         const read = queue.readOf(at);
-        const some = Math.min(left, parcel.count - read);
+        const some = Math.min(left, batch.count - read);
         const binding = queue.binding(at);
         if (binding !== null) binding.queued -= some;
-        if (queue.drop(at, some)) this.letGo(parcel);
+        if (queue.drop(at, some)) this.letGo(batch);
         const isAsked = binding?.replier === true;
         if (isAsked || this.observer !== null) {
           for (let index = read; index < read + some; index++) {
-            if (isAsked) this.readRequest(ksock, parcel, index);
-            this.observer?.read?.(ksock, parcel, index, isAsked, at);
+            if (isAsked) this.readRequest(ksock, batch, index);
+            this.observer?.read?.(ksock, batch, index, isAsked, at);
           }
         }
         left -= some;
@@ -610,11 +613,11 @@ export class Bus {
     if (this.gainedRoom.size > 0) this.tellOfRoom();
   }
 
-  private read(ksock: BusKsock, at: number): Parcel {
+  private read(ksock: BusKsock, at: number): MessageBatch {
     const { queue } = ksock;
-    const entry = queue.parcel(at);
+    const entry = queue.batch(at);
     const index = queue.readOf(at);
-    const parcel = entry.count > 1 ? entry.one(index) : entry;
+    const batch = entry.count > 1 ? entry.one(index) : entry;
     const binding = queue.binding(at);
     if (queue.drop(at)) this.letGo(entry);
     ksock.tookRequest = false;
@@ -622,17 +625,17 @@ export class Bus {
       binding.queued--;
       if (binding.replier) {
         ksock.tookRequest = true;
-        this.readRequest(ksock, parcel, 0);
+        this.readRequest(ksock, batch, 0);
       }
     }
-    if (ksock.held !== null) this.release(ksock, parcel);
+    if (ksock.held !== null) this.release(ksock, batch);
     this.observer?.read?.(ksock, entry, index, ksock.tookRequest, at);
-    return parcel;
+    return batch;
   }
 
-  /** A Replier has read the Request at `index` of a parcel. */
-  private readRequest(ksock: BusKsock, parcel: Parcel, index: number): void {
-    const request = parcel.requestOf(index);
+  /** A Replier has read the Request at `index` of a batch. */
+  private readRequest(ksock: BusKsock, batch: MessageBatch, index: number): void {
+    const request = batch.requestOf(index);
     if (request !== null) this.ledger.apply(request, RequestEvent.READ, 0);
     if (ksock.unreplied.size > ksock.maxUnreplied) ksock.maxUnreplied = ksock.unreplied.size;
   }
@@ -756,10 +759,10 @@ export class Bus {
     this.removeBinding(binding);
     if (binding.queued > 0) {
       const requests: RequestRecord[] = [];
-      ksock.queue.remove(binding, (parcel, read) => {
-        if (replier) requests.push(...unreadRequests(parcel, read));
-        if (ksock.held !== null) this.release(ksock, parcel);
-        this.letGo(parcel);
+      ksock.queue.remove(binding, (batch, read) => {
+        if (replier) requests.push(...unreadRequests(batch, read));
+        if (ksock.held !== null) this.release(ksock, batch);
+        this.letGo(batch);
       });
       binding.queued = 0;
       for (const request of requests) this.ledger.apply(request, RequestEvent.UNBIND, ksock.id);
@@ -803,14 +806,14 @@ export class Bus {
     const { queue } = ksock;
     for (let at = 0; at < queue.entries; at++) {
       if (!queue.binding(at)?.replier) continue;
-      for (const request of unreadRequests(queue.parcel(at), queue.readOf(at))) {
+      for (const request of unreadRequests(queue.batch(at), queue.readOf(at))) {
         this.ledger.apply(request, RequestEvent.REPLIER_GONE, ksock.id);
       }
     }
     if (ksock.held !== null) {
-      for (let at = 0; at < queue.entries; at++) this.release(ksock, queue.parcel(at));
+      for (let at = 0; at < queue.entries; at++) this.release(ksock, queue.batch(at));
     }
-    for (let at = 0; at < queue.entries; at++) this.letGo(queue.parcel(at));
+    for (let at = 0; at < queue.entries; at++) this.letGo(queue.batch(at));
     queue.clear();
 
     const wasReplier = ksock.replying.size > 0;
@@ -864,8 +867,8 @@ export class Bus {
 
   // Reports of Replier binds (section 9)
 
-  private bindEvent(isBind: boolean, binder: BusKsock, name: string): Parcel {
-    const event = syntheticParcel(
+  private bindEvent(isBind: boolean, binder: BusKsock, name: string): MessageBatch {
+    const event = syntheticMessage(
       REPLIER_BIND_EVENT,
       Flag.ALL_OR_FAIL,
       replierBindEventData({ isBind, binder: binder.id, name }),
@@ -894,7 +897,7 @@ export class Bus {
       .find(REPLIER_BIND_EVENT)
       .listeners.filter(({ ksock }) => ksock.isOpen);
     const full = listeners.map(({ ksock }) => ksock.isFull);
-    let lost: Parcel | null = null;
+    let lost: MessageBatch | null = null;
     for (const [at, listener] of listeners.entries()) {
       const { ksock } = listener;
       if (!full[at]) {
@@ -907,7 +910,7 @@ export class Bus {
         ksock.owner.missed?.(event);
         if (ksock.toldOfLoss) continue;
         if (lost === null) {
-          lost = syntheticParcel(UNBIND_EVENTS_LOST);
+          lost = syntheticMessage(UNBIND_EVENTS_LOST);
           lost.idSerial = this.takeSerials(1);
         }
         ksock.toldOfLoss = true;
@@ -917,19 +920,19 @@ export class Bus {
     }
   }
 
-  private enqueueOnce(listener: Binding, parcel: Parcel): boolean {
-    if (listener.ksock.onlyOnce && isLastQueued(listener.ksock, parcel)) return false;
-    this.enqueue(listener.ksock, parcel, listener, false);
+  private enqueueOnce(listener: Binding, batch: MessageBatch): boolean {
+    if (listener.ksock.onlyOnce && isLastQueued(listener.ksock, batch)) return false;
+    this.enqueue(listener.ksock, batch, listener, false);
     return true;
   }
 
-  private holdEvent(ksock: BusKsock, event: Parcel): void {
+  private holdEvent(ksock: BusKsock, event: MessageBatch): void {
     ksock.held ??= new Map();
     ksock.held.set(event, (ksock.held.get(event) ?? 0) + 1);
     this.heldEvents++;
   }
 
-  private release(ksock: BusKsock, event: Parcel): void {
+  private release(ksock: BusKsock, event: MessageBatch): void {
     const count = ksock.held?.get(event);
     if (ksock.held === null || count === undefined) return;
     if (count > 1) ksock.held.set(event, count - 1);
@@ -1016,14 +1019,14 @@ export class Bus {
 
 brand(Bus, 'Bus');
 
-/** What a parcel counts, however many queues it is in. */
-function bytesOf(parcel: Parcel): number {
-  return parcel.size + COSTS.message;
+/** What a batch counts, however many queues it is in. */
+function bytesOf(batch: MessageBatch): number {
+  return batch.size + COSTS.message;
 }
 
-/** The records of a parcel's Requests, which are to be accepted. */
-function requestsOf(parcel: Parcel, sender: BusKsock): RequestRecord | RequestRecord[] {
-  const { count, idNetwork, idSerial, token } = parcel;
+/** The records of a batch's Requests, which are to be accepted. */
+function requestsOf(batch: MessageBatch, sender: BusKsock): RequestRecord | RequestRecord[] {
+  const { count, idNetwork, idSerial, token } = batch;
   if (count === 1) return new RequestRecord(idNetwork, idSerial, sender, token);
   const requests: RequestRecord[] = [];
   for (let at = 0; at < count; at++) {
@@ -1032,14 +1035,14 @@ function requestsOf(parcel: Parcel, sender: BusKsock): RequestRecord | RequestRe
   return requests;
 }
 
-/** The records of a parcel's Requests, but for the first `read` of them. */
-function unreadRequests({ requests }: Parcel, read: number): RequestRecord[] {
+/** The records of a batch's Requests, but for the first `read` of them. */
+function unreadRequests({ requests }: MessageBatch, read: number): RequestRecord[] {
   if (Array.isArray(requests)) return requests.slice(read);
   return requests === null ? [] : [requests];
 }
 
-function isLastQueued(ksock: BusKsock, parcel: Parcel): boolean {
-  return ksock.queuedNetwork === parcel.idNetwork && ksock.queuedSerial === parcel.idSerial;
+function isLastQueued(ksock: BusKsock, batch: MessageBatch): boolean {
+  return ksock.queuedNetwork === batch.idNetwork && ksock.queuedSerial === batch.idSerial;
 }
 
 function isSwitch(value: number): boolean {

@@ -1,7 +1,7 @@
 import { codeOf } from '../message/errno.ts';
 import type { BusKsock } from './ksock.ts';
+import type { MessageBatch } from './message-batch.ts';
 import type { BusObserver } from './observer.ts';
-import type { Parcel } from './parcel.ts';
 import type { Binding } from './routes.ts';
 
 /** Tells in words what happens on a bus: *verbose* (the specification, section 10). */
@@ -28,28 +28,28 @@ export class DebugLog implements BusObserver {
     this.log(`Ksock ${binding.ksock.id} unbound ${describeBinding(binding)}`);
   }
 
-  sent({ id }: BusKsock, parcel: Parcel): void {
-    for (const text of describe(parcel)) this.log(`Ksock ${id} sent ${text}`);
+  sent({ id }: BusKsock, batch: MessageBatch): void {
+    for (const text of describe(batch)) this.log(`Ksock ${id} sent ${text}`);
   }
 
-  answered(_requester: BusKsock, parcel: Parcel): void {
-    if (parcel.isStatus) for (const text of describe(parcel)) this.log(`KBUS made ${text}`);
+  answered(_requester: BusKsock, batch: MessageBatch): void {
+    if (batch.isStatus) for (const text of describe(batch)) this.log(`KBUS made ${text}`);
   }
 
-  refused({ id }: BusKsock, parcel: Parcel, errno: number): void {
-    for (const text of describe(parcel))
+  refused({ id }: BusKsock, batch: MessageBatch, errno: number): void {
+    for (const text of describe(batch))
       this.log(`${codeOf(errno)} for Ksock ${id}, sending ${text}`);
   }
 
-  waiting({ id }: BusKsock, parcel: Parcel): void {
-    for (const text of describe(parcel)) this.log(`EAGAIN for Ksock ${id}, sending ${text}`);
+  waiting({ id }: BusKsock, batch: MessageBatch): void {
+    for (const text of describe(batch)) this.log(`EAGAIN for Ksock ${id}, sending ${text}`);
   }
 }
 
-function* describe(parcel: Parcel): Generator<string> {
-  const kind = parcel.isReply ? 'Reply' : parcel.isRequest ? 'Request' : 'Announcement';
-  for (let index = 0; index < parcel.count; index++) {
-    const one = parcel.count === 1 ? parcel : parcel.one(index);
+function* describe(batch: MessageBatch): Generator<string> {
+  const kind = batch.isReply ? 'Reply' : batch.isRequest ? 'Request' : 'Announcement';
+  for (let index = 0; index < batch.count; index++) {
+    const one = batch.count === 1 ? batch : batch.one(index);
     const id = `[${one.idNetwork}:${one.idSerial}]`;
     yield `${kind} ${id} '${one.name}', ${one.dataLength} bytes of data`;
   }

@@ -1,9 +1,10 @@
 export { ASK, Bus, type BusOptions, type OpenOptions } from './bus.ts';
 export { Buses } from './buses.ts';
+export { SendQueue } from './driver/send-queue.ts';
 export { BusKsock, type KsockOwner, type Mode, type Progress } from './ksock.ts';
 export { RequestEvent, RequestState, TRANSITIONS } from './ledger.ts';
+export { MessageBatch } from './message-batch.ts';
 export type { Attempt, BusObserver, Setting } from './observer.ts';
-export { Parcel } from './parcel.ts';
 export {
   type BindingReport,
   type BusReport,
@@ -13,5 +14,4 @@ export {
   reportBindings,
   reportStats,
 } from './report.ts';
-export { Sends } from './sends.ts';
 export { BUS_DEFAULTS, type BusSettings, MAX_BUSES, MIN_MESSAGE_SIZE } from './settings.ts';

@@ -1,9 +1,9 @@
 import type { Bus } from './bus.ts';
 import { Outstanding, type RequestRecord, Unreplied } from './ledger.ts';
-import type { Parcel } from './parcel.ts';
+import type { MessageBatch } from './message-batch.ts';
 import { Queue } from './queue.ts';
+import { whyNotBound, whyRefused } from './refusal-reasons.ts';
 import type { Binding } from './routes.ts';
-import { whyNotBound, whyRefused } from './why.ts';
 
 /** `r` may read, bind and change settings; `rw` may write too. */
 export type Mode = 'r' | 'rw';
@@ -19,13 +19,13 @@ export interface KsockOwner {
    * The Reply or Status to the Request that was sent with this token. It is not in the queue. They may be several
    * Replies, to the Requests of this token and those behind it.
    */
-  answered(token: number, parcel: Parcel): void;
+  answered(token: number, batch: MessageBatch): void;
   /** A full queue that the waiting send ran into has room: `poll` or `resend` may succeed. */
   roomMade(): void;
   /** There is room in a queue that this Ksock awaits; or (null) another replies for some name now. It may call the bus. */
   roomForRequests?(of: BusKsock | null): void;
   /** It missed messages as a listener, for its queue was full. It must only take note. */
-  missed?(parcel: Parcel): void;
+  missed?(batch: MessageBatch): void;
 }
 
 /** What an owner may tell of a Ksock for `stats`: how much of a message was read or written. */
@@ -80,7 +80,7 @@ export class BusKsock {
   /** @internal How many bindings it has. */
   bindings = 0;
   /** @internal The message that ALL_OR_WAIT keeps waiting. */
-  sending: Parcel | null = null;
+  sending: MessageBatch | null = null;
   /** @internal The record of the waiting message, if it is a Request. */
   waitingRequest: RequestRecord | null = null;
   /** @internal Whose full queue the waiting message ran into. */
@@ -96,7 +96,7 @@ export class BusKsock {
   /** Messages it missed as a listener because its queue was full. */
   missed = 0;
   /** @internal Bind events in its queue that came past its limit. */
-  held: Map<Parcel, number> | null = null;
+  held: Map<MessageBatch, number> | null = null;
   /** @internal It was told that bind events were lost. */
   toldOfLoss = false;
   /** Whether the message that `take` took last is a Request for its reader to answer. */
@@ -156,21 +156,21 @@ export class BusKsock {
   }
 
   /**
-   * Sends messages: all of section 6; of a parcel that has more than one, there must be so many as `sendable` says.
+   * SendQueue messages: all of section 6; of a batch that has more than one, there must be so many as `sendable` says.
    * The Reply to a Request that `isAnswered` goes to `owner.answered`, with its ticket, instead of the queue. After
    * -EAGAIN the message waits, and `resend`, `poll` or `discard` go on with it.
    */
-  send(parcel: Parcel): number {
-    return this.bus.send(this, parcel);
+  send(batch: MessageBatch): number {
+    return this.bus.send(this, batch);
   }
 
-  /** How many of a parcel's first messages can be sent at once: 1, and then that may be refused, or more. */
-  sendable(parcel: Parcel): number {
-    return this.bus.sendable(this, parcel);
+  /** How many of a batch's first messages can be sent at once: 1, and then that may be refused, or more. */
+  sendable(batch: MessageBatch): number {
+    return this.bus.sendable(this, batch);
   }
 
   /** Who would be given this Request now; null when nobody would, or it would be refused. */
-  replierFor(request: Parcel): BusKsock | null {
+  replierFor(request: MessageBatch): BusKsock | null {
     return this.bus.replierFor(request);
   }
 
@@ -187,8 +187,8 @@ export class BusKsock {
    * Why the bus has just refused a message of this Ksock: one sentence with the values that stood in the way, or ''.
    * It takes longer than the refusal did.
    */
-  whyRefused(parcel: Parcel, errno: number): string {
-    return whyRefused(this.bus, this, parcel, errno);
+  whyRefused(batch: MessageBatch, errno: number): string {
+    return whyRefused(this.bus, this, batch, errno);
   }
 
   /** The same of a bind or unbind. */
@@ -196,7 +196,7 @@ export class BusKsock {
     return whyNotBound(this.bus, this, name, errno);
   }
 
-  /** Sends the waiting message again. ENOMSG when none waits. */
+  /** SendQueue the waiting message again. ENOMSG when none waits. */
   resend(): number {
     return this.bus.resend(this);
   }
@@ -224,14 +224,14 @@ export class BusKsock {
   }
 
   /**
-   * Takes the next message out of the queue; null when there is none. See `tookRequest`. `at` passes
+   * PendingReads the next message out of the queue; null when there is none. See `tookRequest`. `at` passes
    * over that many: urgent messages that overtook the one a reader has already been shown.
    */
-  take(at = 0): Parcel | null {
+  take(at = 0): MessageBatch | null {
     return this.bus.take(this, at);
   }
 
-  /** Takes `count` messages, which must be there, and is given none: its reader has them already. */
+  /** PendingReads `count` messages, which must be there, and is given none: its reader has them already. */
   takeMany(count: number, at = 0): void {
     this.bus.takeMany(this, count, at);
   }

@@ -1,6 +1,6 @@
-import { NumberMap } from '../message/number-map.ts';
+import { NumberMap } from '../base/number-map.ts';
 import type { BusKsock } from './ksock.ts';
-import { type Parcel, syntheticParcel } from './parcel.ts';
+import { type MessageBatch, syntheticMessage } from './message-batch.ts';
 
 /**
  * The ledger holds one record for each Request that was accepted, from its send to its one Reply or
@@ -238,10 +238,10 @@ export class Unreplied {
 export class Ledger {
   /** Records that are unread or read. When every Ksock is closed there are none. */
   open = 0;
-  private readonly answer: (record: RequestRecord, status: Parcel) => void;
+  private readonly answer: (record: RequestRecord, status: MessageBatch) => void;
 
   /** `answer` gives a Status to its requester. */
-  constructor(answer: (record: RequestRecord, status: Parcel) => void) {
+  constructor(answer: (record: RequestRecord, status: MessageBatch) => void) {
     this.answer = answer;
   }
 
@@ -271,7 +271,7 @@ export class Ledger {
     }
     if (before === READ) record.replier?.unreplied.remove(record);
     if (transition.status !== undefined) {
-      const status = syntheticParcel(transition.status);
+      const status = syntheticMessage(transition.status);
       status.from = from;
       status.to = record.requester.id;
       status.replyNetwork = record.network;

@@ -1,5 +1,5 @@
 import type { BusKsock } from './ksock.ts';
-import type { Parcel } from './parcel.ts';
+import type { MessageBatch } from './message-batch.ts';
 import type { Binding } from './routes.ts';
 
 /** A message is sent for the first time; or once more, by a program's call, or because there is room. */
@@ -15,8 +15,8 @@ export type Setting =
 
 /**
  * Who watches a bus: recorders, inspectors, the debug log. The bus calls it in the middle of what it does, in the
- * order in which things happen, so it must only take note. Nothing of a parcel may be changed, and what lies in its
- * bytes must be copied if it is needed later. A parcel may stand for several messages (`count`), which happened to all
+ * order in which things happen, so it must only take note. Nothing of a batch may be changed, and what lies in its
+ * bytes must be copied if it is needed later. A batch may stand for several messages (`count`), which happened to all
  * of them. There is no time in it: who wants to know when, looks at a clock.
  */
 export interface BusObserver {
@@ -36,25 +36,25 @@ export interface BusObserver {
   ): void;
 
   /** A send is done: `queued`, `missed` and `answered` have told who got it. */
-  sent?(sender: BusKsock, parcel: Parcel, attempt: Attempt): void;
+  sent?(sender: BusKsock, batch: MessageBatch, attempt: Attempt): void;
   /** A send was refused. Nobody got it. */
-  refused?(sender: BusKsock, parcel: Parcel, errno: number, attempt: Attempt): void;
+  refused?(sender: BusKsock, batch: MessageBatch, errno: number, attempt: Attempt): void;
   /** A message waits to be sent (ALL_OR_WAIT), or goes on waiting. */
-  waiting?(sender: BusKsock, parcel: Parcel, attempt: Attempt): void;
+  waiting?(sender: BusKsock, batch: MessageBatch, attempt: Attempt): void;
   /** The message that waited to be sent, if one did, is thrown away. */
-  discarded?(sender: BusKsock, parcel: Parcel | null): void;
+  discarded?(sender: BusKsock, batch: MessageBatch | null): void;
 
   /** Put into a queue; by this binding, or as the answer to a Request (null). */
-  queued?(ksock: BusKsock, parcel: Parcel, binding: Binding | null, atFront: boolean): void;
+  queued?(ksock: BusKsock, batch: MessageBatch, binding: Binding | null, atFront: boolean): void;
   /** A listener's queue was full. */
-  missed?(ksock: BusKsock, parcel: Parcel): void;
+  missed?(ksock: BusKsock, batch: MessageBatch): void;
   /** A Reply, or a Status that KBUS made, ended a Request of this Ksock. With a token (0 or more), it passed the queue. */
-  answered?(requester: BusKsock, parcel: Parcel, token: number): void;
+  answered?(requester: BusKsock, batch: MessageBatch, token: number): void;
   /**
-   * The message at `index` of a parcel was read; as one to be answered by its reader, or not. It had been shown to its
+   * The message at `index` of a batch was read; as one to be answered by its reader, or not. It had been shown to its
    * reader before so many, which are urgent, went to the front of the queue; they stay there.
    */
-  read?(ksock: BusKsock, parcel: Parcel, index: number, isAsked: boolean, over: number): void;
+  read?(ksock: BusKsock, batch: MessageBatch, index: number, isAsked: boolean, over: number): void;
   /** A requester gave up the Request of this token. Whether it was taken back, unread. */
   forgotten?(requester: BusKsock, token: number, isTakenBack: boolean): void;
 

@@ -1,10 +1,10 @@
 import type { RequestRecord } from './ledger.ts';
-import type { Parcel } from './parcel.ts';
+import type { MessageBatch } from './message-batch.ts';
 import type { Binding } from './routes.ts';
 import { COSTS } from './settings.ts';
 
 /**
- * The unread messages of one Ksock: a ring that is cheap at both ends. An entry is a parcel, the binding
+ * The unread messages of one Ksock: a ring that is cheap at both ends. An entry is a batch, the binding
  * it came by (none for a Reply to the requester, and for a Status), and, of several messages, how many
  * are read. Of a Request, the entry that came by a Replier's binding is the one to answer.
  *
@@ -12,7 +12,7 @@ import { COSTS } from './settings.ts';
  * how far it has come.
  */
 export class Queue {
-  private parcels: (Parcel | undefined)[] = [];
+  private batches: (MessageBatch | undefined)[] = [];
   private bindings: (Binding | null)[] = [];
   private read: number[] = [];
   private head = 0;
@@ -32,102 +32,102 @@ export class Queue {
   }
 
   private get mask(): number {
-    return this.parcels.length - 1;
+    return this.batches.length - 1;
   }
 
-  /** The parcel of the entry at `entry` from the front. */
-  parcel(entry: number): Parcel {
-    return this.parcels[(this.head + entry) & this.mask] as Parcel;
+  /** The batch of the entry at `entry` from the front. */
+  batch(entry: number): MessageBatch {
+    return this.batches[(this.head + entry) & this.mask] as MessageBatch;
   }
 
   binding(entry: number): Binding | null {
     return this.bindings[(this.head + entry) & this.mask] as Binding | null;
   }
 
-  /** How many messages of the parcel at `entry` are read. */
+  /** How many messages of the batch at `entry` are read. */
   readOf(entry: number): number {
     return this.read[(this.head + entry) & this.mask] as number;
   }
 
-  pushBack(parcel: Parcel, binding: Binding | null): void {
-    if (this.entries === this.parcels.length) this.grow();
+  pushBack(batch: MessageBatch, binding: Binding | null): void {
+    if (this.entries === this.batches.length) this.grow();
     const at = (this.head + this.entries) & this.mask;
-    this.parcels[at] = parcel;
+    this.batches[at] = batch;
     this.bindings[at] = binding;
     this.read[at] = 0;
     this.entries++;
-    this.length += parcel.count;
-    this.bytes += parcel.size;
+    this.length += batch.count;
+    this.bytes += batch.size;
   }
 
-  pushFront(parcel: Parcel, binding: Binding | null): void {
-    if (this.entries === this.parcels.length) this.grow();
+  pushFront(batch: MessageBatch, binding: Binding | null): void {
+    if (this.entries === this.batches.length) this.grow();
     this.head = (this.head - 1) & this.mask;
-    this.parcels[this.head] = parcel;
+    this.batches[this.head] = batch;
     this.bindings[this.head] = binding;
     this.read[this.head] = 0;
     this.entries++;
-    this.length += parcel.count;
-    this.bytes += parcel.size;
+    this.length += batch.count;
+    this.bytes += batch.size;
   }
 
   /**
-   * Takes `count` messages, which are there, out of the entry at `entry`; those before it, which must be
+   * PendingReads `count` messages, which are there, out of the entry at `entry`; those before it, which must be
    * few, move up. Whether the entry is gone.
    */
   drop(entry: number, count = 1): boolean {
     const place = (this.head + entry) & this.mask;
-    const parcel = this.parcels[place] as Parcel;
+    const batch = this.batches[place] as MessageBatch;
     const read = (this.read[place] as number) + count;
     this.length -= count;
-    if (read < parcel.count) {
+    if (read < batch.count) {
       this.read[place] = read;
       return false;
     }
     // Its memory is free when all of it is read.
-    this.bytes -= parcel.size;
+    this.bytes -= batch.size;
     for (let at = entry; at > 0; at--) this.move(at - 1, at);
-    this.parcels[this.head] = undefined;
+    this.batches[this.head] = undefined;
     this.bindings[this.head] = null;
     this.head = (this.head + 1) & this.mask;
     this.entries--;
     if (this.markEntry > entry) this.markEntry--;
     else if (this.markEntry === entry) this.markWithin = 0;
     // An idle Ksock holds no memory for the busy hour it had.
-    if (this.entries === 0 && this.parcels.length > IDLE_CAPACITY) this.clear();
+    if (this.entries === 0 && this.batches.length > IDLE_CAPACITY) this.clear();
     return true;
   }
 
   private move(from: number, to: number): void {
     const target = (this.head + to) & this.mask;
     const source = (this.head + from) & this.mask;
-    this.parcels[target] = this.parcels[source];
+    this.batches[target] = this.batches[source];
     this.bindings[target] = this.bindings[source] as Binding | null;
     this.read[target] = this.read[source] as number;
   }
 
   /**
-   * Takes out every entry of a binding, front to back, and tells how many messages of each were read. The
+   * PendingReads out every entry of a binding, front to back, and tells how many messages of each were read. The
    * mark goes to the front.
    */
-  remove(binding: Binding, removed: (parcel: Parcel, read: number) => void): void {
+  remove(binding: Binding, removed: (batch: MessageBatch, read: number) => void): void {
     let kept = 0;
     this.length = 0;
     this.bytes = 0;
     for (let entry = 0; entry < this.entries; entry++) {
-      const parcel = this.parcel(entry);
+      const batch = this.batch(entry);
       if (this.binding(entry) === binding) {
-        removed(parcel, this.readOf(entry));
+        removed(batch, this.readOf(entry));
         continue;
       }
-      this.length += parcel.count - this.readOf(entry);
-      this.bytes += parcel.size;
+      this.length += batch.count - this.readOf(entry);
+      this.bytes += batch.size;
       if (kept !== entry) this.move(entry, kept);
       kept++;
     }
     for (let entry = kept; entry < this.entries; entry++) {
       const at = (this.head + entry) & this.mask;
-      this.parcels[at] = undefined;
+      this.batches[at] = undefined;
       this.bindings[at] = null;
     }
     this.entries = kept;
@@ -135,16 +135,16 @@ export class Queue {
   }
 
   /**
-   * Where the Request of this record stands behind the mark: the entry, and its place in the parcel there. Null when
+   * Where the Request of this record stands behind the mark: the entry, and its place in the batch there. Null when
    * it is before the mark, or not there.
    */
   findRequest(request: RequestRecord): { entry: number; index: number } | null {
     for (let entry = this.markEntry; entry < this.entries; entry++) {
       if (this.binding(entry)?.replier !== true) continue;
-      const parcel = this.parcel(entry);
+      const batch = this.batch(entry);
       // Serial numbers of several rise by one.
-      const index = parcel.count === 1 ? 0 : request.serial - parcel.idSerial;
-      if (index < 0 || index >= parcel.count || parcel.requestOf(index) !== request) continue;
+      const index = batch.count === 1 ? 0 : request.serial - batch.idSerial;
+      if (index < 0 || index >= batch.count || batch.requestOf(index) !== request) continue;
       const first = entry === this.markEntry ? this.markedWithin : this.readOf(entry);
       return index < first ? null : { entry, index };
     }
@@ -152,41 +152,41 @@ export class Queue {
   }
 
   /**
-   * Takes the message at `index` out of the parcel at `entry`, which must be behind the mark; all others keep their
-   * order. Those before it, and those behind it, become entries of their own. Gives the parcels that took the place
-   * of the entry's, none or more; null when the entry still holds that parcel.
+   * PendingReads the message at `index` out of the batch at `entry`, which must be behind the mark; all others keep their
+   * order. Those before it, and those behind it, become entries of their own. Gives the batches that took the place
+   * of the entry's, none or more; null when the entry still holds that batch.
    */
-  takeOut(entry: number, index: number): Parcel[] | null {
-    const parcel = this.parcel(entry);
+  takeOut(entry: number, index: number): MessageBatch[] | null {
+    const batch = this.batch(entry);
     if (index === this.readOf(entry)) return this.drop(entry) ? [] : null;
-    const before = parcel.stretch(0, index);
-    const count = parcel.count - index - 1;
-    const behind = count === 0 ? null : parcel.stretch(index + 1, count);
+    const before = batch.stretch(0, index);
+    const count = batch.count - index - 1;
+    const behind = count === 0 ? null : batch.stretch(index + 1, count);
     const isMarkedBefore = entry === this.markEntry && this.markedWithin === index;
-    this.parcels[(this.head + entry) & this.mask] = before;
+    this.batches[(this.head + entry) & this.mask] = before;
     if (behind !== null) this.putBehind(entry, behind);
     if (isMarkedBefore) {
       this.markEntry++;
       this.markWithin = 0;
     }
     this.length--;
-    this.bytes += before.size + (behind?.size ?? 0) - parcel.size;
+    this.bytes += before.size + (behind?.size ?? 0) - batch.size;
     return behind === null ? [before] : [before, behind];
   }
 
-  /** Puts a parcel, none of which is read, behind the one at `entry`; those up to there move down. */
-  private putBehind(entry: number, parcel: Parcel): void {
-    if (this.entries === this.parcels.length) this.grow();
+  /** Puts a batch, none of which is read, behind the one at `entry`; those up to there move down. */
+  private putBehind(entry: number, batch: MessageBatch): void {
+    if (this.entries === this.batches.length) this.grow();
     this.head = (this.head - 1) & this.mask;
     this.entries++;
     for (let at = 0; at <= entry; at++) this.move(at + 1, at);
     const place = (this.head + entry + 1) & this.mask;
-    this.parcels[place] = parcel;
+    this.batches[place] = batch;
     this.read[place] = 0;
   }
 
   clear(): void {
-    this.parcels = [];
+    this.batches = [];
     this.bindings = [];
     this.read = [];
     this.head = 0;
@@ -211,7 +211,7 @@ export class Queue {
   /** Moves the mark past `count` messages of the entry behind it. */
   mark(count: number): void {
     const within = this.markedWithin + count;
-    if (within < this.parcel(this.markEntry).count) {
+    if (within < this.batch(this.markEntry).count) {
       this.markWithin = within;
     } else {
       this.markEntry++;
@@ -232,16 +232,16 @@ export class Queue {
 
   // Capacity is a power of two, so that the ring's ends wrap with a mask.
   private grow(): void {
-    const capacity = this.parcels.length === 0 ? 4 : this.parcels.length * 2;
-    const parcels: (Parcel | undefined)[] = new Array(capacity).fill(undefined);
+    const capacity = this.batches.length === 0 ? 4 : this.batches.length * 2;
+    const batches: (MessageBatch | undefined)[] = new Array(capacity).fill(undefined);
     const bindings: (Binding | null)[] = new Array(capacity).fill(null);
     const read: number[] = new Array(capacity).fill(0);
     for (let entry = 0; entry < this.entries; entry++) {
-      parcels[entry] = this.parcel(entry);
+      batches[entry] = this.batch(entry);
       bindings[entry] = this.binding(entry);
       read[entry] = this.readOf(entry);
     }
-    this.parcels = parcels;
+    this.batches = batches;
     this.bindings = bindings;
     this.read = read;
     this.head = 0;

@@ -1,6 +1,6 @@
+import { NameReader } from '../message/codec/name-reader.ts';
+import { readName } from '../message/codec/records.ts';
 import { checkMessageName, endOfWord, isWildcard, passOver } from '../message/name.ts';
-import { NameReader } from '../message/name-reader.ts';
-import { readName } from '../message/records.ts';
 import type { BusKsock } from './ksock.ts';
 
 /** A Ksock's wish to hear (or answer) messages of a name, or of the names that a wildcard matches. */

@@ -1,4 +1,4 @@
-import { checkOptions } from '../message/options.ts';
+import { checkOptions } from '../base/options.ts';
 
 /** What is fixed when a bus is made. */
 export interface BusSettings {

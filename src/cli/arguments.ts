@@ -1,7 +1,7 @@
 import process from 'node:process';
 import { buffer } from 'node:stream/consumers';
 import { InvalidArgumentError } from 'commander';
-import { escaped } from '../message/escape.ts';
+import { escaped } from '../base/escape.ts';
 import { untilEnded } from './ending.ts';
 import { Exit, Failure } from './failure.ts';
 

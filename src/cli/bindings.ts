@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
+import { escaped } from '../base/escape.ts';
 import { type BindingReport, printBindings } from '../bus/report.ts';
-import { escaped } from '../message/escape.ts';
 import { addBusOptions, type BusOptions, openKsock } from './bus-options.ts';
 import { untilEnded } from './ending.ts';
 import { print, printJson } from './output.ts';

@@ -2,6 +2,9 @@ import { accessSync, constants, existsSync, readFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 import process from 'node:process';
 import type { Command } from 'commander';
+import { whoAnswers } from '../daemon/who-answers.ts';
+import { type Obstacle, obstacles } from '../fuse/obstacles.ts';
+import { missingOf } from '../system/made-folders.ts';
 import {
   absolute,
   busesIn,
@@ -9,10 +12,7 @@ import {
   placesToLook,
   socketDirectory,
   socketPath,
-} from '../client/directory.ts';
-import { missingOf } from '../daemon/folders.ts';
-import { whoAnswers } from '../daemon/who-answers.ts';
-import { type Obstacle, obstacles } from '../device/obstacles.ts';
+} from '../system/socket-folder.ts';
 import { serveCommand } from './bus-options.ts';
 import { untilEnded } from './ending.ts';
 import { Exit, Failure } from './failure.ts';

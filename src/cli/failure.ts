@@ -1,5 +1,5 @@
 import process from 'node:process';
-import { escaped, escapedLines } from '../message/escape.ts';
+import { escaped, escapedLines } from '../base/escape.ts';
 import { Ending, ended, ending } from './ending.ts';
 
 /** Exit codes of `kbus`. */
@@ -42,12 +42,12 @@ export async function report(error: unknown): Promise<void> {
 async function outcomeOf(error: unknown): Promise<{ text: string; exitCode: number }> {
   // Loaded now: a command that goes well needs none of it.
   const { KbusError, StatusError } = await import('../message/error.ts');
-  const { DirectoryError } = await import('../client/directory.ts');
+  const { DirectoryError } = await import('../system/socket-folder.ts');
   if (error instanceof Failure) return { text: error.message, exitCode: error.exitCode };
   if (error instanceof Ending) return { text: '', exitCode: error.exitCode };
   if (error instanceof DirectoryError) return { text: error.message, exitCode: Exit.USAGE };
   if (error instanceof KbusError) {
-    const { BUS_GONE_AWAY } = await import('../client/frame-port.ts');
+    const { BUS_GONE_AWAY } = await import('../client/ports/frame-port.ts');
     const isGone =
       error.code === 'ECONNRESET' ||
       (error instanceof StatusError && error.status.name === BUS_GONE_AWAY);

@@ -1,6 +1,6 @@
 import process from 'node:process';
 import { getSystemErrorMap } from 'node:util';
-import { escaped, escapedJson, escapedLines } from '../message/escape.ts';
+import { escaped, escapedJson, escapedLines } from '../base/escape.ts';
 import { end, ending, untilEnded } from './ending.ts';
 import { Exit, Failure } from './failure.ts';
 

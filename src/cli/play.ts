@@ -3,8 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import process from 'node:process';
 import type { Command } from 'commander';
-import { placesToLook, socketDirectory, socketPath } from '../client/directory.ts';
-import { quoted } from '../client/quoted.ts';
+import { quoted } from '../base/quoted.ts';
 import { Daemon } from '../daemon/daemon.ts';
 import { whoAnswers } from '../daemon/who-answers.ts';
 import { perform } from '../playlet/director.ts';
@@ -16,6 +15,7 @@ import {
   type Stage,
   TranscriptStage,
 } from '../playlet/stage.ts';
+import { placesToLook, socketDirectory, socketPath } from '../system/socket-folder.ts';
 import { wholeNumber } from './arguments.ts';
 import { directoryOf, openKsock } from './bus-options.ts';
 import { ended, ending, untilEnded } from './ending.ts';

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { Command, CommanderError } from 'commander';
-import { escapedLines } from '../message/escape.ts';
+import { escapedLines } from '../base/escape.ts';
 import { COMMANDS } from './commands.ts';
 import { Exit, Failure } from './failure.ts';
 import { print } from './output.ts';

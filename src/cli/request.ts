@@ -1,9 +1,9 @@
 import process from 'node:process';
 import type { Command } from 'commander';
-import { quoted } from '../client/quoted.ts';
+import { escaped } from '../base/escape.ts';
+import { quoted } from '../base/quoted.ts';
 import { Errno } from '../message/errno.ts';
 import { KbusError } from '../message/error.ts';
-import { escaped } from '../message/escape.ts';
 import { Flag } from '../message/flags.ts';
 import { Request } from '../message/message.ts';
 import { type DataOptions, seconds, typedData, typedName, wholeNumber } from './arguments.ts';

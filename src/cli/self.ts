@@ -1,7 +1,7 @@
 import { accessSync, constants } from 'node:fs';
 import { delimiter, join, relative } from 'node:path';
 import process from 'node:process';
-import { quoted } from '../client/quoted.ts';
+import { quoted } from '../base/quoted.ts';
 
 /** How to run this program from here: `kbus` where a shell finds that, else Node and its file. */
 export function kbusCommand(): string {

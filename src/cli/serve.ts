@@ -1,11 +1,11 @@
 import process from 'node:process';
 import { BUS_DEFAULTS, type BusSettings } from '../bus/settings.ts';
-import { absolute, socketDirectory } from '../client/directory.ts';
 import { takeActivation } from '../daemon/activation.ts';
 import { Daemon, type DaemonOptions } from '../daemon/daemon.ts';
 import type { Log } from '../daemon/log.ts';
 import { type Given, SETTINGS } from '../daemon/settings.ts';
 import type { Ownership } from '../daemon/socket-file.ts';
+import { absolute, socketDirectory } from '../system/socket-folder.ts';
 import { ended } from './ending.ts';
 import { Exit, Failure } from './failure.ts';
 import { startDaemon } from './start-daemon.ts';
@@ -54,7 +54,7 @@ export async function serve(given: Given): Promise<void> {
 async function ownershipOf({ mode, group }: Given): Promise<Ownership> {
   const bits = mode === undefined ? undefined : Number.parseInt(mode, 8);
   if (group === undefined) return { mode: bits ?? 0o600, group: undefined };
-  const { groupId } = await import('../daemon/group.ts');
+  const { groupId } = await import('../system/group.ts');
   const id = groupId(group);
   if (id === undefined) throw new Failure(Exit.USAGE, `group: there is no group '${group}' here`);
   return { mode: bits ?? 0o660, group: id };
@@ -63,7 +63,7 @@ async function ownershipOf({ mode, group }: Given): Promise<Ownership> {
 /** For the person who has just started it by hand. */
 async function hint({ directory }: Given): Promise<void> {
   const { kbusCommand } = await import('./self.ts');
-  const { quoted } = await import('../client/quoted.ts');
+  const { quoted } = await import('../base/quoted.ts');
   const where = directory === undefined ? '' : ` --directory ${quoted(absolute(directory))}`;
   process.stderr.write(
     `Ctrl-C ends it. In another terminal:  ${kbusCommand()} listen '$.*'${where}\n`,

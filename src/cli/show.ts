@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import { escaped, escapedJson, escapedLines } from '../message/escape.ts';
+import { escaped, escapedJson, escapedLines } from '../base/escape.ts';
 import { Message } from '../message/message.ts';
 import { printData } from '../message/print.ts';
 

@@ -1,7 +1,7 @@
-import { SocketPathError } from '../client/directory.ts';
 import type { Daemon } from '../daemon/daemon.ts';
-import { FolderError } from '../daemon/folders.ts';
 import { SocketInUseError } from '../daemon/socket-file.ts';
+import { FolderError } from '../system/made-folders.ts';
+import { SocketPathError } from '../system/socket-folder.ts';
 import { Exit, Failure } from './failure.ts';
 
 /** Starts a daemon; a Failure when another has the folder, or the file system refuses. */

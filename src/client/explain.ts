@@ -4,7 +4,7 @@ import { Flag } from '../message/flags.ts';
 import type { Head } from '../message/head.ts';
 import { type Message, REPLIER_BIND_EVENT } from '../message/message.ts';
 import { faultOfName, MAX_NAME } from '../message/name.ts';
-import { Refusal } from './port.ts';
+import { PortError } from './ports/port.ts';
 
 /** So many characters of a name are told. */
 const LONGEST_TOLD = 200;
@@ -14,7 +14,7 @@ const LONGEST_TOLD = 200;
  * the name that was given, for a call that may be refused because of it.
  */
 export function explain(call: Call, refusal: unknown, what: string, name?: string): unknown {
-  if (!(refusal instanceof Refusal)) return refusal;
+  if (!(refusal instanceof PortError)) return refusal;
   if (refusal.isClosed) {
     return new KbusError(call, refusal.errno, what, { meaning: MEANING.any.EBADF as string });
   }

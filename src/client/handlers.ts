@@ -5,7 +5,7 @@ import type { Head } from '../message/head.ts';
 import type { MessageId } from '../message/id.ts';
 import { type Data, type Message, Reply, replyTo } from '../message/message.ts';
 import { isMoreSpecific, matches } from '../message/name.ts';
-import { BY_REFERENCE } from './outgoing.ts';
+import { BY_REFERENCE } from './ports/frame-writer.ts';
 
 /** What a Replier's handler may return: the data of the Reply. */
 export type ReplyData = Data | null | undefined | void;
@@ -46,16 +46,16 @@ export interface Handling {
 /** What the handlers need of their Ksock. */
 export interface HandlersHost {
   /** The next message if it is at hand already. */
-  hand(): Message | null;
+  tryNext(): Message | null;
   /** The same, shown by `borrowed`; false when there is none. */
-  show(borrowed: BorrowedMessage): boolean;
+  tryNextInto(borrowed: BorrowedMessage): boolean;
   /**
    * Calls `came` when messages are at hand; resolves when the Ksock is closed, or they are not wanted any
    * more. Rejects when the bus has gone away.
    */
-  attend(came: () => void, isWanted: () => boolean): Promise<void>;
+  onReadable(came: () => void, isWanted: () => boolean): Promise<void>;
   /**
-   * Sends a Reply, if what it answers was read on this connection and not one that is lost; `refused` is
+   * SendQueue a Reply, if what it answers was read on this connection and not one that is lost; `refused` is
    * told when the bus won't have it: see `Port`.
    */
   reply(message: Message, refused: (errno: number, reply: Message) => void): void;
@@ -260,7 +260,7 @@ export class Handlers {
   run(): void {
     if (this.isRunning) return;
     this.isRunning = true;
-    this.host.attend(this.handleAll, this.isWanted).then(
+    this.host.onReadable(this.handleAll, this.isWanted).then(
       () => {
         this.isRunning = false;
       },
@@ -294,7 +294,7 @@ export class Handlers {
         if (this.allBorrow) return;
         continue;
       }
-      const message = host.hand();
+      const message = host.tryNext();
       if (message === null) return;
       if (message.head !== this.lastHead) this.look(message.head);
       if (this.isAsked) this.answer(message);
@@ -307,7 +307,7 @@ export class Handlers {
     const { host } = this;
     // Not that of another turn: V8 needs longer to write to an old object, and who kept one sees that it is over.
     const borrowed = new BorrowedMessage();
-    while (this.allBorrow && this.busy.size === 0 && host.show(borrowed)) {
+    while (this.allBorrow && this.busy.size === 0 && host.tryNextInto(borrowed)) {
       if (borrowed.head !== this.lastHead) this.look(borrowed.head);
       if (this.isAsked) this.answer(borrowed.keep());
       else this.hear(borrowed);
@@ -382,7 +382,7 @@ export class Handlers {
     this.replyError({ to: from, inReplyTo: id, connection }, textOfError(error));
   }
 
-  /** Sends an error in place of this Reply. */
+  /** SendQueue an error in place of this Reply. */
   private replyError({ to, inReplyTo, connection }: Answering, text: string): void {
     const error = new Reply(REPLIER_ERROR, text, { to, inReplyTo });
     if (connection !== undefined) error.connection = connection;

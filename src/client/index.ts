@@ -1,4 +1,3 @@
-export { BUS_GONE_AWAY } from './frame-port.ts';
 export type {
   BorrowingHandler,
   Handler,
@@ -15,4 +14,5 @@ export {
   type SendOptions,
   type WaitOptions,
 } from './ksock.ts';
-export type { ReconnectOptions } from './reconnect.ts';
+export { BUS_GONE_AWAY } from './ports/frame-port.ts';
+export type { ReconnectOptions } from './ports/reconnecting-port.ts';

@@ -1,15 +1,19 @@
+import { offAbort, onAbort } from '../base/abort.ts';
+import { escaped } from '../base/escape.ts';
+import { checkOptions } from '../base/options.ts';
+import { copies, isOfOtherCopy } from '../base/other-copy.ts';
+import { reportThrown } from '../base/report-thrown.ts';
+import { checkU32 } from '../base/u32.ts';
 import { ASK, Bus } from '../bus/bus.ts';
-import { Op, type OpCode } from '../bus/calls.ts';
+import { Op, type OpCode } from '../bus/driver/perform.ts';
 import type { Mode } from '../bus/ksock.ts';
 import type { BindingReport, BusReport } from '../bus/report.ts';
-import { Assembler } from '../message/assembler.ts';
 import type { BorrowedMessage } from '../message/borrowed.ts';
-import { copies, isOfOtherCopy } from '../message/copy.ts';
+import { Assembler } from '../message/codec/assembler.ts';
+import { checkFlags, decodeEntire } from '../message/codec/device.ts';
 import { asBytes, detached } from '../message/data.ts';
-import { checkFlags, decodeEntire } from '../message/entire.ts';
 import { type Call, Errno } from '../message/errno.ts';
 import { KbusError, REPLIER_ERROR, ReplierError, StatusError } from '../message/error.ts';
-import { escaped } from '../message/escape.ts';
 import { inspect, MessageId } from '../message/id.ts';
 import {
   type Data,
@@ -19,10 +23,6 @@ import {
   Request,
 } from '../message/message.ts';
 import { checkMessageName, MAX_NAME } from '../message/name.ts';
-import { checkOptions } from '../message/options.ts';
-import { checkU32 } from '../message/u32.ts';
-import { offAbort, onAbort } from './abort.ts';
-import { TIME_TO_TELL, TimeOver, whenEnded } from './ending.ts';
 import {
   asked,
   badName,
@@ -41,22 +41,26 @@ import {
   type ListenerOptions,
   type RequestHandler,
 } from './handlers.ts';
-import { LocalPort } from './local-port.ts';
-import { warnOfMissed } from './missed.ts';
+import { LocalPort } from './ports/local-port.ts';
 import {
   type Asking,
   type CallResult,
-  closedRefusal,
+  closedError,
   type Port,
+  PortError,
   type PortEvents,
-  Refusal,
-  refusalFor,
-} from './port.ts';
-import { Lifeline, type ReconnectOptions, reconnectDelays } from './reconnect.ts';
-import { reportThrown } from './report-thrown.ts';
+  portErrorFor,
+} from './ports/port.ts';
+import {
+  ReconnectingPort,
+  type ReconnectOptions,
+  reconnectDelays,
+} from './ports/reconnecting-port.ts';
+import { TIME_TO_TELL, TimeOver, whenEnded } from './time-limit.ts';
+import { warnOfMissed } from './warn-of-missed.ts';
 
 /**
- * Opens a port to a bus; what a transport is to a Ksock. Rejects with a Refusal, also when the signal
+ * Opens a port to a bus; what a transport is to a Ksock. Rejects with a PortError, also when the signal
  * ends the wait for it.
  */
 export type Connect = (
@@ -131,7 +135,7 @@ export interface CloseOptions {
 export interface SendOptions {
   /**
    * ALL_OR_WAIT, carried through: when the queue of a recipient is full, the promise resolves when the
-   * message was delivered to all. Sends behind it wait their turn.
+   * message was delivered to all. SendQueue behind it wait their turn.
    */
   wait?: boolean | undefined;
   /** Gives up a send that waits: the promise rejects with the signal's reason, and nothing was sent. */
@@ -230,7 +234,7 @@ class Asker implements Asking {
     this.resolve(answer);
   }
 
-  refused(refusal: Refusal): void {
+  refused(refusal: PortError): void {
     this.endLimit?.();
     this.reject(refusal);
   }
@@ -280,7 +284,7 @@ export class Ksock implements AsyncIterable<Message> {
   /** Number of the bus. */
   readonly number: number;
   readonly mode: Mode;
-  private readonly lifeline: Lifeline;
+  private readonly reconnecting: ReconnectingPort;
   private assembler = new Assembler();
   /** `connection` of the message that was written. */
   private writtenIn: object | undefined;
@@ -292,15 +296,15 @@ export class Ksock implements AsyncIterable<Message> {
   /** Requests that have no answer yet. */
   private asked = 0;
   /** The first post that was refused; its error is made for whoever is told of it. */
-  private postFailure: { readonly refusal: Refusal; readonly message: Message } | null = null;
+  private postFailure: { readonly refusal: PortError; readonly message: Message } | null = null;
 
   private readonly options: KsockOptions;
 
-  private constructor(mode: Mode, lifeline: Lifeline, options: KsockOptions) {
+  private constructor(mode: Mode, reconnecting: ReconnectingPort, options: KsockOptions) {
     this.mode = mode;
     this.options = options;
-    this.lifeline = lifeline;
-    this.number = lifeline.port.busNumber;
+    this.reconnecting = reconnecting;
+    this.number = reconnecting.port.busNumber;
   }
 
   /**
@@ -335,7 +339,7 @@ export class Ksock implements AsyncIterable<Message> {
     checkWait(options);
     const connect = await connectTo(where, options);
     const target = typeof where === 'number' ? `bus ${where}` : 'a Ksock';
-    const lifeline = new Lifeline(
+    const reconnecting = new ReconnectingPort(
       (events, signal) => connect(mode, events, signal),
       target,
       delays,
@@ -351,17 +355,17 @@ export class Ksock implements AsyncIterable<Message> {
       },
     );
     try {
-      await lifeline.begin(signal);
+      await reconnecting.begin(signal);
     } catch (refusal) {
       signal?.throwIfAborted();
       throw explain('open', refusal, `open ${target}`);
     }
-    const ksock: Ksock = new Ksock(mode, lifeline, options);
+    const ksock: Ksock = new Ksock(mode, reconnecting, options);
     return ksock;
   }
 
   private get port(): Port {
-    return this.lifeline.port;
+    return this.reconnecting.port;
   }
 
   private get isSending(): boolean {
@@ -379,7 +383,7 @@ export class Ksock implements AsyncIterable<Message> {
 
   /** Whether it can be used at this moment: not closed, and its daemon is there. */
   get isConnected(): boolean {
-    return this.lifeline.isConnected;
+    return this.reconnecting.isConnected;
   }
 
   toString(): string {
@@ -402,7 +406,7 @@ export class Ksock implements AsyncIterable<Message> {
     mustBe('boolean', 'replier', replier);
     const what = `bind '${name}' as ${replier ? 'Replier' : 'Listener'}`;
     await this.call('bind', Op.BIND, replier ? 1 : 0, name, what);
-    this.lifeline.bound(name, replier);
+    this.reconnecting.bound(name, replier);
   }
 
   /**
@@ -413,16 +417,16 @@ export class Ksock implements AsyncIterable<Message> {
     mustBe('string', 'name', name);
     mustBe('boolean', 'replier', replier);
     const what = `unbind '${name}' as ${replier ? 'Replier' : 'Listener'}`;
-    const { lifeline } = this;
-    if (lifeline.unboundHere(name, replier)) return;
+    const { reconnecting } = this;
+    if (reconnecting.unboundHere(name, replier)) return;
     try {
       await this.call('unbind', Op.UNBIND, replier ? 1 : 0, name, what);
     } catch (error) {
       // The connection was lost meanwhile, and with it the binding, which must not come back.
-      if (lifeline.unboundHere(name, replier)) return;
+      if (reconnecting.unboundHere(name, replier)) return;
       throw error;
     }
-    lifeline.unbound(name, replier);
+    reconnecting.unbound(name, replier);
   }
 
   /** Id of the Ksock bound as Replier to exactly this name, or null. ENAMETOOLONG. */
@@ -441,7 +445,7 @@ export class Ksock implements AsyncIterable<Message> {
   // Sending
 
   /**
-   * Sends a message; resolves with the id it got. All errors of section 6 of the specification:
+   * SendQueue a message; resolves with the id it got. All errors of section 6 of the specification:
    * ENOLCK, EADDRNOTAVAIL, ECONNREFUSED, EPIPE, EBUSY, EAGAIN (then it waits: `send` it again, or
    * `discard` it), EALREADY, EBADF, EINVAL, EBADMSG, ENAMETOOLONG, EMSGSIZE.
    *
@@ -463,13 +467,13 @@ export class Ksock implements AsyncIterable<Message> {
       return await port.send(message, wait, signal);
     } catch (refusal) {
       // After EAGAIN the message is the bus's to keep, and this Ksock's to go on with.
-      if (refusal instanceof Refusal && refusal.errno === Errno.EAGAIN) this.sendingBy = port;
+      if (refusal instanceof PortError && refusal.errno === Errno.EAGAIN) this.sendingBy = port;
       throw notSent(message, refusal);
     }
   }
 
   /**
-   * Sends without a promise for each message, for those who send very many. Returns undefined when the
+   * SendQueue without a promise for each message, for those who send very many. Returns undefined when the
    * next may be posted at once, else a promise to wait for; {@link flush} tells the outcome. A refusal
    * makes that promise, or `flush`, reject; what was under way then may have been sent. The memory of the data may
    * be used again when `flush` resolves.
@@ -492,8 +496,8 @@ export class Ksock implements AsyncIterable<Message> {
   private readonly postRefused = (errno: number, message: Message): void => {
     if (errno === Errno.EAGAIN) this.sendingBy = this.port;
     if (this.postFailure !== null) return;
-    const { isClosed } = this.lifeline;
-    const refusal = isClosed ? closedRefusal() : refusalFor(errno, this.port.why);
+    const { isClosed } = this.reconnecting;
+    const refusal = isClosed ? closedError() : portErrorFor(errno, this.port.why);
     this.postFailure = { refusal, message };
   };
 
@@ -506,7 +510,7 @@ export class Ksock implements AsyncIterable<Message> {
   }
 
   /**
-   * Sends many messages, one after the other, with as many under way as the bus allows; resolves with
+   * SendQueue many messages, one after the other, with as many under way as the bus allows; resolves with
    * their number when all were sent. Waits for room in full queues, unless `wait` is false: then who has a full
    * queue misses messages. Rejects as {@link post} does, or with the signal's reason: what had to wait for room
    * then is not sent any more.
@@ -563,7 +567,7 @@ export class Ksock implements AsyncIterable<Message> {
     else if (this.isSending) errno = Errno.EALREADY;
     else if (head.name.length === 0) errno = Errno.EINVAL;
     else if (head.name.length > MAX_NAME) errno = Errno.ENAMETOOLONG;
-    else if (this.lifeline.isOver(message)) {
+    else if (this.reconnecting.isOver(message)) {
       errno = message.isReply() ? Errno.EADDRNOTAVAIL : Errno.EPIPE;
     } else errno = checkFlags(head.flags, head.isReply);
     if (errno === 0) {
@@ -614,7 +618,7 @@ export class Ksock implements AsyncIterable<Message> {
   }
 
   /**
-   * Sends what was written, or, after EAGAIN, the message that waits. ENOMSG (nothing was written),
+   * SendQueue what was written, or, after EAGAIN, the message that waits. ENOMSG (nothing was written),
    * EINVAL (it is not complete; it is thrown away), and the errors of {@link sendMsg}.
    */
   async send(): Promise<MessageId> {
@@ -680,7 +684,7 @@ export class Ksock implements AsyncIterable<Message> {
   }
 
   /**
-   * Sends a Request and resolves with its Reply, whoever else reads this Ksock. Rejects with a
+   * SendQueue a Request and resolves with its Reply, whoever else reads this Ksock. Rejects with a
    * {@link StatusError} when KBUS answered in place of the Replier, with a {@link ReplierError} when
    * the Replier's handler threw, with ETIMEDOUT when the time is over, with the signal's reason, or as
    * {@link sendMsg} does. A Request that is given up before it was sent is never sent. One that was sent is
@@ -728,7 +732,7 @@ export class Ksock implements AsyncIterable<Message> {
     } finally {
       this.asked--;
     }
-    this.lifeline.mark(answer, port);
+    this.reconnecting.mark(answer, port);
     if (answer.name === REPLIER_ERROR) throw new ReplierError(asked(message), answer);
     if (answer.isStatus()) throw new StatusError(asked(message), answer);
     return answer;
@@ -757,17 +761,17 @@ export class Ksock implements AsyncIterable<Message> {
 
   private async take(wait: boolean, signal: AbortSignal | undefined): Promise<Message | null> {
     for (;;) {
-      const status = this.lifeline.statuses.shift();
+      const status = this.reconnecting.statuses.shift();
       if (status !== undefined) return status;
       try {
         const { port } = this;
         const message = await port.take(wait, signal);
-        if (message !== null) this.lifeline.mark(message, port);
+        if (message !== null) this.reconnecting.mark(message, port);
         return message;
       } catch (refusal) {
-        if (wait && (await this.lifeline.restored(signal))) continue;
+        if (wait && (await this.reconnecting.restored(signal))) continue;
         if (wait && signal?.aborted) return null;
-        const why = this.lifeline.isClosed ? closedRefusal() : refusal;
+        const why = this.reconnecting.isClosed ? closedError() : refusal;
         throw explain('read', why, wait ? 'wait for a message' : 'read the next message');
       }
     }
@@ -816,22 +820,22 @@ export class Ksock implements AsyncIterable<Message> {
     );
   }
 
-  private hand(): Message | null {
-    const { statuses, port } = this.lifeline;
+  private tryNext(): Message | null {
+    const { statuses, port } = this.reconnecting;
     if (statuses.length > 0) return statuses.shift() as Message;
-    const message = port.hand();
-    if (message !== null) this.lifeline.mark(message, port);
+    const message = port.tryNext();
+    if (message !== null) this.reconnecting.mark(message, port);
     return message;
   }
 
-  private show(borrowed: BorrowedMessage): boolean {
-    const { statuses, port } = this.lifeline;
+  private tryNextInto(borrowed: BorrowedMessage): boolean {
+    const { statuses, port } = this.reconnecting;
     if (statuses.length > 0) {
       borrowed.showMessage(statuses.shift() as Message);
       return true;
     }
-    if (!port.show(borrowed)) return false;
-    this.lifeline.mark(borrowed, port);
+    if (!port.tryNextInto(borrowed)) return false;
+    this.reconnecting.mark(borrowed, port);
     return true;
   }
 
@@ -839,19 +843,19 @@ export class Ksock implements AsyncIterable<Message> {
   private async nextOfMany(isWanted: () => boolean): Promise<Message | null> {
     for (;;) {
       if (!isWanted()) return null;
-      const message = this.hand();
+      const message = this.tryNext();
       if (message !== null) return message;
-      if (this.lifeline.isClosed) return null;
+      if (this.reconnecting.isClosed) return null;
       await this.unlessLost(this.port.readable());
     }
   }
 
   /** Calls `came` when messages are at hand, for as long as they are wanted. */
-  private async attend(came: () => void, isWanted: () => boolean): Promise<void> {
+  private async onReadable(came: () => void, isWanted: () => boolean): Promise<void> {
     for (;;) {
       came();
-      if (!isWanted() || this.lifeline.isClosed) return;
-      await this.unlessLost(this.port.attend(came));
+      if (!isWanted() || this.reconnecting.isClosed) return;
+      await this.unlessLost(this.port.onReadable(came));
     }
   }
 
@@ -860,8 +864,8 @@ export class Ksock implements AsyncIterable<Message> {
     try {
       await wait;
     } catch (refusal) {
-      if (this.lifeline.isClosed || (await this.lifeline.restored(undefined))) return;
-      if (this.lifeline.isClosed) return;
+      if (this.reconnecting.isClosed || (await this.reconnecting.restored(undefined))) return;
+      if (this.reconnecting.isClosed) return;
       throw explain('read', refusal, 'wait for messages');
     }
   }
@@ -875,7 +879,7 @@ export class Ksock implements AsyncIterable<Message> {
   }
 
   private mustReadItself(): void {
-    if (this.handlers !== null && !this.lifeline.isClosed) {
+    if (this.handlers !== null && !this.reconnecting.isClosed) {
       throw new TypeError(
         'this Ksock has handlers, and they read its messages; open another to read',
       );
@@ -943,17 +947,17 @@ export class Ksock implements AsyncIterable<Message> {
       throw new KbusError('bind', Errno.EBADF, `bind '${name}' as Replier`, { meaning });
     }
     this.handlers ??= new Handlers({
-      hand: () => this.hand(),
-      show: (borrowed) => this.show(borrowed),
-      attend: (came, isWanted) => this.attend(came, isWanted),
+      tryNext: () => this.tryNext(),
+      tryNextInto: (borrowed) => this.tryNextInto(borrowed),
+      onReadable: (came, isWanted) => this.onReadable(came, isWanted),
       reply: (message, refused) => {
-        if (!this.lifeline.isOver(message)) this.port.reply(message, refused);
+        if (!this.reconnecting.isOver(message)) this.port.reply(message, refused);
       },
       writable: async () => {
         await this.waitWritable();
       },
       unbind: (bound, asReplier) => this.unbindHandler(bound, asReplier),
-      isOnceOnly: () => this.lifeline.setting(Op.WANT_MESSAGES_ONCE) === 1,
+      isOnceOnly: () => this.reconnecting.setting(Op.WANT_MESSAGES_ONCE) === 1,
       failed: (error, message) => this.handlerFailed(error, message),
       stop: async () => {
         this.handlers = null;
@@ -979,7 +983,7 @@ export class Ksock implements AsyncIterable<Message> {
     try {
       await this.unbind(name, replier);
     } catch (error) {
-      if (!this.lifeline.isClosed) throw error;
+      if (!this.reconnecting.isClosed) throw error;
     }
   }
 
@@ -1012,7 +1016,7 @@ export class Ksock implements AsyncIterable<Message> {
   /** Unread messages. */
   async numMessages(): Promise<number> {
     const count = await this.ask('read', Op.NUM_MESSAGES, 'count unread messages');
-    return count + this.lifeline.statuses.length;
+    return count + this.reconnecting.statuses.length;
   }
 
   /** Requests that were read as Replier and are not answered yet. */
@@ -1036,7 +1040,7 @@ export class Ksock implements AsyncIterable<Message> {
     checkU32('count', count);
     const what = `set the limit of the queue to ${count}`;
     const { first } = await this.call('maxMessages', Op.MAX_MESSAGES, count, '', what);
-    if (count !== 0) this.lifeline.set(Op.MAX_MESSAGES, count);
+    if (count !== 0) this.reconnecting.set(Op.MAX_MESSAGES, count);
     return first;
   }
 
@@ -1054,7 +1058,7 @@ export class Ksock implements AsyncIterable<Message> {
     checkU32('size', size);
     const what = `set the maximum message size to ${size}`;
     const { first } = await this.call('maxMessageSize', Op.MAX_MESSAGE_SIZE, size, '', what);
-    if (size > 1) this.lifeline.set(Op.MAX_MESSAGE_SIZE, size);
+    if (size > 1) this.reconnecting.set(Op.MAX_MESSAGE_SIZE, size);
     return first;
   }
 
@@ -1073,7 +1077,7 @@ export class Ksock implements AsyncIterable<Message> {
     } catch (error) {
       // The reports are on all the same.
       if (error instanceof KbusError && error.code === 'EBUSY') {
-        this.lifeline.set(Op.REPORT_REPLIER_BINDS, 1);
+        this.reconnecting.set(Op.REPORT_REPLIER_BINDS, 1);
       }
       throw error;
     }
@@ -1088,9 +1092,9 @@ export class Ksock implements AsyncIterable<Message> {
     if (on !== undefined) mustBe('boolean', 'the switch', on);
     const value = on === undefined ? ASK : on ? 1 : 0;
     const { first } = await this.call(call, op, value, '', `${call}(${on ?? ''})`);
-    if (on === true) this.lifeline.set(op, 1);
+    if (on === true) this.reconnecting.set(op, 1);
     // As it is by itself: to make that again could undo what another program has set since.
-    else if (on === false) this.lifeline.unset(op);
+    else if (on === false) this.reconnecting.unset(op);
     return first !== 0;
   }
 
@@ -1154,10 +1158,10 @@ export class Ksock implements AsyncIterable<Message> {
     checkOptions('close', options, OPTIONS.close);
     const { finish = false, timeout } = options;
     checkWait({ timeout });
-    if (finish && !this.lifeline.isClosed) {
+    if (finish && !this.reconnecting.isClosed) {
       await timed('close', { timeout }, (signal) => ended(this.finish(), signal)).catch(ignore);
     }
-    await this.lifeline.close();
+    await this.reconnecting.close();
   }
 
   private async finish(): Promise<void> {
@@ -1170,13 +1174,13 @@ export class Ksock implements AsyncIterable<Message> {
    * long as there is other work. Bound to a bus in this process, a Ksock never keeps its program.
    */
   unref(): this {
-    this.lifeline.keepProgram(false);
+    this.reconnecting.keepProgram(false);
     return this;
   }
 
   /** Undoes `unref`. */
   ref(): this {
-    this.lifeline.keepProgram(true);
+    this.reconnecting.keepProgram(true);
     return this;
   }
 
@@ -1199,7 +1203,7 @@ async function connectTo(where: number | Bus | Connect, options: KsockOptions): 
     const meaning = whyNoBus(where);
     throw new KbusError('open', Errno.EINVAL, `open bus ${shown(where)}`, { meaning });
   }
-  const { connectUnix } = await import('./unix.ts');
+  const { connectUnix } = await import('./ports/connect-unix.ts');
   return connectUnix(where, options.directory);
 }
 

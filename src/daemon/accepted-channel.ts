@@ -1,22 +1,22 @@
 import { Buffer } from 'node:buffer';
 import type { Socket } from 'node:net';
-import { type ChannelEvents, NOBODY } from '../wire/channel.ts';
-import { LARGE_POOL, MUCH, ROOM } from '../wire/reading.ts';
-import { SocketChannel } from '../wire/socket-channel.ts';
-import type { Intake } from './intake.ts';
-import type { Patience } from './patience.ts';
+import type { Deadlines } from '../base/deadlines.ts';
+import { type ChannelEvents, NOBODY } from '../transport/channel.ts';
+import { LARGE_POOL, MUCH, ROOM } from '../transport/read-sizes.ts';
+import { SocketChannel } from '../transport/socket-channel.ts';
 import { type Reads, readInto } from './read-into.ts';
+import type { ReceiveBuffers } from './receive-buffers.ts';
 
 /** Into memory of its own, a connection reads no more at once. */
 const MOST = 256 * 1024;
 
 /** The daemon's end of a Unix socket. */
 export class AcceptedChannel extends SocketChannel {
-  private readonly leaving: Patience<Socket>;
+  private readonly leaving: Deadlines<Socket>;
   private readonly reading: Reading;
 
   /** `leaving` has patience with a peer that doesn't read what it was sent before the end. */
-  constructor(socket: Socket, intake: Intake, leaving: Patience<Socket>) {
+  constructor(socket: Socket, intake: ReceiveBuffers, leaving: Deadlines<Socket>) {
     super(socket);
     this.leaving = leaving;
     const reading = new Reading(intake);
@@ -48,7 +48,7 @@ export class AcceptedChannel extends SocketChannel {
 /** What one connection reads, and where to. */
 class Reading implements Reads {
   events: ChannelEvents = NOBODY;
-  private readonly intake: Intake;
+  private readonly intake: ReceiveBuffers;
   /** Memory of its own, while much is known to come. */
   private pool: Uint8Array | null = null;
   private at = 0;
@@ -56,7 +56,7 @@ class Reading implements Reads {
   /** How many bytes behind a multiple of 4 the next one is that comes: so they lie in memory too, as names are best read. */
   private phase = 0;
 
-  constructor(intake: Intake) {
+  constructor(intake: ReceiveBuffers) {
     this.intake = intake;
   }
 

@@ -2,23 +2,23 @@ import { Buffer } from 'node:buffer';
 import { existsSync } from 'node:fs';
 import { createServer, type Server, type Socket } from 'node:net';
 import process from 'node:process';
+import { Deadlines } from '../base/deadlines.ts';
+import { Slab } from '../base/slab.ts';
 import type { Bus } from '../bus/bus.ts';
 import { Buses } from '../bus/buses.ts';
 import type { BusSettings, Given } from '../bus/settings.ts';
-import { checkSocketPath, socketPath } from '../client/directory.ts';
 import type { DeviceFolder } from '../device/folder.ts';
 import { Errno } from '../message/errno.ts';
-import { Slab } from '../wire/slab.ts';
+import { MadeFolders } from '../system/made-folders.ts';
+import { checkSocketPath, socketPath } from '../system/socket-folder.ts';
 import { AcceptedChannel } from './accepted-channel.ts';
-import { MadeFolders } from './folders.ts';
-import { Intake } from './intake.ts';
+import { BusyPoll } from './busy-poll.ts';
+import { Turn } from './flush-scheduler.ts';
 import type { Log } from './log.ts';
-import { Patience } from './patience.ts';
+import { ReceiveBuffers } from './receive-buffers.ts';
 import { Session, type SessionHost } from './session.ts';
 import { HELLO_TIMEOUT, MAX_CONNECTIONS } from './settings.ts';
 import { listenAt, type Ownership, type SocketFile } from './socket-file.ts';
-import { Spin } from './spin.ts';
-import { Turn } from './turn.ts';
 
 /** So much memory for small frames is taken at once. */
 const SLAB = 64 * 1024;
@@ -60,10 +60,10 @@ export class Daemon implements SessionHost {
   private readonly servers: (() => Promise<void>)[] = [];
   private readonly sessions = new Map<Session, Socket>();
   /** Those who have not said HELLO. */
-  private readonly silent: Patience<Session>;
+  private readonly silent: Deadlines<Session>;
   /** Those who have been told that it is over. */
-  private readonly leaving = new Patience<Socket>(FAREWELL_TIMEOUT, (socket) => socket.destroy());
-  private readonly intake: Intake;
+  private readonly leaving = new Deadlines<Socket>(FAREWELL_TIMEOUT, (socket) => socket.destroy());
+  private readonly intake: ReceiveBuffers;
   private readonly folders = new MadeFolders();
   private deviceOrNull: DeviceFolder | null = null;
   private isStopping = false;
@@ -71,9 +71,9 @@ export class Daemon implements SessionHost {
   constructor(options: DaemonOptions) {
     this.options = options;
     this.buses = new Buses(options.buses, options.bus);
-    this.intake = new Intake(new Spin(options.spin ?? 0).came);
+    this.intake = new ReceiveBuffers(new BusyPoll(options.spin ?? 0).came);
     const { helloTimeout = HELLO_TIMEOUT } = options;
-    this.silent = new Patience(helloTimeout * 1000, (session) => {
+    this.silent = new Deadlines(helloTimeout * 1000, (session) => {
       if (session.isSilent) {
         session.farewell(
           Errno.ETIMEDOUT,

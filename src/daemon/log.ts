@@ -1,4 +1,4 @@
-import { escaped, escapedJson, escapedLines } from '../message/escape.ts';
+import { escaped, escapedJson, escapedLines } from '../base/escape.ts';
 
 export type LogFormat = 'human' | 'json';
 

@@ -1,5 +1,6 @@
-import type { Parcel } from '../bus/parcel.ts';
-import { appended } from '../message/append.ts';
+import { appended } from '../base/appended.ts';
+import type { Slab } from '../base/slab.ts';
+import type { MessageBatch } from '../bus/message-batch.ts';
 import {
   copyHead,
   HEAD_AT,
@@ -8,10 +9,16 @@ import {
   type RecordCursor,
   RecordWords,
   writeRecord,
-} from '../message/records.ts';
-import type { Channel } from '../wire/channel.ts';
-import { FRAME_AT, FRAME_HEADER, Kind, RECORDS_AT, writeFrameHeader, YOU } from '../wire/frames.ts';
-import type { Slab } from '../wire/slab.ts';
+} from '../message/codec/records.ts';
+import type { Channel } from '../transport/channel.ts';
+import {
+  FRAME_AT,
+  FRAME_HEADER,
+  FrameKind,
+  RECORDS_AT,
+  writeFrameHeader,
+  YOU,
+} from '../wire/protocol.ts';
 
 /** From this size on, records are sent from where they lie instead of being copied behind the head of their frame. */
 export const BY_REFERENCE = 4096;
@@ -35,7 +42,7 @@ export class Outbox {
   private to = 0;
 
   // The frame of messages that is open: more may be added to it while they lie behind those that it has, have the same
-  // sender, and numbers that go on. Kind 0: none is.
+  // sender, and numbers that go on. FrameKind 0: none is.
   private kind = 0;
   private detail = 0;
   private token = 0;
@@ -86,32 +93,32 @@ export class Outbox {
   }
 
   /**
-   * `count` messages of a parcel, from the one at `within` on, go out in a frame of this kind; `token` is the first
+   * `count` messages of a batch, from the one at `within` on, go out in a frame of this kind; `token` is the first
    * one's.
    */
   messages(
     kind: number,
     token: number,
-    parcel: Parcel,
+    batch: MessageBatch,
     within: number,
     count: number,
     you: boolean,
   ): void {
     const detail = you ? YOU : 0;
-    const serial = parcel.idNetwork === 0 ? parcel.idSerial + within : 0;
-    const { span } = parcel;
-    if (span === null || parcel.more !== null) {
+    const serial = batch.idNetwork === 0 ? batch.idSerial + within : 0;
+    const { span } = batch;
+    if (span === null || batch.more !== null) {
       this.close();
-      this.alone(kind, detail, token, parcel, serial);
+      this.alone(kind, detail, token, batch, serial);
       return;
     }
-    const cursor = parcel.cursor(within);
+    const cursor = batch.cursor(within);
     const { at, headAt, repeats } = cursor;
-    const to = parcel.startOf(within + count);
+    const to = batch.startOf(within + count);
     if (count === 1 || to - at <= MAX_BATCH_BYTES) {
-      this.add(kind, detail, token, parcel, serial, count, at, to, headAt, repeats);
+      this.add(kind, detail, token, batch, serial, count, at, to, headAt, repeats);
     } else {
-      this.addLong(kind, detail, token, parcel, serial, count, cursor);
+      this.addLong(kind, detail, token, batch, serial, count, cursor);
     }
   }
 
@@ -120,7 +127,7 @@ export class Outbox {
     kind: number,
     detail: number,
     token: number,
-    parcel: Parcel,
+    batch: MessageBatch,
     serial: number,
     count: number,
     from: number,
@@ -131,11 +138,12 @@ export class Outbox {
     if (
       kind === this.kind &&
       // Frames of the other kinds have one message each.
-      (kind === Kind.LENT || (kind === Kind.ANSWER && token === this.token + this.count)) &&
+      (kind === FrameKind.PREFETCH ||
+        (kind === FrameKind.ANSWER && token === this.token + this.count)) &&
       detail === this.detail &&
-      parcel.bytes === this.records &&
+      batch.bytes === this.records &&
       from === this.recordsEnd &&
-      parcel.from === this.sender &&
+      batch.from === this.sender &&
       serial === this.serial + this.count &&
       // Of a frame whose message has the id of a Limpet, it is 0.
       this.serial !== 0 &&
@@ -150,9 +158,9 @@ export class Outbox {
     this.detail = detail;
     this.token = token;
     this.count = count;
-    this.sender = parcel.from;
+    this.sender = batch.from;
     this.serial = serial;
-    this.records = parcel.bytes;
+    this.records = batch.bytes;
     this.recordsAt = from;
     this.recordsEnd = to;
     this.headAt = headAt;
@@ -164,12 +172,12 @@ export class Outbox {
     kind: number,
     detail: number,
     token: number,
-    parcel: Parcel,
+    batch: MessageBatch,
     serial: number,
     count: number,
     cursor: RecordCursor,
   ): void {
-    const rises = kind === Kind.ANSWER ? 1 : 0;
+    const rises = kind === FrameKind.ANSWER ? 1 : 0;
     for (let done = 0; done < count; ) {
       const { at, headAt, repeats } = cursor;
       let some = 1;
@@ -181,33 +189,39 @@ export class Outbox {
         some++;
       }
       const first = token + rises * done;
-      this.add(kind, detail, first, parcel, serial + done, some, at, to, headAt, repeats);
+      this.add(kind, detail, first, batch, serial + done, some, at, to, headAt, repeats);
       done += some;
     }
   }
 
   /** A message that doesn't lie in a record, or whose data lies in pieces. */
-  private alone(kind: number, detail: number, token: number, parcel: Parcel, serial: number): void {
+  private alone(
+    kind: number,
+    detail: number,
+    token: number,
+    batch: MessageBatch,
+    serial: number,
+  ): void {
     const { slab } = this;
-    const { dataLength } = parcel;
-    const fields = wordsOf(parcel);
-    const dataAt = RECORDS_AT + HEAD_AT + headLength(parcel.name.length, fields);
+    const { dataLength } = batch;
+    const fields = wordsOf(batch);
+    const dataAt = RECORDS_AT + HEAD_AT + headLength(batch.name.length, fields);
     const byReference = dataLength > BY_REFERENCE;
     const padding = (4 - (dataLength & 3)) & 3;
     const length = dataAt + dataLength + padding;
     slab.reserve(byReference ? dataAt + 4 : length);
     const { bytes, view, at } = slab;
     writeFrameHeader(view, at, length, kind, detail, 0, token);
-    this.common(view, at, 1, parcel.from, serial);
-    writeRecord(bytes, at + RECORDS_AT, parcel.name, parcel.flags, fields, words, dataLength);
+    this.common(view, at, 1, batch.from, serial);
+    writeRecord(bytes, at + RECORDS_AT, batch.name, batch.flags, fields, words, dataLength);
     if (!byReference) {
       if (padding > 0) view.setUint32(at + length - 4, 0);
-      parcel.writeData(bytes, at + dataAt);
+      batch.writeData(bytes, at + dataAt);
       this.append(bytes, at, at + length);
       return;
     }
     this.append(bytes, at, at + dataAt);
-    for (const piece of parcel.dataPieces()) this.append(piece, 0, piece.length);
+    for (const piece of batch.dataPieces()) this.append(piece, 0, piece.length);
     if (padding > 0) {
       view.setUint32(at + dataAt, 0);
       this.append(bytes, at + dataAt, at + dataAt + padding);
@@ -267,7 +281,7 @@ export class Outbox {
     this.to = to;
   }
 
-  /** Sends it all, in one system call where the channel can. */
+  /** SendQueue it all, in one system call where the channel can. */
   flush(): void {
     this.close();
     this.cut();
@@ -290,13 +304,13 @@ export class Outbox {
 const words = new RecordWords();
 
 /** Puts the words of a message into `words`; which of them it needs. */
-function wordsOf(parcel: Parcel): number {
-  const { carried } = parcel;
-  words.to = parcel.to;
-  words.replyNetwork = parcel.replyNetwork;
-  words.replySerial = parcel.replySerial;
-  words.idNetwork = parcel.idNetwork;
-  words.idSerial = parcel.idSerial;
+function wordsOf(batch: MessageBatch): number {
+  const { carried } = batch;
+  words.to = batch.to;
+  words.replyNetwork = batch.replyNetwork;
+  words.replySerial = batch.replySerial;
+  words.idNetwork = batch.idNetwork;
+  words.idSerial = batch.idSerial;
   words.origNetwork = carried?.origNetwork ?? 0;
   words.origLocal = carried?.origLocal ?? 0;
   words.finalNetwork = carried?.finalNetwork ?? 0;

@@ -1,20 +1,22 @@
 import { Buffer } from 'node:buffer';
+import type { Slab } from '../base/slab.ts';
+import { readU32 } from '../base/u32.ts';
 import type { Bus } from '../bus/bus.ts';
-import { Op, perform } from '../bus/calls.ts';
+import { Op, perform } from '../bus/driver/perform.ts';
+import { SendQueue } from '../bus/driver/send-queue.ts';
 import type { BusKsock, KsockOwner } from '../bus/ksock.ts';
-import { Parcel } from '../bus/parcel.ts';
+import { MessageBatch } from '../bus/message-batch.ts';
 import { bindingPieces, type Pieces, statsPieces } from '../bus/report.ts';
-import { Sends } from '../bus/sends.ts';
+import { checkRecords } from '../message/codec/records.ts';
 import { codeOf, Errno } from '../message/errno.ts';
 import { Flag } from '../message/flags.ts';
-import { checkRecords } from '../message/records.ts';
-import { readU32 } from '../message/u32.ts';
-import type { Channel, ChannelEvents } from '../wire/channel.ts';
+import type { Channel, ChannelEvents } from '../transport/channel.ts';
+import { Prefetch } from '../wire/prefetch.ts';
 import {
   ASK_WHO,
   FRAME_AT,
+  FrameKind,
   FrameReader,
-  Kind,
   PROTOCOL_MAGIC,
   PROTOCOL_VERSION,
   ProtocolError,
@@ -23,11 +25,9 @@ import {
   textOf,
   wordOf,
   wordsFrame,
-} from '../wire/frames.ts';
-import { Prefetch } from '../wire/prefetch.ts';
-import type { Slab } from '../wire/slab.ts';
+} from '../wire/protocol.ts';
+import type { Flushable, Turn } from './flush-scheduler.ts';
 import { BY_REFERENCE, Outbox } from './outbox.ts';
-import type { Stirred, Turn } from './turn.ts';
 
 /** What all sessions of a daemon share. */
 export interface SessionHost {
@@ -81,19 +81,19 @@ interface Report {
  * One connection, which is one Ksock: frames come in, and what the bus says of them goes out. It does
  * no I/O of its own.
  */
-export class Session implements KsockOwner, ChannelEvents, Stirred {
+export class Session implements KsockOwner, ChannelEvents, Flushable {
   private readonly host: SessionHost;
   private readonly bus: Bus;
   private readonly channel: Channel;
   private readonly outbox: Outbox;
   private readonly reader = new FrameReader(MAX_HELLO, BY_REFERENCE, Buffer.allocUnsafeSlow);
   private ksockOrNull: BusKsock | null = null;
-  private sends!: Sends;
+  private sends!: SendQueue;
   private isStirred = false;
   private isEnded = false;
   private isPaused = false;
 
-  /** Takes, polls and reports that wait, first come first; by token. */
+  /** PendingReads, polls and reports that wait, first come first; by token. */
   private takes: number[] = [];
   private polls: number[] = [];
   private readonly reports: Report[] = [];
@@ -107,7 +107,7 @@ export class Session implements KsockOwner, ChannelEvents, Stirred {
   /** How many of those that are unseen are still to be sent. */
   private firstsToSend = 0;
 
-  /** Sends done and not yet told of: `doneCount` of them, whose tokens and serials follow each other. */
+  /** SendQueue done and not yet told of: `doneCount` of them, whose tokens and serials follow each other. */
   private doneToken = 0;
   private doneCount = 0;
   private doneNetwork = 0;
@@ -159,7 +159,7 @@ export class Session implements KsockOwner, ChannelEvents, Stirred {
       );
       this.farewell(Errno.EPROTO, error.message);
     }
-    this.stir();
+    this.markDirty();
     this.host.turn.end();
     return reader.missing;
   }
@@ -170,7 +170,7 @@ export class Session implements KsockOwner, ChannelEvents, Stirred {
       this.channel.resume();
     }
     if (this.reports.length > 0 && !this.isEnded) this.serveReports();
-    this.stir();
+    this.markDirty();
     this.host.turn.end();
   }
 
@@ -184,7 +184,7 @@ export class Session implements KsockOwner, ChannelEvents, Stirred {
   farewell(errno: number, why: string): void {
     if (this.isEnded) return;
     this.tellDone();
-    this.outbox.frame(wordsFrame(Kind.FAREWELL, 0, 0, 0, [errno], why));
+    this.outbox.frame(wordsFrame(FrameKind.FAREWELL, 0, 0, 0, [errno], why));
     this.outbox.flush();
     this.isEnded = true;
     this.ksockOrNull?.close();
@@ -203,42 +203,42 @@ export class Session implements KsockOwner, ChannelEvents, Stirred {
         this.ksock.queue.unmark();
       }
     }
-    this.stir();
+    this.markDirty();
   }
 
-  answered(token: number, parcel: Parcel): void {
-    this.messages(Kind.ANSWER, token, parcel, 0, parcel.count, false);
-    this.stir();
+  answered(token: number, batch: MessageBatch): void {
+    this.messages(FrameKind.ANSWER, token, batch, 0, batch.count, false);
+    this.markDirty();
   }
 
   roomMade(): void {
     this.sends.retry();
     this.servePolls();
-    this.stir();
+    this.markDirty();
   }
 
   roomForRequests(of: BusKsock | null): void {
     this.sends.retryRequests(of);
-    this.stir();
+    this.markDirty();
   }
 
-  missed(parcel: Parcel): void {
-    if (this.missedCount === 0) this.missedName = parcel.name;
-    this.missedCount += parcel.count;
-    this.stir();
+  missed(batch: MessageBatch): void {
+    if (this.missedCount === 0) this.missedName = batch.name;
+    this.missedCount += batch.count;
+    this.markDirty();
   }
 
   /** A client that lets much lie is told when it has read: what it missed meanwhile is told at once then. */
   private tellMissed(): void {
     if (this.channel.backlog > MAX_BACKLOG) return;
-    this.outbox.frame(wordsFrame(Kind.MISSED, 0, 0, 0, [this.missedCount], this.missedName));
+    this.outbox.frame(wordsFrame(FrameKind.MISSED, 0, 0, 0, [this.missedCount], this.missedName));
     this.missedCount = 0;
   }
 
-  private stir(): void {
+  private markDirty(): void {
     if (this.isStirred) return;
     this.isStirred = true;
-    this.host.turn.stir(this);
+    this.host.turn.markDirty(this);
   }
 
   settle(): void {
@@ -255,7 +255,7 @@ export class Session implements KsockOwner, ChannelEvents, Stirred {
     if (this.reported > 0) {
       this.reported = 0;
       this.serveReports();
-      if (this.reported > 0) this.stir();
+      if (this.reported > 0) this.markDirty();
     }
     if (this.channel.backlog > MAX_BACKLOG && !this.isPaused) {
       this.isPaused = true;
@@ -267,7 +267,7 @@ export class Session implements KsockOwner, ChannelEvents, Stirred {
 
   private hello(frame: FrameReader): void {
     const kind = frame.bytes[frame.at + FRAME_AT.kind];
-    if (kind !== Kind.HELLO || wordOf(frame, 0) !== PROTOCOL_MAGIC) {
+    if (kind !== FrameKind.HELLO || wordOf(frame, 0) !== PROTOCOL_MAGIC) {
       throw new ProtocolError('the first bytes are not those of a KBUS client');
     }
     const version = wordOf(frame, 1);
@@ -286,10 +286,10 @@ export class Session implements KsockOwner, ChannelEvents, Stirred {
     const mode = wordOf(frame, 2) === 1 ? 'r' : 'rw';
     const ksock = this.bus.open(this, { mode, pid: wordOf(frame, 3) });
     this.ksockOrNull = ksock;
-    this.sends = new Sends(
+    this.sends = new SendQueue(
       ksock,
-      (parcel, result) => this.sendDone(parcel, result),
-      (parcel) => this.tellAside(parcel),
+      (batch, result) => this.sendDone(batch, result),
+      (batch) => this.tellAside(batch),
     );
     const { absoluteMaxMessageSize } = this.bus.settings;
     this.reader.maxLength = Math.max(absoluteMaxMessageSize + FRAME_SLACK, MIN_LONGEST_FRAME);
@@ -298,7 +298,7 @@ export class Session implements KsockOwner, ChannelEvents, Stirred {
 
   private welcome(ksockId: number, maxFrame: number): void {
     this.outbox.frame(
-      wordsFrame(Kind.WELCOME, 0, 0, 0, [
+      wordsFrame(FrameKind.WELCOME, 0, 0, 0, [
         PROTOCOL_MAGIC,
         PROTOCOL_VERSION,
         this.bus.number,
@@ -312,34 +312,34 @@ export class Session implements KsockOwner, ChannelEvents, Stirred {
   }
 
   private frame(frame: FrameReader): void {
-    if (frame.bytes[frame.at + FRAME_AT.kind] !== Kind.SEND) frame.join();
+    if (frame.bytes[frame.at + FRAME_AT.kind] !== FrameKind.SEND) frame.join();
     const { bytes, at } = frame;
     const word = readU32(bytes, at + FRAME_AT.kind);
-    const handed = word & 0xffff;
+    const consumed = word & 0xffff;
     const detail = (word >>> 16) & 0xff;
     const token = readU32(bytes, at + FRAME_AT.token);
-    if (handed > 0) this.handed(handed);
+    if (consumed > 0) this.consume(consumed);
     switch (word >>> 24) {
-      case Kind.SEND:
+      case FrameKind.SEND:
         this.send(frame, detail, token);
         break;
-      case Kind.TAKE:
+      case FrameKind.TAKE:
         this.mustHaveRecalled();
         this.mayWait(this.takes.length);
         this.takes.push(token);
         this.serveTakes();
         if ((detail & 1) === 0 && this.takes.at(-1) === token) {
           this.takes.pop();
-          this.outbox.words(Kind.NONE, 0, token, 0);
+          this.outbox.words(FrameKind.NONE, 0, token, 0);
         }
         break;
-      case Kind.LEND:
+      case FrameKind.CREDIT:
         this.prefetch.grant(wordOf(frame, 0));
         break;
-      case Kind.SEEN:
+      case FrameKind.URGENT_ACK:
         this.prefetch.see(this.firstsToSend);
         break;
-      case Kind.CALL:
+      case FrameKind.CALL:
         this.call(detail, token, wordOf(frame, 0), textOf(frame, 1));
         break;
       default:
@@ -347,7 +347,7 @@ export class Session implements KsockOwner, ChannelEvents, Stirred {
     }
   }
 
-  private handed(count: number): void {
+  private consume(count: number): void {
     this.prefetch.consume(count);
     this.ksock.takeMany(count, this.prefetch.unseen);
   }
@@ -415,10 +415,10 @@ export class Session implements KsockOwner, ChannelEvents, Stirred {
 
   private serveTakes(): void {
     while (this.takes.length > 0) {
-      const parcel = this.ksock.take();
-      if (parcel === null) return;
+      const batch = this.ksock.take();
+      if (batch === null) return;
       const token = this.takes.shift() as number;
-      this.messages(Kind.TAKEN, token, parcel, 0, 1, this.ksock.tookRequest);
+      this.messages(FrameKind.TAKEN, token, batch, 0, 1, this.ksock.tookRequest);
     }
   }
 
@@ -427,18 +427,18 @@ export class Session implements KsockOwner, ChannelEvents, Stirred {
     for (; this.firstsToSend > 0; this.firstsToSend--) {
       const at = this.firstsToSend - 1;
       const isAsked = queue.binding(at)?.replier === true;
-      this.messages(Kind.LENT_FIRST, 0, queue.parcel(at), queue.readOf(at), 1, isAsked);
+      this.messages(FrameKind.PREFETCH_URGENT, 0, queue.batch(at), queue.readOf(at), 1, isAsked);
     }
     const { prefetch } = this;
     if (prefetch.credit === 0 || prefetch.lent === queue.length) return;
     if (this.channel.backlog > MAX_BACKLOG) return;
     while (prefetch.credit > 0 && prefetch.lent < queue.length) {
       const entry = queue.marked;
-      const parcel = queue.parcel(entry);
+      const batch = queue.batch(entry);
       const isAsked = queue.binding(entry)?.replier === true;
       const within = queue.markedWithin;
-      const count = Math.min(prefetch.credit, parcel.count - within);
-      this.messages(Kind.LENT, 0, parcel, within, count, isAsked);
+      const count = Math.min(prefetch.credit, batch.count - within);
+      this.messages(FrameKind.PREFETCH, 0, batch, within, count, isAsked);
       queue.mark(count);
       prefetch.lend(count);
     }
@@ -447,14 +447,14 @@ export class Session implements KsockOwner, ChannelEvents, Stirred {
   private messages(
     kind: number,
     token: number,
-    parcel: Parcel,
+    batch: MessageBatch,
     within: number,
     count: number,
     you: boolean,
   ): void {
     // A program is told that its Request was sent before it is given the Reply.
     if (this.doneCount > 0) this.tellDone();
-    this.outbox.messages(kind, token, parcel, within, count, you);
+    this.outbox.messages(kind, token, batch, within, count, you);
   }
 
   private send(frame: FrameReader, detail: number, token: number): void {
@@ -473,14 +473,14 @@ export class Session implements KsockOwner, ChannelEvents, Stirred {
     }
     const wrong = checkRecords(bytes, at, length, count, KBUS_SETS, sums);
     if (wrong !== '') throw new ProtocolError(wrong);
-    const parcel = Parcel.ofRecords(bytes, at, at + length, count, sums, frame.more);
-    parcel.detail = detail;
-    parcel.ticket = token;
-    parcel.isAnswered = (detail & SendDetail.ANSWERED) !== 0;
-    parcel.waits = (detail & SendDetail.WAIT) !== 0;
-    parcel.awaitsRoom = (detail & SendDetail.ROOM) !== 0;
+    const batch = MessageBatch.ofRecords(bytes, at, at + length, count, sums, frame.more);
+    batch.detail = detail;
+    batch.ticket = token;
+    batch.isAnswered = (detail & SendDetail.ANSWERED) !== 0;
+    batch.waits = (detail & SendDetail.WAIT) !== 0;
+    batch.awaitsRoom = (detail & SendDetail.ROOM) !== 0;
     const { largest } = sums;
-    this.sends.submit(parcel);
+    this.sends.submit(batch);
     this.checkPending(largest);
   }
 
@@ -497,30 +497,30 @@ export class Session implements KsockOwner, ChannelEvents, Stirred {
     }
   }
 
-  private sendDone(parcel: Parcel, result: number): void {
-    this.tellSent(parcel, result);
-    this.stir();
+  private sendDone(batch: MessageBatch, result: number): void {
+    this.tellSent(batch, result);
+    this.markDirty();
   }
 
   /** A Request waits aside: who counts it is told at its turn, with no id; later, of a refusal only. */
-  private tellAside(parcel: Parcel): void {
-    if ((parcel.detail & SendDetail.QUIET) !== 0) return;
-    parcel.detail |= SendDetail.QUIET;
+  private tellAside(batch: MessageBatch): void {
+    if ((batch.detail & SendDetail.QUIET) !== 0) return;
+    batch.detail |= SendDetail.QUIET;
     this.tellDone();
-    this.outbox.words(Kind.SENT, 0, parcel.ticket, 4, 1, 0, 0, parcel.dataLength);
+    this.outbox.words(FrameKind.SENT, 0, batch.ticket, 4, 1, 0, 0, batch.dataLength);
   }
 
-  private tellSent(parcel: Parcel, result: number): void {
-    const { ticket: token, detail, idNetwork, idSerial } = parcel;
+  private tellSent(batch: MessageBatch, result: number): void {
+    const { ticket: token, detail, idNetwork, idSerial } = batch;
     const quiet = (detail & SendDetail.QUIET) !== 0;
     const lazy = (detail & SendDetail.LAZY) !== 0;
     if (result < 0) {
       this.tellDone();
-      const { replyNetwork, replySerial, to, flags, dataLength, name } = parcel;
+      const { replyNetwork, replySerial, to, flags, dataLength, name } = batch;
       const ids = [idNetwork, idSerial, replyNetwork, replySerial];
       const words = [-result, ...ids, to, flags, dataLength, name.length];
-      const text = name + this.why(() => this.ksock.whyRefused(parcel, -result));
-      this.outbox.frame(wordsFrame(Kind.REFUSED, quiet ? 2 : 1, 0, token, words, text));
+      const text = name + this.why(() => this.ksock.whyRefused(batch, -result));
+      this.outbox.frame(wordsFrame(FrameKind.REFUSED, quiet ? 2 : 1, 0, token, words, text));
       return;
     }
     if (quiet) return;
@@ -530,16 +530,16 @@ export class Session implements KsockOwner, ChannelEvents, Stirred {
       idSerial === this.doneSerial + this.doneCount &&
       idNetwork === this.doneNetwork
     ) {
-      this.doneCount += parcel.count;
+      this.doneCount += batch.count;
     } else {
       this.tellDone();
       this.doneToken = token;
-      this.doneCount = parcel.count;
+      this.doneCount = batch.count;
       this.doneNetwork = idNetwork;
       this.doneSerial = idSerial;
       this.doneIsLazy = true;
     }
-    this.doneBytes += parcel.dataBytes;
+    this.doneBytes += batch.dataBytes;
     if (!lazy) this.doneIsLazy = false;
   }
 
@@ -547,7 +547,7 @@ export class Session implements KsockOwner, ChannelEvents, Stirred {
   private why(says: () => string): string {
     if (this.explained === MAX_EXPLAINED) return '';
     this.explained++;
-    this.stir();
+    this.markDirty();
     return says();
   }
 
@@ -567,7 +567,16 @@ export class Session implements KsockOwner, ChannelEvents, Stirred {
   private tellDone(): void {
     if (this.doneCount === 0) return;
     const { doneToken, doneCount, doneNetwork, doneSerial, doneBytes } = this;
-    this.outbox.words(Kind.SENT, 0, doneToken, 4, doneCount, doneNetwork, doneSerial, doneBytes);
+    this.outbox.words(
+      FrameKind.SENT,
+      0,
+      doneToken,
+      4,
+      doneCount,
+      doneNetwork,
+      doneSerial,
+      doneBytes,
+    );
     this.doneBytes = 0;
     this.doneCount = 0;
   }
@@ -667,7 +676,7 @@ export class Session implements KsockOwner, ChannelEvents, Stirred {
     const take = this.takes.indexOf(token);
     if (take >= 0) {
       this.takes.splice(take, 1);
-      this.outbox.words(Kind.NONE, 0, token, 0);
+      this.outbox.words(FrameKind.NONE, 0, token, 0);
       return;
     }
     const poll = this.polls.indexOf(token);
@@ -684,13 +693,13 @@ export class Session implements KsockOwner, ChannelEvents, Stirred {
     this.host.newDevice().then(
       (number) => {
         this.outcome(token, number);
-        this.stir();
+        this.markDirty();
         this.host.turn.end();
       },
       (error: unknown) => {
         this.host.warn(`no new bus could be made: ${String(error)}`);
         this.outcome(token, -Errno.EACCES);
-        this.stir();
+        this.markDirty();
         this.host.turn.end();
       },
     );
@@ -702,13 +711,13 @@ export class Session implements KsockOwner, ChannelEvents, Stirred {
   }
 
   private result(token: number, first: number, second: number, text = ''): void {
-    if (text === '') this.outbox.words(Kind.RESULT, 0, token, 2, first, second);
-    else this.outbox.frame(wordsFrame(Kind.RESULT, 0, 0, token, [first, second], text));
+    if (text === '') this.outbox.words(FrameKind.RESULT, 0, token, 2, first, second);
+    else this.outbox.frame(wordsFrame(FrameKind.RESULT, 0, 0, token, [first, second], text));
   }
 
   private refused(token: number, value: number, why = ''): void {
     if (codeOf(-value) === undefined) throw new Error(`the bus gave the unknown error ${value}`);
-    if (why === '') this.outbox.words(Kind.REFUSED, 0, token, 3, -value, 0, 0);
-    else this.outbox.frame(wordsFrame(Kind.REFUSED, 0, 0, token, [-value, 0, 0], why));
+    if (why === '') this.outbox.words(FrameKind.REFUSED, 0, token, 3, -value, 0, 0);
+    else this.outbox.frame(wordsFrame(FrameKind.REFUSED, 0, 0, token, [-value, 0, 0], why));
   }
 }

@@ -7,7 +7,7 @@ export const MAX_CONNECTIONS = 16_384;
 export const HELLO_TIMEOUT = 30;
 
 /** What a value must be, and how it is written: as an option, in a file, in the documentation. */
-export type Kind =
+export type ValueKind =
   | { readonly kind: 'number'; readonly min: number; readonly max: number; readonly unit?: string }
   | { readonly kind: 'choice'; readonly choices: readonly string[] }
   | { readonly kind: 'text'; readonly placeholder: string }
@@ -15,7 +15,7 @@ export type Kind =
   | { readonly kind: 'mode' }
   | { readonly kind: 'switch' };
 
-export type Setting = Kind & {
+export type Setting = ValueKind & {
   readonly default?: number | string | boolean;
   /** What holds when the setting is not given, where that is not one value. */
   readonly otherwise?: string;

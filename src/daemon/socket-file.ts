@@ -3,8 +3,8 @@ import { createConnection, createServer, type Server, type Socket } from 'node:n
 import { dirname, join } from 'node:path';
 import process from 'node:process';
 import { isMainThread } from 'node:worker_threads';
-import { checkSocketPath } from '../client/directory.ts';
-import { identityOf } from './identity.ts';
+import { identityOf } from '../system/file-identity.ts';
+import { checkSocketPath } from '../system/socket-folder.ts';
 import { whoAnswers } from './who-answers.ts';
 
 export interface Ownership {

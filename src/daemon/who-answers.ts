@@ -1,17 +1,17 @@
 import { createConnection } from 'node:net';
 import process from 'node:process';
-import { checkSocketPath } from '../client/directory.ts';
+import { checkSocketPath } from '../system/socket-folder.ts';
 import {
   ASK_WHO,
   FRAME_AT,
+  FrameKind,
   FrameReader,
-  Kind,
   PROTOCOL_MAGIC,
   PROTOCOL_VERSION,
   textOf,
   wordOf,
   wordsFrame,
-} from '../wire/frames.ts';
+} from '../wire/protocol.ts';
 
 /** How long somebody who took a connection may take to say who it is, in milliseconds. */
 const PATIENCE = 1000;
@@ -34,16 +34,16 @@ export function whoAnswers(path: string): Promise<string | null> {
     };
     const timer = setTimeout(() => settle('a program that does not say who it is'), PATIENCE);
     const words = [PROTOCOL_MAGIC, PROTOCOL_VERSION, ASK_WHO, process.pid];
-    socket.on('connect', () => socket.write(wordsFrame(Kind.HELLO, 0, 0, 0, words)));
+    socket.on('connect', () => socket.write(wordsFrame(FrameKind.HELLO, 0, 0, 0, words)));
     socket.on('data', (chunk: Buffer) => {
       try {
         reader.push(chunk);
         if (!reader.read()) return;
         const kind = reader.bytes[reader.at + FRAME_AT.kind];
-        if (kind === Kind.WELCOME && wordOf(reader, 0) === PROTOCOL_MAGIC) {
+        if (kind === FrameKind.WELCOME && wordOf(reader, 0) === PROTOCOL_MAGIC) {
           settle(`the KBUS daemon with process id ${wordOf(reader, 4)}`);
         } else {
-          settle(kind === Kind.FAREWELL ? `KBUS (${textOf(reader, 1)})` : 'another program');
+          settle(kind === FrameKind.FAREWELL ? `KBUS (${textOf(reader, 1)})` : 'another program');
         }
       } catch {
         settle('another program');

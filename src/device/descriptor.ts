@@ -1,19 +1,19 @@
 import type { Bus } from '../bus/bus.ts';
-import { Op, type OpCode, type Outcome, perform } from '../bus/calls.ts';
+import { Op, type OpCode, type Outcome, perform } from '../bus/driver/perform.ts';
 import type { BusKsock, KsockOwner, Mode, Progress } from '../bus/ksock.ts';
-import { parcelOf } from '../bus/parcel.ts';
+import { batchOfMessage } from '../bus/message-batch.ts';
 import { DEVICE_MAX_MESSAGES } from '../bus/settings.ts';
-import { Assembler } from '../message/assembler.ts';
+import { type Answer, NOTHING } from '../fuse/answer.ts';
+import type { Kernel } from '../fuse/filesystem.ts';
+import { IOCTL_COMPAT, type Request } from '../fuse/request.ts';
 import { LITTLE_ENDIAN } from '../message/bind-event.ts';
-import { messageOf } from '../message/entire.ts';
+import { Assembler } from '../message/codec/assembler.ts';
+import { messageOf } from '../message/codec/device.ts';
 import { Errno } from '../message/errno.ts';
 import { MAX_NAME } from '../message/name.ts';
 import { entireOf } from './bytes.ts';
-import type { Kernel } from './filesystem.ts';
-import { type Answer, NOTHING } from './fuse/answer.ts';
-import { IOCTL_COMPAT, type Request } from './fuse/request.ts';
+import type { Caller, CallerMemory } from './caller-memory.ts';
 import { Ioctl } from './ioctl.ts';
-import type { Caller, CallerMemory } from './memory.ts';
 
 /** POLL bits. */
 export const Poll = { IN: 0x1, OUT: 0x4, RDNORM: 0x40, WRNORM: 0x100 } as const;
@@ -35,7 +35,7 @@ export interface DescriptorHost {
   readonly memory: CallerMemory;
   /** When what followed from something that came in is to be sent. */
   readonly turn: {
-    stir(one: { settle(): void }): void;
+    markDirty(one: { settle(): void }): void;
     end(): void;
   };
   /** Makes the next bus; resolves with its number once it can be opened, or with -errno. */
@@ -102,7 +102,7 @@ export class Descriptor implements KsockOwner {
   // What the bus tells
 
   queued(): void {
-    this.stir();
+    this.markDirty();
   }
 
   answered(): void {
@@ -111,13 +111,13 @@ export class Descriptor implements KsockOwner {
 
   /** Who waits to write is woken, asks whether it may, and that tries again (`poll`). */
   roomMade(): void {
-    this.stir();
+    this.markDirty();
   }
 
-  private stir(): void {
+  private markDirty(): void {
     if (this.isStirred || this.wakePollers === null) return;
     this.isStirred = true;
-    this.host.turn.stir(this);
+    this.host.turn.markDirty(this);
   }
 
   settle(): void {
@@ -148,7 +148,7 @@ export class Descriptor implements KsockOwner {
     const outcome = this.perform(request, kernel);
     if (outcome instanceof Promise) void this.wait(request, outcome, kernel);
     else kernel.answer(request, outcome);
-    if (wasSending && !this.ksock.isSending) this.stir();
+    if (wasSending && !this.ksock.isSending) this.markDirty();
   }
 
   private async wait(request: KsockRequest, coming: Later, kernel: Kernel): Promise<void> {
@@ -158,7 +158,7 @@ export class Descriptor implements KsockOwner {
     this.current = null;
     const wasSending = this.ksock.isSending;
     kernel.answer(request, finish());
-    if (wasSending && !this.ksock.isSending) this.stir();
+    if (wasSending && !this.ksock.isSending) this.markDirty();
     this.goOn(kernel);
   }
 
@@ -268,10 +268,10 @@ export class Descriptor implements KsockOwner {
           return id < 0 ? words(id) : words(id === 0 ? 0 : 1, id);
         });
       case Ioctl.NEXTMSG: {
-        const parcel = ksock.take();
+        const batch = ksock.take();
         this.dropUnread();
-        if (parcel === null) return words(0, 0);
-        this.unread = entireOf(parcel, ksock.tookRequest);
+        if (batch === null) return words(0, 0);
+        this.unread = entireOf(batch, ksock.tookRequest);
         return words(1, this.unread.length);
       }
       case Ioctl.LENLEFT:
@@ -337,7 +337,7 @@ export class Descriptor implements KsockOwner {
     if (pointy === null) {
       const message = assembler.message();
       assembler.clear();
-      return this.sent(ksock.send(parcelOf(message, message.data)));
+      return this.sent(ksock.send(batchOfMessage(message, message.data)));
     }
     const { memory } = this.host;
     const caller = callerOf(request);
@@ -352,7 +352,7 @@ export class Descriptor implements KsockOwner {
       assembler.clear();
       if (name === null || data === null) return refusal(Errno.EFAULT);
       const message = messageOf(pointy, name, data);
-      return this.sent(ksock.send(parcelOf(message, data)));
+      return this.sent(ksock.send(batchOfMessage(message, data)));
     });
   }
 

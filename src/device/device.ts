@@ -1,9 +1,6 @@
 import { readFileSync } from 'node:fs';
 import type { Bus } from '../bus/bus.ts';
 import { printBindings, printStats, reportBindings, reportStats } from '../bus/report.ts';
-import { Errno } from '../message/errno.ts';
-import { Descriptor, type DescriptorHost } from './descriptor.ts';
-import type { Filesystem, Kernel } from './filesystem.ts';
 import {
   type Answer,
   type Attributes,
@@ -11,9 +8,12 @@ import {
   OpenFlag,
   S_IFDIR,
   S_IFREG,
-} from './fuse/answer.ts';
-import type { Request } from './fuse/request.ts';
-import { CallerMemory } from './memory.ts';
+} from '../fuse/answer.ts';
+import type { Filesystem, Kernel } from '../fuse/filesystem.ts';
+import type { Request } from '../fuse/request.ts';
+import { Errno } from '../message/errno.ts';
+import { CallerMemory } from './caller-memory.ts';
+import { Descriptor, type DescriptorHost } from './descriptor.ts';
 
 /** Who may use the files. */
 export interface Rights {

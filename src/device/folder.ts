@@ -1,10 +1,10 @@
 import { lstat, readlink, rename, stat, symlink, unlink } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import process from 'node:process';
-import { identityOf } from '../daemon/identity.ts';
-import { serve } from './connection.ts';
+import { serve } from '../fuse/connection.ts';
+import { type Mount, mount } from '../fuse/mount.ts';
+import { identityOf } from '../system/file-identity.ts';
 import { Device, type DeviceHost } from './device.ts';
-import { type Mount, mount } from './mount.ts';
 
 export interface DeviceOptions {
   /** The folder to mount; made if it isn't there. */

@@ -1,4 +1,4 @@
-import { padded } from './u32.ts';
+import { padded } from '../base/u32.ts';
 
 export interface ReplierBindEventData {
   /** True for a bind, false for an unbind. */

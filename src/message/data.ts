@@ -1,4 +1,4 @@
-import { bytesOfText } from './text.ts';
+import { bytesOfText } from '../base/text.ts';
 
 /**
  * What a message may carry: text, which is sent as UTF-8, or bytes: those of a Uint8Array, Buffer, any other view

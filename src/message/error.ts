@@ -1,4 +1,4 @@
-import { brand, isOfOtherCopy } from './copy.ts';
+import { brand, isOfOtherCopy } from '../base/other-copy.ts';
 import { type Call, codeOf, type ErrorCode, MEANING, UNIX_TEXT } from './errno.ts';
 import type { Message } from './message.ts';
 

@@ -1,9 +1,9 @@
-import { isOfOtherCopy } from './copy.ts';
+import { checkOptions } from '../base/options.ts';
+import { isOfOtherCopy } from '../base/other-copy.ts';
+import { checkU32 } from '../base/u32.ts';
 import { Flag } from './flags.ts';
 import { MessageId, OrigFrom } from './id.ts';
 import type { MessageOptions } from './message.ts';
-import { checkOptions } from './options.ts';
-import { checkU32 } from './u32.ts';
 
 const ASKED = Flag.WANT_A_REPLY | Flag.WANT_YOU_TO_REPLY;
 

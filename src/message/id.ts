@@ -1,5 +1,5 @@
-import { brand } from './copy.ts';
-import { checkU32 } from './u32.ts';
+import { brand } from '../base/other-copy.ts';
+import { checkU32 } from '../base/u32.ts';
 
 export const inspect = Symbol.for('nodejs.util.inspect.custom');
 

@@ -8,8 +8,8 @@ export type { MessageJson } from './json.ts';
 export {
   Announcement,
   type Data,
-  type Kind,
   Message,
+  type MessageKind,
   type MessageOptions,
   type MessageSequence,
   REPLIER_BIND_EVENT,

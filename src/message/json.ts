@@ -1,7 +1,7 @@
+import { textIfUtf8 } from '../base/text.ts';
 import { splitReplierBindEventData } from './bind-event.ts';
 import { flagsToString } from './flags.ts';
 import type { Message } from './message.ts';
-import { textIfUtf8 } from './text.ts';
 
 /** What `JSON.stringify` makes of a message: what a person wants in a log. What is unset is left out. */
 export interface MessageJson {

@@ -1,14 +1,14 @@
-import { brand, copies, isOfOtherCopy } from './copy.ts';
+import { brand, copies, isOfOtherCopy } from '../base/other-copy.ts';
+import { textOf } from '../base/text.ts';
+import { checkU32 } from '../base/u32.ts';
+import { viewOf } from '../base/view.ts';
+import { decodeEntire, encodeEntire, entireLength } from './codec/device.ts';
 import { asBytes, type Data, detached, toBytes } from './data.ts';
-import { decodeEntire, encodeEntire, entireLength } from './entire.ts';
 import { Flag } from './flags.ts';
 import { Head, headOf, plainHead } from './head.ts';
 import { inspect, MessageId, type OrigFrom } from './id.ts';
 import { jsonOfMessage, type MessageJson } from './json.ts';
 import { inspectMessage, printMessage } from './print.ts';
-import { textOf } from './text.ts';
-import { checkU32 } from './u32.ts';
-import { viewOf } from './view.ts';
 
 /** What may be given beside name and data when a message is made; all of it is unset by default. */
 export interface MessageOptions {
@@ -39,7 +39,7 @@ export type MessageSequence = readonly [
   data: Uint8Array,
 ];
 
-export type Kind = 'Announcement' | 'Request' | 'Reply' | 'Status' | 'ReplierBindEvent';
+export type MessageKind = 'Announcement' | 'Request' | 'Reply' | 'Status' | 'ReplierBindEvent';
 
 /** Name of the event that tells of a Replier's bind or unbind (the specification, section 9). */
 export const REPLIER_BIND_EVENT = '$.KBUS.ReplierBindEvent';
@@ -271,7 +271,7 @@ export class Message {
     this.flags = (on ? this.flags | bit : this.flags & ~bit) >>> 0;
   }
 
-  get kind(): Kind {
+  get kind(): MessageKind {
     if (this.isReply()) return this.isStatus() ? 'Status' : 'Reply';
     if (this.isRequest()) return 'Request';
     return this.name === REPLIER_BIND_EVENT ? 'ReplierBindEvent' : 'Announcement';

@@ -1,5 +1,5 @@
+import { escaped, escapeOf } from '../base/escape.ts';
 import { splitReplierBindEventData } from './bind-event.ts';
-import { escaped, escapeOf } from './escape.ts';
 import { flagsToString } from './flags.ts';
 import { inspect, type MessageId, type OrigFrom } from './id.ts';
 import type { Message } from './message.ts';

@@ -1,7 +1,7 @@
 import { type ChildProcess, fork } from 'node:child_process';
 import process from 'node:process';
 import { fileURLToPath } from 'node:url';
-import { escapedLines } from '../message/escape.ts';
+import { escapedLines } from '../base/escape.ts';
 import type { Actor } from './script.ts';
 
 /** What the director tells an actor's process. */

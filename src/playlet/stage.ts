@@ -1,5 +1,5 @@
 import { styleText } from 'node:util';
-import { escapedJson } from '../message/escape.ts';
+import { escapedJson } from '../base/escape.ts';
 import { ACTORS, type Actor } from './script.ts';
 
 /** Where the playlet is seen. */

@@ -1,4 +1,4 @@
-import { ProtocolError } from './frames.ts';
+import { ProtocolError } from './protocol.ts';
 
 /** No more may be lent on credit. */
 const MAX_CREDIT = 0xffff;
@@ -9,10 +9,10 @@ const MAX_CREDIT = 0xffff;
  *
  * | what happens                         | told by            | credit | lent | unseen |
  * | ------------------------------------ | ------------------ | ------ | ---- | ------ |
- * | the client lets `n` more be lent     | LEND               | + n    |      |        |
- * | the daemon lends `n`                 | LENT               | - n    | + n  |        |
- * | it lends an urgent one, before those | LENT_FIRST         |        | + 1  | + 1    |
- * | the client has seen that             | SEEN               |        |      | - 1    |
+ * | the client lets `n` more be lent     | CREDIT               | + n    |      |        |
+ * | the daemon lends `n`                 | PREFETCH               | - n    | + n  |        |
+ * | it lends an urgent one, before those | PREFETCH_URGENT         |        | + 1  | + 1    |
+ * | the client has seen that             | URGENT_ACK               |        |      | - 1    |
  * | its program has consumed `n`         | `handed` (a frame) |        | - n  |        |
  * | the client gives all of them back    | CALL RECALL        | 0      | 0    | 0      |
  *
@@ -47,14 +47,14 @@ export class Prefetch {
 
   /** A ProtocolError when there are none to be seen, beside those that are still to be sent. */
   see(toSend = 0): void {
-    if (this.unseen - toSend <= 0) throw new ProtocolError('SEEN what was not sent');
+    if (this.unseen - toSend <= 0) throw new ProtocolError('URGENT_ACK what was not sent');
     this.unseen--;
   }
 
   /** A ProtocolError when not so many are there to be consumed. */
   consume(count: number): void {
     if (count > this.lent - this.unseen) {
-      throw new ProtocolError(`${count} messages were handed, of ${this.lent} that were lent`);
+      throw new ProtocolError(`${count} messages were consumed, of ${this.lent} that were lent`);
     }
     this.lent -= count;
   }

@@ -1,17 +1,17 @@
 import { expect } from 'vitest';
-import { Parcel } from '../../src/bus/parcel.ts';
+import { MessageBatch } from '../../src/bus/message-batch.ts';
+import { checkRecords } from '../../src/message/codec/records.ts';
 import { Message, type MessageOptions } from '../../src/message/message.ts';
-import { checkRecords } from '../../src/message/records.ts';
 import { record, same } from '../support/frames.ts';
 
-/** Messages that came together, as a driver makes a parcel of their records. They lie among other bytes. */
-export function batchOf(records: readonly Buffer[], before = 5): Parcel {
+/** Messages that came together, as a driver makes a batch of their records. They lie among other bytes. */
+export function batchOf(records: readonly Buffer[], before = 5): MessageBatch {
   const length = records.reduce((sum, one) => sum + one.length, 0);
   const bytes = new Uint8Array(before + length + 9).fill(0xee);
   bytes.set(Buffer.concat(records), before);
   const sums = { data: 0, size: 0, largest: 0, heads: 0 };
   expect(checkRecords(bytes, before, length, records.length, 0, sums)).toBe('');
-  return Parcel.ofRecords(bytes, before, before + length, records.length, sums, null);
+  return MessageBatch.ofRecords(bytes, before, before + length, records.length, sums, null);
 }
 
 /** The same of messages that are alike but for their data. */
@@ -19,7 +19,7 @@ export function alike(
   name: string,
   data: readonly string[],
   options: Omit<MessageOptions, 'id'> = {},
-): Parcel {
+): MessageBatch {
   const [first = '', ...more] = data;
   return batchOf([record(new Message(name, first, options)), ...more.map(same)]);
 }

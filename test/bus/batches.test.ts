@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { Bus, type BusKsock, Parcel, Sends } from '../../src/bus/index.ts';
+import { Bus, type BusKsock, MessageBatch, SendQueue } from '../../src/bus/index.ts';
 import { Flag } from '../../src/message/flags.ts';
 import { MessageId, OrigFrom } from '../../src/message/id.ts';
 import { Message } from '../../src/message/message.ts';
@@ -51,13 +51,13 @@ const MAX_SIZE = 200;
 class Stage {
   readonly bus: Bus;
   readonly sender: BusKsock;
-  readonly sends: Sends;
+  readonly sends: SendQueue;
   readonly listeners: BusKsock[];
   readonly told: string[] = [];
   /** Requests that the sender has read, and whom they are from. */
-  private readonly asked: Parcel[] = [];
+  private readonly asked: MessageBatch[] = [];
   /** Those that the listeners have. */
-  private readonly read: Parcel[][] = [[], []];
+  private readonly read: MessageBatch[][] = [[], []];
   private nextTicket = 1;
   /** What kinds of messages were sent several at once; and of how many names. */
   readonly together = new Set<string>();
@@ -67,17 +67,17 @@ class Stage {
     this.bus.nextSerial = nextSerial;
     this.bus.maxMessageSize(MAX_SIZE);
     const send = this.bus.send.bind(this.bus);
-    this.bus.send = (sender, parcel) => {
-      const { count, isReply, isRequest } = parcel;
+    this.bus.send = (sender, batch) => {
+      const { count, isReply, isRequest } = batch;
       const kind = isReply ? 'Replies' : isRequest ? 'Requests' : 'Announcements';
       if (count > 1) {
-        const names = new Set(Array.from({ length: count }, (_, at) => parcel.one(at).name));
+        const names = new Set(Array.from({ length: count }, (_, at) => batch.one(at).name));
         this.together.add(names.size > 1 ? `${kind} of several names` : kind);
       }
-      return send(sender, parcel);
+      return send(sender, batch);
     };
     this.sender = this.open(() => this.sends.retry());
-    this.sends = new Sends(this.sender, (parcel, result) => this.tell(parcel, result));
+    this.sends = new SendQueue(this.sender, (batch, result) => this.tell(batch, result));
     this.listeners = [this.open(), this.open()];
     this.sender.bind('$.Ask', true);
   }
@@ -85,9 +85,9 @@ class Stage {
   private open(roomMade?: () => void): BusKsock {
     const ksock: BusKsock = this.bus.open({
       queued: () => {},
-      answered: (token, parcel) => {
-        for (let at = 0; at < parcel.count; at++) {
-          const one = parcel.count === 1 ? parcel : parcel.one(at);
+      answered: (token, batch) => {
+        for (let at = 0; at < batch.count; at++) {
+          const one = batch.count === 1 ? batch : batch.one(at);
           this.told.push(`${token + at} answered ${tell(one, false)}`);
         }
       },
@@ -97,14 +97,14 @@ class Stage {
   }
 
   // Messages that were sent at once are told of once; each by itself here.
-  private tell(parcel: Parcel, result: number): void {
-    for (let index = 0; index < parcel.count; index++) {
-      const serial = parcel.idSerial === 0 ? 0 : parcel.idSerial + index;
-      this.told.push(`${parcel.ticket + index} ${result} ${parcel.idNetwork}:${serial}`);
+  private tell(batch: MessageBatch, result: number): void {
+    for (let index = 0; index < batch.count; index++) {
+      const serial = batch.idSerial === 0 ? 0 : batch.idSerial + index;
+      this.told.push(`${batch.ticket + index} ${result} ${batch.idNetwork}:${serial}`);
     }
   }
 
-  /** Sends messages: together, or one by one. */
+  /** SendQueue messages: together, or one by one. */
   send(all: readonly Alike[], how: How, isTogether: boolean): void {
     const records: Buffer[] = [];
     let before: Message | null = null;
@@ -117,13 +117,13 @@ class Stage {
       }
     }
     const batches = isTogether ? [records] : records.map((one) => [one]);
-    for (const batch of batches) {
-      const parcel = batchOf(batch);
-      parcel.ticket = this.nextTicket;
-      parcel.isAnswered = how.answered;
-      parcel.waits = how.waits;
-      this.nextTicket += batch.length;
-      this.sends.submit(parcel);
+    for (const records of batches) {
+      const batch = batchOf(records);
+      batch.ticket = this.nextTicket;
+      batch.isAnswered = how.answered;
+      batch.waits = how.waits;
+      this.nextTicket += records.length;
+      this.sends.submit(batch);
     }
   }
 
@@ -147,7 +147,7 @@ class Stage {
   ask(by: number, network: number, count: number, answered: boolean): unknown {
     const result: unknown[] = [];
     for (let each = 0; each < count; each++) {
-      const request = new Parcel('$.Ask', Flag.WANT_A_REPLY, 0, new Uint8Array(1), 0, 1);
+      const request = new MessageBatch('$.Ask', Flag.WANT_A_REPLY, 0, new Uint8Array(1), 0, 1);
       request.idNetwork = network;
       if (network !== 0) request.idSerial = 5;
       request.isAnswered = answered;
@@ -155,26 +155,26 @@ class Stage {
       result.push(this.listeners[by]?.send(request));
     }
     const read: string[] = [];
-    for (let parcel = this.sender.take(); parcel !== null; parcel = this.sender.take()) {
-      if (this.sender.tookRequest) this.asked.push(parcel);
-      read.push(tell(parcel, this.sender.tookRequest));
+    for (let batch = this.sender.take(); batch !== null; batch = this.sender.take()) {
+      if (this.sender.tookRequest) this.asked.push(batch);
+      read.push(tell(batch, this.sender.tookRequest));
     }
     return [result, read];
   }
 
   take(listener: number): string {
     const ksock = this.listeners[listener] as BusKsock;
-    const parcel = ksock.take();
-    if (parcel === null) return 'none';
-    if (ksock.tookRequest) this.read[listener]?.push(parcel);
-    return tell(parcel, ksock.tookRequest);
+    const batch = ksock.take();
+    if (batch === null) return 'none';
+    if (ksock.tookRequest) this.read[listener]?.push(batch);
+    return tell(batch, ksock.tookRequest);
   }
 
   /** A listener sends what may leave it waiting. */
   say(listener: number, name: string): unknown {
     const flags = Flag.ALL_OR_WAIT | (name === '$.Ask' ? Flag.WANT_A_REPLY : 0);
-    const parcel = new Parcel(name, flags, 0, new Uint8Array(1), 0, 1);
-    return this.listeners[listener]?.send(parcel);
+    const batch = new MessageBatch(name, flags, 0, new Uint8Array(1), 0, 1);
+    return this.listeners[listener]?.send(batch);
   }
 
   /** One of the listeners, or the sender. */
@@ -197,7 +197,7 @@ class Stage {
   reply(listener: number): unknown {
     const request = this.read[listener]?.shift();
     if (request === undefined) return 'nothing to answer';
-    const reply = new Parcel('$.B', 0, request.from, new Uint8Array(1), 0, 1);
+    const reply = new MessageBatch('$.B', 0, request.from, new Uint8Array(1), 0, 1);
     reply.replyNetwork = request.idNetwork;
     reply.replySerial = request.idSerial;
     return this.listeners[listener]?.send(reply);
@@ -244,11 +244,11 @@ function follows(message: Message, before: Message): boolean {
   );
 }
 
-function tell(parcel: Parcel, isOurs: boolean): string {
-  const { name, flags, to, from, idNetwork, idSerial, carried } = parcel;
+function tell(batch: MessageBatch, isOurs: boolean): string {
+  const { name, flags, to, from, idNetwork, idSerial, carried } = batch;
   const what = `${name} [${idNetwork}:${idSerial}] from ${from} to ${to} flags ${flags}`;
-  const re = `re [${parcel.replyNetwork}:${parcel.replySerial}]`;
-  const more = `${JSON.stringify(carried)} data ${Buffer.from(parcel.copyData())}`;
+  const re = `re [${batch.replyNetwork}:${batch.replySerial}]`;
+  const more = `${JSON.stringify(carried)} data ${Buffer.from(batch.copyData())}`;
   return `${what} ${re} ${isOurs ? 'to answer ' : ''}${more}`;
 }
 

@@ -265,10 +265,10 @@ describe('a message that drivers keep the bytes of', () => {
     const replier = program().answer('$.A').listen('$.A', '$.*');
     const asker = program();
     asker.request('$.A', { token: 1 });
-    expect(replier.ksock.queue.parcel(0).copies).toBe(3);
+    expect(replier.ksock.queue.batch(0).copies).toBe(3);
     replier.reply(replier.next());
     // Two for the listener, and the answer.
-    expect(replier.ksock.queue.parcel(2).copies).toBe(3);
+    expect(replier.ksock.queue.batch(2).copies).toBe(3);
   });
 
   it('is taken from behind the urgent ones that overtook it', () => {
@@ -766,9 +766,9 @@ describe('reports of Replier binds (section 9)', () => {
     const replier = program().answer('$.A.*');
     replier.ksock.unbind('$.A.*', true);
     const events: unknown[] = [];
-    for (let parcel = watcher.ksock.take(); parcel; parcel = watcher.ksock.take()) {
-      expect(parcel).toMatchObject({ flags: SYNTHETIC | ALL_OR_FAIL, from: 0, to: 0 });
-      events.push(splitReplierBindEventData(parcel.bytes));
+    for (let batch = watcher.ksock.take(); batch; batch = watcher.ksock.take()) {
+      expect(batch).toMatchObject({ flags: SYNTHETIC | ALL_OR_FAIL, from: 0, to: 0 });
+      events.push(splitReplierBindEventData(batch.bytes));
     }
     expect(events).toEqual([
       { isBind: true, binder: replier.id, name: '$.A.*' },
@@ -810,8 +810,8 @@ describe('reports of Replier binds (section 9)', () => {
     expect(outcome(watcher.ksock.reportReplierBinds(1))).toBe('EBUSY');
     expect(watcher.ksock.reportReplierBinds(ASK)).toBe(1);
     const names = () => {
-      const parcel = watcher.ksock.take();
-      return parcel && splitReplierBindEventData(parcel.bytes);
+      const batch = watcher.ksock.take();
+      return batch && splitReplierBindEventData(batch.bytes);
     };
     expect([names(), names(), names()]).toEqual([
       { isBind: true, binder: replier.id, name: '$.C' },

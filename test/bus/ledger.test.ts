@@ -9,7 +9,7 @@ import {
   TRANSITIONS,
   Unreplied,
 } from '../../src/bus/ledger.ts';
-import type { Parcel } from '../../src/bus/parcel.ts';
+import type { MessageBatch } from '../../src/bus/message-batch.ts';
 
 function ksock(id: number): BusKsock {
   return { id, outstanding: new Outstanding(), unreplied: new Unreplied() } as unknown as BusKsock;
@@ -52,7 +52,7 @@ const TABLE: Record<string, { to: StateName; status?: string }> = {
 
 /** Brings a Request to a state. */
 function bring(state: StateName) {
-  const statuses: Parcel[] = [];
+  const statuses: MessageBatch[] = [];
   const ledger = new Ledger((_record, status) => statuses.push(status));
   const requester = ksock(1);
   const replier = ksock(2);

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { Bus, type BusKsock, Parcel } from '../../src/bus/index.ts';
+import { Bus, type BusKsock, MessageBatch } from '../../src/bus/index.ts';
 import { COSTS } from '../../src/bus/settings.ts';
 import { Errno } from '../../src/message/errno.ts';
 import { Flag } from '../../src/message/flags.ts';
@@ -7,8 +7,8 @@ import { alike } from './batch.ts';
 
 const owner = { queued: () => {}, answered: () => {}, roomMade: () => {} };
 
-function parcel(name: string, size: number, flags = 0): Parcel {
-  return new Parcel(name, flags, 0, new Uint8Array(size), 0, size);
+function batch(name: string, size: number, flags = 0): MessageBatch {
+  return new MessageBatch(name, flags, 0, new Uint8Array(size), 0, size);
 }
 
 /** Two Ksocks on a bus that may keep 5000 bytes; each of these, in two queues, costs 1400. */
@@ -18,7 +18,7 @@ function narrow(): { bus: Bus; sender: BusKsock; listener: BusKsock; send(): num
   const listener = bus.open(owner);
   listener.bind('$.A', false);
   listener.bind('$.A', false);
-  return { bus, sender, listener, send: () => sender.send(parcel('$.A', 1000)) };
+  return { bus, sender, listener, send: () => sender.send(batch('$.A', 1000)) };
 }
 
 describe('the bytes that unread messages may have', () => {
@@ -69,11 +69,11 @@ describe('the bytes that unread messages may have', () => {
   it('never keep a Reply from its requester', () => {
     const { bus, sender, listener, send } = narrow();
     listener.bind('$.Ask', true);
-    expect(sender.send(parcel('$.Ask', 0, Flag.WANT_A_REPLY))).toBe(0);
+    expect(sender.send(batch('$.Ask', 0, Flag.WANT_A_REPLY))).toBe(0);
     while (send() === 0);
     expect(bus.queuedBytes).toBeGreaterThanOrEqual(5000);
-    const request = listener.take() as Parcel;
-    const reply = parcel('$.Ask', 100);
+    const request = listener.take() as MessageBatch;
+    const reply = batch('$.Ask', 100);
     reply.to = sender.id;
     reply.replySerial = request.idSerial;
     expect(listener.send(reply)).toBe(0);
@@ -83,11 +83,11 @@ describe('the bytes that unread messages may have', () => {
   it('may be had once more by Replies, and then those are refused, and can be sent again', () => {
     const { bus, sender, listener } = narrow();
     listener.bind('$.Ask', true);
-    const ask = (): number => sender.send(parcel('$.Ask', 0, Flag.WANT_A_REPLY));
+    const ask = (): number => sender.send(batch('$.Ask', 0, Flag.WANT_A_REPLY));
     while (ask() === 0);
     let refusals = 0;
     for (let request = listener.take(); request !== null; request = listener.take()) {
-      const reply = parcel('$.Ask', 2000);
+      const reply = batch('$.Ask', 2000);
       reply.to = sender.id;
       reply.replySerial = request.idSerial;
       let sent = listener.send(reply);
@@ -95,7 +95,7 @@ describe('the bytes that unread messages may have', () => {
         expect(sent).toBe(-Errno.ENOMEM);
         expect(bus.queuedBytes).toBeGreaterThanOrEqual(10_000);
         refusals++;
-        const small = parcel('$.Ask', 10);
+        const small = batch('$.Ask', 10);
         expect(small.size).toBeLessThan(COSTS.request);
         small.to = sender.id;
         small.replySerial = request.idSerial;
@@ -126,7 +126,7 @@ describe('the bytes that the unread messages of one Ksock may have', () => {
     hoarder.bind('$.A', false);
     witness.bind('$.A', false);
     const send = (flags = 0): number => {
-      const sent = sender.send(parcel('$.A', 1000, flags));
+      const sent = sender.send(batch('$.A', 1000, flags));
       witness.take();
       return sent;
     };
@@ -144,7 +144,7 @@ describe('the bytes that the unread messages of one Ksock may have', () => {
     const { hoarder, witness, send } = greedy();
     witness.bind('$.Ask', true);
     while (!hoarder.isFull) send();
-    const ask = parcel('$.Ask', 4, Flag.WANT_A_REPLY);
+    const ask = batch('$.Ask', 4, Flag.WANT_A_REPLY);
     expect(hoarder.send(ask)).toBe(-Errno.ENOLCK);
     const together = alike('$.Ask', ['1', '2', '3', '4', '5'], { flags: Flag.WANT_A_REPLY });
     expect(hoarder.sendable(together)).toBe(1);
@@ -183,7 +183,8 @@ describe('the bytes that the unread messages of one Ksock may have', () => {
   it('let messages pass one by one where they do not fit together', () => {
     const { sender, hoarder, send } = greedy();
     send();
-    const some = (count: number): Parcel => alike('$.A', new Array(count).fill('x'.repeat(100)));
+    const some = (count: number): MessageBatch =>
+      alike('$.A', new Array(count).fill('x'.repeat(100)));
     expect(sender.sendable(some(20))).toBe(1);
     const together = some(5);
     expect([sender.sendable(together), sender.send(together)]).toEqual([5, 0]);
@@ -206,9 +207,9 @@ describe('the Requests that a Replier may have read and not answered', () => {
     const asker = bus.open({ ...owner, roomMade: () => rooms++ });
     const replier = bus.open(owner);
     replier.bind('$.Ask', true);
-    const ask = (flags = 0): number => asker.send(parcel('$.Ask', 0, Flag.WANT_A_REPLY | flags));
-    const answer = (request: Parcel): number => {
-      const reply = parcel('$.Ask', 0);
+    const ask = (flags = 0): number => asker.send(batch('$.Ask', 0, Flag.WANT_A_REPLY | flags));
+    const answer = (request: MessageBatch): number => {
+      const reply = batch('$.Ask', 0);
       reply.to = asker.id;
       reply.replySerial = request.idSerial;
       return replier.send(reply);
@@ -219,7 +220,7 @@ describe('the Requests that a Replier may have read and not answered', () => {
   it('make it as busy as a full queue does: EBUSY, until it has answered one', () => {
     const { replier, ask, answer } = unanswering();
     expect([ask(), ask(), ask()]).toEqual([0, 0, 0]);
-    const [first] = [replier.take() as Parcel, replier.take()];
+    const [first] = [replier.take() as MessageBatch, replier.take()];
     expect(ask()).toBe(-Errno.EBUSY);
     // What it was given before, it may read.
     expect(replier.take()).not.toBe(null);
@@ -233,7 +234,7 @@ describe('the Requests that a Replier may have read and not answered', () => {
     const { bus, asker, replier, ask, answer, rooms } = unanswering();
     ask();
     ask();
-    const [first] = [replier.take() as Parcel, replier.take()];
+    const [first] = [replier.take() as MessageBatch, replier.take()];
     expect(ask(Flag.ALL_OR_WAIT)).toBe(-Errno.EAGAIN);
     answer(first);
     expect(rooms()).toBe(1);
@@ -241,7 +242,7 @@ describe('the Requests that a Replier may have read and not answered', () => {
     replier.take();
     let waiters = 0;
     const waiter = bus.open({ ...owner, roomMade: () => waiters++ });
-    const request = parcel('$.Ask', 0, Flag.WANT_A_REPLY | Flag.ALL_OR_WAIT);
+    const request = batch('$.Ask', 0, Flag.WANT_A_REPLY | Flag.ALL_OR_WAIT);
     expect(waiter.send(request)).toBe(-Errno.EAGAIN);
     asker.close();
     expect(waiters).toBe(1);
@@ -258,7 +259,7 @@ describe('the Requests that a Replier may have read and not answered', () => {
     expect(bus.queuedBytes).toBe(COSTS.request);
     expect(
       replier.unreplied.newestFirst().flatMap((record) => Object.values(record)),
-    ).not.toContainEqual(expect.any(Parcel));
+    ).not.toContainEqual(expect.any(MessageBatch));
     asker.close();
     expect(bus.queuedBytes).toBe(0);
   });

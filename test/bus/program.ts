@@ -1,4 +1,10 @@
-import { Bus, type BusKsock, type BusSettings, type Mode, Parcel } from '../../src/bus/index.ts';
+import {
+  Bus,
+  type BusKsock,
+  type BusSettings,
+  MessageBatch,
+  type Mode,
+} from '../../src/bus/index.ts';
 import { codeOf, type ErrorCode } from '../../src/message/errno.ts';
 import { Flag } from '../../src/message/flags.ts';
 
@@ -34,7 +40,7 @@ export class Program {
     this.ksock = bus.open(
       {
         queued: (atFront) => this.told.push(atFront ? 'front' : 'back'),
-        answered: (token, parcel) => this.told.push(`${token}: ${parcel.name}`),
+        answered: (token, batch) => this.told.push(`${token}: ${batch.name}`),
         roomMade: () => {
           this.told.push('room');
           this.onRoom();
@@ -80,26 +86,26 @@ export class Program {
   private send(name: string, sending: Sending): Outcome {
     const { flags = 0, to = 0, data = '', id = [0, 0], inReplyTo = [0, 0], token = -1 } = sending;
     const bytes = Buffer.from(data);
-    const parcel = new Parcel(name, flags >>> 0, to, bytes, 0, bytes.length);
-    [parcel.idNetwork, parcel.idSerial] = id;
-    [parcel.replyNetwork, parcel.replySerial] = inReplyTo;
-    parcel.isAnswered = token >= 0;
-    parcel.ticket = token;
-    return outcome(this.ksock.send(parcel));
+    const batch = new MessageBatch(name, flags >>> 0, to, bytes, 0, bytes.length);
+    [batch.idNetwork, batch.idSerial] = id;
+    [batch.replyNetwork, batch.replySerial] = inReplyTo;
+    batch.isAnswered = token >= 0;
+    batch.ticket = token;
+    return outcome(this.ksock.send(batch));
   }
 
   read(): Seen | undefined {
-    const parcel = this.ksock.take();
-    if (parcel === null) return undefined;
+    const batch = this.ksock.take();
+    if (batch === null) return undefined;
     return {
-      name: parcel.name,
-      id: `${parcel.idNetwork}:${parcel.idSerial}`,
-      flags: (parcel.flags | (this.ksock.tookRequest ? Flag.WANT_YOU_TO_REPLY : 0)) >>> 0,
-      from: parcel.from,
-      to: parcel.to,
-      inReplyTo: `${parcel.replyNetwork}:${parcel.replySerial}`,
+      name: batch.name,
+      id: `${batch.idNetwork}:${batch.idSerial}`,
+      flags: (batch.flags | (this.ksock.tookRequest ? Flag.WANT_YOU_TO_REPLY : 0)) >>> 0,
+      from: batch.from,
+      to: batch.to,
+      inReplyTo: `${batch.replyNetwork}:${batch.replySerial}`,
       data: Buffer.from(
-        parcel.bytes.subarray(parcel.dataAt, parcel.dataAt + parcel.dataLength),
+        batch.bytes.subarray(batch.dataAt, batch.dataAt + batch.dataLength),
       ).toString(),
     };
   }

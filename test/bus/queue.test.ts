@@ -2,26 +2,23 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { BusKsock } from '../../src/bus/ksock.ts';
 import { RequestRecord } from '../../src/bus/ledger.ts';
-import { Parcel } from '../../src/bus/parcel.ts';
+import { MessageBatch } from '../../src/bus/message-batch.ts';
 import { Queue } from '../../src/bus/queue.ts';
 import { Binding } from '../../src/bus/routes.ts';
 import { COSTS } from '../../src/bus/settings.ts';
+import { checkRecords, RecordWords, writeRecord } from '../../src/message/codec/records.ts';
 import { Flag } from '../../src/message/flags.ts';
-import { checkRecords, RecordWords, writeRecord } from '../../src/message/records.ts';
 import { holds, isUsual } from '../model/property.ts';
 
 const NOBODY = {} as BusKsock;
 const BINDINGS = ['$.A', '$.B', '$.C'].map((name, at) => new Binding(NOBODY, name, false, at));
 
-function parcel(name: string): Parcel {
-  return new Parcel(name, 0, 0, new Uint8Array(0), 0, 0);
+function batch(name: string): MessageBatch {
+  return new MessageBatch(name, 0, 0, new Uint8Array(0), 0, 0);
 }
 
 function listed(queue: Queue): [string, Binding | null][] {
-  return Array.from({ length: queue.length }, (_, at) => [
-    queue.parcel(at).name,
-    queue.binding(at),
-  ]);
+  return Array.from({ length: queue.length }, (_, at) => [queue.batch(at).name, queue.binding(at)]);
 }
 
 /** What is done to a queue: `at` stands for a binding, or for a place in the queue. */
@@ -30,11 +27,11 @@ const step = fc.record({
   at: fc.nat(40),
 });
 
-const SIZE = parcel('$.A').size;
+const SIZE = batch('$.A').size;
 const REPLYING = new Binding(NOBODY, '$.A', true, 9);
 
 /** So many Requests that came together, from this serial number on. */
-function batchOf(count: number, serial: number): Parcel {
+function batchOf(count: number, serial: number): MessageBatch {
   const words = new RecordWords();
   const bytes = new Uint8Array(64 * count);
   let at = 0;
@@ -43,7 +40,7 @@ function batchOf(count: number, serial: number): Parcel {
   }
   const sums = { data: 0, size: 0, largest: 0, heads: 0 };
   expect(checkRecords(bytes, 0, at, count, 0, sums)).toBe('');
-  const batch = Parcel.ofRecords(bytes, 0, at, count, sums, null);
+  const batch = MessageBatch.ofRecords(bytes, 0, at, count, sums, null);
   batch.idSerial = serial;
   const records = Array.from(
     { length: count },
@@ -56,17 +53,17 @@ function batchOf(count: number, serial: number): Parcel {
 /** The serial numbers of its Requests, by their records. */
 function requestsOf(queue: Queue): (number | undefined)[] {
   return Array.from({ length: queue.entries }, (_, entry) => entry).flatMap((entry) => {
-    const of = queue.parcel(entry);
+    const of = queue.batch(entry);
     const unread = Array.from({ length: of.count }, (_, index) => of.requestOf(index)?.serial);
     return unread.slice(queue.readOf(entry));
   });
 }
 
-/** A parcel weighs what it has until all of it is read. */
+/** A batch weighs what it has until all of it is read. */
 function weightOf(queue: Queue): number {
   let weight = 0;
   for (let entry = 0; entry < queue.entries; entry++) {
-    weight += queue.parcel(entry).count * SIZE + COSTS.message + COSTS.place;
+    weight += queue.batch(entry).count * SIZE + COSTS.message + COSTS.place;
   }
   return weight;
 }
@@ -75,7 +72,7 @@ function weightOf(queue: Queue): number {
 function marked(queue: Queue): number {
   let count = 0;
   for (let entry = 0; entry < queue.marked; entry++) {
-    count += queue.parcel(entry).count - queue.readOf(entry);
+    count += queue.batch(entry).count - queue.readOf(entry);
   }
   if (queue.marked === queue.entries) return count;
   return count + queue.markedWithin - queue.readOf(queue.marked);
@@ -98,10 +95,10 @@ describe('a queue', () => {
           const binding = BINDINGS[at % 4] ?? null;
           const entry: [string, Binding | null] = [`$.N${++made}`, binding];
           if (what === 'back') {
-            queue.pushBack(parcel(entry[0]), binding);
+            queue.pushBack(batch(entry[0]), binding);
             array.push(entry);
           } else if (what === 'front') {
-            queue.pushFront(parcel(entry[0]), binding);
+            queue.pushFront(batch(entry[0]), binding);
             array.unshift(entry);
           } else if (what === 'drop' && array.length > 0) {
             queue.drop(at % array.length);
@@ -185,22 +182,22 @@ describe('a queue', () => {
   it('goes on after it let go of the memory of a busy hour', () => {
     const queue = new Queue();
     for (let round = 0; round < 2; round++) {
-      for (let number = 0; number < 20_000; number++) queue.pushBack(parcel(`$.N${number}`), null);
+      for (let number = 0; number < 20_000; number++) queue.pushBack(batch(`$.N${number}`), null);
       for (let number = 0; number < 20_000; number++) {
-        expect(queue.parcel(0).name).toBe(`$.N${number}`);
+        expect(queue.batch(0).name).toBe(`$.N${number}`);
         queue.drop(0);
       }
       expect(queue.length).toBe(0);
     }
   });
 
-  it('lets go of each parcel that it gave away', () => {
+  it('lets go of each batch that it gave away', () => {
     const queue = new Queue();
-    for (const name of ['$.A', '$.B', '$.C']) queue.pushBack(parcel(name), BINDINGS[0] ?? null);
+    for (const name of ['$.A', '$.B', '$.C']) queue.pushBack(batch(name), BINDINGS[0] ?? null);
     queue.drop(1);
     queue.drop(0);
     queue.remove(BINDINGS[0] as Binding, () => {});
-    const { parcels } = queue as unknown as { parcels: unknown[] };
-    expect(parcels.filter((kept) => kept !== undefined)).toEqual([]);
+    const { batches } = queue as unknown as { batches: unknown[] };
+    expect(batches.filter((kept) => kept !== undefined)).toEqual([]);
   });
 });

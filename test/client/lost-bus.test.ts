@@ -1,9 +1,9 @@
 import { inspect } from 'node:util';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import type { BusSettings } from '../../src/bus/settings.ts';
-import { BUS_GONE_AWAY } from '../../src/client/frame-port.ts';
 import { type Connect, Ksock, type KsockOptions } from '../../src/client/ksock.ts';
-import { Refusal } from '../../src/client/port.ts';
+import { BUS_GONE_AWAY } from '../../src/client/ports/frame-port.ts';
+import { PortError } from '../../src/client/ports/port.ts';
 import { splitReplierBindEventData } from '../../src/message/bind-event.ts';
 import { Errno } from '../../src/message/errno.ts';
 import type { KbusError, StatusError } from '../../src/message/error.ts';
@@ -31,7 +31,7 @@ class Machine {
 
   readonly connect: Connect = async (mode, events, signal) => {
     this.attempts++;
-    if (this.host === null) throw new Refusal(Errno.ENOENT, 'nobody answers');
+    if (this.host === null) throw new PortError(Errno.ENOENT, 'nobody answers');
     return this.host.connect()(mode, events, signal);
   };
 

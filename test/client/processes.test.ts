@@ -1,8 +1,8 @@
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { BUS_GONE_AWAY } from '../../src/client/frame-port.ts';
 import { Ksock, type KsockOptions } from '../../src/client/ksock.ts';
+import { BUS_GONE_AWAY } from '../../src/client/ports/frame-port.ts';
 import type { KbusError, StatusError } from '../../src/message/error.ts';
 import { Flag } from '../../src/message/flags.ts';
 import { Announcement, type Message, Request } from '../../src/message/message.ts';

@@ -1,16 +1,19 @@
 import { connect, createServer, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
+import { Deadlines } from '../../src/base/deadlines.ts';
 import { AcceptedChannel } from '../../src/daemon/accepted-channel.ts';
-import { Intake } from '../../src/daemon/intake.ts';
-import { Patience } from '../../src/daemon/patience.ts';
-import type { ChannelEvents } from '../../src/wire/channel.ts';
+import { ReceiveBuffers } from '../../src/daemon/receive-buffers.ts';
+import type { ChannelEvents } from '../../src/transport/channel.ts';
 import { newFolder } from '../support/folder.ts';
 
-const patience = new Patience<Socket>(5000, (socket) => socket.destroy());
+const patience = new Deadlines<Socket>(5000, (socket) => socket.destroy());
 
 /** A connection, both its ends, and a way to close it all. */
-async function connection(prepare: (accepted: Socket) => void, intake = new Intake(() => {})) {
+async function connection(
+  prepare: (accepted: Socket) => void,
+  intake = new ReceiveBuffers(() => {}),
+) {
   const path = join(await newFolder(), 'socket');
   const server = createServer();
   await new Promise<void>((resolve) => {
@@ -129,7 +132,7 @@ describe.each([
 });
 
 it('Connections that read by turns do not touch what each other has read.', async () => {
-  const intake = new Intake(() => {});
+  const intake = new ReceiveBuffers(() => {});
   const ends = await Promise.all([1, 2, 3, 4].map(() => connection(asItIs, intake)));
   const collectors = ends.map(({ channel }) => {
     const collector = new Collector();

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { Bus } from '../../src/bus/bus.ts';
-import { Op } from '../../src/bus/calls.ts';
+import { Op } from '../../src/bus/driver/perform.ts';
 import { Flag } from '../../src/message/flags.ts';
 import { MessageId, OrigFrom } from '../../src/message/id.ts';
 import { Message } from '../../src/message/message.ts';
@@ -33,7 +33,7 @@ function made({ name, flags, length, limpet }: Said, number: number): Message {
 /** What a reader does: it takes one, or lets so many be lent and hands those that it has. */
 const step = fc.oneof(
   fc.constant({ take: true }),
-  fc.record({ lend: fc.nat(20), handed: fc.nat(20) }),
+  fc.record({ lend: fc.nat(20), consumed: fc.nat(20) }),
   fc.constant({ recall: true }),
 );
 
@@ -73,19 +73,19 @@ describe('Messages, in whatever frames they come,', () => {
           let [credit, lent]: [number, Message[]] = [0, []];
           const hear = (): void => {
             for (const { kind, message: one } of reader.hear()) {
-              if (kind === 'LENT') lent.push(one as Message);
+              if (kind === 'PREFETCH') lent.push(one as Message);
               else if (kind === 'TAKEN') read.push(one as Message);
             }
           };
           const does = (what: typeof step extends fc.Arbitrary<infer T> ? T : never): void => {
             if ('lend' in what) {
-              const handed = Math.min(what.handed, lent.length);
-              read.push(...lent.splice(0, handed));
+              const consumed = Math.min(what.consumed, lent.length);
+              read.push(...lent.splice(0, consumed));
               credit += what.lend;
-              reader.say(frame('LEND', { handed, words: [what.lend] }));
+              reader.say(frame('CREDIT', { consumed, words: [what.lend] }));
             } else {
               reader.call(Op.RECALL);
-              // What is not handed goes back, and comes again.
+              // What is not consumed goes back, and comes again.
               hear();
               [credit, lent] = [0, []];
               if ('take' in what) reader.say(frame('TAKE', { token: 1 }));
@@ -102,8 +102,8 @@ describe('Messages, in whatever frames they come,', () => {
           }
           hear();
           for (const one of behind) does(one);
-          does({ lend: sent.length, handed: lent.length });
-          does({ lend: 0, handed: lent.length });
+          does({ lend: sent.length, consumed: lent.length });
+          does({ lend: 0, consumed: lent.length });
 
           const told = (one: Message): string[] => one.extract().map(String);
           let serial = 0;
@@ -132,7 +132,7 @@ describe('Replies, in whatever frames they come,', () => {
           const bus = new Bus();
           const [asker, replier] = [Peer.open(host, bus), Peer.open(host, bus)];
           replier.bind('$.Ask', true);
-          replier.say(frame('LEND', { words: [1000] }));
+          replier.say(frame('CREDIT', { words: [1000] }));
           // ANSWERED and QUIET, or through the queue.
           const detail = isAnswered ? 2 + 4 : 0;
           let token = 100;
@@ -146,7 +146,7 @@ describe('Replies, in whatever frames they come,', () => {
           }
           const requests = replier
             .hear()
-            .flatMap((one) => (one.kind === 'LENT' ? one.message : []));
+            .flatMap((one) => (one.kind === 'PREFETCH' ? one.message : []));
           const expected: string[] = [];
           asker.hear();
           while (requests.length > 0) {
@@ -160,13 +160,13 @@ describe('Replies, in whatever frames they come,', () => {
               const text = `to ${request.text()}`;
               return isNext ? same(text) : record(new Message('$.Ask', text, options));
             });
-            replier.say(messagesFrame('SEND', records, { detail: 4, handed: some.length }));
+            replier.say(messagesFrame('SEND', records, { detail: 4, consumed: some.length }));
           }
-          asker.say(frame('LEND', { words: [1000] }));
+          asker.say(frame('CREDIT', { words: [1000] }));
           const got = asker.hear().map((one) => [one.kind, one.token, one.message?.text()]);
           expect(got).toEqual(
             expected.map((text) =>
-              isAnswered ? ['ANSWER', Number(text), `to ${text}`] : ['LENT', 0, `to ${text}`],
+              isAnswered ? ['ANSWER', Number(text), `to ${text}`] : ['PREFETCH', 0, `to ${text}`],
             ),
           );
           expect(replier.hear().filter(({ kind }) => kind === 'REFUSED')).toEqual([]);

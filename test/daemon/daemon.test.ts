@@ -199,7 +199,7 @@ describe('A daemon', () => {
       Buffer.concat([
         hello(),
         frame('CALL', { detail: 1, token: 1, words: [0], text: '$.News' }),
-        frame('LEND', { words: [60_000] }),
+        frame('CREDIT', { words: [60_000] }),
       ]),
     );
     const welcomed = 44 + 20;
@@ -214,7 +214,7 @@ describe('A daemon', () => {
     );
     expect(heard).toBe(welcomed);
     socket.resume();
-    await until(welcomed + 200 * messagesFrame('LENT', [message]).length);
+    await until(welcomed + 200 * messagesFrame('PREFETCH', [message]).length);
     expect((await sender.stats()).ksocks[0]?.queue).toBe(200);
     socket.destroy();
   });

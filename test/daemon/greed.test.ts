@@ -3,11 +3,11 @@ import { readFileSync } from 'node:fs';
 import { createConnection, type Socket } from 'node:net';
 import process from 'node:process';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { socketPath } from '../../src/client/directory.ts';
 import { Ksock } from '../../src/client/ksock.ts';
 import { StatusError } from '../../src/message/error.ts';
 import { Flag } from '../../src/message/flags.ts';
 import { Announcement, Request } from '../../src/message/message.ts';
+import { socketPath } from '../../src/system/socket-folder.ts';
 import { type Program, serve } from '../cli/kbus.ts';
 import { LocalDaemon } from '../support/daemon.ts';
 import { frame, framesOf, frameText, hello } from '../support/frames.ts';
@@ -164,7 +164,7 @@ describe('One who', { timeout: FULL ? 600_000 : 60_000 }, () => {
         hello(),
         call(4, 0xffff_ffff),
         call(1, 0, '$.News'),
-        frame('LEND', { words: [60_000] }),
+        frame('CREDIT', { words: [60_000] }),
       ]),
     );
     await once(socket, 'data');

@@ -3,7 +3,7 @@ import { createConnection } from 'node:net';
 import { afterEach, describe, expect, it } from 'vitest';
 import type { Ksock } from '../../src/client/index.ts';
 import { Announcement } from '../../src/message/message.ts';
-import type { Kind } from '../../src/wire/frames.ts';
+import type { FrameKind } from '../../src/wire/protocol.ts';
 import { LocalDaemon } from '../support/daemon.ts';
 import { frame, framesOf, frameText, hello } from '../support/frames.ts';
 import { refused } from '../support/refused.ts';
@@ -20,7 +20,7 @@ async function heardBy(bytes: Uint8Array): Promise<string[]> {
   socket.write(bytes);
   await once(socket, 'close');
   return framesOf(Buffer.concat(heard)).frames.map((one) =>
-    one.kind === ('FAREWELL' satisfies keyof typeof Kind)
+    one.kind === ('FAREWELL' satisfies keyof typeof FrameKind)
       ? `FAREWELL ${one.words[0]} ${frameText(one, 1)}`
       : one.kind,
   );
@@ -74,7 +74,7 @@ describe('the connections of a daemon', () => {
       Buffer.concat([
         hello(),
         frame('CALL', { detail: 1, words: [0], text: '$.News' }),
-        frame('LEND', { words: [100] }),
+        frame('CREDIT', { words: [100] }),
       ]),
     );
     while ((await sender.readBindings()).length === 0);
@@ -89,7 +89,7 @@ describe('the connections of a daemon', () => {
     socket.resume();
     await once(socket, 'close');
     const { frames } = framesOf(Buffer.concat(heard));
-    expect(frames.filter(({ kind }) => kind === 'LENT')).toHaveLength(15);
+    expect(frames.filter(({ kind }) => kind === 'PREFETCH')).toHaveLength(15);
     expect(frames.at(-1)?.kind).toBe('FAREWELL');
   });
 });

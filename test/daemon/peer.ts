@@ -1,11 +1,11 @@
+import { Slab } from '../../src/base/slab.ts';
 import type { Bus } from '../../src/bus/bus.ts';
-import { Op, type OpCode } from '../../src/bus/calls.ts';
+import { Op, type OpCode } from '../../src/bus/driver/perform.ts';
+import { Turn } from '../../src/daemon/flush-scheduler.ts';
 import { Session, type SessionHost } from '../../src/daemon/session.ts';
-import { Turn } from '../../src/daemon/turn.ts';
 import type { Message } from '../../src/message/message.ts';
-import type { Channel } from '../../src/wire/channel.ts';
-import { plainMemory } from '../../src/wire/frames.ts';
-import { Slab } from '../../src/wire/slab.ts';
+import type { Channel } from '../../src/transport/channel.ts';
+import { plainMemory } from '../../src/wire/protocol.ts';
 import {
   type Frame,
   type FrameParts,
@@ -28,7 +28,7 @@ export class Host implements SessionHost {
   }
 }
 
-const MESSAGES: ReadonlySet<string> = new Set(['LENT', 'LENT_FIRST', 'TAKEN', 'ANSWER']);
+const MESSAGES: ReadonlySet<string> = new Set(['PREFETCH', 'PREFETCH_URGENT', 'TAKEN', 'ANSWER']);
 
 /** A client that says what the test says, and the session that it talks to, with nothing between them. */
 export class Peer implements Channel {

@@ -1,13 +1,13 @@
 import { beforeEach, describe, expect, it } from 'vitest';
 import { Bus } from '../../src/bus/bus.ts';
-import { Op, type OpCode } from '../../src/bus/calls.ts';
+import { Op, type OpCode } from '../../src/bus/driver/perform.ts';
 import type { BindingReport, KsockReport } from '../../src/bus/report.ts';
 import { MAX_PENDING_BYTES, MAX_PENDING_SENDS, MAX_WAITING } from '../../src/daemon/session.ts';
 import { Errno } from '../../src/message/errno.ts';
 import { Flag } from '../../src/message/flags.ts';
 import { MessageId, OrigFrom } from '../../src/message/id.ts';
 import { Announcement, Message, Reply, Request } from '../../src/message/message.ts';
-import { PROTOCOL_MAGIC, PROTOCOL_VERSION, SendDetail } from '../../src/wire/frames.ts';
+import { PROTOCOL_MAGIC, PROTOCOL_VERSION, SendDetail } from '../../src/wire/protocol.ts';
 import {
   alikeFrame,
   type Frame,
@@ -131,7 +131,7 @@ describe('A malformed frame', () => {
     'a kind that there is not': [frame(200), 'a frame of kind 200'],
     'a call that there is not': [call(77 as never, 1), 'a call with the unknown number 77'],
     'a call of no words': [frame('CALL', { detail: Op.BIND }), 'has no word 0'],
-    'a LEND of no words': [frame('LEND'), 'has no word 0'],
+    'a CREDIT of no words': [frame('CREDIT'), 'has no word 0'],
     'a text that is longer than its frame': [
       frame('CALL', { detail: Op.BIND, words: [0, 1000] }),
       'a text of 1000 bytes in a frame of 20',
@@ -194,11 +194,11 @@ describe('A malformed frame', () => {
       messagesFrame('SEND', [news()], { count: MAX_PENDING_SENDS + 1 }),
       `${MAX_PENDING_SENDS + 1} messages in a SEND`,
     ],
-    'more handed than were lent': [
-      frame('LEND', { handed: 3, words: [0] }),
-      '3 messages were handed, of 2 that were lent',
+    'more consumed than were lent': [
+      frame('CREDIT', { consumed: 3, words: [0] }),
+      '3 messages were consumed, of 2 that were lent',
     ],
-    'SEEN what was not sent': [frame('SEEN'), 'SEEN what was not sent'],
+    'URGENT_ACK what was not sent': [frame('URGENT_ACK'), 'URGENT_ACK what was not sent'],
     'a TAKE under what is lent': [frame('TAKE', { token: 1 }), 'without a RECALL'],
     'an UNBIND under what is lent': [call(Op.UNBIND, 1, 0, '$.News'), 'without a RECALL'],
   };
@@ -212,9 +212,9 @@ describe('A malformed frame', () => {
       wrong.bind('$.News');
       wrong.bind('$.Ask', true);
       other.bind('$.News');
-      wrong.say(frame('LEND', { words: [10] }));
+      wrong.say(frame('CREDIT', { words: [10] }));
       other.say(send(news(), 1), send(new Request('$.Ask'), 2));
-      expect(wrong.kinds()).toEqual(['LENT', 'LENT']);
+      expect(wrong.kinds()).toEqual(['PREFETCH', 'PREFETCH']);
       other.hear();
       // What came before it is carried out, and what comes behind it is not.
       wrong.say(send(news('before'), 50), bytes, send(news('behind'), 51));
@@ -274,7 +274,7 @@ describe('A client that does not read', () => {
     const reader = open();
     reader.bind('$.News');
     reader.reads = false;
-    reader.say(frame('LEND', { words: [60_000] }));
+    reader.say(frame('CREDIT', { words: [60_000] }));
     const large = news('x'.repeat(60_000));
     for (let token = 1; token <= 60; token++) sender.say(send(large, token));
     expect(sender.hear().every(({ kind }) => kind === 'SENT')).toBe(true);
@@ -292,13 +292,13 @@ describe('A client that does not read', () => {
     const reader = open();
     reader.bind('$.News');
     reader.call(Op.MAX_MESSAGES, 3);
-    reader.say(frame('LEND', { words: [100] }));
+    reader.say(frame('CREDIT', { words: [100] }));
     for (let token = 1; token <= 3; token++) sender.say(send(news(), token));
-    expect(reader.kinds()).toEqual(['LENT', 'LENT', 'LENT']);
+    expect(reader.kinds()).toEqual(['PREFETCH', 'PREFETCH', 'PREFETCH']);
     sender.hear();
     sender.say(send(news('x', Flag.ALL_OR_FAIL), 4));
     expect(sender.hear().map(({ words }) => words[0])).toEqual([Errno.EBUSY]);
-    reader.say(frame('LEND', { handed: 1, words: [0] }));
+    reader.say(frame('CREDIT', { consumed: 1, words: [0] }));
     sender.say(send(news('x', Flag.ALL_OR_FAIL), 5));
     expect(sender.kinds()).toEqual(['SENT']);
   });
@@ -427,14 +427,14 @@ describe('What the daemon says', () => {
     const listeners = [open(), open(), open()];
     for (const listener of listeners) {
       listener.bind('$.News');
-      listener.say(frame('LEND', { words: [1000] }));
+      listener.say(frame('CREDIT', { words: [1000] }));
       listener.writes.length = 0;
     }
     sender.writes.length = 0;
     sender.say(...Array.from({ length: 50 }, (_, at) => send(news(`${at % 7}`), at + 1)));
     for (const listener of listeners) {
       expect(listener.writes).toEqual([50]);
-      expect(listener.hear().every(({ kind }) => kind === 'LENT')).toBe(true);
+      expect(listener.hear().every(({ kind }) => kind === 'PREFETCH')).toBe(true);
     }
     expect(sender.writes).toHaveLength(1);
     expect(sender.hear().map(({ kind, token, words }) => [kind, token, ...words])).toEqual([
@@ -526,7 +526,7 @@ describe('Messages that come together', () => {
       const from = lastId();
       const listener = open();
       listener.bind('$.News');
-      listener.say(frame('LEND', { words: [100] }));
+      listener.say(frame('CREDIT', { words: [100] }));
       const serial = bus.nextSerial;
       sayInPieces(sender, bytes, pieces);
       const sent = sender.hear().map(({ kind, token, words }) => [kind, token, ...words]);
@@ -538,7 +538,7 @@ describe('Messages that come together', () => {
       expect(listener.hear().map(told)).toEqual(
         [...data, 'behind'].map((text, at) => {
           const id = new MessageId(0, serial + at);
-          return expected('LENT', 0, new Message('$.News', text, { id, from }));
+          return expected('PREFETCH', 0, new Message('$.News', text, { id, from }));
         }),
       );
       sender.session.closed();
@@ -553,7 +553,7 @@ describe('Messages that come together', () => {
       const from = lastId();
       const replier = open();
       replier.bind('$.Ask', true);
-      replier.say(frame('LEND', { words: [100] }));
+      replier.say(frame('CREDIT', { words: [100] }));
       const serial = bus.nextSerial;
       const say = (peer: Peer, bytes: Buffer): void =>
         sayInPieces(peer, bytes, Array(Math.ceil(bytes.length / size)).fill(size));
@@ -564,14 +564,14 @@ describe('Messages that come together', () => {
       expect(replier.hear().map(told)).toEqual(
         data.map((text, at) => {
           const id = new MessageId(0, serial + at);
-          return expected('LENT', 0, new Message('$.Ask', text, { id, from, flags }));
+          return expected('PREFETCH', 0, new Message('$.Ask', text, { id, from, flags }));
         }),
       );
 
       const reply = new Message('$.Ask', '', { inReplyTo: new MessageId(0, serial), to: from });
       // The last has nothing to answer.
       const said = ['one', 'two', '3rd', '4th', '5th'];
-      const parts = { token: 3, detail: SendDetail.QUIET, handed: data.length };
+      const parts = { token: 3, detail: SendDetail.QUIET, consumed: data.length };
       say(replier, alikeFrame('SEND', reply, said, parts));
       expect(asker.hear().map(told)).toEqual(
         said.slice(0, 4).map((text, at) => {
@@ -596,7 +596,7 @@ describe('Messages that come together', () => {
     const listeners = ['$.A', '$.B', '$.*'].map((name) => {
       const listener = open();
       listener.bind(name);
-      listener.say(frame('LEND', { words: [100] }));
+      listener.say(frame('CREDIT', { words: [100] }));
       return listener;
     });
     const names = ['$.A', '$.A', '$.B', '$.C', '$.D', '$.B', '$.B', '$.A'];
@@ -646,7 +646,7 @@ describe('Messages that come together', () => {
       ['REFUSED', 104, Errno.EADDRNOTAVAIL],
       ['SENT', 105, 1],
     ]);
-    other.say(frame('LEND', { words: [100] }));
+    other.say(frame('CREDIT', { words: [100] }));
     const lent = other.hear().map(({ message }) => String(message));
     expect(lent).toEqual([
       "<Announcement '$.News', id=[0:2], from=1, data='before'>",
@@ -719,7 +719,7 @@ describe('Messages that come together', () => {
     const sender = open();
     const listener = open();
     listener.bind('$.News');
-    listener.say(frame('LEND', { words: [2] }));
+    listener.say(frame('CREDIT', { words: [2] }));
     const data = ['one', 'two', 'three', 'four', 'five'];
     const inReplyTo = new MessageId(8, 20);
     sender.say(
@@ -727,7 +727,7 @@ describe('Messages that come together', () => {
       // Nobody waits for them, and yet somebody listens to the name.
       alikeFrame('SEND', new Reply('$.News', '', { inReplyTo, to: 7 }), ['x', 'y']),
     );
-    listener.say(frame('LEND', { words: [2] }), frame('LEND', { words: [10] }));
+    listener.say(frame('CREDIT', { words: [2] }), frame('CREDIT', { words: [10] }));
     expect(listener.batches).toEqual([2, 3]);
     expect(listener.hear().map(({ message }) => String(message))).toEqual(
       data.map(
@@ -742,22 +742,26 @@ describe('Messages that come together', () => {
     const replier = open();
     replier.bind('$.Ask', true);
     asker.say(alikeFrame('SEND', new Request('$.Ask'), ['1', '2', '3', '4'], { token: 1 }));
-    replier.say(frame('LEND', { words: [4] }));
+    replier.say(frame('CREDIT', { words: [4] }));
     replier.hear();
     const inReplyTo = new MessageId(0, 1);
     const reply = new Reply('$.Ask', '', { inReplyTo, to: 1, flags: 0x8000_0000 });
     const answers = ['one', 'two', '', 'four'];
     asker.batches.length = 0;
-    replier.say(alikeFrame('SEND', reply, answers, { token: 1, handed: 4 }));
-    asker.say(frame('LEND', { words: [1] }), frame('LEND', { words: [1] }));
-    asker.say(frame('LEND', { words: [10] }));
+    replier.say(alikeFrame('SEND', reply, answers, { token: 1, consumed: 4 }));
+    asker.say(frame('CREDIT', { words: [1] }), frame('CREDIT', { words: [1] }));
+    asker.say(frame('CREDIT', { words: [10] }));
     expect(asker.batches.reduce((sum, count) => sum + count, 0)).toBe(4);
-    const lent = asker.hear().filter(({ kind }) => kind === 'LENT');
+    const lent = asker.hear().filter(({ kind }) => kind === 'PREFETCH');
     expect(lent.map(told)).toEqual(
       answers.map((text, at) => {
         const id = new MessageId(0, 5 + at);
         const options = { id, inReplyTo: new MessageId(0, 1 + at), to: 1, from: 2 };
-        return expected('LENT', 0, new Message('$.Ask', text, { ...options, flags: 0x8000_0000 }));
+        return expected(
+          'PREFETCH',
+          0,
+          new Message('$.Ask', text, { ...options, flags: 0x8000_0000 }),
+        );
       }),
     );
   });
@@ -781,16 +785,16 @@ describe('Messages that come together', () => {
     const sender = open();
     const reader = open();
     reader.bind('$.News');
-    reader.say(frame('LEND', { words: [10] }));
+    reader.say(frame('CREDIT', { words: [10] }));
     sender.say(send(news('last'), 1));
     sender.say(
       alikeFrame('SEND', news('', Flag.URGENT), ['third', 'second', 'first'], { token: 2 }),
     );
     expect(reader.hear().map(({ kind, message }) => [kind, message?.text()])).toEqual([
-      ['LENT', 'last'],
-      ['LENT_FIRST', 'third'],
-      ['LENT_FIRST', 'second'],
-      ['LENT_FIRST', 'first'],
+      ['PREFETCH', 'last'],
+      ['PREFETCH_URGENT', 'third'],
+      ['PREFETCH_URGENT', 'second'],
+      ['PREFETCH_URGENT', 'first'],
     ]);
     expect(reader.batches).toEqual([1, 1, 1, 1]);
   });
@@ -800,7 +804,7 @@ describe('Messages that come together', () => {
     const listener = open();
     listener.bind('$.News');
     listener.call(Op.MAX_MESSAGES, 1_000_000);
-    listener.say(frame('LEND', { words: [60_000] }));
+    listener.say(frame('CREDIT', { words: [60_000] }));
     const longest = 16 * MEBIBYTE + 64;
     // A SEND that is as long as it may be: 28 bytes and the name of the first message, and 4 of each that follows.
     const data = new Array(16).fill('x'.repeat(MEBIBYTE - 4));
@@ -852,9 +856,9 @@ describe('Messages that come together', () => {
     const detail = SendDetail.ANSWERED | SendDetail.QUIET;
     // The second is known by 0, as no client of ours knows one.
     asker.say(send(new Request('$.Ask'), 7, detail), send(new Request('$.Ask'), 0, detail));
-    replier.say(frame('LEND', { words: [2] }));
+    replier.say(frame('CREDIT', { words: [2] }));
     const reply = new Reply('$.Ask', '', { inReplyTo: new MessageId(0, 1), to: 1 });
-    replier.say(alikeFrame('SEND', reply, ['to 7', 'to 0'], { token: 1, handed: 2 }));
+    replier.say(alikeFrame('SEND', reply, ['to 7', 'to 0'], { token: 1, consumed: 2 }));
     expect(asker.hear().map(({ token, message }) => [token, message?.text()])).toEqual([
       [7, 'to 7'],
       [0, 'to 0'],
@@ -889,7 +893,7 @@ describe('What is answered', () => {
     const peer = open();
     const other = open();
     peer.bind('$.News');
-    peer.say(frame('LEND', { words: [10] }), call(Op.CLOSE, 1), call(Op.NUM_MESSAGES, 2));
+    peer.say(frame('CREDIT', { words: [10] }), call(Op.CLOSE, 1), call(Op.NUM_MESSAGES, 2));
     expect(peer.kinds()).toEqual(['RESULT']);
     expect(peer.isEnded).toBe(true);
     other.say(send(news(), 1));
@@ -925,15 +929,15 @@ describe('What is answered', () => {
 });
 
 describe('What is lent', () => {
-  it('is unread until it is handed; what is not handed comes back.', () => {
+  it('is unread until it is consumed; what is not consumed comes back.', () => {
     const sender = open();
     const replier = open();
     replier.bind('$.Ask', true);
-    replier.say(frame('LEND', { words: [10] }));
+    replier.say(frame('CREDIT', { words: [10] }));
     for (let token = 1; token <= 4; token++) sender.say(send(new Request('$.Ask'), token));
-    expect(replier.kinds()).toEqual(['LENT', 'LENT', 'LENT', 'LENT']);
+    expect(replier.kinds()).toEqual(['PREFETCH', 'PREFETCH', 'PREFETCH', 'PREFETCH']);
     expect(replier.call(Op.NUM_MESSAGES).words[0]).toBe(4);
-    replier.say(frame('LEND', { handed: 2, words: [0] }));
+    replier.say(frame('CREDIT', { consumed: 2, words: [0] }));
     expect(replier.call(Op.NUM_MESSAGES).words[0]).toBe(2);
     expect(replier.call(Op.NUM_UNREPLIED_TO).words[0]).toBe(2);
     replier.call(Op.RECALL);
@@ -951,31 +955,34 @@ describe('What is lent', () => {
     const sender = open();
     const reader = open();
     reader.bind('$.News');
-    reader.say(frame('LEND', { words: [2] }));
+    reader.say(frame('CREDIT', { words: [2] }));
     sender.say(...[1, 2, 3, 4, 5].map((token) => send(news(), token)));
-    expect(reader.kinds()).toEqual(['LENT', 'LENT']);
-    reader.say(frame('LEND', { handed: 1, words: [1] }));
-    expect(reader.kinds()).toEqual(['LENT']);
-    reader.say(frame('LEND', { words: [0xffff_ffff] }), frame('LEND', { words: [0xffff_ffff] }));
-    expect(reader.kinds()).toEqual(['LENT', 'LENT']);
+    expect(reader.kinds()).toEqual(['PREFETCH', 'PREFETCH']);
+    reader.say(frame('CREDIT', { consumed: 1, words: [1] }));
+    expect(reader.kinds()).toEqual(['PREFETCH']);
+    reader.say(
+      frame('CREDIT', { words: [0xffff_ffff] }),
+      frame('CREDIT', { words: [0xffff_ffff] }),
+    );
+    expect(reader.kinds()).toEqual(['PREFETCH', 'PREFETCH']);
   });
 
   it('counts as read when its requester forgets it; what is unread behind it leaves the queue.', () => {
     const sender = open();
     const replier = open();
     replier.bind('$.Ask', true);
-    replier.say(frame('LEND', { words: [2] }));
+    replier.say(frame('CREDIT', { words: [2] }));
     const detail = SendDetail.ANSWERED | SendDetail.QUIET;
     const data = ['1', '2', '3', '4', '5'];
     sender.say(alikeFrame('SEND', new Request('$.Ask'), data, { token: 1, detail }));
-    expect(replier.kinds()).toEqual(['LENT', 'LENT']);
+    expect(replier.kinds()).toEqual(['PREFETCH', 'PREFETCH']);
     const forgotten = (token: number) => sender.call(Op.FORGET, token).words[0];
     expect([forgotten(2), forgotten(4)]).toEqual([0, 1]);
     expect(replier.call(Op.NUM_MESSAGES).words[0]).toBe(4);
-    replier.say(frame('LEND', { handed: 2, words: [10] }));
+    replier.say(frame('CREDIT', { consumed: 2, words: [10] }));
     expect(replier.hear().map(({ message }) => message?.text())).toEqual(['3', '5']);
     expect([forgotten(3), forgotten(4), forgotten(99)]).toEqual([0, 0, 0]);
-    replier.say(frame('LEND', { handed: 2, words: [0] }));
+    replier.say(frame('CREDIT', { consumed: 2, words: [0] }));
     expect(replier.call(Op.NUM_MESSAGES).words[0]).toBe(0);
     expect(replier.call(Op.NUM_UNREPLIED_TO).words[0]).toBe(2);
   });
@@ -984,21 +991,26 @@ describe('What is lent', () => {
     const sender = open();
     const reader = open();
     reader.bind('$.News');
-    reader.say(frame('LEND', { words: [10] }));
+    reader.say(frame('CREDIT', { words: [10] }));
     sender.say(send(news('1'), 1), send(news('2'), 2));
     sender.say(send(news('first', Flag.URGENT), 3), send(news('firster', Flag.URGENT), 4));
     const got = reader.hear();
-    expect(got.map(({ kind }) => kind)).toEqual(['LENT', 'LENT', 'LENT_FIRST', 'LENT_FIRST']);
-    // It had handed one before it saw them, and one after that.
-    reader.say(frame('SEEN', { handed: 1 }), frame('SEEN'));
-    reader.say(frame('LEND', { handed: 1, words: [0] }));
+    expect(got.map(({ kind }) => kind)).toEqual([
+      'PREFETCH',
+      'PREFETCH',
+      'PREFETCH_URGENT',
+      'PREFETCH_URGENT',
+    ]);
+    // It had consumed one before it saw them, and one after that.
+    reader.say(frame('URGENT_ACK', { consumed: 1 }), frame('URGENT_ACK'));
+    reader.say(frame('CREDIT', { consumed: 1, words: [0] }));
     expect(reader.call(Op.NUM_MESSAGES).words[0]).toBe(2);
-    // What was handed were '1' and the one that came last, to be the first.
+    // What was consumed were '1' and the one that came last, to be the first.
     reader.call(Op.RECALL);
     reader.say(frame('TAKE', { token: 1 }), frame('TAKE', { token: 2 }));
     expect(reader.hear().map(({ message }) => message?.text())).toEqual(['first', '2']);
-    reader.say(frame('SEEN'));
-    expect(farewell(reader)).toBe('SEEN what was not sent');
+    reader.say(frame('URGENT_ACK'));
+    expect(farewell(reader)).toBe('URGENT_ACK what was not sent');
   });
 });
 

@@ -5,10 +5,10 @@ import { createConnection, createServer, type Server, type Socket } from 'node:n
 import { join } from 'node:path';
 import process from 'node:process';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { SocketPathError } from '../../src/client/directory.ts';
-import { identityOf } from '../../src/daemon/identity.ts';
 import { claimOf, listenAt, SocketInUseError } from '../../src/daemon/socket-file.ts';
-import { PROTOCOL_VERSION } from '../../src/wire/frames.ts';
+import { identityOf } from '../../src/system/file-identity.ts';
+import { SocketPathError } from '../../src/system/socket-folder.ts';
+import { PROTOCOL_VERSION } from '../../src/wire/protocol.ts';
 import { LocalDaemon } from '../support/daemon.ts';
 import { newFolder } from '../support/folder.ts';
 import { frame, welcome } from '../support/frames.ts';

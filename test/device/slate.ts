@@ -1,4 +1,4 @@
-import type { Filesystem, Kernel } from '../../src/device/filesystem.ts';
+import { CallerMemory } from '../../src/device/caller-memory.ts';
 import {
   type Answer,
   type Attributes,
@@ -6,9 +6,9 @@ import {
   OpenFlag,
   S_IFDIR,
   S_IFREG,
-} from '../../src/device/fuse/answer.ts';
-import type { Request } from '../../src/device/fuse/request.ts';
-import { CallerMemory } from '../../src/device/memory.ts';
+} from '../../src/fuse/answer.ts';
+import type { Filesystem, Kernel } from '../../src/fuse/filesystem.ts';
+import type { Request } from '../../src/fuse/request.ts';
 import { LITTLE_ENDIAN } from '../../src/message/bind-event.ts';
 
 const ROOT = 1;

@@ -1,37 +1,37 @@
 import { deepStrictEqual, strictEqual } from 'node:assert';
 import { writeFileSync } from 'node:fs';
 import { parse, TomlError } from 'smol-toml';
+import { Slab } from '../../src/base/slab.ts';
 import { Buses } from '../../src/bus/buses.ts';
-import { Op } from '../../src/bus/calls.ts';
-import { Bus, Parcel } from '../../src/bus/index.ts';
+import { Op } from '../../src/bus/driver/perform.ts';
+import { Bus, MessageBatch } from '../../src/bus/index.ts';
 import type { BusKsock, KsockOwner } from '../../src/bus/ksock.ts';
-import { FramePort } from '../../src/client/frame-port.ts';
 import { Ksock } from '../../src/client/ksock.ts';
-import { KeptMemory, LentBatch } from '../../src/client/lent.ts';
-import { type Port, Refusal } from '../../src/client/port.ts';
+import { FramePort } from '../../src/client/ports/frame-port.ts';
+import { type Port, PortError } from '../../src/client/ports/port.ts';
+import { KeptMemory, PrefetchedBatch } from '../../src/client/ports/prefetched.ts';
 import { takeActivation } from '../../src/daemon/activation.ts';
 import { checkSettings } from '../../src/daemon/check-settings.ts';
 import { ConfigError, readConfig } from '../../src/daemon/config.ts';
+import { Turn } from '../../src/daemon/flush-scheduler.ts';
 import { Session, type SessionHost } from '../../src/daemon/session.ts';
-import { Turn } from '../../src/daemon/turn.ts';
 import { entireOf } from '../../src/device/bytes.ts';
+import { CallerMemory } from '../../src/device/caller-memory.ts';
 import { Device } from '../../src/device/device.ts';
-import type { Answer } from '../../src/device/fuse/answer.ts';
-import { AnswerEncoder } from '../../src/device/fuse/answer.ts';
-import { type Request as FuseRequest, RequestDecoder } from '../../src/device/fuse/request.ts';
-import { CallerMemory } from '../../src/device/memory.ts';
-import { Assembler } from '../../src/message/assembler.ts';
+import type { Answer } from '../../src/fuse/answer.ts';
+import { AnswerEncoder } from '../../src/fuse/answer.ts';
+import { type Request as FuseRequest, RequestDecoder } from '../../src/fuse/request.ts';
 import { splitReplierBindEventData } from '../../src/message/bind-event.ts';
-import { decodeEntire } from '../../src/message/entire.ts';
+import { Assembler } from '../../src/message/codec/assembler.ts';
+import { decodeEntire } from '../../src/message/codec/device.ts';
+import { decodeNetwork, encodeNetwork } from '../../src/message/codec/network.ts';
+import { checkRecords, HeadReader } from '../../src/message/codec/records.ts';
 import { KbusError } from '../../src/message/error.ts';
 import { Flag } from '../../src/message/flags.ts';
 import { MessageId } from '../../src/message/id.ts';
 import { Announcement, Message, Reply, Request } from '../../src/message/message.ts';
-import { decodeNetwork, encodeNetwork } from '../../src/message/network.ts';
-import { checkRecords, HeadReader } from '../../src/message/records.ts';
-import type { Channel } from '../../src/wire/channel.ts';
-import { Kind, PROTOCOL_VERSION, plainMemory, wordsFrame } from '../../src/wire/frames.ts';
-import { Slab } from '../../src/wire/slab.ts';
+import type { Channel } from '../../src/transport/channel.ts';
+import { FrameKind, PROTOCOL_VERSION, plainMemory, wordsFrame } from '../../src/wire/protocol.ts';
 import type { Random } from '../simulator/random.ts';
 import { type Cut, cut, together } from './mutate.ts';
 
@@ -75,7 +75,7 @@ const host: SessionHost = {
 };
 
 function hello(): Uint8Array {
-  return wordsFrame(Kind.HELLO, 0, 0, 0, [0x4b425553, PROTOCOL_VERSION, 3, 77], 'fuzz');
+  return wordsFrame(FrameKind.HELLO, 0, 0, 0, [0x4b425553, PROTOCOL_VERSION, 3, 77], 'fuzz');
 }
 
 function receive(to: { received(b: Uint8Array, f: number, t: number): void }, bytes: Uint8Array) {
@@ -119,7 +119,7 @@ class Ground {
   end(): void {
     if (this.witnessDrain.written === 0) receive(this.witness, hello());
     const before = this.witnessDrain.written;
-    receive(this.witness, wordsFrame(Kind.CALL, Op.NUM_MESSAGES, 0, 2, [0]));
+    receive(this.witness, wordsFrame(FrameKind.CALL, Op.NUM_MESSAGES, 0, 2, [0]));
     strictEqual(this.witnessDrain.isEnded, false, 'another connection was ended');
     strictEqual(this.witnessDrain.written > before, true, 'another connection was not answered');
     this.one.closed();
@@ -191,9 +191,9 @@ class Client {
     );
   }
 
-  /** Takes note of what no documentation tells of. */
+  /** PendingReads note of what no documentation tells of. */
   readonly expected = (error: unknown): void => {
-    if (!(error instanceof Refusal) && !(error instanceof KbusError)) this.failures.push(error);
+    if (!(error instanceof PortError) && !(error instanceof KbusError)) this.failures.push(error);
   };
 
   async hear(bytes: Uint8Array, random: Random, how: Cut): Promise<void> {
@@ -235,11 +235,11 @@ class Client {
     port.reply(reply, () => {});
   }
 
-  /** All that its program is handed. */
+  /** All that its program is consumed. */
   handed(): string[] {
     const all: string[] = [];
     if (this.port === null) return all;
-    for (let message = this.port.hand(); message !== null; message = this.port.hand()) {
+    for (let message = this.port.tryNext(); message !== null; message = this.port.tryNext()) {
       all.push(Buffer.from(message.toBytes()).toString('hex'));
     }
     for (const flush of this.flushes) flush();
@@ -259,19 +259,19 @@ class Client {
 
 const WELCOME = [0x4b425553, PROTOCOL_VERSION, 0, 5, 1, 100, 1_000_000, 8192];
 
-/** What a daemon says to the client: its program is handed the same however the bytes are cut. */
+/** What a daemon says to the client: its program is consumed the same however the bytes are cut. */
 const port: Feed = async (bytes, random) => {
   const said = random.chance(0.4) ? together(random, bytes) : bytes;
   const clients = [new Client(), new Client()] as const;
   const takes = random.chance(0.5);
   const hows = ['whole', random.pick(['single', 'any'] as const)] as const;
   for (const [at, client] of clients.entries()) {
-    await client.hear(wordsFrame(Kind.WELCOME, 0, 0, 0, WELCOME), random, 'whole');
+    await client.hear(wordsFrame(FrameKind.WELCOME, 0, 0, 0, WELCOME), random, 'whole');
     client.ask(takes);
     await client.hear(said, random, hows[at] as Cut);
   }
   const [whole, pieces] = clients;
-  deepStrictEqual(pieces.handed(), whole.handed(), 'what is handed depends on how bytes are cut');
+  deepStrictEqual(pieces.handed(), whole.handed(), 'what is consumed depends on how bytes are cut');
   strictEqual(pieces.ended, whole.ended, 'whether it ends depends on how bytes are cut');
   for (const client of clients) await client.end();
 };
@@ -370,16 +370,26 @@ const records: Feed = (bytes, random) => {
   if (count > most) return;
   const expected = { ...sums };
   // What is believed is read as so many messages, one by one, or from any of them on.
-  const batch = new LentBatch(heads, kept, around, at, at + bytes.length, count, 1, 1, 0);
-  const parcel = Parcel.ofRecords(around, at, at + bytes.length, count, sums, null);
-  const rest = Parcel.ofRecords(around, at, at + bytes.length, count, sums, null);
+  const prefetched = new PrefetchedBatch(
+    heads,
+    kept,
+    around,
+    at,
+    at + bytes.length,
+    count,
+    1,
+    1,
+    0,
+  );
+  const batch = MessageBatch.ofRecords(around, at, at + bytes.length, count, sums, null);
+  const rest = MessageBatch.ofRecords(around, at, at + bytes.length, count, sums, null);
   const first = count === 1 ? null : rest.split(1 + random.below(count - 1));
   let data = 0;
   for (let index = 0; index < count; index++) {
-    const message = batch.next();
+    const message = prefetched.next();
     const inRest = index - (first?.count ?? 0);
-    const from = inRest < 0 ? (first as Parcel) : rest;
-    for (const one of [parcel.one(index), from.one(inRest < 0 ? index : inRest)]) {
+    const from = inRest < 0 ? (first as MessageBatch) : rest;
+    for (const one of [batch.one(index), from.one(inRest < 0 ? index : inRest)]) {
       deepStrictEqual(one.copyData(), Uint8Array.from(message.data));
       deepStrictEqual(
         [one.name, one.flags, one.to, one.replyNetwork, one.replySerial],

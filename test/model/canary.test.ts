@@ -1,6 +1,6 @@
 import type fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { Bus, type BusKsock, type Parcel } from '../../src/bus/index.ts';
+import { Bus, type BusKsock, type MessageBatch } from '../../src/bus/index.ts';
 import type { RequestRecord } from '../../src/bus/ledger.ts';
 import type { Queue } from '../../src/bus/queue.ts';
 import type { Binding, Route } from '../../src/bus/routes.ts';
@@ -13,15 +13,15 @@ import { anySequence, crowdedSequence, repeatedSequence, waitingSequence } from 
 
 /** What is private in a Bus, for breaking it. */
 interface Insides {
-  giveStatus(record: RequestRecord, status: Parcel): void;
-  giveAnswer(record: RequestRecord, answer: Parcel): void;
+  giveStatus(record: RequestRecord, status: MessageBatch): void;
+  giveAnswer(record: RequestRecord, answer: MessageBatch): void;
   takeBack(queue: Queue, record: RequestRecord): boolean;
-  enqueue(ksock: BusKsock, parcel: Parcel, binding: Binding | null, atFront: boolean): void;
+  enqueue(ksock: BusKsock, batch: MessageBatch, binding: Binding | null, atFront: boolean): void;
   noteRoom(ksock: BusKsock): void;
   tellAll(senders: Iterable<BusKsock>): void;
   tellConcerned(ksock: BusKsock, asReplier: boolean): void;
   takeSerials(): number;
-  release(ksock: BusKsock, event: Parcel): void;
+  release(ksock: BusKsock, event: MessageBatch): void;
   reportBind(isBind: boolean, binder: BusKsock, name: string): boolean;
   reportLoss(binder: BusKsock, name: string): void;
   routes: { forget(name: string): void; find(name: string): Route };
@@ -134,8 +134,8 @@ const CANARIES: Record<string, { breakIt: Break; by: fc.Arbitrary<Sequence>; wit
     within: 3000,
     breakIt: (_bus, insides) => {
       const enqueue = insides.enqueue.bind(insides);
-      insides.enqueue = (ksock, parcel, binding, atFront) =>
-        enqueue(ksock, parcel, binding, atFront && !binding?.replier);
+      insides.enqueue = (ksock, batch, binding, atFront) =>
+        enqueue(ksock, batch, binding, atFront && !binding?.replier);
     },
   },
   'leaks the place that a Status was held for': {
@@ -165,8 +165,8 @@ const CANARIES: Record<string, { breakIt: Break; by: fc.Arbitrary<Sequence>; wit
     within: 2000,
     breakIt: (_bus, insides) => {
       const enqueue = insides.enqueue.bind(insides);
-      insides.enqueue = (ksock, parcel, binding, atFront) => {
-        enqueue(ksock, parcel, binding, atFront);
+      insides.enqueue = (ksock, batch, binding, atFront) => {
+        enqueue(ksock, batch, binding, atFront);
         if (binding?.replier === false) ksock.queuedSerial = 0;
       };
     },
@@ -196,10 +196,10 @@ const CANARIES: Record<string, { breakIt: Break; by: fc.Arbitrary<Sequence>; wit
     within: 2000,
     breakIt: (_bus, insides) => {
       const enqueue = insides.enqueue.bind(insides);
-      insides.enqueue = (ksock, parcel, binding, atFront) => {
-        const { idNetwork, idSerial } = parcel;
+      insides.enqueue = (ksock, batch, binding, atFront) => {
+        const { idNetwork, idSerial } = batch;
         const last = ksock.queuedNetwork === idNetwork && ksock.queuedSerial === idSerial;
-        if (!ksock.onlyOnce || !last) enqueue(ksock, parcel, binding, atFront);
+        if (!ksock.onlyOnce || !last) enqueue(ksock, batch, binding, atFront);
       };
     },
   },
@@ -222,8 +222,8 @@ const CANARIES: Record<string, { breakIt: Break; by: fc.Arbitrary<Sequence>; wit
     within: 500,
     breakIt: (bus) => {
       const send = bus.send.bind(bus);
-      bus.send = (sender, parcel) => {
-        const result = send(sender, parcel);
+      bus.send = (sender, batch) => {
+        const result = send(sender, batch);
         if (result === -Errno.EALREADY) sender.discard();
         return result;
       };

@@ -3,7 +3,7 @@ import {
   Bus,
   type BusKsock,
   type KsockOwner,
-  Parcel,
+  MessageBatch,
   reportBindings,
 } from '../../src/bus/index.ts';
 import { asNaive } from './as-naive.ts';
@@ -286,7 +286,7 @@ class SideBySide {
     const told = { queued: (_atFront: boolean) => {}, roomMade: () => {} };
     const owner: KsockOwner = {
       queued: (atFront) => told.queued(atFront),
-      answered: (token, parcel) => this.answered(both, token, parcel),
+      answered: (token, batch) => this.answered(both, token, batch),
       roomMade: () => told.roomMade(),
     };
     const engine = this.engine.open(owner, { mode: seat.mode, pid: 1000 + at });
@@ -306,10 +306,10 @@ class SideBySide {
     if (naive.sending === null) both.toldOfRoom = false;
     const isRequest = (message.flags & WANT_A_REPLY) !== 0;
     const token = isRequest && awaited ? this.nextToken++ : -1;
-    const parcel = toParcel(message);
-    parcel.ticket = token;
-    parcel.isAnswered = token >= 0;
-    const result = engine.send(parcel);
+    const batch = toParcel(message);
+    batch.ticket = token;
+    batch.isAnswered = token >= 0;
+    const result = engine.send(batch);
     this.result(operation, result, () => this.naive.send(naive, message, token));
     if (operation.do === 'reply' && sizeOf(message) > this.naive.maxSize) {
       this.note(`large reply ${result === 0 ? 'ok' : result}`);
@@ -339,14 +339,14 @@ class SideBySide {
   }
 
   private take({ engine, naive }: Both, over: number): boolean {
-    const parcel = engine.take(over);
-    const read = parcel === null ? 'nothing' : engineMessage(parcel, engine.tookRequest);
+    const batch = engine.take(over);
+    const read = batch === null ? 'nothing' : engineMessage(batch, engine.tookRequest);
     this.settle(() => {
       const copy = this.naive.take(naive, over);
       this.same('what was read', read, copy === null ? 'nothing' : naiveMessage(copy));
     });
     this.told.push(`    → ${read}`);
-    if (parcel !== null) this.noteMessage('take', parcel, 'message');
+    if (batch !== null) this.noteMessage('take', batch, 'message');
     return true;
   }
 
@@ -387,10 +387,10 @@ class SideBySide {
     retry.result = seat.temper === 'polls' ? Number(engine.poll()) : engine.resend();
   }
 
-  private answered(both: Both, token: number, parcel: Parcel): void {
-    this.engineAnswers.push(`${both.engine.id} #${token} ${engineMessage(parcel, false)}`);
+  private answered(both: Both, token: number, batch: MessageBatch): void {
+    this.engineAnswers.push(`${both.engine.id} #${token} ${engineMessage(batch, false)}`);
     this.answersByToken.set(token, (this.answersByToken.get(token) ?? 0) + 1);
-    this.noteMessage('answered by', parcel, 'Reply');
+    this.noteMessage('answered by', batch, 'Reply');
   }
 
   private askedOf(
@@ -456,17 +456,17 @@ class SideBySide {
     const which = `Ksock ${n.id}:`;
     this.same(`${which} num_messages`, e.numMessages, n.queue.length);
     n.queue.forEach((copy, at) => {
-      const parcel = e.queue.parcel(at);
+      const batch = e.queue.batch(at);
       const binding = e.queue.binding(at);
       const toAnswer = binding?.replier ?? false;
       const sameCopy =
         binding?.order === copy.binding?.order &&
         toAnswer === (copy.toAnswer !== null) &&
-        isSame(parcel, copy.message);
+        isSame(batch, copy.message);
       if (sameCopy) return;
       throw disagreement(
         `${which} message ${at} in the queue`,
-        `${engineMessage(parcel, toAnswer)} by binding ${binding?.order}`,
+        `${engineMessage(batch, toAnswer)} by binding ${binding?.order}`,
         `${naiveMessage(copy)} by binding ${copy.binding?.order}`,
       );
     });
@@ -499,7 +499,7 @@ class SideBySide {
     if (engine !== naive) throw disagreement(what, engine, naive);
   }
 
-  private noteMessage(what: string, { flags, name }: Parcel, other: string): void {
+  private noteMessage(what: string, { flags, name }: MessageBatch, other: string): void {
     const isSynthetic = (flags & SYNTHETIC) !== 0;
     this.note(`${what} ${isSynthetic ? name : other}`);
     if (isSynthetic) this.note(name);
@@ -536,10 +536,10 @@ function plainMessage({ name, flags, size, network, serial }: SendFields): Naive
   };
 }
 
-function toParcel(message: NaiveMessage): Parcel {
+function toParcel(message: NaiveMessage): MessageBatch {
   // Within a larger buffer, as it comes from a socket.
   const bytes = Buffer.from(`before${message.data}after`, 'latin1');
-  const parcel = new Parcel(
+  const batch = new MessageBatch(
     message.name,
     message.flags,
     message.to,
@@ -547,18 +547,18 @@ function toParcel(message: NaiveMessage): Parcel {
     'before'.length,
     message.data.length,
   );
-  parcel.from = message.from;
-  parcel.idNetwork = message.network;
-  parcel.idSerial = message.serial;
-  parcel.replyNetwork = message.replyNetwork;
-  parcel.replySerial = message.replySerial;
+  batch.from = message.from;
+  batch.idNetwork = message.network;
+  batch.idSerial = message.serial;
+  batch.replyNetwork = message.replyNetwork;
+  batch.replySerial = message.replySerial;
   const [origNetwork, origLocal] = message.origFrom;
   const [finalNetwork, finalLocal] = message.finalTo;
-  parcel.carried = { origNetwork, origLocal, finalNetwork, finalLocal };
-  return parcel;
+  batch.carried = { origNetwork, origLocal, finalNetwork, finalLocal };
+  return batch;
 }
 
-function isSame(p: Parcel, m: NaiveMessage): boolean {
+function isSame(p: MessageBatch, m: NaiveMessage): boolean {
   if (
     p.idNetwork !== m.network ||
     p.idSerial !== m.serial ||
@@ -582,7 +582,7 @@ function isSame(p: Parcel, m: NaiveMessage): boolean {
   return true;
 }
 
-function engineMessage(p: Parcel, toAnswer: boolean): string {
+function engineMessage(p: MessageBatch, toAnswer: boolean): string {
   return printNaive(asNaive(p), toAnswer);
 }
 

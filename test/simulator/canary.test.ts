@@ -1,9 +1,9 @@
 import { describe, expect, it } from 'vitest';
-import type { Bus, BusKsock, Parcel } from '../../src/bus/index.ts';
+import type { Bus, BusKsock, MessageBatch } from '../../src/bus/index.ts';
 import type { RequestRecord } from '../../src/bus/ledger.ts';
 import type { Binding } from '../../src/bus/routes.ts';
-import type { FramePort } from '../../src/client/frame-port.ts';
-import type { Lifeline } from '../../src/client/reconnect.ts';
+import type { FramePort } from '../../src/client/ports/frame-port.ts';
+import type { ReconnectingPort } from '../../src/client/ports/reconnecting-port.ts';
 import type { Session } from '../../src/daemon/session.ts';
 import type { Message } from '../../src/message/message.ts';
 import { keptRuns } from './kept.ts';
@@ -13,21 +13,21 @@ import type { Sabotage } from './world.ts';
 // Engines and sessions that are broken on purpose. If the simulator does not notice, it is worth nothing.
 
 interface BusInsides {
-  giveStatus(record: RequestRecord, status: Parcel): void;
-  giveAnswer(record: RequestRecord, answer: Parcel): void;
-  enqueue(ksock: BusKsock, parcel: Parcel, binding: Binding | null, atFront: boolean): void;
+  giveStatus(record: RequestRecord, status: MessageBatch): void;
+  giveAnswer(record: RequestRecord, answer: MessageBatch): void;
+  enqueue(ksock: BusKsock, batch: MessageBatch, binding: Binding | null, atFront: boolean): void;
   noteRoom(ksock: BusKsock): void;
 }
 
 interface SessionInsides {
-  handed(count: number): void;
+  consume(count: number): void;
   unlend(): void;
   flushRun(): void;
   serveTakes(): void;
   cancel(token: number): void;
   roomMade(): void;
   drained(): void;
-  tellSent(parcel: Parcel, result: number): void;
+  tellSent(batch: MessageBatch, result: number): void;
 }
 
 interface PortInsides {
@@ -75,8 +75,8 @@ const CANARIES: Record<string, Sabotage> = {
   }),
   'an engine that swaps two messages': inBus((insides) => {
     const enqueue = insides.enqueue.bind(insides);
-    insides.enqueue = (ksock, parcel, binding, atFront) =>
-      enqueue(ksock, parcel, binding, atFront || ksock.queue.length === 1);
+    insides.enqueue = (ksock, batch, binding, atFront) =>
+      enqueue(ksock, batch, binding, atFront || ksock.queue.length === 1);
   }),
   'an engine that leaks the place of a Status': inBus((insides) => {
     const giveStatus = insides.giveStatus.bind(insides);
@@ -90,8 +90,8 @@ const CANARIES: Record<string, Sabotage> = {
   }),
   'an engine that repeats what comes once only': inBus((insides) => {
     const enqueue = insides.enqueue.bind(insides);
-    insides.enqueue = (ksock, parcel, binding, atFront) => {
-      enqueue(ksock, parcel, binding, atFront);
+    insides.enqueue = (ksock, batch, binding, atFront) => {
+      enqueue(ksock, batch, binding, atFront);
       ksock.queuedSerial = 0;
     };
   }),
@@ -101,14 +101,14 @@ const CANARIES: Record<string, Sabotage> = {
     bus.take = (ksock, at) => {
       const { blocking } = ksock;
       Object.defineProperty(ksock, 'blocking', { value: new Set(), configurable: true });
-      const parcel = take.call(bus, ksock, at);
+      const batch = take.call(bus, ksock, at);
       Object.defineProperty(ksock, 'blocking', { value: blocking, configurable: true });
-      return parcel;
+      return batch;
     };
     bus.takeMany = takeMany;
   }),
-  'a session that forgets `handed`': inSession((insides) => {
-    insides.handed = () => {};
+  'a session that forgets what was consumed': inSession((insides) => {
+    insides.consume = () => {};
   }),
   'a session that lends the same again after a RECALL': inSession((insides) => {
     insides.unlend = () => {};
@@ -124,7 +124,7 @@ const CANARIES: Record<string, Sabotage> = {
   }),
   'a session that says that a refused send was done': inSession((insides) => {
     const tellSent = insides.tellSent.bind(insides);
-    insides.tellSent = (parcel, result) => tellSent(parcel, result === -16 ? 0 : result);
+    insides.tellSent = (batch, result) => tellSent(batch, result === -16 ? 0 : result);
   }),
   'a client that loses what comes for a wait that was over': inPort(({ takes }) => {
     takes.early.push = () => 0;
@@ -134,15 +134,17 @@ const CANARIES: Record<string, Sabotage> = {
   }),
   'a client that answers what it was asked on a connection that is lost': {
     ksock: (ksock) => {
-      (ksock as unknown as { lifeline: Lifeline }).lifeline.isOver = () => false;
+      (ksock as unknown as { reconnecting: ReconnectingPort }).reconnecting.isOver = () => false;
     },
   },
   'a client that does not try again to come back': {
     ksock: (ksock) => {
-      const { lifeline } = ksock as unknown as { lifeline: { retryIn(delay: number): void } };
-      const retryIn = lifeline.retryIn.bind(lifeline);
+      const { reconnecting } = ksock as unknown as {
+        reconnecting: { retryIn(delay: number): void };
+      };
+      const retryIn = reconnecting.retryIn.bind(reconnecting);
       let isFirst = true;
-      lifeline.retryIn = (delay) => {
+      reconnecting.retryIn = (delay) => {
         if (isFirst) retryIn(delay);
         isFirst = false;
       };

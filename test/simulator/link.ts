@@ -1,4 +1,4 @@
-import type { Channel, ChannelEvents } from '../../src/wire/channel.ts';
+import type { Channel, ChannelEvents } from '../../src/transport/channel.ts';
 
 /** As Node's sockets: told of `drained` when more than this had been waiting. */
 const HIGH_WATER = 16_384;

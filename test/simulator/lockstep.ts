@@ -1,4 +1,11 @@
-import type { Attempt, Bus, BusKsock, BusObserver, Parcel, Setting } from '../../src/bus/index.ts';
+import type {
+  Attempt,
+  Bus,
+  BusKsock,
+  BusObserver,
+  MessageBatch,
+  Setting,
+} from '../../src/bus/index.ts';
 import type { Binding } from '../../src/bus/routes.ts';
 import { Errno } from '../../src/message/errno.ts';
 import { Flag } from '../../src/message/flags.ts';
@@ -12,7 +19,7 @@ export class Broken extends Error {}
 const latin1 = new TextDecoder('latin1');
 
 interface Entry {
-  readonly parcel: Parcel;
+  readonly batch: MessageBatch;
   readonly isRequest: boolean;
   readonly order: number | undefined;
 }
@@ -21,13 +28,13 @@ interface Entry {
 function unread({ queue }: BusKsock): Entry[] {
   const all: Entry[] = [];
   for (let at = 0; at < queue.entries; at++) {
-    const parcel = queue.parcel(at);
+    const batch = queue.batch(at);
     const binding = queue.binding(at);
     const entry = { isRequest: binding?.replier === true, order: binding?.order };
-    if (parcel.count === 1) all.push({ parcel, ...entry });
+    if (batch.count === 1) all.push({ batch, ...entry });
     else {
-      for (let one = queue.readOf(at); one < parcel.count; one++) {
-        all.push({ parcel: parcel.one(one), ...entry });
+      for (let one = queue.readOf(at); one < batch.count; one++) {
+        all.push({ batch: batch.one(one), ...entry });
       }
     }
   }
@@ -38,16 +45,16 @@ function unread({ queue }: BusKsock): Entry[] {
 function shown({ engine: { queue } }: Pair): number {
   let count = 0;
   for (let at = 0; at < queue.entries && at <= queue.marked; at++) {
-    const end = at < queue.marked ? queue.parcel(at).count : queue.markedWithin;
+    const end = at < queue.marked ? queue.batch(at).count : queue.markedWithin;
     count += end - queue.readOf(at);
   }
   return count;
 }
 
-/** The messages of a parcel, one by one. */
-function messagesOf(parcel: Parcel): NaiveMessage[] {
-  if (parcel.count === 1) return [asNaive(parcel)];
-  return Array.from({ length: parcel.count }, (_, index) => asNaive(parcel.one(index)));
+/** The messages of a batch, one by one. */
+function messagesOf(batch: MessageBatch): NaiveMessage[] {
+  if (batch.count === 1) return [asNaive(batch)];
+  return Array.from({ length: batch.count }, (_, index) => asNaive(batch.one(index)));
 }
 
 function told(message: NaiveMessage, you: boolean): string {
@@ -84,7 +91,7 @@ export class Pair {
   /** What the engine took as read, oldest first. */
   readonly taken: string[] = [];
   /** What the client gave to its program, oldest first. */
-  readonly handed: string[] = [];
+  readonly consumed: string[] = [];
 
   constructor(engine: BusKsock, naive: NaiveKsock) {
     this.engine = engine;
@@ -92,8 +99,8 @@ export class Pair {
   }
 
   hand(message: string): void {
-    this.handed.push(message);
-    this.compare(this.handed.length - 1);
+    this.consumed.push(message);
+    this.compare(this.consumed.length - 1);
   }
 
   take(message: string): void {
@@ -102,10 +109,10 @@ export class Pair {
   }
 
   private compare(at: number): void {
-    const [taken, handed] = [this.taken[at], this.handed[at]];
-    if (taken === undefined || handed === undefined || taken === handed) return;
+    const [taken, consumed] = [this.taken[at], this.consumed[at]];
+    if (taken === undefined || consumed === undefined || taken === consumed) return;
     throw new Broken(
-      `message ${at + 1} that Ksock ${this.engine.id} read:\n  the bus gave    ${taken}\n  the program got ${handed}`,
+      `message ${at + 1} that Ksock ${this.engine.id} read:\n  the bus gave    ${taken}\n  the program got ${consumed}`,
     );
   }
 }
@@ -170,19 +177,19 @@ export class Lockstep implements BusObserver {
     this.expect(ksock, `${isBind ? 'bind' : 'unbind'} ${name}`, -errno, result);
   }
 
-  sent(sender: BusKsock, parcel: Parcel, attempt: Attempt): void {
-    this.attempted(sender, parcel, attempt, 0);
+  sent(sender: BusKsock, batch: MessageBatch, attempt: Attempt): void {
+    this.attempted(sender, batch, attempt, 0);
   }
 
-  refused(sender: BusKsock, parcel: Parcel, errno: number, attempt: Attempt): void {
-    this.attempted(sender, parcel, attempt, -errno);
+  refused(sender: BusKsock, batch: MessageBatch, errno: number, attempt: Attempt): void {
+    this.attempted(sender, batch, attempt, -errno);
   }
 
-  waiting(sender: BusKsock, parcel: Parcel, attempt: Attempt): void {
-    this.attempted(sender, parcel, attempt, -Errno.EAGAIN);
+  waiting(sender: BusKsock, batch: MessageBatch, attempt: Attempt): void {
+    this.attempted(sender, batch, attempt, -Errno.EAGAIN);
   }
 
-  private attempted(sender: BusKsock, parcel: Parcel, attempt: Attempt, result: number): void {
+  private attempted(sender: BusKsock, batch: MessageBatch, attempt: Attempt, result: number): void {
     const k = this.naiveOf(sender);
     if (attempt === 'resend') {
       this.expect(sender, 'resend', result, this.naive.resend(k));
@@ -190,10 +197,10 @@ export class Lockstep implements BusObserver {
       this.expect(sender, 'poll', result !== -Errno.EAGAIN, this.naive.poll(k));
     } else {
       // Several are sent as if each were sent by itself.
-      for (const [index, sent] of messagesOf(parcel).entries()) {
+      for (const [index, sent] of messagesOf(batch).entries()) {
         // The model gives it the id once more.
         const message = sent.network === 0 ? { ...sent, serial: 0 } : sent;
-        const token = parcel.token < 0 ? -1 : parcel.token + index;
+        const token = batch.token < 0 ? -1 : batch.token + index;
         this.expect(sender, `send ${message.name}`, result, this.naive.send(k, message, token));
       }
     }
@@ -203,18 +210,18 @@ export class Lockstep implements BusObserver {
     this.naive.discard(this.naiveOf(sender));
   }
 
-  answered(requester: BusKsock, parcel: Parcel, token: number): void {
+  answered(requester: BusKsock, batch: MessageBatch, token: number): void {
     if (token < 0) return;
-    for (const [index, message] of messagesOf(parcel).entries()) {
+    for (const [index, message] of messagesOf(batch).entries()) {
       this.answers.push(`${requester.id} ${token + index} ${told(message, false)}`);
     }
   }
 
-  read(ksock: BusKsock, parcel: Parcel, index: number, isAsked: boolean, over: number): void {
+  read(ksock: BusKsock, batch: MessageBatch, index: number, isAsked: boolean, over: number): void {
     const pair = this.pair(ksock);
     if (this.naive.take(pair.naive, over) === null)
       throw new Broken('the bus read what is not there');
-    pair.take(told(asNaive(parcel.count === 1 ? parcel : parcel.one(index)), isAsked));
+    pair.take(told(asNaive(batch.count === 1 ? batch : batch.one(index)), isAsked));
   }
 
   forgotten(requester: BusKsock, token: number, isTakenBack: boolean): void {
@@ -267,8 +274,8 @@ export class Lockstep implements BusObserver {
     const all = unread(engine);
     same(`listed ${of}`, all.length, k.queue.length);
     k.queue.forEach((copy, at) => {
-      const { parcel, order } = all[at] as Entry;
-      const got = `${told(asNaive(parcel), false)} by ${order}`;
+      const { batch, order } = all[at] as Entry;
+      const got = `${told(asNaive(batch), false)} by ${order}`;
       same(`message ${at} ${of}`, got, `${told(copy.message, false)} by ${copy.binding?.order}`);
     });
     same(`places ${of}`, engine.occupied, naive.occupied(k));

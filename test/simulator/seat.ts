@@ -1,9 +1,9 @@
 import { type Journal, noteOf } from '../../chaos/promises.mjs';
 import type { BusKsock } from '../../src/bus/index.ts';
-import { FramePort } from '../../src/client/frame-port.ts';
 import type { Handling } from '../../src/client/handlers.ts';
 import { type Connect, Ksock } from '../../src/client/ksock.ts';
-import { Refusal } from '../../src/client/port.ts';
+import { FramePort } from '../../src/client/ports/frame-port.ts';
+import { PortError } from '../../src/client/ports/port.ts';
 import { Session } from '../../src/daemon/session.ts';
 import { Errno } from '../../src/message/errno.ts';
 import { KbusError, StatusError } from '../../src/message/error.ts';
@@ -122,7 +122,7 @@ export class Seat {
     const { world } = this;
     // The timers of a process that was killed would not have come.
     if (this.isGhost) return new Promise<FramePort>(() => {});
-    if (world.away !== null) throw new Refusal(Errno[world.away], 'nobody answers');
+    if (world.away !== null) throw new PortError(Errno[world.away], 'nobody answers');
     let made: Made | null = null;
     const port = await FramePort.open(
       (toldTo) => {
@@ -165,8 +165,8 @@ export class Seat {
     world.sabotage.port?.(port);
     const pair = incarnation.lockstep.pairs.get(port.ksockId) ?? null;
     incarnation.pair = pair;
-    const hand = port.hand.bind(port);
-    port.hand = () => this.handed(incarnation, hand());
+    const tryNext = port.tryNext.bind(port);
+    port.tryNext = () => this.handed(incarnation, tryNext());
     const take = port.take.bind(port);
     port.take = async (wait, signal) => this.handed(incarnation, await take(wait, signal));
     this.incarnations.set(port, incarnation);
@@ -525,7 +525,7 @@ export class Seat {
       return;
     }
     const { naive } = now.lockstep;
-    const { naive: k, engine, taken, handed } = now.pair;
+    const { naive: k, engine, taken, consumed } = now.pair;
     const early = earlyOf(now).length;
     const isDrained = k.queue.length === 0 && early === 0;
     const sending = k.sending !== null && !naive.couldGoOn(k);
@@ -552,7 +552,7 @@ export class Seat {
         );
       }
     }
-    same(`messages that Ksock ${engine.id} was given`, handed.length + early, taken.length);
+    same(`messages that Ksock ${engine.id} was given`, consumed.length + early, taken.length);
   }
 }
 

@@ -1,13 +1,13 @@
 import { setImmediate as afterMicrotasks } from 'node:timers';
 import { brokenPromises, type Journal } from '../../chaos/promises.mjs';
+import { Slab } from '../../src/base/slab.ts';
 import { Bus } from '../../src/bus/index.ts';
-import type { FramePort } from '../../src/client/frame-port.ts';
 import type { Ksock } from '../../src/client/ksock.ts';
+import type { FramePort } from '../../src/client/ports/frame-port.ts';
+import { Turn } from '../../src/daemon/flush-scheduler.ts';
 import type { Session, SessionHost } from '../../src/daemon/session.ts';
-import { Turn } from '../../src/daemon/turn.ts';
 import { KbusError } from '../../src/message/error.ts';
-import { plainMemory } from '../../src/wire/frames.ts';
-import { Slab } from '../../src/wire/slab.ts';
+import { plainMemory } from '../../src/wire/protocol.ts';
 import type { End, Link } from './link.ts';
 import { Broken, Lockstep, same } from './lockstep.ts';
 import type { Random } from './random.ts';

@@ -1,14 +1,14 @@
+import { Slab } from '../../src/base/slab.ts';
 import type { Bus } from '../../src/bus/bus.ts';
 import { Buses } from '../../src/bus/buses.ts';
 import type { BusSettings } from '../../src/bus/settings.ts';
-import { FramePort } from '../../src/client/frame-port.ts';
 import { type Connect, Ksock, type KsockOptions } from '../../src/client/ksock.ts';
-import { Refusal } from '../../src/client/port.ts';
+import { FramePort } from '../../src/client/ports/frame-port.ts';
+import { PortError } from '../../src/client/ports/port.ts';
+import { Turn } from '../../src/daemon/flush-scheduler.ts';
 import { Session, type SessionHost } from '../../src/daemon/session.ts';
-import { Turn } from '../../src/daemon/turn.ts';
 import { Errno } from '../../src/message/errno.ts';
-import { plainMemory } from '../../src/wire/frames.ts';
-import { Slab } from '../../src/wire/slab.ts';
+import { plainMemory } from '../../src/wire/protocol.ts';
 import { type Cut, PipeEnd, whole } from './pipe.ts';
 
 /** A daemon without sockets: sessions at the ends of pipes. */
@@ -44,7 +44,7 @@ export class FrameHost implements SessionHost {
   connect(bus = 0): Connect {
     return async (mode, events, signal) => {
       const to = this.buses.get(bus);
-      if (to === undefined) throw new Refusal(Errno.ENOENT);
+      if (to === undefined) throw new PortError(Errno.ENOENT);
       return FramePort.open(
         (toldTo) => {
           const [client, daemon] = PipeEnd.pair(this.cut);

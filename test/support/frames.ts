@@ -1,13 +1,13 @@
 import { Flag } from '../../src/message/flags.ts';
 import { MessageId, OrigFrom } from '../../src/message/id.ts';
 import { Message } from '../../src/message/message.ts';
-import { Kind, PROTOCOL_MAGIC, PROTOCOL_VERSION } from '../../src/wire/frames.ts';
+import { FrameKind, PROTOCOL_MAGIC, PROTOCOL_VERSION } from '../../src/wire/protocol.ts';
 
 /** A frame taken apart, without the code that is tried. */
 export interface Frame {
   readonly kind: string;
   readonly detail: number;
-  readonly handed: number;
+  readonly consumed: number;
   readonly token: number;
   readonly words: readonly number[];
   readonly body: Buffer;
@@ -15,13 +15,15 @@ export interface Frame {
   readonly message?: Message;
 }
 
-const KINDS = new Map<number, string>(Object.entries(Kind).map(([name, kind]) => [kind, name]));
+const KINDS = new Map<number, string>(
+  Object.entries(FrameKind).map(([name, kind]) => [kind, name]),
+);
 
 /** How many words come before the records, in frames that have some. */
 const WORDS_BEFORE: Record<string, number> = {
   SEND: 1,
-  LENT: 3,
-  LENT_FIRST: 3,
+  PREFETCH: 3,
+  PREFETCH_URGENT: 3,
   TAKEN: 3,
   ANSWER: 3,
 };
@@ -38,7 +40,7 @@ const YOU = 1;
 
 const roundedUp = (length: number): number => 4 * Math.ceil(length / 4);
 
-/** Takes the whole frames from the front of some bytes; what is left is half a frame. */
+/** PendingReads the whole frames from the front of some bytes; what is left is half a frame. */
 export function wholeFramesOf(bytes: Uint8Array): { whole: Frame[]; rest: Buffer } {
   let rest = Buffer.from(bytes);
   const whole: Frame[] = [];
@@ -48,7 +50,7 @@ export function wholeFramesOf(bytes: Uint8Array): { whole: Frame[]; rest: Buffer
     whole.push({
       kind: KINDS.get(rest[4] as number) ?? String(rest[4]),
       detail: rest[5] as number,
-      handed: rest.readUInt16BE(6),
+      consumed: rest.readUInt16BE(6),
       token: rest.readUInt32BE(8),
       words: Array.from({ length: body.length >> 2 }, (_, at) => body.readUInt32BE(at * 4)),
       body,
@@ -122,8 +124,8 @@ function messageFrames(frame: Frame): Frame[] {
     frames.push({
       ...frame,
       token: kind === 'SEND' || kind === 'ANSWER' ? token + index : token,
-      // What was handed is told with the first.
-      handed: index === 0 ? frame.handed : 0,
+      // What was consumed is told with the first.
+      consumed: index === 0 ? frame.consumed : 0,
       message,
     });
   }
@@ -140,7 +142,7 @@ export function frameText(frame: Frame, words: number): string {
 
 export interface FrameParts {
   detail?: number;
-  handed?: number;
+  consumed?: number;
   token?: number;
   words?: readonly number[];
   text?: string;
@@ -148,8 +150,8 @@ export interface FrameParts {
 }
 
 /** Puts a frame together, word by word. */
-export function frame(kind: keyof typeof Kind | number, parts: FrameParts = {}): Buffer {
-  const { detail = 0, handed = 0, token = 0, words = [], text, body = new Uint8Array(0) } = parts;
+export function frame(kind: keyof typeof FrameKind | number, parts: FrameParts = {}): Buffer {
+  const { detail = 0, consumed = 0, token = 0, words = [], text, body = new Uint8Array(0) } = parts;
   const texts: Buffer[] = [];
   if (text !== undefined) {
     const encoded = Buffer.from(text);
@@ -163,9 +165,9 @@ export function frame(kind: keyof typeof Kind | number, parts: FrameParts = {}):
   });
   const bytes = Buffer.concat([head, ...texts, body]);
   bytes.writeUInt32BE(bytes.length, 0);
-  bytes[4] = typeof kind === 'number' ? kind : Kind[kind];
+  bytes[4] = typeof kind === 'number' ? kind : FrameKind[kind];
   bytes[5] = detail;
-  bytes.writeUInt16BE(handed, 6);
+  bytes.writeUInt16BE(consumed, 6);
   bytes.writeUInt32BE(token, 8);
   return bytes;
 }
@@ -224,7 +226,7 @@ export function same(data: string): Buffer {
 
 export interface MessageParts {
   detail?: number;
-  handed?: number;
+  consumed?: number;
   token?: number;
   count?: number;
   from?: number;
@@ -233,7 +235,7 @@ export interface MessageParts {
 
 /** A frame of messages; those that are bytes are records already. */
 export function messagesFrame(
-  kind: 'SEND' | 'LENT' | 'LENT_FIRST' | 'TAKEN' | 'ANSWER',
+  kind: 'SEND' | 'PREFETCH' | 'PREFETCH_URGENT' | 'TAKEN' | 'ANSWER',
   messages: readonly (Message | Buffer)[],
   parts: MessageParts = {},
 ): Buffer {
@@ -253,7 +255,7 @@ export function messagesFrame(
 
 /** The same of messages that are like this one but for their data. */
 export function alikeFrame(
-  kind: 'SEND' | 'LENT' | 'ANSWER',
+  kind: 'SEND' | 'PREFETCH' | 'ANSWER',
   message: Message,
   data: readonly string[],
   parts: MessageParts = {},

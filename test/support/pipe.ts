@@ -1,4 +1,4 @@
-import type { Channel, ChannelEvents } from '../../src/wire/channel.ts';
+import type { Channel, ChannelEvents } from '../../src/transport/channel.ts';
 
 /** How what was written together is cut on its way. */
 export type Cut = (bytes: Uint8Array) => Iterable<Uint8Array>;

@@ -1,15 +1,15 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { Bus } from '../../src/bus/bus.ts';
-import { Op } from '../../src/bus/calls.ts';
-import { FramePort } from '../../src/client/frame-port.ts';
+import { Op } from '../../src/bus/driver/perform.ts';
 import { Ksock } from '../../src/client/ksock.ts';
+import { FramePort } from '../../src/client/ports/frame-port.ts';
 import { Session } from '../../src/daemon/session.ts';
+import { Field } from '../../src/message/codec/records.ts';
 import { Flag } from '../../src/message/flags.ts';
 import { Announcement, Request, replyTo } from '../../src/message/message.ts';
-import { Field } from '../../src/message/records.ts';
-import type { Channel } from '../../src/wire/channel.ts';
-import { Kind, SendDetail } from '../../src/wire/frames.ts';
+import type { Channel } from '../../src/transport/channel.ts';
+import { FrameKind, SendDetail } from '../../src/wire/protocol.ts';
 import { Host, Peer } from '../daemon/peer.ts';
 import { wholeFramesOf } from '../support/frames.ts';
 import { PipeEnd } from '../support/pipe.ts';
@@ -95,12 +95,12 @@ class World {
 
   private note(ksock: string, isClients: boolean): (bytes: Buffer) => void {
     return (bytes) => {
-      for (const { kind, detail, handed, token, body } of wholeFramesOf(bytes).whole) {
+      for (const { kind, detail, consumed, token, body } of wholeFramesOf(bytes).whole) {
         const head = Buffer.alloc(12);
         head.writeUInt32BE(12 + body.length);
-        head[4] = Kind[kind as keyof typeof Kind];
+        head[4] = FrameKind[kind as keyof typeof FrameKind];
         head[5] = detail;
-        head.writeUInt16BE(handed, 6);
+        head.writeUInt16BE(consumed, 6);
         head.writeUInt32BE(token, 8);
         const hex = Buffer.concat([head, body]).toString('hex');
         this.heard.push({ ksock, isClients, kind, hex });
@@ -238,17 +238,17 @@ describe('The bytes in docs/protocol.md', () => {
         signal,
       ),
     );
-    expect((await refused(opening, 'EPROTO')).message).toContain('(SEEN what was not sent)');
+    expect((await refused(opening, 'EPROTO')).message).toContain('(URGENT_ACK what was not sent)');
   });
 
   it('are of every kind of frame, each of which is what it is said to be.', () => {
     const all = [...CONVERSATIONS.values()].flat();
-    expect(new Set(all.map(({ kind }) => kind))).toEqual(new Set(Object.keys(Kind)));
+    expect(new Set(all.map(({ kind }) => kind))).toEqual(new Set(Object.keys(FrameKind)));
     for (const { kind, hex } of all) {
       const bytes = Buffer.from(hex, 'hex');
       expect([bytes.readUInt32BE(0), bytes[4]]).toEqual([
         bytes.length,
-        Kind[kind as keyof typeof Kind],
+        FrameKind[kind as keyof typeof FrameKind],
       ]);
     }
     expect([...CONVERSATIONS.keys()].sort()).toEqual([...Object.keys(PROGRAMS), 'farewell'].sort());
@@ -262,7 +262,7 @@ describe('The tables in docs/protocol.md', () => {
   );
 
   it('have every kind of frame, with its number.', () => {
-    for (const [name, kind] of Object.entries(Kind)) {
+    for (const [name, kind] of Object.entries(FrameKind)) {
       const named = rows.filter((row) => row[1] === name).map(([number]) => Number(number));
       expect([name, named.length > 0, ...new Set(named)]).toEqual([name, true, kind]);
     }
@@ -270,7 +270,7 @@ describe('The tables in docs/protocol.md', () => {
 
   it('have every call, with its number.', () => {
     const calls = rows.filter(
-      ([number, name]) => /^\d+$/.test(number as string) && !((name as string) in Kind),
+      ([number, name]) => /^\d+$/.test(number as string) && !((name as string) in FrameKind),
     );
     const told = calls.map(([number, name]) => [name, Number(number)]);
     for (const call of Object.entries(Op)) expect(told).toContainEqual(call);

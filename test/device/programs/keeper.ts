@@ -3,9 +3,9 @@
  * folder; how to read requests.
  */
 import { once } from 'node:events';
-import { serve } from '../../../src/device/connection.ts';
-import { mount } from '../../../src/device/mount.ts';
-import { readInThreads, readRequests } from '../../../src/device/reader.ts';
+import { serve } from '../../../src/fuse/connection.ts';
+import { mount } from '../../../src/fuse/mount.ts';
+import { readInThreads, readRequests } from '../../../src/fuse/reader.ts';
 import { Slate } from '../slate.ts';
 
 const [, , folder, how] = process.argv;

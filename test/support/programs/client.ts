@@ -5,10 +5,10 @@
 import { createConnection } from 'node:net';
 import process from 'node:process';
 import { createInterface } from 'node:readline';
-import { socketPath } from '../../../src/client/directory.ts';
 import { Ksock } from '../../../src/client/ksock.ts';
 import { Flag } from '../../../src/message/flags.ts';
 import { Announcement, Request } from '../../../src/message/message.ts';
+import { socketPath } from '../../../src/system/socket-folder.ts';
 import { frame, hello, messagesFrame } from '../frames.ts';
 
 const [, , directory] = process.argv as [string, string, string];

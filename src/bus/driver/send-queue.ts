@@ -1,0 +1,169 @@
+import { Errno } from '../../message/errno.ts';
+import type { BusKsock } from '../ksock.ts';
+import type { MessageBatch } from '../message-batch.ts';
+import { WaitingRequests } from './waiting-requests.ts';
+
+/**
+ * The sends of one Ksock, for a driver whose callers may wait: a message that has to wait for room
+ * (ALL_OR_WAIT) is sent when there is some, and those behind it take their turn. How many may stand
+ * behind it is the driver's to limit. A Request that `awaitsRoom` waits aside, and others pass it: it would keep back
+ * the Replies of a Replier that asks, for which somebody else waits.
+ */
+export class SendQueue {
+  private readonly ksock: BusKsock;
+  private readonly done: (batch: MessageBatch, result: number) => void;
+  private readonly aside: (batch: MessageBatch) => void;
+  private readonly requests: WaitingRequests;
+  private waiting: MessageBatch | null = null;
+  // Those behind it stand from `head` on.
+  private behind: MessageBatch[] = [];
+  private head = 0;
+  /** How many messages they are, and the bytes of their data. */
+  private behindCount = 0;
+  private behindBytes = 0;
+
+  /**
+   * `done` is told of each outcome, of one message or of several: 0, or a negative error number; `aside`, of a Request
+   * that waits for room, and whose outcome comes out of turn.
+   */
+  constructor(
+    ksock: BusKsock,
+    done: (batch: MessageBatch, result: number) => void,
+    aside: (batch: MessageBatch) => void = () => {},
+  ) {
+    this.ksock = ksock;
+    this.done = done;
+    this.aside = aside;
+    this.requests = new WaitingRequests(ksock, (batch) => this.sendOne(batch));
+  }
+
+  /** How many sends are pending. */
+  get pending(): number {
+    return this.waiting === null ? 0 : 1 + this.behindCount;
+  }
+
+  /** How many of them had not had their turn yet, and the bytes of their data. */
+  get counted(): number {
+    return this.pending - (this.waiting?.isAside ? 1 : 0);
+  }
+
+  get countedBytes(): number {
+    const { waiting } = this;
+    if (waiting === null) return 0;
+    return this.behindBytes + (waiting.isAside ? 0 : waiting.dataBytes);
+  }
+
+  /**
+   * SendQueue messages in their order, or lines them up; `done` is told of each outcome, now or later. Only with
+   * `batch.waits` does a send that gets EAGAIN wait.
+   */
+  submit(batch: MessageBatch): void {
+    if (this.waiting !== null || !this.pass(batch)) this.lineUp(batch);
+  }
+
+  private lineUp(batch: MessageBatch): void {
+    this.behind.push(batch);
+    this.countBehind(batch, 1);
+  }
+
+  /** What stands behind is more by this batch, or (-1) less. */
+  private countBehind(batch: MessageBatch, by: 1 | -1): void {
+    this.behindCount += by * batch.count;
+    this.behindBytes += by * batch.dataBytes;
+  }
+
+  /** SendQueue what a batch holds, until a message has to wait: false, if those behind it stay in the batch. */
+  private pass(batch: MessageBatch): boolean {
+    const { ksock } = this;
+    while (this.waiting === null) {
+      const count = batch.count === 1 ? 1 : ksock.sendable(batch);
+      const isLast = count === batch.count;
+      const sent = isLast ? batch : batch.split(count);
+      const mayWait = sent.awaitsRoom && sent.isRequest && count === 1;
+      if (mayWait && this.requests.take(sent)) {
+        sent.isAside = true;
+        this.aside(sent);
+      } else this.sendOne(sent);
+      if (isLast) return true;
+    }
+    return false;
+  }
+
+  private sendOne(batch: MessageBatch): void {
+    const { ksock } = this;
+    const wasSending = ksock.isSending;
+    const result = ksock.send(batch);
+    if (result === -Errno.EAGAIN && batch.waits && !wasSending) this.waiting = batch;
+    else this.done(batch, result);
+  }
+
+  /** To be called when there is room in this queue for Requests that wait; or (null) who replies has changed. */
+  retryRequests(of: BusKsock | null): void {
+    // While a message waits to be sent, they would be refused; they are tried when it has gone.
+    if (this.waiting === null && !this.ksock.isSending) this.requests.retry(of);
+  }
+
+  /** Tries again; to be called when the Ksock's owner is told that there is room. */
+  retry(): void {
+    if (this.waiting === null) return;
+    const result = this.ksock.resend();
+    if (result === -Errno.EAGAIN) return;
+    this.settle(result);
+    this.retryRequests(this.ksock);
+  }
+
+  /** Gives up a send that is pending; false when there is none of this ticket. */
+  cancel(ticket: number): boolean {
+    if (this.waiting?.ticket === ticket) {
+      this.ksock.discard();
+      this.settle(-Errno.ECANCELED);
+      this.retryRequests(this.ksock);
+      return true;
+    }
+    const request = this.requests.cancel(ticket);
+    if (request !== null) {
+      this.done(request, -Errno.ECANCELED);
+      return true;
+    }
+    for (let at = this.head; at < this.behind.length; at++) {
+      const batch = this.behind[at] as MessageBatch;
+      const index = ticket - batch.ticket;
+      if (index < 0 || index >= batch.count) continue;
+      const before = index > 0 ? [batch.split(index)] : [];
+      const after = batch.count > 1 ? batch : null;
+      const cancelled = after === null ? batch : batch.split(1);
+      this.behind.splice(at, 1, ...before, ...(after === null ? [] : [after]));
+      this.countBehind(cancelled, -1);
+      this.done(cancelled, -Errno.ECANCELED);
+      return true;
+    }
+    return false;
+  }
+
+  /**
+   * Gives up the message that waits, whoever waits for it. Whether the Ksock is *sending* all the same:
+   * one that stood behind it was sent then, ran into a full queue, and nobody waits for it here.
+   */
+  discard(): boolean {
+    if (this.waiting !== null) this.cancel(this.waiting.ticket);
+    else this.ksock.discard();
+    return this.waiting === null && this.ksock.isSending;
+  }
+
+  private settle(result: number): void {
+    const settled = this.waiting as MessageBatch;
+    this.waiting = null;
+    this.done(settled, result);
+    while (this.waiting === null && this.head < this.behind.length) {
+      const batch = this.behind[this.head] as MessageBatch;
+      this.countBehind(batch, -1);
+      if (this.pass(batch)) this.head++;
+      else this.countBehind(batch, 1);
+    }
+    // What has been sent is forgotten in large steps, so that each costs little.
+    if (this.head === this.behind.length || this.head >= 1024) {
+      this.behind = this.behind.slice(this.head);
+      this.head = 0;
+    }
+  }
+}

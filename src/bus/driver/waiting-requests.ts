@@ -1,0 +1,132 @@
+import type { BusKsock } from '../ksock.ts';
+import type { MessageBatch } from '../message-batch.ts';
+
+/** So many Requests of one Ksock may wait for room, with so many bytes together. */
+const MAX_WAITING_REQUESTS = 65_536;
+const MAX_WAITING_BYTES = 64 * 1024 * 1024;
+
+/** By ticket, in the order of the calls. */
+type Line = Map<number, MessageBatch>;
+
+/**
+ * Requests of one Ksock that wait for room, for a driver whose callers may: for a place of their own, in which the
+ * Reply can come, or for one in the queue of their Replier. They use no id until there is room. Those for one Replier
+ * keep the order of the calls; a Replier that is full keeps back only its own.
+ */
+export class WaitingRequests {
+  private readonly ksock: BusKsock;
+  private readonly send: (batch: MessageBatch) => void;
+  /** By whose room they wait for: the Ksock's own, or a Replier's. */
+  private readonly lines = new Map<BusKsock, Line>();
+  private count = 0;
+  private bytes = 0;
+
+  /** `send` sends one of them; that may be refused. */
+  constructor(ksock: BusKsock, send: (batch: MessageBatch) => void) {
+    this.ksock = ksock;
+    this.send = send;
+  }
+
+  /** Whether a Request waits now, instead of being sent. Not if too many do: then it is for the bus to refuse. */
+  take(batch: MessageBatch): boolean {
+    const on = this.roomFor(batch);
+    if (on === null) return false;
+    const { dataLength } = batch;
+    if (this.count >= MAX_WAITING_REQUESTS || this.bytes + dataLength > MAX_WAITING_BYTES) {
+      return false;
+    }
+    this.lineUp(on, batch);
+    return true;
+  }
+
+  private lineUp(on: BusKsock, batch: MessageBatch): void {
+    this.count++;
+    this.bytes += batch.dataLength;
+    const line = this.lines.get(on);
+    if (line !== undefined) {
+      line.set(batch.ticket, batch);
+      return;
+    }
+    this.lines.set(on, new Map([[batch.ticket, batch]]));
+    this.ksock.await(on);
+    // To go on, those that wait for a Replier need a place too.
+    this.ksock.await(this.ksock);
+  }
+
+  /** Whose room a Request must wait for: its own Ksock's, or its Replier's; null when it can be sent. */
+  private roomFor(batch: MessageBatch): BusKsock | null {
+    const { ksock, lines } = this;
+    return ksock.isFull || lines.has(ksock) ? ksock : this.replierToAwait(batch);
+  }
+
+  /** Its Replier, if that has no room, or others wait for that already. A Ksock that asks itself has one queue for both. */
+  private replierToAwait(batch: MessageBatch): BusKsock | null {
+    const replier = this.ksock.replierFor(batch);
+    if (replier === null || replier === this.ksock) return null;
+    return replier.mayBeAsked && !this.lines.has(replier) ? null : replier;
+  }
+
+  /** There is room in this queue; or (null) who replies has changed. */
+  retry(of: BusKsock | null): void {
+    const { ksock, lines } = this;
+    if (of === null) {
+      for (const [on, line] of [...lines]) if (on !== ksock) this.sort(on, line);
+    }
+    for (const [on, line] of [...lines]) {
+      if (on !== ksock && (of === null || of === ksock || of === on)) this.goOn(on, line);
+    }
+    const own = lines.get(ksock);
+    if (own !== undefined && of !== null) this.goOn(ksock, own);
+    if (this.count === 0) ksock.stopAwaiting(ksock);
+  }
+
+  /** Those whose Replier is another now, or who have none, go on to it, or are refused. */
+  private sort(on: BusKsock, line: Line): void {
+    for (const batch of [...line.values()]) {
+      // What was sent meanwhile may have made room, and so let others go on.
+      const isThere = line.get(batch.ticket) === batch;
+      if (!isThere || this.ksock.replierFor(batch) === on) continue;
+      this.leave(on, line, batch);
+      this.submit(batch);
+    }
+  }
+
+  private goOn(on: BusKsock, line: Line): void {
+    const { ksock } = this;
+    for (const batch of line.values()) {
+      // While a message waits to be sent (ALL_OR_WAIT), as one of them may do now, the others would be refused.
+      if (ksock.isSending || ksock.isFull || (on !== ksock && !on.mayBeAsked)) return;
+      this.leave(on, line, batch);
+      // What waited for a place of its own may have to wait for its Replier now.
+      if (on === ksock) this.submit(batch);
+      else this.send(batch);
+    }
+  }
+
+  private submit(batch: MessageBatch): void {
+    const replier = this.replierToAwait(batch);
+    if (replier === null) this.send(batch);
+    else this.lineUp(replier, batch);
+  }
+
+  private leave(on: BusKsock, line: Line, batch: MessageBatch): void {
+    line.delete(batch.ticket);
+    this.count--;
+    this.bytes -= batch.dataLength;
+    if (line.size > 0) return;
+    this.lines.delete(on);
+    if (on !== this.ksock) this.ksock.stopAwaiting(on);
+  }
+
+  /** The Request of this ticket doesn't wait any more, and is not sent; null when none did. */
+  cancel(ticket: number): MessageBatch | null {
+    for (const [on, line] of this.lines) {
+      const batch = line.get(ticket);
+      if (batch === undefined) continue;
+      this.leave(on, line, batch);
+      if (this.count === 0) this.ksock.stopAwaiting(this.ksock);
+      return batch;
+    }
+    return null;
+  }
+}

@@ -1,0 +1,178 @@
+import { nearest } from '../base/nearest.ts';
+import { Errno } from '../message/errno.ts';
+import { Flag } from '../message/flags.ts';
+import { isWildcard } from '../message/name.ts';
+import type { Bus } from './bus.ts';
+import type { BusKsock } from './ksock.ts';
+import type { MessageBatch } from './message-batch.ts';
+import type { Binding } from './routes.ts';
+
+/** A name that was meant is looked for among so many of the newest bindings, and compared with so many names. */
+const LOOKED_AT = 256;
+const COMPARED = 32;
+/** To compare longer names would take long. */
+const LONGEST_COMPARED = 48;
+/** So many characters of a name are told. */
+const LONGEST_TOLD = 120;
+/** Who holds the most is looked for among so many Ksocks. */
+const WEIGHED = 1000;
+
+/**
+ * Why a message was refused, in one sentence with the values that stood in the way; '' when there is no more to say
+ * than the error number does. It looks at the bus as it is now: to be asked as soon as the message was refused. That
+ * takes some ten microseconds, so ask only for who will read it.
+ */
+export function whyRefused(bus: Bus, sender: BusKsock, batch: MessageBatch, errno: number): string {
+  switch (errno) {
+    case Errno.ENOLCK:
+      return `your queue on bus ${bus.number} is full: ${filling(sender)}; read, or raise the limit with setMaxMessages()`;
+    case Errno.EMSGSIZE:
+      return whyTooLarge(bus, sender, batch);
+    case Errno.EADDRNOTAVAIL:
+      return batch.isReply
+        ? `Ksock ${batch.to}, which the Reply is for, is not open on bus ${bus.number} any more`
+        : whyNobody(bus, batch.name);
+    case Errno.EPIPE: {
+      const { replier } = bus.routes.find(batch.name);
+      if (replier === null) return '';
+      return `Ksock ${batch.to}, which the Request is for, is not the Replier of ${told(batch.name)} on bus ${bus.number}: Ksock ${replier.ksock.id} is`;
+    }
+    case Errno.ECONNREFUSED:
+      return whyNotWanted(bus, sender, batch);
+    case Errno.EBUSY:
+      return followed(whyFull(bus, batch), 'try again when it has read, or wait with ALL_OR_WAIT');
+    case Errno.EAGAIN:
+      return followed(
+        whyFull(bus, batch),
+        'the message waits: send() again, wait until it is sent, or discard() it',
+      );
+    case Errno.ENOMEM:
+      return whyNoMemory(bus);
+    default:
+      return '';
+  }
+}
+
+/** The same of a bind or unbind. */
+export function whyNotBound(bus: Bus, ksock: BusKsock, name: string, errno: number): string {
+  switch (errno) {
+    case Errno.EADDRINUSE: {
+      const replier = bus.routes.replierOf(name);
+      if (replier === null) return '';
+      const who = replier.ksock === ksock ? 'this Ksock itself' : `Ksock ${replier.ksock.id}`;
+      return `${who} replies to ${told(name)} on bus ${bus.number} already, and a name can have only one Replier`;
+    }
+    case Errno.EAGAIN: {
+      const { listeners } = bus.routes.find('$.KBUS.ReplierBindEvent');
+      const full = listeners.find((listener) => listener.ksock.isFull);
+      if (full === undefined) return '';
+      return `Replier binds are being reported, and ${queueOf(full)}; try again when it has read`;
+    }
+    case Errno.ENOLCK:
+      return `this Ksock has ${ksock.bindings} bindings, of ${bus.settings.maxBindingsPerKsock} that it may have (max-bindings-per-ksock); unbind some`;
+    case Errno.ENOMEM:
+      return `bus ${bus.number} has all the ${bus.settings.maxBindings} bindings that it may have (max-bindings); unbind some`;
+    default:
+      return '';
+  }
+}
+
+function whyTooLarge(bus: Bus, sender: BusKsock, batch: MessageBatch): string {
+  const { to, replyNetwork, replySerial } = batch;
+  const { absoluteMaxMessageSize: absolute } = bus.settings;
+  const kind = batch.isReply ? 'Reply' : 'message';
+  const most = batch.isReply
+    ? sender.maxReplySize(to, replyNetwork, replySerial)
+    : bus.maxMessageSize(0);
+  const says = `the ${kind} has ${batch.firstSize} bytes, and bus ${bus.number} takes ${most} at most`;
+  return most < absolute
+    ? `${says}; setMaxMessageSize() raises that, up to ${absolute}`
+    : `${says} (absolute-max-message-size)`;
+}
+
+function whyNobody(bus: Bus, name: string): string {
+  const says = `nobody replies to ${told(name)} on bus ${bus.number}`;
+  const meant = nearestReplier(bus, name);
+  return meant === undefined ? says : `${says}; did you mean '${meant}'?`;
+}
+
+/** The name of a Replier that this one looks like a slip of. */
+function nearestReplier(bus: Bus, name: string): string | undefined {
+  if (name.length > LONGEST_COMPARED) return undefined;
+  const candidates: string[] = [];
+  let looked = 0;
+  for (const binding of bus.routes) {
+    if (++looked > LOOKED_AT || candidates.length === COMPARED) break;
+    const { name: bound, replier } = binding;
+    if (!replier || isWildcard(bound) || Math.abs(bound.length - name.length) > 2) continue;
+    // '$.Sensor.2' is not a slip of '$.Sensor.1'.
+    if (withoutNumbers(bound) !== withoutNumbers(name)) candidates.push(bound);
+  }
+  return nearest(name, candidates);
+}
+
+function withoutNumbers(name: string): string {
+  return name.replace(/\d+/g, '0');
+}
+
+function whyNotWanted(bus: Bus, sender: BusKsock, batch: MessageBatch): string {
+  const { to, replyNetwork, replySerial } = batch;
+  const request = `Request [${replyNetwork}:${replySerial}]`;
+  const asked = bus.ksocks.get(to)?.outstanding.replierOf(replyNetwork, replySerial) ?? null;
+  if (asked !== null && asked !== sender) {
+    return `${request} of Ksock ${to} was given to Ksock ${asked.id}, so Ksock ${sender.id} can't answer it`;
+  }
+  return `Ksock ${to} does not wait for a Reply to ${request}: it has had one, has given up, or never sent it`;
+}
+
+/** Whose full queue stands in the way: the Replier's, or the first listener's. */
+function whyFull(bus: Bus, batch: MessageBatch): string {
+  const { replier, listeners } = bus.routes.find(batch.name);
+  if ((batch.flags & Flag.WANT_A_REPLY) !== 0 && replier !== null) {
+    const { ksock } = replier;
+    const { maxUnansweredPerKsock } = bus.settings;
+    if (ksock.isFull) return queueOf(replier);
+    if (ksock.numUnrepliedTo >= maxUnansweredPerKsock) {
+      return `Ksock ${ksock.id}, which replies to ${told(replier.name)}, has ${ksock.numUnrepliedTo} Requests to answer, of ${maxUnansweredPerKsock} that it may have (max-unanswered-per-ksock)`;
+    }
+  }
+  const full = listeners.find(({ ksock }) => ksock.isFull);
+  return full === undefined ? '' : queueOf(full);
+}
+
+function queueOf({ ksock, name, replier }: Binding): string {
+  const does = replier ? 'replies' : 'listens';
+  return `the queue of Ksock ${ksock.id}, which ${does} to ${told(name)}, is full: ${filling(ksock)}`;
+}
+
+/** `7 unread and 93 unanswered of 100`. */
+function filling(ksock: BusKsock): string {
+  const { occupied, limit, numMessages, queue } = ksock;
+  if (occupied >= limit) {
+    return `${numMessages} unread and ${occupied - numMessages} unanswered of ${limit}`;
+  }
+  const { maxQueuedBytesPerKsock } = ksock.bus.settings;
+  return `${numMessages} unread, with ${queue.weight} bytes of ${maxQueuedBytesPerKsock} (max-queued-bytes-per-ksock)`;
+}
+
+function whyNoMemory(bus: Bus): string {
+  const { maxQueuedBytes } = bus.settings;
+  let most: BusKsock | null = null;
+  let weighed = 0;
+  for (const ksock of bus.ksocks.values()) {
+    if (++weighed > WEIGHED) break;
+    if (most === null || ksock.queue.weight > most.queue.weight) most = ksock;
+  }
+  const says = `bus ${bus.number} keeps ${bus.queuedBytes} bytes of unread messages and unanswered Requests, of ${maxQueuedBytes} that it may keep (max-queued-bytes)`;
+  if (most === null || most.queue.weight === 0) return says;
+  return `${says}; the longest queue is that of Ksock ${most.id}, with ${most.numMessages} unread`;
+}
+
+function followed(says: string, advice: string): string {
+  return says === '' ? '' : `${says}; ${advice}`;
+}
+
+/** A name in quotes, and not all of a very long one. */
+function told(name: string): string {
+  return name.length <= LONGEST_TOLD ? `'${name}'` : `'${name.slice(0, LONGEST_TOLD)}…'`;
+}

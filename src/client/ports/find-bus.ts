@@ -1,0 +1,189 @@
+import { accessSync, constants } from 'node:fs';
+import { createConnection } from 'node:net';
+import { quoted } from '../../base/quoted.ts';
+import { Errno } from '../../message/errno.ts';
+import {
+  busesIn,
+  checkSocketPath,
+  DirectoryError,
+  placesToLook,
+  SocketPathError,
+  socketDirectory,
+  socketPath,
+} from '../../system/socket-folder.ts';
+import { PortError } from './port.ts';
+
+/** Why a bus is not served at one of the places where a client looked. */
+interface Look {
+  /** `nobody answers at /run/kbus/kbus0.sock`. */
+  readonly says: string;
+  readonly errno: number;
+  /** Numbers of other buses that are served there. */
+  readonly others: readonly number[];
+  readonly cause: unknown;
+}
+
+/** A bus is at none of the places where a client looked for it. */
+export class NoBusError extends Error {
+  override readonly name = 'NoBusError';
+  private readonly bus: number;
+  private readonly given: string | undefined;
+  private readonly looks: readonly Look[];
+
+  constructor(bus: number, given: string | undefined, looks: readonly Look[]) {
+    super(looks.map(({ says }) => says).join('; '), { cause: looks[0]?.cause });
+    this.bus = bus;
+    this.given = given;
+    this.looks = looks;
+  }
+
+  /** What is to be told first: of a bus that is there, and refused; then of a path that can't be. */
+  get errno(): number {
+    const all = this.looks.map(({ errno }) => errno);
+    return [Errno.EACCES, Errno.ENAMETOOLONG].find((errno) => all.includes(errno)) ?? Errno.ENOENT;
+  }
+
+  /** For a program: what it means, and what to do. */
+  get meaning(): string {
+    const others = this.others();
+    const serve = `\`${this.serve('kbus')}\``;
+    if (others === '') {
+      const first = this.needsFolder ? 'set KBUS_DIR to a folder of your own, and ' : '';
+      return `there is no bus ${this.bus}; ${first}start one with ${serve}`;
+    }
+    return `there is no bus ${this.bus}, but ${others} there; newDevice() makes the next one, or stop the daemon and start it with ${serve}`;
+  }
+
+  /** For a person: the same in lines. `kbus` is what runs the command here. */
+  lines(kbus: string): string {
+    const sentences = this.looks.map(
+      ({ says }) => `${says.charAt(0).toUpperCase()}${says.slice(1)}.`,
+    );
+    const [first = '', ...more] = sentences;
+    const found = [
+      `there is no bus ${this.bus}: ${first.charAt(0).toLowerCase()}${first.slice(1)}`,
+    ];
+    const others = this.others();
+    const lines = [[...found, ...more].join(' ')];
+    if (others === '') {
+      if (this.needsFolder) lines.push('Set KBUS_DIR to a folder of your own, in each terminal.');
+      lines.push(`Start it in another terminal with:  ${this.serve(kbus)}`);
+      lines.push('If it runs elsewhere, say where with --directory, or with $KBUS_DIR.');
+    } else {
+      const what = `${others.charAt(0).toUpperCase()}${others.slice(1)}`;
+      lines.push(
+        `${what} there: that daemon has fewer buses. Stop it, and start it with:  ${this.serve(kbus)}`,
+      );
+    }
+    return lines.join('\n');
+  }
+
+  /** Whether `kbus serve` wouldn't know where to serve. */
+  private get needsFolder(): boolean {
+    try {
+      socketDirectory(this.given);
+      return false;
+    } catch {
+      return true;
+    }
+  }
+
+  private serve(kbus: string): string {
+    const where = this.given === undefined ? '' : ` --directory ${quoted(this.given)}`;
+    return `${kbus} serve${where}${this.bus === 0 ? '' : ` --buses ${this.bus + 1}`}`;
+  }
+
+  /** `buses 0 and 1 are`; empty where there are none. */
+  private others(): string {
+    const numbers = this.looks.find(({ others }) => others.length > 0)?.others ?? [];
+    const last = numbers.at(-1);
+    if (numbers.length < 2) return last === undefined ? '' : `bus ${last} is`;
+    const isRange = numbers.length > 2 && last === (numbers[0] as number) + numbers.length - 1;
+    return `buses ${isRange ? `${numbers[0]} to` : `${numbers.slice(0, -1).join(', ')} and`} ${last} are`;
+  }
+}
+
+/**
+ * Connects to a bus at the first of the places where it is served; `connect` rejects with the error of the system, or a
+ * PortError, which ends the search. Rejects with a PortError: ENOENT, EACCES or
+ * ENAMETOOLONG, caused by a {@link NoBusError}, where it is at none of them; ECONNRESET for any other error, which ends
+ * the search.
+ */
+export async function findBus<T>(
+  bus: number,
+  given: string | undefined,
+  connect: (path: string) => Promise<T>,
+): Promise<{ directory: string; connected: T }> {
+  const looks: Look[] = [];
+  for (const directory of placesToLook(given)) {
+    try {
+      const path = socketPath(directory, bus);
+      checkSocketPath(path);
+      return { directory, connected: await connect(path) };
+    } catch (error) {
+      looks.push(await lookAt(directory, bus, error));
+    }
+  }
+  const error = new NoBusError(bus, given, looks);
+  const refusal = new PortError(error.errno, error.message, error);
+  if (error.errno === Errno.ENOENT) refusal.meaning = error.meaning;
+  throw refusal;
+}
+
+async function lookAt(directory: string, bus: number, error: unknown): Promise<Look> {
+  const look = { others: [], cause: error };
+  if (error instanceof PortError) throw error;
+  if (error instanceof SocketPathError) {
+    return { ...look, says: error.message, errno: Errno.ENAMETOOLONG };
+  }
+  if (error instanceof DirectoryError) {
+    return { ...look, says: error.message.replace(/\.$/, ''), errno: Errno.ENOENT };
+  }
+  const path = socketPath(directory, bus);
+  const { code = '', message } = error as NodeJS.ErrnoException;
+  if (code === 'EACCES' || code === 'EPERM') {
+    const what = canEnter(directory) ? `use ${path}` : `look into ${directory}`;
+    return { ...look, says: `this user may not ${what}`, errno: Errno.EACCES };
+  }
+  if (code === 'ECONNREFUSED') {
+    const says = `nobody answers at ${path}, which a daemon left behind`;
+    return { ...look, says, errno: Errno.ENOENT };
+  }
+  if (code !== 'ENOENT' && code !== 'ENOTDIR') {
+    throw new PortError(Errno.ECONNRESET, `${path}: ${message}`, error);
+  }
+  const others = await servedIn(directory);
+  return { ...look, says: `nobody answers at ${path}`, errno: Errno.ENOENT, others };
+}
+
+function canEnter(directory: string): boolean {
+  try {
+    accessSync(directory, constants.X_OK);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** The buses that a daemon serves in a folder, by its first socket: one that is dead has left all of them. */
+async function servedIn(directory: string): Promise<number[]> {
+  try {
+    const buses = busesIn(directory);
+    await knock(socketPath(directory, buses[0] ?? 0));
+    return buses;
+  } catch {
+    return [];
+  }
+}
+
+/** Resolves when somebody takes a connection there, and says nothing. Rejects with the error of the system. */
+export function knock(path: string): Promise<void> {
+  return new Promise((resolve, reject) => {
+    checkSocketPath(path);
+    const socket = createConnection(path, () => {
+      socket.destroy();
+      resolve();
+    });
+    socket.on('error', reject);
+  });
+}

@@ -1,0 +1,386 @@
+import { appended } from '../../base/appended.ts';
+import { padded, writeU32 } from '../../base/u32.ts';
+import {
+  encodedHead,
+  FLAGS_AT,
+  HEAD_AT,
+  headLength,
+  RecordWords,
+  SAME,
+  writeRecord,
+} from '../../message/codec/records.ts';
+import { Flag } from '../../message/flags.ts';
+import { Head } from '../../message/head.ts';
+import type { Message } from '../../message/message.ts';
+import type { Channel } from '../../transport/channel.ts';
+import {
+  FRAME_AT,
+  FRAME_HEADER,
+  FrameKind,
+  MAX_CONSUMED,
+  type Memory,
+  SENT_RECORDS_AT,
+  SendDetail,
+  writeFrameHeader,
+} from '../../wire/protocol.ts';
+
+const SLAB_SIZE = 65_536;
+/** So many slabs are kept to be used again. */
+const MAX_FREE = 8;
+
+/** Who posts waits while so many bytes are still in this process. */
+const CROWD = 262_144;
+
+/** A frame of messages is not made longer than this: the daemon begins with the first while the others are written. */
+const MAX_BATCH_BYTES = 16 * 1024;
+
+/** From this size on, data is sent from where it lies. */
+export const BY_REFERENCE = 16_384;
+
+const NO_HEAD = new Head('', 0);
+
+/** What only KBUS sets. */
+const KBUS_SETS = Flag.WANT_YOU_TO_REPLY | Flag.SYNTHETIC;
+
+/** Whether a message has the head of the one before it, or is the Reply to the next Request of the same. */
+function follows(head: Head, before: Head): boolean {
+  if (!before.isReply) {
+    return (
+      head === before && before.idNetwork === 0 && (before.encoded !== null || !isCarried(before))
+    );
+  }
+  return (
+    head.replySerial === before.replySerial + 1 &&
+    head.replyNetwork === before.replyNetwork &&
+    head.to === before.to &&
+    head.flags === before.flags &&
+    head.name === before.name &&
+    (head.idNetwork | before.idNetwork) === 0 &&
+    !isCarried(head) &&
+    !isCarried(before)
+  );
+}
+
+function isCarried({ origFrom, finalTo }: Head): boolean {
+  return origFrom.isSet || finalTo.isSet;
+}
+
+const words = new RecordWords();
+
+/** Puts the words of a head into `words`; which of them it needs. */
+function wordsOf(head: Head, serial: number): number {
+  words.to = head.to;
+  words.replyNetwork = head.replyNetwork;
+  words.replySerial = head.replySerial;
+  words.idNetwork = head.idNetwork;
+  words.idSerial = serial;
+  words.origNetwork = head.origFrom.networkId;
+  words.origLocal = head.origFrom.localId;
+  words.finalNetwork = head.finalTo.networkId;
+  words.finalLocal = head.finalTo.localId;
+  return words.fields;
+}
+
+/** Of a Buffer, `set` would be looked up anew for each message: a tenth of what it takes to post one. */
+const { set: copy } = Uint8Array.prototype;
+
+/**
+ * What a client is to send: frames are written side by side into slabs, and go out together when the
+ * program has done what it does now, or when there is much.
+ */
+export class FrameWriter {
+  private readonly channel: Channel;
+  private readonly defer: (flush: () => void) => void;
+  private readonly beforeFlush: () => void;
+  private readonly memory: Memory;
+  private slab!: Uint8Array;
+  private view!: DataView;
+  /** The slab once more. Everything in it begins at a multiple of 4. */
+  private words!: Int32Array;
+  private from = 0;
+  private to = 0;
+  private pieces: Uint8Array[] = [];
+  private isFlushing = false;
+  private readonly flushNow = (): void => this.flush();
+
+  // The SEND that is open, and ends at `to`: what comes next may be added to it. Its frame begins at `openAt`; -1: none
+  // is open.
+  private openAt = -1;
+  private openDetail = 0;
+  private openToken = 0;
+  private openCount = 0;
+  /** What was consumed until the frame ends is told with it. */
+  private openConsumed = 0;
+  /** That of the message that was written last, if it may be that of the next. */
+  private lastHead = NO_HEAD;
+
+  /** Slabs that are full, and may be on their way still; and those that are free again, still warm. */
+  private full: Uint8Array[] = [];
+  private readonly free: Uint8Array[] = [];
+  /** So much is still in this process that the program should wait before it sends more. */
+  isCrowded = false;
+
+  /** `beforeFlush` may add what is to go out with the rest. */
+  constructor(
+    channel: Channel,
+    defer: (flush: () => void) => void,
+    memory: Memory,
+    beforeFlush: () => void,
+  ) {
+    this.channel = channel;
+    this.defer = defer;
+    this.memory = memory;
+    this.beforeFlush = beforeFlush;
+    this.renew(SLAB_SIZE);
+  }
+
+  /** How many bytes went out and are still in this process. */
+  get backlog(): number {
+    return this.channel.backlog;
+  }
+
+  /** A frame that the caller made. */
+  frame(frame: Uint8Array): void {
+    const at = this.reserve(frame.length);
+    this.slab.set(frame, at);
+    this.flushSoon();
+  }
+
+  /** A frame of one word, or none. */
+  word(kind: number, detail: number, consumed: number, token: number, word?: number): void {
+    const length = word === undefined ? FRAME_HEADER : FRAME_HEADER + 4;
+    const at = this.reserve(length);
+    writeFrameHeader(this.view, at, length, kind, detail, consumed, token);
+    if (word !== undefined) this.view.setUint32(at + FRAME_HEADER, word);
+    this.flushSoon();
+  }
+
+  /** A message to be sent. Data that is large stays where it lies, and must not change until it is written. */
+  message(message: Message, detail: number, consumed: number, token: number): void {
+    const { head, dataLength } = message;
+    // Most follow one that is like them: then there is little to do.
+    if (
+      head === this.lastHead &&
+      head.encoded !== null &&
+      detail === this.openDetail &&
+      token === this.openToken + 1 &&
+      consumed === 0 &&
+      this.to + HEAD_AT + dataLength + 3 - this.openAt <= MAX_BATCH_BYTES &&
+      this.to + HEAD_AT + dataLength + 3 <= this.slab.length
+    ) {
+      this.openCount++;
+      this.openToken = token;
+      this.same(message, dataLength);
+      return;
+    }
+    if (dataLength >= BY_REFERENCE) {
+      this.large(message, detail, consumed, token);
+      return;
+    }
+    const isSame = this.isOpenFor(detail, consumed, token) && follows(head, this.lastHead);
+    const isPlain = isSame || head.encoded !== null || head.isPlain;
+    const fields = isPlain ? 0 : wordsOf(head, message.idSerial);
+    const dataAt = isSame ? HEAD_AT : HEAD_AT + headLength(head.name.length, fields);
+    const length = dataAt + padded(dataLength);
+    if (
+      this.openAt < 0 ||
+      this.to + length - this.openAt > MAX_BATCH_BYTES ||
+      this.to + length > this.slab.length
+    ) {
+      // Its head is written again then, for it is the first of its frame.
+      if (isSame) {
+        this.closeFrame();
+        this.message(message, detail, consumed, token);
+        return;
+      }
+      this.open(detail, consumed, token, length);
+    } else {
+      this.openConsumed += consumed;
+      this.openCount++;
+    }
+    this.openToken = token;
+    this.lastHead = head;
+    const at = this.to;
+    const { slab } = this;
+    this.to += length;
+    if (isSame) writeU32(slab, at, SAME + dataLength);
+    else if (isPlain) this.plainRecord(head, at, flagsOf(head, detail), dataLength);
+    else writeRecord(slab, at, head.name, flagsOf(head, detail), fields, words, dataLength);
+    // The zeros of the padding first, and the data over them.
+    if ((dataLength & 3) !== 0) writeU32(slab, this.to - 4, 0);
+    if (dataLength > 0) copy.call(slab, message.data, at + dataAt);
+  }
+
+  /** Writes the record of a message that has the head of the one before it. */
+  private same(message: Message, dataLength: number): void {
+    const { slab, to } = this;
+    writeU32(slab, to, SAME + dataLength);
+    this.to = to + HEAD_AT + padded(dataLength);
+    if ((dataLength & 3) !== 0) writeU32(slab, this.to - 4, 0);
+    if (dataLength > 0) copy.call(slab, message.data, to + HEAD_AT);
+  }
+
+  /** Writes the record of a message that has nothing but flags, name and data. */
+  private plainRecord(head: Head, at: number, flags: number, dataLength: number): void {
+    const { slab, words: slabWords } = this;
+    const encoded = head.encoded ?? encodedHead(head);
+    writeU32(slab, at, dataLength);
+    const from = (at + HEAD_AT) >> 2;
+    for (let index = 0; index < encoded.length; index++) {
+      slabWords[from + index] = encoded[index] as number;
+    }
+    if (flags !== head.flags) writeU32(slab, at + HEAD_AT + FLAGS_AT, flags);
+  }
+
+  /** Whether a message of this detail may be added to the SEND that is open; if not, that is closed. */
+  private isOpenFor(detail: number, consumed: number, token: number): boolean {
+    if (this.openAt < 0) return false;
+    if (
+      detail === this.openDetail &&
+      token === this.openToken + 1 &&
+      this.openConsumed + consumed <= MAX_CONSUMED
+    ) {
+      return true;
+    }
+    this.closeFrame();
+    return false;
+  }
+
+  /** Begins a SEND, of which `length` bytes more will be written at once. */
+  private open(detail: number, consumed: number, token: number, length: number): void {
+    const at = this.reserve(SENT_RECORDS_AT, length);
+    this.openAt = at;
+    this.openDetail = detail;
+    this.openConsumed = consumed;
+    this.openCount = 1;
+    // The length, the count and what was consumed are written when it ends.
+    writeFrameHeader(this.view, at, 0, FrameKind.SEND, detail, 0, token);
+    this.flushSoon();
+  }
+
+  /** Whatever comes next is not of the SEND that is open. */
+  private closeFrame(): void {
+    this.lastHead = NO_HEAD;
+    const { openAt, view } = this;
+    if (openAt < 0) return;
+    view.setUint32(openAt + FRAME_AT.length, this.to - openAt);
+    view.setUint16(openAt + FRAME_AT.consumed, this.openConsumed);
+    view.setUint32(openAt + FRAME_HEADER, this.openCount);
+    this.openAt = -1;
+  }
+
+  /** A SEND of one message, whose data is sent from where it lies. */
+  private large(message: Message, detail: number, consumed: number, token: number): void {
+    const { head, data } = message;
+    const fields = wordsOf(head, message.idSerial);
+    const dataAt = SENT_RECORDS_AT + HEAD_AT + headLength(head.name.length, fields);
+    const padding = padded(data.length) - data.length;
+    const at = this.reserve(dataAt, 4);
+    const { view, slab } = this;
+    const length = dataAt + data.length + padding;
+    writeFrameHeader(view, at, length, FrameKind.SEND, detail, consumed, token);
+    view.setUint32(at + FRAME_HEADER, 1);
+    const flags = flagsOf(head, detail);
+    writeRecord(slab, at + SENT_RECORDS_AT, head.name, flags, fields, words, data.length);
+    this.cut();
+    this.pieces.push(data);
+    if (padding > 0) {
+      view.setUint32(this.to, 0);
+      this.to += padding;
+    }
+    // What follows begins at a multiple of 4 again, in the slab too.
+    this.cut();
+    this.to = padded(this.to);
+    this.from = this.to;
+    this.flushSoon();
+  }
+
+  private cut(): void {
+    if (this.from === this.to) return;
+    this.pieces = appended(this.pieces, this.slab.subarray(this.from, this.to));
+    this.from = this.to;
+  }
+
+  /** Makes `length` bytes of the slab the caller's, where `more` have room behind them; where they begin. */
+  private reserve(length: number, more = 0): number {
+    this.closeFrame();
+    if (this.to + length + more > this.slab.length) {
+      // So much is not held back until the program has done what it does.
+      this.write();
+      if (length + more > this.slab.length - this.to) {
+        if (this.slab.length === SLAB_SIZE) this.full.push(this.slab);
+        this.renew(Math.max(SLAB_SIZE, length + more));
+      }
+    }
+    const at = this.to;
+    this.to += length;
+    return at;
+  }
+
+  private renew(length: number): void {
+    this.slab = (length === SLAB_SIZE ? this.free.pop() : undefined) ?? this.memory(length);
+    const { buffer, byteOffset } = this.slab;
+    this.view = new DataView(buffer, byteOffset, length);
+    this.words = new Int32Array(buffer, byteOffset, length >> 2);
+    this.from = 0;
+    this.to = 0;
+  }
+
+  /** Sees to it that a flush comes. */
+  flushSoon(): void {
+    if (this.isFlushing) return;
+    this.isFlushing = true;
+    this.defer(this.flushNow);
+  }
+
+  /** What is sent from now on waits for `release`, instead of the end of what the program does. */
+  hold(): void {
+    this.isFlushing = true;
+  }
+
+  /** SendQueue what was held, if anything was. */
+  release(): void {
+    if (this.from !== this.to || this.pieces.length > 0) this.flush();
+    else this.isFlushing = false;
+  }
+
+  /** SendQueue all that there is. */
+  flush(): void {
+    this.beforeFlush();
+    this.isFlushing = false;
+    this.write();
+  }
+
+  private write(): void {
+    this.closeFrame();
+    this.cut();
+    const { pieces } = this;
+    if (pieces.length === 0) return;
+    this.pieces = [];
+    this.channel.write(pieces);
+    const { backlog } = this.channel;
+    this.isCrowded = backlog >= CROWD;
+    if (backlog > 0) return;
+    this.written();
+    this.from = 0;
+    this.to = 0;
+  }
+
+  /** The backlog has gone down. */
+  drained(): void {
+    const { backlog } = this.channel;
+    this.isCrowded = backlog >= CROWD;
+    if (backlog === 0) this.written();
+  }
+
+  /** Nothing of the slabs that are full is on its way any more. */
+  private written(): void {
+    for (const slab of this.full) if (this.free.length < MAX_FREE) this.free.push(slab);
+    this.full = [];
+  }
+}
+
+function flagsOf({ flags }: Head, detail: number): number {
+  const sent = flags & ~KBUS_SETS;
+  return ((detail & SendDetail.WAIT) !== 0 ? sent | Flag.ALL_OR_WAIT : sent) >>> 0;
+}

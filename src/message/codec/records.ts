@@ -1,0 +1,416 @@
+import { padded, readU32, writeU32 } from '../../base/u32.ts';
+import { Head } from '../head.ts';
+import { OrigFrom } from '../id.ts';
+import { MAX_NAME } from '../name.ts';
+import { entireLength } from './device.ts';
+import { NameReader } from './name-reader.ts';
+
+/**
+ * Messages side by side, as KBUS's own connections carry them: the compact layout. A record is
+ *
+ *      0 u32 length of the data in bytes; its top bit: SAME
+ *
+ * and, unless it is SAME,
+ *
+ *      4 u16 length of the name    6 u16 Field bits: which of the words in brackets follow
+ *      8 u32 flags
+ *        [u32 to]                      TO
+ *        [u32 network, u32 serial]     REPLY: in_reply_to
+ *        [u32 network, u32 serial]     ID: it has the id of a Limpet
+ *        [4 × u32]                     CARRIED: orig_from, final_to
+ *        the name, padded with zeros to a multiple of 4
+ *
+ * and then the data, padded likewise. A record that is SAME has the head of the one before it; if that is a
+ * Reply, the serial number in its in_reply_to is one more. What all messages of a frame have in common (who sent
+ * them, how their ids go on) is said by the frame.
+ */
+export const SAME = 0x8000_0000;
+
+export const Field = { TO: 1, REPLY: 2, ID: 4, CARRIED: 8 } as const;
+
+const ALL_FIELDS = Field.TO | Field.REPLY | Field.ID | Field.CARRIED;
+
+/** Where the head of a record begins: behind the length of its data. */
+export const HEAD_AT = 4;
+export const FLAGS_AT = 4;
+/** Where the words that may be there begin, counted from the head; the flags come before them. */
+const WORDS_AT = 8;
+
+/** How many bytes the words take that these Field bits say. */
+const WORDS: readonly number[] = Array.from({ length: ALL_FIELDS + 1 }, (_, fields) => {
+  const words = [
+    [Field.TO, 1],
+    [Field.REPLY, 2],
+    [Field.ID, 2],
+    [Field.CARRIED, 4],
+  ] as const;
+  return words.reduce((sum, [field, count]) => sum + ((fields & field) !== 0 ? count * 4 : 0), 0);
+});
+
+/** Bytes of a record's head. */
+export function headLength(nameLength: number, fields: number): number {
+  return WORDS_AT + (WORDS[fields] as number) + padded(nameLength);
+}
+
+/** The words of a head that may be there. */
+export class RecordWords {
+  to = 0;
+  replyNetwork = 0;
+  replySerial = 0;
+  idNetwork = 0;
+  idSerial = 0;
+  origNetwork = 0;
+  origLocal = 0;
+  finalNetwork = 0;
+  finalLocal = 0;
+
+  /** Which of them a head needs. */
+  get fields(): number {
+    let fields = 0;
+    if (this.to !== 0) fields |= Field.TO;
+    if ((this.replyNetwork | this.replySerial) !== 0) fields |= Field.REPLY;
+    if (this.idNetwork !== 0) fields |= Field.ID;
+    const { origNetwork, origLocal, finalNetwork, finalLocal } = this;
+    if ((origNetwork | origLocal | finalNetwork | finalLocal) !== 0) fields |= Field.CARRIED;
+    return fields;
+  }
+
+  /** Reads those of the head that begins there, for the record `repeats` places behind it. */
+  read(bytes: Uint8Array, headAt: number, repeats: number): this {
+    const fields = fieldsAt(bytes, headAt);
+    let at = headAt + WORDS_AT;
+    const word = (field: number): number => {
+      if ((fields & field) === 0) return 0;
+      at += 4;
+      return readU32(bytes, at - 4);
+    };
+    this.to = word(Field.TO);
+    this.replyNetwork = word(Field.REPLY);
+    this.replySerial = word(Field.REPLY);
+    if ((fields & Field.REPLY) !== 0) this.replySerial += repeats;
+    this.idNetwork = word(Field.ID);
+    this.idSerial = word(Field.ID);
+    this.origNetwork = word(Field.CARRIED);
+    this.origLocal = word(Field.CARRIED);
+    this.finalNetwork = word(Field.CARRIED);
+    this.finalLocal = word(Field.CARRIED);
+    return this;
+  }
+
+  /** Writes those that `fields` says, from `at` on; gives where they end. */
+  write(bytes: Uint8Array, at: number, fields: number): number {
+    let to = at;
+    const put = (word: number): void => {
+      writeU32(bytes, to, word);
+      to += 4;
+    };
+    if ((fields & Field.TO) !== 0) put(this.to);
+    if ((fields & Field.REPLY) !== 0) {
+      put(this.replyNetwork);
+      put(this.replySerial);
+    }
+    if ((fields & Field.ID) !== 0) {
+      put(this.idNetwork);
+      put(this.idSerial);
+    }
+    if ((fields & Field.CARRIED) !== 0) {
+      put(this.origNetwork);
+      put(this.origLocal);
+      put(this.finalNetwork);
+      put(this.finalLocal);
+    }
+    return to;
+  }
+}
+
+const NO_WORDS = new RecordWords();
+
+/**
+ * Writes a record up to its data, at `at`; gives where the data begins. `words` has those that `fields` says, and
+ * isn't looked at when that is 0.
+ */
+export function writeRecord(
+  bytes: Uint8Array,
+  at: number,
+  name: string,
+  flags: number,
+  fields: number,
+  words: RecordWords,
+  dataLength: number,
+): number {
+  writeU32(bytes, at, dataLength);
+  const headAt = at + HEAD_AT;
+  writeU32(bytes, headAt, name.length * 0x1_0000 + fields);
+  writeU32(bytes, headAt + FLAGS_AT, flags);
+  const nameAt = headAt + WORDS_AT;
+  const to = fields === 0 ? nameAt : words.write(bytes, nameAt, fields);
+  const end = to + padded(name.length);
+  // The zeros of the padding first, and the name over them.
+  if (end !== to + name.length) writeU32(bytes, end - 4, 0);
+  for (let index = 0; index < name.length; index++) bytes[to + index] = name.charCodeAt(index);
+  return end;
+}
+
+/**
+ * The head of a record, for a message that has nothing but flags and name, as words of this machine: to copy those
+ * takes a fourth of what it takes to write the letters.
+ */
+export function encodedHead(head: Head): Int32Array {
+  const { name } = head;
+  const bytes = new Uint8Array(HEAD_AT + headLength(name.length, 0));
+  writeRecord(bytes, 0, name, head.flags, 0, NO_WORDS, 0);
+  head.encoded = new Int32Array(bytes.buffer, HEAD_AT);
+  return head.encoded;
+}
+
+/** Copies the head that begins at `headAt` to `to`, for the record `repeats` places behind it. */
+export function copyHead(
+  bytes: Uint8Array,
+  headAt: number,
+  repeats: number,
+  target: Uint8Array,
+  to: number,
+): void {
+  const length = headLengthAt(bytes, headAt);
+  for (let at = 0; at < length; at++) target[to + at] = bytes[headAt + at] as number;
+  const fields = fieldsAt(bytes, headAt);
+  if (repeats === 0 || (fields & Field.REPLY) === 0) return;
+  const serialAt = WORDS_AT + ((fields & Field.TO) !== 0 ? 4 : 0) + 4;
+  writeU32(target, to + serialAt, readU32(bytes, headAt + serialAt) + repeats);
+}
+
+/** What {@link checkRecords} adds up. */
+export interface Sums {
+  /** Bytes of data. */
+  data: number;
+  /** The sizes that count against the maximum (the specification, section 4), and the largest of them. */
+  size: number;
+  largest: number;
+  /** How many of them have a head of their own. */
+  heads: number;
+}
+
+/**
+ * Walks over records, one after the other: a place among them, and what the one there says of itself. The bytes
+ * must have passed {@link checkRecords}.
+ */
+export class RecordCursor {
+  bytes: Uint8Array;
+  /** Where the record begins. */
+  at: number;
+  /** Where its head does: in it, or in the last one before it that is not SAME. */
+  headAt: number;
+  /** How many records with this very head there were before it, from where the head stands on. */
+  repeats = 0;
+  dataAt = 0;
+  dataLength = 0;
+
+  constructor(bytes: Uint8Array, at: number, headAt: number, repeats: number) {
+    this.bytes = bytes;
+    this.at = at;
+    this.headAt = headAt;
+    this.repeats = repeats;
+    this.read();
+  }
+
+  private read(): void {
+    const { at, bytes } = this;
+    const word = readU32(bytes, at);
+    if (word >= SAME) {
+      this.dataLength = word - SAME;
+      this.dataAt = at + HEAD_AT;
+    } else {
+      this.headAt = at + HEAD_AT;
+      this.repeats = 0;
+      this.dataLength = word;
+      this.dataAt = this.headAt + headLengthAt(bytes, this.headAt);
+    }
+  }
+
+  /** Goes to the next record, which must be there. */
+  next(): void {
+    this.at = this.end;
+    this.repeats++;
+    this.read();
+  }
+
+  /** Where the record ends, and the next begins. */
+  get end(): number {
+    return this.dataAt + padded(this.dataLength);
+  }
+
+  /** Whether it has the head of the one before it. */
+  get isSame(): boolean {
+    return (this.bytes[this.at] as number) >= 0x80;
+  }
+
+  get size(): number {
+    return entireLength(nameLengthAt(this.bytes, this.headAt), this.dataLength);
+  }
+}
+
+export function nameLengthAt(bytes: Uint8Array, headAt: number): number {
+  return ((bytes[headAt] as number) << 8) | (bytes[headAt + 1] as number);
+}
+
+export function fieldsAt(bytes: Uint8Array, headAt: number): number {
+  return bytes[headAt + 3] as number;
+}
+
+export function flagsAt(bytes: Uint8Array, headAt: number): number {
+  return readU32(bytes, headAt + FLAGS_AT);
+}
+
+/** No head is shorter. */
+const LEAST_HEAD = WORDS_AT;
+
+/** What is wrong with the first words of a head, which are there; '' when its length can be believed. */
+function faultOfHead(bytes: Uint8Array, headAt: number): string {
+  const nameLength = nameLengthAt(bytes, headAt);
+  if (nameLength === 0 || nameLength > MAX_NAME) return `a name of ${nameLength} bytes`;
+  const isKnown = fieldsAt(bytes, headAt) <= ALL_FIELDS && bytes[headAt + 2] === 0;
+  return isKnown ? '' : 'unknown fields in a message';
+}
+
+/** Bytes of the head that begins there. */
+export function headLengthAt(bytes: Uint8Array, headAt: number): number {
+  return headLength(nameLengthAt(bytes, headAt), fieldsAt(bytes, headAt));
+}
+
+const names = new NameReader();
+
+/** The name in the head that begins there. */
+export function nameAt(bytes: Uint8Array, headAt: number): string {
+  return names.name(readName(names, bytes, headAt));
+}
+
+/** Where this reader has the name. */
+export function readName<T>(reader: NameReader<T>, bytes: Uint8Array, headAt: number): number {
+  const at = headAt + WORDS_AT + (WORDS[fieldsAt(bytes, headAt)] as number);
+  return reader.read(bytes, at, nameLengthAt(bytes, headAt));
+}
+
+/**
+ * Whether `length` bytes from `at` on are `count` records, no more and no less: '' or what is wrong. Of a single one,
+ * only the head need lie there, as it mostly does of one that is large. None may have one of the flags `forbidden`.
+ * `sums` is told what they add up to. The letters of the names, the other flags and the sizes are the bus's to check.
+ */
+export function checkRecords(
+  bytes: Uint8Array,
+  from: number,
+  length: number,
+  count: number,
+  forbidden: number,
+  sums: Sums,
+): string {
+  const end = from + length;
+  let at = from;
+  let nameLength = 0;
+  let fields = 0;
+  let isReply = false;
+  let last = 0;
+  /** The size of a message with this name, and no data. */
+  let bare = 0;
+  let heads = 0;
+  let data = 0;
+  let sizes = 0;
+  let largest = 0;
+  for (let index = 0; index < count; index++) {
+    if (at + HEAD_AT > end) return `the frame ends before message ${index + 1} of ${count}`;
+    const word = readU32(bytes, at);
+    at += HEAD_AT;
+    if (word < SAME) {
+      if (at + LEAST_HEAD > end) return `the frame ends in the head of message ${index + 1}`;
+      const fault = faultOfHead(bytes, at);
+      if (fault !== '') return fault;
+      nameLength = nameLengthAt(bytes, at);
+      fields = fieldsAt(bytes, at);
+      if ((flagsAt(bytes, at) & forbidden) !== 0) return 'a flag that only KBUS sets';
+      isReply = (fields & Field.REPLY) !== 0;
+      if (at + headLength(nameLength, fields) > end) {
+        return `the frame ends in the name of message ${index + 1}`;
+      }
+      let wordAt = at + WORDS_AT + ((fields & Field.TO) !== 0 ? 4 : 0);
+      if (isReply) {
+        last = readU32(bytes, wordAt + 4);
+        if (last === 0 && readU32(bytes, wordAt) === 0) return 'a Reply to [0:0]';
+        wordAt += 8;
+      }
+      // Only KBUS gives ids without a network, and it says so in the frame.
+      if ((fields & Field.ID) !== 0 && readU32(bytes, wordAt) === 0) return 'an id of network 0';
+      at += headLength(nameLength, fields);
+      bare = entireLength(nameLength, 0);
+      heads++;
+    } else if (nameLength === 0) {
+      return 'the first message of a frame has the head of one before it';
+    } else if ((fields & (Field.ID | Field.CARRIED)) !== 0) {
+      return "a message with the head of another that is a Limpet's";
+    } else if (isReply && ++last > 0xffff_ffff) {
+      return 'more Replies than there are serial numbers';
+    }
+    const dataLength = word < SAME ? word : word - SAME;
+    const rounded = padded(dataLength);
+    if (rounded > end - at) return `data of ${dataLength} bytes, where ${end - at} are left`;
+    at += rounded;
+    const size = bare + rounded;
+    data += dataLength;
+    sizes += size;
+    if (size > largest) largest = size;
+  }
+  sums.data = data;
+  sums.size = sizes;
+  sums.largest = largest;
+  sums.heads = heads;
+  return at === end ? '' : `${end - at} bytes behind the last message of a frame`;
+}
+
+/** Makes heads of those of records. The same come again and again, and one that was made is given again. */
+export class HeadReader {
+  private readonly names = new NameReader<Head>();
+  private readonly words = new RecordWords();
+  /** Where the head that was read ends. */
+  end = 0;
+  /** The serial number of the id in the head that was read, if its `idNetwork` is not 0. */
+  idSerial = 0;
+
+  /**
+   * The head that begins at `headAt`; null when that is none, or goes on behind `limit`. `you` are the flags that its
+   * reader is to see too.
+   */
+  read(bytes: Uint8Array, headAt: number, limit: number, you: number): Head | null {
+    if (headAt + LEAST_HEAD > limit || faultOfHead(bytes, headAt) !== '') return null;
+    const fields = fieldsAt(bytes, headAt);
+    const nameLength = nameLengthAt(bytes, headAt);
+    const nameAt = headAt + WORDS_AT + (WORDS[fields] as number);
+    this.end = nameAt + padded(nameLength);
+    if (this.end > limit) return null;
+    const { names } = this;
+    const slot = names.read(bytes, nameAt, nameLength);
+    const flags = (flagsAt(bytes, headAt) | you) >>> 0;
+    if (fields !== 0) return this.withWords(bytes, headAt, names.name(slot), flags);
+    const known = names.note(slot);
+    if (known !== null && known.flags === flags) return known;
+    const head = new Head(names.name(slot), flags);
+    names.setNote(slot, head);
+    return head;
+  }
+
+  private withWords(bytes: Uint8Array, headAt: number, name: string, flags: number): Head {
+    const words = this.words.read(bytes, headAt, 0);
+    this.idSerial = words.idSerial;
+    return new Head(
+      name,
+      flags,
+      words.to,
+      words.idNetwork,
+      words.replyNetwork,
+      words.replySerial,
+      origFromOf(words.origNetwork, words.origLocal),
+      origFromOf(words.finalNetwork, words.finalLocal),
+    );
+  }
+}
+
+function origFromOf(network: number, local: number): OrigFrom {
+  return network === 0 && local === 0 ? OrigFrom.UNSET : new OrigFrom(network, local);
+}

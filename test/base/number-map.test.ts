@@ -1,0 +1,65 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { NumberMap } from '../../src/base/number-map.ts';
+import { holds } from '../model/property.ts';
+
+describe('A map by numbers', () => {
+  // Near each other, far from each other by the same, at both ends of u32, and so few that they meet again.
+  const key = fc.oneof(
+    fc.nat(40),
+    fc.nat(40).map((at) => at * 1024),
+    fc.nat(40).map((at) => (2 ** 32 - 20 + at) % 2 ** 32),
+  );
+  const step = fc.oneof(
+    { weight: 3, arbitrary: fc.record({ set: key }) },
+    { weight: 2, arbitrary: fc.record({ take: key }) },
+    { weight: 1, arbitrary: fc.record({ get: key }) },
+  );
+
+  it('holds what a Map would.', { timeout: 300_000 }, () => {
+    holds(
+      fc.property(fc.array(step, { maxLength: 300, size: 'max' }), (steps) => {
+        const map = new NumberMap<string>();
+        const expected = new Map<number, string>();
+        for (const [at, each] of steps.entries()) {
+          if ('set' in each) {
+            map.set(each.set, `${at}`);
+            expected.set(each.set, `${at}`);
+          } else if ('take' in each) {
+            expect(map.take(each.take)).toBe(expected.get(each.take));
+            expected.delete(each.take);
+          } else {
+            expect(map.get(each.get)).toBe(expected.get(each.get));
+          }
+          expect(map.size).toBe(expected.size);
+        }
+        expect(new Map(map.oldestFirst(0))).toEqual(expected);
+        expect(map.values().sort()).toEqual([...expected.values()].sort());
+        for (const [one, value] of expected) expect(map.take(one)).toBe(value);
+        expect([map.size, map.oldestFirst(0)]).toEqual([0, []]);
+      }),
+      200,
+    );
+  });
+
+  it('tells in which order its keys were given out, also when they began again.', () => {
+    const map = new NumberMap<string>();
+    for (const given of [2, 0, 0xffff_ffff, 1, 0xffff_fffe]) map.set(given, `at ${given}`);
+    const order = (next: number): number[] => map.oldestFirst(next).map(([one]) => one);
+    expect(order(3)).toEqual([0xffff_fffe, 0xffff_ffff, 0, 1, 2]);
+    expect(order(0xffff_fffe)).toEqual([0xffff_fffe, 0xffff_ffff, 0, 1, 2]);
+    expect(order(0)).toEqual([0, 1, 2, 0xffff_fffe, 0xffff_ffff]);
+  });
+
+  it('is good for another burst after one of very many.', () => {
+    const map = new NumberMap<number>();
+    for (let burst = 0; burst < 2; burst++) {
+      for (let one = 0; one < 20_000; one++) map.set(one, one);
+      for (let one = 19_999; one >= 0; one--) expect(map.take(one)).toBe(one);
+      expect(map.take(5)).toBeUndefined();
+    }
+    map.set(7, 7);
+    map.clear();
+    expect([map.get(7), map.size]).toEqual([undefined, 0]);
+  });
+});

@@ -1,0 +1,773 @@
+import { describe, expect, it } from 'vitest';
+import { Op } from '../../../src/bus/driver/perform.ts';
+import { Ksock, type KsockOptions } from '../../../src/client/ksock.ts';
+import { FramePort } from '../../../src/client/ports/frame-port.ts';
+import { Errno } from '../../../src/message/errno.ts';
+import type { KbusError } from '../../../src/message/error.ts';
+import { Flag } from '../../../src/message/flags.ts';
+import { MessageId, OrigFrom } from '../../../src/message/id.ts';
+import { Announcement, Message, Reply, Request } from '../../../src/message/message.ts';
+import type { Channel, ChannelEvents } from '../../../src/transport/channel.ts';
+import { PROTOCOL_VERSION, SendDetail } from '../../../src/wire/protocol.ts';
+import {
+  alikeFrame,
+  type Frame,
+  frame,
+  framesOf,
+  frameText,
+  messagesFrame,
+  record,
+  same,
+  welcome,
+  wholeFramesOf,
+} from '../../support/frames.ts';
+import { failed, refused } from '../../support/refused.ts';
+import { settled } from '../everywhere.ts';
+
+/** A daemon that does what the test says, frame by frame. */
+class Script implements Channel {
+  events!: ChannelEvents;
+  readonly backlog = 0;
+  /** How many frames each write of the client had. */
+  readonly writes: number[] = [];
+  /** How many messages each SEND had. */
+  readonly batches: number[] = [];
+  isEnded = false;
+  private readonly written: Buffer[] = [];
+  private rest: Uint8Array = new Uint8Array(0);
+  private heard: Frame[] = [];
+
+  write(pieces: readonly Uint8Array[]): void {
+    const { frames, rest, whole } = framesOf(Buffer.concat([this.rest, ...pieces]));
+    this.rest = rest;
+    this.heard.push(...frames);
+    this.writes.push(whole.length);
+    this.written.push(...pieces.map((piece) => Buffer.from(piece)));
+    for (const { kind, words } of whole) if (kind === 'SEND') this.batches.push(words[0] as number);
+  }
+
+  /** All SENDs since the connection was opened, as they are. */
+  wholeSends(): Frame[] {
+    return wholeFramesOf(Buffer.concat(this.written)).whole.filter(({ kind }) => kind === 'SEND');
+  }
+
+  pause(): void {}
+  resume(): void {}
+
+  end(): void {
+    this.isEnded = true;
+  }
+
+  say(...bytes: Uint8Array[]): void {
+    const all = Uint8Array.from(Buffer.concat(bytes));
+    this.events.received(all, 0, all.length);
+  }
+
+  /** What came since it was asked last. */
+  async hear(): Promise<Frame[]> {
+    await settled();
+    const { heard } = this;
+    this.heard = [];
+    return heard;
+  }
+
+  /** The same, of this kind only. */
+  async hearAll(kind: string): Promise<Frame[]> {
+    return (await this.hear()).filter((one) => one.kind === kind);
+  }
+
+  async hearCall(): Promise<Frame> {
+    const [call] = await this.hearAll('CALL');
+    return call as Frame;
+  }
+
+  opening(options: KsockOptions = {}): Promise<Ksock> {
+    return Ksock.open(
+      (mode, events, signal) =>
+        FramePort.open(
+          (toldTo) => {
+            this.events = toldTo;
+            return this;
+          },
+          {
+            mode,
+            pid: 99,
+            program: 'a test',
+            defer: process.nextTick,
+            deferLonger: setImmediate,
+          },
+          events,
+          signal,
+        ),
+      options,
+    );
+  }
+
+  async open(options: KsockOptions = {}, limits = {}): Promise<Ksock> {
+    const opening = this.opening(options);
+    await this.hear();
+    this.say(welcome(limits));
+    return opening;
+  }
+}
+
+const message = (serial: number, text = String(serial)): Message =>
+  new Message('$.a', text, { id: new MessageId(0, serial), from: 9 });
+const reply = (serial: number, answers: number): Message =>
+  new Message('$.a', null, {
+    id: new MessageId(0, serial),
+    inReplyTo: new MessageId(0, answers),
+    from: 9,
+    to: 5,
+  });
+const lent = (serial: number): Buffer => messagesFrame('PREFETCH', [message(serial)]);
+const lentFirst = (serial: number): Buffer => messagesFrame('PREFETCH_URGENT', [message(serial)]);
+const taken = (token: number, serial: number): Buffer =>
+  messagesFrame('TAKEN', [message(serial)], { token });
+const sent = (token: number, count: number, serial: number, bytes = 0): Buffer =>
+  frame('SENT', { token, words: [count, 0, serial, bytes] });
+/** A send was refused, which used this serial number. */
+const notSent = (token: number, errno: number, serial: number, detail = 1): Buffer =>
+  frame('REFUSED', { detail, token, words: [errno, 0, serial, 0, 0, 0, 0, 0, 3], text: '$.a' });
+
+describe('The first frames', () => {
+  it('HELLO tells the version, the mode, the process and the program.', async () => {
+    for (const [mode, word] of [
+      ['r', 1],
+      ['rw', 3],
+    ] as const) {
+      const script = new Script();
+      const opening = script.opening({ mode });
+      const [hello] = (await script.hear()) as [Frame];
+      expect(hello.kind).toBe('HELLO');
+      expect(hello.words.slice(0, 4)).toEqual([0x4b425553, PROTOCOL_VERSION, word, 99]);
+      expect(frameText(hello, 4)).toBe('a test');
+      script.say(welcome());
+      const ksock = await opening;
+      expect([ksock.id, ksock.number, ksock.mode]).toEqual([5, 0, mode]);
+    }
+  });
+
+  it('a daemon of another version is a clear error.', async () => {
+    const script = new Script();
+    const opening = refused(script.opening(), 'EPROTO');
+    await script.hear();
+    script.say(welcome({ version: PROTOCOL_VERSION + 1 }));
+    const error = await opening;
+    expect(error.message).toContain(
+      `the daemon speaks version ${PROTOCOL_VERSION + 1} of the protocol, and this client version ${PROTOCOL_VERSION}; use the kbus package of the same version for both`,
+    );
+    expect(script.isEnded).toBe(true);
+  });
+
+  it('so is the farewell of a daemon that does not know ours.', async () => {
+    const script = new Script();
+    const opening = refused(script.opening(), 'EPROTO');
+    await script.hear();
+    script.say(frame('FAREWELL', { words: [Errno.EPROTO], text: 'speak louder' }));
+    expect((await opening).message).toContain('open a Ksock (speak louder)');
+  });
+
+  it('a connection that ends instead is ECONNRESET.', async () => {
+    const script = new Script();
+    const opening = refused(script.opening(), 'ECONNRESET');
+    await script.hear();
+    script.events.closed(null);
+    await opening;
+  });
+
+  it('a daemon that says nothing is given up on a signal.', async () => {
+    const script = new Script();
+    const controller = new AbortController();
+    const opening = failed(script.opening({ signal: controller.signal }));
+    await script.hear();
+    controller.abort('enough');
+    expect(await opening).toBe('enough');
+    expect(script.isEnded).toBe(true);
+    // What it says now is heard by nobody.
+    script.say(welcome());
+    expect(await failed(script.opening({ signal: AbortSignal.abort('before') }))).toBe('before');
+  });
+
+  it('a daemon that says farewell as it welcomes is an error, and no crash.', async () => {
+    const script = new Script();
+    const opening = refused(script.opening(), 'ECONNRESET');
+    await script.hear();
+    script.say(welcome(), frame('FAREWELL', { words: [Errno.ECONNRESET], text: 'stopping' }));
+    expect((await opening).message).toContain('(stopping)');
+  });
+});
+
+describe('What a daemon must not say', () => {
+  const wrong: Record<string, Uint8Array> = {
+    'an HTTP answer': Buffer.from('HTTP/1.1 400 Bad Request\r\n\r\n'),
+    'a frame that is too short': Buffer.from([0, 0, 0, 8, 0, 0, 0, 0]),
+    'a frame that is too long': Buffer.from([0x7f, 0xff, 0xff, 0xfc]),
+    'a length that is no multiple of 4': Buffer.from([0, 0, 0, 13]),
+    'a second welcome': welcome(),
+    'a kind that there is not': frame(99),
+    'what only a client says': frame('TAKE'),
+    'an answer to nothing': frame('RESULT', { token: 77, words: [0, 0] }),
+    'a refusal of nothing': frame('REFUSED', { token: 77, words: [1, 0, 0] }),
+    'a refusal of a send that was not made': notSent(1, 1, 0),
+    'a message that was not asked for': taken(3, 1),
+    'that there is none, unasked': frame('NONE', { token: 3 }),
+    'an answer to no Request': messagesFrame('ANSWER', [reply(1, 1)], { token: 3 }),
+    'answers of which one is to no Request': alikeFrame('ANSWER', reply(1, 1), ['a', 'b']),
+    'the outcome of a send that was not made': sent(1, 1, 1),
+    'a result of one word': frame('RESULT', { token: 1, words: [0] }),
+    'a text that is longer than its frame': frame('FAREWELL', { words: [1, 900] }),
+    'a message cut short': frame('PREFETCH', {
+      words: [1, 9, 1],
+      body: record(message(1)).subarray(0, 12),
+    }),
+    'no message at all': frame('PREFETCH'),
+    'none, where it says so': frame('PREFETCH', { words: [0, 9, 1] }),
+    'a message without a name': frame('PREFETCH', { words: [1, 9, 1], body: Buffer.alloc(12) }),
+    'a message with a lying length': frame('PREFETCH', {
+      words: [1, 9, 1],
+      body: record(message(1)).fill(0x7f, 0, 4),
+    }),
+    'a first message that is like none before it': messagesFrame('PREFETCH', [same('a')], {
+      serial: 1,
+    }),
+    'fewer messages than it says': messagesFrame('PREFETCH', [message(1)], { count: 2 }),
+    'more messages than it says': messagesFrame('PREFETCH', [message(1), message(2)], { count: 1 }),
+    'two urgent messages in one frame': messagesFrame('PREFETCH_URGENT', [message(1), message(2)]),
+    'two messages for one TAKE': messagesFrame('TAKEN', [message(1), message(2)], { token: 1 }),
+    'more messages than were asked for': alikeFrame(
+      'PREFETCH',
+      message(1),
+      new Array(9000).fill(''),
+    ),
+    'serial numbers past the last': alikeFrame('PREFETCH', message(0xffff_ffff), ['abcd', 'efgh']),
+  };
+
+  it.for([
+    ['sent', (token: number) => sent(token, 1, 0)],
+    ['to wait', (token: number) => notSent(token, Errno.EAGAIN, 0)],
+  ] as const)(
+    'A Request that is said %s, without an id, ends the connection: EPROTO.',
+    async ([, answer]) => {
+      const script = new Script();
+      const ksock = await script.open();
+      const request = new Request('$.a', 'b', { flags: Flag.ALL_OR_WAIT });
+      const sending = refused(ksock.sendMsg(request), 'EPROTO');
+      const [send] = await script.hearAll('SEND');
+      script.say(answer((send as Frame).token));
+      await sending;
+      expect(script.isEnded).toBe(true);
+      script.events.closed(null);
+    },
+  );
+
+  it.for(Object.keys(wrong))('%s ends the connection: EPROTO.', async (what) => {
+    const script = new Script();
+    const told: KbusError[] = [];
+    const ksock = await script.open({ onDisconnected: (error) => told.push(error) });
+    const waits = [
+      refused(ksock.waitForMsg(), 'EPROTO'),
+      refused(ksock[Symbol.asyncIterator]().next(), 'EPROTO'),
+    ];
+    await script.hear();
+    script.say(wrong[what] as Uint8Array);
+    await Promise.all(waits);
+    await refused(ksock.bind('$.a'), 'EPROTO');
+    expect(script.isEnded).toBe(true);
+    expect(told.map(({ code }) => code)).toEqual(['EPROTO']);
+    // And nothing that follows is looked at.
+    script.say(welcome(), lent(1));
+  });
+
+  it.for(['an HTTP answer', 'a kind that there is not', 'an answer to nothing'])(
+    '%s instead of the welcome is EPROTO.',
+    async (what) => {
+      const script = new Script();
+      const opening = refused(script.opening(), 'EPROTO');
+      await script.hear();
+      script.say(wrong[what] as Uint8Array);
+      await opening;
+    },
+  );
+});
+
+describe('The farewell of a daemon', () => {
+  it('may never come: then it is said whether a message was half there.', async () => {
+    const script = new Script();
+    const ksock = await script.open();
+    script.say(lent(1).subarray(0, 30));
+    script.events.closed(null);
+    const { message } = await refused(ksock.bind('$.a'), 'ECONNRESET');
+    expect(message).toContain('(the connection ended in the middle of a message)');
+  });
+
+  it('says why, in every call that follows.', async () => {
+    const script = new Script();
+    const told: KbusError[] = [];
+    const ksock = await script.open({ onDisconnected: (error) => told.push(error) });
+    script.say(frame('FAREWELL', { words: [Errno.ECONNRESET], text: 'the daemon was stopped' }));
+    script.events.closed(null);
+    const error = await refused(ksock.bind('$.a'), 'ECONNRESET');
+    expect(error.message).toContain("bind '$.a' as Listener (the daemon was stopped): ");
+    expect(told).toHaveLength(1);
+  });
+});
+
+describe('Reading', () => {
+  const CREDIT = 8192;
+
+  /** A Ksock that is iterated, and the wait for its first message, which the daemon has been told of. */
+  async function reading() {
+    const script = new Script();
+    const ksock = await script.open();
+    const iterator = ksock[Symbol.asyncIterator]();
+    const first = iterator.next();
+    await script.hear();
+    return { script, ksock, iterator, first };
+  }
+
+  /** A Ksock with a handler, which has asked to be lent messages. */
+  async function handling(handle: (ksock: Ksock) => Promise<unknown>) {
+    const script = new Script();
+    const handled = handle(await script.open());
+    script.say(frame('RESULT', { token: (await script.hearCall()).token, words: [0, 0] }));
+    await handled;
+    return { script, asked: await script.hearAll('CREDIT') };
+  }
+
+  /** A Request for us to answer. */
+  function request(serial: number, text: string, from: number): Message {
+    const flags = Flag.WANT_A_REPLY | Flag.WANT_YOU_TO_REPLY;
+    return new Message('$.a', text, { flags, id: new MessageId(0, serial), from });
+  }
+  const alone = (one: Message): Buffer => messagesFrame('PREFETCH', [one]);
+
+  it('recalls before it takes one, although all that was lent has been consumed.', async () => {
+    const script = new Script();
+    const ksock = await script.open();
+    const iterator = ksock[Symbol.asyncIterator]();
+    const first = iterator.next();
+    const [asked] = await script.hearAll('CREDIT');
+    expect(asked?.words).toEqual([CREDIT]);
+    // As many as it asked for: its credit is spent.
+    script.say(...Array.from({ length: CREDIT }, (_, at) => lent(at + 1)));
+    expect((await first).value?.text()).toBe('1');
+    for (let at = 2; at <= CREDIT; at++) await iterator.next();
+    void ksock.readNextMsg();
+    const kinds = (await script.hear()).map(({ kind, detail }) => `${kind} ${detail}`);
+    expect(kinds.slice(-2)).toEqual([`CALL ${Op.RECALL}`, 'TAKE 0']);
+  });
+
+  it('tells how many it has handed before anything that depends on it.', async () => {
+    const { script, ksock, iterator, first } = await reading();
+    script.say(...[1, 2, 3, 4].map(lent));
+    await first;
+    await iterator.next();
+    void ksock.numMessages();
+    const frames = await script.hear();
+    expect(frames.map(({ kind, consumed }) => [kind, consumed])).toEqual([['CALL', 2]]);
+    await iterator.next();
+    void ksock.unbind('$.a');
+    const more = await script.hear();
+    expect(more.map(({ kind, detail, consumed }) => [kind, detail, consumed])).toEqual([
+      ['CALL', Op.RECALL, 1],
+      ['CALL', Op.UNBIND, 0],
+    ]);
+  });
+
+  it('ignores what was on its way when it was recalled.', async () => {
+    const { script, ksock, iterator, first } = await reading();
+    script.say(lent(1), lent(2));
+    await first;
+    const taking = ksock.readNextMsg();
+    const [recall, take] = (await script.hear()).slice(-2) as [Frame, Frame];
+    script.say(
+      lent(3),
+      lentFirst(4),
+      frame('RESULT', { token: recall.token, words: [0, 0] }),
+      taken(take.token, 4),
+    );
+    expect((await taking)?.text()).toBe('4');
+    // What is lent from now on counts.
+    const second = iterator.next();
+    expect((await script.hearAll('CREDIT')).at(-1)?.words).toEqual([CREDIT]);
+    script.say(lent(2));
+    expect((await second).value?.text()).toBe('2');
+  });
+
+  it('hands what was lent in one frame one by one, and an urgent message in the middle of it.', async () => {
+    const { script, iterator, first } = await reading();
+    const frameOfThree = alikeFrame('PREFETCH', message(5), ['five', 'six, which is longer', '']);
+    // Its bytes may be cut anywhere.
+    script.say(frameOfThree.subarray(0, frameOfThree.length - 10));
+    script.say(Buffer.concat([frameOfThree.subarray(frameOfThree.length - 10), lent(8)]));
+    const one = (await first).value as Message;
+    expect([String(one.id), one.from, one.name, one.text()]).toEqual(['[0:5]', 9, '$.a', 'five']);
+    script.say(lentFirst(4));
+    const rest: string[] = [];
+    for (let at = 0; at < 4; at++) {
+      const { value } = await iterator.next();
+      rest.push(`${value?.id} ${value?.text()}`);
+    }
+    expect(rest).toEqual(['[0:4] 4', '[0:6] six, which is longer', '[0:7] ', '[0:8] 8']);
+  });
+
+  it('sends what a handler answers in the turn in which the Requests came, in one write.', async () => {
+    const { script } = await handling((ksock) => ksock.replier('$.a', ({ data }) => data));
+    const writes = script.writes.length;
+    script.say(alone(request(8, 'x', 8)), alone(request(9, 'x', 9)));
+    expect(script.writes.slice(writes)).toEqual([1]);
+    expect((await script.hear()).map(({ kind, consumed }) => `${kind} ${consumed}`)).toEqual([
+      'SEND 2',
+      'SEND 0',
+    ]);
+    await settled();
+    expect(script.writes.slice(writes)).toEqual([1]);
+  });
+
+  it('tells of a few that it consumed when the frame is whole that was half there, or of many at once.', async () => {
+    const { script } = await handling((ksock) => ksock.listener('$.a', () => {}));
+    const some = (from: number, count: number): Uint8Array[] =>
+      Array.from({ length: count }, (_, at) => lent(from + at));
+    const cut = lent(4);
+    const told = async (): Promise<number[]> =>
+      (await script.hear()).map(({ consumed }) => consumed);
+
+    script.say(...some(1, 3), cut.subarray(0, 30));
+    expect(await told()).toEqual([]);
+    script.say(cut.subarray(30));
+    expect(await told()).toEqual([4]);
+    script.say(...some(5, 16), cut.subarray(0, 30));
+    expect(await told()).toEqual([16]);
+  });
+
+  it('lets more be lent when a handler was consumed all that was.', async () => {
+    const { script, asked } = await handling((ksock) => ksock.listener('$.a', () => {}));
+    expect(asked[0]?.words).toEqual([CREDIT]);
+    script.say(...Array.from({ length: CREDIT }, (_, at) => lent(at + 1)));
+    const [more] = await script.hearAll('CREDIT');
+    expect([more?.consumed, more?.words]).toEqual([CREDIT, [CREDIT]]);
+  });
+
+  it('answers Requests that were lent at once in one frame, and tells what it was consumed with it.', async () => {
+    const { script } = await handling((ksock) => ksock.replier('$.a', ({ data }) => data));
+    const together = alikeFrame('PREFETCH', request(20, '', 9), ['1', '2', 'three', '4']);
+    // One that is asked by somebody else, or isn't next, is answered with a head of its own.
+    const others = [request(24, '5', 8), request(25, 'six', 8), request(27, '7', 8)];
+    script.say(together, ...others.map(alone));
+    const [whole] = script.wholeSends();
+    const replies = await script.hearAll('SEND');
+    const { token } = replies[0] as Frame;
+    expect(
+      replies.map(({ token: of, detail, consumed, message: answer }) => [
+        of - token,
+        detail,
+        consumed,
+        String(answer?.inReplyTo),
+        answer?.to,
+        answer?.text(),
+      ]),
+    ).toEqual([
+      [0, SendDetail.QUIET, 7, '[0:20]', 9, '1'],
+      [1, SendDetail.QUIET, 0, '[0:21]', 9, '2'],
+      [2, SendDetail.QUIET, 0, '[0:22]', 9, 'three'],
+      [3, SendDetail.QUIET, 0, '[0:23]', 9, '4'],
+      [4, SendDetail.QUIET, 0, '[0:24]', 8, '5'],
+      [5, SendDetail.QUIET, 0, '[0:25]', 8, 'six'],
+      [6, SendDetail.QUIET, 0, '[0:27]', 8, '7'],
+    ]);
+    const answering = (serial: number, to: number, text: string): Message =>
+      new Reply('$.a', text, { inReplyTo: new MessageId(0, serial), to });
+    expect(whole?.body.subarray(4)).toEqual(
+      Buffer.concat([
+        record(answering(20, 9, '1')),
+        ...['2', 'three', '4'].map(same),
+        record(answering(24, 8, '5')),
+        same('six'),
+        record(answering(27, 8, '7')),
+      ]),
+    );
+    expect([script.batches, script.writes.at(-1)]).toEqual([[7], 1]);
+  });
+
+  it('asks in one frame, and takes one for the answers, however its bytes come.', async () => {
+    for (const size of [1, 50, 1000]) {
+      const script = new Script();
+      const ksock = await script.open();
+      const texts = ['un', 'de', 'trois'];
+      const answers = texts.map((text) => ksock.request('$.a', text));
+      const asked = await script.hearAll('SEND');
+      const { token } = asked[0] as Frame;
+      const detail = asked[0]?.detail as number;
+      expect(detail & SendDetail.ANSWERED).not.toBe(0);
+      expect(asked.map((one) => [one.token - token, one.detail, one.message?.text()])).toEqual(
+        texts.map((text, at) => [at, detail, text]),
+      );
+      expect(script.batches).toEqual([3]);
+      const together = alikeFrame('ANSWER', reply(30, 20), ['one', '', 'three'], { token });
+      for (let at = 0; at < together.length; at += size) {
+        script.say(together.subarray(at, at + size));
+      }
+      const replies = await Promise.all(answers);
+      expect(replies.map((one) => `${one.id} ${one.inReplyTo} ${one.text()}`)).toEqual([
+        '[0:30] [0:20] one',
+        '[0:31] [0:21] ',
+        '[0:32] [0:22] three',
+      ]);
+    }
+  });
+
+  it('ignores a frame half of which was there when it was recalled.', async () => {
+    const { script, ksock, iterator, first } = await reading();
+    const together = alikeFrame('PREFETCH', message(5), ['five', 'six', 'seven']);
+    script.say(lent(4), together.subarray(0, together.length - 10));
+    await first;
+    const taking = ksock.readNextMsg();
+    const [recall, take] = (await script.hear()).slice(-2) as [Frame, Frame];
+    script.say(
+      together.subarray(together.length - 10),
+      frame('RESULT', { token: recall.token, words: [0, 0] }),
+      taken(take.token, 6),
+    );
+    expect((await taking)?.text()).toBe('6');
+    const second = iterator.next();
+    await script.hear();
+    script.say(lent(7));
+    expect((await second).value?.text()).toBe('7');
+  });
+
+  it('says that it has seen an urgent message, with what was handed before it.', async () => {
+    const { script, iterator, first } = await reading();
+    script.say(lent(1), lent(2));
+    await first;
+    script.say(lentFirst(3), lentFirst(4));
+    const seen = await script.hearAll('URGENT_ACK');
+    expect(seen.map(({ consumed }) => consumed)).toEqual([1, 0]);
+    expect((await iterator.next()).value?.text()).toBe('4');
+    expect((await iterator.next()).value?.text()).toBe('3');
+    expect((await iterator.next()).value?.text()).toBe('2');
+  });
+});
+
+describe('Sending', () => {
+  it('as many sends are under way as the daemon allows; the rest wait here.', async () => {
+    const script = new Script();
+    const ksock = await script.open({}, { sends: 4 });
+    const ids = Array.from({ length: 10 }, () => ksock.sendMsg(new Announcement('$.a')));
+    const sends = await script.hearAll('SEND');
+    expect(sends).toHaveLength(4);
+    script.say(sent((sends[0] as Frame).token, 3, 1));
+    const more = await script.hearAll('SEND');
+    expect(more).toHaveLength(3);
+    script.say(sent((sends[3] as Frame).token, 4, 4));
+    const rest = await script.hearAll('SEND');
+    expect(rest).toHaveLength(3);
+    script.say(sent((rest[0] as Frame).token, 3, 8));
+    expect((await Promise.all(ids)).map(({ serialNum }) => serialNum)).toEqual([
+      1, 2, 3, 4, 5, 6, 7, 8, 9, 10,
+    ]);
+  });
+
+  it('as many bytes are under way as the daemon allows; one message may have more.', async () => {
+    const script = new Script();
+    const ksock = await script.open({}, { bytes: 1000 });
+    const send = (length: number): void => {
+      void ksock.sendMsg(new Announcement('$.a', new Uint8Array(length)));
+    };
+    for (const length of [400, 400, 400, 5000, 10]) send(length);
+    const one = await script.hearAll('SEND');
+    expect(one).toHaveLength(2);
+    script.say(sent((one[0] as Frame).token, 2, 1, 800));
+    const two = await script.hearAll('SEND');
+    expect(two).toHaveLength(1);
+    script.say(sent((two[0] as Frame).token, 1, 3, 400));
+    const three = await script.hearAll('SEND');
+    expect(three).toHaveLength(1);
+    script.say(sent((three[0] as Frame).token, 1, 4, 5000));
+    expect(await script.hearAll('SEND')).toHaveLength(1);
+  });
+
+  it('what was posted counts as what its outcomes say, done or refused, whatever lengths it has.', async () => {
+    const script = new Script();
+    const ksock = await script.open({}, { bytes: 1000 });
+    const lengths = [100, 700, 200, 300, 500, 150, 1000];
+    const told: Promise<string | void>[] = [];
+    for (const length of lengths) {
+      const ready = ksock.post(new Announcement('$.a', new Uint8Array(length)));
+      told.push(Promise.resolve(ready).catch((error: KbusError) => error.code));
+    }
+    const under = async (): Promise<(number | undefined)[]> =>
+      (await script.hearAll('SEND')).map(({ message: one }) => one?.dataLength);
+    expect(await under()).toEqual([100, 700, 200]);
+    const refusal = (token: number, length: number): Buffer =>
+      frame('REFUSED', {
+        detail: 1,
+        token,
+        words: [Errno.EBUSY, 0, 3, 0, 0, 0, 0, length, 3],
+        text: '$.a',
+      });
+    script.say(sent(1, 1, 1, 100));
+    // There are 900 still, and 300 would be too many.
+    expect(await under()).toEqual([]);
+    script.say(refusal(2, 700));
+    expect(await under()).toEqual([300, 500]);
+    script.say(sent(3, 3, 4, 1000));
+    expect(await under()).toEqual([150]);
+    script.say(sent(6, 1, 7, 150));
+    expect(await under()).toEqual([1000]);
+    script.say(sent(7, 1, 8, 1000));
+    await ksock.flush();
+    expect(await Promise.all(told)).toContain('EBUSY');
+  });
+
+  it('a send that waits here is given up without a word to the daemon.', async () => {
+    const script = new Script();
+    const ksock = await script.open({}, { sends: 1 });
+    const controller = new AbortController();
+    const { signal } = controller;
+    const first = ksock.sendMsg(new Announcement('$.a'));
+    const second = failed(ksock.sendMsg(new Announcement('$.b'), { signal }));
+    const third = ksock.sendMsg(new Announcement('$.c'));
+    const [send] = await script.hearAll('SEND');
+    controller.abort('enough');
+    expect(await second).toBe('enough');
+    expect(await script.hear()).toEqual([]);
+    script.say(sent((send as Frame).token, 1, 1));
+    await first;
+    const [last] = await script.hearAll('SEND');
+    script.say(sent((last as Frame).token, 1, 2));
+    expect((await third).serialNum).toBe(2);
+  });
+
+  it('all that is asked in one turn leaves in one write.', async () => {
+    const script = new Script();
+    const ksock = await script.open();
+    await script.hear();
+    script.writes.length = 0;
+    void ksock.bind('$.a');
+    void ksock.sendMsg(new Announcement('$.a', 'x'));
+    void ksock.sendMsg(new Announcement('$.a', 'y'));
+    void ksock.request('$.a');
+    void ksock.waitForMsg();
+    const frames = await script.hear();
+    expect(frames.map(({ kind }) => kind)).toEqual(['CALL', 'SEND', 'SEND', 'SEND', 'TAKE']);
+    expect(script.batches).toEqual([2, 1]);
+    expect(script.writes).toEqual([4]);
+  });
+
+  it('a message goes as it is, whatever was sent before it.', async () => {
+    const script = new Script();
+    const ksock = await script.open({}, { bytes: 10_000_000 });
+    const inReplyTo = new MessageId(3, 4);
+    const messages = [
+      new Announcement('$.a', 'one'),
+      new Announcement('$.a', 'two'),
+      new Announcement('$.a', 'three'),
+      new Announcement('$.b', 'three'),
+      new Announcement('$.b', 'three', { flags: Flag.URGENT }),
+      new Request('$.b', 'three'),
+      new Request('$.b', 'three', { to: 5 }),
+      new Reply('$.b', 'three', { inReplyTo, to: 6 }),
+      new Announcement('$.b', 'three', { id: new MessageId(7, 8) }),
+      new Announcement('$.b', 'three'),
+      new Announcement('$.b'),
+      new Announcement('$.b', new Uint8Array(50_001).fill(3)),
+      new Announcement('$.b', 'four'),
+      new Announcement('$.b', 'carried', { origFrom: new OrigFrom(1, 2) }),
+      new Announcement('$.b', 'carried', { finalTo: new OrigFrom(1, 2) }),
+    ];
+    // Each once more: alike in all, whatever there is.
+    messages.push(...messages.flatMap((one) => [one, one]));
+    for (const one of messages) void ksock.sendMsg(one).catch(() => {});
+    const sends = await script.hearAll('SEND');
+    expect(sends).toHaveLength(messages.length);
+    sends.forEach((send, at) => {
+      const { message: told, detail } = send;
+      expect(detail).toBe(0);
+      const expected = messages[at] as Message;
+      expect(told?.extract().slice(0, -1).map(String)).toEqual(
+        expected.extract().slice(0, -1).map(String),
+      );
+      expect(Buffer.from(told?.data ?? []).equals(expected.data)).toBe(true);
+    });
+  });
+
+  it('how the outcome is to be told goes with it.', async () => {
+    const script = new Script();
+    const ksock = await script.open();
+    void ksock.sendMsg(new Announcement('$.a'), { wait: true });
+    void ksock.request('$.b');
+    void ksock.request('$.b', '', { flags: Flag.ALL_OR_WAIT });
+    const sends = await script.hearAll('SEND');
+    expect(sends.map(({ detail }) => detail)).toEqual([
+      SendDetail.WAIT,
+      // Behind one that waits, it must be counted.
+      SendDetail.ANSWERED | SendDetail.ROOM,
+      SendDetail.ANSWERED | SendDetail.ROOM | SendDetail.WAIT,
+    ]);
+    // ALL_OR_WAIT is in the message too.
+    expect(sends.map(({ message: told }) => (told?.flags ?? 0) & Flag.ALL_OR_WAIT)).toEqual([
+      Flag.ALL_OR_WAIT,
+      0,
+      Flag.ALL_OR_WAIT,
+    ]);
+    const quiet = new Script();
+    const asker = await quiet.open();
+    void asker.request('$.b');
+    void asker.request('$.b', '', { wait: false });
+    expect((await quiet.hearAll('SEND')).map(({ detail }) => detail)).toEqual([
+      SendDetail.ANSWERED | SendDetail.ROOM | SendDetail.QUIET,
+      SendDetail.ANSWERED | SendDetail.QUIET,
+    ]);
+  });
+
+  it('a refusal is that of the oldest send, and of no other.', async () => {
+    const script = new Script();
+    const ksock = await script.open();
+    const sends = [1, 2, 3].map(() => ksock.sendMsg(new Announcement('$.a')));
+    const second = refused(sends[1] as Promise<unknown>, 'EBUSY');
+    const [one, two, three] = (await script.hearAll('SEND')) as [Frame, Frame, Frame];
+    script.say(sent(one.token, 1, 1), notSent(two.token, Errno.EBUSY, 2), sent(three.token, 1, 3));
+    await second;
+    expect((await sends[0])?.serialNum).toBe(1);
+    expect((await sends[2])?.serialNum).toBe(3);
+  });
+
+  it('a Request that waits for room has its turn with no id; its outcome is its own, whenever it comes.', async () => {
+    for (const isRefused of [false, true]) {
+      const script = new Script();
+      const ksock = await script.open();
+      const waits = ksock.sendMsg(new Announcement('$.a'), { wait: true });
+      // Behind one that waits, it is counted.
+      const asking = ksock.request('$.b');
+      const last = ksock.sendMsg(new Announcement('$.d'));
+      const [one, two, three] = (await script.hearAll('SEND')) as [Frame, Frame, Frame];
+      expect(two.detail).toBe(SendDetail.ANSWERED | SendDetail.ROOM);
+      script.say(
+        sent(one.token, 1, 1),
+        frame('SENT', { token: two.token, words: [1, 0, 0, 0] }),
+        sent(three.token, 1, 2),
+      );
+      expect([String(await waits), String(await last)]).toEqual(['[0:1]', '[0:2]']);
+      // Nobody who sends waits for it.
+      await ksock.flush();
+      if (isRefused) {
+        const refusing = refused(asking, 'EADDRNOTAVAIL');
+        script.say(notSent(two.token, Errno.EADDRNOTAVAIL, 4, 2));
+        await refusing;
+      } else {
+        script.say(messagesFrame('ANSWER', [reply(5, 4)], { token: two.token }));
+        expect(String((await asking).inReplyTo)).toBe('[0:4]');
+      }
+    }
+  });
+
+  it('an error number that nobody knows is still an error.', async () => {
+    const script = new Script();
+    const ksock = await script.open();
+    const bound = failed(ksock.bind('$.a'));
+    const call = await script.hearCall();
+    script.say(frame('REFUSED', { token: call.token, words: [9999, 0, 0] }));
+    expect(String(await bound)).toContain('9999');
+  });
+});

@@ -1,0 +1,189 @@
+import { describe, expect, it } from 'vitest';
+import { KeptMemory, Lent, PrefetchedBatch } from '../../../src/client/ports/prefetched.ts';
+import { BorrowedMessage } from '../../../src/message/borrowed.ts';
+import { HeadReader } from '../../../src/message/codec/records.ts';
+import { Flag } from '../../../src/message/flags.ts';
+import { MessageId, OrigFrom } from '../../../src/message/id.ts';
+import { Message } from '../../../src/message/message.ts';
+import { ProtocolError, plainMemory } from '../../../src/wire/protocol.ts';
+import { record, same } from '../../support/frames.ts';
+
+const heads = new HeadReader();
+
+/** The messages of a frame, from this serial number on. */
+function batchOf(records: readonly Buffer[], serial: number, from = 9, you = 0): PrefetchedBatch {
+  const bytes = Uint8Array.from(Buffer.concat([Buffer.alloc(7), ...records]));
+  return new PrefetchedBatch(
+    heads,
+    new KeptMemory(plainMemory),
+    bytes,
+    7,
+    bytes.length,
+    records.length,
+    from,
+    serial,
+    you,
+  );
+}
+
+const batch = (serial: number, count: number, name = '$.batch'): PrefetchedBatch => {
+  const more = Array.from({ length: count - 1 }, () => same(''));
+  return batchOf([record(new Message(name)), ...more], serial);
+};
+
+const told = ({ name, idSerial }: Message | BorrowedMessage): string | number =>
+  name === '$.batch' ? idSerial : name;
+
+const idSerialOf = (message: Message | null): number | undefined => message?.idSerial;
+
+/** What is handed until nothing is left: names of messages, serials of those of batches. */
+function* handed(lent: Lent): Generator<string | number> {
+  for (let message = lent.take(); message !== null; message = lent.take()) yield told(message);
+}
+
+/** The same, shown by a borrowed message. */
+function* shown(lent: Lent): Generator<string | number> {
+  const borrowed = new BorrowedMessage();
+  while (lent.show(borrowed)) yield told(borrowed);
+}
+
+/** The same, by turns. */
+function* mixed(lent: Lent): Generator<string | number> {
+  const borrowed = new BorrowedMessage();
+  while (lent.show(borrowed)) {
+    yield told(borrowed);
+    const message = lent.take();
+    if (message !== null) yield told(message);
+  }
+}
+
+describe.each([handed, shown, mixed])('What is lent, %o,', (read) => {
+  it('messages, alone or many in one frame, are handed in the order in which they were lent.', () => {
+    const lent = new Lent();
+    lent.push(new Message('$.a'));
+    lent.pushBatch(batch(1, 2));
+    lent.push(new Message('$.b'));
+    lent.pushBatch(batch(7, 1));
+    expect(lent.length).toBe(5);
+    expect([...read(lent)]).toEqual(['$.a', 1, 2, '$.b', 7]);
+    expect(lent.length).toBe(0);
+  });
+
+  it('an urgent message is handed before the rest of a frame.', () => {
+    const lent = new Lent();
+    lent.pushBatch(batch(1, 3));
+    lent.push(new Message('$.b'));
+    expect(idSerialOf(lent.take())).toBe(1);
+    lent.pushFirst(batch(8, 1, '$.urgent'));
+    lent.pushFirst(batch(9, 1, '$.later.urgent'));
+    expect(lent.length).toBe(5);
+    expect([...read(lent)]).toEqual(['$.later.urgent', '$.urgent', 2, 3, '$.b']);
+  });
+
+  it('nothing of a frame is handed after all was given back.', () => {
+    const lent = new Lent();
+    lent.pushBatch(batch(1, 3));
+    lent.take();
+    lent.clear();
+    expect(lent.length).toBe(0);
+    expect(lent.take()).toBeNull();
+    lent.push(new Message('$.a'));
+    expect([...read(lent)]).toEqual(['$.a']);
+  });
+});
+
+describe('The messages of a frame', () => {
+  it('are looked at when they are come to: what is none of them ends the connection (a ProtocolError).', () => {
+    const plain = record(new Message('$.a', 'abcd'));
+    const last = new Message('$.a', null, { inReplyTo: new MessageId(0, 0xffff_ffff), to: 1 });
+    const wrong: [string, readonly Buffer[], number][] = [
+      ['the first is the same as none', [same('a')], 0],
+      ['one ends behind the frame', [plain, plain.subarray(0, plain.length - 4)], 1],
+      [
+        'a length that is not believed',
+        [Buffer.from([0x7f, 0xff, 0xff, 0xff, ...plain.subarray(4)])],
+        0,
+      ],
+      ['no name', [Buffer.from([0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0])], 0],
+      ['more Replies than there are serial numbers', [record(last), same('')], 1],
+      ['half a record', [plain, Buffer.from([0, 0])], 1],
+    ];
+    for (const [what, records, good] of wrong) {
+      for (const isShown of [false, true]) {
+        const given = batchOf(records, 1);
+        const give = (): unknown => (isShown ? given.show(new BorrowedMessage()) : given.next());
+        const all = (): void => {
+          for (let left = records.length; left > 0; left--) give();
+        };
+        if (isShown && good > 0) give();
+        expect(all, what).toThrow(ProtocolError);
+      }
+    }
+  });
+
+  const inReplyTo = new MessageId(0, 0xff);
+  const reply = new Message('$.Reply', 'four', { inReplyTo, to: 5 });
+  const limpet = new Message('$.L', 'six', {
+    id: new MessageId(7, 8),
+    origFrom: new OrigFrom(1, 2),
+  });
+  const records = [
+    record(new Message('$.A', 'one', { flags: 1 << 16 })),
+    same('two'),
+    record(new Message('$.B')),
+    record(reply),
+    same('and five'),
+    record(limpet),
+    record(new Message('$.A', 'seven', { flags: 1 << 16 })),
+  ];
+
+  it('have all that their records say, and what the frame says of them all.', () => {
+    const you = Flag.WANT_YOU_TO_REPLY;
+    const all = batchOf(records, 20, 9, you);
+    const got: Message[] = [];
+    while (all.left > 0) got.push(all.next());
+    const flags = (1 << 16) | you;
+    const expected = [
+      new Message('$.A', 'one', { id: new MessageId(0, 20), from: 9, flags }),
+      new Message('$.A', 'two', { id: new MessageId(0, 21), from: 9, flags }),
+      new Message('$.B', '', { id: new MessageId(0, 22), from: 9, flags: you }),
+      new Message('$.Reply', 'four', {
+        id: new MessageId(0, 23),
+        from: 9,
+        flags: you,
+        to: 5,
+        inReplyTo,
+      }),
+      new Message('$.Reply', 'and five', {
+        id: new MessageId(0, 24),
+        from: 9,
+        flags: you,
+        to: 5,
+        inReplyTo: new MessageId(0, 0x100),
+      }),
+      new Message('$.L', 'six', {
+        id: new MessageId(7, 8),
+        from: 9,
+        flags: you,
+        origFrom: new OrigFrom(1, 2),
+      }),
+      new Message('$.A', 'seven', { id: new MessageId(0, 26), from: 9, flags }),
+    ];
+    expect(got.map((one) => one.extract().map(String))).toEqual(
+      expected.map((one) => one.extract().map(String)),
+    );
+    // Those that are alike share what they have in common, wherever they stand.
+    expect(got[1]?.head).toBe(got[0]?.head);
+    expect(got[6]?.head).toBe(got[0]?.head);
+  });
+
+  it('are shown as they are given.', () => {
+    const [given, shown] = [batchOf(records, 1), batchOf(records, 1)];
+    const borrowed = new BorrowedMessage();
+    while (given.left > 0) {
+      shown.show(borrowed);
+      expect(borrowed.keep().extract().map(String)).toEqual(given.next().extract().map(String));
+    }
+    expect(shown.left).toBe(0);
+  });
+});

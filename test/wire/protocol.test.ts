@@ -1,0 +1,378 @@
+import { describe, expect, it } from 'vitest';
+import { Op } from '../../src/bus/driver/perform.ts';
+import { Announcement } from '../../src/message/message.ts';
+import {
+  FRAME_HEADER,
+  FrameKind,
+  FrameReader,
+  ProtocolError,
+  SendDetail,
+  textOf,
+  wordOf,
+  wordsFrame,
+} from '../../src/wire/protocol.ts';
+import { frame, frameText, messagesFrame, wholeFramesOf } from '../support/frames.ts';
+
+const MAX = 1000;
+
+/** Frames of many lengths, one with nothing in it. */
+const FRAMES = [
+  frame('NONE', { token: 1 }),
+  frame('SENT', { token: 2, words: [3, 4, 5] }),
+  frame('CALL', { detail: 1, consumed: 7, token: 0xffff_ffff, words: [1], text: '$.a' }),
+  messagesFrame('SEND', [new Announcement('$.Name', 'some data')], { token: 4 }),
+  frame('PREFETCH', { body: new Uint8Array(MAX - FRAME_HEADER) }),
+  frame('TAKE', { token: 6 }),
+];
+const BYTES = Buffer.concat(FRAMES);
+
+/** Reads what is pushed, in pieces of these lengths, each among bytes that are not its own. */
+function read(bytes: Uint8Array, lengths: Iterable<number>): Buffer[] {
+  const reader = new FrameReader(MAX);
+  const frames: Buffer[] = [];
+  let at = 0;
+  for (const length of lengths) {
+    const piece = bytes.subarray(at, at + length);
+    at += length;
+    const among = new Uint8Array(piece.length + 9).fill(0xee);
+    among.set(piece, 5);
+    reader.push(among, 5, 5 + piece.length);
+    while (reader.read()) {
+      frames.push(Buffer.from(reader.bytes.subarray(reader.at, reader.at + reader.length)));
+    }
+  }
+  expect(at).toBeGreaterThanOrEqual(bytes.length);
+  expect(reader.isBetweenFrames).toBe(true);
+  return frames;
+}
+
+/** As `toEqual`, for very many. */
+function same(frames: readonly Buffer[], expected: readonly Buffer[]): void {
+  const isSame =
+    frames.length === expected.length &&
+    frames.every((one, at) => one.equals(expected[at] as Buffer));
+  if (!isSame) expect(frames).toEqual(expected);
+}
+
+describe('FrameReader', () => {
+  it('says how much it misses of a frame, once it knows how long that is.', () => {
+    const reader = new FrameReader(MAX);
+    const bytes = frame('PREFETCH', { body: new Uint8Array(88) });
+    const missing: number[] = [];
+    for (const [from, to] of [
+      [0, 2],
+      [2, 30],
+      [30, 90],
+      [90, bytes.length],
+    ] as const) {
+      reader.push(bytes.slice(from, to));
+      while (reader.read()) expect(reader.length).toBe(bytes.length);
+      missing.push(reader.missing);
+    }
+    expect(missing).toEqual([0, bytes.length - 30, bytes.length - 90, 0]);
+  });
+
+  it('cuts the bytes of a connection into frames, when they come whole.', () => {
+    expect(read(BYTES, [BYTES.length])).toEqual(FRAMES);
+    expect(
+      read(
+        BYTES,
+        FRAMES.map((one) => one.length),
+      ),
+    ).toEqual(FRAMES);
+  });
+
+  it('byte by byte.', () => {
+    expect(read(BYTES, Array(BYTES.length).fill(1))).toEqual(FRAMES);
+  });
+
+  it('in pieces of every length.', () => {
+    for (let length = 2; length <= 64; length++) {
+      same(read(BYTES, Array(Math.ceil(BYTES.length / length)).fill(length)), FRAMES);
+    }
+  });
+
+  it('cut in two anywhere, and with nothing in between.', () => {
+    for (let at = 0; at <= BYTES.length; at++) {
+      same(read(BYTES, [at, 0, BYTES.length - at]), FRAMES);
+    }
+  });
+
+  it('cut in three anywhere near the joints of two frames.', () => {
+    const two = Buffer.concat(FRAMES.slice(0, 3));
+    for (let from = 0; from <= two.length; from++) {
+      for (let to = from; to <= two.length; to++) {
+        same(read(two, [from, to - from, two.length - to]), FRAMES.slice(0, 3));
+      }
+    }
+  });
+
+  it('knows when a frame is half there.', () => {
+    const reader = new FrameReader(MAX);
+    for (let at = 0; at < FRAMES[1]!.length; at++) {
+      reader.push(FRAMES[1]!.subarray(at, at + 1));
+      const isWhole = reader.read();
+      expect(isWhole).toBe(at === FRAMES[1]!.length - 1);
+      expect(reader.isBetweenFrames).toBe(isWhole);
+    }
+  });
+
+  it.for([
+    ['0', 0],
+    ['less than a header', 8],
+    ['no multiple of 4', 13],
+    ['a multiple of 4 and 3', 15],
+    ['more than is believed', MAX + 4],
+    ['2 GiB', 0x8000_0000],
+    ['almost 4 GiB', 0xffff_fffc],
+    ['4294967295', 0xffff_ffff],
+    ['the letters of HTTP', 0x4745_5420],
+  ] as const)('does not believe a length of %s, however it comes.', ([, length]) => {
+    const bytes = Buffer.alloc(16);
+    bytes.writeUInt32BE(length);
+    for (const size of [16, 4, 3, 1]) {
+      const reader = new FrameReader(MAX);
+      expect(() => {
+        // A whole frame before it is read all the same.
+        reader.push(FRAMES[0] as Buffer);
+        expect(reader.read()).toBe(true);
+        expect(reader.read()).toBe(false);
+        for (let at = 0; at < bytes.length; at += size) {
+          reader.push(bytes.subarray(at, at + size));
+          while (reader.read());
+        }
+      }).toThrow(ProtocolError);
+    }
+  });
+
+  it('says which lengths it believes.', () => {
+    const reader = new FrameReader(MAX);
+    reader.push(Buffer.from([0, 0, 0, 13]));
+    expect(() => reader.read()).toThrow(
+      'a frame of 13 bytes: the length must be a multiple of 4 from 12 to 1000',
+    );
+  });
+
+  it('believes what is allowed by then: the limit may be raised.', () => {
+    const reader = new FrameReader(12);
+    reader.push(FRAMES[0] as Buffer);
+    expect(reader.read()).toBe(true);
+    reader.maxLength = MAX;
+    expect(reader.read()).toBe(false);
+    reader.push(FRAMES[4] as Buffer);
+    expect(reader.read()).toBe(true);
+  });
+
+  it('keeps no more memory than what has come, for a frame that says it is long.', () => {
+    const reader = new FrameReader(1 << 30);
+    const start = Buffer.alloc(16);
+    start.writeUInt32BE(1 << 29);
+    const before = process.memoryUsage();
+    reader.push(start);
+    expect(reader.read()).toBe(false);
+    const after = process.memoryUsage();
+    expect(after.arrayBuffers - before.arrayBuffers).toBeLessThan(1 << 20);
+  });
+
+  it('keeps little more memory than what has come, also when it comes in tiny pieces.', () => {
+    const reader = new FrameReader(1 << 30);
+    const start = Buffer.alloc(16);
+    start.writeUInt32BE(1 << 24);
+    reader.push(start);
+    expect(reader.read()).toBe(false);
+    const before = process.memoryUsage();
+    const count = 300_000;
+    for (let at = 0; at < count; at++) {
+      reader.push(new Uint8Array(1));
+      if (reader.read()) expect.fail('it is not whole');
+    }
+    const { heapUsed, arrayBuffers } = process.memoryUsage();
+    // A piece of its own for each byte would be a hundred times as much.
+    expect(heapUsed + arrayBuffers - before.heapUsed - before.arrayBuffers).toBeLessThan(
+      count * 40,
+    );
+  });
+});
+
+describe('FrameReader, whose memory is used again,', () => {
+  const MEMORY = 64;
+
+  /** Reads everything through memory of so many bytes, which is overwritten as soon as that is allowed. */
+  function readThrough(bytes: Uint8Array, step: number): Buffer[] {
+    const reader = new FrameReader(MAX);
+    const frames: Buffer[] = [];
+    let memory = new Uint8Array(MEMORY);
+    let at = 0;
+    let from = 0;
+    while (from < bytes.length) {
+      const length = Math.min(step, bytes.length - from, MEMORY - at);
+      memory.set(bytes.subarray(from, from + length), at);
+      reader.push(memory, at, at + length);
+      from += length;
+      at += length;
+      while (reader.read()) {
+        frames.push(Buffer.from(reader.bytes.subarray(reader.at, reader.at + reader.length)));
+      }
+      if (at < MEMORY) continue;
+      at = reader.rewind(memory);
+      if (at < 0 || at === MEMORY) {
+        memory = new Uint8Array(MEMORY);
+        at = 0;
+      }
+      memory.fill(0xee, at);
+    }
+    expect(reader.isBetweenFrames).toBe(true);
+    return frames;
+  }
+
+  it('needs of it only what is half there, which it moves to the front.', () => {
+    const short = FRAMES.filter(({ length }) => length < MEMORY * 3);
+    const many = [...short, ...short, ...short, ...short];
+    for (let step = 1; step <= MEMORY; step++) {
+      same(readThrough(Buffer.concat(many), step), many);
+    }
+  });
+
+  it('needs all of it while a frame lies there in pieces, or elsewhere.', () => {
+    const reader = new FrameReader(MAX);
+    const bytes = frame('PREFETCH', { body: new Uint8Array(88) });
+    const memory = Uint8Array.from(bytes);
+    reader.push(memory.slice(0, 10));
+    expect(reader.read()).toBe(false);
+    expect(reader.rewind(memory)).toBe(-1);
+    reader.push(memory, 10, 50);
+    expect(reader.read()).toBe(false);
+    expect(reader.rewind(memory)).toBe(-1);
+    reader.push(memory, 50, memory.length);
+    expect(reader.read()).toBe(true);
+    expect(reader.read()).toBe(false);
+    expect(reader.rewind(memory)).toBe(0);
+  });
+});
+
+describe('FrameReader, of long frames', () => {
+  const body = Buffer.alloc(20_000);
+  for (let at = 0; at < body.length; at += 4) body.writeUInt32BE(at, at);
+  const long = frame('SEND', { token: 9, body });
+  const bytes = Buffer.concat([FRAMES[0] as Buffer, long, FRAMES[1] as Buffer]);
+  const start = (FRAMES[0] as Buffer).length;
+
+  /** Reads three frames that come in pieces of these lengths; whether the long one was given in pieces. */
+  function isInPieces(lengths: readonly number[], join = false): boolean {
+    const reader = new FrameReader(100_000, 4096);
+    const frames: Buffer[] = [];
+    let inPieces = false;
+    let at = 0;
+    for (const length of lengths) {
+      reader.push(Uint8Array.from(bytes.subarray(at, at + length)));
+      at += length;
+      while (reader.read()) {
+        inPieces ||= reader.more !== null;
+        if (join) reader.join();
+        const { more } = reader;
+        const end = more === null ? reader.at + reader.length : undefined;
+        frames.push(Buffer.concat([reader.bytes.subarray(reader.at, end), ...(more ?? [])]));
+      }
+    }
+    same(frames, [FRAMES[0] as Buffer, long, FRAMES[1] as Buffer]);
+    return inPieces;
+  }
+
+  it('gives them in pieces that lie where they came, when these are few and large.', () => {
+    expect(isInPieces([start + 9000, bytes.length])).toBe(true);
+    expect(isInPieces([start + 3000, 9000, bytes.length])).toBe(true);
+    expect(isInPieces([start + long.length - 3, bytes.length])).toBe(true);
+    expect(isInPieces([start + 9000, bytes.length], true)).toBe(true);
+  });
+
+  it('puts them together when they are not, or the head of the message is cut.', () => {
+    expect(isInPieces([bytes.length])).toBe(false);
+    expect(isInPieces([start + 100, bytes.length])).toBe(false);
+    expect(isInPieces(Array(Math.ceil(bytes.length / 3000)).fill(3000))).toBe(false);
+    expect(isInPieces(Array(bytes.length).fill(1))).toBe(false);
+  });
+
+  it('gives them whole when they come side by side in one buffer.', () => {
+    for (const cut of [start + 2, start + 100, start + 9000]) {
+      const reader = new FrameReader(100_000, 4096);
+      let count = 0;
+      for (const [from, to] of [
+        [0, cut],
+        [cut, bytes.length],
+      ] as const) {
+        reader.push(bytes, from, to);
+        while (reader.read()) {
+          expect([reader.bytes, reader.more]).toEqual([bytes, null]);
+          count++;
+        }
+      }
+      expect(count).toBe(3);
+    }
+  });
+});
+
+describe('frames of words and text', () => {
+  const view = (bytes: Uint8Array) => ({
+    bytes,
+    at: 0,
+    length: bytes.length,
+  });
+
+  it.for(Object.entries(FrameKind))('%s goes there and back.', ([name, kind]) => {
+    for (const words of [[], [1], [0, 0xffff_ffff, 7, 8, 9, 10, 11, 12]]) {
+      for (const text of ['', 'a', 'abc', 'abcd', 'é😀', 'x'.repeat(500)]) {
+        const bytes = wordsFrame(kind, 0xff, 0xffff, 0xffff_fffe, words, text);
+        expect(bytes.length % 4).toBe(0);
+        const { whole, rest } = wholeFramesOf(bytes);
+        expect(rest).toHaveLength(0);
+        const [one] = whole;
+        expect(one).toMatchObject({
+          kind: name,
+          detail: 0xff,
+          consumed: 0xffff,
+          token: 0xffff_fffe,
+        });
+        expect(one?.words.slice(0, words.length)).toEqual(words);
+        expect(frameText(one!, words.length)).toBe(text);
+        words.forEach((word, at) => {
+          expect(wordOf(view(bytes), at)).toBe(word);
+        });
+        expect(textOf(view(bytes), words.length)).toBe(text);
+      }
+    }
+  });
+
+  it('a word that is not there is a ProtocolError.', () => {
+    const bytes = wordsFrame(FrameKind.RESULT, 0, 0, 0, [1, 2]);
+    expect(wordOf(view(bytes), 1)).toBe(2);
+    expect(() => wordOf(view(bytes), 2)).toThrow(ProtocolError);
+    // What lies behind the frame is not its own.
+    const longer = Buffer.concat([bytes, Buffer.alloc(8)]);
+    expect(() => wordOf({ ...view(longer), length: bytes.length }, 2)).toThrow(ProtocolError);
+    expect(() => textOf({ ...view(longer), length: bytes.length }, 3)).toThrow(ProtocolError);
+  });
+
+  it('a text that is longer than its frame is a ProtocolError.', () => {
+    for (const length of [4, 5, 0x7fff_ffff, 0xffff_ffff]) {
+      const bytes = Buffer.from(wordsFrame(FrameKind.FAREWELL, 0, 0, 0, [1], 'abc'));
+      bytes.writeUInt32BE(length, FRAME_HEADER + 4);
+      if (length === 4) expect(textOf(view(bytes), 1)).toBe('abc\0');
+      else expect(() => textOf(view(bytes), 1)).toThrow(ProtocolError);
+    }
+  });
+
+  it('a text that is not UTF-8 is no error.', () => {
+    const bytes = Buffer.from(wordsFrame(FrameKind.CALL, 0, 0, 0, [1], 'abc'));
+    bytes[FRAME_HEADER + 8] = 0xff;
+    expect(textOf(view(bytes), 1)).toBe('\ufffdbc');
+  });
+
+  it('numbers are given once.', () => {
+    for (const table of [FrameKind, Op]) {
+      expect(new Set(Object.values(table)).size).toBe(Object.values(table).length);
+    }
+    const bits = Object.values(SendDetail);
+    for (const bit of bits) expect(bit & (bit - 1)).toBe(0);
+    expect(new Set(bits).size).toBe(bits.length);
+  });
+});
