@@ -32,11 +32,11 @@ export class Buses {
 
   /** The buses that a bus belongs to; one that was made alone becomes the first of its own. */
   static of(bus: Bus): Buses {
-    if (bus.buses === null) {
-      bus.buses = new Buses(0, bus.settings);
-      bus.buses.buses.push(bus);
-    }
-    return bus.buses;
+    if (bus.buses instanceof Buses) return bus.buses;
+    const buses = new Buses(0, bus.settings);
+    bus.buses = buses;
+    buses.buses.push(bus);
+    return buses;
   }
 
   private add(): Bus {

@@ -1,8 +1,7 @@
 import { codeOf } from '../message/errno.ts';
-import type { BusKsock } from './ksock.ts';
+import type { KsockBinding, KsockState } from './ksock-state.ts';
 import type { MessageBatch } from './message-batch.ts';
 import type { BusObserver } from './observer.ts';
-import type { Binding } from './routes.ts';
 
 /** Tells in words what happens on a bus: *verbose* (the specification, section 10). */
 export class DebugLog implements BusObserver {
@@ -12,36 +11,36 @@ export class DebugLog implements BusObserver {
     this.log = log;
   }
 
-  opened({ id, mode, pid }: BusKsock): void {
+  opened({ id, mode, pid }: KsockState): void {
     this.log(`Ksock ${id} opened (${mode}, pid ${pid})`);
   }
 
-  closed({ id }: BusKsock): void {
+  closed({ id }: KsockState): void {
     this.log(`Ksock ${id} closed`);
   }
 
-  bound(binding: Binding): void {
+  bound(binding: KsockBinding): void {
     this.log(`Ksock ${binding.ksock.id} bound ${describeBinding(binding)}`);
   }
 
-  unbound(binding: Binding): void {
+  unbound(binding: KsockBinding): void {
     this.log(`Ksock ${binding.ksock.id} unbound ${describeBinding(binding)}`);
   }
 
-  sent({ id }: BusKsock, batch: MessageBatch): void {
+  sent({ id }: KsockState, batch: MessageBatch): void {
     for (const text of describe(batch)) this.log(`Ksock ${id} sent ${text}`);
   }
 
-  answered(_requester: BusKsock, batch: MessageBatch): void {
+  answered(_requester: KsockState, batch: MessageBatch): void {
     if (batch.isStatus) for (const text of describe(batch)) this.log(`KBUS made ${text}`);
   }
 
-  refused({ id }: BusKsock, batch: MessageBatch, errno: number): void {
+  refused({ id }: KsockState, batch: MessageBatch, errno: number): void {
     for (const text of describe(batch))
       this.log(`${codeOf(errno)} for Ksock ${id}, sending ${text}`);
   }
 
-  waiting({ id }: BusKsock, batch: MessageBatch): void {
+  waiting({ id }: KsockState, batch: MessageBatch): void {
     for (const text of describe(batch)) this.log(`EAGAIN for Ksock ${id}, sending ${text}`);
   }
 }
@@ -55,6 +54,6 @@ function* describe(batch: MessageBatch): Generator<string> {
   }
 }
 
-function describeBinding({ replier, name }: Binding): string {
+function describeBinding({ replier, name }: KsockBinding): string {
   return `as ${replier ? 'Replier' : 'Listener'} for '${name}'`;
 }

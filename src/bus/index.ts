@@ -1,8 +1,9 @@
-export { ASK, Bus, type BusOptions, type OpenOptions } from './bus.ts';
+export { Bus, type BusOptions, type OpenOptions } from './bus.ts';
 export { Buses } from './buses.ts';
 export { SendQueue } from './driver/send-queue.ts';
-export { BusKsock, type KsockOwner, type Mode, type Progress } from './ksock.ts';
-export { RequestEvent, RequestState, TRANSITIONS } from './ledger.ts';
+export { BusKsock } from './ksock.ts';
+export type { KsockOwner, KsockState, Mode, Progress } from './ksock-state.ts';
+export { RequestEvent, TRANSITIONS } from './ledger.ts';
 export { MessageBatch } from './message-batch.ts';
 export type { Attempt, BusObserver, Setting } from './observer.ts';
 export {
@@ -14,4 +15,6 @@ export {
   reportBindings,
   reportStats,
 } from './report.ts';
+export { RequestState } from './requests.ts';
 export { BUS_DEFAULTS, type BusSettings, MAX_BUSES, MIN_MESSAGE_SIZE } from './settings.ts';
+export { ASK } from './switches.ts';

@@ -2,7 +2,7 @@ import { entireLength } from '../message/codec/device.ts';
 import { flagsAt, nameAt, RecordCursor, RecordWords, type Sums } from '../message/codec/records.ts';
 import { Flag } from '../message/flags.ts';
 import type { Message } from '../message/message.ts';
-import type { RequestRecord } from './ledger.ts';
+import type { RequestRecord } from './requests.ts';
 
 const NO_BYTES = new Uint8Array(0);
 

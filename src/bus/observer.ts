@@ -1,6 +1,5 @@
-import type { BusKsock } from './ksock.ts';
+import type { KsockBinding, KsockState } from './ksock-state.ts';
 import type { MessageBatch } from './message-batch.ts';
-import type { Binding } from './routes.ts';
 
 /** A message is sent for the first time; or once more, by a program's call, or because there is room. */
 export type Attempt = 'send' | 'resend' | 'poll';
@@ -20,15 +19,15 @@ export type Setting =
  * of them. There is no time in it: who wants to know when, looks at a clock.
  */
 export interface BusObserver {
-  opened?(ksock: BusKsock): void;
+  opened?(ksock: KsockState): void;
   /** It has left, and all that follows from that (Statuses, events) was told. */
-  closed?(ksock: BusKsock): void;
-  bound?(binding: Binding): void;
+  closed?(ksock: KsockState): void;
+  bound?(binding: KsockBinding): void;
   /** Its unread messages have left the queue. */
-  unbound?(binding: Binding): void;
+  unbound?(binding: KsockBinding): void;
   /** A bind or unbind was refused, with this error number. */
   bindRefused?(
-    ksock: BusKsock,
+    ksock: KsockState,
     name: string,
     replier: boolean,
     isBind: boolean,
@@ -36,30 +35,41 @@ export interface BusObserver {
   ): void;
 
   /** A send is done: `queued`, `missed` and `answered` have told who got it. */
-  sent?(sender: BusKsock, batch: MessageBatch, attempt: Attempt): void;
+  sent?(sender: KsockState, batch: MessageBatch, attempt: Attempt): void;
   /** A send was refused. Nobody got it. */
-  refused?(sender: BusKsock, batch: MessageBatch, errno: number, attempt: Attempt): void;
+  refused?(sender: KsockState, batch: MessageBatch, errno: number, attempt: Attempt): void;
   /** A message waits to be sent (ALL_OR_WAIT), or goes on waiting. */
-  waiting?(sender: BusKsock, batch: MessageBatch, attempt: Attempt): void;
+  waiting?(sender: KsockState, batch: MessageBatch, attempt: Attempt): void;
   /** The message that waited to be sent, if one did, is thrown away. */
-  discarded?(sender: BusKsock, batch: MessageBatch | null): void;
+  discarded?(sender: KsockState, batch: MessageBatch | null): void;
 
   /** Put into a queue; by this binding, or as the answer to a Request (null). */
-  queued?(ksock: BusKsock, batch: MessageBatch, binding: Binding | null, atFront: boolean): void;
+  queued?(
+    ksock: KsockState,
+    batch: MessageBatch,
+    binding: KsockBinding | null,
+    atFront: boolean,
+  ): void;
   /** A listener's queue was full. */
-  missed?(ksock: BusKsock, batch: MessageBatch): void;
+  missed?(ksock: KsockState, batch: MessageBatch): void;
   /** A Reply, or a Status that KBUS made, ended a Request of this Ksock. With a token (0 or more), it passed the queue. */
-  answered?(requester: BusKsock, batch: MessageBatch, token: number): void;
+  answered?(requester: KsockState, batch: MessageBatch, token: number): void;
   /**
    * The message at `index` of a batch was read; as one to be answered by its reader, or not. It had been shown to its
    * reader before so many, which are urgent, went to the front of the queue; they stay there.
    */
-  read?(ksock: BusKsock, batch: MessageBatch, index: number, isAsked: boolean, over: number): void;
+  read?(
+    ksock: KsockState,
+    batch: MessageBatch,
+    index: number,
+    isAsked: boolean,
+    over: number,
+  ): void;
   /** A requester gave up the Request of this token. Whether it was taken back, unread. */
-  forgotten?(requester: BusKsock, token: number, isTakenBack: boolean): void;
+  forgotten?(requester: KsockState, token: number, isTakenBack: boolean): void;
 
   /** A setting was set to, or asked with, this value, and this came of it: what it is, what it was, or -errno. */
-  set?(ksock: BusKsock | null, setting: Setting, value: number, result: number): void;
+  set?(ksock: KsockState | null, setting: Setting, value: number, result: number): void;
 }
 
 /** One observer that tells several. */

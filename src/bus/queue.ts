@@ -1,6 +1,6 @@
-import type { RequestRecord } from './ledger.ts';
+import type { Binding } from './binding-tree.ts';
 import type { MessageBatch } from './message-batch.ts';
-import type { Binding } from './routes.ts';
+import type { RequestRecord } from './requests.ts';
 import { COSTS } from './settings.ts';
 
 /**
@@ -72,7 +72,7 @@ export class Queue {
   }
 
   /**
-   * PendingReads `count` messages, which are there, out of the entry at `entry`; those before it, which must be
+   * Takes `count` messages, which are there, out of the entry at `entry`; those before it, which must be
    * few, move up. Whether the entry is gone.
    */
   drop(entry: number, count = 1): boolean {
@@ -107,7 +107,7 @@ export class Queue {
   }
 
   /**
-   * PendingReads out every entry of a binding, front to back, and tells how many messages of each were read. The
+   * Takes out every entry of a binding, front to back, and tells how many messages of each were read. The
    * mark goes to the front.
    */
   remove(binding: Binding, removed: (batch: MessageBatch, read: number) => void): void {
@@ -152,7 +152,7 @@ export class Queue {
   }
 
   /**
-   * PendingReads the message at `index` out of the batch at `entry`, which must be behind the mark; all others keep their
+   * Takes the message at `index` out of the batch at `entry`, which must be behind the mark; all others keep their
    * order. Those before it, and those behind it, become entries of their own. Gives the batches that took the place
    * of the entry's, none or more; null when the entry still holds that batch.
    */

@@ -2,10 +2,9 @@ import { nearest } from '../base/nearest.ts';
 import { Errno } from '../message/errno.ts';
 import { Flag } from '../message/flags.ts';
 import { isWildcard } from '../message/name.ts';
-import type { Bus } from './bus.ts';
-import type { BusKsock } from './ksock.ts';
+import type { Engine } from './engine.ts';
+import type { KsockBinding, KsockState } from './ksock-state.ts';
 import type { MessageBatch } from './message-batch.ts';
-import type { Binding } from './routes.ts';
 
 /** A name that was meant is looked for among so many of the newest bindings, and compared with so many names. */
 const LOOKED_AT = 256;
@@ -22,10 +21,15 @@ const WEIGHED = 1000;
  * than the error number does. It looks at the bus as it is now: to be asked as soon as the message was refused. That
  * takes some ten microseconds, so ask only for who will read it.
  */
-export function whyRefused(bus: Bus, sender: BusKsock, batch: MessageBatch, errno: number): string {
+export function whyRefused(
+  bus: Engine,
+  sender: KsockState,
+  batch: MessageBatch,
+  errno: number,
+): string {
   switch (errno) {
     case Errno.ENOLCK:
-      return `your queue on bus ${bus.number} is full: ${filling(sender)}; read, or raise the limit with setMaxMessages()`;
+      return `your queue on bus ${bus.number} is full: ${filling(bus, sender)}; read, or raise the limit with setMaxMessages()`;
     case Errno.EMSGSIZE:
       return whyTooLarge(bus, sender, batch);
     case Errno.EADDRNOTAVAIL:
@@ -54,7 +58,7 @@ export function whyRefused(bus: Bus, sender: BusKsock, batch: MessageBatch, errn
 }
 
 /** The same of a bind or unbind. */
-export function whyNotBound(bus: Bus, ksock: BusKsock, name: string, errno: number): string {
+export function whyNotBound(bus: Engine, ksock: KsockState, name: string, errno: number): string {
   switch (errno) {
     case Errno.EADDRINUSE: {
       const replier = bus.routes.replierOf(name);
@@ -66,7 +70,7 @@ export function whyNotBound(bus: Bus, ksock: BusKsock, name: string, errno: numb
       const { listeners } = bus.routes.find('$.KBUS.ReplierBindEvent');
       const full = listeners.find((listener) => listener.ksock.isFull);
       if (full === undefined) return '';
-      return `Replier binds are being reported, and ${queueOf(full)}; try again when it has read`;
+      return `Replier binds are being reported, and ${queueOf(bus, full)}; try again when it has read`;
     }
     case Errno.ENOLCK:
       return `this Ksock has ${ksock.bindings} bindings, of ${bus.settings.maxBindingsPerKsock} that it may have (max-bindings-per-ksock); unbind some`;
@@ -77,27 +81,27 @@ export function whyNotBound(bus: Bus, ksock: BusKsock, name: string, errno: numb
   }
 }
 
-function whyTooLarge(bus: Bus, sender: BusKsock, batch: MessageBatch): string {
+function whyTooLarge(bus: Engine, sender: KsockState, batch: MessageBatch): string {
   const { to, replyNetwork, replySerial } = batch;
   const { absoluteMaxMessageSize: absolute } = bus.settings;
   const kind = batch.isReply ? 'Reply' : 'message';
   const most = batch.isReply
-    ? sender.maxReplySize(to, replyNetwork, replySerial)
-    : bus.maxMessageSize(0);
+    ? bus.admission.maxReplySize(sender, to, replyNetwork, replySerial)
+    : bus.largestMessage;
   const says = `the ${kind} has ${batch.firstSize} bytes, and bus ${bus.number} takes ${most} at most`;
   return most < absolute
     ? `${says}; setMaxMessageSize() raises that, up to ${absolute}`
     : `${says} (absolute-max-message-size)`;
 }
 
-function whyNobody(bus: Bus, name: string): string {
+function whyNobody(bus: Engine, name: string): string {
   const says = `nobody replies to ${told(name)} on bus ${bus.number}`;
   const meant = nearestReplier(bus, name);
   return meant === undefined ? says : `${says}; did you mean '${meant}'?`;
 }
 
 /** The name of a Replier that this one looks like a slip of. */
-function nearestReplier(bus: Bus, name: string): string | undefined {
+function nearestReplier(bus: Engine, name: string): string | undefined {
   if (name.length > LONGEST_COMPARED) return undefined;
   const candidates: string[] = [];
   let looked = 0;
@@ -115,7 +119,7 @@ function withoutNumbers(name: string): string {
   return name.replace(/\d+/g, '0');
 }
 
-function whyNotWanted(bus: Bus, sender: BusKsock, batch: MessageBatch): string {
+function whyNotWanted(bus: Engine, sender: KsockState, batch: MessageBatch): string {
   const { to, replyNetwork, replySerial } = batch;
   const request = `Request [${replyNetwork}:${replySerial}]`;
   const asked = bus.ksocks.get(to)?.outstanding.replierOf(replyNetwork, replySerial) ?? null;
@@ -126,44 +130,44 @@ function whyNotWanted(bus: Bus, sender: BusKsock, batch: MessageBatch): string {
 }
 
 /** Whose full queue stands in the way: the Replier's, or the first listener's. */
-function whyFull(bus: Bus, batch: MessageBatch): string {
+function whyFull(bus: Engine, batch: MessageBatch): string {
   const { replier, listeners } = bus.routes.find(batch.name);
   if ((batch.flags & Flag.WANT_A_REPLY) !== 0 && replier !== null) {
     const { ksock } = replier;
     const { maxUnansweredPerKsock } = bus.settings;
-    if (ksock.isFull) return queueOf(replier);
+    if (ksock.isFull) return queueOf(bus, replier);
     if (ksock.numUnrepliedTo >= maxUnansweredPerKsock) {
       return `Ksock ${ksock.id}, which replies to ${told(replier.name)}, has ${ksock.numUnrepliedTo} Requests to answer, of ${maxUnansweredPerKsock} that it may have (max-unanswered-per-ksock)`;
     }
   }
   const full = listeners.find(({ ksock }) => ksock.isFull);
-  return full === undefined ? '' : queueOf(full);
+  return full === undefined ? '' : queueOf(bus, full);
 }
 
-function queueOf({ ksock, name, replier }: Binding): string {
+function queueOf(bus: Engine, { ksock, name, replier }: KsockBinding): string {
   const does = replier ? 'replies' : 'listens';
-  return `the queue of Ksock ${ksock.id}, which ${does} to ${told(name)}, is full: ${filling(ksock)}`;
+  return `the queue of Ksock ${ksock.id}, which ${does} to ${told(name)}, is full: ${filling(bus, ksock)}`;
 }
 
 /** `7 unread and 93 unanswered of 100`. */
-function filling(ksock: BusKsock): string {
+function filling(bus: Engine, ksock: KsockState): string {
   const { occupied, limit, numMessages, queue } = ksock;
   if (occupied >= limit) {
     return `${numMessages} unread and ${occupied - numMessages} unanswered of ${limit}`;
   }
-  const { maxQueuedBytesPerKsock } = ksock.bus.settings;
+  const { maxQueuedBytesPerKsock } = bus.settings;
   return `${numMessages} unread, with ${queue.weight} bytes of ${maxQueuedBytesPerKsock} (max-queued-bytes-per-ksock)`;
 }
 
-function whyNoMemory(bus: Bus): string {
+function whyNoMemory(bus: Engine): string {
   const { maxQueuedBytes } = bus.settings;
-  let most: BusKsock | null = null;
+  let most: KsockState | null = null;
   let weighed = 0;
   for (const ksock of bus.ksocks.values()) {
     if (++weighed > WEIGHED) break;
     if (most === null || ksock.queue.weight > most.queue.weight) most = ksock;
   }
-  const says = `bus ${bus.number} keeps ${bus.queuedBytes} bytes of unread messages and unanswered Requests, of ${maxQueuedBytes} that it may keep (max-queued-bytes)`;
+  const says = `bus ${bus.number} keeps ${bus.queueing.queuedBytes} bytes of unread messages and unanswered Requests, of ${maxQueuedBytes} that it may keep (max-queued-bytes)`;
   if (most === null || most.queue.weight === 0) return says;
   return `${says}; the longest queue is that of Ksock ${most.id}, with ${most.numMessages} unread`;
 }

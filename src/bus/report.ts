@@ -1,6 +1,5 @@
 import type { Bus } from './bus.ts';
-import type { BusKsock } from './ksock.ts';
-import type { Binding } from './routes.ts';
+import type { KsockBinding, KsockState } from './ksock-state.ts';
 
 /** One binding, as told to people and programs. */
 export interface BindingReport {
@@ -46,7 +45,7 @@ export function reportBindings(bus: Bus): BindingReport[] {
   return Array.from(bus.routes, (binding) => reportBinding(bus, binding));
 }
 
-function reportBinding(bus: Bus, { ksock, replier, name }: Binding): BindingReport {
+function reportBinding(bus: Bus, { ksock, replier, name }: KsockBinding): BindingReport {
   return { device: bus.number, ksock: ksock.id, pid: ksock.pid, replier, name };
 }
 
@@ -106,7 +105,7 @@ export type Pieces = Generator<string, string>;
 
 const AT_REST = { readAt: 0, readLength: 0, wroteAt: 0, wrotePart: 'HDR', wroteAll: false };
 
-function reportKsock(ksock: BusKsock): KsockReport {
+function reportKsock(ksock: KsockState): KsockReport {
   return {
     ksock: ksock.id,
     pid: ksock.pid,

@@ -1,42 +1,13 @@
 import { NameReader } from '../message/codec/name-reader.ts';
 import { readName } from '../message/codec/records.ts';
-import { checkMessageName, endOfWord, isWildcard, passOver } from '../message/name.ts';
-import type { BusKsock } from './ksock.ts';
-
-/** A Ksock's wish to hear (or answer) messages of a name, or of the names that a wildcard matches. */
-export class Binding {
-  readonly ksock: BusKsock;
-  readonly name: string;
-  readonly replier: boolean;
-  /** Rises with each binding of the bus: which of two is newer. */
-  readonly order: number;
-  /** How many unread messages of its Ksock came by this binding. */
-  queued = 0;
-  /** The next older binding of the same Ksock to the same name as listener. */
-  older: Binding | null = null;
-  /** Where it is in the index. */
-  place: Place | null = null;
-  // The listeners of one name are a list, so that one of many leaves without a search.
-  newerHere: Binding | null = null;
-  olderHere: Binding | null = null;
-  // So are all of a bus. One that was undone still tells which was the older: see `olderThan`.
-  newerOfAll: Binding | null = null;
-  olderOfAll: Binding | null = null;
-  isBound = true;
-
-  constructor(ksock: BusKsock, name: string, replier: boolean, order: number) {
-    this.ksock = ksock;
-    this.name = name;
-    this.replier = replier;
-    this.order = order;
-  }
-}
+import { checkMessageName, isWildcard } from '../message/name.ts';
+import { type Binding, FIRST_WORD, isThere, Place, sharedWords, wordAt } from './binding-tree.ts';
 
 /** Who gets the messages of one name. */
-export interface Route {
-  readonly replier: Binding | null;
+export interface Route<Ksock> {
+  readonly replier: Binding<Ksock> | null;
   /** Newest first: once only keeps the copy that comes first (section 5). Those of two names may be one list. */
-  readonly listeners: readonly Binding[];
+  readonly listeners: readonly Binding<Ksock>[];
   /** It holds for as long as this is the epoch of the routes. */
   epoch: number;
 }
@@ -50,32 +21,29 @@ const MAX_SHARED = 64;
 /** So many lists may be kept beside twice as many as there are routes. */
 const FEW_LISTS = 64;
 
-const NOBODY: readonly Binding[] = [];
-
-/** Where the first word of every name begins, behind its `$.`. */
-const FIRST_WORD = 2;
+const NOBODY: readonly never[] = [];
 
 /**
  * The bindings of one bus, indexed so that finding who gets a message costs the depth of its name and
  * the wildcards that match it so far, and not the number of bindings (the specification, sections 2 and
  * 7). A route that was found is kept until a binding that could touch it changes.
  */
-export class Routes {
-  private readonly root = new Place('', null);
-  private readonly kept = new Map<string, Route>();
+export class Routes<Ksock = unknown> {
+  private readonly root = new Place<Ksock>('', null);
+  private readonly kept = new Map<string, Route<Ksock>>();
   /** The names of the routes that are kept, by their first words. */
   private readonly keptNames = new Map<string, Set<string>>();
   /** The lists of listeners, by the orders of the bindings, which are never used again. */
-  private readonly lists = new Map<string, readonly Binding[]>();
-  private newest: Binding | null = null;
+  private readonly lists = new Map<string, readonly Binding<Ksock>[]>();
+  private newest: Binding<Ksock> | null = null;
   private lastName = '';
-  private lastRoute: Route | undefined;
+  private lastRoute: Route<Ksock> | undefined;
   /** Names as records have them, with the routes that they had when so many bindings had come and gone. */
-  private readonly names = new NameReader<Route>();
+  private readonly names = new NameReader<Route<Ksock>>();
   private epoch = 0;
 
   /** Who gets messages of this name, if that was asked before and still holds. */
-  known(name: string): Route | undefined {
+  known(name: string): Route<Ksock> | undefined {
     if (name === this.lastName) return this.lastRoute;
     const route = this.kept.get(name);
     if (route !== undefined) {
@@ -86,7 +54,7 @@ export class Routes {
   }
 
   /** Who gets messages of this name, which must be well formed. */
-  find(name: string): Route {
+  find(name: string): Route<Ksock> {
     const known = this.known(name);
     if (known !== undefined) return known;
     const route = this.resolve(name);
@@ -98,7 +66,7 @@ export class Routes {
   }
 
   /** The same for the name in the head of a record; null when it can't be sent. */
-  findIn(bytes: Uint8Array, headAt: number): Route | null {
+  findIn(bytes: Uint8Array, headAt: number): Route<Ksock> | null {
     const { names } = this;
     const slot = readName(names, bytes, headAt);
     const known = names.note(slot);
@@ -113,9 +81,9 @@ export class Routes {
   }
 
   /** The Replier bound to exactly this binding name. */
-  replierOf(bindingName: string): Binding | null {
+  replierOf(bindingName: string): Binding<Ksock> | null {
     if (!bindingName.startsWith('$.')) return null;
-    let place: Place | undefined = this.root;
+    let place: Place<Ksock> | undefined = this.root;
     for (let at = FIRST_WORD; at <= bindingName.length; at += place.words.length + 1) {
       place = place.children?.get(wordAt(bindingName, at));
       if (place === undefined || !isThere(place.words, bindingName, at)) return null;
@@ -123,7 +91,7 @@ export class Routes {
     return place.replier;
   }
 
-  add(binding: Binding): void {
+  add(binding: Binding<Ksock>): void {
     const place = this.placeFor(binding.name);
     binding.place = place;
     if (binding.replier) {
@@ -139,8 +107,8 @@ export class Routes {
     this.forget(binding.name);
   }
 
-  remove(binding: Binding): void {
-    const place = binding.place as Place;
+  remove(binding: Binding<Ksock>): void {
+    const place = binding.place as Place<Ksock>;
     binding.place = null;
     if (binding.replier) {
       place.replier = null;
@@ -165,23 +133,23 @@ export class Routes {
    * The binding that is the next older, or the newest of all. One that was told of may have been undone
    * since: all that are older and still there will be come to from it, each once.
    */
-  olderThan(binding: Binding | null): Binding | null {
+  olderThan(binding: Binding<Ksock> | null): Binding<Ksock> | null {
     let older = binding === null ? this.newest : binding.olderOfAll;
     while (older !== null && !older.isBound) older = older.olderOfAll;
     return older;
   }
 
   /** All bindings, newest first. */
-  *[Symbol.iterator](): Generator<Binding> {
+  *[Symbol.iterator](): Generator<Binding<Ksock>> {
     for (let at = this.olderThan(null); at !== null; at = this.olderThan(at)) yield at;
   }
 
   /** The place of a binding name, which is made if need be. */
-  private placeFor(bindingName: string): Place {
+  private placeFor(bindingName: string): Place<Ksock> {
     let place = this.root;
     for (let at = FIRST_WORD; at <= bindingName.length; ) {
       const word = wordAt(bindingName, at);
-      const child: Place | undefined = place.children?.get(word);
+      const child: Place<Ksock> | undefined = place.children?.get(word);
       if (child === undefined) return place.add(word, bindingName.slice(at));
       const shared = sharedWords(child.words, bindingName, at);
       place = shared === child.words.length ? child : child.split(shared);
@@ -190,12 +158,12 @@ export class Routes {
     return place;
   }
 
-  private resolve(name: string): Route {
-    const found: Place[] = [];
+  private resolve(name: string): Route<Ksock> {
+    const found: Place<Ksock>[] = [];
     this.root.collect(name, FIRST_WORD, found);
-    let replier: Binding | null = null;
+    let replier: Binding<Ksock> | null = null;
     let withListeners = 0;
-    const listeners: Binding[] = [];
+    const listeners: Binding<Ksock>[] = [];
     for (const place of found) {
       // The most specific comes first.
       replier ??= place.replier;
@@ -209,7 +177,7 @@ export class Routes {
   }
 
   /** The one list that has these bindings, so that names that go the same way are known by it. */
-  private shared(listeners: readonly Binding[]): readonly Binding[] {
+  private shared(listeners: readonly Binding<Ksock>[]): readonly Binding<Ksock>[] {
     if (listeners.length === 0) return NOBODY;
     if (listeners.length > MAX_SHARED) return listeners;
     const key = listeners.map(({ order }) => order).join();
@@ -224,7 +192,7 @@ export class Routes {
     return listeners;
   }
 
-  private keep(name: string, route: Route): void {
+  private keep(name: string, route: Route<Ksock>): void {
     this.kept.set(name, route);
     const word = wordAt(name, FIRST_WORD);
     const names = this.keptNames.get(word);
@@ -264,104 +232,4 @@ export class Routes {
     this.lastName = '';
     this.lastRoute = undefined;
   }
-}
-
-/**
- * A tree of binding names: each place has the words of one, or those that several begin with, without the words
- * of the places above. Words with no choice between them share a place, so there are at most two for each
- * binding name, however many words that has.
- */
-class Place {
-  words: string;
-  private parent: Place | null;
-  /** By the first of their words. */
-  children: Map<string, Place> | null = null;
-  replier: Binding | null = null;
-  /** The newest of the listeners. */
-  newest: Binding | null = null;
-
-  constructor(words: string, parent: Place | null) {
-    this.words = words;
-    this.parent = parent;
-  }
-
-  /** A new place below this one. `word` is the first of its words; when it is all of them, the string is shared. */
-  add(word: string, words: string): Place {
-    const child = new Place(words.length === word.length ? word : words, this);
-    this.children ??= new Map();
-    this.children.set(word, child);
-    return child;
-  }
-
-  /** Makes the first words of this place, so many characters, a place above it. */
-  split(length: number): Place {
-    const parent = this.parent as Place;
-    const above = parent.add(wordAt(this.words, 0), this.words.slice(0, length));
-    this.words = this.words.slice(length + 1);
-    this.parent = above;
-    above.children = new Map([[wordAt(this.words, 0), this]]);
-    return above;
-  }
-
-  /** Goes if nothing is bound here any more, and the place below it, if there is but one, has its words then. */
-  tidy(): void {
-    const { parent, children } = this;
-    if (parent === null || this.replier !== null || this.newest !== null) return;
-    const word = wordAt(this.words, 0);
-    if (children === null) {
-      parent.children?.delete(word);
-      if (parent.children?.size === 0) parent.children = null;
-      parent.tidy();
-    } else if (children.size === 1) {
-      const [child] = children.values() as unknown as [Place];
-      child.words = `${this.words}.${child.words}`;
-      child.parent = parent;
-      parent.children?.set(word, child);
-    }
-  }
-
-  /**
-   * Adds the places of binding names that match: those below this one, whose own words match the name up to the
-   * word at `at`. The more specific come first: a word, then `%`, then `*`.
-   */
-  collect(name: string, at: number, found: Place[]): void {
-    const { children } = this;
-    if (children === null) return;
-    children.get(wordAt(name, at))?.collectFrom(name, at, found);
-    children.get('%')?.collectFrom(name, at, found);
-    children.get('*')?.collectFrom(name, at, found);
-  }
-
-  private collectFrom(name: string, at: number, found: Place[]): void {
-    const end = passOver(this.words, name, at);
-    if (end === name.length) found.push(this);
-    else if (end > 0) this.collect(name, end + 1, found);
-  }
-}
-
-function wordAt(name: string, at: number): string {
-  return name.slice(at, endOfWord(name, at));
-}
-
-/** How many characters of whole words `words` has in common with `name` from `at` on. */
-function sharedWords(words: string, name: string, at: number): number {
-  let shared = 0;
-  for (let index = 0; index <= words.length; index++) {
-    const code = words.charCodeAt(index);
-    const other = name.charCodeAt(at + index);
-    if (isEndOfWord(code) && isEndOfWord(other)) shared = index;
-    if (code !== other) break;
-  }
-  return shared;
-}
-
-/** At a dot, or behind the last character. */
-function isEndOfWord(code: number): boolean {
-  return code === 0x2e || Number.isNaN(code);
-}
-
-/** Whether `name` has these very words at `at`. */
-function isThere(words: string, name: string, at: number): boolean {
-  const end = at + words.length;
-  return name.startsWith(words, at) && (end === name.length || name[end] === '.');
 }

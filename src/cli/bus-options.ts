@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
 import { quoted } from '../base/quoted.ts';
-import type { Mode } from '../bus/ksock.ts';
+import type { Mode } from '../bus/ksock-state.ts';
 import { explain } from '../client/explain.ts';
 import { Ksock, type Missed } from '../client/ksock.ts';
 import { findBus, knock, NoBusError } from '../client/ports/find-bus.ts';

@@ -1,6 +1,7 @@
 import type { Bus } from '../bus/bus.ts';
 import { Op, type OpCode, type Outcome, perform } from '../bus/driver/perform.ts';
-import type { BusKsock, KsockOwner, Mode, Progress } from '../bus/ksock.ts';
+import type { BusKsock } from '../bus/ksock.ts';
+import type { KsockOwner, Mode, Progress } from '../bus/ksock-state.ts';
 import { batchOfMessage } from '../bus/message-batch.ts';
 import { DEVICE_MAX_MESSAGES } from '../bus/settings.ts';
 import { type Answer, NOTHING } from '../fuse/answer.ts';

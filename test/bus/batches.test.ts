@@ -66,8 +66,9 @@ class Stage {
     this.bus = new Bus({ maxMessages: 5, maxUnansweredPerKsock: 3 });
     this.bus.nextSerial = nextSerial;
     this.bus.maxMessageSize(MAX_SIZE);
-    const send = this.bus.send.bind(this.bus);
-    this.bus.send = (sender, batch) => {
+    const { delivery } = this.bus;
+    const send = delivery.send.bind(delivery);
+    delivery.send = (sender, batch) => {
       const { count, isReply, isRequest } = batch;
       const kind = isReply ? 'Replies' : isRequest ? 'Requests' : 'Announcements';
       if (count > 1) {

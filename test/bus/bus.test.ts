@@ -750,7 +750,7 @@ describe('going away (section 8)', () => {
   it('is noticed when something is left of somebody: that is a bug, and no outcome', () => {
     const { bus, program } = stage();
     const last = program();
-    (bus as unknown as { ledger: { open: number } }).ledger.open = 1;
+    bus.queueing.ledger.open = 1;
     expect(() => last.close()).toThrow('holds {"requests":1');
   });
 });

@@ -1,15 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import type { BusKsock } from '../../src/bus/ksock.ts';
-import {
-  Ledger,
-  Outstanding,
-  RequestEvent,
-  RequestRecord,
-  RequestState,
-  TRANSITIONS,
-  Unreplied,
-} from '../../src/bus/ledger.ts';
+import { Ledger, RequestEvent, TRANSITIONS } from '../../src/bus/ledger.ts';
 import type { MessageBatch } from '../../src/bus/message-batch.ts';
+import { Outstanding, RequestRecord, RequestState, Unreplied } from '../../src/bus/requests.ts';
 
 function ksock(id: number): BusKsock {
   return { id, outstanding: new Outstanding(), unreplied: new Unreplied() } as unknown as BusKsock;

@@ -1,10 +1,10 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { Binding } from '../../src/bus/binding-tree.ts';
 import type { BusKsock } from '../../src/bus/ksock.ts';
-import { RequestRecord } from '../../src/bus/ledger.ts';
 import { MessageBatch } from '../../src/bus/message-batch.ts';
 import { Queue } from '../../src/bus/queue.ts';
-import { Binding } from '../../src/bus/routes.ts';
+import { RequestRecord } from '../../src/bus/requests.ts';
 import { COSTS } from '../../src/bus/settings.ts';
 import { checkRecords, RecordWords, writeRecord } from '../../src/message/codec/records.ts';
 import { Flag } from '../../src/message/flags.ts';

@@ -1,7 +1,8 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { Binding } from '../../src/bus/binding-tree.ts';
 import type { BusKsock } from '../../src/bus/ksock.ts';
-import { Binding, Routes } from '../../src/bus/routes.ts';
+import { Routes } from '../../src/bus/routes.ts';
 import { matches, mostSpecificFirst, type NaiveBinding } from '../model/naive-bus.ts';
 import { holds } from '../model/property.ts';
 

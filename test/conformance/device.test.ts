@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe } from 'vitest';
 import type { Bus } from '../../src/bus/bus.ts';
-import type { Mode } from '../../src/bus/ksock.ts';
+import type { Mode } from '../../src/bus/ksock-state.ts';
 import type { BusSettings } from '../../src/bus/settings.ts';
 import { Caller } from '../device/caller.ts';
 import { FileKsock } from '../device/file-ksock.ts';

@@ -1,5 +1,5 @@
 import type { Bus } from '../../src/bus/bus.ts';
-import type { Mode } from '../../src/bus/ksock.ts';
+import type { Mode } from '../../src/bus/ksock-state.ts';
 import type { BusSettings } from '../../src/bus/settings.ts';
 import type { Ksock } from '../../src/client/ksock.ts';
 

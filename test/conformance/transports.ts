@@ -1,6 +1,6 @@
 import type { Bus } from '../../src/bus/bus.ts';
 import { Buses } from '../../src/bus/buses.ts';
-import type { Mode } from '../../src/bus/ksock.ts';
+import type { Mode } from '../../src/bus/ksock-state.ts';
 import { printBindings, printStats } from '../../src/bus/report.ts';
 import { Ksock } from '../../src/client/ksock.ts';
 import { LocalDaemon } from '../support/daemon.ts';

@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import type { Bus } from '../../src/bus/bus.ts';
 import { Buses } from '../../src/bus/buses.ts';
-import type { KsockOwner } from '../../src/bus/ksock.ts';
+import type { KsockOwner } from '../../src/bus/ksock-state.ts';
 import { MessageBatch } from '../../src/bus/message-batch.ts';
 import { Turn } from '../../src/daemon/flush-scheduler.ts';
 import { CallerMemory } from '../../src/device/caller-memory.ts';

@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import type { Mode } from '../../src/bus/ksock.ts';
+import type { Mode } from '../../src/bus/ksock-state.ts';
 import type { WaitOptions } from '../../src/client/ksock.ts';
 import { Ioctl } from '../../src/device/ioctl.ts';
 import { type Call, Errno } from '../../src/message/errno.ts';

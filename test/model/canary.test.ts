@@ -1,9 +1,11 @@
 import type fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { Bus, type BusKsock, type MessageBatch } from '../../src/bus/index.ts';
-import type { RequestRecord } from '../../src/bus/ledger.ts';
+import type { KsockState } from '../../src/bus/ksock-state.ts';
 import type { Queue } from '../../src/bus/queue.ts';
-import type { Binding, Route } from '../../src/bus/routes.ts';
+import type { Queueing } from '../../src/bus/queueing.ts';
+import type { RequestRecord } from '../../src/bus/requests.ts';
+import type { Route } from '../../src/bus/routes.ts';
 import { Errno } from '../../src/message/errno.ts';
 import type { Sequence } from './operations.ts';
 import { findFailing } from './property.ts';
@@ -11,20 +13,13 @@ import { anySequence, crowdedSequence, repeatedSequence, waitingSequence } from 
 
 // Engines that are broken on purpose. If the naive model does not notice, it is no second opinion.
 
-/** What is private in a Bus, for breaking it. */
+/** What is private in the parts of a Bus, for breaking them. */
 interface Insides {
-  giveStatus(record: RequestRecord, status: MessageBatch): void;
-  giveAnswer(record: RequestRecord, answer: MessageBatch): void;
-  takeBack(queue: Queue, record: RequestRecord): boolean;
-  enqueue(ksock: BusKsock, batch: MessageBatch, binding: Binding | null, atFront: boolean): void;
-  noteRoom(ksock: BusKsock): void;
-  tellAll(senders: Iterable<BusKsock>): void;
-  tellConcerned(ksock: BusKsock, asReplier: boolean): void;
-  takeSerials(): number;
-  release(ksock: BusKsock, event: MessageBatch): void;
-  reportBind(isBind: boolean, binder: BusKsock, name: string): boolean;
-  reportLoss(binder: BusKsock, name: string): void;
-  routes: { forget(name: string): void; find(name: string): Route };
+  queueing: Pick<Queueing, 'giveAnswer' | 'enqueue'> & {
+    giveStatus(record: RequestRecord, status: MessageBatch): void;
+  };
+  givingUp: { takeBack(queue: Queue, record: RequestRecord): boolean };
+  routes: { forget(name: string): void; find(name: string): Route<KsockState> };
 }
 
 /** Breaks a bus; what it returns is done to each new Ksock. */
@@ -53,9 +48,9 @@ const CANARIES: Record<string, { breakIt: Break; by: fc.Arbitrary<Sequence>; wit
   'loses the Status for what was read and not answered': {
     by: anySequence,
     within: 1500,
-    breakIt: (_bus, insides) => {
-      const giveStatus = insides.giveStatus.bind(insides);
-      insides.giveStatus = (record, status) => {
+    breakIt: (_bus, { queueing }) => {
+      const giveStatus = queueing.giveStatus.bind(queueing);
+      queueing.giveStatus = (record, status) => {
         if (status.name !== '$.KBUS.Replier.Ignored') giveStatus(record, status);
       };
     },
@@ -63,8 +58,8 @@ const CANARIES: Record<string, { breakIt: Break; by: fc.Arbitrary<Sequence>; wit
   'leaves what was given up to be carried out': {
     by: anySequence,
     within: 1000,
-    breakIt: (_bus, insides) => {
-      insides.takeBack = () => false;
+    breakIt: (_bus, { givingUp }) => {
+      givingUp.takeBack = () => false;
     },
   },
   'takes back what the program of the Replier was shown': {
@@ -83,22 +78,22 @@ const CANARIES: Record<string, { breakIt: Break; by: fc.Arbitrary<Sequence>; wit
     by: anySequence,
     within: 2000,
     breakIt: (bus) => {
-      bus.maxReplySize = () => bus.maxMessageSize(0);
+      bus.admission.maxReplySize = () => bus.maxMessageSize(0);
     },
   },
   'lets every Reply be as large as it likes': {
     by: anySequence,
     within: 2000,
     breakIt: (bus) => {
-      bus.maxReplySize = () => bus.maxMessageSize(1);
+      bus.admission.maxReplySize = () => bus.maxMessageSize(1);
     },
   },
   'answers twice': {
     by: anySequence,
     within: 300,
-    breakIt: (_bus, insides) => {
-      const giveAnswer = insides.giveAnswer.bind(insides);
-      insides.giveAnswer = (record, answer) => {
+    breakIt: (_bus, { queueing }) => {
+      const giveAnswer = queueing.giveAnswer.bind(queueing);
+      queueing.giveAnswer = (record, answer) => {
         giveAnswer(record, answer);
         giveAnswer(record, answer);
       };
@@ -132,18 +127,18 @@ const CANARIES: Record<string, { breakIt: Break; by: fc.Arbitrary<Sequence>; wit
   'reads an urgent Request after the listener’s copy': {
     by: anySequence,
     within: 3000,
-    breakIt: (_bus, insides) => {
-      const enqueue = insides.enqueue.bind(insides);
-      insides.enqueue = (ksock, batch, binding, atFront) =>
+    breakIt: (_bus, { queueing }) => {
+      const enqueue = queueing.enqueue.bind(queueing);
+      queueing.enqueue = (ksock, batch, binding, atFront) =>
         enqueue(ksock, batch, binding, atFront && !binding?.replier);
     },
   },
   'leaks the place that a Status was held for': {
     by: anySequence,
     within: 1000,
-    breakIt: (_bus, insides) => {
-      const giveStatus = insides.giveStatus.bind(insides);
-      insides.giveStatus = (record, status) => {
+    breakIt: (_bus, { queueing }) => {
+      const giveStatus = queueing.giveStatus.bind(queueing);
+      queueing.giveStatus = (record, status) => {
         record.requester.outstanding.size++;
         giveStatus(record, status);
       };
@@ -163,9 +158,9 @@ const CANARIES: Record<string, { breakIt: Break; by: fc.Arbitrary<Sequence>; wit
   'forgets what once-only must not repeat': {
     by: anySequence,
     within: 2000,
-    breakIt: (_bus, insides) => {
-      const enqueue = insides.enqueue.bind(insides);
-      insides.enqueue = (ksock, batch, binding, atFront) => {
+    breakIt: (_bus, { queueing }) => {
+      const enqueue = queueing.enqueue.bind(queueing);
+      queueing.enqueue = (ksock, batch, binding, atFront) => {
         enqueue(ksock, batch, binding, atFront);
         if (binding?.replier === false) ksock.queuedSerial = 0;
       };
@@ -194,9 +189,9 @@ const CANARIES: Record<string, { breakIt: Break; by: fc.Arbitrary<Sequence>; wit
   'drops the Replier’s copy for once-only': {
     by: repeatedSequence,
     within: 2000,
-    breakIt: (_bus, insides) => {
-      const enqueue = insides.enqueue.bind(insides);
-      insides.enqueue = (ksock, batch, binding, atFront) => {
+    breakIt: (_bus, { queueing }) => {
+      const enqueue = queueing.enqueue.bind(queueing);
+      queueing.enqueue = (ksock, batch, binding, atFront) => {
         const { idNetwork, idSerial } = batch;
         const last = ksock.queuedNetwork === idNetwork && ksock.queuedSerial === idSerial;
         if (!ksock.onlyOnce || !last) enqueue(ksock, batch, binding, atFront);
@@ -206,25 +201,25 @@ const CANARIES: Record<string, { breakIt: Break; by: fc.Arbitrary<Sequence>; wit
   'does not say that there is room': {
     by: waitingSequence,
     within: 500,
-    breakIt: (_bus, insides) => {
-      insides.noteRoom = () => {};
+    breakIt: ({ room }) => {
+      room.noteRoom = () => {};
     },
   },
   'tells only those who wait for the queue of who left': {
     by: waitingSequence,
     within: 1500,
-    breakIt: (_bus, insides) => {
-      insides.tellConcerned = (ksock) => insides.tellAll(ksock.blocking);
+    breakIt: ({ room }) => {
+      room.tellConcerned = (ksock) => room.tellAll(ksock.blocking);
     },
   },
   'throws the waiting message away': {
     by: waitingSequence,
     within: 500,
-    breakIt: (bus) => {
-      const send = bus.send.bind(bus);
-      bus.send = (sender, batch) => {
+    breakIt: ({ delivery }) => {
+      const send = delivery.send.bind(delivery);
+      delivery.send = (sender, batch) => {
         const result = send(sender, batch);
-        if (result === -Errno.EALREADY) sender.discard();
+        if (result === -Errno.EALREADY) delivery.discard(sender);
         return result;
       };
     },
@@ -252,8 +247,8 @@ const CANARIES: Record<string, { breakIt: Break; by: fc.Arbitrary<Sequence>; wit
   'uses serial 0': {
     by: anySequence,
     within: 1000,
-    breakIt: (bus, insides) => {
-      insides.takeSerials = () => {
+    breakIt: (bus) => {
+      bus.takeSerials = () => {
         const serial = bus.nextSerial;
         bus.nextSerial = (serial + 1) >>> 0;
         return serial;
@@ -272,28 +267,29 @@ const CANARIES: Record<string, { breakIt: Break; by: fc.Arbitrary<Sequence>; wit
   'binds though a listener to binds has a full queue': {
     by: anySequence,
     within: 2000,
-    breakIt: (_bus, insides) => {
-      const reportBind = insides.reportBind.bind(insides);
-      insides.reportBind = (isBind, binder, name) => reportBind(isBind, binder, name) || !isBind;
+    breakIt: ({ bindReports }) => {
+      const reportBind = bindReports.reportBind.bind(bindReports);
+      bindReports.reportBind = (isBind, binder, name) =>
+        reportBind(isBind, binder, name) || !isBind;
     },
   },
   'holds one event too many': {
     by: crowdedSequence,
     within: 100,
-    breakIt: (bus, insides) => {
-      const reportLoss = insides.reportLoss.bind(insides);
-      insides.reportLoss = (binder, name) => {
-        bus.heldEvents--;
+    breakIt: ({ bindReports }) => {
+      const reportLoss = bindReports.reportLoss.bind(bindReports);
+      bindReports.reportLoss = (binder, name) => {
+        bindReports.heldEvents--;
         reportLoss(binder, name);
-        bus.heldEvents++;
+        bindReports.heldEvents++;
       };
     },
   },
   'never lets go of a held event': {
     by: crowdedSequence,
     within: 30,
-    breakIt: (_bus, insides) => {
-      insides.release = () => {};
+    breakIt: ({ bindReports }) => {
+      bindReports.release = () => {};
     },
   },
 };

@@ -121,7 +121,7 @@ class SideBySide {
   /** Everybody leaves, in turn; with that every promise must have been kept. */
   end(): void {
     for (let at = 0; at < SEATS; at++) this.run({ do: 'close', at });
-    const { open } = (this.engine as unknown as { ledger: { open: number } }).ledger;
+    const { open } = this.engine.queueing.ledger;
     this.same('Requests left in the ledger', open, 0);
   }
 

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import type { Bus, BusKsock, MessageBatch } from '../../src/bus/index.ts';
-import type { RequestRecord } from '../../src/bus/ledger.ts';
-import type { Binding } from '../../src/bus/routes.ts';
+import type { Queueing } from '../../src/bus/queueing.ts';
+import type { RequestRecord } from '../../src/bus/requests.ts';
 import type { FramePort } from '../../src/client/ports/frame-port.ts';
 import type { ReconnectingPort } from '../../src/client/ports/reconnecting-port.ts';
 import type { Session } from '../../src/daemon/session.ts';
@@ -12,12 +12,9 @@ import type { Sabotage } from './world.ts';
 
 // Engines and sessions that are broken on purpose. If the simulator does not notice, it is worth nothing.
 
-interface BusInsides {
+type BusInsides = Pick<Queueing, 'giveAnswer' | 'enqueue'> & {
   giveStatus(record: RequestRecord, status: MessageBatch): void;
-  giveAnswer(record: RequestRecord, answer: MessageBatch): void;
-  enqueue(ksock: BusKsock, batch: MessageBatch, binding: Binding | null, atFront: boolean): void;
-  noteRoom(ksock: BusKsock): void;
-}
+};
 
 interface SessionInsides {
   consume(count: number): void;
@@ -31,12 +28,12 @@ interface SessionInsides {
 }
 
 interface PortInsides {
-  readonly takes: { readonly early: { push(message: Message): number } };
+  readonly pendingReads: { readonly unclaimed: { push(message: Message): number } };
   cancel(token: number): void;
 }
 
 const inBus = (breakIt: (insides: BusInsides, bus: Bus) => void): Sabotage => ({
-  bus: (bus) => breakIt(bus as unknown as BusInsides, bus),
+  bus: (bus) => breakIt(bus.queueing as unknown as BusInsides, bus),
 });
 
 const inSession = (breakIt: (insides: SessionInsides) => void): Sabotage => ({
@@ -95,17 +92,16 @@ const CANARIES: Record<string, Sabotage> = {
       ksock.queuedSerial = 0;
     };
   }),
-  'an engine that does not say that there is room': inBus((insides, bus) => {
-    insides.noteRoom = () => {};
-    const { take, takeMany } = bus;
-    bus.take = (ksock, at) => {
+  'an engine that does not say that there is room': inBus((_insides, { reading, room }) => {
+    room.noteRoom = () => {};
+    const take = reading.take.bind(reading);
+    reading.take = (ksock, at) => {
       const { blocking } = ksock;
       Object.defineProperty(ksock, 'blocking', { value: new Set(), configurable: true });
-      const batch = take.call(bus, ksock, at);
+      const batch = take(ksock, at);
       Object.defineProperty(ksock, 'blocking', { value: blocking, configurable: true });
       return batch;
     };
-    bus.takeMany = takeMany;
   }),
   'a session that forgets what was consumed': inSession((insides) => {
     insides.consume = () => {};
@@ -126,8 +122,8 @@ const CANARIES: Record<string, Sabotage> = {
     const tellSent = insides.tellSent.bind(insides);
     insides.tellSent = (batch, result) => tellSent(batch, result === -16 ? 0 : result);
   }),
-  'a client that loses what comes for a wait that was over': inPort(({ takes }) => {
-    takes.early.push = () => 0;
+  'a client that loses what comes for a wait that was over': inPort(({ pendingReads }) => {
+    pendingReads.unclaimed.push = () => 0;
   }),
   'a client that forgets to cancel': inPort((insides) => {
     insides.cancel = () => {};

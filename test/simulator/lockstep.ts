@@ -1,12 +1,12 @@
 import type {
   Attempt,
   Bus,
-  BusKsock,
   BusObserver,
+  KsockState,
   MessageBatch,
   Setting,
 } from '../../src/bus/index.ts';
-import type { Binding } from '../../src/bus/routes.ts';
+import type { KsockBinding } from '../../src/bus/ksock-state.ts';
 import { Errno } from '../../src/message/errno.ts';
 import { Flag } from '../../src/message/flags.ts';
 import type { Message } from '../../src/message/message.ts';
@@ -25,7 +25,7 @@ interface Entry {
 }
 
 /** The unread messages, one by one: those of a run too. */
-function unread({ queue }: BusKsock): Entry[] {
+function unread({ queue }: KsockState): Entry[] {
   const all: Entry[] = [];
   for (let at = 0; at < queue.entries; at++) {
     const batch = queue.batch(at);
@@ -86,14 +86,14 @@ export function tellMessage(message: Message): string {
 
 /** One Ksock in the engine and in the naive model, and what was read from it. */
 export class Pair {
-  readonly engine: BusKsock;
+  readonly engine: KsockState;
   readonly naive: NaiveKsock;
   /** What the engine took as read, oldest first. */
   readonly taken: string[] = [];
   /** What the client gave to its program, oldest first. */
   readonly consumed: string[] = [];
 
-  constructor(engine: BusKsock, naive: NaiveKsock) {
+  constructor(engine: KsockState, naive: NaiveKsock) {
     this.engine = engine;
     this.naive = naive;
   }
@@ -140,32 +140,32 @@ export class Lockstep implements BusObserver {
     bus.watch(this);
   }
 
-  pair(ksock: BusKsock): Pair {
+  pair(ksock: KsockState): Pair {
     return this.pairs.get(ksock.id) as Pair;
   }
 
-  private naiveOf(ksock: BusKsock): NaiveKsock {
+  private naiveOf(ksock: KsockState): NaiveKsock {
     return this.pair(ksock).naive;
   }
 
-  opened(ksock: BusKsock): void {
+  opened(ksock: KsockState): void {
     this.pairs.set(ksock.id, new Pair(ksock, this.naive.open(ksock.mode)));
   }
 
-  closed(ksock: BusKsock): void {
+  closed(ksock: KsockState): void {
     this.naive.close(this.naiveOf(ksock));
   }
 
-  bound({ ksock, name, replier }: Binding): void {
+  bound({ ksock, name, replier }: KsockBinding): void {
     this.expect(ksock, `bind ${name}`, 0, this.naive.bind(this.naiveOf(ksock), name, replier));
   }
 
-  unbound({ ksock, name, replier }: Binding): void {
+  unbound({ ksock, name, replier }: KsockBinding): void {
     this.expect(ksock, `unbind ${name}`, 0, this.naive.unbind(this.naiveOf(ksock), name, replier));
   }
 
   bindRefused(
-    ksock: BusKsock,
+    ksock: KsockState,
     name: string,
     replier: boolean,
     isBind: boolean,
@@ -177,19 +177,24 @@ export class Lockstep implements BusObserver {
     this.expect(ksock, `${isBind ? 'bind' : 'unbind'} ${name}`, -errno, result);
   }
 
-  sent(sender: BusKsock, batch: MessageBatch, attempt: Attempt): void {
+  sent(sender: KsockState, batch: MessageBatch, attempt: Attempt): void {
     this.attempted(sender, batch, attempt, 0);
   }
 
-  refused(sender: BusKsock, batch: MessageBatch, errno: number, attempt: Attempt): void {
+  refused(sender: KsockState, batch: MessageBatch, errno: number, attempt: Attempt): void {
     this.attempted(sender, batch, attempt, -errno);
   }
 
-  waiting(sender: BusKsock, batch: MessageBatch, attempt: Attempt): void {
+  waiting(sender: KsockState, batch: MessageBatch, attempt: Attempt): void {
     this.attempted(sender, batch, attempt, -Errno.EAGAIN);
   }
 
-  private attempted(sender: BusKsock, batch: MessageBatch, attempt: Attempt, result: number): void {
+  private attempted(
+    sender: KsockState,
+    batch: MessageBatch,
+    attempt: Attempt,
+    result: number,
+  ): void {
     const k = this.naiveOf(sender);
     if (attempt === 'resend') {
       this.expect(sender, 'resend', result, this.naive.resend(k));
@@ -206,32 +211,38 @@ export class Lockstep implements BusObserver {
     }
   }
 
-  discarded(sender: BusKsock): void {
+  discarded(sender: KsockState): void {
     this.naive.discard(this.naiveOf(sender));
   }
 
-  answered(requester: BusKsock, batch: MessageBatch, token: number): void {
+  answered(requester: KsockState, batch: MessageBatch, token: number): void {
     if (token < 0) return;
     for (const [index, message] of messagesOf(batch).entries()) {
       this.answers.push(`${requester.id} ${token + index} ${told(message, false)}`);
     }
   }
 
-  read(ksock: BusKsock, batch: MessageBatch, index: number, isAsked: boolean, over: number): void {
+  read(
+    ksock: KsockState,
+    batch: MessageBatch,
+    index: number,
+    isAsked: boolean,
+    over: number,
+  ): void {
     const pair = this.pair(ksock);
     if (this.naive.take(pair.naive, over) === null)
       throw new Broken('the bus read what is not there');
     pair.take(told(asNaive(batch.count === 1 ? batch : batch.one(index)), isAsked));
   }
 
-  forgotten(requester: BusKsock, token: number, isTakenBack: boolean): void {
+  forgotten(requester: KsockState, token: number, isTakenBack: boolean): void {
     const isNaivelyTakenBack = this.naive.forget(this.naiveOf(requester), token, ({ id }) =>
       shown(this.pairs.get(id) as Pair),
     );
     this.expect(requester, 'forget', isTakenBack, isNaivelyTakenBack);
   }
 
-  set(ksock: BusKsock | null, setting: Setting, value: number, result: number): void {
+  set(ksock: KsockState | null, setting: Setting, value: number, result: number): void {
     const { naive } = this;
     if (ksock === null) return;
     const k = this.naiveOf(ksock);
@@ -243,7 +254,7 @@ export class Lockstep implements BusObserver {
     if (setting in does) this.expect(ksock, setting, result, does[setting as keyof typeof does]());
   }
 
-  private expect(ksock: BusKsock, what: string, result: unknown, expected: unknown): void {
+  private expect(ksock: KsockState, what: string, result: unknown, expected: unknown): void {
     if (result === expected) return;
     throw new Broken(
       `${what} by Ksock ${ksock.id}: the bus says ${result}, the specification ${expected}`,

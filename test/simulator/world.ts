@@ -362,17 +362,11 @@ export class World {
   }
 
   private checkNothingLeft(): void {
-    const bus = this.lockstep.bus as unknown as {
-      ksocks: Map<number, unknown>;
-      ledger: { open: number };
-      heldEvents: number;
-      sendingKsocks: Set<unknown>;
-      routes: Iterable<unknown>;
-    };
+    const { bus } = this.lockstep;
     same('Ksocks left', bus.ksocks.size, 0);
-    same('Requests left', bus.ledger.open, 0);
+    same('Requests left', bus.queueing.ledger.open, 0);
     same('events left', bus.heldEvents, 0);
-    same('sends left', bus.sendingKsocks.size, 0);
+    same('sends left', bus.room.sending, 0);
     same('bindings left', [...bus.routes].length, 0);
     for (const { client, daemon } of this.links) {
       if (!client.isClosed || !daemon.isClosed) throw new Broken('a connection is left');

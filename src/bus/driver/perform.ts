@@ -80,9 +80,9 @@ export function perform(
     case Op.REPORT_REPLIER_BINDS:
       return one(ksock.reportReplierBinds(argument));
     case Op.VERBOSE:
-      return one(ksock.bus.verbose(argument));
+      return one(ksock.verbose(argument));
     case Op.MAX_MESSAGE_SIZE:
-      return one(ksock.bus.maxMessageSize(argument));
+      return one(ksock.maxMessageSize(argument));
     case Op.NUM_MESSAGES:
       return one(ksock.numMessages);
     case Op.NUM_UNREPLIED_TO:

@@ -1,5 +1,6 @@
 import { Errno } from '../../message/errno.ts';
 import type { BusKsock } from '../ksock.ts';
+import type { KsockState } from '../ksock-state.ts';
 import type { MessageBatch } from '../message-batch.ts';
 import { WaitingRequests } from './waiting-requests.ts';
 
@@ -54,7 +55,7 @@ export class SendQueue {
   }
 
   /**
-   * SendQueue messages in their order, or lines them up; `done` is told of each outcome, now or later. Only with
+   * Sends messages in their order, or lines them up; `done` is told of each outcome, now or later. Only with
    * `batch.waits` does a send that gets EAGAIN wait.
    */
   submit(batch: MessageBatch): void {
@@ -72,7 +73,7 @@ export class SendQueue {
     this.behindBytes += by * batch.dataBytes;
   }
 
-  /** SendQueue what a batch holds, until a message has to wait: false, if those behind it stay in the batch. */
+  /** Sends what a batch holds, until a message has to wait: false, if those behind it stay in the batch. */
   private pass(batch: MessageBatch): boolean {
     const { ksock } = this;
     while (this.waiting === null) {
@@ -98,7 +99,7 @@ export class SendQueue {
   }
 
   /** To be called when there is room in this queue for Requests that wait; or (null) who replies has changed. */
-  retryRequests(of: BusKsock | null): void {
+  retryRequests(of: KsockState | null): void {
     // While a message waits to be sent, they would be refused; they are tried when it has gone.
     if (this.waiting === null && !this.ksock.isSending) this.requests.retry(of);
   }

@@ -1,4 +1,5 @@
 import type { BusKsock } from '../ksock.ts';
+import type { KsockState } from '../ksock-state.ts';
 import type { MessageBatch } from '../message-batch.ts';
 
 /** So many Requests of one Ksock may wait for room, with so many bytes together. */
@@ -17,7 +18,7 @@ export class WaitingRequests {
   private readonly ksock: BusKsock;
   private readonly send: (batch: MessageBatch) => void;
   /** By whose room they wait for: the Ksock's own, or a Replier's. */
-  private readonly lines = new Map<BusKsock, Line>();
+  private readonly lines = new Map<KsockState, Line>();
   private count = 0;
   private bytes = 0;
 
@@ -39,7 +40,7 @@ export class WaitingRequests {
     return true;
   }
 
-  private lineUp(on: BusKsock, batch: MessageBatch): void {
+  private lineUp(on: KsockState, batch: MessageBatch): void {
     this.count++;
     this.bytes += batch.dataLength;
     const line = this.lines.get(on);
@@ -54,20 +55,20 @@ export class WaitingRequests {
   }
 
   /** Whose room a Request must wait for: its own Ksock's, or its Replier's; null when it can be sent. */
-  private roomFor(batch: MessageBatch): BusKsock | null {
+  private roomFor(batch: MessageBatch): KsockState | null {
     const { ksock, lines } = this;
     return ksock.isFull || lines.has(ksock) ? ksock : this.replierToAwait(batch);
   }
 
   /** Its Replier, if that has no room, or others wait for that already. A Ksock that asks itself has one queue for both. */
-  private replierToAwait(batch: MessageBatch): BusKsock | null {
+  private replierToAwait(batch: MessageBatch): KsockState | null {
     const replier = this.ksock.replierFor(batch);
     if (replier === null || replier === this.ksock) return null;
     return replier.mayBeAsked && !this.lines.has(replier) ? null : replier;
   }
 
   /** There is room in this queue; or (null) who replies has changed. */
-  retry(of: BusKsock | null): void {
+  retry(of: KsockState | null): void {
     const { ksock, lines } = this;
     if (of === null) {
       for (const [on, line] of [...lines]) if (on !== ksock) this.sort(on, line);
@@ -81,7 +82,7 @@ export class WaitingRequests {
   }
 
   /** Those whose Replier is another now, or who have none, go on to it, or are refused. */
-  private sort(on: BusKsock, line: Line): void {
+  private sort(on: KsockState, line: Line): void {
     for (const batch of [...line.values()]) {
       // What was sent meanwhile may have made room, and so let others go on.
       const isThere = line.get(batch.ticket) === batch;
@@ -91,7 +92,7 @@ export class WaitingRequests {
     }
   }
 
-  private goOn(on: BusKsock, line: Line): void {
+  private goOn(on: KsockState, line: Line): void {
     const { ksock } = this;
     for (const batch of line.values()) {
       // While a message waits to be sent (ALL_OR_WAIT), as one of them may do now, the others would be refused.
@@ -109,7 +110,7 @@ export class WaitingRequests {
     else this.lineUp(replier, batch);
   }
 
-  private leave(on: BusKsock, line: Line, batch: MessageBatch): void {
+  private leave(on: KsockState, line: Line, batch: MessageBatch): void {
     line.delete(batch.ticket);
     this.count--;
     this.bytes -= batch.dataLength;

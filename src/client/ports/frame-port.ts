@@ -3,7 +3,7 @@ import { escaped } from '../../base/escape.ts';
 import { NumberMap } from '../../base/number-map.ts';
 import { readU32 } from '../../base/u32.ts';
 import { Op, type OpCode } from '../../bus/driver/perform.ts';
-import type { Mode } from '../../bus/ksock.ts';
+import type { Mode } from '../../bus/ksock-state.ts';
 import type { BorrowedMessage } from '../../message/borrowed.ts';
 import { HeadReader } from '../../message/codec/records.ts';
 import { Errno } from '../../message/errno.ts';

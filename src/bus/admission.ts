@@ -1,0 +1,61 @@
+import { checkFlags } from '../message/codec/device.ts';
+import { Errno } from '../message/errno.ts';
+import { Flag } from '../message/flags.ts';
+import { checkMessageName, MAX_NAME } from '../message/name.ts';
+import type { BusState } from './bus-state.ts';
+import type { KsockState } from './ksock-state.ts';
+import type { MessageBatch } from './message-batch.ts';
+import type { Queueing } from './queueing.ts';
+import { COSTS } from './settings.ts';
+
+/** Flags that a user's message can't bring with it. */
+export const KBUS_SETS = Flag.WANT_YOU_TO_REPLY | Flag.SYNTHETIC;
+
+/** Whether the bus takes a message at all: is it well formed, not too large, and is there memory for it? */
+export class Admission {
+  private readonly state: BusState;
+  private readonly queueing: Queueing;
+
+  constructor(state: BusState, queueing: Queueing) {
+    this.state = state;
+    this.queueing = queueing;
+  }
+
+  /**
+   * Step 1 of section 6: 0, or EINVAL, ENAMETOOLONG, EMSGSIZE or EBADMSG, in the order in which the bytes of a message
+   * show what is wrong with it (2-bytes).
+   */
+  check(sender: KsockState, batch: MessageBatch): number {
+    const { name } = batch;
+    if (name.length === 0) return Errno.EINVAL;
+    if (name.length > MAX_NAME) return Errno.ENAMETOOLONG;
+    const wrongFlags = checkFlags(batch.flags, batch.isReply);
+    if (wrongFlags !== 0) return wrongFlags;
+    if (batch.largest > this.state.largestMessage) {
+      const { count, to, replyNetwork, replySerial } = batch;
+      if (count > 1 || !batch.isReply) return Errno.EMSGSIZE;
+      const most = this.maxReplySize(sender, to, replyNetwork, replySerial);
+      if (batch.largest > most) return Errno.EMSGSIZE;
+    }
+    return this.state.routes.known(name) === undefined ? checkMessageName(name) : 0;
+  }
+
+  /** A Reply may be as large as messages could be when its Request was accepted (section 13). */
+  maxReplySize(sender: KsockState, to: number, network: number, serial: number): number {
+    const { ksocks, largestMessage } = this.state;
+    const request = ksocks.get(to)?.outstanding.find(network, serial, sender);
+    return Math.max(largestMessage, request?.maxReplySize ?? 0);
+  }
+
+  /**
+   * A full bus must not keep Replies back, since Replies make room: they may have as much again. A small one takes
+   * the room of its Request, so that there can always be an answer.
+   */
+  hasBytesFor(batch: MessageBatch): boolean {
+    const { queuedBytes } = this.queueing;
+    const { maxQueuedBytes } = this.state.settings;
+    if (queuedBytes < maxQueuedBytes) return true;
+    if (!batch.isReply) return false;
+    return queuedBytes < 2 * maxQueuedBytes || batch.size <= COSTS.request;
+  }
+}

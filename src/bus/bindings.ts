@@ -1,0 +1,156 @@
+import { Errno } from '../message/errno.ts';
+import { REPLIER_BIND_EVENT } from '../message/message.ts';
+import { checkBindingName, checkMessageName, MAX_NAME } from '../message/name.ts';
+import type { BindReports } from './bind-reports.ts';
+import { Binding } from './binding-tree.ts';
+import type { BusState } from './bus-state.ts';
+import type { KsockBinding, KsockState } from './ksock-state.ts';
+import { RequestEvent } from './ledger.ts';
+import type { MessageBatch } from './message-batch.ts';
+import type { Queueing } from './queueing.ts';
+import type { RequestRecord } from './requests.ts';
+import type { RoomWaits } from './room-waits.ts';
+
+/** Binds Ksocks to names, and unbinds them (section 7). */
+export class Bindings {
+  private readonly state: BusState;
+  private readonly room: RoomWaits;
+  private readonly queueing: Queueing;
+  private readonly bindReports: BindReports;
+  /** How many bindings there are on the bus. */
+  count = 0;
+  private nextOrder = 1;
+
+  constructor(state: BusState, room: RoomWaits, queueing: Queueing, bindReports: BindReports) {
+    this.state = state;
+    this.room = room;
+    this.queueing = queueing;
+    this.bindReports = bindReports;
+  }
+
+  bind(ksock: KsockState, name: string, replier: boolean): number {
+    const result = this.tryBind(ksock, name, replier);
+    if (result < 0) this.state.observer?.bindRefused?.(ksock, name, replier, true, -result);
+    else if (replier) this.room.tellConcerned(ksock, true);
+    return result;
+  }
+
+  private tryBind(ksock: KsockState, name: string, replier: boolean): number {
+    const { routes, settings } = this.state;
+    if (!ksock.isOpen) return -Errno.EBADF;
+    const wrong = checkBindingName(name);
+    if (wrong !== 0) return -wrong;
+    if (replier) {
+      if (name === REPLIER_BIND_EVENT) return -Errno.EBADMSG;
+      if (routes.replierOf(name) !== null) return -Errno.EADDRINUSE;
+    }
+    if (this.count >= settings.maxBindings) return -Errno.ENOMEM;
+    if (ksock.bindings >= settings.maxBindingsPerKsock) return -Errno.ENOLCK;
+    if (replier && !this.bindReports.reportBind(true, ksock, name)) return -Errno.EAGAIN;
+    const binding = new Binding(ksock, name, replier, this.nextOrder++);
+    if (replier) {
+      ksock.replying.set(name, binding);
+    } else {
+      binding.older = ksock.listening.get(name) ?? null;
+      ksock.listening.set(name, binding);
+    }
+    routes.add(binding);
+    this.count++;
+    ksock.bindings++;
+    this.state.observer?.bound?.(binding);
+    return 0;
+  }
+
+  unbind(ksock: KsockState, name: string, replier: boolean): number {
+    const result = this.tryUnbind(ksock, name, replier);
+    if (result < 0) {
+      this.state.observer?.bindRefused?.(ksock, name, replier, false, -result);
+      return result;
+    }
+    if (replier) this.room.tellConcerned(ksock, true);
+    else this.room.tellAll(ksock.blocking);
+    this.room.tellAskers(ksock);
+    this.room.tellOfRoom();
+    return result;
+  }
+
+  private tryUnbind(ksock: KsockState, name: string, replier: boolean): number {
+    if (!ksock.isOpen) return -Errno.EBADF;
+    const wrong = checkBindingName(name);
+    if (wrong !== 0) return -wrong;
+    const binding = (replier ? ksock.replying : ksock.listening).get(name);
+    if (binding === undefined) return -Errno.EINVAL;
+    if (replier && !this.bindReports.reportBind(false, ksock, name)) return -Errno.EAGAIN;
+    this.remove(binding);
+    if (binding.queued > 0) this.dropQueued(ksock, binding);
+    this.state.observer?.unbound?.(binding);
+    return 0;
+  }
+
+  private remove(binding: KsockBinding): void {
+    const { ksock, name, older } = binding;
+    if (binding.replier) ksock.replying.delete(name);
+    else if (older === null) ksock.listening.delete(name);
+    else ksock.listening.set(name, older);
+    this.state.routes.remove(binding);
+    this.count--;
+    ksock.bindings--;
+  }
+
+  /** Drops the unread messages that came by a binding; its Requests end with a Status. */
+  private dropQueued(ksock: KsockState, binding: KsockBinding): void {
+    const requests: RequestRecord[] = [];
+    ksock.queue.remove(binding, (batch, read) => {
+      if (binding.replier) requests.push(...unreadRequests(batch, read));
+      if (ksock.held !== null) this.bindReports.release(ksock, batch);
+      this.queueing.letGo(batch);
+    });
+    binding.queued = 0;
+    for (const request of requests) {
+      this.queueing.ledger.apply(request, RequestEvent.UNBIND, ksock.id);
+    }
+  }
+
+  /** Removes all bindings of a Ksock that leaves, newest first. Whether one of them was a Replier's. */
+  removeAll(ksock: KsockState): boolean {
+    const wasReplier = ksock.replying.size > 0;
+    const bindings = [...ksock.replying.values()];
+    for (let binding of ksock.listening.values()) {
+      bindings.push(binding);
+      while (binding.older !== null) {
+        binding = binding.older;
+        bindings.push(binding);
+      }
+    }
+    bindings.sort((a, b) => b.order - a.order);
+    for (const binding of bindings) {
+      if (binding.replier) this.bindReports.reportLoss(ksock, binding.name);
+      this.state.routes.remove(binding);
+    }
+    this.count -= bindings.length;
+    ksock.bindings = 0;
+    ksock.replying.clear();
+    ksock.listening.clear();
+    return wasReplier;
+  }
+
+  /** Id of the Ksock bound as Replier to exactly this name, or 0. ENAMETOOLONG. */
+  findReplier(name: string): number {
+    if (name.length === 0 || name.length > MAX_NAME) return -Errno.ENAMETOOLONG;
+    return this.state.routes.replierOf(name)?.ksock.id ?? 0;
+  }
+
+  /** The Ksock that would get this Request now; null when none would, or the bus would refuse it. */
+  replierFor({ name, to }: MessageBatch): KsockState | null {
+    const { routes } = this.state;
+    if (routes.known(name) === undefined && checkMessageName(name) !== 0) return null;
+    const ksock = routes.find(name).replier?.ksock ?? null;
+    return ksock !== null && (to === 0 || to === ksock.id) ? ksock : null;
+  }
+}
+
+/** The records of a batch's Requests, but for the first `read` of them. */
+export function unreadRequests({ requests }: MessageBatch, read: number): RequestRecord[] {
+  if (Array.isArray(requests)) return requests.slice(read);
+  return requests === null ? [] : [requests];
+}

@@ -1,0 +1,162 @@
+import type { Binding } from './binding-tree.ts';
+import type { MessageBatch } from './message-batch.ts';
+import { Queue } from './queue.ts';
+import { Outstanding, type RequestParty, type RequestRecord, Unreplied } from './requests.ts';
+import type { BusSettings } from './settings.ts';
+
+/** `r` may read, bind and change settings; `rw` may write too. */
+export type Mode = 'r' | 'rw';
+
+/**
+ * The driver of a Ksock. The bus calls it while it carries out somebody's call: `queued`, `answered` and `missed`
+ * must only take note; `roomMade` and `roomForRequests` may call the bus.
+ */
+export interface KsockOwner {
+  /** The bus has put a message into the queue: at its front (the message is urgent), or at its back. */
+  queued(atFront: boolean): void;
+  /**
+   * The Reply or Status to the Request that was sent with this token; it did not go through the queue. A batch holds
+   * the Replies to the Requests of this token and of those that follow it.
+   */
+  answered(token: number, batch: MessageBatch): void;
+  /** The full queue that the waiting send ran into has room: `poll` or `resend` may succeed. */
+  roomMade(): void;
+  /** A queue that this Ksock awaits has room; or (null) a Replier has come or gone. */
+  roomForRequests?(of: KsockState | null): void;
+  /** The Ksock missed messages as a listener: its queue was full. */
+  missed?(batch: MessageBatch): void;
+}
+
+/** How much of a message a program has read or written so far, for `stats`. Only a driver that gives bytes knows. */
+export interface Progress {
+  readonly readAt: number;
+  readonly readLength: number;
+  readonly wroteAt: number;
+  readonly wrotePart: string;
+  readonly wroteAll: boolean;
+}
+
+/** A binding, with the Ksock that made it. */
+export type KsockBinding = Binding<KsockState>;
+
+/** What the bus knows of one Ksock: data only. What a driver may call is in {@link BusKsock}. */
+export class KsockState implements RequestParty {
+  /** From 1 upwards, never used again in the life of the bus. */
+  readonly id: number;
+  readonly mode: Mode;
+  /** Process id, as the program says; 0 if it doesn't. */
+  readonly pid: number;
+  readonly owner: KsockOwner;
+  private readonly maxBytes: number;
+  private readonly maxUnanswered: number;
+  /** Set by the driver. */
+  progress: (() => Progress) | null = null;
+  isOpen = true;
+
+  /** @internal Unread messages. Drivers look at it; only the bus changes it. */
+  readonly queue = new Queue();
+  /** @internal How many messages the queue may hold. */
+  limit: number;
+  /** @internal */
+  onlyOnce = false;
+  /** @internal Requests that it sent and that are not answered yet. */
+  readonly outstanding = new Outstanding();
+  /** @internal Requests that it read as Replier and has not answered. */
+  readonly unreplied = new Unreplied();
+  /** @internal */
+  maxUnreplied = 0;
+  /** @internal Its bindings as listener by name; of several to one name, the newest. */
+  readonly listening = new Map<string, KsockBinding>();
+  /** @internal */
+  readonly replying = new Map<string, KsockBinding>();
+  /** @internal Id of the last message that it sent. */
+  lastNetwork = 0;
+  /** @internal */
+  lastSerial = 0;
+  /** @internal Id of the last message that the bus queued to it, for "once only". */
+  queuedNetwork = 0;
+  /** @internal */
+  queuedSerial = 0;
+  /** @internal How many bindings it has. */
+  bindings = 0;
+  /** @internal The message that ALL_OR_WAIT keeps waiting. */
+  sending: MessageBatch | null = null;
+  /** @internal The record of the waiting message, if that is a Request. */
+  waitingRequest: RequestRecord | null = null;
+  /** @internal Whose full queue the waiting message ran into. */
+  blockedOn: KsockState | null = null;
+  /** @internal Senders whose message waits for room in this queue, first come first. */
+  readonly blocking = new Set<KsockState>();
+  /** @internal Ksocks that await room in this queue for Requests. */
+  readonly askers = new Set<KsockState>();
+  /** @internal The queues that it awaits room in. */
+  readonly awaiting = new Set<KsockState>();
+  /** @internal The delivery that has marked it last: it misses that one, or has a copy already. */
+  delivery = 0;
+  /** Messages that it missed as a listener, because its queue was full. */
+  missed = 0;
+  /** @internal Bind events in its queue that came past its limit, with how often each is there. */
+  held: Map<MessageBatch, number> | null = null;
+  /** @internal The bus has told it that bind events were lost. */
+  toldOfLoss = false;
+  /** Whether the message that `take` took last is a Request for its reader to answer. */
+  tookRequest = false;
+
+  /** @internal */
+  constructor(
+    id: number,
+    mode: Mode,
+    pid: number,
+    limit: number,
+    owner: KsockOwner,
+    settings: BusSettings,
+  ) {
+    this.id = id;
+    this.mode = mode;
+    this.pid = pid;
+    this.limit = limit;
+    this.owner = owner;
+    this.maxBytes = settings.maxQueuedBytesPerKsock;
+    this.maxUnanswered = settings.maxUnansweredPerKsock;
+  }
+
+  /** Places taken: unread messages, and one for each Reply that is still to come (section 5). */
+  get occupied(): number {
+    return this.queue.length + this.outstanding.size + (this.waitingRequest === null ? 0 : 1);
+  }
+
+  /** By the number of its messages, or by their bytes. */
+  get isFull(): boolean {
+    return this.occupied >= this.limit || this.queue.weight >= this.maxBytes;
+  }
+
+  /** Whether it has as many Requests to answer as it may have. */
+  get hasMuchToAnswer(): boolean {
+    return this.unreplied.size >= this.maxUnanswered;
+  }
+
+  /** Whether there is room for one more Request to it. */
+  get mayBeAsked(): boolean {
+    return !this.isFull && !this.hasMuchToAnswer;
+  }
+
+  /** Whether a message waits to be sent (ALL_OR_WAIT, after EAGAIN). */
+  get isSending(): boolean {
+    return this.sending !== null;
+  }
+
+  /** Unread messages. */
+  get numMessages(): number {
+    return this.queue.length;
+  }
+
+  /** Requests read, not answered yet. */
+  get numUnrepliedTo(): number {
+    return this.unreplied.size;
+  }
+}
+
+/** The Ksock that a record of a Request names: every party of a Request is a Ksock of the bus. */
+export function ksockOf(party: RequestParty): KsockState {
+  return party as KsockState;
+}

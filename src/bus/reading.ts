@@ -1,0 +1,87 @@
+import type { BindReports } from './bind-reports.ts';
+import type { BusState } from './bus-state.ts';
+import type { KsockState } from './ksock-state.ts';
+import { RequestEvent } from './ledger.ts';
+import type { MessageBatch } from './message-batch.ts';
+import type { Queueing } from './queueing.ts';
+import type { RoomWaits } from './room-waits.ts';
+
+/** Takes messages out of queues (section 5). */
+export class Reading {
+  private readonly state: BusState;
+  private readonly room: RoomWaits;
+  private readonly queueing: Queueing;
+  private readonly bindReports: BindReports;
+
+  constructor(state: BusState, room: RoomWaits, queueing: Queueing, bindReports: BindReports) {
+    this.state = state;
+    this.room = room;
+    this.queueing = queueing;
+    this.bindReports = bindReports;
+  }
+
+  /** The next message, or that behind `at` others; null when there is none. */
+  take(ksock: KsockState, at: number): MessageBatch | null {
+    if (ksock.queue.entries <= at) return null;
+    const batch = this.read(ksock, at);
+    this.room.noteRoom(ksock);
+    this.room.tellOfRoom();
+    return batch;
+  }
+
+  /** Takes `count` messages, which must be there, and gives none: their reader has them already. */
+  takeMany(ksock: KsockState, count: number, at: number): void {
+    const { queue } = ksock;
+    const { observer } = this.state;
+    for (let left = count; left > 0; ) {
+      const batch = queue.batch(at);
+      if (batch.count === 1) {
+        this.read(ksock, at);
+        left--;
+      } else {
+        const read = queue.readOf(at);
+        const some = Math.min(left, batch.count - read);
+        const binding = queue.binding(at);
+        if (binding !== null) binding.queued -= some;
+        if (queue.drop(at, some)) this.queueing.letGo(batch);
+        const isAsked = binding?.replier === true;
+        if (isAsked || observer !== null) {
+          for (let index = read; index < read + some; index++) {
+            if (isAsked) this.readRequest(ksock, batch, index);
+            observer?.read?.(ksock, batch, index, isAsked, at);
+          }
+        }
+        left -= some;
+      }
+    }
+    this.room.noteRoom(ksock);
+    this.room.tellOfRoom();
+  }
+
+  private read(ksock: KsockState, at: number): MessageBatch {
+    const { queue } = ksock;
+    const entry = queue.batch(at);
+    const index = queue.readOf(at);
+    const batch = entry.count > 1 ? entry.one(index) : entry;
+    const binding = queue.binding(at);
+    if (queue.drop(at)) this.queueing.letGo(entry);
+    ksock.tookRequest = false;
+    if (binding !== null) {
+      binding.queued--;
+      if (binding.replier) {
+        ksock.tookRequest = true;
+        this.readRequest(ksock, batch, 0);
+      }
+    }
+    if (ksock.held !== null) this.bindReports.release(ksock, batch);
+    this.state.observer?.read?.(ksock, entry, index, ksock.tookRequest, at);
+    return batch;
+  }
+
+  /** The Replier has read the Request at `index` of a batch. */
+  private readRequest(ksock: KsockState, batch: MessageBatch, index: number): void {
+    const request = batch.requestOf(index);
+    if (request !== null) this.queueing.ledger.apply(request, RequestEvent.READ, 0);
+    if (ksock.unreplied.size > ksock.maxUnreplied) ksock.maxUnreplied = ksock.unreplied.size;
+  }
+}

@@ -1,0 +1,173 @@
+import { NumberMap } from '../base/number-map.ts';
+
+/** How far a Request is, from its send to its one Reply or Status: see the table of the ledger. */
+export const RequestState = { WAITING: 0, UNREAD: 1, READ: 2, ENDED: 3 } as const;
+export type RequestState = (typeof RequestState)[keyof typeof RequestState];
+
+/** What the records of Requests need to know of a Ksock, which asks, or answers. */
+export interface RequestParty {
+  readonly id: number;
+  /** The Requests that it sent and that are not answered yet. */
+  readonly outstanding: Outstanding;
+  /** The Requests that it has read and not answered. */
+  readonly unreplied: Unreplied;
+}
+
+/**
+ * One Request: who asked, who must answer, and how far it is. It knows the message by its id alone, so that
+ * the memory of one that was read is free, however long its Reply takes.
+ */
+export class RequestRecord {
+  readonly network: number;
+  readonly serial: number;
+  readonly requester: RequestParty;
+  /** By which the requester's driver knows the answer again; -1: the answer goes into the queue. */
+  readonly token: number;
+  replier: RequestParty | null = null;
+  state: RequestState = RequestState.WAITING;
+  /** Its Reply may be as large as messages could be when it was accepted, in bytes. */
+  maxReplySize = 0;
+  /** How many Requests its requester had sent before. */
+  order = 0;
+  /** A later Request of the same requester with the same id: Limpets' ids may come twice. */
+  next: RequestRecord | null = null;
+  // Its neighbours among those that its Replier has read and not answered.
+  older: RequestRecord | null = null;
+  newer: RequestRecord | null = null;
+
+  constructor(network: number, serial: number, requester: RequestParty, token: number) {
+    this.network = network;
+    this.serial = serial;
+    this.requester = requester;
+    this.token = token;
+  }
+}
+
+const limpetKey = (network: number, serial: number): string => `${network}:${serial}`;
+
+/** The Requests that a Ksock sent and that are not answered yet. */
+export class Outstanding {
+  private readonly ours = new NumberMap<RequestRecord>();
+  /** Those that have a Limpet's id, by it; null when there never was one. */
+  private limpets: Map<string, RequestRecord> | null = null;
+  /** Those whose answer goes to their requester's driver, by its token. */
+  private readonly tokens = new NumberMap<RequestRecord>();
+  private added = 0;
+  size = 0;
+  /** The most there ever were at once. */
+  max = 0;
+
+  add(record: RequestRecord): void {
+    const { network, serial } = record;
+    record.order = this.added++;
+    if (record.token >= 0) this.tokens.set(record.token, record);
+    let last = this.first(network, serial);
+    if (last === undefined) {
+      this.put(record);
+    } else {
+      while (last.next !== null) last = last.next;
+      last.next = record;
+    }
+    this.size++;
+    if (this.size > this.max) this.max = this.size;
+  }
+
+  remove(record: RequestRecord): void {
+    const { network, serial, token } = record;
+    if (this.tokens.get(token) === record) this.tokens.take(token);
+    const first = this.first(network, serial);
+    if (first === record) {
+      if (record.next !== null) this.put(record.next);
+      else if (network === 0) this.ours.take(serial);
+      else this.limpets?.delete(limpetKey(network, serial));
+    } else {
+      let before = first as RequestRecord;
+      while (before.next !== record) before = before.next as RequestRecord;
+      before.next = record.next;
+    }
+    record.next = null;
+    this.size--;
+  }
+
+  byToken(token: number): RequestRecord | null {
+    return this.tokens.get(token) ?? null;
+  }
+
+  /** The Ksock that the oldest Request of this id was given to. */
+  replierOf(network: number, serial: number): RequestParty | null {
+    return this.first(network, serial)?.replier ?? null;
+  }
+
+  private first(network: number, serial: number): RequestRecord | undefined {
+    return network === 0 ? this.ours.get(serial) : this.limpets?.get(limpetKey(network, serial));
+  }
+
+  private put(record: RequestRecord): void {
+    const { network, serial } = record;
+    if (network === 0) {
+      this.ours.set(serial, record);
+    } else {
+      this.limpets ??= new Map();
+      this.limpets.set(limpetKey(network, serial), record);
+    }
+  }
+
+  /**
+   * The oldest Request of this id that was given to this Replier and read. Only if it read none, one
+   * that is unread: else a Reply would end that one, and leave the one that it answers without.
+   */
+  find(network: number, serial: number, replier: RequestParty): RequestRecord | null {
+    let unread: RequestRecord | null = null;
+    let record = this.first(network, serial) ?? null;
+    for (; record !== null; record = record.next) {
+      if (record.replier !== replier) continue;
+      if (record.state === RequestState.READ) return record;
+      unread ??= record;
+    }
+    return unread;
+  }
+
+  /** All of them, oldest first; the ledger may change while they are walked. */
+  all(): RequestRecord[] {
+    const all: RequestRecord[] = [];
+    for (let record of [...this.ours.values(), ...(this.limpets?.values() ?? [])]) {
+      for (;;) {
+        all.push(record);
+        if (record.next === null) break;
+        record = record.next;
+      }
+    }
+    return all.sort((a, b) => a.order - b.order);
+  }
+}
+
+/** The Requests that a Replier has read and not answered. */
+export class Unreplied {
+  private newest: RequestRecord | null = null;
+  size = 0;
+
+  add(record: RequestRecord): void {
+    record.older = this.newest;
+    if (this.newest !== null) this.newest.newer = record;
+    this.newest = record;
+    this.size++;
+  }
+
+  /** It must be there. */
+  remove(record: RequestRecord): void {
+    const { older, newer } = record;
+    if (older !== null) older.newer = newer;
+    if (newer === null) this.newest = older;
+    else newer.older = older;
+    record.older = null;
+    record.newer = null;
+    this.size--;
+  }
+
+  /** All of them, newest first; the ledger may change while they are walked. */
+  newestFirst(): RequestRecord[] {
+    const all: RequestRecord[] = [];
+    for (let record = this.newest; record !== null; record = record.older) all.push(record);
+    return all;
+  }
+}

@@ -1,0 +1,123 @@
+import type { BusState } from './bus-state.ts';
+import { type KsockState, ksockOf } from './ksock-state.ts';
+import type { RequestRecord } from './requests.ts';
+
+/**
+ * Who waits for room, and in whose queue: senders whose message waits (ALL_OR_WAIT), and Ksocks whose drivers keep
+ * Requests until there is room for them. A call notes where it made room, and tells the waiting ones at its end.
+ */
+export class RoomWaits {
+  private readonly state: BusState;
+  /** Ksocks whose message waits to be sent, first come first. */
+  private readonly sendingKsocks = new Set<KsockState>();
+  /** Ksocks that await room for Requests. */
+  private readonly askingKsocks = new Set<KsockState>();
+  /** Ksocks that have gained room, and whose waiting senders are still to be told. */
+  private readonly gainedRoom = new Set<KsockState>();
+  private isTelling = false;
+
+  constructor(state: BusState) {
+    this.state = state;
+  }
+
+  /** How many Ksocks have a message that waits. */
+  get sending(): number {
+    return this.sendingKsocks.size;
+  }
+
+  beginSending(sender: KsockState): void {
+    this.sendingKsocks.add(sender);
+  }
+
+  /** The sender has no message that waits any more, and the place that it held for a Reply, if any, is free. */
+  endSending(sender: KsockState): void {
+    sender.sending = null;
+    sender.waitingRequest = null;
+    this.sendingKsocks.delete(sender);
+    this.block(sender, null);
+    this.noteRoom(sender);
+  }
+
+  /** Notes whose full queue keeps a sender waiting. The sender keeps its turn while that stays the same. */
+  block(sender: KsockState, on: KsockState | null): void {
+    if (sender.blockedOn === on) return;
+    sender.blockedOn?.blocking.delete(sender);
+    sender.blockedOn = on;
+    on?.blocking.add(sender);
+  }
+
+  /** The driver of `asker` keeps Requests until `full` has room, and wants to be told. */
+  await(asker: KsockState, full: KsockState): void {
+    full.askers.add(asker);
+    asker.awaiting.add(full);
+    this.askingKsocks.add(asker);
+  }
+
+  stopAwaiting(asker: KsockState, full: KsockState): void {
+    full.askers.delete(asker);
+    asker.awaiting.delete(full);
+    if (asker.awaiting.size === 0) this.askingKsocks.delete(asker);
+  }
+
+  noteRoom(ksock: KsockState): void {
+    if (ksock.blocking.size > 0 || ksock.askers.size > 0) this.gainedRoom.add(ksock);
+  }
+
+  /** A Replier that had as many Requests to answer as it may have has one less. */
+  noteAnswered({ replier }: RequestRecord): void {
+    if (replier?.unreplied.size === this.state.settings.maxUnansweredPerKsock - 1) {
+      this.noteRoom(ksockOf(replier));
+    }
+  }
+
+  /**
+   * Tells the waiting ones that there may be room, in the order in which they came, for as long as there is. What
+   * they do may make more room.
+   */
+  tellOfRoom(): void {
+    if (this.isTelling || this.gainedRoom.size === 0) return;
+    this.isTelling = true;
+    for (const ksock of this.gainedRoom) {
+      this.gainedRoom.delete(ksock);
+      for (const sender of ksock.blocking) {
+        if (ksock.isFull) break;
+        sender.owner.roomMade();
+      }
+      this.tellAskers(ksock);
+    }
+    this.isTelling = false;
+  }
+
+  /** Tells those whose Requests await room in this queue, for as long as there is some. */
+  tellAskers(ksock: KsockState): void {
+    for (const asker of ksock.askers) {
+      if (ksock.isFull) return;
+      asker.owner.roomForRequests?.(ksock);
+    }
+  }
+
+  /** Without a place gained, a send may go on because the very binding that it waited for is gone. */
+  tellAll(senders: Iterable<KsockState>): void {
+    for (const sender of [...senders]) {
+      if (sender.sending !== null) sender.owner.roomMade();
+    }
+  }
+
+  /**
+   * Tells those whose message may go to somebody else now, or can never be sent, because this Ksock bound or unbound
+   * as Replier, or left: whoever's queue they wait for, their wait may be over.
+   */
+  tellConcerned(ksock: KsockState, asReplier: boolean): void {
+    if (asReplier) for (const asker of [...this.askingKsocks]) asker.owner.roomForRequests?.(null);
+    if (this.sendingKsocks.size === 0) return;
+    this.tellAll(
+      [...this.sendingKsocks].filter(
+        (sender) =>
+          sender === ksock ||
+          sender.blockedOn === ksock ||
+          sender.sending?.to === ksock.id ||
+          (asReplier && sender.waitingRequest !== null),
+      ),
+    );
+  }
+}

@@ -1,0 +1,105 @@
+import { fieldsAt, flagsAt } from '../message/codec/records.ts';
+import { Flag } from '../message/flags.ts';
+import type { Admission } from './admission.ts';
+import type { BusState } from './bus-state.ts';
+import type { KsockBinding, KsockState } from './ksock-state.ts';
+import type { MessageBatch } from './message-batch.ts';
+import { bytesOf, type Queueing } from './queueing.ts';
+import { COSTS } from './settings.ts';
+
+const NO_LISTENERS: readonly KsockBinding[] = [];
+
+/** Finds out how many messages of a batch go the same way and have room, so that one delivery takes them all. */
+export class Sendable {
+  private readonly state: BusState;
+  private readonly queueing: Queueing;
+  private readonly admission: Admission;
+
+  constructor(state: BusState, queueing: Queueing, admission: Admission) {
+    this.state = state;
+    this.queueing = queueing;
+    this.admission = admission;
+  }
+
+  /** 1 when the first must be looked at by itself, because of what it is, or because there is no room. */
+  count(sender: KsockState, batch: MessageBatch): number {
+    const { state } = this;
+    const { count } = batch;
+    if (count === 1 || sender.mode === 'r' || !sender.isOpen || sender.sending !== null) return 1;
+    if (batch.idNetwork !== 0 || (batch.flags & Flag.URGENT) !== 0) return 1;
+    if (this.admission.check(sender, batch) !== 0 || !state.hasSerials(count)) return 1;
+    const bytes = bytesOf(batch) + (batch.isRequest ? count * COSTS.request : 0);
+    if (this.queueing.queuedBytes + bytes > state.settings.maxQueuedBytes) return 1;
+    const { replier, listeners } = state.routes.find(batch.name);
+    if (batch.isReply) return listeners.length === 0 ? this.answerable(sender, batch) : 1;
+
+    const delivery = state.newDelivery();
+    let places = count;
+    if (batch.isRequest) {
+      // Each takes a place of the sender's, who can't be among those who get them then.
+      if (sender.isFull) return 1;
+      sender.delivery = delivery;
+      places = Math.min(places, sender.limit - sender.occupied);
+      if (replier === null || (batch.to !== 0 && batch.to !== replier.ksock.id)) return 1;
+      const mayAnswer = state.settings.maxUnansweredPerKsock - replier.ksock.unreplied.size;
+      places = Math.min(places, mayAnswer, this.placesFor(bytes, replier.ksock, delivery));
+    }
+    const allOrNothing = (batch.flags & (Flag.ALL_OR_WAIT | Flag.ALL_OR_FAIL)) !== 0;
+    for (let at = 0; at < listeners.length; at++) {
+      const { ksock } = listeners[at] as KsockBinding;
+      // A listener that is full misses them all.
+      if (!allOrNothing && ksock.isFull && ksock.delivery !== delivery) continue;
+      places = Math.min(places, this.placesFor(bytes, ksock, delivery));
+    }
+    return places < 2 ? 1 : this.goingTo(batch, listeners, places);
+  }
+
+  /** How many messages a Ksock has room for, if this is its only copy of each; 0 if it isn't. */
+  private placesFor(bytes: number, ksock: KsockState, delivery: number): number {
+    // Copies of one message for one Ksock come one after the other.
+    if (ksock.delivery === delivery) return 0;
+    ksock.delivery = delivery;
+    if (ksock.queue.weight + bytes > this.state.settings.maxQueuedBytesPerKsock) return 0;
+    return ksock.limit - ksock.occupied;
+  }
+
+  /** How many of the first `most` messages go to these listeners. Requests and Replies must be of one name too. */
+  private goingTo(batch: MessageBatch, listeners: readonly KsockBinding[], most: number): number {
+    if (batch.span?.isRun) return most;
+    const cursor = batch.cursor();
+    const { bytes } = cursor;
+    const isPlain = !batch.isRequest && fieldsAt(bytes, cursor.headAt) === 0;
+    const flags = flagsAt(bytes, cursor.headAt);
+    const { routes } = this.state;
+    for (let count = 1; count < most; count++) {
+      cursor.next();
+      if (cursor.isSame) continue;
+      const { headAt } = cursor;
+      if (!isPlain || fieldsAt(bytes, headAt) !== 0 || flagsAt(bytes, headAt) !== flags) {
+        return count;
+      }
+      if (routes.findIn(bytes, headAt)?.listeners !== listeners) return count;
+    }
+    return most;
+  }
+
+  /** How many of the first Replies are to one Ksock that gets them by tokens that rise by one. */
+  private answerable(sender: KsockState, batch: MessageBatch): number {
+    const requester = this.state.ksocks.get(batch.to);
+    if (requester === undefined) return 1;
+    // The room that each Reply makes may be for somebody else who waits for it.
+    if (requester.blocking.size > 0 || sender.blocking.size > 0) return 1;
+    const { outstanding } = requester;
+    const { replyNetwork, replySerial } = batch;
+    const first = replyNetwork === 0 ? outstanding.find(0, replySerial, sender) : null;
+    if (first === null || first.token < 0) return 1;
+    const most = this.goingTo(batch, NO_LISTENERS, batch.count);
+    let count = 1;
+    while (count < most) {
+      const record = outstanding.find(0, replySerial + count, sender);
+      if (record?.token !== first.token + count) break;
+      count++;
+    }
+    return count;
+  }
+}
