@@ -19,7 +19,7 @@ import { type BusSettings, COSTS, type Given, MIN_MESSAGE_SIZE, settingsOf } fro
 /** Asks a switch for its value, instead of setting it. */
 export const ASK = 0xffff_ffff;
 
-/** How many bind events may be in queues past their limits (the specification, section 9). */
+/** How many bind events may be in queues past their limits (spec 1 §9.2). */
 const MAX_HELD_EVENTS = 1000;
 
 const MAX_U32 = 0xffff_ffff;
@@ -43,7 +43,7 @@ export interface BusOptions extends Given<BusSettings> {
 }
 
 /**
- * One bus: a state machine without I/O, clock or chance (the specification, 1-model). Its calls are
+ * One bus: a state machine without I/O, clock or chance (spec 1). Its calls are
  * made through the Ksocks that `open` gives. Each is done when it returns; drivers of sockets,
  * devices and programs in this process are all built on it.
  */
@@ -125,7 +125,7 @@ export class Bus {
     this.observer = observers([...this.watchers]);
   }
 
-  // Sending (section 6)
+  // Sending (spec 1 §6)
 
   /** @internal Sends all messages of a parcel; of more than one, there must be so many as `sendable` says. */
   send(sender: BusKsock, parcel: Parcel): number {
@@ -288,7 +288,7 @@ export class Bus {
   }
 
   /**
-   * @internal Giving up (section 8). Whether the Request was taken back: it was unread, and nobody will carry
+   * @internal Giving up (spec 1 §8.2). Whether the Request was taken back: it was unread, and nobody will carry
    * it out.
    */
   forget(ksock: BusKsock, token: number): boolean {
@@ -370,7 +370,7 @@ export class Bus {
     on?.blocking.add(sender);
   }
 
-  // Step 1, in the order in which the bytes of a message give their faults away (2-bytes).
+  // Step 1, in the order in which the bytes of a message give their faults away (spec 2 §4.2).
   private checkParcel(sender: BusKsock, parcel: Parcel): number {
     const { name } = parcel;
     if (name.length === 0) return Errno.EINVAL;
@@ -386,7 +386,7 @@ export class Bus {
     return this.routes.known(name) === undefined ? checkMessageName(name) : 0;
   }
 
-  /** @internal A Reply may be as large as messages could be when its Request was accepted (section 13). */
+  /** @internal A Reply may be as large as messages could be when its Request was accepted (spec 1 §13.4). */
   maxReplySize(sender: BusKsock, to: number, network: number, serial: number): number {
     const request = this.ksocks.get(to)?.outstanding.find(network, serial, sender);
     return Math.max(this.maxMessageSizeNow, request?.maxReplySize ?? 0);
@@ -571,7 +571,7 @@ export class Bus {
     return serial;
   }
 
-  // Receiving (section 5)
+  // Receiving (spec 1 §5)
 
   /** @internal */
   take(ksock: BusKsock, at: number): Parcel | null {
@@ -697,7 +697,7 @@ export class Bus {
     );
   }
 
-  // Binding (section 7)
+  // Binding (spec 1 §7)
 
   /** @internal */
   bind(ksock: BusKsock, name: string, replier: boolean): number {
@@ -784,7 +784,7 @@ export class Bus {
     return this.routes.replierOf(name)?.ksock.id ?? 0;
   }
 
-  // Going away (section 8)
+  // Going away (spec 1 §8)
 
   /** @internal */
   close(ksock: BusKsock): void {
@@ -862,7 +862,7 @@ export class Bus {
     }
   }
 
-  // Reports of Replier binds (section 9)
+  // Reports of Replier binds (spec 1 §9)
 
   private bindEvent(isBind: boolean, binder: BusKsock, name: string): Parcel {
     const event = syntheticParcel(
@@ -940,7 +940,7 @@ export class Bus {
     this.toldOfLoss.clear();
   }
 
-  // Settings (section 10)
+  // Settings (spec 1 §10)
 
   /** Tells of a setting, and gives its result. */
   private noteSet(ksock: BusKsock | null, setting: Setting, value: number, result: number): number {
@@ -1000,7 +1000,7 @@ export class Bus {
   }
 
   /**
-   * Sets the size in bytes of the largest message that may be sent, as 2-bytes lays it out, and
+   * Sets the size in bytes of the largest message that may be sent, counted as in spec 1 §4.4, and
    * returns it; 0 asks, and 1 asks for the largest value that may be set. EINVAL.
    */
   maxMessageSize(size: number): number {

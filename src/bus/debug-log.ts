@@ -4,7 +4,7 @@ import type { BusObserver } from './observer.ts';
 import type { Parcel } from './parcel.ts';
 import type { Binding } from './routes.ts';
 
-/** Tells in words what happens on a bus: *verbose* (the specification, section 10). */
+/** Tells in words what happens on a bus: *verbose* (spec 1 §10.1). */
 export class DebugLog implements BusObserver {
   private readonly log: (text: string) => void;
 

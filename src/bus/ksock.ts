@@ -113,7 +113,7 @@ export class BusKsock {
     this.maxBytes = bus.settings.maxQueuedBytesPerKsock;
   }
 
-  /** Places taken: unread messages, and one for each Reply that is still to come (section 5). */
+  /** Places taken: unread messages, and one for each Reply that is still to come (spec 1 §5.1). */
   get occupied(): number {
     return this.queue.length + this.outstanding.size + (this.waitingRequest === null ? 0 : 1);
   }
@@ -144,7 +144,7 @@ export class BusKsock {
   }
 
   /**
-   * Binds this Ksock to a name or wildcard (section 7). EADDRINUSE, EBADMSG, ENAMETOOLONG, EAGAIN.
+   * Binds this Ksock to a name or wildcard (spec 1 §7.1). EADDRINUSE, EBADMSG, ENAMETOOLONG, EAGAIN.
    */
   bind(name: string, replier: boolean): number {
     return this.bus.bind(this, name, replier);
@@ -156,7 +156,7 @@ export class BusKsock {
   }
 
   /**
-   * Sends messages: all of section 6; of a parcel that has more than one, there must be so many as `sendable` says.
+   * Sends messages: all of spec 1 §6; of a parcel that has more than one, there must be so many as `sendable` says.
    * The Reply to a Request that `isAnswered` goes to `owner.answered`, with its ticket, instead of the queue. After
    * -EAGAIN the message waits, and `resend`, `poll` or `discard` go on with it.
    */
@@ -210,7 +210,7 @@ export class BusKsock {
   }
 
   /**
-   * Forgets a Request that was sent with this token (section 8): its place is free, and its Reply is refused.
+   * Forgets a Request that was sent with this token (spec 1 §8.2): its place is free, and its Reply is refused.
    * Whether its Replier had not read it: then it is out of the Replier's queue, and nobody carries it out. One
    * that has ended is forgotten already: false.
    */
@@ -261,7 +261,7 @@ export class BusKsock {
     return this.bus.reportReplierBinds(this, value);
   }
 
-  /** Leaves the bus (section 8). */
+  /** Leaves the bus (spec 1 §8.1). */
   close(): void {
     this.bus.close(this);
   }

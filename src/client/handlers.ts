@@ -37,7 +37,7 @@ export interface Handling {
   /**
    * Ends the handler: no call begins after this. Resolves when its name is unbound and the calls that had begun
    * are done, but for the one that is running when it is called. Calling it again gives the same promise.
-   * Rejects with EAGAIN, and the handler goes on, when the unbind can't be reported now (section 9).
+   * Rejects with EAGAIN, and the handler goes on, when the unbind can't be reported now (spec 1 §9.1).
    */
   stop(): Promise<void>;
   [Symbol.asyncDispose](): Promise<void>;

@@ -395,7 +395,7 @@ export class Ksock implements AsyncIterable<Message> {
 
   /**
    * Listens to a name or wildcard; or, with `replier`, answers the Requests of that name. EADDRINUSE
-   * (it has a Replier), EBADMSG, ENAMETOOLONG, EAGAIN. The specification, section 7.
+   * (it has a Replier), EBADMSG, ENAMETOOLONG, EAGAIN. See spec 1 §7.1.
    */
   async bind(name: string, replier = false): Promise<void> {
     mustBe('string', 'name', name);
@@ -441,7 +441,7 @@ export class Ksock implements AsyncIterable<Message> {
   // Sending
 
   /**
-   * Sends a message; resolves with the id it got. All errors of section 6 of the specification:
+   * Sends a message; resolves with the id it got. All errors of spec 1 §6:
    * ENOLCK, EADDRNOTAVAIL, ECONNREFUSED, EPIPE, EBUSY, EAGAIN (then it waits: `send` it again, or
    * `discard` it), EALREADY, EBADF, EINVAL, EBADMSG, ENAMETOOLONG, EMSGSIZE.
    *
@@ -686,7 +686,7 @@ export class Ksock implements AsyncIterable<Message> {
    * {@link sendMsg} does. A Request that is given up before it was sent is never sent. One that was sent is
    * forgotten: its place in this Ksock's queue is free; it leaves the Replier's queue if it is unread there, and
    * the message of the ETIMEDOUT says that nobody carried it out; else its Reply is refused. A daemon that doesn't
-   * answer can delay that ETIMEDOUT by a second. The specification, 1-model, section 8.
+   * answer can delay that ETIMEDOUT by a second. See spec 1 §8.2.
    *
    * The memory of the data is the bus's until the promise resolves, and may be used again then.
    */
@@ -1066,7 +1066,7 @@ export class Ksock implements AsyncIterable<Message> {
     return this.switch('wantMessagesOnce', Op.WANT_MESSAGES_ONCE, onlyOnce);
   }
 
-  /** Whether this bus reports Replier binds and unbinds (section 9); likewise. EBUSY. */
+  /** Whether this bus reports Replier binds and unbinds (spec 1 §9.1); likewise. EBUSY. */
   async reportReplierBinds(report?: boolean): Promise<boolean> {
     try {
       return await this.switch('reportReplierBinds', Op.REPORT_REPLIER_BINDS, report);

@@ -17,8 +17,8 @@ import { padded } from './u32.ts';
 export type MessagePart = 'HDR' | 'NAME' | 'DATA' | 'FINAL';
 
 /**
- * Puts a message together from bytes that are written in any number of pieces of any size (the
- * specification, 2-bytes). It refuses what is wrong as soon as that can be known; whatever is refused
+ * Puts a message together from bytes that are written in any number of pieces of any size
+ * (spec 2 §3.3). It refuses what is wrong as soon as that can be known; whatever is refused
  * throws the partial message away.
  */
 export class Assembler {

@@ -41,7 +41,7 @@ export type MessageSequence = readonly [
 
 export type Kind = 'Announcement' | 'Request' | 'Reply' | 'Status' | 'ReplierBindEvent';
 
-/** Name of the event that tells of a Replier's bind or unbind (the specification, section 9). */
+/** Name of the event that tells of a Replier's bind or unbind (spec 1 §9.1). */
 export const REPLIER_BIND_EVENT = '$.KBUS.ReplierBindEvent';
 
 /** What the names begin with that KBUS gives to its messages. */
@@ -57,8 +57,8 @@ const MEMORY = Symbol('memory');
 const CONNECTION = Symbol('connection');
 
 /**
- * A message: a header, a name, and optional data that KBUS never looks at (the specification,
- * section 4). A plain one is an Announcement; see {@link Request} and {@link Reply}.
+ * A message: a header, a name, and optional data that KBUS never looks at (spec 1 §4.1).
+ * A plain one is an Announcement; see {@link Request} and {@link Reply}.
  */
 export class Message {
   /** @internal All but serial number, sender and data. Alike messages share one: it is replaced, not changed. */
@@ -234,8 +234,8 @@ export class Message {
   }
 
   /**
-   * A Reply that KBUS made. A Limpet passes it on without SYNTHETIC, so it is known by its name too (the
-   * specification, section 4).
+   * A Reply that KBUS made. A Limpet passes it on without SYNTHETIC, so it is known by its name too
+   * (spec 1 §4.3).
    */
   isStatus(): boolean {
     return this.isReply() && (this.isSynthetic() || this.name.startsWith(KBUS_NAMES));
