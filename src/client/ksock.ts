@@ -407,7 +407,7 @@ export class Ksock implements AsyncIterable<Message> {
 
   /**
    * Undoes the newest bind with these very arguments; unread messages that came by it are dropped.
-   * EINVAL (there is none), EBADMSG, ENAMETOOLONG, EAGAIN.
+   * EINVAL (there is none), EBADMSG, ENAMETOOLONG, EAGAIN. See spec 1 §7.3.
    */
   async unbind(name: string, replier = false): Promise<void> {
     mustBe('string', 'name', name);
@@ -425,7 +425,7 @@ export class Ksock implements AsyncIterable<Message> {
     lifeline.unbound(name, replier);
   }
 
-  /** Id of the Ksock bound as Replier to exactly this name, or null. ENAMETOOLONG. */
+  /** Id of the Ksock bound as Replier to exactly this name, or null. ENAMETOOLONG. See spec 1 §7.4. */
   async findReplier(name: string): Promise<number | null> {
     mustBe('string', 'name', name);
     const { first } = await this.call(
@@ -615,7 +615,7 @@ export class Ksock implements AsyncIterable<Message> {
 
   /**
    * Sends what was written, or, after EAGAIN, the message that waits. ENOMSG (nothing was written),
-   * EINVAL (it is not complete; it is thrown away), and the errors of {@link sendMsg}.
+   * EINVAL (it is not complete; it is thrown away), and the errors of {@link sendMsg}. See spec 1 §6.10.
    */
   async send(): Promise<MessageId> {
     if (this.isSending) {
@@ -1060,7 +1060,7 @@ export class Ksock implements AsyncIterable<Message> {
 
   /**
    * Whether a message that reaches this Ksock by several bindings comes once only; resolves with what
-   * was set before. Without an argument it asks.
+   * was set before. Without an argument it asks. See spec 1 §5.3.
    */
   async wantMessagesOnce(onlyOnce?: boolean): Promise<boolean> {
     return this.switch('wantMessagesOnce', Op.WANT_MESSAGES_ONCE, onlyOnce);
@@ -1143,7 +1143,7 @@ export class Ksock implements AsyncIterable<Message> {
   }
 
   /**
-   * Leaves the bus; resolves when it knows. What waits ends: waiting calls reject with EBADF, and iterations
+   * Leaves the bus (spec 1 §8.1); resolves when it knows. What waits ends: waiting calls reject with EBADF, and iterations
    * are done. For a daemon that has taken nothing and said nothing for 5 seconds it doesn't wait any longer:
    * the connection is closed, and the bus knows when that daemon goes on.
    *

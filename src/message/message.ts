@@ -425,7 +425,7 @@ export class Reply extends Message {
   }
 }
 
-/** The answer to a Request that KBUS made, because the Replier could not. */
+/** The answer to a Request that KBUS made, because the Replier could not (spec 1 §4.3). */
 export class Status extends Message {
   constructor(name: string, options: MessageOptions & { inReplyTo: MessageId }) {
     super(name, null, options, Flag.SYNTHETIC);
@@ -496,6 +496,7 @@ function withConnection<T extends Message>(message: T, { connection }: Message):
 /**
  * A Request to the very Replier that answered before: sending it fails with EPIPE when another is
  * bound to the name by now. `earlier` is a Reply from it, or an earlier stateful Request to it.
+ * Through Limpets it finds its way by orig_from and final_to (spec 3 §4).
  */
 export function statefulRequest(earlier: Message, name: string, data?: Data | null): Request {
   const ours = ownMessage(earlier, 'earlier');
