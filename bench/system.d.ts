@@ -108,7 +108,7 @@ export interface Program {
 /** `length` bytes of data at `bytes[at]`; only valid during the call. */
 export type Hear = (bytes: Uint8Array, at: number, length: number) => void;
 
-/** SendQueue one request; calls `done` with its reply's data. Up to 64 may be in flight.
+/** Sends one request; calls `done` with its reply's data. Up to 64 may be in flight.
  * `name` is the number of its name, below place.names. */
 export type Ask = (data: Buffer, done: Hear, name: number) => void;
 

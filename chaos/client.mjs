@@ -151,7 +151,7 @@ const ROLES = {
     });
   },
 
-  /** PendingReads descriptors that others need. */
+  /** Takes descriptors that others need. */
   async hog() {
     const held = [];
     while (!isFinishing) {

@@ -2,7 +2,8 @@
 // they are what the tables say.
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import { RequestEvent, RequestState, TRANSITIONS } from '../dist/bus/ledger.js';
+import { RequestEvent, TRANSITIONS } from '../dist/bus/ledger.js';
+import { RequestState } from '../dist/bus/requests.js';
 import { Errno, MEANING, UNIX_TEXT } from '../dist/message/errno.js';
 
 process.chdir(fileURLToPath(new URL('..', import.meta.url)));

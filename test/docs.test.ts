@@ -2,6 +2,7 @@ import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import {
   chmodSync,
+  existsSync,
   mkdirSync,
   mkdtempSync,
   readdirSync,
@@ -11,14 +12,32 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
+import GithubSlugger from 'github-slugger';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 
 const root = new URL('..', import.meta.url).pathname;
 const pages = [
   'README.md',
-  ...readdirSync(join(root, 'docs')).map((name) => `docs/${name}`),
+  ...readdirSync(join(root, 'docs'), { recursive: true, encoding: 'utf8' }).map(
+    (name) => `docs/${name}`,
+  ),
 ].filter((name) => name.endsWith('.md'));
+
+/** Links to other files, and to headings; those that lead out of the repository are left alone. */
+const links = pages.flatMap((page) => {
+  const text = readFileSync(join(root, page), 'utf8').replace(/^```.*?^```$|`[^`\n]*`/gms, '');
+  return [...text.matchAll(/\]\(([^)\s]+)\)/g)]
+    .map(([, target = '']) => ({ page, target }))
+    .filter(({ target }) => !/^[a-z]+:/.test(target));
+});
+
+/** The names by which links reach the headings of a page, as GitHub makes them. */
+function anchorsOf(path: string): string[] {
+  const slugger = new GithubSlugger();
+  const text = readFileSync(path, 'utf8').replace(/^```.*?^```$/gms, '');
+  return [...text.matchAll(/^#+ (.*)$/gm)].map(([, heading = '']) => slugger.slug(heading));
+}
 
 interface Block {
   language: string;
@@ -49,6 +68,21 @@ const consoles = pages.flatMap((page) =>
     .filter(({ language }) => language === 'console')
     .map(({ text }) => ({ page, text })),
 );
+
+describe('the links in the documentation', () => {
+  test('are there', () => {
+    expect(links.map(({ page }) => page)).toEqual(
+      expect.arrayContaining(['README.md', 'docs/spec/README.md']),
+    );
+  });
+
+  test.each(links)('$target of $page leads somewhere', ({ page, target }) => {
+    const [path = '', anchor] = target.split('#');
+    const file = path === '' ? join(root, page) : join(root, dirname(page), path);
+    expect(existsSync(file)).toBe(true);
+    if (anchor !== undefined) expect(anchorsOf(file)).toContain(anchor);
+  });
+});
 
 describe('the examples in the documentation', () => {
   let folder: string;

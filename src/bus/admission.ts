@@ -22,8 +22,8 @@ export class Admission {
   }
 
   /**
-   * Step 1 of section 6: 0, or EINVAL, ENAMETOOLONG, EMSGSIZE or EBADMSG, in the order in which the bytes of a message
-   * show what is wrong with it (2-bytes).
+   * spec 1 §6.1: 0, or EINVAL, ENAMETOOLONG, EMSGSIZE or EBADMSG, in the order in which the bytes of a message
+   * show what is wrong with it (spec 2 §4.2).
    */
   check(sender: KsockState, batch: MessageBatch): number {
     const { name } = batch;
@@ -40,7 +40,7 @@ export class Admission {
     return this.state.routes.known(name) === undefined ? checkMessageName(name) : 0;
   }
 
-  /** A Reply may be as large as messages could be when its Request was accepted (section 13). */
+  /** A Reply may be as large as messages could be when its Request was accepted (spec 1 §13.4). */
   maxReplySize(sender: KsockState, to: number, network: number, serial: number): number {
     const { ksocks, largestMessage } = this.state;
     const request = ksocks.get(to)?.outstanding.find(network, serial, sender);

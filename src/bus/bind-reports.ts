@@ -6,12 +6,12 @@ import type { KsockBinding, KsockState } from './ksock-state.ts';
 import { type MessageBatch, syntheticMessage } from './message-batch.ts';
 import { isLastQueued, type Queueing } from './queueing.ts';
 
-/** How many bind events may be in queues past their limits (section 9). */
+/** How many bind events may be in queues past their limits (spec 1 §9.2). */
 const MAX_HELD_EVENTS = 1000;
 
 const UNBIND_EVENTS_LOST = '$.KBUS.UnbindEventsLost';
 
-/** Tells listeners of `$.KBUS.ReplierBindEvent` who binds and unbinds as Replier (section 9). */
+/** Tells listeners of `$.KBUS.ReplierBindEvent` who binds and unbinds as Replier (spec 1 §9). */
 export class BindReports {
   isOn = false;
   /** Bind events in queues past their limits. */

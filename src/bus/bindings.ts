@@ -11,7 +11,7 @@ import type { Queueing } from './queueing.ts';
 import type { RequestRecord } from './requests.ts';
 import type { RoomWaits } from './room-waits.ts';
 
-/** Binds Ksocks to names, and unbinds them (section 7). */
+/** Binds Ksocks to names, and unbinds them (spec 1 §7). */
 export class Bindings {
   private readonly state: BusState;
   private readonly room: RoomWaits;

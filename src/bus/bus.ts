@@ -25,7 +25,7 @@ export interface BusMaker {
 }
 
 /**
- * One bus: a state machine without I/O, clock or chance (the specification, 1-model). Drivers of sockets, devices and
+ * One bus: a state machine without I/O, clock or chance (spec 1). Drivers of sockets, devices and
  * programs in this process call it through the Ksocks that `open` gives; each call is done when it returns.
  */
 export class Bus extends Engine {
@@ -66,7 +66,7 @@ export class Bus extends Engine {
     return this.queueing.queuedBytes;
   }
 
-  /** Bind events in queues past their limits (section 9). */
+  /** Bind events in queues past their limits (spec 1 §9.2). */
   get heldEvents(): number {
     return this.bindReports.heldEvents;
   }
@@ -77,7 +77,7 @@ export class Bus extends Engine {
   }
 
   /**
-   * Sets the size in bytes of the largest message that may be sent, as 2-bytes lays it out, and returns it; 0 asks,
+   * Sets the size in bytes of the largest message that may be sent, counted as in spec 1 §4.4, and returns it; 0 asks,
    * and 1 asks for the largest value that may be set. EINVAL.
    */
   maxMessageSize(size: number): number {

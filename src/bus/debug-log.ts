@@ -3,7 +3,7 @@ import type { KsockBinding, KsockState } from './ksock-state.ts';
 import type { MessageBatch } from './message-batch.ts';
 import type { BusObserver } from './observer.ts';
 
-/** Tells in words what happens on a bus: *verbose* (the specification, section 10). */
+/** Tells in words what happens on a bus: *verbose* (spec 1 §10.1). */
 export class DebugLog implements BusObserver {
   private readonly log: (text: string) => void;
 

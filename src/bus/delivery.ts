@@ -10,7 +10,7 @@ import { isLastQueued, type Queueing } from './queueing.ts';
 import { RequestRecord } from './requests.ts';
 import type { RoomWaits } from './room-waits.ts';
 
-/** Section 6, once for one message and for several that go the same way: a send, and the sends that wait. */
+/** spec 1 §6, once for one message and for several that go the same way: a send, and the sends that wait. */
 export class Delivery {
   private readonly state: BusState;
   private readonly room: RoomWaits;
@@ -92,7 +92,7 @@ export class Delivery {
   }
 
   /**
-   * Steps 4 to 9: to everybody, or to nobody. Each try finds the recipients anew. If the batch has several messages,
+   * spec 1 §6.4 to spec 1 §6.9: to everybody, or to nobody. Each try finds the recipients anew. If the batch has several messages,
    * all of them have room.
    */
   private deliver(

@@ -6,7 +6,7 @@ import { RequestEvent } from './ledger.ts';
 import type { Queueing } from './queueing.ts';
 import type { RoomWaits } from './room-waits.ts';
 
-/** A Ksock leaves the bus, by its own call or because its program died (section 8). */
+/** A Ksock leaves the bus, by its own call or because its program died (spec 1 §8.1). */
 export class Departure {
   private readonly state: BusState;
   private readonly room: RoomWaits;

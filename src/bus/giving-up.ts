@@ -7,7 +7,7 @@ import type { Queueing } from './queueing.ts';
 import { type RequestRecord, RequestState } from './requests.ts';
 import type { RoomWaits } from './room-waits.ts';
 
-/** A requester gives up a Request (section 8). */
+/** A requester gives up a Request (spec 1 §8.2). */
 export class GivingUp {
   private readonly state: BusState;
   private readonly room: RoomWaits;

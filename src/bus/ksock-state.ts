@@ -40,7 +40,7 @@ export interface Progress {
 export type KsockBinding = Binding<KsockState>;
 
 /** What the bus knows of one Ksock: data only. What a driver may call is in {@link BusKsock}. */
-export class KsockState implements RequestParty {
+export class KsockState {
   /** From 1 upwards, never used again in the life of the bus. */
   readonly id: number;
   readonly mode: Mode;
@@ -120,7 +120,7 @@ export class KsockState implements RequestParty {
     this.maxUnanswered = settings.maxUnansweredPerKsock;
   }
 
-  /** Places taken: unread messages, and one for each Reply that is still to come (section 5). */
+  /** Places taken: unread messages, and one for each Reply that is still to come (spec 1 §5.1). */
   get occupied(): number {
     return this.queue.length + this.outstanding.size + (this.waitingRequest === null ? 0 : 1);
   }

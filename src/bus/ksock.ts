@@ -23,7 +23,7 @@ export class BusKsock extends KsockState {
     this.engine = engine;
   }
 
-  /** Binds this Ksock to a name or wildcard (section 7). EADDRINUSE, EBADMSG, ENAMETOOLONG, EAGAIN, ENOMEM, ENOLCK. */
+  /** Binds this Ksock to a name or wildcard (spec 1 §7.1). EADDRINUSE, EBADMSG, ENAMETOOLONG, EAGAIN, ENOMEM, ENOLCK. */
   bind(name: string, replier: boolean): number {
     return this.engine.bindings.bind(this, name, replier);
   }
@@ -39,7 +39,7 @@ export class BusKsock extends KsockState {
   }
 
   /**
-   * Sends messages: all of section 6. A batch of more than one must have as many as `sendable` allows. The Reply to a
+   * Sends messages: all of spec 1 §6. A batch of more than one must have as many as `sendable` allows. The Reply to a
    * Request that `isAnswered` goes to `owner.answered`, with its ticket, instead of the queue. After -EAGAIN the
    * message waits, and `resend`, `poll` or `discard` go on with it.
    */
@@ -85,7 +85,7 @@ export class BusKsock extends KsockState {
   }
 
   /**
-   * Forgets a Request that was sent with this token (section 8): its place is free, and the bus refuses its Reply.
+   * Forgets a Request that was sent with this token (spec 1 §8.2): its place is free, and the bus refuses its Reply.
    * True when its Replier had not read it: it is out of the Replier's queue, and nobody carries it out. False for one
    * that was read or has ended.
    */
@@ -145,14 +145,14 @@ export class BusKsock extends KsockState {
   }
 
   /**
-   * Sets the size in bytes of the largest message that may be sent, as 2-bytes lays it out, and returns it; 0 asks,
+   * Sets the size in bytes of the largest message that may be sent, counted as in spec 1 §4.4, and returns it; 0 asks,
    * and 1 asks for the largest value that may be set. EINVAL.
    */
   maxMessageSize(size: number): number {
     return this.engine.switches.maxMessageSize(size);
   }
 
-  /** Leaves the bus (section 8). */
+  /** Leaves the bus (spec 1 §8.1). */
   close(): void {
     this.engine.departure.close(this);
   }

@@ -3,7 +3,7 @@ import { type RequestParty, type RequestRecord, RequestState } from './requests.
 
 /**
  * The ledger holds one record for each Request that was accepted, from its send to its one Reply or
- * Status. It is the only maker of Statuses; promise 1 of the specification is this table:
+ * Status. It is the only maker of Statuses; promise 1 (spec 1 §0) is this table:
  *
  * | the Request is | and this happens                     | then it is | and the requester gets           |
  * | -------------- | ------------------------------------ | ---------- | -------------------------------- |

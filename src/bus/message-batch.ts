@@ -6,7 +6,7 @@ import type { RequestRecord } from './requests.ts';
 
 const NO_BYTES = new Uint8Array(0);
 
-/** The fields orig_from and final_to (the specification, section 4). */
+/** The fields orig_from and final_to (spec 1 §4.1). */
 export interface Carried {
   readonly origNetwork: number;
   readonly origLocal: number;
@@ -53,7 +53,7 @@ export class MessageBatch {
   bytes: Uint8Array;
   dataAt: number;
   dataLength: number;
-  /** Bytes of the first message as the maximum size counts them (section 4). */
+  /** Bytes of the first message as the maximum size counts them (spec 1 §4.4). */
   firstSize: number;
   /** The pieces of large data behind the end of `bytes`; null when all of it lies there. */
   more: Uint8Array[] | null = null;
@@ -173,7 +173,7 @@ export class MessageBatch {
     return this.part(index, 1, this.cursor(index));
   }
 
-  /** PendingReads the first `count` messages off, but not all, before they were sent; this batch keeps the others. */
+  /** Takes the first `count` messages off, but not all, before they were sent; this batch keeps the others. */
   split(count: number): MessageBatch {
     const { end, data, size, largest, isRun } = this.span as Span;
     const cursor = this.cursor();

@@ -6,7 +6,7 @@ import type { MessageBatch } from './message-batch.ts';
 import type { Queueing } from './queueing.ts';
 import type { RoomWaits } from './room-waits.ts';
 
-/** Takes messages out of queues (section 5). */
+/** Takes messages out of queues (spec 1 §5). */
 export class Reading {
   private readonly state: BusState;
   private readonly room: RoomWaits;

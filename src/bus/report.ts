@@ -124,7 +124,7 @@ function reportKsock(ksock: KsockState): KsockReport {
   };
 }
 
-/** The text of `bindings` (the specification, section 11). */
+/** The text of `bindings` (spec 1 §11.1). */
 export function printBindings(device: number, bindings: readonly BindingReport[]): string {
   const lines = bindings.map(
     ({ device, ksock, pid, replier, name }) =>
@@ -136,7 +136,7 @@ export function printBindings(device: number, bindings: readonly BindingReport[]
 /** The original's table of outstanding Requests began with this many entries, and doubled. */
 const OUTSTANDING_SIZE = 16;
 
-/** The text of `stats` (the specification, section 11). */
+/** The text of `stats` (spec 1 §11.2). */
 export function printStats(bus: BusReport): string {
   const { device, nextKsock, nextMessage, unsentUnbindings } = bus;
   let text = `dev ${pad(device, 2)}: next ksock ${nextKsock} next msg ${nextMessage} unsent unbindings ${unsentUnbindings}\n`;

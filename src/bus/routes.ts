@@ -6,7 +6,7 @@ import { type Binding, FIRST_WORD, isThere, Place, sharedWords, wordAt } from '.
 /** Who gets the messages of one name. */
 export interface Route<Ksock> {
   readonly replier: Binding<Ksock> | null;
-  /** Newest first: once only keeps the copy that comes first (section 5). Those of two names may be one list. */
+  /** Newest first: once only keeps the copy that comes first (spec 1 §5.3). Those of two names may be one list. */
   readonly listeners: readonly Binding<Ksock>[];
   /** It holds for as long as this is the epoch of the routes. */
   epoch: number;
@@ -25,8 +25,8 @@ const NOBODY: readonly never[] = [];
 
 /**
  * The bindings of one bus, indexed so that finding who gets a message costs the depth of its name and
- * the wildcards that match it so far, and not the number of bindings (the specification, sections 2 and
- * 7). A route that was found is kept until a binding that could touch it changes.
+ * the wildcards that match it so far, and not the number of bindings (spec 1 §2.2,
+ * spec 1 §7.2). A route that was found is kept until a binding that could touch it changes.
  */
 export class Routes<Ksock = unknown> {
   private readonly root = new Place<Ksock>('', null);

@@ -4,7 +4,7 @@ import { checkOptions } from '../base/options.ts';
 export interface BusSettings {
   /** How many messages the queue of a new Ksock may hold. 1 or more. */
   maxMessages: number;
-  /** The size in bytes of the largest message, as 2-bytes of the specification lays it out. */
+  /** The size in bytes of the largest message, counted as in spec 1 §4.4. */
   maxMessageSize: number;
   /** The largest value that a program may set the maximum size to. */
   absoluteMaxMessageSize: number;
@@ -67,5 +67,5 @@ export const COSTS = {
 /** How many the queue of a program at a device file may hold at most, unless it asks for more: it was written for that. */
 export const DEVICE_MAX_MESSAGES = 100;
 
-/** There are at most this many buses, numbered from 0 (the specification, section 1). */
+/** There are at most this many buses, numbered from 0 (spec 1 §1). */
 export const MAX_BUSES = 256;

@@ -11,7 +11,7 @@ import type { Watchers } from './watchers.ts';
 /** Asks a switch for its value, instead of setting it. */
 export const ASK = 0xffff_ffff;
 
-/** What programs may set while the bus runs (section 10). */
+/** What programs may set while the bus runs (spec 1 §10). */
 export class Switches {
   /** Where the debug log goes while `verbose` is on. */
   onLog: ((text: string) => void) | null = null;

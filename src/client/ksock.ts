@@ -136,7 +136,7 @@ export interface CloseOptions {
 export interface SendOptions {
   /**
    * ALL_OR_WAIT, carried through: when the queue of a recipient is full, the promise resolves when the
-   * message was delivered to all. SendQueue behind it wait their turn.
+   * message was delivered to all. Sends behind it wait their turn.
    */
   wait?: boolean | undefined;
   /** Gives up a send that waits: the promise rejects with the signal's reason, and nothing was sent. */
@@ -400,7 +400,7 @@ export class Ksock implements AsyncIterable<Message> {
 
   /**
    * Listens to a name or wildcard; or, with `replier`, answers the Requests of that name. EADDRINUSE
-   * (it has a Replier), EBADMSG, ENAMETOOLONG, EAGAIN. The specification, section 7.
+   * (it has a Replier), EBADMSG, ENAMETOOLONG, EAGAIN. See spec 1 §7.1.
    */
   async bind(name: string, replier = false): Promise<void> {
     mustBe('string', 'name', name);
@@ -412,7 +412,7 @@ export class Ksock implements AsyncIterable<Message> {
 
   /**
    * Undoes the newest bind with these very arguments; unread messages that came by it are dropped.
-   * EINVAL (there is none), EBADMSG, ENAMETOOLONG, EAGAIN.
+   * EINVAL (there is none), EBADMSG, ENAMETOOLONG, EAGAIN. See spec 1 §7.3.
    */
   async unbind(name: string, replier = false): Promise<void> {
     mustBe('string', 'name', name);
@@ -430,7 +430,7 @@ export class Ksock implements AsyncIterable<Message> {
     reconnecting.unbound(name, replier);
   }
 
-  /** Id of the Ksock bound as Replier to exactly this name, or null. ENAMETOOLONG. */
+  /** Id of the Ksock bound as Replier to exactly this name, or null. ENAMETOOLONG. See spec 1 §7.4. */
   async findReplier(name: string): Promise<number | null> {
     mustBe('string', 'name', name);
     const { first } = await this.call(
@@ -446,7 +446,7 @@ export class Ksock implements AsyncIterable<Message> {
   // Sending
 
   /**
-   * SendQueue a message; resolves with the id it got. All errors of section 6 of the specification:
+   * Sends a message; resolves with the id it got. All errors of spec 1 §6:
    * ENOLCK, EADDRNOTAVAIL, ECONNREFUSED, EPIPE, EBUSY, EAGAIN (then it waits: `send` it again, or
    * `discard` it), EALREADY, EBADF, EINVAL, EBADMSG, ENAMETOOLONG, EMSGSIZE.
    *
@@ -474,7 +474,7 @@ export class Ksock implements AsyncIterable<Message> {
   }
 
   /**
-   * SendQueue without a promise for each message, for those who send very many. Returns undefined when the
+   * Sends without a promise for each message, for those who send very many. Returns undefined when the
    * next may be posted at once, else a promise to wait for; {@link flush} tells the outcome. A refusal
    * makes that promise, or `flush`, reject; what was under way then may have been sent. The memory of the data may
    * be used again when `flush` resolves.
@@ -511,7 +511,7 @@ export class Ksock implements AsyncIterable<Message> {
   }
 
   /**
-   * SendQueue many messages, one after the other, with as many under way as the bus allows; resolves with
+   * Sends many messages, one after the other, with as many under way as the bus allows; resolves with
    * their number when all were sent. Waits for room in full queues, unless `wait` is false: then who has a full
    * queue misses messages. Rejects as {@link post} does, or with the signal's reason: what had to wait for room
    * then is not sent any more.
@@ -619,8 +619,8 @@ export class Ksock implements AsyncIterable<Message> {
   }
 
   /**
-   * SendQueue what was written, or, after EAGAIN, the message that waits. ENOMSG (nothing was written),
-   * EINVAL (it is not complete; it is thrown away), and the errors of {@link sendMsg}.
+   * Sends what was written, or, after EAGAIN, the message that waits. ENOMSG (nothing was written),
+   * EINVAL (it is not complete; it is thrown away), and the errors of {@link sendMsg}. See spec 1 §6.10.
    */
   async send(): Promise<MessageId> {
     if (this.isSending) {
@@ -685,13 +685,13 @@ export class Ksock implements AsyncIterable<Message> {
   }
 
   /**
-   * SendQueue a Request and resolves with its Reply, whoever else reads this Ksock. Rejects with a
+   * Sends a Request and resolves with its Reply, whoever else reads this Ksock. Rejects with a
    * {@link StatusError} when KBUS answered in place of the Replier, with a {@link ReplierError} when
    * the Replier's handler threw, with ETIMEDOUT when the time is over, with the signal's reason, or as
    * {@link sendMsg} does. A Request that is given up before it was sent is never sent. One that was sent is
    * forgotten: its place in this Ksock's queue is free; it leaves the Replier's queue if it is unread there, and
    * the message of the ETIMEDOUT says that nobody carried it out; else its Reply is refused. A daemon that doesn't
-   * answer can delay that ETIMEDOUT by a second. The specification, 1-model, section 8.
+   * answer can delay that ETIMEDOUT by a second. See spec 1 §8.2.
    *
    * The memory of the data is the bus's until the promise resolves, and may be used again then.
    */
@@ -1065,13 +1065,13 @@ export class Ksock implements AsyncIterable<Message> {
 
   /**
    * Whether a message that reaches this Ksock by several bindings comes once only; resolves with what
-   * was set before. Without an argument it asks.
+   * was set before. Without an argument it asks. See spec 1 §5.3.
    */
   async wantMessagesOnce(onlyOnce?: boolean): Promise<boolean> {
     return this.switch('wantMessagesOnce', Op.WANT_MESSAGES_ONCE, onlyOnce);
   }
 
-  /** Whether this bus reports Replier binds and unbinds (section 9); likewise. EBUSY. */
+  /** Whether this bus reports Replier binds and unbinds (spec 1 §9.1); likewise. EBUSY. */
   async reportReplierBinds(report?: boolean): Promise<boolean> {
     try {
       return await this.switch('reportReplierBinds', Op.REPORT_REPLIER_BINDS, report);
@@ -1148,7 +1148,7 @@ export class Ksock implements AsyncIterable<Message> {
   }
 
   /**
-   * Leaves the bus; resolves when it knows. What waits ends: waiting calls reject with EBADF, and iterations
+   * Leaves the bus (spec 1 §8.1); resolves when it knows. What waits ends: waiting calls reject with EBADF, and iterations
    * are done. For a daemon that has taken nothing and said nothing for 5 seconds it doesn't wait any longer:
    * the connection is closed, and the bus knows when that daemon goes on.
    *

@@ -281,7 +281,7 @@ export class Outbox {
     this.to = to;
   }
 
-  /** SendQueue it all, in one system call where the channel can. */
+  /** Sends it all, in one system call where the channel can. */
   flush(): void {
     this.close();
     this.cut();

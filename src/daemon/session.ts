@@ -94,7 +94,7 @@ export class Session implements KsockOwner, ChannelEvents, Flushable {
   private isEnded = false;
   private isPaused = false;
 
-  /** PendingReads, polls and reports that wait, first come first; by token. */
+  /** Takes, polls and reports that wait, first come first; by token. */
   private takes: number[] = [];
   private polls: number[] = [];
   private readonly reports: Report[] = [];
@@ -108,7 +108,7 @@ export class Session implements KsockOwner, ChannelEvents, Flushable {
   /** How many of those that are unseen are still to be sent. */
   private firstsToSend = 0;
 
-  /** SendQueue done and not yet told of: `doneCount` of them, whose tokens and serials follow each other. */
+  /** Sends done and not yet told of: `doneCount` of them, whose tokens and serials follow each other. */
   private doneToken = 0;
   private doneCount = 0;
   private doneNetwork = 0;

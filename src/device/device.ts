@@ -68,7 +68,7 @@ class Text {
 
 /**
  * The folder of a device: a file for each bus, `kbus0`, `kbus1`, ..., and the texts `bindings` and
- * `stats` (the specification, 2-bytes, and 1-model, section 11). Without mount or descriptor: it takes
+ * `stats` (spec 2, spec 1 §11). Without mount or descriptor: it takes
  * requests, and answers them.
  */
 export class Device implements Filesystem {

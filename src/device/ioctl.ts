@@ -1,5 +1,5 @@
 /**
- * The ioctls of the device (the specification, 2-bytes): direction << 30 | size of the argument << 16 |
+ * The ioctls of the device (spec 2 §5.1): direction << 30 | size of the argument << 16 |
  * 'k' << 8 | number. The argument's size is that of a pointer on a 64-bit machine, 8, whatever it points
  * to; a 32-bit program's is 4, so that none of its ioctls is among these.
  */

@@ -7,7 +7,7 @@ import type { Request } from './request.ts';
  */
 export interface Filesystem {
   /**
-   * PendingReads one request: called once for each, in the kernel's order, never from within itself.
+   * Takes one request: called once for each, in the kernel's order, never from within itself.
    *
    * Every request but `forget` and `interrupt` must be given to `kernel.answer` exactly once, now or
    * later; until then its caller can't even be killed, so nothing may wait for another program. The

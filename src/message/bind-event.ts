@@ -15,7 +15,7 @@ export const LITTLE_ENDIAN = new Uint8Array(new Uint32Array([1]).buffer)[0] === 
 const latin1 = new TextDecoder('latin1');
 
 /**
- * Data of `$.KBUS.ReplierBindEvent` (the specification, 2-bytes): u32 is_bind, u32 binder,
+ * Data of `$.KBUS.ReplierBindEvent` (spec 2 §7): u32 is_bind, u32 binder,
  * u32 name_len, in native order; the name, a 0 byte, and zeros up to a multiple of 4.
  */
 export function replierBindEventData(event: ReplierBindEventData): Uint8Array {

@@ -1,5 +1,5 @@
 /**
- * The error numbers KBUS uses (the specification, section 12): Linux's, on every platform. From
+ * The error numbers KBUS uses (spec 1 §12.1): Linux's, on every platform. From
  * EACCES on they are not a bus's answers: they tell what happened on the way to it.
  */
 export const Errno = {

@@ -1,5 +1,5 @@
 /**
- * The flag bits of a message (the specification, section 4). The top 16 bits belong to the user and
+ * The flag bits of a message (spec 1 §4.2). The top 16 bits belong to the user and
  * are carried untouched; other low bits are carried unchanged.
  */
 export const Flag = {

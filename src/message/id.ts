@@ -5,7 +5,7 @@ export const inspect = Symbol.for('nodejs.util.inspect.custom');
 
 /**
  * What a message is known by on its bus: `[network_id:serial_num]`, both u32; `[0:0]` means unset
- * (the specification, section 3).
+ * (spec 1 §3).
  */
 export class MessageId {
   static readonly UNSET = new MessageId(0, 0);

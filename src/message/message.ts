@@ -41,7 +41,7 @@ export type MessageSequence = readonly [
 
 export type MessageKind = 'Announcement' | 'Request' | 'Reply' | 'Status' | 'ReplierBindEvent';
 
-/** Name of the event that tells of a Replier's bind or unbind (the specification, section 9). */
+/** Name of the event that tells of a Replier's bind or unbind (spec 1 §9.1). */
 export const REPLIER_BIND_EVENT = '$.KBUS.ReplierBindEvent';
 
 /** What the names begin with that KBUS gives to its messages. */
@@ -57,8 +57,8 @@ const MEMORY = Symbol('memory');
 const CONNECTION = Symbol('connection');
 
 /**
- * A message: a header, a name, and optional data that KBUS never looks at (the specification,
- * section 4). A plain one is an Announcement; see {@link Request} and {@link Reply}.
+ * A message: a header, a name, and optional data that KBUS never looks at (spec 1 §4.1).
+ * A plain one is an Announcement; see {@link Request} and {@link Reply}.
  */
 export class Message {
   /** @internal All but serial number, sender and data. Alike messages share one: it is replaced, not changed. */
@@ -234,8 +234,8 @@ export class Message {
   }
 
   /**
-   * A Reply that KBUS made. A Limpet passes it on without SYNTHETIC, so it is known by its name too (the
-   * specification, section 4).
+   * A Reply that KBUS made. A Limpet passes it on without SYNTHETIC, so it is known by its name too
+   * (spec 1 §4.3).
    */
   isStatus(): boolean {
     return this.isReply() && (this.isSynthetic() || this.name.startsWith(KBUS_NAMES));
@@ -425,7 +425,7 @@ export class Reply extends Message {
   }
 }
 
-/** The answer to a Request that KBUS made, because the Replier could not. */
+/** The answer to a Request that KBUS made, because the Replier could not (spec 1 §4.3). */
 export class Status extends Message {
   constructor(name: string, options: MessageOptions & { inReplyTo: MessageId }) {
     super(name, null, options, Flag.SYNTHETIC);
@@ -496,6 +496,7 @@ function withConnection<T extends Message>(message: T, { connection }: Message):
 /**
  * A Request to the very Replier that answered before: sending it fails with EPIPE when another is
  * bound to the name by now. `earlier` is a Reply from it, or an earlier stateful Request to it.
+ * Through Limpets it finds its way by orig_from and final_to (spec 3 §4).
  */
 export function statefulRequest(earlier: Message, name: string, data?: Data | null): Request {
   const ours = ownMessage(earlier, 'earlier');

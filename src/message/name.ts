@@ -1,6 +1,6 @@
 import { Errno } from './errno.ts';
 
-/** Longest name, in bytes (the specification, section 2). */
+/** Longest name, in bytes (spec 1 §2.1). */
 export const MAX_NAME = 1000;
 
 const SENDABLE = /^\$(?:\.[A-Za-z0-9_-]+)+$/;
@@ -12,7 +12,7 @@ const PERCENT = 0x25;
 
 /**
  * Whether a message may be sent with this name: 0, ENAMETOOLONG (over 1000 bytes), or EBADMSG
- * (malformed, or a wildcard). The specification, section 2.
+ * (malformed, or a wildcard). See spec 1 §2.3.
  */
 export function checkMessageName(name: string): number {
   if (name.length > MAX_NAME) return Errno.ENAMETOOLONG;
@@ -64,7 +64,7 @@ export function endOfWord(name: string, at: number): number {
 
 /**
  * Of two different binding names that match the same name, whether the first is the more specific: word by
- * word from the left, a word beats `%`, and `%` beats `*` (the specification, section 7).
+ * word from the left, a word beats `%`, and `%` beats `*` (spec 1 §7.2).
  */
 export function isMoreSpecific(bindingName: string, other: string): boolean {
   // Words that match the same name differ only where one of them is a wildcard.

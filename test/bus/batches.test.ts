@@ -105,7 +105,7 @@ class Stage {
     }
   }
 
-  /** SendQueue messages: together, or one by one. */
+  /** Sends messages: together, or one by one. */
   send(all: readonly Alike[], how: How, isTogether: boolean): void {
     const records: Buffer[] = [];
     let before: Message | null = null;

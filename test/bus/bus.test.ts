@@ -5,7 +5,7 @@ import { Flag } from '../../src/message/flags.ts';
 import { REPLIER_BIND_EVENT, splitReplierBindEventData } from '../../src/message/index.ts';
 import { outcome, type Program, type Seen, stage } from './program.ts';
 
-// By hand, what is easily got wrong; the sections are those of the specification, 1-model. Everything
+// By hand, what is easily got wrong; the sections are those of spec 1. Everything
 // else is for the naive model (test/model) to find.
 
 const { ALL_OR_FAIL, ALL_OR_WAIT, SYNTHETIC, URGENT, WANT_YOU_TO_REPLY } = Flag;
@@ -53,7 +53,7 @@ describe('a Ksock', () => {
   });
 });
 
-describe('names (section 2)', () => {
+describe('names (spec 1 §2)', () => {
   it.for([
     ['$.A', 'ok', 'ok'],
     ['$.A.b.9', 'ok', 'ok'],
@@ -92,7 +92,7 @@ describe('names (section 2)', () => {
   });
 });
 
-describe('message ids (section 3)', () => {
+describe('message ids (spec 1 §3)', () => {
   it('rise by one, and skip 0 when they wrap', () => {
     const { bus, program } = stage();
     const listener = program().listen('$.A');
@@ -128,7 +128,7 @@ describe('message ids (section 3)', () => {
   });
 });
 
-describe('a message (section 4)', () => {
+describe('a message (spec 1 §4)', () => {
   it('comes with the flags of its sender, but for those that KBUS sets', () => {
     const { program } = stage();
     const listener = program().listen('$.A');
@@ -167,7 +167,7 @@ describe('a message (section 4)', () => {
   });
 });
 
-describe('order (section 5)', () => {
+describe('order (spec 1 §5)', () => {
   it.for([
     ['', 0],
     [' urgent', URGENT],
@@ -212,7 +212,7 @@ describe('order (section 5)', () => {
   });
 });
 
-describe('a queue’s places (section 5)', () => {
+describe('a queue’s places (spec 1 §5)', () => {
   it('are held for Replies, which always find theirs', () => {
     const { program } = stage();
     const replier = program().answer('$.A');
@@ -296,7 +296,7 @@ describe('a message that drivers keep the bytes of', () => {
   });
 });
 
-describe('once only (section 5)', () => {
+describe('once only (spec 1 §5)', () => {
   it('drops a listener’s second copy, and never the one to answer', () => {
     for (const flags of [0, URGENT]) {
       const { program } = stage();
@@ -322,7 +322,7 @@ describe('once only (section 5)', () => {
   });
 });
 
-describe('answers (section 6)', () => {
+describe('answers (spec 1 §6)', () => {
   it('are taken only from the Ksock that the Request was given to, and once', () => {
     const { program } = stage();
     const replier = program().answer('$.A');
@@ -391,7 +391,7 @@ describe('answers (section 6)', () => {
   });
 });
 
-describe('a stateful Request (section 6)', () => {
+describe('a stateful Request (spec 1 §6)', () => {
   it('goes to that very Replier, or fails with EPIPE, or EADDRNOTAVAIL when there is none', () => {
     const { program } = stage();
     const replier = program().answer('$.A');
@@ -416,7 +416,7 @@ describe('a stateful Request (section 6)', () => {
   });
 });
 
-describe('a send that fails (section 6)', () => {
+describe('a send that fails (spec 1 §6)', () => {
   it('delivers nothing to anybody', () => {
     const { program } = stage();
     const full = program({ limit: 1 }).listen('$.*');
@@ -442,7 +442,7 @@ describe('a send that fails (section 6)', () => {
   });
 });
 
-describe('a send that waits (section 6)', () => {
+describe('a send that waits (spec 1 §6)', () => {
   /** A program whose send waits for the full queue of another. */
   function waiting(kind: 'announce' | 'request' = 'announce') {
     const { bus, program } = stage();
@@ -632,7 +632,7 @@ describe('a send that waits (section 6)', () => {
   });
 });
 
-describe('binding (section 7)', () => {
+describe('binding (spec 1 §7)', () => {
   it('allows one Replier per binding name, and any number of listeners', () => {
     const { program } = stage();
     const replier = program().answer('$.A', '$.A.*').listen('$.A', '$.A');
@@ -691,7 +691,7 @@ describe('binding (section 7)', () => {
   });
 });
 
-describe('going away (section 8)', () => {
+describe('going away (spec 1 §8)', () => {
   it('gives GoneAway for what is unread, then reports, then Ignored, last read first', () => {
     const { program } = stage();
     const watcher = program().listen('$.KBUS.*');
@@ -755,7 +755,7 @@ describe('going away (section 8)', () => {
   });
 });
 
-describe('reports of Replier binds (section 9)', () => {
+describe('reports of Replier binds (spec 1 §9)', () => {
   const told = (program: Program): string[] =>
     program.names().map((name) => name.replace('$.KBUS.', ''));
 
@@ -897,7 +897,7 @@ describe('reports of Replier binds (section 9)', () => {
   });
 });
 
-describe('settings (section 10)', () => {
+describe('settings (spec 1 §10)', () => {
   it('of a queue’s length: 0 asks, and a lowered limit throws nothing away', () => {
     const { program } = stage();
     const listener = program().listen('$.A');

@@ -24,7 +24,7 @@ const EVENTS: EventName[] = [
   'REQUESTER_GONE',
 ];
 
-/** Sections 6 to 8 of the specification, once more; what is not here changes nothing. */
+/** What spec 1 §6, spec 1 §7 and spec 1 §8 say of Requests, once more; what is not here changes nothing. */
 const TABLE: Record<string, { to: StateName; status?: string }> = {
   'WAITING, ACCEPT': { to: 'UNREAD' },
   'WAITING, GIVE_UP': { to: 'ENDED' },

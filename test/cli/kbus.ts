@@ -76,7 +76,7 @@ export class Program {
     }
   }
 
-  /** SendQueue a signal, and resolves when the program has ended. */
+  /** Sends a signal, and resolves when the program has ended. */
   async kill(signal: NodeJS.Signals = 'SIGKILL'): Promise<Outcome> {
     this.child.kill(signal);
     return this.ended;

@@ -16,7 +16,7 @@ async function announce(ksock: Ksock, count: number, name = '$.a', from = 0): Pr
 const texts = (from: number, to: number): string[] =>
   Array.from({ length: to - from }, (_, at) => String(from + at));
 
-/** PendingReads `count` messages out of an iteration, and leaves it. */
+/** Takes `count` messages out of an iteration, and leaves it. */
 async function some(ksock: Ksock, count: number): Promise<string[]> {
   const heard: string[] = [];
   for await (const message of ksock) {

@@ -25,8 +25,8 @@ async function reporting(stage: Stage): Promise<[OriginalKsock, OriginalKsock]> 
 }
 
 export function bindEvents(stage: Stage): void {
-  describe('9. Reporting Replier binds', () => {
-    it('A per-bus switch, default off.', async () => {
+  describe('spec 1 §9: Reporting Replier binds', () => {
+    it('Reporting is a switch of each bus. The default is off.', async () => {
       const one = await stage.open();
       const two = await stage.open();
       await one.bind(EVENT);
@@ -43,7 +43,7 @@ export function bindEvents(stage: Stage): void {
       expect(await one.numMessages()).toBe(0);
     });
 
-    it('When on, each Replier bind or unbind sends an Announcement `$.KBUS.ReplierBindEvent` (SYNTHETIC, ALL_OR_FAIL, from 0) to its listeners.', async () => {
+    it('With the switch on, each bind or unbind of a Replier sends an Announcement `$.KBUS.ReplierBindEvent` to the listeners of that name. SYNTHETIC and ALL_OR_FAIL are set, and from is 0.', async () => {
       const [listener, replier] = await reporting(stage);
       await replier.bind('$.a.*', true);
       await replier.bind('$.b');
@@ -59,7 +59,7 @@ export function bindEvents(stage: Stage): void {
       }
     });
 
-    it('Its data: is_bind, binder, name_len, name, 0 byte, zero padded to 4; native order on the bus.', async () => {
+    it('spec 2 §7: its data is is_bind, binder, name_len, the name, a 0 byte, and zero padding to a multiple of 4, in native byte order.', async () => {
       const [listener, replier] = await reporting(stage);
       await replier.bind('$.abc', true);
       const { data } = await next(listener);
@@ -80,7 +80,7 @@ export function bindEvents(stage: Stage): void {
       expect(told(await readAll(listener))).toEqual([`+ $.a ${replier.id}`]);
     });
 
-    it("If any listener's queue is full, the bind or unbind fails with EAGAIN and nothing changes.", async () => {
+    it('If the queue of any of those listeners is full, the bind or unbind fails with EAGAIN, and nothing changes.', async () => {
       const [listener, replier] = await reporting(stage);
       const second = await stage.open();
       await second.bind('$.KBUS.*');
@@ -99,7 +99,7 @@ export function bindEvents(stage: Stage): void {
       expect(told(await readAll(listener))).toEqual([`+ $.b ${replier.id}`, `- $.a ${replier.id}`]);
     });
 
-    it('Each event uses a serial, heard or not; a refused one too.', async () => {
+    it('Each event uses a serial, whether anybody hears it or not. A refused one uses a serial too.', async () => {
       const replier = await stage.open();
       await replier.reportReplierBinds(true);
       await replier.bind('$.a', true);
@@ -111,7 +111,7 @@ export function bindEvents(stage: Stage): void {
       expect(String(await replier.sendMsg(new Announcement('$.x')))).toBe('[0:5]');
     });
 
-    it('Closing reports its bindings newest first.', async () => {
+    it('Closing a Ksock reports its bindings newest first.', async () => {
       const [listener, replier] = await reporting(stage);
       for (const name of ['$.a', '$.b.*', '$.c']) await replier.bind(name, true);
       await replier.unbind('$.a', true);
@@ -123,7 +123,7 @@ export function bindEvents(stage: Stage): void {
       );
     });
 
-    it('A Replier that goes away can’t be refused: ours: its events are simply queued past the limit. They count in num_messages.', async () => {
+    it('KBUS cannot refuse the unbinds of a Replier that goes away. New: it queues those events past the limit. They count in num_messages.', async () => {
       const [listener, replier] = await reporting(stage);
       for (const name of ['$.a', '$.b', '$.c']) await replier.bind(name, true);
       await readAll(listener);
@@ -136,7 +136,7 @@ export function bindEvents(stage: Stage): void {
       expect(told(events)).toEqual(['$.c', '$.b', '$.a'].map((name) => `- ${name} ${replier.id}`));
     });
 
-    it('At most 1000 such events are held past limits per bus; beyond that a listener gets one `$.KBUS.UnbindEventsLost` (SYNTHETIC, from 0) instead, and no more until all held ones have been read.', async () => {
+    it('At most 1000 such events are held past limits per bus. Beyond that, a listener gets one `$.KBUS.UnbindEventsLost` (SYNTHETIC, from 0) instead. It gets no further held event, and no further notice, until all held events have been read.', async () => {
       const [listener, replier] = await reporting(stage);
       await listener.setMaxMessages(2000);
       for (let at = 0; at < 1005; at++) await replier.bind(`$.a${at}`, true);
@@ -178,7 +178,7 @@ export function bindEvents(stage: Stage): void {
       expect(await listener.numMessages()).toBe(0);
     });
 
-    it('Also when it is on already (a second Limpet of a bus depends on it).', async () => {
+    it('That happens also when the switch is on already: a second Limpet of a bus depends on it.', async () => {
       const [listener, replier] = await reporting(stage);
       for (const name of ['$.a', '$.b.*']) await replier.bind(name, true);
       await readAll(listener);
@@ -196,7 +196,7 @@ export function bindEvents(stage: Stage): void {
       expect(await second.numMessages()).toBe(0);
     });
 
-    it('EBUSY when its queue fills up; the switch stays on.', async () => {
+    it('The call gets EBUSY when the queue of the Ksock fills up. The switch stays on.', async () => {
       const replier = await stage.open();
       const turner = await stage.open();
       for (const name of ['$.a', '$.b', '$.c']) await replier.bind(name, true);

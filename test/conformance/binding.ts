@@ -5,8 +5,8 @@ import { ask, next, readAll, readNames, readTexts } from './reading.ts';
 import type { Stage } from './transport.ts';
 
 export function binding(stage: Stage): void {
-  describe('7. Binding', () => {
-    it('Any number of listeners, the same one twice too (it then gets two copies).', async () => {
+  describe('spec 1 §7: Binding', () => {
+    it('Any number of listeners may bind one name. The same Ksock may do so twice, and then gets two copies.', async () => {
       const sender = await stage.open();
       const [one, two] = [await stage.open(), await stage.open()];
       await one.bind('$.a');
@@ -17,7 +17,7 @@ export function binding(stage: Stage): void {
       expect(await readNames(two)).toEqual(['$.a']);
     });
 
-    it('One Replier binding per *binding name*: a second → EADDRINUSE, even by the same Ksock.', async () => {
+    it('There is at most one Replier binding per *binding name*. A second one gets EADDRINUSE, even from the same Ksock.', async () => {
       const [one, two] = [await stage.open(), await stage.open()];
       for (const name of ['$.a', '$.a.*', '$.a.%']) {
         await one.bind(name, true);
@@ -30,14 +30,14 @@ export function binding(stage: Stage): void {
       await two.bind('$.a', true);
     });
 
-    it('`$.KBUS.ReplierBindEvent` as Replier → EBADMSG.', async () => {
+    it('Binding `$.KBUS.ReplierBindEvent` as Replier gets EBADMSG.', async () => {
       const ksock = await stage.open();
       await refused(ksock.bind('$.KBUS.ReplierBindEvent', true), 'EBADMSG');
       await ksock.bind('$.KBUS.ReplierBindEvent');
       await ksock.bind('$.KBUS.*', true);
     });
 
-    it('Which Replier gets a Request: exact name, else `%`, else `*`.', async () => {
+    it('Which Replier gets a Request: an exact name comes first, then `%`, then `*`.', async () => {
       const asker = await stage.open();
       const exact = await stage.open();
       const one = await stage.open();
@@ -51,7 +51,7 @@ export function binding(stage: Stage): void {
       expect(await readNames(any)).toEqual(['$.a.b.c']);
     });
 
-    it('The most specific binding name, compared word by word from the left: a word beats `%`, `%` beats `*`.', async () => {
+    it('KBUS compares binding names word by word from the left: a word beats `%`, and `%` beats `*`.', async () => {
       const asker = await stage.open();
       const names = [
         '$.*',
@@ -81,25 +81,22 @@ export function binding(stage: Stage): void {
     it.for([
       ['bound first', ['$.a.b.*', '$.a.*', '$.*']],
       ['bound last', ['$.*', '$.a.*', '$.a.b.*']],
-    ] as const)(
-      'Among several `*`, ours: the longest prefix (the module took whichever was bound last): %s.',
-      async ([, order]) => {
-        const asker = await stage.open();
-        const repliers = new Map<string, Awaited<ReturnType<typeof stage.open>>>();
-        for (const name of order) {
-          const replier = await stage.open();
-          await replier.bind(name, true);
-          repliers.set(name, replier);
-        }
-        for (const name of ['$.a.b.c', '$.a.b.c.d', '$.a.b', '$.a.x.y', '$.z']) {
-          await asker.sendMsg(new Request(name));
-        }
-        const got = async (name: string) => readNames(repliers.get(name)!);
-        expect(await got('$.a.b.*')).toEqual(['$.a.b.c', '$.a.b.c.d']);
-        expect(await got('$.a.*')).toEqual(['$.a.b', '$.a.x.y']);
-        expect(await got('$.*')).toEqual(['$.z']);
-      },
-    );
+    ] as const)('New: among several `*`, the longest prefix wins: %s.', async ([, order]) => {
+      const asker = await stage.open();
+      const repliers = new Map<string, Awaited<ReturnType<typeof stage.open>>>();
+      for (const name of order) {
+        const replier = await stage.open();
+        await replier.bind(name, true);
+        repliers.set(name, replier);
+      }
+      for (const name of ['$.a.b.c', '$.a.b.c.d', '$.a.b', '$.a.x.y', '$.z']) {
+        await asker.sendMsg(new Request(name));
+      }
+      const got = async (name: string) => readNames(repliers.get(name)!);
+      expect(await got('$.a.b.*')).toEqual(['$.a.b.c', '$.a.b.c.d']);
+      expect(await got('$.a.*')).toEqual(['$.a.b', '$.a.x.y']);
+      expect(await got('$.*')).toEqual(['$.z']);
+    });
 
     it('When the closest Replier goes, the next one gets the Requests.', async () => {
       const asker = await stage.open();
@@ -116,7 +113,7 @@ export function binding(stage: Stage): void {
       expect(await readTexts(exact)).toEqual(['3']);
     });
 
-    it('unbind(name, replier) must match a binding of this Ksock exactly, else EINVAL.', async () => {
+    it('The arguments of unbind(name, replier) must match a binding of this Ksock exactly; otherwise the call gets EINVAL.', async () => {
       const [one, two] = [await stage.open(), await stage.open()];
       await one.bind('$.a');
       await one.bind('$.b', true);
@@ -132,7 +129,7 @@ export function binding(stage: Stage): void {
       await one.unbind('$.c.*');
     });
 
-    it('With duplicates, one goes (the newest).', async () => {
+    it('With duplicates, one binding goes: the newest.', async () => {
       const ksock = await stage.open();
       await ksock.bind('$.a');
       await ksock.sendMsg(new Announcement('$.a', 'by the older'));
@@ -161,7 +158,7 @@ export function binding(stage: Stage): void {
       expect(await readNames(ksock)).toEqual(['$.b', '$.b']);
     });
 
-    it('Requests among them get a Status `$.KBUS.Replier.Unbound` (from = the Replier).', async () => {
+    it('Each Request among them gets the Status `$.KBUS.Replier.Unbound`, with from the Replier.', async () => {
       const asker = await stage.open();
       const replier = await stage.open();
       await replier.bind('$.a', true);
@@ -188,7 +185,7 @@ export function binding(stage: Stage): void {
       expect((await readAll(both)).map((copy) => copy.wantsUsToReply())).toEqual([true]);
     });
 
-    it('Requests already read can still be answered.', async () => {
+    it('The Replier can still answer Requests that it has already read.', async () => {
       const asker = await stage.open();
       const replier = await stage.open();
       await replier.bind('$.a', true);
@@ -199,7 +196,7 @@ export function binding(stage: Stage): void {
       expect(await readTexts(asker)).toEqual(['after all']);
     });
 
-    it('find_replier(name): id of the Ksock bound as Replier to exactly that binding name (no matching), or nothing.', async () => {
+    it('find_replier(name) returns the id of the Ksock that is bound as Replier to exactly that binding name, or nothing. It does no matching.', async () => {
       const ksock = await stage.open();
       const other = await stage.open();
       await other.bind('$.a.*', true);
@@ -211,7 +208,7 @@ export function binding(stage: Stage): void {
       expect(await ksock.findReplier('$.c')).toBeNull();
     });
 
-    it('A read-only Ksock may bind (as Replier too), unbind, discard and change settings; it can’t write.', async () => {
+    it('A read-only Ksock may bind (as Replier too), unbind, discard and change settings. It cannot write.', async () => {
       const reader = await stage.open('r');
       const asker = await stage.open();
       expect(reader.mode).toBe('r');

@@ -162,7 +162,7 @@ const ELSEWHERE: Partial<Record<Call, readonly ErrorCode[]>> = {
 const NOT_OF_A_BUS: readonly Call[] = ['open', 'read', 'ioctl', 'request', 'any'];
 
 export function errno(stage: Stage): void {
-  describe('12. errno', () => {
+  describe('spec 1 §12: Errors', () => {
     const cases = Object.entries(PROVOKED).flatMap(([call, codes]) =>
       Object.entries(codes).map(([code, provoke]) => ({
         call: call as Call,
@@ -200,7 +200,7 @@ export function errno(stage: Stage): void {
       await refused(stage.open('rw', 99), 'ENOENT');
     });
 
-    it("Numbers are Linux's everywhere.", () => {
+    it("The numbers are Linux's on every platform.", () => {
       expect(Errno).toMatchObject({
         EADDRINUSE: 98,
         EADDRNOTAVAIL: 99,

@@ -5,8 +5,8 @@ import { ask, next, readAll, readNames } from './reading.ts';
 import type { Stage } from './transport.ts';
 
 export function goingAway(stage: Stage): void {
-  describe('8. Going away', () => {
-    it('In this order: every unread Request gets GoneAway, its bindings go, every read-but-unanswered Request gets Ignored, last read first.', async () => {
+  describe('spec 1 §8: Going away', () => {
+    it('In this order: every unread Request gets GoneAway, the bindings go, every Request that it read and did not answer gets Ignored, the last read first.', async () => {
       const asker = await stage.open();
       const replier = await stage.open();
       await replier.bind('$.a', true);
@@ -26,7 +26,7 @@ export function goingAway(stage: Stage): void {
       expect(await asker.findReplier('$.a')).toBeNull();
     });
 
-    it('Its bindings go between the two: the events of the unbinds come after GoneAway and before Ignored.', async () => {
+    it('The bindings go between the two: the events of the unbinds come after GoneAway and before Ignored.', async () => {
       const asker = await stage.open();
       const replier = await stage.open();
       await asker.bind('$.KBUS.ReplierBindEvent');
@@ -57,7 +57,7 @@ export function goingAway(stage: Stage): void {
       expect((await readAll(asker)).map(({ inReplyTo }) => inReplyTo)).toEqual([first, second]);
     });
 
-    it('Its own outstanding Requests are forgotten: their Repliers get EADDRNOTAVAIL when they answer, and are told nothing before.', async () => {
+    it('KBUS forgets the outstanding Requests that the Ksock itself sent. Their Repliers get EADDRNOTAVAIL when they answer, and are told nothing before.', async () => {
       const asker = await stage.open();
       const replier = await stage.open();
       await replier.bind('$.a', true);
@@ -80,7 +80,7 @@ export function goingAway(stage: Stage): void {
       expect(await replier.numUnrepliedTo()).toBe(0);
     });
 
-    it('ours: a *stateful* Request lost this way gets its Status.', async () => {
+    it('New: a *stateful* Request lost this way gets its Status.', async () => {
       const asker = await stage.open();
       const replier = await stage.open();
       await replier.bind('$.a', true);
@@ -94,7 +94,7 @@ export function goingAway(stage: Stage): void {
       ]);
     });
 
-    it('ours: a Request is not answered twice (answered before it was read, then closed).', async () => {
+    it('New: KBUS does not answer a Request twice (answered before it was read, then closed).', async () => {
       const asker = await stage.open();
       const replier = await stage.open();
       await replier.bind('$.a', true);
@@ -110,7 +110,7 @@ export function goingAway(stage: Stage): void {
       expect(await readNames(asker)).toEqual(['$.a']);
     });
 
-    it('ours: Statuses are not fed to the closing Ksock itself.', async () => {
+    it('New: KBUS feeds no Statuses to the closing Ksock itself.', async () => {
       const alone = await stage.open();
       const listener = await stage.open();
       await listener.bind('$.KBUS.*');

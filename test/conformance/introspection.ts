@@ -6,8 +6,8 @@ import { fill, next } from './reading.ts';
 import type { Stage } from './transport.ts';
 
 export function introspection(stage: Stage): void {
-  describe('11. Introspection', () => {
-    it('`bindings`: a `#` header line per device, then `"%3u: %8u %8lu  %c  %.*s"` = device, Ksock id, pid, `R` or `L`, name; newest first.', async () => {
+  describe('spec 1 §11: Introspection', () => {
+    it('`bindings` prints a header line that begins with `#` for each device, then a line for each binding, newest first: device, Ksock id, pid, `R` or `L`, name.', async () => {
       const one = await stage.open();
       const two = await stage.open();
       await one.bind('$.Fred', true);
@@ -24,7 +24,7 @@ export function introspection(stage: Stage): void {
       for (const line of lines.slice(1, 4)) expect(line).toMatch(/^.{13} {1,8}\d+ {2}[RL] /);
     });
 
-    it('`stats`, per device: the next Ksock and message, and each Ksock with its queue and its Requests, newest first.', async () => {
+    it('`stats` prints for each device the next Ksock and message, and each Ksock with its queue and its Requests, newest first.', async () => {
       const asker = await stage.open();
       const replier = await stage.open();
       await replier.bind('$.a', true);

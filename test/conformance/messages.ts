@@ -9,8 +9,8 @@ import type { Stage } from './transport.ts';
 const EXTRA_AT = 44;
 
 export function messages(stage: Stage): void {
-  describe('3. Message ids', () => {
-    it('An id is printed `[n:s]`; (0,0) means unset.', async () => {
+  describe('spec 1 §3: Message ids', () => {
+    it('An id is printed `[n:s]`. (0,0) means unset.', async () => {
       const ksock = await stage.open();
       const id = await ksock.sendMsg(new Announcement('$.a'));
       expect(String(id)).toBe('[0:1]');
@@ -18,7 +18,7 @@ export function messages(stage: Stage): void {
       expect(new Announcement('$.a').id.isSet).toBe(false);
     });
 
-    it('A message sent with network_id 0 gets (0, next serial of this bus); serials start at 1, rise by one.', async () => {
+    it('A message sent with network_id 0 gets the id (0, next serial of this bus). Serials start at 1 and rise by one.', async () => {
       const one = await stage.open();
       const two = await stage.open();
       const ids = [
@@ -41,7 +41,7 @@ export function messages(stage: Stage): void {
       expect(ids).toEqual(['[0:4294967294]', '[0:4294967295]', '[0:1]', '[0:2]']);
     });
 
-    it('A message sent with a non-zero network_id keeps the id it came with (Limpets do this).', async () => {
+    it('A message sent with a non-zero network_id keeps the id that it came with.', async () => {
       const ksock = await stage.open();
       await ksock.bind('$.a');
       for (const id of [new MessageId(7, 9), new MessageId(7, 0), new MessageId(0xffff_ffff, 1)]) {
@@ -53,7 +53,7 @@ export function messages(stage: Stage): void {
       expect(String(await ksock.sendMsg(new Announcement('$.a')))).toBe('[0:1]');
     });
 
-    it('A serial is used up by a send that got as far as being given an id, even if it then failed.', async () => {
+    it('A send that got as far as being given an id uses up a serial, even if it then fails.', async () => {
       const ksock = await stage.open();
       await refused(ksock.sendMsg(new Announcement('$.a.*')), 'EBADMSG');
       await refused(ksock.sendMsg(new Request('$.a')), 'EADDRNOTAVAIL');
@@ -61,7 +61,7 @@ export function messages(stage: Stage): void {
       expect(String(await ksock.sendMsg(new Announcement('$.a')))).toBe('[0:2]');
     });
 
-    it('A serial is used up by every message KBUS itself makes.', async () => {
+    it('Every message that KBUS itself makes uses up a serial.', async () => {
       const asker = await stage.open();
       const replier = await stage.open();
       await replier.bind('$.a', true);
@@ -72,8 +72,8 @@ export function messages(stage: Stage): void {
     });
   });
 
-  describe('4. Message fields', () => {
-    it("from: sender's Ksock id, always overwritten.", async () => {
+  describe('spec 1 §4: Messages', () => {
+    it("from is the sender's Ksock id; KBUS always overwrites it.", async () => {
       const sender = await stage.open();
       const listener = await stage.open();
       await listener.bind('$.a');
@@ -88,7 +88,7 @@ export function messages(stage: Stage): void {
       expect((await next(ksock)).to).toBe(0);
     });
 
-    it('orig_from, final_to: KBUS carries them unchanged.', async () => {
+    it('KBUS carries orig_from and final_to unchanged.', async () => {
       const ksock = await stage.open();
       await ksock.bind('$.a');
       for (const [network, local] of [
@@ -105,7 +105,7 @@ export function messages(stage: Stage): void {
       }
     });
 
-    it('extra: always 0.', async () => {
+    it('extra is always 0.', async () => {
       const ksock = await stage.open();
       await ksock.bind('$.a');
       const bytes = new Announcement('$.a').toBytes();
@@ -116,7 +116,7 @@ export function messages(stage: Stage): void {
       expect([...got.subarray(EXTRA_AT, EXTRA_AT + 4)]).toEqual([0, 0, 0, 0]);
     });
 
-    it('The top 16 bits of the flags belong to the user and are never touched.', async () => {
+    it('The top 16 bits of the flags belong to the user. KBUS never touches them.', async () => {
       const ksock = await stage.open();
       await ksock.bind('$.a');
       for (const flags of [0xffff_0000, 0x8000_0000, 0x0001_0000]) {
@@ -125,14 +125,14 @@ export function messages(stage: Stage): void {
       }
     });
 
-    it('Other low bits are carried unchanged.', async () => {
+    it('KBUS carries the other low bits unchanged.', async () => {
       const ksock = await stage.open();
       await ksock.bind('$.a');
       await ksock.sendMsg(new Announcement('$.a', null, { flags: 0xfcf0 }));
       expect((await next(ksock)).flags).toBe(0xfcf0);
     });
 
-    it('WANT_A_REPLY makes it a Request.', async () => {
+    it('WANT_A_REPLY makes the message a Request.', async () => {
       const ksock = await stage.open();
       await ksock.bind('$.a', true);
       await ksock.sendMsg(new Announcement('$.a', null, { flags: Flag.WANT_A_REPLY }));
@@ -141,7 +141,7 @@ export function messages(stage: Stage): void {
       expect(got.wantsUsToReply()).toBe(true);
     });
 
-    it('WANT_YOU_TO_REPLY: KBUS sets it on the one copy given to the Replier, clears it on all others.', async () => {
+    it('KBUS sets WANT_YOU_TO_REPLY on the one copy given to the Replier, and clears it on all others.', async () => {
       const asker = await stage.open();
       const replier = await stage.open();
       const listener = await stage.open();
@@ -161,14 +161,14 @@ export function messages(stage: Stage): void {
       expect((await next(asker)).flags).toBe(0);
     });
 
-    it('SYNTHETIC: KBUS made it; cleared on what users send.', async () => {
+    it('KBUS clears SYNTHETIC on what users send.', async () => {
       const ksock = await stage.open();
       await ksock.bind('$.a');
       await ksock.sendMsg(new Announcement('$.a', null, { flags: Flag.SYNTHETIC | (1 << 20) }));
       expect((await next(ksock)).flags).toBe(1 << 20);
     });
 
-    it('ALL_OR_WAIT and ALL_OR_FAIL: both together → EINVAL.', async () => {
+    it('ALL_OR_WAIT and ALL_OR_FAIL together get EINVAL.', async () => {
       const ksock = await stage.open();
       const flags = Flag.ALL_OR_WAIT | Flag.ALL_OR_FAIL;
       await refused(ksock.sendMsg(new Announcement('$.a', null, { flags })), 'EINVAL');
@@ -184,14 +184,14 @@ export function messages(stage: Stage): void {
       }
     });
 
-    it('ours: WANT_A_REPLY together with in_reply_to → EINVAL (undefined in the module).', async () => {
+    it('New: WANT_A_REPLY together with in_reply_to gets EINVAL.', async () => {
       const ksock = await stage.open();
       const options = { inReplyTo: new MessageId(0, 5), flags: Flag.WANT_A_REPLY };
       await refused(ksock.sendMsg(new Announcement('$.a', null, options)), 'EINVAL');
       await refused(ksock.writeMsg(new Announcement('$.a', null, options)), 'EINVAL');
     });
 
-    it('A Status is a Reply made by KBUS: name `$.KBUS.…`, SYNTHETIC set, in_reply_to the Request’s id, to the requester, no data.', async () => {
+    it('A Status is a Reply made by KBUS. Its name is `$.KBUS.…`, SYNTHETIC is set, in_reply_to is the id of the Request, to is the requester, and it has no data.', async () => {
       const asker = await stage.open();
       const replier = await stage.open();
       await replier.bind('$.a', true);
@@ -208,7 +208,7 @@ export function messages(stage: Stage): void {
       expect(status.dataLength).toBe(0);
     });
 
-    it('A Reply is given to the requester: its Ksock id is `to`.', async () => {
+    it('A Reply goes to the requester: its Ksock id is `to`.', async () => {
       const asker = await stage.open();
       const replier = await stage.open();
       await replier.bind('$.a', true);

@@ -8,9 +8,9 @@ import { staged } from './original.ts';
 import { fill, next, readAll, readTexts } from './reading.ts';
 import type { Transport } from './transport.ts';
 
-/** What is expected of a client today, on top of the original (the specification, 4-api). */
+/** What is expected of a client today, on top of the original (spec 4). */
 export function modern(transport: Transport<Ksock>): void {
-  describe(`${transport.name}: the specification, 4-api`, () => {
+  describe(`${transport.name}: spec 4`, () => {
     const stage = staged(transport);
 
     it('`String(ksock)` → `Ksock device 0, id 1, mode read/write`.', async () => {

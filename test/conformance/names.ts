@@ -49,7 +49,7 @@ const MALFORMED = [
 ];
 
 export function names(stage: Stage): void {
-  describe('2. Names', () => {
+  describe('spec 1 §2: Names', () => {
     it.for(SENDABLE)('%s can be sent, and bound.', async (name) => {
       const ksock = await stage.open();
       await ksock.bind(name);
@@ -58,7 +58,7 @@ export function names(stage: Stage): void {
       expect(await readNames(ksock)).toEqual([name]);
     });
 
-    it('Case matters.', async () => {
+    it('Names are case-sensitive.', async () => {
       const ksock = await stage.open();
       await ksock.bind('$.Case');
       await ksock.sendMsg(new Announcement('$.case'));
@@ -67,7 +67,7 @@ export function names(stage: Stage): void {
       expect(await readNames(ksock)).toEqual(['$.Case']);
     });
 
-    it('3 to 1000 bytes; over 1000 bytes → ENAMETOOLONG.', async () => {
+    it('A name has 3 to 1000 bytes. One of more than 1000 bytes gets ENAMETOOLONG.', async () => {
       const ksock = await stage.open();
       const tooLong = `${LONGEST}a`;
       await refused(ksock.sendMsg(new Announcement(tooLong)), 'ENAMETOOLONG');
@@ -79,7 +79,7 @@ export function names(stage: Stage): void {
       await refused(ksock.bind(`$.${'a'.repeat(997)}.*`), 'ENAMETOOLONG');
     });
 
-    it('ours: ASCII only (the module let Latin-1 letters in).', async () => {
+    it('A name is ASCII only.', async () => {
       const ksock = await stage.open();
       for (const name of ['$.caf\u00e9', '$.\u00c5', '\u00a4.a', '$\u00b7a']) {
         await refused(ksock.sendMsg(new Announcement(name)), 'EBADMSG');
@@ -97,7 +97,7 @@ export function names(stage: Stage): void {
       expect(await readNames(ksock)).toEqual(['$.a', '$.a', '$.a.b']);
     });
 
-    it('`prefix.*` matches every name that begins with `prefix.` at any depth below; not `prefix`.', async () => {
+    it('`prefix.*` matches every name that begins with `prefix.`, at any depth below; not `prefix`.', async () => {
       const ksock = await stage.open();
       await ksock.bind('$.a.*');
       for (const name of ['$.a', '$.a.b', '$.a.b.c', '$.a.b.c.d', '$.ab', '$.ab.c', '$.b.a.c']) {
@@ -106,7 +106,7 @@ export function names(stage: Stage): void {
       expect(await readNames(ksock)).toEqual(['$.a.b', '$.a.b.c', '$.a.b.c.d']);
     });
 
-    it('`prefix.%` matches names with exactly one more word; not `prefix`.', async () => {
+    it('`prefix.%` matches exactly one more word; not `prefix`.', async () => {
       const ksock = await stage.open();
       await ksock.bind('$.a.%');
       for (const name of ['$.a', '$.a.b', '$.a.b.c', '$.a.bcd', '$.ab', '$.ab.c', '$.b']) {
@@ -115,7 +115,7 @@ export function names(stage: Stage): void {
       expect(await readNames(ksock)).toEqual(['$.a.b', '$.a.bcd']);
     });
 
-    it('ours: `%` stands in any place, several times: for exactly one word each.', async () => {
+    it('New: `%` may stand in any place, several times: it matches exactly one word each.', async () => {
       const ksock = await stage.open();
       const heard = async (...names: string[]): Promise<string[]> => {
         for (const name of names) await ksock.sendMsg(new Announcement(name));
@@ -155,7 +155,7 @@ export function names(stage: Stage): void {
       }
     });
 
-    it('Wildcards can be bound, unbound and asked about; never sent (EBADMSG).', async () => {
+    it('A program can bind, unbind and ask about a wildcard. It can never send to one (EBADMSG).', async () => {
       const ksock = await stage.open();
       for (const name of ['$.a.*', '$.a.%', '$.*', '$.%', '$.%.a', '$.a.%.b.%.*']) {
         await ksock.bind(name, true);
@@ -166,16 +166,16 @@ export function names(stage: Stage): void {
       }
     });
 
-    it.for(MALFORMED)('%j is empty or malformed → EBADMSG.', async (name) => {
+    it.for(MALFORMED)('%j is empty or malformed, and gets EBADMSG.', async (name) => {
       const ksock = await stage.open();
-      // Of a message, a name of no length is the header's fault: section 6, EINVAL.
+      // Of a message, a name of no length is the header's fault: EINVAL (spec 1 §6.1).
       await refused(ksock.sendMsg(new Announcement(name)), name === '' ? 'EINVAL' : 'EBADMSG');
       await refused(ksock.bind(name), 'EBADMSG');
       await refused(ksock.bind(name, true), 'EBADMSG');
       await refused(ksock.unbind(name), 'EBADMSG');
     });
 
-    it('For find-replier an empty name is ENAMETOOLONG; a malformed one is just "nobody".', async () => {
+    it('For find-replier an empty name gets ENAMETOOLONG, and for a malformed one the answer is "nobody".', async () => {
       const ksock = await stage.open();
       await refused(ksock.findReplier(''), 'ENAMETOOLONG');
       for (const name of MALFORMED.slice(1)) expect(await ksock.findReplier(name)).toBeNull();

@@ -15,11 +15,11 @@ import type { OriginalKsock, Place, Stage, Transport } from './transport.ts';
 import { waiting } from './waiting.ts';
 
 /**
- * What the specification says of a bus, sentence by sentence, with the calls of the original alone. Call
+ * What spec 1 says of a bus, sentence by sentence, with the calls of the original alone. Call
  * it in a test file of the transport's own.
  */
 export function original(transport: Transport): void {
-  describe(`${transport.name}: the specification, 1-model`, () => {
+  describe(`${transport.name}: spec 1`, () => {
     const stage = staged(transport);
     promises(stage);
     names(stage);

@@ -6,7 +6,7 @@ import { fill, next, readAll, readNames, readTexts } from './reading.ts';
 import type { OriginalKsock, Stage } from './transport.ts';
 
 export function promises(stage: Stage): void {
-  describe('KBUS: its promises', () => {
+  describe('spec 1 §0: The promises', () => {
     it('Every Request that was accepted gets exactly one Reply or Status.', async () => {
       const asker = await stage.open();
       const replier = await stage.open();
@@ -61,7 +61,7 @@ export function promises(stage: Stage): void {
       expect(await readTexts(replier)).toEqual(['accepted']);
     });
 
-    it('A Listener may miss a message, but only when its queue was full, and it can be asked not to.', async () => {
+    it('A Listener may miss a message, but only when its queue was full, and the sender can ask that it does not.', async () => {
       const sender = await stage.open();
       const listener = await stage.open();
       await listener.bind('$.News');
@@ -95,8 +95,8 @@ export function promises(stage: Stage): void {
     });
   });
 
-  describe('1. Words', () => {
-    it('Nothing passes between two of them.', async () => {
+  describe('spec 1 §1: Words', () => {
+    it('Nothing passes between two buses.', async () => {
       const here = await stage.open();
       const there = await stage.open('rw', await here.newDevice());
       await here.bind('$.Name');
@@ -107,7 +107,7 @@ export function promises(stage: Stage): void {
       expect(await here.numMessages()).toBe(0);
     });
 
-    it('A bus is numbered 0, 1, 2…; bus 0 always exists.', async () => {
+    it('Buses are numbered 0, 1, 2, …. Bus 0 always exists.', async () => {
       const zero = await stage.open();
       expect(zero.number).toBe(0);
       for (const number of [1, 2]) {
@@ -116,7 +116,7 @@ export function promises(stage: Stage): void {
       }
     });
 
-    it('A Ksock has an id, from 1 upwards per bus, never reused in the life of the bus.', async () => {
+    it('Each Ksock has an id that counts from 1 upwards on each bus. A bus never reuses an id during its life.', async () => {
       const first = await stage.open();
       const second = await stage.open();
       expect([first.id, second.id]).toEqual([1, 2]);
@@ -126,7 +126,7 @@ export function promises(stage: Stage): void {
       expect(other.id).toBe(1);
     });
 
-    it('Sender, Listener, Replier: one Ksock may be all three.', async () => {
+    it('Sender, Listener, Replier: one Ksock may have all three roles.', async () => {
       const alone = await stage.open();
       await alone.bind('$.Thought');
       await alone.bind('$.Thought', true);

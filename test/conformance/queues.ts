@@ -9,8 +9,8 @@ import type { Stage } from './transport.ts';
 const URGENT = { flags: Flag.URGENT };
 
 export function queues(stage: Stage): void {
-  describe('5. Queues', () => {
-    it('Each Ksock has one queue of unread messages, and a limit (default 100, or 10,000 where nothing was written for the original).', async () => {
+  describe('spec 1 §5: Queues', () => {
+    it('Each Ksock has one queue of unread messages, and a limit. The default is 100, or 10,000 where spec 4 §4.3 says so.', async () => {
       const sender = await stage.open();
       const listener = await stage.open();
       const limit = stage.transport.queueLimit ?? 10_000;
@@ -22,7 +22,7 @@ export function queues(stage: Stage): void {
       expect(await readTexts(listener)).toEqual(Array.from({ length: 100 }, (_, at) => String(at)));
     });
 
-    it('Occupied = unread messages + Requests it sent that are still unanswered.', async () => {
+    it('The occupied places of a Ksock are its unread messages, and the Requests it sent that are still unanswered.', async () => {
       const asker = await stage.open();
       const replier = await stage.open();
       await replier.bind('$.Ask', true);
@@ -41,7 +41,7 @@ export function queues(stage: Stage): void {
       expect(await readTexts(asker)).toEqual(['answer', 'fits again']);
     });
 
-    it('For the Reply that a place is held for, that place is free.', async () => {
+    it('The place that is held for a Reply is free for that Reply.', async () => {
       const asker = await stage.open();
       const replier = await stage.open();
       await replier.bind('$.Ask', true);
@@ -51,7 +51,7 @@ export function queues(stage: Stage): void {
       expect(await readTexts(asker)).toEqual(['came']);
     });
 
-    it('For the Reply that a place is held for, that place is free, whatever its limit has become.', async () => {
+    it('The place that is held for a Reply is free for that Reply, whatever the limit has become.', async () => {
       const asker = await stage.open();
       const replier = await stage.open();
       await replier.bind('$.Ask', true);
@@ -65,7 +65,7 @@ export function queues(stage: Stage): void {
       expect(await readTexts(asker)).toEqual(['came', 'came']);
     });
 
-    it('Lowering the limit below what is there throws nothing away; the queue is simply full until it drains.', async () => {
+    it('Lowering the limit below what is there throws nothing away. The queue is full until it drains.', async () => {
       const ksock = await stage.open();
       await ksock.bind('$.a');
       for (const text of ['1', '2', '3']) await ksock.sendMsg(new Announcement('$.a', text));
@@ -79,7 +79,7 @@ export function queues(stage: Stage): void {
       expect(await readTexts(ksock)).toEqual(['3', '4']);
     });
 
-    it('Limit 0 in "set" means "tell me".', async () => {
+    it('Setting the limit to 0 changes nothing, and returns the limit.', async () => {
       const ksock = await stage.open();
       expect(await ksock.setMaxMessages(0)).toBe(stage.transport.queueLimit ?? 10_000);
       await ksock.setMaxMessages(7);
@@ -98,7 +98,7 @@ export function queues(stage: Stage): void {
       expect(await ksock.readNextMsg()).toBeNull();
     });
 
-    it('URGENT messages are put at the front (so of two urgent ones the later is read first); all others at the back.', async () => {
+    it('KBUS puts an URGENT message at the front, and every other message at the back. So of two urgent messages the later one is read first.', async () => {
       const ksock = await stage.open();
       await ksock.bind('$.a');
       await ksock.sendMsg(new Announcement('$.a', '1'));
@@ -129,7 +129,7 @@ export function queues(stage: Stage): void {
       expect(await ksock.numMessages()).toBe(5);
     });
 
-    it('A message is tied to its binding.', async () => {
+    it('Each copy is tied to its binding.', async () => {
       const ksock = await stage.open();
       await ksock.bind('$.a');
       await ksock.bind('$.*');
@@ -139,7 +139,7 @@ export function queues(stage: Stage): void {
       expect(await readTexts(ksock)).toEqual(['1']);
     });
 
-    it('Replies to you, and Statuses, are tied to none.', async () => {
+    it('A Reply to its requester, and a Status, are tied to no binding.', async () => {
       const asker = await stage.open();
       const replier = await stage.open();
       await replier.bind('$.Ask', true);
@@ -154,7 +154,7 @@ export function queues(stage: Stage): void {
 
     it.for([
       ['', 0],
-      ['ours: also when it is URGENT, ', Flag.URGENT],
+      ['New: also when it is URGENT, ', Flag.URGENT],
     ] as const)(
       '%sa Ksock that gets several copies reads the one for the requester before any listener’s copy.',
       async ([, flags]) => {
@@ -176,7 +176,7 @@ export function queues(stage: Stage): void {
 
     it.for([
       ['', 0],
-      ['ours: also when it is URGENT, ', Flag.URGENT],
+      ['New: also when it is URGENT, ', Flag.URGENT],
     ] as const)(
       '%sa Ksock that gets several copies reads the one for the Replier before any listener’s copy.',
       async ([, flags]) => {
@@ -191,8 +191,8 @@ export function queues(stage: Stage): void {
       },
     );
 
-    describe('"Once only" (a per-Ksock switch)', () => {
-      it('a listener copy is dropped if the last thing queued to that Ksock was the same message id.', async () => {
+    describe('spec 1 §5.3: Once only', () => {
+      it('KBUS drops a listener copy if the last thing queued to that Ksock was the same message id.', async () => {
         const ksock = await stage.open();
         for (const name of ['$.a', '$.a', '$.*']) await ksock.bind(name);
         await ksock.wantMessagesOnce(true);
@@ -206,7 +206,7 @@ export function queues(stage: Stage): void {
         ['', 0],
         [' (URGENT)', Flag.URGENT],
       ] as const)(
-        'Copies for the Replier are never dropped; its listener copies are%s.',
+        'KBUS never drops the copy for the Replier; it drops its listener copies%s.',
         async ([, flags]) => {
           const asker = await stage.open();
           const replier = await stage.open();
@@ -223,7 +223,7 @@ export function queues(stage: Stage): void {
         ['', 0],
         [' (URGENT)', Flag.URGENT],
       ] as const)(
-        'Replies to the requester are never dropped; its listener copies are%s.',
+        'KBUS never drops a Reply to its requester; it drops its listener copies%s.',
         async ([, flags]) => {
           const asker = await stage.open();
           const replier = await stage.open();

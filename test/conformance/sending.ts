@@ -149,7 +149,7 @@ const notWaiting: Fault = {
   },
 };
 
-// Earlier steps first. Of step 1, what is seen first in the bytes of a message comes first (2-bytes).
+// Earlier steps first. Of spec 1 §6.1, what is seen first in the bytes of a message comes first (spec 2 §4.2).
 const REQUEST_FAULTS = [
   noName,
   longName,
@@ -218,7 +218,7 @@ async function heard({ sender, replier, listener, other }: Scene): Promise<strin
 }
 
 export function sending(stage: Stage): void {
-  describe('6. Sending: the checks, in this order', () => {
+  describe('spec 1 §6: Sending', () => {
     it.for(
       [
         ...REQUEST_FAULTS.map((fault) => ['Request', fault] as const),
@@ -254,7 +254,7 @@ export function sending(stage: Stage): void {
       },
     );
 
-    it('1. Nothing written → ENOMSG.', async () => {
+    it('spec 1 §6.1: nothing was written: ENOMSG.', async () => {
       const ksock = await stage.open();
       await refused(ksock.send(), 'ENOMSG');
       await ksock.writeMsg(new Announcement('$.a'));
@@ -262,7 +262,7 @@ export function sending(stage: Stage): void {
       await refused(ksock.send(), 'ENOMSG');
     });
 
-    it('1. Message not complete → EINVAL, and it is thrown away.', async () => {
+    it('spec 1 §6.1: the message is not complete: EINVAL, and it is thrown away.', async () => {
       const ksock = await stage.open();
       const bytes = new Announcement('$.a', 'data').toBytes();
       for (const length of [1, 87, 88, 91, bytes.length - 1]) {
@@ -272,7 +272,7 @@ export function sending(stage: Stage): void {
       }
     });
 
-    it('1. Bad guards → EINVAL, and what was written is thrown away.', async () => {
+    it('spec 1 §6.1: the message has bad guards: EINVAL, and what was written is thrown away.', async () => {
       const ksock = await stage.open();
       const good = new Announcement('$.a', 'data').toBytes();
       for (const at of [0, 80, good.length - 4]) {
@@ -285,13 +285,13 @@ export function sending(stage: Stage): void {
       await ksock.send();
     });
 
-    it('1. Zero-length name → EINVAL.', async () => {
+    it('spec 1 §6.1: the message has a zero-length name: EINVAL.', async () => {
       const ksock = await stage.open();
       await refused(ksock.sendMsg(new Announcement('')), 'EINVAL');
       await refused(ksock.writeMsg(new Announcement('')), 'EINVAL');
     });
 
-    it('1. Bytes after the end → EMSGSIZE.', async () => {
+    it('spec 2 §4.1: bytes after the end: EMSGSIZE.', async () => {
       const ksock = await stage.open();
       await ksock.writeMsg(new Announcement('$.a'));
       await refused(ksock.writeData(Uint8Array.of(0)), 'EMSGSIZE');
@@ -300,7 +300,7 @@ export function sending(stage: Stage): void {
       await refused(ksock.sendMsg(new Announcement('$.b')), 'EMSGSIZE');
     });
 
-    it('1. A read-only Ksock → EBADF.', async () => {
+    it('spec 1 §6.1: the Ksock is read-only: EBADF.', async () => {
       const reader = await stage.open('r');
       await refused(reader.sendMsg(new Announcement('$.a')), 'EBADF');
       await refused(reader.writeMsg(new Announcement('$.a')), 'EBADF');
@@ -309,7 +309,7 @@ export function sending(stage: Stage): void {
       await refused(reader.send(), 'ENOMSG');
     });
 
-    it('1. A Ksock still "sending" → EALREADY.', async () => {
+    it('spec 1 §6.1: the Ksock is still sending: EALREADY.', async () => {
       const scene = await sceneOf(stage, 'Request');
       await listenerFullWait.put(scene);
       const { sender, message } = scene;
@@ -319,14 +319,14 @@ export function sending(stage: Stage): void {
       await refused(sender.sendMsg(new Announcement('$.a.*')), 'EALREADY');
     });
 
-    it("2. An Announcement from a full queue is not refused: only Requests need the sender's.", async () => {
+    it("spec 1 §6.2: An Announcement from a full queue is not refused: only Requests need the sender's.", async () => {
       const scene = await sceneOf(stage, 'Request');
       await senderFull.put(scene);
       await scene.sender.sendMsg(new Announcement('$.Ask'));
       expect(await readNames(scene.listener)).toEqual(['$.Ask']);
     });
 
-    it('3. `from` is set; the id is assigned; "last message id" of the Ksock becomes it.', async () => {
+    it('spec 1 §6.3: KBUS sets `from` and assigns the id. The id becomes the "last message id" of the Ksock.', async () => {
       const ksock = await stage.open();
       const other = await stage.open();
       await ksock.bind('$.a');
@@ -340,7 +340,7 @@ export function sending(stage: Stage): void {
       expect((await next(ksock)).from).toBe(ksock.id);
     });
 
-    it('5. ours: ECONNREFUSED when the sender of the Reply is not the Ksock that the Request was given to.', async () => {
+    it('spec 1 §6.5: New: a Reply gets ECONNREFUSED when its sender is not the Ksock that the Request was given to.', async () => {
       const asker = await stage.open();
       const replier = await stage.open();
       const meddler = await stage.open();
@@ -352,7 +352,7 @@ export function sending(stage: Stage): void {
       expect(await readTexts(asker)).toEqual(['right']);
     });
 
-    it('5. A Request is answered once: a second Reply → ECONNREFUSED.', async () => {
+    it('spec 1 §6.5: A Request is answered once: a second Reply gets ECONNREFUSED.', async () => {
       const asker = await stage.open();
       const replier = await stage.open();
       await replier.bind('$.Ask', true);
@@ -362,7 +362,7 @@ export function sending(stage: Stage): void {
       expect(await asker.numMessages()).toBe(1);
     });
 
-    it('5. A Reply may have another name than its Request.', async () => {
+    it('spec 1 §6.5: A Reply may have another name than its Request.', async () => {
       const asker = await stage.open();
       const replier = await stage.open();
       await replier.bind('$.Ask', true);
@@ -371,7 +371,7 @@ export function sending(stage: Stage): void {
       expect((await next(asker)).name).toBe('$.Answer');
     });
 
-    it('5. A Request can be answered before it was read, by its Replier; then reading it asks for nothing.', async () => {
+    it('spec 1 §6.5: A Request can be answered before it was read, by its Replier; then reading it asks for nothing.', async () => {
       const asker = await stage.open();
       const replier = await stage.open();
       await replier.bind('$.Ask', true);
@@ -383,7 +383,7 @@ export function sending(stage: Stage): void {
       expect(await readTexts(asker)).toEqual(['early']);
     });
 
-    it('6. A stateful Request to the Replier that is bound is delivered.', async () => {
+    it('spec 1 §6.6: A stateful Request to the Replier that is bound is delivered.', async () => {
       const asker = await stage.open();
       const replier = await stage.open();
       await replier.bind('$.Ask', true);
@@ -402,7 +402,7 @@ export function sending(stage: Stage): void {
       expect(await readTexts(replier)).toEqual(['and again']);
     });
 
-    it('6. EPIPE: the Replier it was addressed to is no longer the one bound to that name.', async () => {
+    it('spec 1 §6.6: EPIPE: the Replier it was addressed to is no longer the one bound to that name.', async () => {
       const asker = await stage.open();
       const replier = await stage.open();
       await replier.bind('$.Ask', true);
@@ -419,7 +419,7 @@ export function sending(stage: Stage): void {
       expect(await readAll(successor)).toEqual([]);
     });
 
-    it('8. With neither ALL_ flag, that listener misses the message, and the others hear it.', async () => {
+    it('spec 1 §6.8: With neither ALL_ flag, that listener misses the message, and the others hear it.', async () => {
       const scene = await sceneOf(stage, 'Request');
       const second = await stage.open();
       await second.bind('$.Ask');
@@ -435,7 +435,7 @@ export function sending(stage: Stage): void {
       ['ALL_OR_WAIT', Flag.ALL_OR_WAIT],
       ['neither', 0],
     ] as const)(
-      '8. A Ksock with one free place and two matching bindings passes both checks and may end one over its limit: with %s.',
+      'spec 1 §6.8: A Ksock with one free place and two matching bindings passes both checks, and may end one over its limit: with %s.',
       async ([, flags]) => {
         const ksock = await stage.open();
         await ksock.bind('$.a');
@@ -446,7 +446,7 @@ export function sending(stage: Stage): void {
       },
     );
 
-    it('8. A Ksock that is Replier and listener, with one free place, passes both checks.', async () => {
+    it('spec 1 §6.8: A Ksock that is Replier and listener, with one free place, passes both checks.', async () => {
       const asker = await stage.open();
       const replier = await stage.open();
       await replier.bind('$.Ask', true);
@@ -456,7 +456,7 @@ export function sending(stage: Stage): void {
       expect(await replier.numMessages()).toBe(2);
     });
 
-    it('9. A Request is now outstanding; a Reply ends its Request.', async () => {
+    it('spec 1 §6.9: A Request is now outstanding; a Reply ends its Request.', async () => {
       const asker = await stage.open();
       const replier = await stage.open();
       await replier.bind('$.Ask', true);
@@ -475,7 +475,7 @@ export function sending(stage: Stage): void {
       expect(String(await ksock.sendMsg(new Announcement('$.Void')))).toBe('[0:1]');
     });
 
-    it('Replies are also delivered to listeners of that name; the Replier gets no copy unless it listens.', async () => {
+    it('spec 1 §6.9: KBUS also delivers a Reply to the listeners of its name. The Replier gets no copy unless it listens.', async () => {
       const asker = await stage.open();
       const replier = await stage.open();
       const listener = await stage.open();
@@ -490,7 +490,7 @@ export function sending(stage: Stage): void {
       expect((await readAll(replier)).map(({ kind }) => kind)).toEqual(['Request', 'Reply']);
     });
 
-    it('The requester needs no binding to get its Reply; if it also listens it gets both.', async () => {
+    it('spec 1 §6.9: The requester needs no binding to get its Reply. If it also listens, it gets both copies.', async () => {
       const asker = await stage.open();
       const replier = await stage.open();
       await replier.bind('$.Ask', true);

@@ -7,8 +7,8 @@ import type { Stage } from './transport.ts';
 const MEBIBYTE = 1024 * 1024;
 
 export function settings(stage: Stage): void {
-  describe('10. Per-bus and per-Ksock settings', () => {
-    it('max messages: of the Ksock; 0 asks; default as in section 5.', async () => {
+  describe('spec 1 §10: Settings', () => {
+    it('max messages: of the Ksock; 0 asks; the default is that of spec 1 §5.1.', async () => {
       const [one, two] = [await stage.open(), await stage.open()];
       expect(await one.setMaxMessages(3)).toBe(3);
       expect(await one.maxMessages()).toBe(3);
@@ -53,7 +53,7 @@ export function settings(stage: Stage): void {
       await refused(one.sendMsg(new Announcement('$.a', new Uint8Array(200))), 'EMSGSIZE');
     });
 
-    it('under 100 or over that maximum → EINVAL.', async () => {
+    it('A value under 100 or over that maximum gets EINVAL.', async () => {
       const ksock = await stage.open();
       for (const size of [2, 99, 16 * MEBIBYTE + 1, 0xffff_ffff]) {
         await refused(ksock.setMaxMessageSize(size), 'EINVAL');
@@ -62,7 +62,7 @@ export function settings(stage: Stage): void {
       expect(await ksock.setMaxMessageSize(16 * MEBIBYTE)).toBe(16 * MEBIBYTE);
     });
 
-    it('Ours: 16 MiB for both.', async () => {
+    it('New: the absolute and the default maximum message size are 16 MiB.', async () => {
       const ksock = await stage.open();
       expect(await ksock.maxMessageSize()).toBe(16 * MEBIBYTE);
       expect(await ksock.setMaxMessageSize(1)).toBe(16 * MEBIBYTE);
@@ -84,7 +84,7 @@ export function settings(stage: Stage): void {
       expect((await next(ksock)).text()).toBe('it goes on');
     });
 
-    it('A lowered maximum holds for new messages only: answers to Requests already accepted pass.', async () => {
+    it('spec 1 §13.4: A lowered maximum message size holds for new messages only. Replies to Requests that were already accepted pass.', async () => {
       const [asker, replier] = [await stage.open(), await stage.open()];
       await replier.bind('$.a', true);
       const asked = [
@@ -111,7 +111,7 @@ export function settings(stage: Stage): void {
       expect((await readAll(asker)).map((message) => message.dataLength)).toEqual([5000, 5]);
     });
 
-    it('new device: makes the next bus, returns its number; 256 at most, then EINVAL.', async () => {
+    it('new device makes the next bus and returns its number. There are at most 256; then it gets EINVAL.', async () => {
       const ksock = await stage.open();
       for (let number = 1; number < 256; number++) expect(await ksock.newDevice()).toBe(number);
       await refused(ksock.newDevice(), 'EINVAL');
@@ -119,7 +119,7 @@ export function settings(stage: Stage): void {
       expect(last.number).toBe(255);
     });
 
-    it('num_messages: unread.', async () => {
+    it('num_messages is the number of unread messages.', async () => {
       const ksock = await stage.open();
       await ksock.bind('$.a');
       expect(await ksock.numMessages()).toBe(0);
@@ -132,7 +132,7 @@ export function settings(stage: Stage): void {
       expect(await ksock.numMessages()).toBe(1);
     });
 
-    it('num_unreplied_to: Requests read, not yet answered.', async () => {
+    it('num_unreplied_to is the number of Requests that were read and not yet answered.', async () => {
       const asker = await stage.open();
       const replier = await stage.open();
       await replier.bind('$.a', true);
@@ -149,14 +149,14 @@ export function settings(stage: Stage): void {
       expect(await asker.numUnrepliedTo()).toBe(0);
     });
 
-    it('last_msg_id: (0,0) before the first send.', async () => {
+    it('last_msg_id is (0,0) before the first send.', async () => {
       const ksock = await stage.open();
       const id = await ksock.lastMsgId();
       expect([id.networkId, id.serialNum]).toEqual([0, 0]);
     });
   });
 
-  describe('4-api: reading in pieces', () => {
+  describe('spec 4 §1: reading in pieces', () => {
     it('`next_msg` gives the length of the next message, 0 if there is none; `len_left` what is unread of it.', async () => {
       const ksock = await stage.open();
       await ksock.bind('$.a');

@@ -41,7 +41,7 @@ export type OriginalKsock = Pick<
 /** Fresh buses, with bus 0 among them, and nobody on them. */
 export interface Place<K extends OriginalKsock> {
   open(mode?: Mode, bus?: number): Promise<K>;
-  /** The text of `bindings` and `stats` of bus 0 (section 11). */
+  /** The text of `bindings` and `stats` of bus 0 (spec 1 §11). */
   bindings(): Promise<string>;
   stats(): Promise<string>;
   /** Bus 0 itself, where this process has it: for what no program can bring about. */
@@ -55,7 +55,7 @@ export interface Transport<K extends OriginalKsock = OriginalKsock> {
   readonly name: string;
   /** False when buses are at hand, and not asked for by numbers, which may be those of none. */
   readonly hasNumbers?: boolean;
-  /** How many messages the queue of a new Ksock may hold, unless it is 10,000 (4-api). */
+  /** How many messages the queue of a new Ksock may hold, unless it is 10,000 (spec 4 §4.3). */
   readonly queueLimit?: number;
   place(settings?: Partial<BusSettings>): Promise<Place<K>>;
 }

@@ -47,8 +47,8 @@ async function requesting(stage: Stage, to?: 'stateful'): Promise<RequestWait> {
 const isWritable = (ksock: OriginalKsock): Promise<boolean> => ksock.waitWritable({ timeout: 0 });
 
 export function waiting(stage: Stage): void {
-  describe('6. Sending: ALL_OR_WAIT', () => {
-    it('On EAGAIN the Ksock is left *sending*: it keeps the message and its id; `send` again ends that state.', async () => {
+  describe('spec 1 §6.10: Waiting to send', () => {
+    it('EAGAIN leaves the Ksock *sending*: it keeps the message and its id; `send` again ends that state.', async () => {
       const { sender, listener } = await announcing(stage);
       const id = await sender.lastMsgId();
       await refused(sender.send(), 'EAGAIN');
@@ -63,7 +63,7 @@ export function waiting(stage: Stage): void {
       expect(await readAll(listener)).toEqual([]);
     });
 
-    it('While sending it is not writable; becoming writable (poll) ends that state.', async () => {
+    it('While the Ksock is sending, it is not writable; becoming writable (poll) ends that state.', async () => {
       const { sender, listener } = await announcing(stage);
       expect(await isWritable(sender)).toBe(false);
       await next(listener);
@@ -87,7 +87,7 @@ export function waiting(stage: Stage): void {
       expect(await readNames(listener)).toEqual(['$.Filler']);
     });
 
-    it('While sending, writing another message → EALREADY (ours: and leaves the waiting one alone).', async () => {
+    it('While the Ksock is sending, writing another message gets EALREADY. New: the waiting message stays as it is.', async () => {
       const { sender, listener } = await announcing(stage);
       await refused(sender.sendMsg(new Announcement('$.News', 'other')), 'EALREADY');
       await refused(sender.writeMsg(new Announcement('$.News', 'other')), 'EALREADY');
@@ -97,7 +97,7 @@ export function waiting(stage: Stage): void {
       expect(await readTexts(listener)).toEqual(['waited']);
     });
 
-    it('It may read, bind and unbind meanwhile.', async () => {
+    it('While the Ksock is sending, it may read, bind and unbind.', async () => {
       const { sender, listener, other } = await announcing(stage);
       await sender.bind('$.Mine');
       await other.sendMsg(new Announcement('$.Mine', 'read'));
@@ -111,7 +111,7 @@ export function waiting(stage: Stage): void {
       expect(await readTexts(listener)).toEqual(['waited']);
     });
 
-    it('ours: a waiting Request holds the place for its Reply.', async () => {
+    it('New: a Request that waits holds the place for its Reply.', async () => {
       const { sender, replier, other } = await requesting(stage);
       await sender.bind('$.Mine');
       await sender.setMaxMessages(1);
@@ -151,7 +151,7 @@ export function waiting(stage: Stage): void {
       ['a read', (wait: Wait) => next(wait.listener)],
       ['an unbind', (wait: Wait) => wait.listener.unbind('$.Filler')],
       ['a raised limit', (wait: Wait) => wait.listener.setMaxMessages(2)],
-    ] as const)('ours: the retry wakes on anything that makes room: %s.', async ([, makeRoom]) => {
+    ] as const)('New: the retry wakes on anything that makes room: %s.', async ([, makeRoom]) => {
       const wait = await announcing(stage);
       const writable = wait.sender.waitWritable();
       await makeRoom(wait);
@@ -164,7 +164,7 @@ export function waiting(stage: Stage): void {
       ['a close', (wait: Wait) => wait.listener.close()],
       ['a discard by the sender itself', (wait: Wait) => wait.sender.discard()],
     ] as const)(
-      'ours: the retry wakes when it has no one to wait for any more: %s.',
+      'New: the retry wakes when it has no one to wait for any more: %s.',
       async ([, leave]) => {
         const wait = await announcing(stage);
         const writable = wait.sender.waitWritable();
@@ -174,7 +174,7 @@ export function waiting(stage: Stage): void {
       },
     );
 
-    it('ours: the retry wakes when a Reply that the full Ksock waited for has been read.', async () => {
+    it('New: the retry wakes when a Reply that the full Ksock waited for has been read.', async () => {
       const sender = await stage.open();
       const listener = await stage.open();
       const replier = await stage.open();
@@ -215,7 +215,7 @@ export function waiting(stage: Stage): void {
       expect((await next(listener)).text()).toBe('second');
     });
 
-    it('Recipients are found anew at each try.', async () => {
+    it('KBUS finds the recipients anew at each try.', async () => {
       const { sender, listener } = await announcing(stage);
       const late = await stage.open();
       await late.bind('$.*');
@@ -237,7 +237,7 @@ export function waiting(stage: Stage): void {
       expect(await readNames(replier)).toEqual(['$.Filler']);
     });
 
-    it('Closing while sending drops the message.', async () => {
+    it('Closing the Ksock while it is sending drops the message.', async () => {
       const { sender, listener } = await announcing(stage);
       await sender.close();
       expect(await readNames(listener)).toEqual(['$.Filler']);
@@ -246,10 +246,10 @@ export function waiting(stage: Stage): void {
       expect(await readNames(request.replier)).toEqual(['$.Filler']);
     });
 
-    describe('When it is retried behind the user’s back (poll) and can never succeed', () => {
+    describe('spec 1 §6.11: When poll retries a message that can never succeed', () => {
       const statusOf = (message: Message): unknown[] => [message.name, message.kind, message.from];
 
-      it('a Request gets a Status: `$.KBUS.Replier.Disappeared` if there is no Replier any more; from 0.', async () => {
+      it('the requester gets the Status `$.KBUS.Replier.Disappeared`, with from 0, if there is no Replier any more.', async () => {
         const { sender, replier, id } = await requesting(stage);
         const writable = sender.waitWritable();
         await replier.close();
@@ -271,7 +271,7 @@ export function waiting(stage: Stage): void {
         expect(status.inReplyTo).toEqual(id);
       });
 
-      it('else `$.KBUS.ErrorSending`; from 0: the stateful Request whose Replier is another by now.', async () => {
+      it('`$.KBUS.ErrorSending` otherwise, with from 0: the stateful Request whose Replier is another by now.', async () => {
         const { sender, replier, id } = await requesting(stage, 'stateful');
         await replier.unbind('$.Ask', true);
         const successor = await stage.open();

@@ -192,7 +192,7 @@ class Client {
     );
   }
 
-  /** PendingReads note of what no documentation tells of. */
+  /** Takes note of what no documentation tells of. */
   readonly expected = (error: unknown): void => {
     if (!(error instanceof PortError) && !(error instanceof KbusError)) this.failures.push(error);
   };

@@ -29,7 +29,7 @@ export class Growth {
     await this.inspector.post('Profiler.startPreciseCoverage', options);
   }
 
-  /** PendingReads note of an input that was run; those of it and the ones before that reached something new. */
+  /** Takes note of an input that was run; those of it and the ones before that reached something new. */
   async note(bytes: Uint8Array, again: () => unknown): Promise<Uint8Array[]> {
     this.batch.push({ bytes, again });
     if (this.batch.length < BATCH) return [];

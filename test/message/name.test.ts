@@ -55,7 +55,7 @@ describe('names', () => {
     );
   });
 
-  it('are well formed as the specification says, and have a fault when they are not', () => {
+  it('are well formed as spec 1 §2.1 says, and have a fault when they are not', () => {
     holds(
       fc.property(
         fc.oneof(

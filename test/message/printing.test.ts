@@ -15,7 +15,7 @@ import {
 const id = (network: number, serial: number): MessageId => new MessageId(network, serial);
 const EVENT = '$.KBUS.ReplierBindEvent';
 
-describe('String(message): the specification, 4-api', () => {
+describe('String(message) (spec 4 §2)', () => {
   it.for<[string, Message]>([
     [
       "<Announcement '$.Actor.Speak', id=[0:2], from=1, data='Ahem'>",

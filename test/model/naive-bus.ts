@@ -1,10 +1,10 @@
 import { endianness } from 'node:os';
 
-// One bus, told a second time, from the specification alone: arrays, linear scans, nothing kept that
-// can be worked out. It shares no line with the engine. Section numbers are those of the
-// specification, 1-model. Where the text leaves something open, the comment says "Open:".
+// One bus, told a second time, from spec 1 and spec 2 alone: arrays, linear scans, nothing kept that
+// can be worked out. It shares no line with the engine. Where the text leaves something open, the
+// comment says Open.
 
-/** §4. */
+/** spec 1 §4.2 */
 export const WANT_A_REPLY = 1 << 0;
 export const WANT_YOU_TO_REPLY = 1 << 1;
 export const SYNTHETIC = 1 << 2;
@@ -12,7 +12,7 @@ export const URGENT = 1 << 3;
 export const ALL_OR_WAIT = 1 << 8;
 export const ALL_OR_FAIL = 1 << 9;
 
-/** §12: Linux's numbers. */
+/** spec 1 §12.1: Linux's numbers. */
 export const EBADF = 9;
 export const EAGAIN = 11;
 export const EBUSY = 16;
@@ -32,7 +32,7 @@ export const ASK = 0xffff_ffff;
 export const REPLIER_BIND_EVENT = '$.KBUS.ReplierBindEvent';
 export const UNBIND_EVENTS_LOST = '$.KBUS.UnbindEventsLost';
 
-/** §4. An id is network and serial. */
+/** The fields of spec 1 §4.1. An id is network and serial. */
 export interface NaiveMessage {
   readonly network: number;
   readonly serial: number;
@@ -71,14 +71,14 @@ export interface NaiveRequest {
   readonly maxReplySize: number;
 }
 
-/** §5: a message in a queue. */
+/** A message in a queue (spec 1 §5.2). */
 export interface NaiveCopy {
   readonly message: NaiveMessage;
-  /** "tied to that binding (Replies to you, and Statuses, are tied to none)". */
+  /** spec 1 §5.2: "A Reply to its requester, and a Status, are tied to no binding." */
   readonly binding: NaiveBinding | null;
   /** The Request, when this is the one copy given to its Replier. */
   readonly toAnswer: NaiveRequest | null;
-  /** §9: a bind event that came past the limit. */
+  /** A bind event that came past the limit (spec 1 §9.2). */
   readonly held: boolean;
 }
 
@@ -96,7 +96,7 @@ export class NaiveKsock {
   sendingToken = -1;
   /** Copies that it missed as a listener because its queue was full. */
   missed = 0;
-  /** §9: it got `$.KBUS.UnbindEventsLost`, and the events of that time are still held. */
+  /** It got `$.KBUS.UnbindEventsLost`, and the events of that time are still held (spec 1 §9.2). */
   toldOfLoss = false;
   /** What its program was told: that a message was put at the front, or at the back, of its queue. */
   toldFront = 0;
@@ -154,7 +154,7 @@ export class NaiveBus {
     this.maxSize = settings.maxMessageSize;
   }
 
-  // §1: "Has an id: u32, from 1 upwards per bus, never reused".
+  // spec 1 §1: "an id, a u32 that counts from 1 upwards on each bus. A bus never reuses an id".
   open(mode: 'r' | 'rw'): NaiveKsock {
     const ksock = new NaiveKsock(this.nextId++, mode, this.settings.maxMessages);
     this.ksocks.push(ksock);
@@ -163,18 +163,18 @@ export class NaiveBus {
 
   // What can be worked out.
 
-  // §5: "unread messages + Requests it sent that are still unanswered"; §6: "a waiting Request holds
-  // the place for its Reply".
+  // spec 1 §5.1: "its unread messages, and the Requests it sent that are still unanswered".
+  // spec 1 §6.10: "a Request that waits holds the place for its Reply".
   occupied(ksock: NaiveKsock): number {
     return ksock.queue.length + this.requests.filter((r) => r.requester === ksock).length;
   }
 
-  // §5: "A queue is full when occupied ≥ limit".
+  // spec 1 §5.1: "A queue is full when occupied ≥ limit".
   isFull(ksock: NaiveKsock): boolean {
     return this.occupied(ksock) >= ksock.limit;
   }
 
-  // §10: "Requests read, not yet answered".
+  // spec 1 §10.3: "the number of Requests that were read and not yet answered".
   numUnrepliedTo(ksock: NaiveKsock): number {
     return this.requests.filter((r) => r.replier === ksock && r.state === 'read').length;
   }
@@ -187,14 +187,14 @@ export class NaiveBus {
     return this.ksocks.flatMap((k) => k.queue).filter((copy) => copy.held).length;
   }
 
-  // §7: "the most specific binding name".
+  // spec 1 §7.2: "The Replier with the most specific binding name gets the Request".
   replierFor(name: string): NaiveBinding | null {
     const all = this.bindings.filter((b) => b.replier && matches(b.name, name));
     return all.sort(mostSpecificFirst)[0] ?? null;
   }
 
-  // §5: "Of several matching bindings the newest keeps its copy". Open: in which order listeners are
-  // served otherwise; it can't be seen.
+  // spec 1 §5.3: "Of several matching bindings the newest keeps its copy". Open: in which order
+  // listeners are served otherwise; it can't be seen.
   listenersFor(name: string): NaiveBinding[] {
     return this.bindings.filter((b) => !b.replier && matches(b.name, name)).reverse();
   }
@@ -204,27 +204,29 @@ export class NaiveBus {
     return ksock.sending !== null && this.judge(ksock, ksock.sending).errno !== EAGAIN;
   }
 
-  // §6
+  // Sending (spec 1 §6)
 
   send(sender: NaiveKsock, message: NaiveMessage, token: number): number {
     // As at the device, where write says these two before there is a message to look at.
     if (sender.mode === 'r' || !sender.open) return -EBADF;
     if (sender.sending !== null) return -EALREADY;
-    // 1, in the order of 2-bytes: "guards, name length, pointers, ALL_ flags, size, then the name".
+    // spec 1 §6.1, in the order of spec 2 §4.2: name length, ALL_ flags, size, name. Guards and
+    // pointers are the device's.
     const { name, flags } = message;
     if (name.length === 0) return -EINVAL;
     if (name.length > 1000) return -ENAMETOOLONG;
     if (has(flags, ALL_OR_WAIT) && has(flags, ALL_OR_FAIL)) return -EINVAL;
-    // §4, ours: "WANT_A_REPLY together with in_reply_to → EINVAL".
+    // spec 1 §4.3: "WANT_A_REPLY together with in_reply_to gets EINVAL".
     if (has(flags, WANT_A_REPLY) && isReply(message)) return -EINVAL;
-    // §13: "A lowered maximum message size holds for new messages only; answers to Requests already
-    // accepted [...] always pass": what was allowed when the Request was accepted.
+    // spec 1 §13.4: "A lowered maximum message size holds for new messages only. Replies to Requests
+    // that were already accepted, and Statuses, always pass": what was allowed when the Request was
+    // accepted.
     const answered = this.answeredBy(sender, message);
     if (sizeOf(message) > Math.max(this.maxSize, answered?.maxReplySize ?? 0)) return -EMSGSIZE;
     if (!isSendable(name)) return -EBADMSG;
-    // 2: "Request and the *sender's* queue is full → ENOLCK. No id is used."
+    // spec 1 §6.2: "A Request gets ENOLCK when the *sender's* queue is full. The send uses no id."
     if (isRequest(message) && this.isFull(sender)) return -ENOLCK;
-    // 3, with §3 for the id, and §4 for the flags that a user can't set.
+    // spec 1 §6.3, with spec 1 §3 for the id, and spec 1 §4.2 for the flags that a user can't set.
     const sent: NaiveMessage = {
       ...message,
       from: sender.id,
@@ -235,7 +237,7 @@ export class NaiveBus {
 
     const verdict = this.judge(sender, sent);
     if (verdict.errno === 0) this.serve(sender, sent, token, verdict);
-    // "On EAGAIN the Ksock is left sending: it keeps the message and its id".
+    // spec 1 §6.10: "EAGAIN leaves the Ksock *sending*: it keeps the message and its id".
     if (verdict.errno === EAGAIN) {
       sender.sending = sent;
       sender.sendingToken = token;
@@ -254,21 +256,21 @@ export class NaiveBus {
     return verdict.errno === 0 ? 0 : -verdict.errno;
   }
 
-  /** "`send` again". */
+  /** `send` again (spec 1 §6.10). */
   resend(sender: NaiveKsock): number {
     if (sender.sending === null) return -ENOMSG;
     const { errno } = this.retry(sender);
     return errno === 0 ? 0 : -errno;
   }
 
-  /** "becoming writable (poll)": the retry "behind the user's back". */
+  /** Becoming writable: the retry behind the user's back (spec 1 §6.11). */
   poll(sender: NaiveKsock): boolean {
-    // 2-bytes: "On a read-only descriptor: [...] never writable".
+    // spec 2 §6.4: "A read-only descriptor is never writable".
     if (sender.mode === 'r' || !sender.open) return false;
     if (sender.sending === null) return true;
     const { errno, request } = this.retry(sender);
     if (errno === EAGAIN) return false;
-    // "and can never succeed, a Request gets a Status: [...] both with from 0".
+    // spec 1 §6.11: "a Request that can never succeed, the requester gets a Status, with `from` 0".
     if (errno !== 0 && request !== null) {
       const gone = this.replierFor(request.message.name) === null;
       const name = gone ? '$.KBUS.Replier.Disappeared' : '$.KBUS.ErrorSending';
@@ -277,9 +279,9 @@ export class NaiveBus {
     return true;
   }
 
-  // §8, giving up: "a requester may forget a Request it sent [...] A Request that the Replier has not
-  // read leaves the Replier's queue". Open: what of one that is on its way to the Replier's program. It
-  // counts as read: `shown` says how many messages at the front of a queue are.
+  // spec 1 §8.2: "A requester may *forget* a Request that it sent. [...] A forgotten Request that the
+  // Replier has not read leaves the Replier's queue". Open: what of one that is on its way to the
+  // Replier's program. It counts as read: `shown` says how many messages at the front of a queue are.
   forget(
     requester: NaiveKsock,
     token: number,
@@ -306,7 +308,7 @@ export class NaiveBus {
   private retry(sender: NaiveKsock): { errno: number; request: NaiveRequest | null } {
     const message = sender.sending as NaiveMessage;
     const token = sender.sendingToken;
-    // "Recipients are found anew at each try."
+    // spec 1 §6.10: "KBUS finds the recipients anew at each try."
     const verdict = this.judge(sender, message);
     if (verdict.errno === EAGAIN) return { errno: EAGAIN, request: null };
     const request = this.stopSending(sender);
@@ -323,7 +325,7 @@ export class NaiveBus {
     return request;
   }
 
-  // Steps 4 to 8: looks, and changes nothing.
+  // From spec 1 §6.4 to spec 1 §6.8: looks, and changes nothing.
   private judge(sender: NaiveKsock, message: NaiveMessage): Verdict {
     const full = has(message.flags, ALL_OR_WAIT) ? EAGAIN : EBUSY;
     const listeners = this.listenersFor(message.name);
@@ -332,22 +334,22 @@ export class NaiveBus {
     let answers: NaiveRequest | null = null;
 
     if (isRequest(message)) {
-      // 4
+      // spec 1 §6.4
       replier = this.replierFor(message.name);
       if (replier === null) return { ...nobody, errno: EADDRNOTAVAIL };
-      // 6
+      // spec 1 §6.6
       if (message.to !== 0 && message.to !== replier.ksock.id) return { ...nobody, errno: EPIPE };
-      // 7
+      // spec 1 §6.7
       if (this.isFull(replier.ksock)) return { ...nobody, errno: full };
     }
     if (isReply(message)) {
-      // 5
+      // spec 1 §6.5
       const requester = this.ksocks.find((k) => k.id === message.to);
       if (requester === undefined) return { ...nobody, errno: EADDRNOTAVAIL };
       answers = this.answeredBy(sender, message);
       if (answers === null) return { ...nobody, errno: ECONNREFUSED };
     }
-    // 8: "Checked once per binding before anything is queued".
+    // spec 1 §6.8: "KBUS checks once per binding, before it queues anything".
     const miss = listeners.filter((b) => this.isFull(b.ksock));
     const all = has(message.flags, ALL_OR_WAIT) || has(message.flags, ALL_OR_FAIL);
     if (all && miss.length > 0) return { ...nobody, errno: full };
@@ -355,7 +357,8 @@ export class NaiveBus {
     return { errno: 0, replier, answers, hear, miss };
   }
 
-  // 5: the Request that a Reply answers; null for a Reply that is not wanted, and for what is none.
+  // The Request that a Reply answers (spec 1 §6.5); null for a Reply that is not wanted, and for what
+  // is none.
   private answeredBy(sender: NaiveKsock, message: NaiveMessage): NaiveRequest | null {
     if (!isReply(message)) return null;
     const wanted = this.requests.filter(
@@ -365,13 +368,13 @@ export class NaiveBus {
         r.message.serial === message.replySerial &&
         r.replier === sender,
     );
-    // Open: which one of several with the same id (§3 lets Limpets' ids come twice). One that was
-    // read: nobody answers what he has not read, while there is one that he has.
+    // Open: which one of several with the same id (spec 1 §3 lets Limpets' ids come twice).
+    // One that was read: nobody answers what he has not read, while there is one that he has.
     return wanted.find((r) => r.state === 'read') ?? wanted[0] ?? null;
   }
 
-  // 9: "requester's or Replier's copy first, then listeners. A Request is now outstanding; a Reply
-  // ends its Request."
+  // spec 1 §6.9: "KBUS queues the copy for the requester or the Replier first, then the copies for the
+  // listeners. [...] A Request is now outstanding. [...] A Reply ends its Request."
   private serve(
     sender: NaiveKsock,
     message: NaiveMessage,
@@ -399,7 +402,7 @@ export class NaiveBus {
     for (const binding of hear) this.putOnce(binding, message, false);
   }
 
-  // §5: "the Reply that a place is held for" goes in without asking.
+  // spec 1 §5.1: "The place that is held for a Reply is free for that Reply": it goes in without asking.
   private give(request: NaiveRequest, message: NaiveMessage): void {
     const { requester, token } = request;
     if (token < 0) {
@@ -411,7 +414,7 @@ export class NaiveBus {
     }
   }
 
-  // §4: "A Status is a Reply made by KBUS". It goes to its requester only.
+  // spec 1 §4.3: "A Status is a Reply made by KBUS". It goes to its requester only.
   private giveStatus(request: NaiveRequest, name: string, from: number): void {
     this.requests = this.requests.filter((r) => r !== request);
     const status = this.synthetic(name, 0, '');
@@ -440,16 +443,16 @@ export class NaiveBus {
     };
   }
 
-  // §3: "serials start at 1, rise by one and skip 0 when they wrap".
+  // spec 1 §3: "Serials start at 1, rise by one and skip 0 when they wrap".
   private newSerial(): number {
     const serial = this.nextSerial;
     this.nextSerial = serial + 1 === 2 ** 32 ? 1 : serial + 1;
     return serial;
   }
 
-  // §5: "URGENT messages are put at the front [...]; all others at the back"; and the copy for the one
-  // who asked or answers is read before a listener's copy "for URGENT messages too": a listener's copy
-  // goes behind it.
+  // spec 1 §5.2: "KBUS puts an URGENT message at the front, and every other message at the back. [...]
+  // the Ksock reads the copy for the requester (of a Reply) or for the Replier (of a Request) before any
+  // listener's copy. [...] that order holds for URGENT messages too": a listener's copy goes behind it.
   private put(ksock: NaiveKsock, copy: NaiveCopy): void {
     const { message } = copy;
     const urgent = has(message.flags, URGENT);
@@ -467,7 +470,8 @@ export class NaiveBus {
     else ksock.toldBack++;
   }
 
-  // §5: "a *listener* copy is dropped if the last thing queued to that Ksock was the same message id".
+  // spec 1 §5.3: "KBUS drops a *listener* copy if the last thing queued to that Ksock was the same
+  // message id".
   private putOnce(binding: NaiveBinding, message: NaiveMessage, held: boolean): void {
     const { ksock } = binding;
     const [network, serial] = ksock.lastQueued;
@@ -475,8 +479,8 @@ export class NaiveBus {
     this.put(ksock, { message, binding, toAnswer: null, held });
   }
 
-  // §5: "`next` takes the message at the front"; or the one that was there when its reader was shown
-  // it, before so many urgent ones overtook it.
+  // spec 1 §5.2: "`next` takes the message at the front"; or the one that was there when its reader was
+  // shown it, before so many urgent ones overtook it.
   take(ksock: NaiveKsock, over: number): NaiveCopy | null {
     const [copy] = ksock.queue.splice(over, 1);
     if (copy === undefined) return null;
@@ -488,7 +492,7 @@ export class NaiveBus {
     return copy;
   }
 
-  // §7
+  // Binding (spec 1 §7)
 
   bind(ksock: NaiveKsock, name: string, replier: boolean): number {
     if (!ksock.open) return -EBADF;
@@ -496,9 +500,10 @@ export class NaiveBus {
     if (!isBindable(name)) return -EBADMSG;
     if (replier) {
       if (name === REPLIER_BIND_EVENT) return -EBADMSG;
-      // "One Replier binding per *binding name*: a second → EADDRINUSE, even by the same Ksock".
+      // spec 1 §7.1: "There is at most one Replier binding per *binding name*. A second one gets
+      // EADDRINUSE, even from the same Ksock".
       if (this.bindings.some((b) => b.replier && b.name === name)) return -EADDRINUSE;
-      // §9: "*before* the bind or unbind takes effect".
+      // spec 1 §9.1: "*before* the bind or unbind takes effect".
       if (!this.report(true, ksock, name)) return -EAGAIN;
     }
     this.bindings.push({ ksock, name, replier, order: this.nextOrder++ });
@@ -509,18 +514,19 @@ export class NaiveBus {
     if (!ksock.open) return -EBADF;
     if (name.length > 1000) return -ENAMETOOLONG;
     if (!isBindable(name)) return -EBADMSG;
-    // "must match a binding of this Ksock exactly, else EINVAL. With duplicates, [...] the newest".
+    // spec 1 §7.3: "The arguments must match a binding of this Ksock exactly; otherwise the call gets
+    // EINVAL. [...] With duplicates, one binding goes: the newest".
     const binding = this.bindings
       .filter((b) => b.ksock === ksock && b.name === name && b.replier === replier)
       .at(-1);
     if (binding === undefined) return -EINVAL;
     if (replier && !this.report(false, ksock, name)) return -EAGAIN;
     this.bindings = this.bindings.filter((b) => b !== binding);
-    // "Unread messages tied to that binding leave the queue."
+    // spec 1 §7.3: "Unread messages tied to that binding leave the queue."
     const leave = ksock.queue.filter((copy) => copy.binding === binding);
     ksock.queue = ksock.queue.filter((copy) => copy.binding !== binding);
-    // "Requests among them get a Status `$.KBUS.Replier.Unbound` (from = the Replier)". Open: in which
-    // order; that of the queue.
+    // spec 1 §7.3: "Each Request among them gets the Status `$.KBUS.Replier.Unbound`, with `from` the
+    // Replier". Open: in which order; that of the queue.
     for (const { toAnswer } of leave) {
       if (toAnswer !== null && this.requests.includes(toAnswer)) {
         this.giveStatus(toAnswer, '$.KBUS.Replier.Unbound', ksock.id);
@@ -529,22 +535,23 @@ export class NaiveBus {
     return 0;
   }
 
-  // §7, and §2 for the errors.
+  // spec 1 §7.4, and spec 1 §2.3 for the errors.
   findReplier(name: string): number {
     if (name.length === 0 || name.length > 1000) return -ENAMETOOLONG;
     return this.bindings.find((b) => b.replier && b.name === name)?.ksock.id ?? 0;
   }
 
-  // §8: "In this order: every unread Request given to this Ksock gets Status GoneAway, its bindings go,
-  // every read-but-unanswered Request gets Ignored [...], last read first."
+  // spec 1 §8.1: "Every unread Request given to this Ksock gets the Status `$.KBUS.Replier.GoneAway`.
+  // [...] The bindings of the Ksock go. [...] Every Request that it read and did not answer gets the
+  // Status `$.KBUS.Replier.Ignored`, the last read first."
   close(ksock: NaiveKsock): void {
     if (!ksock.open) return;
     ksock.open = false;
     this.ksocks = this.ksocks.filter((k) => k !== ksock);
-    // §6: "Closing while sending drops the message."
+    // spec 1 §6.10: "Closing the Ksock while it is sending drops the message."
     this.stopSending(ksock);
-    // "Its own outstanding Requests are forgotten". First of all, or Statuses were "fed [...] to the
-    // closing Ksock itself".
+    // spec 1 §8.1: "KBUS forgets the outstanding Requests that the Ksock itself sent". First of all, or
+    // it would feed Statuses to the closing Ksock itself.
     this.requests = this.requests.filter((r) => r.requester !== ksock);
 
     const unread = ksock.queue;
@@ -554,7 +561,7 @@ export class NaiveBus {
         this.giveStatus(toAnswer, '$.KBUS.Replier.GoneAway', ksock.id);
       }
     }
-    // §9: "Closing reports its bindings newest first."
+    // spec 1 §9.2: "Closing a Ksock reports its bindings newest first."
     const bindings = this.bindings.filter((b) => b.ksock === ksock).reverse();
     for (const binding of bindings) {
       if (binding.replier) this.reportLoss(ksock, binding.name);
@@ -566,17 +573,18 @@ export class NaiveBus {
     }
   }
 
-  // §9
+  // Reporting Replier binds (spec 1 §9)
 
-  // "an Announcement (SYNTHETIC, ALL_OR_FAIL, from 0)"; "Each event uses a serial, heard or not; a
-  // refused one too."
+  // spec 1 §9.1: "SYNTHETIC and ALL_OR_FAIL are set, and `from` is 0. [...] Each event uses a serial,
+  // whether anybody hears it or not. A refused one uses a serial too."
   private bindEvent(isBind: boolean, binder: NaiveKsock, name: string): NaiveMessage {
     const zeros = 4 - (name.length % 4);
     const data = [word(isBind ? 1 : 0), word(binder.id), word(name.length), name];
     return this.synthetic(REPLIER_BIND_EVENT, ALL_OR_FAIL, data.join('') + '\0'.repeat(zeros));
   }
 
-  // "If any listener's queue is full, the bind or unbind fails with EAGAIN and nothing changes."
+  // spec 1 §9.1: "If the queue of any of those listeners is full, the bind or unbind fails with EAGAIN,
+  // and nothing changes."
   private report(isBind: boolean, binder: NaiveKsock, name: string): boolean {
     if (!this.reporting) return true;
     const event = this.bindEvent(isBind, binder, name);
@@ -586,9 +594,10 @@ export class NaiveBus {
     return true;
   }
 
-  // "A Replier that goes away can't be refused: [...] simply queued past the limit. At most 1000 such
-  // events are held past limits per bus; beyond that a listener gets one `$.KBUS.UnbindEventsLost`
-  // (SYNTHETIC, from 0) instead, and no more until all held ones have been read."
+  // spec 1 §9.2: "KBUS cannot refuse the unbinds of a Replier that goes away. [...] KBUS queues those
+  // events past the limit. [...] At most 1000 such events are held past limits per bus. [...] Beyond
+  // that, a listener gets one `$.KBUS.UnbindEventsLost` (SYNTHETIC, `from` 0) instead. It gets no further
+  // held event, and no further notice, until all held events have been read."
   private reportLoss(binder: NaiveKsock, name: string): void {
     if (!this.reporting) return;
     if (this.held() === 0) for (const ksock of this.ksocks) ksock.toldOfLoss = false;
@@ -614,8 +623,9 @@ export class NaiveBus {
     }
   }
 
-  // "Turning the switch on (also when it is on already [...]) queues, to the Ksock that did it, an event
-  // for every existing Replier binding, newest first (EBUSY when its queue fills up; the switch stays on)."
+  // spec 1 §9.3: "Turning the switch on queues, to the Ksock that did it, an event for every existing
+  // Replier binding, newest first. [...] That happens also when the switch is on already [...] The call
+  // gets EBUSY when the queue of the Ksock fills up. The switch stays on."
   reportReplierBinds(ksock: NaiveKsock, value: number): number {
     if (!ksock.open) return -EBADF;
     const before = this.reporting;
@@ -632,7 +642,7 @@ export class NaiveBus {
     return before ? 1 : 0;
   }
 
-  // §10
+  // Settings (spec 1 §10)
 
   maxMessages(ksock: NaiveKsock, limit: number): number {
     if (limit !== 0) ksock.limit = limit;
@@ -668,23 +678,23 @@ function isRequest(message: NaiveMessage): boolean {
   return has(message.flags, WANT_A_REPLY);
 }
 
-// §4: "A message is a Reply if either word of in_reply_to is non-zero."
+// spec 1 §4.3: "A message is a Reply if either word of in_reply_to is non-zero."
 function isReply(message: NaiveMessage): boolean {
   return message.replyNetwork !== 0 || message.replySerial !== 0;
 }
 
-// §4: "88 + 4·⌈(name_len+1)/4⌉ + 4·⌈data_len/4⌉ + 4".
+// spec 1 §4.4: "88 + 4·⌈(name_len+1)/4⌉ + 4·⌈data_len/4⌉ + 4".
 export function sizeOf({ name, data }: NaiveMessage): number {
   return 88 + 4 * Math.ceil((name.length + 1) / 4) + 4 * Math.ceil(data.length / 4) + 4;
 }
 
-// §2: "name := '$' ( '.' word )+".
+// spec 1 §2.1: "name := '$' ( '.' word )+".
 export function isSendable(name: string): boolean {
   const [dollar, ...words] = name.split('.');
   return dollar === '$' && words.length > 0 && words.every(isWord);
 }
 
-// §2: "pattern := '$' ( '.' ( word | '%' ) )* ( '.' '*' )?  binding name; at least one part".
+// spec 1 §2.1: "pattern := '$' ( '.' ( word | '%' ) )* ( '.' '*' )? [...] at least one part after the `$`".
 export function isBindable(name: string): boolean {
   const [dollar, ...parts] = name.split('.');
   if (dollar !== '$' || parts.length === 0) return false;
@@ -692,14 +702,14 @@ export function isBindable(name: string): boolean {
   return parts.every((part) => part === '%' || isWord(part));
 }
 
-// §2: "word := [A-Za-z0-9_-]+".
+// spec 1 §2.1: "word := [A-Za-z0-9_-]+".
 function isWord(text: string): boolean {
   const letters = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-';
   return text.length > 0 && [...text].every((letter) => letters.includes(letter));
 }
 
-// §2: "`prefix.*` matches every name that begins with `prefix.` at any depth below; [...] `%` matches
-// exactly one word."
+// spec 1 §2.2: "`prefix.*` matches every name that begins with `prefix.`, at any depth below. [...] `%`
+// matches exactly one word."
 export function matches(bindingName: string, name: string): boolean {
   const [wanted, ...others] = bindingName.split('.');
   const [word, ...words] = name.split('.');
@@ -710,8 +720,8 @@ export function matches(bindingName: string, name: string): boolean {
   return matches(others.join('.'), words.join('.'));
 }
 
-// §7: "compared word by word from the left: a word beats `%`, `%` beats `*`". For bindings that match
-// the same name, whose words are then the same where neither has a wildcard.
+// spec 1 §7.2: "KBUS compares binding names word by word from the left: a word beats `%`, and `%` beats
+// `*`". For bindings that match the same name, whose words are then the same where neither has a wildcard.
 export function mostSpecificFirst(a: NaiveBinding, b: NaiveBinding): number {
   const ranks = ({ name }: NaiveBinding): number[] =>
     name.split('.').map((word) => (word === '*' ? 2 : word === '%' ? 1 : 0));
@@ -720,7 +730,7 @@ export function mostSpecificFirst(a: NaiveBinding, b: NaiveBinding): number {
   return at < 0 ? 0 : (ours[at] as number) - (theirs[at] as number);
 }
 
-// 2-bytes: "Native order on the bus".
+// spec 2 §7: "On the bus, the three words are in native byte order".
 function word(value: number): string {
   const bytes = [value & 0xff, (value >> 8) & 0xff, (value >> 16) & 0xff, value >>> 24];
   if (endianness() === 'BE') bytes.reverse();

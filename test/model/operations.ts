@@ -54,9 +54,9 @@ export type Operation =
   | { readonly do: 'resend' | 'poll' | 'discard'; readonly at: number }
   /** Gives up an awaited Request, when the program of its Replier was shown so many unread messages. */
   | { readonly do: 'forget'; readonly at: number; readonly which: number; readonly shown: number }
-  /** PendingReads the next message; or, if there are more than `over`, the one behind so many. */
+  /** Takes the next message; or, if there are more than `over`, the one behind so many. */
   | { readonly do: 'take'; readonly at: number; readonly over?: number }
-  /** PendingReads up to so many at once. */
+  /** Takes up to so many at once. */
   | { readonly do: 'take many'; readonly at: number; readonly count: number }
   | { readonly do: 'max messages'; readonly at: number; readonly value: number }
   | { readonly do: 'once only'; readonly at: number; readonly value: number }

@@ -276,7 +276,7 @@ export const waitingSequence = sequence(
   60,
 );
 
-/** Limpets' ids, which may come twice (section 3), and urgent ones that are read before their time. */
+/** Limpets' ids, which may come twice (spec 1 §3), and urgent ones that are read before their time. */
 export const repeatedSequence = sequence(
   { limit: fc.integer({ min: 2, max: 5 }), nextSerial: fc.constant(1) },
   operation('bind', { name: choose('$.A', '$.A.B', '$.A.*', '$.*'), replier: fc.boolean() }),

@@ -484,7 +484,8 @@ class SideBySide {
     this.same(`${which} reporting`, e.reportReplierBinds(ASK), Number(naive.reporting));
   }
 
-  // §6: "the retry wakes on anything that makes room", and 2-bytes: all waits "wake when this changes".
+  // spec 1 §6.10: "the retry wakes on anything that makes room"
+  // spec 2 §6.4: "select, epoll and blocking waits all wake when any of this changes."
   private checkWakeUps(): void {
     for (const both of this.seats) {
       if (both === undefined) continue;

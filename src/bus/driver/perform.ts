@@ -17,7 +17,7 @@ export const Op = {
   NUM_UNREPLIED_TO: 10,
   /** Both values: the id. */
   LAST_MSG_ID: 11,
-  /** SendQueue the message that waits again. Both values: its id. */
+  /** Sends the message that waits again. Both values: its id. */
   RESEND: 12,
   /** First value: 1 when a message that stood behind the discarded one waits in its place. */
   DISCARD: 13,

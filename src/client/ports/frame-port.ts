@@ -619,7 +619,7 @@ export class FramePort implements Port, ChannelEvents, InFlightSendsHost {
   }
 
   /**
-   * SendQueue, and asks to be told of a refusal only: the fewer frames, the better. But a message that may
+   * Sends, and asks to be told of a refusal only: the fewer frames, the better. But a message that may
    * wait, or stands behind one that does, must be counted, and so have its outcome told.
    */
   private quietly(

@@ -17,8 +17,8 @@ import {
 export type MessagePart = 'HDR' | 'NAME' | 'DATA' | 'FINAL';
 
 /**
- * Puts a message together from bytes that are written in any number of pieces of any size (the
- * specification, 2-bytes). It refuses what is wrong as soon as that can be known; whatever is refused
+ * Puts a message together from bytes that are written in any number of pieces of any size
+ * (spec 2 §3.3). It refuses what is wrong as soon as that can be known; whatever is refused
  * throws the partial message away.
  */
 export class Assembler {
@@ -66,7 +66,7 @@ export class Assembler {
       : entireLength(this.header.nameLength, this.header.dataLength);
   }
 
-  /** PendingReads more bytes: 0, or why the message is refused (EINVAL, ENAMETOOLONG, EBADMSG, EMSGSIZE). */
+  /** Takes more bytes: 0, or why the message is refused (EINVAL, ENAMETOOLONG, EBADMSG, EMSGSIZE). */
   write(bytes: Uint8Array, maxMessageSize: number, maxReplySize?: MaxReplySize): number {
     const errno = this.take(bytes, maxMessageSize, maxReplySize);
     if (errno !== 0) this.clear();

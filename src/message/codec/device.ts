@@ -8,8 +8,8 @@ import { Message } from '../message.ts';
 import { checkMessageName, MAX_NAME } from '../name.ts';
 
 /**
- * The message as programs see it at the device level, on a 64-bit machine, in native byte order (the
- * specification, 2-bytes): a header of 88 bytes
+ * The message as programs see it at the device level, on a 64-bit machine, in native byte order
+ * (spec 2 §2, spec 2 §3.2): a header of 88 bytes
  *
  *      0 start guard      4 id (2 words)    12 in_reply_to (2)   20 to    24 from
  *     28 orig_from (2)   36 final_to (2)    44 extra             48 flags
@@ -98,7 +98,7 @@ export interface Header {
 export type MaxReplySize = (requester: number, request: MessageId) => number;
 
 /**
- * Reads a header, and says at once what is wrong with it, in the order of the specification: guards
+ * Reads a header, and says at once what is wrong with it, in the order of spec 2 §4.2: guards
  * (EINVAL), name length (EINVAL, ENAMETOOLONG), pointers (EINVAL), flags (EINVAL), size (EMSGSIZE).
  * An error number stands for a header that was refused.
  */

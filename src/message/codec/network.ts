@@ -5,7 +5,7 @@ import { MAX_NAME } from '../name.ts';
 import { END_GUARD, START_GUARD } from './device.ts';
 
 /**
- * A message on the links of Limpets, and wherever else one must stand by itself (the specification, 3-limpets). Sixteen
+ * A message on the links of Limpets, and wherever else one must stand by itself (spec 3 §5.2). Sixteen
  * u32 in network order
  *
  *      0 start guard      4 id (2 words)     12 in_reply_to (2)   20 to    24 from

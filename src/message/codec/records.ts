@@ -183,7 +183,7 @@ export function copyHead(
 export interface Sums {
   /** Bytes of data. */
   data: number;
-  /** The sizes that count against the maximum (the specification, section 4), and the largest of them. */
+  /** The sizes that count against the maximum (spec 1 §4.4), and the largest of them. */
   size: number;
   largest: number;
   /** How many of them have a head of their own. */

@@ -30,7 +30,7 @@ class Sender {
     });
   }
 
-  /** SendQueue what waits for room if it must; the outcome, or `pending`. */
+  /** Sends what waits for room if it must; the outcome, or `pending`. */
   submit(name: string, { flags = ALL_OR_WAIT, waits = true, data = '' } = {}): string {
     const bytes = Buffer.from(data);
     const batch = new MessageBatch(name, flags, 0, bytes, 0, bytes.length);

@@ -8,7 +8,7 @@ import { EVERY_FIELD, EVERY_WORD } from '../every-field.ts';
 
 const LITTLE = endianness() === 'LE';
 
-/** Words of a header, as the specification (2-bytes) lists them. */
+/** Words of a header, as spec 2 §2 lists them. */
 function header(words: readonly number[]): Buffer {
   const bytes = Buffer.alloc(words.length * 4);
   words.forEach((word, at) => {
@@ -44,7 +44,7 @@ function withWord(at: number, word: number): Buffer {
   return Buffer.concat([header(words), BYTES.subarray(88)]);
 }
 
-describe('the "entire" layout on a 64-bit machine (2-bytes)', () => {
+describe('the "entire" layout on a 64-bit machine (spec 2 §3.2)', () => {
   it('is what the specification says, word by word.', () => {
     expect(WORDS).toHaveLength(88 / 4);
     expect(Buffer.from(encodeEntire(EVERY_FIELD)).equals(BYTES)).toBe(true);

@@ -47,7 +47,7 @@ function withWord(at: number, value: number): Buffer {
   return bytes;
 }
 
-describe('the layout between programs: sixteen words in network order (3-limpets)', () => {
+describe('the layout between programs: sixteen words in network order (spec 3 §5.2)', () => {
   it('is what the specification says, word by word.', () => {
     expect(Buffer.from(encodeNetwork(EVERY_FIELD)).equals(BYTES)).toBe(true);
     expect(networkLength(6, 5)).toBe(BYTES.length);
