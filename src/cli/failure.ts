@@ -41,7 +41,8 @@ export async function report(error: unknown): Promise<void> {
 
 async function outcomeOf(error: unknown): Promise<{ text: string; exitCode: number }> {
   // Loaded now: a command that goes well needs none of it.
-  const { KbusError, StatusError } = await import('../message/error.ts');
+  const { KbusError } = await import('../message/error.ts');
+  const { StatusError } = await import('../message/request-error.ts');
   const { DirectoryError } = await import('../system/socket-folder.ts');
   if (error instanceof Failure) return { text: error.message, exitCode: error.exitCode };
   if (error instanceof Ending) return { text: '', exitCode: error.exitCode };

@@ -1,10 +1,10 @@
 import { BorrowedMessage } from '../message/borrowed.ts';
 import { Errno } from '../message/errno.ts';
-import { REPLIER_ERROR } from '../message/error.ts';
 import type { Head } from '../message/head.ts';
 import type { MessageId } from '../message/id.ts';
 import { type Data, type Message, Reply, replyTo } from '../message/message.ts';
 import { isMoreSpecific, matches } from '../message/name.ts';
+import { REPLIER_ERROR } from '../message/request-error.ts';
 import { BY_REFERENCE } from './ports/frame-writer.ts';
 
 /** What a Replier's handler may return: the data of the Reply. */

@@ -11,19 +11,15 @@ import type { BindingReport, BusReport } from '../bus/report.ts';
 import { ASK } from '../bus/switches.ts';
 import type { BorrowedMessage } from '../message/borrowed.ts';
 import { Assembler } from '../message/codec/assembler.ts';
-import { checkFlags, decodeEntire } from '../message/codec/device.ts';
+import { checkFlags } from '../message/codec/device.ts';
 import { asBytes, detached } from '../message/data.ts';
 import { type Call, Errno } from '../message/errno.ts';
-import { KbusError, REPLIER_ERROR, ReplierError, StatusError } from '../message/error.ts';
+import { KbusError } from '../message/error.ts';
+import type { MessageOptions } from '../message/fields.ts';
 import { inspect, MessageId } from '../message/id.ts';
-import {
-  type Data,
-  Message,
-  type MessageOptions,
-  ownMessage,
-  Request,
-} from '../message/message.ts';
+import { type Data, Message, ownMessage, Request } from '../message/message.ts';
 import { checkMessageName, MAX_NAME } from '../message/name.ts';
+import { REPLIER_ERROR, ReplierError, StatusError } from '../message/request-error.ts';
 import {
   asked,
   badName,
@@ -805,7 +801,7 @@ export class Ksock implements AsyncIterable<Message> {
   /** The current message, whose length `nextMsg` told; null when there is nothing to read. */
   async readMsg(length: number): Promise<Message | null> {
     const bytes = await this.readData(length);
-    return bytes.length === 0 ? null : decodeEntire(bytes);
+    return bytes.length === 0 ? null : Message.fromBytes(bytes);
   }
 
   /** Waits for messages for as long as the Ksock is open. */

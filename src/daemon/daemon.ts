@@ -3,6 +3,7 @@ import { existsSync } from 'node:fs';
 import { createServer, type Server, type Socket } from 'node:net';
 import process from 'node:process';
 import { Deadlines } from '../base/deadlines.ts';
+import { FlushScheduler } from '../base/flush-scheduler.ts';
 import { Slab } from '../base/slab.ts';
 import type { Bus } from '../bus/bus.ts';
 import { Buses } from '../bus/buses.ts';
@@ -13,7 +14,6 @@ import { MadeFolders } from '../system/made-folders.ts';
 import { checkSocketPath, socketPath } from '../system/socket-folder.ts';
 import { AcceptedChannel } from './accepted-channel.ts';
 import { BusyPoll } from './busy-poll.ts';
-import { Turn } from './flush-scheduler.ts';
 import type { Log } from './log.ts';
 import { ReceiveBuffers } from './receive-buffers.ts';
 import { Session, type SessionHost } from './session.ts';
@@ -51,7 +51,7 @@ export interface DaemonOptions {
 
 /** Many buses, each with its socket, and a session for each connection. */
 export class Daemon implements SessionHost {
-  readonly turn = new Turn();
+  readonly flushes = new FlushScheduler();
   readonly slab = new Slab(SLAB, Buffer.alloc);
   readonly pid = process.pid;
   readonly buses: Buses;
@@ -106,7 +106,7 @@ export class Daemon implements SessionHost {
     // Loaded now: most daemons have none.
     const { DeviceFolder } = await import('../device/folder.ts');
     const host = {
-      turn: this.turn,
+      flushes: this.flushes,
       buses: this.buses,
       isFull: () => this.isFull,
       newDevice: () => this.newDevice().catch((error) => this.noNewDevice(error)),
@@ -161,7 +161,7 @@ export class Daemon implements SessionHost {
   async stop(why: string): Promise<void> {
     this.isStopping = true;
     for (const session of [...this.sessions.keys()]) session.farewell(Errno.ECONNRESET, why);
-    this.turn.end();
+    this.flushes.flush();
     const closed = this.servers.map((close) => close());
     for (const socket of this.sessions.values()) closed.push(hasClosed(socket));
     await this.deviceOrNull?.close().catch((error: Error) => this.warn(error.message));

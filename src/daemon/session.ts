@@ -1,4 +1,5 @@
 import { Buffer } from 'node:buffer';
+import type { Flushable, FlushScheduler } from '../base/flush-scheduler.ts';
 import type { Slab } from '../base/slab.ts';
 import { readU32 } from '../base/u32.ts';
 import type { Bus } from '../bus/bus.ts';
@@ -27,12 +28,11 @@ import {
   wordOf,
   wordsFrame,
 } from '../wire/protocol.ts';
-import type { Flushable, Turn } from './flush-scheduler.ts';
 import { BY_REFERENCE, Outbox } from './outbox.ts';
 
 /** What all sessions of a daemon share. */
 export interface SessionHost {
-  readonly turn: Turn;
+  readonly flushes: FlushScheduler;
   readonly slab: Slab;
   /** Process id of the daemon. */
   readonly pid: number;
@@ -161,7 +161,7 @@ export class Session implements KsockOwner, ChannelEvents, Flushable {
       this.farewell(Errno.EPROTO, error.message);
     }
     this.markDirty();
-    this.host.turn.end();
+    this.host.flushes.flush();
     return reader.missing;
   }
 
@@ -172,13 +172,13 @@ export class Session implements KsockOwner, ChannelEvents, Flushable {
     }
     if (this.reports.length > 0 && !this.isEnded) this.serveReports();
     this.markDirty();
-    this.host.turn.end();
+    this.host.flushes.flush();
   }
 
   closed(): void {
     this.isEnded = true;
     this.ksockOrNull?.close();
-    this.host.turn.end();
+    this.host.flushes.flush();
   }
 
   /** Says why, and ends the connection. */
@@ -239,10 +239,10 @@ export class Session implements KsockOwner, ChannelEvents, Flushable {
   private markDirty(): void {
     if (this.isStirred) return;
     this.isStirred = true;
-    this.host.turn.markDirty(this);
+    this.host.flushes.markDirty(this);
   }
 
-  settle(): void {
+  flush(): void {
     this.isStirred = false;
     this.explained = 0;
     if (this.isEnded) return;
@@ -695,13 +695,13 @@ export class Session implements KsockOwner, ChannelEvents, Flushable {
       (number) => {
         this.outcome(token, number);
         this.markDirty();
-        this.host.turn.end();
+        this.host.flushes.flush();
       },
       (error: unknown) => {
         this.host.warn(`no new bus could be made: ${String(error)}`);
         this.outcome(token, -Errno.EACCES);
         this.markDirty();
-        this.host.turn.end();
+        this.host.flushes.flush();
       },
     );
   }

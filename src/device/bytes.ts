@@ -1,6 +1,6 @@
+import { LITTLE_ENDIAN } from '../base/endianness.ts';
 import { padded } from '../base/u32.ts';
 import type { MessageBatch } from '../bus/message-batch.ts';
-import { LITTLE_ENDIAN } from '../message/bind-event.ts';
 import {
   END_GUARD,
   entireLength,

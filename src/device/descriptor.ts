@@ -1,3 +1,5 @@
+import { LITTLE_ENDIAN } from '../base/endianness.ts';
+import type { FlushScheduler } from '../base/flush-scheduler.ts';
 import type { Bus } from '../bus/bus.ts';
 import { Op, type OpCode, type Outcome, perform } from '../bus/driver/perform.ts';
 import type { BusKsock } from '../bus/ksock.ts';
@@ -7,10 +9,10 @@ import { DEVICE_MAX_MESSAGES } from '../bus/settings.ts';
 import { type Answer, NOTHING } from '../fuse/answer.ts';
 import type { Kernel } from '../fuse/filesystem.ts';
 import { IOCTL_COMPAT, type Request } from '../fuse/request.ts';
-import { LITTLE_ENDIAN } from '../message/bind-event.ts';
 import { Assembler } from '../message/codec/assembler.ts';
-import { messageOf } from '../message/codec/device.ts';
+import { decoded } from '../message/codec/device.ts';
 import { Errno } from '../message/errno.ts';
+import { messageOf } from '../message/message.ts';
 import { MAX_NAME } from '../message/name.ts';
 import { entireOf } from './bytes.ts';
 import type { Caller, CallerMemory } from './caller-memory.ts';
@@ -35,10 +37,7 @@ const GRACE = 1000;
 export interface DescriptorHost {
   readonly memory: CallerMemory;
   /** When what followed from something that came in is to be sent. */
-  readonly turn: {
-    markDirty(one: { settle(): void }): void;
-    end(): void;
-  };
+  readonly flushes: FlushScheduler;
   /** Makes the next bus; resolves with its number once it can be opened, or with -errno. */
   newDevice(): Promise<number>;
 }
@@ -118,10 +117,10 @@ export class Descriptor implements KsockOwner {
   private markDirty(): void {
     if (this.isStirred || this.wakePollers === null) return;
     this.isStirred = true;
-    this.host.turn.markDirty(this);
+    this.host.flushes.markDirty(this);
   }
 
-  settle(): void {
+  flush(): void {
     this.isStirred = false;
     this.wakePollers?.();
     this.wakePollers = null;
@@ -167,7 +166,7 @@ export class Descriptor implements KsockOwner {
     while (this.current === null && this.behind.length > 0) {
       this.handle(this.behind.shift() as KsockRequest, kernel);
     }
-    this.host.turn.end();
+    this.host.flushes.flush();
   }
 
   /** The caller of a request got a signal: if the request is not answered soon, it is given up. */
@@ -352,7 +351,7 @@ export class Descriptor implements KsockOwner {
       // Until now it could be given up, and sent again.
       assembler.clear();
       if (name === null || data === null) return refusal(Errno.EFAULT);
-      const message = messageOf(pointy, name, data);
+      const message = messageOf(decoded(pointy, name, data));
       return this.sent(ksock.send(batchOfMessage(message, data)));
     });
   }

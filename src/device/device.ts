@@ -25,7 +25,7 @@ export interface Rights {
 
 /** Whose buses the files are. */
 export interface DeviceHost {
-  readonly turn: DescriptorHost['turn'];
+  readonly flushes: DescriptorHost['flushes'];
   readonly buses: Iterable<Bus> & { get(number: number): Bus | undefined };
   /** Whether there are as many connections and open files as there may be. */
   isFull(): boolean;
@@ -89,7 +89,7 @@ export class Device implements Filesystem {
     this.host = host;
     this.rights = rights;
     this.memory = memory;
-    this.descriptorHost = { memory, turn: host.turn, newDevice: () => host.newDevice() };
+    this.descriptorHost = { memory, flushes: host.flushes, newDevice: () => host.newDevice() };
   }
 
   /** How many files are open: buses and texts. */
@@ -123,13 +123,13 @@ export class Device implements Filesystem {
       default:
         kernel.answer(request, this.answerTo(request));
     }
-    this.host.turn.end();
+    this.host.flushes.flush();
   }
 
   /** Closes every file that is open: the mount is gone. */
   close(): void {
     for (const handle of [...this.files.keys()]) this.release(handle);
-    this.host.turn.end();
+    this.host.flushes.flush();
   }
 
   private release(handle: number): void {

@@ -1,4 +1,4 @@
-import { LITTLE_ENDIAN } from '../message/bind-event.ts';
+import { LITTLE_ENDIAN } from '../base/endianness.ts';
 
 /**
  * What a FUSE filesystem says to the kernel: answers to its requests, and notifications. Each is a

@@ -1,4 +1,4 @@
-import { LITTLE_ENDIAN } from '../message/bind-event.ts';
+import { LITTLE_ENDIAN } from '../base/endianness.ts';
 
 /**
  * What the kernel asks of a FUSE filesystem: the bytes of one read of /dev/fuse, decoded. All words

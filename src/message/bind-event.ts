@@ -1,3 +1,4 @@
+import { LITTLE_ENDIAN } from '../base/endianness.ts';
 import { padded } from '../base/u32.ts';
 
 export interface ReplierBindEventData {
@@ -8,9 +9,6 @@ export interface ReplierBindEventData {
   /** The binding name; may be a wildcard. */
   name: string;
 }
-
-/** Which way round the machine writes its numbers: the order of all words at the device level. */
-export const LITTLE_ENDIAN = new Uint8Array(new Uint32Array([1]).buffer)[0] === 1;
 
 const latin1 = new TextDecoder('latin1');
 

@@ -1,9 +1,9 @@
 import { checkOptions } from '../base/options.ts';
 import { isOfOtherCopy } from '../base/other-copy.ts';
 import { checkU32 } from '../base/u32.ts';
+import type { MessageOptions } from './fields.ts';
 import { Flag } from './flags.ts';
 import { MessageId, OrigFrom } from './id.ts';
-import type { MessageOptions } from './message.ts';
 
 const ASKED = Flag.WANT_A_REPLY | Flag.WANT_YOU_TO_REPLY;
 

@@ -1,7 +1,8 @@
 export { replierBindEventData, splitReplierBindEventData } from './bind-event.ts';
 export { BorrowedMessage } from './borrowed.ts';
 export { type Call, codeOf, Errno, type ErrorCode, MEANING, UNIX_TEXT } from './errno.ts';
-export { KbusError, REPLIER_ERROR, ReplierError, StatusError } from './error.ts';
+export { KbusError } from './error.ts';
+export type { MessageKind, MessageOptions } from './fields.ts';
 export { Flag } from './flags.ts';
 export { MessageId, OrigFrom } from './id.ts';
 export type { MessageJson } from './json.ts';
@@ -9,8 +10,6 @@ export {
   Announcement,
   type Data,
   Message,
-  type MessageKind,
-  type MessageOptions,
   type MessageSequence,
   REPLIER_BIND_EVENT,
   Reply,
@@ -20,3 +19,4 @@ export {
   statefulRequest,
 } from './message.ts';
 export { checkBindingName, checkMessageName, MAX_NAME, matches } from './name.ts';
+export { REPLIER_ERROR, ReplierError, StatusError } from './request-error.ts';

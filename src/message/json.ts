@@ -1,7 +1,7 @@
 import { textIfUtf8 } from '../base/text.ts';
 import { splitReplierBindEventData } from './bind-event.ts';
+import type { MessageFields } from './fields.ts';
 import { flagsToString } from './flags.ts';
-import type { Message } from './message.ts';
 
 /** What `JSON.stringify` makes of a message: what a person wants in a log. What is unset is left out. */
 export interface MessageJson {
@@ -23,7 +23,7 @@ export interface MessageJson {
   event?: { isBind: boolean; binder: number; name: string };
 }
 
-export function jsonOfMessage(message: Message): MessageJson {
+export function jsonOfMessage(message: MessageFields): MessageJson {
   const { kind, name, id, to, from, origFrom, finalTo, inReplyTo, flags } = message;
   return {
     kind,
@@ -39,7 +39,7 @@ export function jsonOfMessage(message: Message): MessageJson {
   };
 }
 
-function jsonOfData({ kind, data }: Message): Pick<MessageJson, 'data' | 'event'> {
+function jsonOfData({ kind, data }: MessageFields): Pick<MessageJson, 'data' | 'event'> {
   if (kind === 'ReplierBindEvent') {
     try {
       return { event: splitReplierBindEventData(data) };

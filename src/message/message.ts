@@ -2,29 +2,14 @@ import { brand, copies, isOfOtherCopy } from '../base/other-copy.ts';
 import { textOf } from '../base/text.ts';
 import { checkU32 } from '../base/u32.ts';
 import { viewOf } from '../base/view.ts';
-import { decodeEntire, encodeEntire, entireLength } from './codec/device.ts';
+import { type DecodedMessage, decodeEntire, encodeEntire, entireLength } from './codec/device.ts';
 import { asBytes, type Data, detached, toBytes } from './data.ts';
+import type { MessageFields, MessageKind, MessageOptions } from './fields.ts';
 import { Flag } from './flags.ts';
 import { Head, headOf, plainHead } from './head.ts';
 import { inspect, MessageId, type OrigFrom } from './id.ts';
 import { jsonOfMessage, type MessageJson } from './json.ts';
 import { inspectMessage, printMessage } from './print.ts';
-
-/** What may be given beside name and data when a message is made; all of it is unset by default. */
-export interface MessageOptions {
-  /** Reply: the requester's Ksock id. Request: a Ksock id makes it stateful. u32. */
-  to?: number | undefined;
-  /** Sender's Ksock id. KBUS overwrites it when the message is sent. u32. */
-  from?: number | undefined;
-  origFrom?: OrigFrom | undefined;
-  finalTo?: OrigFrom | undefined;
-  /** Id of the Request that is answered; makes the message a Reply. */
-  inReplyTo?: MessageId | undefined;
-  /** See {@link Flag}. u32. */
-  flags?: number | undefined;
-  /** KBUS gives an id when the message is sent, unless its network id is set. */
-  id?: MessageId | undefined;
-}
 
 /** All fields in the order of {@link Message.extract}. */
 export type MessageSequence = readonly [
@@ -38,8 +23,6 @@ export type MessageSequence = readonly [
   name: string,
   data: Uint8Array,
 ];
-
-export type MessageKind = 'Announcement' | 'Request' | 'Reply' | 'Status' | 'ReplierBindEvent';
 
 /** Name of the event that tells of a Replier's bind or unbind (spec 1 §9.1). */
 export const REPLIER_BIND_EVENT = '$.KBUS.ReplierBindEvent';
@@ -60,7 +43,7 @@ const CONNECTION = Symbol('connection');
  * A message: a header, a name, and optional data that KBUS never looks at (spec 1 §4.1).
  * A plain one is an Announcement; see {@link Request} and {@link Reply}.
  */
-export class Message {
+export class Message implements MessageFields {
   /** @internal All but serial number, sender and data. Alike messages share one: it is replaced, not changed. */
   head: Head;
   /** @internal */
@@ -340,7 +323,7 @@ export class Message {
   static fromBytes(bytes: Uint8Array): Message {
     const ours = asBytes(bytes);
     if (ours === null) throw new TypeError(`bytes must be a Uint8Array, not ${typeof bytes}`);
-    return decodeEntire(ours);
+    return messageOf(decodeEntire(ours));
   }
 
   /** A TypeError when the message is not what its class says. */
@@ -438,6 +421,11 @@ export class Status extends Message {
 }
 
 brand(Message, 'Message');
+
+/** The message that was decoded. */
+export function messageOf({ name, data, options }: DecodedMessage): Message {
+  return new Message(name, data, options);
+}
 
 /**
  * The message that a program gave as `what`; of one that another copy of this package made, its like. A TypeError

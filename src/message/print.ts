@@ -1,8 +1,8 @@
 import { escaped, escapeOf } from '../base/escape.ts';
 import { splitReplierBindEventData } from './bind-event.ts';
+import type { MessageFields } from './fields.ts';
 import { flagsToString } from './flags.ts';
 import { inspect, type MessageId, type OrigFrom } from './id.ts';
-import type { Message } from './message.ts';
 
 const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 
@@ -24,7 +24,7 @@ function marked(text: string): string {
 }
 
 /** `<Request '$.A.B', id=[0:6], from=1, flags=0x3 (REQ,YOU), data='hi'>`; unset fields are left out. */
-export function printMessage(message: Message): string {
+export function printMessage(message: MessageFields): string {
   const event = message.kind === 'ReplierBindEvent' ? printBindEvent(message.data) : undefined;
   const parts: string[] = event === undefined ? [`'${escaped(message.name)}'`] : [];
   if (message.id.isSet) parts.push(`id=${message.id}`);
@@ -52,7 +52,7 @@ function printBindEvent(data: Uint8Array): string | undefined {
 }
 
 /** `Message('$.Actor.Speak', data='Ahem', from_=1, id=MessageId(0, 2))`: the call that makes its like. */
-export function inspectMessage(message: Message): string {
+export function inspectMessage(message: MessageFields): string {
   const parts: string[] = [`'${escaped(message.name)}'`];
   const id = (value: MessageId | OrigFrom): string => value[inspect]();
   if (message.dataLength > 0) parts.push(`data=${printData(message.data)}`);

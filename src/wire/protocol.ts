@@ -1,3 +1,4 @@
+import { type Memory, plainMemory } from '../base/memory.ts';
 import { readU32 } from '../base/u32.ts';
 import { STAYS_NOW } from '../transport/channel.ts';
 
@@ -157,10 +158,7 @@ export function wordsFrame(
   return bytes;
 }
 
-/** Gives so many bytes. */
-export type Memory = (length: number) => Uint8Array;
-
-export const plainMemory: Memory = (length) => new Uint8Array(length);
+export { type Memory, plainMemory };
 
 /** One frame where it lies: what a {@link FrameReader} gives. Good until the next one is read. */
 export interface FrameView {

@@ -1,7 +1,8 @@
 import { expect } from 'vitest';
 import { MessageBatch } from '../../src/bus/message-batch.ts';
 import { checkRecords } from '../../src/message/codec/records.ts';
-import { Message, type MessageOptions } from '../../src/message/message.ts';
+import type { MessageOptions } from '../../src/message/fields.ts';
+import { Message } from '../../src/message/message.ts';
 import { record, same } from '../support/frames.ts';
 
 /** Messages that came together, as a driver makes a batch of their records. They lie among other bytes. */

@@ -1,8 +1,8 @@
 import { runInNewContext } from 'node:vm';
 import { expect, it } from 'vitest';
-import { ReplierError } from '../../src/message/error.ts';
 import { Flag } from '../../src/message/flags.ts';
 import { Announcement, type Message, Request } from '../../src/message/message.ts';
+import { ReplierError } from '../../src/message/request-error.ts';
 import { fill, next, readAll, readNames } from '../conformance/reading.ts';
 import { failed, refused } from '../support/refused.ts';
 import { catchReports } from '../support/reports.ts';

@@ -6,7 +6,7 @@ import { BUS_GONE_AWAY } from '../../src/client/ports/frame-port.ts';
 import { PortError } from '../../src/client/ports/port.ts';
 import { splitReplierBindEventData } from '../../src/message/bind-event.ts';
 import { Errno } from '../../src/message/errno.ts';
-import type { KbusError, StatusError } from '../../src/message/error.ts';
+import type { KbusError } from '../../src/message/error.ts';
 import { Flag } from '../../src/message/flags.ts';
 import { MessageId } from '../../src/message/id.ts';
 import {
@@ -16,6 +16,7 @@ import {
   replyTo,
   statefulRequest,
 } from '../../src/message/message.ts';
+import type { StatusError } from '../../src/message/request-error.ts';
 import { fill, next, readAll, readTexts } from '../conformance/reading.ts';
 import { FrameHost } from '../support/frame-host.ts';
 import { failed, refused } from '../support/refused.ts';

@@ -1,7 +1,8 @@
 import { describe, expect, it } from 'vitest';
-import { KbusError, StatusError } from '../../src/message/error.ts';
+import { KbusError } from '../../src/message/error.ts';
 import { Flag } from '../../src/message/flags.ts';
 import { Announcement, type Message, Request, replyTo } from '../../src/message/message.ts';
+import { StatusError } from '../../src/message/request-error.ts';
 import { fill, next, readAll } from '../conformance/reading.ts';
 import { FrameHost } from '../support/frame-host.ts';
 import { failed, refused } from '../support/refused.ts';

@@ -1,8 +1,9 @@
 import { describe, expect, it } from 'vitest';
 import type { Ksock } from '../../src/client/ksock.ts';
-import { KbusError, ReplierError, StatusError } from '../../src/message/error.ts';
+import { KbusError } from '../../src/message/error.ts';
 import { Flag } from '../../src/message/flags.ts';
 import { Announcement, type Message, Request, replyTo } from '../../src/message/message.ts';
+import { ReplierError, StatusError } from '../../src/message/request-error.ts';
 import { failed, refused } from '../support/refused.ts';
 import { staged } from './original.ts';
 import { fill, next, readAll, readTexts } from './reading.ts';

@@ -1,7 +1,7 @@
+import { FlushScheduler } from '../../src/base/flush-scheduler.ts';
 import { Slab } from '../../src/base/slab.ts';
 import type { Bus } from '../../src/bus/bus.ts';
 import { Op, type OpCode } from '../../src/bus/driver/perform.ts';
-import { Turn } from '../../src/daemon/flush-scheduler.ts';
 import { Session, type SessionHost } from '../../src/daemon/session.ts';
 import type { Message } from '../../src/message/message.ts';
 import type { Channel } from '../../src/transport/channel.ts';
@@ -16,7 +16,7 @@ import {
 } from '../support/frames.ts';
 
 export class Host implements SessionHost {
-  readonly turn = new Turn();
+  readonly flushes = new FlushScheduler();
   readonly slab = new Slab(65_536, plainMemory);
   readonly pid = 4242;
   readonly warnings: string[] = [];

@@ -1,9 +1,9 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { FlushScheduler } from '../../src/base/flush-scheduler.ts';
 import type { Bus } from '../../src/bus/bus.ts';
 import { Buses } from '../../src/bus/buses.ts';
 import type { KsockOwner } from '../../src/bus/ksock-state.ts';
 import { MessageBatch } from '../../src/bus/message-batch.ts';
-import { Turn } from '../../src/daemon/flush-scheduler.ts';
 import { CallerMemory } from '../../src/device/caller-memory.ts';
 import { Device } from '../../src/device/device.ts';
 import { Ioctl } from '../../src/device/ioctl.ts';
@@ -73,7 +73,7 @@ class Asker implements Kernel {
 
   constructor() {
     const host = {
-      turn: new Turn(),
+      flushes: new FlushScheduler(),
       buses: this.buses,
       isFull: () => this.device.openFiles >= this.maxFiles,
       newDevice: () => this.newDevice(),

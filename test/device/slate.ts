@@ -1,3 +1,4 @@
+import { LITTLE_ENDIAN } from '../../src/base/endianness.ts';
 import { CallerMemory } from '../../src/device/caller-memory.ts';
 import {
   type Answer,
@@ -9,7 +10,6 @@ import {
 } from '../../src/fuse/answer.ts';
 import type { Filesystem, Kernel } from '../../src/fuse/filesystem.ts';
 import type { Request } from '../../src/fuse/request.ts';
-import { LITTLE_ENDIAN } from '../../src/message/bind-event.ts';
 
 const ROOT = 1;
 const SLATE = 2;

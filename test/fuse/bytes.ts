@@ -1,4 +1,4 @@
-import { LITTLE_ENDIAN } from '../../src/message/bind-event.ts';
+import { LITTLE_ENDIAN } from '../../src/base/endianness.ts';
 
 /** The bytes of words, u32 for a number, u64 for a bigint, and of texts, in native order. */
 export function bytesOf(...parts: (number | bigint | string)[]): Uint8Array {

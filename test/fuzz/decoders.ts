@@ -1,6 +1,7 @@
 import { deepStrictEqual, strictEqual } from 'node:assert';
 import { writeFileSync } from 'node:fs';
 import { parse, TomlError } from 'smol-toml';
+import { FlushScheduler } from '../../src/base/flush-scheduler.ts';
 import { Slab } from '../../src/base/slab.ts';
 import { Buses } from '../../src/bus/buses.ts';
 import { Op } from '../../src/bus/driver/perform.ts';
@@ -14,7 +15,6 @@ import { KeptMemory, PrefetchedBatch } from '../../src/client/ports/prefetched.t
 import { takeActivation } from '../../src/daemon/activation.ts';
 import { checkSettings } from '../../src/daemon/check-settings.ts';
 import { ConfigError, readConfig } from '../../src/daemon/config.ts';
-import { Turn } from '../../src/daemon/flush-scheduler.ts';
 import { Session, type SessionHost } from '../../src/daemon/session.ts';
 import { entireOf } from '../../src/device/bytes.ts';
 import { CallerMemory } from '../../src/device/caller-memory.ts';
@@ -24,7 +24,6 @@ import { AnswerEncoder } from '../../src/fuse/answer.ts';
 import { type Request as FuseRequest, RequestDecoder } from '../../src/fuse/request.ts';
 import { splitReplierBindEventData } from '../../src/message/bind-event.ts';
 import { Assembler } from '../../src/message/codec/assembler.ts';
-import { decodeEntire } from '../../src/message/codec/device.ts';
 import { decodeNetwork, encodeNetwork } from '../../src/message/codec/network.ts';
 import { checkRecords, HeadReader } from '../../src/message/codec/records.ts';
 import { KbusError } from '../../src/message/error.ts';
@@ -68,7 +67,7 @@ class Drain implements Channel {
 const CUTS = ['whole', 'single', 'any'] as const;
 
 const host: SessionHost = {
-  turn: new Turn(),
+  flushes: new FlushScheduler(),
   slab: new Slab(65_536, plainMemory),
   pid: 1,
   newDevice: async () => -22,
@@ -308,7 +307,7 @@ const report: Feed = async (bytes) => {
 const entire: Feed = (bytes) => {
   let message: Message;
   try {
-    message = decodeEntire(bytes);
+    message = Message.fromBytes(bytes);
   } catch (error) {
     if (error instanceof KbusError) return;
     throw error;
@@ -321,7 +320,7 @@ const entire: Feed = (bytes) => {
 const assembler: Feed = (bytes, random) => {
   let expected = 0;
   try {
-    decodeEntire(bytes);
+    Message.fromBytes(bytes);
   } catch (error) {
     expected = (error as KbusError).errno;
   }
@@ -466,7 +465,7 @@ class AnyMemory extends CallerMemory {
 const device: Feed = async (bytes) => {
   const buses = new Buses(1, { maxMessages: 20, maxMessageSize: 8192 });
   const newDevice = async () => buses.newDevice();
-  const of = { turn: new Turn(), buses, newDevice, isFull: () => buses.count > 100 };
+  const of = { flushes: new FlushScheduler(), buses, newDevice, isFull: () => buses.count > 100 };
   const it = new Device(of, { mode: 0o660, uid: 1, gid: 1 }, new AnyMemory());
   const encoder = new AnswerEncoder();
   const asked = new Map<bigint, FuseRequest>();

@@ -7,9 +7,10 @@ import {
   MEANING,
   UNIX_TEXT,
 } from '../../src/message/errno.ts';
-import { KbusError, ReplierError, StatusError } from '../../src/message/error.ts';
+import { KbusError } from '../../src/message/error.ts';
 import { MessageId } from '../../src/message/id.ts';
 import { Reply, Status } from '../../src/message/message.ts';
+import { ReplierError, StatusError } from '../../src/message/request-error.ts';
 
 const inReplyTo = new MessageId(0, 1);
 

@@ -1,16 +1,10 @@
 import { inspect } from 'node:util';
 import { describe, expect, it } from 'vitest';
 import { replierBindEventData } from '../../src/message/bind-event.ts';
+import type { MessageOptions } from '../../src/message/fields.ts';
 import { Flag } from '../../src/message/flags.ts';
 import { MessageId, OrigFrom } from '../../src/message/id.ts';
-import {
-  Announcement,
-  Message,
-  type MessageOptions,
-  Reply,
-  Request,
-  Status,
-} from '../../src/message/message.ts';
+import { Announcement, Message, Reply, Request, Status } from '../../src/message/message.ts';
 
 const id = (network: number, serial: number): MessageId => new MessageId(network, serial);
 const EVENT = '$.KBUS.ReplierBindEvent';

@@ -4,7 +4,7 @@ import { describe, expect, it, vi } from 'vitest';
 import { Ksock } from '../../src/client/ksock.ts';
 import { replierBindEventData } from '../../src/message/bind-event.ts';
 import { BorrowedMessage } from '../../src/message/borrowed.ts';
-import { KbusError, ReplierError, StatusError } from '../../src/message/error.ts';
+import { KbusError } from '../../src/message/error.ts';
 import { Flag } from '../../src/message/flags.ts';
 import { Head } from '../../src/message/head.ts';
 import { MessageId, OrigFrom } from '../../src/message/id.ts';
@@ -18,6 +18,7 @@ import {
   Status,
   statefulRequest,
 } from '../../src/message/message.ts';
+import { ReplierError, StatusError } from '../../src/message/request-error.ts';
 
 const SECRET = 'of somebody else';
 const MEMORY = Buffer.alloc(65_536, SECRET);

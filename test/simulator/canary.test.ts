@@ -7,8 +7,8 @@ import type { ReconnectingPort } from '../../src/client/ports/reconnecting-port.
 import type { Session } from '../../src/daemon/session.ts';
 import type { Message } from '../../src/message/message.ts';
 import { keptRuns } from './kept.ts';
+import type { Sabotage } from './seat.ts';
 import { replay, simulate } from './simulate.ts';
-import type { Sabotage } from './world.ts';
 
 // Engines and sessions that are broken on purpose. If the simulator does not notice, it is worth nothing.
 

@@ -1,20 +1,44 @@
 import { type Journal, noteOf } from '../../chaos/promises.mjs';
-import type { BusKsock } from '../../src/bus/index.ts';
+import type { Bus, BusKsock } from '../../src/bus/index.ts';
 import type { Handling } from '../../src/client/handlers.ts';
 import { type Connect, Ksock } from '../../src/client/ksock.ts';
 import { FramePort } from '../../src/client/ports/frame-port.ts';
 import { PortError } from '../../src/client/ports/port.ts';
-import { Session } from '../../src/daemon/session.ts';
+import { Session, type SessionHost } from '../../src/daemon/session.ts';
 import { Errno } from '../../src/message/errno.ts';
-import { KbusError, StatusError } from '../../src/message/error.ts';
+import { KbusError } from '../../src/message/error.ts';
 import { Flag } from '../../src/message/flags.ts';
 import { type Message, Message as Plain, replyTo } from '../../src/message/message.ts';
+import { StatusError } from '../../src/message/request-error.ts';
 import { type Link, Link as NewLink } from './link.ts';
 import { Broken, type Lockstep, type Pair, same, tellMessage } from './lockstep.ts';
 import type { Deed } from './steps.ts';
-import type { World } from './world.ts';
 
 const BUS_GONE_AWAY = '$.KBUS.Bus.GoneAway';
+
+/** What is broken on purpose, to see whether the simulator notices. */
+export interface Sabotage {
+  bus?: (bus: Bus) => void;
+  session?: (session: Session) => void;
+  port?: (port: FramePort) => void;
+  ksock?: (ksock: Ksock) => void;
+}
+
+/** What a seat needs of the world that it is in. */
+export interface SeatWorld {
+  clock: number;
+  readonly deferred: (() => void)[];
+  readonly timers: readonly unknown[];
+  readonly links: Link[];
+  readonly lockstep: Lockstep;
+  readonly host: SessionHost;
+  readonly isOver: boolean;
+  readonly away: 'ENOENT' | 'ECONNRESET' | null;
+  readonly sabotage: Sabotage;
+  newJournal(): Journal;
+  fail(error: unknown): void;
+  replace(seat: Seat): void;
+}
 
 /** Something that a program waits for. */
 export interface Wait {
@@ -50,7 +74,7 @@ type Made = { -readonly [K in keyof Incarnation]: Incarnation[K] };
 /** A program with one Ksock, which does what it is told to, and writes down what it does and sees. */
 export class Seat {
   readonly number: number;
-  private readonly world: World;
+  private readonly world: SeatWorld;
   ksock: Ksock | null = null;
   now: Incarnation | null = null;
   isOpening = false;
@@ -75,7 +99,7 @@ export class Seat {
   private readonly handlings: Handling[] = [];
   private nextNumber = 1;
 
-  constructor(world: World, number: number) {
+  constructor(world: SeatWorld, number: number) {
     this.world = world;
     this.number = number;
   }

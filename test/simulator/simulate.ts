@@ -1,7 +1,8 @@
 import process from 'node:process';
 import { Random } from './random.ts';
+import type { Sabotage } from './seat.ts';
 import { drawDeed, drawSwarm, type Step } from './steps.ts';
-import { type Figures, isExpectedThrow, type Sabotage, World } from './world.ts';
+import { type Figures, isExpectedThrow, World } from './world.ts';
 
 /** One run, written down: it can be done again, whole or in part. */
 export interface Run {

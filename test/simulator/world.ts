@@ -1,17 +1,15 @@
 import { setImmediate as afterMicrotasks } from 'node:timers';
 import { brokenPromises, type Journal } from '../../chaos/promises.mjs';
+import { FlushScheduler } from '../../src/base/flush-scheduler.ts';
 import { Slab } from '../../src/base/slab.ts';
 import { Bus } from '../../src/bus/index.ts';
-import type { Ksock } from '../../src/client/ksock.ts';
-import type { FramePort } from '../../src/client/ports/frame-port.ts';
-import { Turn } from '../../src/daemon/flush-scheduler.ts';
-import type { Session, SessionHost } from '../../src/daemon/session.ts';
+import type { SessionHost } from '../../src/daemon/session.ts';
 import { KbusError } from '../../src/message/error.ts';
 import { plainMemory } from '../../src/wire/protocol.ts';
 import type { End, Link } from './link.ts';
 import { Broken, Lockstep, same } from './lockstep.ts';
 import type { Random } from './random.ts';
-import { Seat } from './seat.ts';
+import { type Sabotage, Seat } from './seat.ts';
 import { drawBytes, drawDeed, SEATS, type Step, type Swarm } from './steps.ts';
 
 /** A Ksock whose name another has now tries to come back again and again: that is not waited for. */
@@ -24,14 +22,6 @@ const MAX_TIMERS_AWAY = 5;
 const MAX_CALM = 50_000;
 
 const FAULTS: ReadonlySet<Step['step']> = new Set(['stall', 'break', 'restart', 'down']);
-
-/** What is broken on purpose, to see whether it is noticed. */
-export interface Sabotage {
-  bus?: (bus: Bus) => void;
-  session?: (session: Session) => void;
-  port?: (port: FramePort) => void;
-  ksock?: (ksock: Ksock) => void;
-}
 
 /** What was counted over one run, or many. */
 export interface Figures {
@@ -73,7 +63,7 @@ export class World {
     this.limit = limit;
     this.sabotage = sabotage;
     this.host = {
-      turn: new Turn(),
+      flushes: new FlushScheduler(),
       slab: new Slab(65_536, plainMemory),
       pid: 4242,
       newDevice: async () => -22,

@@ -1,3 +1,4 @@
+import { FlushScheduler } from '../../src/base/flush-scheduler.ts';
 import { Slab } from '../../src/base/slab.ts';
 import type { Bus } from '../../src/bus/bus.ts';
 import { Buses } from '../../src/bus/buses.ts';
@@ -5,7 +6,6 @@ import type { BusSettings } from '../../src/bus/settings.ts';
 import { type Connect, Ksock, type KsockOptions } from '../../src/client/ksock.ts';
 import { FramePort } from '../../src/client/ports/frame-port.ts';
 import { PortError } from '../../src/client/ports/port.ts';
-import { Turn } from '../../src/daemon/flush-scheduler.ts';
 import { Session, type SessionHost } from '../../src/daemon/session.ts';
 import { Errno } from '../../src/message/errno.ts';
 import { plainMemory } from '../../src/wire/protocol.ts';
@@ -13,7 +13,7 @@ import { type Cut, PipeEnd, whole } from './pipe.ts';
 
 /** A daemon without sockets: sessions at the ends of pipes. */
 export class FrameHost implements SessionHost {
-  readonly turn = new Turn();
+  readonly flushes = new FlushScheduler();
   readonly slab = new Slab(65_536, plainMemory);
   readonly pid = 4242;
   readonly buses: Buses;

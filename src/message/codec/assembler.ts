@@ -1,15 +1,15 @@
+import { LITTLE_ENDIAN } from '../../base/endianness.ts';
 import { padded } from '../../base/u32.ts';
-import { LITTLE_ENDIAN } from '../bind-event.ts';
 import { Errno } from '../errno.ts';
-import type { Message } from '../message.ts';
+import { type Message, messageOf } from '../message.ts';
 import { checkMessageName } from '../name.ts';
 import {
+  decoded,
   END_GUARD,
   entireLength,
   HEADER_LENGTH,
   type Header,
   type MaxReplySize,
-  messageOf,
   readHeader,
 } from './device.ts';
 
@@ -122,11 +122,9 @@ export class Assembler {
       throw new Error('the message is not there yet');
     }
     const dataAt = HEADER_LENGTH + padded(header.nameLength + 1);
-    return messageOf(
-      header,
-      this.bytes.subarray(HEADER_LENGTH, HEADER_LENGTH + header.nameLength),
-      this.bytes.subarray(dataAt, dataAt + header.dataLength),
-    );
+    const name = this.bytes.subarray(HEADER_LENGTH, HEADER_LENGTH + header.nameLength);
+    const data = this.bytes.subarray(dataAt, dataAt + header.dataLength);
+    return messageOf(decoded(header, name, data));
   }
 
   /** Forgets what was written; memory that a message took with it is not used again. */

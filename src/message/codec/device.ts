@@ -1,10 +1,10 @@
+import { LITTLE_ENDIAN } from '../../base/endianness.ts';
 import { padded } from '../../base/u32.ts';
-import { LITTLE_ENDIAN } from '../bind-event.ts';
 import { codeOf, Errno } from '../errno.ts';
 import { KbusError } from '../error.ts';
+import type { MessageFields, MessageOptions } from '../fields.ts';
 import { Flag } from '../flags.ts';
 import { MessageId, OrigFrom } from '../id.ts';
-import { Message } from '../message.ts';
 import { checkMessageName, MAX_NAME } from '../name.ts';
 
 /**
@@ -48,7 +48,7 @@ export function entireLength(nameLength: number, dataLength: number): number {
   return HEADER_LENGTH + padded(nameLength + 1) + padded(dataLength) + 4;
 }
 
-export function encodeEntire(message: Message): Uint8Array {
+export function encodeEntire(message: MessageFields): Uint8Array {
   const { name, data } = message;
   const bytes = new Uint8Array(entireLength(name.length, data.length));
   const view = new DataView(bytes.buffer);
@@ -153,14 +153,22 @@ export function checkFlags(flags: number, isReply: boolean): number {
 
 const latin1 = new TextDecoder('latin1');
 
-/** The message of a header, and of the name and data that belong to it. */
-export function messageOf(header: Header, name: Uint8Array, data: Uint8Array): Message {
-  const { flags, to, from, id, inReplyTo, origFrom, finalTo } = header;
-  const options = { flags, to, from, id, inReplyTo, origFrom, finalTo };
-  return new Message(latin1.decode(name), data, options);
+/** What a message is made of: see the constructor of Message. */
+export interface DecodedMessage {
+  readonly name: string;
+  readonly data: Uint8Array;
+  readonly options: MessageOptions;
 }
 
-export function decodeEntire(bytes: Uint8Array): Message {
+/** The message of a header, and of the name and data that belong to it. */
+export function decoded(header: Header, name: Uint8Array, data: Uint8Array): DecodedMessage {
+  const { flags, to, from, id, inReplyTo, origFrom, finalTo } = header;
+  const options = { flags, to, from, id, inReplyTo, origFrom, finalTo };
+  return { name: latin1.decode(name), data, options };
+}
+
+/** The inverse of {@link encodeEntire}. A KbusError (EINVAL, ENAMETOOLONG, EBADMSG, EMSGSIZE) for bad bytes. */
+export function decodeEntire(bytes: Uint8Array): DecodedMessage {
   const refuse = (errno: number): never => {
     throw new KbusError('write', errno, `${codeOf(errno)} in ${bytes.length} bytes of a message`);
   };
@@ -173,7 +181,7 @@ export function decodeEntire(bytes: Uint8Array): Message {
   if (bytes.length !== total) return refuse(bytes.length < total ? Errno.EINVAL : Errno.EMSGSIZE);
   const name = bytes.subarray(HEADER_LENGTH, HEADER_LENGTH + header.nameLength);
   const dataAt = HEADER_LENGTH + padded(header.nameLength + 1);
-  const message = messageOf(header, name, bytes.slice(dataAt, dataAt + header.dataLength));
+  const message = decoded(header, name, bytes.slice(dataAt, dataAt + header.dataLength));
   const wrongName = checkMessageName(message.name);
   if (wrongName !== 0) return refuse(wrongName);
   const view = new DataView(bytes.buffer, bytes.byteOffset + total - 4, 4);

@@ -1,0 +1,34 @@
+import type { MessageId, OrigFrom } from './id.ts';
+
+export type MessageKind = 'Announcement' | 'Request' | 'Reply' | 'Status' | 'ReplierBindEvent';
+
+/** What may be given beside name and data when a message is made; all of it is unset by default. */
+export interface MessageOptions {
+  /** Reply: the requester's Ksock id. Request: a Ksock id makes it stateful. u32. */
+  to?: number | undefined;
+  /** Sender's Ksock id. KBUS overwrites it when the message is sent. u32. */
+  from?: number | undefined;
+  origFrom?: OrigFrom | undefined;
+  finalTo?: OrigFrom | undefined;
+  /** Id of the Request that is answered; makes the message a Reply. */
+  inReplyTo?: MessageId | undefined;
+  /** See {@link Flag}. u32. */
+  flags?: number | undefined;
+  /** KBUS gives an id when the message is sent, unless its network id is set. */
+  id?: MessageId | undefined;
+}
+
+/** What a message says, for whoever prints or encodes it. */
+export interface MessageFields {
+  readonly kind: MessageKind;
+  readonly name: string;
+  readonly id: MessageId;
+  readonly inReplyTo: MessageId;
+  readonly to: number;
+  readonly from: number;
+  readonly origFrom: OrigFrom;
+  readonly finalTo: OrigFrom;
+  readonly flags: number;
+  readonly data: Uint8Array;
+  readonly dataLength: number;
+}

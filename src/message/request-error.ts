@@ -1,0 +1,46 @@
+import { brand } from '../base/other-copy.ts';
+import { KbusError } from './error.ts';
+import type { Message } from './message.ts';
+
+const STATUS_MEANING: Readonly<Record<string, string>> = {
+  '$.KBUS.Replier.GoneAway': 'the Replier went away before it read the Request',
+  '$.KBUS.Replier.Ignored': 'the Replier read the Request, and went away without answering it',
+  '$.KBUS.Replier.Unbound': 'the Replier unbound from the name before it read the Request',
+  '$.KBUS.Replier.Disappeared': 'the Replier went away while the Request was waiting to be sent',
+  '$.KBUS.ErrorSending': 'the Request was waiting to be sent, and can never be',
+  '$.KBUS.Bus.GoneAway': 'the bus went away before the Request was answered',
+};
+
+/** A Request was answered by a Status of KBUS in place of a Reply. */
+export class StatusError extends KbusError {
+  override readonly name = 'StatusError';
+  readonly status: Message;
+
+  constructor(asked: string, status: Message) {
+    super('request', 0, asked, {
+      code: 'STATUS',
+      meaning: `${STATUS_MEANING[status.name] ?? 'KBUS answered in place of the Replier'} (${status.name})`,
+    });
+    this.status = status;
+  }
+}
+
+/** The name of the Reply that the handler form of a Replier sends when its handler throws. */
+export const REPLIER_ERROR = '$.KBUS.Replier.Error';
+
+/** A Replier's handler threw: `reply` holds what it said. */
+export class ReplierError extends KbusError {
+  override readonly name = 'ReplierError';
+  readonly reply: Message;
+
+  constructor(asked: string, reply: Message) {
+    super('request', 0, asked, {
+      code: 'STATUS',
+      meaning: `the Replier failed to answer: ${reply.text()}`,
+    });
+    this.reply = reply;
+  }
+}
+
+brand(StatusError, 'StatusError');
+brand(ReplierError, 'ReplierError');
