@@ -55,7 +55,7 @@ export interface HandlersHost {
    */
   onReadable(came: () => void, isWanted: () => boolean): Promise<void>;
   /**
-   * SendQueue a Reply, if what it answers was read on this connection and not one that is lost; `refused` is
+   * Sends a Reply, if what it answers was read on this connection and not one that is lost; `refused` is
    * told when the bus won't have it: see `Port`.
    */
   reply(message: Message, refused: (errno: number, reply: Message) => void): void;
@@ -382,7 +382,7 @@ export class Handlers {
     this.replyError({ to: from, inReplyTo: id, connection }, textOfError(error));
   }
 
-  /** SendQueue an error in place of this Reply. */
+  /** Sends an error in place of this Reply. */
   private replyError({ to, inReplyTo, connection }: Answering, text: string): void {
     const error = new Reply(REPLIER_ERROR, text, { to, inReplyTo });
     if (connection !== undefined) error.connection = connection;

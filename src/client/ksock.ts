@@ -135,7 +135,7 @@ export interface CloseOptions {
 export interface SendOptions {
   /**
    * ALL_OR_WAIT, carried through: when the queue of a recipient is full, the promise resolves when the
-   * message was delivered to all. SendQueue behind it wait their turn.
+   * message was delivered to all. Sends behind it wait their turn.
    */
   wait?: boolean | undefined;
   /** Gives up a send that waits: the promise rejects with the signal's reason, and nothing was sent. */
@@ -445,7 +445,7 @@ export class Ksock implements AsyncIterable<Message> {
   // Sending
 
   /**
-   * SendQueue a message; resolves with the id it got. All errors of section 6 of the specification:
+   * Sends a message; resolves with the id it got. All errors of section 6 of the specification:
    * ENOLCK, EADDRNOTAVAIL, ECONNREFUSED, EPIPE, EBUSY, EAGAIN (then it waits: `send` it again, or
    * `discard` it), EALREADY, EBADF, EINVAL, EBADMSG, ENAMETOOLONG, EMSGSIZE.
    *
@@ -473,7 +473,7 @@ export class Ksock implements AsyncIterable<Message> {
   }
 
   /**
-   * SendQueue without a promise for each message, for those who send very many. Returns undefined when the
+   * Sends without a promise for each message, for those who send very many. Returns undefined when the
    * next may be posted at once, else a promise to wait for; {@link flush} tells the outcome. A refusal
    * makes that promise, or `flush`, reject; what was under way then may have been sent. The memory of the data may
    * be used again when `flush` resolves.
@@ -510,7 +510,7 @@ export class Ksock implements AsyncIterable<Message> {
   }
 
   /**
-   * SendQueue many messages, one after the other, with as many under way as the bus allows; resolves with
+   * Sends many messages, one after the other, with as many under way as the bus allows; resolves with
    * their number when all were sent. Waits for room in full queues, unless `wait` is false: then who has a full
    * queue misses messages. Rejects as {@link post} does, or with the signal's reason: what had to wait for room
    * then is not sent any more.
@@ -618,7 +618,7 @@ export class Ksock implements AsyncIterable<Message> {
   }
 
   /**
-   * SendQueue what was written, or, after EAGAIN, the message that waits. ENOMSG (nothing was written),
+   * Sends what was written, or, after EAGAIN, the message that waits. ENOMSG (nothing was written),
    * EINVAL (it is not complete; it is thrown away), and the errors of {@link sendMsg}.
    */
   async send(): Promise<MessageId> {
@@ -684,7 +684,7 @@ export class Ksock implements AsyncIterable<Message> {
   }
 
   /**
-   * SendQueue a Request and resolves with its Reply, whoever else reads this Ksock. Rejects with a
+   * Sends a Request and resolves with its Reply, whoever else reads this Ksock. Rejects with a
    * {@link StatusError} when KBUS answered in place of the Replier, with a {@link ReplierError} when
    * the Replier's handler threw, with ETIMEDOUT when the time is over, with the signal's reason, or as
    * {@link sendMsg} does. A Request that is given up before it was sent is never sent. One that was sent is

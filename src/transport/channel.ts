@@ -4,7 +4,7 @@
  */
 export interface Channel {
   /**
-   * SendQueue these pieces, one after the other. They must not change any more, unless there is no backlog
+   * Sends these pieces, one after the other. They must not change any more, unless there is no backlog
    * when `write` returns: then nobody looks at them again. After the channel has closed, it does nothing.
    */
   write(pieces: readonly Uint8Array[]): void;

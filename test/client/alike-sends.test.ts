@@ -5,7 +5,7 @@ import { next } from '../conformance/reading.ts';
 import { refused } from '../support/refused.ts';
 import { everywhere } from './everywhere.ts';
 
-everywhere('SendQueue that are alike and made at once', (stage) => {
+everywhere('Sends that are alike and made at once', (stage) => {
   it('are each what they are: of two Replies to one Request, the first answers it.', async () => {
     const [asker, replier] = [await stage.open(), await stage.open()];
     await replier.bind('$.ask', true);

@@ -31,7 +31,7 @@ interface SessionInsides {
 }
 
 interface PortInsides {
-  readonly takes: { readonly early: { push(message: Message): number } };
+  readonly pendingReads: { readonly unclaimed: { push(message: Message): number } };
   cancel(token: number): void;
 }
 
@@ -126,8 +126,8 @@ const CANARIES: Record<string, Sabotage> = {
     const tellSent = insides.tellSent.bind(insides);
     insides.tellSent = (batch, result) => tellSent(batch, result === -16 ? 0 : result);
   }),
-  'a client that loses what comes for a wait that was over': inPort(({ takes }) => {
-    takes.early.push = () => 0;
+  'a client that loses what comes for a wait that was over': inPort(({ pendingReads }) => {
+    pendingReads.unclaimed.push = () => 0;
   }),
   'a client that forgets to cancel': inPort((insides) => {
     insides.cancel = () => {};

@@ -497,7 +497,7 @@ export class Seat {
     const { now } = this;
     if (now === null) return false;
     const isDone = now.isLost ? this.isSpent : now.pair?.naive.queue.length === 0;
-    if (isDone && earlyOf(now).length === 0) return false;
+    if (isDone && unclaimedOf(now).length === 0) return false;
     return this.act({ do: 'read' });
   }
 
@@ -526,8 +526,8 @@ export class Seat {
     }
     const { naive } = now.lockstep;
     const { naive: k, engine, taken, consumed } = now.pair;
-    const early = earlyOf(now).length;
-    const isDrained = k.queue.length === 0 && early === 0;
+    const unclaimed = unclaimedOf(now).length;
+    const isDrained = k.queue.length === 0 && unclaimed === 0;
     const sending = k.sending !== null && !naive.couldGoOn(k);
     for (const { what, controller } of this.waits) {
       const mayWait =
@@ -540,7 +540,7 @@ export class Seat {
         throw new Broken(`program ${this.number} (Ksock ${k.id}) waits for ${what} in vain`);
     }
     if (this.reader === 'handlers' && this.handlings.length > 0 && this.waits.size === 0) {
-      same(`unread of Ksock ${k.id}, which has handlers`, k.queue.length + early, 0);
+      same(`unread of Ksock ${k.id}, which has handlers`, k.queue.length + unclaimed, 0);
     }
     if (k.sending === null) {
       const asked = [...this.waits].filter(({ what }) => what === 'request').length;
@@ -552,7 +552,7 @@ export class Seat {
         );
       }
     }
-    same(`messages that Ksock ${engine.id} was given`, consumed.length + early, taken.length);
+    same(`messages that Ksock ${engine.id} was given`, consumed.length + unclaimed, taken.length);
   }
 }
 
@@ -573,14 +573,14 @@ function waitingForRoom({ session, lockstep, pair }: Incarnation): number {
 }
 
 /** Messages that the bus has given, and that have come for a wait that was over. */
-function earlyOf({ port }: Incarnation): readonly Message[] {
-  return (port as unknown as { takes: { early: Message[] } }).takes.early;
+function unclaimedOf({ port }: Incarnation): readonly Message[] {
+  return (port as unknown as { pendingReads: { unclaimed: Message[] } }).pendingReads.unclaimed;
 }
 
 /** It left when the bus knew, and it had heard all that the bus said, and told its program. */
 function leftClean(of: Incarnation): boolean {
   if (of.port === null || of.pair?.engine.isOpen !== false) return false;
-  return of.link.daemon.unarrived === 0 && earlyOf(of).length === 0;
+  return of.link.daemon.unarrived === 0 && unclaimedOf(of).length === 0;
 }
 
 /** Which Request a Reply is meant for, in words of its data. */

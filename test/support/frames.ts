@@ -40,7 +40,7 @@ const YOU = 1;
 
 const roundedUp = (length: number): number => 4 * Math.ceil(length / 4);
 
-/** PendingReads the whole frames from the front of some bytes; what is left is half a frame. */
+/** Takes the whole frames from the front of some bytes; what is left is half a frame. */
 export function wholeFramesOf(bytes: Uint8Array): { whole: Frame[]; rest: Buffer } {
   let rest = Buffer.from(bytes);
   const whole: Frame[] = [];

@@ -338,13 +338,13 @@ export class FrameWriter {
     this.isFlushing = true;
   }
 
-  /** SendQueue what was held, if anything was. */
+  /** Sends what was held, if anything was. */
   release(): void {
     if (this.from !== this.to || this.pieces.length > 0) this.flush();
     else this.isFlushing = false;
   }
 
-  /** SendQueue all that there is. */
+  /** Sends all that there is. */
   flush(): void {
     this.beforeFlush();
     this.isFlushing = false;

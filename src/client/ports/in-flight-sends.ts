@@ -124,7 +124,7 @@ export class InFlightSends {
     }
   }
 
-  /** SendQueue what nobody waits for alone: `refused` is told of a message that is. */
+  /** Sends what nobody waits for alone: `refused` is told of a message that is. */
   post(message: Message, detail: number, refused: Refused): void {
     const last = this.lastPosted;
     if (last !== null && last.count > 0 && this.mayPostMore(last, message, detail)) {
@@ -149,7 +149,7 @@ export class InFlightSends {
     );
   }
 
-  /** PendingReads back a send that is not under way yet; false when it is. */
+  /** Takes back a send that is not under way yet; false when it is. */
   withdraw(pending: PendingSend): boolean {
     const at = this.unsent.indexOf(pending);
     if (at < 0) return false;
@@ -224,7 +224,7 @@ export class InFlightSends {
     return cancelled;
   }
 
-  /** PendingReads up to `count` sends, oldest first, whose outcome has come; `taken` is how many that were. */
+  /** Takes up to `count` sends, oldest first, whose outcome has come; `taken` is how many that were. */
   private take(count: number): PendingSend {
     const pending = this.started[this.first];
     if (pending === undefined) throw new ProtocolError('the outcome of a send that was not made');

@@ -203,7 +203,7 @@ export class LocalPort implements Port, KsockOwner {
     this.tell(message, copyOf(message), false, refused);
   }
 
-  /** SendQueue what nobody waits for, without a function for each. */
+  /** Sends what nobody waits for, without a function for each. */
   private tell(message: Message, batch: MessageBatch, wait: boolean, refused: Refused): void {
     const result = this.submit(batch, wait);
     if (result < 0) {

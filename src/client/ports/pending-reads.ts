@@ -13,9 +13,9 @@ interface Reader {
 
 /** What the readers need of their port. */
 export interface TakesHost {
-  /** SendQueue a TAKE; its token. */
+  /** Sends a TAKE; its token. */
   ask(wait: boolean): number;
-  /** SendQueue a CANCEL: the TAKE of this token answers how it ended. */
+  /** Sends a CANCEL: the TAKE of this token answers how it ended. */
   cancel(token: number): void;
   /** The message is given to the program. */
   read(message: Message): Message;

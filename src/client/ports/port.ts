@@ -77,7 +77,7 @@ export interface Port {
   send(message: Message, wait: boolean, signal: AbortSignal | undefined): Promise<MessageId>;
 
   /**
-   * SendQueue without a promise for each message: `refused` is called if that fails. False when so much is
+   * Sends without a promise for each message: `refused` is called if that fails. False when so much is
    * under way that the caller must wait until it is `ready` before the next.
    */
   post(message: Message, wait: boolean, refused: Refused): boolean;
@@ -89,7 +89,7 @@ export interface Port {
   flushed(): Promise<void>;
 
   /**
-   * SendQueue a Request, and tells who asks of its Reply or Status, which doesn't pass through the queue. With
+   * Sends a Request, and tells who asks of its Reply or Status, which doesn't pass through the queue. With
    * ALL_OR_WAIT it is sent when there is room for all; with `wait`, when there is for its Reply and for its Replier.
    */
   request(message: Message, asking: Asking, wait: boolean): void;
@@ -101,12 +101,12 @@ export interface Port {
   forget(asking: Asking): boolean | Promise<boolean>;
 
   /**
-   * SendQueue a Reply, whose data may be used again when this returns, if it has less than BY_REFERENCE bytes; `refused`, the same for all Replies of a port, is told when that fails, with this
+   * Sends a Reply, whose data may be used again when this returns, if it has less than BY_REFERENCE bytes; `refused`, the same for all Replies of a port, is told when that fails, with this
    * Reply or one like it: to the same requester, in reply to the same Request.
    */
   reply(message: Message, refused: Refused): void;
 
-  /** PendingReads the next message; null when there is none, or when a wait for it was cancelled by the signal. */
+  /** Takes the next message; null when there is none, or when a wait for it was cancelled by the signal. */
   take(wait: boolean, signal: AbortSignal | undefined): Promise<Message | null>;
 
   /**
