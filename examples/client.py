@@ -36,7 +36,7 @@ class Ksock:
         self.socket.connect(path)
         self.input = self.socket.makefile('rb')
         self.token = 0
-        self.early = deque()
+        self.unclaimed = deque()
         hello = struct.pack('>4sIII', b'KBUS', 3, 3, os.getpid()) + text('client.py')
         self.id = struct.unpack_from('>4I', self.say(HELLO, 0, hello)[2])[3]
 
@@ -68,10 +68,10 @@ class Ksock:
         body = struct.pack('>I', 1) + record + padded(name.encode()) + padded(data)
         return struct.unpack_from('>II', self.say(SEND, 0, body)[2], 4)
 
-    def take(self, wait=True, early=True):
+    def take(self, wait=True, unclaimed=True):
         """The next message; None when there is none and it should not wait for one."""
-        if early and self.early:
-            return self.early.popleft()
+        if unclaimed and self.unclaimed:
+            return self.unclaimed.popleft()
         kind, detail, body = self.say(TAKE, 1 if wait else 0, b'')
         if kind == NONE:
             return None
@@ -94,10 +94,10 @@ class Ksock:
         """Sends a Request, and waits for its Reply. `take` gives what came before that."""
         asked = self.send(name, data, WANT_A_REPLY)
         while True:
-            message = self.take(early=False)
+            message = self.take(unclaimed=False)
             if message.in_reply_to == asked:
                 return message
-            self.early.append(message)
+            self.unclaimed.append(message)
 
     def answer(self, request, data=b''):
         self.send(request.name, data, 0, request.sender, request.id)

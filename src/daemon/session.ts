@@ -196,8 +196,8 @@ export class Session implements KsockOwner, ChannelEvents, Flushable {
 
   queued(atFront: boolean): void {
     if (atFront) {
-      if (this.prefetch.lent > 0) {
-        this.prefetch.lendFirst();
+      if (this.prefetch.prefetched > 0) {
+        this.prefetch.prefetchUrgent();
         this.firstsToSend++;
         this.ksock.queue.markFront();
       } else {
@@ -338,7 +338,7 @@ export class Session implements KsockOwner, ChannelEvents, Flushable {
         this.prefetch.grant(wordOf(frame, 0));
         break;
       case FrameKind.URGENT_ACK:
-        this.prefetch.see(this.firstsToSend);
+        this.prefetch.acknowledge(this.firstsToSend);
         break;
       case FrameKind.CALL:
         this.call(detail, token, wordOf(frame, 0), textOf(frame, 1));
@@ -350,13 +350,13 @@ export class Session implements KsockOwner, ChannelEvents, Flushable {
 
   private consume(count: number): void {
     this.prefetch.consume(count);
-    this.ksock.takeMany(count, this.prefetch.unseen);
+    this.ksock.takeMany(count, this.prefetch.unacknowledged);
   }
 
   /** The queue can't change under what is lent. */
   private mustHaveRecalled(): void {
     const { prefetch } = this;
-    if (prefetch.lent > 0) {
+    if (prefetch.prefetched > 0) {
       throw new ProtocolError('TAKE or UNBIND, without a RECALL of what was lent');
     }
     prefetch.recall();
@@ -431,9 +431,9 @@ export class Session implements KsockOwner, ChannelEvents, Flushable {
       this.messages(FrameKind.PREFETCH_URGENT, 0, queue.batch(at), queue.readOf(at), 1, isAsked);
     }
     const { prefetch } = this;
-    if (prefetch.credit === 0 || prefetch.lent === queue.length) return;
+    if (prefetch.credit === 0 || prefetch.prefetched === queue.length) return;
     if (this.channel.backlog > MAX_BACKLOG) return;
-    while (prefetch.credit > 0 && prefetch.lent < queue.length) {
+    while (prefetch.credit > 0 && prefetch.prefetched < queue.length) {
       const entry = queue.marked;
       const batch = queue.batch(entry);
       const isAsked = queue.binding(entry)?.replier === true;
@@ -441,7 +441,7 @@ export class Session implements KsockOwner, ChannelEvents, Flushable {
       const count = Math.min(prefetch.credit, batch.count - within);
       this.messages(FrameKind.PREFETCH, 0, batch, within, count, isAsked);
       queue.mark(count);
-      prefetch.lend(count);
+      prefetch.prefetch(count);
     }
   }
 

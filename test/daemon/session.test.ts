@@ -194,13 +194,19 @@ describe('A malformed frame', () => {
       messagesFrame('SEND', [news()], { count: MAX_PENDING_SENDS + 1 }),
       `${MAX_PENDING_SENDS + 1} messages in a SEND`,
     ],
-    'more consumed than were lent': [
+    'more consumed than were prefetched': [
       frame('CREDIT', { consumed: 3, words: [0] }),
-      '3 messages were consumed, of 2 that were lent',
+      '3 messages were consumed, of 2 that were prefetched',
     ],
-    'URGENT_ACK what was not sent': [frame('URGENT_ACK'), 'URGENT_ACK what was not sent'],
-    'a TAKE under what is lent': [frame('TAKE', { token: 1 }), 'without a RECALL'],
-    'an UNBIND under what is lent': [call(Op.UNBIND, 1, 0, '$.News'), 'without a RECALL'],
+    'URGENT_ACK without a PREFETCH_URGENT': [
+      frame('URGENT_ACK'),
+      'URGENT_ACK without a PREFETCH_URGENT',
+    ],
+    'a TAKE while messages are prefetched': [frame('TAKE', { token: 1 }), 'without a RECALL'],
+    'an UNBIND while messages are prefetched': [
+      call(Op.UNBIND, 1, 0, '$.News'),
+      'without a RECALL',
+    ],
   };
 
   it.for(Object.keys(malformed))(
@@ -1010,7 +1016,7 @@ describe('What is lent', () => {
     reader.say(frame('TAKE', { token: 1 }), frame('TAKE', { token: 2 }));
     expect(reader.hear().map(({ message }) => message?.text())).toEqual(['first', '2']);
     reader.say(frame('URGENT_ACK'));
-    expect(farewell(reader)).toBe('URGENT_ACK what was not sent');
+    expect(farewell(reader)).toBe('URGENT_ACK without a PREFETCH_URGENT');
   });
 });
 

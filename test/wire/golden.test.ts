@@ -238,7 +238,9 @@ describe('The bytes in docs/protocol.md', () => {
         signal,
       ),
     );
-    expect((await refused(opening, 'EPROTO')).message).toContain('(URGENT_ACK what was not sent)');
+    expect((await refused(opening, 'EPROTO')).message).toContain(
+      '(URGENT_ACK without a PREFETCH_URGENT)',
+    );
   });
 
   it('are of every kind of frame, each of which is what it is said to be.', () => {

@@ -784,13 +784,13 @@ export class FramePort implements Port, ChannelEvents, InFlightSendsHost {
     // What was on its way when it was recalled has gone back to the queue.
     if (this.recalls > 0) return;
     if (first) {
-      this.prefetch.lendFirst();
-      this.prefetch.see();
+      this.prefetch.prefetchUrgent();
+      this.prefetch.acknowledge();
       this.putWords(FrameKind.URGENT_ACK, 0, 0, []);
       this.prefetched.pushFirst(this.single(frame));
     } else {
       const batch = this.batch(frame);
-      this.prefetch.lend(batch.left);
+      this.prefetch.prefetch(batch.left);
       this.prefetched.pushBatch(batch);
     }
     if (this.reading.length > 0) this.wakeReaders();
@@ -811,8 +811,8 @@ export class FramePort implements Port, ChannelEvents, InFlightSendsHost {
 
   /** Tells of what was consumed, and lets so much more be lent, unless it needn't be told yet. */
   private topUpCredit(): void {
-    const { credit, lent } = this.prefetch;
-    const room = CREDIT - credit - lent;
+    const { credit, prefetched } = this.prefetch;
+    const room = CREDIT - credit - prefetched;
     const isWanted = credit > 0 || (this.attending !== null && this.recalls === 0);
     const more = isWanted && room * 2 >= CREDIT ? room : 0;
     if (this.consumed === 0 && more === 0) return;
