@@ -37,8 +37,8 @@ const newest = (directory) =>
     ...readdirSync(directory, { recursive: true }).map((name) => changed(`${directory}/${name}`)),
   );
 const built = existsSync('dist/index.js') ? changed('node_modules/.kbus-built') : 0;
-const inputs = ['tsconfig.json', 'tsconfig.build.json', 'scripts/build.mjs', 'package.json'];
-if (built < Math.max(newest('src'), ...inputs.map(changed))) {
+const inputs = ['tsconfig.json', 'tsconfig.build.json', 'package.json'];
+if (built < Math.max(newest('src'), newest('scripts'), ...inputs.map(changed))) {
   console.error('kbus: building');
   run(process.execPath, ['scripts/build.mjs']);
 }

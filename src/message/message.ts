@@ -343,7 +343,7 @@ export class Message {
     return decodeEntire(ours);
   }
 
-  /** A TypeError when the message is not what its class says. */
+  /** @internal A TypeError when the message is not what its class says. */
   protected checkKind(): void {}
 
   toString(): string {
@@ -355,6 +355,7 @@ export class Message {
     return jsonOfMessage(this);
   }
 
+  /** @internal */
   [inspect](): string {
     return inspectMessage(this);
   }
@@ -393,6 +394,7 @@ export const ReceivedMessage = Received as unknown as new (
 
 /** A message to whoever listens to its name. */
 export class Announcement extends Message {
+  /** @internal */
   protected override checkKind(): void {
     if (this.isRequest() || this.isReply()) throw wrongKind(this, 'an Announcement');
   }
@@ -404,6 +406,7 @@ export class Request extends Message {
     super(name, data, options, Flag.WANT_A_REPLY);
   }
 
+  /** @internal */
   protected override checkKind(): void {
     if (!this.isRequest()) throw wrongKind(this, 'a Request');
   }
@@ -420,6 +423,7 @@ export class Reply extends Message {
     this.checkKind();
   }
 
+  /** @internal */
   protected override checkKind(): void {
     if (!this.isReply()) throw wrongKind(this, 'a Reply: its inReplyTo is not set');
   }
@@ -432,6 +436,7 @@ export class Status extends Message {
     this.checkKind();
   }
 
+  /** @internal */
   protected override checkKind(): void {
     if (!this.isStatus()) throw wrongKind(this, 'a Status');
   }
