@@ -63,6 +63,7 @@ async function joinDeclarations() {
  * what `kbus serve` needs as forty modules takes 60 ms more, and memory that it never gives back.
  */
 async function joinProgram() {
+  /** @type {{ dependencies: object }} */
   const { dependencies } = JSON.parse(readFileSync('package.json', 'utf8'));
   const joined = await rolldown({
     input: {

@@ -1,5 +1,6 @@
 import { setImmediate as afterMicrotasks } from 'node:timers';
-import { brokenPromises, type Journal } from '../../chaos/promises.mjs';
+import type { Journal } from '../../chaos/journal.ts';
+import { brokenPromises } from '../../chaos/promises.mjs';
 import { Slab } from '../../src/base/slab.ts';
 import { Bus } from '../../src/bus/index.ts';
 import type { Ksock } from '../../src/client/ksock.ts';
