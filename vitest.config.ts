@@ -2,7 +2,7 @@ import { defineConfig } from 'vitest/config';
 
 export default defineConfig({
   test: {
-    include: ['test/**/*.test.{ts,mjs}'],
+    include: ['test/**/*.test.ts'],
     // Nothing waits for time to pass, so only what hangs takes this long.
     testTimeout: 20_000,
     hookTimeout: 30_000,

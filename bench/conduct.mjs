@@ -11,9 +11,11 @@ import { lengthsOf } from './traffic.mjs';
 
 /**
  * @import { ChildProcess } from 'node:child_process'
- * @import { Place, System } from './system.d.ts'
+ * @import { AddressInfo } from 'node:net'
+ * @import { Place, System } from './system.ts'
  * @import { Workload } from './workloads.mjs'
- * @import { Heard } from './measure.mjs'
+ * @import { AskRun, Heard } from './measure.mjs'
+ * @import { Order, Said, SaidWith } from './parts.ts'
  */
 
 /**
@@ -50,9 +52,9 @@ export function abandon() {
 
 /** A process of the cell, and what it says. `fail` is told when it can't go on. */
 class Part {
-  /** Messages nobody asked for yet. @type {any[]} */
+  /** Messages nobody asked for yet. @type {Said[]} */
   #heard = [];
-  /** @type {{ key: string, give: (message: any) => void }[]} */
+  /** @type {{ key: string, give: (message: Said) => void }[]} */
   #wanted = [];
   #errors = '';
 
@@ -63,8 +65,8 @@ class Part {
     child.stderr?.setEncoding('utf8').on('data', (text) => {
       this.#errors = (this.#errors + text).slice(-2000);
     });
-    child.on('message', (/** @type {any} */ message) => {
-      if (message.failed) fail(new Error(`${title}: ${message.failed}`));
+    child.on('message', (/** @type {Said} */ message) => {
+      if ('failed' in message) fail(new Error(`${title}: ${message.failed}`));
       else this.#say(message);
     });
     child.once('error', (error) => fail(new Error(`${title}: ${error.message}`)));
@@ -75,21 +77,31 @@ class Part {
     });
   }
 
-  /** @param {any} message */
+  /** @param {Said} message */
   #say(message) {
     const index = this.#wanted.findIndex(({ key }) => key in message);
     if (index < 0) this.#heard.push(message);
     else this.#wanted.splice(index, 1)[0]?.give(message);
   }
 
-  /** Its next message with this key. @param {string} key @returns {Promise<any>} */
-  next(key) {
+  /**
+   * Its next message with this key.
+   *
+   * @template {string} K
+   * @param {K} key
+   * @returns {Promise<SaidWith<K>>}
+   */
+  async next(key) {
     const index = this.#heard.findIndex((message) => key in message);
-    if (index >= 0) return Promise.resolve(this.#heard.splice(index, 1)[0]);
-    return new Promise((give) => this.#wanted.push({ key, give }));
+    const message =
+      this.#heard.splice(index, index < 0 ? 0 : 1)[0] ??
+      (await new Promise((/** @type {(message: Said) => void} */ give) =>
+        this.#wanted.push({ key, give }),
+      ));
+    return /** @type {SaidWith<K>} */ (message);
   }
 
-  /** @param {object} message */
+  /** @param {Order} message */
   tell(message) {
     if (this.child.connected) this.child.send(message);
   }
@@ -109,7 +121,7 @@ class Part {
 async function freePort() {
   const server = createServer().listen(0, '127.0.0.1');
   await once(server, 'listening');
-  const { port } = /** @type {import('node:net').AddressInfo} */ (server.address());
+  const { port } = /** @type {AddressInfo} */ (server.address());
   server.close();
   await once(server, 'close');
   return port;
@@ -120,7 +132,7 @@ async function freePort() {
  * reached all its connections. When some are lost it won't; then it is asked, until nothing more comes.
  *
  * @param {Part} receiver
- * @param {Promise<any>} next  what it will say
+ * @param {Promise<SaidWith<'heard'>>} next  what it will say
  * @param {number} silence  milliseconds
  * @returns {Promise<Heard[]>}
  */
@@ -131,7 +143,7 @@ async function hearOut(receiver, next, silence) {
     const silent = setTimeout(() => receiver.tell({ tell: true }), silence);
     const { heard, ended } = await next.finally(() => clearTimeout(silent));
     all.push(...heard);
-    const some = heard.some((/** @type {Heard} */ { count }) => count > 0);
+    const some = heard.some(({ count }) => count > 0);
     if (ended || !some) return all;
     next = receiver.next('heard');
   }
@@ -280,16 +292,12 @@ export async function withStage(system, workload, { node, silence = SILENCE, lim
     return ready;
   }
 
-  /** What the senders say when they are done. @param {Part[]} senders @param {object} order */
-  async function ranBy(senders, order) {
-    for (const sender of senders) sender.tell(order);
-    const said = await Promise.all(senders.map((sender) => sender.next('ran')));
-    return said.map(({ ran }) => ran);
-  }
-
   /** @param {Part[]} senders @param {number} time @returns {Promise<Run>} */
   async function runAsk(senders, time) {
-    const [ran] = await ranBy(senders, { run: time, inFlight: workload.inFlight });
+    const [sender] = senders;
+    if (sender === undefined) throw new Error(`${workload.name} has nobody who asks`);
+    sender.tell({ ask: time, inFlight: workload.inFlight });
+    const { asked: ran } = await sender.next('asked');
     return {
       figures: { rate: ran.count / ran.seconds, p50: ran.p50, p99: ran.p99 },
       lost: 0,
@@ -301,10 +309,12 @@ export async function withStage(system, workload, { node, silence = SILENCE, lim
 
   /** @param {Part[]} senders @param {Part[]} receivers @param {number} time @returns {Promise<Run>} */
   async function runAnnounce(senders, receivers, time) {
-    const ends = receivers.map((receiver) => receiver.next('heard'));
-    const ran = await ranBy(senders, { run: time });
+    const ends = receivers.map((receiver) => ({ receiver, next: receiver.next('heard') }));
+    for (const sender of senders) sender.tell({ announce: time });
+    const said = await Promise.all(senders.map((sender) => sender.next('announced')));
+    const ran = said.map(({ announced }) => announced);
     const heard = await Promise.all(
-      receivers.map((receiver, i) => hearOut(receiver, ends[i], silence)),
+      ends.map(({ receiver, next }) => hearOut(receiver, next, silence)),
     );
     const all = heard.flat();
     const count = all.reduce((sum, { count }) => sum + count, 0);

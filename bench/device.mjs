@@ -7,6 +7,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
+import { Announcement, Ksock } from '../dist/index.js';
 import { machine } from './machine.mjs';
 
 const root = new URL('../', import.meta.url);
@@ -26,7 +27,6 @@ function spread(times) {
 
 /** What the C program does, over a socket. @param {string} what @param {string} directory @param {number} count */
 async function overSocket(what, directory, count) {
-  const { Announcement, Ksock } = await import(new URL('dist/index.js', root).href);
   const ksock = await Ksock.open(0, { directory });
   const data = Buffer.alloc(SIZE);
   /** @param {() => Promise<unknown>} act */
@@ -44,7 +44,7 @@ async function overSocket(what, directory, count) {
   if (what === 'send') await timed(() => ksock.sendMsg(new Announcement('$.Bench.Nobody', data)));
   if (what === 'ask') await timed(() => ksock.request(ASK, data));
   if (what === 'answer') {
-    await ksock.replier(ASK, (/** @type {any} */ request) => request.data);
+    await ksock.replier(ASK, (request) => request.data);
     console.log('ready');
   }
   if (what === 'listen') {
@@ -71,9 +71,7 @@ async function overSocket(what, directory, count) {
 /** A program whose lines are read one by one. @param {string[]} command */
 function run([file = '', ...words]) {
   const child = spawn(file, words, { stdio: ['ignore', 'pipe', 'inherit'] });
-  const lines = createInterface({ input: /** @type {any} */ (child.stdout) })[
-    Symbol.asyncIterator
-  ]();
+  const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
   return {
     child,
     /** @returns {Promise<string>} */
@@ -122,7 +120,7 @@ async function main() {
   const daemon = spawn(process.execPath, words, { stdio: ['ignore', 'ignore', 'pipe'] });
   try {
     let said = '';
-    for await (const line of createInterface({ input: /** @type {any} */ (daemon.stderr) })) {
+    for await (const line of createInterface({ input: daemon.stderr })) {
       said += `${line}\n`;
       if (line.includes('serving')) break;
     }

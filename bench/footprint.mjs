@@ -7,16 +7,18 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
+import { Announcement, Ksock } from '../dist/index.js';
 import { conduct } from './conduct.mjs';
 import { machine, memoryOf } from './machine.mjs';
 import { writeReport } from './page.mjs';
 import { format, measuredOn, spread, table } from './report.mjs';
 import { median } from './statistics.mjs';
 import kbus from './systems/kbus.mjs';
-import { workloads } from './workloads.mjs';
+import { workloadOf } from './workloads.mjs';
+
+/** @import { ChildProcess } from 'node:child_process' */
 
 const root = new URL('../', import.meta.url);
-const { Announcement, Ksock } = await import(new URL('dist/index.js', root).href);
 
 const help = `Usage: node bench/footprint.mjs [options]
 
@@ -68,7 +70,7 @@ createServer((socket) => socket.end('.').on('error', () => {})).listen(process.a
 `,
 );
 
-/** Processes that run. @type {Set<import('node:child_process').ChildProcess>} */
+/** Processes that run. @type {Set<ChildProcess>} */
 const running = new Set();
 
 /** @param {string[]} args */
@@ -79,7 +81,7 @@ function start(args) {
   return child;
 }
 
-/** @param {import('node:child_process').ChildProcess} child */
+/** @param {ChildProcess} child */
 async function end(child) {
   const ended = once(child, 'exit');
   child.kill('SIGKILL');
@@ -102,7 +104,7 @@ const programs = {
   },
 };
 
-/** Resolves with a program's first answer to this one. @template T @param {{ child: any, path: string }} program @param {() => Promise<T>} attempt @returns {Promise<T>} */
+/** Resolves with a program's first answer to this one. @template T @param {{ child: ChildProcess, path: string }} program @param {() => Promise<T>} attempt @returns {Promise<T>} */
 async function answerOf({ child, path }, attempt) {
   for (;;) {
     if (existsSync(path)) {
@@ -127,7 +129,7 @@ const accepted = (/** @type {ReturnType<typeof programs.bare>} */ program) =>
     socket.destroy();
   });
 
-/** How much more memory a new daemon has for each of many things. @param {number} count @param {(program: ReturnType<typeof programs.kbus>, ksock: any) => Promise<unknown>} add */
+/** How much more memory a new daemon has for each of many things. @param {number} count @param {(program: ReturnType<typeof programs.kbus>, ksock: Ksock) => Promise<unknown>} add */
 async function each(count, add) {
   const program = programs.kbus();
   try {
@@ -142,18 +144,18 @@ async function each(count, add) {
   }
 }
 
-/** The memory of a program that was connected to, and is at rest. @template {{ child: any }} P @param {P} program @param {(program: P) => Promise<unknown>} reach */
+/** The memory of a program that was connected to, and is at rest. @template {{ child: ChildProcess }} P @param {P} program @param {(program: P) => Promise<unknown>} reach */
 async function idle(program, reach) {
   try {
     await reach(program);
     await rest(REST);
-    return memoryOf(program.child.pid);
+    return memoryOf(program.child.pid ?? 0);
   } finally {
     await end(program.child);
   }
 }
 
-/** Milliseconds from the start of a program to its first answer. @template {{ child: any }} P @param {() => P} program @param {(program: P) => Promise<unknown>} reach */
+/** Milliseconds from the start of a program to its first answer. @template {{ child: ChildProcess }} P @param {() => P} program @param {(program: P) => Promise<unknown>} reach */
 async function timeTo(program, reach) {
   const begin = performance.now();
   const running = program();
@@ -177,7 +179,6 @@ const note = async (measure, into) => into.push(await measure());
 async function memory() {
   /** @type {Record<'bare' | 'idle' | 'ksock' | 'binding' | 'message' | 'peak', number[]>} */
   const found = { bare: [], idle: [], ksock: [], binding: [], message: [], peak: [] };
-  const streaming = workloads.find(({ name }) => name === '1to1');
   for (let round = 1; round <= rounds; round++) {
     console.error(`memory: round ${round} of ${rounds}`);
     await note(() => idle(programs.bare(), accepted), found.bare);
@@ -222,7 +223,8 @@ async function memory() {
     );
     await note(
       async () =>
-        (await conduct(kbus, streaming, { seconds: LOAD, node: process.execPath })).daemonPeak,
+        (await conduct(kbus, workloadOf('1to1'), { seconds: LOAD, node: process.execPath }))
+          .daemonPeak,
       found.peak,
     );
   }
@@ -270,16 +272,19 @@ async function starting() {
 }
 
 function packed() {
-  const options = /** @type {const} */ ({
-    cwd: root,
-    encoding: 'utf8',
-    stdio: ['ignore', 'pipe', 'ignore'],
-  });
-  const answer = JSON.parse(execFileSync('npm', ['pack', '--dry-run', '--json'], options));
-  // One npm gives a list, another an object by name.
-  const [{ size, unpackedSize, entryCount }] = Array.isArray(answer)
-    ? answer
-    : Object.values(answer);
+  /** @typedef {{ size: number, unpackedSize: number, entryCount: number }} Pack */
+  /** One npm gives a list, another an object by name. @type {Pack[] | Record<string, Pack>} */
+  const answer = JSON.parse(
+    execFileSync('npm', ['pack', '--dry-run', '--json'], {
+      cwd: root,
+      encoding: 'utf8',
+      stdio: ['ignore', 'pipe', 'ignore'],
+    }),
+  );
+  const [pack] = Object.values(answer);
+  if (pack === undefined) throw new Error('npm packed nothing');
+  const { size, unpackedSize, entryCount } = pack;
+  /** @type {{ packages: Record<string, Record<'dev' | 'devOptional' | 'optional' | 'peer', boolean>> }} */
   const lock = JSON.parse(readFileSync(new URL('package-lock.json', root), 'utf8'));
   const needed = Object.entries(lock.packages).filter(
     ([path, { dev, devOptional, optional, peer }]) =>

@@ -24,9 +24,12 @@ import { cpuNanoseconds } from './machine.mjs';
  * @property {boolean} wildcard  they are listened to by `*`, and not by name
  * @property {number} size       bytes of data
  * @property {number} listeners  who each get every Announcement
+ *
+ * @typedef {{ ready: number } | { cost: number } | { failed: string }} Said
+ *
+ * @typedef {{ measure: 'announce' | 'ask', seconds: number }} Order
  */
 
-const dist = new URL('../dist/', import.meta.url);
 const WANT_A_REPLY = 1;
 /** Messages between two looks at the clock, or at the queue; the same for each point of a curve. */
 const BATCH = 64;
@@ -37,12 +40,12 @@ const MAX_SIZE = 17 * 1024 * 1024;
 /** What may wait in the queue of a listener, in bytes. */
 const QUEUED = 64 * 1024 * 1024;
 
-const [where, json] = process.argv.slice(2);
+const [where, json = ''] = process.argv.slice(2);
 /** @type {Load} */
 const load = JSON.parse(json);
 /** What is to be done when nobody measures any more. @type {() => void} */
 let end = () => process.exit();
-const say = (/** @type {object} */ message) => process.send?.(message);
+const say = (/** @type {Said} */ message) => process.send?.(message);
 
 const word = (/** @type {number} */ index) => `W${index.toString(36).padStart(7, '0')}`;
 const path = (/** @type {string} */ first) =>
@@ -79,7 +82,7 @@ async function during(seconds, some) {
 
 /** The engine, without anything around it. */
 async function engine() {
-  const { Bus, MessageBatch } = await import(new URL('bus/index.js', dist).href);
+  const { Bus, MessageBatch } = await import('../dist/bus/index.js');
   const bus = new Bus({ maxMessageSize: MAX_SIZE, absoluteMaxMessageSize: MAX_SIZE });
   const owner = { queued() {}, answered() {}, roomMade() {} };
   const open = () => bus.open(owner);
@@ -103,7 +106,7 @@ async function engine() {
     announce: (seconds) =>
       during(seconds, () => {
         for (let i = 0; i < batch; i++) {
-          const name = names[next];
+          const name = /** @type {string} */ (names[next]);
           if (++next === names.length) next = 0;
           must(sender.send(new MessageBatch(name, 0, 0, data, 0, data.length)));
         }
@@ -114,8 +117,11 @@ async function engine() {
     ask: (seconds) =>
       during(seconds, () => {
         for (let i = 0; i < batch; i++) {
-          must(sender.send(new MessageBatch(asked, WANT_A_REPLY, 0, data, 0, data.length), 0));
+          const question = new MessageBatch(asked, WANT_A_REPLY, 0, data, 0, data.length);
+          question.isAnswered = true;
+          must(sender.send(question));
           const request = replier.take();
+          if (request === null) throw new Error('the Request did not come');
           const reply = new MessageBatch(asked, 0, request.from, data, 0, 0);
           reply.replySerial = request.idSerial;
           must(replier.send(reply));
@@ -127,9 +133,9 @@ async function engine() {
 
 /** A daemon, and a program whose Ksocks are connected to it. */
 async function socket() {
-  const { Announcement, Ksock } = await import(new URL('index.js', dist).href);
+  const { Announcement, Ksock } = await import('../dist/index.js');
   const directory = mkdtempSync(join(tmpdir(), 'kbus-bench-'));
-  const main = fileURLToPath(new URL('cli/main.cjs', dist));
+  const main = fileURLToPath(new URL('../dist/cli/main.cjs', import.meta.url));
   const settings = ['--max-message-size', String(MAX_SIZE), '--max-connections', '100000'];
   const daemon = spawn(process.execPath, [main, 'serve', '--directory', directory, ...settings], {
     stdio: ['ignore', 'ignore', 'pipe'],
@@ -150,7 +156,10 @@ async function socket() {
   let binds = [];
   for (const name of others()) {
     binds.push(other.bind(name));
-    if (binds.length === 1000) binds = void (await Promise.all(binds)) ?? [];
+    if (binds.length === 1000) {
+      await Promise.all(binds);
+      binds = [];
+    }
   }
   await Promise.all(binds);
   for (let left = load.idle; left > 0; left -= 100) {
@@ -173,14 +182,14 @@ async function socket() {
   await replier.replier(asked, () => undefined);
   let next = 0;
   return {
-    daemon: daemon.pid,
+    daemon: daemon.pid ?? 0,
     /** @param {number} seconds */
     async announce(seconds) {
       heard = 0;
       wanted = Number.POSITIVE_INFINITY;
       const sent = await during(seconds, async () => {
         for (let i = 0; i < batch; i++) {
-          const name = names[next];
+          const name = /** @type {string} */ (names[next]);
           if (++next === names.length) next = 0;
           const wait = sender.post(new Announcement(name, data), { wait: true });
           if (wait !== undefined) await wait;
@@ -219,7 +228,7 @@ const used = () => {
   const { user, system } = process.cpuUsage();
   return (user + system) * 1000 + (point.daemon === 0 ? 0 : cpuNanoseconds(point.daemon));
 };
-process.on('message', async (/** @type {any} */ { measure, seconds }) => {
+process.on('message', async (/** @type {Order} */ { measure, seconds }) => {
   const before = used();
   const count = await (measure === 'ask' ? point.ask(seconds) : point.announce(seconds));
   say({ cost: (used() - before) / count });

@@ -9,7 +9,10 @@ import { writeReport } from './page.mjs';
 import { DISTURBED, format, measuredOn, ratio, table } from './report.mjs';
 import { median } from './statistics.mjs';
 
-/** @import { Load } from './growth-point.mjs' */
+/**
+ * @import { ChildProcess } from 'node:child_process'
+ * @import { Load, Order, Said } from './growth-point.mjs'
+ */
 
 const MIB = 1024 * 1024;
 
@@ -116,7 +119,7 @@ const WARM_UP = 1;
 const rounds = Number(given.rounds ?? (given.quick ? 3 : 5));
 const seconds = Number(given.seconds ?? (given.quick ? 0.05 : 0.3));
 
-/** Processes that run. @type {Set<import('node:child_process').ChildProcess>} */
+/** Processes that run. @type {Set<ChildProcess>} */
 const running = new Set();
 
 /** One point of a curve, over one way to the bus. */
@@ -133,6 +136,7 @@ class Point {
     this.title = `${where} ${JSON.stringify(load)}`;
     this.child = fork(file, [where, JSON.stringify(load)], { execArgv: [] });
     running.add(this.child);
+    /** @type {Promise<never>} */
     this.failed = new Promise((_, reject) => {
       this.child.once('error', reject);
       this.child.once('exit', (code, signal) =>
@@ -142,21 +146,37 @@ class Point {
     this.failed.catch(() => {});
   }
 
-  /** Its next message. @returns {Promise<any>} */
-  async next() {
-    const [message] = await Promise.race([once(this.child, 'message'), this.failed]);
-    if ('failed' in message) throw new Error(`${this.title}: ${message.failed}`);
-    return message;
+  /**
+   * Its next message, which has this key.
+   *
+   * @template {string} K
+   * @param {K} key
+   * @returns {Promise<Extract<Said, Record<K, unknown>>>}
+   */
+  async next(key) {
+    /** @type {Said[]} */
+    const [message = { failed: 'it said nothing' }] = await Promise.race([
+      once(this.child, 'message'),
+      this.failed,
+    ]);
+    if (key in message) return /** @type {Extract<Said, Record<K, unknown>>} */ (message);
+    const why = 'failed' in message ? message.failed : JSON.stringify(message);
+    throw new Error(`${this.title}: ${why}`);
   }
 
   async ready() {
-    this.daemon = (await this.next()).ready;
+    this.daemon = (await this.next('ready')).ready;
+  }
+
+  /** @param {Order} order */
+  tell(order) {
+    this.child.send(order);
   }
 
   /** @param {'announce' | 'ask'} measure @param {number} seconds @returns {Promise<number>} */
   async measure(measure, seconds) {
-    this.child.send({ measure, seconds });
-    return (await this.next()).cost;
+    this.tell({ measure, seconds });
+    return (await this.next('cost')).cost;
   }
 
   async rest() {

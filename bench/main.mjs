@@ -1,6 +1,6 @@
 // npm run bench: measures KBUS, the floors and the other buses, round by round. See --help.
 import { spawnSync } from 'node:child_process';
-import { readdirSync, writeFileSync } from 'node:fs';
+import { writeFileSync } from 'node:fs';
 import { abandon, conduct } from './conduct.mjs';
 import { machine } from './machine.mjs';
 import { comparison, nodeAt, nodeOf } from './nodes.mjs';
@@ -8,27 +8,10 @@ import { parseOptions } from './options.mjs';
 import { writeReport } from './page.mjs';
 import { installPeers } from './peers.mjs';
 import { DISTURBED, measuredOn, report } from './report.mjs';
+import { allSystems } from './systems.mjs';
 import { workloads } from './workloads.mjs';
 
-/**
- * @import { Result } from './report.mjs'
- * @import { System } from './system.d.ts'
- */
-
-/** Every file under systems/, the floor first, KBUS next. @returns {Promise<System[]>} */
-async function allSystems() {
-  const folder = new URL('systems/', import.meta.url);
-  const names = readdirSync(folder)
-    .filter((name) => name.endsWith('.mjs'))
-    .map((name) => name.slice(0, -'.mjs'.length));
-  const modules = await Promise.all(
-    names.sort().map((name) => import(new URL(`${name}.mjs`, folder).href)),
-  );
-  const order = ['floor', 'subject', 'alone', 'peer'];
-  return modules
-    .map((module) => /** @type {System} */ (module.default))
-    .sort((a, b) => order.indexOf(a.kind) - order.indexOf(b.kind));
-}
+/** @import { Result } from './report.mjs' */
 
 /** @param {Parameters<typeof comparison>[0] & Parameters<typeof report>[0]} run */
 const compared = (run) =>

@@ -6,7 +6,7 @@
 import { percentile } from './statistics.mjs';
 import { lengthsOf } from './traffic.mjs';
 
-/** @import { Ask, Announcer, Hear, Place } from './system.d.ts' */
+/** @import { Ask, Announcer, Hear, Place } from './system.ts' */
 
 /** Monotonic nanoseconds; the same clock in every process of the machine. */
 export const nanoseconds = () => Number(process.hrtime.bigint());
@@ -22,8 +22,15 @@ function stamp(data, serial, last, sender) {
 }
 
 /** @param {Uint8Array} bytes @param {number} at */
+const byteAt = (bytes, at) => /** @type {number} */ (bytes[at]);
+
+/** @param {Uint8Array} bytes @param {number} at */
 const serialAt = (bytes, at) =>
-  (bytes[at] | (bytes[at + 1] << 8) | (bytes[at + 2] << 16) | (bytes[at + 3] << 24)) >>> 0;
+  (byteAt(bytes, at) |
+    (byteAt(bytes, at + 1) << 8) |
+    (byteAt(bytes, at + 2) << 16) |
+    (byteAt(bytes, at + 3) << 24)) >>>
+  0;
 
 /** The data of messages: that with serial n is sent in number n modulo `count`, which has its length.
  * @param {number} count @param {Place} place */
@@ -112,8 +119,11 @@ export function asking(ask, place, inFlight) {
  * @param {Announcer} announcer
  * @param {Place} place
  * @param {number} [sender]  which of the sending processes this is, from 0
- * @returns {(seconds: number) => Promise<{ count: number, first: number }>} messages sent, and
- *   when the first was (nanoseconds)
+ * @returns {(seconds: number) => Promise<AnnounceRun>}
+ *
+ * @typedef {object} AnnounceRun
+ * @property {number} count  messages sent
+ * @property {number} first  when the first was (nanoseconds)
  */
 export function announcing(announcer, place, sender = 0) {
   const data = buffers(place.ring, place);
@@ -158,7 +168,7 @@ export function announcing(announcer, place, sender = 0) {
 export function hearing(place, ended) {
   const lengths = lengthsOf(place);
   const { senders } = place;
-  /** The serial that comes next, by sender. */
+  /** The serial that comes next, by sender. @type {number[]} */
   const next = new Array(senders).fill(1);
   let running = senders;
   let count = 0;
@@ -168,11 +178,12 @@ export function hearing(place, ended) {
   return {
     hear(bytes, at, length) {
       const serial = serialAt(bytes, at);
-      const sender = bytes[at + 5];
-      const expected = next[sender]; // undefined when there is no such sender: then nothing fits
+      const sender = /** @type {number} */ (bytes[at + 5]);
+      // Where there is no such sender, nothing fits.
+      const expected = next[sender] ?? Number.NaN;
       const fits = length === lengths[serial % lengths.length];
       if (serial === expected && fits) {
-        next[sender]++;
+        next[sender] = serial + 1;
       } else if (serial > expected && fits) {
         lost += serial - expected;
         next[sender] = serial + 1;

@@ -119,7 +119,7 @@ Examples:
     .helpOption('--help', 'show this')
     .parse(args, { from: 'user' });
 
-  const options = command.opts();
+  const options = /** @type {Options & { quick?: true }} */ (command.opts());
   if (options.quick) {
     if (command.getOptionValueSource('rounds') === 'default') options.rounds = 3;
     if (command.getOptionValueSource('seconds') === 'default') options.seconds = 0.5;
@@ -128,5 +128,5 @@ Examples:
   if (options.nodes.length > 0 && command.getOptionValueSource('systems') === 'default') {
     options.systems = ['floor', 'kbus'];
   }
-  return /** @type {Options} */ (/** @type {unknown} */ (options));
+  return options;
 }

@@ -5,22 +5,30 @@ import { createRequire } from 'node:module';
 import { delimiter, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
+/** @import { Clients } from './clients.ts' */
+
 const folder = fileURLToPath(new URL('peers/', import.meta.url));
 
-/** Loads a peer's npm client, as that peer's users get it. */
-export const peer = createRequire(join(folder, 'package.json'));
+const require = createRequire(join(folder, 'package.json'));
+
+/** Loads a peer's npm client, as that peer's users get it.
+ * @template {keyof Clients} N @param {N} name @returns {Clients[N]} */
+export const peer = (name) => require(name);
+
+/** @param {string | URL} path  of a package.json @returns {string} */
+export const versionOf = (path) => JSON.parse(readFileSync(path, 'utf8')).version;
 
 /** The version of an npm client under bench/peers; undefined when it isn't installed.
- * @param {string} name @returns {string | undefined} */
+ * @param {keyof Clients} name */
 export function clientVersion(name) {
   const path = join(folder, 'node_modules', name, 'package.json');
-  return existsSync(path) ? JSON.parse(readFileSync(path, 'utf8')).version : undefined;
+  return existsSync(path) ? versionOf(path) : undefined;
 }
 
 /** The path of a program, looked for where servers are installed too; undefined when there is none.
  * @param {string} name @returns {string | undefined} */
 export function programPath(name) {
-  const folders = [...(process.env.PATH ?? '').split(delimiter), '/usr/sbin', '/usr/local/sbin'];
+  const folders = [...(process.env['PATH'] ?? '').split(delimiter), '/usr/sbin', '/usr/local/sbin'];
   return folders
     .filter((path) => path !== '')
     .map((path) => join(path, name))
@@ -41,7 +49,7 @@ export function programVersion(name, ...args) {
   return /\d+\.\d+(\.\d+)*/.exec(`${stdout}${stderr}`)?.[0] ?? 'unknown';
 }
 
-/** What a peer lacks, for System.missing. @param {string | undefined} program @param {string} client */
+/** What a peer lacks, for System.missing. @param {string | undefined} program @param {keyof Clients} client */
 export function lacking(program, client) {
   if (clientVersion(client) === undefined) return `npm package ${client}`;
   if (program !== undefined && programPath(program) === undefined) return `program ${program}`;

@@ -3,7 +3,7 @@ import { median } from './statistics.mjs';
 
 /**
  * @import { Cell } from './conduct.mjs'
- * @import { System } from './system.d.ts'
+ * @import { System } from './system.ts'
  * @import { Figure, Target, Workload } from './workloads.mjs'
  */
 

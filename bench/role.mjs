@@ -1,31 +1,35 @@
 // One process of a cell: node role.mjs <system> <role> <place as JSON> <connections> <number>, the last
 // counted from 0 among the processes that have the same role.
 //
-// Its parent talks to it over Node's IPC channel:
-//   role → parent   { ready: process id }         once it can be sent to
-//   parent → role   { run: seconds, inFlight }    to ask, announce;  role → parent  { ran }
-//   parent → role   { tell }                      to listen;         role → parent  { heard }
-//   role → parent   { heard }                     by itself, when every connection has the last message
-//   role → parent   { failed }                    and exits
-// It ends itself, and the program it started, when the channel is closed.
+// Its parent talks to it over Node's IPC channel, as parts.ts says. It ends itself, and the program it started,
+// when the channel is closed.
 import { spawn } from 'node:child_process';
 import { announcing, asking, hearing } from './measure.mjs';
+import { systemOf } from './systems.mjs';
 import { asks } from './workloads.mjs';
 
-const [name, role, placeJson, connections, number] = process.argv.slice(2);
-/** @type {import('./system.d.ts').Place} */
+/**
+ * @import { ChildProcess } from 'node:child_process'
+ * @import { Order, Said } from './parts.ts'
+ * @import { Place, System } from './system.ts'
+ */
+
+const [name = '', role = '', placeJson = '', connections, number] = process.argv.slice(2);
+/** @type {Place} */
 const place = JSON.parse(placeJson);
-const say = (/** @type {object} */ message) => process.send?.(message);
+const say = (/** @type {Said} */ message) => process.send?.(message);
 
 /** @param {unknown} error */
 function fail(error) {
   const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
-  process.send?.({ failed: text }, () => process.exit(1));
+  /** @type {Said} */
+  const failed = { failed: text };
+  process.send?.(failed, () => process.exit(1));
 }
 process.on('uncaughtException', fail);
 process.on('unhandledRejection', fail);
 
-/** @type {import('node:child_process').ChildProcess | undefined} */
+/** @type {ChildProcess | undefined} */
 let program;
 process.on('disconnect', () => {
   if (program?.pid === undefined) process.exit(0);
@@ -37,7 +41,7 @@ process.on('disconnect', () => {
 });
 
 /** Each resolves when it can be sent to; a program to its process id.
- * @type {Record<string, (system: import('./system.d.ts').System) => Promise<number | void>>} */
+ * @type {Record<string, (system: System) => Promise<number | void>>} */
 const roles = {
   program: (system) =>
     new Promise((resolve, reject) => {
@@ -71,16 +75,17 @@ const roles = {
     const ask = await system.ask(place);
     /** @type {ReturnType<typeof asking> | undefined} */
     let run;
-    process.on('message', async (/** @type {any} */ message) => {
-      run ??= asking(ask, place, message.inFlight);
-      say({ ran: await run(message.run) });
+    process.on('message', async (/** @type {Order} */ order) => {
+      if (!('ask' in order)) return;
+      run ??= asking(ask, place, order.inFlight);
+      say({ asked: await run(order.ask) });
     });
   },
 
   async announce(system) {
     const run = announcing(await system.announce(place), place, Number(number));
-    process.on('message', async (/** @type {any} */ message) => {
-      if ('run' in message) say({ ran: await run(message.run) });
+    process.on('message', async (/** @type {Order} */ order) => {
+      if ('announce' in order) say({ announced: await run(order.announce) });
     });
   },
 
@@ -97,15 +102,14 @@ const roles = {
       }),
     );
     await Promise.all(ears.map((ear) => system.listen(place, ear.hear)));
-    process.on('message', (/** @type {any} */ message) => {
-      if ('tell' in message) tell(false);
+    process.on('message', (/** @type {Order} */ order) => {
+      if ('tell' in order) tell(false);
     });
   },
 };
 
 try {
-  const { default: system } = await import(`./systems/${name}.mjs`);
-  const pid = await roles[role]?.(system);
+  const pid = await roles[role]?.(await systemOf(name));
   say({ ready: pid ?? process.pid });
 } catch (error) {
   fail(error);

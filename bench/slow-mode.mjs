@@ -9,6 +9,7 @@ import { abandon, withStage } from './conduct.mjs';
 import { busy, cpuOf, machine } from './machine.mjs';
 import { DISTURBED, format, measuredOn, ratio, table } from './report.mjs';
 import { median } from './statistics.mjs';
+import { systemOf } from './systems.mjs';
 import { workloads } from './workloads.mjs';
 
 /** @import { ChildProcess } from 'node:child_process' */
@@ -110,7 +111,7 @@ async function hog(neighbours, wanted) {
 
 async function main() {
   const options = parse();
-  const { default: system } = await import(`./systems/${options.system}.mjs`);
+  const system = await systemOf(options.system);
   const missing = system.missing();
   if (missing !== undefined) throw new Error(`${system.title} is not installed (${missing})`);
   const workload = workloads.find(({ name }) => name === options.only);

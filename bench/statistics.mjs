@@ -10,7 +10,6 @@ export const percentile = (sorted, share) =>
 export function median(values) {
   const sorted = [...values].sort((a, b) => a - b);
   const middle = sorted.length >> 1;
-  if (sorted.length % 2 === 1) return /** @type {number} */ (sorted[middle]);
-  if (sorted.length === 0) return Number.NaN;
-  return /** @type {number} */ (sorted[middle - 1] + /** @type {number} */ (sorted[middle])) / 2;
+  const upper = sorted[middle] ?? Number.NaN;
+  return sorted.length % 2 === 1 ? upper : (upper + (sorted[middle - 1] ?? Number.NaN)) / 2;
 }

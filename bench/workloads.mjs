@@ -1,11 +1,13 @@
 // What is measured. The targets are KBUS's own, as ratios to another figure of the same round.
 
+/** @import { WorkloadName } from './system.ts' */
+
 /**
  * @typedef {object} Target  KBUS's figure ÷ that of another system, or of another workload, in the same round
  * @property {number} must
  * @property {number} goal
  * @property {string} [system]    the other system; the floor, when there is neither this nor a workload
- * @property {import('./system.d.ts').WorkloadName} [workload]  the other workload; the same if it isn't said
+ * @property {WorkloadName} [workload]  the other workload; the same if it isn't said
  * @property {'lower' | 'higher'} [better]  of the ratio, if it isn't what the figure says
  */
 
@@ -20,7 +22,7 @@
 
 /**
  * @typedef {object} Workload
- * @property {import('./system.d.ts').WorkloadName} name
+ * @property {WorkloadName} name
  * @property {string} title
  * @property {string} floor      what the floor is here
  * @property {'ask' | 'announce'} shape
@@ -238,10 +240,16 @@ export const workloads = [
   },
 ];
 
-/** Whether it is requests that the workload sends. @param {string} workload */
-export const asks = (workload) =>
-  workloads.some(({ name, shape }) => name === workload && shape === 'ask');
+/** @param {WorkloadName} name */
+export function workloadOf(name) {
+  const workload = workloads.find((one) => one.name === name);
+  if (workload === undefined) throw new Error(`there is no workload ${name}`);
+  return workload;
+}
+
+/** Whether it is requests that the workload sends. @param {WorkloadName} name */
+export const asks = (name) => workloadOf(name).shape === 'ask';
 
 /** Those of messages that are alike: what a bus is asked to do that doesn't do mixed traffic.
- * @type {import('./system.d.ts').WorkloadName[]} */
+ * @type {WorkloadName[]} */
 export const alike = ['rtt', 'rtt64', '1to1', 'fan16', 'big'];

@@ -3,85 +3,125 @@
 import { openSync, writeSync } from 'node:fs';
 import process from 'node:process';
 import { createInterface } from 'node:readline';
-import { Flag, KbusError, Ksock, Message, replyTo } from '../dist/index.js';
+import {
+  Flag,
+  KbusError,
+  Ksock,
+  Message,
+  ReplierError,
+  replyTo,
+  StatusError,
+} from '../dist/index.js';
 import { chance } from './chance.mjs';
 import { noteOf } from './promises.mjs';
 
-const { role, name, directory, seed, path } = JSON.parse(process.argv[2]);
+/**
+ * @import { Fact } from './journal.ts'
+ * @import { SendOptions } from '../dist/index.js'
+ *
+ * @typedef {'sender' | 'requester' | 'listener' | 'replier' | 'hog'} Role
+ *
+ * @typedef {object} Part  what a program is told
+ * @property {Role} role
+ * @property {string} name
+ * @property {string} path       of its journal
+ * @property {string} directory  of the sockets
+ * @property {string} device     where the buses are files
+ * @property {number} seed
+ */
+
+const { role, name, directory, seed, path } = /** @type {Part} */ (
+  JSON.parse(process.argv[2] ?? '')
+);
 const journal = openSync(path, 'a');
 const NAMES = ['$.A', '$.A.B', '$.A.B.C', '$.D', '$.D.E'];
 
 const { random, pick } = chance(seed);
-const pause = (most) => new Promise((resolve) => setTimeout(resolve, random() * most));
+const pause = (/** @type {number} */ most) =>
+  new Promise((resolve) => setTimeout(resolve, random() * most));
 
-function note(e, fields = {}) {
+/** @param {Fact} fact */
+function note(fact) {
   const t = Number(process.hrtime.bigint() / 1000n);
-  writeSync(journal, `${JSON.stringify({ t, e, ...fields })}\n`);
+  writeSync(journal, `${JSON.stringify({ t, ...fact })}\n`);
 }
 
 let nextNumber = 1;
 let isFinishing = false;
 let isLost = false;
+/** What it asked for, and waits for. @type {Set<Promise<unknown>>} */
 const waiting = new Set();
 
-function made(flags, size, to = {}) {
+/** @param {number} flags @param {number} size @param {string} [to]  a name; else any */
+function made(flags, size, to = pick(NAMES)) {
   const n = nextNumber++;
   const data = `${name}.${n} `.padEnd(size, '.');
-  const message = new Message(to.name ?? pick(NAMES), data, { flags, ...to.options });
+  const message = new Message(to, data, { flags });
   return { n, message };
 }
 
+/** @param {Promise<unknown>} promise */
 function follow(promise) {
   const followed = promise.finally(() => waiting.delete(followed));
   waiting.add(followed);
   return followed;
 }
 
-const codeOf = (error) => (error instanceof KbusError ? error.code : 'abort');
+const codeOf = (/** @type {unknown} */ error) =>
+  error instanceof KbusError ? error.code : 'abort';
 
+/** @param {Ksock} ksock @param {{ n: number, message: Message }} what @param {SendOptions} options */
 function send(ksock, { n, message }, options) {
   const flags = options.wait ? (message.flags | Flag.ALL_OR_WAIT) >>> 0 : message.flags;
-  note('send?', { n, ...noteOf(message), flags });
+  note({ e: 'send?', n, ...noteOf(message), flags });
   return follow(
     ksock.sendMsg(message, options).then(
-      (id) => note('send!', { n, id: `${id}` }),
+      (id) => note({ e: 'send!', n, id: `${id}` }),
       async (error) => {
-        note('send-', { n, code: codeOf(error) });
-        if (error.code === 'EAGAIN') await ksock.discard().catch(() => {});
+        note({ e: 'send-', n, code: codeOf(error) });
+        if (codeOf(error) === 'EAGAIN') await ksock.discard().catch(() => {});
       },
     ),
   );
 }
 
+/** @param {Ksock} ksock */
 function request(ksock) {
   const { n, message } = made(Flag.WANT_A_REPLY, 20 + random() * 200);
-  note('send?', { n, ...noteOf(message), awaited: true });
+  note({ e: 'send?', n, ...noteOf(message), awaited: true });
   return follow(
     ksock.request(message).then(
-      (reply) => note('answer', { n, ...noteOf(reply) }),
+      (reply) => note({ e: 'answer', n, ...noteOf(reply) }),
       (error) => {
-        const answer = error.status ?? error.reply;
-        if (answer === undefined) note('send-', { n, code: codeOf(error) });
-        else note('answer', { n, ...noteOf(answer) });
+        const answer =
+          error instanceof StatusError
+            ? error.status
+            : error instanceof ReplierError
+              ? error.reply
+              : undefined;
+        if (answer === undefined) note({ e: 'send-', n, code: codeOf(error) });
+        else note({ e: 'answer', n, ...noteOf(answer) });
       },
     ),
   );
 }
 
+/** @param {Ksock} ksock @param {string} bound @param {boolean} replier */
 async function bind(ksock, bound, replier) {
-  note('bind?', { name: bound, replier });
+  note({ e: 'bind?', name: bound, replier });
   try {
     await ksock.bind(bound, replier);
-    note('bind!', { name: bound, replier });
+    note({ e: 'bind!', name: bound, replier });
   } catch (error) {
-    note('bind-', { name: bound, replier, code: codeOf(error) });
+    note({ e: 'bind-', name: bound, replier, code: codeOf(error) });
   }
 }
 
+/** @param {Ksock} ksock @param {(message: Message) => unknown} each */
 async function read(ksock, each) {
   try {
     for await (const message of ksock) {
-      note('read', noteOf(message));
+      note({ e: 'read', ...noteOf(message) });
       await each(message);
     }
   } catch (error) {
@@ -90,6 +130,7 @@ async function read(ksock, each) {
   }
 }
 
+/** @type {Record<Exclude<Role, 'hog'>, (ksock: Ksock) => Promise<void>>} */
 const ROLES = {
   async sender(ksock) {
     while (!isFinishing && !isLost) {
@@ -100,10 +141,10 @@ const ROLES = {
       else if (how < 0.8) await send(ksock, made(flags, size), {});
       else {
         const { n, message } = made(0, size);
-        note('send?', { n, ...noteOf(message) });
+        note({ e: 'send?', n, ...noteOf(message) });
         await ksock
           .post(message)
-          ?.catch((error) => note('send-', { n, code: 'EPROTO', error: error.code }));
+          ?.catch((error) => note({ e: 'send-', n, code: 'EPROTO', error: error.code }));
       }
       if (waiting.size > 50) await Promise.race(waiting);
       await pause(8);
@@ -125,9 +166,9 @@ const ROLES = {
     const slow = random() < 0.3 ? 20 : 0;
     if (random() < 0.5) {
       await ksock.setMaxMessages(0xffff_ffff);
-      note('limit', { count: 0xffff_ffff });
+      note({ e: 'limit', count: 0xffff_ffff });
     } else {
-      note('limit', { count: 20 });
+      note({ e: 'limit', count: 20 });
     }
     for (let bindings = 1 + random() * 2; bindings > 0; bindings--) {
       await bind(ksock, pick([...NAMES, '$.*', '$.A.*', '$.D.%', '$.%.B', '$.%.*']), false);
@@ -144,42 +185,44 @@ const ROLES = {
       const now = style === 'mixed' ? pick(['prompt', 'slow', 'never']) : style;
       if (now === 'never') return;
       const reply = replyTo(message);
-      const { n, message: like } = made(0, 30, { name: reply.name });
+      const { n, message: like } = made(0, 30, reply.name);
       reply.data = like.data;
       if (now === 'slow') await pause(30);
       if (!isLost && !isFinishing) send(ksock, { n, message: reply }, { wait: random() < 0.3 });
     });
   },
-
-  /** Takes descriptors that others need. */
-  async hog() {
-    const held = [];
-    while (!isFinishing) {
-      try {
-        held.push(await Ksock.open(0, { directory }));
-      } catch {
-        await pause(200);
-        for (const ksock of held.splice(0, held.length / 2)) await ksock.close().catch(() => {});
-      }
-    }
-    await Promise.all(held.map((ksock) => ksock.close().catch(() => {})));
-  },
 };
+
+/** Takes descriptors that others need. */
+async function hog() {
+  /** @type {Ksock[]} */
+  const held = [];
+  while (!isFinishing) {
+    try {
+      held.push(await Ksock.open(0, { directory }));
+    } catch {
+      await pause(200);
+      for (const ksock of held.splice(0, held.length / 2)) await ksock.close().catch(() => {});
+    }
+  }
+  await Promise.all(held.map((ksock) => ksock.close().catch(() => {})));
+}
 
 // What the bus's going away throws out of a loop that nobody awaits.
 process.on('uncaughtException', (error) => {
   if (error instanceof KbusError && error.code === 'ECONNRESET') return;
-  note('crash', { error: `${error?.stack}` });
+  note({ e: 'crash', error: `${error?.stack}` });
   process.exit(70);
 });
 
+/** @type {Ksock | undefined} */
 let ksock;
 const told = createInterface({ input: process.stdin });
 told.on('close', () => process.exit(1));
 told.on('line', async (what) => {
   if (what === 'cut') {
-    note('end?');
-    note('end', { why: 'lost', drained: false });
+    note({ e: 'end?' });
+    note({ e: 'end', why: 'lost', drained: false });
     process.exit(0);
   }
   if (what === 'finish') {
@@ -199,19 +242,21 @@ told.on('line', async (what) => {
     isLost = true;
   }
   if (ksock !== undefined && !isLost) {
-    note('end?');
+    note({ e: 'end?' });
     await ksock.close();
   }
-  note('end', { why: isLost ? 'lost' : 'closed', drained: !isLost && role !== 'replier' });
+  note({ e: 'end', why: isLost ? 'lost' : 'closed', drained: !isLost && role !== 'replier' });
   process.exit(0);
 });
 
 try {
-  if (role !== 'hog') {
+  if (role === 'hog') {
+    await hog();
+  } else {
     ksock = await Ksock.open(0, { directory });
-    note('open', { id: ksock.id });
+    note({ e: 'open', id: ksock.id });
+    await ROLES[role](ksock);
   }
-  await ROLES[role](ksock);
 } catch (error) {
   if (!(error instanceof KbusError)) throw error;
   isLost = true;

@@ -19,6 +19,24 @@ import { Ksock } from '../dist/index.js';
 import { chance } from './chance.mjs';
 import { brokenPromises } from './promises.mjs';
 
+/**
+ * @import { ChildProcess, ChildProcessByStdio, ChildProcessWithoutNullStreams } from 'node:child_process'
+ * @import { Interface } from 'node:readline'
+ * @import { Readable, Writable } from 'node:stream'
+ * @import { Part, Role } from './client.mjs'
+ * @import { Entry, Journal } from './journal.ts'
+ *
+ * @typedef {object} Client  a program under test
+ * @property {Role} role
+ * @property {string} name
+ * @property {string} path  of its journal
+ * @property {ChildProcessByStdio<Writable, Readable, null>} child
+ * @property {Interface} lines
+ * @property {boolean} atDevice
+ * @property {boolean} isStopped
+ * @property {number | null} killed  when
+ */
+
 const { values } = parseArgs({
   options: {
     minutes: { type: 'string', default: '1' },
@@ -30,14 +48,17 @@ const { values } = parseArgs({
 });
 const seed = Number(values.seed);
 const clientCount = Number(values.clients);
-const python = spawnSync('python3', ['-c', 'import sys; print(sys.executable)']).stdout?.toString();
+/** Where the program python3 is; '' when there is none. */
+const python = String(
+  spawnSync('python3', ['-c', 'import sys; print(sys.executable)']).stdout ?? '',
+).trim();
 const deviceCount = howManyAtDevice();
-const file = (name) => fileURLToPath(new URL(name, import.meta.url));
+const file = (/** @type {string} */ name) => fileURLToPath(new URL(name, import.meta.url));
 
 function howManyAtDevice() {
   const given = values['device-clients'];
   const missing = obstacles().map((it) => it.missing);
-  if (!python) missing.push('the program python3');
+  if (python === '') missing.push('the program python3');
   if (given === '0') return 0;
   if (missing.length === 0) return Number(given ?? Math.ceil(clientCount * 0.4));
   const lack = `no program can use device files here: there is no ${missing.join(', no ')}`;
@@ -47,9 +68,10 @@ function howManyAtDevice() {
 }
 
 const { random, pick } = chance(seed);
-const pause = (milliseconds) => new Promise((resolve) => setTimeout(resolve, milliseconds));
+const pause = (/** @type {number} */ milliseconds) =>
+  new Promise((resolve) => setTimeout(resolve, milliseconds));
 const now = () => Number(process.hrtime.bigint() / 1000n);
-const ended = (child) =>
+const ended = (/** @type {ChildProcess} */ child) =>
   child.exitCode !== null || child.signalCode !== null
     ? Promise.resolve()
     : new Promise((resolve) => child.once('exit', resolve));
@@ -57,20 +79,26 @@ const ended = (child) =>
 /** Descriptors that a starved daemon may have. */
 const LIMIT = 70;
 
+/** @type {Role[]} */
 const ROLES = ['sender', 'sender', 'requester', 'requester', 'listener', 'listener', 'replier'];
-const FAULTS = ['kill', 'kill', 'stop', 'stop', 'stop', 'cut', 'freeze'];
-const faults = Object.fromEntries([...new Set(FAULTS), 'starve', 'end'].map((fault) => [fault, 0]));
+const FAULTS = /** @type {const} */ (['kill', 'kill', 'stop', 'stop', 'stop', 'cut', 'freeze']);
+const faults = { kill: 0, stop: 0, cut: 0, freeze: 0, starve: 0, end: 0 };
 const sum = { rounds: 0, programs: 0, faults, messages: 0, requests: 0, answers: 0 };
-/** Requests by what asked and what answered: s at a socket, d at a device file. */
+/** Requests by what asked and what answered: s at a socket, d at a device file. @type {Record<string, number>} */
 const crossed = { ss: 0, sd: 0, ds: 0, dd: 0 };
 
 class Round {
+  /** @type {Client[]} */
+  clients = [];
+  /** @type {ChildProcessByStdio<null, Readable, Readable> | undefined} */
+  #daemon;
+
+  /** @param {number} number */
   constructor(number) {
     this.number = number;
     this.directory = mkdtempSync(join(tmpdir(), 'kbus-chaos-'));
     this.sockets = join(this.directory, 's');
     this.device = join(this.directory, 'd');
-    this.clients = [];
     this.nextName = 1;
     this.log = '';
     // In some rounds the daemon has few descriptors, and somebody takes all of them.
@@ -81,29 +109,37 @@ class Round {
     if (this.isStarved) sum.faults.starve++;
     const device = deviceCount > 0 ? ` --device '${this.device}'` : '';
     const serve = `exec '${process.execPath}' '${file('../dist/cli/main.cjs')}' serve --directory '${this.sockets}'${device} --max-messages 20`;
-    this.daemon = spawn('sh', ['-c', this.isStarved ? `ulimit -n ${LIMIT}; ${serve}` : serve], {
+    const daemon = spawn('sh', ['-c', this.isStarved ? `ulimit -n ${LIMIT}; ${serve}` : serve], {
       stdio: ['ignore', 'pipe', 'pipe'],
     });
-    for (const stream of [this.daemon.stdout, this.daemon.stderr]) {
+    this.#daemon = daemon;
+    for (const stream of [daemon.stdout, daemon.stderr]) {
       stream.on('data', (text) => {
         this.log += text;
       });
     }
     while (!this.log.includes('serving')) {
-      if (this.daemon.exitCode !== null) throw new Error(`the daemon ended:\n${this.log}`);
+      if (daemon.exitCode !== null) throw new Error(`the daemon ended:\n${this.log}`);
       await pause(20);
     }
     if (deviceCount > 0 && !this.log.includes('as files in')) throw new Error(this.log);
     for (let count = 0; count < clientCount; count++) {
-      this.spawn(ROLES[count % ROLES.length], count < deviceCount);
+      this.spawn(/** @type {Role} */ (ROLES[count % ROLES.length]), count < deviceCount);
     }
     if (this.isStarved) this.spawn('hog', false);
   }
 
+  get daemon() {
+    if (this.#daemon === undefined) throw new Error('the daemon was not started');
+    return this.#daemon;
+  }
+
+  /** @param {Role} role @param {boolean} atDevice */
   spawn(role, atDevice) {
     const name = `r${this.number}p${this.nextName++}${atDevice ? 'd' : 's'}`;
     const path = join(this.directory, `${name}.journal`);
-    const what = {
+    /** @type {Part} */
+    const part = {
       role,
       name,
       path,
@@ -111,10 +147,9 @@ class Round {
       device: this.device,
       seed: Math.floor(random() * 2 ** 32),
     };
-    const [program, ...words] = atDevice
-      ? [python.trim(), '-B', file('device.py')]
-      : [process.execPath, file('client.mjs')];
-    const child = spawn(program, [...words, JSON.stringify(what)], {
+    const program = atDevice ? python : process.execPath;
+    const words = atDevice ? ['-B', file('device.py')] : [file('client.mjs')];
+    const child = spawn(program, [...words, JSON.stringify(part)], {
       stdio: ['pipe', 'pipe', 'inherit'],
     });
     child.on('error', () => {});
@@ -128,6 +163,7 @@ class Round {
     return this.clients.filter(({ child }) => child.exitCode === null && child.signalCode === null);
   }
 
+  /** @param {number} until */
   async mistreat(until) {
     while (Date.now() < until) {
       await pause(50 + random() * 400);
@@ -167,13 +203,15 @@ class Round {
     while (this.alive.some(({ isStopped }) => isStopped)) await pause(50);
   }
 
+  /** @param {Client} victim */
   kill(victim) {
     victim.child.kill('SIGKILL');
     victim.killed = now();
     this.spawn(victim.role, victim.atDevice);
   }
 
-  /** Tells programs something, and waits until all have answered or ended. */
+  /** Tells programs something, and waits until all have answered or ended.
+   * @param {Client[]} clients @param {string} what */
   async tell(clients, what) {
     await Promise.all(
       clients.map(({ name, role, child, lines }) => {
@@ -191,7 +229,7 @@ class Round {
 
   async finish() {
     await this.tell(this.alive, 'finish');
-    const isReplier = ({ role }) => role === 'replier' || role === 'hog';
+    const isReplier = (/** @type {Client} */ { role }) => role === 'replier' || role === 'hog';
     await this.tell(this.alive.filter(isReplier), 'close');
     await this.untilUnbound();
     // Listeners are last: until then something may still be sent.
@@ -211,24 +249,26 @@ class Round {
     await ksock.close();
   }
 
+  /** @returns {Journal[]} */
   journals() {
     return this.clients
       .filter(({ path }) => existsSync(path))
       .map(({ name, path, killed }) => {
-        const lines = readFileSync(path, 'utf8').split('\n');
-        // The last line of a program that was killed may be half there.
-        const entries = lines.flatMap((line) => {
+        /** @type {Entry[]} */
+        const entries = [];
+        for (const line of readFileSync(path, 'utf8').split('\n')) {
           try {
-            return [JSON.parse(line)];
+            entries.push(JSON.parse(line));
           } catch {
-            return [];
+            // The last line of a program that was killed may be half there.
           }
-        });
+        }
         if (killed !== null) entries.push({ t: killed, e: 'end', why: 'killed', drained: false });
         return { name, entries };
       });
   }
 
+  /** @param {number} seconds */
   async run(seconds) {
     await this.start();
     // In some rounds it is the daemon that is killed.
@@ -249,14 +289,15 @@ class Round {
       }
     }
     const journals = this.journals();
-    const crash = journals.flatMap(({ entries }) => entries).find(({ e }) => e === 'crash');
-    if (crash !== undefined) throw new Error(`a program crashed: ${crash.error}`);
+    for (const entry of journals.flatMap(({ entries }) => entries)) {
+      if (entry.e === 'crash') throw new Error(`a program crashed: ${entry.error}`);
+    }
     const broken = brokenPromises(journals);
     for (const { entries } of journals) {
-      for (const { e, kind } of entries) {
-        if (e === 'read') sum.messages++;
-        if (e === 'send?' && kind === 'Q') sum.requests++;
-        if (e === 'answer') sum.answers++;
+      for (const entry of entries) {
+        if (entry.e === 'read') sum.messages++;
+        if (entry.e === 'send?' && entry.kind === 'Q') sum.requests++;
+        if (entry.e === 'answer') sum.answers++;
       }
     }
     countCrossed(journals);
@@ -274,29 +315,32 @@ class Round {
 
   stop() {
     for (const { child } of this.clients) if (child.exitCode === null) child.kill('SIGKILL');
-    if (this.daemon?.exitCode === null) this.daemon.kill('SIGKILL');
+    if (this.#daemon?.exitCode === null) this.#daemon.kill('SIGKILL');
   }
 }
 
-/** How many Requests went from which kind of program to which, and were answered by it. */
+/** How many Requests went from which kind of program to which, and were answered by it.
+ * @param {Journal[]} journals */
 function countCrossed(journals) {
+  /** Who sent it, by its tag. @type {Map<string, string>} */
   const askers = new Map();
-  for (const { name, entries } of journals) {
-    for (const { e, kind, tag } of entries)
-      if (e === 'send?' && kind === 'Q') askers.set(tag, name);
-  }
+  /** Its tag, by its id. @type {Map<string, string>} */
   const asked = new Map();
-  for (const { entries } of journals) {
-    for (const { e, kind, id, tag } of entries)
-      if (e === 'read' && kind === 'Q') asked.set(id, tag);
+  for (const { name, entries } of journals) {
+    for (const entry of entries) {
+      if (entry.e === 'send?' && entry.kind === 'Q') askers.set(entry.tag, name);
+      if (entry.e === 'read' && entry.kind === 'Q') asked.set(entry.id, entry.tag);
+    }
   }
   for (const { name, entries } of journals) {
     const replies = new Set(
-      entries.flatMap(({ e, kind, re }) => (e === 'send?' && kind === 'R' ? [re] : [])),
+      entries.flatMap((entry) => (entry.e === 'send?' && entry.kind === 'R' ? [entry.re] : [])),
     );
     for (const re of replies) {
-      const asker = askers.get(asked.get(re));
-      if (asker !== undefined) crossed[`${asker.at(-1)}${name.at(-1)}`]++;
+      const asker = askers.get(asked.get(re) ?? '');
+      if (asker === undefined) continue;
+      const ends = `${asker.at(-1)}${name.at(-1)}`;
+      crossed[ends] = (crossed[ends] ?? 0) + 1;
     }
   }
 }
@@ -305,6 +349,7 @@ const until = Date.now() + Number(values.minutes) * 60_000;
 console.log(
   `chaos: seed ${seed}, ${clientCount} programs (${deviceCount} at device files), ${values.minutes} minutes`,
 );
+/** @type {Round | undefined} */
 let round;
 process.once('SIGINT', () => {
   round?.stop();
@@ -322,7 +367,7 @@ try {
 } catch (error) {
   round?.stop();
   console.error(
-    `chaos: ${error.message}\nSee it again with --seed ${seed}; the journals are in ${round?.directory}`,
+    `chaos: ${error instanceof Error ? error.message : error}\nSee it again with --seed ${seed}; the journals are in ${round?.directory}`,
   );
   process.exitCode = 1;
 }

@@ -1,22 +1,49 @@
 // The promises of KBUS, checked from outside: by what each program on one bus did and saw, as it wrote it
-// down. Nothing here knows the engine. The entries of a journal, which is one Ksock's:
-//
-//   open     id                           it has this Ksock id
-//   bind?    name replier                 it asks to bind; then bind! it is bound, or bind- it was refused
-//   unbind?  name replier                 likewise
-//   send?    n name kind flags re         it asks to send its message number n: Announcement, reQuest, Reply
-//   send!    n id blind                   it was sent; or, send-  n code, it was refused, or its fate is unknown;
-//                                         `blind`: or it was given up, of which only a Status would tell
-//   read     a message                    the program was given this message
-//   answer   n and a message              the Reply or Status to its request() number n
-//   limit    count       once             its queue's limit; messages come once only
-//   again                                 the connection is not its first: what is bound is not told
-//   loose                                 it may be given messages that it has no handler for
-//   end?                                  it begins to close
-//   end      drained                      nothing more comes; `drained`: it read until nothing was left to come
-//
-// A message's data begins with `<journal>.<n>`, which says whose it is; a Reply's may go on with
-// ` to:<journal>.<n>`, which says which Request its sender means to answer.
+// down (journal.ts). Nothing here knows the engine.
+
+/**
+ * @import { Answered, Asked, Binding, Ended, Entry, Journal, Note, Read } from './journal.ts'
+ */
+
+/**
+ * @typedef {object} MessageLike
+ * @property {object} id
+ * @property {object} inReplyTo
+ * @property {string} name
+ * @property {number} flags
+ * @property {number} to
+ * @property {number} from
+ * @property {Uint8Array} data
+ * @property {() => boolean} isRequest
+ * @property {() => boolean} isReply
+ * @property {() => boolean} isSynthetic
+ *
+ * @typedef {object} Fate  what became of a message that was to be sent
+ * @property {Witness} by
+ * @property {number} asked
+ * @property {number | null} done
+ * @property {string | null} code     why it was refused
+ * @property {string | null} id
+ * @property {boolean | undefined} blind
+ * @property {Entry<Answered>[]} answers
+ *
+ * @typedef {Omit<Asked, 'e' | 'id'> & Fate} Send
+ *
+ * @typedef {object} Witness  a journal, sorted by what it tells of
+ * @property {string} name
+ * @property {number} id
+ * @property {Map<number, Send>} sends  by their numbers
+ * @property {Entry<Read>[]} reads
+ * @property {Entry<Binding>[]} binds
+ * @property {Set<string>} unbound
+ * @property {boolean} once
+ * @property {boolean} again
+ * @property {boolean} loose
+ * @property {number} unlimited  from when on its queue has no limit
+ * @property {boolean} limited
+ * @property {number} endAsked
+ * @property {Entry<Ended> | null} end
+ */
 
 const URGENT = 1 << 3;
 const YOU = 1 << 1;
@@ -29,6 +56,7 @@ const UNKNOWN = new Set(['ECONNRESET', 'EBADF', 'EPROTO', 'ETIMEDOUT', 'abort'])
 
 const decoder = new TextDecoder();
 
+/** What a journal tells of a message. @param {MessageLike} message @returns {Note} */
 export function noteOf(message) {
   const { id, inReplyTo, name, flags, to, from, data } = message;
   const kind = message.isReply()
@@ -46,6 +74,7 @@ export function noteOf(message) {
   return { id: `${id}`, re: `${inReplyTo}`, name, kind, flags, to, from, tag, size, ...meant };
 }
 
+/** Whether a binding name matches the name of a message. @param {string} bindingName @param {string} name */
 export function covers(bindingName, name) {
   const [wanted, words] = [bindingName.split('.'), name.split('.')];
   const isAnyDepth = wanted.at(-1) === '*';
@@ -54,11 +83,19 @@ export function covers(bindingName, name) {
   return wanted.every((word, at) => word === '%' || word === words[at]);
 }
 
+/**
+ * Checks what all programs on one bus saw against the promises of KBUS: what was broken, if anything.
+ *
+ * @param {readonly Journal[]} journals
+ */
 export function brokenPromises(journals) {
+  /** @type {string[]} */
   const broken = [];
   const ksocks = journals.map(ksockOf);
   const sends = new Map(
-    ksocks.flatMap((k) => [...k.sends.values()].map((send) => [send.tag, send])),
+    ksocks.flatMap((k) =>
+      [...k.sends.values()].map((send) => /** @type {const} */ ([send.tag, send])),
+    ),
   );
   whatCameWasSent(ksocks, sends, broken);
   oneAnswerEach(ksocks, broken);
@@ -68,8 +105,9 @@ export function brokenPromises(journals) {
   return broken;
 }
 
-/** A journal, sorted by what it tells of. */
+/** @param {Journal} journal */
 function ksockOf({ name, entries }) {
+  /** @type {Witness} */
   const k = {
     name,
     id: 0,
@@ -80,7 +118,7 @@ function ksockOf({ name, entries }) {
     once: false,
     again: false,
     loose: false,
-    unlimited: false,
+    unlimited: Number.POSITIVE_INFINITY,
     limited: false,
     endAsked: Number.POSITIVE_INFINITY,
     end: null,
@@ -108,22 +146,34 @@ function ksockOf({ name, entries }) {
         done: null,
         code: null,
         id: null,
+        blind: undefined,
         answers: [],
       });
     } else if (e === 'send!') {
-      Object.assign(k.sends.get(entry.n), { done: t, id: entry.id, blind: entry.blind });
+      Object.assign(sendOf(k, entry.n), { done: t, id: entry.id, blind: entry.blind });
     } else if (e === 'send-') {
-      Object.assign(k.sends.get(entry.n), { code: entry.code });
+      sendOf(k, entry.n).code = entry.code;
     } else if (e === 'answer') {
-      k.sends.get(entry.n).answers.push(entry);
+      sendOf(k, entry.n).answers.push(entry);
     }
   }
   return k;
 }
 
-const describe = ({ kind, name, id, tag }) => `${kind} ${id} '${name}' ${tag}`;
+/** @param {Witness} k @param {number} n */
+function sendOf(k, n) {
+  const send = k.sends.get(n);
+  if (send === undefined)
+    throw new Error(`${k.name} tells of its message ${n}, which it did not send`);
+  return send;
+}
 
-/** A message comes as it was sent, from whom it says, and not at all when its send was refused. */
+const describe = (
+  /** @type {Omit<Note, 'id'> & { id: string | null }} */ { kind, name, id, tag },
+) => `${kind} ${id} '${name}' ${tag}`;
+
+/** A message comes as it was sent, from whom it says, and not at all when its send was refused.
+ * @param {Witness[]} ksocks @param {Map<string, Send>} sends @param {string[]} broken */
 function whatCameWasSent(ksocks, sends, broken) {
   for (const k of ksocks) {
     const answers = [...k.sends.values()].flatMap(({ answers }) => answers);
@@ -152,13 +202,15 @@ function whatCameWasSent(ksocks, sends, broken) {
   }
 }
 
-/** Promise 1: every Request that was accepted gets exactly one Reply or Status. */
+/** Promise 1: every Request that was accepted gets exactly one Reply or Status.
+ * @param {Witness[]} ksocks @param {string[]} broken */
 function oneAnswerEach(ksocks, broken) {
   // What a Ksock that came back has bound is not told: it may well answer.
   const repliers = ksocks.filter(({ again, binds }) => again || binds.some((b) => b.replier));
   for (const k of ksocks) {
     // When all who could answer have gone, nothing is owed any more.
     const isLast = repliers.every(({ end }) => end !== null && end.t < k.endAsked);
+    /** @type {Map<string, Entry<Read>[]>} */
     const byId = new Map();
     for (const read of k.reads) {
       if ((read.kind !== 'S' && read.kind !== 'R') || read.to !== k.id) continue;
@@ -187,8 +239,9 @@ function oneAnswerEach(ksocks, broken) {
   }
 }
 
-/** What a Status says of the Replier is true. */
+/** What a Status says of the Replier is true. @param {Witness[]} ksocks @param {string[]} broken */
 function statusesFitTheirCause(ksocks, broken) {
+  /** @type {Map<string, { k: Witness, read: Entry<Read> }>} */
   const readBy = new Map();
   for (const k of ksocks) {
     for (const read of k.reads) {
@@ -226,15 +279,19 @@ function statusesFitTheirCause(ksocks, broken) {
   }
 }
 
-/** Promise 2: all that are not urgent come to everybody in one order, which is each sender's order too. */
+/** Promise 2: all that are not urgent come to everybody in one order, which is each sender's order too.
+ * @param {Witness[]} ksocks @param {string[]} broken */
 function oneOrderForAll(ksocks, broken) {
+  /** @type {Map<string, Set<string>>} */
   const after = new Map();
-  const mustPrecede = (first, then) => {
+  const mustPrecede = (/** @type {string} */ first, /** @type {string} */ then) => {
     if (first === then) return;
-    if (!after.has(first)) after.set(first, new Set());
-    after.get(first).add(then);
+    const others = after.get(first);
+    if (others === undefined) after.set(first, new Set([then]));
+    else others.add(then);
   };
   for (const k of ksocks) {
+    /** @type {string | null} */
     let last = null;
     for (const { id, flags } of k.reads) {
       if ((flags & URGENT) !== 0 || id === '[0:0]') continue;
@@ -248,14 +305,16 @@ function oneOrderForAll(ksocks, broken) {
       last = id;
     }
   }
+  /** @type {Map<string, 'on the way' | 'done'>} */
   const state = new Map();
-  for (const start of after.keys()) {
+  for (const [start, then] of after) {
     if (state.has(start)) continue;
     // Depth first, without recursion: what is met again on the way to itself is in two orders.
-    const way = [[start, [...after.get(start)]]];
+    /** @type {[id: string, next: string[]][]} */
+    const way = [[start, [...then]]];
     state.set(start, 'on the way');
-    while (way.length > 0) {
-      const [id, next] = way.at(-1);
+    for (let last = way.at(-1); last !== undefined; last = way.at(-1)) {
+      const [id, next] = last;
       const one = next.pop();
       if (one === undefined) {
         state.set(id, 'done');
@@ -276,6 +335,8 @@ function oneOrderForAll(ksocks, broken) {
 /**
  * Promise 3: a Listener misses nothing that was sent ALL_OR_WAIT or ALL_OR_FAIL, and nothing at all when its
  * queue has no limit.
+ *
+ * @param {Witness[]} ksocks @param {Map<string, Send>} sends @param {string[]} broken
  */
 function nothingMissedThatMustNotBe(ksocks, sends, broken) {
   for (const k of ksocks) {
@@ -285,7 +346,7 @@ function nothingMissedThatMustNotBe(ksocks, sends, broken) {
     const got = new Set([...k.reads, ...answers].map(({ tag }) => tag));
     for (const send of sends.values()) {
       if (send.done === null || got.has(send.tag)) continue;
-      const nothingLost = k.unlimited !== false && !k.limited && k.unlimited < send.asked;
+      const nothingLost = !k.limited && k.unlimited < send.asked;
       if ((send.flags & ALL_OR) === 0 && !nothingLost) continue;
       // An Announcement is never given up.
       if (send.blind && send.kind !== 'A') continue;

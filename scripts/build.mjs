@@ -1,18 +1,24 @@
-// Builds dist/ from src/: one JavaScript file and one declaration file a source, and the program `kbus` as a few
-// files. It is built beside its place and then put there, so that what uses it never finds half of it.
+// Builds dist/ from src/: one JavaScript file a source, the program `kbus` as a few files, and the declarations that
+// the package brings (types/). The declarations beside the JavaScript tell all that is in a source: they are for the
+// programs of this checkout. It is built beside its place and then put there, so that what uses it never finds
+// half of it.
 import { spawnSync } from 'node:child_process';
 import { chmodSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { rolldown } from 'rolldown';
+import { rollup } from 'rollup';
+import { dts } from 'rollup-plugin-dts';
+import { publicDeclarations } from './public-declarations.mjs';
 
 process.chdir(fileURLToPath(new URL('..', import.meta.url)));
 const beside = `dist.${process.pid}`;
-const { status } = spawnSync(
-  process.execPath,
-  ['node_modules/typescript/bin/tsc', '-p', 'tsconfig.build.json', '--outDir', beside],
-  { stdio: 'inherit' },
-);
-if (status === 0) {
+process.on('exit', () => rmSync(beside, { recursive: true, force: true }));
+const whole = `${beside}/whole`;
+if (
+  compile('--outDir', beside) &&
+  compile('--outDir', whole, '--emitDeclarationOnly', '--stripInternal')
+) {
+  await joinDeclarations();
   await joinProgram();
   chmodSync(`${beside}/cli/main.cjs`, 0o755);
   rmSync('dist', { recursive: true, force: true });
@@ -20,15 +26,44 @@ if (status === 0) {
   // Tells scripts/ready.mjs when this was.
   writeFileSync('node_modules/.kbus-built', '');
 } else {
-  rmSync(beside, { recursive: true, force: true });
+  process.exitCode = 1;
 }
-process.exit(status ?? 1);
+
+/** @param {string[]} options */
+function compile(...options) {
+  const { status } = spawnSync(
+    process.execPath,
+    ['node_modules/typescript/bin/tsc', '-p', 'tsconfig.build.json', ...options],
+    { stdio: 'inherit' },
+  );
+  return status === 0;
+}
+
+/** Puts what programs can name, and nothing else, into a file for each entry and one that they share. */
+async function joinDeclarations() {
+  const joined = await rollup({
+    input: { index: `${whole}/index.d.ts`, daemon: `${whole}/daemon/index.d.ts` },
+    plugins: [dts(), { name: 'public', renderChunk: publicDeclarations }],
+    external: /^node:/,
+    onLog: (_level, { message }) => {
+      throw new Error(message);
+    },
+  });
+  await joined.write({
+    dir: `${beside}/types`,
+    entryFileNames: '[name].d.ts',
+    chunkFileNames: 'shared.d.ts',
+  });
+  await joined.close();
+  rmSync(whole, { recursive: true });
+}
 
 /**
  * Puts the program `kbus` and the programs that it starts into a few files that Node can `require`: to load
  * what `kbus serve` needs as forty modules takes 60 ms more, and memory that it never gives back.
  */
 async function joinProgram() {
+  /** @type {{ dependencies: object }} */
   const { dependencies } = JSON.parse(readFileSync('package.json', 'utf8'));
   const joined = await rolldown({
     input: {

@@ -5,18 +5,23 @@ import { fileURLToPath } from 'node:url';
 process.chdir(fileURLToPath(new URL('..', import.meta.url)));
 
 const node = process.execPath;
+/** @type {[name: string, command: string, ...args: string[]][]} */
 const checks = [
-  ['types', [node, 'node_modules/typescript/bin/tsc', '-p', 'tsconfig.json']],
+  ['types', node, 'node_modules/typescript/bin/tsc', '-p', 'tsconfig.json'],
   [
     'lint and format',
-    [node, 'node_modules/@biomejs/biome/bin/biome', 'check', '--error-on-warnings', '.'],
+    node,
+    'node_modules/@biomejs/biome/bin/biome',
+    'check',
+    '--error-on-warnings',
+    '.',
   ],
-  ['pages made from the source', [node, 'scripts/pages.mjs', '--check']],
-  ['tests', [node, 'node_modules/vitest/vitest.mjs', 'run', ...process.argv.slice(2)]],
+  ['pages made from the source', node, 'scripts/pages.mjs', '--check'],
+  ['tests', node, 'node_modules/vitest/vitest.mjs', 'run', ...process.argv.slice(2)],
 ];
 
 const failed = [];
-for (const [name, [command, ...args]] of checks) {
+for (const [name, command, ...args] of checks) {
   console.log(`\nkbus: ${name}`);
   const { status, error } = spawnSync(command, args, { stdio: 'inherit' });
   if (error) console.error(error.message);

@@ -11,7 +11,9 @@ process.chdir(fileURLToPath(new URL('..', import.meta.url)));
 const MADE =
   '<!-- Made by scripts/pages.mjs from a table in the source: change that, then run it. -->';
 
-/** What each call is in the API, for the page of errors. */
+/** @import { Call } from '../dist/message/errno.js' */
+
+/** What each call is in the API, for the page of errors. @type {Record<Call, string>} */
 const CALLS = {
   open: 'Opening a Ksock',
   bind: 'bind',
@@ -31,11 +33,14 @@ const CALLS = {
   any: 'Any call',
 };
 
-const capital = (text) => text[0].toUpperCase() + text.slice(1);
+const capital = (/** @type {string} */ text) => text.charAt(0).toUpperCase() + text.slice(1);
+
+/** @template {string} K @template T @param {{ readonly [key in K]?: T }} table */
+const rowsOf = (table) => /** @type {[K, T][]} */ (Object.entries(table));
 
 function errors() {
-  const sections = Object.entries(MEANING).map(([call, meanings]) => {
-    const rows = Object.entries(meanings).map(
+  const sections = rowsOf(MEANING).map(([call, meanings]) => {
+    const rows = rowsOf(meanings).map(
       ([code, meaning]) =>
         `| ${code} | ${Errno[code]} | ${UNIX_TEXT[code]} | ${capital(meaning)}. |`,
     );
@@ -69,14 +74,14 @@ function errors() {
 }
 
 function requests() {
-  const words = (names) =>
+  const words = (/** @type {object} */ names) =>
     Object.keys(names).map((name) => name.toLowerCase().replaceAll('_', ' '));
   const [states, events] = [words(RequestState), words(RequestEvent)];
   const arrows = [];
   const statuses = [];
   for (const [at, from] of states.entries()) {
     for (const [index, event] of events.entries()) {
-      const transition = TRANSITIONS[at][index];
+      const transition = TRANSITIONS[at]?.[index];
       if (transition === undefined) continue;
       const { to, status } = transition;
       arrows.push(`    ${from} --> ${states[to]}: ${event}`);

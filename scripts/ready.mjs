@@ -7,7 +7,7 @@ import { fileURLToPath } from 'node:url';
 const root = fileURLToPath(new URL('..', import.meta.url));
 process.chdir(root);
 
-const [major, minor] = process.versions.node.split('.').map(Number);
+const [major = 0, minor = 0] = process.versions.node.split('.').map(Number);
 if (major < 20 || (major === 20 && minor < 19)) {
   console.error(
     `kbus needs Node 20.19 or newer; this is ${process.version}. Install a newer Node.`,
@@ -15,8 +15,9 @@ if (major < 20 || (major === 20 && minor < 19)) {
   process.exit(1);
 }
 
-const changed = (path) => (existsSync(path) ? statSync(path).mtimeMs : 0);
+const changed = (/** @type {string} */ path) => (existsSync(path) ? statSync(path).mtimeMs : 0);
 
+/** @param {string} command @param {string[]} args */
 function run(command, args) {
   const { status, error } = spawnSync(command, args, { stdio: 'inherit' });
   if (error) console.error(`could not run ${command}: ${error.message}`);
@@ -32,13 +33,13 @@ if (!isLinked && installed < changed('package-lock.json')) {
   run('npm', ['ci', '--no-fund', '--no-audit', '--loglevel=error']);
 }
 
-const newest = (directory) =>
+const newest = (/** @type {string} */ directory) =>
   Math.max(
     ...readdirSync(directory, { recursive: true }).map((name) => changed(`${directory}/${name}`)),
   );
 const built = existsSync('dist/index.js') ? changed('node_modules/.kbus-built') : 0;
-const inputs = ['tsconfig.json', 'tsconfig.build.json', 'scripts/build.mjs', 'package.json'];
-if (built < Math.max(newest('src'), ...inputs.map(changed))) {
+const inputs = ['tsconfig.json', 'tsconfig.build.json', 'package.json'];
+if (built < Math.max(newest('src'), newest('scripts'), ...inputs.map(changed))) {
   console.error('kbus: building');
   run(process.execPath, ['scripts/build.mjs']);
 }

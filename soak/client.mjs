@@ -1,35 +1,45 @@
 // A program under load. It works when it is told to, the same amount each time, and then says how long its
 // Requests took; and rests until everything that it was sent has been read.
 import process from 'node:process';
-import { Announcement, Flag, Ksock, Request, statefulRequest } from '../dist/index.js';
+import { Announcement, Flag, KbusError, Ksock, Request, statefulRequest } from '../dist/index.js';
 
-const { role, number, directory, seed, work } = JSON.parse(process.argv[2]);
+/**
+ * @import { KsockOptions } from '../dist/index.js'
+ * @import { ClientSaid, ClientStart, Told, Worked } from './talk.ts'
+ */
+
+/** @type {ClientStart} */
+const { role, number, directory, seed, work } = JSON.parse(process.argv[2] ?? '');
+const say = (/** @type {ClientSaid} */ message) => process.send?.(message);
 
 let state = seed >>> 0;
 function random() {
   state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
   return state / 2 ** 32;
 }
-const below = (limit) => Math.floor(random() * limit);
-const pick = (from) => from[below(from.length)];
-const open = (options) => Ksock.open(0, { directory, ...options });
+const below = (/** @type {number} */ limit) => Math.floor(random() * limit);
+/** @template T @param {readonly T[]} from @returns {T} */
+const pick = (from) => /** @type {T} */ (from[below(from.length)]);
+const open = (/** @type {KsockOptions} */ options = {}) => Ksock.open(0, { directory, ...options });
 
 /** What a send may be refused with when others are busy. */
 const BUSY = ['EBUSY', 'EAGAIN', 'ENOLCK', 'EADDRNOTAVAIL', 'EPIPE', 'STATUS'];
+/** Null when it was refused. @template T @param {Promise<T>} promise */
 async function orBusy(promise) {
   try {
     return await promise;
   } catch (error) {
-    if (!BUSY.includes(error.code)) throw error;
-    return null;
+    if (error instanceof KbusError && BUSY.includes(error.code)) return null;
+    throw error;
   }
 }
 
 const home = await open();
 let heard = 0;
 
-/** One works at the stream: sends all of a round, or counts it. */
-const STREAM = {
+/** What is done in a round, by role. At the stream, one sends all of it, and one counts it.
+ * @type {Record<ClientStart['role'], () => Promise<Worked>>} */
+const WORK = {
   async sender() {
     const messages = function* () {
       for (let count = 0; count < work; count++)
@@ -42,6 +52,7 @@ const STREAM = {
     for await (const _ of home) if (++heard % work === 0) break;
     return { operations: 0, latencies: [] };
   },
+  mix,
 };
 
 /** Calls of a Ksock that stays. */
@@ -92,7 +103,7 @@ async function visit() {
   switch (below(5)) {
     case 0: {
       const request = await visitor.waitForMsg();
-      if (visitor.mode === 'rw' && request.wantsUsToReply()) await visitor.readNextMsg();
+      if (visitor.mode === 'rw' && request?.wantsUsToReply()) await visitor.readNextMsg();
       break;
     }
     case 1:
@@ -118,6 +129,7 @@ async function visit() {
 }
 
 async function mix() {
+  /** @type {number[]} */
   const latencies = [];
   const lanes = Array.from({ length: 4 }, async (_, lane) => {
     for (let count = 0; count < work; count++) {
@@ -133,28 +145,26 @@ async function mix() {
   return { operations: 4 * work, latencies };
 }
 
-let doWork = STREAM[role];
 if (role === 'mix') {
   await home.setMaxMessages(1000);
   await home.listener('$.Soak.News', () => {
     heard++;
   });
   await home.replier(`$.Soak.Ask.n${number}`, (request) => request.text());
-  doWork = mix;
 } else {
   await home.setMaxMessages(10_000);
   if (role === 'listener') await home.bind('$.Soak.Stream');
 }
 
-process.on('message', async (what) => {
-  if (what === 'work') process.send({ worked: await doWork() });
+process.on('message', async (/** @type {Told} */ what) => {
+  if (what === 'work') say({ worked: await WORK[role]() });
   if (what === 'rest') {
     while ((await home.numMessages()) > 0) await new Promise(setImmediate);
-    process.send({ resting: heard });
+    say({ resting: heard });
   }
   if (what === 'stop') {
     await home.close();
     process.disconnect();
   }
 });
-process.send({ open: true });
+say({ open: true });

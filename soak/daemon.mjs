@@ -2,7 +2,15 @@
 import process from 'node:process';
 import { Daemon, Log } from '../dist/daemon/index.js';
 
-const { directory, serial, ksock } = JSON.parse(process.argv[2]);
+/**
+ * @import { Bus } from '../dist/index.js'
+ * @import { DaemonSaid, DaemonStart, Standing, Told } from './talk.ts'
+ */
+
+/** @type {DaemonStart} */
+const { directory, serial, ksock } = JSON.parse(process.argv[2] ?? '');
+const say = (/** @type {DaemonSaid} */ message) => process.send?.(message);
+
 const daemon = new Daemon({
   buses: 1,
   directory,
@@ -11,14 +19,16 @@ const daemon = new Daemon({
   log: new Log('human', (line) => process.stderr.write(line)),
 });
 await daemon.start();
-const bus = daemon.buses.get(0);
+const [bus] = daemon.buses;
+if (bus === undefined) throw new Error('the daemon has no bus');
 bus.nextSerial = serial;
 bus.nextKsockId = ksock;
 
-async function sample() {
+/** @param {Bus} bus @returns {Promise<Standing>} */
+async function sample(bus) {
   // What one collection finds dead, the next may free.
   for (let count = 0; count < 3; count++) {
-    globalThis.gc();
+    globalThis.gc?.();
     await new Promise(setImmediate);
   }
   const { rss, heapUsed, external } = process.memoryUsage();
@@ -33,11 +43,11 @@ async function sample() {
   };
 }
 
-process.on('message', async (what) => {
-  if (what === 'sample') process.send({ sample: await sample() });
+process.on('message', async (/** @type {Told} */ what) => {
+  if (what === 'sample') say({ sample: await sample(bus) });
   if (what === 'stop') {
     await daemon.stop('the soak is over');
     process.disconnect();
   }
 });
-process.send({ serving: true });
+say({ serving: true });

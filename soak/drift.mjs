@@ -1,13 +1,15 @@
 // Whether something grows, or gets slower, from the second quarter of a soak to the last: the first is left
 // out, in which code is compiled and memory is got that will be used again.
 
+/** @param {readonly number[]} values */
 export function median(values) {
   const sorted = [...values].sort((a, b) => a - b);
   const half = sorted.length >> 1;
-  return sorted.length % 2 === 1 ? sorted[half] : (sorted[half - 1] + sorted[half]) / 2;
+  const upper = sorted[half] ?? Number.NaN;
+  return sorted.length % 2 === 1 ? upper : ((sorted[half - 1] ?? Number.NaN) + upper) / 2;
 }
 
-/** Medians of the second and the last quarter. */
+/** Medians of the second and the last quarter. @param {readonly number[]} values */
 export function quarters(values) {
   const quarter = Math.max(1, Math.floor(values.length / 4));
   return {
@@ -15,6 +17,8 @@ export function quarters(values) {
     last: median(values.slice(-quarter)),
   };
 }
+
+/** @typedef {keyof typeof NOISE} Judged  what may drift */
 
 /** How much more of each there may be at the end: so many of its units, or this part of it if that is more. */
 export const NOISE = {
@@ -29,7 +33,13 @@ export const NOISE = {
   seconds: { least: 0.1, part: 0.5 },
 };
 
-/** What has drifted: a line for each; none if nothing has. `judged` names what must not. */
+/**
+ * What has drifted: a line for each; none if nothing has.
+ *
+ * @template {Judged} J
+ * @param {readonly { readonly [key in J]: number }[]} samples
+ * @param {readonly J[]} judged  what must not
+ */
 export function drifted(samples, judged) {
   if (samples.length < 8) return [`${samples.length} samples are too few to tell`];
   return judged.flatMap((what) => {

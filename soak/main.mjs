@@ -15,6 +15,12 @@ import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { drifted, median, quarters } from './drift.mjs';
 
+/**
+ * @import { ChildProcess } from 'node:child_process'
+ * @import { Judged } from './drift.mjs'
+ * @import { ClientStart, DaemonStart, Sample, SaidWith, Told } from './talk.ts'
+ */
+
 const { values } = parseArgs({
   options: {
     minutes: { type: 'string', default: '1' },
@@ -30,7 +36,7 @@ const { values } = parseArgs({
 const seed = Number(values.seed);
 const isStream = values.messages !== undefined;
 const work = Number(values.work ?? (isStream ? 200_000 : 100));
-const file = (name) => fileURLToPath(new URL(name, import.meta.url));
+const file = (/** @type {string} */ name) => fileURLToPath(new URL(name, import.meta.url));
 
 let state = seed >>> 0;
 function random() {
@@ -44,27 +50,35 @@ const serial =
 const ksock = 1 + Math.floor(random() * 2 ** 31);
 
 const directory = mkdtempSync(join(tmpdir(), 'kbus-soak-'));
+/** @type {ChildProcess[]} */
 const children = [];
 
+/** @param {string} name @param {ClientStart | DaemonStart} what @param {string[]} execArgv */
 function start(name, what, execArgv = []) {
-  const child = fork(file(name), [JSON.stringify({ directory, ...what })], { execArgv });
+  const child = fork(file(name), [JSON.stringify(what)], { execArgv });
   children.push(child);
+  /** @type {Promise<never>} */
   const gone = new Promise((_, reject) => {
     child.once('exit', (code, signal) => reject(new Error(`${name} ended (${signal ?? code})`)));
   });
   gone.catch(() => {});
+  /** What it says next under this key.
+   * @template {string} K @param {K} key @returns {Promise<SaidWith<K>[K]>} */
   const answer = (key) => {
+    /** @type {Promise<SaidWith<K>[K]>} */
     const answered = new Promise((resolve) => {
-      child.on('message', function hear(said) {
+      const hear = (/** @type {SaidWith<K>} */ said) => {
         if (!(key in said)) return;
         child.off('message', hear);
         resolve(said[key]);
-      });
+      };
+      child.on('message', hear);
     });
     return Promise.race([answered, gone]);
   };
   return {
     answer,
+    /** @template {string} K @param {Told} what @param {K} key */
     ask(what, key) {
       const answered = answer(key);
       child.send(what);
@@ -80,6 +94,7 @@ function start(name, what, execArgv = []) {
 }
 
 const MIB = 1024 * 1024;
+/** @param {Judged} what @param {number} value */
 function shown(what, value) {
   if (['heap', 'external', 'rss'].includes(what)) return `${(value / MIB).toFixed(2)} MiB`;
   if (what === 'latency') return `${value.toFixed(3)} ms`;
@@ -87,16 +102,18 @@ function shown(what, value) {
 }
 
 async function soak() {
-  const daemon = start('daemon.mjs', { serial, ksock }, ['--expose-gc']);
+  const daemon = start('daemon.mjs', { directory, serial, ksock }, ['--expose-gc']);
   await daemon.answer('serving');
+  /** @type {ClientStart['role'][]} */
   const roles = isStream ? ['sender', 'listener'] : ['mix', 'mix', 'mix'];
   const clients = roles.map((role, number) =>
-    start('client.mjs', { role, number, work, seed: Math.floor(random() * 2 ** 32) }),
+    start('client.mjs', { directory, role, number, work, seed: Math.floor(random() * 2 ** 32) }),
   );
   await Promise.all(clients.map((client) => client.answer('open')));
 
   const until = Date.now() + Number(values.minutes) * 60_000;
   const rounds = isStream ? Math.ceil(Number(values.messages) / work) : Infinity;
+  /** @type {Sample[]} */
   const samples = [];
   let operations = 0;
   while (samples.length < rounds && (isStream || Date.now() < until || samples.length < 8)) {
@@ -117,18 +134,17 @@ async function soak() {
   for (const client of clients) await client.stop();
   await daemon.stop();
 
-  const wrapped =
-    samples.some((sample, at) => at > 0 && sample.serial < samples[at - 1].serial) ||
-    samples[0].serial < serial;
+  const wrapped = samples.some((sample, at) => sample.serial < (samples[at - 1]?.serial ?? serial));
   console.log(
     `soak: ${samples.length} rounds, ${operations} ${isStream ? 'messages' : 'operations'}, serial numbers from ${serial}${wrapped ? ' and again from 1' : ''}`,
   );
-  for (const what of ['heap', 'external', 'rss', 'latency', 'seconds']) {
+  for (const what of /** @type {const} */ (['heap', 'external', 'rss', 'latency', 'seconds'])) {
     const { second, last } = quarters(samples.map((sample) => sample[what]));
     console.log(
       `soak: ${what.padEnd(8)} ${shown(what, second)} in the second quarter, ${shown(what, last)} in the last`,
     );
   }
+  /** @type {Judged[]} */
   const judged = ['heap', 'external', 'rss', 'resources', 'ksocks', 'queued'];
   const wrong = drifted(samples, values.pace ? [...judged, 'latency', 'seconds'] : judged);
   if (samples.some(({ queued }) => queued !== 0))
@@ -145,7 +161,9 @@ try {
   await soak();
   console.log('soak: nothing grew');
 } catch (error) {
-  console.error(`soak: ${error.message}\nSee it again with --seed ${seed}`);
+  console.error(
+    `soak: ${error instanceof Error ? error.message : error}\nSee it again with --seed ${seed}`,
+  );
   for (const child of children) if (child.exitCode === null) child.kill('SIGKILL');
   process.exitCode = 1;
 } finally {

@@ -6,6 +6,7 @@ export {
   type BusOptions,
   type BusReport,
   type BusSettings,
+  type Given,
   type KsockReport,
   type Mode,
 } from './bus/index.ts';

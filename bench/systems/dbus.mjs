@@ -4,12 +4,15 @@ import { pace } from '../pace.mjs';
 import { clientVersion, lacking, peer, programPath, programVersion } from '../peers.mjs';
 import { alike } from '../workloads.mjs';
 
-/** @import { Place, System } from '../system.d.ts' */
+/**
+ * @import { DBus } from '../clients.ts'
+ * @import { Place, System } from '../system.ts'
+ */
 
 const REPLIER = 'kbus.bench';
 const PATH = '/bench';
 
-/** @param {Place} place @returns {Promise<any>} */
+/** @param {Place} place @returns {Promise<DBus>} */
 const connect = (place) =>
   new Promise((resolve, reject) => {
     const bus = peer('dbus-next').sessionBus({ busAddress: `unix:path=${place.socket}` });
@@ -17,7 +20,7 @@ const connect = (place) =>
     bus.once('error', reject);
   });
 
-/** Calls the bus itself. @param {any} bus @param {string} member @param {string} [argument] */
+/** Calls the bus itself. @param {DBus} bus @param {string} member @param {string} [argument] */
 function callBus(bus, member, argument) {
   const { Message } = peer('dbus-next');
   const to = 'org.freedesktop.DBus';
@@ -77,7 +80,7 @@ export default {
   async answer(place) {
     const { Message } = peer('dbus-next');
     const bus = await connect(place);
-    bus.addMethodHandler((/** @type {any} */ message) => {
+    bus.addMethodHandler((message) => {
       if (message.path !== PATH) return false;
       bus.send(Message.newMethodReturn(message, 'ay', [message.body[0]]));
       return true;
@@ -100,14 +103,14 @@ export default {
             body: [data],
           }),
         )
-        .then((/** @type {any} */ { body }) => done(body[0], 0, body[0].length));
+        .then(({ body: [reply] }) => done(reply, 0, reply.length));
     };
   },
 
   async listen(place, hear) {
     const bus = await connect(place);
-    bus.on('message', (/** @type {any} */ { path, body }) => {
-      if (path === PATH) hear(body[0], 0, body[0].length);
+    bus.on('message', ({ path, body: [data] }) => {
+      if (path === PATH) hear(data, 0, data.length);
     });
     await callBus(bus, 'AddMatch', `type='signal',path='${PATH}'`);
   },

@@ -1,7 +1,10 @@
 // The engine alone: what routing, queues and the ledger cost, without promises, frames or copies of data.
 import { versions } from './kbus.mjs';
 
-/** @import { Announcer, Ask, Hear, System } from '../system.d.ts' */
+/**
+ * @import { Bus, BusKsock, KsockOwner, MessageBatch } from '../../dist/bus/index.js'
+ * @import { Announcer, Ask, Hear, Place, System } from '../system.ts'
+ */
 
 const ASK = '$.Bench.Ask';
 const TELL = '$.Bench.Tell';
@@ -9,21 +12,21 @@ const WANT_A_REPLY = 1;
 /** How many messages are sent before they are read. */
 const BATCH = 64;
 
-/** @type {any} */
-let engine;
-/** @type {any} */
+/** @type {Bus | undefined} */
 let bus;
-/** The replier, and the listeners with their ears. @type {any} */
+/** The replier, and the listeners with their ears. @type {BusKsock | undefined} */
 let answerer;
-/** @type {{ ksock: any, hear: Hear }[]} */
+/** @type {{ ksock: BusKsock, hear: Hear }[]} */
 const listeners = [];
+
+const engine = () => import('../../dist/bus/index.js');
 
 const silent = { queued() {}, answered() {}, roomMade() {} };
 
-/** @param {any} owner */
+/** @param {KsockOwner} owner */
 async function open(owner = silent) {
-  engine ??= await import(new URL('../../dist/bus/index.js', import.meta.url).href);
-  bus ??= new engine.Bus();
+  const { Bus } = await engine();
+  bus ??= new Bus();
   return bus.open(owner);
 }
 
@@ -49,27 +52,28 @@ export default {
   async ask() {
     /** @type {Hear[]} */
     const waiting = [];
-    /** @type {{ token: number, batch: any }[]} */
+    /** @type {{ token: number, batch: MessageBatch }[]} */
     let answered = [];
     const asker = await open({
       ...silent,
-      answered: (/** @type {number} */ token, /** @type {any} */ batch) =>
-        answered.push({ token, batch }),
+      answered: (token, batch) => answered.push({ token, batch }),
     });
-    const { MessageBatch } = engine;
+    const { MessageBatch } = await engine();
+    const replier = answerer;
+    if (replier === undefined) throw new Error('nobody answers');
     let isWorking = false;
     let next = 0;
     /** Until no Request is left: to ask for more from within an answer must not go ever deeper. */
     const work = () => {
       isWorking = true;
       for (;;) {
-        const request = answerer.take();
+        const request = replier.take();
         if (request !== null) {
           const { bytes, dataAt, dataLength } = request;
           const reply = new MessageBatch(ASK, 0, request.from, bytes, dataAt, dataLength);
           reply.replyNetwork = request.idNetwork;
           reply.replySerial = request.idSerial;
-          answerer.send(reply);
+          replier.send(reply);
         } else if (answered.length > 0) {
           const now = answered;
           answered = [];
@@ -93,7 +97,7 @@ export default {
       if (!isWorking) work();
     };
   },
-  /** @param {any} _ @param {Hear} hear */
+  /** @param {Place} _ @param {Hear} hear */
   async listen(_, hear) {
     const ksock = await open();
     ksock.bind(TELL, false);
@@ -102,7 +106,7 @@ export default {
   /** @returns {Promise<Announcer>} */
   async announce() {
     const announcer = await open();
-    const { MessageBatch } = engine;
+    const { MessageBatch } = await engine();
     const read = () => {
       for (const { ksock, hear } of listeners) {
         for (let batch = ksock.take(); batch !== null; batch = ksock.take()) {

@@ -17,7 +17,7 @@
 import net from 'node:net';
 import { asks } from '../workloads.mjs';
 
-/** @import { Announcer, Ask, Hear, Place, System } from '../system.d.ts' */
+/** @import { Announcer, Ask, Hear, Place, System } from '../system.ts' */
 
 /** Bytes of a frame before its data: with its length, where there is one. @param {Place} place */
 const headerOf = (place) => (place.workload.startsWith('mixed') ? 44 : 36);
@@ -58,8 +58,14 @@ const dial = (path, read) =>
   });
 
 /** @param {Uint8Array} bytes @param {number} at */
+const byteAt = (bytes, at) => /** @type {number} */ (bytes[at]);
+
+/** @param {Uint8Array} bytes @param {number} at */
 const lengthAt = (bytes, at) =>
-  bytes[at] | (bytes[at + 1] << 8) | (bytes[at + 2] << 16) | (bytes[at + 3] << 24);
+  byteAt(bytes, at) |
+  (byteAt(bytes, at + 1) << 8) |
+  (byteAt(bytes, at + 2) << 16) |
+  (byteAt(bytes, at + 3) << 24);
 
 /** Memory to send from. It may be used again when it is retired and none of it is being written. */
 class Slab {

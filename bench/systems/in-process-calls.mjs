@@ -2,7 +2,7 @@
 import { open } from './in-process.mjs';
 import { kbus, versions } from './kbus.mjs';
 
-/** @import { Announcer, Hear, System } from '../system.d.ts' */
+/** @import { Announcer, Hear, Place, System } from '../system.ts' */
 
 const TELL = '$.Bench.Tell';
 
@@ -22,13 +22,13 @@ export default {
   versions,
   answer: () => Promise.reject(new Error('it only announces')),
   ask: () => Promise.reject(new Error('it only announces')),
-  /** @param {any} _ @param {Hear} hear */
+  /** @param {Place} _ @param {Hear} hear */
   async listen(_, hear) {
     const ksock = await open();
     await ksock.bind(TELL);
     reads.push(async () => {
-      const { data } = await ksock.readNextMsg();
-      hear(data, 0, data.length);
+      const message = await ksock.readNextMsg();
+      if (message !== null) hear(message.data, 0, message.dataLength);
     });
   },
   /** @returns {Promise<Announcer>} */

@@ -2,12 +2,15 @@
 import { alike } from '../workloads.mjs';
 import { kbus, versions } from './kbus.mjs';
 
-/** @import { Announcer, Ask, Hear, System } from '../system.d.ts' */
+/**
+ * @import { Bus } from '../../dist/index.js'
+ * @import { Announcer, Ask, Hear, Place, System } from '../system.ts'
+ */
 
 const ASK = '$.Bench.Ask';
 const TELL = '$.Bench.Tell';
 
-/** @type {any} */
+/** @type {Bus | undefined} */
 let bus;
 
 export const open = async () => {
@@ -31,21 +34,21 @@ export default {
   versions,
   async answer() {
     const ksock = await open();
-    await ksock.replier(ASK, (/** @type {any} */ request) => request.data);
+    await ksock.replier(ASK, (request) => request.data);
   },
   /** @returns {Promise<Ask>} */
   async ask() {
     const ksock = await open();
     return (data, done) => {
-      ksock.request(ASK, data).then((/** @type {any} */ reply) => {
+      ksock.request(ASK, data).then((reply) => {
         done(reply.bytes, reply.dataAt, reply.dataLength);
       });
     };
   },
-  /** @param {any} _ @param {Hear} hear */
+  /** @param {Place} _ @param {Hear} hear */
   async listen(_, hear) {
     const ksock = await open();
-    await ksock.listener(TELL, (/** @type {any} */ message) => {
+    await ksock.listener(TELL, (message) => {
       hear(message.bytes, message.dataAt, message.dataLength);
     });
   },

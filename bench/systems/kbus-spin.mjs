@@ -4,7 +4,7 @@ import kbus from './kbus.mjs';
 /** µs: longer than a client takes to answer, on a slow machine too. */
 const SPIN = 200;
 
-/** @type {import('../system.d.ts').System} */
+/** @type {import('../system.ts').System} */
 export default {
   ...kbus,
   name: 'kbus-spin',

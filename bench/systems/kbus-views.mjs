@@ -1,7 +1,7 @@
 // The same, with the handler that most programs have: each message is its own, and has a view of its data.
 import kbus, { open, TELL } from './kbus.mjs';
 
-/** @type {import('../system.d.ts').System} */
+/** @type {import('../system.ts').System} */
 export default {
   ...kbus,
   name: 'kbus-views',
@@ -12,6 +12,6 @@ export default {
     'the same, with a handler to which each message is given to keep, and which asks for message.data',
   async listen(place, hear) {
     const ksock = await open(place);
-    await ksock.listener(TELL, (/** @type {any} */ { data }) => hear(data, 0, data.length));
+    await ksock.listener(TELL, ({ data }) => hear(data, 0, data.length));
   },
 };

@@ -1,10 +1,13 @@
 // KBUS over its Unix socket: what `kbus serve` and the package's own client do.
-import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
+import { versionOf } from '../peers.mjs';
 import { namesOf, shareOf } from '../traffic.mjs';
 import { asks } from '../workloads.mjs';
 
-/** @import { Announcer, Ask, Hear, Place, System } from '../system.d.ts' */
+/**
+ * @import { BorrowedMessage } from '../../dist/index.js'
+ * @import { Announcer, Ask, Hear, Place, System } from '../system.ts'
+ */
 
 const root = new URL('../../', import.meta.url);
 const ASK = '$.Bench.Ask';
@@ -19,10 +22,10 @@ const QUEUE = 10_000;
 /** Large messages are enough of a batch with the queue that every Ksock has. */
 const LARGE = 16_384;
 
-export const kbus = () => import(new URL('dist/index.js', root).href);
+export const kbus = () => import('../../dist/index.js');
 
 export const versions = () => ({
-  kbus: JSON.parse(readFileSync(new URL('package.json', root), 'utf8')).version,
+  kbus: versionOf(new URL('package.json', root)),
 });
 
 /** @param {Place} place */
@@ -61,7 +64,7 @@ export default {
   async answer(place, number) {
     const ksock = await open(place);
     for (const name of shareOf(askNames(place), place, number)) {
-      await ksock.replier(name, (/** @type {any} */ request) => request.data);
+      await ksock.replier(name, (request) => request.data);
     }
   },
   /** @returns {Promise<Ask>} */
@@ -69,7 +72,7 @@ export default {
     const ksock = await open(place);
     const names = askNames(place);
     return (data, done, name) => {
-      ksock.request(names[name], data).then((/** @type {any} */ reply) => {
+      ksock.request(/** @type {string} */ (names[name]), data).then((reply) => {
         done(reply.bytes, reply.dataAt, reply.dataLength);
       });
     };
@@ -78,10 +81,10 @@ export default {
   async listen(place, hear) {
     const ksock = await open(place);
     if (place.names > 0) {
-      await ksock.listener(ALL, (/** @type {any} */ { data }) => hear(data, 0, data.length));
+      await ksock.listener(ALL, ({ data }) => hear(data, 0, data.length));
       return;
     }
-    const handler = (/** @type {any} */ message) =>
+    const handler = (/** @type {BorrowedMessage} */ message) =>
       hear(message.bytes, message.dataAt, message.dataLength);
     await ksock.listener(TELL, handler, { borrowed: true });
   },
@@ -90,8 +93,10 @@ export default {
     const { Announcement } = await kbus();
     const ksock = await open(place);
     const names = namesOf(place.names);
+    const announcement = (/** @type {Buffer} */ data, /** @type {number} */ name) =>
+      new Announcement(/** @type {string} */ (names[name]), data);
     if (place.workload === 'mixedawait') {
-      /** @type {Promise<any>[]} */
+      /** @type {ReturnType<typeof ksock.sendMsg>[]} */
       let sent = [];
       const outcomes = () => {
         const all = Promise.all(sent);
@@ -100,7 +105,7 @@ export default {
       };
       return {
         send(data, name) {
-          sent.push(ksock.sendMsg(new Announcement(names[name], data), { wait: true }));
+          sent.push(ksock.sendMsg(announcement(data, name), { wait: true }));
           return sent.length < TOGETHER ? undefined : outcomes();
         },
         finish: outcomes,
@@ -108,7 +113,7 @@ export default {
     }
     if (place.names > 0) {
       return {
-        send: (data, name) => ksock.post(new Announcement(names[name], data), { wait: true }),
+        send: (data, name) => ksock.post(announcement(data, name), { wait: true }),
         finish: () => ksock.flush(),
       };
     }

@@ -6,7 +6,7 @@ import { clientVersion, lacking, peer, programPath, programVersion } from '../pe
 import { topicsOf } from '../traffic.mjs';
 import { alike, asks } from '../workloads.mjs';
 
-/** @import { Hear, Place, System } from '../system.d.ts' */
+/** @import { Hear, Place, System } from '../system.ts' */
 
 /** @param {Place} place */
 const connect = (place) =>
@@ -15,7 +15,7 @@ const connect = (place) =>
 /** @param {Place} place @param {string} topic @param {0 | 1} qos @param {(data: Buffer) => void} hear */
 async function subscribe(place, topic, qos, hear) {
   const client = await connect(place);
-  client.on('message', (/** @type {string} */ _, /** @type {Buffer} */ data) => hear(data));
+  client.on('message', (_, data) => hear(data));
   await client.subscribeAsync(topic, { qos });
   return client;
 }
@@ -85,12 +85,13 @@ max_inflight_messages 0
   async announce(place) {
     const client = await connect(place);
     const topics = place.names > 0 ? topicsOf(place.names, '/') : ['bench'];
+    /** @type {Promise<unknown>} */
     let last = Promise.resolve();
     // The daemon acknowledges in order: the last message stands for all before it.
     const { sent, finish } = pace(place.ring / 2, () => last);
     return {
       send(data, name) {
-        last = client.publishAsync(topics[name], data, { qos: 1 });
+        last = client.publishAsync(/** @type {string} */ (topics[name]), data, { qos: 1 });
         return sent();
       },
       finish,

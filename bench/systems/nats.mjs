@@ -3,7 +3,7 @@ import { clientVersion, lacking, peer, programPath, programVersion } from '../pe
 import { shareOf, topicsOf } from '../traffic.mjs';
 import { alike, asks } from '../workloads.mjs';
 
-/** @import { Place, System } from '../system.d.ts' */
+/** @import { Place, System } from '../system.ts' */
 
 /** @param {Place} place */
 const connect = (place) =>
@@ -40,8 +40,7 @@ export default {
     const nats = await connect(place);
     for (const subject of shareOf(subjectsOf(place), place, number)) {
       nats.subscribe(subject, {
-        callback: (/** @type {unknown} */ _, /** @type {any} */ message) =>
-          message.respond(message.data),
+        callback: (_, message) => message.respond(message.data),
       });
     }
     await nats.flush();
@@ -52,16 +51,15 @@ export default {
     const subjects = subjectsOf(place);
     return (data, done, name) => {
       nats
-        .request(subjects[name], data, { timeout: 10_000 })
-        .then((/** @type {any} */ { data: reply }) => done(reply, 0, reply.length));
+        .request(/** @type {string} */ (subjects[name]), data, { timeout: 10_000 })
+        .then(({ data: reply }) => done(reply, 0, reply.length));
     };
   },
 
   async listen(place, hear) {
     const nats = await connect(place);
     nats.subscribe(place.names > 0 ? 'Plant.>' : 'bench', {
-      callback: (/** @type {unknown} */ _, /** @type {any} */ { data }) =>
-        hear(data, 0, data.length),
+      callback: (_, { data }) => hear(data, 0, data.length),
     });
     await nats.flush();
   },
@@ -72,7 +70,7 @@ export default {
     const { sent, finish } = pace(place.ring / 2, () => nats.flush());
     return {
       send(data, name) {
-        nats.publish(subjects[name], data);
+        nats.publish(/** @type {string} */ (subjects[name]), data);
         return sent();
       },
       finish,

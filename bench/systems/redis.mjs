@@ -3,7 +3,7 @@ import { clientVersion, lacking, peer, programPath, programVersion } from '../pe
 import { topicsOf } from '../traffic.mjs';
 import { alike, asks } from '../workloads.mjs';
 
-/** @import { Hear, Place, System } from '../system.d.ts' */
+/** @import { Hear, Place, System } from '../system.ts' */
 
 /** @param {Place} place */
 async function connect(place) {
@@ -17,7 +17,7 @@ async function connect(place) {
  * @param {Place} place @param {string} channel @param {(data: Buffer) => void} hear */
 async function subscribe(place, channel, hear) {
   const redis = await connect(place);
-  redis.on('messageBuffer', (/** @type {Buffer} */ _, /** @type {Buffer} */ data) => hear(data));
+  redis.on('messageBuffer', (_, data) => hear(data));
   await redis.subscribe(channel);
 }
 
@@ -68,22 +68,19 @@ export default {
       return subscribe(place, 'bench', (data) => hear(data, 0, data.length));
     }
     const redis = await connect(place);
-    redis.on(
-      'pmessageBuffer',
-      (/** @type {unknown} */ _, /** @type {Buffer} */ _channel, /** @type {Buffer} */ data) =>
-        hear(data, 0, data.length),
-    );
+    redis.on('pmessageBuffer', (_, _channel, data) => hear(data, 0, data.length));
     await redis.psubscribe('Plant.*');
   },
 
   async announce(place) {
     const redis = await connect(place);
     const channels = place.names > 0 ? topicsOf(place.names, '.') : ['bench'];
+    /** @type {Promise<unknown>} */
     let last = Promise.resolve();
     const { sent, finish } = pace(place.ring / 2, () => last);
     return {
       send(data, name) {
-        last = redis.publish(channels[name], data);
+        last = redis.publish(/** @type {string} */ (channels[name]), data);
         return sent();
       },
       finish,

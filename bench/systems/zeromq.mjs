@@ -1,15 +1,18 @@
 import { clientVersion, lacking, peer } from '../peers.mjs';
 import { alike } from '../workloads.mjs';
 
-/** @import { Hear, Place, System } from '../system.d.ts' */
+/**
+ * @import { ZmqSocket } from '../clients.ts'
+ * @import { Hear, Place, System } from '../system.ts'
+ */
 
 /** Without a daemon: the processes are connected directly. @param {Place} place */
 const address = (place) => `ipc://${place.socket}`;
 
 /** A socket sends one message at a time: queues what can't be sent at once.
- * @param {{ send(message: any): Promise<void> }} socket @returns {(message: any) => void} */
+ * @param {ZmqSocket} socket @returns {(message: Buffer | Buffer[]) => void} */
 function sender(socket) {
-  /** @type {any[]} */
+  /** @type {(Buffer | Buffer[])[]} */
   const queue = [];
   let sending = false;
   return async (message) => {
@@ -67,16 +70,19 @@ export default {
 
   async listen(place, hear) {
     const { Pull, Subscriber } = peer('zeromq');
-    const socket = place.receivers > 1 ? new Subscriber() : new Pull();
-    if (place.receivers > 1) {
-      socket.connect(address(place));
-      socket.subscribe();
-    } else {
-      await socket.bind(address(place));
-    }
-    (async () => {
+    const hearAll = async (/** @type {AsyncIterable<[Buffer]>} */ socket) => {
       for await (const [data] of socket) hear(data, 0, data.length);
-    })();
+    };
+    if (place.receivers > 1) {
+      const subscriber = new Subscriber();
+      subscriber.connect(address(place));
+      subscriber.subscribe();
+      void hearAll(subscriber);
+    } else {
+      const pull = new Pull();
+      await pull.bind(address(place));
+      void hearAll(pull);
+    }
   },
 
   async announce(place) {

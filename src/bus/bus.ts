@@ -25,11 +25,11 @@ export interface BusMaker {
 }
 
 /**
- * One bus: a state machine without I/O, clock or chance (spec 1). Drivers of sockets, devices and
- * programs in this process call it through the Ksocks that `open` gives; each call is done when it returns.
+ * One bus: a state machine without I/O, clock or chance (spec 1). A program opens Ksocks on a bus in its own process
+ * with `Ksock.open(bus)`; the daemon does so for the programs at its sockets and device files.
  */
 export class Bus extends Engine {
-  /** The buses it belongs to, if any. */
+  /** @internal The buses it belongs to, if any. */
   buses: BusMaker | null = null;
 
   constructor(options: BusOptions = {}) {
@@ -37,6 +37,7 @@ export class Bus extends Engine {
     super(number, settingsOf(settings));
   }
 
+  /** @internal */
   open(owner: KsockOwner, options: OpenOptions = {}): BusKsock {
     const { mode = 'rw', pid = 0, maxMessages = this.settings.maxMessages } = options;
     const id = this.nextKsockId++;
@@ -46,7 +47,7 @@ export class Bus extends Engine {
     return ksock;
   }
 
-  /** Tells an observer what happens from now on, until the program calls the function that it gives. */
+  /** @internal Tells an observer what happens from now on, until the program calls the function that it gives. */
   watch(observer: BusObserver): () => void {
     this.watchers.add(observer);
     return () => this.watchers.delete(observer);
@@ -66,18 +67,18 @@ export class Bus extends Engine {
     return this.queueing.queuedBytes;
   }
 
-  /** Bind events in queues past their limits (spec 1 §9.2). */
+  /** @internal Bind events in queues past their limits (spec 1 §9.2). */
   get heldEvents(): number {
     return this.bindReports.heldEvents;
   }
 
-  /** Sets (0, 1) or asks (0xFFFFFFFF) whether the debug log is on; returns what it was. EINVAL. */
+  /** @internal Sets (0, 1) or asks (0xFFFFFFFF) whether the debug log is on; returns what it was. EINVAL. */
   verbose(value: number): number {
     return this.switches.verbose(value);
   }
 
   /**
-   * Sets the size in bytes of the largest message that may be sent, counted as in spec 1 §4.4, and returns it; 0 asks,
+   * @internal Sets the size in bytes of the largest message that may be sent, counted as in spec 1 §4.4, and returns it; 0 asks,
    * and 1 asks for the largest value that may be set. EINVAL.
    */
   maxMessageSize(size: number): number {

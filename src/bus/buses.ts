@@ -30,7 +30,7 @@ export class Buses {
     return this.buses.values();
   }
 
-  /** The buses that a bus belongs to; one that was made alone becomes the first of its own. */
+  /** @internal The buses that a bus belongs to; one that was made alone becomes the first of its own. */
   static of(bus: Bus): Buses {
     if (bus.buses instanceof Buses) return bus.buses;
     const buses = new Buses(0, bus.settings);

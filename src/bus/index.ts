@@ -16,5 +16,11 @@ export {
   reportStats,
 } from './report.ts';
 export { RequestState } from './requests.ts';
-export { BUS_DEFAULTS, type BusSettings, MAX_BUSES, MIN_MESSAGE_SIZE } from './settings.ts';
+export {
+  BUS_DEFAULTS,
+  type BusSettings,
+  type Given,
+  MAX_BUSES,
+  MIN_MESSAGE_SIZE,
+} from './settings.ts';
 export { ASK } from './switches.ts';

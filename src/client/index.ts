@@ -1,15 +1,17 @@
 export type {
   BorrowingHandler,
   Handler,
+  HandlerOptions,
   Handling,
   ListenerOptions,
   ReplyData,
   RequestHandler,
 } from './handlers.ts';
 export {
-  type Connect,
+  type CloseOptions,
   Ksock,
   type KsockOptions,
+  type Missed,
   type RequestOptions,
   type SendOptions,
   type WaitOptions,

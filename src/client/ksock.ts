@@ -305,10 +305,13 @@ export class Ksock implements AsyncIterable<Message> {
   }
 
   /**
-   * Opens a Ksock on a bus: by its number, on this machine's daemon; a {@link Bus} in this process; or
-   * by a transport. ENOENT: no such bus (or no daemon). EACCES: not allowed. EPROTO: another version, or
-   * not KBUS. ENAMETOOLONG: the path of the socket is too long. ETIMEDOUT: what is there did not answer in 5 seconds.
+   * Opens a Ksock on a bus: by its number, on this machine's daemon; or a {@link Bus} in this process. ENOENT: no
+   * such bus (or no daemon). EACCES: not allowed. EPROTO: another version, or not KBUS. ENAMETOOLONG: the path of
+   * the socket is too long. ETIMEDOUT: what is there did not answer in 5 seconds.
    */
+  static open(where?: number | Bus, options?: KsockOptions): Promise<Ksock>;
+  /** @internal By a transport. */
+  static open(where: Connect, options?: KsockOptions): Promise<Ksock>;
   static async open(where: number | Bus | Connect = 0, options: KsockOptions = {}): Promise<Ksock> {
     checkOptions('Ksock.open', options, OPTIONS.open);
     const { mode = 'rw' } = options;
@@ -388,6 +391,7 @@ export class Ksock implements AsyncIterable<Message> {
     return `Ksock device ${this.number}, id ${this.id}, mode ${mode}`;
   }
 
+  /** @internal */
   [inspect](): string {
     return `<${this}>`;
   }

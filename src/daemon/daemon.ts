@@ -16,7 +16,7 @@ import { AcceptedChannel } from './accepted-channel.ts';
 import { BusyPoll } from './busy-poll.ts';
 import type { Log } from './log.ts';
 import { ReceiveBuffers } from './receive-buffers.ts';
-import { Session, type SessionHost } from './session.ts';
+import { Session } from './session.ts';
 import { HELLO_TIMEOUT, MAX_CONNECTIONS } from './settings.ts';
 import { listenAt, type Ownership, type SocketFile } from './socket-file.ts';
 
@@ -50,9 +50,11 @@ export interface DaemonOptions {
 }
 
 /** Many buses, each with its socket, and a session for each connection. */
-export class Daemon implements SessionHost {
+export class Daemon {
+  /** @internal */
   readonly flushes = new FlushScheduler();
   readonly slab = new Slab(SLAB, Buffer.alloc);
+  /** @internal */
   readonly pid = process.pid;
   readonly buses: Buses;
   private readonly options: DaemonOptions;
@@ -153,6 +155,7 @@ export class Daemon implements SessionHost {
     return number;
   }
 
+  /** @internal */
   warn(text: string): void {
     this.options.log.warn(text);
   }

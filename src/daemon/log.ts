@@ -33,7 +33,7 @@ export class Log {
     this.put(this.line('error', text, fields));
   }
 
-  /** What a bug has to say takes several lines. */
+  /** @internal What a bug has to say takes several lines. */
   bug(text: string): void {
     this.put(this.line('error', text, {}, escapedLines));
   }

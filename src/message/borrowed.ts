@@ -84,6 +84,7 @@ export class BorrowedMessage {
     return this.head === OVER ? '<BorrowedMessage that is over>' : String(this.seen());
   }
 
+  /** @internal */
   [inspect](): string {
     return this.head === OVER ? this.toString() : this.seen()[inspect]();
   }

@@ -41,6 +41,7 @@ export class MessageId {
     return `[${this.networkId}:${this.serialNum}]`;
   }
 
+  /** @internal */
   [inspect](): string {
     return `MessageId(${this.networkId}, ${this.serialNum})`;
   }
@@ -84,6 +85,7 @@ export class OrigFrom {
     return `(${this.networkId},${this.localId})`;
   }
 
+  /** @internal */
   [inspect](): string {
     return `OrigFrom(${this.networkId}, ${this.localId})`;
   }

@@ -1,4 +1,8 @@
-export { replierBindEventData, splitReplierBindEventData } from './bind-event.ts';
+export {
+  type ReplierBindEventData,
+  replierBindEventData,
+  splitReplierBindEventData,
+} from './bind-event.ts';
 export { BorrowedMessage } from './borrowed.ts';
 export { type Call, codeOf, Errno, type ErrorCode, MEANING, UNIX_TEXT } from './errno.ts';
 export { KbusError } from './error.ts';

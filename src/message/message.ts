@@ -326,7 +326,7 @@ export class Message implements MessageFields {
     return messageOf(decodeEntire(ours));
   }
 
-  /** A TypeError when the message is not what its class says. */
+  /** @internal A TypeError when the message is not what its class says. */
   protected checkKind(): void {}
 
   toString(): string {
@@ -338,6 +338,7 @@ export class Message implements MessageFields {
     return jsonOfMessage(this);
   }
 
+  /** @internal */
   [inspect](): string {
     return inspectMessage(this);
   }
@@ -376,6 +377,7 @@ export const ReceivedMessage = Received as unknown as new (
 
 /** A message to whoever listens to its name. */
 export class Announcement extends Message {
+  /** @internal */
   protected override checkKind(): void {
     if (this.isRequest() || this.isReply()) throw wrongKind(this, 'an Announcement');
   }
@@ -387,6 +389,7 @@ export class Request extends Message {
     super(name, data, options, Flag.WANT_A_REPLY);
   }
 
+  /** @internal */
   protected override checkKind(): void {
     if (!this.isRequest()) throw wrongKind(this, 'a Request');
   }
@@ -403,6 +406,7 @@ export class Reply extends Message {
     this.checkKind();
   }
 
+  /** @internal */
   protected override checkKind(): void {
     if (!this.isReply()) throw wrongKind(this, 'a Reply: its inReplyTo is not set');
   }
@@ -415,6 +419,7 @@ export class Status extends Message {
     this.checkKind();
   }
 
+  /** @internal */
   protected override checkKind(): void {
     if (!this.isStatus()) throw wrongKind(this, 'a Status');
   }

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { brokenPromises, type Entry, type Journal } from '../../chaos/promises.mjs';
+import type { Entry, Journal } from '../../chaos/journal.ts';
+import { brokenPromises } from '../../chaos/promises.mjs';
 
 // The checker of journals must notice what it is there for.
 

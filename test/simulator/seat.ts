@@ -1,4 +1,5 @@
-import { type Journal, noteOf } from '../../chaos/promises.mjs';
+import type { Asked, Fact, Journal } from '../../chaos/journal.ts';
+import { noteOf } from '../../chaos/promises.mjs';
 import type { Bus, BusKsock } from '../../src/bus/index.ts';
 import type { Handling } from '../../src/client/handlers.ts';
 import { type Connect, Ksock } from '../../src/client/ksock.ts';
@@ -108,9 +109,9 @@ export class Seat {
     return this.ksock !== null && !this.isClosing;
   }
 
-  private note(of: Incarnation | null, e: string, fields: Record<string, unknown> = {}): void {
+  private note(of: Incarnation | null, fact: Fact): void {
     if (this.isGhost || of === null) return;
-    of.journal.entries.push({ t: this.world.clock++, e, ...fields });
+    of.journal.entries.push({ t: this.world.clock++, ...fact });
   }
 
   /** Follows a promise: it must end as the specification says, or wait with a reason. */
@@ -178,7 +179,7 @@ export class Seat {
           if (made !== null) {
             made.isLost = true;
             const isClean = error === null && !made.link.isLost && leftClean(made);
-            this.note(made, 'end', { why: isClean ? 'closed' : 'lost', drained: world.isOver });
+            this.note(made, { e: 'end', why: isClean ? 'closed' : 'lost', drained: world.isOver });
           }
           events.closed(error);
         },
@@ -194,9 +195,9 @@ export class Seat {
     const take = port.take.bind(port);
     port.take = async (wait, signal) => this.handed(incarnation, await take(wait, signal));
     this.incarnations.set(port, incarnation);
-    if (this.now !== null) this.note(incarnation, 'again');
-    if (this.reader === 'handlers') this.note(incarnation, 'loose');
-    this.note(incarnation, 'open', { id: port.ksockId });
+    if (this.now !== null) this.note(incarnation, { e: 'again' });
+    if (this.reader === 'handlers') this.note(incarnation, { e: 'loose' });
+    this.note(incarnation, { e: 'open', id: port.ksockId });
     this.now = incarnation;
     return port;
   };
@@ -225,15 +226,15 @@ export class Seat {
     switch (deed.do) {
       case 'bind': {
         const { name, replier } = deed;
-        this.note(now, 'bind?', { name, replier });
+        this.note(now, { e: 'bind?', name, replier });
         this.wait('bind', ksock.bind(name, replier), null, (_, failure) => {
-          this.note(now, failure === undefined ? 'bind!' : 'bind-', { name, replier });
+          this.note(now, { e: failure === undefined ? 'bind!' : 'bind-', name, replier });
         });
         return true;
       }
       case 'unbind': {
         const { name, replier } = deed;
-        this.note(now, 'unbind?', { name, replier });
+        this.note(now, { e: 'unbind?', name, replier });
         this.wait('unbind', ksock.unbind(name, replier), null);
         return true;
       }
@@ -244,11 +245,11 @@ export class Seat {
       }
       case 'post': {
         const message = this.message(deed.name, deed.request, deed.flags, deed.size);
-        const n = this.sending(message, { posted: true });
+        const n = this.sending(message);
         const ready = ksock.post(message, { wait: deed.wait });
         if (ready === undefined) return true;
         this.wait('post', ready, null, (_, failure) => {
-          if (failure !== undefined) this.note(now, 'send-', { n, code: 'EPROTO' });
+          if (failure !== undefined) this.note(now, { e: 'send-', n, code: 'EPROTO' });
         });
         return true;
       }
@@ -289,11 +290,11 @@ export class Seat {
         return true;
       }
       case 'limit':
-        this.note(now, 'limit', { count: deed.count });
+        this.note(now, { e: 'limit', count: deed.count });
         this.wait('limit', ksock.setMaxMessages(deed.count), null);
         return true;
       case 'once':
-        this.note(now, 'once');
+        this.note(now, { e: 'once' });
         this.wait('once', ksock.wantMessagesOnce(deed.on), null);
         return true;
       case 'report':
@@ -346,9 +347,9 @@ export class Seat {
   }
 
   /** Writes down that it sends, and the number of what it sends. */
-  private sending(message: Message, more: Record<string, unknown> = {}): number {
+  private sending(message: Message, more: Partial<Asked> = {}): number {
     const n = this.nextNumber++;
-    this.note(this.now, 'send?', { n, ...noteOf(message), ...more });
+    this.note(this.now, { e: 'send?', n, ...noteOf(message), ...more });
     return n;
   }
 
@@ -359,8 +360,8 @@ export class Seat {
     const n = this.sending(message, { flags: flags >>> 0 });
     const sent = ksock.sendMsg(message, { wait, ...(controller && { signal: controller.signal }) });
     this.wait('send', sent, controller, (id, failure) => {
-      if (failure === undefined) this.note(now, 'send!', { n, id: String(id) });
-      else this.note(now, 'send-', { n, code: codeOf(failure) });
+      if (failure === undefined) this.note(now, { e: 'send!', n, id: String(id) });
+      else this.note(now, { e: 'send-', n, code: codeOf(failure) });
     });
   }
 
@@ -379,15 +380,15 @@ export class Seat {
     const answered = ksock.request(message, null, { wait, signal: controller?.signal });
     this.wait('request', answered, controller, (reply, failure) => {
       const answer = answerIn(reply, failure);
-      if (answer !== null) this.note(now, 'answer', { n, ...noteOf(answer) });
-      else this.note(now, 'send-', { n, code: codeOf(failure) });
+      if (answer !== null) this.note(now, { e: 'answer', n, ...noteOf(answer) });
+      else this.note(now, { e: 'send-', n, code: codeOf(failure) });
     });
   }
 
   /** What is owed for a connection that is lost is read on the next: it belongs to the journal of the first. */
   private noteRead(message: Message): void {
     const of = this.incarnations.get(message.connection ?? this) ?? this.now;
-    this.note(of, 'read', noteOf(message));
+    this.note(of, { e: 'read', ...noteOf(message) });
   }
 
   private received(message: Message): void {
@@ -435,9 +436,9 @@ export class Seat {
     if (this.reader !== 'nobody' && this.reader !== 'handlers') return false;
     this.reader = 'handlers';
     const { now } = this;
-    this.note(now, 'loose');
+    this.note(now, { e: 'loose' });
     const { name, replier, style } = deed;
-    this.note(now, 'bind?', { name, replier });
+    this.note(now, { e: 'bind?', name, replier });
     const handling = replier
       ? ksock.replier(name, (request) => this.answerLike(style, request))
       : ksock.listener(name, (message) => {
@@ -446,7 +447,7 @@ export class Seat {
           this.heard.add(message);
         });
     this.wait('handle', handling, null, (made, failure) => {
-      this.note(now, failure === undefined ? 'bind!' : 'bind-', { name, replier });
+      this.note(now, { e: failure === undefined ? 'bind!' : 'bind-', name, replier });
       if (failure === undefined) this.handlings.push(made as Handling);
     });
     return true;
@@ -496,14 +497,14 @@ export class Seat {
     const { ksock, now } = this;
     if (ksock === null || this.isClosing) return;
     this.isClosing = true;
-    this.note(now, 'end?');
+    this.note(now, { e: 'end?' });
     this.wait('close', ksock.close(), null, () => this.leave());
   }
 
   /** The process is killed. */
   vanish(): void {
-    this.note(this.now, 'end?');
-    this.note(this.now, 'end', { why: 'killed', drained: false });
+    this.note(this.now, { e: 'end?' });
+    this.note(this.now, { e: 'end', why: 'killed', drained: false });
     for (const { client } of this.links) {
       client.isDead = true;
       if (!client.isClosed) client.break();
@@ -609,7 +610,7 @@ function leftClean(of: Incarnation): boolean {
 
 /** Which Request a Reply is meant for, in words of its data. */
 function meant(request: Message): string {
-  return `to:${noteOf(request)['tag']} `;
+  return `to:${noteOf(request).tag} `;
 }
 
 function isDocumented(error: unknown, controller: AbortController | null): boolean {

@@ -1,5 +1,6 @@
 import { setImmediate as afterMicrotasks } from 'node:timers';
-import { brokenPromises, type Journal } from '../../chaos/promises.mjs';
+import type { Journal } from '../../chaos/journal.ts';
+import { brokenPromises } from '../../chaos/promises.mjs';
 import { FlushScheduler } from '../../src/base/flush-scheduler.ts';
 import { Slab } from '../../src/base/slab.ts';
 import { Bus } from '../../src/bus/index.ts';

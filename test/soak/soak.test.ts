@@ -3,12 +3,12 @@ import process from 'node:process';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { describe, expect, it } from 'vitest';
-import { drifted, median, quarters, type Sample } from '../../soak/drift.mjs';
+import { drifted, median, quarters } from '../../soak/drift.mjs';
 
 const MIB = 1024 * 1024;
 
 /** What a daemon might tell after each of 40 rounds. */
-function samples(heap: (round: number) => number): Sample[] {
+function samples(heap: (round: number) => number): { heap: number; queued: number }[] {
   return Array.from({ length: 40 }, (_, round) => ({ heap: heap(round), queued: 0 }));
 }
 

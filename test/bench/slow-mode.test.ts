@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
-import { judge } from '../../bench/slow-mode.mjs';
+import { judge, type Round } from '../../bench/slow-mode.mjs';
 
-const round = (round, rate, more) => ({
+const round = (round: number, rate: number, more?: Partial<Round>): Round => ({
   round,
   hogged: round % 2 === 0,
   rate,

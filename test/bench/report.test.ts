@@ -1,11 +1,15 @@
 import { expect, test } from 'vitest';
+import type { Cell } from '../../bench/conduct.mjs';
 import { comparison } from '../../bench/nodes.mjs';
 import { replaceReport } from '../../bench/page.mjs';
-import { ratios, report } from '../../bench/report.mjs';
+import { type Result, ratios, report } from '../../bench/report.mjs';
 import { median, percentile } from '../../bench/statistics.mjs';
-import { workloads } from '../../bench/workloads.mjs';
+import type { System } from '../../bench/system.ts';
+import { type Target, workloadOf } from '../../bench/workloads.mjs';
 
-const system = (name, kind, missing) => ({
+const unused = () => Promise.reject(new Error('nothing is measured here'));
+
+const system = (name: string, kind: System['kind'], missing?: string): System => ({
   name,
   title: name,
   kind,
@@ -13,9 +17,13 @@ const system = (name, kind, missing) => ({
   how: () => 'somehow',
   missing: () => missing,
   versions: () => ({ [name]: '1.0' }),
+  answer: unused,
+  ask: unused,
+  listen: unused,
+  announce: unused,
 });
 
-const cell = (rate, more) => ({
+const cell = (rate: number, more?: Partial<Cell>): Cell => ({
   figures: { rate },
   lost: 0,
   sent: 1000,
@@ -27,25 +35,25 @@ const cell = (rate, more) => ({
   ...more,
 });
 
-const result = (round, name, rate, more) => ({
+const result = (round: number, name: string, rate: number, more?: Partial<Cell>): Result => ({
   round,
   workload: '1to1',
   system: name,
   cell: cell(rate, more),
 });
 
-const run = (systems, results) =>
+const run = (systems: System[], results: Result[]) =>
   report({
     machine: { cpu: 'a cpu', cores: 2, memory: '1 GiB', kernel: 'Linux', node: '20.0.0' },
     date: '2000-01-01',
     rounds: 3,
     seconds: 1,
-    workloads: workloads.filter(({ name }) => name === '1to1'),
+    workloads: [workloadOf('1to1')],
     systems,
     results,
   });
 
-const rowOf = (text, name) =>
+const rowOf = (text: string, name: string) =>
   text
     .split('\n')
     .find((line) => line.startsWith(`| ${name}`))
@@ -72,7 +80,7 @@ test('a ratio is to the floor of the same round, not to the median of the floors
     result(2, 'kbus', 8),
     result(3, 'kbus', 8), // its floor failed
   ];
-  const of = (system) => ({ workload: '1to1', system });
+  const of = (system: string) => ({ workload: '1to1', system });
   expect(ratios(results, of('kbus'), of('floor'), 'rate')).toEqual([0.5, 0.8]);
 });
 
@@ -85,14 +93,17 @@ test('KBUS is judged by its targets', () => {
 });
 
 test('KBUS is judged by another system, and by another workload, in the same round', () => {
-  const targets = {
+  const targets: Record<string, Target[]> = {
     rate: [
       { system: 'peer', must: 3, goal: 6 },
       { workload: 'rtt64', must: 1.5, goal: 1.15, better: 'lower' },
       { workload: 'rtt64', system: 'floor', must: 0.25, goal: 0.45 },
     ],
   };
-  const other = (round, name, rate) => ({ ...result(round, name, rate), workload: 'rtt64' });
+  const other = (round: number, name: string, rate: number) => ({
+    ...result(round, name, rate),
+    workload: 'rtt64',
+  });
   const text = run(
     [system('floor', 'floor'), { ...system('kbus', 'subject'), targets }, system('peer', 'peer')],
     [
@@ -107,10 +118,10 @@ test('KBUS is judged by another system, and by another workload, in the same rou
 });
 
 test('KBUS is not judged by what was not measured', () => {
-  const targets = {
+  const targets: Record<string, Target[]> = {
     rate: [
       { system: 'peer', must: 3, goal: 6 },
-      { workload: 'rtt64', must: 1 },
+      { workload: 'rtt64', must: 1, goal: 2 },
     ],
   };
   const subject = { ...system('kbus', 'subject'), targets };
@@ -132,10 +143,10 @@ test('KBUS is judged by targets of its own where it has some', () => {
 });
 
 test('KBUS in one process is judged by a rate of its own, and only where it has one', () => {
-  const alone = { ...system('alone', 'alone'), workloads: ['1to1'] };
+  const alone: System = { ...system('alone', 'alone'), workloads: ['1to1'] };
   const text = run([system('floor', 'floor'), alone], [result(1, 'alone', 4_000_000)]);
   expect(text).toContain('- alone: rate 4,000,000 /s (must be ≥ 5,000,000 missed).');
-  const elsewhere = { ...alone, workloads: ['rtt'] };
+  const elsewhere: System = { ...alone, workloads: ['rtt'] };
   expect(rowOf(run([system('floor', 'floor'), elsewhere], []), 'alone')).toBe(undefined);
 });
 
@@ -162,13 +173,16 @@ test('a system that is missing is named as missing', () => {
 });
 
 test('versions of Node are compared within a round, system by system', () => {
-  const of = (round, node, rate) => ({ ...result(round, 'kbus', rate), node });
+  const of = (round: number, node: string, rate: number) => ({
+    ...result(round, 'kbus', rate),
+    node,
+  });
   const text = comparison({
     nodes: [
       { path: '', version: '20.1.0' },
       { path: '', version: '26.2.0' },
     ],
-    workloads: workloads.filter(({ name }) => name === '1to1'),
+    workloads: [workloadOf('1to1')],
     systems: [system('kbus', 'subject')],
     results: [of(1, '20.1.0', 100), of(1, '26.2.0', 150), of(2, '20.1.0', 10), of(2, '26.2.0', 17)],
   });

@@ -5,7 +5,7 @@ import floor from '../../bench/systems/floor.mjs';
 import inProcess from '../../bench/systems/in-process.mjs';
 import inProcessCalls from '../../bench/systems/in-process-calls.mjs';
 import kbus from '../../bench/systems/kbus.mjs';
-import { workloads } from '../../bench/workloads.mjs';
+import { workloadOf, workloads } from '../../bench/workloads.mjs';
 
 // What is not lost is never waited for that long.
 const options = { seconds: 0.05, node: process.execPath, silence: 60_000 };
@@ -20,7 +20,7 @@ for (const workload of workloads) {
   });
 }
 
-const did = ['rtt64', '1to1', 'mixed', 'mixedawait', 'mixed4', 'services'];
+const did = ['rtt64', '1to1', 'fan16', 'mixed', 'mixedawait', 'mixed4', 'services'];
 for (const system of [kbus, inProcess, inProcessCalls, engine]) {
   for (const workload of workloads.filter(({ name }) => did.includes(name))) {
     if (system.workloads?.includes(workload.name) === false) continue;
@@ -35,9 +35,8 @@ for (const system of [kbus, inProcess, inProcessCalls, engine]) {
 }
 
 test('the same processes do one run after the other', { timeout: 100_000 }, async () => {
-  const workload = workloads.find(({ name }) => name === 'mixed4');
   const stage = { node: process.execPath, silence: 60_000, limit: 90 };
-  const runs = await withStage(kbus, workload, stage, async ({ run }) => [
+  const runs = await withStage(kbus, workloadOf('mixed4'), stage, async ({ run }) => [
     await run(0.05),
     await run(0.05),
   ]);
@@ -48,8 +47,7 @@ test('the same processes do one run after the other', { timeout: 100_000 }, asyn
 });
 
 test('a part that fails fails the cell, and says which and why', { timeout: 100_000 }, async () => {
-  const rtt = workloads.find(({ name }) => name === 'rtt');
   const broken = { ...floor, name: 'nowhere' }; // no such file for the processes to load
-  const failing = conduct(broken, rtt, options);
+  const failing = conduct(broken, workloadOf('rtt'), options);
   await expect(failing).rejects.toThrow(/nowhere rtt, daemon: .*nowhere\.mjs/s);
 });

@@ -1,0 +1,54 @@
+// What the package's declarations need not tell programs: the private members of classes, and the classes that only
+// divide up what another one does. The declarations are read as the compiler writes them: with a member a line, and
+// nothing at the beginning of a line that is within a class.
+
+const COMMENT = String.raw`(?: *\/\*\*(?:[^*]|\*(?!\/))*\*\/\n)?`;
+const PRIVATE = new RegExp(String.raw`${COMMENT} +private (?!constructor)[^;]*;\n`, 'g');
+const CONSTRUCTOR = new RegExp(String.raw`${COMMENT} +constructor\([^;]*;\n`);
+const CLASS = new RegExp(
+  String.raw`${COMMENT}declare class (?<name>\w+)(?<base> extends \w+)?(?<more>[^{\n]*) \{\n(?<body>(?: .*\n)*)\}\n`,
+  'g',
+);
+
+/** @param {string} declarations  one file */
+export function publicDeclarations(declarations) {
+  const exported = [...declarations.matchAll(/^export (?:type )?\{(.*)\}/gm)].flatMap(([, list]) =>
+    (list ?? '').split(',').map((name) => name.trim().replace(/ as .*/, '')),
+  );
+  let text = declarations;
+  for (;;) {
+    const classes = [...text.matchAll(CLASS)];
+    const hidden = classes.find(([, name]) => name !== undefined && !exported.includes(name));
+    if (hidden === undefined) return text.replace(CLASS, hidePrivate);
+    text = text
+      .replace(hidden[0], '')
+      .replace(CLASS, (other, ...found) => withMembersOf(hidden, other, found.at(-1)));
+  }
+}
+
+/** @typedef {Partial<Record<'name' | 'base' | 'more' | 'body', string>>} Groups */
+
+/**
+ * A class with what it inherits from one that programs can't name.
+ *
+ * @param {RegExpExecArray} base @param {string} text @param {Groups} groups
+ */
+function withMembersOf({ groups: base = {} }, text, groups) {
+  if (groups.base !== ` extends ${base['name']}`) return text;
+  const { body = '' } = groups;
+  const inherited = CONSTRUCTOR.test(body) ? base['body']?.replace(CONSTRUCTOR, '') : base['body'];
+  return text
+    .replace(groups.base, () => base['base'] ?? '')
+    .replace(`{\n${body}}`, () => `{\n${inherited ?? ''}${body}}`);
+}
+
+/**
+ * A class with private members is assignable to no other, however they are called: for those that JavaScript keeps
+ * private, the compiler writes `#private`.
+ *
+ * @param {string} text
+ */
+function hidePrivate(text) {
+  const shown = text.replace(PRIVATE, '');
+  return shown === text ? text : shown.replace(' {\n', ' {\n    #private;\n');
+}

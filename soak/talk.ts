@@ -1,0 +1,50 @@
+// What the programs of a soak are told and say, over Node's IPC channel; and how each starts: by its first argument.
+
+/** It works for a round; it waits until all is read; it tells how it stands; it ends. */
+export type Told = 'work' | 'rest' | 'sample' | 'stop';
+
+export interface ClientStart {
+  directory: string;
+  role: 'mix' | 'sender' | 'listener';
+  number: number;
+  seed: number;
+  /** How much it does in a round. */
+  work: number;
+}
+
+/** What it did in a round, and how long its Requests took, in ms. */
+export interface Worked {
+  operations: number;
+  latencies: number[];
+}
+
+export type ClientSaid = { open: true } | { worked: Worked } | { resting: number };
+
+export interface DaemonStart {
+  directory: string;
+  /** The numbers that its bus begins with. */
+  serial: number;
+  ksock: number;
+}
+
+/** Of the daemon, when everybody rests. */
+export interface Standing {
+  rss: number;
+  heap: number;
+  external: number;
+  resources: number;
+  ksocks: number;
+  queued: number;
+  serial: number;
+}
+
+export type DaemonSaid = { serving: true } | { sample: Standing };
+
+/** That which has this key. */
+export type SaidWith<K extends string> = Extract<ClientSaid | DaemonSaid, Record<K, unknown>>;
+
+/** One round. */
+export interface Sample extends Standing {
+  seconds: number;
+  latency: number;
+}
