@@ -53,6 +53,7 @@ export interface DaemonOptions {
 export class Daemon {
   /** @internal */
   readonly flushes = new FlushScheduler();
+  /** @internal */
   readonly slab = new Slab(SLAB, Buffer.alloc);
   /** @internal */
   readonly pid = process.pid;
