@@ -4,7 +4,7 @@ import { checkU32 } from '../base/u32.ts';
 import { viewOf } from '../base/view.ts';
 import { type DecodedMessage, decodeEntire, encodeEntire, entireLength } from './codec/device.ts';
 import { asBytes, type Data, detached, toBytes } from './data.ts';
-import type { MessageFields, MessageKind, MessageOptions } from './fields.ts';
+import type { MessageKind, MessageOptions } from './fields.ts';
 import { Flag } from './flags.ts';
 import { Head, headOf, plainHead } from './head.ts';
 import { inspect, MessageId, type OrigFrom } from './id.ts';
@@ -43,7 +43,7 @@ const CONNECTION = Symbol('connection');
  * A message: a header, a name, and optional data that KBUS never looks at (spec 1 §4.1).
  * A plain one is an Announcement; see {@link Request} and {@link Reply}.
  */
-export class Message implements MessageFields {
+export class Message {
   /** @internal All but serial number, sender and data. Alike messages share one: it is replaced, not changed. */
   head: Head;
   /** @internal */
