@@ -4,6 +4,7 @@ import type { Queueing } from '../../src/bus/queueing.ts';
 import type { RequestRecord } from '../../src/bus/requests.ts';
 import type { FramePort } from '../../src/client/ports/frame-port.ts';
 import type { ReconnectingPort } from '../../src/client/ports/reconnecting-port.ts';
+import type { CallParts } from '../../src/daemon/calls.ts';
 import type { Session } from '../../src/daemon/session.ts';
 import type { Message } from '../../src/message/message.ts';
 import { keptRuns } from './kept.ts';
@@ -17,14 +18,7 @@ type BusInsides = Pick<Queueing, 'giveAnswer' | 'enqueue'> & {
 };
 
 interface SessionInsides {
-  consume(count: number): void;
-  unlend(): void;
-  flushRun(): void;
-  serveTakes(): void;
-  cancel(token: number): void;
-  roomMade(): void;
-  drained(): void;
-  tellSent(batch: MessageBatch, result: number): void;
+  open(mode: 'r' | 'rw', pid: number): CallParts;
 }
 
 interface PortInsides {
@@ -36,9 +30,19 @@ const inBus = (breakIt: (insides: BusInsides, bus: Bus) => void): Sabotage => ({
   bus: (bus) => breakIt(bus.queueing as unknown as BusInsides, bus),
 });
 
-const inSession = (breakIt: (insides: SessionInsides) => void): Sabotage => ({
-  session: (session: Session) => breakIt(session as unknown as SessionInsides),
-});
+const inSession = (breakIt: (session: Session) => void): Sabotage => ({ session: breakIt });
+
+/** Breaks the parts of a session, which are there once the client has said HELLO. */
+const inParts = (breakIt: (parts: CallParts) => void): Sabotage =>
+  inSession((session) => {
+    const insides = session as unknown as SessionInsides;
+    const open = insides.open.bind(insides);
+    insides.open = (mode, pid) => {
+      const parts = open(mode, pid);
+      breakIt(parts);
+      return parts;
+    };
+  });
 
 const inPort = (breakIt: (insides: PortInsides) => void): Sabotage => ({
   port: (port: FramePort) => breakIt(port as unknown as PortInsides),
@@ -103,24 +107,24 @@ const CANARIES: Record<string, Sabotage> = {
       return batch;
     };
   }),
-  'a session that forgets what was consumed': inSession((insides) => {
-    insides.consume = () => {};
+  'a session that forgets what was consumed': inParts(({ prefetcher }) => {
+    prefetcher.consume = () => {};
   }),
-  'a session that lends the same again after a RECALL': inSession((insides) => {
-    insides.unlend = () => {};
+  'a session that lends the same again after a RECALL': inParts(({ prefetcher }) => {
+    prefetcher.recall = () => {};
   }),
-  'a session that forgets to cancel': inSession((insides) => {
-    insides.cancel = () => {};
+  'a session that forgets to cancel': inParts(({ reads }) => {
+    reads.cancel = () => true;
   }),
-  'a session that does not try again when there is room': inSession((insides) => {
-    insides.roomMade = () => {};
+  'a session that does not try again when there is room': inSession((session) => {
+    session.roomMade = () => {};
   }),
-  'a session that hears no more of a client that let much lie': inSession((insides) => {
-    insides.drained = () => {};
+  'a session that hears no more of a client that let much lie': inSession((session) => {
+    session.drained = () => {};
   }),
-  'a session that says that a refused send was done': inSession((insides) => {
-    const tellSent = insides.tellSent.bind(insides);
-    insides.tellSent = (batch, result) => tellSent(batch, result === -16 ? 0 : result);
+  'a session that says that a refused send was done': inParts(({ acknowledgements }) => {
+    const done = acknowledgements.done.bind(acknowledgements);
+    acknowledgements.done = (batch, result) => done(batch, result === -16 ? 0 : result);
   }),
   'a client that loses what comes for a wait that was over': inPort(({ pendingReads }) => {
     pendingReads.unclaimed.push = () => 0;

@@ -62,10 +62,12 @@ export interface Incarnation {
 
 /** Of a session, the Requests that wait for room. */
 interface SessionInsides {
-  readonly sends: {
-    readonly requests: {
-      readonly count: number;
-      readonly lines: ReadonlyMap<BusKsock, ReadonlyMap<number, unknown>>;
+  readonly parts: {
+    readonly sends: {
+      readonly requests: {
+        readonly count: number;
+        readonly lines: ReadonlyMap<BusKsock, ReadonlyMap<number, unknown>>;
+      };
     };
   };
 }
@@ -583,7 +585,7 @@ export class Seat {
 
 /** How many Requests wait for room; a Broken when one does in vain. */
 function waitingForRoom({ session, lockstep, pair }: Incarnation): number {
-  const { requests } = (session as unknown as SessionInsides).sends;
+  const { requests } = (session as unknown as SessionInsides).parts.sends;
   const own = pair?.engine as BusKsock;
   for (const [on, { size }] of requests.lines) {
     const { naive } = lockstep.pairs.get(on.id) as Pair;
