@@ -3,23 +3,23 @@ import { endOfWord, passOver } from '../message/name.ts';
 /** Where the first word of every name begins, behind its `$.`. */
 export const FIRST_WORD = 2;
 
-/** A Ksock's wish to hear (or answer) messages of a name, or of the names that a wildcard matches. */
+/** A Ksock's subscription, as Listener or Replier, to a name or to the names that a wildcard matches. */
 export class Binding<Ksock = unknown> {
   readonly ksock: Ksock;
   readonly name: string;
   readonly replier: boolean;
-  /** Rises with each binding of the bus: which of two is newer. */
+  /** Rises with each binding of the bus, so it tells which of two is newer. */
   readonly order: number;
-  /** How many unread messages of its Ksock came by this binding. */
+  /** How many unread messages came by this binding. */
   queued = 0;
   /** The next older binding of the same Ksock to the same name as listener. */
   older: Binding<Ksock> | null = null;
-  /** Where it is in the index. */
+  /** Its place in the tree. */
   place: Place<Ksock> | null = null;
-  // The listeners of one name are a list, so that one of many leaves without a search.
+  // Neighbours in the list of the listeners of one name: one of many leaves without a search.
   newerHere: Binding<Ksock> | null = null;
   olderHere: Binding<Ksock> | null = null;
-  // So are all of a bus. One that was undone still tells which was the older: see `olderThan`.
+  // Neighbours in the list of all bindings of a bus. One that was undone still knows its older one: see `olderThan`.
   newerOfAll: Binding<Ksock> | null = null;
   olderOfAll: Binding<Ksock> | null = null;
   isBound = true;
@@ -33,17 +33,17 @@ export class Binding<Ksock = unknown> {
 }
 
 /**
- * A tree of binding names: each place has the words of one, or those that several begin with, without the words
- * of the places above. Words with no choice between them share a place, so there are at most two for each
- * binding name, however many words that has.
+ * A node of the tree of binding names. It has the words of one name, or the words that several names begin with, without
+ * those of the nodes above. Words without a branch between them share a node, so there are at most two nodes for each
+ * binding name, however many words it has.
  */
 export class Place<Ksock = unknown> {
   words: string;
   private parent: Place<Ksock> | null;
-  /** By the first of their words. */
+  /** By their first word. */
   children: Map<string, Place<Ksock>> | null = null;
   replier: Binding<Ksock> | null = null;
-  /** The newest of the listeners. */
+  /** The newest listener. */
   newest: Binding<Ksock> | null = null;
 
   constructor(words: string, parent: Place<Ksock> | null) {
@@ -51,7 +51,7 @@ export class Place<Ksock = unknown> {
     this.parent = parent;
   }
 
-  /** A new place below this one. `word` is the first of its words; when it is all of them, the string is shared. */
+  /** Adds a node below this one. `word` is the first of its words; if it has no others, both share the string. */
   add(word: string, words: string): Place<Ksock> {
     const child = new Place<Ksock>(words.length === word.length ? word : words, this);
     this.children ??= new Map();
@@ -59,7 +59,7 @@ export class Place<Ksock = unknown> {
     return child;
   }
 
-  /** Makes the first words of this place, so many characters, a place above it. */
+  /** Moves the first words, `length` characters, to a new node above this one. */
   split(length: number): Place<Ksock> {
     const parent = this.parent as Place<Ksock>;
     const above = parent.add(wordAt(this.words, 0), this.words.slice(0, length));
@@ -69,7 +69,7 @@ export class Place<Ksock = unknown> {
     return above;
   }
 
-  /** Goes if nothing is bound here any more, and the place below it, if there is but one, has its words then. */
+  /** Removes the node if nothing is bound here any more. A single node below it takes over its words. */
   tidy(): void {
     const { parent, children } = this;
     if (parent === null || this.replier !== null || this.newest !== null) return;
@@ -87,8 +87,8 @@ export class Place<Ksock = unknown> {
   }
 
   /**
-   * Adds the places of binding names that match: those below this one, whose own words match the name up to the
-   * word at `at`. The more specific come first: a word, then `%`, then `*`.
+   * Adds to `found` the nodes below this one whose binding names match, given that the words of this node and those
+   * above match the name up to `at`. The most specific come first: a word, then `%`, then `*`.
    */
   collect(name: string, at: number, found: Place<Ksock>[]): void {
     const { children } = this;
@@ -109,7 +109,7 @@ export function wordAt(name: string, at: number): string {
   return name.slice(at, endOfWord(name, at));
 }
 
-/** How many characters of whole words `words` has in common with `name` from `at` on. */
+/** How many characters of whole words `words` shares with `name` from `at` on. */
 export function sharedWords(words: string, name: string, at: number): number {
   let shared = 0;
   for (let index = 0; index <= words.length; index++) {
@@ -121,7 +121,7 @@ export function sharedWords(words: string, name: string, at: number): number {
   return shared;
 }
 
-/** At a dot, or behind the last character. */
+/** True for a dot, and behind the last character. */
 function isEndOfWord(code: number): boolean {
   return code === 0x2e || Number.isNaN(code);
 }

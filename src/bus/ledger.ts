@@ -2,13 +2,13 @@ import { type MessageBatch, syntheticMessage } from './message-batch.ts';
 import { type RequestParty, type RequestRecord, RequestState } from './requests.ts';
 
 /**
- * The ledger holds one record for each Request that was accepted, from its send to its one Reply or
- * Status. It is the only maker of Statuses; promise 1 (spec 1 §0) is this table:
+ * The ledger holds one record for each accepted Request, from its send to its one Reply or Status. Nothing else makes
+ * Statuses. Promise 1 (spec 1 §0) is this table:
  *
  * | the Request is | and this happens                     | then it is | and the requester gets           |
  * | -------------- | ------------------------------------ | ---------- | -------------------------------- |
- * | waiting        | there is room: the send is done      | unread     |                                  |
- * | waiting        | the requester gives up, or is told   | ended      |                                  |
+ * | waiting        | there is room: the bus delivers it   | unread     |                                  |
+ * | waiting        | the requester gives up               | ended      |                                  |
  * | waiting        | there is no Replier any more         | ended      | Status $.KBUS.Replier.Disappeared |
  * | waiting        | it can never be sent                 | ended      | Status $.KBUS.ErrorSending       |
  * | unread         | the Replier reads it                 | read       |                                  |
@@ -19,8 +19,7 @@ import { type RequestParty, type RequestRecord, RequestState } from './requests.
  * | unread, read   | the requester gives up waiting       | ended      |                                  |
  * | any            | the requester goes away              | ended      |                                  |
  *
- * Whatever the table has no row for changes nothing: e.g. reading a Request that was answered before
- * it was read.
+ * An event without a row changes nothing: for example, the Replier reads a Request that it has answered already.
  */
 export const RequestEvent = {
   ACCEPT: 0,
@@ -45,7 +44,7 @@ const { WAITING, UNREAD, READ, ENDED } = RequestState;
 const { ACCEPT, GIVE_UP, NO_REPLIER, HOPELESS, UNBIND, ANSWER, REPLIER_GONE, REQUESTER_GONE } =
   RequestEvent;
 
-/** By state, then by event. Numbers, for this is looked up three times for each Request. */
+/** By state, then by event: numbers, because each Request needs three look-ups. */
 export const TRANSITIONS: readonly (readonly (Transition | undefined)[])[] = table([
   [WAITING, ACCEPT, { to: UNREAD }],
   [WAITING, GIVE_UP, { to: ENDED }],
@@ -73,7 +72,7 @@ function table(rows: [RequestState, RequestEvent, Transition][]): (Transition | 
 }
 
 export class Ledger {
-  /** Records that are unread or read. When every Ksock is closed there are none. */
+  /** How many Requests are unread or read. There are none when every Ksock is closed. */
   open = 0;
   private readonly answer: (record: RequestRecord, status: MessageBatch) => void;
 
@@ -82,7 +81,7 @@ export class Ledger {
     this.answer = answer;
   }
 
-  /** The Request was delivered to this Replier, whose Reply may have so many bytes. */
+  /** The bus has delivered the Request to this Replier; the Reply may have `maxReplySize` bytes. */
   accept(record: RequestRecord, replier: RequestParty, maxReplySize: number): void {
     record.replier = replier;
     record.maxReplySize = maxReplySize;
@@ -92,8 +91,8 @@ export class Ledger {
   }
 
   /**
-   * Moves a record as the table says, and ends it with the Status that the table names; `from` is the
-   * Ksock id that the Status is from.
+   * Moves a record as the table says, and sends the Status that the table names, if any; `from` is the Ksock id that the
+   * Status is from.
    */
   apply(record: RequestRecord, event: RequestEvent, from: number): void {
     const before = record.state;

@@ -14,30 +14,29 @@ export interface Carried {
   readonly finalLocal: number;
 }
 
-/** Where the messages of a batch lie as records, side by side. */
+/** Where the records of a batch's messages lie, side by side. */
 export interface Span {
-  /** Where the first record begins, and its head; that is `repeats` records of the same head before it. */
+  /** Where the first record begins, and where its head lies: in it, or in the record `repeats` places before it. */
   at: number;
   headAt: number;
   repeats: number;
-  /** Where the last one ends; of large data in pieces, where it would. */
+  /** Where the last record ends; for large data in pieces, where it would end. */
   readonly end: number;
-  /** Bytes of their data; sizes as the maximum counts them, and the largest (or a little more). */
+  /** Bytes of the data; the sum of the sizes (spec 1 §4.4), and the largest size or a little more. */
   data: number;
   size: number;
   largest: number;
-  /** All but the first are SAME as it. */
+  /** All records but the first are SAME. */
   readonly isRun: boolean;
 }
 
 const words = new RecordWords();
 
 /**
- * Messages as a bus stores them: once, however many queues hold them. One; or several that came together, and
- * have the sender, flags, recipients and all other words alike, but not names (unless they are Requests or Replies)
- * and data. The fields are plain numbers, and the data is a stretch of a buffer that is never copied and never
- * looked at. What differs between the copies (WANT_YOU_TO_REPLY) is not stored here, but follows from the queue
- * entry.
+ * Messages as a bus stores them: once, however many queues hold them. A batch is one message, or several that came
+ * together in one frame and share sender, flags and all other words, but not data, and not names unless they are
+ * Requests or Replies. The fields are plain numbers. The data is a stretch of a buffer, which the bus neither copies
+ * nor reads. WANT_YOU_TO_REPLY differs between the copies of a message, so it follows from the queue entry.
  */
 export class MessageBatch {
   name: string;
@@ -48,41 +47,40 @@ export class MessageBatch {
   idSerial = 0;
   replyNetwork = 0;
   replySerial = 0;
-  /** What Limpets give a message to carry; null when all of it is 0, as it mostly is. */
+  /** The fields that Limpets set; null when all of them are 0, as they mostly are. */
   carried: Carried | null = null;
   bytes: Uint8Array;
   dataAt: number;
   dataLength: number;
-  /** Bytes of the first message as the maximum size counts them (spec 1 §4.4). */
+  /** Size in bytes of the first message (spec 1 §4.4). */
   firstSize: number;
-  /** The pieces of large data behind the end of `bytes`; null when all of it lies there. */
+  /** The pieces of large data that follow `bytes`; null when all of the data lies in `bytes`. */
   more: Uint8Array[] | null = null;
   /**
-   * How many messages this stands for. Of more than one, all lie in `span`; what numbers them rises by one: ids,
-   * tokens and tickets, and the serial number that Replies answer. What is told of the batch is told of its first
-   * message.
+   * How many messages the batch holds. If more than one, all lie in `span`, and ids, tokens, tickets and the serial
+   * numbers in in_reply_to rise by one from message to message. The fields of the batch are those of its first message.
    */
   count = 1;
-  /** Null for a message that didn't come as a record. */
+  /** Null for a message that did not come as a record. */
   span: Span | null = null;
-  /** How many were given to somebody: entries of queues, and an answer that passed them by. */
+  /** How many copies the bus has given out: to queues, and to a driver as the answer to a Request. */
   copies = 0;
-  /** How many entries of queues hold it now. */
+  /** How many queue entries hold the batch now. */
   holders = 0;
-  /** The ledger's record, once this is a Request that was accepted; several have one for each. */
+  /** The ledger's record of an accepted Request; an array when the batch holds several. */
   requests: RequestRecord | RequestRecord[] | null = null;
-  // The rest is the drivers'.
-  /** By which the driver knows this send again, when its outcome is told. */
+  // The bus does not look at the rest: it belongs to the driver.
+  /** Identifies the send to its driver, when its outcome is known. */
   ticket = 0;
-  /** Its answer is known by the ticket too, and doesn't go into a queue. */
+  /** The answer goes to the driver with the ticket, not into a queue. */
   isAnswered = false;
-  /** Its sender waits for room, if need be: ALL_OR_WAIT. */
+  /** The sender waits for room if necessary: ALL_OR_WAIT. */
   waits = false;
-  /** It had to wait for room, and others passed it. */
+  /** The Request waits for room, and later sends overtake it. */
   isAside = false;
-  /** It is a Request that waits for a place of its sender's, and for one of its Replier's. */
+  /** The Request may wait for a place in its sender's queue, and for one in its Replier's. */
   awaitsRoom = false;
-  /** How the frame it came in wants to be answered. */
+  /** SendDetail bits of the frame that it came in: how to acknowledge it. */
   detail = 0;
 
   constructor(
@@ -102,7 +100,7 @@ export class MessageBatch {
     this.firstSize = entireLength(name.length, dataLength);
   }
 
-  /** A copy of the data. Not a view: those of small arrays cost much more. */
+  /** A copy of the data. For small data, a copy costs less than a view. */
   copyData(): Uint8Array {
     const { bytes, dataAt, dataLength, more } = this;
     if (more !== null) {
@@ -110,9 +108,9 @@ export class MessageBatch {
       this.writeData(data, 0);
       return data;
     }
-    // The quickest way there is, when they are all of it.
+    // The fastest way, if the data is all there is.
     if (dataLength === bytes.length) return new Uint8Array(bytes);
-    // The `slice` of a Buffer is a view.
+    // Buffer's own `slice` gives a view.
     return Uint8Array.prototype.slice.call(bytes, dataAt, dataAt + dataLength);
   }
 
@@ -138,12 +136,12 @@ export class MessageBatch {
     }
   }
 
-  /** Bytes of all its messages, as {@link firstSize} counts them. */
+  /** Sum of the sizes of all its messages. */
   get size(): number {
     return this.span === null ? this.firstSize : this.span.size;
   }
 
-  /** The size of its largest message; of several, maybe a little more: of one that was there before. */
+  /** Size of its largest message; a batch that was split may give a little more. */
   get largest(): number {
     return this.span === null || this.count === 1 ? this.firstSize : this.span.largest;
   }
@@ -153,7 +151,7 @@ export class MessageBatch {
     return this.span === null ? this.dataLength : this.span.data;
   }
 
-  /** Stands at the message at `index`. */
+  /** A cursor at the message at `index`. */
   cursor(index = 0): RecordCursor {
     const { at, headAt, repeats } = this.span as Span;
     const cursor = new RecordCursor(this.bytes, at, headAt, repeats);
@@ -161,19 +159,19 @@ export class MessageBatch {
     return cursor;
   }
 
-  /** Where the record of the message at `index` begins; of the one behind the last, where that ends. */
+  /** Where the record of the message at `index` begins; for `count`, where the last record ends. */
   startOf(index: number): number {
     const { at, end } = this.span as Span;
     if (index === 0) return at;
     return index === this.count ? end : this.cursor(index).at;
   }
 
-  /** The message at `index`, by itself. */
+  /** The message at `index` as a batch of its own. */
   one(index: number): MessageBatch {
     return this.part(index, 1, this.cursor(index));
   }
 
-  /** Takes the first `count` messages off, but not all, before they were sent; this batch keeps the others. */
+  /** Takes the first `count` messages off a batch that is not sent yet; the batch keeps the others, at least one. */
   split(count: number): MessageBatch {
     const { end, data, size, largest, isRun } = this.span as Span;
     const cursor = this.cursor();
@@ -196,7 +194,7 @@ export class MessageBatch {
     return taken;
   }
 
-  /** What it says of its first message is what stands there. */
+  /** Sets the fields of the first message to those of the record at the cursor. */
   private stand(cursor: RecordCursor): void {
     const { bytes, headAt, repeats } = cursor;
     this.name = nameAt(bytes, headAt);
@@ -215,11 +213,11 @@ export class MessageBatch {
     this.carried = isPlain ? null : { origNetwork, origLocal, finalNetwork, finalLocal };
   }
 
-  /** `count` messages from the one at `index` on, where the cursor stands; it goes on to the last of them. */
+  /** The `count` messages from `index` on, where the cursor stands; the cursor moves to the last of them. */
   private part(index: number, count: number, cursor: RecordCursor): MessageBatch {
     const part = new MessageBatch(this.name, this.flags, this.to, this.bytes, 0, 0);
     part.stand(cursor);
-    // Those that were sent have ids, and flags that the bus has set.
+    // The bus gave ids to messages that were sent; their records have none.
     if (part.idNetwork === 0 && this.idSerial !== 0) part.idSerial = this.idSerial + index;
     const { at, headAt, repeats } = cursor;
     let data = cursor.dataLength;
@@ -245,7 +243,7 @@ export class MessageBatch {
     return part;
   }
 
-  /** The batch of `count` records from `at` on; `more` has the rest of a single large one. */
+  /** The batch of `count` records from `at` on; `more` has the remaining pieces of a single large message. */
   static ofRecords(
     bytes: Uint8Array,
     at: number,
@@ -265,7 +263,7 @@ export class MessageBatch {
     return batch;
   }
 
-  /** `count` messages from the one at `from` on, by themselves, after they were sent. */
+  /** The `count` messages from `from` on as a batch of their own, after they were sent. */
   stretch(from: number, count: number): MessageBatch {
     const stretch = this.part(from, count, this.cursor(from));
     stretch.copies = this.copies;
@@ -275,13 +273,13 @@ export class MessageBatch {
     return stretch;
   }
 
-  /** The record of the message at `index`, once it is a Request that was accepted. */
+  /** The ledger's record of the message at `index`; null unless that is an accepted Request. */
   requestOf(index: number): RequestRecord | null {
     const { requests } = this;
     return Array.isArray(requests) ? (requests[index] as RequestRecord) : requests;
   }
 
-  /** The token by which an answer is known, or -1; as given to `send`. */
+  /** The token by which the driver knows the answer; -1: the answer goes into the queue. */
   get token(): number {
     return this.isAnswered ? this.ticket : -1;
   }
@@ -300,7 +298,7 @@ export class MessageBatch {
   }
 }
 
-/** A message that KBUS itself makes; the bus gives it its id. */
+/** A message that KBUS makes; the bus gives it an id. */
 export function syntheticMessage(
   name: string,
   flags = 0,
@@ -310,8 +308,8 @@ export function syntheticMessage(
 }
 
 /**
- * A message that a program has written, for the bus, with this data, or a copy of it. Its serial number counts
- * only beside a network id: without one, the bus gives the id.
+ * The batch of one message that a program wrote; `data` is the message's data, or a copy. The serial number counts only
+ * beside a network id: without one, the bus gives the id.
  */
 export function batchOfMessage(message: Message, data: Uint8Array): MessageBatch {
   const { head, idSerial } = message;

@@ -1,7 +1,7 @@
 import type { KsockBinding, KsockState } from './ksock-state.ts';
 import type { MessageBatch } from './message-batch.ts';
 
-/** A message is sent for the first time; or once more, by a program's call, or because there is room. */
+/** A message is sent for the first time; or again, because a program called, or because there is room. */
 export type Attempt = 'send' | 'resend' | 'poll';
 
 /** What a Ksock may set, as {@link BusObserver.set} tells of it. */
@@ -13,19 +13,19 @@ export type Setting =
   | 'maxMessageSize';
 
 /**
- * Who watches a bus: recorders, inspectors, the debug log. The bus calls it in the middle of what it does, in the
- * order in which things happen, so it must only take note. Nothing of a batch may be changed, and what lies in its
- * bytes must be copied if it is needed later. A batch may stand for several messages (`count`), which happened to all
- * of them. There is no time in it: who wants to know when, looks at a clock.
+ * Watches a bus: a recorder, an inspector, the debug log. The bus calls it while it carries out a call, in the order in
+ * which things happen, so it must only take note. It must not change a batch, and must copy the bytes that it needs
+ * later. If a batch stands for several messages (`count`), the event happened to all of them. Events carry no time: an
+ * observer that needs it reads a clock.
  */
 export interface BusObserver {
   opened?(ksock: KsockState): void;
-  /** It has left, and all that follows from that (Statuses, events) was told. */
+  /** The Ksock has left, after all that follows from that (Statuses, bind events). */
   closed?(ksock: KsockState): void;
   bound?(binding: KsockBinding): void;
-  /** Its unread messages have left the queue. */
+  /** The unread messages that came by the binding have left the queue. */
   unbound?(binding: KsockBinding): void;
-  /** A bind or unbind was refused, with this error number. */
+  /** The bus refused a bind or unbind, with this error number. */
   bindRefused?(
     ksock: KsockState,
     name: string,
@@ -34,29 +34,29 @@ export interface BusObserver {
     errno: number,
   ): void;
 
-  /** A send is done: `queued`, `missed` and `answered` have told who got it. */
+  /** A send is done; `queued`, `missed` and `answered` came before and say who got it. */
   sent?(sender: KsockState, batch: MessageBatch, attempt: Attempt): void;
-  /** A send was refused. Nobody got it. */
+  /** The bus refused a send: nobody got the message. */
   refused?(sender: KsockState, batch: MessageBatch, errno: number, attempt: Attempt): void;
   /** A message waits to be sent (ALL_OR_WAIT), or goes on waiting. */
   waiting?(sender: KsockState, batch: MessageBatch, attempt: Attempt): void;
-  /** The message that waited to be sent, if one did, is thrown away. */
+  /** The sender discarded the message that waited to be sent, if one did. */
   discarded?(sender: KsockState, batch: MessageBatch | null): void;
 
-  /** Put into a queue; by this binding, or as the answer to a Request (null). */
+  /** The bus put messages into a queue: by this binding, or (null) as the answer to a Request. */
   queued?(
     ksock: KsockState,
     batch: MessageBatch,
     binding: KsockBinding | null,
     atFront: boolean,
   ): void;
-  /** A listener's queue was full. */
+  /** A listener missed messages: its queue was full. */
   missed?(ksock: KsockState, batch: MessageBatch): void;
-  /** A Reply, or a Status that KBUS made, ended a Request of this Ksock. With a token (0 or more), it passed the queue. */
+  /** A Reply, or a Status that KBUS made, ended a Request of this Ksock. With a token of 0 or more, it did not go through the queue. */
   answered?(requester: KsockState, batch: MessageBatch, token: number): void;
   /**
-   * The message at `index` of a batch was read; as one to be answered by its reader, or not. It had been shown to its
-   * reader before so many, which are urgent, went to the front of the queue; they stay there.
+   * A Ksock read the message at `index` of a batch; `isAsked`: it is a Request for the reader to answer. `over` urgent
+   * messages, which came to the front of the queue after the reader had been shown this one, stay there.
    */
   read?(
     ksock: KsockState,
@@ -65,37 +65,9 @@ export interface BusObserver {
     isAsked: boolean,
     over: number,
   ): void;
-  /** A requester gave up the Request of this token. Whether it was taken back, unread. */
+  /** A requester gave up the Request of this token; `isTakenBack`: the Replier had not read it, and never will. */
   forgotten?(requester: KsockState, token: number, isTakenBack: boolean): void;
 
-  /** A setting was set to, or asked with, this value, and this came of it: what it is, what it was, or -errno. */
+  /** A call set a setting to this value, or asked for it; `result` is what it is, what it was, or -errno. */
   set?(ksock: KsockState | null, setting: Setting, value: number, result: number): void;
-}
-
-/** One observer that tells several. */
-export function observers(all: readonly BusObserver[]): BusObserver | null {
-  if (all.length < 2) return all[0] ?? null;
-  const told: Record<string, unknown> = {};
-  const names = new Set(all.flatMap((one) => methodsOf(one)));
-  for (const name of names) {
-    const those = all.filter((one) => name in one) as unknown as Record<string, Tell>[];
-    told[name] = (...what: unknown[]) => {
-      for (const one of those) one[name]?.(...what);
-    };
-  }
-  return told as BusObserver;
-}
-
-type Tell = (...what: unknown[]) => void;
-
-function methodsOf(observer: object): string[] {
-  const names: string[] = [];
-  for (
-    let at: object | null = observer;
-    at !== null && at !== Object.prototype;
-    at = Object.getPrototypeOf(at)
-  ) {
-    names.push(...Object.getOwnPropertyNames(at).filter((name) => name !== 'constructor'));
-  }
-  return names.filter((name) => typeof (observer as Record<string, unknown>)[name] === 'function');
 }

@@ -4,29 +4,28 @@ import type { RequestRecord } from './requests.ts';
 import { COSTS } from './settings.ts';
 
 /**
- * The unread messages of one Ksock: a ring that is cheap at both ends. An entry is a batch, the binding
- * it came by (none for a Reply to the requester, and for a Status), and, of several messages, how many
- * are read. Of a Request, the entry that came by a Replier's binding is the one to answer.
+ * The unread messages of one Ksock: a ring that is cheap at both ends. An entry is a batch, the binding that it came by
+ * (none for a Reply to the requester, and for a Status), and how many of its messages have been read. The Replier must
+ * answer a Request whose entry came by its binding as Replier.
  *
- * A mark may stand between two messages: a driver that shows messages before they are read keeps there
- * how far it has come.
+ * A mark may stand between two messages: a driver that prefetches keeps there how far it has come.
  */
 export class Queue {
   private batches: (MessageBatch | undefined)[] = [];
   private bindings: (Binding | null)[] = [];
   private read: number[] = [];
   private head = 0;
-  /** Entries; as many as messages, when each came by itself. */
+  /** Number of entries. */
   entries = 0;
-  /** Messages. */
+  /** Number of unread messages. */
   length = 0;
-  /** What they have as their senders count it. */
+  /** Sum of the sizes of the batches (spec 1 §4.4). */
   private bytes = 0;
   private markEntry = 0;
-  /** Of the entry at the mark, how many messages are before it, those that were read included. */
+  /** How many messages of the entry at the mark stand before the mark, those that were read included. */
   private markWithin = 0;
 
-  /** What the messages count against the bytes that they may have together. */
+  /** Bytes that count against `maxQueuedBytesPerKsock`. */
   get weight(): number {
     return this.bytes + this.entries * ENTRY_COST;
   }
@@ -35,7 +34,7 @@ export class Queue {
     return this.batches.length - 1;
   }
 
-  /** The batch of the entry at `entry` from the front. */
+  /** The batch of an entry; 0 is the front. */
   batch(entry: number): MessageBatch {
     return this.batches[(this.head + entry) & this.mask] as MessageBatch;
   }
@@ -44,7 +43,7 @@ export class Queue {
     return this.bindings[(this.head + entry) & this.mask] as Binding | null;
   }
 
-  /** How many messages of the batch at `entry` are read. */
+  /** How many messages of the batch at `entry` have been read. */
   readOf(entry: number): number {
     return this.read[(this.head + entry) & this.mask] as number;
   }
@@ -72,8 +71,8 @@ export class Queue {
   }
 
   /**
-   * Takes `count` messages, which are there, out of the entry at `entry`; those before it, which must be
-   * few, move up. Whether the entry is gone.
+   * Takes `count` messages out of the entry at `entry`, which must have that many. If none is left, the entry goes, and
+   * the entries before it, which must be few, move up: true.
    */
   drop(entry: number, count = 1): boolean {
     const place = (this.head + entry) & this.mask;
@@ -84,7 +83,7 @@ export class Queue {
       this.read[place] = read;
       return false;
     }
-    // Its memory is free when all of it is read.
+    // The memory of a batch is free when all of it has been read.
     this.bytes -= batch.size;
     for (let at = entry; at > 0; at--) this.move(at - 1, at);
     this.batches[this.head] = undefined;
@@ -93,7 +92,7 @@ export class Queue {
     this.entries--;
     if (this.markEntry > entry) this.markEntry--;
     else if (this.markEntry === entry) this.markWithin = 0;
-    // An idle Ksock holds no memory for the busy hour it had.
+    // An idle Ksock gives back the memory of a busy hour.
     if (this.entries === 0 && this.batches.length > IDLE_CAPACITY) this.clear();
     return true;
   }
@@ -107,8 +106,8 @@ export class Queue {
   }
 
   /**
-   * Takes out every entry of a binding, front to back, and tells how many messages of each were read. The
-   * mark goes to the front.
+   * Removes every entry of a binding, front to back; `removed` gets each batch and how many of its messages were read.
+   * Moves the mark to the front.
    */
   remove(binding: Binding, removed: (batch: MessageBatch, read: number) => void): void {
     let kept = 0;
@@ -135,14 +134,14 @@ export class Queue {
   }
 
   /**
-   * Where the Request of this record stands behind the mark: the entry, and its place in the batch there. Null when
-   * it is before the mark, or not there.
+   * Finds the Request of this record behind the mark: its entry, and its index in the batch there. Null when it stands
+   * before the mark, or is not in the queue.
    */
   findRequest(request: RequestRecord): { entry: number; index: number } | null {
     for (let entry = this.markEntry; entry < this.entries; entry++) {
       if (this.binding(entry)?.replier !== true) continue;
       const batch = this.batch(entry);
-      // Serial numbers of several rise by one.
+      // The serial numbers in a batch rise by one.
       const index = batch.count === 1 ? 0 : request.serial - batch.idSerial;
       if (index < 0 || index >= batch.count || batch.requestOf(index) !== request) continue;
       const first = entry === this.markEntry ? this.markedWithin : this.readOf(entry);
@@ -152,9 +151,9 @@ export class Queue {
   }
 
   /**
-   * Takes the message at `index` out of the batch at `entry`, which must be behind the mark; all others keep their
-   * order. Those before it, and those behind it, become entries of their own. Gives the batches that took the place
-   * of the entry's, none or more; null when the entry still holds that batch.
+   * Takes the message at `index`, which must be behind the mark, out of the batch at `entry`; all others keep their
+   * order. The messages before and behind it become entries of their own. Gives the batches that replaced the batch of
+   * the entry, if any; null when the entry still holds that batch.
    */
   takeOut(entry: number, index: number): MessageBatch[] | null {
     const batch = this.batch(entry);
@@ -174,7 +173,7 @@ export class Queue {
     return behind === null ? [before] : [before, behind];
   }
 
-  /** Puts a batch, none of which is read, behind the one at `entry`; those up to there move down. */
+  /** Inserts a batch, of which nothing has been read, behind `entry`; the entries up to `entry` move down. */
   private putBehind(entry: number, batch: MessageBatch): void {
     if (this.entries === this.batches.length) this.grow();
     this.head = (this.head - 1) & this.mask;
@@ -203,7 +202,7 @@ export class Queue {
     return this.markEntry;
   }
 
-  /** How many messages of the entry behind the mark are before it. */
+  /** How many messages of the entry behind the mark stand before the mark. */
   get markedWithin(): number {
     return Math.max(this.markWithin, this.readOf(this.markEntry));
   }
@@ -219,18 +218,18 @@ export class Queue {
     }
   }
 
-  /** One entry was put before the mark, at the front. */
+  /** An entry was put to the front, before the mark. */
   markFront(): void {
     this.markEntry++;
   }
 
-  /** Puts the mark to the front. */
+  /** Moves the mark to the front. */
   unmark(): void {
     this.markEntry = 0;
     this.markWithin = 0;
   }
 
-  // Capacity is a power of two, so that the ring's ends wrap with a mask.
+  // The capacity is a power of two, so that positions wrap with a mask.
   private grow(): void {
     const capacity = this.batches.length === 0 ? 4 : this.batches.length * 2;
     const batches: (MessageBatch | undefined)[] = new Array(capacity).fill(undefined);
@@ -248,6 +247,8 @@ export class Queue {
   }
 }
 
+/** An empty ring with more entries than this is given back. */
 const IDLE_CAPACITY = 16384;
 
+/** Bytes that an entry counts beside its messages. */
 const ENTRY_COST = COSTS.message + COSTS.place;

@@ -6,20 +6,20 @@ import type { Engine } from './engine.ts';
 import type { KsockBinding, KsockState } from './ksock-state.ts';
 import type { MessageBatch } from './message-batch.ts';
 
-/** A name that was meant is looked for among so many of the newest bindings, and compared with so many names. */
-const LOOKED_AT = 256;
-const COMPARED = 32;
-/** To compare longer names would take long. */
-const LONGEST_COMPARED = 48;
-/** So many characters of a name are told. */
-const LONGEST_TOLD = 120;
-/** Who holds the most is looked for among so many Ksocks. */
-const WEIGHED = 1000;
+/** How many of the newest bindings are searched for a name that may have been meant, and how many are compared. */
+const MAX_SEARCHED_BINDINGS = 256;
+const MAX_COMPARED_NAMES = 32;
+/** Longer names, in characters, take too long to compare. */
+const MAX_COMPARED_LENGTH = 48;
+/** How many characters of a name a reason quotes. */
+const MAX_QUOTED_LENGTH = 120;
+/** Among how many Ksocks the longest queue is looked for. */
+const MAX_WEIGHED_KSOCKS = 1000;
 
 /**
- * Why a message was refused, in one sentence with the values that stood in the way; '' when there is no more to say
- * than the error number does. It looks at the bus as it is now: to be asked as soon as the message was refused. That
- * takes some ten microseconds, so ask only for who will read it.
+ * Why the bus refused a message: one sentence with the values that stood in the way, or '' when the error number says
+ * all. It looks at the bus as it is now, so call it right after the refusal. It takes some ten microseconds, so call it
+ * only for somebody who will read it.
  */
 export function whyRefused(
   bus: Engine,
@@ -57,7 +57,7 @@ export function whyRefused(
   }
 }
 
-/** The same of a bind or unbind. */
+/** The same for a bind or unbind. */
 export function whyNotBound(bus: Engine, ksock: KsockState, name: string, errno: number): string {
   switch (errno) {
     case Errno.EADDRINUSE: {
@@ -100,16 +100,16 @@ function whyNobody(bus: Engine, name: string): string {
   return meant === undefined ? says : `${says}; did you mean '${meant}'?`;
 }
 
-/** The name of a Replier that this one looks like a slip of. */
+/** The name of a Replier that was probably meant. */
 function nearestReplier(bus: Engine, name: string): string | undefined {
-  if (name.length > LONGEST_COMPARED) return undefined;
+  if (name.length > MAX_COMPARED_LENGTH) return undefined;
   const candidates: string[] = [];
   let looked = 0;
   for (const binding of bus.routes) {
-    if (++looked > LOOKED_AT || candidates.length === COMPARED) break;
+    if (++looked > MAX_SEARCHED_BINDINGS || candidates.length === MAX_COMPARED_NAMES) break;
     const { name: bound, replier } = binding;
     if (!replier || isWildcard(bound) || Math.abs(bound.length - name.length) > 2) continue;
-    // '$.Sensor.2' is not a slip of '$.Sensor.1'.
+    // '$.Sensor.2' is no misspelt '$.Sensor.1'.
     if (withoutNumbers(bound) !== withoutNumbers(name)) candidates.push(bound);
   }
   return nearest(name, candidates);
@@ -129,7 +129,7 @@ function whyNotWanted(bus: Engine, sender: KsockState, batch: MessageBatch): str
   return `Ksock ${to} does not wait for a Reply to ${request}: it has had one, has given up, or never sent it`;
 }
 
-/** Whose full queue stands in the way: the Replier's, or the first listener's. */
+/** Describes the full queue that stands in the way: the Replier's, or that of the first full listener. */
 function whyFull(bus: Engine, batch: MessageBatch): string {
   const { replier, listeners } = bus.routes.find(batch.name);
   if ((batch.flags & Flag.WANT_A_REPLY) !== 0 && replier !== null) {
@@ -164,7 +164,7 @@ function whyNoMemory(bus: Engine): string {
   let most: KsockState | null = null;
   let weighed = 0;
   for (const ksock of bus.ksocks.values()) {
-    if (++weighed > WEIGHED) break;
+    if (++weighed > MAX_WEIGHED_KSOCKS) break;
     if (most === null || ksock.queue.weight > most.queue.weight) most = ksock;
   }
   const says = `bus ${bus.number} keeps ${bus.queueing.queuedBytes} bytes of unread messages and unanswered Requests, of ${maxQueuedBytes} that it may keep (max-queued-bytes)`;
@@ -176,7 +176,7 @@ function followed(says: string, advice: string): string {
   return says === '' ? '' : `${says}; ${advice}`;
 }
 
-/** A name in quotes, and not all of a very long one. */
+/** A name in quotes; a very long one is cut. */
 function told(name: string): string {
-  return name.length <= LONGEST_TOLD ? `'${name}'` : `'${name.slice(0, LONGEST_TOLD)}…'`;
+  return name.length <= MAX_QUOTED_LENGTH ? `'${name}'` : `'${name.slice(0, MAX_QUOTED_LENGTH)}…'`;
 }

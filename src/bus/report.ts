@@ -1,7 +1,7 @@
 import type { Bus } from './bus.ts';
 import type { KsockBinding, KsockState } from './ksock-state.ts';
 
-/** One binding, as told to people and programs. */
+/** One binding, for people and programs. */
 export interface BindingReport {
   device: number;
   ksock: number;
@@ -28,7 +28,7 @@ export interface KsockReport {
   maxOutstandingRequests: number;
   unsentReplies: number;
   maxUnsentReplies: number;
-  /** Messages missed as a listener because the queue was full. */
+  /** How many messages the Ksock missed as a listener, because its queue was full. */
   missed: number;
 }
 
@@ -64,16 +64,16 @@ function reportOf(bus: Bus, ksocks: KsockReport[]): BusReport {
   };
 }
 
-/** A report is made in pieces of about so many characters of JSON: a long one would hold up everybody. */
-const PIECE = 65_536;
+/** About how many characters of JSON a piece of a report has: to make a long report at once would hold up everybody. */
+const PIECE_LENGTH = 65_536;
 
-/** About what a binding has beside its name, and what a Ksock has. */
+/** About how many characters of JSON a binding has beside its name, and a Ksock in all. */
 const BINDING_LENGTH = 64;
 const KSOCK_LENGTH = 350;
 
 /**
- * The same in pieces, of which the last is returned. In the meantime the bus may change: what was there at
- * the first and still is at the last is told once.
+ * The same in pieces of JSON; the generator returns the last one. The bus may change between two pieces: a binding that is
+ * there all the time is reported once.
  */
 export function* bindingPieces(bus: Bus): Pieces {
   let piece: BindingReport[] = [];
@@ -81,7 +81,7 @@ export function* bindingPieces(bus: Bus): Pieces {
   for (const binding of bus.routes) {
     piece.push(reportBinding(bus, binding));
     length += BINDING_LENGTH + binding.name.length;
-    if (length < PIECE) continue;
+    if (length < PIECE_LENGTH) continue;
     yield JSON.stringify(piece);
     piece = [];
     length = 0;
@@ -89,12 +89,12 @@ export function* bindingPieces(bus: Bus): Pieces {
   return JSON.stringify(piece);
 }
 
-/** Likewise; each piece has some of the Ksocks. */
+/** The state of a bus in pieces, each with some of its Ksocks. */
 export function* statsPieces(bus: Bus): Pieces {
   let ksocks: KsockReport[] = [];
   for (const ksock of bus.ksocks.values()) {
     ksocks.push(reportKsock(ksock));
-    if (ksocks.length * KSOCK_LENGTH < PIECE) continue;
+    if (ksocks.length * KSOCK_LENGTH < PIECE_LENGTH) continue;
     yield JSON.stringify(reportOf(bus, ksocks));
     ksocks = [];
   }

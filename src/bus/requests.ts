@@ -4,7 +4,7 @@ import { NumberMap } from '../base/number-map.ts';
 export const RequestState = { WAITING: 0, UNREAD: 1, READ: 2, ENDED: 3 } as const;
 export type RequestState = (typeof RequestState)[keyof typeof RequestState];
 
-/** What the records of Requests need to know of a Ksock, which asks, or answers. */
+/** What the records of Requests need to know of the Ksock that asks, or answers. */
 export interface RequestParty {
   readonly id: number;
   /** The Requests that it sent and that are not answered yet. */
@@ -14,24 +14,24 @@ export interface RequestParty {
 }
 
 /**
- * One Request: who asked, who must answer, and how far it is. It knows the message by its id alone, so that
- * the memory of one that was read is free, however long its Reply takes.
+ * The record of one Request: who asked, who must answer, and its state. It refers to the message by its id alone, so the
+ * memory of a message that was read is free, however long the Reply takes.
  */
 export class RequestRecord {
   readonly network: number;
   readonly serial: number;
   readonly requester: RequestParty;
-  /** By which the requester's driver knows the answer again; -1: the answer goes into the queue. */
+  /** Identifies the answer to the requester's driver; -1: the answer goes into the queue. */
   readonly token: number;
   replier: RequestParty | null = null;
   state: RequestState = RequestState.WAITING;
-  /** Its Reply may be as large as messages could be when it was accepted, in bytes. */
+  /** Largest size of the Reply in bytes: the maximum when the bus accepted the Request. */
   maxReplySize = 0;
-  /** How many Requests its requester had sent before. */
+  /** How many Requests the requester had sent before. */
   order = 0;
-  /** A later Request of the same requester with the same id: Limpets' ids may come twice. */
+  /** A later Request of the same requester with the same id: ids from Limpets may come twice. */
   next: RequestRecord | null = null;
-  // Its neighbours among those that its Replier has read and not answered.
+  // Neighbours in the list of the Requests that its Replier has read and not answered.
   older: RequestRecord | null = null;
   newer: RequestRecord | null = null;
 
@@ -45,16 +45,16 @@ export class RequestRecord {
 
 const limpetKey = (network: number, serial: number): string => `${network}:${serial}`;
 
-/** The Requests that a Ksock sent and that are not answered yet. */
+/** The unanswered Requests that a Ksock sent. */
 export class Outstanding {
   private readonly ours = new NumberMap<RequestRecord>();
-  /** Those that have a Limpet's id, by it; null when there never was one. */
+  /** Requests with a Limpet's id, by that id; null when there never was one. */
   private limpets: Map<string, RequestRecord> | null = null;
-  /** Those whose answer goes to their requester's driver, by its token. */
+  /** Requests whose answer goes to the requester's driver, by token. */
   private readonly tokens = new NumberMap<RequestRecord>();
   private added = 0;
   size = 0;
-  /** The most there ever were at once. */
+  /** The most that there were at once. */
   max = 0;
 
   add(record: RequestRecord): void {
@@ -113,8 +113,8 @@ export class Outstanding {
   }
 
   /**
-   * The oldest Request of this id that was given to this Replier and read. Only if it read none, one
-   * that is unread: else a Reply would end that one, and leave the one that it answers without.
+   * The oldest Request of this id that this Replier has read. Only if it has read none, an unread one: otherwise a Reply
+   * would end the unread Request, and leave the one that it answers without an answer.
    */
   find(network: number, serial: number, replier: RequestParty): RequestRecord | null {
     let unread: RequestRecord | null = null;
@@ -127,7 +127,7 @@ export class Outstanding {
     return unread;
   }
 
-  /** All of them, oldest first; the ledger may change while they are walked. */
+  /** All of them, oldest first: a copy, since the ledger may change meanwhile. */
   all(): RequestRecord[] {
     const all: RequestRecord[] = [];
     for (let record of [...this.ours.values(), ...(this.limpets?.values() ?? [])]) {
@@ -153,7 +153,7 @@ export class Unreplied {
     this.size++;
   }
 
-  /** It must be there. */
+  /** The record must be there. */
   remove(record: RequestRecord): void {
     const { older, newer } = record;
     if (older !== null) older.newer = newer;
@@ -164,7 +164,7 @@ export class Unreplied {
     this.size--;
   }
 
-  /** All of them, newest first; the ledger may change while they are walked. */
+  /** All of them, newest first: a copy, since the ledger may change meanwhile. */
   newestFirst(): RequestRecord[] {
     const all: RequestRecord[] = [];
     for (let record = this.newest; record !== null; record = record.older) all.push(record);

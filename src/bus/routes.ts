@@ -6,43 +6,44 @@ import { type Binding, FIRST_WORD, isThere, Place, sharedWords, wordAt } from '.
 /** Who gets the messages of one name. */
 export interface Route<Ksock> {
   readonly replier: Binding<Ksock> | null;
-  /** Newest first: once only keeps the copy that comes first (spec 1 §5.3). Those of two names may be one list. */
+  /** Newest first: once only keeps the first copy (spec 1 §5.3). Two names may share one list. */
   readonly listeners: readonly Binding<Ksock>[];
-  /** It holds for as long as this is the epoch of the routes. */
+  /** The route holds while this is the epoch of the routes. */
   epoch: number;
 }
 
-/** Names that are sent are any a program likes, so the routes kept for them must have a bound. */
-const MAX_KEPT = 65_536;
+/** Programs may send any names, so the number of routes kept has a bound. */
+const MAX_KEPT_ROUTES = 65_536;
 
-/** Longer lists of listeners are not shared by the names that have the same. */
-const MAX_SHARED = 64;
+/** Names share lists of up to this many listeners. */
+const MAX_SHARED_LISTENERS = 64;
 
-/** So many lists may be kept beside twice as many as there are routes. */
-const FEW_LISTS = 64;
+/** How many lists may be kept beside two for each route. */
+const SPARE_LISTS = 64;
 
 const NOBODY: readonly never[] = [];
 
 /**
- * The bindings of one bus, indexed so that finding who gets a message costs the depth of its name and
- * the wildcards that match it so far, and not the number of bindings (spec 1 §2.2,
- * spec 1 §7.2). A route that was found is kept until a binding that could touch it changes.
+ * The bindings of one bus, indexed by name: to find who gets a message costs the depth of its name and the wildcards
+ * that match, not the number of bindings (spec 1 §2.2, spec 1 §7.2). A route is kept until a binding that could change
+ * it comes or goes.
  */
 export class Routes<Ksock = unknown> {
   private readonly root = new Place<Ksock>('', null);
   private readonly kept = new Map<string, Route<Ksock>>();
-  /** The names of the routes that are kept, by their first words. */
+  /** The names of the kept routes, by their first word. */
   private readonly keptNames = new Map<string, Set<string>>();
-  /** The lists of listeners, by the orders of the bindings, which are never used again. */
+  /** Lists of listeners, by the `order` of their bindings. */
   private readonly lists = new Map<string, readonly Binding<Ksock>[]>();
   private newest: Binding<Ksock> | null = null;
   private lastName = '';
   private lastRoute: Route<Ksock> | undefined;
-  /** Names as records have them, with the routes that they had when so many bindings had come and gone. */
+  /** Names as records have them, with their routes; those of an older epoch may not hold any more. */
   private readonly names = new NameReader<Route<Ksock>>();
+  /** Rises with each change of a binding. */
   private epoch = 0;
 
-  /** Who gets messages of this name, if that was asked before and still holds. */
+  /** The route of this name, if it is kept. */
   known(name: string): Route<Ksock> | undefined {
     if (name === this.lastName) return this.lastRoute;
     const route = this.kept.get(name);
@@ -53,19 +54,19 @@ export class Routes<Ksock = unknown> {
     return route;
   }
 
-  /** Who gets messages of this name, which must be well formed. */
+  /** The route of this name, which must be well formed. */
   find(name: string): Route<Ksock> {
     const known = this.known(name);
     if (known !== undefined) return known;
     const route = this.resolve(name);
-    if (this.kept.size >= MAX_KEPT) this.forgetAll();
+    if (this.kept.size >= MAX_KEPT_ROUTES) this.forgetAll();
     this.keep(name, route);
     this.lastName = name;
     this.lastRoute = route;
     return route;
   }
 
-  /** The same for the name in the head of a record; null when it can't be sent. */
+  /** The route of the name in the head of a record; null when that is no name of a message. */
   findIn(bytes: Uint8Array, headAt: number): Route<Ksock> | null {
     const { names } = this;
     const slot = readName(names, bytes, headAt);
@@ -74,7 +75,7 @@ export class Routes<Ksock = unknown> {
     const name = names.name(slot);
     if (this.known(name) === undefined && checkMessageName(name) !== 0) return null;
     const route = this.find(name);
-    // A route that was kept may be older than the last binding that came or went elsewhere.
+    // A kept route still holds: a binding that could change it would have removed it.
     if (route.epoch !== this.epoch) route.epoch = this.epoch;
     names.setNote(slot, route);
     return route;
@@ -130,8 +131,8 @@ export class Routes<Ksock = unknown> {
   }
 
   /**
-   * The binding that is the next older, or the newest of all. One that was told of may have been undone
-   * since: all that are older and still there will be come to from it, each once.
+   * The next older binding; for null, the newest. The given binding may have been undone since: a walk from it still
+   * comes to each older binding that is there, once.
    */
   olderThan(binding: Binding<Ksock> | null): Binding<Ksock> | null {
     let older = binding === null ? this.newest : binding.olderOfAll;
@@ -144,7 +145,7 @@ export class Routes<Ksock = unknown> {
     for (let at = this.olderThan(null); at !== null; at = this.olderThan(at)) yield at;
   }
 
-  /** The place of a binding name, which is made if need be. */
+  /** The node of a binding name; adds it if there is none. */
   private placeFor(bindingName: string): Place<Ksock> {
     let place = this.root;
     for (let at = FIRST_WORD; at <= bindingName.length; ) {
@@ -165,7 +166,7 @@ export class Routes<Ksock = unknown> {
     let withListeners = 0;
     const listeners: Binding<Ksock>[] = [];
     for (const place of found) {
-      // The most specific comes first.
+      // `found` has the most specific first.
       replier ??= place.replier;
       if (place.newest !== null) withListeners++;
       for (let binding = place.newest; binding !== null; binding = binding.olderHere) {
@@ -176,15 +177,15 @@ export class Routes<Ksock = unknown> {
     return { replier, listeners: this.shared(listeners), epoch: this.epoch };
   }
 
-  /** The one list that has these bindings, so that names that go the same way are known by it. */
+  /** The one list of these bindings: names that share a list go the same way. */
   private shared(listeners: readonly Binding<Ksock>[]): readonly Binding<Ksock>[] {
     if (listeners.length === 0) return NOBODY;
-    if (listeners.length > MAX_SHARED) return listeners;
+    if (listeners.length > MAX_SHARED_LISTENERS) return listeners;
     const key = listeners.map(({ order }) => order).join();
     const known = this.lists.get(key);
     if (known !== undefined) return known;
-    if (this.lists.size > 2 * this.kept.size + FEW_LISTS) {
-      // Most are of bindings that have gone. All names get new ones, so that those that go the same way share theirs.
+    if (this.lists.size > 2 * this.kept.size + SPARE_LISTS) {
+      // Most lists are of bindings that have gone. Begin anew, so that names that go the same way share a list again.
       this.epoch++;
       this.forgetAll();
     }
@@ -201,8 +202,8 @@ export class Routes<Ksock = unknown> {
   }
 
   /**
-   * A binding to one name touches only the route of that name. A wildcard may touch all names that have its
-   * first word, and any name if its first word is a wildcard.
+   * Forgets the routes that a change of this binding may touch: for a name, its own; for a wildcard, those of all names
+   * with the same first word; for a wildcard whose first word is one, all.
    */
   private forget(bindingName: string): void {
     this.epoch++;

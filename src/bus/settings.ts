@@ -1,36 +1,36 @@
 import { checkOptions } from '../base/options.ts';
 
-/** What is fixed when a bus is made. */
+/** Settings that are fixed when the bus is made. */
 export interface BusSettings {
   /** How many messages the queue of a new Ksock may hold. 1 or more. */
   maxMessages: number;
   /** The size in bytes of the largest message, counted as in spec 1 §4.4. */
   maxMessageSize: number;
-  /** The largest value that a program may set the maximum size to. */
+  /** The largest maximum message size that a program may set, in bytes. */
   absoluteMaxMessageSize: number;
   /**
-   * How many bytes the bus may keep for its programs: unread messages, each counted once and with what it
-   * costs to keep it (see COSTS), and unanswered Requests. Replies may have as much again, and small ones more.
+   * How many bytes the bus may keep for its programs: unread messages, each counted once and with the cost of keeping it
+   * (see COSTS), and unanswered Requests. Replies may have as much again, and small Replies more.
    */
   maxQueuedBytes: number;
-  /** How many of these the unread messages of one Ksock may have, counted likewise; then its queue is full. */
+  /** How many bytes the unread messages of one Ksock may have, counted likewise; then its queue is full. */
   maxQueuedBytesPerKsock: number;
   /** How many bindings there may be on the bus. */
   maxBindings: number;
   /** How many bindings one Ksock may have. */
   maxBindingsPerKsock: number;
-  /** A Ksock that has read this many Requests without answering them is given no more. */
+  /** A Ksock that has read this many Requests without answering them gets no more Requests. */
   maxUnansweredPerKsock: number;
 }
 
-/** No message is smaller, so no maximum may be. */
+/** The smallest maximum message size that a program may set, in bytes. */
 export const MIN_MESSAGE_SIZE = 100;
 
 export const BUS_DEFAULTS: Readonly<BusSettings> = {
   maxMessages: 10_000,
   maxMessageSize: 16 * 1024 * 1024,
   absoluteMaxMessageSize: 16 * 1024 * 1024,
-  // Against programs gone wild; others never meet these. One Ksock can't take all that a bus has.
+  // Only programs gone wild meet these limits. One Ksock can't take all the memory of a bus.
   maxQueuedBytes: 1024 * 1024 * 1024,
   maxQueuedBytesPerKsock: 256 * 1024 * 1024,
   maxBindings: 4 * 1024 * 1024,
@@ -38,12 +38,12 @@ export const BUS_DEFAULTS: Readonly<BusSettings> = {
   maxUnansweredPerKsock: 256 * 1024,
 };
 
-/** Some of the settings; those that are undefined are as if they were not given. */
+/** Some of the settings; an undefined one is as if it was not given. */
 export type Given<Settings> = { [Name in keyof Settings]?: Settings[Name] | undefined };
 
 const NAMES: ReadonlySet<string> = new Set(['number', ...Object.keys(BUS_DEFAULTS)]);
 
-/** A TypeError that names a setting that there is not. */
+/** The settings, with defaults for those not given. Throws a TypeError that names an unknown setting. */
 export function settingsOf(given: Given<BusSettings>): BusSettings {
   checkOptions('a Bus', given, NAMES);
   const settings: BusSettings = { ...BUS_DEFAULTS };
@@ -54,17 +54,17 @@ export function settingsOf(given: Given<BusSettings>): BusSettings {
   return settings;
 }
 
-/** What it costs to keep something, in bytes, beside the bytes of messages: about what was measured. */
+/** Bytes that it costs to keep something, beside the bytes of messages; about as measured. */
 export const COSTS = {
-  /** A message, or several that came together. */
+  /** A batch of messages. */
   message: 224,
-  /** Its place in one queue. */
+  /** A batch's place in one queue. */
   place: 32,
-  /** A Request that was not answered. */
+  /** An unanswered Request. */
   request: 256,
 } as const;
 
-/** How many the queue of a program at a device file may hold at most, unless it asks for more: it was written for that. */
+/** Queue length in messages of a program at a device file, unless it sets another: such programs were written for it. */
 export const DEVICE_MAX_MESSAGES = 100;
 
 /** There are at most this many buses, numbered from 0 (spec 1 §1). */

@@ -1,10 +1,10 @@
 import type { BusKsock } from '../ksock.ts';
 
-/** What a program may ask of its Ksock, with an argument, and a text where one is named. The protocol has the same numbers. */
+/** The calls of a Ksock: each has an argument, and a text where one is named. The protocol uses the same numbers. */
 export const Op = {
   /** `argument` 1: as Replier. Text: the name. */
   BIND: 1,
-  /** The same. Nothing may be lent. */
+  /** The same. Nothing may be prefetched. */
   UNBIND: 2,
   /** Text: the name. First value: the Ksock id, or 0. */
   FIND_REPLIER: 3,
@@ -17,38 +17,38 @@ export const Op = {
   NUM_UNREPLIED_TO: 10,
   /** Both values: the id. */
   LAST_MSG_ID: 11,
-  /** Sends the message that waits again. Both values: its id. */
+  /** Sends the waiting message again. Both values: its id. */
   RESEND: 12,
-  /** First value: 1 when a message that stood behind the discarded one waits in its place. */
+  /** First value: 1 when a message that stood behind the discarded one waits now. */
   DISCARD: 13,
   /** First value: whether a message may be written. `argument` 1 waits until it may. */
   POLL: 14,
   /** First value: the number of the new bus, whose socket is there. */
   NEW_DEVICE: 15,
   /**
-   * Text: a piece of the report, as JSON. First value: the `argument` with which the next piece is asked
-   * for, or 0 when this is the last. `argument` 0 asks for the first.
+   * Text: a piece of the report, as JSON. First value: the `argument` that asks for the next piece, or 0 when this is
+   * the last. `argument` 0 asks for the first.
    */
   BINDINGS: 16,
   STATS: 17,
-  /** What was lent comes back: all PREFETCH frames before the answer are void. */
+  /** The client gives back what it has prefetched: all PREFETCH frames before the answer are void. */
   RECALL: 18,
-  /** All sends that are LAZY are told of from now on until none is pending. */
+  /** The daemon acknowledges LAZY sends without delay until none is pending. */
   SYNC: 21,
-  /** The Ksock leaves the bus; nothing follows the answer. */
+  /** The Ksock leaves the bus. Nothing follows the answer. */
   CLOSE: 20,
-  /** `argument`: the token of a TAKE, POLL or pending SEND that is not wanted any more; the answer to that says how it ended. */
+  /** `argument`: the token of a TAKE, POLL or pending SEND to give up; the answer to that one says how it ended. */
   CANCEL: 19,
   /**
-   * `argument`: the token of a SEND that was to be ANSWERED, and whose answer nobody waits for any more: no frame
-   * with it comes behind the answer to this. First value: 1 when it was taken back before anybody read it.
+   * `argument`: the token of an ANSWERED SEND whose answer nobody waits for any more: no ANSWER with it follows the
+   * answer to this call. First value: 1 when the Request was taken back before anybody read it.
    */
   FORGET: 22,
 } as const;
 
 export type OpCode = (typeof Op)[keyof typeof Op];
 
-/** What came of a call: two values, of which most have one; or, in the first, an error number with its sign changed. */
+/** The result of a call: one or two values; or, in the first, an error number with its sign changed. */
 export interface Outcome {
   readonly first: number;
   readonly second: number;
@@ -57,8 +57,8 @@ export interface Outcome {
 const one = (first: number): Outcome => ({ first, second: 0 });
 
 /**
- * Does what is asked of a Ksock, for every driver: all that is done when it returns, and needs nothing but the bus.
- * Null: it is another call, which each driver does in its own way.
+ * Carries out a call that needs nothing but the bus, for every driver. Null: each driver carries out this call in its own
+ * way.
  */
 export function perform(
   ksock: BusKsock,

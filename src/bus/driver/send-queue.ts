@@ -5,10 +5,10 @@ import type { MessageBatch } from '../message-batch.ts';
 import { WaitingRequests } from './waiting-requests.ts';
 
 /**
- * The sends of one Ksock, for a driver whose callers may wait: a message that has to wait for room
- * (ALL_OR_WAIT) is sent when there is some, and those behind it take their turn. How many may stand
- * behind it is the driver's to limit. A Request that `awaitsRoom` waits aside, and others pass it: it would keep back
- * the Replies of a Replier that asks, for which somebody else waits.
+ * The sends of one Ksock, for a driver whose callers may wait. A message that has to wait for room (ALL_OR_WAIT) is sent
+ * when there is some, and the sends behind it follow in order; the driver limits how many there may be. A Request that
+ * `awaitsRoom` waits aside, and later sends overtake it: otherwise it would keep back the Replies of a Replier that asks,
+ * for which somebody else waits.
  */
 export class SendQueue {
   private readonly ksock: BusKsock;
@@ -24,8 +24,8 @@ export class SendQueue {
   private behindBytes = 0;
 
   /**
-   * `done` is told of each outcome, of one message or of several: 0, or a negative error number; `aside`, of a Request
-   * that waits for room, and whose outcome comes out of turn.
+   * Calls `done` with each outcome, of one message or of several: 0, or a negative error number; and `aside` with a
+   * Request that waits for room, whose outcome comes out of order.
    */
   constructor(
     ksock: BusKsock,
@@ -43,7 +43,7 @@ export class SendQueue {
     return this.waiting === null ? 0 : 1 + this.behindCount;
   }
 
-  /** How many of them had not had their turn yet, and the bytes of their data. */
+  /** How many of them count against the driver's limits, and the bytes of their data: not a Request that waits aside. */
   get counted(): number {
     return this.pending - (this.waiting?.isAside ? 1 : 0);
   }
@@ -55,8 +55,8 @@ export class SendQueue {
   }
 
   /**
-   * Sends messages in their order, or lines them up; `done` is told of each outcome, now or later. Only with
-   * `batch.waits` does a send that gets EAGAIN wait.
+   * Sends messages in their order, or lines them up; calls `done` with each outcome, now or later. A send that gets
+   * EAGAIN waits only with `batch.waits`.
    */
   submit(batch: MessageBatch): void {
     if (this.waiting !== null || !this.pass(batch)) this.lineUp(batch);
@@ -67,13 +67,13 @@ export class SendQueue {
     this.countBehind(batch, 1);
   }
 
-  /** What stands behind is more by this batch, or (-1) less. */
+  /** Counts a batch that stands behind the waiting message, or (-1) stands there no more. */
   private countBehind(batch: MessageBatch, by: 1 | -1): void {
     this.behindCount += by * batch.count;
     this.behindBytes += by * batch.dataBytes;
   }
 
-  /** Sends what a batch holds, until a message has to wait: false, if those behind it stay in the batch. */
+  /** Sends the messages of a batch until one has to wait. False if the batch keeps messages behind that one. */
   private pass(batch: MessageBatch): boolean {
     const { ksock } = this;
     while (this.waiting === null) {
@@ -98,13 +98,13 @@ export class SendQueue {
     else this.done(batch, result);
   }
 
-  /** To be called when there is room in this queue for Requests that wait; or (null) who replies has changed. */
+  /** The driver calls it when this queue has room for Requests that wait; or (null) when a Replier came or went. */
   retryRequests(of: KsockState | null): void {
-    // While a message waits to be sent, they would be refused; they are tried when it has gone.
+    // While a message waits to be sent, the bus would refuse them; they are tried when it has gone.
     if (this.waiting === null && !this.ksock.isSending) this.requests.retry(of);
   }
 
-  /** Tries again; to be called when the Ksock's owner is told that there is room. */
+  /** Sends the waiting message again; the driver calls it when the bus says that there is room. */
   retry(): void {
     if (this.waiting === null) return;
     const result = this.ksock.resend();
@@ -113,7 +113,7 @@ export class SendQueue {
     this.retryRequests(this.ksock);
   }
 
-  /** Gives up a send that is pending; false when there is none of this ticket. */
+  /** Gives up the pending send of this ticket; false when there is none. */
   cancel(ticket: number): boolean {
     if (this.waiting?.ticket === ticket) {
       this.ksock.discard();
@@ -142,8 +142,8 @@ export class SendQueue {
   }
 
   /**
-   * Gives up the message that waits, whoever waits for it. Whether the Ksock is *sending* all the same:
-   * one that stood behind it was sent then, ran into a full queue, and nobody waits for it here.
+   * Gives up the waiting message, whoever waits for it. True when the Ksock is *sending* all the same: a message that
+   * stood behind it ran into a full queue, and nobody waits for that one here.
    */
   discard(): boolean {
     if (this.waiting !== null) this.cancel(this.waiting.ticket);
@@ -161,7 +161,7 @@ export class SendQueue {
       if (this.pass(batch)) this.head++;
       else this.countBehind(batch, 1);
     }
-    // What has been sent is forgotten in large steps, so that each costs little.
+    // Forget sent batches in large steps, so that each costs little.
     if (this.head === this.behind.length || this.head >= 1024) {
       this.behind = this.behind.slice(this.head);
       this.head = 0;

@@ -2,33 +2,33 @@ import type { BusKsock } from '../ksock.ts';
 import type { KsockState } from '../ksock-state.ts';
 import type { MessageBatch } from '../message-batch.ts';
 
-/** So many Requests of one Ksock may wait for room, with so many bytes together. */
+/** How many Requests of one Ksock may wait for room, and the bytes of their data together. */
 const MAX_WAITING_REQUESTS = 65_536;
 const MAX_WAITING_BYTES = 64 * 1024 * 1024;
 
-/** By ticket, in the order of the calls. */
+/** Requests by ticket, in the order of the calls. */
 type Line = Map<number, MessageBatch>;
 
 /**
- * Requests of one Ksock that wait for room, for a driver whose callers may: for a place of their own, in which the
- * Reply can come, or for one in the queue of their Replier. They use no id until there is room. Those for one Replier
- * keep the order of the calls; a Replier that is full keeps back only its own.
+ * Requests of one Ksock that wait for room, for a driver whose callers may wait: for a place in their own queue, for the
+ * Reply, or for a place in the Replier's. They get an id when there is room. Requests for one Replier keep the order of
+ * the calls; a full Replier keeps back only its own.
  */
 export class WaitingRequests {
   private readonly ksock: BusKsock;
   private readonly send: (batch: MessageBatch) => void;
-  /** By whose room they wait for: the Ksock's own, or a Replier's. */
+  /** By the Ksock in whose queue they await room: their own, or a Replier. */
   private readonly lines = new Map<KsockState, Line>();
   private count = 0;
   private bytes = 0;
 
-  /** `send` sends one of them; that may be refused. */
+  /** `send` sends one of them; the bus may refuse it. */
   constructor(ksock: BusKsock, send: (batch: MessageBatch) => void) {
     this.ksock = ksock;
     this.send = send;
   }
 
-  /** Whether a Request waits now, instead of being sent. Not if too many do: then it is for the bus to refuse. */
+  /** Whether the Request waits now, instead of being sent. If too many wait, it does not: the bus refuses it then. */
   take(batch: MessageBatch): boolean {
     const on = this.roomFor(batch);
     if (on === null) return false;
@@ -50,24 +50,24 @@ export class WaitingRequests {
     }
     this.lines.set(on, new Map([[batch.ticket, batch]]));
     this.ksock.await(on);
-    // To go on, those that wait for a Replier need a place too.
+    // Requests that wait for a Replier need a place of their own, too.
     this.ksock.await(this.ksock);
   }
 
-  /** Whose room a Request must wait for: its own Ksock's, or its Replier's; null when it can be sent. */
+  /** The Ksock in whose queue the Request must await room: its own, or the Replier; null when it can be sent. */
   private roomFor(batch: MessageBatch): KsockState | null {
     const { ksock, lines } = this;
     return ksock.isFull || lines.has(ksock) ? ksock : this.replierToAwait(batch);
   }
 
-  /** Its Replier, if that has no room, or others wait for that already. A Ksock that asks itself has one queue for both. */
+  /** The Replier, if it has no room, or other Requests wait for it already. A Ksock that asks itself has one queue for both. */
   private replierToAwait(batch: MessageBatch): KsockState | null {
     const replier = this.ksock.replierFor(batch);
     if (replier === null || replier === this.ksock) return null;
     return replier.mayBeAsked && !this.lines.has(replier) ? null : replier;
   }
 
-  /** There is room in this queue; or (null) who replies has changed. */
+  /** This queue has room; or (null) a Replier came or went. */
   retry(of: KsockState | null): void {
     const { ksock, lines } = this;
     if (of === null) {
@@ -81,10 +81,10 @@ export class WaitingRequests {
     if (this.count === 0) ksock.stopAwaiting(ksock);
   }
 
-  /** Those whose Replier is another now, or who have none, go on to it, or are refused. */
+  /** Requests whose Replier is another one now go to that; those that have none are refused. */
   private sort(on: KsockState, line: Line): void {
     for (const batch of [...line.values()]) {
-      // What was sent meanwhile may have made room, and so let others go on.
+      // A Request sent meanwhile may have made room, and so let others go on.
       const isThere = line.get(batch.ticket) === batch;
       if (!isThere || this.ksock.replierFor(batch) === on) continue;
       this.leave(on, line, batch);
@@ -95,10 +95,10 @@ export class WaitingRequests {
   private goOn(on: KsockState, line: Line): void {
     const { ksock } = this;
     for (const batch of line.values()) {
-      // While a message waits to be sent (ALL_OR_WAIT), as one of them may do now, the others would be refused.
+      // While a message waits to be sent (ALL_OR_WAIT), as one of these may do now, the bus would refuse the others.
       if (ksock.isSending || ksock.isFull || (on !== ksock && !on.mayBeAsked)) return;
       this.leave(on, line, batch);
-      // What waited for a place of its own may have to wait for its Replier now.
+      // A Request that waited for a place of its own may have to wait for its Replier now.
       if (on === ksock) this.submit(batch);
       else this.send(batch);
     }
@@ -119,7 +119,7 @@ export class WaitingRequests {
     if (on !== this.ksock) this.ksock.stopAwaiting(on);
   }
 
-  /** The Request of this ticket doesn't wait any more, and is not sent; null when none did. */
+  /** Gives up the Request of this ticket, and gives it; null when none waited. */
   cancel(ticket: number): MessageBatch | null {
     for (const [on, line] of this.lines) {
       const batch = line.get(ticket);
