@@ -1,10 +1,10 @@
 /**
- * Who is to be called when a signal aborts. Very many waits may share one signal, and each listener of a signal
- * counts towards a warning of Node's; so a signal has one listener, whoever waits.
+ * Callbacks of signals. Very many waits may share one signal, and Node warns of a signal with many listeners, so each
+ * signal has one listener, which calls them all.
  */
 const waiting = new WeakMap<AbortSignal, Set<() => void>>();
 
-/** Calls `ended` once when the signal aborts; not when it has aborted already. */
+/** Calls `ended` once when the signal aborts; never if it has aborted already. */
 export function onAbort(signal: AbortSignal | undefined, ended: () => void): void {
   if (signal === undefined) return;
   let all = waiting.get(signal);
@@ -16,7 +16,7 @@ export function onAbort(signal: AbortSignal | undefined, ended: () => void): voi
   all.add(ended);
 }
 
-/** Undoes it. */
+/** Undoes {@link onAbort}. */
 export function offAbort(signal: AbortSignal | undefined, ended: () => void): void {
   if (signal === undefined) return;
   const all = waiting.get(signal);

@@ -1,6 +1,6 @@
 /**
- * The list with one more at its end, in place of the one that was given. What is mostly one is made as a list of
- * one: an empty list is given room for seventeen when the first is pushed.
+ * Appends to a list that mostly has one item: use the returned list in place of the given one. `push` on an empty list
+ * would reserve room for seventeen items.
  */
 export function appended<T>(list: T[], item: T): T[] {
   if (list.length === 0) return [item];

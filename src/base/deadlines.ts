@@ -1,25 +1,25 @@
-/** Those who must have done something within a time, the same for all of them: one timer serves all. */
+/** Deadlines with the same duration for all who have one: one timer serves them all. */
 export class Deadlines<T> {
   private readonly milliseconds: number;
   private readonly lost: (one: T) => void;
-  // Oldest first, and with it those whose time ends first.
+  // In the order of their deadlines.
   private readonly until = new Map<T, number>();
   private timer: NodeJS.Timeout | null = null;
 
-  /** `lost` is told of each whose time is over. */
+  /** Calls `lost` with each whose deadline has passed. */
   constructor(milliseconds: number, lost: (one: T) => void) {
     this.milliseconds = milliseconds;
     this.lost = lost;
   }
 
-  /** Its time begins now. */
+  /** Sets a deadline from now. */
   begin(one: T): void {
     this.until.delete(one);
     this.until.set(one, performance.now() + this.milliseconds);
     if (this.timer === null) this.wake(this.milliseconds);
   }
 
-  /** It has done what it must, or is gone. */
+  /** Removes the deadline of one that is done, or gone. */
   end(one: T): void {
     this.until.delete(one);
   }
@@ -31,13 +31,13 @@ export class Deadlines<T> {
   }
 
   private wake(milliseconds: number): void {
-    // After a pause of this process, what has come by now is looked at first.
+    // After a pause of this process, events that are there already go first.
     this.timer = setTimeout(() => setImmediate(() => this.look()), milliseconds);
     this.timer.unref();
   }
 
   private look(): void {
-    // Stopped meanwhile.
+    // Stopped in the meantime.
     if (this.timer === null) return;
     const now = performance.now();
     for (const [one, until] of this.until) {

@@ -1,6 +1,6 @@
 /**
- * Characters that do something to a terminal, or hide what is there: control characters (C0, DEL, C1), what
- * turns the direction of text, what ends a line, and half of a surrogate pair.
+ * Characters that control a terminal or hide text: control characters (C0, DEL, C1), marks of text direction, line
+ * separators, and lone surrogates.
  */
 const UNSEEN = /[\p{Cc}\p{Cs}\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]/gu;
 
@@ -13,19 +13,19 @@ export function escapeOf(character: string): string {
 }
 
 /**
- * Text that another program may have made, as one line that a terminal only prints: printable text of every
- * language stays as it is.
+ * Text of another program as one line that does nothing to a terminal but print. Printable text of every language stays
+ * as it is.
  */
 export function escaped(text: string): string {
   return text.replace(UNSEEN, escapeOf);
 }
 
-/** The same for text of several lines: newlines and tabs stay, too. */
+/** The same for text of several lines: keeps newlines and tabs. */
 export function escapedLines(text: string): string {
   return text.replace(UNSEEN, (one) => (one === '\n' || one === '\t' ? one : escapeOf(one)));
 }
 
-/** A value as JSON on one line, in which these characters are escaped as JSON does it. */
+/** A value as JSON on one line, with these characters in JSON's own escapes. */
 export function escapedJson(value: object): string {
   return JSON.stringify(value).replace(UNSEEN, (one) => `\\u${hex(one.charCodeAt(0), 4)}`);
 }

@@ -7,19 +7,19 @@ export interface Flushable {
 }
 
 /**
- * Collects what one event (bytes that came in, or the end of a connection) gives to send, so that everything for one
- * connection leaves in one write when the event has been handled.
+ * Collects the connections that one event (bytes received, or the end of a connection) gives something to send, so that
+ * everything for one connection leaves in one write after the event.
  */
 export class FlushScheduler {
   private dirty: Flushable[] = [];
   private isFlushing = false;
 
-  /** Its `flush` is called once the event has been handled. */
+  /** Calls its `flush` after the event. */
   markDirty(one: Flushable): void {
     this.dirty = appended(this.dirty, one);
   }
 
-  /** The event has been handled. */
+  /** The event is over: flushes all that are dirty. */
   flush(): void {
     if (this.isFlushing) return;
     this.isFlushing = true;

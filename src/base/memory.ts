@@ -1,4 +1,4 @@
-/** Gives `length` bytes of memory. What they hold doesn't matter. */
+/** Allocates `length` bytes of memory; their content does not matter. */
 export type Memory = (length: number) => Uint8Array;
 
 export const plainMemory: Memory = (length) => new Uint8Array(length);

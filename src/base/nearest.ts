@@ -1,7 +1,7 @@
-/** The candidate that a misspelt word was most probably meant to be; undefined when none is near. */
+/** The candidate that a misspelt word most probably means; undefined when none is near. */
 export function nearest(word: string, candidates: Iterable<string>): string | undefined {
   let best: string | undefined;
-  // Of three letters one may be wrong, of six two, and more are another word.
+  // One wrong letter of three, two of six; more make another word.
   let within = Math.min(3, Math.floor(word.length / 3) + 1);
   for (const candidate of candidates) {
     if (Math.abs(candidate.length - word.length) >= within) continue;
@@ -13,7 +13,7 @@ export function nearest(word: string, candidates: Iterable<string>): string | un
   return best;
 }
 
-/** How many letters must be put in, left out, changed, or swapped with the next, to make the one of the other. */
+/** How many insertions, deletions, changes and swaps of neighbours turn one word into the other. */
 function slipsBetween(one: string, other: string): number {
   let before: number[] = [];
   let last = Array.from({ length: other.length + 1 }, (_, at) => at);

@@ -1,17 +1,17 @@
-/** What is empty is given back when it had room for more than this. */
+/** An empty table with room for more keys than this is given back. */
 const IDLE_CAPACITY = 4096;
 
 const NO_KEYS = new Uint32Array(0);
 
 /**
- * A map by u32, for what comes and goes in bursts. The Map of V8 makes a new table each time that it has grown or
- * shrunk by half, to which the old one is linked: an old one that outlived a collection then keeps all those
- * behind it, and what they held. With 64 Requests at a time that took as long as all else that a client does.
+ * A map with u32 keys, for entries that come and go in bursts. V8's Map makes a new table whenever it grows or shrinks by
+ * half, and links the old one to it: an old table that survived a collection keeps all later ones alive. With 64 Requests
+ * in flight that cost as much as everything else that a client does.
  */
 export class NumberMap<V> {
   size = 0;
-  // Where a key belongs is told by its highest bits when it is multiplied; if that place is taken, it is in
-  // one behind it, with none free between. There is always a free one.
+  // Open addressing: the highest bits of the multiplied key give its place; a key whose place is taken is in the next
+  // free one behind. One place is always free.
   private keys = NO_KEYS;
   private items: (V | undefined)[] = [];
   private shift = 32;
@@ -28,7 +28,7 @@ export class NumberMap<V> {
     this.items[at] = value;
   }
 
-  /** What was there, if anything. */
+  /** Removes a key, and gives its value, if there was one. */
   take(key: number): V | undefined {
     if (this.size === 0) return undefined;
     const { keys, items } = this;
@@ -37,7 +37,7 @@ export class NumberMap<V> {
     if (taken === undefined) return undefined;
     this.size--;
     items[free] = undefined;
-    // Those behind it move up, as far as none comes before the place where it belongs.
+    // The keys behind it move up, but none before the place where it belongs.
     const mask = keys.length - 1;
     for (let at = (free + 1) & mask; items[at] !== undefined; at = (at + 1) & mask) {
       const mover = keys[at] as number;
@@ -63,7 +63,7 @@ export class NumberMap<V> {
     return this.entries().map(([, value]) => value);
   }
 
-  /** All there is. Keys were given out one after the other, up to 2^32 and from the start again; `next` comes next. */
+  /** All values in the order of their keys, which were given out one after the other and wrap at 2^32; `next` is the next key. */
   oldestFirst(next: number): [key: number, value: V][] {
     const age = (key: number): number => (key - next) >>> 0;
     return this.entries().sort(([a], [b]) => age(a) - age(b));
@@ -84,7 +84,7 @@ export class NumberMap<V> {
     return Math.imul(key, 0x9e3779b1) >>> this.shift;
   }
 
-  /** Where the key is, or else would be. */
+  /** The place of a key, or where it would go. */
   private place(key: number): number {
     const { keys, items } = this;
     const mask = keys.length - 1;

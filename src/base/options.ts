@@ -1,8 +1,8 @@
 import { nearest } from './nearest.ts';
 
 /**
- * A TypeError when `options`, as a program gave them to `call`, are no object, or have one that is none of `known`: it
- * names that, and the one that was probably meant. None at all are fine.
+ * Checks the options that a program gave to `call`; undefined is fine. Throws a TypeError when they are not an object, or
+ * have an option that is not `known`: it names that option, and the one that was probably meant.
  */
 export function checkOptions(call: string, options: unknown, known: ReadonlySet<string>): void {
   if (options === undefined) return;

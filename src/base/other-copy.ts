@@ -1,24 +1,24 @@
 /**
- * A program may have two copies of this package: two versions installed, or the same one twice. A class of one is
- * not that of the other, so what they make is known by these symbols, which all copies share.
+ * A program may have two copies of this package: two versions, or the same one twice. `instanceof` does not know the
+ * objects of the other copy; these symbols, which all copies share, do.
  */
 const KIND = Symbol.for('kbus.kind');
 const COPY = Symbol.for('kbus.copy');
 
-/** Where this copy is. */
+/** URL of this copy. */
 const HERE = import.meta.url.replace(/base\/other-copy\.\w+$/, '');
 
 interface Class {
   readonly prototype: object;
 }
 
-/** From now on, what this class makes is known in all copies as of this kind. */
+/** Lets all copies know the objects of this class by `kind`. */
 export function brand({ prototype }: Class, kind: string): void {
   Object.defineProperty(prototype, KIND, { value: kind });
   Object.defineProperty(prototype, COPY, { value: HERE });
 }
 
-/** Whether another copy of the package made this, as what this class is here. */
+/** Whether the value is an object of the class that another copy has in place of this one. */
 export function isOfOtherCopy({ prototype }: Class, value: unknown): boolean {
   const kind = Object.getOwnPropertyDescriptor(prototype, KIND)?.value;
   if (kind === undefined || typeof value !== 'object' || value === null) return false;
@@ -29,7 +29,7 @@ export function isOfOtherCopy({ prototype }: Class, value: unknown): boolean {
   return false;
 }
 
-/** Both copies, for an error about what can't be shared between them. */
+/** Where both copies are, for the text of an error. */
 export function copies(value: object): string {
   const there: unknown = (value as { [COPY]?: unknown })[COPY];
   return `one at ${there}, the other at ${HERE}`;

@@ -1,4 +1,4 @@
-/** A word as a shell wants it. */
+/** A word, quoted for a shell if it needs that. */
 export function quoted(text: string): string {
   return /^[\w./:@%+=-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`;
 }

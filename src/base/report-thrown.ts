@@ -1,4 +1,4 @@
-/** Tells of what a function of the program threw where nobody catches it; it may be anything at all. */
+/** Prints what a callback of the program threw, where nobody can catch it. It may be any value. */
 export function reportThrown(what: string, error: unknown): void {
   try {
     console.error(what, error);

@@ -2,23 +2,23 @@ import type { Memory } from './memory.ts';
 
 const NO_BYTES = new Uint8Array(0);
 
-/** Memory that is given out front to back, so that what is put there one after the other lies together. */
+/** Memory that is given out from front to back, so that stretches reserved one after the other lie side by side. */
 export class Slab {
   bytes: Uint8Array = NO_BYTES;
   private viewOrNull: DataView | null = null;
-  /** Where what `reserve` or `keep` gave begins. */
+  /** Where the stretch that `reserve` or `keep` gave last begins in `bytes`. */
   at = 0;
   private readonly size: number;
   private readonly memory: Memory;
   private used = 0;
 
-  /** So many bytes are taken from `memory` at once, for the first time when they are needed. */
+  /** Takes `size` bytes from `memory` at a time, first when they are needed. */
   constructor(size: number, memory: Memory) {
     this.size = size;
     this.memory = memory;
   }
 
-  /** Of `bytes`; who only keeps what came needs none. */
+  /** A view of `bytes`, made when it is first needed. */
   get view(): DataView {
     if (this.viewOrNull === null) {
       const { buffer, byteOffset, byteLength } = this.bytes;
@@ -27,7 +27,7 @@ export class Slab {
     return this.viewOrNull;
   }
 
-  /** Makes `length` bytes of `bytes` from `at` on the caller's. */
+  /** Gives the caller `length` bytes of `bytes`, from `at` on. */
   reserve(length: number): void {
     if (this.used + length > this.bytes.length) {
       this.bytes = this.memory(Math.max(this.size, length));

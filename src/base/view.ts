@@ -3,8 +3,8 @@ let { buffer } = memory;
 let offset = 0;
 
 /**
- * A view of `length` bytes from `at` on. To ask memory for its buffer takes as long as to make a view, and
- * most views are of the same memory as the one before.
+ * A view of `length` bytes from `at` on. It remembers the buffer of the last memory, since most views are of the same
+ * memory, and `bytes.buffer` takes as long as making a view.
  */
 export function viewOf(bytes: Uint8Array, at: number, length: number): Uint8Array {
   if (bytes !== memory) {

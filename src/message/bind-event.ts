@@ -26,7 +26,7 @@ export function replierBindEventData(event: ReplierBindEventData): Uint8Array {
   return data;
 }
 
-/** The inverse; a TypeError for data that is not a ReplierBindEvent's. */
+/** The inverse. Throws a TypeError for data that is no ReplierBindEvent. */
 export function splitReplierBindEventData(data: Uint8Array): ReplierBindEventData {
   const view = new DataView(data.buffer, data.byteOffset, data.byteLength);
   const length = data.length < 16 ? -1 : view.getUint32(8, LITTLE_ENDIAN);

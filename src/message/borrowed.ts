@@ -9,13 +9,13 @@ const NO_BYTES = new Uint8Array(0);
 const MEMORY = Symbol('memory');
 const CONNECTION = Symbol('connection');
 
-/** What there is of a message when its time is over. */
+/** The head of a borrowed message whose handler has returned. */
 const OVER = new Head('', 0);
 
 /**
- * A message for as long as its handler runs: then this object shows the next one, or says that it is over, and the
- * memory of its data is written to again. So no message has an object, and none has memory, of its own;
- * {@link keep} gives one that has.
+ * A message that is valid while its handler runs. Afterwards this object shows the next message, and the client reuses
+ * the memory of the data; so messages need neither an object nor memory of their own. {@link keep} gives a message that
+ * stays valid.
  */
 export class BorrowedMessage {
   /** @internal */
@@ -49,7 +49,7 @@ export class BorrowedMessage {
     return new MessageId(head.idNetwork, idSerial);
   }
 
-  /** The memory in which the data lies, from {@link dataAt} on; what is beside it belongs to others. */
+  /** The memory in which the data lies, from {@link dataAt} on; other messages may lie beside it. */
   get bytes(): Uint8Array {
     return this[MEMORY];
   }
@@ -64,7 +64,7 @@ export class BorrowedMessage {
     return this.dataSize;
   }
 
-  /** The message as one that stays, with a copy of the data. */
+  /** A message that stays valid, with a copy of the data. */
   keep(): Message {
     const { head, sender, idSerial, [MEMORY]: memory, dataStart, dataSize } = this.current;
     const { connection } = this;
@@ -75,7 +75,7 @@ export class BorrowedMessage {
     return message;
   }
 
-  /** As {@link Message}'s. */
+  /** As {@link Message.toJSON}; `{ over: true }` when its handler has returned. */
   toJSON(): MessageJson | { over: true } {
     return this.head === OVER ? { over: true } : this.seen().toJSON();
   }
@@ -89,7 +89,7 @@ export class BorrowedMessage {
     return this.head === OVER ? this.toString() : this.seen()[inspect]();
   }
 
-  /** The message for a look, without a copy of the data. */
+  /** The message for printing, without a copy of the data. */
   private seen(): Message {
     const { head, sender, idSerial, [MEMORY]: memory, dataStart, dataSize } = this;
     return new ReceivedMessage(head, sender, idSerial, memory, dataStart, dataSize);
@@ -105,7 +105,7 @@ export class BorrowedMessage {
     this[CONNECTION] = connection;
   }
 
-  /** This, while it shows a message. */
+  /** This object; throws when its handler has returned. */
   private get current(): this {
     if (this.head !== OVER) return this;
     throw new Error(
@@ -113,7 +113,7 @@ export class BorrowedMessage {
     );
   }
 
-  /** @internal Shows the message whose data are `length` bytes of `memory` from `start` on. */
+  /** @internal Shows the message whose data is `length` bytes of `memory` from `start` on. */
   show(
     head: Head,
     from: number,
@@ -122,7 +122,7 @@ export class BorrowedMessage {
     start: number,
     length: number,
   ): void {
-    // Messages that came together mostly share both; and to write what is there already takes longer than to look.
+    // Messages that came together mostly share these; comparing costs less than writing to an old object.
     if (head !== this.head) this.head = head;
     if (memory !== this[MEMORY]) this[MEMORY] = memory;
     if (from !== this.sender) this.sender = from;
@@ -138,7 +138,7 @@ export class BorrowedMessage {
     if (connection !== this.connection) this.connection = connection;
   }
 
-  /** @internal Nothing is borrowed any more. */
+  /** @internal The handler has returned. */
   end(): void {
     this.show(OVER, 0, 0, NO_BYTES, 0, 0);
   }

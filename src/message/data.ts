@@ -1,14 +1,14 @@
 import { bytesOfText } from '../base/text.ts';
 
 /**
- * What a message may carry: text, which is sent as UTF-8, or bytes: those of a Uint8Array, Buffer, any other view
- * or ArrayBuffer, of whatever realm.
+ * The data of a message: text, which is sent as UTF-8, or the bytes of a Uint8Array, Buffer, any other view or
+ * ArrayBuffer, of any realm.
  */
 export type Data = string | ArrayBufferView | ArrayBuffer;
 
 const NO_BYTES = new Uint8Array(0);
 
-/** The bytes of `data`, without a copy; text becomes UTF-8. A TypeError for anything but text and bytes. */
+/** The bytes of `data`, without a copy; text becomes UTF-8. Throws a TypeError for anything but text and bytes. */
 export function toBytes(data: Data | null | undefined): Uint8Array {
   if (typeof data === 'string') return bytesOfText(data);
   if (data === undefined || data === null) return NO_BYTES;
@@ -20,11 +20,10 @@ export function toBytes(data: Data | null | undefined): Uint8Array {
 }
 
 /**
- * A Uint8Array of the same memory; null for what has none. A TypeError when the memory was transferred to somebody
- * else.
+ * A Uint8Array of the same memory; null for a value without memory. Throws a TypeError when the memory was transferred.
  */
 export function asBytes(data: unknown): Uint8Array | null {
-  // Those of another realm (a vm context, jsdom) are no instances of our classes.
+  // Arrays of another realm (a vm context, jsdom) are not instances of our classes.
   const isOurs = data instanceof Uint8Array;
   if (isOurs && data.length > 0) return data;
   if (ArrayBuffer.isView(data)) {
@@ -44,14 +43,14 @@ function isBuffer(data: unknown): data is ArrayBuffer {
 function checkAttached(buffer: ArrayBufferLike): void {
   if (buffer.byteLength > 0) return;
   try {
-    // Only this tells one that is detached from one that is empty, on every version of Node that we run on.
+    // On all our versions of Node, only this tells a detached buffer from an empty one.
     new Uint8Array(buffer);
   } catch {
     throw detached();
   }
 }
 
-/** The memory of data was given away. */
+/** The error for data whose memory was transferred. */
 export function detached(): TypeError {
   return new TypeError(
     'the memory of the data is detached: it was transferred, to a worker for example; give a copy to one of them, as slice() makes it',

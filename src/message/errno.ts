@@ -1,6 +1,6 @@
 /**
- * The error numbers KBUS uses (spec 1 §12.1): Linux's, on every platform. From
- * EACCES on they are not a bus's answers: they tell what happened on the way to it.
+ * The error numbers of KBUS (spec 1 §12.1): Linux's, on every platform. Those from EACCES on do not come from a bus: they
+ * say what happened on the way to it.
  */
 export const Errno = {
   ENOENT: 2,
@@ -39,7 +39,7 @@ export function codeOf(errno: number): ErrorCode | undefined {
   return CODES.get(errno);
 }
 
-/** What Linux says of each number. */
+/** Linux's text for each number. */
 export const UNIX_TEXT: Readonly<Record<ErrorCode, string>> = {
   ENOENT: 'No such file or directory',
   EBADF: 'Bad file descriptor',
@@ -66,7 +66,7 @@ export const UNIX_TEXT: Readonly<Record<ErrorCode, string>> = {
   ECANCELED: 'Operation canceled',
 };
 
-/** The calls that can fail, as the errors name them. */
+/** The calls that can fail, as errors name them. */
 export type Call =
   | 'open'
   | 'bind'

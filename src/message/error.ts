@@ -2,8 +2,8 @@ import { brand, isOfOtherCopy } from '../base/other-copy.ts';
 import { type Call, codeOf, type ErrorCode, MEANING, UNIX_TEXT } from './errno.ts';
 
 /**
- * KBUS refused, or could not be asked. `code` and `errno` are Linux's and never change; the message
- * says what was asked, and what the code means in KBUS for this call.
+ * KBUS refused a call, or could not be reached. `code` and `errno` are Linux's and never change; the message says what
+ * was asked, what stood in the way, and what to do.
  */
 export class KbusError extends Error {
   override readonly name: string = 'KbusError';
@@ -13,7 +13,7 @@ export class KbusError extends Error {
   readonly errno: number;
   /** E.g. `send`. */
   readonly call: Call;
-  /** What stood in the way, with its values where they are known; else what the code means for this call. */
+  /** What stood in the way, with the values if they are known; otherwise what the code means for this call. */
   readonly meaning: string;
 
   constructor(
@@ -34,12 +34,12 @@ export class KbusError extends Error {
     this.meaning = meaning;
   }
 
-  /** True of the errors of another copy of this package too, if a program has two. */
+  /** Also true for errors of another copy of this package, if a program has two. */
   static override [Symbol.hasInstance](value: unknown): boolean {
     return Function.prototype[Symbol.hasInstance].call(this, value) || isOfOtherCopy(this, value);
   }
 
-  /** For logs: what it says, and the Status or Reply that it came of. */
+  /** For logs: the fields of the error, and the Status or Reply that caused it. */
   toJSON(): object {
     const { name, message, ...rest } = this;
     return {

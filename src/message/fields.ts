@@ -2,7 +2,7 @@ import type { MessageId, OrigFrom } from './id.ts';
 
 export type MessageKind = 'Announcement' | 'Request' | 'Reply' | 'Status' | 'ReplierBindEvent';
 
-/** What may be given beside name and data when a message is made; all of it is unset by default. */
+/** The fields of a new message beside name and data. All of them are unset by default. */
 export interface MessageOptions {
   /** Reply: the requester's Ksock id. Request: a Ksock id makes it stateful. u32. */
   to?: number | undefined;
@@ -10,7 +10,7 @@ export interface MessageOptions {
   from?: number | undefined;
   origFrom?: OrigFrom | undefined;
   finalTo?: OrigFrom | undefined;
-  /** Id of the Request that is answered; makes the message a Reply. */
+  /** Id of the Request that the message answers: makes it a Reply. */
   inReplyTo?: MessageId | undefined;
   /** See {@link Flag}. u32. */
   flags?: number | undefined;
@@ -18,7 +18,7 @@ export interface MessageOptions {
   id?: MessageId | undefined;
 }
 
-/** What a message says, for whoever prints or encodes it. */
+/** All that a message says: what printing and encoding need. */
 export interface MessageFields {
   readonly kind: MessageKind;
   readonly name: string;

@@ -1,19 +1,19 @@
 /**
- * The flag bits of a message (spec 1 §4.2). The top 16 bits belong to the user and
- * are carried untouched; other low bits are carried unchanged.
+ * The flag bits of a message (spec 1 §4.2). The top 16 bits belong to the user. KBUS carries these, and unknown low bits,
+ * unchanged.
  */
 export const Flag = {
   /** The message is a Request. */
   WANT_A_REPLY: 1 << 0,
-  /** Set by KBUS on the one copy of a Request that its Replier must answer. */
+  /** KBUS sets it on the one copy of a Request that its Replier must answer. */
   WANT_YOU_TO_REPLY: 1 << 1,
-  /** KBUS made the message. Cleared on what users send. */
+  /** KBUS made the message. KBUS clears it on messages that users send. */
   SYNTHETIC: 1 << 2,
-  /** Goes to the front of the queue. */
+  /** The message goes to the front of queues. */
   URGENT: 1 << 3,
-  /** Delivered to every recipient, or the send waits (EAGAIN). */
+  /** The message goes to every recipient, or the send waits (EAGAIN). */
   ALL_OR_WAIT: 1 << 8,
-  /** Delivered to every recipient, or the send fails (EBUSY). */
+  /** The message goes to every recipient, or the send fails (EBUSY). */
   ALL_OR_FAIL: 1 << 9,
 } as const;
 
@@ -26,7 +26,7 @@ const WORDS: readonly (readonly [bit: number, word: string])[] = [
   [Flag.ALL_OR_WAIT, 'aWT'],
 ];
 
-/** `0x3 (REQ,YOU)`: the number, and the words of the bits that KBUS knows. */
+/** `0x3 (REQ,YOU)`: the number, and the names of the bits that KBUS knows. */
 export function flagsToString(flags: number): string {
   const words = WORDS.filter(([bit]) => flags & bit).map(([, word]) => word);
   const hex = `0x${(flags >>> 0).toString(16)}`;

@@ -8,24 +8,24 @@ import { MessageId, OrigFrom } from './id.ts';
 const ASKED = Flag.WANT_A_REPLY | Flag.WANT_YOU_TO_REPLY;
 
 /**
- * All of a message but its serial number, its sender and its data. It never changes, so messages that are alike, as
- * most that follow each other are, share one, and are known to be alike by it.
+ * All of a message but its serial number, sender and data. It never changes, so messages of one name mostly share one,
+ * and whoever handles them need look at it once.
  */
 export class Head {
   readonly name: string;
   readonly flags: number;
   readonly to: number;
   readonly idNetwork: number;
-  // in_reply_to as numbers: it is seldom asked for.
+  // in_reply_to as numbers: few programs ask for it.
   readonly replyNetwork: number;
   readonly replySerial: number;
   readonly origFrom: OrigFrom;
   readonly finalTo: OrigFrom;
-  /** Name and flags were found fit to be sent: no need to look again. */
+  /** The client has checked that the name and flags may be sent. */
   isFit = false;
-  /** What a record has of it, once it was written: see {@link encodedHead}. */
+  /** The head as a record has it, once it was encoded: see {@link encodedHead}. */
   encoded: Int32Array | null = null;
-  /** What the reader of the last message of this head knows of such messages. */
+  /** What the reader of the last message with this head noted about such messages. */
   note: object | null = null;
 
   constructor(
@@ -53,7 +53,7 @@ export class Head {
     return this.isReply ? new MessageId(replyNetwork, replySerial) : MessageId.UNSET;
   }
 
-  /** It has nothing but name and flags, of what its sender says. */
+  /** The sender has set nothing but name and flags. */
   get isPlain(): boolean {
     return (
       (this.to | this.replySerial | this.replyNetwork | this.idNetwork) === 0 &&
@@ -66,17 +66,17 @@ export class Head {
     return this.replySerial !== 0 || this.replyNetwork !== 0;
   }
 
-  /** Of a Request: this copy is the one that its reader must answer. */
+  /** This copy of the Request is the one that its reader must answer. */
   get wantsUsToReply(): boolean {
     return (this.flags & ASKED) === ASKED;
   }
 
-  /** That of the message `count` places behind it that is SAME: what Replies answer is numbered, as they are. */
+  /** The head of the SAME record `count` places behind: the serial numbers that Replies answer rise by one. */
   further(count: number): Head {
     return this.isReply ? this.with({ replySerial: this.replySerial + count }) : this;
   }
 
-  /** The same with some fields changed. */
+  /** A copy with some fields changed. */
   with(changes: Partial<Omit<Head, 'isFit' | 'note' | 'encoded'>>): Head {
     const { inReplyTo } = changes;
     return new Head(
@@ -92,17 +92,17 @@ export class Head {
   }
 }
 
-/** How many names are remembered. */
-const MAX_PLAIN = 4096;
+/** How many heads of plain messages are kept. */
+const MAX_PLAIN_HEADS = 4096;
 
 const plain = new Map<string, Head>();
 
-/** The head of a message with nothing but name and flags. Who sends one will send more that are like it. */
+/** The head of a message with nothing but name and flags. It is kept: a program that sends one will send more. */
 export function plainHead(name: string, flags: number): Head {
   const known = plain.get(name);
   if (known !== undefined && known.flags === flags) return known;
   const head = new Head(checkName(name), flags);
-  if (plain.size >= MAX_PLAIN) plain.clear();
+  if (plain.size >= MAX_PLAIN_HEADS) plain.clear();
   plain.set(name, head);
   return head;
 }
@@ -117,7 +117,7 @@ const OPTIONS: ReadonlySet<string> = new Set<keyof MessageOptions>([
   'id',
 ]);
 
-/** The head with these fields, and `more` flags; a TypeError that names a field of the wrong type. */
+/** The head with these fields, and `more` flags. Throws a TypeError that names a field of the wrong type. */
 export function headOf(name: string, options: MessageOptions | Head, more: number): Head {
   if (options instanceof Head) return options;
   checkOptions('a message', options, OPTIONS);
@@ -144,7 +144,7 @@ function checkName(name: string): string {
   throw new TypeError(`name must be a string such as '$.Sensor.Kitchen', not ${typeof name}`);
 }
 
-/** The value, or the unset one; a TypeError that names it when it is of another class. */
+/** The value, or the unset one. Throws a TypeError that names a value of another class. */
 function idOf<T extends MessageId | OrigFrom>(unset: T, what: string, value: T = unset): T {
   const Wanted = unset.constructor as new (network: number, other: number) => T;
   if (value instanceof Wanted) return value;

@@ -4,8 +4,7 @@ import { checkU32 } from '../base/u32.ts';
 export const inspect = Symbol.for('nodejs.util.inspect.custom');
 
 /**
- * What a message is known by on its bus: `[network_id:serial_num]`, both u32; `[0:0]` means unset
- * (spec 1 §3).
+ * The id of a message on its bus: `[network_id:serial_num]`, both u32; `[0:0]` means unset (spec 1 §3).
  */
 export class MessageId {
   static readonly UNSET = new MessageId(0, 0);
@@ -32,7 +31,7 @@ export class MessageId {
     return this.networkId - other.networkId || this.serialNum - other.serialNum;
   }
 
-  /** As it is printed. */
+  /** As `toString` prints it. */
   toJSON(): string {
     return this.toString();
   }
@@ -48,8 +47,8 @@ export class MessageId {
 }
 
 /**
- * Where a message that came through Limpets began (`origFrom`), or where it must end (`finalTo`):
- * a Limpet's network id and a Ksock id there, both u32; (0,0) means unset.
+ * The origin (`origFrom`) or destination (`finalTo`) of a message that goes through Limpets: a Limpet's network id and the
+ * id of a Ksock on its bus, both u32; (0,0) means unset.
  */
 export class OrigFrom {
   static readonly UNSET = new OrigFrom(0, 0);
@@ -76,7 +75,7 @@ export class OrigFrom {
     return this.networkId - other.networkId || this.localId - other.localId;
   }
 
-  /** As it is printed. */
+  /** As `toString` prints it. */
   toJSON(): string {
     return this.toString();
   }

@@ -3,7 +3,7 @@ import { splitReplierBindEventData } from './bind-event.ts';
 import type { MessageFields } from './fields.ts';
 import { flagsToString } from './flags.ts';
 
-/** What `JSON.stringify` makes of a message: what a person wants in a log. What is unset is left out. */
+/** What `JSON.stringify` makes of a message, for logs. Unset fields are left out. */
 export interface MessageJson {
   kind: string;
   name: string;
@@ -17,9 +17,9 @@ export interface MessageJson {
   inReplyTo?: string;
   /** `0x3 (REQ,YOU)`. */
   flags?: string;
-  /** Text where the data is UTF-8; else the bytes, and how many they are. */
+  /** Text if the data is UTF-8; otherwise the bytes as base64, and how many they are. */
   data?: string | { base64: string; length: number };
-  /** In place of the data of a ReplierBindEvent: what they say. */
+  /** The content of a ReplierBindEvent, in place of its data. */
   event?: { isBind: boolean; binder: number; name: string };
 }
 
@@ -50,7 +50,7 @@ function jsonOfData({ kind, data }: MessageFields): Pick<MessageJson, 'data' | '
   return { data: textIfUtf8(data) ?? { base64: base64Of(data), length: data.length } };
 }
 
-/** Not by Buffer, which not every place has where this runs. */
+/** Without Buffer: browsers have none. */
 function base64Of(bytes: Uint8Array): string {
   let text = '';
   for (let at = 0; at < bytes.length; at += 8192) {

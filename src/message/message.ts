@@ -24,35 +24,34 @@ export type MessageSequence = readonly [
   data: Uint8Array,
 ];
 
-/** Name of the event that tells of a Replier's bind or unbind (spec 1 §9.1). */
+/** Name of the event that reports a Replier's bind or unbind (spec 1 §9.1). */
 export const REPLIER_BIND_EVENT = '$.KBUS.ReplierBindEvent';
 
-/** What the names begin with that KBUS gives to its messages. */
+/** The names of messages that KBUS makes begin with this. */
 const KBUS_NAMES = '$.KBUS.';
 
 const NO_DATA = new Uint8Array(0);
 
 export type { Data } from './data.ts';
 
-// By symbols, so that what copies and prints the properties of objects (structuredClone, JSON) doesn't come to what
-// else lies in the memory, or to the connection.
+// Symbols hide these properties from structuredClone and JSON, which would copy other messages and the connection.
 const MEMORY = Symbol('memory');
 const CONNECTION = Symbol('connection');
 
 /**
- * A message: a header, a name, and optional data that KBUS never looks at (spec 1 §4.1).
- * A plain one is an Announcement; see {@link Request} and {@link Reply}.
+ * A message: a header, a name, and optional data, which KBUS never reads (spec 1 §4.1). A message that is neither a
+ * Request nor a Reply is an Announcement; see {@link Request} and {@link Reply}.
  */
 export class Message {
-  /** @internal All but serial number, sender and data. Alike messages share one: it is replaced, not changed. */
+  /** @internal All but serial number, sender and data. Messages share heads, so a change makes a new one. */
   head: Head;
   /** @internal */
   idSerial: number;
-  /** Sender's Ksock id; 0 until it is sent. */
+  /** Sender's Ksock id; 0 until the message is sent. */
   from: number;
-  /** @internal Where the data lies. */
+  /** @internal The memory in which the data lies. */
   [MEMORY]: Uint8Array;
-  /** @internal Where in that; if it is more than the data, a view is made when somebody asks for one. */
+  /** @internal Where the data begins in the memory. {@link data} makes a view of it when a program first asks. */
   dataStart = 0;
   /** @internal */
   dataSize: number;
@@ -60,9 +59,8 @@ export class Message {
   [CONNECTION]?: object | undefined;
 
   /**
-   * `data` is kept by reference: don't change it before the message was sent. Throws a TypeError that
-   * names the argument when one has the wrong type; whether the name can be sent is KBUS's to say.
-   * `flags` are those of a subclass, which are set beside those of `options`.
+   * Keeps `data` by reference: don't change it before the message was sent. Throws a TypeError that names an argument of
+   * the wrong type. The bus checks the name when the message is sent. `flags` are set beside those of `options`.
    */
   constructor(name: string, data?: Data | null, options?: MessageOptions, flags = 0) {
     if (options === undefined) {
@@ -126,7 +124,7 @@ export class Message {
     this.head = this.head.with({ finalTo });
   }
 
-  /** [0:0] until it is sent. */
+  /** [0:0] until the message is sent. */
   get id(): MessageId {
     const { idNetwork } = this.head;
     return idNetwork === 0 && this.idSerial === 0
@@ -157,15 +155,15 @@ export class Message {
     this.dataSize = memory.length;
   }
 
-  /** @internal The memory of the data was transferred to somebody else. */
+  /** @internal The memory of the data was transferred. */
   get isDetached(): boolean {
     return this.dataSize > 0 && this[MEMORY].length === 0;
   }
 
   /**
-   * The memory in which the data lies, from {@link dataAt} on, {@link dataLength} bytes long; beside it may be
-   * other data, which must not be changed. For those who read millions a second: {@link data} makes an object
-   * when it is first asked for, and that takes a third of a reader's time.
+   * The memory in which the data lies, from {@link dataAt} on, {@link dataLength} bytes long. Other messages may lie
+   * beside it: don't change them. For programs that read millions of messages a second: {@link data} makes an object on
+   * first use, which takes a third of a reader's time.
    */
   get bytes(): Uint8Array {
     return this[MEMORY];
@@ -182,21 +180,21 @@ export class Message {
   }
 
   /**
-   * The data as text: the very text that was sent, a byte order mark at its beginning included. What is not UTF-8
-   * becomes U+FFFD, as a lone surrogate does when it is sent.
+   * The data as text: exactly the text that was sent, with its byte order mark, if any. Bytes that are not UTF-8 become
+   * U+FFFD, as lone surrogates do when they are sent.
    */
   text(): string {
     return textOf(this.data);
   }
 
-  /** The data as the JSON value it holds, after a byte order mark, if any; a SyntaxError when it holds none. */
+  /** The data parsed as JSON, without a byte order mark, if any. Throws a SyntaxError when the data is not JSON. */
   json<T = unknown>(): T {
     return JSON.parse(this.text().replace(/^\ufeff/, '')) as T;
   }
 
   /**
-   * @internal The connection by which it was read, or what it answers or goes on with: of a Ksock that
-   * comes back when one is lost. No message that was not read has it.
+   * @internal The connection by which this message was read, or the message that it answers or follows. Only Ksocks that
+   * reconnect set it, on messages that were read.
    */
   get connection(): object | undefined {
     return this[CONNECTION];
@@ -211,14 +209,13 @@ export class Message {
     return (this.flags & Flag.WANT_A_REPLY) !== 0;
   }
 
-  /** True of a Status too: it is a Reply that KBUS made. */
+  /** Also true for a Status: that is a Reply that KBUS made. */
   isReply(): boolean {
     return this.head.isReply;
   }
 
   /**
-   * A Reply that KBUS made. A Limpet passes it on without SYNTHETIC, so it is known by its name too
-   * (spec 1 §4.3).
+   * KBUS made this Reply. A Limpet passes a Status on without SYNTHETIC, so its name tells, too (spec 1 §4.3).
    */
   isStatus(): boolean {
     return this.isReply() && (this.isSynthetic() || this.name.startsWith(KBUS_NAMES));
@@ -237,7 +234,7 @@ export class Message {
     return (this.flags & Flag.URGENT) !== 0;
   }
 
-  /** This copy of the Request is the one its reader must answer. */
+  /** This copy of the Request is the one that its reader must answer. */
   wantsUsToReply(): boolean {
     return this.head.wantsUsToReply;
   }
@@ -274,7 +271,7 @@ export class Message {
     }
   }
 
-  /** Same name, data and `to`; whatever KBUS sets, and what it answers, may differ. */
+  /** Same name, data and `to`. Fields that KBUS sets, and in_reply_to, may differ. */
   equivalent(other: Message): boolean {
     if (this.name !== other.name || this.to !== other.to) return false;
     const [ours, theirs] = [this.data, other.data];
@@ -295,7 +292,7 @@ export class Message {
     ];
   }
 
-  /** Length in bytes of the "entire" layout on a 64-bit machine: the size that counts on a bus. */
+  /** Length in bytes of the "entire" layout on a 64-bit machine: the size that limits count. */
   totalLength(): number {
     return entireLength(this.name.length, this.dataSize);
   }
@@ -305,7 +302,7 @@ export class Message {
     return encodeEntire(this);
   }
 
-  /** A message with the fields of another. A TypeError when it is not of this class's kind. */
+  /** A message of this class with the fields of another. Throws a TypeError when that is of another kind. */
   static fromMessage<T extends Message>(this: new (...made: never[]) => T, message: Message): T {
     const made: T = Object.create(this.prototype);
     Object.assign(made, message);
@@ -326,14 +323,14 @@ export class Message {
     return messageOf(decodeEntire(ours));
   }
 
-  /** @internal A TypeError when the message is not what its class says. */
+  /** @internal Throws a TypeError when the message is not of the kind of its class. */
   protected checkKind(): void {}
 
   toString(): string {
     return printMessage(this);
   }
 
-  /** For logs. What another program or thread shall make a message of again is {@link toBytes}. */
+  /** For logs. To send a message to another program or thread, use {@link toBytes}. */
   toJSON(): MessageJson {
     return jsonOfMessage(this);
   }
@@ -363,8 +360,8 @@ function Received(
 Received.prototype = Message.prototype;
 
 /**
- * @internal Makes a message of what was received: its data are `length` bytes of `memory` from `start` on. The
- * constructor of Message would look at everything first, and be too long to become part of what reads messages.
+ * @internal Makes a received message: its data is `length` bytes of `memory` from `start` on. The constructor of Message
+ * would check everything, and V8 would not inline it.
  */
 export const ReceivedMessage = Received as unknown as new (
   head: Head,
@@ -375,7 +372,7 @@ export const ReceivedMessage = Received as unknown as new (
   length: number,
 ) => Message;
 
-/** A message to whoever listens to its name. */
+/** A message to all who listen to its name. */
 export class Announcement extends Message {
   /** @internal */
   protected override checkKind(): void {
@@ -412,7 +409,7 @@ export class Reply extends Message {
   }
 }
 
-/** The answer to a Request that KBUS made, because the Replier could not (spec 1 §4.3). */
+/** The answer that KBUS gives to a Request when the Replier can't (spec 1 §4.3). */
 export class Status extends Message {
   constructor(name: string, options: MessageOptions & { inReplyTo: MessageId }) {
     super(name, null, options, Flag.SYNTHETIC);
@@ -427,14 +424,14 @@ export class Status extends Message {
 
 brand(Message, 'Message');
 
-/** The message that was decoded. */
+/** The message that {@link decodeEntire} has decoded. */
 export function messageOf({ name, data, options }: DecodedMessage): Message {
   return new Message(name, data, options);
 }
 
 /**
- * The message that a program gave as `what`; of one that another copy of this package made, its like. A TypeError
- * for anything else.
+ * The message that a program gave as the argument `what`; a message of another copy of this package is copied. Throws a
+ * TypeError for anything else.
  */
 export function ownMessage(value: Message, what = 'message'): Message {
   return value instanceof Message ? value : adopted(value, what);
@@ -464,8 +461,8 @@ function wrongKind(message: Message, wanted: string): TypeError {
 }
 
 /**
- * The Reply to a Request that was read. A TypeError when the message is not marked for its reader to
- * answer: a listener's copy of a Request has another Replier.
+ * The Reply to a Request that was read. Throws a TypeError when the message is not marked for its reader to answer: a
+ * listener's copy of a Request has another Replier.
  */
 export function replyTo(request: Message, data?: Data | null): Reply {
   const ours = ownMessage(request, 'request');
@@ -480,16 +477,16 @@ export function replyTo(request: Message, data?: Data | null): Reply {
   return withConnection(reply, ours);
 }
 
-/** The message belongs to the connection by which the other was read. */
+/** Notes that the message belongs to the connection by which the other was read. */
 function withConnection<T extends Message>(message: T, { connection }: Message): T {
   if (connection !== undefined) message.connection = connection;
   return message;
 }
 
 /**
- * A Request to the very Replier that answered before: sending it fails with EPIPE when another is
- * bound to the name by now. `earlier` is a Reply from it, or an earlier stateful Request to it.
- * Through Limpets it finds its way by orig_from and final_to (spec 3 §4).
+ * A Request to the very Replier that answered before: the send fails with EPIPE when another Ksock is bound to the name
+ * by now. `earlier` is a Reply from that Replier, or an earlier stateful Request to it. Through Limpets, orig_from and
+ * final_to carry it there (spec 3 §4).
  */
 export function statefulRequest(earlier: Message, name: string, data?: Data | null): Request {
   const ours = ownMessage(earlier, 'earlier');

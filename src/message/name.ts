@@ -19,28 +19,28 @@ export function checkMessageName(name: string): number {
   return SENDABLE.test(name) ? 0 : Errno.EBADMSG;
 }
 
-/** Whether this name may be bound: like a message's name, and wildcards too. */
+/** Whether this name may be bound: 0, or the errors of {@link checkMessageName}; wildcards are allowed. */
 export function checkBindingName(name: string): number {
   if (name.length > MAX_NAME) return Errno.ENAMETOOLONG;
   return BINDABLE.test(name) ? 0 : Errno.EBADMSG;
 }
 
-/** Whether a well-formed binding name is one of many names. */
+/** Whether a well-formed binding name is a wildcard. */
 export function isWildcard(bindingName: string): boolean {
   return bindingName.endsWith('*') || bindingName.includes('%');
 }
 
 /**
- * Whether a binding name takes messages of this name: `%` stands for exactly one word, and `*` for one or
- * more at the end. Both must be well formed.
+ * Whether a binding name matches the name of a message: `%` stands for exactly one word, and `*` for one or more at the
+ * end. Both must be well formed.
  */
 export function matches(bindingName: string, name: string): boolean {
   return passOver(bindingName, name, 0) === name.length;
 }
 
 /**
- * Where the part of `name` ends that these words of a binding name match, from the beginning of a word at `at`
- * on: at a dot or at the end of the name. -1 when they don't match.
+ * Matches words of a binding name against `name`, from the word that begins at `at`. Gives where the match ends: at a dot
+ * or at the end of the name. -1 when the words don't match.
  */
 export function passOver(words: string, name: string, at: number): number {
   for (let index = 0; index < words.length; index++) {
@@ -56,15 +56,15 @@ export function passOver(words: string, name: string, at: number): number {
   return at === name.length || name.charCodeAt(at) === DOT ? at : -1;
 }
 
-/** Where the word ends that begins at `at`: at the next dot, or at the end of the name. */
+/** The end of the word that begins at `at`: the next dot, or the end of the name. */
 export function endOfWord(name: string, at: number): number {
   const dot = name.indexOf('.', at);
   return dot < 0 ? name.length : dot;
 }
 
 /**
- * Of two different binding names that match the same name, whether the first is the more specific: word by
- * word from the left, a word beats `%`, and `%` beats `*` (spec 1 §7.2).
+ * Whether the first of two different binding names that match the same name is the more specific: word by word from the
+ * left, a word beats `%`, and `%` beats `*` (spec 1 §7.2).
  */
 export function isMoreSpecific(bindingName: string, other: string): boolean {
   // Words that match the same name differ only where one of them is a wildcard.
@@ -79,8 +79,8 @@ function looseness(bindingName: string, at: number): number {
 }
 
 /**
- * What is wrong with a name, for an error's text: which character, and where. Undefined when nothing is.
- * `use` says whether it is that of a message or of a binding, which may have wildcards.
+ * What is wrong with a name, for the text of an error: which character, and where. Undefined for a good name. `use` says
+ * whether it is the name of a message, or of a binding, which may have wildcards.
  */
 export function faultOfName(name: string, use: 'message' | 'binding'): string | undefined {
   if (name.length > MAX_NAME) return `it has ${name.length} characters, and may have ${MAX_NAME}`;
@@ -121,7 +121,7 @@ function faultOfWord(
   return `${which}, may only stand at the end`;
 }
 
-/** A character in quotes; by its number when it can't be seen. */
+/** A character in quotes; an invisible one by its number. */
 function quoted(character: string): string {
   if (/[\p{L}\p{N}\p{P}\p{S} ]/u.test(character)) return `'${character}'`;
   const number = (character.codePointAt(0) as number).toString(16).toUpperCase();

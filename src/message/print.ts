@@ -6,7 +6,7 @@ import { inspect, type MessageId, type OrigFrom } from './id.ts';
 
 const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 
-/** Data in quotes: as text where it is UTF-8, without what would upset a terminal; else each byte for itself. */
+/** Data in quotes: as text if it is UTF-8, with characters that control a terminal escaped; otherwise byte by byte. */
 export function printData(data: Uint8Array): string {
   let text: string;
   try {
@@ -18,7 +18,7 @@ export function printData(data: Uint8Array): string {
   return `'${text}'`;
 }
 
-/** With a backslash before what would end the quotes, or be one. */
+/** With a backslash before quotes and backslashes. */
 function marked(text: string): string {
   return text.replace(/['\\]/g, '\\$&');
 }
@@ -41,7 +41,7 @@ export function printMessage(message: MessageFields): string {
   return `<${kind} ${parts.join(', ')}>`;
 }
 
-/** `[Bind '$.Fred' for 2]`; undefined for data that is not that of a ReplierBindEvent. */
+/** `[Bind '$.Fred' for 2]`; undefined for data that is no ReplierBindEvent. */
 function printBindEvent(data: Uint8Array): string | undefined {
   try {
     const { isBind, binder, name } = splitReplierBindEventData(data);
@@ -51,7 +51,7 @@ function printBindEvent(data: Uint8Array): string | undefined {
   }
 }
 
-/** `Message('$.Actor.Speak', data='Ahem', from_=1, id=MessageId(0, 2))`: the call that makes its like. */
+/** `Message('$.Actor.Speak', data='Ahem', from_=1, id=MessageId(0, 2))`: a call that makes an equal message. */
 export function inspectMessage(message: MessageFields): string {
   const parts: string[] = [`'${escaped(message.name)}'`];
   const id = (value: MessageId | OrigFrom): string => value[inspect]();

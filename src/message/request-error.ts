@@ -11,7 +11,7 @@ const STATUS_MEANING: Readonly<Record<string, string>> = {
   '$.KBUS.Bus.GoneAway': 'the bus went away before the Request was answered',
 };
 
-/** A Request was answered by a Status of KBUS in place of a Reply. */
+/** KBUS answered a Request with a Status, in place of a Reply. */
 export class StatusError extends KbusError {
   override readonly name = 'StatusError';
   readonly status: Message;
@@ -25,10 +25,10 @@ export class StatusError extends KbusError {
   }
 }
 
-/** The name of the Reply that the handler form of a Replier sends when its handler throws. */
+/** The name of the Reply that `replier()` sends when its handler throws. */
 export const REPLIER_ERROR = '$.KBUS.Replier.Error';
 
-/** A Replier's handler threw: `reply` holds what it said. */
+/** A Replier's handler threw: the data of `reply` has the text of its error. */
 export class ReplierError extends KbusError {
   override readonly name = 'ReplierError';
   readonly reply: Message;

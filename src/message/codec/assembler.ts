@@ -13,12 +13,11 @@ import {
   readHeader,
 } from './device.ts';
 
-/** The part of a message that the next byte belongs to, as `stats` names it. */
+/** The part of a message that the next byte belongs to, in the words of `stats`. */
 export type MessagePart = 'HDR' | 'NAME' | 'DATA' | 'FINAL';
 
 /**
- * Puts a message together from bytes that are written in any number of pieces of any size
- * (spec 2 §3.3). It refuses what is wrong as soon as that can be known; whatever is refused
+ * Assembles a message from pieces of any size (spec 2 §3.3). It refuses a wrong message as early as it can, and then
  * throws the partial message away.
  */
 export class Assembler {
@@ -26,19 +25,19 @@ export class Assembler {
   private length = 0;
   private header: Header | null = null;
   /**
-   * The size that the message begun last has, as its header tells: 0 before that is complete. It is
-   * remembered of a message that was refused.
+   * The size of the message begun last, as its header says; 0 before the header is complete. It stays known when the
+   * message was refused.
    */
   size = 0;
-  /** Likewise, whether that is a Reply. */
+  /** Whether that message is a Reply, likewise. */
   isReply = false;
 
-  /** How many bytes of the message were written. */
+  /** How many bytes of the message have been written. */
   get position(): number {
     return this.length;
   }
 
-  /** Nothing was written since the last message. */
+  /** Nothing has been written since the last message. */
   get isEmpty(): boolean {
     return this.length === 0;
   }
@@ -54,7 +53,7 @@ export class Assembler {
     return this.header !== null && this.length === this.total;
   }
 
-  /** The header, when the message is complete and its name and data are still with the writer. */
+  /** The header of a complete message whose name and data are still in the writer's memory. */
   get pointy(): Header | null {
     return this.header !== null && this.header.namePointer !== 0n ? this.header : null;
   }
@@ -99,7 +98,7 @@ export class Assembler {
     return this.isComplete ? this.checkTail() : 0;
   }
 
-  /** What can be known only of the whole: the name, and the last guard. */
+  /** Checks what only the complete message shows: the name, and the last guard. */
   private checkTail(): number {
     const wrongName = checkMessageName(this.message().name);
     if (wrongName !== 0) return wrongName;
@@ -107,7 +106,7 @@ export class Assembler {
     return view.getUint32(0, LITTLE_ENDIAN) === END_GUARD ? 0 : Errno.EINVAL;
   }
 
-  // Memory follows what was written, not what the header promises.
+  // Memory grows with the bytes written, not with what the header claims.
   private reserve(length: number): void {
     if (length <= this.bytes.length) return;
     const larger = new Uint8Array(Math.min(this.total, Math.max(length, this.bytes.length * 2)));
@@ -115,7 +114,7 @@ export class Assembler {
     this.bytes = larger;
   }
 
-  /** The message; only when it is complete and not pointy. Its data is a view of what was written. */
+  /** The message, which must be complete and not pointy. Its data is a view of the bytes written. */
   message(): Message {
     const header = this.header;
     if (header === null || !this.isComplete || header.namePointer !== 0n) {
@@ -127,7 +126,7 @@ export class Assembler {
     return messageOf(decoded(header, name, data));
   }
 
-  /** Forgets what was written; memory that a message took with it is not used again. */
+  /** Forgets the bytes written. Messages keep their memory: it is not used again. */
   clear(): void {
     this.bytes = new Uint8Array(HEADER_LENGTH);
     this.length = 0;

@@ -78,7 +78,7 @@ export function encodeEntire(message: MessageFields): Uint8Array {
   return bytes;
 }
 
-/** The fields of a header, once all its 88 bytes are there. */
+/** The fields of a complete header of 88 bytes. */
 export interface Header {
   id: MessageId;
   inReplyTo: MessageId;
@@ -94,13 +94,12 @@ export interface Header {
   dataPointer: bigint;
 }
 
-/** How large a Reply may be: to the Request of this id, from this requester. */
+/** The largest size in bytes of the Reply to this Request of this requester. */
 export type MaxReplySize = (requester: number, request: MessageId) => number;
 
 /**
- * Reads a header, and says at once what is wrong with it, in the order of spec 2 §4.2: guards
- * (EINVAL), name length (EINVAL, ENAMETOOLONG), pointers (EINVAL), flags (EINVAL), size (EMSGSIZE).
- * An error number stands for a header that was refused.
+ * Reads a header and checks it in the order of spec 2 §4.2: guards (EINVAL), name length (EINVAL, ENAMETOOLONG), pointers
+ * (EINVAL), flags (EINVAL), size (EMSGSIZE). Gives the error number of a header that it refuses.
  */
 export function readHeader(
   bytes: Uint8Array,
@@ -125,7 +124,7 @@ export function readHeader(
   const flags = word(OFFSET.flags);
   const wrongFlags = checkFlags(flags, inReplyTo.isSet);
   if (wrongFlags !== 0) return wrongFlags;
-  // A data length near 2^32 must not wrap while it is rounded up.
+  // Compare before rounding up: a data length near 2^32 would wrap.
   const to = word(OFFSET.to);
   const maxSize = inReplyTo.isSet ? maxReplySize(to, inReplyTo) : maxMessageSize;
   if (dataLength > maxSize || entireLength(nameLength, dataLength) > maxSize) return Errno.EMSGSIZE;
@@ -144,7 +143,7 @@ export function readHeader(
   };
 }
 
-/** EINVAL for both ALL_ flags, and for a Request that is a Reply too; else 0. */
+/** EINVAL for both ALL_ flags, or for a Request that is also a Reply; otherwise 0. */
 export function checkFlags(flags: number, isReply: boolean): number {
   const both = Flag.ALL_OR_WAIT | Flag.ALL_OR_FAIL;
   if ((flags & both) === both) return Errno.EINVAL;
@@ -175,7 +174,7 @@ export function decodeEntire(bytes: Uint8Array): DecodedMessage {
   if (bytes.length < HEADER_LENGTH) return refuse(Errno.EINVAL);
   const header = readHeader(bytes, Number.POSITIVE_INFINITY);
   if (typeof header === 'number') return refuse(header);
-  // Pointers lead into another program's memory.
+  // Pointers would lead into another program's memory.
   if (header.namePointer !== 0n) return refuse(Errno.EINVAL);
   const total = entireLength(header.nameLength, header.dataLength);
   if (bytes.length !== total) return refuse(bytes.length < total ? Errno.EINVAL : Errno.EMSGSIZE);

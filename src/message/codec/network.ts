@@ -5,8 +5,7 @@ import { MAX_NAME } from '../name.ts';
 import { END_GUARD, START_GUARD } from './device.ts';
 
 /**
- * A message on the links of Limpets, and wherever else one must stand by itself (spec 3 §5.2). Sixteen
- * u32 in network order
+ * The layout of a message on the links of Limpets and in recordings (spec 3 §5.2). Sixteen u32 in network order
  *
  *      0 start guard      4 id (2 words)     12 in_reply_to (2)   20 to    24 from
  *     28 orig_from (2)   36 final_to (2)     44 extra             48 flags
@@ -24,7 +23,7 @@ export function networkLength(nameLength: number, dataLength: number): number {
   return NETWORK_HEADER + padded(nameLength + 1) + padded(dataLength) + 4;
 }
 
-/** The message as it goes over a link. */
+/** Encodes a message for a link. */
 export function encodeNetwork(message: Message): Uint8Array {
   const { id, inReplyTo, to, from, origFrom, finalTo, flags, name, data } = message;
   const bytes = new Uint8Array(networkLength(name.length, data.length));
@@ -55,8 +54,8 @@ export function encodeNetwork(message: Message): Uint8Array {
 }
 
 /**
- * How many bytes a message has that begins with these, of which there are {@link NETWORK_HEADER} at least; or, as
- * text, why they don't begin one. No length is believed that is larger than `longest`.
+ * The length in bytes of the message that begins with these bytes, at least {@link NETWORK_HEADER}; or, as text, why no
+ * message begins so. A length above `longest` is an error.
  */
 export function measureNetwork(bytes: Uint8Array, longest: number): number | string {
   if (readU32(bytes, 0) !== START_GUARD || readU32(bytes, AT.endGuard) !== END_GUARD) {
@@ -64,7 +63,7 @@ export function measureNetwork(bytes: Uint8Array, longest: number): number | str
   }
   const nameLength = readU32(bytes, AT.nameLength);
   if (nameLength === 0 || nameLength > MAX_NAME) return `a name of ${nameLength} bytes`;
-  // Before it is rounded up, a length near 2^32 must be known to be small.
+  // Check a length before rounding it up: near 2^32 it would wrap.
   const dataLength = readU32(bytes, AT.dataLength);
   const length = dataLength > longest ? dataLength : networkLength(nameLength, dataLength);
   if (length <= longest) return length;
@@ -72,8 +71,8 @@ export function measureNetwork(bytes: Uint8Array, longest: number): number | str
 }
 
 /**
- * The message that these bytes are, no more and no less; or, as text, why they are none. The data is a view of them.
- * The letters of the name, the flags and the size are for the bus to check that it is sent to.
+ * Decodes bytes that are exactly one message; or says, as text, why they are not. The data is a view of the bytes. The
+ * bus that the message is sent to checks the letters of the name, the flags and the size.
  */
 export function decodeNetwork(bytes: Uint8Array): Message | string {
   const { length } = bytes;
