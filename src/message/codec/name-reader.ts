@@ -1,19 +1,19 @@
-/** So many slots, as a power of two, at first and at most: who reads few names needs little memory for them. */
+/** The number of slots, as a power of two, at first and at most: a reader of few names needs little memory. */
 const FIRST_BITS = 6;
 const MOST_BITS = 12;
-/** A name is looked for in so many slots, from its own on. */
+/** In how many slots a name may be, from its first one on. */
 const PROBES = 4;
-/** Longer names are not worth keeping. */
+/** Longer names, in bytes, are not kept. */
 const MAX_KEPT_LENGTH = 128;
-/** So many words of letters has each slot. */
+/** Words of letters in a slot. */
 const SLOT_WORDS = MAX_KEPT_LENGTH / 4;
 
-// The memory that was read from last, and its words.
+// The memory that was read last, and a view of its words.
 let memory: Uint8Array = new Uint8Array(0);
 let memoryWords: Int32Array = new Int32Array(0);
 let offset = 0;
 
-/** Four bytes that a word has, as this machine lays them out. */
+/** The four bytes of a word, in this machine's order. */
 const bytesOfWord = new Uint8Array(4);
 const words = new Int32Array(bytesOfWord.buffer);
 
@@ -24,33 +24,33 @@ function look(bytes: Uint8Array): void {
   memoryWords = new Int32Array(buffer, 0, buffer.byteLength >> 2);
 }
 
-/** The word at `at`, wherever that is, as `memoryWords` would have it. */
+/** The word at `at`, which need not be aligned, as `memoryWords` would have it. */
 function wordAt(bytes: Uint8Array, at: number): number {
   for (let index = 0; index < 4; index++) bytesOfWord[index] = bytes[at + index] as number;
   return words[0] as number;
 }
 
 /**
- * Reads names out of bytes, where zeros pad them to a multiple of 4. The same ones come again and again, so one made
- * once is given again: to compare a name costs less than to make one, and what is the same string is found faster in
- * maps. Names are compared four letters at a time where they lie at a multiple of 4 in memory, as they mostly do:
- * a letter at a time takes as long as all else that is done with a message.
+ * Reads names that are padded with zeros to a multiple of 4. The same names come again and again, so the reader keeps
+ * them: to compare a name costs less than to make a string, and maps find a string that they know faster. It compares
+ * four letters at a time where a name is aligned in memory, as most are: letter by letter, that would take as long as all
+ * other work for a message.
  */
 export class NameReader<T = never> {
-  // By slot: the name, what its reader knows of it, its length, a hash of it, and its letters, four at a time. They lie
-  // side by side: what is strewn over memory takes longer to come by than to compare. The last slot is for a name that
-  // is too long to be kept.
+  // By slot: the name, the reader's note about it, its length, its hash, and its letters, four in a word. Plain arrays,
+  // because objects that are spread over memory take longer to fetch than to compare. The last slot is for a name that is
+  // too long to be kept.
   private names: string[] = [];
   private notes: (T | null)[] = [];
   private lengths = NO_BYTES;
   private hashes = NO_WORDS;
   private letters = NO_WORDS;
   private bits = 0;
-  /** How many slots have a name. */
+  /** How many slots are taken. */
   private used = 0;
   private scratch = NO_WORDS;
 
-  /** The slot of the name of `length` bytes at `at`: good until the next is read. */
+  /** The slot of the name of `length` bytes at `at`: valid until the next call. */
   read(bytes: Uint8Array, at: number, length: number): number {
     if (length > MAX_KEPT_LENGTH) return this.keepLong(textOf(bytes, at, length));
     if (this.bits === 0) this.grow();
@@ -66,7 +66,7 @@ export class NameReader<T = never> {
     return this.names[slot] as string;
   }
 
-  /** What is known of the name; null for one that was not read before, or has made room for others. */
+  /** The note about a name; null for a name that is new, or was replaced by another in between. */
   note(slot: number): T | null {
     return this.notes[slot] as T | null;
   }
@@ -107,7 +107,7 @@ export class NameReader<T = never> {
     return this.keep(words, from, count, hash, textOf(bytes, at, length));
   }
 
-  /** Gives the name a slot of its own: a free one, or the first that it may have. */
+  /** Puts the name into a slot: a free one, or in place of another name. */
   private keep(words: Int32Array, from: number, count: number, hash: number, name: string): number {
     if (this.used * 2 >= this.lengths.length && this.bits < MOST_BITS) this.grow();
     const slot = this.slotFor(hash);
@@ -131,7 +131,7 @@ export class NameReader<T = never> {
     return first;
   }
 
-  /** Behind all others is a slot for one that is too long. */
+  /** Puts a name that is too long to be kept into the last slot. */
   private keepLong(name: string): number {
     if (this.bits === 0) this.grow();
     const slot = this.lengths.length;
@@ -140,7 +140,7 @@ export class NameReader<T = never> {
     return slot;
   }
 
-  /** Four times as many slots, to which the names go that there are. */
+  /** Makes four times as many slots, and moves the names there. */
   private grow(): void {
     const { hashes, lengths, letters, names, notes } = this;
     this.bits = this.bits === 0 ? FIRST_BITS : this.bits + 2;
@@ -166,7 +166,7 @@ const NO_BYTES = new Uint8Array(0);
 const NO_WORDS = new Int32Array(0);
 
 function hashOf(words: Int32Array, from: number, count: number, length: number): number {
-  // Two halves that don't wait for each other.
+  // Two chains, so that the processor works on both at once.
   let even = length;
   let odd = 0x2545_f491;
   let index = 0;

@@ -6,7 +6,7 @@ import { entireLength } from './device.ts';
 import { NameReader } from './name-reader.ts';
 
 /**
- * Messages side by side, as KBUS's own connections carry them: the compact layout. A record is
+ * The compact layout, in which KBUS's own connections carry messages: records, side by side. A record is
  *
  *      0 u32 length of the data in bytes; its top bit: SAME
  *
@@ -20,9 +20,8 @@ import { NameReader } from './name-reader.ts';
  *        [4 × u32]                     CARRIED: orig_from, final_to
  *        the name, padded with zeros to a multiple of 4
  *
- * and then the data, padded likewise. A record that is SAME has the head of the one before it; if that is a
- * Reply, the serial number in its in_reply_to is one more. What all messages of a frame have in common (who sent
- * them, how their ids go on) is said by the frame.
+ * and then the data, padded likewise. A SAME record has the head of the record before it; if that is a Reply, the serial
+ * number in in_reply_to is one more. The frame says what all its messages share: their sender, and how their ids go on.
  */
 export const SAME = 0x8000_0000;
 
@@ -30,13 +29,13 @@ export const Field = { TO: 1, REPLY: 2, ID: 4, CARRIED: 8 } as const;
 
 const ALL_FIELDS = Field.TO | Field.REPLY | Field.ID | Field.CARRIED;
 
-/** Where the head of a record begins: behind the length of its data. */
+/** Where the head of a record begins: after the length of its data. */
 export const HEAD_AT = 4;
 export const FLAGS_AT = 4;
-/** Where the words that may be there begin, counted from the head; the flags come before them. */
+/** Where the words of Field begin, counted from the head; the flags come before them. */
 const WORDS_AT = 8;
 
-/** How many bytes the words take that these Field bits say. */
+/** How many bytes the words of these Field bits take. */
 const WORDS: readonly number[] = Array.from({ length: ALL_FIELDS + 1 }, (_, fields) => {
   const words = [
     [Field.TO, 1],
@@ -52,7 +51,7 @@ export function headLength(nameLength: number, fields: number): number {
   return WORDS_AT + (WORDS[fields] as number) + padded(nameLength);
 }
 
-/** The words of a head that may be there. */
+/** The words of a head that Field bits announce. */
 export class RecordWords {
   to = 0;
   replyNetwork = 0;
@@ -64,7 +63,7 @@ export class RecordWords {
   finalNetwork = 0;
   finalLocal = 0;
 
-  /** Which of them a head needs. */
+  /** The Field bits of the words that are set. */
   get fields(): number {
     let fields = 0;
     if (this.to !== 0) fields |= Field.TO;
@@ -75,7 +74,7 @@ export class RecordWords {
     return fields;
   }
 
-  /** Reads those of the head that begins there, for the record `repeats` places behind it. */
+  /** Reads the words of the head at `headAt`, as they are for the record `repeats` places behind it. */
   read(bytes: Uint8Array, headAt: number, repeats: number): this {
     const fields = fieldsAt(bytes, headAt);
     let at = headAt + WORDS_AT;
@@ -97,7 +96,7 @@ export class RecordWords {
     return this;
   }
 
-  /** Writes those that `fields` says, from `at` on; gives where they end. */
+  /** Writes the words of these Field bits from `at` on; gives where they end. */
   write(bytes: Uint8Array, at: number, fields: number): number {
     let to = at;
     const put = (word: number): void => {
@@ -126,8 +125,7 @@ export class RecordWords {
 const NO_WORDS = new RecordWords();
 
 /**
- * Writes a record up to its data, at `at`; gives where the data begins. `words` has those that `fields` says, and
- * isn't looked at when that is 0.
+ * Writes a record at `at`, up to its data; gives where the data begins. `words` has the words of `fields`.
  */
 export function writeRecord(
   bytes: Uint8Array,
@@ -145,15 +143,15 @@ export function writeRecord(
   const nameAt = headAt + WORDS_AT;
   const to = fields === 0 ? nameAt : words.write(bytes, nameAt, fields);
   const end = to + padded(name.length);
-  // The zeros of the padding first, and the name over them.
+  // First the zeros of the padding, then the name over them.
   if (end !== to + name.length) writeU32(bytes, end - 4, 0);
   for (let index = 0; index < name.length; index++) bytes[to + index] = name.charCodeAt(index);
   return end;
 }
 
 /**
- * The head of a record, for a message that has nothing but flags and name, as words of this machine: to copy those
- * takes a fourth of what it takes to write the letters.
+ * The encoded head of a message with nothing but flags and name, as words of this machine: copying words takes a fourth
+ * of the time of writing letters.
  */
 export function encodedHead(head: Head): Int32Array {
   const { name } = head;
@@ -163,7 +161,7 @@ export function encodedHead(head: Head): Int32Array {
   return head.encoded;
 }
 
-/** Copies the head that begins at `headAt` to `to`, for the record `repeats` places behind it. */
+/** Copies the head at `headAt` to `to`, as it is for the record `repeats` places behind it. */
 export function copyHead(
   bytes: Uint8Array,
   headAt: number,
@@ -179,28 +177,28 @@ export function copyHead(
   writeU32(target, to + serialAt, readU32(bytes, headAt + serialAt) + repeats);
 }
 
-/** What {@link checkRecords} adds up. */
+/** The sums that {@link checkRecords} makes. */
 export interface Sums {
   /** Bytes of data. */
   data: number;
-  /** The sizes that count against the maximum (spec 1 §4.4), and the largest of them. */
+  /** Sum of the sizes (spec 1 §4.4), and the largest of them. */
   size: number;
   largest: number;
-  /** How many of them have a head of their own. */
+  /** How many records have a head of their own. */
   heads: number;
 }
 
 /**
- * Walks over records, one after the other: a place among them, and what the one there says of itself. The bytes
- * must have passed {@link checkRecords}.
+ * Walks over records, one after the other: the place of the current record, and where its parts lie. The bytes must have
+ * passed {@link checkRecords}.
  */
 export class RecordCursor {
   bytes: Uint8Array;
   /** Where the record begins. */
   at: number;
-  /** Where its head does: in it, or in the last one before it that is not SAME. */
+  /** Where its head begins: in it, or in the last record before it that is not SAME. */
   headAt: number;
-  /** How many records with this very head there were before it, from where the head stands on. */
+  /** How many records before it have this head, counted from the record with the head. */
   repeats = 0;
   dataAt = 0;
   dataLength = 0;
@@ -227,19 +225,19 @@ export class RecordCursor {
     }
   }
 
-  /** Goes to the next record, which must be there. */
+  /** Moves to the next record, which must exist. */
   next(): void {
     this.at = this.end;
     this.repeats++;
     this.read();
   }
 
-  /** Where the record ends, and the next begins. */
+  /** Where the record ends and the next one begins. */
   get end(): number {
     return this.dataAt + padded(this.dataLength);
   }
 
-  /** Whether it has the head of the one before it. */
+  /** Whether it has the head of the record before it. */
   get isSame(): boolean {
     return (this.bytes[this.at] as number) >= 0x80;
   }
@@ -261,10 +259,10 @@ export function flagsAt(bytes: Uint8Array, headAt: number): number {
   return readU32(bytes, headAt + FLAGS_AT);
 }
 
-/** No head is shorter. */
+/** The shortest head, in bytes. */
 const LEAST_HEAD = WORDS_AT;
 
-/** What is wrong with the first words of a head, which are there; '' when its length can be believed. */
+/** What is wrong with the first words of a head, which must be there; '' when its length can be trusted. */
 function faultOfHead(bytes: Uint8Array, headAt: number): string {
   const nameLength = nameLengthAt(bytes, headAt);
   if (nameLength === 0 || nameLength > MAX_NAME) return `a name of ${nameLength} bytes`;
@@ -272,28 +270,28 @@ function faultOfHead(bytes: Uint8Array, headAt: number): string {
   return isKnown ? '' : 'unknown fields in a message';
 }
 
-/** Bytes of the head that begins there. */
+/** Bytes of the head at `headAt`. */
 export function headLengthAt(bytes: Uint8Array, headAt: number): number {
   return headLength(nameLengthAt(bytes, headAt), fieldsAt(bytes, headAt));
 }
 
 const names = new NameReader();
 
-/** The name in the head that begins there. */
+/** The name in the head at `headAt`. */
 export function nameAt(bytes: Uint8Array, headAt: number): string {
   return names.name(readName(names, bytes, headAt));
 }
 
-/** Where this reader has the name. */
+/** The slot in which `reader` has the name of the head at `headAt`. */
 export function readName<T>(reader: NameReader<T>, bytes: Uint8Array, headAt: number): number {
   const at = headAt + WORDS_AT + (WORDS[fieldsAt(bytes, headAt)] as number);
   return reader.read(bytes, at, nameLengthAt(bytes, headAt));
 }
 
 /**
- * Whether `length` bytes from `at` on are `count` records, no more and no less: '' or what is wrong. Of a single one,
- * only the head need lie there, as it mostly does of one that is large. None may have one of the flags `forbidden`.
- * `sums` is told what they add up to. The letters of the names, the other flags and the sizes are the bus's to check.
+ * Checks that `length` bytes from `at` on are exactly `count` records: '' or what is wrong. Of a single record, only the
+ * head must lie in `bytes`: the data of a large message may follow in pieces. No record may have one of the flags
+ * `forbidden`. Sets `sums`. The bus checks the letters of the names, the other flags and the sizes.
  */
 export function checkRecords(
   bytes: Uint8Array,
@@ -309,7 +307,7 @@ export function checkRecords(
   let fields = 0;
   let isReply = false;
   let last = 0;
-  /** The size of a message with this name, and no data. */
+  /** The size of a message with this name and no data. */
   let bare = 0;
   let heads = 0;
   let data = 0;
@@ -336,7 +334,7 @@ export function checkRecords(
         if (last === 0 && readU32(bytes, wordAt) === 0) return 'a Reply to [0:0]';
         wordAt += 8;
       }
-      // Only KBUS gives ids without a network, and it says so in the frame.
+      // Ids without a network come from KBUS, and the frame has them.
       if ((fields & Field.ID) !== 0 && readU32(bytes, wordAt) === 0) return 'an id of network 0';
       at += headLength(nameLength, fields);
       bare = entireLength(nameLength, 0);
@@ -364,18 +362,17 @@ export function checkRecords(
   return at === end ? '' : `${end - at} bytes behind the last message of a frame`;
 }
 
-/** Makes heads of those of records. The same come again and again, and one that was made is given again. */
+/** Reads the heads of records. The same heads come again and again, so it keeps those that it made. */
 export class HeadReader {
   private readonly names = new NameReader<Head>();
   private readonly words = new RecordWords();
-  /** Where the head that was read ends. */
+  /** Where the head that was read last ends. */
   end = 0;
-  /** The serial number of the id in the head that was read, if its `idNetwork` is not 0. */
+  /** The serial number of the id in the head that was read last, if its `idNetwork` is not 0. */
   idSerial = 0;
 
   /**
-   * The head that begins at `headAt`; null when that is none, or goes on behind `limit`. `you` are the flags that its
-   * reader is to see too.
+   * The head at `headAt`; null when there is none, or it goes past `limit`. `you` are flags to set beside its own.
    */
   read(bytes: Uint8Array, headAt: number, limit: number, you: number): Head | null {
     if (headAt + LEAST_HEAD > limit || faultOfHead(bytes, headAt) !== '') return null;
