@@ -1,4 +1,4 @@
-import type { Memory } from '../wire/protocol.ts';
+import type { Memory } from './memory.ts';
 
 const NO_BYTES = new Uint8Array(0);
 

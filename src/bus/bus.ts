@@ -1,5 +1,6 @@
 import { brand } from '../base/other-copy.ts';
 import { replierBindEventData } from '../message/bind-event.ts';
+import { ASK } from '../message/calls.ts';
 import { checkFlags } from '../message/codec/device.ts';
 import { fieldsAt, flagsAt } from '../message/codec/records.ts';
 import { Errno } from '../message/errno.ts';
@@ -16,8 +17,7 @@ import type { Queue } from './queue.ts';
 import { Binding, Routes } from './routes.ts';
 import { type BusSettings, COSTS, type Given, MIN_MESSAGE_SIZE, settingsOf } from './settings.ts';
 
-/** Asks a switch for its value, instead of setting it. */
-export const ASK = 0xffff_ffff;
+export { ASK };
 
 /** How many bind events may be in queues past their limits (the specification, section 9). */
 const MAX_HELD_EVENTS = 1000;

@@ -1,3 +1,4 @@
+import type { Mode } from '../message/calls.ts';
 import type { Bus } from './bus.ts';
 import { Outstanding, type RequestRecord, Unreplied } from './ledger.ts';
 import type { MessageBatch } from './message-batch.ts';
@@ -5,8 +6,7 @@ import { Queue } from './queue.ts';
 import { whyNotBound, whyRefused } from './refusal-reasons.ts';
 import type { Binding } from './routes.ts';
 
-/** `r` may read, bind and change settings; `rw` may write too. */
-export type Mode = 'r' | 'rw';
+export type { Mode };
 
 /**
  * Whoever drives a Ksock, and is told of what happens to it. `queued` and `answered` are called in the

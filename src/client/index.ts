@@ -5,7 +5,7 @@ export type {
   ListenerOptions,
   ReplyData,
   RequestHandler,
-} from './handlers.ts';
+} from './handler.ts';
 export {
   type Connect,
   Ksock,
@@ -14,5 +14,5 @@ export {
   type SendOptions,
   type WaitOptions,
 } from './ksock.ts';
-export { BUS_GONE_AWAY } from './ports/frame-port.ts';
-export type { ReconnectOptions } from './ports/reconnecting-port.ts';
+export { BUS_GONE_AWAY } from './ports/port.ts';
+export type { ReconnectOptions } from './ports/reconnect-options.ts';

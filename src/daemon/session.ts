@@ -11,20 +11,18 @@ import { checkRecords } from '../message/codec/records.ts';
 import { codeOf, Errno } from '../message/errno.ts';
 import { Flag } from '../message/flags.ts';
 import type { Channel, ChannelEvents } from '../transport/channel.ts';
+import { textOf, wordOf, wordsFrame } from '../wire/frame.ts';
+import { FrameReader } from '../wire/frame-reader.ts';
 import { Prefetch } from '../wire/prefetch.ts';
 import {
   ASK_WHO,
   FRAME_AT,
   FrameKind,
-  FrameReader,
   PROTOCOL_MAGIC,
   PROTOCOL_VERSION,
   ProtocolError,
   SENT_RECORDS_AT,
   SendDetail,
-  textOf,
-  wordOf,
-  wordsFrame,
 } from '../wire/protocol.ts';
 import type { Flushable, Turn } from './flush-scheduler.ts';
 import { BY_REFERENCE, Outbox } from './outbox.ts';

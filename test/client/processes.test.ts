@@ -2,7 +2,7 @@ import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { Ksock, type KsockOptions } from '../../src/client/ksock.ts';
-import { BUS_GONE_AWAY } from '../../src/client/ports/frame-port.ts';
+import { BUS_GONE_AWAY } from '../../src/client/ports/port.ts';
 import type { KbusError, StatusError } from '../../src/message/error.ts';
 import { Flag } from '../../src/message/flags.ts';
 import { Announcement, type Message, Request } from '../../src/message/message.ts';

@@ -1,3 +1,4 @@
+import { plainMemory } from '../../src/base/memory.ts';
 import { Slab } from '../../src/base/slab.ts';
 import type { Bus } from '../../src/bus/bus.ts';
 import { Op, type OpCode } from '../../src/bus/driver/perform.ts';
@@ -5,7 +6,6 @@ import { Turn } from '../../src/daemon/flush-scheduler.ts';
 import { Session, type SessionHost } from '../../src/daemon/session.ts';
 import type { Message } from '../../src/message/message.ts';
 import type { Channel } from '../../src/transport/channel.ts';
-import { plainMemory } from '../../src/wire/protocol.ts';
 import {
   type Frame,
   type FrameParts,

@@ -1,6 +1,7 @@
 import { deepStrictEqual, strictEqual } from 'node:assert';
 import { writeFileSync } from 'node:fs';
 import { parse, TomlError } from 'smol-toml';
+import { plainMemory } from '../../src/base/memory.ts';
 import { Slab } from '../../src/base/slab.ts';
 import { Buses } from '../../src/bus/buses.ts';
 import { Op } from '../../src/bus/driver/perform.ts';
@@ -9,7 +10,7 @@ import type { BusKsock, KsockOwner } from '../../src/bus/ksock.ts';
 import { Ksock } from '../../src/client/ksock.ts';
 import { FramePort } from '../../src/client/ports/frame-port.ts';
 import { type Port, PortError } from '../../src/client/ports/port.ts';
-import { KeptMemory, PrefetchedBatch } from '../../src/client/ports/prefetched.ts';
+import { KeptMemory, PrefetchedBatch } from '../../src/client/ports/prefetched-batch.ts';
 import { takeActivation } from '../../src/daemon/activation.ts';
 import { checkSettings } from '../../src/daemon/check-settings.ts';
 import { ConfigError, readConfig } from '../../src/daemon/config.ts';
@@ -31,7 +32,8 @@ import { Flag } from '../../src/message/flags.ts';
 import { MessageId } from '../../src/message/id.ts';
 import { Announcement, Message, Reply, Request } from '../../src/message/message.ts';
 import type { Channel } from '../../src/transport/channel.ts';
-import { FrameKind, PROTOCOL_VERSION, plainMemory, wordsFrame } from '../../src/wire/protocol.ts';
+import { wordsFrame } from '../../src/wire/frame.ts';
+import { FrameKind, PROTOCOL_VERSION } from '../../src/wire/protocol.ts';
 import type { Random } from '../simulator/random.ts';
 import { type Cut, cut, together } from './mutate.ts';
 

@@ -1,6 +1,6 @@
 import { type Journal, noteOf } from '../../chaos/promises.mjs';
 import type { BusKsock } from '../../src/bus/index.ts';
-import type { Handling } from '../../src/client/handlers.ts';
+import type { Handling } from '../../src/client/handler.ts';
 import { type Connect, Ksock } from '../../src/client/ksock.ts';
 import { FramePort } from '../../src/client/ports/frame-port.ts';
 import { PortError } from '../../src/client/ports/port.ts';

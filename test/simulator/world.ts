@@ -1,5 +1,6 @@
 import { setImmediate as afterMicrotasks } from 'node:timers';
 import { brokenPromises, type Journal } from '../../chaos/promises.mjs';
+import { plainMemory } from '../../src/base/memory.ts';
 import { Slab } from '../../src/base/slab.ts';
 import { Bus } from '../../src/bus/index.ts';
 import type { Ksock } from '../../src/client/ksock.ts';
@@ -7,7 +8,6 @@ import type { FramePort } from '../../src/client/ports/frame-port.ts';
 import { Turn } from '../../src/daemon/flush-scheduler.ts';
 import type { Session, SessionHost } from '../../src/daemon/session.ts';
 import { KbusError } from '../../src/message/error.ts';
-import { plainMemory } from '../../src/wire/protocol.ts';
 import type { End, Link } from './link.ts';
 import { Broken, Lockstep, same } from './lockstep.ts';
 import type { Random } from './random.ts';

@@ -1,3 +1,4 @@
+import { plainMemory } from '../../src/base/memory.ts';
 import { Slab } from '../../src/base/slab.ts';
 import type { Bus } from '../../src/bus/bus.ts';
 import { Buses } from '../../src/bus/buses.ts';
@@ -8,7 +9,6 @@ import { PortError } from '../../src/client/ports/port.ts';
 import { Turn } from '../../src/daemon/flush-scheduler.ts';
 import { Session, type SessionHost } from '../../src/daemon/session.ts';
 import { Errno } from '../../src/message/errno.ts';
-import { plainMemory } from '../../src/wire/protocol.ts';
 import { type Cut, PipeEnd, whole } from './pipe.ts';
 
 /** A daemon without sockets: sessions at the ends of pipes. */

@@ -1,16 +1,9 @@
 import { describe, expect, it } from 'vitest';
 import { Op } from '../../src/bus/driver/perform.ts';
 import { Announcement } from '../../src/message/message.ts';
-import {
-  FRAME_HEADER,
-  FrameKind,
-  FrameReader,
-  ProtocolError,
-  SendDetail,
-  textOf,
-  wordOf,
-  wordsFrame,
-} from '../../src/wire/protocol.ts';
+import { textOf, wordOf, wordsFrame } from '../../src/wire/frame.ts';
+import { FrameReader } from '../../src/wire/frame-reader.ts';
+import { FRAME_HEADER, FrameKind, ProtocolError, SendDetail } from '../../src/wire/protocol.ts';
 import { frame, frameText, messagesFrame, wholeFramesOf } from '../support/frames.ts';
 
 const MAX = 1000;

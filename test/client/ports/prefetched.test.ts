@@ -1,11 +1,13 @@
 import { describe, expect, it } from 'vitest';
-import { KeptMemory, Lent, PrefetchedBatch } from '../../../src/client/ports/prefetched.ts';
+import { plainMemory } from '../../../src/base/memory.ts';
+import { KeptMemory, PrefetchedBatch } from '../../../src/client/ports/prefetched-batch.ts';
+import { PrefetchedQueue } from '../../../src/client/ports/prefetched-queue.ts';
 import { BorrowedMessage } from '../../../src/message/borrowed.ts';
 import { HeadReader } from '../../../src/message/codec/records.ts';
 import { Flag } from '../../../src/message/flags.ts';
 import { MessageId, OrigFrom } from '../../../src/message/id.ts';
 import { Message } from '../../../src/message/message.ts';
-import { ProtocolError, plainMemory } from '../../../src/wire/protocol.ts';
+import { ProtocolError } from '../../../src/wire/protocol.ts';
 import { record, same } from '../../support/frames.ts';
 
 const heads = new HeadReader();
@@ -37,18 +39,18 @@ const told = ({ name, idSerial }: Message | BorrowedMessage): string | number =>
 const idSerialOf = (message: Message | null): number | undefined => message?.idSerial;
 
 /** What is handed until nothing is left: names of messages, serials of those of batches. */
-function* handed(lent: Lent): Generator<string | number> {
+function* handed(lent: PrefetchedQueue): Generator<string | number> {
   for (let message = lent.take(); message !== null; message = lent.take()) yield told(message);
 }
 
 /** The same, shown by a borrowed message. */
-function* shown(lent: Lent): Generator<string | number> {
+function* shown(lent: PrefetchedQueue): Generator<string | number> {
   const borrowed = new BorrowedMessage();
   while (lent.show(borrowed)) yield told(borrowed);
 }
 
 /** The same, by turns. */
-function* mixed(lent: Lent): Generator<string | number> {
+function* mixed(lent: PrefetchedQueue): Generator<string | number> {
   const borrowed = new BorrowedMessage();
   while (lent.show(borrowed)) {
     yield told(borrowed);
@@ -59,7 +61,7 @@ function* mixed(lent: Lent): Generator<string | number> {
 
 describe.each([handed, shown, mixed])('What is lent, %o,', (read) => {
   it('messages, alone or many in one frame, are handed in the order in which they were lent.', () => {
-    const lent = new Lent();
+    const lent = new PrefetchedQueue();
     lent.push(new Message('$.a'));
     lent.pushBatch(batch(1, 2));
     lent.push(new Message('$.b'));
@@ -70,7 +72,7 @@ describe.each([handed, shown, mixed])('What is lent, %o,', (read) => {
   });
 
   it('an urgent message is handed before the rest of a frame.', () => {
-    const lent = new Lent();
+    const lent = new PrefetchedQueue();
     lent.pushBatch(batch(1, 3));
     lent.push(new Message('$.b'));
     expect(idSerialOf(lent.take())).toBe(1);
@@ -81,7 +83,7 @@ describe.each([handed, shown, mixed])('What is lent, %o,', (read) => {
   });
 
   it('nothing of a frame is handed after all was given back.', () => {
-    const lent = new Lent();
+    const lent = new PrefetchedQueue();
     lent.pushBatch(batch(1, 3));
     lent.take();
     lent.clear();
