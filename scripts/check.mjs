@@ -7,6 +7,7 @@ process.chdir(fileURLToPath(new URL('..', import.meta.url)));
 const node = process.execPath;
 const checks = [
   ['types', [node, 'node_modules/typescript/bin/tsc', '-p', 'tsconfig.json']],
+  ['types in a browser', [node, 'node_modules/typescript/bin/tsc', '-p', 'tsconfig.browser.json']],
   [
     'lint and format',
     [node, 'node_modules/@biomejs/biome/bin/biome', 'check', '--error-on-warnings', '.'],

@@ -5,8 +5,8 @@
 const KIND = Symbol.for('kbus.kind');
 const COPY = Symbol.for('kbus.copy');
 
-/** Where this copy is. */
-const HERE = import.meta.url.replace(/base\/other-copy\.\w+$/, '');
+/** Where this copy is; a bundle that is no module doesn't know. */
+const HERE = (import.meta.url ?? 'a bundle').replace(/base\/other-copy\.\w+$/, '');
 
 interface Class {
   readonly prototype: object;
