@@ -1,9 +1,9 @@
 import { type Journal, noteOf } from '../../chaos/promises.mjs';
 import type { BusKsock } from '../../src/bus/index.ts';
 import type { Handling } from '../../src/client/handler.ts';
-import { type Connect, Ksock } from '../../src/client/ksock.ts';
+import { KsockCore } from '../../src/client/ksock-core.ts';
 import { FramePort } from '../../src/client/ports/frame-port.ts';
-import { PortError } from '../../src/client/ports/port.ts';
+import { type Connect, PortError } from '../../src/client/ports/port.ts';
 import { Session } from '../../src/daemon/session.ts';
 import { Errno } from '../../src/message/errno.ts';
 import { KbusError, StatusError } from '../../src/message/error.ts';
@@ -51,7 +51,7 @@ type Made = { -readonly [K in keyof Incarnation]: Incarnation[K] };
 export class Seat {
   readonly number: number;
   private readonly world: World;
-  ksock: Ksock | null = null;
+  ksock: KsockCore | null = null;
   now: Incarnation | null = null;
   isOpening = false;
   /** Its process is gone: what its code does from here on is not real. */
@@ -144,6 +144,7 @@ export class Seat {
         program: 'simulated',
         defer: (flush) => world.deferred.push(flush),
         deferLonger: (flush) => world.deferred.push(flush),
+        timers: world.clientTimers,
       },
       {
         missed: () => {},
@@ -300,7 +301,9 @@ export class Seat {
     if (this.ksock !== null || this.isOpening) return false;
     this.comesBack = reconnect;
     this.isOpening = true;
-    const opened = Ksock.open(this.connect, { mode, reconnect, onHandlerError: () => {} });
+    const environment = { timers: this.world.clientTimers, warn: () => {} };
+    const options = { mode, reconnect, onHandlerError: () => {} };
+    const opened = KsockCore.openIn(environment, this.connect, options);
     opened.then(
       (ksock) => {
         this.isOpening = false;
@@ -328,7 +331,7 @@ export class Seat {
     return n;
   }
 
-  private send(ksock: Ksock, message: Message, wait: boolean, abortable: boolean): void {
+  private send(ksock: KsockCore, message: Message, wait: boolean, abortable: boolean): void {
     const { now } = this;
     const controller = abortable ? new AbortController() : null;
     const flags = wait ? message.flags | Flag.ALL_OR_WAIT : message.flags;
@@ -341,7 +344,7 @@ export class Seat {
   }
 
   private request(
-    ksock: Ksock,
+    ksock: KsockCore,
     name: string,
     flags: number,
     size: number,
@@ -371,7 +374,7 @@ export class Seat {
     if (message.wantsUsToReply()) this.toAnswer.push(message);
   }
 
-  private readOne(ksock: Ksock, what: 'read' | 'wait', timed = false): boolean {
+  private readOne(ksock: KsockCore, what: 'read' | 'wait', timed = false): boolean {
     if (this.reader !== 'nobody') return false;
     this.reader = 'call';
     const controller = what === 'wait' ? new AbortController() : null;
@@ -387,7 +390,7 @@ export class Seat {
     return true;
   }
 
-  private iterate(ksock: Ksock, count: number): boolean {
+  private iterate(ksock: KsockCore, count: number): boolean {
     if (this.reader !== 'nobody') return false;
     this.reader = 'iteration';
     const iteration = ksock[Symbol.asyncIterator]();
@@ -407,7 +410,7 @@ export class Seat {
 
   private readonly heard = new WeakSet<Message>();
 
-  private handle(ksock: Ksock, deed: Deed & { do: 'handle' }): boolean {
+  private handle(ksock: KsockCore, deed: Deed & { do: 'handle' }): boolean {
     if (this.reader !== 'nobody' && this.reader !== 'handlers') return false;
     this.reader = 'handlers';
     const { now } = this;
@@ -446,7 +449,7 @@ export class Seat {
     });
   }
 
-  private answer(ksock: Ksock, which: number, wait: boolean, flags: number): boolean {
+  private answer(ksock: KsockCore, which: number, wait: boolean, flags: number): boolean {
     const slow = this.slow.shift();
     if (slow !== undefined) {
       slow();

@@ -2,8 +2,9 @@ import { setImmediate as afterMicrotasks } from 'node:timers';
 import { brokenPromises, type Journal } from '../../chaos/promises.mjs';
 import { plainMemory } from '../../src/base/memory.ts';
 import { Slab } from '../../src/base/slab.ts';
+import type { Timers } from '../../src/base/timers.ts';
 import { Bus } from '../../src/bus/index.ts';
-import type { Ksock } from '../../src/client/ksock.ts';
+import type { KsockCore } from '../../src/client/ksock-core.ts';
 import type { FramePort } from '../../src/client/ports/frame-port.ts';
 import { Turn } from '../../src/daemon/flush-scheduler.ts';
 import type { Session, SessionHost } from '../../src/daemon/session.ts';
@@ -30,7 +31,7 @@ export interface Sabotage {
   bus?: (bus: Bus) => void;
   session?: (session: Session) => void;
   port?: (port: FramePort) => void;
-  ksock?: (ksock: Ksock) => void;
+  ksock?: (ksock: KsockCore) => void;
 }
 
 /** What was counted over one run, or many. */
@@ -50,6 +51,7 @@ export class World {
   clock = 1;
   readonly deferred: (() => void)[] = [];
   timers: { id: number; callback: () => void }[] = [];
+  private lastTimer = 0;
   links: Link[] = [];
   seats: Seat[];
   lockstep: Lockstep;
@@ -67,6 +69,28 @@ export class World {
   readonly sabotage: Sabotage;
   private timersRun = 0;
   private failure: unknown = null;
+
+  /** Those of the clients: to come back after a connection was lost, and to end a wait, are steps too. */
+  readonly clientTimers: Timers = {
+    now: () => this.clock,
+    setTimeout: (callback) => {
+      const id = ++this.lastTimer;
+      this.timers.push({ id, callback });
+      return id;
+    },
+    clearTimeout: (id) => {
+      this.timers = this.timers.filter((timer) => timer.id !== id);
+    },
+    queueMicrotask: (callback) => {
+      queueMicrotask(() => {
+        try {
+          callback();
+        } catch (error) {
+          if (!isExpectedThrow(error)) this.fail(error);
+        }
+      });
+    },
+  };
 
   /** `limit` is that of every new Ksock's queue. */
   constructor(limit: number, sabotage: Sabotage = {}) {
