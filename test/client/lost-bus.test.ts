@@ -141,7 +141,7 @@ describe('When the bus is lost', () => {
     const replier = await machine.open();
     await replier.bind('$.a', true);
     await asker.bind('$.News');
-    // It is lent together with what is being read.
+    // It is prefetched together with what is being read.
     const ids: string[] = [];
     for (let at = 0; at < 3; at++) {
       ids.push(String(await asker.sendMsg(new Request('$.a'))));
