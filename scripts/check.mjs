@@ -8,6 +8,7 @@ const node = process.execPath;
 /** @type {[name: string, command: string, ...args: string[]][]} */
 const checks = [
   ['types', node, 'node_modules/typescript/bin/tsc', '-p', 'tsconfig.json'],
+  ['types in a browser', node, 'node_modules/typescript/bin/tsc', '-p', 'tsconfig.browser.json'],
   [
     'lint and format',
     node,

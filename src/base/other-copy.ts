@@ -5,8 +5,8 @@
 const KIND = Symbol.for('kbus.kind');
 const COPY = Symbol.for('kbus.copy');
 
-/** URL of this copy. */
-const HERE = import.meta.url.replace(/base\/other-copy\.\w+$/, '');
+/** URL of this copy; a bundle that is not a module has none. */
+const HERE = (import.meta.url ?? 'a bundle').replace(/base\/other-copy\.\w+$/, '');
 
 interface Class {
   readonly prototype: object;

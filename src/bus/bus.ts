@@ -1,7 +1,8 @@
 import { brand } from '../base/other-copy.ts';
+import type { Mode } from '../message/calls.ts';
 import { Engine } from './engine.ts';
 import { BusKsock } from './ksock.ts';
-import type { KsockOwner, Mode } from './ksock-state.ts';
+import type { KsockOwner } from './ksock-state.ts';
 import type { BusObserver } from './observer.ts';
 import { type BusSettings, type Given, settingsOf } from './settings.ts';
 

@@ -1,15 +1,14 @@
+export { ASK, type Mode } from '../message/calls.ts';
+export type { BindingReport, BusReport, KsockReport } from '../message/reports.ts';
 export { Bus, type BusOptions, type OpenOptions } from './bus.ts';
 export { Buses } from './buses.ts';
 export { SendQueue } from './driver/send-queue.ts';
 export { BusKsock } from './ksock.ts';
-export type { KsockOwner, KsockState, Mode, Progress } from './ksock-state.ts';
+export type { KsockOwner, KsockState, Progress } from './ksock-state.ts';
 export { RequestEvent, TRANSITIONS } from './ledger.ts';
 export { MessageBatch } from './message-batch.ts';
 export type { Attempt, BusObserver, Setting } from './observer.ts';
 export {
-  type BindingReport,
-  type BusReport,
-  type KsockReport,
   printBindings,
   printStats,
   reportBindings,
@@ -23,4 +22,3 @@ export {
   MAX_BUSES,
   MIN_MESSAGE_SIZE,
 } from './settings.ts';
-export { ASK } from './switches.ts';

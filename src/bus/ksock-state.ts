@@ -1,11 +1,9 @@
+import type { Mode } from '../message/calls.ts';
 import type { Binding } from './binding-tree.ts';
 import type { MessageBatch } from './message-batch.ts';
 import { Queue } from './queue.ts';
 import { Outstanding, type RequestParty, type RequestRecord, Unreplied } from './requests.ts';
 import type { BusSettings } from './settings.ts';
-
-/** `r` may read, bind and change settings; `rw` may write too. */
-export type Mode = 'r' | 'rw';
 
 /**
  * The driver of a Ksock. The bus calls it while it carries out somebody's call: `queued`, `answered` and `missed`

@@ -1,5 +1,6 @@
+import type { Mode } from '../message/calls.ts';
 import type { Engine } from './engine.ts';
-import { type KsockOwner, KsockState, type Mode } from './ksock-state.ts';
+import { type KsockOwner, KsockState } from './ksock-state.ts';
 import type { MessageBatch } from './message-batch.ts';
 import { whyNotBound, whyRefused } from './refusal-reasons.ts';
 

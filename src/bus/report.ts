@@ -1,44 +1,6 @@
+import type { BindingReport, BusReport, KsockReport } from '../message/reports.ts';
 import type { Bus } from './bus.ts';
 import type { KsockBinding, KsockState } from './ksock-state.ts';
-
-/** One binding, for people and programs. */
-export interface BindingReport {
-  device: number;
-  ksock: number;
-  /** As the program says of itself. */
-  pid: number;
-  replier: boolean;
-  name: string;
-}
-
-export interface KsockReport {
-  ksock: number;
-  pid: number;
-  mode: 'r' | 'rw';
-  lastMessage: { networkId: number; serialNum: number };
-  queue: number;
-  maxMessages: number;
-  readAt: number;
-  readLength: number;
-  wroteAt: number;
-  wrotePart: string;
-  wroteAll: boolean;
-  sending: boolean;
-  outstandingRequests: number;
-  maxOutstandingRequests: number;
-  unsentReplies: number;
-  maxUnsentReplies: number;
-  /** How many messages the Ksock missed as a listener, because its queue was full. */
-  missed: number;
-}
-
-export interface BusReport {
-  device: number;
-  nextKsock: number;
-  nextMessage: number;
-  unsentUnbindings: number;
-  ksocks: KsockReport[];
-}
 
 /** The bindings of a bus, newest first. */
 export function reportBindings(bus: Bus): BindingReport[] {

@@ -1,3 +1,4 @@
+import { ASK } from '../message/calls.ts';
 import { Errno } from '../message/errno.ts';
 import type { BindReports } from './bind-reports.ts';
 import type { BusState } from './bus-state.ts';
@@ -7,9 +8,6 @@ import type { Setting } from './observer.ts';
 import type { RoomWaits } from './room-waits.ts';
 import { MIN_MESSAGE_SIZE } from './settings.ts';
 import type { Watchers } from './watchers.ts';
-
-/** Asks a switch for its value, instead of setting it. */
-export const ASK = 0xffff_ffff;
 
 /** What programs may set while the bus runs (spec 1 §10). */
 export class Switches {

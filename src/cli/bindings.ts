@@ -1,6 +1,7 @@
 import type { Command } from 'commander';
 import { escaped } from '../base/escape.ts';
-import { type BindingReport, printBindings } from '../bus/report.ts';
+import { printBindings } from '../bus/report.ts';
+import type { BindingReport } from '../message/reports.ts';
 import { addBusOptions, type BusOptions, openKsock } from './bus-options.ts';
 import { untilEnded } from './ending.ts';
 import { print, printJson } from './output.ts';

@@ -1,9 +1,9 @@
 import type { Command } from 'commander';
 import { quoted } from '../base/quoted.ts';
-import type { Mode } from '../bus/ksock-state.ts';
 import { explain } from '../client/explain.ts';
 import { Ksock, type Missed } from '../client/ksock.ts';
 import { findBus, knock, NoBusError } from '../client/ports/find-bus.ts';
+import type { Mode } from '../message/calls.ts';
 import { KbusError } from '../message/error.ts';
 import { wholeNumber } from './arguments.ts';
 import { ended, ending, untilEnded } from './ending.ts';

@@ -48,7 +48,7 @@ async function outcomeOf(error: unknown): Promise<{ text: string; exitCode: numb
   if (error instanceof Ending) return { text: '', exitCode: error.exitCode };
   if (error instanceof DirectoryError) return { text: error.message, exitCode: Exit.USAGE };
   if (error instanceof KbusError) {
-    const { BUS_GONE_AWAY } = await import('../client/ports/frame-port.ts');
+    const { BUS_GONE_AWAY } = await import('../client/ports/port.ts');
     const isGone =
       error.code === 'ECONNRESET' ||
       (error instanceof StatusError && error.status.name === BUS_GONE_AWAY);

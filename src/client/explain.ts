@@ -6,8 +6,8 @@ import { type Message, REPLIER_BIND_EVENT } from '../message/message.ts';
 import { faultOfName, MAX_NAME } from '../message/name.ts';
 import { PortError } from './ports/port.ts';
 
-/** So many characters of a name are told. */
-const LONGEST_TOLD = 200;
+/** So many characters of a name are shown. */
+const MAX_SHOWN_CHARACTERS = 200;
 
 /**
  * The error for a call that was refused: what was asked, and what the refusal means for this call. `name` is
@@ -77,7 +77,7 @@ export function asked(message: Message): string {
 
 /** A name that nobody can read to its end is told up to there. */
 function shortened(name: string): string {
-  return name.length <= LONGEST_TOLD ? name : `${name.slice(0, LONGEST_TOLD)}…`;
+  return name.length <= MAX_SHOWN_CHARACTERS ? name : `${name.slice(0, MAX_SHOWN_CHARACTERS)}…`;
 }
 
 /** ENOLCK: so many Requests of one Ksock wait already. */

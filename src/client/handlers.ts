@@ -1,50 +1,19 @@
 import { BorrowedMessage } from '../message/borrowed.ts';
-import { Errno } from '../message/errno.ts';
 import type { Head } from '../message/head.ts';
-import type { MessageId } from '../message/id.ts';
-import { type Data, type Message, Reply, replyTo } from '../message/message.ts';
+import type { Message } from '../message/message.ts';
 import { isMoreSpecific, matches } from '../message/name.ts';
-import { REPLIER_ERROR } from '../message/request-error.ts';
-import { BY_REFERENCE } from './ports/frame-writer.ts';
+import {
+  type BorrowingHandler,
+  type Handler,
+  type ListenerOptions,
+  type ReplyData,
+  type RequestHandler,
+  RunningHandler,
+} from './handler.ts';
+import { Replies, type RepliesHost } from './replies.ts';
 
-/** What a Replier's handler may return: the data of the Reply. */
-export type ReplyData = Data | null | undefined | void;
-
-export type RequestHandler = (request: Message) => ReplyData | Promise<ReplyData>;
-
-export type Handler = (message: Message) => unknown;
-
-/** A handler that is done with a message when it returns. */
-export type BorrowingHandler = (message: BorrowedMessage) => void;
-
-export interface HandlerOptions {
-  /**
-   * How many calls of this handler may be at work at once, from 1; default 1000. While that many promises it
-   * returned are pending, its Ksock reads nothing more: messages stay in the queue, and whoever sends to a full
-   * queue is told, or waits.
-   */
-  concurrency?: number | undefined;
-}
-
-export interface ListenerOptions extends HandlerOptions {
-  /** The handler gets a {@link BorrowedMessage}, which is good until it returns. */
-  borrowed?: boolean | undefined;
-}
-
-/** A handler at work; `stop` (or `await using`) ends it and unbinds its name. */
-export interface Handling {
-  readonly name: string;
-  /**
-   * Ends the handler: no call begins after this. Resolves when its name is unbound and the calls that had begun
-   * are done, but for the one that is running when it is called. Calling it again gives the same promise.
-   * Rejects with EAGAIN, and the handler goes on, when the unbind can't be reported now (spec 1 §9.1).
-   */
-  stop(): Promise<void>;
-  [Symbol.asyncDispose](): Promise<void>;
-}
-
-/** What the handlers need of their Ksock. */
-export interface HandlersHost {
+/** Where the messages come from: the Ksock's reader. */
+export interface MessageSource {
   /** The next message if it is at hand already. */
   tryNext(): Message | null;
   /** The same, shown by `borrowed`; false when there is none. */
@@ -54,107 +23,33 @@ export interface HandlersHost {
    * more. Rejects when the bus has gone away.
    */
   onReadable(came: () => void, isWanted: () => boolean): Promise<void>;
-  /**
-   * Sends a Reply, if what it answers was read on this connection and not one that is lost; `refused` is
-   * told when the bus won't have it: see `Port`.
-   */
-  reply(message: Message, refused: (errno: number, reply: Message) => void): void;
-  /** Resolves when a message may be written. */
-  writable(): Promise<void>;
+  /** What is at hand goes back to the queue. */
+  stop(): Promise<void>;
+}
+
+/** What else the handlers need of their Ksock. */
+export interface HandlersHost extends RepliesHost {
   unbind(name: string, replier: boolean): Promise<void>;
   /** A message comes once only, by whichever binding. */
   isOnceOnly(): boolean;
   /** A handler has failed, or the bus has gone away while handlers wait for messages (`message` is null). */
   failed(error: unknown, message: Message | BorrowedMessage | null): void;
   /** The last handler has gone. */
-  stop(): Promise<void>;
-}
-
-/** What says which Request a Reply is for. */
-interface Answering {
-  readonly to: number;
-  readonly inReplyTo: MessageId;
-  readonly connection?: object | undefined;
-}
-
-/** How many calls of a handler may be at work at once, unless it says. */
-const DEFAULT_CONCURRENCY = 1000;
-
-/** What an asker is told of an error, in characters at most. */
-const MAX_ERROR_TEXT = 2000;
-
-/** Of how many Requests whose answer was refused it is known how often that was. */
-const MAX_REFUSED = 1000;
-
-class Entry implements Handling {
-  readonly name: string;
-  readonly replier: boolean;
-  /** Its handler borrows messages. */
-  readonly borrows: boolean;
-  readonly handler: Handler | BorrowingHandler | RequestHandler;
-  readonly concurrency: number;
-  private readonly owner: Handlers;
-  private stopping: Promise<void> | null = null;
-  /** Calls that have begun and are not done. */
-  atWork = 0;
-  private idle: (() => void)[] = [];
-
-  constructor(
-    owner: Handlers,
-    name: string,
-    replier: boolean,
-    borrows: boolean,
-    handler: Handler | BorrowingHandler | RequestHandler,
-    concurrency: number,
-  ) {
-    this.owner = owner;
-    this.name = name;
-    this.replier = replier;
-    this.borrows = borrows;
-    this.handler = handler;
-    this.concurrency = concurrency;
-  }
-
-  stop(): Promise<void> {
-    this.stopping ??= this.owner.end(this).catch((error: unknown) => {
-      this.stopping = null;
-      throw error;
-    });
-    return this.stopping;
-  }
-
-  [Symbol.asyncDispose](): Promise<void> {
-    return this.stop();
-  }
-
-  /** Resolves when no call is at work. */
-  finished(): Promise<void> {
-    if (this.atWork === 0) return Promise.resolve();
-    return new Promise((resolve) => {
-      this.idle.push(resolve);
-    });
-  }
-
-  done(): void {
-    if (--this.atWork > 0) return;
-    const { idle } = this;
-    this.idle = [];
-    for (const resolve of idle) resolve();
-  }
+  stopped(): void;
 }
 
 /** Whom messages of one name concern, for as long as no handler comes or goes. */
-class Concerned {
+class Recipients {
   readonly handlers: Handlers | null;
   readonly epoch: number;
-  readonly listeners: readonly Entry[];
-  readonly replier: Entry | undefined;
+  readonly listeners: readonly RunningHandler[];
+  readonly replier: RunningHandler | undefined;
 
   constructor(
     handlers: Handlers | null,
     epoch: number,
-    listeners: readonly Entry[],
-    replier: Entry | undefined,
+    listeners: readonly RunningHandler[],
+    replier: RunningHandler | undefined,
   ) {
     this.handlers = handlers;
     this.epoch = epoch;
@@ -163,22 +58,24 @@ class Concerned {
   }
 }
 
-const NOBODY = new Concerned(null, 0, [], undefined);
+const NO_RECIPIENTS = new Recipients(null, 0, [], undefined);
 
 /** The handlers of one Ksock: they read its messages, each by its name. */
 export class Handlers {
+  private readonly source: MessageSource;
   private readonly host: HandlersHost;
-  private readonly entries = new Set<Entry>();
+  private readonly replies: Replies;
+  private readonly handlers = new Set<RunningHandler>();
   /** Names that stay bound though their handler has stopped: see `end`. */
   private readonly stillBound = new Set<string>();
   private isRunning = false;
   private isHandling = false;
   /** Handlers with as many calls at work as they may have: nothing is read until one of these is done. */
-  private readonly busy = new Set<Entry>();
+  private readonly busy = new Set<RunningHandler>();
   // Copies of one message come one after the other, one for each binding that matches: the first counts.
   private lastNetwork = 0;
   private lastSerial = 0;
-  private last = NOBODY;
+  private last = NO_RECIPIENTS;
   /** How often a handler has come or gone. */
   private epoch = 0;
   // Of messages that share a head, only the first is looked at.
@@ -186,11 +83,10 @@ export class Handlers {
   private isAsked = false;
   /** All handlers borrow. */
   private allBorrow = false;
-  /** How often the bus refused the answer to a Request. */
-  private readonly refusals = new Map<string, number>();
-
-  constructor(host: HandlersHost) {
+  constructor(source: MessageSource, host: HandlersHost) {
+    this.source = source;
     this.host = host;
+    this.replies = new Replies(host);
   }
 
   add(
@@ -198,12 +94,11 @@ export class Handlers {
     replier: boolean,
     handler: Handler | BorrowingHandler | RequestHandler,
     options: ListenerOptions,
-  ): Entry {
-    const { borrowed = false, concurrency = DEFAULT_CONCURRENCY } = options;
-    const entry = new Entry(this, name, replier, borrowed, handler, concurrency);
-    this.entries.add(entry);
+  ): RunningHandler {
+    const handling = new RunningHandler(name, replier, handler, options, (each) => this.end(each));
+    this.handlers.add(handling);
     this.forget();
-    return entry;
+    return handling;
   }
 
   /** Whether a handler that has stopped left its binding to one of the same name that comes now. */
@@ -212,47 +107,53 @@ export class Handlers {
   }
 
   /** The name of this handler could not be bound. */
-  async remove(entry: Entry): Promise<void> {
-    this.entries.delete(entry);
+  async remove(handling: RunningHandler): Promise<void> {
+    this.handlers.delete(handling);
     this.forget();
-    if (this.entries.size === 0) await this.host.stop();
+    if (this.handlers.size === 0) await this.stop();
   }
 
   /** Ends a handler: it is not called any more from now on. See `Handling`. */
-  async end(entry: Entry): Promise<void> {
+  async end(handling: RunningHandler): Promise<void> {
     const { host } = this;
-    this.entries.delete(entry);
+    this.handlers.delete(handling);
     this.forget();
     // Its own call can't be done before it goes on.
-    const isOwn = this.running === entry;
+    const isOwn = this.running === handling;
     try {
       // Of several bindings that match, the newest alone has the message (once only): to unbind it would take
       // the message from the other handlers.
-      if (!entry.replier && host.isOnceOnly() && this.hasListener())
-        this.stillBound.add(entry.name);
-      else await host.unbind(entry.name, entry.replier);
+      if (!handling.replier && host.isOnceOnly() && this.hasListener())
+        this.stillBound.add(handling.name);
+      else await host.unbind(handling.name, handling.replier);
     } catch (error) {
-      this.entries.add(entry);
+      this.handlers.add(handling);
       this.forget();
       this.run();
       throw error;
     }
-    if (this.entries.size === 0) {
+    if (this.handlers.size === 0) {
       for (const name of this.stillBound) await host.unbind(name, false);
       this.stillBound.clear();
-      if (this.entries.size === 0) await host.stop();
+      if (this.handlers.size === 0) await this.stop();
     }
-    this.leaveBusy(entry);
-    if (!isOwn) await entry.finished();
+    this.leaveBusy(handling);
+    if (!isOwn) await handling.finished();
   }
 
   /** Ends all handlers; resolves when what they had begun is done, and answered. */
   async finish(): Promise<void> {
-    await Promise.all([...this.entries].map((entry) => entry.stop()));
+    await Promise.all([...this.handlers].map((handling) => handling.stop()));
+  }
+
+  /** The last handler has gone. */
+  private async stop(): Promise<void> {
+    this.host.stopped();
+    await this.source.stop();
   }
 
   private hasListener(): boolean {
-    for (const { replier } of this.entries) if (!replier) return true;
+    for (const { replier } of this.handlers) if (!replier) return true;
     return false;
   }
 
@@ -260,7 +161,7 @@ export class Handlers {
   run(): void {
     if (this.isRunning) return;
     this.isRunning = true;
-    this.host.onReadable(this.handleAll, this.isWanted).then(
+    this.source.onReadable(this.handleAll, this.isWanted).then(
       () => {
         this.isRunning = false;
       },
@@ -271,7 +172,7 @@ export class Handlers {
     );
   }
 
-  private readonly isWanted = (): boolean => this.entries.size > 0;
+  private readonly isWanted = (): boolean => this.handlers.size > 0;
 
   /** Everything that is at hand, while no handler has too much to do. */
   private readonly handleAll = (): void => {
@@ -286,7 +187,7 @@ export class Handlers {
   };
 
   private readAll(): void {
-    const { host } = this;
+    const { source } = this;
     while (this.busy.size === 0 && this.isWanted()) {
       if (this.allBorrow) {
         this.showAll();
@@ -294,7 +195,7 @@ export class Handlers {
         if (this.allBorrow) return;
         continue;
       }
-      const message = host.tryNext();
+      const message = source.tryNext();
       if (message === null) return;
       if (message.head !== this.lastHead) this.look(message.head);
       if (this.isAsked) this.answer(message);
@@ -304,10 +205,10 @@ export class Handlers {
 
   /** The same for as long as all handlers borrow. */
   private showAll(): void {
-    const { host } = this;
+    const { source } = this;
     // Not that of another turn: V8 needs longer to write to an old object, and who kept one sees that it is over.
     const borrowed = new BorrowedMessage();
-    while (this.allBorrow && this.busy.size === 0 && host.tryNextInto(borrowed)) {
+    while (this.allBorrow && this.busy.size === 0 && source.tryNextInto(borrowed)) {
       if (borrowed.head !== this.lastHead) this.look(borrowed.head);
       if (this.isAsked) this.answer(borrowed.keep());
       else this.hear(borrowed);
@@ -316,48 +217,53 @@ export class Handlers {
   }
 
   /** The handler whose call is running, up to its first `await`. */
-  private running: Entry | null = null;
+  private running: RunningHandler | null = null;
 
   /** A call has returned a promise: it is at work until that settles. Of another realm, or no real promise. */
   private begin(
-    entry: Entry,
+    handling: RunningHandler,
     result: unknown,
     then: (result: unknown) => void,
     failed: (error: unknown) => void,
   ): void {
-    if (++entry.atWork >= entry.concurrency) this.busy.add(entry);
+    if (++handling.atWork >= handling.concurrency) this.busy.add(handling);
     Promise.resolve(result)
       .then(then, failed)
       .finally(() => {
-        entry.done();
-        this.leaveBusy(entry);
+        handling.done();
+        this.leaveBusy(handling);
       });
   }
 
   /** The handler may have one more call at work: what waits for that is read. */
-  private leaveBusy(entry: Entry): void {
-    if (!this.busy.delete(entry) || this.busy.size > 0) return;
+  private leaveBusy(handling: RunningHandler): void {
+    if (!this.busy.delete(handling) || this.busy.size > 0) return;
     if (this.isRunning) this.handleAll();
   }
 
   private answer(request: Message): void {
-    const entry = this.last.replier;
-    if (entry === undefined) {
-      this.fail(request, new Error(`nobody here answers '${request.name}' any more`));
+    const handling = this.last.replier;
+    if (handling === undefined) {
+      this.replies.fail(request, new Error(`nobody here answers '${request.name}' any more`));
       return;
     }
     const failed = (error: unknown): void => {
-      this.fail(request, error);
+      this.replies.fail(request, error);
       this.host.failed(error, request);
     };
     const outer = this.running;
-    this.running = entry;
+    this.running = handling;
     try {
-      const result = (entry.handler as RequestHandler)(request);
+      const result = (handling.handler as RequestHandler)(request);
       if (isThenable(result)) {
-        this.begin(entry, result, (data) => this.reply(request, data as ReplyData), failed);
+        this.begin(
+          handling,
+          result,
+          (data) => this.replies.reply(request, data as ReplyData),
+          failed,
+        );
       } else {
-        this.reply(request, result as ReplyData);
+        this.replies.reply(request, result as ReplyData);
       }
     } catch (error) {
       failed(error);
@@ -365,71 +271,12 @@ export class Handlers {
     this.running = outer;
   }
 
-  private reply(request: Message, data: ReplyData): void {
-    let reply: Message;
-    try {
-      reply = replyTo(request, ownData(data as Data | null | undefined));
-    } catch (error) {
-      this.fail(request, error);
-      this.host.failed(error, request);
-      return;
-    }
-    this.host.reply(reply, this.refused);
-  }
-
-  private fail(request: Message, error: unknown): void {
-    const { from, id, connection } = request;
-    this.replyError({ to: from, inReplyTo: id, connection }, textOfError(error));
-  }
-
-  /** Sends an error in place of this Reply. */
-  private replyError({ to, inReplyTo, connection }: Answering, text: string): void {
-    const error = new Reply(REPLIER_ERROR, text, { to, inReplyTo });
-    if (connection !== undefined) error.connection = connection;
-    this.host.reply(error, this.refused);
-  }
-
-  /** A requester that has gone needs no answer; any other must get one. */
-  private readonly refused = (errno: number, reply: Message, isWhole = true): void => {
-    if (errno === Errno.EMSGSIZE || errno === Errno.ENOMEM) {
-      const times = this.timesRefused(reply);
-      const larger = errno === Errno.EMSGSIZE ? 'is larger than this bus allows' : 'found no room';
-      const text = `the Reply ${larger}`;
-      // The shorter error, then none at all: each is refused at most once, so that nobody goes round in circles.
-      if (times <= 2) this.replyError(reply, times === 1 ? text : '');
-      if (times !== 2) this.host.failed(new Error(`${text}: to Ksock ${reply.to}`), reply);
-    } else if (errno === Errno.EALREADY) {
-      // Another message of this Ksock waits to be sent: ALL_OR_WAIT.
-      this.host.writable().then(
-        () => {
-          // Of a Reply that nobody thought could be refused, the data is gone.
-          if (isWhole) this.host.reply(reply, this.refused);
-          else this.replyError(reply, 'another message waited to be sent');
-        },
-        () => {},
-      );
-    }
-  };
-
-  /** How often the answer to this Request was refused, with this time. */
-  private timesRefused({ to, inReplyTo }: Message): number {
-    const key = `${to} ${inReplyTo}`;
-    const times = (this.refusals.get(key) ?? 0) + 1;
-    this.refusals.delete(key);
-    this.refusals.set(key, times);
-    if (this.refusals.size > MAX_REFUSED) {
-      const [oldest] = this.refusals.keys();
-      this.refusals.delete(oldest as string);
-    }
-    return times;
-  }
-
   // As KBUS chooses.
-  private replierOf(name: string): Entry | undefined {
-    let best: Entry | undefined;
-    for (const entry of this.entries) {
-      if (!entry.replier || !matches(entry.name, name)) continue;
-      if (best === undefined || isMoreSpecific(entry.name, best.name)) best = entry;
+  private replierOf(name: string): RunningHandler | undefined {
+    let best: RunningHandler | undefined;
+    for (const handling of this.handlers) {
+      if (!handling.replier || !matches(handling.name, name)) continue;
+      if (best === undefined || isMoreSpecific(handling.name, best.name)) best = handling;
     }
     return best;
   }
@@ -446,14 +293,14 @@ export class Handlers {
     this.lastNetwork = idNetwork;
     const { listeners } = this.last;
     for (let at = 0; at < listeners.length; at++) {
-      const entry = listeners[at] as Entry;
+      const handling = listeners[at] as RunningHandler;
       // One that was called before it may have stopped it.
-      if (at > 0 && !this.entries.has(entry)) continue;
+      if (at > 0 && !this.handlers.has(handling)) continue;
       const outer = this.running;
-      this.running = entry;
+      this.running = handling;
       try {
-        if (entry.borrows) this.lend(entry, message);
-        else this.tell(entry, message as Message);
+        if (handling.borrows) this.show(handling, message);
+        else this.tell(handling, message as Message);
       } catch (error) {
         this.host.failed(error, message);
       }
@@ -461,24 +308,24 @@ export class Handlers {
     }
   }
 
-  private tell(entry: Entry, message: Message): void {
-    const result = (entry.handler as Handler)(message);
+  private tell(handling: RunningHandler, message: Message): void {
+    const result = (handling.handler as Handler)(message);
     if (result === undefined || !isThenable(result)) return;
-    this.begin(entry, result, ignore, (error) => this.host.failed(error, message));
+    this.begin(handling, result, ignore, (error) => this.host.failed(error, message));
   }
 
-  private lend(entry: Entry, message: Message | BorrowedMessage): void {
+  private show(handling: RunningHandler, message: Message | BorrowedMessage): void {
     const isShown = this.allBorrow;
     const borrowed = isShown ? (message as BorrowedMessage) : new BorrowedMessage();
     if (!isShown) borrowed.showMessage(message as Message);
     try {
-      this.lendShown(entry, borrowed);
+      this.callBorrowing(handling, borrowed);
     } finally {
       if (!isShown) borrowed.end();
     }
   }
 
-  private lendShown({ name, handler }: Entry, borrowed: BorrowedMessage): void {
+  private callBorrowing({ name, handler }: RunningHandler, borrowed: BorrowedMessage): void {
     const result: unknown = (handler as BorrowingHandler)(borrowed);
     if (result === undefined || !isThenable(result)) return;
     Promise.resolve(result).catch(ignore);
@@ -489,16 +336,16 @@ export class Handlers {
 
   private forget(): void {
     this.epoch++;
-    this.last = NOBODY;
+    this.last = NO_RECIPIENTS;
     this.lastHead = null;
-    this.allBorrow = this.isWanted() && [...this.entries].every((entry) => entry.borrows);
+    this.allBorrow = this.isWanted() && [...this.handlers].every((handling) => handling.borrows);
   }
 
   private look(head: Head): void {
     this.lastHead = head;
     this.isAsked = head.wantsUsToReply;
     const { note } = head;
-    if (note instanceof Concerned && note.handlers === this && note.epoch === this.epoch) {
+    if (note instanceof Recipients && note.handlers === this && note.epoch === this.epoch) {
       this.last = note;
       return;
     }
@@ -506,24 +353,15 @@ export class Handlers {
     head.note = this.last;
   }
 
-  private lookUp(name: string): Concerned {
-    const listeners = [...this.entries].filter(
-      (entry) => !entry.replier && matches(entry.name, name),
+  private lookUp(name: string): Recipients {
+    const listeners = [...this.handlers].filter(
+      (handling) => !handling.replier && matches(handling.name, name),
     );
-    return new Concerned(this, this.epoch, listeners, this.replierOf(name));
+    return new Recipients(this, this.epoch, listeners, this.replierOf(name));
   }
 }
 
 function ignore(): void {}
-
-/**
- * A handler can't know when its Reply has gone, so it may use the memory of its data again at once. What is smaller
- * is copied by the port in any case.
- */
-function ownData(data: Data | null | undefined): Data | null | undefined {
-  const isLarge = ArrayBuffer.isView(data) && data.byteLength >= BY_REFERENCE;
-  return isLarge ? new Uint8Array(data as Uint8Array) : data;
-}
 
 /** A promise, of whichever realm or library. What throws when it is asked has thrown. */
 function isThenable(value: unknown): boolean {
@@ -532,18 +370,4 @@ function isThenable(value: unknown): boolean {
     (typeof value === 'object' || typeof value === 'function') &&
     typeof (value as { then?: unknown }).then === 'function'
   );
-}
-
-/** What an asker is told of what a handler threw, whatever that is. */
-function textOfError(error: unknown): string {
-  let text: unknown;
-  try {
-    const isObject = error !== null && typeof error === 'object';
-    const message: unknown = isObject ? (error as { message?: unknown }).message : error;
-    text = typeof message === 'string' ? message : String(message ?? error);
-  } catch {
-    text = `a value of type ${typeof error} that has no text`;
-  }
-  const told = String(text);
-  return told.length > MAX_ERROR_TEXT ? `${told.slice(0, MAX_ERROR_TEXT)}…` : told;
 }

@@ -6,15 +6,16 @@ export type {
   ListenerOptions,
   ReplyData,
   RequestHandler,
-} from './handlers.ts';
+} from './handler.ts';
 export {
   type CloseOptions,
   Ksock,
   type KsockOptions,
   type Missed,
+  type OpenOptions,
   type RequestOptions,
   type SendOptions,
   type WaitOptions,
 } from './ksock.ts';
-export { BUS_GONE_AWAY } from './ports/frame-port.ts';
-export type { ReconnectOptions } from './ports/reconnecting-port.ts';
+export { BUS_GONE_AWAY } from './ports/port.ts';
+export type { ReconnectOptions } from './ports/reconnect-options.ts';

@@ -1,4 +1,7 @@
 import { offAbort, onAbort } from '../base/abort.ts';
+import { MAX_TIMER_MS, type Timer, type Timers } from '../base/timers.ts';
+
+// Waits that end when their time is over, or their signal says so.
 
 /** Reason of a signal that ends a wait because its time is over. The program may still give it up. */
 export class TimeOver {
@@ -14,7 +17,7 @@ export class TimeOver {
  * for what is there must be found however short the wait is; but not of a daemon that doesn't answer. A Request
  * whose time is over is forgotten, and the bus may take as long to tell whether anybody had read it.
  */
-export const TIME_TO_TELL = 1000;
+export const MAX_TELLING_MS = 1000;
 
 /**
  * Follows the signal that ends a wait: `ask` is called when it does, and `leave` when no answer to that is
@@ -25,10 +28,11 @@ export function whenEnded(
   signal: AbortSignal | undefined,
   ask: () => void,
   leave: () => void,
+  timers: Timers,
 ): () => void {
   if (signal === undefined) return () => {};
-  const began = performance.now();
-  let timer: ReturnType<typeof setTimeout> | undefined;
+  const began = timers.now();
+  let timer: Timer | undefined;
   let mayGiveUp: AbortSignal | undefined;
   const ended = (): void => {
     const { reason } = signal;
@@ -37,14 +41,48 @@ export function whenEnded(
       leave();
       return;
     }
-    timer = setTimeout(leave, Math.max(0, began + TIME_TO_TELL - performance.now()));
+    timer = timers.setTimeout(leave, Math.max(0, began + MAX_TELLING_MS - timers.now()));
     mayGiveUp = reason.signal;
     onAbort(mayGiveUp, leave);
   };
   onAbort(signal, ended);
   return () => {
-    clearTimeout(timer);
+    timers.clearTimeout(timer);
     offAbort(signal, ended);
     offAbort(mayGiveUp, leave);
   };
+}
+
+/** Longer than timers can wait is as good as without end. */
+export function timerMs(timeout: number): number {
+  return Math.min(timeout, MAX_TIMER_MS);
+}
+
+/** Runs a wait with a signal that ends it when the time is over, or the caller's signal says so. */
+export async function timed<T>(
+  timeout: number | undefined,
+  signal: AbortSignal | undefined,
+  timers: Timers,
+  wait: (signal: AbortSignal | undefined) => Promise<T>,
+): Promise<T> {
+  if (timeout === undefined) return wait(signal);
+  const controller = new AbortController();
+  const abort = (): void => controller.abort(signal?.reason);
+  const over = (): void => controller.abort(new TimeOver(signal));
+  const timer = timers.setTimeout(over, timerMs(timeout));
+  onAbort(signal, abort);
+  try {
+    return await wait(controller.signal);
+  } finally {
+    timers.clearTimeout(timer);
+    offAbort(signal, abort);
+  }
+}
+
+/** Resolves when the promise does, or the signal ends the wait for it. */
+export function ended(promise: Promise<void>, signal: AbortSignal | undefined): Promise<void> {
+  return new Promise((resolve, reject) => {
+    onAbort(signal, resolve);
+    promise.then(resolve, reject).finally(() => offAbort(signal, resolve));
+  });
 }

@@ -1,7 +1,10 @@
-import type { Missed } from './ksock.ts';
+import type { Missed } from './options.ts';
 
 /** What is told of missed messages when nobody listens to that: one warning, for each Ksock. */
-export function warnOfMissed(target: string): (missed: Missed) => void {
+export function warnOfMissed(
+  target: string,
+  warn: (text: string) => void,
+): (missed: Missed) => void {
   let isTold = false;
   return ({ count, name }) => {
     if (isTold) return;
@@ -11,13 +14,4 @@ export function warnOfMissed(target: string): (missed: Missed) => void {
       `kbus: a Ksock of ${target} missed ${what}: they came faster than it read, and its queue was full. Read faster, set a longer queue (setMaxMessages), or let senders wait (wait: true). Ksock.open's onMissed is told each time; this warning comes once.`,
     );
   };
-}
-
-/** As Node warns; elsewhere, on the console. */
-function warn(text: string): void {
-  const { process } = globalThis as {
-    process?: { emitWarning?: (text: string, name: string) => void };
-  };
-  if (process?.emitWarning !== undefined) process.emitWarning(text, 'KbusWarning');
-  else console.warn(text);
 }

@@ -1,8 +1,8 @@
 import { Buffer } from 'node:buffer';
 import type { Socket } from 'node:net';
 import type { Deadlines } from '../base/deadlines.ts';
-import { type ChannelEvents, NOBODY } from '../transport/channel.ts';
-import { LARGE_POOL, MUCH, ROOM } from '../transport/read-sizes.ts';
+import { type ChannelEvents, NO_LISTENER } from '../transport/channel.ts';
+import { LARGE_POOL_BYTES, LARGE_REST_BYTES, MIN_READ_BYTES } from '../transport/read-sizes.ts';
 import { SocketChannel } from '../transport/socket-channel.ts';
 import { type Reads, readInto } from './read-into.ts';
 import type { ReceiveBuffers } from './receive-buffers.ts';
@@ -47,7 +47,7 @@ export class AcceptedChannel extends SocketChannel {
 
 /** What one connection reads, and where to. */
 class Reading implements Reads {
-  events: ChannelEvents = NOBODY;
+  events: ChannelEvents = NO_LISTENER;
   private readonly intake: ReceiveBuffers;
   /** Memory of its own, while much is known to come. */
   private pool: Uint8Array | null = null;
@@ -80,11 +80,12 @@ class Reading implements Reads {
       missing = this.events.received(pool, at, at + length);
     }
     this.phase = (this.phase + length) & 3;
-    const isLarge = pool === null ? length > MUCH && missing > MUCH : missing > 0;
+    const isLarge =
+      pool === null ? length > LARGE_REST_BYTES && missing > LARGE_REST_BYTES : missing > 0;
     if (!isLarge) {
       this.pool = null;
-    } else if (pool === null || pool.length - this.at < ROOM) {
-      this.pool = Buffer.allocUnsafeSlow(LARGE_POOL);
+    } else if (pool === null || pool.length - this.at < MIN_READ_BYTES) {
+      this.pool = Buffer.allocUnsafeSlow(LARGE_POOL_BYTES);
       this.at = this.phase;
       this.isMoved = true;
     }

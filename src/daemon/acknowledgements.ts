@@ -1,6 +1,7 @@
 import type { BusKsock } from '../bus/ksock.ts';
 import type { MessageBatch } from '../bus/message-batch.ts';
-import { FrameKind, SendDetail, wordsFrame } from '../wire/protocol.ts';
+import { wordsFrame } from '../wire/frame.ts';
+import { FrameKind, SendDetail } from '../wire/protocol.ts';
 import type { Explanations } from './explanations.ts';
 import type { Outbox } from './outbox.ts';
 

@@ -1,5 +1,6 @@
 import { codeOf } from '../message/errno.ts';
-import { FrameKind, wordsFrame } from '../wire/protocol.ts';
+import { wordsFrame } from '../wire/frame.ts';
+import { FrameKind } from '../wire/protocol.ts';
 import type { Outbox } from './outbox.ts';
 
 /** Writes the answers to CALL frames. */

@@ -1,6 +1,7 @@
-import { Op, perform } from '../bus/driver/perform.ts';
+import { perform } from '../bus/driver/perform.ts';
 import type { SendQueue } from '../bus/driver/send-queue.ts';
 import type { BusKsock } from '../bus/ksock.ts';
+import { Op } from '../message/calls.ts';
 import { Errno } from '../message/errno.ts';
 import { ProtocolError } from '../wire/protocol.ts';
 import type { Acknowledgements } from './acknowledgements.ts';

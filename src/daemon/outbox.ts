@@ -11,14 +11,8 @@ import {
   writeRecord,
 } from '../message/codec/records.ts';
 import type { Channel } from '../transport/channel.ts';
-import {
-  FRAME_AT,
-  FRAME_HEADER,
-  FrameKind,
-  RECORDS_AT,
-  writeFrameHeader,
-  YOU,
-} from '../wire/protocol.ts';
+import { writeFrameHeader } from '../wire/frame.ts';
+import { FRAME_AT, FRAME_HEADER, FrameKind, RECORDS_AT, YOU } from '../wire/protocol.ts';
 
 /** From this size on, records are sent from where they lie instead of being copied behind the head of their frame. */
 export const BY_REFERENCE = 4096;

@@ -1,6 +1,6 @@
 import { Buffer } from 'node:buffer';
 import { Slab } from '../base/slab.ts';
-import { ROOM } from '../transport/read-sizes.ts';
+import { MIN_READ_BYTES } from '../transport/read-sizes.ts';
 
 /** What came is kept in memory that is a few times as much, or in its own when it is more than any of these. */
 const LITTLE = 1024;
@@ -13,7 +13,7 @@ const SHARE = 4;
  * is silent has no memory of its own, and a message that waits long keeps little more than came with it.
  */
 export class ReceiveBuffers {
-  readonly scratch: Uint8Array = Buffer.allocUnsafeSlow(ROOM);
+  readonly scratch: Uint8Array = Buffer.allocUnsafeSlow(MIN_READ_BYTES);
   private readonly little = new Slab(LITTLE * SHARE, Buffer.allocUnsafeSlow);
   private readonly some = new Slab(SOME * SHARE, Buffer.allocUnsafeSlow);
   private readonly much = new Slab(0, Buffer.allocUnsafeSlow);

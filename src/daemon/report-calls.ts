@@ -1,6 +1,6 @@
 import type { Bus } from '../bus/bus.ts';
-import { Op } from '../bus/driver/perform.ts';
 import { bindingPieces, type Pieces, statsPieces } from '../bus/report.ts';
+import { Op } from '../message/calls.ts';
 import { Errno } from '../message/errno.ts';
 import type { Channel } from '../transport/channel.ts';
 import type { Answers } from './answers.ts';

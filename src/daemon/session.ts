@@ -10,19 +10,17 @@ import { checkRecords } from '../message/codec/records.ts';
 import { Errno } from '../message/errno.ts';
 import { Flag } from '../message/flags.ts';
 import type { Channel, ChannelEvents } from '../transport/channel.ts';
+import { textOf, wordOf, wordsFrame } from '../wire/frame.ts';
+import { FrameReader } from '../wire/frame-reader.ts';
 import {
   ASK_WHO,
   FRAME_AT,
   FrameKind,
-  FrameReader,
   PROTOCOL_MAGIC,
   PROTOCOL_VERSION,
   ProtocolError,
   SENT_RECORDS_AT,
   SendDetail,
-  textOf,
-  wordOf,
-  wordsFrame,
 } from '../wire/protocol.ts';
 import { Acknowledgements, MAX_PENDING_BYTES, MAX_PENDING_SENDS } from './acknowledgements.ts';
 import { Answers } from './answers.ts';

@@ -1,16 +1,14 @@
 import { createConnection } from 'node:net';
 import process from 'node:process';
 import { checkSocketPath } from '../system/socket-folder.ts';
+import { textOf, wordOf, wordsFrame } from '../wire/frame.ts';
+import { FrameReader } from '../wire/frame-reader.ts';
 import {
   ASK_WHO,
   FRAME_AT,
   FrameKind,
-  FrameReader,
   PROTOCOL_MAGIC,
   PROTOCOL_VERSION,
-  textOf,
-  wordOf,
-  wordsFrame,
 } from '../wire/protocol.ts';
 
 /** How long somebody who took a connection may take to say who it is, in milliseconds. */

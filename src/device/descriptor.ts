@@ -1,14 +1,16 @@
 import { LITTLE_ENDIAN } from '../base/endianness.ts';
 import type { FlushScheduler } from '../base/flush-scheduler.ts';
 import type { Bus } from '../bus/bus.ts';
-import { Op, type OpCode, type Outcome, perform } from '../bus/driver/perform.ts';
+import { type Outcome, perform } from '../bus/driver/perform.ts';
 import type { BusKsock } from '../bus/ksock.ts';
-import type { KsockOwner, Mode, Progress } from '../bus/ksock-state.ts';
+import type { KsockOwner, Progress } from '../bus/ksock-state.ts';
 import { batchOfMessage } from '../bus/message-batch.ts';
 import { DEVICE_MAX_MESSAGES } from '../bus/settings.ts';
 import { type Answer, NOTHING } from '../fuse/answer.ts';
 import type { Kernel } from '../fuse/filesystem.ts';
 import { IOCTL_COMPAT, type Request } from '../fuse/request.ts';
+import type { Mode, OpCode } from '../message/calls.ts';
+import { Op } from '../message/calls.ts';
 import { Assembler } from '../message/codec/assembler.ts';
 import { decoded } from '../message/codec/device.ts';
 import { Errno } from '../message/errno.ts';

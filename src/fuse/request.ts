@@ -163,9 +163,9 @@ export type Operation =
   /** Lengths that contradict each other. */
   | { op: 'malformed'; fault: string };
 
-export type Op = Operation['op'];
+export type FuseOp = Operation['op'];
 
-export type Request<O extends Op = Op> = Extract<Operation, { op: O }> & {
+export type Request<O extends FuseOp = FuseOp> = Extract<Operation, { op: O }> & {
   opcode: number;
   /** Which request this is; what answers it bears the same. */
   unique: bigint;

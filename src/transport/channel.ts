@@ -29,7 +29,7 @@ export interface ChannelEvents {
   /**
    * May be asked in between: whether nobody needs what has come since it was last asked, so that `memory`, where
    * it lies, may be written to again. Gives how many bytes at the front must stay: those of a frame that is half
-   * there, which it has moved to there. Or else {@link STAYS_NOW}, or {@link STAYS}: all of it, for ever.
+   * there, which it has moved to there. Or else {@link MEMORY_IN_USE}, or {@link MEMORY_KEPT}: all of it, for ever.
    */
   rewind?(memory: Uint8Array): number;
   /** The backlog has gone down. */
@@ -39,8 +39,12 @@ export interface ChannelEvents {
 }
 
 /** What `rewind` says of memory that somebody needs: until he is done with it, or for as long as he keeps it. */
-export const STAYS_NOW = -1;
-export const STAYS = -2;
+export const MEMORY_IN_USE = -1;
+export const MEMORY_KEPT = -2;
 
-/** Who is told while nobody listens. */
-export const NOBODY: ChannelEvents = { received: () => 0, drained: () => {}, closed: () => {} };
+/** Default callbacks, used until a listener is attached. */
+export const NO_LISTENER: ChannelEvents = {
+  received: () => 0,
+  drained: () => {},
+  closed: () => {},
+};

@@ -217,7 +217,7 @@ async function keepsWhole(ksock: Ksock, sender: Ksock, sequence: readonly Step[]
 describe('Memory that is read into', () => {
   const stage = staged<Ksock>(unixSocket);
 
-  it('is not used again while what lies there is still to be handed.', async () => {
+  it('is not used again while what lies there is still to be given.', async () => {
     const COUNT = 20_000;
     const ksock = await stage.open();
     const sender = await stage.open();
@@ -231,7 +231,7 @@ describe('Memory that is read into', () => {
     for await (const { data } of ksock) {
       if (Buffer.compare(data, dataFor(number, 64)) !== 0)
         throw new Error(`message ${number} is torn`);
-      // All that is lent comes before the next is asked for.
+      // All that is prefetched comes before the next is asked for.
       if (number++ % 500 === 0) await settled();
       if (number === COUNT) break;
     }

@@ -20,7 +20,10 @@ beforeEach(async () => {
   host = new FrameHost();
   ksock = await host.open();
   daemonEnd = host.ends[0] as PipeEnd;
-  clientEnd = (ksock as unknown as { port: { channel: PipeEnd } }).port.channel;
+  const { reconnecting } = ksock as unknown as {
+    reconnecting: { port: { channel: PipeEnd } };
+  };
+  clientEnd = reconnecting.port.channel;
   sender = await host.open();
   await ksock.bind('$.a');
 });

@@ -23,7 +23,7 @@ everywhere('Handlers', (stage) => {
     expect(heard).toEqual(['$.a.b x', '$.a.c.d x']);
   });
 
-  it('a listener hears all of more messages than are ever lent at once.', async () => {
+  it('a listener hears all of more messages than are ever prefetched at once.', async () => {
     const ksock = await stage.open();
     const sender = await stage.open();
     const COUNT = 20_000;

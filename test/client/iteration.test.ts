@@ -251,7 +251,7 @@ everywhere('Iteration', (stage) => {
     expect(await readTexts(ksock)).toEqual(['mine']);
   });
 
-  it('goes on over very many messages, more than are lent at once.', async () => {
+  it('goes on over very many messages, more than are prefetched at once.', async () => {
     const ksock = await stage.open();
     const sender = await stage.open();
     await ksock.bind('$.a');
@@ -297,12 +297,12 @@ everywhere('Iteration', (stage) => {
 });
 
 describe('Iteration, over a connection', () => {
-  it('an urgent message on its way when all that was lent has been consumed does no harm.', async () => {
+  it('an urgent message on its way when all that was prefetched has been consumed does no harm.', async () => {
     const host = new FrameHost({ maxMessages: 50_000 });
     const ksock = await host.open();
     const sender = await host.open();
     await ksock.bind('$.a');
-    // As many as are lent, so that the reader's credit ends.
+    // As many as are prefetched, so that the reader's credit ends.
     for (const count of [1024, 8192]) {
       for (let at = 0; at < count; at++) void sender.sendMsg(new Announcement('$.a', String(at)));
       await sender.numMessages();

@@ -2,8 +2,7 @@ import { inspect } from 'node:util';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import type { BusSettings } from '../../src/bus/settings.ts';
 import { type Connect, Ksock, type KsockOptions } from '../../src/client/ksock.ts';
-import { BUS_GONE_AWAY } from '../../src/client/ports/frame-port.ts';
-import { PortError } from '../../src/client/ports/port.ts';
+import { BUS_GONE_AWAY, PortError } from '../../src/client/ports/port.ts';
 import { splitReplierBindEventData } from '../../src/message/bind-event.ts';
 import { Errno } from '../../src/message/errno.ts';
 import type { KbusError } from '../../src/message/error.ts';
@@ -143,7 +142,7 @@ describe('When the bus is lost', () => {
     const replier = await machine.open();
     await replier.bind('$.a', true);
     await asker.bind('$.News');
-    // It is lent together with what is being read.
+    // It is prefetched together with what is being read.
     const ids: string[] = [];
     for (let at = 0; at < 3; at++) {
       ids.push(String(await asker.sendMsg(new Request('$.a'))));

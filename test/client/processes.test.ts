@@ -2,7 +2,7 @@ import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { Ksock, type KsockOptions } from '../../src/client/ksock.ts';
-import { BUS_GONE_AWAY } from '../../src/client/ports/frame-port.ts';
+import { BUS_GONE_AWAY } from '../../src/client/ports/port.ts';
 import type { KbusError } from '../../src/message/error.ts';
 import { Flag } from '../../src/message/flags.ts';
 import { Announcement, type Message, Request } from '../../src/message/message.ts';
@@ -119,13 +119,13 @@ describe('When a program is killed, whatever it was doing,', () => {
     ]);
   });
 
-  it('what was lent to it, and not handed, is unread: GoneAway; what was handed is Ignored.', async () => {
+  it('what was prefetched and not consumed is unread: GoneAway; what was consumed is Ignored.', async () => {
     const program = await start();
     await program.ask('["bind", "$.a", true]');
     for (let at = 0; at < 4; at++) await asker.sendMsg(new Request('$.a'));
     await program.ask('["readOne"]');
     await program.ask('["readOne"]');
-    // Until it has told the daemon so, what it was handed is unread.
+    // Until it has reported that to the daemon, what it has consumed is unread.
     while ((await unread()) > 2);
     await program.kill();
     expect(await namesOf(4)).toEqual([

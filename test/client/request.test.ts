@@ -8,6 +8,12 @@ import { FrameHost } from '../support/frame-host.ts';
 import { failed, refused } from '../support/refused.ts';
 import { everywhere, settled } from './everywhere.ts';
 
+/** What numbers the Requests of a port: to a daemon, or to a bus in this process. */
+interface Numbering {
+  readonly tokens?: { next: number };
+  readonly sends: { nextTicket: number };
+}
+
 everywhere('request', (stage) => {
   it('rejects with ETIMEDOUT when the time is over; the Reply that comes later is dropped.', async () => {
     const asker = await stage.open();
@@ -257,10 +263,10 @@ everywhere('request', (stage) => {
     await replier.bind('$.Ask', true);
     const first = asker.request('$.Ask', 'first');
     await settled();
-    const { port } = asker as unknown as { port: { nextToken?: number; nextTicket?: number } };
+    const { port } = (asker as unknown as { reconnecting: { port: Numbering } }).reconnecting;
     // What numbers requests comes to its end within the next few.
-    if (port.nextToken !== undefined) port.nextToken = 0xffff_fffd;
-    else port.nextTicket = 0xffff_fffd;
+    if (port.tokens !== undefined) port.tokens.next = 0xffff_fffd;
+    else port.sends.nextTicket = 0xffff_fffd;
     const texts = ['1', '2', '3', '4', '5', '6', '7'];
     const asked = texts.map((text) => asker.request('$.Ask', text));
     // Others need numbers too.

@@ -1,8 +1,8 @@
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe } from 'vitest';
 import type { Bus } from '../../src/bus/bus.ts';
-import type { Mode } from '../../src/bus/ksock-state.ts';
 import type { BusSettings } from '../../src/bus/settings.ts';
+import type { Mode } from '../../src/message/calls.ts';
 import { Caller } from '../device/caller.ts';
 import { FileKsock } from '../device/file-ksock.ts';
 import { missing } from '../device/ground.ts';

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe } from 'vitest';
-import type { Mode } from '../../src/bus/ksock-state.ts';
+import type { Mode } from '../../src/message/calls.ts';
 import { bindEvents } from './bind-events.ts';
 import { binding } from './binding.ts';
 import { errno } from './errno.ts';

@@ -1,7 +1,7 @@
 import type { Bus } from '../../src/bus/bus.ts';
-import type { Mode } from '../../src/bus/ksock-state.ts';
 import type { BusSettings } from '../../src/bus/settings.ts';
 import type { Ksock } from '../../src/client/ksock.ts';
+import type { Mode } from '../../src/message/calls.ts';
 
 /** What a Ksock of the original could do: every transport can. */
 export type OriginalKsock = Pick<

@@ -1,8 +1,8 @@
 import type { Bus } from '../../src/bus/bus.ts';
 import { Buses } from '../../src/bus/buses.ts';
-import type { Mode } from '../../src/bus/ksock-state.ts';
 import { printBindings, printStats } from '../../src/bus/report.ts';
 import { Ksock } from '../../src/client/ksock.ts';
+import type { Mode } from '../../src/message/calls.ts';
 import { LocalDaemon } from '../support/daemon.ts';
 import { FrameHost } from '../support/frame-host.ts';
 import { byteByByte, type Cut, whole } from '../support/pipe.ts';

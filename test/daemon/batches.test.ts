@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { Bus } from '../../src/bus/bus.ts';
-import { Op } from '../../src/bus/driver/perform.ts';
+import { Op } from '../../src/message/calls.ts';
 import { Flag } from '../../src/message/flags.ts';
 import { MessageId, OrigFrom } from '../../src/message/id.ts';
 import { Message } from '../../src/message/message.ts';

@@ -1,11 +1,12 @@
 import { FlushScheduler } from '../../src/base/flush-scheduler.ts';
+import { plainMemory } from '../../src/base/memory.ts';
 import { Slab } from '../../src/base/slab.ts';
 import type { Bus } from '../../src/bus/bus.ts';
-import { Op, type OpCode } from '../../src/bus/driver/perform.ts';
 import { Session, type SessionHost } from '../../src/daemon/session.ts';
+import type { OpCode } from '../../src/message/calls.ts';
+import { Op } from '../../src/message/calls.ts';
 import type { Message } from '../../src/message/message.ts';
 import type { Channel } from '../../src/transport/channel.ts';
-import { plainMemory } from '../../src/wire/protocol.ts';
 import {
   type Frame,
   type FrameParts,

@@ -1,13 +1,14 @@
 import { beforeEach, describe, expect, it } from 'vitest';
 import { Bus } from '../../src/bus/bus.ts';
-import { Op, type OpCode } from '../../src/bus/driver/perform.ts';
-import type { BindingReport, KsockReport } from '../../src/bus/report.ts';
 import { MAX_PENDING_BYTES, MAX_PENDING_SENDS } from '../../src/daemon/acknowledgements.ts';
 import { MAX_WAITING } from '../../src/daemon/check-waiting.ts';
+import type { OpCode } from '../../src/message/calls.ts';
+import { Op } from '../../src/message/calls.ts';
 import { Errno } from '../../src/message/errno.ts';
 import { Flag } from '../../src/message/flags.ts';
 import { MessageId, OrigFrom } from '../../src/message/id.ts';
 import { Announcement, Message, Reply, Request } from '../../src/message/message.ts';
+import type { BindingReport, KsockReport } from '../../src/message/reports.ts';
 import { PROTOCOL_MAGIC, PROTOCOL_VERSION, SendDetail } from '../../src/wire/protocol.ts';
 import {
   alikeFrame,

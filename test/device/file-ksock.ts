@@ -1,7 +1,7 @@
 import { join } from 'node:path';
-import type { Mode } from '../../src/bus/ksock-state.ts';
 import type { WaitOptions } from '../../src/client/ksock.ts';
 import { Ioctl } from '../../src/device/ioctl.ts';
+import type { Mode } from '../../src/message/calls.ts';
 import { type Call, Errno } from '../../src/message/errno.ts';
 import { KbusError } from '../../src/message/error.ts';
 import { MessageId } from '../../src/message/id.ts';

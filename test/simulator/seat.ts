@@ -1,10 +1,11 @@
 import type { Asked, Fact, Journal } from '../../chaos/journal.ts';
 import { noteOf } from '../../chaos/promises.mjs';
+import type { Timers } from '../../src/base/timers.ts';
 import type { Bus, BusKsock } from '../../src/bus/index.ts';
-import type { Handling } from '../../src/client/handlers.ts';
-import { type Connect, Ksock } from '../../src/client/ksock.ts';
+import type { Handling } from '../../src/client/handler.ts';
 import { FramePort } from '../../src/client/ports/frame-port.ts';
-import { PortError } from '../../src/client/ports/port.ts';
+import { type Connect, PortError } from '../../src/client/ports/port.ts';
+import { TransportKsock } from '../../src/client/transport-ksock.ts';
 import { Session, type SessionHost } from '../../src/daemon/session.ts';
 import { Errno } from '../../src/message/errno.ts';
 import { KbusError } from '../../src/message/error.ts';
@@ -22,7 +23,7 @@ export interface Sabotage {
   bus?: (bus: Bus) => void;
   session?: (session: Session) => void;
   port?: (port: FramePort) => void;
-  ksock?: (ksock: Ksock) => void;
+  ksock?: (ksock: TransportKsock) => void;
 }
 
 /** What a seat needs of the world that it is in. */
@@ -30,6 +31,7 @@ export interface SeatWorld {
   clock: number;
   readonly deferred: (() => void)[];
   readonly timers: readonly unknown[];
+  readonly clientTimers: Timers;
   readonly links: Link[];
   readonly lockstep: Lockstep;
   readonly host: SessionHost;
@@ -78,7 +80,7 @@ type Made = { -readonly [K in keyof Incarnation]: Incarnation[K] };
 export class Seat {
   readonly number: number;
   private readonly world: SeatWorld;
-  ksock: Ksock | null = null;
+  ksock: TransportKsock | null = null;
   now: Incarnation | null = null;
   isOpening = false;
   /** Its process is gone: what its code does from here on is not real. */
@@ -171,6 +173,7 @@ export class Seat {
         program: 'simulated',
         defer: (flush) => world.deferred.push(flush),
         deferLonger: (flush) => world.deferred.push(flush),
+        timers: world.clientTimers,
       },
       {
         missed: () => {},
@@ -327,7 +330,9 @@ export class Seat {
     if (this.ksock !== null || this.isOpening) return false;
     this.comesBack = reconnect;
     this.isOpening = true;
-    const opened = Ksock.open(this.connect, { mode, reconnect, onHandlerError: () => {} });
+    const environment = { timers: this.world.clientTimers, warn: () => {} };
+    const options = { mode, reconnect, onHandlerError: () => {} };
+    const opened = TransportKsock.openIn(environment, this.connect, options);
     opened.then(
       (ksock) => {
         this.isOpening = false;
@@ -355,7 +360,7 @@ export class Seat {
     return n;
   }
 
-  private send(ksock: Ksock, message: Message, wait: boolean, abortable: boolean): void {
+  private send(ksock: TransportKsock, message: Message, wait: boolean, abortable: boolean): void {
     const { now } = this;
     const controller = abortable ? new AbortController() : null;
     const flags = wait ? message.flags | Flag.ALL_OR_WAIT : message.flags;
@@ -368,7 +373,7 @@ export class Seat {
   }
 
   private request(
-    ksock: Ksock,
+    ksock: TransportKsock,
     name: string,
     flags: number,
     size: number,
@@ -398,7 +403,7 @@ export class Seat {
     if (message.wantsUsToReply()) this.toAnswer.push(message);
   }
 
-  private readOne(ksock: Ksock, what: 'read' | 'wait', timed = false): boolean {
+  private readOne(ksock: TransportKsock, what: 'read' | 'wait', timed = false): boolean {
     if (this.reader !== 'nobody') return false;
     this.reader = 'call';
     const controller = what === 'wait' ? new AbortController() : null;
@@ -414,7 +419,7 @@ export class Seat {
     return true;
   }
 
-  private iterate(ksock: Ksock, count: number): boolean {
+  private iterate(ksock: TransportKsock, count: number): boolean {
     if (this.reader !== 'nobody') return false;
     this.reader = 'iteration';
     const iteration = ksock[Symbol.asyncIterator]();
@@ -434,7 +439,7 @@ export class Seat {
 
   private readonly heard = new WeakSet<Message>();
 
-  private handle(ksock: Ksock, deed: Deed & { do: 'handle' }): boolean {
+  private handle(ksock: TransportKsock, deed: Deed & { do: 'handle' }): boolean {
     if (this.reader !== 'nobody' && this.reader !== 'handlers') return false;
     this.reader = 'handlers';
     const { now } = this;
@@ -473,7 +478,7 @@ export class Seat {
     });
   }
 
-  private answer(ksock: Ksock, which: number, wait: boolean, flags: number): boolean {
+  private answer(ksock: TransportKsock, which: number, wait: boolean, flags: number): boolean {
     const slow = this.slow.shift();
     if (slow !== undefined) {
       slow();

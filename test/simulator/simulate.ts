@@ -77,27 +77,6 @@ export async function shorten(
 }
 
 async function inWorld(world: World, body: () => Promise<void>): Promise<string | null> {
-  const real = { setTimeout, clearTimeout, queueMicrotask };
-  let nextTimer = 1;
-  // The library's own timers (to come back after a connection was lost) are steps too.
-  Object.assign(globalThis, {
-    setTimeout: (callback: () => void) => {
-      const id = nextTimer++;
-      world.timers.push({ id, callback });
-      return id;
-    },
-    clearTimeout: (id: unknown) => {
-      world.timers = world.timers.filter((timer) => timer.id !== id);
-    },
-    queueMicrotask: (callback: () => void) =>
-      real.queueMicrotask(() => {
-        try {
-          callback();
-        } catch (error) {
-          if (!isExpectedThrow(error)) world.fail(error);
-        }
-      }),
-  });
   const stray = (error: unknown): void => {
     if (!isExpectedThrow(error)) world.fail(error);
   };
@@ -110,6 +89,5 @@ async function inWorld(world: World, body: () => Promise<void>): Promise<string 
     return error instanceof Error ? (error.stack ?? error.message) : String(error);
   } finally {
     process.off('unhandledRejection', stray);
-    Object.assign(globalThis, real);
   }
 }

@@ -2,11 +2,12 @@ import { setImmediate as afterMicrotasks } from 'node:timers';
 import type { Journal } from '../../chaos/journal.ts';
 import { brokenPromises } from '../../chaos/promises.mjs';
 import { FlushScheduler } from '../../src/base/flush-scheduler.ts';
+import { plainMemory } from '../../src/base/memory.ts';
 import { Slab } from '../../src/base/slab.ts';
+import type { Timers } from '../../src/base/timers.ts';
 import { Bus } from '../../src/bus/index.ts';
 import type { SessionHost } from '../../src/daemon/session.ts';
 import { KbusError } from '../../src/message/error.ts';
-import { plainMemory } from '../../src/wire/protocol.ts';
 import type { End, Link } from './link.ts';
 import { Broken, Lockstep, same } from './lockstep.ts';
 import type { Random } from './random.ts';
@@ -41,6 +42,7 @@ export class World {
   clock = 1;
   readonly deferred: (() => void)[] = [];
   timers: { id: number; callback: () => void }[] = [];
+  private lastTimer = 0;
   links: Link[] = [];
   seats: Seat[];
   lockstep: Lockstep;
@@ -58,6 +60,28 @@ export class World {
   readonly sabotage: Sabotage;
   private timersRun = 0;
   private failure: unknown = null;
+
+  /** Those of the clients: to come back after a connection was lost, and to end a wait, are steps too. */
+  readonly clientTimers: Timers = {
+    now: () => this.clock,
+    setTimeout: (callback) => {
+      const id = ++this.lastTimer;
+      this.timers.push({ id, callback });
+      return id;
+    },
+    clearTimeout: (id) => {
+      this.timers = this.timers.filter((timer) => timer.id !== id);
+    },
+    queueMicrotask: (callback) => {
+      queueMicrotask(() => {
+        try {
+          callback();
+        } catch (error) {
+          if (!isExpectedThrow(error)) this.fail(error);
+        }
+      });
+    },
+  };
 
   /** `limit` is that of every new Ksock's queue. */
   constructor(limit: number, sabotage: Sabotage = {}) {

@@ -1,4 +1,5 @@
 import { FlushScheduler } from '../../src/base/flush-scheduler.ts';
+import { plainMemory } from '../../src/base/memory.ts';
 import { Slab } from '../../src/base/slab.ts';
 import type { Bus } from '../../src/bus/bus.ts';
 import { Buses } from '../../src/bus/buses.ts';
@@ -8,7 +9,6 @@ import { FramePort } from '../../src/client/ports/frame-port.ts';
 import { PortError } from '../../src/client/ports/port.ts';
 import { Session, type SessionHost } from '../../src/daemon/session.ts';
 import { Errno } from '../../src/message/errno.ts';
-import { plainMemory } from '../../src/wire/protocol.ts';
 import { type Cut, PipeEnd, whole } from './pipe.ts';
 
 /** A daemon without sockets: sessions at the ends of pipes. */

@@ -1,10 +1,10 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { Bus } from '../../src/bus/bus.ts';
-import { Op } from '../../src/bus/driver/perform.ts';
 import { Ksock } from '../../src/client/ksock.ts';
 import { FramePort } from '../../src/client/ports/frame-port.ts';
 import { Session } from '../../src/daemon/session.ts';
+import { Op } from '../../src/message/calls.ts';
 import { Field } from '../../src/message/codec/records.ts';
 import { Flag } from '../../src/message/flags.ts';
 import { Announcement, Request, replyTo } from '../../src/message/message.ts';

@@ -1,52 +1,5 @@
+import { Op } from '../../message/calls.ts';
 import type { BusKsock } from '../ksock.ts';
-
-/** The calls of a Ksock: each has an argument, and a text where one is named. The protocol uses the same numbers. */
-export const Op = {
-  /** `argument` 1: as Replier. Text: the name. */
-  BIND: 1,
-  /** The same. Nothing may be prefetched. */
-  UNBIND: 2,
-  /** Text: the name. First value: the Ksock id, or 0. */
-  FIND_REPLIER: 3,
-  MAX_MESSAGES: 4,
-  WANT_MESSAGES_ONCE: 5,
-  REPORT_REPLIER_BINDS: 6,
-  VERBOSE: 7,
-  MAX_MESSAGE_SIZE: 8,
-  NUM_MESSAGES: 9,
-  NUM_UNREPLIED_TO: 10,
-  /** Both values: the id. */
-  LAST_MSG_ID: 11,
-  /** Sends the waiting message again. Both values: its id. */
-  RESEND: 12,
-  /** First value: 1 when a message that stood behind the discarded one waits now. */
-  DISCARD: 13,
-  /** First value: whether a message may be written. `argument` 1 waits until it may. */
-  POLL: 14,
-  /** First value: the number of the new bus, whose socket is there. */
-  NEW_DEVICE: 15,
-  /**
-   * Text: a piece of the report, as JSON. First value: the `argument` that asks for the next piece, or 0 when this is
-   * the last. `argument` 0 asks for the first.
-   */
-  BINDINGS: 16,
-  STATS: 17,
-  /** The client gives back what it has prefetched: all PREFETCH frames before the answer are void. */
-  RECALL: 18,
-  /** The daemon acknowledges LAZY sends without delay until none is pending. */
-  SYNC: 21,
-  /** The Ksock leaves the bus. Nothing follows the answer. */
-  CLOSE: 20,
-  /** `argument`: the token of a TAKE, POLL or pending SEND to give up; the answer to that one says how it ended. */
-  CANCEL: 19,
-  /**
-   * `argument`: the token of an ANSWERED SEND whose answer nobody waits for any more: no ANSWER with it follows the
-   * answer to this call. First value: 1 when the Request was taken back before anybody read it.
-   */
-  FORGET: 22,
-} as const;
-
-export type OpCode = (typeof Op)[keyof typeof Op];
 
 /** The result of a call: one or two values; or, in the first, an error number with its sign changed. */
 export interface Outcome {

@@ -1,3 +1,4 @@
+import type { Timers } from '../../base/timers.ts';
 import type { Message } from '../../message/message.ts';
 import { ProtocolError } from '../../wire/protocol.ts';
 import { whenEnded } from '../time-limit.ts';
@@ -12,13 +13,13 @@ interface Reader {
 }
 
 /** What the readers need of their port. */
-export interface TakesHost {
+export interface PendingReadsHost {
   /** Sends a TAKE; its token. */
-  ask(wait: boolean): number;
+  take(wait: boolean): number;
   /** Sends a CANCEL: the TAKE of this token answers how it ended. */
   cancel(token: number): void;
   /** The message is given to the program. */
-  read(message: Message): Message;
+  given(message: Message): Message;
 }
 
 /**
@@ -27,15 +28,17 @@ export interface TakesHost {
  * may bring all the same is for who waits longest, or is kept unclaimed for the next one.
  */
 export class PendingReads {
-  private readonly host: TakesHost;
+  private readonly host: PendingReadsHost;
+  private readonly timers: Timers;
   private readers: Reader[] = [];
   /** TAKEs that are not answered yet, whose readers have left. */
   private readonly deserted = new Set<number>();
   /** Messages that came when nobody waited for them any more. */
   readonly unclaimed: Message[] = [];
 
-  constructor(host: TakesHost) {
+  constructor(host: PendingReadsHost, timers: Timers) {
     this.host = host;
+    this.timers = timers;
   }
 
   /** The next message; null when there is none, or the signal has ended the wait. */
@@ -51,6 +54,7 @@ export class PendingReads {
           this.leave(reader);
           reader.resolve(null);
         },
+        this.timers,
       );
       const reader: Reader = {
         wait,
@@ -75,7 +79,7 @@ export class PendingReads {
   }
 
   private ask(reader: Reader): void {
-    reader.token = this.host.ask(reader.wait);
+    reader.token = this.host.take(reader.wait);
   }
 
   private leave(reader: Reader): void {
@@ -95,7 +99,7 @@ export class PendingReads {
         this.host.cancel(first.token);
         this.deserted.add(first.token);
       }
-      first.resolve(this.host.read(message));
+      first.resolve(this.host.given(message));
     }
     this.answered(token);
   }

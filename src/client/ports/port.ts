@@ -1,8 +1,11 @@
-import type { OpCode } from '../../bus/driver/perform.ts';
 import type { BorrowedMessage } from '../../message/borrowed.ts';
+import type { Mode, OpCode } from '../../message/calls.ts';
 import { Errno } from '../../message/errno.ts';
 import type { MessageId } from '../../message/id.ts';
 import type { Message } from '../../message/message.ts';
+
+/** Name of the Status that the client makes for each outstanding Request when the bus goes away. */
+export const BUS_GONE_AWAY = '$.KBUS.Bus.GoneAway';
 
 /** The bus refused, or can't be reached; a Ksock makes a KbusError of it, which says what was asked. */
 export class PortError extends Error {
@@ -42,11 +45,11 @@ export interface CallResult {
  */
 export type Refused = (errno: number, message: Message, isWhole?: boolean) => void;
 
-/** Who waits for the answer to a Request, and is told one of these once. */
-export interface Asking {
+/** A Request that waits for its answer: its port calls one of these, once. */
+export interface PendingRequest {
   /** By which its port knows it. */
   token: number;
-  /** It is a Reply or a Status. */
+  /** With a Reply or a Status. */
   answered(answer: Message): void;
   refused(refusal: PortError): void;
 }
@@ -89,20 +92,21 @@ export interface Port {
   flushed(): Promise<void>;
 
   /**
-   * Sends a Request, and tells who asks of its Reply or Status, which doesn't pass through the queue. With
+   * Sends a Request, and calls `pending` with its Reply or Status, which doesn't pass through the queue. With
    * ALL_OR_WAIT it is sent when there is room for all; with `wait`, when there is for its Reply and for its Replier.
    */
-  request(message: Message, asking: Asking, wait: boolean): void;
+  request(message: Message, pending: PendingRequest, wait: boolean): void;
 
   /**
    * Nobody waits for the answer any more: if the Request was not sent yet, it never is. Whether it was taken back
    * before anybody read it, as soon as that is known; a daemon that doesn't answer may never say.
    */
-  forget(asking: Asking): boolean | Promise<boolean>;
+  forget(pending: PendingRequest): boolean | Promise<boolean>;
 
   /**
-   * Sends a Reply, whose data may be used again when this returns, if it has less than BY_REFERENCE bytes; `refused`, the same for all Replies of a port, is told when that fails, with this
-   * Reply or one like it: to the same requester, in reply to the same Request.
+   * Sends a Reply. If its data has less than SENT_IN_PLACE_BYTES, the memory may be used again when this returns.
+   * `refused`, the same for all Replies of a port, is called when that fails, with this Reply or one like it: to the
+   * same requester, in reply to the same Request.
    */
   reply(message: Message, refused: Refused): void;
 
@@ -121,11 +125,11 @@ export interface Port {
    */
   tryNextInto(borrowed: BorrowedMessage): boolean;
 
-  /** Resolves when `hand` will give a message: true; or when `stopReading` was called: false. */
+  /** Resolves when `tryNext` will give a message: true; or when `stopReading` was called: false. */
   readable(): Promise<boolean>;
 
   /**
-   * Calls `came` whenever messages come that `hand` will give: in the turn in which they came, so that what is
+   * Calls `came` whenever messages come that `tryNext` will give: in the turn in which they came, so that what is
    * sent from there goes out with it. Resolves when `stopReading` was called.
    */
   onReadable(came: () => void): Promise<void>;
@@ -144,3 +148,13 @@ export interface Port {
   /** Leaves the bus; resolves when the bus knows. */
   close(): Promise<void>;
 }
+
+/**
+ * Opens a port to a bus; what a transport is to a Ksock. Rejects with a PortError, also when the signal
+ * ends the wait for it.
+ */
+export type Connect = (
+  mode: Mode,
+  events: PortEvents,
+  signal: AbortSignal | undefined,
+) => Promise<Port>;

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
-import { Op } from '../../../src/bus/driver/perform.ts';
 import { Ksock, type KsockOptions } from '../../../src/client/ksock.ts';
 import { FramePort } from '../../../src/client/ports/frame-port.ts';
+import { Op } from '../../../src/message/calls.ts';
 import { Errno } from '../../../src/message/errno.ts';
 import type { KbusError } from '../../../src/message/error.ts';
 import { Flag } from '../../../src/message/flags.ts';
@@ -120,7 +120,7 @@ const reply = (serial: number, answers: number): Message =>
     from: 9,
     to: 5,
   });
-const lent = (serial: number): Buffer => messagesFrame('PREFETCH', [message(serial)]);
+const prefetched = (serial: number): Buffer => messagesFrame('PREFETCH', [message(serial)]);
 const lentFirst = (serial: number): Buffer => messagesFrame('PREFETCH_URGENT', [message(serial)]);
 const taken = (token: number, serial: number): Buffer =>
   messagesFrame('TAKEN', [message(serial)], { token });
@@ -276,7 +276,7 @@ describe('What a daemon must not say', () => {
     expect(script.isEnded).toBe(true);
     expect(told.map(({ code }) => code)).toEqual(['EPROTO']);
     // And nothing that follows is looked at.
-    script.say(welcome(), lent(1));
+    script.say(welcome(), prefetched(1));
   });
 
   it.for(['an HTTP answer', 'a kind that there is not', 'an answer to nothing'])(
@@ -295,7 +295,7 @@ describe('The farewell of a daemon', () => {
   it('may never come: then it is said whether a message was half there.', async () => {
     const script = new Script();
     const ksock = await script.open();
-    script.say(lent(1).subarray(0, 30));
+    script.say(prefetched(1).subarray(0, 30));
     script.events.closed(null);
     const { message } = await refused(ksock.bind('$.a'), 'ECONNRESET');
     expect(message).toContain('(the connection ended in the middle of a message)');
@@ -326,7 +326,7 @@ describe('Reading', () => {
     return { script, ksock, iterator, first };
   }
 
-  /** A Ksock with a handler, which has asked to be lent messages. */
+  /** A Ksock with a handler, which has granted credit. */
   async function handling(handle: (ksock: Ksock) => Promise<unknown>) {
     const script = new Script();
     const handled = handle(await script.open());
@@ -342,7 +342,7 @@ describe('Reading', () => {
   }
   const alone = (one: Message): Buffer => messagesFrame('PREFETCH', [one]);
 
-  it('recalls before it takes one, although all that was lent has been consumed.', async () => {
+  it('recalls before it takes one, although all that was prefetched has been consumed.', async () => {
     const script = new Script();
     const ksock = await script.open();
     const iterator = ksock[Symbol.asyncIterator]();
@@ -350,7 +350,7 @@ describe('Reading', () => {
     const [asked] = await script.hearAll('CREDIT');
     expect(asked?.words).toEqual([CREDIT]);
     // As many as it asked for: its credit is spent.
-    script.say(...Array.from({ length: CREDIT }, (_, at) => lent(at + 1)));
+    script.say(...Array.from({ length: CREDIT }, (_, at) => prefetched(at + 1)));
     expect((await first).value?.text()).toBe('1');
     for (let at = 2; at <= CREDIT; at++) await iterator.next();
     void ksock.readNextMsg();
@@ -358,9 +358,9 @@ describe('Reading', () => {
     expect(kinds.slice(-2)).toEqual([`CALL ${Op.RECALL}`, 'TAKE 0']);
   });
 
-  it('tells how many it has handed before anything that depends on it.', async () => {
+  it('reports how many were consumed before anything that depends on it.', async () => {
     const { script, ksock, iterator, first } = await reading();
-    script.say(...[1, 2, 3, 4].map(lent));
+    script.say(...[1, 2, 3, 4].map(prefetched));
     await first;
     await iterator.next();
     void ksock.numMessages();
@@ -377,30 +377,30 @@ describe('Reading', () => {
 
   it('ignores what was on its way when it was recalled.', async () => {
     const { script, ksock, iterator, first } = await reading();
-    script.say(lent(1), lent(2));
+    script.say(prefetched(1), prefetched(2));
     await first;
     const taking = ksock.readNextMsg();
     const [recall, take] = (await script.hear()).slice(-2) as [Frame, Frame];
     script.say(
-      lent(3),
+      prefetched(3),
       lentFirst(4),
       frame('RESULT', { token: recall.token, words: [0, 0] }),
       taken(take.token, 4),
     );
     expect((await taking)?.text()).toBe('4');
-    // What is lent from now on counts.
+    // What is prefetched from now on counts.
     const second = iterator.next();
     expect((await script.hearAll('CREDIT')).at(-1)?.words).toEqual([CREDIT]);
-    script.say(lent(2));
+    script.say(prefetched(2));
     expect((await second).value?.text()).toBe('2');
   });
 
-  it('hands what was lent in one frame one by one, and an urgent message in the middle of it.', async () => {
+  it('gives what was prefetched in one frame one by one, and an urgent message in the middle of it.', async () => {
     const { script, iterator, first } = await reading();
     const frameOfThree = alikeFrame('PREFETCH', message(5), ['five', 'six, which is longer', '']);
     // Its bytes may be cut anywhere.
     script.say(frameOfThree.subarray(0, frameOfThree.length - 10));
-    script.say(Buffer.concat([frameOfThree.subarray(frameOfThree.length - 10), lent(8)]));
+    script.say(Buffer.concat([frameOfThree.subarray(frameOfThree.length - 10), prefetched(8)]));
     const one = (await first).value as Message;
     expect([String(one.id), one.from, one.name, one.text()]).toEqual(['[0:5]', 9, '$.a', 'five']);
     script.say(lentFirst(4));
@@ -428,8 +428,8 @@ describe('Reading', () => {
   it('tells of a few that it consumed when the frame is whole that was half there, or of many at once.', async () => {
     const { script } = await handling((ksock) => ksock.listener('$.a', () => {}));
     const some = (from: number, count: number): Uint8Array[] =>
-      Array.from({ length: count }, (_, at) => lent(from + at));
-    const cut = lent(4);
+      Array.from({ length: count }, (_, at) => prefetched(from + at));
+    const cut = prefetched(4);
     const told = async (): Promise<number[]> =>
       (await script.hear()).map(({ consumed }) => consumed);
 
@@ -441,15 +441,15 @@ describe('Reading', () => {
     expect(await told()).toEqual([16]);
   });
 
-  it('lets more be lent when a handler was consumed all that was.', async () => {
+  it('grants more credit when a handler has consumed all that was prefetched.', async () => {
     const { script, asked } = await handling((ksock) => ksock.listener('$.a', () => {}));
     expect(asked[0]?.words).toEqual([CREDIT]);
-    script.say(...Array.from({ length: CREDIT }, (_, at) => lent(at + 1)));
+    script.say(...Array.from({ length: CREDIT }, (_, at) => prefetched(at + 1)));
     const [more] = await script.hearAll('CREDIT');
     expect([more?.consumed, more?.words]).toEqual([CREDIT, [CREDIT]]);
   });
 
-  it('answers Requests that were lent at once in one frame, and tells what it was consumed with it.', async () => {
+  it('answers Requests that were prefetched in one frame, and reports what was consumed with it.', async () => {
     const { script } = await handling((ksock) => ksock.replier('$.a', ({ data }) => data));
     const together = alikeFrame('PREFETCH', request(20, '', 9), ['1', '2', 'three', '4']);
     // One that is asked by somebody else, or isn't next, is answered with a head of its own.
@@ -520,7 +520,7 @@ describe('Reading', () => {
   it('ignores a frame half of which was there when it was recalled.', async () => {
     const { script, ksock, iterator, first } = await reading();
     const together = alikeFrame('PREFETCH', message(5), ['five', 'six', 'seven']);
-    script.say(lent(4), together.subarray(0, together.length - 10));
+    script.say(prefetched(4), together.subarray(0, together.length - 10));
     await first;
     const taking = ksock.readNextMsg();
     const [recall, take] = (await script.hear()).slice(-2) as [Frame, Frame];
@@ -532,13 +532,13 @@ describe('Reading', () => {
     expect((await taking)?.text()).toBe('6');
     const second = iterator.next();
     await script.hear();
-    script.say(lent(7));
+    script.say(prefetched(7));
     expect((await second).value?.text()).toBe('7');
   });
 
-  it('says that it has seen an urgent message, with what was handed before it.', async () => {
+  it('acknowledges an urgent message, with what was consumed before it.', async () => {
     const { script, iterator, first } = await reading();
-    script.say(lent(1), lent(2));
+    script.say(prefetched(1), prefetched(2));
     await first;
     script.say(lentFirst(3), lentFirst(4));
     const seen = await script.hearAll('URGENT_ACK');

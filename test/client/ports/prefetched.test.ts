@@ -1,11 +1,13 @@
 import { describe, expect, it } from 'vitest';
-import { KeptMemory, Lent, PrefetchedBatch } from '../../../src/client/ports/prefetched.ts';
+import { plainMemory } from '../../../src/base/memory.ts';
+import { KeptMemory, PrefetchedBatch } from '../../../src/client/ports/prefetched-batch.ts';
+import { PrefetchedQueue } from '../../../src/client/ports/prefetched-queue.ts';
 import { BorrowedMessage } from '../../../src/message/borrowed.ts';
 import { HeadReader } from '../../../src/message/codec/records.ts';
 import { Flag } from '../../../src/message/flags.ts';
 import { MessageId, OrigFrom } from '../../../src/message/id.ts';
 import { Message } from '../../../src/message/message.ts';
-import { ProtocolError, plainMemory } from '../../../src/wire/protocol.ts';
+import { ProtocolError } from '../../../src/wire/protocol.ts';
 import { record, same } from '../../support/frames.ts';
 
 const heads = new HeadReader();
@@ -36,59 +38,59 @@ const told = ({ name, idSerial }: Message | BorrowedMessage): string | number =>
 
 const idSerialOf = (message: Message | null): number | undefined => message?.idSerial;
 
-/** What is handed until nothing is left: names of messages, serials of those of batches. */
-function* handed(lent: Lent): Generator<string | number> {
-  for (let message = lent.take(); message !== null; message = lent.take()) yield told(message);
+/** What is given until nothing is left: names of messages, serials of those of batches. */
+function* given(queue: PrefetchedQueue): Generator<string | number> {
+  for (let message = queue.take(); message !== null; message = queue.take()) yield told(message);
 }
 
 /** The same, shown by a borrowed message. */
-function* shown(lent: Lent): Generator<string | number> {
+function* shown(queue: PrefetchedQueue): Generator<string | number> {
   const borrowed = new BorrowedMessage();
-  while (lent.show(borrowed)) yield told(borrowed);
+  while (queue.show(borrowed)) yield told(borrowed);
 }
 
 /** The same, by turns. */
-function* mixed(lent: Lent): Generator<string | number> {
+function* mixed(queue: PrefetchedQueue): Generator<string | number> {
   const borrowed = new BorrowedMessage();
-  while (lent.show(borrowed)) {
+  while (queue.show(borrowed)) {
     yield told(borrowed);
-    const message = lent.take();
+    const message = queue.take();
     if (message !== null) yield told(message);
   }
 }
 
-describe.each([handed, shown, mixed])('What is lent, %o,', (read) => {
-  it('messages, alone or many in one frame, are handed in the order in which they were lent.', () => {
-    const lent = new Lent();
-    lent.push(new Message('$.a'));
-    lent.pushBatch(batch(1, 2));
-    lent.push(new Message('$.b'));
-    lent.pushBatch(batch(7, 1));
-    expect(lent.length).toBe(5);
-    expect([...read(lent)]).toEqual(['$.a', 1, 2, '$.b', 7]);
-    expect(lent.length).toBe(0);
+describe.each([given, shown, mixed])('What is prefetched, %o,', (read) => {
+  it('messages, alone or many in one frame, are given in the order in which they came.', () => {
+    const queue = new PrefetchedQueue();
+    queue.push(new Message('$.a'));
+    queue.pushBatch(batch(1, 2));
+    queue.push(new Message('$.b'));
+    queue.pushBatch(batch(7, 1));
+    expect(queue.length).toBe(5);
+    expect([...read(queue)]).toEqual(['$.a', 1, 2, '$.b', 7]);
+    expect(queue.length).toBe(0);
   });
 
-  it('an urgent message is handed before the rest of a frame.', () => {
-    const lent = new Lent();
-    lent.pushBatch(batch(1, 3));
-    lent.push(new Message('$.b'));
-    expect(idSerialOf(lent.take())).toBe(1);
-    lent.pushFirst(batch(8, 1, '$.urgent'));
-    lent.pushFirst(batch(9, 1, '$.later.urgent'));
-    expect(lent.length).toBe(5);
-    expect([...read(lent)]).toEqual(['$.later.urgent', '$.urgent', 2, 3, '$.b']);
+  it('an urgent message is given before the rest of a frame.', () => {
+    const queue = new PrefetchedQueue();
+    queue.pushBatch(batch(1, 3));
+    queue.push(new Message('$.b'));
+    expect(idSerialOf(queue.take())).toBe(1);
+    queue.pushFirst(batch(8, 1, '$.urgent'));
+    queue.pushFirst(batch(9, 1, '$.later.urgent'));
+    expect(queue.length).toBe(5);
+    expect([...read(queue)]).toEqual(['$.later.urgent', '$.urgent', 2, 3, '$.b']);
   });
 
-  it('nothing of a frame is handed after all was given back.', () => {
-    const lent = new Lent();
-    lent.pushBatch(batch(1, 3));
-    lent.take();
-    lent.clear();
-    expect(lent.length).toBe(0);
-    expect(lent.take()).toBeNull();
-    lent.push(new Message('$.a'));
-    expect([...read(lent)]).toEqual(['$.a']);
+  it('nothing of a frame is given after all was returned.', () => {
+    const queue = new PrefetchedQueue();
+    queue.pushBatch(batch(1, 3));
+    queue.take();
+    queue.clear();
+    expect(queue.length).toBe(0);
+    expect(queue.take()).toBeNull();
+    queue.push(new Message('$.a'));
+    expect([...read(queue)]).toEqual(['$.a']);
   });
 });
 

@@ -1,17 +1,17 @@
-import { appended } from '../../base/appended.ts';
+import type { Memory } from '../../base/memory.ts';
 import { Slab } from '../../base/slab.ts';
 import { padded, readU32 } from '../../base/u32.ts';
 import type { BorrowedMessage } from '../../message/borrowed.ts';
 import { HEAD_AT, type HeadReader, SAME } from '../../message/codec/records.ts';
 import { Head } from '../../message/head.ts';
 import { type Message, ReceivedMessage } from '../../message/message.ts';
-import { type Memory, ProtocolError } from '../../wire/protocol.ts';
+import { ProtocolError } from '../../wire/protocol.ts';
 
 /** So many bytes are copied at once: who keeps a message keeps what lies around it, and no more than twice as much. */
-const KEPT_TOGETHER = 4 * 1024;
+const MIN_COPY_BYTES = 4 * 1024;
 
 /** From this size on, a message is given where it lies. */
-const BY_REFERENCE = 16 * 1024;
+const GIVEN_IN_PLACE_BYTES = 16 * 1024;
 
 /**
  * Where messages go that are given to somebody who may keep them: out of the memory that is read to, which is large,
@@ -23,14 +23,14 @@ export class KeptMemory {
   referenced = 0;
 
   constructor(memory: Memory) {
-    this.slab = new Slab(2 * KEPT_TOGETHER, memory);
+    this.slab = new Slab(2 * MIN_COPY_BYTES, memory);
   }
 }
 
 const NO_HEAD = new Head('', 0);
 const MAX_SERIAL = 0xffff_ffff;
 
-/** Messages as they lie side by side in a frame: objects are made when they are handed. */
+/** Messages as they lie side by side in a frame: each becomes an object when it is given. */
 export class PrefetchedBatch {
   private readonly heads: HeadReader;
   private readonly kept: KeptMemory;
@@ -100,7 +100,7 @@ export class PrefetchedBatch {
   /** Copies the message, and what comes next with it, to memory that may be kept. */
   private keep(): void {
     const { at, bytes, dataAt, end, kept } = this;
-    if (at - dataAt >= BY_REFERENCE) {
+    if (at - dataAt >= GIVEN_IN_PLACE_BYTES) {
       kept.referenced++;
       this.copy = bytes;
       this.copiedTo = at;
@@ -108,7 +108,7 @@ export class PrefetchedBatch {
       return;
     }
     const { slab } = kept;
-    const length = Math.min(end - dataAt, Math.max(at - dataAt, KEPT_TOGETHER));
+    const length = Math.min(end - dataAt, Math.max(at - dataAt, MIN_COPY_BYTES));
     slab.keep(bytes, dataAt, length, 0);
     this.copy = slab.bytes;
     this.copiedTo = dataAt + length;
@@ -153,81 +153,4 @@ function outside(): ProtocolError {
   return new ProtocolError(
     "the messages of a frame are malformed, or don't end where the frame does",
   );
-}
-
-/** What the daemon has lent, and was not handed to the program yet; the oldest is handed first. */
-export class Lent {
-  private entries: (Message | PrefetchedBatch)[] = [];
-  private first = 0;
-  /** Those whose messages are being handed: they come before the entries. */
-  private batch: PrefetchedBatch | null = null;
-  /** How many messages they are. */
-  length = 0;
-
-  push(message: Message): void {
-    this.entries = appended(this.entries, message);
-    this.length++;
-  }
-
-  /** Urgent messages are handed before all others. */
-  pushFirst(urgent: PrefetchedBatch): void {
-    this.length += urgent.left;
-    const { batch } = this;
-    this.batch = null;
-    if (batch !== null) this.entries.splice(this.first, 0, urgent, batch);
-    else this.entries.splice(this.first, 0, urgent);
-  }
-
-  pushBatch(batch: PrefetchedBatch): void {
-    this.entries = appended(this.entries, batch);
-    this.length += batch.left;
-  }
-
-  /** The oldest, which is then not lent any more. */
-  take(): Message | null {
-    if (this.length === 0) return null;
-    this.length--;
-    const batch = this.batch ?? this.nextBatch();
-    if (batch === null) return this.takeEntry() as Message;
-    const message = batch.next();
-    if (batch.left === 0) this.batch = null;
-    return message;
-  }
-
-  /** The oldest is shown by `borrowed`, and not lent any more; false when there is none. */
-  show(borrowed: BorrowedMessage): boolean {
-    if (this.length === 0) return false;
-    this.length--;
-    const batch = this.batch ?? this.nextBatch();
-    if (batch === null) {
-      borrowed.showMessage(this.takeEntry() as Message);
-      return true;
-    }
-    batch.show(borrowed);
-    if (batch.left === 0) this.batch = null;
-    return true;
-  }
-
-  /** The batch that comes next, if it is one: its messages are handed from now on. */
-  private nextBatch(): PrefetchedBatch | null {
-    if (!(this.entries[this.first] instanceof PrefetchedBatch)) return null;
-    this.batch = this.takeEntry() as PrefetchedBatch;
-    return this.batch;
-  }
-
-  private takeEntry(): Message | PrefetchedBatch {
-    const entry = this.entries[this.first++] as Message | PrefetchedBatch;
-    if (this.first === this.entries.length) {
-      this.entries = [];
-      this.first = 0;
-    }
-    return entry;
-  }
-
-  clear(): void {
-    this.entries = [];
-    this.first = 0;
-    this.batch = null;
-    this.length = 0;
-  }
 }

@@ -1,5 +1,6 @@
-import { appended } from '../../base/appended.ts';
-import { padded, writeU32 } from '../../base/u32.ts';
+import { appended } from '../base/appended.ts';
+import type { Memory } from '../base/memory.ts';
+import { padded, writeU32 } from '../base/u32.ts';
 import {
   encodedHead,
   FLAGS_AT,
@@ -8,34 +9,33 @@ import {
   RecordWords,
   SAME,
   writeRecord,
-} from '../../message/codec/records.ts';
-import { Flag } from '../../message/flags.ts';
-import { Head } from '../../message/head.ts';
-import type { Message } from '../../message/message.ts';
-import type { Channel } from '../../transport/channel.ts';
+} from '../message/codec/records.ts';
+import { Flag } from '../message/flags.ts';
+import { Head } from '../message/head.ts';
+import type { Message } from '../message/message.ts';
+import type { Channel } from '../transport/channel.ts';
+import { writeFrameHeader } from './frame.ts';
 import {
   FRAME_AT,
   FRAME_HEADER,
   FrameKind,
   MAX_CONSUMED,
-  type Memory,
   SENT_RECORDS_AT,
   SendDetail,
-  writeFrameHeader,
-} from '../../wire/protocol.ts';
+} from './protocol.ts';
 
-const SLAB_SIZE = 65_536;
+const SLAB_BYTES = 65_536;
 /** So many slabs are kept to be used again. */
-const MAX_FREE = 8;
+const MAX_FREE_SLABS = 8;
 
-/** Who posts waits while so many bytes are still in this process. */
-const CROWD = 262_144;
+/** From so many unsent bytes in this process on, whoever posts waits. */
+const CROWDED_BYTES = 262_144;
 
 /** A frame of messages is not made longer than this: the daemon begins with the first while the others are written. */
 const MAX_BATCH_BYTES = 16 * 1024;
 
 /** From this size on, data is sent from where it lies. */
-export const BY_REFERENCE = 16_384;
+export const SENT_IN_PLACE_BYTES = 16_384;
 
 const NO_HEAD = new Head('', 0);
 
@@ -131,7 +131,7 @@ export class FrameWriter {
     this.defer = defer;
     this.memory = memory;
     this.beforeFlush = beforeFlush;
-    this.renew(SLAB_SIZE);
+    this.renew(SLAB_BYTES);
   }
 
   /** How many bytes went out and are still in this process. */
@@ -173,7 +173,7 @@ export class FrameWriter {
       this.same(message, dataLength);
       return;
     }
-    if (dataLength >= BY_REFERENCE) {
+    if (dataLength >= SENT_IN_PLACE_BYTES) {
       this.large(message, detail, consumed, token);
       return;
     }
@@ -308,8 +308,8 @@ export class FrameWriter {
       // So much is not held back until the program has done what it does.
       this.write();
       if (length + more > this.slab.length - this.to) {
-        if (this.slab.length === SLAB_SIZE) this.full.push(this.slab);
-        this.renew(Math.max(SLAB_SIZE, length + more));
+        if (this.slab.length === SLAB_BYTES) this.full.push(this.slab);
+        this.renew(Math.max(SLAB_BYTES, length + more));
       }
     }
     const at = this.to;
@@ -318,7 +318,7 @@ export class FrameWriter {
   }
 
   private renew(length: number): void {
-    this.slab = (length === SLAB_SIZE ? this.free.pop() : undefined) ?? this.memory(length);
+    this.slab = (length === SLAB_BYTES ? this.free.pop() : undefined) ?? this.memory(length);
     const { buffer, byteOffset } = this.slab;
     this.view = new DataView(buffer, byteOffset, length);
     this.words = new Int32Array(buffer, byteOffset, length >> 2);
@@ -359,7 +359,7 @@ export class FrameWriter {
     this.pieces = [];
     this.channel.write(pieces);
     const { backlog } = this.channel;
-    this.isCrowded = backlog >= CROWD;
+    this.isCrowded = backlog >= CROWDED_BYTES;
     if (backlog > 0) return;
     this.written();
     this.from = 0;
@@ -369,13 +369,13 @@ export class FrameWriter {
   /** The backlog has gone down. */
   drained(): void {
     const { backlog } = this.channel;
-    this.isCrowded = backlog >= CROWD;
+    this.isCrowded = backlog >= CROWDED_BYTES;
     if (backlog === 0) this.written();
   }
 
   /** Nothing of the slabs that are full is on its way any more. */
   private written(): void {
-    for (const slab of this.full) if (this.free.length < MAX_FREE) this.free.push(slab);
+    for (const slab of this.full) if (this.free.length < MAX_FREE_SLABS) this.free.push(slab);
     this.full = [];
   }
 }

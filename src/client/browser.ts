@@ -1,0 +1,20 @@
+/** The client for a browser: a Ksock is opened by a transport. It needs neither Node nor the engine of a bus. */
+export type {
+  BorrowingHandler,
+  Handler,
+  Handling,
+  ListenerOptions,
+  ReplyData,
+  RequestHandler,
+} from './handler.ts';
+export type {
+  CloseOptions,
+  Missed,
+  OpenOptions,
+  RequestOptions,
+  SendOptions,
+  WaitOptions,
+} from './options.ts';
+export { BUS_GONE_AWAY, type Connect } from './ports/port.ts';
+export type { ReconnectOptions } from './ports/reconnect-options.ts';
+export { TransportKsock as Ksock } from './transport-ksock.ts';

@@ -1,0 +1,29 @@
+import { escaped } from '../base/escape.ts';
+import { Errno } from '../message/errno.ts';
+import { KbusError } from '../message/error.ts';
+
+/** So much of something that was given in place of another thing is shown. */
+const MAX_SHOWN_CHARACTERS = 50;
+
+/** EINVAL for something that is no bus that can be opened. `why`: what a bus is, if the usual mistakes don't say it. */
+export function notABus(where: unknown, why: string): KbusError {
+  const isObject = typeof where === 'object' && where !== null;
+  const meaning = isObject
+    ? 'the bus comes first, and the options behind it: Ksock.open(0, { ... })'
+    : why;
+  return new KbusError('open', Errno.EINVAL, `open bus ${shown(where)}`, { meaning });
+}
+
+/** `'0'`, `{ mode }`. */
+function shown(value: unknown): string {
+  if (typeof value === 'string') return `'${escaped(value.slice(0, MAX_SHOWN_CHARACTERS))}'`;
+  if (typeof value !== 'object' || value === null) return String(value);
+  const keys = Object.keys(value);
+  if (keys.length === 0) return '{}';
+  return `{ ${escaped(keys.join(', ').slice(0, MAX_SHOWN_CHARACTERS))} }`;
+}
+
+/** `a string`. */
+export function kindOf(where: unknown): string {
+  return where === null ? 'null' : `a ${typeof where}`;
+}

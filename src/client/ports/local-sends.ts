@@ -1,0 +1,202 @@
+import { offAbort, onAbort } from '../../base/abort.ts';
+import { NumberMap } from '../../base/number-map.ts';
+import { SendQueue } from '../../bus/driver/send-queue.ts';
+import type { BusKsock } from '../../bus/ksock.ts';
+import type { MessageBatch } from '../../bus/message-batch.ts';
+import { Errno } from '../../message/errno.ts';
+import { Flag } from '../../message/flags.ts';
+import { MessageId } from '../../message/id.ts';
+import type { Message } from '../../message/message.ts';
+import { copyOf, messageOf } from './local-messages.ts';
+import {
+  closedError,
+  type PendingRequest,
+  type PortError,
+  portErrorFor,
+  type Refused,
+} from './port.ts';
+
+type Settle = (result: number) => void;
+
+/** The outcome of a send that comes later. */
+const PENDING = 1;
+
+/** What a port to a bus in this process sends (messages, Requests and Replies), and what becomes of it. */
+export class LocalSends {
+  readonly queue: SendQueue;
+  private readonly ksock: BusKsock;
+  /** Something was cancelled: whoever waits to write may go on. */
+  private readonly cancelled: () => void;
+  /** What is being sent, and its outcome so far. */
+  private submitted: MessageBatch | null = null;
+  private outcome = PENDING;
+  /** What was refused, and is told of at this moment. */
+  private refused: { readonly batch: MessageBatch; readonly errno: number } | null = null;
+  private nextTicket = 0;
+  private readonly settles = new Map<number, Settle>();
+  private readonly requests = new NumberMap<PendingRequest>();
+  private idle: (() => void)[] = [];
+
+  constructor(ksock: BusKsock, cancelled: () => void) {
+    this.ksock = ksock;
+    this.cancelled = cancelled;
+    this.queue = new SendQueue(ksock, (batch, result) => {
+      if (batch === this.submitted) {
+        this.outcome = result;
+        return;
+      }
+      const settle = this.settles.get(batch.ticket);
+      this.settles.delete(batch.ticket);
+      this.tellOutcome(batch, result, settle);
+      this.noteIdle();
+    });
+  }
+
+  /** Why the bus refused what it is told of at this moment. */
+  get why(): string {
+    if (this.refused === null) return '';
+    const { batch, errno } = this.refused;
+    return this.ksock.whyRefused(batch, errno);
+  }
+
+  private tellOutcome(batch: MessageBatch, result: number, settle: Settle | undefined): void {
+    this.refused = result < 0 ? { batch, errno: -result } : null;
+    settle?.(result);
+    this.refused = null;
+  }
+
+  send(message: Message, wait: boolean, signal: AbortSignal | undefined): Promise<MessageId> {
+    return new Promise((resolve, reject) => {
+      const batch = copyOf(message);
+      const cancel = (): void => {
+        this.queue.cancel(batch.ticket);
+        this.cancelled();
+      };
+      const settle = (result: number): void => {
+        if (result >= 0) resolve(new MessageId(batch.idNetwork, batch.idSerial));
+        else if (result === -Errno.ECANCELED && signal?.aborted) reject(signal.reason);
+        else reject(this.refusal(result));
+      };
+      const result = this.submit(batch, wait);
+      if (result !== PENDING) {
+        this.tellOutcome(batch, result, settle);
+        return;
+      }
+      onAbort(signal, cancel);
+      this.settles.set(batch.ticket, (late) => {
+        offAbort(signal, cancel);
+        settle(late);
+      });
+    });
+  }
+
+  post(message: Message, wait: boolean, refused: Refused): boolean {
+    this.tell(message, copyOf(message), wait, refused);
+    return this.queue.pending === 0;
+  }
+
+  reply(message: Message, refused: Refused): void {
+    // It will be sent again, and its handler may use the memory of its data before.
+    if (this.ksock.isSending) message.data = new Uint8Array(message.data);
+    this.tell(message, copyOf(message), false, refused);
+  }
+
+  request(message: Message, pending: PendingRequest, wait: boolean): void {
+    const token = this.freeTicket();
+    pending.token = token;
+    this.requests.set(token, pending);
+    const batch = copyOf(message);
+    batch.isAnswered = true;
+    batch.awaitsRoom = wait;
+    const waits = (message.flags & Flag.ALL_OR_WAIT) !== 0;
+    this.tell(message, batch, waits, (errno) => {
+      if (this.requests.take(token) !== undefined) pending.refused(this.refusal(-errno));
+    });
+  }
+
+  /** The bus answers a Request. */
+  answered(token: number, batch: MessageBatch): void {
+    for (let at = 0; at < batch.count; at++) {
+      const one = batch.count === 1 ? batch : batch.one(at);
+      this.requests.take(token + at)?.answered(messageOf(one, false));
+    }
+  }
+
+  forget({ token }: PendingRequest): boolean {
+    if (this.requests.take(token) === undefined || !this.ksock.isOpen) return false;
+    if (!this.queue.cancel(token)) return this.ksock.forget(token);
+    this.cancelled();
+    return true;
+  }
+
+  /** Sends what nobody waits for, without a function for each. */
+  private tell(message: Message, batch: MessageBatch, wait: boolean, refused: Refused): void {
+    const result = this.submit(batch, wait);
+    if (result < 0) {
+      this.tellOutcome(batch, result, () => refused(-result, message));
+    } else if (result === PENDING) {
+      this.settles.set(batch.ticket, (late) => {
+        if (late < 0) refused(-late, message);
+      });
+    }
+  }
+
+  /** The next ticket that nobody has: after 2^32 of them, one may still wait. */
+  private freeTicket(): number {
+    const { requests, settles } = this;
+    let ticket = this.nextTicket;
+    if (requests.size > 0 || settles.size > 0) {
+      while (requests.get(ticket) !== undefined || settles.has(ticket)) ticket = (ticket + 1) >>> 0;
+    }
+    this.nextTicket = ticket;
+    return ticket;
+  }
+
+  /** PENDING, or the outcome. */
+  private submit(batch: MessageBatch, wait: boolean): number {
+    const ticket = batch.isAnswered ? this.nextTicket : this.freeTicket();
+    this.nextTicket = (ticket + 1) >>> 0;
+    if (!this.ksock.isOpen) return -Errno.EBADF;
+    batch.ticket = ticket;
+    batch.waits = wait;
+    if (wait) batch.flags = (batch.flags | Flag.ALL_OR_WAIT) >>> 0;
+    this.submitted = batch;
+    this.outcome = PENDING;
+    this.queue.submit(batch);
+    this.submitted = null;
+    return this.outcome;
+  }
+
+  /** Resolves when all that was sent so far has had its outcome. */
+  flushed(): Promise<void> {
+    return new Promise((resolve) => {
+      this.idle.push(resolve);
+      this.noteIdle();
+    });
+  }
+
+  private noteIdle(): void {
+    if ((this.ksock.isOpen && this.queue.pending > 0) || this.idle.length === 0) return;
+    const { idle } = this;
+    this.idle = [];
+    for (const resolve of idle) resolve();
+  }
+
+  private refusal(result: number): PortError {
+    return this.ksock.isOpen ? portErrorFor(-result, this.why) : closedError();
+  }
+
+  /** The Ksock is closed: nothing that was asked is answered. */
+  endRequests(refusal: PortError): void {
+    const requests = this.requests.oldestFirst(this.nextTicket);
+    this.requests.clear();
+    for (const [, request] of requests) request.refused(refusal);
+  }
+
+  /** Nor has what was sent an outcome. */
+  endSends(): void {
+    for (const settle of this.settles.values()) settle(-Errno.EBADF);
+    this.settles.clear();
+    this.noteIdle();
+  }
+}

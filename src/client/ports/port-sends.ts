@@ -1,0 +1,237 @@
+import { Op } from '../../message/calls.ts';
+import { Errno } from '../../message/errno.ts';
+import { Flag } from '../../message/flags.ts';
+import type { MessageId } from '../../message/id.ts';
+import type { Message } from '../../message/message.ts';
+import { type FrameView, wordOf } from '../../wire/frame.ts';
+import type { FrameWriter } from '../../wire/frame-writer.ts';
+import { ProtocolError, SendDetail } from '../../wire/protocol.ts';
+import { AwaitedSend, type AwaitedSendHost } from './awaited-send.ts';
+import { BlockedSend } from './blocked-send.ts';
+import { InFlightSends, type InFlightSendsHost, type PendingSend } from './in-flight-sends.ts';
+import { OwedReplies } from './owed-replies.ts';
+import type { PendingRequests } from './pending-requests.ts';
+import type { PendingRequest, Port, PortError, Refused } from './port.ts';
+import type { Prefetching } from './prefetching.ts';
+import type { Refusals } from './refusals.ts';
+import {
+  bytesOfRefused,
+  errnoOf,
+  idOfRefused,
+  refusedMessage,
+  whySendRefused,
+} from './refused-frame.ts';
+import type { Tokens } from './tokens.ts';
+
+const LAZY_WAIT = SendDetail.WAIT | SendDetail.LAZY;
+const ANSWERED_WAIT = SendDetail.WAIT | SendDetail.ANSWERED;
+
+/** What sending needs of its port. */
+export interface PortSendsHost {
+  readonly call: Port['call'];
+  /** Sends a CANCEL: the send of this token tells how it ended. */
+  cancel(token: number): void;
+}
+
+/** What a port to a daemon sends (messages, Requests and Replies), and what becomes of it. */
+export class PortSends implements InFlightSendsHost, AwaitedSendHost {
+  /** The message that waits to be sent (EAGAIN); whatever is sent meanwhile is refused. */
+  readonly blocked = new BlockedSend();
+  readonly owed = new OwedReplies();
+  /** The longest frame that the daemon takes. */
+  maxFrame = 0;
+  readonly inFlight: InFlightSends;
+  private readonly host: PortSendsHost;
+  private readonly writer: FrameWriter;
+  private readonly prefetching: Prefetching;
+  private readonly tokens: Tokens;
+  private readonly requests: PendingRequests;
+  private readonly refusals: Refusals;
+  private replyRefused: Refused | null = null;
+
+  constructor(
+    host: PortSendsHost,
+    writer: FrameWriter,
+    prefetching: Prefetching,
+    tokens: Tokens,
+    requests: PendingRequests,
+    refusals: Refusals,
+  ) {
+    this.host = host;
+    this.writer = writer;
+    this.prefetching = prefetching;
+    this.tokens = tokens;
+    this.requests = requests;
+    this.refusals = refusals;
+    this.inFlight = new InFlightSends(this);
+  }
+
+  send(message: Message, wait: boolean, signal: AbortSignal | undefined): Promise<MessageId> {
+    const { closedBy } = this.refusals;
+    if (closedBy !== null) return Promise.reject(closedBy);
+    return new Promise((resolve, reject) => {
+      const detail = wait ? SendDetail.WAIT : 0;
+      const send = new AwaitedSend(this, message, detail, this.takeToken(), resolve, reject);
+      if (signal !== undefined) send.giveUpBy(signal, () => this.cancel(send));
+      this.inFlight.submit(send);
+    });
+  }
+
+  private cancel(pending: PendingSend): void {
+    if (this.inFlight.withdraw(pending)) pending.failed(Errno.ECANCELED, pending.message);
+    else this.host.cancel(pending.token);
+  }
+
+  /** False when so much is under way that the caller must wait until it is ready. */
+  post(message: Message, wait: boolean, refused: Refused): boolean {
+    const { inFlight, refusals } = this;
+    if (refusals.closedBy !== null) {
+      refused(refusals.closedBy.errno, message);
+      return true;
+    }
+    const detail = wait ? LAZY_WAIT : SendDetail.LAZY;
+    if (message.isRequest()) this.postRequest(message, wait, refused);
+    else inFlight.post(message, detail, refused);
+    return inFlight.isReady;
+  }
+
+  /** Its Reply comes through the queue, so its id must be known. */
+  private postRequest(message: Message, wait: boolean, refused: Refused): void {
+    this.send(message, wait, undefined).catch((refusal: PortError) => {
+      this.refusals.why = refusal.meaning ?? '';
+      refused(refusal.errno, message);
+      this.refusals.why = '';
+    });
+  }
+
+  request(message: Message, pending: PendingRequest, wait: boolean): void {
+    const { closedBy } = this.refusals;
+    if (closedBy !== null) {
+      pending.refused(closedBy);
+      return;
+    }
+    const token = this.takeToken();
+    const waits = (message.flags & Flag.ALL_OR_WAIT) !== 0;
+    this.requests.add(token, pending);
+    const room = wait ? SendDetail.ROOM : 0;
+    const detail = (waits ? ANSWERED_WAIT : SendDetail.ANSWERED) | room;
+    this.sendQuietly(message, detail, token, waits, this.requestRefused);
+  }
+
+  /** A Request was refused: known by its token, for it needs no other record. */
+  private readonly requestRefused = (errno: number, token: number): void => {
+    this.requests.take(token)?.refused(this.refusal(errno));
+  };
+
+  forget({ token }: PendingRequest): boolean | Promise<boolean> {
+    const { requests } = this;
+    if (requests.take(token) === undefined || !this.isOpen) return false;
+    if (this.inFlight.withdrawToken(token)) return true;
+    requests.forget(token);
+    return this.host.call(Op.FORGET, token, '').then(
+      ({ first }) => {
+        requests.heard(token);
+        return first === 1;
+      },
+      () => false,
+    );
+  }
+
+  reply(message: Message, refused: Refused): void {
+    if (!this.isOpen) return;
+    this.replyRefused = refused;
+    // A send under way may leave the Ksock sending, and then this message is still needed.
+    const isBusy = this.blocked.isSending || this.inFlight.isBusy;
+    // It may stay here for a while, and its handler use the memory of its data again.
+    if (isBusy || this.inFlight.mayWait) message.data = new Uint8Array(message.data);
+    const notSent = (errno: number): void => refused(errno, message);
+    this.sendQuietly(message, 0, this.takeToken(), isBusy, notSent);
+  }
+
+  /**
+   * Sends, and asks to be told of a refusal only: the fewer frames, the better. But a message that may
+   * wait, or stands behind one that does, must be counted, and so have its outcome told.
+   */
+  private sendQuietly(
+    message: Message,
+    detail: number,
+    token: number,
+    isCounted: boolean,
+    failed: (errno: number, token: number) => void,
+  ): void {
+    const { inFlight } = this;
+    if (isCounted || inFlight.mayWait) {
+      const notSent = (errno: number): void => failed(errno, token);
+      inFlight.submit({ count: 1, message, detail, token, done: () => {}, failed: notSent });
+    } else if (inFlight.fits(message)) {
+      this.put(message, detail | SendDetail.QUIET, token);
+    } else {
+      this.tooLarge(message, (errno) => failed(errno, token));
+    }
+  }
+
+  // What the daemon says of them
+
+  sent(frame: FrameView): void {
+    const count = wordOf(frame, 0);
+    const serial = wordOf(frame, 2);
+    if (serial + count > 2 ** 32) {
+      throw new ProtocolError(`${count} sends with serial numbers from ${serial} on`);
+    }
+    this.inFlight.done(count, wordOf(frame, 1), serial, wordOf(frame, 3));
+  }
+
+  /** A REFUSED, of a QUIET send or any other. */
+  refused(frame: FrameView, isQuiet: boolean, token: number): void {
+    const errno = errnoOf(frame);
+    this.refusals.why = whySendRefused(frame);
+    const told = refusedMessage(frame);
+    if (!isQuiet) {
+      const id = idOfRefused(frame);
+      if (errno === Errno.EAGAIN && !id.isSet) throw new ProtocolError('what waits has no id');
+      const message = this.inFlight.refused(errno, token, told, bytesOfRefused(frame));
+      if (errno === Errno.EAGAIN) this.blocked.begin(message.isRequest() ? id : null);
+      return;
+    }
+    const request = this.requests.take(token);
+    if (request !== undefined) request.refused(this.refusal(errno));
+    else if (!this.requests.isForgotten(token)) this.replyRefused?.(errno, told, false);
+  }
+
+  // What sends in flight, and those that are awaited, need
+
+  get isOpen(): boolean {
+    return this.refusals.closedBy === null;
+  }
+
+  get isCrowded(): boolean {
+    return this.writer.isCrowded;
+  }
+
+  takeToken(): number {
+    return this.tokens.take();
+  }
+
+  put(message: Message, detail: number, token: number): void {
+    this.writer.message(message, detail, this.prefetching.takeConsumed(), token);
+  }
+
+  tooLarge(message: Message, failed: (errno: number) => void): void {
+    const size = message.totalLength();
+    this.refusals.why = `the message has ${size} bytes, and the daemon takes no frame longer than ${this.maxFrame} (absolute-max-message-size)`;
+    failed(Errno.EMSGSIZE);
+    this.refusals.why = '';
+  }
+
+  sync(): Promise<unknown> {
+    return this.host.call(Op.SYNC, 0, '');
+  }
+
+  sendDone(message: Message, id: MessageId): void {
+    if (message.isRequest()) this.owed.add(id);
+  }
+
+  refusal(errno: number): PortError {
+    return this.refusals.error(errno);
+  }
+}

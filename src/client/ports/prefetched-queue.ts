@@ -1,0 +1,81 @@
+import { appended } from '../../base/appended.ts';
+import type { BorrowedMessage } from '../../message/borrowed.ts';
+import type { Message } from '../../message/message.ts';
+import { PrefetchedBatch } from './prefetched-batch.ts';
+
+/** Prefetched messages that the program has not consumed yet, oldest first. */
+export class PrefetchedQueue {
+  private items: (Message | PrefetchedBatch)[] = [];
+  private first = 0;
+  /** The batch whose messages are being given: they come before all else. */
+  private batch: PrefetchedBatch | null = null;
+  /** How many messages they are. */
+  length = 0;
+
+  push(message: Message): void {
+    this.items = appended(this.items, message);
+    this.length++;
+  }
+
+  /** Urgent messages are given before all others. */
+  pushFirst(urgent: PrefetchedBatch): void {
+    this.length += urgent.left;
+    const { batch } = this;
+    this.batch = null;
+    if (batch !== null) this.items.splice(this.first, 0, urgent, batch);
+    else this.items.splice(this.first, 0, urgent);
+  }
+
+  pushBatch(batch: PrefetchedBatch): void {
+    this.items = appended(this.items, batch);
+    this.length += batch.left;
+  }
+
+  /** Gives the oldest. */
+  take(): Message | null {
+    if (this.length === 0) return null;
+    this.length--;
+    const batch = this.batch ?? this.nextBatch();
+    if (batch === null) return this.takeItem() as Message;
+    const message = batch.next();
+    if (batch.left === 0) this.batch = null;
+    return message;
+  }
+
+  /** The same, shown by `borrowed`; false when there is none. */
+  show(borrowed: BorrowedMessage): boolean {
+    if (this.length === 0) return false;
+    this.length--;
+    const batch = this.batch ?? this.nextBatch();
+    if (batch === null) {
+      borrowed.showMessage(this.takeItem() as Message);
+      return true;
+    }
+    batch.show(borrowed);
+    if (batch.left === 0) this.batch = null;
+    return true;
+  }
+
+  /** What comes next, if it is a batch: its messages are given from now on. */
+  private nextBatch(): PrefetchedBatch | null {
+    if (!(this.items[this.first] instanceof PrefetchedBatch)) return null;
+    this.batch = this.takeItem() as PrefetchedBatch;
+    return this.batch;
+  }
+
+  private takeItem(): Message | PrefetchedBatch {
+    const item = this.items[this.first++] as Message | PrefetchedBatch;
+    if (this.first === this.items.length) {
+      this.items = [];
+      this.first = 0;
+    }
+    return item;
+  }
+
+  clear(): void {
+    this.items = [];
+    this.first = 0;
+    this.batch = null;
+    this.length = 0;
+  }
+}

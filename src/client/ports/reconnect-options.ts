@@ -1,0 +1,47 @@
+import { MAX_TIMER_MS } from '../../base/timers.ts';
+
+// How soon a Ksock comes back after the bus went away: what a program may say, and its checks.
+
+export interface ReconnectOptions {
+  /**
+   * Milliseconds before the first attempt, from 1; each further one waits twice as long. A random part of up to a
+   * half is taken off each pause, so that many clients don't come back in the same moment. Default 50.
+   */
+  minDelay?: number | undefined;
+  /** The longest pause between attempts, in milliseconds, from `minDelay`. Default 2000, or `minDelay` if longer. */
+  maxDelay?: number | undefined;
+}
+
+export type Delays = { readonly minDelay: number; readonly maxDelay: number };
+
+/** The delays to keep, or null for a Ksock that doesn't come back. A TypeError for what can't be waited. */
+export function reconnectDelays(reconnect: boolean | ReconnectOptions | undefined): Delays | null {
+  if (reconnect === undefined || reconnect === false) return null;
+  if (reconnect !== true && (typeof reconnect !== 'object' || reconnect === null)) {
+    throw new TypeError(
+      `reconnect must be true, false or an object such as { minDelay: 50 }, not ${String(reconnect)}`,
+    );
+  }
+  const { minDelay = 50, maxDelay = Math.max(2000, minDelay) } =
+    reconnect === true ? {} : reconnect;
+  checkDelay('minDelay', minDelay, 1);
+  checkDelay('maxDelay', maxDelay, minDelay);
+  return { minDelay, maxDelay };
+}
+
+/** The next delay after this one. */
+export function nextDelay(delay: number, { maxDelay }: Delays): number {
+  return Math.min(delay * 2, maxDelay);
+}
+
+/** Half of the pause, or more. */
+export function jittered(delay: number): number {
+  return delay * (1 - Math.random() / 2);
+}
+
+function checkDelay(what: string, delay: unknown, from: number): void {
+  if (typeof delay === 'number' && delay >= from && delay <= MAX_TIMER_MS) return;
+  throw new TypeError(
+    `${what} must be a number of milliseconds from ${from} to ${MAX_TIMER_MS}, not ${String(delay)}`,
+  );
+}

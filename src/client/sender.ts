@@ -1,0 +1,185 @@
+import type { Timers } from '../base/timers.ts';
+import { type Mode, Op } from '../message/calls.ts';
+import { Errno } from '../message/errno.ts';
+import { KbusError } from '../message/error.ts';
+import { MessageId } from '../message/id.ts';
+import { Message } from '../message/message.ts';
+import type { BusCalls } from './bus-calls.ts';
+import { explain, notSent } from './explain.ts';
+import { whyNotSent } from './message-check.ts';
+import { checkNames, checkWait, type SendOptions, type WaitOptions } from './options.ts';
+import { closedError, type Port, PortError, portErrorFor } from './ports/port.ts';
+import type { ReconnectingPort } from './ports/reconnecting-port.ts';
+import { timed, whenEnded } from './time-limit.ts';
+
+/** Of sends that each may be given up, so many are in flight. */
+const MAX_ABORTABLE_SENDS = 256;
+
+const NO_OPTIONS: SendOptions = {};
+
+/** Sends the messages of a Ksock, and knows whether one waits to be sent (EAGAIN). */
+export class Sender {
+  readonly mode: Mode;
+  private readonly reconnecting: ReconnectingPort;
+  private readonly calls: BusCalls;
+  private readonly timers: Timers;
+  /** The port by which a message waits to be sent; it is lost with it. */
+  private sendingBy: Port | null = null;
+  /** The first post that was refused; its error is made for whoever is told of it. */
+  private postFailure: { readonly refusal: PortError; readonly message: Message } | null = null;
+
+  constructor(mode: Mode, reconnecting: ReconnectingPort, calls: BusCalls, timers: Timers) {
+    this.mode = mode;
+    this.reconnecting = reconnecting;
+    this.calls = calls;
+    this.timers = timers;
+  }
+
+  /** A message waits to be sent. */
+  get isSending(): boolean {
+    return this.sendingBy !== null && this.sendingBy === this.reconnecting.port;
+  }
+
+  /** Why this Ksock can't send at all now; 0 when it can. */
+  get errno(): number {
+    if (this.mode === 'r') return Errno.EBADF;
+    return this.isSending ? Errno.EALREADY : 0;
+  }
+
+  /** Null, or why the message can't be sent; of one that another copy of this package made, its like. */
+  check(message: Message): KbusError | TypeError | Message | null {
+    const isFit =
+      message instanceof Message &&
+      message.head.isFit &&
+      message.connection === undefined &&
+      !message.isDetached;
+    return isFit && this.mode === 'rw' && !this.isSending ? null : this.whyNotSent(message);
+  }
+
+  /** Apart, so that the check above is small enough to become part of what calls it. */
+  private whyNotSent(message: Message): KbusError | TypeError | Message | null {
+    return whyNotSent(message, this.errno, (sent) => this.reconnecting.isOver(sent));
+  }
+
+  /** Sends a message that was checked. */
+  async send(message: Message, options: SendOptions = NO_OPTIONS): Promise<MessageId> {
+    if (options !== NO_OPTIONS) checkNames('sendMsg', options, 'send');
+    const { wait = false, signal } = options;
+    if (signal !== undefined) checkWait(options);
+    const { port } = this.reconnecting;
+    try {
+      return await port.send(message, wait, signal);
+    } catch (refusal) {
+      // After EAGAIN the message is the bus's to keep, and this Ksock's to go on with.
+      if (refusal instanceof PortError && refusal.errno === Errno.EAGAIN) this.sendingBy = port;
+      throw notSent(message, refusal);
+    }
+  }
+
+  post(message: Message, wait: boolean): Promise<void> | undefined {
+    const wrong = this.check(message);
+    if (wrong instanceof Message) return this.post(wrong, wait);
+    if (wrong !== null) return Promise.reject(wrong);
+    const { port } = this.reconnecting;
+    const isReady = port.post(message, wait, this.postRefused);
+    if (this.postFailure !== null) return this.takePostFailure();
+    return isReady ? undefined : port.ready().then(() => this.takePostFailure());
+  }
+
+  async flush(): Promise<void> {
+    await this.reconnecting.port.flushed();
+    await this.takePostFailure();
+  }
+
+  private readonly postRefused = (errno: number, message: Message): void => {
+    const { isClosed, port } = this.reconnecting;
+    if (errno === Errno.EAGAIN) this.sendingBy = port;
+    if (this.postFailure !== null) return;
+    const refusal = isClosed ? closedError() : portErrorFor(errno, port.why);
+    this.postFailure = { refusal, message };
+  };
+
+  private async takePostFailure(): Promise<void> {
+    const failure = this.postFailure;
+    this.postFailure = null;
+    if (failure === null) return;
+    const { refusal, message } = failure;
+    throw notSent(message, refusal);
+  }
+
+  /** Sends all; `sendOne` sends one of those that may be given up. */
+  async sendAll(
+    messages: Iterable<Message> | AsyncIterable<Message>,
+    options: SendOptions,
+    sendOne: (message: Message, options: SendOptions) => Promise<MessageId>,
+  ): Promise<number> {
+    checkWait(options);
+    checkNames('sendAll', options, 'send');
+    const { signal, wait = true } = options;
+    let count = 0;
+    let sent: Promise<MessageId>[] = [];
+    for await (const message of messages) {
+      signal?.throwIfAborted();
+      count++;
+      if (signal === undefined) {
+        await this.post(message, wait);
+        continue;
+      }
+      // One by one, so that each can be given up.
+      sent.push(sendOne(message, { wait, signal }));
+      if (sent.length < MAX_ABORTABLE_SENDS) continue;
+      await Promise.all(sent);
+      sent = [];
+    }
+    await Promise.all(sent);
+    if (signal === undefined) await this.flush();
+    return count;
+  }
+
+  /** Sends the message that waits again. */
+  async resend(): Promise<MessageId> {
+    try {
+      const { first, second } = await this.calls.call('send', Op.RESEND, 0, '', 'send again');
+      this.sendingBy = null;
+      return new MessageId(first, second);
+    } catch (error) {
+      if (error instanceof KbusError && error.code !== 'EAGAIN') this.sendingBy = null;
+      throw error;
+    }
+  }
+
+  /** Throws the message away that waits. */
+  async discard(): Promise<void> {
+    const { first } = await this.calls.call('send', Op.DISCARD, 0, '', 'discard');
+    if (first === 0) this.sendingBy = null;
+  }
+
+  async waitWritable(options: WaitOptions): Promise<boolean> {
+    if (this.mode === 'r') return false;
+    checkWait(options);
+    checkNames('waitWritable', options, 'wait');
+    const { timeout, signal } = options;
+    const isWritable = await timed(timeout, signal, this.timers, async (either) => {
+      try {
+        return await this.writable(either);
+      } catch (refusal) {
+        throw explain('send', refusal, 'wait until a message may be written');
+      }
+    });
+    if (!isWritable) signal?.throwIfAborted();
+    return isWritable;
+  }
+
+  private writable(signal: AbortSignal | undefined): Promise<boolean> {
+    // It may turn out that the message was sent after the wait has ended.
+    const isWritable = this.reconnecting.port.writable(signal).then((is) => {
+      if (is) this.sendingBy = null;
+      return is;
+    });
+    return new Promise((resolve, reject) => {
+      const leave = (): void => resolve(false);
+      const end = whenEnded(signal, () => {}, leave, this.timers);
+      isWritable.then(resolve, reject).finally(end);
+    });
+  }
+}

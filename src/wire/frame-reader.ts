@@ -1,0 +1,226 @@
+import { type Memory, plainMemory } from '../base/memory.ts';
+import { readU32 } from '../base/u32.ts';
+import { MEMORY_IN_USE } from '../transport/channel.ts';
+import { FRAME_HEADER, ProtocolError } from './protocol.ts';
+
+/** Pieces up to this size are put together at once: an object for each would be larger. */
+const MAX_CRUMB_BYTES = 256;
+
+/** A frame is given in pieces only if the first has room for the head of any message, and few are small. */
+const MIN_FIRST_PIECE_BYTES = 2048;
+const MEAN_PIECE_BYTES = 16_384;
+
+/**
+ * Cuts the bytes of a connection into frames, however they come. A frame that lies whole in a chunk, or in chunks side by side, is given where it lies;
+ * one that doesn't is put together in memory that grows with what has come, or given in large pieces.
+ */
+export class FrameReader {
+  /** The longest frame that is believed. */
+  maxLength: number;
+  private readonly whole: number;
+  private readonly memory: Memory;
+  private pieces: Uint8Array[] = [];
+  /** Memory of the last piece, when small ones are put together in it; and how much of it is used. */
+  private crumbs: Uint8Array | null = null;
+  private crumbsTo = 0;
+  private gathered = 0;
+  /** Length of the frame being gathered; 0 while not even that is known. */
+  private wanted = 0;
+
+  bytes: Uint8Array = new Uint8Array(0);
+  /** Where the frame begins in `bytes`. */
+  at = 0;
+  /** Its length. */
+  length = 0;
+  /** The pieces of the frame behind the end of `bytes`; null when all of it lies there. */
+  more: Uint8Array[] | null = null;
+  // What is still to be read of `bytes`, and what comes behind it.
+  private next = 0;
+  private end = 0;
+  private rest: Uint8Array | null = null;
+  private restFrom = 0;
+  private restTo = 0;
+
+  /**
+   * Frames longer than `whole` may be given in pieces. Of such a frame, the first piece has the head of a
+   * message, if it is one. `memory` gives what others are put together in, and needn't clear it.
+   */
+  constructor(maxLength: number, whole = Number.POSITIVE_INFINITY, memory = plainMemory) {
+    this.maxLength = maxLength;
+    this.whole = whole;
+    this.memory = memory;
+  }
+
+  /**
+   * Gives it the next bytes of the connection, which must not change any more; then call `read` until
+   * it is false.
+   */
+  push(bytes: Uint8Array, from = 0, to: number = bytes.length): void {
+    if (this.gathered === 0 && this.next === this.end) {
+      this.open(bytes, from, to);
+    } else if (this.gathered === 0 && bytes === this.bytes && from === this.end) {
+      this.end = to;
+    } else {
+      if (this.gathered === 0) this.keepPiece();
+      this.rest = bytes;
+      this.restFrom = from;
+      this.restTo = to;
+    }
+  }
+
+  /** What is left of `bytes` is the beginning of a frame that ends elsewhere. */
+  private keepPiece(): void {
+    this.crumbs = null;
+    this.pieces.push(this.bytes.subarray(this.next, this.end));
+    this.gathered = this.end - this.next;
+    this.next = this.end;
+  }
+
+  /** Moves on to the next whole frame; false when more bytes are needed. */
+  read(): boolean {
+    this.more = null;
+    if (this.next === this.end && this.rest !== null && !this.gather(this.rest)) return false;
+    const left = this.end - this.next;
+    if (left >= 4) {
+      const length = this.checkLength(readU32(this.bytes, this.next));
+      if (length <= left || this.more !== null) {
+        this.at = this.next;
+        this.length = length;
+        this.next = this.more === null ? this.at + length : this.end;
+        this.wanted = 0;
+        return true;
+      }
+      this.wanted = length;
+    }
+    return false;
+  }
+
+  /** Puts the frame together, if it was given in pieces. */
+  join(): void {
+    if (this.more === null) return;
+    const pieces = [this.bytes.subarray(this.at, this.end), ...this.more];
+    const whole = joined(pieces, this.memory(this.length));
+    this.more = null;
+    this.open(whole, 0, whole.length);
+    this.at = 0;
+    this.next = this.end;
+  }
+
+  /** How many bytes are still to come of the frame that is half there; 0 if that isn't known. */
+  get missing(): number {
+    const there = this.gathered + this.end - this.next;
+    return Math.max(0, this.wanted - there);
+  }
+
+  /**
+   * Moves what is half there to the front of `memory`, the rest of which may be overwritten then. Gives how many
+   * bytes that are; MEMORY_IN_USE: it lies in pieces, or elsewhere.
+   */
+  rewind(memory: Uint8Array): number {
+    if (this.gathered > 0) return MEMORY_IN_USE;
+    const length = this.end - this.next;
+    if (length === 0) return 0;
+    if (this.bytes !== memory) return MEMORY_IN_USE;
+    memory.copyWithin(0, this.next, this.end);
+    this.open(memory, 0, length);
+    return length;
+  }
+
+  /** Whether the connection may end here: no frame is half there. */
+  get isBetweenFrames(): boolean {
+    return this.gathered === 0 && this.next === this.end;
+  }
+
+  private open(bytes: Uint8Array, from: number, to: number): void {
+    this.bytes = bytes;
+    this.next = from;
+    this.end = to;
+  }
+
+  /** Adds the rest to the frame that is half there, if one is; true when there is something to read. */
+  private gather(rest: Uint8Array): boolean {
+    this.rest = null;
+    if (this.gathered === 0) {
+      this.open(rest, this.restFrom, this.restTo);
+      return true;
+    }
+    let from = this.restFrom;
+    if (this.wanted === 0) {
+      from += this.add(rest, from, 4);
+      if (this.gathered < 4) return false;
+      const word = joined(this.pieces, new Uint8Array(4));
+      this.pieces = [word];
+      this.crumbs = null;
+      this.wanted = this.checkLength(readU32(word, 0));
+    }
+    from += this.add(rest, from, this.wanted);
+    if (this.gathered < this.wanted) return false;
+    if (this.mayStayInPieces()) {
+      const [first, ...more] = this.pieces as [Uint8Array, ...Uint8Array[]];
+      this.more = more;
+      this.open(first, 0, first.length);
+    } else {
+      this.open(joined(this.pieces, this.memory(this.wanted)), 0, this.wanted);
+    }
+    this.pieces = [];
+    this.gathered = 0;
+    this.wanted = 0;
+    if (from < this.restTo) {
+      this.rest = rest;
+      this.restFrom = from;
+    }
+    return true;
+  }
+
+  private mayStayInPieces(): boolean {
+    const { pieces, wanted, whole } = this;
+    return (
+      wanted > whole &&
+      pieces.length <= 2 + wanted / MEAN_PIECE_BYTES &&
+      (pieces[0] as Uint8Array).length >= MIN_FIRST_PIECE_BYTES
+    );
+  }
+
+  /** Adds what is there of the rest, until `length` bytes are gathered; how many that were. */
+  private add(rest: Uint8Array, from: number, length: number): number {
+    const count = Math.min(this.restTo - from, length - this.gathered);
+    if (count > MAX_CRUMB_BYTES) {
+      this.crumbs = null;
+      this.pieces.push(rest.subarray(from, from + count));
+    } else if (count > 0) {
+      this.addCrumb(rest, from, count);
+    }
+    this.gathered += count;
+    return count;
+  }
+
+  private addCrumb(rest: Uint8Array, from: number, count: number): void {
+    if (this.crumbs === null || this.crumbsTo + count > this.crumbs.length) {
+      this.crumbs = new Uint8Array(MAX_CRUMB_BYTES * 16);
+      this.crumbsTo = 0;
+    } else {
+      this.pieces.pop();
+    }
+    for (let at = 0; at < count; at++) this.crumbs[this.crumbsTo++] = rest[from + at] as number;
+    this.pieces.push(this.crumbs.subarray(0, this.crumbsTo));
+  }
+
+  private checkLength(length: number): number {
+    if (length < FRAME_HEADER || length > this.maxLength || (length & 3) !== 0) {
+      throw new ProtocolError(
+        `a frame of ${length} bytes: the length must be a multiple of 4 from ${FRAME_HEADER} to ${this.maxLength}`,
+      );
+    }
+    return length;
+  }
+}
+
+/** Fills `bytes` with the pieces. */
+function joined(pieces: readonly Uint8Array[], bytes: Uint8Array): Uint8Array {
+  let at = 0;
+  for (const piece of pieces) {
+    bytes.set(piece, at);
+    at += piece.length;
+  }
+  return bytes;
+}

@@ -1,0 +1,77 @@
+import { readU32 } from '../base/u32.ts';
+import { FRAME_AT, FRAME_HEADER, ProtocolError } from './protocol.ts';
+
+// How a frame is laid out: writing its header, and frames of words and text; reading those where they lie.
+
+/** Writes a frame's header. */
+export function writeFrameHeader(
+  view: DataView,
+  at: number,
+  length: number,
+  kind: number,
+  detail: number,
+  consumed: number,
+  token: number,
+): void {
+  view.setUint32(at, length);
+  view.setUint32(at + FRAME_AT.kind, (kind << 24) | (detail << 16) | consumed);
+  view.setUint32(at + FRAME_AT.token, token);
+}
+
+const encoder = new TextEncoder();
+const decoder = new TextDecoder();
+
+/** A frame of words and text: all but those that have messages. */
+export function wordsFrame(
+  kind: number,
+  detail: number,
+  consumed: number,
+  token: number,
+  words: readonly number[],
+  text = '',
+): Uint8Array {
+  const encoded = encoder.encode(text);
+  const textAt = FRAME_HEADER + words.length * 4;
+  // Text is padded with zeros, and says its length first, so that every frame is a multiple of 4.
+  const hasText = text !== '';
+  const length = hasText ? textAt + 4 + ((encoded.length + 3) & ~3) : textAt;
+  const bytes = new Uint8Array(length);
+  const view = new DataView(bytes.buffer);
+  writeFrameHeader(view, 0, length, kind, detail, consumed, token);
+  words.forEach((word, index) => {
+    view.setUint32(FRAME_HEADER + index * 4, word);
+  });
+  if (hasText) {
+    view.setUint32(textAt, encoded.length);
+    bytes.set(encoded, textAt + 4);
+  }
+  return bytes;
+}
+
+/** One frame where it lies: what a {@link FrameReader} gives. Good until the next one is read. */
+export interface FrameView {
+  readonly bytes: Uint8Array;
+  readonly at: number;
+  readonly length: number;
+}
+
+/** The word at `index` of a frame's body. A ProtocolError when the frame is too short for it. */
+export function wordOf(frame: FrameView, index: number): number {
+  const at = FRAME_HEADER + index * 4;
+  if (at + 4 > frame.length) {
+    throw new ProtocolError(`a frame of ${frame.length} bytes has no word ${index}`);
+  }
+  return readU32(frame.bytes, frame.at + at);
+}
+
+/** The text behind `words` words of a frame's body; '' when there is none. */
+export function textOf(frame: FrameView, words: number): string {
+  const at = FRAME_HEADER + words * 4;
+  if (at === frame.length) return '';
+  const length = wordOf(frame, words);
+  if (length > frame.length - at - 4) {
+    throw new ProtocolError(`a text of ${length} bytes in a frame of ${frame.length}`);
+  }
+  const from = frame.at + at + 4;
+  return decoder.decode(frame.bytes.subarray(from, from + length));
+}

@@ -1,0 +1,90 @@
+import { fileURLToPath } from 'node:url';
+import vm from 'node:vm';
+import { type OutputChunk, rolldown } from 'rolldown';
+import { parseAst } from 'rolldown/parseAst';
+import { describe, expect, it } from 'vitest';
+
+const root = fileURLToPath(new URL('../..', import.meta.url));
+
+/** A bundle for a browser, which is one script: `name` becomes a global variable. */
+async function bundle(entry: string): Promise<OutputChunk> {
+  const made = await rolldown({
+    input: `${root}${entry}`,
+    platform: 'browser',
+    // What it can't resolve is seen in the bundle.
+    logLevel: 'silent',
+  });
+  const { output } = await made.generate({
+    format: 'iife',
+    name: 'program',
+    codeSplitting: false,
+  });
+  await made.close();
+  expect(output).toHaveLength(1);
+  return output[0];
+}
+
+/** What a browser does not have. */
+const NODE_GLOBALS = new Set(['Buffer', 'process', 'require', 'global', 'setImmediate']);
+
+/** What of Node a bundle needs: modules that it imports, and globals. */
+function needsOfNode({ code, imports, dynamicImports }: OutputChunk): string[] {
+  const found = new Set([...imports, ...dynamicImports]);
+  const look = (node: unknown): void => {
+    if (typeof node !== 'object' || node === null) return;
+    const { type, name, value } = node as { type?: string; name?: string; value?: unknown };
+    if (type === 'Identifier' && NODE_GLOBALS.has(name as string)) found.add(name as string);
+    if (type === 'Literal' && typeof value === 'string' && value.startsWith('node:')) {
+      found.add(value);
+    }
+    Object.values(node).forEach(look);
+  };
+  look(parseAst(code));
+  return [...found].sort();
+}
+
+/** The rooms of the source that a bundle has modules of. */
+const roomsOf = ({ moduleIds }: OutputChunk): string[] =>
+  [...new Set(moduleIds.map((id) => /\/src\/(\w+)\//.exec(id)?.[1] ?? 'test'))].sort();
+
+describe('A bundle for a browser', () => {
+  it('has the client with all that it needs, and nothing of Node or of a bus.', async () => {
+    const program = await bundle('src/client/browser.ts');
+    expect(needsOfNode(program)).toEqual([]);
+    expect(roomsOf(program)).toEqual(['base', 'client', 'message', 'wire']);
+  });
+
+  it('opens a Ksock where nothing of Node is there, and sends and hears a message.', async () => {
+    const program = await bundle('test/client/browser/program.ts');
+    expect(needsOfNode(program)).toEqual([]);
+    const { AbortController, TextDecoder, TextEncoder, performance } = globalThis;
+    const browser = vm.createContext({
+      AbortController,
+      TextDecoder,
+      TextEncoder,
+      clearTimeout,
+      console,
+      performance,
+      queueMicrotask,
+      setTimeout,
+    });
+    const saw: unknown = await vm.runInContext(`${program.code}\nprogram.run()`, browser);
+    expect(saw).toEqual([
+      'Ksock device 0, id 7, mode read/write',
+      'sent [0:1]',
+      'heard [0:1] grüezi',
+      'EBADF',
+    ]);
+  });
+
+  it('has messages without client, wire and bus, for who imports messages only.', async () => {
+    const messages = await bundle('src/message/index.ts');
+    expect(needsOfNode(messages)).toEqual([]);
+    expect(roomsOf(messages)).toEqual(['base', 'message']);
+  });
+
+  it('would be seen to need Node: the Ksock of Node does.', async () => {
+    const needs = needsOfNode(await bundle('src/client/ksock.ts'));
+    expect(needs).toEqual(expect.arrayContaining(['Buffer', 'node:net', 'node:process']));
+  });
+});
