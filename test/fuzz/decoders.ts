@@ -1,6 +1,7 @@
 import { deepStrictEqual, strictEqual } from 'node:assert';
 import { writeFileSync } from 'node:fs';
 import { parse, TomlError } from 'smol-toml';
+import type { Random } from '../../harness/random.mjs';
 import { FlushScheduler } from '../../src/base/flush-scheduler.ts';
 import { Slab } from '../../src/base/slab.ts';
 import { Buses } from '../../src/bus/buses.ts';
@@ -32,7 +33,6 @@ import { MessageId } from '../../src/message/id.ts';
 import { Announcement, Message, Reply, Request } from '../../src/message/message.ts';
 import type { Channel } from '../../src/transport/channel.ts';
 import { FrameKind, PROTOCOL_VERSION, plainMemory, wordsFrame } from '../../src/wire/protocol.ts';
-import type { Random } from '../simulator/random.ts';
 import { type Cut, cut, together } from './mutate.ts';
 
 /** Feeds bytes to a decoder; throws when it does anything but what is documented. */
