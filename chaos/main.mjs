@@ -5,7 +5,7 @@
 //
 // Of the programs, some use the file of the bus (device.py), where this machine can serve it; the others its
 // socket (client.mjs). The seed decides what is done to whom and what each program does; what the machine makes of it differs.
-import { spawn, spawnSync } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -18,6 +18,7 @@ import { parseArgs } from 'node:util';
 import { obstacles } from '../dist/fuse/obstacles.js';
 import { Ksock } from '../dist/index.js';
 import { ended } from '../dist/measure/index.js';
+import { programPath } from '../dist/system/program-path.js';
 import { Random } from '../harness/random.mjs';
 import { Daemon } from '../harness/serve.mjs';
 import { brokenPromises } from './promises.mjs';
@@ -51,17 +52,14 @@ const { values } = parseArgs({
 });
 const seed = Number(values.seed);
 const clientCount = Number(values.clients);
-/** Where the program python3 is; '' when there is none. */
-const python = String(
-  spawnSync('python3', ['-c', 'import sys; print(sys.executable)']).stdout ?? '',
-).trim();
+const python = programPath('python3');
 const deviceCount = howManyAtDevice();
 const file = (/** @type {string} */ name) => fileURLToPath(new URL(name, import.meta.url));
 
 function howManyAtDevice() {
   const given = values['device-clients'];
   const missing = obstacles().map((it) => it.missing);
-  if (python === '') missing.push('the program python3');
+  if (python === undefined) missing.push('the program python3');
   if (given === '0') return 0;
   if (missing.length === 0) return Number(given ?? Math.ceil(clientCount * 0.4));
   const lack = `no program can use device files here: there is no ${missing.join(', no ')}`;
@@ -133,7 +131,7 @@ class Round {
       device: this.device,
       seed: random.below(2 ** 32),
     };
-    const program = atDevice ? python : process.execPath;
+    const program = (atDevice && python) || process.execPath;
     const words = atDevice ? ['-B', file('device.py')] : [file('client.mjs')];
     const child = spawn(program, [...words, JSON.stringify(part)], {
       stdio: ['pipe', 'pipe', 'inherit'],
