@@ -6,7 +6,8 @@ import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { busy, cpuOf, peakMemoryOf } from './machine.mjs';
+import { Child } from '../dist/measure/index.js';
+import { cpuOf, peakMemoryOf, watchOthers } from './machine.mjs';
 import { lengthsOf } from './traffic.mjs';
 
 /**
@@ -14,8 +15,8 @@ import { lengthsOf } from './traffic.mjs';
  * @import { AddressInfo } from 'node:net'
  * @import { Place, System } from './system.ts'
  * @import { Workload } from './workloads.mjs'
- * @import { AskRun, Heard } from './measure.mjs'
- * @import { Order, Said, SaidWith } from './parts.ts'
+ * @import { Heard } from '../dist/measure/index.js'
+ * @import { Order, Said } from './parts.ts'
  */
 
 /**
@@ -32,89 +33,16 @@ import { lengthsOf } from './traffic.mjs';
 
 /** Milliseconds without a message after which what is still missing is taken for lost, unless the options say. */
 const SILENCE = 2000;
-/** Milliseconds that a process may take to end; more than a role gives the program it started. */
-const END = 5000;
 const roleFile = fileURLToPath(new URL('role.mjs', import.meta.url));
 
-/** Every process of the cell that is running. @type {Set<ChildProcess>} */
+/** @typedef {Child<Said, Order>} Part  a process of the cell */
+
+/** Those that run. @type {Set<Part>} */
 const running = new Set();
 
-/** A role ends itself, and a program that it started, when its channel is closed; so nothing is left
- * behind either when the bench is killed. @param {ChildProcess} child */
-function letGo(child) {
-  if (child.connected) child.disconnect();
-}
-
-/** Ends what is running, for when the bench is being stopped. */
+/** Ends what is running, for when the bench is being stopped. So it ends, too, when the bench is killed. */
 export function abandon() {
-  for (const child of running) letGo(child);
-}
-
-/** A process of the cell, and what it says. `fail` is told when it can't go on. */
-class Part {
-  /** Messages nobody asked for yet. @type {Said[]} */
-  #heard = [];
-  /** @type {{ key: string, give: (message: Said) => void }[]} */
-  #wanted = [];
-  #errors = '';
-
-  /** @param {string} title @param {ChildProcess} child @param {(error: Error) => void} fail */
-  constructor(title, child, fail) {
-    this.child = child;
-    running.add(child);
-    child.stderr?.setEncoding('utf8').on('data', (text) => {
-      this.#errors = (this.#errors + text).slice(-2000);
-    });
-    child.on('message', (/** @type {Said} */ message) => {
-      if ('failed' in message) fail(new Error(`${title}: ${message.failed}`));
-      else this.#say(message);
-    });
-    child.once('error', (error) => fail(new Error(`${title}: ${error.message}`)));
-    child.once('exit', (code, signal) => {
-      running.delete(child);
-      const how = signal ?? `exit status ${code}`;
-      fail(new Error(`${title}: it ended by itself (${how}). ${this.#errors.trim()}`));
-    });
-  }
-
-  /** @param {Said} message */
-  #say(message) {
-    const index = this.#wanted.findIndex(({ key }) => key in message);
-    if (index < 0) this.#heard.push(message);
-    else this.#wanted.splice(index, 1)[0]?.give(message);
-  }
-
-  /**
-   * Its next message with this key.
-   *
-   * @template {string} K
-   * @param {K} key
-   * @returns {Promise<SaidWith<K>>}
-   */
-  async next(key) {
-    const index = this.#heard.findIndex((message) => key in message);
-    const message =
-      this.#heard.splice(index, index < 0 ? 0 : 1)[0] ??
-      (await new Promise((/** @type {(message: Said) => void} */ give) =>
-        this.#wanted.push({ key, give }),
-      ));
-    return /** @type {SaidWith<K>} */ (message);
-  }
-
-  /** @param {Order} message */
-  tell(message) {
-    if (this.child.connected) this.child.send(message);
-  }
-
-  async end() {
-    const { child } = this;
-    if (child.pid === undefined || child.exitCode !== null || child.signalCode !== null) return;
-    const exited = once(child, 'exit');
-    letGo(child);
-    const late = setTimeout(() => child.kill('SIGKILL'), END);
-    await exited;
-    clearTimeout(late);
-  }
+  for (const part of running) void part.end();
 }
 
 /** @returns {Promise<number>} */
@@ -132,7 +60,7 @@ async function freePort() {
  * reached all its connections. When some are lost it won't; then it is asked, until nothing more comes.
  *
  * @param {Part} receiver
- * @param {Promise<SaidWith<'heard'>>} next  what it will say
+ * @param {Promise<{ heard: Heard[], ended: boolean }>} next  what it will say
  * @param {number} silence  milliseconds
  * @returns {Promise<Heard[]>}
  */
@@ -169,15 +97,14 @@ export function conduct(system, workload, { seconds, ...options }) {
   return withStage(system, workload, { ...options, limit }, async ({ run, daemon, ours }) => {
     await run(Math.min(1, seconds / 2));
 
-    const before = { busy: busy(), ours: ours(), daemon: cpuOf(daemon), at: performance.now() };
+    const others = watchOthers(ours);
+    const before = cpuOf(daemon);
     const result = await run(seconds);
-    const took = (performance.now() - before.at) / 1000;
-    const foreign = (busy() - before.busy - (ours() - before.ours)) / took;
     return {
       ...result,
-      daemonCpu: cpuOf(daemon) - before.daemon,
+      daemonCpu: cpuOf(daemon) - before,
       daemonPeak: peakMemoryOf(daemon),
-      foreign: Math.max(0, foreign),
+      foreign: others(),
     };
   });
 }
@@ -224,8 +151,12 @@ export async function withStage(system, workload, { node, silence = SILENCE, lim
   }, limit * 1000);
 
   const add = (/** @type {string} */ title, /** @type {ChildProcess} */ child) => {
-    const part = new Part(`${system.name} ${workload.name}, ${title}`, child, fail);
+    /** @type {Part} */
+    const part = new Child(child, `${system.name} ${workload.name}, ${title}`);
     parts.push(part);
+    running.add(part);
+    void part.ended.then(() => running.delete(part));
+    part.trouble.catch(fail);
     return part;
   };
   const role = (/** @type {string} */ name, connections = 1, number = 0) =>
@@ -272,7 +203,7 @@ export async function withStage(system, workload, { node, silence = SILENCE, lim
 
   /** @param {Part[]} senders @param {Part[]} receivers @param {number} daemon @returns {Stage} */
   function stage(senders, receivers, daemon) {
-    const pids = new Set([process.pid, ...parts.map((part) => part.child.pid ?? 0)]);
+    const pids = new Set([process.pid, ...parts.map((part) => part.process.pid ?? 0)]);
     if (daemon > 0) pids.add(daemon);
     return {
       run: (seconds) =>
@@ -296,10 +227,10 @@ export async function withStage(system, workload, { node, silence = SILENCE, lim
   async function runAsk(senders, time) {
     const [sender] = senders;
     if (sender === undefined) throw new Error(`${workload.name} has nobody who asks`);
-    sender.tell({ ask: time, inFlight: workload.inFlight });
-    const { asked: ran } = await sender.next('asked');
+    sender.tell({ ask: time * 1000, inFlight: workload.inFlight });
+    const { asked: ran, p50, p99 } = await sender.next('asked');
     return {
-      figures: { rate: ran.count / ran.seconds, p50: ran.p50, p99: ran.p99 },
+      figures: { rate: ran.count / ran.seconds, p50: p50 ?? Number.NaN, p99: p99 ?? Number.NaN },
       lost: 0,
       sent: ran.count,
       wrong: ran.wrong,
@@ -310,7 +241,7 @@ export async function withStage(system, workload, { node, silence = SILENCE, lim
   /** @param {Part[]} senders @param {Part[]} receivers @param {number} time @returns {Promise<Run>} */
   async function runAnnounce(senders, receivers, time) {
     const ends = receivers.map((receiver) => ({ receiver, next: receiver.next('heard') }));
-    for (const sender of senders) sender.tell({ announce: time });
+    for (const sender of senders) sender.tell({ announce: time * 1000 });
     const said = await Promise.all(senders.map((sender) => sender.next('announced')));
     const ran = said.map(({ announced }) => announced);
     const heard = await Promise.all(

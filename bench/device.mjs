@@ -1,29 +1,23 @@
 // What the files of a device cost, beside the sockets of the same daemon: node bench/device.mjs. It prints
 // a table. The programs on the device's side are C, as those that use one are; on the sockets', Node.
 import { spawn, spawnSync } from 'node:child_process';
-import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { Announcement, Ksock } from '../dist/index.js';
+import { ended, Latency } from '../dist/measure/index.js';
+import { Daemon } from '../harness/serve.mjs';
+import { run } from './command.mjs';
 import { machine } from './machine.mjs';
+import { ASK, TELL } from './systems/kbus.mjs';
 
-const root = new URL('../', import.meta.url);
 const self = fileURLToPath(import.meta.url);
 const SIZE = 64;
-const ASK = '$.Bench.Ask';
-const TELL = '$.Bench.Tell';
 const QUEUE = 1000;
 const CALLS = 20_000;
 const MESSAGES = 50_000;
-
-/** @param {number[]} times in ns */
-function spread(times) {
-  const sorted = [...times].sort((a, b) => a - b);
-  return `${sorted[sorted.length >> 1]} ${sorted[Math.floor(sorted.length * 0.99)]}`;
-}
 
 /** What the C program does, over a socket. @param {string} what @param {string} directory @param {number} count */
 async function overSocket(what, directory, count) {
@@ -31,13 +25,13 @@ async function overSocket(what, directory, count) {
   const data = Buffer.alloc(SIZE);
   /** @param {() => Promise<unknown>} act */
   const timed = async (act) => {
-    const times = [];
+    const latency = new Latency();
     for (let at = 0; at < count; at++) {
-      const start = process.hrtime.bigint();
+      const start = performance.now();
       await act();
-      times.push(Number(process.hrtime.bigint() - start));
+      latency.record(start);
     }
-    console.log(spread(times));
+    console.log([50, 99].map((percent) => latency.percentile(percent) * 1000).join(' '));
     await ksock.close();
   };
   if (what === 'ioctl') await timed(() => ksock.numMessages());
@@ -69,7 +63,7 @@ async function overSocket(what, directory, count) {
 }
 
 /** A program whose lines are read one by one. @param {string[]} command */
-function run([file = '', ...words]) {
+function start([file = '', ...words]) {
   const child = spawn(file, words, { stdio: ['ignore', 'pipe', 'inherit'] });
   const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
   return {
@@ -89,18 +83,17 @@ function run([file = '', ...words]) {
  */
 async function measure(command) {
   const calls = [];
-  for (const what of ['ioctl', 'send']) calls.push(await run(command(what, CALLS)).line());
-  const replier = run(command('answer', 1));
+  for (const what of ['ioctl', 'send']) calls.push(await start(command(what, CALLS)).line());
+  const replier = start(command('answer', 1));
   await replier.line();
-  calls.push(await run(command('ask', CALLS)).line());
-  const ended = once(replier.child, 'exit');
+  calls.push(await start(command('ask', CALLS)).line());
   replier.child.kill();
-  await ended;
-  const listener = run(command('listen', MESSAGES));
+  await ended(replier.child);
+  const listener = start(command('listen', MESSAGES));
   await listener.line();
-  const sender = run(command('tell', MESSAGES));
+  const sender = start(command('tell', MESSAGES));
   const rate = await listener.line();
-  if (sender.child.exitCode === null) await once(sender.child, 'exit');
+  await ended(sender.child);
   const micro = calls.map((line) => line.split(' ').map((ns) => (Number(ns) / 1000).toFixed(0)));
   return [
     ...micro.map(([median, worst]) => `${median} (${worst})`),
@@ -115,16 +108,12 @@ async function main() {
   const { status } = spawnSync('cc', ['-O2', '-o', program, source], { stdio: 'inherit' });
   if (status !== 0) throw new Error('cc is needed to build the C programs');
   const [directory, device] = [join(folder, 'sockets'), join(folder, 'dev')];
-  const main = fileURLToPath(new URL('dist/cli/main.cjs', root));
-  const words = [main, 'serve', '--directory', directory, '--device', device];
-  const daemon = spawn(process.execPath, words, { stdio: ['ignore', 'ignore', 'pipe'] });
+  const daemon = new Daemon(directory, ['--device', device]);
   try {
-    let said = '';
-    for await (const line of createInterface({ input: daemon.stderr })) {
-      said += `${line}\n`;
-      if (line.includes('serving')) break;
+    await daemon.serving;
+    if (!daemon.log.includes('as files in')) {
+      throw new Error(`there is no device here: ${daemon.log}`);
     }
-    if (!said.includes('as files in')) throw new Error(`there is no device here: ${said}`);
     const file = join(device, 'kbus0');
     const byFile = await measure((what, count) => [program, what, file, String(count)]);
     const bySocket = await measure((what, count) => [
@@ -141,15 +130,13 @@ async function main() {
       'messages/s, one to one',
     ];
     const units = [...Array(3).fill(', µs: median (99 %)'), ''];
-    console.log(`${JSON.stringify(machine(process.execPath))}, ${SIZE} bytes of data\n`);
+    console.log(`${JSON.stringify(machine(process.versions.node))}, ${SIZE} bytes of data\n`);
     console.log('| | device, C programs | Unix socket, Node programs |\n| --- | ---: | ---: |');
     for (const [at, title] of titles.entries()) {
       console.log(`| ${title}${units[at]} | ${byFile[at]} | ${bySocket[at]} |`);
     }
   } finally {
-    const ended = once(daemon, 'exit');
-    daemon.kill();
-    if (daemon.exitCode === null) await ended;
+    await daemon.stop();
     rmSync(folder, { recursive: true, force: true });
   }
 }
@@ -158,10 +145,5 @@ const [what, directory, count] = process.argv.slice(2);
 if (what !== undefined && directory !== undefined) {
   await overSocket(what, directory, Number(count));
 } else {
-  try {
-    await main();
-  } catch (error) {
-    console.error(`bench: ${error instanceof Error ? error.message : error}`);
-    process.exitCode = 1;
-  }
+  await run('device', main);
 }

@@ -5,14 +5,17 @@ import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'no
 import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
-import { parseArgs } from 'node:util';
+import { setTimeout as rest } from 'node:timers/promises';
+import { Command } from 'commander';
 import { Announcement, Ksock } from '../dist/index.js';
+import { ended } from '../dist/measure/index.js';
+import { KBUS } from '../harness/serve.mjs';
+import { median } from '../harness/statistics.mjs';
+import { onSignals, rounds, run } from './command.mjs';
 import { conduct } from './conduct.mjs';
-import { machine, memoryOf } from './machine.mjs';
+import { memoryOf } from './machine.mjs';
 import { writeReport } from './page.mjs';
-import { format, measuredOn, spread, table } from './report.mjs';
-import { median } from './statistics.mjs';
+import { format, measuredHere, spread, table } from './report.mjs';
 import kbus from './systems/kbus.mjs';
 import { workloadOf } from './workloads.mjs';
 
@@ -20,29 +23,28 @@ import { workloadOf } from './workloads.mjs';
 
 const root = new URL('../', import.meta.url);
 
-const help = `Usage: node bench/footprint.mjs [options]
-
-Measures what KBUS takes: memory of the daemon, size of the package, and time to start, beside a bare Node that
-does nothing but accept connections. Leave the machine alone while this runs: two minutes.
-
-Options:
-  --rounds <n>   how often memory is measured, each time with a new daemon; the start, five times as
-                 often (default: 5)
-  --write        put the tables into docs/performance.md, between their marks
-  --help         show this
-
+/** @type {{ rounds: number, write: boolean }} */
+const given = new Command('node bench/footprint.mjs')
+  .description(
+    'Measures what KBUS takes: memory of the daemon, size of the package, and time to start, beside a bare Node that does nothing but accept connections. Leave the machine alone while this runs: two minutes.',
+  )
+  .addOption(
+    rounds(
+      'how often memory is measured, each time with a new daemon; the start, five times as often',
+      5,
+    ),
+  )
+  .option('--write', 'put the tables into docs/performance.md, between their marks', false)
+  .addHelpText(
+    'after',
+    `
 Examples:
   node bench/footprint.mjs --rounds 2
-  node bench/footprint.mjs --write`;
-
-const { values: given } = parseArgs({
-  options: {
-    rounds: { type: 'string', default: '5' },
-    write: { type: 'boolean', default: false },
-    help: { type: 'boolean', default: false },
-  },
-});
-const rounds = Number(given.rounds);
+  node bench/footprint.mjs --write`,
+  )
+  .helpOption('--help', 'show this')
+  .parse()
+  .opts();
 
 const KIB = 1024;
 const MIB = 1024 * KIB;
@@ -56,8 +58,6 @@ const LOAD = 3;
 const REST = 1500;
 /** Milliseconds between two looks whether a socket is there. */
 const LOOK = 1;
-
-const rest = (/** @type {number} */ time) => new Promise((resolve) => setTimeout(resolve, time));
 
 const folder = mkdtempSync(join(tmpdir(), 'kbus-bench-'));
 const empty = join(folder, 'empty.mjs');
@@ -83,9 +83,8 @@ function start(args) {
 
 /** @param {ChildProcess} child */
 async function end(child) {
-  const ended = once(child, 'exit');
   child.kill('SIGKILL');
-  await ended;
+  await ended(child);
 }
 
 let directories = 0;
@@ -98,8 +97,7 @@ const programs = {
   },
   kbus() {
     const directory = join(folder, String(directories++));
-    const main = fileURLToPath(new URL('dist/cli/main.cjs', root));
-    const child = start([main, 'serve', '--directory', directory]);
+    const child = start([KBUS, 'serve', '--directory', directory]);
     return { child, directory, path: join(directory, 'kbus0.sock') };
   },
 };
@@ -179,8 +177,8 @@ const note = async (measure, into) => into.push(await measure());
 async function memory() {
   /** @type {Record<'bare' | 'idle' | 'ksock' | 'binding' | 'message' | 'peak', number[]>} */
   const found = { bare: [], idle: [], ksock: [], binding: [], message: [], peak: [] };
-  for (let round = 1; round <= rounds; round++) {
-    console.error(`memory: round ${round} of ${rounds}`);
+  for (let round = 1; round <= given.rounds; round++) {
+    console.error(`memory: round ${round} of ${given.rounds}`);
     await note(() => idle(programs.bare(), accepted), found.bare);
     await note(
       () => idle(programs.kbus(), async (program) => (await opened(program)).close()),
@@ -251,8 +249,8 @@ async function starting() {
     await ksock.close();
   };
   // The first of each is not counted: files come from the disk.
-  for (let round = 0; round <= rounds * 5; round++) {
-    if (round % 5 === 1) console.error(`start: round ${round} of ${rounds * 5}`);
+  for (let round = 0; round <= given.rounds * 5; round++) {
+    if (round % 5 === 1) console.error(`start: round ${round} of ${given.rounds * 5}`);
     const times = {
       empty: await timeOfEmpty(),
       bare: await timeTo(programs.bare, accepted),
@@ -310,12 +308,9 @@ function row(title, values, unit, must, goal) {
 }
 
 async function main() {
-  if (given.help) return console.log(help);
-  if (!(rounds >= 1)) throw new Error('--rounds must be 1 or more');
-  const now = new Date().toISOString().slice(0, 10);
   const text = [
-    `${measuredOn(machine(process.versions.node), now)} Memory is that in use (RSS) ${REST / 1000} s after the last call; ` +
-      `${rounds} new daemons for each row. ${rounds * 5} starts; the client runs already, and tries every millisecond.`,
+    `${measuredHere()} Memory is that in use (RSS) ${REST / 1000} s after the last call; ` +
+      `${given.rounds} new daemons for each row. ${given.rounds * 5} starts; the client runs already, and tries every millisecond.`,
     '### Memory',
     table(await memory()),
     '### Start',
@@ -331,12 +326,5 @@ process.on('exit', () => {
   for (const child of running) child.kill('SIGKILL');
   rmSync(folder, { recursive: true, force: true });
 });
-for (const signal of /** @type {const} */ (['SIGINT', 'SIGTERM', 'SIGHUP'])) {
-  process.once(signal, () => process.exit(130));
-}
-try {
-  await main();
-} catch (error) {
-  console.error(`footprint: ${error instanceof Error ? error.stack : error}`);
-  process.exitCode = 1;
-}
+onSignals(() => process.exit(130));
+await run('footprint', main);

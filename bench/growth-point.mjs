@@ -1,31 +1,19 @@
 // One point of a curve: node growth-point.mjs engine|socket <Load as JSON>
 //
-// A process that makes ready what the load says, and then measures when it is told to, over Node's IPC channel:
-//   point → parent   { ready: process id of its daemon, or 0 }
-//   parent → point   { measure: 'announce' | 'ask', seconds }     point → parent  { cost: ns of CPU for each }
-//   point → parent   { failed }                                   and exits
-// It ends, and its daemon with it, when the channel is closed.
-import { spawn } from 'node:child_process';
+// A process that makes ready what the load says, and then measures when it is told to, over Node's IPC channel. It ends,
+// and its daemon with it, when the channel is closed.
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { createInterface } from 'node:readline';
-import { fileURLToPath } from 'node:url';
+import { forked, stackOf } from '../dist/measure/index.js';
+import { Daemon } from '../harness/serve.mjs';
 import { cpuNanoseconds } from './machine.mjs';
 
 /**
- * What there is on the bus, and what is sent.
+ * @import { Load } from './load.mjs'
  *
- * @typedef {object} Load
- * @property {number} bindings   on the bus, of a Ksock that gets nothing; every tenth ends with `*`
- * @property {number} idle       Ksocks that do nothing
- * @property {number} levels     words of the name that is sent
- * @property {number} names      how many names are sent, one after the other
- * @property {boolean} wildcard  they are listened to by `*`, and not by name
- * @property {number} size       bytes of data
- * @property {number} listeners  who each get every Announcement
- *
- * @typedef {{ ready: number } | { cost: number } | { failed: string }} Said
+ * @typedef {{ ready: number } | { cost: number } | { failed: string }} Said  it is ready, with a daemon of this process
+ *   id, or 0; a message costs so many ns of CPU; it can't go on, and exits
  *
  * @typedef {{ measure: 'announce' | 'ask', seconds: number }} Order
  */
@@ -43,10 +31,6 @@ const QUEUED = 64 * 1024 * 1024;
 const [where, json = ''] = process.argv.slice(2);
 /** @type {Load} */
 const load = JSON.parse(json);
-/** What is to be done when nobody measures any more. @type {() => void} */
-let end = () => process.exit();
-const say = (/** @type {Said} */ message) => process.send?.(message);
-
 const word = (/** @type {number} */ index) => `W${index.toString(36).padStart(7, '0')}`;
 const path = (/** @type {string} */ first) =>
   ['$', ...Array.from({ length: load.levels - 1 }, (_, i) => `${first}${i}`.padEnd(8, 'x'))].join(
@@ -135,20 +119,13 @@ async function engine() {
 async function socket() {
   const { Announcement, Ksock } = await import('../dist/index.js');
   const directory = mkdtempSync(join(tmpdir(), 'kbus-bench-'));
-  const main = fileURLToPath(new URL('../dist/cli/main.cjs', import.meta.url));
-  const settings = ['--max-message-size', String(MAX_SIZE), '--max-connections', '100000'];
-  const daemon = spawn(process.execPath, [main, 'serve', '--directory', directory, ...settings], {
-    stdio: ['ignore', 'ignore', 'pipe'],
-  });
   process.on('exit', () => {
-    daemon.kill();
+    daemon?.child.kill();
     rmSync(directory, { recursive: true, force: true });
   });
-  end = () => daemon.once('exit', () => process.exit()).kill();
-  for await (const line of createInterface({ input: daemon.stderr })) {
-    if (line.includes('serving')) break;
-  }
-  daemon.stderr.resume();
+  const settings = ['--max-message-size', String(MAX_SIZE), '--max-connections', '100000'];
+  daemon = new Daemon(directory, settings);
+  await daemon.serving;
   const open = async () => Ksock.open(0, { directory });
 
   const other = await open();
@@ -182,7 +159,7 @@ async function socket() {
   await replier.replier(asked, () => undefined);
   let next = 0;
   return {
-    daemon: daemon.pid ?? 0,
+    daemon: daemon.child.pid ?? 0,
     /** @param {number} seconds */
     async announce(seconds) {
       heard = 0;
@@ -210,17 +187,16 @@ async function socket() {
   };
 }
 
-/** @param {unknown} error */
-function fail(error) {
-  // Nobody listens: this process ends, and with the daemon goes what its Ksocks wait for.
-  if (!process.connected) return;
-  const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
-  process.send?.({ failed: text }, () => process.exit(1));
-}
-process.on('uncaughtException', fail);
-process.on('unhandledRejection', fail);
-process.on('disconnect', () => end());
-process.on('SIGINT', () => {});
+/** @type {Daemon | undefined} */
+let daemon;
+
+const say = forked(
+  (error) => /** @type {Said} */ ({ failed: stackOf(error) }),
+  async () => {
+    await daemon?.stop();
+    process.exit();
+  },
+);
 
 const point = await (where === 'engine' ? engine() : socket());
 /** Nanoseconds of CPU, of this program and the daemon. */

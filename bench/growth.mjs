@@ -1,31 +1,23 @@
 // What a message costs when there is more of everything: node bench/growth.mjs. See --help.
 import { fork } from 'node:child_process';
-import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
+import { setTimeout as pause } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
-import { parseArgs } from 'node:util';
-import { busy, cpuNanoseconds, cpuOf, machine } from './machine.mjs';
+import { Command, Option } from 'commander';
+import { Child } from '../dist/measure/index.js';
+import { median } from '../harness/statistics.mjs';
+import { among, onSignals, quick, rounds, run, seconds } from './command.mjs';
+import { usual } from './load.mjs';
+import { cpuNanoseconds, cpuOf, watchOthers } from './machine.mjs';
 import { writeReport } from './page.mjs';
-import { DISTURBED, format, measuredOn, ratio, table } from './report.mjs';
-import { median } from './statistics.mjs';
+import { DISTURBED, format, measuredHere, ratio, table } from './report.mjs';
 
 /**
- * @import { ChildProcess } from 'node:child_process'
- * @import { Load, Order, Said } from './growth-point.mjs'
+ * @import { Order, Said } from './growth-point.mjs'
+ * @import { Load } from './load.mjs'
  */
 
 const MIB = 1024 * 1024;
-
-/** What every point has but for what its curve varies. @type {Load} */
-const usual = {
-  bindings: 10,
-  idle: 0,
-  levels: 2,
-  names: 1,
-  wildcard: false,
-  size: 64,
-  listeners: 1,
-};
 
 /**
  * @typedef {object} Curve
@@ -86,40 +78,36 @@ const curves = [
   },
 ];
 
-const help = `Usage: node bench/growth.mjs [options]
-
-Measures what a message costs, in CPU time, when there is more of everything: in the engine alone, in one
-process; and over the Unix socket, with a daemon and one program of all Ksocks. Leave the machine alone while
-this runs: five minutes.
-
-Options:
-  --rounds <n>     how often each point is measured (default: 5)
-  --seconds <s>    how long each time (default: 0.3)
-  --quick          the same as --rounds 3 --seconds 0.05; for a first look
-  --only <names>   these curves: ${curves.map(({ name }) => name).join(',')} (default: all)
-  --write          put the tables into docs/performance.md, between their marks
-  --help           show this
-
+const names = curves.map(({ name }) => name);
+/** @type {{ rounds: number, seconds: number, quick?: true, only: string[], write: boolean }} */
+const given = new Command('node bench/growth.mjs')
+  .description(
+    'Measures what a message costs, in CPU time, when there is more of everything: in the engine alone, in one process; and over the Unix socket, with a daemon and one program of all Ksocks. Leave the machine alone while this runs: five minutes.',
+  )
+  .addOption(rounds('how often each point is measured', 5))
+  .addOption(seconds('how long each time', 0.3))
+  .addOption(quick({ rounds: 3, seconds: 0.05 }))
+  .addOption(
+    new Option('--only <names>', `these curves: ${names.join(',')}`)
+      .argParser(among(names))
+      .default(names, 'all'),
+  )
+  .option('--write', 'put the tables into docs/performance.md, between their marks', false)
+  .addHelpText(
+    'after',
+    `
 Examples:
   node bench/growth.mjs --quick --only bindings,ksocks
-  node bench/growth.mjs --write`;
+  node bench/growth.mjs --write`,
+  )
+  .helpOption('--help', 'show this')
+  .parse()
+  .opts();
 
-const { values: given } = parseArgs({
-  options: {
-    rounds: { type: 'string' },
-    seconds: { type: 'string' },
-    quick: { type: 'boolean', default: false },
-    only: { type: 'string', default: curves.map(({ name }) => name).join(',') },
-    write: { type: 'boolean', default: false },
-    help: { type: 'boolean', default: false },
-  },
-});
 /** Seconds. */
 const WARM_UP = 1;
-const rounds = Number(given.rounds ?? (given.quick ? 3 : 5));
-const seconds = Number(given.seconds ?? (given.quick ? 0.05 : 0.3));
 
-/** Processes that run. @type {Set<ChildProcess>} */
+/** Points that are open. @type {Set<Point>} */
 const running = new Set();
 
 /** One point of a curve, over one way to the bus. */
@@ -133,64 +121,31 @@ class Point {
   /** @param {string} where @param {Load} load */
   constructor(where, load) {
     const file = fileURLToPath(new URL('growth-point.mjs', import.meta.url));
-    this.title = `${where} ${JSON.stringify(load)}`;
-    this.child = fork(file, [where, JSON.stringify(load)], { execArgv: [] });
-    running.add(this.child);
-    /** @type {Promise<never>} */
-    this.failed = new Promise((_, reject) => {
-      this.child.once('error', reject);
-      this.child.once('exit', (code, signal) =>
-        reject(new Error(`${this.title}: it ended by itself (${signal ?? code})`)),
-      );
-    });
-    this.failed.catch(() => {});
-  }
-
-  /**
-   * Its next message, which has this key.
-   *
-   * @template {string} K
-   * @param {K} key
-   * @returns {Promise<Extract<Said, Record<K, unknown>>>}
-   */
-  async next(key) {
-    /** @type {Said[]} */
-    const [message = { failed: 'it said nothing' }] = await Promise.race([
-      once(this.child, 'message'),
-      this.failed,
-    ]);
-    if (key in message) return /** @type {Extract<Said, Record<K, unknown>>} */ (message);
-    const why = 'failed' in message ? message.failed : JSON.stringify(message);
-    throw new Error(`${this.title}: ${why}`);
+    const words = [where, JSON.stringify(load)];
+    /** @type {Child<Said, Order>} */
+    this.child = new Child(fork(file, words, { execArgv: [] }), words.join(' '));
+    running.add(this);
   }
 
   async ready() {
-    this.daemon = (await this.next('ready')).ready;
-  }
-
-  /** @param {Order} order */
-  tell(order) {
-    this.child.send(order);
+    this.daemon = (await this.child.next('ready')).ready;
   }
 
   /** @param {'announce' | 'ask'} measure @param {number} seconds @returns {Promise<number>} */
   async measure(measure, seconds) {
-    this.tell({ measure, seconds });
-    return (await this.next('cost')).cost;
+    this.child.tell({ measure, seconds });
+    return (await this.child.next('cost')).cost;
   }
 
   async rest() {
     const before = cpuNanoseconds(this.daemon);
-    await new Promise((resolve) => setTimeout(resolve, 1000));
+    await pause(1000);
     this.resting = (cpuNanoseconds(this.daemon) - before) / 1e6;
   }
 
   async end() {
-    if (this.child.exitCode !== null || this.child.signalCode !== null) return;
-    const exited = once(this.child, 'exit');
-    this.child.disconnect();
-    await exited;
-    running.delete(this.child);
+    running.delete(this);
+    await this.child.end();
   }
 }
 
@@ -225,23 +180,22 @@ async function draw(curve) {
   try {
     for (const point of points) await point.ready();
     // Until programs are compiled, what they do costs ten times as much.
-    const warmUp = given.quick ? seconds : WARM_UP;
+    const warmUp = given.quick ? given.seconds : WARM_UP;
     for (const point of points) {
       for (const measure of measures) await point.measure(measure, warmUp);
     }
-    const pids = [process.pid, ...points.flatMap(({ child, daemon }) => [child.pid ?? 0, daemon])];
-    const ours = () => pids.reduce((sum, pid) => sum + (pid === 0 ? 0 : cpuOf(pid)), 0);
-    const before = { busy: busy(), ours: ours(), at: performance.now() };
-    for (let round = 0; round < rounds; round++) {
-      console.error(`${curve.name}: round ${round + 1} of ${rounds}`);
+    const pids = points.flatMap(({ child, daemon }) => [child.process.pid ?? 0, daemon]);
+    const ours = [process.pid, ...pids.filter((pid) => pid !== 0)];
+    const others = watchOthers(() => ours.reduce((sum, pid) => sum + cpuOf(pid), 0));
+    for (let round = 0; round < given.rounds; round++) {
+      console.error(`${curve.name}: round ${round + 1} of ${given.rounds}`);
       for (const point of points) {
         for (const measure of measures) {
-          point.costs[measure].push(await point.measure(measure, seconds));
+          point.costs[measure].push(await point.measure(measure, given.seconds));
         }
       }
     }
-    const took = (performance.now() - before.at) / 1000;
-    const foreign = (busy() - before.busy - (ours() - before.ours)) / took;
+    const foreign = others();
     if (curve.rests) for (const { socket } of rows) await socket?.rest();
 
     /** Cost in this unit, and ratio to the first row, medians over the rounds. */
@@ -295,21 +249,14 @@ async function draw(curve) {
 }
 
 async function main() {
-  if (given.help) return console.log(help);
-  const only = given.only.split(',');
-  const unknown = only.find((name) => !curves.some((curve) => curve.name === name));
-  if (unknown !== undefined) throw new Error(`there is no curve "${unknown}"; see --help`);
-  if (!(rounds >= 1 && seconds > 0)) throw new Error('--rounds and --seconds must be above 0');
-  for (const signal of /** @type {const} */ (['SIGINT', 'SIGTERM', 'SIGHUP'])) {
-    process.once(signal, () => {
-      for (const child of running) child.disconnect();
-    });
-  }
+  onSignals(() => {
+    for (const point of running) void point.end();
+  });
   const sections = [];
-  for (const curve of curves) if (only.includes(curve.name)) sections.push(await draw(curve));
+  for (const curve of curves) if (given.only.includes(curve.name)) sections.push(await draw(curve));
   const intro =
-    `${measuredOn(machine(process.versions.node), new Date().toISOString().slice(0, 10))} Rounds: ${rounds}, each of ` +
-    `${seconds} s for each point, one point after the other; medians; a ratio is to the first row in the same ` +
+    `${measuredHere()} Rounds: ${given.rounds}, each of ` +
+    `${given.seconds} s for each point, one point after the other; medians; a ratio is to the first row in the same ` +
     'round. A cost is CPU time, of the daemon and the program together. What a curve does not vary is: 10 other bindings, a name of 2 words, 64 bytes of data, one listener. ' +
     'The engine is one process: an Announcement is sent and taken, a Request and its Reply are sent, taken and ' +
     'answered. Over the socket, a daemon and one program with all Ksocks: Announcements are posted as fast as ' +
@@ -319,9 +266,4 @@ async function main() {
   if (given.write) writeReport('growth', text);
 }
 
-try {
-  await main();
-} catch (error) {
-  console.error(`growth: ${error instanceof Error ? error.message : error}`);
-  process.exitCode = 1;
-}
+await run('growth', main);

@@ -45,7 +45,7 @@ export const peakMemoryOf = (pid) => statusOf(pid, 'VmHWM');
 
 /** CPU seconds that were not idle, of all cores together, since the machine started; with what the
  * hypervisor gave to others. */
-export function busy() {
+function busy() {
   const [user = 0, nice = 0, system = 0, , , irq = 0, softirq = 0, steal = 0] = (
     readFileSync('/proc/stat', 'latin1').split('\n', 1)[0] ?? ''
   )
@@ -55,6 +55,21 @@ export function busy() {
     .map(Number);
   return (user + nice + system + irq + softirq + steal) / TICKS;
 }
+
+/**
+ * How many cores others use from now on, until the function that this gives is called.
+ *
+ * @param {() => number} ours  CPU seconds that we have used
+ */
+export function watchOthers(ours) {
+  const before = { busy: busy(), ours: ours(), at: performance.now() };
+  return () => {
+    const took = (performance.now() - before.at) / 1000;
+    return Math.max(0, (busy() - before.busy - (ours() - before.ours)) / took);
+  };
+}
+
+/** @typedef {ReturnType<typeof machine>} Machine */
 
 /** @param {string} node the version of the binary that runs everything */
 export const machine = (node) => ({

@@ -1,21 +1,22 @@
 // npm run bench: measures KBUS, the floors and the other buses, round by round. See --help.
 import { spawnSync } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
+import { onSignals, run } from './command.mjs';
 import { abandon, conduct } from './conduct.mjs';
 import { machine } from './machine.mjs';
 import { comparison, nodeAt, nodeOf } from './nodes.mjs';
 import { parseOptions } from './options.mjs';
 import { writeReport } from './page.mjs';
 import { installPeers } from './peers.mjs';
-import { DISTURBED, measuredOn, report } from './report.mjs';
+import { DISTURBED, format, measuredOn, report, today } from './report.mjs';
 import { allSystems } from './systems.mjs';
 import { workloads } from './workloads.mjs';
 
 /** @import { Result } from './report.mjs' */
 
-/** @param {Parameters<typeof comparison>[0] & Parameters<typeof report>[0]} run */
-const compared = (run) =>
-  `${measuredOn(run.machine, run.date)} Rounds: ${run.rounds}, each of ${run.seconds} s; medians.\n\n${comparison(run)}`;
+/** @param {Parameters<typeof comparison>[0] & Parameters<typeof report>[0]} all */
+const compared = (all) =>
+  `${measuredOn(all.machine, all.date)} Rounds: ${all.rounds}, each of ${all.seconds} s; medians.\n\n${comparison(all)}`;
 
 /** From now on this process, and all that it starts, has this core and no other. @param {number} core */
 function stayOn(core) {
@@ -42,12 +43,10 @@ async function main() {
   });
 
   let stopped = false;
-  for (const signal of /** @type {const} */ (['SIGINT', 'SIGTERM', 'SIGHUP'])) {
-    process.once(signal, () => {
-      stopped = true;
-      abandon();
-    });
-  }
+  onSignals(() => {
+    stopped = true;
+    abandon();
+  });
 
   /** @type {(Result & { node: string })[]} */
   const results = [];
@@ -67,8 +66,7 @@ async function main() {
           });
           results.push({ ...result, cell });
           const figures = workload.figures.map(
-            ({ key, title, unit }) =>
-              `${title} ${Number(cell.figures[key]?.toPrecision(3)).toLocaleString('en')} ${unit}`,
+            ({ key, title, unit }) => `${title} ${format(cell.figures[key] ?? Number.NaN)} ${unit}`,
           );
           const notes = [
             cell.lost > 0 ? `lost ${cell.lost} of ${cell.sent}` : '',
@@ -88,16 +86,16 @@ async function main() {
     }
   }
 
-  const run = {
+  const all = {
     machine: machine(nodes.map(({ version }) => version).join(', ')),
-    date: new Date().toISOString().slice(0, 10),
+    date: today(),
     rounds: options.rounds,
     seconds: options.seconds,
     workloads: chosen,
     systems,
     results,
   };
-  const text = options.nodes.length > 0 ? compared({ ...run, nodes }) : report(run);
+  const text = options.nodes.length > 0 ? compared({ ...all, nodes }) : report(all);
   const place = options.nodes.length > 0 ? 'nodes' : options.core !== undefined ? 'core' : 'bench';
   console.log(`\n${text}`);
   if (stopped) {
@@ -106,16 +104,11 @@ async function main() {
     return;
   }
   if (options.json !== undefined) {
-    const { machine, date, results } = run;
+    const { machine, date, results } = all;
     writeFileSync(options.json, `${JSON.stringify({ machine, date, results }, undefined, 1)}\n`);
   }
   if (options.write) writeReport(place, text);
   if (results.some(({ error }) => error !== undefined)) process.exitCode = 1;
 }
 
-try {
-  await main();
-} catch (error) {
-  console.error(`bench: ${error instanceof Error ? error.message : error}`);
-  process.exitCode = 1;
-}
+await run('bench', main);

@@ -3,8 +3,8 @@ import { spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { median } from '../harness/statistics.mjs';
 import { format, ratio, spread, table } from './report.mjs';
-import { median } from './statistics.mjs';
 
 /**
  * @import { Workload } from './workloads.mjs'

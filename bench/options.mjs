@@ -1,4 +1,5 @@
 import { Command, InvalidArgumentError, Option } from 'commander';
+import { among, quick, rounds, seconds } from './command.mjs';
 
 /**
  * @typedef {object} Options
@@ -14,13 +15,6 @@ import { Command, InvalidArgumentError, Option } from 'commander';
  * @property {boolean} installPeers
  */
 
-/** @param {boolean} whole */
-const positive = (whole) => (/** @type {string} */ text) => {
-  const value = Number(text);
-  if (value > 0 && Number.isFinite(value) && (!whole || Number.isInteger(value))) return value;
-  throw new InvalidArgumentError(`It must be a ${whole ? 'whole ' : ''}number above 0.`);
-};
-
 /** @param {string} text */
 function versions(text) {
   const list = text.split(',').map((version) => version.trim());
@@ -33,14 +27,6 @@ function coreNumber(text) {
   if (/^\d+$/.test(text)) return Number(text);
   throw new InvalidArgumentError('It must be the number of a core, from 0.');
 }
-
-/** @param {string[]} known */
-const among = (known) => (/** @type {string} */ text) => {
-  const names = text.split(',').map((name) => name.trim());
-  const unknown = names.find((name) => !known.includes(name));
-  if (unknown === undefined) return known.filter((name) => names.includes(name));
-  throw new InvalidArgumentError(`There is no "${unknown}"; there are ${known.join(', ')}.`);
-};
 
 /**
  * @param {string[]} args  without node and the script
@@ -57,9 +43,9 @@ export function parseOptions(args, workloads, systems) {
     .description(
       'Measures KBUS beside what plain Node can do at best (the floors) and beside other buses.',
     )
-    .option('--rounds <n>', 'how often each system does each workload', positive(true), 5)
-    .option('--seconds <s>', 'how long each time, after warming up', positive(false), 2)
-    .option('--quick', 'the same as --rounds 3 --seconds 0.5; for a first look')
+    .addOption(rounds('how often each system does each workload', 5))
+    .addOption(seconds('how long each time, after warming up', 2))
+    .addOption(quick({ rounds: 3, seconds: 0.5 }))
     .option('--only <names>', 'these workloads', among(names(workloads)), names(workloads))
     .option('--systems <names>', 'these systems', among(names(systems)), names(systems))
     .option('--node <path>', 'run everything with this node binary', process.execPath)
@@ -70,7 +56,9 @@ export function parseOptions(args, workloads, systems) {
       )
         .argParser(versions)
         .default([])
-        .conflicts('node'),
+        .conflicts('node')
+        // What is compared is KBUS; the floor tells how much of it is Node's.
+        .implies({ systems: ['floor', 'kbus'] }),
     )
     .addOption(
       new Option(
@@ -119,14 +107,5 @@ Examples:
     .helpOption('--help', 'show this')
     .parse(args, { from: 'user' });
 
-  const options = /** @type {Options & { quick?: true }} */ (command.opts());
-  if (options.quick) {
-    if (command.getOptionValueSource('rounds') === 'default') options.rounds = 3;
-    if (command.getOptionValueSource('seconds') === 'default') options.seconds = 0.5;
-  }
-  // What is compared is KBUS; the floor tells how much of it is Node's.
-  if (options.nodes.length > 0 && command.getOptionValueSource('systems') === 'default') {
-    options.systems = ['floor', 'kbus'];
-  }
-  return options;
+  return command.opts();
 }

@@ -26,3 +26,22 @@ export function pace(window, confirm) {
     },
   };
 }
+
+/**
+ * The same, for a bus that confirms messages in the order in which they were sent: the last one stands for all before it.
+ *
+ * @param {number} window  messages
+ */
+export function paceByLast(window) {
+  /** @type {Promise<unknown>} */
+  let last = Promise.resolve();
+  const { sent, finish } = pace(window, () => last);
+  return {
+    /** After each message. @param {Promise<unknown>} confirmed */
+    sent(confirmed) {
+      last = confirmed;
+      return sent();
+    },
+    finish,
+  };
+}

@@ -1,11 +1,12 @@
-import type { AnnounceRun, AskRun, Heard } from './measure.mjs';
+import type { Announced, Asked, Heard } from '../dist/measure/index.js';
 
 /** What a process of a cell (role.mjs) says to the one that conducts it. */
 export type Said =
   /** It can be sent to: its process id, or that of the program it started. */
   | { ready: number }
-  | { asked: AskRun }
-  | { announced: AnnounceRun }
+  /** And how long the requests took, in µs; only when one was in flight. */
+  | { asked: Asked; p50: number | null; p99: number | null }
+  | { announced: Announced }
   /** Said when it is told to, and without being told when the last message has reached all its connections (`ended`). */
   | { heard: Heard[]; ended: boolean }
   /** Why it can't go on; then it exits. */
@@ -13,8 +14,5 @@ export type Said =
 
 /** What it is told. */
 export type Order =
-  /** For so many seconds. */
+  /** For so many milliseconds. */
   { ask: number; inFlight: number } | { announce: number } | { tell: true };
-
-/** That which has this key. */
-export type SaidWith<K extends string> = Extract<Said, Record<K, unknown>>;

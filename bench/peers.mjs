@@ -1,9 +1,10 @@
 // Where the peers are: their servers among the machine's programs, their npm clients in bench/peers.
 import { spawnSync } from 'node:child_process';
-import { accessSync, constants, existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
-import { delimiter, join } from 'node:path';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { programPath as programPathIn } from '../dist/system/program-path.js';
 
 /** @import { Clients } from './clients.ts' */
 
@@ -26,21 +27,8 @@ export function clientVersion(name) {
 }
 
 /** The path of a program, looked for where servers are installed too; undefined when there is none.
- * @param {string} name @returns {string | undefined} */
-export function programPath(name) {
-  const folders = [...(process.env['PATH'] ?? '').split(delimiter), '/usr/sbin', '/usr/local/sbin'];
-  return folders
-    .filter((path) => path !== '')
-    .map((path) => join(path, name))
-    .find((path) => {
-      try {
-        accessSync(path, constants.X_OK);
-        return true;
-      } catch {
-        return false;
-      }
-    });
-}
+ * @param {string} name */
+export const programPath = (name) => programPathIn(name, ['/usr/sbin', '/usr/local/sbin']);
 
 /** The first thing that looks like a version in what a program says to these arguments.
  * @param {string} name @param {...string} args */

@@ -1,8 +1,11 @@
 // From rounds to tables.
-import { median } from './statistics.mjs';
+import { inFigures } from '../dist/measure/index.js';
+import { median } from '../harness/statistics.mjs';
+import { machine as thisMachine } from './machine.mjs';
 
 /**
  * @import { Cell } from './conduct.mjs'
+ * @import { Machine } from './machine.mjs'
  * @import { System } from './system.ts'
  * @import { Figure, Target, Workload } from './workloads.mjs'
  */
@@ -16,18 +19,20 @@ import { median } from './statistics.mjs';
  * @property {string} [error]  why there is none
  */
 
-/** @typedef {{ cpu: string, cores: number, memory: string, kernel: string, node: string }} Machine */
-
 /** @param {Machine} machine @param {string} date */
 export const measuredOn = ({ cpu, cores, memory, kernel, node }, date) =>
   `Measured on ${date}: ${cpu}, ${cores} cores, ${memory}, ${kernel}, Node ${node}.`;
 
+export const today = () => new Date().toISOString().slice(0, 10);
+
+/** The same, here and now, with the Node that runs this. */
+export const measuredHere = () => measuredOn(thisMachine(process.versions.node), today());
+
 /** Cores that others may use in a round before it counts as disturbed. */
 export const DISTURBED = 0.1;
 
-const three = new Intl.NumberFormat('en', { maximumSignificantDigits: 3 });
 export const format = (/** @type {number} */ value) =>
-  Number.isNaN(value) ? '—' : three.format(value);
+  Number.isNaN(value) ? '—' : inFigures(value);
 export const ratio = (/** @type {number} */ value) =>
   Number.isNaN(value) ? '—' : value < 0.1 ? String(Number(value.toPrecision(2))) : value.toFixed(2);
 

@@ -4,8 +4,9 @@
 // Its parent talks to it over Node's IPC channel, as parts.ts says. It ends itself, and the program it started,
 // when the channel is closed.
 import { spawn } from 'node:child_process';
-import { announcing, asking, hearing } from './measure.mjs';
+import { announcing, asking, forked, hearing, Latency, stackOf } from '../dist/measure/index.js';
 import { systemOf } from './systems.mjs';
+import { lengthsOf } from './traffic.mjs';
 import { asks } from './workloads.mjs';
 
 /**
@@ -17,28 +18,22 @@ import { asks } from './workloads.mjs';
 const [name = '', role = '', placeJson = '', connections, number] = process.argv.slice(2);
 /** @type {Place} */
 const place = JSON.parse(placeJson);
-const say = (/** @type {Said} */ message) => process.send?.(message);
-
-/** @param {unknown} error */
-function fail(error) {
-  const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
-  /** @type {Said} */
-  const failed = { failed: text };
-  process.send?.(failed, () => process.exit(1));
-}
-process.on('uncaughtException', fail);
-process.on('unhandledRejection', fail);
+const traffic = { ...place, names: Math.max(1, place.names), lengths: lengthsOf(place) };
 
 /** @type {ChildProcess | undefined} */
 let program;
-process.on('disconnect', () => {
-  if (program?.pid === undefined) process.exit(0);
-  program
-    .removeAllListeners('exit')
-    .once('exit', () => process.exit(0))
-    .kill('SIGTERM');
-  setTimeout(() => program?.kill('SIGKILL'), 2000);
-});
+
+const say = forked(
+  (error) => /** @type {Said} */ ({ failed: stackOf(error) }),
+  () => {
+    if (program?.pid === undefined) process.exit(0);
+    program
+      .removeAllListeners('exit')
+      .once('exit', () => process.exit(0))
+      .kill('SIGTERM');
+    setTimeout(() => program?.kill('SIGKILL'), 2000);
+  },
+);
 
 /** Each resolves when it can be sent to; a program to its process id.
  * @type {Record<string, (system: System) => Promise<number | void>>} */
@@ -58,7 +53,8 @@ const roles = {
       child.stderr.setEncoding('utf8').on('data', read);
       child.once('error', reject);
       child.once('exit', (code, signal) => {
-        fail(`${file} ended by itself (${signal ?? `exit status ${code}`}). It said: ${output}`);
+        const how = signal ?? `exit status ${code}`;
+        throw new Error(`${file} ended by itself (${how}). It said: ${output}`);
       });
     }),
   daemon: async (system) => system.daemon?.(place),
@@ -77,13 +73,17 @@ const roles = {
     let run;
     process.on('message', async (/** @type {Order} */ order) => {
       if (!('ask' in order)) return;
-      run ??= asking(ask, place, order.inFlight);
-      say({ asked: await run(order.ask) });
+      const { inFlight } = order;
+      run ??= asking(ask, { ...traffic, inFlight });
+      const latency = inFlight === 1 ? new Latency() : null;
+      const asked = await run(order.ask, latency);
+      const p50 = latency?.percentile(50) ?? null;
+      say({ asked, p50, p99: latency?.percentile(99) ?? null });
     });
   },
 
   async announce(system) {
-    const run = announcing(await system.announce(place), place, Number(number));
+    const run = announcing(await system.announce(place), { ...traffic, sender: Number(number) });
     process.on('message', async (/** @type {Order} */ order) => {
       if ('announce' in order) say({ announced: await run(order.announce) });
     });
@@ -97,7 +97,7 @@ const roles = {
       say({ heard: ears.map((ear) => ear.take()), ended });
     };
     const ears = Array.from({ length: count }, () =>
-      hearing(place, () => {
+      hearing(traffic, () => {
         if (--running === 0) tell(true);
       }),
     );
@@ -108,9 +108,5 @@ const roles = {
   },
 };
 
-try {
-  const pid = await roles[role]?.(await systemOf(name));
-  say({ ready: pid ?? process.pid });
-} catch (error) {
-  fail(error);
-}
+const pid = await roles[role]?.(await systemOf(name));
+say({ ready: pid ?? process.pid });

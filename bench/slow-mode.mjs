@@ -4,11 +4,12 @@ import { fork } from 'node:child_process';
 import { once } from 'node:events';
 import { writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import { Command, InvalidArgumentError, Option } from 'commander';
+import { Command, Option } from 'commander';
+import { median } from '../harness/statistics.mjs';
+import { number, onSignals, run } from './command.mjs';
 import { abandon, withStage } from './conduct.mjs';
-import { busy, cpuOf, machine } from './machine.mjs';
-import { DISTURBED, format, measuredOn, ratio, table } from './report.mjs';
-import { median } from './statistics.mjs';
+import { cpuOf, watchOthers } from './machine.mjs';
+import { DISTURBED, format, measuredHere, ratio, table } from './report.mjs';
 import { systemOf } from './systems.mjs';
 import { workloads } from './workloads.mjs';
 
@@ -71,13 +72,6 @@ export function judge(rounds, unit) {
   return { text: `${table(rows)}\n\n${verdict}`, failed: faults.length > 0 };
 }
 
-/** @param {boolean} whole @param {number} least */
-const number = (whole, least) => (/** @type {string} */ text) => {
-  const value = Number(text);
-  if (value >= least && Number.isFinite(value) && (!whole || Number.isInteger(value))) return value;
-  throw new InvalidArgumentError(`It must be a ${whole ? 'whole ' : ''}number from ${least}.`);
-};
-
 function parse() {
   const streams = workloads.filter(({ shape }) => shape === 'announce').map(({ name }) => name);
   return /** @type {{ rounds: number, seconds: number, neighbours: number, only: string, system: string, json?: string }} */ (
@@ -85,9 +79,9 @@ function parse() {
       .description(
         'Repeats one workload, daemon and programs kept, every second round beside busy neighbours, and names rounds under half of the median. Fails when there is one, or when anything is lost.',
       )
-      .option('--rounds <n>', 'in all', number(true, 2), 200)
-      .option('--seconds <s>', 'of each round', number(false, 0.05), 1)
-      .option('--neighbours <n>', 'processes that use a core each', number(true, 0), 2)
+      .option('--rounds <n>', 'in all', number(2, true), 200)
+      .option('--seconds <s>', 'of each round', number(0.05, false), 1)
+      .option('--neighbours <n>', 'processes that use a core each', number(0, true), 2)
       .addOption(new Option('--only <name>', 'the workload').choices(streams).default('mixed4'))
       .option('--system <name>', 'as npm run bench -- --help calls it', 'kbus')
       .option('--json <file>', 'write every round, unrounded, to this file')
@@ -121,12 +115,10 @@ async function main() {
   const [figure] = workload.figures;
 
   let stopped = false;
-  for (const signal of /** @type {const} */ (['SIGINT', 'SIGTERM', 'SIGHUP'])) {
-    process.once(signal, () => {
-      stopped = true;
-      abandon();
-    });
-  }
+  onSignals(() => {
+    stopped = true;
+    abandon();
+  });
 
   const file = fileURLToPath(new URL('neighbour.mjs', import.meta.url));
   const neighbours = Array.from({ length: options.neighbours }, () =>
@@ -145,12 +137,11 @@ async function main() {
       for (let round = 1; round <= options.rounds; round++) {
         const hogged = round % 2 === 0;
         await hog(neighbours, hogged);
-        const before = { busy: busy(), ours: cpu(stage.ours), at: performance.now() };
+        const others = watchOthers(() => cpu(stage.ours));
         const { figures, lost, wrong } = await stage.run(options.seconds);
-        const took = (performance.now() - before.at) / 1000;
-        const foreign = (busy() - before.busy - (cpu(stage.ours) - before.ours)) / took;
+        const foreign = others();
         const rate = figures[figure.key] ?? Number.NaN;
-        rounds.push({ round, hogged, rate, lost, wrong, foreign: Math.max(0, foreign) });
+        rounds.push({ round, hogged, rate, lost, wrong, foreign });
         console.error(
           `round ${round} of ${options.rounds}  ${hogged ? 'busy neighbours' : 'no neighbours  '}  ${format(rate)} ${figure.unit}${lost > 0 ? `, lost ${lost}` : ''}${wrong > 0 ? `, ${wrong} wrong` : ''}${foreign > DISTURBED ? `, others used ${foreign.toFixed(2)} cores` : ''}`,
         );
@@ -163,9 +154,8 @@ async function main() {
   }
 
   const { text, failed } = judge(rounds, figure.unit);
-  const date = new Date().toISOString().slice(0, 10);
   console.log(
-    `\n${measuredOn(machine(process.versions.node), date)} ${system.title}, ${workload.name}: rounds of ${options.seconds} s, every second one beside ${options.neighbours} busy neighbours.\n\n${text}`,
+    `\n${measuredHere()} ${system.title}, ${workload.name}: rounds of ${options.seconds} s, every second one beside ${options.neighbours} busy neighbours.\n\n${text}`,
   );
   if (options.json !== undefined) {
     writeFileSync(options.json, `${JSON.stringify(rounds, undefined, 1)}\n`);
@@ -174,11 +164,4 @@ async function main() {
   if (stopped) process.exitCode = 130;
 }
 
-if (process.argv[1] === fileURLToPath(import.meta.url)) {
-  try {
-    await main();
-  } catch (error) {
-    console.error(`slow-mode: ${error instanceof Error ? error.message : error}`);
-    process.exitCode = 1;
-  }
-}
+if (process.argv[1] === fileURLToPath(import.meta.url)) await run('slow-mode', main);

@@ -1,11 +1,14 @@
+import type { Announcer, Ask, Hear } from '../dist/measure/index.js';
 import type { Target } from './workloads.mjs';
+
+export type { Announcer, Ask, Hear };
 
 /**
  * What a file under bench/systems/ exports (as default): one bus, or one floor, to be measured. To add
  * one, add its file. It is loaded even when its bus isn't installed, so it loads that in the functions.
  *
  * The measuring itself (clocks, serials, windows of requests in flight, warming up) is done once, in
- * measure.mjs, for everybody; a system says only how *it* sends and receives. Each of the functions
+ * src/measure, for everybody; a system says only how *it* sends and receives. Each of the functions
  * `daemon`, `answer`, `ask`, `listen` and `announce` runs in a process of its own:
  *
  *     rtt, rtt64          ask      → daemon → answer     and back
@@ -103,19 +106,4 @@ export interface Program {
   args: string[];
   /** Found in a line of its output (either one) as soon as it accepts connections. */
   ready: RegExp;
-}
-
-/** `length` bytes of data at `bytes[at]`; only valid during the call. */
-export type Hear = (bytes: Uint8Array, at: number, length: number) => void;
-
-/** Sends one request; calls `done` with its reply's data. Up to 64 may be in flight.
- * `name` is the number of its name, below place.names. */
-export type Ask = (data: Buffer, done: Hear, name: number) => void;
-
-export interface Announcer {
-  /** SendQueue, or queues, one message. Returns undefined when the next may be sent at once, else a
-   * promise to wait for: this is where a system holds back a sender that is too fast for it. */
-  send(data: Buffer, name: number): Promise<unknown> | undefined;
-  /** Resolves when nothing waits in this process any more. */
-  finish(): Promise<unknown>;
 }

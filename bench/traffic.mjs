@@ -1,4 +1,5 @@
 // What real traffic is made of: many names, and data whose length changes from one message to the next.
+import { Random } from '../harness/random.mjs';
 
 /** The words are chosen so that names have 20 to 40 characters. */
 const AREAS = ['Bay', 'Hall', 'Line', 'Boiler', 'Furnace'];
@@ -9,15 +10,8 @@ const PLACES = 37;
 /** Lengths repeat after this many messages. A power of two: no ring of buffers may be shorter. */
 const LENGTHS = 1024;
 
-/** A fixed pseudo-random sequence (Numerical Recipes' generator), so that every run sends the same.
- * @returns {(below: number) => number} a whole number from 0 */
-function chance() {
-  let state = 1;
-  return (below) => {
-    state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
-    return Math.floor((state / 2 ** 32) * below);
-  };
-}
+/** Every run sends the same. */
+const SEED = 1;
 
 /**
  * Names of four words below `$.Plant`, such as `$.Plant.Line7.Sensor42.Temp`: 20 to 40 characters each,
@@ -27,11 +21,11 @@ function chance() {
  * @returns {string[]}
  */
 export function namesOf(count) {
-  const pick = chance();
-  const word = (/** @type {string[]} */ words) => words[pick(words.length)];
+  const random = new Random(SEED);
   return Array.from(
     { length: count },
-    (_, i) => `$.Plant.${word(AREAS)}${pick(PLACES)}.${word(DEVICES)}${i}.${word(VALUES)}`,
+    (_, i) =>
+      `$.Plant.${random.pick(AREAS)}${random.below(PLACES)}.${random.pick(DEVICES)}${i}.${random.pick(VALUES)}`,
   );
 }
 
@@ -54,6 +48,6 @@ export const shareOf = (names, { receivers }, number) =>
  */
 export function lengthsOf({ least, size }) {
   if (least === size) return [size];
-  const pick = chance();
-  return Array.from({ length: LENGTHS }, () => least + pick(size - least + 1));
+  const random = new Random(SEED);
+  return Array.from({ length: LENGTHS }, () => least + random.below(size - least + 1));
 }

@@ -50,6 +50,10 @@ const mixed = /** @type {const} */ ({
   senders: 1,
 });
 
+/** Messages that are alike.
+ * @satisfies {Partial<Workload>} */
+const small = { least: 64, size: 64, names: 0, senders: 1 };
+
 /** @param {Target[]} targets @returns {Figure} */
 const rate = (...targets) => ({
   key: 'rate',
@@ -124,10 +128,7 @@ export const workloads = [
     title: 'request → reply, one at a time, 64-byte data',
     floor: 'relay4: raw frames of 100 bytes, client → relay → server → relay → client, untouched',
     shape: 'ask',
-    least: 64,
-    size: 64,
-    names: 0,
-    senders: 1,
+    ...small,
     ring: 1,
     inFlight: 1,
     receivers: [1],
@@ -153,22 +154,11 @@ export const workloads = [
     title: 'request → reply, 64 in flight, 64-byte data',
     floor: 'relay4, with 64 frames in flight',
     shape: 'ask',
-    least: 64,
-    size: 64,
-    names: 0,
-    senders: 1,
+    ...small,
     ring: 64,
     inFlight: 64,
     receivers: [1],
-    figures: [
-      {
-        key: 'rate',
-        title: 'rate',
-        unit: '/s',
-        better: 'higher',
-        targets: [{ must: 0.5, goal: 0.7 }],
-      },
-    ],
+    figures: [rate({ must: 0.5, goal: 0.7 })],
   },
   {
     name: '1to1',
@@ -176,45 +166,23 @@ export const workloads = [
     floor:
       'stream: length-prefixed frames of 100 bytes, batched by the writer, parsed and batched again by a relay, parsed by the reader',
     shape: 'announce',
-    least: 64,
-    size: 64,
-    names: 0,
-    senders: 1,
+    ...small,
     ring: 4096,
     inFlight: 0,
     receivers: [1],
     alone: 5_000_000,
-    figures: [
-      {
-        key: 'rate',
-        title: 'rate',
-        unit: '/s',
-        better: 'higher',
-        targets: [{ must: 0.5, goal: 0.75 }],
-      },
-    ],
+    figures: [rate({ must: 0.5, goal: 0.75 })],
   },
   {
     name: 'fan16',
     title: 'announcements 1 → 16 receivers in 2 processes, 64-byte data (deliveries)',
     floor: 'stream with a copy each: the relay parses, and copies each frame for each connection',
     shape: 'announce',
-    least: 64,
-    size: 64,
-    names: 0,
-    senders: 1,
+    ...small,
     ring: 4096,
     inFlight: 0,
     receivers: [8, 8],
-    figures: [
-      {
-        key: 'rate',
-        title: 'rate',
-        unit: '/s',
-        better: 'higher',
-        targets: [{ must: 1, goal: 1.4 }],
-      },
-    ],
+    figures: [rate({ must: 1, goal: 1.4 })],
   },
   {
     name: 'big',

@@ -3,6 +3,7 @@
 import { openSync, writeSync } from 'node:fs';
 import process from 'node:process';
 import { createInterface } from 'node:readline';
+import { setTimeout as pause } from 'node:timers/promises';
 import {
   Flag,
   KbusError,
@@ -12,7 +13,7 @@ import {
   replyTo,
   StatusError,
 } from '../dist/index.js';
-import { chance } from './chance.mjs';
+import { Random } from '../harness/random.mjs';
 import { noteOf } from './promises.mjs';
 
 /**
@@ -36,9 +37,8 @@ const { role, name, directory, seed, path } = /** @type {Part} */ (
 const journal = openSync(path, 'a');
 const NAMES = ['$.A', '$.A.B', '$.A.B.C', '$.D', '$.D.E'];
 
-const { random, pick } = chance(seed);
-const pause = (/** @type {number} */ most) =>
-  new Promise((resolve) => setTimeout(resolve, random() * most));
+const random = new Random(seed);
+const pauseUpTo = (/** @type {number} */ most) => pause(random.next() * most);
 
 /** @param {Fact} fact */
 function note(fact) {
@@ -53,7 +53,7 @@ let isLost = false;
 const waiting = new Set();
 
 /** @param {number} flags @param {number} size @param {string} [to]  a name; else any */
-function made(flags, size, to = pick(NAMES)) {
+function made(flags, size, to = random.pick(NAMES)) {
   const n = nextNumber++;
   const data = `${name}.${n} `.padEnd(size, '.');
   const message = new Message(to, data, { flags });
@@ -87,7 +87,7 @@ function send(ksock, { n, message }, options) {
 
 /** @param {Ksock} ksock */
 function request(ksock) {
-  const { n, message } = made(Flag.WANT_A_REPLY, 20 + random() * 200);
+  const { n, message } = made(Flag.WANT_A_REPLY, 20 + random.next() * 200);
   note({ e: 'send?', n, ...noteOf(message), awaited: true });
   return follow(
     ksock.request(message).then(
@@ -134,9 +134,9 @@ async function read(ksock, each) {
 const ROLES = {
   async sender(ksock) {
     while (!isFinishing && !isLost) {
-      const size = random() < 0.02 ? 100_000 : 16 + random() * 300;
-      const flags = random() < 0.1 ? Flag.URGENT : random() < 0.3 ? Flag.ALL_OR_FAIL : 0;
-      const how = random();
+      const size = random.chance(0.02) ? 100_000 : 16 + random.next() * 300;
+      const flags = random.chance(0.1) ? Flag.URGENT : random.chance(0.3) ? Flag.ALL_OR_FAIL : 0;
+      const how = random.next();
       if (how < 0.5) send(ksock, made(flags & ~Flag.ALL_OR_FAIL, size), { wait: true });
       else if (how < 0.8) await send(ksock, made(flags, size), {});
       else {
@@ -147,7 +147,7 @@ const ROLES = {
           ?.catch((error) => note({ e: 'send-', n, code: 'EPROTO', error: error.code }));
       }
       if (waiting.size > 50) await Promise.race(waiting);
-      await pause(8);
+      await pauseUpTo(8);
     }
     await ksock.flush().catch(() => {});
   },
@@ -155,40 +155,40 @@ const ROLES = {
   async requester(ksock) {
     read(ksock, () => {});
     while (!isFinishing && !isLost) {
-      if (random() < 0.7) request(ksock);
-      else await send(ksock, made(Flag.WANT_A_REPLY, 30), { wait: random() < 0.3 });
-      if (waiting.size > 12) await Promise.race([...waiting, pause(200)]);
-      await pause(20);
+      if (random.chance(0.7)) request(ksock);
+      else await send(ksock, made(Flag.WANT_A_REPLY, 30), { wait: random.chance(0.3) });
+      if (waiting.size > 12) await Promise.race([...waiting, pauseUpTo(200)]);
+      await pauseUpTo(20);
     }
   },
 
   async listener(ksock) {
-    const slow = random() < 0.3 ? 20 : 0;
-    if (random() < 0.5) {
+    const slow = random.chance(0.3) ? 20 : 0;
+    if (random.chance(0.5)) {
       await ksock.setMaxMessages(0xffff_ffff);
       note({ e: 'limit', count: 0xffff_ffff });
     } else {
       note({ e: 'limit', count: 20 });
     }
-    for (let bindings = 1 + random() * 2; bindings > 0; bindings--) {
-      await bind(ksock, pick([...NAMES, '$.*', '$.A.*', '$.D.%', '$.%.B', '$.%.*']), false);
+    for (let bindings = 1 + random.next() * 2; bindings > 0; bindings--) {
+      await bind(ksock, random.pick([...NAMES, '$.*', '$.A.*', '$.D.%', '$.%.B', '$.%.*']), false);
     }
-    await read(ksock, () => (slow > 0 && !isFinishing ? pause(slow) : undefined));
+    await read(ksock, () => (slow > 0 && !isFinishing ? pauseUpTo(slow) : undefined));
   },
 
   async replier(ksock) {
-    const style = pick(['prompt', 'prompt', 'slow', 'never', 'mixed']);
-    for (const bound of NAMES) if (random() < 0.5) await bind(ksock, bound, true);
-    await bind(ksock, pick(['$.*', '$.A.*', '$.D.%', '$.%.B']), true);
+    const style = random.pick(['prompt', 'prompt', 'slow', 'never', 'mixed']);
+    for (const bound of NAMES) if (random.chance(0.5)) await bind(ksock, bound, true);
+    await bind(ksock, random.pick(['$.*', '$.A.*', '$.D.%', '$.%.B']), true);
     await read(ksock, async (message) => {
       if (!message.wantsUsToReply()) return;
-      const now = style === 'mixed' ? pick(['prompt', 'slow', 'never']) : style;
+      const now = style === 'mixed' ? random.pick(['prompt', 'slow', 'never']) : style;
       if (now === 'never') return;
       const reply = replyTo(message);
       const { n, message: like } = made(0, 30, reply.name);
       reply.data = like.data;
-      if (now === 'slow') await pause(30);
-      if (!isLost && !isFinishing) send(ksock, { n, message: reply }, { wait: random() < 0.3 });
+      if (now === 'slow') await pauseUpTo(30);
+      if (!isLost && !isFinishing) send(ksock, { n, message: reply }, { wait: random.chance(0.3) });
     });
   },
 };
@@ -201,7 +201,7 @@ async function hog() {
     try {
       held.push(await Ksock.open(0, { directory }));
     } catch {
-      await pause(200);
+      await pauseUpTo(200);
       for (const ksock of held.splice(0, held.length / 2)) await ksock.close().catch(() => {});
     }
   }
@@ -235,7 +235,7 @@ told.on('line', async (what) => {
     if (role !== 'replier' && !isLost && ksock !== undefined) {
       await Promise.all(waiting);
       // All that is still to be read was sent before: everybody has stopped.
-      while ((await ksock.numMessages()) > 0) await pause(20);
+      while ((await ksock.numMessages()) > 0) await pauseUpTo(20);
     }
   } catch (error) {
     if (!(error instanceof KbusError)) throw error;

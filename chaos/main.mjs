@@ -5,18 +5,22 @@
 //
 // Of the programs, some use the file of the bus (device.py), where this machine can serve it; the others its
 // socket (client.mjs). The seed decides what is done to whom and what each program does; what the machine makes of it differs.
-import { spawn, spawnSync } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import process from 'node:process';
 import { createInterface } from 'node:readline';
+import { setTimeout as pause } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { obstacles } from '../dist/fuse/obstacles.js';
 import { Ksock } from '../dist/index.js';
-import { chance } from './chance.mjs';
+import { ended } from '../dist/measure/index.js';
+import { programPath } from '../dist/system/program-path.js';
+import { Random } from '../harness/random.mjs';
+import { Daemon } from '../harness/serve.mjs';
 import { brokenPromises } from './promises.mjs';
 
 /**
@@ -48,17 +52,14 @@ const { values } = parseArgs({
 });
 const seed = Number(values.seed);
 const clientCount = Number(values.clients);
-/** Where the program python3 is; '' when there is none. */
-const python = String(
-  spawnSync('python3', ['-c', 'import sys; print(sys.executable)']).stdout ?? '',
-).trim();
+const python = programPath('python3');
 const deviceCount = howManyAtDevice();
 const file = (/** @type {string} */ name) => fileURLToPath(new URL(name, import.meta.url));
 
 function howManyAtDevice() {
   const given = values['device-clients'];
   const missing = obstacles().map((it) => it.missing);
-  if (python === '') missing.push('the program python3');
+  if (python === undefined) missing.push('the program python3');
   if (given === '0') return 0;
   if (missing.length === 0) return Number(given ?? Math.ceil(clientCount * 0.4));
   const lack = `no program can use device files here: there is no ${missing.join(', no ')}`;
@@ -67,15 +68,8 @@ function howManyAtDevice() {
   return 0;
 }
 
-const { random, pick } = chance(seed);
-const pause = (/** @type {number} */ milliseconds) =>
-  new Promise((resolve) => setTimeout(resolve, milliseconds));
+const random = new Random(seed);
 const now = () => Number(process.hrtime.bigint() / 1000n);
-const ended = (/** @type {ChildProcess} */ child) =>
-  child.exitCode !== null || child.signalCode !== null
-    ? Promise.resolve()
-    : new Promise((resolve) => child.once('exit', resolve));
-
 /** Descriptors that a starved daemon may have. */
 const LIMIT = 70;
 
@@ -90,7 +84,7 @@ const crossed = { ss: 0, sd: 0, ds: 0, dd: 0 };
 class Round {
   /** @type {Client[]} */
   clients = [];
-  /** @type {ChildProcessByStdio<null, Readable, Readable> | undefined} */
+  /** @type {Daemon | undefined} */
   #daemon;
 
   /** @param {number} number */
@@ -100,29 +94,19 @@ class Round {
     this.sockets = join(this.directory, 's');
     this.device = join(this.directory, 'd');
     this.nextName = 1;
-    this.log = '';
     // In some rounds the daemon has few descriptors, and somebody takes all of them.
-    this.isStarved = random() < 0.3;
+    this.isStarved = random.chance(0.3);
   }
 
   async start() {
     if (this.isStarved) sum.faults.starve++;
-    const device = deviceCount > 0 ? ` --device '${this.device}'` : '';
-    const serve = `exec '${process.execPath}' '${file('../dist/cli/main.cjs')}' serve --directory '${this.sockets}'${device} --max-messages 20`;
-    const daemon = spawn('sh', ['-c', this.isStarved ? `ulimit -n ${LIMIT}; ${serve}` : serve], {
-      stdio: ['ignore', 'pipe', 'pipe'],
-    });
-    this.#daemon = daemon;
-    for (const stream of [daemon.stdout, daemon.stderr]) {
-      stream.on('data', (text) => {
-        this.log += text;
-      });
+    const device = deviceCount > 0 ? ['--device', this.device] : [];
+    const options = [...device, '--max-messages', '20'];
+    this.#daemon = new Daemon(this.sockets, options, this.isStarved ? LIMIT : undefined);
+    await this.#daemon.serving;
+    if (deviceCount > 0 && !this.daemon.log.includes('as files in')) {
+      throw new Error(this.daemon.log);
     }
-    while (!this.log.includes('serving')) {
-      if (daemon.exitCode !== null) throw new Error(`the daemon ended:\n${this.log}`);
-      await pause(20);
-    }
-    if (deviceCount > 0 && !this.log.includes('as files in')) throw new Error(this.log);
     for (let count = 0; count < clientCount; count++) {
       this.spawn(/** @type {Role} */ (ROLES[count % ROLES.length]), count < deviceCount);
     }
@@ -145,9 +129,9 @@ class Round {
       path,
       directory: this.sockets,
       device: this.device,
-      seed: Math.floor(random() * 2 ** 32),
+      seed: random.below(2 ** 32),
     };
-    const program = atDevice ? python : process.execPath;
+    const program = (atDevice && python) || process.execPath;
     const words = atDevice ? ['-B', file('device.py')] : [file('client.mjs')];
     const child = spawn(program, [...words, JSON.stringify(part)], {
       stdio: ['pipe', 'pipe', 'inherit'],
@@ -166,10 +150,10 @@ class Round {
   /** @param {number} until */
   async mistreat(until) {
     while (Date.now() < until) {
-      await pause(50 + random() * 400);
-      const victim = pick(this.alive);
+      await pause(50 + random.below(400));
+      const victim = random.pick(this.alive);
       if (victim === undefined || victim.role === 'hog') continue;
-      const fault = pick(FAULTS);
+      const fault = random.pick(FAULTS);
       if (victim.isStopped && (fault === 'stop' || fault === 'cut')) continue;
       sum.faults[fault]++;
       switch (fault) {
@@ -182,22 +166,19 @@ class Round {
           break;
         case 'freeze':
           // Soon all are in the middle of what they ask of the daemon; at a device, inside a system call.
-          this.daemon.kill('SIGSTOP');
-          await pause(random() * 300);
+          this.daemon.child.kill('SIGSTOP');
+          await pause(random.below(300));
           this.kill(victim);
-          await pause(random() * 50);
-          this.daemon.kill('SIGCONT');
+          await pause(random.below(50));
+          this.daemon.child.kill('SIGCONT');
           break;
         case 'stop':
           victim.isStopped = true;
           victim.child.kill('SIGSTOP');
-          setTimeout(
-            () => {
-              victim.isStopped = false;
-              victim.child.kill('SIGCONT');
-            },
-            100 + random() * 1500,
-          );
+          setTimeout(() => {
+            victim.isStopped = false;
+            victim.child.kill('SIGCONT');
+          }, 100 + random.below(1500));
       }
     }
     while (this.alive.some(({ isStopped }) => isStopped)) await pause(50);
@@ -217,7 +198,7 @@ class Round {
       clients.map(({ name, role, child, lines }) => {
         const answered = what === 'close' ? [] : [once(lines, 'line')];
         child.stdin.write(`${what}\n`);
-        const late = pause(30_000).then(() => {
+        const late = pause(30_000, undefined, { ref: false }).then(() => {
           if (child.exitCode === null && child.signalCode === null) {
             throw new Error(`${role} ${name} has not answered '${what}' within 30 s`);
           }
@@ -243,7 +224,7 @@ class Round {
 
   /** The close of a device file goes on when the program that had it has ended. */
   async untilUnbound() {
-    if (this.daemon.signalCode !== null) return;
+    if (this.daemon.child.signalCode !== null) return;
     const ksock = await Ksock.open(0, { directory: this.sockets, mode: 'r' });
     while ((await ksock.readBindings()).some(({ replier }) => replier)) await pause(5);
     await ksock.close();
@@ -272,21 +253,18 @@ class Round {
   async run(seconds) {
     await this.start();
     // In some rounds it is the daemon that is killed.
-    const isDaemonKilled = random() < 0.2;
+    const isDaemonKilled = random.chance(0.2);
     await this.mistreat(Date.now() + seconds * 1000);
     if (isDaemonKilled) {
-      this.daemon.kill('SIGKILL');
-      await ended(this.daemon);
+      await this.daemon.stop('SIGKILL');
       sum.faults.end++;
     }
     await this.finish();
     if (!isDaemonKilled) {
-      if (this.daemon.exitCode !== null) throw new Error(`the daemon ended:\n${this.log}`);
-      this.daemon.kill('SIGTERM');
-      await ended(this.daemon);
-      if (this.daemon.exitCode !== 0) {
-        throw new Error(`the daemon ended with ${this.daemon.exitCode}:\n${this.log}`);
-      }
+      const { child, isRunning, log } = this.daemon;
+      if (!isRunning) throw new Error(`the daemon ended:\n${log}`);
+      await this.daemon.stop();
+      if (child.exitCode !== 0) throw new Error(`it ended with ${child.exitCode}:\n${log}`);
     }
     const journals = this.journals();
     for (const entry of journals.flatMap(({ entries }) => entries)) {
@@ -315,7 +293,7 @@ class Round {
 
   stop() {
     for (const { child } of this.clients) if (child.exitCode === null) child.kill('SIGKILL');
-    if (this.#daemon?.exitCode === null) this.#daemon.kill('SIGKILL');
+    this.#daemon?.child.kill('SIGKILL');
   }
 }
 

@@ -2,6 +2,8 @@
 // Requests took; and rests until everything that it was sent has been read.
 import process from 'node:process';
 import { Announcement, Flag, KbusError, Ksock, Request, statefulRequest } from '../dist/index.js';
+import { forked, stackOf } from '../dist/measure/index.js';
+import { Random } from '../harness/random.mjs';
 
 /**
  * @import { KsockOptions } from '../dist/index.js'
@@ -10,16 +12,9 @@ import { Announcement, Flag, KbusError, Ksock, Request, statefulRequest } from '
 
 /** @type {ClientStart} */
 const { role, number, directory, seed, work } = JSON.parse(process.argv[2] ?? '');
-const say = (/** @type {ClientSaid} */ message) => process.send?.(message);
+const say = forked((error) => /** @type {ClientSaid} */ ({ failed: stackOf(error) }));
 
-let state = seed >>> 0;
-function random() {
-  state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
-  return state / 2 ** 32;
-}
-const below = (/** @type {number} */ limit) => Math.floor(random() * limit);
-/** @template T @param {readonly T[]} from @returns {T} */
-const pick = (from) => /** @type {T} */ (from[below(from.length)]);
+const random = new Random(seed);
 const open = (/** @type {KsockOptions} */ options = {}) => Ksock.open(0, { directory, ...options });
 
 /** What a send may be refused with when others are busy. */
@@ -59,14 +54,16 @@ const WORK = {
 const CALLS = [
   async () =>
     void (await orBusy(
-      home.sendMsg(new Announcement(`$.Soak.News.n${below(1000)}`, 'x'.repeat(below(200)))),
+      home.sendMsg(
+        new Announcement(`$.Soak.News.n${random.below(1000)}`, 'x'.repeat(random.below(200))),
+      ),
     )),
   async () =>
     void (await orBusy(
       home.sendMsg(new Announcement('$.Soak.News', 'all', { flags: Flag.ALL_OR_FAIL })),
     )),
   async () => {
-    await home.sendMsg(new Announcement('$.Soak.News', new Uint8Array(below(40_000))), {
+    await home.sendMsg(new Announcement('$.Soak.News', new Uint8Array(random.below(40_000))), {
       wait: true,
     });
   },
@@ -76,18 +73,18 @@ const CALLS = [
     await orBusy(home.sendMsg(urgent));
   },
   async () => {
-    const first = await orBusy(home.request(`$.Soak.Ask.n${below(3)}`, 'first'));
+    const first = await orBusy(home.request(`$.Soak.Ask.n${random.below(3)}`, 'first'));
     if (first !== null) await orBusy(home.request(statefulRequest(first, first.name, 'again')));
   },
-  async () => void (await home.findReplier(`$.Soak.Ask.n${below(3)}`)),
+  async () => void (await home.findReplier(`$.Soak.Ask.n${random.below(3)}`)),
   async () => {
     for (let count = 0; count < 20; count++)
       home.post(new Announcement(`$.Soak.News.n${count}`, 'post'), { wait: true });
     await home.flush();
   },
   async () => {
-    const name = `$.Soak.Mine.n${below(1e6)}.${pick(['*', '%', 'x'])}`;
-    const replier = random() < 0.5;
+    const name = `$.Soak.Mine.n${random.below(1e6)}.${random.pick(['*', '%', 'x'])}`;
+    const replier = random.chance(0.5);
     await orBusy(home.bind(`$.Soak.Own${number}.${name.slice(2)}`, replier));
     await home.unbind(`$.Soak.Own${number}.${name.slice(2)}`, replier);
   },
@@ -95,19 +92,19 @@ const CALLS = [
 
 /** What one does who comes for a moment, and leaves things behind. */
 async function visit() {
-  const visitor = await open({ mode: pick(['rw', 'rw', 'r']) });
-  await visitor.setMaxMessages(1 + below(50));
+  const visitor = await open({ mode: random.pick(['rw', 'rw', 'r']) });
+  await visitor.setMaxMessages(1 + random.below(50));
   await visitor.bind('$.Soak.News.*');
   await visitor.bind(`$.Soak.Visit.n${visitor.id}`, true);
   const asked = orBusy(home.request(`$.Soak.Visit.n${visitor.id}`, 'is anybody there?'));
-  switch (below(5)) {
+  switch (random.below(5)) {
     case 0: {
       const request = await visitor.waitForMsg();
       if (visitor.mode === 'rw' && request?.wantsUsToReply()) await visitor.readNextMsg();
       break;
     }
     case 1:
-      await visitor.waitForMsg({ timeout: below(3) });
+      await visitor.waitForMsg({ timeout: random.below(3) });
       break;
     case 2:
       await orBusy(visitor.unbind(`$.Soak.Visit.n${visitor.id}`, true));
@@ -136,9 +133,9 @@ async function mix() {
       if (lane === 0) await visit();
       else if (lane === 1) {
         const began = performance.now();
-        if ((await orBusy(home.request(`$.Soak.Ask.n${below(3)}`, 'ping'))) !== null)
+        if ((await orBusy(home.request(`$.Soak.Ask.n${random.below(3)}`, 'ping'))) !== null)
           latencies.push(performance.now() - began);
-      } else await pick(CALLS)();
+      } else await random.pick(CALLS)();
     }
   });
   await Promise.all(lanes);
@@ -156,7 +153,7 @@ if (role === 'mix') {
   if (role === 'listener') await home.bind('$.Soak.Stream');
 }
 
-process.on('message', async (/** @type {Told} */ what) => {
+process.on('message', async (/** @type {Told} */ { what }) => {
   if (what === 'work') say({ worked: await WORK[role]() });
   if (what === 'rest') {
     while ((await home.numMessages()) > 0) await new Promise(setImmediate);
@@ -164,7 +161,7 @@ process.on('message', async (/** @type {Told} */ what) => {
   }
   if (what === 'stop') {
     await home.close();
-    process.disconnect();
+    process.exit();
   }
 });
 say({ open: true });

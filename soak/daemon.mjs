@@ -1,6 +1,7 @@
 // The daemon that is soaked: it tells its memory when it is asked, after a collection of garbage.
 import process from 'node:process';
 import { Daemon, Log } from '../dist/daemon/index.js';
+import { forked, stackOf } from '../dist/measure/index.js';
 
 /**
  * @import { Bus } from '../dist/index.js'
@@ -9,7 +10,7 @@ import { Daemon, Log } from '../dist/daemon/index.js';
 
 /** @type {DaemonStart} */
 const { directory, serial, ksock } = JSON.parse(process.argv[2] ?? '');
-const say = (/** @type {DaemonSaid} */ message) => process.send?.(message);
+const say = forked((error) => /** @type {DaemonSaid} */ ({ failed: stackOf(error) }));
 
 const daemon = new Daemon({
   buses: 1,
@@ -43,11 +44,11 @@ async function sample(bus) {
   };
 }
 
-process.on('message', async (/** @type {Told} */ what) => {
+process.on('message', async (/** @type {Told} */ { what }) => {
   if (what === 'sample') say({ sample: await sample(bus) });
   if (what === 'stop') {
     await daemon.stop('the soak is over');
-    process.disconnect();
+    process.exit();
   }
 });
 say({ serving: true });

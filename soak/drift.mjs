@@ -1,13 +1,6 @@
 // Whether something grows, or gets slower, from the second quarter of a soak to the last: the first is left
 // out, in which code is compiled and memory is got that will be used again.
-
-/** @param {readonly number[]} values */
-export function median(values) {
-  const sorted = [...values].sort((a, b) => a - b);
-  const half = sorted.length >> 1;
-  const upper = sorted[half] ?? Number.NaN;
-  return sorted.length % 2 === 1 ? upper : ((sorted[half - 1] ?? Number.NaN) + upper) / 2;
-}
+import { median } from '../harness/statistics.mjs';
 
 /** Medians of the second and the last quarter. @param {readonly number[]} values */
 export function quarters(values) {

@@ -13,12 +13,14 @@ import { join } from 'node:path';
 import process from 'node:process';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
-import { drifted, median, quarters } from './drift.mjs';
+import { Child } from '../dist/measure/index.js';
+import { Random } from '../harness/random.mjs';
+import { median } from '../harness/statistics.mjs';
+import { drifted, quarters } from './drift.mjs';
 
 /**
- * @import { ChildProcess } from 'node:child_process'
  * @import { Judged } from './drift.mjs'
- * @import { ClientStart, DaemonStart, Sample, SaidWith, Told } from './talk.ts'
+ * @import { ClientSaid, ClientStart, DaemonSaid, DaemonStart, Sample, Told } from './talk.ts'
  */
 
 const { values } = parseArgs({
@@ -38,59 +40,28 @@ const isStream = values.messages !== undefined;
 const work = Number(values.work ?? (isStream ? 200_000 : 100));
 const file = (/** @type {string} */ name) => fileURLToPath(new URL(name, import.meta.url));
 
-let state = seed >>> 0;
-function random() {
-  state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
-  return state / 2 ** 32;
-}
+const random = new Random(seed);
 
 const MAX_U32 = 2 ** 32 - 1;
-const serial =
-  random() < 0.5 ? MAX_U32 - Math.floor(random() * 3000) : 1 + Math.floor(random() * MAX_U32);
-const ksock = 1 + Math.floor(random() * 2 ** 31);
+const serial = random.chance(0.5) ? MAX_U32 - random.below(3000) : 1 + random.below(MAX_U32);
+const ksock = 1 + random.below(2 ** 31);
 
 const directory = mkdtempSync(join(tmpdir(), 'kbus-soak-'));
-/** @type {ChildProcess[]} */
-const children = [];
+/** @type {Child<ClientSaid | DaemonSaid, Told>[]} */
+const running = [];
 
 /** @param {string} name @param {ClientStart | DaemonStart} what @param {string[]} execArgv */
 function start(name, what, execArgv = []) {
-  const child = fork(file(name), [JSON.stringify(what)], { execArgv });
-  children.push(child);
-  /** @type {Promise<never>} */
-  const gone = new Promise((_, reject) => {
-    child.once('exit', (code, signal) => reject(new Error(`${name} ended (${signal ?? code})`)));
-  });
-  gone.catch(() => {});
-  /** What it says next under this key.
-   * @template {string} K @param {K} key @returns {Promise<SaidWith<K>[K]>} */
-  const answer = (key) => {
-    /** @type {Promise<SaidWith<K>[K]>} */
-    const answered = new Promise((resolve) => {
-      const hear = (/** @type {SaidWith<K>} */ said) => {
-        if (!(key in said)) return;
-        child.off('message', hear);
-        resolve(said[key]);
-      };
-      child.on('message', hear);
-    });
-    return Promise.race([answered, gone]);
-  };
-  return {
-    answer,
-    /** @template {string} K @param {Told} what @param {K} key */
-    ask(what, key) {
-      const answered = answer(key);
-      child.send(what);
-      return answered;
-    },
-    async stop() {
-      const ended = new Promise((resolve) => child.once('exit', resolve));
-      child.send('stop');
-      const code = await ended;
-      if (code !== 0) throw new Error(`${name} ended with ${code}`);
-    },
-  };
+  /** @type {Child<ClientSaid | DaemonSaid, Told>} */
+  const child = new Child(fork(file(name), [JSON.stringify(what)], { execArgv }), name);
+  running.push(child);
+  return child;
+}
+
+/** @param {ReturnType<typeof start>} child */
+async function stop(child) {
+  child.tell({ what: 'stop' });
+  if ((await child.ended) !== 0) await child.trouble;
 }
 
 const MIB = 1024 * 1024;
@@ -103,13 +74,13 @@ function shown(what, value) {
 
 async function soak() {
   const daemon = start('daemon.mjs', { directory, serial, ksock }, ['--expose-gc']);
-  await daemon.answer('serving');
+  await daemon.next('serving');
   /** @type {ClientStart['role'][]} */
   const roles = isStream ? ['sender', 'listener'] : ['mix', 'mix', 'mix'];
   const clients = roles.map((role, number) =>
-    start('client.mjs', { directory, role, number, work, seed: Math.floor(random() * 2 ** 32) }),
+    start('client.mjs', { directory, role, number, work, seed: random.below(2 ** 32) }),
   );
-  await Promise.all(clients.map((client) => client.answer('open')));
+  await Promise.all(clients.map((client) => client.next('open')));
 
   const until = Date.now() + Number(values.minutes) * 60_000;
   const rounds = isStream ? Math.ceil(Number(values.messages) / work) : Infinity;
@@ -118,21 +89,25 @@ async function soak() {
   let operations = 0;
   while (samples.length < rounds && (isStream || Date.now() < until || samples.length < 8)) {
     const began = performance.now();
-    const done = await Promise.all(clients.map((client) => client.ask('work', 'worked')));
+    for (const client of clients) client.tell({ what: 'work' });
+    const said = await Promise.all(clients.map((client) => client.next('worked')));
+    const done = said.map(({ worked }) => worked);
     const seconds = (performance.now() - began) / 1000;
-    await Promise.all(clients.map((client) => client.ask('rest', 'resting')));
+    for (const client of clients) client.tell({ what: 'rest' });
+    await Promise.all(clients.map((client) => client.next('resting')));
+    daemon.tell({ what: 'sample' });
+    const { sample: standing } = await daemon.next('sample');
     const latencies = done.flatMap((one) => one.latencies);
     const sample = {
       seconds,
       latency: isStream ? 0 : median(latencies),
-      ...(await daemon.ask('sample', 'sample')),
+      ...standing,
     };
     samples.push(sample);
     operations += done.reduce((sum, one) => sum + one.operations, 0);
     if (values.samples) console.log(JSON.stringify(sample));
   }
-  for (const client of clients) await client.stop();
-  await daemon.stop();
+  for (const child of [...clients, daemon]) await stop(child);
 
   const wrapped = samples.some((sample, at) => sample.serial < (samples[at - 1]?.serial ?? serial));
   console.log(
@@ -164,7 +139,7 @@ try {
   console.error(
     `soak: ${error instanceof Error ? error.message : error}\nSee it again with --seed ${seed}`,
   );
-  for (const child of children) if (child.exitCode === null) child.kill('SIGKILL');
+  for (const child of running) child.process.kill('SIGKILL');
   process.exitCode = 1;
 } finally {
   rmSync(directory, { recursive: true, force: true });

@@ -1,7 +1,14 @@
 // What the programs of a soak are told and say, over Node's IPC channel; and how each starts: by its first argument.
 
 /** It works for a round; it waits until all is read; it tells how it stands; it ends. */
-export type Told = 'work' | 'rest' | 'sample' | 'stop';
+export interface Told {
+  what: 'work' | 'rest' | 'sample' | 'stop';
+}
+
+/** Why it can't go on. */
+export interface Failed {
+  failed: string;
+}
 
 export interface ClientStart {
   directory: string;
@@ -18,7 +25,7 @@ export interface Worked {
   latencies: number[];
 }
 
-export type ClientSaid = { open: true } | { worked: Worked } | { resting: number };
+export type ClientSaid = { open: true } | { worked: Worked } | { resting: number } | Failed;
 
 export interface DaemonStart {
   directory: string;
@@ -38,10 +45,7 @@ export interface Standing {
   serial: number;
 }
 
-export type DaemonSaid = { serving: true } | { sample: Standing };
-
-/** That which has this key. */
-export type SaidWith<K extends string> = Extract<ClientSaid | DaemonSaid, Record<K, unknown>>;
+export type DaemonSaid = { serving: true } | { sample: Standing } | Failed;
 
 /** One round. */
 export interface Sample extends Standing {

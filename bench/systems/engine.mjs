@@ -1,13 +1,11 @@
 // The engine alone: what routing, queues and the ledger cost, without promises, frames or copies of data.
-import { versions } from './kbus.mjs';
+import { ASK, TELL, versions } from './kbus.mjs';
 
 /**
  * @import { Bus, BusKsock, KsockOwner, MessageBatch } from '../../dist/bus/index.js'
  * @import { Announcer, Ask, Hear, Place, System } from '../system.ts'
  */
 
-const ASK = '$.Bench.Ask';
-const TELL = '$.Bench.Tell';
 const WANT_A_REPLY = 1;
 /** How many messages are sent before they are read. */
 const BATCH = 64;

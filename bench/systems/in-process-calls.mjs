@@ -1,10 +1,8 @@
 // The same, one call after the other: what a program gets that awaits each.
 import { open } from './in-process.mjs';
-import { kbus, versions } from './kbus.mjs';
+import { kbus, TELL, versions } from './kbus.mjs';
 
 /** @import { Announcer, Hear, Place, System } from '../system.ts' */
-
-const TELL = '$.Bench.Tell';
 
 /** @type {(() => Promise<void>)[]} */
 const reads = [];

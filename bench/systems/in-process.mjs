@@ -1,14 +1,11 @@
 // KBUS without a daemon: the bus and all its Ksocks are in one process.
 import { alike } from '../workloads.mjs';
-import { kbus, versions } from './kbus.mjs';
+import { ASK, askBy, inPlace, kbus, postBy, TELL, versions } from './kbus.mjs';
 
 /**
  * @import { Bus } from '../../dist/index.js'
- * @import { Announcer, Ask, Hear, Place, System } from '../system.ts'
+ * @import { System } from '../system.ts'
  */
-
-const ASK = '$.Bench.Ask';
-const TELL = '$.Bench.Tell';
 
 /** @type {Bus | undefined} */
 let bus;
@@ -36,29 +33,10 @@ export default {
     const ksock = await open();
     await ksock.replier(ASK, (request) => request.data);
   },
-  /** @returns {Promise<Ask>} */
-  async ask() {
-    const ksock = await open();
-    return (data, done) => {
-      ksock.request(ASK, data).then((reply) => {
-        done(reply.bytes, reply.dataAt, reply.dataLength);
-      });
-    };
-  },
-  /** @param {Place} _ @param {Hear} hear */
+  ask: async () => askBy(await open(), [ASK]),
   async listen(_, hear) {
     const ksock = await open();
-    await ksock.listener(TELL, (message) => {
-      hear(message.bytes, message.dataAt, message.dataLength);
-    });
+    await ksock.listener(TELL, inPlace(hear));
   },
-  /** @returns {Promise<Announcer>} */
-  async announce() {
-    const { Announcement } = await kbus();
-    const ksock = await open();
-    return {
-      send: (data) => ksock.post(new Announcement(TELL, data), { wait: true }),
-      finish: () => ksock.flush(),
-    };
-  },
+  announce: async () => postBy(await open(), [TELL]),
 };

@@ -1,16 +1,15 @@
 // KBUS over its Unix socket: what `kbus serve` and the package's own client do.
-import { fileURLToPath } from 'node:url';
+import { KBUS } from '../../harness/serve.mjs';
 import { versionOf } from '../peers.mjs';
 import { namesOf, shareOf } from '../traffic.mjs';
 import { asks } from '../workloads.mjs';
 
 /**
- * @import { BorrowedMessage } from '../../dist/index.js'
+ * @import { BorrowedMessage, Ksock, Message } from '../../dist/index.js'
  * @import { Announcer, Ask, Hear, Place, System } from '../system.ts'
  */
 
-const root = new URL('../../', import.meta.url);
-const ASK = '$.Bench.Ask';
+export const ASK = '$.Bench.Ask';
 export const TELL = '$.Bench.Tell';
 /** Every name of mixed traffic, heard by one listener. */
 const ALL = '$.Plant.*';
@@ -25,7 +24,7 @@ const LARGE = 16_384;
 export const kbus = () => import('../../dist/index.js');
 
 export const versions = () => ({
-  kbus: versionOf(new URL('package.json', root)),
+  kbus: versionOf(new URL('../../package.json', import.meta.url)),
 });
 
 /** @param {Place} place */
@@ -35,6 +34,27 @@ export const open = async (place) => {
   if (place.size < LARGE) await ksock.setMaxMessages(QUEUE);
   return ksock;
 };
+
+/** Asks by request(). @param {Ksock} ksock @param {string[]} names @returns {Ask} */
+export const askBy = (ksock, names) => (data, done, name) => {
+  ksock.request(/** @type {string} */ (names[name]), data).then((reply) => {
+    done(reply.bytes, reply.dataAt, reply.dataLength);
+  });
+};
+
+/** Hears where the data lies. @param {Hear} hear @returns {(message: BorrowedMessage | Message) => void} */
+export const inPlace = (hear) => (message) =>
+  hear(message.bytes, message.dataAt, message.dataLength);
+
+/** Announces by post(). @param {Ksock} ksock @param {string[]} names @returns {Promise<Announcer>} */
+export async function postBy(ksock, names) {
+  const { Announcement } = await kbus();
+  return {
+    send: (data, name) =>
+      ksock.post(new Announcement(/** @type {string} */ (names[name]), data), { wait: true }),
+    finish: () => ksock.flush(),
+  };
+}
 
 /** @param {Place} place */
 const askNames = (place) => (place.names > 0 ? namesOf(place.names) : [ASK]);
@@ -58,7 +78,7 @@ export default {
   versions,
   program: (place) => ({
     file: place.node,
-    args: [fileURLToPath(new URL('dist/cli/main.cjs', root)), 'serve', '--directory', place.folder],
+    args: [KBUS, 'serve', '--directory', place.folder],
     ready: /serving/,
   }),
   async answer(place, number) {
@@ -67,16 +87,7 @@ export default {
       await ksock.replier(name, (request) => request.data);
     }
   },
-  /** @returns {Promise<Ask>} */
-  async ask(place) {
-    const ksock = await open(place);
-    const names = askNames(place);
-    return (data, done, name) => {
-      ksock.request(/** @type {string} */ (names[name]), data).then((reply) => {
-        done(reply.bytes, reply.dataAt, reply.dataLength);
-      });
-    };
-  },
+  ask: async (place) => askBy(await open(place), askNames(place)),
   /** @param {Hear} hear */
   async listen(place, hear) {
     const ksock = await open(place);
@@ -84,42 +95,28 @@ export default {
       await ksock.listener(ALL, ({ data }) => hear(data, 0, data.length));
       return;
     }
-    const handler = (/** @type {BorrowedMessage} */ message) =>
-      hear(message.bytes, message.dataAt, message.dataLength);
-    await ksock.listener(TELL, handler, { borrowed: true });
+    await ksock.listener(TELL, inPlace(hear), { borrowed: true });
   },
   /** @returns {Promise<Announcer>} */
   async announce(place) {
-    const { Announcement } = await kbus();
     const ksock = await open(place);
-    const names = namesOf(place.names);
-    const announcement = (/** @type {Buffer} */ data, /** @type {number} */ name) =>
-      new Announcement(/** @type {string} */ (names[name]), data);
-    if (place.workload === 'mixedawait') {
-      /** @type {ReturnType<typeof ksock.sendMsg>[]} */
-      let sent = [];
-      const outcomes = () => {
-        const all = Promise.all(sent);
-        sent = [];
-        return all;
-      };
-      return {
-        send(data, name) {
-          sent.push(ksock.sendMsg(announcement(data, name), { wait: true }));
-          return sent.length < TOGETHER ? undefined : outcomes();
-        },
-        finish: outcomes,
-      };
-    }
-    if (place.names > 0) {
-      return {
-        send: (data, name) => ksock.post(announcement(data, name), { wait: true }),
-        finish: () => ksock.flush(),
-      };
-    }
+    const names = place.names > 0 ? namesOf(place.names) : [TELL];
+    if (place.workload !== 'mixedawait') return postBy(ksock, names);
+    const { Announcement } = await kbus();
+    /** @type {ReturnType<typeof ksock.sendMsg>[]} */
+    let sent = [];
+    const outcomes = () => {
+      const all = Promise.all(sent);
+      sent = [];
+      return all;
+    };
     return {
-      send: (data) => ksock.post(new Announcement(TELL, data), { wait: true }),
-      finish: () => ksock.flush(),
+      send(data, name) {
+        const message = new Announcement(/** @type {string} */ (names[name]), data);
+        sent.push(ksock.sendMsg(message, { wait: true }));
+        return sent.length < TOGETHER ? undefined : outcomes();
+      },
+      finish: outcomes,
     };
   },
 };

@@ -1,12 +1,13 @@
 import { writeFileSync } from 'node:fs';
 import { userInfo } from 'node:os';
 import { join } from 'node:path';
-import { pace } from '../pace.mjs';
+import { inOrder } from '../in-order.mjs';
+import { paceByLast } from '../pace.mjs';
 import { clientVersion, lacking, peer, programPath, programVersion } from '../peers.mjs';
 import { topicsOf } from '../traffic.mjs';
 import { alike, asks } from '../workloads.mjs';
 
-/** @import { Hear, Place, System } from '../system.ts' */
+/** @import { Place, System } from '../system.ts' */
 
 /** @param {Place} place */
 const connect = (place) =>
@@ -64,16 +65,9 @@ max_inflight_messages 0
   },
 
   async ask(place) {
-    // Both sides keep the order, so the next reply is for the oldest request.
-    /** @type {Hear[]} */
-    const waiting = [];
-    const client = await subscribe(place, 'replies', 0, (data) =>
-      waiting.shift()?.(data, 0, data.length),
-    );
-    return (data, done) => {
-      waiting.push(done);
-      client.publish('requests', data);
-    };
+    const { askBy, replied } = inOrder();
+    const client = await subscribe(place, 'replies', 0, replied);
+    return askBy((data) => client.publish('requests', data));
   },
 
   async listen(place, hear) {
@@ -85,15 +79,10 @@ max_inflight_messages 0
   async announce(place) {
     const client = await connect(place);
     const topics = place.names > 0 ? topicsOf(place.names, '/') : ['bench'];
-    /** @type {Promise<unknown>} */
-    let last = Promise.resolve();
-    // The daemon acknowledges in order: the last message stands for all before it.
-    const { sent, finish } = pace(place.ring / 2, () => last);
+    const { sent, finish } = paceByLast(place.ring / 2);
     return {
-      send(data, name) {
-        last = client.publishAsync(/** @type {string} */ (topics[name]), data, { qos: 1 });
-        return sent();
-      },
+      send: (data, name) =>
+        sent(client.publishAsync(/** @type {string} */ (topics[name]), data, { qos: 1 })),
       finish,
     };
   },

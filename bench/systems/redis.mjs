@@ -1,9 +1,10 @@
-import { pace } from '../pace.mjs';
+import { inOrder } from '../in-order.mjs';
+import { paceByLast } from '../pace.mjs';
 import { clientVersion, lacking, peer, programPath, programVersion } from '../peers.mjs';
 import { topicsOf } from '../traffic.mjs';
 import { alike, asks } from '../workloads.mjs';
 
-/** @import { Hear, Place, System } from '../system.ts' */
+/** @import { Place, System } from '../system.ts' */
 
 /** @param {Place} place */
 async function connect(place) {
@@ -53,14 +54,9 @@ export default {
 
   async ask(place) {
     const redis = await connect(place);
-    // Both sides keep the order, so the next reply is for the oldest request.
-    /** @type {Hear[]} */
-    const waiting = [];
-    await subscribe(place, 'replies', (data) => waiting.shift()?.(data, 0, data.length));
-    return (data, done) => {
-      waiting.push(done);
-      redis.publish('requests', data);
-    };
+    const { askBy, replied } = inOrder();
+    await subscribe(place, 'replies', replied);
+    return askBy((data) => redis.publish('requests', data));
   },
 
   async listen(place, hear) {
@@ -75,14 +71,9 @@ export default {
   async announce(place) {
     const redis = await connect(place);
     const channels = place.names > 0 ? topicsOf(place.names, '.') : ['bench'];
-    /** @type {Promise<unknown>} */
-    let last = Promise.resolve();
-    const { sent, finish } = pace(place.ring / 2, () => last);
+    const { sent, finish } = paceByLast(place.ring / 2);
     return {
-      send(data, name) {
-        last = redis.publish(/** @type {string} */ (channels[name]), data);
-        return sent();
-      },
+      send: (data, name) => sent(redis.publish(/** @type {string} */ (channels[name]), data)),
       finish,
     };
   },

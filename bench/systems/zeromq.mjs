@@ -1,9 +1,10 @@
+import { inOrder } from '../in-order.mjs';
 import { clientVersion, lacking, peer } from '../peers.mjs';
 import { alike } from '../workloads.mjs';
 
 /**
  * @import { ZmqSocket } from '../clients.ts'
- * @import { Hear, Place, System } from '../system.ts'
+ * @import { Place, System } from '../system.ts'
  */
 
 /** Without a daemon: the processes are connected directly. @param {Place} place */
@@ -56,16 +57,11 @@ export default {
     const dealer = new Dealer();
     dealer.connect(address(place));
     const send = sender(dealer);
-    // Both sides keep the order, so the next reply is for the oldest request.
-    /** @type {Hear[]} */
-    const waiting = [];
+    const { askBy, replied } = inOrder();
     (async () => {
-      for await (const [data] of dealer) waiting.shift()?.(data, 0, data.length);
+      for await (const [data] of dealer) replied(data);
     })();
-    return (data, done) => {
-      waiting.push(done);
-      send(data);
-    };
+    return askBy(send);
   },
 
   async listen(place, hear) {

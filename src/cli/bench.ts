@@ -1,14 +1,14 @@
 import process from 'node:process';
 import type { Command } from 'commander';
 import type { Ksock } from '../client/ksock.ts';
+import { inFigures } from '../measure/figures.ts';
+import { MIN_SIZE } from '../measure/stamp.ts';
 import { matches } from '../message/name.ts';
 import { seconds, wholeNumber } from './arguments.ts';
-import { MIN_SIZE } from './bench-data.ts';
 import { addBusOptions, type BusOptions, directoryOf, openKsock } from './bus-options.ts';
 import { untilEnded } from './ending.ts';
 import { Exit, Failure } from './failure.ts';
-import { inFigures } from './latency.ts';
-import { type Asked, ask, FarEnd, type Told, telling } from './near-end.ts';
+import { FarEnd, type TimedAsked, type Told, telling, timedAsking } from './near-end.ts';
 import { print, printJson, remark } from './output.ts';
 
 interface BenchOptions extends BusOptions {
@@ -76,10 +76,9 @@ async function bench(options: BenchOptions): Promise<void> {
   await far.ready();
   remark(`measuring bus ${bus} by messages ${name}.*; Ctrl-C ends it`);
 
-  const asking = (during: number) =>
-    far.meanwhile(ask(ksock, `${name}.Ask`, size, inFlight, during));
-  await asking(warmUp);
-  const asked = await asking(time);
+  const ask = timedAsking(ksock, far, `${name}.Ask`, { size, inFlight });
+  await ask(warmUp);
+  const asked = await ask(time);
   await (json
     ? printJson(jsonOfAsked(`${name}.Ask`, size, inFlight, asked))
     : print(textOfAsked(size, inFlight, asked)));
@@ -119,7 +118,7 @@ function jsonOfAsked(
   name: string,
   size: number,
   inFlight: number,
-  { latency, seconds, wrong }: Asked,
+  { latency, seconds, wrong }: TimedAsked,
 ): object {
   const { count, max, buckets } = latency;
   const percentiles = Object.entries(PERCENTILES).map(([key, percent]) => [
@@ -154,7 +153,7 @@ function jsonOfTold(name: string, size: number, { sent, seconds, lost, wrong }: 
   };
 }
 
-function textOfAsked(size: number, inFlight: number, { latency, seconds }: Asked): string {
+function textOfAsked(size: number, inFlight: number, { latency, seconds }: TimedAsked): string {
   const times = Object.values(PERCENTILES).map(
     (percent) => `p${percent} ${inFigures(latency.percentile(percent))}`,
   );

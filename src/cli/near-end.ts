@@ -1,42 +1,35 @@
-import { type ChildProcess, fork } from 'node:child_process';
-import { performance } from 'node:perf_hooks';
-import process from 'node:process';
+import { fork } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import type { Ksock } from '../client/ksock.ts';
+import { announcing } from '../measure/announcing.ts';
+import { type Asked, type Asking, asking } from '../measure/asking.ts';
+import { Child, type ChildError } from '../measure/child.ts';
+import type { Heard } from '../measure/hearing.ts';
+import { Latency } from '../measure/latency.ts';
 import { Errno } from '../message/errno.ts';
 import { KbusError } from '../message/error.ts';
 import { Announcement } from '../message/message.ts';
-import { mark, serialOf } from './bench-data.ts';
 import { ended, unlessAborted } from './ending.ts';
 import { Exit, Failure } from './failure.ts';
-import type { FromFarEnd, Heard, Listen } from './far-end.ts';
-import { Latency } from './latency.ts';
+import type { FromFarEnd, Listen } from './far-end.ts';
 
 /** The program at the far end, as the measuring one sees it. */
 export class FarEnd implements AsyncDisposable {
-  private readonly child: ChildProcess;
-  private readonly exited: Promise<unknown>;
+  private readonly child: Child<FromFarEnd, Listen>;
   /** Aborted when it makes no sense to go on: the far end failed, or the command is to end. */
   private readonly trouble = new AbortController();
 
   /** It answers Requests of the name `ask`, of which so many may wait, with their own data. */
   constructor(bus: number, directory: string, ask: string, waiting: number) {
     const file = fileURLToPath(new URL('./far-end.cjs', import.meta.url));
-    this.child = fork(file, [String(bus), directory, ask, String(waiting)], { execArgv: [] });
-    this.exited = new Promise((resolve) => {
-      this.child.once('error', resolve);
-      this.child.once('exit', resolve);
-    });
-    const fail = (why: unknown): void => this.trouble.abort(why);
-    void ended().then(fail);
-    this.child.once('error', fail);
-    this.child.on('message', (message: FromFarEnd) => {
-      if ('failed' in message) fail(failureOf(message.failed, message.isGone));
-    });
-    this.child.once('exit', (code, signal) =>
-      fail(new Failure(Exit.REFUSED, `the program at the far end was ended (${signal ?? code})`)),
-    );
+    const words = [String(bus), directory, ask, String(waiting)];
+    this.child = new Child(fork(file, words, { execArgv: [] }), 'the program at the far end');
+    this.child.trouble.catch((error: ChildError<FromFarEnd>) => this.fail(failureOf(error)));
+    void ended().then(this.fail);
   }
+
+  /** Ends what is within {@link meanwhile}. The first reason counts. */
+  readonly fail = (why: unknown): void => this.trouble.abort(why);
 
   /** Settles as the promise does, unless the far end fails or the command is to end before that. */
   meanwhile<T>(promise: Promise<T>): Promise<T> {
@@ -45,77 +38,55 @@ export class FarEnd implements AsyncDisposable {
 
   /** Resolves when it can be sent to. */
   async ready(): Promise<void> {
-    await this.hears((message) => 'ready' in message || null);
+    await this.meanwhile(this.child.next('ready'));
   }
 
   /** Lets it listen, to nothing else from now on. */
   async listen(listen: Listen): Promise<void> {
-    const ready = this.ready();
-    this.child.send(listen);
-    await ready;
+    this.child.tell(listen);
+    await this.ready();
   }
 
   /** What it heard of the run that is under way, when it has heard the last message. */
-  heard(): Promise<Heard> {
-    return this.hears((message) => ('heard' in message ? message.heard : null));
-  }
-
-  private hears<T>(wanted: (message: FromFarEnd) => T | null): Promise<T> {
-    const heard = new Promise<T>((resolve) => {
-      const hear = (message: FromFarEnd): void => {
-        const what = wanted(message);
-        if (what === null) return;
-        this.child.off('message', hear);
-        resolve(what);
-      };
-      this.child.on('message', hear);
-    });
-    return this.meanwhile(heard);
+  async heard(): Promise<Heard> {
+    const { heard } = await this.meanwhile(this.child.next('heard'));
+    return heard;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    this.child.kill('SIGKILL');
-    await this.exited;
+    this.child.process.kill('SIGKILL');
+    await this.child.ended;
   }
 }
 
-function failureOf(text: string, isGone: boolean): Error {
-  if (isGone) return new KbusError('read', Errno.ECONNRESET, 'measure the bus');
-  return new Failure(Exit.REFUSED, text);
+function failureOf({ said, how }: ChildError<FromFarEnd>): Error {
+  if (said === null) {
+    return new Failure(Exit.REFUSED, `the program at the far end was ended (${how})`);
+  }
+  if (said.isGone) return new KbusError('read', Errno.ECONNRESET, 'measure the bus');
+  return new Failure(Exit.REFUSED, said.failed);
 }
 
-export interface Asked {
-  readonly seconds: number;
-  /** Replies that were not to their Request. */
-  readonly wrong: number;
+export interface TimedAsked extends Asked {
   readonly latency: Latency;
 }
 
-/** Keeps so many Requests in flight for a while, in milliseconds: at least that many are sent. */
-export async function ask(
+/** How to keep Requests in flight for so many milliseconds. */
+export function timedAsking(
   ksock: Ksock,
+  far: FarEnd,
   name: string,
-  size: number,
-  inFlight: number,
-  time: number,
-): Promise<Asked> {
-  const latency = new Latency();
-  let serial = 0;
-  let wrong = 0;
-  const begin = performance.now();
-  const askOneByOne = async (): Promise<void> => {
-    const data = Buffer.alloc(size);
-    do {
-      const mine = ++serial;
-      mark(data, mine, false);
-      const since = performance.now();
-      const reply = await ksock.request(name, data);
-      latency.record(since);
-      if (reply.data.length !== size || serialOf(reply.data) !== mine) wrong++;
-    } while (performance.now() < begin + time);
+  options: Asking,
+): (time: number) => Promise<TimedAsked> {
+  const run = asking((data, done) => {
+    ksock
+      .request(name, data)
+      .then((reply) => done(reply.bytes, reply.dataAt, reply.dataLength), far.fail);
+  }, options);
+  return async (time) => {
+    const latency = new Latency();
+    return { ...(await far.meanwhile(run(time, latency))), latency };
   };
-  await Promise.all(Array.from({ length: inFlight }, askOneByOne));
-  return { seconds: (performance.now() - begin) / 1000, wrong, latency };
 }
 
 export interface Told {
@@ -128,11 +99,9 @@ export interface Told {
 /** Buffers that are used in turn: what was posted must not change before it was sent. */
 const BUFFERS = 1024;
 const BUFFERED = 16 * 1024 * 1024;
-const LARGE = 65_536;
 
 /**
- * How to announce as fast as the listener at the far end reads: nothing is missed. One call, with
- * milliseconds, is one run; serials go on from run to run.
+ * How to announce for so many milliseconds, as fast as the listener at the far end reads: nothing is missed.
  */
 export function telling(
   ksock: Ksock,
@@ -140,26 +109,18 @@ export function telling(
   name: string,
   size: number,
 ): (time: number) => Promise<Told> {
-  const count = Math.max(4, Math.min(BUFFERS, Math.floor(BUFFERED / size)));
-  const buffers = Array.from({ length: count }, () => Buffer.alloc(size));
-  /** Messages between two looks at the clock. */
-  const between = size > LARGE ? 1 : 64;
-  let serial = 0;
-  return async (time) => {
-    const before = serial;
-    const heard = far.heard();
-    const first = process.hrtime.bigint();
-    const end = performance.now() + time;
-    for (let isLast = false; !isLast; ) {
-      serial++;
-      isLast = serial % between === 0 && performance.now() >= end;
-      const data = buffers[serial % count] as Buffer;
-      mark(data, serial, isLast);
+  const ring = Math.max(4, Math.min(BUFFERS, Math.floor(BUFFERED / size)));
+  const announcer = {
+    send(data: Buffer): Promise<void> | undefined {
       const ready = ksock.post(new Announcement(name, data), { wait: true });
-      if (ready !== undefined) await far.meanwhile(ready);
-    }
-    await far.meanwhile(ksock.flush());
-    const { lost, wrong, last } = await heard;
-    return { sent: serial - before, seconds: (last - Number(first)) / 1e9, lost, wrong };
+      return ready && far.meanwhile(ready);
+    },
+    finish: () => far.meanwhile(ksock.flush()),
+  };
+  const run = announcing(announcer, { lengths: [size], ring });
+  return async (time) => {
+    const [heard, { count, first }] = await Promise.all([far.heard(), run(time)]);
+    const { lost, wrong, last } = heard;
+    return { sent: count, seconds: (last - first) / 1e9, lost, wrong };
   };
 }

@@ -1,13 +1,11 @@
-import { accessSync, constants } from 'node:fs';
-import { delimiter, join, relative } from 'node:path';
+import { relative } from 'node:path';
 import process from 'node:process';
 import { quoted } from '../base/quoted.ts';
+import { programPath } from '../system/program-path.ts';
 
 /** How to run this program from here: `kbus` where a shell finds that, else Node and its file. */
 export function kbusCommand(): string {
-  const { PATH = '' } = process.env;
-  const folders = PATH.split(delimiter);
-  if (folders.some((folder) => isProgram(join(folder, 'kbus')))) return 'kbus';
+  if (programPath('kbus') !== undefined) return 'kbus';
   const main = process.argv[1] ?? '';
   return `node ${quoted(nearest(main))}`;
 }
@@ -20,14 +18,5 @@ function nearest(path: string): string {
   } catch {
     // The folder where we are was removed.
     return path;
-  }
-}
-
-function isProgram(path: string): boolean {
-  try {
-    accessSync(path, constants.X_OK);
-    return true;
-  } catch {
-    return false;
   }
 }

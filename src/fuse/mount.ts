@@ -5,8 +5,9 @@ import { readFile, stat } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { MadeFolders } from '../system/made-folders.ts';
+import { programPath } from '../system/program-path.ts';
 import { MountError } from './mount-error.ts';
-import { isThere, PROGRAMS } from './obstacles.ts';
+import { PROGRAMS } from './obstacles.ts';
 import { end, watch } from './watcher.ts';
 
 export interface Mount {
@@ -83,7 +84,7 @@ export async function mount(
 }
 
 function needProgram(directory: string, program: string): void {
-  if (isThere(program)) return;
+  if (programPath(program) !== undefined) return;
   throw new MountError(
     'NO_PROGRAM',
     `cannot mount ${directory}: the program ${program} is not in the PATH; install util-linux, or correct the PATH`,

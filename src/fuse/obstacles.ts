@@ -1,6 +1,6 @@
-import { accessSync, constants, readFileSync } from 'node:fs';
-import { delimiter, join } from 'node:path';
+import { constants, readFileSync } from 'node:fs';
 import process from 'node:process';
+import { mayUse, programPath } from '../system/program-path.ts';
 
 /** Something that a device needs is not there. */
 export interface Obstacle {
@@ -13,12 +13,6 @@ export interface Obstacle {
 export const PROGRAMS = ['mount', 'umount', 'sh'] as const;
 
 const CAP_SYS_ADMIN = 21n;
-
-/** Whether a program is in the PATH. */
-export function isThere(program: string): boolean {
-  const { PATH = '' } = process.env;
-  return PATH.split(delimiter).some((place) => mayUse(join(place, program), constants.X_OK));
-}
 
 /** What stands in the way of a device on this machine, for this user; found without mounting anything. */
 export function obstacles(fuse = '/dev/fuse'): Obstacle[] {
@@ -43,7 +37,7 @@ export function obstacles(fuse = '/dev/fuse'): Obstacle[] {
     });
   }
   for (const program of PROGRAMS) {
-    if (isThere(program)) continue;
+    if (programPath(program) !== undefined) continue;
     found.push({
       missing: `the program ${program}`,
       remedy: 'install util-linux, or correct the PATH',
@@ -70,15 +64,6 @@ function mayMount(): boolean {
     return /^\s*\S+\s+\S+\s+fuse\.kbus\s+(\S+,)?users?(,|\s)/m.test(
       readFileSync('/etc/fstab', 'latin1'),
     );
-  } catch {
-    return false;
-  }
-}
-
-function mayUse(path: string, how: number): boolean {
-  try {
-    accessSync(path, how);
-    return true;
   } catch {
     return false;
   }

@@ -2,19 +2,11 @@ import { fork } from 'node:child_process';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
 import { expect, test } from 'vitest';
-import type { Load, Order, Said } from '../../bench/growth-point.mjs';
+import type { Order, Said } from '../../bench/growth-point.mjs';
+import { type Load, usual } from '../../bench/load.mjs';
 
 const file = fileURLToPath(new URL('../../bench/growth-point.mjs', import.meta.url));
 
-const usual: Load = {
-  bindings: 10,
-  idle: 0,
-  levels: 2,
-  names: 1,
-  wildcard: false,
-  size: 64,
-  listeners: 1,
-};
 const loads: Record<string, Partial<Load>> = {
   'bindings and idle Ksocks': { bindings: 1000, idle: 100 },
   'many names heard by one wildcard': { names: 1000, wildcard: true },

@@ -3,7 +3,6 @@ import type { Cell } from '../../bench/conduct.mjs';
 import { comparison } from '../../bench/nodes.mjs';
 import { replaceReport } from '../../bench/page.mjs';
 import { type Result, ratios, report } from '../../bench/report.mjs';
-import { median, percentile } from '../../bench/statistics.mjs';
 import type { System } from '../../bench/system.ts';
 import { type Target, workloadOf } from '../../bench/workloads.mjs';
 
@@ -59,18 +58,6 @@ const rowOf = (text: string, name: string) =>
     .find((line) => line.startsWith(`| ${name}`))
     ?.split('|')
     .map((field) => field.trim());
-
-test('the middle of an even number of values is between the two', () => {
-  expect(median([4, 1, 3])).toBe(3);
-  expect(median([4, 1, 3, 2])).toBe(2.5);
-  expect(median([])).toBeNaN();
-});
-
-test('a percentile is one of the values', () => {
-  const values = Array.from({ length: 100 }, (_, i) => i);
-  expect(percentile(values, 0.99)).toBe(99);
-  expect(percentile([7], 0.99)).toBe(7);
-});
 
 test('a ratio is to the floor of the same round, not to the median of the floors', () => {
   const results = [

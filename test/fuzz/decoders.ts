@@ -1,6 +1,7 @@
 import { deepStrictEqual, strictEqual } from 'node:assert';
 import { writeFileSync } from 'node:fs';
 import { parse, TomlError } from 'smol-toml';
+import type { Random } from '../../harness/random.mjs';
 import { FlushScheduler } from '../../src/base/flush-scheduler.ts';
 import { plainMemory } from '../../src/base/memory.ts';
 import { Slab } from '../../src/base/slab.ts';
@@ -34,7 +35,6 @@ import { Announcement, Message, Reply, Request } from '../../src/message/message
 import type { Channel } from '../../src/transport/channel.ts';
 import { wordsFrame } from '../../src/wire/frame.ts';
 import { FrameKind, PROTOCOL_VERSION } from '../../src/wire/protocol.ts';
-import type { Random } from '../simulator/random.ts';
 import { type Cut, cut, together } from './mutate.ts';
 
 /** Feeds bytes to a decoder; throws when it does anything but what is documented. */

@@ -1,6 +1,6 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
-import { Random } from '../simulator/random.ts';
+import { Random } from '../../harness/random.mjs';
 import { DECODERS } from './decoders.ts';
 import { BATCH, Growth } from './growth.ts';
 import { mutate } from './mutate.ts';

@@ -1,4 +1,4 @@
-import type { Random } from '../simulator/random.ts';
+import type { Random } from '../../harness/random.mjs';
 
 /** Numbers at which lengths and counts go wrong. */
 const WORDS = [0, 1, 2, 3, 4, 11, 12, 13, 0x7f, 0x80, 0xff, 0xffff, 0x7fff_ffff, 0x8000_0000];

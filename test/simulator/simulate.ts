@@ -1,5 +1,5 @@
 import process from 'node:process';
-import { Random } from './random.ts';
+import { Random } from '../../harness/random.mjs';
 import type { Sabotage } from './seat.ts';
 import { drawDeed, drawSwarm, type Step } from './steps.ts';
 import { type Figures, isExpectedThrow, World } from './world.ts';

@@ -1,5 +1,5 @@
+import type { Random } from '../../harness/random.mjs';
 import { Flag } from '../../src/message/flags.ts';
-import type { Random } from './random.ts';
 
 // What a run is made of. A step is plain JSON and stands by itself: what it points at (a link, a wait) is
 // an index that is resolved when it is done, and a step that means nothing then is passed over. So any

@@ -1,6 +1,7 @@
 import { setImmediate as afterMicrotasks } from 'node:timers';
 import type { Journal } from '../../chaos/journal.ts';
 import { brokenPromises } from '../../chaos/promises.mjs';
+import type { Random } from '../../harness/random.mjs';
 import { FlushScheduler } from '../../src/base/flush-scheduler.ts';
 import { plainMemory } from '../../src/base/memory.ts';
 import { Slab } from '../../src/base/slab.ts';
@@ -10,7 +11,6 @@ import type { SessionHost } from '../../src/daemon/session.ts';
 import { KbusError } from '../../src/message/error.ts';
 import type { End, Link } from './link.ts';
 import { Broken, Lockstep, same } from './lockstep.ts';
-import type { Random } from './random.ts';
 import { type Sabotage, Seat } from './seat.ts';
 import { drawBytes, drawDeed, SEATS, type Step, type Swarm } from './steps.ts';
 

@@ -1,4 +1,5 @@
 import { createHistogram, performance } from 'node:perf_hooks';
+import { inFigures } from './figures.ts';
 
 /** Stretches of time are drawn in steps of a half octave: each begins at √2 × where the last one did. */
 const STEPS_PER_OCTAVE = 2;
@@ -7,15 +8,17 @@ const BAR = 40;
 /** How long each of many requests took. Times that are told are in µs. */
 export class Latency {
   private readonly histogram = createHistogram({ lowest: 1, highest: 3_600e9, figures: 3 });
-  /** How many took as long as each step says, from 1 µs. */
+  /** How many took as long as each step says, from 1 µs; the first has those that took less, too. */
   private readonly steps: number[] = [];
 
-  /** Records what began at this reading of `performance.now()` and ends now. */
-  record(since: number): void {
-    const micro = Math.max((performance.now() - since) * 1000, 1);
-    this.histogram.record(Math.ceil(micro * 1000));
-    const step = Math.floor(Math.log2(micro) * STEPS_PER_OCTAVE);
+  /** Records what began at this reading of `performance.now()` and ends now; gives the reading of now. */
+  record(since: number): number {
+    const now = performance.now();
+    const micro = (now - since) * 1000;
+    this.histogram.record(Math.max(Math.ceil(micro * 1000), 1));
+    const step = Math.max(Math.floor(Math.log2(micro) * STEPS_PER_OCTAVE), 0);
     this.steps[step] = (this.steps[step] ?? 0) + 1;
+    return now;
   }
 
   get count(): number {
@@ -52,11 +55,4 @@ export class Latency {
     });
     return rows.join('');
   }
-}
-
-const three = new Intl.NumberFormat('en', { maximumSignificantDigits: 3 });
-
-/** A measured number: more than three figures of it say nothing. */
-export function inFigures(value: number): string {
-  return three.format(value);
 }

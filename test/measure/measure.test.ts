@@ -1,41 +1,32 @@
 import { expect, test } from 'vitest';
-import { announcing, asking, hearing } from '../../bench/measure.mjs';
-import { pace } from '../../bench/pace.mjs';
-import type { Announcer, Place } from '../../bench/system.ts';
+import {
+  type Announcer,
+  type Announcing,
+  announcing,
+  asking,
+  hearing,
+} from '../../src/measure/index.ts';
 
-const place: Place = {
-  workload: '1to1',
-  folder: '',
-  socket: '',
-  port: 0,
-  least: 16,
-  size: 16,
-  names: 0,
-  senders: 1,
-  ring: 8,
-  receivers: 1,
-  node: '',
-};
+const plain: Announcing = { lengths: [16], ring: 8 };
 
 /** Messages of a run of announcements: 64 at least. */
 type Sent = [Buffer, Buffer, Buffer, Buffer, ...Buffer[]];
 
 /** The data of what a run of announcements sends. */
-async function announced(where = place, sender = 0) {
+async function announced(traffic = plain, sender = 0) {
   const sent: Buffer[] = [];
   const run = announcing(
     { send: (data) => void sent.push(Buffer.from(data)), finish: async () => {} },
-    where,
-    sender,
+    { ...traffic, sender },
   );
-  await run(0.001);
+  await run(1);
   return sent as Sent;
 }
 
 /** What an ear makes of these messages, and whether it noticed the end of the run. */
-function heard(messages: Buffer[], where = place) {
+function heard(messages: Buffer[], traffic = plain) {
   let ended = 0;
-  const ear = hearing(where, () => ended++);
+  const ear = hearing(traffic, () => ended++);
   for (const data of messages) ear.hear(data, 0, data.length);
   return { ...ear.take(), ended };
 }
@@ -64,7 +55,12 @@ test('a run that lost its last message does not end by itself', async () => {
   expect(heard(sent.slice(0, -1)).ended).toBe(0);
 });
 
-const crowd = { ...place, size: 256, names: 1000, senders: 2, ring: 4096 };
+const crowd = {
+  lengths: Array.from({ length: 1024 }, (_, at) => 16 + ((at * 7919) % 241)),
+  ring: 4096,
+  names: 1000,
+  senders: 2,
+};
 
 test('the serials of each sender are checked by themselves, and the end is noticed when all are done', async () => {
   const [one, other] = [await announced(crowd, 0), await announced(crowd, 1)];
@@ -92,7 +88,7 @@ test('every sender sends to all names in turn, and each begins with another', as
       send: (_, name) => void names.push(name),
       finish: async () => {},
     };
-    await announcing(announcer, { ...crowd, names: 10 }, sender)(0.001);
+    await announcing(announcer, { ...crowd, names: 10, sender })(1);
     return names.slice(0, 12);
   };
   expect(await namesSentTo(0)).toEqual([0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 0, 1]);
@@ -110,32 +106,18 @@ test('no more requests are in flight than were asked for, and none is left at th
         done(data, 0, data.length);
       });
     },
-    place,
-    7,
+    { size: 16, inFlight: 7 },
   );
-  const ran = await run(0.001);
+  const ran = await run(1);
   expect({ most, flying, wrong: ran.wrong }).toEqual({ most: 7, flying: 0, wrong: 0 });
 });
 
 test('a reply to another request is counted as wrong', async () => {
-  const other = Buffer.alloc(place.size, 255);
-  const run = asking((_, done) => setImmediate(done, other, 0, other.length), place, 1);
-  const ran = await run(0.001);
-  expect(ran.wrong).toBe(ran.count);
-});
-
-test('a paced sender waits for the window before the last', async () => {
-  const confirmations: (() => void)[] = [];
-  const { sent } = pace(3, () => new Promise<void>((resolve) => confirmations.push(resolve)));
-  const waits = Array.from({ length: 6 }, () => sent());
-  expect(waits.map((wait) => wait !== undefined)).toEqual([false, false, true, false, false, true]);
-  await waits[2]; // nothing was before the first window
-  let done = false;
-  const second = waits[5]?.then(() => {
-    done = true;
+  const other = Buffer.alloc(16, 255);
+  const run = asking((_, done) => void setImmediate(done, other, 0, other.length), {
+    size: 16,
+    inFlight: 1,
   });
-  await Promise.resolve();
-  expect(done).toBe(false);
-  confirmations[0]?.();
-  await second;
+  const ran = await run(1);
+  expect(ran.wrong).toBe(ran.count);
 });

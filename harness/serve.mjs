@@ -1,0 +1,51 @@
+// A daemon in a process of its own: the program `kbus serve` of this checkout, as users run it.
+import { spawn } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
+import { ended } from '../dist/measure/index.js';
+
+/** The program `kbus`. */
+export const KBUS = fileURLToPath(new URL('../dist/cli/main.cjs', import.meta.url));
+
+/** A daemon that was started. */
+export class Daemon {
+  /** What it wrote. */
+  log = '';
+
+  /**
+   * @param {string} directory  of its sockets
+   * @param {string[]} options
+   * @param {number} [files]    descriptors that it may have
+   */
+  constructor(directory, options = [], files) {
+    const words = [KBUS, 'serve', '--directory', directory, ...options];
+    const stdio = /** @type {const} */ (['ignore', 'pipe', 'pipe']);
+    const limit = `ulimit -n ${files}; exec "$0" "$@"`;
+    this.child =
+      files === undefined
+        ? spawn(process.execPath, words, { stdio: [...stdio] })
+        : spawn('sh', ['-c', limit, process.execPath, ...words], { stdio: [...stdio] });
+    const { stdout, stderr } = this.child;
+    /** Resolves when it can be connected to. @type {Promise<void>} */
+    this.serving = new Promise((resolve, reject) => {
+      for (const stream of [stdout, stderr]) {
+        stream.setEncoding('utf8').on('data', (text) => {
+          this.log += text;
+          if (this.log.includes('serving')) resolve();
+        });
+      }
+      this.child.once('error', reject);
+      this.child.once('close', () => reject(new Error(`the daemon ended:\n${this.log}`)));
+    });
+    this.serving.catch(() => {});
+  }
+
+  get isRunning() {
+    return this.child.exitCode === null && this.child.signalCode === null;
+  }
+
+  /** @param {NodeJS.Signals} [signal] */
+  async stop(signal) {
+    this.child.kill(signal);
+    await ended(this.child);
+  }
+}

@@ -1,0 +1,9 @@
+/** What `kbus bench` and the benchmark have in common: who measures what, and how. */
+export { type Announced, type Announcer, type Announcing, announcing } from './announcing.ts';
+export { type Ask, type Asked, asking, type Hear } from './asking.ts';
+export { Child, ChildError, ended } from './child.ts';
+export { inFigures } from './figures.ts';
+export { forked, stackOf } from './forked.ts';
+export { type Heard, hearing } from './hearing.ts';
+export { Latency } from './latency.ts';
+export { MIN_SIZE } from './stamp.ts';
