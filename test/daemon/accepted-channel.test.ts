@@ -26,7 +26,7 @@ async function connection(
       resolve(socket);
     });
   });
-  return { client, channel: new AcceptedChannel(accepted, intake, patience), server };
+  return { accepted, client, channel: new AcceptedChannel(accepted, intake, patience), server };
 }
 
 /** Collects what comes, and says that much, or nothing, is still to come. */
@@ -78,9 +78,17 @@ const unlikeOurs = (accepted: Socket): void => {
 };
 
 describe.each([
-  ['into memory of ours', asItIs],
-  ['as Node reads where it can not be told where to', unlikeOurs],
-])("The daemon's end of a connection, which reads %s,", (_, prepare) => {
+  ['into memory of ours', asItIs, 0],
+  ['as Node reads where it can not be told where to', unlikeOurs, 1],
+] as const)("The daemon's end of a connection, which reads %s,", (_, prepare, listeners) => {
+  it('reads that way, and not the other.', async () => {
+    const { accepted, client, server } = await connection(prepare);
+    // Node gives what it has read itself to listeners of 'data'; what it reads to our memory, it doesn't.
+    expect(accepted.listenerCount('data')).toBe(listeners);
+    client.destroy();
+    server.close();
+  });
+
   it('keeps what came as it came, however much of it, and whatever comes behind it.', async () => {
     const { channel, client, server } = await connection(prepare);
     const collector = new Collector();

@@ -79,6 +79,11 @@ export class PipeEnd implements Channel {
     }
   }
 
+  /** Whether nothing is on its way from this end. */
+  get isIdle(): boolean {
+    return !this.isScheduled;
+  }
+
   private schedule(): void {
     if (this.isScheduled) return;
     this.isScheduled = true;

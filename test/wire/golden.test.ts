@@ -50,9 +50,18 @@ const goldenOf = (name: string): readonly Golden[] => CONVERSATIONS.get(name) as
 const told = ({ ksock, isClients, kind, hex }: Golden): string =>
   `${ksock}${isClients ? '>' : '<'} ${kind} ${hex.replaceAll(/.{8}/g, '$& ')}`;
 
-/** All that has been begun is done. */
+/** The ends of all connections of a conversation. */
+let ends: PipeEnd[] = [];
+
+/**
+ * Resolves when nothing is on its way any more. A client may put off what it tells by one turn of the event loop, so
+ * two turns in a row must find all ends idle.
+ */
 async function settled(): Promise<void> {
-  for (let turn = 0; turn < 20; turn++) await new Promise((resolve) => setImmediate(resolve));
+  for (let idle = 0; idle < 2; ) {
+    await new Promise((resolve) => setImmediate(resolve));
+    idle = ends.every((end) => end.isIdle) ? idle + 1 : 0;
+  }
 }
 
 /** One end of a connection, whose words are written down. */
@@ -115,6 +124,7 @@ class World {
         FramePort.open(
           (toldTo) => {
             const [client, daemon] = PipeEnd.pair();
+            ends.push(client, daemon);
             const tapped = new Tap(daemon, this.note(name, false));
             daemon.open(new Session(this.host, this.bus, tapped));
             return new Tap(client.open(toldTo), this.note(name, true));
@@ -206,6 +216,7 @@ const isGreeting = ({ kind }: Golden): boolean => kind === 'HELLO' || kind === '
 
 describe('The bytes in docs/protocol.md', () => {
   it.for(Object.keys(PROGRAMS))('are those that programs and the daemon say: %s.', async (name) => {
+    ends = [];
     const world = new World();
     await PROGRAMS[name]?.(world);
     await settled();
