@@ -78,10 +78,10 @@ const unlikeOurs = (accepted: Socket): void => {
 };
 
 describe.each([
-  ['into memory of ours', asItIs],
-  ['as Node reads where it can not be told where to', unlikeOurs],
+  ['into receive buffers', asItIs],
+  ['into memory that Node allocates', unlikeOurs],
 ])("The daemon's end of a connection, which reads %s,", (_, prepare) => {
-  it('keeps what came as it came, however much of it, and whatever comes behind it.', async () => {
+  it('keeps received bytes unchanged, whatever their number, and whatever is received after them.', async () => {
     const { channel, client, server } = await connection(prepare);
     const collector = new Collector();
     channel.open(collector);
@@ -131,7 +131,7 @@ describe.each([
   });
 });
 
-it('Connections that read by turns do not touch what each other has read.', async () => {
+it('A connection does not change the bytes that another one has received.', async () => {
   const intake = new ReceiveBuffers(() => {});
   const ends = await Promise.all([1, 2, 3, 4].map(() => connection(asItIs, intake)));
   const collectors = ends.map(({ channel }) => {

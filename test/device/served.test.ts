@@ -198,7 +198,7 @@ describe.skipIf(missing !== null)(title, { timeout: 30_000 }, () => {
     const socket = await local.open();
     await output('umount', '-f', '-l', dev);
     await vi.waitFor(() =>
-      expect(local.said.join('')).toContain('from now on there are only sockets'),
+      expect(local.said.join('')).toContain('the daemon now serves sockets only'),
     );
     expect(await socket.numMessages()).toBe(0);
   });
@@ -208,7 +208,7 @@ describe.skipIf(missing !== null)(title, { timeout: 30_000 }, () => {
     writeFileSync(join(links, 'kbus0'), 'precious');
     local = await serve();
     expect(local.said.join('')).toMatch(
-      /bus 0 has no link: .*is there already, and is no link of kbus/,
+      /can't link to bus 0: .*is there already, and is no link of kbus/,
     );
     await local.stop();
     expect(readFileSync(join(links, 'kbus0'), 'utf8')).toBe('precious');
@@ -245,7 +245,7 @@ describe.skipIf(missing !== null)(title, { timeout: 30_000 }, () => {
     it('is refused where another is being served, and there are sockets all the same', async () => {
       const daemon = run();
       await daemon.says(/serving/);
-      expect(daemon.stderr).toMatch(/another kbus serves it .*There are only sockets\./s);
+      expect(daemon.stderr).toMatch(/another kbus serves it .*The daemon serves sockets only\./s);
       const { stdout } = await kbus(['stats', '--directory', join(folder, 'other')]);
       expect(stdout).toMatch(/^dev {2}0: /);
     });
@@ -257,7 +257,9 @@ describe('kbus serve --device, where none can be', () => {
     const folder = await newFolder();
     const daemon = start(['serve', '--directory', folder, '--device', '/dev/null/dev']);
     await daemon.says(/serving/);
-    expect(daemon.stderr).toMatch(/cannot mount \/dev\/null\/dev: .*There are only sockets\./);
+    expect(daemon.stderr).toMatch(
+      /cannot mount \/dev\/null\/dev: .*The daemon serves sockets only\./,
+    );
     expect((await kbus(['stats', '--directory', folder])).code).toBe(0);
   });
 
