@@ -2,31 +2,30 @@ import { accessSync, constants, readFileSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
 import process from 'node:process';
 
-/** Something that a device needs is not there. */
+/** A missing prerequisite of device files. */
 export interface Obstacle {
   readonly missing: string;
   /** What to do about it. */
   readonly remedy: string;
 }
 
-/** The programs that mounting takes. */
-export const PROGRAMS = ['mount', 'umount', 'sh'] as const;
+/** The programs that mounting runs. */
+export const MOUNT_PROGRAMS = ['mount', 'umount', 'sh'] as const;
 
 const CAP_SYS_ADMIN = 21n;
 
-/** Whether a program is in the PATH. */
-export function isThere(program: string): boolean {
+export function isInPath(program: string): boolean {
   const { PATH = '' } = process.env;
   return PATH.split(delimiter).some((place) => mayUse(join(place, program), constants.X_OK));
 }
 
-/** What stands in the way of a device on this machine, for this user; found without mounting anything. */
+/** The missing prerequisites of device files on this machine, for this user; found without mounting anything. */
 export function obstacles(fuse = '/dev/fuse'): Obstacle[] {
   if (process.platform !== 'linux') {
     return [
       {
         missing: `Linux: this is ${process.platform}`,
-        remedy: 'use sockets; device files are for programs of the Linux kernel module',
+        remedy: 'use sockets; device files are for programs that use the Linux kernel module',
       },
     ];
   }
@@ -38,12 +37,12 @@ export function obstacles(fuse = '/dev/fuse'): Obstacle[] {
     });
   } else if (!mayUse(fuse, constants.R_OK | constants.W_OK)) {
     found.push({
-      missing: `the right to open ${fuse}`,
+      missing: `permission to open ${fuse}`,
       remedy: `run kbus as root, or let the user read and write ${fuse}`,
     });
   }
-  for (const program of PROGRAMS) {
-    if (isThere(program)) continue;
+  for (const program of MOUNT_PROGRAMS) {
+    if (isInPath(program)) continue;
     found.push({
       missing: `the program ${program}`,
       remedy: 'install util-linux, or correct the PATH',
@@ -51,17 +50,17 @@ export function obstacles(fuse = '/dev/fuse'): Obstacle[] {
   }
   if (!mayMount()) {
     found.push({
-      missing: 'the right to mount',
+      missing: 'permission to mount',
       remedy:
         process.geteuid?.() === 0
           ? 'in a container, --cap-add SYS_ADMIN'
-          : 'run kbus as root, or write a line in /etc/fstab: `kbus serve --device` says which',
+          : 'run kbus as root, or add a line to /etc/fstab: `kbus serve --device` prints it',
     });
   }
   return found;
 }
 
-/** By CAP_SYS_ADMIN, or by a line of fstab that is made for it. */
+/** With CAP_SYS_ADMIN, or by an fstab line for kbus. */
 function mayMount(): boolean {
   const status = readFileSync('/proc/self/status', 'latin1');
   const capabilities = BigInt(`0x${/^CapEff:\s*(\w+)$/m.exec(status)?.[1] ?? 0}`);
@@ -75,9 +74,9 @@ function mayMount(): boolean {
   }
 }
 
-function mayUse(path: string, how: number): boolean {
+function mayUse(path: string, mode: number): boolean {
   try {
-    accessSync(path, how);
+    accessSync(path, mode);
     return true;
   } catch {
     return false;

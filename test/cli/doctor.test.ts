@@ -163,7 +163,7 @@ describe('kbus doctor', () => {
       expect(code).toBe(1);
       expect(found.sockets.says).toContain('this user may make nothing in');
       expect(found.buses[0]?.says).toContain('this user may not use it');
-      expect(found.device.lacks.map(({ missing }) => missing)).toContain('the right to mount');
+      expect(found.device.lacks.map(({ missing }) => missing)).toContain('permission to mount');
     },
   );
 });
