@@ -7,7 +7,7 @@ import { serve } from './serve.ts';
 export function configure(command: Command): void {
   for (const name of SETTING_NAMES) {
     const setting: Setting = SETTINGS[name];
-    command.option(`--${name}${placeholderOf(setting)}`, `${setting.says}${defaultOf(setting)}`);
+    command.option(`--${name}${placeholderOf(setting)}`, `${setting.help}${defaultOf(setting)}`);
   }
   command
     .option('--config <file>', 'TOML file with these settings; options go before it')

@@ -23,7 +23,7 @@ export function stderrLog(format: LogFormat): Log {
     stderr.write(line);
     return true;
   });
-  stderr.on('drain', () => log.tellDropped());
+  stderr.on('drain', () => log.reportDropped());
   return log;
 }
 

@@ -4,31 +4,31 @@ import type { Deadlines } from '../base/deadlines.ts';
 import { type ChannelEvents, NO_LISTENER } from '../transport/channel.ts';
 import { LARGE_POOL_BYTES, LARGE_REST_BYTES, MIN_READ_BYTES } from '../transport/read-sizes.ts';
 import { SocketChannel } from '../transport/socket-channel.ts';
-import { type Reads, readInto } from './read-into.ts';
+import { type ReadTarget, readInto } from './read-into.ts';
 import type { ReceiveBuffers } from './receive-buffers.ts';
 
-/** Into memory of its own, a connection reads no more at once. */
-const MOST = 256 * 1024;
+/** The longest read into a connection's own pool. */
+const MAX_POOL_READ_BYTES = 256 * 1024;
 
 /** The daemon's end of a Unix socket. */
 export class AcceptedChannel extends SocketChannel {
   private readonly leaving: Deadlines<Socket>;
-  private readonly reading: Reading;
+  private readonly receiver: Receiver;
 
-  /** `leaving` has patience with a peer that doesn't read what it was sent before the end. */
-  constructor(socket: Socket, intake: ReceiveBuffers, leaving: Deadlines<Socket>) {
+  /** `leaving` has the deadline of each peer that is to read its last bytes before its connection ends. */
+  constructor(socket: Socket, buffers: ReceiveBuffers, leaving: Deadlines<Socket>) {
     super(socket);
     this.leaving = leaving;
-    const reading = new Reading(intake);
-    this.reading = reading;
-    if (!readInto(socket, reading)) socket.on('data', (chunk: Buffer) => reading.came(chunk));
+    const receiver = new Receiver(buffers);
+    this.receiver = receiver;
+    if (!readInto(socket, receiver)) socket.on('data', (chunk: Buffer) => receiver.received(chunk));
   }
 
-  /** Begins to tell what comes. */
+  /** Starts to report events. */
   open(events: ChannelEvents): void {
     const { socket } = this;
     let failure: Error | null = null;
-    this.reading.events = events;
+    this.receiver.events = events;
     socket.on('drain', () => events.drained());
     socket.on('error', (error) => {
       failure = error;
@@ -45,35 +45,33 @@ export class AcceptedChannel extends SocketChannel {
   }
 }
 
-/** What one connection reads, and where to. */
-class Reading implements Reads {
+/** Receives the bytes of one connection: into the shared scratch buffer, or into a pool of its own during a large frame. */
+class Receiver implements ReadTarget {
   events: ChannelEvents = NO_LISTENER;
-  private readonly intake: ReceiveBuffers;
-  /** Memory of its own, while much is known to come. */
+  private readonly buffers: ReceiveBuffers;
+  /** The connection's own memory, while a large frame is incomplete. */
   private pool: Uint8Array | null = null;
   private at = 0;
   private isMoved = true;
-  /** How many bytes behind a multiple of 4 the next one is that comes: so they lie in memory too, as names are best read. */
+  /** The next byte's offset in the stream, modulo 4. Memory keeps it, so that names lie aligned: that is faster to read. */
   private phase = 0;
 
-  constructor(intake: ReceiveBuffers) {
-    this.intake = intake;
+  constructor(buffers: ReceiveBuffers) {
+    this.buffers = buffers;
   }
 
-  /** Where to read to next, as Node asks for it; undefined: to where it was read last. */
   readonly buffer = (): Uint8Array | undefined => {
     if (!this.isMoved) return undefined;
     const { at, pool } = this;
     this.isMoved = pool !== null;
-    return pool === null ? this.intake.scratch : pool.subarray(at, at + MOST);
+    return pool === null ? this.buffers.scratch : pool.subarray(at, at + MAX_POOL_READ_BYTES);
   };
 
-  /** So many bytes were read there. */
   readonly callback = (length: number): boolean => {
-    const { at, intake, pool } = this;
+    const { at, buffers, pool } = this;
     let missing: number;
     if (pool === null) {
-      const kept = intake.keep(length, this.phase);
+      const kept = buffers.keep(length, this.phase);
       missing = this.events.received(kept.bytes, kept.at, kept.at + length);
     } else {
       this.at += length;
@@ -89,13 +87,13 @@ class Reading implements Reads {
       this.at = this.phase;
       this.isMoved = true;
     }
-    intake.came();
+    buffers.onHandled();
     return true;
   };
 
-  /** Bytes came where Node has put them. */
-  came(chunk: Uint8Array): void {
+  /** A chunk in memory that Node allocated. */
+  received(chunk: Uint8Array): void {
     this.events.received(chunk, 0, chunk.length);
-    this.intake.came();
+    this.buffers.onHandled();
   }
 }

@@ -5,28 +5,28 @@ import { FrameKind, SendDetail } from '../wire/protocol.ts';
 import type { Explanations } from './explanations.ts';
 import type { Outbox } from './outbox.ts';
 
-/** How many sends of one connection may be pending, and how many bytes they may have (one send may have more). */
+/** The most sends of one connection that may be pending, and the most bytes of their data (a single send may exceed it). */
 export const MAX_PENDING_SENDS = 16_384;
 export const MAX_PENDING_BYTES = 2 * 1024 * 1024;
 
 /**
- * Tells a client the outcomes of its sends, in the order of the sends: of those that are done, one SENT for as many as
- * follow each other, which may be late when nobody waits for it (LAZY); a refusal at once.
+ * Acknowledges a client's sends, in their order. One SENT acknowledges consecutive sends; it may be delayed if all of
+ * them are LAZY. A REFUSED is written at once.
  */
 export class Acknowledgements {
   private readonly outbox: Outbox;
   private readonly ksock: BusKsock;
   private readonly explanations: Explanations;
-  // Sends that are done and that the client doesn't know of: `count` of them, whose tokens and serials follow each other.
+  // The sends that are done and not acknowledged: `count` of them, with consecutive tokens and serial numbers.
   private token = 0;
   private count = 0;
   private network = 0;
   private serial = 0;
   /** Bytes of their data. */
   private bytes = 0;
-  /** Nobody waits to be told of them. */
+  /** All of them are LAZY. */
   private isLazy = false;
-  /** The client waits for the outcomes of all that is pending. */
+  /** The client has called SYNC, and sends from before that are still pending. */
   private isSyncing = false;
 
   constructor(outbox: Outbox, ksock: BusKsock, explanations: Explanations) {
@@ -35,7 +35,7 @@ export class Acknowledgements {
     this.explanations = explanations;
   }
 
-  /** The sends of a batch have had their outcome: 0, or an error number with its sign changed. */
+  /** The sends of a batch are done: `result` is 0 or -errno. */
   done(batch: MessageBatch, result: number): void {
     if (result < 0) this.refused(batch, -result);
     else if ((batch.detail & SendDetail.QUIET) === 0) this.sent(batch);
@@ -52,7 +52,7 @@ export class Acknowledgements {
     ) {
       this.count += batch.count;
     } else {
-      this.tell();
+      this.flush();
       this.token = token;
       this.count = batch.count;
       this.network = idNetwork;
@@ -64,7 +64,7 @@ export class Acknowledgements {
   }
 
   private refused(batch: MessageBatch, errno: number): void {
-    this.tell();
+    this.flush();
     const { ticket, detail, idNetwork, idSerial, replyNetwork, replySerial } = batch;
     const { to, flags, dataLength, name } = batch;
     const ids = [idNetwork, idSerial, replyNetwork, replySerial];
@@ -74,25 +74,25 @@ export class Acknowledgements {
     this.outbox.frame(wordsFrame(FrameKind.REFUSED, isQuiet ? 2 : 1, 0, ticket, words, text));
   }
 
-  /** A Request waits for room, aside from other sends: the client learns that it had its turn, and later of a refusal only. */
+  /**
+   * A Request has left the send queue to wait for the Replier to answer others. It is acknowledged now, so that it
+   * doesn't count against the client's limit; later only a refusal is reported.
+   */
   aside(batch: MessageBatch): void {
     if ((batch.detail & SendDetail.QUIET) !== 0) return;
     batch.detail |= SendDetail.QUIET;
-    this.tell();
-    this.outbox.words(FrameKind.SENT, 0, batch.ticket, 4, 1, 0, 0, batch.dataLength);
+    this.flush();
+    this.outbox.words(FrameKind.SENT, batch.ticket, 4, 1, 0, 0, batch.dataLength);
   }
 
-  /** The client waits for the outcomes of all sends that are pending now. */
+  /** The client waits until all sends that are pending now are acknowledged. */
   sync(): void {
     this.isSyncing = true;
-    this.tell();
+    this.flush();
   }
 
-  /**
-   * Tells what is due, with so many sends pending. Outcomes that nobody waits for are due when they are a good part of
-   * what may be pending.
-   */
-  tellDue(pending: number): void {
+  /** Acknowledges what is due, with `pending` sends still pending. LAZY sends are due at a quarter of a limit. */
+  flushDue(pending: number): void {
     if (this.isSyncing) this.isSyncing = pending > 0;
     else if (
       this.isLazy &&
@@ -101,15 +101,15 @@ export class Acknowledgements {
     ) {
       return;
     }
-    this.tell();
+    this.flush();
   }
 
-  /** Tells all that is done. A client must know that its Request was sent before it reads the Reply. */
-  tell(): void {
+  /** Acknowledges all sends that are done. A client must learn that its Request was sent before it reads the Reply. */
+  flush(): void {
     const { count } = this;
     if (count === 0) return;
     const { token, network, serial, bytes } = this;
-    this.outbox.words(FrameKind.SENT, 0, token, 4, count, network, serial, bytes);
+    this.outbox.words(FrameKind.SENT, token, 4, count, network, serial, bytes);
     this.bytes = 0;
     this.count = 0;
   }

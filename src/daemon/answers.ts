@@ -11,20 +11,20 @@ export class Answers {
     this.outbox = outbox;
   }
 
-  /** The call is done, and gave these values. */
   result(token: number, first: number, second = 0, text = ''): void {
-    if (text === '') this.outbox.words(FrameKind.RESULT, 0, token, 2, first, second);
+    if (text === '') this.outbox.words(FrameKind.RESULT, token, 2, first, second);
     else this.outbox.frame(wordsFrame(FrameKind.RESULT, 0, 0, token, [first, second], text));
   }
 
-  /** The bus refused the call with this error number, whose sign is changed. */
+  /** The bus refused the call; `value` is -errno. */
   refused(token: number, value: number, why = ''): void {
-    if (codeOf(-value) === undefined) throw new Error(`the bus gave the unknown error ${value}`);
-    if (why === '') this.outbox.words(FrameKind.REFUSED, 0, token, 3, -value, 0, 0);
+    if (codeOf(-value) === undefined)
+      throw new Error(`the bus returned the unknown error ${value}`);
+    if (why === '') this.outbox.words(FrameKind.REFUSED, token, 3, -value, 0, 0);
     else this.outbox.frame(wordsFrame(FrameKind.REFUSED, 0, 0, token, [-value, 0, 0], why));
   }
 
-  /** Either, as the sign of the value says. */
+  /** A result, or a refusal if the value is negative. */
   outcome(token: number, value: number): void {
     if (value < 0) this.refused(token, value);
     else this.result(token, value);

@@ -1,61 +1,62 @@
 import { availableParallelism } from 'node:os';
 
-/** How many times it looks before it asks itself whether that was worth anything. */
-const TRIAL = 256;
+/** The number of polling periods after which the hit rate is checked. */
+const TRIAL_PERIODS = 256;
 
-/** How long it doesn't look after looking was in vain, in milliseconds. */
-const REST = 1000;
+/** The lowest hit rate that is worth a core. */
+const MIN_HIT_RATE = 1 / 4;
+
+/** How long polling stays off when the hit rate was too low. */
+const COOL_DOWN_MS = 1000;
 
 /**
- * Keeps the daemon awake for a moment after something came, looking whether more does: to wake a process
- * that sleeps takes longer than all that the daemon does with a message. It costs a core while it looks.
- * So where there is only one, it doesn't; and it rests when too little came while it looked.
+ * Keeps the daemon's event loop polling for a moment after each read: to wake a sleeping process takes longer than
+ * the daemon needs for a message. Polling occupies a core, so it is off on a machine with one, and stops for a
+ * while when too few periods saw another read.
  */
 export class BusyPoll {
   private readonly milliseconds: number;
   private readonly now: () => number;
-  private until = 0;
-  private restUntil = 0;
-  private isLooking = false;
-  private hasCome = false;
-  private looks = 0;
-  private gains = 0;
+  private pollUntil = 0;
+  private offUntil = 0;
+  private polling = false;
+  private wasHit = false;
+  private periods = 0;
+  private hits = 0;
 
-  /** `microseconds` is how long it looks after each time; 0: never. `now` is a clock, in milliseconds. */
+  /** Polls for `microseconds` after each read; 0: never. `now` is a clock in milliseconds. */
   constructor(microseconds: number, cores = availableParallelism(), now = () => performance.now()) {
     this.milliseconds = cores > 1 ? microseconds / 1000 : 0;
     this.now = now;
   }
 
-  /** Whether it looks now. */
-  get isAwake(): boolean {
-    return this.isLooking;
+  get isPolling(): boolean {
+    return this.polling;
   }
 
-  /** Something came, and has been seen to. */
-  readonly came = (): void => {
+  /** The daemon has handled received bytes. */
+  readonly onHandled = (): void => {
     if (this.milliseconds === 0) return;
     const now = this.now();
-    this.until = now + this.milliseconds;
-    this.hasCome = true;
-    if (this.isLooking || now < this.restUntil) return;
-    this.isLooking = true;
-    this.hasCome = false;
-    setImmediate(this.look);
+    this.pollUntil = now + this.milliseconds;
+    this.wasHit = true;
+    if (this.polling || now < this.offUntil) return;
+    this.polling = true;
+    this.wasHit = false;
+    setImmediate(this.poll);
   };
 
-  private readonly look = (): void => {
+  private readonly poll = (): void => {
     const now = this.now();
-    if (now < this.until) {
-      setImmediate(this.look);
+    if (now < this.pollUntil) {
+      setImmediate(this.poll);
       return;
     }
-    this.isLooking = false;
-    if (this.hasCome) this.gains++;
-    if (++this.looks < TRIAL) return;
-    // Each time that nothing came cost more than it can bring.
-    if (this.gains * 4 < TRIAL) this.restUntil = now + REST;
-    this.looks = 0;
-    this.gains = 0;
+    this.polling = false;
+    if (this.wasHit) this.hits++;
+    if (++this.periods < TRIAL_PERIODS) return;
+    if (this.hits < TRIAL_PERIODS * MIN_HIT_RATE) this.offUntil = now + COOL_DOWN_MS;
+    this.periods = 0;
+    this.hits = 0;
   };
 }

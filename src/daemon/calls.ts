@@ -12,7 +12,7 @@ import type { Prefetcher } from './prefetcher.ts';
 import type { Reads } from './reads.ts';
 import type { ReportCalls } from './report-calls.ts';
 
-/** What the calls of one connection work on. */
+/** The parts of a session that its calls work on. */
 export interface CallParts {
   readonly ksock: BusKsock;
   readonly sends: SendQueue;
@@ -24,11 +24,11 @@ export interface CallParts {
   readonly explanations: Explanations;
 }
 
-/** What the calls of one connection need of it. */
+/** What calls need of their session. */
 export interface CallHost {
-  /** Makes the next bus, and answers when it can be opened. */
+  /** Creates the next bus, and answers the call once that can be opened. */
   newDevice(token: number): void;
-  /** The Ksock has left the bus: the connection ends when its client knows. */
+  /** The Ksock is closed: ends the connection after the answer. */
   leave(): void;
 }
 
@@ -36,7 +36,7 @@ export interface CallHost {
 export class Calls {
   private readonly host: CallHost;
   private readonly parts: CallParts;
-  /** Tokens of the POLLs that wait until a message may be written. */
+  /** Tokens of the POLLs that wait until the Ksock is writable. */
   private polls: number[] = [];
 
   constructor(host: CallHost, parts: CallParts) {
@@ -107,8 +107,8 @@ export class Calls {
     const { sending } = ksock;
     const result = sends.pending > 0 ? -Errno.EALREADY : ksock.resend();
     if (result < 0) {
-      const says = (): string => (sending ? ksock.whyRefused(sending, -result) : '');
-      answers.refused(token, result, explanations.why(says));
+      const explain = (): string => (sending ? ksock.whyRefused(sending, -result) : '');
+      answers.refused(token, result, explanations.why(explain));
     } else answers.result(token, ksock.lastNetwork, ksock.lastSerial);
     this.servePolls();
   }
@@ -123,19 +123,19 @@ export class Calls {
     }
   }
 
-  /** Whether a message may be written now: none waits, nor do those that wait their turn. */
+  /** Whether a message may be written now: none waits for a full queue, and none is in the send queue. */
   private isWritable(): boolean {
     return this.parts.sends.pending === 0 && this.parts.ksock.poll();
   }
 
-  /** Answers those who wait until a message may be written, if it may. */
+  /** Answers the waiting POLLs if the Ksock is writable. */
   servePolls(): void {
     if (this.polls.length === 0 || !this.isWritable()) return;
     for (const token of this.polls) this.parts.answers.result(token, 1);
     this.polls = [];
   }
 
-  /** Whether nobody has carried out the Request of this token, and nobody will. */
+  /** Gives up the Request of this token. True if no Replier has read it: none will. */
   private forget(token: number): boolean {
     const { ksock, sends } = this.parts;
     if (!sends.cancel(token)) return ksock.forget(token);

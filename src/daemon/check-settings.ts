@@ -1,15 +1,15 @@
 import * as v from 'valibot';
-import { type Given, SETTING_NAMES, SETTINGS, type Setting, wants } from './settings.ts';
+import { type Given, requirementOf, SETTING_NAMES, SETTINGS, type Setting } from './settings.ts';
 
-/** What is wrong with one of the settings that were given. */
+/** An invalid setting. */
 export interface Problem {
-  /** The setting's name, or the key that is none. */
+  /** The setting's name, or the unknown key. */
   readonly name: string;
-  /** It follows the name: `must be a whole number from 1 to 256, not 300`. */
+  /** A predicate to the name: `must be a whole number from 1 to 256, not 300`. */
   readonly wrong: string;
 }
 
-/** A value in a sentence. */
+/** A value as error texts show it. */
 function shown(value: unknown): string {
   if (value instanceof Date) return 'a date';
   return typeof value === 'number' ? String(value) : JSON.stringify(value);
@@ -43,7 +43,7 @@ export function checkSettings(values: Record<string, unknown>): Given | Problem[
   const absolute = given['absolute-max-message-size'];
   if (max !== undefined && absolute !== undefined && max > absolute) {
     const name = 'max-message-size';
-    return [{ name, wrong: `must not be over absolute-max-message-size, which is ${absolute}` }];
+    return [{ name, wrong: `must not exceed absolute-max-message-size, which is ${absolute}` }];
   }
   return given;
 }
@@ -54,5 +54,6 @@ function problemOf(issue: v.BaseIssue<unknown>): Problem {
   if (setting === undefined) {
     return { name, wrong: `is not a setting; the settings are ${SETTING_NAMES.join(', ')}` };
   }
-  return { name, wrong: `must be ${wants(setting)}, not ${shown(issue.path?.[0]?.value)}` };
+  const value = shown(issue.path?.[0]?.value);
+  return { name, wrong: `must be ${requirementOf(setting)}, not ${value}` };
 }

@@ -1,10 +1,10 @@
 import { ProtocolError } from '../wire/protocol.ts';
 
-/** How many TAKEs of one connection may wait, and how many POLLs and reports. */
-export const MAX_WAITING = 65_536;
+/** The most TAKEs of one connection that may wait; likewise POLLs, and reports. */
+export const MAX_WAITING_CALLS = 65_536;
 
-/** A ProtocolError when as many calls wait as may. */
+/** Throws a ProtocolError if one more waiting call would exceed the limit. */
 export function checkWaiting(waiting: number): void {
-  if (waiting < MAX_WAITING) return;
-  throw new ProtocolError(`more calls wait than the ${MAX_WAITING} that a connection may have`);
+  if (waiting < MAX_WAITING_CALLS) return;
+  throw new ProtocolError(`a connection may have at most ${MAX_WAITING_CALLS} waiting calls`);
 }

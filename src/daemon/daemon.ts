@@ -17,56 +17,61 @@ import { BusyPoll } from './busy-poll.ts';
 import type { Log } from './log.ts';
 import { ReceiveBuffers } from './receive-buffers.ts';
 import { Session } from './session.ts';
-import { HELLO_TIMEOUT, MAX_CONNECTIONS } from './settings.ts';
+import { DEFAULT_HELLO_TIMEOUT_S, DEFAULT_MAX_CONNECTIONS } from './settings.ts';
 import { listenAt, type Ownership, type SocketFile } from './socket-file.ts';
 
-/** So much memory for small frames is taken at once. */
-const SLAB = 64 * 1024;
+/** The size of the slabs in which small frames are encoded. */
+const FRAME_SLAB_BYTES = 64 * 1024;
 
-/** How long a peer may take to read what it was sent before the end of its connection, in milliseconds. */
-const FAREWELL_TIMEOUT = 5000;
+/** How long a peer may take to read its last bytes before its connection is destroyed. */
+const FAREWELL_TIMEOUT_MS = 5000;
+
+/** The same while the daemon stops. */
+const STOP_TIMEOUT_MS = 500;
 
 export interface DaemonOptions {
-  /** How many buses there are at the start. */
+  /** The number of buses at the start. */
   buses: number;
-  /** Folder of the sockets; made if it isn't there. */
+  /** Folder of the sockets; created if it doesn't exist. */
   directory: string;
-  /** Rights of each socket. The folder lets in whoever the sockets do. */
+  /** Permissions of each socket. The folder gets matching ones. */
   socket: Ownership;
   bus: Given<BusSettings>;
-  /** How many connections and open device files there may be at once. */
+  /** The most connections and open device files at once. */
   maxConnections?: number | undefined;
-  /** Within how many seconds a new connection must have said HELLO. */
+  /** Seconds within which a new connection must send HELLO. */
   helloTimeout?: number | undefined;
-  /** For how many microseconds to stay awake after something came. */
+  /** Microseconds to poll after each read. */
   spin?: number | undefined;
-  /** Where the buses are files, too: the folder to mount, and one that gets a link to each. */
+  /** To serve the buses as files, too: the folder to mount, and one for a symbolic link to each file. */
   device?: { directory: string; links?: string | undefined } | undefined;
-  /** Whether the debug log of each bus is on at its start. */
+  /** Whether each bus starts with its debug log on. */
   verbose?: boolean | undefined;
   log: Log;
-  /** Descriptors of sockets that listen already, for the first buses (systemd's socket activation). */
+  /** Descriptors of listening sockets for the first buses (systemd's socket activation). */
   listening?: readonly number[] | undefined;
 }
 
-/** Many buses, each with its socket, and a session for each connection. */
+/** Serves several buses: a socket for each bus, a session for each connection. */
 export class Daemon {
   /** @internal */
   readonly flushes = new FlushScheduler();
   /** @internal */
-  readonly slab = new Slab(SLAB, Buffer.alloc);
+  readonly slab = new Slab(FRAME_SLAB_BYTES, Buffer.alloc);
   /** @internal */
   readonly pid = process.pid;
   readonly buses: Buses;
   private readonly options: DaemonOptions;
-  /** What ends each server. */
-  private readonly servers: (() => Promise<void>)[] = [];
+  /** Closes each server. */
+  private readonly closeServers: (() => Promise<void>)[] = [];
   private readonly sessions = new Map<Session, Socket>();
-  /** Those who have not said HELLO. */
+  /** Sessions that wait for HELLO. */
   private readonly silent: Deadlines<Session>;
-  /** Those who have been told that it is over. */
-  private readonly leaving = new Deadlines<Socket>(FAREWELL_TIMEOUT, (socket) => socket.destroy());
-  private readonly intake: ReceiveBuffers;
+  /** Connections that end once the peer has read everything. */
+  private readonly leaving = new Deadlines<Socket>(FAREWELL_TIMEOUT_MS, (socket) =>
+    socket.destroy(),
+  );
+  private readonly receiveBuffers: ReceiveBuffers;
   private readonly folders = new MadeFolders();
   private deviceOrNull: DeviceFolder | null = null;
   private isStopping = false;
@@ -74,19 +79,19 @@ export class Daemon {
   constructor(options: DaemonOptions) {
     this.options = options;
     this.buses = new Buses(options.buses, options.bus);
-    this.intake = new ReceiveBuffers(new BusyPoll(options.spin ?? 0).came);
-    const { helloTimeout = HELLO_TIMEOUT } = options;
+    this.receiveBuffers = new ReceiveBuffers(new BusyPoll(options.spin ?? 0).onHandled);
+    const { helloTimeout = DEFAULT_HELLO_TIMEOUT_S } = options;
     this.silent = new Deadlines(helloTimeout * 1000, (session) => {
       if (session.isSilent) {
         session.farewell(
           Errno.ETIMEDOUT,
-          `no HELLO came within ${helloTimeout} s, which is hello-timeout of the daemon`,
+          `the client sent no HELLO within ${helloTimeout} s, the hello-timeout of the daemon`,
         );
       }
     });
   }
 
-  /** Serves all buses. A SocketInUseError when another daemon does, or any error of the file system. */
+  /** Serves all buses. Throws a SocketInUseError if another daemon does, or an error of the file system. */
   async start(): Promise<void> {
     try {
       for (const bus of this.buses) await this.serve(bus);
@@ -97,16 +102,16 @@ export class Daemon {
     await this.openDevice();
   }
 
-  /** Where the buses are files; null when they are not. */
+  /** The folder of the device files; null if there are none. */
   get device(): string | null {
     return this.deviceOrNull?.directory ?? null;
   }
 
-  /** A machine that can have no device has sockets all the same. */
+  /** Serves device files; if that fails, logs why, and the sockets go on. */
   private async openDevice(): Promise<void> {
     const { device, socket, log } = this.options;
     if (device === undefined) return;
-    // Loaded now: most daemons have none.
+    // Imported on demand: most daemons serve no device files.
     const { DeviceFolder } = await import('../device/folder.ts');
     const host = {
       flushes: this.flushes,
@@ -118,18 +123,18 @@ export class Daemon {
       this.deviceOrNull = await DeviceFolder.open({ ...device, ...socket }, host, (error) => {
         this.deviceOrNull = null;
         if (this.isStopping) return;
-        const why = error === undefined ? 'somebody unmounted it' : String(error);
-        log.error(`${device.directory}: ${why}; from now on there are only sockets`);
+        const why = error === undefined ? 'another process unmounted it' : String(error);
+        log.error(`${device.directory}: ${why}; the daemon now serves sockets only`);
       });
     } catch (error) {
-      log.error(`${(error as Error).message}. There are only sockets.`);
+      log.error(`${(error as Error).message}. The daemon serves sockets only.`);
       return;
     }
     for (const bus of this.buses) await this.link(bus.number);
   }
 
   private noNewDevice(error: unknown): number {
-    this.warn(`no new bus could be made: ${String(error)}`);
+    this.warn(`can't create another bus: ${String(error)}`);
     return -Errno.EACCES;
   }
 
@@ -137,11 +142,11 @@ export class Daemon {
     try {
       await this.deviceOrNull?.link(bus);
     } catch (error) {
-      this.warn(`bus ${bus} has no link: ${(error as Error).message}`);
+      this.warn(`can't link to bus ${bus}: ${(error as Error).message}`);
     }
   }
 
-  /** Path of a bus's socket. */
+  /** The path of a bus's socket. */
   path(bus: number): string {
     return socketPath(this.options.directory, bus);
   }
@@ -152,7 +157,7 @@ export class Daemon {
     if (bus === undefined) return -Errno.EINVAL;
     await this.serve(bus);
     await this.link(number);
-    this.options.log.info(`bus ${number} was made`, { bus: number });
+    this.options.log.info(`created bus ${number}`, { bus: number });
     return number;
   }
 
@@ -161,20 +166,19 @@ export class Daemon {
     this.options.log.warn(text);
   }
 
-  /** Tells every client why, closes everything, and removes what it made. */
+  /** Sends every client the reason, closes all connections and servers, and removes the files that the daemon created. */
   async stop(why: string): Promise<void> {
     this.isStopping = true;
     for (const session of [...this.sessions.keys()]) session.farewell(Errno.ECONNRESET, why);
     this.flushes.flush();
-    const closed = this.servers.map((close) => close());
+    const closed = this.closeServers.map((close) => close());
     for (const socket of this.sessions.values()) closed.push(hasClosed(socket));
     await this.deviceOrNull?.close().catch((error: Error) => this.warn(error.message));
-    // A client that doesn't read its farewell can't keep the daemon.
-    const patience = setTimeout(() => {
+    const timer = setTimeout(() => {
       for (const socket of this.sessions.values()) socket.destroy();
-    }, 500);
+    }, STOP_TIMEOUT_MS);
     await Promise.all(closed);
-    clearTimeout(patience);
+    clearTimeout(timer);
     this.silent.stop();
     this.leaving.stop();
     this.folders.remove();
@@ -183,9 +187,9 @@ export class Daemon {
   private makeDirectory(): void {
     if (process.platform === 'win32') return;
     const { directory, socket } = this.options;
-    const wide = (socket.mode & 0o007) !== 0;
-    const group = (socket.mode & 0o070) !== 0;
-    const mode = wide ? 0o755 : group ? 0o750 : 0o700;
+    const forOthers = (socket.mode & 0o007) !== 0;
+    const forGroup = (socket.mode & 0o070) !== 0;
+    const mode = forOthers ? 0o755 : forGroup ? 0o750 : 0o700;
     this.folders.make(directory, { mode, group: socket.group });
   }
 
@@ -200,10 +204,10 @@ export class Daemon {
         server.once('error', reject);
         server.listen({ fd: descriptor }, resolve);
       });
-      this.servers.push(() => new Promise((resolve) => server.close(() => resolve())));
+      this.closeServers.push(() => new Promise((resolve) => server.close(() => resolve())));
     } else {
       const file = await this.listen(server, this.path(bus.number));
-      this.servers.push(() => file.close());
+      this.closeServers.push(() => file.close());
     }
     server.on('error', (error) => log.warn(`bus ${bus.number}: ${error.message}`));
   }
@@ -216,17 +220,17 @@ export class Daemon {
       return await listenAt(server, path, socket);
     } catch (error) {
       if (process.platform === 'win32' || existsSync(directory)) throw error;
-      // A daemon that ended has removed its folder meanwhile.
+      // Another daemon that stopped has just removed the folder.
       this.makeDirectory();
       return listenAt(server, path, socket);
     }
   }
 
   private get maxConnections(): number {
-    return this.options.maxConnections ?? MAX_CONNECTIONS;
+    return this.options.maxConnections ?? DEFAULT_MAX_CONNECTIONS;
   }
 
-  /** Whether there are as many connections and open files as there may be. */
+  /** Whether connections and open device files have reached the limit. */
   private get isFull(): boolean {
     return this.sessions.size + (this.deviceOrNull?.openFiles ?? 0) >= this.maxConnections;
   }
@@ -236,14 +240,11 @@ export class Daemon {
       connection.destroy();
       return;
     }
-    const channel = new AcceptedChannel(connection, this.intake, this.leaving);
+    const channel = new AcceptedChannel(connection, this.receiveBuffers, this.leaving);
     const session = new Session(this, bus, channel);
     channel.open(session);
     if (this.isFull) {
-      session.farewell(
-        Errno.ENOMEM,
-        `there are ${this.maxConnections} connections, which is max-connections of the daemon`,
-      );
+      session.farewell(Errno.ENOMEM, `max-connections of the daemon is ${this.maxConnections}`);
       return;
     }
     this.sessions.set(session, connection);

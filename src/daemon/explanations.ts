@@ -1,22 +1,22 @@
-/** How many refusals of one event are explained: those of a flood are told by their numbers alone. */
+/** The most refusals that are explained per event; a flood of further ones gets error numbers alone. */
 const MAX_EXPLAINED = 32;
 
-/** To explain a refusal takes time that belongs to others, so each connection has a budget for each event. */
+/** A connection's budget of explained refusals per event: to explain one takes time from other connections. */
 export class Explanations {
   private readonly markDirty: () => void;
   private explained = 0;
 
-  /** `markDirty` sees to it that `renew` is called once the event has been handled. */
+  /** `markDirty` must make sure that `renew` is called after the event. */
   constructor(markDirty: () => void) {
     this.markDirty = markDirty;
   }
 
-  /** What `says` gives, or '' when the budget is spent. */
-  why(says: () => string): string {
+  /** The explanation, or '' if the budget is spent. */
+  why(explain: () => string): string {
     if (this.explained === MAX_EXPLAINED) return '';
     this.explained++;
     this.markDirty();
-    return says();
+    return explain();
   }
 
   renew(): void {

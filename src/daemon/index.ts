@@ -1,4 +1,4 @@
-/** A daemon inside a program of one's own: `import { Daemon } from 'kbus/daemon'`. */
+/** To run a daemon inside your own program: `import { Daemon } from 'kbus/daemon'`. */
 
 export { FolderError } from '../system/made-folders.ts';
 export { DirectoryError, SocketPathError } from '../system/socket-folder.ts';

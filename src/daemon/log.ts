@@ -4,14 +4,14 @@ export type LogFormat = 'human' | 'json';
 
 export type Level = 'debug' | 'info' | 'warn' | 'error';
 
-/** Writes what the daemon has to say: a line each, for people or (JSON lines) for programs. */
+/** The daemon's log: a line per event, as text or as JSON. */
 export class Log {
   private readonly format: LogFormat;
   private readonly write: (line: string) => unknown;
-  /** Lines that were dropped, and not told of yet. */
+  /** The number of lines that were dropped and not reported yet. */
   private dropped = 0;
 
-  /** `write` returns false if it has no room for a line, which is then dropped, and counted. */
+  /** `write` returns false if it can't take a line; the log then drops the line and counts it. */
   constructor(format: LogFormat, write: (line: string) => unknown) {
     this.format = format;
     this.write = write;
@@ -33,29 +33,28 @@ export class Log {
     this.put(this.line('error', text, fields));
   }
 
-  /** @internal What a bug has to say takes several lines. */
+  /** @internal An error of several lines: a bug, with its stack. */
   bug(text: string): void {
     this.put(this.line('error', text, {}, escapedLines));
   }
 
-  /** Says how many lines were dropped; to be called when there is room again. False if there still is none. */
-  tellDropped(): boolean {
+  /** Logs how many lines were dropped. Call it when lines can be written again; false if they still can't. */
+  reportDropped(): boolean {
     const { dropped } = this;
     if (dropped === 0) return true;
-    const what = dropped === 1 ? '1 line was' : `${dropped} lines were`;
-    const text = `${what} dropped from this log, which took no more`;
+    const text = `dropped ${dropped} ${dropped === 1 ? 'line' : 'lines'} that this log could not be written`;
     if (this.write(this.line('warn', text, { dropped })) === false) return false;
     this.dropped = 0;
     return true;
   }
 
   private put(line: string): void {
-    if (!this.tellDropped() || this.write(line) === false) this.dropped++;
+    if (!this.reportDropped() || this.write(line) === false) this.dropped++;
   }
 
-  private line(level: Level, text: string, fields: object = {}, shown = escaped): string {
+  private line(level: Level, text: string, fields: object = {}, escapeText = escaped): string {
     const time = new Date().toISOString();
-    if (this.format === 'human') return `${time} ${level.padEnd(5)} ${shown(text)}\n`;
+    if (this.format === 'human') return `${time} ${level.padEnd(5)} ${escapeText(text)}\n`;
     return `${escapedJson({ time, level, text, ...fields })}\n`;
   }
 }

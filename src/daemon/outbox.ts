@@ -14,17 +14,76 @@ import type { Channel } from '../transport/channel.ts';
 import { writeFrameHeader } from '../wire/frame.ts';
 import { FRAME_AT, FRAME_HEADER, FrameKind, RECORDS_AT, YOU } from '../wire/protocol.ts';
 
-/** From this size on, records are sent from where they lie instead of being copied behind the head of their frame. */
+/** Records longer than this are sent from where they lie; shorter ones are copied behind the head of their frame. */
 export const BY_REFERENCE = 4096;
 
 /**
- * Several messages are not put into a longer frame than this: a client reads no more at once. It is less than the
- * longest frame that WELCOME tells of, however long the frame was in which they came.
+ * The longest frame into which several messages are joined: a client reads no more at once. It is less than the
+ * longest frame that WELCOME announces, however long the frame was in which the messages were received.
  */
 const MAX_BATCH_BYTES = 32 * 1024;
 
+const NO_BYTES = new Uint8Array(0);
+
+/** A frame of messages: what its head says, and where its records lie side by side. */
+class MessagesFrame {
+  /** 0: there is no frame. */
+  kind = 0;
+  detail = 0;
+  token = 0;
+  count = 0;
+  sender = 0;
+  /** Serial number of the first message; 0 if that has the id of a Limpet. */
+  serial = 0;
+  records: Uint8Array = NO_BYTES;
+  from = 0;
+  to = 0;
+  /** The head of the first record: elsewhere if the record is SAME, and then `repeats` records before it. */
+  headAt = 0;
+  repeats = 0;
+
+  copy(frame: MessagesFrame): void {
+    this.kind = frame.kind;
+    this.detail = frame.detail;
+    this.token = frame.token;
+    this.count = frame.count;
+    this.sender = frame.sender;
+    this.serial = frame.serial;
+    this.records = frame.records;
+    this.from = frame.from;
+    this.to = frame.to;
+    this.headAt = frame.headAt;
+    this.repeats = frame.repeats;
+  }
+
+  /** Makes the record at the cursor the first. */
+  startAt({ at, headAt, repeats }: RecordCursor): void {
+    this.from = at;
+    this.headAt = headAt;
+    this.repeats = repeats;
+  }
+
+  /** Whether the messages of `next` continue this frame: their records follow, and so do their numbers. */
+  isContinuedBy(next: MessagesFrame): boolean {
+    const { kind } = this;
+    return (
+      kind === next.kind &&
+      // Frames of the other kinds have one message each.
+      (kind === FrameKind.PREFETCH ||
+        (kind === FrameKind.ANSWER && next.token === this.token + this.count)) &&
+      next.detail === this.detail &&
+      next.records === this.records &&
+      next.from === this.to &&
+      next.sender === this.sender &&
+      next.serial === this.serial + this.count &&
+      this.serial !== 0 &&
+      next.to - this.from <= MAX_BATCH_BYTES
+    );
+  }
+}
+
 /**
- * What one connection is to be sent when the turn ends: stretches of buffers, most of which are shared with other
+ * What one connection is sent at the next flush: stretches of buffers, most of which are shared with other
  * connections, joined where they lie side by side.
  */
 export class Outbox {
@@ -34,37 +93,25 @@ export class Outbox {
   private bytes: Uint8Array | null = null;
   private from = 0;
   private to = 0;
-
-  // The frame of messages that is open: more may be added to it while they lie behind those that it has, have the same
-  // sender, and numbers that go on. FrameKind 0: none is.
-  private kind = 0;
-  private detail = 0;
-  private token = 0;
-  private count = 0;
-  private sender = 0;
-  private serial = 0;
-  private records: Uint8Array | null = null;
-  private recordsAt = 0;
-  private recordsEnd = 0;
-  /** The head of the first record, if that is SAME: what it is the same as doesn't go with it. */
-  private headAt = 0;
-  private repeats = 0;
+  /** The frame that more messages may be added to. */
+  private readonly open = new MessagesFrame();
+  /** The messages that are being added. Reused, since every message passes through it. */
+  private readonly next = new MessagesFrame();
 
   constructor(channel: Channel, slab: Slab) {
     this.channel = channel;
     this.slab = slab;
   }
 
-  /** A frame that the caller made. */
+  /** Adds a frame that the caller encoded. */
   frame(frame: Uint8Array): void {
     this.close();
     this.append(frame, 0, frame.length);
   }
 
-  /** A frame of up to four words. */
+  /** Adds a frame of up to four words. */
   words(
     kind: number,
-    detail: number,
     token: number,
     count: number,
     first = 0,
@@ -77,7 +124,7 @@ export class Outbox {
     const { slab } = this;
     slab.reserve(length);
     const { view, at } = slab;
-    writeFrameHeader(view, at, length, kind, detail, 0, token);
+    writeFrameHeader(view, at, length, kind, 0, 0, token);
     const body = at + FRAME_AT.body;
     if (count > 0) view.setUint32(body, first);
     if (count > 1) view.setUint32(body + 4, second);
@@ -86,116 +133,88 @@ export class Outbox {
     this.append(slab.bytes, at, at + length);
   }
 
-  /**
-   * `count` messages of a batch, from the one at `within` on, go out in a frame of this kind; `token` is the first
-   * one's.
-   */
-  messages(
-    kind: number,
-    token: number,
-    batch: MessageBatch,
-    within: number,
-    count: number,
-    you: boolean,
-  ): void {
-    const detail = you ? YOU : 0;
-    const serial = batch.idNetwork === 0 ? batch.idSerial + within : 0;
-    const { span } = batch;
-    if (span === null || batch.more !== null) {
-      this.close();
-      this.alone(kind, detail, token, batch, serial);
-      return;
-    }
-    const cursor = batch.cursor(within);
-    const { at, headAt, repeats } = cursor;
-    const to = batch.startOf(within + count);
-    if (count === 1 || to - at <= MAX_BATCH_BYTES) {
-      this.add(kind, detail, token, batch, serial, count, at, to, headAt, repeats);
-    } else {
-      this.addLong(kind, detail, token, batch, serial, count, cursor);
-    }
+  /** Adds the Replies of a batch, for Requests whose tokens begin with this one. */
+  answer(token: number, batch: MessageBatch): void {
+    this.begin(FrameKind.ANSWER, token, false);
+    this.add(batch, 0, batch.count);
   }
 
-  /** Adds what lies from `from` up to `to` to the frame that is open, or begins another. */
-  private add(
-    kind: number,
-    detail: number,
-    token: number,
-    batch: MessageBatch,
-    serial: number,
-    count: number,
-    from: number,
-    to: number,
-    headAt: number,
-    repeats: number,
-  ): void {
-    if (
-      kind === this.kind &&
-      // Frames of the other kinds have one message each.
-      (kind === FrameKind.PREFETCH ||
-        (kind === FrameKind.ANSWER && token === this.token + this.count)) &&
-      detail === this.detail &&
-      batch.bytes === this.records &&
-      from === this.recordsEnd &&
-      batch.from === this.sender &&
-      serial === this.serial + this.count &&
-      // Of a frame whose message has the id of a Limpet, it is 0.
-      this.serial !== 0 &&
-      to - this.recordsAt <= MAX_BATCH_BYTES
-    ) {
-      this.count += count;
-      this.recordsEnd = to;
+  /** Adds the first message of a batch, for a TAKE. `you`: it is a Request that the reader is to answer. */
+  taken(token: number, batch: MessageBatch, you: boolean): void {
+    this.begin(FrameKind.TAKEN, token, you);
+    this.add(batch, 0, 1);
+  }
+
+  /** Adds `count` messages of a batch, from index `index` on. */
+  prefetch(batch: MessageBatch, index: number, count: number, you: boolean): void {
+    this.begin(FrameKind.PREFETCH, 0, you);
+    this.add(batch, index, count);
+  }
+
+  prefetchUrgent(batch: MessageBatch, index: number, you: boolean): void {
+    this.begin(FrameKind.PREFETCH_URGENT, 0, you);
+    this.add(batch, index, 1);
+  }
+
+  private begin(kind: number, token: number, you: boolean): void {
+    const { next } = this;
+    next.kind = kind;
+    next.token = token;
+    next.detail = you ? YOU : 0;
+  }
+
+  private add(batch: MessageBatch, index: number, count: number): void {
+    const { next } = this;
+    next.count = count;
+    next.sender = batch.from;
+    next.serial = batch.idNetwork === 0 ? batch.idSerial + index : 0;
+    if (batch.span === null || batch.more !== null) {
+      this.close();
+      this.writeMessage(batch);
+      return;
+    }
+    const cursor = batch.cursor(index);
+    next.records = batch.bytes;
+    next.startAt(cursor);
+    next.to = batch.startOf(index + count);
+    if (count === 1 || next.to - next.from <= MAX_BATCH_BYTES) this.join();
+    else this.split(cursor);
+  }
+
+  /** Adds `next` to the open frame if it continues that, or else opens another. */
+  private join(): void {
+    const { open, next } = this;
+    if (open.isContinuedBy(next)) {
+      open.count += next.count;
+      open.to = next.to;
       return;
     }
     this.close();
-    this.kind = kind;
-    this.detail = detail;
-    this.token = token;
-    this.count = count;
-    this.sender = batch.from;
-    this.serial = serial;
-    this.records = batch.bytes;
-    this.recordsAt = from;
-    this.recordsEnd = to;
-    this.headAt = headAt;
-    this.repeats = repeats;
+    open.copy(next);
   }
 
-  /** The same of `count` messages from the cursor on that are too long for one frame. */
-  private addLong(
-    kind: number,
-    detail: number,
-    token: number,
-    batch: MessageBatch,
-    serial: number,
-    count: number,
-    cursor: RecordCursor,
-  ): void {
-    const rises = kind === FrameKind.ANSWER ? 1 : 0;
-    for (let done = 0; done < count; ) {
-      const { at, headAt, repeats } = cursor;
-      let some = 1;
-      let to = cursor.end;
-      while (done + some < count) {
+  /** Divides `next`, whose first record is at the cursor, into frames of up to MAX_BATCH_BYTES. */
+  private split(cursor: RecordCursor): void {
+    const { next } = this;
+    const tokensPerMessage = next.kind === FrameKind.ANSWER ? 1 : 0;
+    for (let left = next.count; left > 0; left -= next.count) {
+      next.startAt(cursor);
+      next.count = 1;
+      next.to = cursor.end;
+      while (next.count < left) {
         cursor.next();
-        if (cursor.end - at > MAX_BATCH_BYTES) break;
-        to = cursor.end;
-        some++;
+        if (cursor.end - next.from > MAX_BATCH_BYTES) break;
+        next.to = cursor.end;
+        next.count++;
       }
-      const first = token + rises * done;
-      this.add(kind, detail, first, batch, serial + done, some, at, to, headAt, repeats);
-      done += some;
+      this.join();
+      next.token += tokensPerMessage * next.count;
+      next.serial += next.count;
     }
   }
 
-  /** A message that doesn't lie in a record, or whose data lies in pieces. */
-  private alone(
-    kind: number,
-    detail: number,
-    token: number,
-    batch: MessageBatch,
-    serial: number,
-  ): void {
+  /** Writes `next`, a single message that lies in no record, or whose data lies in pieces. */
+  private writeMessage(batch: MessageBatch): void {
     const { slab } = this;
     const { dataLength } = batch;
     const fields = wordsOf(batch);
@@ -205,8 +224,7 @@ export class Outbox {
     const length = dataAt + dataLength + padding;
     slab.reserve(byReference ? dataAt + 4 : length);
     const { bytes, view, at } = slab;
-    writeFrameHeader(view, at, length, kind, detail, 0, token);
-    this.common(view, at, 1, batch.from, serial);
+    writeHead(view, at, length, this.next);
     writeRecord(bytes, at + RECORDS_AT, batch.name, batch.flags, fields, words, dataLength);
     if (!byReference) {
       if (padding > 0) view.setUint32(at + length - 4, 0);
@@ -222,46 +240,39 @@ export class Outbox {
     }
   }
 
-  private common(view: DataView, at: number, count: number, from: number, serial: number): void {
-    view.setUint32(at + FRAME_HEADER, count);
-    view.setUint32(at + FRAME_HEADER + 4, from);
-    view.setUint32(at + FRAME_HEADER + 8, serial);
-  }
-
-  /** What comes next is not of the frame that is open. */
+  /** Writes the open frame: what follows does not belong to it. */
   private close(): void {
-    if (this.kind === 0) return;
-    const { slab, headAt, recordsAt, recordsEnd } = this;
-    const records = this.records as Uint8Array;
-    const isWhole = headAt === recordsAt + HEAD_AT;
-    // A record that is SAME is given the head that it has.
+    const { open, slab } = this;
+    if (open.kind === 0) return;
+    const { headAt, records } = open;
+    const isWhole = headAt === open.from + HEAD_AT;
+    // A first record that is SAME is written with its head: the record that has it is not in this frame.
     const head = isWhole ? 0 : headLengthAt(records, headAt);
-    const length = RECORDS_AT + head + recordsEnd - recordsAt;
-    const isShort = recordsEnd - recordsAt <= BY_REFERENCE;
+    const length = RECORDS_AT + head + open.to - open.from;
+    const isShort = open.to - open.from <= BY_REFERENCE;
     const own = isShort ? length : isWhole ? RECORDS_AT : RECORDS_AT + HEAD_AT + head;
     slab.reserve(own);
     const { bytes, view, at } = slab;
-    writeFrameHeader(view, at, length, this.kind, this.detail, 0, this.token);
-    this.common(view, at, this.count, this.sender, this.serial);
-    let from = recordsAt;
+    writeHead(view, at, length, open);
+    let { from } = open;
     let to = at + RECORDS_AT;
     if (!isWhole) {
       bytes[to] = (records[from] as number) & 0x7f;
       for (let index = 1; index < HEAD_AT; index++)
         bytes[to + index] = records[from + index] as number;
-      copyHead(records, headAt, this.repeats, bytes, to + HEAD_AT);
+      copyHead(records, headAt, open.repeats, bytes, to + HEAD_AT);
       from += HEAD_AT;
       to += HEAD_AT + head;
     }
-    this.kind = 0;
-    this.records = null;
+    open.kind = 0;
+    open.records = NO_BYTES;
     if (isShort) {
-      copyBytes(records, from, recordsEnd, bytes, to);
+      copyBytes(records, from, open.to, bytes, to);
       this.append(bytes, at, at + length);
       return;
     }
     this.append(bytes, at, to);
-    this.append(records, from, recordsEnd);
+    this.append(records, from, open.to);
   }
 
   private append(bytes: Uint8Array, from: number, to: number): void {
@@ -275,7 +286,7 @@ export class Outbox {
     this.to = to;
   }
 
-  /** Sends it all, in one system call where the channel can. */
+  /** Sends all of it, in one system call where the channel can. */
   flush(): void {
     this.close();
     this.cut();
@@ -288,7 +299,7 @@ export class Outbox {
   private cut(): void {
     const { bytes, from, to } = this;
     if (bytes === null) return;
-    // All of it, mostly, when one frame came.
+    // A view costs time; with one frame from a client, the piece is mostly the whole buffer.
     const piece = from === 0 && to === bytes.length ? bytes : bytes.subarray(from, to);
     this.pieces = appended(this.pieces, piece);
     this.bytes = null;
@@ -297,7 +308,7 @@ export class Outbox {
 
 const words = new RecordWords();
 
-/** Puts the words of a message into `words`; which of them it needs. */
+/** Fills `words` from a message; returns the Field bits of those that it needs. */
 function wordsOf(batch: MessageBatch): number {
   const { carried } = batch;
   words.to = batch.to;
@@ -312,12 +323,19 @@ function wordsOf(batch: MessageBatch): number {
   return words.fields;
 }
 
-/** Up to so many bytes are copied one by one: a view costs more. */
-const FEW = 96;
+function writeHead(view: DataView, at: number, length: number, frame: MessagesFrame): void {
+  writeFrameHeader(view, at, length, frame.kind, frame.detail, 0, frame.token);
+  view.setUint32(at + FRAME_HEADER, frame.count);
+  view.setUint32(at + FRAME_HEADER + 4, frame.sender);
+  view.setUint32(at + FRAME_HEADER + 8, frame.serial);
+}
+
+/** Up to this length a loop copies faster than `set`, which needs a view. */
+const MAX_LOOP_COPY_BYTES = 96;
 
 function copyBytes(from: Uint8Array, start: number, end: number, to: Uint8Array, at: number): void {
   const length = end - start;
-  if (length <= FEW)
+  if (length <= MAX_LOOP_COPY_BYTES)
     for (let index = 0; index < length; index++) to[at + index] = from[start + index] as number;
   else to.set(from.subarray(start, end), at);
 }

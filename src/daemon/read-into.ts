@@ -1,12 +1,13 @@
 import type { Socket } from 'node:net';
 import process from 'node:process';
 
-/** What `onread` leaves in a socket of Node, by the descriptions of its keys; no declaration speaks of it. */
-const INSIDE = ['kBuffer', 'kBufferCb', 'kBufferGen'] as const;
+/** Symbols under which Node's option `onread` stores its state in a socket, by description; undocumented. */
+const ONREAD_SYMBOLS = ['kBuffer', 'kBufferCb', 'kBufferGen'] as const;
 
-/** Where to read to next, undefined for the same place again; and who is told how much was read there. */
-export interface Reads {
+export interface ReadTarget {
+  /** The buffer for the next read; undefined for the same one again. */
   readonly buffer: () => Uint8Array | undefined;
+  /** Called with the number of bytes that were read into it. */
   readonly callback: (length: number) => boolean;
 }
 
@@ -15,28 +16,28 @@ interface Handle {
 }
 
 /**
- * Makes an accepted connection read to memory of ours: what the option `onread` does, which Node has for sockets
- * that connect, but not for those that a server gives. Those take 64 KiB anew for whatever comes, which costs a
- * tenth of the rate of large data, and a twentieth of a round trip.
+ * Makes an accepted connection read into the target's buffers, as the option `onread` does for sockets that
+ * connect; Node has no such option for sockets that a server accepts. Those allocate 64 KiB for each read, which
+ * costs a tenth of the throughput of large data, and a twentieth of a round trip.
  *
- * False where that can't be had, and the connection is as it was: when Node's inside is another than this
- * knows, and on Windows, where memory is read to before it is known that something comes.
+ * Returns false, and leaves the connection as it was, if this Node's internals are different, and on Windows, where
+ * a read occupies its buffer before any bytes arrive.
  */
-export function readInto(socket: Socket, { buffer, callback }: Reads): boolean {
-  const inside = socket as unknown as Record<symbol, unknown> & {
+export function readInto(socket: Socket, { buffer, callback }: ReadTarget): boolean {
+  const internals = socket as unknown as Record<symbol, unknown> & {
     _handle?: Partial<Handle> | null;
   };
   const symbols = Object.getOwnPropertySymbols(socket);
-  const [kBuffer, kBufferCb, kBufferGen] = INSIDE.map((key) =>
+  const [kBuffer, kBufferCb, kBufferGen] = ONREAD_SYMBOLS.map((key) =>
     symbols.find(({ description }) => description === key),
   );
   if (kBuffer === undefined || kBufferCb === undefined || kBufferGen === undefined) return false;
-  const { _handle: handle } = inside;
+  const { _handle: handle } = internals;
   if (process.platform === 'win32' || typeof handle?.useUserBuffer !== 'function') return false;
   const first = buffer();
-  inside[kBuffer] = first;
-  inside[kBufferCb] = callback;
-  inside[kBufferGen] = buffer;
+  internals[kBuffer] = first;
+  internals[kBufferCb] = callback;
+  internals[kBufferGen] = buffer;
   handle.useUserBuffer(first);
   return true;
 }

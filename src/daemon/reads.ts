@@ -4,12 +4,12 @@ import type { Acknowledgements } from './acknowledgements.ts';
 import { checkWaiting } from './check-waiting.ts';
 import type { Outbox } from './outbox.ts';
 
-/** Answers the TAKE frames of a client, which reads its messages one at a time. */
+/** Answers a client's TAKE frames, each with one message. */
 export class Reads {
   private readonly ksock: BusKsock;
   private readonly outbox: Outbox;
   private readonly acknowledgements: Acknowledgements;
-  /** Tokens of the TAKEs that wait for a message, first come first. */
+  /** Tokens of the waiting TAKEs, oldest first. */
   private readonly waiting: number[] = [];
 
   constructor(ksock: BusKsock, outbox: Outbox, acknowledgements: Acknowledgements) {
@@ -27,18 +27,18 @@ export class Reads {
     this.none(token);
   }
 
-  /** Gives the messages that there are to those who wait. */
+  /** Answers waiting TAKEs while the queue has messages. */
   serve(): void {
     while (this.waiting.length > 0) {
       const batch = this.ksock.take();
       if (batch === null) return;
       const token = this.waiting.shift() as number;
-      this.acknowledgements.tell();
-      this.outbox.messages(FrameKind.TAKEN, token, batch, 0, 1, this.ksock.tookRequest);
+      this.acknowledgements.flush();
+      this.outbox.taken(token, batch, this.ksock.tookRequest);
     }
   }
 
-  /** False when no TAKE of this token waits. */
+  /** Answers a waiting TAKE with NONE; false if no TAKE has this token. */
   cancel(token: number): boolean {
     const at = this.waiting.indexOf(token);
     if (at < 0) return false;
@@ -48,6 +48,6 @@ export class Reads {
   }
 
   private none(token: number): void {
-    this.outbox.words(FrameKind.NONE, 0, token, 0);
+    this.outbox.words(FrameKind.NONE, token, 0);
   }
 }

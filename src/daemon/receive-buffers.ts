@@ -2,34 +2,38 @@ import { Buffer } from 'node:buffer';
 import { Slab } from '../base/slab.ts';
 import { MIN_READ_BYTES } from '../transport/read-sizes.ts';
 
-/** What came is kept in memory that is a few times as much, or in its own when it is more than any of these. */
-const LITTLE = 1024;
-const SOME = 8 * 1024;
-/** So many of them. */
-const SHARE = 4;
+/** Chunks up to these sizes share a slab four times as large; a longer chunk has memory of its own. */
+const SMALL_READ_BYTES = 1024;
+const MEDIUM_READ_BYTES = 8 * 1024;
+const READS_PER_SLAB = 4;
 
 /**
- * Where all connections read to, one after the other, and where what they read is kept. So a connection that
- * is silent has no memory of its own, and a message that waits long keeps little more than came with it.
+ * One scratch buffer, into which all connections read in turn, and slabs to which each chunk is then copied. An idle
+ * connection thus holds no memory, and an unread message keeps little more alive than the chunk that it was read with.
  */
 export class ReceiveBuffers {
   readonly scratch: Uint8Array = Buffer.allocUnsafeSlow(MIN_READ_BYTES);
-  private readonly little = new Slab(LITTLE * SHARE, Buffer.allocUnsafeSlow);
-  private readonly some = new Slab(SOME * SHARE, Buffer.allocUnsafeSlow);
-  private readonly much = new Slab(0, Buffer.allocUnsafeSlow);
-  /** To be told when something that came has been seen to. */
-  readonly came: () => void;
+  private readonly small = new Slab(SMALL_READ_BYTES * READS_PER_SLAB, Buffer.allocUnsafeSlow);
+  private readonly medium = new Slab(MEDIUM_READ_BYTES * READS_PER_SLAB, Buffer.allocUnsafeSlow);
+  private readonly large = new Slab(0, Buffer.allocUnsafeSlow);
+  /** Called each time that received bytes have been handled. */
+  readonly onHandled: () => void;
 
-  constructor(came: () => void) {
-    this.came = came;
+  constructor(onHandled: () => void) {
+    this.onHandled = onHandled;
   }
 
   /**
-   * Keeps the first `length` bytes of the scratch: from `at` on in `bytes` of the slab that it gives, `phase` bytes
-   * behind a multiple of 4.
+   * Copies the first `length` bytes of the scratch buffer to a slab, and returns that: they begin at its `at`, `phase`
+   * bytes behind a multiple of 4.
    */
   keep(length: number, phase: number): Slab {
-    const slab = length <= LITTLE ? this.little : length <= SOME ? this.some : this.much;
+    const slab =
+      length <= SMALL_READ_BYTES
+        ? this.small
+        : length <= MEDIUM_READ_BYTES
+          ? this.medium
+          : this.large;
     slab.keep(this.scratch, 0, length, phase);
     return slab;
   }

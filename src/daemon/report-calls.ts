@@ -7,27 +7,27 @@ import type { Answers } from './answers.ts';
 import { checkWaiting } from './check-waiting.ts';
 import { MAX_BACKLOG_BYTES } from './prefetcher.ts';
 
-/** The number of the report that was begun last. No connection uses those of another: a client may have lost that. */
+/** Numbers of reports are unique to the daemon: a client that reconnects may ask for a piece of an old report. */
 let lastReport = 0;
 
-/** A report that a call wants a piece of. */
 interface Report {
+  /** Of the call that waits for a piece. */
   token: number;
-  /** With which the client asks for the next piece. */
+  /** The client asks for the next piece with it. */
   readonly number: number;
   readonly pieces: Pieces;
 }
 
-/** Answers the calls BINDINGS and STATS, piece by piece: it makes a piece when the client can take it. */
+/** Answers the calls BINDINGS and STATS in pieces, each made when the client's backlog allows it. */
 export class ReportCalls {
   private readonly bus: Bus;
   private readonly channel: Channel;
   private readonly answers: Answers;
-  /** Calls that wait for a piece, first come first. */
+  /** Reports whose next piece was asked for, oldest call first. */
   private readonly waiting: Report[] = [];
-  /** Reports that were begun, by the number with which the client asks for more of them. */
+  /** Incomplete reports whose next piece was not asked for yet, by number. */
   private readonly begun = new Map<number, Report>();
-  /** How many characters of reports are on their way to the channel. */
+  /** Characters of reports in the outbox. */
   private characters = 0;
 
   constructor(bus: Bus, channel: Channel, answers: Answers) {
@@ -36,7 +36,7 @@ export class ReportCalls {
     this.answers = answers;
   }
 
-  /** A call wants the first piece of a report (0), or the next of the one with this number. */
+  /** Handles a call for the first piece of a new report (number 0), or for the next piece of a report. */
   ask(op: number, token: number, number: number): void {
     const { begun, bus, waiting } = this;
     if (number === 0) {
@@ -46,7 +46,7 @@ export class ReportCalls {
       waiting.push({ token, number: lastReport, pieces });
     } else {
       const report = begun.get(number);
-      // It was begun on a connection that was lost.
+      // It belongs to a connection that was lost.
       if (report === undefined) {
         this.answers.refused(token, -Errno.ECONNRESET);
         return;
@@ -58,7 +58,7 @@ export class ReportCalls {
     if (waiting.length === 1) this.serve();
   }
 
-  /** Answers calls for as long as the client takes what it is sent. */
+  /** Answers waiting calls while the client's backlog allows it. */
   serve(): void {
     const { waiting, begun } = this;
     while (waiting.length > 0 && this.characters + this.channel.backlog <= MAX_BACKLOG_BYTES) {
@@ -71,7 +71,7 @@ export class ReportCalls {
     }
   }
 
-  /** What was on its way is the channel's now. Whether more is on its way already. */
+  /** The outbox was flushed. True if it holds further pieces now. */
   flushed(): boolean {
     if (this.characters === 0) return false;
     this.characters = 0;

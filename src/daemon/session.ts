@@ -31,33 +31,33 @@ import { MAX_BACKLOG_BYTES, Prefetcher } from './prefetcher.ts';
 import { Reads } from './reads.ts';
 import { ReportCalls } from './report-calls.ts';
 
-/** What all sessions of a daemon share. */
+/** What all sessions of a daemon have in common. */
 export interface SessionHost {
   readonly flushes: FlushScheduler;
   readonly slab: Slab;
   /** Process id of the daemon. */
   readonly pid: number;
-  /** Makes the next bus; resolves with its number once it can be opened, or with -errno. */
+  /** Creates the next bus; resolves with its number once that can be opened, or with -errno. */
   newDevice(): Promise<number>;
-  /** A client broke the protocol, or speaks another version. */
+  /** Logs that a client broke the protocol, or that a bus can't be created. */
   warn(text: string): void;
 }
 
-/** A client must not set what only KBUS sets. */
-const KBUS_SETS = Flag.WANT_YOU_TO_REPLY | Flag.SYNTHETIC;
+/** The flags that clients must not set. */
+const RESERVED_FLAGS = Flag.WANT_YOU_TO_REPLY | Flag.SYNTHETIC;
 
-/** HELLO comes before anything is known of the client: it is small. In bytes. */
+/** The longest first frame: before HELLO, a connection may not occupy more memory. */
 const MAX_HELLO_BYTES = 4096;
 
 /** Bytes of a frame beside the largest message: the frame's own words, and longer padding. */
 const FRAME_SLACK_BYTES = 64;
 
-/** However small messages must be, pieces of reports are longer. */
+/** The least that WELCOME announces as the longest frame: pieces of reports need it, however small messages are. */
 const MIN_LONGEST_FRAME_BYTES = 128 * 1024;
 
 /**
- * One connection, which is one Ksock on one bus: it reads the client's frames and gives each to the part that knows
- * it. It does no I/O of its own.
+ * The daemon's side of one connection, which is one Ksock on one bus. It decodes the client's frames and passes each
+ * to the part that handles it. It does no I/O of its own.
  */
 export class Session implements KsockOwner, ChannelEvents, Flushable, CallHost {
   private readonly host: SessionHost;
@@ -67,13 +67,13 @@ export class Session implements KsockOwner, ChannelEvents, Flushable, CallHost {
   private readonly answers: Answers;
   private readonly explanations = new Explanations(() => this.markDirty());
   private readonly reader = new FrameReader(MAX_HELLO_BYTES, BY_REFERENCE, Buffer.allocUnsafeSlow);
-  /** What there is once the client has said HELLO. */
+  /** Null until the client has sent HELLO. */
   private parts: CallParts | null = null;
   private calls!: Calls;
   private isDirty = false;
   private isEnded = false;
   private isPaused = false;
-  /** How many messages the Ksock missed that the client doesn't know of, and the name of the first. */
+  /** The number of missed messages that are not reported to the client yet, and the name of the first. */
   private missedCount = 0;
   private missedName = '';
   private readonly sums = { data: 0, size: 0, largest: 0, heads: 0 };
@@ -86,12 +86,12 @@ export class Session implements KsockOwner, ChannelEvents, Flushable, CallHost {
     this.answers = new Answers(this.outbox);
   }
 
-  /** The client has not said HELLO yet. */
+  /** The client has not sent HELLO yet. */
   get isSilent(): boolean {
     return this.parts === null && !this.isEnded;
   }
 
-  // What the channel tells
+  // Events of the channel
 
   received(bytes: Uint8Array, from: number, to: number): number {
     const { reader } = this;
@@ -127,16 +127,16 @@ export class Session implements KsockOwner, ChannelEvents, Flushable, CallHost {
     this.host.flushes.flush();
   }
 
-  /** Says why, and ends the connection. */
+  /** Sends FAREWELL with the reason, and ends the connection. */
   farewell(errno: number, why: string): void {
     if (this.isEnded) return;
-    this.parts?.acknowledgements.tell();
+    this.parts?.acknowledgements.flush();
     this.outbox.frame(wordsFrame(FrameKind.FAREWELL, 0, 0, 0, [errno], why));
     this.end();
   }
 
   leave(): void {
-    this.parts?.acknowledgements.tell();
+    this.parts?.acknowledgements.flush();
     this.end();
   }
 
@@ -147,7 +147,7 @@ export class Session implements KsockOwner, ChannelEvents, Flushable, CallHost {
     this.channel.end();
   }
 
-  // What the bus tells
+  // Events of the bus
 
   queued(atFront: boolean): void {
     if (atFront) this.parts?.prefetcher.queuedUrgent();
@@ -155,8 +155,8 @@ export class Session implements KsockOwner, ChannelEvents, Flushable, CallHost {
   }
 
   answered(token: number, batch: MessageBatch): void {
-    this.parts?.acknowledgements.tell();
-    this.outbox.messages(FrameKind.ANSWER, token, batch, 0, batch.count, false);
+    this.parts?.acknowledgements.flush();
+    this.outbox.answer(token, batch);
     this.markDirty();
   }
 
@@ -177,8 +177,8 @@ export class Session implements KsockOwner, ChannelEvents, Flushable, CallHost {
     this.markDirty();
   }
 
-  /** A client that leaves much unread is told when it has read: then at once of all that it missed meanwhile. */
-  private tellMissed(): void {
+  /** Reports missed messages: with a large backlog not until the client has read, and then in one frame. */
+  private reportMissed(): void {
     if (this.channel.backlog > MAX_BACKLOG_BYTES) return;
     this.outbox.frame(wordsFrame(FrameKind.MISSED, 0, 0, 0, [this.missedCount], this.missedName));
     this.missedCount = 0;
@@ -192,7 +192,7 @@ export class Session implements KsockOwner, ChannelEvents, Flushable, CallHost {
     this.host.flushes.markDirty(this);
   }
 
-  /** An event of this connection has been handled: everybody whom it gave something to send sends it. */
+  /** An event of this connection has been handled: flushes all connections that it gave something to send. */
   private handled(): void {
     this.markDirty();
     this.host.flushes.flush();
@@ -206,8 +206,8 @@ export class Session implements KsockOwner, ChannelEvents, Flushable, CallHost {
     if (parts !== null) {
       parts.reads.serve();
       parts.prefetcher.send();
-      if (this.missedCount > 0) this.tellMissed();
-      parts.acknowledgements.tellDue(parts.sends.pending);
+      if (this.missedCount > 0) this.reportMissed();
+      parts.acknowledgements.flushDue(parts.sends.pending);
     }
     this.outbox.flush();
     if (parts?.reports.flushed()) this.markDirty();
@@ -217,7 +217,7 @@ export class Session implements KsockOwner, ChannelEvents, Flushable, CallHost {
     }
   }
 
-  // What the client says
+  // Frames of the client
 
   private hello(frame: FrameReader): void {
     const kind = frame.bytes[frame.at + FRAME_AT.kind];
@@ -227,7 +227,7 @@ export class Session implements KsockOwner, ChannelEvents, Flushable, CallHost {
     const version = wordOf(frame, 1);
     if (version !== PROTOCOL_VERSION) {
       throw new ProtocolError(
-        `the client speaks version ${version} of the protocol, and the daemon version ${PROTOCOL_VERSION}; use the kbus package of the same version for both`,
+        `the client uses version ${version} of the protocol, the daemon version ${PROTOCOL_VERSION}; use the same version of the kbus package for both`,
       );
     }
     if (wordOf(frame, 2) === ASK_WHO) {
@@ -302,25 +302,29 @@ export class Session implements KsockOwner, ChannelEvents, Flushable, CallHost {
         this.calls.call(detail, token, wordOf(frame, 0), textOf(frame, 1));
         break;
       default:
-        throw new ProtocolError(`a frame of kind ${word >>> 24}, which a client doesn't send`);
+        throw new ProtocolError(`a client must not send a frame of kind ${word >>> 24}`);
     }
   }
 
   private send(frame: FrameReader, sends: SendQueue, detail: number, token: number): void {
     const count = wordOf(frame, 0);
-    // Only of a single message can the data stay in pieces.
+    // Only the data of a single message may stay in pieces.
     if (count !== 1) frame.join();
     const { bytes } = frame;
     const at = frame.at + SENT_RECORDS_AT;
     const length = frame.length - SENT_RECORDS_AT;
     const { sums } = this;
     if (count === 0 || count > MAX_PENDING_SENDS) {
-      throw new ProtocolError(`${count} messages in a SEND`);
+      throw new ProtocolError(
+        `a SEND has ${count} messages; it must have from 1 to ${MAX_PENDING_SENDS}`,
+      );
     }
     if (token + count - 1 > 0xffff_ffff) {
-      throw new ProtocolError(`${count} messages in a SEND, whose tokens begin with ${token}`);
+      throw new ProtocolError(
+        `a SEND has ${count} messages from token ${token} on, which goes past the last token`,
+      );
     }
-    const wrong = checkRecords(bytes, at, length, count, KBUS_SETS, sums);
+    const wrong = checkRecords(bytes, at, length, count, RESERVED_FLAGS, sums);
     if (wrong !== '') throw new ProtocolError(wrong);
     const batch = MessageBatch.ofRecords(bytes, at, at + length, count, sums, frame.more);
     batch.detail = detail;
@@ -337,7 +341,7 @@ export class Session implements KsockOwner, ChannelEvents, Flushable, CallHost {
     this.host.newDevice().then(
       (number) => this.madeDevice(token, number),
       (error: unknown) => {
-        this.host.warn(`no new bus could be made: ${String(error)}`);
+        this.host.warn(`can't create another bus: ${String(error)}`);
         this.madeDevice(token, -Errno.EACCES);
       },
     );
@@ -349,11 +353,11 @@ export class Session implements KsockOwner, ChannelEvents, Flushable, CallHost {
   }
 }
 
-/** A ProtocolError when more is pending than may be. One message may have more data than all together may. */
+/** Throws a ProtocolError if the pending sends exceed a limit. A single message may have more data than the limit. */
 function checkPending({ counted, countedBytes }: SendQueue, largest: number): void {
   if (counted > MAX_PENDING_SENDS || (countedBytes > MAX_PENDING_BYTES && countedBytes > largest)) {
     throw new ProtocolError(
-      `more sends are pending than the ${MAX_PENDING_SENDS}, or the ${MAX_PENDING_BYTES} bytes, that a connection may have`,
+      `a connection may have at most ${MAX_PENDING_SENDS} pending sends with ${MAX_PENDING_BYTES} bytes of data`,
     );
   }
 }

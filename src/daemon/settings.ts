@@ -1,31 +1,28 @@
 import { BUS_DEFAULTS, MAX_BUSES, MIN_MESSAGE_SIZE } from '../bus/settings.ts';
 
-/** How many connections a daemon takes unless it is told otherwise. */
-export const MAX_CONNECTIONS = 16_384;
+export const DEFAULT_MAX_CONNECTIONS = 16_384;
+export const DEFAULT_HELLO_TIMEOUT_S = 30;
 
-/** Within how many seconds a connection must have said HELLO, unless the daemon is told otherwise. */
-export const HELLO_TIMEOUT = 30;
-
-/** What a value must be, and how it is written: as an option, in a file, in the documentation. */
+/** The type of a setting: what its value must be, and how options, files and help texts show it. */
 export type ValueKind =
   | { readonly kind: 'number'; readonly min: number; readonly max: number; readonly unit?: string }
   | { readonly kind: 'choice'; readonly choices: readonly string[] }
   | { readonly kind: 'text'; readonly placeholder: string }
-  /** Permission bits, as octal digits in text: a bare number would be read as decimal. */
+  /** Permission bits, as octal digits in a string: a TOML number would be decimal. */
   | { readonly kind: 'mode' }
   | { readonly kind: 'switch' };
 
 export type Setting = ValueKind & {
   readonly default?: number | string | boolean;
-  /** What holds when the setting is not given, where that is not one value. */
+  /** The default in words, if it is not one value. */
   readonly otherwise?: string;
-  /** What it decides: one sentence, without a capital and a full stop. */
-  readonly says: string;
+  /** The help text: one phrase, without a capital and a full stop. */
+  readonly help: string;
 };
 
 /**
- * The daemon's settings. The option `--max-messages` of `kbus serve`, the key `max-messages` of its
- * configuration file and their documentation all come from this table.
+ * The daemon's settings. This table defines the options of `kbus serve` (`--max-messages`), the keys of its
+ * configuration file (`max-messages`), and their help texts.
  */
 export const SETTINGS = {
   buses: {
@@ -33,36 +30,36 @@ export const SETTINGS = {
     min: 1,
     max: MAX_BUSES,
     default: 1,
-    says: 'how many buses there are at the start, numbered from 0',
+    help: 'number of buses at the start, numbered from 0',
   },
   directory: {
     kind: 'text',
     placeholder: 'folder',
     otherwise: '$KBUS_DIR; else /run/kbus for root, and $XDG_RUNTIME_DIR/kbus for others',
-    says: 'folder of the sockets; made if it is not there',
+    help: 'folder of the sockets; created if it does not exist',
   },
   mode: {
     kind: 'mode',
     otherwise: '0600, or 0660 with a group',
-    says: 'who may use the buses: permission bits of each socket and device file',
+    help: 'permission bits of each socket and device file: who may use the buses',
   },
   group: {
     kind: 'text',
     placeholder: 'name or number',
     otherwise: "the daemon's own",
-    says: 'the group that each socket and device file belongs to',
+    help: 'group of each socket and device file',
   },
   device: {
     kind: 'text',
     placeholder: 'folder',
-    otherwise: 'no files',
-    says: 'serves each bus as a file too, kbus0 and so on, in this folder (Linux; takes the right to mount)',
+    otherwise: 'no device files',
+    help: 'serve each bus as a file too, kbus0 and so on, in this folder (Linux; needs permission to mount)',
   },
   link: {
     kind: 'text',
     placeholder: 'folder',
     otherwise: 'no links',
-    says: 'with a device: folder that gets a link to each of its files, such as /dev',
+    help: 'with a device: folder for a symbolic link to each of its files, such as /dev',
   },
   'max-message-size': {
     kind: 'number',
@@ -70,7 +67,7 @@ export const SETTINGS = {
     max: 0x7fff_ffff,
     unit: 'bytes',
     default: BUS_DEFAULTS.maxMessageSize,
-    says: 'the largest message a bus takes, until a program sets another size',
+    help: 'largest message that a bus accepts, until a program sets another size',
   },
   'absolute-max-message-size': {
     kind: 'number',
@@ -78,14 +75,14 @@ export const SETTINGS = {
     max: 0x7fff_ffff,
     unit: 'bytes',
     otherwise: `${BUS_DEFAULTS.absoluteMaxMessageSize}, or max-message-size if that is larger`,
-    says: 'the largest size that a program may set',
+    help: 'largest message size that a program may set',
   },
   'max-messages': {
     kind: 'number',
     min: 1,
     max: 0xffff_ffff,
     default: BUS_DEFAULTS.maxMessages,
-    says: 'how many unread messages the queue of a new Ksock may hold',
+    help: 'most unread messages in the queue of a new Ksock',
   },
   'max-queued-bytes': {
     kind: 'number',
@@ -93,7 +90,7 @@ export const SETTINGS = {
     max: Number.MAX_SAFE_INTEGER,
     unit: 'bytes',
     default: BUS_DEFAULTS.maxQueuedBytes,
-    says: 'how much one bus may keep: its unread messages and unanswered Requests',
+    help: 'most memory of one bus for unread messages and unanswered Requests',
   },
   'max-queued-bytes-per-ksock': {
     kind: 'number',
@@ -101,43 +98,43 @@ export const SETTINGS = {
     max: Number.MAX_SAFE_INTEGER,
     unit: 'bytes',
     default: BUS_DEFAULTS.maxQueuedBytesPerKsock,
-    says: 'how much of that the unread messages of one Ksock may have; then its queue is full',
+    help: 'most memory for the unread messages of one Ksock; beyond it, its queue is full',
   },
   'max-bindings': {
     kind: 'number',
     min: 1,
     max: 0xffff_ffff,
     default: BUS_DEFAULTS.maxBindings,
-    says: 'how many bindings there may be on one bus',
+    help: 'most bindings on one bus',
   },
   'max-bindings-per-ksock': {
     kind: 'number',
     min: 1,
     max: 0xffff_ffff,
     default: BUS_DEFAULTS.maxBindingsPerKsock,
-    says: 'how many bindings one Ksock may have',
+    help: 'most bindings of one Ksock',
   },
   'max-unanswered-per-ksock': {
     kind: 'number',
     min: 1,
     max: 0xffff_ffff,
     default: BUS_DEFAULTS.maxUnansweredPerKsock,
-    says: 'how many Requests one Ksock may have read and not answered before it is given no more',
+    help: 'most Requests that one Ksock may have read and not answered; beyond it, it gets no more',
   },
   'max-connections': {
     kind: 'number',
     min: 1,
     max: 0xffff_ffff,
-    default: MAX_CONNECTIONS,
-    says: 'how many connections and open device files there may be, on all buses together',
+    default: DEFAULT_MAX_CONNECTIONS,
+    help: 'most connections and open device files, on all buses together',
   },
   'hello-timeout': {
     kind: 'number',
     min: 1,
     max: 3600,
     unit: 'seconds',
-    default: HELLO_TIMEOUT,
-    says: 'how long a new connection may take to say who it is',
+    default: DEFAULT_HELLO_TIMEOUT_S,
+    help: 'time within which a new connection must send HELLO',
   },
   spin: {
     kind: 'number',
@@ -145,18 +142,18 @@ export const SETTINGS = {
     max: 1000,
     unit: 'microseconds',
     default: 0,
-    says: 'how long the daemon stays awake after something came: answers are faster, for up to a core',
+    help: 'time for which the daemon polls after each read: answers are faster, but it uses up to a core',
   },
   log: {
     kind: 'choice',
     choices: ['human', 'json'],
     default: 'human',
-    says: 'how the log is written',
+    help: 'format of the log',
   },
   verbose: {
     kind: 'switch',
     default: false,
-    says: 'writes what happens on every bus to the log',
+    help: 'log every event on every bus',
   },
 } as const satisfies Record<string, Setting>;
 
@@ -170,13 +167,13 @@ type ValueOf<S> = S extends { kind: 'number' }
       ? Choice
       : string;
 
-/** The settings that were given, by name. */
+/** The settings that the user gave, by name. */
 export type Given = { [Name in SettingName]?: ValueOf<(typeof SETTINGS)[Name]> };
 
 export const SETTING_NAMES = Object.keys(SETTINGS) as SettingName[];
 
-/** What a value of a setting must be: it follows "must be". */
-export function wants(setting: Setting): string {
+/** What a setting's value must be, to follow "must be". */
+export function requirementOf(setting: Setting): string {
   switch (setting.kind) {
     case 'number': {
       const unit = setting.unit === undefined ? '' : ` of ${setting.unit}`;
@@ -189,6 +186,6 @@ export function wants(setting: Setting): string {
     case 'switch':
       return 'true or false';
     case 'text':
-      return `a ${setting.placeholder}, as text that is not empty`;
+      return `a ${setting.placeholder}, as a string that is not empty`;
   }
 }

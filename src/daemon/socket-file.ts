@@ -14,53 +14,53 @@ export interface Ownership {
   group: number | undefined;
 }
 
-/** How many may be about to connect; the kernel may allow fewer. */
-const BACKLOG = 4096;
+/** The backlog for listen(2); the kernel may lower it. */
+const LISTEN_BACKLOG = 4096;
 
-/** How long a process waits for others that start at the same path, in milliseconds. */
-const PATIENCE = 3000;
+/** How long a daemon waits for others that start at the same path. */
+const START_TIMEOUT_MS = 3000;
 
-/** How soon to look again at a socket whose owner is about to listen, in milliseconds. */
-const SOON = 5;
+/** The interval at which a socket is checked whose owner is about to listen. */
+const RETRY_INTERVAL_MS = 5;
 
-const STARTING = 'a daemon that is about to start';
+const STARTING_DAEMON = 'a daemon that is about to start';
 
-/** Somebody else listens where this daemon would. */
+/** Another process listens at the path. */
 export class SocketInUseError extends Error {
   override readonly name = 'SocketInUseError';
 
   constructor(path: string, who: string) {
     super(
-      `${path} is in use by ${who}. Stop that, or choose another folder with --directory or $KBUS_DIR.`,
+      `${path} is in use by ${who}. Stop it, or choose another folder with --directory or $KBUS_DIR.`,
     );
   }
 }
 
-/** A server that listens at a path, and the file that this made. */
+/** A server that listens at a path, and the socket file that it created. */
 export class SocketFile {
   private readonly path: string;
   private readonly server: Server;
-  /** Undefined on Windows, where pipes are no files. */
-  private readonly made: string | undefined;
+  /** Identity of the file; undefined on Windows, where pipes are not files. */
+  private readonly identity: string | undefined;
 
-  constructor(path: string, server: Server, made: string | undefined) {
+  constructor(path: string, server: Server, identity: string | undefined) {
     this.path = path;
     this.server = server;
-    this.made = made;
+    this.identity = identity;
   }
 
   /**
-   * Ends the server, and removes the file if it is still the one that was made. Resolves when the server has no
-   * connection any more, or keeps only those that it is about to refuse.
+   * Closes the server, and removes the file if it is still the same one. Resolves when all connections are closed,
+   * except those that the server is about to refuse.
    */
   close(): Promise<void> {
-    const now = this.made === undefined ? undefined : identityOf(this.path);
-    // Node removes the path when it closes the handle, whatever is there.
-    if (now === undefined || now === this.made) {
+    const now = this.identity === undefined ? undefined : identityOf(this.path);
+    // Node removes the path when it closes the handle, whatever file is there.
+    if (now === undefined || now === this.identity) {
       return new Promise((resolve) => this.server.close(() => resolve()));
     }
-    // Another daemon serves at this path now. The handle must stay open: nobody can find this server any more, and it
-    // keeps no process from ending.
+    // Another daemon serves at this path now, so the handle must stay open. No client can reach this server any more,
+    // and it doesn't keep the process alive.
     this.server.unref();
     keepHandles();
     return Promise.resolve();
@@ -69,7 +69,7 @@ export class SocketFile {
 
 let areHandlesKept = false;
 
-/** At its end Node closes what is open, which would remove paths as well; `process.exit` leaves that to the system. */
+/** When the event loop is empty, Node closes open handles, which removes their paths; `process.exit` does not. */
 function keepHandles(): void {
   if (areHandlesKept) return;
   areHandlesKept = true;
@@ -77,12 +77,12 @@ function keepHandles(): void {
 }
 
 /**
- * Makes `server` listen at `path`, with these rights from the first moment on. What a dead daemon left
- * there is replaced; a living one is left alone (SocketInUseError, which says who it is). A
- * SocketPathError for too long a path.
+ * Makes `server` listen at `path`; the socket has its permissions from the start. Replaces the socket of a dead
+ * daemon. Throws a SocketInUseError, which names the owner, if a living process has the path, and a SocketPathError
+ * for too long a path.
  *
- * The socket is bound at its own path, which only one process can do. The kernel then knows it by that path: what
- * cleans up folders of temporary files asks the kernel which sockets are in use.
+ * The socket is bound directly at its path: only one process can do that, and the kernel then knows the socket by this
+ * path. Cleaners of temporary files ask the kernel which sockets are in use.
  */
 export async function listenAt(
   server: Server,
@@ -94,19 +94,19 @@ export async function listenAt(
     await listen(server, path);
     return new SocketFile(path, server, undefined);
   }
-  const end = performance.now() + PATIENCE;
+  const deadline = performance.now() + START_TIMEOUT_MS;
   for (;;) {
     try {
       return await bind(server, path, ownership);
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code !== 'EADDRINUSE') throw error;
     }
-    await removeDead(path, end);
+    await removeDead(path, deadline);
   }
 }
 
 async function bind(server: Server, path: string, { mode, group }: Ownership): Promise<SocketFile> {
-  // Nobody but the owner may connect before the group is right.
+  // Until the group is set, only the owner may connect.
   await withMask(group === undefined ? mode : mode & 0o700, () => listen(server, path));
   const file = new SocketFile(path, server, identityOf(path));
   try {
@@ -119,9 +119,9 @@ async function bind(server: Server, path: string, { mode, group }: Ownership): P
   }
 }
 
-/** Calls a function that binds a socket before it returns: the socket has these rights. */
+/** Calls a function that binds a socket before it returns, with a umask that gives the socket this mode. */
 function withMask<T>(mode: number, bind: () => T): T {
-  // A worker can't set the mask of its process.
+  // A worker can't set the umask of its process.
   if (!isMainThread) return bind();
   const before = process.umask(0o777 & ~mode);
   try {
@@ -134,25 +134,31 @@ function withMask<T>(mode: number, bind: () => T): T {
 function listen(server: Server, path: string): Promise<void> {
   return new Promise((resolve, reject) => {
     server.once('error', reject);
-    server.listen({ path, backlog: BACKLOG }, () => {
+    server.listen({ path, backlog: LISTEN_BACKLOG }, () => {
       server.off('error', reject);
       resolve();
     });
   });
 }
 
-/** Removes the socket at `path` if its process is dead. A SocketInUseError if it is not. */
-async function removeDead(path: string, end: number): Promise<void> {
+/** Removes the socket at `path` if its process is dead. Throws a SocketInUseError if that lives. */
+async function removeDead(path: string, deadline: number): Promise<void> {
   const seen = identityOf(path);
-  if (seen !== undefined && (await isDead(path, end))) await removeAs(path, path, seen, end);
+  if (seen === undefined || !(await isDead(path, deadline))) return;
+  await removeClaimed(path, path, seen, deadline);
 }
 
 /**
  * Removes a dead socket, for a daemon that starts at `path`. Of several processes that find the same dead socket only
- * one may remove it: the one that listens at the socket's claim, a path made of its identity. Without that, the second
- * could remove what the first has put there meanwhile.
+ * one may remove it: the one that listens at the socket's claim, a path derived from its identity. Without a claim, the
+ * second process could remove the socket that the first has just bound there.
  */
-async function removeAs(dead: string, path: string, seen: string, end: number): Promise<void> {
+async function removeClaimed(
+  dead: string,
+  path: string,
+  seen: string,
+  deadline: number,
+): Promise<void> {
   const claim = claimOf(dead, seen);
   const waiting = new Set<Socket>();
   const holder = createServer((socket) => {
@@ -163,7 +169,7 @@ async function removeAs(dead: string, path: string, seen: string, end: number): 
     held = await bind(holder, claim, { mode: 0o600, group: undefined });
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'EADDRINUSE') throw error;
-    await awaitClaim(claim, path, end);
+    await awaitClaim(claim, path, deadline);
     return;
   }
   try {
@@ -174,74 +180,75 @@ async function removeAs(dead: string, path: string, seen: string, end: number): 
   }
 }
 
-/** Where the process listens that may remove a dead socket: a name no longer than that of a bus's socket. */
+/** The path of a dead socket's claim; its name is no longer than that of a bus's socket. */
 export function claimOf(path: string, identity: string): string {
   const [dev = 0n, ino = 0n, born = 0n] = identity.split(':').map(BigInt);
   const mixed = BigInt.asUintN(46, (dev * 31n + ino) * 0x9e37_79b9_7f4a_7c15n + born);
   return join(dirname(path), `.${mixed.toString(36).padStart(9, '0')}`);
 }
 
-/** Waits for the process that has a claim. Where that has died, its claim is a dead socket in its turn. */
-async function awaitClaim(claim: string, path: string, end: number): Promise<void> {
-  const patience = end - performance.now();
-  if (patience <= 0) throw new SocketInUseError(path, STARTING);
+/** Waits for the process that holds a claim. If it has died, its claim is a dead socket to remove likewise. */
+async function awaitClaim(claim: string, path: string, deadline: number): Promise<void> {
+  const timeoutMs = deadline - performance.now();
+  if (timeoutMs <= 0) throw new SocketInUseError(path, STARTING_DAEMON);
   const seen = identityOf(claim);
   const isNew = isAboutToListen(claim);
-  if (seen === undefined || (await closedWithin(claim, patience))) return;
-  if (isNew) await soon();
-  else await removeAs(claim, path, seen, end);
+  if (seen === undefined || (await closedWithin(claim, timeoutMs))) return;
+  if (isNew) await retryInterval();
+  else await removeClaimed(claim, path, seen, deadline);
 }
 
-/** Resolves when the process that listens at a path ends that, or the time is over; false if nobody listens. */
-function closedWithin(path: string, patience: number): Promise<boolean> {
+/** Resolves when the server at a path closes, or after the timeout; with false if no process listens there. */
+function closedWithin(path: string, timeoutMs: number): Promise<boolean> {
   return new Promise((resolve) => {
-    let isThere = false;
+    let hasConnected = false;
     const socket = createConnection(path);
-    socket.setTimeout(Math.max(1, patience), () => socket.destroy());
+    socket.setTimeout(Math.max(1, timeoutMs), () => socket.destroy());
     socket.on('connect', () => {
-      isThere = true;
+      hasConnected = true;
     });
     socket.on('error', () => {});
-    socket.on('close', () => resolve(isThere));
+    socket.on('close', () => resolve(hasConnected));
     socket.resume();
   });
 }
 
-/** Whether nobody listens at a socket, or will; false if it is gone. A SocketInUseError if somebody does. */
-async function isDead(path: string, end: number): Promise<boolean> {
+/** Whether a socket has no living owner; false if it was removed. Throws a SocketInUseError if it has one. */
+async function isDead(path: string, deadline: number): Promise<boolean> {
   for (;;) {
     const stats = lstatSync(path, { throwIfNoEntry: false });
     if (stats === undefined) return false;
-    if (!stats.isSocket()) throw new SocketInUseError(path, 'a file that is no socket');
-    // In this order: who was about to listen then does so now, or has died.
+    if (!stats.isSocket()) throw new SocketInUseError(path, 'a file that is not a socket');
+    // In this order: a process that was about to listen does so by the time of the second check, or has died.
     const isNew = isAboutToListen(path);
-    const who = await whoAnswers(path).catch(strangerOf);
+    const who = await whoAnswers(path).catch(otherUser);
     if (who !== null) throw new SocketInUseError(path, who);
     if (!isNew) return true;
-    if (performance.now() > end) throw new SocketInUseError(path, STARTING);
-    await soon();
+    if (performance.now() > deadline) throw new SocketInUseError(path, STARTING_DAEMON);
+    await retryInterval();
   }
 }
 
-/** Whose socket it is that this user may not even connect to. */
-function strangerOf(error: NodeJS.ErrnoException): string {
+/** The owner of a socket to which this user may not connect. */
+function otherUser(error: NodeJS.ErrnoException): string {
   if (error.code !== 'EACCES' && error.code !== 'EPERM') throw error;
   return `another user (${error.code})`;
 }
 
-const soon = (): Promise<void> => new Promise((resolve) => setTimeout(resolve, SOON));
+const retryInterval = (): Promise<void> =>
+  new Promise((resolve) => setTimeout(resolve, RETRY_INTERVAL_MS));
 
-/** What Linux tells of a stream socket that is bound, but neither listens nor is connected. */
+/** A line of /proc/net/unix: a stream socket that is bound, but neither listens nor is connected. */
 const BOUND_ONLY = / 00000000 0001 01 +\d+ (.*)$/;
 
-/** Whether a living process has bound a socket at a path, and doesn't listen yet: it refuses as a dead one does. */
+/** Whether a living process has bound the path and doesn't listen yet: it refuses connections as a dead one does. */
 function isAboutToListen(path: string): boolean {
   if (process.platform !== 'linux') return false;
   let sockets: string;
   try {
     sockets = readFileSync('/proc/net/unix', 'utf8');
   } catch {
-    // Without /proc it can't be known. The moment between the two is short.
+    // Without /proc this can't be found out. The time between bind and listen is short.
     return false;
   }
   return sockets.split('\n').some((line) => BOUND_ONLY.exec(line)?.[1] === path);

@@ -11,15 +11,17 @@ import {
   PROTOCOL_VERSION,
 } from '../wire/protocol.ts';
 
-/** How long somebody who took a connection may take to say who it is, in milliseconds. */
-const PATIENCE = 1000;
+/** How long a program that accepted a connection may take to answer HELLO. */
+const WELCOME_TIMEOUT_MS = 1000;
 
-/** What a connection is refused with where nobody listens. */
-const NOBODY = ['ECONNREFUSED', 'ENOENT'];
-/** What says nothing of whether anybody listens. */
+/** Errors of connect(2) that mean that no process listens. */
+const NOT_LISTENING = ['ECONNREFUSED', 'ENOENT'];
+/** Errors that don't tell whether a process listens. */
 const UNKNOWN = ['EACCES', 'EPERM', 'ENOTDIR', 'ELOOP', 'ENAMETOOLONG', 'EMFILE', 'ENFILE'];
 
-/** Says who listens at a socket, or null when nobody does. Rejects where that can't be known. */
+const SILENT_PROGRAM = 'a program that does not identify itself';
+
+/** Describes the program that listens at a socket; null if none does. Rejects if that can't be found out. */
 export function whoAnswers(path: string): Promise<string | null> {
   return new Promise((resolve, reject) => {
     checkSocketPath(path);
@@ -30,7 +32,7 @@ export function whoAnswers(path: string): Promise<string | null> {
       socket.destroy();
       resolve(who);
     };
-    const timer = setTimeout(() => settle('a program that does not say who it is'), PATIENCE);
+    const timer = setTimeout(() => settle(SILENT_PROGRAM), WELCOME_TIMEOUT_MS);
     const words = [PROTOCOL_MAGIC, PROTOCOL_VERSION, ASK_WHO, process.pid];
     socket.on('connect', () => socket.write(wordsFrame(FrameKind.HELLO, 0, 0, 0, words)));
     socket.on('data', (chunk: Buffer) => {
@@ -47,12 +49,12 @@ export function whoAnswers(path: string): Promise<string | null> {
         settle('another program');
       }
     });
-    socket.on('end', () => settle('a program that does not say who it is'));
+    socket.on('end', () => settle(SILENT_PROGRAM));
     socket.on('error', (error: NodeJS.ErrnoException) => {
       const code = error.code ?? '';
-      if (NOBODY.includes(code)) return settle(null);
-      // So many are about to connect (EAGAIN), or it hung up: somebody is there.
-      if (!UNKNOWN.includes(code)) return settle('a program that does not say who it is');
+      if (NOT_LISTENING.includes(code)) return settle(null);
+      // A full backlog (EAGAIN), or a reset: a process listens.
+      if (!UNKNOWN.includes(code)) return settle(SILENT_PROGRAM);
       clearTimeout(timer);
       reject(error);
     });

@@ -10,7 +10,7 @@ import {
 } from '../message/codec/device.ts';
 import { Flag } from '../message/flags.ts';
 
-/** The entire message that a reader gets; `you` tells that it is a Request for the reader to answer. */
+/** Encodes a message as a reader gets it: entire. `you`: it is a Request that this reader is to answer. */
 export function entireOf(batch: MessageBatch, you: boolean): Uint8Array {
   const { name, carried, dataLength } = batch;
   const bytes = new Uint8Array(entireLength(name.length, dataLength));

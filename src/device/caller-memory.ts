@@ -4,42 +4,41 @@ import { promisify } from 'node:util';
 const openFile = promisify(open);
 const closeFile = promisify(close);
 
-/** How many callers' memory is kept open for the next time; it saves two of three trips to a thread. */
-const KEPT = 64;
-/** No user's address is as high as this on any 64-bit Linux. */
-const END_OF_MEMORY = 1n << 63n;
+/** The most files of callers' memory kept open between reads: a kept one saves two of three calls to a thread. */
+const MAX_OPEN_MEMORY_FILES = 64;
+/** User addresses are below this on every 64-bit Linux. */
+const END_OF_USER_MEMORY = 1n << 63n;
 
-/** Whose memory: the open file that was used, and the thread and user that used it. */
+/** The thread and user that made a request, and the open file that they used. */
 export interface Caller {
-  /** The handle of the open file, as given out when it was opened. */
+  /** The open file's handle. */
   handle: number;
   pid: number;
   uid: number;
 }
 
 /**
- * The memory of the programs that call us: what a pointer in an ioctl's argument, or in a pointy
- * message, points to. It is read from /proc/<pid>/mem, which takes the right to trace the program:
- * being root or the same user, as a rule.
+ * Reads the memory of calling programs: the target of a pointer in an ioctl's argument or in a pointy message. It
+ * reads /proc/<pid>/mem, for which the daemon needs permission to trace the program: as root or the same user, as a
+ * rule.
  *
- * It must be read by another thread, with requests being served meanwhile. A program may hand over an
- * address inside a mapping of our own file: the kernel then asks *us* for that page, and if we were waiting
- * for it, neither we nor the program could ever go on, or even be killed. So nothing here is
- * synchronous, and a READ that `isOurs` must be refused.
+ * Another thread must do the reading, while this one serves requests. The address may lie in a mapping of a device
+ * file: the kernel then requests that page from this daemon, and if the daemon waited for it, neither the daemon nor
+ * the program could go on, or even be killed. So nothing here is synchronous, and a READ that `isOurs` must be refused.
  *
- * A program can also lend us memory that stands on a filesystem of its own, and take its time. So one user
- * has one read under way at a time: his others wait for it, and nobody else does.
+ * The address may also lie in a mapping of a slow filesystem that the program itself serves. So each user has one read
+ * in flight at a time: further reads of that user wait, and no other user's.
  */
 export class CallerMemory {
-  /** Open /proc/<pid>/mem by handle, the one used last at the end. Never one that is being read. */
+  /** Idle open files of /proc/<pid>/mem by handle, the last used at the end. */
   private readonly kept = new Map<number, { pid: number; descriptor: number }>();
-  /** The last read of each user that has one under way. */
+  /** The last read of each user that has one in flight. */
   private readonly last = new Map<number, Promise<unknown>>();
   private inFlight = 0;
 
   /**
-   * `length` bytes from `address` on, or null, which is EFAULT: some of them are not there, or we may
-   * not look. Rejected when this process can open no more files (EMFILE, ENFILE).
+   * The `length` bytes from `address` on; null, for EFAULT, if some are not mapped or the daemon may not read them.
+   * Rejects if this process can't open another file (EMFILE, ENFILE).
    */
   read(caller: Caller, address: bigint, length: number): Promise<Uint8Array | null> {
     const before = this.last.get(caller.uid);
@@ -51,7 +50,7 @@ export class CallerMemory {
     return mine;
   }
 
-  /** Is it ourselves, reading a caller's memory, that this thread's request comes from? */
+  /** Whether a request's thread belongs to this process, which is reading a caller's memory. */
   isOurs(pid: number): boolean {
     return this.inFlight > 0 && existsSync(`/proc/self/task/${pid}`);
   }
@@ -65,13 +64,13 @@ export class CallerMemory {
   }
 
   private async fetch(caller: Caller, address: bigint, length: number): Promise<Uint8Array | null> {
-    if (address + BigInt(length) >= END_OF_MEMORY) return null;
+    if (address + BigInt(length) >= END_OF_USER_MEMORY) return null;
     this.inFlight++;
     try {
       const kept = this.take(caller);
       const bytes = kept === null ? null : await this.readFrom(kept, caller, address, length);
       if (bytes !== null) return bytes;
-      // What was kept is the memory that the program had then; after an exec it has another.
+      // After an exec, a kept file still refers to the old memory.
       const opened = await this.open(caller.pid);
       return opened === null ? null : await this.readFrom(opened, caller, address, length);
     } finally {
@@ -79,7 +78,7 @@ export class CallerMemory {
     }
   }
 
-  /** What is kept makes way for what is needed. */
+  /** Opens a caller's memory; closes kept files as long as there is no free descriptor. */
   private async open(pid: number): Promise<number | null> {
     for (;;) {
       try {
@@ -107,10 +106,7 @@ export class CallerMemory {
     return bytes;
   }
 
-  /**
-   * What is kept belongs to an open file and not to a thread alone: a thread can become a program with
-   * other rights, which opens its own.
-   */
+  /** A file is kept per handle, not per thread: after an exec a thread may have other permissions, and opens its own. */
   private take(caller: Caller): number | null {
     const kept = this.kept.get(caller.handle);
     if (kept?.pid !== caller.pid) return null;
@@ -121,7 +117,7 @@ export class CallerMemory {
   private keep(caller: Caller, descriptor: number): void {
     this.forget(caller.handle);
     this.kept.set(caller.handle, { pid: caller.pid, descriptor });
-    if (this.kept.size > KEPT) this.forget(this.kept.keys().next().value!);
+    if (this.kept.size > MAX_OPEN_MEMORY_FILES) this.forget(this.kept.keys().next().value!);
   }
 }
 
@@ -140,7 +136,7 @@ async function readAll(
   return bytes;
 }
 
-/** How many bytes were read; 0 when that address is not there, or the program is no longer there. */
+/** The number of bytes read; 0 if the address is not mapped, or the program has exited. */
 function readSome(descriptor: number, bytes: Uint8Array, address: bigint): Promise<number> {
   return new Promise((resolve) => {
     read(descriptor, bytes, 0, bytes.length, address, (error, got) => resolve(error ? 0 : got));

@@ -29,36 +29,34 @@ const EINTR = 4;
 const EIO = 5;
 
 /**
- * How long what a request waits for may still take once its caller was interrupted, in milliseconds. The
- * module's calls did not end early at a signal, and programs with a timer don't expect it: only what
- * would keep a caller from being killed is given up.
+ * How long a request may go on after a signal to its caller. The kernel module's calls did not end early at a signal,
+ * and programs with a timer don't expect it: a request is given up only when it would keep its caller from being killed.
  */
-const GRACE = 1000;
+const INTERRUPT_TIMEOUT_MS = 1000;
 
-/** What all descriptors of a device share. */
+/** What all descriptors of a device have in common. */
 export interface DescriptorHost {
   readonly memory: CallerMemory;
-  /** When what followed from something that came in is to be sent. */
   readonly flushes: FlushScheduler;
-  /** Makes the next bus; resolves with its number once it can be opened, or with -errno. */
+  /** Creates the next bus; resolves with its number once that can be opened, or with -errno. */
   newDevice(): Promise<number>;
 }
 
-/** The requests that a bus answers. */
+/** The requests that an open bus answers. */
 export type KsockRequest = Request<'read' | 'write' | 'ioctl' | 'poll'>;
 
-/** What takes a while, and then what is to be done: it is left undone when nobody waits any more. */
+/** An answer that has to wait. Its promise resolves with the rest of the work, skipped if the request was given up. */
 type Later = Promise<() => Answer>;
 
-/** ENOMEM: there was no descriptor to read the caller's memory by; the call may be made again. */
-function later<T>(coming: Promise<T>, finish: (what: T) => Answer): Later {
-  return coming.then(
-    (what) => () => finish(what),
+/** ENOMEM: this process had no free descriptor to read the caller's memory with; the program may call again. */
+function later<T>(pending: Promise<T>, finish: (result: T) => Answer): Later {
+  return pending.then(
+    (result) => () => finish(result),
     () => () => refusal(Errno.ENOMEM),
   );
 }
 
-/** The calls that are the same as those of every other driver. */
+/** The ioctls that are plain calls of the bus, as in every driver. */
 const CALLS: ReadonlyMap<number, OpCode> = new Map([
   [Ioctl.LASTSENT, Op.LAST_MSG_ID],
   [Ioctl.MAXMSGS, Op.MAX_MESSAGES],
@@ -74,24 +72,23 @@ const NO_BYTES = new Uint8Array(0);
 const latin1 = new TextDecoder('latin1');
 
 /**
- * One open file of a bus, which is one Ksock: however many descriptors, threads and programs share it. Its
- * requests are carried out one after the other: those behind one that waits for its caller's memory wait
- * too (they are other threads'), while other files go on.
+ * One open file of a bus, which is one Ksock, however many descriptors, threads and programs share it. It handles its
+ * requests in order: while one waits for its caller's memory, those of other threads queue behind it. Other files go on.
  */
 export class Descriptor implements KsockOwner {
   private readonly host: DescriptorHost;
   private readonly bus: Bus;
   private readonly ksock: BusKsock;
   private readonly assembler = new Assembler();
-  /** The message that is being read; empty at its end. */
+  /** The message that is being read; empty once it is read to its end. */
   private unread: Uint8Array = NO_BYTES;
   private unreadAt = 0;
-  /** The request that waits, and those behind it. */
+  /** The waiting request, and those that queue behind it. */
   private current: KsockRequest | null = null;
   private behind: KsockRequest[] = [];
-  /** Wakes those who poll, once. */
+  /** Wakes the threads that poll, once. */
   private wakePollers: (() => void) | null = null;
-  private isStirred = false;
+  private isDirty = false;
 
   constructor(host: DescriptorHost, bus: Bus, mode: Mode, pid: number) {
     this.host = host;
@@ -101,29 +98,29 @@ export class Descriptor implements KsockOwner {
     this.ksock.progress = () => this.progress();
   }
 
-  // What the bus tells
+  // Events of the bus
 
   queued(): void {
     this.markDirty();
   }
 
   answered(): void {
-    throw new Error('no Request of a device file bears a token');
+    throw new Error('a Request of a device file has no token');
   }
 
-  /** Who waits to write is woken, asks whether it may, and that tries again (`poll`). */
+  /** Wakes the threads that wait to write: their poll then sends the waiting message again. */
   roomMade(): void {
     this.markDirty();
   }
 
   private markDirty(): void {
-    if (this.isStirred || this.wakePollers === null) return;
-    this.isStirred = true;
+    if (this.isDirty || this.wakePollers === null) return;
+    this.isDirty = true;
     this.host.flushes.markDirty(this);
   }
 
   flush(): void {
-    this.isStirred = false;
+    this.isDirty = false;
     this.wakePollers?.();
     this.wakePollers = null;
   }
@@ -138,12 +135,12 @@ export class Descriptor implements KsockOwner {
     };
   }
 
-  // What the kernel asks
+  // Requests of the kernel
 
   handle(request: KsockRequest, kernel: Kernel): void {
-    // A read never waits for its turn: it can be the memory that the turn waits for, mapped from this file.
+    // A read never queues: the waiting request may need this very page, mapped from this file.
     if (this.current !== null && request.op !== 'read') {
-      this.behind.push(kept(request));
+      this.behind.push(copyOf(request));
       return;
     }
     const wasSending = this.ksock.isSending;
@@ -153,9 +150,9 @@ export class Descriptor implements KsockOwner {
     if (wasSending && !this.ksock.isSending) this.markDirty();
   }
 
-  private async wait(request: KsockRequest, coming: Later, kernel: Kernel): Promise<void> {
+  private async wait(request: KsockRequest, pending: Later, kernel: Kernel): Promise<void> {
     this.current = request;
-    const finish = await coming;
+    const finish = await pending;
     if (this.current !== request) return;
     this.current = null;
     const wasSending = this.ksock.isSending;
@@ -171,12 +168,12 @@ export class Descriptor implements KsockOwner {
     this.host.flushes.flush();
   }
 
-  /** The caller of a request got a signal: if the request is not answered soon, it is given up. */
+  /** The caller of a request got a signal: gives the request up if it is not answered within the timeout. */
   interrupt(unique: bigint, kernel: Kernel): void {
     if (this.current === null) return;
-    // After a pause of this process, what has come by now is looked at first.
+    // If this process was stopped, the memory may have arrived meanwhile: handle that first.
     const giveUp = (): void => void setImmediate(() => this.giveUp(unique, kernel));
-    setTimeout(giveUp, GRACE).unref();
+    setTimeout(giveUp, INTERRUPT_TIMEOUT_MS).unref();
   }
 
   private giveUp(unique: bigint, kernel: Kernel): void {
@@ -204,7 +201,7 @@ export class Descriptor implements KsockOwner {
   private perform(request: KsockRequest, kernel: Kernel): Answer | Later {
     switch (request.op) {
       case 'read':
-        // It is we who ask: a caller's memory is a mapping of this file, and we are reading it.
+        // This daemon reads a caller's memory that is a mapping of this file.
         if (this.host.memory.isOurs(request.pid)) return refusal(EIO);
         return { kind: 'data', data: this.read(request.size) };
       case 'write':
@@ -242,7 +239,7 @@ export class Descriptor implements KsockOwner {
     const { pollHandle } = request;
     if (request.notify) this.wakePollers = () => kernel.wake(pollHandle);
     let events = 0;
-    // To ask whether it may be written to sends what waits to be sent.
+    // ksock.poll() also tries to send a waiting message again.
     if ((request.events & WRITABLE) !== 0 && this.ksock.poll()) events |= WRITABLE;
     if (this.ksock.numMessages > 0) events |= READABLE;
     return events;
@@ -290,7 +287,7 @@ export class Descriptor implements KsockOwner {
     }
   }
 
-  /** A call that takes a word or none, and gives one or two. */
+  /** A call with at most one word as argument, and one or two as result. */
   private plainCall({ command, input }: Request<'ioctl'>): Answer {
     const op = CALLS.get(command);
     if (op === undefined) return refusal(Errno.ENOTTY);
@@ -301,8 +298,8 @@ export class Descriptor implements KsockOwner {
   }
 
   /**
-   * The argument is struct {u32 flag; u32 name_len; char *name}, of which the kernel handed over the first
-   * 8 bytes. A length that no name has is refused without a look at the name.
+   * The argument is struct {u32 flag; u32 name_len; char *name}, of which the kernel copied the first 8 bytes. Too
+   * long a name is refused without reading it.
    */
   private withName(
     request: Request<'ioctl'>,
@@ -350,7 +347,7 @@ export class Descriptor implements KsockOwner {
         : memory.read(caller, pointy.dataPointer, pointy.dataLength),
     ] as const;
     return later(Promise.all(parts), ([name, data]) => {
-      // Until now it could be given up, and sent again.
+      // Not before: a SEND that was given up can be repeated.
       assembler.clear();
       if (name === null || data === null) return refusal(Errno.EFAULT);
       const message = messageOf(decoded(pointy, name, data));
@@ -358,15 +355,15 @@ export class Descriptor implements KsockOwner {
     });
   }
 
-  /** A message that waits has an id already, and its sender is told of it. */
+  /** Even a message that waits (EAGAIN) has an id, which its sender gets. */
   private sent(result: number): Answer {
     if (result < 0 && result !== -Errno.EAGAIN) return refusal(-result);
     return words(result, this.ksock.lastNetwork, this.ksock.lastSerial);
   }
 }
 
-/** What a request lends is its own only until it was handled. (The `slice` of a Buffer is no copy.) */
-function kept(request: KsockRequest): KsockRequest {
+/** A request whose bytes outlast `handle`. (The `slice` of a Buffer is not a copy.) */
+function copyOf(request: KsockRequest): KsockRequest {
   if (request.op === 'write') return { ...request, data: new Uint8Array(request.data) };
   return request.op === 'ioctl' ? { ...request, input: new Uint8Array(request.input) } : request;
 }
@@ -379,13 +376,13 @@ function wordAt(input: Uint8Array, at: number): number {
   return new DataView(input.buffer, input.byteOffset, input.length).getUint32(at, LITTLE_ENDIAN);
 }
 
-/** What an ioctl returns, or refuses if negative, and the words that it puts at its argument. */
+/** Answers an ioctl: `result` is its return value, or -errno; `output` is written to its argument. */
 function words(result: number, ...output: number[]): Answer {
   if (output.length === 0) return { kind: 'ioctl', result, output: NOTHING };
   return { kind: 'ioctl', result, output: new Uint8Array(new Uint32Array(output).buffer) };
 }
 
-/** The u32 at the argument, if it isn't a refusal. */
+/** Answers an ioctl with one u32, or with -errno. */
 function value(result: number): Answer {
   return result < 0 ? words(result) : words(0, result);
 }

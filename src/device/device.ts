@@ -15,19 +15,19 @@ import { Errno } from '../message/errno.ts';
 import { CallerMemory } from './caller-memory.ts';
 import { Descriptor, type DescriptorHost } from './descriptor.ts';
 
-/** Who may use the files. */
+/** Owner and permissions of the files. */
 export interface Rights {
-  /** Permission bits of each bus; `bindings` and `stats` may be read by whoever may read a bus. */
+  /** Permission bits of each bus; of `bindings` and `stats`, those to read. */
   readonly mode: number;
   readonly uid: number;
   readonly gid: number;
 }
 
-/** Whose buses the files are. */
+/** The daemon, as a device sees it. */
 export interface DeviceHost {
   readonly flushes: DescriptorHost['flushes'];
   readonly buses: Iterable<Bus> & { get(number: number): Bus | undefined };
-  /** Whether there are as many connections and open files as there may be. */
+  /** Whether connections and open device files have reached the limit. */
   isFull(): boolean;
   newDevice(): Promise<number>;
 }
@@ -36,28 +36,25 @@ const EIO = 5;
 const EACCES = 13;
 const EPERM = 1;
 
-const ROOT = 1;
-/** What stat(2) shows as inode numbers: of a text, and of bus 0. */
-const TEXT_INODE = 2;
-const BUS_INODE = 16;
+const ROOT_NODE = 1;
+/** Inode numbers for stat(2): of the first text, and of bus 0. */
+const FIRST_TEXT_INODE = 2;
+const FIRST_BUS_INODE = 16;
 
-/** The access mode in the flags of open(2); 0 is to read only. */
+/** The access mode in the flags of open(2); 0 is read-only. */
 const O_ACCMODE = 3;
-/** FATTR_ bits of a change of rights: mode, uid, gid. */
-const CHANGES_RIGHTS = 1 | 2 | 4;
+/** FATTR_ bits of chmod and chown: mode, uid, gid. */
+const OWNERSHIP_BITS = 1 | 2 | 4;
 
-/**
- * How files are opened. Without NONSEEKABLE and STREAM, since Python's buffered files ask whether
- * they can be sought in; positions mean nothing to a bus.
- */
+/** Without NONSEEKABLE and STREAM: Python's buffered files call lseek. A bus ignores positions. */
 const OPEN_FLAGS = OpenFlag.DIRECT_IO | OpenFlag.NOFLUSH;
 
 const TEXTS = ['bindings', 'stats'] as const;
 
-/** What a name stands for: a bus, or a text about all of them. */
-type Thing = number | (typeof TEXTS)[number];
+/** What a file is: a bus, by number, or a text about all buses. */
+type Target = number | (typeof TEXTS)[number];
 
-/** An open text: what it said when it was opened. */
+/** An open text, with its content at the time of the open. */
 class Text {
   readonly bytes: Uint8Array;
 
@@ -67,9 +64,8 @@ class Text {
 }
 
 /**
- * The folder of a device: a file for each bus, `kbus0`, `kbus1`, ..., and the texts `bindings` and
- * `stats` (spec 2, spec 1 §11). Without mount or descriptor: it takes
- * requests, and answers them.
+ * The folder of a device: a file for each bus, `kbus0`, `kbus1`, ..., and the texts `bindings` and `stats` (spec 2,
+ * spec 1 §11). It only answers requests: it knows of no mount and no file descriptor.
  */
 export class Device implements Filesystem {
   private readonly host: DeviceHost;
@@ -78,12 +74,12 @@ export class Device implements Filesystem {
   private readonly memory: CallerMemory;
   private lastHandle = 0;
   private readonly files = new Map<number, Descriptor | Text>();
-  private lastNode = ROOT;
+  private lastNode = ROOT_NODE;
   /**
-   * Each lookup of a name is given a node of its own. To the kernel a node is one file, of which only one
-   * program at a time may write: one whose write waits would keep all others of that bus waiting.
+   * Each lookup of a name gets a new node. The kernel lets only one program at a time write to a node: with one node
+   * per bus, a write that waits would block all other writers of that bus.
    */
-  private readonly nodes = new Map<number, Thing>();
+  private readonly nodes = new Map<number, Target>();
 
   constructor(host: DeviceHost, rights: Rights, memory = new CallerMemory()) {
     this.host = host;
@@ -92,7 +88,7 @@ export class Device implements Filesystem {
     this.descriptorHost = { memory, flushes: host.flushes, newDevice: () => host.newDevice() };
   }
 
-  /** How many files are open: buses and texts. */
+  /** The number of open files: buses and texts. */
   get openFiles(): number {
     return this.files.size;
   }
@@ -126,7 +122,7 @@ export class Device implements Filesystem {
     this.host.flushes.flush();
   }
 
-  /** Closes every file that is open: the mount is gone. */
+  /** Closes all open files, at the end of the mount. */
   close(): void {
     for (const handle of [...this.files.keys()]) this.release(handle);
     this.host.flushes.flush();
@@ -146,7 +142,7 @@ export class Device implements Filesystem {
       case 'getattr':
         return this.attributesOf(request.node);
       case 'setattr':
-        if ((request.valid & CHANGES_RIGHTS) !== 0) return refusal(EPERM);
+        if ((request.valid & OWNERSHIP_BITS) !== 0) return refusal(EPERM);
         return this.attributesOf(request.node);
       case 'open':
         return this.open(request);
@@ -157,7 +153,7 @@ export class Device implements Filesystem {
       case 'create':
         return refusal(Errno.ENOENT);
       case 'statfs':
-        return { kind: 'statfs', files: this.things().length, nameLength: 255 };
+        return { kind: 'statfs', files: this.targets().length, nameLength: 255 };
       case 'readlink':
         return refusal(Errno.EINVAL);
       case 'flush':
@@ -171,20 +167,20 @@ export class Device implements Filesystem {
   }
 
   private lookup({ name }: Request<'lookup'>): Answer {
-    const thing = this.things().find((one) => nameOf(one) === name);
-    if (thing === undefined) return refusal(Errno.ENOENT);
-    this.nodes.set(++this.lastNode, thing);
-    return { kind: 'entry', attributes: this.attributes(this.lastNode, thing) };
+    const target = this.targets().find((one) => nameOf(one) === name);
+    if (target === undefined) return refusal(Errno.ENOENT);
+    this.nodes.set(++this.lastNode, target);
+    return { kind: 'entry', attributes: this.attributes(this.lastNode, target) };
   }
 
-  private things(): Thing[] {
+  private targets(): Target[] {
     return [...TEXTS, ...[...this.host.buses].map(({ number }) => number)];
   }
 
   private list(offset: number, size: number): Uint8Array {
-    const entries = this.things().map((thing) => ({
-      node: inodeOf(thing),
-      name: nameOf(thing),
+    const entries = this.targets().map((target) => ({
+      node: inodeOf(target),
+      name: nameOf(target),
       type: S_IFREG,
     }));
     return encodeDirectory(entries, offset, size);
@@ -192,30 +188,30 @@ export class Device implements Filesystem {
 
   private attributesOf(node: number): Answer {
     const { mode, uid, gid } = this.rights;
-    if (node === ROOT) {
-      // Whoever may use a file may look into the folder.
+    if (node === ROOT_NODE) {
+      // A user who may read the files may list and enter the folder.
       const search = (mode & 0o444) | ((mode & 0o444) >> 2);
       const attributes = { node, mode: S_IFDIR | 0o700 | search, uid, gid };
       return { kind: 'attributes', attributes };
     }
-    const thing = this.nodes.get(node);
-    if (thing === undefined) return refusal(Errno.ENOENT);
-    return { kind: 'attributes', attributes: this.attributes(node, thing) };
+    const target = this.nodes.get(node);
+    if (target === undefined) return refusal(Errno.ENOENT);
+    return { kind: 'attributes', attributes: this.attributes(node, target) };
   }
 
-  private attributes(node: number, thing: Thing): Attributes {
+  private attributes(node: number, target: Target): Attributes {
     const { mode, uid, gid } = this.rights;
-    const bits = typeof thing === 'number' ? mode : mode & 0o444;
-    return { node, inode: inodeOf(thing), mode: S_IFREG | bits, uid, gid };
+    const bits = typeof target === 'number' ? mode : mode & 0o444;
+    return { node, inode: inodeOf(target), mode: S_IFREG | bits, uid, gid };
   }
 
   private open({ node, flags, pid }: Request<'open'>): Answer {
-    const thing = this.nodes.get(node);
-    if (thing === undefined) return refusal(Errno.ENOENT);
+    const target = this.nodes.get(node);
+    if (target === undefined) return refusal(Errno.ENOENT);
     if (this.host.isFull()) return refusal(Errno.ENOMEM);
     const readsOnly = (flags & O_ACCMODE) === 0;
-    if (typeof thing === 'number') {
-      const bus = this.host.buses.get(thing) as Bus;
+    if (typeof target === 'number') {
+      const bus = this.host.buses.get(target) as Bus;
       const mode = readsOnly ? 'r' : 'rw';
       this.files.set(
         ++this.lastHandle,
@@ -223,12 +219,12 @@ export class Device implements Filesystem {
       );
     } else {
       if (!readsOnly) return refusal(EACCES);
-      this.files.set(++this.lastHandle, new Text(this.write(thing)));
+      this.files.set(++this.lastHandle, new Text(this.contentOf(target)));
     }
     return { kind: 'opened', handle: this.lastHandle, flags: OPEN_FLAGS };
   }
 
-  private write(text: (typeof TEXTS)[number]): string {
+  private contentOf(text: (typeof TEXTS)[number]): string {
     const buses = [...this.host.buses];
     return buses
       .map((bus) =>
@@ -244,7 +240,7 @@ function ofText(
   text: Text | undefined,
   request: Request<'read' | 'write' | 'ioctl' | 'poll'>,
 ): Answer {
-  // A folder can be asked too.
+  // An ioctl may also be for the folder, where `text` is undefined.
   if (request.op === 'ioctl') return refusal(Errno.ENOTTY);
   if (text === undefined || request.op === 'write') return refusal(Errno.EBADF);
   if (request.op === 'poll') return { kind: 'poll', events: request.events & 0x1 };
@@ -252,15 +248,16 @@ function ofText(
   return { kind: 'data', data: text.bytes.subarray(offset, offset + size) };
 }
 
-function nameOf(thing: Thing): string {
-  return typeof thing === 'number' ? `kbus${thing}` : thing;
+function nameOf(target: Target): string {
+  return typeof target === 'number' ? `kbus${target}` : target;
 }
 
-function inodeOf(thing: Thing): number {
-  return typeof thing === 'number' ? BUS_INODE + thing : TEXT_INODE + TEXTS.indexOf(thing);
+function inodeOf(target: Target): number {
+  if (typeof target === 'number') return FIRST_BUS_INODE + target;
+  return FIRST_TEXT_INODE + TEXTS.indexOf(target);
 }
 
-/** The process that a thread belongs to; the thread itself if it is gone already. */
+/** The process of a thread; the thread's own id if it has exited. */
 function processOf(thread: number): number {
   try {
     const status = readFileSync(`/proc/${thread}/status`, 'latin1');

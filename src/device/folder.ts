@@ -7,9 +7,9 @@ import { identityOf } from '../system/file-identity.ts';
 import { Device, type DeviceHost } from './device.ts';
 
 export interface DeviceOptions {
-  /** The folder to mount; made if it isn't there. */
+  /** The folder to mount; created if it doesn't exist. */
   directory: string;
-  /** Where each bus gets a symbolic link to its file too: /dev, as a rule. */
+  /** Folder for a symbolic link to each bus: /dev, as a rule. */
   links?: string | undefined;
   /** Permission bits of each bus. */
   mode: number;
@@ -17,12 +17,12 @@ export interface DeviceOptions {
   group: number | undefined;
 }
 
-/** Why a bus has no link in the folder of links; the message says what to do. */
+/** A bus can't have its link in the folder of links; the message says what to do. */
 export class LinkError extends Error {
   override readonly name = 'LinkError';
 }
 
-/** A device that is mounted and served by this process. */
+/** A device that this process has mounted and serves. */
 export class DeviceFolder {
   /** Absolute. */
   readonly directory: string;
@@ -30,7 +30,7 @@ export class DeviceFolder {
   private readonly mounted: Mount;
   private readonly closed: Promise<void>;
   private readonly links: string | undefined;
-  /** Each link that was made, and what it was then. */
+  /** Identity of each link that was created, by path. */
   private readonly linked = new Map<string, string | undefined>();
 
   private constructor(
@@ -47,13 +47,13 @@ export class DeviceFolder {
   }
 
   /**
-   * Mounts and serves; the links are made by {@link link}. A MountError when that can't be done here.
-   * `gone` is called when the mount has ended, with the reason if it did not just end.
+   * Mounts the folder and serves it; {@link link} creates the links. Throws a MountError. `onClosed` is called at the
+   * end of the mount, with the error if it was not simply unmounted.
    */
   static async open(
     { directory, links, mode, group }: DeviceOptions,
     host: DeviceHost,
-    gone: (error: unknown) => void,
+    onClosed: (error: unknown) => void,
   ): Promise<DeviceFolder> {
     const mounted = await mount(directory);
     const rights = { mode, uid: process.geteuid!(), gid: group ?? process.getegid!() };
@@ -66,7 +66,7 @@ export class DeviceFolder {
       )
       .then((error) => {
         device.close();
-        gone(error);
+        onClosed(error);
       });
     try {
       await connection.ready;
@@ -78,7 +78,7 @@ export class DeviceFolder {
     return new DeviceFolder(device, mounted, closed, links);
   }
 
-  /** How many files are open in it. */
+  /** The number of open files in it. */
   get openFiles(): number {
     return this.device.openFiles;
   }
@@ -89,15 +89,15 @@ export class DeviceFolder {
   }
 
   /**
-   * Makes the link of a bus, if there is a folder for links. What a device that is gone left there is
-   * replaced; anything else is left alone. A LinkError, or an error of the file system.
+   * Creates the link of a bus, if there is a folder for links. Replaces a dangling link of an earlier device. Throws a
+   * LinkError if anything else has the path, or an error of the file system.
    */
   async link(bus: number): Promise<void> {
     if (this.links === undefined) return;
     const link = resolve(this.links, `kbus${bus}`);
     const target = this.path(bus);
     await this.clear(link, target);
-    // Made beside its place and moved there, so that it is whole from the first moment on.
+    // Created under another name and renamed, which replaces an old link atomically.
     const beside = `${link}.${process.pid}`;
     await symlink(target, beside);
     const made = identityOf(beside);
@@ -110,19 +110,19 @@ export class DeviceFolder {
     if (there === null) return;
     if (!there.isSymbolicLink()) {
       throw new LinkError(
-        `${link} is there already, and is no link of kbus; remove it (is the kernel's own kbus module loaded?), or leave --link out`,
+        `${link} exists and is not a symbolic link; remove it (is the kernel's kbus module loaded?), or omit --link`,
       );
     }
     const now = await readlink(link);
     const isServed = now !== target && (await stat(link).then(Boolean, () => false));
     if (isServed) {
       throw new LinkError(
-        `${link} leads to ${now}, which is being served; end that one, or choose another folder with --link`,
+        `${link} is a link to ${now}, which exists; stop the daemon that serves it, or choose another folder with --link`,
       );
     }
   }
 
-  /** Removes the links, unmounts, and removes the folder if it was made. A MountError. */
+  /** Removes the links, unmounts, and removes the folder if it was created. Throws a MountError. */
   async close(): Promise<void> {
     for (const [link, identity] of this.linked) {
       if (identityOf(link) === identity) await unlink(link);

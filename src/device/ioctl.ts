@@ -1,7 +1,7 @@
 /**
- * The ioctls of the device (spec 2 §5.1): direction << 30 | size of the argument << 16 |
- * 'k' << 8 | number. The argument's size is that of a pointer on a 64-bit machine, 8, whatever it points
- * to; a 32-bit program's is 4, so that none of its ioctls is among these.
+ * The ioctls of the device (spec 2 §5.1): direction << 30 | size of the argument << 16 | 'k' << 8 | number. The size is
+ * that of a pointer on a 64-bit machine, 8, whatever the argument is. In a 32-bit program it is 4, so its ioctls match
+ * none of these.
  */
 const READ = 2;
 const WRITE = 1;
@@ -11,7 +11,7 @@ function code(direction: number, number: number): number {
   return ((direction << 30) | (size << 16) | (0x6b << 8) | number) >>> 0;
 }
 
-/** What a program gives to ioctl(2) as its second argument. */
+/** The second argument of ioctl(2). */
 export const Ioctl = {
   RESET: code(0, 1),
   /** struct {u32 is_replier; u32 name_len; char *name} */

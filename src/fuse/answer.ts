@@ -1,8 +1,8 @@
 import { LITTLE_ENDIAN } from '../base/endianness.ts';
 
 /**
- * What a FUSE filesystem says to the kernel: answers to its requests, and notifications. Each is a
- * header of 16 bytes, then what belongs to the request:
+ * What a FUSE filesystem writes to the kernel: answers to requests, and notifications. Each is a header of 16 bytes,
+ * and then fields by the kind of request:
  *
  * | offset | type | field |
  * |---|---|---|
@@ -16,9 +16,9 @@ export const ANSWER_HEADER_LENGTH = 16;
 export const S_IFREG = 0o100000;
 export const S_IFDIR = 0o040000;
 
-/** How the kernel is to treat an open file. */
+/** How the kernel treats an open file. */
 export const OpenFlag = {
-  /** read and write come here, of the size that the caller asked for. */
+  /** Each read and write is a request of the caller's size; the kernel caches nothing. */
   DIRECT_IO: 1,
   /** lseek, pread and pwrite are refused. */
   NONSEEKABLE: 1 << 2,
@@ -30,20 +30,20 @@ export const OpenFlag = {
 
 export interface Attributes {
   node: number;
-  /** What stat(2) gives as the inode's number; the node's if left out. */
+  /** The inode number for stat(2); by default the node. */
   inode?: number;
   /** S_IF bits and permissions. */
   mode: number;
   uid: number;
   gid: number;
-  /** Bytes; 0 if left out. */
+  /** In bytes; by default 0. */
   size?: number;
-  /** Milliseconds since 1970, for all three times; 0 if left out. */
+  /** Milliseconds since 1970, for all three times; by default 0. */
   time?: number;
 }
 
 export type Answer =
-  /** Refused; any request may be. */
+  /** To any request. */
   | { kind: 'error'; errno: number }
   /** release, flush, releasedir, access, destroy. */
   | { kind: 'done' }
@@ -57,27 +57,27 @@ export type Answer =
       maxWrite: number;
       maxPages: number;
     }
-  /** lookup: the name stands for this node. Nothing of it is cached. */
+  /** lookup: the node of the name. The kernel caches nothing of it. */
   | { kind: 'entry'; attributes: Attributes }
   /** getattr, setattr. */
   | { kind: 'attributes'; attributes: Attributes }
   /** open, opendir. */
   | { kind: 'opened'; handle: number; flags: number }
-  /** read, readdir, readlink: at most as many bytes as were asked for. */
+  /** read, readdir, readlink: at most the requested number of bytes. */
   | { kind: 'data'; data: Uint8Array }
   /** write. */
   | { kind: 'written'; size: number }
-  /** ioctl: what it returns, if negative -errno, and what is copied to the caller in either case. */
+  /** ioctl: its return value or -errno; in either case the kernel copies `output` to the caller. */
   | { kind: 'ioctl'; result: number; output: Uint8Array }
-  /** poll: which POLL bits hold now. */
+  /** poll: the POLL bits that hold now. */
   | { kind: 'poll'; events: number }
   /** statfs: of a filesystem without blocks. */
   | { kind: 'statfs'; files: number; nameLength: number };
 
 export const NOTHING: Uint8Array = new Uint8Array(0);
 
-/** The longest head is that of an entry: bytes. */
-const MAX_HEAD = ANSWER_HEADER_LENGTH + 128;
+/** The head of an entry is the longest. */
+const MAX_HEAD_BYTES = ANSWER_HEADER_LENGTH + 128;
 
 export interface AnswerBytes {
   head: Uint8Array;
@@ -85,11 +85,11 @@ export interface AnswerBytes {
 }
 
 /**
- * Encodes answers and notifications, one after another, into one array. What is given back is two parts
- * to be written as one: the head holds until the next is encoded, and the data is the answer's own.
+ * Encodes answers and notifications into one reused array. The result has two parts, to be written as one: the head,
+ * valid until the next call, and the answer's own data.
  */
 export class AnswerEncoder {
-  private readonly all = new Uint8Array(MAX_HEAD);
+  private readonly all = new Uint8Array(MAX_HEAD_BYTES);
   private readonly view = new DataView(this.all.buffer);
   private readonly body = new DataView(this.all.buffer, ANSWER_HEADER_LENGTH);
 
@@ -116,15 +116,14 @@ export class AnswerEncoder {
         return bytes;
       }
       case 'entry': {
-        // u64 node @0, u64 generation @8, how long the name and the attributes hold @16-39: 0;
-        // attributes @40
+        // u64 node @0, u64 generation @8, validity of the name and the attributes @16-39: 0; attributes @40
         const bytes = this.bytes(unique, 128);
         body.setBigUint64(0, BigInt(answer.attributes.node), LITTLE_ENDIAN);
         putAttributes(body, 40, answer.attributes);
         return bytes;
       }
       case 'attributes': {
-        // how long they hold @0-15: 0; attributes @16
+        // validity @0-15: 0; attributes @16
         const bytes = this.bytes(unique, 104);
         putAttributes(body, 16, answer.attributes);
         return bytes;
@@ -145,7 +144,7 @@ export class AnswerEncoder {
         return bytes;
       }
       case 'ioctl': {
-        // i32 result @0, 12 bytes of what only unrestricted ioctls use; then what the caller gets
+        // i32 result @0, 12 bytes that only unrestricted ioctls use; then the output
         const bytes = this.bytes(unique, 16, answer.output);
         body.setInt32(0, answer.result, LITTLE_ENDIAN);
         return bytes;
@@ -170,7 +169,7 @@ export class AnswerEncoder {
   }
 
   /**
-   * Tells the kernel that an open file's poll has something new to say: it wakes who waits, and asks
+   * Notifies the kernel that the poll events of an open file have changed: it wakes the threads that poll, and asks
    * again. Code 1, unique 0, u64 poll handle: 24 bytes.
    */
   encodePollNotification(pollHandle: bigint): AnswerBytes {
@@ -197,9 +196,9 @@ export interface DirectoryEntry {
 }
 
 /**
- * The entries of a directory from the `offset`th on, as many as `size` bytes hold: for each u64
- * node @0, u64 offset of the entry after it @8, u32 length of the name @16, u32 type @20 (S_IF bits
- * >> 12), the name, zeros up to a multiple of 8.
+ * The entries of a directory from the `offset`th on, as many as fit into `size` bytes. Each has u64 node @0, u64 offset
+ * of the next entry @8, u32 length of the name @16, u32 type @20 (S_IF bits >> 12), the name, zeros up to a multiple
+ * of 8.
  */
 export function encodeDirectory(
   entries: readonly DirectoryEntry[],

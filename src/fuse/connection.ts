@@ -4,12 +4,12 @@ import type { Filesystem, Kernel } from './filesystem.ts';
 import { type Reader, readRequests } from './reader.ts';
 import { type Request, RequestDecoder } from './request.ts';
 
-/** The most that one write or read request carries: bytes. The kernel cuts what is longer. */
-export const MAX_TRANSFER = 1 << 20;
-/** Room for the header and the fields before the data of a write; the kernel asks for 80 bytes at least. */
-const READ_BUFFER = MAX_TRANSFER + 4096;
+/** The most data in one read or write request; the kernel divides longer calls. */
+export const MAX_TRANSFER_BYTES = 1 << 20;
+/** With space for the header and the fields before the data of a write: the kernel requires at least 80 bytes. */
+const READ_BUFFER_BYTES = MAX_TRANSFER_BYTES + 4096;
 
-/** The dialect: 7.23 (Linux 3.15) lays out the first answer as it still is; 7.38 is the newest we know. */
+/** Versions of the FUSE protocol: since 7.23 (Linux 3.15) the answer to INIT has its present layout. */
 const OLDEST_MINOR = 23;
 const NEWEST_MINOR = 38;
 
@@ -18,45 +18,45 @@ const InitFlag = {
   ATOMIC_O_TRUNC: 1 << 3,
   /** Writes of more than 4096 bytes. */
   BIG_WRITES: 1 << 5,
-  /** Looking up names in a directory needs no lock on it. */
+  /** The kernel need not lock a directory for a lookup. */
   PARALLEL_DIROPS: 1 << 18,
-  /** `maxPages` counts. */
+  /** The kernel respects `maxPages`. */
   MAX_PAGES: 1 << 22,
 } as const;
 const WANTED_FLAGS =
   InitFlag.ATOMIC_O_TRUNC | InitFlag.BIG_WRITES | InitFlag.PARALLEL_DIROPS | InitFlag.MAX_PAGES;
 
-/** How many requests that nobody waits for may be under way: more than anybody will have. */
-const MAX_BACKGROUND = 0xffff;
+/** The limit of background requests in flight: in effect, none. */
+const MAX_BACKGROUND_REQUESTS = 0xffff;
 
 const EIO = 5;
 const ENOSYS = 38;
 const EPROTO = 71;
 
 export interface Connection {
-  /** The kernel has agreed on a dialect: files can be opened. Rejected when the mount went first. */
+  /** Resolves once the protocol's version is agreed on and files can be opened. Rejects if the mount ends before. */
   readonly ready: Promise<void>;
   /**
-   * The mount is gone, by whoever's hand, and the descriptor closed. Rejected only when it went for a
-   * reason other than being unmounted.
+   * Resolves once the folder is unmounted, by this or another process, and the descriptor closed. Rejects if the mount
+   * ended for another reason.
    */
   readonly closed: Promise<void>;
 }
 
 /**
- * Serves the requests of a mount to a filesystem, on this thread, until it is unmounted. The
- * descriptor, a /dev/fuse that was just mounted, belongs to the connection from here on.
+ * Passes the requests of a mount to a filesystem, on this thread, until it is unmounted. The connection owns the
+ * descriptor, a /dev/fuse that was just mounted, and closes it.
  */
 export function serve(
   descriptor: number,
   filesystem: Filesystem,
   reader: Reader = readRequests,
 ): Connection {
-  const buffer = Buffer.allocUnsafeSlow(READ_BUFFER);
+  const buffer = Buffer.allocUnsafeSlow(READ_BUFFER_BYTES);
   const decoder = new RequestDecoder(buffer);
   const encoder = new AnswerEncoder();
-  const ready = new Settling<void>();
-  const closed = new Settling<void>();
+  const ready = new Deferred<void>();
+  const closed = new Deferred<void>();
   let open = true;
 
   const write = ({ head, data }: AnswerBytes) => {
@@ -78,17 +78,22 @@ export function serve(
   };
   const take = (length: number) => {
     const request = decoder.decode(length);
-    if (request === null) throw new Error(`/dev/fuse gave ${length} bytes that are no request`);
+    if (request === null) throw new Error(`/dev/fuse returned ${length} bytes, not a request`);
     switch (request.op) {
       case 'init': {
         const answer = agree(request);
         kernel.answer(request, answer);
         if (answer.kind === 'init') ready.resolve();
-        else ready.reject(new Error(`the kernel speaks FUSE ${request.major}.${request.minor}`));
+        else
+          ready.reject(
+            new Error(
+              `the kernel uses FUSE ${request.major}.${request.minor}; kbus needs 7.${OLDEST_MINOR} or later`,
+            ),
+          );
         return;
       }
       case 'unknown':
-        // The kernel remembers it, and most of these it doesn't ask for again.
+        // The kernel remembers ENOSYS, and does not repeat most of these requests.
         return kernel.answer(request, { kind: 'error', errno: ENOSYS });
       case 'malformed':
         return kernel.answer(request, { kind: 'error', errno: EIO });
@@ -98,7 +103,7 @@ export function serve(
   };
   reader(descriptor, buffer, take, (error) => {
     open = false;
-    ready.reject(error ?? new Error('it was unmounted before the kernel had asked for anything'));
+    ready.reject(error ?? new Error('it was unmounted before the first request'));
     if (error === null) closed.resolve();
     else closed.reject(error);
   });
@@ -112,20 +117,20 @@ function agree(request: Request<'init'>): Answer {
     minor: Math.min(request.minor, NEWEST_MINOR),
     maxReadahead: request.maxReadahead,
     flags: request.flags & WANTED_FLAGS,
-    maxBackground: MAX_BACKGROUND,
-    maxWrite: MAX_TRANSFER,
-    maxPages: MAX_TRANSFER / 4096,
+    maxBackground: MAX_BACKGROUND_REQUESTS,
+    maxWrite: MAX_TRANSFER_BYTES,
+    maxPages: MAX_TRANSFER_BYTES / 4096,
   };
 }
 
-/** The request was given up by its caller (ENOENT), or the mount is gone and the news is on its way. */
+/** Whether the caller gave its request up (ENOENT), or the folder was unmounted, which `end` will report. */
 function isGone(error: unknown): boolean {
   const { code } = error as NodeJS.ErrnoException;
   return code === 'ENOENT' || code === 'ENODEV';
 }
 
-/** A promise, and the means to settle it. Nobody has to look at it: a rejection is not an alarm. */
-class Settling<T> {
+/** A promise that others settle. It may be left unhandled: a rejection then is not an error of the process. */
+class Deferred<T> {
   readonly promise: Promise<T>;
   resolve!: (value: T) => void;
   reject!: (error: Error) => void;

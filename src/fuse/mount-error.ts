@@ -1,16 +1,16 @@
-/** What stood in the way of mounting or unmounting; the message says what to do about it. */
+/** Why mounting or unmounting failed; the message says what to do. */
 export type MountFault =
-  /** There is no /dev/fuse. */
+  /** /dev/fuse does not exist. */
   | 'NO_FUSE'
   /** This user may not open /dev/fuse. */
   | 'FUSE_REFUSED'
-  /** A program that it takes (mount, umount, sh) is not in the PATH. */
+  /** A required program (mount, umount, sh) is not in the PATH. */
   | 'NO_PROGRAM'
-  /** Somebody serves this folder already. */
+  /** Another process serves this folder. */
   | 'IN_USE'
-  /** The folder can't be made or entered. */
+  /** The folder can't be created or entered. */
   | 'BAD_FOLDER'
-  /** mount(8) failed: no right to mount, as a rule. */
+  /** mount(8) failed: no permission to mount, as a rule. */
   | 'MOUNT_REFUSED'
   /** umount(8) failed. */
   | 'UNMOUNT_REFUSED';

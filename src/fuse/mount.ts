@@ -7,20 +7,19 @@ import { text } from 'node:stream/consumers';
 import { MadeFolders } from '../system/made-folders.ts';
 import { programPath } from '../system/program-path.ts';
 import { MountError } from './mount-error.ts';
-import { PROGRAMS } from './obstacles.ts';
+import { MOUNT_PROGRAMS } from './obstacles.ts';
 import { end, watch } from './watcher.ts';
 
 export interface Mount {
   /** Absolute. */
   readonly directory: string;
-  /** The open /dev/fuse whose requests are those of this mount. Whoever serves it closes it. */
+  /** The open /dev/fuse of this mount. The connection that serves it closes it. */
   readonly descriptor: number;
-  /** Those that were made for it: to be removed once it isn't mounted any more. */
+  /** The folders that were created for the mount: remove them after unmounting. */
   readonly folders: MadeFolders;
   /**
-   * Unmounts, open files or not: their every further use fails (but a user's mount, by a line of
-   * fstab, lasts for the files that are open until this process ends). Does nothing if it isn't
-   * mounted any more. Rejected with UNMOUNT_REFUSED.
+   * Unmounts, even with open files: every further call on those fails. (A mount by a user's fstab line lasts for open
+   * files until this process ends.) Does nothing if the folder is unmounted already. Rejects with UNMOUNT_REFUSED.
    */
   unmount(): Promise<void>;
 }
@@ -30,18 +29,18 @@ const TYPE = 'fuse.kbus';
 let mounts = 0;
 
 /**
- * Mounts a folder whose files are served by this process. The folder is made if it isn't there; a
- * mount in it that was left behind by a process that is gone is replaced.
+ * Mounts a folder whose files this process serves. Creates the folder if it doesn't exist, and replaces the stale
+ * mount of a process that has exited.
  *
- * Every request of whoever uses the folder waits until somebody serves the descriptor. From here on
- * this process must never touch the folder synchronously: it would wait for itself.
+ * Every call on the folder's files waits until the descriptor is served. From here on this process must not access the
+ * folder synchronously: it would wait for itself.
  */
 export async function mount(
   folder: string,
   { fuse = '/dev/fuse' }: { fuse?: string } = {},
 ): Promise<Mount> {
   const directory = resolve(folder);
-  for (const program of PROGRAMS) needProgram(directory, program);
+  for (const program of MOUNT_PROGRAMS) needProgram(directory, program);
   const folders = new MadeFolders();
   await clear(directory, folders);
   let source = `kbus:${process.pid}.${++mounts}`;
@@ -49,7 +48,7 @@ export async function mount(
   try {
     descriptor = openFuse(directory, fuse);
     await attach(directory, descriptor, source);
-    // A user's mount bears the source that its line in fstab gives it.
+    // A user's mount has the source of its line in fstab.
     source = (await mountedOn(directory))?.source ?? source;
   } catch (error) {
     if (descriptor >= 0) closeSync(descriptor);
@@ -57,7 +56,7 @@ export async function mount(
     throw error;
   }
   let watcher = watch(directory, source);
-  // A read that waits in a thread keeps the process from exiting, but not the watcher from ending it.
+  // A blocked read in a thread keeps the process from exiting; the watcher's unmount ends that read.
   const onExit = () => watcher.stdin?.destroy();
   process.on('exit', onExit);
   let unmounting: Promise<void> | null = null;
@@ -91,7 +90,7 @@ function needProgram(directory: string, program: string): void {
   );
 }
 
-/** Leaves an empty place for a mount. */
+/** Unmounts stale mounts at the folder, and creates it if it doesn't exist. */
 async function clear(directory: string, folders: MadeFolders): Promise<void> {
   try {
     for (;;) {
@@ -100,7 +99,7 @@ async function clear(directory: string, folders: MadeFolders): Promise<void> {
       if (!(await isDead(directory))) {
         throw new MountError(
           'IN_USE',
-          `cannot mount ${directory}: another kbus serves it (${mounted.source}); end that one, or choose another folder`,
+          `cannot mount ${directory}: another kbus serves it (${mounted.source}); stop that one, or choose another folder`,
         );
       }
       await end(directory, watch(directory, mounted.source));
@@ -110,13 +109,13 @@ async function clear(directory: string, folders: MadeFolders): Promise<void> {
     if (error instanceof MountError) throw error;
     throw new MountError(
       'BAD_FOLDER',
-      `cannot mount ${directory}: ${(error as Error).message}; choose a folder that this user can make or enter`,
+      `cannot mount ${directory}: ${(error as Error).message}; choose a folder that this user can create or enter`,
       error,
     );
   }
 }
 
-/** A mount is dead when the process that served it is gone. */
+/** Whether the process that served a mount has exited. */
 async function isDead(directory: string): Promise<boolean> {
   try {
     await stat(directory);
@@ -127,9 +126,9 @@ async function isDead(directory: string): Promise<boolean> {
   }
 }
 
-/** The mount of ours that is uppermost on a folder, found without touching the folder. */
+/** The topmost mount on a folder, if it is one of kbus; found without accessing the folder. */
 async function mountedOn(directory: string): Promise<{ source: string } | null> {
-  // "source folder type options 0 0"; spaces and the like in a field are written as \040.
+  // "source folder type options 0 0"; a space in a field is written as \040.
   const lines = (await readFile('/proc/mounts', 'utf8')).trimEnd().split('\n');
   const on = lines
     .map((line) => line.split(' '))
@@ -162,10 +161,7 @@ function openFuse(directory: string, fuse: string): number {
   }
 }
 
-/**
- * Runs mount(8), which is given the descriptor as its own descriptor 3. Whoever isn't root has to have
- * a line in fstab, and may not give options of his own.
- */
+/** Runs mount(8), which gets the descriptor as its own descriptor 3. Without root, it takes all options from fstab. */
 async function attach(directory: string, descriptor: number, source: string): Promise<void> {
   const uid = process.geteuid!();
   const options = `fd=3,rootmode=40000,user_id=${uid},group_id=${process.getegid!()},allow_other,default_permissions,nosuid,nodev,noexec`;
@@ -177,8 +173,8 @@ async function attach(directory: string, descriptor: number, source: string): Pr
     'MOUNT_REFUSED',
     `cannot mount ${directory}: ${said.trim().split('\n')[0]!.replace(/\.$/, '')}; ${
       uid === 0
-        ? 'mounting takes CAP_SYS_ADMIN: in a container, --cap-add SYS_ADMIN'
-        : `it takes root, or a user namespace (unshare -Urm), or this line in /etc/fstab: kbus ${directory} ${TYPE} user,noauto,${options} 0 0`
+        ? 'mounting needs CAP_SYS_ADMIN: in a container, --cap-add SYS_ADMIN'
+        : `run kbus as root, or in a user namespace (unshare -Urm), or add this line to /etc/fstab: kbus ${directory} ${TYPE} user,noauto,${options} 0 0`
     }`,
   );
 }

@@ -2,25 +2,25 @@ import { constants, readFileSync } from 'node:fs';
 import process from 'node:process';
 import { mayUse, programPath } from '../system/program-path.ts';
 
-/** Something that a device needs is not there. */
+/** A missing prerequisite of device files. */
 export interface Obstacle {
   readonly missing: string;
   /** What to do about it. */
   readonly remedy: string;
 }
 
-/** The programs that mounting takes. */
-export const PROGRAMS = ['mount', 'umount', 'sh'] as const;
+/** The programs that mounting runs. */
+export const MOUNT_PROGRAMS = ['mount', 'umount', 'sh'] as const;
 
 const CAP_SYS_ADMIN = 21n;
 
-/** What stands in the way of a device on this machine, for this user; found without mounting anything. */
+/** The missing prerequisites of device files on this machine, for this user; found without mounting anything. */
 export function obstacles(fuse = '/dev/fuse'): Obstacle[] {
   if (process.platform !== 'linux') {
     return [
       {
         missing: `Linux: this is ${process.platform}`,
-        remedy: 'use sockets; device files are for programs of the Linux kernel module',
+        remedy: 'use sockets; device files are for programs that use the Linux kernel module',
       },
     ];
   }
@@ -32,11 +32,11 @@ export function obstacles(fuse = '/dev/fuse'): Obstacle[] {
     });
   } else if (!mayUse(fuse, constants.R_OK | constants.W_OK)) {
     found.push({
-      missing: `the right to open ${fuse}`,
+      missing: `permission to open ${fuse}`,
       remedy: `run kbus as root, or let the user read and write ${fuse}`,
     });
   }
-  for (const program of PROGRAMS) {
+  for (const program of MOUNT_PROGRAMS) {
     if (programPath(program) !== undefined) continue;
     found.push({
       missing: `the program ${program}`,
@@ -45,17 +45,17 @@ export function obstacles(fuse = '/dev/fuse'): Obstacle[] {
   }
   if (!mayMount()) {
     found.push({
-      missing: 'the right to mount',
+      missing: 'permission to mount',
       remedy:
         process.geteuid?.() === 0
           ? 'in a container, --cap-add SYS_ADMIN'
-          : 'run kbus as root, or write a line in /etc/fstab: `kbus serve --device` says which',
+          : 'run kbus as root, or add a line to /etc/fstab: `kbus serve --device` prints it',
     });
   }
   return found;
 }
 
-/** By CAP_SYS_ADMIN, or by a line of fstab that is made for it. */
+/** With CAP_SYS_ADMIN, or by an fstab line for kbus. */
 function mayMount(): boolean {
   const status = readFileSync('/proc/self/status', 'latin1');
   const capabilities = BigInt(`0x${/^CapEff:\s*(\w+)$/m.exec(status)?.[1] ?? 0}`);

@@ -2,10 +2,9 @@ import { close, read } from 'node:fs';
 import { connect, type OnReadOpts, Socket } from 'node:net';
 
 /**
- * Reads one request after another from a mounted /dev/fuse, never two at a time (two would change
- * their order). `take` gets the length of each, whose bytes are at the start of `buffer` until it
- * returns; `end` is called once, when the mount is gone and the descriptor closed, with what went
- * wrong, if it was not just unmounted.
+ * Reads requests from a mounted /dev/fuse, one at a time: concurrent reads would change their order. Calls `take` with
+ * the length of each, whose bytes are at the start of `buffer` until `take` returns. Calls `end` once, after the mount
+ * has ended and the descriptor is closed, with the error if it was not simply unmounted.
  */
 export type Reader = (
   descriptor: number,
@@ -15,33 +14,32 @@ export type Reader = (
 ) => void;
 
 /**
- * The reader for this Node. Requests are best read where they are answered: on the main thread, when
- * the event loop finds the descriptor readable. A bare server's ioctl then takes 7 µs at the median, and 6 µs of
- * its CPU; by way of libuv's threads (`readInThreads`) 16 and 20; by way of a worker that wakes the main thread
- * through shared memory 15 and 16; with everything in one worker, where no socket could be served, 6
- * and 6. A socket that is busy at the same time is disturbed least, too.
+ * The best reader for this Node: one that reads on the main thread, where requests are answered, when the event loop
+ * finds the descriptor readable. An ioctl of a bare server then takes 7 µs at the median, and 6 µs of CPU time. With
+ * libuv's threads (`readInThreads`) it takes 16 and 20; with a worker that wakes the main thread through shared memory,
+ * 15 and 16; with everything in one worker, which could serve no sockets, 6 and 6. It also disturbs busy sockets least.
  */
 export const readRequests: Reader = (descriptor, buffer, take, end) => {
   const reader = pollable(descriptor) ?? readInThreads;
   reader(descriptor, buffer, take, end);
 };
 
-/** What a net.Socket stands on: not public, so nothing of it is taken for granted. */
+/** The handle of a net.Socket: not public, so each of its parts is checked before use. */
 interface Handle {
   open?: (descriptor: number) => number;
   close?: () => void;
 }
 
 /**
- * The event loop can wait for any descriptor that poll(2) can, but Node's public interface gives it only
- * those of sockets, pipes and terminals. The handle of a pipe can be opened on any; it has been so
- * since long before Node 20, and where it isn't, the answer is null, and reading goes another way.
+ * A reader that polls the descriptor, or null if this Node can't. The event loop can wait for any descriptor that
+ * poll(2) supports, but Node's public API accepts only sockets, pipes and terminals. The handle of a pipe, however, can
+ * be opened on any descriptor, and could since long before Node 20.
  */
 function pollable(descriptor: number): Reader | null {
   const pipe = newPipe();
   try {
     if (pipe?.open?.(descriptor) !== 0) {
-      // Nothing was opened, so closing it leaves the descriptor alone.
+      // The handle is not open, so this does not close the descriptor.
       pipe?.close?.();
       return null;
     }
@@ -68,7 +66,7 @@ function pollable(descriptor: number): Reader | null {
 }
 
 function newPipe(): Handle | null {
-  // Connecting to what is no socket fails, but the handle is made first, and at once.
+  // Connecting to a file that is not a socket fails, but Node creates the handle before, and synchronously.
   const socket = connect({ path: '/dev/null' });
   socket.on('error', () => {});
   const { _handle } = socket as unknown as { _handle?: { constructor: new (type: 0) => Handle } };
@@ -77,10 +75,7 @@ function newPipe(): Handle | null {
   return pipe;
 }
 
-/**
- * Reads through libuv's threads, one of which is always taken by the read that waits. While it waits,
- * `process.exit` does not return: unmount first.
- */
+/** Reads in libuv's threads, one of which is always blocked. Unmount before `process.exit`, which waits for it. */
 export const readInThreads: Reader = (descriptor, buffer, take, end) => {
   const next = () => read(descriptor, buffer, 0, buffer.length, null, taken);
   const taken = (error: NodeJS.ErrnoException | null, length: number) => {
@@ -88,7 +83,7 @@ export const readInThreads: Reader = (descriptor, buffer, take, end) => {
       take(length);
       next();
     } else if (error.code === 'EINTR' || error.code === 'EAGAIN' || error.code === 'ENOENT') {
-      // ENOENT: the request was given up by its caller between being queued and being read.
+      // ENOENT: the caller gave the request up before it was read.
       next();
     } else {
       close(descriptor, () => end(isEnd(error) ? null : error));

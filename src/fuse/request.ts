@@ -1,10 +1,10 @@
 import { LITTLE_ENDIAN } from '../base/endianness.ts';
 
 /**
- * What the kernel asks of a FUSE filesystem: the bytes of one read of /dev/fuse, decoded. All words
- * are in native order; every length is checked before it is believed.
+ * The kernel's requests to a FUSE filesystem: the bytes of one read of /dev/fuse, decoded. All words are in native
+ * order. Every length is checked before use.
  *
- * A request is a header of 40 bytes, then what belongs to its opcode:
+ * A request is a header of 40 bytes, and then fields by opcode:
  *
  * | offset | type | field |
  * |---|---|---|
@@ -17,16 +17,15 @@ import { LITTLE_ENDIAN } from '../base/endianness.ts';
  * | 36 | u16 | length of extensions (none were negotiated) |
  * | 38 | u16 | padding |
  *
- * The kernel is newer than this table more often than not, and a newer one may append fields to a
- * structure: bytes after those that are known are passed over, save where a length says how many
- * there must be (names, data).
+ * A newer kernel may append fields to a structure, so bytes after the known fields are ignored, except where a length
+ * defines their number (names, data).
  */
 export const REQUEST_HEADER_LENGTH = 40;
 
 const decoders: Readonly<Record<number, (fields: RequestDecoder) => Operation>> = {
   /** The name, and a 0 byte. */
   1: (f) => ({ op: 'lookup', name: f.name() }),
-  /** u64 how many lookups are forgotten. */
+  /** u64 number of lookups to forget. */
   2: (f) => ({ op: 'forget', forgotten: [{ node: f.node, lookups: f.u64(0) }] }),
   /** u32 flags, u32 padding, u64 fh. */
   3: (f) => f.needs(16, { op: 'getattr' }),
@@ -105,10 +104,10 @@ const decoders: Readonly<Record<number, (fields: RequestDecoder) => Operation>> 
 
 const POLL_SCHEDULE_NOTIFY = 1;
 
-/** ioctl flags: the caller is a 32-bit program, and the argument's structures are a 32-bit program's. */
+/** A flag of ioctl: the caller is a 32-bit program, with 32-bit structures. */
 export const IOCTL_COMPAT = 1;
 
-/** What is asked, without who asks. Byte arrays are views of the bytes that were decoded. */
+/** A request without its header. Byte arrays are views of the decoded bytes. */
 export type Operation =
   | { op: 'lookup'; name: string }
   | { op: 'forget'; forgotten: { node: number; lookups: number }[] }
@@ -123,7 +122,7 @@ export type Operation =
       group: number;
     }
   | { op: 'readlink' }
-  /** A file that isn't there is to be made. */
+  /** mknod, or open with O_CREAT. */
   | { op: 'create' }
   | { op: 'open'; flags: number }
   | { op: 'opendir'; flags: number }
@@ -141,21 +140,21 @@ export type Operation =
       handle: number;
       flags: number;
       command: number;
-      /** What the caller gave as third argument: an address in its memory, as a rule. */
+      /** The caller's third argument: an address in its memory, as a rule. */
       argument: bigint;
-      /** How many bytes an answer may bring; the command's encoded size, or 0. */
+      /** The most bytes of output: the command's encoded size, or 0. */
       outputSize: number;
-      /** What the kernel copied from `argument`: as many bytes as the command's encoded size, or none. */
+      /** The bytes that the kernel copied from `argument`: the command's encoded size, or none. */
       input: Uint8Array;
     }
   | {
       op: 'poll';
       handle: number;
-      /** What to give to a poll notification; the same for the life of an open file. */
+      /** For the poll notification; the same for the life of an open file. */
       pollHandle: bigint;
-      /** Somebody waits: a notification is wanted when any of the events comes to hold. */
+      /** The caller waits: send a notification when any of the events holds. */
       notify: boolean;
-      /** POLL bits that are asked about. */
+      /** The POLL bits in question. */
       events: number;
     }
   /** An opcode that is not in the table: ENOSYS. */
@@ -167,19 +166,16 @@ export type FuseOp = Operation['op'];
 
 export type Request<O extends FuseOp = FuseOp> = Extract<Operation, { op: O }> & {
   opcode: number;
-  /** Which request this is; what answers it bears the same. */
+  /** Identifies the request in its answer. */
   unique: bigint;
   node: number;
   uid: number;
   gid: number;
-  /** A thread of the caller; 0 if it can't be seen from here. */
+  /** A thread of the caller; 0 if it has no id in this pid namespace. */
   pid: number;
 };
 
-/**
- * Decodes the requests that are read, one after another, into one array. What is decoded holds views of
- * it.
- */
+/** Decodes requests that are read, one at a time, into the array `all`. A decoded request has views of that array. */
 export class RequestDecoder {
   private readonly all: Uint8Array;
   private readonly view: DataView;
@@ -192,9 +188,8 @@ export class RequestDecoder {
   }
 
   /**
-   * The request in the first `length` bytes, which are those of one read of /dev/fuse; null when they are
-   * no request at all (no whole header, or a length in it that is not theirs), which leaves nothing to
-   * answer.
+   * Decodes the first `length` bytes, those of one read of /dev/fuse. Null if they are not a request: no whole header,
+   * or another length in it. There is nothing to answer then.
    */
   decode(length: number): Request | null {
     const view = this.view;
@@ -226,13 +221,13 @@ export class RequestDecoder {
     return this.number(16);
   }
 
-  // What follows the header; offsets count from there.
+  // Fields behind the header; offsets count from its end.
 
   u32(at: number): number {
     return this.view.getUint32(this.place(at, 4), LITTLE_ENDIAN);
   }
 
-  /** A u64 of which only numbers that we gave out ourselves, and file offsets, matter. */
+  /** A u64 as a number: exact for node ids and handles, which this process chose, and for file offsets. */
   u64(at: number): number {
     return this.number(this.place(at, 8));
   }
@@ -249,8 +244,8 @@ export class RequestDecoder {
   /** The rest, which must be `length` bytes. */
   bytes(at: number, length: number): Uint8Array {
     const start = this.place(at, 0);
-    const there = this.length - start;
-    if (there !== length) throw new Malformed(`${length} bytes were announced, ${there} came`);
+    const left = this.length - start;
+    if (left !== length) throw new Malformed(`${length} bytes were announced, ${left} follow`);
     return this.all.subarray(start, this.length);
   }
 
@@ -272,7 +267,7 @@ export class RequestDecoder {
     }));
   }
 
-  /** Where a field is in the whole, if it is there. */
+  /** The offset of a field in the array; throws if the request ends before the field does. */
   private place(at: number, length: number): number {
     const start = REQUEST_HEADER_LENGTH + at;
     if (this.length < start + length) {

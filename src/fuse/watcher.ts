@@ -4,10 +4,10 @@ import { text } from 'node:stream/consumers';
 import { MountError } from './mount-error.ts';
 
 /**
- * Waits until its input ends, or a line comes: until the process that mounted has ended, however it
- * did, or asks for it. Then unmounts $0, if what is mounted there is still $1 and not a successor's.
+ * Waits for a line or the end of its input: the process that mounted asks to unmount, or has ended, however it did.
+ * Then unmounts $0, if its mount still is $1, not a successor's.
  */
-const WATCH = `
+const WATCH_SCRIPT = `
 read -r _
 while read -r source _; do
   if [ "$source" = "$1" ]; then
@@ -17,12 +17,9 @@ while read -r source _; do
 done </proc/mounts
 `;
 
-/**
- * Starts the watcher of a mount that is there. It has a session of its own, so that what ends ours does
- * not end it too.
- */
+/** Starts the watcher of a mount, in its own session: signals that end this process's session must not end it. */
 export function watch(directory: string, source: string): ChildProcess {
-  const watcher = spawn('sh', ['-c', WATCH, directory, source], {
+  const watcher = spawn('sh', ['-c', WATCH_SCRIPT, directory, source], {
     detached: true,
     stdio: ['pipe', 'ignore', 'pipe'],
   });
@@ -32,7 +29,7 @@ export function watch(directory: string, source: string): ChildProcess {
   return watcher;
 }
 
-/** Lets the watcher unmount now, and waits for it. Rejected with UNMOUNT_REFUSED. */
+/** Makes the watcher unmount now, and waits for it. Rejects with UNMOUNT_REFUSED. */
 export async function end(directory: string, watcher: ChildProcess): Promise<void> {
   watcher.ref();
   watcher.stdin!.end();

@@ -1,14 +1,13 @@
 import { type BigIntStats, lstatSync } from 'node:fs';
 
 /**
- * Tells one file from another that has its path now; undefined where there is none. A file system gives the number
- * of a file again once the file is gone, but not the time at which it was made.
+ * Distinguishes a file from a later one at the same path; undefined if there is none. A file system reuses inode
+ * numbers, so the time of birth is part of the identity.
  */
 export function identityOf(path: string): string | undefined {
   return identity(lstatSync(path, { bigint: true, throwIfNoEntry: false }));
 }
 
-/** The same of a file that was looked at already. */
 export function identity(stats: BigIntStats | undefined): string | undefined {
   return stats && `${stats.dev}:${stats.ino}:${stats.birthtimeNs}`;
 }

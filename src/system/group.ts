@@ -1,7 +1,7 @@
 import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 
-/** The id of a group, by its name or number; undefined when this machine knows no such group. */
+/** The id of a group, by its name or number; undefined if this machine has no such group. */
 export function groupId(nameOrNumber: string): number | undefined {
   if (/^\d+$/.test(nameOrNumber)) return Number(nameOrNumber);
   const line = groupLine(nameOrNumber);
@@ -9,13 +9,13 @@ export function groupId(nameOrNumber: string): number | undefined {
   return id === undefined ? undefined : Number(id);
 }
 
-/** `name:password:id:members`. `getent` knows groups from elsewhere than /etc/group too. */
+/** `name:password:id:members`. `getent` also finds groups that are not in /etc/group (LDAP). */
 function groupLine(name: string): string | undefined {
   try {
     const stdio = ['ignore', 'pipe', 'ignore'] as const;
     return execFileSync('getent', ['group', name], { encoding: 'utf8', stdio: [...stdio] });
   } catch (error) {
-    // An exit status means that it looked, and found nothing.
+    // With an exit status, getent ran and found no such group; without one, there is no getent.
     if (typeof (error as { status?: unknown }).status === 'number') return undefined;
   }
   const lines = readFileSync('/etc/group', 'utf8').split('\n');

@@ -11,7 +11,7 @@ import { dirname, resolve } from 'node:path';
 import process from 'node:process';
 import { identityOf } from './file-identity.ts';
 
-/** A folder can't be made; `code` is the file system's, and the message names the place that stands in the way. */
+/** A folder can't be created; `code` is the file system's, and the message names the path that is the cause. */
 export class FolderError extends Error {
   override readonly name = 'FolderError';
   readonly code: string;
@@ -28,15 +28,15 @@ export interface FolderRights {
   group?: number | undefined;
 }
 
-/** Folders that were made, so that they can be removed. */
+/** The folders that this process created, and removes at its end. */
 export class MadeFolders {
-  /** Each with what it was when it was made, the innermost first. */
+  /** Path and identity of each, innermost first. */
   private readonly made: [path: string, identity: string | undefined][] = [];
 
   /**
-   * Makes a folder, and those around it that aren't there, with these rights whatever the umask is. One by one: the
-   * recursive way of Node tries without end where a folder is refused as one that isn't there (below /proc).
-   * A FolderError, or an error of the file system which names the folder; nothing is left of it then.
+   * Creates a folder and its missing parents, with these permissions whatever the umask is. One by one: Node's
+   * recursive mkdir loops forever where mkdir(2) fails with ENOENT although the parent exists (below /proc).
+   * Throws a FolderError, or an error of the file system that names the folder; removes what it created before.
    */
   make(folder: string, rights: FolderRights): void {
     const before = this.made.length;
@@ -54,17 +54,17 @@ export class MadeFolders {
       mkdirSync(folder, { mode });
     } catch (error) {
       const { code } = error as NodeJS.ErrnoException;
-      // Somebody else may make the same folders now.
+      // Another process may create the same folders at the same time.
       if (code === 'EEXIST' && missingOf(folder).length === 0) return;
       if (code !== 'ENOENT') throw error;
-      throw new FolderError(code, `no folder can be made in ${dirname(folder)}`, error);
+      throw new FolderError(code, `can't create a folder in ${dirname(folder)}`, error);
     }
     this.made.unshift([folder, identityOf(folder)]);
     if (group !== undefined) chownSync(folder, process.getuid?.() ?? -1, group);
     chmodSync(folder, mode);
   }
 
-  /** Removes those that nobody has put something into, or replaced. */
+  /** Removes those folders that are empty and were not replaced. */
   remove(): void {
     this.removeDownTo(0);
   }
@@ -80,7 +80,7 @@ export class MadeFolders {
   }
 }
 
-/** Whether a folder stays because somebody uses it, or this user may not remove it. */
+/** Whether a folder may stay: it is in use, gone, or this user may not remove it. */
 function isLeft(error: unknown): boolean {
   const { code = '' } = error as NodeJS.ErrnoException;
   return [
@@ -95,7 +95,7 @@ function isLeft(error: unknown): boolean {
   ].includes(code);
 }
 
-/** Those of a folder and the folders around it that aren't there, the outermost first. A FolderError where none can be. */
+/** The missing folders of a path, outermost first. Throws a FolderError if the path leads through something else. */
 export function missingOf(folder: string): string[] {
   const missing: string[] = [];
   for (let at = folder; ; at = dirname(at)) {
@@ -103,13 +103,16 @@ export function missingOf(folder: string): string[] {
     if (stats?.isDirectory()) return missing.reverse();
     if (stats !== undefined) throw new FolderError('ENOTDIR', `${at} is not a folder`);
     if (unlessMissing(() => lstatSync(at))?.isSymbolicLink()) {
-      throw new FolderError('ENOENT', `${at} is a link to ${readlinkSync(at)}, which is not there`);
+      throw new FolderError(
+        'ENOENT',
+        `${at} is a symbolic link to ${readlinkSync(at)}, which does not exist`,
+      );
     }
     missing.push(at);
   }
 }
 
-/** Undefined for what isn't there; that may be because a file is further up. */
+/** Undefined if the path doesn't exist; ENOTDIR means that a parent is a file. */
 function unlessMissing<T>(look: () => T): T | undefined {
   try {
     return look();

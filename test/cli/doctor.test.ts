@@ -112,7 +112,7 @@ describe('kbus doctor', () => {
     symlinkSync(join(folder, 'nowhere'), join(folder, 'link'));
     const link = await kbus(['doctor', '--directory', join(folder, 'link', 'kbus')]);
     expect(link.stdout).toContain(
-      `${folder}/link is a link to ${folder}/nowhere, which is not there`,
+      `${folder}/link is a symbolic link to ${folder}/nowhere, which does not exist`,
     );
     const long = await kbus(['doctor', '--directory', join(folder, 'x'.repeat(100))]);
     expect(long.stdout).toContain('is too long for the path of a socket');
@@ -163,7 +163,7 @@ describe('kbus doctor', () => {
       expect(code).toBe(1);
       expect(found.sockets.says).toContain('this user may make nothing in');
       expect(found.buses[0]?.says).toContain('this user may not use it');
-      expect(found.device.lacks.map(({ missing }) => missing)).toContain('the right to mount');
+      expect(found.device.lacks.map(({ missing }) => missing)).toContain('permission to mount');
     },
   );
 });

@@ -347,7 +347,7 @@ describe('Of two daemons that start at once in one folder', () => {
       const winner = said.indexOf('serving');
       expect(said.filter((line) => line === 'serving')).toHaveLength(1);
       expect(said[1 - winner]).toBe(
-        `${directory}/kbus0.sock is in use by the KBUS daemon with process id ${daemons[winner]?.child.pid}. Stop that, or choose another folder with --directory or $KBUS_DIR.`,
+        `${directory}/kbus0.sock is in use by the KBUS daemon with process id ${daemons[winner]?.child.pid}. Stop it, or choose another folder with --directory or $KBUS_DIR.`,
       );
       const ksock = await Ksock.open(0, { directory });
       expect(ksock.id).toBe(1);

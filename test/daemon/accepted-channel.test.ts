@@ -78,18 +78,18 @@ const unlikeOurs = (accepted: Socket): void => {
 };
 
 describe.each([
-  ['into memory of ours', asItIs, 0],
-  ['as Node reads where it can not be told where to', unlikeOurs, 1],
+  ['into receive buffers', asItIs, 0],
+  ['into memory that Node allocates', unlikeOurs, 1],
 ] as const)("The daemon's end of a connection, which reads %s,", (_, prepare, listeners) => {
-  it('reads that way, and not the other.', async () => {
+  it('reads this way and no other.', async () => {
     const { accepted, client, server } = await connection(prepare);
-    // Node gives what it has read itself to listeners of 'data'; what it reads to our memory, it doesn't.
+    // Node passes the bytes that it has read into its own memory to listeners of 'data'.
     expect(accepted.listenerCount('data')).toBe(listeners);
     client.destroy();
     server.close();
   });
 
-  it('keeps what came as it came, however much of it, and whatever comes behind it.', async () => {
+  it('keeps received bytes unchanged, whatever their number, and whatever is received after them.', async () => {
     const { channel, client, server } = await connection(prepare);
     const collector = new Collector();
     channel.open(collector);
@@ -139,7 +139,7 @@ describe.each([
   });
 });
 
-it('Connections that read by turns do not touch what each other has read.', async () => {
+it('A connection does not change the bytes that another one has received.', async () => {
   const intake = new ReceiveBuffers(() => {});
   const ends = await Promise.all([1, 2, 3, 4].map(() => connection(asItIs, intake)));
   const collectors = ends.map(({ channel }) => {

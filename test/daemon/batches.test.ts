@@ -37,8 +37,8 @@ const step = fc.oneof(
   fc.constant({ recall: true }),
 );
 
-describe('Messages, in whatever frames they come,', () => {
-  it('are read as they were sent, in their order, however they are lent and taken', () => {
+describe('Messages, however they are divided into frames,', () => {
+  it('are read in the order of their sends, whether prefetched or taken', () => {
     holds(
       fc.property(
         fc.array(fc.array(message, { minLength: 1, maxLength: 9 }), { maxLength: 6 }),
@@ -120,8 +120,8 @@ describe('Messages, in whatever frames they come,', () => {
   });
 });
 
-describe('Replies, in whatever frames they come,', () => {
-  it('answer the Requests that they are for, by their tokens', () => {
+describe('Replies, however they are divided into frames,', () => {
+  it('answer their Requests, by token', () => {
     holds(
       fc.property(
         fc.array(fc.integer({ min: 1, max: 6 }), { minLength: 1, maxLength: 6 }),

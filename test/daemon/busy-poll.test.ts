@@ -5,60 +5,60 @@ const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve)
 
 describe('BusyPoll', () => {
   let now = 0;
-  const spin = (microseconds = 100, cores = 2): BusyPoll =>
+  const newPoll = (microseconds = 100, cores = 2): BusyPoll =>
     new BusyPoll(microseconds, cores, () => now);
 
-  /** Something comes, and nothing more for as long as it looks; or something else, when `again`. */
-  async function once(one: BusyPoll, again: boolean): Promise<boolean> {
-    one.came();
-    if (!one.isAwake) return false;
-    if (again) one.came();
+  /** One read, and a second one in its polling period if `isHit`. False if there is no period. */
+  async function period(poll: BusyPoll, isHit: boolean): Promise<boolean> {
+    poll.onHandled();
+    if (!poll.isPolling) return false;
+    if (isHit) poll.onHandled();
     now += 1;
-    while (one.isAwake) await turn();
+    while (poll.isPolling) await turn();
     return true;
   }
 
-  it('stays awake for a time after the last thing that came, and then sleeps.', async () => {
-    const one = spin(100);
-    expect(one.isAwake).toBe(false);
-    one.came();
+  it('polls for a time after the last read, and then stops.', async () => {
+    const poll = newPoll(100);
+    expect(poll.isPolling).toBe(false);
+    poll.onHandled();
     now += 0.09;
     await turn();
-    one.came();
+    poll.onHandled();
     now += 0.09;
     await turn();
     await turn();
-    expect(one.isAwake).toBe(true);
+    expect(poll.isPolling).toBe(true);
     now += 0.02;
     await turn();
     await turn();
-    expect(one.isAwake).toBe(false);
-    one.came();
-    expect(one.isAwake).toBe(true);
+    expect(poll.isPolling).toBe(false);
+    poll.onHandled();
+    expect(poll.isPolling).toBe(true);
     now += 1;
     await turn();
   });
 
-  it('never does when it is told 0, or where there is one core.', () => {
-    for (const one of [spin(0), spin(100, 1)]) {
-      one.came();
-      expect(one.isAwake).toBe(false);
+  it('is off with 0 microseconds, and on a machine with one core.', () => {
+    for (const poll of [newPoll(0), newPoll(100, 1)]) {
+      poll.onHandled();
+      expect(poll.isPolling).toBe(false);
     }
   });
 
-  it('rests for a second when too little came while it looked.', async () => {
-    const one = spin();
-    let times = 0;
-    while (await once(one, false)) times++;
-    expect(times).toBe(256);
+  it('stops for a second when too few periods saw another read.', async () => {
+    const poll = newPoll();
+    let periods = 0;
+    while (await period(poll, false)) periods++;
+    expect(periods).toBe(256);
     now += 999;
-    expect(await once(one, false)).toBe(false);
+    expect(await period(poll, false)).toBe(false);
     now += 2;
-    expect(await once(one, false)).toBe(true);
+    expect(await period(poll, false)).toBe(true);
   });
 
-  it('goes on while enough comes.', async () => {
-    const one = spin();
-    for (let at = 0; at < 2000; at++) expect(await once(one, at % 3 === 0)).toBe(true);
+  it('goes on while enough periods see another read.', async () => {
+    const poll = newPoll();
+    for (let at = 0; at < 2000; at++) expect(await period(poll, at % 3 === 0)).toBe(true);
   });
 });

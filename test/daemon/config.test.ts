@@ -33,7 +33,7 @@ function sample(setting: Setting): unknown {
 }
 
 describe('the configuration file', () => {
-  test('holds any of the settings, and none if there are none', async () => {
+  test('may have any of the settings, or none', async () => {
     expect(await read('')).toEqual({});
     const all = Object.fromEntries(SETTING_NAMES.map((name) => [name, sample(SETTINGS[name])]));
     // Text, numbers and truth are written in TOML as in JSON.
@@ -41,7 +41,7 @@ describe('the configuration file', () => {
     expect(await read(lines.join('\n'))).toEqual(all);
   });
 
-  test('may write numbers as TOML does', async () => {
+  test('may use all notations of TOML for numbers', async () => {
     expect(await read('max-message-size = 1_000\nabsolute-max-message-size = 0x1000')).toEqual({
       'max-message-size': 1000,
       'absolute-max-message-size': 4096,
@@ -66,7 +66,7 @@ describe('the configuration file', () => {
       1,
       'mode: must be permission bits in octal and in quotes, such as "0660", not 660',
     ],
-    ['directory = ""', 1, 'directory: must be a folder, as text that is not empty, not ""'],
+    ['directory = ""', 1, 'directory: must be a folder, as a string that is not empty, not ""'],
     ['verbose = "yes"', 1, 'verbose: must be true or false, not "yes"'],
     ['log = ["human",\n"json"]', 2, 'log: must be human or json, not ["human","json"]'],
     [
@@ -88,16 +88,16 @@ describe('the configuration file', () => {
     expect(await read(text)).toBe(`kbus.toml, line ${line}, ${wrong}`);
   });
 
-  test('tells of all that is wrong in it at once', async () => {
+  test('is reported with all its mistakes at once', async () => {
     expect(await read('buses = 0\nverbose = true\nlog = "xml"')).toBe(
       'kbus.toml, line 1, buses: must be a whole number from 1 to 256, not 0\n' +
         'kbus.toml, line 3, log: must be human or json, not "xml"',
     );
   });
 
-  test('is checked for what contradicts itself', async () => {
+  test('is refused if two settings contradict each other', async () => {
     expect(await read('absolute-max-message-size = 1000\nmax-message-size = 2000')).toBe(
-      'kbus.toml, line 2, max-message-size: must not be over absolute-max-message-size, which is 1000',
+      'kbus.toml, line 2, max-message-size: must not exceed absolute-max-message-size, which is 1000',
     );
   });
 
@@ -106,7 +106,7 @@ describe('the configuration file', () => {
     ['verbose = true\nbuses 2', 2],
     ['buses = 1\nbuses = 2', 2],
     ['log = "human', 1],
-  ])('%j, which is no TOML, is told with its line', async (text, line) => {
+  ])('is refused with the line number if it is not TOML: %j', async (text, line) => {
     expect(await read(text)).toMatch(new RegExp(`^kbus\\.toml, line ${line}: [^\n]+$`));
   });
 });

@@ -37,14 +37,14 @@ async function connection(local: LocalDaemon, bytes: Uint8Array): Promise<[Socke
 }
 
 describe('A daemon', () => {
-  it('serves as many buses as it is told to.', async () => {
+  it('serves the given number of buses.', async () => {
     const local = await start({}, { buses: 3 });
     expect(readdirSync(local.directory).sort()).toEqual(['kbus0.sock', 'kbus1.sock', 'kbus2.sock']);
     for (const bus of [0, 1, 2]) expect((await local.open({}, bus)).number).toBe(bus);
     await refused(local.open({}, 3), 'ENOENT');
   });
 
-  it('NEWDEVICE’s socket is there when the call returns, with the rights of the others.', async () => {
+  it('has a new bus’s socket ready when NEWDEVICE returns, with the permissions of the others.', async () => {
     const local = await start({}, { socket: { mode: 0o666, group: undefined } });
     const ksock = await local.open();
     const numbers = await Promise.all([ksock.newDevice(), ksock.newDevice(), ksock.newDevice()]);
@@ -55,12 +55,12 @@ describe('A daemon', () => {
     }
   });
 
-  it('a new bus that can’t have its socket is refused: EACCES.', async () => {
+  it('refuses NEWDEVICE with EACCES if it can’t create the socket.', async () => {
     const local = await start();
     const ksock = await local.open();
     mkdirSync(local.daemon.path(1));
     await refused(ksock.newDevice(), 'EACCES');
-    expect(local.said.join('')).toContain('no new bus could be made');
+    expect(local.said.join('')).toContain("can't create another bus");
     rmSync(local.daemon.path(1), { recursive: true });
     // It goes on.
     expect(await ksock.newDevice()).toBeGreaterThan(0);
@@ -70,20 +70,23 @@ describe('A daemon', () => {
     ['its owner only', 0o600, 0o700],
     ['a group', 0o660, 0o750],
     ['everybody', 0o666, 0o755],
-  ] as const)('its folder lets in whoever the sockets do: %s.', async ([, mode, folderMode]) => {
-    const directory = join(await newFolder(), 'deeper', 'kbus');
-    const before = process.umask(0o077);
-    let local: LocalDaemon;
-    try {
-      local = await start({}, { directory, socket: { mode, group: undefined } });
-    } finally {
-      process.umask(before);
-    }
-    expect(statSync(directory).mode & 0o777).toBe(folderMode);
-    expect(statSync(local.daemon.path(0)).mode & 0o777).toBe(mode);
-  });
+  ] as const)(
+    'gives its folder the permissions that match those of the sockets: %s.',
+    async ([, mode, folderMode]) => {
+      const directory = join(await newFolder(), 'deeper', 'kbus');
+      const before = process.umask(0o077);
+      let local: LocalDaemon;
+      try {
+        local = await start({}, { directory, socket: { mode, group: undefined } });
+      } finally {
+        process.umask(before);
+      }
+      expect(statSync(directory).mode & 0o777).toBe(folderMode);
+      expect(statSync(local.daemon.path(0)).mode & 0o777).toBe(mode);
+    },
+  );
 
-  it('folder and sockets have the group.', async ({ skip }) => {
+  it('gives its folder and sockets the group.', async ({ skip }) => {
     if (process.getuid?.() !== 0) return skip('SKIPPED: only root may give files to any group');
     const directory = join(await newFolder(), 'kbus');
     const local = await start({}, { directory, socket: { mode: 0o660, group: 12345 } });
@@ -91,14 +94,14 @@ describe('A daemon', () => {
     expect(statSync(local.daemon.path(0)).gid).toBe(12345);
   });
 
-  it('a folder that was there before keeps its rights.', async () => {
+  it('leaves the permissions of an existing folder unchanged.', async () => {
     const directory = await newFolder();
     const before = statSync(directory).mode;
     await start({}, { directory, socket: { mode: 0o666, group: undefined } });
     expect(statSync(directory).mode).toBe(before);
   });
 
-  it('stopping removes what it made, and nothing else.', async () => {
+  it('removes what it created when it stops, and nothing else.', async () => {
     const above = await newFolder();
     const directory = join(above, 'a', 'b');
     const local = await LocalDaemon.start({}, { directory });
@@ -120,7 +123,7 @@ describe('A daemon', () => {
     expect(readdirSync(shared)).toEqual(['mine']);
   });
 
-  it('stopping tells everybody why, also those that send, and those that don’t read.', async () => {
+  it('sends every client the reason when it stops, also those that are sending or not reading.', async () => {
     const local = await LocalDaemon.start();
     const reading = await local.open();
     const busy = await local.open();
@@ -147,7 +150,7 @@ describe('A daemon', () => {
     expect(existsSync(local.daemon.path(0))).toBe(false);
   });
 
-  it('a client that says nonsense is told so, and nobody else notices.', async () => {
+  it('ends the connection of a client that breaks the protocol, says why, and serves the others.', async () => {
     const local = await start();
     const asker = await local.open();
     const replier = await local.open();
@@ -167,7 +170,7 @@ describe('A daemon', () => {
     expect((await asker.stats()).ksocks).toHaveLength(2);
   });
 
-  it('a client that goes before it was welcomed, or in the middle of a frame, is no harm.', async () => {
+  it('survives clients that disconnect before WELCOME, or in the middle of a frame.', async () => {
     const local = await start();
     const asker = await local.open();
     for (const bytes of [
@@ -184,7 +187,7 @@ describe('A daemon', () => {
     await refused(asker.sendMsg(new Request('$.Ask')), 'EADDRNOTAVAIL');
   });
 
-  it('a client that does not read costs it little, and loses nothing that was not missed.', async () => {
+  it('keeps little memory for a client that does not read, which then gets every message but the missed ones.', async () => {
     const local = await start({ maxMessages: 200 });
     const sender = await local.open();
     const socket = createConnection(local.daemon.path(0));
@@ -219,7 +222,7 @@ describe('A daemon', () => {
     socket.destroy();
   });
 
-  it('a program may have many Ksocks.', async () => {
+  it('serves a program with many Ksocks.', async () => {
     const local = await start();
     const ksocks = await Promise.all(Array.from({ length: 100 }, () => local.open()));
     const ids = ksocks.map(({ id }) => id).sort((a, b) => a - b);
@@ -231,7 +234,7 @@ describe('A daemon', () => {
     expect((await next(listener)).from).toBeGreaterThan(0);
   });
 
-  it('where nobody serves, opening says where it looked.', async () => {
+  it('is not running: the error of `open` names the folders that it looked in.', async () => {
     const directory = await newFolder();
     const error = await refused(Ksock.open(7, { directory }), 'ENOENT');
     expect(error.message).toBe(
@@ -241,7 +244,7 @@ describe('A daemon', () => {
     expect(nowhere.message).toContain('none/kbus0.sock');
   });
 
-  it('opening says which buses are there, and what makes one more.', async () => {
+  it('has no such bus: the error of `open` names the existing ones, and how to create one.', async () => {
     const local = await start({}, { buses: 2 });
     const error = await refused(local.open({}, 7), 'ENOENT');
     expect(error.meaning).toBe(
@@ -249,7 +252,7 @@ describe('A daemon', () => {
     );
   });
 
-  it('leaves its folder to one that makes it anew while it ends.', async () => {
+  it('leaves its folder to a daemon that creates it again during its stop.', async () => {
     const directory = join(await newFolder(), 'kbus');
     const old = await LocalDaemon.start({}, { directory });
     rmSync(directory, { recursive: true });
@@ -258,7 +261,7 @@ describe('A daemon', () => {
     expect((await local.open()).id).toBe(1);
   });
 
-  it('makes its folder again, for a new bus, when somebody has removed it.', async () => {
+  it('creates its folder again for a new bus if it was removed.', async () => {
     const directory = join(await newFolder(), 'kbus');
     const local = await start({}, { directory });
     const ksock = await local.open();
@@ -267,7 +270,7 @@ describe('A daemon', () => {
     expect((await local.open({}, 1)).number).toBe(1);
   });
 
-  it('what answers there and is not KBUS is EPROTO.', async () => {
+  it('is another program: `open` fails with EPROTO.', async () => {
     const { createServer } = await import('node:net');
     const directory = await newFolder();
     const server = createServer((socket) => socket.resume().end('220 mail ready\r\n'));
@@ -277,7 +280,7 @@ describe('A daemon', () => {
     await new Promise((resolve) => server.close(resolve));
   });
 
-  it('a folder that is none is an error.', async () => {
+  it('fails to start if its folder is a file.', async () => {
     const file = join(await newFolder(), 'file');
     writeFileSync(file, '');
     expect(await failed(LocalDaemon.start({}, { directory: file }))).toMatchObject({

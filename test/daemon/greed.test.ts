@@ -129,8 +129,8 @@ afterEach(async () => {
   await Promise.all(opened.splice(0).map((ksock) => ksock.close()));
 });
 
-describe('One who', { timeout: FULL ? 600_000 : 60_000 }, () => {
-  it('never reads fills a queue of its own, and misses what comes then.', async () => {
+describe('A program that', { timeout: FULL ? 600_000 : 60_000 }, () => {
+  it('never reads fills its own queue, and misses the messages after that.', async () => {
     await begin(...small('--max-queued-bytes-per-ksock', '2000000'));
     const [hoarder, sender] = [await open(), await open()];
     await hoarder.setMaxMessages(0xffff_ffff);
@@ -154,7 +154,7 @@ describe('One who', { timeout: FULL ? 600_000 : 60_000 }, () => {
     await witness.works();
   });
 
-  it('lets messages be lent, and does not read its socket, costs little more.', async () => {
+  it('grants credit, and does not read its socket, costs little more.', async () => {
     await begin(...small('--max-queued-bytes-per-ksock', '2000000'));
     const socket = createConnection(socketPath(directory, 0));
     const call = (detail: number, word: number, text?: string): Buffer =>
@@ -179,7 +179,7 @@ describe('One who', { timeout: FULL ? 600_000 : 60_000 }, () => {
     socket.destroy();
   });
 
-  it('opens as many Ksocks as there may be is told of max-connections.', async () => {
+  it('opens all Ksocks that there may be gets an error that names max-connections.', async () => {
     // All there may be would be too many for the descriptors of this process.
     const count = FULL ? 10_000 : 200;
     await begin('--max-connections', String(count + 10));
@@ -198,7 +198,7 @@ describe('One who', { timeout: FULL ? 600_000 : 60_000 }, () => {
     await timed('closes them', witness.during(times(count, (at) => opened[at + 2]!.close())));
   });
 
-  it('connects and says nothing is told of hello-timeout.', async () => {
+  it('connects and sends nothing gets an error that names hello-timeout.', async () => {
     await begin('--hello-timeout', String(HELLO_TIMEOUT));
     const said: string[] = [];
     const sockets: Socket[] = [];
@@ -215,12 +215,14 @@ describe('One who', { timeout: FULL ? 600_000 : 60_000 }, () => {
       Promise.all(sockets.map((socket) => (socket.closed ? null : once(socket, 'close')))),
     );
     expect(new Set(said)).toEqual(
-      new Set([`no HELLO came within ${HELLO_TIMEOUT} s, which is hello-timeout of the daemon`]),
+      new Set([
+        `the client sent no HELLO within ${HELLO_TIMEOUT} s, the hello-timeout of the daemon`,
+      ]),
     );
     expect(said).toHaveLength(sockets.length);
   });
 
-  it('binds all that it may is told of max-bindings-per-ksock; and all of them, of max-bindings.', async () => {
+  it('binds too many names gets an error that names max-bindings-per-ksock, or max-bindings.', async () => {
     await begin(...small('--max-bindings-per-ksock', '3000', '--max-bindings', '5000'));
     const each = FULL ? 1_048_576 : 3000;
     const name = (at: number): string => `$.Greedy.name${at}.${at % 3 === 0 ? '*' : 'x'}`;
@@ -245,7 +247,7 @@ describe('One who', { timeout: FULL ? 600_000 : 60_000 }, () => {
     await other.bind('$.One.more');
   });
 
-  it('never replies is given no more than max-unanswered-per-ksock Requests.', async () => {
+  it('never replies gets at most max-unanswered-per-ksock Requests.', async () => {
     await begin(...small('--max-unanswered-per-ksock', '500'));
     const most = FULL ? 262_144 : 500;
     const [silent, asker] = [await open(), await open()];
@@ -282,7 +284,7 @@ describe('Programs that fill a whole bus', () => {
   });
   afterEach(() => local.stop());
 
-  it('are told of max-queued-bytes, until somebody has read.', async () => {
+  it('get an error that names max-queued-bytes, until a program reads.', async () => {
     const [sender, listener] = [await local.open(), await local.open()];
     await listener.bind('$.News');
     const message = new Announcement('$.News', new Uint8Array(3000));
@@ -293,7 +295,7 @@ describe('Programs that fill a whole bus', () => {
     await sender.sendMsg(message);
   });
 
-  it('still get an answer to each Request: a Reply that finds no room is told of in a small one.', async () => {
+  it('still get an answer to each Request: if the Reply is too large, a small one that says so.', async () => {
     const [asker, replier] = [await local.open(), await local.open()];
     await replier.replier('$.Ask', () => new Uint8Array(8000));
     await Promise.all(Array.from({ length: 6 }, () => asker.sendMsg(new Request('$.Ask'))));

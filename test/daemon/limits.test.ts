@@ -27,11 +27,11 @@ async function heardBy(bytes: Uint8Array): Promise<string[]> {
 }
 
 describe('the connections of a daemon', () => {
-  it('are refused beyond the limit, with ENOMEM and which limit it was, and harm nobody', async () => {
+  it('are refused beyond the limit, with ENOMEM and the limit’s name, without harm to others', async () => {
     local = await LocalDaemon.start({}, { maxConnections: 2 });
     const [one, other] = [await local.open(), await local.open()];
     const error = await refused(local.open(), 'ENOMEM');
-    expect(error.message).toContain('there are 2 connections, which is max-connections');
+    expect(error.message).toContain('max-connections of the daemon is 2');
     await one.bind('$.A');
     await other.close();
     // The connection of a Ksock that has left goes away a moment later.
@@ -45,10 +45,11 @@ describe('the connections of a daemon', () => {
     expect(await third.findReplier('$.A')).toBeNull();
   });
 
-  it('that say nothing, or half a HELLO, are ended in time, and told why', async () => {
+  it('that send nothing, or half a HELLO, are ended after the timeout, with the reason', async () => {
     local = await LocalDaemon.start({}, { helloTimeout: 0.05 });
     const ksock = await local.open();
-    const told = 'FAREWELL 110 no HELLO came within 0.05 s, which is hello-timeout of the daemon';
+    const told =
+      'FAREWELL 110 the client sent no HELLO within 0.05 s, the hello-timeout of the daemon';
     const all = [new Uint8Array(0), hello().subarray(0, 20)].map(heardBy);
     expect(await Promise.all(all)).toEqual([[told], [told]]);
     // Who has said it is not asked again.
@@ -56,17 +57,17 @@ describe('the connections of a daemon', () => {
     expect((await ksock.stats()).ksocks).toHaveLength(1);
   });
 
-  it('that wait for more than they may are told which limit it was', async () => {
+  it('that have too many waiting calls are ended, with the limit', async () => {
     local = await LocalDaemon.start();
     const takes = Array.from({ length: 65_537 }, (_, token) => frame('TAKE', { detail: 1, token }));
     const heard = await heardBy(Buffer.concat([hello(), ...takes]));
     expect(heard).toEqual([
       'WELCOME',
-      'FAREWELL 71 more calls wait than the 65536 that a connection may have',
+      'FAREWELL 71 a connection may have at most 65536 waiting calls',
     ]);
   });
 
-  it('that break a rule are told so though they have much to read before.', async () => {
+  it('that break the protocol get the reason, even behind a large backlog.', async () => {
     local = await LocalDaemon.start();
     const sender = await local.open();
     const socket = createConnection(local.daemon.path(0));

@@ -14,7 +14,7 @@ beforeEach(() => {
 });
 
 describe('A log', () => {
-  it('says how many lines it dropped, before the next one that it writes.', () => {
+  it('reports how many lines it dropped before it writes the next one.', () => {
     const log = new Log('human', write);
     log.info('one');
     hasRoom = false;
@@ -24,24 +24,24 @@ describe('A log', () => {
     log.error('five');
     expect(written).toEqual([
       'info  one\n',
-      'warn  2 lines were dropped from this log, which took no more\n',
+      'warn  dropped 2 lines that this log could not be written\n',
       'error four\n',
       'error five\n',
     ]);
   });
 
-  it('says so when it is told that there is room, though it has nothing else to say.', () => {
+  it('reports them once lines can be written, even without a next line.', () => {
     const log = new Log('human', write);
     hasRoom = false;
     log.info('one');
-    expect(log.tellDropped()).toBe(false);
+    expect(log.reportDropped()).toBe(false);
     hasRoom = true;
-    expect(log.tellDropped()).toBe(true);
-    expect(log.tellDropped()).toBe(true);
-    expect(written).toEqual(['warn  1 line was dropped from this log, which took no more\n']);
+    expect(log.reportDropped()).toBe(true);
+    expect(log.reportDropped()).toBe(true);
+    expect(written).toEqual(['warn  dropped 1 line that this log could not be written\n']);
   });
 
-  it('says it to programs as a number.', () => {
+  it('reports them in JSON as a number.', () => {
     const lines: string[] = [];
     const log = new Log('json', (line) => hasRoom && lines.push(line));
     hasRoom = false;
@@ -55,7 +55,7 @@ describe('A log', () => {
     ]);
   });
 
-  it('shows what others said as one line, and a bug as several.', () => {
+  it('escapes newlines in texts of other programs, but not in a bug’s stack.', () => {
     const log = new Log('human', write);
     log.warn('a\nwarn  forged\x1b[2J');
     log.bug('Error\n    at here\x1b');

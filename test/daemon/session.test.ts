@@ -1,9 +1,8 @@
 import { beforeEach, describe, expect, it } from 'vitest';
 import { Bus } from '../../src/bus/bus.ts';
 import { MAX_PENDING_BYTES, MAX_PENDING_SENDS } from '../../src/daemon/acknowledgements.ts';
-import { MAX_WAITING } from '../../src/daemon/check-waiting.ts';
-import type { OpCode } from '../../src/message/calls.ts';
-import { Op } from '../../src/message/calls.ts';
+import { MAX_WAITING_CALLS } from '../../src/daemon/check-waiting.ts';
+import { Op, type OpCode } from '../../src/message/calls.ts';
 import { Errno } from '../../src/message/errno.ts';
 import { Flag } from '../../src/message/flags.ts';
 import { MessageId, OrigFrom } from '../../src/message/id.ts';
@@ -42,7 +41,7 @@ function farewell(peer: Peer): string {
 }
 
 describe('The first frames', () => {
-  it('HELLO is answered by WELCOME, which tells the limits.', () => {
+  it('HELLO is answered by WELCOME, which announces the limits.', () => {
     const peer = new Peer(host, bus);
     peer.say(hello());
     const [welcome] = peer.hear() as [Frame];
@@ -61,13 +60,13 @@ describe('The first frames', () => {
   });
 
   it.for([PROTOCOL_VERSION + 1, 0, 0xffff_ffff])(
-    'a client of version %i is told so, and so is the log.',
+    'A client of version %i gets the reason, and so does the log.',
     (version) => {
       const peer = new Peer(host, bus);
       peer.say(hello(3, version));
       const text = farewell(peer);
       expect(text).toBe(
-        `the client speaks version ${version} of the protocol, and the daemon version ${PROTOCOL_VERSION}; use the kbus package of the same version for both`,
+        `the client uses version ${version} of the protocol, the daemon version ${PROTOCOL_VERSION}; use the same version of the kbus package for both`,
       );
       expect(host.warnings).toEqual([`bus 0, Ksock -: ${text}`]);
       expect(bus.ksocks.size).toBe(0);
@@ -90,7 +89,7 @@ describe('The first frames', () => {
     expect(host.warnings).toHaveLength(1);
   });
 
-  it('who only asks who answers is told, and is no Ksock.', () => {
+  it('A client that only asks for the daemon’s identity gets it, and no Ksock.', () => {
     const peer = new Peer(host, bus);
     peer.say(hello(0), call(Op.NUM_MESSAGES, 1));
     const [welcome, ...more] = peer.hear() as [Frame];
@@ -101,7 +100,7 @@ describe('The first frames', () => {
     expect(bus.nextKsockId).toBe(1);
   });
 
-  it('what comes with it in one chunk is carried out.', () => {
+  it('Frames in the same chunk as HELLO are handled.', () => {
     const peer = new Peer(host, bus);
     peer.say(hello(1), call(Op.BIND, 1, 0, '$.a'), send(news(), 2));
     const [welcome, bound, refused] = peer.hear() as [Frame, Frame, Frame];
@@ -109,7 +108,7 @@ describe('The first frames', () => {
     expect([refused.kind, refused.detail, refused.words[0]]).toEqual(['REFUSED', 1, Errno.EBADF]);
   });
 
-  it('a connection that ends before it was a Ksock leaves nothing.', () => {
+  it('A connection that ends before HELLO leaves nothing behind.', () => {
     const peer = new Peer(host, bus);
     peer.session.received(hello(), 0, 10);
     peer.session.closed();
@@ -128,9 +127,9 @@ describe('A malformed frame', () => {
   const NAME = 6 * 0x1_0000;
   const alike = (message: Message): Buffer => alikeFrame('SEND', message, ['abcd', 'efgh']);
   const malformed: Record<string, [bytes: Uint8Array, says: string]> = {
-    'a second HELLO': [hello(), "a frame of kind 1, which a client doesn't send"],
-    'what only a daemon says': [frame('SENT', { words: [1, 0, 1] }), 'a frame of kind 25'],
-    'a kind that there is not': [frame(200), 'a frame of kind 200'],
+    'a second HELLO': [hello(), 'a client must not send a frame of kind 1'],
+    'a frame that only a daemon sends': [frame('SENT', { words: [1, 0, 1] }), 'a frame of kind 25'],
+    'a frame of an unknown kind': [frame(200), 'a frame of kind 200'],
     'a call that there is not': [call(77 as never, 1), 'a call with the unknown number 77'],
     'a call of no words': [frame('CALL', { detail: Op.BIND }), 'has no word 0'],
     'a CREDIT of no words': [frame('CREDIT'), 'has no word 0'],
@@ -142,7 +141,7 @@ describe('A malformed frame', () => {
     'a length that is no multiple of 4': [Buffer.from([0, 0, 0, 13]), 'a frame of 13 bytes'],
     'a length that is too long': [Buffer.from([0x7f, 0, 0, 0]), 'a frame of 2130706432 bytes'],
     'a SEND of no words': [frame('SEND'), 'has no word 0'],
-    'a SEND of no message': [frame('SEND', { words: [0] }), '0 messages in a SEND'],
+    'a SEND of no message': [frame('SEND', { words: [0] }), 'a SEND has 0 messages'],
     'a SEND of nothing that should be a message': [
       frame('SEND', { words: [1] }),
       'the frame ends before message 1 of 1',
@@ -194,7 +193,7 @@ describe('A malformed frame', () => {
     ],
     'more messages than may be pending': [
       messagesFrame('SEND', [news()], { count: MAX_PENDING_SENDS + 1 }),
-      `${MAX_PENDING_SENDS + 1} messages in a SEND`,
+      `a SEND has ${MAX_PENDING_SENDS + 1} messages`,
     ],
     'more consumed than were prefetched': [
       frame('CREDIT', { consumed: 3, words: [0] }),
@@ -211,41 +210,38 @@ describe('A malformed frame', () => {
     ],
   };
 
-  it.for(Object.keys(malformed))(
-    '%s ends that connection with FAREWELL, and harms nobody else.',
-    (what) => {
-      const [bytes, says] = malformed[what] as [Uint8Array, string];
-      const wrong = open();
-      const other = open();
-      wrong.bind('$.News');
-      wrong.bind('$.Ask', true);
-      other.bind('$.News');
-      wrong.say(frame('CREDIT', { words: [10] }));
-      other.say(send(news(), 1), send(new Request('$.Ask'), 2));
-      expect(wrong.kinds()).toEqual(['PREFETCH', 'PREFETCH']);
-      other.hear();
-      // What came before it is carried out, and what comes behind it is not.
-      wrong.say(send(news('before'), 50), bytes, send(news('behind'), 51));
-      expect(farewell(wrong)).toContain(says);
-      expect(host.warnings).toHaveLength(1);
-      expect(host.warnings[0]).toContain(`bus 0, Ksock 1: `);
-      // The Ksock is gone, as it always goes.
-      expect([...bus.ksocks.keys()]).toEqual([2]);
-      other.say(...[3, 4, 5, 6].map((token) => frame('TAKE', { token })));
-      const got = other.hear();
-      expect(got.map(({ kind }) => kind)).toEqual(['TAKEN', 'TAKEN', 'TAKEN', 'NONE']);
-      expect(got.map(({ message }) => message?.text())).toContain('before');
-      expect(got[2]?.message?.name).toBe('$.KBUS.Replier.GoneAway');
-      // Nothing more is heard from it, or said to it.
-      wrong.say(send(news('later'), 52));
-      other.say(send(news('later'), 7));
-      wrong.session.drained();
-      expect(wrong.hear()).toEqual([]);
-      wrong.session.closed();
-    },
-  );
+  it.for(Object.keys(malformed))('ends its connection with FAREWELL, and no other: %s.', (what) => {
+    const [bytes, says] = malformed[what] as [Uint8Array, string];
+    const wrong = open();
+    const other = open();
+    wrong.bind('$.News');
+    wrong.bind('$.Ask', true);
+    other.bind('$.News');
+    wrong.say(frame('CREDIT', { words: [10] }));
+    other.say(send(news(), 1), send(new Request('$.Ask'), 2));
+    expect(wrong.kinds()).toEqual(['PREFETCH', 'PREFETCH']);
+    other.hear();
+    // What came before it is carried out, and what comes behind it is not.
+    wrong.say(send(news('before'), 50), bytes, send(news('behind'), 51));
+    expect(farewell(wrong)).toContain(says);
+    expect(host.warnings).toHaveLength(1);
+    expect(host.warnings[0]).toContain(`bus 0, Ksock 1: `);
+    // The Ksock is gone, as it always goes.
+    expect([...bus.ksocks.keys()]).toEqual([2]);
+    other.say(...[3, 4, 5, 6].map((token) => frame('TAKE', { token })));
+    const got = other.hear();
+    expect(got.map(({ kind }) => kind)).toEqual(['TAKEN', 'TAKEN', 'TAKEN', 'NONE']);
+    expect(got.map(({ message }) => message?.text())).toContain('before');
+    expect(got[2]?.message?.name).toBe('$.KBUS.Replier.GoneAway');
+    // Nothing more is heard from it, or said to it.
+    wrong.say(send(news('later'), 52));
+    other.say(send(news('later'), 7));
+    wrong.session.drained();
+    expect(wrong.hear()).toEqual([]);
+    wrong.session.closed();
+  });
 
-  it('what is merely refused ends nothing.', () => {
+  it('A refused call does not end the connection.', () => {
     const peer = open(1);
     peer.say(
       send(news(), 1),
@@ -266,7 +262,7 @@ describe('A malformed frame', () => {
     expect(peer.isEnded).toBe(false);
   });
 
-  it('a bug is no malformed frame: it is not caught.', () => {
+  it('An exception that is not a ProtocolError is not caught.', () => {
     const peer = open();
     bus.verbose(1);
     bus.onLog = () => {
@@ -277,7 +273,7 @@ describe('A malformed frame', () => {
 });
 
 describe('A client that does not read', () => {
-  it('is not asked for more, is lent no more than so much, and goes on when it reads.', () => {
+  it('is not read from, is prefetched a limited number of bytes, and goes on when it reads.', () => {
     const sender = open();
     const reader = open();
     reader.bind('$.News');
@@ -295,7 +291,7 @@ describe('A client that does not read', () => {
     expect(before + reader.hear().length).toBe(60);
   });
 
-  it('what it does not read is unread: its queue is full, and others are told so.', () => {
+  it('has unread messages: its queue is full, and sends to it are refused.', () => {
     const sender = open();
     const reader = open();
     reader.bind('$.News');
@@ -311,7 +307,7 @@ describe('A client that does not read', () => {
     expect(sender.kinds()).toEqual(['SENT']);
   });
 
-  it('gets its reports when it reads, and not before.', () => {
+  it('gets its reports when it reads, not before.', () => {
     const reader = open();
     for (let at = 0; at < 4000; at++) {
       reader.bind(`$.${'long'.repeat(40)}.${at}`);
@@ -346,22 +342,22 @@ describe('A client that floods', () => {
   const waits = (text: string, token: number): Buffer =>
     send(news(text, Flag.ALL_OR_WAIT), token, SendDetail.WAIT);
 
-  it('may have so many sends pending, and not one more.', () => {
+  it('may have up to MAX_PENDING_SENDS sends pending.', () => {
     const sender = waiting();
     for (let token = 2; token < MAX_PENDING_SENDS + 2; token++) {
       sender.say(waits(token % 2 === 0 ? 'x' : 'yy', token));
     }
     expect(sender.isEnded).toBe(false);
     sender.say(waits('one more', 99_999));
-    expect(farewell(sender)).toContain(`more sends are pending than the ${MAX_PENDING_SENDS}`);
+    expect(farewell(sender)).toContain(`at most ${MAX_PENDING_SENDS} pending sends`);
     expect(bus.ksocks.size).toBe(1);
   });
 
-  it('nor may it when they come in one chunk, or in one frame, and are all alike.', () => {
+  it('may not have more, even in one chunk, or in one frame of messages that are alike.', () => {
     const sender = waiting();
     const chunk = Array.from({ length: MAX_PENDING_SENDS + 1 }, (_, at) => waits('x', at + 2));
     sender.say(...chunk);
-    expect(farewell(sender)).toContain('more sends are pending');
+    expect(farewell(sender)).toContain('pending sends');
 
     const other = waiting();
     const many = new Array(MAX_PENDING_SENDS).fill('x');
@@ -369,19 +365,19 @@ describe('A client that floods', () => {
     other.say(alikeFrame('SEND', news('', Flag.ALL_OR_WAIT), many, { token: 2, detail }));
     expect(other.isEnded).toBe(false);
     other.say(waits('one more', 99_999));
-    expect(farewell(other)).toContain('more sends are pending');
+    expect(farewell(other)).toContain('pending sends');
   });
 
-  it('may have so many bytes pending, and not more.', () => {
+  it('may have up to MAX_PENDING_BYTES bytes pending.', () => {
     const sender = waiting();
     const half = 'x'.repeat(MAX_PENDING_BYTES / 2);
     sender.say(waits(half, 2), waits(half, 3));
     expect(sender.isEnded).toBe(false);
     sender.say(waits('x', 4));
-    expect(farewell(sender)).toContain(`the ${MAX_PENDING_BYTES} bytes`);
+    expect(farewell(sender)).toContain(`with ${MAX_PENDING_BYTES} bytes`);
   });
 
-  it('may have one send pending that is larger than all that.', () => {
+  it('may have a single pending send with more bytes.', () => {
     const sender = waiting();
     sender.say(waits('x'.repeat(2 * MAX_PENDING_BYTES), 2));
     expect(sender.isEnded).toBe(false);
@@ -389,7 +385,7 @@ describe('A client that floods', () => {
     expect(farewell(sender)).toContain('bytes');
   });
 
-  it('what was pending counts no more once it is done, or cancelled.', () => {
+  it('may send again once pending sends are done or cancelled.', () => {
     const sender = waiting();
     const half = 'x'.repeat(MAX_PENDING_BYTES / 2);
     for (let round = 0; round < 5; round++) {
@@ -409,14 +405,14 @@ describe('A client that floods', () => {
     expect(sender.isEnded).toBe(false);
   });
 
-  it('may have so many waits, and not one more.', () => {
+  it('may have up to MAX_WAITING_CALLS waiting calls.', () => {
     const taker = open();
     const many = (kind: () => Buffer): Buffer =>
-      Buffer.concat(Array.from({ length: MAX_WAITING }, kind));
+      Buffer.concat(Array.from({ length: MAX_WAITING_CALLS }, kind));
     taker.say(many(() => frame('TAKE', { detail: 1, token: 1 })));
     expect(taker.isEnded).toBe(false);
     taker.say(frame('TAKE', { detail: 1, token: 2 }));
-    expect(farewell(taker)).toContain(`more calls wait than the ${MAX_WAITING}`);
+    expect(farewell(taker)).toContain(`at most ${MAX_WAITING_CALLS} waiting calls`);
 
     const poller = waiting();
     poller.say(
@@ -425,12 +421,12 @@ describe('A client that floods', () => {
     );
     expect(poller.isEnded).toBe(false);
     poller.say(call(Op.POLL, 4, 1));
-    expect(farewell(poller)).toContain(`more calls wait than the ${MAX_WAITING}`);
+    expect(farewell(poller)).toContain(`at most ${MAX_WAITING_CALLS} waiting calls`);
   });
 });
 
-describe('What the daemon says', () => {
-  it('leaves in one write a turn for each connection.', () => {
+describe('The daemon’s frames', () => {
+  it('are written once per event and connection.', () => {
     const sender = open();
     const listeners = [open(), open(), open()];
     for (const listener of listeners) {
@@ -450,7 +446,7 @@ describe('What the daemon says', () => {
     ]);
   });
 
-  it('sends that succeeded one after the other are told in one frame; a refusal ends it.', () => {
+  it('acknowledge consecutive sends together, up to the next refusal.', () => {
     const sender = open();
     const replier = open();
     replier.bind('$.Ask', true);
@@ -477,7 +473,7 @@ describe('What the daemon says', () => {
     ]);
   });
 
-  it('a refusal tells of the message what there is beside its data.', () => {
+  it('refuse a send with all fields of its message but the data.', () => {
     const sender = open();
     const inReplyTo = new MessageId(3, 4);
     const reply = new Reply('$.Gone', 'some data', { inReplyTo, to: 5, flags: 1 << 16 });
@@ -503,7 +499,7 @@ const expected = (kind: string, token: number, message: Message): unknown[] => [
   ...message.extract().map(String),
 ];
 
-describe('Messages that come together', () => {
+describe('Messages in one frame', () => {
   /** How some bytes may be cut on their way. */
   const cuts = (length: number): number[][] => [
     [length],
@@ -523,7 +519,7 @@ describe('Messages that come together', () => {
   /** The Ksock id of the peer that was opened last. */
   const lastId = (): number => bus.nextKsockId - 1;
 
-  it('are sent, and lent, as one by one; however their bytes come.', () => {
+  it('are sent and prefetched as if each had its own frame, however their bytes are cut.', () => {
     const data = ['first', 'other', 'of another length', ''];
     const bytes = Buffer.concat([
       alikeFrame('SEND', news(), data, { token: 7 }),
@@ -554,7 +550,7 @@ describe('Messages that come together', () => {
     }
   });
 
-  it('are asked, and answered, as one by one; however their bytes come.', () => {
+  it('are asked and answered as if each had its own frame, however their bytes are cut.', () => {
     const data = ['ein', 'dos', 'three', 'fou'];
     for (const size of [1, 90, 1000]) {
       const asker = open();
@@ -599,7 +595,7 @@ describe('Messages that come together', () => {
     }
   });
 
-  it('go to those who listen to each of their names, in one order.', () => {
+  it('go to the Listeners of each name, in one order.', () => {
     const sender = open();
     const listeners = ['$.A', '$.B', '$.*'].map((name) => {
       const listener = open();
@@ -622,7 +618,7 @@ describe('Messages that come together', () => {
     ]);
   });
 
-  it('may be Announcements, Requests and Replies, each of which goes its way.', () => {
+  it('may be Announcements, Requests and Replies, mixed.', () => {
     const one = open();
     const other = open();
     one.bind('$.One', true);
@@ -667,7 +663,7 @@ describe('Messages that come together', () => {
     expect([answer.kind, answer.token, answer.message?.text()]).toEqual(['ANSWER', 101, 'fine']);
   });
 
-  it('that are without data may be very many.', () => {
+  it('may be very many without data.', () => {
     const sender = open();
     const listener = open();
     listener.bind('$.News');
@@ -679,7 +675,7 @@ describe('Messages that come together', () => {
     expect(listener.call(Op.NUM_MESSAGES).words[0]).toBe(MAX_PENDING_SENDS);
   });
 
-  it('are refused each by itself: one that is too large keeps none behind it from being sent.', () => {
+  it('are refused one by one: those behind a message that is too large are sent.', () => {
     const sender = open();
     sender.call(Op.MAX_MESSAGE_SIZE, 200);
     const large = 'x'.repeat(300);
@@ -693,7 +689,7 @@ describe('Messages that come together', () => {
     ]);
   });
 
-  it('wait together for room, and each of them can be given up.', () => {
+  it('wait together for a full queue, and can each be cancelled.', () => {
     const sender = open();
     const listener = open();
     listener.bind('$.News');
@@ -723,7 +719,7 @@ describe('Messages that come together', () => {
     ]);
   });
 
-  it('are lent as one frame, from wherever the credit of their reader ended.', () => {
+  it('are prefetched in one frame, from the message on at which the credit ran out.', () => {
     const sender = open();
     const listener = open();
     listener.bind('$.News');
@@ -745,7 +741,7 @@ describe('Messages that come together', () => {
     );
   });
 
-  it('begin in the middle with a head of their own: of Replies, with the number that is theirs.', () => {
+  it('begin with a whole head when prefetched from the middle, Replies with their own in_reply_to.', () => {
     const asker = open();
     const replier = open();
     replier.bind('$.Ask', true);
@@ -774,7 +770,7 @@ describe('Messages that come together', () => {
     );
   });
 
-  it('are taken one by one, each in the frame that answers its TAKE.', () => {
+  it('are taken one by one, each in the answer to its TAKE.', () => {
     const sender = open();
     const reader = open();
     reader.bind('$.News');
@@ -789,7 +785,7 @@ describe('Messages that come together', () => {
     expect(reader.batches).toEqual([1, 1, 1]);
   });
 
-  it('that are urgent are lent one by one, each before all others.', () => {
+  it('are prefetched one by one if urgent, each before all others.', () => {
     const sender = open();
     const reader = open();
     reader.bind('$.News');
@@ -807,7 +803,7 @@ describe('Messages that come together', () => {
     expect(reader.batches).toEqual([1, 1, 1, 1]);
   });
 
-  it('are lent in frames that are no longer than WELCOME says, however long theirs was.', () => {
+  it('are prefetched in frames within the limit of WELCOME, however long their own frame was.', () => {
     const sender = open();
     const listener = open();
     listener.bind('$.News');
@@ -825,15 +821,15 @@ describe('Messages that come together', () => {
     for (const { body } of heard) expect(body.length + 12).toBeLessThanOrEqual(longest);
   });
 
-  it('have tokens up to the last that there is, and no further.', () => {
+  it('must not have tokens past the last one.', () => {
     const sender = open();
     sender.say(alikeFrame('SEND', news(), ['a', 'b'], { token: 0xffff_fffe }));
     expect(sender.hear().map(({ token, words }) => [token, words[0]])).toEqual([[0xffff_fffe, 2]]);
     sender.say(alikeFrame('SEND', news(), ['a', 'b'], { token: 0xffff_ffff }));
-    expect(farewell(sender)).toContain('2 messages in a SEND, whose tokens begin with 4294967295');
+    expect(farewell(sender)).toContain('a SEND has 2 messages from token 4294967295 on');
   });
 
-  it('of which the Requests wait for room, where they may, and the others pass them.', () => {
+  it('pass Requests among them that wait for their Replier, if those have ROOM.', () => {
     const sender = open();
     const other = open();
     other.bind('$.Ask', true);
@@ -857,7 +853,7 @@ describe('Messages that come together', () => {
     }
   });
 
-  it('are answered by their tokens, whatever the tokens are.', () => {
+  it('are answered by token, in whatever order the tokens are.', () => {
     const asker = open();
     const replier = open();
     replier.bind('$.Ask', true);
@@ -874,8 +870,8 @@ describe('Messages that come together', () => {
   });
 });
 
-describe('What is answered', () => {
-  it('the answer to a Request comes after it was told that the Request was sent.', () => {
+describe('Answers', () => {
+  it('to a Request follow the acknowledgement of its send.', () => {
     const asker = open();
     const replier = open();
     replier.bind('$.Ask', true);
@@ -886,7 +882,7 @@ describe('What is answered', () => {
     expect([status.kind, status.token]).toEqual(['TAKEN', 2]);
   });
 
-  it('a wait and its end in one chunk give what is there.', () => {
+  it('to a waiting TAKE and its CANCEL in one chunk give an available message.', () => {
     const peer = open();
     peer.bind('$.News');
     peer.say(send(news(), 1));
@@ -897,7 +893,7 @@ describe('What is answered', () => {
     expect(peer.kinds()).toEqual(['NONE', 'RESULT']);
   });
 
-  it('nothing follows the answer to CLOSE.', () => {
+  it('to CLOSE are the last frame.', () => {
     const peer = open();
     const other = open();
     peer.bind('$.News');
@@ -910,7 +906,7 @@ describe('What is answered', () => {
     expect([...bus.ksocks.keys()]).toEqual([2]);
   });
 
-  it('a new bus that can’t be made is a refusal, and the log says why.', async () => {
+  it('refuse NEWDEVICE if the bus can’t be created, and the log says why.', async () => {
     const peer = open();
     host.newDevice = async () => {
       throw new Error('no room');
@@ -920,14 +916,14 @@ describe('What is answered', () => {
     expect(peer.hear().map(({ kind, words }) => [kind, words[0]])).toEqual([
       ['REFUSED', Errno.EACCES],
     ]);
-    expect(host.warnings).toEqual(['no new bus could be made: Error: no room']);
+    expect(host.warnings).toEqual(["can't create another bus: Error: no room"]);
     host.newDevice = async () => -Errno.EINVAL;
     peer.say(call(Op.NEW_DEVICE, 2));
     await new Promise((resolve) => setImmediate(resolve));
     expect(peer.hear().map(({ words }) => words[0])).toEqual([Errno.EINVAL]);
   });
 
-  it('what is decided after the connection has ended is said to nobody.', async () => {
+  it('are not written after the end of the connection.', async () => {
     const peer = open();
     peer.say(call(Op.NEW_DEVICE, 1));
     peer.session.closed();
@@ -936,8 +932,8 @@ describe('What is answered', () => {
   });
 });
 
-describe('What is lent', () => {
-  it('is unread until it is consumed; what is not consumed comes back.', () => {
+describe('Prefetched messages', () => {
+  it('are unread until they are consumed, and return to the queue on RECALL.', () => {
     const sender = open();
     const replier = open();
     replier.bind('$.Ask', true);
@@ -959,7 +955,7 @@ describe('What is lent', () => {
     }
   });
 
-  it('is as much as was asked for, and no more.', () => {
+  it('are as many as the credit allows.', () => {
     const sender = open();
     const reader = open();
     reader.bind('$.News');
@@ -975,7 +971,7 @@ describe('What is lent', () => {
     expect(reader.kinds()).toEqual(['PREFETCH', 'PREFETCH']);
   });
 
-  it('counts as read when its requester forgets it; what is unread behind it leaves the queue.', () => {
+  it('count as read when their requester gives them up; unread Requests behind them leave the queue.', () => {
     const sender = open();
     const replier = open();
     replier.bind('$.Ask', true);
@@ -995,7 +991,7 @@ describe('What is lent', () => {
     expect(replier.call(Op.NUM_UNREPLIED_TO).words[0]).toBe(2);
   });
 
-  it('urgent messages overtake it, and are counted when they were seen.', () => {
+  it('are overtaken by urgent ones, which count once they are acknowledged.', () => {
     const sender = open();
     const reader = open();
     reader.bind('$.News');
@@ -1044,7 +1040,7 @@ describe('A long report', () => {
       JSON.parse(frameText(piece, 2)).map((one: BindingReport) => one.name),
     );
 
-  it('comes in pieces, each of which is asked for, newest first.', () => {
+  it('is sent in pieces, one per call, newest binding first.', () => {
     const peer = open();
     const names = Array.from({ length: 4000 }, (_, at) => `$.${'long'.repeat(40)}.${at}`);
     for (const name of names) peer.bind(name);
@@ -1054,7 +1050,7 @@ describe('A long report', () => {
     expect(namesIn(pieces)).toEqual(names.reverse());
   });
 
-  it('tells once of each binding that stays, whatever is bound and unbound meanwhile.', () => {
+  it('has each lasting binding once, whatever is bound and unbound meanwhile.', () => {
     const peer = open();
     const busy = open();
     for (let at = 0; at < 6000; at++)
@@ -1072,7 +1068,7 @@ describe('A long report', () => {
     expect(told.filter((name) => stays.includes(name))).toEqual(stays.reverse());
   });
 
-  it('goes on when its binder has gone.', () => {
+  it('goes on when the Ksock of its bindings is closed.', () => {
     const peer = open();
     const leaving = open();
     peer.bind('$.First');
@@ -1093,7 +1089,7 @@ describe('A long report', () => {
     expect(ids).toEqual(Array.from({ length: 601 }, (_, at) => at + 1));
   });
 
-  it('that was begun on a connection that was lost is refused to who asks for more.', () => {
+  it('is refused to a client that asks for a piece of it on another connection.', () => {
     const lost = open();
     for (let at = 0; at < 3000; at++) lost.bind(`$.Name.n${at}`);
     const next = lost.call(Op.BINDINGS).words[0] as number;

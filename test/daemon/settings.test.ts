@@ -7,13 +7,13 @@ import { SETTING_NAMES, SETTINGS, type Setting } from '../../src/daemon/settings
 const all: [string, Setting][] = SETTING_NAMES.map((name) => [name, SETTINGS[name]]);
 
 describe('the table of settings', () => {
-  test.each(all)('%s says what it decides, and what holds without it', (_, setting) => {
-    expect(setting.says).toMatch(/^[a-z].*[^.]$/);
+  test.each(all)('%s has a help text, and a default', (_, setting) => {
+    expect(setting.help).toMatch(/^[a-z].*[^.]$/);
     expect(setting.default === undefined).toBe(setting.otherwise !== undefined);
   });
 
   test.each(all.filter(([, setting]) => setting.default !== undefined))(
-    'the default of %s is a value that it may have',
+    'the default of %s is a valid value',
     (name, setting) => {
       expect(checkSettings({ [name]: setting.default })).toEqual({ [name]: setting.default });
     },
@@ -33,7 +33,7 @@ describe('the table of settings', () => {
     }
   });
 
-  test('knows permission bits of three digits, and of four whose first is 0', () => {
+  test('accepts permission bits of three digits, and of four that begin with 0', () => {
     for (const mode of ['660', '0660', '777']) expect(checkSettings({ mode })).toEqual({ mode });
     for (const mode of ['66', '06600', '1777', '0668', 'rw', ' 660']) {
       expect(checkSettings({ mode })).toMatchObject([{ name: 'mode' }]);
@@ -41,8 +41,8 @@ describe('the table of settings', () => {
   });
 });
 
-describe('the short way to the settings', () => {
-  test('takes text and switches, which need no check, and numbers in their range', () => {
+describe('plainSettings', () => {
+  test('accepts texts, switches, and numbers in their range', () => {
     expect(plainSettings([])).toEqual({});
     expect(plainSettings(['--buses', '3', '--spin=0', '--max-messages', '4294967295'])).toEqual({
       buses: 3,
@@ -71,7 +71,7 @@ describe('the short way to the settings', () => {
     [['--help']],
     [['--config', 'kbus.toml']],
     [['more']],
-  ])('leaves %j to the long one', (args) => {
+  ])('leaves %j to checkSettings', (args) => {
     expect(plainSettings(args)).toBe(undefined);
   });
 
@@ -80,7 +80,7 @@ describe('the short way to the settings', () => {
       const { min, max } = SETTINGS[name] as { min: number; max: number };
       return [min - 1, min, max, max + 1].map((value) => ({ name, value }));
     }),
-  )('comes to the same as the long one: --$name=$value', ({ name, value }) => {
+  )('gives the same as checkSettings: --$name=$value', ({ name, value }) => {
     const checked = checkSettings({ [name]: value });
     const wanted = Array.isArray(checked) ? undefined : checked;
     expect(plainSettings([`--${name}=${value}`])).toEqual(wanted);

@@ -74,35 +74,38 @@ const connects = (to: string): Promise<boolean> =>
   });
 
 describe('listenAt', () => {
-  it('makes the socket, and nothing else.', async () => {
+  it('creates the socket, and nothing else.', async () => {
     await listenAt(server(), path, OURS);
     expect(readdirSync(folder)).toEqual(['kbus0.sock']);
     expect(await connects(path)).toBe(true);
   });
 
-  it.for([0o600, 0o660, 0o666])('gives it its mode, whatever the umask is: %o.', async (mode) => {
-    const before = process.umask(0o027);
-    try {
-      await listenAt(server(), path, { mode, group: undefined });
-    } finally {
-      process.umask(before);
-    }
-    expect(statSync(path).mode & 0o777).toBe(mode);
-  });
+  it.for([0o600, 0o660, 0o666])(
+    'gives the socket its mode, whatever the umask is: %o.',
+    async (mode) => {
+      const before = process.umask(0o027);
+      try {
+        await listenAt(server(), path, { mode, group: undefined });
+      } finally {
+        process.umask(before);
+      }
+      expect(statSync(path).mode & 0o777).toBe(mode);
+    },
+  );
 
-  it('it has them from the first moment on.', async () => {
+  it('gives the socket its mode before any client can connect.', async () => {
     const { made, modes } = watched();
     await listenAt(made, path, { mode: 0o640, group: undefined });
     expect(modes).toEqual([0o640]);
   });
 
-  it('nobody but its owner may use it before its group is right.', async () => {
+  it('lets only the owner connect until the group is set.', async () => {
     const { made, modes } = watched();
     await listenAt(made, path, { mode: 0o666, group: process.getgid?.() });
     expect([modes, statSync(path).mode & 0o777]).toEqual([[0o600], 0o666]);
   });
 
-  it('gives it its group.', async ({ skip }) => {
+  it('gives the socket its group.', async ({ skip }) => {
     const groups = process.getgroups?.() ?? [];
     const group = process.getuid?.() === 0 ? 12345 : groups.find((id) => id !== process.getgid?.());
     if (group === undefined) return skip('SKIPPED: this user has no second group');
@@ -110,13 +113,13 @@ describe('listenAt', () => {
     expect(statSync(path).gid).toBe(group);
   });
 
-  it('the kernel knows it by its path.', async ({ skip }) => {
+  it('makes the kernel know the socket by its path.', async ({ skip }) => {
     if (process.platform !== 'linux') return skip('SKIPPED: only Linux tells');
     await listenAt(server(), path, OURS);
     expect(readFileSync('/proc/net/unix', 'utf8')).toContain(` ${path}\n`);
   });
 
-  it('of many at once that find a dead one, one serves, and the others say so.', async () => {
+  it('lets one of many daemons replace a dead socket, and refuses the others with its name.', async () => {
     await leaveStale();
     const many = Array.from({ length: 10 }, () => listenAt(server('goodbye'), path, OURS));
     const all = await Promise.allSettled(many);
@@ -128,7 +131,7 @@ describe('listenAt', () => {
     expect(readdirSync(folder)).toEqual(['kbus0.sock']);
   });
 
-  it('one that ends leaves the socket of another that has its place now.', async () => {
+  it('leaves another daemon’s socket at its path alone when it closes.', async () => {
     const old = server();
     const file = await listenAt(old, path, OURS);
     unlinkSync(path);
@@ -138,14 +141,14 @@ describe('listenAt', () => {
     expect(readdirSync(folder)).toEqual(['kbus0.sock']);
   });
 
-  it('one whose socket somebody removed ends well, and removes nothing.', async () => {
+  it('closes without an error if its socket was removed.', async () => {
     const file = await listenAt(server(), path, OURS);
     unlinkSync(path);
     await file.close();
     expect(readdirSync(folder)).toEqual([]);
   });
 
-  it('waits for another that is about to take the place of the same dead one.', async () => {
+  it('waits for another daemon that is replacing the same dead socket.', async () => {
     await leaveStale();
     const other = createServer();
     const waiting = once(other, 'connection');
@@ -162,7 +165,7 @@ describe('listenAt', () => {
     expect(readdirSync(folder)).toEqual(['kbus0.sock']);
   });
 
-  it('goes on where another died while it took the place of a dead one.', async () => {
+  it('goes on if that daemon dies meanwhile.', async () => {
     await leaveStale();
     const claim = claimOf(path, identityOf(path) as string);
     await leaveStale(claim);
@@ -172,7 +175,7 @@ describe('listenAt', () => {
     expect(readdirSync(folder)).toEqual(['kbus0.sock']);
   });
 
-  it('leaves alone what is bound, and does not listen yet.', async ({ skip }) => {
+  it('leaves alone a socket that is bound and does not listen yet.', async ({ skip }) => {
     if (process.platform !== 'linux') return skip('SKIPPED: only Linux tells');
     if (spawnSync('python3', ['--version']).status !== 0)
       return skip('SKIPPED: there is no python3');
@@ -197,7 +200,7 @@ while True: one.accept()[0].close()
     await once(python, 'close');
   });
 
-  it('replaces what a dead daemon left.', async () => {
+  it('replaces the socket of a dead daemon.', async () => {
     await leaveStale();
     expect(await connects(path)).toBe(false);
     await listenAt(server(), path, OURS);
@@ -205,13 +208,13 @@ while True: one.accept()[0].close()
     expect(await connects(path)).toBe(true);
   });
 
-  it('leaves a living daemon alone, and says which it is.', async () => {
+  it('leaves a living daemon alone, and names it.', async () => {
     const local = await LocalDaemon.start({}, { directory: folder });
     const ksock = await local.open();
     const error = (await failed(listenAt(server(), path, OURS))) as Error;
     expect(error).toBeInstanceOf(SocketInUseError);
     expect(error.message).toBe(
-      `${path} is in use by the KBUS daemon with process id ${process.pid}. Stop that, or choose another folder with --directory or $KBUS_DIR.`,
+      `${path} is in use by the KBUS daemon with process id ${process.pid}. Stop it, or choose another folder with --directory or $KBUS_DIR.`,
     );
     expect(readdirSync(folder)).toEqual(['kbus0.sock']);
     // It has noticed nothing, and was no Ksock's place.
@@ -221,7 +224,7 @@ while True: one.accept()[0].close()
     expect(local.said.join('')).not.toContain('warn');
   });
 
-  it('leaves one alone that has more connections waiting than it takes.', async () => {
+  it('leaves alone a daemon whose backlog is full.', async () => {
     const busy = server();
     busy.listen({ path, backlog: 0 });
     await once(busy, 'listening');
@@ -234,8 +237,8 @@ while True: one.accept()[0].close()
 
   it.for<[string, Uint8Array | 'nothing' | 'goodbye', string]>([
     ['another program', Buffer.from('220 mail ready\r\n'), 'another program'],
-    ['a program that hangs up', 'goodbye', 'a program that does not say who it is'],
-    ['a program that says nothing', 'nothing', 'a program that does not say who it is'],
+    ['a program that hangs up', 'goodbye', 'a program that does not identify itself'],
+    ['a program that says nothing', 'nothing', 'a program that does not identify itself'],
     [
       'a daemon of another version',
       frame('FAREWELL', { words: [71], text: 'the client speaks version 9' }),
@@ -252,16 +255,16 @@ while True: one.accept()[0].close()
     expect(readdirSync(folder)).toEqual(['kbus0.sock']);
   });
 
-  it('leaves a file that is no socket alone.', async () => {
+  it('leaves alone a file that is not a socket.', async () => {
     writeFileSync(path, 'precious');
     const error = (await failed(listenAt(server(), path, OURS))) as Error;
     expect(error).toBeInstanceOf(SocketInUseError);
-    expect(error.message).toContain(`${path} is in use by a file that is no socket`);
+    expect(error.message).toContain(`${path} is in use by a file that is not a socket`);
     expect(readFileSync(path, 'utf8')).toBe('precious');
     expect(readdirSync(folder)).toEqual(['kbus0.sock']);
   });
 
-  it('a folder that it may not write to is an error, and nothing is left.', async ({ skip }) => {
+  it('fails in a folder without write permission, and leaves nothing behind.', async ({ skip }) => {
     if (process.getuid?.() === 0) return skip('SKIPPED: root may write anywhere');
     chmodSync(folder, 0o500);
     expect(await failed(listenAt(server(), path, OURS))).toMatchObject({ code: 'EACCES' });
@@ -269,7 +272,7 @@ while True: one.accept()[0].close()
     expect(readdirSync(folder)).toEqual([]);
   });
 
-  it('a path that is too long for a socket is an error that says so.', async () => {
+  it('refuses a path that is too long for a socket.', async () => {
     const long = join(folder, `${'x'.repeat(120)}.sock`);
     expect(await failed(listenAt(server(), long, OURS))).toBeInstanceOf(SocketPathError);
     expect(readdirSync(folder)).toEqual([]);

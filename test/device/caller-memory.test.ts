@@ -68,7 +68,7 @@ describe.skipIf(noPython)(title, () => {
     memory.forget(caller.handle);
   });
 
-  it('is null where there is none', async () => {
+  it('is null at an address that is not mapped', async () => {
     const memory = new CallerMemory();
     const { address, caller } = await start();
     const at = await address();
@@ -88,7 +88,7 @@ describe.skipIf(noPython)(title, () => {
     memory.forget(caller.handle);
   });
 
-  it('is null when the caller is gone, or cannot be seen', async () => {
+  it('is null if the caller has exited, or is in no visible pid namespace', async () => {
     const memory = new CallerMemory();
     const { child, address, caller } = await start();
     const at = await address();
@@ -99,7 +99,7 @@ describe.skipIf(noPython)(title, () => {
     expect(await memory.read({ ...caller, pid: 0 }, at, 11)).toBeNull();
   });
 
-  it('is that of the program which the caller has become', async () => {
+  it('is that of the new program after an exec', async () => {
     const memory = new CallerMemory();
     const { child, address, caller } = await start();
     expect(textOf(await memory.read(caller, await address(), 11))).toBe('Rosencrantz');
@@ -108,7 +108,7 @@ describe.skipIf(noPython)(title, () => {
     memory.forget(caller.handle);
   });
 
-  it('is kept open for the next time, of 64 files at most, until the file is forgotten', async () => {
+  it('stays open for at most 64 files, each until it is forgotten', async () => {
     const memory = new CallerMemory();
     const { address, caller } = await start();
     const at = await address();
@@ -121,7 +121,7 @@ describe.skipIf(noPython)(title, () => {
     await expect.poll(openMemories).toHaveLength(0);
   });
 
-  describe('when there is no descriptor left', () => {
+  describe('without a free descriptor', () => {
     const taken: number[] = [];
     const usual = /^Max open files +(\S+)/m.exec(readFileSync('/proc/self/limits', 'latin1'))![1]!;
 
@@ -150,7 +150,7 @@ describe.skipIf(noPython)(title, () => {
       limit(usual);
     });
 
-    it('is read by one that was kept', async () => {
+    it('is read with a kept descriptor', async () => {
       const memory = new CallerMemory();
       const { address, caller } = await start();
       const at = await address();
@@ -164,7 +164,7 @@ describe.skipIf(noPython)(title, () => {
       for (const handle of [3, 4, 5]) memory.forget(handle);
     });
 
-    it('is refused if none is, until there is one again', async () => {
+    it('rejects if no descriptor is kept, until one is free again', async () => {
       const memory = new CallerMemory();
       const { address, caller } = await start();
       const at = await address();
@@ -179,7 +179,7 @@ describe.skipIf(noPython)(title, () => {
     });
   });
 
-  it('is read right by many at a time, of one file and of several', async () => {
+  it('is read correctly by concurrent reads, of one file and of several', async () => {
     const memory = new CallerMemory();
     const { address, caller } = await start();
     const at = await address();
@@ -191,7 +191,7 @@ describe.skipIf(noPython)(title, () => {
     await expect.poll(openMemories).toHaveLength(0);
   });
 
-  it('knows a request of our own making only while it is reading', async () => {
+  it('recognizes a request of this process only during a read', async () => {
     const memory = new CallerMemory();
     const { address, caller } = await start();
     const at = await address();

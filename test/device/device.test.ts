@@ -247,7 +247,7 @@ afterEach(() => {
 });
 
 describe('the folder of a device', () => {
-  it('opens no more files than there may be connections: ENOMEM.', () => {
+  it('refuses further opens with ENOMEM at the limit of connections.', () => {
     const asker = new Asker();
     asker.maxFiles = 2;
     const first = asker.open();
@@ -281,14 +281,14 @@ describe('the folder of a device', () => {
   });
 
   it.for(['kbus2', 'kbus', 'kbus00', 'kbus-0', 'Kbus0', 'kbus0 ', '..'])(
-    'has no %s, and makes none',
+    'has no %s, and creates none',
     (name) => {
       expect(asker.ask({ op: 'lookup', name })).toEqual({ kind: 'error', errno: Errno.ENOENT });
       expect(asker.ask({ op: 'create' })).toEqual({ kind: 'error', errno: Errno.ENOENT });
     },
   );
 
-  it('has a new bus as soon as there is one', async () => {
+  it('has a file for a new bus at once', async () => {
     const file = asker.open();
     const made = asker.start(file.operation(Ioctl.NEWDEVICE));
     expect(outcome(await asker.answerTo(made))).toEqual([0, 2]);
@@ -296,7 +296,7 @@ describe('the folder of a device', () => {
     expect(other.ioctl(Ioctl.KSOCKID)).toEqual([0, 1]);
   });
 
-  it('gives each lookup a node of its own, which shows the same inode, until it is forgotten', () => {
+  it('gives each lookup a new node with the same inode number, until it is forgotten', () => {
     const [one, two] = [asker.node('kbus0'), asker.node('kbus0')];
     expect(one).not.toBe(two);
     const inodes = [one, two].map(
@@ -309,7 +309,7 @@ describe('the folder of a device', () => {
     expect(asker.ask({ op: 'open', flags: O_RDWR }, two)).toMatchObject({ kind: 'opened' });
   });
 
-  it('opens files that can be sought in, and are read and written as they are', () => {
+  it('opens files as seekable and uncached', () => {
     const flags = OpenFlag.DIRECT_IO | OpenFlag.NOFLUSH;
     const [one, two] = [1, 2].map(() =>
       asker.ask({ op: 'open', flags: O_RDWR }, asker.node('kbus0')),
@@ -318,7 +318,7 @@ describe('the folder of a device', () => {
     expect((one as { handle: number }).handle).not.toBe((two as { handle: number }).handle);
   });
 
-  it('shows bindings and stats as they were when they were opened', async () => {
+  it('shows bindings and stats as of their open', async () => {
     const file = asker.open();
     await file.bind('$.Fred.*');
     const text = asker.open(O_RDONLY, 'bindings');
@@ -338,7 +338,7 @@ describe('the folder of a device', () => {
     text.close();
   });
 
-  it('tells in stats how much of a message was read and written', async () => {
+  it('shows in stats how much of a message was read and written', async () => {
     const file = asker.open();
     await file.bind('$.A');
     file.send(new Announcement('$.A', 'Ahem'));
@@ -350,7 +350,7 @@ describe('the folder of a device', () => {
     );
   });
 
-  it('refuses to change rights, and lets sizes and times be set in vain', () => {
+  it('refuses chmod and chown, and ignores changes of size and times', () => {
     const node = asker.node('kbus0');
     const attributes = { size: 0, mode: 0o777, owner: 1, group: 1 };
     expect(asker.ask({ op: 'setattr', valid: 1, ...attributes }, node)).toMatchObject({ errno: 1 });
@@ -379,7 +379,7 @@ describe('an open bus', () => {
     expect(to.ioctl(Ioctl.NEXTMSG)).toEqual([0, 0]);
   });
 
-  it('takes a message in pieces of any size, and gives it so', async () => {
+  it('writes and reads a message in pieces of any size', async () => {
     const file = asker.open();
     await file.bind('$.A.B');
     const bytes = new Announcement('$.A.B', 'seven b').toBytes();
@@ -400,7 +400,7 @@ describe('an open bus', () => {
     expect(Message.fromBytes(Buffer.concat(pieces)).text()).toBe('seven b');
   });
 
-  it('drops what is left of a message when it goes on to the next', async () => {
+  it('drops the rest of a message at NEXTMSG', async () => {
     const file = asker.open();
     await file.bind('$.A');
     file.send(new Announcement('$.A', 'one'));
@@ -414,7 +414,7 @@ describe('an open bus', () => {
     expect(file.read()).toHaveLength(0);
   });
 
-  it('fetches the name and data of a pointy message when it is sent, and not before', async () => {
+  it('fetches the name and data of a pointy message at SEND, not before', async () => {
     const file = asker.open();
     await file.bind('$.A.B');
     asker.program.asked.length = 0;
@@ -433,7 +433,7 @@ describe('an open bus', () => {
     expect(file.next()?.data).toHaveLength(0);
   });
 
-  it('marks the copy of a Request that is for its reader to answer', async () => {
+  it('marks a Request for its Replier', async () => {
     const [asks, replies] = [asker.open(), asker.open()];
     await replies.bind('$.Ask', 1);
     await asks.bind('$.Ask');
@@ -445,7 +445,7 @@ describe('an open bus', () => {
     expect(asks.next()?.name).toBe('$.KBUS.Replier.Ignored');
   });
 
-  it('answers every ioctl with as many bytes as it has to say', async () => {
+  it('answers every ioctl with its number of bytes', async () => {
     const file = asker.open();
     expect(file.ioctl(Ioctl.RESET)).toEqual([0]);
     expect(file.ioctl(Ioctl.KSOCKID)).toEqual([0, 1]);
@@ -481,7 +481,7 @@ describe('an open bus', () => {
     expect(outcome(asker.ask(operation))).toEqual(['ENOTTY']);
   });
 
-  it('refuses names that no memory holds, and names that are none', async () => {
+  it('refuses unreadable names and invalid names', async () => {
     const file = asker.open();
     for (const command of [Ioctl.BIND, Ioctl.UNBIND, Ioctl.REPLIER]) {
       expect(await file.withName(command, 0, null)).toEqual(['EFAULT']);
@@ -496,7 +496,7 @@ describe('an open bus', () => {
     expect(await file.bind('$.caf\xe9')).toEqual(['EBADMSG']);
   });
 
-  it('throws away a pointy message whose memory is not there, or whose name is bad', async () => {
+  it('discards a pointy message with an unreadable or invalid name', async () => {
     const file = asker.open();
     for (const [spoil, code] of [
       [() => asker.program.memory.delete(0x8000n), 'EFAULT'],
@@ -511,7 +511,7 @@ describe('an open bus', () => {
     }
   });
 
-  it('lets be asked again what there was no descriptor for', async () => {
+  it('lets the program repeat a call that failed for want of a descriptor', async () => {
     const file = asker.open();
     asker.program.isOutOfReach = true;
     expect(await file.bind('$.A')).toEqual(['ENOMEM']);
@@ -546,7 +546,7 @@ describe('an open bus', () => {
     expect(file.ioctl(Ioctl.SEND)).toEqual(['ENOMSG']);
   });
 
-  it('refuses what is wrong behind the header, when it comes', () => {
+  it('refuses errors behind the header as soon as they are written', () => {
     const file = asker.open();
     const good = new Announcement('$.A.B', 'Ahem').toBytes();
     const badName = good.slice();
@@ -568,7 +568,7 @@ describe('an open bus', () => {
     expect(file.ioctl(Ioctl.SEND)).toEqual(['ENOMSG']);
   });
 
-  it('lets a read-only descriptor do all but write', async () => {
+  it('lets a read-only descriptor do everything but write', async () => {
     const file = asker.open(O_RDONLY);
     const good = new Announcement('$.A').toBytes();
     expect(file.write(good)).toBe('EBADF');
@@ -581,7 +581,7 @@ describe('an open bus', () => {
     expect(file.next()?.name).toBe('$.A');
   });
 
-  it('gives up its Ksock at the last close', async () => {
+  it('closes its Ksock at the last close', async () => {
     const [file, other] = [asker.open(), asker.open()];
     await file.bind('$.A', 1);
     other.send(new RequestMessage('$.A'));
@@ -592,7 +592,7 @@ describe('an open bus', () => {
     expect(asker.ask(closed)).toEqual({ kind: 'error', errno: Errno.EBADF });
   });
 
-  it('refuses to be read by us, who read the memory of a caller', async () => {
+  it('refuses reads by this process while that reads a caller’s memory', async () => {
     const file = asker.open();
     await file.bind('$.A');
     file.send(new Announcement('$.A'));
@@ -627,7 +627,7 @@ describe('ALL_OR_WAIT', () => {
     expect(sender.ioctl(Ioctl.SEND)).toEqual(['ENOMSG']);
   });
 
-  it('is finished by asking whether it may be written, and by nothing less', () => {
+  it('is finished by poll for POLLOUT, and by no other poll', () => {
     expect(sender.poll(POLLIN | POLLOUT, true)).toBe(0);
     expect(asker.woken).toEqual([]);
     listener.next();
@@ -641,13 +641,13 @@ describe('ALL_OR_WAIT', () => {
     expect(sender.ioctl(Ioctl.SEND)).toEqual(['ENOMSG']);
   });
 
-  it('leaves the waiting message alone when another is written', () => {
+  it('keeps the waiting message when another one is written', () => {
     expect(sender.write(Uint8Array.of(1))).toBe('EALREADY');
     listener.next();
     expect(sender.ioctl(Ioctl.SEND)).toEqual([0, 0, 2]);
   });
 
-  it('wakes another thread that waits to write when it is discarded', () => {
+  it('wakes another thread that waits to write at DISCARD', () => {
     sender.poll(POLLOUT, true);
     sender.ioctl(Ioctl.DISCARD);
     expect(asker.woken).toEqual([BigInt(sender.handle) + 100n]);
@@ -656,7 +656,7 @@ describe('ALL_OR_WAIT', () => {
 });
 
 describe('polling', () => {
-  it('wakes who waits for a message once, until it asks again', async () => {
+  it('wakes a waiting thread once, until it polls again', async () => {
     const [reader, writer] = [asker.open(), asker.open()];
     await reader.bind('$.A');
     expect(reader.poll(POLLIN | POLLOUT, true)).toBe(POLLOUT);
@@ -670,7 +670,7 @@ describe('polling', () => {
     expect(asker.woken).toHaveLength(2);
   });
 
-  it('wakes nobody who only asked', async () => {
+  it('does not wake a thread that polled without waiting', async () => {
     const file = asker.open();
     await file.bind('$.A');
     file.poll(POLLIN);
@@ -678,7 +678,7 @@ describe('polling', () => {
     expect(asker.woken).toEqual([]);
   });
 
-  it('is woken by what another way to the bus brings', async () => {
+  it('is woken by messages from sockets', async () => {
     const file = asker.open();
     await file.bind('$.A');
     file.poll(POLLIN, true);
@@ -700,7 +700,7 @@ describe('while a request waits for its caller’s memory', () => {
     bind = file.startWithName(Ioctl.BIND, 0, '$.A');
   });
 
-  it('those behind it wait, with bytes of their own, and are done in order', async () => {
+  it('later requests queue with copies of their bytes, and are handled in order', async () => {
     const { handle } = file;
     const bytes = new Announcement('$.A', 'Ahem').toBytes();
     const write = asker.start({ op: 'write', handle, offset: 0, data: bytes.slice() });
@@ -716,25 +716,25 @@ describe('while a request waits for its caller’s memory', () => {
     expect(file.next()?.text()).toBe('Ahem');
   });
 
-  it('a read is answered at once: that may be the memory that is waited for', () => {
+  it('a read is answered at once: it may be for that memory', () => {
     const read: Operation = { op: 'read', handle: file.handle, offset: 0, size: 4096 };
     expect(asker.ask(read)).toEqual({ kind: 'data', data: new Uint8Array(0) });
     asker.program.ours = 77;
     expect(asker.ask(read, 1, 77)).toEqual({ kind: 'error', errno: 5 });
   });
 
-  it('other files go on', () => {
+  it('requests on other files are answered', () => {
     expect(asker.open().ioctl(Ioctl.KSOCKID)).toEqual([0, 2]);
   });
 
-  it('a signal to its caller does it no harm when the memory comes', async () => {
+  it('a signal to its caller has no effect if the memory arrives in time', async () => {
     asker.start({ op: 'interrupt', target: bind });
     expect(asker.answers.has(bind)).toBe(false);
     await asker.program.let();
     expect(outcome(await asker.answerTo(bind))).toEqual([0]);
   });
 
-  it('a signal ends it with EINTR when the memory does not come, and what comes late is dropped', async () => {
+  it('a signal ends it with EINTR after the timeout, and late memory is dropped', async () => {
     vi.useFakeTimers();
     const behind = asker.start(file.operation(Ioctl.KSOCKID));
     asker.start({ op: 'interrupt', target: bind });
@@ -748,7 +748,7 @@ describe('while a request waits for its caller’s memory', () => {
     expect(await file.bind('$.A')).toEqual([0]);
   });
 
-  it('a signal ends one that stands behind it, too', () => {
+  it('a signal ends a queued request, too', () => {
     vi.useFakeTimers();
     const behind = asker.start(file.operation(Ioctl.KSOCKID));
     asker.start({ op: 'interrupt', target: behind });
@@ -757,7 +757,7 @@ describe('while a request waits for its caller’s memory', () => {
     expect(asker.answers.has(bind)).toBe(false);
   });
 
-  it('a pointy message that was not sent for a signal can be sent again', async () => {
+  it('a pointy message whose SEND was interrupted can be sent again', async () => {
     const other = asker.open();
     other.write(pointy('$.B', 'Ahem', asker.program));
     vi.useFakeTimers();

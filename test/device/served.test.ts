@@ -95,7 +95,7 @@ describe.skipIf(missing !== null)(title, { timeout: 30_000 }, () => {
     await vi.waitFor(() => expect(bus().ksocks.size).toBe(0));
   });
 
-  it('makes a new bus openable at once, by its link', async () => {
+  it('lets programs open a new bus at once, by its link', async () => {
     expect(await output(scenes, 'new_devices', links)).toBe('done\n');
     expect(readlinkSync(join(links, 'kbus19'))).toBe(join(dev, 'kbus19'));
     const ksock = await local.open();
@@ -120,7 +120,7 @@ describe.skipIf(missing !== null)(title, { timeout: 30_000 }, () => {
     );
   });
 
-  it('kills a program whose memory never comes, and lets nobody else wait for it', async () => {
+  it('lets a program be killed whose memory never arrives, and blocks no other', async () => {
     const never = await mount(join(folder, 'never'));
     const connection = serveMount(never.descriptor, new Never());
     const slate = join(never.directory, 'slate');
@@ -163,7 +163,7 @@ describe.skipIf(missing !== null)(title, { timeout: 30_000 }, () => {
       await file.close();
     });
 
-    it('wakes the one when the other sends', async () => {
+    it('wakes a poll of one when the other sends', async () => {
       const file = await FileKsock.open(caller, dev);
       const socket = await local.open();
       await file.bind('$.File', true);
@@ -194,31 +194,29 @@ describe.skipIf(missing !== null)(title, { timeout: 30_000 }, () => {
     expect(await output('setpriv', ...nobody, scenes, 'faults', dev)).toBe('done\n');
   });
 
-  it('ends, for its programs too, when somebody unmounts it; sockets go on', async () => {
+  it('ends for its programs when it is unmounted, while sockets go on', async () => {
     const socket = await local.open();
     await output('umount', '-f', '-l', dev);
     await vi.waitFor(() =>
-      expect(local.said.join('')).toContain('from now on there are only sockets'),
+      expect(local.said.join('')).toContain('the daemon now serves sockets only'),
     );
     expect(await socket.numMessages()).toBe(0);
   });
 
-  it('leaves alone a link that is none of its own, and says so', async () => {
+  it('leaves alone files that are not its links, with a warning', async () => {
     await local.stop();
     writeFileSync(join(links, 'kbus0'), 'precious');
     local = await serve();
-    expect(local.said.join('')).toMatch(
-      /bus 0 has no link: .*is there already, and is no link of kbus/,
-    );
+    expect(local.said.join('')).toMatch(/can't link to bus 0: .*exists and is not a symbolic link/);
     await local.stop();
     expect(readFileSync(join(links, 'kbus0'), 'utf8')).toBe('precious');
     await rm(join(links, 'kbus0'));
     symlinkSync('/dev/null', join(links, 'kbus0'));
     local = await serve();
-    expect(local.said.join('')).toContain('leads to /dev/null');
+    expect(local.said.join('')).toContain('is a link to /dev/null, which exists');
   });
 
-  it('removes its links and its folder in the end', async () => {
+  it('removes its links and its folder at its end', async () => {
     expect(lstatSync(join(links, 'kbus0')).isSymbolicLink()).toBe(true);
     await local.stop();
     expect(existsSync(dev)).toBe(false);
@@ -229,7 +227,7 @@ describe.skipIf(missing !== null)(title, { timeout: 30_000 }, () => {
     const run = (): Program =>
       start(['serve', '--directory', join(folder, 'other'), '--device', dev, '--link', links]);
 
-    it('is there, says where, and goes with the daemon, however that ends; what is left is replaced', async () => {
+    it('is announced, and ends with the daemon, however that ends; leftovers are replaced', async () => {
       await local.stop();
       for (const signal of ['SIGKILL', 'SIGTERM'] as const) {
         const daemon = run();
@@ -242,26 +240,28 @@ describe.skipIf(missing !== null)(title, { timeout: 30_000 }, () => {
       expect(existsSync(join(links, 'kbus0'))).toBe(false);
     });
 
-    it('is refused where another is being served, and there are sockets all the same', async () => {
+    it('fails where another daemon serves one, and the sockets go on', async () => {
       const daemon = run();
       await daemon.says(/serving/);
-      expect(daemon.stderr).toMatch(/another kbus serves it .*There are only sockets\./s);
+      expect(daemon.stderr).toMatch(/another kbus serves it .*The daemon serves sockets only\./s);
       const { stdout } = await kbus(['stats', '--directory', join(folder, 'other')]);
       expect(stdout).toMatch(/^dev {2}0: /);
     });
   });
 });
 
-describe('kbus serve --device, where none can be', () => {
-  it('says what stood in the way, and serves sockets', async () => {
+describe('kbus serve --device, where the folder can’t be mounted', () => {
+  it('says why, and serves sockets', async () => {
     const folder = await newFolder();
     const daemon = start(['serve', '--directory', folder, '--device', '/dev/null/dev']);
     await daemon.says(/serving/);
-    expect(daemon.stderr).toMatch(/cannot mount \/dev\/null\/dev: .*There are only sockets\./);
+    expect(daemon.stderr).toMatch(
+      /cannot mount \/dev\/null\/dev: .*The daemon serves sockets only\./,
+    );
     expect((await kbus(['stats', '--directory', folder])).code).toBe(0);
   });
 
-  it('wants a device where links are to be made', async () => {
+  it('requires --device with --link', async () => {
     const folder = await newFolder();
     const { code, stderr } = await kbus(['serve', '--directory', folder, '--link', folder]);
     expect([code, stderr]).toEqual([2, expect.stringContaining('--device')]);

@@ -77,17 +77,17 @@ describe('encodeDirectory', () => {
   const first = bytesOf(2n, 1n, 5, 8, 'kbus0\0\0\0');
   const second = bytesOf(3n, 2n, 8, 8, 'bindings');
 
-  it('puts entries behind each other, each with the offset of the next', () => {
+  it('encodes entries in a row, each with the offset of the next', () => {
     expect(Buffer.from(encodeDirectory(entries, 0, 4096))).toEqual(Buffer.concat([first, second]));
   });
 
-  it('goes on where it is told to', () => {
+  it('starts at the given offset', () => {
     expect(Buffer.from(encodeDirectory(entries, 1, 4096))).toEqual(second);
     expect(encodeDirectory(entries, 2, 4096)).toHaveLength(0);
     expect(encodeDirectory(entries, 99, 4096)).toHaveLength(0);
   });
 
-  it('cuts between entries and never within one', () => {
+  it('never cuts an entry', () => {
     expect(Buffer.from(encodeDirectory(entries, 0, 63))).toEqual(first);
     expect(Buffer.from(encodeDirectory(entries, 0, 64))).toEqual(Buffer.concat([first, second]));
     expect(encodeDirectory(entries, 0, 31)).toHaveLength(0);

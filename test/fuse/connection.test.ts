@@ -55,7 +55,7 @@ describe('serve', () => {
     return Buffer.from(bytesOf(...parts)).toString('hex');
   }
 
-  it('agrees on the older of two dialects, and on what both know', async () => {
+  it('agrees on the lower version, and on the flags that both know', async () => {
     ask(26, 7, 31, 131072, 0xffff_ffff);
     await connection.ready;
     const flags = 0x40_0028 | 0x4_0000;
@@ -66,7 +66,7 @@ describe('serve', () => {
     expect(asked).toEqual([]);
   });
 
-  it('does not speak a dialect newer than it knows, or use what the kernel does not', async () => {
+  it('agrees on no version and no flags that it does not know', async () => {
     ask(26, 7, 99, 4096, 0x20);
     await connection.ready;
     expect(answers().slice(32, 64)).toBe(hex(7, 38, 4096, 0x20));
@@ -82,14 +82,14 @@ describe('serve', () => {
     expect(answers()).toBe(hex(16, -71 >>> 0, 9n));
   });
 
-  it('refuses what it does not know with ENOSYS, and what contradicts itself with EIO', () => {
+  it('refuses unknown requests with ENOSYS, and malformed ones with EIO', () => {
     ask(20, 1n);
     ask(16, 1n);
     expect(answers()).toBe(hex(16, -38 >>> 0, 9n) + hex(16, -5 >>> 0, 9n));
     expect(asked).toEqual([]);
   });
 
-  it('gives everything else to the filesystem, and takes its answers', () => {
+  it('passes everything else to the filesystem, and writes its answers', () => {
     ask(40, 7n, 5n, 1, 1);
     expect(asked).toMatchObject([{ op: 'poll', unique: 9n }]);
     kernel.answer(asked[0]!, { kind: 'poll', events: 4 });
@@ -98,7 +98,7 @@ describe('serve', () => {
     expect(answers()).toBe(hex(24, 0, 9n, 4, 0) + hex(24, 1, 0n, 5n) + hex(24, 0, 9n, 1, 2));
   });
 
-  it('says nothing when the mount is gone', async () => {
+  it('writes nothing after the end of the mount', async () => {
     ask(17);
     end(null);
     kernel.answer(asked[0]!, { kind: 'done' });
@@ -108,17 +108,17 @@ describe('serve', () => {
     await expect(connection.ready).rejects.toThrow('unmounted before');
   });
 
-  it('passes on what the mount ended with', async () => {
+  it('rejects with the error that ended the mount', async () => {
     end(new Error('EBADF'));
     await expect(connection.closed).rejects.toThrow('EBADF');
     await expect(connection.ready).rejects.toThrow('EBADF');
   });
 
-  it('does not take for a request what is none', () => {
-    expect(() => give(bytesOf(41, 17, 9n, 1n, 0, 0, 0, 0))).toThrow('40 bytes that are no request');
+  it('throws on bytes that are not a request', () => {
+    expect(() => give(bytesOf(41, 17, 9n, 1n, 0, 0, 0, 0))).toThrow('40 bytes, not a request');
   });
 
-  it('lets the exceptions of a filesystem through: they are bugs', () => {
+  it('does not catch exceptions of the filesystem: they are bugs', () => {
     serve(
       descriptor,
       {

@@ -95,7 +95,7 @@ describe.skipIf(missing !== null)(title, { timeout: 30_000 }, () => {
       );
     });
 
-    it('outlives a program that lends it a page of the device itself', async () => {
+    it('survives a program that passes it a page of the device itself', async () => {
       const slate = new Slate();
       const path = await mountSlate(slate, reader);
       expect(await output(lend, path)).toBe('lent -1 EFAULT\n');
@@ -103,7 +103,7 @@ describe.skipIf(missing !== null)(title, { timeout: 30_000 }, () => {
       expect(await readFile(path, 'latin1')).toBe('Hello there');
     });
 
-    it('hears of the last close of a descriptor when its program is killed', async () => {
+    it('gets the last close of a descriptor when its program is killed', async () => {
       const slate = new Slate();
       const path = await mountSlate(slate, reader);
       const released = new Promise<void>((resolve) => {
@@ -115,7 +115,7 @@ describe.skipIf(missing !== null)(title, { timeout: 30_000 }, () => {
       await released;
     });
 
-    it('carries a write and a read of more than a request holds', async () => {
+    it('divides a long write and a long read into several requests', async () => {
       const path = await mountSlate(new Slate(), reader);
       const program = `
 import os, sys
@@ -136,7 +136,7 @@ assert back == text, (len(back), len(text))
       await mounted.unmount();
     });
 
-    it('fails the calls on files that are open when it is unmounted', async () => {
+    it('makes calls on open files fail once it is unmounted', async () => {
       const path = await mountSlate(new Slate(), reader);
       const [[mounted, connection]] = mounts as [[Mount, Connection]];
       const child = spawn('python3', ['-c', HOLD, path], { stdio: ['pipe', 'pipe', 'inherit'] });
@@ -190,7 +190,7 @@ except OSError as error:
     }
   }
 
-  it('shows what is in its folder', async () => {
+  it('lists the files of its folder', async () => {
     const path = await mountSlate();
     const [[{ directory }]] = mounts as [[Mount, Connection]];
     expect(await readdir(directory)).toEqual(['slate']);
@@ -202,7 +202,7 @@ except OSError as error:
     });
   });
 
-  it('hears "close" before another program can do anything that follows from it', async () => {
+  it('gets a close before another program can act on it', async () => {
     const slate = new Slate();
     const path = await mountSlate(slate);
     const program = `
@@ -219,7 +219,7 @@ for i in range(200):
     expect(seen).toEqual(Array.from({ length: 200 }, () => turn).flat());
   });
 
-  it('takes the place of a mount whose process is gone', async () => {
+  it('replaces the mount of a process that has exited', async () => {
     const directory = await mkdtemp(join(folder, 'mount-'));
     // A mount without a watcher, whose server is gone at once.
     const fuse = `exec 3<>/dev/fuse; mount -i -t fuse.kbus -o fd=3,rootmode=40000,user_id=0,group_id=0 kbus "$0"`;
@@ -233,13 +233,13 @@ for i in range(200):
     expect(lines.filter((line) => line.includes(` ${directory} `))).toHaveLength(1);
   });
 
-  it('does not take the place of a mount that is being served', async () => {
+  it('does not replace a mount that is served', async () => {
     await mountSlate();
     const [[{ directory }]] = mounts as [[Mount, Connection]];
     await expect(mount(directory)).rejects.toMatchObject({ name: 'MountError', code: 'IN_USE' });
   });
 
-  it('leaves a successor alone when it is asked to unmount too late', async () => {
+  it('does not unmount its successor', async () => {
     await mountSlate();
     const [[first]] = mounts as [[Mount, Connection]];
     await output('umount', '-f', '-l', first.directory);
@@ -249,14 +249,14 @@ for i in range(200):
     expect(await readdir(first.directory)).toEqual(['slate']);
   });
 
-  it('makes the folder that it is mounted on', async () => {
+  it('creates its folder', async () => {
     const mounted = await mount(join(await mkdtemp(join(folder, 'mount-')), 'with a space', 'dev'));
     mounts.push([mounted, serve(mounted.descriptor, new Slate())]);
     expect(await readdir(mounted.directory)).toEqual(['slate']);
     await expect(mount(mounted.directory)).rejects.toMatchObject({ code: 'IN_USE' });
   });
 
-  it('lets a user whose memory never comes wait alone', async () => {
+  it('blocks only the user whose memory never arrives', async () => {
     const path = await mountSlate(new Never());
     const child = spawn(lend, [path, 'keep'], { stdio: ['pipe', 'pipe', 'inherit'] });
     const [line] = (await once(createInterface(child.stdout), 'line')) as [string];
@@ -285,14 +285,14 @@ for i in range(200):
     }
   }
 
-  it('says what is missing when there is no /dev/fuse', async () => {
+  it('reports that there is no /dev/fuse', async () => {
     const directory = await mkdtemp(join(folder, 'mount-'));
     await expect(mount(directory, { fuse: '/dev/no-fuse' })).rejects.toThrow(
       `cannot mount ${directory}: there is no /dev/no-fuse (ENOENT); load the kernel's module (modprobe fuse); in a container, give it the device (--device /dev/no-fuse)`,
     );
   });
 
-  it('says what is missing when there is no mount program', async () => {
+  it('reports that there is no mount program', async () => {
     vi.stubEnv('PATH', '/nowhere');
     await expect(mount('/tmp')).rejects.toMatchObject({
       code: 'NO_PROGRAM',
@@ -301,18 +301,18 @@ for i in range(200):
     });
   });
 
-  it('says what is missing when the folder cannot be made', async () => {
+  it('reports that the folder can’t be created', async () => {
     await expect(mount('/dev/null/dev')).rejects.toMatchObject({ code: 'BAD_FOLDER' });
   });
 
-  it('says what is missing when there is no right to mount', async () => {
+  it('reports that the user may not mount', async () => {
     const wrap = ['setpriv', '--inh-caps=-sys_admin', '--bounding-set=-sys_admin'];
     const { said, child } = await keep('by polling', undefined, wrap);
     expect(said).toMatch(/^MOUNT_REFUSED: cannot mount .*CAP_SYS_ADMIN/);
     if (child.exitCode === null) await once(child, 'exit');
   });
 
-  it('says what is missing when the user may not open /dev/fuse', async () => {
+  it('reports that the user may not open /dev/fuse', async () => {
     const wrap = ['setpriv', '--reuid=65534', '--regid=65534', '--clear-groups'];
     const { said, child } = await keep('by polling', '/tmp', wrap);
     expect(said).toMatch(/^FUSE_REFUSED: cannot mount .*run kbus as root/);

@@ -107,7 +107,7 @@ describe('RequestDecoder', () => {
     });
 
     if (body.length > 0) {
-      it('is malformed when its body is cut, wherever that is', () => {
+      it('is malformed if its body is cut anywhere', () => {
         for (let length = 0; length < body.length; length++) {
           const request = decode(requestBytes(opcode, body.subarray(0, length)));
           expect(request).toMatchObject({ op: 'malformed', opcode, unique: HEADER.unique });
@@ -121,7 +121,7 @@ describe('RequestDecoder', () => {
       else expect(plain(request)).toEqual(plain(whole));
     });
 
-    it('is no request when its length is not what it says', () => {
+    it('is not a request if its length field is wrong', () => {
       const bytes = requestBytes(opcode, body);
       for (let length = 0; length < bytes.length; length++) {
         expect(decode(bytes.subarray(0, length))).toBeNull();
@@ -130,7 +130,7 @@ describe('RequestDecoder', () => {
     });
   });
 
-  it('does not believe a count of bytes, names or nodes that is not there', () => {
+  it('refuses counts of bytes, names or nodes past its end', () => {
     const wrong: [number, Uint8Array][] = [
       [1, bytesOf('\0')],
       [1, bytesOf('kb\0us\0')],
@@ -143,14 +143,14 @@ describe('RequestDecoder', () => {
     }
   });
 
-  it('takes an opcode that it has never heard of for unknown', () => {
+  it('decodes an opcode that is not in the table as unknown', () => {
     for (const opcode of [0, 20, 53, 4096, 0xffff_ffff]) {
       const request = decode(requestBytes(opcode, bytesOf(1n, 2n)));
       expect(request).toMatchObject({ op: 'unknown', opcode, unique: HEADER.unique });
     }
   });
 
-  it('decodes what is at the start of a longer array', () => {
+  it('decodes a request at the start of a longer array', () => {
     const all = new Uint8Array(4096).fill(0xff);
     const decoder = new RequestDecoder(all);
     for (const [opcode, body, said] of REQUESTS) {
@@ -161,7 +161,7 @@ describe('RequestDecoder', () => {
     }
   });
 
-  it('never throws, and never looks past the end, whatever the bytes', () => {
+  it('never throws or reads past the end, whatever the bytes', () => {
     // fast-check prints the seed and the path of what fails; give them to fc.assert to see it again.
     const opcodes = fc.oneof(fc.integer({ min: 0, max: 52 }), fc.nat(0xffff_ffff));
     fc.assert(

@@ -24,7 +24,7 @@ beforeEach(async () => {
 });
 
 describe('MadeFolders', () => {
-  it('makes what is not there, and removes that again.', () => {
+  it('creates missing folders, and removes them again.', () => {
     mkdirSync(join(folder, 'there'));
     folders.make(join(folder, 'there', 'a', 'b'), OURS);
     folders.make(join(folder, 'there', 'a', 'b'), OURS);
@@ -37,7 +37,7 @@ describe('MadeFolders', () => {
     expect(readdirSync(folder, { recursive: true })).toEqual(['there']);
   });
 
-  it('all that it makes has the rights, whatever the umask is.', () => {
+  it('gives all folders their permissions, whatever the umask is.', () => {
     const before = process.umask(0o077);
     try {
       folders.make(join(folder, 'a', 'b'), { mode: 0o755, group: process.getgid?.() });
@@ -47,7 +47,7 @@ describe('MadeFolders', () => {
     for (const path of ['a', 'a/b']) expect(statSync(join(folder, path)).mode & 0o777).toBe(0o755);
   });
 
-  it('leaves what somebody has put something into, or made anew.', () => {
+  it('leaves folders that are not empty, or were replaced.', () => {
     folders.make(join(folder, 'a', 'b'), OURS);
     folders.make(join(folder, 'c'), OURS);
     writeFileSync(join(folder, 'a', 'note'), '');
@@ -57,17 +57,17 @@ describe('MadeFolders', () => {
     expect(readdirSync(folder, { recursive: true }).sort()).toEqual(['a', 'a/note', 'c']);
   });
 
-  it('is refused at once below /proc, where nothing can be made.', ({ skip }) => {
+  it('fails at once below /proc.', ({ skip }) => {
     if (process.platform !== 'linux') return skip('SKIPPED: there is no /proc');
     expect(() => folders.make('/proc/kbus/a', OURS)).toThrow(
-      new FolderError('ENOENT', 'no folder can be made in /proc'),
+      new FolderError('ENOENT', "can't create a folder in /proc"),
     );
   });
 
   it.for([
     ['a file', 'file', 'is not a folder', 'ENOTDIR'],
-    ['a link to nothing', 'link', 'which is not there', 'ENOENT'],
-  ])('is refused at %s, and below it, and leaves nothing.', ([, name = '', says = '', code]) => {
+    ['a dangling link', 'link', 'which does not exist', 'ENOENT'],
+  ])('fails at %s, and below it, and creates nothing.', ([, name = '', says = '', code]) => {
     writeFileSync(join(folder, 'file'), '');
     symlinkSync(join(folder, 'nowhere'), join(folder, 'link'));
     for (const path of [name, join(name, 'a'), join(name, 'a', 'b')]) {
@@ -79,27 +79,27 @@ describe('MadeFolders', () => {
     expect(readdirSync(folder).sort()).toEqual(['file', 'link']);
   });
 
-  it('goes through a link to a folder.', () => {
+  it('follows a symbolic link to a folder.', () => {
     mkdirSync(join(folder, 'there'));
     symlinkSync('there', join(folder, 'link'));
     folders.make(join(folder, 'link', 'a'), OURS);
     expect(readdirSync(join(folder, 'there'))).toEqual(['a']);
   });
 
-  it('leaves nothing of those that it made before one was refused.', () => {
+  it('removes the folders that it created before an error.', () => {
     const long = 'x'.repeat(300);
     expect(() => folders.make(join(folder, 'a', long), OURS)).toThrow('ENAMETOOLONG');
     expect(readdirSync(folder)).toEqual([]);
   });
 
-  it('is refused without rights.', ({ skip }) => {
+  it('fails without permission.', ({ skip }) => {
     if (process.getuid?.() === 0) return skip('SKIPPED: root may write anywhere');
     chmodSync(folder, 0o500);
     expect(() => folders.make(join(folder, 'a'), OURS)).toThrow('EACCES');
     chmodSync(folder, 0o700);
   });
 
-  it('is refused on a full or read-only file system.', ({ skip }) => {
+  it('fails on a full or read-only file system.', ({ skip }) => {
     const mounts = ['size=4k,nr_inodes=1', 'ro'].map((options) => {
       const at = join(folder, options.slice(0, 2));
       mkdirSync(at);

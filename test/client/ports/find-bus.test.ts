@@ -174,7 +174,7 @@ Buses 0 and 1 are there: that daemon has fewer buses. Stop it, and start it with
       other.on('error', () => resolve());
       other.listen(path.slice(0, most), resolve);
     });
-    const says = `${path} is too long for the path of a socket: ${length} bytes, where ${most} are allowed`;
+    const says = `${path} is too long for the path of a socket: it has ${length} bytes, and may have ${most}`;
     const error = await refused(Ksock.open(0, { directory }), 'ENAMETOOLONG');
     expect(error.message).toContain(says);
     expect(reached).toBe(0);
