@@ -32,6 +32,15 @@ const links = pages.flatMap((page) => {
     .filter(({ target }) => !/^[a-z]+:/.test(target));
 });
 
+/** Files and folders of the repository that pages name: `src/bus/ledger.ts`. */
+const paths = pages.flatMap((page) => {
+  const text = readFileSync(join(root, page), 'utf8');
+  const named = text.matchAll(
+    /`((?:src|test|bench|chaos|soak|examples|harness|scripts|systemd)\/[\w./-]*)`/g,
+  );
+  return [...named].map(([, path = '']) => ({ page, path }));
+});
+
 /** The names by which links reach the headings of a page, as GitHub makes them. */
 function anchorsOf(path: string): string[] {
   const slugger = new GithubSlugger();
@@ -81,6 +90,10 @@ describe('the links in the documentation', () => {
     const file = path === '' ? join(root, page) : join(root, dirname(page), path);
     expect(existsSync(file)).toBe(true);
     if (anchor !== undefined) expect(anchorsOf(file)).toContain(anchor);
+  });
+
+  test.each(paths)('$path, which $page names, exists', ({ path }) => {
+    expect(existsSync(join(root, path))).toBe(true);
   });
 });
 
