@@ -1,6 +1,5 @@
-import { checkFlags } from '../message/codec/device.ts';
 import { Errno } from '../message/errno.ts';
-import { Flag } from '../message/flags.ts';
+import { checkFlags, Flag } from '../message/flags.ts';
 import { checkMessageName, MAX_NAME } from '../message/name.ts';
 import type { BusState } from './bus-state.ts';
 import type { KsockState } from './ksock-state.ts';

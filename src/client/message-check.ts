@@ -1,7 +1,7 @@
-import { checkFlags } from '../message/codec/device.ts';
 import { detached } from '../message/data.ts';
 import { Errno } from '../message/errno.ts';
 import { KbusError } from '../message/error.ts';
+import { checkFlags } from '../message/flags.ts';
 import { Message, ownMessage } from '../message/message.ts';
 import { checkMessageName, MAX_NAME } from '../message/name.ts';
 import { asked, badName, faultOfHead, longName } from './explain.ts';

@@ -1,3 +1,5 @@
+import { Errno } from './errno.ts';
+
 /**
  * The flag bits of a message (spec 1 §4.2). The top 16 bits belong to the user. KBUS carries these, and unknown low bits,
  * unchanged.
@@ -31,4 +33,11 @@ export function flagsToString(flags: number): string {
   const words = WORDS.filter(([bit]) => flags & bit).map(([, word]) => word);
   const hex = `0x${(flags >>> 0).toString(16)}`;
   return words.length > 0 ? `${hex} (${words.join(',')})` : hex;
+}
+
+/** EINVAL for both ALL_ flags, or for a Request that is also a Reply; otherwise 0. */
+export function checkFlags(flags: number, isReply: boolean): number {
+  const both = Flag.ALL_OR_WAIT | Flag.ALL_OR_FAIL;
+  if ((flags & both) === both) return Errno.EINVAL;
+  return isReply && flags & Flag.WANT_A_REPLY ? Errno.EINVAL : 0;
 }

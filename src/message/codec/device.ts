@@ -3,7 +3,7 @@ import { padded } from '../../base/u32.ts';
 import { codeOf, Errno } from '../errno.ts';
 import { KbusError } from '../error.ts';
 import type { MessageFields, MessageOptions } from '../fields.ts';
-import { Flag } from '../flags.ts';
+import { checkFlags } from '../flags.ts';
 import { MessageId, OrigFrom } from '../id.ts';
 import { checkMessageName, MAX_NAME } from '../name.ts';
 
@@ -141,13 +141,6 @@ export function readHeader(
     namePointer,
     dataPointer,
   };
-}
-
-/** EINVAL for both ALL_ flags, or for a Request that is also a Reply; otherwise 0. */
-export function checkFlags(flags: number, isReply: boolean): number {
-  const both = Flag.ALL_OR_WAIT | Flag.ALL_OR_FAIL;
-  if ((flags & both) === both) return Errno.EINVAL;
-  return isReply && flags & Flag.WANT_A_REPLY ? Errno.EINVAL : 0;
 }
 
 const latin1 = new TextDecoder('latin1');

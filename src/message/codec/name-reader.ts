@@ -52,7 +52,7 @@ export class NameReader<T = never> {
 
   /** The slot of the name of `length` bytes at `at`: valid until the next call. */
   read(bytes: Uint8Array, at: number, length: number): number {
-    if (length > MAX_KEPT_LENGTH) return this.keepLong(textOf(bytes, at, length));
+    if (length > MAX_KEPT_LENGTH) return this.keepLong(nameOf(bytes, at, length));
     if (this.bits === 0) this.grow();
     if (bytes !== memory) look(bytes);
     const count = (length + 3) >> 2;
@@ -104,7 +104,7 @@ export class NameReader<T = never> {
         return slot;
       }
     }
-    return this.keep(words, from, count, hash, textOf(bytes, at, length));
+    return this.keep(words, from, count, hash, nameOf(bytes, at, length));
   }
 
   /** Puts the name into a slot: a free one, or in place of another name. */
@@ -194,6 +194,6 @@ function isAlike(
   return true;
 }
 
-function textOf(bytes: Uint8Array, at: number, length: number): string {
+function nameOf(bytes: Uint8Array, at: number, length: number): string {
   return String.fromCharCode(...bytes.subarray(at, at + length));
 }

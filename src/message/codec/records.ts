@@ -263,7 +263,7 @@ export function flagsAt(bytes: Uint8Array, headAt: number): number {
 const LEAST_HEAD = WORDS_AT;
 
 /** What is wrong with the first words of a head, which must be there; '' when its length can be trusted. */
-function faultOfHead(bytes: Uint8Array, headAt: number): string {
+function headFault(bytes: Uint8Array, headAt: number): string {
   const nameLength = nameLengthAt(bytes, headAt);
   if (nameLength === 0 || nameLength > MAX_NAME) return `a name of ${nameLength} bytes`;
   const isKnown = fieldsAt(bytes, headAt) <= ALL_FIELDS && bytes[headAt + 2] === 0;
@@ -319,7 +319,7 @@ export function checkRecords(
     at += HEAD_AT;
     if (word < SAME) {
       if (at + LEAST_HEAD > end) return `the frame ends in the head of message ${index + 1}`;
-      const fault = faultOfHead(bytes, at);
+      const fault = headFault(bytes, at);
       if (fault !== '') return fault;
       nameLength = nameLengthAt(bytes, at);
       fields = fieldsAt(bytes, at);
@@ -375,7 +375,7 @@ export class HeadReader {
    * The head at `headAt`; null when there is none, or it goes past `limit`. `you` are flags to set beside its own.
    */
   read(bytes: Uint8Array, headAt: number, limit: number, you: number): Head | null {
-    if (headAt + LEAST_HEAD > limit || faultOfHead(bytes, headAt) !== '') return null;
+    if (headAt + LEAST_HEAD > limit || headFault(bytes, headAt) !== '') return null;
     const fields = fieldsAt(bytes, headAt);
     const nameLength = nameLengthAt(bytes, headAt);
     const nameAt = headAt + WORDS_AT + (WORDS[fields] as number);
