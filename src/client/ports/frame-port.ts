@@ -16,8 +16,9 @@ import {
 import { textOf, wordOf } from '../../wire/frame.ts';
 import { FrameReader } from '../../wire/frame-reader.ts';
 import { FrameWriter } from '../../wire/frame-writer.ts';
-import { FRAME_AT, FrameKind, ProtocolError } from '../../wire/protocol.ts';
+import { FRAME_AT, FrameKind, ProtocolError, SendDetail } from '../../wire/protocol.ts';
 import { Handshake, type HelloOptions, MAX_WELCOME_BYTES } from './handshake.ts';
+import type { InFlightSends } from './in-flight-sends.ts';
 import { whenLeft } from './leaving.ts';
 import { MessageFrames } from './message-frames.ts';
 import type { OwedReplies } from './owed-replies.ts';
@@ -58,6 +59,8 @@ export interface FramePortOptions extends HelloOptions {
 /** Network id, which no Limpet has, of a Request that is known by its token: its own id was not told. */
 const UNKNOWN_ID_NETWORK = 0xffff_ffff;
 
+const LAZY_WAIT = SendDetail.WAIT | SendDetail.LAZY;
+
 /** A port to a daemon, over a channel. */
 export class FramePort implements Port, ChannelEvents {
   busNumber = 0;
@@ -87,6 +90,7 @@ export class FramePort implements Port, ChannelEvents {
   private readonly unclaimed: Message[];
 
   private readonly sends: PortSends;
+  private readonly inFlight: InFlightSends;
   private readonly owed: OwedReplies;
 
   private constructor(channel: Channel, options: FramePortOptions, events: PortEvents) {
@@ -126,6 +130,7 @@ export class FramePort implements Port, ChannelEvents {
       this.requests,
       this.refusals,
     );
+    this.inFlight = this.sends.inFlight;
     this.owed = this.sends.owed;
   }
 
@@ -188,7 +193,7 @@ export class FramePort implements Port, ChannelEvents {
 
   drained(): void {
     this.writer.drained();
-    this.sends.inFlight.noteRoom();
+    this.inFlight.noteRoom();
   }
 
   closed(error: Error | null): void {
@@ -233,7 +238,7 @@ export class FramePort implements Port, ChannelEvents {
       if (isClosing) request.refused(refusal);
       else request.answered(this.goneAway(new MessageId(UNKNOWN_ID_NETWORK, token)));
     }
-    this.sends.inFlight.end(refusal.errno);
+    this.inFlight.end(refusal.errno);
     this.waits.wakeReaders(true);
     this.waits.endSubscription(refusal, this.isAtHand);
     this.events.closed(isClosing ? null : refusal);
@@ -311,7 +316,7 @@ export class FramePort implements Port, ChannelEvents {
     this.busNumber = welcome.busNumber;
     this.ksockId = welcome.ksockId;
     this.sends.maxFrame = maxFrame;
-    this.sends.inFlight.limit(maxSends, maxSendBytes, maxFrame);
+    this.inFlight.limit(maxSends, maxSendBytes, maxFrame);
     this.reader.maxLength = maxFrame;
     this.handshake.done();
   }
@@ -343,7 +348,15 @@ export class FramePort implements Port, ChannelEvents {
   }
 
   post(message: Message, wait: boolean, refused: Refused): boolean {
-    return this.sends.post(message, wait, refused);
+    const { inFlight } = this;
+    const { closedBy } = this.refusals;
+    if (closedBy !== null) {
+      refused(closedBy.errno, message);
+      return true;
+    }
+    if (message.isRequest()) this.sends.postRequest(message, wait, refused);
+    else inFlight.post(message, wait ? LAZY_WAIT : SendDetail.LAZY, refused);
+    return inFlight.isReady;
   }
 
   request(message: Message, pending: PendingRequest, wait: boolean): void {
@@ -359,11 +372,11 @@ export class FramePort implements Port, ChannelEvents {
   }
 
   flushed(): Promise<void> {
-    return this.sends.inFlight.flushed();
+    return this.inFlight.flushed();
   }
 
   ready(): Promise<void> {
-    return this.sends.inFlight.ready();
+    return this.inFlight.ready();
   }
 
   // Reading

@@ -2,6 +2,7 @@ import { Errno } from '../../message/errno.ts';
 import type { Message } from '../../message/message.ts';
 import { ProtocolError, SendDetail } from '../../wire/protocol.ts';
 import type { Refused } from './port.ts';
+import type { Tokens } from './tokens.ts';
 
 /** A send whose outcome is to come; they come in the order of the sends. */
 export interface PendingSend {
@@ -44,7 +45,6 @@ export interface InFlightSendsHost {
   readonly isOpen: boolean;
   /** So much went out and is still in this process that more must wait. */
   readonly isCrowded: boolean;
-  takeToken(): number;
   /** Writes a SEND. */
   put(message: Message, detail: number, token: number): void;
   /** Fails for a message that doesn't fit into a frame, and says so. */
@@ -59,6 +59,7 @@ export interface InFlightSendsHost {
  */
 export class InFlightSends {
   private readonly host: InFlightSendsHost;
+  private readonly tokens: Tokens;
   private maxCount = 0;
   private maxBytes = 0;
   private maxFrame = 0;
@@ -82,8 +83,9 @@ export class InFlightSends {
   /** Nothing was sent since the last SYNC. */
   private isSynced = false;
 
-  constructor(host: InFlightSendsHost) {
+  constructor(host: InFlightSendsHost, tokens: Tokens) {
     this.host = host;
+    this.tokens = tokens;
   }
 
   /** So many sends may be pending, with so many bytes of data (one may have more), in frames up to this length. */
@@ -130,9 +132,9 @@ export class InFlightSends {
     if (last !== null && last.count > 0 && this.mayPostMore(last, message, detail)) {
       last.count++;
       this.add(message, detail);
-      this.host.put(message, detail, this.host.takeToken());
+      this.host.put(message, detail, this.tokens.take());
     } else {
-      const posts = new PostedSends(message, detail, this.host.takeToken(), refused);
+      const posts = new PostedSends(message, detail, this.tokens.take(), refused);
       this.submit(posts);
       this.lastPosted = posts;
     }

@@ -23,7 +23,6 @@ import {
 } from './refused-frame.ts';
 import type { Tokens } from './tokens.ts';
 
-const LAZY_WAIT = SendDetail.WAIT | SendDetail.LAZY;
 const ANSWERED_WAIT = SendDetail.WAIT | SendDetail.ANSWERED;
 
 /** What sending needs of its port. */
@@ -63,7 +62,7 @@ export class PortSends implements InFlightSendsHost, AwaitedSendHost {
     this.tokens = tokens;
     this.requests = requests;
     this.refusals = refusals;
-    this.inFlight = new InFlightSends(this);
+    this.inFlight = new InFlightSends(this, tokens);
   }
 
   send(message: Message, wait: boolean, signal: AbortSignal | undefined): Promise<MessageId> {
@@ -71,7 +70,7 @@ export class PortSends implements InFlightSendsHost, AwaitedSendHost {
     if (closedBy !== null) return Promise.reject(closedBy);
     return new Promise((resolve, reject) => {
       const detail = wait ? SendDetail.WAIT : 0;
-      const send = new AwaitedSend(this, message, detail, this.takeToken(), resolve, reject);
+      const send = new AwaitedSend(this, message, detail, this.tokens.take(), resolve, reject);
       if (signal !== undefined) send.giveUpBy(signal, () => this.cancel(send));
       this.inFlight.submit(send);
     });
@@ -82,21 +81,8 @@ export class PortSends implements InFlightSendsHost, AwaitedSendHost {
     else this.host.cancel(pending.token);
   }
 
-  /** False when so much is under way that the caller must wait until it is ready. */
-  post(message: Message, wait: boolean, refused: Refused): boolean {
-    const { inFlight, refusals } = this;
-    if (refusals.closedBy !== null) {
-      refused(refusals.closedBy.errno, message);
-      return true;
-    }
-    const detail = wait ? LAZY_WAIT : SendDetail.LAZY;
-    if (message.isRequest()) this.postRequest(message, wait, refused);
-    else inFlight.post(message, detail, refused);
-    return inFlight.isReady;
-  }
-
-  /** Its Reply comes through the queue, so its id must be known. */
-  private postRequest(message: Message, wait: boolean, refused: Refused): void {
+  /** Posts a Request: its Reply comes through the queue, so its id must be known. */
+  postRequest(message: Message, wait: boolean, refused: Refused): void {
     this.send(message, wait, undefined).catch((refusal: PortError) => {
       this.refusals.why = refusal.meaning ?? '';
       refused(refusal.errno, message);
@@ -110,7 +96,7 @@ export class PortSends implements InFlightSendsHost, AwaitedSendHost {
       pending.refused(closedBy);
       return;
     }
-    const token = this.takeToken();
+    const token = this.tokens.take();
     const waits = (message.flags & Flag.ALL_OR_WAIT) !== 0;
     this.requests.add(token, pending);
     const room = wait ? SendDetail.ROOM : 0;
@@ -145,7 +131,7 @@ export class PortSends implements InFlightSendsHost, AwaitedSendHost {
     // It may stay here for a while, and its handler use the memory of its data again.
     if (isBusy || this.inFlight.mayWait) message.data = new Uint8Array(message.data);
     const notSent = (errno: number): void => refused(errno, message);
-    this.sendQuietly(message, 0, this.takeToken(), isBusy, notSent);
+    this.sendQuietly(message, 0, this.tokens.take(), isBusy, notSent);
   }
 
   /**
@@ -206,10 +192,6 @@ export class PortSends implements InFlightSendsHost, AwaitedSendHost {
 
   get isCrowded(): boolean {
     return this.writer.isCrowded;
-  }
-
-  takeToken(): number {
-    return this.tokens.take();
   }
 
   put(message: Message, detail: number, token: number): void {
