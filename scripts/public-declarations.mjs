@@ -1,6 +1,6 @@
-// What the package's declarations need not tell programs: the private members of classes, and the classes that only
-// divide up what another one does. The declarations are read as the compiler writes them: with a member a line, and
-// nothing at the beginning of a line that is within a class.
+// What the package's declarations need not tell programs: the private members of classes, the classes that only
+// divide up what another one does, and generic interfaces that are public for one type only. The declarations are read
+// as the compiler writes them: with a member a line, and nothing at the beginning of a line that is within a class.
 
 const COMMENT = String.raw`(?: *\/\*\*(?:[^*]|\*(?!\/))*\*\/\n)?`;
 const PRIVATE = new RegExp(String.raw`${COMMENT} +private (?!constructor)[^;]*;\n`, 'g');
@@ -15,7 +15,7 @@ export function publicDeclarations(declarations) {
   const exported = [...declarations.matchAll(/^export (?:type )?\{(.*)\}/gm)].flatMap(([, list]) =>
     (list ?? '').split(',').map((name) => name.trim().replace(/ as .*/, '')),
   );
-  let text = declarations;
+  let text = withoutAliases(declarations, exported);
   for (;;) {
     const classes = [...text.matchAll(CLASS)];
     const hidden = classes.find(([, name]) => name !== undefined && !exported.includes(name));
@@ -24,6 +24,22 @@ export function publicDeclarations(declarations) {
       .replace(hidden[0], '')
       .replace(CLASS, (other, ...found) => withMembersOf(hidden, other, found.at(-1)));
   }
+}
+
+/**
+ * In place of a name for a generic interface that programs can't name, that interface with its argument.
+ *
+ * @param {string} text @param {string[]} exported
+ */
+function withoutAliases(text, exported) {
+  const aliases = [...text.matchAll(/^type (\w+) = (\w+)<(\w+)>;\n/gm)];
+  return aliases.reduce((made, [line, alias = '', generic = '', argument = '']) => {
+    const head = new RegExp(`^interface ${generic}<(\\w+)> \\{\\n((?: .*\\n)*)\\}\\n`, 'm');
+    const [, parameter = '', body = ''] = head.exec(made) ?? [];
+    if (exported.includes(generic) || parameter === '') return made;
+    const filled = body.replace(new RegExp(`\\b${parameter}\\b`, 'g'), argument);
+    return made.replace(line, '').replace(head, () => `interface ${alias} {\n${filled}}\n`);
+  }, text);
 }
 
 /** @typedef {Partial<Record<'name' | 'base' | 'more' | 'body', string>>} Groups */

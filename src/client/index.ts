@@ -12,7 +12,6 @@ export {
   Ksock,
   type KsockOptions,
   type Missed,
-  type OpenOptions,
   type RequestOptions,
   type SendOptions,
   type WaitOptions,

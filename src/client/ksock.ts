@@ -12,7 +12,6 @@ import type { Connect } from './ports/port.ts';
 export type {
   CloseOptions,
   Missed,
-  OpenOptions,
   RequestOptions,
   SendOptions,
   WaitOptions,

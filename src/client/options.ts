@@ -8,7 +8,7 @@ import type { ReconnectOptions } from './ports/reconnect-options.ts';
 
 // What a program may tell the calls of a Ksock, and the checks of that.
 
-/** What `Ksock.open` may be told; `K` is the class of what it opens. */
+/** What `Ksock.open` may be told. */
 export interface OpenOptions<K> {
   /** `r` may read, bind and change settings; `rw`, the default, may write too. */
   mode?: Mode | undefined;
