@@ -43,7 +43,7 @@ describe('The growth check', () => {
 
   it('reports that there are too few rounds to judge.', () => {
     expect(drifted(samples(() => 0).slice(0, 7), ['heap'])).toEqual([
-      '7 samples are too few to tell',
+      '7 rounds are too few to judge: at least 8',
     ]);
   });
 });
