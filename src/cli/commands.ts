@@ -37,7 +37,7 @@ export const COMMANDS: readonly Entry[] = [
   },
   {
     name: 'reply',
-    summary: 'answer Requests',
+    summary: 'reply to Requests',
     load: () => import('./reply.ts'),
   },
   {
