@@ -1,5 +1,5 @@
-// One program under test: it does its part until it is told to finish, and writes down all it does and sees.
-// What it writes is there even if it is killed in the middle.
+// One program under test: it plays its role until it gets "finish", and writes a journal of all that it does and sees,
+// which survives a SIGKILL.
 import { openSync, writeSync } from 'node:fs';
 import process from 'node:process';
 import { createInterface } from 'node:readline';
@@ -22,12 +22,12 @@ import { noteOf } from './promises.mjs';
  *
  * @typedef {'sender' | 'requester' | 'listener' | 'replier' | 'hog'} Role
  *
- * @typedef {object} Part  what a program is told
+ * @typedef {object} Part  a program's first argument
  * @property {Role} role
  * @property {string} name
  * @property {string} path       of its journal
- * @property {string} directory  of the sockets
- * @property {string} device     where the buses are files
+ * @property {string} directory  folder of the sockets
+ * @property {string} device     folder of the device files
  * @property {number} seed
  */
 
@@ -49,10 +49,10 @@ function note(fact) {
 let nextNumber = 1;
 let isFinishing = false;
 let isLost = false;
-/** What it asked for, and waits for. @type {Set<Promise<unknown>>} */
+/** Pending calls. @type {Set<Promise<unknown>>} */
 const waiting = new Set();
 
-/** @param {number} flags @param {number} size @param {string} [to]  a name; else any */
+/** @param {number} flags @param {number} size @param {string} [to]  a name; by default a random one */
 function made(flags, size, to = random.pick(NAMES)) {
   const n = nextNumber++;
   const data = `${name}.${n} `.padEnd(size, '.');
@@ -193,7 +193,7 @@ const ROLES = {
   },
 };
 
-/** Takes descriptors that others need. */
+/** Occupies all free descriptors of the daemon. */
 async function hog() {
   /** @type {Ksock[]} */
   const held = [];
@@ -208,7 +208,7 @@ async function hog() {
   await Promise.all(held.map((ksock) => ksock.close().catch(() => {})));
 }
 
-// What the bus's going away throws out of a loop that nobody awaits.
+// A loop that is not awaited rejects when the bus goes away.
 process.on('uncaughtException', (error) => {
   if (error instanceof KbusError && error.code === 'ECONNRESET') return;
   note({ e: 'crash', error: `${error?.stack}` });
@@ -234,7 +234,7 @@ told.on('line', async (what) => {
   try {
     if (role !== 'replier' && !isLost && ksock !== undefined) {
       await Promise.all(waiting);
-      // All that is still to be read was sent before: everybody has stopped.
+      // All senders have stopped: every message that is left was sent before.
       while ((await ksock.numMessages()) > 0) await pauseUpTo(20);
     }
   } catch (error) {

@@ -1,6 +1,6 @@
 """
-One program under test that uses the file of a bus, by nothing but open, read, write, ioctl, poll and close: it
-does what client.mjs does at a socket, is told the same, and writes the same journal.
+One program under test that uses the device file of a bus, only with open, read, write, ioctl, poll and close. It plays
+the same roles as client.mjs, gets the same commands, and writes the same journal.
 """
 import array
 import ctypes
@@ -58,11 +58,11 @@ def note_of(fields, name, data):
 
 
 class Lost(Exception):
-    """The device has gone: all that is done with the file fails."""
+    """The device is unmounted: all calls on the file fail."""
 
 
 class Ksock:
-    """One open file. Refusals are returned by name; None is done."""
+    """One open file. Calls return the name of an error, or None for success."""
 
     def __init__(self, path):
         self.file = self._try(os.open, path, os.O_RDWR)
@@ -91,7 +91,7 @@ class Ksock:
         return None
 
     def write(self, name, data, **fields):
-        """In any of the forms that there are; what a pointy message points to is returned, to be kept."""
+        """Writes a message in a random form. Returns the memory of a pointy message, to be kept until it is sent."""
         how = chance.random()
         if how < 0.3:
             held = ctypes.create_string_buffer(name), ctypes.create_string_buffer(data)
@@ -108,7 +108,7 @@ class Ksock:
         return None
 
     def send(self):
-        """What came of it, or the name of its refusal, and the id in either case."""
+        """Returns the name of the error, or None; and in either case the id."""
         ident = array.array("I", [0, 0])
         code = None
         try:
@@ -125,7 +125,7 @@ class Ksock:
         if length == 0:
             return None
         if chance.random() < 0.03:
-            # It holds a message that it hasn't read: this is when to stop it.
+            # A good moment for SIGSTOP: a message is chosen and not read.
             time.sleep(chance.random() * 0.05)
         whole = b""
         for at, to in pieces(length, chance.random() < 0.3):
@@ -143,22 +143,22 @@ class Ksock:
 
 
 def pieces(length, many):
-    """From where to where: all at once, or in a few."""
+    """The bounds of the pieces of a message: one, or a few."""
     cuts = sorted(chance.sample(range(1, length), min(3, length - 1))) if many else []
     return zip([0, *cuts], [*cuts, length])
 
 
 class Program:
     """
-    Every program waits in one place, for what comes to its file, for what it is told, and until it acts next. It
-    has one message under way at a time: others wait in `outgoing`.
+    A program has one loop, which waits for its file, for commands, and for the time of its next action. It has one
+    message in flight at a time: others wait in `outgoing`.
     """
 
     def __init__(self, ksock):
         self.ksock = ksock
         self.number = 1
         self.outgoing = deque()
-        # The number and kind of the message that waits for room, and how it goes on: by poll or by SEND.
+        # The number, kind and id of the message that waits for a full queue; whether poll or SEND continues it.
         self.waiting = None
         self.by_poll = False
         self.later = []
@@ -172,14 +172,14 @@ class Program:
         self.told = b""
         self.is_deaf = False
 
-    # What the roles are
+    # Overridden by roles
 
     def act(self):
-        """Does something of its own; how many seconds until it does again, or None for never."""
+        """Acts; returns the seconds until the next action, or None for never."""
         return None
 
-    def came(self, fields, name):
-        """It has read a message; how many seconds it takes to think about it."""
+    def handle(self, fields, name):
+        """Handles a message; returns the seconds until it reads the next one."""
         return 0
 
     def may_act(self):
@@ -208,7 +208,7 @@ class Program:
                 self.after(0.01, self.ask_again)
         else:
             if code in ("EAGAIN", "ENOMEM", "EINTR"):
-                # What was written is still there.
+                # The written message is kept otherwise.
                 self.ksock.discard()
             self.ended(n, code, ident)
         del held
@@ -220,7 +220,7 @@ class Program:
             note("send-", n=n, code=code)
 
     def ask_again(self):
-        """Sends what waits, as a program does that knows nothing of poll."""
+        """Sends the waiting message again, as a program without poll does."""
         if self.waiting is None:
             return
         n, _, ident = self.waiting
@@ -236,7 +236,7 @@ class Program:
         self.ended(n, code, ident)
 
     def writable(self):
-        """Poll has sent what waited, or given it up: which, only a Status tells."""
+        """Poll has sent the waiting message, or given it up: only a Status shows which."""
         n, kind, ident = self.waiting
         code, _ = self.ksock.send()
         if code == "EAGAIN":
@@ -257,7 +257,7 @@ class Program:
             fields, name, data = got
             name = name.decode("latin-1")
             note("read", **note_of(fields, name, data))
-            thinks = self.came(fields, name)
+            thinks = self.handle(fields, name)
             if thinks > 0 and not self.is_finishing:
                 self.is_deaf = True
                 self.waits.unregister(self.ksock.file)
@@ -305,7 +305,7 @@ class Program:
                 then()
 
     def is_done(self):
-        """A Replier leaves what it has not read; the others read until nothing is left to come."""
+        """A Replier may leave unread messages; other programs read all of theirs."""
         if given["role"] == "replier":
             return True
         return self.waiting is None and not self.outgoing and self.ksock.word(NUMMSGS) == 0
@@ -317,7 +317,7 @@ class Program:
         *lines, self.told = (self.told + got).split(b"\n")
         for line in lines:
             if line == b"cut":
-                # Whatever is unread, unanswered or waits.
+                # Even with unread, unanswered or waiting messages.
                 note("end?")
                 self.ksock.close()
                 note("end", why="closed", drained=False)
@@ -354,7 +354,7 @@ class Sender(Program):
 
 
 class Requester(Program):
-    """Some of what it asks must go to the Replier that answered before."""
+    """Some of its Requests are stateful: for the Replier that answered before."""
 
     answered_by = 0
 
@@ -364,7 +364,7 @@ class Requester(Program):
         self.post(chance.choice(NAMES), 20 + chance.random() * 200, flags, to=to)
         return chance.random() * 0.02
 
-    def came(self, fields, name):
+    def handle(self, fields, name):
         self.answered_by = fields["from"]
         return 0
 
@@ -381,7 +381,7 @@ class Listener(Program):
         for _ in range(chance.randrange(1, 4)):
             self.bind(chance.choice([*NAMES, "$.*", "$.A.*", "$.D.%"]), False)
 
-    def came(self, fields, name):
+    def handle(self, fields, name):
         return self.slow * chance.random()
 
 
@@ -398,7 +398,7 @@ class Replier(Program):
             self.bound.append(name)
 
     def act(self):
-        """Now and then it leaves a name, with what is unread by it, and may take it up again."""
+        """Unbinds a name now and then, with its unread messages, and may bind it again."""
         if self.bound:
             name = self.bound.pop(chance.randrange(len(self.bound)))
             note("unbind?", name=name, replier=True)
@@ -409,7 +409,7 @@ class Replier(Program):
             self.after(chance.random() * 0.2, lambda: self.is_finishing or self.bind_for_answers(name))
         return 0.5 + chance.random() * 2
 
-    def came(self, fields, name):
+    def handle(self, fields, name):
         if not fields["flags"] & WANT_YOU_TO_REPLY:
             return 0
         style = chance.choice(["prompt", "slow", "never"]) if self.style == "mixed" else self.style

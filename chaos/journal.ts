@@ -1,9 +1,9 @@
-// What a program did and saw, as it writes it down: one line of JSON after the other.
+// The journal of a program, with all that it did and saw: JSON lines.
 
-/** What there is to know of a message. */
+/** A message. */
 export interface Note {
   id: string;
-  /** The message that it answers. */
+  /** Its in_reply_to. */
   re: string;
   name: string;
   /** Announcement, reQuest, Reply, Status, or Event of a Replier's bind. */
@@ -11,10 +11,10 @@ export interface Note {
   flags: number;
   to: number;
   from: number;
-  /** `<journal>.<n>` of who sent it, which its data begins with. */
+  /** The sender's `<journal>.<n>`, with which its data begins. */
   tag: string;
   size: number;
-  /** Of a Reply, the tag of the Request that its sender means to answer, if it says so. */
+  /** Of a Reply, the tag of the Request that it answers, if its data has one. */
   meant?: string;
 }
 
@@ -24,7 +24,7 @@ export interface Opened {
   id: number;
 }
 
-/** It asks to bind, or unbind; it is bound; it was refused. */
+/** It calls bind or unbind; the call succeeded; the call was refused. */
 export interface Binding {
   e: 'bind?' | 'bind!' | 'bind-' | 'unbind?';
   name: string;
@@ -32,24 +32,24 @@ export interface Binding {
   code?: string;
 }
 
-/** It asks to send its message number n. */
+/** It starts to send its message number n. */
 export interface Asked extends Note {
   e: 'send?';
   n: number;
-  /** By request(), which gives the answer. */
+  /** By request(), which returns the answer. */
   awaited?: boolean;
 }
 
-/** It was sent. */
+/** The send succeeded. */
 export interface Sent {
   e: 'send!';
   n: number;
   id: string;
-  /** Or it was given up, of which only a Status would tell. */
+  /** Or KBUS gave it up later, which only a Status would show. */
   blind?: boolean;
 }
 
-/** It was refused, or its fate is unknown. */
+/** The send was refused, or its outcome is unknown. */
 export interface Refused {
   e: 'send-';
   n: number;
@@ -57,7 +57,7 @@ export interface Refused {
   error?: string;
 }
 
-/** The program was given this message. */
+/** The program read this message. */
 export interface Read extends Note {
   e: 'read';
 }
@@ -68,25 +68,25 @@ export interface Answered extends Note {
   n: number;
 }
 
-/** Its queue's limit. */
+/** It sets its queue's limit. */
 export interface Limited {
   e: 'limit';
   count: number;
 }
 
 /**
- * Messages come once only; the connection is not its first: what is bound is not told; it may be given messages that
- * it has no handler for; it begins to close.
+ * It wants messages once only; it has reconnected, with bindings that are not in the journal; it may read messages
+ * without a handler; it starts to close.
  */
 export interface Turned {
   e: 'once' | 'again' | 'loose' | 'end?';
 }
 
-/** Nothing more comes. */
+/** The end of the journal. */
 export interface Ended {
   e: 'end';
   why: 'closed' | 'lost' | 'killed';
-  /** It read until nothing was left to come. */
+  /** It read all messages before. */
   drained: boolean;
 }
 
@@ -109,10 +109,10 @@ export type Fact =
   | Ended
   | Crashed;
 
-/** A fact, and when: that rises, over all journals together. */
+/** A fact and its time, which rises over all journals together. */
 export type Entry<F extends Fact = Fact> = F & { t: number };
 
-/** What one Ksock's program did and saw, in order. */
+/** The entries of one Ksock's program, in order. */
 export interface Journal {
   readonly name: string;
   readonly entries: Entry[];

@@ -1,10 +1,10 @@
-// A daemon and dozens of programs, mistreated: killed, stopped, cut off, starved of descriptors, with full
-// queues. Each program keeps a journal, and the journals of each round are checked against the promises.
+// A daemon and dozens of programs that are killed, suspended, disconnected, and starved of descriptors, with full
+// queues. Each program writes a journal; after each round, the journals are checked against the promises.
 //
 //   npm run chaos -- --minutes 10 --seed 7 --clients 24 --device-clients 10
 //
-// Of the programs, some use the file of the bus (device.py), where this machine can serve it; the others its
-// socket (client.mjs). The seed decides what is done to whom and what each program does; what the machine makes of it differs.
+// Some programs use the device file of the bus (device.py), if this machine can serve it; the others use its socket
+// (client.mjs). The seed decides about faults and operations, but timing differs between runs.
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
@@ -38,7 +38,7 @@ import { brokenPromises } from './promises.mjs';
  * @property {Interface} lines
  * @property {boolean} atDevice
  * @property {boolean} isStopped
- * @property {number | null} killed  when
+ * @property {number | null} killed  the time, or null
  */
 
 const { values } = parseArgs({
@@ -53,16 +53,16 @@ const { values } = parseArgs({
 const seed = Number(values.seed);
 const clientCount = Number(values.clients);
 const python = programPath('python3');
-const deviceCount = howManyAtDevice();
+const deviceCount = countDeviceClients();
 const file = (/** @type {string} */ name) => fileURLToPath(new URL(name, import.meta.url));
 
-function howManyAtDevice() {
+function countDeviceClients() {
   const given = values['device-clients'];
   const missing = obstacles().map((it) => it.missing);
   if (python === undefined) missing.push('the program python3');
   if (given === '0') return 0;
   if (missing.length === 0) return Number(given ?? Math.ceil(clientCount * 0.4));
-  const lack = `no program can use device files here: there is no ${missing.join(', no ')}`;
+  const lack = `device files can't be tested; missing: ${missing.join(', ')}`;
   if (given !== undefined) throw new Error(lack);
   console.warn(`chaos: WITHOUT DEVICE FILES: ${lack}`);
   return 0;
@@ -70,15 +70,15 @@ function howManyAtDevice() {
 
 const random = new Random(seed);
 const now = () => Number(process.hrtime.bigint() / 1000n);
-/** Descriptors that a starved daemon may have. */
-const LIMIT = 70;
+/** The descriptor limit of a starved daemon. */
+const STARVED_DESCRIPTORS = 70;
 
 /** @type {Role[]} */
 const ROLES = ['sender', 'sender', 'requester', 'requester', 'listener', 'listener', 'replier'];
 const FAULTS = /** @type {const} */ (['kill', 'kill', 'stop', 'stop', 'stop', 'cut', 'freeze']);
 const faults = { kill: 0, stop: 0, cut: 0, freeze: 0, starve: 0, end: 0 };
 const sum = { rounds: 0, programs: 0, faults, messages: 0, requests: 0, answers: 0 };
-/** Requests by what asked and what answered: s at a socket, d at a device file. @type {Record<string, number>} */
+/** Number of Requests by requester and Replier: s at a socket, d at a device file. @type {Record<string, number>} */
 const crossed = { ss: 0, sd: 0, ds: 0, dd: 0 };
 
 class Round {
@@ -94,7 +94,7 @@ class Round {
     this.sockets = join(this.directory, 's');
     this.device = join(this.directory, 'd');
     this.nextName = 1;
-    // In some rounds the daemon has few descriptors, and somebody takes all of them.
+    // In some rounds the daemon has few descriptors, and one program takes all of them.
     this.isStarved = random.chance(0.3);
   }
 
@@ -102,7 +102,11 @@ class Round {
     if (this.isStarved) sum.faults.starve++;
     const device = deviceCount > 0 ? ['--device', this.device] : [];
     const options = [...device, '--max-messages', '20'];
-    this.#daemon = new Daemon(this.sockets, options, this.isStarved ? LIMIT : undefined);
+    this.#daemon = new Daemon(
+      this.sockets,
+      options,
+      this.isStarved ? STARVED_DESCRIPTORS : undefined,
+    );
     await this.#daemon.serving;
     if (deviceCount > 0 && !this.daemon.log.includes('as files in')) {
       throw new Error(this.daemon.log);
@@ -165,7 +169,7 @@ class Round {
           this.spawn(victim.role, victim.atDevice);
           break;
         case 'freeze':
-          // Soon all are in the middle of what they ask of the daemon; at a device, inside a system call.
+          // Soon all programs are in the middle of a call; those at a device, inside a system call.
           this.daemon.child.kill('SIGSTOP');
           await pause(random.below(300));
           this.kill(victim);
@@ -191,7 +195,7 @@ class Round {
     this.spawn(victim.role, victim.atDevice);
   }
 
-  /** Tells programs something, and waits until all have answered or ended.
+  /** Sends a command to programs, and waits until all have answered or ended.
    * @param {Client[]} clients @param {string} what */
   async tell(clients, what) {
     await Promise.all(
@@ -200,7 +204,7 @@ class Round {
         child.stdin.write(`${what}\n`);
         const late = pause(30_000, undefined, { ref: false }).then(() => {
           if (child.exitCode === null && child.signalCode === null) {
-            throw new Error(`${role} ${name} has not answered '${what}' within 30 s`);
+            throw new Error(`${role} ${name} did not answer '${what}' within 30 s`);
           }
         });
         return Promise.race([...answered, ended(child), late]);
@@ -213,7 +217,7 @@ class Round {
     const isReplier = (/** @type {Client} */ { role }) => role === 'replier' || role === 'hog';
     await this.tell(this.alive.filter(isReplier), 'close');
     await this.untilUnbound();
-    // Listeners are last: until then something may still be sent.
+    // Listeners are last: the others may send until they finish.
     await this.tell(
       this.alive.filter(({ role }) => role !== 'listener'),
       'close',
@@ -222,7 +226,7 @@ class Round {
     await Promise.all(this.clients.map(({ child }) => ended(child)));
   }
 
-  /** The close of a device file goes on when the program that had it has ended. */
+  /** The kernel may close a device file later than its program ends. */
   async untilUnbound() {
     if (this.daemon.child.signalCode !== null) return;
     const ksock = await Ksock.open(0, { directory: this.sockets, mode: 'r' });
@@ -241,7 +245,7 @@ class Round {
           try {
             entries.push(JSON.parse(line));
           } catch {
-            // The last line of a program that was killed may be half there.
+            // The last line of a killed program may be incomplete.
           }
         }
         if (killed !== null) entries.push({ t: killed, e: 'end', why: 'killed', drained: false });
@@ -252,7 +256,7 @@ class Round {
   /** @param {number} seconds */
   async run(seconds) {
     await this.start();
-    // In some rounds it is the daemon that is killed.
+    // In some rounds the daemon is killed.
     const isDaemonKilled = random.chance(0.2);
     await this.mistreat(Date.now() + seconds * 1000);
     if (isDaemonKilled) {
@@ -281,12 +285,12 @@ class Round {
     countCrossed(journals);
     sum.rounds++;
     if (broken.length > 0)
-      throw new Error(`${broken.length} broken:\n${broken.slice(0, 20).join('\n')}`);
+      throw new Error(`${broken.length} broken promises:\n${broken.slice(0, 20).join('\n')}`);
     while (this.isMounted) await pause(20);
     rmSync(this.directory, { recursive: true, force: true });
   }
 
-  /** A helper of a daemon that was killed unmounts. */
+  /** After the daemon is killed, its helper unmounts the folder. */
   get isMounted() {
     return deviceCount > 0 && readFileSync('/proc/mounts', 'utf8').includes(` ${this.device} `);
   }
@@ -297,12 +301,12 @@ class Round {
   }
 }
 
-/** How many Requests went from which kind of program to which, and were answered by it.
+/** Counts the answered Requests between each two kinds of programs.
  * @param {Journal[]} journals */
 function countCrossed(journals) {
-  /** Who sent it, by its tag. @type {Map<string, string>} */
+  /** Requester by tag. @type {Map<string, string>} */
   const askers = new Map();
-  /** Its tag, by its id. @type {Map<string, string>} */
+  /** Tag by id. @type {Map<string, string>} */
   const asked = new Map();
   for (const { name, entries } of journals) {
     for (const entry of entries) {
@@ -340,12 +344,12 @@ try {
     await round.run(Math.min(Number(values.round), left));
     console.log(`chaos: round ${number}: ${JSON.stringify(sum)}`);
   }
-  console.log(`chaos: Replies by who asked and who answered: ${JSON.stringify(crossed)}`);
+  console.log(`chaos: Replies by requester and Replier: ${JSON.stringify(crossed)}`);
   console.log('chaos: every promise was kept');
 } catch (error) {
   round?.stop();
   console.error(
-    `chaos: ${error instanceof Error ? error.message : error}\nSee it again with --seed ${seed}; the journals are in ${round?.directory}`,
+    `chaos: ${error instanceof Error ? error.message : error}\nRun it again with --seed ${seed}; the journals are in ${round?.directory}`,
   );
   process.exitCode = 1;
 }

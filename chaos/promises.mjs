@@ -1,5 +1,5 @@
-// The promises of KBUS, checked from outside: by what each program on one bus did and saw, as it wrote it
-// down (journal.ts). Nothing here knows the engine.
+// Checks the promises of KBUS from outside, by the journals of all programs on one bus (journal.ts), without any
+// knowledge of the engine.
 
 /**
  * @import { Answered, Asked, Binding, Ended, Entry, Journal, Note, Read } from './journal.ts'
@@ -18,18 +18,18 @@
  * @property {() => boolean} isReply
  * @property {() => boolean} isSynthetic
  *
- * @typedef {object} Fate  what became of a message that was to be sent
+ * @typedef {object} Fate  the outcome of a send
  * @property {Witness} by
  * @property {number} asked
  * @property {number | null} done
- * @property {string | null} code     why it was refused
+ * @property {string | null} code     the error, if refused
  * @property {string | null} id
  * @property {boolean | undefined} blind
  * @property {Entry<Answered>[]} answers
  *
  * @typedef {Omit<Asked, 'e' | 'id'> & Fate} Send
  *
- * @typedef {object} Witness  a journal, sorted by what it tells of
+ * @typedef {object} Witness  a journal, sorted by kind of entry
  * @property {string} name
  * @property {number} id
  * @property {Map<number, Send>} sends  by their numbers
@@ -39,7 +39,7 @@
  * @property {boolean} once
  * @property {boolean} again
  * @property {boolean} loose
- * @property {number} unlimited  from when on its queue has no limit
+ * @property {number} unlimited  the time from which its queue has no limit
  * @property {boolean} limited
  * @property {number} endAsked
  * @property {Entry<Ended> | null} end
@@ -51,12 +51,12 @@ const ALL_OR = (1 << 8) | (1 << 9);
 
 const REPLIER_ERROR = '$.KBUS.Replier.Error';
 
-/** After these nobody knows whether the message was sent. */
+/** After these errors it is unknown whether the message was sent. */
 const UNKNOWN = new Set(['ECONNRESET', 'EBADF', 'EPROTO', 'ETIMEDOUT', 'abort']);
 
 const decoder = new TextDecoder();
 
-/** What a journal tells of a message. @param {MessageLike} message @returns {Note} */
+/** A journal's note of a message. @param {MessageLike} message @returns {Note} */
 export function noteOf(message) {
   const { id, inReplyTo, name, flags, to, from, data } = message;
   const kind = message.isReply()
@@ -84,7 +84,7 @@ export function covers(bindingName, name) {
 }
 
 /**
- * Checks what all programs on one bus saw against the promises of KBUS: what was broken, if anything.
+ * Checks the journals of all programs on one bus; returns a line for each broken promise.
  *
  * @param {readonly Journal[]} journals
  */
@@ -135,7 +135,7 @@ function ksockOf({ name, entries }) {
     else if (e === 'end') k.end = entry;
     else if (e === 'read') k.reads.push(entry);
     else if (e === 'bind!') k.binds.push(entry);
-    // What is unread by then leaves the queue.
+    // Unread messages of the binding leave the queue.
     else if (e === 'unbind?') k.unbound.add(entry.name);
     else if (e === 'send?') {
       k.sends.set(entry.n, {
@@ -164,7 +164,7 @@ function ksockOf({ name, entries }) {
 function sendOf(k, n) {
   const send = k.sends.get(n);
   if (send === undefined)
-    throw new Error(`${k.name} tells of its message ${n}, which it did not send`);
+    throw new Error(`${k.name} has an outcome of its message ${n}, which it did not send`);
   return send;
 }
 
@@ -172,17 +172,17 @@ const describe = (
   /** @type {Omit<Note, 'id'> & { id: string | null }} */ { kind, name, id, tag },
 ) => `${kind} ${id} '${name}' ${tag}`;
 
-/** A message comes as it was sent, from whom it says, and not at all when its send was refused.
+/** A message is read unchanged, with its true sender, and not at all if its send was refused.
  * @param {Witness[]} ksocks @param {Map<string, Send>} sends @param {string[]} broken */
 function whatCameWasSent(ksocks, sends, broken) {
   for (const k of ksocks) {
     const answers = [...k.sends.values()].flatMap(({ answers }) => answers);
     for (const read of [...k.reads, ...answers]) {
-      // KBUS made it, or a handler that failed: it bears no tag.
+      // Created by KBUS, or by a handler that failed: it has no tag.
       if (read.kind === 'S' || read.kind === 'E' || read.name === REPLIER_ERROR) continue;
       const send = sends.get(read.tag);
       if (send === undefined) {
-        broken.push(`${k.name} was given what nobody sent: ${describe(read)}`);
+        broken.push(`${k.name} read a message that no program sent: ${describe(read)}`);
         continue;
       }
       const { by } = send;
@@ -193,22 +193,22 @@ function whatCameWasSent(ksocks, sends, broken) {
         (by.id !== 0 && by.id !== read.from) ||
         (send.id !== null && send.id !== read.id);
       if (wrong)
-        broken.push(`${k.name} was given ${describe(read)}, which was sent as ${describe(send)}`);
+        broken.push(`${k.name} read ${describe(read)}, which was sent as ${describe(send)}`);
       if (send.code !== null && !UNKNOWN.has(send.code) && send.code !== 'EAGAIN') {
-        broken.push(`${k.name} was given ${describe(read)}, which was refused: ${send.code}`);
+        broken.push(`${k.name} read ${describe(read)}, whose send was refused: ${send.code}`);
       }
       if (read.t < send.asked) broken.push(`${describe(read)} was read before it was sent`);
     }
   }
 }
 
-/** Promise 1: every Request that was accepted gets exactly one Reply or Status.
+/** Promise 1: every accepted Request gets exactly one Reply or Status.
  * @param {Witness[]} ksocks @param {string[]} broken */
 function oneAnswerEach(ksocks, broken) {
-  // What a Ksock that came back has bound is not told: it may well answer.
+  // The bindings of a reconnected Ksock are not in its journal: it may answer any Request.
   const repliers = ksocks.filter(({ again, binds }) => again || binds.some((b) => b.replier));
   for (const k of ksocks) {
-    // When all who could answer have gone, nothing is owed any more.
+    // No answer is due once all possible Repliers have ended.
     const isLast = repliers.every(({ end }) => end !== null && end.t < k.endAsked);
     /** @type {Map<string, Entry<Read>[]>} */
     const byId = new Map();
@@ -220,7 +220,7 @@ function oneAnswerEach(ksocks, broken) {
       if (send.kind !== 'Q') continue;
       const queued = send.id === null ? [] : (byId.get(send.id) ?? []);
       const answers = send.awaited ? send.answers : queued;
-      // A Reply that it listens to as well comes once more for each binding.
+      // A requester that also listens to the Reply's name reads a copy for each binding.
       const distinct = new Set(answers.map(({ id, kind }) => (kind === 'S' ? `S${id}` : id)));
       const statuses = answers.filter(({ kind }) => kind === 'S');
       for (const answer of answers) {
@@ -239,7 +239,7 @@ function oneAnswerEach(ksocks, broken) {
   }
 }
 
-/** What a Status says of the Replier is true. @param {Witness[]} ksocks @param {string[]} broken */
+/** Each Status agrees with the Replier's journal. @param {Witness[]} ksocks @param {string[]} broken */
 function statusesFitTheirCause(ksocks, broken) {
   /** @type {Map<string, { k: Witness, read: Entry<Read> }>} */
   const readBy = new Map();
@@ -247,9 +247,9 @@ function statusesFitTheirCause(ksocks, broken) {
     for (const read of k.reads) {
       if (read.kind !== 'Q' || (read.flags & YOU) === 0) continue;
       const before = readBy.get(read.id);
-      // Ids of a Ksock that was told of again may be those of another life of the bus.
+      // After a restart of the daemon, the same ids may be used again.
       if (before !== undefined && !k.again) {
-        broken.push(`${describe(read)} was given to two Repliers: ${before.k.name} and ${k.name}`);
+        broken.push(`${describe(read)} was read by two Repliers: ${before.k.name} and ${k.name}`);
       }
       readBy.set(read.id, { k, read });
     }
@@ -279,7 +279,7 @@ function statusesFitTheirCause(ksocks, broken) {
   }
 }
 
-/** Promise 2: all that are not urgent come to everybody in one order, which is each sender's order too.
+/** Promise 2: all recipients see messages that are not urgent in one order, which agrees with each sender's order.
  * @param {Witness[]} ksocks @param {string[]} broken */
 function oneOrderForAll(ksocks, broken) {
   /** @type {Map<string, Set<string>>} */
@@ -309,7 +309,7 @@ function oneOrderForAll(ksocks, broken) {
   const state = new Map();
   for (const [start, then] of after) {
     if (state.has(start)) continue;
-    // Depth first, without recursion: what is met again on the way to itself is in two orders.
+    // Depth first, without recursion: a message that is reached from itself has two orders.
     /** @type {[id: string, next: string[]][]} */
     const way = [[start, [...then]]];
     state.set(start, 'on the way');
@@ -333,15 +333,15 @@ function oneOrderForAll(ksocks, broken) {
 }
 
 /**
- * Promise 3: a Listener misses nothing that was sent ALL_OR_WAIT or ALL_OR_FAIL, and nothing at all when its
- * queue has no limit.
+ * Promise 3: a Listener misses no message that was sent ALL_OR_WAIT or ALL_OR_FAIL, and none at all if its queue has
+ * no limit.
  *
  * @param {Witness[]} ksocks @param {Map<string, Send>} sends @param {string[]} broken
  */
 function nothingMissedThatMustNotBe(ksocks, sends, broken) {
   for (const k of ksocks) {
     if (k.end?.drained !== true || k.again || k.loose) continue;
-    // An answer to a request() is not read, and its copy as a Listener may come once only.
+    // With messages once only, the answer to a request() may be the Listener's only copy, and that is not read.
     const answers = [...k.sends.values()].flatMap((send) => send.answers);
     const got = new Set([...k.reads, ...answers].map(({ tag }) => tag));
     for (const send of sends.values()) {
@@ -350,9 +350,9 @@ function nothingMissedThatMustNotBe(ksocks, sends, broken) {
       if ((send.flags & ALL_OR) === 0 && !nothingLost) continue;
       // An Announcement is never given up.
       if (send.blind && send.kind !== 'A') continue;
-      // The one copy of a Reply may have been an answer that its request() had given up.
+      // The only copy of a Reply may be the answer to a request() that was given up.
       if (k.once && send.kind === 'R') continue;
-      // The one copy may have come by a binding that went.
+      // The only copy may belong to a binding that was removed.
       if ([...k.unbound].some((name) => covers(name, send.name))) continue;
       const bound = k.binds.find(
         ({ name, replier, t }) => !replier && covers(name, send.name) && t < send.asked,

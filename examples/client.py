@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
-"""The simplest client of KBUS: the first section of docs/protocol.md, with Python's standard library alone.
+"""A minimal client of KBUS: the first section of docs/protocol.md, with only Python's standard library.
 
     client.py SOCKET listen NAME         print each message of this name
     client.py SOCKET answer NAME         reply to each Request with its text in upper case
     client.py SOCKET send NAME TEXT      send an Announcement
-    client.py SOCKET ask NAME TEXT       send a Request, and print the Reply
+    client.py SOCKET ask NAME TEXT       send a Request and print the Reply
 
 SOCKET is the socket of a bus, for example /run/kbus/kbus0.sock.
 """
@@ -29,7 +29,7 @@ def text(string):
 
 
 class Ksock:
-    """One connection to a bus. It does one thing at a time."""
+    """One connection to a bus, with one call at a time."""
 
     def __init__(self, path):
         self.socket = socket.socket(socket.AF_UNIX)
@@ -41,14 +41,14 @@ class Ksock:
         self.id = struct.unpack_from('>4I', self.say(HELLO, 0, hello)[2])[3]
 
     def say(self, kind, detail, body):
-        """Sends a frame; the kind, detail and body of the one that answers it."""
+        """Sends a frame; returns the kind, detail and body of the answer."""
         self.token += 1
         head = struct.pack('>IBBHI', 12 + len(body), kind, detail, 0, self.token)
         self.socket.sendall(head + body)
         while True:
             head = self.input.read(12)
             if len(head) < 12:
-                raise ConnectionResetError('the daemon has gone')
+                raise ConnectionResetError('the daemon has closed the connection')
             length, kind, detail, _, _ = struct.unpack('>IBBHI', head)
             body = self.input.read(length - 12)
             if kind in (REFUSED, FAREWELL):
@@ -61,7 +61,7 @@ class Ksock:
         self.say(CALL, BIND, struct.pack('>I', replier) + text(name))
 
     def send(self, name, data=b'', flags=0, to=0, in_reply_to=None):
-        """Sends a message; its id, as (network, serial)."""
+        """Sends a message; returns its id as (network, serial)."""
         fields = TO | REPLY if in_reply_to else 0
         words = struct.pack('>III', to, *in_reply_to) if in_reply_to else b''
         record = struct.pack('>IHHI', len(data), len(name), fields, flags) + words
@@ -69,7 +69,7 @@ class Ksock:
         return struct.unpack_from('>II', self.say(SEND, 0, body)[2], 4)
 
     def take(self, wait=True, unclaimed=True):
-        """The next message; None when there is none and it should not wait for one."""
+        """Returns the next message; without `wait`, None if there is none."""
         if unclaimed and self.unclaimed:
             return self.unclaimed.popleft()
         kind, detail, body = self.say(TAKE, 1 if wait else 0, b'')
@@ -91,7 +91,7 @@ class Ksock:
         return Message(message_id, sender, name.decode(), data, flags, in_reply_to, detail == 1)
 
     def ask(self, name, data=b''):
-        """Sends a Request, and waits for its Reply. `take` gives what came before that."""
+        """Sends a Request and returns its Reply. Messages received before that are left for `take`."""
         asked = self.send(name, data, WANT_A_REPLY)
         while True:
             message = self.take(unclaimed=False)

@@ -1,5 +1,5 @@
-// A program under load. It works when it is told to, the same amount each time, and then says how long its
-// Requests took; and rests until everything that it was sent has been read.
+// A program under load. On command it does a fixed amount of work, and reports how long its Requests took; or it rests
+// until it has read all its messages.
 import process from 'node:process';
 import { Announcement, Flag, KbusError, Ksock, Request, statefulRequest } from '../dist/index.js';
 import { forked, stackOf } from '../dist/measure/index.js';
@@ -17,9 +17,9 @@ const say = forked((error) => /** @type {ClientSaid} */ ({ failed: stackOf(error
 const random = new Random(seed);
 const open = (/** @type {KsockOptions} */ options = {}) => Ksock.open(0, { directory, ...options });
 
-/** What a send may be refused with when others are busy. */
+/** The errors with which a call may be refused under load. */
 const BUSY = ['EBUSY', 'EAGAIN', 'ENOLCK', 'EADDRNOTAVAIL', 'EPIPE', 'STATUS'];
-/** Null when it was refused. @template T @param {Promise<T>} promise */
+/** Null if the call was refused under load. @template T @param {Promise<T>} promise */
 async function orBusy(promise) {
   try {
     return await promise;
@@ -32,7 +32,7 @@ async function orBusy(promise) {
 const home = await open();
 let heard = 0;
 
-/** What is done in a round, by role. At the stream, one sends all of it, and one counts it.
+/** The work of a round, by role. In the stream, one program sends all messages, and one counts them.
  * @type {Record<ClientStart['role'], () => Promise<Worked>>} */
 const WORK = {
   async sender() {
@@ -50,7 +50,7 @@ const WORK = {
   mix,
 };
 
-/** Calls of a Ksock that stays. */
+/** Calls of the permanent Ksock. */
 const CALLS = [
   async () =>
     void (await orBusy(
@@ -90,7 +90,7 @@ const CALLS = [
   },
 ];
 
-/** What one does who comes for a moment, and leaves things behind. */
+/** The work of a short-lived Ksock, which leaves unread and unanswered messages behind. */
 async function visit() {
   const visitor = await open({ mode: random.pick(['rw', 'rw', 'r']) });
   await visitor.setMaxMessages(1 + random.below(50));
@@ -114,7 +114,7 @@ async function visit() {
       await visitor.stats();
       break;
     default:
-      // A message that waits to be sent, and is dropped.
+      // A message that waits to be sent, and is discarded.
       if (visitor.mode === 'rw') {
         const flags = Flag.ALL_OR_WAIT;
         await orBusy(visitor.sendMsg(new Request('$.Soak.Visit.nobody', 'x', { flags })));

@@ -1,4 +1,4 @@
-// The daemon that is soaked: it tells its memory when it is asked, after a collection of garbage.
+// The daemon under test: on request it collects garbage and reports its memory.
 import process from 'node:process';
 import { Daemon, Log } from '../dist/daemon/index.js';
 import { forked, stackOf } from '../dist/measure/index.js';
@@ -27,7 +27,7 @@ bus.nextKsockId = ksock;
 
 /** @param {Bus} bus @returns {Promise<Standing>} */
 async function sample(bus) {
-  // What one collection finds dead, the next may free.
+  // One collection may free memory that only the next one returns.
   for (let count = 0; count < 3; count++) {
     globalThis.gc?.();
     await new Promise(setImmediate);

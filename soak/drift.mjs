@@ -1,5 +1,5 @@
-// Whether something grows, or gets slower, from the second quarter of a soak to the last: the first is left
-// out, in which code is compiled and memory is got that will be used again.
+// Whether a value grows, or the daemon slows down, from the second quarter of a soak to the last. The first quarter does
+// not count: Node compiles code and allocates memory for reuse.
 import { median } from '../harness/statistics.mjs';
 
 /** Medians of the second and the last quarter. @param {readonly number[]} values */
@@ -13,12 +13,12 @@ export function quarters(values) {
 
 /** @typedef {keyof typeof NOISE} Judged  what may drift */
 
-/** How much more of each there may be at the end: so many of its units, or this part of it if that is more. */
+/** The tolerated growth of each value: in its unit, or as a part of it, whichever is more. */
 export const NOISE = {
   heap: { least: 1024 * 1024, part: 0 },
   external: { least: 1024 * 1024, part: 0 },
   rss: { least: 16 * 1024 * 1024, part: 0.2 },
-  // Those who have left may not quite be gone.
+  // The daemon may not have closed all visitors yet.
   resources: { least: 16, part: 0 },
   ksocks: { least: 0, part: 0 },
   queued: { least: 0, part: 0 },
@@ -27,20 +27,20 @@ export const NOISE = {
 };
 
 /**
- * What has drifted: a line for each; none if nothing has.
+ * A line for each value that has drifted.
  *
  * @template {Judged} J
  * @param {readonly { readonly [key in J]: number }[]} samples
  * @param {readonly J[]} judged  what must not
  */
 export function drifted(samples, judged) {
-  if (samples.length < 8) return [`${samples.length} samples are too few to tell`];
+  if (samples.length < 8) return [`${samples.length} rounds are too few to judge: at least 8`];
   return judged.flatMap((what) => {
     const { second, last } = quarters(samples.map((sample) => sample[what]));
     const { least, part } = NOISE[what];
     const noise = Math.max(least, second * part);
     return last - second > noise
-      ? [`${what} went from ${second} to ${last}, and only ${noise} of that is noise`]
+      ? [`${what} went from ${second} to ${last}; the tolerance is ${noise}`]
       : [];
   });
 }

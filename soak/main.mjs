@@ -1,11 +1,11 @@
-// A daemon and some programs that do all there is to do, for long, and what must not grow or get slower.
+// A daemon and some programs that use the whole API for long. Memory must not grow, and calls must not get slower.
 //
 //   npm run soak -- --minutes 10            the mix
 //   npm run soak -- --messages 10000000     a stream
 //
-// It works in rounds of always the same work. After each everybody rests, all queues are empty, and the daemon
-// tells its memory. A piece begins at a serial number of its own, half of them shortly before the last: pieces
-// together go where one long run would.
+// It runs in rounds of equal work. After each, the programs rest, all queues must be empty, and the daemon reports its
+// memory. A run starts at its own serial number, half of the runs shortly before the last one: short runs together cover
+// what one long run would.
 import { fork } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -28,9 +28,9 @@ const { values } = parseArgs({
     minutes: { type: 'string', default: '1' },
     messages: { type: 'string' },
     seed: { type: 'string', default: String(Math.floor(Math.random() * 2 ** 31)) },
-    /** Work of each program in a round. */
+    /** The number of operations of each program per round. */
     work: { type: 'string' },
-    /** Also fails when it gets slower: for a machine that does nothing else. */
+    /** Also fail if it slows down: for an otherwise idle machine. */
     pace: { type: 'boolean', default: false },
     samples: { type: 'boolean', default: false },
   },
@@ -122,8 +122,7 @@ async function soak() {
   /** @type {Judged[]} */
   const judged = ['heap', 'external', 'rss', 'resources', 'ksocks', 'queued'];
   const wrong = drifted(samples, values.pace ? [...judged, 'latency', 'seconds'] : judged);
-  if (samples.some(({ queued }) => queued !== 0))
-    wrong.push('something was left in the queues of those who rest');
+  if (samples.some(({ queued }) => queued !== 0)) wrong.push('queues were not empty after a round');
   if (samples.some(({ ksocks }) => ksocks !== clients.length))
     wrong.push('Ksocks were left behind');
   if (wrong.length > 0) throw new Error(wrong.join('\n'));
@@ -137,7 +136,7 @@ try {
   console.log('soak: nothing grew');
 } catch (error) {
   console.error(
-    `soak: ${error instanceof Error ? error.message : error}\nSee it again with --seed ${seed}`,
+    `soak: ${error instanceof Error ? error.message : error}\nRun it again with --seed ${seed}`,
   );
   for (const child of running) child.process.kill('SIGKILL');
   process.exitCode = 1;

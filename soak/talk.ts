@@ -1,11 +1,11 @@
-// What the programs of a soak are told and say, over Node's IPC channel; and how each starts: by its first argument.
+// The messages of a soak over Node's IPC channel, and the first argument of each program.
 
-/** It works for a round; it waits until all is read; it tells how it stands; it ends. */
+/** Work for a round; rest until all messages are read; report; exit. */
 export interface Told {
   what: 'work' | 'rest' | 'sample' | 'stop';
 }
 
-/** Why it can't go on. */
+/** An error that ends the program. */
 export interface Failed {
   failed: string;
 }
@@ -15,11 +15,11 @@ export interface ClientStart {
   role: 'mix' | 'sender' | 'listener';
   number: number;
   seed: number;
-  /** How much it does in a round. */
+  /** The number of operations in a round. */
   work: number;
 }
 
-/** What it did in a round, and how long its Requests took, in ms. */
+/** The number of operations in a round, and the times of its Requests in ms. */
 export interface Worked {
   operations: number;
   latencies: number[];
@@ -29,12 +29,12 @@ export type ClientSaid = { open: true } | { worked: Worked } | { resting: number
 
 export interface DaemonStart {
   directory: string;
-  /** The numbers that its bus begins with. */
+  /** The first serial number and Ksock id of its bus. */
   serial: number;
   ksock: number;
 }
 
-/** Of the daemon, when everybody rests. */
+/** Of the daemon, while the programs rest. */
 export interface Standing {
   rss: number;
   heap: number;

@@ -5,7 +5,7 @@ import { escaped } from '../base/escape.ts';
 import { untilEnded } from './ending.ts';
 import { Exit, Failure } from './failure.ts';
 
-/** Reads a whole number of an option. */
+/** Parses an option's whole number. */
 export function wholeNumber(min: number, max: number): (text: string) => number {
   return (text) => {
     const value = Number(text);
@@ -14,27 +14,29 @@ export function wholeNumber(min: number, max: number): (text: string) => number 
   };
 }
 
-/** Reads seconds, and gives milliseconds. */
+/** Parses seconds; returns milliseconds. */
 export function seconds(text: string): number {
   const value = Number(text);
   if (text.trim() !== '' && value > 0 && value < 2_000_000) return value * 1000;
-  throw new InvalidArgumentError('It must be a number of seconds over 0, such as 5 or 0.5.');
+  throw new InvalidArgumentError(
+    'It must be a number of seconds greater than 0, such as 5 or 0.5.',
+  );
 }
 
 /**
- * The name of a message, as typed. One that doesn't begin with `$.` was mistyped, or changed on its way
- * here, and KBUS's own answer would not help to see how.
+ * Checks that a typed message name begins with `$.`. If not, it was mistyped, or a shell has changed it: the Failure
+ * explains that, which KBUS's own error could not.
  */
 export function typedName(name: string): string {
   if (name.startsWith('$.')) return name;
-  // A shell makes its process id of "$$".
+  // A shell replaces "$$" by its process id.
   const words = escaped(name.replace(/^(?:\d+\.|[$.]+)/, ''));
   const meant = `'$.${words === '' ? 'Some.Name' : words}'`;
   throw new Failure(
     Exit.USAGE,
-    `${name === '' ? 'an empty name' : `'${escaped(name)}'`} is not the name of a message: those begin with '$.', as ${meant}.
-If you typed the $, something took it for a variable: a shell does so within double quotes,
-and make everywhere. Put the name in single quotes, ${meant}, and in a Makefile write $$.`,
+    `${name === '' ? 'an empty name' : `'${escaped(name)}'`} is not the name of a message. Names begin with '$.', as in ${meant}.
+If you typed the $, it was expanded as a variable: a shell does that within double quotes,
+make does it everywhere. Put the name in single quotes, ${meant}; in a Makefile, write $$.`,
   );
 }
 
@@ -42,20 +44,20 @@ export interface DataOptions {
   hex?: true;
 }
 
-/** The data of a message: what was typed; what stdin has, for `-`; with `--hex`, the bytes it spells. */
+/** The data of a message: the argument, or for `-` all of stdin; with `--hex`, decoded. */
 export async function typedData(
   data: string | undefined,
   options: DataOptions,
 ): Promise<Uint8Array> {
   let bytes: Uint8Array;
-  if (data === '-') bytes = await untilEnded(buffer(process.stdin)).catch(notRead);
+  if (data === '-') bytes = await untilEnded(buffer(process.stdin)).catch(stdinFailed);
   else bytes = Buffer.from(data ?? '');
   return options.hex ? fromHex(Buffer.from(bytes).toString('latin1')) : bytes;
 }
 
-function notRead(error: unknown): never {
+function stdinFailed(error: unknown): never {
   if (!(error instanceof Error && 'syscall' in error)) throw error;
-  throw new Failure(Exit.USAGE, `the data can't be read from stdin: ${error.message}`, error);
+  throw new Failure(Exit.USAGE, `can't read the data from stdin: ${error.message}`, error);
 }
 
 function fromHex(text: string): Uint8Array {
@@ -65,7 +67,7 @@ function fromHex(text: string): Uint8Array {
   throw new Failure(
     Exit.USAGE,
     wrong === undefined
-      ? `the hex data has ${digits.length} digits; each byte takes two, as in 00ff41`
-      : `'${wrong}' is not a hex digit; each byte takes two digits, as in 00ff41`,
+      ? `the hex data has ${digits.length} digits; it needs two per byte, as in 00ff41`
+      : `'${wrong}' is not a hex digit; each byte needs two, as in 00ff41`,
   );
 }

@@ -11,7 +11,7 @@ export function configure(command: Command): void {
     .addHelpText(
       'after',
       `
-Prints a line for each binding, newest first: bus, Ksock, process id, R (Replier) or L (Listener), name.
+Prints one line per binding, newest first: bus, Ksock, process id, R (Replier) or L (Listener), name.
 
 Examples:
   kbus bindings
@@ -27,7 +27,7 @@ async function bindings(options: BusOptions): Promise<void> {
   else await print(printBindings(options.bus, all.map(onOneLine)));
 }
 
-/** A bus takes no such name; but what a daemon tells is not checked. */
+/** A bus refuses names that need escaping, but the client does not check a daemon's reports. */
 function onOneLine(binding: BindingReport): BindingReport {
   return { ...binding, name: escaped(binding.name) };
 }

@@ -10,7 +10,7 @@ import { ended, ending, untilEnded } from './ending.ts';
 import { Exit, Failure } from './failure.ts';
 import { kbusCommand } from './self.ts';
 
-/** What every command that speaks to a bus may be told. */
+/** The options of every command that uses a bus. */
 export interface BusOptions {
   bus: number;
   directory?: string;
@@ -24,12 +24,12 @@ export function addBusOptions(command: Command): Command {
       '--directory <folder>',
       "folder of the daemon's sockets (default: $KBUS_DIR, the user's, the system's)",
     )
-    .option('--json', 'print JSON: one object a line');
+    .option('--json', 'print JSON: one object per line');
 }
 
 /**
- * Opens a Ksock on the bus that the options name. A Failure that says what to run if there is none. With the command it
- * is closed; one that is to end at once leaves that to the end of its process, which the daemon sees when it can.
+ * Opens a Ksock on the bus of the options; `await using` closes it. Throws a Failure that says what to run if there is
+ * no such bus. A command that ends by a signal does not wait for the close: the daemon notices the end of its process.
  */
 export async function openKsock(
   options: BusOptions,
@@ -56,7 +56,7 @@ function openFailure(error: unknown): unknown {
   return new Failure(Exit.NO_BUS, cause.lines(kbusCommand()), error);
 }
 
-/** The folder where the bus that the options name is served: for programs that are told of one. */
+/** The folder of the daemon that serves the bus of the options, for child processes. */
 export async function directoryOf({ bus, directory }: Omit<BusOptions, 'json'>): Promise<string> {
   try {
     return (await untilEnded(findBus(bus, directory, knock))).directory;
@@ -65,7 +65,7 @@ export async function directoryOf({ bus, directory }: Omit<BusOptions, 'json'>):
   }
 }
 
-/** What starts a daemon, for the folder that was given. */
+/** The shell command that starts a daemon in the given folder. */
 export function serveCommand(directory: string | undefined): string {
   const command = `${kbusCommand()} serve`;
   return directory === undefined ? command : `${command} --directory ${quoted(directory)}`;

@@ -1,18 +1,18 @@
 import type { Command } from 'commander';
 
-/** A command of `kbus`: its code is loaded when it is the one to run. */
+/** A command of `kbus`. Only the code of the command that runs is loaded. */
 interface Entry {
   readonly name: string;
-  /** What it does, as the list of commands and its own help say it. */
+  /** For the list of commands, and the command's own help. */
   readonly summary: string;
-  /** Gives the command its arguments, options, examples and action. */
+  /** Loads the module that adds arguments, options, examples and action. */
   readonly load: () => Promise<{ configure(command: Command): void }>;
 }
 
 export const COMMANDS: readonly Entry[] = [
   {
     name: 'play',
-    summary: 'watch four programs speak over a bus: begin here',
+    summary: 'watch four programs talk over a bus: start here',
     load: () => import('./play.ts'),
   },
   {
@@ -27,22 +27,22 @@ export const COMMANDS: readonly Entry[] = [
   },
   {
     name: 'listen',
-    summary: 'print the messages that are sent',
+    summary: 'print messages as they are sent',
     load: () => import('./listen.ts'),
   },
   {
     name: 'request',
-    summary: 'send a Request, and print its Reply',
+    summary: 'send a Request and print its Reply',
     load: () => import('./request.ts'),
   },
   {
     name: 'reply',
-    summary: 'answer Requests',
+    summary: 'reply to Requests',
     load: () => import('./reply.ts'),
   },
   {
     name: 'bindings',
-    summary: 'show who listens and who replies, and to what',
+    summary: 'show the Listeners and Repliers of a bus, and their names',
     load: () => import('./bindings.ts'),
   },
   {
@@ -52,12 +52,12 @@ export const COMMANDS: readonly Entry[] = [
   },
   {
     name: 'bench',
-    summary: 'measure how fast a bus is',
+    summary: 'measure the speed of a bus',
     load: () => import('./bench.ts'),
   },
   {
     name: 'doctor',
-    summary: 'say what KBUS can do on this machine, and what it lacks',
+    summary: 'check what KBUS can do on this machine, and what is missing',
     load: () => import('./doctor.ts'),
   },
   {

@@ -23,29 +23,32 @@ interface DoctorOptions {
   json?: true;
 }
 
-/** The folder of the sockets, and whether a daemon could be started there. */
+/** The folder of the sockets, and whether a daemon can serve there. */
 interface Sockets {
   readonly directory: string | null;
   readonly exists: boolean;
   readonly canServe: boolean;
-  readonly says: string;
+  /** For people. */
+  readonly detail: string;
 }
 
-/** One of the folders where clients look for a bus. */
+/** A folder where clients look for a bus. */
 interface Place {
   readonly directory: string;
-  /** Numbers of the buses that have a socket there; null where this user can't know. */
+  /** Numbers of the buses that have a socket there; null if this user can't read the folder. */
   readonly buses: readonly number[] | null;
-  readonly says: string;
+  /** For people. */
+  readonly detail: string;
 }
 
-/** What was found of one bus. */
+/** A bus that has a socket. */
 interface BusFound {
   readonly bus: number;
   readonly path: string;
-  /** Somebody serves it, and this user may use it. */
+  /** A daemon serves it, and this user may use it. */
   readonly answers: boolean;
-  readonly says: string;
+  /** For people. */
+  readonly detail: string;
 }
 
 export function configure(command: Command): void {
@@ -58,9 +61,9 @@ export function configure(command: Command): void {
     .addHelpText(
       'after',
       `
-Looks, and changes nothing: the folder where kbus serve makes its sockets, the places where programs look for a
-bus, the daemons that serve there, and what device files (kbus serve --device) need. Ends with 0 when sockets
-can be used here, and with 1 otherwise.
+Checks the folder where kbus serve creates its sockets, the folders where programs look for a bus, the daemons
+that serve there, and the prerequisites of device files (kbus serve --device). It changes nothing. Exits with 0
+if programs can use sockets here, else with 1.
 
 Examples:
   kbus doctor
@@ -73,7 +76,7 @@ async function doctor({ directory, json }: DoctorOptions): Promise<void> {
   const sockets = lookAtFolder(directory);
   const places = placesToLook(directory).map(lookAtPlace);
   const buses = (await untilEnded(Promise.all(places.map(lookAtBuses)))).flat();
-  const lacks = obstacles();
+  const missing = obstacles();
   const canUseSockets = sockets.canServe || buses.some(({ answers }) => answers);
   if (json) {
     await printJson({
@@ -84,16 +87,16 @@ async function doctor({ directory, json }: DoctorOptions): Promise<void> {
       sockets,
       places,
       buses,
-      device: { ok: lacks.length === 0, lacks },
+      device: { ok: missing.length === 0, missing },
     });
   } else {
     const lines = [
       line(null, 'kbus', `${version()}, on Node ${process.versions.node}, ${process.platform}`),
-      line(canUseSockets, 'sockets', sockets.says),
-      ...places.map((place) => line(markOf(place), 'place', place.says)),
-      ...buses.map(({ bus, answers, says }) => line(answers, `bus ${bus}`, says)),
-      ...(buses.length === 0 ? [line(null, 'buses', nobody(places, directory))] : []),
-      ...ofDevice(lacks),
+      line(canUseSockets, 'sockets', sockets.detail),
+      ...places.map((place) => line(markOf(place), 'folder', place.detail)),
+      ...buses.map(({ bus, answers, detail }) => line(answers, `bus ${bus}`, detail)),
+      ...(buses.length === 0 ? [line(null, 'buses', noBuses(places, directory))] : []),
+      ...deviceLines(missing),
     ];
     await print(`${lines.join('\n')}\n`);
   }
@@ -105,21 +108,23 @@ function markOf({ buses }: Place): boolean | null {
   return buses.length > 0 ? true : null;
 }
 
-function line(isGood: boolean | null, what: string, says: string): string {
+function line(isGood: boolean | null, what: string, detail: string): string {
   const mark = isGood === null ? '  ' : isGood ? 'ok' : 'NO';
-  return `${mark}  ${what.padEnd(8)} ${says}`;
+  return `${mark}  ${what.padEnd(8)} ${detail}`;
 }
 
-function nobody(places: readonly Place[], directory: string | undefined): string {
+function noBuses(places: readonly Place[], directory: string | undefined): string {
   const start = `start one with:  ${serveCommand(directory)}`;
-  if (places.every(({ buses }) => buses !== null)) return `none is served there; ${start}`;
-  return `none was found where this user may look; ${start}`;
+  if (places.every(({ buses }) => buses !== null)) return `no daemon serves a bus; ${start}`;
+  return `no bus in the folders that this user may read; ${start}`;
 }
 
-function ofDevice(lacks: readonly Obstacle[]): string[] {
-  if (lacks.length === 0) return [line(true, 'device', 'device files can be served (--device)')];
-  return lacks.map(({ missing, remedy }) =>
-    line(false, 'device', `lacks ${missing}; ${remedy} (sockets don't need it)`),
+function deviceLines(obstacles: readonly Obstacle[]): string[] {
+  if (obstacles.length === 0) {
+    return [line(true, 'device', 'this user can serve device files (--device)')];
+  }
+  return obstacles.map(({ missing, remedy }) =>
+    line(false, 'device', `missing: ${missing}; ${remedy} (sockets don't need it)`),
   );
 }
 
@@ -128,21 +133,23 @@ function lookAtFolder(given: string | undefined): Sockets {
   try {
     directory = absolute(socketDirectory(given));
   } catch (error) {
-    const says = (error as Error).message;
-    return { directory: null, exists: false, canServe: false, says };
+    const detail = (error as Error).message;
+    return { directory: null, exists: false, canServe: false, detail };
   }
-  // Windows has no folder: its sockets are named pipes.
+  // On Windows, sockets are named pipes, without a folder.
   if (process.platform === 'win32') {
-    return { directory, exists: false, canServe: true, says: 'named pipes' };
+    return { directory, exists: false, canServe: true, detail: 'named pipes' };
   }
   const exists = existsSync(directory);
-  const wrong = whyNotIn(directory);
-  const here = exists ? directory : `${directory}, which is not there yet`;
-  const says = wrong === '' ? here : `${here}: ${wrong}; set KBUS_DIR to a folder of your own`;
-  return { directory, exists, canServe: wrong === '', says };
+  const wrong = whyNotServable(directory);
+  const folder = exists ? directory : `${directory}, which does not exist yet`;
+  const detail =
+    wrong === '' ? folder : `${folder}: ${wrong}; set KBUS_DIR to a folder of your own`;
+  return { directory, exists, canServe: wrong === '', detail };
 }
 
-function whyNotIn(directory: string): string {
+/** Why a daemon can't serve in a folder; '' if it can. */
+function whyNotServable(directory: string): string {
   let place = directory;
   try {
     checkSocketPath(socketPath(directory, 0));
@@ -152,7 +159,7 @@ function whyNotIn(directory: string): string {
     return '';
   } catch (error) {
     const { code, message } = error as NodeJS.ErrnoException;
-    return code === 'EACCES' ? `this user may make nothing in ${place}` : message;
+    return code === 'EACCES' ? `this user may not create files in ${place}` : message;
   }
 }
 
@@ -160,15 +167,15 @@ function lookAtPlace(given: string): Place {
   let directory = given;
   try {
     directory = absolute(given);
-    // A pipe can't be looked for, only tried.
+    // Pipes can't be listed; bus 0 is tried.
     const buses = process.platform === 'win32' ? [0] : busesIn(directory);
-    const many = buses.length === 1 ? '1 socket' : `${buses.length} sockets`;
-    return { directory, buses, says: `${directory}: ${many}` };
+    const count = buses.length === 1 ? '1 socket' : `${buses.length} sockets`;
+    return { directory, buses, detail: `${directory}: ${count}` };
   } catch (error) {
     const { code, message } = error as NodeJS.ErrnoException;
-    if (code === 'ENOENT') return { directory, buses: [], says: `${directory} is not there` };
-    const why = code === 'EACCES' ? 'this user may not look into it' : message;
-    return { directory, buses: null, says: `${directory}: ${why}` };
+    if (code === 'ENOENT') return { directory, buses: [], detail: `${directory} does not exist` };
+    const why = code === 'EACCES' ? 'this user may not read it' : message;
+    return { directory, buses: null, detail: `${directory}: ${why}` };
   }
 }
 
@@ -179,16 +186,15 @@ function lookAtBuses({ directory, buses }: Place): Promise<BusFound[]> {
 async function lookAtBus(bus: number, path: string): Promise<BusFound> {
   try {
     const who = await whoAnswers(path);
-    const says =
-      who === null ? `${path} was left behind, and nobody answers there` : `${path}: ${who}`;
-    return { bus, path, answers: who?.includes('KBUS') ?? false, says };
+    const detail = `${path}: ${who ?? 'no process listens (left by a dead daemon)'}`;
+    return { bus, path, answers: who?.includes('KBUS') ?? false, detail };
   } catch (error) {
     const { code, message } = error as NodeJS.ErrnoException;
     const isRefused = code === 'EACCES' || code === 'EPERM';
     const why = isRefused
       ? 'this user may not use it; see the --mode and --group of kbus serve'
       : message;
-    return { bus, path, answers: false, says: `${path}: ${why}` };
+    return { bus, path, answers: false, detail: `${path}: ${why}` };
   }
 }
 

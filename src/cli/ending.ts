@@ -5,7 +5,7 @@ const SIGNALS = { SIGHUP: 1, SIGINT: 2, SIGTERM: 15 } as const;
 
 type Signal = keyof typeof SIGNALS;
 
-/** A command ends before it is done, and nothing is wrong: by a signal, or because nobody reads what it prints (EPIPE). */
+/** A command ends early without an error: by a signal, or because the reader of its output has gone (EPIPE). */
 export class Ending extends Error {
   override readonly name = 'Ending';
   readonly by: Signal | 'EPIPE';
@@ -15,7 +15,7 @@ export class Ending extends Error {
     this.by = by;
   }
 
-  /** As shells tell it: 128 and the signal's number. Whoever stopped reading has what they wanted. */
+  /** 128 plus the signal's number, as in shells; 0 for EPIPE, since the reader wants no more. */
   get exitCode(): number {
     return this.by === 'EPIPE' ? 0 : 128 + SIGNALS[this.by];
   }
@@ -23,10 +23,10 @@ export class Ending extends Error {
 
 const controller = new AbortController();
 
-/** Aborted when the command is to end at once: with an {@link Ending}, or with the error that ends it. */
+/** Aborted when the command must end at once: with an {@link Ending}, or with an error. */
 export const ending: AbortSignal = controller.signal;
 
-/** Ends the command. The first reason counts. */
+/** Ends the command. Only the first call has an effect. */
 export function end(by: Ending['by'] | Error): void {
   controller.abort(by instanceof Error ? by : new Ending(by));
 }
@@ -40,24 +40,24 @@ export function watchSignals(): void {
 }
 
 /**
- * SIGHUP says that the terminal has gone. Whoever starts a program with `nohup` wants it to go on then, but Node forgets
- * at its start that the signal was ignored. What can be seen of `nohup` is that no terminal is left to read or write.
+ * Whether SIGHUP should end the command. A program under `nohup` should ignore it, but Node resets ignored signals at its
+ * start. `nohup` can still be recognized: none of the standard streams is a terminal.
  */
 function hasTerminal(): boolean {
   return isatty(0) || isatty(1) || isatty(2);
 }
 
-/** Ends the process, if the command was to end: what it waited for may never come. */
+/** Exits if the command has ended early: a pending wait may otherwise keep the process alive for ever. */
 export function leave(): void {
   if (!ending.aborted) return;
-  // When Node exits it sets the terminal back to what it was, and aborts where that has gone. The signal doesn't.
+  // At its exit, Node restores the terminal's mode, and aborts if the terminal has gone; a signal skips that.
   if (ending.reason instanceof Ending && ending.reason.by === 'SIGHUP') {
     process.kill(process.pid, 'SIGHUP');
   }
   process.exit();
 }
 
-/** Resolves when the command is to end. */
+/** Resolves when the command must end. */
 export function ended(): Promise<Ending> {
   return new Promise((resolve) => {
     if (ending.aborted) resolve(ending.reason as Ending);
@@ -66,14 +66,14 @@ export function ended(): Promise<Ending> {
 }
 
 /**
- * Settles as the promise does, or rejects with the reason for which the command is to end, if that comes first. Every
- * wait of a command is within one of these: a daemon that is stopped answers nothing, and a pipe may be full for ever.
+ * Settles as the promise does, or rejects with the reason of {@link ending}, whichever is first. A command must wrap each
+ * of its waits in this: a suspended daemon never answers, and a full pipe may never drain.
  */
 export function untilEnded<T>(promise: Promise<T>): Promise<T> {
   return unlessAborted(promise, ending);
 }
 
-/** The same with another signal. A race with a promise would keep something of each wait until that settles. */
+/** The same with another signal. Not a Promise.race, which would keep memory of each wait until both promises settle. */
 export function unlessAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
   return new Promise((resolve, reject) => {
     const abort = (): void => reject(signal.reason);

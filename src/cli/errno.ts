@@ -6,12 +6,12 @@ import { print, printJson } from './output.ts';
 
 export function configure(command: Command): void {
   command
-    .argument('[error]', 'number or name of an error, such as 32 or EPIPE')
-    .option('--json', 'print JSON: one object a line')
+    .argument('[error]', 'number or name of an error, such as 32 or EPIPE (default: all of KBUS)')
+    .option('--json', 'print JSON: one object per line')
     .addHelpText(
       'after',
       `
-Says what an error number means in Unix, and in KBUS for each call that gives it. Without one: all.
+Explains an error number: its meaning in Unix, and in KBUS for each call that fails with it.
 
 Examples:
   kbus errno 32
@@ -41,14 +41,14 @@ function numberOf(error: string): number {
   if (error.trim() !== '' && (codeOf(number) ?? getSystemErrorMap().has(-number))) return number;
   throw new Failure(
     Exit.USAGE,
-    `'${error}' is not an error of this system; those of KBUS are ${Object.keys(Errno).join(', ')}`,
+    `'${error}' is not an error of this system; the errors of KBUS are ${Object.keys(Errno).join(', ')}`,
   );
 }
 
 interface Entry {
   readonly code: string;
   readonly unix: string;
-  /** What it means in KBUS, by call. */
+  /** The meaning in KBUS, by call. */
   readonly kbus: Readonly<Record<string, string>>;
 }
 
@@ -69,6 +69,6 @@ function textOf(number: number): string {
   const { code, unix, kbus } = entryOf(number);
   const calls = Object.entries(kbus);
   const head = `Error ${number} (0x${number.toString(16)}) is ${code}: ${unix}\n`;
-  if (calls.length === 0) return `${head}KBUS doesn't give it.\n`;
+  if (calls.length === 0) return `${head}No call of KBUS fails with it.\n`;
   return `${head}${calls.map(([call, meaning]) => `  ${call}: ${meaning}\n`).join('')}`;
 }

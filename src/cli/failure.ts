@@ -4,19 +4,19 @@ import { Ending, ended, ending } from './ending.ts';
 
 /** Exit codes of `kbus`. */
 export const Exit = {
-  /** KBUS refused: the sentence on stderr says what, and why. */
+  /** KBUS refused a call: stderr says which, and why. */
   REFUSED: 1,
-  /** What was typed can't be meant. */
+  /** The command line is wrong. */
   USAGE: 2,
-  /** There is no bus to speak to, or it has gone away. */
+  /** There is no such bus, or its daemon has stopped. */
   NO_BUS: 3,
-  /** What nobody foresaw (EX_SOFTWARE). */
+  /** An unexpected exception (EX_SOFTWARE). */
   BUG: 70,
-  /** What was printed could not be written (EX_IOERR). */
+  /** The output could not be written (EX_IOERR). */
   OUTPUT: 74,
 } as const;
 
-/** A command ends without having done what was asked. */
+/** A command fails. */
 export class Failure extends Error {
   override readonly name = 'Failure';
   readonly exitCode: number;
@@ -27,7 +27,7 @@ export class Failure extends Error {
   }
 }
 
-/** Says on stderr what went wrong, and sets the exit code. */
+/** Prints an error on stderr, and sets the exit code. */
 export async function report(error: unknown): Promise<void> {
   const { text, exitCode } = await outcomeOf(error);
   process.exitCode = exitCode;
@@ -35,12 +35,12 @@ export async function report(error: unknown): Promise<void> {
   const written = new Promise<void>((resolve) => {
     process.stderr.write(`kbus: ${escapedLines(text)}\n`, () => resolve());
   });
-  // Ctrl-C ends this wait, too; but what ended the command is to be read.
+  // Ctrl-C ends this wait, too, but an error that ended the command must be written.
   await (ending.aborted ? written : Promise.race([written, ended()]));
 }
 
 async function outcomeOf(error: unknown): Promise<{ text: string; exitCode: number }> {
-  // Loaded now: a command that goes well needs none of it.
+  // Imported on demand: a command that succeeds needs none of it.
   const { KbusError } = await import('../message/error.ts');
   const { StatusError } = await import('../message/request-error.ts');
   const { DirectoryError } = await import('../system/socket-folder.ts');
@@ -52,7 +52,7 @@ async function outcomeOf(error: unknown): Promise<{ text: string; exitCode: numb
     const isGone =
       error.code === 'ECONNRESET' ||
       (error instanceof StatusError && error.status.name === BUS_GONE_AWAY);
-    // It may hold what another program said; the lines that follow are ours.
+    // The message may have text of another program; only our own lines keep their newlines.
     const message = escaped(error.message);
     if (!isGone) return { text: message, exitCode: Exit.REFUSED };
     const { kbusCommand } = await import('./self.ts');

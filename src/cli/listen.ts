@@ -7,8 +7,8 @@ import { MissedMessages } from './missed.ts';
 import { print, remark } from './output.ts';
 import { addShowOptions, type ShowOptions, showMessage } from './show.ts';
 
-/** Messages that may wait to be printed: more than programs want to hold, for nobody is to be slowed down by a look. */
-const QUEUE = 100_000;
+/** The queue's length: larger than a program's, so that watching a bus does not slow its senders down. */
+const MAX_QUEUED_MESSAGES = 100_000;
 
 interface ListenOptions extends BusOptions, ShowOptions {
   count?: number;
@@ -25,9 +25,9 @@ export function configure(command: Command): void {
     .addHelpText(
       'after',
       `
-Prints each message when it comes, until Ctrl-C. A name that ends in * takes all names below it, and a %
-in a name takes any one word. What matches two of the names comes twice. When messages come faster than
-they are printed, and some are missed, it says so on stderr.
+Prints each message as it arrives, until Ctrl-C. In a name, * at the end matches all names below it, and %
+matches any one word. A message that matches two of the names is printed twice. If messages arrive faster
+than they can be printed, some are missed: stderr says how many.
 
 Examples:
   kbus listen '$.*'
@@ -39,14 +39,14 @@ Examples:
 
 async function listen(names: string[], options: ListenOptions): Promise<void> {
   const bindings = names.map(typedName);
-  const missed = new MissedMessages();
-  await using ksock = await openKsock(options, 'rw', ({ count }) => missed.add(count, QUEUE));
-  await untilEnded(ksock.setMaxMessages(QUEUE));
+  const missed = new MissedMessages(MAX_QUEUED_MESSAGES);
+  await using ksock = await openKsock(options, 'rw', ({ count }) => missed.add(count));
+  await untilEnded(ksock.setMaxMessages(MAX_QUEUED_MESSAGES));
   for (const name of bindings) await untilEnded(ksock.bind(name));
   remark(`listening to ${bindings.map((name) => `'${name}'`).join(', ')} on bus ${options.bus}`);
   try {
     await eachMessage(ksock, options.count, (message) => print(showMessage(message, options)));
   } finally {
-    missed.tell(QUEUE);
+    missed.report();
   }
 }

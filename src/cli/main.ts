@@ -6,7 +6,7 @@ import { report } from './failure.ts';
 watchSignals();
 run(process.argv.slice(2)).catch(report).then(leave);
 
-/** The daemon's start is measured: where its options need no check, it begins with no more than it needs. */
+/** A daemon must start fast: if its options need no further check, commander and valibot are not loaded. */
 async function run(args: string[]): Promise<void> {
   if (args[0] === 'serve') {
     const { plainSettings } = await import('./plain-settings.ts');

@@ -1,35 +1,40 @@
 import { remark } from './output.ts';
 
-/** Milliseconds between two remarks: messages may be missed by the million. */
-const PAUSE = 1000;
+/** The interval between two reports: millions of messages may be missed. */
+const REPORT_INTERVAL_MS = 1000;
 
-/** Says how many messages were missed: the first time at once, and then now and then. */
+/** Reports missed messages on stderr: the first at once, later ones at intervals. */
 export class MissedMessages {
+  private readonly maxMessages: number;
+  /** Missed messages that are not reported yet. */
   private count = 0;
-  private pause: NodeJS.Timeout | null = null;
+  private timer: NodeJS.Timeout | null = null;
 
-  /** So many more were missed by a Ksock whose queue holds `queue` messages. */
-  add(count: number, queue: number): void {
-    this.count += count;
-    if (this.pause !== null) return;
-    this.tell(queue);
-    this.pause = setTimeout(() => {
-      this.pause = null;
-      if (this.count > 0) this.add(0, queue);
-    }, PAUSE).unref();
+  /** `maxMessages` is the length of the Ksock's queue. */
+  constructor(maxMessages: number) {
+    this.maxMessages = maxMessages;
   }
 
-  /** Says what was not said yet. */
-  tell(queue: number): void {
-    if (this.count > 0) reportMissed(this.count, queue);
+  add(count: number): void {
+    this.count += count;
+    if (this.timer !== null) return;
+    this.report();
+    this.timer = setTimeout(() => {
+      this.timer = null;
+      if (this.count > 0) this.add(0);
+    }, REPORT_INTERVAL_MS).unref();
+  }
+
+  /** Reports what add() has not reported yet. */
+  report(): void {
+    if (this.count > 0) reportMissed(this.count, this.maxMessages);
     this.count = 0;
   }
 }
 
-/** Says that messages were missed, and what to do. */
-export function reportMissed(count: number, queue: number): void {
-  const [missed, full] = [count, queue].map((number) => number.toLocaleString('en'));
+function reportMissed(count: number, maxMessages: number): void {
+  const [missed, limit] = [count, maxMessages].map((number) => number.toLocaleString('en'));
   remark(
-    `missed ${missed} ${count === 1 ? 'message' : 'messages'}: they came faster than it printed them, and its queue was full (${full} messages, or the bytes of kbus serve --max-queued-bytes-per-ksock). Listen to fewer names, print to a file, or send with --wait.`,
+    `missed ${missed} ${count === 1 ? 'message' : 'messages'}: they arrived faster than it could print them, and its queue was full (at ${limit} messages, or at the bytes of kbus serve --max-queued-bytes-per-ksock). Listen to fewer names, print to a file, or send with --wait.`,
   );
 }

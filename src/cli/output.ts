@@ -10,12 +10,12 @@ process.stdout.on('error', lost);
 process.stderr.on('error', (error: NodeJS.ErrnoException) => {
   if (error.code !== 'EPIPE') isRemarkLost = true;
 });
-// Nobody could be told; and a remark is no reason to stop.
+// A lost remark does not stop the command, and stderr can't report it: only the exit code can.
 process.on('exit', () => {
   if (isRemarkLost && !process.exitCode) process.exitCode = Exit.OUTPUT;
 });
 
-/** What is printed gets nowhere: that ends the command. */
+/** Ends the command: stdout can't be written. */
 function lost({ code, errno = 0, message }: NodeJS.ErrnoException): void {
   if (code === 'EPIPE') {
     end(code);
@@ -23,22 +23,19 @@ function lost({ code, errno = 0, message }: NodeJS.ErrnoException): void {
   }
   const why = getSystemErrorMap().get(errno)?.[1] ?? message;
   end(
-    new Failure(
-      Exit.OUTPUT,
-      `stdout took no more: ${code}, ${why}. What was printed is not complete.`,
-    ),
+    new Failure(Exit.OUTPUT, `can't write to stdout: ${code}, ${why}. The output is incomplete.`),
   );
 }
 
 /**
- * Writes text to stdout, and waits while its reader is slow. What upsets a terminal is escaped, except newlines and tabs.
- * Throws what {@link end} was called with when it can't be written, or the command is to end.
+ * Writes text to stdout, and waits until it is written. Escapes control characters but newlines and tabs. Throws the
+ * reason of {@link end} if the command ends meanwhile, also because the text can't be written.
  */
 export function print(text: string): Promise<void> {
   return write(escapedLines(text));
 }
 
-/** Writes bytes as they are; likewise. */
+/** The same for bytes, unchanged. */
 export async function write(bytes: Uint8Array | string): Promise<void> {
   ending.throwIfAborted();
   const written = new Promise<void>((resolve) => {
@@ -55,7 +52,7 @@ export function printJson(value: object): Promise<void> {
   return write(`${escapedJson(value)}\n`);
 }
 
-/** Tells the person at the terminal something, in one line, that is not the command's result. */
+/** Prints a line on stderr for the user; it is not part of the command's result. */
 export function remark(text: string): void {
   process.stderr.write(`kbus: ${escaped(text)}\n`);
 }

@@ -8,9 +8,9 @@ import {
 } from '../daemon/settings.ts';
 
 /**
- * The settings, if the arguments of `kbus serve` are nothing but settings whose values are plainly good:
- * text, switches and numbers. Undefined otherwise, and for mistakes: then `serve-command.ts` reads them, which
- * loads so much more that the daemon would have 6 MiB more.
+ * The settings, if the arguments of `kbus serve` are only texts, switches, and numbers in their range. Undefined for
+ * anything else, also mistakes: `serve-command.ts` then parses them. It loads commander and valibot, with which the
+ * daemon takes 6 MiB more.
  */
 export function plainSettings(args: string[]): Given | undefined {
   const options: ParseArgsConfig['options'] = {};

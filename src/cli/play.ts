@@ -35,35 +35,35 @@ interface PlayOptions {
   json?: true;
 }
 
-/** Milliseconds between steps, for people. */
-const PACE = 250;
+/** The pause after each step at a terminal. */
+const PACE_MS = 250;
 
 export function configure(command: Command): void {
   command
     .option(
       '-b, --bus <number>',
-      'play on this bus of a daemon that runs',
+      'play on this bus of a running daemon',
       wholeNumber(0, 0xffff_ffff),
     )
     .option('--directory <folder>', "folder of that daemon's sockets (default: as `kbus serve`)")
     .option(
       '--pace <milliseconds>',
-      `rest after each step (default: ${PACE} at a terminal, else 0)`,
+      `pause after each step (default: ${PACE_MS} at a terminal, else 0)`,
       wholeNumber(0, 60_000),
     )
-    .option('--transcript [file]', 'print, or write to a file, no more than the terminals printed')
+    .option('--transcript [file]', 'print only the output of the terminals, or write it to a file')
     .addOption(
       command
-        .createOption('--stay', 'play on bus 0 of this machine, and leave that serving')
+        .createOption('--stay', 'play on bus 0 of this machine, and keep serving it afterwards')
         .conflicts(['bus', 'directory']),
     )
-    .option('--once', 'with --stay: end after the playlet')
-    .option('--json', 'print JSON: one object a line')
+    .option('--once', 'with --stay: exit after the playlet')
+    .option('--json', 'print JSON: one object per line')
     .addHelpText(
       'after',
       `
-Four programs, each with its own terminal, play the introduction to KBUS. They have a bus of their own,
-unless told otherwise. With 120 columns or more, the terminals stand side by side.
+Four programs, each with its own terminal, play the introduction to KBUS. By default they play on a bus of
+their own. With 120 columns or more, the terminals are shown side by side.
 
 Examples:
   kbus play
@@ -73,15 +73,15 @@ Examples:
     .action(play);
 }
 
-/** Where the playlet is played. */
+/** The bus of the playlet. */
 interface House {
   readonly bus: number;
   readonly directory: string;
-  /** What to say before it begins. */
-  readonly says: string;
-  /** The daemon that was started for it, if one was. */
+  /** Where it is, for the second line of the output. */
+  readonly place: string;
+  /** The daemon that this command has started for it, or null. */
   readonly daemon: Daemon | null;
-  /** Folder to remove at the end, if one was made. */
+  /** The folder to remove at the end, or null. */
   readonly temporary: string | null;
 }
 
@@ -93,7 +93,7 @@ async function play(options: PlayOptions): Promise<void> {
       throw new Failure(Exit.REFUSED, error.message, error);
     });
     if (!options.stay) return;
-    // Nobody is there to press Ctrl-C when this is not a terminal.
+    // Without a terminal, no user can press Ctrl-C.
     const stays = house.daemon === null || (process.stdout.isTTY && !options.once);
     await print(whatNext(house, stays));
     if (stays && house.daemon !== null) await ended();
@@ -107,13 +107,13 @@ async function openHouse(options: PlayOptions): Promise<House> {
   if (options.stay) return openOurs();
   if (options.bus !== undefined || options.directory !== undefined) {
     const { bus = 0 } = options;
-    // Says what to run when there is no such bus.
+    // Fails with a text that says what to run if there is no such bus.
     await openKsock({ ...options, bus }).then((ksock) => ksock[Symbol.asyncDispose]());
     const directory = await directoryOf({ ...options, bus });
     return {
       bus,
       directory,
-      says: `On bus ${bus}, in ${directory}.`,
+      place: `On bus ${bus}, in ${directory}.`,
       daemon: null,
       temporary: null,
     };
@@ -121,34 +121,34 @@ async function openHouse(options: PlayOptions): Promise<House> {
   return openTemporary('On a bus of their own.');
 }
 
-/** Bus 0 of this machine: where it is served already, there. */
+/** Bus 0 of this machine: that of a running daemon, or of a new one. */
 async function openOurs(): Promise<House> {
   for (const directory of placesToLook()) {
     const at = socketPath(directory, 0);
-    // Where this user may not connect there is no bus of ours.
+    // A socket to which this user may not connect does not count.
     const who = await untilEnded(whoAnswers(at).catch(() => null));
     if (who === null) continue;
-    const says = `On bus 0 at ${at}, which ${who} serves already.`;
-    return { bus: 0, directory, says, daemon: null, temporary: null };
+    const place = `On bus 0 at ${at}, served by ${who}.`;
+    return { bus: 0, directory, place, daemon: null, temporary: null };
   }
   let directory: string;
   try {
     directory = socketDirectory();
   } catch {
-    return openTemporary('On a bus in a folder for this time, since KBUS_DIR is not set.');
+    return openTemporary('On a bus in a temporary folder, since KBUS_DIR is not set.');
   }
   const daemon = await newDaemon(directory);
-  const says = `On bus 0 at ${daemon.path(0)}.`;
-  return { bus: 0, directory, says, daemon, temporary: null };
+  const place = `On bus 0 at ${daemon.path(0)}.`;
+  return { bus: 0, directory, place, daemon, temporary: null };
 }
 
-async function openTemporary(says: string): Promise<House> {
+async function openTemporary(place: string): Promise<House> {
   const folder = tmpdir();
-  const directory = inFiles(`make a folder in ${folder}; set TMPDIR to another one`, () =>
+  const directory = tryFiles(`create a folder in ${folder}; set TMPDIR to another one`, () =>
     mkdtempSync(join(folder, 'kbus-')),
   );
   const daemon = await newDaemon(directory);
-  return { bus: 0, directory, says, daemon, temporary: directory };
+  return { bus: 0, directory, place, daemon, temporary: directory };
 }
 
 async function newDaemon(directory: string): Promise<Daemon> {
@@ -159,27 +159,27 @@ async function newDaemon(directory: string): Promise<Daemon> {
   return daemon;
 }
 
-async function show({ bus, directory, says }: House, options: PlayOptions): Promise<void> {
-  const { pace = process.stdout.isTTY ? PACE : 0, transcript } = options;
+async function show({ bus, directory, place }: House, options: PlayOptions): Promise<void> {
+  const { pace = process.stdout.isTTY ? PACE_MS : 0, transcript } = options;
   const kept = new TranscriptStage();
   const file = typeof transcript === 'string' ? transcript : undefined;
   const keep = (text: string): void => {
     if (file === undefined) return;
-    inFiles(`write the transcript to ${file}`, () => writeFileSync(file, text));
+    tryFiles(`write the transcript to ${file}`, () => writeFileSync(file, text));
   };
-  // A file that can't be written is a mistake to be told before the play.
+  // Fails before the play if the file can't be written.
   keep('');
   const stages: Stage[] = transcript === undefined ? [] : [kept];
-  if (transcript !== true) stages.push(options.json ? new JsonStage(write) : screenStage(says));
+  if (transcript !== true) stages.push(options.json ? new JsonStage(write) : screenStage(place));
   await perform({ bus, directory, stages, pace, signal: ending });
   if (transcript === true) await print(kept.text);
   else keep(kept.text);
-  // Stages don't wait: now all of it is written.
+  // Stages don't wait for stdout: this does.
   await print('');
 }
 
-/** Does something with files. A Failure when the file system refuses it. */
-function inFiles<T>(what: string, act: () => T): T {
+/** Calls a function of the file system; throws a Failure if that fails. */
+function tryFiles<T>(what: string, act: () => T): T {
   try {
     return act();
   } catch (error) {
@@ -191,17 +191,17 @@ const write = (text: string): void => {
   process.stdout.write(text);
 };
 
-function screenStage(says: string): Stage {
+function screenStage(place: string): Stage {
   const { stdout } = process;
   const screen: Screen = {
     write,
     get columns() {
-      // A terminal that doesn't know its width says 0.
+      // A terminal of unknown width reports 0.
       return (stdout.isTTY && stdout.columns) || Number.POSITIVE_INFINITY;
     },
     hasColours: stdout.isTTY && stdout.hasColors(),
   };
-  write(`Rosencrantz and Guildenstern: a playlet for four programs.\n${says}\n`);
+  write(`Rosencrantz and Guildenstern: a playlet for four programs.\n${place}\n`);
   return new ScreenStage(screen);
 }
 
@@ -209,13 +209,13 @@ function whatNext({ bus, directory, temporary, daemon }: House, stays: boolean):
   const kbus = kbusCommand();
   const path = socketPath(directory, bus);
   const serve = stays ? '' : `  ${kbus} serve\n`;
-  // In a folder that goes with the playlet there is nothing to begin with.
+  // If the folder is removed with the playlet, the setting is of no use.
   const setting = stays && temporary !== null ? `  export KBUS_DIR=${quoted(temporary)}\n` : '';
   return `
-Bus ${bus} ${stays ? `is at ${path}.` : `was at ${path}, and ends now.`}
-To go on, type these, each in a terminal of its own:
+Bus ${bus} ${stays ? `is at ${path}.` : `was at ${path}, and stops now.`}
+To go on, type each of these in a terminal of its own:
 
 ${serve}${setting}  ${kbus} listen '$.*'
 ${setting}  ${kbus} send '$.Hello.World' 'Hello there'
-${daemon !== null && stays ? '\nCtrl-C here ends it.\n' : ''}`;
+${daemon !== null && stays ? '\nCtrl-C here stops the bus.\n' : ''}`;
 }

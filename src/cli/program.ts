@@ -5,17 +5,17 @@ import { COMMANDS } from './commands.ts';
 import { Exit, Failure } from './failure.ts';
 import { print } from './output.ts';
 
-/** Runs one command. Throws what went wrong, for `report`. */
+/** Runs one command. Throws errors, for `report`. */
 export async function runProgram(args: string[]): Promise<void> {
   let printed: Promise<void> = Promise.resolve();
   const program = new Command('kbus')
     .description('A message bus for the programs on one machine.')
     .usage('<command> [options]')
     .version(version(), '-V, --version', 'print the version')
-    .helpOption('-h, --help', 'print this')
-    .helpCommand('help [command]', 'print what --help of the command does')
+    .helpOption('-h, --help', 'print this help')
+    .helpCommand('help [command]', "print the command's help")
     .exitOverride()
-    .showHelpAfterError('(kbus --help lists the commands; their options go behind them)')
+    .showHelpAfterError('(kbus --help lists the commands; options follow the command)')
     .configureOutput({
       writeOut: (text) => {
         printed = print(text);
@@ -26,20 +26,20 @@ export async function runProgram(args: string[]): Promise<void> {
     .addHelpText(
       'after',
       `
-Each command shows its options, and examples, with --help.
+For options and examples of a command, type kbus <command> --help.
 
-Begin with:
+Start with:
   kbus play
 
-Or in three terminals:
+Or, in three terminals:
   kbus serve
   kbus listen '$.*'
   kbus send '$.Hello.World' 'Hello there'
 
-Exit codes: 0 done, 1 KBUS refused, 2 the command line is wrong, 3 there is no such bus, 74 what it prints
-could not be written, 129, 130 and 143 ended by SIGHUP, Ctrl-C and SIGTERM.`,
+Exit codes: 0 success, 1 KBUS refused the call, 2 wrong command line, 3 no such bus, 74 the output could not
+be written, 129, 130 and 143 ended by SIGHUP, Ctrl-C and SIGTERM.`,
     );
-  // What help is asked of must be a command; else commander shows the help of all.
+  // For "kbus help UNKNOWN", commander would print the general help.
   const asked = args[0] === 'help' ? args[1] : args[0];
   const isMistyped = asked !== undefined && asked !== 'help' && !isCommand(asked);
   const wanted = args.filter((arg) => !arg.startsWith('-'));
@@ -49,14 +49,14 @@ could not be written, 129, 130 and 143 ended by SIGHUP, Ctrl-C and SIGTERM.`,
       .command(name)
       .description(`${capital(summary)}.`)
       .summary(summary);
-    command.showHelpAfterError(`(kbus ${name} --help shows how)`);
+    command.showHelpAfterError(`(see kbus ${name} --help)`);
     if (names.includes(name)) (await load()).configure(command);
   }
   try {
     await program.parseAsync(isMistyped ? [asked] : args, { from: 'user' });
   } catch (error) {
     if (!(error instanceof CommanderError)) throw error;
-    // Commander has said what is wrong, or shown the help that was asked for.
+    // Commander has already printed the error or the help.
     if (error.exitCode !== 0) throw new Failure(Exit.USAGE, '', error);
   }
   await printed;
@@ -66,13 +66,13 @@ function isCommand(word: string): boolean {
   return word.startsWith('-') || COMMANDS.some(({ name }) => name === word);
 }
 
-/** What commander finds wrong, as we say it. */
+/** Commander's errors in the format of kbus. */
 function explained(text: string): string {
   return text
     .replace(/^error: /, 'kbus: ')
     .replace(
       /too many arguments .* Expected [1-9].*/,
-      "$&\nPut what has spaces in quotes: 'two words'",
+      "$&\nPut an argument with spaces in quotes: 'two words'",
     );
 }
 

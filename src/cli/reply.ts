@@ -23,10 +23,13 @@ interface ReplyOptions extends BusOptions, DataOptions, ShowOptions {
 
 export function configure(command: Command): void {
   addShowOptions(addBusOptions(command))
-    .argument('<name>', "name to answer for, such as '$.Actor.Ask', or a wildcard: '$.Actor.*'")
+    .argument('<name>', "name to reply to, such as '$.Actor.Ask', or a wildcard: '$.Actor.*'")
     .argument('[data]', 'data of every Reply; - reads it from stdin, once')
-    .option('--hex', 'the data is given in hex, such as 00ff41')
-    .option('--exec <command>', 'run this for each Request: its data on stdin, the Reply on stdout')
+    .option('--hex', 'the data is in hex, such as 00ff41')
+    .option(
+      '--exec <command>',
+      'run this for each Request: stdin is its data, stdout becomes the Reply',
+    )
     .addOption(
       command.createOption('--echo', 'reply with the data of the Request').conflicts('exec'),
     )
@@ -34,8 +37,8 @@ export function configure(command: Command): void {
     .addHelpText(
       'after',
       `
-Prints each Request when it comes, until Ctrl-C, and answers one after the other. The command of --exec
-finds KBUS_NAME, KBUS_FROM and KBUS_ID in its environment; if it fails, so does the asker's request.
+Prints and answers each Request as it arrives, one at a time, until Ctrl-C. The environment of the --exec
+command has KBUS_NAME, KBUS_FROM and KBUS_ID; if the command fails, so does the requester's request.
 
 Examples:
   kbus reply '$.Actor.Ask' 'Yes, yes I was'
@@ -45,7 +48,7 @@ Examples:
     .action(reply);
 }
 
-/** Makes the data of the Reply to a Request; throws an Error, which the asker is told, when it can't. */
+/** Returns the data of the Reply; an error that it throws is sent to the requester. */
 type Answer = (request: Message) => Promise<Uint8Array>;
 
 async function reply(name: string, data: string | undefined, options: ReplyOptions): Promise<void> {
@@ -65,7 +68,7 @@ async function answerOf(data: string | undefined, options: ReplyOptions): Promis
   if (data !== undefined && (echo || exec !== undefined)) {
     throw new Failure(
       Exit.USAGE,
-      `the Reply is either the data '${data}' or what ${echo ? '--echo' : '--exec'} makes: leave one out`,
+      `the data '${data}' and ${echo ? '--echo' : '--exec'} both define the Reply: omit one`,
     );
   }
   if (echo) return async (request) => request.data;
@@ -89,7 +92,7 @@ async function send(ksock: Ksock, message: Reply): Promise<void> {
   try {
     await untilEnded(ksock.sendMsg(message));
   } catch (error) {
-    // Who asked may have gone: that ends this Request, and nothing else.
+    // The requester may have left: go on with the next Request.
     if (!(error instanceof KbusError) || !GONE.has(error.code)) throw error;
     remark(error.message);
   }
@@ -97,10 +100,10 @@ async function send(ksock: Ksock, message: Reply): Promise<void> {
 
 const GONE = new Set<string>(['EADDRNOTAVAIL', 'ECONNREFUSED']);
 
-/** How long a command may take to end when it is told to, in milliseconds. */
-const PATIENCE = 200;
+/** How long a command may take to exit after SIGTERM. */
+const KILL_TIMEOUT_MS = 200;
 
-/** What a command prints, given the data of the Request on its stdin. */
+/** Runs a command with the data of a Request as its stdin; returns its stdout. */
 async function run(command: string, request: Message): Promise<Uint8Array> {
   const child = spawn(command, {
     shell: true,
@@ -113,12 +116,12 @@ async function run(command: string, request: Message): Promise<Uint8Array> {
       KBUS_ID: String(request.id),
     },
   });
-  // A command need not read what it is given.
+  // A command need not read its stdin.
   child.stdin.on('error', () => {});
   child.stdin.end(request.data);
   const exited = new Promise<void>((resolve) => {
     child.once('exit', () => resolve());
-    // That it is ended is an error, too, and comes before it has.
+    // An abort is an error, too, and is reported before the command exits.
     child.once('error', () => child.pid === undefined && resolve());
   });
   const closed = new Promise<string>((resolve, reject) => {
@@ -132,9 +135,9 @@ async function run(command: string, request: Message): Promise<Uint8Array> {
     if (child.exitCode === 0) return output;
     throw new Error(`the command '${command}' ended ${how}`);
   } finally {
-    // It was told by a signal; but it need not heed that.
+    // The abort has sent SIGTERM, which the command may ignore.
     if (ending.aborted) {
-      const timer = setTimeout(() => child.kill('SIGKILL'), PATIENCE);
+      const timer = setTimeout(() => child.kill('SIGKILL'), KILL_TIMEOUT_MS);
       await exited;
       clearTimeout(timer);
     }

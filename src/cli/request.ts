@@ -25,20 +25,20 @@ export function configure(command: Command): void {
   addShowOptions(addBusOptions(command))
     .argument('<name>', "name of the Request, such as '$.Actor.Ask'")
     .argument('[data]', 'its data; - reads it from stdin')
-    .option('--hex', 'the data is given in hex, such as 00ff41')
+    .option('--hex', 'the data is in hex, such as 00ff41')
     .option('--to <ksock>', 'only this Ksock may answer (stateful)', wholeNumber(1, 0xffff_ffff))
     .option(
       '--timeout <seconds>',
-      'how long all of it may take, from now to the Reply (default: for ever)',
+      'time limit from the start of the command to the Reply (default: none)',
       seconds,
     )
-    .option('--urgent', 'goes before the messages that wait to be read')
+    .option('--urgent', 'put it before all unread messages of the Replier')
     .addHelpText(
       'after',
       `
-Prints the data of the Reply: to a file or a pipe as it is, byte for byte; to a terminal as text, in which
-control characters, and what is no text, are escaped.
-Somebody must reply; if nobody does yet, start a Replier in another terminal with the first line:
+Prints the data of the Reply: to a file or a pipe byte for byte; to a terminal as text, with control
+characters and binary data escaped.
+A program must reply to the name. To try it out, start one in another terminal with the first line:
 
 Examples:
   kbus reply '$.Actor.Ask' 'Yes, yes I was'
@@ -55,18 +55,18 @@ async function request(
 ): Promise<void> {
   const { bus, to = 0, timeout, urgent } = options;
   typedName(name);
-  const limit = new Limit(timeout);
-  limit.next('read the data from stdin', 'stdin has not come to its end');
+  const limit = new TimeLimit(timeout);
+  limit.next('read the data from stdin', 'stdin has not ended');
   const flags = urgent ? Flag.URGENT : 0;
   const message = new Request(name, await typedData(data, options), { to, flags });
-  limit.next(`open bus ${bus}`, 'its daemon does not answer; it is stopped, or very busy');
+  limit.next(`open bus ${bus}`, 'its daemon does not answer: it is suspended, or very busy');
   await using ksock = await openKsock(options);
   limit.next(`send Request '${name}'`);
   const replied = untilEnded(ksock.request(message, null, { signal: ending }));
   const reply = await replied.catch((error: unknown) => {
     if (!(error instanceof KbusError) || error.code !== 'EADDRNOTAVAIL') throw error;
     const text = `${escaped(error.message)}
-Nobody replies to that name now. To try it out, in another terminal:
+To try it out, start a Replier in another terminal:
   ${kbusCommand()} reply ${quoted(name)} 'an answer'`;
     throw new Failure(Exit.REFUSED, text, error);
   });
@@ -75,26 +75,26 @@ Nobody replies to that name now. To try it out, in another terminal:
   else await (process.stdout.isTTY ? print(forTerminal(reply.data)) : write(reply.data));
 }
 
-/** Ends the command when its time is over, whatever it waits for. */
-class Limit {
+/** Ends the command at its deadline, whichever step it is at. */
+class TimeLimit {
   private readonly timer: NodeJS.Timeout | undefined;
-  private what = '';
+  private step = '';
   private meaning: string | undefined;
 
-  /** From now on, in milliseconds; undefined for no limit. */
-  constructor(timeout: number | undefined) {
-    if (timeout === undefined) return;
+  /** Starts now; `timeoutMs` is undefined for no limit. */
+  constructor(timeoutMs: number | undefined) {
+    if (timeoutMs === undefined) return;
     this.timer = setTimeout(() => {
-      const what = `${this.what} within ${timeout} ms`;
+      const what = `${this.step} within ${timeoutMs} ms`;
       const { meaning } = this;
       const options = meaning === undefined ? {} : { meaning };
       end(new KbusError('request', Errno.ETIMEDOUT, what, options));
-    }, timeout);
+    }, timeoutMs);
   }
 
-  /** What it does from now on; and what it means, if it isn't what the code does for a Request, when that takes too long. */
-  next(what: string, meaning?: string): void {
-    this.what = what;
+  /** The next step begins. `meaning` explains a timeout in it; by default, the meaning of ETIMEDOUT for a Request. */
+  next(step: string, meaning?: string): void {
+    this.step = step;
     this.meaning = meaning;
   }
 

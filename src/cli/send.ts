@@ -16,18 +16,18 @@ export function configure(command: Command): void {
   addBusOptions(command)
     .argument('<name>', "name of the message, such as '$.Actor.Speak'")
     .argument('[data]', 'its data; - reads it from stdin')
-    .option('--hex', 'the data is given in hex, such as 00ff41')
-    .option('--urgent', 'goes before the messages that wait to be read')
-    .option('--wait', 'waits until every listener has room for it (ALL_OR_WAIT)')
+    .option('--hex', 'the data is in hex, such as 00ff41')
+    .option('--urgent', 'put it before all unread messages of its listeners')
+    .option('--wait', 'wait until no queue of a listener is full (ALL_OR_WAIT)')
     .addOption(
       command
-        .createOption('--fail', 'is refused when a listener has no room for it (ALL_OR_FAIL)')
+        .createOption('--fail', 'fail if the queue of a listener is full (ALL_OR_FAIL)')
         .conflicts('wait'),
     )
     .addHelpText(
       'after',
       `
-Prints the id that the message got. It is no error if nobody listens.
+Prints the id of the message. To have no listeners is not an error.
 
 Examples:
   kbus send '$.Actor.Speak' 'Hello there'

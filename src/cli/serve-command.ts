@@ -10,11 +10,11 @@ export function configure(command: Command): void {
     command.option(`--${name}${placeholderOf(setting)}`, `${setting.help}${defaultOf(setting)}`);
   }
   command
-    .option('--config <file>', 'TOML file with these settings; options go before it')
+    .option('--config <file>', 'TOML file with these settings; options override it')
     .addHelpText(
       'after',
       `
-Serves until Ctrl-C (or SIGTERM), and then removes its sockets.
+Serves until Ctrl-C or SIGTERM, then removes its sockets.
 
 Examples:
   kbus serve
@@ -22,7 +22,7 @@ Examples:
   kbus serve --directory /run/kbus --group video --mode 0660 --log json
   kbus serve --device /run/kbus/dev --link /dev
 
-A configuration file has the same names:
+A configuration file uses the same names:
   buses = 3
   directory = "/run/kbus"
   mode = "0660"`,
@@ -61,7 +61,7 @@ function defaultOf(setting: Setting): string {
   return ` (default: ${setting.otherwise ?? setting.default})`;
 }
 
-/** The settings of the options, whose names commander has put in camel case. */
+/** The settings from commander's options, which have camel-case names. */
 function typedSettings(options: Record<string, string | true>): Given {
   const values: Record<string, unknown> = {};
   for (const name of SETTING_NAMES) {

@@ -11,8 +11,8 @@ import { Exit, Failure } from './failure.ts';
 import { startDaemon } from './start-daemon.ts';
 import { logged, stderrLog } from './stderr-log.ts';
 
-/** How long a daemon that met a bug may take to say farewell, in milliseconds. */
-const FAREWELL = 2000;
+/** How long a daemon may take to stop after a bug. */
+const BUG_STOP_TIMEOUT_MS = 2000;
 
 /** Runs a daemon until a signal ends it. */
 export async function serve(given: Given): Promise<void> {
@@ -33,7 +33,7 @@ export async function serve(given: Given): Promise<void> {
     log,
     listening,
   });
-  process.once('uncaughtException', (error) => dieOf(error, daemon, log));
+  process.once('uncaughtException', (error) => stopAfterBug(error, daemon, log));
   await startDaemon(daemon, directory);
   const { device } = daemon;
   log.info(servingText(daemon, buses, directory, listening.length), {
@@ -41,13 +41,13 @@ export async function serve(given: Given): Promise<void> {
     directory,
     ...(device !== null && { device }),
   });
-  // Loaded now: nobody waits for it.
+  // Imported late: it must not delay the start.
   const { keepYoungMemorySmall } = await import('./young-memory.ts');
   keepYoungMemorySmall();
   if (process.stderr.isTTY) await hint(given);
   const { by } = await ended();
-  log.info(`${by}: the daemon ends`);
-  await daemon.stop(`the daemon was ended by ${by}`);
+  log.info(`${by}: the daemon stops`);
+  await daemon.stop(`the daemon was stopped by ${by}`);
   await logged();
 }
 
@@ -56,21 +56,23 @@ async function ownershipOf({ mode, group }: Given): Promise<Ownership> {
   if (group === undefined) return { mode: bits ?? 0o600, group: undefined };
   const { groupId } = await import('../system/group.ts');
   const id = groupId(group);
-  if (id === undefined) throw new Failure(Exit.USAGE, `group: there is no group '${group}' here`);
+  if (id === undefined) {
+    throw new Failure(Exit.USAGE, `group: this machine has no group '${group}'`);
+  }
   return { mode: bits ?? 0o660, group: id };
 }
 
-/** For the person who has just started it by hand. */
+/** Prints the next step for a user who has started the daemon at a terminal. */
 async function hint({ directory }: Given): Promise<void> {
   const { kbusCommand } = await import('./self.ts');
   const { quoted } = await import('../base/quoted.ts');
   const where = directory === undefined ? '' : ` --directory ${quoted(absolute(directory))}`;
   process.stderr.write(
-    `Ctrl-C ends it. In another terminal:  ${kbusCommand()} listen '$.*'${where}\n`,
+    `Ctrl-C stops it. In another terminal:  ${kbusCommand()} listen '$.*'${where}\n`,
   );
 }
 
-/** A larger maximum lifts the absolute one, and a smaller absolute one lowers it. */
+/** Of the two maximum sizes, a given one adjusts the default of the other: absolute is never the smaller. */
 function busSettingsOf(given: Given): Partial<BusSettings> {
   const absolute = given['absolute-max-message-size'];
   const max =
@@ -95,7 +97,7 @@ function deviceOf({ device, link }: Given): DaemonOptions['device'] {
   if (link === undefined) return undefined;
   throw new Failure(
     Exit.USAGE,
-    'link: there is nothing to link to without a device; say where its files are to be with --device',
+    'link: without device files there is nothing to link to; set their folder with --device',
   );
 }
 
@@ -103,14 +105,14 @@ function servingText(daemon: Daemon, buses: number, directory: string, passed: n
   const { device } = daemon;
   const what = buses === 1 ? 'bus 0' : `buses 0 to ${buses - 1}`;
   const files = device === null ? '' : `, and as files in ${device}`;
-  if (passed >= buses) return `serving ${what}, on sockets that systemd made${files}`;
+  if (passed >= buses) return `serving ${what}, on sockets of systemd${files}`;
   return `serving ${what} ${buses === 1 ? `at ${daemon.path(0)}` : `in ${directory}`}${files}`;
 }
 
-/** The ledger of a daemon that met a bug may be wrong: it doesn't go on. */
-function dieOf(error: Error, daemon: Daemon, log: Log): void {
-  log.bug(`a bug ends the daemon: ${error.stack}`);
+/** After a bug, the state of a bus may be wrong: the daemon must not go on. */
+function stopAfterBug(error: Error, daemon: Daemon, log: Log): void {
+  log.bug(`the daemon stops because of a bug: ${error.stack}`);
   const exit = (): never => process.exit(Exit.BUG);
-  setTimeout(exit, FAREWELL);
-  daemon.stop('a bug ended the daemon').then(exit, exit);
+  setTimeout(exit, BUG_STOP_TIMEOUT_MS);
+  daemon.stop('the daemon stopped because of a bug').then(exit, exit);
 }

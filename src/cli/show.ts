@@ -12,34 +12,36 @@ export interface ShowOptions {
 
 export function addShowOptions(command: Command): Command {
   return command
-    .option('--full', 'print everything that a message says')
-    .option('--dump', 'print everything, and the data in hex');
+    .option('--full', 'print all fields of a message')
+    .option('--dump', 'print all fields of a message, and its data in hex');
 }
 
-/** A message as the options want it, with a newline at its end. */
+/** Prints a message in the format of the options, with a newline at its end. */
 export function showMessage(message: Message, options: ShowOptions): string {
   if (options.json) return `${escapedJson(jsonOf(message))}\n`;
   if (options.dump) return dump(message);
   if (options.full) return `${message}\n`;
-  return `${brief(message)}\n`;
+  return `${summary(message)}\n`;
 }
 
-/** Longer data is cut when a message is printed on one line for a quick look. */
-const BRIEF = 200;
+/** Longer data is cut in a message's summary. */
+const MAX_SUMMARY_DATA_BYTES = 200;
 
 /** `Announcement $.Actor.Speak 'Ahem'`. */
-function brief(message: Message): string {
+function summary(message: Message): string {
   const { kind, data } = message;
   const name = escaped(message.name);
   if (data.length === 0) return `${kind} ${name}`;
-  if (data.length <= BRIEF) return `${kind} ${name} ${printData(data)}`;
+  if (data.length <= MAX_SUMMARY_DATA_BYTES) return `${kind} ${name} ${printData(data)}`;
   return `${kind} ${name} ${printData(wholeCharacters(data))}... (${data.length} bytes)`;
 }
 
 /** The first bytes, without a part of a UTF-8 character at their end. */
 function wholeCharacters(data: Uint8Array): Uint8Array {
-  let end = BRIEF;
-  while (end > BRIEF - 4 && ((data[end] as number) & 0xc0) === 0x80) end--;
+  let end = MAX_SUMMARY_DATA_BYTES;
+  // A character has at most 4 bytes.
+  const min = end - 4;
+  while (end > min && ((data[end] as number) & 0xc0) === 0x80) end--;
   return data.subarray(0, end);
 }
 
@@ -64,10 +66,7 @@ function dumpRow(bytes: Uint8Array, at: number): string {
 
 const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 
-/**
- * What a message says, for programs: fields that are unset are left out, as when it is printed. The data
- * is `data` when it is text (UTF-8), and `hex` otherwise.
- */
+/** A message as JSON, without unset fields. The data is `data` if it is UTF-8 text, else `hex`. */
 export function jsonOf(message: Message): object {
   const { kind, name, id, to, from, origFrom, finalTo, inReplyTo, flags, data } = message;
   return {
@@ -92,7 +91,7 @@ function jsonOfData(data: Uint8Array): { data: string } | { hex: string } {
   }
 }
 
-/** Data for a terminal: text as its lines, without what would upset the terminal; anything else in quotes, escaped. */
+/** Data for a terminal: text with control characters escaped; binary data in quotes, escaped. */
 export function forTerminal(data: Uint8Array): string {
   const json = jsonOfData(data);
   if ('hex' in json) return `${printData(data)}\n`;

@@ -4,7 +4,7 @@ import { FolderError } from '../system/made-folders.ts';
 import { SocketPathError } from '../system/socket-folder.ts';
 import { Exit, Failure } from './failure.ts';
 
-/** Starts a daemon; a Failure when another has the folder, or the file system refuses. */
+/** Starts a daemon. Throws a Failure if another daemon serves in the folder, or for an error of the file system. */
 export async function startDaemon(daemon: Daemon, directory: string): Promise<void> {
   try {
     await daemon.start();
@@ -13,14 +13,13 @@ export async function startDaemon(daemon: Daemon, directory: string): Promise<vo
   }
 }
 
-/** What the file system refused, or another daemon had first, is no bug. */
 function startFailure(error: unknown, directory: string): unknown {
   if (error instanceof SocketInUseError) return new Failure(Exit.REFUSED, error.message, error);
   const isOfFiles = error instanceof FolderError || error instanceof SocketPathError;
   if (!(error instanceof Error) || !(isOfFiles || 'syscall' in error)) return error;
   return new Failure(
     Exit.REFUSED,
-    `the sockets can't be made in ${directory}: ${error.message}. Choose another folder with --directory or $KBUS_DIR.`,
+    `can't create sockets in ${directory}: ${error.message}. Choose another folder with --directory or $KBUS_DIR.`,
     error,
   );
 }

@@ -9,7 +9,7 @@ export function configure(command: Command): void {
     .addHelpText(
       'after',
       `
-Prints the state of the bus, and of each Ksock on it but the one that asks, newest first.
+Prints the state of the bus and of its Ksocks, newest first, without the Ksock of this command.
 
 Examples:
   kbus stats

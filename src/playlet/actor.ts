@@ -1,4 +1,4 @@
-// The program of one actor: a terminal of its own, in which the director types over the IPC channel.
+// The program of one actor: a terminal, into which the director types over the IPC channel.
 import { execFile } from 'node:child_process';
 import process from 'node:process';
 import { fileURLToPath } from 'node:url';
@@ -32,6 +32,6 @@ process.on('message', async (message: ToActor) => {
   }
 });
 
-// Signals that all programs of the spectators' terminal get are the director's to deal with: it ends all of them.
+// The user's terminal sends these to all processes; the director handles them, and ends the actors.
 for (const signal of ['SIGINT', 'SIGHUP']) process.on(signal, () => {});
 process.on('disconnect', () => process.exit());

@@ -8,19 +8,18 @@ export interface Performance {
   readonly bus: number;
   /** Folder of its daemon's sockets. */
   readonly directory: string;
-  /** Where it is seen. */
+  /** Where it is shown. */
   readonly stages: readonly Stage[];
-  /** Milliseconds to rest after each step, so that a person can follow. */
+  /** The pause after each step, in milliseconds, so that a person can follow. */
   readonly pace: number;
   readonly signal: AbortSignal;
 }
 
-/** A step that takes longer will never be over, in milliseconds. */
-const PATIENCE = 60_000;
+const STEP_TIMEOUT_MS = 60_000;
 
 /**
- * Plays the playlet, each actor a process of its own. Rejects when a process ends too early, when what
- * should happen doesn't, and with the signal's reason; no process is left either way.
+ * Plays the playlet, each actor in its own process. Rejects if a process ends too early, if a step fails, and with the
+ * signal's reason. No process is left in any case.
  */
 export async function perform({
   bus,
@@ -46,7 +45,7 @@ export async function perform({
   try {
     for (const step of playlet(bus)) {
       signal.throwIfAborted();
-      await inTime(play(step, everywhere, playerOf), step, signal);
+      await withTimeout(play(step, everywhere, playerOf), step, signal);
       if (pace > 0) await pause(pace, undefined, { signal }).catch(() => {});
     }
   } finally {
@@ -87,11 +86,13 @@ async function play(
   }
 }
 
-function inTime(played: Promise<void>, step: Step, signal: AbortSignal): Promise<void> {
+function withTimeout(played: Promise<void>, step: Step, signal: AbortSignal): Promise<void> {
   return new Promise((resolve, reject) => {
     const late = (): void =>
-      reject(new PlayError(`nothing came of this for ${PATIENCE} ms: ${JSON.stringify(step)}`));
-    const timer = setTimeout(late, PATIENCE);
+      reject(
+        new PlayError(`this step was not over in ${STEP_TIMEOUT_MS} ms: ${JSON.stringify(step)}`),
+      );
+    const timer = setTimeout(late, STEP_TIMEOUT_MS);
     const abort = (): void => reject(signal.reason);
     signal.addEventListener('abort', abort, { once: true });
     played.then(resolve, reject).finally(() => {

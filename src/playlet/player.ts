@@ -4,22 +4,22 @@ import { fileURLToPath } from 'node:url';
 import { escapedLines } from '../base/escape.ts';
 import type { Actor } from './script.ts';
 
-/** What the director tells an actor's process. */
+/** What the director sends to an actor's process. */
 export type ToActor =
   | { number: number; line: string }
   | { number: number; kbus: readonly string[] }
   | { interrupt: true }
   | { exit: true };
 
-/** What it tells the director: that a line of that number is done, and how, or what was printed. */
+/** What an actor's process sends: the outcome of the line with a number, or printed text. */
 export type FromActor = { done: number; isGood: boolean } | { printed: string };
 
-/** The playlet does not go as it is written. */
+/** The playlet does not follow its script. */
 export class PlayError extends Error {
   override readonly name = 'PlayError';
 }
 
-/** An actor's process, as its director sees it. What doesn't happen as it should is a PlayError. */
+/** An actor's process, as its director sees it. Methods throw a PlayError if the actor does not follow the script. */
 export class Player {
   private readonly who: Actor;
   private readonly child: ChildProcess;
@@ -27,14 +27,14 @@ export class Player {
   private readonly running = new Map<number, (isGood: boolean) => void>();
   private nextNumber = 1;
   private lastPrinted = '';
-  /** What goes on until Ctrl-C. */
+  /** The line that runs until Ctrl-C. */
   private started: Promise<boolean> = Promise.resolve(true);
-  /** Lines printed by it that no `prints` has waited for. */
-  private ahead = 0;
-  private heard: () => void = () => {};
+  /** Its printed lines that no `prints` has counted yet. */
+  private uncounted = 0;
+  private onUncounted: () => void = () => {};
   private readonly ended: Promise<number | string>;
 
-  /** The actor's Ksocks use the daemon of this folder. What is printed goes to `onPrinted`. */
+  /** The actor's Ksocks use the daemon of this folder. Printed text goes to `onPrinted`. */
   constructor(who: Actor, directory: string, onPrinted: (text: string) => void) {
     this.who = who;
     this.onPrinted = onPrinted;
@@ -50,66 +50,66 @@ export class Player {
     this.child.on('message', (message: FromActor) => this.received(message));
   }
 
-  /** Types a line; resolves when it was carried out. */
+  /** Types a line; resolves when it is done. */
   async types(line: string): Promise<void> {
     if (await this.alive(this.run({ line }))) return;
     throw new PlayError(`${this.who} typed: ${line}\nand that failed: ${this.lastPrinted}`);
   }
 
-  /** Types a line that is to be refused. */
+  /** Types a line that must fail. */
   async fails(line: string): Promise<void> {
     if (!(await this.alive(this.run({ line })))) return;
     throw new PlayError(`${this.who} typed: ${line}\nand that should have failed`);
   }
 
-  /** Types a line that goes on until `interrupts`. */
+  /** Types a line that runs until `interrupts`. */
   starts(line: string): void {
-    this.ahead = 0;
+    this.uncounted = 0;
     this.started = this.run({ line });
   }
 
-  /** Resolves when what was started has printed `count` lines more. */
+  /** Resolves when the started line has printed `count` more lines. */
   prints(count: number): Promise<void> {
     const over = this.started.then(() => {
-      throw new PlayError(`what ${this.who} started is over already: ${this.lastPrinted}`);
+      throw new PlayError(`the line that ${this.who} started ended too early: ${this.lastPrinted}`);
     });
     const printed = new Promise<void>((resolve) => {
-      this.heard = () => {
-        if (this.ahead < count) return;
-        this.ahead -= count;
-        this.heard = () => {};
+      this.onUncounted = () => {
+        if (this.uncounted < count) return;
+        this.uncounted -= count;
+        this.onUncounted = () => {};
         resolve();
       };
     });
-    this.heard();
+    this.onUncounted();
     return this.alive(Promise.race([printed, over]));
   }
 
-  /** Presses Ctrl-C; resolves when what was started has ended. */
+  /** Presses Ctrl-C; resolves when the started line has ended. */
   async interrupts(): Promise<void> {
     this.tell({ interrupt: true });
     await this.alive(this.started);
   }
 
-  /** Runs `kbus`; resolves when it has ended. */
+  /** Runs `kbus`; resolves when it has exited. */
   async runs(args: readonly string[]): Promise<void> {
     await this.alive(this.run({ kbus: args }));
   }
 
-  /** The program ends; resolves when it has. */
+  /** Makes the program exit; resolves when it has. */
   async exits(): Promise<void> {
     this.tell({ exit: true });
     const how = await this.ended;
     if (how !== 0) throw new PlayError(`${this.who}'s program ended with ${how}`);
   }
 
-  /** Ends the program, whatever it does; resolves when it has ended. */
+  /** Kills the program; resolves when it has ended. */
   async kill(): Promise<void> {
     this.child.kill('SIGKILL');
     await this.ended;
   }
 
-  /** Resolves with whether it was carried out without an error. */
+  /** Resolves with whether it succeeded. */
   private run(what: { line: string } | { kbus: readonly string[] }): Promise<boolean> {
     return new Promise((resolve) => {
       const number = this.nextNumber++;
@@ -119,11 +119,11 @@ export class Player {
   }
 
   private tell(message: ToActor): void {
-    // Of a program that has ended, `ended` tells.
+    // If the program has ended, sending fails, and `ended` reports it.
     this.child.send(message, () => {});
   }
 
-  /** A wait ends with an error when the program does. */
+  /** Rejects if the program ends during the wait. */
   private alive<T>(wait: Promise<T>): Promise<T> {
     const died = this.ended.then((how) => {
       throw new PlayError(`${this.who}'s program ended with ${how} before its part was over`);
@@ -133,11 +133,11 @@ export class Player {
 
   private received(message: FromActor): void {
     if ('printed' in message) {
-      // Whoever speaks on the bus may have made some of it.
+      // The text may have parts from any program on the bus.
       this.lastPrinted = escapedLines(message.printed);
-      this.ahead++;
+      this.uncounted++;
       this.onPrinted(this.lastPrinted);
-      this.heard();
+      this.onUncounted();
     } else {
       this.running.get(message.done)?.(message.isGood);
       this.running.delete(message.done);

@@ -1,23 +1,23 @@
-/** Who plays, by their terminals' numbers. */
+/** The actors, in the order of their terminals. */
 export const ACTORS = ['Rosencrantz', 'Audience', 'Guildenstern', 'Falstaff'] as const;
 
 export type Actor = (typeof ACTORS)[number];
 
-/** What happens next. Each step is over when what it tells of has happened, and not before. */
+/** Each step is over when its event has happened, not before. */
 export type Step =
   /** A part of the playlet begins. */
   | { readonly act: string }
-  /** Somebody tells the spectators what goes on. */
+  /** A comment for the spectators. */
   | { readonly aside: string }
-  /** An actor types a line, and it is carried out. */
+  /** An actor types a line, and it succeeds. */
   | { readonly who: Actor; readonly types: string }
-  /** An actor types a line that KBUS refuses. */
+  /** An actor types a line, and KBUS refuses it. */
   | { readonly who: Actor; readonly fails: string }
-  /** An actor types a line that goes on until Ctrl-C. */
+  /** An actor types a line that runs until Ctrl-C. */
   | { readonly who: Actor; readonly starts: string }
-  /** What the actor started prints so many lines more. */
+  /** The started line prints this number of further lines. */
   | { readonly who: Actor; readonly prints: number }
-  /** The actor presses Ctrl-C, and what was started ends. */
+  /** The actor presses Ctrl-C, and the started line ends. */
   | { readonly who: Actor; readonly interrupts: true }
   /** The actor runs `kbus` with these arguments. */
   | { readonly who: Actor; readonly runs: readonly string[] }
@@ -43,9 +43,9 @@ const falstaff = lines('Falstaff');
 const act = (title: string): Step[] => [{ act: title }];
 const aside = (text: string): Step[] => [{ aside: text }];
 
-const LISTENING = 'for (;;) console.log(String(await audience.waitForMsg({ signal: ctrlC() })))';
+const LISTEN_LOOP = 'for (;;) console.log(String(await audience.waitForMsg({ signal: ctrlC() })))';
 
-const COUNTING = `for (;;) {
+const COUNT_LOOP = `for (;;) {
   const toss = await guildenstern.waitForMsg({ signal: ctrlC() })
   console.log(String(toss))
   if (toss.text() === 'Head') {
@@ -57,13 +57,13 @@ const COUNTING = `for (;;) {
   console.log(await guildenstern.sendMsg(replyTo(toss, \`Head count is \${heads}\`)))
 }`;
 
-/** The playlet of the KBUS introduction, on a bus. */
+/** The playlet of the KBUS introduction, for the bus with this number. */
 export function playlet(bus: number): Step[] {
   return [
     ...act('Senders and Listeners'),
 
     ...aside(
-      `Rosencrantz opens a Ksock, which is a connection to a bus, and sends a message. Nobody listens yet: that is no error.`,
+      `Rosencrantz opens a Ksock, which is a connection to a bus, and sends a message. Nobody listens yet: that is not an error.`,
     ),
     ...rosencrantz.types(
       "import { Ksock, Message } from 'kbus'",
@@ -73,7 +73,7 @@ export function playlet(bus: number): Step[] {
       'await rosencrantz.sendMsg(ahem)',
     ),
     ...aside(
-      'The Audience, another program, binds to that name: from now on it gets the messages with it.',
+      'The Audience, another program, binds to that name: from now on it gets the messages of that name.',
     ),
     ...audience.types(
       "import { Ksock } from 'kbus'",
@@ -82,29 +82,27 @@ export function playlet(bus: number): Step[] {
     ),
     ...rosencrantz.types('await rosencrantz.sendMsg(ahem)'),
     ...audience.types('await audience.readNextMsg()', 'console.log(String(_))'),
-    ...aside('A message says whom it is from, by the id of the Ksock that sent it.'),
+    ...aside('A message has the id of the Ksock that sent it.'),
     ...rosencrantz.types('rosencrantz.ksockId()'),
-    ...aside('There is no second message. So the Audience waits for more, until Ctrl-C.'),
+    ...aside('There is no second message yet. The Audience waits for more, until Ctrl-C.'),
     ...audience.types('console.log(await audience.readNextMsg())'),
-    ...audience.starts(LISTENING),
+    ...audience.starts(LISTEN_LOOP),
     ...rosencrantz.types(
       "await rosencrantz.sendMsg(new Message('$.Actor.Speak', 'Hello there'))",
       "await rosencrantz.sendMsg(new Message('$.Actor.Speak', 'Can you hear me?'))",
     ),
     ...audience.prints(2),
-    ...aside(
-      'Guildenstern joins them, and binds to a wildcard: all names that begin with $.Actor.',
-    ),
+    ...aside('Guildenstern joins them, and binds to a wildcard: all names below $.Actor.'),
     ...guildenstern.types(
       "import { Ksock, Message, replyTo } from 'kbus'",
       `const guildenstern = await Ksock.open(${bus})`,
       'console.log(String(guildenstern))',
       "await guildenstern.bind('$.Actor.*')",
     ),
-    ...aside('The Audience wants that too, and so does Rosencrantz.'),
+    ...aside('The Audience and Rosencrantz do the same.'),
     ...audience.interrupts(),
     ...audience.types("await audience.bind('$.Actor.*')"),
-    ...audience.starts(LISTENING),
+    ...audience.starts(LISTEN_LOOP),
     ...rosencrantz.types("await rosencrantz.bind('$.Actor.*')"),
     ...guildenstern.types(
       "await guildenstern.sendMsg(new Message('$.Actor.Speak', 'Pssst!'))",
@@ -117,7 +115,7 @@ export function playlet(bus: number): Step[] {
     ),
     ...audience.interrupts(),
     ...audience.types("await audience.unbind('$.Actor.Speak')"),
-    ...audience.starts(LISTENING),
+    ...audience.starts(LISTEN_LOOP),
 
     ...act('Requests and Repliers'),
 
@@ -130,13 +128,13 @@ export function playlet(bus: number): Step[] {
       "let req = new Request('$.Actor.Ask.Guildenstern', 'Were you speaking to me?')",
       'await rosencrantz.sendMsg(req)',
     ),
-    ...aside('Rosencrantz hears himself, because of his wildcard. He undoes it.'),
+    ...aside('Because of his wildcard, Rosencrantz gets his own Request too. He unbinds it.'),
     ...rosencrantz.types(
       'console.log(String(await rosencrantz.readNextMsg()))',
       "await rosencrantz.unbind('$.Actor.*')",
     ),
     ...aside(
-      'Guildenstern gets the Request marked YOU, for him to answer; and then, for his wildcard, as a listener.',
+      'Guildenstern gets the Request twice: marked YOU, as its Replier; and then, because of his wildcard, as a Listener.',
     ),
     ...guildenstern.types(
       'let req = await guildenstern.readNextMsg()',
@@ -154,16 +152,14 @@ export function playlet(bus: number): Step[] {
       'await guildenstern.readNextMsg()',
     ),
     ...aside(
-      'Who asked gets the Reply, and needs no binding for it. The Audience has heard it all.',
+      'The requester gets the Reply, and needs no binding for it. The Audience has heard it all.',
     ),
     ...rosencrantz.types('let rep = await rosencrantz.readNextMsg()', 'console.log(String(rep))'),
     ...audience.prints(2),
 
     ...act('Stateful Requests'),
 
-    ...aside(
-      'They will toss coins, and Guildenstern is to count: only he knows how many heads there were.',
-    ),
+    ...aside('They will toss coins. Guildenstern counts: only he knows how many heads there were.'),
     ...rosencrantz.types(
       "req = new Request('$.Actor.Ask.Guildenstern', 'Will you count heads for me?')",
       'await rosencrantz.sendMsg(req)',
@@ -175,9 +171,9 @@ export function playlet(bus: number): Step[] {
       'let heads = 0',
     ),
     ...audience.prints(2),
-    ...guildenstern.starts(COUNTING),
+    ...guildenstern.starts(COUNT_LOOP),
     ...aside(
-      'Rosencrantz takes from the Reply who answered. A stateful Request goes to that very Ksock, or nowhere.',
+      'The Reply has the id of the Ksock that answered. A stateful Request goes to that Ksock, or fails.',
     ),
     ...rosencrantz.types(
       'rep = await rosencrantz.readNextMsg()',
@@ -201,7 +197,7 @@ export function playlet(bus: number): Step[] {
       'count = await rosencrantz.readNextMsg()',
       "console.log('So,', count.text())",
     ),
-    ...aside('Falstaff makes Guildenstern leave, and binds as the Replier for the coins himself.'),
+    ...aside('Falstaff makes Guildenstern leave, and binds as the Replier for the coin tosses.'),
     ...guildenstern.interrupts(),
     ...guildenstern.types("console.log('Falstaff! No! Ouch!')", 'await guildenstern.close()'),
     ...falstaff.types(
@@ -210,7 +206,7 @@ export function playlet(bus: number): Step[] {
       "await falstaff.bind('$.Actor.CoinToss', true)",
     ),
     ...aside(
-      'He has no idea how many heads there were; and the stateful Request does not go to him.',
+      'He does not know how many heads there were, and the stateful Request does not go to him.',
     ),
     ...rosencrantz.types("sreq = statefulRequest(rep, '$.Actor.CoinToss', 'Head')"),
     ...rosencrantz.fails('await rosencrantz.sendMsg(sreq)'),
@@ -218,7 +214,7 @@ export function playlet(bus: number): Step[] {
 
     ...act('Tidying up'),
 
-    ...aside('Nobody has a message left.'),
+    ...aside('Nobody has an unread message.'),
     ...audience.interrupts(),
     ...audience.exits(),
     ...rosencrantz.types('for await (const msg of rosencrantz.drain()) console.log(String(msg))'),

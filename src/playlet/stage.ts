@@ -2,7 +2,7 @@ import { styleText } from 'node:util';
 import { escapedJson } from '../base/escape.ts';
 import { ACTORS, type Actor } from './script.ts';
 
-/** Where the playlet is seen. */
+/** Shows the playlet. */
 export interface Stage {
   act(title: string): void;
   aside(text: string): void;
@@ -10,10 +10,10 @@ export interface Stage {
   printed(who: Actor, text: string): void;
 }
 
-/** What a stage is built on. */
+/** The output of a stage: a terminal, or a file or pipe. */
 export interface Screen {
   write(text: string): void;
-  /** Characters that fit in a line, now; Infinity when there is no such limit. */
+  /** The present width in characters; Infinity for a file or pipe. */
   readonly columns: number;
   readonly hasColours: boolean;
 }
@@ -27,12 +27,12 @@ const COLOURS: Readonly<Record<Actor, Style>> = {
   Falstaff: 'magenta',
 };
 
-/** From this width on there is room for the four terminals side by side. */
-export const WIDE = 120;
+/** The least width for four terminals side by side. */
+export const MIN_WIDE_COLUMNS = 120;
 
-const RULE = ' │ ';
+const SEPARATOR = ' │ ';
 
-/** The terminals side by side where the screen is wide, else one under the other, line by line. */
+/** Shows the terminals side by side on a wide screen; on a narrow one, each line with its actor's name. */
 export class ScreenStage implements Stage {
   private readonly screen: Screen;
 
@@ -48,7 +48,7 @@ export class ScreenStage implements Stage {
 
   aside(text: string): void {
     this.line(this.isWide ? this.row(ACTORS.map(() => '')) : '');
-    for (const line of wrap(text, between(NARROWEST, this.screen.columns, 100), 0)) {
+    for (const line of wrap(text, clamp(this.screen.columns, MIN_COLUMNS, 100), 0)) {
       this.line(this.styled('italic', line));
     }
     this.line(this.isWide ? this.row(ACTORS.map(() => '')) : '');
@@ -64,11 +64,12 @@ export class ScreenStage implements Stage {
 
   private get isWide(): boolean {
     const { columns } = this.screen;
-    return columns >= WIDE && columns !== Number.POSITIVE_INFINITY;
+    return columns >= MIN_WIDE_COLUMNS && columns !== Number.POSITIVE_INFINITY;
   }
 
   private get width(): number {
-    return Math.floor((this.screen.columns - RULE.length * (ACTORS.length - 1)) / ACTORS.length);
+    const separators = SEPARATOR.length * (ACTORS.length - 1);
+    return Math.floor((this.screen.columns - separators) / ACTORS.length);
   }
 
   private names(): void {
@@ -91,7 +92,7 @@ export class ScreenStage implements Stage {
       }
     } else {
       const name = this.styled(COLOURS[who], who.padEnd(NAME_WIDTH));
-      const width = Math.max(NARROWEST, this.screen.columns - NAME_WIDTH - 1);
+      const width = Math.max(MIN_COLUMNS, this.screen.columns - NAME_WIDTH - 1);
       for (const line of wrap(text, width, 2)) {
         this.line(`${name} ${this.styled(style, line)}`);
       }
@@ -100,8 +101,8 @@ export class ScreenStage implements Stage {
 
   private row(cells: readonly string[]): string {
     const { width } = this;
-    const rule = this.styled('dim', RULE);
-    return cells.map((cell) => cell.padEnd(width)).join(rule);
+    const separator = this.styled('dim', SEPARATOR);
+    return cells.map((cell) => cell.padEnd(width)).join(separator);
   }
 
   private line(text: string): void {
@@ -109,22 +110,22 @@ export class ScreenStage implements Stage {
   }
 
   private styled(style: Style, text: string): string {
-    // Whether there are colours is known: it doesn't depend on what stdout is.
+    // The screen decides about colours, not the type of stdout.
     return this.screen.hasColours ? styleText(style, text, { validateStream: false }) : text;
   }
 }
 
-/** Narrower than this is no better than what a terminal makes of it. */
-const NARROWEST = 20;
+/** Text is not wrapped at less; a narrower terminal wraps it itself. */
+const MIN_COLUMNS = 20;
 
-const between = (min: number, value: number, max: number): number =>
+const clamp = (value: number, min: number, max: number): number =>
   Math.max(min, Math.min(value, max));
 
 const NAME_WIDTH = Math.max(...ACTORS.map((who) => who.length));
 
 /**
- * Lines of at most `width` characters, broken at spaces, or else within code and names, where there are
- * such places; what goes on is indented.
+ * Wraps text to lines of at most `width` characters: at spaces, else after punctuation of code and names, else anywhere.
+ * Indents continuation lines.
  */
 export function wrap(text: string, width: number, indentation: number): string[] {
   const lines: string[] = [];
@@ -144,7 +145,7 @@ export function wrap(text: string, width: number, indentation: number): string[]
   return lines;
 }
 
-/** Keeps what each terminal printed. */
+/** Keeps the output of each terminal. */
 export class TranscriptStage implements Stage {
   readonly lines = new Map<Actor, string[]>(ACTORS.map((who) => [who, []]));
 
@@ -156,7 +157,7 @@ export class TranscriptStage implements Stage {
     this.lines.get(who)?.push(text);
   }
 
-  /** For each terminal, what was printed. */
+  /** The output of all terminals, one after the other. */
   get text(): string {
     return ACTORS.map((who, index) => {
       const lines = [`Terminal ${index + 1}: ${who}`, ...(this.lines.get(who) ?? [])];
@@ -165,7 +166,7 @@ export class TranscriptStage implements Stage {
   }
 }
 
-/** Tells programs: a JSON object a line. */
+/** Writes events for programs: a JSON object per line. */
 export class JsonStage implements Stage {
   private readonly write: (text: string) => void;
 

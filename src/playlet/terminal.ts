@@ -1,6 +1,6 @@
 import { format, inspect } from 'node:util';
 
-/** What Ctrl-C makes of the line that runs. */
+/** The error with which Ctrl-C ends a line. */
 export class KeyboardInterrupt extends Error {
   override readonly name = 'KeyboardInterrupt';
 }
@@ -11,9 +11,8 @@ const AsyncFunction = (async () => {}).constructor as new (
 ) => (...values: unknown[]) => Promise<unknown>;
 
 /**
- * Carries out lines of TypeScript as somebody types them: what a line declares is there in the next one,
- * `await` works, the value of an expression is printed, and is `_` from then on. `ctrlC()` gives the
- * signal that `interrupt` aborts.
+ * Evaluates typed lines of TypeScript: declarations last to the next lines, `await` works, the value of an expression is
+ * printed and is `_` from then on. `ctrlC()` returns the signal that `interrupt` aborts.
  */
 export class Terminal {
   private readonly print: (text: string) => void;
@@ -21,7 +20,7 @@ export class Terminal {
   private readonly scope: { [name: string]: unknown; _?: unknown };
   private controller = new AbortController();
 
-  /** `print` gets what is printed; `packages` are what lines may import from, by name. */
+  /** `print` gets the output; `packages` has the packages that lines may import, by name. */
   constructor(print: (text: string) => void, packages: Readonly<Record<string, object>>) {
     this.print = print;
     this.packages = packages;
@@ -35,12 +34,12 @@ export class Terminal {
     };
   }
 
-  /** Runs a line; false when it throws an error, which is printed. */
+  /** Runs a line. If it throws, prints the error and returns false. */
   async run(line: string): Promise<boolean> {
     this.controller = new AbortController();
     try {
       const value = await this.evaluate(line);
-      // A message that isn't there needs no word, as at Python's prompt.
+      // As at Python's prompt, null is not printed.
       if (value === undefined || value === null) return true;
       this.scope._ = value;
       this.print(inspect(value));

@@ -6,7 +6,7 @@ import { expect, it } from 'vitest';
 
 const chaos = fileURLToPath(new URL('../../chaos/main.mjs', import.meta.url));
 
-it('every promise is kept to programs that are killed, stopped and cut off, at sockets and device files.', {
+it('KBUS keeps every promise while programs are killed, stopped and disconnected, at sockets and device files.', {
   timeout: 300_000,
 }, async () => {
   // What fails says its seed, and how to do it again.

@@ -32,12 +32,12 @@ os.execvp(command[0], command)
 const hasPython = spawnSync('python3', ['--version']).status === 0;
 
 describe('socket activation', () => {
-  test.runIf(hasPython)('serves the sockets that were passed, in their order', async () => {
+  test.runIf(hasPython)('serves the passed sockets, in their order', async () => {
     const directory = await newFolder();
     const paths = [0, 1].map((bus) => join(directory, `kbus${bus}.sock`));
     const command = [process.execPath, MAIN, 'serve', '--directory', directory];
     const daemon = new Program('python3', ['-c', LAUNCHER, '2', ...paths, ...command]);
-    await daemon.says(/serving buses 0 to 1, on sockets that systemd made/);
+    await daemon.says(/serving buses 0 to 1, on sockets of systemd/);
     await using zero = await Ksock.open(0, { directory });
     await using one = await Ksock.open(1, { directory });
     expect([String(zero), String(one)]).toEqual([
@@ -52,7 +52,7 @@ describe('socket activation', () => {
     expect(readdirSync(directory)).toEqual(['kbus0.sock', 'kbus1.sock']);
   });
 
-  test.runIf(hasPython)('makes the other sockets, when there are to be more buses', async () => {
+  test.runIf(hasPython)('creates the sockets of further buses', async () => {
     const directory = await newFolder();
     const path = join(directory, 'passed.sock');
     const command = [process.execPath, MAIN, 'serve', '--directory', directory, '--buses', '2'];
@@ -63,7 +63,7 @@ describe('socket activation', () => {
     expect(existsSync(join(directory, 'kbus0.sock'))).toBe(false);
   });
 
-  test('is meant for one process, and told to no other', () => {
+  test('is for one process, and hidden from its children', () => {
     const others = { LISTEN_PID: '1', LISTEN_FDS: '2' };
     expect(takeActivation({ ...others })).toEqual([]);
     expect(takeActivation({})).toEqual([]);

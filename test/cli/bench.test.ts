@@ -34,7 +34,7 @@ describe('kbus bench', () => {
     expect(code).toBe(0);
   });
 
-  test('prints JSON that holds together', async () => {
+  test('prints consistent JSON', async () => {
     const { kbus } = await serve();
     const options = ['--size', '1000', '--in-flight', '200', '--json'];
     const { code, stdout } = await kbus(['bench', ...QUICK, ...options]);
@@ -62,7 +62,7 @@ describe('kbus bench', () => {
     expect(announcements.name).toMatch(/^\$\.Bench\.\d+\.Tell$/);
   });
 
-  test('measures data as large as the bus takes, and is refused more', async () => {
+  test('measures data up to the largest size that the bus accepts', async () => {
     const { kbus } = await serve('--max-message-size', '2000000');
     const [requests, announcements] = linesOf(
       (await kbus(['bench', ...QUICK, '--size', '1900000', '--json'])).stdout,
@@ -75,7 +75,7 @@ describe('kbus bench', () => {
     expect(code).toBe(1);
   });
 
-  test('says who else hears its announcements', async () => {
+  test('reports other listeners of its Announcements', async () => {
     const served = await serve();
     await using ksock = await Ksock.open(0, { directory: served.directory });
     await ksock.listener('$.*', () => {});
@@ -84,7 +84,7 @@ describe('kbus bench', () => {
     expect(code).toBe(0);
   });
 
-  test('leaves nothing on the bus, and no process, when it is interrupted', async () => {
+  test('leaves nothing on the bus, and no process, after Ctrl-C', async () => {
     const served = await serve();
     const program = served.start(['bench', '--seconds', '1000']);
     await program.says(/measuring bus 0/);
@@ -113,7 +113,7 @@ describe('kbus bench', () => {
     expect(await ksock.findReplier(`${namesOf(program)?.[1]}.Ask`)).toBe(null);
   });
 
-  test('says so when the program at the other end is killed', async () => {
+  test('reports that the program at the other end was killed', async () => {
     const served = await serve();
     const program = served.start(['bench', '--seconds', '1000']);
     await program.says(/measuring bus 0/);
@@ -126,7 +126,7 @@ describe('kbus bench', () => {
     expect(code).toBe(1);
   });
 
-  test('says so when the bus goes away', async () => {
+  test('reports that the bus has gone away', async () => {
     const served = await serve();
     const program = served.start(['bench', '--seconds', '1000']);
     await program.says(/measuring bus 0/);

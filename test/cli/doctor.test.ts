@@ -11,9 +11,14 @@ interface Found {
   readonly kbus: string;
   readonly node: string;
   readonly ok: boolean;
-  readonly sockets: { directory: string | null; exists: boolean; canServe: boolean; says: string };
-  readonly buses: { bus: number; path: string; answers: boolean; says: string }[];
-  readonly device: { ok: boolean; lacks: { missing: string; remedy: string }[] };
+  readonly sockets: {
+    directory: string | null;
+    exists: boolean;
+    canServe: boolean;
+    detail: string;
+  };
+  readonly buses: { bus: number; path: string; answers: boolean; detail: string }[];
+  readonly device: { ok: boolean; missing: { missing: string; remedy: string }[] };
 }
 
 const isRoot = process.getuid?.() === 0;
@@ -30,7 +35,7 @@ function asSomebody(args: readonly string[], env: NodeJS.ProcessEnv): Promise<Ou
 }
 
 describe('kbus doctor', () => {
-  test('tells who serves which bus, and the versions', async () => {
+  test('prints the daemon of each bus, and the versions', async () => {
     const { directory, daemon, kbus } = await serve('--buses', '2');
     const { code, stdout, stderr } = await kbus(['doctor']);
     expect([code, stderr]).toEqual([0, '']);
@@ -44,7 +49,7 @@ describe('kbus doctor', () => {
     expect(stdout).toMatch(/^(ok|NO) {2}device {3}/m);
   });
 
-  test('says the same to programs', async () => {
+  test('prints the same as JSON', async () => {
     const { directory, kbus } = await serve();
     const { stdout } = await kbus(['doctor', '--json']);
     const found = JSON.parse(stdout) as Found;
@@ -54,20 +59,20 @@ describe('kbus doctor', () => {
       sockets: { directory, exists: true, canServe: true },
       buses: [{ bus: 0, path: join(directory, 'kbus0.sock'), answers: true }],
     });
-    expect(found.device.ok).toBe(found.device.lacks.length === 0);
+    expect(found.device.ok).toBe(found.device.missing.length === 0);
   });
 
-  test('changes nothing where there is nothing, and says how to start', async () => {
+  test('changes nothing where no bus is served, and says how to start one', async () => {
     const directory = join(await newFolder(), 'a/b');
     const { code, stdout } = await kbus(['doctor', '--directory', directory]);
     expect(code).toBe(0);
-    expect(stdout).toContain(`ok  sockets  ${directory}, which is not there yet\n`);
-    expect(stdout).toContain(`none is served there; start one with:  `);
+    expect(stdout).toContain(`ok  sockets  ${directory}, which does not exist yet\n`);
+    expect(stdout).toContain(`no daemon serves a bus; start one with:  `);
     expect(stdout).toContain(`serve --directory ${directory}\n`);
     expect(existsSync(directory)).toBe(false);
   });
 
-  test('tells a socket that was left behind, and one of another program', async () => {
+  test('recognizes the socket of a dead daemon, and of another program', async () => {
     const { directory, daemon, kbus } = await serve();
     await daemon.kill('SIGKILL');
     const other = createServer((socket) => socket.end('HTTP/1.1 400 Bad Request\r\n\r\n'));
@@ -76,38 +81,35 @@ describe('kbus doctor', () => {
     const { code, stdout } = await kbus(['doctor']);
     other.close();
     expect(code).toBe(0);
-    expect(stdout).toContain(`NO  bus 0    ${directory}/kbus0.sock was left behind`);
+    expect(stdout).toContain(`NO  bus 0    ${directory}/kbus0.sock: no process listens`);
     expect(stdout).toMatch(/^NO {2}bus 1 .*another program$/m);
   });
 
-  test('names each place where programs look for a bus, and what is there', async () => {
+  test('names each folder where programs look for a bus, with its sockets', async () => {
     const above = await newFolder();
     const KBUS_DIR = join(above, 'mine');
     const served = await serve();
     symlinkSync(served.directory, join(above, 'kbus'));
     const { stdout } = await kbus(['doctor'], { env: { KBUS_DIR, XDG_RUNTIME_DIR: above } });
-    expect(stdout).toContain(`    place    ${KBUS_DIR} is not there\n`);
-    expect(stdout).toContain(`ok  place    ${above}/kbus: 1 socket\n`);
-    expect(stdout).toMatch(/ {2}place {4}\/run\/kbus/);
+    expect(stdout).toContain(`    folder   ${KBUS_DIR} does not exist\n`);
+    expect(stdout).toContain(`ok  folder   ${above}/kbus: 1 socket\n`);
+    expect(stdout).toMatch(/ {2}folder {3}\/run\/kbus/);
     expect(stdout).toContain(`ok  bus 0    ${above}/kbus/kbus0.sock: the KBUS daemon`);
   });
 
-  test.skipIf(isRoot && !canBeSomebody)(
-    'does not say "none" of a place that it may not enter',
-    async () => {
-      const above = await newFolder();
-      const directory = join(above, 'kbus');
-      mkdirSync(directory);
-      chmodSync(above, 0o755);
-      chmodSync(directory, 0);
-      const { stdout } = await asSomebody(['doctor', '--directory', directory], {});
-      expect(stdout).toContain(`NO  place    ${directory}: this user may not look into it\n`);
-      expect(stdout).toContain('none was found where this user may look');
-      expect(stdout).not.toContain('none is served');
-    },
-  );
+  test.skipIf(isRoot && !canBeSomebody)('reports a folder that it may not read', async () => {
+    const above = await newFolder();
+    const directory = join(above, 'kbus');
+    mkdirSync(directory);
+    chmodSync(above, 0o755);
+    chmodSync(directory, 0);
+    const { stdout } = await asSomebody(['doctor', '--directory', directory], {});
+    expect(stdout).toContain(`NO  folder   ${directory}: this user may not read it\n`);
+    expect(stdout).toContain('no bus in the folders that this user may read');
+    expect(stdout).not.toContain('no daemon serves');
+  });
 
-  test('says that sockets cannot be made below a link that leads nowhere, or with too long a path', async () => {
+  test('reports a dangling link, and too long a path', async () => {
     const folder = await newFolder();
     symlinkSync(join(folder, 'nowhere'), join(folder, 'link'));
     const link = await kbus(['doctor', '--directory', join(folder, 'link', 'kbus')]);
@@ -119,7 +121,7 @@ describe('kbus doctor', () => {
     expect([link.code, long.code]).toEqual([1, 1]);
   });
 
-  test('ends with 1 where sockets cannot be made', async () => {
+  test('exits with 1 where sockets can’t be created', async () => {
     const folder = await newFolder();
     writeFileSync(join(folder, 'file'), '');
     const { code, stdout } = await kbus(['doctor', '--directory', join(folder, 'file/sockets')]);
@@ -131,7 +133,7 @@ describe('kbus doctor', () => {
   });
 
   test.skipIf(process.platform !== 'linux' || (isRoot && !canBeSomebody))(
-    'ends with 1 where there is no folder for sockets',
+    'exits with 1 if no folder is set for sockets',
     async () => {
       const { code, stdout } = await asSomebody(['doctor'], {});
       expect(code).toBe(1);
@@ -140,30 +142,30 @@ describe('kbus doctor', () => {
   );
 
   test.skipIf(process.platform !== 'linux')(
-    'tells what a device lacks, and that sockets do without',
+    'prints missing prerequisites of device files, which sockets don’t need',
     async () => {
       const env = { PATH: '/nowhere', KBUS_DIR: await newFolder() };
       const { code, stdout } = await kbus(['doctor'], { env });
       expect(code).toBe(0);
       for (const program of ['mount', 'umount', 'sh']) {
         expect(stdout).toContain(
-          `NO  device   lacks the program ${program}; install util-linux, or correct the PATH (sockets don't need it)\n`,
+          `NO  device   missing: the program ${program}; install util-linux, or correct the PATH (sockets don't need it)\n`,
         );
       }
     },
   );
 
   test.skipIf(process.platform !== 'linux' || !canBeSomebody)(
-    'tells another user what he may not do',
+    'prints what another user may not do',
     async () => {
       const { directory } = await serve();
       for (const folder of [directory, dirname(directory)]) chmodSync(folder, 0o755);
       const { code, stdout } = await asSomebody(['doctor', '--json'], { KBUS_DIR: directory });
       const found = JSON.parse(stdout) as Found;
       expect(code).toBe(1);
-      expect(found.sockets.says).toContain('this user may make nothing in');
-      expect(found.buses[0]?.says).toContain('this user may not use it');
-      expect(found.device.lacks.map(({ missing }) => missing)).toContain('permission to mount');
+      expect(found.sockets.detail).toContain('this user may not create files in');
+      expect(found.buses[0]?.detail).toContain('this user may not use it');
+      expect(found.device.missing.map(({ missing }) => missing)).toContain('permission to mount');
     },
   );
 });

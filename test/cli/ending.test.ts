@@ -28,7 +28,7 @@ async function printsInVain({ child }: Program): Promise<void> {
 
 describe('the first Ctrl-C', () => {
   test.each([...COMMANDS, 'play --bus 0', 'play --stay --once', 'doctor'])(
-    'ends %s while it comes to a daemon that does not answer',
+    'ends %s while it connects to a suspended daemon',
     async (line) => {
       const { directory, asked } = await mute();
       const program = start(line.split(' '), { env: { KBUS_DIR: directory } });
@@ -37,7 +37,7 @@ describe('the first Ctrl-C', () => {
     },
   );
 
-  test.each(COMMANDS)('ends %s while it waits for what it asked of the bus', async (line) => {
+  test.each(COMMANDS)('ends %s while it waits for the bus', async (line) => {
     const served = await serve();
     const { directory, asked } = await mute(join(served.directory, 'kbus0.sock'));
     const program = start(line.split(' '), { env: { KBUS_DIR: directory } });
@@ -45,19 +45,16 @@ describe('the first Ctrl-C', () => {
     expect(await program.kill('SIGINT')).toMatchObject({ code: 130, stdout: '', stderr: '' });
   });
 
-  test.each(['listen', 'reply'])(
-    'ends %s when the daemon has been stopped since it began',
-    async (command) => {
-      const { daemon, start } = await serve();
-      const program = start([command, '$.A']);
-      await program.says(/to '\$\.A'/);
-      daemon.child.kill('SIGSTOP');
-      expect(await program.kill('SIGINT')).toMatchObject({ code: 0, stdout: '' });
-      daemon.child.kill('SIGCONT');
-    },
-  );
+  test.each(['listen', 'reply'])('ends %s after the daemon was suspended', async (command) => {
+    const { daemon, start } = await serve();
+    const program = start([command, '$.A']);
+    await program.says(/to '\$\.A'/);
+    daemon.child.kill('SIGSTOP');
+    expect(await program.kill('SIGINT')).toMatchObject({ code: 0, stdout: '' });
+    daemon.child.kill('SIGCONT');
+  });
 
-  test('ends a command that prints what nobody reads', async () => {
+  test('ends a command whose output is not read', async () => {
     const served = await serve();
     await using ksock = await Ksock.open(0, { directory: served.directory });
     await ksock.replier('$.Large', () => 'x'.repeat(500_000));
@@ -68,7 +65,7 @@ describe('the first Ctrl-C', () => {
     program.child.stdout?.resume();
   });
 
-  test('ends a command that waits for its data', async () => {
+  test('ends a command that reads stdin', async () => {
     const program = start(['send', '$.A', '-', '--hex'], { input: null });
     // There is no word of it, but it takes what there is.
     const { stdin } = program.child;
@@ -76,7 +73,7 @@ describe('the first Ctrl-C', () => {
     expect(await program.kill('SIGINT')).toMatchObject({ code: 130, stderr: '' });
   });
 
-  test('ends reply, and what it runs, though that heeds no signal', async () => {
+  test('ends reply, and a command of --exec that ignores signals', async () => {
     const served = await serve();
     const deaf = "trap '' TERM INT; echo $$ >&2; while :; do read a </dev/zero; done";
     const program = served.start(['reply', '$.Ask', '--exec', deaf]);
@@ -99,7 +96,7 @@ test('SIGTERM ends a command as Ctrl-C does', async () => {
 
 describe('a command without a terminal', () => {
   // As `nohup` leaves it: what Node forgets is that the signal was ignored.
-  test.each(['listen', 'reply'])('goes on after SIGHUP, as %s does', async (command) => {
+  test.each(['listen', 'reply'])('goes on after SIGHUP: %s', async (command) => {
     const served = await serve();
     const program = served.start([command, '$.A', 'x'].slice(0, command === 'listen' ? 2 : 3));
     await program.says(/to '\$\.A'/);
@@ -115,7 +112,7 @@ describe('a command without a terminal', () => {
 const hasScript = process.platform === 'linux' && spawnSync('script', ['--version']).status === 0;
 
 test.skipIf(!hasScript).each(['listen', 'serve'])(
-  'kbus %s ends by SIGHUP when its terminal goes',
+  'kbus %s ends by SIGHUP when its terminal is closed',
   async (command) => {
     const { directory } = await serve();
     const folder = await newFolder();
@@ -141,17 +138,17 @@ test.skipIf(!hasScript).each(['listen', 'serve'])(
 );
 
 describe('kbus request --timeout', () => {
-  test('counts while it comes to a daemon that does not answer', async () => {
+  test('covers the connection to a suspended daemon', async () => {
     const { directory } = await mute();
     const args = ['request', '$.A', '--timeout', '0.1', '--directory', directory];
     const { code, stderr } = await kbus(args);
     expect(stderr).toBe(
-      'kbus: ETIMEDOUT (110): open bus 0 within 100 ms: its daemon does not answer; it is stopped, or very busy\n',
+      'kbus: ETIMEDOUT (110): open bus 0 within 100 ms: its daemon does not answer: it is suspended, or very busy\n',
     );
     expect(code).toBe(1);
   });
 
-  test('counts while it reads its data', async () => {
+  test('covers the reading of stdin', async () => {
     const args = ['request', '$.A', '-', '--timeout', '0.1', '--directory', await newFolder()];
     const { code, stderr } = await start(args, { input: null }).ended;
     expect(stderr).toMatch(/^kbus: ETIMEDOUT \(110\): read the data from stdin within 100 ms: /);

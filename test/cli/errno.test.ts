@@ -16,7 +16,7 @@ describe('kbus errno', () => {
     });
   });
 
-  test('says what a number means for each call that gives it', async () => {
+  test('prints the meaning of a number for each call that fails with it', async () => {
     const { stdout } = await kbus(['errno', 'EBADF']);
     expect(stdout.split('\n')).toEqual([
       'Error 9 (0x9) is EBADF: Bad file descriptor',
@@ -27,14 +27,14 @@ describe('kbus errno', () => {
     ]);
   });
 
-  test('explains all, in the order of their numbers', async () => {
+  test('explains all errors, in the order of their numbers', async () => {
     const { stdout } = await kbus(['errno']);
     const numbers = [...stdout.matchAll(/^Error (\d+) /gm)].map(([, number]) => Number(number));
     expect(numbers).toEqual(Object.values(Errno).sort((a, b) => a - b));
     expect(stdout).toContain(`\n\n${EPIPE}\n`);
   });
 
-  test('prints JSON, an object a line', async () => {
+  test('prints JSON, an object per line', async () => {
     const { stdout } = await kbus(['errno', '--json']);
     const all = stdout
       .trimEnd()
@@ -49,16 +49,18 @@ describe('kbus errno', () => {
     });
   });
 
-  test('knows the numbers that KBUS does not give', async () => {
+  test('explains numbers that no call of KBUS fails with', async () => {
     const { code, stdout } = await kbus(['errno', '1']);
-    expect(stdout).toBe("Error 1 (0x1) is EPERM: operation not permitted\nKBUS doesn't give it.\n");
+    expect(stdout).toBe(
+      'Error 1 (0x1) is EPERM: operation not permitted\nNo call of KBUS fails with it.\n',
+    );
     expect(code).toBe(0);
   });
 
-  test.each(['EWHAT', '9999', ''])('takes %j for a mistake', async (error) => {
+  test.each(['EWHAT', '9999', ''])('refuses %j', async (error) => {
     const { code, stdout, stderr } = await kbus(['errno', error]);
     expect(stderr).toMatch(
-      `kbus: '${error}' is not an error of this system; those of KBUS are ENOENT,`,
+      `kbus: '${error}' is not an error of this system; the errors of KBUS are ENOENT,`,
     );
     expect(stdout).toBe('');
     expect(code).toBe(2);

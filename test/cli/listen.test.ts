@@ -13,7 +13,7 @@ async function listen(served: Served, ...args: string[]): Promise<Program> {
 const open = ({ directory }: Served): Promise<Ksock> => Ksock.open(0, { directory });
 
 describe('kbus listen', () => {
-  test('prints each message on a line, and says on stderr when it listens', async () => {
+  test('prints one line per message, and a line on stderr once it listens', async () => {
     const served = await serve();
     const program = await listen(served, '$.*', '--count', '3');
     await using ksock = await open(served);
@@ -40,7 +40,7 @@ describe('kbus listen', () => {
     expect(stdout).toBe(`Announcement $.Long 'x${'é'.repeat(99)}'... (1001 bytes)\n`);
   });
 
-  test('with --full, prints all that messages say', async () => {
+  test('with --full, prints all fields of a message', async () => {
     const served = await serve();
     const program = await listen(served, '$.Ask', '--full', '--count', '2');
     await using ksock = await open(served);
@@ -72,7 +72,7 @@ describe('kbus listen', () => {
     );
   });
 
-  test('with --json, prints an object a line, with text as data and anything else as hex', async () => {
+  test('with --json, prints an object per line, with text as data and binary data as hex', async () => {
     const served = await serve();
     const program = await listen(served, '$.*', '--json', '--count', '3');
     await using ksock = await open(served);
@@ -112,7 +112,7 @@ describe('kbus listen', () => {
     ]);
   });
 
-  test('listens to several names, and gets what matches two of them twice', async () => {
+  test('listens to several names, and prints a message twice that matches two of them', async () => {
     const served = await serve();
     const program = await listen(served, '$.A.B', '$.A.%', '--count', '3');
     await using ksock = await open(served);
@@ -124,7 +124,7 @@ describe('kbus listen', () => {
     );
   });
 
-  test.each(['SIGINT', 'SIGTERM'] as const)('ends well by %s', async (signal) => {
+  test.each(['SIGINT', 'SIGTERM'] as const)('exits with 0 after %s', async (signal) => {
     const served = await serve();
     const program = await listen(served, '$.*');
     await using ksock = await open(served);
@@ -134,12 +134,12 @@ describe('kbus listen', () => {
     expect(await ksock.readBindings()).toEqual([]);
   });
 
-  test('does not, when it had to get more messages', async () => {
+  test('exits with an error after a signal if --count messages have not arrived', async () => {
     const program = await listen(await serve(), '$.*', '--count', '1');
     expect(await program.kill('SIGINT')).toMatchObject({ code: 130, stdout: '' });
   });
 
-  test('ends well when nobody reads what it prints', async () => {
+  test('exits with 0 if the reader of its output has gone', async () => {
     const served = await serve();
     const program = await listen(served, '$.*');
     await using ksock = await open(served);
@@ -153,7 +153,7 @@ describe('kbus listen', () => {
     expect(await ended).toMatchObject({ code: 0, signal: null });
   });
 
-  test('says how many messages it missed', async () => {
+  test('reports the number of missed messages', async () => {
     const served = await serve('--max-queued-bytes-per-ksock', '300000');
     const program = await listen(served, '$.*');
     // Nobody reads what it prints: it comes to a stop.
@@ -163,20 +163,20 @@ describe('kbus listen', () => {
       await ksock.sendMsg(new Announcement('$.A', 'x'.repeat(100_000)));
       missed = (await ksock.stats()).ksocks.find(({ ksock }) => ksock === 1)?.missed ?? 0;
     }
-    await program.says(/^kbus: missed 1 message: they came faster than it printed them/m);
+    await program.says(/^kbus: missed 1 message: they arrived faster than it could print them/m);
     program.child.kill('SIGINT');
     program.child.stdout?.resume();
     expect((await program.ended).code).toBe(0);
   });
 
-  test('keeps many messages that wait to be printed', async () => {
+  test('queues many messages while it prints', async () => {
     const served = await serve();
     await listen(served, '$.*');
     await using ksock = await open(served);
     expect((await ksock.stats()).ksocks.map(({ maxMessages }) => maxMessages)).toContain(100_000);
   });
 
-  test('waits often for a slow reader without a warning', async () => {
+  test('waits for a slow reader without warnings from Node', async () => {
     const served = await serve();
     const program = await listen(served, '$.*', '--full', '--count', '20');
     await using ksock = await open(served);
@@ -187,7 +187,7 @@ describe('kbus listen', () => {
     expect((await program.ended).stderr).toBe("kbus: listening to '$.*' on bus 0\n");
   });
 
-  test('prints nothing of another program that could upset a terminal', async () => {
+  test('escapes control characters of other programs', async () => {
     const served = await serve();
     const evil = '\x1b]0;pwned\x07\r\x9b2J\u202e\u2028';
     const programs = await Promise.all(
@@ -202,7 +202,7 @@ describe('kbus listen', () => {
     }
   });
 
-  test('says that the bus has gone away, and how to get it back', async () => {
+  test('reports that the bus has gone away, and how to start it', async () => {
     const served = await serve();
     const program = await listen(served, '$.*');
     await served.daemon.kill('SIGTERM');

@@ -6,7 +6,7 @@ import { newFolder } from '../support/folder.ts';
 import { kbus, MAIN, Program, serve, start } from './kbus.ts';
 
 describe('kbus', () => {
-  test('lists its commands when it is told nothing, which is a mistake', async () => {
+  test('without arguments, lists its commands and exits with 2', async () => {
     const { code, stdout, stderr } = await kbus([]);
     expect(code).toBe(2);
     expect(stdout).toBe('');
@@ -15,43 +15,40 @@ describe('kbus', () => {
     }
   });
 
-  test('prints the same for --help, which is none', async () => {
+  test('with --help, prints the same and exits with 0', async () => {
     const { code, stdout, stderr } = await kbus(['--help']);
     expect(code).toBe(0);
     expect(stderr).toBe('');
     expect(stdout).toBe((await kbus([])).stderr);
   });
 
-  test('has nothing to complain of when nobody reads its help', async () => {
+  test('exits quietly if the reader of its help has gone', async () => {
     const program = start(['--help']);
     program.child.stdout?.destroy();
     expect(await program.ended).toMatchObject({ code: 0, stderr: '' });
   });
 
-  test.each(COMMANDS.map(({ name }) => name))(
-    '%s shows with --help examples of itself',
-    async (name) => {
-      const { code, stdout, stderr } = await kbus([name, '--help']);
-      expect(code).toBe(0);
-      expect(stderr).toBe('');
-      expect(stdout).toMatch(new RegExp(`^Usage: kbus ${name} `));
-      expect(stdout).toMatch(new RegExp(`Examples:\\n(?:.*\\n)*  .*kbus ${name}`));
-    },
-  );
+  test.each(COMMANDS.map(({ name }) => name))('%s --help has examples', async (name) => {
+    const { code, stdout, stderr } = await kbus([name, '--help']);
+    expect(code).toBe(0);
+    expect(stderr).toBe('');
+    expect(stdout).toMatch(new RegExp(`^Usage: kbus ${name} `));
+    expect(stdout).toMatch(new RegExp(`Examples:\\n(?:.*\\n)*  .*kbus ${name}`));
+  });
 
-  test('prints with help what the command does with --help', async () => {
+  test('"help COMMAND" prints the same as "COMMAND --help"', async () => {
     const { code, stdout } = await kbus(['help', 'send']);
     expect(stdout).toBe((await kbus(['send', '--help'])).stdout);
     expect(code).toBe(0);
   });
 
-  test('suggests the command that was meant', async () => {
+  test('suggests the right command for a typo', async () => {
     const { code, stderr } = await kbus(['lisen', '$.A']);
     expect(code).toBe(2);
     expect(stderr).toMatch(/^kbus: unknown command 'lisen'\n\(Did you mean listen\?\)/);
   });
 
-  test('suggests the option that was meant', async () => {
+  test('suggests the right option for a typo', async () => {
     const { code, stderr } = await kbus(['send', '$.A', '--urgnt']);
     expect(code).toBe(2);
     expect(stderr).toMatch(/unknown option '--urgnt'\n\(Did you mean --urgent\?\)/);
@@ -67,30 +64,34 @@ describe('kbus', () => {
     expect(code).toBe(2);
   });
 
-  test('says where options go', async () => {
+  test('says that options follow the command', async () => {
     const { code, stderr } = await kbus(['--bus', '1', 'send', '$.A']);
     expect(code).toBe(2);
-    expect(stderr).toMatch(/their options go behind them/);
+    expect(stderr).toMatch(/options follow the command/);
   });
 
   test.each([
-    ['too few', ['send'], /missing required argument 'name'\n\(kbus send --help shows how\)/],
+    ['too few', ['send'], /missing required argument 'name'\n\(see kbus send --help\)/],
     [
       'too many',
       ['send', '$.A', 'two', 'words'],
-      /too many arguments for 'send'.*\nPut what has spaces in quotes/,
+      /too many arguments for 'send'.*\nPut an argument with spaces in quotes/,
     ],
     ['a bus that is no number', ['send', '$.A', '--bus', 'one'], /whole number from 0/],
-    ['a timeout of nothing', ['request', '$.A', '--timeout', '0'], /a number of seconds over 0/],
+    [
+      'a timeout of nothing',
+      ['request', '$.A', '--timeout', '0'],
+      /a number of seconds greater than 0/,
+    ],
     ['a Ksock that can not be', ['request', '$.A', '--to', '0'], /whole number from 1/],
     ['two contrary options', ['send', '$.A', '--wait', '--fail'], /cannot be used with/],
     ['two answers', ['reply', '$.A', '--echo', '--exec', 'cat'], /cannot be used with/],
-    ['data beside --exec', ['reply', '$.A', 'x', '--exec', 'cat'], /leave one out/],
-    ['half a byte', ['send', '$.A', '--hex', '012'], /3 digits; each byte takes two/],
+    ['data beside --exec', ['reply', '$.A', 'x', '--exec', 'cat'], /omit one/],
+    ['half a byte', ['send', '$.A', '--hex', '012'], /3 digits; it needs two per byte/],
     ['no hex', ['send', '$.A', '--hex', '0x12'], /'x' is not a hex digit/],
     ['data without room for a serial', ['bench', '--size', '7'], /whole number from 8/],
     ['no requests in flight', ['bench', '--in-flight', '0'], /whole number from 1/],
-    ['a measurement of no time', ['bench', '--seconds', '0'], /a number of seconds over 0/],
+    ['a measurement of no time', ['bench', '--seconds', '0'], /a number of seconds greater than 0/],
     ['a bus beside --stay', ['play', '--stay', '--bus', '1'], /cannot be used with/],
   ])('takes %s for a mistake, with or without a bus', async (_, args, says) => {
     const { code, stdout, stderr } = await kbus(args, { env: { KBUS_DIR: await newFolder() } });
@@ -108,18 +109,18 @@ describe('kbus', () => {
     ['1234.Speak', "'1234.Speak' is not", "'$.Speak'"],
     ['a\x1b[2Jb', "'a\\x1b[2Jb' is not", "'$.a\\x1b[2Jb'"],
     ['', 'an empty name is not', "'$.Some.Name'"],
-  ])('explains what has become of the name %j', (name, wrong, meant) => {
+  ])('explains why %j is not a name', (name, wrong, meant) => {
     expect(() => typedName(name)).toThrow(wrong);
     expect(() => typedName(name)).toThrow(`Put the name in single quotes, ${meant}`);
   });
 
-  test.each(['send', 'request', 'listen', 'reply'])('%s does so', async (command) => {
+  test.each(['send', 'request', 'listen', 'reply'])('is what %s does', async (command) => {
     const { code, stderr } = await kbus([command, 'Actor.Speak']);
     expect(code).toBe(2);
-    expect(stderr).toMatch(/^kbus: 'Actor.Speak' is not the name of a message: /);
+    expect(stderr).toMatch(/^kbus: 'Actor.Speak' is not the name of a message\. /);
   });
 
-  test('leaves it to KBUS to judge any other name', async () => {
+  test('leaves other wrong names to KBUS', async () => {
     const { kbus } = await serve();
     const { code, stdout, stderr } = await kbus(['send', '$.Actor..Speak']);
     expect(code).toBe(1);
@@ -128,15 +129,15 @@ describe('kbus', () => {
   });
 });
 
-test('stdin that can not be read is no bug', async () => {
+test('A read error of stdin is not a bug.', async () => {
   const run = 'exec "$0" "$1" send "$2" - 0>/dev/null';
   const { code, stderr } = await new Program('/bin/sh', ['-c', run, process.execPath, MAIN, '$.A'])
     .ended;
-  expect(stderr).toMatch(/^kbus: the data can't be read from stdin: EBADF: [^\n]*\n$/);
+  expect(stderr).toMatch(/^kbus: can't read the data from stdin: EBADF: [^\n]*\n$/);
   expect(code).toBe(2);
 });
 
-describe('in a folder that was removed', () => {
+describe('in a removed working directory', () => {
   test.each([
     ['what it was asked', 0, ['errno', 'EPIPE']],
     ['that nobody replies', 1, ['request', '$.Nobody']],
@@ -156,7 +157,7 @@ describe('in a folder that was removed', () => {
   });
 });
 
-describe('where there is no bus', () => {
+describe('without a bus', () => {
   const commands = [
     ['send', '$.A'],
     ['request', '$.A'],
@@ -168,7 +169,7 @@ describe('where there is no bus', () => {
     ['play', '--bus', '0'],
   ];
 
-  test.each(commands)('%s says what to run', async (...args) => {
+  test.each(commands)('%s prints the command that starts one', async (...args) => {
     const directory = await newFolder();
     const { code, stdout, stderr } = await kbus(args, { env: { KBUS_DIR: directory } });
     expect(stderr).toContain(`there is no bus 0: nobody answers at ${directory}/kbus0.sock.`);
@@ -177,14 +178,14 @@ describe('where there is no bus', () => {
     expect(code).toBe(3);
   });
 
-  test('the folder that was given is part of that', async () => {
+  test('that command has the given folder', async () => {
     const directory = join(await newFolder(), "it's here");
     const { code, stderr } = await kbus(['send', '$.A', '--directory', directory]);
     expect(code).toBe(3);
     expect(stderr).toContain(`serve --directory '${directory.replace("'", "'\\''")}'\n`);
   });
 
-  test('how many buses it takes is part of that', async () => {
+  test('that command has the number of buses', async () => {
     const { kbus } = await serve('--buses', '2');
     const { code, stderr } = await kbus(['send', '$.A', '--bus', '2']);
     expect(code).toBe(3);
@@ -192,9 +193,12 @@ describe('where there is no bus', () => {
     expect((await kbus(['send', '$.A', '--bus', '1'])).code).toBe(0);
   });
 
-  test.skipIf(process.getuid?.() === 0)('a user without a folder is told so', async () => {
-    const { code, stderr } = await kbus(['send', '$.A']);
-    expect(code).toBe(3);
-    expect(stderr).toMatch(/Set KBUS_DIR to a folder of your own/);
-  });
+  test.skipIf(process.getuid?.() === 0)(
+    'a user without a folder is told to set KBUS_DIR',
+    async () => {
+      const { code, stderr } = await kbus(['send', '$.A']);
+      expect(code).toBe(3);
+      expect(stderr).toMatch(/Set KBUS_DIR to a folder of your own/);
+    },
+  );
 });

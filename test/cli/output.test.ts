@@ -38,13 +38,13 @@ describe('a full disk', () => {
     const { code, stderr } = await inShell(directory, line.split(' '), '>/dev/full').ended;
     const lines = stderr.split('\n').filter((line) => !line.startsWith('kbus: measuring'));
     expect(lines).toEqual([
-      'kbus: stdout took no more: ENOSPC, no space left on device. What was printed is not complete.',
+      "kbus: can't write to stdout: ENOSPC, no space left on device. The output is incomplete.",
       '',
     ]);
     expect(code).toBe(74);
   });
 
-  test.skipIf(!hasFull).each(['listen', 'reply'])('makes %s end likewise', async (command) => {
+  test.skipIf(!hasFull).each(['listen', 'reply'])('ends %s likewise', async (command) => {
     const { directory } = await serve();
     const program = inShell(directory, [command, '$.A'], '>/dev/full');
     await program.says(/to '\$\.A'/);
@@ -52,26 +52,23 @@ describe('a full disk', () => {
     const answer = command === 'reply' ? ksock.request('$.A').catch(() => {}) : undefined;
     if (command === 'listen') await ksock.sendMsg(new Announcement('$.A'));
     const { code, stderr } = await program.ended;
-    expect(stderr).toMatch(/^kbus: .* to '\$\.A' on bus 0\nkbus: stdout took no more: [^\n]*\n$/);
+    expect(stderr).toMatch(/^kbus: .* to '\$\.A' on bus 0\nkbus: can't write to stdout: [^\n]*\n$/);
     expect(code).toBe(74);
     await answer;
   });
 
-  test.skipIf(!hasFull)(
-    'for remarks stops nothing, but the exit code tells that one is lost',
-    async () => {
-      const { directory } = await serve();
-      const args = ['bench', '--seconds', '0.01', '--size', '8'];
-      const { code, stdout } = await inShell(directory, args, '2>/dev/full').ended;
-      expect(stdout).toMatch(/^Requests(.*\n)*Announcements/);
-      expect(code).toBe(74);
-    },
-  );
+  test.skipIf(!hasFull)('for stderr ends no command, but the exit code reports it', async () => {
+    const { directory } = await serve();
+    const args = ['bench', '--seconds', '0.01', '--size', '8'];
+    const { code, stdout } = await inShell(directory, args, '2>/dev/full').ended;
+    expect(stdout).toMatch(/^Requests(.*\n)*Announcements/);
+    expect(code).toBe(74);
+  });
 });
 
-describe('a pipe that was closed', () => {
+describe('a closed pipe', () => {
   test.each(['send $.A', 'stats', 'errno', 'doctor', 'bench --seconds 0.01'])(
-    'makes %s end, and say nothing of it',
+    'ends %s quietly',
     async (line) => {
       const { start } = await serve();
       const program = start(line.split(' '));

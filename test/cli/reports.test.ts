@@ -4,7 +4,7 @@ import { Request } from '../../src/message/message.ts';
 import { serve } from './kbus.ts';
 
 describe('kbus bindings', () => {
-  test('prints a line for each binding, newest first', async () => {
+  test('prints a line per binding, newest first', async () => {
     const { directory, kbus } = await serve('--buses', '2');
     await using ksock = await Ksock.open(1, { directory });
     await ksock.bind('$.Actor.*');
@@ -20,7 +20,7 @@ describe('kbus bindings', () => {
     expect((await kbus(['bindings'])).stdout).toMatch(/^# bus 0: .*\n$/);
   });
 
-  test('prints JSON, an object a line', async () => {
+  test('prints JSON, an object per line', async () => {
     const { directory, kbus } = await serve();
     await using ksock = await Ksock.open(0, { directory });
     await ksock.bind('$.A');
@@ -40,7 +40,7 @@ describe('kbus bindings', () => {
 });
 
 describe('kbus stats', () => {
-  test('prints the state of each Ksock but its own', async () => {
+  test('prints the state of all other Ksocks', async () => {
     const { directory, kbus } = await serve('--max-messages', '7');
     await using ksock = await Ksock.open(0, { directory });
     await ksock.bind('$.Ask', true);

@@ -15,7 +15,7 @@ async function reply(served: Served, ...args: string[]): Promise<Program> {
 }
 
 describe('kbus request', () => {
-  test('prints the data of the Reply, to the byte', async () => {
+  test('prints the data of the Reply, byte for byte', async () => {
     const served = await serve();
     const input = Uint8Array.from({ length: 1000 }, (_, at) => at % 251);
     await reply(served, '$.Echo', '--echo');
@@ -46,7 +46,7 @@ describe('kbus request', () => {
     });
   });
 
-  test('says that nobody replies, and how to try it out', async () => {
+  test('reports that there is no Replier, and how to start one', async () => {
     const { kbus } = await serve();
     const { code, stdout, stderr } = await kbus(['request', '$.Nobody']);
     expect(stderr).toMatch(
@@ -57,7 +57,7 @@ describe('kbus request', () => {
     expect(code).toBe(1);
   });
 
-  test('with --to, asks nobody but that Ksock', async () => {
+  test('with --to, asks only that Ksock', async () => {
     const served = await serve();
     await reply(served, '$.Ask', 'Yes');
     expect(await served.kbus(['request', '$.Ask', '--to', '1'])).toMatchObject({ stdout: 'Yes' });
@@ -68,7 +68,7 @@ describe('kbus request', () => {
     expect(code).toBe(1);
   });
 
-  test('with --timeout, waits no longer', async () => {
+  test('with --timeout, stops waiting', async () => {
     const served = await serve();
     await using ksock = await Ksock.open(0, { directory: served.directory });
     await ksock.bind('$.Silence', true);
@@ -77,7 +77,7 @@ describe('kbus request', () => {
     expect(code).toBe(1);
   });
 
-  test('says what KBUS answered when the Replier has gone', async () => {
+  test('prints the Status when the Replier has left', async () => {
     const served = await serve();
     const ksock = await Ksock.open(0, { directory: served.directory });
     await ksock.bind('$.Silence', true);
@@ -90,7 +90,7 @@ describe('kbus request', () => {
     expect(code).toBe(1);
   });
 
-  test('says on one line, that only prints, why a Replier failed', async () => {
+  test('prints the error of a Replier on one line, escaped', async () => {
     const served = await serve();
     await using ksock = await Ksock.open(0, { directory: served.directory });
     await ksock.replier('$.Ask', () => {
@@ -101,7 +101,7 @@ describe('kbus request', () => {
     expect(code).toBe(1);
   });
 
-  test('ends by Ctrl-C while it waits', async () => {
+  test('ends at Ctrl-C while it waits', async () => {
     const served = await serve();
     await using ksock = await Ksock.open(0, { directory: served.directory });
     await ksock.bind('$.Silence', true);
@@ -125,7 +125,7 @@ describe('kbus reply', () => {
     });
   });
 
-  test('prints Requests in full, too', async () => {
+  test('with --full, prints all fields of a Request', async () => {
     const served = await serve();
     const program = await reply(served, '$.Ask', '--full', '--count', '1');
     expect(await served.kbus(['request', '$.Ask'])).toMatchObject({ code: 0, stdout: '' });
@@ -134,7 +134,7 @@ describe('kbus reply', () => {
     );
   });
 
-  test('takes its data from stdin, or in hex', async () => {
+  test('reads its data from stdin, or in hex', async () => {
     const served = await serve();
     const program = served.start(['reply', '$.Ask', '-', '--hex'], { input: '59 65\n73' });
     await program.says(/replying to/);
@@ -142,7 +142,7 @@ describe('kbus reply', () => {
     expect(await served.kbus(['request', '$.Ask'])).toMatchObject({ stdout: 'Yes' });
   });
 
-  test('with --exec, answers what a command makes of the Request', async () => {
+  test('with --exec, replies with the output of the command', async () => {
     const served = await serve();
     await reply(served, '$.Text.*', '--exec', 'tr a-z A-Z; printf "%s %s" "$KBUS_NAME" "$KBUS_ID"');
     const { stdout } = await served.kbus(['request', '$.Text.Upper', 'hello ']);
@@ -156,7 +156,7 @@ describe('kbus reply', () => {
     expect(stdout).toBe('Yes\n');
   });
 
-  test('with --exec, a command that fails makes the request fail, and the next goes on', async () => {
+  test('with --exec, a failing command fails that request only', async () => {
     const served = await serve();
     const program = await reply(served, '$.Ask', '--exec', 'read a; test "$a" = good && echo fine');
     const { code, stdout, stderr } = await served.kbus(['request', '$.Ask', 'bad']);
@@ -169,7 +169,7 @@ describe('kbus reply', () => {
     expect(await served.kbus(['request', '$.Ask', 'good'])).toMatchObject({ stdout: 'fine\n' });
   });
 
-  test('with --exec, ends what it runs when it is ended', async () => {
+  test('with --exec, ends the command when it is ended', async () => {
     const served = await serve();
     const program = await reply(served, '$.Ask', '--exec', 'echo $$ >&2; exec sleep 1000');
     const asking = served.start(['request', '$.Ask']);
@@ -180,7 +180,7 @@ describe('kbus reply', () => {
     expect((await asking.ended).stderr).toMatch(/\$\.KBUS\.Replier\.Ignored/);
   });
 
-  test('goes on when who asked has gone', async () => {
+  test('goes on when the requester has left', async () => {
     const served = await serve();
     const answers = join(await newFolder(), 'answers');
     execFileSync('mkfifo', [answers]);
@@ -197,7 +197,7 @@ describe('kbus reply', () => {
     expect((await asking.ended).stdout).toBe('in time');
   });
 
-  test('is refused a name that has a Replier', async () => {
+  test('fails for a name that has a Replier', async () => {
     const served = await serve();
     await reply(served, '$.Ask', 'Yes');
     const { code, stderr } = await served.kbus(['reply', '$.Ask', 'No']);
@@ -207,7 +207,7 @@ describe('kbus reply', () => {
     expect(code).toBe(1);
   });
 
-  test('ends well by Ctrl-C', async () => {
+  test('exits with 0 at Ctrl-C', async () => {
     const served = await serve();
     const program = await reply(served, '$.Ask', 'Yes');
     expect(await program.kill('SIGINT')).toMatchObject({ code: 0, stdout: '' });

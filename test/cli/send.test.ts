@@ -22,7 +22,7 @@ describe('kbus send', () => {
     );
   });
 
-  test('succeeds when nobody listens, and without data', async () => {
+  test('succeeds without listeners, and without data', async () => {
     const { kbus } = await serve();
     expect(await kbus(['send', '$.Actor.Speak'])).toMatchObject({ code: 0, stdout: '[0:1]\n' });
   });
@@ -33,7 +33,7 @@ describe('kbus send', () => {
     expect(stdout).toBe('{"id":{"networkId":0,"serialNum":1}}\n');
   });
 
-  test('reads any bytes from stdin, up to the last', async () => {
+  test('reads binary data from stdin to its end', async () => {
     const served = await serve();
     await using ksock = await listener(served);
     const input = Uint8Array.from({ length: 100_000 }, (_, at) => at % 256);
@@ -44,7 +44,7 @@ describe('kbus send', () => {
     expect(Buffer.compare(message?.data as Uint8Array, input)).toBe(0);
   });
 
-  test('takes data in hex, as an argument and from stdin', async () => {
+  test('decodes hex data, from an argument and from stdin', async () => {
     const served = await serve();
     await using ksock = await listener(served);
     await served.kbus(['send', '$.Bytes', '--hex', '00fF 41']);
@@ -53,7 +53,7 @@ describe('kbus send', () => {
     expect([...((await ksock.readNextMsg())?.data ?? [])]).toEqual([0, 255]);
   });
 
-  test('takes a negative number for data, and anything after --', async () => {
+  test('accepts a negative number as data, and anything after --', async () => {
     const served = await serve();
     await using ksock = await listener(served);
     await served.kbus(['send', '$.Degrees', '-5']);
@@ -62,7 +62,7 @@ describe('kbus send', () => {
     expect((await ksock.readNextMsg())?.text()).toBe('--urgent');
   });
 
-  test('puts an urgent message first', async () => {
+  test('sends an urgent message', async () => {
     const served = await serve();
     await using ksock = await listener(served);
     await served.kbus(['send', '$.First']);
@@ -72,7 +72,7 @@ describe('kbus send', () => {
     expect(message?.flags).toBe(Flag.URGENT);
   });
 
-  test('with --fail, is refused when a listener has no room', async () => {
+  test('with --fail, fails if the queue of a listener is full', async () => {
     const served = await serve('--max-messages', '1');
     await using ksock = await listener(served);
     expect((await served.kbus(['send', '$.A', '1', '--fail'])).code).toBe(0);
@@ -87,7 +87,7 @@ describe('kbus send', () => {
     expect(await ksock.numMessages()).toBe(1);
   });
 
-  test('with --wait, waits until there is room', async () => {
+  test('with --wait, waits while the queue of a listener is full', async () => {
     const served = await serve('--max-messages', '1', '--verbose');
     await using ksock = await listener(served);
     expect((await served.kbus(['send', '$.A', '1', '--wait'])).code).toBe(0);
@@ -109,14 +109,14 @@ describe('kbus send', () => {
     expect(await ksock.readNextMsg()).toBe(null);
   });
 
-  test('is refused what is too large for the bus', async () => {
+  test('fails for data that is too large for the bus', async () => {
     const { kbus } = await serve('--max-message-size', '1000');
     const { code, stderr } = await kbus(['send', '$.A', 'x'.repeat(1000)]);
     expect(stderr).toMatch(/^kbus: EMSGSIZE \(90\): /);
     expect(code).toBe(1);
   });
 
-  test('uses the folder and the bus that it is given', async () => {
+  test('uses the given folder and bus', async () => {
     const { directory, kbus } = await serve('--buses', '2');
     await using other = await Ksock.open(1, { directory });
     await other.bind('$.A');

@@ -29,7 +29,7 @@ async function memoryOf({ child }: Program): Promise<number> {
 }
 
 describe('kbus serve', () => {
-  test('serves bus 0, and says where', async () => {
+  test('serves bus 0, and logs where', async () => {
     const { directory, daemon } = await serve();
     expect(daemon.stderr).toMatch(
       new RegExp(`info {2}serving bus 0 at ${directory}/kbus0.sock\n$`),
@@ -39,14 +39,14 @@ describe('kbus serve', () => {
     expect(ksock.id).toBe(1);
   });
 
-  test('makes its folder and sockets for nobody but its user', async () => {
+  test('creates its folder and sockets for its user only', async () => {
     const { directory } = await serve();
     expect(modeOf(directory)).toBe(0o700);
     expect(modeOf(join(directory, 'kbus0.sock'))).toBe(0o600);
     expect(readdirSync(directory)).toEqual(['kbus0.sock']);
   });
 
-  test('serves as many buses as it is told, each for itself', async () => {
+  test('serves the given number of separate buses', async () => {
     const { directory, daemon } = await serve('--buses', '3');
     expect(daemon.stderr).toContain(`serving buses 0 to 2 in ${directory}\n`);
     expect(readdirSync(directory)).toEqual(['kbus0.sock', 'kbus1.sock', 'kbus2.sock']);
@@ -59,7 +59,7 @@ describe('kbus serve', () => {
   });
 
   test.each(['SIGTERM', 'SIGINT'] as const)(
-    'after %s, tells its clients, removes what it made, and ends well',
+    'after %s, tells its clients, removes its files, and exits with 0',
     async (signal) => {
       const { directory, daemon } = await serve('--buses', '2');
       await using ksock = await Ksock.open(0, { directory });
@@ -68,13 +68,13 @@ describe('kbus serve', () => {
       await ksock.numMessages();
       const outcome = await daemon.kill(signal);
       expect(outcome).toMatchObject({ code: 0, signal: null });
-      expect(outcome.stderr).toContain(`info  ${signal}: the daemon ends\n`);
-      expect((await waiting).message).toContain(`the daemon was ended by ${signal}`);
+      expect(outcome.stderr).toContain(`info  ${signal}: the daemon stops\n`);
+      expect((await waiting).message).toContain(`the daemon was stopped by ${signal}`);
       expect(existsSync(directory)).toBe(false);
     },
   );
 
-  test('removes all the folders that it made, and none that something was put into', async () => {
+  test('removes the folders that it created, unless they have other files', async () => {
     const above = await newFolder();
     const one = start(['serve', '--directory', join(above, 'a/b/c')]);
     await one.says(/serving/);
@@ -87,7 +87,7 @@ describe('kbus serve', () => {
     expect(readdirSync(above, { recursive: true })).toEqual(['a', 'a/note']);
   });
 
-  test('leaves a folder that it did not make, and what else is in it', async () => {
+  test('leaves a folder that it did not create, with its other files', async () => {
     const directory = await newFolder();
     writeFileSync(join(directory, 'note'), '');
     const daemon = start(['serve', '--directory', directory]);
@@ -108,7 +108,7 @@ describe('kbus serve', () => {
     expect(readdirSync(directory)).toEqual(['kbus0.sock']);
   });
 
-  test('is refused a folder that is served, and says by whom', async () => {
+  test('fails in the folder of another daemon, and names that', async () => {
     const { directory, daemon, kbus } = await serve();
     const { code, stdout, stderr } = await kbus(['serve']);
     expect(stderr).toBe(
@@ -122,7 +122,7 @@ describe('kbus serve', () => {
     expect(await ksock.sendMsg(new Announcement('$.A'))).toMatchObject({ serialNum: 1 });
   });
 
-  test('of several that start at once, one serves and the others are refused', async () => {
+  test('lets one of several serve that start at the same time', async () => {
     const directory = join(await newFolder(), 'sockets');
     // What a dead daemon left makes it harder.
     const dead = start(['serve', '--directory', directory]);
@@ -161,13 +161,13 @@ describe('kbus serve', () => {
     }
   });
 
-  test('opens its sockets to whom --mode says, and the folder to the same', async () => {
+  test('gives its sockets the --mode, and its folder a matching one', async () => {
     const { directory } = await serve('--mode', '0666');
     expect(modeOf(directory)).toBe(0o755);
     expect(modeOf(join(directory, 'kbus0.sock'))).toBe(0o666);
   });
 
-  test('opens its sockets to --group, by name or number', async () => {
+  test('gives its sockets the --group, by name or number', async () => {
     const gid = process.getgid?.() ?? 0;
     const { directory } = await serve('--group', String(gid));
     expect(modeOf(directory)).toBe(0o750);
@@ -175,7 +175,7 @@ describe('kbus serve', () => {
     expect(statSync(join(directory, 'kbus0.sock')).gid).toBe(gid);
   });
 
-  test.runIf(isRoot)('finds the group of a name', async () => {
+  test.runIf(isRoot)('finds a group by name', async () => {
     // Debian, Fedora, Alpine and others have this one.
     const { directory } = await serve('--group', 'daemon', '--mode', '660');
     const { gid } = statSync(join(directory, 'kbus0.sock'));
@@ -183,15 +183,15 @@ describe('kbus serve', () => {
     expect(statSync(directory).gid).toBe(gid);
   });
 
-  test('is told of a group that is not there', async () => {
+  test('fails for an unknown group', async () => {
     const directory = await newFolder();
     const args = ['serve', '--group', 'nobodys', '--directory', directory];
     const { code, stderr } = await kbus(args);
-    expect(stderr).toBe("kbus: group: there is no group 'nobodys' here\n");
+    expect(stderr).toBe("kbus: group: this machine has no group 'nobodys'\n");
     expect(code).toBe(2);
   });
 
-  test('keeps to its limits', async () => {
+  test('enforces its limits', async () => {
     const { directory } = await serve('--max-messages', '3', '--max-message-size', '1000');
     await using ksock = await Ksock.open(0, { directory });
     expect(await ksock.maxMessages()).toBe(3);
@@ -208,7 +208,7 @@ describe('kbus serve', () => {
     expect(await two.maxMessageSize()).toBe(5000);
   });
 
-  test('logs for people, or JSON for programs', async () => {
+  test('logs text, or JSON', async () => {
     const human = await serve();
     expect(human.daemon.stderr).toMatch(/^\d{4}-\d\d-\d\dT[\d:.]+Z info {2}serving bus 0 at .*\n$/);
     const json = await serve('--log', 'json', '--buses', '2');
@@ -221,7 +221,7 @@ describe('kbus serve', () => {
     expect(text).toBe(`serving buses 0 to 1 in ${directory}`);
   });
 
-  test('with --verbose, logs what happens, on buses made later too', async () => {
+  test('with --verbose, logs all events, on later buses too', async () => {
     const { directory, daemon } = await serve('--verbose');
     await using ksock = await Ksock.open(0, { directory });
     await daemon.says(/debug bus 0: Ksock 1 opened/);
@@ -231,7 +231,7 @@ describe('kbus serve', () => {
     expect(await later.verbose(false)).toBe(true);
   });
 
-  test('goes on when nobody reads its log any more', async () => {
+  test('goes on when the reader of its log has gone', async () => {
     const { directory, daemon } = await serve('--verbose');
     daemon.child.stderr?.destroy();
     await using ksock = await Ksock.open(0, { directory });
@@ -240,7 +240,7 @@ describe('kbus serve', () => {
     expect(await daemon.kill('SIGTERM')).toMatchObject({ code: 0 });
   });
 
-  test('goes on when nobody takes what it logs, and says later how much that was', async () => {
+  test('goes on when its log is not read, and later reports the dropped lines', async () => {
     const { directory, daemon } = await serve('--verbose');
     daemon.child.stderr?.pause();
     await using ksock = await Ksock.open(0, { directory });
@@ -256,7 +256,7 @@ describe('kbus serve', () => {
     expect(await daemon.kill('SIGTERM')).toMatchObject({ code: 0 });
   });
 
-  test('ends when it is told to, though nobody takes what it logs', async () => {
+  test('stops at a signal while its log is not read', async () => {
     const { directory, daemon } = await serve('--verbose');
     daemon.child.stderr?.pause();
     await using ksock = await Ksock.open(0, { directory });
@@ -270,7 +270,7 @@ describe('kbus serve', () => {
   });
 
   test.skipIf(!existsSync('/dev/full'))(
-    'goes on, and ends well, when its log is on a full disk',
+    'goes on, and exits with 0, with its log on a full disk',
     async () => {
       const directory = join(await newFolder(), 'sockets');
       const command = `exec "$@" 2>/dev/full`;
@@ -285,7 +285,7 @@ describe('kbus serve', () => {
     },
   );
 
-  test('needs no working directory but for a relative folder', async () => {
+  test('needs a working directory for a relative folder only', async () => {
     const above = await newFolder();
     const gone = join(above, 'gone');
     const within = (...args: string[]): Program => {
@@ -318,7 +318,7 @@ describe('kbus serve', () => {
     expect([code, stdout]).toEqual([1, expect.stringContaining(says)]);
   });
 
-  test('after a bug, tells its clients, and ends with another exit code than any refusal', async () => {
+  test('after a bug, tells its clients, and exits with 70', async () => {
     // The bug: a handler of a signal that throws.
     const bug = 'process.on("SIGUSR2", () => { throw new Error("a bug for the test") })';
     const directory = join(await newFolder(), 'sockets');
@@ -333,33 +333,33 @@ describe('kbus serve', () => {
     // Once this is answered, the daemon knows of the wait.
     await ksock.numMessages();
     const outcome = await daemon.kill('SIGUSR2');
-    expect((await waiting).message).toContain('a bug ended the daemon');
-    expect(outcome.stderr).toMatch(/error a bug ends the daemon: Error: a bug for the test\n +at /);
+    expect((await waiting).message).toContain('the daemon stopped because of a bug');
+    expect(outcome.stderr).toMatch(
+      /error the daemon stops because of a bug: Error: a bug for the test\n +at /,
+    );
     expect(outcome.code).toBe(70);
     expect(existsSync(directory)).toBe(false);
   });
 
-  test.skipIf(isRoot)('says what the file system refused', async () => {
+  test.skipIf(isRoot)('prints errors of the file system', async () => {
     const above = await newFolder();
     chmodSync(above, 0o500);
     const { code, stderr } = await kbus(['serve', '--directory', join(above, 'sockets')]);
-    expect(stderr).toMatch(
-      /^kbus: the sockets can't be made in .*: EACCES.*--directory or \$KBUS_DIR/,
-    );
+    expect(stderr).toMatch(/^kbus: can't create sockets in .*: EACCES.*--directory or \$KBUS_DIR/);
     expect(code).toBe(1);
   });
 
-  test('says so when the folder is none', async () => {
+  test('fails if its folder is a file', async () => {
     const file = join(await newFolder(), 'file');
     writeFileSync(file, '');
     const { code, stderr } = await kbus(['serve', '--directory', file]);
     expect(stderr).toMatch(
-      /^kbus: the sockets can't be made in .*\/file: ENOTDIR: .*\/file is not a folder\. Choose/,
+      /^kbus: can't create sockets in .*\/file: ENOTDIR: .*\/file is not a folder\. Choose/,
     );
     expect(code).toBe(1);
   });
 
-  test('says so when the path of a socket is longer than the system takes', async () => {
+  test('fails if the path of a socket is too long', async () => {
     const above = await newFolder();
     const { code, stderr } = await kbus(['serve', '--directory', join(above, 'x'.repeat(80))]);
     expect(stderr).toMatch(
@@ -369,7 +369,7 @@ describe('kbus serve', () => {
     expect(readdirSync(above)).toEqual([]);
   });
 
-  test('makes nothing through a link that leads nowhere', async () => {
+  test('creates nothing through a dangling link', async () => {
     const above = await newFolder();
     symlinkSync(join(above, 'nowhere'), join(above, 'link'));
     const { code } = await kbus(['serve', '--directory', join(above, 'link')]);
@@ -405,7 +405,7 @@ describe('the settings of kbus serve', () => {
     expect(code).toBe(2);
   });
 
-  test('come from a file too; options go before it', async () => {
+  test('come from a file too; options override it', async () => {
     const above = await newFolder();
     const file = join(above, 'kbus.toml');
     const directory = join(above, 'sockets');
@@ -416,7 +416,7 @@ describe('the settings of kbus serve', () => {
     expect(modeOf(join(directory, 'kbus2.sock'))).toBe(0o640);
   });
 
-  test('that are wrong in a file are told with file, line and key', async () => {
+  test('of a file are checked; errors name file, line and key', async () => {
     const cwd = await newFolder();
     writeFileSync(join(cwd, 'kbus.toml'), '# mine\nverbose = true\nbuses = 300\n');
     const { code, stderr } = await kbus(['serve', '--config', 'kbus.toml'], { cwd });
@@ -426,7 +426,7 @@ describe('the settings of kbus serve', () => {
     expect(code).toBe(2);
   });
 
-  test('can not come from a file that is not there', async () => {
+  test('can’t come from a missing file', async () => {
     const { code, stderr } = await kbus(['serve', '--config', 'absent.toml']);
     expect(stderr).toMatch(/^kbus: can't read absent\.toml: ENOENT/);
     expect(code).toBe(2);

@@ -14,7 +14,7 @@ describe('data on a terminal', () => {
   });
 
   test.each([
-    ['what would colour it', Buffer.from('\x1b[31mred\n'), '\\x1b[31mred\n'],
+    ['a colour sequence', Buffer.from('\x1b[31mred\n'), '\\x1b[31mred\n'],
     ['what would overwrite it', Buffer.from('good\rbad'), 'good\\rbad\n'],
     ['what is not UTF-8', bytes(0x41, 0xff), "'A\\xff'\n"],
     ['a zero', bytes(0), '\\x00\n'],

@@ -51,14 +51,14 @@ sys.exit(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
 `;
 
 describe('the playlet', () => {
-  test('prints on a fresh bus what the introduction to KBUS does, line by line', async () => {
+  test('prints on a new bus the lines of the introduction to KBUS', async () => {
     const { code, stdout, stderr } = await kbus(['play', '--transcript']);
     expect(stderr).toBe('');
     expect(stdout.split('\n')).toEqual(TRANSCRIPT.split('\n'));
     expect(code).toBe(0);
   });
 
-  test('is played by four processes, on a bus that somebody else serves', async () => {
+  test('is played by four processes, on the bus of another daemon', async () => {
     const { daemon, kbus } = await serve('--verbose');
     expect(await kbus(['play', '--bus', '0'])).toMatchObject({ code: 0 });
     // The first Ksock is the director's, who looks whether there is such a bus.
@@ -69,7 +69,7 @@ describe('the playlet', () => {
     expect(pids.filter(isAlive)).toEqual([]);
   });
 
-  test('is the same on a bus that is not fresh, but for the ids', async () => {
+  test('is the same on a used bus, except for the ids', async () => {
     const { directory, kbus } = await serve('--buses', '2');
     await using ksock = await Ksock.open(1, { directory });
     for (let count = 0; count < 4; count++) await ksock.sendMsg(new Announcement('$.Before'));
@@ -86,7 +86,7 @@ describe('the playlet', () => {
     expect(readFileSync(file, 'utf8').split('\n')).toEqual(shifted.split('\n'));
   });
 
-  test('tells what is typed and printed, in plain text where there is no terminal', async () => {
+  test('shows typed and printed lines, as plain text without a terminal', async () => {
     const { code, stdout } = await kbus(['play'], { env: { FORCE_COLOR: '1' } });
     expect(code).toBe(0);
     expect(stdout).not.toMatch(/\p{Cc}(?<!\n)/u);
@@ -101,7 +101,7 @@ describe('the playlet', () => {
     expect(printed).toHaveLength(5);
   });
 
-  test('is told to programs in JSON, an object a line', async () => {
+  test('is written as JSON, an object per line', async () => {
     const { stdout } = await kbus(['play', '--json']);
     const told = stdout
       .trimEnd()
@@ -118,7 +118,7 @@ describe('the playlet', () => {
     }
   });
 
-  test('tells before it plays that the transcript can not be written', async () => {
+  test('fails before the play if the transcript can’t be written', async () => {
     const { code, stdout, stderr } = await kbus(['play', '--transcript', '/nowhere/transcript']);
     expect(stderr).toMatch(
       /^kbus: can't write the transcript to \/nowhere\/transcript: ENOENT[^\n]*\n$/,
@@ -133,7 +133,7 @@ describe('the playlet', () => {
     expect(readdirSync(TMPDIR)).toEqual([]);
   });
 
-  test('ends by Ctrl-C, and leaves nothing behind then', async () => {
+  test('ends at Ctrl-C, and leaves nothing behind', async () => {
     const TMPDIR = await newFolder();
     // It rests after the first step for longer than this test takes.
     const program = start(['play', '--pace', '60000'], { env: { TMPDIR } });
@@ -143,7 +143,7 @@ describe('the playlet', () => {
     expect(readdirSync(TMPDIR)).toEqual([]);
   });
 
-  test('ends well when nobody watches any more', async () => {
+  test('exits with 0 if the reader of its output has gone', async () => {
     const TMPDIR = await newFolder();
     const program = start(['play'], { env: { TMPDIR } });
     await program.says(/Senders and Listeners/);
@@ -152,7 +152,7 @@ describe('the playlet', () => {
     expect(readdirSync(TMPDIR)).toEqual([]);
   });
 
-  test('stops when somebody else replies to its names', async () => {
+  test('stops if another program replies to its names', async () => {
     const { directory, daemon, kbus } = await serve('--verbose');
     await using ksock = await Ksock.open(0, { directory });
     await ksock.bind('$.Actor.CoinToss', true);
@@ -188,23 +188,23 @@ describe('the playlet', () => {
 });
 
 describe('the playlet with --stay', () => {
-  test('is played on bus 0 of the machine, and then says what to type', async () => {
+  test('is played on bus 0 of the machine, and then prints what to type', async () => {
     const KBUS_DIR = join(await newFolder(), 'sockets');
     const { code, stdout } = await kbus(['play', '--stay'], { env: { KBUS_DIR } });
     expect(stdout).toContain(`On bus 0 at ${KBUS_DIR}/kbus0.sock.\n`);
     expect(stdout).toContain('MessageId(0, 13)');
-    expect(stdout).toContain(`Bus 0 was at ${KBUS_DIR}/kbus0.sock, and ends now.\n`);
+    expect(stdout).toContain(`Bus 0 was at ${KBUS_DIR}/kbus0.sock, and stops now.\n`);
     expect(stdout).toMatch(/ serve\n/);
     expect(code).toBe(0);
     // Nobody could press Ctrl-C here: it did not stay.
     expect(existsSync(KBUS_DIR)).toBe(false);
   });
 
-  test('uses the daemon that runs, and says so', async () => {
+  test('uses a running daemon, and says so', async () => {
     const { daemon, directory, kbus } = await serve();
     const { code, stdout } = await kbus(['play', '--stay']);
     expect(stdout).toContain(
-      `On bus 0 at ${directory}/kbus0.sock, which the KBUS daemon with process id ${daemon.child.pid} serves already.\n`,
+      `On bus 0 at ${directory}/kbus0.sock, served by the KBUS daemon with process id ${daemon.child.pid}.\n`,
     );
     expect(stdout).toContain(`Bus 0 is at ${directory}/kbus0.sock.\n`);
     expect(stdout).toMatch(/ listen '\$\.\*'\n/);
@@ -213,14 +213,14 @@ describe('the playlet with --stay', () => {
     expect(ksock.id).toBe(5);
   });
 
-  test.runIf(hasPython)('leaves the bus serving, at a terminal, until Ctrl-C', async () => {
+  test.runIf(hasPython)('at a terminal, serves the bus until Ctrl-C', async () => {
     const KBUS_DIR = join(await newFolder(), 'sockets');
     const command = [process.execPath, MAIN, 'play', '--stay', '--pace', '0'];
     const program = new Program('python3', ['-c', TERMINAL, ...command], {
       env: { KBUS_DIR, TERM: 'xterm' },
       input: null,
     });
-    await program.says(/Ctrl-C here ends it/);
+    await program.says(/Ctrl-C here stops the bus/);
     // biome-ignore lint/suspicious/noControlCharactersInRegex: colours are what is looked for
     expect(program.stdout).toMatch(/\x1b\[36m/);
     expect(program.stdout).toContain(`Bus 0 is at ${KBUS_DIR}/kbus0.sock.`);

@@ -24,7 +24,7 @@ function shown(columns: number, hasColours = false): string[] {
 }
 
 describe('the stage', () => {
-  test('has the terminals side by side on a wide screen', () => {
+  test('shows the terminals side by side on a wide screen', () => {
     const lines = shown(120);
     expect(lines.slice(1, 4)).toEqual([
       '=== One ===',
@@ -49,7 +49,7 @@ describe('the stage', () => {
     for (const line of shown(columns)) expect(line.length).toBeLessThanOrEqual(columns);
   });
 
-  test('has them one under the other on a narrow one, by name', () => {
+  test('shows each line with its actor’s name on a narrow screen', () => {
     expect(shown(60)).toEqual([
       '',
       '=== One ===',
@@ -69,7 +69,7 @@ describe('the stage', () => {
     ]);
   });
 
-  test('has a line for each line where there is no screen', () => {
+  test('does not wrap lines without a terminal', () => {
     const lines = shown(Number.POSITIVE_INFINITY);
     expect(lines).toContain(
       "Rosencrantz  > await rosencrantz.bind('$.Actor.Ask.Guildenstern', true)",
@@ -77,7 +77,7 @@ describe('the stage', () => {
   });
 
   test.each([60, 120])(
-    'has a colour for each actor, at %i columns, and nothing else changes',
+    'uses a colour per actor, at %i columns, and changes nothing else',
     (columns) => {
       const lines = shown(columns, true);
       const colours = ['36', '33', '32', '35'].map((code) => `\x1b[${code}m`);
@@ -87,11 +87,11 @@ describe('the stage', () => {
     },
   );
 
-  test('goes on where a screen has hardly any columns', () => {
+  test('works on a screen with hardly any columns', () => {
     expect(shown(1).length).toBeGreaterThan(shown(60).length);
   });
 
-  test('keeps what each terminal printed, for the transcript', () => {
+  test('keeps the output of each terminal, for the transcript', () => {
     const stage = new TranscriptStage();
     play(stage);
     expect(stage.text).toBe(
@@ -100,7 +100,7 @@ describe('the stage', () => {
     );
   });
 
-  test('tells programs in JSON', () => {
+  test('writes JSON for programs', () => {
     const lines: string[] = [];
     play(new JsonStage((text) => lines.push(text)));
     expect(lines).toHaveLength(6);

@@ -17,30 +17,30 @@ describe('an actor’s terminal', () => {
     return printed;
   }
 
-  test('prints the value of an expression, as Node would, and keeps it as _', async () => {
+  test('prints the value of an expression as Node does, and keeps it as _', async () => {
     expect(await typed("({ a: 'b' })")).toEqual(["{ a: 'b' }"]);
     expect(await typed('console.log(_.a, 1)')).toEqual(['b 1']);
     expect(await typed('_.a')).toEqual(["'b'"]);
   });
 
-  test('prints nothing for what is not there', async () => {
+  test('prints nothing for undefined', async () => {
     expect(await typed('undefined')).toEqual([]);
     expect(await typed('await null')).toEqual([]);
   });
 
-  test('remembers what a line declares or assigns, and prints nothing for that', async () => {
+  test('remembers declarations and assignments, and prints nothing for them', async () => {
     expect(await typed('const a = await Promise.resolve(20)')).toEqual([]);
     expect(await typed('let b = a + 1')).toEqual([]);
     expect(await typed('b = b * 2')).toEqual([]);
     expect(await typed('b')).toEqual(['42']);
   });
 
-  test('imports from the packages that it is given', async () => {
+  test('imports from the given packages', async () => {
     expect(await typed("import { one, two } from 'numbers'")).toEqual([]);
     expect(await typed('one + two')).toEqual(['3']);
   });
 
-  test('runs loops of several lines, which see and change what was declared', async () => {
+  test('runs loops of several lines, which see and change variables', async () => {
     await typed('let sum = 0');
     expect(await typed('for (const n of [1, 2]) {\n  sum += n\n  console.log(await n)\n}')).toEqual(
       ['1', '2'],
@@ -48,7 +48,7 @@ describe('an actor’s terminal', () => {
     expect(await typed('sum')).toEqual(['3']);
   });
 
-  test('prints an error, and says that the line failed', async () => {
+  test('prints an error, and returns false', async () => {
     expect(await terminal.run("(() => { throw new TypeError('no') })()")).toBe(false);
     expect(await terminal.run('nobody')).toBe(false);
     expect(await terminal.run('1 +')).toBe(false);
@@ -57,7 +57,7 @@ describe('an actor’s terminal', () => {
     expect(await terminal.run('1')).toBe(true);
   });
 
-  test('ends what waits for ctrlC() when it is interrupted, and only that', async () => {
+  test('ends waits for ctrlC() at an interrupt, and nothing else', async () => {
     const waits = `await new Promise((_, reject) => {
       const signal = ctrlC()
       signal.addEventListener('abort', () => reject(signal.reason))

@@ -12,12 +12,12 @@ function samples(heap: (round: number) => number): { heap: number; queued: numbe
   return Array.from({ length: 40 }, (_, round) => ({ heap: heap(round), queued: 0 }));
 }
 
-describe('What tells whether a daemon grows', () => {
-  it('compares the middle of the second quarter with that of the last.', () => {
+describe('The growth check', () => {
+  it('compares the median of the second quarter with that of the last.', () => {
     expect(quarters([9, 9, 1, 3, 5, 5, 6, 8])).toEqual({ second: 2, last: 7 });
   });
 
-  it('notices what grows by a little in each round.', () => {
+  it('notices a little growth in each round.', () => {
     const [line] = drifted(
       samples((round) => 6 * MIB + round * 60_000),
       ['heap'],
@@ -25,7 +25,7 @@ describe('What tells whether a daemon grows', () => {
     expect(line).toMatch(/^heap went from 7161456 to /);
   });
 
-  it('takes for noise what goes up and down, and what is got once and kept.', () => {
+  it('ignores fluctuation, and memory that is allocated once and kept.', () => {
     const noisy = (round: number): number => 6 * MIB + ((round * 7919) % 13) * 60_000;
     expect(drifted(samples(noisy), ['heap', 'queued'])).toEqual([]);
     expect(
@@ -36,14 +36,14 @@ describe('What tells whether a daemon grows', () => {
     ).toEqual([]);
   });
 
-  it('has no patience with what must stay the same.', () => {
+  it('tolerates no change of a value that must be constant.', () => {
     const leaking = samples(() => 6 * MIB).map((sample, at) => ({ ...sample, queued: at }));
     expect(drifted(leaking, ['queued'])).toHaveLength(1);
   });
 
-  it('says so when there is too little to tell by.', () => {
+  it('reports that there are too few rounds to judge.', () => {
     expect(drifted(samples(() => 0).slice(0, 7), ['heap'])).toEqual([
-      '7 samples are too few to tell',
+      '7 rounds are too few to judge: at least 8',
     ]);
   });
 });
@@ -56,7 +56,7 @@ async function piece(...words: string[]): Promise<string> {
 }
 
 describe('A daemon', { timeout: 180_000 }, () => {
-  it('does not grow while programs do all there is to do.', async () => {
+  it('does not grow under the mix of all operations.', async () => {
     expect(await piece('--minutes', '0.2', '--work', '25')).toContain('nothing grew');
   });
 
