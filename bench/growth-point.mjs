@@ -102,7 +102,7 @@ async function engine() {
       during(seconds, () => {
         for (let i = 0; i < batch; i++) {
           const question = new MessageBatch(asked, WANT_A_REPLY, 0, data, 0, data.length);
-          question.isAnswered = true;
+          question.answersByToken = true;
           must(sender.send(question));
           const request = replier.take();
           if (request === null) throw new Error('the Request did not come');

@@ -88,8 +88,8 @@ export default {
       const token = next++ % 64;
       waiting[token] = done;
       const request = new MessageBatch(ASK, WANT_A_REPLY, 0, data, 0, data.length);
-      request.ticket = token;
-      request.isAnswered = true;
+      request.token = token;
+      request.answersByToken = true;
       const result = asker.send(request);
       if (result < 0) throw new Error(`the engine refused a Request: ${result}`);
       if (!isWorking) work();

@@ -1,14 +1,11 @@
 import { Errno } from '../message/errno.ts';
-import { checkFlags, Flag } from '../message/flags.ts';
+import { checkFlags } from '../message/flags.ts';
 import { checkMessageName, MAX_NAME } from '../message/name.ts';
 import type { BusState } from './bus-state.ts';
 import type { KsockState } from './ksock-state.ts';
 import type { MessageBatch } from './message-batch.ts';
 import type { Queueing } from './queueing.ts';
 import { COSTS } from './settings.ts';
-
-/** Flags that a user's message can't bring with it. */
-export const KBUS_SETS = Flag.WANT_YOU_TO_REPLY | Flag.SYNTHETIC;
 
 /** Whether the bus takes a message at all: is it well formed, not too large, and is there memory for it? */
 export class Admission {

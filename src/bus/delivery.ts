@@ -1,6 +1,6 @@
 import { Errno } from '../message/errno.ts';
-import { Flag } from '../message/flags.ts';
-import { type Admission, KBUS_SETS } from './admission.ts';
+import { Flag, KBUS_FLAGS } from '../message/flags.ts';
+import type { Admission } from './admission.ts';
 import type { BusState } from './bus-state.ts';
 import type { KsockBinding, KsockState } from './ksock-state.ts';
 import { RequestEvent } from './ledger.ts';
@@ -10,7 +10,7 @@ import { isLastQueued, type Queueing } from './queueing.ts';
 import { RequestRecord } from './requests.ts';
 import type { RoomWaits } from './room-waits.ts';
 
-/** spec 1 §6, once for one message and for several that go the same way: a send, and the sends that wait. */
+/** Delivers messages (spec 1 §6): new sends, and new attempts of sends that wait. A batch of several is delivered as one. */
 export class Delivery {
   private readonly state: BusState;
   private readonly room: RoomWaits;
@@ -34,7 +34,7 @@ export class Delivery {
     if (batch.isRequest && sender.isFull) return this.refuse(sender, batch, Errno.ENOLCK);
     const { count } = batch;
     batch.from = sender.id;
-    batch.flags = (batch.flags & ~KBUS_SETS) >>> 0;
+    batch.flags = (batch.flags & ~KBUS_FLAGS) >>> 0;
     if (batch.idNetwork === 0) batch.idSerial = this.state.takeSerials(count);
     sender.lastNetwork = batch.idNetwork;
     sender.lastSerial = batch.idSerial + count - 1;
@@ -92,8 +92,8 @@ export class Delivery {
   }
 
   /**
-   * spec 1 §6.4 to spec 1 §6.9: to everybody, or to nobody. Each try finds the recipients anew. If the batch has several messages,
-   * all of them have room.
+   * spec 1 §6.4 to spec 1 §6.9: all recipients get the batch, or none. Each attempt looks up the recipients again. For a
+   * batch of several messages, `Sendable` has checked that there is room for all.
    */
   private deliver(
     sender: KsockState,
@@ -138,7 +138,7 @@ export class Delivery {
     // The Replier, or the requester, reads its copy before a listener's copy: of what goes to the front of a queue,
     // that is the one put there last.
     const firstKsock = first !== null ? first.ksock : (answered?.requester ?? null);
-    if (!urgent) this.giveFirst(batch, first, answered);
+    if (!urgent) this.giveToParty(batch, first, answered);
     for (let at = 0; at < listeners.length; at++) {
       const binding = listeners[at] as KsockBinding;
       const listener = binding.ksock;
@@ -151,7 +151,7 @@ export class Delivery {
       if (listener.onlyOnce && (listener === firstKsock || isLastQueued(listener, batch))) continue;
       this.queueing.enqueue(listener, batch, binding, urgent);
     }
-    if (urgent) this.giveFirst(batch, first, answered);
+    if (urgent) this.giveToParty(batch, first, answered);
     observer?.sent?.(sender, batch, attempt);
     return 0;
   }
@@ -168,8 +168,8 @@ export class Delivery {
     else for (const one of requests) ledger.accept(one, replier, largestMessage);
   }
 
-  /** Gives a Request to its Replier, or a Reply to its requester. */
-  private giveFirst(
+  /** Gives a Request to its Replier, or a Reply to its requester: before the listeners, except that an urgent one is pushed to the front after theirs. */
+  private giveToParty(
     batch: MessageBatch,
     replier: KsockBinding | null,
     answered: RequestRecord | null,
@@ -224,11 +224,13 @@ export class Delivery {
 
 /** The records of a batch's Requests, which are to be accepted. */
 function requestsOf(batch: MessageBatch, sender: KsockState): RequestRecord | RequestRecord[] {
-  const { count, idNetwork, idSerial, token } = batch;
-  if (count === 1) return new RequestRecord(idNetwork, idSerial, sender, token);
+  const { answerToken, count, idNetwork, idSerial } = batch;
+  if (count === 1) return new RequestRecord(idNetwork, idSerial, sender, answerToken);
   const requests: RequestRecord[] = [];
   for (let at = 0; at < count; at++) {
-    requests.push(new RequestRecord(0, idSerial + at, sender, token < 0 ? -1 : token + at));
+    requests.push(
+      new RequestRecord(0, idSerial + at, sender, answerToken < 0 ? -1 : answerToken + at),
+    );
   }
   return requests;
 }

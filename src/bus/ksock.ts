@@ -41,7 +41,7 @@ export class BusKsock extends KsockState {
 
   /**
    * Sends messages: all of spec 1 §6. A batch of more than one must have as many as `sendable` allows. The Reply to a
-   * Request that `isAnswered` goes to `owner.answered`, with its ticket, instead of the queue. After -EAGAIN the
+   * Request that `answersByToken` goes to `owner.answered`, with its token, instead of the queue. After -EAGAIN the
    * message waits, and `resend`, `poll` or `discard` go on with it.
    */
   send(batch: MessageBatch): number {

@@ -2,8 +2,8 @@ import { type MessageBatch, syntheticMessage } from './message-batch.ts';
 import { type RequestParty, type RequestRecord, RequestState } from './requests.ts';
 
 /**
- * The ledger holds one record for each accepted Request, from its send to its one Reply or Status. Nothing else makes
- * Statuses. Promise 1 (spec 1 §0) is this table:
+ * The ledger holds one record for each accepted Request, from its send to its one Reply or Status. Nothing else in a bus
+ * makes a Status; a client makes `$.KBUS.Bus.GoneAway` when it loses its bus. Promise 1 (spec 1 §0) is this table:
  *
  * | the Request is | and this happens                     | then it is | and the requester gets           |
  * | -------------- | ------------------------------------ | ---------- | -------------------------------- |

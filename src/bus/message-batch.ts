@@ -57,7 +57,7 @@ export class MessageBatch {
   /** The pieces of large data that follow `bytes`; null when all of the data lies in `bytes`. */
   more: Uint8Array[] | null = null;
   /**
-   * How many messages the batch holds. If more than one, all lie in `span`, and ids, tokens, tickets and the serial
+   * How many messages the batch holds. If more than one, all lie in `span`, and ids, tokens, tokens and the serial
    * numbers in in_reply_to rise by one from message to message. The fields of the batch are those of its first message.
    */
   count = 1;
@@ -71,9 +71,9 @@ export class MessageBatch {
   requests: RequestRecord | RequestRecord[] | null = null;
   // The bus does not look at the rest: it belongs to the driver.
   /** Identifies the send to its driver, when its outcome is known. */
-  ticket = 0;
-  /** The answer goes to the driver with the ticket, not into a queue. */
-  isAnswered = false;
+  token = 0;
+  /** The answer goes to the driver with the token, not into a queue. */
+  answersByToken = false;
   /** The sender waits for room if necessary: ALL_OR_WAIT. */
   waits = false;
   /** The Request waits for room, and later sends overtake it. */
@@ -179,7 +179,7 @@ export class MessageBatch {
     cursor.next();
     const { at, headAt, repeats } = cursor;
     this.count -= count;
-    this.ticket += count;
+    this.token += count;
     this.span = {
       at,
       headAt,
@@ -235,8 +235,8 @@ export class MessageBatch {
     part.count = count;
     part.from = this.from;
     part.requests = this.requestOf(index);
-    part.ticket = this.ticket + index;
-    part.isAnswered = this.isAnswered;
+    part.token = this.token + index;
+    part.answersByToken = this.answersByToken;
     part.waits = this.waits;
     part.awaitsRoom = this.awaitsRoom;
     part.detail = this.detail;
@@ -280,8 +280,8 @@ export class MessageBatch {
   }
 
   /** The token by which the driver knows the answer; -1: the answer goes into the queue. */
-  get token(): number {
-    return this.isAnswered ? this.ticket : -1;
+  get answerToken(): number {
+    return this.answersByToken ? this.token : -1;
   }
 
   get isReply(): boolean {

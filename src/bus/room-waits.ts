@@ -96,7 +96,7 @@ export class RoomWaits {
     }
   }
 
-  /** Without a place gained, a send may go on because the very binding that it waited for is gone. */
+  /** A send may succeed although no place became free: the binding that it waited for may be gone. */
   tellAll(senders: Iterable<KsockState>): void {
     for (const sender of [...senders]) {
       if (sender.sending !== null) sender.owner.roomMade();

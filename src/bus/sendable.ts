@@ -36,7 +36,7 @@ export class Sendable {
     const delivery = state.newDelivery();
     let places = count;
     if (batch.isRequest) {
-      // Each takes a place of the sender's, who can't be among those who get them then.
+      // Each Request takes a place in the sender's queue for its Reply, so `placesFor` must give 0 for the sender.
       if (sender.isFull) return 1;
       sender.delivery = delivery;
       places = Math.min(places, sender.limit - sender.occupied);

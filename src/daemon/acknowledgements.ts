@@ -42,7 +42,7 @@ export class Acknowledgements {
   }
 
   private sent(batch: MessageBatch): void {
-    const { ticket: token, detail, idNetwork, idSerial } = batch;
+    const { token, detail, idNetwork, idSerial } = batch;
     const { count } = this;
     if (
       count > 0 &&
@@ -65,13 +65,13 @@ export class Acknowledgements {
 
   private refused(batch: MessageBatch, errno: number): void {
     this.flush();
-    const { ticket, detail, idNetwork, idSerial, replyNetwork, replySerial } = batch;
+    const { token, detail, idNetwork, idSerial, replyNetwork, replySerial } = batch;
     const { to, flags, dataLength, name } = batch;
     const ids = [idNetwork, idSerial, replyNetwork, replySerial];
     const words = [errno, ...ids, to, flags, dataLength, name.length];
     const text = name + this.explanations.why(() => this.ksock.whyRefused(batch, errno));
     const isQuiet = (detail & SendDetail.QUIET) !== 0;
-    this.outbox.frame(wordsFrame(FrameKind.REFUSED, isQuiet ? 2 : 1, 0, ticket, words, text));
+    this.outbox.frame(wordsFrame(FrameKind.REFUSED, isQuiet ? 2 : 1, 0, token, words, text));
   }
 
   /**
@@ -82,7 +82,7 @@ export class Acknowledgements {
     if ((batch.detail & SendDetail.QUIET) !== 0) return;
     batch.detail |= SendDetail.QUIET;
     this.flush();
-    this.outbox.words(FrameKind.SENT, batch.ticket, 4, 1, 0, 0, batch.dataLength);
+    this.outbox.words(FrameKind.SENT, batch.token, 4, 1, 0, 0, batch.dataLength);
   }
 
   /** The client waits until all sends that are pending now are acknowledged. */

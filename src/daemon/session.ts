@@ -8,7 +8,7 @@ import type { KsockOwner, KsockState } from '../bus/ksock-state.ts';
 import { MessageBatch } from '../bus/message-batch.ts';
 import { checkRecords } from '../message/codec/records.ts';
 import { Errno } from '../message/errno.ts';
-import { Flag } from '../message/flags.ts';
+import { KBUS_FLAGS } from '../message/flags.ts';
 import type { Channel, ChannelEvents } from '../transport/channel.ts';
 import { textOf, wordOf, wordsFrame } from '../wire/frame.ts';
 import { FrameReader } from '../wire/frame-reader.ts';
@@ -42,9 +42,6 @@ export interface SessionHost {
   /** Logs that a client broke the protocol, or that a bus can't be created. */
   warn(text: string): void;
 }
-
-/** The flags that clients must not set. */
-const RESERVED_FLAGS = Flag.WANT_YOU_TO_REPLY | Flag.SYNTHETIC;
 
 /** The longest first frame: before HELLO, a connection may not occupy more memory. */
 const MAX_HELLO_BYTES = 4096;
@@ -324,12 +321,12 @@ export class Session implements KsockOwner, ChannelEvents, Flushable, CallHost {
         `a SEND has ${count} messages from token ${token} on, which goes past the last token`,
       );
     }
-    const wrong = checkRecords(bytes, at, length, count, RESERVED_FLAGS, sums);
+    const wrong = checkRecords(bytes, at, length, count, KBUS_FLAGS, sums);
     if (wrong !== '') throw new ProtocolError(wrong);
     const batch = MessageBatch.ofRecords(bytes, at, at + length, count, sums, frame.more);
     batch.detail = detail;
-    batch.ticket = token;
-    batch.isAnswered = (detail & SendDetail.ANSWERED) !== 0;
+    batch.token = token;
+    batch.answersByToken = (detail & SendDetail.ANSWERED) !== 0;
     batch.waits = (detail & SendDetail.WAIT) !== 0;
     batch.awaitsRoom = (detail & SendDetail.ROOM) !== 0;
     const { largest } = sums;

@@ -35,6 +35,9 @@ export function flagsToString(flags: number): string {
   return words.length > 0 ? `${hex} (${words.join(',')})` : hex;
 }
 
+/** Flags that only KBUS sets: it clears them on messages that users send. */
+export const KBUS_FLAGS = Flag.WANT_YOU_TO_REPLY | Flag.SYNTHETIC;
+
 /** EINVAL for both ALL_ flags, or for a Request that is also a Reply; otherwise 0. */
 export function checkFlags(flags: number, isReply: boolean): number {
   const both = Flag.ALL_OR_WAIT | Flag.ALL_OR_FAIL;

@@ -58,7 +58,7 @@ class Stage {
   private readonly asked: MessageBatch[] = [];
   /** Those that the listeners have. */
   private readonly read: MessageBatch[][] = [[], []];
-  private nextTicket = 1;
+  private nextToken = 1;
   /** What kinds of messages were sent several at once; and of how many names. */
   readonly together = new Set<string>();
 
@@ -101,7 +101,7 @@ class Stage {
   private tell(batch: MessageBatch, result: number): void {
     for (let index = 0; index < batch.count; index++) {
       const serial = batch.idSerial === 0 ? 0 : batch.idSerial + index;
-      this.told.push(`${batch.ticket + index} ${result} ${batch.idNetwork}:${serial}`);
+      this.told.push(`${batch.token + index} ${result} ${batch.idNetwork}:${serial}`);
     }
   }
 
@@ -111,7 +111,7 @@ class Stage {
     let before: Message | null = null;
     for (const one of all) {
       for (let index = 0; index < one.count; index++) {
-        const message = this.make(one, index, `${this.nextTicket + records.length}`);
+        const message = this.make(one, index, `${this.nextToken + records.length}`);
         const isSame: boolean = isTogether && before !== null && follows(message, before);
         records.push(isSame ? same(message.text()) : record(message));
         before = message;
@@ -120,10 +120,10 @@ class Stage {
     const batches = isTogether ? [records] : records.map((one) => [one]);
     for (const records of batches) {
       const batch = batchOf(records);
-      batch.ticket = this.nextTicket;
-      batch.isAnswered = how.answered;
+      batch.token = this.nextToken;
+      batch.answersByToken = how.answered;
       batch.waits = how.waits;
-      this.nextTicket += records.length;
+      this.nextToken += records.length;
       this.sends.submit(batch);
     }
   }
@@ -151,8 +151,8 @@ class Stage {
       const request = new MessageBatch('$.Ask', Flag.WANT_A_REPLY, 0, new Uint8Array(1), 0, 1);
       request.idNetwork = network;
       if (network !== 0) request.idSerial = 5;
-      request.isAnswered = answered;
-      if (answered) request.ticket = this.nextTicket++;
+      request.answersByToken = answered;
+      if (answered) request.token = this.nextToken++;
       result.push(this.listeners[by]?.send(request));
     }
     const read: string[] = [];

@@ -61,8 +61,8 @@ describe('Messages that came together', () => {
 
   const parcelOfAll = (): MessageBatch => {
     const batch = batchOf(ALL.map(([, bytes]) => bytes));
-    batch.ticket = 100;
-    batch.isAnswered = true;
+    batch.token = 100;
+    batch.answersByToken = true;
     batch.waits = true;
     batch.detail = 5;
     return batch;
@@ -76,7 +76,7 @@ describe('Messages that came together', () => {
     [batch.idNetwork, batch.idNetwork === 0 ? 0 : batch.idSerial],
     batch.carried,
     Buffer.from(batch.copyData()).toString(),
-    [batch.ticket, batch.isAnswered, batch.waits, batch.detail],
+    [batch.token, batch.answersByToken, batch.waits, batch.detail],
     [batch.isRequest, batch.isReply, batch.firstSize],
   ];
 

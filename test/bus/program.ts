@@ -89,8 +89,8 @@ export class Program {
     const batch = new MessageBatch(name, flags >>> 0, to, bytes, 0, bytes.length);
     [batch.idNetwork, batch.idSerial] = id;
     [batch.replyNetwork, batch.replySerial] = inReplyTo;
-    batch.isAnswered = token >= 0;
-    batch.ticket = token;
+    batch.answersByToken = token >= 0;
+    batch.token = token;
     return outcome(this.ksock.send(batch));
   }
 

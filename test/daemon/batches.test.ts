@@ -127,14 +127,14 @@ describe('Replies, however they are divided into frames,', () => {
         fc.array(fc.integer({ min: 1, max: 6 }), { minLength: 1, maxLength: 6 }),
         fc.array(fc.integer({ min: 1, max: 6 }), { minLength: 1, maxLength: 30 }),
         fc.boolean(),
-        (asked, answered, isAnswered) => {
+        (asked, answered, answersByToken) => {
           const host = new Host();
           const bus = new Bus();
           const [asker, replier] = [Peer.open(host, bus), Peer.open(host, bus)];
           replier.bind('$.Ask', true);
           replier.say(frame('CREDIT', { words: [1000] }));
           // ANSWERED and QUIET, or through the queue.
-          const detail = isAnswered ? 2 + 4 : 0;
+          const detail = answersByToken ? 2 + 4 : 0;
           let token = 100;
           for (const count of asked) {
             const request = new Message('$.Ask', `${token}`, { flags: Flag.WANT_A_REPLY });
@@ -166,7 +166,9 @@ describe('Replies, however they are divided into frames,', () => {
           const got = asker.hear().map((one) => [one.kind, one.token, one.message?.text()]);
           expect(got).toEqual(
             expected.map((text) =>
-              isAnswered ? ['ANSWER', Number(text), `to ${text}`] : ['PREFETCH', 0, `to ${text}`],
+              answersByToken
+                ? ['ANSWER', Number(text), `to ${text}`]
+                : ['PREFETCH', 0, `to ${text}`],
             ),
           );
           expect(replier.hear().filter(({ kind }) => kind === 'REFUSED')).toEqual([]);

@@ -307,8 +307,8 @@ class SideBySide {
     const isRequest = (message.flags & WANT_A_REPLY) !== 0;
     const token = isRequest && awaited ? this.nextToken++ : -1;
     const batch = toParcel(message);
-    batch.ticket = token;
-    batch.isAnswered = token >= 0;
+    batch.token = token;
+    batch.answersByToken = token >= 0;
     const result = engine.send(batch);
     this.result(operation, result, () => this.naive.send(naive, message, token));
     if (operation.do === 'reply' && sizeOf(message) > this.naive.maxSize) {

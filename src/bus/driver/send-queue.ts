@@ -109,26 +109,26 @@ export class SendQueue {
     if (this.waiting === null) return;
     const result = this.ksock.resend();
     if (result === -Errno.EAGAIN) return;
-    this.settle(result);
+    this.finishWaiting(result);
     this.retryRequests(this.ksock);
   }
 
-  /** Gives up the pending send of this ticket; false when there is none. */
-  cancel(ticket: number): boolean {
-    if (this.waiting?.ticket === ticket) {
+  /** Gives up the pending send of this token; false when there is none. */
+  cancel(token: number): boolean {
+    if (this.waiting?.token === token) {
       this.ksock.discard();
-      this.settle(-Errno.ECANCELED);
+      this.finishWaiting(-Errno.ECANCELED);
       this.retryRequests(this.ksock);
       return true;
     }
-    const request = this.requests.cancel(ticket);
+    const request = this.requests.cancel(token);
     if (request !== null) {
       this.done(request, -Errno.ECANCELED);
       return true;
     }
     for (let at = this.head; at < this.behind.length; at++) {
       const batch = this.behind[at] as MessageBatch;
-      const index = ticket - batch.ticket;
+      const index = token - batch.token;
       if (index < 0 || index >= batch.count) continue;
       const before = index > 0 ? [batch.split(index)] : [];
       const after = batch.count > 1 ? batch : null;
@@ -146,12 +146,12 @@ export class SendQueue {
    * stood behind it ran into a full queue, and nobody waits for that one here.
    */
   discard(): boolean {
-    if (this.waiting !== null) this.cancel(this.waiting.ticket);
+    if (this.waiting !== null) this.cancel(this.waiting.token);
     else this.ksock.discard();
     return this.waiting === null && this.ksock.isSending;
   }
 
-  private settle(result: number): void {
+  private finishWaiting(result: number): void {
     const settled = this.waiting as MessageBatch;
     this.waiting = null;
     this.done(settled, result);

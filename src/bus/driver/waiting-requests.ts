@@ -6,7 +6,7 @@ import type { MessageBatch } from '../message-batch.ts';
 const MAX_WAITING_REQUESTS = 65_536;
 const MAX_WAITING_BYTES = 64 * 1024 * 1024;
 
-/** Requests by ticket, in the order of the calls. */
+/** Requests by token, in the order of the calls. */
 type Line = Map<number, MessageBatch>;
 
 /**
@@ -45,10 +45,10 @@ export class WaitingRequests {
     this.bytes += batch.dataLength;
     const line = this.lines.get(on);
     if (line !== undefined) {
-      line.set(batch.ticket, batch);
+      line.set(batch.token, batch);
       return;
     }
-    this.lines.set(on, new Map([[batch.ticket, batch]]));
+    this.lines.set(on, new Map([[batch.token, batch]]));
     this.ksock.await(on);
     // Requests that wait for a Replier need a place of their own, too.
     this.ksock.await(this.ksock);
@@ -85,7 +85,7 @@ export class WaitingRequests {
   private sort(on: KsockState, line: Line): void {
     for (const batch of [...line.values()]) {
       // A Request sent meanwhile may have made room, and so let others go on.
-      const isThere = line.get(batch.ticket) === batch;
+      const isThere = line.get(batch.token) === batch;
       if (!isThere || this.ksock.replierFor(batch) === on) continue;
       this.leave(on, line, batch);
       this.submit(batch);
@@ -111,7 +111,7 @@ export class WaitingRequests {
   }
 
   private leave(on: KsockState, line: Line, batch: MessageBatch): void {
-    line.delete(batch.ticket);
+    line.delete(batch.token);
     this.count--;
     this.bytes -= batch.dataLength;
     if (line.size > 0) return;
@@ -119,10 +119,10 @@ export class WaitingRequests {
     if (on !== this.ksock) this.ksock.stopAwaiting(on);
   }
 
-  /** Gives up the Request of this ticket, and gives it; null when none waited. */
-  cancel(ticket: number): MessageBatch | null {
+  /** Gives up the Request of this token, and gives it; null when none waited. */
+  cancel(token: number): MessageBatch | null {
     for (const [on, line] of this.lines) {
-      const batch = line.get(ticket);
+      const batch = line.get(token);
       if (batch === undefined) continue;
       this.leave(on, line, batch);
       if (this.count === 0) this.ksock.stopAwaiting(this.ksock);

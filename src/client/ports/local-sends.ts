@@ -32,7 +32,7 @@ export class LocalSends {
   private outcome = PENDING;
   /** What was refused, and is told of at this moment. */
   private refused: { readonly batch: MessageBatch; readonly errno: number } | null = null;
-  private nextTicket = 0;
+  private nextToken = 0;
   private readonly settles = new Map<number, Settle>();
   private readonly requests = new NumberMap<PendingRequest>();
   private idle: (() => void)[] = [];
@@ -45,8 +45,8 @@ export class LocalSends {
         this.outcome = result;
         return;
       }
-      const settle = this.settles.get(batch.ticket);
-      this.settles.delete(batch.ticket);
+      const settle = this.settles.get(batch.token);
+      this.settles.delete(batch.token);
       this.tellOutcome(batch, result, settle);
       this.noteIdle();
     });
@@ -69,7 +69,7 @@ export class LocalSends {
     return new Promise((resolve, reject) => {
       const batch = copyOf(message);
       const cancel = (): void => {
-        this.queue.cancel(batch.ticket);
+        this.queue.cancel(batch.token);
         this.cancelled();
       };
       const settle = (result: number): void => {
@@ -83,7 +83,7 @@ export class LocalSends {
         return;
       }
       onAbort(signal, cancel);
-      this.settles.set(batch.ticket, (late) => {
+      this.settles.set(batch.token, (late) => {
         offAbort(signal, cancel);
         settle(late);
       });
@@ -106,7 +106,7 @@ export class LocalSends {
     pending.token = token;
     this.requests.set(token, pending);
     const batch = copyOf(message);
-    batch.isAnswered = true;
+    batch.answersByToken = true;
     batch.awaitsRoom = wait;
     const waits = (message.flags & Flag.ALL_OR_WAIT) !== 0;
     this.tell(message, batch, waits, (errno) => {
@@ -135,29 +135,29 @@ export class LocalSends {
     if (result < 0) {
       this.tellOutcome(batch, result, () => refused(-result, message));
     } else if (result === PENDING) {
-      this.settles.set(batch.ticket, (late) => {
+      this.settles.set(batch.token, (late) => {
         if (late < 0) refused(-late, message);
       });
     }
   }
 
-  /** The next ticket that nobody has: after 2^32 of them, one may still wait. */
+  /** The next token that nobody has: after 2^32 of them, one may still wait. */
   private freeTicket(): number {
     const { requests, settles } = this;
-    let ticket = this.nextTicket;
+    let token = this.nextToken;
     if (requests.size > 0 || settles.size > 0) {
-      while (requests.get(ticket) !== undefined || settles.has(ticket)) ticket = (ticket + 1) >>> 0;
+      while (requests.get(token) !== undefined || settles.has(token)) token = (token + 1) >>> 0;
     }
-    this.nextTicket = ticket;
-    return ticket;
+    this.nextToken = token;
+    return token;
   }
 
   /** PENDING, or the outcome. */
   private submit(batch: MessageBatch, wait: boolean): number {
-    const ticket = batch.isAnswered ? this.nextTicket : this.freeTicket();
-    this.nextTicket = (ticket + 1) >>> 0;
+    const token = batch.answersByToken ? this.nextToken : this.freeTicket();
+    this.nextToken = (token + 1) >>> 0;
     if (!this.ksock.isOpen) return -Errno.EBADF;
-    batch.ticket = ticket;
+    batch.token = token;
     batch.waits = wait;
     if (wait) batch.flags = (batch.flags | Flag.ALL_OR_WAIT) >>> 0;
     this.submitted = batch;
@@ -188,7 +188,7 @@ export class LocalSends {
 
   /** The Ksock is closed: nothing that was asked is answered. */
   endRequests(refusal: PortError): void {
-    const requests = this.requests.oldestFirst(this.nextTicket);
+    const requests = this.requests.oldestFirst(this.nextToken);
     this.requests.clear();
     for (const [, request] of requests) request.refused(refusal);
   }

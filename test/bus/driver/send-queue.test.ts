@@ -11,9 +11,9 @@ const { ALL_OR_WAIT } = Flag;
 class Sender {
   readonly ksock: BusKsock;
   readonly sends: SendQueue;
-  /** What it was told of sends that were pending: `ticket outcome`. */
+  /** What it was told of sends that were pending: `token outcome`. */
   readonly done: string[] = [];
-  private nextTicket = 1;
+  private nextToken = 1;
   /** The outcome of the send that is made now, if it was told. */
   private told: string | null = null;
   private submitting = 0;
@@ -25,8 +25,8 @@ class Sender {
       roomMade: () => this.sends.retry(),
     });
     this.sends = new SendQueue(this.ksock, (batch, result) => {
-      if (batch.ticket === this.submitting) this.told = outcome(result);
-      else this.done.push(`${batch.ticket} ${outcome(result)}`);
+      if (batch.token === this.submitting) this.told = outcome(result);
+      else this.done.push(`${batch.token} ${outcome(result)}`);
     });
   }
 
@@ -34,9 +34,9 @@ class Sender {
   submit(name: string, { flags = ALL_OR_WAIT, waits = true, data = '' } = {}): string {
     const bytes = Buffer.from(data);
     const batch = new MessageBatch(name, flags, 0, bytes, 0, bytes.length);
-    batch.ticket = this.nextTicket++;
+    batch.token = this.nextToken++;
     batch.waits = waits;
-    this.submitting = batch.ticket;
+    this.submitting = batch.token;
     this.told = null;
     this.sends.submit(batch);
     this.submitting = 0;
