@@ -3,7 +3,7 @@ import { BUS_DEFAULTS, type BusSettings } from '../bus/settings.ts';
 import { takeActivation } from '../daemon/activation.ts';
 import { Daemon, type DaemonOptions } from '../daemon/daemon.ts';
 import type { Log } from '../daemon/log.ts';
-import { type Given, SETTINGS } from '../daemon/settings.ts';
+import { type Given, optionOf, SETTINGS } from '../daemon/settings.ts';
 import type { Ownership } from '../daemon/socket-file.ts';
 import { absolute, socketDirectory } from '../system/socket-folder.ts';
 import { ended } from './ending.ts';
@@ -72,22 +72,25 @@ async function hint({ directory }: Given): Promise<void> {
   );
 }
 
-/** Of the two maximum sizes, a given one adjusts the default of the other: absolute is never the smaller. */
-function busSettingsOf(given: Given): Partial<BusSettings> {
-  const absolute = given['absolute-max-message-size'];
-  const max =
-    given['max-message-size'] ?? Math.min(BUS_DEFAULTS.maxMessageSize, absolute ?? Infinity);
-  return {
-    maxMessages: given['max-messages'] ?? BUS_DEFAULTS.maxMessages,
-    maxMessageSize: max,
-    absoluteMaxMessageSize: absolute ?? Math.max(BUS_DEFAULTS.absoluteMaxMessageSize, max),
-    maxQueuedBytes: given['max-queued-bytes'] ?? BUS_DEFAULTS.maxQueuedBytes,
-    maxQueuedBytesPerKsock:
-      given['max-queued-bytes-per-ksock'] ?? BUS_DEFAULTS.maxQueuedBytesPerKsock,
-    maxBindings: given['max-bindings'] ?? BUS_DEFAULTS.maxBindings,
-    maxBindingsPerKsock: given['max-bindings-per-ksock'] ?? BUS_DEFAULTS.maxBindingsPerKsock,
-    maxUnansweredPerKsock: given['max-unanswered-per-ksock'] ?? BUS_DEFAULTS.maxUnansweredPerKsock,
-  };
+/**
+ * The settings of each bus: those that BUS_DEFAULTS names, from the options of the same names. Of the two maximum sizes,
+ * a given one adjusts the default of the other: absolute is never the smaller.
+ */
+function busSettingsOf(given: Given): BusSettings {
+  const settings: BusSettings = { ...BUS_DEFAULTS };
+  const options: Readonly<Record<string, unknown>> = given;
+  for (const name of Object.keys(BUS_DEFAULTS) as (keyof BusSettings)[]) {
+    const value = options[optionOf(name)];
+    if (typeof value === 'number') settings[name] = value;
+  }
+  if (given['max-message-size'] === undefined) {
+    settings.maxMessageSize = Math.min(settings.maxMessageSize, settings.absoluteMaxMessageSize);
+  }
+  if (given['absolute-max-message-size'] === undefined) {
+    const { absoluteMaxMessageSize, maxMessageSize } = settings;
+    settings.absoluteMaxMessageSize = Math.max(absoluteMaxMessageSize, maxMessageSize);
+  }
+  return settings;
 }
 
 function deviceOf({ device, link }: Given): DaemonOptions['device'] {

@@ -2,7 +2,7 @@ import type { BusKsock } from '../bus/ksock.ts';
 import type { MessageBatch } from '../bus/message-batch.ts';
 import { wordsFrame } from '../wire/frame.ts';
 import { FrameKind, SendDetail } from '../wire/protocol.ts';
-import type { Explanations } from './explanations.ts';
+import type { ExplanationBudget } from './explanation-budget.ts';
 import type { Outbox } from './outbox.ts';
 
 /** The most sends of one connection that may be pending, and the most bytes of their data (a single send may exceed it). */
@@ -16,7 +16,7 @@ export const MAX_PENDING_BYTES = 2 * 1024 * 1024;
 export class Acknowledgements {
   private readonly outbox: Outbox;
   private readonly ksock: BusKsock;
-  private readonly explanations: Explanations;
+  private readonly explanations: ExplanationBudget;
   // The sends that are done and not acknowledged: `count` of them, with consecutive tokens and serial numbers.
   private token = 0;
   private count = 0;
@@ -29,7 +29,7 @@ export class Acknowledgements {
   /** The client has called SYNC, and sends from before that are still pending. */
   private isSyncing = false;
 
-  constructor(outbox: Outbox, ksock: BusKsock, explanations: Explanations) {
+  constructor(outbox: Outbox, ksock: BusKsock, explanations: ExplanationBudget) {
     this.outbox = outbox;
     this.ksock = ksock;
     this.explanations = explanations;

@@ -5,9 +5,9 @@ import { Op } from '../message/calls.ts';
 import { Errno } from '../message/errno.ts';
 import { ProtocolError } from '../wire/protocol.ts';
 import type { Acknowledgements } from './acknowledgements.ts';
-import type { Answers } from './answers.ts';
+import type { CallResults } from './call-results.ts';
 import { checkWaiting } from './check-waiting.ts';
-import type { Explanations } from './explanations.ts';
+import type { ExplanationBudget } from './explanation-budget.ts';
 import type { Prefetcher } from './prefetcher.ts';
 import type { Reads } from './reads.ts';
 import type { ReportCalls } from './report-calls.ts';
@@ -20,8 +20,8 @@ export interface CallParts {
   readonly prefetcher: Prefetcher;
   readonly reads: Reads;
   readonly reports: ReportCalls;
-  readonly answers: Answers;
-  readonly explanations: Explanations;
+  readonly answers: CallResults;
+  readonly explanations: ExplanationBudget;
 }
 
 /** What calls need of their session. */
@@ -128,7 +128,7 @@ export class Calls {
     return this.parts.sends.pending === 0 && this.parts.ksock.poll();
   }
 
-  /** Answers the waiting POLLs if the Ksock is writable. */
+  /** CallResults the waiting POLLs if the Ksock is writable. */
   servePolls(): void {
     if (this.polls.length === 0 || !this.isWritable()) return;
     for (const token of this.polls) this.parts.answers.result(token, 1);

@@ -3,7 +3,7 @@ import { bindingPieces, type Pieces, statsPieces } from '../bus/report.ts';
 import { Op } from '../message/calls.ts';
 import { Errno } from '../message/errno.ts';
 import type { Channel } from '../transport/channel.ts';
-import type { Answers } from './answers.ts';
+import type { CallResults } from './call-results.ts';
 import { checkWaiting } from './check-waiting.ts';
 import { MAX_BACKLOG_BYTES } from './prefetcher.ts';
 
@@ -18,11 +18,11 @@ interface Report {
   readonly pieces: Pieces;
 }
 
-/** Answers the calls BINDINGS and STATS in pieces, each made when the client's backlog allows it. */
+/** CallResults the calls BINDINGS and STATS in pieces, each made when the client's backlog allows it. */
 export class ReportCalls {
   private readonly bus: Bus;
   private readonly channel: Channel;
-  private readonly answers: Answers;
+  private readonly answers: CallResults;
   /** Reports whose next piece was asked for, oldest call first. */
   private readonly waiting: Report[] = [];
   /** Incomplete reports whose next piece was not asked for yet, by number. */
@@ -30,7 +30,7 @@ export class ReportCalls {
   /** Characters of reports in the outbox. */
   private characters = 0;
 
-  constructor(bus: Bus, channel: Channel, answers: Answers) {
+  constructor(bus: Bus, channel: Channel, answers: CallResults) {
     this.bus = bus;
     this.channel = channel;
     this.answers = answers;
@@ -58,7 +58,7 @@ export class ReportCalls {
     if (waiting.length === 1) this.serve();
   }
 
-  /** Answers waiting calls while the client's backlog allows it. */
+  /** CallResults waiting calls while the client's backlog allows it. */
   serve(): void {
     const { waiting, begun } = this;
     while (waiting.length > 0 && this.characters + this.channel.backlog <= MAX_BACKLOG_BYTES) {

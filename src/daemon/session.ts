@@ -23,9 +23,9 @@ import {
   SendDetail,
 } from '../wire/protocol.ts';
 import { Acknowledgements, MAX_PENDING_BYTES, MAX_PENDING_SENDS } from './acknowledgements.ts';
-import { Answers } from './answers.ts';
+import { CallResults } from './call-results.ts';
 import { type CallHost, type CallParts, Calls } from './calls.ts';
-import { Explanations } from './explanations.ts';
+import { ExplanationBudget } from './explanation-budget.ts';
 import { BY_REFERENCE, Outbox } from './outbox.ts';
 import { MAX_BACKLOG_BYTES, Prefetcher } from './prefetcher.ts';
 import { Reads } from './reads.ts';
@@ -61,8 +61,8 @@ export class Session implements KsockOwner, ChannelEvents, Flushable, CallHost {
   private readonly bus: Bus;
   private readonly channel: Channel;
   private readonly outbox: Outbox;
-  private readonly answers: Answers;
-  private readonly explanations = new Explanations(() => this.markDirty());
+  private readonly answers: CallResults;
+  private readonly explanations = new ExplanationBudget(() => this.markDirty());
   private readonly reader = new FrameReader(MAX_HELLO_BYTES, BY_REFERENCE, Buffer.allocUnsafeSlow);
   /** Null until the client has sent HELLO. */
   private parts: CallParts | null = null;
@@ -80,7 +80,7 @@ export class Session implements KsockOwner, ChannelEvents, Flushable, CallHost {
     this.bus = bus;
     this.channel = channel;
     this.outbox = new Outbox(channel, host.slab);
-    this.answers = new Answers(this.outbox);
+    this.answers = new CallResults(this.outbox);
   }
 
   /** The client has not sent HELLO yet. */

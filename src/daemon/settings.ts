@@ -1,4 +1,4 @@
-import { BUS_DEFAULTS, MAX_BUSES, MIN_MESSAGE_SIZE } from '../bus/settings.ts';
+import { BUS_DEFAULTS, type BusSettings, MAX_BUSES, MIN_MESSAGE_SIZE } from '../bus/settings.ts';
 
 export const DEFAULT_MAX_CONNECTIONS = 16_384;
 export const DEFAULT_HELLO_TIMEOUT_S = 30;
@@ -188,4 +188,9 @@ export function requirementOf(setting: Setting): string {
     case 'text':
       return `a ${setting.placeholder}, as a string that is not empty`;
   }
+}
+
+/** The option that sets a setting of a bus: `max-messages` for `maxMessages`. */
+export function optionOf(name: keyof BusSettings): string {
+  return name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
 }

@@ -870,7 +870,7 @@ describe('Messages in one frame', () => {
   });
 });
 
-describe('Answers', () => {
+describe('CallResults', () => {
   it('to a Request follow the acknowledgement of its send.', () => {
     const asker = open();
     const replier = open();

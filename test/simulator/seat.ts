@@ -493,7 +493,7 @@ export class Seat {
     return true;
   }
 
-  /** Answers all it can, and says whether there was any. */
+  /** CallResults all it can, and says whether there was any. */
   answerAll(): boolean {
     let any = false;
     while (this.ksock !== null && this.isOpen && this.answer(this.ksock, 0, false, 0)) any = true;

@@ -2,7 +2,7 @@
 const MAX_EXPLAINED = 32;
 
 /** A connection's budget of explained refusals per event: to explain one takes time from other connections. */
-export class Explanations {
+export class ExplanationBudget {
   private readonly markDirty: () => void;
   private explained = 0;
 

@@ -4,7 +4,7 @@ import { FrameKind } from '../wire/protocol.ts';
 import type { Outbox } from './outbox.ts';
 
 /** Writes the answers to CALL frames. */
-export class Answers {
+export class CallResults {
   private readonly outbox: Outbox;
 
   constructor(outbox: Outbox) {
