@@ -26,7 +26,7 @@ import { Acknowledgements, MAX_PENDING_BYTES, MAX_PENDING_SENDS } from './acknow
 import { Answers } from './answers.ts';
 import { type CallHost, type CallParts, Calls } from './calls.ts';
 import { Explanations } from './explanations.ts';
-import { BY_REFERENCE, Outbox } from './outbox.ts';
+import { MAX_COPIED_BYTES, Outbox } from './outbox.ts';
 import { MAX_BACKLOG_BYTES, Prefetcher } from './prefetcher.ts';
 import { Reads } from './reads.ts';
 import { ReportCalls } from './report-calls.ts';
@@ -66,7 +66,11 @@ export class Session implements KsockOwner, ChannelEvents, Flushable, CallHost {
   private readonly outbox: Outbox;
   private readonly answers: Answers;
   private readonly explanations = new Explanations(() => this.markDirty());
-  private readonly reader = new FrameReader(MAX_HELLO_BYTES, BY_REFERENCE, Buffer.allocUnsafeSlow);
+  private readonly reader = new FrameReader(
+    MAX_HELLO_BYTES,
+    MAX_COPIED_BYTES,
+    Buffer.allocUnsafeSlow,
+  );
   /** Null until the client has sent HELLO. */
   private parts: CallParts | null = null;
   private calls!: Calls;
