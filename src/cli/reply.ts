@@ -93,12 +93,13 @@ async function send(ksock: Ksock, message: Reply): Promise<void> {
     await untilEnded(ksock.sendMsg(message));
   } catch (error) {
     // The requester may have left: go on with the next Request.
-    if (!(error instanceof KbusError) || !GONE.has(error.code)) throw error;
+    if (!(error instanceof KbusError) || !REQUESTER_GONE.has(error.code)) throw error;
     remark(error.message);
   }
 }
 
-const GONE = new Set<string>(['EADDRNOTAVAIL', 'ECONNREFUSED']);
+/** The errors of a Reply whose requester has left, or has given the Request up. */
+const REQUESTER_GONE = new Set<string>(['EADDRNOTAVAIL', 'ECONNREFUSED']);
 
 /** How long a command may take to exit after SIGTERM. */
 const KILL_TIMEOUT_MS = 200;

@@ -16,7 +16,7 @@ export const MAX_PENDING_BYTES = 2 * 1024 * 1024;
 export class Acknowledgements {
   private readonly outbox: Outbox;
   private readonly ksock: BusKsock;
-  private readonly explanations: ExplanationBudget;
+  private readonly explanationBudget: ExplanationBudget;
   // The sends that are done and not acknowledged: `count` of them, with consecutive tokens and serial numbers.
   private token = 0;
   private count = 0;
@@ -29,10 +29,10 @@ export class Acknowledgements {
   /** The client has called SYNC, and sends from before that are still pending. */
   private isSyncing = false;
 
-  constructor(outbox: Outbox, ksock: BusKsock, explanations: ExplanationBudget) {
+  constructor(outbox: Outbox, ksock: BusKsock, explanationBudget: ExplanationBudget) {
     this.outbox = outbox;
     this.ksock = ksock;
-    this.explanations = explanations;
+    this.explanationBudget = explanationBudget;
   }
 
   /** The sends of a batch are done: `result` is 0 or -errno. */
@@ -69,7 +69,7 @@ export class Acknowledgements {
     const { to, flags, dataLength, name } = batch;
     const ids = [idNetwork, idSerial, replyNetwork, replySerial];
     const words = [errno, ...ids, to, flags, dataLength, name.length];
-    const text = name + this.explanations.why(() => this.ksock.whyRefused(batch, errno));
+    const text = name + this.explanationBudget.why(() => this.ksock.whyRefused(batch, errno));
     const isQuiet = (detail & SendDetail.QUIET) !== 0;
     this.outbox.frame(wordsFrame(FrameKind.REFUSED, isQuiet ? 2 : 1, 0, token, words, text));
   }

@@ -20,8 +20,8 @@ export interface CallParts {
   readonly prefetcher: Prefetcher;
   readonly reads: Reads;
   readonly reports: ReportCalls;
-  readonly answers: CallResults;
-  readonly explanations: ExplanationBudget;
+  readonly results: CallResults;
+  readonly explanationBudget: ExplanationBudget;
 }
 
 /** What calls need of their session. */
@@ -45,15 +45,15 @@ export class Calls {
   }
 
   call(op: number, token: number, argument: number, text: string): void {
-    const { ksock, acknowledgements, answers, explanations, prefetcher } = this.parts;
+    const { ksock, acknowledgements, results, explanationBudget, prefetcher } = this.parts;
     if (op === Op.UNBIND) prefetcher.mustBeRecalled();
     const outcome = perform(ksock, op, argument, text);
     if (outcome !== null) {
       const { first, second } = outcome;
-      if (first >= 0) answers.result(token, first, second);
+      if (first >= 0) results.result(token, first, second);
       else {
-        const why = explanations.why(() => ksock.whyNotBound(text, -first));
-        answers.refused(token, first, why);
+        const why = explanationBudget.why(() => ksock.whyNotBound(text, -first));
+        results.refused(token, first, why);
       }
       return;
     }
@@ -64,7 +64,7 @@ export class Calls {
       case Op.DISCARD: {
         const isSending = this.parts.sends.discard();
         this.servePolls();
-        answers.result(token, isSending ? 1 : 0);
+        results.result(token, isSending ? 1 : 0);
         break;
       }
       case Op.POLL:
@@ -79,23 +79,23 @@ export class Calls {
         break;
       case Op.RECALL:
         prefetcher.recall();
-        answers.result(token, 0);
+        results.result(token, 0);
         break;
       case Op.SYNC:
         acknowledgements.sync();
-        answers.result(token, 0);
+        results.result(token, 0);
         break;
       case Op.CLOSE:
         ksock.close();
-        answers.result(token, 0);
+        results.result(token, 0);
         this.host.leave();
         break;
       case Op.CANCEL:
         this.cancel(argument);
-        answers.result(token, 0);
+        results.result(token, 0);
         break;
       case Op.FORGET:
-        answers.result(token, this.forget(argument) ? 1 : 0);
+        results.result(token, this.forget(argument) ? 1 : 0);
         break;
       default:
         throw new ProtocolError(`a call with the unknown number ${op}`);
@@ -103,20 +103,20 @@ export class Calls {
   }
 
   private resend(token: number): void {
-    const { ksock, sends, answers, explanations } = this.parts;
+    const { ksock, sends, results, explanationBudget } = this.parts;
     const { sending } = ksock;
     const result = sends.pending > 0 ? -Errno.EALREADY : ksock.resend();
     if (result < 0) {
       const explain = (): string => (sending ? ksock.whyRefused(sending, -result) : '');
-      answers.refused(token, result, explanations.why(explain));
-    } else answers.result(token, ksock.lastNetwork, ksock.lastSerial);
+      results.refused(token, result, explanationBudget.why(explain));
+    } else results.result(token, ksock.lastNetwork, ksock.lastSerial);
     this.servePolls();
   }
 
   private poll(token: number, mayWait: boolean): void {
-    const { ksock, answers } = this.parts;
-    if (this.isWritable()) answers.result(token, 1);
-    else if (!mayWait || ksock.mode === 'r') answers.result(token, 0);
+    const { ksock, results } = this.parts;
+    if (this.isWritable()) results.result(token, 1);
+    else if (!mayWait || ksock.mode === 'r') results.result(token, 0);
     else {
       checkWaiting(this.polls.length);
       this.polls.push(token);
@@ -131,7 +131,7 @@ export class Calls {
   /** CallResults the waiting POLLs if the Ksock is writable. */
   servePolls(): void {
     if (this.polls.length === 0 || !this.isWritable()) return;
-    for (const token of this.polls) this.parts.answers.result(token, 1);
+    for (const token of this.polls) this.parts.results.result(token, 1);
     this.polls = [];
   }
 
@@ -149,7 +149,7 @@ export class Calls {
     const poll = this.polls.indexOf(token);
     if (poll >= 0) {
       this.polls.splice(poll, 1);
-      this.parts.answers.result(token, 0);
+      this.parts.results.result(token, 0);
       return;
     }
     this.parts.sends.cancel(token);

@@ -1,5 +1,5 @@
 /** The most refusals that are explained per event; a flood of further ones gets error numbers alone. */
-const MAX_EXPLAINED = 32;
+const MAX_EXPLAINED_REFUSALS = 32;
 
 /** A connection's budget of explained refusals per event: to explain one takes time from other connections. */
 export class ExplanationBudget {
@@ -13,7 +13,7 @@ export class ExplanationBudget {
 
   /** The explanation, or '' if the budget is spent. */
   why(explain: () => string): string {
-    if (this.explained === MAX_EXPLAINED) return '';
+    if (this.explained === MAX_EXPLAINED_REFUSALS) return '';
     this.explained++;
     this.markDirty();
     return explain();

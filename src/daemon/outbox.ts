@@ -14,8 +14,8 @@ import type { Channel } from '../transport/channel.ts';
 import { writeFrameHeader } from '../wire/frame.ts';
 import { FRAME_AT, FRAME_HEADER, FrameKind, RECORDS_AT, YOU } from '../wire/protocol.ts';
 
-/** Records longer than this are sent from where they lie; shorter ones are copied behind the head of their frame. */
-export const BY_REFERENCE = 4096;
+/** Up to this length, records are copied behind the head of their frame; longer ones are sent from where they lie. */
+export const MAX_COPIED_BYTES = 4096;
 
 /**
  * The longest frame into which several messages are joined: a client reads no more at once. It is less than the
@@ -38,7 +38,7 @@ class MessagesFrame {
   records: Uint8Array = NO_BYTES;
   from = 0;
   to = 0;
-  /** The head of the first record: elsewhere if the record is SAME, and then `repeats` records before it. */
+  /** Where the head of the first record is: elsewhere if the record is SAME, `repeats` records before it. */
   headAt = 0;
   repeats = 0;
 
@@ -219,7 +219,7 @@ export class Outbox {
     const { dataLength } = batch;
     const fields = wordsOf(batch);
     const dataAt = RECORDS_AT + HEAD_AT + headLength(batch.name.length, fields);
-    const byReference = dataLength > BY_REFERENCE;
+    const byReference = dataLength > MAX_COPIED_BYTES;
     const padding = (4 - (dataLength & 3)) & 3;
     const length = dataAt + dataLength + padding;
     slab.reserve(byReference ? dataAt + 4 : length);
@@ -249,7 +249,7 @@ export class Outbox {
     // A first record that is SAME is written with its head: the record that has it is not in this frame.
     const head = isWhole ? 0 : headLengthAt(records, headAt);
     const length = RECORDS_AT + head + open.to - open.from;
-    const isShort = open.to - open.from <= BY_REFERENCE;
+    const isShort = open.to - open.from <= MAX_COPIED_BYTES;
     const own = isShort ? length : isWhole ? RECORDS_AT : RECORDS_AT + HEAD_AT + head;
     slab.reserve(own);
     const { bytes, view, at } = slab;
@@ -289,6 +289,8 @@ export class Outbox {
   /** Sends all of it, in one system call where the channel can. */
   flush(): void {
     this.close();
+    // An idle connection must not keep a receive buffer.
+    this.next.records = NO_BYTES;
     this.cut();
     if (this.pieces.length === 0) return;
     const { pieces } = this;

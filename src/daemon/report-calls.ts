@@ -22,7 +22,7 @@ interface Report {
 export class ReportCalls {
   private readonly bus: Bus;
   private readonly channel: Channel;
-  private readonly answers: CallResults;
+  private readonly results: CallResults;
   /** Reports whose next piece was asked for, oldest call first. */
   private readonly waiting: Report[] = [];
   /** Incomplete reports whose next piece was not asked for yet, by number. */
@@ -30,10 +30,10 @@ export class ReportCalls {
   /** Characters of reports in the outbox. */
   private characters = 0;
 
-  constructor(bus: Bus, channel: Channel, answers: CallResults) {
+  constructor(bus: Bus, channel: Channel, results: CallResults) {
     this.bus = bus;
     this.channel = channel;
-    this.answers = answers;
+    this.results = results;
   }
 
   /** Handles a call for the first piece of a new report (number 0), or for the next piece of a report. */
@@ -48,7 +48,7 @@ export class ReportCalls {
       const report = begun.get(number);
       // It belongs to a connection that was lost.
       if (report === undefined) {
-        this.answers.refused(token, -Errno.ECONNRESET);
+        this.results.refused(token, -Errno.ECONNRESET);
         return;
       }
       begun.delete(number);
@@ -67,7 +67,7 @@ export class ReportCalls {
       const { value: text, done } = pieces.next();
       this.characters += text.length;
       if (!done) begun.set(number, report);
-      this.answers.result(token, done ? 0 : number, 0, text);
+      this.results.result(token, done ? 0 : number, 0, text);
     }
   }
 

@@ -26,7 +26,7 @@ import { Acknowledgements, MAX_PENDING_BYTES, MAX_PENDING_SENDS } from './acknow
 import { CallResults } from './call-results.ts';
 import { type CallHost, type CallParts, Calls } from './calls.ts';
 import { ExplanationBudget } from './explanation-budget.ts';
-import { BY_REFERENCE, Outbox } from './outbox.ts';
+import { MAX_COPIED_BYTES, Outbox } from './outbox.ts';
 import { MAX_BACKLOG_BYTES, Prefetcher } from './prefetcher.ts';
 import { Reads } from './reads.ts';
 import { ReportCalls } from './report-calls.ts';
@@ -61,9 +61,13 @@ export class Session implements KsockOwner, ChannelEvents, Flushable, CallHost {
   private readonly bus: Bus;
   private readonly channel: Channel;
   private readonly outbox: Outbox;
-  private readonly answers: CallResults;
-  private readonly explanations = new ExplanationBudget(() => this.markDirty());
-  private readonly reader = new FrameReader(MAX_HELLO_BYTES, BY_REFERENCE, Buffer.allocUnsafeSlow);
+  private readonly results: CallResults;
+  private readonly explanationBudget = new ExplanationBudget(() => this.markDirty());
+  private readonly reader = new FrameReader(
+    MAX_HELLO_BYTES,
+    MAX_COPIED_BYTES,
+    Buffer.allocUnsafeSlow,
+  );
   /** Null until the client has sent HELLO. */
   private parts: CallParts | null = null;
   private calls!: Calls;
@@ -80,7 +84,7 @@ export class Session implements KsockOwner, ChannelEvents, Flushable, CallHost {
     this.bus = bus;
     this.channel = channel;
     this.outbox = new Outbox(channel, host.slab);
-    this.answers = new CallResults(this.outbox);
+    this.results = new CallResults(this.outbox);
   }
 
   /** The client has not sent HELLO yet. */
@@ -197,7 +201,7 @@ export class Session implements KsockOwner, ChannelEvents, Flushable, CallHost {
 
   flush(): void {
     this.isDirty = false;
-    this.explanations.renew();
+    this.explanationBudget.renew();
     if (this.isEnded) return;
     const { parts } = this;
     if (parts !== null) {
@@ -241,9 +245,9 @@ export class Session implements KsockOwner, ChannelEvents, Flushable, CallHost {
   }
 
   private open(mode: 'r' | 'rw', pid: number): CallParts {
-    const { answers, bus, channel, explanations, outbox } = this;
+    const { results, bus, channel, explanationBudget, outbox } = this;
     const ksock = bus.open(this, { mode, pid });
-    const acknowledgements = new Acknowledgements(outbox, ksock, explanations);
+    const acknowledgements = new Acknowledgements(outbox, ksock, explanationBudget);
     const sends = new SendQueue(
       ksock,
       (batch, result) => {
@@ -254,8 +258,17 @@ export class Session implements KsockOwner, ChannelEvents, Flushable, CallHost {
     );
     const prefetcher = new Prefetcher(ksock, channel, outbox, acknowledgements);
     const reads = new Reads(ksock, outbox, acknowledgements);
-    const reports = new ReportCalls(bus, channel, answers);
-    return { ksock, sends, acknowledgements, prefetcher, reads, reports, answers, explanations };
+    const reports = new ReportCalls(bus, channel, results);
+    return {
+      ksock,
+      sends,
+      acknowledgements,
+      prefetcher,
+      reads,
+      reports,
+      results,
+      explanationBudget,
+    };
   }
 
   private welcome(ksockId: number, maxFrame: number): void {
@@ -345,7 +358,7 @@ export class Session implements KsockOwner, ChannelEvents, Flushable, CallHost {
   }
 
   private madeDevice(token: number, result: number): void {
-    this.answers.outcome(token, result);
+    this.results.outcome(token, result);
     this.handled();
   }
 }

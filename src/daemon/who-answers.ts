@@ -17,7 +17,7 @@ const WELCOME_TIMEOUT_MS = 1000;
 /** Errors of connect(2) that mean that no process listens. */
 const NOT_LISTENING = ['ECONNREFUSED', 'ENOENT'];
 /** Errors that don't tell whether a process listens. */
-const UNKNOWN = ['EACCES', 'EPERM', 'ENOTDIR', 'ELOOP', 'ENAMETOOLONG', 'EMFILE', 'ENFILE'];
+const INCONCLUSIVE = ['EACCES', 'EPERM', 'ENOTDIR', 'ELOOP', 'ENAMETOOLONG', 'EMFILE', 'ENFILE'];
 
 const SILENT_PROGRAM = 'a program that does not identify itself';
 
@@ -54,7 +54,7 @@ export function whoAnswers(path: string): Promise<string | null> {
       const code = error.code ?? '';
       if (NOT_LISTENING.includes(code)) return settle(null);
       // A full backlog (EAGAIN), or a reset: a process listens.
-      if (!UNKNOWN.includes(code)) return settle(SILENT_PROGRAM);
+      if (!INCONCLUSIVE.includes(code)) return settle(SILENT_PROGRAM);
       clearTimeout(timer);
       reject(error);
     });

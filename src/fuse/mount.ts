@@ -24,7 +24,7 @@ export interface Mount {
   unmount(): Promise<void>;
 }
 
-const TYPE = 'fuse.kbus';
+const FILESYSTEM_TYPE = 'fuse.kbus';
 
 let mounts = 0;
 
@@ -134,7 +134,7 @@ async function mountedOn(directory: string): Promise<{ source: string } | null> 
     .map((line) => line.split(' '))
     .filter(([, folder]) => folder?.replace(/\\(\d{3})/g, unescapeOctal) === directory)
     .at(-1);
-  return on?.[0] !== undefined && on[2] === TYPE ? { source: on[0] } : null;
+  return on?.[0] !== undefined && on[2] === FILESYSTEM_TYPE ? { source: on[0] } : null;
 }
 
 function unescapeOctal(_: string, digits: string): string {
@@ -165,7 +165,8 @@ function openFuse(directory: string, fuse: string): number {
 async function attach(directory: string, descriptor: number, source: string): Promise<void> {
   const uid = process.geteuid!();
   const options = `fd=3,rootmode=40000,user_id=${uid},group_id=${process.getegid!()},allow_other,default_permissions,nosuid,nodev,noexec`;
-  const words = uid === 0 ? ['-i', '-t', TYPE, '-o', options, source, directory] : [directory];
+  const words =
+    uid === 0 ? ['-i', '-t', FILESYSTEM_TYPE, '-o', options, source, directory] : [directory];
   const child = spawn('mount', words, { stdio: ['ignore', 'ignore', 'pipe', descriptor] });
   const [said] = await Promise.all([text(child.stderr!), once(child, 'close')]);
   if (child.exitCode === 0) return;
@@ -174,7 +175,7 @@ async function attach(directory: string, descriptor: number, source: string): Pr
     `cannot mount ${directory}: ${said.trim().split('\n')[0]!.replace(/\.$/, '')}; ${
       uid === 0
         ? 'mounting needs CAP_SYS_ADMIN: in a container, --cap-add SYS_ADMIN'
-        : `run kbus as root, or in a user namespace (unshare -Urm), or add this line to /etc/fstab: kbus ${directory} ${TYPE} user,noauto,${options} 0 0`
+        : `run kbus as root, or in a user namespace (unshare -Urm), or add this line to /etc/fstab: kbus ${directory} ${FILESYSTEM_TYPE} user,noauto,${options} 0 0`
     }`,
   );
 }

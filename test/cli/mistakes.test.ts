@@ -77,23 +77,19 @@ describe('kbus', () => {
       ['send', '$.A', 'two', 'words'],
       /too many arguments for 'send'.*\nPut an argument with spaces in quotes/,
     ],
-    ['a bus that is no number', ['send', '$.A', '--bus', 'one'], /whole number from 0/],
-    [
-      'a timeout of nothing',
-      ['request', '$.A', '--timeout', '0'],
-      /a number of seconds greater than 0/,
-    ],
-    ['a Ksock that can not be', ['request', '$.A', '--to', '0'], /whole number from 1/],
+    ['a bus that is not a number', ['send', '$.A', '--bus', 'one'], /whole number from 0/],
+    ['a timeout of 0', ['request', '$.A', '--timeout', '0'], /a number of seconds greater than 0/],
+    ['an impossible Ksock id', ['request', '$.A', '--to', '0'], /whole number from 1/],
     ['two contrary options', ['send', '$.A', '--wait', '--fail'], /cannot be used with/],
     ['two answers', ['reply', '$.A', '--echo', '--exec', 'cat'], /cannot be used with/],
     ['data beside --exec', ['reply', '$.A', 'x', '--exec', 'cat'], /omit one/],
     ['half a byte', ['send', '$.A', '--hex', '012'], /3 digits; it needs two per byte/],
-    ['no hex', ['send', '$.A', '--hex', '0x12'], /'x' is not a hex digit/],
-    ['data without room for a serial', ['bench', '--size', '7'], /whole number from 8/],
+    ['a character that is not hex', ['send', '$.A', '--hex', '0x12'], /'x' is not a hex digit/],
+    ['data too short for a serial', ['bench', '--size', '7'], /whole number from 8/],
     ['no requests in flight', ['bench', '--in-flight', '0'], /whole number from 1/],
-    ['a measurement of no time', ['bench', '--seconds', '0'], /a number of seconds greater than 0/],
+    ['a measurement of 0 s', ['bench', '--seconds', '0'], /a number of seconds greater than 0/],
     ['a bus beside --stay', ['play', '--stay', '--bus', '1'], /cannot be used with/],
-  ])('takes %s for a mistake, with or without a bus', async (_, args, says) => {
+  ])('refuses %s, with or without a bus', async (_, args, says) => {
     const { code, stdout, stderr } = await kbus(args, { env: { KBUS_DIR: await newFolder() } });
     expect(stderr).toMatch(says);
     expect(stderr).toMatch(/^kbus: /);
@@ -139,12 +135,12 @@ test('A read error of stdin is not a bug.', async () => {
 
 describe('in a removed working directory', () => {
   test.each([
-    ['what it was asked', 0, ['errno', 'EPIPE']],
-    ['that nobody replies', 1, ['request', '$.Nobody']],
+    ['an explanation', 0, ['errno', 'EPIPE']],
+    ['that there is no Replier', 1, ['request', '$.Nobody']],
     ['that there is no bus', 3, ['listen', '$.A', '--directory', 'here']],
-    ['that there is none to answer for', 3, ['reply', '$.A', 'x', '--directory', '/nowhere']],
-    ['that no folder can be made there', 1, ['doctor', '--directory', 'here']],
-  ])('kbus says %s', async (_, code, args) => {
+    ['that there is no bus to reply on', 3, ['reply', '$.A', 'x', '--directory', '/nowhere']],
+    ['that no folder can be created', 1, ['doctor', '--directory', 'here']],
+  ])('kbus prints %s', async (_, code, args) => {
     const { directory } = await serve();
     const run = 'mkdir gone && cd gone && rmdir ../gone && exec "$0" "$@"';
     const program = new Program('/bin/sh', ['-c', run, process.execPath, MAIN, ...args], {
