@@ -226,7 +226,7 @@ export class Handlers {
     then: (result: unknown) => void,
     failed: (error: unknown) => void,
   ): void {
-    if (++handling.atWork >= handling.concurrency) this.busy.add(handling);
+    if (++handling.pendingCalls >= handling.concurrency) this.busy.add(handling);
     Promise.resolve(result)
       .then(then, failed)
       .finally(() => {

@@ -10,7 +10,7 @@ import { checkNames, checkWait, type RequestOptions, type WaitOptions } from './
 import type { PendingRequest, Port, PortError } from './ports/port.ts';
 import type { ReconnectingPort } from './ports/reconnecting-port.ts';
 import type { Sender } from './sender.ts';
-import { MAX_TELLING_MS, timerMs } from './time-limit.ts';
+import { MAX_ANSWER_MS, timerMs } from './time-limit.ts';
 
 /** So many Requests of one Ksock may be without their answers, sent or waiting for room. */
 const MAX_UNANSWERED_REQUESTS = 65_536;
@@ -74,7 +74,7 @@ class AwaitedRequest implements PendingRequest {
         return;
       }
       // Whether it was carried out is worth a moment, but not a wait for a daemon that doesn't answer.
-      timer = timers.setTimeout(() => timeOver(false), MAX_TELLING_MS);
+      timer = timers.setTimeout(() => timeOver(false), MAX_ANSWER_MS);
       isTakenBack.then(timeOver);
     };
     // A program that was busy until now may have the answer already: what has come is read first.
