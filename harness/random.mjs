@@ -1,11 +1,11 @@
-/** Numbers that look random and follow from a seed alone (mulberry32). */
+/** Pseudo-random numbers from a seed (mulberry32). */
 export class Random {
   /** @param {number} seed */
   constructor(seed) {
     this.state = seed >>> 0;
   }
 
-  /** From 0 up to 1, which it never is. */
+  /** A number from 0 up to, but without, 1. */
   next() {
     this.state = (this.state + 0x6d2b79f5) >>> 0;
     let t = this.state;
@@ -14,7 +14,7 @@ export class Random {
     return ((t ^ (t >>> 14)) >>> 0) / 2 ** 32;
   }
 
-  /** A whole number from 0 up to `below`, which it never is. @param {number} below */
+  /** A whole number from 0 up to, but without, `below`. @param {number} below */
   below(below) {
     return Math.floor(this.next() * below);
   }
@@ -30,7 +30,7 @@ export class Random {
   }
 
   /**
-   * One of the keys, as often as its weight says against the others'.
+   * One of the keys, with a probability in proportion to its weight.
    *
    * @template {string} K
    * @param {Readonly<Record<K, number>>} weights

@@ -1,4 +1,4 @@
-// A daemon in a process of its own: the program `kbus serve` of this checkout, as users run it.
+// Starts a daemon: the program `kbus serve` of this checkout, as users run it.
 import { spawn } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { ended } from '../dist/measure/index.js';
@@ -6,15 +6,15 @@ import { ended } from '../dist/measure/index.js';
 /** The program `kbus`. */
 export const KBUS = fileURLToPath(new URL('../dist/cli/main.cjs', import.meta.url));
 
-/** A daemon that was started. */
+/** A running daemon. */
 export class Daemon {
-  /** What it wrote. */
+  /** Its output. */
   log = '';
 
   /**
-   * @param {string} directory  of its sockets
+   * @param {string} directory  of the sockets
    * @param {string[]} options
-   * @param {number} [files]    descriptors that it may have
+   * @param {number} [files]    limit of its file descriptors
    */
   constructor(directory, options = [], files) {
     const words = [KBUS, 'serve', '--directory', directory, ...options];
@@ -25,7 +25,7 @@ export class Daemon {
         ? spawn(process.execPath, words, { stdio: [...stdio] })
         : spawn('sh', ['-c', limit, process.execPath, ...words], { stdio: [...stdio] });
     const { stdout, stderr } = this.child;
-    /** Resolves when it can be connected to. @type {Promise<void>} */
+    /** Resolves when clients can connect. @type {Promise<void>} */
     this.serving = new Promise((resolve, reject) => {
       for (const stream of [stdout, stderr]) {
         stream.setEncoding('utf8').on('data', (text) => {
@@ -34,7 +34,7 @@ export class Daemon {
         });
       }
       this.child.once('error', reject);
-      this.child.once('close', () => reject(new Error(`the daemon ended:\n${this.log}`)));
+      this.child.once('close', () => reject(new Error(`the daemon exited:\n${this.log}`)));
     });
     this.serving.catch(() => {});
   }

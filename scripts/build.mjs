@@ -1,7 +1,6 @@
-// Builds dist/ from src/: one JavaScript file a source, the program `kbus` as a few files, and the declarations that
-// the package brings (types/). The declarations beside the JavaScript tell all that is in a source: they are for the
-// programs of this checkout. It is built beside its place and then put there, so that what uses it never finds
-// half of it.
+// Builds dist/ from src/: one JavaScript file for each source, the program `kbus` as a few files, and the declarations of
+// the package (types/). The declarations beside the JavaScript also have internal members, for the programs of this
+// checkout. The script builds in another directory and then renames it, so that no program finds an incomplete dist/.
 import { spawnSync } from 'node:child_process';
 import { chmodSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
@@ -23,7 +22,7 @@ if (
   chmodSync(`${beside}/cli/main.cjs`, 0o755);
   rmSync('dist', { recursive: true, force: true });
   renameSync(beside, 'dist');
-  // Tells scripts/ready.mjs when this was.
+  // scripts/ready.mjs reads the time of this file.
   writeFileSync('node_modules/.kbus-built', '');
 } else {
   process.exitCode = 1;
@@ -39,7 +38,7 @@ function compile(...options) {
   return status === 0;
 }
 
-/** Puts what programs can name, and nothing else, into a file for each entry and one that they share. */
+/** Joins the public declarations: a file for each entry, and a shared one. */
 async function joinDeclarations() {
   const joined = await rollup({
     input: { index: `${whole}/index.d.ts`, daemon: `${whole}/daemon/index.d.ts` },
@@ -59,8 +58,8 @@ async function joinDeclarations() {
 }
 
 /**
- * Puts the program `kbus` and the programs that it starts into a few files that Node can `require`: to load
- * what `kbus serve` needs as forty modules takes 60 ms more, and memory that it never gives back.
+ * Joins the program `kbus`, and the programs that it starts, into a few files that Node can `require`. Loading the forty
+ * modules of `kbus serve` one by one takes 60 ms more, and memory that Node never frees.
  */
 async function joinProgram() {
   /** @type {{ dependencies: object }} */

@@ -1,4 +1,4 @@
-// Every check and test, in the order in which they are cheap. What fails is named at the end.
+// Runs all checks and tests, the cheapest first, and lists the failed ones at the end.
 import { spawnSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 

@@ -1,6 +1,5 @@
-// What the package's declarations need not tell programs: the private members of classes, the classes that only
-// divide up what another one does, and generic interfaces that are public for one type only. The declarations are read
-// as the compiler writes them: with a member a line, and nothing at the beginning of a line that is within a class.
+// Removes from the package's declarations what programs can't use: the private members of classes, internal base
+// classes, and the type parameters of interfaces that are public for one type only. It relies on the layout of the compiler: one member on a line, and every line of a class indented.
 
 const COMMENT = String.raw`(?: *\/\*\*(?:[^*]|\*(?!\/))*\*\/\n)?`;
 const PRIVATE = new RegExp(String.raw`${COMMENT} +private (?!constructor)[^;]*;\n`, 'g');
@@ -45,7 +44,7 @@ function withoutAliases(text, exported) {
 /** @typedef {Partial<Record<'name' | 'base' | 'more' | 'body', string>>} Groups */
 
 /**
- * A class with what it inherits from one that programs can't name.
+ * A class with the members that it inherits from a base class that is not exported.
  *
  * @param {RegExpExecArray} base @param {string} text @param {Groups} groups
  */
@@ -59,8 +58,8 @@ function withMembersOf({ groups: base = {} }, text, groups) {
 }
 
 /**
- * A class with private members is assignable to no other, however they are called: for those that JavaScript keeps
- * private, the compiler writes `#private`.
+ * A class with private members is not assignable to another class, whatever the members' names. `#private` stands for all
+ * of them, as the compiler writes it for JavaScript's private members.
  *
  * @param {string} text
  */

@@ -1,5 +1,5 @@
-// Makes a checkout ready to run: installs what the lock file names when that was not done yet, then
-// builds when a source is newer than the build. Plain JavaScript, no dependency: it runs first.
+// Makes a checkout ready to run: installs the packages of the lock file if they are not installed, and builds if a source
+// is newer than the build. Plain JavaScript without dependencies, because it runs first.
 import { spawnSync } from 'node:child_process';
 import { existsSync, lstatSync, readdirSync, statSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
@@ -24,8 +24,8 @@ function run(command, args) {
   if (status !== 0) process.exit(status ?? 1);
 }
 
-// npm writes node_modules/.package-lock.json last, so it tells when the install finished. Behind a link
-// lies somebody else's folder, which npm would empty.
+// npm writes node_modules/.package-lock.json last, so its time is that of the installation. A symbolic link leads to a
+// shared directory, which npm would empty.
 const installed = changed('node_modules/.package-lock.json');
 const isLinked = lstatSync('node_modules', { throwIfNoEntry: false })?.isSymbolicLink() === true;
 if (!isLinked && installed < changed('package-lock.json')) {

@@ -1,4 +1,4 @@
-/** The client for a browser: a Ksock is opened by a transport. It needs neither Node nor the engine of a bus. */
+/** The client for browsers: a transport opens a Ksock. It needs neither Node nor the engine of a bus. */
 export type {
   BorrowingHandler,
   Handler,

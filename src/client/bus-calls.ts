@@ -6,7 +6,7 @@ import { mustBe } from './options.ts';
 import type { CallResult } from './ports/port.ts';
 import type { ReconnectingPort } from './ports/reconnecting-port.ts';
 
-/** The calls of a Ksock to its bus: each is refused with a KbusError, which says what was asked. */
+/** The calls of a Ksock to its bus. A refused call throws a KbusError that says what was asked. */
 export class BusCalls {
   private readonly reconnecting: ReconnectingPort;
 
@@ -28,23 +28,23 @@ export class BusCalls {
     }
   }
 
-  /** A call without an argument, that is answered with a number. */
+  /** A call without an argument whose result is a number. */
   async ask(call: Call, op: OpCode, what: string): Promise<number> {
     return (await this.call(call, op, 0, '', what)).first;
   }
 
-  /** Sets a switch, or asks for it; resolves with what it was before. */
+  /** Sets a switch, or asks for it; resolves with its value before. */
   async switch(call: Call, op: OpCode, on: boolean | undefined): Promise<boolean> {
     if (on !== undefined) mustBe('boolean', 'the switch', on);
     const value = on === undefined ? ASK : on ? 1 : 0;
     const { first } = await this.call(call, op, value, '', `${call}(${on ?? ''})`);
     if (on === true) this.reconnecting.set(op, 1);
-    // As it is by itself: to make that again could undo what another program has set since.
+    // Off is the default. To restore it after a reconnection could undo what another program has set since.
     else if (on === false) this.reconnecting.unset(op);
     return first !== 0;
   }
 
-  /** All pieces of a report. */
+  /** A whole report, in its pieces. */
   async report<T>(op: OpCode, what: string): Promise<T[]> {
     const pieces: T[] = [];
     let next = 0;
@@ -73,7 +73,7 @@ export class BusCalls {
     try {
       await this.call('unbind', Op.UNBIND, replier ? 1 : 0, name, what);
     } catch (error) {
-      // The connection was lost meanwhile, and with it the binding, which must not come back.
+      // The connection was lost meanwhile, and the binding with it: a reconnection must not restore it.
       if (reconnecting.unboundHere(name, replier)) return;
       throw error;
     }
@@ -81,12 +81,12 @@ export class BusCalls {
   }
 }
 
-/** A piece of a report that a daemon made. EPROTO. */
+/** Parses a piece of a report. Throws EPROTO if it is not JSON. */
 function parsed<T>(text: string, what: string): T {
   try {
     return JSON.parse(text) as T;
   } catch (cause) {
-    const meaning = 'what the daemon answered is no JSON';
+    const meaning = 'the answer of the daemon is not JSON';
     throw new KbusError('read', Errno.EPROTO, what, { meaning, cause });
   }
 }

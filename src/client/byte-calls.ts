@@ -5,29 +5,29 @@ import { Errno } from '../message/errno.ts';
 import { KbusError } from '../message/error.ts';
 import { Message, ownMessage } from '../message/message.ts';
 
-// Messages as bytes, as programs at a device file write and read them.
+// The calls that write and read messages as bytes, as programs do at a device file.
 
 const NO_BYTES = new Uint8Array(0);
 
-/** What writing needs of its Ksock. */
+/** What a MessageWriter needs of its Ksock. */
 export interface MessageWriterHost {
-  /** Why it can't write now; 0 when it can. */
+  /** The error for which the Ksock can't write now, or 0. */
   errno(): number;
   maxMessageSize(): Promise<number>;
 }
 
-/** The message that a program writes, some bytes at a time. */
+/** The message that a program writes, in pieces. */
 export class MessageWriter {
   private readonly host: MessageWriterHost;
   private assembler = new Assembler();
-  /** `connection` of the message that was written. */
+  /** `connection` of the written message. */
   private connection: object | undefined;
 
   constructor(host: MessageWriterHost) {
     this.host = host;
   }
 
-  /** Nothing was written. */
+  /** The program has written no bytes since the last message. */
   get isEmpty(): boolean {
     return this.assembler.isEmpty;
   }
@@ -48,13 +48,13 @@ export class MessageWriter {
   private async write(bytes: Uint8Array, what: string): Promise<void> {
     const refused = this.host.errno();
     if (refused !== 0) throw new KbusError('write', refused, what);
-    // What is called next must find it written: only the maximum size is asked for behind its back.
+    // Write before the await: the program's next call must find the bytes written.
     const { assembler } = this;
     const errno = assembler.write(bytes, Number.POSITIVE_INFINITY);
     const isPointy = assembler.pointy !== null;
     if (isPointy) assembler.clear();
     const { size, isReply } = assembler;
-    // How large a Reply may be depends on its Request: `send` tells.
+    // The largest size of a Reply depends on its Request: the bus checks it in `send`.
     if (size > 0 && !isReply && size > (await this.host.maxMessageSize())) {
       if (this.assembler === assembler) this.clear();
       throw new KbusError('write', Errno.EMSGSIZE, what);
@@ -63,14 +63,14 @@ export class MessageWriter {
     if (errno !== 0) throw new KbusError('write', errno, what);
   }
 
-  /** The message that was written, which is none any more. ENOMSG (there is none), EINVAL (it is not complete). */
+  /** Takes the written message out. Throws ENOMSG (no bytes were written) or EINVAL (the message is not complete). */
   take(): Message {
     if (this.isEmpty) throw new KbusError('send', Errno.ENOMSG, 'send');
     const { isComplete, position } = this.assembler;
     const message = isComplete ? this.assembler.message() : null;
     this.clear();
     if (message === null) {
-      throw new KbusError('send', Errno.EINVAL, `send what ${position} bytes make`);
+      throw new KbusError('send', Errno.EINVAL, `send the ${position} bytes written`);
     }
     if (this.connection !== undefined) message.connection = this.connection;
     return message;
@@ -81,23 +81,24 @@ export class MessageWriter {
   }
 }
 
-/** The message that a program reads, some bytes at a time. */
+/** The message that a program reads, in pieces. */
 export class MessageReader {
   private bytes: Uint8Array = NO_BYTES;
   private at = 0;
 
-  /** Begins with the next one; its length in bytes. */
+  /** Begins with the next message; gives its length in bytes. */
   begin(message: Message | null): number {
     this.bytes = message === null ? NO_BYTES : message.toBytes();
     this.at = 0;
     return this.bytes.length;
   }
 
-  /** What is left of it is dropped. */
+  /** Drops the unread rest of the message. */
   drop(): void {
     this.begin(null);
   }
 
+  /** Unread bytes. */
   get left(): number {
     return this.bytes.length - this.at;
   }

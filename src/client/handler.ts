@@ -1,59 +1,58 @@
 import type { BorrowedMessage } from '../message/borrowed.ts';
 import type { Data, Message } from '../message/message.ts';
 
-// What a program gives to be called with messages, and what it gets for it.
+// Handlers: the functions of a program that a Ksock calls with messages.
 
-/** What a Replier's handler may return: the data of the Reply. */
+/** The data of a Reply, as a Replier's handler returns it. */
 export type ReplyData = Data | null | undefined | void;
 
 export type RequestHandler = (request: Message) => ReplyData | Promise<ReplyData>;
 
 export type Handler = (message: Message) => unknown;
 
-/** A handler that is done with a message when it returns. */
+/** A handler that does not use the message after it returns. */
 export type BorrowingHandler = (message: BorrowedMessage) => void;
 
 export interface HandlerOptions {
   /**
-   * How many calls of this handler may be at work at once, from 1; default 1000. While that many promises it
-   * returned are pending, its Ksock reads nothing more: messages stay in the queue, and whoever sends to a full
-   * queue is told, or waits.
+   * The largest number of pending calls of this handler, from 1. While that many of its promises are pending, the Ksock
+   * reads no message: messages stay in the queue, which may fill up. Default: 1000.
    */
   concurrency?: number | undefined;
 }
 
 export interface ListenerOptions extends HandlerOptions {
-  /** The handler gets a {@link BorrowedMessage}, which is good until it returns. */
+  /** The handler gets a {@link BorrowedMessage}, which is valid until the handler returns. Default: false. */
   borrowed?: boolean | undefined;
 }
 
-/** A handler at work; `stop` (or `await using`) ends it and unbinds its name. */
+/** A running handler; `stop` (or `await using`) ends it and unbinds its name. */
 export interface Handling {
   readonly name: string;
   /**
-   * Ends the handler: no call begins after this. Resolves when its name is unbound and the calls that had begun
-   * are done, but for the one that is running when it is called. Calling it again gives the same promise.
-   * Rejects with EAGAIN, and the handler goes on, when the unbind can't be reported now (spec 1 §9.1).
+   * Ends the handler: the Ksock does not call it again. Resolves when its name is unbound and its pending calls are
+   * done (a handler may stop itself: its own call doesn't count). Further calls return the same promise. If the bus can't
+   * report the unbind now (spec 1 §9.1), it rejects with EAGAIN and the handler goes on.
    */
   stop(): Promise<void>;
   [Symbol.asyncDispose](): Promise<void>;
 }
 
-/** How many calls of a handler may be at work at once, unless it says. */
+/** Default of {@link HandlerOptions.concurrency}. */
 const DEFAULT_CONCURRENCY = 1000;
 
-/** A handler of a program, and its calls that are at work. */
+/** A handler of a program, and its pending calls. */
 export class RunningHandler implements Handling {
   readonly name: string;
   readonly replier: boolean;
-  /** It borrows messages. */
+  /** The handler borrows messages. */
   readonly borrows: boolean;
   readonly handler: Handler | BorrowingHandler | RequestHandler;
   readonly concurrency: number;
   private readonly end: (handler: RunningHandler) => Promise<void>;
   private stopping: Promise<void> | null = null;
   /** Calls that have begun and are not done. */
-  atWork = 0;
+  pendingCalls = 0;
   private idle: (() => void)[] = [];
 
   /** `end` is what `stop` does. */
@@ -84,16 +83,16 @@ export class RunningHandler implements Handling {
     return this.stop();
   }
 
-  /** Resolves when no call is at work. */
+  /** Resolves when no call is pending. */
   finished(): Promise<void> {
-    if (this.atWork === 0) return Promise.resolve();
+    if (this.pendingCalls === 0) return Promise.resolve();
     return new Promise((resolve) => {
       this.idle.push(resolve);
     });
   }
 
   done(): void {
-    if (--this.atWork > 0) return;
+    if (--this.pendingCalls > 0) return;
     const { idle } = this;
     this.idle = [];
     for (const resolve of idle) resolve();

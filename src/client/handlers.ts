@@ -12,33 +12,33 @@ import {
 } from './handler.ts';
 import { Replies, type RepliesHost } from './replies.ts';
 
-/** Where the messages come from: the Ksock's reader. */
+/** The Ksock's reader, from which the handlers get messages. */
 export interface MessageSource {
-  /** The next message if it is at hand already. */
+  /** The next message, if the client has it already. */
   tryNext(): Message | null;
-  /** The same, shown by `borrowed`; false when there is none. */
+  /** As `tryNext`, but lets `borrowed` show the message; false if there is none. */
   tryNextInto(borrowed: BorrowedMessage): boolean;
   /**
-   * Calls `came` when messages are at hand; resolves when the Ksock is closed, or they are not wanted any
-   * more. Rejects when the bus has gone away.
+   * Calls `readable` when messages are available. Resolves when the Ksock is closed or `isWanted` gives false; rejects
+   * when the connection is lost for good.
    */
-  onReadable(came: () => void, isWanted: () => boolean): Promise<void>;
-  /** What is at hand goes back to the queue. */
+  onReadable(readable: () => void, isWanted: () => boolean): Promise<void>;
+  /** Returns prefetched messages to the queue. */
   stop(): Promise<void>;
 }
 
-/** What else the handlers need of their Ksock. */
+/** What else Handlers needs of its Ksock. */
 export interface HandlersHost extends RepliesHost {
   unbind(name: string, replier: boolean): Promise<void>;
-  /** A message comes once only, by whichever binding. */
+  /** The Ksock gets a message once only, even if several bindings match. */
   isOnceOnly(): boolean;
-  /** A handler has failed, or the bus has gone away while handlers wait for messages (`message` is null). */
+  /** A handler has failed, or the connection was lost for good (`message` is null). */
   failed(error: unknown, message: Message | BorrowedMessage | null): void;
-  /** The last handler has gone. */
+  /** The last handler has stopped. */
   stopped(): void;
 }
 
-/** Whom messages of one name concern, for as long as no handler comes or goes. */
+/** The handlers for messages of one name, valid until a handler is added or removed. */
 class Recipients {
   readonly handlers: Handlers | null;
   readonly epoch: number;
@@ -60,29 +60,31 @@ class Recipients {
 
 const NO_RECIPIENTS = new Recipients(null, 0, [], undefined);
 
-/** The handlers of one Ksock: they read its messages, each by its name. */
+/** The handlers of one Ksock: reads its messages, and calls the handlers for their names. */
 export class Handlers {
   private readonly source: MessageSource;
   private readonly host: HandlersHost;
   private readonly replies: Replies;
   private readonly handlers = new Set<RunningHandler>();
-  /** Names that stay bound though their handler has stopped: see `end`. */
+  /** Names that stay bound after their handler has stopped: see `end`. */
   private readonly stillBound = new Set<string>();
   private isRunning = false;
   private isHandling = false;
-  /** Handlers with as many calls at work as they may have: nothing is read until one of these is done. */
+  /** Handlers that have reached their `concurrency`: while there is one, no message is read. */
   private readonly busy = new Set<RunningHandler>();
-  // Copies of one message come one after the other, one for each binding that matches: the first counts.
+  // The id of the last message. Copies of a message, one for each matching binding, follow each other.
   private lastNetwork = 0;
   private lastSerial = 0;
   private last = NO_RECIPIENTS;
-  /** How often a handler has come or gone. */
+  /** Counts additions and removals of handlers. */
   private epoch = 0;
-  // Of messages that share a head, only the first is looked at.
+  // The recipients of the last message hold for all messages that share its head.
   private lastHead: Head | null = null;
-  private isAsked = false;
+  /** Messages with this head are Requests for this Ksock to answer. */
+  private isForReplier = false;
   /** All handlers borrow. */
   private allBorrow = false;
+
   constructor(source: MessageSource, host: HandlersHost) {
     this.source = source;
     this.host = host;
@@ -101,28 +103,28 @@ export class Handlers {
     return handling;
   }
 
-  /** Whether a handler that has stopped left its binding to one of the same name that comes now. */
+  /** Whether a stopped handler has left its binding to this new one. */
   takeOver(name: string, replier: boolean): boolean {
     return !replier && this.stillBound.delete(name);
   }
 
-  /** The name of this handler could not be bound. */
+  /** Removes a handler whose name could not be bound. */
   async remove(handling: RunningHandler): Promise<void> {
     this.handlers.delete(handling);
     this.forget();
     if (this.handlers.size === 0) await this.stop();
   }
 
-  /** Ends a handler: it is not called any more from now on. See `Handling`. */
+  /** Ends a handler: see {@link Handling.stop}. */
   async end(handling: RunningHandler): Promise<void> {
     const { host } = this;
     this.handlers.delete(handling);
     this.forget();
-    // Its own call can't be done before it goes on.
+    // A handler that stops itself must not wait for its own call.
     const isOwn = this.running === handling;
     try {
-      // Of several bindings that match, the newest alone has the message (once only): to unbind it would take
-      // the message from the other handlers.
+      // With once only, just the newest of the matching bindings has the message: to unbind it would take the message
+      // from the other handlers.
       if (!handling.replier && host.isOnceOnly() && this.hasListener())
         this.stillBound.add(handling.name);
       else await host.unbind(handling.name, handling.replier);
@@ -141,12 +143,11 @@ export class Handlers {
     if (!isOwn) await handling.finished();
   }
 
-  /** Ends all handlers; resolves when what they had begun is done, and answered. */
+  /** Ends all handlers; resolves when their pending calls are done, and answered. */
   async finish(): Promise<void> {
     await Promise.all([...this.handlers].map((handling) => handling.stop()));
   }
 
-  /** The last handler has gone. */
   private async stop(): Promise<void> {
     this.host.stopped();
     await this.source.stop();
@@ -157,7 +158,7 @@ export class Handlers {
     return false;
   }
 
-  /** Reads until the last handler has gone, or the Ksock is closed. */
+  /** Reads until the last handler has stopped, or the Ksock is closed. */
   run(): void {
     if (this.isRunning) return;
     this.isRunning = true;
@@ -174,9 +175,9 @@ export class Handlers {
 
   private readonly isWanted = (): boolean => this.handlers.size > 0;
 
-  /** Everything that is at hand, while no handler has too much to do. */
+  /** Handles all available messages, while no handler is busy. */
   private readonly handleAll = (): void => {
-    // A handler that ends a wait, or calls back into its Ksock, must not begin a second loop in this one.
+    // A handler that calls back into its Ksock must not begin a second loop within this one.
     if (this.isHandling) return;
     this.isHandling = true;
     try {
@@ -191,26 +192,26 @@ export class Handlers {
     while (this.busy.size === 0 && this.isWanted()) {
       if (this.allBorrow) {
         this.showAll();
-        // There is more only if somebody came meanwhile who doesn't borrow.
+        // Messages are left only if a handler was added that doesn't borrow.
         if (this.allBorrow) return;
         continue;
       }
       const message = source.tryNext();
       if (message === null) return;
       if (message.head !== this.lastHead) this.look(message.head);
-      if (this.isAsked) this.answer(message);
+      if (this.isForReplier) this.answer(message);
       else this.hear(message);
     }
   }
 
-  /** The same for as long as all handlers borrow. */
+  /** As `readAll`, while all handlers borrow. */
   private showAll(): void {
     const { source } = this;
-    // Not that of another turn: V8 needs longer to write to an old object, and who kept one sees that it is over.
+    // A new object each time: V8 writes faster to it than to an old one, and a handler that kept it sees that it is over.
     const borrowed = new BorrowedMessage();
     while (this.allBorrow && this.busy.size === 0 && source.tryNextInto(borrowed)) {
       if (borrowed.head !== this.lastHead) this.look(borrowed.head);
-      if (this.isAsked) this.answer(borrowed.keep());
+      if (this.isForReplier) this.answer(borrowed.keep());
       else this.hear(borrowed);
     }
     borrowed.end();
@@ -219,14 +220,14 @@ export class Handlers {
   /** The handler whose call is running, up to its first `await`. */
   private running: RunningHandler | null = null;
 
-  /** A call has returned a promise: it is at work until that settles. Of another realm, or no real promise. */
+  /** A call has returned a thenable, perhaps of another realm or library: the call is pending until that settles. */
   private begin(
     handling: RunningHandler,
     result: unknown,
     then: (result: unknown) => void,
     failed: (error: unknown) => void,
   ): void {
-    if (++handling.atWork >= handling.concurrency) this.busy.add(handling);
+    if (++handling.pendingCalls >= handling.concurrency) this.busy.add(handling);
     Promise.resolve(result)
       .then(then, failed)
       .finally(() => {
@@ -235,7 +236,7 @@ export class Handlers {
       });
   }
 
-  /** The handler may have one more call at work: what waits for that is read. */
+  /** The handler may be called again: goes on reading, unless another one is busy. */
   private leaveBusy(handling: RunningHandler): void {
     if (!this.busy.delete(handling) || this.busy.size > 0) return;
     if (this.isRunning) this.handleAll();
@@ -244,7 +245,7 @@ export class Handlers {
   private answer(request: Message): void {
     const handling = this.last.replier;
     if (handling === undefined) {
-      this.replies.fail(request, new Error(`nobody here answers '${request.name}' any more`));
+      this.replies.fail(request, new Error(`the handler of '${request.name}' has stopped`));
       return;
     }
     const failed = (error: unknown): void => {
@@ -271,7 +272,7 @@ export class Handlers {
     this.running = outer;
   }
 
-  // As KBUS chooses.
+  /** The most specific Replier: spec 1 §7.2. */
   private replierOf(name: string): RunningHandler | undefined {
     let best: RunningHandler | undefined;
     for (const handling of this.handlers) {
@@ -282,8 +283,8 @@ export class Handlers {
   }
 
   /**
-   * Each binding has brought a copy of its own, or one has for all of them (once only): the first copy is for
-   * every handler that matches, and those behind it are for nobody.
+   * Each matching binding gets a copy of the message (with once only, just one of them). The first copy goes to all
+   * matching handlers; the others are skipped.
    */
   private hear(message: Message | BorrowedMessage): void {
     const { idSerial } = message;
@@ -294,7 +295,7 @@ export class Handlers {
     const { listeners } = this.last;
     for (let at = 0; at < listeners.length; at++) {
       const handling = listeners[at] as RunningHandler;
-      // One that was called before it may have stopped it.
+      // A handler that was called before may have stopped this one.
       if (at > 0 && !this.handlers.has(handling)) continue;
       const outer = this.running;
       this.running = handling;
@@ -330,7 +331,7 @@ export class Handlers {
     if (result === undefined || !isThenable(result)) return;
     Promise.resolve(result).catch(ignore);
     throw new TypeError(
-      `the handler of '${name}' borrows its messages, so it must be done with each when it returns, and can't be async; keep() gives a message that stays`,
+      `the handler of '${name}' borrows messages, which are valid until it returns, so it can't be async; copy a message with keep()`,
     );
   }
 
@@ -343,7 +344,7 @@ export class Handlers {
 
   private look(head: Head): void {
     this.lastHead = head;
-    this.isAsked = head.wantsUsToReply;
+    this.isForReplier = head.wantsUsToReply;
     const { note } = head;
     if (note instanceof Recipients && note.handlers === this && note.epoch === this.epoch) {
       this.last = note;
@@ -363,7 +364,7 @@ export class Handlers {
 
 function ignore(): void {}
 
-/** A promise, of whichever realm or library. What throws when it is asked has thrown. */
+/** Whether the value is a promise, of any realm or library. A getter of `then` may throw. */
 function isThenable(value: unknown): boolean {
   return (
     value !== null &&

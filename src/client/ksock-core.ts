@@ -34,9 +34,10 @@ import { Sender } from './sender.ts';
 import { ended, timed } from './time-limit.ts';
 
 /**
- * A connection to a bus: it sends messages, listens for names, and replies to Requests. All calls are
- * promises; they are carried out in the order in which they were made, whether awaited or not. A call
- * that is refused rejects with a {@link KbusError}, whose `code` is given with each call.
+ * A connection to a bus: it sends messages, listens to names, and replies to Requests. Calls return promises. The bus
+ * carries calls out in the order in which the program makes them, awaited or not. A refused call rejects with a
+ * {@link KbusError}; each call lists the `code`s that it may have. Every call may also reject with EBADF (the Ksock is
+ * closed), ECONNRESET (the connection was lost), EPROTO or ENOMEM.
  *
  * This class has all calls, and runs in a browser. {@link Ksock} opens it in Node, {@link TransportKsock} anywhere.
  */
@@ -83,16 +84,17 @@ export class KsockCore implements AsyncIterable<Message> {
     });
   }
 
-  /** This Ksock's id on its bus: from 1 upwards. Another one after a reconnection. */
+  /** This Ksock's id on its bus, from 1. Each reconnection gives it a new one. */
   get id(): number {
     return this.reconnecting.port.ksockId;
   }
 
+  /** The same as {@link id}. */
   ksockId(): number {
     return this.id;
   }
 
-  /** Whether it can be used at this moment: not closed, and its daemon is there. */
+  /** The Ksock is not closed, and has a connection to its bus. */
   get isConnected(): boolean {
     return this.reconnecting.isConnected;
   }
@@ -110,22 +112,30 @@ export class KsockCore implements AsyncIterable<Message> {
   // Binding
 
   /**
-   * Listens to a name or wildcard; or, with `replier`, answers the Requests of that name. EADDRINUSE
-   * (it has a Replier), EBADMSG, ENAMETOOLONG, EAGAIN. See spec 1 §7.1.
+   * Makes this Ksock a Listener of a name or wildcard or, with `replier`, the Replier of it. See spec 1 §7.1. Errors:
+   *
+   * - EADDRINUSE: the name has a Replier
+   * - EBADMSG, ENAMETOOLONG: not a valid name, or longer than 1000 bytes
+   * - EAGAIN: the bus reports Replier binds, and a listener of these reports has a full queue
+   * - ENOLCK, ENOMEM: this Ksock has reached `max-bindings-per-ksock`, or the bus `max-bindings`
    */
   bind(name: string, replier = false): Promise<void> {
     return this.calls.bind(name, replier);
   }
 
   /**
-   * Undoes the newest bind with these very arguments; unread messages that came by it are dropped.
-   * EINVAL (there is none), EBADMSG, ENAMETOOLONG, EAGAIN. See spec 1 §7.3.
+   * Removes the newest binding with exactly these arguments, and its unread messages from the queue. Unread Requests
+   * among them get the Status `$.KBUS.Replier.Unbound`. See spec 1 §7.3. Errors: EINVAL (this Ksock has no such
+   * binding), EBADMSG, ENAMETOOLONG, EAGAIN (as for {@link bind}).
    */
   unbind(name: string, replier = false): Promise<void> {
     return this.calls.unbind(name, replier);
   }
 
-  /** Id of the Ksock bound as Replier to exactly this name, or null. ENAMETOOLONG. See spec 1 §7.4. */
+  /**
+   * The id of the Ksock that is bound as Replier to exactly this name, or null: wildcards don't match. See spec 1 §7.4.
+   * Errors: ENAMETOOLONG (the name is empty, or longer than 1000 bytes).
+   */
   async findReplier(name: string): Promise<number | null> {
     mustBe('string', 'name', name);
     const what = `find the Replier of '${name}'`;
@@ -136,11 +146,22 @@ export class KsockCore implements AsyncIterable<Message> {
   // Sending
 
   /**
-   * Sends a message; resolves with the id it got. All errors of spec 1 §6:
-   * ENOLCK, EADDRNOTAVAIL, ECONNREFUSED, EPIPE, EBUSY, EAGAIN (then it waits: `send` it again, or
-   * `discard` it), EALREADY, EBADF, EINVAL, EBADMSG, ENAMETOOLONG, EMSGSIZE.
+   * Sends a message; resolves with its id when the bus has delivered it. Don't change the memory of the data until
+   * then. Errors (spec 1 §6):
    *
-   * The memory of the data is the bus's until the promise resolves, and may be used again then.
+   * - EBADF: this Ksock is read-only
+   * - EALREADY: an earlier message waits to be sent, after EAGAIN
+   * - EINVAL, EBADMSG, ENAMETOOLONG: the message or its name is not valid
+   * - EMSGSIZE: the message is larger than {@link maxMessageSize}
+   * - ENOLCK: this Ksock's queue has no free slot for the Reply
+   * - EADDRNOTAVAIL: the Request has no Replier, or the requester of the Reply has closed
+   * - ECONNREFUSED: the requester does not wait for this Reply, at least not from this Ksock
+   * - EPIPE: another Ksock than `to` is the Replier
+   * - EBUSY: the Replier's queue is full, or the Replier has reached `max-unanswered-per-ksock`; with ALL_OR_FAIL, a
+   *   listener's queue is full
+   * - EAGAIN: with ALL_OR_WAIT, a recipient's queue is full. The bus keeps the message: {@link send} it again,
+   *   {@link waitWritable}, or {@link discard} it
+   * - ENOMEM: the bus has reached `max-queued-bytes`
    */
   sendMsg(message: Message, options?: SendOptions): Promise<MessageId> {
     const wrong = this.sender.check(message);
@@ -150,32 +171,31 @@ export class KsockCore implements AsyncIterable<Message> {
     return this.sender.send(message, options);
   }
 
-  /** Behind what was written in part. */
+  /** Sends a message whose first part `writeData` has written. */
   private async sendWritten(message: Message): Promise<MessageId> {
     await this.written.writeMsg(message);
     return this.send();
   }
 
   /**
-   * Sends without a promise for each message, for those who send very many. Returns undefined when the
-   * next may be posted at once, else a promise to wait for; {@link flush} tells the outcome. A refusal
-   * makes that promise, or `flush`, reject; what was under way then may have been sent. The memory of the data may
-   * be used again when `flush` resolves.
+   * Sends without a promise for each message: for high throughput. Returns undefined if the program may post the next
+   * message at once; otherwise a promise to await first. That promise, or {@link flush}, rejects with the first
+   * refusal; the bus may have accepted messages posted after the refused one. Don't change the memory of the data
+   * until `flush` resolves. `wait` is that of {@link SendOptions}. Errors: those of {@link sendMsg}.
    */
   post(message: Message, options: { wait?: boolean | undefined } = {}): Promise<void> | undefined {
     return this.sender.post(message, options.wait === true);
   }
 
-  /** Resolves when all that was posted has been sent; rejects with the first refusal. */
+  /** Resolves when the bus has accepted all posted messages; rejects with the first refusal. */
   flush(): Promise<void> {
     return this.sender.flush();
   }
 
   /**
-   * Sends many messages, one after the other, with as many under way as the bus allows; resolves with
-   * their number when all were sent. Waits for room in full queues, unless `wait` is false: then who has a full
-   * queue misses messages. Rejects as {@link post} does, or with the signal's reason: what had to wait for room
-   * then is not sent any more.
+   * Sends many messages in their order, with as many in flight as the bus allows; resolves with their number when the
+   * bus has accepted all. Waits while a recipient's queue is full; with `wait: false`, listeners whose queues are full
+   * miss messages. Rejects as {@link post} does, or with the signal's reason: then the bus drops the messages that wait.
    */
   sendAll(
     messages: Iterable<Message> | AsyncIterable<Message>,
@@ -184,49 +204,51 @@ export class KsockCore implements AsyncIterable<Message> {
     return this.sender.sendAll(messages, options, (message, each) => this.sendMsg(message, each));
   }
 
-  /** Writes a message, without sending it. EBADF, EALREADY, EINVAL, ENAMETOOLONG, EBADMSG, EMSGSIZE. */
+  /** Writes a message, without sending it. Errors: EBADF, EALREADY, EINVAL, ENAMETOOLONG, EBADMSG, EMSGSIZE. */
   writeMsg(message: Message): Promise<void> {
     return this.written.writeMsg(message);
   }
 
-  /** Writes some bytes of a message, in the layout of {@link Message.toBytes}. The same errors. */
+  /** Writes the next bytes of a message, in the layout of {@link Message.toBytes}. Errors: as for {@link writeMsg}. */
   writeData(bytes: Uint8Array): Promise<void> {
     return this.written.writeData(bytes);
   }
 
   /**
-   * Sends what was written, or, after EAGAIN, the message that waits. ENOMSG (nothing was written),
-   * EINVAL (it is not complete; it is thrown away), and the errors of {@link sendMsg}. See spec 1 §6.10.
+   * Sends the written message or, after EAGAIN, the waiting one. See spec 1 §6.10. Errors: ENOMSG (no message was
+   * written), EINVAL (the message is not complete; the Ksock drops it), and those of {@link sendMsg}.
    */
   async send(): Promise<MessageId> {
     if (this.sender.isSending) return this.sender.resend();
     return this.sendMsg(this.written.take());
   }
 
-  /** Throws away the message that was written, or the one that waits to be sent. */
+  /** Drops the written message, and the one that waits to be sent. */
   discard(): Promise<void> {
     this.written.clear();
     return this.sender.discard();
   }
 
   /**
-   * Resolves with true when a message may be written: after EAGAIN, when the one that waits was sent,
-   * or can never be. With false when the time is over, and always for a read-only Ksock.
+   * Resolves with true when the program may write a message: after EAGAIN, when the bus has delivered the waiting one
+   * or found that it never can. Resolves with false after the timeout, and always for a read-only Ksock.
    */
   waitWritable(options: WaitOptions = {}): Promise<boolean> {
     return this.sender.waitWritable(options);
   }
 
   /**
-   * Sends a Request and resolves with its Reply, whoever else reads this Ksock. Rejects with a
-   * {@link StatusError} when KBUS answered in place of the Replier, with a {@link ReplierError} when
-   * the Replier's handler threw, with ETIMEDOUT when the time is over, with the signal's reason, or as
-   * {@link sendMsg} does. A Request that is given up before it was sent is never sent. One that was sent is
-   * forgotten: its place in this Ksock's queue is free; it leaves the Replier's queue if it is unread there, and
-   * the message of the ETIMEDOUT says that nobody carried it out; else its Reply is refused. A daemon that doesn't
-   * answer can delay that ETIMEDOUT by a second. See spec 1 §8.2.
+   * Sends a Request and resolves with its Reply, even if other parts of the program read this Ksock. Don't change the
+   * memory of the data until then. Rejects:
    *
-   * The memory of the data is the bus's until the promise resolves, and may be used again then.
+   * - with a {@link StatusError} if KBUS answers, because the Replier can't
+   * - with a {@link ReplierError} if the Replier's handler threw
+   * - with ETIMEDOUT after the timeout, at most a second late if the daemon doesn't answer
+   * - with ENOLCK if 65,536 Requests of this Ksock are unanswered
+   * - with the signal's reason, or as {@link sendMsg} does
+   *
+   * After a timeout or abort the bus forgets the Request (spec 1 §8.2). If the Replier has not read it, the Replier
+   * never will, and the message of the ETIMEDOUT says so; otherwise the bus refuses the Reply.
    */
   request(
     nameOrMessage: string | Message,
@@ -238,7 +260,7 @@ export class KsockCore implements AsyncIterable<Message> {
 
   // Reading
 
-  /** The next message, or null when there is none. */
+  /** The next message, or null if the queue is empty. */
   async readNextMsg(): Promise<Message | null> {
     this.handlers.checkNone();
     this.read.drop();
@@ -246,9 +268,9 @@ export class KsockCore implements AsyncIterable<Message> {
   }
 
   /**
-   * Waits for the next message; null when the time is over, which a daemon that doesn't answer can delay
-   * to a second. Rejects at once with the signal's reason, and with ECONNRESET when the bus goes away. A
-   * message is never lost to a wait that ended: the next to read gets it, or who waits already.
+   * Waits for the next message. Resolves with null after the timeout (after a second, if that is longer and the daemon
+   * doesn't answer). Rejects with the signal's reason, or with ECONNRESET if the connection is lost. A wait that ends
+   * loses no message: the next read gets it, or one that waits already.
    */
   async waitForMsg(options: WaitOptions = {}): Promise<Message | null> {
     this.handlers.checkNone();
@@ -262,29 +284,29 @@ export class KsockCore implements AsyncIterable<Message> {
   }
 
   /**
-   * Moves on to the next message, and returns its length in bytes, as {@link Message.toBytes} lays it
-   * out; 0 when there is none. What is left of the one before is dropped.
+   * Makes the next message the current one, and drops the rest of the one before. Resolves with its length in bytes, in
+   * the layout of {@link Message.toBytes}; 0 if the queue is empty.
    */
   async nextMsg(): Promise<number> {
     return this.read.begin(await this.readNextMsg());
   }
 
-  /** How many bytes of the current message are still unread. */
+  /** The unread bytes of the current message. */
   lenLeft(): number {
     return this.read.left;
   }
 
-  /** Up to `count` bytes of the current message; none at its end. */
+  /** The next bytes of the current message, at most `count`; none at its end. */
   async readData(count: number): Promise<Uint8Array> {
     return this.read.readData(count);
   }
 
-  /** The current message, whose length `nextMsg` told; null when there is nothing to read. */
+  /** The current message, of the length that `nextMsg` gave; null if no bytes are left. */
   async readMsg(length: number): Promise<Message | null> {
     return this.read.readMsg(length);
   }
 
-  /** Waits for messages for as long as the Ksock is open. */
+  /** All messages, until the Ksock is closed. */
   [Symbol.asyncIterator](): AsyncIterableIterator<Message> {
     this.handlers.checkNone();
     let isWanted = true;
@@ -297,7 +319,7 @@ export class KsockCore implements AsyncIterable<Message> {
     );
   }
 
-  /** The messages that are there, until the queue is empty. */
+  /** The messages in the queue, until it is empty. */
   drain(): AsyncIterableIterator<Message> {
     return new Messages(
       () => this.readNextMsg(),
@@ -308,10 +330,11 @@ export class KsockCore implements AsyncIterable<Message> {
   // Handlers
 
   /**
-   * Answers the Requests of a name: with what the handler returns (text, bytes, or nothing), or, when it
-   * throws, with a Reply that makes the asker's `request` fail with a {@link ReplierError}. Requests are
-   * handled as they come, several at once when the handler waits. Rejects as {@link bind} does. The memory of what
-   * the handler returns may be used again at once, for the next Reply say.
+   * Binds this Ksock as the Replier of a name or wildcard, and calls the handler with each Request. The data of the
+   * Reply is what the handler returns: text, bytes or nothing; the handler may use that memory again at once. If the
+   * handler throws, the requester's `request` rejects with a {@link ReplierError}. An async handler works on several
+   * Requests at once: see {@link HandlerOptions.concurrency}. Errors: EBADF for a read-only Ksock, and those of
+   * {@link bind}.
    */
   async replier(
     name: string,
@@ -322,13 +345,13 @@ export class KsockCore implements AsyncIterable<Message> {
   }
 
   /**
-   * Calls the handler with each message of a name or wildcard that this Ksock reads from now on, once, by however
-   * many names it is bound. Rejects as {@link bind} does. What a handler throws ends nothing: see `onHandlerError`.
+   * Binds this Ksock as a Listener of a name or wildcard, and calls the handler with each message of that name, once
+   * per message even if several bindings match. If the handler throws, `onHandlerError` is called and the handler goes
+   * on. Errors: those of {@link bind}.
    *
-   * With `borrowed`, one object shows the handler many messages, each until the handler returns, in memory that
-   * is used again then: see {@link BorrowedMessage}. It must not return a promise. This is for those who read
-   * millions a second, or large data, by a Ksock of their own: memory is used again only while all its handlers
-   * borrow.
+   * With `borrowed`, the handler gets a {@link BorrowedMessage}, which is valid until the handler returns; the handler
+   * must not return a promise. For programs that read millions of messages a second, or large data. Give such handlers
+   * a Ksock of their own: it reuses memory only if all its handlers borrow.
    */
   async listener(
     name: string,
@@ -350,18 +373,18 @@ export class KsockCore implements AsyncIterable<Message> {
 
   // Settings and state
 
-  /** Unread messages. */
+  /** The number of unread messages in the queue (spec 1 §10.3). */
   async numMessages(): Promise<number> {
     const count = await this.calls.ask('read', Op.NUM_MESSAGES, 'count unread messages');
     return count + this.reconnecting.statuses.length;
   }
 
-  /** Requests that were read as Replier and are not answered yet. */
+  /** The number of Requests that this Ksock has read as Replier and not answered (spec 1 §10.3). */
   async numUnrepliedTo(): Promise<number> {
     return this.calls.ask('read', Op.NUM_UNREPLIED_TO, 'count unanswered Requests');
   }
 
-  /** Id of the last message sent; [0:0] before the first. */
+  /** The id of the last message sent; [0:0] before the first. */
   async lastMsgId(): Promise<MessageId> {
     const { first, second } = await this.calls.call(
       'send',
@@ -373,12 +396,15 @@ export class KsockCore implements AsyncIterable<Message> {
     return new MessageId(first, second);
   }
 
-  /** How many messages the queue may hold. */
+  /** The limit of the queue, in messages. */
   async maxMessages(): Promise<number> {
     return this.setMaxMessages(0);
   }
 
-  /** Sets how many messages the queue may hold, from 1; resolves with the limit. 0 asks. */
+  /**
+   * Sets the limit of the queue, in messages: 1 to 4,294,967,295; 0 asks. Resolves with the limit. The default is 10,000,
+   * unless the bus has another. See spec 1 §5.1.
+   */
   async setMaxMessages(count: number): Promise<number> {
     checkU32('count', count);
     const what = `set the limit of the queue to ${count}`;
@@ -387,15 +413,15 @@ export class KsockCore implements AsyncIterable<Message> {
     return first;
   }
 
-  /** The size in bytes of the largest message this bus takes, as {@link Message.totalLength} counts. */
+  /** The largest size of a message on this bus, in bytes, as {@link Message.totalLength} counts. */
   async maxMessageSize(): Promise<number> {
     return this.setMaxMessageSize(0);
   }
 
   /**
-   * Sets the largest size for everybody on this bus, from 100 bytes; resolves with it. 0 asks, and 1
-   * asks for the largest that may be set. EINVAL. Answers to Requests that were accepted before may still be as
-   * large as was allowed then.
+   * Sets the largest size of a message for all programs on this bus: from 100 bytes up to the bus's absolute maximum; 0
+   * asks, and 1 asks for that maximum. Resolves with the size. Both are 16 MiB by default. A lowered size does not
+   * apply to Replies to Requests that the bus has accepted. See spec 1 §10.2. Errors: EINVAL (out of range).
    */
   async setMaxMessageSize(size: number): Promise<number> {
     checkU32('size', size);
@@ -406,19 +432,23 @@ export class KsockCore implements AsyncIterable<Message> {
   }
 
   /**
-   * Whether a message that reaches this Ksock by several bindings comes once only; resolves with what
-   * was set before. Without an argument it asks. See spec 1 §5.3.
+   * With true, a message that several bindings of this Ksock match is queued once only. Resolves with the value before;
+   * without an argument, only asks. Default: false. See spec 1 §5.3.
    */
   wantMessagesOnce(onlyOnce?: boolean): Promise<boolean> {
     return this.calls.switch('wantMessagesOnce', Op.WANT_MESSAGES_ONCE, onlyOnce);
   }
 
-  /** Whether this bus reports Replier binds and unbinds (spec 1 §9.1); likewise. EBUSY. */
+  /**
+   * With true, this bus reports binds and unbinds of Repliers. Resolves with the value before; without an argument, only
+   * asks. Default: false. See spec 1 §9.1. Errors: EBUSY (the queue filled up before it held a report of each Replier;
+   * reporting is on nevertheless).
+   */
   async reportReplierBinds(report?: boolean): Promise<boolean> {
     try {
       return await this.calls.switch('reportReplierBinds', Op.REPORT_REPLIER_BINDS, report);
     } catch (error) {
-      // The reports are on all the same.
+      // EBUSY leaves reporting on (spec 1 §9.3).
       if (error instanceof KbusError && error.code === 'EBUSY') {
         this.reconnecting.set(Op.REPORT_REPLIER_BINDS, 1);
       }
@@ -426,12 +456,15 @@ export class KsockCore implements AsyncIterable<Message> {
     }
   }
 
-  /** Whether this bus writes its debug log; likewise. */
+  /** With true, this bus writes its debug log. Resolves with the value before; without an argument, only asks. */
   verbose(verbose?: boolean): Promise<boolean> {
     return this.calls.switch('verbose', Op.VERBOSE, verbose);
   }
 
-  /** Makes the next bus; resolves with its number once it can be opened. EINVAL: there are 256. */
+  /**
+   * Makes the next bus; resolves with its number when it can be opened. Errors: EINVAL (256 buses exist), EACCES (the
+   * daemon may not create its socket).
+   */
   async newDevice(): Promise<number> {
     return this.calls.ask('newDevice', Op.NEW_DEVICE, 'make a new bus');
   }
@@ -441,7 +474,7 @@ export class KsockCore implements AsyncIterable<Message> {
     return (await this.calls.report<BindingReport[]>(Op.BINDINGS, 'read the bindings')).flat();
   }
 
-  /** The state of this bus and its Ksocks. */
+  /** The state of this bus and of its Ksocks, newest first. */
   async stats(): Promise<BusReport> {
     const pieces = await this.calls.report<BusReport>(Op.STATS, 'read the statistics');
     const ksocks = pieces.flatMap((piece) => piece.ksocks);
@@ -450,12 +483,12 @@ export class KsockCore implements AsyncIterable<Message> {
   }
 
   /**
-   * Leaves the bus (spec 1 §8.1); resolves when it knows. What waits ends: waiting calls reject with EBADF, and iterations
-   * are done. For a daemon that has taken nothing and said nothing for 5 seconds it doesn't wait any longer:
-   * the connection is closed, and the bus knows when that daemon goes on.
+   * Leaves the bus (spec 1 §8.1); resolves when the bus has removed the Ksock. Waiting calls reject with EBADF, and
+   * iterations end. If the daemon reads and sends nothing for 5 seconds, the Ksock closes the connection without
+   * waiting longer.
    *
-   * With `finish`, the handlers take no new message, but what they have begun is done, answered and sent before the
-   * Ksock leaves; for `timeout` milliseconds at most, if that is given.
+   * With `finish`, the handlers get no further message, finish the calls that are running, and send their Replies before
+   * the Ksock leaves; the Ksock waits for them at most `timeout` ms.
    */
   async close(options: CloseOptions = {}): Promise<void> {
     checkNames('close', options, 'close');
@@ -474,8 +507,8 @@ export class KsockCore implements AsyncIterable<Message> {
   }
 
   /**
-   * Lets the program end though this Ksock is open, if nothing else keeps it: for what only sends, or answers as
-   * long as there is other work. Bound to a bus in this process, a Ksock never keeps its program.
+   * Lets the program exit while this Ksock is open, if nothing else keeps it running. A Ksock on a bus in this process
+   * never keeps its program running.
    */
   unref(): this {
     this.reconnecting.keepProgram(false);

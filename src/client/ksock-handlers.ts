@@ -19,10 +19,10 @@ import type { ReconnectingPort } from './ports/reconnecting-port.ts';
 import type { Reader } from './reader.ts';
 import type { Sender } from './sender.ts';
 
-/** What a Ksock is told of handlers that fail. */
+/** The callbacks of the program for failures of handlers. */
 type Callbacks = Pick<OpenOptions<never>, 'onDisconnected' | 'onHandlerError'>;
 
-/** The handlers of a Ksock, while it has any: binds their names, and tells the program what fails. */
+/** The handlers of a Ksock, while it has any: binds their names, and reports failures to the program. */
 export class KsockHandlers implements HandlersHost {
   private readonly reconnecting: ReconnectingPort;
   private readonly reader: Reader;
@@ -48,11 +48,11 @@ export class KsockHandlers implements HandlersHost {
     this.timers = timers;
   }
 
-  /** A TypeError where handlers read the messages that the program wants to read itself. */
+  /** Throws a TypeError if handlers read the messages of this Ksock. */
   checkNone(): void {
     if (this.handlers !== null && !this.reconnecting.isClosed) {
       throw new TypeError(
-        'this Ksock has handlers, and they read its messages; open another to read',
+        'this Ksock has handlers, which read its messages; open another Ksock to read',
       );
     }
   }
@@ -68,7 +68,7 @@ export class KsockHandlers implements HandlersHost {
     checkNames(kind, options, kind);
     checkConcurrency(options.concurrency);
     if (replier && this.sender.mode === 'r') {
-      const meaning = 'this Ksock was opened to read only, so it could never send a Reply';
+      const meaning = 'this Ksock is read-only, so it could never send a Reply';
       throw new KbusError('bind', Errno.EBADF, `bind '${name}' as Replier`, { meaning });
     }
     this.handlers ??= new Handlers(this.reader, this);
@@ -86,7 +86,7 @@ export class KsockHandlers implements HandlersHost {
     return handling;
   }
 
-  /** No handler takes a new message; resolves when they have done what they had begun. */
+  /** Ends all handlers; resolves when their pending calls are done. */
   async finish(): Promise<void> {
     await this.handlers?.finish();
   }
@@ -101,7 +101,7 @@ export class KsockHandlers implements HandlersHost {
     await this.sender.waitWritable({});
   }
 
-  /** A handler that stops has no binding when its Ksock is closed. */
+  /** Unbinds the name of a handler that stops; does nothing when its Ksock is closed. */
   async unbind(name: string, replier: boolean): Promise<void> {
     try {
       await this.calls.unbind(name, replier);
@@ -119,11 +119,11 @@ export class KsockHandlers implements HandlersHost {
   }
 
   failed(error: unknown, message: Message | BorrowedMessage | null): void {
-    // Who was told that the bus is lost, or sees to it that it comes back, knows.
+    // A program with onDisconnected knows about the lost connection.
     const { onDisconnected, onHandlerError } = this.callbacks;
     if (message === null && onHandlerError === undefined) {
       if (onDisconnected !== undefined) return;
-      // Nobody is told that no handler hears anything more: to end is better than to be deaf.
+      // Without a callback the program would never learn that its handlers are deaf: an uncaught error ends it.
       this.timers.queueMicrotask(() => {
         throw error;
       });

@@ -28,9 +28,9 @@ const NODE: Environment = {
 };
 
 /**
- * A connection to a bus: it sends messages, listens for names, and replies to Requests. All calls are
- * promises; they are carried out in the order in which they were made, whether awaited or not. A call
- * that is refused rejects with a {@link KbusError}, whose `code` is given with each call.
+ * A connection to a bus: it sends messages, listens to names, and replies to Requests. Calls return promises. The bus
+ * carries calls out in the order in which the program makes them, awaited or not. A refused call rejects with a
+ * {@link KbusError}; each call lists the `code`s that it may have.
  */
 export class Ksock extends KsockCore {
   private constructor(...made: Parameters<MakeKsock<Ksock>>) {
@@ -38,30 +38,40 @@ export class Ksock extends KsockCore {
   }
 
   /**
-   * Opens a Ksock on a bus: by its number, on this machine's daemon; or a {@link Bus} in this process. ENOENT: no
-   * such bus (or no daemon). EACCES: not allowed. EPROTO: another version, or not KBUS. ENAMETOOLONG: the path of
-   * the socket is too long. ETIMEDOUT: what is there did not answer in 5 seconds.
+   * Opens a Ksock on a bus. `where` is the number of a bus of this machine's daemon, from 0 (default 0), or a
+   * {@link Bus} in this process. Errors:
+   *
+   * - ENOENT: the bus does not exist, or no daemon runs
+   * - EACCES: the socket's file mode does not admit this user
+   * - EINVAL: `where` is not a bus, or the mode is neither `r` nor `rw`
+   * - ENAMETOOLONG: the socket path is too long
+   * - EPROTO: the daemon speaks another version of the protocol, or is not kbus
+   * - ETIMEDOUT: the daemon did not answer within 5 seconds
+   * - ENOMEM: the daemon has reached `max-connections`
    */
   static open(where?: number | Bus, options?: KsockOptions): Promise<Ksock>;
-  /** @internal By a transport. */
+  /** @internal Opens a Ksock over a transport. */
   static open(where: Connect, options?: KsockOptions): Promise<Ksock>;
   static async open(where: number | Bus | Connect = 0, options: KsockOptions = {}): Promise<Ksock> {
     checkOpenOptions(options);
     const target = typeof where === 'number' ? `bus ${where}` : 'a Ksock';
-    const chosen = (): Promise<Connect> => wayTo(where, options);
+    const chosen = (): Promise<Connect> => connectionTo(where, options);
     const make: MakeKsock<Ksock> = (...made) => new Ksock(...made);
     return openKsock(chosen, target, options, make, NODE);
   }
 }
 
-/** The way to a bus: within this process, by a transport, or to this machine's daemon. */
-async function wayTo(where: number | Bus | Connect, options: KsockOptions): Promise<Connect> {
+/** How to connect to a bus: in this process, over a transport, or to this machine's daemon. */
+async function connectionTo(
+  where: number | Bus | Connect,
+  options: KsockOptions,
+): Promise<Connect> {
   if (where instanceof Bus) {
     return async (mode, events) => new LocalPort(where, mode, process.pid, events);
   }
   if (isOfOtherCopy(Bus, where)) {
     throw new TypeError(
-      `the Bus and the Ksock are of two copies of kbus, which can't share a bus in one process: ${copies(where as object)}; let the program have one copy`,
+      `the Bus and the Ksock come from two copies of kbus, which can't share a bus in one process: ${copies(where as object)}; install one copy only`,
     );
   }
   if (typeof where === 'function') return where;
@@ -79,7 +89,7 @@ async function wayTo(where: number | Bus | Connect, options: KsockOptions): Prom
 
 function whyNotABus(where: unknown): string {
   if (typeof where === 'number') {
-    return `the number of a bus is a whole number from 0 to ${MAX_BUS_NUMBER}`;
+    return `a bus number is a whole number from 0 to ${MAX_BUS_NUMBER}`;
   }
-  return `a bus is given by its number, as a Bus of this process, or by a transport, not by ${kindOf(where)}`;
+  return `give the number of a bus, a Bus of this process, or a transport, not ${kindOf(where)}`;
 }

@@ -6,17 +6,17 @@ import { Message, ownMessage } from '../message/message.ts';
 import { checkMessageName, MAX_NAME } from '../message/name.ts';
 import { asked, badName, faultOfHead, longName } from './explain.ts';
 
-// Why a message can't be sent, as far as its Ksock knows without asking the bus.
+// The checks of a message that its Ksock makes without the bus.
 
-/** What can be put into a message as bytes, one each. */
+/** Names of which each character fits into a byte. */
 const LATIN_1 = /^[\0-\xff]*$/;
 
-/** A message of which the connection is lost that it answers, or addresses. */
+/** Whether the connection of the Request that the message answers, or of the Replier that it addresses, is lost. */
 type IsOver = (message: Message) => boolean;
 
 /**
- * Null, or why the message can't be sent; of one that another copy of this package made, its like. `ksockErrno` is why
- * its Ksock can't send any; or 0.
+ * Null if the message may be sent, otherwise the error; for a message of another copy of this package, a copy to check.
+ * `ksockErrno` is the error for which the Ksock can't send any message, or 0.
  */
 export function whyNotSent(
   message: Message,
@@ -41,7 +41,7 @@ export function whyNotSent(
   if (errno === 0) {
     errno = checkMessageName(head.name);
     if (errno === 0) head.isFit = true;
-    // The bus says it of the rest, for it may be too large in the first place.
+    // The bus checks the size first, so it must refuse this name itself.
     else if (LATIN_1.test(head.name)) errno = 0;
   }
   if (errno === 0 && message.isDetached) return detached();
@@ -52,10 +52,10 @@ export function whyNotSent(
   return new KbusError('send', errno, asked(message), meaning === undefined ? {} : { meaning });
 }
 
-/** A refusal for what there was on a connection that is lost. */
+/** The meaning of a refusal because of a lost connection. */
 function overMeaning(errno: number, { to }: Message): string | undefined {
   if (errno === Errno.EADDRNOTAVAIL) {
-    return `Ksock ${to} asked on a connection that has been lost since, and has been told so`;
+    return `Ksock ${to} sent the Request on a connection that has been lost since, and knows that it failed`;
   }
   if (errno !== Errno.EPIPE) return undefined;
   return `Ksock ${to} was the Replier on a connection that has been lost since`;

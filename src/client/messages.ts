@@ -1,6 +1,6 @@
 import type { Message } from '../message/message.ts';
 
-/** The messages of a Ksock, one by one, until `next` gives null. */
+/** An iterator over the messages of a Ksock, until `next` gives null. */
 export class Messages implements AsyncIterableIterator<Message> {
   private readonly nextMessage: () => Promise<Message | null>;
   private readonly stop: () => Promise<void>;

@@ -2,15 +2,13 @@ import { escaped } from '../base/escape.ts';
 import { Errno } from '../message/errno.ts';
 import { KbusError } from '../message/error.ts';
 
-/** So much of something that was given in place of another thing is shown. */
+/** An error shows at most this many characters of a wrong value. */
 const MAX_SHOWN_CHARACTERS = 50;
 
-/** EINVAL for something that is no bus that can be opened. `why`: what a bus is, if the usual mistakes don't say it. */
+/** EINVAL for a value that is no bus. `why` says what to give; for an object, the error says that options come second. */
 export function notABus(where: unknown, why: string): KbusError {
   const isObject = typeof where === 'object' && where !== null;
-  const meaning = isObject
-    ? 'the bus comes first, and the options behind it: Ksock.open(0, { ... })'
-    : why;
+  const meaning = isObject ? 'give the bus first, then the options: Ksock.open(0, { ... })' : why;
   return new KbusError('open', Errno.EINVAL, `open bus ${shown(where)}`, { meaning });
 }
 

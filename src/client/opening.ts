@@ -7,14 +7,14 @@ import { reconnectDelays } from './ports/reconnect-options.ts';
 import { ReconnectingPort } from './ports/reconnecting-port.ts';
 import { warnOfMissed } from './warn-of-missed.ts';
 
-/** What an environment has for its Ksocks. */
+/** What Ksocks need of their environment. */
 export interface Environment {
   readonly timers: Timers;
-  /** Shows the program a warning. */
+  /** Prints a warning. */
   warn(text: string): void;
 }
 
-/** The class of a Ksock, which is made of an open port. */
+/** Makes a Ksock of an open port. */
 export type MakeKsock<K> = (
   mode: Mode,
   reconnecting: ReconnectingPort,
@@ -22,7 +22,7 @@ export type MakeKsock<K> = (
   timers: Timers,
 ) => K;
 
-/** Opens a Ksock whose options were checked by `checkOpenOptions`. `chosen` finds the way to its bus, called `target`. */
+/** Opens a Ksock. `checkOpenOptions` has checked the options; `chosen` gives the transport to the bus; errors call it `target`. */
 export async function openKsock<K>(
   chosen: () => Promise<Connect>,
   target: string,
@@ -43,7 +43,7 @@ export async function openKsock<K>(
       onDisconnected: (error) => onDisconnected?.(error),
       onBindRefused: (error, name) => {
         if (onBindRefused !== undefined) onBindRefused(error, name);
-        else console.error(`kbus: ${error.message}; it is tried again until it can be bound`);
+        else console.error(`kbus: ${error.message}; the Ksock retries until it succeeds`);
       },
       onMissed: onMissed ?? warnOfMissed(target, warn),
       onSettingRefused: (error) => console.error(`kbus: ${error.message}`),

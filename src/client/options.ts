@@ -6,95 +6,100 @@ import { KbusError } from '../message/error.ts';
 import type { Message } from '../message/message.ts';
 import type { ReconnectOptions } from './ports/reconnect-options.ts';
 
-// What a program may tell the calls of a Ksock, and the checks of that.
+// The options of the calls of a Ksock, and their checks.
 
-/** What `Ksock.open` may be told. */
+/** The options of `Ksock.open`; `K` is the class of Ksock that it opens. */
 export interface OpenOptions<K> {
-  /** `r` may read, bind and change settings; `rw`, the default, may write too. */
+  /** `r`: the Ksock may read, bind and change settings. `rw` (default): it may also send. */
   mode?: Mode | undefined;
   /**
-   * Folder of the daemon's sockets. By default the first of these where the bus is served: `$KBUS_DIR`,
-   * `$XDG_RUNTIME_DIR/kbus`, /run/kbus.
+   * Directory of the daemon's sockets. Default: the first of `$KBUS_DIR`, `$XDG_RUNTIME_DIR/kbus` and /run/kbus in
+   * which a daemon serves the bus.
    */
   directory?: string | undefined;
   /**
-   * When the daemon goes away, come back when there is one again: with a new Ksock id, and bindings
-   * and settings made again before `onConnected` is called: those of the Ksock, and those of the bus that it
-   * has made (the maximum message size; reports of Replier binds and the debug log, if it turned them on). No message is sent again, and nothing is
-   * answered any more that was asked on a connection that is lost: who asked has been told, and ids begin
-   * anew. A Reply that `replyTo` makes for such a Request is refused (EADDRNOTAVAIL, as for a requester
-   * that has gone), a handler's is dropped, and a stateful Request to a Replier of that time is refused
-   * (EPIPE). `open` waits for the first daemon too, until its signal ends that. Default: false.
+   * Reconnects when the connection is lost, and lets `open` wait for a daemon until its signal aborts. Default: false.
+   *
+   * A reconnected Ksock has a new id. Before it calls `onConnected`, it restores its bindings, its settings, and the
+   * settings of the bus that it made: the maximum message size, and `reportReplierBinds` and `verbose` if it turned
+   * them on. It sends no message again.
+   *
+   * Requests received on a lost connection can no longer be answered: their requesters have been told. The Ksock
+   * refuses a Reply to one of them (EADDRNOTAVAIL), drops the Reply of a handler, and refuses a stateful Request to a
+   * Replier of the lost connection (EPIPE).
    */
   reconnect?: boolean | ReconnectOptions | undefined;
-  /** The Ksock is connected again; it has its bindings, and a new id. */
+  /** The Ksock has reconnected: it has a new id, and its bindings. */
   onConnected?: ((ksock: K) => void) | undefined;
-  /** The connection was lost, or one more attempt to come back failed. */
+  /** The connection was lost, or an attempt to reconnect failed. */
   onDisconnected?: ((error: KbusError) => void) | undefined;
   /**
-   * Back after a loss, the bus refuses a name that was bound before: somebody else replies for it now. The rest is
-   * bound; this name is tried again until it can be bound. Default: `console.error`.
+   * After a reconnection, the bus refused to bind `name`, mostly because another program replies for it now. The other
+   * names are bound, and the Ksock retries this one until it succeeds. Default: `console.error`.
    */
   onBindRefused?: ((error: KbusError, name: string) => void) | undefined;
   /**
-   * A handler threw, or its promise rejected; whoever asked has been told. `message` is what it was called with,
-   * or null when the bus has gone away and no handler hears anything more. Default: `console.error`.
+   * A handler threw, or its promise rejected. The requester, if any, gets a {@link ReplierError}. `message` is the
+   * handler's argument, or null when the connection was lost and no handler will be called again. Default:
+   * `console.error` for a message; for null, the error is thrown as uncaught unless there is an `onDisconnected`.
    */
   onHandlerError?:
     | ((error: unknown, message: Message | BorrowedMessage | null) => void)
     | undefined;
   /**
-   * Messages were missed: they came while the queue of this Ksock was full (see `setMaxMessages`). `count`
-   * is how many since it was called last, `name` that of the first. Default: a warning of the process, once.
+   * This Ksock missed messages, because its queue was full (see `setMaxMessages`). Default: one warning of the process.
    */
   onMissed?: ((missed: Missed) => void) | undefined;
-  /** Gives up opening: `open` rejects with the signal's reason. */
+  /** Cancels the opening: `open` rejects with the signal's reason. */
   signal?: AbortSignal | undefined;
 }
 
-/** Told to `onMissed`. */
+/** The argument of `onMissed`. */
 export interface Missed {
+  /** Messages missed since the last call of `onMissed`. */
   readonly count: number;
+  /** The name of the first of them. */
   readonly name: string;
 }
 
 /** What ends a wait early. */
 export interface WaitOptions {
-  /** In milliseconds; waits without end if it is not given. */
+  /** The longest wait in milliseconds, from 0. Default: no limit. */
   timeout?: number | undefined;
+  /** Cancels the call: it rejects with the signal's reason. */
   signal?: AbortSignal | undefined;
 }
 
 export interface CloseOptions {
-  /** Lets handlers finish and answer what they have begun. */
+  /** Lets handlers finish the calls that are running, and send their Replies. Default: false. */
   finish?: boolean | undefined;
-  /** For so many milliseconds at most; without end if it is not given. */
+  /** With `finish`: the longest wait for handlers in milliseconds, from 0. Default: no limit. */
   timeout?: number | undefined;
 }
 
 export interface SendOptions {
   /**
-   * ALL_OR_WAIT, carried through: when the queue of a recipient is full, the promise resolves when the
-   * message was delivered to all. Sends behind it wait their turn.
+   * Sends with ALL_OR_WAIT, and waits while a recipient's queue is full: the promise resolves when the bus has delivered
+   * the message to all recipients. Later sends of this Ksock queue behind it. Default: false; for `sendAll`, true.
    */
   wait?: boolean | undefined;
-  /** Gives up a send that waits: the promise rejects with the signal's reason, and nothing was sent. */
+  /** Cancels a waiting send: the promise rejects with the signal's reason, and the message is not sent. */
   signal?: AbortSignal | undefined;
 }
 
 export interface RequestOptions extends WaitOptions {
-  /** Ksock id of the only Replier that may answer: the Request is stateful. */
+  /** Ksock id of the only Replier that may answer, from 1: makes the Request stateful. Default: any Replier. */
   to?: number | undefined;
-  /** See {@link Flag}. */
+  /** Bits of {@link Flag}. Default: none but WANT_A_REPLY. */
   flags?: number | undefined;
   /**
-   * Waits for room: for a place in this Ksock's queue, in which the Reply can come, and for one in the Replier's. True
-   * by default; with false, the Request is refused then: ENOLCK, EBUSY.
+   * Waits for two queue slots: one in this Ksock's queue, for the Reply, and one in the Replier's. With false, the bus
+   * refuses the Request if its own queue (ENOLCK) or the Replier's (EBUSY) is full. Default: true.
    */
   wait?: boolean | undefined;
 }
 
-/** The options that there are, for those that are misspelt. */
+/** The names of all options, to find misspelt ones. */
 const KNOWN_OPTIONS = {
   open: new Set([
     'mode',
@@ -116,7 +121,7 @@ const KNOWN_OPTIONS = {
   close: new Set(['finish', 'timeout']),
 } as const;
 
-/** A TypeError for options that `call` doesn't have. */
+/** Throws a TypeError for options that `call` doesn't have. */
 export function checkNames(
   call: string,
   options: unknown,
@@ -125,7 +130,7 @@ export function checkNames(
   checkOptions(call, options, KNOWN_OPTIONS[known]);
 }
 
-/** A TypeError for what can't be an option of `Ksock.open`, EINVAL for a mode that there isn't. */
+/** Throws a TypeError for a wrong option of `Ksock.open`, and EINVAL for an unknown mode. */
 export function checkOpenOptions<K>(options: OpenOptions<K>): void {
   checkNames('Ksock.open', options, 'open');
   const { mode = 'rw', directory, reconnect } = options;
@@ -148,7 +153,7 @@ export function checkOpenOptions<K>(options: OpenOptions<K>): void {
   if (typeof reconnect === 'object') checkNames('reconnect', reconnect, 'reconnect');
 }
 
-/** A TypeError for what is not of this type. */
+/** Throws a TypeError for a value of another type. */
 export function mustBe(
   type: 'string' | 'boolean' | 'function',
   what: string,
@@ -163,7 +168,7 @@ export function checkConcurrency(concurrency: unknown): void {
   throw new TypeError(`concurrency must be a whole number from 1, not ${String(concurrency)}`);
 }
 
-/** A TypeError for what can't end a wait, and the signal's reason if it has ended already. */
+/** Throws a TypeError for a wrong timeout or signal, and the reason of a signal that has aborted already. */
 export function checkWait(options: WaitOptions): void {
   if (typeof options !== 'object' || options === null) {
     throw new TypeError(`options must be an object such as { timeout: 1000 }, not ${options}`);

@@ -4,7 +4,7 @@ import { explain } from './explain.ts';
 import { closedError } from './ports/port.ts';
 import type { ReconnectingPort } from './ports/reconnecting-port.ts';
 
-/** Reads the messages of a Ksock, on whichever port it is connected by. */
+/** Reads the messages of a Ksock, over all its reconnections. */
 export class Reader {
   private readonly reconnecting: ReconnectingPort;
 
@@ -12,7 +12,7 @@ export class Reader {
     this.reconnecting = reconnecting;
   }
 
-  /** The next message; null when there is none, or the signal ended the wait for it. */
+  /** The next message; null if the queue is empty, or the signal ended the wait. */
   async take(wait: boolean, signal: AbortSignal | undefined): Promise<Message | null> {
     const { reconnecting } = this;
     for (;;) {
@@ -32,7 +32,7 @@ export class Reader {
     }
   }
 
-  /** The next message if it is at hand already. */
+  /** The next message, if the client has it already. */
   tryNext(): Message | null {
     const { statuses, port } = this.reconnecting;
     if (statuses.length > 0) return statuses.shift() as Message;
@@ -41,7 +41,7 @@ export class Reader {
     return message;
   }
 
-  /** The same, shown by `borrowed`; false when there is none. */
+  /** As `tryNext`, but lets `borrowed` show the message; false if there is none. */
   tryNextInto(borrowed: BorrowedMessage): boolean {
     const { statuses, port } = this.reconnecting;
     if (statuses.length > 0) {
@@ -53,7 +53,7 @@ export class Reader {
     return true;
   }
 
-  /** The next message for a reader of many, for as long as it is wanted. */
+  /** Waits for the next message; null when the Ksock is closed, or `isWanted` gives false. */
   async nextOfMany(isWanted: () => boolean): Promise<Message | null> {
     for (;;) {
       if (!isWanted()) return null;
@@ -65,18 +65,18 @@ export class Reader {
   }
 
   /**
-   * Calls `came` when messages are at hand; resolves when the Ksock is closed, or they are not wanted any
-   * more. Rejects when the bus has gone away.
+   * Calls `readable` when messages are available. Resolves when the Ksock is closed or `isWanted` gives false; rejects
+   * when the connection is lost for good.
    */
-  async onReadable(came: () => void, isWanted: () => boolean): Promise<void> {
+  async onReadable(readable: () => void, isWanted: () => boolean): Promise<void> {
     for (;;) {
-      came();
+      readable();
       if (!isWanted() || this.reconnecting.isClosed) return;
-      await this.unlessLost(this.reconnecting.port.onReadable(came));
+      await this.unlessLost(this.reconnecting.port.onReadable(readable));
     }
   }
 
-  /** Resolves when the wait has ended: by itself, with the Ksock, or because the connection was lost and is back. */
+  /** Resolves when the wait ends, the Ksock is closed, or it has reconnected after a loss. */
   private async unlessLost(wait: Promise<unknown>): Promise<void> {
     const { reconnecting } = this;
     try {
@@ -88,7 +88,7 @@ export class Reader {
     }
   }
 
-  /** Those who read many stop: what is at hand goes back to the queue. */
+  /** Ends reading many messages: returns prefetched ones to the queue. */
   stop(): Promise<void> {
     return this.reconnecting.port.stopReading();
   }

@@ -5,36 +5,33 @@ import { REPLIER_ERROR } from '../message/request-error.ts';
 import { SENT_IN_PLACE_BYTES } from '../wire/frame-writer.ts';
 import type { ReplyData } from './handler.ts';
 
-/** What replying needs of its Ksock. */
+/** What Replies needs of its Ksock. */
 export interface RepliesHost {
-  /**
-   * Sends a Reply, if what it answers was read on this connection and not one that is lost; `refused` is
-   * told when the bus won't have it: see `Port`.
-   */
+  /** Sends a Reply, unless the connection of its Request is lost. Calls `refused` if the bus refuses it: see `Port`. */
   reply(message: Message, refused: (errno: number, reply: Message) => void): void;
   /** Resolves when a message may be written. */
   writable(): Promise<void>;
-  /** A Reply was not sent. */
+  /** A Reply could not be sent. */
   failed(error: unknown, message: Message): void;
 }
 
-/** What says which Request a Reply is for. */
+/** The fields of a Reply that identify its Request. */
 interface Answering {
   readonly to: number;
   readonly inReplyTo: MessageId;
   readonly connection?: object | undefined;
 }
 
-/** A requester is told so much of an error. */
+/** A requester gets at most this many characters of a handler's error. */
 const MAX_ERROR_CHARACTERS = 2000;
 
-/** Of how many Requests whose answer was refused it is known how often that was. */
+/** The refusals of Replies are counted for at most this many Requests. */
 const MAX_REFUSED_REQUESTS = 1000;
 
-/** Replies to Requests for the handlers of a Ksock: with data, or with the error of a handler. */
+/** Sends the Replies of a Ksock's handlers: data, or the error of a handler. */
 export class Replies {
   private readonly host: RepliesHost;
-  /** How often the bus refused the answer to a Request. */
+  /** How often the bus has refused a Reply, by Request. */
   private readonly refusals = new Map<string, number>();
 
   constructor(host: RepliesHost) {
@@ -65,20 +62,23 @@ export class Replies {
     this.host.reply(error, this.refused);
   }
 
-  /** A requester that has gone needs no answer; any other must get one. */
+  /** The bus refused a Reply. Every requester that still waits must get an answer. */
   private readonly refused = (errno: number, reply: Message, isWhole = true): void => {
     if (errno === Errno.EMSGSIZE || errno === Errno.ENOMEM) {
       const times = this.timesRefused(reply);
-      const larger = errno === Errno.EMSGSIZE ? 'is larger than this bus allows' : 'found no room';
-      const text = `the Reply ${larger}`;
-      // The shorter error, then none at all: each is refused at most once, so that nobody goes round in circles.
+      const why =
+        errno === Errno.EMSGSIZE
+          ? 'is larger than this bus allows'
+          : 'exceeds the memory of this bus (max-queued-bytes)';
+      const text = `the Reply ${why}`;
+      // First try an error with a short text, then one without text; give up if that is refused, too.
       if (times <= 2) this.replyError(reply, times === 1 ? text : '');
       if (times !== 2) this.host.failed(new Error(`${text}: to Ksock ${reply.to}`), reply);
     } else if (errno === Errno.EALREADY) {
       // Another message of this Ksock waits to be sent: ALL_OR_WAIT.
       this.host.writable().then(
         () => {
-          // Of a Reply that nobody thought could be refused, the data is gone.
+          // A Reply that is not whole has lost its data.
           if (isWhole) this.host.reply(reply, this.refused);
           else this.replyError(reply, 'another message waited to be sent');
         },
@@ -87,7 +87,7 @@ export class Replies {
     }
   };
 
-  /** How often the answer to this Request was refused, with this time. */
+  /** Counts refusals of Replies to this Request, this one included. */
   private timesRefused({ to, inReplyTo }: Message): number {
     const key = `${to} ${inReplyTo}`;
     const times = (this.refusals.get(key) ?? 0) + 1;
@@ -102,15 +102,15 @@ export class Replies {
 }
 
 /**
- * A handler can't know when its Reply has gone, so it may use the memory of its data again at once. What is smaller
- * is copied by the port in any case.
+ * The data in memory of its own: a handler may reuse the memory of its data at once, since it can't know when the Reply
+ * was written. The port copies smaller data itself.
  */
 function ownData(data: Data | null | undefined): Data | null | undefined {
   const isLarge = ArrayBuffer.isView(data) && data.byteLength >= SENT_IN_PLACE_BYTES;
   return isLarge ? new Uint8Array(data as Uint8Array) : data;
 }
 
-/** What a requester is told of what a handler threw, whatever that is. */
+/** The text that a requester gets of the value that a handler threw. */
 function textOfError(error: unknown): string {
   let text: unknown;
   try {
@@ -120,6 +120,6 @@ function textOfError(error: unknown): string {
   } catch {
     text = `a value of type ${typeof error} that has no text`;
   }
-  const told = String(text);
-  return told.length > MAX_ERROR_CHARACTERS ? `${told.slice(0, MAX_ERROR_CHARACTERS)}…` : told;
+  const whole = String(text);
+  return whole.length > MAX_ERROR_CHARACTERS ? `${whole.slice(0, MAX_ERROR_CHARACTERS)}…` : whole;
 }

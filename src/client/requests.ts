@@ -10,19 +10,19 @@ import { checkNames, checkWait, type RequestOptions, type WaitOptions } from './
 import type { PendingRequest, Port, PortError } from './ports/port.ts';
 import type { ReconnectingPort } from './ports/reconnecting-port.ts';
 import type { Sender } from './sender.ts';
-import { MAX_TELLING_MS, timerMs } from './time-limit.ts';
+import { MAX_ANSWER_MS, timerMs } from './time-limit.ts';
 
-/** So many Requests of one Ksock may be without their answers, sent or waiting for room. */
+/** At most this many Requests of one Ksock may be unanswered, sent or waiting for queue slots. */
 const MAX_UNANSWERED_REQUESTS = 65_536;
 
 const NO_OPTIONS: RequestOptions = {};
 
-/** Why a Request is given up: its time is over. */
+/** The Request has timed out. */
 const TIMED_OUT = Symbol('timed out');
-/** The same, and nobody had read it, or will. */
+/** The Request has timed out, and its Replier never reads it. */
 const TIMED_OUT_UNREAD = Symbol('timed out, and unread');
 
-/** A Request whose program awaits the answer: told once how it ended, however many tell it to. */
+/** A Request whose program awaits the answer. Only the first outcome counts. */
 class AwaitedRequest implements PendingRequest {
   token = 0;
   private readonly port: Port;
@@ -53,7 +53,7 @@ class AwaitedRequest implements PendingRequest {
     this.reject(refusal);
   }
 
-  /** From now on it is given up when the time is over, or the signal says so. */
+  /** Gives the Request up after the timeout, or when the signal aborts. */
   limit({ timeout, signal }: WaitOptions): void {
     const { timers } = this;
     let isForgotten = false;
@@ -62,22 +62,22 @@ class AwaitedRequest implements PendingRequest {
       if (!isForgotten) this.port.forget(this);
       this.reject(signal?.reason);
     };
-    const timeOver = (isTakenBack: boolean): void => {
+    const timeOver = (isUnread: boolean): void => {
       this.endLimit?.();
-      this.reject(isTakenBack ? TIMED_OUT_UNREAD : TIMED_OUT);
+      this.reject(isUnread ? TIMED_OUT_UNREAD : TIMED_OUT);
     };
     const giveUp = (): void => {
       isForgotten = true;
-      const isTakenBack = this.port.forget(this);
-      if (typeof isTakenBack === 'boolean') {
-        timeOver(isTakenBack);
+      const isUnread = this.port.forget(this);
+      if (typeof isUnread === 'boolean') {
+        timeOver(isUnread);
         return;
       }
-      // Whether it was carried out is worth a moment, but not a wait for a daemon that doesn't answer.
-      timer = timers.setTimeout(() => timeOver(false), MAX_TELLING_MS);
-      isTakenBack.then(timeOver);
+      // Wait for the daemon to say whether the Replier has read the Request, but not for one that doesn't answer.
+      timer = timers.setTimeout(() => timeOver(false), MAX_ANSWER_MS);
+      isUnread.then(timeOver);
     };
-    // A program that was busy until now may have the answer already: what has come is read first.
+    // If the program was busy until now, the answer may be in its input: read that first.
     const late = (): void => {
       timer = timers.setTimeout(giveUp, 0);
     };
@@ -96,7 +96,7 @@ export class Requests {
   private readonly reconnecting: ReconnectingPort;
   private readonly sender: Sender;
   private readonly timers: Timers;
-  /** How many have no answer yet. */
+  /** The number of unanswered Requests. */
   private unanswered = 0;
 
   constructor(reconnecting: ReconnectingPort, sender: Sender, timers: Timers) {
@@ -134,11 +134,11 @@ export class Requests {
         port.request(message, pending, options.wait !== false);
       });
     } catch (reason) {
-      // Made here, and not where the answer came, the error's stack has the line that asked.
+      // An error made here has the caller's line in its stack.
       if (reason !== TIMED_OUT && reason !== TIMED_OUT_UNREAD) throw notSent(message, reason);
       const what = `${asked(message)} within ${options.timeout} ms`;
       const unread = {
-        meaning: 'no Reply came in time; nobody has read the Request, and nobody will',
+        meaning: 'no Reply came in time; no Replier has read the Request, and none will',
       };
       const how = reason === TIMED_OUT_UNREAD ? unread : {};
       throw new KbusError('request', Errno.ETIMEDOUT, what, how);
@@ -152,7 +152,7 @@ export class Requests {
   }
 }
 
-/** What a Request is made with; nothing, for most. */
+/** The message fields among the options; undefined for most Requests. */
 function requestFields({ to, flags }: RequestOptions): MessageOptions | undefined {
   if (to === undefined && flags === undefined) return undefined;
   return { ...(to !== undefined && { to }), ...(flags !== undefined && { flags }) };

@@ -12,20 +12,20 @@ import { closedError, type Port, PortError, portErrorFor } from './ports/port.ts
 import type { ReconnectingPort } from './ports/reconnecting-port.ts';
 import { timed, whenEnded } from './time-limit.ts';
 
-/** Of sends that each may be given up, so many are in flight. */
+/** `sendAll` with a signal has at most this many sends in flight. */
 const MAX_ABORTABLE_SENDS = 256;
 
 const NO_OPTIONS: SendOptions = {};
 
-/** Sends the messages of a Ksock, and knows whether one waits to be sent (EAGAIN). */
+/** Sends the messages of a Ksock, and keeps track of one that waits to be sent (EAGAIN). */
 export class Sender {
   readonly mode: Mode;
   private readonly reconnecting: ReconnectingPort;
   private readonly calls: BusCalls;
   private readonly timers: Timers;
-  /** The port by which a message waits to be sent; it is lost with it. */
+  /** The port on which a message waits to be sent. If the port is lost, so is the message. */
   private sendingBy: Port | null = null;
-  /** The first post that was refused; its error is made for whoever is told of it. */
+  /** The first refused post, until a call has reported it. */
   private postFailure: { readonly refusal: PortError; readonly message: Message } | null = null;
 
   constructor(mode: Mode, reconnecting: ReconnectingPort, calls: BusCalls, timers: Timers) {
@@ -40,13 +40,13 @@ export class Sender {
     return this.sendingBy !== null && this.sendingBy === this.reconnecting.port;
   }
 
-  /** Why this Ksock can't send at all now; 0 when it can. */
+  /** The error for which this Ksock can't send any message now, or 0. */
   get errno(): number {
     if (this.mode === 'r') return Errno.EBADF;
     return this.isSending ? Errno.EALREADY : 0;
   }
 
-  /** Null, or why the message can't be sent; of one that another copy of this package made, its like. */
+  /** Null if the message may be sent, otherwise the error; for a message of another copy of this package, a copy. */
   check(message: Message): KbusError | TypeError | Message | null {
     const isFit =
       message instanceof Message &&
@@ -56,12 +56,12 @@ export class Sender {
     return isFit && this.mode === 'rw' && !this.isSending ? null : this.whyNotSent(message);
   }
 
-  /** Apart, so that the check above is small enough to become part of what calls it. */
+  /** Separate, so that V8 inlines `check`. */
   private whyNotSent(message: Message): KbusError | TypeError | Message | null {
     return whyNotSent(message, this.errno, (sent) => this.reconnecting.isOver(sent));
   }
 
-  /** Sends a message that was checked. */
+  /** Sends a message that `check` has accepted. */
   async send(message: Message, options: SendOptions = NO_OPTIONS): Promise<MessageId> {
     if (options !== NO_OPTIONS) checkNames('sendMsg', options, 'send');
     const { wait = false, signal } = options;
@@ -70,7 +70,7 @@ export class Sender {
     try {
       return await port.send(message, wait, signal);
     } catch (refusal) {
-      // After EAGAIN the message is the bus's to keep, and this Ksock's to go on with.
+      // After EAGAIN the bus keeps the message, until this Ksock sends it again or discards it.
       if (refusal instanceof PortError && refusal.errno === Errno.EAGAIN) this.sendingBy = port;
       throw notSent(message, refusal);
     }
@@ -107,7 +107,7 @@ export class Sender {
     throw notSent(message, refusal);
   }
 
-  /** Sends all; `sendOne` sends one of those that may be given up. */
+  /** Sends all messages; with a signal, each by `sendOne`. */
   async sendAll(
     messages: Iterable<Message> | AsyncIterable<Message>,
     options: SendOptions,
@@ -125,7 +125,7 @@ export class Sender {
         await this.post(message, wait);
         continue;
       }
-      // One by one, so that each can be given up.
+      // Only a send with a promise of its own can be cancelled.
       sent.push(sendOne(message, { wait, signal }));
       if (sent.length < MAX_ABORTABLE_SENDS) continue;
       await Promise.all(sent);
@@ -136,7 +136,7 @@ export class Sender {
     return count;
   }
 
-  /** Sends the message that waits again. */
+  /** Sends the waiting message again. */
   async resend(): Promise<MessageId> {
     try {
       const { first, second } = await this.calls.call('send', Op.RESEND, 0, '', 'send again');
@@ -148,7 +148,7 @@ export class Sender {
     }
   }
 
-  /** Throws the message away that waits. */
+  /** Drops the waiting message. */
   async discard(): Promise<void> {
     const { first } = await this.calls.call('send', Op.DISCARD, 0, '', 'discard');
     if (first === 0) this.sendingBy = null;
@@ -171,7 +171,7 @@ export class Sender {
   }
 
   private writable(signal: AbortSignal | undefined): Promise<boolean> {
-    // It may turn out that the message was sent after the wait has ended.
+    // Note the result even if it arrives after the wait has ended.
     const isWritable = this.reconnecting.port.writable(signal).then((is) => {
       if (is) this.sendingBy = null;
       return is;

@@ -1,9 +1,9 @@
 import { offAbort, onAbort } from '../base/abort.ts';
 import { MAX_TIMER_MS, type Timer, type Timers } from '../base/timers.ts';
 
-// Waits that end when their time is over, or their signal says so.
+// Waits that end after a timeout, or when their signal aborts.
 
-/** Reason of a signal that ends a wait because its time is over. The program may still give it up. */
+/** The abort reason of a timeout. The program may still abort the call with its own signal. */
 export class TimeOver {
   readonly signal: AbortSignal | undefined;
 
@@ -13,16 +13,15 @@ export class TimeOver {
 }
 
 /**
- * How long, in milliseconds, a bus may take to tell what there is. A wait whose time is over sooner asks,
- * for what is there must be found however short the wait is; but not of a daemon that doesn't answer. A Request
- * whose time is over is forgotten, and the bus may take as long to tell whether anybody had read it.
+ * The longest time in milliseconds for which a call waits for the daemon's last word after its timeout. Even with a
+ * timeout of 0 ms, a wait asks the daemon once; a Request that timed out asks whether its Replier has read it.
  */
-export const MAX_TELLING_MS = 1000;
+export const MAX_ANSWER_MS = 1000;
 
 /**
- * Follows the signal that ends a wait: `ask` is called when it does, and `leave` when no answer to that is
- * to be waited for. That is at once when the program has given up; when its time is over, and the bus had
- * time enough to tell. Returns what ends the following.
+ * Calls `ask` when the signal ends the wait, and `leave` when the call must not wait for the answer any longer: at once
+ * when the program aborted; after a timeout, {@link MAX_ANSWER_MS} after the wait began. Returns a function that removes
+ * the listeners.
  */
 export function whenEnded(
   signal: AbortSignal | undefined,
@@ -33,7 +32,7 @@ export function whenEnded(
   if (signal === undefined) return () => {};
   const began = timers.now();
   let timer: Timer | undefined;
-  let mayGiveUp: AbortSignal | undefined;
+  let programSignal: AbortSignal | undefined;
   const ended = (): void => {
     const { reason } = signal;
     ask();
@@ -41,24 +40,24 @@ export function whenEnded(
       leave();
       return;
     }
-    timer = timers.setTimeout(leave, Math.max(0, began + MAX_TELLING_MS - timers.now()));
-    mayGiveUp = reason.signal;
-    onAbort(mayGiveUp, leave);
+    timer = timers.setTimeout(leave, Math.max(0, began + MAX_ANSWER_MS - timers.now()));
+    programSignal = reason.signal;
+    onAbort(programSignal, leave);
   };
   onAbort(signal, ended);
   return () => {
     timers.clearTimeout(timer);
     offAbort(signal, ended);
-    offAbort(mayGiveUp, leave);
+    offAbort(programSignal, leave);
   };
 }
 
-/** Longer than timers can wait is as good as without end. */
+/** A delay that timers accept: they can't wait longer than 25 days. */
 export function timerMs(timeout: number): number {
   return Math.min(timeout, MAX_TIMER_MS);
 }
 
-/** Runs a wait with a signal that ends it when the time is over, or the caller's signal says so. */
+/** Runs a wait with a signal that aborts after the timeout, or with the caller's signal. */
 export async function timed<T>(
   timeout: number | undefined,
   signal: AbortSignal | undefined,
@@ -79,7 +78,7 @@ export async function timed<T>(
   }
 }
 
-/** Resolves when the promise does, or the signal ends the wait for it. */
+/** Settles with the promise, or resolves when the signal aborts. */
 export function ended(promise: Promise<void>, signal: AbortSignal | undefined): Promise<void> {
   return new Promise((resolve, reject) => {
     onAbort(signal, resolve);

@@ -7,11 +7,11 @@ import type { Connect } from './ports/port.ts';
 
 const ANYWHERE: Environment = { timers: systemTimers, warn: (text) => console.warn(text) };
 
-/** A Ksock that a transport connects to its bus: all that a browser needs. */
+/** A Ksock that connects to its bus over a transport. It runs in browsers. */
 export class TransportKsock extends KsockCore {
   /**
-   * Opens a Ksock on a bus by a transport. ENOENT: no such bus (or no daemon). EACCES: not allowed. EPROTO: another
-   * version, or not KBUS.
+   * Opens a Ksock on a bus over a transport. Errors: ENOENT (the bus does not exist, or no daemon runs), EACCES (this
+   * user may not connect), EPROTO (the daemon speaks another version of the protocol, or is not kbus).
    */
   static async open(
     connect: Connect,
@@ -20,7 +20,7 @@ export class TransportKsock extends KsockCore {
     return TransportKsock.openIn(ANYWHERE, connect, options);
   }
 
-  /** @internal The same, with the timers and warnings of an environment. */
+  /** @internal As `open`, with the timers and warnings of an environment. */
   static async openIn(
     environment: Environment,
     connect: Connect,
@@ -29,7 +29,7 @@ export class TransportKsock extends KsockCore {
     checkOpenOptions(options);
     const chosen = async (): Promise<Connect> => {
       if (typeof connect === 'function') return connect;
-      throw notABus(connect, `a bus is given by a transport, not by ${kindOf(connect)}`);
+      throw notABus(connect, `give a transport, not ${kindOf(connect)}`);
     };
     return openKsock(
       chosen,

@@ -1,17 +1,17 @@
 import type { Missed } from './options.ts';
 
-/** What is told of missed messages when nobody listens to that: one warning, for each Ksock. */
+/** The default of `onMissed`: one warning for each Ksock. */
 export function warnOfMissed(
   target: string,
   warn: (text: string) => void,
 ): (missed: Missed) => void {
-  let isTold = false;
+  let hasWarned = false;
   return ({ count, name }) => {
-    if (isTold) return;
-    isTold = true;
+    if (hasWarned) return;
+    hasWarned = true;
     const what = count === 1 ? `a message '${name}'` : `${count} messages, the first '${name}'`;
     warn(
-      `kbus: a Ksock of ${target} missed ${what}: they came faster than it read, and its queue was full. Read faster, set a longer queue (setMaxMessages), or let senders wait (wait: true). Ksock.open's onMissed is told each time; this warning comes once.`,
+      `kbus: a Ksock of ${target} missed ${what}, because its queue was full. Read faster, raise the limit of the queue (setMaxMessages), or let senders wait (wait: true). The client warns once; pass onMissed to Ksock.open to learn of each miss.`,
     );
   };
 }

@@ -4,49 +4,49 @@ import { stamp } from './stamp.ts';
 
 export interface Announcer {
   /**
-   * Sends, or queues, one message, to the name with this number. Undefined when the next may be sent at once, else a
-   * promise to wait for: this holds back a sender that is too fast.
+   * Sends, or queues, one message to the name with this number. Undefined if the next may be sent at once; otherwise a
+   * promise to await first: the back-pressure on a sender that is too fast.
    */
   send(data: Buffer, name: number): Promise<unknown> | undefined;
-  /** Resolves when nothing waits in this process any more. */
+  /** Resolves when no message is queued in this process. */
   finish(): Promise<unknown>;
 }
 
 export interface Announcing {
-  /** The length of each message's data, by its serial modulo the length of this. */
+  /** The length of each message's data in bytes: element (serial modulo the length of this array). */
   readonly lengths: readonly number[];
-  /** How many buffers are sent in turn: the data of a message stays unchanged while so many others are sent. */
+  /** The number of buffers, used in turn: the data of a message stays unchanged while this many others are sent. */
   readonly ring: number;
-  /** How many names they go to in turn. */
+  /** The number of names, used in turn. */
   readonly names?: number;
-  /** Which of so many senders this is, from 0. */
+  /** The number of this sender among all senders, from 0. */
   readonly sender?: number;
   readonly senders?: number;
 }
 
 export interface Announced {
   readonly count: number;
-  /** When the first was sent; see {@link nanoseconds}. */
+  /** When the first message was sent: see {@link nanoseconds}. */
   readonly first: number;
 }
 
-/** From this size on, the clock is looked at after each message. */
-const LARGE = 65_536;
+/** The clock is read after each message if one may have more data than this. */
+const LARGE_BYTES = 65_536;
 
-/** How to announce for so many milliseconds, as fast as the bus takes it; serials go on from run to run. */
+/** Gives a function that announces for `time` milliseconds, as fast as the bus accepts. Serials go on from run to run. */
 export function announcing(
   announcer: Announcer,
   { lengths, ring, names = 1, sender = 0, senders = 1 }: Announcing,
 ): (time: number) => Promise<Announced> {
   if (ring % lengths.length !== 0) {
-    throw new Error(`a ring of ${ring} can't hold ${lengths.length} lengths in turn`);
+    throw new Error(`ring must be a multiple of the ${lengths.length} lengths, not ${ring}`);
   }
   const buffers = Array.from({ length: ring }, (_, at) =>
     Buffer.alloc(lengths[at % lengths.length] as number, at),
   );
-  /** Messages between two looks at the clock. */
-  const between = Math.max(...lengths) > LARGE ? 1 : 64;
-  // Each begins with another name, so that they don't all send the same at once.
+  /** Messages between two readings of the clock. */
+  const between = Math.max(...lengths) > LARGE_BYTES ? 1 : 64;
+  // Each sender begins with another name, so that they don't all send the same one at once.
   let name = Math.floor((names * sender) / senders);
   let serial = 0;
   return async (time) => {

@@ -5,32 +5,32 @@ import { serialAt, stamp } from './stamp.ts';
 /** `length` bytes of data at `bytes[at]`; only valid during the call. */
 export type Hear = (bytes: Uint8Array, at: number, length: number) => void;
 
-/** Sends one request, and calls `done` with the data of its reply. `name` is the number of the name it goes to. */
+/** Sends one request to the name with this number, and calls `done` with the data of its reply. */
 export type Ask = (data: Buffer, done: Hear, name: number) => void;
 
 export interface Asking {
   /** Bytes of data in each request. */
   readonly size: number;
-  /** How many are in flight. */
+  /** Requests in flight. */
   readonly inFlight: number;
-  /** How many names they go to in turn. */
+  /** The number of names, used in turn. */
   readonly names?: number;
 }
 
 export interface Asked {
   /** Requests answered. */
   readonly count: number;
-  /** Replies that were not to their request. */
+  /** Replies that did not match their request. */
   readonly wrong: number;
   readonly seconds: number;
 }
 
-/** Requests between two looks at the clock, when each is not timed. */
-const BETWEEN = 64;
+/** Requests between two readings of the clock, when latencies are not recorded. */
+const REQUESTS_PER_CLOCK = 64;
 
 /**
- * How to keep requests in flight for so many milliseconds, and to record how long each takes, if there is something to
- * record it in: that takes time, too. Serials go on from run to run.
+ * Gives a function that keeps requests in flight for `time` milliseconds, and records their latencies if it gets a
+ * `latency`: recording takes time, too. Serials go on from run to run.
  */
 export function asking(
   ask: Ask,
@@ -56,11 +56,12 @@ export function asking(
           ask(data, done, asked % names);
         };
         const done: Hear = (bytes, at, length) => {
-          // The clock first: what comes after is not the bus's.
+          // Read the clock first: the checks don't belong to the latency.
           if (latency !== null) isOver = latency.record(since) >= end;
           if (length !== size || serialAt(bytes, at) !== asked) wrong++;
           count++;
-          if (latency === null && count % BETWEEN === 0) isOver = performance.now() >= end;
+          if (latency === null && count % REQUESTS_PER_CLOCK === 0)
+            isOver = performance.now() >= end;
           if (!isOver) next();
           else if (--flying === 0) finish();
         };

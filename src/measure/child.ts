@@ -4,17 +4,17 @@ import { once } from 'node:events';
 /** The keys of all members of a union. */
 type KeyOf<Union> = Union extends unknown ? keyof Union & string : never;
 
-/** Those members of a union that have this key. */
+/** The members of a union that have this key. */
 type With<Union, Key extends string> = Extract<Union, Record<Key, unknown>>;
 
-/** Milliseconds that a program may take to end after its channel was closed. */
-const PATIENCE = 5000;
+/** The longest time for a program to exit after its channel was closed. */
+const EXIT_TIMEOUT_MS = 5000;
 
-/** A forked program can't go on. */
+/** A forked program has failed. */
 export class ChildError<Said> extends Error {
-  /** What it said when it failed; null when it didn't come to that. */
+  /** Its message that it failed; null if it sent none. */
   readonly said: With<Said, 'failed'> | null;
-  /** How it ended: a signal or an exit status; null when it said why it can't go on. */
+  /** How it ended: a signal or an exit status; null if it sent a message instead. */
   readonly how: string | null;
 
   constructor(text: string, said: With<Said, 'failed'> | null, how: string | null = null) {
@@ -25,26 +25,26 @@ export class ChildError<Said> extends Error {
 }
 
 /**
- * A program that was forked, which is told things, and says things: objects that are known by their keys. With one
- * that has `failed`, it says why it can't go on. See also {@link forked}.
+ * A forked program, with which the parent exchanges messages: objects that are identified by their keys. A message with
+ * the key `failed` says why the program can't go on. See also {@link forked}.
  */
 export class Child<Said extends object, Told extends Serializable> {
   readonly process: ChildProcess;
   /** Its exit status, or the signal that ended it. */
   readonly ended: Promise<number | string>;
-  /** Rejects with a ChildError when it can't go on. */
+  /** Rejects with a ChildError when the program fails. */
   readonly trouble: Promise<never>;
   private readonly title: string;
   private fail: (error: Error) => void = () => {};
   private failure: Error | null = null;
-  /** What nobody asked for yet. */
+  /** Messages that `next` has not given yet. */
   private readonly unheard: Said[] = [];
   private wanted: {
     key: string;
     give: (message: Said) => void;
     fail: (error: Error) => void;
   }[] = [];
-  /** The end of what it wrote to stderr, if that is a pipe. */
+  /** The end of its stderr, if that is a pipe. */
   private complaints = '';
 
   constructor(process: ChildProcess, title: string) {
@@ -57,7 +57,7 @@ export class Child<Said extends object, Told extends Serializable> {
         reject(error);
       };
     });
-    // Whoever waits for something is told.
+    // Callers of `next` get the error, so an unhandled rejection says nothing new.
     this.trouble.catch(() => {});
     process.stderr?.setEncoding('utf8').on('data', (text) => {
       this.complaints = (this.complaints + text).slice(-2000);
@@ -72,7 +72,7 @@ export class Child<Said extends object, Told extends Serializable> {
         const { stderr } = process;
         if (stderr !== null && !stderr.closed) await once(stderr, 'close');
         const how = signal ?? `exit status ${code}`;
-        const text = `${title}: it ended by itself (${how}). ${this.complaints.trim()}`;
+        const text = `${title}: the program exited by itself (${how}). ${this.complaints.trim()}`;
         this.fail(new ChildError<Said>(text.trim(), null, how));
         resolve(signal ?? (code as number));
       });
@@ -90,7 +90,7 @@ export class Child<Said extends object, Told extends Serializable> {
     else this.wanted.splice(index, 1)[0]?.give(message);
   }
 
-  /** What it says next with this key, if it said nothing with it yet that nobody asked for. */
+  /** The next message with this key. */
   next<Key extends KeyOf<Said>>(key: Key): Promise<With<Said, Key>> {
     const index = this.unheard.findIndex((message) => key in message);
     const [first] = index < 0 ? [] : this.unheard.splice(index, 1);
@@ -105,17 +105,17 @@ export class Child<Said extends object, Told extends Serializable> {
     if (this.process.connected) this.process.send(message);
   }
 
-  /** Closes its channel, at which it ends; or, if it takes too long, is ended. */
+  /** Closes the channel, at which the program exits; kills it if it takes longer than {@link EXIT_TIMEOUT_MS}. */
   async end(): Promise<void> {
     const { process } = this;
     if (process.connected) process.disconnect();
-    const late = setTimeout(() => process.kill('SIGKILL'), PATIENCE);
+    const late = setTimeout(() => process.kill('SIGKILL'), EXIT_TIMEOUT_MS);
     await ended(process);
     clearTimeout(late);
   }
 }
 
-/** Resolves when a process has ended, or could not be started. */
+/** Resolves when a process has exited, or could not be started. */
 export async function ended(process: ChildProcess): Promise<void> {
   if (process.pid === undefined || process.exitCode !== null || process.signalCode !== null) return;
   await once(process, 'exit');

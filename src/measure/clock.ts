@@ -1,6 +1,6 @@
 import process from 'node:process';
 
-/** A clock in nanoseconds that is the same in all processes of the machine. */
+/** A clock in nanoseconds that all processes of the machine share. */
 export function nanoseconds(): number {
   return Number(process.hrtime.bigint());
 }

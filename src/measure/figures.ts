@@ -1,6 +1,6 @@
 const three = new Intl.NumberFormat('en', { maximumSignificantDigits: 3 });
 
-/** A measured number: more than three figures of it say nothing. */
+/** A measured number, with three significant figures: further ones are noise. */
 export function inFigures(value: number): string {
   return three.format(value);
 }

@@ -2,14 +2,14 @@ import type { Hear } from './asking.ts';
 import { nanoseconds } from './clock.ts';
 import { isLastAt, senderAt, serialAt } from './stamp.ts';
 
-/** What one connection heard since it was last asked. */
+/** The messages that one connection has received since the last `take`. */
 export interface Heard {
   readonly count: number;
-  /** Serials that were passed over. */
+  /** Serials that were skipped. */
   readonly lost: number;
-  /** Messages of the wrong length, out of order, or heard before. */
+  /** Messages of the wrong length, out of order, or received twice. */
   readonly wrong: number;
-  /** When the last of them came; see {@link nanoseconds}. */
+  /** When the last message was received: see {@link nanoseconds}. */
   readonly last: number;
 }
 
@@ -19,14 +19,14 @@ export interface Ear {
 }
 
 export interface Hearing {
-  /** As {@link Announcing} says. */
+  /** As in {@link Announcing}. */
   readonly lengths: readonly number[];
   readonly senders?: number;
 }
 
-/** Checks every serial of every sender. `ended` is called when the last message of a run has come from each of them. */
+/** Checks every serial of every sender. Calls `ended` after the last message of a run of each sender. */
 export function hearing({ lengths, senders = 1 }: Hearing, ended: () => void): Ear {
-  /** The serial that comes next, by sender. */
+  /** The next serial, by sender. */
   const next: number[] = new Array(senders).fill(1);
   let running = senders;
   let [count, lost, wrong, last] = [0, 0, 0, 0];
@@ -36,7 +36,7 @@ export function hearing({ lengths, senders = 1 }: Hearing, ended: () => void): E
       const sender = senderAt(bytes, at);
       const expected = next[sender];
       const fits = length === lengths[serial % lengths.length];
-      // Nothing is expected from nobody who sends.
+      // No serial is expected from an unknown sender.
       if (expected !== undefined && serial >= expected && fits) {
         lost += serial - expected;
         next[sender] = serial + 1;
@@ -44,7 +44,7 @@ export function hearing({ lengths, senders = 1 }: Hearing, ended: () => void): E
         wrong++;
       }
       count++;
-      // The last message may itself get lost; then this is near enough.
+      // The last message may get lost: then this time is near enough.
       if ((count & 255) === 0) last = nanoseconds();
       if (!isLastAt(bytes, at)) return;
       last = nanoseconds();

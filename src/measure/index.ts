@@ -1,4 +1,4 @@
-/** What `kbus bench` and the benchmark have in common: who measures what, and how. */
+/** The measuring that `kbus bench` and the benchmark share. */
 export { type Announced, type Announcer, type Announcing, announcing } from './announcing.ts';
 export { type Ask, type Asked, asking, type Hear } from './asking.ts';
 export { Child, ChildError, ended } from './child.ts';

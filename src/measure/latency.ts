@@ -1,17 +1,17 @@
 import { createHistogram, performance } from 'node:perf_hooks';
 import { inFigures } from './figures.ts';
 
-/** Stretches of time are drawn in steps of a half octave: each begins at √2 × where the last one did. */
+/** The histogram has two bars per octave: each begins at √2 times the start of the one before. */
 const STEPS_PER_OCTAVE = 2;
-const BAR = 40;
+const BAR_CHARACTERS = 40;
 
-/** How long each of many requests took. Times that are told are in µs. */
+/** The latencies of many requests, in µs. */
 export class Latency {
   private readonly histogram = createHistogram({ lowest: 1, highest: 3_600e9, figures: 3 });
-  /** How many took as long as each step says, from 1 µs; the first has those that took less, too. */
+  /** The number of latencies in each step, from 1 µs on; the first step also has the shorter ones. */
   private readonly steps: number[] = [];
 
-  /** Records what began at this reading of `performance.now()` and ends now; gives the reading of now. */
+  /** Records the time since a reading of `performance.now()`; gives the reading of now. */
   record(since: number): number {
     const now = performance.now();
     const micro = (now - since) * 1000;
@@ -29,12 +29,12 @@ export class Latency {
     return this.histogram.max / 1000;
   }
 
-  /** At least this share of all, 0 to 100 %, took no longer. */
+  /** The latency in µs that `percent` (0 to 100) of all requests did not exceed. */
   percentile(percent: number): number {
     return this.histogram.percentile(percent) / 1000;
   }
 
-  /** The steps between the shortest and the longest, each with how many it has. */
+  /** The steps from the shortest latency to the longest, with their counts. */
   get buckets(): { from: number; to: number; count: number }[] {
     const first = this.steps.findIndex((count) => count !== undefined);
     if (first < 0) return [];
@@ -45,13 +45,13 @@ export class Latency {
     }));
   }
 
-  /** A line for each bucket, its bar as long as its share of the fullest. */
+  /** A line for each bucket; the bar of the fullest has {@link BAR_CHARACTERS}. */
   draw(): string {
     const { buckets } = this;
     const most = Math.max(...buckets.map(({ count }) => count));
     const rows = buckets.map(({ from, to, count }) => {
-      const bar = '█'.repeat(Math.ceil((count / most) * BAR));
-      return `${inFigures(from).padStart(9)} to ${inFigures(to).padStart(9)} µs  ${bar.padEnd(BAR)}  ${count.toLocaleString('en')}\n`;
+      const bar = '█'.repeat(Math.ceil((count / most) * BAR_CHARACTERS));
+      return `${inFigures(from).padStart(9)} to ${inFigures(to).padStart(9)} µs  ${bar.padEnd(BAR_CHARACTERS)}  ${count.toLocaleString('en')}\n`;
     });
     return rows.join('');
   }

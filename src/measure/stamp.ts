@@ -1,7 +1,7 @@
-// What is in the data of a message that is measured: its serial (u32, little-endian, from 1; every sender counts its
-// own), a byte that is 1 in the last message of a run, the number of its sender, and nothing else that matters.
+// The data of measured messages: the serial (u32, little-endian, from 1; each sender counts its own), a byte that is 1 in
+// the last message of a run, and a byte with the number of the sender. The other bytes don't matter.
 
-/** Bytes that the data must have at least. */
+/** The smallest size of the data, in bytes. */
 export const MIN_SIZE = 8;
 
 export function stamp(data: Uint8Array, serial: number, isLast: boolean, sender = 0): void {
@@ -13,10 +13,10 @@ export function stamp(data: Uint8Array, serial: number, isLast: boolean, sender 
   data[5] = sender;
 }
 
-/** A byte; of data that is too short, undefined, which counts as 0 to the operators below. */
+/** A byte; undefined after the end of the data, which counts as 0 in the operators below. */
 const byteAt = (bytes: Uint8Array, at: number): number => bytes[at] as number;
 
-/** The serial of the data that begins at `at`; of what is too short for one, a wrong one. */
+/** The serial of the data at `at`; a wrong one if the data is too short. */
 export function serialAt(bytes: Uint8Array, at: number): number {
   const low = byteAt(bytes, at) | (byteAt(bytes, at + 1) << 8);
   return (low | (byteAt(bytes, at + 2) << 16) | (byteAt(bytes, at + 3) << 24)) >>> 0;
@@ -26,7 +26,7 @@ export function isLastAt(bytes: Uint8Array, at: number): boolean {
   return bytes[at + 4] === 1;
 }
 
-/** From 0. */
+/** The number of the sender, from 0. */
 export function senderAt(bytes: Uint8Array, at: number): number {
   return byteAt(bytes, at + 5);
 }

@@ -1,7 +1,7 @@
 import type { Socket } from 'node:net';
 import type { Channel } from './channel.ts';
 
-/** A socket of Node as a channel: what both ends do alike. */
+/** A Node socket as a channel: the parts that both ends share. */
 export class SocketChannel implements Channel {
   protected readonly socket: Socket;
 

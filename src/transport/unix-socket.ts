@@ -3,12 +3,12 @@ import { markAsUntransferable } from 'node:worker_threads';
 import { type ChannelEvents, MEMORY_KEPT, NO_LISTENER } from './channel.ts';
 import { LARGE_POOL_BYTES, LARGE_REST_BYTES, MIN_READ_BYTES } from './read-sizes.ts';
 
-// The client's end of a Unix socket: opening it, reading to memory that is used again, and how its writes end.
+// The client's end of a Unix socket: opening it, reading into reused memory, and reporting write errors.
 
-/** Memory to read into. Mostly it isn't used again, so the less there is of it, the sooner it is given back, still warm. */
+/** Size of a receive buffer. The smaller it is, the sooner the allocator reuses it, still in the processor's cache. */
 const POOL_BYTES = 128 * 1024;
 
-/** Memory that many messages lie in: to transfer that of one to a worker would take it from the others. */
+/** Memory for many messages. It can't be transferred: the worker that gets one message would take all. */
 export function receiveMemory(length: number): Uint8Array {
   const bytes = Buffer.allocUnsafeSlow(length);
   markAsUntransferable(bytes.buffer);
@@ -20,7 +20,7 @@ export function receiveMemory(length: number): Uint8Array {
  * frame is still to be read, and explains it better.
  */
 class PatientSocket extends Socket {
-  // A stream gives the same function with each write: what is told in its place is made once, too.
+  // A stream passes the same function with each write, so one wrapper is enough.
   private done: Done | null = null;
   private patient: Done = () => {};
 
@@ -29,7 +29,7 @@ class PatientSocket extends Socket {
   }
 
   override _writev(chunks: Chunks, done: Done): void {
-    // Sockets of Node have it, though its declaration leaves that open.
+    // Node's sockets have `_writev`, though its declaration is optional.
     super._writev!(chunks, this.patiently(done));
   }
 
@@ -44,7 +44,7 @@ class PatientSocket extends Socket {
   private wrote(error: Error | null | undefined, done: Done): void {
     if (!error) done();
     else if (this.readableEnded) this.destroy(error);
-    // Until then the write is never done: what is written behind it waits, and goes when the socket does.
+    // Until then the write stays pending; later writes queue behind it, and are dropped with the socket.
     else this.once('end', () => this.destroy(error));
   }
 }
@@ -53,22 +53,22 @@ type Done = (error?: Error | null) => void;
 type Chunks = { chunk: unknown; encoding: BufferEncoding }[];
 
 /**
- * What is read lies in memory side by side, so that a frame that comes in two reads is whole all the same. When all of
- * it was seen to, it is read to the same memory again, which is still warm.
+ * The receive buffer of a socket. Reads fill it one after the other, so that a frame that takes two reads is contiguous.
+ * When all its bytes were handled, the buffer is reused, while it is in the processor's cache.
  */
 export class ReadMemory {
   events: ChannelEvents = NO_LISTENER;
   private pool: Uint8Array = receiveMemory(MIN_READ_BYTES);
   private at = 0;
   private isGiven = false;
-  /** Somebody may keep what lies in the pool for ever. */
+  /** A program may keep bytes of the pool for ever. */
   private isKept = false;
-  /** What is known to come. */
+  /** The missing bytes of the incomplete frame. */
   private missing = 0;
-  /** How many bytes behind a multiple of 4 the next one is that comes: so they lie in memory too, as names are best read. */
+  /** The offset modulo 4 of the next byte in the connection. Bytes have the same in memory, so that words are aligned. */
   private phase = 0;
 
-  /** Where to read to next, as Node asks for it; undefined: to where it was read last. */
+  /** The memory for the next read; undefined: the memory of the last read. */
   next(): Uint8Array | undefined {
     if (this.isGiven) return undefined;
     this.isGiven = true;
@@ -84,7 +84,7 @@ export class ReadMemory {
     return this.pool.subarray(this.at);
   }
 
-  /** So many bytes were read there. */
+  /** Notes that a read got `length` bytes. */
   took(length: number): void {
     const { pool, at, events } = this;
     this.phase = (this.phase + length) & 3;
@@ -96,7 +96,7 @@ export class ReadMemory {
   }
 }
 
-/** A socket that is connected, and what it is read to. */
+/** A connected socket, and its receive buffer. */
 export interface OpenedSocket {
   readonly socket: Socket;
   readonly memory: ReadMemory;
@@ -108,7 +108,7 @@ export function openSocket(path: string): Promise<OpenedSocket> {
     const memory = new ReadMemory();
     const options: SocketConstructorOpts & ConnectOpts = {
       onread: {
-        // What it says of where to read to may be undefined, though its declaration doesn't allow it.
+        // `buffer` may give undefined, though its declaration doesn't allow it.
         buffer: (() => memory.next()) as () => Uint8Array,
         callback: (length) => {
           memory.took(length);

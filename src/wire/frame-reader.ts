@@ -3,28 +3,28 @@ import { readU32 } from '../base/u32.ts';
 import { MEMORY_IN_USE } from '../transport/channel.ts';
 import { FRAME_HEADER, ProtocolError } from './protocol.ts';
 
-/** Pieces up to this size are put together at once: an object for each would be larger. */
+/** Pieces up to this size are copied together: an object for each would be larger. */
 const MAX_CRUMB_BYTES = 256;
 
-/** A frame is given in pieces only if the first has room for the head of any message, and few are small. */
+/** A frame may stay in pieces only if the first holds the head of any message, and the pieces are large on average. */
 const MIN_FIRST_PIECE_BYTES = 2048;
 const MEAN_PIECE_BYTES = 16_384;
 
 /**
- * Cuts the bytes of a connection into frames, however they come. A frame that lies whole in a chunk, or in chunks side by side, is given where it lies;
- * one that doesn't is put together in memory that grows with what has come, or given in large pieces.
+ * Cuts the bytes of a connection into frames. A frame that lies in one chunk, or in adjacent chunks, is not copied. Other
+ * frames are joined, in memory that grows with the bytes received, or given in large pieces.
  */
 export class FrameReader {
-  /** The longest frame that is believed. */
+  /** The longest valid frame, in bytes. */
   maxLength: number;
   private readonly whole: number;
   private readonly memory: Memory;
   private pieces: Uint8Array[] = [];
-  /** Memory of the last piece, when small ones are put together in it; and how much of it is used. */
+  /** The memory of the last piece, if small ones are copied into it; and the bytes of it in use. */
   private crumbs: Uint8Array | null = null;
   private crumbsTo = 0;
   private gathered = 0;
-  /** Length of the frame being gathered; 0 while not even that is known. */
+  /** The length of the incomplete frame; 0 while it is unknown. */
   private wanted = 0;
 
   bytes: Uint8Array = new Uint8Array(0);
@@ -32,9 +32,9 @@ export class FrameReader {
   at = 0;
   /** Its length. */
   length = 0;
-  /** The pieces of the frame behind the end of `bytes`; null when all of it lies there. */
+  /** The pieces of the frame after the end of `bytes`; null if `bytes` has all of it. */
   more: Uint8Array[] | null = null;
-  // What is still to be read of `bytes`, and what comes behind it.
+  // The unread part of `bytes`, and the chunk after it.
   private next = 0;
   private end = 0;
   private rest: Uint8Array | null = null;
@@ -42,8 +42,8 @@ export class FrameReader {
   private restTo = 0;
 
   /**
-   * Frames longer than `whole` may be given in pieces. Of such a frame, the first piece has the head of a
-   * message, if it is one. `memory` gives what others are put together in, and needn't clear it.
+   * `read` may give frames longer than `whole` bytes in pieces; the first piece holds the head of the first message.
+   * `memory` allocates memory to join frames in, which need not be cleared.
    */
   constructor(maxLength: number, whole = Number.POSITIVE_INFINITY, memory = plainMemory) {
     this.maxLength = maxLength;
@@ -52,8 +52,7 @@ export class FrameReader {
   }
 
   /**
-   * Gives it the next bytes of the connection, which must not change any more; then call `read` until
-   * it is false.
+   * Adds the next bytes of the connection, which must not change any more. Then call `read` until it gives false.
    */
   push(bytes: Uint8Array, from = 0, to: number = bytes.length): void {
     if (this.gathered === 0 && this.next === this.end) {
@@ -68,7 +67,7 @@ export class FrameReader {
     }
   }
 
-  /** What is left of `bytes` is the beginning of a frame that ends elsewhere. */
+  /** Makes the rest of `bytes` the first piece of a frame. */
   private keepPiece(): void {
     this.crumbs = null;
     this.pieces.push(this.bytes.subarray(this.next, this.end));
@@ -76,7 +75,7 @@ export class FrameReader {
     this.next = this.end;
   }
 
-  /** Moves on to the next whole frame; false when more bytes are needed. */
+  /** Moves to the next complete frame; false if that needs more bytes. */
   read(): boolean {
     this.more = null;
     if (this.next === this.end && this.rest !== null && !this.gather(this.rest)) return false;
@@ -95,7 +94,7 @@ export class FrameReader {
     return false;
   }
 
-  /** Puts the frame together, if it was given in pieces. */
+  /** Joins the frame, if it is in pieces. */
   join(): void {
     if (this.more === null) return;
     const pieces = [this.bytes.subarray(this.at, this.end), ...this.more];
@@ -106,15 +105,15 @@ export class FrameReader {
     this.next = this.end;
   }
 
-  /** How many bytes are still to come of the frame that is half there; 0 if that isn't known. */
+  /** The missing bytes of the incomplete frame; 0 if their number is unknown. */
   get missing(): number {
     const there = this.gathered + this.end - this.next;
     return Math.max(0, this.wanted - there);
   }
 
   /**
-   * Moves what is half there to the front of `memory`, the rest of which may be overwritten then. Gives how many
-   * bytes that are; MEMORY_IN_USE: it lies in pieces, or elsewhere.
+   * Moves the incomplete frame to the front of `memory`, so that the rest may be overwritten. Gives its bytes so far, or
+   * MEMORY_IN_USE if it is in pieces, or in other memory.
    */
   rewind(memory: Uint8Array): number {
     if (this.gathered > 0) return MEMORY_IN_USE;
@@ -126,7 +125,7 @@ export class FrameReader {
     return length;
   }
 
-  /** Whether the connection may end here: no frame is half there. */
+  /** The connection may end here: no frame is incomplete. */
   get isBetweenFrames(): boolean {
     return this.gathered === 0 && this.next === this.end;
   }
@@ -137,7 +136,7 @@ export class FrameReader {
     this.end = to;
   }
 
-  /** Adds the rest to the frame that is half there, if one is; true when there is something to read. */
+  /** Adds the chunk to the incomplete frame, if there is one; true if `read` has bytes to read. */
   private gather(rest: Uint8Array): boolean {
     this.rest = null;
     if (this.gathered === 0) {
@@ -181,7 +180,7 @@ export class FrameReader {
     );
   }
 
-  /** Adds what is there of the rest, until `length` bytes are gathered; how many that were. */
+  /** Adds bytes of the chunk until `length` bytes are gathered; gives their number. */
   private add(rest: Uint8Array, from: number, length: number): number {
     const count = Math.min(this.restTo - from, length - this.gathered);
     if (count > MAX_CRUMB_BYTES) {

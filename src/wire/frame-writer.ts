@@ -25,24 +25,24 @@ import {
 } from './protocol.ts';
 
 const SLAB_BYTES = 65_536;
-/** So many slabs are kept to be used again. */
+/** At most this many slabs are kept for reuse. */
 const MAX_FREE_SLABS = 8;
 
-/** From so many unsent bytes in this process on, whoever posts waits. */
+/** Posts wait while the backlog of the channel has this many bytes. */
 const CROWDED_BYTES = 262_144;
 
-/** A frame of messages is not made longer than this: the daemon begins with the first while the others are written. */
+/** A SEND is not filled beyond this: so the daemon begins with the first frame while the client writes the others. */
 const MAX_BATCH_BYTES = 16 * 1024;
 
-/** From this size on, data is sent from where it lies. */
+/** Data from this size on is not copied, but written from its own memory. */
 export const SENT_IN_PLACE_BYTES = 16_384;
 
 const NO_HEAD = new Head('', 0);
 
-/** What only KBUS sets. */
+/** The flags that only KBUS sets. */
 const KBUS_SETS = Flag.WANT_YOU_TO_REPLY | Flag.SYNTHETIC;
 
-/** Whether a message has the head of the one before it, or is the Reply to the next Request of the same. */
+/** Whether the record of a message may be SAME: it has the head of the one before it, or is the Reply to the next Request. */
 function follows(head: Head, before: Head): boolean {
   if (!before.isReply) {
     return (
@@ -67,7 +67,7 @@ function isCarried({ origFrom, finalTo }: Head): boolean {
 
 const words = new RecordWords();
 
-/** Puts the words of a head into `words`; which of them it needs. */
+/** Sets `words` to those of a head; gives the Field bits of those that are set. */
 function wordsOf(head: Head, serial: number): number {
   words.to = head.to;
   words.replyNetwork = head.replyNetwork;
@@ -81,12 +81,12 @@ function wordsOf(head: Head, serial: number): number {
   return words.fields;
 }
 
-/** Of a Buffer, `set` would be looked up anew for each message: a tenth of what it takes to post one. */
+/** V8 would look up `set` of a Buffer for each message, which takes a tenth of the time of a post. */
 const { set: copy } = Uint8Array.prototype;
 
 /**
- * What a client is to send: frames are written side by side into slabs, and go out together when the
- * program has done what it does now, or when there is much.
+ * Encodes and batches a client's frames: writes them into slabs, one after the other, and flushes them at the end of the
+ * tick, or when a slab is full.
  */
 export class FrameWriter {
   private readonly channel: Channel;
@@ -95,7 +95,7 @@ export class FrameWriter {
   private readonly memory: Memory;
   private slab!: Uint8Array;
   private view!: DataView;
-  /** The slab once more. Everything in it begins at a multiple of 4. */
+  /** The slab as words. Each frame begins at a multiple of 4. */
   private words!: Int32Array;
   private from = 0;
   private to = 0;
@@ -103,24 +103,24 @@ export class FrameWriter {
   private isFlushing = false;
   private readonly flushNow = (): void => this.flush();
 
-  // The SEND that is open, and ends at `to`: what comes next may be added to it. Its frame begins at `openAt`; -1: none
-  // is open.
+  // The open SEND, to which further messages may be added. It begins at `openAt` (-1: none is open), and ends at `to`.
   private openAt = -1;
   private openDetail = 0;
   private openToken = 0;
   private openCount = 0;
-  /** What was consumed until the frame ends is told with it. */
+  /** The consumed messages that the open SEND reports. */
   private openConsumed = 0;
-  /** That of the message that was written last, if it may be that of the next. */
+  /** The head of the last message in the open SEND. */
   private lastHead = NO_HEAD;
 
-  /** Slabs that are full, and may be on their way still; and those that are free again, still warm. */
+  /** Full slabs, which the channel may still be writing. */
   private full: Uint8Array[] = [];
+  /** Slabs for reuse, which are still in the processor's cache. */
   private readonly free: Uint8Array[] = [];
-  /** So much is still in this process that the program should wait before it sends more. */
+  /** The backlog has {@link CROWDED_BYTES}: the program should wait before it sends more. */
   isCrowded = false;
 
-  /** `beforeFlush` may add what is to go out with the rest. */
+  /** `beforeFlush` may add frames to a flush. */
   constructor(
     channel: Channel,
     defer: (flush: () => void) => void,
@@ -134,19 +134,19 @@ export class FrameWriter {
     this.renew(SLAB_BYTES);
   }
 
-  /** How many bytes went out and are still in this process. */
+  /** Bytes that were flushed and not yet written to the connection. */
   get backlog(): number {
     return this.channel.backlog;
   }
 
-  /** A frame that the caller made. */
+  /** Writes a frame that the caller has encoded. */
   frame(frame: Uint8Array): void {
     const at = this.reserve(frame.length);
     this.slab.set(frame, at);
     this.flushSoon();
   }
 
-  /** A frame of one word, or none. */
+  /** Writes a frame of one word, or none. */
   word(kind: number, detail: number, consumed: number, token: number, word?: number): void {
     const length = word === undefined ? FRAME_HEADER : FRAME_HEADER + 4;
     const at = this.reserve(length);
@@ -155,10 +155,10 @@ export class FrameWriter {
     this.flushSoon();
   }
 
-  /** A message to be sent. Data that is large stays where it lies, and must not change until it is written. */
+  /** Writes a message. Data of {@link SENT_IN_PLACE_BYTES} or more is not copied, and must not change until it is written. */
   message(message: Message, detail: number, consumed: number, token: number): void {
     const { head, dataLength } = message;
-    // Most follow one that is like them: then there is little to do.
+    // The fast path: most messages have the head of the one before.
     if (
       head === this.lastHead &&
       head.encoded !== null &&
@@ -187,7 +187,7 @@ export class FrameWriter {
       this.to + length - this.openAt > MAX_BATCH_BYTES ||
       this.to + length > this.slab.length
     ) {
-      // Its head is written again then, for it is the first of its frame.
+      // The message begins a new frame, so its record can't be SAME.
       if (isSame) {
         this.closeFrame();
         this.message(message, detail, consumed, token);
@@ -206,12 +206,12 @@ export class FrameWriter {
     if (isSame) writeU32(slab, at, SAME + dataLength);
     else if (isPlain) this.plainRecord(head, at, flagsOf(head, detail), dataLength);
     else writeRecord(slab, at, head.name, flagsOf(head, detail), fields, words, dataLength);
-    // The zeros of the padding first, and the data over them.
+    // First the zeros of the padding, then the data over them.
     if ((dataLength & 3) !== 0) writeU32(slab, this.to - 4, 0);
     if (dataLength > 0) copy.call(slab, message.data, at + dataAt);
   }
 
-  /** Writes the record of a message that has the head of the one before it. */
+  /** Writes a SAME record. */
   private same(message: Message, dataLength: number): void {
     const { slab, to } = this;
     writeU32(slab, to, SAME + dataLength);
@@ -232,7 +232,7 @@ export class FrameWriter {
     if (flags !== head.flags) writeU32(slab, at + HEAD_AT + FLAGS_AT, flags);
   }
 
-  /** Whether a message of this detail may be added to the SEND that is open; if not, that is closed. */
+  /** Whether the open SEND can take a message of this detail; if not, closes it. */
   private isOpenFor(detail: number, consumed: number, token: number): boolean {
     if (this.openAt < 0) return false;
     if (
@@ -246,19 +246,19 @@ export class FrameWriter {
     return false;
   }
 
-  /** Begins a SEND, of which `length` bytes more will be written at once. */
+  /** Begins a SEND, with room for a record of `length` bytes. */
   private open(detail: number, consumed: number, token: number, length: number): void {
     const at = this.reserve(SENT_RECORDS_AT, length);
     this.openAt = at;
     this.openDetail = detail;
     this.openConsumed = consumed;
     this.openCount = 1;
-    // The length, the count and what was consumed are written when it ends.
+    // `closeFrame` writes the length, the count and `consumed`.
     writeFrameHeader(this.view, at, 0, FrameKind.SEND, detail, 0, token);
     this.flushSoon();
   }
 
-  /** Whatever comes next is not of the SEND that is open. */
+  /** Ends the open SEND. */
   private closeFrame(): void {
     this.lastHead = NO_HEAD;
     const { openAt, view } = this;
@@ -269,7 +269,7 @@ export class FrameWriter {
     this.openAt = -1;
   }
 
-  /** A SEND of one message, whose data is sent from where it lies. */
+  /** Writes a SEND of one message whose data is not copied. */
   private large(message: Message, detail: number, consumed: number, token: number): void {
     const { head, data } = message;
     const fields = wordsOf(head, message.idSerial);
@@ -288,7 +288,7 @@ export class FrameWriter {
       view.setUint32(this.to, 0);
       this.to += padding;
     }
-    // What follows begins at a multiple of 4 again, in the slab too.
+    // The next frame must begin at a multiple of 4 in the slab, too.
     this.cut();
     this.to = padded(this.to);
     this.from = this.to;
@@ -301,11 +301,11 @@ export class FrameWriter {
     this.from = this.to;
   }
 
-  /** Makes `length` bytes of the slab the caller's, where `more` have room behind them; where they begin. */
+  /** Reserves `length` bytes of the slab, with room for `more` after them; gives where they begin. */
   private reserve(length: number, more = 0): number {
     this.closeFrame();
     if (this.to + length + more > this.slab.length) {
-      // So much is not held back until the program has done what it does.
+      // A full slab is written at once, before the end of the tick.
       this.write();
       if (length + more > this.slab.length - this.to) {
         if (this.slab.length === SLAB_BYTES) this.full.push(this.slab);
@@ -326,25 +326,25 @@ export class FrameWriter {
     this.to = 0;
   }
 
-  /** Sees to it that a flush comes. */
+  /** Schedules a flush. */
   flushSoon(): void {
     if (this.isFlushing) return;
     this.isFlushing = true;
     this.defer(this.flushNow);
   }
 
-  /** What is sent from now on waits for `release`, instead of the end of what the program does. */
+  /** Delays the flush until `release`, instead of the end of the tick. */
   hold(): void {
     this.isFlushing = true;
   }
 
-  /** Sends what was held, if anything was. */
+  /** Flushes the frames written since `hold`, if there are any. */
   release(): void {
     if (this.from !== this.to || this.pieces.length > 0) this.flush();
     else this.isFlushing = false;
   }
 
-  /** Sends all that there is. */
+  /** Writes all frames to the channel. */
   flush(): void {
     this.beforeFlush();
     this.isFlushing = false;
@@ -373,7 +373,7 @@ export class FrameWriter {
     if (backlog === 0) this.written();
   }
 
-  /** Nothing of the slabs that are full is on its way any more. */
+  /** The channel has written all full slabs: they can be reused. */
   private written(): void {
     for (const slab of this.full) if (this.free.length < MAX_FREE_SLABS) this.free.push(slab);
     this.full = [];

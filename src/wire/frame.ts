@@ -1,9 +1,8 @@
 import { readU32 } from '../base/u32.ts';
 import { FRAME_AT, FRAME_HEADER, ProtocolError } from './protocol.ts';
 
-// How a frame is laid out: writing its header, and frames of words and text; reading those where they lie.
+// The layout of frames: writes headers, and frames of words and text; reads words and text.
 
-/** Writes a frame's header. */
 export function writeFrameHeader(
   view: DataView,
   at: number,
@@ -21,7 +20,7 @@ export function writeFrameHeader(
 const encoder = new TextEncoder();
 const decoder = new TextDecoder();
 
-/** A frame of words and text: all but those that have messages. */
+/** Encodes a frame of words and text: any frame without messages. */
 export function wordsFrame(
   kind: number,
   detail: number,
@@ -32,7 +31,7 @@ export function wordsFrame(
 ): Uint8Array {
   const encoded = encoder.encode(text);
   const textAt = FRAME_HEADER + words.length * 4;
-  // Text is padded with zeros, and says its length first, so that every frame is a multiple of 4.
+  // A text is its length and its bytes, padded with zeros to a multiple of 4.
   const hasText = text !== '';
   const length = hasText ? textAt + 4 + ((encoded.length + 3) & ~3) : textAt;
   const bytes = new Uint8Array(length);
@@ -48,14 +47,14 @@ export function wordsFrame(
   return bytes;
 }
 
-/** One frame where it lies: what a {@link FrameReader} gives. Good until the next one is read. */
+/** A frame in the receive buffer, as {@link FrameReader} gives it; valid until the next one is read. */
 export interface FrameView {
   readonly bytes: Uint8Array;
   readonly at: number;
   readonly length: number;
 }
 
-/** The word at `index` of a frame's body. A ProtocolError when the frame is too short for it. */
+/** The word at `index` of a frame's body. Throws a ProtocolError if the frame is too short. */
 export function wordOf(frame: FrameView, index: number): number {
   const at = FRAME_HEADER + index * 4;
   if (at + 4 > frame.length) {
@@ -64,7 +63,7 @@ export function wordOf(frame: FrameView, index: number): number {
   return readU32(frame.bytes, frame.at + at);
 }
 
-/** The text behind `words` words of a frame's body; '' when there is none. */
+/** The text after `words` words of a frame's body; '' if there is none. */
 export function textOf(frame: FrameView, words: number): string {
   const at = FRAME_HEADER + words * 4;
   if (at === frame.length) return '';

@@ -168,7 +168,7 @@ describe('without a bus', () => {
   test.each(commands)('%s prints the command that starts one', async (...args) => {
     const directory = await newFolder();
     const { code, stdout, stderr } = await kbus(args, { env: { KBUS_DIR: directory } });
-    expect(stderr).toContain(`there is no bus 0: nobody answers at ${directory}/kbus0.sock.`);
+    expect(stderr).toContain(`there is no bus 0: no daemon answers at ${directory}/kbus0.sock.`);
     expect(stderr).toMatch(/^Start it in another terminal with: {2}(kbus|node .+) serve$/m);
     expect(stdout).toBe('');
     expect(code).toBe(3);

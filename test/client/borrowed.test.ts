@@ -81,7 +81,9 @@ everywhere('Handlers that borrow messages', (stage) => {
     await sender.sendMsg(new Announcement('$.a'));
     await settled();
     expect(reported.splice(0).map(String)).toEqual([
-      expect.stringContaining("the handler of '$.a' borrows its messages, so it must be done"),
+      expect.stringContaining(
+        "the handler of '$.a' borrows messages, which are valid until it returns",
+      ),
     ]);
   });
 

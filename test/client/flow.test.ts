@@ -129,7 +129,7 @@ everywhere('request() that finds no room', (stage) => {
     const asked = Array.from({ length: 65_536 }, () => failed(asker.request('$.Ask')));
     const error = await refused(asker.request('$.Ask'), 'ENOLCK');
     expect(error.meaning).toBe(
-      '65,536 Requests of this Ksock have no answer yet, and no more may wait; await some of them first',
+      '65,536 Requests of this Ksock are unanswered, the most that may be; await some of them first',
     );
     await asker.close();
     await Promise.all(asked);

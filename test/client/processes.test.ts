@@ -272,7 +272,7 @@ describe('When the daemon is killed', () => {
     await refused(asker.sendMsg(new Announcement('$.a')), 'ECONNRESET');
     const error = await refused(Ksock.open(0, { directory }), 'ENOENT');
     expect(error.message).toContain(
-      `open bus 0 (nobody answers at ${directory}/kbus0.sock, which a daemon left behind)`,
+      `open bus 0 (no daemon answers at ${directory}/kbus0.sock, which a dead daemon has left)`,
     );
   });
 

@@ -56,7 +56,7 @@ everywhere('request', (stage) => {
     await replier.bind('$.Ask', true);
     const error = (await failed(asker.request('$.Ask', '', { timeout: 0 }))) as KbusError;
     expect(error.message).toBe(
-      "ETIMEDOUT (110): send Request '$.Ask' within 0 ms: no Reply came in time; nobody has read the Request, and nobody will",
+      "ETIMEDOUT (110): send Request '$.Ask' within 0 ms: no Reply came in time; no Replier has read the Request, and none will",
     );
     expect(await replier.numMessages()).toBe(0);
   });
@@ -69,7 +69,7 @@ everywhere('request', (stage) => {
     const waits = { flags: Flag.ALL_OR_WAIT, timeout: 1 };
     const error = (await failed(asker.request('$.Ask', '', waits))) as KbusError;
     expect(error.meaning).toBe(
-      'no Reply came in time; nobody has read the Request, and nobody will',
+      'no Reply came in time; no Replier has read the Request, and none will',
     );
   });
 

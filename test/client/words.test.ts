@@ -130,7 +130,7 @@ everywhere('What a refusal says:', (stage) => {
     await replier.bind('$.Ask', true);
     const tooLarge = new Announcement('$.News', new Uint8Array(16 * 1024 * 1024));
     expect(await says(asker.sendMsg(tooLarge))).toMatch(
-      /^EMSGSIZE \(90\): send Announcement '\$\.News': the message has 16777316 bytes, and (bus 0 takes 16777216 at most|the daemon takes no frame longer than 16777280) \(absolute-max-message-size\)$/,
+      /^EMSGSIZE \(90\): send Announcement '\$\.News': the message has 16777316 bytes(, and bus 0 takes 16777216 at most|; the longest frame of this daemon has 16777280) \(absolute-max-message-size\)$/,
     );
     await asker.setMaxMessageSize(200);
     expect(await says(asker.sendMsg(new Announcement('$.News', new Uint8Array(200))))).toBe(
@@ -153,7 +153,7 @@ everywhere('What a refusal says:', (stage) => {
       ],
       [
         new Message('$.a', '', { flags: Flag.WANT_A_REPLY, inReplyTo: new MessageId(0, 1) }),
-        'the message is a Reply (in_reply_to is set), and wants a Reply itself (WANT_A_REPLY)',
+        'the message is both a Reply (in_reply_to is set) and a Request (WANT_A_REPLY)',
       ],
     ] as const) {
       expect((await refused(ksock.sendMsg(message), 'EINVAL')).meaning).toBe(fault);
@@ -163,7 +163,7 @@ everywhere('What a refusal says:', (stage) => {
   it('names: how long, empty, taken by whom, or KBUS’s own.', async () => {
     const [ksock, other] = [await stage.open(), await stage.open()];
     const long = `$.${'a'.repeat(1999)}`;
-    const tooLong = 'the name has 2001 characters, and may have 1000';
+    const tooLong = 'the name has 2001 characters, the limit is 1000';
     for (const call of [
       () => ksock.bind(long),
       () => ksock.unbind(long),
@@ -188,7 +188,7 @@ everywhere('What a refusal says:', (stage) => {
       ": this Ksock itself replies to '$.Ask' on bus 0 already",
     );
     expect(await says(ksock.bind('$.KBUS.ReplierBindEvent', true))).toBe(
-      "EBADMSG (74): bind '$.KBUS.ReplierBindEvent' as Replier: KBUS itself sends '$.KBUS.ReplierBindEvent', so nobody can be its Replier",
+      "EBADMSG (74): bind '$.KBUS.ReplierBindEvent' as Replier: KBUS itself sends '$.KBUS.ReplierBindEvent', so no Ksock can be its Replier",
     );
   });
 
@@ -258,7 +258,7 @@ describe('What a refusal says, over a connection:', () => {
       'ECONNRESET (104): lost bus 0: the bus has gone away: its daemon ended, or ended this connection',
     );
     expect(await says(ksock.sendMsg(replyTo(request)))).toContain(
-      'Ksock 1 asked on a connection that has been lost since, and has been told so',
+      'Ksock 1 sent the Request on a connection that has been lost since, and knows that it failed',
     );
     const reply = new Reply('$.Ask', '', { inReplyTo: request.id, to: 1 });
     reply.from = 1;
@@ -272,20 +272,20 @@ describe('What a refusal says, over a connection:', () => {
 
 describe('Ksock.open says', () => {
   it.for<[unknown, string]>([
-    [-1, 'open bus -1: the number of a bus is a whole number from 0 to 4294967295'],
-    [1.5, 'open bus 1.5: the number of a bus is a whole number from 0 to 4294967295'],
+    [-1, 'open bus -1: a bus number is a whole number from 0 to 4294967295'],
+    [1.5, 'open bus 1.5: a bus number is a whole number from 0 to 4294967295'],
     [
       '0',
-      "open bus '0': a bus is given by its number, as a Bus of this process, or by a transport, not by a string",
+      "open bus '0': give the number of a bus, a Bus of this process, or a transport, not a string",
     ],
     [
       null,
-      'open bus null: a bus is given by its number, as a Bus of this process, or by a transport, not by null',
+      'open bus null: give the number of a bus, a Bus of this process, or a transport, not null',
     ],
-    [{}, 'open bus {}: the bus comes first, and the options behind it: Ksock.open(0, { ... })'],
+    [{}, 'open bus {}: give the bus first, then the options: Ksock.open(0, { ... })'],
     [
       { mode: 'r', reconnect: true },
-      'open bus { mode, reconnect }: the bus comes first, and the options behind it: Ksock.open(0, { ... })',
+      'open bus { mode, reconnect }: give the bus first, then the options: Ksock.open(0, { ... })',
     ],
   ])('what is no bus: %j.', async ([where, text]) => {
     expect(await says(Ksock.open(where as Any))).toBe(`EINVAL (22): ${text}`);

@@ -255,7 +255,7 @@ export function modern(transport: Transport<Ksock>): void {
         /character 5, '%', is a wildcard, which can be bound but not sent/,
       );
       const event = (await failed(ksock.bind('$.KBUS.ReplierBindEvent', true))) as KbusError;
-      expect(event.meaning).toMatch(/^KBUS itself sends .* nobody can be its Replier$/);
+      expect(event.meaning).toMatch(/^KBUS itself sends .* no Ksock can be its Replier$/);
     });
 
     it('`request` is refused as a send is: typed errors with `code`.', async () => {

@@ -238,7 +238,7 @@ describe('A daemon', () => {
     const directory = await newFolder();
     const error = await refused(Ksock.open(7, { directory }), 'ENOENT');
     expect(error.message).toBe(
-      `ENOENT (2): open bus 7 (nobody answers at ${directory}/kbus7.sock): there is no bus 7; start one with \`kbus serve --directory ${directory} --buses 8\``,
+      `ENOENT (2): open bus 7 (no daemon answers at ${directory}/kbus7.sock): there is no bus 7; start one with \`kbus serve --directory ${directory} --buses 8\``,
     );
     const nowhere = await refused(Ksock.open(0, { directory: `${directory}/none` }), 'ENOENT');
     expect(nowhere.message).toContain('none/kbus0.sock');
@@ -248,7 +248,7 @@ describe('A daemon', () => {
     const local = await start({}, { buses: 2 });
     const error = await refused(local.open({}, 7), 'ENOENT');
     expect(error.meaning).toBe(
-      `there is no bus 7, but buses 0 and 1 are there; newDevice() makes the next one, or stop the daemon and start it with \`kbus serve --directory ${local.directory} --buses 8\``,
+      `there is no bus 7, but buses 0 and 1 exist; newDevice() makes the next one, or stop the daemon and start it with \`kbus serve --directory ${local.directory} --buses 8\``,
     );
   });
 
@@ -276,7 +276,7 @@ describe('A daemon', () => {
     const server = createServer((socket) => socket.resume().end('220 mail ready\r\n'));
     await new Promise<void>((resolve) => server.listen(join(directory, 'kbus0.sock'), resolve));
     const error = await refused(Ksock.open(0, { directory }), 'EPROTO');
-    expect(error.meaning).toBe('what answers there is not KBUS');
+    expect(error.meaning).toBe('the program that listens there is not kbus');
     await new Promise((resolve) => server.close(resolve));
   });
 

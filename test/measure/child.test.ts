@@ -39,7 +39,9 @@ test('a program that says why it failed tells whoever waits, and whoever asks la
 test('a program that ends by itself fails with how it ended, and what it complained of', async () => {
   const child = await running(`console.error('I quit'); process.exitCode = 3;`);
   await expect(child.next('one')).rejects.toMatchObject({ said: null, how: 'exit status 3' });
-  await expect(child.trouble).rejects.toThrow('it ended by itself (exit status 3). I quit');
+  await expect(child.trouble).rejects.toThrow(
+    'the program exited by itself (exit status 3). I quit',
+  );
 });
 
 test('a program that could not be started fails', async () => {

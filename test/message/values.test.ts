@@ -277,7 +277,7 @@ describe('Of a second copy of the package', async () => {
 
   it('a Bus names both copies.', async () => {
     await expect(Ksock.open(new other.Bus() as never)).rejects.toThrow(
-      /^the Bus and the Ksock are of two copies of kbus, .* one at \S+, the other at \S+; let the program have one copy$/,
+      /^the Bus and the Ksock come from two copies of kbus, .* one at \S+, the other at \S+; install one copy only$/,
     );
   });
 });

@@ -5,15 +5,15 @@ import type { Message } from '../../message/message.ts';
 import type { PendingSend } from './in-flight-sends.ts';
 import type { PortError } from './port.ts';
 
-/** What such a send needs of its port. */
+/** What an AwaitedSend needs of its port. */
 export interface AwaitedSendHost {
-  /** It was done, with this id. */
+  /** The bus has sent the message, with this id. */
   sendDone(message: Message, id: MessageId): void;
-  /** What its promise is to be rejected with. */
+  /** The error to reject the promise with. */
   refusal(errno: number): PortError;
 }
 
-/** A send whose outcome somebody awaits. */
+/** A send with a promise for its outcome. */
 export class AwaitedSend implements PendingSend {
   count = 1;
   readonly message: Message;
@@ -41,7 +41,7 @@ export class AwaitedSend implements PendingSend {
     this.reject = reject;
   }
 
-  giveUpBy(signal: AbortSignal, cancel: () => void): void {
+  cancelBy(signal: AbortSignal, cancel: () => void): void {
     this.signal = signal;
     this.cancel = cancel;
     onAbort(signal, cancel);

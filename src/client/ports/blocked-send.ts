@@ -1,10 +1,10 @@
 import { Op, type OpCode } from '../../message/calls.ts';
 import type { MessageId } from '../../message/id.ts';
 
-/** The message of a port that the bus keeps after EAGAIN: until it is sent or discarded, other sends are refused. */
+/** The message that the bus keeps after EAGAIN. Until it is sent or discarded, the bus refuses other sends. */
 export class BlockedSend {
   isSending = false;
-  /** If it is a Request, its id. */
+  /** The id of the message, if it is a Request. */
   private request: MessageId | null = null;
 
   begin(request: MessageId | null): void {
@@ -12,19 +12,19 @@ export class BlockedSend {
     if (request !== null) this.request = request;
   }
 
-  /** It was refused for good. */
+  /** The bus has dropped the message. */
   end(): void {
     this.request = null;
     this.isSending = false;
   }
 
   /**
-   * A call was answered: if that says that the message was sent or given up, it is the bus's no more. The id of a
-   * Request whose answer is to come now, perhaps a Status; null for none.
+   * Notes the result of a call, which may say that the message was sent or discarded. Gives the id of a Request that the
+   * bus has sent, or answered with a Status; otherwise null.
    */
   noteResult(op: OpCode, first: number): MessageId | null {
     if (!this.isSending) return null;
-    // A DISCARD that is not done has let another message take the place of the one that waited.
+    // After a DISCARD with result 1, a send that queued behind the message waits in its place.
     const isDone = op === Op.DISCARD ? first === 0 : first !== 0;
     if (op !== Op.RESEND && !((op === Op.POLL || op === Op.DISCARD) && isDone)) return null;
     const { request } = this;

@@ -8,29 +8,28 @@ import { findBus } from './find-bus.ts';
 import { FramePort } from './frame-port.ts';
 import { type Connect, PortError } from './port.ts';
 
-/** What listens at a socket must say within this time that it is KBUS. */
+/** The longest time from connecting to WELCOME. */
 const ANSWER_TIMEOUT_MS = 5000;
 
-/** Where too many connect at once, the next attempt comes after this time. */
+/** The pause before the next attempt when the daemon's backlog of connections is full. */
 const RETRY_DELAY_MS = 10;
 
 /**
- * The way to a bus of this machine's daemon, which it looks for in the folder, or where daemons serve unless told
- * otherwise. Once it was found, it is always at that place. Whoever takes the connection must say within `timeout`
- * milliseconds that it is KBUS.
+ * A transport to a bus of this machine's daemon, in the given directory or the default ones. It remembers the directory
+ * in which it has found the bus. The daemon must send WELCOME within `timeout` milliseconds.
  */
 export function connectUnix(bus: number, directory?: string, timeout = ANSWER_TIMEOUT_MS): Connect {
-  let place = directory;
+  let knownDirectory = directory;
   return async (mode, events, signal) => {
     const attempt = new Attempt(signal, timeout);
     try {
-      const { directory: found, connected } = await findBus(bus, place, (path) =>
+      const { directory: found, connected } = await findBus(bus, knownDirectory, (path) =>
         openSocketInTurn(path, attempt),
       );
       const { socket, memory } = connected;
       const port = await FramePort.open(
-        (toldTo) => {
-          memory.events = toldTo;
+        (events) => {
+          memory.events = events;
           return new SocketChannel(socket);
         },
         {
@@ -45,7 +44,7 @@ export function connectUnix(bus: number, directory?: string, timeout = ANSWER_TI
         events,
         attempt.signal,
       );
-      place = found;
+      knownDirectory = found;
       return port;
     } catch (error) {
       throw attempt.isLate ? attempt.lateError() : error;
@@ -55,7 +54,7 @@ export function connectUnix(bus: number, directory?: string, timeout = ANSWER_TI
   };
 }
 
-/** One attempt to connect: its signal ends it when its time is over, or the caller's signal says so. */
+/** One attempt to connect: its signal aborts after the timeout, or with the caller's signal. */
 class Attempt {
   isLate = false;
   private path = '';
@@ -76,11 +75,11 @@ class Attempt {
     return this.controller.signal;
   }
 
-  /** The time begins, with each socket that is tried and once it is connected. */
+  /** Starts the timeout: for each socket path, and again after connecting. */
   begin(path: string): void {
     clearTimeout(this.timer);
     this.path = path;
-    // What came while this process was busy or stopped is read before it is late.
+    // If this process was busy or stopped, it must read its input before it gives up.
     this.timer = setTimeout(() => setImmediate(() => this.late()), this.timeout);
   }
 
@@ -95,7 +94,7 @@ class Attempt {
     const why = `${path} did not answer within ${timeout / 1000} s`;
     const refusal = new PortError(Errno.ETIMEDOUT, why);
     refusal.meaning =
-      'the program that listens there says nothing; it is stopped, or it is not KBUS';
+      'the program that listens there sends nothing: it is stopped, or it is not kbus';
     return refusal;
   }
 
@@ -107,8 +106,8 @@ class Attempt {
 }
 
 /**
- * Connects as soon as the daemon can come to it: so many may do so at once that some must try again. Rejects with the
- * error of the system, or a PortError when the attempt is given up.
+ * Connects, and retries while the daemon's backlog of connections is full (EAGAIN). Rejects with the system's error, or
+ * with a PortError when the attempt is cancelled.
  */
 async function openSocketInTurn(path: string, attempt: Attempt): Promise<OpenedSocket> {
   attempt.begin(path);

@@ -13,17 +13,17 @@ import {
 } from '../../system/socket-folder.ts';
 import { PortError } from './port.ts';
 
-/** Why a bus is not served at one of the places where a client looked. */
+/** Why a client did not find its bus in one directory. */
 interface Look {
-  /** `nobody answers at /run/kbus/kbus0.sock`. */
+  /** `no daemon answers at /run/kbus/kbus0.sock`. */
   readonly says: string;
   readonly errno: number;
-  /** Numbers of other buses that are served there. */
+  /** Numbers of the other buses that a daemon serves there. */
   readonly others: readonly number[];
   readonly cause: unknown;
 }
 
-/** A bus is at none of the places where a client looked for it. */
+/** A client has found its bus in none of the directories. */
 export class NoBusError extends Error {
   override readonly name = 'NoBusError';
   private readonly bus: number;
@@ -37,13 +37,13 @@ export class NoBusError extends Error {
     this.looks = looks;
   }
 
-  /** What is to be told first: of a bus that is there, and refused; then of a path that can't be. */
+  /** The most important of the errors: a bus that refused comes first, then a path that is too long. */
   get errno(): number {
     const all = this.looks.map(({ errno }) => errno);
     return [Errno.EACCES, Errno.ENAMETOOLONG].find((errno) => all.includes(errno)) ?? Errno.ENOENT;
   }
 
-  /** For a program: what it means, and what to do. */
+  /** The text for programs: what it means, and what to do. */
   get meaning(): string {
     const others = this.others();
     const serve = `\`${this.serve('kbus')}\``;
@@ -51,10 +51,10 @@ export class NoBusError extends Error {
       const first = this.needsFolder ? 'set KBUS_DIR to a folder of your own, and ' : '';
       return `there is no bus ${this.bus}; ${first}start one with ${serve}`;
     }
-    return `there is no bus ${this.bus}, but ${others} there; newDevice() makes the next one, or stop the daemon and start it with ${serve}`;
+    return `there is no bus ${this.bus}, but ${others}; newDevice() makes the next one, or stop the daemon and start it with ${serve}`;
   }
 
-  /** For a person: the same in lines. `kbus` is what runs the command here. */
+  /** The text for people, in lines. `kbus` is the command that runs this program. */
   lines(kbus: string): string {
     const sentences = this.looks.map(
       ({ says }) => `${says.charAt(0).toUpperCase()}${says.slice(1)}.`,
@@ -72,13 +72,13 @@ export class NoBusError extends Error {
     } else {
       const what = `${others.charAt(0).toUpperCase()}${others.slice(1)}`;
       lines.push(
-        `${what} there: that daemon has fewer buses. Stop it, and start it with:  ${this.serve(kbus)}`,
+        `${what}: that daemon has fewer buses. Stop it, and start it with:  ${this.serve(kbus)}`,
       );
     }
     return lines.join('\n');
   }
 
-  /** Whether `kbus serve` wouldn't know where to serve. */
+  /** `kbus serve` has no directory to serve in. */
   private get needsFolder(): boolean {
     try {
       socketDirectory(this.given);
@@ -93,21 +93,20 @@ export class NoBusError extends Error {
     return `${kbus} serve${where}${this.bus === 0 ? '' : ` --buses ${this.bus + 1}`}`;
   }
 
-  /** `buses 0 and 1 are`; empty where there are none. */
+  /** `buses 0 and 1 exist`; empty if there are none. */
   private others(): string {
     const numbers = this.looks.find(({ others }) => others.length > 0)?.others ?? [];
     const last = numbers.at(-1);
-    if (numbers.length < 2) return last === undefined ? '' : `bus ${last} is`;
+    if (numbers.length < 2) return last === undefined ? '' : `bus ${last} exists`;
     const isRange = numbers.length > 2 && last === (numbers[0] as number) + numbers.length - 1;
-    return `buses ${isRange ? `${numbers[0]} to` : `${numbers.slice(0, -1).join(', ')} and`} ${last} are`;
+    return `buses ${isRange ? `${numbers[0]} to` : `${numbers.slice(0, -1).join(', ')} and`} ${last} exist`;
   }
 }
 
 /**
- * Connects to a bus at the first of the places where it is served; `connect` rejects with the error of the system, or a
- * PortError, which ends the search. Rejects with a PortError: ENOENT, EACCES or
- * ENAMETOOLONG, caused by a {@link NoBusError}, where it is at none of them; ECONNRESET for any other error, which ends
- * the search.
+ * Connects to a bus in the first directory in which a daemon serves it. `connect` rejects with the system's error, or
+ * with a PortError, which ends the search. Rejects with a PortError: ENOENT, EACCES or ENAMETOOLONG, caused by a
+ * {@link NoBusError}, if no directory has the bus; ECONNRESET for any other error, which ends the search.
  */
 export async function findBus<T>(
   bus: number,
@@ -146,14 +145,14 @@ async function lookAt(directory: string, bus: number, error: unknown): Promise<L
     return { ...look, says: `this user may not ${what}`, errno: Errno.EACCES };
   }
   if (code === 'ECONNREFUSED') {
-    const says = `nobody answers at ${path}, which a daemon left behind`;
+    const says = `no daemon answers at ${path}, which a dead daemon has left`;
     return { ...look, says, errno: Errno.ENOENT };
   }
   if (code !== 'ENOENT' && code !== 'ENOTDIR') {
     throw new PortError(Errno.ECONNRESET, `${path}: ${message}`, error);
   }
   const others = await servedIn(directory);
-  return { ...look, says: `nobody answers at ${path}`, errno: Errno.ENOENT, others };
+  return { ...look, says: `no daemon answers at ${path}`, errno: Errno.ENOENT, others };
 }
 
 function canEnter(directory: string): boolean {
@@ -165,7 +164,7 @@ function canEnter(directory: string): boolean {
   }
 }
 
-/** The buses that a daemon serves in a folder, by its first socket: one that is dead has left all of them. */
+/** The buses that a daemon serves in a directory. Its first socket tells: a dead daemon leaves all of its sockets. */
 async function servedIn(directory: string): Promise<number[]> {
   try {
     const buses = busesIn(directory);
@@ -176,7 +175,7 @@ async function servedIn(directory: string): Promise<number[]> {
   }
 }
 
-/** Resolves when somebody takes a connection there, and says nothing. Rejects with the error of the system. */
+/** Resolves when a program accepts a connection at the path; sends nothing. Rejects with the system's error. */
 export function knock(path: string): Promise<void> {
   return new Promise((resolve, reject) => {
     checkSocketPath(path);

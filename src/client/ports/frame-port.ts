@@ -44,19 +44,19 @@ import { errnoOf, whyCallRefused } from './refused-frame.ts';
 import { Tokens, tokenAfter } from './tokens.ts';
 
 export interface FramePortOptions extends HelloOptions {
-  /** Calls back when the program has done what it does now: what is sent until then goes in one write. */
+  /** Calls `flush` at the end of the tick: messages sent until then share one write. */
   defer(flush: () => void): void;
-  /** Calls back after what has come in by now was seen to: for what may wait a little. */
+  /** Calls `flush` after the input that has arrived was handled: for frames that may wait a little. */
   deferLonger(flush: () => void): void;
-  /** Of the kind that the channel writes without more ado; it needn't be cleared. By default, plain arrays. */
+  /** Allocates memory that the channel can write without a copy; need not be cleared. Default: plain arrays. */
   memory?: Memory;
-  /** To put frames together in; it needn't be cleared. */
+  /** Allocates memory to join frames in; need not be cleared. Default: plain arrays. */
   readMemory?: Memory;
-  /** Default: those of the machine. */
+  /** Default: the system's timers. */
   timers?: Timers;
 }
 
-/** Network id, which no Limpet has, of a Request that is known by its token: its own id was not told. */
+/** The network id, which no Limpet has, of a Request whose id the client doesn't know: its serial is the token. */
 const UNKNOWN_ID_NETWORK = 0xffff_ffff;
 
 const LAZY_WAIT = SendDetail.WAIT | SendDetail.LAZY;
@@ -77,7 +77,7 @@ export class FramePort implements Port, ChannelEvents {
   private readonly writer: FrameWriter;
 
   private readonly calls = new PendingCalls();
-  /** Token of the CALL that was made last. */
+  /** The token of the last CALL. */
   private lastCall = 0;
   private readonly requests = new PendingRequests();
   private readonly pendingReads: PendingReads;
@@ -86,7 +86,7 @@ export class FramePort implements Port, ChannelEvents {
   private readonly waits = new ReadableWaits();
   private readonly prefetching: Prefetching;
   private readonly prefetched: PrefetchedQueue;
-  /** Messages that came for a read that was given up; they come before those that are prefetched. */
+  /** Messages that arrived for a cancelled read; they come before the prefetched ones. */
   private readonly unclaimed: Message[];
 
   private readonly sends: PortSends;
@@ -134,14 +134,13 @@ export class FramePort implements Port, ChannelEvents {
     this.owed = this.sends.owed;
   }
 
-  /** Why the daemon refused what it is told of at this moment. */
   get why(): string {
     return this.refusals.why;
   }
 
   /**
-   * Opens a Ksock over a channel; resolves when the daemon has welcomed it. Rejects with a PortError:
-   * EPROTO for a daemon of another version, ECONNRESET when the channel closes.
+   * Opens a Ksock over a channel; resolves with the daemon's WELCOME. Rejects with a PortError: EPROTO for a daemon of
+   * another version, ECONNRESET if the channel closes.
    */
   static async open(
     connect: (events: ChannelEvents) => Channel,
@@ -166,7 +165,7 @@ export class FramePort implements Port, ChannelEvents {
     return port;
   }
 
-  // What the channel tells
+  // Events of the channel
 
   received(bytes: Uint8Array, from: number, to: number): number {
     this.prefetching.isReceiving = true;
@@ -202,20 +201,21 @@ export class FramePort implements Port, ChannelEvents {
     const why = error?.message ?? cut;
     const refusal = new PortError(Errno.ECONNRESET, why, error ?? undefined);
     if (this.handshake.isOpening) {
-      refusal.meaning = 'what answers there hung up before it said that it is KBUS';
+      refusal.meaning =
+        'the program that listens there closed the connection before it sent WELCOME';
     }
     this.end(refusal);
   }
 
-  /** What the daemon said is no KBUS: the connection can't go on. */
+  /** Ends the connection after a protocol error. */
   private broken(error: unknown): void {
     if (!(error instanceof ProtocolError)) throw error;
     const refusal = new PortError(Errno.EPROTO, error.message, error);
-    if (this.handshake.isOpening) refusal.meaning = 'what answers there is not KBUS';
+    if (this.handshake.isOpening) refusal.meaning = 'the program that listens there is not kbus';
     this.end(refusal);
   }
 
-  /** The connection is over: everything that waits is told. */
+  /** The connection has ended: settles everything that waits. */
   private end(refusal: PortError): void {
     if (this.refusals.closedBy !== null) return;
     this.refusals.closedBy = refusal;
@@ -225,7 +225,7 @@ export class FramePort implements Port, ChannelEvents {
       return;
     }
     const { isClosing, prefetched, tokens, unclaimed } = this;
-    // Messages at hand were not read: the bus has told their senders so.
+    // Prefetched messages were not read: the bus has told their requesters so.
     prefetched.clear();
     if (!isClosing) {
       for (const message of unclaimed.splice(0)) prefetched.push(this.given(message));
@@ -248,7 +248,7 @@ export class FramePort implements Port, ChannelEvents {
     return new Status(BUS_GONE_AWAY, { inReplyTo, to: this.ksockId });
   }
 
-  // What the daemon says
+  // Frames of the daemon
 
   private frame(frame: FrameReader): void {
     const { bytes, at } = frame;
@@ -326,7 +326,7 @@ export class FramePort implements Port, ChannelEvents {
     const second = wordOf(frame, 1);
     const text = textOf(frame, 2);
     const call = this.calls.take(token);
-    // What came unclaimed counts as read there, and here it is still to be read.
+    // For the bus, unclaimed messages are read; for the program they are not.
     if (call.op === Op.NUM_MESSAGES) first += this.unclaimed.length;
     const request = this.sends.blocked.noteResult(call.op, first);
     if (request !== null) this.owed.add(request);
@@ -396,7 +396,7 @@ export class FramePort implements Port, ChannelEvents {
     return token;
   }
 
-  /** The call of this token answers how it ended. */
+  /** Cancels the wait of a call or send: the answer to that one says how it ended. */
   private cancel(token: number): void {
     this.call(Op.CANCEL, token, '').catch(() => {});
   }
@@ -406,7 +406,7 @@ export class FramePort implements Port, ChannelEvents {
   }
 
   tryNext(): Message | null {
-    // What is prefetched when the Ksock closes was not read, and the bus tells its senders so.
+    // Messages that are prefetched when the Ksock closes stay unread: the bus tells their requesters so.
     if (this.isClosing) return null;
     const { unclaimed } = this;
     if (unclaimed.length > 0) return this.given(unclaimed.shift() as Message);
@@ -439,7 +439,7 @@ export class FramePort implements Port, ChannelEvents {
     return true;
   }
 
-  /** The program is given this message. */
+  /** Notes that the program gets this message. */
   private given(message: Message): Message {
     this.owed.noteRead(message.head, this.ksockId);
     return message;
@@ -461,9 +461,9 @@ export class FramePort implements Port, ChannelEvents {
     });
   }
 
-  onReadable(came: () => void): Promise<void> {
+  onReadable(readable: () => void): Promise<void> {
     if (this.refusals.closedBy !== null) return Promise.reject(this.refusals.closedBy);
-    const ended = this.waits.subscribe(came);
+    const ended = this.waits.subscribe(readable);
     this.prefetching.begin();
     return ended;
   }

@@ -5,18 +5,18 @@ import type { FrameWriter } from '../../wire/frame-writer.ts';
 import { FrameKind, PROTOCOL_MAGIC, PROTOCOL_VERSION, ProtocolError } from '../../wire/protocol.ts';
 import { PortError } from './port.ts';
 
-/** The longest frame that is believed before the daemon says more in its WELCOME. */
+/** The longest frame, in bytes, that a client accepts before WELCOME sets the limit. */
 export const MAX_WELCOME_BYTES = 4096;
 
-/** What a HELLO says. */
+/** The content of a HELLO. */
 export interface HelloOptions {
   mode: Mode;
-  /** Told to the daemon, and shown by it as what this program says of itself. */
+  /** The process id, which reports of the daemon show as the program's own claim. */
   pid: number;
   program: string;
 }
 
-/** What a WELCOME says. */
+/** The content of a WELCOME. */
 export interface Welcome {
   readonly busNumber: number;
   readonly ksockId: number;
@@ -25,16 +25,16 @@ export interface Welcome {
   readonly maxFrame: number;
 }
 
-/** How a connection begins: the client says HELLO, and the daemon WELCOME. */
+/** The beginning of a connection: the client sends HELLO, and the daemon answers with WELCOME. */
 export class Handshake {
   private opening: { resolve(): void; reject(error: PortError): void } | null = null;
 
-  /** HELLO was said, and WELCOME was not. */
+  /** HELLO was sent, and WELCOME not received. */
   get isOpening(): boolean {
     return this.opening !== null;
   }
 
-  /** Says HELLO; resolves when the daemon has welcomed the client. */
+  /** Sends HELLO; resolves after WELCOME. */
   begin({ mode, pid, program }: HelloOptions, writer: FrameWriter): Promise<void> {
     return new Promise((resolve, reject) => {
       this.opening = { resolve, reject };
@@ -43,14 +43,14 @@ export class Handshake {
     });
   }
 
-  /** Reads a WELCOME; a PortError when it is that of another version. */
+  /** Reads a WELCOME; gives a PortError for one of another version. */
   read(frame: FrameView): Welcome | PortError {
     if (this.opening === null || wordOf(frame, 0) !== PROTOCOL_MAGIC) {
-      throw new ProtocolError('a WELCOME that was not asked for');
+      throw new ProtocolError('an unexpected WELCOME');
     }
     const version = wordOf(frame, 1);
     if (version !== PROTOCOL_VERSION) {
-      const why = `the daemon speaks version ${version} of the protocol, and this client version ${PROTOCOL_VERSION}; use the kbus package of the same version for both`;
+      const why = `the daemon uses version ${version} of the protocol, this client version ${PROTOCOL_VERSION}; use the same version of the kbus package for both`;
       return new PortError(Errno.EPROTO, why);
     }
     return {
@@ -67,7 +67,7 @@ export class Handshake {
     this.opening = null;
   }
 
-  /** The connection ended too early. */
+  /** The connection ended before WELCOME. */
   failed(error: PortError): void {
     this.opening?.reject(error);
   }

@@ -4,26 +4,25 @@ import { ProtocolError, SendDetail } from '../../wire/protocol.ts';
 import type { Refused } from './port.ts';
 import type { Tokens } from './tokens.ts';
 
-/** A send whose outcome is to come; they come in the order of the sends. */
+/** A send in flight, or several of them; their outcomes arrive in the order of the sends. */
 export interface PendingSend {
-  /** How many sends this stands for. */
+  /** The number of sends. */
   count: number;
-  /** Of several, the first. */
+  /** The message; of several, the first. */
   readonly message: Message;
   readonly detail: number;
   readonly token: number;
   done(network: number, serial: number): void;
-  /** `message` is what was refused, or what was told of it. */
+  /** `message` is the refused one, or what the daemon's REFUSED says of it. */
   failed(errno: number, message: Message): void;
 }
 
-/** Very many sends, one behind the other: nobody waits for one alone. */
+/** Consecutive posts: the program waits for none of them alone, so one object counts them all. */
 class PostedSends implements PendingSend {
   readonly message: Message;
   readonly detail: number;
   readonly token: number;
   readonly refused: Refused;
-  /** How many have no outcome yet. */
   count = 1;
 
   constructor(message: Message, detail: number, token: number, refused: Refused) {
@@ -40,22 +39,22 @@ class PostedSends implements PendingSend {
   }
 }
 
-/** What the sends of a port need of it. */
+/** What InFlightSends needs of its port. */
 export interface InFlightSendsHost {
   readonly isOpen: boolean;
-  /** So much went out and is still in this process that more must wait. */
+  /** The backlog of the connection is so large that posts must wait. */
   readonly isCrowded: boolean;
   /** Writes a SEND. */
   put(message: Message, detail: number, token: number): void;
-  /** Fails for a message that doesn't fit into a frame, and says so. */
+  /** Refuses a message that doesn't fit into a frame. */
   tooLarge(message: Message, failed: (errno: number) => void): void;
-  /** Asks for all outcomes; resolves when the daemon has begun to tell them. */
+  /** Makes the call SYNC: after it, the daemon acknowledges without delay. Resolves with its RESULT. */
   sync(): Promise<unknown>;
 }
 
 /**
- * The sends of a port that are under way, until their outcomes come; and, behind them, those that must wait until
- * fewer are, for the daemon lets only so many be pending.
+ * The sends of a port that are in flight, and the unsent ones that wait because the daemon limits the number and bytes of
+ * pending sends.
  */
 export class InFlightSends {
   private readonly host: InFlightSendsHost;
@@ -64,23 +63,24 @@ export class InFlightSends {
   private maxBytes = 0;
   private maxFrame = 0;
 
-  /** Those under way, oldest first, from `first` on. */
+  /** The sends in flight, oldest first, from `first` on. */
   private started: PendingSend[] = [];
   private first = 0;
   private count = 0;
   private bytes = 0;
-  /** How many of them may wait for room. */
+  /** The number of sends in flight with WAIT. */
   private waiting = 0;
-  /** How many had their outcome, of those that had it last. */
+  /** The number of sends that the last `take` has taken. */
   private taken = 0;
   private lastPosted: PostedSends | null = null;
   private unsent: PendingSend[] = [];
 
-  // Who waits until nothing is under way, and who until more may be posted.
+  /** Callers of `flushed`. */
   private idle: (() => void)[] = [];
+  /** Callers of `ready`. */
   private roomy: (() => void)[] = [];
   private isSyncing = false;
-  /** Nothing was sent since the last SYNC. */
+  /** No message was sent since the last SYNC. */
   private isSynced = false;
 
   constructor(host: InFlightSendsHost, tokens: Tokens) {
@@ -88,24 +88,24 @@ export class InFlightSends {
     this.tokens = tokens;
   }
 
-  /** So many sends may be pending, with so many bytes of data (one may have more), in frames up to this length. */
+  /** Sets the limits of pending sends and their bytes of data (a single send may have more), and the longest frame. */
   limit(maxCount: number, maxBytes: number, maxFrame: number): void {
     this.maxCount = maxCount;
     this.maxBytes = maxBytes;
     this.maxFrame = maxFrame;
   }
 
-  /** Something is under way. */
+  /** A send is in flight. */
   get isBusy(): boolean {
     return this.first < this.started.length;
   }
 
-  /** What is sent now may have to wait behind others. */
+  /** A message sent now may queue behind others. */
   get mayWait(): boolean {
     return this.waiting > 0 || this.unsent.length > 0;
   }
 
-  /** More may be posted. */
+  /** The program may post more messages. */
   get isReady(): boolean {
     return !this.host.isCrowded && this.unsent.length === 0 && this.mayPend(0);
   }
@@ -119,14 +119,14 @@ export class InFlightSends {
     if (!this.fits(message)) this.host.tooLarge(message, (errno) => pending.failed(errno, message));
     else if (this.unsent.length > 0 || !this.mayPend(pending.message.dataLength)) {
       this.unsent.push(pending);
-      // It waits for outcomes, some of which would not be told yet.
+      // It waits for outcomes, which the daemon may delay (LAZY).
       this.syncIfWaited();
     } else {
       this.start(pending);
     }
   }
 
-  /** Sends what nobody waits for alone: `refused` is told of a message that is. */
+  /** Sends without a promise; calls `refused` for a refused message. */
   post(message: Message, detail: number, refused: Refused): void {
     const last = this.lastPosted;
     if (last !== null && last.count > 0 && this.mayPostMore(last, message, detail)) {
@@ -140,7 +140,7 @@ export class InFlightSends {
     }
   }
 
-  /** Whether a message can be counted as one more of the posts that were sent last. */
+  /** Whether the last PostedSends can count this message as well. */
   private mayPostMore(last: PostedSends, message: Message, detail: number): boolean {
     return (
       this.unsent.length === 0 &&
@@ -151,7 +151,7 @@ export class InFlightSends {
     );
   }
 
-  /** Takes back a send that is not under way yet; false when it is. */
+  /** Withdraws an unsent send; false if it is in flight. */
   withdraw(pending: PendingSend): boolean {
     const at = this.unsent.indexOf(pending);
     if (at < 0) return false;
@@ -159,7 +159,7 @@ export class InFlightSends {
     return true;
   }
 
-  /** The same by its token. */
+  /** Withdraws the unsent send of this token; false if there is none. */
   withdrawToken(token: number): boolean {
     const pending = this.unsent.find((unsent) => unsent.token === token);
     return pending !== undefined && this.withdraw(pending);
@@ -169,7 +169,7 @@ export class InFlightSends {
     return this.count === 0 || (this.count < this.maxCount && this.bytes + bytes <= this.maxBytes);
   }
 
-  /** Counts a send that is under way. */
+  /** Counts a send in flight. */
   private add({ dataLength }: Message, detail: number): void {
     this.count++;
     this.isSynced = false;
@@ -177,7 +177,7 @@ export class InFlightSends {
     if ((detail & SendDetail.WAIT) !== 0) this.waiting++;
   }
 
-  /** So many had their outcome; their bytes are told by the daemon. */
+  /** Subtracts sends that had their outcome; the daemon's frame gives their bytes. */
   private subtract(count: number, detail: number): void {
     this.count -= count;
     if ((detail & SendDetail.WAIT) !== 0) this.waiting -= count;
@@ -189,13 +189,13 @@ export class InFlightSends {
     this.host.put(pending.message, pending.detail, pending.token);
   }
 
-  /** So many sends, oldest first, are done; their ids rise by one, and their data had so many bytes. */
+  /** Handles SENT: the `count` oldest sends are done; their ids rise by one, and their data had `bytes` bytes. */
   done(count: number, network: number, serial: number, bytes: number): void {
     this.bytes -= bytes;
-    // Only a Request that waits for room has had its turn, and no id yet.
-    const isAside = ((this.started[this.first]?.detail ?? 0) & SendDetail.ROOM) !== 0;
-    if ((network | serial) === 0 && (count !== 1 || !isAside)) {
-      throw new ProtocolError('a send was done, and has no id');
+    // Only a Request that waits for ROOM has no id yet.
+    const mayWaitForRoom = ((this.started[this.first]?.detail ?? 0) & SendDetail.ROOM) !== 0;
+    if ((network | serial) === 0 && (count !== 1 || !mayWaitForRoom)) {
+      throw new ProtocolError('SENT without an id');
     }
     for (let done = 0; done < count; done += this.taken) {
       this.take(count - done).done(network, serial + done);
@@ -204,8 +204,8 @@ export class InFlightSends {
   }
 
   /**
-   * A send was refused: the oldest, unless it was cancelled, for then its outcome comes at once. The message
-   * that was to be sent, or `told`, if that is all there is.
+   * Handles REFUSED of the oldest send, or of the cancelled one with this token: cancelled sends don't keep the order.
+   * Gives the message; `told`, which REFUSED describes, if the port did not keep it.
    */
   refused(errno: number, token: number, told: Message, bytes: number): Message {
     this.bytes -= bytes;
@@ -226,10 +226,10 @@ export class InFlightSends {
     return cancelled;
   }
 
-  /** Takes up to `count` sends, oldest first, whose outcome has come; `taken` is how many that were. */
+  /** Takes at most `count` sends, oldest first, that had their outcome; sets `taken` to their number. */
   private take(count: number): PendingSend {
     const pending = this.started[this.first];
-    if (pending === undefined) throw new ProtocolError('the outcome of a send that was not made');
+    if (pending === undefined) throw new ProtocolError('an outcome without a send in flight');
     const taken = Math.min(count, pending.count);
     this.subtract(taken, pending.detail);
     pending.count -= taken;
@@ -254,7 +254,7 @@ export class InFlightSends {
     this.noteRoom();
   }
 
-  /** Resolves when all that was sent so far has had its outcome. */
+  /** Resolves when no send is in flight. */
   flushed(): Promise<void> {
     return new Promise((resolve) => {
       this.idle.push(resolve);
@@ -263,7 +263,7 @@ export class InFlightSends {
     });
   }
 
-  /** Resolves when more may be posted. */
+  /** Resolves when the program may post more messages. */
   ready(): Promise<void> {
     return new Promise((resolve) => {
       this.roomy.push(resolve);
@@ -271,7 +271,7 @@ export class InFlightSends {
     });
   }
 
-  /** Less may be under way than before: who waits for that is told. */
+  /** Resolves the promises that the sends in flight no longer hold up. */
   noteRoom(): void {
     const { host } = this;
     if (this.unsent.length > 0) {
@@ -280,7 +280,7 @@ export class InFlightSends {
     }
     if (
       this.roomy.length > 0 &&
-      // What a closed channel holds will never go.
+      // The backlog of a closed channel never shrinks.
       (!host.isOpen || !host.isCrowded) &&
       this.count * 2 <= this.maxCount &&
       this.bytes * 2 <= this.maxBytes
@@ -297,7 +297,7 @@ export class InFlightSends {
     this.syncIfWaited();
   }
 
-  /** Asks for all outcomes; and again for as long as more was sent in the meantime. */
+  /** Sends SYNC, and repeats it while more messages were sent in the meantime. */
   private sync(): void {
     if (this.isSyncing) return;
     this.isSyncing = true;
@@ -311,12 +311,12 @@ export class InFlightSends {
     );
   }
 
-  /** What was sent since the last SYNC is not told of by itself, and somebody may wait for it. */
+  /** Sends SYNC if a caller or an unsent message waits for outcomes that the daemon may delay. */
   private syncIfWaited(): void {
     if ((this.idle.length > 0 || this.unsent.length > 0) && !this.isSynced) this.sync();
   }
 
-  /** There will be no more outcomes. */
+  /** The connection has ended: fails all sends. */
   end(errno: number): void {
     const unfinished = [...this.started.slice(this.first), ...this.unsent];
     this.started = [];

@@ -1,10 +1,10 @@
 import type { Timers } from '../../base/timers.ts';
 import type { FrameWriter } from '../../wire/frame-writer.ts';
 
-/** How long a daemon may take nothing and say nothing before a client leaves without its answer. */
+/** A client leaves without the answer of a daemon that neither reads nor answers for this time. */
 const UNANSWERED_CLOSE_MS = 5000;
 
-/** Resolves when the daemon has answered that the Ksock has left (`closed`), or seems to take nothing any more. */
+/** Resolves when the daemon has answered CLOSE (`closed`), or has not read for {@link UNANSWERED_CLOSE_MS}. */
 export function whenLeft(
   closed: Promise<unknown>,
   writer: FrameWriter,
@@ -19,9 +19,9 @@ export function whenLeft(
     writer.flush();
     let { backlog } = writer;
     const wait = (): void => {
-      const isTaking = writer.backlog < backlog;
+      const isReading = writer.backlog < backlog;
       backlog = writer.backlog;
-      if (isTaking) timer = timers.setTimeout(wait, UNANSWERED_CLOSE_MS);
+      if (isReading) timer = timers.setTimeout(wait, UNANSWERED_CLOSE_MS);
       else left();
     };
     let timer = timers.setTimeout(wait, UNANSWERED_CLOSE_MS);

@@ -4,14 +4,14 @@ import { Head } from '../../message/head.ts';
 import { OrigFrom } from '../../message/id.ts';
 import { type Message, ReceivedMessage } from '../../message/message.ts';
 
-// The messages of a program as those of a bus in the same process, and back.
+// Converts messages of a program to messages of a bus in the same process, and back.
 
-/** The sender may go on to change its data, so the bus gets a copy. (The `slice` of a Buffer is none.) */
+/** A message for the bus. It has a copy of the data, which the sender may change. (A Buffer's `slice` makes no copy.) */
 export function copyOf(message: Message): MessageBatch {
   return batchOfMessage(message, new Uint8Array(message.data));
 }
 
-/** The message for one who reads it. What only one reads is its own, and needn't be copied again. */
+/** The message for a reader. If it is the only reader, it gets the bus's copy of the data; otherwise a further copy. */
 export function messageOf(batch: MessageBatch, you: boolean): Message {
   const { bytes, dataLength, more } = batch;
   const isOwn = batch.copies === 1 && more === null && bytes.length === dataLength;
@@ -28,7 +28,7 @@ export function messageOf(batch: MessageBatch, you: boolean): Message {
 
 let last = new Head('', 0);
 
-/** The head of a message for its reader; that of the one before it, when that was like it. */
+/** The head of a message for its reader. Consecutive messages with equal heads share one. */
 export function readerHeadOf(batch: MessageBatch, you: boolean): Head {
   const { name, to, idNetwork, replyNetwork, replySerial, carried } = batch;
   const flags = you ? (batch.flags | Flag.WANT_YOU_TO_REPLY) >>> 0 : batch.flags;

@@ -44,8 +44,7 @@ export class LocalPort implements Port, KsockOwner {
   private readonly sends: LocalSends;
   private takes: Take[] = [];
   private reading: ((isReadable: boolean) => void)[] = [];
-  /** Who is called when messages came, and how it is told that no more will. */
-  private subscriber: { came(): void; resolve(): void } | null = null;
+  private subscriber: { readable(): void; resolve(): void } | null = null;
   private readonly polls = new Set<Poll>();
   private isWoken = false;
   private missedCount = 0;
@@ -77,7 +76,7 @@ export class LocalPort implements Port, KsockOwner {
     return this.sends.why;
   }
 
-  // What the bus tells
+  // Events of the bus
 
   queued(): void {
     if (this.takes.length > 0 || this.reading.length > 0 || this.subscriber !== null) this.wake();
@@ -108,7 +107,7 @@ export class LocalPort implements Port, KsockOwner {
     this.missedCount += batch.count;
   }
 
-  /** Whether a message may be written now: none waits, nor do those that wait their turn. */
+  /** Whether a message may be written now: none waits, and none queues behind one. */
   private poll(): boolean {
     return this.sends.queue.pending === 0 && this.ksock.poll();
   }
@@ -118,7 +117,7 @@ export class LocalPort implements Port, KsockOwner {
     for (const poll of this.polls) poll.settle(true);
   }
 
-  // The bus tells in the middle of a call, so what follows from it is done afterwards.
+  // The bus calls `queued` in the middle of its work, so readers run afterwards.
   private wake(): void {
     if (this.isWoken) return;
     this.isWoken = true;
@@ -129,7 +128,7 @@ export class LocalPort implements Port, KsockOwner {
       const { reading } = this;
       this.reading = [];
       for (const resolve of reading) resolve(true);
-      this.subscriber?.came();
+      this.subscriber?.readable();
     });
   }
 
@@ -173,7 +172,7 @@ export class LocalPort implements Port, KsockOwner {
 
   take(wait: boolean, signal: AbortSignal | undefined): Promise<Message | null> {
     if (!this.ksock.isOpen) return Promise.reject(closedError());
-    // Those who wait already come first.
+    // Readers that wait already come first.
     this.serveTakes();
     if (this.ksock.numMessages > 0) return Promise.resolve(this.tryNext());
     if (!wait) return Promise.resolve(null);
@@ -220,10 +219,10 @@ export class LocalPort implements Port, KsockOwner {
     });
   }
 
-  onReadable(came: () => void): Promise<void> {
+  onReadable(readable: () => void): Promise<void> {
     if (!this.ksock.isOpen) return Promise.reject(closedError());
     return new Promise((resolve) => {
-      this.subscriber = { came, resolve };
+      this.subscriber = { readable, resolve };
     });
   }
 

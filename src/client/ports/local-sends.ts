@@ -18,19 +18,19 @@ import {
 
 type Settle = (result: number) => void;
 
-/** The outcome of a send that comes later. */
+/** The result of a send that waits: its outcome follows. */
 const PENDING = 1;
 
-/** What a port to a bus in this process sends (messages, Requests and Replies), and what becomes of it. */
+/** The messages, Requests and Replies that a port sends to a bus in this process, and their outcomes. */
 export class LocalSends {
   readonly queue: SendQueue;
   private readonly ksock: BusKsock;
-  /** Something was cancelled: whoever waits to write may go on. */
+  /** Called after a send was cancelled: callers of `writable` may go on. */
   private readonly cancelled: () => void;
-  /** What is being sent, and its outcome so far. */
+  /** The message that is being submitted, and its outcome so far. */
   private submitted: MessageBatch | null = null;
   private outcome = PENDING;
-  /** What was refused, and is told of at this moment. */
+  /** The refused message, while its outcome is reported. */
   private refused: { readonly batch: MessageBatch; readonly errno: number } | null = null;
   private nextToken = 0;
   private readonly settles = new Map<number, Settle>();
@@ -52,7 +52,7 @@ export class LocalSends {
     });
   }
 
-  /** Why the bus refused what it is told of at this moment. */
+  /** While a refusal is reported: the bus's reason. */
   get why(): string {
     if (this.refused === null) return '';
     const { batch, errno } = this.refused;
@@ -96,13 +96,13 @@ export class LocalSends {
   }
 
   reply(message: Message, refused: Refused): void {
-    // It will be sent again, and its handler may use the memory of its data before.
+    // This Reply is refused, and sent again later; meanwhile its handler may change the memory of its data.
     if (this.ksock.isSending) message.data = new Uint8Array(message.data);
     this.tell(message, copyOf(message), false, refused);
   }
 
   request(message: Message, pending: PendingRequest, wait: boolean): void {
-    const token = this.freeTicket();
+    const token = this.freeToken();
     pending.token = token;
     this.requests.set(token, pending);
     const batch = copyOf(message);
@@ -114,7 +114,7 @@ export class LocalSends {
     });
   }
 
-  /** The bus answers a Request. */
+  /** Handles the Replies or Statuses to Requests from this token on. */
   answered(token: number, batch: MessageBatch): void {
     for (let at = 0; at < batch.count; at++) {
       const one = batch.count === 1 ? batch : batch.one(at);
@@ -129,7 +129,7 @@ export class LocalSends {
     return true;
   }
 
-  /** Sends what nobody waits for, without a function for each. */
+  /** Sends without a promise, and without a function for each message that is done at once. */
   private tell(message: Message, batch: MessageBatch, wait: boolean, refused: Refused): void {
     const result = this.submit(batch, wait);
     if (result < 0) {
@@ -141,8 +141,8 @@ export class LocalSends {
     }
   }
 
-  /** The next token that nobody has: after 2^32 of them, one may still wait. */
-  private freeTicket(): number {
+  /** The next free token: after 2^32 tokens, an old one may still be in use. */
+  private freeToken(): number {
     const { requests, settles } = this;
     let token = this.nextToken;
     if (requests.size > 0 || settles.size > 0) {
@@ -152,9 +152,9 @@ export class LocalSends {
     return token;
   }
 
-  /** PENDING, or the outcome. */
+  /** Gives the outcome, or PENDING. */
   private submit(batch: MessageBatch, wait: boolean): number {
-    const token = batch.answersByToken ? this.nextToken : this.freeTicket();
+    const token = batch.answersByToken ? this.nextToken : this.freeToken();
     this.nextToken = (token + 1) >>> 0;
     if (!this.ksock.isOpen) return -Errno.EBADF;
     batch.token = token;
@@ -167,7 +167,7 @@ export class LocalSends {
     return this.outcome;
   }
 
-  /** Resolves when all that was sent so far has had its outcome. */
+  /** Resolves when no send waits. */
   flushed(): Promise<void> {
     return new Promise((resolve) => {
       this.idle.push(resolve);
@@ -186,14 +186,14 @@ export class LocalSends {
     return this.ksock.isOpen ? portErrorFor(-result, this.why) : closedError();
   }
 
-  /** The Ksock is closed: nothing that was asked is answered. */
+  /** The Ksock is closed: rejects all Requests. */
   endRequests(refusal: PortError): void {
     const requests = this.requests.oldestFirst(this.nextToken);
     this.requests.clear();
     for (const [, request] of requests) request.refused(refusal);
   }
 
-  /** Nor has what was sent an outcome. */
+  /** The Ksock is closed: fails all waiting sends. */
   endSends(): void {
     for (const settle of this.settles.values()) settle(-Errno.EBADF);
     this.settles.clear();

@@ -6,11 +6,11 @@ import type { FrameReader } from '../../wire/frame-reader.ts';
 import { FRAME_AT, ProtocolError, RECORDS_AT, YOU } from '../../wire/protocol.ts';
 import { KeptMemory, PrefetchedBatch } from './prefetched-batch.ts';
 
-/** Reads the frames of a daemon that hold messages. */
+/** Reads the daemon's frames of messages. */
 export class MessageFrames {
   private readonly heads = new HeadReader();
   private readonly kept: KeptMemory;
-  /** How many messages had been given where they lay, when that was last asked. */
+  /** `kept.referenced` at the last call of `wasMemoryGiven`. */
   private referencedBefore = 0;
 
   constructor(memory: Memory) {
@@ -32,14 +32,14 @@ export class MessageFrames {
     return new PrefetchedBatch(this.heads, this.kept, bytes, first, end, count, from, serial, you);
   }
 
-  /** The message of a frame that may have but one. */
+  /** The message of a frame that has exactly one. */
   single(frame: FrameReader): PrefetchedBatch {
     const batch = this.batch(frame);
     if (batch.left === 1) return batch;
-    throw new ProtocolError(`${batch.left} messages in a frame that may have one`);
+    throw new ProtocolError(`${batch.left} messages in a frame that must have one`);
   }
 
-  /** Whether a message was given where it lies, since this was last asked: its memory may be kept for ever. */
+  /** Whether the program got a message in the receive buffer since the last call: it may keep that memory for ever. */
   wasMemoryGiven(): boolean {
     const { referenced } = this.kept;
     const wasGiven = referenced !== this.referencedBefore;

@@ -2,8 +2,8 @@ import type { Head } from '../../message/head.ts';
 import type { MessageId } from '../../message/id.ts';
 
 /**
- * The Requests of a port whose Replies are to come through the queue, for when the bus goes away. Several may have one
- * id, when it is a Limpet's.
+ * The Requests of a port whose Replies come through the queue: each gets a Status if the connection is lost. Several
+ * Requests may have the same id, if it is a Limpet's.
  */
 export class OwedReplies {
   private readonly owed = new Map<string, { readonly id: MessageId; count: number }>();
@@ -15,7 +15,7 @@ export class OwedReplies {
     else owed.count++;
   }
 
-  /** The program is given a message: if it is the answer to a Request of this Ksock, that is not owed any more. */
+  /** The program gets a message: if it answers a Request of this Ksock, that Reply is not owed any more. */
   noteRead(head: Head, ksockId: number): void {
     if (this.owed.size === 0 || !head.isReply || head.to !== ksockId) return;
     const id = String(head.inReplyTo);
@@ -23,7 +23,7 @@ export class OwedReplies {
     if (owed !== undefined && --owed.count === 0) this.owed.delete(id);
   }
 
-  /** The ids of all of them, each as often as it is owed. */
+  /** All ids, each as often as a Reply to it is owed. */
   *ids(): Iterable<MessageId> {
     for (const { id, count } of this.owed.values()) {
       for (let each = 0; each < count; each++) yield id;

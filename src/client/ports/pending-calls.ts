@@ -3,14 +3,14 @@ import type { OpCode } from '../../message/calls.ts';
 import { ProtocolError } from '../../wire/protocol.ts';
 import type { CallResult, PortError } from './port.ts';
 
-/** A CALL whose answer is to come. */
+/** A CALL without its answer yet. */
 export interface PendingCall {
   readonly op: OpCode;
   resolve(result: CallResult): void;
   reject(error: PortError): void;
 }
 
-/** The CALLs of a port whose answers are to come, by their tokens. */
+/** The unanswered CALLs of a port, by token. */
 export class PendingCalls {
   private readonly calls = new NumberMap<PendingCall>();
 
@@ -26,14 +26,14 @@ export class PendingCalls {
     this.calls.set(token, call);
   }
 
-  /** The call that is answered now. A ProtocolError when there is none. */
+  /** Removes the call with this token. Throws a ProtocolError if there is none. */
   take(token: number): PendingCall {
     const call = this.calls.take(token);
-    if (call === undefined) throw new ProtocolError(`an answer to ${token}, which was not asked`);
+    if (call === undefined) throw new ProtocolError(`an answer with the unknown token ${token}`);
     return call;
   }
 
-  /** The connection is over; `next` is the token that would be next. */
+  /** Rejects all calls, oldest first; `next` is the next token. */
   end(refusal: PortError, next: number): void {
     for (const [, call] of this.calls.oldestFirst(next)) call.reject(refusal);
   }

@@ -4,36 +4,36 @@ import { ProtocolError } from '../../wire/protocol.ts';
 import { whenEnded } from '../time-limit.ts';
 
 interface Reader {
-  /** It wants more than what is there already. */
+  /** It waits for a message if the queue is empty. */
   wait: boolean;
-  /** Of its TAKE; 0 until that is sent. */
+  /** The token of its TAKE; 0 until that is sent. */
   token: number;
   resolve(message: Message | null): void;
   reject(error: unknown): void;
 }
 
-/** What the readers need of their port. */
+/** What PendingReads needs of its port. */
 export interface PendingReadsHost {
-  /** Sends a TAKE; its token. */
+  /** Sends a TAKE; gives its token. */
   take(wait: boolean): number;
-  /** Sends a CANCEL: the TAKE of this token answers how it ended. */
+  /** Sends a CANCEL: the answer to the TAKE of this token says how it ended. */
   cancel(token: number): void;
-  /** The message is given to the program. */
+  /** Notes that the program gets the message. */
   given(message: Message): Message;
 }
 
 /**
- * Who reads one message each, first come first, and the TAKEs that were sent for them. Messages are for
- * the readers in their order, whichever TAKE brings them. When one has left, the message that its TAKE
- * may bring all the same is for who waits longest, or is kept unclaimed for the next one.
+ * The readers of one message each, in order of arrival, and their TAKEs. A message goes to the longest-waiting reader,
+ * whichever TAKE carries it. When a reader has left, its TAKE may still get a message: with no reader waiting, that
+ * message is kept unclaimed for the next one.
  */
 export class PendingReads {
   private readonly host: PendingReadsHost;
   private readonly timers: Timers;
   private readers: Reader[] = [];
-  /** TAKEs that are not answered yet, whose readers have left. */
+  /** Tokens of unanswered TAKEs whose readers have left. */
   private readonly deserted = new Set<number>();
-  /** Messages that came when nobody waited for them any more. */
+  /** Messages that arrived when no reader waited. */
   readonly unclaimed: Message[] = [];
 
   constructor(host: PendingReadsHost, timers: Timers) {
@@ -41,7 +41,7 @@ export class PendingReads {
     this.timers = timers;
   }
 
-  /** The next message; null when there is none, or the signal has ended the wait. */
+  /** The next message; null if the queue is empty, or the signal ended the wait. */
   take(wait: boolean, signal: AbortSignal | undefined): Promise<Message | null> {
     return new Promise((resolve, reject) => {
       const end = whenEnded(
@@ -69,7 +69,7 @@ export class PendingReads {
         },
       };
       this.readers.push(reader);
-      // So that however often a reader leaves, the daemon is asked one thing only until it answers.
+      // Send no TAKE while a deserted one is unanswered: readers that come and leave must not pile up TAKEs.
       if (this.deserted.size === 0) this.ask(reader);
     });
   }
@@ -87,7 +87,7 @@ export class PendingReads {
     if (reader.token !== 0) this.deserted.add(reader.token);
   }
 
-  /** A TAKE has brought a message. A ProtocolError when there was no such TAKE. */
+  /** Handles TAKEN. Throws a ProtocolError if there was no such TAKE. */
   taken(token: number, message: Message): void {
     const [first] = this.readers;
     if (first?.token !== token && !this.deserted.has(token)) throw notAsked(token);
@@ -104,7 +104,7 @@ export class PendingReads {
     this.answered(token);
   }
 
-  /** A TAKE has found none. A ProtocolError when there was no such TAKE. */
+  /** Handles NONE. Throws a ProtocolError if there was no such TAKE. */
   none(token: number): void {
     const at = this.readers.findIndex((reader) => reader.token === token);
     if (at >= 0) this.readers.splice(at, 1)[0]?.resolve(null);
@@ -117,7 +117,7 @@ export class PendingReads {
     for (const reader of this.readers) if (reader.token === 0) this.ask(reader);
   }
 
-  /** The connection is over: each reader gets one of the messages that are left, or is told. */
+  /** The connection has ended: each reader gets one of the messages that are left, or its promise rejects. */
   end(left: () => Message | null, refusal: Error): void {
     const { readers } = this;
     this.readers = [];
@@ -130,5 +130,5 @@ export class PendingReads {
 }
 
 function notAsked(token: number): ProtocolError {
-  return new ProtocolError(`an answer to ${token}, which was not asked`);
+  return new ProtocolError(`an answer with the unknown token ${token}`);
 }

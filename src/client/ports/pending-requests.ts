@@ -3,10 +3,10 @@ import type { Message } from '../../message/message.ts';
 import { ProtocolError } from '../../wire/protocol.ts';
 import type { PendingRequest } from './port.ts';
 
-/** The Requests of a port whose answers come as ANSWER, by their tokens. */
+/** The Requests of a port whose answers come as ANSWER, by token. */
 export class PendingRequests {
   private readonly requests = new NumberMap<PendingRequest>();
-  /** Tokens of Requests that were given up, of which the daemon may not have heard yet. */
+  /** Tokens of Requests that were given up, until the daemon has answered FORGET. */
   private readonly forgotten = new Set<number>();
 
   get isEmpty(): boolean {
@@ -22,7 +22,7 @@ export class PendingRequests {
     this.requests.set(token, request);
   }
 
-  /** The Request of this token, which is not pending any more; undefined when there is none. */
+  /** Removes the Request of this token; undefined if there is none. */
   take(token: number): PendingRequest | undefined {
     return this.requests.take(token);
   }
@@ -31,27 +31,27 @@ export class PendingRequests {
     return this.forgotten.has(token);
   }
 
-  /** Nobody waits for it, but its answer may come until the daemon has heard of that: see `heard`. */
+  /** Ignores answers with this token, which may arrive until the daemon has answered FORGET. */
   forget(token: number): void {
     this.forgotten.add(token);
   }
 
-  /** The daemon knows that the Request was given up: no answer comes any more. */
-  heard(token: number): void {
+  /** The daemon has answered FORGET: no answer with this token follows. */
+  forgetDone(token: number): void {
     this.forgotten.delete(token);
   }
 
-  /** A ProtocolError when nobody has asked. */
+  /** Throws a ProtocolError if there is no such Request. */
   answered(token: number, answer: Message): void {
     if (this.forgotten.has(token)) return;
     const request = this.requests.take(token);
     if (request === undefined) {
-      throw new ProtocolError(`an answer to ${token}, which was not asked`);
+      throw new ProtocolError(`an answer with the unknown token ${token}`);
     }
     request.answered(answer);
   }
 
-  /** All that are pending, oldest first, and not any more; `next` is the token that would be next. */
+  /** Removes all Requests, and gives them, oldest first; `next` is the next token. */
   takeAll(next: number): [token: number, request: PendingRequest][] {
     const all = this.requests.oldestFirst(next);
     this.requests.clear();

@@ -25,19 +25,19 @@ import type { Tokens } from './tokens.ts';
 
 const ANSWERED_WAIT = SendDetail.WAIT | SendDetail.ANSWERED;
 
-/** What sending needs of its port. */
+/** What PortSends needs of its port. */
 export interface PortSendsHost {
   readonly call: Port['call'];
-  /** Sends a CANCEL: the send of this token tells how it ended. */
+  /** Sends a CANCEL: the answer to the send of this token says how it ended. */
   cancel(token: number): void;
 }
 
-/** What a port to a daemon sends (messages, Requests and Replies), and what becomes of it. */
+/** The messages, Requests and Replies that a port sends to a daemon, and their outcomes. */
 export class PortSends implements InFlightSendsHost, AwaitedSendHost {
-  /** The message that waits to be sent (EAGAIN); whatever is sent meanwhile is refused. */
+  /** The message that waits to be sent (EAGAIN); the bus refuses other sends until then. */
   readonly blocked = new BlockedSend();
   readonly owed = new OwedReplies();
-  /** The longest frame that the daemon takes. */
+  /** The longest frame that the daemon accepts, in bytes. */
   maxFrame = 0;
   readonly inFlight: InFlightSends;
   private readonly host: PortSendsHost;
@@ -71,7 +71,7 @@ export class PortSends implements InFlightSendsHost, AwaitedSendHost {
     return new Promise((resolve, reject) => {
       const detail = wait ? SendDetail.WAIT : 0;
       const send = new AwaitedSend(this, message, detail, this.tokens.take(), resolve, reject);
-      if (signal !== undefined) send.giveUpBy(signal, () => this.cancel(send));
+      if (signal !== undefined) send.cancelBy(signal, () => this.cancel(send));
       this.inFlight.submit(send);
     });
   }
@@ -81,7 +81,7 @@ export class PortSends implements InFlightSendsHost, AwaitedSendHost {
     else this.host.cancel(pending.token);
   }
 
-  /** Posts a Request: its Reply comes through the queue, so its id must be known. */
+  /** Posts a Request. Its Reply comes through the queue, so the client must know the Request's id. */
   postRequest(message: Message, wait: boolean, refused: Refused): void {
     this.send(message, wait, undefined).catch((refusal: PortError) => {
       this.refusals.why = refusal.meaning ?? '';
@@ -104,7 +104,6 @@ export class PortSends implements InFlightSendsHost, AwaitedSendHost {
     this.sendQuietly(message, detail, token, waits, this.requestRefused);
   }
 
-  /** A Request was refused: known by its token, for it needs no other record. */
   private readonly requestRefused = (errno: number, token: number): void => {
     this.requests.take(token)?.refused(this.refusal(errno));
   };
@@ -116,7 +115,7 @@ export class PortSends implements InFlightSendsHost, AwaitedSendHost {
     requests.forget(token);
     return this.host.call(Op.FORGET, token, '').then(
       ({ first }) => {
-        requests.heard(token);
+        requests.forgetDone(token);
         return first === 1;
       },
       () => false,
@@ -126,17 +125,17 @@ export class PortSends implements InFlightSendsHost, AwaitedSendHost {
   reply(message: Message, refused: Refused): void {
     if (!this.isOpen) return;
     this.replyRefused = refused;
-    // A send under way may leave the Ksock sending, and then this message is still needed.
+    // A send in flight may leave the Ksock sending: then this Reply is refused, and sent again later.
     const isBusy = this.blocked.isSending || this.inFlight.isBusy;
-    // It may stay here for a while, and its handler use the memory of its data again.
+    // While the Reply waits here, its handler may change the memory of its data.
     if (isBusy || this.inFlight.mayWait) message.data = new Uint8Array(message.data);
     const notSent = (errno: number): void => refused(errno, message);
     this.sendQuietly(message, 0, this.tokens.take(), isBusy, notSent);
   }
 
   /**
-   * Sends, and asks to be told of a refusal only: the fewer frames, the better. But a message that may
-   * wait, or stands behind one that does, must be counted, and so have its outcome told.
+   * Sends QUIET, which saves the frames of acknowledgements. A message that may wait, or that queues behind one that
+   * waits, must be counted, so it can't be QUIET.
    */
   private sendQuietly(
     message: Message,
@@ -156,7 +155,7 @@ export class PortSends implements InFlightSendsHost, AwaitedSendHost {
     }
   }
 
-  // What the daemon says of them
+  // Outcomes from the daemon
 
   sent(frame: FrameView): void {
     const count = wordOf(frame, 0);
@@ -167,14 +166,15 @@ export class PortSends implements InFlightSendsHost, AwaitedSendHost {
     this.inFlight.done(count, wordOf(frame, 1), serial, wordOf(frame, 3));
   }
 
-  /** A REFUSED, of a QUIET send or any other. */
+  /** Handles a REFUSED of a send. */
   refused(frame: FrameView, isQuiet: boolean, token: number): void {
     const errno = errnoOf(frame);
     this.refusals.why = whySendRefused(frame);
     const told = refusedMessage(frame);
     if (!isQuiet) {
       const id = idOfRefused(frame);
-      if (errno === Errno.EAGAIN && !id.isSet) throw new ProtocolError('what waits has no id');
+      if (errno === Errno.EAGAIN && !id.isSet)
+        throw new ProtocolError('EAGAIN for a message without an id');
       const message = this.inFlight.refused(errno, token, told, bytesOfRefused(frame));
       if (errno === Errno.EAGAIN) this.blocked.begin(message.isRequest() ? id : null);
       return;
@@ -184,7 +184,7 @@ export class PortSends implements InFlightSendsHost, AwaitedSendHost {
     else if (!this.requests.isForgotten(token)) this.replyRefused?.(errno, told, false);
   }
 
-  // What sends in flight, and those that are awaited, need
+  // Used by InFlightSends and AwaitedSend
 
   get isOpen(): boolean {
     return this.refusals.closedBy === null;
@@ -200,7 +200,7 @@ export class PortSends implements InFlightSendsHost, AwaitedSendHost {
 
   tooLarge(message: Message, failed: (errno: number) => void): void {
     const size = message.totalLength();
-    this.refusals.why = `the message has ${size} bytes, and the daemon takes no frame longer than ${this.maxFrame} (absolute-max-message-size)`;
+    this.refusals.why = `the message has ${size} bytes; the longest frame of this daemon has ${this.maxFrame} (absolute-max-message-size)`;
     failed(Errno.EMSGSIZE);
     this.refusals.why = '';
   }

@@ -4,16 +4,16 @@ import { Errno } from '../../message/errno.ts';
 import type { MessageId } from '../../message/id.ts';
 import type { Message } from '../../message/message.ts';
 
-/** Name of the Status that the client makes for each outstanding Request when the bus goes away. */
+/** The name of the Status that the client makes for each outstanding Request when the connection is lost. */
 export const BUS_GONE_AWAY = '$.KBUS.Bus.GoneAway';
 
-/** The bus refused, or can't be reached; a Ksock makes a KbusError of it, which says what was asked. */
+/** The bus refused a call, or can't be reached. A Ksock makes a KbusError of it, which says what was asked. */
 export class PortError extends Error {
   override readonly name = 'PortError';
   readonly errno: number;
-  /** Its program has closed the Ksock. */
+  /** The program has closed the Ksock. */
   readonly isClosed: boolean;
-  /** What it means for the call, if that can be said better than the table of meanings does. */
+  /** What stood in the way, if more is known than the table of meanings says. */
   meaning: string | undefined;
 
   constructor(errno: number, why = '', cause?: unknown, isClosed = false) {
@@ -23,14 +23,14 @@ export class PortError extends Error {
   }
 }
 
-/** With what the bus said, if it said more than the number. */
+/** The error of a refused call, with the bus's reason, if it gave one. */
 export function portErrorFor(errno: number, why: string): PortError {
   const refusal = new PortError(errno);
   if (why !== '') refusal.meaning = why;
   return refusal;
 }
 
-/** For what is asked of a Ksock that its program has closed. */
+/** The error of calls to a Ksock that its program has closed. */
 export const closedError = (): PortError => new PortError(Errno.EBADF, '', undefined, true);
 
 export interface CallResult {
@@ -40,118 +40,116 @@ export interface CallResult {
 }
 
 /**
- * Told of a message that was refused, without a promise for each: its port says `why` until this returns. Without its
- * data, the message is not whole, and must not be sent again.
+ * Called with each refused message; during the call, the port's `why` gives the reason. A message that is not whole has
+ * lost its data: don't send it again.
  */
 export type Refused = (errno: number, message: Message, isWhole?: boolean) => void;
 
-/** A Request that waits for its answer: its port calls one of these, once. */
+/** A Request that waits for its answer. The port calls `answered` or `refused`, once. */
 export interface PendingRequest {
-  /** By which its port knows it. */
+  /** The port identifies the Request by this. */
   token: number;
-  /** With a Reply or a Status. */
+  /** `answer` is a Reply or a Status. */
   answered(answer: Message): void;
   refused(refusal: PortError): void;
 }
 
-/** What a port tells of itself. */
+/** The callbacks of a port. */
 export interface PortEvents {
-  /** The bus can't be reached any more; nothing follows. `null`: `close` was called. */
+  /** The port has closed; no further event follows. `error` is null if `close` was called. */
   closed(error: PortError | null): void;
-  /** So many messages were missed, for the queue was full; the name of the first. */
+  /** The queue was full and missed `count` messages; `name` is that of the first. */
   missed(count: number, name: string): void;
 }
 
 /**
- * One Ksock's way to its bus: a connection to a daemon, or the bus itself when it is in this process.
- * Whatever waits ends when the port closes: promises reject with a PortError (ECONNRESET).
+ * The connection of one Ksock to its bus: to a daemon, or to a bus in this process. When the port closes, pending
+ * promises reject with a PortError (ECONNRESET).
  */
 export interface Port {
   readonly busNumber: number;
   readonly ksockId: number;
 
-  /** Why the bus refused what it is told of at this moment: a sentence, or '' when it doesn't say. */
+  /** During a {@link Refused} call: the bus's reason, a sentence or ''. */
   readonly why: string;
 
   /**
-   * Resolves with the message's id when it was sent. With `wait`, that may be when there is room. Rejects with a
+   * Resolves with the message's id when it was sent. With `wait`, the send waits for free queue slots. Rejects with a
    * PortError, or the signal's reason.
    */
   send(message: Message, wait: boolean, signal: AbortSignal | undefined): Promise<MessageId>;
 
   /**
-   * Sends without a promise for each message: `refused` is called if that fails. False when so much is
-   * under way that the caller must wait until it is `ready` before the next.
+   * Sends without a promise for each message, and calls `refused` if that fails. Returns false if the caller must await
+   * `ready` before the next message.
    */
   post(message: Message, wait: boolean, refused: Refused): boolean;
 
-  /** Resolves when more may be posted. */
+  /** Resolves when the caller may post more messages. */
   ready(): Promise<void>;
 
-  /** Resolves when all that was sent or posted so far has had its outcome. */
+  /** Resolves when no send or post made so far is in flight. */
   flushed(): Promise<void>;
 
   /**
-   * Sends a Request, and calls `pending` with its Reply or Status, which doesn't pass through the queue. With
-   * ALL_OR_WAIT it is sent when there is room for all; with `wait`, when there is for its Reply and for its Replier.
+   * Sends a Request, and calls `pending` with its Reply or Status, which doesn't go through the queue. With ALL_OR_WAIT
+   * it waits for free slots in the queues of all recipients; with `wait`, for a slot for its Reply and one in the
+   * Replier's queue.
    */
   request(message: Message, pending: PendingRequest, wait: boolean): void;
 
   /**
-   * Nobody waits for the answer any more: if the Request was not sent yet, it never is. Whether it was taken back
-   * before anybody read it, as soon as that is known; a daemon that doesn't answer may never say.
+   * Gives up a Request: `pending` is not called any more, and an unsent Request is never sent. Gives whether the Replier
+   * never reads it; the promise stays pending if the daemon doesn't answer.
    */
   forget(pending: PendingRequest): boolean | Promise<boolean>;
 
   /**
-   * Sends a Reply. If its data has less than SENT_IN_PLACE_BYTES, the memory may be used again when this returns.
-   * `refused`, the same for all Replies of a port, is called when that fails, with this Reply or one like it: to the
-   * same requester, in reply to the same Request.
+   * Sends a Reply. The port copies data of less than SENT_IN_PLACE_BYTES. On failure it calls `refused`, the same
+   * function for all Replies of a port, with this Reply or one to the same requester and Request.
    */
   reply(message: Message, refused: Refused): void;
 
-  /** Takes the next message; null when there is none, or when a wait for it was cancelled by the signal. */
+  /** Takes the next message; null if the queue is empty, or the signal cancelled the wait. */
   take(wait: boolean, signal: AbortSignal | undefined): Promise<Message | null>;
 
   /**
-   * The next message at hand, for a reader who takes many; null when `readable` must be awaited. It
-   * counts as read when it is given.
+   * The next message, for readers of many; null if the caller must await `readable` first. The message counts as read.
    */
   tryNext(): Message | null;
 
   /**
-   * The same, shown by `borrowed` until the next is; false when there is none. What it shows lies where it was
-   * received, and isn't kept for anybody.
+   * As `tryNext`, but `borrowed` shows the message until it shows the next one; false if there is none. The message
+   * lies in the receive buffer, which the port reuses.
    */
   tryNextInto(borrowed: BorrowedMessage): boolean;
 
-  /** Resolves when `tryNext` will give a message: true; or when `stopReading` was called: false. */
+  /** Resolves with true when `tryNext` has a message, and with false when `stopReading` was called. */
   readable(): Promise<boolean>;
 
   /**
-   * Calls `came` whenever messages come that `tryNext` will give: in the turn in which they came, so that what is
-   * sent from there goes out with it. Resolves when `stopReading` was called.
+   * Subscribes: calls `readable` whenever `tryNext` has messages, in the tick in which the port received them, so that
+   * messages sent from there share one flush. Resolves when `stopReading` was called.
    */
-  onReadable(came: () => void): Promise<void>;
+  onReadable(readable: () => void): Promise<void>;
 
-  /** The readers of many stop: what is at hand goes back to the queue, unread. */
+  /** Ends `readable` and `onReadable`, and returns prefetched messages to the queue, unread. */
   stopReading(): Promise<void>;
 
   call(op: OpCode, argument: number, text: string): Promise<CallResult>;
 
-  /** Resolves when a message may be written (true), or the signal ended the wait (false). */
+  /** Resolves with true when a message may be written, and with false when the signal ended the wait. */
   writable(signal: AbortSignal | undefined): Promise<boolean>;
 
-  /** Whether its connection, if it has one, keeps the program from ending. */
+  /** Sets whether the connection, if there is one, keeps the program running. */
   keepProgram(isKept: boolean): void;
 
-  /** Leaves the bus; resolves when the bus knows. */
+  /** Leaves the bus; resolves when the bus has removed the Ksock. */
   close(): Promise<void>;
 }
 
 /**
- * Opens a port to a bus; what a transport is to a Ksock. Rejects with a PortError, also when the signal
- * ends the wait for it.
+ * A transport: opens a port to a bus. Rejects with a PortError, also when the signal aborts.
  */
 export type Connect = (
   mode: Mode,

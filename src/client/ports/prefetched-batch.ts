@@ -7,19 +7,19 @@ import { Head } from '../../message/head.ts';
 import { type Message, ReceivedMessage } from '../../message/message.ts';
 import { ProtocolError } from '../../wire/protocol.ts';
 
-/** So many bytes are copied at once: who keeps a message keeps what lies around it, and no more than twice as much. */
+/** Messages are copied in pieces of at least this size. A message that a program keeps retains at most twice this. */
 const MIN_COPY_BYTES = 4 * 1024;
 
-/** From this size on, a message is given where it lies. */
+/** Messages from this size on are not copied: the program gets them in the receive buffer. */
 const GIVEN_IN_PLACE_BYTES = 16 * 1024;
 
 /**
- * Where messages go that are given to somebody who may keep them: out of the memory that is read to, which is large,
- * and can be read to again then.
+ * Memory for messages that a program may keep. They are copied out of the receive buffer, which is large, so that it can
+ * be reused.
  */
 export class KeptMemory {
   readonly slab: Slab;
-  /** How many were given where they lay. */
+  /** The number of messages that programs got in the receive buffer. */
   referenced = 0;
 
   constructor(memory: Memory) {
@@ -30,7 +30,7 @@ export class KeptMemory {
 const NO_HEAD = new Head('', 0);
 const MAX_SERIAL = 0xffff_ffff;
 
-/** Messages as they lie side by side in a frame: each becomes an object when it is given. */
+/** The messages of a frame, as bytes: each becomes an object when the program reads it. */
 export class PrefetchedBatch {
   private readonly heads: HeadReader;
   private readonly kept: KeptMemory;
@@ -39,26 +39,27 @@ export class PrefetchedBatch {
   private readonly you: number;
   /** Where the next record begins. */
   private at: number;
-  /** Where the last one ends. */
+  /** Where the last record ends. */
   private readonly end: number;
   private head = NO_HEAD;
   private serial: number;
+  /** The number of messages that are left. */
   left: number;
 
-  // The message that was come to last.
+  // The current message.
   private dataAt = 0;
   private dataLength = 0;
   private idSerial = 0;
 
-  // Memory that may be kept has what lies in `bytes` up to `copiedTo`, `shift` bytes before the place that it has there.
+  // `copy` has the bytes of `bytes` up to `copiedTo`, `shift` bytes further to the front. Programs may keep it.
   private copy: Uint8Array;
   private copiedTo = 0;
   private shift = 0;
 
   /**
-   * `count` records from `at` up to `end`, of messages that `from` sent. Their serial numbers begin with `serial`, and
-   * their reader sees the flags `you` beside their own. Each is looked at when it is come to: `next` and `show` throw
-   * a ProtocolError when the records don't end where they must.
+   * `count` records from `at` up to `end`, of messages that the Ksock `from` sent. Their serial numbers begin with
+   * `serial`; `you` are flags to set beside their own. `next` and `show` check each record when they reach it, and throw
+   * a ProtocolError if the records don't end where the frame does.
    */
   constructor(
     heads: HeadReader,
@@ -90,14 +91,14 @@ export class PrefetchedBatch {
     return new ReceivedMessage(head, from, idSerial, copy, dataAt - shift, dataLength);
   }
 
-  /** The next one is shown by `borrowed`. */
+  /** Lets `borrowed` show the next message. */
   show(borrowed: BorrowedMessage): void {
     this.advance();
     const { bytes, dataAt, dataLength, from, head, idSerial } = this;
     borrowed.show(head, from, idSerial, bytes, dataAt, dataLength);
   }
 
-  /** Copies the message, and what comes next with it, to memory that may be kept. */
+  /** Copies the message, and the bytes after it up to MIN_COPY_BYTES, to memory that the program may keep. */
   private keep(): void {
     const { at, bytes, dataAt, end, kept } = this;
     if (at - dataAt >= GIVEN_IN_PLACE_BYTES) {
@@ -151,6 +152,6 @@ function nextReply(head: Head): Head {
 
 function outside(): ProtocolError {
   return new ProtocolError(
-    "the messages of a frame are malformed, or don't end where the frame does",
+    "malformed messages in a frame, or messages that don't end where the frame does",
   );
 }

@@ -7,9 +7,9 @@ import { PrefetchedBatch } from './prefetched-batch.ts';
 export class PrefetchedQueue {
   private items: (Message | PrefetchedBatch)[] = [];
   private first = 0;
-  /** The batch whose messages are being given: they come before all else. */
+  /** The batch that is being read: its messages come before all others. */
   private batch: PrefetchedBatch | null = null;
-  /** How many messages they are. */
+  /** The number of messages. */
   length = 0;
 
   push(message: Message): void {
@@ -17,7 +17,7 @@ export class PrefetchedQueue {
     this.length++;
   }
 
-  /** Urgent messages are given before all others. */
+  /** Adds urgent messages in front of all others. */
   pushFirst(urgent: PrefetchedBatch): void {
     this.length += urgent.left;
     const { batch } = this;
@@ -31,7 +31,7 @@ export class PrefetchedQueue {
     this.length += batch.left;
   }
 
-  /** Gives the oldest. */
+  /** Takes the first message. */
   take(): Message | null {
     if (this.length === 0) return null;
     this.length--;
@@ -42,7 +42,7 @@ export class PrefetchedQueue {
     return message;
   }
 
-  /** The same, shown by `borrowed`; false when there is none. */
+  /** Takes the first message and lets `borrowed` show it; false if there is none. */
   show(borrowed: BorrowedMessage): boolean {
     if (this.length === 0) return false;
     this.length--;
@@ -56,7 +56,7 @@ export class PrefetchedQueue {
     return true;
   }
 
-  /** What comes next, if it is a batch: its messages are given from now on. */
+  /** Makes the next item the current batch, if it is one. */
   private nextBatch(): PrefetchedBatch | null {
     if (!(this.items[this.first] instanceof PrefetchedBatch)) return null;
     this.batch = this.takeItem() as PrefetchedBatch;

@@ -7,43 +7,43 @@ import type { PrefetchedBatch } from './prefetched-batch.ts';
 import { PrefetchedQueue } from './prefetched-queue.ts';
 import type { ReadableWaits } from './readable-waits.ts';
 
-/** How many messages the daemon may send in advance to a reader of many. */
+/** The credit that the client grants for a reader of many. */
 const CREDIT_MESSAGES = 8192;
 
-/** Fewer consumed messages are not reported while more of the same frame is known to come. */
+/** The client does not report fewer consumed messages than this while the rest of a frame is on its way. */
 const MIN_REPORTED_MESSAGES = 16;
 
-/** What prefetching needs of its port. */
+/** What Prefetching needs of its port. */
 export interface PrefetchingHost {
-  /** Calls back after what has come in by now was seen to. */
+  /** Calls `flush` after the input that has arrived was handled. */
   deferLonger(flush: () => void): void;
-  /** Makes the call RECALL; resolves when it is answered. */
+  /** Makes the call RECALL; resolves with its RESULT. */
   recall(): Promise<unknown>;
 }
 
 /**
- * The messages that the daemon sends in advance, as their reader sees it: grants credit, reports with each frame what
- * the program has consumed, and returns what it has not.
+ * The client's side of prefetching: grants credit, reports in each frame how many messages the program has consumed,
+ * and returns the others.
  */
 export class Prefetching {
-  /** What the program has not consumed yet. */
+  /** The messages that the program has not consumed. */
   readonly queue = new PrefetchedQueue();
-  /** What comes in is being seen to: what is consumed meanwhile is reported behind it. */
+  /** The port is handling input: it reports what the program consumes meanwhile at the end of that. */
   isReceiving = false;
   private readonly host: PrefetchingHost;
   private readonly writer: FrameWriter;
   private readonly reader: FrameReader;
   private readonly waits: ReadableWaits;
   private readonly prefetch = new Prefetch();
-  /** How many messages were consumed and not reported. */
+  /** Messages that are consumed and not reported. */
   private consumed = 0;
   private consumedAtLast = 0;
   private isReportDue = false;
-  /** Something may be prefetched, or on its way. */
+  /** Messages may be prefetched, or on their way. */
   private isActive = false;
-  /** How many RECALLs are not answered. */
+  /** Unanswered RECALLs. */
   private recalls = 0;
-  // While more is being consumed, it is reported less often: each report wakes the daemon.
+  // While the program goes on consuming, delay the report: each one wakes the daemon.
   private readonly report = (): void => {
     if (this.consumed > this.consumedAtLast && this.consumed * 8 < CREDIT_MESSAGES) {
       this.consumedAtLast = this.consumed;
@@ -66,7 +66,7 @@ export class Prefetching {
     this.waits = waits;
   }
 
-  /** What was on its way when it was recalled has gone back to the queue: nothing that comes now is to be read. */
+  /** A RECALL is unanswered: the bus has taken back all messages that arrive until then. */
   get isRecalling(): boolean {
     return this.recalls > 0;
   }
@@ -83,7 +83,7 @@ export class Prefetching {
     this.queue.pushFirst(batch);
   }
 
-  /** The program is given a message of the queue. */
+  /** The program gets a message of the queue. */
   noteConsumed(): void {
     this.prefetch.consume(1);
     this.consumed++;
@@ -91,7 +91,7 @@ export class Prefetching {
     else if (!this.isReceiving) this.reportSoon();
   }
 
-  /** What came in was seen to: sends what that has made, or, if that is nothing, reports later. */
+  /** The input was handled: sends the frames made meanwhile; if there are none, reports later. */
   endReceiving(): void {
     if (this.consumed * 2 >= CREDIT_MESSAGES) {
       this.writer.flush();
@@ -103,14 +103,14 @@ export class Prefetching {
 
   private reportSoon(): void {
     if (this.consumed === 0 || this.isReportDue) return;
-    // A frame is half there: what is consumed of what comes with the rest of it is reported with this.
+    // The rest of a frame is on its way: report these together with its messages.
     if (this.consumed < MIN_REPORTED_MESSAGES && this.reader.missing > 0) return;
     this.isReportDue = true;
     this.consumedAtLast = 0;
     this.host.deferLonger(this.report);
   }
 
-  /** Sends a frame of words, which reports what was consumed too. */
+  /** Sends a frame of words, which also reports the consumed messages. */
   put(kind: number, detail: number, token: number, words: number[], text = ''): void {
     const consumed = this.takeConsumed();
     if (text !== '' || words.length > 1) {
@@ -120,7 +120,7 @@ export class Prefetching {
     }
   }
 
-  /** How many were consumed, for the frame that reports it. */
+  /** The number of consumed messages, for the frame that reports it. */
   takeConsumed(): number {
     while (this.consumed > MAX_CONSUMED) {
       this.consumed -= MAX_CONSUMED;
@@ -131,7 +131,7 @@ export class Prefetching {
     return consumed;
   }
 
-  /** Somebody waits for messages. */
+  /** A reader waits for messages: grants credit. */
   begin(): void {
     if (this.prefetch.credit > 0 || this.isRecalling) return;
     this.isActive = true;
@@ -139,7 +139,7 @@ export class Prefetching {
     this.put(FrameKind.CREDIT, 0, 0, [CREDIT_MESSAGES]);
   }
 
-  /** Reports what was consumed, and grants credit for as much again, unless it needn't be reported yet. */
+  /** Reports the consumed messages, and grants further credit when half of it is spent. */
   topUp(): void {
     const { credit, prefetched } = this.prefetch;
     const room = CREDIT_MESSAGES - credit - prefetched;
@@ -150,7 +150,7 @@ export class Prefetching {
     this.put(FrameKind.CREDIT, 0, 0, [more]);
   }
 
-  /** Returns what is prefetched, so that the daemon's queue holds all that is unread. */
+  /** Returns the prefetched messages, so that the daemon's queue holds all unread ones. */
   recall(): void {
     if (!this.isActive) return;
     this.isActive = false;

@@ -1,13 +1,13 @@
 import type { PortError } from './port.ts';
 
-/** Whoever is called when messages come, until told why no more will. */
+/** A caller of `onReadable`, until its promise settles. */
 interface Subscriber {
-  readonly came: () => void;
+  readonly readable: () => void;
   resolve(): void;
   reject(error: PortError): void;
 }
 
-/** Who waits until messages are at hand: readers that wait once, and one subscriber that is called each time. */
+/** Waits for prefetched messages: of readers, which wait once, and of a subscriber, which is called each time. */
 export class ReadableWaits {
   private readers: ((isReadable: boolean) => void)[] = [];
   private subscriber: Subscriber | null = null;
@@ -20,14 +20,14 @@ export class ReadableWaits {
     return this.subscriber !== null;
   }
 
-  /** Calls `wake` once: with true when messages came, or the connection is over; with false when reading stops. */
+  /** Calls `wake` once: with true when messages are available or the connection has ended, with false by `stop`. */
   addReader(wake: (isReadable: boolean) => void): void {
     this.readers.push(wake);
   }
 
-  subscribe(came: () => void): Promise<void> {
+  subscribe(readable: () => void): Promise<void> {
     return new Promise((resolve, reject) => {
-      this.subscriber = { came, resolve, reject };
+      this.subscriber = { readable, resolve, reject };
     });
   }
 
@@ -38,7 +38,7 @@ export class ReadableWaits {
   }
 
   callSubscriber(): void {
-    this.subscriber?.came();
+    this.subscriber?.readable();
   }
 
   stop(): void {
@@ -47,11 +47,11 @@ export class ReadableWaits {
     this.subscriber = null;
   }
 
-  /** The connection is over; messages may be left. */
+  /** The connection has ended; prefetched messages may be left. */
   endSubscription(refusal: PortError, isAtHand: boolean): void {
     const { subscriber } = this;
     this.subscriber = null;
-    if (isAtHand) subscriber?.came();
+    if (isAtHand) subscriber?.readable();
     subscriber?.reject(refusal);
   }
 }

@@ -1,20 +1,20 @@
 import { MAX_TIMER_MS } from '../../base/timers.ts';
 
-// How soon a Ksock comes back after the bus went away: what a program may say, and its checks.
+// When a Ksock reconnects after its connection was lost: the options, and their checks.
 
 export interface ReconnectOptions {
   /**
-   * Milliseconds before the first attempt, from 1; each further one waits twice as long. A random part of up to a
-   * half is taken off each pause, so that many clients don't come back in the same moment. Default 50.
+   * Milliseconds before the first attempt, from 1; the pause doubles before each further attempt. The Ksock shortens each
+   * pause by a random part of up to a half, so that clients don't reconnect all at once. Default: 50.
    */
   minDelay?: number | undefined;
-  /** The longest pause between attempts, in milliseconds, from `minDelay`. Default 2000, or `minDelay` if longer. */
+  /** The longest pause between attempts, in milliseconds, from `minDelay`. Default: 2000, or `minDelay` if longer. */
   maxDelay?: number | undefined;
 }
 
 export type Delays = { readonly minDelay: number; readonly maxDelay: number };
 
-/** The delays to keep, or null for a Ksock that doesn't come back. A TypeError for what can't be waited. */
+/** The delays, or null for a Ksock that doesn't reconnect. Throws a TypeError for a wrong option. */
 export function reconnectDelays(reconnect: boolean | ReconnectOptions | undefined): Delays | null {
   if (reconnect === undefined || reconnect === false) return null;
   if (reconnect !== true && (typeof reconnect !== 'object' || reconnect === null)) {
@@ -34,7 +34,7 @@ export function nextDelay(delay: number, { maxDelay }: Delays): number {
   return Math.min(delay * 2, maxDelay);
 }
 
-/** Half of the pause, or more. */
+/** A random pause between half of `delay` and all of it. */
 export function jittered(delay: number): number {
   return delay * (1 - Math.random() / 2);
 }

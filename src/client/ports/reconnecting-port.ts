@@ -11,25 +11,25 @@ import { type Port, PortError, type PortEvents } from './port.ts';
 import { type Delays, jittered, nextDelay } from './reconnect-options.ts';
 import { Restoration } from './restoration.ts';
 
-/** Told to the program; what it throws is shown, and ends nothing. */
+/** The program's callbacks. If one throws, the error is printed, and the Ksock goes on. */
 export interface ReconnectingEvents {
   onConnected(): void;
   onDisconnected(error: KbusError): void;
-  /** A name that was bound before could not be bound again; it is tried again until it can, or is unbound. */
+  /** The bus refused to restore a binding. The Ksock retries until it succeeds, or the program unbinds the name. */
   onBindRefused(error: KbusError, name: string): void;
-  /** Messages were missed, for the queue was full. */
+  /** The queue was full, and missed messages. */
   onMissed(missed: { readonly count: number; readonly name: string }): void;
-  /** A setting that was made before is none that the new daemon allows. */
+  /** The new daemon does not allow a setting. */
   onSettingRefused(error: KbusError): void;
 }
 
-/** What says that there is no daemon now, but may be one later. */
+/** The errors that mean: no daemon runs now, but one may start. */
 const NO_DAEMON_ERRNOS: readonly number[] = [Errno.ENOENT, Errno.ECONNRESET, Errno.ETIMEDOUT];
 
-/** A Ksock's port: the same one always, or, when it comes back after the bus went away, one after the other. */
+/** A Ksock's port, or, if the Ksock reconnects, its ports one after the other. */
 export class ReconnectingPort {
   private readonly open: (events: PortEvents, signal: AbortSignal | undefined) => Promise<Port>;
-  /** What it is connected to: `bus 0`. */
+  /** The name of the bus in errors: `bus 0`. */
   private readonly target: string;
   private readonly delays: Delays | null;
   private readonly events: ReconnectingEvents;
@@ -38,12 +38,12 @@ export class ReconnectingPort {
   private readonly restoration: Restoration;
   private waiting: ((isRestored: boolean) => void)[] = [];
   private timer: Timer | undefined;
-  /** Ports that are lost. */
+  /** Lost ports. */
   private readonly former = new WeakSet<object>();
-  /** Ends the attempt to come back, and the port that it has opened. */
+  /** Aborts the attempt to reconnect when the Ksock is closed. */
   private readonly leaving = new AbortController();
   private opening: Port | null = null;
-  /** What KBUS owes for the Requests of the ports before this one: to be read before all else. */
+  /** The Statuses for Requests of lost ports: the program reads them before all other messages. */
   readonly statuses: Message[] = [];
   isConnected = false;
   isClosed = false;
@@ -67,12 +67,12 @@ export class ReconnectingPort {
     });
   }
 
-  /** The port now, or the last one there was. */
+  /** The current port, or the last one. */
   get port(): Port {
     return this.currentPort as Port;
   }
 
-  /** Connects for the first time; with delays, waits for a daemon to be there. Rejects with a PortError. */
+  /** Connects for the first time; with delays, retries until a daemon runs. Rejects with a PortError. */
   async begin(signal: AbortSignal | undefined): Promise<void> {
     const { delays } = this;
     for (let delay = delays?.minDelay ?? 0; ; ) {
@@ -80,16 +80,16 @@ export class ReconnectingPort {
         await this.connect(signal);
         return;
       } catch (error) {
-        const mayCome = error instanceof PortError && NO_DAEMON_ERRNOS.includes(error.errno);
-        if (delays === null || !mayCome || signal?.aborted) throw error;
-        this.tell(error, 'open');
+        const mayRetry = error instanceof PortError && NO_DAEMON_ERRNOS.includes(error.errno);
+        if (delays === null || !mayRetry || signal?.aborted) throw error;
+        this.reportDisconnected(error, 'open');
       }
       await this.pause(delay, signal);
       delay = nextDelay(delay, delays);
     }
   }
 
-  /** Rejects with ECANCELED when the signal ends it. */
+  /** Rejects with ECANCELED when the signal aborts. */
   private pause(delay: number, signal: AbortSignal | undefined): Promise<void> {
     return new Promise((resolve, reject) => {
       const end = (): void => {
@@ -106,7 +106,7 @@ export class ReconnectingPort {
   }
 
   private async connect(signal: AbortSignal | undefined): Promise<void> {
-    // It may be lost at any time, even before it was given to us.
+    // The port may be lost before `open` has resolved.
     let isCurrent = false;
     let isLost: PortError | null = null;
     const closed = (error: PortError | null): void => {
@@ -121,7 +121,7 @@ export class ReconnectingPort {
       await this.restoration.restore(port);
       if (isLost !== null) throw isLost;
     } catch (error) {
-      // What was bound so far must not stand in the way of the next attempt.
+      // The bindings made so far must not stand in the way of the next attempt.
       await port.close();
       throw error;
     } finally {
@@ -140,7 +140,7 @@ export class ReconnectingPort {
     }
   }
 
-  /** Tries the names again that were refused, for as long as there are some, and this connection lasts. */
+  /** Retries the refused bindings, until there are none or the connection is lost. */
   private bindRefusedIn(delay: number, delays: Delays): void {
     const { port } = this;
     this.timer = this.timers.setTimeout(() => {
@@ -159,22 +159,22 @@ export class ReconnectingPort {
     if (this.delays !== null) this.restoration.bound(name, replier);
   }
 
-  /** The bus has undone a binding: it isn't made again. */
+  /** The bus has removed a binding: a reconnection must not restore it. */
   unbound(name: string, replier: boolean): void {
     this.restoration.forget(name, replier);
   }
 
   /**
-   * Forgets a binding that the bus doesn't have: this Ksock is away, or the bus has refused it since it came back.
-   * False when there is none, and the bus is to be asked.
+   * Forgets a binding that the bus doesn't have, because the connection is lost or the bus refused to restore it. False
+   * if there is none: then ask the bus.
    */
   unboundHere(name: string, replier: boolean): boolean {
-    const isAway = this.delays !== null && !this.isConnected && !this.isClosed;
+    const isLost = this.delays !== null && !this.isConnected && !this.isClosed;
     const { restoration } = this;
-    return isAway ? restoration.forget(name, replier) : restoration.forgetRefused(name, replier);
+    return isLost ? restoration.forget(name, replier) : restoration.forgetRefused(name, replier);
   }
 
-  /** Whether the program goes on for this Ksock alone. */
+  /** Sets whether this Ksock keeps the program running. */
   keepProgram(isKept: boolean): void {
     this.isKept = isKept;
     this.port.keepProgram(isKept);
@@ -182,7 +182,7 @@ export class ReconnectingPort {
     this.keepFor(this.timer);
   }
 
-  /** A timer keeps the program as the Ksock does; browsers' timers are numbers, and keep nothing. */
+  /** Lets the timer keep the program running if the Ksock does. (Browsers' timers are numbers.) */
   private keepFor(timer: Timer | undefined): void {
     if (typeof timer !== 'object') return;
     if (this.isKept) timer.ref();
@@ -197,29 +197,29 @@ export class ReconnectingPort {
     this.restoration.set(op, value);
   }
 
-  /** It is as every Ksock or bus has it at first. */
+  /** The setting has its default again. */
   unset(op: OpCode): void {
     this.restoration.unset(op);
   }
 
   /**
-   * Resolves with true once the Ksock is connected again; with false at once if it doesn't come back,
-   * or when it is closed, or the signal ends the wait.
+   * Resolves with true when the Ksock has reconnected; with false if it never reconnects, is closed, or the signal
+   * aborts.
    */
   restored(signal: AbortSignal | undefined): Promise<boolean> {
     if (this.isClosed || this.delays === null || signal?.aborted) return Promise.resolve(false);
     if (this.isConnected) return Promise.resolve(true);
     return new Promise((resolve) => {
       const settle = (isRestored: boolean): void => {
-        offAbort(signal, giveUp);
+        offAbort(signal, cancel);
         resolve(isRestored);
       };
-      const giveUp = (): void => {
+      const cancel = (): void => {
         this.waiting = this.waiting.filter((waiting) => waiting !== settle);
         settle(false);
       };
       this.waiting.push(settle);
-      onAbort(signal, giveUp);
+      onAbort(signal, cancel);
     });
   }
 
@@ -232,12 +232,12 @@ export class ReconnectingPort {
     await Promise.all([this.port.close(), this.opening?.close()]);
   }
 
-  /** Remembers by which port a message was read: the answer to it is for that port alone. */
+  /** Notes the port by which a message was read: only that port can answer it. */
   mark(message: Message | BorrowedMessage, port: Port): void {
     if (this.delays !== null) message.connection = port;
   }
 
-  /** Whether the message answers, or addresses, what there was on a port that is lost. */
+  /** Whether the message answers a Request of a lost port, or addresses a Replier of one. */
   isOver(message: Message): boolean {
     const { connection } = message;
     if (connection === undefined || !this.former.has(connection)) return false;
@@ -258,7 +258,7 @@ export class ReconnectingPort {
       }
       this.retryIn(this.delays.minDelay);
     }
-    this.tell(error, 'lost', `bus ${this.port.busNumber}`);
+    this.reportDisconnected(error, 'lost', `bus ${this.port.busNumber}`);
   }
 
   private retryIn(delay: number): void {
@@ -271,7 +271,7 @@ export class ReconnectingPort {
         },
         (error: unknown) => {
           if (this.isClosed) return;
-          this.tell(error, 'open');
+          this.reportDisconnected(error, 'open');
           if (this.delays !== null) this.retryIn(nextDelay(delay, this.delays));
         },
       );
@@ -285,13 +285,13 @@ export class ReconnectingPort {
     for (const resolve of waiting) resolve(isRestored);
   }
 
-  private tell(error: unknown, what: 'open' | 'lost', target = this.target): void {
+  private reportDisconnected(error: unknown, what: 'open' | 'lost', target = this.target): void {
     const told = explain('open', error, `${what} ${target}`) as KbusError;
     guarded(() => this.events.onDisconnected(told));
   }
 }
 
-/** What the program's own function throws is told, and ends nothing. */
+/** Runs a callback of the program, and prints what it throws. */
 function guarded(callback: () => void): void {
   try {
     callback();

@@ -1,13 +1,13 @@
 import { type PortError, portErrorFor } from './port.ts';
 
-/** Why a port to a daemon refuses what is asked of it. */
+/** The reasons for which a port to a daemon refuses calls and sends. */
 export class Refusals {
-  /** The connection is over. */
+  /** Why the connection has ended; null while it is open. */
   closedBy: PortError | null = null;
-  /** What the daemon says of what is refused at this moment; '' when it says nothing. */
+  /** While a refusal is reported: the daemon's reason, or ''. */
   why = '';
 
-  /** The error for what is refused now. */
+  /** The error for the current refusal. */
   error(errno: number): PortError {
     return this.closedBy ?? portErrorFor(errno, this.why);
   }

@@ -9,19 +9,19 @@ interface KeptBinding {
   readonly replier: boolean;
 }
 
-/** What a Ksock that comes back can't have again. */
+/** The bindings and settings that the bus refused to restore. */
 export interface RestorationEvents {
-  /** A name that was bound before could not be bound again; it is tried again until it can, or is unbound. */
+  /** The bus refused to restore a binding. The Ksock retries until it succeeds, or the program unbinds the name. */
   bindRefused(error: KbusError, name: string): void;
-  /** A setting that was made before is none that the new daemon allows. */
+  /** The new daemon does not allow a setting. */
   settingRefused(error: KbusError): void;
 }
 
-/** What it takes for a Ksock to be the same again on a new port: its bindings, oldest first, and its settings. */
+/** What a reconnected Ksock restores on its new port: its bindings, oldest first, and its settings. */
 export class Restoration {
   private readonly events: RestorationEvents;
   private readonly bindings: KeptBinding[] = [];
-  /** Those of them that somebody else stood in the way of. */
+  /** The bindings that the bus refused to restore. */
   private readonly refused = new Set<KeptBinding>();
   private readonly settings = new Map<OpCode, number>();
 
@@ -41,7 +41,7 @@ export class Restoration {
     this.settings.set(op, value);
   }
 
-  /** It is as every Ksock or bus has it at first. */
+  /** The setting has its default again. */
   unset(op: OpCode): void {
     this.settings.delete(op);
   }
@@ -50,12 +50,12 @@ export class Restoration {
     this.bindings.push({ name, replier });
   }
 
-  /** Forgets the newest of such bindings; false when there is none. */
+  /** Forgets the newest binding with these arguments; false if there is none. */
   forget(name: string, replier: boolean): boolean {
     return this.forgetNewest((one) => one.name === name && one.replier === replier);
   }
 
-  /** The same, of those that were refused. */
+  /** Forgets the newest refused binding with these arguments; false if there is none. */
   forgetRefused(name: string, replier: boolean): boolean {
     return this.forgetNewest(
       (one) => one.name === name && one.replier === replier && this.refused.has(one),
@@ -69,9 +69,9 @@ export class Restoration {
     return true;
   }
 
-  /** Makes all of it on a new port. Rejects when that is lost meanwhile. */
+  /** Restores settings and bindings on a new port. Rejects if the port is lost meanwhile. */
   async restore(port: Port): Promise<void> {
-    // The limit of the queue (the lowest number) before the reports that go into it.
+    // MAX_MESSAGES (the lowest number) first: the reports of Replier binds go into that queue.
     for (const [op, value] of [...this.settings].sort(([a], [b]) => a - b)) {
       try {
         await port.call(op, value, '');
@@ -80,7 +80,7 @@ export class Restoration {
         this.refuseSetting(op, value, error);
       }
     }
-    // While this waits, its program may unbind some of them, or the Ksock be closed.
+    // While this waits, the program may unbind names, or close the Ksock.
     const restored: KeptBinding[] = [];
     this.refused.clear();
     for (const binding of [...this.bindings]) {
@@ -99,7 +99,7 @@ export class Restoration {
     }
   }
 
-  /** Tries the names again that were refused. Rejects when the port is lost. */
+  /** Retries the refused bindings. Rejects if the port is lost. */
   async bindRefused(port: Port): Promise<void> {
     for (const binding of [...this.refused]) {
       if (!this.refused.has(binding)) continue;
@@ -133,7 +133,7 @@ function callWith(port: Port, op: OpCode, { name, replier }: KeptBinding): Promi
   return port.call(op, replier ? 1 : 0, name);
 }
 
-/** The connection is lost, or the Ksock is closed: more calls tell nothing. */
+/** The connection is lost, or the Ksock is closed: don't make further calls. */
 function isOver(error: unknown): boolean {
   return (
     !(error instanceof PortError) ||

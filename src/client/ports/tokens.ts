@@ -2,14 +2,14 @@ import type { PendingCalls } from './pending-calls.ts';
 import type { PendingReads } from './pending-reads.ts';
 import type { PendingRequests } from './pending-requests.ts';
 
-/** The token behind this one: 0 is none. */
+/** The next token after this one; 0 is not a token. */
 export function tokenAfter(token: number): number {
   return token === 0xffff_ffff ? 1 : token + 1;
 }
 
-/** Gives out the tokens of a connection: after 2^32 of them from the start again, without those still in use. */
+/** Makes the tokens of a connection. After 2^32 tokens it starts again, and skips those in use. */
 export class Tokens {
-  /** The one that comes next, if it is free. */
+  /** The next token, if it is free. */
   next = 1;
   private readonly requests: PendingRequests;
   private readonly calls: PendingCalls;

@@ -90,7 +90,7 @@ describe('Opening', () => {
     await silent.asked;
     const error = await refused(opening, 'ETIMEDOUT');
     expect(error.message).toContain(`${silent.directory}/kbus0.sock did not answer within 0.02 s`);
-    expect(error.meaning).toContain('it is stopped, or it is not KBUS');
+    expect(error.meaning).toContain('it is stopped, or it is not kbus');
     await silent.left;
   });
 
@@ -107,7 +107,9 @@ describe('Opening', () => {
   it('a program that hangs up before it says anything is told from a bus that is lost.', async () => {
     server.removeAllListeners('connection').on('connection', (socket) => socket.destroy());
     const error = await refused(Ksock.open(0, { directory }), 'ECONNRESET');
-    expect(error.meaning).toBe('what answers there hung up before it said that it is KBUS');
+    expect(error.meaning).toBe(
+      'the program that listens there closed the connection before it sent WELCOME',
+    );
   });
 
   it('does so no longer than its signal lets it.', async () => {

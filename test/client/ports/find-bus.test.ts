@@ -84,7 +84,7 @@ describe('Without a folder given, opening', () => {
     leaveStale(ours);
     const error = await refused(Ksock.open(0), 'ENOENT');
     expect(error.message).toContain(
-      `open bus 0 (nobody answers at ${ours}/kbus0.sock, which a daemon left behind; nobody answers at ${users}/kbus0.sock; `,
+      `open bus 0 (no daemon answers at ${ours}/kbus0.sock, which a dead daemon has left; no daemon answers at ${users}/kbus0.sock; `,
     );
     expect(error.message).toContain('/run/kbus/kbus0.sock)');
     expect(error.meaning).toBe('there is no bus 0; start one with `kbus serve`');
@@ -139,21 +139,21 @@ describe('Opening', () => {
     const error = await refused(Ksock.open(3, { directory }), 'ENOENT');
     const cause = error.cause as NoBusError;
     expect(cause).toBeInstanceOf(NoBusError);
-    expect(error.meaning).toContain('there is no bus 3, but buses 0 and 1 are there;');
+    expect(error.meaning).toContain('there is no bus 3, but buses 0 and 1 exist;');
     expect(cause.lines('kbus')).toBe(
-      `there is no bus 3: nobody answers at ${directory}/kbus3.sock.
-Buses 0 and 1 are there: that daemon has fewer buses. Stop it, and start it with:  kbus serve --directory ${directory} --buses 4`,
+      `there is no bus 3: no daemon answers at ${directory}/kbus3.sock.
+Buses 0 and 1 exist: that daemon has fewer buses. Stop it, and start it with:  kbus serve --directory ${directory} --buses 4`,
     );
   });
 
   it.each([
-    [[0], 'bus 0 is'],
-    [[0, 1], 'buses 0 and 1 are'],
-    [[0, 1, 2], 'buses 0 to 2 are'],
-    [[0, 2, 5], 'buses 0, 2 and 5 are'],
-  ])('buses %j are "%s".', (others, says) => {
+    [[0], 'bus 0 exists'],
+    [[0, 1], 'buses 0 and 1 exist'],
+    [[0, 1, 2], 'buses 0 to 2 exist'],
+    [[0, 2, 5], 'buses 0, 2 and 5 exist'],
+  ])('The error lists the buses %j as "%s".', (others, says) => {
     const look = { says: 'x', errno: 2, others, cause: undefined };
-    expect(new NoBusError(9, undefined, [look]).meaning).toContain(`but ${says} there`);
+    expect(new NoBusError(9, undefined, [look]).meaning).toContain(`but ${says};`);
   });
 
   it.each([

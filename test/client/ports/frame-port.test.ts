@@ -155,7 +155,7 @@ describe('The first frames', () => {
     script.say(welcome({ version: PROTOCOL_VERSION + 1 }));
     const error = await opening;
     expect(error.message).toContain(
-      `the daemon speaks version ${PROTOCOL_VERSION + 1} of the protocol, and this client version ${PROTOCOL_VERSION}; use the kbus package of the same version for both`,
+      `the daemon uses version ${PROTOCOL_VERSION + 1} of the protocol, this client version ${PROTOCOL_VERSION}; use the same version of the kbus package for both`,
     );
     expect(script.isEnded).toBe(true);
   });
