@@ -18,7 +18,7 @@ export const COMMANDS: readonly Entry[] = [
   {
     name: 'serve',
     summary: 'start the buses of this machine',
-    load: () => import('./serve-command.ts'),
+    load: () => import('./serve.ts'),
   },
   {
     name: 'send',

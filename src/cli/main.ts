@@ -11,7 +11,7 @@ async function run(args: string[]): Promise<void> {
   if (args[0] === 'serve') {
     const { plainSettings } = await import('./plain-settings.ts');
     const given = plainSettings(args.slice(1));
-    if (given !== undefined) return (await import('./serve.ts')).serve(given);
+    if (given !== undefined) return (await import('./run-daemon.ts')).runDaemon(given);
   }
   await (await import('./program.ts')).runProgram(args);
 }

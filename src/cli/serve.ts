@@ -1,121 +1,76 @@
-import process from 'node:process';
-import { BUS_DEFAULTS, type BusSettings } from '../bus/settings.ts';
-import { takeActivation } from '../daemon/activation.ts';
-import { Daemon, type DaemonOptions } from '../daemon/daemon.ts';
-import type { Log } from '../daemon/log.ts';
-import { type Given, optionOf, SETTINGS } from '../daemon/settings.ts';
-import type { Ownership } from '../daemon/socket-file.ts';
-import { absolute, socketDirectory } from '../system/socket-folder.ts';
-import { ended } from './ending.ts';
+import type { Command } from 'commander';
+import { checkSettings } from '../daemon/check-settings.ts';
+import { type Given, SETTING_NAMES, SETTINGS, type Setting } from '../daemon/settings.ts';
 import { Exit, Failure } from './failure.ts';
-import { startDaemon } from './start-daemon.ts';
-import { logged, stderrLog } from './stderr-log.ts';
+import { runDaemon } from './run-daemon.ts';
 
-/** How long a daemon may take to stop after a bug. */
-const BUG_STOP_TIMEOUT_MS = 2000;
-
-/** Runs a daemon until a signal ends it. */
-export async function serve(given: Given): Promise<void> {
-  const log = stderrLog(given.log ?? SETTINGS.log.default);
-  const listening = takeActivation();
-  const buses = Math.max(given.buses ?? SETTINGS.buses.default, listening.length);
-  const directory = absolute(socketDirectory(given.directory));
-  const daemon = new Daemon({
-    buses,
-    directory,
-    socket: await ownershipOf(given),
-    bus: busSettingsOf(given),
-    maxConnections: given['max-connections'],
-    helloTimeout: given['hello-timeout'],
-    spin: given.spin,
-    device: deviceOf(given),
-    verbose: given.verbose ?? SETTINGS.verbose.default,
-    log,
-    listening,
-  });
-  process.once('uncaughtException', (error) => stopAfterBug(error, daemon, log));
-  await startDaemon(daemon, directory);
-  const { device } = daemon;
-  log.info(servingText(daemon, buses, directory, listening.length), {
-    buses,
-    directory,
-    ...(device !== null && { device }),
-  });
-  // Imported late: it must not delay the start.
-  const { keepYoungMemorySmall } = await import('./young-memory.ts');
-  keepYoungMemorySmall();
-  if (process.stderr.isTTY) await hint(given);
-  const { by } = await ended();
-  log.info(`${by}: the daemon stops`);
-  await daemon.stop(`the daemon was stopped by ${by}`);
-  await logged();
-}
-
-async function ownershipOf({ mode, group }: Given): Promise<Ownership> {
-  const bits = mode === undefined ? undefined : Number.parseInt(mode, 8);
-  if (group === undefined) return { mode: bits ?? 0o600, group: undefined };
-  const { groupId } = await import('../system/group.ts');
-  const id = groupId(group);
-  if (id === undefined) {
-    throw new Failure(Exit.USAGE, `group: this machine has no group '${group}'`);
+export function configure(command: Command): void {
+  for (const name of SETTING_NAMES) {
+    const setting: Setting = SETTINGS[name];
+    command.option(`--${name}${placeholderOf(setting)}`, `${setting.help}${defaultOf(setting)}`);
   }
-  return { mode: bits ?? 0o660, group: id };
+  command
+    .option('--config <file>', 'TOML file with these settings; options override it')
+    .addHelpText(
+      'after',
+      `
+Serves until Ctrl-C or SIGTERM, then removes its sockets.
+
+Examples:
+  kbus serve
+  kbus serve --buses 3 --directory ./sockets
+  kbus serve --directory /run/kbus --group video --mode 0660 --log json
+  kbus serve --device /run/kbus/dev --link /dev
+
+A configuration file uses the same names:
+  buses = 3
+  directory = "/run/kbus"
+  mode = "0660"`,
+    )
+    .action(async (options: Record<string, string | true>) => {
+      const { config, ...rest } = options;
+      const typed = typedSettings(rest);
+      if (typeof config !== 'string') return serve(typed);
+      const { ConfigError, readConfig } = await import('../daemon/config.ts');
+      try {
+        return await serve({ ...readConfig(config), ...typed });
+      } catch (error) {
+        if (error instanceof ConfigError) throw new Failure(Exit.USAGE, error.message, error);
+        throw error;
+      }
+    });
 }
 
-/** Prints the next step for a user who has started the daemon at a terminal. */
-async function hint({ directory }: Given): Promise<void> {
-  const { kbusCommand } = await import('./self.ts');
-  const { quoted } = await import('../base/quoted.ts');
-  const where = directory === undefined ? '' : ` --directory ${quoted(absolute(directory))}`;
-  process.stderr.write(
-    `Ctrl-C stops it. In another terminal:  ${kbusCommand()} listen '$.*'${where}\n`,
-  );
-}
-
-/**
- * The settings of each bus: those that BUS_DEFAULTS names, from the options of the same names. Of the two maximum sizes,
- * a given one adjusts the default of the other: absolute is never the smaller.
- */
-function busSettingsOf(given: Given): BusSettings {
-  const settings: BusSettings = { ...BUS_DEFAULTS };
-  const options: Readonly<Record<string, unknown>> = given;
-  for (const name of Object.keys(BUS_DEFAULTS) as (keyof BusSettings)[]) {
-    const value = options[optionOf(name)];
-    if (typeof value === 'number') settings[name] = value;
+function placeholderOf(setting: Setting): string {
+  switch (setting.kind) {
+    case 'number':
+      return ` <${setting.unit ?? 'number'}>`;
+    case 'choice':
+      return ` <${setting.choices.join('|')}>`;
+    case 'mode':
+      return ' <octal>';
+    case 'text':
+      return ` <${setting.placeholder}>`;
+    case 'switch':
+      return '';
   }
-  if (given['max-message-size'] === undefined) {
-    settings.maxMessageSize = Math.min(settings.maxMessageSize, settings.absoluteMaxMessageSize);
-  }
-  if (given['absolute-max-message-size'] === undefined) {
-    const { absoluteMaxMessageSize, maxMessageSize } = settings;
-    settings.absoluteMaxMessageSize = Math.max(absoluteMaxMessageSize, maxMessageSize);
-  }
-  return settings;
 }
 
-function deviceOf({ device, link }: Given): DaemonOptions['device'] {
-  if (device !== undefined) {
-    return { directory: absolute(device), links: link && absolute(link) };
+function defaultOf(setting: Setting): string {
+  if (setting.kind === 'switch') return '';
+  return ` (default: ${setting.otherwise ?? setting.default})`;
+}
+
+/** The settings from commander's options, which have camel-case names. */
+function typedSettings(options: Record<string, string | true>): Given {
+  const values: Record<string, unknown> = {};
+  for (const name of SETTING_NAMES) {
+    const value = options[name.replace(/-(.)/g, (_, letter: string) => letter.toUpperCase())];
+    if (value === undefined) continue;
+    const isNumber = SETTINGS[name].kind === 'number' && /^\d+$/.test(String(value));
+    values[name] = isNumber ? Number(value) : value;
   }
-  if (link === undefined) return undefined;
-  throw new Failure(
-    Exit.USAGE,
-    'link: without device files there is nothing to link to; set their folder with --device',
-  );
-}
-
-function servingText(daemon: Daemon, buses: number, directory: string, passed: number): string {
-  const { device } = daemon;
-  const what = buses === 1 ? 'bus 0' : `buses 0 to ${buses - 1}`;
-  const files = device === null ? '' : `, and as files in ${device}`;
-  if (passed >= buses) return `serving ${what}, on sockets of systemd${files}`;
-  return `serving ${what} ${buses === 1 ? `at ${daemon.path(0)}` : `in ${directory}`}${files}`;
-}
-
-/** After a bug, the state of a bus may be wrong: the daemon must not go on. */
-function stopAfterBug(error: Error, daemon: Daemon, log: Log): void {
-  log.bug(`the daemon stops because of a bug: ${error.stack}`);
-  const exit = (): never => process.exit(Exit.BUG);
-  setTimeout(exit, BUG_STOP_TIMEOUT_MS);
-  daemon.stop('the daemon stopped because of a bug').then(exit, exit);
+  const given = checkSettings(values);
+  if (!Array.isArray(given)) return given;
+  throw new Failure(Exit.USAGE, given.map(({ name, wrong }) => `--${name} ${wrong}`).join('\n'));
 }

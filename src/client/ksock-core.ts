@@ -16,7 +16,7 @@ import type {
   RequestHandler,
 } from './handler.ts';
 import { KsockHandlers } from './ksock-handlers.ts';
-import { Messages } from './messages.ts';
+import { Messages } from './message-iterator.ts';
 import {
   type CloseOptions,
   checkNames,

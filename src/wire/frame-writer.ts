@@ -10,7 +10,7 @@ import {
   SAME,
   writeRecord,
 } from '../message/codec/records.ts';
-import { Flag } from '../message/flags.ts';
+import { Flag, KBUS_FLAGS } from '../message/flags.ts';
 import { Head } from '../message/head.ts';
 import type { Message } from '../message/message.ts';
 import type { Channel } from '../transport/channel.ts';
@@ -38,9 +38,6 @@ const MAX_BATCH_BYTES = 16 * 1024;
 export const SENT_IN_PLACE_BYTES = 16_384;
 
 const NO_HEAD = new Head('', 0);
-
-/** The flags that only KBUS sets. */
-const KBUS_SETS = Flag.WANT_YOU_TO_REPLY | Flag.SYNTHETIC;
 
 /** Whether the record of a message may be SAME: it has the head of the one before it, or is the Reply to the next Request. */
 function follows(head: Head, before: Head): boolean {
@@ -381,6 +378,6 @@ export class FrameWriter {
 }
 
 function flagsOf({ flags }: Head, detail: number): number {
-  const sent = flags & ~KBUS_SETS;
+  const sent = flags & ~KBUS_FLAGS;
   return ((detail & SendDetail.WAIT) !== 0 ? sent | Flag.ALL_OR_WAIT : sent) >>> 0;
 }

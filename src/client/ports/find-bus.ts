@@ -1,7 +1,8 @@
-import { accessSync, constants } from 'node:fs';
+import { constants } from 'node:fs';
 import { createConnection } from 'node:net';
 import { quoted } from '../../base/quoted.ts';
 import { Errno } from '../../message/errno.ts';
+import { mayUse } from '../../system/program-path.ts';
 import {
   busesIn,
   checkSocketPath,
@@ -141,7 +142,7 @@ async function lookAt(directory: string, bus: number, error: unknown): Promise<L
   const path = socketPath(directory, bus);
   const { code = '', message } = error as NodeJS.ErrnoException;
   if (code === 'EACCES' || code === 'EPERM') {
-    const what = canEnter(directory) ? `use ${path}` : `look into ${directory}`;
+    const what = mayUse(directory, constants.X_OK) ? `use ${path}` : `look into ${directory}`;
     return { ...look, says: `this user may not ${what}`, errno: Errno.EACCES };
   }
   if (code === 'ECONNREFUSED') {
@@ -153,15 +154,6 @@ async function lookAt(directory: string, bus: number, error: unknown): Promise<L
   }
   const others = await servedIn(directory);
   return { ...look, says: `no daemon answers at ${path}`, errno: Errno.ENOENT, others };
-}
-
-function canEnter(directory: string): boolean {
-  try {
-    accessSync(directory, constants.X_OK);
-    return true;
-  } catch {
-    return false;
-  }
 }
 
 /** The buses that a daemon serves in a directory. Its first socket tells: a dead daemon leaves all of its sockets. */
