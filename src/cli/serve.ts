@@ -33,7 +33,7 @@ A configuration file uses the same names:
       if (typeof config !== 'string') return serve(typed);
       const { ConfigError, readConfig } = await import('../daemon/config.ts');
       try {
-        return await serve({ ...readConfig(config), ...typed });
+        return await runDaemon({ ...readConfig(config), ...typed });
       } catch (error) {
         if (error instanceof ConfigError) throw new Failure(Exit.USAGE, error.message, error);
         throw error;
