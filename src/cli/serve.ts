@@ -30,7 +30,7 @@ A configuration file uses the same names:
     .action(async (options: Record<string, string | true>) => {
       const { config, ...rest } = options;
       const typed = typedSettings(rest);
-      if (typeof config !== 'string') return serve(typed);
+      if (typeof config !== 'string') return runDaemon(typed);
       const { ConfigError, readConfig } = await import('../daemon/config.ts');
       try {
         return await runDaemon({ ...readConfig(config), ...typed });
