@@ -21,6 +21,8 @@ export interface Outcome {
 export interface RunOptions {
   /** What is on stdin; null leaves it open. Default: nothing. */
   readonly input?: string | Uint8Array | null;
+  /** False: nobody reads its stdout. */
+  readonly isRead?: boolean;
   readonly env?: NodeJS.ProcessEnv;
   readonly cwd?: string;
 }
@@ -40,17 +42,23 @@ export class Program {
   private changed: () => void = () => {};
   private hasEnded = false;
 
-  constructor(file: string, args: readonly string[], { input, env, cwd }: RunOptions = {}) {
+  constructor(
+    file: string,
+    args: readonly string[],
+    { input, isRead = true, env, cwd }: RunOptions = {},
+  ) {
     this.child = spawn(file, args, { cwd, env: { ...cleanEnv(), ...env } });
     running.add(this);
     const { stdin, stdout, stderr } = this.child;
     // A program need not read what it is given.
     stdin?.on('error', () => {});
     if (input !== null) stdin?.end(input);
-    stdout?.setEncoding('latin1').on('data', (text: string) => {
-      this.stdout += text;
-      this.changed();
-    });
+    if (isRead) {
+      stdout?.setEncoding('latin1').on('data', (text: string) => {
+        this.stdout += text;
+        this.changed();
+      });
+    }
     stderr?.setEncoding('utf8').on('data', (text: string) => {
       this.stderr += text;
       this.changed();
