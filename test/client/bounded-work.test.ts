@@ -66,8 +66,8 @@ function heard(
 const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
 const HEARS: Record<string, Hear> = {
-  'handlers that are done at once': (ksock, count) => heard(ksock, count, () => {}, 1000),
-  'handlers that take a turn, one at a time': (ksock, count) => heard(ksock, count, turn, 1),
+  'handlers that return at once': (ksock, count) => heard(ksock, count, () => {}, 1000),
+  'async handlers, one call at a time': (ksock, count) => heard(ksock, count, turn, 1),
   'handlers of different speeds': (ksock, count, number) =>
     heard(
       ksock,
