@@ -1,21 +1,21 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { Deadlines } from '../../src/base/deadlines.ts';
 
-describe('patience', () => {
+describe('deadlines', () => {
   const lost: string[] = [];
-  let patience: Deadlines<string>;
+  let deadlines: Deadlines<string>;
 
   beforeEach(() => {
     vi.useFakeTimers();
     lost.length = 0;
-    patience = new Deadlines(1000, (one) => lost.push(one));
+    deadlines = new Deadlines(1000, (one) => lost.push(one));
   });
   afterEach(() => vi.useRealTimers());
 
-  it('ends for each when its own time is over, with one timer for all', () => {
-    patience.begin('a');
+  it('pass for each caller at its own time, with one timer for all', () => {
+    deadlines.begin('a');
     vi.advanceTimersByTime(400);
-    patience.begin('b');
+    deadlines.begin('b');
     expect(vi.getTimerCount()).toBe(1);
     vi.advanceTimersByTime(599);
     expect(lost).toEqual([]);
@@ -27,32 +27,32 @@ describe('patience', () => {
     expect(vi.getTimerCount()).toBe(0);
   });
 
-  it('is not lost with whoever has done it, and begins anew for whoever begins anew', () => {
-    for (const one of ['a', 'b', 'c']) patience.begin(one);
+  it('stay when another caller is done, and start again for a caller that starts again', () => {
+    for (const one of ['a', 'b', 'c']) deadlines.begin(one);
     vi.advanceTimersByTime(500);
-    patience.end('a');
-    patience.begin('b');
+    deadlines.end('a');
+    deadlines.begin('b');
     vi.advanceTimersByTime(501);
     expect(lost).toEqual(['c']);
     vi.advanceTimersByTime(500);
     expect(lost).toEqual(['c', 'b']);
   });
 
-  it('begins for somebody while it ends for another', () => {
-    patience = new Deadlines(1000, (one) => {
+  it('may be set while another one passes', () => {
+    deadlines = new Deadlines(1000, (one) => {
       lost.push(one);
-      if (lost.length === 1) patience.begin('again');
+      if (lost.length === 1) deadlines.begin('again');
     });
-    patience.begin('a');
+    deadlines.begin('a');
     vi.advanceTimersByTime(1002);
     expect(vi.getTimerCount()).toBe(1);
     vi.advanceTimersByTime(1002);
     expect(lost).toEqual(['a', 'again']);
   });
 
-  it('is over for nobody once it has stopped', () => {
-    patience.begin('a');
-    patience.stop();
+  it('don’t pass after `stop`', () => {
+    deadlines.begin('a');
+    deadlines.stop();
     vi.advanceTimersByTime(5000);
     expect(lost).toEqual([]);
     expect(vi.getTimerCount()).toBe(0);

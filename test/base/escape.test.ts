@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { escaped, escapedJson, escapedLines } from '../../src/base/escape.ts';
 
-/** All that is escaped: control characters, what turns the direction of text, what ends a line, half a pair. */
+/** All escaped characters: control characters, changes of direction, ends of lines, lone surrogates. */
 const UNSEEN = [
   [0x00, 0x1f],
   [0x7f, 0x9f],
@@ -16,15 +16,15 @@ const UNSEEN = [
 const LANGUAGES =
   'a~ \u00a0 é ß Ω Ж ש ع ไทย हिन्दी 한국어 日本語 \u{20000} \u{1f468}\u200d\u{1f469}\u200d\u{1f467} \u{1f1f3}\u{1f1f1} ﷽ \u{feff}';
 
-describe('what could upset a terminal', () => {
-  test('is escaped, whichever character it is', () => {
+describe('text that is safe to print', () => {
+  test('has every dangerous character escaped', () => {
     for (const code of UNSEEN) {
       const text = escaped(`<${String.fromCharCode(code)}>`);
       expect(text).toMatch(/^<\\(?:[nrt]|x[0-9a-f]{2}|u[0-9a-f]{4})>$/);
     }
   });
 
-  test('is nothing that people read, in any language', () => {
+  test('keeps the letters of all languages', () => {
     expect(escaped(LANGUAGES)).toBe(LANGUAGES);
     expect(escapedLines(LANGUAGES)).toBe(LANGUAGES);
     expect(escapedJson([LANGUAGES])).toBe(`["${LANGUAGES}"]`);
@@ -40,13 +40,13 @@ describe('what could upset a terminal', () => {
     expect(escaped(text)).toBe(printed);
   });
 
-  test('is not the newline or the tab of text of several lines', () => {
+  test('keeps newlines and tabs in text of several lines', () => {
     expect(escapedLines('a\n\tb\r\n\x1b')).toBe('a\n\tb\\r\n\\x1b');
   });
 });
 
 describe('JSON', () => {
-  test('is one line that says the same, and that a terminal only prints', () => {
+  test('is one line with the same value, safe to print', () => {
     fc.assert(
       fc.property(fc.array(fc.string({ unit: 'binary' })), (texts) => {
         const line = escapedJson(texts);

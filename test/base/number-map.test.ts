@@ -3,8 +3,8 @@ import { describe, expect, it } from 'vitest';
 import { NumberMap } from '../../src/base/number-map.ts';
 import { holds } from '../model/property.ts';
 
-describe('A map by numbers', () => {
-  // Near each other, far from each other by the same, at both ends of u32, and so few that they meet again.
+describe('A map with numbers as keys', () => {
+  // Adjacent, evenly spaced, at both ends of u32, and few enough to occur again.
   const key = fc.oneof(
     fc.nat(40),
     fc.nat(40).map((at) => at * 1024),
@@ -16,7 +16,7 @@ describe('A map by numbers', () => {
     { weight: 1, arbitrary: fc.record({ get: key }) },
   );
 
-  it('holds what a Map would.', { timeout: 300_000 }, () => {
+  it('behaves like a Map.', { timeout: 300_000 }, () => {
     holds(
       fc.property(fc.array(step, { maxLength: 300, size: 'max' }), (steps) => {
         const map = new NumberMap<string>();
@@ -42,7 +42,7 @@ describe('A map by numbers', () => {
     );
   });
 
-  it('tells in which order its keys were given out, also when they began again.', () => {
+  it('gives its keys in the order of allocation, also after they wrapped.', () => {
     const map = new NumberMap<string>();
     for (const given of [2, 0, 0xffff_ffff, 1, 0xffff_fffe]) map.set(given, `at ${given}`);
     const order = (next: number): number[] => map.oldestFirst(next).map(([one]) => one);
@@ -51,7 +51,7 @@ describe('A map by numbers', () => {
     expect(order(0)).toEqual([0, 1, 2, 0xffff_fffe, 0xffff_ffff]);
   });
 
-  it('is good for another burst after one of very many.', () => {
+  it('works for a second burst of very many keys.', () => {
     const map = new NumberMap<number>();
     for (let burst = 0; burst < 2; burst++) {
       for (let one = 0; one < 20_000; one++) map.set(one, one);

@@ -7,7 +7,7 @@ import inProcessCalls from '../../bench/systems/in-process-calls.mjs';
 import kbus from '../../bench/systems/kbus.mjs';
 import { workloadOf, workloads } from '../../bench/workloads.mjs';
 
-// What is not lost is never waited for that long.
+// Longer than any wait for messages that are not lost.
 const options = { seconds: 0.05, node: process.execPath, silence: 60_000 };
 
 for (const workload of workloads) {
@@ -46,8 +46,10 @@ test('the same processes do one run after the other', { timeout: 100_000 }, asyn
   }
 });
 
-test('a part that fails fails the cell, and says which and why', { timeout: 100_000 }, async () => {
-  const broken = { ...floor, name: 'nowhere' }; // no such file for the processes to load
+test('a part that fails makes the cell fail, with its name and the reason', {
+  timeout: 100_000,
+}, async () => {
+  const broken = { ...floor, name: 'nowhere' }; // a file that the processes can't load
   const failing = conduct(broken, workloadOf('rtt'), options);
   await expect(failing).rejects.toThrow(/nowhere rtt, daemon: .*nowhere\.mjs/s);
 });

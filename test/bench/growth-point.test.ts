@@ -26,7 +26,7 @@ for (const where of ['engine', 'socket']) {
       };
       const ready = await said();
       const daemon = 'ready' in ready ? ready.ready : expect.fail(JSON.stringify(ready));
-      // Nothing that one measurement leaves behind may stop the next.
+      // A measurement must leave no state that stops the next one.
       for (const measure of ['announce', 'ask', 'announce', 'ask'] as const) {
         const message = await said({ measure, seconds: 0.02 });
         const cost = 'cost' in message ? message.cost : expect.fail(JSON.stringify(message));

@@ -59,7 +59,7 @@ const rowOf = (text: string, name: string) =>
     ?.split('|')
     .map((field) => field.trim());
 
-test('a ratio is to the floor of the same round, not to the median of the floors', () => {
+test('a ratio is relative to the floor of the same round, not to the median of the floors', () => {
   const results = [
     result(1, 'floor', 100),
     result(1, 'kbus', 50),
@@ -104,7 +104,7 @@ test('KBUS is judged by another system, and by another workload, in the same rou
   expect(text).toContain('rate 0.30 × the floor, rtt64 (must be ≥ 0.25 met; goal ≥ 0.45 missed)');
 });
 
-test('KBUS is not judged by what was not measured', () => {
+test('KBUS is not judged by a target without a measurement', () => {
   const targets: Record<string, Target[]> = {
     rate: [
       { system: 'peer', must: 3, goal: 6 },
@@ -116,7 +116,7 @@ test('KBUS is not judged by what was not measured', () => {
   expect(text).not.toContain('- kbus: rate');
 });
 
-test('KBUS is judged by targets of its own where it has some', () => {
+test('KBUS is judged by its own targets if it has any', () => {
   const text = run(
     [
       system('floor', 'floor'),
@@ -129,7 +129,7 @@ test('KBUS is judged by targets of its own where it has some', () => {
   expect(text).not.toContain('- free: rate');
 });
 
-test('KBUS in one process is judged by a rate of its own, and only where it has one', () => {
+test('KBUS in one process is judged by its own rate, and only if it has one', () => {
   const alone: System = { ...system('alone', 'alone'), workloads: ['1to1'] };
   const text = run([system('floor', 'floor'), alone], [result(1, 'alone', 4_000_000)]);
   expect(text).toContain('- alone: rate 4,000,000 /s (must be ≥ 5,000,000 missed).');
@@ -137,7 +137,7 @@ test('KBUS in one process is judged by a rate of its own, and only where it has 
   expect(rowOf(run([system('floor', 'floor'), elsewhere], []), 'alone')).toBe(undefined);
 });
 
-test('losses, wrong messages, disturbed rounds and failures are named', () => {
+test('losses, wrong messages, disturbed rounds and failures are listed', () => {
   const text = run(
     [system('floor', 'floor'), system('peer', 'peer')],
     [
@@ -153,7 +153,7 @@ test('losses, wrong messages, disturbed rounds and failures are named', () => {
   expect(text).toContain('peer failed in 1 of 3 rounds: it broke');
 });
 
-test('a system that is missing is named as missing', () => {
+test('a missing system is listed as missing', () => {
   const text = run([system('peer', 'peer', 'program peerd')], []);
   expect(text).toContain('- peer: not installed (program peerd)');
   expect(rowOf(text, 'peer')).toContain('not installed');
@@ -195,7 +195,7 @@ const page = `# A page
 Written by hand.
 `;
 
-test('a new report replaces the old one of its name and leaves the rest of the page alone', () => {
+test('a new report replaces the one of the same name, and nothing else of the page', () => {
   const other = replaceReport(page, 'growth', 'other tables');
   const old = replaceReport(other, 'bench', 'old tables');
   const next = replaceReport(old, 'bench', 'new tables');

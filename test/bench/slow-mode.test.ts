@@ -11,13 +11,13 @@ const round = (round: number, rate: number, more?: Partial<Round>): Round => ({
   ...more,
 });
 
-test('rounds that are all alike pass, though those beside busy neighbours are slower', () => {
+test('equal rounds pass, even if those beside busy neighbours are slower', () => {
   const { text, failed } = judge([round(1, 100), round(2, 40), round(3, 90), round(4, 30)], '/s');
   expect(failed).toBe(false);
   expect(text).toContain('No round was under 0.5 of its median');
 });
 
-test('a round under half of the median of its own half is named', () => {
+test('a round below half the median of its own half is listed', () => {
   const rounds = [round(1, 100), round(2, 40), round(3, 49), round(4, 40), round(5, 100)];
   const { text, failed } = judge(rounds, '/s');
   expect(failed).toBe(true);
@@ -25,7 +25,7 @@ test('a round under half of the median of its own half is named', () => {
   expect(text).not.toContain('round 2');
 });
 
-test('a round that lost messages, or delivered some wrong, is named', () => {
+test('a round with lost or wrong messages is listed', () => {
   const { text, failed } = judge([round(1, 100, { lost: 3 }), round(3, 100, { wrong: 1 })], '/s');
   expect(failed).toBe(true);
   expect(text).toContain('- round 1 lost 3 messages');

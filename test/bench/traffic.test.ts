@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { lengthsOf, namesOf, shareOf, topicsOf } from '../../bench/traffic.mjs';
 
-test('a thousand names have four words below the first, and 20 to 40 characters, and differ', () => {
+test('a thousand names are distinct, with four words after the first, and 20 to 40 characters', () => {
   const names = namesOf(1000);
   expect(new Set(names).size).toBe(1000);
   for (const name of names) expect(name).toMatch(/^\$\.Plant\.\w+\.\w+\.\w+$/);
@@ -11,11 +11,11 @@ test('a thousand names have four words below the first, and 20 to 40 characters,
   expect(new Set(lengths).size).toBeGreaterThan(10);
 });
 
-test('fewer names are the first of the many', () => {
+test('fewer names are the first of the thousand', () => {
   expect(namesOf(10)).toEqual(namesOf(1000).slice(0, 10));
 });
 
-test('other buses have the same names, divided as they divide words', () => {
+test('other buses have the same names, with their own separators', () => {
   const names = namesOf(3);
   expect(topicsOf(3, '/')).toEqual(names.map((name) => name.slice(2).replaceAll('.', '/')));
 });
@@ -27,7 +27,7 @@ test('every name is answered by exactly one of the processes', () => {
   expect(shares.flat().sort()).toEqual(names.toSorted());
 });
 
-test('the lengths of data go from the least to the most, and are the same in every process', () => {
+test('the lengths of data range from the smallest to the largest, and are the same in every process', () => {
   const lengths = lengthsOf({ least: 16, size: 256 });
   expect(Math.min(...lengths)).toBe(16);
   expect(Math.max(...lengths)).toBe(256);

@@ -5,7 +5,7 @@ import type { MessageOptions } from '../../src/message/fields.ts';
 import { Message } from '../../src/message/message.ts';
 import { record, same } from '../support/frames.ts';
 
-/** Messages that came together, as a driver makes a batch of their records. They lie among other bytes. */
+/** A batch of messages, as a driver makes it of their records, in memory with other bytes. */
 export function batchOf(records: readonly Buffer[], before = 5): MessageBatch {
   const length = records.reduce((sum, one) => sum + one.length, 0);
   const bytes = new Uint8Array(before + length + 9).fill(0xee);
@@ -15,7 +15,7 @@ export function batchOf(records: readonly Buffer[], before = 5): MessageBatch {
   return MessageBatch.ofRecords(bytes, before, before + length, records.length, sums, null);
 }
 
-/** The same of messages that are alike but for their data. */
+/** A batch of messages that differ only in their data. */
 export function alike(
   name: string,
   data: readonly string[],

@@ -8,30 +8,30 @@ import { holds, isUsual } from '../model/property.ts';
 import { record, same } from '../support/frames.ts';
 import { batchOf } from './batch.ts';
 
-/** All that some messages of a batch have in common, but for their number. */
+/** A group of equal messages of a batch. */
 interface Alike {
   readonly name: string;
   readonly flags: number;
-  /** A Ksock id; of a Reply, that of who asked, unless it goes astray. */
+  /** A Ksock id; of a Reply, that of the requester, unless it goes astray. */
   readonly to: number;
   /**
-   * Answers one of the Requests that the sender has read, counted from the last, and those behind it; or
-   * none, when there is none.
+   * Answers one of the Requests that the sender has read, counted from the last one, and those after it; or
+   * none, if there is none.
    */
   readonly answers: number | null;
-  /** What a Limpet gives it to carry. */
+  /** It has orig_from and final_to, as from a Limpet. */
   readonly carries: boolean;
   /** A Limpet's id. */
   readonly network: number;
-  /** It is larger than messages may be. */
+  /** It is larger than the maximum. */
   readonly isLarge: boolean;
   readonly count: number;
 }
 
-/** How their driver was told to send them. */
+/** The detail bits of the send. */
 interface How {
   readonly waits: boolean;
-  /** Of Requests, the Replies are told by tokens. */
+  /** The Replies to Requests come by token. */
   readonly answered: boolean;
 }
 
@@ -47,19 +47,19 @@ const PLAIN: Alike = {
 };
 const MAX_SIZE = 200;
 
-/** A sender whose sends may wait, two others, and all that is told of what becomes of the sends. */
+/** A sender whose sends may wait, two other programs, and the reported outcomes of the sends. */
 class Stage {
   readonly bus: Bus;
   readonly sender: BusKsock;
   readonly sends: SendQueue;
   readonly listeners: BusKsock[];
   readonly told: string[] = [];
-  /** Requests that the sender has read, and whom they are from. */
+  /** Requests that the sender has read, and their requesters. */
   private readonly asked: MessageBatch[] = [];
-  /** Those that the listeners have. */
+  /** The Requests that the listeners have read. */
   private readonly read: MessageBatch[][] = [[], []];
   private nextToken = 1;
-  /** What kinds of messages were sent several at once; and of how many names. */
+  /** The kinds of messages that were sent in batches, and the number of their names. */
   readonly together = new Set<string>();
 
   constructor(nextSerial: number) {
@@ -97,7 +97,7 @@ class Stage {
     return ksock;
   }
 
-  // Messages that were sent at once are told of once; each by itself here.
+  // The bus reports a batch once; here each message counts by itself.
   private tell(batch: MessageBatch, result: number): void {
     for (let index = 0; index < batch.count; index++) {
       const serial = batch.idSerial === 0 ? 0 : batch.idSerial + index;
@@ -144,7 +144,7 @@ class Stage {
     });
   }
 
-  /** One of the others asks the sender some times, who reads what it gets until it has those Requests. */
+  /** Another program sends Requests to the sender, which reads until it has them. */
   ask(by: number, network: number, count: number, answered: boolean): unknown {
     const result: unknown[] = [];
     for (let each = 0; each < count; each++) {
@@ -171,7 +171,7 @@ class Stage {
     return tell(batch, ksock.tookRequest);
   }
 
-  /** A listener sends what may leave it waiting. */
+  /** A listener sends a message that may have to wait. */
   say(listener: number, name: string): unknown {
     const flags = Flag.ALL_OR_WAIT | (name === '$.Ask' ? Flag.WANT_A_REPLY : 0);
     const batch = new MessageBatch(name, flags, 0, new Uint8Array(1), 0, 1);
@@ -183,7 +183,7 @@ class Stage {
     return this.listeners[index] ?? this.sender;
   }
 
-  /** The sender forgets one of its Requests, when a listener's program was shown so many unread messages. */
+  /** The sender forgets a Request, when this number of unread messages was prefetched for a listener. */
   forget(which: number, shown: number, listener: number): boolean {
     const tokens = this.sender.outstanding.all().flatMap(({ token }) => (token < 0 ? [] : [token]));
     const token = tokens[which % tokens.length] ?? which;
@@ -204,14 +204,14 @@ class Stage {
     return this.listeners[listener]?.send(reply);
   }
 
-  /** A listener goes, and another comes. */
+  /** A listener closes, and another opens. */
   leave(listener: number): void {
     this.listeners[listener]?.close();
     this.listeners[listener] = this.open();
     this.read[listener] = [];
   }
 
-  /** All go. */
+  /** All close. */
   end(): void {
     for (const ksock of [this.sender, ...this.listeners]) ksock.close();
   }
@@ -280,7 +280,7 @@ const plain = fc
     count: fc.integer({ min: 1, max: 3 }),
   })
   .map((some): Alike => ({ ...PLAIN, ...some }));
-/** Requests that may be accepted. */
+/** Requests that the bus may accept. */
 const asking = fc
   .record({
     name,
@@ -288,7 +288,7 @@ const asking = fc
     count: fc.integer({ min: 1, max: 5 }),
   })
   .map((some): Alike => ({ ...PLAIN, ...some }));
-/** Replies that may be wanted. */
+/** Replies that a requester may want. */
 const replying = fc
   .record({ name, answers: fc.nat(5), count: fc.integer({ min: 1, max: 5 }) })
   .map((some): Alike => ({ ...PLAIN, ...some }));
@@ -353,14 +353,14 @@ const step = fc.oneof(
   },
 );
 
-/** Stands for a Request that was taken back. */
+/** Stands for a withdrawn Request. */
 const TAKEN_BACK = 1;
 
-/** What must have come of sends, or they are not worth trying. */
+/** The outcomes that must occur, or the sequences test too little. */
 const OUTCOMES = [TAKEN_BACK, 0, -11, -16, -22, -32, -37, -74, -90, -99, -111, -114, -125];
 
-describe('messages that came together', () => {
-  it('are the same as messages sent one by one, whatever else happens', {
+describe('messages of a batch', () => {
+  it('have the same effect as messages sent one by one, whatever else happens', {
     timeout: 300_000,
   }, () => {
     const seen = new Set<number>();
@@ -417,7 +417,7 @@ describe('messages that came together', () => {
               left = one !== 'none';
             }
           }
-          // A bus that holds anything for nobody throws.
+          // The bus throws if it holds state of a closed Ksock.
           for (const stage of stages) stage.end();
           expect(stages[1]?.told.sort()).toEqual(stages[0]?.told.sort());
           for (const outcome of stages[0]?.told ?? []) seen.add(Number(outcome.split(' ')[1]));
@@ -436,7 +436,7 @@ describe('messages that came together', () => {
     ]);
   });
 
-  it('are queued as one entry where nothing sets them apart', () => {
+  it('are queued as one entry if they go the same way', () => {
     const stage = new Stage(1);
     stage.listeners[0]?.bind('$.A', false);
     stage.send([{ ...PLAIN, count: 4 }], { waits: false, answered: false }, true);
@@ -447,7 +447,7 @@ describe('messages that came together', () => {
     expect(stage.listeners[0]?.numMessages).toBe(2);
   });
 
-  it('are so too when they have several names, which the same listeners hear', () => {
+  it('are queued as one entry also if they have several names with the same listeners', () => {
     const stage = new Stage(1);
     stage.listeners[0]?.bind('$.*', false);
     stage.listeners[1]?.bind('$.B', false);

@@ -5,15 +5,15 @@ import { Flag } from '../../src/message/flags.ts';
 import { REPLIER_BIND_EVENT, splitReplierBindEventData } from '../../src/message/index.ts';
 import { outcome, type Program, type Seen, stage } from './program.ts';
 
-// By hand, what is easily got wrong; the sections are those of spec 1. Everything
-// else is for the naive model (test/model) to find.
+// Examples of rules that are easily broken, by section of spec 1. The naive model
+// (test/model) tests everything else.
 
 const { ALL_OR_FAIL, ALL_OR_WAIT, SYNTHETIC, URGENT, WANT_YOU_TO_REPLY } = Flag;
 
 const isToAnswer = ({ flags }: Seen): boolean => (flags & WANT_YOU_TO_REPLY) !== 0;
 
 describe('a Ksock', () => {
-  it('has an id that is never used again', () => {
+  it('has an id that is never reused', () => {
     const { program } = stage();
     const first = program();
     expect(first.id).toBe(1);
@@ -21,7 +21,7 @@ describe('a Ksock', () => {
     expect(program().id).toBe(2);
   });
 
-  it('that was closed can do nothing more', () => {
+  it('can do nothing after it was closed', () => {
     const { bus, program } = stage();
     const other = program();
     const closed = program().listen('$.A');
@@ -38,7 +38,7 @@ describe('a Ksock', () => {
     expect([...bus.routes]).toEqual([]);
   });
 
-  it('that was opened to read may do all but write', () => {
+  it('opened read-only may do all but write', () => {
     const { program } = stage();
     const reader = program({ mode: 'r' }).listen('$.A').answer('$.A');
     expect(reader.announce('$.A')).toBe('EBADF');
@@ -81,7 +81,7 @@ describe('names (spec 1 §2)', () => {
     expect(outcome(someone.ksock.bind(name as string, true))).toBe(bound);
   });
 
-  it('are found by find-replier as they were bound, and whatever is no name is nobody', () => {
+  it('are found by find-replier exactly as they were bound, and a malformed name has no Replier', () => {
     const { program } = stage();
     const replier = program().answer('$.A.*');
     expect(replier.ksock.findReplier('$.A.*')).toBe(replier.id);
@@ -106,7 +106,7 @@ describe('message ids (spec 1 §3)', () => {
     ]);
   });
 
-  it('stay as they came when the network id is set, and use no serial', () => {
+  it('are kept if the network id is set, and use no serial', () => {
     const { bus, program } = stage();
     const listener = program().listen('$.A');
     listener.announce('$.A', { id: [9, 0] });
@@ -115,7 +115,7 @@ describe('message ids (spec 1 §3)', () => {
     expect(bus.nextSerial).toBe(2);
   });
 
-  it('are used up by a send that fails once it has one, and not by one that fails before', () => {
+  it('are used up by a send that fails after it got one, and not by one that fails before', () => {
     const { bus, program } = stage();
     const asker = program({ limit: 1 }).listen('$.B');
     expect(asker.request('$.A')).toBe('EADDRNOTAVAIL');
@@ -129,25 +129,25 @@ describe('message ids (spec 1 §3)', () => {
 });
 
 describe('a message (spec 1 §4)', () => {
-  it('comes with the flags of its sender, but for those that KBUS sets', () => {
+  it('has the flags of its sender, except those that KBUS sets', () => {
     const { program } = stage();
     const listener = program().listen('$.A');
     listener.announce('$.A', { flags: 0xffff_0020 | SYNTHETIC | WANT_YOU_TO_REPLY });
     expect(listener.next()).toMatchObject({ flags: 0xffff_0020, from: listener.id });
   });
 
-  it('can not be a Request and a Reply', () => {
+  it('can’t be both a Request and a Reply', () => {
     const { program } = stage();
     expect(program().request('$.A', { inReplyTo: [0, 1] })).toBe('EINVAL');
     expect(program().request('$.A', { inReplyTo: [1, 0] })).toBe('EINVAL');
   });
 
-  it('can not be for all or wait, and for all or fail', () => {
+  it('can’t have both ALL_OR_WAIT and ALL_OR_FAIL', () => {
     const { program } = stage();
     expect(program().announce('$.A', { flags: ALL_OR_WAIT | ALL_OR_FAIL })).toBe('EINVAL');
   });
 
-  it('counts against the maximum size as a 64-bit machine lays it out', () => {
+  it('counts with its size in the 64-bit layout', () => {
     const { bus, program } = stage();
     const sender = program();
     // 88 + 4·⌈(3+1)/4⌉ + 4·⌈5/4⌉ + 4
@@ -157,7 +157,7 @@ describe('a message (spec 1 §4)', () => {
     expect(sender.announce('$.AB', { data: '12345678' })).toBe('EMSGSIZE');
   });
 
-  it('is refused for its size before its name, and for its length of name before that', () => {
+  it('is refused for a long name first, then for its size, then for a bad name', () => {
     const { bus, program } = stage();
     const sender = program();
     bus.maxMessageSize(100);
@@ -200,7 +200,7 @@ describe('order (spec 1 §5)', () => {
     expect(asker.names()).toEqual(['$.A']);
   });
 
-  it('of two urgent messages the later is read first', () => {
+  it('is the reverse for urgent messages: the later is read first', () => {
     const { program } = stage();
     const listener = program().listen('$.*');
     listener.announce('$.A');
@@ -212,8 +212,8 @@ describe('order (spec 1 §5)', () => {
   });
 });
 
-describe('a queue’s places (spec 1 §5)', () => {
-  it('are held for Replies, which always find theirs', () => {
+describe('the places of a queue (spec 1 §5)', () => {
+  it('are held for Replies, which are never refused for want of one', () => {
     const { program } = stage();
     const replier = program().answer('$.A');
     const asker = program({ limit: 2 }).listen('$.B');
@@ -226,7 +226,7 @@ describe('a queue’s places (spec 1 §5)', () => {
     expect(asker.ksock.numMessages).toBe(2);
   });
 
-  it('may be overdrawn by one send with two copies, which asks once per binding', () => {
+  it('may be exceeded by one send with two copies, which the bus checks once per binding', () => {
     const { program } = stage();
     const listener = program({ limit: 1 }).listen('$.A', '$.*');
     expect(program().announce('$.A', { flags: ALL_OR_FAIL })).toBe('ok');
@@ -234,7 +234,7 @@ describe('a queue’s places (spec 1 §5)', () => {
     expect(listener.ksock.isFull).toBe(true);
   });
 
-  it('are free again once a Status came', () => {
+  it('are free again after a Status', () => {
     const { program } = stage();
     const asker = program({ limit: 1 });
     for (let round = 0; round < 3; round++) {
@@ -245,7 +245,7 @@ describe('a queue’s places (spec 1 §5)', () => {
     }
   });
 
-  it('are not taken by messages whose Replies go past the queue', () => {
+  it('are not occupied by Replies that don’t go through the queue', () => {
     const { program } = stage();
     const replier = program().answer('$.A');
     const asker = program({ limit: 1 });
@@ -259,8 +259,8 @@ describe('a queue’s places (spec 1 §5)', () => {
   });
 });
 
-describe('a message that drivers keep the bytes of', () => {
-  it('counts the copies that were given to somebody, in a queue or past it', () => {
+describe('a message whose bytes the driver keeps', () => {
+  it('counts its copies, in queues and past them', () => {
     const { program } = stage();
     const replier = program().answer('$.A').listen('$.A', '$.*');
     const asker = program();
@@ -271,7 +271,7 @@ describe('a message that drivers keep the bytes of', () => {
     expect(replier.ksock.queue.batch(2).copies).toBe(3);
   });
 
-  it('is taken from behind the urgent ones that overtook it', () => {
+  it('is taken after the urgent ones that overtook it', () => {
     const { program } = stage();
     const replier = program().answer('$.A').listen('$.B');
     const asker = program();
@@ -284,7 +284,7 @@ describe('a message that drivers keep the bytes of', () => {
     expect(replier.names()).toEqual(['$.B']);
   });
 
-  it('is taken with many at once, and those who wait for room are told once', () => {
+  it('is taken together with many others, and waiting sends are woken once', () => {
     const { program } = stage();
     const listener = program({ limit: 3 }).listen('$.A');
     for (let count = 0; count < 3; count++) listener.announce('$.A');
@@ -297,7 +297,7 @@ describe('a message that drivers keep the bytes of', () => {
 });
 
 describe('once only (spec 1 §5)', () => {
-  it('drops a listener’s second copy, and never the one to answer', () => {
+  it('drops a listener’s second copy, and never the Replier’s', () => {
     for (const flags of [0, URGENT]) {
       const { program } = stage();
       const replier = program().listen('$.A', '$.A').answer('$.A').listen('$.*');
@@ -309,7 +309,7 @@ describe('once only (spec 1 §5)', () => {
     }
   });
 
-  it('drops what has the id of the message before, even if that was sent before', () => {
+  it('drops a message with the id of the last one, even of an earlier send', () => {
     const { program } = stage();
     const listener = program().listen('$.A');
     listener.ksock.wantMessagesOnce(1);
@@ -322,8 +322,8 @@ describe('once only (spec 1 §5)', () => {
   });
 });
 
-describe('answers (spec 1 §6)', () => {
-  it('are taken only from the Ksock that the Request was given to, and once', () => {
+describe('Replies (spec 1 §6)', () => {
+  it('are accepted once, and only from the Ksock that the Request was given to', () => {
     const { program } = stage();
     const replier = program().answer('$.A');
     const listener = program().listen('$.A');
@@ -338,7 +338,7 @@ describe('answers (spec 1 §6)', () => {
     expect(asker.rest()).toHaveLength(1);
   });
 
-  it('are taken from a Replier that has unbound since, or whose name another has bound', () => {
+  it('are accepted from a Replier that has unbound since, even if another has bound the name', () => {
     const { program } = stage();
     const replier = program().answer('$.A');
     const asker = program();
@@ -350,7 +350,7 @@ describe('answers (spec 1 §6)', () => {
     expect(replier.reply(request)).toBe('ok');
   });
 
-  it('have nobody to go to once the requester is gone', () => {
+  it('are refused when the requester has closed', () => {
     const { program } = stage();
     const replier = program().answer('$.A');
     const asker = program();
@@ -361,12 +361,12 @@ describe('answers (spec 1 §6)', () => {
     asker.close();
     expect(replier.ksock.numUnrepliedTo).toBe(0);
     expect(replier.reply(request)).toBe('EADDRNOTAVAIL');
-    // What is unread stays, and is not counted as read either.
+    // Unread Requests stay, and don't count as read.
     expect(isToAnswer(replier.next())).toBe(true);
     expect(replier.ksock.numUnrepliedTo).toBe(0);
   });
 
-  it('before the Request was read end it: reading it later owes nothing', () => {
+  it('may come before the Request is read: then the copy read later asks for no Reply', () => {
     const { program } = stage();
     const replier = program().answer('$.A');
     const asker = program();
@@ -378,7 +378,7 @@ describe('answers (spec 1 §6)', () => {
     expect(asker.names()).toEqual(['$.A']);
   });
 
-  it('to one of two Requests with one id end the one that was read', () => {
+  it('to one of two Requests with the same id end the one that was read', () => {
     const { program } = stage();
     const replier = program().answer('$.A');
     const asker = program();
@@ -392,7 +392,7 @@ describe('answers (spec 1 §6)', () => {
 });
 
 describe('a stateful Request (spec 1 §6)', () => {
-  it('goes to that very Replier, or fails with EPIPE, or EADDRNOTAVAIL when there is none', () => {
+  it('goes to exactly that Replier, or fails with EPIPE, or EADDRNOTAVAIL if there is none', () => {
     const { program } = stage();
     const replier = program().answer('$.A');
     const asker = program();
@@ -404,7 +404,7 @@ describe('a stateful Request (spec 1 §6)', () => {
     expect(asker.request('$.A', { to: another.id })).toBe('ok');
   });
 
-  it('gets its Status like any other when the Replier goes away', () => {
+  it('gets a Status, as any other, when the Replier closes', () => {
     const { program } = stage();
     const replier = program().answer('$.A');
     const asker = program();
@@ -417,7 +417,7 @@ describe('a stateful Request (spec 1 §6)', () => {
 });
 
 describe('a send that fails (spec 1 §6)', () => {
-  it('delivers nothing to anybody', () => {
+  it('delivers nothing', () => {
     const { program } = stage();
     const full = program({ limit: 1 }).listen('$.*');
     const free = program().listen('$.A');
@@ -431,7 +431,7 @@ describe('a send that fails (spec 1 §6)', () => {
     expect(full.ksock.missed).toBe(1);
   });
 
-  it('is told as EBUSY when the Replier’s queue is full, and EAGAIN only with ALL_OR_WAIT', () => {
+  it('fails with EBUSY if the Replier’s queue is full, and with EAGAIN only with ALL_OR_WAIT', () => {
     const { program } = stage();
     program({ limit: 1 }).answer('$.A');
     const asker = program();
@@ -455,7 +455,7 @@ describe('a send that waits (spec 1 §6)', () => {
     return { bus, program, full, sender };
   }
 
-  it('keeps its message and its id, and lets nothing else be written', () => {
+  it('keeps its message and its id, and the bus refuses other writes', () => {
     const { bus, full, sender } = waiting();
     expect(sender.announce('$.B', { data: 'another' })).toBe('EALREADY');
     expect(sender.announce('no name')).toBe('EALREADY');
@@ -472,7 +472,7 @@ describe('a send that waits (spec 1 §6)', () => {
     ['an unbind', (full: Program) => full.ksock.unbind('$.A', false)],
     ['a close', (full: Program) => full.close()],
     ['a raised limit', (full: Program) => full.ksock.maxMessages(2)],
-  ] as const)('is told of room by %s, and is then done', ([, makeRoom]) => {
+  ] as const)('is woken by %s, and is then done', ([, makeRoom]) => {
     const { full, sender } = waiting();
     expect(sender.ksock.poll()).toBe(false);
     expect(sender.rooms).toBe(0);
@@ -482,7 +482,7 @@ describe('a send that waits (spec 1 §6)', () => {
     expect(sender.ksock.isSending).toBe(false);
   });
 
-  it('is told of room by an answer that needs no place in the queue, or a discarded Request', () => {
+  it('is woken by a Reply that needs no place in the queue, or a discarded Request', () => {
     const { program } = stage();
     const replier = program({ limit: 1 }).answer('$.A');
     const asker = program({ limit: 1 }).listen('$.B');
@@ -502,7 +502,7 @@ describe('a send that waits (spec 1 §6)', () => {
     expect(sender.ksock.poll()).toBe(true);
   });
 
-  it('is not told of a limit that was raised too little', () => {
+  it('is not woken by a limit that was raised too little', () => {
     const { program } = stage();
     const full = program({ limit: 3 }).listen('$.A');
     const sender = program();
@@ -516,7 +516,7 @@ describe('a send that waits (spec 1 §6)', () => {
     expect(sender.rooms).toBe(1);
   });
 
-  it('goes to whoever is bound by then', () => {
+  it('goes to the Ksocks that are bound by then', () => {
     const { program, full, sender } = waiting('request');
     const another = program().answer('$.A.B');
     full.ksock.unbind('$.A', true);
@@ -561,7 +561,7 @@ describe('a send that waits (spec 1 §6)', () => {
     [0, '$.KBUS.Replier.Disappeared'],
     [1, '$.KBUS.ErrorSending'],
   ] as const)(
-    'for ever gets a Status, when it is polled: %i other Replier, %s',
+    'that can never succeed gets a Status when it is polled: %i other Replier, %s',
     ([others, name]) => {
       const { program } = stage();
       const full = program({ limit: 1 }).answer('$.A');
@@ -585,7 +585,7 @@ describe('a send that waits (spec 1 §6)', () => {
     },
   );
 
-  it('for ever is told by errno, and not by a Status, when it is sent again', () => {
+  it('that can never succeed fails with an errno, and no Status, when it is sent again', () => {
     const { full, sender } = waiting('request');
     full.close();
     expect(outcome(sender.ksock.resend())).toBe('EADDRNOTAVAIL');
@@ -593,7 +593,7 @@ describe('a send that waits (spec 1 §6)', () => {
     expect(sender.ksock).toMatchObject({ isSending: false, occupied: 0 });
   });
 
-  it('is told that it waits for nothing, though the queue it waits for is as full as before', () => {
+  it('is woken when it can never succeed, even if the queue is still full', () => {
     const { program } = stage();
     const listener = program({ limit: 1 }).listen('$.A');
     const replier = program({ limit: 5 }).answer('$.A');
@@ -613,7 +613,7 @@ describe('a send that waits (spec 1 §6)', () => {
     expect(listener.ksock.isFull).toBe(true);
   });
 
-  it('has its turn: who came first is told first, and the next only if there is room still', () => {
+  it('keeps its turn: the first is woken first, and the next only if a slot is left', () => {
     const { program } = stage();
     const full = program({ limit: 1 }).listen('$.A');
     program().announce('$.A');
@@ -644,7 +644,7 @@ describe('binding (spec 1 §7)', () => {
     expect(replier.rest()).toHaveLength(2);
   });
 
-  it('is undone for exactly what was bound, the newest of several first', () => {
+  it('is removed by an unbind with the same arguments, the newest first', () => {
     const { program } = stage();
     const listener = program().listen('$.A');
     listener.announce('$.A', { data: 'to one' });
@@ -665,7 +665,7 @@ describe('binding (spec 1 §7)', () => {
     expect(outcome(listener.ksock.unbind('$.A', false))).toBe('EINVAL');
   });
 
-  it('undone takes its unread messages along; unread Requests get a Status, read ones wait', () => {
+  it('takes its unread messages along when removed; unread Requests get a Status, read ones stay', () => {
     const { program } = stage();
     const replier = program().answer('$.A').listen('$.*');
     const asker = program();
@@ -692,7 +692,7 @@ describe('binding (spec 1 §7)', () => {
 });
 
 describe('going away (spec 1 §8)', () => {
-  it('gives GoneAway for what is unread, then reports, then Ignored, last read first', () => {
+  it('sends GoneAway for unread Requests, then reports, then Ignored for read ones, last read first', () => {
     const { program } = stage();
     const watcher = program().listen('$.KBUS.*');
     const replier = program().answer('$.A');
@@ -710,7 +710,7 @@ describe('going away (spec 1 §8)', () => {
       ['$.KBUS.Replier.Ignored', '0:2', replier.id],
       ['$.KBUS.Replier.Ignored', '0:1', replier.id],
     ]);
-    // A Status is its requester's alone.
+    // A Status goes to its requester alone.
     expect(watcher.names()).toEqual([REPLIER_BIND_EVENT]);
   });
 
@@ -726,7 +726,7 @@ describe('going away (spec 1 §8)', () => {
     expect(bus.nextSerial).toBe(3);
   });
 
-  it('of a requester’s patience takes what is unread out of the queue, and leaves what was read', () => {
+  it('(forgetting a Request) removes an unread Request from the queue, and keeps a read one', () => {
     const { program } = stage();
     const replier = program().answer('$.A');
     const listener = program().listen('$.A');
@@ -747,7 +747,7 @@ describe('going away (spec 1 §8)', () => {
     expect(asker.told).toEqual([]);
   });
 
-  it('is noticed when something is left of somebody: that is a bug, and no outcome', () => {
+  it('throws if the bus keeps state of the closed Ksock: that is a bug', () => {
     const { bus, program } = stage();
     const last = program();
     bus.queueing.ledger.open = 1;
@@ -759,7 +759,7 @@ describe('reports of Replier binds (spec 1 §9)', () => {
   const told = (program: Program): string[] =>
     program.names().map((name) => name.replace('$.KBUS.', ''));
 
-  it('come before the bind takes effect, and tell who and what', () => {
+  it('come before the bind takes effect, and name the Ksock and the binding', () => {
     const { program } = stage();
     const watcher = program().listen(REPLIER_BIND_EVENT);
     watcher.ksock.reportReplierBinds(1);
@@ -776,7 +776,7 @@ describe('reports of Replier binds (spec 1 §9)', () => {
     ]);
   });
 
-  it('refuse the bind or unbind when a listener’s queue is full, and use a serial all the same', () => {
+  it('refuse the bind or unbind if a listener’s queue is full, and still use a serial', () => {
     const { bus, program } = stage();
     const watcher = program({ limit: 1 }).listen(REPLIER_BIND_EVENT);
     const other = program().listen(REPLIER_BIND_EVENT);
@@ -791,7 +791,7 @@ describe('reports of Replier binds (spec 1 §9)', () => {
     expect([told(watcher).length, told(other).length]).toEqual([1, 1]);
   });
 
-  it('need no room, and no listener, when nobody listens; and use a serial', () => {
+  it('use a serial, and refuse no bind, without a listener', () => {
     const { bus, program } = stage();
     const replier = program();
     replier.ksock.reportReplierBinds(1);
@@ -803,7 +803,7 @@ describe('reports of Replier binds (spec 1 §9)', () => {
     expect(bus.nextSerial).toBe(2);
   });
 
-  it('begin with what is bound already, newest first, for who turned them on', () => {
+  it('begin with the existing bindings, newest first, for the Ksock that turned them on', () => {
     const { bus, program } = stage();
     const replier = program().answer('$.A', '$.B').listen('$.L').answer('$.C');
     const watcher = program({ limit: 2 });
@@ -818,9 +818,9 @@ describe('reports of Replier binds (spec 1 §9)', () => {
       { isBind: true, binder: replier.id, name: '$.B' },
       null,
     ]);
-    // The one that was refused used a serial too.
+    // The refused report used a serial, too.
     expect(bus.nextSerial).toBe(4);
-    // Whoever turns it on again depends on it too.
+    // A Ksock that turns them on again gets them, too.
     watcher.ksock.maxMessages(3);
     expect(watcher.ksock.reportReplierBinds(1)).toBe(1);
     expect([names()?.name, names()?.name, names()?.name]).toEqual(['$.C', '$.B', '$.A']);
@@ -830,7 +830,7 @@ describe('reports of Replier binds (spec 1 §9)', () => {
     expect(outcome(watcher.ksock.reportReplierBinds(2))).toBe('EINVAL');
   });
 
-  it('of who goes away pass the limits of queues, newest binding first', () => {
+  it('of a closing Replier exceed the limits of queues, newest binding first', () => {
     const { bus, program } = stage();
     const watcher = program({ limit: 1 }).listen(REPLIER_BIND_EVENT, '$.A');
     const replier = program().answer('$.X', '$.Y');
@@ -848,7 +848,7 @@ describe('reports of Replier binds (spec 1 §9)', () => {
     expect(bus.heldEvents).toBe(0);
   });
 
-  it('are 1000 past limits at most: then one tells of the loss, until all held ones were read', () => {
+  it('exceed limits by at most 1000: then one message reports the loss, until all held reports were read', () => {
     const { bus, program } = stage();
     const watcher = program({ limit: 1 }).listen(REPLIER_BIND_EVENT);
     const switcher = program();
@@ -880,7 +880,7 @@ describe('reports of Replier binds (spec 1 §9)', () => {
     expect(told(watcher)).toHaveLength(3);
   });
 
-  it('that are held are let go of by an unbind, and by a close', () => {
+  it('that are held are dropped by an unbind, and by a close', () => {
     for (const leave of [
       (watcher: Program) => watcher.ksock.unbind(REPLIER_BIND_EVENT, false),
       (watcher: Program) => watcher.close(),
@@ -898,7 +898,7 @@ describe('reports of Replier binds (spec 1 §9)', () => {
 });
 
 describe('settings (spec 1 §10)', () => {
-  it('of a queue’s length: 0 asks, and a lowered limit throws nothing away', () => {
+  it('of a queue’s limit: 0 asks, and a lowered limit drops no message', () => {
     const { program } = stage();
     const listener = program().listen('$.A');
     expect(listener.ksock.maxMessages(0)).toBe(10_000);
@@ -913,7 +913,7 @@ describe('settings (spec 1 §10)', () => {
     expect(listener.ksock.missed).toBe(2);
   });
 
-  it('of the largest message: 0 asks, 1 asks for the most there can be', () => {
+  it('of the maximum message size: 0 asks, 1 asks for the absolute maximum', () => {
     const bus = new Bus({ maxMessageSize: 1000, absoluteMaxMessageSize: 2000 });
     expect(bus.maxMessageSize(0)).toBe(1000);
     expect(bus.maxMessageSize(1)).toBe(2000);
@@ -926,7 +926,7 @@ describe('settings (spec 1 §10)', () => {
     expect(new Bus().maxMessageSize(1)).toBe(16 * 1024 * 1024);
   });
 
-  it('of switches return what they were, and refuse what is none of 0, 1 and the asking value', () => {
+  it('of switches return the value before, and refuse all but 0, 1 and the asking value', () => {
     const { bus, program } = stage();
     const { ksock } = program();
     for (const turn of [
@@ -941,7 +941,7 @@ describe('settings (spec 1 §10)', () => {
     }
   });
 
-  it('of the debug log tell what happens, and nothing when it is off', () => {
+  it('of the debug log print events while it is on, and nothing while it is off', () => {
     const { bus, program } = stage();
     const log: string[] = [];
     bus.onLog = (text) => log.push(text);

@@ -3,7 +3,7 @@ import { Bus, Buses, MAX_BUSES } from '../../src/bus/index.ts';
 import { outcome, Program } from './program.ts';
 
 describe('buses', () => {
-  it('are numbered from 0, and bus 0 is always there', () => {
+  it('are numbered from 0, and bus 0 always exists', () => {
     const buses = new Buses();
     expect([...buses].map(({ number }) => number)).toEqual([0]);
     expect(buses.newDevice()).toBe(1);
@@ -18,7 +18,7 @@ describe('buses', () => {
     expect(buses.count).toBe(256);
   });
 
-  it('take settings that are undefined as if they were not given', () => {
+  it('treat undefined settings as missing', () => {
     const bus = new Bus({ number: undefined, maxMessages: undefined, maxBindings: 7 });
     const { settings } = bus;
     expect([bus.number, settings.maxMessages, settings.maxBindings]).toEqual([0, 10_000, 7]);
@@ -26,7 +26,7 @@ describe('buses', () => {
     expect([one?.settings.maxMessages, one?.maxMessageSize(0)]).toEqual([10_000, 500]);
   });
 
-  it('refuse a setting that there is not, and name the nearest one', () => {
+  it('refuse an unknown setting, and name the nearest one', () => {
     expect(() => new Bus({ maxMesages: 5 } as never)).toThrow(
       new TypeError("a Bus has no option 'maxMesages'; did you mean 'maxMessages'?"),
     );
@@ -44,14 +44,14 @@ describe('buses', () => {
     expect(here.ksock.findReplier('$.A')).toBe(0);
   });
 
-  it('get the settings they were made with', () => {
+  it('have the settings they were made with', () => {
     const buses = new Buses(1, { maxMessages: 7, maxMessageSize: 200 });
     const bus = buses.get(buses.newDevice()) as Bus;
     expect(new Program(bus).ksock.maxMessages(0)).toBe(7);
     expect(bus.maxMessageSize(0)).toBe(200);
   });
 
-  it('take in a bus that was made alone', () => {
+  it('adopt a bus that was made alone', () => {
     const bus = new Bus({ maxMessages: 3 });
     const buses = Buses.of(bus);
     expect(Buses.of(bus)).toBe(buses);

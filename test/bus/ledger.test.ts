@@ -24,7 +24,7 @@ const EVENTS: EventName[] = [
   'REQUESTER_GONE',
 ];
 
-/** What spec 1 §6, spec 1 §7 and spec 1 §8 say of Requests, once more; what is not here changes nothing. */
+/** The transitions of spec 1 §6, spec 1 §7 and spec 1 §8, written a second time. Other events change nothing. */
 const TABLE: Record<string, { to: StateName; status?: string }> = {
   'WAITING, ACCEPT': { to: 'UNREAD' },
   'WAITING, GIVE_UP': { to: 'ENDED' },
@@ -59,7 +59,7 @@ function bring(state: StateName) {
 
 describe('the ledger', () => {
   it.for(STATES.flatMap((state) => EVENTS.map((event) => [state, event] as const)))(
-    'moves a Request that is %s, when this happens: %s',
+    'moves a Request that is %s at the event %s',
     ([state, event]) => {
       const { ledger, record, requester, replier, statuses } = bring(state);
       const row = TABLE[`${state}, ${event}`];
@@ -67,7 +67,7 @@ describe('the ledger', () => {
         row === undefined ? undefined : { ...row, to: RequestState[row.to] },
       );
 
-      // To accept is more than a step of the record: it is what `accept` does.
+      // Accepting is more than a transition: `accept` does it.
       if (event === 'ACCEPT' && state === 'WAITING') ledger.accept(record, replier, 0);
       else ledger.apply(record, RequestEvent[event], 9);
 
@@ -100,7 +100,7 @@ describe('the ledger', () => {
     expect(rows.sort()).toEqual(Object.keys(TABLE).sort());
   });
 
-  it('gives no second answer, whatever happens after the first', () => {
+  it('gives no second answer, whatever happens after the first one', () => {
     for (const first of EVENTS) {
       for (const second of EVENTS) {
         const { ledger, record, statuses } = bring('READ');
@@ -138,7 +138,7 @@ describe('the outstanding Requests of a Ksock', () => {
     expect(outstanding.find(5, 0, replier)).toBeNull();
   });
 
-  it('may have one id: then the oldest that was read comes first, then the oldest', () => {
+  it('may have the same id: then the oldest read one comes first, then the oldest', () => {
     const outstanding = new Outstanding();
     const anothers = add(outstanding, 1, another, READ);
     const first = add(outstanding, 1, replier, UNREAD);
@@ -155,10 +155,10 @@ describe('the outstanding Requests of a Ksock', () => {
     expect(outstanding.all()).toEqual([anothers]);
   });
 
-  it('count themselves, and the most there ever were', () => {
+  it('count themselves, and keep their largest number', () => {
     const outstanding = new Outstanding();
     const records = [0, 1, 1, 1].map((network) => add(outstanding, network, replier, UNREAD));
-    // From the middle, the front and the end of those with one id.
+    // From the middle, the front and the end of those with the same id.
     for (const at of [2, 1, 3, 0]) outstanding.remove(records[at] as RequestRecord);
     expect(outstanding.all()).toEqual([]);
     add(outstanding, 0, replier, UNREAD);

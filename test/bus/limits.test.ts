@@ -11,7 +11,7 @@ function batch(name: string, size: number, flags = 0): MessageBatch {
   return new MessageBatch(name, flags, 0, new Uint8Array(size), 0, size);
 }
 
-/** Two Ksocks on a bus that may keep 5000 bytes; each of these, in two queues, costs 1400. */
+/** Two Ksocks on a bus with a limit of 5000 bytes; each of these messages, in two queues, costs 1400. */
 function narrow(): { bus: Bus; sender: BusKsock; listener: BusKsock; send(): number } {
   const bus = new Bus({ maxQueuedBytes: 5000 });
   const sender = bus.open(owner);
@@ -21,7 +21,7 @@ function narrow(): { bus: Bus; sender: BusKsock; listener: BusKsock; send(): num
   return { bus, sender, listener, send: () => sender.send(batch('$.A', 1000)) };
 }
 
-describe('the bytes that unread messages may have', () => {
+describe('the bytes of unread messages', () => {
   it('are refused beyond the limit, with ENOMEM and without using an id', () => {
     const { bus, send } = narrow();
     expect([send(), send(), send(), send()]).toEqual([0, 0, 0, 0]);
@@ -30,7 +30,7 @@ describe('the bytes that unread messages may have', () => {
     expect(bus.nextSerial).toBe(serial);
   });
 
-  it('count once, however many copies there are, beside their places, until the last was read', () => {
+  it('count once for all copies, plus the places, until the last copy is read', () => {
     const { bus, listener, send } = narrow();
     send();
     const one = bus.queuedBytes;
@@ -40,7 +40,7 @@ describe('the bytes that unread messages may have', () => {
     expect(bus.queuedBytes).toBe(0);
   });
 
-  it('are given back by an unbind, and by a close', () => {
+  it('are released by an unbind, and by a close', () => {
     const { bus, listener, send } = narrow();
     send();
     send();
@@ -54,7 +54,7 @@ describe('the bytes that unread messages may have', () => {
     expect(bus.queuedBytes).toBe(0);
   });
 
-  it('of messages that came together are given back when the last of them was read', () => {
+  it('of a batch are released when its last message is read', () => {
     const { bus, sender, listener } = narrow();
     listener.unbind('$.A', false);
     const together = alike('$.A', ['0123456789', 'other', 'and another']);
@@ -66,7 +66,7 @@ describe('the bytes that unread messages may have', () => {
     expect(bus.queuedBytes).toBe(0);
   });
 
-  it('never keep a Reply from its requester', () => {
+  it('don’t refuse a Reply below twice the limit', () => {
     const { bus, sender, listener, send } = narrow();
     listener.bind('$.Ask', true);
     expect(sender.send(batch('$.Ask', 0, Flag.WANT_A_REPLY))).toBe(0);
@@ -80,7 +80,7 @@ describe('the bytes that unread messages may have', () => {
     expect(sender.take()).toBe(reply);
   });
 
-  it('may be had once more by Replies, and then those are refused, and can be sent again', () => {
+  it('may reach twice the limit with Replies; then the bus refuses them, and they can be sent again', () => {
     const { bus, sender, listener } = narrow();
     listener.bind('$.Ask', true);
     const ask = (): number => sender.send(batch('$.Ask', 0, Flag.WANT_A_REPLY));
@@ -114,8 +114,8 @@ describe('the bytes that unread messages may have', () => {
   });
 });
 
-describe('the bytes that the unread messages of one Ksock may have', () => {
-  /** One Ksock may have 3000 bytes: two messages of 1356 leave it full. */
+describe('the bytes of unread messages of one Ksock', () => {
+  /** One Ksock has a limit of 3000 bytes: two messages of 1356 make it full. */
   function greedy() {
     const bus = new Bus({ maxQueuedBytesPerKsock: 3000 });
     let rooms = 0;
@@ -133,14 +133,14 @@ describe('the bytes that the unread messages of one Ksock may have', () => {
     return { bus, sender, hoarder, witness, send, rooms: () => rooms };
   }
 
-  it('make its queue full, and nobody else’s', () => {
+  it('make its queue full, and no other', () => {
     const { hoarder, send } = greedy();
     expect([send(), send(), send(), send()]).toEqual([0, 0, 0, 0]);
     expect([hoarder.numMessages, hoarder.missed]).toEqual([3, 1]);
     expect(send(Flag.ALL_OR_FAIL)).toBe(-Errno.EBUSY);
   });
 
-  it('keep it from asking, for there would be no room for the answer', () => {
+  it('refuse its Requests, because their Replies would have no room', () => {
     const { hoarder, witness, send } = greedy();
     witness.bind('$.Ask', true);
     while (!hoarder.isFull) send();
@@ -153,7 +153,7 @@ describe('the bytes that the unread messages of one Ksock may have', () => {
     expect([hoarder.sendable(together), hoarder.send(together)]).toEqual([5, 0]);
   });
 
-  it('keep those waiting who wait for room, until it has read', () => {
+  it('hold up waiting sends until it has read', () => {
     const { sender, hoarder, send, rooms } = greedy();
     while (!hoarder.isFull) send();
     expect(send(Flag.ALL_OR_WAIT)).toBe(-Errno.EAGAIN);
@@ -163,7 +163,7 @@ describe('the bytes that the unread messages of one Ksock may have', () => {
     expect(sender.resend()).toBe(0);
   });
 
-  it('are given back by whatever takes messages out of the queue', () => {
+  it('are released by everything that removes messages from the queue', () => {
     const { hoarder, send } = greedy();
     const empty = [
       () => hoarder.takeMany(hoarder.numMessages),
@@ -180,7 +180,7 @@ describe('the bytes that the unread messages of one Ksock may have', () => {
     }
   });
 
-  it('let messages pass one by one where they do not fit together', () => {
+  it('let messages of a batch pass one by one if they don’t fit together', () => {
     const { sender, hoarder, send } = greedy();
     send();
     const some = (count: number): MessageBatch =>
@@ -190,7 +190,7 @@ describe('the bytes that the unread messages of one Ksock may have', () => {
     expect([sender.sendable(together), sender.send(together)]).toEqual([5, 0]);
     expect(hoarder.numMessages).toBe(6);
     hoarder.takeMany(3);
-    // As each is laid out, and what it costs to keep them: nothing of that is free before the last is read.
+    // The layout of each, and the cost of keeping them: none of that is released before the last is read.
     const weight = 5 * 196 + COSTS.message + COSTS.place;
     expect(hoarder.queue.weight).toBe(weight);
     hoarder.take();
@@ -200,7 +200,7 @@ describe('the bytes that the unread messages of one Ksock may have', () => {
   });
 });
 
-describe('the Requests that a Replier may have read and not answered', () => {
+describe('the unanswered Requests of a Replier', () => {
   function unanswering() {
     const bus = new Bus({ maxUnansweredPerKsock: 2 });
     let rooms = 0;
@@ -217,12 +217,12 @@ describe('the Requests that a Replier may have read and not answered', () => {
     return { bus, asker, replier, ask, answer, rooms: () => rooms };
   }
 
-  it('make it as busy as a full queue does: EBUSY, until it has answered one', () => {
+  it('refuse further Requests at the limit (EBUSY), until it has answered one', () => {
     const { replier, ask, answer } = unanswering();
     expect([ask(), ask(), ask()]).toEqual([0, 0, 0]);
     const [first] = [replier.take() as MessageBatch, replier.take()];
     expect(ask()).toBe(-Errno.EBUSY);
-    // What it was given before, it may read.
+    // It may read the Requests that it has got.
     expect(replier.take()).not.toBe(null);
     expect(replier.numUnrepliedTo).toBe(3);
     expect(answer(first)).toBe(0);
@@ -230,7 +230,7 @@ describe('the Requests that a Replier may have read and not answered', () => {
     replier.close();
   });
 
-  it('keep those waiting who wait for room, until it has answered, or the asker has gone', () => {
+  it('hold up waiting sends until it has answered, or the requester has closed', () => {
     const { bus, asker, replier, ask, answer, rooms } = unanswering();
     ask();
     ask();
@@ -252,7 +252,7 @@ describe('the Requests that a Replier may have read and not answered', () => {
     expect(bus.queuedBytes).toBe(0);
   });
 
-  it('keep none of their bytes', () => {
+  it('don’t count for the limit of bytes', () => {
     const { bus, replier, ask, asker } = unanswering();
     ask();
     replier.take();
@@ -266,7 +266,7 @@ describe('the Requests that a Replier may have read and not answered', () => {
 });
 
 describe('the bindings of a bus', () => {
-  it('are refused beyond the limit of one Ksock, with ENOLCK, and others may go on', () => {
+  it('are refused beyond the limit of one Ksock with ENOLCK; other Ksocks may bind', () => {
     const bus = new Bus({ maxBindingsPerKsock: 2 });
     const [one, other] = [bus.open(owner), bus.open(owner)];
     expect([one.bind('$.A', false), one.bind('$.A', true)]).toEqual([0, 0]);
@@ -276,7 +276,7 @@ describe('the bindings of a bus', () => {
     expect(one.bind('$.B', false)).toBe(0);
   });
 
-  it('are refused beyond the limit, with ENOMEM, until one is given back', () => {
+  it('are refused beyond the limit with ENOMEM, until one is removed', () => {
     const bus = new Bus({ maxBindings: 2 });
     const [one, other] = [bus.open(owner), bus.open(owner)];
     expect([one.bind('$.A', false), one.bind('$.A', true)]).toEqual([0, 0]);

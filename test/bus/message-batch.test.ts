@@ -8,7 +8,7 @@ import { batchOf } from './batch.ts';
 
 const DATA = Uint8Array.from({ length: 100 }, (_, at) => at);
 
-/** A batch of DATA that lies behind `before` other bytes, with `after` behind it, in pieces cut at these places. */
+/** A batch of DATA with `before` other bytes before it and `after` after it, in pieces cut at these places. */
 function batchOfMessage(before: number, after: number, ...cuts: number[]): MessageBatch {
   const bytes = new Uint8Array(before + DATA.length + after).fill(255);
   bytes.set(DATA, before);
@@ -29,18 +29,18 @@ it.for<[string, MessageBatch]>([
   ['in two pieces', batchOfMessage(12, 8, 50)],
   ['in two pieces, of which the first is as long as the data', batchOfMessage(12, 8, DATA.length)],
   ['in many pieces', batchOfMessage(12, 8, 13, 40, 41, 99, 115)],
-])('data %s is copied whole, and no more than it.', ([, batch]) => {
+])('data %s is copied whole, without the bytes around it.', ([, batch]) => {
   const copy = batch.copyData();
   expect([...copy]).toEqual([...DATA]);
   copy.fill(0);
   expect([...batch.copyData()]).toEqual([...DATA]);
 });
 
-describe('Messages that came together', () => {
+describe('Messages of a batch', () => {
   const inReplyTo = new MessageId(7, 0xff);
   const limpet = { id: new MessageId(8, 9), origFrom: new OrigFrom(1, 2), to: 4 };
   const reply = new Message('$.Reply', 'five', { inReplyTo, to: 3, flags: 1 << 16 });
-  /** What they are, and the records that say so. */
+  /** The messages, and their records. */
   const ALL: [Message, Buffer][] = [
     [new Message('$.A', 'one'), record(new Message('$.A', 'one'))],
     [new Message('$.A', ''), same('')],
@@ -105,7 +105,7 @@ describe('Messages that came together', () => {
     return [sum(some.map(([, data = 0]) => data)), sum(sizes), Math.max(...sizes)];
   };
 
-  /** Whether a batch is all messages from `from` up to `to`, by its own account and one by one. */
+  /** Checks that a batch has exactly the messages from `from` up to `to`, in its sums and one by one. */
   function isAll(batch: MessageBatch, from: number, to: number): void {
     expect(batch.count).toBe(to - from);
     expect(told(batch)).toEqual(expected(from));
@@ -122,11 +122,11 @@ describe('Messages that came together', () => {
     }
   }
 
-  it('are each what it would be by itself.', () => {
+  it('are each the same as a single message.', () => {
     isAll(parcelOfAll(), 0, ALL.length);
   });
 
-  it('are so too when they were taken apart, anywhere, and once more.', () => {
+  it('stay the same when the batch is split anywhere, and split again.', () => {
     for (let first = 1; first < ALL.length; first++) {
       const rest = parcelOfAll();
       isAll(rest.split(first), 0, first);
@@ -140,7 +140,7 @@ describe('Messages that came together', () => {
     }
   });
 
-  it('have, once they were sent, ids that go on; and so has each of a stretch of them.', () => {
+  it('have consecutive ids after the send, also in a part of the batch.', () => {
     const batch = batchOf([record(reply), same('and six'), same('seven'), same('8')]);
     batch.idSerial = 0xffff_fff0;
     batch.from = 12;

@@ -8,7 +8,7 @@ import {
 import { codeOf, type ErrorCode } from '../../src/message/errno.ts';
 import { Flag } from '../../src/message/flags.ts';
 
-/** A message as a test looks at it: only what differs from nothing. */
+/** A message for comparison: only the fields that are set. */
 export interface Seen {
   name: string;
   id: string;
@@ -29,11 +29,11 @@ export interface Sending {
   token?: number;
 }
 
-/** A program with one Ksock, that keeps what it is told. */
+/** A program with one Ksock that records its events. */
 export class Program {
   readonly ksock: BusKsock;
   readonly told: string[] = [];
-  /** What it does when it is told of room. */
+  /** What it does when the bus wakes its waiting send. */
   onRoom: () => void = () => {};
 
   constructor(bus: Bus, { mode = 'rw', limit = 0 }: { mode?: Mode; limit?: number } = {}) {
@@ -55,7 +55,7 @@ export class Program {
     return this.ksock.id;
   }
 
-  /** How often it was told that its send may go on. */
+  /** How often the bus has woken its waiting send. */
   get rooms(): number {
     return this.told.filter((what) => what === 'room').length;
   }
@@ -110,14 +110,14 @@ export class Program {
     };
   }
 
-  /** Reads what must be there. */
+  /** Reads a message that must be available. */
   next(): Seen {
     const message = this.read();
     if (message === undefined) throw new Error(`nothing to read for Ksock ${this.id}`);
     return message;
   }
 
-  /** Reads all there is. */
+  /** Reads all messages. */
   rest(): Seen[] {
     const all: Seen[] = [];
     for (let message = this.read(); message !== undefined; message = this.read()) all.push(message);
@@ -144,7 +144,7 @@ export function outcome(result: number): Outcome {
   return result < 0 ? (codeOf(-result) ?? 'EPROTO') : 'ok';
 }
 
-/** A bus, and as many programs on it as are taken out of it. */
+/** A bus, and an endless supply of programs on it. */
 export function stage(settings: Partial<BusSettings> = {}): {
   bus: Bus;
   program: (options?: { mode?: Mode; limit?: number }) => Program;

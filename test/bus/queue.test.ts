@@ -21,7 +21,7 @@ function listed(queue: Queue): [string, Binding | null][] {
   return Array.from({ length: queue.length }, (_, at) => [queue.batch(at).name, queue.binding(at)]);
 }
 
-/** What is done to a queue: `at` stands for a binding, or for a place in the queue. */
+/** A step with a queue: `at` stands for a binding, or for a place in the queue. */
 const step = fc.record({
   do: fc.constantFrom('back', 'back', 'back', 'front', 'drop', 'drop', 'remove', 'clear'),
   at: fc.nat(40),
@@ -30,7 +30,7 @@ const step = fc.record({
 const SIZE = batch('$.A').size;
 const REPLYING = new Binding(NOBODY, '$.A', true, 9);
 
-/** So many Requests that came together, from this serial number on. */
+/** A batch of `count` Requests, from this serial number on. */
 function batchOf(count: number, serial: number): MessageBatch {
   const words = new RecordWords();
   const bytes = new Uint8Array(64 * count);
@@ -59,7 +59,7 @@ function requestsOf(queue: Queue): (number | undefined)[] {
   });
 }
 
-/** A batch weighs what it has until all of it is read. */
+/** A batch has its whole weight until all of it is read. */
 function weightOf(queue: Queue): number {
   let weight = 0;
   for (let entry = 0; entry < queue.entries; entry++) {
@@ -68,7 +68,7 @@ function weightOf(queue: Queue): number {
   return weight;
 }
 
-/** How many messages are before the mark. */
+/** The number of messages before the mark. */
 function marked(queue: Queue): number {
   let count = 0;
   for (let entry = 0; entry < queue.marked; entry++) {
@@ -84,14 +84,14 @@ const batchStep = fc.record({
 });
 
 describe('a queue', () => {
-  it('keeps the order that an array would keep, whatever is done to it', () => {
+  it('keeps the order that an array would keep, in all sequences of steps', () => {
     holds(
       fc.property(fc.array(step, { maxLength: 120, size: 'max' }), (steps) => {
         const queue = new Queue();
         let array: [string, Binding | null][] = [];
         let made = 0;
         for (const { do: what, at } of steps) {
-          // One in four is tied to no binding.
+          // One message in four is tied to no binding.
           const binding = BINDINGS[at % 4] ?? null;
           const entry: [string, Binding | null] = [`$.N${++made}`, binding];
           if (what === 'back') {
@@ -118,13 +118,13 @@ describe('a queue', () => {
     );
   });
 
-  it('gives up any Request behind its mark, among those it came with, and keeps all others in order', () => {
+  it('removes any Request after its mark, also from a batch, and keeps all others in order', () => {
     const seen = { split: 0, last: 0, behindMark: 0 };
     holds(
       fc.property(fc.array(batchStep, { maxLength: 60, size: 'max' }), (steps) => {
         const queue = new Queue();
         let records: RequestRecord[] = [];
-        /** How many of them are before the mark. */
+        /** The number of Requests before the mark. */
         let shown = 0;
         let serial = 1;
         for (const { do: what, at } of steps) {
@@ -179,7 +179,7 @@ describe('a queue', () => {
     expect(queue.findRequest(first as RequestRecord)).toEqual({ entry: 1, index: 0 });
   });
 
-  it('goes on after it let go of the memory of a busy hour', () => {
+  it('works after it released the memory of a busy hour', () => {
     const queue = new Queue();
     for (let round = 0; round < 2; round++) {
       for (let number = 0; number < 20_000; number++) queue.pushBack(batch(`$.N${number}`), null);
@@ -191,7 +191,7 @@ describe('a queue', () => {
     }
   });
 
-  it('lets go of each batch that it gave away', () => {
+  it('releases each batch that was taken', () => {
     const queue = new Queue();
     for (const name of ['$.A', '$.B', '$.C']) queue.pushBack(batch(name), BINDINGS[0] ?? null);
     queue.drop(1);

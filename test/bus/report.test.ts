@@ -4,7 +4,7 @@ import { Flag } from '../../src/message/flags.ts';
 import { stage } from './program.ts';
 
 describe('the report of bindings', () => {
-  it('is a header line, and a line for each, newest first', () => {
+  it('is a header line, and a line for each binding, newest first', () => {
     const { bus, program } = stage();
     const first = program();
     first.listen('$.Fred').answer('$.Fred.*');
@@ -22,11 +22,11 @@ describe('the report of bindings', () => {
     );
   });
 
-  it('is a header line when nothing is bound', () => {
+  it('is a header line if there is no binding', () => {
     expect(printBindings(3, reportBindings(stage().bus))).toMatch(/^#[^\n]*\n$/);
   });
 
-  it('keeps its columns for numbers that fill them', () => {
+  it('keeps its columns for the largest numbers', () => {
     const row = { device: 255, ksock: 12345678, pid: 4194304, replier: true, name: '$.A' };
     expect(printBindings(255, [row])).toContain('\n255: 12345678  4194304  R  $.A\n');
   });
@@ -79,7 +79,7 @@ describe('the statistics', () => {
     );
   });
 
-  it('tell how many bind events are held past limits', () => {
+  it('have the number of bind events held past limits', () => {
     const { bus, program } = stage();
     program({ limit: 1 }).listen('$.KBUS.ReplierBindEvent');
     const replier = program().answer('$.A', '$.B');
@@ -89,7 +89,7 @@ describe('the statistics', () => {
     expect(printStats(reportStats(bus))).toContain('unsent unbindings 1\n');
   });
 
-  it('tell how many messages were missed, and how many Requests there were at most', () => {
+  it('have the number of missed messages, and the largest number of Requests', () => {
     const { bus, program } = stage();
     const replier = program().answer('$.A');
     const asker = program();

@@ -20,7 +20,7 @@ const bindingName = fc
   .tuple(fc.array(part, { maxLength: 3 }), fc.constantFrom('A', 'B', '*', '%'))
   .map(([all, last]) => ['$', ...all, last].join('.'));
 
-/** What is done to the bindings, and then who gets a name. */
+/** A step with the bindings, and then the recipients of a name. */
 const step = fc.record({
   bind: fc.option(fc.record({ name: bindingName, replier: fc.boolean() })),
   unbind: fc.option(fc.nat(20)),
@@ -50,7 +50,7 @@ function placesBelow({ children }: PlaceOf): number {
 }
 
 describe('routes', () => {
-  it('find who a scan of all bindings finds, while bindings come and go', () => {
+  it('find the recipients that a scan of all bindings finds, while bindings come and go', () => {
     holds(
       fc.property(fc.array(step, { maxLength: 80, size: 'max' }), (steps) => {
         const routes = new Routes();
@@ -67,7 +67,7 @@ describe('routes', () => {
             const [gone] = bindings.splice(unbind % bindings.length, 1) as [Binding];
             routes.remove(gone);
           }
-          // Those that were asked before too: what was kept of them must be forgotten in time.
+          // Also for names asked before: their cached routes must be dropped in time.
           asked = [ask, ...asked.slice(0, 4)];
           for (const each of asked) {
             const { replier, listeners } = routes.find(each);
@@ -103,7 +103,7 @@ describe('routes', () => {
     expect(routes.find('$.A.B.C').replier).toBeNull();
   });
 
-  it('match no prefix itself, and with % exactly one word', () => {
+  it('match % with exactly one word, and no wildcard with its prefix', () => {
     const routes = new Routes();
     for (const each of ['$.A.*', '$.A.%', '$.%.B']) routes.add(binding(each));
     const heard = (asked: string): string[] => routes.find(asked).listeners.map(({ name }) => name);
@@ -114,7 +114,7 @@ describe('routes', () => {
     expect(heard('$.AB.B')).toEqual(['$.%.B']);
   });
 
-  it('serve listeners newest first, by whatever names they bound', () => {
+  it('order listeners newest first, whatever names they bound', () => {
     const routes = new Routes();
     const bindings = ['$.A', '$.A', '$.*', '$.A', '$.%'].map((each) => binding(each));
     for (const each of bindings) routes.add(each);
@@ -133,7 +133,7 @@ describe('routes', () => {
     expect(routes.find('$.A').listeners).toEqual([newest, third]);
   });
 
-  it('know a route until a binding that may touch it changes', () => {
+  it('cache a route until a binding that may affect it changes', () => {
     const routes = new Routes();
     const [exact, other, wild] = [binding('$.A'), binding('$.B'), binding('$.A.*')] as const;
     const route = routes.find('$.A');
@@ -155,7 +155,7 @@ describe('routes', () => {
     expect(routes.find('$.B.C').listeners).toEqual([anywhere]);
   });
 
-  it('hold no more places than two for each binding name, however many words it has, and none in the end', () => {
+  it('have at most two nodes for each binding name of any length, and none in the end', () => {
     const routes = new Routes();
     const { root } = routes as unknown as { root: PlaceOf };
     const long = ['$', ...new Array<string>(400).fill('A')];
@@ -171,7 +171,7 @@ describe('routes', () => {
     expect(placesBelow(root)).toBe(0);
   });
 
-  it('keep no more lists of listeners than twice the routes that are kept, and a few', () => {
+  it('keep at most twice as many lists of listeners as cached routes, and a few', () => {
     const routes = new Routes();
     const all = binding('$.*');
     routes.add(all);
@@ -182,7 +182,7 @@ describe('routes', () => {
       routes.add(comes);
       expect(routes.find(comes.name).listeners).toEqual([comes, all]);
       routes.remove(comes);
-      // Names that go the same way are known by one list, whatever comes and goes beside them.
+      // Names with the same recipients share a list, whatever other bindings come and go.
       const [one, other] = steady.map((each) => routes.find(each).listeners);
       expect(one).toBe(other);
       expect(lists.size).toBeLessThan(100);
@@ -198,7 +198,7 @@ describe('routes', () => {
     expect(routes.replierOf('not a name')).toBeNull();
   });
 
-  it('stay right, and bounded, however many names are asked for', () => {
+  it('stay right, and of bounded size, for any number of names', () => {
     const routes = new Routes();
     const listener = binding('$.*');
     routes.add(listener);

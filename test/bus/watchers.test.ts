@@ -3,7 +3,7 @@ import { Bus } from '../../src/bus/bus.ts';
 import type { BusObserver } from '../../src/bus/observer.ts';
 import { Program } from './program.ts';
 
-/** An observer that writes down the names of all events. */
+/** An observer that records the names of all events. */
 function recorder(): { observer: BusObserver; events: string[] } {
   const events: string[] = [];
   const observer = new Proxy<BusObserver>(
@@ -25,7 +25,7 @@ function play(bus: Bus): void {
   replier.ksock.close();
 }
 
-it('Several observers of a bus are told the same in the same order, until each stops watching.', () => {
+it('Several observers of a bus get the same events in the same order, until each stops watching.', () => {
   const bus = new Bus();
   const [first, second] = [recorder(), recorder()];
   const partial: string[] = [];

@@ -5,8 +5,8 @@ import { next } from '../conformance/reading.ts';
 import { refused } from '../support/refused.ts';
 import { everywhere } from './everywhere.ts';
 
-everywhere('Sends that are alike and made at once', (stage) => {
-  it('are each what they are: of two Replies to one Request, the first answers it.', async () => {
+everywhere('Equal sends in one tick', (stage) => {
+  it('are handled one by one: the first of two Replies to a Request answers it.', async () => {
     const [asker, replier] = [await stage.open(), await stage.open()];
     await replier.bind('$.ask', true);
     const id = await asker.sendMsg(new Request('$.ask'));
@@ -19,7 +19,7 @@ everywhere('Sends that are alike and made at once', (stage) => {
     expect((await next(asker)).inReplyTo).toEqual(id);
   });
 
-  it('are answered each by its own Reply, whatever some of them come to.', async () => {
+  it('each get their own Reply, even if some of them fail.', async () => {
     const [asker, replier] = [await stage.open(), await stage.open()];
     const slow: (() => void)[] = [];
     await replier.replier('$.ask', (request) => {
@@ -43,7 +43,7 @@ everywhere('Sends that are alike and made at once', (stage) => {
     expect(await Promise.all(outcomes)).toEqual(expected);
   });
 
-  it('keep the ids that Limpets gave them.', async () => {
+  it('keep the ids that a Limpet gave them.', async () => {
     const [sender, listener] = [await stage.open(), await stage.open()];
     await listener.bind('$.a');
     const ids = [7, 3, 3, 9].map((serial) => new MessageId(5, serial));
@@ -51,7 +51,7 @@ everywhere('Sends that are alike and made at once', (stage) => {
     for (const id of ids) expect((await next(listener)).id).toEqual(id);
   });
 
-  it('keep what Limpets gave them to carry, though the listener reads twice.', async () => {
+  it('keep orig_from and final_to, even if the listener reads in two steps.', async () => {
     const [sender, listener] = [await stage.open(), await stage.open()];
     await listener.bind('$.a');
     await listener.bind('$.*');

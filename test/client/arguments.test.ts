@@ -6,7 +6,7 @@ import { next } from '../conformance/reading.ts';
 import { failed, refused } from '../support/refused.ts';
 import { everywhere } from './everywhere.ts';
 
-/** What JavaScript lets through where TypeScript doesn't. */
+/** JavaScript programs may pass any value. */
 type Any = never;
 
 const WRONG: Record<string, (ksock: Ksock) => Promise<unknown>> = {
@@ -81,21 +81,21 @@ const WRONG: Record<string, (ksock: Ksock) => Promise<unknown>> = {
 };
 
 everywhere('Wrong arguments', (stage) => {
-  it.for(Object.keys(WRONG))('are a TypeError that names the argument: %s.', async (what) => {
+  it.for(Object.keys(WRONG))('get a TypeError that names the argument: %s.', async (what) => {
     const ksock = await stage.open();
     await ksock.bind('$.*');
     await ksock.bind('$.a', true);
     const error = await failed((WRONG[what] as (ksock: Ksock) => Promise<unknown>)(ksock));
     expect(error).toBeInstanceOf(TypeError);
     expect((error as Error).message).toBe(what.replace(' (bind)', ''));
-    // Nothing of it was done, and all goes on.
+    // The call had no effect, and the Ksock still works.
     expect(await ksock.numMessages()).toBe(0);
     expect(String(await ksock.sendMsg(new Announcement('$.b')))).toBe('[0:1]');
     expect((await next(ksock)).name).toBe('$.b');
     expect(await ksock.readBindings()).toHaveLength(2);
   });
 
-  it('A message that was changed into none of KBUS’s is refused, and never half sent.', async () => {
+  it('The Ksock refuses a message with a changed, invalid field, and sends no part of it.', async () => {
     const ksock = await stage.open();
     await ksock.bind('$.*');
     for (const change of [
@@ -115,7 +115,7 @@ everywhere('Wrong arguments', (stage) => {
     expect((await next(ksock)).text()).toBe('whole');
   });
 
-  it('A request whose timeout is wrong asks nobody.', async () => {
+  it('A request with a wrong timeout is not sent.', async () => {
     const ksock = await stage.open();
     await ksock.bind('$.a', true);
     await failed(ksock.request(new Request('$.a'), '', { timeout: -1 }));
@@ -134,7 +134,7 @@ describe('Ksock.open', () => {
     ['EINVAL: open bus null', () => Ksock.open(null as Any)],
     ['EINVAL: mode "w"', () => Ksock.open(0, { mode: 'w' as Any })],
     ['EINVAL: mode "rw+"', () => Ksock.open(0, { mode: 'rw+' as Any })],
-  ])('refuses what is no bus and no mode: %s.', async ([what, open]) => {
+  ])('refuses a wrong bus or mode: %s.', async ([what, open]) => {
     const error = await refused(open(), 'EINVAL');
     expect(error.call).toBe('open');
     expect(error.message).toContain(what.slice('EINVAL: '.length));
@@ -145,7 +145,7 @@ describe('Ksock.open', () => {
     ['onConnected must be a function, not string', { onConnected: 'x' as Any }],
     ['onDisconnected must be a function, not object', { onDisconnected: {} as Any }],
     ['signal must be an AbortSignal, not 7', { signal: 7 as Any }],
-  ])('is a TypeError that names the option: %s.', async ([what, options]) => {
+  ])('rejects with a TypeError that names the option: %s.', async ([what, options]) => {
     const error = await failed(Ksock.open(0, options));
     expect(error).toBeInstanceOf(TypeError);
     expect((error as Error).message).toBe(what);

@@ -19,7 +19,7 @@ const dataOf = ({ bytes, dataAt, dataLength }: BorrowedMessage): Uint8Array =>
 
 everywhere('Handlers that borrow messages', (stage) => {
   it.for([0, 1, 5, 64, 70_000])(
-    'hear them one by one, with %d bytes of data each, and keep what they want.',
+    'get each message, with %d bytes of data, and can keep a copy.',
     async (length) => {
       const ksock = await stage.open();
       const sender = await stage.open();
@@ -56,7 +56,7 @@ everywhere('Handlers that borrow messages', (stage) => {
   );
 
   it.for([true, false])(
-    'see that a message is over when they have returned (others keep theirs: %s).',
+    'get an error when they use a message after they returned (other handlers keep theirs: %s).',
     async (othersKeep) => {
       const ksock = await stage.open();
       const sender = await stage.open();
@@ -74,7 +74,7 @@ everywhere('Handlers that borrow messages', (stage) => {
     },
   );
 
-  it('must be done when they return: one that is async is told so.', async () => {
+  it('can’t be async: the error says so.', async () => {
     const ksock = await stage.open();
     const sender = await stage.open();
     await ksock.listener('$.a', async () => {}, { borrowed: true });
@@ -87,7 +87,7 @@ everywhere('Handlers that borrow messages', (stage) => {
     ]);
   });
 
-  it('share a Ksock with those that do not, and with a Replier; each gets its own copies.', async () => {
+  it('can share a Ksock with other handlers and a Replier; each gets its own copies.', async () => {
     const ksock = await stage.open();
     const sender = await stage.open();
     const heard: string[] = [];
@@ -110,7 +110,7 @@ everywhere('Handlers that borrow messages', (stage) => {
     expect(String(await failed(sender.request('$.Ask')))).toContain('EADDRNOTAVAIL');
   });
 
-  it('take part by turns, and a Request that comes late is answered all the same.', async () => {
+  it('can start and stop between messages, and a later Request is answered.', async () => {
     const ksock = await stage.open();
     const asker = await stage.open();
     await ksock.listener('$.a', () => {}, { borrowed: true });
@@ -126,7 +126,7 @@ everywhere('Handlers that borrow messages', (stage) => {
   });
 });
 
-/** Data that say which message they are of, and are unlike those of the messages before and behind. */
+/** Data that identifies its message, and differs from the data of the messages before and after. */
 function dataFor(number: number, size: number): Uint8Array {
   const data = new Uint8Array(size).fill(number * 41);
   data[0] = number;
@@ -173,7 +173,7 @@ const steps: fc.Arbitrary<Step[]> = fc.array(
   { minLength: 3, maxLength: 20 },
 );
 
-/** Carries out the steps; throws when a message was not as it was sent, while it was borrowed or after all. */
+/** Carries out the steps; throws if a message differs from what was sent, while it is borrowed or later. */
 async function keepsWhole(ksock: Ksock, sender: Ksock, sequence: readonly Step[]): Promise<void> {
   await sender.replier('$.Ask', (request) => request.data);
   const kept: Message[] = [];
@@ -195,7 +195,7 @@ async function keepsWhole(ksock: Ksock, sender: Ksock, sequence: readonly Step[]
     } else if (step.do === 'keep') {
       handlings.push(await ksock.listener('$.a', (message) => void kept.push(message)));
     } else if (step.do === 'ask') {
-      // Refused while the queue is full.
+      // The bus refuses it while the queue is full.
       await ksock.request('$.Ask', dataFor(number++, 5000)).then(
         (reply) => kept.push(reply),
         (error: KbusError) => expect(error.code).toBe('ENOLCK'),
@@ -216,10 +216,10 @@ async function keepsWhole(ksock: Ksock, sender: Ksock, sequence: readonly Step[]
   }
 }
 
-describe('Memory that is read into', () => {
+describe('A receive buffer', () => {
   const stage = staged<Ksock>(unixSocket);
 
-  it('is not used again while what lies there is still to be given.', async () => {
+  it('is not reused while it holds unread messages.', async () => {
     const COUNT = 20_000;
     const ksock = await stage.open();
     const sender = await stage.open();
@@ -233,14 +233,14 @@ describe('Memory that is read into', () => {
     for await (const { data } of ksock) {
       if (Buffer.compare(data, dataFor(number, 64)) !== 0)
         throw new Error(`message ${number} is torn`);
-      // All that is prefetched comes before the next is asked for.
+      // The client consumes all prefetched messages before it grants further credit.
       if (number++ % 500 === 0) await settled();
       if (number === COUNT) break;
     }
     expect(number).toBe(COUNT);
   });
 
-  it('is used again only when nobody has kept what lies there.', async () => {
+  it('is reused only if the program has kept no message in it.', async () => {
     await holdsInTime(
       fc.asyncProperty(steps, async (sequence) => {
         const ksock = await stage.open();

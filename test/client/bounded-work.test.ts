@@ -3,9 +3,9 @@ import type { Ksock } from '../../src/client/ksock.ts';
 import { Announcement } from '../../src/message/message.ts';
 import { FrameHost } from '../support/frame-host.ts';
 
-// However full the queues are, a message must not cost more and more frames, or wake anybody again and again: a bus that
-// hands over one message for each round trip is a hundred times slower than it was, and nothing tells why. No clock
-// is needed to see that: what is counted is frames, and writes, each of which wakes the other end.
+// However full the queues are, a message must cost a bounded number of frames and wake-ups. A bus that delivers one
+// message per round trip is a hundred times slower, and no other test shows why. This one needs no clock: it counts
+// frames, and writes, each of which wakes the other end.
 
 const SENDERS = 4;
 const LISTENERS = 4;
@@ -15,7 +15,7 @@ interface Work {
   writes: number;
 }
 
-/** Counts the frames of what is written together. */
+/** Counts the frames of one write. */
 function framesOf(bytes: Uint8Array): number {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
   let frames = 0;
@@ -46,7 +46,7 @@ const SENDS: Record<string, Send> = {
   },
 };
 
-/** Resolves when the handler has heard so many. */
+/** Resolves when the handler has received `count` messages. */
 function heard(
   ksock: Ksock,
   count: number,
@@ -66,8 +66,8 @@ function heard(
 const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
 const HEARS: Record<string, Hear> = {
-  'handlers that are done at once': (ksock, count) => heard(ksock, count, () => {}, 1000),
-  'handlers that take a turn, one at a time': (ksock, count) => heard(ksock, count, turn, 1),
+  'handlers that return at once': (ksock, count) => heard(ksock, count, () => {}, 1000),
+  'async handlers, one call at a time': (ksock, count) => heard(ksock, count, turn, 1),
   'handlers of different speeds': (ksock, count, number) =>
     heard(
       ksock,

@@ -11,7 +11,7 @@ async function bundle(entry: string): Promise<OutputChunk> {
   const made = await rolldown({
     input: `${root}${entry}`,
     platform: 'browser',
-    // What it can't resolve is seen in the bundle.
+    // The bundle shows imports that it could not resolve.
     logLevel: 'silent',
   });
   const { output } = await made.generate({
@@ -24,10 +24,10 @@ async function bundle(entry: string): Promise<OutputChunk> {
   return output[0];
 }
 
-/** What a browser does not have. */
+/** Globals that browsers don't have. */
 const NODE_GLOBALS = new Set(['Buffer', 'process', 'require', 'global', 'setImmediate']);
 
-/** What of Node a bundle needs: modules that it imports, and globals. */
+/** The modules and globals of Node that a bundle needs. */
 function needsOfNode({ code, imports, dynamicImports }: OutputChunk): string[] {
   const found = new Set([...imports, ...dynamicImports]);
   const look = (node: unknown): void => {
@@ -43,18 +43,18 @@ function needsOfNode({ code, imports, dynamicImports }: OutputChunk): string[] {
   return [...found].sort();
 }
 
-/** The rooms of the source that a bundle has modules of. */
+/** The folders of src/ whose modules are in a bundle. */
 const roomsOf = ({ moduleIds }: OutputChunk): string[] =>
   [...new Set(moduleIds.map((id) => /\/src\/(\w+)\//.exec(id)?.[1] ?? 'test'))].sort();
 
 describe('A bundle for a browser', () => {
-  it('has the client with all that it needs, and nothing of Node or of a bus.', async () => {
+  it('has the client, and no modules of Node or of a bus.', async () => {
     const program = await bundle('src/client/browser.ts');
     expect(needsOfNode(program)).toEqual([]);
     expect(roomsOf(program)).toEqual(['base', 'client', 'message', 'wire']);
   });
 
-  it('opens a Ksock where nothing of Node is there, and sends and hears a message.', async () => {
+  it('opens a Ksock without Node, and sends and receives a message.', async () => {
     const program = await bundle('test/client/browser/program.ts');
     expect(needsOfNode(program)).toEqual([]);
     const { AbortController, TextDecoder, TextEncoder, performance } = globalThis;
@@ -77,13 +77,13 @@ describe('A bundle for a browser', () => {
     ]);
   });
 
-  it('has messages without client, wire and bus, for who imports messages only.', async () => {
+  it('has no client, wire or bus if a program imports messages only.', async () => {
     const messages = await bundle('src/message/index.ts');
     expect(needsOfNode(messages)).toEqual([]);
     expect(roomsOf(messages)).toEqual(['base', 'message']);
   });
 
-  it('would be seen to need Node: the Ksock of Node does.', async () => {
+  it('shows that the Ksock of Node needs Node: the check works.', async () => {
     const needs = needsOfNode(await bundle('src/client/ksock.ts'));
     expect(needs).toEqual(expect.arrayContaining(['Buffer', 'node:net', 'node:process']));
   });

@@ -5,7 +5,7 @@ import { failed, refused } from '../support/refused.ts';
 import { everywhere, settled } from './everywhere.ts';
 
 everywhere('close', (stage) => {
-  it('ends all that waits, and nothing hangs.', async () => {
+  it('ends all waiting calls.', async () => {
     const ksock = await stage.open();
     const listener = await stage.open();
     const replier = await stage.open();
@@ -37,7 +37,7 @@ everywhere('close', (stage) => {
     expect(await readNames(listener)).toEqual(['$.Filler']);
   });
 
-  it('gives the loop that calls it nothing more: what it has not read, it has not read.', async () => {
+  it('ends the loop that calls it, and the messages not consumed stay unread.', async () => {
     const ksock = await stage.open();
     const asker = await stage.open();
     await ksock.bind('$.Ask', true);
@@ -58,7 +58,7 @@ everywhere('close', (stage) => {
     ]);
   });
 
-  it('may be called any number of times, at once too.', async () => {
+  it('may be called several times, also at once.', async () => {
     const ksock = await stage.open();
     await Promise.all([ksock.close(), ksock.close()]);
     await ksock.close();
@@ -66,7 +66,7 @@ everywhere('close', (stage) => {
     expect(ksock.isConnected).toBe(false);
   });
 
-  it('afterwards every call is refused: EBADF.', async () => {
+  it('makes all later calls reject: EBADF.', async () => {
     const ksock = await stage.open();
     await ksock.bind('$.a');
     await ksock.sendMsg(new Announcement('$.a'));
@@ -106,7 +106,7 @@ everywhere('close', (stage) => {
     for await (const _message of ksock.drain().return?.() ? [] : []) expect.fail('nor here');
   });
 
-  it('carries out what was asked before it.', async () => {
+  it('carries out the calls made before it.', async () => {
     const ksock = await stage.open();
     const listener = await stage.open();
     await listener.bind('$.a');
@@ -117,7 +117,7 @@ everywhere('close', (stage) => {
     expect(await listener.numMessages()).toBe(2000);
   });
 
-  it('the others are told at once: a call after it sees the Ksock gone.', async () => {
+  it('has removed the Ksock when it resolves: a later call of another Ksock sees that.', async () => {
     const asker = await stage.open();
     const replier = await stage.open();
     await replier.bind('$.a', true);
@@ -127,7 +127,7 @@ everywhere('close', (stage) => {
     expect(await readNames(asker)).toEqual(['$.KBUS.Replier.GoneAway']);
   });
 
-  it('what is half written is forgotten.', async () => {
+  it('drops a partly written message.', async () => {
     const ksock = await stage.open();
     await ksock.writeMsg(new Announcement('$.a'));
     await ksock.close();

@@ -6,7 +6,7 @@ import { refused } from '../support/refused.ts';
 import { everywhere } from './everywhere.ts';
 
 everywhere('discard', (stage) => {
-  it('gives up the message that waits; one behind it that must wait too is then the one to go on with.', async () => {
+  it('drops the waiting message; a send that queued behind it, and must wait too, takes its place.', async () => {
     const [sender, listener] = [await stage.open(), await stage.open()];
     await listener.bind('$.a');
     await listener.setMaxMessages(1);

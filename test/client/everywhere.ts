@@ -4,10 +4,10 @@ import { staged } from '../conformance/original.ts';
 import type { Stage } from '../conformance/transport.ts';
 import { inFrames, inProcess, unixSocket } from '../conformance/transports.ts';
 
-/** The Ksocks that the test has opened. */
+/** The Ksocks of the test. */
 let ksocks: Ksock[] = [];
 
-/** The same tests for a Ksock, whichever way it is connected to its bus. */
+/** Runs the same tests for a Ksock over each transport. */
 export function everywhere(what: string, tests: (stage: Stage<Ksock>) => void): void {
   for (const transport of [inProcess, inFrames, unixSocket]) {
     describe(`${what}, ${transport.name}`, () => {
@@ -31,9 +31,9 @@ export function everywhere(what: string, tests: (stage: Stage<Ksock>) => void): 
 }
 
 /**
- * Resolves when all that the test has begun has taken effect, at the bus and at every Ksock: a call of each Ksock is
- * answered behind everything that came before it. The first call brings to the bus what a Ksock has sent; the second
- * brings to the Ksocks what came of that; then the promises that wait for it go on.
+ * Resolves when all calls of the test have taken effect, at the bus and at every Ksock. The bus answers a call of a Ksock
+ * after everything before it: so the first call flushes the Ksock's sends, the second fetches their effects, and then the
+ * promises that wait for these settle.
  */
 export async function settled(): Promise<void> {
   for (let round = 0; round < 2; round++) {

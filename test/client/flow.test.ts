@@ -9,8 +9,8 @@ import { FrameHost } from '../support/frame-host.ts';
 import { failed, refused } from '../support/refused.ts';
 import { everywhere, settled } from './everywhere.ts';
 
-everywhere('request() that finds no room', (stage) => {
-  it('waits for a place of its own, and for one of its Replier’s: a thousand at once just work.', async () => {
+everywhere('request() with a full queue', (stage) => {
+  it('waits for a slot in its own queue and one in the Replier’s: a thousand at once succeed.', async () => {
     const [asker, replier] = [await stage.open(), await stage.open()];
     await asker.setMaxMessages(7);
     await replier.setMaxMessages(3);
@@ -36,7 +36,7 @@ everywhere('request() that finds no room', (stage) => {
     expect(order).toEqual(['0', '1', '2', '3', '4', '5']);
   });
 
-  it('with { wait: false }, gives the immediate ENOLCK or EBUSY.', async () => {
+  it('rejects at once with ENOLCK or EBUSY if { wait: false }.', async () => {
     const [asker, other, replier] = [await stage.open(), await stage.open(), await stage.open()];
     await replier.bind('$.Ask', true);
     await replier.setMaxMessages(1);
@@ -49,7 +49,7 @@ everywhere('request() that finds no room', (stage) => {
     await first;
   });
 
-  it('keeps nobody else back: neither other sends, nor Requests to somebody who has room.', async () => {
+  it('does not hold up other sends, nor Requests to a Replier with free slots.', async () => {
     const [asker, slow, quick] = [await stage.open(), await stage.open(), await stage.open()];
     await slow.bind('$.Slow', true);
     await slow.setMaxMessages(1);
@@ -64,7 +64,7 @@ everywhere('request() that finds no room', (stage) => {
     );
   });
 
-  it('leaves the Replies of two Repliers who ask each other their way.', async () => {
+  it('does not block the Replies of two Repliers that send Requests to each other.', async () => {
     const [one, two] = [await stage.open(), await stage.open()];
     for (const ksock of [one, two]) await ksock.setMaxMessages(4);
     await one.replier('$.One', async () => 'one');
@@ -76,7 +76,7 @@ everywhere('request() that finds no room', (stage) => {
     expect(answers).toEqual(asked.map((_, at) => (at % 2 === 0 ? 'two' : 'one')));
   });
 
-  it('whose time is over, or whose signal aborts, is never carried out.', async () => {
+  it('is never carried out after its timeout or abort.', async () => {
     const [asker, replier] = [await stage.open(), await stage.open()];
     await replier.bind('$.Ask', true);
     await replier.setMaxMessages(1);
@@ -100,7 +100,7 @@ everywhere('request() that finds no room', (stage) => {
     expect(await replier.numMessages()).toBe(0);
   });
 
-  it('is told when its Replier goes away; and goes to another that takes the name.', async () => {
+  it('fails when its Replier closes, or goes to the next Replier of the name.', async () => {
     const [asker, full, other] = [await stage.open(), await stage.open(), await stage.open()];
     await full.bind('$.Ask', true);
     await full.setMaxMessages(1);
@@ -122,7 +122,7 @@ everywhere('request() that finds no room', (stage) => {
     expect((await Promise.all(asked)).map((answer) => answer.text())).toEqual(['other', 'exact']);
   });
 
-  it('is refused when too many have no answer, with an error that says so.', async () => {
+  it('rejects when too many Requests are unanswered: ENOLCK.', async () => {
     const [asker, replier] = [await stage.open(), await stage.open()];
     await replier.bind('$.Ask', true);
     await replier.setMaxMessages(1);
@@ -135,7 +135,7 @@ everywhere('request() that finds no room', (stage) => {
     await Promise.all(asked);
   }, 60_000);
 
-  it('ends with its Ksock, and leaves its Replier nothing.', async () => {
+  it('ends when its Ksock closes, and does not reach the Replier.', async () => {
     const [asker, replier] = [await stage.open(), await stage.open()];
     await replier.bind('$.Ask', true);
     await replier.setMaxMessages(1);
@@ -150,7 +150,7 @@ everywhere('request() that finds no room', (stage) => {
 });
 
 everywhere('A Request that a Ksock sends itself', (stage) => {
-  it('waits for room too, and is answered.', async () => {
+  it('waits for a queue slot, and is answered.', async () => {
     const ksock = await stage.open();
     await ksock.setMaxMessages(4);
     await ksock.replier('$.Me', async (request) => request.text());
@@ -183,14 +183,14 @@ const WAYS: [string, () => Promise<Way>][] = [
   ['over a Unix socket', () => LocalDaemon.start()],
 ];
 
-describe.each(WAYS)('Messages that a full queue misses, %s', (_, start) => {
+describe.each(WAYS)('Missed messages, %s,', (_, start) => {
   let way: Way;
   beforeEach(async () => {
     way = await start();
   });
   afterEach(() => way.stop());
 
-  it('are told of: how many, and the name of the first.', async () => {
+  it('are reported by onMissed: their number, and the name of the first.', async () => {
     let count = 0;
     let first = '';
     await new Promise<void>((resolve, reject) => {
@@ -214,7 +214,7 @@ describe.each(WAYS)('Messages that a full queue misses, %s', (_, start) => {
     expect(first).toBe('$.News.C');
   });
 
-  it('are none where the sender waits, or fails.', async () => {
+  it('don’t occur if the sender waits, or fails.', async () => {
     const missed: Missed[] = [];
     const listener = await way.open({ onMissed: (what) => missed.push(what) });
     const sender = await way.open({});
@@ -233,8 +233,8 @@ describe.each(WAYS)('Messages that a full queue misses, %s', (_, start) => {
   });
 });
 
-describe('Messages that are missed, and nobody asked to be told', () => {
-  it('are warned of once, by the process.', async () => {
+describe('Missed messages without onMissed', () => {
+  it('cause one warning of the process.', async () => {
     const warned = new Promise<Error>((resolve) => process.once('warning', resolve));
     let warnings = 0;
     const count = (): void => void warnings++;

@@ -11,7 +11,7 @@ import { settled } from './everywhere.ts';
 let host: FrameHost;
 let ksock: Ksock;
 let sender: Ksock;
-/** The ends of its connection: what the other end writes stays on its way while one is paused. */
+/** The ends of the connection: while one is paused, bytes of the other end stay on their way. */
 let clientEnd: PipeEnd;
 let daemonEnd: PipeEnd;
 
@@ -36,7 +36,7 @@ afterEach(async () => {
 const freeze = (): void => daemonEnd.pause();
 const thaw = (): void => daemonEnd.resume();
 
-/** A wait that the program gave up while a message was on its way to it. */
+/** A wait that the program cancelled while its message was on the way. */
 async function giveUpTooLate(text: string): Promise<void> {
   const controller = new AbortController();
   const waiting = failed(ksock.waitForMsg({ signal: controller.signal }));
@@ -49,7 +49,7 @@ async function giveUpTooLate(text: string): Promise<void> {
 }
 
 describe('A wait for a message, when the daemon does not answer,', () => {
-  it('is over when its time is, but for the second in which the daemon may say what there is.', async () => {
+  it('ends after its timeout, or after the second that the daemon has to answer.', async () => {
     freeze();
     const short = ksock.waitForMsg({ timeout: 10 });
     const long = ksock.waitForMsg({ timeout: 5000 });
@@ -68,7 +68,7 @@ describe('A wait for a message, when the daemon does not answer,', () => {
     expect([await short, await long]).toEqual([null, null]);
   });
 
-  it('ends at once when the program gives it up, though its time was over already.', async () => {
+  it('ends at once when the program aborts it, even after its timeout.', async () => {
     freeze();
     const controller = new AbortController();
     const { signal } = controller;
@@ -81,7 +81,7 @@ describe('A wait for a message, when the daemon does not answer,', () => {
     expect(await Promise.all(waits)).toEqual(['enough', 'enough']);
   });
 
-  it('that began behind one that was given up leaves nothing behind when it ends.', async () => {
+  it('leaves no state behind if it began after a cancelled one.', async () => {
     freeze();
     const controller = new AbortController();
     const given = failed(ksock.waitForMsg({ signal: controller.signal }));
@@ -96,7 +96,7 @@ describe('A wait for a message, when the daemon does not answer,', () => {
     expect(await readTexts(ksock)).toEqual(['kept']);
   });
 
-  it('ends at once when the program gives it up, however often; and asks one thing only.', async () => {
+  it('ends at once when the program aborts it, each time; all waits together send one TAKE.', async () => {
     freeze();
     for (let time = 0; time < 50; time++) {
       const controller = new AbortController();
@@ -113,7 +113,7 @@ describe('A wait for a message, when the daemon does not answer,', () => {
 });
 
 describe('A request, when the daemon does not answer,', () => {
-  it('waits for a second to be told whether anybody read it, when its time is over.', async () => {
+  it('waits a second after its timeout for the daemon to say whether the Replier has read it.', async () => {
     freeze();
     let error: unknown;
     void failed(ksock.request('$.a', '', { timeout: 10 })).then((reason) => {
@@ -126,7 +126,7 @@ describe('A request, when the daemon does not answer,', () => {
     expect(String(error)).toContain('its Replier may be at work on it');
   });
 
-  it('ends at once when the program gives it up, though its time was over already.', async () => {
+  it('ends at once when the program aborts it, even after its timeout.', async () => {
     freeze();
     const controller = new AbortController();
     const asked = failed(ksock.request('$.a', '', { timeout: 10, signal: controller.signal }));
@@ -136,8 +136,8 @@ describe('A request, when the daemon does not answer,', () => {
   });
 });
 
-describe('A message that comes when its wait is over', () => {
-  it('is for who reads next, before what came after it, and counts as unread.', async () => {
+describe('A message that arrives after its wait has ended', () => {
+  it('goes to the next reader, before later messages, and counts as unread.', async () => {
     await giveUpTooLate('1');
     await sender.sendMsg(new Announcement('$.a', '2'));
     expect(await ksock.numMessages()).toBe(2);
@@ -145,7 +145,7 @@ describe('A message that comes when its wait is over', () => {
     expect(await ksock.numMessages()).toBe(0);
   });
 
-  it('is for the wait that has begun in the meantime.', async () => {
+  it('goes to a wait that has begun in the meantime.', async () => {
     await giveUpTooLate('1');
     const waiting = [ksock.waitForMsg(), ksock.waitForMsg()];
     expect((await waiting[0])?.text()).toBe('1');
@@ -153,7 +153,7 @@ describe('A message that comes when its wait is over', () => {
     expect((await waiting[1])?.text()).toBe('2');
   });
 
-  it('is for the wait that had begun before it was over, and that one leaves nothing behind.', async () => {
+  it('goes to a wait that began before the other ended, and that wait leaves no state behind.', async () => {
     const controller = new AbortController();
     const first = failed(ksock.waitForMsg({ signal: controller.signal }));
     const second = ksock.waitForMsg();
@@ -169,7 +169,7 @@ describe('A message that comes when its wait is over', () => {
     expect(await readTexts(ksock)).toEqual(['2', '3']);
   });
 
-  it('is for the loop that waits.', async () => {
+  it('goes to the loop that waits.', async () => {
     const controller = new AbortController();
     const waiting = failed(ksock.waitForMsg({ signal: controller.signal }));
     const loop = ksock[Symbol.asyncIterator]();
@@ -186,7 +186,7 @@ describe('A message that comes when its wait is over', () => {
     await loop.return?.();
   });
 
-  it('is there when the bus has gone away, and an answer counts as that.', async () => {
+  it('can be read after the connection was lost, and a Reply counts as received.', async () => {
     await sender.bind('$.Ask', true);
     await ksock.sendMsg(new Request('$.Ask', 'answered'));
     await ksock.sendMsg(new Request('$.Ask', 'not answered'));
@@ -208,8 +208,8 @@ describe('A message that comes when its wait is over', () => {
   });
 });
 
-describe('A post that waits for room', () => {
-  it('ends with the connection, though nothing of what was written has gone.', async () => {
+describe('A post that waits for the backlog', () => {
+  it('ends with the connection, even if no byte was written.', async () => {
     freeze();
     const post = ksock.post(new Announcement('$.a', new Uint8Array(300_000)));
     await settled();
@@ -225,7 +225,7 @@ describe('A post that waits for room', () => {
 });
 
 describe('A wait to write, when the daemon does not answer,', () => {
-  it('ends too, and it is known if the message was sent all the same.', async () => {
+  it('ends after its timeout, and the Ksock learns later that the message was sent.', async () => {
     await fill(sender, ksock);
     await refused(
       ksock.sendMsg(new Announcement('$.Filler', 'it', { flags: Flag.ALL_OR_WAIT })),
@@ -248,7 +248,7 @@ describe('A wait to write, when the daemon does not answer,', () => {
 });
 
 describe('close, when the daemon does not answer,', () => {
-  it('waits five seconds, and then leaves; what waited is refused.', async () => {
+  it('waits five seconds, and then leaves; waiting calls reject.', async () => {
     freeze();
     const waiting = refused(ksock.waitForMsg(), 'EBADF');
     let isClosed = false;
@@ -266,7 +266,7 @@ describe('close, when the daemon does not answer,', () => {
     expect((await sender.readBindings()).length).toBe(0);
   });
 
-  it('waits for one that still takes what was written, however long that lasts.', async () => {
+  it('waits as long as the daemon goes on reading.', async () => {
     freeze();
     clientEnd.backlog += 3000;
     let isClosed = false;
@@ -285,9 +285,9 @@ describe('close, when the daemon does not answer,', () => {
   });
 
   it.for([
-    ['before it is welcomed', 0],
-    ['before it is what it was', 6],
-  ])('ends what it has opened to come back: %s.', async ([, turns]) => {
+    ['before WELCOME', 0],
+    ['before it has its bindings', 6],
+  ])('closes the port of a reconnection in progress: %s.', async ([, turns]) => {
     const ends: PipeEnd[] = [];
     const back = await Ksock.open(
       (mode, events, signal) => {
@@ -302,7 +302,7 @@ describe('close, when the daemon does not answer,', () => {
     await settled();
     await vi.advanceTimersByTimeAsync(1);
     for (let turn = 0; turn < (turns as number); turn++) {
-      // It is welcomed, and has not bound anything yet.
+      // The port has its WELCOME, and no bindings yet.
       if ((await sender.stats()).ksocks.length === 3) break;
     }
     ends[1]?.pause();

@@ -11,7 +11,7 @@ import { everywhere, settled } from './everywhere.ts';
 const reported = catchReports();
 
 everywhere('Handlers', (stage) => {
-  it('a listener hears each message of its name, in order.', async () => {
+  it('a listener gets each message of its name, in order.', async () => {
     const ksock = await stage.open();
     const sender = await stage.open();
     const heard: string[] = [];
@@ -23,7 +23,7 @@ everywhere('Handlers', (stage) => {
     expect(heard).toEqual(['$.a.b x', '$.a.c.d x']);
   });
 
-  it('a listener hears all of more messages than are ever prefetched at once.', async () => {
+  it('a listener gets all messages, also if there are more than the credit.', async () => {
     const ksock = await stage.open();
     const sender = await stage.open();
     const COUNT = 20_000;
@@ -42,7 +42,7 @@ everywhere('Handlers', (stage) => {
   });
 
   it.for([0, 1, 5, 64, 70_000])(
-    'data of %d bytes is read where it lies, before and after it was read as such.',
+    '`bytes` and `data` agree for %d bytes, whichever is read first.',
     async (length) => {
       const ksock = await stage.open();
       const sender = await stage.open();
@@ -84,7 +84,7 @@ everywhere('Handlers', (stage) => {
     expect(heard[3]).toBe('any');
   });
 
-  it('a Request goes to the Replier’s handler, and to listeners’ handlers as what is said.', async () => {
+  it('a Request goes to the Replier’s handler to be answered, and to listeners’ handlers.', async () => {
     const ksock = await stage.open();
     const asker = await stage.open();
     const heard: string[] = [];
@@ -95,7 +95,7 @@ everywhere('Handlers', (stage) => {
     expect(heard).toEqual(['Request', 'Reply']);
   });
 
-  it('of several Repliers on one Ksock the closest name answers.', async () => {
+  it('of several Repliers on one Ksock, the one with the most specific name answers.', async () => {
     const ksock = await stage.open();
     const asker = await stage.open();
     for (const name of ['$.*', '$.a.*', '$.a.%', '$.a.b']) await ksock.replier(name, () => name);
@@ -109,7 +109,7 @@ everywhere('Handlers', (stage) => {
     }
   });
 
-  it('Requests are handled as they come, several at once when the handler waits.', async () => {
+  it('an async handler works on several Requests at once.', async () => {
     const ksock = await stage.open();
     const asker = await stage.open();
     const going: (() => void)[] = [];
@@ -123,7 +123,7 @@ everywhere('Handlers', (stage) => {
     expect((await Promise.all(answers)).map((reply) => reply.text())).toEqual(['1', '2', '3']);
   });
 
-  it('a Replier that returns what is no data sends an error.', async () => {
+  it('a Replier that returns a wrong type sends an error.', async () => {
     const ksock = await stage.open();
     const asker = await stage.open();
     await ksock.replier('$.a', () => ({ no: 'data' }) as never);
@@ -132,7 +132,7 @@ everywhere('Handlers', (stage) => {
     expect(error.message).toContain('data must be a string or a Uint8Array');
   });
 
-  it('a Replier that returns more than the bus allows sends an error: nobody waits for ever.', async () => {
+  it('a Replier that returns more data than the bus allows sends an error: the requester does not wait forever.', async () => {
     const ksock = await stage.open();
     const asker = await stage.open();
     await ksock.replier('$.a', (request) => new Uint8Array(Number(request.text())));
@@ -146,7 +146,7 @@ everywhere('Handlers', (stage) => {
     expect(await ksock.numUnrepliedTo()).toBe(0);
   });
 
-  it('a Replier that throws something else than an Error sends it as text.', async () => {
+  it('a Replier that throws another value than an Error sends its text.', async () => {
     const ksock = await stage.open();
     const asker = await stage.open();
     await ksock.replier('$.a', () => {
@@ -157,7 +157,7 @@ everywhere('Handlers', (stage) => {
   });
 
   it.for([1, 100_000])(
-    'a Replier may use the memory of its Reply, %i bytes, again at once, whatever keeps the Reply waiting.',
+    'a Replier may reuse the memory of its Reply (%i bytes) at once, whatever delays the Reply.',
     async (length) => {
       const ksock = await stage.open();
       const asker = await stage.open();
@@ -167,7 +167,7 @@ everywhere('Handlers', (stage) => {
       const ask = async (text: string): Promise<number | undefined> =>
         (await asker.request('$.a', text)).data.at(-1);
       expect(await Promise.all(['1', '2', '3'].map(ask))).toEqual([1, 2, 3]);
-      // While a message of its Ksock waits to be sent, no Reply can be.
+      // While a message of its Ksock waits to be sent, the bus refuses Replies.
       await listener.bind('$.News');
       await fill(listener, asker);
       const waits = new Announcement('$.News', '', { flags: Flag.ALL_OR_WAIT });
@@ -179,7 +179,7 @@ everywhere('Handlers', (stage) => {
     },
   );
 
-  it('a Replier answers although another message of its Ksock waits to be sent.', async () => {
+  it('a Replier answers even if another message of its Ksock waits to be sent.', async () => {
     const ksock = await stage.open();
     const asker = await stage.open();
     const listener = await stage.open();
@@ -195,7 +195,7 @@ everywhere('Handlers', (stage) => {
     expect((await next(listener)).text()).toBe('waits');
   });
 
-  it('a Replier answers although sends of its Ksock wait their turn.', async () => {
+  it('a Replier answers even if sends of its Ksock queue behind a waiting one.', async () => {
     const ksock = await stage.open();
     const asker = await stage.open();
     const listener = await stage.open();
@@ -210,7 +210,7 @@ everywhere('Handlers', (stage) => {
     expect((await answer).text()).toBe('answered');
   });
 
-  it('a listener that throws is heard of, and those behind it go on.', async () => {
+  it('an error of a listener is reported, and the next listeners are called.', async () => {
     const ksock = await stage.open();
     const sender = await stage.open();
     const heard: string[] = [];
@@ -225,7 +225,7 @@ everywhere('Handlers', (stage) => {
     expect(reported.splice(0).map(String)).toEqual(['Error: thrown by a listener']);
   });
 
-  it('one that stops, in its own call or in that of another, takes no message from the others.', async () => {
+  it('one that stops, in its own call or in that of another, loses no message of the others.', async () => {
     const ksock = await stage.open();
     const sender = await stage.open();
     const heard: Record<string, string[]> = { itself: [], other: [], same: [], stopped: [] };
@@ -251,7 +251,7 @@ everywhere('Handlers', (stage) => {
     expect((await ksock.readBindings()).map(({ name }) => name)).toEqual(['$.a.b', '$.a.*']);
   });
 
-  it('hear each message once, all that match it, when messages come once only; also when one stops.', async () => {
+  it('all get each message once if the Ksock wants messages once, also after one has stopped.', async () => {
     const ksock = await stage.open();
     const sender = await stage.open();
     await ksock.wantMessagesOnce(true);
@@ -276,7 +276,7 @@ everywhere('Handlers', (stage) => {
     ]);
   });
 
-  it('answer the asker whatever they throw, or reject with.', async () => {
+  it('answer the requester whatever they throw, or reject with.', async () => {
     const ksock = await stage.open();
     const asker = await stage.open();
     const getter = Object.defineProperty(new Error('x'), 'message', {
@@ -309,7 +309,7 @@ everywhere('Handlers', (stage) => {
     expect(reported.splice(0).length).toBe(2 * odd.length);
   });
 
-  it('may return a promise of another realm, or what only looks like one.', async () => {
+  it('may return a promise of another realm, or any thenable.', async () => {
     const ksock = await stage.open();
     const asker = await stage.open();
     const theirs = runInNewContext('async () => "theirs"') as () => Promise<string>;
@@ -321,7 +321,7 @@ everywhere('Handlers', (stage) => {
   });
 
   it.for([16, 16_384, 100_000])(
-    'may use the memory of a Reply of %d bytes again at once.',
+    'may reuse the memory of a Reply of %d bytes at once.',
     async (size) => {
       const ksock = await stage.open();
       const asker = await stage.open();
@@ -335,7 +335,7 @@ everywhere('Handlers', (stage) => {
     },
   );
 
-  it('have at most `concurrency` calls at work; what is behind these stays in the queue.', async () => {
+  it('have at most `concurrency` pending calls; further messages stay in the queue.', async () => {
     const ksock = await stage.open();
     const sender = await stage.open();
     const going: (() => void)[] = [];
@@ -362,7 +362,7 @@ everywhere('Handlers', (stage) => {
     expect([heard, most, await ksock.numMessages()]).toEqual([10, 3, 0]);
   });
 
-  it('finish what they have begun, and answer it, when their Ksock is closed so.', async () => {
+  it('finish their pending calls, and answer them, when their Ksock is closed with `finish`.', async () => {
     const ksock = await stage.open();
     const asker = await stage.open();
     let go = (): void => {};
@@ -382,7 +382,7 @@ everywhere('Handlers', (stage) => {
     await refused(ksock.numMessages(), 'EBADF');
   });
 
-  it('`stop` unbinds its name; unread Requests become Unbound, those at work are still answered.', async () => {
+  it('`stop` unbinds the name; unread Requests get Unbound, and pending calls are still answered.', async () => {
     const ksock = await stage.open();
     const asker = await stage.open();
     let go = (): void => {};
@@ -408,7 +408,7 @@ everywhere('Handlers', (stage) => {
     await stopped;
   });
 
-  it('when the last has stopped, the Ksock may be read by hand; nothing was lost to it.', async () => {
+  it('when the last one has stopped, the program may read the Ksock itself; no message is lost.', async () => {
     const ksock = await stage.open();
     const sender = await stage.open();
     const heard: string[] = [];
@@ -423,7 +423,7 @@ everywhere('Handlers', (stage) => {
       await settled();
     }
     await handling.stop();
-    // Those of a name without a handler were read by handlers until then.
+    // Until then, the handlers have also read messages of names without a handler.
     const rest = (await readNames(ksock)).length;
     await sender.sendMsg(new Announcement('$.b', 'by hand'));
     expect(((await ksock.waitForMsg()) as Message).text()).toBe('by hand');
@@ -431,7 +431,7 @@ everywhere('Handlers', (stage) => {
     expect(rest).toBeLessThanOrEqual(10);
   });
 
-  it('handlers may be stopped and made again, at once, any number of times.', async () => {
+  it('handlers may be stopped and started again, at once, any number of times.', async () => {
     const ksock = await stage.open();
     const asker = await stage.open();
     for (let round = 0; round < 10; round++) {
@@ -447,7 +447,7 @@ everywhere('Handlers', (stage) => {
     expect(await ksock.readNextMsg()).toBeNull();
   });
 
-  it('a bind that is refused leaves no handler behind.', async () => {
+  it('a refused bind leaves no handler behind.', async () => {
     const ksock = await stage.open();
     const other = await stage.open();
     await other.bind('$.a', true);
@@ -471,7 +471,7 @@ everywhere('Handlers', (stage) => {
     expect(handling.name).toBe('$.b');
   });
 
-  it('closing the Ksock ends them; Requests at work become Ignored.', async () => {
+  it('closing the Ksock ends them; Requests of pending calls get Ignored.', async () => {
     const ksock = await stage.open();
     const asker = await stage.open();
     let go = (): void => {};
@@ -484,7 +484,7 @@ everywhere('Handlers', (stage) => {
     await settled();
     await ksock.close();
     expect(String(await asked)).toContain('$.KBUS.Replier.Ignored');
-    // What comes of it now is nobody's.
+    // Its result is dropped.
     go();
     await settled();
   });
@@ -500,7 +500,7 @@ everywhere('Handlers', (stage) => {
     expect((await asker.request('$.outer', 'x')).text()).toBe('<x>');
   });
 
-  it('a Request that is marked for another is no Request of ours: a listener does not answer.', async () => {
+  it('a listener does not answer a Request: it is marked for its Replier.', async () => {
     const listener = await stage.open();
     const replier = await stage.open();
     const asker = await stage.open();

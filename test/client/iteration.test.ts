@@ -16,7 +16,7 @@ async function announce(ksock: Ksock, count: number, name = '$.a', from = 0): Pr
 const texts = (from: number, to: number): string[] =>
   Array.from({ length: to - from }, (_, at) => String(from + at));
 
-/** Takes `count` messages out of an iteration, and leaves it. */
+/** Takes `count` messages of an iteration, and leaves it. */
 async function some(ksock: Ksock, count: number): Promise<string[]> {
   const heard: string[] = [];
   for await (const message of ksock) {
@@ -27,7 +27,7 @@ async function some(ksock: Ksock, count: number): Promise<string[]> {
 }
 
 everywhere('Iteration', (stage) => {
-  it('after a break, what was not consumed is still unread, in order.', async () => {
+  it('after a break, the messages not consumed are still unread, in order.', async () => {
     const ksock = await stage.open();
     await ksock.bind('$.a');
     await announce(ksock, 20);
@@ -55,7 +55,7 @@ everywhere('Iteration', (stage) => {
     expect(await ksock.numMessages()).toBe(0);
   });
 
-  it('counts what was not consumed, while it goes on.', async () => {
+  it('counts the messages not consumed as unread, while it goes on.', async () => {
     const ksock = await stage.open();
     await ksock.bind('$.a');
     await announce(ksock, 10);
@@ -67,7 +67,7 @@ everywhere('Iteration', (stage) => {
     expect(counts).toEqual([9, 8, 7, 6, 5, 4, 3, 2, 1, 0]);
   });
 
-  it('keeps the queue as full as it is: what was not consumed has its place.', async () => {
+  it('keeps the queue full: a message not consumed has its place.', async () => {
     const ksock = await stage.open();
     const sender = await stage.open();
     await ksock.bind('$.a');
@@ -75,7 +75,7 @@ everywhere('Iteration', (stage) => {
     await announce(sender, 5);
     const iterator = ksock[Symbol.asyncIterator]();
     expect((await iterator.next()).value?.text()).toBe('0');
-    // One was consumed: there is one place.
+    // The program has consumed one: one slot is free.
     await ksock.numMessages();
     const orFail = (text: string): Announcement =>
       new Announcement('$.a', text, { flags: Flag.ALL_OR_FAIL });
@@ -84,7 +84,7 @@ everywhere('Iteration', (stage) => {
     for (const text of texts(1, 6)) expect((await iterator.next()).value?.text()).toBe(text);
   });
 
-  it('an unbind in the middle takes away what was not consumed, and nothing else.', async () => {
+  it('an unbind in the middle removes the messages not consumed, and no others.', async () => {
     const ksock = await stage.open();
     await ksock.bind('$.a');
     await ksock.bind('$.b');
@@ -99,7 +99,7 @@ everywhere('Iteration', (stage) => {
     expect(await ksock.numMessages()).toBe(0);
   });
 
-  it('an unbind in the middle makes Unbound of the unread Requests; those that were consumed can be answered.', async () => {
+  it('after an unbind in the middle, unread Requests get Unbound; consumed ones can be answered.', async () => {
     const asker = await stage.open();
     const replier = await stage.open();
     await replier.bind('$.a', true);
@@ -143,7 +143,7 @@ everywhere('Iteration', (stage) => {
     ]);
   });
 
-  it('a close in the middle makes Ignored of what was consumed, and GoneAway of what was not.', async () => {
+  it('after a close in the middle, consumed Requests get Ignored, and the others GoneAway.', async () => {
     const asker = await stage.open();
     const replier = await stage.open();
     await replier.bind('$.a', true);
@@ -176,7 +176,7 @@ everywhere('Iteration', (stage) => {
     ]);
   });
 
-  it('urgent messages overtake what was not consumed.', async () => {
+  it('urgent messages overtake the messages not consumed.', async () => {
     const ksock = await stage.open();
     const sender = await stage.open();
     await ksock.bind('$.a');
@@ -201,7 +201,7 @@ everywhere('Iteration', (stage) => {
     expect(await ksock.numMessages()).toBe(0);
   });
 
-  it('an urgent Request that overtook, and was not consumed, becomes Unbound.', async () => {
+  it('an urgent Request that overtook others, and was not consumed, gets Unbound.', async () => {
     const asker = await stage.open();
     const replier = await stage.open();
     await replier.bind('$.a', true);
@@ -219,7 +219,7 @@ everywhere('Iteration', (stage) => {
     expect(await replier.numUnrepliedTo()).toBe(1);
   });
 
-  it('two loops share the messages; to leave one does not end the other.', async () => {
+  it('two loops share the messages; leaving one does not end the other.', async () => {
     const ksock = await stage.open();
     const sender = await stage.open();
     await ksock.bind('$.a');
@@ -238,7 +238,7 @@ everywhere('Iteration', (stage) => {
     expect(heard.sort()).toEqual(texts(0, 6));
   });
 
-  it('an iterator that was returned gives nothing more.', async () => {
+  it('an iterator gives no message after return().', async () => {
     const ksock = await stage.open();
     await ksock.bind('$.a');
     const iterator = ksock[Symbol.asyncIterator]();
@@ -251,7 +251,7 @@ everywhere('Iteration', (stage) => {
     expect(await readTexts(ksock)).toEqual(['mine']);
   });
 
-  it('goes on over very many messages, more than are prefetched at once.', async () => {
+  it('goes on over more messages than the credit.', async () => {
     const ksock = await stage.open();
     const sender = await stage.open();
     await ksock.bind('$.a');
@@ -271,7 +271,7 @@ everywhere('Iteration', (stage) => {
     expect(await ksock.numMessages()).toBe(0);
   });
 
-  it('`drain` takes what is there, one by one, and may be left.', async () => {
+  it('`drain` gives the messages in the queue, and the loop may be left.', async () => {
     const ksock = await stage.open();
     await ksock.bind('$.a');
     await announce(ksock, 5);
@@ -297,12 +297,12 @@ everywhere('Iteration', (stage) => {
 });
 
 describe('Iteration, over a connection', () => {
-  it('an urgent message on its way when all that was prefetched has been consumed does no harm.', async () => {
+  it('an urgent message may arrive when the program has consumed all prefetched ones.', async () => {
     const host = new FrameHost({ maxMessages: 50_000 });
     const ksock = await host.open();
     const sender = await host.open();
     await ksock.bind('$.a');
-    // As many as are prefetched, so that the reader's credit ends.
+    // As many as the credit, so that it ends.
     for (const count of [1024, 8192]) {
       for (let at = 0; at < count; at++) void sender.sendMsg(new Announcement('$.a', String(at)));
       await sender.numMessages();

@@ -23,7 +23,7 @@ import { settled } from './everywhere.ts';
 
 const WAITS = { flags: Flag.ALL_OR_WAIT };
 
-/** The place of a daemon: one after the other may be there. */
+/** The place of daemons, which run one after the other. */
 class Machine {
   host: FrameHost | null = new FrameHost();
   attempts = 0;
@@ -41,7 +41,7 @@ class Machine {
     return ksock;
   }
 
-  /** The daemon is gone, with all its connections; and it told nobody. */
+  /** The daemon dies without a farewell, and its connections are lost. */
   async crash(): Promise<void> {
     const { ends } = this.host as FrameHost;
     this.host = null;
@@ -49,7 +49,7 @@ class Machine {
     await settled();
   }
 
-  /** A daemon that others come to before those who come back. */
+  /** A daemon to which other clients connect before the reconnecting ones. */
   async startWith(
     others: (host: FrameHost) => Promise<void>,
     settings: Partial<BusSettings> = {},
@@ -92,7 +92,7 @@ afterEach(() => machine.close());
 const statuses = (messages: readonly Message[]): string[][] =>
   messages.map(({ name, inReplyTo }) => [name, String(inReplyTo)]);
 
-describe('When the bus is lost', () => {
+describe('When the connection is lost', () => {
   it.for(['readNextMsg', 'waitForMsg', 'for await'] as const)(
     'every outstanding Request ends with a Status `$.KBUS.Bus.GoneAway`: read with %s.',
     async (how) => {
@@ -101,7 +101,7 @@ describe('When the bus is lost', () => {
       await replier.bind('$.a', true);
       const ids: string[] = [];
       for (let at = 0; at < 5; at++) ids.push(String(await asker.sendMsg(new Request('$.a'))));
-      // Read or not, it is outstanding; answered and read it is not; nor is one that was refused.
+      // A Request is outstanding whether the Replier has read it or not, until its Reply is read or the bus refuses it.
       await replier.sendMsg(replyTo(await next(replier)));
       await next(replier);
       await next(asker);
@@ -125,7 +125,7 @@ describe('When the bus is lost', () => {
     },
   );
 
-  it('a wait that was under way gets it.', async () => {
+  it('a pending wait gets the Status.', async () => {
     const asker = await machine.open();
     const replier = await machine.open();
     await replier.bind('$.a', true);
@@ -137,12 +137,12 @@ describe('When the bus is lost', () => {
     await second;
   });
 
-  it('a Reply that was there and not read counts as lost: exactly one answer, the Status.', async () => {
+  it('a prefetched, unread Reply counts as lost: the only answer is the Status.', async () => {
     const asker = await machine.open();
     const replier = await machine.open();
     await replier.bind('$.a', true);
     await asker.bind('$.News');
-    // It is prefetched together with what is being read.
+    // The Reply is prefetched together with the message that the program reads.
     const ids: string[] = [];
     for (let at = 0; at < 3; at++) {
       ids.push(String(await asker.sendMsg(new Request('$.a'))));
@@ -165,7 +165,7 @@ describe('When the bus is lost', () => {
     ['send', (asker) => asker.send()],
     ['poll', (asker) => asker.waitWritable()],
   ])(
-    'a Request that had waited for room is outstanding once it was sent: by %s.',
+    'a Request that waited for a full queue is outstanding once it was sent: by %s.',
     async ([, send]) => {
       const asker = await machine.open();
       const replier = await machine.open();
@@ -195,7 +195,7 @@ describe('When the bus is lost', () => {
     await refused(asker.readNextMsg(), 'ECONNRESET');
   });
 
-  it('of several Requests with one id, as Limpets may send them, each ends with a Status of its own.', async () => {
+  it('each of several Requests with the same id, as Limpets may send them, gets its own Status.', async () => {
     const asker = await machine.open();
     const replier = await machine.open();
     await replier.bind('$.a', true);
@@ -212,7 +212,7 @@ describe('When the bus is lost', () => {
     await refused(asker.readNextMsg(), 'ECONNRESET');
   });
 
-  it('a request fails with an error that holds that Status.', async () => {
+  it('a request rejects with a StatusError that has the Status.', async () => {
     const asker = await machine.open();
     const replier = await machine.open();
     await replier.bind('$.a', true);
@@ -230,7 +230,7 @@ describe('When the bus is lost', () => {
     await refused(asker.request('$.a'), 'ECONNRESET');
   });
 
-  it('waiting calls reject, and nothing hangs.', async () => {
+  it('waiting calls reject.', async () => {
     const ksock = await machine.open();
     const listener = await machine.open();
     await listener.bind('$.News');
@@ -264,7 +264,7 @@ describe('When the bus is lost', () => {
     await refused(ksock.numMessages(), 'EBADF');
   });
 
-  it('it is told once: onDisconnected.', async () => {
+  it('onDisconnected is called once.', async () => {
     const told: KbusError[] = [];
     await machine.open({ onDisconnected: (error) => told.push(error) });
     await machine.crash();
@@ -273,7 +273,7 @@ describe('When the bus is lost', () => {
     expect(machine.attempts).toBe(1);
   });
 
-  it('a Ksock that its program closes tells nothing.', async () => {
+  it('a Ksock that its program closes calls no callback.', async () => {
     const told: KbusError[] = [];
     const ksock = await machine.open({ onDisconnected: (error) => told.push(error) });
     await ksock.close();
@@ -282,10 +282,10 @@ describe('When the bus is lost', () => {
   });
 });
 
-describe('A Ksock that comes back', () => {
+describe('A reconnecting Ksock', () => {
   const QUICK = { minDelay: 1, maxDelay: 1 };
 
-  /** Opens a Ksock, and tells when it is connected again, as often as it is. */
+  /** Opens a Ksock; the promises tell when it has reconnected, each time. */
   async function openComingBack(
     options: KsockOptions = {},
   ): Promise<[Ksock, () => Promise<void>, KbusError[], string[]]> {
@@ -343,7 +343,7 @@ describe('A Ksock that comes back', () => {
     for (const { code } of errors.slice(1)) expect(code).toBe('ENOENT');
   });
 
-  it('makes again what it has set of the bus, and leaves alone what it has turned off again.', async () => {
+  it('restores the settings of the bus that it made, except those that it turned off again.', async () => {
     const [ksock, isBack] = await openComingBack();
     const replier = await machine.open();
     await replier.bind('$.before', true);
@@ -365,14 +365,14 @@ describe('A Ksock that comes back', () => {
     expect(await other.maxMessageSize()).toBe(5000);
     expect(await other.reportReplierBinds()).toBe(true);
     expect(await other.verbose()).toBe(true);
-    // Whoever depends on the reports is told of what is bound already.
+    // A program that depends on the reports gets one of each existing Replier.
     expect(
       (await readAll(ksock)).map((event) => splitReplierBindEventData(event.data).name),
     ).toEqual(['$.b']);
     await other.close();
   });
 
-  it('comes back where its settings are refused, and says so.', async () => {
+  it('reconnects even if the bus refuses its settings, and reports that.', async () => {
     const [ksock, isBack] = await openComingBack();
     const errors = vi.spyOn(console, 'error').mockImplementation(() => {});
     await ksock.setMaxMessages(1);
@@ -407,7 +407,7 @@ describe('A Ksock that comes back', () => {
     await other.close();
   });
 
-  it('makes reports again that were on though not all bindings could be reported.', async () => {
+  it('restores reports that are on in spite of EBUSY.', async () => {
     const [ksock, isBack] = await openComingBack();
     await ksock.setMaxMessages(1);
     await ksock.bind('$.a', true);
@@ -419,7 +419,7 @@ describe('A Ksock that comes back', () => {
     expect(await ksock.reportReplierBinds()).toBe(true);
   });
 
-  it('comes back again and again.', async () => {
+  it('reconnects again and again.', async () => {
     const [ksock, isBack] = await openComingBack();
     await ksock.bind('$.a');
     for (let round = 0; round < 3; round++) {
@@ -431,7 +431,7 @@ describe('A Ksock that comes back', () => {
     }
   });
 
-  it('repeats no Request, and no other message.', async () => {
+  it('sends no message again.', async () => {
     const [ksock, isBack] = await openComingBack();
     const replier = await machine.open();
     await replier.bind('$.a', true);
@@ -449,7 +449,7 @@ describe('A Ksock that comes back', () => {
     await listener.close();
   });
 
-  it('reads what KBUS owes for its Requests before what comes by the new connection.', async () => {
+  it('reads the Statuses for its Requests before messages of the new connection.', async () => {
     const [ksock, isBack] = await openComingBack();
     const replier = await machine.open();
     await replier.bind('$.a', true);
@@ -508,7 +508,7 @@ describe('A Ksock that comes back', () => {
     await other.close();
   });
 
-  it('answers nothing that a handler was asked before: the same id may be that of another Request now.', async () => {
+  it('drops the Reply of a handler to a Request of the lost connection: its id may be that of another Request now.', async () => {
     const first = await machine.open();
     const [replier, isBack] = await openComingBack();
     const handled: ((answer: string) => void)[] = [];
@@ -531,7 +531,7 @@ describe('A Ksock that comes back', () => {
     await second.close();
   });
 
-  it('a handler that fails late tells no one who asked something else.', async () => {
+  it('drops the error of a handler to a Request of the lost connection.', async () => {
     const first = await machine.open();
     const [replier, isBack] = await openComingBack();
     const handled: PromiseWithResolvers<string>[] = [];
@@ -561,7 +561,7 @@ describe('A Ksock that comes back', () => {
     ['writeMsg and send', (ksock, reply) => ksock.writeMsg(reply).then(() => ksock.send())],
     ['post and flush', (ksock, reply) => ksock.post(reply) ?? ksock.flush()],
   ])(
-    'a Reply to what it read before is refused, as for a requester that has gone: %s.',
+    'refuses a Reply to a Request of the lost connection, with EADDRNOTAVAIL: %s.',
     async ([, send]) => {
       const first = await machine.open();
       const [replier, isBack] = await openComingBack();
@@ -585,7 +585,7 @@ describe('A Ksock that comes back', () => {
     },
   );
 
-  it('a Request to the very Replier of before is refused, whoever has its id now.', async () => {
+  it('refuses a stateful Request to a Replier of the lost connection, even if another Ksock has its id now.', async () => {
     const replier = await machine.open();
     await replier.replier('$.a', () => 'I am');
     const [asker, isBack] = await openComingBack();
@@ -605,7 +605,7 @@ describe('A Ksock that comes back', () => {
     await another.close();
   });
 
-  it('sends what it has read before to others, for that is no answer.', async () => {
+  it('forwards messages of the lost connection: they are no Replies.', async () => {
     const [ksock, isBack] = await openComingBack();
     await ksock.bind('$.a');
     await ksock.sendMsg(new Announcement('$.a', 'read'));
@@ -617,7 +617,7 @@ describe('A Ksock that comes back', () => {
     expect(await readTexts(ksock)).toEqual(['read']);
   });
 
-  it('a message that waited to be sent is lost with the bus: the Ksock is not sending any more.', async () => {
+  it('loses a message that waited to be sent: the Ksock is not sending any more.', async () => {
     const [ksock, isBack] = await openComingBack();
     const listener = await machine.open();
     await listener.bind('$.a');
@@ -632,7 +632,7 @@ describe('A Ksock that comes back', () => {
     expect(await readTexts(ksock)).toEqual(['sent']);
   });
 
-  it('calls are refused while it is away: ECONNRESET; waits end as they say.', async () => {
+  it('refuses calls while it is disconnected (ECONNRESET); waits end after their timeout.', async () => {
     const [ksock] = await openComingBack();
     await machine.crash();
     await refused(ksock.sendMsg(new Announcement('$.a')), 'ECONNRESET');
@@ -646,7 +646,7 @@ describe('A Ksock that comes back', () => {
     expect(await waiting).toBe('enough');
   });
 
-  it('is told of a name that somebody else took meanwhile, has all else, and gets that when it can.', async () => {
+  it('reports a name that another program has bound meanwhile, restores all others, and retries that one.', async () => {
     const [ksock, isBack, , refusals] = await openComingBack();
     await ksock.bind('$.free', true);
     await ksock.bind('$.taken', true);
@@ -665,7 +665,7 @@ describe('A Ksock that comes back', () => {
     await thief.close();
   });
 
-  it('closing it while it is away ends all, and it does not come back.', async () => {
+  it('ends all calls when it is closed while disconnected, and does not reconnect.', async () => {
     const [ksock] = await openComingBack();
     await machine.crash();
     const waits = [ksock.waitForMsg(), ksock.waitForMsg({ timeout: 1e6 })].map((wait) =>
@@ -686,7 +686,7 @@ describe('A Ksock that comes back', () => {
     await refused(ksock.numMessages(), 'EBADF');
   });
 
-  it('may be closed by what tells that it was lost.', async () => {
+  it('may be closed in onDisconnected.', async () => {
     const ksock: Ksock = await machine.open({
       reconnect: QUICK,
       onDisconnected: () => void ksock.close(),
@@ -697,7 +697,7 @@ describe('A Ksock that comes back', () => {
     expect(machine.attempts).toBe(attempts);
   });
 
-  it('tries soon, then ever more rarely.', async () => {
+  it('retries soon, then with longer and longer pauses.', async () => {
     vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
     try {
       const ksock = await machine.open({ reconnect: true });
@@ -712,7 +712,7 @@ describe('A Ksock that comes back', () => {
         }
         await vi.advanceTimersByTimeAsync(10);
       }
-      // Up to a half of each pause is taken off, by chance.
+      // A random part of up to a half of each pause is taken off.
       for (const [at, pause] of [50, 100, 200, 400, 800, 1600, 2000, 2000].entries()) {
         expect(pauses[at]).toBeGreaterThanOrEqual(pause / 2);
         expect(pauses[at]).toBeLessThanOrEqual(pause + 10);
@@ -723,7 +723,7 @@ describe('A Ksock that comes back', () => {
     }
   });
 
-  it('waits for the first daemon too, and may be given up until there is one.', async () => {
+  it('waits for the first daemon, too, until its signal aborts.', async () => {
     machine.host = null;
     const controller = new AbortController();
     const givenUp = failed(machine.open({ reconnect: QUICK, signal: controller.signal }));
@@ -741,7 +741,7 @@ describe('A Ksock that comes back', () => {
     expect(errors[0]?.code).toBe('ENOENT');
   });
 
-  it('what is unbound, and whose handler is stopped, while it is away stays so.', async () => {
+  it('does not restore names that were unbound, or whose handlers stopped, while it was disconnected.', async () => {
     const [ksock, isBack] = await openComingBack();
     const handling = await ksock.listener('$.a', () => {});
     await ksock.bind('$.b');
@@ -755,7 +755,7 @@ describe('A Ksock that comes back', () => {
     expect((await ksock.readBindings()).map(({ name }) => name)).toEqual(['$.c']);
   });
 
-  it('a callback that throws is told, and ends nothing.', async () => {
+  it('prints what a callback throws, and goes on.', async () => {
     const told = vi.spyOn(console, 'error').mockImplementation(() => {});
     const throws = (): never => {
       throw new Error('thrown by a callback');
@@ -785,11 +785,11 @@ describe('A Ksock that comes back', () => {
     { minDelay: 10, maxDelay: 9 },
     { minDelai: 10 },
     5,
-  ])('is not opened with delays that can not be waited: %j', async (reconnect) => {
+  ])('is not opened with wrong delays: %j', async (reconnect) => {
     expect(await failed(machine.open({ reconnect: reconnect as never }))).toBeInstanceOf(TypeError);
   });
 
-  it('a program that is told that the bus is lost is not ended by its handlers.', async () => {
+  it('a program with onDisconnected is not ended by its handlers.', async () => {
     const errors: KbusError[] = [];
     const ksock = await machine.open({ onDisconnected: (error) => errors.push(error) });
     await ksock.listener('$.a', () => {});
@@ -798,7 +798,7 @@ describe('A Ksock that comes back', () => {
     expect(errors.map(({ message }) => message)).toEqual([expect.stringContaining('lost')]);
   });
 
-  it('does not come back unless it was told to.', async () => {
+  it('does not reconnect by default.', async () => {
     const ksock = await machine.open();
     await machine.crash();
     machine.start();
@@ -808,8 +808,8 @@ describe('A Ksock that comes back', () => {
   });
 });
 
-describe('Handlers whose bus is lost', () => {
-  it('are heard of, when they can’t go on: by an uncaught exception.', async () => {
+describe('Handlers whose connection is lost', () => {
+  it('end the program with an uncaught exception if it has no callback for that.', async () => {
     const theirs = process.listeners('uncaughtException');
     process.removeAllListeners('uncaughtException');
     try {
@@ -825,8 +825,8 @@ describe('Handlers whose bus is lost', () => {
   });
 });
 
-describe('A Ksock in print', () => {
-  it('tells its bus, its id and its mode; the id of now.', async () => {
+describe('A printed Ksock', () => {
+  it('shows its bus, its current id and its mode.', async () => {
     let back = (): void => {};
     const isBack = new Promise<void>((resolve) => {
       back = resolve;

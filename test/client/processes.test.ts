@@ -30,7 +30,7 @@ function run(program: string, ...words: string[]): Program {
   return started;
 }
 
-describe('A program that does nothing but wait for Requests', () => {
+describe('A program that only waits for Requests', () => {
   let local: LocalDaemon;
   let asker: Ksock;
   beforeEach(async () => {
@@ -45,7 +45,7 @@ describe('A program that does nothing but wait for Requests', () => {
     return program;
   }
 
-  it.for(['kept', 'ref'])('goes on for as long as its Ksock is open (%s).', async (how) => {
+  it.for(['kept', 'ref'])('runs as long as its Ksock is open (%s).', async (how) => {
     const program = await start(how);
     expect((await asker.request('$.Keeper', 'once')).text()).toBe('here');
     await failed(asker.request('$.Keeper', 'close'));
@@ -53,13 +53,13 @@ describe('A program that does nothing but wait for Requests', () => {
     expect(program.complaints).toBe('');
   });
 
-  it('ends by itself when its Ksock was unref’ed, and the bus knows.', async () => {
+  it('exits by itself if its Ksock is unref’ed, and leaves the bus.', async () => {
     const program = await start('unref');
     expect(await program.rest()).toEqual(['ends']);
     await refused(asker.request('$.Keeper'), 'EADDRNOTAVAIL');
   });
 
-  it('ends by itself when its Ksock is unref’ed while the daemon is gone, though it is to come back.', async () => {
+  it('exits by itself if its reconnecting Ksock is unref’ed while no daemon runs.', async () => {
     const program = await start('lost');
     await local.stop();
     expect(await program.rest()).toEqual(['ends']);
@@ -67,7 +67,7 @@ describe('A program that does nothing but wait for Requests', () => {
   });
 });
 
-describe('When a program is killed, whatever it was doing,', () => {
+describe('When a program is killed in any state,', () => {
   let local: LocalDaemon;
   let asker: Ksock;
   beforeEach(async () => {
@@ -89,7 +89,7 @@ describe('When a program is killed, whatever it was doing,', () => {
     return names;
   };
 
-  it('the Requests that it has not read become GoneAway, and its bindings go.', async () => {
+  it('the Requests that it has not read get GoneAway, and its bindings go.', async () => {
     const program = await start();
     await program.ask('["bind", "$.a", true]');
     await asker.sendMsg(new Request('$.a'));
@@ -99,7 +99,7 @@ describe('When a program is killed, whatever it was doing,', () => {
     expect(await asker.findReplier('$.a')).toBeNull();
   });
 
-  it('the Requests that it has read become Ignored, last read first, after the others.', async () => {
+  it('the Requests that it has read get Ignored, last read first, after the others.', async () => {
     const program = await start();
     await program.ask('["bind", "$.a", true]');
     const ids: string[] = [];
@@ -119,13 +119,13 @@ describe('When a program is killed, whatever it was doing,', () => {
     ]);
   });
 
-  it('what was prefetched and not consumed is unread: GoneAway; what was consumed is Ignored.', async () => {
+  it('prefetched Requests that it has not consumed get GoneAway; consumed ones get Ignored.', async () => {
     const program = await start();
     await program.ask('["bind", "$.a", true]');
     for (let at = 0; at < 4; at++) await asker.sendMsg(new Request('$.a'));
     await program.ask('["readOne"]');
     await program.ask('["readOne"]');
-    // Until it has reported that to the daemon, what it has consumed is unread.
+    // A consumed message counts as unread until the client has reported it.
     while ((await unread()) > 2);
     await program.kill();
     expect(await namesOf(4)).toEqual([
@@ -134,7 +134,7 @@ describe('When a program is killed, whatever it was doing,', () => {
     ]);
   });
 
-  it('a request that waits for it fails with the Status.', async () => {
+  it('a request that waits for it rejects with the Status.', async () => {
     const program = await start();
     await program.ask('["bind", "$.a", true]');
     const asked = [failed(asker.request('$.a')), failed(asker.request('$.a'))];
@@ -144,7 +144,7 @@ describe('When a program is killed, whatever it was doing,', () => {
     expect(statuses).toEqual(['$.KBUS.Replier.Ignored', '$.KBUS.Replier.GoneAway']);
   });
 
-  it('also in the middle of a frame.', async () => {
+  it('the daemon drops the incomplete frame.', async () => {
     const program = await start();
     await program.ask('["half", "$.a"]');
     expect(await asker.findReplier('$.a')).not.toBeNull();
@@ -157,23 +157,26 @@ describe('When a program is killed, whatever it was doing,', () => {
     expect(local.said.join('')).not.toContain('warn');
   });
 
-  it.for(['wait', 'waitHere'])('its message that waits to be sent is dropped: %s.', async (how) => {
-    const listener = await local.open();
-    await listener.bind('$.News');
-    await listener.bind('$.KBUS.*');
-    await fill(listener, asker);
-    const program = await start();
-    await program.ask('["bind", "$.a", true]');
-    await asker.sendMsg(new Request('$.a'));
-    await program.ask(`["${how}", "$.News"]`);
-    await program.kill();
-    expect(await namesOf(1)).toEqual(['$.KBUS.Replier.GoneAway']);
-    expect(await readNames(listener)).toEqual(['$.Filler']);
-    await listener.setMaxMessages(100);
-    expect(await listener.numMessages()).toBe(0);
-  });
+  it.for(['wait', 'waitHere'])(
+    'the bus drops its message that waits to be sent: %s.',
+    async (how) => {
+      const listener = await local.open();
+      await listener.bind('$.News');
+      await listener.bind('$.KBUS.*');
+      await fill(listener, asker);
+      const program = await start();
+      await program.ask('["bind", "$.a", true]');
+      await asker.sendMsg(new Request('$.a'));
+      await program.ask(`["${how}", "$.News"]`);
+      await program.kill();
+      expect(await namesOf(1)).toEqual(['$.KBUS.Replier.GoneAway']);
+      expect(await readNames(listener)).toEqual(['$.Filler']);
+      await listener.setMaxMessages(100);
+      expect(await listener.numMessages()).toBe(0);
+    },
+  );
 
-  it('the message of another that waits for its queue goes on.', async () => {
+  it('the message of another program that waits for its queue is sent.', async () => {
     const program = await start();
     await program.ask('["bind", "$.News", false]');
     const { ksock } = (await asker.readBindings())[0] as { ksock: number };
@@ -189,7 +192,7 @@ describe('When a program is killed, whatever it was doing,', () => {
     expect(ksocks.map((report) => report.ksock)).not.toContain(ksock);
   });
 
-  it('its own Requests are forgotten: who answers them gets EADDRNOTAVAIL.', async () => {
+  it('the bus forgets its own Requests: their Replies get EADDRNOTAVAIL.', async () => {
     const program = await start();
     await asker.bind('$.a', true);
     await program.ask('["send", "$.a"]');
@@ -202,7 +205,7 @@ describe('When a program is killed, whatever it was doing,', () => {
     );
   });
 
-  it('it makes no difference that it was stopped, or busy, before.', async () => {
+  it('it makes no difference whether it was stopped or busy before.', async () => {
     for (const how of ['SIGSTOP', 'busy']) {
       const program = await start();
       await program.ask('["bind", "$.a", true]');
@@ -246,7 +249,7 @@ describe('When the daemon is killed', () => {
     ksocks = [];
   });
 
-  it('every outstanding Request ends with Status `$.KBUS.Bus.GoneAway`, waiting calls reject, nothing hangs.', async () => {
+  it('every outstanding Request gets the Status `$.KBUS.Bus.GoneAway`, and waiting calls reject.', async () => {
     const asker = await open();
     const replier = await open();
     const waiter = await open();
@@ -276,7 +279,7 @@ describe('When the daemon is killed', () => {
     );
   });
 
-  it('a Ksock that is to come back does so when there is another, at the same place.', async () => {
+  it('a reconnecting Ksock reconnects to the next daemon in the same directory.', async () => {
     let back = (): void => {};
     const isBack = new Promise<void>((resolve) => {
       back = resolve;
@@ -296,16 +299,16 @@ describe('When the daemon is killed', () => {
     expect((await other.request('$.a')).text()).toBe('still here');
   });
 
-  it('one that is told to stop says why to everybody.', async () => {
+  it('a daemon that gets a signal to stop sends a farewell to all clients.', async () => {
     const ksock = await open();
     const waiting = refused(ksock.waitForMsg(), 'ECONNRESET');
-    // Who writes when it has closed is told no more than that.
+    // A client that writes after that gets no other error.
     await ksock.numMessages();
     await daemon.kill('SIGTERM');
     expect((await waiting).message).toContain('(it was told to)');
   });
 
-  it('one that is stopped in its tracks keeps nobody who gives up opening, asking, or waiting.', async () => {
+  it('a suspended daemon does not hold up aborts and timeouts of open, request and waitForMsg.', async () => {
     const ksock = await open();
     daemon.child.kill('SIGSTOP');
     const opening = Ksock.open(0, { directory, signal: AbortSignal.timeout(5) });
@@ -321,8 +324,8 @@ describe('When the daemon is killed', () => {
   });
 });
 
-describe('A daemon whose socket somebody removed', () => {
-  it('leaves that of the one that serves in its place, when it ends.', async () => {
+describe('A daemon whose socket was removed', () => {
+  it('does not remove the socket of its successor when it stops.', async () => {
     const directory = await newFolder();
     const old = run('daemon', directory);
     expect(await old.line()).toBe('serving');
@@ -338,8 +341,8 @@ describe('A daemon whose socket somebody removed', () => {
   });
 });
 
-describe('Of two daemons that start at once in one folder', () => {
-  it('one serves, and the other is told by whom: also where a dead one has been.', async () => {
+describe('Of two daemons that start at once in one directory', () => {
+  it('one serves, and the other reports which: also if a dead daemon has left its sockets.', async () => {
     const directory = await newFolder();
     for (let round = 0; round < 3; round++) {
       const daemons = [run('daemon', directory), run('daemon', directory)] as const;
@@ -352,7 +355,7 @@ describe('Of two daemons that start at once in one folder', () => {
       const ksock = await Ksock.open(0, { directory });
       expect(ksock.id).toBe(1);
       await ksock.close();
-      // What it leaves is there for the next round.
+      // Its sockets stay for the next round.
       await Promise.all(daemons.map((daemon) => daemon.kill()));
     }
   });

@@ -8,14 +8,14 @@ import { FrameHost } from '../support/frame-host.ts';
 import { failed, refused } from '../support/refused.ts';
 import { everywhere, settled } from './everywhere.ts';
 
-/** What numbers the Requests of a port: to a daemon, or to a bus in this process. */
+/** The object that makes the tokens of a port: to a daemon, or to a bus in this process. */
 interface Numbering {
   readonly tokens?: { next: number };
   readonly sends: { nextTicket: number };
 }
 
 everywhere('request', (stage) => {
-  it('rejects with ETIMEDOUT when the time is over; the Reply that comes later is dropped.', async () => {
+  it('rejects with ETIMEDOUT after its timeout, and drops a later Reply.', async () => {
     const asker = await stage.open();
     const replier = await stage.open();
     await replier.bind('$.Ask', true);
@@ -28,13 +28,13 @@ everywhere('request', (stage) => {
     );
     await refused(replier.sendMsg(replyTo(request, 'late')), 'ECONNREFUSED');
     expect(await asker.numMessages()).toBe(0);
-    // The next one gets its own.
+    // The next Request gets its own Reply.
     const answer = asker.request('$.Ask', '', { timeout: 60_000 });
     await replier.sendMsg(replyTo((await replier.waitForMsg()) as Message, 'in time'));
     expect((await answer).text()).toBe('in time');
   });
 
-  it('a Request that is given up is forgotten: its place is free at once.', async () => {
+  it('frees the place of its Reply at once when it is given up.', async () => {
     const asker = await stage.open();
     const replier = await stage.open();
     await replier.bind('$.Ask', true);
@@ -50,7 +50,7 @@ everywhere('request', (stage) => {
     expect((await answer).text()).toBe('again');
   });
 
-  it('says that nobody carries out a Request whose time is over before its Replier has read it.', async () => {
+  it('says that the Replier never reads a Request that timed out unread.', async () => {
     const asker = await stage.open();
     const replier = await stage.open();
     await replier.bind('$.Ask', true);
@@ -61,7 +61,7 @@ everywhere('request', (stage) => {
     expect(await replier.numMessages()).toBe(0);
   });
 
-  it('says so too of one whose time is over while it waits for room.', async () => {
+  it('says the same of a Request that timed out while it waited for a full queue.', async () => {
     const asker = await stage.open();
     const replier = await stage.open();
     await replier.bind('$.Ask', true);
@@ -73,7 +73,7 @@ everywhere('request', (stage) => {
     );
   });
 
-  it('a Reply that waits for room is refused when its Request is given up.', async () => {
+  it('makes the bus refuse a waiting Reply when its Request is given up.', async () => {
     const asker = await stage.open();
     const replier = await stage.open();
     const listener = await stage.open();
@@ -116,7 +116,7 @@ everywhere('request', (stage) => {
     expect(await asker.numMessages()).toBe(0);
   });
 
-  it('a Request that is given up while it waits for room is never sent.', async () => {
+  it('is never sent if it is given up while it waits for a full queue.', async () => {
     const asker = await stage.open();
     const replier = await stage.open();
     await replier.setMaxMessages(1);
@@ -136,7 +136,7 @@ everywhere('request', (stage) => {
     expect(await replier.numMessages()).toBe(0);
   });
 
-  it('a hundred that share one signal are no reason for a warning.', async () => {
+  it('causes no warning when a hundred of them share a signal.', async () => {
     const asker = await stage.open();
     const replier = await stage.open();
     await replier.replier('$.Ask', () => 'yes');
@@ -150,7 +150,7 @@ everywhere('request', (stage) => {
     expect(warnings).toEqual([]);
   });
 
-  it('an error has the line that asked in its stack.', async () => {
+  it('rejects with an error whose stack has the caller’s line.', async () => {
     const asker = await stage.open();
     async function whoAsks(): Promise<void> {
       await asker.request('$.Nobody');
@@ -163,7 +163,7 @@ everywhere('request', (stage) => {
     }
   });
 
-  it('a Reply and the end of the wait in one moment: one of them, and nothing is left.', async () => {
+  it('settles once, and leaves no state, if Reply and timeout coincide.', async () => {
     const asker = await stage.open();
     const replier = await stage.open();
     await replier.replier('$.Ask', (request) => request.text());
@@ -178,7 +178,7 @@ everywhere('request', (stage) => {
     expect(await asker.numMessages()).toBe(0);
   });
 
-  it('fails with the Status of each way in which a Replier can leave it.', async () => {
+  it('rejects with the Status for each way in which a Replier can leave.', async () => {
     const asker = await stage.open();
     const statusOf = async (asked: Promise<unknown>): Promise<string> => {
       const error = (await failed(asked)) as StatusError;
@@ -206,7 +206,7 @@ everywhere('request', (stage) => {
     expect(await readAll(asker)).toEqual([]);
   });
 
-  it('with ALL_OR_WAIT, fails when its Replier goes away while it waits.', async () => {
+  it('with ALL_OR_WAIT, rejects when its Replier closes while it waits.', async () => {
     const asker = await stage.open();
     const replier = await stage.open();
     await replier.bind('$.Ask', true);
@@ -241,7 +241,7 @@ everywhere('request', (stage) => {
     expect((await ksock.request('$.Ask', 'me')).text()).toBe('me, myself');
   });
 
-  it('with wait: false, many at once are refused one by one when there is no room for their Replies.', async () => {
+  it('with wait: false, rejects one by one when the queue has no slots for the Replies.', async () => {
     const asker = await stage.open();
     const replier = await stage.open();
     await replier.bind('$.Ask', true);
@@ -257,19 +257,19 @@ everywhere('request', (stage) => {
     expect(await Promise.all(asked)).toEqual(['yes', 'yes', 'yes', 'ENOLCK', 'ENOLCK']);
   });
 
-  it('keeps its token when tokens begin anew, and gets its own Reply.', async () => {
+  it('keeps its token when tokens start again, and gets its own Reply.', async () => {
     const asker = await stage.open();
     const replier = await stage.open();
     await replier.bind('$.Ask', true);
     const first = asker.request('$.Ask', 'first');
     await settled();
     const { port } = (asker as unknown as { reconnecting: { port: Numbering } }).reconnecting;
-    // What numbers requests comes to its end within the next few.
+    // The tokens reach their end within the next few Requests.
     if (port.tokens !== undefined) port.tokens.next = 0xffff_fffd;
     else port.sends.nextTicket = 0xffff_fffd;
     const texts = ['1', '2', '3', '4', '5', '6', '7'];
     const asked = texts.map((text) => asker.request('$.Ask', text));
-    // Others need numbers too.
+    // Other calls take tokens, too.
     const others = [asker.numMessages(), asker.bind('$.News'), asker.readNextMsg()];
     await Promise.all(others);
     for (const text of ['8', '9']) {
@@ -290,7 +290,7 @@ everywhere('request', (stage) => {
     expect((await Promise.all(asked)).map((reply) => reply.text())).toEqual(texts);
   });
 
-  it('keeps its Reply apart from those of Requests that were sent.', async () => {
+  it('keeps its Reply apart from those to Requests sent with sendMsg.', async () => {
     const asker = await stage.open();
     const replier = await stage.open();
     await replier.bind('$.Ask', true);
@@ -307,7 +307,7 @@ everywhere('request', (stage) => {
 });
 
 describe('request, over a connection', () => {
-  it('behind a send that waits keeps its turn.', async () => {
+  it('keeps its order behind a send that waits.', async () => {
     const host = new FrameHost();
     const [asker, replier, listener] = [await host.open(), await host.open(), await host.open()];
     await replier.bind('$.Ask', true);

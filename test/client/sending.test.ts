@@ -20,7 +20,7 @@ async function crowded(stage: Stage<Ksock>): Promise<[Ksock, Ksock, Ksock]> {
   return [sender, listener, other];
 }
 
-/** Whether a promise is still open after all else has been done. */
+/** Whether a promise is still pending after all other calls have taken effect. */
 async function isOpen(promise: Promise<unknown>): Promise<boolean> {
   const open = Symbol();
   await settled();
@@ -39,7 +39,7 @@ async function* each<T>(values: readonly T[]): AsyncGenerator<T> {
 }
 
 everywhere('sendMsg with `wait`', (stage) => {
-  it('resolves at once when there is room.', async () => {
+  it('resolves at once if no queue is full.', async () => {
     const ksock = await stage.open();
     await ksock.bind('$.News');
     const id = await ksock.sendMsg(news('x'), WAIT);
@@ -47,7 +47,7 @@ everywhere('sendMsg with `wait`', (stage) => {
     expect([got.text(), got.id]).toEqual(['x', id]);
   });
 
-  it('resolves when the message was delivered to all: the reader sets the pace.', async () => {
+  it('resolves when the message was delivered to all recipients: the reader sets the pace.', async () => {
     const [sender, listener] = await crowded(stage);
     const sent = sender.sendMsg(news('waited'), WAIT);
     expect(await isOpen(sent)).toBe(true);
@@ -58,13 +58,13 @@ everywhere('sendMsg with `wait`', (stage) => {
     expect([got.text(), got.id]).toEqual(['waited', id]);
   });
 
-  it('sends behind it wait their turn, and arrive in order; none is lost.', async () => {
+  it('holds back later sends, which arrive in order; none is lost.', async () => {
     const [sender, listener] = await crowded(stage);
     await listener.setMaxMessages(2);
     const sends = Array.from({ length: 50 }, (_, at) =>
       sender.sendMsg(news(String(at)), at % 3 === 0 ? {} : WAIT),
     );
-    // Those that don't ask to wait are sent in their turn too: then, they are refused or missed.
+    // Sends without `wait` keep the order, too; then they are refused, or the listener misses them.
     const heard: string[] = [];
     while (heard.at(-1) !== '49') {
       const message = (await listener.waitForMsg()) as Message;
@@ -78,7 +78,7 @@ everywhere('sendMsg with `wait`', (stage) => {
     expect(heard).toEqual([...heard].sort((a, b) => Number(a) - Number(b)));
   });
 
-  it('ids rise in the order of the sends.', async () => {
+  it('gives ids in the order of the sends.', async () => {
     const [sender, listener] = await crowded(stage);
     const sends = [1, 2, 3].map((at) => sender.sendMsg(news(String(at)), WAIT));
     await settled();
@@ -87,7 +87,7 @@ everywhere('sendMsg with `wait`', (stage) => {
     expect(serials).toEqual([2, 3, 4]);
   });
 
-  it('takes, binds and questions pass it; closing ends it: EBADF.', async () => {
+  it('does not hold back reads, binds and other calls; closing ends it: EBADF.', async () => {
     const [sender, , other] = await crowded(stage);
     const sent = sender.sendMsg(news('waits'), WAIT);
     const behind = sender.sendMsg(news('behind'));
@@ -100,7 +100,7 @@ everywhere('sendMsg with `wait`', (stage) => {
     await Promise.all(refusals);
   });
 
-  it('is given up by its signal: nothing was sent, and those behind it go on.', async () => {
+  it('is cancelled by its signal: the message is not sent, and later sends go on.', async () => {
     const [sender, listener] = await crowded(stage);
     const controller = new AbortController();
     const sent = failed(
@@ -117,7 +117,7 @@ everywhere('sendMsg with `wait`', (stage) => {
     expect((await readTexts(listener))[0]).toBe('behind');
   });
 
-  it('one behind is given up by its signal: those before and behind it are not.', async () => {
+  it('cancels only the later send whose signal aborts.', async () => {
     const [sender, listener] = await crowded(stage);
     const controller = new AbortController();
     const { signal } = controller;
@@ -136,12 +136,12 @@ everywhere('sendMsg with `wait`', (stage) => {
       ['first', ids[0]],
       ['third', ids[1]],
     ]);
-    // The Ksock is as it was.
+    // The state of the Ksock has not changed.
     await sender.sendMsg(news('after'));
     expect(await readTexts(listener)).toEqual(['after']);
   });
 
-  it('an abort before sends nothing; an abort after changes nothing.', async () => {
+  it('sends nothing if its signal has aborted before; a later abort changes nothing.', async () => {
     const ksock = await stage.open();
     await ksock.bind('$.News');
     const reason = new Error('before');
@@ -154,7 +154,7 @@ everywhere('sendMsg with `wait`', (stage) => {
     expect(await readTexts(ksock)).toEqual(['sent', 'and more']);
   });
 
-  it('`discard` gives it up: ECANCELED.', async () => {
+  it('is cancelled by `discard`: ECANCELED.', async () => {
     const [sender, listener] = await crowded(stage);
     const sent = refused(sender.sendMsg(news('thrown away'), WAIT), 'ECANCELED');
     await sender.discard();
@@ -163,7 +163,7 @@ everywhere('sendMsg with `wait`', (stage) => {
     expect(await readAll(listener)).toEqual([]);
   });
 
-  it('a refusal is told, also to those that waited: a Request whose Replier has gone.', async () => {
+  it('rejects, even after waiting, when the bus refuses the message: a Request whose Replier has closed.', async () => {
     const [sender] = await crowded(stage);
     const replier = await stage.open();
     await replier.bind('$.Ask', true);
@@ -189,7 +189,7 @@ everywhere('sendMsg with `wait`', (stage) => {
     await Promise.all(sends);
   });
 
-  it('Behind a message that was left waiting by EAGAIN it is refused: EALREADY.', async () => {
+  it('rejects while a message waits after EAGAIN: EALREADY.', async () => {
     const [sender] = await crowded(stage);
     await refused(sender.sendMsg(news('left', Flag.ALL_OR_WAIT)), 'EAGAIN');
     await refused(sender.sendMsg(news('x'), WAIT), 'EALREADY');
@@ -199,7 +199,7 @@ everywhere('sendMsg with `wait`', (stage) => {
 });
 
 everywhere('sendAll, post and flush', (stage) => {
-  it('sends many, one after the other, from whatever gives them; resolves with their number.', async () => {
+  it('sendAll sends the messages of any iterable in order, and resolves with their number.', async () => {
     const ksock = await stage.open();
     await ksock.bind('$.News');
     const three = ['1', '2', '3'].map((text) => news(text));
@@ -210,7 +210,7 @@ everywhere('sendAll, post and flush', (stage) => {
     expect(await readTexts(ksock)).toEqual(['1', '2', '3', '1', '2', '3', '1', '2', '3']);
   });
 
-  it('with `wait`, loses nothing, however slowly they are read.', async () => {
+  it('sendAll with `wait` loses no message, however slow the reader is.', async () => {
     const sender = await stage.open();
     const listener = await stage.open();
     await listener.bind('$.News');
@@ -227,7 +227,7 @@ everywhere('sendAll, post and flush', (stage) => {
     expect(heard).toEqual(Array.from({ length: 1000 }, (_, at) => String(at)));
   });
 
-  it('takes from its source only as it goes: what may be under way has a limit.', async () => {
+  it('sendAll reads its source only as fast as it sends: the sends in flight have a limit.', async () => {
     const [sender, listener] = await crowded(stage);
     let taken = 0;
     const endless = (function* () {
@@ -245,7 +245,7 @@ everywhere('sendAll, post and flush', (stage) => {
       await settled();
     }
     expect(taken).toBeLessThan(20_000);
-    // Nobody makes room, and it ends all the same: here, and where the last are waited for.
+    // No program reads, and sendAll ends nevertheless: here, and while it waits for the last sends.
     controller.abort('enough');
     expect(await sent).toBe('enough');
     const second = new AbortController();
@@ -258,7 +258,7 @@ everywhere('sendAll, post and flush', (stage) => {
     expect(await listener.numMessages()).toBe(1);
   });
 
-  it('rejects with the first refusal, and goes on with nothing.', async () => {
+  it('sendAll rejects with the first refusal, and sends no further message.', async () => {
     const ksock = await stage.open();
     await ksock.bind('$.News');
     const messages = [news('1'), new Request('$.Nobody'), news('2')];
@@ -270,7 +270,7 @@ everywhere('sendAll, post and flush', (stage) => {
     expect(await readTexts(ksock)).toEqual(['4']);
   });
 
-  it('passes on the error of its source; what came before it was sent.', async () => {
+  it('sendAll rejects with the error of its source; the messages before it are sent.', async () => {
     const ksock = await stage.open();
     await ksock.bind('$.News');
     const fails = (function* () {
@@ -282,7 +282,7 @@ everywhere('sendAll, post and flush', (stage) => {
     expect(await readTexts(ksock)).toEqual(['1']);
   });
 
-  it('rejects with the reason of its signal.', async () => {
+  it('sendAll rejects with the reason of its signal.', async () => {
     const ksock = await stage.open();
     const reason = new Error('stop');
     const signal = AbortSignal.abort(reason);
@@ -296,7 +296,7 @@ everywhere('sendAll, post and flush', (stage) => {
     expect(await failed(ksock.sendAll(stopsItself, { signal: controller.signal }))).toBe(reason);
   });
 
-  it('`post` tells when to wait, and `flush` tells the outcome.', async () => {
+  it('`post` says when to wait, and `flush` reports the outcome.', async () => {
     const ksock = await stage.open();
     await ksock.bind('$.News');
     await ksock.setMaxMessages(10_000);
@@ -309,7 +309,7 @@ everywhere('sendAll, post and flush', (stage) => {
     await ksock.flush();
   });
 
-  it('closing ends it: EBADF.', async () => {
+  it('closing the Ksock ends sendAll: EBADF.', async () => {
     const [sender] = await crowded(stage);
     const sent = refused(sender.sendAll([news('1'), news('2'), news('3')], WAIT), 'EBADF');
     await settled();
@@ -319,7 +319,7 @@ everywhere('sendAll, post and flush', (stage) => {
     await refused(sender.flush(), 'EBADF').catch(() => {});
   });
 
-  it('a large message is posted behind smaller ones that nobody has asked for the outcome of.', async () => {
+  it('a large message can be posted after smaller ones that are not acknowledged.', async () => {
     const ksock = await stage.open();
     const sizes = [200_000, 900_000, 10, 900_000, 240_000, 1_100_000];
     for (const size of sizes) await ksock.post(new Announcement('$.News', new Uint8Array(size)));
@@ -327,7 +327,7 @@ everywhere('sendAll, post and flush', (stage) => {
     expect((await ksock.lastMsgId()).serialNum).toBe(sizes.length);
   });
 
-  it('a posted message that is left waiting by EAGAIN is the Ksock’s to go on with.', async () => {
+  it('a posted message that waits after EAGAIN can be sent again or discarded.', async () => {
     const [sender, listener] = await crowded(stage);
     await refused(sender.sendAll([news('left', Flag.ALL_OR_WAIT)], { wait: false }), 'EAGAIN');
     await refused(sender.sendMsg(news('x')), 'EALREADY');
@@ -336,7 +336,7 @@ everywhere('sendAll, post and flush', (stage) => {
     expect(await readTexts(listener)).toEqual(['left']);
   });
 
-  it('Requests may be posted; their Replies come through the queue.', async () => {
+  it('a posted Request gets its Reply through the queue.', async () => {
     const asker = await stage.open();
     const replier = await stage.open();
     await replier.replier('$.Ask', (request) => request.text());
@@ -349,7 +349,7 @@ everywhere('sendAll, post and flush', (stage) => {
 
 everywhere('Large messages', (stage) => {
   it.for([4000, 4096, 16_383, 16_384, 16_385, 65_536, 1_000_003])(
-    'of %i bytes arrive as they were sent, among small ones, at a listener and a Replier.',
+    'of %i bytes arrive unchanged, among small ones, at a listener and a Replier.',
     async (length) => {
       const sender = await stage.open();
       const replier = await stage.open();
@@ -373,7 +373,7 @@ everywhere('Large messages', (stage) => {
     },
   );
 
-  it('that are too large are refused before they are sent, and nothing else suffers.', async () => {
+  it('that are too large are refused before they are sent, without effect on others.', async () => {
     const ksock = await stage.open();
     await ksock.bind('$.News');
     const tooLarge = new Announcement('$.News', new Uint8Array(16 * 1024 * 1024));
@@ -388,7 +388,7 @@ everywhere('Large messages', (stage) => {
     expect(await readTexts(ksock)).toEqual(['before', 'after']);
   });
 
-  it('that are larger than a lowered maximum are refused alone, whatever is sent with them.', async () => {
+  it('above a lowered maximum are refused, without effect on others in the same frame.', async () => {
     const ksock = await stage.open();
     await ksock.bind('$.News');
     await ksock.setMaxMessageSize(200);

@@ -9,7 +9,7 @@ import { FrameHost } from '../support/frame-host.ts';
 import { refused } from '../support/refused.ts';
 import { settled } from './everywhere.ts';
 
-/** Timers that come when the test says so. */
+/** Timers that fire when the test says so. */
 class TestTimers implements Timers {
   readonly pending = new Map<Timer, { callback: () => void; milliseconds: number }>();
   private last = 0;
@@ -35,7 +35,7 @@ class TestTimers implements Timers {
     return [...this.pending.values()].map(({ milliseconds }) => milliseconds);
   }
 
-  /** The oldest one comes. */
+  /** Fires the oldest one. */
   fire(): void {
     const [[timer, { callback }] = [0, { callback: (): void => {} }]] = this.pending;
     this.pending.delete(timer);
@@ -64,21 +64,21 @@ afterEach(async () => {
   await Promise.all(opened.splice(0).map((ksock) => ksock.close()));
 });
 
-it('A Request is given up when the timers that its Ksock was given say that its time is over.', async () => {
+it('A Request times out by the timers that its Ksock was given.', async () => {
   const ksock = await open(host.connect());
   await ksock.bind('$.Ask', true);
   const answer = refused(ksock.request('$.Ask', '', { timeout: 86_400_000 }), 'ETIMEDOUT');
   await settled();
   expect(timers.delays).toEqual([86_400_000]);
   timers.fire();
-  // What has come by then is read first.
+  // Input that has arrived by then is read first.
   expect(timers.delays).toEqual([0]);
   timers.fire();
   await answer;
   expect(timers.delays).toEqual([]);
 });
 
-it('A wait for a message ends likewise.', async () => {
+it('A wait for a message times out likewise.', async () => {
   const ksock = await open(host.connect());
   const waiting = ksock.waitForMsg({ timeout: 3_600_000 });
   expect(timers.delays).toEqual([3_600_000]);
@@ -87,7 +87,7 @@ it('A wait for a message ends likewise.', async () => {
   expect(timers.delays).toEqual([]);
 });
 
-it('A Ksock that waits for its daemon tries again when these timers say so.', async () => {
+it('A Ksock that waits for its daemon retries by these timers.', async () => {
   let isThere = false;
   const there = host.connect();
   const connect: Connect = async (mode, events, signal) => {

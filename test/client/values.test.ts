@@ -6,7 +6,7 @@ import { failed } from '../support/refused.ts';
 import { everywhere } from './everywhere.ts';
 
 everywhere('Messages as values', (stage) => {
-  it('of a second copy of the package are sent as if they were of this one.', async () => {
+  it('of a second copy of the package can be sent.', async () => {
     vi.resetModules();
     const other = await import('../../src/message/index.ts');
     const theirs = (text: string): Message =>
@@ -44,7 +44,7 @@ everywhere('Messages as values', (stage) => {
     }
   });
 
-  it('whose data was transferred before they are sent are refused, and nothing else suffers.', async () => {
+  it('whose data was transferred before the send are refused, without effect on others.', async () => {
     const ksock = await stage.open();
     await ksock.bind('$.a');
     for (const length of [3, 100_000]) {
@@ -69,7 +69,7 @@ everywhere('Messages as values', (stage) => {
     }
   });
 
-  it('that are borrowed are refused, and told of keep().', async () => {
+  it('that are borrowed are refused, with an error that names keep().', async () => {
     const ksock = await stage.open();
     const refusal = new Promise((resolve) => {
       void ksock.listener('$.a', (message) => resolve(failed(ksock.sendMsg(message as never))), {

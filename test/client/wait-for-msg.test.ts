@@ -5,7 +5,7 @@ import { failed, refused } from '../support/refused.ts';
 import { everywhere, settled } from './everywhere.ts';
 
 everywhere('waitForMsg', (stage) => {
-  it('waits without end for a message.', async () => {
+  it('waits for a message without a limit.', async () => {
     const ksock = await stage.open();
     const other = await stage.open();
     await ksock.bind('$.a');
@@ -15,7 +15,7 @@ everywhere('waitForMsg', (stage) => {
     expect((await waiting)?.text()).toBe('at last');
   });
 
-  it('gives null when the time is over; a message that comes later is still there.', async () => {
+  it('gives null after its timeout; a later message stays in the queue.', async () => {
     const ksock = await stage.open();
     await ksock.bind('$.a');
     expect(await ksock.waitForMsg({ timeout: 0 })).toBeNull();
@@ -24,7 +24,7 @@ everywhere('waitForMsg', (stage) => {
     expect(await readTexts(ksock)).toEqual(['later']);
   });
 
-  it('loses nothing to a wait that ends in the moment in which a message comes.', async () => {
+  it('loses no message that arrives when a wait ends.', async () => {
     const ksock = await stage.open();
     const other = await stage.open();
     await ksock.bind('$.a');
@@ -36,7 +36,7 @@ everywhere('waitForMsg', (stage) => {
           ? ksock.waitForMsg({ timeout: round % 3 })
           : ksock.waitForMsg({ signal: controller.signal }).catch(() => null);
       const sent = other.sendMsg(new Announcement('$.a', String(round)));
-      // Before it is sent, while it is on its way, or when it may be there.
+      // The wait ends before the message is sent, while it is on its way, or when it may have arrived.
       if (round % 6 === 1) controller.abort();
       if (round % 6 === 3) await sent;
       setImmediate(() => controller.abort());
@@ -47,14 +47,14 @@ everywhere('waitForMsg', (stage) => {
     expect(await ksock.numMessages()).toBe(0);
   });
 
-  it('gives the message, and not the end of the time, when both are there.', async () => {
+  it('gives the message if it arrives together with the timeout.', async () => {
     const ksock = await stage.open();
     await ksock.bind('$.a');
     await ksock.sendMsg(new Announcement('$.a', 'there'));
     expect((await ksock.waitForMsg({ timeout: 0 }))?.text()).toBe('there');
   });
 
-  it('rejects with the reason of its signal: before, and during the wait.', async () => {
+  it('rejects with the reason of its signal, before and during the wait.', async () => {
     const ksock = await stage.open();
     await ksock.bind('$.a');
     const reason = new Error('enough');
@@ -64,7 +64,7 @@ everywhere('waitForMsg', (stage) => {
     await settled();
     controller.abort(reason);
     expect(await waiting).toBe(reason);
-    // And after it: nothing.
+    // After the wait, the signal has no effect.
     const later = new AbortController();
     await ksock.sendMsg(new Announcement('$.a', 'x'));
     const message = await ksock.waitForMsg({ signal: later.signal, timeout: 60_000 });
@@ -72,7 +72,7 @@ everywhere('waitForMsg', (stage) => {
     expect(message?.text()).toBe('x');
   });
 
-  it('ends by its signal although it has a timeout too, and by its timeout although it has a signal.', async () => {
+  it('ends by whichever comes first, its signal or its timeout.', async () => {
     const ksock = await stage.open();
     const { signal } = new AbortController();
     expect(await ksock.waitForMsg({ timeout: 1, signal })).toBeNull();
@@ -82,7 +82,7 @@ everywhere('waitForMsg', (stage) => {
     expect(await waiting).toBe('now');
   });
 
-  it('leaves no listener behind at its signal.', async () => {
+  it('leaves no listener on its signal.', async () => {
     const ksock = await stage.open();
     await ksock.bind('$.a');
     const { signal } = new AbortController();
@@ -106,20 +106,20 @@ everywhere('waitForMsg', (stage) => {
     expect(listeners).toBe(0);
   });
 
-  it('several waits are served first come, first served.', async () => {
+  it('serves several waits in their order.', async () => {
     const ksock = await stage.open();
     const other = await stage.open();
     await ksock.bind('$.a');
     const waits = [ksock.waitForMsg(), ksock.waitForMsg(), ksock.waitForMsg()];
     const sends = [1, 2, 3, 4].map((at) => other.sendMsg(new Announcement('$.a', String(at))));
-    // Who comes now comes behind them.
+    // A later wait comes after them.
     const late = ksock.waitForMsg();
     await Promise.all(sends);
     const got = await Promise.all([...waits, late]);
     expect(got.map((message) => message?.text())).toEqual(['1', '2', '3', '4']);
   });
 
-  it('a wait that was given up leaves its place to the next.', async () => {
+  it('passes its place to the next wait when it is cancelled.', async () => {
     const ksock = await stage.open();
     await ksock.bind('$.a');
     const controller = new AbortController();
@@ -132,7 +132,7 @@ everywhere('waitForMsg', (stage) => {
     expect((await second)?.text()).toBe('for the second');
   });
 
-  it('does not stand in the way of other calls.', async () => {
+  it('does not hold up other calls.', async () => {
     const ksock = await stage.open();
     const waiting = ksock.waitForMsg();
     await ksock.bind('$.a');
@@ -143,7 +143,7 @@ everywhere('waitForMsg', (stage) => {
     expect((await waiting)?.text()).toBe('mine');
   });
 
-  it('rejects with EBADF when the Ksock is closed.', async () => {
+  it('rejects when the Ksock is closed: EBADF.', async () => {
     const ksock = await stage.open();
     const waits = [ksock.waitForMsg(), ksock.waitForMsg({ timeout: 60_000 })];
     const refusals = waits.map((wait: Promise<Message | null>) => refused(wait, 'EBADF'));

@@ -16,14 +16,14 @@ import { FrameHost } from '../support/frame-host.ts';
 import { failed, refused } from '../support/refused.ts';
 import { everywhere } from './everywhere.ts';
 
-/** What JavaScript lets through where TypeScript doesn't. */
+/** JavaScript programs may pass any value. */
 type Any = never;
 
 const says = async (call: Promise<unknown>): Promise<string> =>
   ((await failed(call)) as KbusError).message;
 
-everywhere('What a refusal says:', (stage) => {
-  it('ENOLCK: how full the queue of the sender is.', async () => {
+everywhere('The text of a refusal says for', (stage) => {
+  it('ENOLCK how full the queue of the sender is.', async () => {
     const [asker, replier] = [await stage.open(), await stage.open()];
     await replier.bind('$.Ask', true);
     await asker.bind('$.News');
@@ -36,7 +36,7 @@ everywhere('What a refusal says:', (stage) => {
     );
   });
 
-  it('EBUSY: whose queue is full, and how full.', async () => {
+  it('EBUSY whose queue is full, and how full.', async () => {
     const [asker, replier, listener] = [await stage.open(), await stage.open(), await stage.open()];
     await replier.bind('$.Ask.*', true);
     await listener.bind('$.News');
@@ -66,7 +66,7 @@ everywhere('What a refusal says:', (stage) => {
     expect(await says(asker.send())).toBe(`EAGAIN (11): send again: ${waiting}`);
   });
 
-  it('EADDRNOTAVAIL: the name that nobody replies to, and the one that was meant.', async () => {
+  it('EADDRNOTAVAIL which name has no Replier, and a similar name that has one.', async () => {
     const [asker, replier] = [await stage.open(), await stage.open()];
     expect(await says(asker.request('$.Coin.Toss'))).toBe(
       "EADDRNOTAVAIL (99): send Request '$.Coin.Toss': nobody replies to '$.Coin.Toss' on bus 0",
@@ -90,7 +90,7 @@ everywhere('What a refusal says:', (stage) => {
     expect(await says(posted())).toContain("did you mean '$.Coin.Toss'?");
   });
 
-  it('EADDRNOTAVAIL: that who asked has gone.', async () => {
+  it('EADDRNOTAVAIL that the requester has closed.', async () => {
     const [asker, replier] = [await stage.open(), await stage.open()];
     await replier.bind('$.Ask', true);
     await asker.sendMsg(new Request('$.Ask'));
@@ -101,7 +101,7 @@ everywhere('What a refusal says:', (stage) => {
     );
   });
 
-  it('EPIPE: whom the Request is for, and who replies now.', async () => {
+  it('EPIPE which Replier the Request addresses, and which one is bound now.', async () => {
     const [asker, replier] = [await stage.open(), await stage.open()];
     await replier.bind('$.Ask', true);
     const request = new Request('$.Ask', '', { to: asker.id });
@@ -110,7 +110,7 @@ everywhere('What a refusal says:', (stage) => {
     );
   });
 
-  it('ECONNREFUSED: why the Reply is not wanted.', async () => {
+  it('ECONNREFUSED why the Reply is not wanted.', async () => {
     const [asker, replier, other] = [await stage.open(), await stage.open(), await stage.open()];
     await replier.bind('$.Ask', true);
     const id = await asker.sendMsg(new Request('$.Ask'));
@@ -125,7 +125,7 @@ everywhere('What a refusal says:', (stage) => {
     );
   });
 
-  it('EMSGSIZE: the size, the limit, and what raises it.', async () => {
+  it('EMSGSIZE the size, the limit, and how to raise it.', async () => {
     const [asker, replier] = [await stage.open(), await stage.open()];
     await replier.bind('$.Ask', true);
     const tooLarge = new Announcement('$.News', new Uint8Array(16 * 1024 * 1024));
@@ -142,7 +142,7 @@ everywhere('What a refusal says:', (stage) => {
     );
   });
 
-  it('EINVAL: which parts of the message don’t go together.', async () => {
+  it('EINVAL which parts of the message contradict each other.', async () => {
     const ksock = await stage.open();
     const both = Flag.ALL_OR_WAIT | Flag.ALL_OR_FAIL;
     for (const [message, fault] of [
@@ -160,7 +160,7 @@ everywhere('What a refusal says:', (stage) => {
     }
   });
 
-  it('names: how long, empty, taken by whom, or KBUS’s own.', async () => {
+  it('a name that it is too long, empty, or KBUS’s own, or which Ksock has it.', async () => {
     const [ksock, other] = [await stage.open(), await stage.open()];
     const long = `$.${'a'.repeat(1999)}`;
     const tooLong = 'the name has 2001 characters, the limit is 1000';
@@ -192,7 +192,7 @@ everywhere('What a refusal says:', (stage) => {
     );
   });
 
-  it('EAGAIN of a bind: whose queue is full.', async () => {
+  it('EAGAIN of a bind whose queue is full.', async () => {
     const [ksock, listener] = [await stage.open(), await stage.open()];
     await listener.bind('$.KBUS.ReplierBindEvent');
     await listener.setMaxMessages(1);
@@ -205,7 +205,7 @@ everywhere('What a refusal says:', (stage) => {
     );
   });
 
-  it('a closed Ksock, whether it had handlers or not.', async () => {
+  it('a closed Ksock that it is closed, whether it had handlers or not.', async () => {
     const ksock = await stage.open();
     await ksock.listener('$.a', () => {});
     await ksock.close();
@@ -222,22 +222,22 @@ everywhere('What a refusal says:', (stage) => {
   });
 });
 
-describe('What a refusal says, over a connection:', () => {
-  it('a flood of refusals is told by numbers alone, but for the first of them.', async () => {
+describe('Over a connection,', () => {
+  it('only the first refusals of a flood have a reason; the others have only their number.', async () => {
     const host = new FrameHost();
     const asker = await host.open();
     const all = Array.from({ length: 500 }, () => says(asker.request('$.Nobody')));
     const told = (await Promise.all(all)).map((message) => message.endsWith('on bus 0'));
     expect(told[0]).toBe(true);
     expect(told.filter((isExplained) => isExplained).length).toBeLessThan(500);
-    // And the next are explained again.
+    // Later refusals have a reason again.
     expect(await says(asker.request('$.Nobody'))).toContain(
       "nobody replies to '$.Nobody' on bus 0",
     );
     await host.close();
   });
 
-  it('what a Ksock that comes back is told of a lost Replier, and of a lost requester.', async () => {
+  it('the errors of a reconnected Ksock name a lost Replier and a lost requester.', async () => {
     const host = new FrameHost();
     let isBack = (): void => {};
     const back = new Promise<void>((resolve) => {
@@ -270,7 +270,7 @@ describe('What a refusal says, over a connection:', () => {
   });
 });
 
-describe('Ksock.open says', () => {
+describe('The error of Ksock.open', () => {
   it.for<[unknown, string]>([
     [-1, 'open bus -1: a bus number is a whole number from 0 to 4294967295'],
     [1.5, 'open bus 1.5: a bus number is a whole number from 0 to 4294967295'],
@@ -287,11 +287,11 @@ describe('Ksock.open says', () => {
       { mode: 'r', reconnect: true },
       'open bus { mode, reconnect }: give the bus first, then the options: Ksock.open(0, { ... })',
     ],
-  ])('what is no bus: %j.', async ([where, text]) => {
+  ])('says what to give instead of %j.', async ([where, text]) => {
     expect(await says(Ksock.open(where as Any))).toBe(`EINVAL (22): ${text}`);
   });
 
-  it('what is no mode.', async () => {
+  it('names the modes.', async () => {
     expect(await says(Ksock.open(0, { mode: 'w' as Any }))).toBe(
       "EINVAL (22): open a Ksock with mode \"w\": the mode is 'r', to read only, or 'rw', to write too",
     );

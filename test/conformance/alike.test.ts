@@ -8,8 +8,8 @@ import { holdsInTime } from '../model/property.ts';
 import type { Place, Transport } from './transport.ts';
 import { inFrames, inFramesByteByByte, inProcess } from './transports.ts';
 
-// What programs do in bursts, without awaiting each call, must come to the same by whichever way they do
-// it: a connection carries out many at once what a bus in this process does one by one.
+// Calls in bursts, without awaiting each, must have the same effect over all transports: a connection batches
+// what a bus in this process does one by one.
 
 const NAMES = ['$.a', '$.a.b', '$.c'] as const;
 const BINDINGS = [...NAMES, '$.a.*', '$.%'] as const;
@@ -104,14 +104,14 @@ const codeOf = (error: unknown): string => {
   return code === 'STATUS' ? message : String(code ?? error);
 };
 
-/** Four programs, and all that can be seen of what they do. */
+/** Four programs, and all visible effects of their calls. */
 class Programs {
   private readonly place: Place<Ksock>;
   private readonly ksocks: Ksock[] = [];
   private readonly toAnswer: Message[][] = [];
-  /** Loops go on while others do something. */
+  /** Loops go on while other programs act. */
   private readonly loops: (AsyncIterator<Message> | null)[] = [];
-  /** What comes of what may take its time; told at the end. */
+  /** The results of calls that may take long, reported at the end. */
   private readonly pending: Promise<string>[] = [];
   readonly log: string[] = [];
 
@@ -139,13 +139,13 @@ class Programs {
     return this.log;
   }
 
-  /** Resolves behind all that one of them did without waiting for it, and all that came of that for others. */
+  /** Resolves after all calls that a program did not await, and their effects on others. */
   private async settled(who: number): Promise<void> {
     await (this.ksocks[who] as Ksock).numMessages();
     for (const ksock of this.ksocks) await ksock.numMessages();
   }
 
-  /** Some send waits for room. */
+  /** A send waits for a full queue. */
   private async somethingWaits(): Promise<boolean> {
     for (const ksock of this.ksocks) {
       if (!(await ksock.waitWritable({ timeout: 0 }))) return true;
@@ -166,8 +166,8 @@ class Programs {
         this.loops[step.who] ??= ksock[Symbol.asyncIterator]();
         const loop = this.loops[step.who] as AsyncIterator<Message>;
         const there = await ksock.numMessages();
-        // A loop may have the next message before the bus knows that there is room for an urgent one that
-        // waits: both orders are right then, and which it is depends on time.
+        // A loop may get the next message before the bus wakes an urgent one that waits for the slot:
+        // both orders are right, and timing decides.
         const isStepwise = await this.somethingWaits();
         return this.read(step.who, Math.min(step.count, there), async () => {
           const { value } = await loop.next();
@@ -215,7 +215,7 @@ class Programs {
       return new kind(step.name, data, { flags: step.flags });
     });
     if (step.how === 'post') {
-      // Which of them tells of a refusal is left open; what comes of them is not.
+      // Which call reports a refusal is not specified; their effects are.
       for (const message of messages) ksock.post(message)?.catch(() => {});
       ksock.flush().catch(() => {});
       return 'posted';
@@ -250,7 +250,7 @@ class Programs {
     return `to ${requests.length}`;
   }
 
-  /** Everybody reads and answers until nothing is left, and then goes. */
+  /** All programs read and answer until no message is left, and then close. */
   private async end(): Promise<void> {
     for (const ksock of this.ksocks) await ksock.setMaxMessages(100_000);
     for (let round = 0; round < 3; round++) {
@@ -276,7 +276,7 @@ async function logOf(transport: Transport<Ksock>, all: readonly Step[]): Promise
   }
 }
 
-describe('What programs do in bursts comes to the same', () => {
+describe('Calls in bursts have the same effects', () => {
   it.for([
     { name: inFrames.name, transport: inFrames, numRuns: 150 },
     { name: inFramesByteByByte.name, transport: inFramesByteByByte, numRuns: 30 },

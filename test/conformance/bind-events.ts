@@ -71,7 +71,7 @@ export function bindEvents(stage: Stage): void {
     });
 
     it('It is sent *before* the bind or unbind takes effect.', async () => {
-      // Who binds as Replier to all names would hear of it, if that were so already.
+      // If the bind had taken effect, a Replier of all names would get the event.
       const [listener, replier] = await reporting(stage);
       await replier.bind('$.a', true);
       await refused(replier.bind('$.a', true), 'EADDRINUSE');
@@ -186,11 +186,11 @@ export function bindEvents(stage: Stage): void {
       expect(await second.reportReplierBinds(true)).toBe(true);
       const existing = ['$.b.*', '$.a'].map((name) => `+ ${name} ${replier.id}`);
       expect(told(await readAll(second))).toEqual(existing);
-      // The same Ksock may ask for them again; nobody else gets them.
+      // The same Ksock may ask for them again; no other Ksock gets them.
       await second.reportReplierBinds(true);
       expect(told(await readAll(second))).toEqual(existing);
       expect(await listener.numMessages()).toBe(0);
-      // To ask whether it is on, or to turn it off, brings none.
+      // Asking, or turning the switch off, sends no events.
       await second.reportReplierBinds();
       await second.reportReplierBinds(false);
       expect(await second.numMessages()).toBe(0);

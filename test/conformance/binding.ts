@@ -23,7 +23,7 @@ export function binding(stage: Stage): void {
         await one.bind(name, true);
         await refused(two.bind(name, true), 'EADDRINUSE');
         await refused(one.bind(name, true), 'EADDRINUSE');
-        // Listening is another matter.
+        // That does not apply to Listeners.
         await two.bind(name);
       }
       await one.unbind('$.a', true);
@@ -135,7 +135,7 @@ export function binding(stage: Stage): void {
       await ksock.sendMsg(new Announcement('$.a', 'by the older'));
       await ksock.bind('$.a');
       await ksock.unbind('$.a');
-      // What came by the older binding is still there, and it still listens.
+      // The messages of the older binding stay, and it still listens.
       await ksock.sendMsg(new Announcement('$.a', 'by the older too'));
       expect(await readTexts(ksock)).toEqual(['by the older', 'by the older too']);
       await ksock.bind('$.a');
@@ -174,7 +174,7 @@ export function binding(stage: Stage): void {
       expect(await replier.numMessages()).toBe(0);
     });
 
-    it("A listener's copy of a Request leaves without a word.", async () => {
+    it("A listener's copy of a Request leaves without a Status.", async () => {
       const asker = await stage.open();
       const both = await stage.open();
       await both.bind('$.a', true);

@@ -11,7 +11,7 @@ import { newFolder } from '../support/folder.ts';
 import { original } from './original.ts';
 import type { Place, Transport } from './transport.ts';
 
-/** It takes a while to start, so there is one for all places. */
+/** One device for all tests: it takes a while to start. */
 let caller: Caller;
 
 class DevicePlace implements Place<FileKsock> {

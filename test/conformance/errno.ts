@@ -24,7 +24,7 @@ async function stuck(stage: Stage) {
   return sender;
 }
 
-/** A Replier of `$.a`, on a bus that reports binds to somebody whose queue is full. */
+/** A Replier of `$.a`, on a bus that reports binds to a listener whose queue is full. */
 async function overheard(stage: Stage) {
   const replier = await stage.open();
   await replier.bind('$.a', true);
@@ -35,7 +35,7 @@ async function overheard(stage: Stage) {
   return replier;
 }
 
-/** How each error of each call comes about. What the calls do is told by the sections. */
+/** How to cause each error of each call. The sections test the calls themselves. */
 const PROVOKED: Partial<Record<Call, Partial<Record<ErrorCode, Provoke>>>> = {
   bind: {
     EADDRINUSE: async (stage) => {
@@ -127,7 +127,7 @@ const PROVOKED: Partial<Record<Call, Partial<Record<ErrorCode, Provoke>>>> = {
   },
 };
 
-/** Where a client, or the bus, says more than the table does: what stood in the way, with its values. */
+/** Errors for which the client or the bus says more than the table: what stood in the way, with the values. */
 const VALUES: Partial<Record<Call, readonly ErrorCode[]>> = {
   bind: ['EADDRINUSE', 'EBADMSG', 'ENAMETOOLONG', 'EAGAIN'],
   unbind: ['EBADMSG', 'ENAMETOOLONG', 'EAGAIN'],
@@ -146,12 +146,12 @@ const VALUES: Partial<Record<Call, readonly ErrorCode[]>> = {
   ],
 };
 
-/** What no bus says of a call that a program can make by these names, and why. */
+/** Errors of the table that no call of a program can get, and why. */
 const ELSEWHERE: Partial<Record<Call, readonly ErrorCode[]>> = {
   // Limits of a daemon's memory, and the memory of programs at a device.
   bind: ['ENOMEM', 'ENOLCK'],
   send: ['ENOMEM', 'EFAULT'],
-  // A switch is true or false, and a limit is checked as an argument, so a program can't get them wrong.
+  // The client checks switches and limits as arguments.
   maxMessages: ['EINVAL'],
   wantMessagesOnce: ['EINVAL'],
   reportReplierBinds: ['EINVAL'],
@@ -176,7 +176,7 @@ export function errno(stage: Stage): void {
       async ({ call, code, provoke }) => {
         const error = await refused(provoke(stage), code);
         expect(error.call).toBe(call);
-        // A device file has only the number.
+        // A device file gives only the number.
         const isNumber = error.meaning === MEANING[call][code];
         if (!isNumber) expect(VALUES[call]).toContain(code);
         const [, ...rest] = error.message.split(': ');
@@ -184,7 +184,7 @@ export function errno(stage: Stage): void {
       },
     );
 
-    it('Every error that has a meaning comes about.', () => {
+    it('Every error that has a meaning occurs.', () => {
       for (const [call, meanings] of Object.entries(MEANING) as [Call, object][]) {
         if (NOT_OF_A_BUS.includes(call)) continue;
         const tried = Object.keys(PROVOKED[call] ?? {});

@@ -120,7 +120,7 @@ export function goingAway(stage: Stage): void {
       await next(alone);
       await alone.close();
       expect(await readAll(listener)).toEqual([]);
-      // Nothing used a serial for it, either.
+      // It used no serial, either.
       expect(String(await listener.sendMsg(new Announcement('$.b')))).toBe('[0:3]');
     });
 

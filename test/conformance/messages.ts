@@ -240,7 +240,7 @@ export function messages(stage: Stage): void {
         const size = 88 + 4 * Math.ceil((nameLength + 1) / 4) + 4 * Math.ceil(dataLength / 4) + 4;
         expect(message.totalLength()).toBe(size);
         await ksock.bind('$.*');
-        // It counts against the maximum: one byte less is too little.
+        // The maximum counts it: a maximum of one byte less refuses it.
         await ksock.setMaxMessageSize(size - 1);
         await refused(ksock.sendMsg(message), 'EMSGSIZE');
         await ksock.setMaxMessageSize(size);

@@ -9,7 +9,7 @@ import { staged } from './original.ts';
 import { fill, next, readAll, readTexts } from './reading.ts';
 import type { Transport } from './transport.ts';
 
-/** What is expected of a client today, on top of the original (spec 4). */
+/** The client's API beyond the original's (spec 4). */
 export function modern(transport: Transport<Ksock>): void {
   describe(`${transport.name}: spec 4`, () => {
     const stage = staged(transport);
@@ -108,7 +108,7 @@ export function modern(transport: Transport<Ksock>): void {
       expect((await answer).name).toBe('$.Answer');
     });
 
-    it('The Reply to a `request` does not pass through the queue, whoever else reads there.', async () => {
+    it('The Reply to a `request` does not go through the queue, even if other code reads it.', async () => {
       const asker = await stage.open();
       const replier = await stage.open();
       await replier.bind('$.Ask', true);
@@ -121,7 +121,7 @@ export function modern(transport: Transport<Ksock>): void {
       expect((await waiting)?.text()).toBe('news');
     });
 
-    it('Many Requests may be under way at once; each gets its own Reply, in whatever order.', async () => {
+    it('Many Requests may be in flight at once; each gets its own Reply, in any order.', async () => {
       const asker = await stage.open();
       const replier = await stage.open();
       await replier.bind('$.Ask', true);
@@ -174,7 +174,7 @@ export function modern(transport: Transport<Ksock>): void {
       }
       controller.abort('enough');
       expect(await asked[1]).toBe('enough');
-      // What is asked next finds it done.
+      // A later call sees the effect.
       await asker.numMessages();
       expect(await replier.numMessages()).toBe(2);
       const requests = await readAll(replier);
@@ -184,7 +184,7 @@ export function modern(transport: Transport<Ksock>): void {
       expect(answers.map((answer) => answer.text())).toEqual(['1', '3']);
     });
 
-    it('A Request that is given up makes room in the Replier’s queue for one that waits.', async () => {
+    it('A Request that is given up frees a slot in the Replier’s queue for one that waits.', async () => {
       const asker = await stage.open();
       const other = await stage.open();
       const replier = await stage.open();
@@ -211,7 +211,7 @@ export function modern(transport: Transport<Ksock>): void {
       const answer = failed(asker.request('$.Ask'));
       const passedOn = replyTo((await limpet.waitForMsg()) as Message);
       passedOn.name = '$.KBUS.Replier.GoneAway';
-      // The bus strips it from what anybody sends.
+      // The bus strips it from all messages that users send.
       passedOn.flags |= Flag.SYNTHETIC;
       await limpet.sendMsg(passedOn);
       const error = (await answer) as StatusError;
@@ -272,7 +272,7 @@ export function modern(transport: Transport<Ksock>): void {
       await refused(asker.request('$.Ask', '', { wait: false }), 'ENOLCK');
     });
 
-    it('`request()` waits for room, its own place and the Replier’s, in the order of the calls.', async () => {
+    it('`request()` waits for a slot in its own queue and one in the Replier’s, in the order of the calls.', async () => {
       const asker = await stage.open();
       const replier = await stage.open();
       await replier.bind('$.Ask', true);
@@ -304,7 +304,7 @@ export function modern(transport: Transport<Ksock>): void {
       await again;
     });
 
-    it('With ALL_OR_WAIT, `request` waits for room, and then for its Reply.', async () => {
+    it('With ALL_OR_WAIT, `request` waits for all recipients’ queues, and then for its Reply.', async () => {
       const asker = await stage.open();
       const replier = await stage.open();
       await replier.bind('$.Ask', true);
@@ -315,7 +315,7 @@ export function modern(transport: Transport<Ksock>): void {
       expect(request.text()).toBe('waited');
       await replier.sendMsg(replyTo(request, 'answered'));
       expect((await answer).text()).toBe('answered');
-      // The Ksock is as it was.
+      // The state of the Ksock has not changed.
       await asker.sendMsg(new Announcement('$.Other'));
     });
 
@@ -370,10 +370,10 @@ export function modern(transport: Transport<Ksock>): void {
 
     it.each([
       ['Uint8Array', Uint8Array.of(1, 2, 3)],
-      // Whose slice is no copy.
+      // A Buffer's slice is no copy.
       ['Buffer', Buffer.of(1, 2, 3)],
     ])(
-      'What was received is the receiver’s own: to change it changes nobody else’s (%s).',
+      'A received message belongs to its receiver: changing it does not change another’s (%s).',
       async (_, mine) => {
         const ksock = await stage.open();
         await ksock.bind('$.a');
@@ -413,9 +413,9 @@ export function modern(transport: Transport<Ksock>): void {
       expect(String(await other.sendMsg(new Announcement('$.a')))).toBe('[0:4]');
     });
 
-    // Their low bytes are letters that a name may have: 'A', '$' and '.'.
+    // Their low bytes are characters that a name may have: 'A', '$' and '.'.
     it.for(['$.\u0141', '\u0124.a', '$\u012ea', '$.😀', '$.caf\u00e9'])(
-      'A letter that is no byte does not become another letter: %s.',
+      'A character above U+00FF does not become another one: %s.',
       async (name) => {
         const ksock = await stage.open();
         await ksock.bind('$.*');
@@ -449,7 +449,7 @@ export function modern(transport: Transport<Ksock>): void {
       }
     });
 
-    it('16 MiB is the largest message, and it passes; a larger one is refused.', async () => {
+    it('A message of 16 MiB, the maximum, passes; a larger one is refused.', async () => {
       const ksock = await stage.open();
       await ksock.bind('$.a');
       const most = 16 * 1024 * 1024 - new Announcement('$.a').totalLength();

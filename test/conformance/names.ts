@@ -74,7 +74,7 @@ export function names(stage: Stage): void {
       await refused(ksock.bind(tooLong), 'ENAMETOOLONG');
       await refused(ksock.unbind(tooLong), 'ENAMETOOLONG');
       await refused(ksock.findReplier(tooLong), 'ENAMETOOLONG');
-      // Neither does a wildcard make it longer than that, nor does its length make it a wildcard.
+      // A wildcard does not change the limit.
       await ksock.bind(`$.${'a'.repeat(996)}.*`);
       await refused(ksock.bind(`$.${'a'.repeat(997)}.*`), 'ENAMETOOLONG');
     });
@@ -141,7 +141,7 @@ export function names(stage: Stage): void {
       expect(await heard('$.b.b.b', '$.a.b.c', '$.a.c.b', '$.a.b')).toEqual(['$.b.b.b', '$.a.b.c']);
     });
 
-    it('A name that is known already reaches who binds a wildcard for it, until it is unbound.', async () => {
+    it('A message of a known name reaches a later wildcard binding, until that is unbound.', async () => {
       const ksock = await stage.open();
       await ksock.bind('$.a.b.c');
       for (const name of ['$.a.%.c', '$.%.b.c', '$.%.%.%', '$.%.*', '$.a.*']) {
@@ -168,7 +168,7 @@ export function names(stage: Stage): void {
 
     it.for(MALFORMED)('%j is empty or malformed, and gets EBADMSG.', async (name) => {
       const ksock = await stage.open();
-      // Of a message, a name of no length is the header's fault: EINVAL (spec 1 §6.1).
+      // In a message, an empty name is a fault of the header: EINVAL (spec 1 §6.1).
       await refused(ksock.sendMsg(new Announcement(name)), name === '' ? 'EINVAL' : 'EBADMSG');
       await refused(ksock.bind(name), 'EBADMSG');
       await refused(ksock.bind(name, true), 'EBADMSG');

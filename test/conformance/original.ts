@@ -15,8 +15,8 @@ import type { OriginalKsock, Place, Stage, Transport } from './transport.ts';
 import { waiting } from './waiting.ts';
 
 /**
- * What spec 1 says of a bus, sentence by sentence, with the calls of the original alone. Call
- * it in a test file of the transport's own.
+ * The rules of spec 1, sentence by sentence, with the calls of the original only. Call
+ * it in a test file for each transport.
  */
 export function original(transport: Transport): void {
   describe(`${transport.name}: spec 1`, () => {
@@ -36,7 +36,7 @@ export function original(transport: Transport): void {
   });
 }
 
-/** A new place before each test of the suite that calls it. */
+/** A new place before each test of the calling suite. */
 export function staged<K extends OriginalKsock>(transport: Transport<K>): Stage<K> {
   let place: Place<K>;
   beforeEach(async () => {

@@ -17,7 +17,7 @@ export function promises(stage: Stage): void {
         const name = at % 3 === 2 ? '$.Other' : '$.Question';
         sent.push(String(await asker.sendMsg(new Request(name))));
       }
-      // Some are answered, some read only, some unbound under their sender, some never read.
+      // Some are answered, some only read, some lose their binding, some are never read.
       for (let at = 0; at < 4; at++) await replier.sendMsg(replyTo(await next(replier)));
       for (let at = 0; at < 3; at++) await next(replier);
       await replier.unbind('$.Other', true);

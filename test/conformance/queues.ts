@@ -34,7 +34,7 @@ export function queues(stage: Stage): void {
       await replier.sendMsg(new Announcement('$.News', 'missed'));
       await refused(asker.sendMsg(new Request('$.Ask')), 'ENOLCK');
       expect(await readTexts(asker)).toEqual(['fits']);
-      // An answer turns the place that was held into a message.
+      // A Reply takes the place that was held for it.
       await replier.sendMsg(replyTo(request, 'answer'));
       await replier.sendMsg(new Announcement('$.News', 'fits again'));
       await replier.sendMsg(new Announcement('$.News', 'missed'));
@@ -167,7 +167,7 @@ export function queues(stage: Stage): void {
         reply.flags |= flags;
         await replier.sendMsg(reply);
         expect(await asker.numMessages()).toBe(2);
-        // What was read first was tied to no binding; what is left goes with its binding.
+        // The first copy was tied to no binding; the other one goes with its binding.
         await next(asker);
         await asker.unbind('$.Ask');
         expect(await asker.numMessages()).toBe(0);
@@ -246,7 +246,7 @@ export function queues(stage: Stage): void {
         'Of several matching bindings the newest keeps its copy: the message leaves the queue when that binding goes, and stays when another one does%s.',
         async ([, flags]) => {
           const names = ['$.a.b', '$.a.*', '$.a.%', '$.%.b'];
-          // Whichever is bound last, and not the one that is the most specific.
+          // The last one bound, not the most specific one.
           for (const newest of names) {
             const ksock = await stage.open();
             const others = names.filter((name) => name !== newest);
@@ -269,7 +269,7 @@ export function queues(stage: Stage): void {
         },
       );
 
-      it('What was queued before the last thing does not count.', async () => {
+      it('Only the last thing queued counts.', async () => {
         const ksock = await stage.open();
         await ksock.bind('$.a');
         await ksock.wantMessagesOnce(true);
@@ -295,7 +295,7 @@ export function queues(stage: Stage): void {
       });
     });
 
-    it('A message that a full queue misses is missed for good.', async () => {
+    it('A message that a full queue misses is never delivered later.', async () => {
       const sender = await stage.open();
       const listener = await stage.open();
       await listener.bind('$.a');

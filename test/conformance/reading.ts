@@ -2,14 +2,14 @@ import { expect } from 'vitest';
 import { Announcement, type Message, Request } from '../../src/message/message.ts';
 import type { OriginalKsock } from './transport.ts';
 
-/** The next message, which must be there already. */
+/** The next message, which must be in the queue. */
 export async function next(ksock: OriginalKsock): Promise<Message> {
   const message = await ksock.readNextMsg();
   if (message === null) return expect.fail(`nothing is there to be read by Ksock ${ksock.id}`);
   return message;
 }
 
-/** All that is there to be read. */
+/** All messages in the queue. */
 export async function readAll(ksock: OriginalKsock): Promise<Message[]> {
   const messages: Message[] = [];
   for (;;) {
@@ -34,7 +34,7 @@ export async function fill(ksock: OriginalKsock, by: OriginalKsock): Promise<voi
   await ksock.setMaxMessages(await ksock.numMessages());
 }
 
-/** A Request that was sent, and read by its Replier, but not answered. */
+/** A Request that its Replier has read and not answered. */
 export async function ask(
   requester: OriginalKsock,
   replier: OriginalKsock,

@@ -14,7 +14,7 @@ import { refused } from '../support/refused.ts';
 import { ask, fill, next, readAll, readNames, readTexts } from './reading.ts';
 import type { OriginalKsock, Stage } from './transport.ts';
 
-/** A send that would succeed, and everybody in it: what a fault is put into. */
+/** A send that would succeed, and its Ksocks; a test adds faults. */
 interface Scene {
   readonly stage: Stage;
   readonly sender: OriginalKsock;
@@ -27,12 +27,12 @@ interface Scene {
 interface Fault {
   readonly step: string;
   readonly code: ErrorCode;
-  /** Whether the send got as far as being given an id. */
+  /** Whether the send got an id. */
   readonly usesId: boolean;
   put(scene: Scene): Promise<void> | void;
 }
 
-/** Large enough to be too large for the scene, and for nothing else. */
+/** Too large for the maximum of the scene, and otherwise valid. */
 const LARGE = 2000;
 
 const badFlags: Fault = {
@@ -73,7 +73,7 @@ const tooLarge: Fault = {
   usesId: false,
   put: async ({ message, other }) => {
     message.data = new Uint8Array(LARGE);
-    // Of a Reply, what counts is the maximum when its Request was accepted.
+    // For a Reply, the maximum is that when its Request was accepted.
     if (!message.isReply()) await other.setMaxMessageSize(LARGE);
   },
 };
@@ -149,7 +149,7 @@ const notWaiting: Fault = {
   },
 };
 
-// Earlier steps first. Of spec 1 §6.1, what is seen first in the bytes of a message comes first (spec 2 §4.2).
+// In the order of the steps; those of spec 1 §6.1 in the order of spec 2 §4.2.
 const REQUEST_FAULTS = [
   noName,
   longName,
@@ -174,7 +174,7 @@ const REPLY_FAULTS = [
 ];
 const WAITING_FAULTS = [senderFull, noReplier, otherReplier, replierFullWait];
 
-/** Faults that can't be there at once: they would change the same thing. */
+/** Faults that exclude each other: they would change the same thing. */
 const EXCLUSIVE: readonly (readonly Fault[])[] = [
   [noName, longName, badName],
   [noReplier, replierFull],
@@ -203,7 +203,7 @@ async function sceneOf(stage: Stage, kind: 'Request' | 'Reply'): Promise<Scene> 
     await replier.bind('$.Ask', true);
     return { stage, sender, replier, listener, other, message: new Request('$.Ask') };
   }
-  // The Reply that `sender` is to send, to a Request of `replier`.
+  // The Reply that `sender` sends, to a Request of `replier`.
   await other.setMaxMessageSize(LARGE);
   await sender.bind('$.Asked', true);
   const { id, from } = await ask(replier, sender, '$.Asked');
@@ -211,7 +211,7 @@ async function sceneOf(stage: Stage, kind: 'Request' | 'Reply'): Promise<Scene> 
   return { stage, sender, replier, listener, other, message };
 }
 
-/** What is there to be read by all but the fillers. */
+/** The queued messages, without the fillers. */
 async function heard({ sender, replier, listener, other }: Scene): Promise<string[]> {
   const names = await Promise.all([sender, replier, listener, other].map(readNames));
   return names.flat().filter((name) => name !== '$.Filler');
@@ -246,7 +246,7 @@ export function sending(stage: Stage): void {
       '$kind: $first.step ($first.code) comes before $second.step ($second.code).',
       async ({ kind, first, second }) => {
         const scene = await sceneOf(stage, kind);
-        // A name that a fault needs must be there before another fault fills a queue by it.
+        // Bind names that a fault needs before another fault fills a queue.
         await second.put(scene);
         await first.put(scene);
         await refused(scene.sender.sendMsg(scene.message), first.code);
@@ -371,7 +371,7 @@ export function sending(stage: Stage): void {
       expect((await next(asker)).name).toBe('$.Answer');
     });
 
-    it('spec 1 §6.5: A Request can be answered before it was read, by its Replier; then reading it asks for nothing.', async () => {
+    it('spec 1 §6.5: The Replier can answer a Request before reading it; then the copy read later asks for no Reply.', async () => {
       const asker = await stage.open();
       const replier = await stage.open();
       await replier.bind('$.Ask', true);
@@ -402,7 +402,7 @@ export function sending(stage: Stage): void {
       expect(await readTexts(replier)).toEqual(['and again']);
     });
 
-    it('spec 1 §6.6: EPIPE: the Replier it was addressed to is no longer the one bound to that name.', async () => {
+    it('spec 1 §6.6: EPIPE: the Replier that the Request addresses is no longer the one bound to that name.', async () => {
       const asker = await stage.open();
       const replier = await stage.open();
       await replier.bind('$.Ask', true);
@@ -502,7 +502,7 @@ export function sending(stage: Stage): void {
       expect(await readNames(asker)).toEqual(['$.Ask', '$.Ask']);
     });
 
-    it('send_msg is write_msg and then send; what is written may come in any number of pieces of any size.', async () => {
+    it('send_msg is write_msg and then send; the message may be written in any number of pieces of any size.', async () => {
       const ksock = await stage.open();
       await ksock.bind('$.a');
       const message = new Announcement('$.a', 'data', { flags: 0x10_0000 });
@@ -518,7 +518,7 @@ export function sending(stage: Stage): void {
       }
     });
 
-    it('`discard` throws away what was written, and does nothing when there is nothing.', async () => {
+    it('`discard` drops the written bytes, and does nothing if there are none.', async () => {
       const ksock = await stage.open();
       await ksock.discard();
       await ksock.writeMsg(new Announcement('$.a'));

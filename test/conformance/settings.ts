@@ -33,7 +33,7 @@ export function settings(stage: Stage): void {
       expect(await one.verbose(true)).toBe(false);
       expect(await two.verbose()).toBe(true);
       expect(await elsewhere.verbose()).toBe(false);
-      // With its log on, a bus does what it did before.
+      // The log does not change the behaviour of the bus.
       await one.bind('$.a', true);
       await two.sendMsg(replyTo(await ask(one, one, '$.a'))).catch(() => {});
       await refused(two.sendMsg(new Request('$.b')), 'EADDRNOTAVAIL');
@@ -102,7 +102,7 @@ export function settings(stage: Stage): void {
       await replier.writeMsg(two as Message);
       await replier.send();
       expect((await next(asker)).dataLength).toBe(5000);
-      // It has had its answer; this Request was accepted afterwards; and that is no answer.
+      // One Request has its answer; one was accepted later; and one message is no Reply.
       await refused(replier.sendMsg(one as Message), 'EMSGSIZE');
       await refused(replier.sendMsg(replyTo(afterwards, large)), 'EMSGSIZE');
       await refused(replier.sendMsg(new Announcement('$.b', large)), 'EMSGSIZE');
@@ -138,7 +138,7 @@ export function settings(stage: Stage): void {
       await replier.bind('$.a', true);
       await replier.bind('$.a');
       const first = await ask(asker, replier, '$.a');
-      // A listener's copy is not to be answered.
+      // A listener does not answer its copy.
       await next(replier);
       await asker.sendMsg(new Request('$.a'));
       expect(await replier.numUnrepliedTo()).toBe(1);
@@ -157,7 +157,7 @@ export function settings(stage: Stage): void {
   });
 
   describe('spec 4 §1: reading in pieces', () => {
-    it('`next_msg` gives the length of the next message, 0 if there is none; `len_left` what is unread of it.', async () => {
+    it('`next_msg` gives the length of the next message, 0 if there is none; `len_left` gives its unread bytes.', async () => {
       const ksock = await stage.open();
       await ksock.bind('$.a');
       expect(ksock.lenLeft()).toBe(0);
@@ -174,7 +174,7 @@ export function settings(stage: Stage): void {
       expect(await ksock.readData(10)).toHaveLength(0);
     });
 
-    it('`next_msg` drops what is left of the one being read.', async () => {
+    it('`next_msg` drops the rest of the current message.', async () => {
       const ksock = await stage.open();
       await ksock.bind('$.a');
       await ksock.sendMsg(new Announcement('$.a', 'first'));
@@ -188,7 +188,7 @@ export function settings(stage: Stage): void {
       expect(await ksock.readMsg(100)).toBeNull();
     });
 
-    it('`wait_for_msg` waits for the next message, or until its time is over.', async () => {
+    it('`wait_for_msg` waits for the next message, or until its timeout.', async () => {
       const ksock = await stage.open();
       const other = await stage.open();
       await ksock.bind('$.a');

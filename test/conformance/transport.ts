@@ -3,7 +3,7 @@ import type { BusSettings } from '../../src/bus/settings.ts';
 import type { Ksock } from '../../src/client/ksock.ts';
 import type { Mode } from '../../src/message/calls.ts';
 
-/** What a Ksock of the original could do: every transport can. */
+/** The calls of a Ksock of the original, which every transport has. */
 export type OriginalKsock = Pick<
   Ksock,
   | 'id'
@@ -38,29 +38,29 @@ export type OriginalKsock = Pick<
   | 'close'
 >;
 
-/** Fresh buses, with bus 0 among them, and nobody on them. */
+/** Fresh buses, with bus 0 among them, and without Ksocks. */
 export interface Place<K extends OriginalKsock> {
   open(mode?: Mode, bus?: number): Promise<K>;
   /** The text of `bindings` and `stats` of bus 0 (spec 1 §11). */
   bindings(): Promise<string>;
   stats(): Promise<string>;
-  /** Bus 0 itself, where this process has it: for what no program can bring about. */
+  /** Bus 0 itself, if it is in this process: for states that no program can cause. */
   readonly bus: Bus | null;
-  /** Closes all that was opened, and removes all that was made. */
+  /** Closes all Ksocks, and removes all files. */
   close(): Promise<void>;
 }
 
 /** A way to reach a bus. */
 export interface Transport<K extends OriginalKsock = OriginalKsock> {
   readonly name: string;
-  /** False when buses are at hand, and not asked for by numbers, which may be those of none. */
+  /** False if the transport connects to existing buses, and not by a number, which may be wrong. */
   readonly hasNumbers?: boolean;
-  /** How many messages the queue of a new Ksock may hold, unless it is 10,000 (spec 4 §4.3). */
+  /** The limit of a new Ksock's queue, if it is not 10,000 (spec 4 §4.3). */
   readonly queueLimit?: number;
   place(settings?: Partial<BusSettings>): Promise<Place<K>>;
 }
 
-/** What the sections of the suite are given: a place for each test. */
+/** The argument of the suite's sections: gives a place for each test. */
 export interface Stage<K extends OriginalKsock = OriginalKsock> {
   open(mode?: Mode, bus?: number): Promise<K>;
   readonly place: Place<K>;

@@ -30,10 +30,10 @@ class KsockPlace implements Place<Ksock> {
     return ksock;
   }
 
-  /** One that is there already: another one more would show in what it asks for. */
+  /** An existing Ksock: a new one would appear in the report. */
   private get anyKsock(): Ksock {
     const found = this.ksocks.find((ksock) => ksock.number === 0 && ksock.isConnected);
-    if (found === undefined) throw new Error('nobody is there to ask');
+    if (found === undefined) throw new Error('no Ksock of bus 0 is open');
     return found;
   }
 
@@ -61,7 +61,7 @@ export const inProcess: Transport<Ksock> = {
   },
 };
 
-/** Client and session with nothing but memory between them. */
+/** Client and session, connected in memory. */
 const frames = (name: string, cut: Cut): Transport<Ksock> => ({
   name,
   place: async (settings) => {

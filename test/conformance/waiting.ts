@@ -164,7 +164,7 @@ export function waiting(stage: Stage): void {
       ['a close', (wait: Wait) => wait.listener.close()],
       ['a discard by the sender itself', (wait: Wait) => wait.sender.discard()],
     ] as const)(
-      'New: the retry wakes when it has no one to wait for any more: %s.',
+      'New: the retry wakes when no full queue is left to wait for: %s.',
       async ([, leave]) => {
         const wait = await announcing(stage);
         const writable = wait.sender.waitWritable();
@@ -261,7 +261,7 @@ export function waiting(stage: Stage): void {
         expect(await readAll(sender)).toEqual([]);
       });
 
-      it('… also when it unbound, and was not waited for at that moment.', async () => {
+      it('… also if it unbound while the send did not wait for it.', async () => {
         const { sender, replier, id } = await requesting(stage);
         await replier.unbind('$.Ask', true);
         expect(await sender.numMessages()).toBe(0);
@@ -271,7 +271,7 @@ export function waiting(stage: Stage): void {
         expect(status.inReplyTo).toEqual(id);
       });
 
-      it('`$.KBUS.ErrorSending` otherwise, with from 0: the stateful Request whose Replier is another by now.', async () => {
+      it('`$.KBUS.ErrorSending` otherwise, with from 0: for a stateful Request when another Ksock is the Replier now.', async () => {
         const { sender, replier, id } = await requesting(stage, 'stateful');
         await replier.unbind('$.Ask', true);
         const successor = await stage.open();
@@ -293,7 +293,7 @@ export function waiting(stage: Stage): void {
         expect(await readNames(sender)).toEqual(['$.KBUS.Replier.Disappeared']);
       });
 
-      it('a Reply just ends: nobody waits for an answer to it.', async () => {
+      it('a Reply just ends: no requester waits for an answer to it.', async () => {
         const asker = await stage.open();
         const replier = await stage.open();
         const listener = await stage.open();
@@ -310,7 +310,7 @@ export function waiting(stage: Stage): void {
       });
     });
 
-    it('When the user sends it again and it can never succeed, the user is told, and there is no Status.', async () => {
+    it('If the user sends it again and it can never succeed, the call fails, and there is no Status.', async () => {
       const gone = await requesting(stage);
       await gone.replier.close();
       await refused(gone.sender.send(), 'EADDRNOTAVAIL');
@@ -318,7 +318,7 @@ export function waiting(stage: Stage): void {
       expect(await readAll(gone.sender)).toEqual([]);
     });
 
-    it('… nor for a stateful one whose Replier is another: EPIPE.', async () => {
+    it('… nor for a stateful one when another Ksock is the Replier: EPIPE.', async () => {
       const { sender, replier } = await requesting(stage, 'stateful');
       await replier.unbind('$.Ask', true);
       await (await stage.open()).bind('$.Ask', true);
@@ -327,7 +327,7 @@ export function waiting(stage: Stage): void {
       expect(await readAll(sender)).toEqual([]);
     });
 
-    it('A Request that was sent at last is outstanding: it gets its one Reply or Status.', async () => {
+    it('A Request that was sent after waiting is outstanding: it gets its one Reply or Status.', async () => {
       const { sender, replier, id } = await requesting(stage);
       await next(replier);
       expect(await isWritable(sender)).toBe(true);

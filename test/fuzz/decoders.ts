@@ -37,15 +37,15 @@ import { wordsFrame } from '../../src/wire/frame.ts';
 import { FrameKind, PROTOCOL_VERSION } from '../../src/wire/protocol.ts';
 import { type Cut, cut, together } from './mutate.ts';
 
-/** Feeds bytes to a decoder; throws when it does anything but what is documented. */
+/** Feeds bytes to a decoder; throws if its behaviour is not the documented one. */
 export type Feed = (bytes: Uint8Array, random: Random) => void | Promise<void>;
 
-/** A peer's bytes may make an answer of so much, and no more. */
+/** The longest answer, in bytes, to a peer's bytes. */
 const MAX_ANSWER = 64 * 1024 * 1024;
 
-/** Where what a session or a port writes goes, and is counted. */
+/** A channel that counts what a session or a port writes. */
 class Drain implements Channel {
-  /** Bytes that nobody reads. */
+  /** Bytes that were written and not read. */
   backlog = 0;
   written = 0;
   isEnded = false;
@@ -81,15 +81,15 @@ function hello(): Uint8Array {
 }
 
 function receive(to: { received(b: Uint8Array, f: number, t: number): void }, bytes: Uint8Array) {
-  // A copy: what is received may be written over.
+  // A copy: the receiver may overwrite its input.
   const copy = bytes.slice();
   to.received(copy, 0, copy.length);
 }
 
-/** A Ksock that is only looked at. */
+/** A Ksock that sends nothing. */
 const nobody: KsockOwner = { queued: () => {}, answered: () => {}, roomMade: () => {} };
 
-/** A bus with somebody who may listen to all, and another connection, which must not notice anything. */
+/** A bus with a listener, and another connection, on which the input must have no effect. */
 class Ground {
   readonly bus = new Bus({ maxMessages: 20, maxMessageSize: 4096, absoluteMaxMessageSize: 8192 });
   readonly listener: BusKsock = this.bus.open(nobody, { mode: 'rw', pid: 1 });
@@ -109,7 +109,7 @@ class Ground {
     receive(this.witness, hello());
   }
 
-  /** All that the listener got. */
+  /** The messages that the listener got. */
   heard(): string[] {
     const all: string[] = [];
     for (let got = this.listener.take(); got !== null; got = this.listener.take()) {
@@ -131,7 +131,7 @@ class Ground {
   }
 }
 
-/** What a client says to the daemon: the same must come of it however the bytes are cut. */
+/** Frames of a client: they must have the same effects however the bytes are cut. */
 const session: Feed = (bytes, random) => {
   const said = random.chance(0.4) ? together(random, bytes) : bytes;
   const limit = random.pick([20, 0xffff_ffff]);
@@ -147,14 +147,18 @@ const session: Feed = (bytes, random) => {
     return ground;
   }) as [Ground, Ground];
   const [whole, pieces] = grounds;
-  // What was lent depends on when, so that one may be wrong about it and the other not.
+  // The number of prefetched messages depends on timing, so one may break a rule where the other does not.
   if (!whole.drain.isEnded && !pieces.drain.isEnded) {
-    deepStrictEqual(pieces.heard(), whole.heard(), 'what others hear depends on how bytes are cut');
+    deepStrictEqual(
+      pieces.heard(),
+      whole.heard(),
+      'the messages of other Ksocks depend on how bytes are cut',
+    );
   }
   for (const ground of grounds) ground.end();
 };
 
-/** What a client says first. */
+/** The first frames of a client. */
 const helloFeed: Feed = (bytes, random) => {
   const ground = new Ground(20);
   for (const piece of cut(random, bytes, random.pick(CUTS))) receive(ground.one, piece);
@@ -166,7 +170,7 @@ interface Events {
   closed(error: null): void;
 }
 
-/** A client's end of a connection, with nobody at the other. */
+/** A client's end of a connection, without a daemon. */
 class Client {
   readonly drain = new Drain();
   ended = 0;
@@ -193,7 +197,7 @@ class Client {
     );
   }
 
-  /** Takes note of what no documentation tells of. */
+  /** Records undocumented errors. */
   readonly expected = (error: unknown): void => {
     if (!(error instanceof PortError) && !(error instanceof KbusError)) this.failures.push(error);
   };
@@ -209,7 +213,7 @@ class Client {
     refused: (error: unknown) => this.expected(error),
   };
 
-  /** Somebody waits for each kind of answer; the tokens are 1, 2, 3, ... */
+  /** A call waits for each kind of answer; the tokens are 1, 2, 3, ... */
   ask(takes: boolean): void {
     const port = this.port as FramePort;
     port.call(Op.BIND, 0, '$.A').catch(this.expected);
@@ -237,7 +241,7 @@ class Client {
     port.reply(reply, () => {});
   }
 
-  /** All that its program is consumed. */
+  /** Consumes all messages. */
   handed(): string[] {
     const all: string[] = [];
     if (this.port === null) return all;
@@ -261,7 +265,7 @@ class Client {
 
 const WELCOME = [0x4b425553, PROTOCOL_VERSION, 0, 5, 1, 100, 1_000_000, 8192];
 
-/** What a daemon says to the client: its program is consumed the same however the bytes are cut. */
+/** Frames of a daemon: the program must consume the same messages however the bytes are cut. */
 const port: Feed = async (bytes, random) => {
   const said = random.chance(0.4) ? together(random, bytes) : bytes;
   const clients = [new Client(), new Client()] as const;
@@ -273,16 +277,20 @@ const port: Feed = async (bytes, random) => {
     await client.hear(said, random, hows[at] as Cut);
   }
   const [whole, pieces] = clients;
-  deepStrictEqual(pieces.handed(), whole.handed(), 'what is consumed depends on how bytes are cut');
-  strictEqual(pieces.ended, whole.ended, 'whether it ends depends on how bytes are cut');
+  deepStrictEqual(
+    pieces.handed(),
+    whole.handed(),
+    'the consumed messages depend on how bytes are cut',
+  );
+  strictEqual(pieces.ended, whole.ended, 'the end of the connection depends on how bytes are cut');
   for (const client of clients) await client.end();
 };
 
-/** What a daemon says first. */
+/** The first frames of a daemon. */
 const welcome: Feed = async (bytes, random) => {
   const client = new Client();
   const heard = client.hear(bytes, random, random.pick(CUTS));
-  // Without WELCOME it waits on.
+  // Without WELCOME the client goes on waiting.
   await Promise.race([heard, Promise.resolve().then(() => {})]);
   client.handed();
   await client.end();
@@ -315,7 +323,7 @@ const entire: Feed = (bytes) => {
     throw error;
   }
   const again = message.toBytes();
-  strictEqual(again.length, bytes.length, 'what was decoded is encoded to another length');
+  strictEqual(again.length, bytes.length, 'a decoded message is encoded to another length');
   strictEqual(Message.fromBytes(again).equivalent(message), true);
 };
 
@@ -331,7 +339,7 @@ const assembler: Feed = (bytes, random) => {
     for (const piece of cut(random, bytes, how)) {
       const errno = one.write(piece, 1_000_000);
       if (errno !== 0) {
-        strictEqual(one.isEmpty, true, 'what is refused is thrown away');
+        strictEqual(one.isEmpty, true, 'a refused message is dropped');
         return errno;
       }
     }
@@ -348,13 +356,13 @@ const assembler: Feed = (bytes, random) => {
     results[2] === 0,
     `byte by byte ${results[1]}, in pieces ${results[2]}`,
   );
-  if (expected === 0) strictEqual(results[0], 0, 'what can be decoded can be written');
+  if (expected === 0) strictEqual(results[0], 0, 'a message that can be decoded can be written');
 };
 
 const network: Feed = (bytes) => {
   const message = decodeNetwork(bytes);
   if (typeof message === 'string') return;
-  // All but padding and `extra` comes back.
+  // All but padding and `extra` is preserved.
   const again = decodeNetwork(encodeNetwork(message));
   strictEqual(String(again), String(message));
 };
@@ -371,7 +379,7 @@ const records: Feed = (bytes, random) => {
   while (count <= most && checkRecords(around, at, bytes.length, count, 0, sums) !== '') count++;
   if (count > most) return;
   const expected = { ...sums };
-  // What is believed is read as so many messages, one by one, or from any of them on.
+  // Accepted records can be read as `count` messages, one by one, and from any of them on.
   const prefetched = new PrefetchedBatch(
     heads,
     kept,
@@ -439,7 +447,7 @@ const config: Feed = (bytes, random) => {
 };
 
 const fuse: Feed = (bytes, random) => {
-  // Some have the right length in their header, as all that the kernel sends have.
+  // Some get the right length in their header, which the kernel always sets.
   if (bytes.length >= 4 && random.chance(0.8)) {
     new DataView(bytes.buffer, bytes.byteOffset).setUint32(0, bytes.length, true);
   }
@@ -447,14 +455,14 @@ const fuse: Feed = (bytes, random) => {
   if (request?.op === 'write') strictEqual(request.data.length <= bytes.length, true);
 };
 
-/** The memory of programs that hand over anything as an address: names, long data, and nothing. */
+/** The memory of programs that pass any address: names, long data, and no memory. */
 class AnyMemory extends CallerMemory {
   override async read(_: unknown, address: bigint, length: number): Promise<Uint8Array | null> {
     if ((address & 3n) === 3n || length > 8192) return null;
-    if ((address & 15n) === 5n) throw new Error('no descriptor is left');
+    if ((address & 15n) === 5n) throw new Error('no memory at this address');
     const bytes = new Uint8Array(length).fill(0x41);
     bytes.set([0x24, 0x2e].slice(0, length));
-    // As a pointer, it leads to another place.
+    // As a pointer, it has another address.
     return (address & 1n) === 0n ? bytes : bytes.fill(Number(address & 0xffn));
   }
 
@@ -463,7 +471,7 @@ class AnyMemory extends CallerMemory {
   }
 }
 
-/** Many requests of FUSE, one after the other: all but two kinds are answered once. */
+/** Many FUSE requests, one after the other: all but two kinds get exactly one answer. */
 const device: Feed = async (bytes) => {
   const buses = new Buses(1, { maxMessages: 20, maxMessageSize: 8192 });
   const newDevice = async () => buses.newDevice();
@@ -487,7 +495,7 @@ const device: Feed = async (bytes) => {
     const one = bytes.slice(at, at + length);
     at += length;
     const request = new RequestDecoder(one).decode(length);
-    // What belongs to the connection, which knows how to answer it, or that the kernel does not do.
+    // Requests that the connection itself answers, or that the kernel does not send.
     if (request === null || ['init', 'unknown', 'malformed'].includes(request.op)) continue;
     const isWaitedFor = [...asked.values()].some(
       (other) => 'handle' in other && 'handle' in request && other.handle === request.handle,
@@ -495,7 +503,7 @@ const device: Feed = async (bytes) => {
     if (request.op === 'release' && isWaitedFor) continue;
     if (request.op !== 'forget' && request.op !== 'interrupt') asked.set(unique, request);
     it.handle(request, kernel);
-    // The bytes were only lent.
+    // The bytes are borrowed.
     one.fill(0xee);
     if ((unique & 3n) === 0n) await new Promise(setImmediate);
   }
@@ -505,13 +513,14 @@ const device: Feed = async (bytes) => {
   for (const bus of buses) strictEqual(bus.ksocks.size, 0, 'a Ksock is left');
 };
 
-/** What systemd says of sockets. */
+/** The socket variables of systemd. */
 const activation: Feed = (bytes) => {
   const [pid = '', fds = ''] = text.decode(bytes).replaceAll('PID', `${process.pid}`).split('\n');
   const env = { LISTEN_PID: pid, LISTEN_FDS: fds };
   const taken = takeActivation(env);
   strictEqual(taken.length <= 256, true, `${taken.length} sockets`);
-  if (taken.length > 0) strictEqual('LISTEN_FDS' in env, false, 'they are told to others, too');
+  if (taken.length > 0)
+    strictEqual('LISTEN_FDS' in env, false, 'child processes would get the variables');
 };
 
 /** Each decoder, and its share of the inputs. */

@@ -5,14 +5,14 @@ import { DECODERS } from './decoders.ts';
 import { BATCH, Growth } from './growth.ts';
 import { mutate } from './mutate.ts';
 
-// KBUS_FUZZ is the number of inputs, over all decoders together; KBUS_FUZZ_SEED begins where another run did.
-// With KBUS_FUZZ_GROW, the inputs that reach code which no other did are added to the corpus, and what is never
-// reached, of the files that it is a pattern for, is printed.
+// KBUS_FUZZ is the number of inputs for all decoders together; KBUS_FUZZ_SEED repeats the inputs of another run.
+// With KBUS_FUZZ_GROW, the test adds inputs that reach new code to the corpus, and prints the code that no input
+// reaches, in the files that match the pattern.
 
 const { KBUS_FUZZ, KBUS_FUZZ_SEED, KBUS_FUZZ_GROW } = process.env;
 const inputs = KBUS_FUZZ === undefined ? 60_000 : Number(KBUS_FUZZ);
 
-/** No input takes as long, in seconds of our own time: others may have the machine meanwhile. */
+/** The longest CPU time for an input, in seconds: not wall-clock time, because other programs may be running. */
 const HANGS = 5;
 
 function secondsUsed(): number {
@@ -20,10 +20,10 @@ function secondsUsed(): number {
   return (user + system) / 1e6;
 }
 
-/** Memory that is still held when all inputs have gone. */
+/** The memory in use after all inputs. */
 const KEPT = 320 * 1024 * 1024;
 
-/** Inputs in hex, by what they are for. */
+/** Inputs in hex, by their purpose. */
 function kept(name: string): Record<string, string> {
   return JSON.parse(readFileSync(new URL(`corpus/${name}.json`, import.meta.url), 'utf8'));
 }
@@ -40,7 +40,7 @@ function keep(name: string, found: readonly Uint8Array[]): void {
   writeFileSync(path, `${JSON.stringify(all, null, 2)}\n`);
 }
 
-describe('bad bytes do no harm to', () => {
+describe('bad bytes do no harm to the decoder of', () => {
   it.for(Object.entries(DECODERS))(
     '%s',
     { timeout: 36_000_000 },
@@ -73,7 +73,7 @@ describe('bad bytes do no harm to', () => {
         const again = () => feed(input.slice(), new Random(first + at));
         const found = await growth?.note(input, again);
         if (found === undefined || found.length === 0) continue;
-        // What is there already is not found.
+        // Inputs of the corpus are not new.
         if (at >= known + BATCH) keep(name, found);
         corpus.push(...found);
       }

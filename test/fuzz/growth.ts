@@ -1,9 +1,9 @@
 import { Session } from 'node:inspector/promises';
 
-/** How many inputs are looked at together: to look takes far longer than to run one. */
+/** Coverage is read after this many inputs: reading takes far longer than running an input. */
 export const BATCH = 64;
 
-/** A piece of code that runs or doesn't, as V8 counts it. */
+/** A block of code, as V8 counts it. */
 interface Counted {
   readonly startOffset: number;
   readonly endOffset: number;
@@ -11,12 +11,12 @@ interface Counted {
 }
 
 /**
- * Finds the inputs that reach code which none before them did, by V8's own counts of what runs. It needs what
- * it is asked about to run alone.
+ * Finds the inputs that reach new code, by V8's coverage. The decoders must run
+ * alone in the process.
  */
 export class Growth {
   private readonly inspector = new Session();
-  /** Of each script of ours, by id: which characters of it have run. */
+  /** The characters of each script that have run, by script id. */
   private readonly ran = new Map<string, Uint8Array>();
   private readonly urls = new Map<string, string>();
   private batch: { bytes: Uint8Array; again(): unknown }[] = [];
@@ -29,7 +29,7 @@ export class Growth {
     await this.inspector.post('Profiler.startPreciseCoverage', options);
   }
 
-  /** Takes note of an input that was run; those of it and the ones before that reached something new. */
+  /** Notes an input that was run; gives the noted inputs that reached new code. */
   async note(bytes: Uint8Array, again: () => unknown): Promise<Uint8Array[]> {
     this.batch.push({ bytes, again });
     if (this.batch.length < BATCH) return [];
@@ -37,7 +37,7 @@ export class Growth {
     this.batch = [];
     const before = new Map([...this.ran].map(([id, one]) => [id, one.slice()]));
     if (!(await this.look())) return [];
-    // Once more, one by one, from where it was.
+    // Run them again, one by one, from the same state.
     this.ran.clear();
     for (const [id, one] of before) this.ran.set(id, one);
     const found: Uint8Array[] = [];
@@ -48,7 +48,7 @@ export class Growth {
     return found;
   }
 
-  /** Whether anything ran since the last look that had never run before. */
+  /** Whether new code ran since the last call. */
   private async look(): Promise<boolean> {
     const { result } = await this.inspector.post('Profiler.takePreciseCoverage');
     let isNew = false;
@@ -59,7 +59,7 @@ export class Growth {
       const ran = this.ran.get(scriptId) ?? new Uint8Array(length);
       this.ran.set(scriptId, ran);
       const now = new Uint8Array(length);
-      // The outer come first, and the inner say what is different in them.
+      // Outer blocks come first; inner blocks override them.
       for (const { ranges } of functions) for (const range of ranges) mark(now, range);
       for (let at = 0; at < length; at++) {
         if (now[at] === 1 && ran[at] === 0) {
@@ -71,7 +71,7 @@ export class Growth {
     return isNew;
   }
 
-  /** The code that never ran, of each script that a pattern fits. */
+  /** The code that never ran, in the scripts that match the pattern. */
   async neverRan(pattern: RegExp): Promise<string> {
     let text = '';
     for (const [scriptId, ran] of this.ran) {
@@ -84,7 +84,7 @@ export class Growth {
         const piece = scriptSource
           .slice(from, to < 0 ? ran.length : to)
           .replaceAll(/\/\*.*?\*\/|\/\/.*/gs, '');
-        // What the translation of modules adds is not ours.
+        // Skip the code that the module transform adds.
         if (/\w/.test(piece) && !/__vite_ssr_e|^catch \{\}/.test(piece))
           text += `    ${piece.trim().replaceAll(/\s+/g, ' ').slice(0, 200)}\n`;
         from = to < 0 ? -1 : ran.indexOf(0, to);

@@ -1,10 +1,10 @@
 import type { Random } from '../../harness/random.mjs';
 
-/** Numbers at which lengths and counts go wrong. */
+/** Numbers near the limits of lengths and counts. */
 const WORDS = [0, 1, 2, 3, 4, 11, 12, 13, 0x7f, 0x80, 0xff, 0xffff, 0x7fff_ffff, 0x8000_0000];
 const HIGH = [0xffff_ffff, 0xffff_fffe, 0xffff_fffc, 0x1_0000 - 4, 16 * 1024 * 1024, 0x4000_0000];
 
-/** No input gets longer. */
+/** The longest input, in bytes. */
 const MAX = 8192;
 
 /** Some bytes of the corpus, changed in a few places. */
@@ -55,7 +55,7 @@ function change(random: Random, bytes: Uint8Array, corpus: readonly Uint8Array[]
       return join(bytes.subarray(0, aligned), other.subarray(from));
     }
     default: {
-      // What follows the end.
+      // Bytes after the end.
       const more = new Uint8Array(random.below(20));
       for (let index = 0; index < more.length; index++) more[index] = random.below(256);
       return join(bytes, more);
@@ -70,10 +70,10 @@ function join(first: Uint8Array, second: Uint8Array): Uint8Array {
   return joined;
 }
 
-/** Kinds of frames that have messages, and how many words come before those. */
+/** The kinds of frames with messages, and the number of words before the records. */
 const BEFORE: Record<number, number> = { 10: 1, 20: 3, 21: 3, 22: 3, 24: 3 };
 
-/** The frames in the bytes, with more messages in some: of those behind them, or the last of them again, or SAME ones. */
+/** The frames of the bytes, some with more messages: of the next frame, the last one again, or SAME ones. */
 export function together(random: Random, bytes: Uint8Array): Uint8Array {
   const frames: Uint8Array[] = [];
   for (let at = 0; at + 12 <= bytes.length; ) {
@@ -94,7 +94,7 @@ export function together(random: Random, bytes: Uint8Array): Uint8Array {
   return joined.length > MAX ? joined.subarray(0, MAX) : joined;
 }
 
-/** The messages of both; their count is as much more as there are, or (0) it isn't. */
+/** A frame with the messages of both; the count rises by `more`, or not (0). */
 function joinFrames(frame: Uint8Array, other: Uint8Array, more: number): Uint8Array {
   const before = BEFORE[frame[4] as number];
   if (before === undefined || frame.length < 12 + before * 4) return frame;
@@ -102,7 +102,7 @@ function joinFrames(frame: Uint8Array, other: Uint8Array, more: number): Uint8Ar
   return withMore(frame, other.subarray(12 + before * 4), more * count);
 }
 
-/** A frame with a few messages more that are SAME. */
+/** The frame with a few more SAME messages. */
 function moreOf(random: Random, frame: Uint8Array): Uint8Array {
   const before = BEFORE[frame[4] as number];
   if (before === undefined || frame.length < 12 + before * 4) return frame;
@@ -125,7 +125,7 @@ function withMore(frame: Uint8Array, records: Uint8Array, count: number): Uint8A
   return joined;
 }
 
-/** Gives frames tokens that rise, by as many as each may use. */
+/** Gives frames rising tokens, with a gap for those that each frame uses. */
 function number(frames: readonly Uint8Array[]): void {
   let token = 1;
   for (const frame of frames) {
@@ -135,7 +135,7 @@ function number(frames: readonly Uint8Array[]): void {
   }
 }
 
-/** How bytes come: whole, one by one, or cut anywhere. */
+/** How bytes arrive: whole, one by one, or cut anywhere. */
 export type Cut = 'whole' | 'single' | 'any';
 
 /** The bytes in pieces. */

@@ -15,7 +15,7 @@ async function running(code: string): Promise<Child<Said, object>> {
   return new Child(child, 'a program');
 }
 
-test('what a program says is given by its key, in its order, whenever it was asked for', async () => {
+test('the messages of a program are given by key, in order, before or after they arrive', async () => {
   const child = await running(`
     process.on('message', () => {
       for (const said of [{ one: 1 }, { two: 2 }, { one: 3 }]) process.send(said);
@@ -30,13 +30,13 @@ test('what a program says is given by its key, in its order, whenever it was ask
   expect(await child.ended).toBe(0);
 });
 
-test('a program that says why it failed tells whoever waits, and whoever asks later', async () => {
+test('a failed message rejects pending and later waits', async () => {
   const child = await running(`process.send({ failed: 'no luck' });`);
   await expect(child.next('one')).rejects.toThrow('a program: no luck');
   await expect(child.next('two')).rejects.toMatchObject({ said: { failed: 'no luck' }, how: null });
 });
 
-test('a program that ends by itself fails with how it ended, and what it complained of', async () => {
+test('a program that exits by itself fails with its exit status and its stderr', async () => {
   const child = await running(`console.error('I quit'); process.exitCode = 3;`);
   await expect(child.next('one')).rejects.toMatchObject({ said: null, how: 'exit status 3' });
   await expect(child.trouble).rejects.toThrow(

@@ -12,7 +12,7 @@ const plain: Announcing = { lengths: [16], ring: 8 };
 /** Messages of a run of announcements: 64 at least. */
 type Sent = [Buffer, Buffer, Buffer, Buffer, ...Buffer[]];
 
-/** The data of what a run of announcements sends. */
+/** The data of the messages that a run of announcements sends. */
 async function announced(traffic = plain, sender = 0) {
   const sent: Buffer[] = [];
   const run = announcing(
@@ -23,7 +23,7 @@ async function announced(traffic = plain, sender = 0) {
   return sent as Sent;
 }
 
-/** What an ear makes of these messages, and whether it noticed the end of the run. */
+/** The counts of these messages, and whether the end of the run was noticed. */
 function heard(messages: Buffer[], traffic = plain) {
   let ended = 0;
   const ear = hearing(traffic, () => ended++);
@@ -31,19 +31,19 @@ function heard(messages: Buffer[], traffic = plain) {
   return { ...ear.take(), ended };
 }
 
-test('a run that arrives whole is heard whole, and its end is noticed', async () => {
+test('a complete run is counted completely, and its end is noticed', async () => {
   const sent = await announced();
   expect(sent.length).toBeGreaterThan(0);
   expect(heard(sent)).toMatchObject({ count: sent.length, lost: 0, wrong: 0, ended: 1 });
 });
 
-test('a message that does not arrive is counted as lost', async () => {
+test('a missing message counts as lost', async () => {
   const sent = await announced();
   sent.splice(5, 2);
   expect(heard(sent)).toMatchObject({ lost: 2, wrong: 0, ended: 1 });
 });
 
-test('a message that arrives twice, late, or cut short is counted as wrong', async () => {
+test('a message that arrives twice, late, or truncated counts as wrong', async () => {
   const sent = await announced();
   expect(heard([...sent.slice(0, 4), sent[3], ...sent.slice(4)])).toMatchObject({ wrong: 1 });
   expect(heard([sent[1], sent[0], ...sent.slice(2)])).toMatchObject({ lost: 1, wrong: 1 });
@@ -62,7 +62,7 @@ const crowd = {
   senders: 2,
 };
 
-test('the serials of each sender are checked by themselves, and the end is noticed when all are done', async () => {
+test('the serials of each sender are checked separately, and the run ends with the last of them', async () => {
   const [one, other] = [await announced(crowd, 0), await announced(crowd, 1)];
   const both = [...one.slice(0, 20), ...other.slice(0, 30), ...one.slice(20), ...other.slice(30)];
   expect(heard(both, crowd)).toMatchObject({ count: both.length, lost: 0, wrong: 0, ended: 1 });
@@ -71,7 +71,7 @@ test('the serials of each sender are checked by themselves, and the end is notic
   expect(heard(without, crowd)).toMatchObject({ lost: 2, wrong: 0, ended: 1 });
 });
 
-test('data from nobody who sends, or of the length of another message, is counted as wrong', async () => {
+test('data of an unknown sender, or of a wrong length, counts as wrong', async () => {
   const sent = await announced(crowd);
   const alone = { ...crowd, senders: 1 };
   const strange = Buffer.from(sent[3]);
@@ -95,7 +95,7 @@ test('every sender sends to all names in turn, and each begins with another', as
   expect(await namesSentTo(1)).toEqual([5, 6, 7, 8, 9, 0, 1, 2, 3, 4, 5, 6]);
 });
 
-test('no more requests are in flight than were asked for, and none is left at the end', async () => {
+test('at most the given number of requests is in flight, and none is left at the end', async () => {
   let flying = 0;
   let most = 0;
   const run = asking(
@@ -112,7 +112,7 @@ test('no more requests are in flight than were asked for, and none is left at th
   expect({ most, flying, wrong: ran.wrong }).toEqual({ most: 7, flying: 0, wrong: 0 });
 });
 
-test('a reply to another request is counted as wrong', async () => {
+test('a reply to another request counts as wrong', async () => {
   const other = Buffer.alloc(16, 255);
   const run = asking((_, done) => void setImmediate(done, other, 0, other.length), {
     size: 16,

@@ -29,7 +29,7 @@ describe('KbusError', () => {
     expect(error).toBeInstanceOf(Error);
   });
 
-  it('says of each code of each call what it means there, in one sentence without an end.', () => {
+  it('has for each code of each call a meaning: one sentence without a full stop.', () => {
     for (const [call, meanings] of Object.entries(MEANING)) {
       for (const [code, meaning] of Object.entries(meanings)) {
         const error = new KbusError(call as Call, Errno[code as ErrorCode], 'ask');
@@ -40,18 +40,18 @@ describe('KbusError', () => {
     }
   });
 
-  it('falls back on what the code means for any call, and then on what Unix says.', () => {
+  it('falls back on the code’s meaning for any call, and then on Unix’s text.', () => {
     expect(new KbusError('bind', Errno.EBADF, 'bind').meaning).toBe('this Ksock is closed');
     expect(new KbusError('bind', Errno.EPIPE, 'bind').meaning).toBe('Broken pipe');
   });
 
-  it('keeps what caused it.', () => {
+  it('keeps its cause.', () => {
     const cause = new Error('because');
     expect(new KbusError('open', Errno.ENOENT, 'open', { cause }).cause).toBe(cause);
     expect('cause' in new KbusError('open', Errno.ENOENT, 'open')).toBe(false);
   });
 
-  it('every code has its number, and every number its code.', () => {
+  it('has a number for every code, and a code for every number.', () => {
     for (const [code, errno] of Object.entries(Errno)) {
       expect(codeOf(errno)).toBe(code);
       expect(UNIX_TEXT[code as ErrorCode]).toMatch(/^[A-Z]/);
@@ -84,7 +84,7 @@ describe('StatusError', () => {
 });
 
 describe('ReplierError', () => {
-  it('holds what the handler said when it threw.', () => {
+  it('has the text of the handler’s error.', () => {
     const reply = new Reply('$.KBUS.Replier.Error', 'no such thing', { inReplyTo });
     const error = new ReplierError("send Request '$.a'", reply);
     expect(error.message).toBe("send Request '$.a': the Replier failed to answer: no such thing");

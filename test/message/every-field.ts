@@ -1,7 +1,7 @@
 import { MessageId, OrigFrom } from '../../src/message/id.ts';
 import { Message } from '../../src/message/message.ts';
 
-/** A message whose words tell, by their order, which field each of them is. */
+/** A message in which each field has a value of its own, in the order of the fields. */
 export const EVERY_FIELD = new Message('$.Fred', 'hello', {
   id: new MessageId(1, 2),
   inReplyTo: new MessageId(3, 4),
@@ -11,5 +11,5 @@ export const EVERY_FIELD = new Message('$.Fred', 'hello', {
   finalTo: new OrigFrom(9, 10),
   flags: 0xffff_0010,
 });
-/** Its header, without what a layout puts around the fields: `extra` is 0, and the lengths come last. */
+/** The words of its header: `extra` is 0, and the lengths come last. */
 export const EVERY_WORD = [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 0, 0xffff_0010, 6, 5] as const;

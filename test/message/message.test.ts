@@ -23,7 +23,7 @@ const FULL = {
 };
 
 describe('Message', () => {
-  it('takes text, bytes or nothing for data, and keeps bytes by reference.', () => {
+  it('accepts text, bytes or nothing as data, and keeps bytes by reference.', () => {
     const bytes = Uint8Array.of(1, 2);
     expect(new Message('$.a', bytes).data).toBe(bytes);
     expect([...new Message('$.a', 'é').data]).toEqual([0xc3, 0xa9]);
@@ -69,14 +69,14 @@ describe('Message', () => {
     expect(make).toThrow(message);
   });
 
-  it('`text` and `json` read the data as what it is.', () => {
+  it('`text` and `json` decode the data.', () => {
     expect(new Message('$.a', Uint8Array.of(0xff, 0x41)).text()).toBe('\ufffdA');
     expect(new Message('$.a', '[1,{"b":null}]').json()).toEqual([1, { b: null }]);
     expect(() => new Message('$.a', 'not json').json()).toThrow(SyntaxError);
     expect(() => new Message('$.a').json()).toThrow(SyntaxError);
   });
 
-  it('tells what it is.', () => {
+  it('knows its kind.', () => {
     const facts = (message: Message): boolean[] => [
       message.isRequest(),
       message.isReply(),
@@ -101,7 +101,7 @@ describe('Message', () => {
     expect(facts(new Announcement('$.a', '', { flags: Flag.URGENT }))).toEqual(is(4));
   });
 
-  it('`setUrgent` and `setWantReply` switch on, and off; nothing else changes.', () => {
+  it('`setUrgent` and `setWantReply` set and clear one flag only.', () => {
     const message = new Message('$.a', '', { flags: 0xffff_0000 });
     message.setUrgent();
     message.setWantReply();
@@ -111,7 +111,7 @@ describe('Message', () => {
     expect(message.flags).toBe(0xffff_0000);
   });
 
-  it('`cast` gives the same message as the class of its kind.', () => {
+  it('`cast` gives the message as an object of its kind’s class.', () => {
     const inReplyTo = new MessageId(0, 1);
     const flags = Flag.SYNTHETIC;
     for (const [message, kind] of [
@@ -127,7 +127,7 @@ describe('Message', () => {
     }
   });
 
-  it('`fromMessage` makes one of its class, or a TypeError when it is another kind.', () => {
+  it('`fromMessage` makes a message of its class, or throws a TypeError for another kind.', () => {
     const request = new Message('$.a', 'x', FULL);
     const made = Request.fromMessage(request);
     expect(made).toBeInstanceOf(Request);
@@ -142,7 +142,7 @@ describe('Message', () => {
     expect(() => new Reply('$.a', '', { inReplyTo: MessageId.UNSET })).toThrow(TypeError);
   });
 
-  it('`extract` gives the fields in order, and `fromSequence` makes it again.', () => {
+  it('`extract` gives the fields in order, and `fromSequence` makes the message of them.', () => {
     const message = new Message('$.a', 'x', FULL);
     expect(message.extract()).toEqual([
       FULL.id,
@@ -158,7 +158,7 @@ describe('Message', () => {
     expect(Message.fromSequence(message.extract()).extract()).toEqual(message.extract());
   });
 
-  it('`equivalent` compares name, data and `to`, and not what KBUS sets.', () => {
+  it('`equivalent` compares name, data and `to`, and not the fields that KBUS sets.', () => {
     const message = new Message('$.a', 'data', FULL);
     expect(message.equivalent(new Message('$.a', 'data', { to: 3 }))).toBe(true);
     expect(message.equivalent(new Message('$.b', 'data', FULL))).toBe(false);
@@ -198,7 +198,7 @@ describe('MessageId and OrigFrom', () => {
 describe('replyTo', () => {
   const options = { id: new MessageId(0, 5), from: 7, flags: Flag.WANT_YOU_TO_REPLY };
 
-  it('makes the Reply to a Request that is marked for us to answer.', () => {
+  it('makes the Reply to a Request that its reader must answer.', () => {
     const reply = replyTo(new Request('$.a', 'why?', options), 'because');
     expect(reply).toBeInstanceOf(Reply);
     expect([reply.name, reply.text(), reply.to]).toEqual(['$.a', 'because', 7]);
@@ -207,7 +207,7 @@ describe('replyTo', () => {
     expect(reply.id.isSet).toBe(false);
   });
 
-  it('throws unless it is.', () => {
+  it('throws for any other message.', () => {
     for (const message of [
       new Announcement('$.a', '', options),
       new Request('$.a', '', { ...options, flags: 0 }),
@@ -226,19 +226,19 @@ describe('statefulRequest', () => {
     origFrom: new OrigFrom(3, 4),
   });
 
-  it('is made from a Reply: to who sent it.', () => {
+  it('made from a Reply goes to its sender.', () => {
     const request = statefulRequest(reply, '$.b', 'again');
     expect([request.to, request.name, request.text()]).toEqual([9, '$.b', 'again']);
     expect(request.finalTo).toEqual(new OrigFrom(3, 4));
     expect(request.isStatefulRequest()).toBe(true);
   });
 
-  it('is made from an earlier stateful Request: to the same.', () => {
+  it('made from an earlier stateful Request goes to the same Replier.', () => {
     const again = statefulRequest(statefulRequest(reply, '$.b'), '$.c');
     expect([again.to, again.finalTo]).toEqual([9, new OrigFrom(3, 4)]);
   });
 
-  it('is made from nothing else.', () => {
+  it('can’t be made from another message.', () => {
     expect(() => statefulRequest(new Request('$.a'), '$.b')).toThrow(TypeError);
     expect(() => statefulRequest(new Announcement('$.a'), '$.b')).toThrow(/whom to ask/);
   });
@@ -253,7 +253,7 @@ describe('splitReplierBindEventData', () => {
         const data = replierBindEventData(event);
         expect(data.length % 4).toBe(0);
         expect(splitReplierBindEventData(data)).toEqual(event);
-        // Where it lies in memory doesn't matter.
+        // The alignment in memory doesn't matter.
         const moved = new Uint8Array(data.length + 1);
         moved.set(data, 1);
         expect(splitReplierBindEventData(moved.subarray(1))).toEqual(event);
@@ -261,7 +261,7 @@ describe('splitReplierBindEventData', () => {
     },
   );
 
-  it('is a TypeError for data that is not an event’s.', () => {
+  it('throws a TypeError for other data.', () => {
     const data = replierBindEventData({ isBind: true, binder: 1, name: '$.a' });
     for (let length = 0; length < data.length; length++) {
       expect(() => splitReplierBindEventData(data.subarray(0, length))).toThrow(TypeError);

@@ -26,7 +26,7 @@ const bindingName = fc
   )
   .map(([all, last]) => ['$', ...all, last].join('.'));
 
-/** Anything that is nearly a name. */
+/** Text that resembles a name. */
 const nearly = fc
   .array(fc.constantFrom('$', '.', '.', 'A', 'b', '_', '-', '%', '*', ' ', 'é', '\n'), {
     maxLength: 8,
@@ -34,7 +34,7 @@ const nearly = fc
   .map((all) => `${all.join('')}`);
 
 describe('names', () => {
-  it('match as they do word by word', () => {
+  it('match word by word', () => {
     holds(
       fc.property(bindingName, name, (binding, sent) => {
         expect(matches(binding, sent)).toBe(matchesByWords(binding, sent));
@@ -42,7 +42,7 @@ describe('names', () => {
     );
   });
 
-  it('are more specific as their words are, from the left', () => {
+  it('are compared by specificity word by word, from the left', () => {
     holds(
       fc.property(bindingName, bindingName, name, (one, other, sent) => {
         fc.pre(one !== other && matches(one, sent) && matches(other, sent));
@@ -55,7 +55,7 @@ describe('names', () => {
     );
   });
 
-  it('are well formed as spec 1 §2.1 says, and have a fault when they are not', () => {
+  it('are well formed as in spec 1 §2.1, or have a fault', () => {
     holds(
       fc.property(
         fc.oneof(
@@ -72,7 +72,7 @@ describe('names', () => {
     );
   });
 
-  it('are those of wildcards when they have one, in whatever place', () => {
+  it('are wildcards if they have one anywhere', () => {
     expect(['$.A', '$.A_-', '$.*', '$.A.%', '$.%.A'].map(isWildcard)).toEqual([
       false,
       false,
@@ -115,7 +115,7 @@ describe('names', () => {
     expect(faultOfName(text, 'binding')).toBe(ofBinding ?? ofMessage);
   });
 
-  it('with a wildcard are at fault for a message only', () => {
+  it('with a wildcard are wrong for messages only', () => {
     for (const wildcard of ['$.*', '$.%', '$.A.%.B.*']) {
       expect(faultOfName(wildcard, 'binding')).toBeUndefined();
       expect(faultOfName(wildcard, 'message')).toMatch(/is a wildcard/);

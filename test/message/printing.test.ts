@@ -63,7 +63,7 @@ describe('String(message) (spec 4 §2)', () => {
     expect(String(message)).toBe(printed);
   });
 
-  it('An Announcement of that name whose data is not an event is printed as it is.', () => {
+  it('prints an Announcement of that name as any other if its data is not an event.', () => {
     expect(String(new Message(EVENT, 'no'))).toBe(`<Announcement '${EVENT}', data='no'>`);
     const lying = replierBindEventData({ isBind: true, binder: 1, name: '$.a' });
     lying[8] = 200;
@@ -81,7 +81,7 @@ describe('String(message) (spec 4 §2)', () => {
     ["'\\xff\\xfe'", Uint8Array.of(0xff, 0xfe)],
     ["'a\\xe9\\'\\n'", Uint8Array.of(0x61, 0xe9, 0x27, 0x0a)],
     ["'\ufeffbom'", '\ufeffbom'],
-  ])('Data that isn’t text is shown escaped: %s.', ([printed, data]) => {
+  ])('escapes data that isn’t text: %s.', ([printed, data]) => {
     expect(String(new Announcement('$.a', data))).toBe(`<Announcement '$.a', data=${printed}>`);
   });
 });
@@ -97,7 +97,7 @@ describe('Inspecting it in a REPL', () => {
     );
   });
 
-  it('names its class, and leaves out what is unset.', () => {
+  it('names the class, and leaves out unset fields.', () => {
     expect(inspect(new Announcement('$.a'))).toBe("Announcement('$.a')");
     expect(inspect(new Request('$.a', 'x', { to: 3 }))).toBe(
       "Request('$.a', data='x', to=3, flags=0x1)",
@@ -115,7 +115,7 @@ describe('Inspecting it in a REPL', () => {
     );
   });
 
-  it('`MessageId(n, s)` and `OrigFrom(n, l)` print as `[n:s]` and `(n,l)`.', () => {
+  it('prints `MessageId(n, s)` and `OrigFrom(n, l)` as `[n:s]` and `(n,l)`.', () => {
     expect(String(id(1, 2))).toBe('[1:2]');
     expect(String(new OrigFrom(1, 2))).toBe('(1,2)');
     expect(inspect([id(1, 2), new OrigFrom(3, 4)])).toBe('[ MessageId(1, 2), OrigFrom(3, 4) ]');
@@ -132,7 +132,7 @@ function bindEvent(
   return new Message(EVENT, data, { ...options, flags: Flag.SYNTHETIC | Flag.ALL_OR_FAIL });
 }
 
-describe('what another program made', () => {
+describe('text of another program', () => {
   it.for<[string, Message]>([
     [
       "<Announcement '$.A\\x1b[2J', data='\\x9b\\u202e\\n\\\\'>",
@@ -146,7 +146,7 @@ describe('what another program made', () => {
       "<ReplierBindEvent [Bind '$.A\\x1b' for 1]>",
       new Announcement(EVENT, replierBindEventData({ isBind: true, binder: 1, name: '$.A\x1b' })),
     ],
-  ])('%s prints nothing that could upset a terminal', ([printed, message]) => {
+  ])('%s prints it safely for a terminal', ([printed, message]) => {
     expect(String(message)).toBe(printed);
     expect(inspect(message)).not.toMatch(/[\p{Cc}\u202e]/u);
   });

@@ -24,7 +24,7 @@ const SECRET = 'of somebody else';
 const MEMORY = Buffer.alloc(65_536, SECRET);
 const json = (value: unknown): unknown => JSON.parse(JSON.stringify(value));
 
-/** A message as it is received: its data lie among those of others. */
+/** A received message: its data lies in memory with others. */
 function received(name = '$.A', flags = 0): Message {
   MEMORY.set(Buffer.from('mine'), 1000);
   return new ReceivedMessage(new Head(name, flags), 4, 7, MEMORY, 1000, 4);
@@ -37,7 +37,7 @@ function borrowed(): BorrowedMessage {
 }
 
 describe('JSON.stringify', () => {
-  it('makes of a message what a person wants in a log, and leaves out what is unset', () => {
+  it('gives a message for logs, without unset fields', () => {
     const request = new Request('$.A', 'why?', {
       id: new MessageId(0, 3),
       to: 5,
@@ -71,18 +71,18 @@ describe('JSON.stringify', () => {
     });
   });
 
-  it('says what a ReplierBindEvent says, and takes no other data of its name for one', () => {
+  it('decodes a ReplierBindEvent, and no other data of that name', () => {
     const event = { isBind: true, binder: 2, name: '$.Fred' };
     const message = new Message(REPLIER_BIND_EVENT, replierBindEventData(event));
     expect(json(message)).toEqual({ kind: 'ReplierBindEvent', name: REPLIER_BIND_EVENT, event });
     expect(json(new Message(REPLIER_BIND_EVENT, 'hm'))).toMatchObject({ data: 'hm' });
   });
 
-  it('makes strings of ids', () => {
+  it('gives ids as strings', () => {
     expect(json([new MessageId(0, 3), new OrigFrom(1, 2)])).toEqual(['[0:3]', '(1,2)']);
   });
 
-  it('makes of an error what it says, and the message that it came of', () => {
+  it('gives the fields of an error, and the message that caused it', () => {
     const inReplyTo = new MessageId(0, 3);
     const refusal = new KbusError('send', 32, 'send it', { cause: new Error('why') });
     expect(json(refusal)).toMatchObject({
@@ -103,7 +103,7 @@ describe('JSON.stringify', () => {
     expect(json(new ReplierError('ask', reply))).toMatchObject({ reply: { data: 'no' } });
   });
 
-  it('makes the same of a borrowed message, until that is over', () => {
+  it('gives a borrowed message likewise, while it is valid', () => {
     const message = borrowed();
     expect(json(message)).toEqual(json(received()));
     expect([String(message), inspect(message)]).toEqual([String(received()), inspect(received())]);
@@ -116,7 +116,7 @@ describe('JSON.stringify', () => {
   });
 });
 
-describe('A message among others shows only its own data', () => {
+describe('A message in shared memory shows only its own data', () => {
   const marked = (): Message => {
     const message = received('$.A', Flag.WANT_A_REPLY | Flag.WANT_YOU_TO_REPLY);
     message.connection = { secret: SECRET };
@@ -138,7 +138,7 @@ describe('A message among others shows only its own data', () => {
     }
   });
 
-  it('by errors that hold it, too.', () => {
+  it('also in errors that hold it.', () => {
     const error = new StatusError('ask', received());
     expect(inspect(error)).not.toContain(SECRET);
     expect(inspect(structuredClone(error))).not.toContain(SECRET);
@@ -153,11 +153,11 @@ describe('Text', () => {
     ['NUL', 'a\0b'],
     ['what is beyond 16 bits', '😀é'],
     ['line ends', 'a\r\n'],
-  ])('comes out as it went in: %s.', ([, text]) => {
+  ])('is received as it was sent: %s.', ([, text]) => {
     expect(new Message('$.A', text).text()).toBe(text);
   });
 
-  it('has U+FFFD for each lone surrogate, which UTF-8 does not have.', () => {
+  it('has U+FFFD for each lone surrogate, which UTF-8 can’t express.', () => {
     expect(new Message('$.A', 'a\ud800b\udc00').text()).toBe('a\ufffdb\ufffd');
   });
 
@@ -208,7 +208,7 @@ describe('Data', () => {
     }
   });
 
-  it('says that it is detached when it became so after the message was made.', () => {
+  it('throws a clear error if it was transferred after the message was made.', () => {
     const given = Uint8Array.from(bytes);
     const message = new Message('$.A', given);
     structuredClone(given, { transfer: [given.buffer] });
@@ -221,7 +221,7 @@ describe('Of a second copy of the package', async () => {
   vi.resetModules();
   const other = await import('../../src/index.ts');
 
-  it('messages can be answered and gone on with.', () => {
+  it('messages can be answered, and followed by stateful Requests.', () => {
     const flags = Flag.WANT_YOU_TO_REPLY;
     const request = new other.Request('$.A', 'why?', {
       id: new other.MessageId(0, 3),
@@ -240,19 +240,19 @@ describe('Of a second copy of the package', async () => {
     expect([next.to, next.finalTo]).toEqual([6, new OrigFrom(1, 2)]);
   });
 
-  it('ids are ids.', () => {
+  it('ids are accepted.', () => {
     const id = new other.MessageId(7, 9) as unknown as MessageId;
     const message = new Message('$.A', null, { id, inReplyTo: id });
     expect([String(message.id), String(message.inReplyTo)]).toEqual(['[7:9]', '[7:9]']);
     const origFrom = new other.OrigFrom(1, 2) as unknown as OrigFrom;
     expect(String(new Message('$.A', null, { origFrom }).origFrom)).toBe('(1,2)');
-    // One is not the other.
+    // The two classes differ.
     expect(() => new Message('$.A', null, { id: origFrom as unknown as MessageId })).toThrow(
       /^id must be of class MessageId/,
     );
   });
 
-  it('errors are known as what they are.', () => {
+  it('errors are instances of their classes.', () => {
     const error = new other.KbusError('send', 32, 'x');
     const status = new other.StatusError('x', new other.Message('$.A'));
     expect(error instanceof KbusError).toBe(true);
@@ -283,7 +283,7 @@ describe('Of a second copy of the package', async () => {
 });
 
 describe('A BorrowedMessage', () => {
-  it('is not taken for a Message: the error says what gives one.', () => {
+  it('is not accepted as a Message: the error names keep().', () => {
     expect(() => replyTo(borrowed() as unknown as Message)).toThrow(
       "request must be a Message, such as new Announcement('$.Name', 'data'), not a BorrowedMessage: its keep() gives one",
     );
@@ -300,12 +300,12 @@ describe('Options', () => {
       { priority: 1 },
       "a message has no option 'priority'; it has to, from, origFrom, finalTo, inReplyTo, flags, id",
     ],
-  ] as const)('that a message does not have are refused: %j.', ([options, text]) => {
+  ] as const)('that don’t exist are refused: %j.', ([options, text]) => {
     expect(() => new Message('$.A', '', options as never)).toThrow(TypeError);
     expect(() => new Message('$.A', '', options as never)).toThrow(text);
   });
 
-  it('that are undefined are as if they were not given.', () => {
+  it('that are undefined count as missing.', () => {
     const none = { to: undefined, from: undefined, flags: undefined, id: undefined };
     const more = { origFrom: undefined, finalTo: undefined, inReplyTo: undefined };
     const message = new Message('$.A', 'x', { ...none, ...more });

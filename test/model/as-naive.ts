@@ -3,7 +3,7 @@ import type { NaiveMessage } from './naive-bus.ts';
 
 const latin1 = new TextDecoder('latin1');
 
-/** The engine's message, as the model has it. */
+/** Converts a message of the engine to one of the model. */
 export function asNaive(batch: MessageBatch): NaiveMessage {
   const { bytes, dataAt, dataLength } = batch;
   return {

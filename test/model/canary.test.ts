@@ -11,9 +11,9 @@ import type { Sequence } from './operations.ts';
 import { findFailing } from './property.ts';
 import { anySequence, crowdedSequence, repeatedSequence, waitingSequence } from './sequences.ts';
 
-// Engines that are broken on purpose. If the naive model does not notice, it is no second opinion.
+// Engines that are broken on purpose: the naive model must notice each fault.
 
-/** What is private in the parts of a Bus, for breaking them. */
+/** The private parts of a Bus, to break them. */
 interface Insides {
   queueing: Pick<Queueing, 'giveAnswer' | 'enqueue'> & {
     giveStatus(record: RequestRecord, status: MessageBatch): void;
@@ -22,7 +22,7 @@ interface Insides {
   routes: { forget(name: string): void; find(name: string): Route<KsockState> };
 }
 
-/** Breaks a bus; what it returns is done to each new Ksock. */
+/** Breaks a bus; the returned function breaks each new Ksock. */
 type Break = (bus: Bus, insides: Insides) => ((ksock: BusKsock) => void) | void;
 
 function broken(breakIt: Break): (settings: ConstructorParameters<typeof Bus>[0]) => Bus {
@@ -45,7 +45,7 @@ function redefine(ksock: BusKsock, name: 'isFull' | 'occupied', get: () => unkno
 }
 
 const CANARIES: Record<string, { breakIt: Break; by: fc.Arbitrary<Sequence>; within: number }> = {
-  'loses the Status for what was read and not answered': {
+  'loses the Status for a Request that was read and not answered': {
     by: anySequence,
     within: 1500,
     breakIt: (_bus, { queueing }) => {
@@ -55,14 +55,14 @@ const CANARIES: Record<string, { breakIt: Break; by: fc.Arbitrary<Sequence>; wit
       };
     },
   },
-  'leaves what was given up to be carried out': {
+  'leaves a forgotten Request in the Replier’s queue': {
     by: anySequence,
     within: 1000,
     breakIt: (_bus, { givingUp }) => {
       givingUp.takeBack = () => false;
     },
   },
-  'takes back what the program of the Replier was shown': {
+  'withdraws a Request that was prefetched for its Replier': {
     by: anySequence,
     within: 1500,
     breakIt: () => (ksock) => {
@@ -74,21 +74,21 @@ const CANARIES: Record<string, { breakIt: Break; by: fc.Arbitrary<Sequence>; wit
       };
     },
   },
-  'refuses answers for a maximum that was lowered since': {
+  'applies a lowered maximum to Replies to accepted Requests': {
     by: anySequence,
     within: 2000,
     breakIt: (bus) => {
       bus.admission.maxReplySize = () => bus.maxMessageSize(0);
     },
   },
-  'lets every Reply be as large as it likes': {
+  'accepts Replies of any size': {
     by: anySequence,
     within: 2000,
     breakIt: (bus) => {
       bus.admission.maxReplySize = () => bus.maxMessageSize(1);
     },
   },
-  'answers twice': {
+  'accepts two Replies to a Request': {
     by: anySequence,
     within: 300,
     breakIt: (_bus, { queueing }) => {
@@ -99,7 +99,7 @@ const CANARIES: Record<string, { breakIt: Break; by: fc.Arbitrary<Sequence>; wit
       };
     },
   },
-  'lets anybody answer': {
+  'accepts a Reply of any Ksock': {
     by: anySequence,
     within: 1500,
     breakIt: () => (ksock) => {
@@ -110,7 +110,7 @@ const CANARIES: Record<string, { breakIt: Break; by: fc.Arbitrary<Sequence>; wit
           .find((record) => record.network === network && record.serial === serial) ?? null;
     },
   },
-  'ends what is unread for what was read': {
+  'ends an unread Request instead of the read one with its id': {
     by: repeatedSequence,
     within: 8000,
     breakIt: () => (ksock) => {
@@ -133,7 +133,7 @@ const CANARIES: Record<string, { breakIt: Break; by: fc.Arbitrary<Sequence>; wit
         enqueue(ksock, batch, binding, atFront && !binding?.replier);
     },
   },
-  'leaks the place that a Status was held for': {
+  'leaks the place held for a Status': {
     by: anySequence,
     within: 1000,
     breakIt: (_bus, { queueing }) => {
@@ -144,18 +144,18 @@ const CANARIES: Record<string, { breakIt: Break; by: fc.Arbitrary<Sequence>; wit
       };
     },
   },
-  'lets one too many into a queue': {
+  'accepts one message too many in a queue': {
     by: anySequence,
     within: 300,
     breakIt: () => (ksock) => redefine(ksock, 'isFull', () => ksock.occupied > ksock.limit),
   },
-  'holds no place for a Request that waits': {
+  'holds no place for the Reply to a waiting Request': {
     by: waitingSequence,
     within: 500,
     breakIt: () => (ksock) =>
       redefine(ksock, 'occupied', () => ksock.queue.length + ksock.outstanding.size),
   },
-  'forgets what once-only must not repeat': {
+  'forgets the last message id for once-only': {
     by: anySequence,
     within: 2000,
     breakIt: (_bus, { queueing }) => {
@@ -177,7 +177,7 @@ const CANARIES: Record<string, { breakIt: Break; by: fc.Arbitrary<Sequence>; wit
       };
     },
   },
-  'pushes existing bindings only when reports were off': {
+  'reports existing bindings only if reports were off': {
     by: anySequence,
     within: 3000,
     breakIt: () => (ksock) => {
@@ -198,21 +198,21 @@ const CANARIES: Record<string, { breakIt: Break; by: fc.Arbitrary<Sequence>; wit
       };
     },
   },
-  'does not say that there is room': {
+  'does not wake waiting sends': {
     by: waitingSequence,
     within: 500,
     breakIt: ({ room }) => {
       room.noteRoom = () => {};
     },
   },
-  'tells only those who wait for the queue of who left': {
+  'wakes only the sends that wait for the queue of the closed Ksock': {
     by: waitingSequence,
     within: 1500,
     breakIt: ({ room }) => {
       room.tellConcerned = (ksock) => room.tellAll(ksock.blocking);
     },
   },
-  'throws the waiting message away': {
+  'drops the waiting message': {
     by: waitingSequence,
     within: 500,
     breakIt: ({ delivery }) => {
@@ -237,7 +237,7 @@ const CANARIES: Record<string, { breakIt: Break; by: fc.Arbitrary<Sequence>; wit
       };
     },
   },
-  'goes on with a route that was': {
+  'keeps an outdated route': {
     by: anySequence,
     within: 300,
     breakIt: (_bus, { routes }) => {
@@ -255,7 +255,7 @@ const CANARIES: Record<string, { breakIt: Break; by: fc.Arbitrary<Sequence>; wit
       };
     },
   },
-  'says first that what was read first was ignored': {
+  'sends Ignored for the first read Request first': {
     by: anySequence,
     within: 3000,
     breakIt: () => (ksock) => {
@@ -264,7 +264,7 @@ const CANARIES: Record<string, { breakIt: Break; by: fc.Arbitrary<Sequence>; wit
       unreplied.newestFirst = () => newestFirst().reverse();
     },
   },
-  'binds though a listener to binds has a full queue': {
+  'binds although a listener to binds has a full queue': {
     by: anySequence,
     within: 2000,
     breakIt: ({ bindReports }) => {
@@ -273,7 +273,7 @@ const CANARIES: Record<string, { breakIt: Break; by: fc.Arbitrary<Sequence>; wit
         reportBind(isBind, binder, name) || !isBind;
     },
   },
-  'holds one event too many': {
+  'holds one bind event too many': {
     by: crowdedSequence,
     within: 100,
     breakIt: ({ bindReports }) => {
@@ -285,7 +285,7 @@ const CANARIES: Record<string, { breakIt: Break; by: fc.Arbitrary<Sequence>; wit
       };
     },
   },
-  'never lets go of a held event': {
+  'never forgets a held event': {
     by: crowdedSequence,
     within: 30,
     breakIt: ({ bindReports }) => {

@@ -5,12 +5,12 @@ import { agree, isUsual } from './property.ts';
 import { anySequence, crowdedSequence, repeatedSequence, waitingSequence } from './sequences.ts';
 import { runSequence, type Seen } from './side-by-side.ts';
 
-// KBUS_SEED and KBUS_PATH replay what failed; KBUS_RUNS is how many sequences to try, in percent of
+// KBUS_SEED and KBUS_PATH replay a failure; KBUS_RUNS is the number of sequences, in percent of
 // the usual number.
 
 const seen: Seen = new Map();
 
-/** What must have happened, or the sequences are not worth trying: an operation and its result. */
+/** The results of operations that must occur, or the sequences test too little. */
 const OUTCOMES = [
   // EBADF, EAGAIN, EBUSY, EINVAL, EPIPE, ENAMETOOLONG, ENOLCK, EBADMSG, EMSGSIZE, EADDRNOTAVAIL, EALREADY
   ...[-9, -11, -16, -22, -32, -36, -37, -74, -90, -99, -114].map((errno) => `send ${errno}`),
@@ -33,22 +33,22 @@ const OUTCOMES = [
 
 describe('the engine and a naive model of the specification agree', () => {
   it.for([
-    ['on everything programs can do', anySequence, 2000],
-    ['on senders that wait for room', waitingSequence, 3000],
-    ['on ids that come twice', repeatedSequence, 1000],
-    ['on more bind events than can be held', crowdedSequence, 20],
+    ['on all calls of programs', anySequence, 2000],
+    ['on waiting sends', waitingSequence, 3000],
+    ['on ids that occur twice', repeatedSequence, 1000],
+    ['on more bind events than a bus may hold', crowdedSequence, 20],
   ] as const)('%s', { timeout: 3_600_000 }, ([, arbitrary, usual]) => {
     agree(arbitrary, usual, seen);
   });
 
   it.for(onceFailed as { why: string; sequence: Sequence }[])(
-    'on what failed once: $why',
+    'on a sequence that failed once: $why',
     ({ sequence }) => {
       expect(() => runSequence(sequence)).not.toThrow();
     },
   );
 
-  it.runIf(isUsual)('on all that can happen, for all of it happened', ({ skip }) => {
+  it.runIf(isUsual)('on all results of operations, which all occurred', ({ skip }) => {
     skip(seen.size === 0, 'no sequences were tried');
     expect(OUTCOMES.filter((outcome) => !seen.has(outcome))).toEqual([]);
   });

@@ -1,7 +1,7 @@
 import { endianness } from 'node:os';
 
-// One bus, told a second time, from spec 1 and spec 2 alone: arrays, linear scans, nothing kept that
-// can be worked out. It shares no line with the engine. Where the text leaves something open, the
+// A bus, written a second time from spec 1 and spec 2 alone: arrays, linear scans, and no state that
+// can be computed. It shares no code with the engine. Where the specification leaves something open, the
 // comment says Open.
 
 /** spec 1 §4.2 */
@@ -56,11 +56,11 @@ export interface NaiveBinding {
   readonly order: number;
 }
 
-/** A Request that was sent, or waits to be, and that has had no Reply or Status yet. */
+/** A Request that was sent, or waits to be sent, and has no Reply or Status yet. */
 export interface NaiveRequest {
   readonly message: NaiveMessage;
   readonly requester: NaiveKsock;
-  /** 0 or more: the answer doesn't go to the requester's queue, but is handed over with this token. */
+  /** 0 or more: the answer goes to the requester with this token, not through its queue. */
   readonly token: number;
   /** The Ksock it was given to; null while it waits to be sent. */
   readonly replier: NaiveKsock | null;
@@ -78,7 +78,7 @@ export interface NaiveCopy {
   readonly binding: NaiveBinding | null;
   /** The Request, when this is the one copy given to its Replier. */
   readonly toAnswer: NaiveRequest | null;
-  /** A bind event that came past the limit (spec 1 §9.2). */
+  /** A bind event that was queued past the limit (spec 1 §9.2). */
   readonly held: boolean;
 }
 
@@ -94,11 +94,11 @@ export class NaiveKsock {
   /** The message that waits to be sent. */
   sending: NaiveMessage | null = null;
   sendingToken = -1;
-  /** Copies that it missed as a listener because its queue was full. */
+  /** Copies that its full queue missed. */
   missed = 0;
-  /** It got `$.KBUS.UnbindEventsLost`, and the events of that time are still held (spec 1 §9.2). */
+  /** It got `$.KBUS.UnbindEventsLost`, and the held events before that are not all read (spec 1 §9.2). */
   toldOfLoss = false;
-  /** What its program was told: that a message was put at the front, or at the back, of its queue. */
+  /** An event for its program: a message was put at the front, or at the back, of its queue. */
   toldFront = 0;
   toldBack = 0;
 
@@ -109,7 +109,7 @@ export class NaiveKsock {
   }
 }
 
-/** An answer that was awaited by a token. */
+/** An answer with a token. */
 export interface NaiveAnswer {
   readonly ksock: NaiveKsock;
   readonly token: number;
@@ -123,7 +123,7 @@ export interface NaiveSettings {
   readonly nextSerial: number;
 }
 
-/** Who gets a message, or why nobody does. */
+/** The recipients of a message, or the error. */
 interface Verdict {
   readonly errno: number;
   readonly replier: NaiveBinding | null;
@@ -161,7 +161,7 @@ export class NaiveBus {
     return ksock;
   }
 
-  // What can be worked out.
+  // Computed state.
 
   // spec 1 §5.1: "its unread messages, and the Requests it sent that are still unanswered".
   // spec 1 §6.10: "a Request that waits holds the place for its Reply".
@@ -199,7 +199,7 @@ export class NaiveBus {
     return this.bindings.filter((b) => !b.replier && matches(b.name, name)).reverse();
   }
 
-  /** Whether trying once more to send the message that waits would end its wait, well or badly. */
+  /** Whether a retry of the waiting message would succeed, or fail for good. */
   couldGoOn(ksock: NaiveKsock): boolean {
     return ksock.sending !== null && this.judge(ksock, ksock.sending).errno !== EAGAIN;
   }
@@ -207,7 +207,7 @@ export class NaiveBus {
   // Sending (spec 1 §6)
 
   send(sender: NaiveKsock, message: NaiveMessage, token: number): number {
-    // As at the device, where write says these two before there is a message to look at.
+    // As at the device, where write gives these two errors before there is a message.
     if (sender.mode === 'r' || !sender.open) return -EBADF;
     if (sender.sending !== null) return -EALREADY;
     // spec 1 §6.1, in the order of spec 2 §4.2: name length, ALL_ flags, size, name. Guards and
@@ -325,7 +325,7 @@ export class NaiveBus {
     return request;
   }
 
-  // From spec 1 §6.4 to spec 1 §6.8: looks, and changes nothing.
+  // From spec 1 §6.4 to spec 1 §6.8: finds the recipients, and changes no state.
   private judge(sender: NaiveKsock, message: NaiveMessage): Verdict {
     const full = has(message.flags, ALL_OR_WAIT) ? EAGAIN : EBUSY;
     const listeners = this.listenersFor(message.name);
@@ -357,8 +357,8 @@ export class NaiveBus {
     return { errno: 0, replier, answers, hear, miss };
   }
 
-  // The Request that a Reply answers (spec 1 §6.5); null for a Reply that is not wanted, and for what
-  // is none.
+  // The Request that a Reply answers (spec 1 §6.5); null for a Reply that is not wanted, and for a message
+  // that is no Reply.
   private answeredBy(sender: NaiveKsock, message: NaiveMessage): NaiveRequest | null {
     if (!isReply(message)) return null;
     const wanted = this.requests.filter(
@@ -369,7 +369,7 @@ export class NaiveBus {
         r.replier === sender,
     );
     // Open: which one of several with the same id (spec 1 §3 lets Limpets' ids come twice).
-    // One that was read: nobody answers what he has not read, while there is one that he has.
+    // One that was read: a Replier answers a Request that it has read rather than one that it has not.
     return wanted.find((r) => r.state === 'read') ?? wanted[0] ?? null;
   }
 
@@ -408,7 +408,7 @@ export class NaiveBus {
     if (token < 0) {
       this.put(requester, { message, binding: null, toAnswer: null, held: false });
     } else {
-      // Open: for "once only" an answer that was handed over counts as queued.
+      // Open: for "once only" an answer with a token counts as queued.
       requester.lastQueued = [message.network, message.serial];
       this.answers.push({ ksock: requester, token, message });
     }
@@ -480,7 +480,7 @@ export class NaiveBus {
   }
 
   // spec 1 §5.2: "`next` takes the message at the front"; or the one that was there when its reader was
-  // shown it, before so many urgent ones overtook it.
+  // shown it, before urgent ones overtook it.
   take(ksock: NaiveKsock, over: number): NaiveCopy | null {
     const [copy] = ksock.queue.splice(over, 1);
     if (copy === undefined) return null;

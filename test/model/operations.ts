@@ -1,15 +1,15 @@
-// What a sequence is made of. Everything is plain JSON, and everything that depends on how far the bus
-// is (which Request to answer, which binding to undo) is an index that is resolved when it is done. So
-// any part of a sequence is a sequence, which is what shrinking needs.
+// The operations of a sequence. They are plain JSON. Arguments that depend on the state of the bus
+// (which Request to answer, which binding to undo) are indices, resolved when the operation is done. So
+// any part of a sequence is a sequence, which shrinking needs.
 
 /**
- * How many Ksocks are open at a time. `at` of an operation is the seat of the Ksock that does it; or, if
- * it would mean nothing there (nobody sits there, there is nothing to take, ...), the next seat where it
- * means something.
+ * The number of open Ksocks. `at` of an operation is the seat of the Ksock that does it; or, if the operation
+ * has no meaning there (an empty seat, an empty queue, ...), the next seat where it
+ * has one.
  */
 export const SEATS = 5;
 
-/** What the program of a Ksock does when it is told that its send may go on. */
+/** What the program of a Ksock does when the bus wakes its waiting send. */
 export type Temper = 'waits' | 'polls' | 'sends again';
 
 export interface Seat {
@@ -22,7 +22,7 @@ export interface SendFields {
   readonly flags: number;
   /** Bytes of data. */
   readonly size: number;
-  /** The id it comes with. */
+  /** The id, as from a Limpet. */
   readonly network: number;
   readonly serial: number;
 }
@@ -37,37 +37,37 @@ export type Operation =
   | ({
       readonly do: 'send';
       readonly at: number;
-      /** 0; the Ksock at seat `to` - 1; the Replier of that name; or a Ksock id that nobody has. */
+      /** 0; the Ksock at seat `to` - 1; the Replier of that name; or an unused Ksock id. */
       readonly to: number | 'replier' | 'nobody';
-      /** The answer is to be handed over, past the queue. */
+      /** The answer comes by token, not through the queue. */
       readonly awaited: boolean;
     } & SendFields)
   | ({
       readonly do: 'reply';
       readonly at: number;
-      /** Answers a Request that it read; that is unread; of another; or any, of all there ever were. */
+      /** Answers a Request that it has read; that is unread; of another Replier; or any earlier one. */
       readonly of: 'read' | 'unread' | 'anothers' | 'ever';
       readonly which: number;
-      /** To another Ksock than the one who asked. */
+      /** To another Ksock than the requester. */
       readonly astray: boolean;
     } & SendFields)
   | { readonly do: 'resend' | 'poll' | 'discard'; readonly at: number }
-  /** Gives up an awaited Request, when the program of its Replier was shown so many unread messages. */
+  /** Gives up an awaited Request, after `shown` unread messages were prefetched for its Replier. */
   | { readonly do: 'forget'; readonly at: number; readonly which: number; readonly shown: number }
-  /** Takes the next message; or, if there are more than `over`, the one behind so many. */
+  /** Takes the next message; or, if there are more than `over`, the one after the first `over`. */
   | { readonly do: 'take'; readonly at: number; readonly over?: number }
-  /** Takes up to so many at once. */
+  /** Takes at most `count` at once. */
   | { readonly do: 'take many'; readonly at: number; readonly count: number }
   | { readonly do: 'max messages'; readonly at: number; readonly value: number }
   | { readonly do: 'once only'; readonly at: number; readonly value: number }
   | { readonly do: 'report binds'; readonly at: number; readonly value: number }
   | { readonly do: 'max size'; readonly value: number }
   | { readonly do: 'find replier'; readonly at: number; readonly name: string }
-  /** Binds as Replier to many names, without a report of it; then reports are on. */
+  /** Binds as Replier to many names before reports are turned on. */
   | { readonly do: 'crowd'; readonly at: number; readonly count: number };
 
 export interface Sequence {
-  /** Of every new Ksock's queue. */
+  /** The limit of every new Ksock's queue. */
   readonly limit: number;
   readonly nextSerial: number;
   readonly seats: readonly Seat[];

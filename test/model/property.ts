@@ -4,16 +4,16 @@ import { type MakeBus, makeEngine, runSequence, type Seen } from './side-by-side
 
 const { KBUS_SEED, KBUS_PATH, KBUS_RUNS } = process.env;
 
-/** Whether the tests try what they usually try. */
+/** Whether the tests run their usual number of cases. */
 export const isUsual = [KBUS_SEED, KBUS_PATH, KBUS_RUNS].every((value) => value === undefined);
 
-/** How many random cases a test tries: so many, times KBUS_RUNS / 100. */
+/** The number of random cases of a test: `usual` times KBUS_RUNS / 100. */
 export function runs(usual: number): number {
   const percent = KBUS_RUNS === undefined ? 100 : Number(KBUS_RUNS);
   return Math.max(1, Math.round((usual * percent) / 100));
 }
 
-/** What replays a case that failed. */
+/** The settings that replay a failed case. */
 const replay = {
   ...(KBUS_SEED === undefined ? {} : { seed: Number(KBUS_SEED) }),
   ...(KBUS_PATH === undefined ? {} : { path: KBUS_PATH }),
@@ -27,12 +27,12 @@ function howToReplay<T>(details: fc.RunDetails<T>): string {
   );
 }
 
-/** Tries random cases of any property; throws with the shortest case that fails. */
+/** Tries random cases of a property; throws with the shortest failing case. */
 export function holds<T>(property: fc.IProperty<T>, numRuns = 100): void {
   mustHold(fc.check(property, { numRuns: runs(numRuns), ...replay }));
 }
 
-/** The same of one that takes its time; a case that takes longer than `timeout` milliseconds fails. */
+/** The same for an async property; a case that takes longer than `timeout` milliseconds fails. */
 export async function holdsInTime<T>(
   property: fc.IAsyncProperty<T>,
   numRuns: number,
@@ -52,11 +52,11 @@ function mustHold<T>(details: fc.RunDetails<T>): void {
 interface Trial {
   make?: MakeBus;
   seen?: Seen;
-  /** Don't look for a shorter sequence that fails too. */
+  /** Don't shrink a failing sequence. */
   endOnFailure?: boolean;
 }
 
-/** Tries sequences until one fails: that one, as short as it gets; or null. */
+/** Tries sequences until one fails; gives that one, shrunk, or null. */
 export function findFailing(
   sequences: fc.Arbitrary<Sequence>,
   numRuns: number,
@@ -69,7 +69,7 @@ export function findFailing(
   return details.failed ? details : null;
 }
 
-/** Throws when engine and naive model ever disagree, and tells how, and how to see it again. */
+/** Throws if engine and naive model disagree, with the difference and the way to replay it. */
 export function agree(sequences: fc.Arbitrary<Sequence>, numRuns: number, seen: Seen): void {
   const failed = findFailing(sequences, runs(numRuns), { seen });
   if (failed === null) return;

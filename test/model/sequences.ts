@@ -12,9 +12,9 @@ import {
 } from './naive-bus.ts';
 import { type Operation, SEATS, type Seat, type SendFields, type Sequence } from './operations.ts';
 
-// Few names, few Ksocks and short queues, so that what is interesting happens all the time.
+// Few names, few Ksocks and short queues, so that interesting states are frequent.
 
-/** So many of a value, for a choice in which it is likely. */
+/** `count` times a value, for a choice in which it is likely. */
 function times<T>(count: number, value: T): T[] {
   return new Array<T>(count).fill(value);
 }
@@ -37,7 +37,7 @@ function operation<Do extends Operation['do']>(
   return fc.record({ do: fc.constant(what), at, ...fields }) as unknown as fc.Arbitrary<Operation>;
 }
 
-/** One of these, each so many times likelier than another. */
+/** One of these, by weight. */
 function mixed<T>(...parts: readonly (readonly [weight: number, part: fc.Arbitrary<T>])[]) {
   return fc.oneof(...parts.map(([weight, arbitrary]) => ({ weight, arbitrary })));
 }
@@ -95,7 +95,7 @@ const allOr = choose(
   ALL_OR_WAIT | ALL_OR_FAIL,
 );
 
-/** What users may not set, and what KBUS carries without a look. */
+/** Flags that users can't set, and flags that KBUS carries unchanged. */
 const otherFlags = choose(
   times(12, 0),
   WANT_YOU_TO_REPLY,
@@ -166,7 +166,7 @@ function sequence(
   const parts = fc.record({
     ...start,
     seats: fc.array(seat, { minLength: SEATS, maxLength: SEATS }),
-    // Without a few bindings nothing happens.
+    // Without a few bindings most operations have no effect.
     bindings: fc.array(bindings, { maxLength: 10 }),
     more: fc.array(operations, { maxLength: longest, size: 'max' }),
   });
@@ -176,7 +176,7 @@ function sequence(
   }));
 }
 
-/** Everything a program can do, in any order. */
+/** All calls of programs, in any order. */
 export const anySequence = sequence(
   {
     limit: fc.integer({ min: 1, max: 4 }),
@@ -220,7 +220,7 @@ export const anySequence = sequence(
 const waitingNames = choose('$.A', '$.A', '$.A.B', '$.A.B', '$.B');
 const noId = { size: fc.constant(0), network: fc.constant(0), serial: fc.constant(0) };
 
-/** Mostly ALL_OR_WAIT, and queues that are mostly full. */
+/** Mostly ALL_OR_WAIT and full queues. */
 export const waitingSequence = sequence(
   { limit: fc.integer({ min: 1, max: 2 }), nextSerial: fc.constant(1) },
   operation('bind', {
@@ -276,7 +276,7 @@ export const waitingSequence = sequence(
   60,
 );
 
-/** Limpets' ids, which may come twice (spec 1 §3), and urgent ones that are read before their time. */
+/** Limpets' ids, which may occur twice (spec 1 §3), and urgent messages, which overtake others. */
 export const repeatedSequence = sequence(
   { limit: fc.integer({ min: 2, max: 5 }), nextSerial: fc.constant(1) },
   operation('bind', { name: choose('$.A', '$.A.B', '$.A.*', '$.*'), replier: fc.boolean() }),
@@ -329,7 +329,7 @@ const hearEvents = operation('bind', {
   replier: fc.constant(false),
 });
 
-/** More bind events than may be held. */
+/** More bind events than a bus may hold. */
 export const crowdedSequence = sequence(
   { limit: fc.integer({ min: 1, max: 3 }), nextSerial: fc.constant(1) },
   hearEvents,

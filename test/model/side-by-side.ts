@@ -28,20 +28,20 @@ import {
   SIZES,
 } from './operations.ts';
 
-/** Makes the engine that is tried. */
+/** Makes the engine under test. */
 export type MakeBus = (settings: { maxMessages: number } & typeof SIZES) => Bus;
 
 export const makeEngine: MakeBus = (settings) => new Bus(settings);
 
-/** What happened, for a test that asks whether everything did. */
+/** Counts the results, for the test that all of them occur. */
 export type Seen = Map<string, number>;
 
-/** Engine and naive model came to different ends, or the engine broke a promise. */
+/** Engine and naive model differ, or the engine broke a promise. */
 export class Disagreement extends Error {}
 
 /**
  * Does a sequence with an engine and with the naive model, one operation after the other, and compares
- * all there is to see after each. Throws a Disagreement that tells the sequence up to where they part.
+ * all visible state after each. Throws a Disagreement with the sequence up to the difference.
  */
 export function runSequence(sequence: Sequence, make: MakeBus = makeEngine, seen?: Seen): void {
   const pair = new SideBySide(sequence, make, seen);
@@ -57,12 +57,12 @@ export function runSequence(sequence: Sequence, make: MakeBus = makeEngine, seen
   }
 }
 
-/** One Ksock, twice. */
+/** A Ksock in the engine and in the model. */
 class Both {
   readonly engine: BusKsock;
   readonly naive: NaiveKsock;
   readonly seat: Seat;
-  /** It was told that its send may go on, and has not tried since. */
+  /** The bus has woken its waiting send, and it has not retried since. */
   toldOfRoom = false;
   toldFront = 0;
   toldBack = 0;
@@ -85,14 +85,14 @@ class SideBySide {
   private readonly seen: Seen | undefined;
   private readonly seats: (Both | undefined)[] = new Array(SEATS).fill(undefined);
   private readonly all: Both[] = [];
-  /** Requests that were accepted or made to wait, for Replies that come late or twice. */
+  /** Requests that were accepted or wait, for late and repeated Replies. */
   private readonly everAsked: { message: NaiveMessage; requester: NaiveKsock }[] = [];
   private nextToken = 0;
-  /** What the programs did when they were told of room, in the middle of an operation. */
+  /** What the programs did when the bus woke their sends, in the middle of an operation. */
   private retries: Retry[] = [];
   private readonly engineAnswers: string[] = [];
   private answersCompared = 0;
-  /** How many answers each awaited Request got. */
+  /** The number of answers to each awaited Request. */
   private readonly answersByToken = new Map<number, number>();
   private readonly told: string[] = [];
 
@@ -118,14 +118,14 @@ class SideBySide {
     this.checkWakeUps();
   }
 
-  /** Everybody leaves, in turn; with that every promise must have been kept. */
+  /** All Ksocks close, one by one; then every promise must have been kept. */
   end(): void {
     for (let at = 0; at < SEATS; at++) this.run({ do: 'close', at });
     const { open } = this.engine.queueing.ledger;
     this.same('Requests left in the ledger', open, 0);
   }
 
-  // One operation, with both. False when there is no seat where it means anything.
+  // One operation, with both. False if it has no meaning at any seat.
 
   private doBoth(operation: Operation): boolean {
     const { engine, naive } = this;
@@ -145,7 +145,7 @@ class SideBySide {
       operation.at,
       (both) => both !== undefined && this.meansSomething(operation, both.naive),
     );
-    // Means something only where a message waits, but must do no harm elsewhere.
+    // Has a meaning only where a message waits, but must do no harm elsewhere.
     if (at < 0 && ['resend', 'poll', 'discard'].includes(operation.do)) {
       at = this.seatFrom(operation.at, (both) => both !== undefined);
     }
@@ -241,7 +241,7 @@ class SideBySide {
     }
   }
 
-  /** The first seat from `at` on that is wanted, or -1. */
+  /** The first seat from `at` on that fits, or -1. */
   private seatFrom(at: number, wanted: (both: Both | undefined) => boolean): number {
     for (let further = 0; further < SEATS; further++) {
       const seat = (at + further) % SEATS;
@@ -274,7 +274,7 @@ class SideBySide {
     return this.naive.bindings.filter(({ ksock }) => ksock === naive);
   }
 
-  /** Many steps, told as one. */
+  /** Many steps, recorded as one. */
   private quietly(steps: () => boolean): boolean {
     const { length } = this.told;
     const done = steps();
@@ -350,7 +350,7 @@ class SideBySide {
     return true;
   }
 
-  /** Compares a result, once the naive model has done the same. */
+  /** Compares a result with the naive model's. */
   private result(operation: Operation, result: number, naively: () => number): boolean {
     this.told.push(`    → ${result}`);
     this.note(`${operation.do} ${result < 0 ? result : 'ok'}`);
@@ -377,11 +377,11 @@ class SideBySide {
   private roomMade(both: Both): void {
     const { engine, seat } = both;
     if (!engine.isOpen || !engine.isSending) {
-      throw new Disagreement(`Ksock ${engine.id} was told of room, but doesn't send`);
+      throw new Disagreement(`Ksock ${engine.id} was woken, but doesn't send`);
     }
     both.toldOfRoom = true;
     if (seat.temper === 'waits') return;
-    // Noted before it is done: what comes of it may tell others.
+    // Noted first: the operation may wake other programs.
     const retry: Retry = { both, result: 0 };
     this.retries.push(retry);
     retry.result = seat.temper === 'polls' ? Number(engine.poll()) : engine.resend();
@@ -406,7 +406,7 @@ class SideBySide {
   private idOf({ to, name }: { to: number | 'replier' | 'nobody'; name: string }): number {
     if (to === 'replier') return this.naive.replierFor(name)?.ksock.id ?? 0;
     if (to === 'nobody') return 99_999;
-    // Of an empty seat, somebody or nobody.
+    // For an empty seat, an id that may be in use or not.
     return to === 0 ? 0 : (this.seats[to - 1]?.naive.id ?? to);
   }
 
@@ -489,10 +489,10 @@ class SideBySide {
   private checkWakeUps(): void {
     for (const both of this.seats) {
       if (both === undefined) continue;
-      // Who tries as soon as he is told has tried, so he was told too early, or never.
+      // A program that retries at once has retried, so the bus woke it too early, or never.
       const told = both.seat.temper === 'waits' && both.toldOfRoom;
       if (told || !this.naive.couldGoOn(both.naive)) continue;
-      throw new Disagreement(`Ksock ${both.naive.id} could send (or fail to), and was not told`);
+      throw new Disagreement(`Ksock ${both.naive.id} could send (or fail), and was not woken`);
     }
   }
 
@@ -538,7 +538,7 @@ function plainMessage({ name, flags, size, network, serial }: SendFields): Naive
 }
 
 function toParcel(message: NaiveMessage): MessageBatch {
-  // Within a larger buffer, as it comes from a socket.
+  // Within a larger buffer, as from a socket.
   const bytes = Buffer.from(`before${message.data}after`, 'latin1');
   const batch = new MessageBatch(
     message.name,
@@ -591,7 +591,7 @@ function naiveMessage(copy: NaiveCopy): string {
   return printNaive(copy.message, copy.toAnswer !== null);
 }
 
-/** A message as it is read: WANT_YOU_TO_REPLY tells who must answer. */
+/** A message as it is read, with WANT_YOU_TO_REPLY for its Replier. */
 function printNaive(m: NaiveMessage, toAnswer: boolean): string {
   const flags = toAnswer ? m.flags | WANT_YOU_TO_REPLY : m.flags;
   return (

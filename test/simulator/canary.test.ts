@@ -11,7 +11,7 @@ import { keptRuns } from './kept.ts';
 import type { Sabotage } from './seat.ts';
 import { replay, simulate } from './simulate.ts';
 
-// Engines and sessions that are broken on purpose. If the simulator does not notice, it is worth nothing.
+// Engines and sessions that are broken on purpose: the simulator must notice each fault.
 
 type BusInsides = Pick<Queueing, 'giveAnswer' | 'enqueue'> & {
   giveStatus(record: RequestRecord, status: MessageBatch): void;
@@ -32,7 +32,7 @@ const inBus = (breakIt: (insides: BusInsides, bus: Bus) => void): Sabotage => ({
 
 const inSession = (breakIt: (session: Session) => void): Sabotage => ({ session: breakIt });
 
-/** Breaks the parts of a session, which are there once the client has said HELLO. */
+/** Breaks the parts of a session, which exist after HELLO. */
 const inParts = (breakIt: (parts: CallParts) => void): Sabotage =>
   inSession((session) => {
     const insides = session as unknown as SessionInsides;
@@ -67,7 +67,7 @@ const CANARIES: Record<string, Sabotage> = {
       if (status.name !== '$.KBUS.Replier.GoneAway') giveStatus(record, status);
     };
   }),
-  'an engine that answers twice': inBus((insides) => {
+  'an engine that accepts two Replies to a Request': inBus((insides) => {
     const giveAnswer = insides.giveAnswer.bind(insides);
     insides.giveAnswer = (record, answer) => {
       giveAnswer(record, answer);
@@ -79,24 +79,24 @@ const CANARIES: Record<string, Sabotage> = {
     insides.enqueue = (ksock, batch, binding, atFront) =>
       enqueue(ksock, batch, binding, atFront || ksock.queue.length === 1);
   }),
-  'an engine that leaks the place of a Status': inBus((insides) => {
+  'an engine that leaks the place held for a Status': inBus((insides) => {
     const giveStatus = insides.giveStatus.bind(insides);
     insides.giveStatus = (record, status) => {
       record.requester.outstanding.size++;
       giveStatus(record, status);
     };
   }),
-  'an engine that lets one too many into a queue': inKsocks((ksock) => {
+  'an engine that accepts one message too many in a queue': inKsocks((ksock) => {
     Object.defineProperty(ksock, 'isFull', { get: () => ksock.occupied > ksock.limit });
   }),
-  'an engine that repeats what comes once only': inBus((insides) => {
+  'an engine that ignores once-only': inBus((insides) => {
     const enqueue = insides.enqueue.bind(insides);
     insides.enqueue = (ksock, batch, binding, atFront) => {
       enqueue(ksock, batch, binding, atFront);
       ksock.queuedSerial = 0;
     };
   }),
-  'an engine that does not say that there is room': inBus((_insides, { reading, room }) => {
+  'an engine that does not wake waiting sends': inBus((_insides, { reading, room }) => {
     room.noteRoom = () => {};
     const take = reading.take.bind(reading);
     reading.take = (ksock, at) => {
@@ -107,37 +107,37 @@ const CANARIES: Record<string, Sabotage> = {
       return batch;
     };
   }),
-  'a session that forgets what was consumed': inParts(({ prefetcher }) => {
+  'a session that forgets consumed messages': inParts(({ prefetcher }) => {
     prefetcher.consume = () => {};
   }),
-  'a session that lends the same again after a RECALL': inParts(({ prefetcher }) => {
+  'a session that prefetches read messages again after a RECALL': inParts(({ prefetcher }) => {
     prefetcher.recall = () => {};
   }),
   'a session that forgets to cancel': inParts(({ reads }) => {
     reads.cancel = () => true;
   }),
-  'a session that does not try again when there is room': inSession((session) => {
+  'a session that does not retry when a slot is free': inSession((session) => {
     session.roomMade = () => {};
   }),
-  'a session that hears no more of a client that let much lie': inSession((session) => {
+  'a session that never resumes reading after a backlog': inSession((session) => {
     session.drained = () => {};
   }),
-  'a session that says that a refused send was done': inParts(({ acknowledgements }) => {
+  'a session that acknowledges a refused send': inParts(({ acknowledgements }) => {
     const done = acknowledgements.done.bind(acknowledgements);
     acknowledgements.done = (batch, result) => done(batch, result === -16 ? 0 : result);
   }),
-  'a client that loses what comes for a wait that was over': inPort(({ pendingReads }) => {
+  'a client that loses a message for a wait that has ended': inPort(({ pendingReads }) => {
     pendingReads.unclaimed.push = () => 0;
   }),
   'a client that forgets to cancel': inPort((insides) => {
     insides.cancel = () => {};
   }),
-  'a client that answers what it was asked on a connection that is lost': {
+  'a client that answers a Request of a lost connection': {
     ksock: (ksock) => {
       (ksock as unknown as { reconnecting: ReconnectingPort }).reconnecting.isOver = () => false;
     },
   },
-  'a client that does not try again to come back': {
+  'a client that does not retry to reconnect': {
     ksock: (ksock) => {
       const { reconnecting } = ksock as unknown as {
         reconnecting: { retryIn(delay: number): void };
@@ -159,7 +159,7 @@ describe('the simulator notices', () => {
     for (const run of keptRuns()) if ((await replay(run, sabotage)) !== null) return;
     for (let seed = 1; seed <= RUNS; seed++) {
       const { failed } = await simulate(seed, sabotage);
-      // What fails with everything whole doesn't count.
+      // A run that fails without the fault doesn't count.
       if (failed !== null && (await simulate(seed)).failed === null) return;
     }
     expect.fail(`not noticed in ${RUNS} runs`);

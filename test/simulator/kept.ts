@@ -4,8 +4,8 @@ import { join } from 'node:path';
 import type { Failed, Run } from './simulate.ts';
 import type { Step } from './steps.ts';
 
-// Runs that failed once are kept as their steps, which mean the same whatever else is drawn by now. A file
-// has a line for each: first what was wrong, and the limit of the queues; then one step after the other.
+// Runs that failed once are kept as their steps, which don't depend on the random choices of today. A file
+// has first a line with the fault and the limit of the queues, and then a line for each step.
 
 const FOLDER = new URL('once-failed/', import.meta.url).pathname;
 
@@ -28,8 +28,8 @@ function linesOf({ why, limit, steps }: Kept): string[] {
 }
 
 /**
- * Writes a failed run down, and says where, and how to see it again: with a `why` in the folder of those
- * that are run with every test, else in the machine's folder for what is temporary.
+ * Writes a failed run to a file; gives the text that says where it is and how to replay it. With a `why`, the file
+ * goes into the directory of runs that every test repeats, otherwise into the system's temporary directory.
  */
 export function tell({ why, limit, steps }: Failed, keepAs: string | undefined): string {
   const title = keepAs ?? (why.split('\n')[0] as string);
@@ -40,12 +40,12 @@ export function tell({ why, limit, steps }: Failed, keepAs: string | undefined):
   mkdirSync(folder, { recursive: true });
   writeFileSync(path, `${lines.join('\n')}\n`);
   return [
-    'The simulated bus broke. The shortest way to it that was found is in',
+    'The simulated bus broke. The shortest run that was found is in',
     `  ${path}`,
-    'and can be seen again with',
+    'Replay it with',
     `  KBUS_SIM_RUN=${path} npx vitest run test/simulator/simulator.test.ts`,
-    'To have it tried with every test, mend it, and move the file to test/simulator/once-failed; or fail again with',
-    "  KBUS_SIM_KEEP='what was wrong', which writes it there. These are its lines:",
+    'To repeat it in every test, fix the fault and move the file to test/simulator/once-failed; or let it fail again with',
+    "  KBUS_SIM_KEEP='the fault', which writes it there. These are its lines:",
     ...lines,
     why,
   ].join('\n');

@@ -1,31 +1,31 @@
 import type { Channel, ChannelEvents } from '../../src/transport/channel.ts';
 
-/** As Node's sockets: told of `drained` when more than this had been waiting. */
+/** As Node's sockets: `drained` follows a backlog of more bytes than this. */
 const HIGH_WATER = 16_384;
 
-/** How many bytes stand around what is received, in the buffer that it comes in. */
+/** The number of other bytes before and after the received ones in their buffer. */
 const AROUND = 8;
 
 interface Piece {
-  /** What the writer gave, and must not change any more. */
+  /** The writer's memory, which it must not change. */
   readonly bytes: Uint8Array;
   readonly copy: Uint8Array;
   left: number;
   sent: number;
 }
 
-/** One end of a connection that does nothing by itself: somebody says what arrives, and when. */
+/** One end of a connection that does nothing by itself: the steps say what arrives, and when. */
 export class End implements Channel {
   peer!: End;
-  /** Bytes that are still in the process that wrote them. */
+  /** Bytes that are still in the writing process. */
   backlog = 0;
-  /** Bytes that have left it, and are not at the other end yet. */
+  /** Bytes on their way to the other end. */
   private onTheWay = 0;
   isPaused = false;
   isClosed = false;
-  /** The closing of the connection is still to be told here. */
+  /** This end does not know yet that the connection has closed. */
   isBroken = false;
-  /** Its process is gone: nothing is told to it. */
+  /** Its process has died: it gets no events. */
   isDead = false;
   events: ChannelEvents | null = null;
   private pieces: Piece[] = [];
@@ -64,15 +64,15 @@ export class End implements Channel {
     return this.backlog > 0 && !this.isDead && !this.isClosed && !this.peer.isClosed;
   }
 
-  /** Bytes that were written, and are not at the other end. */
+  /** Bytes that were written, and have not arrived. */
   get unarrived(): number {
-    // What a process had not got rid of when it died is gone.
+    // Bytes still in a process are lost when it dies.
     return (this.isDead ? 0 : this.backlog) + this.onTheWay;
   }
 
   /**
-   * So many bytes leave the process, and are not at the other end yet. It is told that its backlog has gone
-   * down when nothing is left of it; or, as a channel may, sooner.
+   * `count` bytes leave the process, and are on their way. `drained` is called when the backlog is empty;
+   * or, as a channel may do, sooner.
    */
   leave(count: number, isToldSoon: boolean): void {
     let more = Math.min(count, this.backlog);
@@ -89,11 +89,11 @@ export class End implements Channel {
     if (!this.isDead) this.events?.drained();
   }
 
-  /** So many bytes, or what there is, arrive at the other end. */
+  /** At most `count` bytes arrive at the other end. */
   deliver(count: number): void {
     const length = Math.min(count, this.unarrived);
     if (length > this.onTheWay) this.leave(length - this.onTheWay, false);
-    // The receiver may do with it what it likes, within what it was given.
+    // The receiver may overwrite the bytes that it received.
     const among = new Uint8Array(length + 2 * AROUND).fill(0xee);
     for (let at = 0; at < length; ) {
       const piece = this.pieces[0] as Piece;
@@ -108,13 +108,13 @@ export class End implements Channel {
     this.endIfSent();
   }
 
-  /** The connection is over, and what is on its way is lost or not, as it comes. */
+  /** Ends the connection; bytes on their way may be lost. */
   break(): void {
     this.isBroken = true;
     this.peer.isBroken = true;
   }
 
-  /** The end is told. */
+  /** Calls `closed`. */
   close(): void {
     this.isClosed = true;
     this.pieces = [];
@@ -130,17 +130,17 @@ export class End implements Channel {
 
 function mustBeUnchanged({ bytes, copy }: Piece): void {
   if (Buffer.compare(bytes, copy) === 0) return;
-  throw new Error('what was written has been changed before it was sent');
+  throw new Error('written bytes were changed before they were sent');
 }
 
 /** Two ends of one connection. */
 export class Link {
   readonly client = new End();
   readonly daemon = new End();
-  /** Directions in which nothing moves for a time: `client` is what the client wrote. */
+  /** Directions in which no byte moves for a time: `client` is that of the client's bytes. */
   readonly stalled = { client: false, daemon: false };
 
-  /** A fault ended it. */
+  /** A fault has ended the connection. */
   isLost = false;
 
   constructor() {

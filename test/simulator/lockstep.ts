@@ -13,7 +13,7 @@ import type { Message } from '../../src/message/message.ts';
 import { asNaive } from '../model/as-naive.ts';
 import { NaiveBus, type NaiveKsock, type NaiveMessage } from '../model/naive-bus.ts';
 
-/** The engine did what the specification doesn't say, or the client saw what the engine didn't do. */
+/** The engine deviated from the specification, or the client from the engine. */
 export class Broken extends Error {}
 
 const latin1 = new TextDecoder('latin1');
@@ -24,7 +24,7 @@ interface Entry {
   readonly order: number | undefined;
 }
 
-/** The unread messages, one by one: those of a run too. */
+/** The unread messages, one by one, also those of a batch. */
 function unread({ queue }: KsockState): Entry[] {
   const all: Entry[] = [];
   for (let at = 0; at < queue.entries; at++) {
@@ -41,7 +41,7 @@ function unread({ queue }: KsockState): Entry[] {
   return all;
 }
 
-/** How many messages at the front of a queue its driver has shown to the program. */
+/** The number of messages at the front of a queue that were prefetched. */
 function shown({ engine: { queue } }: Pair): number {
   let count = 0;
   for (let at = 0; at < queue.entries && at <= queue.marked; at++) {
@@ -63,7 +63,7 @@ function told(message: NaiveMessage, you: boolean): string {
   return `[${network}:${serial}] ${name} flags ${flags >>> 0} to ${to} from ${from} re [${replyNetwork}:${replySerial}] ${data.length} ${data.slice(0, 24)}`;
 }
 
-/** What a client was given, told as the engine's side tells it. */
+/** A message that a client got, in the form of the engine's side. */
 export function tellMessage(message: Message): string {
   const { id, inReplyTo, origFrom, finalTo, to, from, flags, name, data } = message;
   return told(
@@ -84,13 +84,13 @@ export function tellMessage(message: Message): string {
   );
 }
 
-/** One Ksock in the engine and in the naive model, and what was read from it. */
+/** A Ksock in the engine and in the naive model, and the messages read from it. */
 export class Pair {
   readonly engine: KsockState;
   readonly naive: NaiveKsock;
-  /** What the engine took as read, oldest first. */
+  /** The messages that the engine counts as read, oldest first. */
   readonly taken: string[] = [];
-  /** What the client gave to its program, oldest first. */
+  /** The messages that the client gave to its program, oldest first. */
   readonly consumed: string[] = [];
 
   constructor(engine: KsockState, naive: NaiveKsock) {
@@ -118,8 +118,8 @@ export class Pair {
 }
 
 /**
- * Watches a bus, has the naive model of the specification do all that the bus did, and compares what came of it, and
- * all there is to see whenever the bus has done. Throws a Broken where they part.
+ * Watches a bus, lets the naive model do all that the bus did, and compares results and
+ * visible state whenever the bus is done. Throws a Broken at a difference.
  */
 export class Lockstep implements BusObserver {
   readonly bus: Bus;
@@ -201,9 +201,9 @@ export class Lockstep implements BusObserver {
     } else if (attempt === 'poll') {
       this.expect(sender, 'poll', result !== -Errno.EAGAIN, this.naive.poll(k));
     } else {
-      // Several are sent as if each were sent by itself.
+      // A batch has the effect of single sends.
       for (const [index, sent] of messagesOf(batch).entries()) {
-        // The model gives it the id once more.
+        // The model assigns the id, too.
         const message = sent.network === 0 ? { ...sent, serial: 0 } : sent;
         const token = batch.token < 0 ? -1 : batch.token + index;
         this.expect(sender, `send ${message.name}`, result, this.naive.send(k, message, token));
@@ -231,7 +231,7 @@ export class Lockstep implements BusObserver {
   ): void {
     const pair = this.pair(ksock);
     if (this.naive.take(pair.naive, over) === null)
-      throw new Broken('the bus read what is not there');
+      throw new Broken('the bus read a missing message');
     pair.take(told(asNaive(batch.count === 1 ? batch : batch.one(index)), isAsked));
   }
 
@@ -261,7 +261,7 @@ export class Lockstep implements BusObserver {
     );
   }
 
-  /** Compares all there is to see; to be called when the bus has done what it was asked to do. */
+  /** Compares all visible state; call it when the bus is done. */
   compare(): void {
     const { bus, naive } = this;
     same('next serial', bus.nextSerial, naive.nextSerial);

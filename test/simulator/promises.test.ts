@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import type { Entry, Journal } from '../../chaos/journal.ts';
 import { brokenPromises } from '../../chaos/promises.mjs';
 
-// The checker of journals must notice what it is there for.
+// The checker of journals must notice broken promises, and no others.
 
 const ALL_OR_FAIL = 1 << 9;
 
@@ -55,8 +55,8 @@ const end = (t: number, why = 'closed') => [
   { t: t + 1, e: 'end', why, drained: true },
 ];
 
-describe('the journals of programs that', () => {
-  it('were served as promised are not complained of', () => {
+describe('the checker of journals', () => {
+  it('accepts programs that were served as promised', () => {
     const all = journals(
       ['s', open(1), ...sent(1, 10, 'Q'), ...sent(2, 12), status(30, 9), ...end(50)],
       ['l', open(3), bound(false), read(2, 20), ...end(60)],
@@ -65,7 +65,7 @@ describe('the journals of programs that', () => {
     expect(brokenPromises(all)).toEqual([]);
   });
 
-  it('asked a Replier that came back, and may have bound anything, are not complained of yet', () => {
+  it('accepts, for now, Requests to a Replier that reconnected and may have bound any name', () => {
     const asker = (until: number) => ['s', open(1), ...sent(1, 10, 'Q'), ...end(until)] as const;
     const replier = ['r', { t: 1, e: 'again' }, open(2), ...end(40)] as const;
     expect(brokenPromises(journals([...asker(30)], [...replier]))).toEqual([]);
@@ -82,11 +82,11 @@ describe('the journals of programs that', () => {
     { t: 22, e: 'send!', n: 1, id: '[0:1]' },
   ];
   it.for([
-    ['was an answer', [asked, answered]],
-    ['came once only, to a request that was given up', [{ t: 3, e: 'once' }, asked, givenUp]],
-    ['may have gone to a handler that went', [{ t: 3, e: 'loose' }]],
+    ['was a Reply', [asked, answered]],
+    ['went once only, to a Request that was given up', [{ t: 3, e: 'once' }, asked, givenUp]],
+    ['may have gone to a stopped handler', [{ t: 3, e: 'loose' }]],
     ['left with its binding', [{ t: 25, e: 'unbind?', name: '$.A', replier: false }]],
-  ] as const)('did not read as a Listener what %s are not complained of', ([, entries]) => {
+  ] as const)('accepts a Listener that did not read what %s', ([, entries]) => {
     const of = (more: readonly object[]): Journal[] =>
       journals(
         ['s', open(1), bound(false), ...(more as Record<string, unknown>[]), ...end(50)],
@@ -140,7 +140,7 @@ describe('the journals of programs that', () => {
       /not one order/,
     ],
     [
-      'a message missed',
+      'a gap in the messages',
       [
         ['s', open(1), ...sent(1, 10, 'A', { flags: ALL_OR_FAIL })],
         ['l', open(2), bound(false), ...end(60)],
@@ -148,7 +148,7 @@ describe('the journals of programs that', () => {
       /missed/,
     ],
     [
-      'a message that was refused',
+      'a refused message',
       [
         [
           's',
@@ -161,7 +161,7 @@ describe('the journals of programs that', () => {
       /was refused/,
     ],
     [
-      'a message that was changed',
+      'a changed message',
       [
         ['s', open(1), ...sent(1, 1)],
         ['a', open(2), read(1, 20, 'A', { size: 10 })],
@@ -169,14 +169,14 @@ describe('the journals of programs that', () => {
       /was sent as/,
     ],
     [
-      'a Status that is not true',
+      'a false Status',
       [
         ['s', open(1), ...sent(1, 10, 'Q'), status(30, 9, '$.KBUS.Replier.Ignored'), ...end(50)],
         ['r', open(2), bound(true), ...end(25)],
       ],
       /had not read it/,
     ],
-  ] as const)('saw %s are complained of', ([, all, complaint]) => {
+  ] as const)('refuses programs that saw %s', ([, all, complaint]) => {
     const made = journals(...(all as unknown as Parameters<typeof journals>));
     expect(brokenPromises(made).join('\n')).toMatch(complaint);
   });

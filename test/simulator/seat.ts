@@ -18,7 +18,7 @@ import type { Deed } from './steps.ts';
 
 const BUS_GONE_AWAY = '$.KBUS.Bus.GoneAway';
 
-/** What is broken on purpose, to see whether the simulator notices. */
+/** The faults to insert, which the simulator must notice. */
 export interface Sabotage {
   bus?: (bus: Bus) => void;
   session?: (session: Session) => void;
@@ -26,7 +26,7 @@ export interface Sabotage {
   ksock?: (ksock: TransportKsock) => void;
 }
 
-/** What a seat needs of the world that it is in. */
+/** What a seat needs of its world. */
 export interface SeatWorld {
   clock: number;
   readonly deferred: (() => void)[];
@@ -43,7 +43,7 @@ export interface SeatWorld {
   replace(seat: Seat): void;
 }
 
-/** Something that a program waits for. */
+/** A wait of a program. */
 export interface Wait {
   readonly what: Deed['do'] | 'pass';
   readonly controller: AbortController | null;
@@ -51,7 +51,7 @@ export interface Wait {
   isAwaited: boolean;
 }
 
-/** One connection: a client's port, and what the daemon has of it. */
+/** A connection: the client's port, and the daemon's session. */
 export interface Incarnation {
   readonly link: Link;
   readonly lockstep: Lockstep;
@@ -62,7 +62,7 @@ export interface Incarnation {
   isLost: boolean;
 }
 
-/** Of a session, the Requests that wait for room. */
+/** The Requests of a session that wait for ROOM. */
 interface SessionInsides {
   readonly parts: {
     readonly sends: {
@@ -76,27 +76,27 @@ interface SessionInsides {
 
 type Made = { -readonly [K in keyof Incarnation]: Incarnation[K] };
 
-/** A program with one Ksock, which does what it is told to, and writes down what it does and sees. */
+/** A program with one Ksock, which carries out steps, and records what it does and sees. */
 export class Seat {
   readonly number: number;
   private readonly world: SeatWorld;
   ksock: TransportKsock | null = null;
   now: Incarnation | null = null;
   isOpening = false;
-  /** Its process is gone: what its code does from here on is not real. */
+  /** Its process has died: ignore what its code does from here on. */
   isGhost = false;
   isClosing = false;
-  /** The connection is lost, and nothing is left to be read. */
+  /** The connection is lost, and no message is left. */
   isSpent = false;
-  /** It opens a new connection when one is lost. */
+  /** It reconnects. */
   private comesBack = false;
-  /** Who reads its messages: one at a time. */
+  /** How it reads its messages: one way at a time. */
   reader: 'nobody' | 'call' | 'iteration' | 'handlers' = 'nobody';
   private iteration: AsyncIterableIterator<Message> | null = null;
   readonly waits = new Set<Wait>();
   /** Requests read and not answered. */
   private toAnswer: Message[] = [];
-  /** Handlers that take their time. */
+  /** Pending calls of handlers. */
   private slow: (() => void)[] = [];
   private readonly links: Link[] = [];
   private readonly given = new WeakSet<Message>();
@@ -118,7 +118,7 @@ export class Seat {
     of.journal.entries.push({ t: this.world.clock++, ...fact });
   }
 
-  /** Follows a promise: it must end as the specification says, or wait with a reason. */
+  /** Follows a promise: it must settle as the specification says, or have a reason to wait. */
   private wait(
     what: Wait['what'],
     promise: Promise<unknown>,
@@ -145,11 +145,11 @@ export class Seat {
     );
   }
 
-  // The way to the bus
+  // The connection to the bus
 
   private readonly connect: Connect = async (mode, events) => {
     const { world } = this;
-    // The timers of a process that was killed would not have come.
+    // A killed process has no timers.
     if (this.isGhost) return new Promise<FramePort>(() => {});
     if (world.away !== null) throw new PortError(Errno[world.away], 'nobody answers');
     let made: Made | null = null;
@@ -207,10 +207,10 @@ export class Seat {
     return port;
   };
 
-  /** What the port gives is what the bus gave, in the same order. */
+  /** Checks that the port gives the bus's messages, in the same order. */
   private handed(of: Incarnation, message: Message | null): Message | null {
     if (message === null || this.isGhost || message.name === BUS_GONE_AWAY) return message;
-    // A port that has messages at hand gives them by either call.
+    // A port gives its messages by either call.
     if (this.given.has(message)) return message;
     this.given.add(message);
     try {
@@ -223,7 +223,7 @@ export class Seat {
 
   // What the program does
 
-  /** False when it means nothing now. */
+  /** False if the step has no meaning now. */
   act(deed: Deed): boolean {
     if (deed.do === 'open') return this.open(deed.mode, deed.reconnect);
     const { ksock, now } = this;
@@ -353,7 +353,7 @@ export class Seat {
     return new Plain(name, data, { flags: flags | (request ? Flag.WANT_A_REPLY : 0) });
   }
 
-  /** Writes down that it sends, and the number of what it sends. */
+  /** Records a send; gives its number. */
   private sending(message: Message, more: Partial<Asked> = {}): number {
     const n = this.nextNumber++;
     this.note(this.now, { e: 'send?', n, ...noteOf(message), ...more });
@@ -392,7 +392,7 @@ export class Seat {
     });
   }
 
-  /** What is owed for a connection that is lost is read on the next: it belongs to the journal of the first. */
+  /** The Statuses of a lost connection are read on the next one: they belong to the journal of the first. */
   private noteRead(message: Message): void {
     const of = this.incarnations.get(message.connection ?? this) ?? this.now;
     this.note(of, { e: 'read', ...noteOf(message) });
@@ -449,7 +449,7 @@ export class Seat {
     const handling = replier
       ? ksock.replier(name, (request) => this.answerLike(style, request))
       : ksock.listener(name, (message) => {
-          // Every handler that matches hears a Reply, which answers once.
+          // Every matching handler gets a Reply, which answers once.
           if (!message.isReply() || !this.heard.has(message)) this.noteRead(message);
           this.heard.add(message);
         });
@@ -493,7 +493,7 @@ export class Seat {
     return true;
   }
 
-  /** CallResults all it can, and says whether there was any. */
+  /** Answers all Requests; gives whether there were any. */
   answerAll(): boolean {
     let any = false;
     while (this.ksock !== null && this.isOpen && this.answer(this.ksock, 0, false, 0)) any = true;
@@ -524,7 +524,7 @@ export class Seat {
     this.world.replace(this);
   }
 
-  /** Reads one, if there may be one. */
+  /** Reads a message, if there may be one. */
   readRest(): boolean {
     const { now } = this;
     if (now === null) return false;
@@ -533,23 +533,23 @@ export class Seat {
     return this.act({ do: 'read' });
   }
 
-  /** Who gives up waiting is let go at once, whatever becomes of the bus; but a send may have been done. */
+  /** An aborted wait must end at once; but its send may have been done. */
   checkGivenUp(): void {
     for (const { what, controller } of this.waits) {
       if (what === 'send' || !controller?.signal.aborted) continue;
-      throw new Broken(`program ${this.number} waits for ${what}, though it gave up`);
+      throw new Broken(`program ${this.number} still waits for ${what} after an abort`);
     }
   }
 
   // What must hold when nothing moves any more
 
-  /** Everybody who waits has a reason to. */
+  /** Every wait must have a reason. */
   checkWaits(): void {
     const { now } = this;
     if (now === null || now.isLost || now.pair === null) {
       if (this.comesBack) {
         if (!this.isOpen || this.world.timers.length > 0) return;
-        throw new Broken(`program ${this.number} does not try to come back`);
+        throw new Broken(`program ${this.number} does not try to reconnect`);
       }
       for (const { what } of this.waits) {
         throw new Broken(`program ${this.number} waits for ${what}, and there is no connection`);
@@ -580,7 +580,7 @@ export class Seat {
       const waiting = waitingForRoom(now);
       if (asked > owed.length + waiting) {
         throw new Broken(
-          `Ksock ${k.id} waits for ${asked} answers, and is owed ${owed.length}, while ${waiting} Requests wait for room`,
+          `Ksock ${k.id} waits for ${asked} answers, and is owed ${owed.length}, while ${waiting} Requests wait for queue slots`,
         );
       }
     }
@@ -588,7 +588,7 @@ export class Seat {
   }
 }
 
-/** How many Requests wait for room; a Broken when one does in vain. */
+/** The number of Requests that wait for ROOM; throws a Broken if one waits in vain. */
 function waitingForRoom({ session, lockstep, pair }: Incarnation): number {
   const { requests } = (session as unknown as SessionInsides).parts.sends;
   const own = pair?.engine as BusKsock;
@@ -597,25 +597,25 @@ function waitingForRoom({ session, lockstep, pair }: Incarnation): number {
     const isOwnFull = lockstep.naive.isFull((pair as Pair).naive);
     if (size > 0 && !isOwnFull && !lockstep.naive.isFull(naive)) {
       throw new Broken(
-        `a Request of Ksock ${own.id} waits for room at Ksock ${on.id}, which has some`,
+        `a Request of Ksock ${own.id} waits for a slot of Ksock ${on.id}, which has a free one`,
       );
     }
   }
   return requests.count;
 }
 
-/** Messages that the bus has given, and that have come for a wait that was over. */
+/** Messages that arrived for a wait that had ended. */
 function unclaimedOf({ port }: Incarnation): readonly Message[] {
   return (port as unknown as { pendingReads: { unclaimed: Message[] } }).pendingReads.unclaimed;
 }
 
-/** It left when the bus knew, and it had heard all that the bus said, and told its program. */
+/** It left with the bus's knowledge, after all frames of the bus had reached its program. */
 function leftClean(of: Incarnation): boolean {
   if (of.port === null || of.pair?.engine.isOpen !== false) return false;
   return of.link.daemon.unarrived === 0 && unclaimedOf(of).length === 0;
 }
 
-/** Which Request a Reply is meant for, in words of its data. */
+/** The Request that a Reply is for, as its data says. */
 function meant(request: Message): string {
   return `to:${noteOf(request).tag} `;
 }
@@ -629,7 +629,7 @@ function codeOf(failure: unknown): string {
   return failure instanceof KbusError ? failure.code : 'abort';
 }
 
-/** The Reply or Status that a request() ended with, if it did. */
+/** The Reply or Status of a request(), if it has settled. */
 function answerIn(reply: unknown, failure: unknown): Message | null {
   if (failure === undefined) return reply as Message;
   if (failure instanceof StatusError) return failure.status;

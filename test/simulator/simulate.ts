@@ -4,9 +4,9 @@ import type { Sabotage } from './seat.ts';
 import { drawDeed, drawSwarm, type Step } from './steps.ts';
 import { type Figures, isExpectedThrow, World } from './world.ts';
 
-/** One run, written down: it can be done again, whole or in part. */
+/** A recorded run: it can be repeated, whole or in part. */
 export interface Run {
-  /** Of every new Ksock's queue. */
+  /** The limit of every new Ksock's queue. */
   readonly limit: number;
   readonly steps: readonly Step[];
 }
@@ -20,7 +20,7 @@ export interface Outcome {
   readonly figures: Figures;
 }
 
-/** A run that follows from its seed. */
+/** A random run, from its seed. */
 export async function simulate(seed: number, sabotage?: Sabotage): Promise<Outcome> {
   const random = new Random(seed);
   const swarm = drawSwarm(random);
@@ -41,7 +41,7 @@ export async function simulate(seed: number, sabotage?: Sabotage): Promise<Outco
   return { failed: why === null ? null : { limit, steps, why }, figures: world.figures };
 }
 
-/** The same steps again; null, or how they failed. */
+/** Repeats the steps; null, or the failure. */
 export async function replay({ limit, steps }: Run, sabotage?: Sabotage): Promise<string | null> {
   const world = new World(limit, sabotage);
   return inWorld(world, async () => {
@@ -49,7 +49,7 @@ export async function replay({ limit, steps }: Run, sabotage?: Sabotage): Promis
   });
 }
 
-/** Leaves out what is not needed to fail, in halves, quarters, ... for so many milliseconds. */
+/** Shrinks a failing run: leaves out halves, quarters, ... for at most `time` milliseconds. */
 export async function shorten(
   failed: Failed,
   sabotage?: Sabotage,

@@ -1,9 +1,9 @@
 import type { Random } from '../../harness/random.mjs';
 import { Flag } from '../../src/message/flags.ts';
 
-// What a run is made of. A step is plain JSON and stands by itself: what it points at (a link, a wait) is
-// an index that is resolved when it is done, and a step that means nothing then is passed over. So any
-// part of a run is a run, which is what making it shorter needs.
+// The steps of a run. A step is plain JSON and independent: a link or a wait that it refers to is
+// an index, resolved when the step is done, and a step without a meaning is skipped. So any
+// part of a run is a run, which shrinking needs.
 
 export type Style = 'prompt' | 'slow' | 'never' | 'throws';
 
@@ -27,7 +27,7 @@ export type Deed =
       abortable: boolean;
       size: number;
       count?: number;
-      /** False: it is refused where there is no room. */
+      /** False: the bus refuses it if a queue is full. */
       wait?: boolean;
     }
   | { do: 'read' | 'stop' | 'flush' }
@@ -43,24 +43,24 @@ export type Deed =
 export type DeedName = Deed['do'];
 
 export type Step =
-  /** So many bytes of what `from` wrote arrive. */
+  /** `bytes` of the bytes that `from` wrote arrive. */
   | { step: 'deliver'; link: number; from: 'client' | 'daemon'; bytes: number }
-  /** So many bytes of it leave its process, and are on their way; `told` as soon as they have. */
+  /** `bytes` leave the process, and are on their way; `told`: it learns that at once. */
   | { step: 'leave'; link: number; from: 'client' | 'daemon'; bytes: number; told: boolean }
-  /** A client writes what it gathered. */
+  /** A client flushes. */
   | { step: 'flush'; which: number }
   | { step: 'timer'; which: number }
-  /** All that moves moves, in order, until nothing does. */
+  /** All bytes arrive, in order, until none is on its way. */
   | { step: 'rest' }
-  /** One side is told that the connection is over. */
+  /** One side learns that the connection has ended. */
   | { step: 'closed'; link: number; side: 'client' | 'daemon' }
   | { step: 'stall'; link: number; from: 'client' | 'daemon' }
   | { step: 'resume' }
   /** The connection is lost. */
   | { step: 'break'; link: number }
-  /** The daemon dies, and there is another. */
+  /** The daemon dies, and another one starts. */
   | { step: 'restart' }
-  /** The daemon dies, and who connects meets nobody; until another is there. */
+  /** The daemon dies, and connecting fails until another one starts. */
   | { step: 'down'; met: 'ENOENT' | 'ECONNRESET' }
   | { step: 'up' }
   | { step: 'deed'; seat: number; deed: Deed };
@@ -71,13 +71,13 @@ const SENDABLE = ['$.A', '$.A.B', '$.A.B.C', '$.A.d_1-', '$.E'];
 const BINDABLE = [...SENDABLE, '$.*', '$.%', '$.A.*', '$.A.%', '$.%.B', '$.A.%.C', '$.%.%.*'];
 const EVENTS = '$.KBUS.ReplierBindEvent';
 
-/** Which things are common in a run, and which never happen. */
+/** The weights of the steps in a run; 0: never. */
 export interface Swarm {
   readonly limit: number;
   readonly deeds: Record<DeedName, number>;
   readonly net: Record<'deliver' | 'leave' | 'flush' | 'timer' | 'closed' | 'rest', number>;
   readonly faults: Record<'stall' | 'resume' | 'break' | 'restart' | 'down' | 'up', number>;
-  /** Against each other. */
+  /** Relative to each other. */
   readonly kinds: Record<'net' | 'deed' | 'fault', number>;
   readonly cut: Record<'whole' | 'some' | 'few', number>;
   readonly flags: Record<'none' | 'urgent' | 'fail' | 'wait', number>;
@@ -89,7 +89,7 @@ export interface Swarm {
   readonly large: number;
   readonly reconnect: number;
   readonly steps: number;
-  /** How many Ksocks are open from the start. */
+  /** The number of Ksocks open from the start. */
   readonly crowd: number;
 }
 
@@ -134,7 +134,7 @@ export function drawSwarm(random: Random): Swarm {
   const calm = random.chance(0.3);
   const deeds = vary(random, USUAL);
   deeds.open = USUAL.open;
-  // Somebody must be able to listen, and to say something.
+  // A Ksock must be able to listen, and one to send.
   deeds.bind ||= USUAL.bind;
   if (deeds.send + deeds.post + deeds.request === 0) deeds.send = USUAL.send;
   const some = (from: readonly string[]): string[] => {
@@ -242,7 +242,7 @@ export function drawDeed(random: Random, swarm: Swarm, isOpen: boolean): Deed {
   }
 }
 
-/** Mostly one. Those of many are sent in a run, if they are of one size. */
+/** Mostly one. Several of one size are sent in a batch. */
 function drawCount(random: Random): number {
   return random.chance(0.3) ? 2 + random.below(10) : 1;
 }

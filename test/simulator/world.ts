@@ -14,18 +14,18 @@ import { Broken, Lockstep, same } from './lockstep.ts';
 import { type Sabotage, Seat } from './seat.ts';
 import { drawBytes, drawDeed, SEATS, type Step, type Swarm } from './steps.ts';
 
-/** A Ksock whose name another has now tries to come back again and again: that is not waited for. */
+/** A Ksock whose name another one has bound retries without end: don't wait for that. */
 const MAX_TIMERS = 200;
 
-/** While there is no daemon, nobody who tries to come back need be waited for. */
+/** While no daemon runs, don't wait for reconnections. */
 const MAX_TIMERS_AWAY = 5;
 
-/** Steps without an end mean that something goes round and round. */
+/** More steps than this mean an endless loop. */
 const MAX_CALM = 50_000;
 
 const FAULTS: ReadonlySet<Step['step']> = new Set(['stall', 'break', 'restart', 'down']);
 
-/** What was counted over one run, or many. */
+/** The counts of one run, or many. */
 export interface Figures {
   runs: number;
   steps: number;
@@ -35,8 +35,8 @@ export interface Figures {
 }
 
 /**
- * A daemon, its clients and all that is between them, in one process and without sockets, timers or a
- * clock: nothing happens but what a step says.
+ * A daemon, its clients and their connections, in one process and without sockets, timers or a
+ * clock: only steps change the state.
  */
 export class World {
   clock = 1;
@@ -47,13 +47,13 @@ export class World {
   seats: Seat[];
   lockstep: Lockstep;
   readonly journals: Journal[] = [];
-  /** The journals of one life of the bus: ids begin anew in the next. */
+  /** The journals of one daemon: with the next one, ids start again. */
   private life: Journal[] = [];
   private readonly lives: Journal[][] = [this.life];
   readonly host: SessionHost;
-  /** Faults have ended, and everybody reads until nothing is left. */
+  /** No more faults; all programs read until no message is left. */
   isOver = false;
-  /** What meets who connects, while there is no daemon. */
+  /** The error of connecting while no daemon runs. */
   away: 'ENOENT' | 'ECONNRESET' | null = null;
   readonly figures: Figures = { runs: 1, steps: 0, faults: 0, deeds: 0, messages: 0 };
   private readonly limit: number;
@@ -61,7 +61,7 @@ export class World {
   private timersRun = 0;
   private failure: unknown = null;
 
-  /** Those of the clients: to come back after a connection was lost, and to end a wait, are steps too. */
+  /** The clients' timers: reconnections and timeouts are steps, too. */
   readonly clientTimers: Timers = {
     now: () => this.clock,
     setTimeout: (callback) => {
@@ -83,7 +83,7 @@ export class World {
     },
   };
 
-  /** `limit` is that of every new Ksock's queue. */
+  /** `limit`: that of every new Ksock's queue. */
   constructor(limit: number, sabotage: Sabotage = {}) {
     this.limit = limit;
     this.sabotage = sabotage;
@@ -115,12 +115,12 @@ export class World {
     this.failure ??= error;
   }
 
-  /** A program has ended; another may sit down there. */
+  /** A program has exited; another may take its seat. */
   replace(seat: Seat): void {
     if (this.seats[seat.number] === seat) this.seats[seat.number] = new Seat(this, seat.number);
   }
 
-  /** Lets everything happen that follows at once, and throws what has failed. */
+  /** Runs all pending promises, and throws what has failed. */
   private async settle(): Promise<void> {
     await new Promise<void>((resolve) => afterMicrotasks(resolve));
     this.lockstep.compare();
@@ -129,7 +129,7 @@ export class World {
 
   // Steps
 
-  /** Does a step; false when it means nothing now. */
+  /** Does a step; false if it has no meaning now. */
   async run(step: Step): Promise<boolean> {
     if (step.step === 'rest') {
       await this.calm();
@@ -215,7 +215,7 @@ export class World {
     }
   }
 
-  /** The daemon dies, and tells nobody; the next one has a bus of its own. */
+  /** The daemon dies without a farewell; the next one has a new bus. */
   private die(): void {
     for (const link of this.links) {
       link.isLost = true;
@@ -237,7 +237,7 @@ export class World {
     return any;
   }
 
-  /** A step that means something now. */
+  /** A step that has a meaning now. */
   draw(random: Random, swarm: Swarm): Step {
     const { deliver, leave, closed } = this.movable();
     const net = {
@@ -311,7 +311,7 @@ export class World {
 
   // The end
 
-  /** Everything that can move comes to rest. */
+  /** Moves all bytes until none is on its way. */
   private async calm(): Promise<void> {
     await this.settle();
     let timersAway = 0;
@@ -331,7 +331,7 @@ export class World {
     }
   }
 
-  /** Everybody reads and answers what there is, leaves, and has kept every promise. */
+  /** All programs read and answer all messages, and close; checks that every promise was kept. */
   async end(): Promise<void> {
     this.resume();
     this.away = null;
@@ -372,7 +372,7 @@ export class World {
   private checkWaits(): void {
     for (const seat of this.seats) {
       if (seat.ksock !== null) seat.checkWaits();
-      if (seat.isOpening) throw new Broken('a Ksock is being opened without end');
+      if (seat.isOpening) throw new Broken('a Ksock never finishes opening');
     }
   }
 
@@ -389,7 +389,7 @@ export class World {
   }
 }
 
-/** What a program may throw out of a loop that nobody awaits: the bus has gone away. */
+/** The error that a loop without an await may throw: the connection was lost. */
 export function isExpectedThrow(error: unknown): boolean {
   return error instanceof KbusError && error.code === 'ECONNRESET';
 }

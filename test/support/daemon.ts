@@ -4,11 +4,11 @@ import { Daemon, type DaemonOptions } from '../../src/daemon/daemon.ts';
 import { Log } from '../../src/daemon/log.ts';
 import { newFolder } from './folder.ts';
 
-/** A daemon in this process, in a folder of its own, and the Ksocks that were opened on it. */
+/** A daemon in this process, with a directory of its own, and the Ksocks opened on it. */
 export class LocalDaemon {
   readonly directory: string;
   readonly daemon: Daemon;
-  /** What it logged. */
+  /** Its log. */
   readonly said: string[] = [];
   private readonly ksocks: Ksock[] = [];
 

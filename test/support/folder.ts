@@ -6,7 +6,7 @@ import { afterAll } from 'vitest';
 
 const made: string[] = [];
 
-// What a failed test leaves behind goes too. Not on exit: Vitest's workers don't come to that.
+// This also removes what failed tests leave behind. Not on exit: Vitest's workers are killed.
 afterAll(() => {
   for (const folder of made.splice(0)) rmSync(folder, { recursive: true, force: true });
 });

@@ -11,7 +11,7 @@ import { Session, type SessionHost } from '../../src/daemon/session.ts';
 import { Errno } from '../../src/message/errno.ts';
 import { type Cut, PipeEnd, whole } from './pipe.ts';
 
-/** A daemon without sockets: sessions at the ends of pipes. */
+/** A daemon without sockets: sessions on pipes. */
 export class FrameHost implements SessionHost {
   readonly flushes = new FlushScheduler();
   readonly slab = new Slab(65_536, plainMemory);
@@ -40,7 +40,7 @@ export class FrameHost implements SessionHost {
     this.warnings.push(text);
   }
 
-  /** The way to a bus of it. */
+  /** A transport to one of its buses. */
   connect(bus = 0): Connect {
     return async (mode, events, signal) => {
       const to = this.buses.get(bus);

@@ -3,7 +3,7 @@ import { MessageId, OrigFrom } from '../../src/message/id.ts';
 import { Message } from '../../src/message/message.ts';
 import { FrameKind, PROTOCOL_MAGIC, PROTOCOL_VERSION } from '../../src/wire/protocol.ts';
 
-/** A frame taken apart, without the code that is tried. */
+/** A decoded frame; the code under test is not used. */
 export interface Frame {
   readonly kind: string;
   readonly detail: number;
@@ -11,7 +11,7 @@ export interface Frame {
   readonly token: number;
   readonly words: readonly number[];
   readonly body: Buffer;
-  /** What it holds, if that is a message. */
+  /** Its message, if it has one. */
   readonly message?: Message;
 }
 
@@ -19,7 +19,7 @@ const KINDS = new Map<number, string>(
   Object.entries(FrameKind).map(([name, kind]) => [kind, name]),
 );
 
-/** How many words come before the records, in frames that have some. */
+/** The number of words before the records, in frames of messages. */
 const WORDS_BEFORE: Record<string, number> = {
   SEND: 1,
   PREFETCH: 3,
@@ -28,7 +28,7 @@ const WORDS_BEFORE: Record<string, number> = {
   ANSWER: 3,
 };
 
-/** A record that is SAME. */
+/** A SAME record. */
 const SAME = 0x8000_0000;
 const TO = 1;
 const REPLY = 2;
@@ -40,7 +40,7 @@ const YOU = 1;
 
 const roundedUp = (length: number): number => 4 * Math.ceil(length / 4);
 
-/** Takes the whole frames from the front of some bytes; what is left is half a frame. */
+/** Takes the complete frames from the front of some bytes; an incomplete one may be left. */
 export function wholeFramesOf(bytes: Uint8Array): { whole: Frame[]; rest: Buffer } {
   let rest = Buffer.from(bytes);
   const whole: Frame[] = [];
@@ -61,8 +61,8 @@ export function wholeFramesOf(bytes: Uint8Array): { whole: Frame[]; rest: Buffer
 }
 
 /**
- * The same, and of a frame of messages, each as the frame that it would be by itself. Throws an Error if one is not
- * what it should be.
+ * The same, but splits a frame of messages into a frame for each. Throws an Error for a malformed
+ * frame.
  */
 export function framesOf(bytes: Uint8Array): { frames: Frame[]; rest: Buffer; whole: Frame[] } {
   const { whole, rest } = wholeFramesOf(bytes);
@@ -95,7 +95,8 @@ function messageFrames(frame: Frame): Frame[] {
   for (let index = 0; index < count; index++) {
     const first = word();
     if (first >= SAME) {
-      if (name === '' || (fields & (ID | CARRIED)) !== 0) throw new Error('SAME as what?');
+      if (name === '' || (fields & (ID | CARRIED)) !== 0)
+        throw new Error('SAME without a head before it');
       const { networkId, serialNum } = inReplyTo;
       if ((fields & REPLY) !== 0) inReplyTo = new MessageId(networkId, serialNum + 1);
     } else {
@@ -124,7 +125,7 @@ function messageFrames(frame: Frame): Frame[] {
     frames.push({
       ...frame,
       token: kind === 'SEND' || kind === 'ANSWER' ? token + index : token,
-      // What was consumed is told with the first.
+      // The first one has `consumed`.
       consumed: index === 0 ? frame.consumed : 0,
       message,
     });
@@ -133,7 +134,7 @@ function messageFrames(frame: Frame): Frame[] {
   return frames;
 }
 
-/** The text behind `words` words of a frame. */
+/** The text after `words` words of a frame. */
 export function frameText(frame: Frame, words: number): string {
   const at = words * 4;
   if (frame.body.length === at) return '';
@@ -149,7 +150,7 @@ export interface FrameParts {
   body?: Uint8Array;
 }
 
-/** Puts a frame together, word by word. */
+/** Encodes a frame, word by word. */
 export function frame(kind: keyof typeof FrameKind | number, parts: FrameParts = {}): Buffer {
   const { detail = 0, consumed = 0, token = 0, words = [], text, body = new Uint8Array(0) } = parts;
   const texts: Buffer[] = [];
@@ -194,7 +195,7 @@ function wordsOf(...words: readonly number[]): Buffer {
 const withZeros = (bytes: Uint8Array): Buffer =>
   Buffer.concat([bytes, Buffer.alloc(roundedUp(bytes.length) - bytes.length)]);
 
-/** A message as the record that has all it needs, word by word. */
+/** Encodes a message as a complete record, word by word. */
 export function record(message: Message, forbidden = 0): Buffer {
   const { id, inReplyTo, origFrom, finalTo, name, data, to } = message;
   const isCarried = origFrom.isSet || finalTo.isSet;
@@ -218,7 +219,7 @@ export function record(message: Message, forbidden = 0): Buffer {
   ]);
 }
 
-/** The record of a message that has the head of the one before it. */
+/** Encodes a SAME record. */
 export function same(data: string): Buffer {
   const bytes = Buffer.from(data);
   return Buffer.concat([wordsOf(SAME + bytes.length), withZeros(bytes)]);
@@ -233,7 +234,7 @@ export interface MessageParts {
   serial?: number;
 }
 
-/** A frame of messages; those that are bytes are records already. */
+/** Encodes a frame of messages; arguments of bytes are records. */
 export function messagesFrame(
   kind: 'SEND' | 'PREFETCH' | 'PREFETCH_URGENT' | 'TAKEN' | 'ANSWER',
   messages: readonly (Message | Buffer)[],
@@ -243,7 +244,7 @@ export function messagesFrame(
   const head = first instanceof Message ? first : null;
   const { count = messages.length, from = head?.from ?? 0, ...rest } = parts;
   const { serial = head?.id.networkId === 0 ? head.id.serialNum : 0, ...frameParts } = rest;
-  // What only KBUS says, it says of all messages of a frame.
+  // The frame has the fields that KBUS sets for all its messages.
   const forbidden = kind === 'SEND' ? 0 : Flag.WANT_YOU_TO_REPLY;
   const you = ((head?.flags ?? 0) & forbidden) !== 0 ? YOU : 0;
   const words = kind === 'SEND' ? [count] : [count, from, serial];
@@ -253,7 +254,7 @@ export function messagesFrame(
   return frame(kind, { detail: you, ...frameParts, words, body });
 }
 
-/** The same of messages that are like this one but for their data. */
+/** Encodes a frame of messages that differ from this one only in their data. */
 export function alikeFrame(
   kind: 'SEND' | 'PREFETCH' | 'ANSWER',
   message: Message,

@@ -1,18 +1,18 @@
 import type { Channel, ChannelEvents } from '../../src/transport/channel.ts';
 
-/** How what was written together is cut on its way. */
+/** How a write is cut on its way. */
 export type Cut = (bytes: Uint8Array) => Iterable<Uint8Array>;
 
 export const whole: Cut = (bytes) => [bytes];
 
-/** The first kilobytes byte by byte, and what is longer in pieces that fit nothing. */
+/** The first kilobytes byte by byte, and the rest in pieces of odd lengths. */
 export function* byteByByte(bytes: Uint8Array): Iterable<Uint8Array> {
   const single = Math.min(bytes.length, 4096);
   for (let at = 0; at < single; at++) yield bytes.subarray(at, at + 1);
   for (let at = single; at < bytes.length; at += 4999) yield bytes.subarray(at, at + 4999);
 }
 
-/** As Node's sockets: told of `drained` when more than this had been waiting. */
+/** As Node's sockets: `drained` follows a backlog of more bytes than this. */
 const HIGH_WATER = 16_384;
 
 interface Written {
@@ -20,7 +20,7 @@ interface Written {
   readonly bytes: Uint8Array;
 }
 
-/** One end of a connection in memory. What is written arrives in a later turn of the event loop. */
+/** One end of a connection in memory. Bytes arrive in a later turn of the event loop. */
 export class PipeEnd implements Channel {
   private peer!: PipeEnd;
   private readonly cut: Cut;
@@ -69,7 +69,7 @@ export class PipeEnd implements Channel {
     this.schedule();
   }
 
-  /** The connection is lost, with all that is on its way. */
+  /** Loses the connection, with all bytes on their way. */
   break(): void {
     for (const end of [this, this.peer]) {
       if (end.isClosed) continue;
@@ -79,7 +79,7 @@ export class PipeEnd implements Channel {
     }
   }
 
-  /** Whether nothing is on its way from this end. */
+  /** No byte of this end is on its way. */
   get isIdle(): boolean {
     return !this.isScheduled;
   }
@@ -98,9 +98,9 @@ export class PipeEnd implements Channel {
     this.backlog = 0;
     for (const { pieces, bytes } of written) {
       if (!Buffer.concat(pieces).equals(bytes)) {
-        throw new Error('what was written has been changed before it was sent');
+        throw new Error('written bytes were changed before they were sent');
       }
-      // The receiver may do with it what it likes.
+      // The receiver may overwrite it.
       for (const chunk of this.cut(bytes)) {
         const among = new Uint8Array(chunk.length + 16).fill(0xee);
         among.set(chunk, 8);

@@ -10,8 +10,8 @@ import { newFolder } from './folder.ts';
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 
 /**
- * Translates the programs of test/support/programs, and the sources that they import, for plain Node: what
- * is tried is what is there now, whatever was built before. Gives their folder.
+ * Compiles the programs of test/support/programs, and the sources that they import, for plain Node: so the tests
+ * run the current sources, not an earlier build. Gives their directory.
  */
 export async function translatePrograms(): Promise<string> {
   const out = await newFolder();
@@ -29,7 +29,7 @@ export async function translatePrograms(): Promise<string> {
   return join(out, 'test/support/programs');
 }
 
-/** A program in a process of its own, which is told what to do, and tells what it did, line by line. */
+/** A program in a process of its own, which reads commands and prints results, line by line. */
 export class Program {
   readonly child: ChildProcess;
   private readonly lines: AsyncIterableIterator<string>;
@@ -45,27 +45,27 @@ export class Program {
     });
   }
 
-  /** The next line that it says; an error when it ends instead. */
+  /** The next line that it prints; throws an Error if it exits instead. */
   async line(): Promise<string> {
     const { value, done } = await this.lines.next();
-    if (done) throw new Error(`the program has ended: ${this.complaints}`);
+    if (done) throw new Error(`the program has exited: ${this.complaints}`);
     return value;
   }
 
-  /** All further lines that it says until it has ended, by itself or not. */
+  /** All further lines until it exits. */
   async rest(): Promise<string[]> {
     const lines: string[] = [];
     for await (const line of this.lines) lines.push(line);
     return lines;
   }
 
-  /** Says a line to it, and gives what it answers. */
+  /** Sends a line to it, and gives its answer. */
   async ask(line: string): Promise<string> {
     this.child.stdin?.write(`${line}\n`);
     return this.line();
   }
 
-  /** Ends it in the middle of whatever it does. Resolves when it is gone. */
+  /** Kills it. Resolves when it has exited. */
   async kill(signal: NodeJS.Signals = 'SIGKILL'): Promise<void> {
     const { child } = this;
     if (child.exitCode !== null || child.signalCode !== null) return;

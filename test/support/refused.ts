@@ -2,7 +2,7 @@ import { expect } from 'vitest';
 import { Errno, type ErrorCode, UNIX_TEXT } from '../../src/message/errno.ts';
 import { KbusError } from '../../src/message/error.ts';
 
-/** The error that a call was refused with: a KbusError of this code, which says all it has to say. */
+/** The KbusError that a call rejects with, which must have this code and a complete text. */
 export async function refused(call: Promise<unknown>, code: ErrorCode): Promise<KbusError> {
   const error = await failed(call);
   expect(error).toBeInstanceOf(KbusError);
@@ -11,7 +11,7 @@ export async function refused(call: Promise<unknown>, code: ErrorCode): Promise<
   expect(refusal.errno).toBe(Errno[code]);
   expect(refusal.message).toMatch(new RegExp(`^${code} \\(${Errno[code]}\\): \\S`));
   expect(refusal.message.endsWith(refusal.meaning)).toBe(true);
-  // Not what Unix says of the number, but what it means in KBUS.
+  // The meaning is KBUS's, not Unix's text.
   expect(refusal.meaning).not.toBe(UNIX_TEXT[code]);
   return refusal;
 }

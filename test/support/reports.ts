@@ -1,8 +1,8 @@
 import { afterEach, beforeEach, vi } from 'vitest';
 
 /**
- * What handlers throw is told by `console.error`, unless their Ksock has an `onHandlerError`. Here it is put into
- * the list that this gives, while each test of the file runs.
+ * A Ksock without `onHandlerError` prints what its handlers throw with `console.error`. While each test of the file
+ * runs, these reports go into the returned list instead.
  */
 export function catchReports(): unknown[] {
   const reported: unknown[] = [];

@@ -6,7 +6,7 @@ import { frame, messagesFrame } from '../support/frames.ts';
 
 const MAX = 1000;
 
-/** Frames of many lengths, one with nothing in it. */
+/** Frames of many lengths, one of them empty. */
 const FRAMES = [
   frame('NONE', { token: 1 }),
   frame('SENT', { token: 2, words: [3, 4, 5] }),
@@ -17,7 +17,7 @@ const FRAMES = [
 ];
 const BYTES = Buffer.concat(FRAMES);
 
-/** Reads what is pushed, in pieces of these lengths, each among bytes that are not its own. */
+/** Reads pieces of these lengths, each in memory with other bytes around it. */
 function read(bytes: Uint8Array, lengths: Iterable<number>): Buffer[] {
   const reader = new FrameReader(MAX);
   const frames: Buffer[] = [];
@@ -37,7 +37,7 @@ function read(bytes: Uint8Array, lengths: Iterable<number>): Buffer[] {
   return frames;
 }
 
-/** As `toEqual`, for very many. */
+/** As `toEqual`, but fast for very many. */
 function same(frames: readonly Buffer[], expected: readonly Buffer[]): void {
   const isSame =
     frames.length === expected.length &&
@@ -46,7 +46,7 @@ function same(frames: readonly Buffer[], expected: readonly Buffer[]): void {
 }
 
 describe('FrameReader', () => {
-  it('says how much it misses of a frame, once it knows how long that is.', () => {
+  it('gives the missing bytes of a frame whose length it knows.', () => {
     const reader = new FrameReader(MAX);
     const bytes = frame('PREFETCH', { body: new Uint8Array(88) });
     const missing: number[] = [];
@@ -63,7 +63,7 @@ describe('FrameReader', () => {
     expect(missing).toEqual([0, bytes.length - 30, bytes.length - 90, 0]);
   });
 
-  it('cuts the bytes of a connection into frames, when they come whole.', () => {
+  it('cuts the bytes of a connection into frames if they arrive whole.', () => {
     expect(read(BYTES, [BYTES.length])).toEqual(FRAMES);
     expect(
       read(
@@ -73,23 +73,23 @@ describe('FrameReader', () => {
     ).toEqual(FRAMES);
   });
 
-  it('byte by byte.', () => {
+  it('does so byte by byte.', () => {
     expect(read(BYTES, Array(BYTES.length).fill(1))).toEqual(FRAMES);
   });
 
-  it('in pieces of every length.', () => {
+  it('does so for pieces of every length.', () => {
     for (let length = 2; length <= 64; length++) {
       same(read(BYTES, Array(Math.ceil(BYTES.length / length)).fill(length)), FRAMES);
     }
   });
 
-  it('cut in two anywhere, and with nothing in between.', () => {
+  it('does so for two pieces, cut anywhere, and an empty piece between.', () => {
     for (let at = 0; at <= BYTES.length; at++) {
       same(read(BYTES, [at, 0, BYTES.length - at]), FRAMES);
     }
   });
 
-  it('cut in three anywhere near the joints of two frames.', () => {
+  it('does so for three pieces, cut anywhere near the joint of two frames.', () => {
     const two = Buffer.concat(FRAMES.slice(0, 3));
     for (let from = 0; from <= two.length; from++) {
       for (let to = from; to <= two.length; to++) {
@@ -98,7 +98,7 @@ describe('FrameReader', () => {
     }
   });
 
-  it('knows when a frame is half there.', () => {
+  it('knows whether a frame is incomplete.', () => {
     const reader = new FrameReader(MAX);
     for (let at = 0; at < FRAMES[1]!.length; at++) {
       reader.push(FRAMES[1]!.subarray(at, at + 1));
@@ -118,13 +118,13 @@ describe('FrameReader', () => {
     ['almost 4 GiB', 0xffff_fffc],
     ['4294967295', 0xffff_ffff],
     ['the letters of HTTP', 0x4745_5420],
-  ] as const)('does not believe a length of %s, however it comes.', ([, length]) => {
+  ] as const)('refuses a length of %s, in any pieces.', ([, length]) => {
     const bytes = Buffer.alloc(16);
     bytes.writeUInt32BE(length);
     for (const size of [16, 4, 3, 1]) {
       const reader = new FrameReader(MAX);
       expect(() => {
-        // A whole frame before it is read all the same.
+        // It still reads a complete frame before that.
         reader.push(FRAMES[0] as Buffer);
         expect(reader.read()).toBe(true);
         expect(reader.read()).toBe(false);
@@ -136,7 +136,7 @@ describe('FrameReader', () => {
     }
   });
 
-  it('says which lengths it believes.', () => {
+  it('names the valid lengths.', () => {
     const reader = new FrameReader(MAX);
     reader.push(Buffer.from([0, 0, 0, 13]));
     expect(() => reader.read()).toThrow(
@@ -144,7 +144,7 @@ describe('FrameReader', () => {
     );
   });
 
-  it('believes what is allowed by then: the limit may be raised.', () => {
+  it('accepts longer frames after the limit was raised.', () => {
     const reader = new FrameReader(12);
     reader.push(FRAMES[0] as Buffer);
     expect(reader.read()).toBe(true);
@@ -154,7 +154,7 @@ describe('FrameReader', () => {
     expect(reader.read()).toBe(true);
   });
 
-  it('keeps no more memory than what has come, for a frame that says it is long.', () => {
+  it('keeps no more memory than the bytes received, whatever length a frame claims.', () => {
     const reader = new FrameReader(1 << 30);
     const start = Buffer.alloc(16);
     start.writeUInt32BE(1 << 29);
@@ -165,7 +165,7 @@ describe('FrameReader', () => {
     expect(after.arrayBuffers - before.arrayBuffers).toBeLessThan(1 << 20);
   });
 
-  it('keeps little more memory than what has come, also when it comes in tiny pieces.', () => {
+  it('keeps little more memory than the bytes received, even in tiny pieces.', () => {
     const reader = new FrameReader(1 << 30);
     const start = Buffer.alloc(16);
     start.writeUInt32BE(1 << 24);
@@ -178,17 +178,17 @@ describe('FrameReader', () => {
       if (reader.read()) expect.fail('it is not whole');
     }
     const { heapUsed, arrayBuffers } = process.memoryUsage();
-    // A piece of its own for each byte would be a hundred times as much.
+    // An object for each byte would take a hundred times as much.
     expect(heapUsed + arrayBuffers - before.heapUsed - before.arrayBuffers).toBeLessThan(
       count * 40,
     );
   });
 });
 
-describe('FrameReader, whose memory is used again,', () => {
+describe('FrameReader with a reused buffer', () => {
   const MEMORY = 64;
 
-  /** Reads everything through memory of so many bytes, which is overwritten as soon as that is allowed. */
+  /** Reads all bytes through a buffer of this size, which is overwritten as soon as the reader allows it. */
   function readThrough(bytes: Uint8Array, step: number): Buffer[] {
     const reader = new FrameReader(MAX);
     const frames: Buffer[] = [];
@@ -216,7 +216,7 @@ describe('FrameReader, whose memory is used again,', () => {
     return frames;
   }
 
-  it('needs of it only what is half there, which it moves to the front.', () => {
+  it('keeps only an incomplete frame, which it moves to the front.', () => {
     const short = FRAMES.filter(({ length }) => length < MEMORY * 3);
     const many = [...short, ...short, ...short, ...short];
     for (let step = 1; step <= MEMORY; step++) {
@@ -224,7 +224,7 @@ describe('FrameReader, whose memory is used again,', () => {
     }
   });
 
-  it('needs all of it while a frame lies there in pieces, or elsewhere.', () => {
+  it('keeps the whole buffer while a frame is in pieces, or in other memory.', () => {
     const reader = new FrameReader(MAX);
     const bytes = frame('PREFETCH', { body: new Uint8Array(88) });
     const memory = Uint8Array.from(bytes);
@@ -241,14 +241,14 @@ describe('FrameReader, whose memory is used again,', () => {
   });
 });
 
-describe('FrameReader, of long frames', () => {
+describe('FrameReader with long frames', () => {
   const body = Buffer.alloc(20_000);
   for (let at = 0; at < body.length; at += 4) body.writeUInt32BE(at, at);
   const long = frame('SEND', { token: 9, body });
   const bytes = Buffer.concat([FRAMES[0] as Buffer, long, FRAMES[1] as Buffer]);
   const start = (FRAMES[0] as Buffer).length;
 
-  /** Reads three frames that come in pieces of these lengths; whether the long one was given in pieces. */
+  /** Reads three frames in pieces of these lengths; gives whether the long one stays in pieces. */
   function isInPieces(lengths: readonly number[], join = false): boolean {
     const reader = new FrameReader(100_000, 4096);
     const frames: Buffer[] = [];
@@ -269,21 +269,21 @@ describe('FrameReader, of long frames', () => {
     return inPieces;
   }
 
-  it('gives them in pieces that lie where they came, when these are few and large.', () => {
+  it('gives them in pieces, without a copy, if these are few and large.', () => {
     expect(isInPieces([start + 9000, bytes.length])).toBe(true);
     expect(isInPieces([start + 3000, 9000, bytes.length])).toBe(true);
     expect(isInPieces([start + long.length - 3, bytes.length])).toBe(true);
     expect(isInPieces([start + 9000, bytes.length], true)).toBe(true);
   });
 
-  it('puts them together when they are not, or the head of the message is cut.', () => {
+  it('joins them if the pieces are not, or the head of the message is cut.', () => {
     expect(isInPieces([bytes.length])).toBe(false);
     expect(isInPieces([start + 100, bytes.length])).toBe(false);
     expect(isInPieces(Array(Math.ceil(bytes.length / 3000)).fill(3000))).toBe(false);
     expect(isInPieces(Array(bytes.length).fill(1))).toBe(false);
   });
 
-  it('gives them whole when they come side by side in one buffer.', () => {
+  it('gives them whole if their pieces are adjacent in one buffer.', () => {
     for (const cut of [start + 2, start + 100, start + 9000]) {
       const reader = new FrameReader(100_000, 4096);
       let count = 0;

@@ -11,7 +11,7 @@ describe('frames of words and text', () => {
     length: bytes.length,
   });
 
-  it.for(Object.entries(FrameKind))('%s goes there and back.', ([name, kind]) => {
+  it.for(Object.entries(FrameKind))('%s can be written and read.', ([name, kind]) => {
     for (const words of [[], [1], [0, 0xffff_ffff, 7, 8, 9, 10, 11, 12]]) {
       for (const text of ['', 'a', 'abc', 'abcd', 'é😀', 'x'.repeat(500)]) {
         const bytes = wordsFrame(kind, 0xff, 0xffff, 0xffff_fffe, words, text);
@@ -35,11 +35,11 @@ describe('frames of words and text', () => {
     }
   });
 
-  it('a word that is not there is a ProtocolError.', () => {
+  it('a missing word is a ProtocolError.', () => {
     const bytes = wordsFrame(FrameKind.RESULT, 0, 0, 0, [1, 2]);
     expect(wordOf(view(bytes), 1)).toBe(2);
     expect(() => wordOf(view(bytes), 2)).toThrow(ProtocolError);
-    // What lies behind the frame is not its own.
+    // The bytes after the frame don't belong to it.
     const longer = Buffer.concat([bytes, Buffer.alloc(8)]);
     expect(() => wordOf({ ...view(longer), length: bytes.length }, 2)).toThrow(ProtocolError);
     expect(() => textOf({ ...view(longer), length: bytes.length }, 3)).toThrow(ProtocolError);
@@ -62,7 +62,7 @@ describe('frames of words and text', () => {
 });
 
 describe('The numbers of the protocol', () => {
-  it('are given once.', () => {
+  it('are unique.', () => {
     for (const table of [FrameKind, Op]) {
       expect(new Set(Object.values(table)).size).toBe(Object.values(table).length);
     }

@@ -15,9 +15,9 @@ import { wholeFramesOf } from '../support/frames.ts';
 import { PipeEnd } from '../support/pipe.ts';
 import { refused } from '../support/refused.ts';
 
-// The bytes in docs/protocol.md are those that a Ksock and a session of the daemon say to each other.
+// Compares the bytes in docs/protocol.md with those that a Ksock and a session of the daemon send.
 
-/** A frame of the page: whose connection, which way it goes, what kind it is said to be, and its bytes. */
+/** A frame of the page: its connection, its direction, its kind, and its bytes. */
 interface Golden {
   readonly ksock: string;
   readonly isClients: boolean;
@@ -27,7 +27,7 @@ interface Golden {
 
 const page = readFileSync(new URL('../../docs/protocol.md', import.meta.url), 'utf8');
 
-/** The frames of each conversation: a block of code that says its name. */
+/** The frames of each conversation: a named block of code. */
 const CONVERSATIONS = new Map<string, Golden[]>();
 for (const [, name, block] of page.matchAll(/^```text conversation (\w+)\n(.*?)^```$/gms)) {
   const frames: { ksock: string; isClients: boolean; kind: string; hex: string }[] = [];
@@ -54,8 +54,8 @@ const told = ({ ksock, isClients, kind, hex }: Golden): string =>
 let ends: PipeEnd[] = [];
 
 /**
- * Resolves when nothing is on its way any more. A client may put off what it tells by one turn of the event loop, so
- * two turns in a row must find all ends idle.
+ * Resolves when no frame is on its way. A client may delay a report by one turn of the event loop, so
+ * all ends must be idle for two turns in a row.
  */
 async function settled(): Promise<void> {
   for (let idle = 0; idle < 2; ) {
@@ -64,7 +64,7 @@ async function settled(): Promise<void> {
   }
 }
 
-/** One end of a connection, whose words are written down. */
+/** One end of a connection, which records its frames. */
 class Tap implements Channel {
   private readonly inner: PipeEnd;
   private readonly said: (bytes: Buffer) => void;
@@ -96,7 +96,7 @@ class Tap implements Channel {
   }
 }
 
-/** Ksocks on a bus, and all that they and the daemon say. */
+/** Ksocks on a bus, and all frames between them and the daemon. */
 class World {
   private readonly host = new Host();
   private readonly bus = new Bus();
@@ -140,7 +140,7 @@ class World {
   }
 }
 
-/** What the programs of each conversation do. */
+/** The programs of the conversations. */
 const PROGRAMS: Record<string, (world: World) => Promise<unknown>> = {
   simple: async (world) => {
     const ksock = await world.open();
@@ -211,25 +211,28 @@ const PROGRAMS: Record<string, (world: World) => Promise<unknown>> = {
   },
 };
 
-/** Those that each conversation on the page begins with are told of once. */
+/** Each conversation begins with these frames; the page shows them once. */
 const isGreeting = ({ kind }: Golden): boolean => kind === 'HELLO' || kind === 'WELCOME';
 
 describe('The bytes in docs/protocol.md', () => {
-  it.for(Object.keys(PROGRAMS))('are those that programs and the daemon say: %s.', async (name) => {
-    ends = [];
-    const world = new World();
-    await PROGRAMS[name]?.(world);
-    await settled();
-    const golden = goldenOf(name);
-    const heard = world.heard.filter((one) => name === 'simple' || !isGreeting(one));
-    // The order between two connections is nobody's business.
-    for (const of of new Set([...golden, ...heard].map(({ ksock }) => ksock))) {
-      const those = (all: readonly Golden[]) => all.filter(({ ksock }) => ksock === of).map(told);
-      expect(those(heard)).toEqual(those(golden));
-    }
-  });
+  it.for(Object.keys(PROGRAMS))(
+    'are those that programs and the daemon send: %s.',
+    async (name) => {
+      ends = [];
+      const world = new World();
+      await PROGRAMS[name]?.(world);
+      await settled();
+      const golden = goldenOf(name);
+      const heard = world.heard.filter((one) => name === 'simple' || !isGreeting(one));
+      // The order between two connections does not matter.
+      for (const of of new Set([...golden, ...heard].map(({ ksock }) => ksock))) {
+        const those = (all: readonly Golden[]) => all.filter(({ ksock }) => ksock === of).map(told);
+        expect(those(heard)).toEqual(those(golden));
+      }
+    },
+  );
 
-  it('are what a client is told that breaks a rule, and how it reads that.', async () => {
+  it('show the farewell for a client that breaks a rule, and the client reads it.', async () => {
     const [wrong, farewell] = goldenOf('farewell').map(({ hex }) => Buffer.from(hex, 'hex'));
     const [hello, welcome] = goldenOf('simple').map(({ hex }) => Buffer.from(hex, 'hex'));
     const peer = new Peer(new Host(), new Bus());
@@ -254,7 +257,7 @@ describe('The bytes in docs/protocol.md', () => {
     );
   });
 
-  it('are of every kind of frame, each of which is what it is said to be.', () => {
+  it('show every kind of frame, under its name.', () => {
     const all = [...CONVERSATIONS.values()].flat();
     expect(new Set(all.map(({ kind }) => kind))).toEqual(new Set(Object.keys(FrameKind)));
     for (const { kind, hex } of all) {
@@ -289,7 +292,7 @@ describe('The tables in docs/protocol.md', () => {
     for (const call of Object.entries(Op)) expect(told).toContainEqual(call);
   });
 
-  it('have every bit that says how a message is sent, and what a record has.', () => {
+  it('have every bit of SEND, of flags and of fields.', () => {
     const bits = rows.map(([bit, name]) => [name, Number(bit)]);
     for (const bit of Object.entries(SendDetail)) expect(bits).toContainEqual(bit);
     for (const bit of Object.entries(Flag)) expect(bits).toContainEqual(bit);

@@ -11,10 +11,10 @@ const { ALL_OR_WAIT } = Flag;
 class Sender {
   readonly ksock: BusKsock;
   readonly sends: SendQueue;
-  /** What it was told of sends that were pending: `token outcome`. */
+  /** The outcomes of pending sends: `token outcome`. */
   readonly done: string[] = [];
   private nextToken = 1;
-  /** The outcome of the send that is made now, if it was told. */
+  /** The outcome of the current send, if it is known. */
   private told: string | null = null;
   private submitting = 0;
 
@@ -30,7 +30,7 @@ class Sender {
     });
   }
 
-  /** Sends what waits for room if it must; the outcome, or `pending`. */
+  /** Makes a send that may wait; gives its outcome, or `pending`. */
   submit(name: string, { flags = ALL_OR_WAIT, waits = true, data = '' } = {}): string {
     const bytes = Buffer.from(data);
     const batch = new MessageBatch(name, flags, 0, bytes, 0, bytes.length);
@@ -53,7 +53,7 @@ function full(limit = 1): { sender: Sender; listener: Program; bus: Bus } {
 }
 
 describe('the sends of a Ksock', () => {
-  it('are done at once while nothing must wait', () => {
+  it('are done at once while none must wait', () => {
     const { program, bus } = stage();
     const listener = program().listen('$.A');
     const sender = new Sender(bus);
@@ -64,12 +64,12 @@ describe('the sends of a Ksock', () => {
     expect(sender.done).toEqual([]);
   });
 
-  it('line up behind one that waits, and go in their order when there is room', () => {
+  it('queue behind one that waits, and go in their order when a slot is free', () => {
     const { sender, listener } = full();
     for (const data of ['1', '2', '3']) {
       expect(sender.submit('$.A', { data })).toBe('pending');
     }
-    // Not even what could be done, or can't be, overtakes.
+    // Sends that could be done, or could be refused, don't overtake either.
     expect(sender.submit('$.B')).toBe('pending');
     expect(sender.submit('no name')).toBe('pending');
     expect(sender.sends.pending).toBe(5);
@@ -81,19 +81,19 @@ describe('the sends of a Ksock', () => {
     expect(sender.sends.pending).toBe(0);
   });
 
-  it('that don’t want to wait are told EAGAIN, and stay sending as at the device', () => {
+  it('that must not wait fail with EAGAIN, and leave the Ksock sending as at the device', () => {
     const { sender, listener } = full();
     expect(sender.submit('$.A', { waits: false })).toBe('EAGAIN');
     expect(sender.submit('$.A')).toBe('EALREADY');
     expect(sender.sends.pending).toBe(0);
     listener.next();
-    // Nobody waits, so nobody tries again but who asked.
+    // No send waits, so only the program itself retries.
     expect(sender.ksock.isSending).toBe(true);
     sender.sends.discard();
     expect(sender.submit('$.A')).toBe('ok');
   });
 
-  it('that don’t want to wait, behind one that does, are told when their turn comes', () => {
+  it('that must not wait, behind one that does, get their outcome in their turn', () => {
     const { sender, listener } = full();
     sender.submit('$.A');
     expect(sender.submit('$.A', { waits: false })).toBe('pending');
@@ -103,7 +103,7 @@ describe('the sends of a Ksock', () => {
     expect(sender.ksock.isSending).toBe(true);
   });
 
-  it('can be given up: the one that waits, and any behind it', () => {
+  it('can be cancelled: the one that waits, and any behind it', () => {
     const { sender, listener } = full();
     for (const data of ['1', '2', '3', '4']) sender.submit('$.A', { data });
     expect(sender.sends.cancel(3)).toBe(true);
@@ -117,7 +117,7 @@ describe('the sends of a Ksock', () => {
     expect(sender.sends.pending).toBe(0);
   });
 
-  it('that can never be done are told why, and the next has its turn', () => {
+  it('that can never succeed are refused, and the next one has its turn', () => {
     const { bus, program } = stage();
     const replier = program({ limit: 1 }).answer('$.A');
     const listener = program().listen('$.B');
@@ -128,18 +128,18 @@ describe('the sends of a Ksock', () => {
     replier.close();
     expect(sender.done).toEqual(['1 EADDRNOTAVAIL', '2 ok']);
     expect(listener.rest()).toHaveLength(1);
-    // Told by errno, so by no Status.
+    // The errno is the answer, so there is no Status.
     expect(sender.ksock.numMessages).toBe(0);
   });
 
-  it('keep their order over more of them than are forgotten in one step', () => {
+  it('keep their order in long queues', () => {
     const { sender, listener } = full();
     const count = 2500;
     for (let number = 1; number <= count; number++) sender.submit('$.A', { data: `${number}` });
     const read: number[] = [];
     for (let number = 0; number <= count; number++) {
       read.push(Number(listener.next().data));
-      // Some are given up on the way.
+      // Some are cancelled on the way.
       if (number === 1500) expect(sender.sends.cancel(1600)).toBe(true);
       if (number === 1600) break;
     }
@@ -147,7 +147,7 @@ describe('the sends of a Ksock', () => {
     expect(sender.sends.pending).toBe(count - 1601 - 1);
   });
 
-  it('of many who wait for many lose nothing, and keep each one’s order', () => {
+  it('of many Ksocks that wait for many queues are all done, in the order of each Ksock', () => {
     const names = ['$.A', '$.B', '$.A.B'];
     const bound = fc.array(fc.constantFrom(...names, '$.A.*', '$.*'), { maxLength: 3 });
     const step = fc.oneof(

@@ -1,4 +1,4 @@
-// What test/client/browser.test.ts bundles, and runs as a browser would.
+// The program that test/client/browser.test.ts bundles, and runs as a browser would.
 
 import { Ksock } from '../../../src/client/browser.ts';
 import { FramePort } from '../../../src/client/ports/frame-port.ts';
@@ -18,7 +18,7 @@ import {
 const KSOCK_ID = 7;
 const MAX_FRAME_BYTES = 65_536;
 
-/** A channel to a daemon that welcomes the client, and sends each message back to it. */
+/** A channel to a daemon that sends WELCOME, and sends each message back to the client. */
 class EchoChannel implements Channel {
   readonly backlog = 0;
   private readonly events: ChannelEvents;
@@ -30,7 +30,7 @@ class EchoChannel implements Channel {
   }
 
   write(pieces: readonly Uint8Array[]): void {
-    // The client may write to its memory again.
+    // The client may reuse its memory.
     for (const piece of pieces) {
       this.reader.push(piece.slice());
       while (this.reader.read()) this.answer(this.reader);
@@ -55,7 +55,7 @@ class EchoChannel implements Channel {
     }
   }
 
-  /** The frame that brings these records. */
+  /** The frame with these records. */
   private prefetch(records: Uint8Array, count: number): Uint8Array {
     const head = wordsFrame(FrameKind.PREFETCH, 0, 0, 0, [count, KSOCK_ID, this.serial]);
     const frame = new Uint8Array(head.length + records.length);
@@ -79,7 +79,7 @@ class EchoChannel implements Channel {
   }
 }
 
-/** Opens a Ksock, sends a message and hears it; what it saw. */
+/** Opens a Ksock, sends a message and receives it; gives what it saw. */
 export async function run(): Promise<string[]> {
   const ksock = await Ksock.open((mode, events, signal) =>
     FramePort.open(

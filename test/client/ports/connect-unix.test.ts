@@ -10,7 +10,7 @@ import { newFolder } from '../../support/folder.ts';
 import { frame, welcome } from '../../support/frames.ts';
 import { failed, refused } from '../../support/refused.ts';
 
-/** The daemon's end of the only connection, which the test plays. */
+/** The daemon's end of the only connection; the test plays the daemon. */
 let daemon: Socket;
 let accepted: Socket[];
 let server: Server;
@@ -39,14 +39,14 @@ afterEach(async () => {
 const farewell = frame('FAREWELL', { words: [12], text: 'max-somethings of the daemon' });
 
 describe('A connection that the daemon ends', () => {
-  it('is told why, though a write fails before that is read.', async () => {
+  it('has the daemon’s reason, even if a write fails before the client has read it.', async () => {
     daemon.write(farewell);
     daemon.destroy();
     const error = await refused(ksock.sendMsg(new Announcement('$.A')), 'ENOMEM');
     expect(error.message).toContain('max-somethings of the daemon');
   });
 
-  it('is told why, though it writes on and on.', async () => {
+  it('has the daemon’s reason, even if the client goes on writing.', async () => {
     const sends: Promise<unknown>[] = [];
     daemon.pause();
     for (let count = 0; count < 50; count++) {
@@ -61,7 +61,7 @@ describe('A connection that the daemon ends', () => {
     await refused(ksock.numMessages(), 'ENOMEM');
   });
 
-  it('without a word is ECONNRESET, though a write fails before that is known.', async () => {
+  it('without a farewell is ECONNRESET, even if a write fails first.', async () => {
     daemon.destroy();
     await refused(ksock.sendMsg(new Announcement('$.A')), 'ECONNRESET');
     await refused(ksock.numMessages(), 'ECONNRESET');
@@ -76,15 +76,15 @@ describe('A connection that the daemon ends', () => {
 });
 
 describe('Opening', () => {
-  it('waits its turn where more connect at once than the daemon can come to.', async () => {
+  it('retries when the daemon’s backlog of connections is full.', async () => {
     const all = await Promise.all(Array.from({ length: 20 }, () => Ksock.open(0, { directory })));
     expect(new Set(all.map(({ id }) => id))).toEqual(new Set([ksock.id]));
-    // The daemon that the test plays answers no CLOSE.
+    // The test's daemon does not answer CLOSE.
     for (const one of accepted) one.destroy();
     await Promise.all(all.map((one) => one.close()));
   });
 
-  it('ends by itself where nothing answers, and leaves no connection open.', async () => {
+  it('times out if the daemon does not answer, and leaves no connection open.', async () => {
     const silent = await mute();
     const opening = Ksock.open(connectUnix(0, silent.directory, 20));
     await silent.asked;
@@ -94,7 +94,7 @@ describe('Opening', () => {
     await silent.left;
   });
 
-  it('ends when its signal says so, and leaves no connection open.', async () => {
+  it('ends when its signal aborts, and leaves no connection open.', async () => {
     const silent = await mute();
     const controller = new AbortController();
     const opening = Ksock.open(0, { directory: silent.directory, signal: controller.signal });
@@ -104,7 +104,7 @@ describe('Opening', () => {
     await silent.left;
   });
 
-  it('a program that hangs up before it says anything is told from a bus that is lost.', async () => {
+  it('has an error of its own for a program that closes the connection before WELCOME.', async () => {
     server.removeAllListeners('connection').on('connection', (socket) => socket.destroy());
     const error = await refused(Ksock.open(0, { directory }), 'ECONNRESET');
     expect(error.meaning).toBe(
@@ -112,7 +112,7 @@ describe('Opening', () => {
     );
   });
 
-  it('does so no longer than its signal lets it.', async () => {
+  it('stops to retry when its signal aborts.', async () => {
     const controller = new AbortController();
     const { signal } = controller;
     const all = Array.from({ length: 20 }, () =>

@@ -29,7 +29,7 @@ async function serve(directory: string, buses = 1): Promise<LocalDaemon> {
   return local;
 }
 
-/** What is left of a daemon that died. */
+/** The socket of a dead daemon. */
 function leaveStale(directory: string): void {
   mkdirSync(directory, { recursive: true });
   const path = JSON.stringify(socketPath(directory, 0));
@@ -37,7 +37,7 @@ function leaveStale(directory: string): void {
   spawnSync(process.execPath, ['-e', script]);
 }
 
-describe('Without a folder given, opening', () => {
+describe('Opening without a directory', () => {
   let ours: string;
   let users: string;
   beforeEach(() => {
@@ -47,14 +47,14 @@ describe('Without a folder given, opening', () => {
     vi.stubEnv('XDG_RUNTIME_DIR', join(folder, 'run'));
   });
 
-  it('looks in $KBUS_DIR, then where the user’s daemon is, then where the system’s is.', () => {
+  it('looks in $KBUS_DIR, then in the user’s directory, then in the system’s.', () => {
     const [first, second, ...more] = placesToLook();
     expect([first, second]).toEqual([ours, users]);
     if (process.platform !== 'win32') expect(more.at(-1)).toBe('/run/kbus');
     expect(placesToLook('here')).toEqual(['here']);
   });
 
-  it('looks wherever `kbus serve` may serve, whoever runs that.', () => {
+  it('looks in all directories in which `kbus serve` may serve, for any user.', () => {
     expect(placesToLook()).toContain(socketDirectory());
     vi.stubEnv('KBUS_DIR', '');
     for (const uid of [0, 1000]) {
@@ -63,7 +63,7 @@ describe('Without a folder given, opening', () => {
     }
   });
 
-  it('takes the first place that serves the bus.', async () => {
+  it('takes the first directory in which a daemon serves the bus.', async () => {
     const second = await serve(users);
     await using one = await Ksock.open(0);
     expect((await second.open()).id).toBe(one.id + 1);
@@ -73,14 +73,14 @@ describe('Without a folder given, opening', () => {
     expect((await first.open()).id).toBe(2);
   });
 
-  it('passes over a socket that a dead daemon left.', async () => {
+  it('skips the socket of a dead daemon.', async () => {
     leaveStale(ours);
     await serve(users);
     await using ksock = await Ksock.open(0);
     expect(ksock.id).toBe(1);
   });
 
-  it('fails with an error that names all places, and what is wrong with each.', async () => {
+  it('rejects with an error that names all directories, and the fault of each.', async () => {
     leaveStale(ours);
     const error = await refused(Ksock.open(0), 'ENOENT');
     expect(error.message).toContain(
@@ -90,7 +90,7 @@ describe('Without a folder given, opening', () => {
     expect(error.meaning).toBe('there is no bus 0; start one with `kbus serve`');
   });
 
-  it('tells a user who has no folder to set one first.', async ({ skip }) => {
+  it('tells a user without a directory to set one first.', async ({ skip }) => {
     if (process.platform !== 'linux') return skip('SKIPPED: there is always a folder');
     vi.stubEnv('KBUS_DIR', '');
     vi.stubEnv('XDG_RUNTIME_DIR', '');
@@ -102,7 +102,7 @@ describe('Without a folder given, opening', () => {
     expect(new NoBusError(0, 'here', []).meaning).not.toContain('KBUS_DIR');
   });
 
-  it('comes back to the place where it was, and to no other.', async () => {
+  it('reconnects in the same directory, and in no other.', async () => {
     const first = await serve(ours);
     let lost = (): void => {};
     let tried = 0;
@@ -123,7 +123,7 @@ describe('Without a folder given, opening', () => {
 });
 
 describe('Opening', () => {
-  it('tells a user who may not look there so, and nothing else of what is there.', async ({
+  it('says that the user may not look into the directory, and nothing about its content.', async ({
     skip,
   }) => {
     if (process.getuid?.() === 0) return skip('SKIPPED: root may look anywhere');
@@ -134,7 +134,7 @@ describe('Opening', () => {
     chmodSync(join(folder, 'a'), 0o700);
   });
 
-  it('says to a program and to a person alike which buses are there.', async () => {
+  it('lists the buses that exist, for programs and for people.', async () => {
     const { directory } = await serve(folder, 2);
     const error = await refused(Ksock.open(3, { directory }), 'ENOENT');
     const cause = error.cause as NoBusError;
@@ -151,7 +151,7 @@ Buses 0 and 1 exist: that daemon has fewer buses. Stop it, and start it with:  k
     [[0, 1], 'buses 0 and 1 exist'],
     [[0, 1, 2], 'buses 0 to 2 exist'],
     [[0, 2, 5], 'buses 0, 2 and 5 exist'],
-  ])('The error lists the buses %j as "%s".', (others, says) => {
+  ])('lists the buses %j as "%s".', (others, says) => {
     const look = { says: 'x', errno: 2, others, cause: undefined };
     expect(new NoBusError(9, undefined, [look]).meaning).toContain(`but ${says};`);
   });
@@ -160,13 +160,13 @@ Buses 0 and 1 exist: that daemon has fewer buses. Stop it, and start it with:  k
     ['one name', () => 'd'.repeat(120)],
     ['many bytes a character', () => '\u00fc'.repeat(60)],
     ['only with the socket’s name', () => 'd'.repeat(107 - folder.length - '/'.length - 4)],
-  ])('is refused where the path is too long: %s.', async (_, name) => {
+  ])('refuses a path that is too long: %s.', async (_, name) => {
     const directory = join(folder, name());
     const path = socketPath(directory, 0);
     const length = Buffer.byteLength(path);
     const most = process.platform === 'linux' ? 107 : 103;
     expect(length).toBeGreaterThan(most);
-    // What the path would be cut to is somebody else's.
+    // A truncated path could be another program's socket.
     let reached = 0;
     const other = createServer(() => reached++);
     mkdirSync(dirname(path.slice(0, most)), { recursive: true });
@@ -183,7 +183,7 @@ Buses 0 and 1 exist: that daemon has fewer buses. Stop it, and start it with:  k
     expect(served.message).toBe(says);
   });
 
-  it('takes the longest path that a socket may have.', async () => {
+  it('accepts the longest path that a socket may have.', async () => {
     const most = process.platform === 'linux' ? 107 : 103;
     const fits = most - folder.length - '/'.length - '/kbus0.sock'.length;
     const local = await serve(join(folder, 'd'.repeat(fits)));
@@ -193,14 +193,14 @@ Buses 0 and 1 exist: that daemon has fewer buses. Stop it, and start it with:  k
     await failed(LocalDaemon.start({}, { directory: local.directory }));
   });
 
-  it('takes a folder relative to where the program is.', async () => {
+  it('accepts a directory relative to the working directory.', async () => {
     const local = await serve(folder);
     const directory = relative(realpathSync(process.cwd()), folder);
     await using ksock = await Ksock.open(0, { directory });
     expect((await local.open()).id).toBe(ksock.id + 1);
   });
 
-  it('needs no working directory but for a relative folder.', async () => {
+  it('needs a working directory only for a relative path.', async () => {
     await serve(folder);
     vi.spyOn(process, 'cwd').mockImplementation(() => {
       throw Object.assign(new Error('ENOENT: uv_cwd'), { code: 'ENOENT' });

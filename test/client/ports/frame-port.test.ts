@@ -24,13 +24,13 @@ import {
 import { failed, refused } from '../../support/refused.ts';
 import { settled } from '../everywhere.ts';
 
-/** A daemon that does what the test says, frame by frame. */
+/** A daemon that sends the frames that the test gives it. */
 class Script implements Channel {
   events!: ChannelEvents;
   readonly backlog = 0;
-  /** How many frames each write of the client had. */
+  /** The number of frames in each write of the client. */
   readonly writes: number[] = [];
-  /** How many messages each SEND had. */
+  /** The number of messages in each SEND. */
   readonly batches: number[] = [];
   isEnded = false;
   private readonly written: Buffer[] = [];
@@ -46,7 +46,7 @@ class Script implements Channel {
     for (const { kind, words } of whole) if (kind === 'SEND') this.batches.push(words[0] as number);
   }
 
-  /** All SENDs since the connection was opened, as they are. */
+  /** All SENDs since the connection was opened. */
   wholeSends(): Frame[] {
     return wholeFramesOf(Buffer.concat(this.written)).whole.filter(({ kind }) => kind === 'SEND');
   }
@@ -63,7 +63,7 @@ class Script implements Channel {
     this.events.received(all, 0, all.length);
   }
 
-  /** What came since it was asked last. */
+  /** The frames received since the last call. */
   async hear(): Promise<Frame[]> {
     await settled();
     const { heard } = this;
@@ -71,7 +71,7 @@ class Script implements Channel {
     return heard;
   }
 
-  /** The same, of this kind only. */
+  /** The frames of this kind received since the last call. */
   async hearAll(kind: string): Promise<Frame[]> {
     return (await this.hear()).filter((one) => one.kind === kind);
   }
@@ -126,12 +126,12 @@ const taken = (token: number, serial: number): Buffer =>
   messagesFrame('TAKEN', [message(serial)], { token });
 const sent = (token: number, count: number, serial: number, bytes = 0): Buffer =>
   frame('SENT', { token, words: [count, 0, serial, bytes] });
-/** A send was refused, which used this serial number. */
+/** A REFUSED of a send that used this serial number. */
 const notSent = (token: number, errno: number, serial: number, detail = 1): Buffer =>
   frame('REFUSED', { detail, token, words: [errno, 0, serial, 0, 0, 0, 0, 0, 3], text: '$.a' });
 
 describe('The first frames', () => {
-  it('HELLO tells the version, the mode, the process and the program.', async () => {
+  it('HELLO has the version, the mode, the process id and the program.', async () => {
     for (const [mode, word] of [
       ['r', 1],
       ['rw', 3],
@@ -148,7 +148,7 @@ describe('The first frames', () => {
     }
   });
 
-  it('a daemon of another version is a clear error.', async () => {
+  it('a WELCOME of another version is an error that names both versions.', async () => {
     const script = new Script();
     const opening = refused(script.opening(), 'EPROTO');
     await script.hear();
@@ -160,7 +160,7 @@ describe('The first frames', () => {
     expect(script.isEnded).toBe(true);
   });
 
-  it('so is the farewell of a daemon that does not know ours.', async () => {
+  it('the farewell of a daemon of another version is the error of open.', async () => {
     const script = new Script();
     const opening = refused(script.opening(), 'EPROTO');
     await script.hear();
@@ -168,7 +168,7 @@ describe('The first frames', () => {
     expect((await opening).message).toContain('open a Ksock (speak louder)');
   });
 
-  it('a connection that ends instead is ECONNRESET.', async () => {
+  it('a connection that ends before WELCOME is ECONNRESET.', async () => {
     const script = new Script();
     const opening = refused(script.opening(), 'ECONNRESET');
     await script.hear();
@@ -176,7 +176,7 @@ describe('The first frames', () => {
     await opening;
   });
 
-  it('a daemon that says nothing is given up on a signal.', async () => {
+  it('a signal ends the wait for WELCOME.', async () => {
     const script = new Script();
     const controller = new AbortController();
     const opening = failed(script.opening({ signal: controller.signal }));
@@ -184,12 +184,12 @@ describe('The first frames', () => {
     controller.abort('enough');
     expect(await opening).toBe('enough');
     expect(script.isEnded).toBe(true);
-    // What it says now is heard by nobody.
+    // Later frames have no effect.
     script.say(welcome());
     expect(await failed(script.opening({ signal: AbortSignal.abort('before') }))).toBe('before');
   });
 
-  it('a daemon that says farewell as it welcomes is an error, and no crash.', async () => {
+  it('a FAREWELL right after WELCOME is an error, and no crash.', async () => {
     const script = new Script();
     const opening = refused(script.opening(), 'ECONNRESET');
     await script.hear();
@@ -198,7 +198,7 @@ describe('The first frames', () => {
   });
 });
 
-describe('What a daemon must not say', () => {
+describe('Wrong frames of a daemon:', () => {
   const wrong: Record<string, Uint8Array> = {
     'an HTTP answer': Buffer.from('HTTP/1.1 400 Bad Request\r\n\r\n'),
     'a frame that is too short': Buffer.from([0, 0, 0, 8, 0, 0, 0, 0]),
@@ -207,14 +207,14 @@ describe('What a daemon must not say', () => {
     'a second welcome': welcome(),
     'a kind that there is not': frame(99),
     'what only a client says': frame('TAKE'),
-    'an answer to nothing': frame('RESULT', { token: 77, words: [0, 0] }),
+    'an unknown token': frame('RESULT', { token: 77, words: [0, 0] }),
     'a refusal of nothing': frame('REFUSED', { token: 77, words: [1, 0, 0] }),
     'a refusal of a send that was not made': notSent(1, 1, 0),
-    'a message that was not asked for': taken(3, 1),
+    'a TAKEN without a TAKE': taken(3, 1),
     'that there is none, unasked': frame('NONE', { token: 3 }),
-    'an answer to no Request': messagesFrame('ANSWER', [reply(1, 1)], { token: 3 }),
+    'an ANSWER without a Request': messagesFrame('ANSWER', [reply(1, 1)], { token: 3 }),
     'answers of which one is to no Request': alikeFrame('ANSWER', reply(1, 1), ['a', 'b']),
-    'the outcome of a send that was not made': sent(1, 1, 1),
+    'an outcome without a send': sent(1, 1, 1),
     'a result of one word': frame('RESULT', { token: 1, words: [0] }),
     'a text that is longer than its frame': frame('FAREWELL', { words: [1, 900] }),
     'a message cut short': frame('PREFETCH', {
@@ -244,22 +244,19 @@ describe('What a daemon must not say', () => {
   };
 
   it.for([
-    ['sent', (token: number) => sent(token, 1, 0)],
-    ['to wait', (token: number) => notSent(token, Errno.EAGAIN, 0)],
-  ] as const)(
-    'A Request that is said %s, without an id, ends the connection: EPROTO.',
-    async ([, answer]) => {
-      const script = new Script();
-      const ksock = await script.open();
-      const request = new Request('$.a', 'b', { flags: Flag.ALL_OR_WAIT });
-      const sending = refused(ksock.sendMsg(request), 'EPROTO');
-      const [send] = await script.hearAll('SEND');
-      script.say(answer((send as Frame).token));
-      await sending;
-      expect(script.isEnded).toBe(true);
-      script.events.closed(null);
-    },
-  );
+    ['SENT', (token: number) => sent(token, 1, 0)],
+    ['EAGAIN', (token: number) => notSent(token, Errno.EAGAIN, 0)],
+  ] as const)('an outcome without an id (%s) ends the connection: EPROTO.', async ([, answer]) => {
+    const script = new Script();
+    const ksock = await script.open();
+    const request = new Request('$.a', 'b', { flags: Flag.ALL_OR_WAIT });
+    const sending = refused(ksock.sendMsg(request), 'EPROTO');
+    const [send] = await script.hearAll('SEND');
+    script.say(answer((send as Frame).token));
+    await sending;
+    expect(script.isEnded).toBe(true);
+    script.events.closed(null);
+  });
 
   it.for(Object.keys(wrong))('%s ends the connection: EPROTO.', async (what) => {
     const script = new Script();
@@ -275,12 +272,12 @@ describe('What a daemon must not say', () => {
     await refused(ksock.bind('$.a'), 'EPROTO');
     expect(script.isEnded).toBe(true);
     expect(told.map(({ code }) => code)).toEqual(['EPROTO']);
-    // And nothing that follows is looked at.
+    // The client ignores all further frames.
     script.say(welcome(), prefetched(1));
   });
 
-  it.for(['an HTTP answer', 'a kind that there is not', 'an answer to nothing'])(
-    '%s instead of the welcome is EPROTO.',
+  it.for(['an HTTP answer', 'a kind that there is not', 'an unknown token'])(
+    '%s instead of WELCOME is EPROTO.',
     async (what) => {
       const script = new Script();
       const opening = refused(script.opening(), 'EPROTO');
@@ -292,7 +289,7 @@ describe('What a daemon must not say', () => {
 });
 
 describe('The farewell of a daemon', () => {
-  it('may never come: then it is said whether a message was half there.', async () => {
+  it('may be missing: then the error says whether a frame was incomplete.', async () => {
     const script = new Script();
     const ksock = await script.open();
     script.say(prefetched(1).subarray(0, 30));
@@ -301,7 +298,7 @@ describe('The farewell of a daemon', () => {
     expect(message).toContain('(the connection ended in the middle of a message)');
   });
 
-  it('says why, in every call that follows.', async () => {
+  it('gives the error of all further calls.', async () => {
     const script = new Script();
     const told: KbusError[] = [];
     const ksock = await script.open({ onDisconnected: (error) => told.push(error) });
@@ -316,7 +313,7 @@ describe('The farewell of a daemon', () => {
 describe('Reading', () => {
   const CREDIT = 8192;
 
-  /** A Ksock that is iterated, and the wait for its first message, which the daemon has been told of. */
+  /** A Ksock in a loop that waits for its first message, and has granted credit. */
   async function reading() {
     const script = new Script();
     const ksock = await script.open();
@@ -335,21 +332,21 @@ describe('Reading', () => {
     return { script, asked: await script.hearAll('CREDIT') };
   }
 
-  /** A Request for us to answer. */
+  /** A Request that the client must answer. */
   function request(serial: number, text: string, from: number): Message {
     const flags = Flag.WANT_A_REPLY | Flag.WANT_YOU_TO_REPLY;
     return new Message('$.a', text, { flags, id: new MessageId(0, serial), from });
   }
   const alone = (one: Message): Buffer => messagesFrame('PREFETCH', [one]);
 
-  it('recalls before it takes one, although all that was prefetched has been consumed.', async () => {
+  it('sends RECALL before TAKE, even if all prefetched messages were consumed.', async () => {
     const script = new Script();
     const ksock = await script.open();
     const iterator = ksock[Symbol.asyncIterator]();
     const first = iterator.next();
     const [asked] = await script.hearAll('CREDIT');
     expect(asked?.words).toEqual([CREDIT]);
-    // As many as it asked for: its credit is spent.
+    // As many as the credit, so that it is spent.
     script.say(...Array.from({ length: CREDIT }, (_, at) => prefetched(at + 1)));
     expect((await first).value?.text()).toBe('1');
     for (let at = 2; at <= CREDIT; at++) await iterator.next();
@@ -358,7 +355,7 @@ describe('Reading', () => {
     expect(kinds.slice(-2)).toEqual([`CALL ${Op.RECALL}`, 'TAKE 0']);
   });
 
-  it('reports how many were consumed before anything that depends on it.', async () => {
+  it('reports consumed messages before any frame that depends on it.', async () => {
     const { script, ksock, iterator, first } = await reading();
     script.say(...[1, 2, 3, 4].map(prefetched));
     await first;
@@ -375,7 +372,7 @@ describe('Reading', () => {
     ]);
   });
 
-  it('ignores what was on its way when it was recalled.', async () => {
+  it('ignores messages that were on their way at a RECALL.', async () => {
     const { script, ksock, iterator, first } = await reading();
     script.say(prefetched(1), prefetched(2));
     await first;
@@ -388,17 +385,17 @@ describe('Reading', () => {
       taken(take.token, 4),
     );
     expect((await taking)?.text()).toBe('4');
-    // What is prefetched from now on counts.
+    // Messages prefetched from now on count.
     const second = iterator.next();
     expect((await script.hearAll('CREDIT')).at(-1)?.words).toEqual([CREDIT]);
     script.say(prefetched(2));
     expect((await second).value?.text()).toBe('2');
   });
 
-  it('gives what was prefetched in one frame one by one, and an urgent message in the middle of it.', async () => {
+  it('gives the messages of a frame one by one, and an urgent message between them.', async () => {
     const { script, iterator, first } = await reading();
     const frameOfThree = alikeFrame('PREFETCH', message(5), ['five', 'six, which is longer', '']);
-    // Its bytes may be cut anywhere.
+    // The bytes of the frame may arrive in any pieces.
     script.say(frameOfThree.subarray(0, frameOfThree.length - 10));
     script.say(Buffer.concat([frameOfThree.subarray(frameOfThree.length - 10), prefetched(8)]));
     const one = (await first).value as Message;
@@ -412,7 +409,7 @@ describe('Reading', () => {
     expect(rest).toEqual(['[0:4] 4', '[0:6] six, which is longer', '[0:7] ', '[0:8] 8']);
   });
 
-  it('sends what a handler answers in the turn in which the Requests came, in one write.', async () => {
+  it('sends a handler’s Replies in the tick in which the Requests arrived, in one write.', async () => {
     const { script } = await handling((ksock) => ksock.replier('$.a', ({ data }) => data));
     const writes = script.writes.length;
     script.say(alone(request(8, 'x', 8)), alone(request(9, 'x', 9)));
@@ -425,7 +422,7 @@ describe('Reading', () => {
     expect(script.writes.slice(writes)).toEqual([1]);
   });
 
-  it('tells of a few that it consumed when the frame is whole that was half there, or of many at once.', async () => {
+  it('reports a few consumed messages after the rest of the frame, and many at once.', async () => {
     const { script } = await handling((ksock) => ksock.listener('$.a', () => {}));
     const some = (from: number, count: number): Uint8Array[] =>
       Array.from({ length: count }, (_, at) => prefetched(from + at));
@@ -441,7 +438,7 @@ describe('Reading', () => {
     expect(await told()).toEqual([16]);
   });
 
-  it('grants more credit when a handler has consumed all that was prefetched.', async () => {
+  it('grants further credit when a handler has consumed all prefetched messages.', async () => {
     const { script, asked } = await handling((ksock) => ksock.listener('$.a', () => {}));
     expect(asked[0]?.words).toEqual([CREDIT]);
     script.say(...Array.from({ length: CREDIT }, (_, at) => prefetched(at + 1)));
@@ -449,10 +446,10 @@ describe('Reading', () => {
     expect([more?.consumed, more?.words]).toEqual([CREDIT, [CREDIT]]);
   });
 
-  it('answers Requests that were prefetched in one frame, and reports what was consumed with it.', async () => {
+  it('answers the Requests of one frame in one frame, which also reports them consumed.', async () => {
     const { script } = await handling((ksock) => ksock.replier('$.a', ({ data }) => data));
     const together = alikeFrame('PREFETCH', request(20, '', 9), ['1', '2', 'three', '4']);
-    // One that is asked by somebody else, or isn't next, is answered with a head of its own.
+    // A Reply to another requester, or out of sequence, is not SAME.
     const others = [request(24, '5', 8), request(25, 'six', 8), request(27, '7', 8)];
     script.say(together, ...others.map(alone));
     const [whole] = script.wholeSends();
@@ -490,7 +487,7 @@ describe('Reading', () => {
     expect([script.batches, script.writes.at(-1)]).toEqual([[7], 1]);
   });
 
-  it('asks in one frame, and takes one for the answers, however its bytes come.', async () => {
+  it('sends Requests in one frame, and accepts the Replies in one, in any pieces.', async () => {
     for (const size of [1, 50, 1000]) {
       const script = new Script();
       const ksock = await script.open();
@@ -517,7 +514,7 @@ describe('Reading', () => {
     }
   });
 
-  it('ignores a frame half of which was there when it was recalled.', async () => {
+  it('ignores a frame that was incomplete at a RECALL.', async () => {
     const { script, ksock, iterator, first } = await reading();
     const together = alikeFrame('PREFETCH', message(5), ['five', 'six', 'seven']);
     script.say(prefetched(4), together.subarray(0, together.length - 10));
@@ -536,7 +533,7 @@ describe('Reading', () => {
     expect((await second).value?.text()).toBe('7');
   });
 
-  it('acknowledges an urgent message, with what was consumed before it.', async () => {
+  it('acknowledges an urgent message, and reports the messages consumed before it.', async () => {
     const { script, iterator, first } = await reading();
     script.say(prefetched(1), prefetched(2));
     await first;
@@ -550,7 +547,7 @@ describe('Reading', () => {
 });
 
 describe('Sending', () => {
-  it('as many sends are under way as the daemon allows; the rest wait here.', async () => {
+  it('the client has at most the allowed number of sends in flight, and keeps the others.', async () => {
     const script = new Script();
     const ksock = await script.open({}, { sends: 4 });
     const ids = Array.from({ length: 10 }, () => ksock.sendMsg(new Announcement('$.a')));
@@ -568,7 +565,7 @@ describe('Sending', () => {
     ]);
   });
 
-  it('as many bytes are under way as the daemon allows; one message may have more.', async () => {
+  it('the client has at most the allowed bytes in flight; a single message may have more.', async () => {
     const script = new Script();
     const ksock = await script.open({}, { bytes: 1000 });
     const send = (length: number): void => {
@@ -587,7 +584,7 @@ describe('Sending', () => {
     expect(await script.hearAll('SEND')).toHaveLength(1);
   });
 
-  it('what was posted counts as what its outcomes say, done or refused, whatever lengths it has.', async () => {
+  it('SENT and REFUSED release the bytes of posted messages, of any length.', async () => {
     const script = new Script();
     const ksock = await script.open({}, { bytes: 1000 });
     const lengths = [100, 700, 200, 300, 500, 150, 1000];
@@ -607,7 +604,7 @@ describe('Sending', () => {
         text: '$.a',
       });
     script.say(sent(1, 1, 1, 100));
-    // There are 900 still, and 300 would be too many.
+    // 900 bytes are still in flight, so 300 more would exceed the limit.
     expect(await under()).toEqual([]);
     script.say(refusal(2, 700));
     expect(await under()).toEqual([300, 500]);
@@ -620,7 +617,7 @@ describe('Sending', () => {
     expect(await Promise.all(told)).toContain('EBUSY');
   });
 
-  it('a send that waits here is given up without a word to the daemon.', async () => {
+  it('an unsent message is cancelled without a frame to the daemon.', async () => {
     const script = new Script();
     const ksock = await script.open({}, { sends: 1 });
     const controller = new AbortController();
@@ -639,7 +636,7 @@ describe('Sending', () => {
     expect((await third).serialNum).toBe(2);
   });
 
-  it('all that is asked in one turn leaves in one write.', async () => {
+  it('all frames of one tick leave in one write.', async () => {
     const script = new Script();
     const ksock = await script.open();
     await script.hear();
@@ -655,7 +652,7 @@ describe('Sending', () => {
     expect(script.writes).toEqual([4]);
   });
 
-  it('a message goes as it is, whatever was sent before it.', async () => {
+  it('a message keeps all its fields, whatever was sent before it.', async () => {
     const script = new Script();
     const ksock = await script.open({}, { bytes: 10_000_000 });
     const inReplyTo = new MessageId(3, 4);
@@ -676,7 +673,7 @@ describe('Sending', () => {
       new Announcement('$.b', 'carried', { origFrom: new OrigFrom(1, 2) }),
       new Announcement('$.b', 'carried', { finalTo: new OrigFrom(1, 2) }),
     ];
-    // Each once more: alike in all, whatever there is.
+    // Each once more, so that all fields are equal.
     messages.push(...messages.flatMap((one) => [one, one]));
     for (const one of messages) void ksock.sendMsg(one).catch(() => {});
     const sends = await script.hearAll('SEND');
@@ -692,7 +689,7 @@ describe('Sending', () => {
     });
   });
 
-  it('how the outcome is to be told goes with it.', async () => {
+  it('each send has the right detail bits.', async () => {
     const script = new Script();
     const ksock = await script.open();
     void ksock.sendMsg(new Announcement('$.a'), { wait: true });
@@ -701,11 +698,11 @@ describe('Sending', () => {
     const sends = await script.hearAll('SEND');
     expect(sends.map(({ detail }) => detail)).toEqual([
       SendDetail.WAIT,
-      // Behind one that waits, it must be counted.
+      // It queues behind one that waits, so it must be counted.
       SendDetail.ANSWERED | SendDetail.ROOM,
       SendDetail.ANSWERED | SendDetail.ROOM | SendDetail.WAIT,
     ]);
-    // ALL_OR_WAIT is in the message too.
+    // The message has ALL_OR_WAIT, too.
     expect(sends.map(({ message: told }) => (told?.flags ?? 0) & Flag.ALL_OR_WAIT)).toEqual([
       Flag.ALL_OR_WAIT,
       0,
@@ -721,7 +718,7 @@ describe('Sending', () => {
     ]);
   });
 
-  it('a refusal is that of the oldest send, and of no other.', async () => {
+  it('REFUSED is the outcome of the oldest send.', async () => {
     const script = new Script();
     const ksock = await script.open();
     const sends = [1, 2, 3].map(() => ksock.sendMsg(new Announcement('$.a')));
@@ -733,12 +730,12 @@ describe('Sending', () => {
     expect((await sends[2])?.serialNum).toBe(3);
   });
 
-  it('a Request that waits for room has its turn with no id; its outcome is its own, whenever it comes.', async () => {
+  it('a Request that waits for ROOM is acknowledged without an id; its outcome may come at any time.', async () => {
     for (const isRefused of [false, true]) {
       const script = new Script();
       const ksock = await script.open();
       const waits = ksock.sendMsg(new Announcement('$.a'), { wait: true });
-      // Behind one that waits, it is counted.
+      // It queues behind one that waits, so it is counted.
       const asking = ksock.request('$.b');
       const last = ksock.sendMsg(new Announcement('$.d'));
       const [one, two, three] = (await script.hearAll('SEND')) as [Frame, Frame, Frame];
@@ -749,7 +746,7 @@ describe('Sending', () => {
         sent(three.token, 1, 2),
       );
       expect([String(await waits), String(await last)]).toEqual(['[0:1]', '[0:2]']);
-      // Nobody who sends waits for it.
+      // No send waits for it.
       await ksock.flush();
       if (isRefused) {
         const refusing = refused(asking, 'EADDRNOTAVAIL');
@@ -762,7 +759,7 @@ describe('Sending', () => {
     }
   });
 
-  it('an error number that nobody knows is still an error.', async () => {
+  it('an unknown error number is still an error.', async () => {
     const script = new Script();
     const ksock = await script.open();
     const bound = failed(ksock.bind('$.a'));

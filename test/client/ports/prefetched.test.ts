@@ -38,18 +38,18 @@ const told = ({ name, idSerial }: Message | BorrowedMessage): string | number =>
 
 const idSerialOf = (message: Message | null): number | undefined => message?.idSerial;
 
-/** What is given until nothing is left: names of messages, serials of those of batches. */
+/** Takes all messages: gives names of single messages, and serials of those in batches. */
 function* given(queue: PrefetchedQueue): Generator<string | number> {
   for (let message = queue.take(); message !== null; message = queue.take()) yield told(message);
 }
 
-/** The same, shown by a borrowed message. */
+/** As `given`, but shown by a borrowed message. */
 function* shown(queue: PrefetchedQueue): Generator<string | number> {
   const borrowed = new BorrowedMessage();
   while (queue.show(borrowed)) yield told(borrowed);
 }
 
-/** The same, by turns. */
+/** Shown and taken, by turns. */
 function* mixed(queue: PrefetchedQueue): Generator<string | number> {
   const borrowed = new BorrowedMessage();
   while (queue.show(borrowed)) {
@@ -59,8 +59,8 @@ function* mixed(queue: PrefetchedQueue): Generator<string | number> {
   }
 }
 
-describe.each([given, shown, mixed])('What is prefetched, %o,', (read) => {
-  it('messages, alone or many in one frame, are given in the order in which they came.', () => {
+describe.each([given, shown, mixed])('The prefetched queue, %o,', (read) => {
+  it('gives single messages and those of frames in the order of arrival.', () => {
     const queue = new PrefetchedQueue();
     queue.push(new Message('$.a'));
     queue.pushBatch(batch(1, 2));
@@ -71,7 +71,7 @@ describe.each([given, shown, mixed])('What is prefetched, %o,', (read) => {
     expect(queue.length).toBe(0);
   });
 
-  it('an urgent message is given before the rest of a frame.', () => {
+  it('gives an urgent message before the rest of a frame.', () => {
     const queue = new PrefetchedQueue();
     queue.pushBatch(batch(1, 3));
     queue.push(new Message('$.b'));
@@ -82,7 +82,7 @@ describe.each([given, shown, mixed])('What is prefetched, %o,', (read) => {
     expect([...read(queue)]).toEqual(['$.later.urgent', '$.urgent', 2, 3, '$.b']);
   });
 
-  it('nothing of a frame is given after all was returned.', () => {
+  it('gives no message after `clear`.', () => {
     const queue = new PrefetchedQueue();
     queue.pushBatch(batch(1, 3));
     queue.take();
@@ -95,7 +95,7 @@ describe.each([given, shown, mixed])('What is prefetched, %o,', (read) => {
 });
 
 describe('The messages of a frame', () => {
-  it('are looked at when they are come to: what is none of them ends the connection (a ProtocolError).', () => {
+  it('are checked when they are read: a malformed one ends the connection (ProtocolError).', () => {
     const plain = record(new Message('$.a', 'abcd'));
     const last = new Message('$.a', null, { inReplyTo: new MessageId(0, 0xffff_ffff), to: 1 });
     const wrong: [string, readonly Buffer[], number][] = [
@@ -139,7 +139,7 @@ describe('The messages of a frame', () => {
     record(new Message('$.A', 'seven', { flags: 1 << 16 })),
   ];
 
-  it('have all that their records say, and what the frame says of them all.', () => {
+  it('have the fields of their records and of the frame.', () => {
     const you = Flag.WANT_YOU_TO_REPLY;
     const all = batchOf(records, 20, 9, you);
     const got: Message[] = [];
@@ -174,12 +174,12 @@ describe('The messages of a frame', () => {
     expect(got.map((one) => one.extract().map(String))).toEqual(
       expected.map((one) => one.extract().map(String)),
     );
-    // Those that are alike share what they have in common, wherever they stand.
+    // Messages with equal fields share a head, wherever they stand.
     expect(got[1]?.head).toBe(got[0]?.head);
     expect(got[6]?.head).toBe(got[0]?.head);
   });
 
-  it('are shown as they are given.', () => {
+  it('are the same whether taken or shown.', () => {
     const [given, shown] = [batchOf(records, 1), batchOf(records, 1)];
     const borrowed = new BorrowedMessage();
     while (given.left > 0) {

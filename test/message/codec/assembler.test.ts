@@ -18,7 +18,7 @@ function pointy(name: bigint, data: bigint, dataLength: number): Uint8Array {
 }
 
 describe('Assembler', () => {
-  it('puts a message together from any number of pieces of any size.', () => {
+  it('assembles a message from any number of pieces of any size.', () => {
     for (let size = 1; size <= BYTES.length; size++) {
       const assembler = new Assembler();
       for (let at = 0; at < BYTES.length; at += size) {
@@ -45,7 +45,7 @@ describe('Assembler', () => {
     expect(parts).toEqual(expected);
   });
 
-  it('refuses what is wrong as soon as the header is complete, and throws it away.', () => {
+  it('refuses a wrong message as soon as its header is complete, and drops it.', () => {
     const bytes = BYTES.slice();
     bytes[0] = 1;
     const assembler = new Assembler();
@@ -56,7 +56,7 @@ describe('Assembler', () => {
     expect(assembler.isComplete).toBe(true);
   });
 
-  it('refuses what is larger than the maximum: EMSGSIZE, before the rest is there.', () => {
+  it('refuses a message above the maximum before it is complete: EMSGSIZE.', () => {
     const assembler = new Assembler();
     expect(assembler.write(BYTES.subarray(0, 88), BYTES.length - 1)).toBe(Errno.EMSGSIZE);
     expect(assembler.isEmpty).toBe(true);
@@ -110,7 +110,7 @@ describe('Assembler', () => {
     expect(new Assembler().write(pointy(name, data, length), MAX)).toBe(Errno.EINVAL);
   });
 
-  it('takes no more memory than was written to it.', () => {
+  it('takes no more memory than the bytes written.', () => {
     const assembler = new Assembler();
     const header = new Message('$.a', new Uint8Array(1)).toBytes().subarray(0, 88).slice();
     const little = new Uint8Array(new Uint32Array([1]).buffer)[0] === 1;
@@ -121,7 +121,7 @@ describe('Assembler', () => {
     expect(process.memoryUsage().arrayBuffers - before).toBeLessThan(1_000_000);
   });
 
-  it('remembers the size that a header told, also of a message that was refused.', () => {
+  it('keeps the size in the header, also of a refused message.', () => {
     const assembler = new Assembler();
     expect(assembler.size).toBe(0);
     assembler.write(BYTES.subarray(0, 87), MAX);

@@ -18,7 +18,7 @@ function header(words: readonly number[]): Buffer {
   return bytes;
 }
 
-/** Then padding, and the places of the pointers. */
+/** The words after these: padding, and the pointers. */
 const WORDS = [0x7375624b, ...EVERY_WORD, 0, 0, 0, 0, 0, 0x4b627573, 0];
 const BYTES = Buffer.concat([
   header(WORDS),
@@ -45,7 +45,7 @@ function withWord(at: number, word: number): Buffer {
 }
 
 describe('the "entire" layout on a 64-bit machine (spec 2 §3.2)', () => {
-  it('is what the specification says, word by word.', () => {
+  it('is that of the specification, word by word.', () => {
     expect(WORDS).toHaveLength(88 / 4);
     expect(Buffer.from(encodeEntire(EVERY_FIELD)).equals(BYTES)).toBe(true);
     expect(EVERY_FIELD.totalLength()).toBe(BYTES.length);
@@ -55,7 +55,7 @@ describe('the "entire" layout on a 64-bit machine (spec 2 §3.2)', () => {
     }
   });
 
-  it('is read back as it was written, wherever it lies in memory.', () => {
+  it('is read as it was written, at any alignment.', () => {
     const moved = new Uint8Array(BYTES.length + 7);
     moved.set(BYTES, 3);
     const got = Message.fromBytes(moved.subarray(3, 3 + BYTES.length));
@@ -63,7 +63,7 @@ describe('the "entire" layout on a 64-bit machine (spec 2 §3.2)', () => {
     expect(Message.fromBytes(BYTES).equivalent(EVERY_FIELD)).toBe(true);
   });
 
-  it('shares no memory with what is read from it.', () => {
+  it('is copied when it is read.', () => {
     const bytes = encodeEntire(EVERY_FIELD);
     const got = Message.fromBytes(bytes);
     bytes.fill(0);
@@ -77,7 +77,7 @@ describe('the "entire" layout on a 64-bit machine (spec 2 §3.2)', () => {
     expect([...Message.fromBytes(bytes).data]).toEqual([...data]);
   });
 
-  it('padding may be of any value.', () => {
+  it('padding may have any value.', () => {
     const bytes = BYTES.subarray();
     bytes.fill(0xaa, 60, 64);
     bytes.fill(0xaa, 84, 88);
@@ -112,13 +112,13 @@ describe('the "entire" layout on a 64-bit machine (spec 2 §3.2)', () => {
     expect(refusal(bytes)).toBe(code);
   });
 
-  it('is refused when it is cut off anywhere: EINVAL.', () => {
+  it('is refused if it is truncated anywhere: EINVAL.', () => {
     for (let length = 0; length < BYTES.length; length++) {
       expect(refusal(BYTES.subarray(0, length))).toBe('EINVAL');
     }
   });
 
-  it('the number of an error is that of its code.', () => {
+  it('each error has the number of its code.', () => {
     try {
       Message.fromBytes(new Uint8Array(0));
     } catch (error) {

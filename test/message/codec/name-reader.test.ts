@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { NameReader } from '../../../src/message/codec/name-reader.ts';
 
-/** Memory in which a name lies, padded with zeros, behind so many other bytes; and so many before the array begins. */
+/** Memory with a name, padded with zeros, after `before` other bytes; the array itself begins at an offset. */
 function around(name: string, at: number, offset = 0): Uint8Array {
   const length = 4 * Math.ceil(name.length / 4);
   const bytes = new Uint8Array(offset + at + length + 8).fill(0xee);
@@ -24,20 +24,20 @@ function read<T>(reader: NameReader<T>, name: string, at = 0, offset = 0): Read<
 const nameOf = (length: number): string => '$.'.padEnd(length, 'abcdefghijklmnopqrstuvwxyz');
 
 describe('NameReader', () => {
-  it('reads names that look alike as what they are.', () => {
+  it('distinguishes names that look alike.', () => {
     const names = new NameReader();
     // Of equal length, middle and end.
     const alike = ['$.abXcd', '$.bbXcd', '$.acXcd', '$.abXdd', '$.abXcd'];
     for (const name of [...alike, ...alike, '$.a', '$.ab', '$.b', '$.a']) {
       expect(read(names, name, 2).text).toBe(name);
     }
-    // Zeros pad a name, and may be letters of another.
+    // Zeros pad a name, and may be characters of another.
     expect(read(names, '$.a').text).toBe('$.a');
     expect(read(names, '$.a\0').text).toBe('$.a\0');
     expect(read(names, '$.a').text).toBe('$.a');
   });
 
-  it('knows a name again wherever it lies, and gives the same for it.', () => {
+  it('recognizes a name anywhere in memory, and gives the same string.', () => {
     for (const length of [1, 2, 3, 4, 5, 6, 7, 8, 9, 63, 64, 125, 126, 127, 128]) {
       const names = new NameReader();
       const name = nameOf(length).slice(0, length);
@@ -51,7 +51,7 @@ describe('NameReader', () => {
     }
   });
 
-  it('reads longer names too, though it keeps none of them.', () => {
+  it('reads longer names, too, which it does not keep.', () => {
     const names = new NameReader();
     for (const length of [129, 130, 131, 132, 500, 999, 1000]) {
       for (let at = 0; at < 4; at++) {
@@ -67,14 +67,14 @@ describe('NameReader', () => {
     expect(read(notes, nameOf(500)).note).toBeNull();
   });
 
-  it('reads letters that no name may have as what they are.', () => {
+  it('reads characters that no name may have.', () => {
     const names = new NameReader();
     for (const name of ['$.é', '$.ÿÿÿ', '\0', '\0\0\0\0', '\x80$.']) {
       expect(read(names, name, 1).text).toBe(name);
     }
   });
 
-  it('reads very many names, most of which meet others in one place, as what they are.', () => {
+  it('reads very many names, most of which share slots.', () => {
     const names = new NameReader<number>();
     const all = Array.from({ length: 20_000 }, (_, at) => `$.Name.n${at}`);
     for (let round = 0; round < 2; round++) {
@@ -86,7 +86,7 @@ describe('NameReader', () => {
         names.setNote(known.slot, at);
       });
     }
-    // One that is read all the time is known again, though so many others were.
+    // A name that is read all the time stays known in spite of the others.
     const known = read(names, '$.Often');
     let again = 0;
     for (const name of all.slice(0, 1000)) {
@@ -96,7 +96,7 @@ describe('NameReader', () => {
     expect(again).toBe(1000);
   });
 
-  it('takes no padding for a part of the name.', () => {
+  it('does not count padding as a part of the name.', () => {
     const names = new NameReader();
     for (const padding of [0, 0xff, 0x61]) {
       const bytes = Uint8Array.from([0x24, 0x2e, 0x61, padding]);
@@ -104,7 +104,7 @@ describe('NameReader', () => {
     }
   });
 
-  it('reads what is there now, where another name was before.', () => {
+  it('reads the current bytes, where another name was before.', () => {
     const names = new NameReader();
     const bytes = Buffer.alloc(16);
     for (const name of ['$.One', '$.Two', '$.One']) {
@@ -113,7 +113,7 @@ describe('NameReader', () => {
     }
   });
 
-  it('keeps what its owner knows of a name, which no other reader does.', () => {
+  it('keeps its owner’s note about a name, which no other reader has.', () => {
     const one = new NameReader<string>();
     const other = new NameReader<string>();
     expect(read(one, '$.a').note).toBeNull();

@@ -26,7 +26,7 @@ const BYTES = Buffer.concat([
   words(0x4b627573),
 ]);
 
-/** What is wrong with bytes in the middle of others; '' when they are a message. */
+/** What is wrong with bytes among others; '' if they are a message. */
 function check(bytes: Uint8Array): string {
   const around = new Uint8Array(bytes.length + 9).fill(0xee);
   around.set(bytes, 5);
@@ -48,13 +48,13 @@ function withWord(at: number, value: number): Buffer {
 }
 
 describe('the layout between programs: sixteen words in network order (spec 3 §5.2)', () => {
-  it('is what the specification says, word by word.', () => {
+  it('is that of the specification, word by word.', () => {
     expect(Buffer.from(encodeNetwork(EVERY_FIELD)).equals(BYTES)).toBe(true);
     expect(networkLength(6, 5)).toBe(BYTES.length);
     expect(BYTES.length % 4).toBe(0);
   });
 
-  it('is read back as it was written.', () => {
+  it('is read as it was written.', () => {
     expect(check(BYTES)).toBe('');
     expect(read(BYTES).extract().map(String)).toEqual(EVERY_FIELD.extract().map(String));
     const plain = new Message('$.a');
@@ -83,11 +83,11 @@ describe('the layout between programs: sixteen words in network order (spec 3 §
     ['4294967295 bytes of data', withWord(56, 0xffff_ffff), /4294967295 bytes of data/],
     ['a wrong last guard', withWord(BYTES.length - 4, 1), /the last guard is wrong/],
     ['bytes after the end', Buffer.concat([BYTES, words(0)]), /88 bytes, where the message has 84/],
-  ])('%s is seen.', ([, bytes, wrong]) => {
+  ])('%s is refused.', ([, bytes, wrong]) => {
     expect(check(bytes)).toMatch(wrong);
   });
 
-  it('says how long it is as soon as its header is there.', () => {
+  it('gives its length as soon as its header is complete.', () => {
     const header = BYTES.subarray(0, NETWORK_HEADER);
     expect(measureNetwork(header, 84)).toBe(84);
     expect(measureNetwork(header, 83)).toBe(
@@ -95,7 +95,7 @@ describe('the layout between programs: sixteen words in network order (spec 3 §
     );
   });
 
-  it('is not believed when it is cut off anywhere.', () => {
+  it('is refused if it is truncated anywhere.', () => {
     for (let length = 0; length < BYTES.length; length++) {
       expect(check(BYTES.subarray(0, length))).not.toBe('');
     }

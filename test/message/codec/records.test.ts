@@ -48,7 +48,7 @@ function wordsOf(message: Message): RecordWords {
   return found;
 }
 
-/** What `writeRecord` makes of a message at `at`, in memory that was not clean; its data is the caller's to write. */
+/** The record that `writeRecord` writes at `at`, in memory that was not cleared; then the data. */
 function written(message: Message, at = 0): Buffer {
   const bytes = new Uint8Array(at + 1200).fill(0xee);
   const { name, flags, dataLength, data } = message;
@@ -59,7 +59,7 @@ function written(message: Message, at = 0): Buffer {
   return Buffer.from(bytes.subarray(at, dataAt + 4 * Math.ceil(dataLength / 4)));
 }
 
-/** A message that has just these fields. */
+/** A message with exactly these fields. */
 function having(fields: number): Message {
   return new Message('$.Fred', 'hello', {
     flags: 0xffff_0010,
@@ -74,7 +74,7 @@ const ALL_FIELDS = Array.from({ length: 16 }, (_, fields) => fields);
 
 const newSums = () => ({ data: 0, size: 0, largest: 0, heads: 0 });
 
-/** What is wrong with bytes that should be so many records: as they lie among others. */
+/** What is wrong with bytes, among others, that should be this number of records. */
 function check(bytes: Uint8Array, count: number, forbidden = 0, sums = newSums()): string {
   const padded = new Uint8Array(bytes.length + 9).fill(0xee);
   padded.set(bytes, 5);
@@ -82,7 +82,7 @@ function check(bytes: Uint8Array, count: number, forbidden = 0, sums = newSums()
 }
 
 describe('A record', () => {
-  it('is what the protocol says, word by word.', () => {
+  it('is that of the protocol, word by word.', () => {
     const bytes = Buffer.concat([
       words(5, 6 * 0x1_0000 + 15, 0xffff_0010, 5, 3, 4, 1, 2, 7, 8, 9, 10),
       Buffer.from('$.Fred\0\0hello\0\0\0'),
@@ -95,7 +95,7 @@ describe('A record', () => {
     expect(check(bytes, 1)).toBe('');
   });
 
-  it.for(ALL_FIELDS)('has the words that its fields say, and no others: %i.', (fields) => {
+  it.for(ALL_FIELDS)('has the words of its fields, and no others: %i.', (fields) => {
     const message = having(fields);
     expect(wordsOf(message).fields).toBe(fields);
     const bytes = written(message, 4);
@@ -113,14 +113,14 @@ describe('A record', () => {
     );
   });
 
-  it('says that it has a field if one of its words is not 0.', () => {
+  it('has a field if one of its words is not 0.', () => {
     const fieldsOf = (options: ConstructorParameters<typeof Message>[2]): number =>
       wordsOf(new Message('$.a', null, options)).fields;
     expect(fieldsOf({ to: 0xffff_ffff })).toBe(TO);
     expect(fieldsOf({ inReplyTo: new MessageId(0, 1) })).toBe(REPLY);
     expect(fieldsOf({ inReplyTo: new MessageId(0x8000_0000, 0) })).toBe(REPLY);
     expect(fieldsOf({ id: new MessageId(0xffff_ffff, 0) })).toBe(ID);
-    // An id of this bus is KBUS's to give.
+    // KBUS sets the ids of this bus.
     expect(fieldsOf({ id: new MessageId(0, 1) })).toBe(0);
     expect(fieldsOf({ origFrom: new OrigFrom(0, 1) })).toBe(CARRIED);
     expect(fieldsOf({ finalTo: new OrigFrom(1, 0) })).toBe(CARRIED);
@@ -136,7 +136,7 @@ describe('A record', () => {
     }
   });
 
-  it('of nothing but name and flags has its head made once, as words of this machine.', () => {
+  it('of nothing but name and flags is encoded once, as words of this machine.', () => {
     const head = new Head('$.Fred', 0xffff_0001);
     const encoded = encodedHead(head);
     const bytes = Buffer.from(encoded.buffer, encoded.byteOffset, encoded.byteLength);
@@ -145,7 +145,7 @@ describe('A record', () => {
   });
 });
 
-describe('Records side by side', () => {
+describe('Consecutive records', () => {
   const plain = new Message('$.a', 'one');
   const reply = new Message('$.Fred', 'two', { inReplyTo: new MessageId(7, 0xff), to: 9 });
   const bytes = Buffer.concat([
@@ -159,7 +159,7 @@ describe('Records side by side', () => {
     record(plain),
   ]);
 
-  /** Each of them, from where the cursor stands on. */
+  /** All records from the cursor on. */
   function* walked(cursor: RecordCursor, count: number) {
     const read = new RecordWords();
     for (let left = count; left > 0; left--) {
@@ -183,17 +183,17 @@ describe('Records side by side', () => {
     ['$.a', 2, true, '', 0],
     ['$.b', 0, false, '', 0],
     ['$.Fred', 0, false, 'two', 0xff],
-    // SAME counts up what Replies answer, past the byte too.
+    // SAME increments the serial that Replies answer, also past a byte.
     ['$.Fred', 1, true, 'and three', 0x100],
     ['$.Fred', 2, true, 'four', 0x101],
     ['$.a', 0, false, 'one', 0],
   ];
 
-  it('are walked over, and one that is SAME has the head of the one before it.', () => {
+  it('are walked over; a SAME record has the head of the one before it.', () => {
     expect([...walked(new RecordCursor(bytes, 0, 4, 0), 8)]).toEqual(ALL);
   });
 
-  it('are walked over from any of them on.', () => {
+  it('are walked over from any record on.', () => {
     for (let from = 0; from < 8; from++) {
       const cursor = new RecordCursor(bytes, 0, 4, 0);
       for (let passed = 0; passed < from; passed++) cursor.next();
@@ -203,7 +203,7 @@ describe('Records side by side', () => {
     }
   });
 
-  it('have the sums of all data, and of all sizes as the maximum counts them.', () => {
+  it('have the sums of all data, and of all sizes.', () => {
     const sums = newSums();
     expect(check(bytes, 8, 0, sums)).toBe('');
     const sizes = [3, 1, 0].map((length) => entireLength(3, length));
@@ -216,7 +216,7 @@ describe('Records side by side', () => {
       largest: Math.max(...all),
       heads: 4,
     });
-    // What was added up before is not added to.
+    // Sums of earlier records are not included.
     expect(check(record(plain), 1, 0, sums)).toBe('');
     expect(sums).toEqual({
       data: 3,
@@ -227,7 +227,7 @@ describe('Records side by side', () => {
   });
 
   it.for(ALL_FIELDS)(
-    'a head is copied with the number that is its message’s: fields %i.',
+    'have heads that can be copied with the number of their message: fields %i.',
     (fields) => {
       const message = having(fields);
       const from = record(message);
@@ -248,7 +248,7 @@ describe('Records side by side', () => {
   );
 });
 
-describe('What is no record', () => {
+describe('A malformed record', () => {
   const alike = (message: Message): Buffer => Buffer.concat([record(message), same('x')]);
   const reply = (network: number, serial: number): Message =>
     new Message('$.a', 'x', { inReplyTo: new MessageId(network, serial) });
@@ -260,7 +260,7 @@ describe('What is no record', () => {
 
   it.for<[string, Uint8Array, number, string]>([
     ['nothing', Buffer.alloc(0), 1, 'the frame ends before message 1 of 1'],
-    ['less than there should be', record(having(0)), 2, 'the frame ends before message 2 of 2'],
+    ['fewer records than expected', record(having(0)), 2, 'the frame ends before message 2 of 2'],
     ['half a head', record(having(0)).subarray(0, 8), 1, 'the frame ends in the head of message 1'],
     [
       'half a name',
@@ -277,12 +277,12 @@ describe('What is no record', () => {
     ['no name', lying(4, 0), 1, 'a name of 0 bytes'],
     ['a name that is too long', lying(4, 1001 * 0x1_0000), 1, 'a name of 1001 bytes'],
     ['a name of 65535 bytes', lying(4, 0xffff_0000), 1, 'a name of 65535 bytes'],
-    ['a field that there is not', lying(4, 6 * 0x1_0000 + 16), 1, 'unknown fields in a message'],
-    ['many such', lying(4, 6 * 0x1_0000 + 0xff00), 1, 'unknown fields in a message'],
-    ['more data than there is', lying(0, 9), 1, 'data of 9 bytes, where 8 are left'],
+    ['an unknown field', lying(4, 6 * 0x1_0000 + 16), 1, 'unknown fields in a message'],
+    ['many unknown fields', lying(4, 6 * 0x1_0000 + 0xff00), 1, 'unknown fields in a message'],
+    ['more data than the frame has', lying(0, 9), 1, 'data of 9 bytes, where 8 are left'],
     ['data of 2147483647 bytes', lying(0, 0x7fff_ffff), 1, 'data of 2147483647 bytes, where 8 are'],
-    ['less data than there is', lying(0, 4), 1, '4 bytes behind the last message of a frame'],
-    ['more than there should be', alike(having(0)), 1, '8 bytes behind the last message'],
+    ['less data than the frame has', lying(0, 4), 1, '4 bytes behind the last message of a frame'],
+    ['more records than expected', alike(having(0)), 1, '8 bytes behind the last message'],
     ['a first one that is SAME', same('x'), 1, 'the first message of a frame has the head of one'],
     [
       'one that is SAME as a Limpet’s',
@@ -290,7 +290,7 @@ describe('What is no record', () => {
       2,
       "the head of another that is a Limpet's",
     ],
-    ['one that is SAME as one carried', alike(having(CARRIED)), 2, "that is a Limpet's"],
+    ['a SAME record after a carried one', alike(having(CARRIED)), 2, "that is a Limpet's"],
     ['a Reply to nothing', lying(16, 0, REPLY).fill(0, 12, 16), 1, 'a Reply to [0:0]'],
     ['an id without a network', lying(12, 0, ID), 1, 'an id of network 0'],
     [
@@ -305,11 +305,11 @@ describe('What is no record', () => {
       3,
       'more Replies than there are serial numbers',
     ],
-  ])('%s is seen.', ([, bytes, count, says]) => {
+  ])('is refused: %s.', ([, bytes, count, says]) => {
     expect(check(bytes, count)).toContain(says);
   });
 
-  it('is seen in any of them.', () => {
+  it('is refused at any place.', () => {
     const right = record(having(15));
     expect(check(Buffer.concat([right, record(having(0)), same('1'), right]), 4)).toBe('');
     expect(check(Buffer.concat([right, lying(4, 0), same('1'), right]), 4)).toBe(
@@ -320,7 +320,7 @@ describe('What is no record', () => {
     );
   });
 
-  it('is one whose flags are not its sender’s to set.', () => {
+  it('is one with flags that only KBUS sets.', () => {
     const flags = Flag.WANT_YOU_TO_REPLY | Flag.SYNTHETIC;
     for (const flag of [Flag.WANT_YOU_TO_REPLY, Flag.SYNTHETIC]) {
       const bytes = record(new Message('$.a', 'x', { flags: flag | Flag.URGENT }));
@@ -331,15 +331,15 @@ describe('What is no record', () => {
     expect(check(all, 1, flags)).toBe('');
   });
 
-  it('may be the last Reply that can be numbered, and the first.', () => {
+  it('is not a Reply with the first or the last serial number.', () => {
     expect(check(alike(reply(7, 0xffff_fffe)), 2)).toBe('');
     expect(check(record(reply(0, 0xffff_ffff)), 1)).toBe('');
     expect(check(record(reply(7, 0)), 1)).toBe('');
-    // What isn't a Reply isn't numbered, though the one before it is.
+    // A message that isn't a Reply has no number, even after one that has.
     expect(check(Buffer.concat([record(reply(7, 0xffff_ffff)), alike(having(TO))]), 3)).toBe('');
   });
 
-  it('is not believed when it is cut off anywhere, or has anything behind it.', () => {
+  it('is one that is truncated anywhere, or followed by other bytes.', () => {
     for (const fields of ALL_FIELDS) {
       const bytes = Buffer.concat([record(having(fields)), record(having(TO)), same('more')]);
       expect(check(bytes, 3)).toBe('');
@@ -350,7 +350,7 @@ describe('What is no record', () => {
     }
   });
 
-  it('of a single one, only the head need lie there.', () => {
+  it('is not a single record whose head is complete, even if its data is not.', () => {
     const bytes = record(new Message('$.a', new Uint8Array(5000)));
     const there = Uint8Array.from(bytes.subarray(0, 100));
     const sums = newSums();
@@ -361,7 +361,7 @@ describe('What is no record', () => {
   });
 });
 
-/** Whether bytes are so many records: by the rules of docs/protocol.md, one by one. */
+/** Whether bytes are this number of records: by the rules of docs/protocol.md, one by one. */
 function isRight(bytes: Buffer, count: number): boolean {
   let rest = bytes;
   const take = (length: number): Buffer => {
@@ -402,8 +402,8 @@ function isRight(bytes: Buffer, count: number): boolean {
   return rest.length === 0;
 }
 
-describe('Records of which any byte is another', () => {
-  it('are believed if they are right all the same, and only then.', () => {
+describe('Records with any byte changed', () => {
+  it('are accepted exactly if they are still well formed.', () => {
     let right = 0;
     let wrong = 0;
     for (const fields of [0, TO | REPLY, ID | REPLY, 15]) {
@@ -425,7 +425,7 @@ describe('Records of which any byte is another', () => {
     expect(Math.min(right, wrong)).toBeGreaterThan(500);
   });
 
-  it('nor are any bytes at all.', () => {
+  it('are distinguished likewise among random bytes.', () => {
     const anyWord = fc.oneof(
       fc.integer({ min: 0, max: 20 }),
       fc.integer({ min: 0x8000_0000, max: 0x8000_0010 }),
@@ -454,7 +454,7 @@ describe('HeadReader', () => {
     return head;
   };
 
-  it.for(ALL_FIELDS)('makes heads that have all that a record has: fields %i.', (fields) => {
+  it.for(ALL_FIELDS)('reads all fields of a record: fields %i.', (fields) => {
     const head = read(new HeadReader(), having(fields));
     const { name, flags, to, idNetwork, inReplyTo, origFrom, finalTo } = head;
     const expected = having(fields);
@@ -469,7 +469,7 @@ describe('HeadReader', () => {
     );
   });
 
-  it('gives one that it has made again, for the same name and flags, whoever sent it.', () => {
+  it('gives the same object for the same name and flags, from any sender.', () => {
     const heads = new HeadReader();
     const plain = new Message('$.a', 'x', { flags: 1 << 16 });
     const head = read(heads, plain);
@@ -489,7 +489,7 @@ describe('HeadReader', () => {
     expect(others).not.toContain(head);
   });
 
-  it('tells where the head ends, and the serial number of a Limpet’s id.', () => {
+  it('gives the end of the head, and the serial number of a Limpet’s id.', () => {
     const heads = new HeadReader();
     for (const fields of ALL_FIELDS) {
       const message = having(fields);
@@ -500,7 +500,7 @@ describe('HeadReader', () => {
     }
   });
 
-  it('reads no head that goes on behind the limit, or says of itself what no head can say.', () => {
+  it('refuses a head that goes past the limit, or has an impossible length.', () => {
     const bytes = record(new Message('$.a'));
     const end = 4 + headLengthAt(bytes, 4);
     for (let limit = 4; limit < end; limit++) {

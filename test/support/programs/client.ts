@@ -1,6 +1,6 @@
 /**
- * A program with one Ksock, which does what it is told, a line each: words of JSON, the first of which is a
- * call of the Ksock, or one of those below. It says what came of it. Words: the daemon's folder.
+ * A program with one Ksock, which carries out commands, one on a line: words of JSON, of which the first is a
+ * call of the Ksock, or one of those below. It prints the result. Argument: the daemon's directory.
  */
 import { createConnection } from 'node:net';
 import process from 'node:process';
@@ -19,34 +19,34 @@ const loop = ksock[Symbol.asyncIterator]();
 const doings: Record<string, (...words: never[]) => Promise<unknown>> = {
   bind: (name: string, replier: boolean) => ksock.bind(name, replier),
   read: async () => String(await ksock.waitForMsg()),
-  /** Reads one of many: the rest is lent, and not handed. */
+  /** Reads one of many messages: the others are prefetched, and not consumed. */
   readOne: async () => String((await loop.next()).value),
-  /** Leaves a send waiting for room. */
+  /** Leaves a send waiting for a full queue. */
   wait: async (name: string) => {
     const message = new Announcement(name, 'waits', { flags: Flag.ALL_OR_WAIT });
     return ksock.sendMsg(message).catch((error: { code: string }) => error.code);
   },
-  /** The same, without a place of its own for the message. */
+  /** The same, but without ALL_OR_WAIT carried through: the Ksock is sending. */
   waitHere: async (name: string) => {
     void ksock.sendMsg(new Announcement(name, 'waits'), { wait: true });
     return ksock.numMessages();
   },
   send: async (name: string) => String(await ksock.sendMsg(new Request(name))),
-  /** Half a frame, on a connection of its own that is a Ksock; the rest never comes. */
+  /** Sends half a frame on another connection; the rest never follows. */
   half: (name: string) =>
     new Promise((resolve) => {
       const socket = createConnection(socketPath(directory, 0));
       const call = frame('CALL', { detail: 1, token: 1, words: [1], text: name });
       const message = messagesFrame('SEND', [new Announcement('$.Half', 'x')]);
       socket.write(Buffer.concat([hello(), call, message.subarray(0, 50)]));
-      // Both are answered: so the half is there too, or on its way.
+      // Both are answered: so the half has arrived, too, or is on its way.
       let heard = 0;
       socket.on('data', (chunk) => {
         heard += chunk.length;
         if (heard >= 44 + 20) resolve(heard);
       });
     }),
-  /** Keeps the program from noticing anything. */
+  /** Blocks the program. */
   sleep: async () => {
     setTimeout(() => {
       const until = Date.now() + 60_000;

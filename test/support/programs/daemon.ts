@@ -1,4 +1,4 @@
-/** A daemon. Words: its folder. It says `serving` when it does, and ends well on SIGTERM. */
+/** A daemon. Argument: its directory. It prints `serving` when it serves, and stops on SIGTERM. */
 import process from 'node:process';
 import { Daemon } from '../../../src/daemon/daemon.ts';
 import { Log } from '../../../src/daemon/log.ts';

@@ -1,6 +1,6 @@
 /**
- * A program that has nothing to do but for its Ksock, and says when it would end by itself. Words: the daemon's
- * folder; and how the Ksock keeps it: `kept`, `unref`, `ref` (again), `lost` (unref when the daemon has gone).
+ * A program that has no work but its Ksock, and prints when it would exit by itself. Arguments: the daemon's
+ * directory; and how the Ksock keeps it: `kept`, `unref`, `ref` (again), `lost` (unref after the daemon has exited).
  */
 import process from 'node:process';
 import { Ksock } from '../../../src/client/ksock.ts';
