@@ -128,7 +128,7 @@ export class Calls {
     return this.parts.sends.pending === 0 && this.parts.ksock.poll();
   }
 
-  /** CallResults the waiting POLLs if the Ksock is writable. */
+  /** Answers the waiting POLLs if the Ksock is writable. */
   servePolls(): void {
     if (this.polls.length === 0 || !this.isWritable()) return;
     for (const token of this.polls) this.parts.results.result(token, 1);

@@ -4,7 +4,7 @@ import type { Acknowledgements } from './acknowledgements.ts';
 import { checkWaiting } from './check-waiting.ts';
 import type { Outbox } from './outbox.ts';
 
-/** CallResults a client's TAKE frames, each with one message. */
+/** Answers a client's TAKE frames, each with one message. */
 export class Reads {
   private readonly ksock: BusKsock;
   private readonly outbox: Outbox;
@@ -27,7 +27,7 @@ export class Reads {
     this.none(token);
   }
 
-  /** CallResults waiting TAKEs while the queue has messages. */
+  /** Answers waiting TAKEs while the queue has messages. */
   serve(): void {
     while (this.waiting.length > 0) {
       const batch = this.ksock.take();
@@ -38,7 +38,7 @@ export class Reads {
     }
   }
 
-  /** CallResults a waiting TAKE with NONE; false if no TAKE has this token. */
+  /** Answers a waiting TAKE with NONE; false if no TAKE has this token. */
   cancel(token: number): boolean {
     const at = this.waiting.indexOf(token);
     if (at < 0) return false;

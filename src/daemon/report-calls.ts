@@ -18,7 +18,7 @@ interface Report {
   readonly pieces: Pieces;
 }
 
-/** CallResults the calls BINDINGS and STATS in pieces, each made when the client's backlog allows it. */
+/** Answers the calls BINDINGS and STATS in pieces, each made when the client's backlog allows it. */
 export class ReportCalls {
   private readonly bus: Bus;
   private readonly channel: Channel;
@@ -58,7 +58,7 @@ export class ReportCalls {
     if (waiting.length === 1) this.serve();
   }
 
-  /** CallResults waiting calls while the client's backlog allows it. */
+  /** Answers waiting calls while the client's backlog allows it. */
   serve(): void {
     const { waiting, begun } = this;
     while (waiting.length > 0 && this.characters + this.channel.backlog <= MAX_BACKLOG_BYTES) {
