@@ -205,7 +205,7 @@ export class Lockstep implements BusObserver {
       for (const [index, sent] of messagesOf(batch).entries()) {
         // The model assigns the id, too.
         const message = sent.network === 0 ? { ...sent, serial: 0 } : sent;
-        const token = batch.token < 0 ? -1 : batch.token + index;
+        const token = batch.answerToken < 0 ? -1 : batch.answerToken + index;
         this.expect(sender, `send ${message.name}`, result, this.naive.send(k, message, token));
       }
     }
