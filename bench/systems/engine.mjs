@@ -52,13 +52,13 @@ export default {
     const waiting = [];
     /** @type {{ token: number, batch: MessageBatch }[]} */
     let answered = [];
-    const asker = await open({
+    const requester = await open({
       ...silent,
       answered: (token, batch) => answered.push({ token, batch }),
     });
     const { MessageBatch } = await engine();
     const replier = answerer;
-    if (replier === undefined) throw new Error('nobody answers');
+    if (replier === undefined) throw new Error('the replier is not open');
     let isWorking = false;
     let next = 0;
     /** Loops until no Request is left, so that requests made within an answer don't recurse. */
@@ -90,7 +90,7 @@ export default {
       const request = new MessageBatch(ASK, WANT_A_REPLY, 0, data, 0, data.length);
       request.token = token;
       request.answersByToken = true;
-      const result = asker.send(request);
+      const result = requester.send(request);
       if (result < 0) throw new Error(`the engine refused a Request: ${result}`);
       if (!isWorking) work();
     };

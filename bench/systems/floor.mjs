@@ -115,7 +115,7 @@ class FrameWriter {
     });
   }
 
-  /** Makes room for `length` bytes at `end`. */
+  /** Reserves `length` bytes at `end`. */
   reserve(/** @type {number} */ length) {
     if (this.end + length <= this.size) return;
     this.flush();

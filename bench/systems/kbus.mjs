@@ -72,7 +72,7 @@ export default {
     }
     return workload.startsWith('mixed')
       ? `post({ wait: true }) and a listener('${ALL}') handler that reads message.data; no message may be missed`
-      : 'post({ wait: true }) and a listener() handler that borrows messages, and reads where the data lies; no message may be missed';
+      : 'post({ wait: true }) and a listener() handler that borrows messages, and reads the data in place; no message may be missed';
   },
   missing: () => undefined,
   versions,
