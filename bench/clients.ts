@@ -1,5 +1,5 @@
-// What the bench uses of the peers' npm clients. They are not installed with everything else (see peers.mjs), so the
-// types that they bring are not there to be looked at.
+// The parts of the peers' npm clients that the bench uses. The clients are not among the devDependencies (see
+// peers.mjs), so their own types are not available.
 
 export interface Clients {
   'dbus-next': {
@@ -37,7 +37,7 @@ export interface DBus {
 
 export interface DBusMessage {
   path: string;
-  /** What the bench sends has one thing in it. */
+  /** The bench sends bodies of one value. */
   body: [data: Buffer];
 }
 

@@ -1,7 +1,7 @@
-// What the programs of the bench have in common.
+// The shared parts of the bench's programs.
 import { InvalidArgumentError, Option } from 'commander';
 
-/** Runs one: what goes wrong is told in a line, and by the exit status. @param {string} name @param {() => Promise<unknown>} main */
+/** Runs a program; an error becomes a line on stderr and an exit status. @param {string} name @param {() => Promise<unknown>} main */
 export async function run(name, main) {
   try {
     await main();
@@ -11,25 +11,25 @@ export async function run(name, main) {
   }
 }
 
-/** When it is to be stopped. @param {() => void} stop */
+/** Calls `stop` at SIGINT and SIGTERM. @param {() => void} stop */
 export function onSignals(stop) {
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.once(signal, stop);
 }
 
-/** Reads a number of an option. @param {number} least @param {boolean} whole @returns {(text: string) => number} */
+/** Parses a number for an option. @param {number} least @param {boolean} whole @returns {(text: string) => number} */
 export const number = (least, whole) => (text) => {
   const value = Number(text);
   if (value >= least && Number.isFinite(value) && (!whole || Number.isInteger(value))) return value;
   throw new InvalidArgumentError(`It must be a ${whole ? 'whole ' : ''}number from ${least}.`);
 };
 
-/** Reads names, separated by commas: some of those that are known.
+/** Parses known names, separated by commas.
  * @param {string[]} known @returns {(text: string) => string[]} */
 export const among = (known) => (text) => {
   const names = text.split(',').map((name) => name.trim());
   const unknown = names.find((name) => !known.includes(name));
   if (unknown === undefined) return known.filter((name) => names.includes(name));
-  throw new InvalidArgumentError(`There is no "${unknown}"; there are ${known.join(', ')}.`);
+  throw new InvalidArgumentError(`"${unknown}" does not exist; choose from ${known.join(', ')}.`);
 };
 
 /** @param {string} what @param {number} usual */

@@ -1,4 +1,4 @@
-// One cell: one system does one workload once, each of its parts in a process of its own.
+// A cell: one system runs one workload once, each part in a process of its own.
 import { fork } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
@@ -22,25 +22,25 @@ import { lengthsOf } from './traffic.mjs';
 /**
  * @typedef {object} Cell
  * @property {Record<string, number>} figures  by the keys that the workload names
- * @property {number} lost        messages that were sent and not heard (announcements)
- * @property {number} sent        messages that should have been heard
- * @property {number} wrong       messages heard that were not what they should have been
- * @property {number} count       messages the daemon's CPU time was spent on
+ * @property {number} lost        messages sent and not received (announcements)
+ * @property {number} sent        messages that should have been received
+ * @property {number} wrong       messages received with wrong content
+ * @property {number} count       messages in the daemon's CPU time
  * @property {number} daemonCpu   seconds during the run; NaN without a daemon
  * @property {number} daemonPeak  bytes, since it started; NaN without a daemon
- * @property {number} foreign     cores that others kept busy during the run
+ * @property {number} foreign     cores that other programs kept busy during the run
  */
 
-/** Milliseconds without a message after which what is still missing is taken for lost, unless the options say. */
+/** After this many milliseconds without a message, the missing ones count as lost. The options may set it. */
 const SILENCE = 2000;
 const roleFile = fileURLToPath(new URL('role.mjs', import.meta.url));
 
 /** @typedef {Child<Said, Order>} Part  a process of the cell */
 
-/** Those that run. @type {Set<Part>} */
+/** The running parts. @type {Set<Part>} */
 const running = new Set();
 
-/** Ends what is running, for when the bench is being stopped. So it ends, too, when the bench is killed. */
+/** Ends the running parts when the bench is stopped. (If the bench is killed, they end by themselves.) */
 export function abandon() {
   for (const part of running) void part.end();
 }
@@ -56,11 +56,11 @@ async function freePort() {
 }
 
 /**
- * What a receiving process heard, once the sender is done: it says so itself when the last message
- * reached all its connections. When some are lost it won't; then it is asked, until nothing more comes.
+ * The messages that a receiving process got, after the sender is done. The process reports by itself when the last message
+ * has reached all its connections. If messages are lost it does not; then it is asked until no more arrive.
  *
  * @param {Part} receiver
- * @param {Promise<{ heard: Heard[], ended: boolean }>} next  what it will say
+ * @param {Promise<{ heard: Heard[], ended: boolean }>} next  its report
  * @param {number} silence  milliseconds
  * @returns {Promise<Heard[]>}
  */
@@ -78,10 +78,10 @@ async function hearOut(receiver, next, silence) {
 }
 
 /**
- * @typedef {object} Stage  a cell whose processes run
- * @property {(seconds: number) => Promise<Run>} run  sends for that long, and hears everything out
- * @property {number} daemon       its process id, 0 when there is no daemon
- * @property {() => number} ours   seconds of CPU time that all its processes, and this one, have used
+ * @typedef {object} Stage  a cell with running processes
+ * @property {(seconds: number) => Promise<Run>} run  sends for that time, and waits for all messages
+ * @property {number} daemon       its process id; 0 without a daemon
+ * @property {() => number} ours   seconds of CPU time of all its processes, and this one
  *
  * @typedef {Pick<Cell, 'figures' | 'lost' | 'sent' | 'wrong' | 'count'>} Run
  */
@@ -110,7 +110,7 @@ export function conduct(system, workload, { seconds, ...options }) {
 }
 
 /**
- * Starts all processes of a cell, and ends them when `use` is done or any of them fails.
+ * Starts all processes of a cell, and ends them when `use` is done or one of them fails.
  *
  * @template T
  * @param {System} system
@@ -215,7 +215,7 @@ export async function withStage(system, workload, { node, silence = SILENCE, lim
     };
   }
 
-  /** @returns {Promise<number>} the daemon's process id, 0 when there is no daemon */
+  /** @returns {Promise<number>} the daemon's process id; 0 without a daemon */
   async function startDaemon() {
     if (!system.program && !system.daemon) return 0;
     const part = role(system.program ? 'program' : 'daemon');
@@ -226,7 +226,7 @@ export async function withStage(system, workload, { node, silence = SILENCE, lim
   /** @param {Part[]} senders @param {number} time @returns {Promise<Run>} */
   async function runAsk(senders, time) {
     const [sender] = senders;
-    if (sender === undefined) throw new Error(`${workload.name} has nobody who asks`);
+    if (sender === undefined) throw new Error(`${workload.name} has no requester`);
     sender.tell({ ask: time * 1000, inFlight: workload.inFlight });
     const { asked: ran, p50, p99 } = await sender.next('asked');
     return {

@@ -1,5 +1,5 @@
-// What the files of a device cost, beside the sockets of the same daemon: node bench/device.mjs. It prints
-// a table. The programs on the device's side are C, as those that use one are; on the sockets', Node.
+// Measures device files beside the sockets of the same daemon: node bench/device.mjs. Prints
+// a table. The programs at the device are in C, as real ones are; those at the sockets use Node.
 import { spawn, spawnSync } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -19,7 +19,7 @@ const QUEUE = 1000;
 const CALLS = 20_000;
 const MESSAGES = 50_000;
 
-/** What the C program does, over a socket. @param {string} what @param {string} directory @param {number} count */
+/** Does the work of the C program over a socket. @param {string} what @param {string} directory @param {number} count */
 async function overSocket(what, directory, count) {
   const ksock = await Ksock.open(0, { directory });
   const data = Buffer.alloc(SIZE);
@@ -62,7 +62,7 @@ async function overSocket(what, directory, count) {
   }
 }
 
-/** A program whose lines are read one by one. @param {string[]} command */
+/** A program whose output is read line by line. @param {string[]} command */
 function start([file = '', ...words]) {
   const child = spawn(file, words, { stdio: ['ignore', 'pipe', 'inherit'] });
   const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
@@ -71,14 +71,14 @@ function start([file = '', ...words]) {
     /** @returns {Promise<string>} */
     async line() {
       const { value, done } = await lines.next();
-      if (done) throw new Error(`${file} ${words.join(' ')} ended too early`);
+      if (done) throw new Error(`${file} ${words.join(' ')} exited too early`);
       return value;
     },
   };
 }
 
 /**
- * Each measurement: a figure, from one program or from two.
+ * The measurements: each is a figure of one program or two.
  * @param {(what: string, count: number) => string[]} command
  */
 async function measure(command) {
@@ -106,13 +106,13 @@ async function main() {
   const program = join(folder, 'program');
   const source = fileURLToPath(new URL('programs/device.c', import.meta.url));
   const { status } = spawnSync('cc', ['-O2', '-o', program, source], { stdio: 'inherit' });
-  if (status !== 0) throw new Error('cc is needed to build the C programs');
+  if (status !== 0) throw new Error('cannot build the C programs: install cc');
   const [directory, device] = [join(folder, 'sockets'), join(folder, 'dev')];
   const daemon = new Daemon(directory, ['--device', device]);
   try {
     await daemon.serving;
     if (!daemon.log.includes('as files in')) {
-      throw new Error(`there is no device here: ${daemon.log}`);
+      throw new Error(`this machine has no device: ${daemon.log}`);
     }
     const file = join(device, 'kbus0');
     const byFile = await measure((what, count) => [program, what, file, String(count)]);

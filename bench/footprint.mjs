@@ -1,4 +1,4 @@
-// What KBUS takes before it does anything: memory, the package, and the start. See --help.
+// Measures what KBUS takes before it works: memory, the package, and the start. See --help.
 import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -26,11 +26,11 @@ const root = new URL('../', import.meta.url);
 /** @type {{ rounds: number, write: boolean }} */
 const given = new Command('node bench/footprint.mjs')
   .description(
-    'Measures what KBUS takes: memory of the daemon, size of the package, and time to start, beside a bare Node that does nothing but accept connections. Leave the machine alone while this runs: two minutes.',
+    'Measures what KBUS takes: memory of the daemon, size of the package, and time to start, beside a bare Node that only accepts connections. Run nothing else meanwhile: it takes two minutes.',
   )
   .addOption(
     rounds(
-      'how often memory is measured, each time with a new daemon; the start, five times as often',
+      'measurements of memory, each with a new daemon; the start is measured five times as often',
       5,
     ),
   )
@@ -54,9 +54,9 @@ const MESSAGES = 500_000;
 const SIZE = 64;
 /** Seconds at full load. */
 const LOAD = 3;
-/** Milliseconds after which a process is at rest, as far as it ever is. */
+/** Milliseconds until a process counts as idle. */
 const REST = 1500;
-/** Milliseconds between two looks whether a socket is there. */
+/** Milliseconds between two attempts to connect. */
 const LOOK = 1;
 
 const folder = mkdtempSync(join(tmpdir(), 'kbus-bench-'));
@@ -70,7 +70,7 @@ createServer((socket) => socket.end('.').on('error', () => {})).listen(process.a
 `,
 );
 
-/** Processes that run. @type {Set<ChildProcess>} */
+/** The running processes. @type {Set<ChildProcess>} */
 const running = new Set();
 
 /** @param {string[]} args */
@@ -89,7 +89,7 @@ async function end(child) {
 
 let directories = 0;
 
-/** A program that serves a folder of its own, and the socket that it will make. */
+/** A program that serves a directory of its own, and its socket path. */
 const programs = {
   bare() {
     const path = join(folder, String(directories++));
@@ -102,17 +102,17 @@ const programs = {
   },
 };
 
-/** Resolves with a program's first answer to this one. @template T @param {{ child: ChildProcess, path: string }} program @param {() => Promise<T>} attempt @returns {Promise<T>} */
+/** Resolves with a program's first answer. @template T @param {{ child: ChildProcess, path: string }} program @param {() => Promise<T>} attempt @returns {Promise<T>} */
 async function answerOf({ child, path }, attempt) {
   for (;;) {
     if (existsSync(path)) {
       try {
         return await attempt();
       } catch {
-        // It was made, and is not listened to yet.
+        // The socket exists, and the program does not listen yet.
       }
     }
-    if (child.exitCode !== null) throw new Error(`${path}: the program ended`);
+    if (child.exitCode !== null) throw new Error(`${path}: the program exited`);
     await rest(LOOK);
   }
 }
@@ -127,7 +127,7 @@ const accepted = (/** @type {ReturnType<typeof programs.bare>} */ program) =>
     socket.destroy();
   });
 
-/** How much more memory a new daemon has for each of many things. @param {number} count @param {(program: ReturnType<typeof programs.kbus>, ksock: Ksock) => Promise<unknown>} add */
+/** The memory that a new daemon needs for each of `count` objects. @param {number} count @param {(program: ReturnType<typeof programs.kbus>, ksock: Ksock) => Promise<unknown>} add */
 async function each(count, add) {
   const program = programs.kbus();
   try {
@@ -142,7 +142,7 @@ async function each(count, add) {
   }
 }
 
-/** The memory of a program that was connected to, and is at rest. @template {{ child: ChildProcess }} P @param {P} program @param {(program: P) => Promise<unknown>} reach */
+/** The memory of an idle program after a connection. @template {{ child: ChildProcess }} P @param {P} program @param {(program: P) => Promise<unknown>} reach */
 async function idle(program, reach) {
   try {
     await reach(program);
@@ -215,7 +215,8 @@ async function memory() {
           };
           await sender.sendAll(messages());
           const unread = await ksock.numMessages();
-          if (unread !== MESSAGES) throw new Error(`${unread} of ${MESSAGES} messages are there`);
+          if (unread !== MESSAGES)
+            throw new Error(`the queue has ${unread} of ${MESSAGES} messages`);
         }),
       found.message,
     );
@@ -248,7 +249,7 @@ async function starting() {
     await ksock.sendMsg(new Announcement('$.Bench.Tell'));
     await ksock.close();
   };
-  // The first of each is not counted: files come from the disk.
+  // The first start of each is not counted: it reads files from the disk.
   for (let round = 0; round <= given.rounds * 5; round++) {
     if (round % 5 === 1) console.error(`start: round ${round} of ${given.rounds * 5}`);
     const times = {
@@ -271,7 +272,7 @@ async function starting() {
 
 function packed() {
   /** @typedef {{ size: number, unpackedSize: number, entryCount: number }} Pack */
-  /** One npm gives a list, another an object by name. @type {Pack[] | Record<string, Pack>} */
+  /** Some versions of npm give a list, others an object by name. @type {Pack[] | Record<string, Pack>} */
   const answer = JSON.parse(
     execFileSync('npm', ['pack', '--dry-run', '--json'], {
       cwd: root,
@@ -309,8 +310,8 @@ function row(title, values, unit, must, goal) {
 
 async function main() {
   const text = [
-    `${measuredHere()} Memory is that in use (RSS) ${REST / 1000} s after the last call; ` +
-      `${given.rounds} new daemons for each row. ${given.rounds * 5} starts; the client runs already, and tries every millisecond.`,
+    `${measuredHere()} Memory is RSS ${REST / 1000} s after the last call; ` +
+      `${given.rounds} new daemons for each row. ${given.rounds * 5} starts; the client runs already, and tries to connect every millisecond.`,
     '### Memory',
     table(await memory()),
     '### Start',

@@ -1,6 +1,6 @@
 // One point of a curve: node growth-point.mjs engine|socket <Load as JSON>
 //
-// A process that makes ready what the load says, and then measures when it is told to, over Node's IPC channel. It ends,
+// A process that prepares the load, and measures when its parent says so, over Node's IPC channel. It exits,
 // and its daemon with it, when the channel is closed.
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -12,20 +12,20 @@ import { cpuNanoseconds } from './machine.mjs';
 /**
  * @import { Load } from './load.mjs'
  *
- * @typedef {{ ready: number } | { cost: number } | { failed: string }} Said  it is ready, with a daemon of this process
- *   id, or 0; a message costs so many ns of CPU; it can't go on, and exits
+ * @typedef {{ ready: number } | { cost: number } | { failed: string }} Said  ready, with a daemon of this process
+ *   id, or 0; ns of CPU per message; it has failed, and exits
  *
  * @typedef {{ measure: 'announce' | 'ask', seconds: number }} Order
  */
 
 const WANT_A_REPLY = 1;
-/** Messages between two looks at the clock, or at the queue; the same for each point of a curve. */
+/** Messages between two readings of the clock, or of the queue; the same for each point of a curve. */
 const BATCH = 64;
-/** Of data that costs as much as many small messages. */
+/** The same, for data that costs as much as many small messages. */
 const LARGE = 65_536;
-/** The largest message, which is more than its data. */
+/** The maximum message size, which is more than that of its data. */
 const MAX_SIZE = 17 * 1024 * 1024;
-/** What may wait in the queue of a listener, in bytes. */
+/** The largest backlog of a listener's queue, in bytes. */
 const QUEUED = 64 * 1024 * 1024;
 
 const [where, json = ''] = process.argv.slice(2);
@@ -43,16 +43,16 @@ const asked = `${path('Asks')}.Asks`;
 const data = Buffer.alloc(load.size, 1);
 const batch = load.size > LARGE ? 1 : BATCH;
 
-/** The bindings that nothing is sent to. */
+/** The bindings that get no messages. */
 function* others() {
   for (let i = 0; i < load.bindings; i++) yield `$.Other.${word(i)}${i % 10 === 9 ? '.*' : ''}`;
 }
 
 /**
- * Repeats until the time is over.
+ * Repeats for this time.
  * @param {number} seconds
- * @param {() => number | Promise<number>} some  returns how many it did
- * @returns {Promise<number>} how many were done
+ * @param {() => number | Promise<number>} some  gives the number of repetitions
+ * @returns {Promise<number>} the number of repetitions
  */
 async function during(seconds, some) {
   const end = performance.now() + seconds * 1000;
@@ -64,7 +64,7 @@ async function during(seconds, some) {
   return count;
 }
 
-/** The engine, without anything around it. */
+/** The engine alone. */
 async function engine() {
   const { Bus, MessageBatch } = await import('../dist/bus/index.js');
   const bus = new Bus({ maxMessageSize: MAX_SIZE, absoluteMaxMessageSize: MAX_SIZE });
@@ -105,7 +105,7 @@ async function engine() {
           question.answersByToken = true;
           must(sender.send(question));
           const request = replier.take();
-          if (request === null) throw new Error('the Request did not come');
+          if (request === null) throw new Error('the Request did not arrive');
           const reply = new MessageBatch(asked, 0, request.from, data, 0, 0);
           reply.replySerial = request.idSerial;
           must(replier.send(reply));

@@ -1,4 +1,4 @@
-// What a message costs when there is more of everything: node bench/growth.mjs. See --help.
+// Measures the cost of a message as loads grow: node bench/growth.mjs. See --help.
 import { fork } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { setTimeout as pause } from 'node:timers/promises';
@@ -26,9 +26,9 @@ const MIB = 1024 * 1024;
  * @property {keyof Load} varies
  * @property {number[]} points
  * @property {Partial<Load>} [also]  for all of its points
- * @property {false} [asks]   a Request costs the same at all points: it isn't measured
- * @property {true} [bytes]   what it varies are bytes: the cost of each is told, too
- * @property {true} [rests]   what the daemon does when nobody sends is measured, too
+ * @property {false} [asks]   a Request costs the same at all points, so it isn't measured
+ * @property {true} [bytes]   it varies bytes: also print the cost of a byte
+ * @property {true} [rests]   also measure the idle daemon
  * @property {{ must: number, goal: number }} [target]  last ÷ first, of an Announcement in the engine
  */
 
@@ -56,7 +56,7 @@ const curves = [
   },
   {
     name: 'names',
-    title: 'names sent in turn, all of them heard by one wildcard',
+    title: 'names sent in turn, all matched by one wildcard',
     varies: 'names',
     points: [1, 10, 1000, 100_000, 1_000_000],
     also: { wildcard: true },
@@ -82,10 +82,10 @@ const names = curves.map(({ name }) => name);
 /** @type {{ rounds: number, seconds: number, quick?: true, only: string[], write: boolean }} */
 const given = new Command('node bench/growth.mjs')
   .description(
-    'Measures what a message costs, in CPU time, when there is more of everything: in the engine alone, in one process; and over the Unix socket, with a daemon and one program of all Ksocks. Leave the machine alone while this runs: five minutes.',
+    'Measures the CPU time of a message as the number of bindings, Ksocks, names and bytes grows: in the engine alone, in one process; and over the Unix socket, with a daemon and one program with all Ksocks. Run nothing else meanwhile: five minutes.',
   )
-  .addOption(rounds('how often each point is measured', 5))
-  .addOption(seconds('how long each time', 0.3))
+  .addOption(rounds('measurements of each point', 5))
+  .addOption(seconds('seconds of each measurement', 0.3))
   .addOption(quick({ rounds: 3, seconds: 0.05 }))
   .addOption(
     new Option('--only <names>', `these curves: ${names.join(',')}`)
@@ -107,15 +107,15 @@ Examples:
 /** Seconds. */
 const WARM_UP = 1;
 
-/** Points that are open. @type {Set<Point>} */
+/** The running points. @type {Set<Point>} */
 const running = new Set();
 
 /** One point of a curve, over one way to the bus. */
 class Point {
-  /** What each round measured, in ns of CPU. @type {Record<'announce' | 'ask', number[]>} */
+  /** The measurements of each round, in ns of CPU. @type {Record<'announce' | 'ask', number[]>} */
   costs = { announce: [], ask: [] };
   daemon = 0;
-  /** CPU of the daemon while nobody sends, in ms a second. */
+  /** CPU time of the idle daemon, in ms per second. */
   resting = Number.NaN;
 
   /** @param {string} where @param {Load} load */
@@ -149,7 +149,7 @@ class Point {
   }
 }
 
-/** How many files a process may have open: Node has raised it as far as it may be. */
+/** The limit of open files of a process: Node has raised it to the hard limit. */
 function maxFiles() {
   const [, soft] =
     readFileSync('/proc/self/limits', 'latin1').match(/^Max open files +(\d+)/m) ?? [];
@@ -161,7 +161,7 @@ async function draw(curve) {
   const { title, varies, also, target } = curve;
   /** @type {('announce' | 'ask')[]} */
   const measures = curve.asks === false ? ['announce'] : ['announce', 'ask'];
-  /** Those whose connections this machine doesn't allow. @type {number[]} */
+  /** The points with more connections than this machine allows. @type {number[]} */
   const omitted = [];
   const rows = curve.points.map((n) => {
     /** @type {Load} */
@@ -179,7 +179,7 @@ async function draw(curve) {
   );
   try {
     for (const point of points) await point.ready();
-    // Until programs are compiled, what they do costs ten times as much.
+    // Warm up: code that V8 has not compiled yet takes ten times as long.
     const warmUp = given.quick ? given.seconds : WARM_UP;
     for (const point of points) {
       for (const measure of measures) await point.measure(measure, warmUp);
@@ -256,11 +256,11 @@ async function main() {
   for (const curve of curves) if (given.only.includes(curve.name)) sections.push(await draw(curve));
   const intro =
     `${measuredHere()} Rounds: ${given.rounds}, each of ` +
-    `${given.seconds} s for each point, one point after the other; medians; a ratio is to the first row in the same ` +
-    'round. A cost is CPU time, of the daemon and the program together. What a curve does not vary is: 10 other bindings, a name of 2 words, 64 bytes of data, one listener. ' +
+    `${given.seconds} s for each point, one point after the other; medians; a ratio is relative to the first row in the same ` +
+    'round. A cost is CPU time, of the daemon and the program together. The fixed load of a curve: 10 other bindings, a name of 2 words, 64 bytes of data, one listener. ' +
     'The engine is one process: an Announcement is sent and taken, a Request and its Reply are sent, taken and ' +
     'answered. Over the socket, a daemon and one program with all Ksocks: Announcements are posted as fast as ' +
-    'they are heard; Requests are asked one at a time.';
+    'they are received; Requests are sent one at a time.';
   const text = [intro, ...sections].join('\n\n');
   console.log(`\n${text}`);
   if (given.write) writeReport('growth', text);

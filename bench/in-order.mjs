@@ -5,12 +5,12 @@ export function inOrder() {
   /** @type {Hear[]} */
   const waiting = [];
   return {
-    /** What to ask by. @param {(data: Buffer) => unknown} send @returns {Ask} */
+    /** Sends a request. @param {(data: Buffer) => unknown} send @returns {Ask} */
     askBy: (send) => (data, done) => {
       waiting.push(done);
       send(data);
     },
-    /** To be called for each reply. @param {Buffer} data */
+    /** Call this for each reply. @param {Buffer} data */
     replied: (data) => waiting.shift()?.(data, 0, data.length),
   };
 }

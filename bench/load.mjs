@@ -1,17 +1,17 @@
 /**
- * What there is on the bus while growth is measured, and what is sent.
+ * The state of the bus while growth is measured, and the messages.
  *
  * @typedef {object} Load
- * @property {number} bindings   on the bus, of a Ksock that gets nothing; every tenth ends with `*`
- * @property {number} idle       Ksocks that do nothing
- * @property {number} levels     words of the name that is sent
- * @property {number} names      how many names are sent, one after the other
- * @property {boolean} wildcard  they are listened to by `*`, and not by name
+ * @property {number} bindings   on the bus, of a Ksock that gets no messages; every tenth ends with `*`
+ * @property {number} idle       idle Ksocks
+ * @property {number} levels     words of the name
+ * @property {number} names      number of names, used in turn
+ * @property {boolean} wildcard  the listeners bind `*`, not the names
  * @property {number} size       bytes of data
- * @property {number} listeners  who each get every Announcement
+ * @property {number} listeners  Ksocks that each get every Announcement
  */
 
-/** What every point has but for what its curve varies. @type {Load} */
+/** The load of every point, except the part that its curve varies. @type {Load} */
 export const usual = {
   bindings: 10,
   idle: 0,

@@ -1,16 +1,16 @@
-// What the kernel knows about the machine and the processes on it: /proc.
+// Reads /proc: facts about the machine and its processes.
 import { readdirSync, readFileSync } from 'node:fs';
 import { availableParallelism, cpus, release, totalmem, type } from 'node:os';
 
 /** Clock ticks per second in /proc, on every Linux that Node runs on. */
 const TICKS = 100;
 
-/** CPU seconds, user and system, that a process has used, all its threads together. NaN when it is gone.
+/** CPU seconds, user and system, of all threads of a process. NaN if it has exited.
  * @param {number} pid */
 export function cpuOf(pid) {
   try {
     const stat = readFileSync(`/proc/${pid}/stat`, 'latin1');
-    // The second field, the program's name, may itself contain blanks and brackets.
+    // The second field, the program's name, may contain blanks and brackets.
     const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
     return (Number(fields[11]) + Number(fields[12])) / TICKS;
   } catch {
@@ -18,7 +18,7 @@ export function cpuOf(pid) {
   }
 }
 
-/** The same in nanoseconds, of the threads that there are. @param {number} pid */
+/** The same in nanoseconds, of the current threads. @param {number} pid */
 export function cpuNanoseconds(pid) {
   return readdirSync(`/proc/${pid}/task`).reduce((sum, thread) => {
     const [ran] = readFileSync(`/proc/${pid}/task/${thread}/schedstat`, 'latin1').split(' ');
@@ -26,7 +26,7 @@ export function cpuNanoseconds(pid) {
   }, 0);
 }
 
-/** A line of a process's status, in bytes. NaN when it is gone. @param {number} pid @param {string} name */
+/** A line of a process's status, in bytes. NaN if it has exited. @param {number} pid @param {string} name */
 function statusOf(pid, name) {
   try {
     const status = readFileSync(`/proc/${pid}/status`, 'latin1');
@@ -37,14 +37,14 @@ function statusOf(pid, name) {
   }
 }
 
-/** The memory that a process has in use, in bytes. NaN when it is gone. @param {number} pid */
+/** The memory in use by a process, in bytes. NaN if it has exited. @param {number} pid */
 export const memoryOf = (pid) => statusOf(pid, 'VmRSS');
 
-/** The most memory a process has had at once, in bytes. NaN when it is gone. @param {number} pid */
+/** The peak memory of a process, in bytes. NaN if it has exited. @param {number} pid */
 export const peakMemoryOf = (pid) => statusOf(pid, 'VmHWM');
 
-/** CPU seconds that were not idle, of all cores together, since the machine started; with what the
- * hypervisor gave to others. */
+/** Busy CPU seconds of all cores since the machine started, including the time that the
+ * hypervisor gave to other machines. */
 function busy() {
   const [user = 0, nice = 0, system = 0, , , irq = 0, softirq = 0, steal = 0] = (
     readFileSync('/proc/stat', 'latin1').split('\n', 1)[0] ?? ''
@@ -57,9 +57,9 @@ function busy() {
 }
 
 /**
- * How many cores others use from now on, until the function that this gives is called.
+ * Measures the cores that other programs use, until the returned function is called.
  *
- * @param {() => number} ours  CPU seconds that we have used
+ * @param {() => number} ours  CPU seconds of our processes
  */
 export function watchOthers(ours) {
   const before = { busy: busy(), ours: ours(), at: performance.now() };

@@ -18,12 +18,12 @@ import { workloads } from './workloads.mjs';
 const compared = (all) =>
   `${measuredOn(all.machine, all.date)} Rounds: ${all.rounds}, each of ${all.seconds} s; medians.\n\n${comparison(all)}`;
 
-/** From now on this process, and all that it starts, has this core and no other. @param {number} core */
+/** Binds this process, and all that it starts, to this core. @param {number} core */
 function stayOn(core) {
   const { status, stderr, error } = spawnSync('taskset', ['-cp', `${core}`, `${process.pid}`]);
   if (status === 0) return;
   throw new Error(
-    `nothing can be kept on core ${core}: ${error?.message ?? String(stderr).trim()}`,
+    `cannot bind processes to core ${core}: ${error?.message ?? String(stderr).trim()}`,
   );
 }
 
@@ -99,7 +99,7 @@ async function main() {
   const place = options.nodes.length > 0 ? 'nodes' : options.core !== undefined ? 'core' : 'bench';
   console.log(`\n${text}`);
   if (stopped) {
-    console.error('\nStopped before the end; nothing was written.');
+    console.error('\nStopped before the end: no file was written.');
     process.exitCode = 130;
     return;
   }

@@ -1,8 +1,8 @@
-// A busy neighbour: one process that uses a core while it is told to, by `true` and `false` over Node's
-// IPC channel. It confirms each with the same, and ends when the channel is closed.
+// A busy neighbour: a process that keeps a core busy from `true` to `false`, messages over Node's
+// IPC channel. It confirms each message with the same one, and exits when the channel is closed.
 let busy = false;
 
-/** In slices, so that it hears when to stop, and that its parent is gone. */
+/** Works in slices, so that it gets messages, and notices the end of its parent. */
 function spin() {
   const end = performance.now() + 5;
   while (performance.now() < end);

@@ -21,8 +21,8 @@ export function nodeAt(path) {
 }
 
 /**
- * The binary of a version such as 26: the one that runs this if it is that, else npm's package `node`,
- * installed into a folder for temporary files, where it stays.
+ * The binary of a version such as 26: the running one if it has that version; otherwise npm's package `node`,
+ * installed into a temporary directory, where it stays.
  *
  * @param {string} version @returns {Node}
  */
@@ -43,7 +43,7 @@ export function nodeOf(version) {
 }
 
 /**
- * A table for each system: every figure of every workload, under each version. Ratios are to the first
+ * A table for each system: every figure of every workload, under each version. Ratios are relative to the first
  * version in the same round.
  *
  * @param {object} run

@@ -7,9 +7,9 @@ import { among, quick, rounds, seconds } from './command.mjs';
  * @property {number} seconds
  * @property {string[]} only      names of workloads
  * @property {string[]} systems   names of systems
- * @property {string} node        path of the node binary that runs everything
- * @property {string[]} nodes    versions of Node to compare instead; none: no comparison
- * @property {number | undefined} core  the only processor core that anything runs on
+ * @property {string} node        path of the node binary for all processes
+ * @property {string[]} nodes    versions of Node to compare; empty: no comparison
+ * @property {number | undefined} core  the processor core for all processes
  * @property {boolean} write
  * @property {string | undefined} json
  * @property {boolean} installPeers
@@ -41,51 +41,49 @@ export function parseOptions(args, workloads, systems) {
 
   const command = new Command('npm run bench --')
     .description(
-      'Measures KBUS beside what plain Node can do at best (the floors) and beside other buses.',
+      'Measures KBUS beside the best that plain Node can do (the floors), and beside other buses.',
     )
-    .addOption(rounds('how often each system does each workload', 5))
-    .addOption(seconds('how long each time, after warming up', 2))
+    .addOption(rounds('runs of each workload by each system', 5))
+    .addOption(seconds('seconds of each run, after warming up', 2))
     .addOption(quick({ rounds: 3, seconds: 0.5 }))
     .option('--only <names>', 'these workloads', among(names(workloads)), names(workloads))
     .option('--systems <names>', 'these systems', among(names(systems)), names(systems))
-    .option('--node <path>', 'run everything with this node binary', process.execPath)
+    .option('--node <path>', 'node binary for all processes', process.execPath)
     .addOption(
       new Option(
         '--nodes <versions>',
-        'compare KBUS under versions of Node, such as 20,26, instead; npm installs those missing into a temporary folder',
+        'compare KBUS under versions of Node, such as 20,26; npm installs missing ones into a temporary directory',
       )
         .argParser(versions)
         .default([])
         .conflicts('node')
-        // What is compared is KBUS; the floor tells how much of it is Node's.
+        // The comparison is of KBUS; the floor shows the share of Node.
         .implies({ systems: ['floor', 'kbus'] }),
     )
     .addOption(
       new Option(
         '--core <n>',
-        'run everything on this core, from 0: nothing then waits for a sleeping one to wake (needs taskset)',
+        'run all processes on this core, from 0, so that none waits for a sleeping core to wake (needs taskset)',
       )
         .argParser(coreNumber)
         .conflicts('nodes'),
     )
-    .option('--write', 'put the tables into docs/performance.md, between its marks', false)
+    .option('--write', 'write the tables into docs/performance.md, between its marks', false)
     .option('--json <file>', 'write every round, unrounded, to this file')
-    .addOption(
-      new Option('--install-peers', 'install the other buses, do nothing else').default(false),
-    )
+    .addOption(new Option('--install-peers', 'only install the other buses').default(false))
     .addHelpText(
       'after',
       `
 Workloads:
 ${column(workloads)}
 
-Systems (names are separated by commas, as those of workloads are):
+Systems (separate names by commas, as those of workloads):
 ${column(systems)}
 
-Every part (sender, daemon, receivers) is a process of its own. In a round each system does each
-workload once, one system after the other; a ratio is to the floor of the same round, and the
-tables show medians over the rounds. A round in which other programs used more than a tenth of
-a core is marked as disturbed: leave the machine alone while this runs.
+Every part (sender, daemon, receivers) is a process of its own. In a round, each system runs each
+workload once, one system after the other. A ratio is relative to the floor of the same round; the
+tables have medians over the rounds. A round in which other programs used more than a tenth of
+a core is marked as disturbed: run nothing else meanwhile.
 
 Examples:
   npm run bench -- --quick

@@ -1,18 +1,18 @@
-// Holding back a sender whose bus doesn't: most clients take whatever they are given and keep it.
+// Back-pressure on a sender whose client has none: most clients queue all messages that they get.
 
 /**
- * Lets a sender run at most two windows ahead of what the bus has confirmed, without stopping between
+ * Lets a sender run at most two windows ahead of the bus's confirmations, without a pause between
  * windows: while one is being confirmed the next is filled.
  *
  * @param {number} window  messages
- * @param {() => Promise<unknown>} confirm  resolves when all that was sent until now has been taken
+ * @param {() => Promise<unknown>} confirm  resolves when the bus has accepted all messages sent so far
  */
 export function pace(window, confirm) {
   let sent = 0;
   /** @type {Promise<unknown>} */
   let earlier = Promise.resolve();
   return {
-    /** After each message: undefined, or what to wait for before the next. */
+    /** Call this after each message; await the result, if any, before the next one. */
     sent() {
       if (++sent < window) return undefined;
       sent = 0;
@@ -28,7 +28,7 @@ export function pace(window, confirm) {
 }
 
 /**
- * The same, for a bus that confirms messages in the order in which they were sent: the last one stands for all before it.
+ * The same, for a bus that confirms messages in their order: a confirmation stands for all messages before it.
  *
  * @param {number} window  messages
  */
@@ -37,7 +37,7 @@ export function paceByLast(window) {
   let last = Promise.resolve();
   const { sent, finish } = pace(window, () => last);
   return {
-    /** After each message. @param {Promise<unknown>} confirmed */
+    /** Call this after each message. @param {Promise<unknown>} confirmed */
     sent(confirmed) {
       last = confirmed;
       return sent();

@@ -1,10 +1,10 @@
-// docs/performance.md, where every table has its place.
+// Writes tables into docs/performance.md, each between its marks.
 import { readFileSync, writeFileSync } from 'node:fs';
 
 const path = new URL('../docs/performance.md', import.meta.url);
 
 /**
- * Puts a new report in place of the one between the marks of this name, and leaves the rest alone.
+ * Replaces the report between the marks of this name; the rest of the page stays.
  *
  * @param {string} page
  * @param {string} name
@@ -16,13 +16,13 @@ export function replaceReport(page, name, text) {
   const end = page.indexOf(endMark);
   if (begin < 0 || end < begin) {
     throw new Error(
-      `there is no place for the tables: put the lines "${mark}" and "${endMark}" where they shall go`,
+      `the page has no place for the tables: add the lines "${mark}" and "${endMark}"`,
     );
   }
   return `${page.slice(0, begin)}${mark}\n\n${text}\n\n${page.slice(end)}`;
 }
 
-/** The same, in the page itself. @param {string} name @param {string} text */
+/** The same, in the file. @param {string} name @param {string} text */
 export function writeReport(name, text) {
   writeFileSync(path, replaceReport(readFileSync(path, 'utf8'), name, text));
 }

@@ -1,4 +1,4 @@
-// Where the peers are: their servers among the machine's programs, their npm clients in bench/peers.
+// Finds the peers: servers among the machine's programs, npm clients in bench/peers.
 import { spawnSync } from 'node:child_process';
 import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
@@ -12,32 +12,32 @@ const folder = fileURLToPath(new URL('peers/', import.meta.url));
 
 const require = createRequire(join(folder, 'package.json'));
 
-/** Loads a peer's npm client, as that peer's users get it.
+/** Loads a peer's npm client, as published.
  * @template {keyof Clients} N @param {N} name @returns {Clients[N]} */
 export const peer = (name) => require(name);
 
 /** @param {string | URL} path  of a package.json @returns {string} */
 export const versionOf = (path) => JSON.parse(readFileSync(path, 'utf8')).version;
 
-/** The version of an npm client under bench/peers; undefined when it isn't installed.
+/** The version of an npm client under bench/peers; undefined if it isn't installed.
  * @param {keyof Clients} name */
 export function clientVersion(name) {
   const path = join(folder, 'node_modules', name, 'package.json');
   return existsSync(path) ? versionOf(path) : undefined;
 }
 
-/** The path of a program, looked for where servers are installed too; undefined when there is none.
+/** The path of a program, also in the directories of servers; undefined if it does not exist.
  * @param {string} name */
 export const programPath = (name) => programPathIn(name, ['/usr/sbin', '/usr/local/sbin']);
 
-/** The first thing that looks like a version in what a program says to these arguments.
+/** The first version number in a program's output for these arguments.
  * @param {string} name @param {...string} args */
 export function programVersion(name, ...args) {
   const { stdout, stderr } = spawnSync(programPath(name) ?? name, args, { encoding: 'utf8' });
   return /\d+\.\d+(\.\d+)*/.exec(`${stdout}${stderr}`)?.[0] ?? 'unknown';
 }
 
-/** What a peer lacks, for System.missing. @param {string | undefined} program @param {keyof Clients} client */
+/** The missing parts of a peer, for System.missing. @param {string | undefined} program @param {keyof Clients} client */
 export function lacking(program, client) {
   if (clientVersion(client) === undefined) return `npm package ${client}`;
   if (program !== undefined && programPath(program) === undefined) return `program ${program}`;
@@ -63,9 +63,9 @@ function run(file, args, cwd) {
 }
 
 /**
- * Installs the npm clients, without running their install scripts (none needs to: zeromq brings its
- * binary in the package), and the servers if this is a Debian and we may. Servers that are installed here
- * are neither started nor enabled: the bench starts its own.
+ * Installs the npm clients, without their install scripts (none is needed: zeromq has its
+ * binary in the package), and the servers if this is Debian and the user is root. It neither starts nor
+ * enables the installed servers: the bench starts its own.
  */
 export function installPeers() {
   run('npm', ['ci', '--ignore-scripts', '--no-fund', '--no-audit', '--loglevel=error'], folder);
@@ -78,7 +78,7 @@ export function installPeers() {
     console.log(`on Debian, as root: apt-get install --no-install-recommends ${names.join(' ')}`);
     return;
   }
-  // Debian starts a service when it is installed, unless this file forbids it.
+  // This file stops Debian from starting services that it installs.
   const policy = '/usr/sbin/policy-rc.d';
   const forbidden = existsSync(policy);
   if (!forbidden) writeFileSync(policy, '#!/bin/sh\nexit 101\n', { mode: 0o755 });

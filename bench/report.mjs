@@ -1,4 +1,4 @@
-// From rounds to tables.
+// Makes tables of rounds.
 import { inFigures } from '../dist/measure/index.js';
 import { median } from '../harness/statistics.mjs';
 import { machine as thisMachine } from './machine.mjs';
@@ -11,12 +11,12 @@ import { machine as thisMachine } from './machine.mjs';
  */
 
 /**
- * @typedef {object} Result  what became of one cell
+ * @typedef {object} Result  the result of a cell
  * @property {number} round  from 1
  * @property {string} workload
  * @property {string} system
  * @property {Cell} [cell]
- * @property {string} [error]  why there is none
+ * @property {string} [error]  why there is no cell
  */
 
 /** @param {Machine} machine @param {string} date */
@@ -25,10 +25,10 @@ export const measuredOn = ({ cpu, cores, memory, kernel, node }, date) =>
 
 export const today = () => new Date().toISOString().slice(0, 10);
 
-/** The same, here and now, with the Node that runs this. */
+/** The same for this machine, today, with the running Node. */
 export const measuredHere = () => measuredOn(thisMachine(process.versions.node), today());
 
-/** Cores that others may use in a round before it counts as disturbed. */
+/** A round counts as disturbed if other programs use more cores than this. */
 export const DISTURBED = 0.1;
 
 export const format = (/** @type {number} */ value) =>
@@ -39,7 +39,7 @@ export const ratio = (/** @type {number} */ value) =>
 /** @param {number[]} values */
 export const spread = (values) => `${format(Math.min(...values))}…${format(Math.max(...values))}`;
 
-/** A Markdown table, its columns padded so that it reads well as text, too. @param {string[][]} rows */
+/** A Markdown table with padded columns. @param {string[][]} rows */
 export function table(rows) {
   const [head = []] = rows;
   const widths = head.map((_, i) => Math.max(3, ...rows.map((row) => row[i]?.length ?? 0)));
@@ -52,7 +52,7 @@ export function table(rows) {
 /** @typedef {{ workload: string, system: string }} Row  one line of the tables */
 
 /**
- * The ratios of a row's rounds to another row in the same round.
+ * The ratios of a row to another row, round by round.
  *
  * @param {Result[]} results
  * @param {Row} row
@@ -83,9 +83,9 @@ function judged(figure, target, other, reached) {
 }
 
 /**
- * The row that a target compares with, and what it is called.
+ * The row that a target compares with, and its title.
  *
- * @param {Target} target @param {Row} row  that is judged @param {System[]} systems
+ * @param {Target} target @param {Row} row  to judge @param {System[]} systems
  * @returns {Row & { title: string }}
  */
 function comparedTo(target, row, systems) {
@@ -138,7 +138,7 @@ function section(workload, systems, all) {
     const wrong = cells.reduce((sum, cell) => sum + cell.wrong, 0);
     if (wrong > 0) {
       below.push(
-        `${system.title} delivered ${wrong} messages wrong: altered, twice or out of order.`,
+        `${system.title} delivered ${wrong} wrong messages: altered, twice or out of order.`,
       );
     }
     if (cells.length === 0) {
@@ -191,7 +191,7 @@ function section(workload, systems, all) {
   ].join('\n\n');
 }
 
-/** How a system does the workloads, those done the same way together.
+/** How a system does its workloads; equal ways are joined.
  * @param {System} system @param {Workload[]} workloads */
 function ways(system, workloads) {
   /** @type {Map<string, string[]>} */
@@ -205,7 +205,7 @@ function ways(system, workloads) {
 }
 
 /**
- * Everything that was found out, as Markdown.
+ * The whole report, as Markdown.
  *
  * @param {object} run
  * @param {Machine} run.machine
@@ -228,7 +228,7 @@ export function report({ machine, date, rounds, seconds, workloads, systems, res
   return [
     `${measuredOn(machine, date)} ` +
       `Rounds: ${rounds}, each of ${seconds} s for each system and workload. Medians over the rounds; a ratio is ` +
-      'to the floor of the same round. "µs each" is the daemon\'s CPU time for one request, or one delivery. ' +
+      'relative to the floor of the same round. "µs each" is the daemon\'s CPU time for one request, or one delivery. ' +
       `"Disturbed" names the rounds in which other programs used more than ${DISTURBED} of a core.`,
     measured.join('\n'),
     ...workloads.map((workload) => section(workload, systems, results)),

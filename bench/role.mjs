@@ -1,8 +1,8 @@
-// One process of a cell: node role.mjs <system> <role> <place as JSON> <connections> <number>, the last
-// counted from 0 among the processes that have the same role.
+// A process of a cell: node role.mjs <system> <role> <place as JSON> <connections> <number>, the last
+// counted from 0 among the processes with the same role.
 //
-// Its parent talks to it over Node's IPC channel, as parts.ts says. It ends itself, and the program it started,
-// when the channel is closed.
+// It exchanges messages with its parent over Node's IPC channel: see parts.ts. It exits, and ends the program that it
+// started, when the channel is closed.
 import { spawn } from 'node:child_process';
 import { announcing, asking, forked, hearing, Latency, stackOf } from '../dist/measure/index.js';
 import { systemOf } from './systems.mjs';
@@ -35,7 +35,7 @@ const say = forked(
   },
 );
 
-/** Each resolves when it can be sent to; a program to its process id.
+/** Each resolves when it is ready for messages; a program with its process id.
  * @type {Record<string, (system: System) => Promise<number | void>>} */
 const roles = {
   program: (system) =>
@@ -54,13 +54,13 @@ const roles = {
       child.once('error', reject);
       child.once('exit', (code, signal) => {
         const how = signal ?? `exit status ${code}`;
-        throw new Error(`${file} ended by itself (${how}). It said: ${output}`);
+        throw new Error(`${file} exited by itself (${how}). Its output: ${output}`);
       });
     }),
   daemon: async (system) => system.daemon?.(place),
   answer: (system) => system.answer(place, Number(number)),
 
-  /** The whole of a system that needs no other process. */
+  /** A whole system that needs no other process. */
   async alone(system) {
     const isAsked = asks(place.workload);
     await roles[isAsked ? 'answer' : 'listen']?.(system);

@@ -1,5 +1,5 @@
-// node bench/slow-mode.mjs: looks for rounds in which a bus is far slower than in all others. The daemon and
-// all programs stay the same for all rounds; every second round has busy neighbours.
+// node bench/slow-mode.mjs: looks for rounds in which a bus is far slower than in the others. The daemon and
+// all programs run through all rounds; every second round has busy neighbours.
 import { fork } from 'node:child_process';
 import { once } from 'node:events';
 import { writeFileSync } from 'node:fs';
@@ -15,9 +15,9 @@ import { workloads } from './workloads.mjs';
 
 /** @import { ChildProcess } from 'node:child_process' */
 
-/** No round may have less than this share of the median of its half. */
+/** A round is slow below this share of the median of its half. */
 const SLOW = 0.5;
-/** Rounds before the first that counts: until then the programs' code is compiled. */
+/** Rounds that don't count, in which V8 compiles the programs' code. */
 const WARMING = 3;
 
 /**
@@ -31,7 +31,7 @@ const WARMING = 3;
  */
 
 /**
- * What the rounds say, as Markdown, and whether one of them was slow, lost something or delivered it wrong.
+ * The report of the rounds, as Markdown, and whether a round was slow, lost messages or delivered wrong ones.
  *
  * @param {Round[]} rounds
  * @param {string} unit
@@ -62,12 +62,12 @@ export function judge(rounds, unit) {
         );
       }
       if (lost > 0) faults.push(`round ${round} lost ${lost} messages`);
-      if (wrong > 0) faults.push(`round ${round} delivered ${wrong} messages wrong`);
+      if (wrong > 0) faults.push(`round ${round} delivered ${wrong} wrong messages`);
     }
   }
   const verdict =
     faults.length === 0
-      ? `No round was under ${SLOW} of its median; nothing was lost.`
+      ? `No round was below ${SLOW} of its median; no message was lost.`
       : faults.map((fault) => `- ${fault}`).join('\n');
   return { text: `${table(rows)}\n\n${verdict}`, failed: faults.length > 0 };
 }
@@ -77,13 +77,13 @@ function parse() {
   return /** @type {{ rounds: number, seconds: number, neighbours: number, only: string, system: string, json?: string }} */ (
     new Command('node bench/slow-mode.mjs')
       .description(
-        'Repeats one workload, daemon and programs kept, every second round beside busy neighbours, and names rounds under half of the median. Fails when there is one, or when anything is lost.',
+        'Repeats one workload with the same daemon and programs, every second round beside busy neighbours, and lists rounds below half the median. Fails if there is one, or if messages are lost.',
       )
       .option('--rounds <n>', 'in all', number(2, true), 200)
       .option('--seconds <s>', 'of each round', number(0.05, false), 1)
-      .option('--neighbours <n>', 'processes that use a core each', number(0, true), 2)
+      .option('--neighbours <n>', 'processes that each keep a core busy', number(0, true), 2)
       .addOption(new Option('--only <name>', 'the workload').choices(streams).default('mixed4'))
-      .option('--system <name>', 'as npm run bench -- --help calls it', 'kbus')
+      .option('--system <name>', 'a name of npm run bench -- --help', 'kbus')
       .option('--json <file>', 'write every round, unrounded, to this file')
       .helpOption('--help', 'show this')
       .parse()
@@ -91,7 +91,7 @@ function parse() {
   );
 }
 
-/** Each tells the neighbours, and resolves when all have begun or stopped.
+/** Starts or stops the neighbours; resolves when all have confirmed.
  * @param {ChildProcess[]} neighbours @param {boolean} wanted */
 async function hog(neighbours, wanted) {
   await Promise.all(
@@ -130,7 +130,7 @@ async function main() {
   /** @type {Round[]} */
   const rounds = [];
   try {
-    // A slow round takes longer than it sends.
+    // A slow round takes longer than its time of sending.
     const limit = 60 + options.rounds * (10 * options.seconds + 1);
     await withStage(system, workload, { node: process.execPath, limit }, async (stage) => {
       for (let warm = 0; warm < WARMING; warm++) await stage.run(options.seconds);

@@ -1,4 +1,4 @@
-// The systems that can be measured: every file under systems/.
+// The measured systems: every file under systems/.
 import { readdirSync } from 'node:fs';
 
 /** @import { System } from './system.ts' */
@@ -9,7 +9,7 @@ export async function systemOf(name) {
   return system;
 }
 
-/** All of them, the floor first, KBUS next. */
+/** All systems: the floor first, then KBUS. */
 export async function allSystems() {
   const names = readdirSync(new URL('systems/', import.meta.url))
     .filter((name) => name.endsWith('.mjs'))

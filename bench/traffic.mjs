@@ -1,21 +1,21 @@
-// What real traffic is made of: many names, and data whose length changes from one message to the next.
+// Realistic traffic: many names, and data of changing length.
 import { Random } from '../harness/random.mjs';
 
-/** The words are chosen so that names have 20 to 40 characters. */
+/** The words give names of 20 to 40 characters. */
 const AREAS = ['Bay', 'Hall', 'Line', 'Boiler', 'Furnace'];
 const DEVICES = ['Fan', 'Pump', 'Valve', 'Sensor', 'Converter'];
 const VALUES = ['Rpm', 'Temp', 'Level', 'Pressure', 'Vibration'];
 const PLACES = 37;
 
-/** Lengths repeat after this many messages. A power of two: no ring of buffers may be shorter. */
+/** Lengths repeat after this many messages. No ring of buffers may be shorter. */
 const LENGTHS = 1024;
 
-/** Every run sends the same. */
+/** Every run sends the same lengths. */
 const SEED = 1;
 
 /**
- * Names of four words below `$.Plant`, such as `$.Plant.Line7.Sensor42.Temp`: 20 to 40 characters each,
- * no two alike.
+ * Distinct names of four words after the `$`, such as `$.Plant.Line7.Sensor42.Temp`: 20 to 40 characters
+ * each.
  *
  * @param {number} count
  * @returns {string[]}
@@ -29,19 +29,19 @@ export function namesOf(count) {
   );
 }
 
-/** Every name of namesOf() as other buses write it: without the first word, and divided as they divide words.
+/** The names of namesOf() for other buses: without the first word, and with another separator.
  * @param {number} count @param {string} divider */
 export const topicsOf = (count, divider) =>
   namesOf(count).map((name) => name.slice('$.'.length).replaceAll('.', divider));
 
-/** Which of the names the receiving process with this number answers.
+/** The names that the receiving process with this number answers.
  * @template T @param {T[]} names @param {{ receivers: number }} place @param {number} number from 0
  * @returns {T[]} */
 export const shareOf = (names, { receivers }, number) =>
   names.filter((_, i) => i % receivers === number);
 
 /**
- * The length of each message's data, by its serial modulo the length of this.
+ * The length of each message's data: element (serial modulo the length of this array).
  *
  * @param {{ least: number, size: number }} place
  * @returns {number[]}

@@ -1,4 +1,4 @@
-// What is measured. The targets are KBUS's own, as ratios to another figure of the same round.
+// The workloads. The targets are KBUS's own, as ratios to another figure of the same round.
 
 /** @import { WorkloadName } from './system.ts' */
 
@@ -6,14 +6,14 @@
  * @typedef {object} Target  KBUS's figure ÷ that of another system, or of another workload, in the same round
  * @property {number} must
  * @property {number} goal
- * @property {string} [system]    the other system; the floor, when there is neither this nor a workload
- * @property {WorkloadName} [workload]  the other workload; the same if it isn't said
- * @property {'lower' | 'higher'} [better]  of the ratio, if it isn't what the figure says
+ * @property {string} [system]    the other system; default: the floor, if there is no other workload
+ * @property {WorkloadName} [workload]  the other workload; default: the same
+ * @property {'lower' | 'higher'} [better]  of the ratio; default: that of the figure
  */
 
 /**
- * @typedef {object} Figure one number that a workload yields
- * @property {string} key    in what a cell returns
+ * @typedef {object} Figure a number that a workload gives
+ * @property {string} key    in the figures of a cell
  * @property {string} title  for the table
  * @property {string} unit
  * @property {'lower' | 'higher'} better
@@ -24,20 +24,20 @@
  * @typedef {object} Workload
  * @property {WorkloadName} name
  * @property {string} title
- * @property {string} floor      what the floor is here
+ * @property {string} floor      the floor of this workload
  * @property {'ask' | 'announce'} shape
- * @property {number} least      bytes of data in a message, at least
- * @property {number} size       bytes of data in a message, at most
+ * @property {number} least      least bytes of data in a message
+ * @property {number} size       most bytes of data in a message
  * @property {number} names      see Place
  * @property {number} ring       see Place
  * @property {number} inFlight   requests in flight
  * @property {number} senders    sending processes
  * @property {number[]} receivers  connections in each receiving process
- * @property {[Figure, ...Figure[]]} figures  the first is the one that the systems are compared by
- * @property {number} [alone]    what the first must be at least, in one process without a daemon
+ * @property {[Figure, ...Figure[]]} figures  the first one compares the systems
+ * @property {number} [alone]    least value of the first figure, in one process without a daemon
  */
 
-/** What the rows of mixed traffic have in common.
+/** The common part of mixed traffic.
  * @satisfies {Partial<Workload>} */
 const mixed = /** @type {const} */ ({
   floor:
@@ -50,7 +50,7 @@ const mixed = /** @type {const} */ ({
   senders: 1,
 });
 
-/** Messages that are alike.
+/** The common part of equal messages.
  * @satisfies {Partial<Workload>} */
 const small = { least: 64, size: 64, names: 0, senders: 1 };
 
@@ -101,7 +101,7 @@ export const workloads = [
     ...mixed,
     name: 'mixed4',
     title:
-      'announcements 4 processes → 4 processes, each hears all, 1,000 names in turn, data of 16 to 256 bytes (deliveries)',
+      'announcements 4 processes → 4 processes, each receives all, 1,000 names in turn, data of 16 to 256 bytes (deliveries)',
     floor:
       'stream with a copy each: the relay parses, and copies all whole frames of a batch for each connection',
     names: 1000,
@@ -211,13 +211,13 @@ export const workloads = [
 /** @param {WorkloadName} name */
 export function workloadOf(name) {
   const workload = workloads.find((one) => one.name === name);
-  if (workload === undefined) throw new Error(`there is no workload ${name}`);
+  if (workload === undefined) throw new Error(`unknown workload ${name}`);
   return workload;
 }
 
-/** Whether it is requests that the workload sends. @param {WorkloadName} name */
+/** Whether the workload sends requests. @param {WorkloadName} name */
 export const asks = (name) => workloadOf(name).shape === 'ask';
 
-/** Those of messages that are alike: what a bus is asked to do that doesn't do mixed traffic.
+/** The workloads of equal messages, for systems without mixed traffic.
  * @type {WorkloadName[]} */
 export const alike = ['rtt', 'rtt64', '1to1', 'fan16', 'big'];

@@ -1,6 +1,6 @@
 /*
- * Words: what to do, the file of a bus, how often. Does it over /dev/kbusN as a program of the kernel
- * module's time would, and prints figures: "median 99th-percentile" in ns, or messages in a second.
+ * Arguments: the work, the file of a bus, the number of repetitions. Works on /dev/kbusN as a program of the kernel
+ * module's time would, and prints figures: "median 99th-percentile" in ns, or messages per second.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -41,7 +41,7 @@ static void bind_to(int bus, const char *name, int is_replier) {
   MUST(ioctl(bus, BIND, &it) == 0);
 }
 
-/* Entire, so that the memory of this program need not be asked. */
+/* Entire, so that the daemon need not read the memory of this program. */
 static size_t make(char *bytes, const char *name, uint32_t flags) {
   struct kbus_message_header it = {.start_guard = KBUS_START_GUARD, .end_guard = KBUS_END_GUARD};
   uint32_t guard = KBUS_END_GUARD;

@@ -48,7 +48,7 @@ export default {
   }),
 
   program(place) {
-    // What a session bus allows: everything, with its usual limits.
+    // The policy of a session bus: all is allowed, with the usual limits.
     const settings = join(place.folder, 'bus.conf');
     writeFileSync(
       settings,
@@ -118,7 +118,7 @@ export default {
   async announce(place) {
     const { Message } = peer('dbus-next');
     const bus = await connect(place);
-    // The bus handles what one connection sent in order, so its answer says that all before was routed.
+    // The bus handles a connection's messages in order: its answer says that all earlier ones were routed.
     const { sent, finish } = pace(place.size > 4096 ? 16 : 256, () => callBus(bus, 'GetId'));
     return {
       send(data) {

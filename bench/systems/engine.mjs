@@ -1,4 +1,4 @@
-// The engine alone: what routing, queues and the ledger cost, without promises, frames or copies of data.
+// The engine alone: the cost of routing, queues and the ledger, without promises, frames or copies of data.
 import { ASK, TELL, versions } from './kbus.mjs';
 
 /**
@@ -7,7 +7,7 @@ import { ASK, TELL, versions } from './kbus.mjs';
  */
 
 const WANT_A_REPLY = 1;
-/** How many messages are sent before they are read. */
+/** The number of messages sent before they are read. */
 const BATCH = 64;
 
 /** @type {Bus | undefined} */
@@ -52,16 +52,16 @@ export default {
     const waiting = [];
     /** @type {{ token: number, batch: MessageBatch }[]} */
     let answered = [];
-    const asker = await open({
+    const requester = await open({
       ...silent,
       answered: (token, batch) => answered.push({ token, batch }),
     });
     const { MessageBatch } = await engine();
     const replier = answerer;
-    if (replier === undefined) throw new Error('nobody answers');
+    if (replier === undefined) throw new Error('the replier is not open');
     let isWorking = false;
     let next = 0;
-    /** Until no Request is left: to ask for more from within an answer must not go ever deeper. */
+    /** Loops until no Request is left, so that requests made within an answer don't recurse. */
     const work = () => {
       isWorking = true;
       for (;;) {
@@ -90,7 +90,7 @@ export default {
       const request = new MessageBatch(ASK, WANT_A_REPLY, 0, data, 0, data.length);
       request.token = token;
       request.answersByToken = true;
-      const result = asker.send(request);
+      const result = requester.send(request);
       if (result < 0) throw new Error(`the engine refused a Request: ${result}`);
       if (!isWorking) work();
     };

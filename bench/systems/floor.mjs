@@ -1,30 +1,30 @@
-// The floors: what plain Node can do at best between processes, with nothing of a bus in it.
+// The floors: the best that plain Node can do between processes, without a bus.
 //
-// *relay4* (rtt, rtt64, services): frames of 36 bytes and the data, no length in them, and a relay that passes on
-// whatever comes as it came.
+// *relay4* (rtt, rtt64, services): frames of 36 bytes and the data, without a length, and a relay that passes on
+// all bytes unchanged.
 //
 // *stream* (1to1, fan16, big, mixed…): frames of
 //
 //     u32  bytes that follow, little-endian
-//     32   bytes that stand for a header; 40 that stand for head and name where names change
+//     32   bytes in place of a header; 40 in place of head and name if names change
 //     …    data
 //
 // batched by the writer; parsed and batched again by the relay; parsed by the reader. With many readers
-// the relay makes a copy of each frame for each of them; with many writers, of all whole frames of a
-// batch, so that those of one writer never begin within a frame of another's. Everybody sends from slabs that are used again once they are written, one write a
-// batch, and every client reads into one fixed buffer (`onread`). Nothing grows: a writer with enough
-// slabs under way waits, and a relay stops reading while any of its receivers is behind.
+// the relay copies each frame for each of them; with many writers, it copies all whole frames of a
+// batch, so that no frame of a writer begins within one of another. All send from reused slabs, one write per
+// batch, and every client reads into one fixed buffer (`onread`). Memory is bounded: a writer with enough
+// slabs in flight waits, and a relay stops reading while a receiver has a backlog.
 import net from 'node:net';
 import { asks } from '../workloads.mjs';
 
 /** @import { Announcer, Ask, Hear, Place, System } from '../system.ts' */
 
-/** Bytes of a frame before its data: with its length, where there is one. @param {Place} place */
+/** Bytes of a frame before its data, with its length, if it has one. @param {Place} place */
 const headerOf = (place) => (place.workload.startsWith('mixed') ? 44 : 36);
 const READ = 256 * 1024;
 /** The most that Node reads at once from an accepted socket. */
 const CHUNK = 64 * 1024;
-/** Slabs that a writer has under way before it waits. */
+/** Slabs that a writer has in flight before it waits. */
 const SLABS = 4;
 
 /** Bytes of the longest frame. @param {Place} place */
@@ -40,7 +40,7 @@ const serve = (path, accept) =>
 
 /**
  * @param {string} path
- * @param {(bytes: Buffer, length: number) => void} read  gets what came, always in the same buffer
+ * @param {(bytes: Buffer, length: number) => void} read  gets the received bytes, always in the same buffer
  * @returns {Promise<net.Socket>}
  */
 const dial = (path, read) =>
@@ -67,7 +67,7 @@ const lengthAt = (bytes, at) =>
   (byteAt(bytes, at + 2) << 16) |
   (byteAt(bytes, at + 3) << 24);
 
-/** Memory to send from. It may be used again when it is retired and none of it is being written. */
+/** Memory to send from. It may be reused when it is retired and fully written. */
 class Slab {
   retired = false;
   writes = 0;
@@ -85,7 +85,7 @@ class Slab {
   }
 }
 
-/** What goes out through one socket. Bytes are appended at `end`; those before `whole` may be written. */
+/** The output of a socket. Bytes are appended at `end`; those before `whole` may be written. */
 class FrameWriter {
   /** @type {Slab[]} */
   #free = [];
@@ -115,7 +115,7 @@ class FrameWriter {
     });
   }
 
-  /** Makes room for `length` bytes at `end`. */
+  /** Reserves `length` bytes at `end`. */
   reserve(/** @type {number} */ length) {
     if (this.end + length <= this.size) return;
     this.flush();
@@ -128,7 +128,7 @@ class FrameWriter {
     full.freeIfDone();
   }
 
-  /** Writes what may be written. */
+  /** Writes the whole frames. */
   flush() {
     if (this.#from === this.whole) return;
     const { slab } = this;
@@ -138,7 +138,7 @@ class FrameWriter {
     this.socket.write(bytes, slab.written);
   }
 
-  /** Undefined while fewer than SLABS slabs are under way, else a promise for that.
+  /** Undefined while fewer than SLABS slabs are in flight; otherwise a promise for that.
    * @returns {Promise<void> | undefined} */
   crowded() {
     const crowded = () => this.#made - this.#free.length > SLABS;
@@ -169,12 +169,12 @@ async function relay4(place) {
   });
 }
 
-/** The relay has two ends: of several processes that answer, all but the first stand idle.
+/** The relay has two ends: of several answering processes, all but the first are idle.
  * @param {Place} place @param {number} number */
 async function answerFrames(place, number) {
   if (number > 0) return;
   const socket = await dial(place.socket, (bytes, length) => {
-    // Copied, for the rest of a write that the kernel did not take at once outlives this call.
+    // Copied, because the rest of an incomplete write outlives this call.
     outgoing.reserve(length);
     bytes.copy(outgoing.slab.bytes, outgoing.end, 0, length);
     outgoing.whole = outgoing.end += length;
@@ -188,7 +188,7 @@ async function askFrames(place) {
   const header = headerOf(place);
   const frame = frameOf(place);
   const inFlight = 64;
-  /** Whom the next replies are for: they come in the order of the requests. @type {Hear[]} */
+  /** The receivers of the next replies, in the order of the requests. @type {Hear[]} */
   const waiting = new Array(inFlight);
   let asked = 0;
   let answered = 0;
@@ -234,15 +234,15 @@ async function askFrames(place) {
 
 // stream
 
-/** Where frames end, in bytes that come in chunks cut anywhere. */
+/** Finds the ends of frames in chunks that are cut anywhere. */
 class Ends {
-  /** Bytes still to come of a frame whose length is known. */
+  /** The missing bytes of a frame whose length is known. */
   #left = 0;
-  /** Of a length that was cut: how many of its four bytes came, and what they say. */
+  /** For a truncated length: the number of its bytes so far, and their value. */
   #seen = 0;
   #value = 0;
 
-  /** The end of the last frame that ends in this chunk, 0 when none does. @param {Uint8Array} chunk */
+  /** The end of the last frame that ends in this chunk; 0 if none does. @param {Uint8Array} chunk */
   last(chunk) {
     const { length } = chunk;
     let at = 0;
@@ -272,8 +272,8 @@ class Ends {
 }
 
 /**
- * Whole frames out of bytes that come in pieces cut anywhere: calls `each` with every frame, from its
- * length to its end. The bytes are read in place, except those of a frame that was cut.
+ * Cuts chunks into whole frames: calls `each` with every frame, from its
+ * length to its end. Bytes are not copied, except those of a frame in several chunks.
  *
  * @param {number} longest
  * @param {(bytes: Buffer, at: number, end: number) => void} each
@@ -284,7 +284,7 @@ function split(longest, each) {
   let part = 0;
   return (bytes, length) => {
     let at = 0;
-    // First as much as tells the length, then the rest.
+    // First the length, then the rest.
     while (part > 0 && at < length) {
       const wanted = part < 4 ? 4 : 4 + lengthAt(partial, 0);
       const copied = bytes.copy(partial, part, at, Math.min(length, at + wanted - part));
@@ -305,8 +305,8 @@ function split(longest, each) {
 }
 
 /**
- * Reads from whoever connects to place.socket, for those who connected to place.socket + '.listen',
- * and only while each of them keeps up.
+ * Reads from the connections to place.socket, for those to place.socket + '.listen',
+ * and only while none of those has a backlog.
  *
  * @param {Place} place
  * @param {(receivers: FrameWriter[]) => (chunk: Buffer) => void} relay  passes a chunk on, in slabs with
@@ -335,7 +335,7 @@ async function relayTo(place, relay) {
   });
 }
 
-/** Passes whole batches on. @param {Place} place */
+/** Passes batches on unparsed. @param {Place} place */
 const relayBatches = (place) =>
   relayTo(place, ([receiver]) => {
     if (receiver === undefined) throw new Error('the sender came before the receiver');
@@ -385,7 +385,7 @@ const relayRuns = (place) =>
       }
     };
     const pass = split(frameOf(place), (bytes, at, end) => {
-      if (bytes !== chunk) return copy(bytes, at, end); // it was cut, and comes before all others
+      if (bytes !== chunk) return copy(bytes, at, end); // a frame of several chunks comes before all others
       if (to === 0) from = at;
       to = end;
     });

@@ -1,4 +1,4 @@
-// The same, one call after the other: what a program gets that awaits each.
+// The same for a program that awaits each call.
 import { open } from './in-process.mjs';
 import { kbus, TELL, versions } from './kbus.mjs';
 

@@ -26,7 +26,7 @@ export default {
   how: (workload) =>
     workload.startsWith('rtt')
       ? 'request() and a replier() handler'
-      : 'post({ wait: true }) and a listener() handler that reads where the data lies',
+      : 'post({ wait: true }) and a listener() handler that reads the data in place',
   missing: () => undefined,
   versions,
   async answer() {

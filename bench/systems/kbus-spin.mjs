@@ -1,7 +1,7 @@
-// The same, with a daemon that stays awake for a moment: a round trip doesn't wait for it to wake.
+// The same, with a busy-polling daemon: a round trip doesn't wait for it to wake.
 import kbus from './kbus.mjs';
 
-/** µs: longer than a client takes to answer, on a slow machine too. */
+/** µs of busy polling: longer than a client takes to answer, also on a slow machine. */
 const SPIN = 200;
 
 /** @type {import('../system.ts').System} */

@@ -1,4 +1,4 @@
-// The same, with the handler that most programs have: each message is its own, and has a view of its data.
+// The same, with the usual handler: each message is an object, with a view of its data.
 import kbus, { open, TELL } from './kbus.mjs';
 
 /** @type {import('../system.ts').System} */

@@ -1,4 +1,4 @@
-// KBUS over its Unix socket: what `kbus serve` and the package's own client do.
+// KBUS over its Unix socket: `kbus serve` and the package's client.
 import { KBUS } from '../../harness/serve.mjs';
 import { versionOf } from '../peers.mjs';
 import { namesOf, shareOf } from '../traffic.mjs';
@@ -11,14 +11,14 @@ import { asks } from '../workloads.mjs';
 
 export const ASK = '$.Bench.Ask';
 export const TELL = '$.Bench.Tell';
-/** Every name of mixed traffic, heard by one listener. */
+/** All names of mixed traffic, for one listener. */
 const ALL = '$.Plant.*';
-/** Outcomes that are awaited together. */
+/** Sends that are awaited together. */
 const TOGETHER = 256;
 
-/** A queue long enough that a turn of the event loop, and not its limit, is what a batch ends at. */
+/** A queue so long that a turn of the event loop, not the limit, ends a batch. */
 const QUEUE = 10_000;
-/** Large messages are enough of a batch with the queue that every Ksock has. */
+/** For large messages the default queue is long enough. */
 const LARGE = 16_384;
 
 export const kbus = () => import('../../dist/index.js');
@@ -35,18 +35,18 @@ export const open = async (place) => {
   return ksock;
 };
 
-/** Asks by request(). @param {Ksock} ksock @param {string[]} names @returns {Ask} */
+/** Sends with request(). @param {Ksock} ksock @param {string[]} names @returns {Ask} */
 export const askBy = (ksock, names) => (data, done, name) => {
   ksock.request(/** @type {string} */ (names[name]), data).then((reply) => {
     done(reply.bytes, reply.dataAt, reply.dataLength);
   });
 };
 
-/** Hears where the data lies. @param {Hear} hear @returns {(message: BorrowedMessage | Message) => void} */
+/** Reads the data in place. @param {Hear} hear @returns {(message: BorrowedMessage | Message) => void} */
 export const inPlace = (hear) => (message) =>
   hear(message.bytes, message.dataAt, message.dataLength);
 
-/** Announces by post(). @param {Ksock} ksock @param {string[]} names @returns {Promise<Announcer>} */
+/** Announces with post(). @param {Ksock} ksock @param {string[]} names @returns {Promise<Announcer>} */
 export async function postBy(ksock, names) {
   const { Announcement } = await kbus();
   return {
@@ -72,7 +72,7 @@ export default {
     }
     return workload.startsWith('mixed')
       ? `post({ wait: true }) and a listener('${ALL}') handler that reads message.data; no message may be missed`
-      : 'post({ wait: true }) and a listener() handler that borrows messages, and reads where the data lies; no message may be missed';
+      : 'post({ wait: true }) and a listener() handler that borrows messages, and reads the data in place; no message may be missed';
   },
   missing: () => undefined,
   versions,

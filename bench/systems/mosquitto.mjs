@@ -41,11 +41,11 @@ export default {
 
   program(place) {
     const settings = join(place.folder, 'mosquitto.conf');
-    // Started by root it would change to a user of its own, who may not enter our folder.
+    // Started by root it would change to its own user, who may not enter our directory.
     const { username } = userInfo();
     writeFileSync(
       settings,
-      // Without limits it loses nothing of QoS 1; with its usual ones it does when a receiver is slow.
+      // With its default limits it loses messages of QoS 1 if a receiver is slow; without limits it does not.
       `listener 0 ${place.socket}
 allow_anonymous true
 user ${username}

@@ -14,7 +14,7 @@ async function connect(place) {
   return redis;
 }
 
-/** A connection that subscribes can do nothing else.
+/** A subscribing connection can send no other commands.
  * @param {Place} place @param {string} channel @param {(data: Buffer) => void} hear */
 async function subscribe(place, channel, hear) {
   const redis = await connect(place);

@@ -10,7 +10,7 @@ import { alike } from '../workloads.mjs';
 /** Without a daemon: the processes are connected directly. @param {Place} place */
 const address = (place) => `ipc://${place.socket}`;
 
-/** A socket sends one message at a time: queues what can't be sent at once.
+/** A socket sends one message at a time: queues further ones.
  * @param {ZmqSocket} socket @returns {(message: Buffer | Buffer[]) => void} */
 function sender(socket) {
   /** @type {(Buffer | Buffer[])[]} */
@@ -83,7 +83,7 @@ export default {
 
   async announce(place) {
     const { Push, XPublisher } = peer('zeromq');
-    // It keeps large data without copying it: no more of it than the ring allows.
+    // ZeroMQ keeps large data without a copy: send no more than the ring allows.
     const sendHighWaterMark = Math.min(1000, place.ring / 2);
     if (place.receivers === 1) {
       const push = new Push({ sendHighWaterMark });
@@ -99,7 +99,7 @@ export default {
           try {
             return await publisher.send(data);
           } catch (error) {
-            // A subscriber's queue is full: nobody got it, and nothing tells when there is room.
+            // A subscriber's queue is full: no subscriber got the message, and no event says when to retry.
             if (/** @type {NodeJS.ErrnoException} */ (error).code !== 'EAGAIN') throw error;
             await new Promise(setImmediate);
           }

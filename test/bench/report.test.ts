@@ -149,7 +149,7 @@ test('losses, wrong messages, disturbed rounds and failures are listed', () => {
   const row = rowOf(text, 'peer');
   expect(row).toContain('5 %');
   expect(row?.at(-2)).toBe('2');
-  expect(text).toContain('peer delivered 3 messages wrong');
+  expect(text).toContain('peer delivered 3 wrong messages');
   expect(text).toContain('peer failed in 1 of 3 rounds: it broke');
 });
 
@@ -208,6 +208,6 @@ test('a new report replaces the one of the same name, and nothing else of the pa
 
 test('a page without a place for the report is refused', () => {
   expect(() => replaceReport(page, 'footprint', 'tables')).toThrow(
-    'there is no place for the tables: put the lines "<!-- footprint: begin -->"',
+    'the page has no place for the tables: add the lines "<!-- footprint: begin -->"',
   );
 });

@@ -14,7 +14,7 @@ const round = (round: number, rate: number, more?: Partial<Round>): Round => ({
 test('equal rounds pass, even if those beside busy neighbours are slower', () => {
   const { text, failed } = judge([round(1, 100), round(2, 40), round(3, 90), round(4, 30)], '/s');
   expect(failed).toBe(false);
-  expect(text).toContain('No round was under 0.5 of its median');
+  expect(text).toContain('No round was below 0.5 of its median');
 });
 
 test('a round below half the median of its own half is listed', () => {
@@ -29,5 +29,5 @@ test('a round with lost or wrong messages is listed', () => {
   const { text, failed } = judge([round(1, 100, { lost: 3 }), round(3, 100, { wrong: 1 })], '/s');
   expect(failed).toBe(true);
   expect(text).toContain('- round 1 lost 3 messages');
-  expect(text).toContain('- round 3 delivered 1 messages wrong');
+  expect(text).toContain('- round 3 delivered 1 wrong messages');
 });

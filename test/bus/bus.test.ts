@@ -117,14 +117,14 @@ describe('message ids (spec 1 §3)', () => {
 
   it('are used up by a send that fails after it got one, and not by one that fails before', () => {
     const { bus, program } = stage();
-    const asker = program({ limit: 1 }).listen('$.B');
-    expect(asker.request('$.A')).toBe('EADDRNOTAVAIL');
+    const requester = program({ limit: 1 }).listen('$.B');
+    expect(requester.request('$.A')).toBe('EADDRNOTAVAIL');
     expect(bus.nextSerial).toBe(2);
-    expect(asker.ksock).toMatchObject({ lastNetwork: 0, lastSerial: 1 });
-    asker.announce('$.B');
-    expect(asker.request('$.A')).toBe('ENOLCK');
+    expect(requester.ksock).toMatchObject({ lastNetwork: 0, lastSerial: 1 });
+    requester.announce('$.B');
+    expect(requester.request('$.A')).toBe('ENOLCK');
     expect(bus.nextSerial).toBe(3);
-    expect(asker.ksock.lastSerial).toBe(2);
+    expect(requester.ksock.lastSerial).toBe(2);
   });
 });
 
@@ -189,15 +189,15 @@ describe('order (spec 1 §5)', () => {
   ] as const)('the requester reads its copy of a%s Reply before a listener’s copy', ([, flags]) => {
     const { program } = stage();
     const replier = program().answer('$.A');
-    const asker = program();
-    asker.request('$.A');
-    asker.listen('$.A');
+    const requester = program();
+    requester.request('$.A');
+    requester.listen('$.A');
     replier.reply(replier.next(), { flags });
     // Unbinding takes the listener's copy with it.
-    expect(asker.ksock.queue.binding(0)).toBeNull();
-    expect(asker.ksock.queue.binding(1)?.name).toBe('$.A');
-    asker.ksock.unbind('$.A', false);
-    expect(asker.names()).toEqual(['$.A']);
+    expect(requester.ksock.queue.binding(0)).toBeNull();
+    expect(requester.ksock.queue.binding(1)?.name).toBe('$.A');
+    requester.ksock.unbind('$.A', false);
+    expect(requester.names()).toEqual(['$.A']);
   });
 
   it('is the reverse for urgent messages: the later is read first', () => {
@@ -216,14 +216,14 @@ describe('the places of a queue (spec 1 §5)', () => {
   it('are held for Replies, which are never refused for want of one', () => {
     const { program } = stage();
     const replier = program().answer('$.A');
-    const asker = program({ limit: 2 }).listen('$.B');
-    asker.request('$.A');
-    asker.request('$.A');
-    expect(asker.request('$.A')).toBe('ENOLCK');
+    const requester = program({ limit: 2 }).listen('$.B');
+    requester.request('$.A');
+    requester.request('$.A');
+    expect(requester.request('$.A')).toBe('ENOLCK');
     expect(replier.announce('$.B', { flags: ALL_OR_FAIL })).toBe('EBUSY');
-    expect(asker.ksock.maxMessages(1)).toBe(1);
+    expect(requester.ksock.maxMessages(1)).toBe(1);
     for (const request of replier.rest()) expect(replier.reply(request)).toBe('ok');
-    expect(asker.ksock.numMessages).toBe(2);
+    expect(requester.ksock.numMessages).toBe(2);
   });
 
   it('may be exceeded by one send with two copies, which the bus checks once per binding', () => {
@@ -236,26 +236,26 @@ describe('the places of a queue (spec 1 §5)', () => {
 
   it('are free again after a Status', () => {
     const { program } = stage();
-    const asker = program({ limit: 1 });
+    const requester = program({ limit: 1 });
     for (let round = 0; round < 3; round++) {
       const replier = program().answer('$.A');
-      expect(asker.request('$.A')).toBe('ok');
+      expect(requester.request('$.A')).toBe('ok');
       replier.close();
-      expect(asker.names()).toEqual(['$.KBUS.Replier.GoneAway']);
+      expect(requester.names()).toEqual(['$.KBUS.Replier.GoneAway']);
     }
   });
 
   it('are not occupied by Replies that don’t go through the queue', () => {
     const { program } = stage();
     const replier = program().answer('$.A');
-    const asker = program({ limit: 1 });
+    const requester = program({ limit: 1 });
     for (let token = 0; token < 3; token++) {
-      expect(asker.request('$.A', { token })).toBe('ok');
-      expect(asker.request('$.A', { token: 99 })).toBe('ENOLCK');
+      expect(requester.request('$.A', { token })).toBe('ok');
+      expect(requester.request('$.A', { token: 99 })).toBe('ENOLCK');
       replier.reply(replier.next());
     }
-    expect(asker.told).toEqual(['0: $.A', '1: $.A', '2: $.A']);
-    expect(asker.ksock.numMessages).toBe(0);
+    expect(requester.told).toEqual(['0: $.A', '1: $.A', '2: $.A']);
+    expect(requester.ksock.numMessages).toBe(0);
   });
 });
 
@@ -263,8 +263,8 @@ describe('a message whose bytes the driver keeps', () => {
   it('counts its copies, in queues and past them', () => {
     const { program } = stage();
     const replier = program().answer('$.A').listen('$.A', '$.*');
-    const asker = program();
-    asker.request('$.A', { token: 1 });
+    const requester = program();
+    requester.request('$.A', { token: 1 });
     expect(replier.ksock.queue.batch(0).copies).toBe(3);
     replier.reply(replier.next());
     // Two for the listener, and the answer.
@@ -274,9 +274,9 @@ describe('a message whose bytes the driver keeps', () => {
   it('is taken after the urgent ones that overtook it', () => {
     const { program } = stage();
     const replier = program().answer('$.A').listen('$.B');
-    const asker = program();
-    asker.request('$.A');
-    asker.announce('$.B', { flags: URGENT });
+    const requester = program();
+    requester.request('$.A');
+    requester.announce('$.B', { flags: URGENT });
     expect(replier.ksock.take(2)).toBeNull();
     expect(replier.ksock.take(1)?.name).toBe('$.A');
     expect(replier.ksock.tookRequest).toBe(true);
@@ -327,22 +327,22 @@ describe('Replies (spec 1 §6)', () => {
     const { program } = stage();
     const replier = program().answer('$.A');
     const listener = program().listen('$.A');
-    const asker = program();
-    asker.request('$.A');
+    const requester = program();
+    requester.request('$.A');
     const request = replier.next();
     expect(listener.reply(listener.next())).toBe('ECONNREFUSED');
     expect(replier.reply(request, { to: listener.id })).toBe('ECONNREFUSED');
     expect(replier.reply(request, { to: 77 })).toBe('EADDRNOTAVAIL');
     expect(replier.reply(request)).toBe('ok');
     expect(replier.reply(request)).toBe('ECONNREFUSED');
-    expect(asker.rest()).toHaveLength(1);
+    expect(requester.rest()).toHaveLength(1);
   });
 
   it('are accepted from a Replier that has unbound since, even if another has bound the name', () => {
     const { program } = stage();
     const replier = program().answer('$.A');
-    const asker = program();
-    asker.request('$.A');
+    const requester = program();
+    requester.request('$.A');
     const request = replier.next();
     replier.ksock.unbind('$.A', true);
     const another = program().answer('$.A');
@@ -353,12 +353,12 @@ describe('Replies (spec 1 §6)', () => {
   it('are refused when the requester has closed', () => {
     const { program } = stage();
     const replier = program().answer('$.A');
-    const asker = program();
-    asker.request('$.A');
-    asker.request('$.A');
+    const requester = program();
+    requester.request('$.A');
+    requester.request('$.A');
     const request = replier.next();
     expect(replier.ksock.numUnrepliedTo).toBe(1);
-    asker.close();
+    requester.close();
     expect(replier.ksock.numUnrepliedTo).toBe(0);
     expect(replier.reply(request)).toBe('EADDRNOTAVAIL');
     // Unread Requests stay, and don't count as read.
@@ -369,25 +369,25 @@ describe('Replies (spec 1 §6)', () => {
   it('may come before the Request is read: then the copy read later asks for no Reply', () => {
     const { program } = stage();
     const replier = program().answer('$.A');
-    const asker = program();
-    asker.request('$.A');
-    expect(replier.reply({ name: '$.A', id: '0:1', from: asker.id })).toBe('ok');
+    const requester = program();
+    requester.request('$.A');
+    expect(replier.reply({ name: '$.A', id: '0:1', from: requester.id })).toBe('ok');
     expect(isToAnswer(replier.next())).toBe(true);
     expect(replier.ksock.numUnrepliedTo).toBe(0);
     replier.close();
-    expect(asker.names()).toEqual(['$.A']);
+    expect(requester.names()).toEqual(['$.A']);
   });
 
   it('to one of two Requests with the same id end the one that was read', () => {
     const { program } = stage();
     const replier = program().answer('$.A');
-    const asker = program();
-    asker.request('$.A', { id: [1, 1], token: 1 });
-    asker.request('$.A', { id: [1, 1], token: 2, flags: URGENT });
+    const requester = program();
+    requester.request('$.A', { id: [1, 1], token: 1 });
+    requester.request('$.A', { id: [1, 1], token: 2, flags: URGENT });
     expect(replier.reply(replier.next())).toBe('ok');
-    expect(asker.told).toEqual(['2: $.A']);
+    expect(requester.told).toEqual(['2: $.A']);
     replier.ksock.unbind('$.A', true);
-    expect(asker.told).toEqual(['2: $.A', '1: $.KBUS.Replier.Unbound']);
+    expect(requester.told).toEqual(['2: $.A', '1: $.KBUS.Replier.Unbound']);
   });
 });
 
@@ -395,24 +395,24 @@ describe('a stateful Request (spec 1 §6)', () => {
   it('goes to exactly that Replier, or fails with EPIPE, or EADDRNOTAVAIL if there is none', () => {
     const { program } = stage();
     const replier = program().answer('$.A');
-    const asker = program();
-    expect(asker.request('$.A', { to: replier.id })).toBe('ok');
+    const requester = program();
+    expect(requester.request('$.A', { to: replier.id })).toBe('ok');
     replier.ksock.unbind('$.A', true);
-    expect(asker.request('$.A', { to: replier.id })).toBe('EADDRNOTAVAIL');
+    expect(requester.request('$.A', { to: replier.id })).toBe('EADDRNOTAVAIL');
     const another = program().answer('$.A');
-    expect(asker.request('$.A', { to: replier.id })).toBe('EPIPE');
-    expect(asker.request('$.A', { to: another.id })).toBe('ok');
+    expect(requester.request('$.A', { to: replier.id })).toBe('EPIPE');
+    expect(requester.request('$.A', { to: another.id })).toBe('ok');
   });
 
   it('gets a Status, as any other, when the Replier closes', () => {
     const { program } = stage();
     const replier = program().answer('$.A');
-    const asker = program();
-    asker.request('$.A', { to: replier.id });
-    asker.request('$.A', { to: replier.id });
+    const requester = program();
+    requester.request('$.A', { to: replier.id });
+    requester.request('$.A', { to: replier.id });
     replier.next();
     replier.close();
-    expect(asker.names()).toEqual(['$.KBUS.Replier.GoneAway', '$.KBUS.Replier.Ignored']);
+    expect(requester.names()).toEqual(['$.KBUS.Replier.GoneAway', '$.KBUS.Replier.Ignored']);
   });
 });
 
@@ -434,11 +434,11 @@ describe('a send that fails (spec 1 §6)', () => {
   it('fails with EBUSY if the Replier’s queue is full, and with EAGAIN only with ALL_OR_WAIT', () => {
     const { program } = stage();
     program({ limit: 1 }).answer('$.A');
-    const asker = program();
-    expect(asker.request('$.A')).toBe('ok');
-    expect(asker.request('$.A')).toBe('EBUSY');
-    expect(asker.request('$.A', { flags: ALL_OR_FAIL })).toBe('EBUSY');
-    expect(asker.request('$.A', { flags: ALL_OR_WAIT })).toBe('EAGAIN');
+    const requester = program();
+    expect(requester.request('$.A')).toBe('ok');
+    expect(requester.request('$.A')).toBe('EBUSY');
+    expect(requester.request('$.A', { flags: ALL_OR_FAIL })).toBe('EBUSY');
+    expect(requester.request('$.A', { flags: ALL_OR_WAIT })).toBe('EAGAIN');
   });
 });
 
@@ -485,19 +485,19 @@ describe('a send that waits (spec 1 §6)', () => {
   it('is woken by a Reply that needs no place in the queue, or a discarded Request', () => {
     const { program } = stage();
     const replier = program({ limit: 1 }).answer('$.A');
-    const asker = program({ limit: 1 }).listen('$.B');
+    const requester = program({ limit: 1 }).listen('$.B');
     const sender = program();
-    asker.request('$.A', { token: 0 });
+    requester.request('$.A', { token: 0 });
     expect(sender.announce('$.B', { flags: ALL_OR_WAIT })).toBe('EAGAIN');
     replier.reply(replier.next());
     expect(sender.rooms).toBe(1);
     expect(sender.ksock.poll()).toBe(true);
-    asker.next();
+    requester.next();
 
     program().request('$.A');
-    expect(asker.request('$.A', { flags: ALL_OR_WAIT })).toBe('EAGAIN');
+    expect(requester.request('$.A', { flags: ALL_OR_WAIT })).toBe('EAGAIN');
     expect(sender.announce('$.B', { flags: ALL_OR_WAIT })).toBe('EAGAIN');
-    asker.ksock.discard();
+    requester.ksock.discard();
     expect(sender.rooms).toBe(2);
     expect(sender.ksock.poll()).toBe(true);
   });
@@ -597,13 +597,13 @@ describe('a send that waits (spec 1 §6)', () => {
     const { program } = stage();
     const listener = program({ limit: 1 }).listen('$.A');
     const replier = program({ limit: 5 }).answer('$.A');
-    const asker = program();
-    asker.request('$.A');
+    const requester = program();
+    requester.request('$.A');
     const request = replier.next();
     const sender = program();
     expect(sender.request('$.A', { flags: ALL_OR_WAIT })).toBe('EAGAIN');
     expect(replier.reply(request, { flags: ALL_OR_WAIT })).toBe('EAGAIN');
-    asker.close();
+    requester.close();
     expect(replier.rooms).toBe(1);
     expect(outcome(replier.ksock.resend())).toBe('EADDRNOTAVAIL');
     replier.close();
@@ -668,17 +668,17 @@ describe('binding (spec 1 §7)', () => {
   it('takes its unread messages along when removed; unread Requests get a Status, read ones stay', () => {
     const { program } = stage();
     const replier = program().answer('$.A').listen('$.*');
-    const asker = program();
-    asker.request('$.A');
+    const requester = program();
+    requester.request('$.A');
     const request = replier.next();
-    asker.request('$.A');
-    asker.request('$.A', { flags: URGENT });
+    requester.request('$.A');
+    requester.request('$.A', { flags: URGENT });
     replier.ksock.unbind('$.A', true);
-    expect(asker.rest()).toEqual([
+    expect(requester.rest()).toEqual([
       expect.objectContaining({
         name: '$.KBUS.Replier.Unbound',
         from: replier.id,
-        to: asker.id,
+        to: requester.id,
         inReplyTo: '0:3',
         flags: SYNTHETIC,
         data: '',
@@ -687,7 +687,7 @@ describe('binding (spec 1 §7)', () => {
     ]);
     expect(replier.rest().map(isToAnswer)).toEqual([false, false, false]);
     expect(replier.reply(request)).toBe('ok');
-    expect(asker.names()).toEqual(['$.A']);
+    expect(requester.names()).toEqual(['$.A']);
   });
 });
 
@@ -696,14 +696,14 @@ describe('going away (spec 1 §8)', () => {
     const { program } = stage();
     const watcher = program().listen('$.KBUS.*');
     const replier = program().answer('$.A');
-    const asker = program().listen(REPLIER_BIND_EVENT);
-    for (let count = 0; count < 4; count++) asker.request('$.A');
+    const requester = program().listen(REPLIER_BIND_EVENT);
+    for (let count = 0; count < 4; count++) requester.request('$.A');
     replier.next();
     replier.next();
     watcher.ksock.reportReplierBinds(1);
     watcher.rest();
     replier.close();
-    expect(asker.rest().map(({ name, inReplyTo, from }) => [name, inReplyTo, from])).toEqual([
+    expect(requester.rest().map(({ name, inReplyTo, from }) => [name, inReplyTo, from])).toEqual([
       ['$.KBUS.Replier.GoneAway', '0:3', replier.id],
       ['$.KBUS.Replier.GoneAway', '0:4', replier.id],
       [REPLIER_BIND_EVENT, '0:0', 0],
@@ -730,21 +730,21 @@ describe('going away (spec 1 §8)', () => {
     const { program } = stage();
     const replier = program().answer('$.A');
     const listener = program().listen('$.A');
-    const asker = program({ limit: 3 });
-    for (const token of [1, 2, 3]) asker.request('$.A', { token, data: `${token}` });
+    const requester = program({ limit: 3 });
+    for (const token of [1, 2, 3]) requester.request('$.A', { token, data: `${token}` });
     const read = replier.next();
-    expect(asker.request('$.A')).toBe('ENOLCK');
-    expect([1, 2, 2, 9].map((token) => asker.ksock.forget(token))).toEqual([
+    expect(requester.request('$.A')).toBe('ENOLCK');
+    expect([1, 2, 2, 9].map((token) => requester.ksock.forget(token))).toEqual([
       false,
       true,
       false,
       false,
     ]);
     expect(replier.reply(read)).toBe('ECONNREFUSED');
-    expect(asker.request('$.A', { data: '4' })).toBe('ok');
+    expect(requester.request('$.A', { data: '4' })).toBe('ok');
     expect(replier.rest().map(({ data }) => data)).toEqual(['3', '4']);
     expect(listener.rest().map(({ data }) => data)).toEqual(['1', '2', '3', '4']);
-    expect(asker.told).toEqual([]);
+    expect(requester.told).toEqual([]);
   });
 
   it('throws if the bus keeps state of the closed Ksock: that is a bug', () => {
@@ -948,9 +948,9 @@ describe('settings (spec 1 §10)', () => {
     const replier = program().answer('$.A');
     expect(log).toEqual([]);
     bus.verbose(1);
-    const asker = program();
-    asker.request('$.A');
-    asker.request('$.B');
+    const requester = program();
+    requester.request('$.A');
+    requester.request('$.B');
     replier.close();
     expect(log.join('\n')).toMatch(
       /opened[\s\S]*\$\.A[\s\S]*EADDRNOTAVAIL[\s\S]*GoneAway[\s\S]*closed/,

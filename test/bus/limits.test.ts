@@ -204,17 +204,17 @@ describe('the unanswered Requests of a Replier', () => {
   function unanswering() {
     const bus = new Bus({ maxUnansweredPerKsock: 2 });
     let rooms = 0;
-    const asker = bus.open({ ...owner, roomMade: () => rooms++ });
+    const requester = bus.open({ ...owner, roomMade: () => rooms++ });
     const replier = bus.open(owner);
     replier.bind('$.Ask', true);
-    const ask = (flags = 0): number => asker.send(batch('$.Ask', 0, Flag.WANT_A_REPLY | flags));
+    const ask = (flags = 0): number => requester.send(batch('$.Ask', 0, Flag.WANT_A_REPLY | flags));
     const answer = (request: MessageBatch): number => {
       const reply = batch('$.Ask', 0);
-      reply.to = asker.id;
+      reply.to = requester.id;
       reply.replySerial = request.idSerial;
       return replier.send(reply);
     };
-    return { bus, asker, replier, ask, answer, rooms: () => rooms };
+    return { bus, requester, replier, ask, answer, rooms: () => rooms };
   }
 
   it('refuse further Requests at the limit (EBUSY), until it has answered one', () => {
@@ -231,20 +231,20 @@ describe('the unanswered Requests of a Replier', () => {
   });
 
   it('hold up waiting sends until it has answered, or the requester has closed', () => {
-    const { bus, asker, replier, ask, answer, rooms } = unanswering();
+    const { bus, requester, replier, ask, answer, rooms } = unanswering();
     ask();
     ask();
     const [first] = [replier.take() as MessageBatch, replier.take()];
     expect(ask(Flag.ALL_OR_WAIT)).toBe(-Errno.EAGAIN);
     answer(first);
     expect(rooms()).toBe(1);
-    expect(asker.poll()).toBe(true);
+    expect(requester.poll()).toBe(true);
     replier.take();
     let waiters = 0;
     const waiter = bus.open({ ...owner, roomMade: () => waiters++ });
     const request = batch('$.Ask', 0, Flag.WANT_A_REPLY | Flag.ALL_OR_WAIT);
     expect(waiter.send(request)).toBe(-Errno.EAGAIN);
-    asker.close();
+    requester.close();
     expect(waiters).toBe(1);
     expect(waiter.poll()).toBe(true);
     waiter.close();
@@ -253,14 +253,14 @@ describe('the unanswered Requests of a Replier', () => {
   });
 
   it('don’t count for the limit of bytes', () => {
-    const { bus, replier, ask, asker } = unanswering();
+    const { bus, replier, ask, requester } = unanswering();
     ask();
     replier.take();
     expect(bus.queuedBytes).toBe(COSTS.request);
     expect(
       replier.unreplied.newestFirst().flatMap((record) => Object.values(record)),
     ).not.toContainEqual(expect.any(MessageBatch));
-    asker.close();
+    requester.close();
     expect(bus.queuedBytes).toBe(0);
   });
 });

@@ -43,14 +43,14 @@ describe('the report of bindings', () => {
 describe('the statistics', () => {
   it('are printed as the specification shows, newest Ksock first', () => {
     const { bus, program } = stage();
-    const asker = program();
+    const requester = program();
     const replier = program({ limit: 1 }).answer('$.A');
     const listener = program({ limit: 1 }).listen('$.B');
-    asker.request('$.A');
-    asker.announce('$.B');
+    requester.request('$.A');
+    requester.announce('$.B');
     replier.reply(replier.next());
-    asker.announce('$.B', { flags: Flag.ALL_OR_WAIT });
-    asker.ksock.progress = () => ({
+    requester.announce('$.B', { flags: Flag.ALL_OR_WAIT });
+    requester.ksock.progress = () => ({
       readAt: 3,
       readLength: 96,
       wroteAt: 52,
@@ -92,10 +92,10 @@ describe('the statistics', () => {
   it('have the number of missed messages, and the largest number of Requests', () => {
     const { bus, program } = stage();
     const replier = program().answer('$.A');
-    const asker = program();
-    for (let count = 0; count < 20; count++) asker.request('$.A');
+    const requester = program();
+    for (let count = 0; count < 20; count++) requester.request('$.A');
     const listener = program({ limit: 1 }).listen('$.B');
-    for (let count = 0; count < 3; count++) asker.announce('$.B');
+    for (let count = 0; count < 3; count++) requester.announce('$.B');
     replier.close();
     const [missing, asking] = reportStats(bus).ksocks;
     expect(missing).toMatchObject({ ksock: listener.id, missed: 2 });

@@ -14,13 +14,13 @@ function recorder(): { observer: BusObserver; events: string[] } {
 }
 
 function play(bus: Bus): void {
-  const [asker, replier] = [new Program(bus), new Program(bus)];
+  const [requester, replier] = [new Program(bus), new Program(bus)];
   replier.ksock.bind('$.Ask', true);
   replier.ksock.bind('$.Ask', true);
-  asker.ksock.maxMessages(1);
-  asker.ksock.discard();
-  asker.ksock.forget(7);
-  asker.ksock.close();
+  requester.ksock.maxMessages(1);
+  requester.ksock.discard();
+  requester.ksock.forget(7);
+  requester.ksock.close();
   replier.ksock.unbind('$.Ask', true);
   replier.ksock.close();
 }

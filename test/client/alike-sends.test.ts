@@ -7,20 +7,20 @@ import { everywhere } from './everywhere.ts';
 
 everywhere('Equal sends in one tick', (stage) => {
   it('are handled one by one: the first of two Replies to a Request answers it.', async () => {
-    const [asker, replier] = [await stage.open(), await stage.open()];
+    const [requester, replier] = [await stage.open(), await stage.open()];
     await replier.bind('$.ask', true);
-    const id = await asker.sendMsg(new Request('$.ask'));
+    const id = await requester.sendMsg(new Request('$.ask'));
     const reply = replyTo(await next(replier), 'yes');
     const [first, second] = [
       replier.sendMsg(reply),
       refused(replier.sendMsg(reply), 'ECONNREFUSED'),
     ];
     await Promise.all([first, second]);
-    expect((await next(asker)).inReplyTo).toEqual(id);
+    expect((await next(requester)).inReplyTo).toEqual(id);
   });
 
   it('each get their own Reply, even if some of them fail.', async () => {
-    const [asker, replier] = [await stage.open(), await stage.open()];
+    const [requester, replier] = [await stage.open(), await stage.open()];
     const slow: (() => void)[] = [];
     await replier.replier('$.ask', (request) => {
       const text = request.text();
@@ -30,7 +30,7 @@ everywhere('Equal sends in one tick', (stage) => {
     });
     const texts = Array.from({ length: 40 }, (_, at) => String(at).padStart(4, '0'));
     const outcomes = texts.map((text) =>
-      asker.request('$.ask', text).then(
+      requester.request('$.ask', text).then(
         (reply) => reply.text(),
         (error: Error) => error.message,
       ),

@@ -112,11 +112,11 @@ everywhere('Handlers that borrow messages', (stage) => {
 
   it('can start and stop between messages, and a later Request is answered.', async () => {
     const ksock = await stage.open();
-    const asker = await stage.open();
+    const requester = await stage.open();
     await ksock.listener('$.a', () => {}, { borrowed: true });
     for (let round = 0; round < 5; round++) {
       const replier = await ksock.replier('$.Ask', () => 'answer');
-      const outcome = asker.request('$.Ask').then(
+      const outcome = requester.request('$.Ask').then(
         (reply) => reply.text(),
         (error) => String(error),
       );

@@ -39,9 +39,9 @@ everywhere('close', (stage) => {
 
   it('ends the loop that calls it, and the messages not consumed stay unread.', async () => {
     const ksock = await stage.open();
-    const asker = await stage.open();
+    const requester = await stage.open();
     await ksock.bind('$.Ask', true);
-    for (let at = 0; at < 3; at++) await asker.sendMsg(new Request('$.Ask', String(at)));
+    for (let at = 0; at < 3; at++) await requester.sendMsg(new Request('$.Ask', String(at)));
     const got: string[] = [];
     let closing: Promise<void> | null = null;
     for await (const message of ksock) {
@@ -50,7 +50,7 @@ everywhere('close', (stage) => {
     }
     await closing;
     expect(got).toEqual(['0']);
-    const statuses = await readNames(asker);
+    const statuses = await readNames(requester);
     expect(statuses.map((name) => name.replace('$.KBUS.Replier.', ''))).toEqual([
       'GoneAway',
       'GoneAway',
@@ -118,13 +118,13 @@ everywhere('close', (stage) => {
   });
 
   it('has removed the Ksock when it resolves: a later call of another Ksock sees that.', async () => {
-    const asker = await stage.open();
+    const requester = await stage.open();
     const replier = await stage.open();
     await replier.bind('$.a', true);
-    await asker.sendMsg(new Request('$.a'));
+    await requester.sendMsg(new Request('$.a'));
     await replier.close();
-    expect(await asker.findReplier('$.a')).toBeNull();
-    expect(await readNames(asker)).toEqual(['$.KBUS.Replier.GoneAway']);
+    expect(await requester.findReplier('$.a')).toBeNull();
+    expect(await readNames(requester)).toEqual(['$.KBUS.Replier.GoneAway']);
   });
 
   it('drops a partly written message.', async () => {

@@ -11,21 +11,21 @@ import { everywhere, settled } from './everywhere.ts';
 
 everywhere('request() with a full queue', (stage) => {
   it('waits for a slot in its own queue and one in the Replier’s: a thousand at once succeed.', async () => {
-    const [asker, replier] = [await stage.open(), await stage.open()];
-    await asker.setMaxMessages(7);
+    const [requester, replier] = [await stage.open(), await stage.open()];
+    await requester.setMaxMessages(7);
     await replier.setMaxMessages(3);
     await replier.replier('$.Ask', async (request) => `re ${request.text()}`);
-    const asked = Array.from({ length: 1000 }, (_, at) => asker.request('$.Ask', String(at)));
+    const asked = Array.from({ length: 1000 }, (_, at) => requester.request('$.Ask', String(at)));
     const answers = await Promise.all(asked);
     expect(answers.map((answer) => answer.text())).toEqual(asked.map((_, at) => `re ${at}`));
     expect(await replier.numMessages()).toBe(0);
   });
 
   it('is sent in the order of the calls.', async () => {
-    const [asker, replier] = [await stage.open(), await stage.open()];
-    await asker.setMaxMessages(2);
+    const [requester, replier] = [await stage.open(), await stage.open()];
+    await requester.setMaxMessages(2);
     await replier.bind('$.Ask', true);
-    const asked = Array.from({ length: 6 }, (_, at) => asker.request('$.Ask', String(at)));
+    const asked = Array.from({ length: 6 }, (_, at) => requester.request('$.Ask', String(at)));
     const order: string[] = [];
     for (let at = 0; at < 6; at++) {
       const request = await next(replier);
@@ -37,27 +37,31 @@ everywhere('request() with a full queue', (stage) => {
   });
 
   it('rejects at once with ENOLCK or EBUSY if { wait: false }.', async () => {
-    const [asker, other, replier] = [await stage.open(), await stage.open(), await stage.open()];
+    const [requester, other, replier] = [
+      await stage.open(),
+      await stage.open(),
+      await stage.open(),
+    ];
     await replier.bind('$.Ask', true);
     await replier.setMaxMessages(1);
-    await asker.setMaxMessages(1);
-    const first = asker.request('$.Ask');
+    await requester.setMaxMessages(1);
+    const first = requester.request('$.Ask');
     await settled();
-    await refused(asker.request('$.Ask', '', { wait: false }), 'ENOLCK');
+    await refused(requester.request('$.Ask', '', { wait: false }), 'ENOLCK');
     await refused(other.request('$.Ask', '', { wait: false }), 'EBUSY');
     await replier.sendMsg(replyTo(await next(replier), 'yes'));
     await first;
   });
 
   it('does not hold up other sends, nor Requests to a Replier with free slots.', async () => {
-    const [asker, slow, quick] = [await stage.open(), await stage.open(), await stage.open()];
+    const [requester, slow, quick] = [await stage.open(), await stage.open(), await stage.open()];
     await slow.bind('$.Slow', true);
     await slow.setMaxMessages(1);
     await quick.replier('$.Quick', () => 'at once');
     await quick.bind('$.News');
-    const asked = Array.from({ length: 3 }, () => asker.request('$.Slow'));
-    expect((await asker.request('$.Quick')).text()).toBe('at once');
-    await asker.sendMsg(new Announcement('$.Slow.News'));
+    const asked = Array.from({ length: 3 }, () => requester.request('$.Slow'));
+    expect((await requester.request('$.Quick')).text()).toBe('at once');
+    await requester.sendMsg(new Announcement('$.Slow.News'));
     for (let at = 0; at < 3; at++) await slow.sendMsg(replyTo(await next(slow), 'at last'));
     expect((await Promise.all(asked)).map((answer) => answer.text())).toEqual(
       asked.map(() => 'at last'),
@@ -77,18 +81,18 @@ everywhere('request() with a full queue', (stage) => {
   });
 
   it('is never carried out after its timeout or abort.', async () => {
-    const [asker, replier] = [await stage.open(), await stage.open()];
+    const [requester, replier] = [await stage.open(), await stage.open()];
     await replier.bind('$.Ask', true);
     await replier.setMaxMessages(1);
     const controller = new AbortController();
-    const first = asker.request('$.Ask', 'first');
-    const late = failed(asker.request('$.Ask', 'late', { timeout: 20 }));
-    const aborted = failed(asker.request('$.Ask', 'aborted', { signal: controller.signal }));
+    const first = requester.request('$.Ask', 'first');
+    const late = failed(requester.request('$.Ask', 'late', { timeout: 20 }));
+    const aborted = failed(requester.request('$.Ask', 'aborted', { signal: controller.signal }));
     await settled();
     controller.abort('enough');
     expect(await aborted).toBe('enough');
     expect(((await late) as { code: string }).code).toBe('ETIMEDOUT');
-    const last = asker.request('$.Ask', 'last');
+    const last = requester.request('$.Ask', 'last');
     const read: string[] = [];
     for (let at = 0; at < 2; at++) {
       const request = await next(replier);
@@ -101,11 +105,11 @@ everywhere('request() with a full queue', (stage) => {
   });
 
   it('fails when its Replier closes, or goes to the next Replier of the name.', async () => {
-    const [asker, full, other] = [await stage.open(), await stage.open(), await stage.open()];
+    const [requester, full, other] = [await stage.open(), await stage.open(), await stage.open()];
     await full.bind('$.Ask', true);
     await full.setMaxMessages(1);
-    const first = failed(asker.request('$.Ask'));
-    const waiting = failed(asker.request('$.Ask'));
+    const first = failed(requester.request('$.Ask'));
+    const waiting = failed(requester.request('$.Ask'));
     await settled();
     await full.close();
     expect(String(await first)).toContain('$.KBUS.Replier.GoneAway');
@@ -113,7 +117,7 @@ everywhere('request() with a full queue', (stage) => {
 
     await other.bind('$.Ask.*', true);
     await other.setMaxMessages(1);
-    const asked = [asker.request('$.Ask.Me', '1'), asker.request('$.Ask.Me', '2')];
+    const asked = [requester.request('$.Ask.Me', '1'), requester.request('$.Ask.Me', '2')];
     await settled();
     const exact = await stage.open();
     await exact.bind('$.Ask.Me', true);
@@ -123,25 +127,25 @@ everywhere('request() with a full queue', (stage) => {
   });
 
   it('rejects when too many Requests are unanswered: ENOLCK.', async () => {
-    const [asker, replier] = [await stage.open(), await stage.open()];
+    const [requester, replier] = [await stage.open(), await stage.open()];
     await replier.bind('$.Ask', true);
     await replier.setMaxMessages(1);
-    const asked = Array.from({ length: 65_536 }, () => failed(asker.request('$.Ask')));
-    const error = await refused(asker.request('$.Ask'), 'ENOLCK');
+    const asked = Array.from({ length: 65_536 }, () => failed(requester.request('$.Ask')));
+    const error = await refused(requester.request('$.Ask'), 'ENOLCK');
     expect(error.meaning).toBe(
       '65,536 Requests of this Ksock are unanswered, the most that may be; await some of them first',
     );
-    await asker.close();
+    await requester.close();
     await Promise.all(asked);
   }, 60_000);
 
   it('ends when its Ksock closes, and does not reach the Replier.', async () => {
-    const [asker, replier] = [await stage.open(), await stage.open()];
+    const [requester, replier] = [await stage.open(), await stage.open()];
     await replier.bind('$.Ask', true);
     await replier.setMaxMessages(1);
-    const asked = Array.from({ length: 5 }, () => failed(asker.request('$.Ask')));
+    const asked = Array.from({ length: 5 }, () => failed(requester.request('$.Ask')));
     await settled();
-    await asker.close();
+    await requester.close();
     for (const error of await Promise.all(asked)) {
       expect((error as { code: string }).code).toBe('EBADF');
     }

@@ -86,18 +86,18 @@ everywhere('Handlers', (stage) => {
 
   it('a Request goes to the Replier’s handler to be answered, and to listeners’ handlers.', async () => {
     const ksock = await stage.open();
-    const asker = await stage.open();
+    const requester = await stage.open();
     const heard: string[] = [];
     await ksock.listener('$.a', (message) => heard.push(message.kind));
     await ksock.replier('$.a', (request) => request.text().toUpperCase());
-    expect((await asker.request('$.a', 'loud')).text()).toBe('LOUD');
+    expect((await requester.request('$.a', 'loud')).text()).toBe('LOUD');
     await settled();
     expect(heard).toEqual(['Request', 'Reply']);
   });
 
   it('of several Repliers on one Ksock, the one with the most specific name answers.', async () => {
     const ksock = await stage.open();
-    const asker = await stage.open();
+    const requester = await stage.open();
     for (const name of ['$.*', '$.a.*', '$.a.%', '$.a.b']) await ksock.replier(name, () => name);
     for (const [name, by] of [
       ['$.a.b', '$.a.b'],
@@ -105,19 +105,19 @@ everywhere('Handlers', (stage) => {
       ['$.a.c.d', '$.a.*'],
       ['$.z', '$.*'],
     ] as const) {
-      expect((await asker.request(name)).text()).toBe(by);
+      expect((await requester.request(name)).text()).toBe(by);
     }
   });
 
   it('an async handler works on several Requests at once.', async () => {
     const ksock = await stage.open();
-    const asker = await stage.open();
+    const requester = await stage.open();
     const going: (() => void)[] = [];
     await ksock.replier('$.a', async (request) => {
       await new Promise<void>((resolve) => going.push(resolve));
       return request.text();
     });
-    const answers = ['1', '2', '3'].map((text) => asker.request('$.a', text));
+    const answers = ['1', '2', '3'].map((text) => requester.request('$.a', text));
     while (going.length < 3) await settled();
     for (const go of going.reverse()) go();
     expect((await Promise.all(answers)).map((reply) => reply.text())).toEqual(['1', '2', '3']);
@@ -125,34 +125,34 @@ everywhere('Handlers', (stage) => {
 
   it('a Replier that returns a wrong type sends an error.', async () => {
     const ksock = await stage.open();
-    const asker = await stage.open();
+    const requester = await stage.open();
     await ksock.replier('$.a', () => ({ no: 'data' }) as never);
-    const error = (await failed(asker.request('$.a'))) as ReplierError;
+    const error = (await failed(requester.request('$.a'))) as ReplierError;
     expect(error).toBeInstanceOf(ReplierError);
     expect(error.message).toContain('data must be a string or a Uint8Array');
   });
 
   it('a Replier that returns more data than the bus allows sends an error: the requester does not wait forever.', async () => {
     const ksock = await stage.open();
-    const asker = await stage.open();
+    const requester = await stage.open();
     await ksock.replier('$.a', (request) => new Uint8Array(Number(request.text())));
-    await asker.setMaxMessageSize(300);
+    await requester.setMaxMessageSize(300);
     for (const length of ['300', '1000000', String(20 * 1024 * 1024)]) {
-      const error = (await failed(asker.request('$.a', length))) as ReplierError;
+      const error = (await failed(requester.request('$.a', length))) as ReplierError;
       expect(error).toBeInstanceOf(ReplierError);
       expect(error.message).toContain('the Reply is larger than this bus allows');
     }
-    expect((await asker.request('$.a', '10')).dataLength).toBe(10);
+    expect((await requester.request('$.a', '10')).dataLength).toBe(10);
     expect(await ksock.numUnrepliedTo()).toBe(0);
   });
 
   it('a Replier that throws another value than an Error sends its text.', async () => {
     const ksock = await stage.open();
-    const asker = await stage.open();
+    const requester = await stage.open();
     await ksock.replier('$.a', () => {
       throw 'just text';
     });
-    const error = (await failed(asker.request('$.a'))) as ReplierError;
+    const error = (await failed(requester.request('$.a'))) as ReplierError;
     expect(error.message).toBe("send Request '$.a': the Replier failed to answer: just text");
   });
 
@@ -160,16 +160,16 @@ everywhere('Handlers', (stage) => {
     'a Replier may reuse the memory of its Reply (%i bytes) at once, whatever delays the Reply.',
     async (length) => {
       const ksock = await stage.open();
-      const asker = await stage.open();
+      const requester = await stage.open();
       const listener = await stage.open();
       const memory = new Uint8Array(length);
       await ksock.replier('$.a', (request) => memory.fill(Number(request.text())));
       const ask = async (text: string): Promise<number | undefined> =>
-        (await asker.request('$.a', text)).data.at(-1);
+        (await requester.request('$.a', text)).data.at(-1);
       expect(await Promise.all(['1', '2', '3'].map(ask))).toEqual([1, 2, 3]);
       // While a message of its Ksock waits to be sent, the bus refuses Replies.
       await listener.bind('$.News');
-      await fill(listener, asker);
+      await fill(listener, requester);
       const waits = new Announcement('$.News', '', { flags: Flag.ALL_OR_WAIT });
       await refused(ksock.sendMsg(waits), 'EAGAIN');
       const answers = Promise.all(['4', '5', '6'].map(ask));
@@ -181,14 +181,14 @@ everywhere('Handlers', (stage) => {
 
   it('a Replier answers even if another message of its Ksock waits to be sent.', async () => {
     const ksock = await stage.open();
-    const asker = await stage.open();
+    const requester = await stage.open();
     const listener = await stage.open();
     await ksock.replier('$.a', () => 'answered');
     await listener.bind('$.News');
-    await fill(listener, asker);
+    await fill(listener, requester);
     const waits = new Announcement('$.News', 'waits', { flags: Flag.ALL_OR_WAIT });
     await refused(ksock.sendMsg(waits), 'EAGAIN');
-    const answer = asker.request('$.a');
+    const answer = requester.request('$.a');
     await settled();
     await next(listener);
     expect((await answer).text()).toBe('answered');
@@ -197,13 +197,13 @@ everywhere('Handlers', (stage) => {
 
   it('a Replier answers even if sends of its Ksock queue behind a waiting one.', async () => {
     const ksock = await stage.open();
-    const asker = await stage.open();
+    const requester = await stage.open();
     const listener = await stage.open();
     await ksock.replier('$.a', () => 'answered');
     await listener.bind('$.News');
-    await fill(listener, asker);
+    await fill(listener, requester);
     const waits = ksock.sendMsg(new Announcement('$.News', 'waits'), { wait: true });
-    const answer = asker.request('$.a');
+    const answer = requester.request('$.a');
     await settled();
     await next(listener);
     await waits;
@@ -278,7 +278,7 @@ everywhere('Handlers', (stage) => {
 
   it('answer the requester whatever they throw, or reject with.', async () => {
     const ksock = await stage.open();
-    const asker = await stage.open();
+    const requester = await stage.open();
     const getter = Object.defineProperty(new Error('x'), 'message', {
       get: () => {
         throw new Error('no message');
@@ -303,7 +303,7 @@ everywhere('Handlers', (stage) => {
         throw thrown;
       });
       for (const name of [`$.Throws.${at}`, `$.Rejects.${at}`]) {
-        expect(await failed(asker.request(name))).toBeInstanceOf(ReplierError);
+        expect(await failed(requester.request(name))).toBeInstanceOf(ReplierError);
       }
     }
     expect(reported.splice(0).length).toBe(2 * odd.length);
@@ -311,23 +311,25 @@ everywhere('Handlers', (stage) => {
 
   it('may return a promise of another realm, or any thenable.', async () => {
     const ksock = await stage.open();
-    const asker = await stage.open();
+    const requester = await stage.open();
     const theirs = runInNewContext('async () => "theirs"') as () => Promise<string>;
     await ksock.replier('$.Theirs', theirs);
     const like = Object.fromEntries([['then', (done: (text: string) => void) => done('like')]]);
     await ksock.replier('$.Like', () => like as never);
-    expect((await asker.request('$.Theirs')).text()).toBe('theirs');
-    expect((await asker.request('$.Like')).text()).toBe('like');
+    expect((await requester.request('$.Theirs')).text()).toBe('theirs');
+    expect((await requester.request('$.Like')).text()).toBe('like');
   });
 
   it.for([16, 16_384, 100_000])(
     'may reuse the memory of a Reply of %d bytes at once.',
     async (size) => {
       const ksock = await stage.open();
-      const asker = await stage.open();
+      const requester = await stage.open();
       const scratch = new Uint8Array(size);
       await ksock.replier('$.Fill', (request) => scratch.fill(Number(request.text())));
-      const asked = Array.from({ length: 8 }, (_, at) => asker.request('$.Fill', String(at + 1)));
+      const asked = Array.from({ length: 8 }, (_, at) =>
+        requester.request('$.Fill', String(at + 1)),
+      );
       for (const [at, reply] of (await Promise.all(asked)).entries()) {
         expect(reply.data.length).toBe(size);
         expect(reply.data.every((byte) => byte === at + 1)).toBe(true);
@@ -364,7 +366,7 @@ everywhere('Handlers', (stage) => {
 
   it('finish their pending calls, and answer them, when their Ksock is closed with `finish`.', async () => {
     const ksock = await stage.open();
-    const asker = await stage.open();
+    const requester = await stage.open();
     let go = (): void => {};
     await ksock.replier('$.Ask', async () => {
       await new Promise<void>((resolve) => {
@@ -372,10 +374,10 @@ everywhere('Handlers', (stage) => {
       });
       return 'finished';
     });
-    const answer = asker.request('$.Ask');
+    const answer = requester.request('$.Ask');
     await settled();
     const closed = ksock.close({ finish: true });
-    await refused(asker.request('$.Ask'), 'EADDRNOTAVAIL');
+    await refused(requester.request('$.Ask'), 'EADDRNOTAVAIL');
     go();
     expect((await answer).text()).toBe('finished');
     await closed;
@@ -384,7 +386,7 @@ everywhere('Handlers', (stage) => {
 
   it('`stop` unbinds the name; unread Requests get Unbound, and pending calls are still answered.', async () => {
     const ksock = await stage.open();
-    const asker = await stage.open();
+    const requester = await stage.open();
     let go = (): void => {};
     const handling = await ksock.replier('$.a', async () => {
       await new Promise<void>((resolve) => {
@@ -393,14 +395,14 @@ everywhere('Handlers', (stage) => {
       return 'after all';
     });
     expect(handling.name).toBe('$.a');
-    const answer = asker.request('$.a');
+    const answer = requester.request('$.a');
     await settled();
     let isStopped = false;
     const stopped = handling.stop().then(() => {
       isStopped = true;
     });
     expect(handling.stop()).toBe(handling.stop());
-    await refused(asker.request('$.a'), 'EADDRNOTAVAIL');
+    await refused(requester.request('$.a'), 'EADDRNOTAVAIL');
     await settled();
     expect(isStopped).toBe(false);
     go();
@@ -433,10 +435,10 @@ everywhere('Handlers', (stage) => {
 
   it('handlers may be stopped and started again, at once, any number of times.', async () => {
     const ksock = await stage.open();
-    const asker = await stage.open();
+    const requester = await stage.open();
     for (let round = 0; round < 10; round++) {
       const handling = await ksock.replier('$.a', () => String(round));
-      const outcome = asker.request('$.a').then(
+      const outcome = requester.request('$.a').then(
         (reply) => reply.text(),
         (error) => error.code,
       );
@@ -473,14 +475,14 @@ everywhere('Handlers', (stage) => {
 
   it('closing the Ksock ends them; Requests of pending calls get Ignored.', async () => {
     const ksock = await stage.open();
-    const asker = await stage.open();
+    const requester = await stage.open();
     let go = (): void => {};
     await ksock.replier('$.a', async () => {
       await new Promise<void>((resolve) => {
         go = resolve;
       });
     });
-    const asked = failed(asker.request('$.a'));
+    const asked = failed(requester.request('$.a'));
     await settled();
     await ksock.close();
     expect(String(await asked)).toContain('$.KBUS.Replier.Ignored');
@@ -491,23 +493,23 @@ everywhere('Handlers', (stage) => {
 
   it('a handler may use its own Ksock.', async () => {
     const ksock = await stage.open();
-    const asker = await stage.open();
+    const requester = await stage.open();
     await ksock.replier('$.inner', (request) => `<${request.text()}>`);
     await ksock.replier('$.outer', async (request) => {
       await ksock.sendMsg(new Announcement('$.heard', request.text()));
       return (await ksock.request('$.inner', request.text())).data;
     });
-    expect((await asker.request('$.outer', 'x')).text()).toBe('<x>');
+    expect((await requester.request('$.outer', 'x')).text()).toBe('<x>');
   });
 
   it('a listener does not answer a Request: it is marked for its Replier.', async () => {
     const listener = await stage.open();
     const replier = await stage.open();
-    const asker = await stage.open();
+    const requester = await stage.open();
     const heard: boolean[] = [];
     await listener.listener('$.a', (message) => heard.push(message.wantsUsToReply()));
     await replier.bind('$.a', true);
-    await asker.sendMsg(new Request('$.a'));
+    await requester.sendMsg(new Request('$.a'));
     await settled();
     expect(heard).toEqual([false]);
     expect(await replier.numMessages()).toBe(1);

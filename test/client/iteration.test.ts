@@ -100,10 +100,10 @@ everywhere('Iteration', (stage) => {
   });
 
   it('after an unbind in the middle, unread Requests get Unbound; consumed ones can be answered.', async () => {
-    const asker = await stage.open();
+    const requester = await stage.open();
     const replier = await stage.open();
     await replier.bind('$.a', true);
-    for (let at = 0; at < 10; at++) await asker.sendMsg(new Request('$.a', String(at)));
+    for (let at = 0; at < 10; at++) await requester.sendMsg(new Request('$.a', String(at)));
     const read: Message[] = [];
     for await (const message of replier) {
       read.push(message);
@@ -111,7 +111,7 @@ everywhere('Iteration', (stage) => {
     }
     await replier.unbind('$.a', true);
     for (const request of read) await replier.sendMsg(replyTo(request, request.text()));
-    const answers = await readAll(asker);
+    const answers = await readAll(requester);
     expect(answers.map(({ name }) => name)).toEqual([
       ...Array(7).fill('$.KBUS.Replier.Unbound'),
       ...Array(3).fill('$.a'),
@@ -120,39 +120,39 @@ everywhere('Iteration', (stage) => {
   });
 
   it('an unbind in the middle of the loop itself does the same.', async () => {
-    const asker = await stage.open();
+    const requester = await stage.open();
     const replier = await stage.open();
     await replier.bind('$.a', true);
-    for (let at = 0; at < 10; at++) await asker.sendMsg(new Request('$.a', String(at)));
+    for (let at = 0; at < 10; at++) await requester.sendMsg(new Request('$.a', String(at)));
     let read = 0;
     for await (const message of replier) {
       await replier.sendMsg(replyTo(message));
       if (++read < 4) continue;
       void replier.unbind('$.a', true);
       await replier.bind('$.News');
-      await asker.sendMsg(new Announcement('$.News'));
+      await requester.sendMsg(new Announcement('$.News'));
       for await (const news of replier) {
         expect(news.name).toBe('$.News');
         break;
       }
       break;
     }
-    expect((await readAll(asker)).map(({ name }) => name)).toEqual([
+    expect((await readAll(requester)).map(({ name }) => name)).toEqual([
       ...Array(4).fill('$.a'),
       ...Array(6).fill('$.KBUS.Replier.Unbound'),
     ]);
   });
 
   it('after a close in the middle, consumed Requests get Ignored, and the others GoneAway.', async () => {
-    const asker = await stage.open();
+    const requester = await stage.open();
     const replier = await stage.open();
     await replier.bind('$.a', true);
     const ids: string[] = [];
-    for (let at = 0; at < 5; at++) ids.push(String(await asker.sendMsg(new Request('$.a'))));
+    for (let at = 0; at < 5; at++) ids.push(String(await requester.sendMsg(new Request('$.a'))));
     let read = 0;
     for await (const _message of replier) if (++read === 2) break;
     await replier.close();
-    const statuses = await readAll(asker);
+    const statuses = await readAll(requester);
     expect(statuses.map(({ name, inReplyTo }) => [name, String(inReplyTo)])).toEqual([
       ['$.KBUS.Replier.GoneAway', ids[2]],
       ['$.KBUS.Replier.GoneAway', ids[3]],
@@ -163,14 +163,14 @@ everywhere('Iteration', (stage) => {
   });
 
   it('a close in the middle of the loop itself does the same, and ends the loop.', async () => {
-    const asker = await stage.open();
+    const requester = await stage.open();
     const replier = await stage.open();
     await replier.bind('$.a', true);
-    for (let at = 0; at < 5; at++) await asker.sendMsg(new Request('$.a'));
+    for (let at = 0; at < 5; at++) await requester.sendMsg(new Request('$.a'));
     let read = 0;
     for await (const _message of replier) if (++read === 2) await replier.close();
     expect(read).toBe(2);
-    expect((await readAll(asker)).map(({ name }) => name)).toEqual([
+    expect((await readAll(requester)).map(({ name }) => name)).toEqual([
       ...Array(3).fill('$.KBUS.Replier.GoneAway'),
       ...Array(2).fill('$.KBUS.Replier.Ignored'),
     ]);
@@ -202,18 +202,18 @@ everywhere('Iteration', (stage) => {
   });
 
   it('an urgent Request that overtook others, and was not consumed, gets Unbound.', async () => {
-    const asker = await stage.open();
+    const requester = await stage.open();
     const replier = await stage.open();
     await replier.bind('$.a', true);
-    await asker.sendMsg(new Request('$.a', '0'));
-    await asker.sendMsg(new Request('$.a', '1'));
+    await requester.sendMsg(new Request('$.a', '0'));
+    await requester.sendMsg(new Request('$.a', '1'));
     const iterator = replier[Symbol.asyncIterator]();
     await iterator.next();
-    const urgent = await asker.sendMsg(new Request('$.a', 'urgent', { flags: Flag.URGENT }));
+    const urgent = await requester.sendMsg(new Request('$.a', 'urgent', { flags: Flag.URGENT }));
     await settled();
     await replier.unbind('$.a', true);
     await iterator.return?.();
-    const statuses = await readAll(asker);
+    const statuses = await readAll(requester);
     expect(statuses.map(({ name }) => name)).toEqual(Array(2).fill('$.KBUS.Replier.Unbound'));
     expect(statuses[0]?.inReplyTo).toEqual(urgent);
     expect(await replier.numUnrepliedTo()).toBe(1);

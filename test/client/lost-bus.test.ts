@@ -96,41 +96,41 @@ describe('When the connection is lost', () => {
   it.for(['readNextMsg', 'waitForMsg', 'for await'] as const)(
     'every outstanding Request ends with a Status `$.KBUS.Bus.GoneAway`: read with %s.',
     async (how) => {
-      const asker = await machine.open();
+      const requester = await machine.open();
       const replier = await machine.open();
       await replier.bind('$.a', true);
       const ids: string[] = [];
-      for (let at = 0; at < 5; at++) ids.push(String(await asker.sendMsg(new Request('$.a'))));
+      for (let at = 0; at < 5; at++) ids.push(String(await requester.sendMsg(new Request('$.a'))));
       // A Request is outstanding whether the Replier has read it or not, until its Reply is read or the bus refuses it.
       await replier.sendMsg(replyTo(await next(replier)));
       await next(replier);
-      await next(asker);
-      await failed(asker.sendMsg(new Request('$.nobody')));
+      await next(requester);
+      await failed(requester.sendMsg(new Request('$.nobody')));
       await machine.crash();
       const got: Message[] = [];
       if (how === 'for await') {
         const loop = (async () => {
-          for await (const message of asker) got.push(message);
+          for await (const message of requester) got.push(message);
         })();
         await refused(loop, 'ECONNRESET');
       } else {
-        for (let at = 0; at < 4; at++) got.push((await asker[how]()) as Message);
+        for (let at = 0; at < 4; at++) got.push((await requester[how]()) as Message);
       }
       expect(statuses(got)).toEqual(ids.slice(1).map((id) => [BUS_GONE_AWAY, id]));
       for (const status of got) {
-        expect([status.kind, status.to, status.from]).toEqual(['Status', asker.id, 0]);
+        expect([status.kind, status.to, status.from]).toEqual(['Status', requester.id, 0]);
       }
-      await refused(asker.readNextMsg(), 'ECONNRESET');
-      await refused(asker.waitForMsg(), 'ECONNRESET');
+      await refused(requester.readNextMsg(), 'ECONNRESET');
+      await refused(requester.waitForMsg(), 'ECONNRESET');
     },
   );
 
   it('a pending wait gets the Status.', async () => {
-    const asker = await machine.open();
+    const requester = await machine.open();
     const replier = await machine.open();
     await replier.bind('$.a', true);
-    const id = await asker.sendMsg(new Request('$.a'));
-    const waits = [asker.waitForMsg(), asker.waitForMsg()];
+    const id = await requester.sendMsg(new Request('$.a'));
+    const waits = [requester.waitForMsg(), requester.waitForMsg()];
     const second = refused(waits[1] as Promise<unknown>, 'ECONNRESET');
     await machine.crash();
     expect((await waits[0])?.inReplyTo).toEqual(id);
@@ -138,17 +138,17 @@ describe('When the connection is lost', () => {
   });
 
   it('a prefetched, unread Reply counts as lost: the only answer is the Status.', async () => {
-    const asker = await machine.open();
+    const requester = await machine.open();
     const replier = await machine.open();
     await replier.bind('$.a', true);
-    await asker.bind('$.News');
+    await requester.bind('$.News');
     // The Reply is prefetched together with the message that the program reads.
     const ids: string[] = [];
     for (let at = 0; at < 3; at++) {
-      ids.push(String(await asker.sendMsg(new Request('$.a'))));
+      ids.push(String(await requester.sendMsg(new Request('$.a'))));
       await replier.sendMsg(replyTo(await next(replier), String(at)));
     }
-    const iterator = asker[Symbol.asyncIterator]();
+    const iterator = requester[Symbol.asyncIterator]();
     const first = await iterator.next();
     expect(first.value?.text()).toBe('0');
     await settled();
@@ -161,64 +161,64 @@ describe('When the connection is lost', () => {
     await refused(iterator.next(), 'ECONNRESET');
   });
 
-  it.for<[string, (asker: Ksock) => Promise<unknown>]>([
-    ['send', (asker) => asker.send()],
-    ['poll', (asker) => asker.waitWritable()],
+  it.for<[string, (requester: Ksock) => Promise<unknown>]>([
+    ['send', (requester) => requester.send()],
+    ['poll', (requester) => requester.waitWritable()],
   ])(
     'a Request that waited for a full queue is outstanding once it was sent: by %s.',
     async ([, send]) => {
-      const asker = await machine.open();
+      const requester = await machine.open();
       const replier = await machine.open();
       await replier.bind('$.a', true);
-      await fill(replier, asker);
-      await refused(asker.sendMsg(new Request('$.a', '', WAITS)), 'EAGAIN');
-      const id = String(await asker.lastMsgId());
+      await fill(replier, requester);
+      await refused(requester.sendMsg(new Request('$.a', '', WAITS)), 'EAGAIN');
+      const id = String(await requester.lastMsgId());
       await next(replier);
-      await send(asker);
+      await send(requester);
       await machine.crash();
-      expect(statuses([await next(asker)])).toEqual([[BUS_GONE_AWAY, id]]);
-      await refused(asker.readNextMsg(), 'ECONNRESET');
+      expect(statuses([await next(requester)])).toEqual([[BUS_GONE_AWAY, id]]);
+      await refused(requester.readNextMsg(), 'ECONNRESET');
     },
   );
 
-  it.for<[string, (asker: Ksock) => Promise<unknown>]>([
+  it.for<[string, (requester: Ksock) => Promise<unknown>]>([
     ['waits still', async () => {}],
-    ['was discarded', (asker) => asker.discard()],
+    ['was discarded', (requester) => requester.discard()],
   ])('a Request that %s gets no Status.', async ([, act]) => {
-    const asker = await machine.open();
+    const requester = await machine.open();
     const replier = await machine.open();
     await replier.bind('$.a', true);
-    await fill(replier, asker);
-    await refused(asker.sendMsg(new Request('$.a', '', WAITS)), 'EAGAIN');
-    await act(asker);
+    await fill(replier, requester);
+    await refused(requester.sendMsg(new Request('$.a', '', WAITS)), 'EAGAIN');
+    await act(requester);
     await machine.crash();
-    await refused(asker.readNextMsg(), 'ECONNRESET');
+    await refused(requester.readNextMsg(), 'ECONNRESET');
   });
 
   it('each of several Requests with the same id, as Limpets may send them, gets its own Status.', async () => {
-    const asker = await machine.open();
+    const requester = await machine.open();
     const replier = await machine.open();
     await replier.bind('$.a', true);
     const id = new MessageId(7, 5);
-    for (let at = 0; at < 3; at++) await asker.sendMsg(new Request('$.a', '', { id }));
+    for (let at = 0; at < 3; at++) await requester.sendMsg(new Request('$.a', '', { id }));
     await replier.sendMsg(replyTo(await next(replier)));
-    expect((await next(asker)).inReplyTo).toEqual(id);
+    expect((await next(requester)).inReplyTo).toEqual(id);
     await machine.crash();
-    const got = [await next(asker), await next(asker)];
+    const got = [await next(requester), await next(requester)];
     expect(statuses(got)).toEqual([
       [BUS_GONE_AWAY, '[7:5]'],
       [BUS_GONE_AWAY, '[7:5]'],
     ]);
-    await refused(asker.readNextMsg(), 'ECONNRESET');
+    await refused(requester.readNextMsg(), 'ECONNRESET');
   });
 
   it('a request rejects with a StatusError that has the Status.', async () => {
-    const asker = await machine.open();
+    const requester = await machine.open();
     const replier = await machine.open();
     await replier.bind('$.a', true);
     const asked = [
-      failed(asker.request('$.a')),
-      failed(asker.request('$.a', '', { timeout: 1e6 })),
+      failed(requester.request('$.a')),
+      failed(requester.request('$.a', '', { timeout: 1e6 })),
     ];
     await settled();
     await machine.crash();
@@ -227,7 +227,7 @@ describe('When the connection is lost', () => {
       expect(error.status.name).toBe(BUS_GONE_AWAY);
       expect(error.message).toContain('the bus went away before the Request was answered');
     }
-    await refused(asker.request('$.a'), 'ECONNRESET');
+    await refused(requester.request('$.a'), 'ECONNRESET');
   });
 
   it('waiting calls reject.', async () => {
@@ -588,9 +588,9 @@ describe('A reconnecting Ksock', () => {
   it('refuses a stateful Request to a Replier of the lost connection, even if another Ksock has its id now.', async () => {
     const replier = await machine.open();
     await replier.replier('$.a', () => 'I am');
-    const [asker, isBack] = await openComingBack();
-    const reply = await asker.request('$.a');
-    expect((await asker.request(statefulRequest(reply, '$.a'))).text()).toBe('I am');
+    const [requester, isBack] = await openComingBack();
+    const reply = await requester.request('$.a');
+    expect((await requester.request(statefulRequest(reply, '$.a'))).text()).toBe('I am');
     await replier.close();
     await machine.crash();
     const host = machine.start();
@@ -599,9 +599,9 @@ describe('A reconnecting Ksock', () => {
     await isBack();
     expect(another.id).toBe(replier.id);
     const again = statefulRequest(reply, '$.a');
-    await refused(asker.request(again), 'EPIPE');
-    await refused(asker.request(statefulRequest(again, '$.a')), 'EPIPE');
-    expect((await asker.request('$.a')).text()).toBe('I am another');
+    await refused(requester.request(again), 'EPIPE');
+    await refused(requester.request(statefulRequest(again, '$.a')), 'EPIPE');
+    expect((await requester.request('$.a')).text()).toBe('I am another');
     await another.close();
   });
 

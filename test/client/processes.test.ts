@@ -32,10 +32,10 @@ function run(program: string, ...words: string[]): Program {
 
 describe('A program that only waits for Requests', () => {
   let local: LocalDaemon;
-  let asker: Ksock;
+  let requester: Ksock;
   beforeEach(async () => {
     local = await LocalDaemon.start();
-    asker = await local.open();
+    requester = await local.open();
   });
   afterEach(() => local.stop());
 
@@ -47,8 +47,8 @@ describe('A program that only waits for Requests', () => {
 
   it.for(['kept', 'ref'])('runs as long as its Ksock is open (%s).', async (how) => {
     const program = await start(how);
-    expect((await asker.request('$.Keeper', 'once')).text()).toBe('here');
-    await failed(asker.request('$.Keeper', 'close'));
+    expect((await requester.request('$.Keeper', 'once')).text()).toBe('here');
+    await failed(requester.request('$.Keeper', 'close'));
     expect(await program.rest()).toEqual(['asked once', 'asked close', 'ends']);
     expect(program.complaints).toBe('');
   });
@@ -56,7 +56,7 @@ describe('A program that only waits for Requests', () => {
   it('exits by itself if its Ksock is unref’ed, and leaves the bus.', async () => {
     const program = await start('unref');
     expect(await program.rest()).toEqual(['ends']);
-    await refused(asker.request('$.Keeper'), 'EADDRNOTAVAIL');
+    await refused(requester.request('$.Keeper'), 'EADDRNOTAVAIL');
   });
 
   it('exits by itself if its reconnecting Ksock is unref’ed while no daemon runs.', async () => {
@@ -69,10 +69,10 @@ describe('A program that only waits for Requests', () => {
 
 describe('When a program is killed in any state,', () => {
   let local: LocalDaemon;
-  let asker: Ksock;
+  let requester: Ksock;
   beforeEach(async () => {
     local = await LocalDaemon.start();
-    asker = await local.open();
+    requester = await local.open();
   });
   afterEach(() => local.stop());
 
@@ -84,32 +84,32 @@ describe('When a program is killed in any state,', () => {
 
   const namesOf = async (count: number): Promise<string[]> => {
     const names: string[] = [];
-    while (names.length < count) names.push(((await asker.waitForMsg()) as Message).name);
-    expect(await asker.numMessages()).toBe(0);
+    while (names.length < count) names.push(((await requester.waitForMsg()) as Message).name);
+    expect(await requester.numMessages()).toBe(0);
     return names;
   };
 
   it('the Requests that it has not read get GoneAway, and its bindings go.', async () => {
     const program = await start();
     await program.ask('["bind", "$.a", true]');
-    await asker.sendMsg(new Request('$.a'));
-    await asker.sendMsg(new Request('$.a'));
+    await requester.sendMsg(new Request('$.a'));
+    await requester.sendMsg(new Request('$.a'));
     await program.kill();
     expect(await namesOf(2)).toEqual(Array(2).fill('$.KBUS.Replier.GoneAway'));
-    expect(await asker.findReplier('$.a')).toBeNull();
+    expect(await requester.findReplier('$.a')).toBeNull();
   });
 
   it('the Requests that it has read get Ignored, last read first, after the others.', async () => {
     const program = await start();
     await program.ask('["bind", "$.a", true]');
     const ids: string[] = [];
-    for (let at = 0; at < 3; at++) ids.push(String(await asker.sendMsg(new Request('$.a'))));
+    for (let at = 0; at < 3; at++) ids.push(String(await requester.sendMsg(new Request('$.a'))));
     expect(await program.ask('["read"]')).toContain(`id=${ids[0]}`);
     expect(await program.ask('["read"]')).toContain(`id=${ids[1]}`);
     await program.kill();
     const statuses: string[][] = [];
     for (let at = 0; at < 3; at++) {
-      const { name, inReplyTo } = (await asker.waitForMsg()) as Message;
+      const { name, inReplyTo } = (await requester.waitForMsg()) as Message;
       statuses.push([name, String(inReplyTo)]);
     }
     expect(statuses).toEqual([
@@ -122,7 +122,7 @@ describe('When a program is killed in any state,', () => {
   it('prefetched Requests that it has not consumed get GoneAway; consumed ones get Ignored.', async () => {
     const program = await start();
     await program.ask('["bind", "$.a", true]');
-    for (let at = 0; at < 4; at++) await asker.sendMsg(new Request('$.a'));
+    for (let at = 0; at < 4; at++) await requester.sendMsg(new Request('$.a'));
     await program.ask('["readOne"]');
     await program.ask('["readOne"]');
     // A consumed message counts as unread until the client has reported it.
@@ -137,7 +137,7 @@ describe('When a program is killed in any state,', () => {
   it('a request that waits for it rejects with the Status.', async () => {
     const program = await start();
     await program.ask('["bind", "$.a", true]');
-    const asked = [failed(asker.request('$.a')), failed(asker.request('$.a'))];
+    const asked = [failed(requester.request('$.a')), failed(requester.request('$.a'))];
     await program.ask('["read"]');
     await program.kill();
     const statuses = ((await Promise.all(asked)) as StatusError[]).map(({ status }) => status.name);
@@ -147,10 +147,10 @@ describe('When a program is killed in any state,', () => {
   it('the daemon drops the incomplete frame.', async () => {
     const program = await start();
     await program.ask('["half", "$.a"]');
-    expect(await asker.findReplier('$.a')).not.toBeNull();
+    expect(await requester.findReplier('$.a')).not.toBeNull();
     const listener = await local.open();
     await listener.bind('$.*');
-    await asker.sendMsg(new Request('$.a'));
+    await requester.sendMsg(new Request('$.a'));
     await program.kill();
     expect(await namesOf(1)).toEqual(['$.KBUS.Replier.GoneAway']);
     expect(await readNames(listener)).toEqual(['$.a']);
@@ -163,10 +163,10 @@ describe('When a program is killed in any state,', () => {
       const listener = await local.open();
       await listener.bind('$.News');
       await listener.bind('$.KBUS.*');
-      await fill(listener, asker);
+      await fill(listener, requester);
       const program = await start();
       await program.ask('["bind", "$.a", true]');
-      await asker.sendMsg(new Request('$.a'));
+      await requester.sendMsg(new Request('$.a'));
       await program.ask(`["${how}", "$.News"]`);
       await program.kill();
       expect(await namesOf(1)).toEqual(['$.KBUS.Replier.GoneAway']);
@@ -179,28 +179,28 @@ describe('When a program is killed in any state,', () => {
   it('the message of another program that waits for its queue is sent.', async () => {
     const program = await start();
     await program.ask('["bind", "$.News", false]');
-    const { ksock } = (await asker.readBindings())[0] as { ksock: number };
+    const { ksock } = (await requester.readBindings())[0] as { ksock: number };
     const news = (): Announcement => new Announcement('$.News', '', { flags: Flag.ALL_OR_WAIT });
-    await Promise.all(Array.from({ length: 10_000 }, () => asker.sendMsg(news())));
-    await refused(asker.sendMsg(news()), 'EAGAIN');
+    await Promise.all(Array.from({ length: 10_000 }, () => requester.sendMsg(news())));
+    await refused(requester.sendMsg(news()), 'EAGAIN');
     const other = await local.open();
     const waits = other.sendMsg(news(), { wait: true });
     await program.kill();
-    expect(await asker.waitWritable()).toBe(true);
+    expect(await requester.waitWritable()).toBe(true);
     await waits;
-    const { ksocks } = await asker.stats();
+    const { ksocks } = await requester.stats();
     expect(ksocks.map((report) => report.ksock)).not.toContain(ksock);
   });
 
   it('the bus forgets its own Requests: their Replies get EADDRNOTAVAIL.', async () => {
     const program = await start();
-    await asker.bind('$.a', true);
+    await requester.bind('$.a', true);
     await program.ask('["send", "$.a"]');
-    const request = await next(asker);
+    const request = await next(requester);
     await program.kill();
-    while ((await asker.stats()).ksocks.length > 1);
+    while ((await requester.stats()).ksocks.length > 1);
     await refused(
-      asker.sendMsg(new Announcement('$.a', '', { inReplyTo: request.id, to: request.from })),
+      requester.sendMsg(new Announcement('$.a', '', { inReplyTo: request.id, to: request.from })),
       'EADDRNOTAVAIL',
     );
   });
@@ -211,14 +211,14 @@ describe('When a program is killed in any state,', () => {
       await program.ask('["bind", "$.a", true]');
       if (how === 'busy') await program.ask('["sleep"]');
       else program.child.kill('SIGSTOP');
-      await asker.sendMsg(new Request('$.a'));
+      await requester.sendMsg(new Request('$.a'));
       await program.kill();
       expect(await namesOf(1)).toEqual(['$.KBUS.Replier.GoneAway']);
     }
   });
 
   async function unread(): Promise<number> {
-    const { ksocks } = await asker.stats();
+    const { ksocks } = await requester.stats();
     return Math.max(...ksocks.map(({ queue }) => queue));
   }
 });
@@ -250,29 +250,31 @@ describe('When the daemon is killed', () => {
   });
 
   it('every outstanding Request gets the Status `$.KBUS.Bus.GoneAway`, and waiting calls reject.', async () => {
-    const asker = await open();
+    const requester = await open();
     const replier = await open();
     const waiter = await open();
     await replier.bind('$.a', true);
     await waiter.bind('$.News');
-    await fill(waiter, asker);
-    const id = await asker.sendMsg(new Request('$.a'));
-    const asked = failed(asker.request('$.a'));
+    await fill(waiter, requester);
+    const id = await requester.sendMsg(new Request('$.a'));
+    const asked = failed(requester.request('$.a'));
     const waits = [
       waiter.waitForMsg().then(() => waiter.waitForMsg()),
       replier.waitForMsg().then(() => replier.waitForMsg().then(() => replier.waitForMsg())),
-      asker.sendMsg(new Announcement('$.a'), { wait: true }).then(() => asker.waitWritable()),
+      requester
+        .sendMsg(new Announcement('$.a'), { wait: true })
+        .then(() => requester.waitWritable()),
     ];
     expect((await waiter.waitForMsg({ timeout: 1 }))?.name ?? '$.Filler').toBe('$.Filler');
     const refusals = waits.slice(0, 2).map((wait) => refused(wait, 'ECONNRESET'));
     await waits[2];
     await daemon.kill();
     expect(((await asked) as StatusError).status.name).toBe(BUS_GONE_AWAY);
-    const status = (await asker.waitForMsg()) as Message;
+    const status = (await requester.waitForMsg()) as Message;
     expect([status.name, status.inReplyTo]).toEqual([BUS_GONE_AWAY, id]);
     await Promise.all(refusals);
-    await refused(asker.waitForMsg(), 'ECONNRESET');
-    await refused(asker.sendMsg(new Announcement('$.a')), 'ECONNRESET');
+    await refused(requester.waitForMsg(), 'ECONNRESET');
+    await refused(requester.sendMsg(new Announcement('$.a')), 'ECONNRESET');
     const error = await refused(Ksock.open(0, { directory }), 'ENOENT');
     expect(error.message).toContain(
       `open bus 0 (no daemon answers at ${directory}/kbus0.sock, which a dead daemon has left)`,

@@ -337,12 +337,12 @@ everywhere('sendAll, post and flush', (stage) => {
   });
 
   it('a posted Request gets its Reply through the queue.', async () => {
-    const asker = await stage.open();
+    const requester = await stage.open();
     const replier = await stage.open();
     await replier.replier('$.Ask', (request) => request.text());
-    await asker.sendAll(['1', '2', '3'].map((text) => new Request('$.Ask', text)));
+    await requester.sendAll(['1', '2', '3'].map((text) => new Request('$.Ask', text)));
     const answers = [];
-    while (answers.length < 3) answers.push(((await asker.waitForMsg()) as Message).text());
+    while (answers.length < 3) answers.push(((await requester.waitForMsg()) as Message).text());
     expect(answers).toEqual(['1', '2', '3']);
   });
 });

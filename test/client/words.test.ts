@@ -24,51 +24,55 @@ const says = async (call: Promise<unknown>): Promise<string> =>
 
 everywhere('The text of a refusal says for', (stage) => {
   it('ENOLCK how full the queue of the sender is.', async () => {
-    const [asker, replier] = [await stage.open(), await stage.open()];
+    const [requester, replier] = [await stage.open(), await stage.open()];
     await replier.bind('$.Ask', true);
-    await asker.bind('$.News');
-    await asker.setMaxMessages(3);
-    await asker.sendMsg(new Request('$.Ask'));
+    await requester.bind('$.News');
+    await requester.setMaxMessages(3);
+    await requester.sendMsg(new Request('$.Ask'));
     await replier.sendMsg(new Announcement('$.News'));
     await replier.sendMsg(new Announcement('$.News'));
-    expect(await says(asker.sendMsg(new Request('$.Ask')))).toBe(
+    expect(await says(requester.sendMsg(new Request('$.Ask')))).toBe(
       "ENOLCK (37): send Request '$.Ask': your queue on bus 0 is full: 2 unread and 1 unanswered of 3; read, or raise the limit with setMaxMessages()",
     );
   });
 
   it('EBUSY whose queue is full, and how full.', async () => {
-    const [asker, replier, listener] = [await stage.open(), await stage.open(), await stage.open()];
+    const [requester, replier, listener] = [
+      await stage.open(),
+      await stage.open(),
+      await stage.open(),
+    ];
     await replier.bind('$.Ask.*', true);
     await listener.bind('$.News');
     await replier.setMaxMessages(1);
     await listener.setMaxMessages(2);
-    await asker.sendMsg(new Request('$.Ask.Me'));
-    expect(await says(asker.request('$.Ask.Me', '', { wait: false }))).toBe(
+    await requester.sendMsg(new Request('$.Ask.Me'));
+    expect(await says(requester.request('$.Ask.Me', '', { wait: false }))).toBe(
       `EBUSY (16): send Request '$.Ask.Me': the queue of Ksock ${replier.id}, which replies to '$.Ask.*', is full: 1 unread and 0 unanswered of 1; try again when it has read, or wait with ALL_OR_WAIT`,
     );
-    await asker.sendMsg(new Announcement('$.News'));
-    await asker.sendMsg(new Announcement('$.News'));
+    await requester.sendMsg(new Announcement('$.News'));
+    await requester.sendMsg(new Announcement('$.News'));
     const all = new Announcement('$.News', '', { flags: Flag.ALL_OR_FAIL });
     const full = `the queue of Ksock ${listener.id}, which listens to '$.News', is full: 2 unread and 0 unanswered of 2`;
-    expect(await says(asker.sendMsg(all))).toBe(
+    expect(await says(requester.sendMsg(all))).toBe(
       `EBUSY (16): send Announcement '$.News': ${full}; try again when it has read, or wait with ALL_OR_WAIT`,
     );
     const posted = async (): Promise<void> => {
-      await asker.post(all);
-      await asker.flush();
+      await requester.post(all);
+      await requester.flush();
     };
     expect(await says(posted())).toContain(full);
     const waits = new Announcement('$.News', '', { flags: Flag.ALL_OR_WAIT });
     const waiting = `${full}; the message waits: send() again, wait until it is sent, or discard() it`;
-    expect(await says(asker.sendMsg(waits))).toBe(
+    expect(await says(requester.sendMsg(waits))).toBe(
       `EAGAIN (11): send Announcement '$.News': ${waiting}`,
     );
-    expect(await says(asker.send())).toBe(`EAGAIN (11): send again: ${waiting}`);
+    expect(await says(requester.send())).toBe(`EAGAIN (11): send again: ${waiting}`);
   });
 
   it('EADDRNOTAVAIL which name has no Replier, and a similar name that has one.', async () => {
-    const [asker, replier] = [await stage.open(), await stage.open()];
-    expect(await says(asker.request('$.Coin.Toss'))).toBe(
+    const [requester, replier] = [await stage.open(), await stage.open()];
+    expect(await says(requester.request('$.Coin.Toss'))).toBe(
       "EADDRNOTAVAIL (99): send Request '$.Coin.Toss': nobody replies to '$.Coin.Toss' on bus 0",
     );
     await replier.bind('$.Coin.Toss', true);
@@ -76,7 +80,7 @@ everywhere('The text of a refusal says for', (stage) => {
     await replier.bind('$.Sensors.*', true);
     await replier.bind('$.Listened');
     const meant = async (name: string): Promise<string | undefined> =>
-      /did you mean '(.*)'\?$/.exec(await says(asker.request(name)))?.[1];
+      /did you mean '(.*)'\?$/.exec(await says(requester.request(name)))?.[1];
     expect(await meant('$.Coin.Tos')).toBe('$.Coin.Toss');
     expect(await meant('$.coin.toss')).toBe('$.Coin.Toss');
     expect(await meant('$.Sensor.8')).toBeUndefined();
@@ -84,59 +88,63 @@ everywhere('The text of a refusal says for', (stage) => {
     expect(await meant('$.Quite.Another')).toBeUndefined();
     expect(await meant(`$.${'Coin'.repeat(50)}`)).toBeUndefined();
     const posted = async (): Promise<void> => {
-      await asker.post(new Request('$.Coin.Tos'));
-      await asker.flush();
+      await requester.post(new Request('$.Coin.Tos'));
+      await requester.flush();
     };
     expect(await says(posted())).toContain("did you mean '$.Coin.Toss'?");
   });
 
   it('EADDRNOTAVAIL that the requester has closed.', async () => {
-    const [asker, replier] = [await stage.open(), await stage.open()];
+    const [requester, replier] = [await stage.open(), await stage.open()];
     await replier.bind('$.Ask', true);
-    await asker.sendMsg(new Request('$.Ask'));
+    await requester.sendMsg(new Request('$.Ask'));
     const request = await next(replier);
-    await asker.close();
+    await requester.close();
     expect(await says(replier.sendMsg(replyTo(request)))).toBe(
       `EADDRNOTAVAIL (99): send Reply '$.Ask' to ${request.from}: Ksock ${request.from}, which the Reply is for, is not open on bus 0 any more`,
     );
   });
 
   it('EPIPE which Replier the Request addresses, and which one is bound now.', async () => {
-    const [asker, replier] = [await stage.open(), await stage.open()];
+    const [requester, replier] = [await stage.open(), await stage.open()];
     await replier.bind('$.Ask', true);
-    const request = new Request('$.Ask', '', { to: asker.id });
-    expect(await says(asker.sendMsg(request))).toBe(
-      `EPIPE (32): send Request '$.Ask' to ${asker.id}: Ksock ${asker.id}, which the Request is for, is not the Replier of '$.Ask' on bus 0: Ksock ${replier.id} is`,
+    const request = new Request('$.Ask', '', { to: requester.id });
+    expect(await says(requester.sendMsg(request))).toBe(
+      `EPIPE (32): send Request '$.Ask' to ${requester.id}: Ksock ${requester.id}, which the Request is for, is not the Replier of '$.Ask' on bus 0: Ksock ${replier.id} is`,
     );
   });
 
   it('ECONNREFUSED why the Reply is not wanted.', async () => {
-    const [asker, replier, other] = [await stage.open(), await stage.open(), await stage.open()];
+    const [requester, replier, other] = [
+      await stage.open(),
+      await stage.open(),
+      await stage.open(),
+    ];
     await replier.bind('$.Ask', true);
-    const id = await asker.sendMsg(new Request('$.Ask'));
+    const id = await requester.sendMsg(new Request('$.Ask'));
     const request = await next(replier);
-    const refusal = `ECONNREFUSED (111): send Reply '$.Ask' to ${asker.id}: `;
+    const refusal = `ECONNREFUSED (111): send Reply '$.Ask' to ${requester.id}: `;
     expect(await says(other.sendMsg(replyTo(request)))).toBe(
-      `${refusal}Request ${id} of Ksock ${asker.id} was given to Ksock ${replier.id}, so Ksock ${other.id} can't answer it`,
+      `${refusal}Request ${id} of Ksock ${requester.id} was given to Ksock ${replier.id}, so Ksock ${other.id} can't answer it`,
     );
     await replier.sendMsg(replyTo(request));
     expect(await says(replier.sendMsg(replyTo(request)))).toBe(
-      `${refusal}Ksock ${asker.id} does not wait for a Reply to Request ${id}: it has had one, has given up, or never sent it`,
+      `${refusal}Ksock ${requester.id} does not wait for a Reply to Request ${id}: it has had one, has given up, or never sent it`,
     );
   });
 
   it('EMSGSIZE the size, the limit, and how to raise it.', async () => {
-    const [asker, replier] = [await stage.open(), await stage.open()];
+    const [requester, replier] = [await stage.open(), await stage.open()];
     await replier.bind('$.Ask', true);
     const tooLarge = new Announcement('$.News', new Uint8Array(16 * 1024 * 1024));
-    expect(await says(asker.sendMsg(tooLarge))).toMatch(
+    expect(await says(requester.sendMsg(tooLarge))).toMatch(
       /^EMSGSIZE \(90\): send Announcement '\$\.News': the message has 16777316 bytes(, and bus 0 takes 16777216 at most|; the longest frame of this daemon has 16777280) \(absolute-max-message-size\)$/,
     );
-    await asker.setMaxMessageSize(200);
-    expect(await says(asker.sendMsg(new Announcement('$.News', new Uint8Array(200))))).toBe(
+    await requester.setMaxMessageSize(200);
+    expect(await says(requester.sendMsg(new Announcement('$.News', new Uint8Array(200))))).toBe(
       "EMSGSIZE (90): send Announcement '$.News': the message has 300 bytes, and bus 0 takes 200 at most; setMaxMessageSize() raises that, up to 16777216",
     );
-    await asker.sendMsg(new Request('$.Ask'));
+    await requester.sendMsg(new Request('$.Ask'));
     expect(await says(replier.sendMsg(replyTo(await next(replier), 'x'.repeat(200))))).toContain(
       'the Reply has 300 bytes, and bus 0 takes 200 at most',
     );
@@ -225,13 +233,13 @@ everywhere('The text of a refusal says for', (stage) => {
 describe('Over a connection,', () => {
   it('only the first refusals of a flood have a reason; the others have only their number.', async () => {
     const host = new FrameHost();
-    const asker = await host.open();
-    const all = Array.from({ length: 500 }, () => says(asker.request('$.Nobody')));
+    const requester = await host.open();
+    const all = Array.from({ length: 500 }, () => says(requester.request('$.Nobody')));
     const told = (await Promise.all(all)).map((message) => message.endsWith('on bus 0'));
     expect(told[0]).toBe(true);
     expect(told.filter((isExplained) => isExplained).length).toBeLessThan(500);
     // Later refusals have a reason again.
-    expect(await says(asker.request('$.Nobody'))).toContain(
+    expect(await says(requester.request('$.Nobody'))).toContain(
       "nobody replies to '$.Nobody' on bus 0",
     );
     await host.close();

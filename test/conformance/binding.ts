@@ -38,21 +38,21 @@ export function binding(stage: Stage): void {
     });
 
     it('Which Replier gets a Request: an exact name comes first, then `%`, then `*`.', async () => {
-      const asker = await stage.open();
+      const requester = await stage.open();
       const exact = await stage.open();
       const one = await stage.open();
       const any = await stage.open();
       await any.bind('$.a.*', true);
       await one.bind('$.a.%', true);
       await exact.bind('$.a.b', true);
-      for (const name of ['$.a.b', '$.a.c', '$.a.b.c']) await asker.sendMsg(new Request(name));
+      for (const name of ['$.a.b', '$.a.c', '$.a.b.c']) await requester.sendMsg(new Request(name));
       expect(await readNames(exact)).toEqual(['$.a.b']);
       expect(await readNames(one)).toEqual(['$.a.c']);
       expect(await readNames(any)).toEqual(['$.a.b.c']);
     });
 
     it('KBUS compares binding names word by word from the left: a word beats `%`, and `%` beats `*`.', async () => {
-      const asker = await stage.open();
+      const requester = await stage.open();
       const names = [
         '$.*',
         '$.%.*',
@@ -71,7 +71,7 @@ export function binding(stage: Stage): void {
         repliers[at] = replier;
       }
       for (let at = names.length - 1; at >= 0; at--) {
-        await asker.sendMsg(new Request('$.a.b.c'));
+        await requester.sendMsg(new Request('$.a.b.c'));
         const replier = repliers[at] as (typeof repliers)[number];
         expect(await replier.numMessages(), names[at]).toBe(1);
         await replier.unbind(names[at] as string, true);
@@ -82,7 +82,7 @@ export function binding(stage: Stage): void {
       ['bound first', ['$.a.b.*', '$.a.*', '$.*']],
       ['bound last', ['$.*', '$.a.*', '$.a.b.*']],
     ] as const)('New: among several `*`, the longest prefix wins: %s.', async ([, order]) => {
-      const asker = await stage.open();
+      const requester = await stage.open();
       const repliers = new Map<string, Awaited<ReturnType<typeof stage.open>>>();
       for (const name of order) {
         const replier = await stage.open();
@@ -90,7 +90,7 @@ export function binding(stage: Stage): void {
         repliers.set(name, replier);
       }
       for (const name of ['$.a.b.c', '$.a.b.c.d', '$.a.b', '$.a.x.y', '$.z']) {
-        await asker.sendMsg(new Request(name));
+        await requester.sendMsg(new Request(name));
       }
       const got = async (name: string) => readNames(repliers.get(name)!);
       expect(await got('$.a.b.*')).toEqual(['$.a.b.c', '$.a.b.c.d']);
@@ -99,16 +99,16 @@ export function binding(stage: Stage): void {
     });
 
     it('When the closest Replier goes, the next one gets the Requests.', async () => {
-      const asker = await stage.open();
+      const requester = await stage.open();
       const exact = await stage.open();
       const any = await stage.open();
       await any.bind('$.*', true);
       await exact.bind('$.a', true);
-      await asker.sendMsg(new Request('$.a', '1'));
+      await requester.sendMsg(new Request('$.a', '1'));
       await exact.unbind('$.a', true);
-      await asker.sendMsg(new Request('$.a', '2'));
+      await requester.sendMsg(new Request('$.a', '2'));
       await exact.bind('$.a', true);
-      await asker.sendMsg(new Request('$.a', '3'));
+      await requester.sendMsg(new Request('$.a', '3'));
       expect(await readTexts(any)).toEqual(['2']);
       expect(await readTexts(exact)).toEqual(['3']);
     });
@@ -159,15 +159,15 @@ export function binding(stage: Stage): void {
     });
 
     it('Each Request among them gets the Status `$.KBUS.Replier.Unbound`, with from the Replier.', async () => {
-      const asker = await stage.open();
+      const requester = await stage.open();
       const replier = await stage.open();
       await replier.bind('$.a', true);
       const ids = [
-        await asker.sendMsg(new Request('$.a')),
-        await asker.sendMsg(new Request('$.a')),
+        await requester.sendMsg(new Request('$.a')),
+        await requester.sendMsg(new Request('$.a')),
       ];
       await replier.unbind('$.a', true);
-      const statuses = await readAll(asker);
+      const statuses = await readAll(requester);
       expect(statuses.map((status) => [status.name, status.from, status.inReplyTo])).toEqual(
         ids.map((id) => ['$.KBUS.Replier.Unbound', replier.id, id]),
       );
@@ -175,25 +175,25 @@ export function binding(stage: Stage): void {
     });
 
     it("A listener's copy of a Request leaves without a Status.", async () => {
-      const asker = await stage.open();
+      const requester = await stage.open();
       const both = await stage.open();
       await both.bind('$.a', true);
       await both.bind('$.a');
-      await asker.sendMsg(new Request('$.a'));
+      await requester.sendMsg(new Request('$.a'));
       await both.unbind('$.a');
-      expect(await asker.numMessages()).toBe(0);
+      expect(await requester.numMessages()).toBe(0);
       expect((await readAll(both)).map((copy) => copy.wantsUsToReply())).toEqual([true]);
     });
 
     it('The Replier can still answer Requests that it has already read.', async () => {
-      const asker = await stage.open();
+      const requester = await stage.open();
       const replier = await stage.open();
       await replier.bind('$.a', true);
-      const request = await ask(asker, replier, '$.a');
+      const request = await ask(requester, replier, '$.a');
       await replier.unbind('$.a', true);
-      expect(await asker.numMessages()).toBe(0);
+      expect(await requester.numMessages()).toBe(0);
       await replier.sendMsg(replyTo(request, 'after all'));
-      expect(await readTexts(asker)).toEqual(['after all']);
+      expect(await readTexts(requester)).toEqual(['after all']);
     });
 
     it('find_replier(name) returns the id of the Ksock that is bound as Replier to exactly that binding name, or nothing. It does no matching.', async () => {
@@ -210,7 +210,7 @@ export function binding(stage: Stage): void {
 
     it('A read-only Ksock may bind (as Replier too), unbind, discard and change settings. It cannot write.', async () => {
       const reader = await stage.open('r');
-      const asker = await stage.open();
+      const requester = await stage.open();
       expect(reader.mode).toBe('r');
       await reader.bind('$.a');
       await reader.bind('$.b', true);
@@ -218,10 +218,10 @@ export function binding(stage: Stage): void {
       await reader.discard();
       await reader.setMaxMessages(5);
       await reader.wantMessagesOnce(true);
-      const request = await ask(asker, reader, '$.b');
+      const request = await ask(requester, reader, '$.b');
       await refused(reader.sendMsg(replyTo(request)), 'EBADF');
       await reader.close();
-      expect(await readNames(asker)).toEqual(['$.KBUS.Replier.Ignored']);
+      expect(await readNames(requester)).toEqual(['$.KBUS.Replier.Ignored']);
     });
   });
 }

@@ -97,10 +97,10 @@ const PROVOKED: Partial<Record<Call, Partial<Record<ErrorCode, Provoke>>>> = {
     },
     EBUSY: async (stage) => {
       const replier = await stage.open();
-      const asker = await stage.open();
+      const requester = await stage.open();
       await replier.bind('$.a', true);
-      await fill(replier, asker);
-      return asker.sendMsg(new Request('$.a'));
+      await fill(replier, requester);
+      return requester.sendMsg(new Request('$.a'));
     },
     EAGAIN: async (stage) => (await stuck(stage)).send(),
   },

@@ -7,14 +7,14 @@ import type { Stage } from './transport.ts';
 export function goingAway(stage: Stage): void {
   describe('spec 1 §8: Going away', () => {
     it('In this order: every unread Request gets GoneAway, the bindings go, every Request that it read and did not answer gets Ignored, the last read first.', async () => {
-      const asker = await stage.open();
+      const requester = await stage.open();
       const replier = await stage.open();
       await replier.bind('$.a', true);
       const ids: string[] = [];
-      for (let at = 0; at < 5; at++) ids.push(String(await asker.sendMsg(new Request('$.a'))));
+      for (let at = 0; at < 5; at++) ids.push(String(await requester.sendMsg(new Request('$.a'))));
       for (let at = 0; at < 3; at++) await next(replier);
       await replier.close();
-      const statuses = await readAll(asker);
+      const statuses = await readAll(requester);
       expect(statuses.map((status) => [status.name, String(status.inReplyTo)])).toEqual([
         ['$.KBUS.Replier.GoneAway', ids[3]],
         ['$.KBUS.Replier.GoneAway', ids[4]],
@@ -23,20 +23,20 @@ export function goingAway(stage: Stage): void {
         ['$.KBUS.Replier.Ignored', ids[0]],
       ]);
       expect(statuses.map(({ from }) => from)).toEqual(Array(5).fill(replier.id));
-      expect(await asker.findReplier('$.a')).toBeNull();
+      expect(await requester.findReplier('$.a')).toBeNull();
     });
 
     it('The bindings go between the two: the events of the unbinds come after GoneAway and before Ignored.', async () => {
-      const asker = await stage.open();
+      const requester = await stage.open();
       const replier = await stage.open();
-      await asker.bind('$.KBUS.ReplierBindEvent');
+      await requester.bind('$.KBUS.ReplierBindEvent');
       await replier.bind('$.a', true);
-      await asker.reportReplierBinds(true);
-      await readAll(asker);
-      await ask(asker, replier, '$.a');
-      await asker.sendMsg(new Request('$.a'));
+      await requester.reportReplierBinds(true);
+      await readAll(requester);
+      await ask(requester, replier, '$.a');
+      await requester.sendMsg(new Request('$.a'));
       await replier.close();
-      expect(await readNames(asker)).toEqual([
+      expect(await readNames(requester)).toEqual([
         '$.KBUS.Replier.GoneAway',
         '$.KBUS.ReplierBindEvent',
         '$.KBUS.Replier.Ignored',
@@ -44,26 +44,26 @@ export function goingAway(stage: Stage): void {
     });
 
     it('The order is that in which the Requests were read, not that in which they were sent.', async () => {
-      const asker = await stage.open();
+      const requester = await stage.open();
       const replier = await stage.open();
       await replier.bind('$.a', true);
-      const first = await asker.sendMsg(new Request('$.a'));
+      const first = await requester.sendMsg(new Request('$.a'));
       const urgent = new Request('$.a');
       urgent.setUrgent();
-      const second = await asker.sendMsg(urgent);
+      const second = await requester.sendMsg(urgent);
       expect((await next(replier)).id).toEqual(second);
       expect((await next(replier)).id).toEqual(first);
       await replier.close();
-      expect((await readAll(asker)).map(({ inReplyTo }) => inReplyTo)).toEqual([first, second]);
+      expect((await readAll(requester)).map(({ inReplyTo }) => inReplyTo)).toEqual([first, second]);
     });
 
     it('KBUS forgets the outstanding Requests that the Ksock itself sent. Their Repliers get EADDRNOTAVAIL when they answer, and are told nothing before.', async () => {
-      const asker = await stage.open();
+      const requester = await stage.open();
       const replier = await stage.open();
       await replier.bind('$.a', true);
-      const read = await ask(asker, replier, '$.a', 'read before');
-      await asker.sendMsg(new Request('$.a', 'unread'));
-      await asker.close();
+      const read = await ask(requester, replier, '$.a', 'read before');
+      await requester.sendMsg(new Request('$.a', 'unread'));
+      await requester.close();
       expect(await replier.numMessages()).toBe(1);
       await refused(replier.sendMsg(replyTo(read)), 'EADDRNOTAVAIL');
       const unread = await next(replier);
@@ -71,43 +71,43 @@ export function goingAway(stage: Stage): void {
       await refused(replier.sendMsg(replyTo(unread)), 'EADDRNOTAVAIL');
     });
 
-    it('Requests whose requester has gone are not waited for: they count as unreplied to no more.', async () => {
-      const asker = await stage.open();
+    it('Requests whose requester has closed no longer count as unreplied to.', async () => {
+      const requester = await stage.open();
       const replier = await stage.open();
       await replier.bind('$.a', true);
-      await ask(asker, replier, '$.a');
-      await asker.close();
+      await ask(requester, replier, '$.a');
+      await requester.close();
       expect(await replier.numUnrepliedTo()).toBe(0);
     });
 
     it('New: a *stateful* Request lost this way gets its Status.', async () => {
-      const asker = await stage.open();
+      const requester = await stage.open();
       const replier = await stage.open();
       await replier.bind('$.a', true);
-      const read = await asker.sendMsg(new Request('$.a', null, { to: replier.id }));
+      const read = await requester.sendMsg(new Request('$.a', null, { to: replier.id }));
       await next(replier);
-      const unread = await asker.sendMsg(new Request('$.a', null, { to: replier.id }));
+      const unread = await requester.sendMsg(new Request('$.a', null, { to: replier.id }));
       await replier.close();
-      expect((await readAll(asker)).map(({ name, inReplyTo }) => [name, inReplyTo])).toEqual([
+      expect((await readAll(requester)).map(({ name, inReplyTo }) => [name, inReplyTo])).toEqual([
         ['$.KBUS.Replier.GoneAway', unread],
         ['$.KBUS.Replier.Ignored', read],
       ]);
     });
 
     it('New: KBUS does not answer a Request twice (answered before it was read, then closed).', async () => {
-      const asker = await stage.open();
+      const requester = await stage.open();
       const replier = await stage.open();
       await replier.bind('$.a', true);
       await replier.bind('$.a');
-      const id = await asker.sendMsg(new Request('$.a'));
+      const id = await requester.sendMsg(new Request('$.a'));
       await replier.unbind('$.a');
       const reply = replyTo(
-        new Request('$.a', null, { id, from: asker.id, flags: 3 }),
+        new Request('$.a', null, { id, from: requester.id, flags: 3 }),
         'before reading',
       );
       await replier.sendMsg(reply);
       await replier.close();
-      expect(await readNames(asker)).toEqual(['$.a']);
+      expect(await readNames(requester)).toEqual(['$.a']);
     });
 
     it('New: KBUS feeds no Statuses to the closing Ksock itself.', async () => {
@@ -124,15 +124,15 @@ export function goingAway(stage: Stage): void {
       expect(String(await listener.sendMsg(new Announcement('$.b')))).toBe('[0:3]');
     });
 
-    it('Nobody listens to a Status but its requester.', async () => {
-      const asker = await stage.open();
+    it('A Status goes to its requester only.', async () => {
+      const requester = await stage.open();
       const replier = await stage.open();
       const listener = await stage.open();
       await listener.bind('$.KBUS.*');
       await replier.bind('$.a', true);
-      await asker.sendMsg(new Request('$.a'));
+      await requester.sendMsg(new Request('$.a'));
       await replier.close();
-      expect(await readNames(asker)).toEqual(['$.KBUS.Replier.GoneAway']);
+      expect(await readNames(requester)).toEqual(['$.KBUS.Replier.GoneAway']);
       expect(await readAll(listener)).toEqual([]);
     });
 

@@ -25,10 +25,10 @@ export function introspection(stage: Stage): void {
     });
 
     it('`stats` prints for each device the next Ksock and message, and each Ksock with its queue and its Requests, newest first.', async () => {
-      const asker = await stage.open();
+      const requester = await stage.open();
       const replier = await stage.open();
       await replier.bind('$.a', true);
-      for (let at = 0; at < 3; at++) await asker.sendMsg(new Request('$.a'));
+      for (let at = 0; at < 3; at++) await requester.sendMsg(new Request('$.a'));
       await next(replier);
       await next(replier);
       const limit = stage.transport.queueLimit ?? 10_000;
@@ -48,7 +48,7 @@ export function introspection(stage: Stage): void {
       );
     });
 
-    it('`stats` tells who is sending, and how many events are held past limits.', async () => {
+    it('`stats` shows which Ksocks are sending, and how many events are held past limits.', async () => {
       const replier = await stage.open();
       const listener = await stage.open();
       await listener.bind('$.KBUS.ReplierBindEvent');

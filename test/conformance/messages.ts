@@ -62,13 +62,13 @@ export function messages(stage: Stage): void {
     });
 
     it('Every message that KBUS itself makes uses up a serial.', async () => {
-      const asker = await stage.open();
+      const requester = await stage.open();
       const replier = await stage.open();
       await replier.bind('$.a', true);
-      await asker.sendMsg(new Request('$.a'));
+      await requester.sendMsg(new Request('$.a'));
       await replier.close();
-      expect(String((await next(asker)).id)).toBe('[0:2]');
-      expect(String(await asker.sendMsg(new Announcement('$.a')))).toBe('[0:3]');
+      expect(String((await next(requester)).id)).toBe('[0:2]');
+      expect(String(await requester.sendMsg(new Announcement('$.a')))).toBe('[0:3]');
     });
   });
 
@@ -142,23 +142,23 @@ export function messages(stage: Stage): void {
     });
 
     it('KBUS sets WANT_YOU_TO_REPLY on the one copy given to the Replier, and clears it on all others.', async () => {
-      const asker = await stage.open();
+      const requester = await stage.open();
       const replier = await stage.open();
       const listener = await stage.open();
       await replier.bind('$.a', true);
       await replier.bind('$.a');
       await listener.bind('$.a');
       const flags = Flag.WANT_A_REPLY | Flag.WANT_YOU_TO_REPLY;
-      await asker.sendMsg(new Announcement('$.a', null, { flags }));
+      await requester.sendMsg(new Announcement('$.a', null, { flags }));
       const seen = [...(await readAll(replier)), ...(await readAll(listener))];
       expect(seen.map((message) => message.flags)).toEqual([
         Flag.WANT_A_REPLY | Flag.WANT_YOU_TO_REPLY,
         Flag.WANT_A_REPLY,
         Flag.WANT_A_REPLY,
       ]);
-      await asker.bind('$.b');
-      await asker.sendMsg(new Announcement('$.b', null, { flags: Flag.WANT_YOU_TO_REPLY }));
-      expect((await next(asker)).flags).toBe(0);
+      await requester.bind('$.b');
+      await requester.sendMsg(new Announcement('$.b', null, { flags: Flag.WANT_YOU_TO_REPLY }));
+      expect((await next(requester)).flags).toBe(0);
     });
 
     it('KBUS clears SYNTHETIC on what users send.', async () => {
@@ -192,32 +192,32 @@ export function messages(stage: Stage): void {
     });
 
     it('A Status is a Reply made by KBUS. Its name is `$.KBUS.…`, SYNTHETIC is set, in_reply_to is the id of the Request, to is the requester, and it has no data.', async () => {
-      const asker = await stage.open();
+      const requester = await stage.open();
       const replier = await stage.open();
       await replier.bind('$.a', true);
-      const id = await asker.sendMsg(
+      const id = await requester.sendMsg(
         new Request('$.a', 'data', { flags: 0x00ff_0000 | Flag.URGENT }),
       );
       await replier.close();
-      const status: Message = await next(asker);
+      const status: Message = await next(requester);
       expect(status.name).toMatch(/^\$\.KBUS\./);
       expect(status.kind).toBe('Status');
       expect(status.flags).toBe(Flag.SYNTHETIC);
       expect(status.inReplyTo).toEqual(id);
-      expect(status.to).toBe(asker.id);
+      expect(status.to).toBe(requester.id);
       expect(status.dataLength).toBe(0);
     });
 
     it('A Reply goes to the requester: its Ksock id is `to`.', async () => {
-      const asker = await stage.open();
+      const requester = await stage.open();
       const replier = await stage.open();
       await replier.bind('$.a', true);
-      const request = await ask(asker, replier, '$.a');
-      expect(request.from).toBe(asker.id);
+      const request = await ask(requester, replier, '$.a');
+      expect(request.from).toBe(requester.id);
       await replier.sendMsg(replyTo(request, 'yes'));
-      const reply = await next(asker);
+      const reply = await next(requester);
       expect(reply.kind).toBe('Reply');
-      expect([reply.to, reply.from]).toEqual([asker.id, replier.id]);
+      expect([reply.to, reply.from]).toEqual([requester.id, replier.id]);
       expect(reply.inReplyTo).toEqual(request.id);
       expect(reply.text()).toBe('yes');
     });

@@ -80,14 +80,18 @@ export function modern(transport: Transport<Ksock>): void {
     });
 
     it('`request(name, data, { timeout, signal, to })` resolves with the Reply.', async () => {
-      const asker = await stage.open();
+      const requester = await stage.open();
       const replier = await stage.open();
       await replier.bind('$.Ask', true);
       const { signal } = new AbortController();
       const options = { timeout: 60_000, signal, to: replier.id, flags: 1 << 20 };
-      const answer = asker.request('$.Ask', 'why?', options);
+      const answer = requester.request('$.Ask', 'why?', options);
       const request = (await replier.waitForMsg()) as Message;
-      expect([request.text(), request.to, request.from]).toEqual(['why?', replier.id, asker.id]);
+      expect([request.text(), request.to, request.from]).toEqual([
+        'why?',
+        replier.id,
+        requester.id,
+      ]);
       expect(request.flags).toBe(Flag.WANT_A_REPLY | Flag.WANT_YOU_TO_REPLY | (1 << 20));
       await replier.sendMsg(replyTo(request, 'because'));
       const reply = await answer;
@@ -96,10 +100,10 @@ export function modern(transport: Transport<Ksock>): void {
     });
 
     it('`request` may be given a Request, and its Reply may have another name, or be urgent.', async () => {
-      const asker = await stage.open();
+      const requester = await stage.open();
       const replier = await stage.open();
       await replier.bind('$.Ask', true);
-      const answer = asker.request(new Request('$.Ask', 'made before'));
+      const answer = requester.request(new Request('$.Ask', 'made before'));
       const request = (await replier.waitForMsg()) as Message;
       const reply = replyTo(request, 'x');
       reply.name = '$.Answer';
@@ -109,12 +113,12 @@ export function modern(transport: Transport<Ksock>): void {
     });
 
     it('The Reply to a `request` does not go through the queue, even if other code reads it.', async () => {
-      const asker = await stage.open();
+      const requester = await stage.open();
       const replier = await stage.open();
       await replier.bind('$.Ask', true);
-      await asker.bind('$.News');
-      const waiting = asker.waitForMsg();
-      const answer = asker.request('$.Ask');
+      await requester.bind('$.News');
+      const waiting = requester.waitForMsg();
+      const answer = requester.request('$.Ask');
       await replier.sendMsg(replyTo((await replier.waitForMsg()) as Message, 'reply'));
       expect((await answer).text()).toBe('reply');
       await replier.sendMsg(new Announcement('$.News', 'news'));
@@ -122,10 +126,10 @@ export function modern(transport: Transport<Ksock>): void {
     });
 
     it('Many Requests may be in flight at once; each gets its own Reply, in any order.', async () => {
-      const asker = await stage.open();
+      const requester = await stage.open();
       const replier = await stage.open();
       await replier.bind('$.Ask', true);
-      const answers = Array.from({ length: 50 }, (_, at) => asker.request('$.Ask', String(at)));
+      const answers = Array.from({ length: 50 }, (_, at) => requester.request('$.Ask', String(at)));
       const requests: Message[] = [];
       while (requests.length < 50) requests.push((await replier.waitForMsg()) as Message);
       for (const request of requests.reverse()) {
@@ -136,10 +140,10 @@ export function modern(transport: Transport<Ksock>): void {
     });
 
     it('It fails with an error holding the Status when KBUS answered instead.', async () => {
-      const asker = await stage.open();
+      const requester = await stage.open();
       const replier = await stage.open();
       await replier.bind('$.Ask', true);
-      const answer = failed(asker.request('$.Ask'));
+      const answer = failed(requester.request('$.Ask'));
       await replier.waitForMsg();
       await replier.close();
       const error = (await answer) as StatusError;
@@ -157,7 +161,7 @@ export function modern(transport: Transport<Ksock>): void {
     });
 
     it('A Request that its requester gives up leaves the Replier’s queue, if it is unread; listeners keep their copies.', async () => {
-      const asker = await stage.open();
+      const requester = await stage.open();
       const replier = await stage.open();
       const listener = await stage.open();
       await replier.bind('$.Ask', true);
@@ -166,8 +170,8 @@ export function modern(transport: Transport<Ksock>): void {
       const { signal } = controller;
       const asked = ['1', '2', '3'].map((text) =>
         text === '2'
-          ? failed(asker.request('$.Ask', text, { signal }))
-          : asker.request('$.Ask', text),
+          ? failed(requester.request('$.Ask', text, { signal }))
+          : requester.request('$.Ask', text),
       );
       for (const text of ['1', '2', '3']) {
         expect((await listener.waitForMsg())?.text()).toBe(text);
@@ -175,7 +179,7 @@ export function modern(transport: Transport<Ksock>): void {
       controller.abort('enough');
       expect(await asked[1]).toBe('enough');
       // A later call sees the effect.
-      await asker.numMessages();
+      await requester.numMessages();
       expect(await replier.numMessages()).toBe(2);
       const requests = await readAll(replier);
       expect(requests.map((request) => request.text())).toEqual(['1', '3']);
@@ -185,15 +189,15 @@ export function modern(transport: Transport<Ksock>): void {
     });
 
     it('A Request that is given up frees a slot in the Replier’s queue for one that waits.', async () => {
-      const asker = await stage.open();
+      const requester = await stage.open();
       const other = await stage.open();
       const replier = await stage.open();
       await replier.bind('$.Ask', true);
       await replier.setMaxMessages(1);
       const controller = new AbortController();
       const { signal } = controller;
-      const given = failed(asker.request('$.Ask', 'given up', { signal }));
-      await asker.numMessages();
+      const given = failed(requester.request('$.Ask', 'given up', { signal }));
+      await requester.numMessages();
       const waits = other.request('$.Ask', 'waits', { flags: Flag.ALL_OR_WAIT });
       await other.numMessages();
       controller.abort('enough');
@@ -205,10 +209,10 @@ export function modern(transport: Transport<Ksock>): void {
     });
 
     it('For `request()` and for printing, a Reply whose name begins with `$.KBUS.` is a Status whether SYNTHETIC is set or not.', async () => {
-      const asker = await stage.open();
+      const requester = await stage.open();
       const limpet = await stage.open();
       await limpet.bind('$.Ask', true);
-      const answer = failed(asker.request('$.Ask'));
+      const answer = failed(requester.request('$.Ask'));
       const passedOn = replyTo((await limpet.waitForMsg()) as Message);
       passedOn.name = '$.KBUS.Replier.GoneAway';
       // The bus strips it from all messages that users send.
@@ -259,26 +263,26 @@ export function modern(transport: Transport<Ksock>): void {
     });
 
     it('`request` is refused as a send is: typed errors with `code`.', async () => {
-      const asker = await stage.open();
-      await refused(asker.request('$.Nobody'), 'EADDRNOTAVAIL');
-      await refused(asker.request('$.Nobody.*'), 'EBADMSG');
+      const requester = await stage.open();
+      await refused(requester.request('$.Nobody'), 'EADDRNOTAVAIL');
+      await refused(requester.request('$.Nobody.*'), 'EBADMSG');
       await refused((await stage.open('r')).request('$.Nobody'), 'EBADF');
       const replier = await stage.open();
       await replier.bind('$.Ask', true);
-      await refused(asker.request('$.Ask', '', { to: 77 }), 'EPIPE');
-      await fill(replier, asker);
-      await refused(asker.request('$.Ask', '', { wait: false }), 'EBUSY');
-      await fill(asker, replier);
-      await refused(asker.request('$.Ask', '', { wait: false }), 'ENOLCK');
+      await refused(requester.request('$.Ask', '', { to: 77 }), 'EPIPE');
+      await fill(replier, requester);
+      await refused(requester.request('$.Ask', '', { wait: false }), 'EBUSY');
+      await fill(requester, replier);
+      await refused(requester.request('$.Ask', '', { wait: false }), 'ENOLCK');
     });
 
     it('`request()` waits for a slot in its own queue and one in the Replier’s, in the order of the calls.', async () => {
-      const asker = await stage.open();
+      const requester = await stage.open();
       const replier = await stage.open();
       await replier.bind('$.Ask', true);
-      await asker.setMaxMessages(2);
+      await requester.setMaxMessages(2);
       await replier.setMaxMessages(1);
-      const asked = Array.from({ length: 20 }, (_, at) => asker.request('$.Ask', String(at)));
+      const asked = Array.from({ length: 20 }, (_, at) => requester.request('$.Ask', String(at)));
       const order: string[] = [];
       for (let at = 0; at < 20; at++) {
         const request = await next(replier);
@@ -291,36 +295,36 @@ export function modern(transport: Transport<Ksock>): void {
     });
 
     it('A `request` holds the place for its Reply, and gives it back.', async () => {
-      const asker = await stage.open();
+      const requester = await stage.open();
       const replier = await stage.open();
       await replier.bind('$.Ask', true);
-      await asker.setMaxMessages(1);
-      const answer = asker.request('$.Ask');
-      await refused(asker.request('$.Ask', '', { wait: false }), 'ENOLCK');
+      await requester.setMaxMessages(1);
+      const answer = requester.request('$.Ask');
+      await refused(requester.request('$.Ask', '', { wait: false }), 'ENOLCK');
       await replier.sendMsg(replyTo((await replier.waitForMsg()) as Message));
       await answer;
-      const again = asker.request('$.Ask');
+      const again = requester.request('$.Ask');
       await replier.sendMsg(replyTo((await replier.waitForMsg()) as Message));
       await again;
     });
 
     it('With ALL_OR_WAIT, `request` waits for all recipients’ queues, and then for its Reply.', async () => {
-      const asker = await stage.open();
+      const requester = await stage.open();
       const replier = await stage.open();
       await replier.bind('$.Ask', true);
-      await fill(replier, asker);
-      const answer = asker.request('$.Ask', 'waited', { flags: Flag.ALL_OR_WAIT });
+      await fill(replier, requester);
+      const answer = requester.request('$.Ask', 'waited', { flags: Flag.ALL_OR_WAIT });
       expect((await replier.waitForMsg())?.name).toBe('$.Filler');
       const request = (await replier.waitForMsg()) as Message;
       expect(request.text()).toBe('waited');
       await replier.sendMsg(replyTo(request, 'answered'));
       expect((await answer).text()).toBe('answered');
       // The state of the Ksock has not changed.
-      await asker.sendMsg(new Announcement('$.Other'));
+      await requester.sendMsg(new Announcement('$.Other'));
     });
 
     it('A Replier’s handler answers with what it returns: text, bytes or nothing, at once or later.', async () => {
-      const asker = await stage.open();
+      const requester = await stage.open();
       const replier = await stage.open();
       await replier.replier('$.Text', (request) => `re: ${request.text()}`);
       await replier.replier('$.Bytes', () => Uint8Array.of(0, 255));
@@ -329,15 +333,15 @@ export function modern(transport: Transport<Ksock>): void {
         await Promise.resolve();
         return request.name;
       });
-      expect((await asker.request('$.Text', 'hi')).text()).toBe('re: hi');
-      expect([...(await asker.request('$.Bytes')).data]).toEqual([0, 255]);
-      expect((await asker.request('$.Nothing')).dataLength).toBe(0);
-      expect((await asker.request('$.Later.a.b')).text()).toBe('$.Later.a.b');
+      expect((await requester.request('$.Text', 'hi')).text()).toBe('re: hi');
+      expect([...(await requester.request('$.Bytes')).data]).toEqual([0, 255]);
+      expect((await requester.request('$.Nothing')).dataLength).toBe(0);
+      expect((await requester.request('$.Later.a.b')).text()).toBe('$.Later.a.b');
       expect(await replier.numUnrepliedTo()).toBe(0);
     });
 
     it('A Replier’s handler sends an error when it throws.', async () => {
-      const asker = await stage.open();
+      const requester = await stage.open();
       const replier = await stage.open();
       await replier.replier('$.Throws', () => {
         throw new RangeError('too far');
@@ -347,7 +351,7 @@ export function modern(transport: Transport<Ksock>): void {
         ['$.Throws', 'too far'],
         ['$.Rejects', 'too late'],
       ] as const) {
-        const error = (await failed(asker.request(name))) as ReplierError;
+        const error = (await failed(requester.request(name))) as ReplierError;
         expect(error).toBeInstanceOf(ReplierError);
         expect(error.message).toBe(`send Request '${name}': the Replier failed to answer: ${said}`);
         expect(error.reply.from).toBe(replier.id);
@@ -465,17 +469,17 @@ export function modern(transport: Transport<Ksock>): void {
     });
 
     it('Explicit resource management: a handler is stopped by `await using`.', async () => {
-      const asker = await stage.open();
+      const requester = await stage.open();
       const replier = await stage.open();
       {
         await using _handling = await replier.replier('$.Ask', () => 'yes');
-        expect((await asker.request('$.Ask')).text()).toBe('yes');
+        expect((await requester.request('$.Ask')).text()).toBe('yes');
       }
-      await refused(asker.request('$.Ask'), 'EADDRNOTAVAIL');
+      await refused(requester.request('$.Ask'), 'EADDRNOTAVAIL');
       await replier.bind('$.Ask', true);
-      await asker.sendMsg(new Request('$.Ask', 'read by hand'));
+      await requester.sendMsg(new Request('$.Ask', 'read by hand'));
       expect(await readTexts(replier)).toEqual(['read by hand']);
-      expect(await readAll(asker)).toEqual([]);
+      expect(await readAll(requester)).toEqual([]);
     });
   });
 }

@@ -8,21 +8,21 @@ import type { OriginalKsock, Stage } from './transport.ts';
 export function promises(stage: Stage): void {
   describe('spec 1 §0: The promises', () => {
     it('Every Request that was accepted gets exactly one Reply or Status.', async () => {
-      const asker = await stage.open();
+      const requester = await stage.open();
       const replier = await stage.open();
       await replier.bind('$.Question', true);
       await replier.bind('$.Other', true);
       const sent: string[] = [];
       for (let at = 0; at < 12; at++) {
         const name = at % 3 === 2 ? '$.Other' : '$.Question';
-        sent.push(String(await asker.sendMsg(new Request(name))));
+        sent.push(String(await requester.sendMsg(new Request(name))));
       }
       // Some are answered, some only read, some lose their binding, some are never read.
       for (let at = 0; at < 4; at++) await replier.sendMsg(replyTo(await next(replier)));
       for (let at = 0; at < 3; at++) await next(replier);
       await replier.unbind('$.Other', true);
       await replier.close();
-      const answers = await readAll(asker);
+      const answers = await readAll(requester);
       expect(answers.map(({ inReplyTo }) => String(inReplyTo)).sort()).toEqual(sent.sort());
       expect(new Set(answers.map(({ name }) => name))).toEqual(
         new Set([
@@ -51,13 +51,13 @@ export function promises(stage: Stage): void {
     });
 
     it('A Replier never misses a Request.', async () => {
-      const asker = await stage.open();
+      const requester = await stage.open();
       const replier = await stage.open();
       await replier.bind('$.Question', true);
-      await fill(replier, asker);
-      await refused(asker.sendMsg(new Request('$.Question', 'refused')), 'EBUSY');
+      await fill(replier, requester);
+      await refused(requester.sendMsg(new Request('$.Question', 'refused')), 'EBUSY');
       await next(replier);
-      await asker.sendMsg(new Request('$.Question', 'accepted'));
+      await requester.sendMsg(new Request('$.Question', 'accepted'));
       expect(await readTexts(replier)).toEqual(['accepted']);
     });
 
@@ -87,11 +87,11 @@ export function promises(stage: Stage): void {
     });
 
     it('The bus knows when a program has gone away, however it went.', async () => {
-      const asker = await stage.open();
+      const requester = await stage.open();
       const replier = await stage.open();
       await replier.bind('$.Question', true);
       await replier.close();
-      expect(await asker.findReplier('$.Question')).toBeNull();
+      expect(await requester.findReplier('$.Question')).toBeNull();
     });
   });
 

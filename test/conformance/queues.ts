@@ -23,46 +23,49 @@ export function queues(stage: Stage): void {
     });
 
     it('The occupied places of a Ksock are its unread messages, and the Requests it sent that are still unanswered.', async () => {
-      const asker = await stage.open();
+      const requester = await stage.open();
       const replier = await stage.open();
       await replier.bind('$.Ask', true);
-      await asker.bind('$.News');
-      await asker.setMaxMessages(3);
-      const request = await ask(asker, replier, '$.Ask');
-      await asker.sendMsg(new Request('$.Ask'));
+      await requester.bind('$.News');
+      await requester.setMaxMessages(3);
+      const request = await ask(requester, replier, '$.Ask');
+      await requester.sendMsg(new Request('$.Ask'));
       await replier.sendMsg(new Announcement('$.News', 'fits'));
       await replier.sendMsg(new Announcement('$.News', 'missed'));
-      await refused(asker.sendMsg(new Request('$.Ask')), 'ENOLCK');
-      expect(await readTexts(asker)).toEqual(['fits']);
+      await refused(requester.sendMsg(new Request('$.Ask')), 'ENOLCK');
+      expect(await readTexts(requester)).toEqual(['fits']);
       // A Reply takes the place that was held for it.
       await replier.sendMsg(replyTo(request, 'answer'));
       await replier.sendMsg(new Announcement('$.News', 'fits again'));
       await replier.sendMsg(new Announcement('$.News', 'missed'));
-      expect(await readTexts(asker)).toEqual(['answer', 'fits again']);
+      expect(await readTexts(requester)).toEqual(['answer', 'fits again']);
     });
 
     it('The place that is held for a Reply is free for that Reply.', async () => {
-      const asker = await stage.open();
+      const requester = await stage.open();
       const replier = await stage.open();
       await replier.bind('$.Ask', true);
-      await asker.setMaxMessages(1);
-      const request = await ask(asker, replier, '$.Ask');
+      await requester.setMaxMessages(1);
+      const request = await ask(requester, replier, '$.Ask');
       await replier.sendMsg(replyTo(request, 'came'));
-      expect(await readTexts(asker)).toEqual(['came']);
+      expect(await readTexts(requester)).toEqual(['came']);
     });
 
     it('The place that is held for a Reply is free for that Reply, whatever the limit has become.', async () => {
-      const asker = await stage.open();
+      const requester = await stage.open();
       const replier = await stage.open();
       await replier.bind('$.Ask', true);
-      const requests = [await ask(asker, replier, '$.Ask'), await ask(asker, replier, '$.Ask')];
-      await asker.setMaxMessages(1);
+      const requests = [
+        await ask(requester, replier, '$.Ask'),
+        await ask(requester, replier, '$.Ask'),
+      ];
+      await requester.setMaxMessages(1);
       for (const request of requests) {
         const reply = replyTo(request, 'came');
         reply.flags |= Flag.ALL_OR_FAIL;
         await replier.sendMsg(reply);
       }
-      expect(await readTexts(asker)).toEqual(['came', 'came']);
+      expect(await readTexts(requester)).toEqual(['came', 'came']);
     });
 
     it('Lowering the limit below what is there throws nothing away. The queue is full until it drains.', async () => {
@@ -109,16 +112,16 @@ export function queues(stage: Stage): void {
     });
 
     it('An URGENT Reply is put at the front of what its requester has not read.', async () => {
-      const asker = await stage.open();
+      const requester = await stage.open();
       const replier = await stage.open();
       await replier.bind('$.Ask', true);
-      await asker.bind('$.News');
-      const request = await ask(asker, replier, '$.Ask');
+      await requester.bind('$.News');
+      const request = await ask(requester, replier, '$.Ask');
       await replier.sendMsg(new Announcement('$.News', 'news'));
       const reply = replyTo(request, 'answer');
       reply.setUrgent();
       await replier.sendMsg(reply);
-      expect(await readTexts(asker)).toEqual(['answer', 'news']);
+      expect(await readTexts(requester)).toEqual(['answer', 'news']);
     });
 
     it('A message sits in the queue once per matching binding.', async () => {
@@ -140,16 +143,16 @@ export function queues(stage: Stage): void {
     });
 
     it('A Reply to its requester, and a Status, are tied to no binding.', async () => {
-      const asker = await stage.open();
+      const requester = await stage.open();
       const replier = await stage.open();
       await replier.bind('$.Ask', true);
-      await asker.bind('$.*');
-      const request = await ask(asker, replier, '$.Ask');
-      await asker.sendMsg(new Request('$.Ask'));
+      await requester.bind('$.*');
+      const request = await ask(requester, replier, '$.Ask');
+      await requester.sendMsg(new Request('$.Ask'));
       await replier.sendMsg(replyTo(request, 'to you'));
       await replier.close();
-      await asker.unbind('$.*');
-      expect(await readNames(asker)).toEqual(['$.Ask', '$.KBUS.Replier.GoneAway']);
+      await requester.unbind('$.*');
+      expect(await readNames(requester)).toEqual(['$.Ask', '$.KBUS.Replier.GoneAway']);
     });
 
     it.for([
@@ -158,19 +161,19 @@ export function queues(stage: Stage): void {
     ] as const)(
       '%sa Ksock that gets several copies reads the one for the requester before any listener’s copy.',
       async ([, flags]) => {
-        const asker = await stage.open();
+        const requester = await stage.open();
         const replier = await stage.open();
         await replier.bind('$.Ask', true);
-        const request = await ask(asker, replier, '$.Ask');
-        await asker.bind('$.Ask');
+        const request = await ask(requester, replier, '$.Ask');
+        await requester.bind('$.Ask');
         const reply = replyTo(request);
         reply.flags |= flags;
         await replier.sendMsg(reply);
-        expect(await asker.numMessages()).toBe(2);
+        expect(await requester.numMessages()).toBe(2);
         // The first copy was tied to no binding; the other one goes with its binding.
-        await next(asker);
-        await asker.unbind('$.Ask');
-        expect(await asker.numMessages()).toBe(0);
+        await next(requester);
+        await requester.unbind('$.Ask');
+        expect(await requester.numMessages()).toBe(0);
       },
     );
 
@@ -180,12 +183,12 @@ export function queues(stage: Stage): void {
     ] as const)(
       '%sa Ksock that gets several copies reads the one for the Replier before any listener’s copy.',
       async ([, flags]) => {
-        const asker = await stage.open();
+        const requester = await stage.open();
         const replier = await stage.open();
         await replier.bind('$.Ask');
         await replier.bind('$.Ask', true);
         await replier.bind('$.*');
-        await asker.sendMsg(new Request('$.Ask', null, { flags }));
+        await requester.sendMsg(new Request('$.Ask', null, { flags }));
         const copies = await readAll(replier);
         expect(copies.map((copy) => copy.wantsUsToReply())).toEqual([true, false, false]);
       },
@@ -208,13 +211,13 @@ export function queues(stage: Stage): void {
       ] as const)(
         'KBUS never drops the copy for the Replier; it drops its listener copies%s.',
         async ([, flags]) => {
-          const asker = await stage.open();
+          const requester = await stage.open();
           const replier = await stage.open();
           await replier.bind('$.Ask');
           await replier.bind('$.Ask', true);
           await replier.bind('$.Ask');
           await replier.wantMessagesOnce(true);
-          await asker.sendMsg(new Request('$.Ask', null, { flags }));
+          await requester.sendMsg(new Request('$.Ask', null, { flags }));
           expect((await readAll(replier)).map((copy) => copy.wantsUsToReply())).toEqual([true]);
         },
       );
@@ -225,17 +228,17 @@ export function queues(stage: Stage): void {
       ] as const)(
         'KBUS never drops a Reply to its requester; it drops its listener copies%s.',
         async ([, flags]) => {
-          const asker = await stage.open();
+          const requester = await stage.open();
           const replier = await stage.open();
           await replier.bind('$.Ask', true);
-          const request = await ask(asker, replier, '$.Ask');
-          await asker.bind('$.Ask');
-          await asker.wantMessagesOnce(true);
+          const request = await ask(requester, replier, '$.Ask');
+          await requester.bind('$.Ask');
+          await requester.wantMessagesOnce(true);
           const reply = replyTo(request, 'answer');
           reply.flags |= flags;
           await replier.sendMsg(reply);
-          await asker.unbind('$.Ask');
-          expect(await readTexts(asker)).toEqual(['answer']);
+          await requester.unbind('$.Ask');
+          expect(await readTexts(requester)).toEqual(['answer']);
         },
       );
 

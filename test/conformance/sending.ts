@@ -341,78 +341,78 @@ export function sending(stage: Stage): void {
     });
 
     it('spec 1 §6.5: New: a Reply gets ECONNREFUSED when its sender is not the Ksock that the Request was given to.', async () => {
-      const asker = await stage.open();
+      const requester = await stage.open();
       const replier = await stage.open();
       const meddler = await stage.open();
       await replier.bind('$.Ask', true);
-      const request = await ask(asker, replier, '$.Ask');
+      const request = await ask(requester, replier, '$.Ask');
       await refused(meddler.sendMsg(replyTo(request, 'wrong')), 'ECONNREFUSED');
-      await refused(asker.sendMsg(replyTo(request, 'wrong')), 'ECONNREFUSED');
+      await refused(requester.sendMsg(replyTo(request, 'wrong')), 'ECONNREFUSED');
       await replier.sendMsg(replyTo(request, 'right'));
-      expect(await readTexts(asker)).toEqual(['right']);
+      expect(await readTexts(requester)).toEqual(['right']);
     });
 
     it('spec 1 §6.5: A Request is answered once: a second Reply gets ECONNREFUSED.', async () => {
-      const asker = await stage.open();
+      const requester = await stage.open();
       const replier = await stage.open();
       await replier.bind('$.Ask', true);
-      const request = await ask(asker, replier, '$.Ask');
+      const request = await ask(requester, replier, '$.Ask');
       await replier.sendMsg(replyTo(request));
       await refused(replier.sendMsg(replyTo(request)), 'ECONNREFUSED');
-      expect(await asker.numMessages()).toBe(1);
+      expect(await requester.numMessages()).toBe(1);
     });
 
     it('spec 1 §6.5: A Reply may have another name than its Request.', async () => {
-      const asker = await stage.open();
+      const requester = await stage.open();
       const replier = await stage.open();
       await replier.bind('$.Ask', true);
-      const { id, from } = await ask(asker, replier, '$.Ask');
+      const { id, from } = await ask(requester, replier, '$.Ask');
       await replier.sendMsg(new Reply('$.Answer', 'x', { inReplyTo: id, to: from }));
-      expect((await next(asker)).name).toBe('$.Answer');
+      expect((await next(requester)).name).toBe('$.Answer');
     });
 
     it('spec 1 §6.5: The Replier can answer a Request before reading it; then the copy read later asks for no Reply.', async () => {
-      const asker = await stage.open();
+      const requester = await stage.open();
       const replier = await stage.open();
       await replier.bind('$.Ask', true);
-      const id = await asker.sendMsg(new Request('$.Ask'));
-      await replier.sendMsg(new Reply('$.Ask', 'early', { inReplyTo: id, to: asker.id }));
+      const id = await requester.sendMsg(new Request('$.Ask'));
+      await replier.sendMsg(new Reply('$.Ask', 'early', { inReplyTo: id, to: requester.id }));
       await next(replier);
       expect(await replier.numUnrepliedTo()).toBe(0);
       await replier.close();
-      expect(await readTexts(asker)).toEqual(['early']);
+      expect(await readTexts(requester)).toEqual(['early']);
     });
 
     it('spec 1 §6.6: A stateful Request to the Replier that is bound is delivered.', async () => {
-      const asker = await stage.open();
+      const requester = await stage.open();
       const replier = await stage.open();
       await replier.bind('$.Ask', true);
       await replier.bind('$.More', true);
-      await replier.sendMsg(replyTo(await ask(asker, replier, '$.Ask')));
-      const again = statefulRequest(await next(asker), '$.More', 'still you?');
+      await replier.sendMsg(replyTo(await ask(requester, replier, '$.Ask')));
+      const again = statefulRequest(await next(requester), '$.More', 'still you?');
       expect([again.to, again.isStatefulRequest()]).toEqual([replier.id, true]);
-      await asker.sendMsg(again);
+      await requester.sendMsg(again);
       const got = await next(replier);
       expect([got.text(), got.to, got.isStatefulRequest()]).toEqual([
         'still you?',
         replier.id,
         true,
       ]);
-      await asker.sendMsg(statefulRequest(again, '$.Ask', 'and again'));
+      await requester.sendMsg(statefulRequest(again, '$.Ask', 'and again'));
       expect(await readTexts(replier)).toEqual(['and again']);
     });
 
     it('spec 1 §6.6: EPIPE: the Replier that the Request addresses is no longer the one bound to that name.', async () => {
-      const asker = await stage.open();
+      const requester = await stage.open();
       const replier = await stage.open();
       await replier.bind('$.Ask', true);
-      await replier.sendMsg(replyTo(await ask(asker, replier, '$.Ask')));
-      const reply = await next(asker);
+      await replier.sendMsg(replyTo(await ask(requester, replier, '$.Ask')));
+      const reply = await next(requester);
       await replier.unbind('$.Ask', true);
-      await refused(asker.sendMsg(statefulRequest(reply, '$.Ask')), 'EADDRNOTAVAIL');
+      await refused(requester.sendMsg(statefulRequest(reply, '$.Ask')), 'EADDRNOTAVAIL');
       const successor = await stage.open();
       await successor.bind('$.Ask', true);
-      const error = await refused(asker.sendMsg(statefulRequest(reply, '$.Ask')), 'EPIPE');
+      const error = await refused(requester.sendMsg(statefulRequest(reply, '$.Ask')), 'EPIPE');
       expect(error.message).toMatch(
         /is no longer the one bound to that name$|is not the Replier of '\$\.Ask' on bus 0: Ksock \d+ is$/,
       );
@@ -447,27 +447,27 @@ export function sending(stage: Stage): void {
     );
 
     it('spec 1 §6.8: A Ksock that is Replier and listener, with one free place, passes both checks.', async () => {
-      const asker = await stage.open();
+      const requester = await stage.open();
       const replier = await stage.open();
       await replier.bind('$.Ask', true);
       await replier.bind('$.Ask');
       await replier.setMaxMessages(1);
-      await asker.sendMsg(new Request('$.Ask', null, { flags: Flag.ALL_OR_FAIL }));
+      await requester.sendMsg(new Request('$.Ask', null, { flags: Flag.ALL_OR_FAIL }));
       expect(await replier.numMessages()).toBe(2);
     });
 
     it('spec 1 §6.9: A Request is now outstanding; a Reply ends its Request.', async () => {
-      const asker = await stage.open();
+      const requester = await stage.open();
       const replier = await stage.open();
       await replier.bind('$.Ask', true);
-      await asker.setMaxMessages(1);
-      const request = await ask(asker, replier, '$.Ask');
-      await refused(asker.sendMsg(new Request('$.Ask')), 'ENOLCK');
+      await requester.setMaxMessages(1);
+      const request = await ask(requester, replier, '$.Ask');
+      await refused(requester.sendMsg(new Request('$.Ask')), 'ENOLCK');
       expect(await replier.numUnrepliedTo()).toBe(1);
       await replier.sendMsg(replyTo(request));
       expect(await replier.numUnrepliedTo()).toBe(0);
-      await next(asker);
-      await asker.sendMsg(new Request('$.Ask'));
+      await next(requester);
+      await requester.sendMsg(new Request('$.Ask'));
     });
 
     it('An Announcement that nobody listens for is a success.', async () => {
@@ -476,30 +476,30 @@ export function sending(stage: Stage): void {
     });
 
     it('spec 1 §6.9: KBUS also delivers a Reply to the listeners of its name. The Replier gets no copy unless it listens.', async () => {
-      const asker = await stage.open();
+      const requester = await stage.open();
       const replier = await stage.open();
       const listener = await stage.open();
       await replier.bind('$.Ask', true);
       await listener.bind('$.Ask');
-      await replier.sendMsg(replyTo(await ask(asker, replier, '$.Ask'), 'heard by all'));
+      await replier.sendMsg(replyTo(await ask(requester, replier, '$.Ask'), 'heard by all'));
       expect((await readAll(listener)).map(({ kind }) => kind)).toEqual(['Request', 'Reply']);
       expect(await replier.numMessages()).toBe(0);
       await replier.bind('$.Ask');
-      await replier.sendMsg(replyTo(await ask(asker, replier, '$.Ask')));
+      await replier.sendMsg(replyTo(await ask(requester, replier, '$.Ask')));
       // A listener's copy of the Request, and of the Reply.
       expect((await readAll(replier)).map(({ kind }) => kind)).toEqual(['Request', 'Reply']);
     });
 
     it('spec 1 §6.9: The requester needs no binding to get its Reply. If it also listens, it gets both copies.', async () => {
-      const asker = await stage.open();
+      const requester = await stage.open();
       const replier = await stage.open();
       await replier.bind('$.Ask', true);
-      await replier.sendMsg(replyTo(await ask(asker, replier, '$.Ask')));
-      expect(await readNames(asker)).toEqual(['$.Ask']);
-      const request = await ask(asker, replier, '$.Ask');
-      await asker.bind('$.Ask');
+      await replier.sendMsg(replyTo(await ask(requester, replier, '$.Ask')));
+      expect(await readNames(requester)).toEqual(['$.Ask']);
+      const request = await ask(requester, replier, '$.Ask');
+      await requester.bind('$.Ask');
       await replier.sendMsg(replyTo(request));
-      expect(await readNames(asker)).toEqual(['$.Ask', '$.Ask']);
+      expect(await readNames(requester)).toEqual(['$.Ask', '$.Ask']);
     });
 
     it('send_msg is write_msg and then send; the message may be written in any number of pieces of any size.', async () => {

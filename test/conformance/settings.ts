@@ -85,30 +85,30 @@ export function settings(stage: Stage): void {
     });
 
     it('spec 1 §13.4: A lowered maximum message size holds for new messages only. Replies to Requests that were already accepted pass.', async () => {
-      const [asker, replier] = [await stage.open(), await stage.open()];
+      const [requester, replier] = [await stage.open(), await stage.open()];
       await replier.bind('$.a', true);
       const asked = [
-        await ask(asker, replier, '$.a'),
-        await ask(asker, replier, '$.a'),
-        await ask(asker, replier, '$.a'),
+        await ask(requester, replier, '$.a'),
+        await ask(requester, replier, '$.a'),
+        await ask(requester, replier, '$.a'),
       ];
-      await asker.setMaxMessageSize(200);
-      const afterwards = await ask(asker, replier, '$.a');
+      await requester.setMaxMessageSize(200);
+      const afterwards = await ask(requester, replier, '$.a');
       const large = new Uint8Array(5000).fill(7);
       const [one, two, three] = asked.map((request) => replyTo(request, large)) as Message[];
       await replier.sendMsg(one as Message);
-      expect((await next(asker)).dataLength).toBe(5000);
+      expect((await next(requester)).dataLength).toBe(5000);
       // Written in pieces, too.
       await replier.writeMsg(two as Message);
       await replier.send();
-      expect((await next(asker)).dataLength).toBe(5000);
+      expect((await next(requester)).dataLength).toBe(5000);
       // One Request has its answer; one was accepted later; and one message is no Reply.
       await refused(replier.sendMsg(one as Message), 'EMSGSIZE');
       await refused(replier.sendMsg(replyTo(afterwards, large)), 'EMSGSIZE');
       await refused(replier.sendMsg(new Announcement('$.b', large)), 'EMSGSIZE');
       await replier.sendMsg(three as Message);
       await replier.sendMsg(replyTo(afterwards, 'short'));
-      expect((await readAll(asker)).map((message) => message.dataLength)).toEqual([5000, 5]);
+      expect((await readAll(requester)).map((message) => message.dataLength)).toEqual([5000, 5]);
     });
 
     it('new device makes the next bus and returns its number. There are at most 256; then it gets EINVAL.', async () => {
@@ -133,20 +133,20 @@ export function settings(stage: Stage): void {
     });
 
     it('num_unreplied_to is the number of Requests that were read and not yet answered.', async () => {
-      const asker = await stage.open();
+      const requester = await stage.open();
       const replier = await stage.open();
       await replier.bind('$.a', true);
       await replier.bind('$.a');
-      const first = await ask(asker, replier, '$.a');
+      const first = await ask(requester, replier, '$.a');
       // A listener does not answer its copy.
       await next(replier);
-      await asker.sendMsg(new Request('$.a'));
+      await requester.sendMsg(new Request('$.a'));
       expect(await replier.numUnrepliedTo()).toBe(1);
       await next(replier);
       expect(await replier.numUnrepliedTo()).toBe(2);
       await replier.sendMsg(replyTo(first));
       expect(await replier.numUnrepliedTo()).toBe(1);
-      expect(await asker.numUnrepliedTo()).toBe(0);
+      expect(await requester.numUnrepliedTo()).toBe(0);
     });
 
     it('last_msg_id is (0,0) before the first send.', async () => {

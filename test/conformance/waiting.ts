@@ -225,7 +225,7 @@ export function waiting(stage: Stage): void {
       expect(await readNames(listener)).toEqual(['$.Filler']);
     });
 
-    it('A Request that waits goes to whoever is the Replier when it is sent.', async () => {
+    it('A Request that waits goes to the Ksock that is the Replier when it is sent.', async () => {
       const { sender, replier, id } = await requesting(stage);
       const successor = await stage.open();
       const writable = sender.waitWritable();
@@ -294,16 +294,16 @@ export function waiting(stage: Stage): void {
       });
 
       it('a Reply just ends: no requester waits for an answer to it.', async () => {
-        const asker = await stage.open();
+        const requester = await stage.open();
         const replier = await stage.open();
         const listener = await stage.open();
         await replier.bind('$.Ask', true);
-        const { id, from } = await ask(asker, replier, '$.Ask');
+        const { id, from } = await ask(requester, replier, '$.Ask');
         await listener.bind('$.Ask');
-        await fill(listener, asker);
+        await fill(listener, requester);
         const reply = new Reply('$.Ask', 'waits', { inReplyTo: id, to: from, ...OR_WAIT });
         await refused(replier.sendMsg(reply), 'EAGAIN');
-        await asker.close();
+        await requester.close();
         expect(await isWritable(replier)).toBe(true);
         expect(await readNames(listener)).toEqual(['$.Filler']);
         expect(await readAll(replier)).toEqual([]);

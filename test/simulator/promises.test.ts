@@ -66,10 +66,11 @@ describe('the checker of journals', () => {
   });
 
   it('accepts, for now, Requests to a Replier that reconnected and may have bound any name', () => {
-    const asker = (until: number) => ['s', open(1), ...sent(1, 10, 'Q'), ...end(until)] as const;
+    const requester = (until: number) =>
+      ['s', open(1), ...sent(1, 10, 'Q'), ...end(until)] as const;
     const replier = ['r', { t: 1, e: 'again' }, open(2), ...end(40)] as const;
-    expect(brokenPromises(journals([...asker(30)], [...replier]))).toEqual([]);
-    const late = brokenPromises(journals([...asker(50)], [...replier]));
+    expect(brokenPromises(journals([...requester(30)], [...replier]))).toEqual([]);
+    const late = brokenPromises(journals([...requester(50)], [...replier]));
     expect(late.join('\n')).toMatch(/got no answer/);
   });
 

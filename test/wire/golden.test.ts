@@ -178,15 +178,15 @@ const PROGRAMS: Record<string, (world: World) => Promise<unknown>> = {
   },
 
   answered: async (world) => {
-    const asker = await world.open('A');
+    const requester = await world.open('A');
     const replier = await world.open('B');
     await replier.replier('$.Upper', (request) => request.text().toUpperCase());
     await settled();
-    await Promise.all([asker.request('$.Upper', 'one'), asker.request('$.Upper', 'two')]);
+    await Promise.all([requester.request('$.Upper', 'one'), requester.request('$.Upper', 'two')]);
     await settled();
-    await refused(asker.request('$.Nobody', '', { wait: false }), 'EADDRNOTAVAIL');
-    await asker.bind('$.Self', true);
-    await refused(asker.request('$.Self', '?', { timeout: 1 }), 'ETIMEDOUT');
+    await refused(requester.request('$.Nobody', '', { wait: false }), 'EADDRNOTAVAIL');
+    await requester.bind('$.Self', true);
+    await refused(requester.request('$.Self', '?', { timeout: 1 }), 'ETIMEDOUT');
   },
 
   waits: async (world) => {

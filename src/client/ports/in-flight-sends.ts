@@ -205,12 +205,12 @@ export class InFlightSends {
 
   /**
    * Handles REFUSED of the oldest send, or of the cancelled one with this token: cancelled sends don't keep the order.
-   * Gives the message; `told`, which REFUSED describes, if the port did not keep it.
+   * Gives the message; `described`, which REFUSED describes, if the port did not keep it.
    */
-  refused(errno: number, token: number, told: Message, bytes: number): Message {
+  refused(errno: number, token: number, described: Message, bytes: number): Message {
     this.bytes -= bytes;
     const pending = errno === Errno.ECANCELED ? this.takeCancelled(token) : this.take(1);
-    const message = pending instanceof PostedSends ? told : pending.message;
+    const message = pending instanceof PostedSends ? described : pending.message;
     pending.failed(errno, message);
     this.sendMore();
     return message;

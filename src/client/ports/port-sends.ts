@@ -170,18 +170,18 @@ export class PortSends implements InFlightSendsHost, AwaitedSendHost {
   refused(frame: FrameView, isQuiet: boolean, token: number): void {
     const errno = errnoOf(frame);
     this.refusals.why = whySendRefused(frame);
-    const told = refusedMessage(frame);
+    const described = refusedMessage(frame);
     if (!isQuiet) {
       const id = idOfRefused(frame);
       if (errno === Errno.EAGAIN && !id.isSet)
         throw new ProtocolError('EAGAIN for a message without an id');
-      const message = this.inFlight.refused(errno, token, told, bytesOfRefused(frame));
+      const message = this.inFlight.refused(errno, token, described, bytesOfRefused(frame));
       if (errno === Errno.EAGAIN) this.blocked.begin(message.isRequest() ? id : null);
       return;
     }
     const request = this.requests.take(token);
     if (request !== undefined) request.refused(this.refusal(errno));
-    else if (!this.requests.isForgotten(token)) this.replyRefused?.(errno, told, false);
+    else if (!this.requests.isForgotten(token)) this.replyRefused?.(errno, described, false);
   }
 
   // Used by InFlightSends and AwaitedSend

@@ -142,9 +142,9 @@ export class Prefetching {
   /** Reports the consumed messages, and grants further credit when half of it is spent. */
   topUp(): void {
     const { credit, prefetched } = this.prefetch;
-    const room = CREDIT_MESSAGES - credit - prefetched;
+    const grantable = CREDIT_MESSAGES - credit - prefetched;
     const isWanted = credit > 0 || (this.waits.hasSubscriber && !this.isRecalling);
-    const more = isWanted && room * 2 >= CREDIT_MESSAGES ? room : 0;
+    const more = isWanted && grantable * 2 >= CREDIT_MESSAGES ? grantable : 0;
     if (this.consumed === 0 && more === 0) return;
     this.prefetch.grant(more);
     this.put(FrameKind.CREDIT, 0, 0, [more]);

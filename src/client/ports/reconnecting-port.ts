@@ -286,8 +286,8 @@ export class ReconnectingPort {
   }
 
   private reportDisconnected(error: unknown, what: 'open' | 'lost', target = this.target): void {
-    const told = explain('open', error, `${what} ${target}`) as KbusError;
-    guarded(() => this.events.onDisconnected(told));
+    const kbusError = explain('open', error, `${what} ${target}`) as KbusError;
+    guarded(() => this.events.onDisconnected(kbusError));
   }
 }
 

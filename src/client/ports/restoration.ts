@@ -114,11 +114,11 @@ export class Restoration {
   }
 
   private refuseSetting(op: OpCode, value: number, error: unknown): void {
-    const told =
+    const kbusError =
       op === Op.MAX_MESSAGE_SIZE
         ? explain('maxMessageSize', error, `set the maximum message size to ${value} again`)
         : explain('reportReplierBinds', error, 'report Replier binds again');
-    this.events.settingRefused(told as KbusError);
+    this.events.settingRefused(kbusError as KbusError);
   }
 
   private refuseBind(binding: KeptBinding, error: unknown): void {

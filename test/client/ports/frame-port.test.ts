@@ -709,9 +709,9 @@ describe('Sending', () => {
       Flag.ALL_OR_WAIT,
     ]);
     const quiet = new Script();
-    const asker = await quiet.open();
-    void asker.request('$.b');
-    void asker.request('$.b', '', { wait: false });
+    const requester = await quiet.open();
+    void requester.request('$.b');
+    void requester.request('$.b', '', { wait: false });
     expect((await quiet.hearAll('SEND')).map(({ detail }) => detail)).toEqual([
       SendDetail.ANSWERED | SendDetail.ROOM | SendDetail.QUIET,
       SendDetail.ANSWERED | SendDetail.QUIET,
