@@ -1,5 +1,6 @@
 // Removes from the package's declarations what programs can't use: the private members of classes, internal base
-// classes, and the type parameters of interfaces that are public for one type only. It relies on the layout of the compiler: one member on a line, and every line of a class indented.
+// classes, and the type parameters of interfaces that are public for one type only. It relies on the layout of the
+// compiler: one member on a line, and every line of a class indented.
 
 const COMMENT = String.raw`(?: *\/\*\*(?:[^*]|\*(?!\/))*\*\/\n)?`;
 const PRIVATE = new RegExp(String.raw`${COMMENT} +private (?!constructor)[^;]*;\n`, 'g');

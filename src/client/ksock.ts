@@ -54,7 +54,12 @@ export class Ksock extends KsockCore {
   static open(where: Connect, options?: KsockOptions): Promise<Ksock>;
   static async open(where: number | Bus | Connect = 0, options: KsockOptions = {}): Promise<Ksock> {
     checkOpenOptions(options);
-    const target = typeof where === 'number' ? `bus ${where}` : 'a Ksock';
+    const target =
+      typeof where === 'number'
+        ? `bus ${where}`
+        : typeof where === 'function'
+          ? 'a bus over a transport'
+          : 'a bus in this process';
     const chosen = (): Promise<Connect> => connectionTo(where, options);
     const make: MakeKsock<Ksock> = (...made) => new Ksock(...made);
     return openKsock(chosen, target, options, make, NODE);

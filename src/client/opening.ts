@@ -22,7 +22,7 @@ export type MakeKsock<K> = (
   timers: Timers,
 ) => K;
 
-/** Opens a Ksock. `checkOpenOptions` has checked the options; `chosen` gives the transport to the bus; errors call it `target`. */
+/** Opens a Ksock; `checkOpenOptions` has checked its options. `chosen` gives the transport; errors call the bus `target`. */
 export async function openKsock<K>(
   chosen: () => Promise<Connect>,
   target: string,

@@ -94,7 +94,7 @@ export interface RequestOptions extends WaitOptions {
   flags?: number | undefined;
   /**
    * Waits for two queue slots: one in this Ksock's queue, for the Reply, and one in the Replier's. With false, the bus
-   * refuses the Request if its own queue (ENOLCK) or the Replier's (EBUSY) is full. Default: true.
+   * refuses the Request if this Ksock's queue (ENOLCK) or the Replier's (EBUSY) is full. Default: true.
    */
   wait?: boolean | undefined;
 }

@@ -33,7 +33,7 @@ export class TransportKsock extends KsockCore {
     };
     return openKsock(
       chosen,
-      'a Ksock',
+      'a bus over a transport',
       options,
       (...made) => new TransportKsock(...made),
       environment,

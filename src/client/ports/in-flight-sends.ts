@@ -205,7 +205,7 @@ export class InFlightSends {
 
   /**
    * Handles REFUSED of the oldest send, or of the cancelled one with this token: cancelled sends don't keep the order.
-   * Gives the message; `described`, which REFUSED describes, if the port did not keep it.
+   * Gives the message: `described`, made of the REFUSED, if the port did not keep it.
    */
   refused(errno: number, token: number, described: Message, bytes: number): Message {
     this.bytes -= bytes;

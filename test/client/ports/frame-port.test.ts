@@ -165,7 +165,7 @@ describe('The first frames', () => {
     const opening = refused(script.opening(), 'EPROTO');
     await script.hear();
     script.say(frame('FAREWELL', { words: [Errno.EPROTO], text: 'speak louder' }));
-    expect((await opening).message).toContain('open a Ksock (speak louder)');
+    expect((await opening).message).toContain('open a bus over a transport (speak louder)');
   });
 
   it('a connection that ends before WELCOME is ECONNRESET.', async () => {
