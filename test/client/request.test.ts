@@ -11,7 +11,7 @@ import { everywhere, settled } from './everywhere.ts';
 /** The object that makes the tokens of a port: to a daemon, or to a bus in this process. */
 interface Numbering {
   readonly tokens?: { next: number };
-  readonly sends: { nextTicket: number };
+  readonly sends: { nextToken: number };
 }
 
 everywhere('request', (stage) => {
@@ -268,7 +268,10 @@ everywhere('request', (stage) => {
     const { port } = (requester as unknown as { reconnecting: { port: Numbering } }).reconnecting;
     // The tokens reach their end within the next few Requests.
     if (port.tokens !== undefined) port.tokens.next = 0xffff_fffd;
-    else port.sends.nextTicket = 0xffff_fffd;
+    else {
+      expect(port.sends.nextToken).toBeTypeOf('number');
+      port.sends.nextToken = 0xffff_fffd;
+    }
     const texts = ['1', '2', '3', '4', '5', '6', '7'];
     const asked = texts.map((text) => requester.request('$.Ask', text));
     // Other calls take tokens, too.
