@@ -107,12 +107,17 @@ export class Ledger {
     }
     if (before === READ) record.replier?.unreplied.remove(record);
     if (transition.status !== undefined) {
-      const status = syntheticMessage(transition.status);
-      status.from = from;
-      status.to = record.requester.id;
-      status.replyNetwork = record.network;
-      status.replySerial = record.serial;
-      this.answer(record, status);
+      this.answer(record, makeStatus(transition.status, record, from));
     }
   }
+}
+
+/** The Status of this name that ends the Request. */
+function makeStatus(name: string, record: RequestRecord, from: number): MessageBatch {
+  const status = syntheticMessage(name);
+  status.from = from;
+  status.to = record.requester.id;
+  status.replyNetwork = record.network;
+  status.replySerial = record.serial;
+  return status;
 }
