@@ -18,21 +18,21 @@ interface BenchOptions extends BusOptions {
   inFlight: number;
 }
 
-/** Bytes of data, unless the options say: what messages a second, and bytes a second, are mostly asked of. */
-const SMALL = 64;
-const LARGE = 65_536;
+/** Bytes of data, unless the options say: one size for messages a second, and one for bytes a second. */
+const SMALL_BYTES = 64;
+const LARGE_BYTES = 65_536;
 
-/** How many bytes, and how many messages, may wait to be heard: more would make nothing faster. */
-const QUEUED = 16 * 1024 * 1024;
-const QUEUE = 10_000;
-/** Milliseconds, at most, before those that are measured: programs get faster in their first moments. */
-const WARM_UP = 1000;
+/** How many bytes and messages the listener's queue holds. A longer queue would not be faster. */
+const MAX_QUEUED_BYTES = 16 * 1024 * 1024;
+const MAX_QUEUED_MESSAGES = 10_000;
+/** At most how long the programs run before the measurement: they get faster at first. */
+const WARM_UP_MS = 1000;
 
 export function configure(command: Command): void {
   addBusOptions(command)
     .option(
       '--size <bytes>',
-      `bytes of data in each message (default: ${SMALL}, and announcements of ${LARGE}, too)`,
+      `bytes of data in each message (default: ${SMALL_BYTES}, and announcements of ${LARGE_BYTES}, too)`,
       wholeNumber(MIN_SIZE, 1024 * 1024 * 1024),
     )
     .addOption(
@@ -43,17 +43,17 @@ export function configure(command: Command): void {
     )
     .option(
       '--in-flight <number>',
-      'Requests that are under way at a time',
-      wholeNumber(1, QUEUE),
+      'Requests in flight at a time',
+      wholeNumber(1, MAX_QUEUED_MESSAGES),
       1,
     )
     .addHelpText(
       'after',
       `
-Measures a bus that runs: how long a Request takes to its Reply, and how many Announcements, and bytes of
-them, get from one program to another in a second, each of them checked. The programs are this one and
-another that it starts; their messages are $.Bench.<process id>.Ask and $.Bench.<process id>.Tell. Whoever
-else uses the bus has less of it meanwhile; who listens to '$.*' hears all of it, and slows it down.
+Measures a running bus: the time from a Request to its Reply, and how many Announcements, and bytes of them,
+go from one program to another in a second. It checks every message. The two programs are this one and another
+that it starts; their messages are $.Bench.<process id>.Ask and $.Bench.<process id>.Tell. Meanwhile the bus is
+slower for other programs, and a program that listens to '$.*' gets all these messages and slows them down.
 
 Examples:
   kbus bench
@@ -64,14 +64,14 @@ Examples:
 }
 
 async function bench(options: BenchOptions): Promise<void> {
-  const { bus, seconds: time, inFlight, size = SMALL, json } = options;
+  const { bus, seconds: time, inFlight, size = SMALL_BYTES, json } = options;
   const name = `$.Bench.${process.pid}`;
-  const warmUp = Math.min(time / 2, WARM_UP);
+  const warmUp = Math.min(time / 2, WARM_UP_MS);
   await using ksock = await openKsock(options);
   if (inFlight > (await untilEnded(ksock.maxMessages()))) {
     await untilEnded(ksock.setMaxMessages(inFlight));
   }
-  await untilEnded(sayWhoElse(ksock, `${name}.Tell`));
+  await untilEnded(warnOfListeners(ksock, `${name}.Tell`));
   await using far = new FarEnd(bus, await directoryOf(options), `${name}.Ask`, inFlight);
   await far.ready();
   remark(`measuring bus ${bus} by messages ${name}.*; Ctrl-C ends it`);
@@ -82,10 +82,13 @@ async function bench(options: BenchOptions): Promise<void> {
   await (json
     ? printJson(jsonOfAsked(`${name}.Ask`, size, inFlight, asked))
     : print(textOfAsked(size, inFlight, asked)));
-  if (asked.wrong > 0) throw bug(`${asked.wrong} Replies were not to their Requests`);
+  if (asked.wrong > 0) throw bug(`${asked.wrong} Replies did not match their Requests`);
 
-  for (const each of options.size === undefined ? [SMALL, LARGE] : [size]) {
-    const maxMessages = Math.min(QUEUE, Math.max(2, Math.floor(QUEUED / each)));
+  for (const each of options.size === undefined ? [SMALL_BYTES, LARGE_BYTES] : [size]) {
+    const maxMessages = Math.min(
+      MAX_QUEUED_MESSAGES,
+      Math.max(2, Math.floor(MAX_QUEUED_BYTES / each)),
+    );
     await far.listen({ name: `${name}.Tell`, size: each, maxMessages });
     const tell = telling(ksock, far, `${name}.Tell`, each);
     await tell(warmUp);
@@ -94,7 +97,8 @@ async function bench(options: BenchOptions): Promise<void> {
       ? printJson(jsonOfTold(`${name}.Tell`, each, told))
       : print(textOfTold(each, told)));
     if (told.lost > 0) throw bug(`${told.lost} Announcements were lost`);
-    if (told.wrong > 0) throw bug(`${told.wrong} Announcements came changed, twice or out of turn`);
+    if (told.wrong > 0)
+      throw bug(`${told.wrong} Announcements were changed, repeated or out of order`);
   }
 }
 
@@ -102,14 +106,15 @@ function bug(what: string): Failure {
   return new Failure(Exit.BUG, `${what}: this is a bug in kbus; please report it`);
 }
 
-/** Who hears the messages of a measurement changes what it measures. */
-async function sayWhoElse(ksock: Ksock, name: string): Promise<void> {
+/** Warns of other listeners: they change the result. */
+async function warnOfListeners(ksock: Ksock, name: string): Promise<void> {
   const bindings = await ksock.readBindings();
   const others = bindings.filter((one) => !one.replier && matches(one.name, name));
   if (others.length === 0) return;
   const names = [...new Set(others.map((one) => `'${one.name}'`))].join(', ');
-  const many = others.length === 1 ? 'one Listener hears' : `${others.length} Listeners hear`;
-  remark(`${many} the announcements of this, too, by ${names}, and will slow them down`);
+  const many =
+    others.length === 1 ? 'one other Listener gets' : `${others.length} other Listeners get`;
+  remark(`${many} these Announcements, bound to ${names}, and will slow them down`);
 }
 
 const PERCENTILES = { p50: 50, p90: 90, p99: 99, p999: 99.9 } as const;
@@ -166,7 +171,7 @@ ${latency.draw()}`;
 function textOfTold(size: number, { sent, seconds }: Told): string {
   const [rate, megabytes] = [sent / seconds, (sent * size) / seconds / 1e6].map(inFigures);
   const all = sent.toLocaleString('en');
-  return `Announcements of ${inBytes(size)}, one to one: ${rate} a second, ${megabytes} MB/s (${all}: all heard, in order)\n`;
+  return `Announcements of ${inBytes(size)}, one to one: ${rate} a second, ${megabytes} MB/s (${all}: all received, in order)\n`;
 }
 
 function inBytes(size: number): string {

@@ -1,24 +1,24 @@
-// The program that `kbus bench` speaks with over the bus: node far-end.js <bus> <folder> <name to answer>
-// <Requests that may wait>. It ends when its parent does.
+// The program at the far end of `kbus bench`: node far-end.js <bus> <folder> <name to answer> <length of the queue>. It
+// ends with its parent.
 import process from 'node:process';
 import { type Handling, Ksock } from '../client/index.ts';
 import { forked } from '../measure/forked.ts';
 import { type Heard, hearing } from '../measure/hearing.ts';
 import { KbusError } from '../message/error.ts';
 
-/** What the parent tells it: listen to this name, for data of this size. */
+/** Message of the parent: listen to this name, for data of this size in bytes. */
 export interface Listen {
   readonly name: string;
   readonly size: number;
-  /** How many messages may wait to be read. */
+  /** Length of the queue in messages. */
   readonly maxMessages: number;
 }
 
-/** What it tells its parent. */
+/** Messages to the parent. */
 export type FromFarEnd =
   | { ready: true }
   | { heard: Heard }
-  /** Why it can't go on; and whether that is because the bus went away. */
+  /** Why the program can't go on, and whether the bus has gone away. */
   | { failed: string; isGone: boolean };
 
 const tell = forked<FromFarEnd>((error) => ({
@@ -31,16 +31,16 @@ const [bus, directory = '', ask = '', waiting] = process.argv.slice(2);
 void begin();
 
 async function begin(): Promise<void> {
-  const mouth = await Ksock.open(Number(bus), { directory });
-  await mouth.setMaxMessages(Number(waiting));
-  await mouth.replier(ask, (request) => request.data);
-  const ears = await Ksock.open(Number(bus), { directory });
+  const replier = await Ksock.open(Number(bus), { directory });
+  await replier.setMaxMessages(Number(waiting));
+  await replier.replier(ask, (request) => request.data);
+  const listener = await Ksock.open(Number(bus), { directory });
   let handling: Handling | null = null;
   process.on('message', async (listen: Listen) => {
     await handling?.stop();
-    await ears.setMaxMessages(listen.maxMessages);
-    const ear = hearing({ lengths: [listen.size] }, () => tell({ heard: ear.take() }));
-    handling = await ears.listener(listen.name, ({ data }) => ear.hear(data, 0, data.length));
+    await listener.setMaxMessages(listen.maxMessages);
+    const heard = hearing({ lengths: [listen.size] }, () => tell({ heard: heard.take() }));
+    handling = await listener.listener(listen.name, ({ data }) => heard.hear(data, 0, data.length));
     tell({ ready: true });
   });
   tell({ ready: true });

@@ -13,13 +13,13 @@ import { ended, unlessAborted } from './ending.ts';
 import { Exit, Failure } from './failure.ts';
 import type { FromFarEnd, Listen } from './far-end.ts';
 
-/** The program at the far end, as the measuring one sees it. */
+/** The program at the far end: a child process that answers Requests and receives Announcements. */
 export class FarEnd implements AsyncDisposable {
   private readonly child: Child<FromFarEnd, Listen>;
-  /** Aborted when it makes no sense to go on: the far end failed, or the command is to end. */
+  /** Aborted when the far end has failed, or the command must end. */
   private readonly trouble = new AbortController();
 
-  /** It answers Requests of the name `ask`, of which so many may wait, with their own data. */
+  /** The program answers Requests named `ask` with their own data; `waiting` is the length of its queue in messages. */
   constructor(bus: number, directory: string, ask: string, waiting: number) {
     const file = fileURLToPath(new URL('./far-end.cjs', import.meta.url));
     const words = [String(bus), directory, ask, String(waiting)];
@@ -28,26 +28,26 @@ export class FarEnd implements AsyncDisposable {
     void ended().then(this.fail);
   }
 
-  /** Ends what is within {@link meanwhile}. The first reason counts. */
+  /** Rejects all pending {@link meanwhile} promises with this reason. Only the first call counts. */
   readonly fail = (why: unknown): void => this.trouble.abort(why);
 
-  /** Settles as the promise does, unless the far end fails or the command is to end before that. */
+  /** Settles as the promise does, unless the far end fails or the command must end first. */
   meanwhile<T>(promise: Promise<T>): Promise<T> {
     return unlessAborted(promise, this.trouble.signal);
   }
 
-  /** Resolves when it can be sent to. */
+  /** Resolves when the program is ready for messages. */
   async ready(): Promise<void> {
     await this.meanwhile(this.child.next('ready'));
   }
 
-  /** Lets it listen, to nothing else from now on. */
+  /** Makes the program listen to this name only. */
   async listen(listen: Listen): Promise<void> {
     this.child.tell(listen);
     await this.ready();
   }
 
-  /** What it heard of the run that is under way, when it has heard the last message. */
+  /** What the far end heard in the current run, once it has heard the last message. */
   async heard(): Promise<Heard> {
     const { heard } = await this.meanwhile(this.child.next('heard'));
     return heard;
@@ -61,7 +61,7 @@ export class FarEnd implements AsyncDisposable {
 
 function failureOf({ said, how }: ChildError<FromFarEnd>): Error {
   if (said === null) {
-    return new Failure(Exit.REFUSED, `the program at the far end was ended (${how})`);
+    return new Failure(Exit.REFUSED, `the program at the far end has ended (${how})`);
   }
   if (said.isGone) return new KbusError('read', Errno.ECONNRESET, 'measure the bus');
   return new Failure(Exit.REFUSED, said.failed);
@@ -71,7 +71,7 @@ export interface TimedAsked extends Asked {
   readonly latency: Latency;
 }
 
-/** How to keep Requests in flight for so many milliseconds. */
+/** Gives a function that keeps Requests in flight for a time in milliseconds. */
 export function timedAsking(
   ksock: Ksock,
   far: FarEnd,
@@ -96,12 +96,13 @@ export interface Told {
   readonly wrong: number;
 }
 
-/** Buffers that are used in turn: what was posted must not change before it was sent. */
-const BUFFERS = 1024;
-const BUFFERED = 16 * 1024 * 1024;
+/** The most buffers, and bytes, that are used in turn: posted data must not change before it is sent. */
+const MAX_BUFFERS = 1024;
+const MAX_BUFFER_BYTES = 16 * 1024 * 1024;
 
 /**
- * How to announce for so many milliseconds, as fast as the listener at the far end reads: nothing is missed.
+ * Gives a function that announces for a time in milliseconds, as fast as the listener at the far end reads: it misses
+ * nothing.
  */
 export function telling(
   ksock: Ksock,
@@ -109,7 +110,7 @@ export function telling(
   name: string,
   size: number,
 ): (time: number) => Promise<Told> {
-  const ring = Math.max(4, Math.min(BUFFERS, Math.floor(BUFFERED / size)));
+  const ring = Math.max(4, Math.min(MAX_BUFFERS, Math.floor(MAX_BUFFER_BYTES / size)));
   const announcer = {
     send(data: Buffer): Promise<void> | undefined {
       const ready = ksock.post(new Announcement(name, data), { wait: true });

@@ -7,12 +7,12 @@ import { ReceiveBuffers } from '../../src/daemon/receive-buffers.ts';
 import type { ChannelEvents } from '../../src/transport/channel.ts';
 import { newFolder } from '../support/folder.ts';
 
-const patience = new Deadlines<Socket>(5000, (socket) => socket.destroy());
+const deadlines = new Deadlines<Socket>(5000, (socket) => socket.destroy());
 
 /** A connection, both its ends, and a way to close it all. */
 async function connection(
   prepare: (accepted: Socket) => void,
-  intake = new ReceiveBuffers(() => {}),
+  buffers = new ReceiveBuffers(() => {}),
 ) {
   const path = join(await newFolder(), 'socket');
   const server = createServer();
@@ -26,7 +26,7 @@ async function connection(
       resolve(socket);
     });
   });
-  return { accepted, client, channel: new AcceptedChannel(accepted, intake, patience), server };
+  return { accepted, client, channel: new AcceptedChannel(accepted, buffers, deadlines), server };
 }
 
 /** Collects what comes, and says that much, or nothing, is still to come. */
@@ -140,8 +140,8 @@ describe.each([
 });
 
 it('A connection does not change the bytes that another one has received.', async () => {
-  const intake = new ReceiveBuffers(() => {});
-  const ends = await Promise.all([1, 2, 3, 4].map(() => connection(asItIs, intake)));
+  const buffers = new ReceiveBuffers(() => {});
+  const ends = await Promise.all([1, 2, 3, 4].map(() => connection(asItIs, buffers)));
   const collectors = ends.map(({ channel }) => {
     const collector = new Collector();
     channel.open(collector);

@@ -30,10 +30,10 @@ function made({ name, flags, length, limpet }: Said, number: number): Message {
   });
 }
 
-/** What a reader does: it takes one, or lets so many be lent and hands those that it has. */
+/** An act of a reader: it takes one message, or gives credit and consumes messages that it has prefetched. */
 const step = fc.oneof(
   fc.constant({ take: true }),
-  fc.record({ lend: fc.nat(20), consumed: fc.nat(20) }),
+  fc.record({ grant: fc.nat(20), consumed: fc.nat(20) }),
   fc.constant({ recall: true }),
 );
 
@@ -70,28 +70,28 @@ describe('Messages, however they are divided into frames,', () => {
           });
 
           const read: Message[] = [];
-          let [credit, lent]: [number, Message[]] = [0, []];
+          let [credit, prefetched]: [number, Message[]] = [0, []];
           const hear = (): void => {
             for (const { kind, message: one } of reader.hear()) {
-              if (kind === 'PREFETCH') lent.push(one as Message);
+              if (kind === 'PREFETCH') prefetched.push(one as Message);
               else if (kind === 'TAKEN') read.push(one as Message);
             }
           };
           const does = (what: typeof step extends fc.Arbitrary<infer T> ? T : never): void => {
-            if ('lend' in what) {
-              const consumed = Math.min(what.consumed, lent.length);
-              read.push(...lent.splice(0, consumed));
-              credit += what.lend;
-              reader.say(frame('CREDIT', { consumed, words: [what.lend] }));
+            if ('grant' in what) {
+              const consumed = Math.min(what.consumed, prefetched.length);
+              read.push(...prefetched.splice(0, consumed));
+              credit += what.grant;
+              reader.say(frame('CREDIT', { consumed, words: [what.grant] }));
             } else {
               reader.call(Op.RECALL);
               // What is not consumed goes back, and comes again.
               hear();
-              [credit, lent] = [0, []];
+              [credit, prefetched] = [0, []];
               if ('take' in what) reader.say(frame('TAKE', { token: 1 }));
             }
             hear();
-            expect(lent.length).toBeLessThanOrEqual(credit);
+            expect(prefetched.length).toBeLessThanOrEqual(credit);
           };
           for (const one of before) does(one);
           const all = Buffer.concat(bytes);
@@ -102,8 +102,8 @@ describe('Messages, however they are divided into frames,', () => {
           }
           hear();
           for (const one of behind) does(one);
-          does({ lend: sent.length, consumed: lent.length });
-          does({ lend: 0, consumed: lent.length });
+          does({ grant: sent.length, consumed: prefetched.length });
+          does({ grant: 0, consumed: prefetched.length });
 
           const told = (one: Message): string[] => one.extract().map(String);
           let serial = 0;

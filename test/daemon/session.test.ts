@@ -651,8 +651,8 @@ describe('Messages in one frame', () => {
       ['SENT', 105, 1],
     ]);
     other.say(frame('CREDIT', { words: [100] }));
-    const lent = other.hear().map(({ message }) => String(message));
-    expect(lent).toEqual([
+    const prefetched = other.hear().map(({ message }) => String(message));
+    expect(prefetched).toEqual([
       "<Announcement '$.News', id=[0:2], from=1, data='before'>",
       "<Request '$.Other', id=[0:3], from=1, flags=0x3 (REQ,YOU), data='and you?'>",
       "<Reply '$.One', id=[0:4], to=2, from=1, in_reply_to=[0:1], data='well!'>",
@@ -756,8 +756,8 @@ describe('Messages in one frame', () => {
     asker.say(frame('CREDIT', { words: [1] }), frame('CREDIT', { words: [1] }));
     asker.say(frame('CREDIT', { words: [10] }));
     expect(asker.batches.reduce((sum, count) => sum + count, 0)).toBe(4);
-    const lent = asker.hear().filter(({ kind }) => kind === 'PREFETCH');
-    expect(lent.map(told)).toEqual(
+    const prefetched = asker.hear().filter(({ kind }) => kind === 'PREFETCH');
+    expect(prefetched.map(told)).toEqual(
       answers.map((text, at) => {
         const id = new MessageId(0, 5 + at);
         const options = { id, inReplyTo: new MessageId(0, 1 + at), to: 1, from: 2 };

@@ -242,7 +242,7 @@ class Client {
   }
 
   /** Consumes all messages. */
-  handed(): string[] {
+  given(): string[] {
     const all: string[] = [];
     if (this.port === null) return all;
     for (let message = this.port.tryNext(); message !== null; message = this.port.tryNext()) {
@@ -278,8 +278,8 @@ const port: Feed = async (bytes, random) => {
   }
   const [whole, pieces] = clients;
   deepStrictEqual(
-    pieces.handed(),
-    whole.handed(),
+    pieces.given(),
+    whole.given(),
     'the consumed messages depend on how bytes are cut',
   );
   strictEqual(pieces.ended, whole.ended, 'the end of the connection depends on how bytes are cut');
@@ -292,7 +292,7 @@ const welcome: Feed = async (bytes, random) => {
   const heard = client.hear(bytes, random, random.pick(CUTS));
   // Without WELCOME the client goes on waiting.
   await Promise.race([heard, Promise.resolve().then(() => {})]);
-  client.handed();
+  client.given();
   await client.end();
   await heard;
 };

@@ -196,9 +196,9 @@ export class Seat {
     const pair = incarnation.lockstep.pairs.get(port.ksockId) ?? null;
     incarnation.pair = pair;
     const tryNext = port.tryNext.bind(port);
-    port.tryNext = () => this.handed(incarnation, tryNext());
+    port.tryNext = () => this.checked(incarnation, tryNext());
     const take = port.take.bind(port);
-    port.take = async (wait, signal) => this.handed(incarnation, await take(wait, signal));
+    port.take = async (wait, signal) => this.checked(incarnation, await take(wait, signal));
     this.incarnations.set(port, incarnation);
     if (this.now !== null) this.note(incarnation, { e: 'again' });
     if (this.reader === 'handlers') this.note(incarnation, { e: 'loose' });
@@ -208,7 +208,7 @@ export class Seat {
   };
 
   /** Checks that the port gives the bus's messages, in the same order. */
-  private handed(of: Incarnation, message: Message | null): Message | null {
+  private checked(of: Incarnation, message: Message | null): Message | null {
     if (message === null || this.isGhost || message.name === BUS_GONE_AWAY) return message;
     // A port gives its messages by either call.
     if (this.given.has(message)) return message;
