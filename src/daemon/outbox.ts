@@ -82,6 +82,9 @@ class MessagesFrame {
   }
 }
 
+/** The messages that an outbox is adding. One for all outboxes, since every message passes through it. */
+const next = new MessagesFrame();
+
 /**
  * What one connection is sent at the next flush: stretches of buffers, most of which are shared with other
  * connections, joined where they lie side by side.
@@ -95,8 +98,6 @@ export class Outbox {
   private to = 0;
   /** The frame that more messages may be added to. */
   private readonly open = new MessagesFrame();
-  /** The messages that are being added. Reused, since every message passes through it. */
-  private readonly next = new MessagesFrame();
 
   constructor(channel: Channel, slab: Slab) {
     this.channel = channel;
@@ -157,14 +158,12 @@ export class Outbox {
   }
 
   private begin(kind: number, token: number, you: boolean): void {
-    const { next } = this;
     next.kind = kind;
     next.token = token;
     next.detail = you ? YOU : 0;
   }
 
   private add(batch: MessageBatch, index: number, count: number): void {
-    const { next } = this;
     next.count = count;
     next.sender = batch.from;
     next.serial = batch.idNetwork === 0 ? batch.idSerial + index : 0;
@@ -183,7 +182,7 @@ export class Outbox {
 
   /** Adds `next` to the open frame if it continues that, or else opens another. */
   private join(): void {
-    const { open, next } = this;
+    const { open } = this;
     if (open.isContinuedBy(next)) {
       open.count += next.count;
       open.to = next.to;
@@ -195,7 +194,6 @@ export class Outbox {
 
   /** Divides `next`, whose first record is at the cursor, into frames of up to MAX_BATCH_BYTES. */
   private split(cursor: RecordCursor): void {
-    const { next } = this;
     const tokensPerMessage = next.kind === FrameKind.ANSWER ? 1 : 0;
     for (let left = next.count; left > 0; left -= next.count) {
       next.startAt(cursor);
@@ -224,7 +222,7 @@ export class Outbox {
     const length = dataAt + dataLength + padding;
     slab.reserve(byReference ? dataAt + 4 : length);
     const { bytes, view, at } = slab;
-    writeHead(view, at, length, this.next);
+    writeHead(view, at, length, next);
     writeRecord(bytes, at + RECORDS_AT, batch.name, batch.flags, fields, words, dataLength);
     if (!byReference) {
       if (padding > 0) view.setUint32(at + length - 4, 0);
@@ -290,7 +288,7 @@ export class Outbox {
   flush(): void {
     this.close();
     // An idle connection must not keep a receive buffer.
-    this.next.records = NO_BYTES;
+    next.records = NO_BYTES;
     this.cut();
     if (this.pieces.length === 0) return;
     const { pieces } = this;

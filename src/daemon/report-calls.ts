@@ -25,8 +25,8 @@ export class ReportCalls {
   private readonly results: CallResults;
   /** Reports whose next piece was asked for, oldest call first. */
   private readonly waiting: Report[] = [];
-  /** Incomplete reports whose next piece was not asked for yet, by number. */
-  private readonly begun = new Map<number, Report>();
+  /** Incomplete reports whose next piece was not asked for yet, by number; null before the first. Few connections ask for reports. */
+  private begun: Map<number, Report> | null = null;
   /** Characters of reports in the outbox. */
   private characters = 0;
 
@@ -38,20 +38,20 @@ export class ReportCalls {
 
   /** Handles a call for the first piece of a new report (number 0), or for the next piece of a report. */
   ask(op: number, token: number, number: number): void {
-    const { begun, bus, waiting } = this;
+    const { bus, waiting } = this;
     if (number === 0) {
-      checkWaiting(waiting.length + begun.size);
+      checkWaiting(waiting.length + (this.begun?.size ?? 0));
       lastReport = (lastReport % 0xffff_ffff) + 1;
       const pieces = op === Op.STATS ? statsPieces(bus) : bindingPieces(bus);
       waiting.push({ token, number: lastReport, pieces });
     } else {
-      const report = begun.get(number);
+      const report = this.begun?.get(number);
       // It belongs to a connection that was lost.
       if (report === undefined) {
         this.results.refused(token, -Errno.ECONNRESET);
         return;
       }
-      begun.delete(number);
+      this.begun?.delete(number);
       report.token = token;
       waiting.push(report);
     }
@@ -60,13 +60,16 @@ export class ReportCalls {
 
   /** Answers waiting calls while the client's backlog allows it. */
   serve(): void {
-    const { waiting, begun } = this;
+    const { waiting } = this;
     while (waiting.length > 0 && this.characters + this.channel.backlog <= MAX_BACKLOG_BYTES) {
       const report = waiting.shift() as Report;
       const { token, number, pieces } = report;
       const { value: text, done } = pieces.next();
       this.characters += text.length;
-      if (!done) begun.set(number, report);
+      if (!done) {
+        this.begun ??= new Map();
+        this.begun.set(number, report);
+      }
       this.results.result(token, done ? 0 : number, 0, text);
     }
   }
