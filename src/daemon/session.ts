@@ -16,6 +16,7 @@ import {
   ASK_WHO,
   FRAME_AT,
   FrameKind,
+  MAX_GREETING_BYTES,
   PROTOCOL_MAGIC,
   PROTOCOL_VERSION,
   ProtocolError,
@@ -43,9 +44,6 @@ export interface SessionHost {
   warn(text: string): void;
 }
 
-/** The longest first frame: before HELLO, a connection may not occupy more memory. */
-const MAX_HELLO_BYTES = 4096;
-
 /** Bytes of a frame beside the largest message: the frame's own words, and longer padding. */
 const FRAME_SLACK_BYTES = 64;
 
@@ -64,7 +62,7 @@ export class Session implements KsockOwner, ChannelEvents, Flushable, CallHost {
   private readonly results: CallResults;
   private readonly explanationBudget = new ExplanationBudget(() => this.markDirty());
   private readonly reader = new FrameReader(
-    MAX_HELLO_BYTES,
+    MAX_GREETING_BYTES,
     MAX_COPIED_BYTES,
     Buffer.allocUnsafeSlow,
   );

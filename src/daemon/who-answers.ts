@@ -7,6 +7,7 @@ import {
   ASK_WHO,
   FRAME_AT,
   FrameKind,
+  MAX_GREETING_BYTES,
   PROTOCOL_MAGIC,
   PROTOCOL_VERSION,
 } from '../wire/protocol.ts';
@@ -26,7 +27,7 @@ export function whoAnswers(path: string): Promise<string | null> {
   return new Promise((resolve, reject) => {
     checkSocketPath(path);
     const socket = createConnection(path);
-    const reader = new FrameReader(4096);
+    const reader = new FrameReader(MAX_GREETING_BYTES);
     const settle = (who: string | null): void => {
       clearTimeout(timer);
       socket.destroy();

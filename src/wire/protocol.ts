@@ -22,6 +22,9 @@ export const PROTOCOL_VERSION = 3;
 /** The mode of a HELLO that asks for WELCOME only: it has Ksock id 0, and the connection ends. */
 export const ASK_WHO = 0;
 
+/** Longest first frame of either end, HELLO or WELCOME, in bytes: before it, a peer may not occupy more memory. */
+export const MAX_GREETING_BYTES = 4096;
+
 /** `KBUS` in ASCII: the first word of HELLO and WELCOME. */
 export const PROTOCOL_MAGIC = 0x4b425553;
 

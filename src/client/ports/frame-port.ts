@@ -16,8 +16,14 @@ import {
 import { textOf, wordOf } from '../../wire/frame.ts';
 import { FrameReader } from '../../wire/frame-reader.ts';
 import { FrameWriter } from '../../wire/frame-writer.ts';
-import { FRAME_AT, FrameKind, ProtocolError, SendDetail } from '../../wire/protocol.ts';
-import { Handshake, type HelloOptions, MAX_WELCOME_BYTES } from './handshake.ts';
+import {
+  FRAME_AT,
+  FrameKind,
+  MAX_GREETING_BYTES,
+  ProtocolError,
+  SendDetail,
+} from '../../wire/protocol.ts';
+import { Handshake, type HelloOptions } from './handshake.ts';
 import type { InFlightSends } from './in-flight-sends.ts';
 import { whenLeft } from './leaving.ts';
 import { MessageFrames } from './message-frames.ts';
@@ -103,7 +109,7 @@ export class FramePort implements Port, ChannelEvents {
       timers = systemTimers,
     } = options;
     this.timers = timers;
-    this.reader = new FrameReader(MAX_WELCOME_BYTES, undefined, readMemory);
+    this.reader = new FrameReader(MAX_GREETING_BYTES, undefined, readMemory);
     this.frames = new MessageFrames(readMemory);
     this.writer = new FrameWriter(channel, defer, memory, () => this.prefetching.topUp());
     const call: Port['call'] = (op, argument, text) => this.call(op, argument, text);

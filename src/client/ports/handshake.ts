@@ -5,9 +5,6 @@ import type { FrameWriter } from '../../wire/frame-writer.ts';
 import { FrameKind, PROTOCOL_MAGIC, PROTOCOL_VERSION, ProtocolError } from '../../wire/protocol.ts';
 import { PortError } from './port.ts';
 
-/** The longest frame, in bytes, that a client accepts before WELCOME sets the limit. */
-export const MAX_WELCOME_BYTES = 4096;
-
 /** The content of a HELLO. */
 export interface HelloOptions {
   mode: Mode;

@@ -24,6 +24,7 @@ import {
   portErrorFor,
   type Refused,
 } from './port.ts';
+import { ReadableWaits } from './readable-waits.ts';
 
 interface Take {
   resolve(message: Message | null): void;
@@ -43,8 +44,7 @@ export class LocalPort implements Port, KsockOwner {
   private readonly ksock: BusKsock;
   private readonly sends: LocalSends;
   private takes: Take[] = [];
-  private reading: ((isReadable: boolean) => void)[] = [];
-  private subscriber: { readable(): void; resolve(): void } | null = null;
+  private readonly waits = new ReadableWaits();
   private readonly polls = new Set<Poll>();
   private isWoken = false;
   private missedCount = 0;
@@ -79,7 +79,7 @@ export class LocalPort implements Port, KsockOwner {
   // Events of the bus
 
   queued(): void {
-    if (this.takes.length > 0 || this.reading.length > 0 || this.subscriber !== null) this.wake();
+    if (this.takes.length > 0 || this.waits.hasReader || this.waits.hasSubscriber) this.wake();
   }
 
   answered(token: number, batch: MessageBatch): void {
@@ -125,10 +125,8 @@ export class LocalPort implements Port, KsockOwner {
       this.isWoken = false;
       this.serveTakes();
       if (this.ksock.numMessages === 0) return;
-      const { reading } = this;
-      this.reading = [];
-      for (const resolve of reading) resolve(true);
-      this.subscriber?.readable();
+      this.waits.wakeReaders(true);
+      this.waits.callSubscriber();
     });
   }
 
@@ -215,23 +213,17 @@ export class LocalPort implements Port, KsockOwner {
     if (!this.ksock.isOpen) return Promise.reject(closedError());
     if (this.ksock.numMessages > 0) return Promise.resolve(true);
     return new Promise((resolve) => {
-      this.reading.push(resolve);
+      this.waits.addReader(resolve);
     });
   }
 
   onReadable(readable: () => void): Promise<void> {
     if (!this.ksock.isOpen) return Promise.reject(closedError());
-    return new Promise((resolve) => {
-      this.subscriber = { readable, resolve };
-    });
+    return this.waits.subscribe(readable);
   }
 
   stopReading(): Promise<void> {
-    const { reading } = this;
-    this.reading = [];
-    for (const resolve of reading) resolve(false);
-    this.subscriber?.resolve();
-    this.subscriber = null;
+    this.waits.stop();
     return Promise.resolve();
   }
 
