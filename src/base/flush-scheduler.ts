@@ -13,6 +13,8 @@ export interface Flushable {
 export class FlushScheduler {
   private dirty: Flushable[] = [];
   private isFlushing = false;
+  /** Called when an event and its flushes are over. */
+  onFlushed: () => void = () => {};
 
   /** Calls its `flush` after the event. */
   markDirty(one: Flushable): void {
@@ -29,5 +31,6 @@ export class FlushScheduler {
       this.dirty = [];
       this.isFlushing = false;
     }
+    this.onFlushed();
   }
 }

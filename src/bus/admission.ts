@@ -4,17 +4,14 @@ import { checkMessageName, MAX_NAME } from '../message/name.ts';
 import type { BusState } from './bus-state.ts';
 import type { KsockState } from './ksock-state.ts';
 import type { MessageBatch } from './message-batch.ts';
-import type { Queueing } from './queueing.ts';
 import { COSTS } from './settings.ts';
 
 /** Whether the bus takes a message at all: is it well formed, not too large, and is there memory for it? */
 export class Admission {
   private readonly state: BusState;
-  private readonly queueing: Queueing;
 
-  constructor(state: BusState, queueing: Queueing) {
+  constructor(state: BusState) {
     this.state = state;
-    this.queueing = queueing;
   }
 
   /**
@@ -43,15 +40,23 @@ export class Admission {
     return Math.max(largestMessage, request?.maxReplySize ?? 0);
   }
 
-  /**
-   * A full bus must not keep Replies back, since Replies make room: they may have as much again. A small one takes
-   * the room of its Request, so that there can always be an answer.
-   */
+  /** Whether there is memory for a message. A full bus must not keep small Replies back, since Replies make room. */
   hasBytesFor(batch: MessageBatch): boolean {
-    const { queuedBytes } = this.queueing;
-    const { maxQueuedBytes } = this.state.settings;
-    if (queuedBytes < maxQueuedBytes) return true;
-    if (!batch.isReply) return false;
-    return queuedBytes < 2 * maxQueuedBytes || batch.size <= COSTS.request;
+    if (this.state.memory.free >= batch.cost) return true;
+    return batch.isReply && batch.size <= COSTS.request;
+  }
+
+  /**
+   * Whether the requester may get a Reply of this size. It may not leave Replies without end unread; but a small Reply
+   * takes the room of its Request, so that there can always be an answer.
+   */
+  mayAnswer(requester: KsockState, size: number): boolean {
+    return size <= COSTS.request || requester.held + size <= this.state.memory.free - size;
+  }
+
+  /** spec 1 §6.2: whether there is a place for the Reply. */
+  mayAsk(sender: KsockState, { idNetwork, idSerial }: MessageBatch): boolean {
+    if (sender.isFull) return false;
+    return idNetwork === 0 || !sender.outstanding.hasSameId(idNetwork, idSerial);
   }
 }

@@ -5,6 +5,7 @@ import type { BusState } from './bus-state.ts';
 import type { KsockBinding, KsockState } from './ksock-state.ts';
 import { type MessageBatch, syntheticMessage } from './message-batch.ts';
 import { isLastQueued, type Queueing } from './queueing.ts';
+import type { Steps } from './work.ts';
 
 /** How many bind events may be in queues past their limits (spec 1 §9.2). */
 const MAX_HELD_EVENTS = 1000;
@@ -31,6 +32,7 @@ export class BindReports {
     if (!this.isOn) return true;
     const event = this.bindEvent(isBind, binder, name);
     const { listeners } = this.state.routes.find(REPLIER_BIND_EVENT);
+    this.state.work.done += listeners.length;
     if (listeners.some(({ ksock }) => ksock.isFull)) return false;
     for (const listener of listeners) this.enqueueOnce(listener, event);
     return true;
@@ -67,24 +69,37 @@ export class BindReports {
     }
   }
 
-  /** Reports all Replier bindings that there are to one Ksock; false when its queue has no room for them all. */
+  /**
+   * Reports all Replier bindings that there are to one Ksock; false when its queue has no room for them all. If there are
+   * so many that it takes more than a turn, the Ksock misses those for which there is no room later.
+   */
   reportAll(ksock: KsockState): boolean {
-    for (const { ksock: binder, name, replier } of this.state.routes) {
-      if (!replier) continue;
-      const event = this.bindEvent(true, binder, name);
-      if (ksock.isFull) return false;
+    const outcome = { isRefused: false };
+    this.state.work.run(this.reporting(ksock, outcome));
+    return !outcome.isRefused;
+  }
+
+  private *reporting(ksock: KsockState, outcome: { isRefused: boolean }): Steps {
+    const { routes } = this.state;
+    let binding = routes.olderReplierThan(null);
+    for (; binding !== null && ksock.isOpen; binding = routes.olderReplierThan(binding)) {
+      const event = this.bindEvent(true, binding.ksock, binding.name);
+      if (ksock.isFull) {
+        outcome.isRefused = true;
+        return;
+      }
       this.queueing.enqueue(ksock, event, null, false);
+      yield;
     }
-    return true;
   }
 
   /** An event that came past the limit of a queue is read, or gone with its Ksock. */
   release(ksock: KsockState, event: MessageBatch): void {
-    const count = ksock.held?.get(event);
-    if (ksock.held === null || count === undefined) return;
-    if (count > 1) ksock.held.set(event, count - 1);
-    else ksock.held.delete(event);
-    if (ksock.held.size === 0) ksock.held = null;
+    const count = ksock.pastLimit?.get(event);
+    if (ksock.pastLimit === null || count === undefined) return;
+    if (count > 1) ksock.pastLimit.set(event, count - 1);
+    else ksock.pastLimit.delete(event);
+    if (ksock.pastLimit.size === 0) ksock.pastLimit = null;
     if (--this.heldEvents > 0) return;
     for (const told of this.toldOfLoss) told.toldOfLoss = false;
     this.toldOfLoss.clear();
@@ -108,8 +123,8 @@ export class BindReports {
   }
 
   private holdEvent(ksock: KsockState, event: MessageBatch): void {
-    ksock.held ??= new Map();
-    ksock.held.set(event, (ksock.held.get(event) ?? 0) + 1);
+    ksock.pastLimit ??= new Map();
+    ksock.pastLimit.set(event, (ksock.pastLimit.get(event) ?? 0) + 1);
     this.heldEvents++;
   }
 }

@@ -16,12 +16,15 @@ export class Binding<Ksock = unknown> {
   older: Binding<Ksock> | null = null;
   /** Its place in the tree. */
   place: Place<Ksock> | null = null;
-  // Neighbours in the list of the listeners of one name: one of many leaves without a search.
+  // Neighbours in the list of the listeners of one name, or in that of all Repliers: one of many leaves without a search.
   newerHere: Binding<Ksock> | null = null;
   olderHere: Binding<Ksock> | null = null;
   // Neighbours in the list of all bindings of a bus. One that was undone still knows its older one: see `olderThan`.
   newerOfAll: Binding<Ksock> | null = null;
   olderOfAll: Binding<Ksock> | null = null;
+  // Neighbours in the list of the bindings of its Ksock.
+  newerOfKsock: Binding<Ksock> | null = null;
+  olderOfKsock: Binding<Ksock> | null = null;
   isBound = true;
 
   constructor(ksock: Ksock, name: string, replier: boolean, order: number) {
@@ -45,6 +48,8 @@ export class Place<Ksock = unknown> {
   replier: Binding<Ksock> | null = null;
   /** The newest listener. */
   newest: Binding<Ksock> | null = null;
+  /** Differs from every other stamp whenever the listeners are others: see `Routes`. */
+  stamp = 0;
 
   constructor(words: string, parent: Place<Ksock> | null) {
     this.words = words;

@@ -1,6 +1,6 @@
 import { Errno } from '../message/errno.ts';
 import { REPLIER_BIND_EVENT } from '../message/message.ts';
-import { checkBindingName, checkMessageName, MAX_NAME } from '../message/name.ts';
+import { checkBindingName, checkMessageName, isWildcard, MAX_NAME } from '../message/name.ts';
 import type { BindReports } from './bind-reports.ts';
 import { Binding } from './binding-tree.ts';
 import type { BusState } from './bus-state.ts';
@@ -10,6 +10,8 @@ import type { MessageBatch } from './message-batch.ts';
 import type { Queueing } from './queueing.ts';
 import type { RequestRecord } from './requests.ts';
 import type { RoomWaits } from './room-waits.ts';
+import { costOfBinding, MAX_SAME_LISTENERS, MAX_WILDCARDS } from './settings.ts';
+import type { Steps } from './work.ts';
 
 /** Binds Ksocks to names, and unbinds them (spec 1 §7). */
 export class Bindings {
@@ -19,6 +21,8 @@ export class Bindings {
   private readonly bindReports: BindReports;
   /** How many bindings there are on the bus. */
   count = 0;
+  /** How many of them are wildcards. */
+  private wildcards = 0;
   private nextOrder = 1;
 
   constructor(state: BusState, room: RoomWaits, queueing: Queueing, bindReports: BindReports) {
@@ -46,6 +50,11 @@ export class Bindings {
     }
     if (this.count >= settings.maxBindings) return -Errno.ENOMEM;
     if (ksock.bindings >= settings.maxBindingsPerKsock) return -Errno.ENOLCK;
+    if (!replier && this.hasManyTimes(ksock, name)) return -Errno.ENOLCK;
+    const isWild = isWildcard(name);
+    if (isWild && !this.mayHaveWildcard(ksock)) return -Errno.ENOLCK;
+    const cost = costOfBinding(name);
+    if (!ksock.hasRoomFor(cost)) return -Errno.ENOMEM;
     if (replier && !this.bindReports.reportBind(true, ksock, name)) return -Errno.EAGAIN;
     const binding = new Binding(ksock, name, replier, this.nextOrder++);
     if (replier) {
@@ -55,10 +64,31 @@ export class Bindings {
       ksock.listening.set(name, binding);
     }
     routes.add(binding);
+    binding.olderOfKsock = ksock.newestBinding;
+    if (ksock.newestBinding !== null) ksock.newestBinding.newerOfKsock = binding;
+    ksock.newestBinding = binding;
     this.count++;
     ksock.bindings++;
+    if (isWild) {
+      this.wildcards++;
+      ksock.wildcards++;
+    }
+    ksock.hold(cost);
     this.state.observer?.bound?.(binding);
     return 0;
+  }
+
+  /** spec 1 §14.3: each copy of a message for a Ksock costs as much as a message for another. */
+  private hasManyTimes(ksock: KsockState, name: string): boolean {
+    let times = 0;
+    let binding = ksock.listening.get(name) ?? null;
+    for (; binding !== null; binding = binding.older) times++;
+    return times >= MAX_SAME_LISTENERS;
+  }
+
+  /** spec 1 §14.3: of wildcards, as of memory, a Ksock may have as many as are still free. */
+  mayHaveWildcard({ wildcards }: KsockState): boolean {
+    return wildcards < MAX_WILDCARDS - this.wildcards;
   }
 
   unbind(ksock: KsockState, name: string, replier: boolean): number {
@@ -82,7 +112,10 @@ export class Bindings {
     if (binding === undefined) return -Errno.EINVAL;
     if (replier && !this.bindReports.reportBind(false, ksock, name)) return -Errno.EAGAIN;
     this.remove(binding);
-    if (binding.queued > 0) this.dropQueued(ksock, binding);
+    if (binding.queued > 0) {
+      this.state.work.done += ksock.queue.entries;
+      this.dropQueued(ksock, binding);
+    }
     this.state.observer?.unbound?.(binding);
     return 0;
   }
@@ -93,45 +126,52 @@ export class Bindings {
     else if (older === null) ksock.listening.delete(name);
     else ksock.listening.set(name, older);
     this.state.routes.remove(binding);
+    const { newerOfKsock, olderOfKsock } = binding;
+    if (newerOfKsock === null) ksock.newestBinding = olderOfKsock;
+    else newerOfKsock.olderOfKsock = olderOfKsock;
+    if (olderOfKsock !== null) olderOfKsock.newerOfKsock = newerOfKsock;
+    binding.newerOfKsock = null;
+    binding.olderOfKsock = null;
     this.count--;
     ksock.bindings--;
+    if (isWildcard(name)) {
+      this.wildcards--;
+      ksock.wildcards--;
+    }
+    ksock.hold(-costOfBinding(name));
   }
 
   /** Drops the unread messages that came by a binding; its Requests end with a Status. */
   private dropQueued(ksock: KsockState, binding: KsockBinding): void {
     const requests: RequestRecord[] = [];
     ksock.queue.remove(binding, (batch, read) => {
-      if (binding.replier) requests.push(...unreadRequests(batch, read));
-      if (ksock.held !== null) this.bindReports.release(ksock, batch);
-      this.queueing.letGo(batch);
+      for (let index = read; binding.replier && index < batch.count; index++) {
+        const request = batch.requestOf(index);
+        if (request !== null) requests.push(request);
+      }
+      if (ksock.pastLimit !== null) this.bindReports.release(ksock, batch);
+      this.queueing.letGo(batch, ksock.share);
     });
     binding.queued = 0;
+    for (const request of requests) request.isOwed = true;
+    this.state.work.run(this.endUnbound(ksock, requests));
+  }
+
+  private *endUnbound(ksock: KsockState, requests: readonly RequestRecord[]): Steps {
     for (const request of requests) {
       this.queueing.ledger.apply(request, RequestEvent.UNBIND, ksock.id);
+      yield;
     }
   }
 
-  /** Removes all bindings of a Ksock that leaves, newest first. Whether one of them was a Replier's. */
-  removeAll(ksock: KsockState): boolean {
-    const wasReplier = ksock.replying.size > 0;
-    const bindings = [...ksock.replying.values()];
-    for (let binding of ksock.listening.values()) {
-      bindings.push(binding);
-      while (binding.older !== null) {
-        binding = binding.older;
-        bindings.push(binding);
-      }
-    }
-    bindings.sort((a, b) => b.order - a.order);
-    for (const binding of bindings) {
+  /** Removes all bindings of a Ksock that has closed, newest first. */
+  *removeAll(ksock: KsockState): Steps {
+    while (ksock.newestBinding !== null) {
+      const binding = ksock.newestBinding;
       if (binding.replier) this.bindReports.reportLoss(ksock, binding.name);
-      this.state.routes.remove(binding);
+      this.remove(binding);
+      yield;
     }
-    this.count -= bindings.length;
-    ksock.bindings = 0;
-    ksock.replying.clear();
-    ksock.listening.clear();
-    return wasReplier;
   }
 
   /** Id of the Ksock bound as Replier to exactly this name, or 0. ENAMETOOLONG. */
@@ -147,10 +187,4 @@ export class Bindings {
     const ksock = routes.find(name).replier?.ksock ?? null;
     return ksock !== null && (to === 0 || to === ksock.id) ? ksock : null;
   }
-}
-
-/** The records of a batch's Requests, but for the first `read` of them. */
-export function unreadRequests({ requests }: MessageBatch, read: number): RequestRecord[] {
-  if (Array.isArray(requests)) return requests.slice(read);
-  return requests === null ? [] : [requests];
 }

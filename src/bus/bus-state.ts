@@ -1,7 +1,9 @@
 import type { KsockState } from './ksock-state.ts';
+import type { Memory, Share } from './memory.ts';
 import type { BusObserver } from './observer.ts';
 import { Routes } from './routes.ts';
 import type { BusSettings } from './settings.ts';
+import type { Work } from './work.ts';
 
 const MAX_U32 = 0xffff_ffff;
 
@@ -10,10 +12,16 @@ export class BusState {
   /** The number that the bus is known by, from 0. */
   readonly number: number;
   readonly settings: BusSettings;
+  /** @internal What all programs hold, on this bus and on those that share its memory. */
+  readonly memory: Memory;
+  /** @internal What the Ksocks hold that are opened at no other access point. */
+  readonly share: Share;
+  /** @internal */
+  readonly work: Work;
   /** @internal The open Ksocks by id, oldest first. */
   readonly ksocks = new Map<number, KsockState>();
   /** @internal */
-  readonly routes = new Routes<KsockState>();
+  readonly routes: Routes<KsockState>;
   /** @internal */
   nextKsockId = 1;
   /** @internal */
@@ -24,9 +32,13 @@ export class BusState {
   observer: BusObserver | null = null;
   private deliveries = 0;
 
-  constructor(number: number, settings: BusSettings) {
+  constructor(number: number, settings: BusSettings, memory: Memory, work: Work) {
     this.number = number;
     this.settings = settings;
+    this.memory = memory;
+    this.work = work;
+    this.share = memory.share(this.ksocks);
+    this.routes = new Routes(this.share);
     this.largestMessage = settings.maxMessageSize;
   }
 

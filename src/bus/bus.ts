@@ -3,8 +3,10 @@ import type { Mode } from '../message/calls.ts';
 import { Engine } from './engine.ts';
 import { BusKsock } from './ksock.ts';
 import type { KsockOwner } from './ksock-state.ts';
+import { Memory, type Share } from './memory.ts';
 import type { BusObserver } from './observer.ts';
-import { type BusSettings, type Given, settingsOf } from './settings.ts';
+import { type BusSettings, COSTS, type Given, settingsOf } from './settings.ts';
+import { Work } from './work.ts';
 
 export interface OpenOptions {
   mode?: Mode | undefined;
@@ -12,17 +14,32 @@ export interface OpenOptions {
   pid?: number | undefined;
   /** How many messages its queue may hold; by default, as the bus's settings say. */
   maxMessages?: number | undefined;
+  /** @internal What the Ksocks of its access point hold; by default, of the bus's own. */
+  share?: Share | undefined;
 }
 
 /** How a bus is made; what is not given, or undefined, is as in BUS_DEFAULTS. */
 export interface BusOptions extends Given<BusSettings> {
   number?: number | undefined;
+  /** @internal What the bus shares with others. */
+  common?: Common | undefined;
+}
+
+/** @internal What buses of one daemon share: see {@link Memory} and {@link Work}. */
+export interface Common {
+  readonly memory: Memory;
+  readonly work: Work;
 }
 
 /** What makes the buses beside this one: see {@link Buses}. */
 export interface BusMaker {
   /** Makes the next bus; its number, or -EINVAL when there are 256. */
   newDevice(): number;
+}
+
+/** @internal For buses that no others share it with, in a process that nobody else waits for. */
+export function commonOf({ maxMemory }: BusSettings): Common {
+  return { memory: new Memory(maxMemory), work: new Work() };
 }
 
 /**
@@ -34,15 +51,19 @@ export class Bus extends Engine {
   buses: BusMaker | null = null;
 
   constructor(options: BusOptions = {}) {
-    const { number = 0, ...settings } = options;
-    super(number, settingsOf(settings));
+    const { number = 0, common, ...given } = options;
+    const settings = settingsOf(given);
+    const { memory, work } = common ?? commonOf(settings);
+    super(number, settings, memory, work);
   }
 
   /** @internal */
   open(owner: KsockOwner, options: OpenOptions = {}): BusKsock {
     const { mode = 'rw', pid = 0, maxMessages = this.settings.maxMessages } = options;
+    const { share = this.share } = options;
     const id = this.nextKsockId++;
-    const ksock = new BusKsock(this, id, mode, pid, maxMessages, owner);
+    const ksock = new BusKsock(this, id, mode, pid, maxMessages, owner, share);
+    ksock.hold(COSTS.ksock);
     this.ksocks.set(id, ksock);
     this.observer?.opened?.(ksock);
     return ksock;
@@ -63,7 +84,7 @@ export class Bus extends Engine {
     this.switches.onLog = log;
   }
 
-  /** @internal What counts against `maxQueuedBytes`. */
+  /** @internal What its messages and unanswered Requests cost. */
   get queuedBytes(): number {
     return this.queueing.queuedBytes;
   }

@@ -1,14 +1,17 @@
 import { Errno } from '../message/errno.ts';
-import { Bus } from './bus.ts';
+import { Bus, type Common, commonOf } from './bus.ts';
 import { type BusSettings, type Given, MAX_BUSES, settingsOf } from './settings.ts';
 
 /** The buses of one machine (or daemon, or program): numbered from 0, isolated from each other. */
 export class Buses {
   private readonly buses: Bus[] = [];
   private readonly settings: BusSettings;
+  private readonly common: Common;
 
-  constructor(count = 1, settings: Given<BusSettings> = {}) {
+  /** `common`: what they share; by default, memory as the settings say. */
+  constructor(count = 1, settings: Given<BusSettings> = {}, common?: Common) {
     this.settings = settingsOf(settings);
+    this.common = common ?? commonOf(this.settings);
     for (let number = 0; number < count; number++) this.add();
   }
 
@@ -33,14 +36,15 @@ export class Buses {
   /** @internal The buses that a bus belongs to; one that was made alone becomes the first of its own. */
   static of(bus: Bus): Buses {
     if (bus.buses instanceof Buses) return bus.buses;
-    const buses = new Buses(0, bus.settings);
+    const { memory, work } = bus;
+    const buses = new Buses(0, bus.settings, { memory, work });
     bus.buses = buses;
     buses.buses.push(bus);
     return buses;
   }
 
   private add(): Bus {
-    const bus = new Bus({ number: this.buses.length, ...this.settings });
+    const bus = new Bus({ number: this.buses.length, common: this.common, ...this.settings });
     bus.buses = this;
     this.buses.push(bus);
     return bus;

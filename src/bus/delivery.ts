@@ -31,7 +31,9 @@ export class Delivery {
     const wrong = this.admission.check(sender, batch);
     if (wrong !== 0) return this.refuse(sender, batch, wrong);
     if (!this.admission.hasBytesFor(batch)) return this.refuse(sender, batch, Errno.ENOMEM);
-    if (batch.isRequest && sender.isFull) return this.refuse(sender, batch, Errno.ENOLCK);
+    if (batch.isRequest && !this.admission.mayAsk(sender, batch)) {
+      return this.refuse(sender, batch, Errno.ENOLCK);
+    }
     const { count } = batch;
     batch.from = sender.id;
     batch.flags = (batch.flags & ~KBUS_FLAGS) >>> 0;
@@ -41,9 +43,7 @@ export class Delivery {
     const requests = batch.isRequest ? requestsOf(batch, sender) : null;
     const result = this.deliver(sender, batch, requests, 'send');
     if (result === -Errno.EAGAIN) {
-      sender.sending = batch;
-      sender.waitingRequest = requests as RequestRecord | null;
-      this.room.beginSending(sender);
+      this.room.beginSending(sender, batch, requests as RequestRecord | null);
     }
     this.room.tellOfRoom();
     return result;
@@ -103,9 +103,11 @@ export class Delivery {
   ): number {
     const { observer } = this.state;
     const { replier, listeners } = this.state.routes.find(batch.name);
+    this.state.work.done += 1 + listeners.length;
     const { flags } = batch;
     const orWait = (flags & Flag.ALL_OR_WAIT) !== 0;
     let answered: RequestRecord | null = null;
+    const { size } = batch;
 
     if (requests !== null) {
       if (replier === null) return this.refuse(sender, batch, Errno.EADDRNOTAVAIL, attempt);
@@ -113,12 +115,17 @@ export class Delivery {
         return this.refuse(sender, batch, Errno.EPIPE, attempt);
       }
       const { ksock } = replier;
-      if (!ksock.mayBeAsked) return this.refuseFull(sender, batch, ksock, orWait, attempt);
+      if (!ksock.mayBeAsked || !ksock.takes(size)) {
+        return this.refuseFull(sender, batch, ksock, orWait, attempt);
+      }
     } else if (batch.isReply) {
       const requester = this.state.ksocks.get(batch.to);
       if (requester === undefined) return this.refuse(sender, batch, Errno.EADDRNOTAVAIL, attempt);
       answered = requester.outstanding.find(batch.replyNetwork, batch.replySerial, sender);
       if (answered === null) return this.refuse(sender, batch, Errno.ECONNREFUSED, attempt);
+      if (!this.admission.mayAnswer(requester, size)) {
+        return this.refuse(sender, batch, Errno.ENOMEM, attempt);
+      }
     }
 
     const allOrNothing = orWait || (flags & Flag.ALL_OR_FAIL) !== 0;
@@ -126,7 +133,7 @@ export class Delivery {
     let delivery = 0;
     for (let at = 0; at < listeners.length; at++) {
       const listener = (listeners[at] as KsockBinding).ksock;
-      if (!listener.isFull) continue;
+      if (!listener.isFull && listener.takes(size)) continue;
       if (allOrNothing) return this.refuseFull(sender, batch, listener, orWait, attempt);
       if (delivery === 0) delivery = this.state.newDelivery();
       listener.delivery = delivery;
@@ -206,6 +213,9 @@ export class Delivery {
     attempt: Attempt,
   ): number {
     if (!orWait) return this.refuse(sender, batch, Errno.EBUSY, attempt);
+    if (attempt === 'send' && !sender.hasRoomFor(batch.cost)) {
+      return this.refuse(sender, batch, Errno.ENOMEM, attempt);
+    }
     this.room.block(sender, full);
     this.state.observer?.waiting?.(sender, batch, attempt);
     return -Errno.EAGAIN;

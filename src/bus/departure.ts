@@ -1,18 +1,25 @@
 import type { BindReports } from './bind-reports.ts';
-import { type Bindings, unreadRequests } from './bindings.ts';
+import type { Bindings } from './bindings.ts';
 import type { BusState } from './bus-state.ts';
 import type { KsockState } from './ksock-state.ts';
 import { RequestEvent } from './ledger.ts';
 import type { Queueing } from './queueing.ts';
 import type { RoomWaits } from './room-waits.ts';
+import { COSTS } from './settings.ts';
+import type { Steps } from './work.ts';
 
-/** A Ksock leaves the bus, by its own call or because its program died (spec 1 §8.1). */
+/**
+ * A Ksock leaves the bus, by its own call or because its program died (spec 1 §8.1). It has left at once, for everybody;
+ * if it had much, the bus clears that away in pieces (spec 1 §14.2).
+ */
 export class Departure {
   private readonly state: BusState;
   private readonly room: RoomWaits;
   private readonly queueing: Queueing;
   private readonly bindings: Bindings;
   private readonly bindReports: BindReports;
+  /** Ksocks that have left, and of which something is left. */
+  private leaving = 0;
 
   constructor(
     state: BusState,
@@ -30,46 +37,66 @@ export class Departure {
 
   close(ksock: KsockState): void {
     if (!ksock.isOpen) return;
+    const { state, room } = this;
     ksock.isOpen = false;
-    this.state.ksocks.delete(ksock.id);
-    this.endRequestsOf(ksock);
-    this.dropUnread(ksock);
-    const wasReplier = this.bindings.removeAll(ksock);
-    for (const record of ksock.unreplied.newestFirst()) {
+    state.ksocks.delete(ksock.id);
+    const wasReplier = ksock.replying.size > 0;
+    state.routes.ignore(ksock.newestBinding, ksock.bindings);
+    for (const full of ksock.awaiting) room.stopAwaiting(ksock, full);
+    this.leaving++;
+    state.work.run(this.clearAway(ksock));
+    room.tellConcerned(ksock, wasReplier);
+    room.tellOfRoom();
+  }
+
+  /** In the order of the specification: each step ends one Request, or removes one binding or queue entry. */
+  private *clearAway(ksock: KsockState): Steps {
+    yield* this.endRequestsOf(ksock);
+    yield* this.dropUnread(ksock);
+    yield* this.bindings.removeAll(ksock);
+    for (let record = ksock.unreplied.newest; record !== null; record = ksock.unreplied.newest) {
       this.queueing.ledger.apply(record, RequestEvent.REPLIER_GONE, ksock.id);
+      yield;
     }
     this.bindReports.forget(ksock);
+    ksock.hold(-COSTS.ksock);
     this.state.observer?.closed?.(ksock);
-    if (this.state.ksocks.size === 0) this.checkNothingLeft();
-    this.room.tellConcerned(ksock, wasReplier);
-    this.room.tellOfRoom();
+    this.leaving--;
+    if (this.state.ksocks.size === 0 && this.leaving === 0) this.checkNothingLeft();
   }
 
   /** Nobody waits for the answers to its Requests any more. */
-  private endRequestsOf(ksock: KsockState): void {
+  private *endRequestsOf(ksock: KsockState): Steps {
     const { ledger } = this.queueing;
-    for (const full of ksock.awaiting) this.room.stopAwaiting(ksock, full);
     const waiting = ksock.waitingRequest;
     if (ksock.sending !== null) this.room.endSending(ksock);
     if (waiting !== null) ledger.apply(waiting, RequestEvent.REQUESTER_GONE, 0);
-    for (const record of ksock.outstanding.all()) {
+    const { outstanding } = ksock;
+    for (let record = outstanding.oldest; record !== null; record = outstanding.oldest) {
       ledger.apply(record, RequestEvent.REQUESTER_GONE, 0);
       this.room.noteAnswered(record);
+      yield;
     }
   }
 
   /** Drops its unread messages; the Requests among them end with a Status. */
-  private dropUnread(ksock: KsockState): void {
+  private *dropUnread(ksock: KsockState): Steps {
     const { queue } = ksock;
-    for (let at = 0; at < queue.entries; at++) {
-      if (!queue.binding(at)?.replier) continue;
-      for (const request of unreadRequests(queue.batch(at), queue.readOf(at))) {
-        this.queueing.ledger.apply(request, RequestEvent.REPLIER_GONE, ksock.id);
+    while (queue.entries > 0) {
+      const batch = queue.batch(0);
+      const isReplier = queue.binding(0)?.replier === true;
+      const read = queue.readOf(0);
+      queue.drop(0, batch.count - read);
+      if (ksock.pastLimit !== null) this.bindReports.release(ksock, batch);
+      for (let index = read; isReplier && index < batch.count; index++) {
+        const request = batch.requestOf(index);
+        if (request !== null) {
+          this.queueing.ledger.apply(request, RequestEvent.REPLIER_GONE, ksock.id);
+        }
+        yield;
       }
-    }
-    for (let at = 0; at < queue.entries; at++) {
-      if (ksock.held !== null) this.bindReports.release(ksock, queue.batch(at));
-      this.queueing.letGo(queue.batch(at));
+      this.queueing.letGo(batch, ksock.share);
+      yield;
     }
     queue.clear();
   }

@@ -19,9 +19,9 @@ export class Engine extends BusState {
   /** @internal */
   readonly queueing = new Queueing(this, this.room);
   /** @internal */
-  readonly admission = new Admission(this, this.queueing);
+  readonly admission = new Admission(this);
   /** @internal */
-  readonly sendable = new Sendable(this, this.queueing, this.admission);
+  readonly sendable = new Sendable(this, this.admission);
   /** @internal */
   readonly delivery = new Delivery(this, this.room, this.queueing, this.admission);
   /** @internal */

@@ -2,7 +2,6 @@ import type { Binding } from './binding-tree.ts';
 import type { BusState } from './bus-state.ts';
 import { type KsockState, ksockOf } from './ksock-state.ts';
 import { RequestEvent } from './ledger.ts';
-import type { Queue } from './queue.ts';
 import type { Queueing } from './queueing.ts';
 import { type RequestRecord, RequestState } from './requests.ts';
 import type { RoomWaits } from './room-waits.ts';
@@ -28,7 +27,8 @@ export class GivingUp {
     }
     const replier = ksockOf(record.replier);
     const isTakenBack =
-      record.state === RequestState.UNREAD && this.takeBack(replier.queue, record);
+      record.state === RequestState.UNREAD &&
+      (record.isOwed || !replier.isOpen || this.takeBack(replier, record));
     this.queueing.ledger.apply(record, RequestEvent.GIVE_UP, 0);
     this.room.noteAnswered(record);
     this.state.observer?.forgotten?.(ksock, token, isTakenBack);
@@ -45,7 +45,8 @@ export class GivingUp {
    * Removes an unread Request from its Replier's queue; listeners keep their copies. False when a driver has
    * shown it to the Replier's program already, which may be at work on it.
    */
-  private takeBack(queue: Queue, record: RequestRecord): boolean {
+  private takeBack({ queue, share }: KsockState, record: RequestRecord): boolean {
+    this.state.work.done += queue.entries >> 3;
     const found = queue.findRequest(record);
     if (found === null) return false;
     const { entry, index } = found;
@@ -53,8 +54,8 @@ export class GivingUp {
     (queue.binding(entry) as Binding).queued--;
     const parts = queue.takeOut(entry, index);
     if (parts !== null) {
-      for (const part of parts) this.queueing.hold(part);
-      this.queueing.letGo(batch);
+      for (const part of parts) this.queueing.hold(part, share);
+      this.queueing.letGo(batch, share);
     }
     return true;
   }

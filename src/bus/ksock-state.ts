@@ -1,9 +1,10 @@
 import type { Mode } from '../message/calls.ts';
 import type { Binding } from './binding-tree.ts';
+import type { Share } from './memory.ts';
 import type { MessageBatch } from './message-batch.ts';
 import { Queue } from './queue.ts';
 import { Outstanding, type RequestParty, type RequestRecord, Unreplied } from './requests.ts';
-import type { BusSettings } from './settings.ts';
+import { type BusSettings, COSTS } from './settings.ts';
 
 /**
  * The driver of a Ksock. The bus calls it while it carries out somebody's call: `queued`, `answered` and `missed`
@@ -34,6 +35,9 @@ export interface Progress {
   readonly wroteAll: boolean;
 }
 
+/** Messages of up to so many bytes are not looked at one by one. */
+const SMALL_MESSAGE_BYTES = 64 * 1024;
+
 /** A binding, with the Ksock that made it. */
 export type KsockBinding = Binding<KsockState>;
 
@@ -45,6 +49,8 @@ export class KsockState {
   /** Process id, as the program says; 0 if it doesn't. */
   readonly pid: number;
   readonly owner: KsockOwner;
+  /** @internal What the Ksocks of its access point hold together. */
+  readonly share: Share;
   private readonly maxBytes: number;
   private readonly maxUnanswered: number;
   /** Set by the driver. */
@@ -77,6 +83,13 @@ export class KsockState {
   queuedSerial = 0;
   /** @internal How many bindings it has. */
   bindings = 0;
+  /** @internal How many of them are wildcards. */
+  wildcards = 0;
+  /** @internal Its newest binding, which knows the older ones. */
+  newestBinding: KsockBinding | null = null;
+  /** @internal Bytes that it holds beside its queue and its Requests: itself, its bindings, and what its driver keeps. */
+  private otherBytes = 0;
+  private driverBytes = 0;
   /** @internal The message that ALL_OR_WAIT keeps waiting. */
   sending: MessageBatch | null = null;
   /** @internal The record of the waiting message, if that is a Request. */
@@ -94,7 +107,7 @@ export class KsockState {
   /** Messages that it missed as a listener, because its queue was full. */
   missed = 0;
   /** @internal Bind events in its queue that came past its limit, with how often each is there. */
-  held: Map<MessageBatch, number> | null = null;
+  pastLimit: Map<MessageBatch, number> | null = null;
   /** @internal The bus has told it that bind events were lost. */
   toldOfLoss = false;
   /** Whether the message that `take` took last is a Request for its reader to answer. */
@@ -108,7 +121,9 @@ export class KsockState {
     limit: number,
     owner: KsockOwner,
     settings: BusSettings,
+    share: Share,
   ) {
+    this.share = share;
     this.id = id;
     this.mode = mode;
     this.pid = pid;
@@ -123,9 +138,56 @@ export class KsockState {
     return this.queue.length + this.outstanding.size + (this.waitingRequest === null ? 0 : 1);
   }
 
-  /** By the number of its messages, or by their bytes. */
+  /** By the number of its messages, by their bytes, or because it holds as much memory as it may. */
   get isFull(): boolean {
-    return this.occupied >= this.limit || this.queue.weight >= this.maxBytes;
+    return (
+      this.occupied >= this.limit ||
+      this.queue.weight >= this.maxBytes ||
+      !this.share.allows(this.held, 0)
+    );
+  }
+
+  /** All the bytes that it holds. A message that lies in several queues counts in each of them. */
+  get held(): number {
+    return this.queue.weight + this.outstanding.size * COSTS.request + this.otherBytes;
+  }
+
+  /**
+   * Whether a message of this size may be put into its queue, which is not full. Of small ones, the last may be too much:
+   * then the queue is full.
+   */
+  takes(size: number): boolean {
+    return size <= SMALL_MESSAGE_BYTES || this.hasRoomFor(size);
+  }
+
+  /** Whether it may hold so many more bytes. */
+  hasRoomFor(bytes: number): boolean {
+    return this.share.allows(this.held + bytes, bytes);
+  }
+
+  /** @internal It keeps a message that waits to be sent. */
+  keep(batch: MessageBatch): void {
+    this.hold(batch.cost);
+    batch.memory?.hold(batch);
+  }
+
+  /** @internal It keeps that no more. */
+  release(batch: MessageBatch): void {
+    this.hold(-batch.cost);
+    batch.memory?.letGo(batch);
+  }
+
+  /** @internal It holds so many more bytes, or less, beside its queue and its Requests. */
+  hold(bytes: number): void {
+    this.otherBytes += bytes;
+    this.share.hold(bytes);
+  }
+
+  /** @internal The bytes that its driver keeps for it now: sends that wait, and what is on its way through its socket. */
+  holdForDriver(bytes: number): void {
+    if (bytes === this.driverBytes) return;
+    this.hold(bytes - this.driverBytes);
+    this.driverBytes = bytes;
   }
 
   /** Whether it has as many Requests to answer as it may have. */

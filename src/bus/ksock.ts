@@ -1,8 +1,10 @@
 import type { Mode } from '../message/calls.ts';
 import type { Engine } from './engine.ts';
 import { type KsockOwner, KsockState } from './ksock-state.ts';
+import type { Share } from './memory.ts';
 import type { MessageBatch } from './message-batch.ts';
 import { whyNotBound, whyRefused } from './refusal-reasons.ts';
+import type { Steps } from './work.ts';
 
 /**
  * One connection to a bus, as a driver sees it. Each call is done when it returns: 0 or more is its result, and a
@@ -19,8 +21,9 @@ export class BusKsock extends KsockState {
     pid: number,
     limit: number,
     owner: KsockOwner,
+    share: Share,
   ) {
-    super(id, mode, pid, limit, owner, engine.settings);
+    super(id, mode, pid, limit, owner, engine.settings, share);
     this.engine = engine;
   }
 
@@ -151,6 +154,21 @@ export class BusKsock extends KsockState {
    */
   maxMessageSize(size: number): number {
     return this.engine.switches.maxMessageSize(size);
+  }
+
+  /** Work must be put off until the next turn (spec 1 §14.2): see `Work`. */
+  get isTurnOver(): boolean {
+    return this.engine.work.isTurnOver;
+  }
+
+  /** Counts steps that a driver has taken for this Ksock. */
+  tookSteps(count: number): void {
+    this.engine.work.done += count;
+  }
+
+  /** Takes the driver's steps: in this turn, or in later ones. */
+  run(steps: Steps): void {
+    this.engine.work.run(steps);
   }
 
   /** Leaves the bus (spec 1 §8.1). */

@@ -1,5 +1,6 @@
 import { type MessageBatch, syntheticMessage } from './message-batch.ts';
 import { type RequestParty, type RequestRecord, RequestState } from './requests.ts';
+import { COSTS } from './settings.ts';
 
 /**
  * The ledger holds one record for each accepted Request, from its send to its one Reply or Status. Nothing else in a bus
@@ -87,6 +88,7 @@ export class Ledger {
     record.maxReplySize = maxReplySize;
     this.apply(record, ACCEPT, 0);
     record.requester.outstanding.add(record);
+    record.requester.share.hold(COSTS.request);
     this.open++;
   }
 
@@ -104,6 +106,7 @@ export class Ledger {
     if (before !== WAITING) {
       this.open--;
       record.requester.outstanding.remove(record);
+      record.requester.share.hold(-COSTS.request);
     }
     if (before === READ) record.replier?.unreplied.remove(record);
     if (transition.status !== undefined) {

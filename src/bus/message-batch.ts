@@ -1,8 +1,19 @@
 import { entireLength } from '../message/codec/device.ts';
-import { flagsAt, nameAt, RecordCursor, RecordWords, type Sums } from '../message/codec/records.ts';
+import {
+  copyHead,
+  flagsAt,
+  HEAD_AT,
+  headLengthAt,
+  nameAt,
+  RecordCursor,
+  RecordWords,
+  type Sums,
+} from '../message/codec/records.ts';
 import { Flag } from '../message/flags.ts';
 import type { Message } from '../message/message.ts';
+import type { Share } from './memory.ts';
 import type { RequestRecord } from './requests.ts';
+import { COSTS } from './settings.ts';
 
 const NO_BYTES = new Uint8Array(0);
 
@@ -28,6 +39,12 @@ export interface Span {
   largest: number;
   /** All records but the first are SAME. */
   readonly isRun: boolean;
+}
+
+/** A stretch of memory in which batches lie. It learns which of them are in queues. */
+export interface MemoryOfBatches {
+  hold(batch: MessageBatch): void;
+  letGo(batch: MessageBatch): void;
 }
 
 const words = new RecordWords();
@@ -67,6 +84,15 @@ export class MessageBatch {
   copies = 0;
   /** How many queue entries hold the batch now. */
   holders = 0;
+  /** Whose share of memory the batch counts in, and how many of these entries are of that share. */
+  share: Share | null = null;
+  shareHolders = 0;
+  /** Another share with such entries, or that had some. */
+  otherShare: Share | null = null;
+  /** The memory in which it was received; null when it has memory of its own. */
+  memory: MemoryOfBatches | null = null;
+  /** How many times that memory is held. */
+  pins = 0;
   /** The ledger's record of an accepted Request; an array when the batch holds several. */
   requests: RequestRecord | RequestRecord[] | null = null;
   // The bus does not look at the rest: it belongs to the driver.
@@ -141,6 +167,11 @@ export class MessageBatch {
     return this.span === null ? this.firstSize : this.span.size;
   }
 
+  /** What it costs to keep it, however many queues hold it. */
+  get cost(): number {
+    return this.size + COSTS.message;
+  }
+
   /** Size of its largest message; a batch that was split may give a little more. */
   get largest(): number {
     return this.span === null || this.count === 1 ? this.firstSize : this.span.largest;
@@ -149,6 +180,26 @@ export class MessageBatch {
   /** Bytes of the data of all its messages. */
   get dataBytes(): number {
     return this.span === null ? this.dataLength : this.span.data;
+  }
+
+  /** Copies the records out of the memory in which they were received. */
+  moveOut(): void {
+    const { at, headAt, repeats, end } = this.span as Span;
+    const { bytes } = this;
+    // A first record that is SAME gets its own head: the record that has it stays behind.
+    const own = headAt === at + HEAD_AT ? 0 : headLengthAt(bytes, headAt);
+    const moved = new Uint8Array(own + end - at);
+    moved.set(bytes.subarray(at, at + HEAD_AT));
+    if (own > 0) {
+      moved[0] = (moved[0] as number) & 0x7f;
+      copyHead(bytes, headAt, repeats, moved, HEAD_AT);
+    }
+    moved.set(bytes.subarray(at + HEAD_AT, end), own + HEAD_AT);
+    this.span = { ...(this.span as Span), at: 0, headAt: HEAD_AT, repeats: 0, end: own + end - at };
+    this.dataAt += own - at;
+    this.bytes = moved;
+    this.memory = null;
+    this.pins = 0;
   }
 
   /** A cursor at the message at `index`. */
@@ -240,6 +291,7 @@ export class MessageBatch {
     part.waits = this.waits;
     part.awaitsRoom = this.awaitsRoom;
     part.detail = this.detail;
+    part.memory = this.memory;
     return part;
   }
 

@@ -72,29 +72,46 @@ export class Queue {
 
   /**
    * Takes `count` messages out of the entry at `entry`, which must have that many. If none is left, the entry goes, and
-   * the entries before it, which must be few, move up: true.
+   * the entries before it move up: true.
    */
   drop(entry: number, count = 1): boolean {
+    if (!this.advance(entry, count)) return false;
+    this.dropRead(entry, 1);
+    return true;
+  }
+
+  /** The same, but an entry of which all is read stays until `dropRead`. */
+  advance(entry: number, count: number): boolean {
     const place = (this.head + entry) & this.mask;
     const batch = this.batches[place] as MessageBatch;
     const read = (this.read[place] as number) + count;
     this.length -= count;
-    if (read < batch.count) {
-      this.read[place] = read;
-      return false;
-    }
+    this.read[place] = read;
     // The memory of a batch is free when all of it has been read.
+    if (read < batch.count) return false;
     this.bytes -= batch.size;
-    for (let at = entry; at > 0; at--) this.move(at - 1, at);
-    this.batches[this.head] = undefined;
-    this.bindings[this.head] = null;
-    this.head = (this.head + 1) & this.mask;
-    this.entries--;
-    if (this.markEntry > entry) this.markEntry--;
-    else if (this.markEntry === entry) this.markWithin = 0;
+    return true;
+  }
+
+  /** Removes `count` entries from `entry` on, of which all is read; the entries before them move up. */
+  dropRead(entry: number, count: number): void {
+    if (count === 0) return;
+    for (let at = entry - 1; at >= 0; at--) this.move(at, at + count);
+    for (let at = 0; at < count; at++) {
+      const place = (this.head + at) & this.mask;
+      this.batches[place] = undefined;
+      this.bindings[place] = null;
+    }
+    this.head = (this.head + count) & this.mask;
+    this.entries -= count;
+    if (this.markEntry >= entry + count) {
+      this.markEntry -= count;
+    } else if (this.markEntry >= entry) {
+      this.markEntry = entry;
+      this.markWithin = 0;
+    }
     // An idle Ksock gives back the memory of a busy hour.
     if (this.entries === 0 && this.batches.length > IDLE_CAPACITY) this.clear();
-    return true;
   }
 
   private move(from: number, to: number): void {

@@ -2,6 +2,7 @@ import { Flag } from '../message/flags.ts';
 import type { BusState } from './bus-state.ts';
 import { type KsockBinding, type KsockState, ksockOf } from './ksock-state.ts';
 import { Ledger } from './ledger.ts';
+import type { Share } from './memory.ts';
 import type { MessageBatch } from './message-batch.ts';
 import type { RequestRecord } from './requests.ts';
 import type { RoomWaits } from './room-waits.ts';
@@ -23,7 +24,7 @@ export class Queueing {
     this.room = room;
   }
 
-  /** What counts against `maxQueuedBytes`. */
+  /** What the messages in queues and the unanswered Requests cost. */
   get queuedBytes(): number {
     return this.messageBytes + this.ledger.open * COSTS.request;
   }
@@ -37,7 +38,7 @@ export class Queueing {
     if (atFront) ksock.queue.pushFront(batch, binding);
     else ksock.queue.pushBack(batch, binding);
     if (binding !== null) binding.queued += batch.count;
-    this.hold(batch);
+    this.hold(batch, ksock.share);
     batch.copies++;
     noteQueued(ksock, batch);
     this.state.observer?.queued?.(ksock, batch, binding, atFront);
@@ -64,22 +65,42 @@ export class Queueing {
     this.giveAnswer(record, status);
   }
 
-  /** One more entry of a queue holds the batch. */
-  hold(batch: MessageBatch): void {
-    if (batch.holders++ === 0) this.messageBytes += bytesOf(batch);
-    this.messageBytes += COSTS.place;
+  /** One more entry of a queue holds the batch, of a Ksock with this share. */
+  hold(batch: MessageBatch, share: Share): void {
+    this.count(share, COSTS.place);
+    if (batch.holders++ === 0) {
+      batch.share = share;
+      batch.shareHolders = 1;
+      this.count(share, batch.cost);
+      batch.memory?.hold(batch);
+    } else if (batch.share === share) {
+      batch.shareHolders++;
+    } else {
+      batch.otherShare = share;
+    }
   }
 
   /** One entry of a queue less holds the batch. */
-  letGo(batch: MessageBatch): void {
-    this.messageBytes -= COSTS.place;
-    if (--batch.holders === 0) this.messageBytes -= bytesOf(batch);
+  letGo(batch: MessageBatch, share: Share): void {
+    this.count(share, -COSTS.place);
+    const isLastOfShare = share === batch.share && --batch.shareHolders === 0;
+    if (--batch.holders === 0) {
+      this.count(batch.share as Share, -batch.cost);
+      batch.memory?.letGo(batch);
+    } else if (isLastOfShare) {
+      // Only Ksocks of other access points hold it now.
+      const other = batch.otherShare as Share;
+      share.hold(-batch.cost);
+      other.hold(batch.cost);
+      batch.share = other;
+      batch.shareHolders = batch.holders;
+    }
   }
-}
 
-/** What a batch counts, however many queues it is in. */
-export function bytesOf(batch: MessageBatch): number {
-  return batch.size + COSTS.message;
+  private count(share: Share, bytes: number): void {
+    this.messageBytes += bytes;
+    share.hold(bytes);
+  }
 }
 
 /** "Once only" compares with the message that was queued last. */

@@ -32,39 +32,44 @@ export class Reading {
   /** Takes `count` messages, which must be there, and gives none: their reader has them already. */
   takeMany(ksock: KsockState, count: number, at: number): void {
     const { queue } = ksock;
-    const { observer } = this.state;
+    const { observer, work } = this.state;
+    let entry = at;
+    let steps = at;
     for (let left = count; left > 0; ) {
-      const batch = queue.batch(at);
-      if (batch.count === 1) {
-        this.read(ksock, at);
-        left--;
-      } else {
-        const read = queue.readOf(at);
-        const some = Math.min(left, batch.count - read);
-        const binding = queue.binding(at);
-        if (binding !== null) binding.queued -= some;
-        if (queue.drop(at, some)) this.queueing.letGo(batch);
-        const isAsked = binding?.replier === true;
-        if (isAsked || observer !== null) {
-          for (let index = read; index < read + some; index++) {
-            if (isAsked) this.readRequest(ksock, batch, index);
-            observer?.read?.(ksock, batch, index, isAsked, at);
-          }
+      const batch = queue.batch(entry);
+      const binding = queue.binding(entry);
+      const read = queue.readOf(entry);
+      const some = Math.min(left, batch.count - read);
+      if (binding !== null) binding.queued -= some;
+      const isAsked = binding?.replier === true;
+      steps += isAsked ? some : 1;
+      if (isAsked || observer !== null) {
+        for (let index = read; index < read + some; index++) {
+          if (isAsked) this.readRequest(ksock, batch, index);
+          observer?.read?.(ksock, batch, index, isAsked, at);
         }
-        left -= some;
       }
+      if (queue.advance(entry, some)) {
+        if (ksock.pastLimit !== null) this.bindReports.release(ksock, batch);
+        this.queueing.letGo(batch, ksock.share);
+        entry++;
+      }
+      left -= some;
     }
+    work.done += steps;
+    queue.dropRead(at, entry - at);
     this.room.noteRoom(ksock);
     this.room.tellOfRoom();
   }
 
   private read(ksock: KsockState, at: number): MessageBatch {
     const { queue } = ksock;
+    this.state.work.done += 1 + at;
     const entry = queue.batch(at);
     const index = queue.readOf(at);
     const batch = entry.count > 1 ? entry.one(index) : entry;
     const binding = queue.binding(at);
-    if (queue.drop(at)) this.queueing.letGo(entry);
+    if (queue.drop(at)) this.queueing.letGo(entry, ksock.share);
     ksock.tookRequest = false;
     if (binding !== null) {
       binding.queued--;
@@ -73,7 +78,7 @@ export class Reading {
         this.readRequest(ksock, batch, 0);
       }
     }
-    if (ksock.held !== null) this.bindReports.release(ksock, batch);
+    if (ksock.pastLimit !== null) this.bindReports.release(ksock, batch);
     this.state.observer?.read?.(ksock, entry, index, ksock.tookRequest, at);
     return batch;
   }

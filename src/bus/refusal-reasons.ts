@@ -5,6 +5,7 @@ import { isWildcard } from '../message/name.ts';
 import type { Engine } from './engine.ts';
 import type { KsockBinding, KsockState } from './ksock-state.ts';
 import type { MessageBatch } from './message-batch.ts';
+import { MAX_SAME_IDS, MAX_SAME_LISTENERS } from './settings.ts';
 
 /** How many of the newest bindings are searched for a name that may have been meant, and how many are compared. */
 const MAX_SEARCHED_BINDINGS = 256;
@@ -13,8 +14,6 @@ const MAX_COMPARED_NAMES = 32;
 const MAX_COMPARED_LENGTH = 48;
 /** How many characters of a name a reason quotes. */
 const MAX_QUOTED_LENGTH = 120;
-/** Among how many Ksocks the longest queue is looked for. */
-const MAX_WEIGHED_KSOCKS = 1000;
 
 /**
  * Why the bus refused a message: one sentence with the values that stood in the way, or '' when the error number says
@@ -29,7 +28,7 @@ export function whyRefused(
 ): string {
   switch (errno) {
     case Errno.ENOLCK:
-      return `your queue on bus ${bus.number} is full: ${filling(bus, sender)}; read, or raise the limit with setMaxMessages()`;
+      return whyNoPlace(bus, sender, batch);
     case Errno.EMSGSIZE:
       return whyTooLarge(bus, sender, batch);
     case Errno.EADDRNOTAVAIL:
@@ -51,10 +50,18 @@ export function whyRefused(
         'the message waits: send() again, wait until it is sent, or discard() it',
       );
     case Errno.ENOMEM:
-      return whyNoMemory(bus);
+      return whyNoMemory(bus, sender);
     default:
       return '';
   }
+}
+
+function whyNoPlace(bus: Engine, sender: KsockState, batch: MessageBatch): string {
+  if (sender.isFull) {
+    return `your queue on bus ${bus.number} is full: ${filling(bus, sender)}; read, or raise the limit with setMaxMessages()`;
+  }
+  const { idNetwork, idSerial } = batch;
+  return `${MAX_SAME_IDS} Requests of this Ksock with the id [${idNetwork}:${idSerial}] are unanswered, and there can't be more`;
 }
 
 /** The same for a bind or unbind. */
@@ -73,12 +80,25 @@ export function whyNotBound(bus: Engine, ksock: KsockState, name: string, errno:
       return `Replier binds are being reported, and ${queueOf(bus, full)}; try again when it has read`;
     }
     case Errno.ENOLCK:
-      return `this Ksock has ${ksock.bindings} bindings, of ${bus.settings.maxBindingsPerKsock} that it may have (max-bindings-per-ksock); unbind some`;
+      return whyNoMoreBindings(bus, ksock, name);
     case Errno.ENOMEM:
+      if (bus.bindings.count < bus.settings.maxBindings) return whyNoMemory(bus, ksock);
       return `bus ${bus.number} has all the ${bus.settings.maxBindings} bindings that it may have (max-bindings); unbind some`;
     default:
       return '';
   }
+}
+
+function whyNoMoreBindings(bus: Engine, ksock: KsockState, name: string): string {
+  const { bindings, wildcards } = ksock;
+  const { maxBindingsPerKsock } = bus.settings;
+  if (bindings >= maxBindingsPerKsock) {
+    return `this Ksock has ${bindings} bindings, of ${maxBindingsPerKsock} that it may have (max-bindings-per-ksock); unbind some`;
+  }
+  if (isWildcard(name) && !bus.bindings.mayHaveWildcard(ksock)) {
+    return `this Ksock listens or replies to ${wildcards} wildcards, as many as bus ${bus.number} has left; bind names, or fewer wildcards`;
+  }
+  return `this Ksock listens to ${told(name)} ${MAX_SAME_LISTENERS} times, and can't more often: it would get as many copies of each message`;
 }
 
 function whyTooLarge(bus: Engine, sender: KsockState, batch: MessageBatch): string {
@@ -156,20 +176,24 @@ function filling(bus: Engine, ksock: KsockState): string {
     return `${numMessages} unread and ${occupied - numMessages} unanswered of ${limit}`;
   }
   const { maxQueuedBytesPerKsock } = bus.settings;
-  return `${numMessages} unread, with ${queue.weight} bytes of ${maxQueuedBytesPerKsock} (max-queued-bytes-per-ksock)`;
+  if (queue.weight >= maxQueuedBytesPerKsock) {
+    return `${numMessages} unread, with ${queue.weight} bytes of ${maxQueuedBytesPerKsock} (max-queued-bytes-per-ksock)`;
+  }
+  return `${numMessages} unread; ${holding(bus, ksock)}`;
 }
 
-function whyNoMemory(bus: Engine): string {
-  const { maxQueuedBytes } = bus.settings;
-  let most: KsockState | null = null;
-  let weighed = 0;
-  for (const ksock of bus.ksocks.values()) {
-    if (++weighed > MAX_WEIGHED_KSOCKS) break;
-    if (most === null || ksock.queue.weight > most.queue.weight) most = ksock;
-  }
-  const says = `bus ${bus.number} keeps ${bus.queueing.queuedBytes} bytes of unread messages and unanswered Requests, of ${maxQueuedBytes} that it may keep (max-queued-bytes)`;
-  if (most === null || most.queue.weight === 0) return says;
-  return `${says}; the longest queue is that of Ksock ${most.id}, with ${most.numMessages} unread`;
+/** A Ksock may hold as much memory as is still free. */
+function holding(bus: Engine, ksock: KsockState): string {
+  const { free, limit } = bus.memory;
+  return `it holds ${ksock.held} bytes of memory, and ${free} of ${limit} are free (max-memory)`;
+}
+
+function whyNoMemory(bus: Engine, ksock: KsockState): string {
+  const { memory } = bus;
+  const most = memory.mostGreedy;
+  const says = `programs hold ${memory.held} bytes of the ${memory.limit} that they may hold together (max-memory), this Ksock ${ksock.held}`;
+  if (most === null || most === ksock) return says;
+  return `${says}; Ksock ${most.id} holds the most: ${most.held}, with ${most.numMessages} messages unread`;
 }
 
 function followed(says: string, advice: string): string {

@@ -1,4 +1,5 @@
 import { NumberMap } from '../base/number-map.ts';
+import { MAX_SAME_IDS } from './settings.ts';
 
 /** How far a Request is, from its send to its one Reply or Status: see the table of the ledger. */
 export const RequestState = { WAITING: 0, UNREAD: 1, READ: 2, ENDED: 3 } as const;
@@ -11,6 +12,8 @@ export interface RequestParty {
   readonly outstanding: Outstanding;
   /** The Requests that it has read and not answered. */
   readonly unreplied: Unreplied;
+  /** Counts the memory of its Requests. */
+  readonly share: { hold(bytes: number): void };
 }
 
 /**
@@ -27,8 +30,11 @@ export class RequestRecord {
   state: RequestState = RequestState.WAITING;
   /** Largest size of the Reply in bytes: the maximum when the bus accepted the Request. */
   maxReplySize = 0;
-  /** How many Requests the requester had sent before. */
-  order = 0;
+  /** It has left the queue of its Replier, and its Status follows. */
+  isOwed = false;
+  // Neighbours in the list of the unanswered Requests of its requester.
+  sentBefore: RequestRecord | null = null;
+  sentAfter: RequestRecord | null = null;
   /** A later Request of the same requester with the same id: ids from Limpets may come twice. */
   next: RequestRecord | null = null;
   // Neighbours in the list of the Requests that its Replier has read and not answered.
@@ -52,14 +58,19 @@ export class Outstanding {
   private limpets: Map<string, RequestRecord> | null = null;
   /** Requests whose answer goes to the requester's driver, by token. */
   private readonly tokens = new NumberMap<RequestRecord>();
-  private added = 0;
+  private newest: RequestRecord | null = null;
+  /** The one that was sent first. */
+  oldest: RequestRecord | null = null;
   size = 0;
   /** The most that there were at once. */
   max = 0;
 
   add(record: RequestRecord): void {
     const { network, serial } = record;
-    record.order = this.added++;
+    record.sentBefore = this.newest;
+    if (this.newest === null) this.oldest = record;
+    else this.newest.sentAfter = record;
+    this.newest = record;
     if (record.token >= 0) this.tokens.set(record.token, record);
     let last = this.first(network, serial);
     if (last === undefined) {
@@ -86,6 +97,13 @@ export class Outstanding {
       before.next = record.next;
     }
     record.next = null;
+    const { sentBefore, sentAfter } = record;
+    if (sentBefore === null) this.oldest = sentAfter;
+    else sentBefore.sentAfter = sentAfter;
+    if (sentAfter === null) this.newest = sentBefore;
+    else sentAfter.sentBefore = sentBefore;
+    record.sentBefore = null;
+    record.sentAfter = null;
     this.size--;
   }
 
@@ -96,6 +114,14 @@ export class Outstanding {
   /** The Ksock that the oldest Request of this id was given to. */
   replierOf(network: number, serial: number): RequestParty | null {
     return this.first(network, serial)?.replier ?? null;
+  }
+
+  /** Whether so many have this id that there can't be another. */
+  hasSameId(network: number, serial: number): boolean {
+    let count = 0;
+    let record = this.first(network, serial) ?? null;
+    for (; record !== null; record = record.next) count++;
+    return count >= MAX_SAME_IDS;
   }
 
   private first(network: number, serial: number): RequestRecord | undefined {
@@ -127,23 +153,16 @@ export class Outstanding {
     return unread;
   }
 
-  /** All of them, oldest first: a copy, since the ledger may change meanwhile. */
-  all(): RequestRecord[] {
-    const all: RequestRecord[] = [];
-    for (let record of [...this.ours.values(), ...(this.limpets?.values() ?? [])]) {
-      for (;;) {
-        all.push(record);
-        if (record.next === null) break;
-        record = record.next;
-      }
-    }
-    return all.sort((a, b) => a.order - b.order);
+  /** All of them, oldest first. */
+  *[Symbol.iterator](): Generator<RequestRecord> {
+    for (let record = this.oldest; record !== null; record = record.sentAfter) yield record;
   }
 }
 
 /** The Requests that a Replier has read and not answered. */
 export class Unreplied {
-  private newest: RequestRecord | null = null;
+  /** The one that was read last. */
+  newest: RequestRecord | null = null;
   size = 0;
 
   add(record: RequestRecord): void {
@@ -164,10 +183,8 @@ export class Unreplied {
     this.size--;
   }
 
-  /** All of them, newest first: a copy, since the ledger may change meanwhile. */
-  newestFirst(): RequestRecord[] {
-    const all: RequestRecord[] = [];
-    for (let record = this.newest; record !== null; record = record.older) all.push(record);
-    return all;
+  /** All of them, the newest first. */
+  *[Symbol.iterator](): Generator<RequestRecord> {
+    for (let record = this.newest; record !== null; record = record.older) yield record;
   }
 }

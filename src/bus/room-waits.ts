@@ -1,6 +1,8 @@
 import type { BusState } from './bus-state.ts';
 import { type KsockState, ksockOf } from './ksock-state.ts';
+import type { MessageBatch } from './message-batch.ts';
 import type { RequestRecord } from './requests.ts';
+import type { Steps } from './work.ts';
 
 /**
  * Who waits for room, and in whose queue: senders whose message waits (ALL_OR_WAIT), and Ksocks whose drivers keep
@@ -25,12 +27,16 @@ export class RoomWaits {
     return this.sendingKsocks.size;
   }
 
-  beginSending(sender: KsockState): void {
+  beginSending(sender: KsockState, batch: MessageBatch, request: RequestRecord | null): void {
+    sender.sending = batch;
+    sender.waitingRequest = request;
+    sender.keep(batch);
     this.sendingKsocks.add(sender);
   }
 
   /** The sender has no message that waits any more, and the place that it held for a Reply, if any, is free. */
   endSending(sender: KsockState): void {
+    sender.release(sender.sending as MessageBatch);
     sender.sending = null;
     sender.waitingRequest = null;
     this.sendingKsocks.delete(sender);
@@ -77,11 +83,16 @@ export class RoomWaits {
   tellOfRoom(): void {
     if (this.isTelling || this.gainedRoom.size === 0) return;
     this.isTelling = true;
+    this.state.work.run(this.telling());
+  }
+
+  private *telling(): Steps {
     for (const ksock of this.gainedRoom) {
       this.gainedRoom.delete(ksock);
       for (const sender of ksock.blocking) {
         if (ksock.isFull) break;
         sender.owner.roomMade();
+        yield;
       }
       this.tellAskers(ksock);
     }

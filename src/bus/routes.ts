@@ -5,9 +5,9 @@ import { type Binding, FIRST_WORD, isThere, Place, sharedWords, wordAt } from '.
 
 /** Who gets the messages of one name. */
 export interface Route<Ksock> {
-  readonly replier: Binding<Ksock> | null;
-  /** Newest first: once only keeps the first copy (spec 1 §5.3). Two names may share one list. */
-  readonly listeners: readonly Binding<Ksock>[];
+  replier: Binding<Ksock> | null;
+  /** Newest first: once only keeps the first copy (spec 1 §5.3). Names whose bindings are the same share one list. */
+  listeners: readonly Binding<Ksock>[];
   /** The route holds while this is the epoch of the routes. */
   epoch: number;
 }
@@ -15,33 +15,67 @@ export interface Route<Ksock> {
 /** Programs may send any names, so the number of routes kept has a bound. */
 const MAX_KEPT_ROUTES = 65_536;
 
-/** Names share lists of up to this many listeners. */
-const MAX_SHARED_LISTENERS = 64;
+/** Bytes of memory that kept routes and lists may take, but for one list that takes more. */
+const MAX_KEPT_BYTES = 32 * 1024 * 1024;
+/** They may take this part of what is free. */
+const FREE_PART = 1 / 4;
+/** Bytes that a kept route takes beside its name, and a list beside its key and 8 for each listener. */
+const ROUTE_COST = 280;
+const LIST_COST = 120;
 
-/** How many lists may be kept beside two for each route. */
-const SPARE_LISTS = 64;
+/** A Ksock with more bindings that closes empties the cache: to look for the routes of each would take longer. */
+const MAX_FORGOTTEN_SINGLY = 256;
 
 const NOBODY: readonly never[] = [];
+
+/** Counts the memory of kept routes, which are forgotten when it lacks. */
+export interface RouteMemory {
+  /** Bytes. */
+  readonly free: number;
+  hold(bytes: number): void;
+}
+
+const PLENTY: RouteMemory = { free: Number.POSITIVE_INFINITY, hold: () => {} };
+
+/** What routes must know of a Ksock. */
+export interface Party {
+  readonly isOpen: boolean;
+}
+
+function opened<Ksock extends Party>(binding: Binding<Ksock> | null): Binding<Ksock> | null {
+  return binding?.ksock.isOpen ? binding : null;
+}
 
 /**
  * The bindings of one bus, indexed by name: to find who gets a message costs the depth of its name and the wildcards
  * that match, not the number of bindings (spec 1 §2.2, spec 1 §7.2). A route is kept until a binding that could change
  * it comes or goes.
+ *
+ * The bindings of a Ksock that has closed match nothing, though it may take a while to remove them (spec 1 §14.2).
  */
-export class Routes<Ksock = unknown> {
+export class Routes<Ksock extends Party = Party> {
   private readonly root = new Place<Ksock>('', null);
   private readonly kept = new Map<string, Route<Ksock>>();
   /** The names of the kept routes, by their first word. */
   private readonly keptNames = new Map<string, Set<string>>();
-  /** Lists of listeners, by the `order` of their bindings. */
+  /** Lists of listeners, by the stamps of the places whose listeners they have. */
   private readonly lists = new Map<string, readonly Binding<Ksock>[]>();
+  private readonly memory: RouteMemory;
+  /** What routes and lists take. */
+  private keptBytes = 0;
+  private stamps = 0;
   private newest: Binding<Ksock> | null = null;
+  private newestReplier: Binding<Ksock> | null = null;
   private lastName = '';
   private lastRoute: Route<Ksock> | undefined;
   /** Names as records have them, with their routes; those of an older epoch may not hold any more. */
   private readonly names = new NameReader<Route<Ksock>>();
   /** Rises with each change of a binding. */
   private epoch = 0;
+
+  constructor(memory: RouteMemory = PLENTY) {
+    this.memory = memory;
+  }
 
   /** The route of this name, if it is kept. */
   known(name: string): Route<Ksock> | undefined {
@@ -89,7 +123,7 @@ export class Routes<Ksock = unknown> {
       place = place.children?.get(wordAt(bindingName, at));
       if (place === undefined || !isThere(place.words, bindingName, at)) return null;
     }
-    return place.replier;
+    return opened(place.replier);
   }
 
   add(binding: Binding<Ksock>): void {
@@ -97,10 +131,14 @@ export class Routes<Ksock = unknown> {
     binding.place = place;
     if (binding.replier) {
       place.replier = binding;
+      binding.olderHere = this.newestReplier;
+      if (this.newestReplier !== null) this.newestReplier.newerHere = binding;
+      this.newestReplier = binding;
     } else {
       binding.olderHere = place.newest;
       if (place.newest !== null) place.newest.newerHere = binding;
       place.newest = binding;
+      place.stamp = ++this.stamps;
     }
     binding.olderOfAll = this.newest;
     if (this.newest !== null) this.newest.newerOfAll = binding;
@@ -111,15 +149,18 @@ export class Routes<Ksock = unknown> {
   remove(binding: Binding<Ksock>): void {
     const place = binding.place as Place<Ksock>;
     binding.place = null;
+    const { newerHere, olderHere } = binding;
+    if (newerHere !== null) newerHere.olderHere = olderHere;
+    if (olderHere !== null) olderHere.newerHere = newerHere;
+    binding.newerHere = null;
     if (binding.replier) {
-      place.replier = null;
+      // A Replier that has closed may have a successor already.
+      if (place.replier === binding) place.replier = null;
+      if (newerHere === null) this.newestReplier = olderHere;
     } else {
-      const { newerHere, olderHere } = binding;
       if (newerHere === null) place.newest = olderHere;
-      else newerHere.olderHere = olderHere;
-      if (olderHere !== null) olderHere.newerHere = newerHere;
-      binding.newerHere = null;
       binding.olderHere = null;
+      place.stamp = ++this.stamps;
     }
     place.tidy();
     const { newerOfAll, olderOfAll } = binding;
@@ -127,7 +168,8 @@ export class Routes<Ksock = unknown> {
     else newerOfAll.olderOfAll = olderOfAll;
     if (olderOfAll !== null) olderOfAll.newerOfAll = newerOfAll;
     binding.isBound = false;
-    this.forget(binding.name);
+    // When its Ksock closed, the routes were forgotten that it had to do with.
+    if (binding.ksock.isOpen) this.forget(binding.name);
   }
 
   /**
@@ -136,7 +178,14 @@ export class Routes<Ksock = unknown> {
    */
   olderThan(binding: Binding<Ksock> | null): Binding<Ksock> | null {
     let older = binding === null ? this.newest : binding.olderOfAll;
-    while (older !== null && !older.isBound) older = older.olderOfAll;
+    while (older !== null && !(older.isBound && older.ksock.isOpen)) older = older.olderOfAll;
+    return older;
+  }
+
+  /** The next older binding of a Replier, likewise. */
+  olderReplierThan(binding: Binding<Ksock> | null): Binding<Ksock> | null {
+    let older = binding === null ? this.newestReplier : binding.olderHere;
+    while (older !== null && !(older.isBound && older.ksock.isOpen)) older = older.olderHere;
     return older;
   }
 
@@ -163,42 +212,61 @@ export class Routes<Ksock = unknown> {
     const found: Place<Ksock>[] = [];
     this.root.collect(name, FIRST_WORD, found);
     let replier: Binding<Ksock> | null = null;
-    let withListeners = 0;
-    const listeners: Binding<Ksock>[] = [];
+    const heard: Place<Ksock>[] = [];
     for (const place of found) {
       // `found` has the most specific first.
-      replier ??= place.replier;
-      if (place.newest !== null) withListeners++;
-      for (let binding = place.newest; binding !== null; binding = binding.olderHere) {
-        listeners.push(binding);
-      }
+      replier ??= opened(place.replier);
+      if (place.newest !== null) heard.push(place);
     }
-    if (withListeners > 1) listeners.sort((a, b) => b.order - a.order);
-    return { replier, listeners: this.shared(listeners), epoch: this.epoch };
+    return { replier, listeners: this.listenersAt(heard), epoch: this.epoch };
   }
 
-  /** The one list of these bindings: names that share a list go the same way. */
-  private shared(listeners: readonly Binding<Ksock>[]): readonly Binding<Ksock>[] {
-    if (listeners.length === 0) return NOBODY;
-    if (listeners.length > MAX_SHARED_LISTENERS) return listeners;
-    const key = listeners.map(({ order }) => order).join();
+  /** The one list of the listeners at these places: names that share a list go the same way. */
+  private listenersAt(places: readonly Place<Ksock>[]): readonly Binding<Ksock>[] {
+    if (places.length === 0) return NOBODY;
+    const key = places.map(({ stamp }) => stamp).join();
     const known = this.lists.get(key);
     if (known !== undefined) return known;
-    if (this.lists.size > 2 * this.kept.size + SPARE_LISTS) {
-      // Most lists are of bindings that have gone. Begin anew, so that names that go the same way share a list again.
-      this.epoch++;
-      this.forgetAll();
+    const listeners: Binding<Ksock>[] = [];
+    for (const place of places) {
+      for (let binding = place.newest; binding !== null; binding = binding.olderHere) {
+        if (binding.ksock.isOpen) listeners.push(binding);
+      }
     }
+    if (places.length > 1) listeners.sort((a, b) => b.order - a.order);
+    this.count(LIST_COST + key.length + 8 * listeners.length);
     this.lists.set(key, listeners);
     return listeners;
   }
 
+  /** Makes room for something that takes so many bytes. */
+  private count(bytes: number): void {
+    const most = Math.min(MAX_KEPT_BYTES, this.memory.free * FREE_PART);
+    if (this.keptBytes + bytes > most) this.forgetAll();
+    this.keptBytes += bytes;
+    this.memory.hold(bytes);
+  }
+
   private keep(name: string, route: Route<Ksock>): void {
+    this.count(ROUTE_COST + name.length);
     this.kept.set(name, route);
     const word = wordAt(name, FIRST_WORD);
     const names = this.keptNames.get(word);
     if (names === undefined) this.keptNames.set(word, new Set([name]));
     else names.add(name);
+  }
+
+  /** This Ksock has closed: its bindings, up to this many of which are forgotten one by one, match nothing any more. */
+  ignore(newest: Binding<Ksock> | null, count: number): void {
+    if (count > MAX_FORGOTTEN_SINGLY) {
+      this.forgetAll();
+      return;
+    }
+    for (let binding = newest; binding !== null; binding = binding.olderOfKsock) {
+      const { place } = binding;
+      if (place !== null && !binding.replier) place.stamp = ++this.stamps;
+      this.forget(binding.name);
+    }
   }
 
   /**
@@ -218,18 +286,36 @@ export class Routes<Ksock = unknown> {
     const names = this.keptNames.get(word);
     if (names === undefined) return;
     if (isWildcard(bindingName)) {
-      for (const name of names) this.kept.delete(name);
+      for (const name of names) this.drop(name);
       this.keptNames.delete(word);
-    } else if (this.kept.delete(bindingName)) {
+    } else if (this.drop(bindingName)) {
       names.delete(bindingName);
       if (names.size === 0) this.keptNames.delete(word);
     }
   }
 
+  /** Forgets the route of one name. It may still be noted beside the name in records: then it must keep no list alive. */
+  private drop(name: string): boolean {
+    const route = this.kept.get(name);
+    if (route === undefined) return false;
+    route.replier = null;
+    route.listeners = NOBODY;
+    this.keptBytes -= ROUTE_COST + name.length;
+    this.memory.hold(-ROUTE_COST - name.length);
+    return this.kept.delete(name);
+  }
+
   private forgetAll(): void {
+    this.epoch++;
+    for (const route of this.kept.values()) {
+      route.replier = null;
+      route.listeners = NOBODY;
+    }
     this.kept.clear();
     this.keptNames.clear();
     this.lists.clear();
+    this.memory.hold(-this.keptBytes);
+    this.keptBytes = 0;
     this.lastName = '';
     this.lastRoute = undefined;
   }

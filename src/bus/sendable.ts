@@ -4,7 +4,6 @@ import type { Admission } from './admission.ts';
 import type { BusState } from './bus-state.ts';
 import type { KsockBinding, KsockState } from './ksock-state.ts';
 import type { MessageBatch } from './message-batch.ts';
-import { bytesOf, type Queueing } from './queueing.ts';
 import { COSTS } from './settings.ts';
 
 const NO_LISTENERS: readonly KsockBinding[] = [];
@@ -12,12 +11,10 @@ const NO_LISTENERS: readonly KsockBinding[] = [];
 /** Finds out how many messages of a batch go the same way and have room, so that one delivery takes them all. */
 export class Sendable {
   private readonly state: BusState;
-  private readonly queueing: Queueing;
   private readonly admission: Admission;
 
-  constructor(state: BusState, queueing: Queueing, admission: Admission) {
+  constructor(state: BusState, admission: Admission) {
     this.state = state;
-    this.queueing = queueing;
     this.admission = admission;
   }
 
@@ -28,8 +25,8 @@ export class Sendable {
     if (count === 1 || sender.mode === 'r' || !sender.isOpen || sender.sending !== null) return 1;
     if (batch.idNetwork !== 0 || (batch.flags & Flag.URGENT) !== 0) return 1;
     if (this.admission.check(sender, batch) !== 0 || !state.hasSerials(count)) return 1;
-    const bytes = bytesOf(batch) + (batch.isRequest ? count * COSTS.request : 0);
-    if (this.queueing.queuedBytes + bytes > state.settings.maxQueuedBytes) return 1;
+    const bytes = batch.cost + (batch.isRequest ? count * COSTS.request : 0);
+    if (bytes > state.memory.free) return 1;
     const { replier, listeners } = state.routes.find(batch.name);
     if (batch.isReply) return listeners.length === 0 ? this.answerable(sender, batch) : 1;
 
@@ -44,6 +41,7 @@ export class Sendable {
       const mayAnswer = state.settings.maxUnansweredPerKsock - replier.ksock.unreplied.size;
       places = Math.min(places, mayAnswer, this.placesFor(bytes, replier.ksock, delivery));
     }
+    state.work.done += listeners.length;
     const allOrNothing = (batch.flags & (Flag.ALL_OR_WAIT | Flag.ALL_OR_FAIL)) !== 0;
     for (let at = 0; at < listeners.length; at++) {
       const { ksock } = listeners[at] as KsockBinding;
@@ -60,6 +58,7 @@ export class Sendable {
     if (ksock.delivery === delivery) return 0;
     ksock.delivery = delivery;
     if (ksock.queue.weight + bytes > this.state.settings.maxQueuedBytesPerKsock) return 0;
+    if (!ksock.hasRoomFor(bytes)) return 0;
     return ksock.limit - ksock.occupied;
   }
 
@@ -93,6 +92,7 @@ export class Sendable {
     const { replyNetwork, replySerial } = batch;
     const first = replyNetwork === 0 ? outstanding.find(0, replySerial, sender) : null;
     if (first === null || first.token < 0) return 1;
+    if (!this.admission.mayAnswer(requester, batch.size)) return 1;
     const most = this.goingTo(batch, NO_LISTENERS, batch.count);
     let count = 1;
     while (count < most) {

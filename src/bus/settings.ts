@@ -9,10 +9,11 @@ export interface BusSettings {
   /** The largest maximum message size that a program may set, in bytes. */
   absoluteMaxMessageSize: number;
   /**
-   * How many bytes the bus may keep for its programs: unread messages, each counted once and with the cost of keeping it
-   * (see COSTS), and unanswered Requests. Replies may have as much again, and small Replies more.
+   * How many bytes programs may hold on the buses that share this memory (spec 1 §14.1): unread messages, each counted
+   * once and with the cost of keeping it (see COSTS), unanswered Requests, bindings, sends that wait, and what is on its
+   * way through sockets.
    */
-  maxQueuedBytes: number;
+  maxMemory: number;
   /** How many bytes the unread messages of one Ksock may have, counted likewise; then its queue is full. */
   maxQueuedBytesPerKsock: number;
   /** How many bindings there may be on the bus. */
@@ -31,7 +32,7 @@ export const BUS_DEFAULTS: Readonly<BusSettings> = {
   maxMessageSize: 16 * 1024 * 1024,
   absoluteMaxMessageSize: 16 * 1024 * 1024,
   // Only programs gone wild meet these limits. One Ksock can't take all the memory of a bus.
-  maxQueuedBytes: 1024 * 1024 * 1024,
+  maxMemory: 1024 * 1024 * 1024,
   maxQueuedBytesPerKsock: 256 * 1024 * 1024,
   maxBindings: 4 * 1024 * 1024,
   maxBindingsPerKsock: 1024 * 1024,
@@ -62,7 +63,25 @@ export const COSTS = {
   place: 32,
   /** An unanswered Request. */
   request: 256,
+  /** An open Ksock, with its connection. */
+  ksock: 8192,
+  /** A binding, beside its name, which is there up to three times. */
+  binding: 448,
 } as const;
+
+/** Bytes that it costs to keep a binding to this name. */
+export function costOfBinding(name: string): number {
+  return COSTS.binding + 3 * name.length;
+}
+
+/** A Ksock may bind one name as Listener so many times (spec 1 §14.3). */
+export const MAX_SAME_LISTENERS = 16;
+
+/** How many bindings of a bus may be wildcards: each of them may match any name, and then costs a step of every send. */
+export const MAX_WILDCARDS = 65_536;
+
+/** So many unanswered Requests of one Ksock may have the same id, which only a Limpet's can. */
+export const MAX_SAME_IDS = 16;
 
 /** Queue length in messages of a program at a device file, unless it sets another: such programs were written for it. */
 export const DEVICE_MAX_MESSAGES = 100;

@@ -5,6 +5,7 @@ import { Daemon, type DaemonOptions } from '../daemon/daemon.ts';
 import type { Log } from '../daemon/log.ts';
 import { type Given, optionOf, SETTINGS } from '../daemon/settings.ts';
 import type { Ownership } from '../daemon/socket-file.ts';
+import { defaultMaxMemory } from '../system/memory.ts';
 import { absolute, socketDirectory } from '../system/socket-folder.ts';
 import { ended } from './ending.ts';
 import { Exit, Failure } from './failure.ts';
@@ -77,7 +78,7 @@ async function hint({ directory }: Given): Promise<void> {
  * a given one adjusts the default of the other: absolute is never the smaller.
  */
 function busSettingsOf(given: Given): BusSettings {
-  const settings: BusSettings = { ...BUS_DEFAULTS };
+  const settings: BusSettings = { ...BUS_DEFAULTS, maxMemory: defaultMaxMemory() };
   const options: Readonly<Record<string, unknown>> = given;
   for (const name of Object.keys(BUS_DEFAULTS) as (keyof BusSettings)[]) {
     const value = options[optionOf(name)];

@@ -161,7 +161,7 @@ export class KsockCore implements AsyncIterable<Message> {
    *   listener's queue is full
    * - EAGAIN: with ALL_OR_WAIT, a recipient's queue is full. The bus keeps the message: {@link send} it again,
    *   {@link waitWritable}, or {@link discard} it
-   * - ENOMEM: the bus has reached `max-queued-bytes`
+   * - ENOMEM: programs hold as much memory as they may (`max-memory`)
    */
   sendMsg(message: Message, options?: SendOptions): Promise<MessageId> {
     const wrong = this.sender.check(message);

@@ -69,7 +69,7 @@ export class Replies {
       const why =
         errno === Errno.EMSGSIZE
           ? 'is larger than this bus allows'
-          : 'exceeds the memory of this bus (max-queued-bytes)';
+          : 'exceeds the memory that is left (max-memory)';
       const text = `the Reply ${why}`;
       // First try an error with a short text, then one without text; give up if that is refused, too.
       if (times <= 2) this.replyError(reply, times === 1 ? text : '');

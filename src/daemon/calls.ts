@@ -37,7 +37,7 @@ export class Calls {
   private readonly host: CallHost;
   private readonly parts: CallParts;
   /** Tokens of the POLLs that wait until the Ksock is writable. */
-  private polls: number[] = [];
+  private readonly polls = new Set<number>();
 
   constructor(host: CallHost, parts: CallParts) {
     this.host = host;
@@ -118,8 +118,8 @@ export class Calls {
     if (this.isWritable()) results.result(token, 1);
     else if (!mayWait || ksock.mode === 'r') results.result(token, 0);
     else {
-      checkWaiting(this.polls.length);
-      this.polls.push(token);
+      checkWaiting(this.polls.size);
+      this.polls.add(token);
     }
   }
 
@@ -130,9 +130,9 @@ export class Calls {
 
   /** Answers the waiting POLLs if the Ksock is writable. */
   servePolls(): void {
-    if (this.polls.length === 0 || !this.isWritable()) return;
+    if (this.polls.size === 0 || !this.isWritable()) return;
     for (const token of this.polls) this.parts.results.result(token, 1);
-    this.polls = [];
+    this.polls.clear();
   }
 
   /** Gives up the Request of this token. True if no Replier has read it: none will. */
@@ -146,9 +146,7 @@ export class Calls {
   /** Ends the TAKE, POLL or SEND of this token, if it is still pending. */
   private cancel(token: number): void {
     if (this.parts.reads.cancel(token)) return;
-    const poll = this.polls.indexOf(token);
-    if (poll >= 0) {
-      this.polls.splice(poll, 1);
+    if (this.polls.delete(token)) {
       this.parts.results.result(token, 0);
       return;
     }

@@ -93,6 +93,8 @@ export class Outbox {
   private readonly channel: Channel;
   private readonly slab: Slab;
   private pieces: Uint8Array[] = [];
+  /** Bytes of the pieces. */
+  private pieceBytes = 0;
   private bytes: Uint8Array | null = null;
   private from = 0;
   private to = 0;
@@ -102,6 +104,11 @@ export class Outbox {
   constructor(channel: Channel, slab: Slab) {
     this.channel = channel;
     this.slab = slab;
+  }
+
+  /** About how many bytes there are to send. */
+  get unsentBytes(): number {
+    return this.pieceBytes + this.to - this.from + this.open.to - this.open.from;
   }
 
   /** Adds a frame that the caller encoded. */
@@ -264,13 +271,16 @@ export class Outbox {
     }
     open.kind = 0;
     open.records = NO_BYTES;
+    const recordsTo = open.to;
+    open.from = 0;
+    open.to = 0;
     if (isShort) {
-      copyBytes(records, from, open.to, bytes, to);
+      copyBytes(records, from, recordsTo, bytes, to);
       this.append(bytes, at, at + length);
       return;
     }
     this.append(bytes, at, to);
-    this.append(records, from, open.to);
+    this.append(records, from, recordsTo);
   }
 
   private append(bytes: Uint8Array, from: number, to: number): void {
@@ -293,6 +303,7 @@ export class Outbox {
     if (this.pieces.length === 0) return;
     const { pieces } = this;
     this.pieces = [];
+    this.pieceBytes = 0;
     this.channel.write(pieces);
   }
 
@@ -302,7 +313,10 @@ export class Outbox {
     // A view costs time; with one frame from a client, the piece is mostly the whole buffer.
     const piece = from === 0 && to === bytes.length ? bytes : bytes.subarray(from, to);
     this.pieces = appended(this.pieces, piece);
+    this.pieceBytes += piece.length;
     this.bytes = null;
+    this.from = 0;
+    this.to = 0;
   }
 }
 

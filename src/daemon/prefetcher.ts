@@ -81,19 +81,26 @@ export class Prefetcher {
     const { prefetch } = this;
     const { queue } = this.ksock;
     if (this.urgentToSend > 0) this.sendUrgent();
-    if (prefetch.credit === 0 || prefetch.prefetched === queue.length) return;
+    if (!this.hasMore) return;
     if (this.channel.backlog > MAX_BACKLOG_BYTES) return;
     this.acknowledgements.flush();
-    while (prefetch.credit > 0 && prefetch.prefetched < queue.length) {
+    const { outbox } = this;
+    while (this.hasMore && outbox.unsentBytes <= MAX_BACKLOG_BYTES) {
       const entry = queue.marked;
       const batch = queue.batch(entry);
       const isReplier = queue.binding(entry)?.replier === true;
       const index = queue.markedWithin;
       const count = Math.min(prefetch.credit, batch.count - index);
-      this.outbox.prefetch(batch, index, count, isReplier);
+      outbox.prefetch(batch, index, count, isReplier);
       queue.mark(count);
       prefetch.prefetch(count);
     }
+  }
+
+  /** Credit and messages are left: the client must read first, or the turn is over. */
+  get hasMore(): boolean {
+    const { credit, prefetched } = this.prefetch;
+    return credit > 0 && prefetched < this.ksock.queue.length;
   }
 
   private sendUrgent(): void {

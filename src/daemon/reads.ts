@@ -1,38 +1,47 @@
 import type { BusKsock } from '../bus/ksock.ts';
+import type { Channel } from '../transport/channel.ts';
 import { FrameKind } from '../wire/protocol.ts';
 import type { Acknowledgements } from './acknowledgements.ts';
 import { checkWaiting } from './check-waiting.ts';
 import type { Outbox } from './outbox.ts';
+import { MAX_BACKLOG_BYTES } from './prefetcher.ts';
 
 /** Answers a client's TAKE frames, each with one message. */
 export class Reads {
   private readonly ksock: BusKsock;
+  private readonly channel: Channel;
   private readonly outbox: Outbox;
   private readonly acknowledgements: Acknowledgements;
   /** Tokens of the waiting TAKEs, oldest first. */
-  private readonly waiting: number[] = [];
+  private readonly waiting = new Set<number>();
 
-  constructor(ksock: BusKsock, outbox: Outbox, acknowledgements: Acknowledgements) {
+  constructor(
+    ksock: BusKsock,
+    channel: Channel,
+    outbox: Outbox,
+    acknowledgements: Acknowledgements,
+  ) {
     this.ksock = ksock;
+    this.channel = channel;
     this.outbox = outbox;
     this.acknowledgements = acknowledgements;
   }
 
   take(token: number, mayWait: boolean): void {
-    checkWaiting(this.waiting.length);
-    this.waiting.push(token);
+    checkWaiting(this.waiting.size);
+    this.waiting.add(token);
     this.serve();
-    if (mayWait || this.waiting.at(-1) !== token) return;
-    this.waiting.pop();
-    this.none(token);
+    if (!mayWait && this.waiting.delete(token)) this.none(token);
   }
 
-  /** Answers waiting TAKEs while the queue has messages. */
+  /** Answers waiting TAKEs while the queue has messages, and the client reads its socket. */
   serve(): void {
-    while (this.waiting.length > 0) {
+    if (this.waiting.size === 0) return;
+    for (const token of this.waiting) {
+      if (this.channel.backlog + this.outbox.unsentBytes > MAX_BACKLOG_BYTES) return;
       const batch = this.ksock.take();
       if (batch === null) return;
-      const token = this.waiting.shift() as number;
+      this.waiting.delete(token);
       this.acknowledgements.flush();
       this.outbox.taken(token, batch, this.ksock.tookRequest);
     }
@@ -40,9 +49,7 @@ export class Reads {
 
   /** Answers a waiting TAKE with NONE; false if no TAKE has this token. */
   cancel(token: number): boolean {
-    const at = this.waiting.indexOf(token);
-    if (at < 0) return false;
-    this.waiting.splice(at, 1);
+    if (!this.waiting.delete(token)) return false;
     this.none(token);
     return true;
   }

@@ -26,15 +26,30 @@ import {
 import { Acknowledgements, MAX_PENDING_BYTES, MAX_PENDING_SENDS } from './acknowledgements.ts';
 import { CallResults } from './call-results.ts';
 import { type CallHost, type CallParts, Calls } from './calls.ts';
+import type { Chunks } from './chunks.ts';
 import { ExplanationBudget } from './explanation-budget.ts';
 import { MAX_COPIED_BYTES, Outbox } from './outbox.ts';
 import { MAX_BACKLOG_BYTES, Prefetcher } from './prefetcher.ts';
 import { Reads } from './reads.ts';
 import { ReportCalls } from './report-calls.ts';
+import type { Turns, Worker } from './turns.ts';
+
+/** A stretch of bytes. */
+interface Chunk {
+  readonly bytes: Uint8Array;
+  readonly from: number;
+  readonly to: number;
+}
+
+/** Of frames of which more is missing, the session checks whether there is memory for them. */
+const MAX_UNCHECKED_BYTES = 64 * 1024;
 
 /** What all sessions of a daemon have in common. */
 export interface SessionHost {
   readonly flushes: FlushScheduler;
+  readonly turns: Turns;
+  /** Null: all memory in which it receives is small. */
+  readonly chunks: Chunks | null;
   readonly slab: Slab;
   /** Process id of the daemon. */
   readonly pid: number;
@@ -54,7 +69,8 @@ const MIN_LONGEST_FRAME_BYTES = 128 * 1024;
  * The daemon's side of one connection, which is one Ksock on one bus. It decodes the client's frames and passes each
  * to the part that handles it. It does no I/O of its own.
  */
-export class Session implements KsockOwner, ChannelEvents, Flushable, CallHost {
+export class Session implements KsockOwner, ChannelEvents, Flushable, CallHost, Worker {
+  steps = 0;
   private readonly host: SessionHost;
   private readonly bus: Bus;
   private readonly channel: Channel;
@@ -72,6 +88,10 @@ export class Session implements KsockOwner, ChannelEvents, Flushable, CallHost {
   private isDirty = false;
   private isEnded = false;
   private isPaused = false;
+  /** The turn was over before all received bytes were handled. */
+  private isBehind = false;
+  /** What was received meanwhile. */
+  private chunks: Chunk[] = [];
   /** The number of missed messages that are not reported to the client yet, and the name of the first. */
   private missedCount = 0;
   private missedName = '';
@@ -93,36 +113,87 @@ export class Session implements KsockOwner, ChannelEvents, Flushable, CallHost {
   // Events of the channel
 
   received(bytes: Uint8Array, from: number, to: number): number {
-    const { reader } = this;
     if (this.isEnded) return 0;
+    if (this.isBehind) {
+      this.chunks.push({ bytes, from, to });
+      return 0;
+    }
+    const { reader } = this;
+    const { work } = this.host.turns;
+    const before = work.done;
+    reader.push(bytes, from, to);
+    if (!this.readFrames()) this.fallBehind();
+    this.steps += work.done - before;
+    this.handled();
+    return reader.missing;
+  }
+
+  /** Handles the frames that were received. False when the turn was over before all of them. */
+  private readFrames(): boolean {
+    const { reader } = this;
+    const { work } = this.host.turns;
     try {
-      reader.push(bytes, from, to);
-      while (reader.read() && !this.isEnded) {
+      while (!this.isEnded) {
+        if (work.isTurnOver || this.parts?.sends.isPaced) return false;
+        if (!reader.read()) break;
+        work.done++;
         if (this.parts === null) this.hello(reader);
         else this.frame(reader, this.parts);
       }
+      this.checkMemory();
     } catch (error) {
       if (!(error instanceof ProtocolError)) throw error;
       const id = this.parts?.ksock.id ?? '-';
       this.host.warn(`bus ${this.bus.number}, Ksock ${id}: ${error.message}`);
       this.farewell(Errno.EPROTO, error.message);
     }
-    this.handled();
-    return reader.missing;
+    return true;
+  }
+
+  /** Where there is no memory for the rest of a large frame, its send is refused (ENOMEM) when all of it has come. */
+  private checkMemory(): void {
+    const { parts, reader } = this;
+    if (parts === null || reader.missing <= MAX_UNCHECKED_BYTES) return;
+    if (!parts.ksock.hasRoomFor(reader.missing)) reader.skip();
+  }
+
+  private fallBehind(): void {
+    this.isBehind = true;
+    this.channel.pause();
+    this.host.turns.add(this);
+  }
+
+  goOn(): boolean {
+    const { parts, reader } = this;
+    if (this.isEnded) return true;
+    if (parts?.sends.isPaced) {
+      parts.sends.goOn();
+      this.calls.servePolls();
+    }
+    while (this.isBehind) {
+      if (!this.readFrames()) break;
+      const chunk = this.chunks.shift();
+      if (chunk === undefined) this.isBehind = false;
+      else reader.push(chunk.bytes, chunk.from, chunk.to);
+    }
+    this.markDirty();
+    if (this.isBehind || parts?.sends.isPaced) return false;
+    if (!this.isPaused) this.channel.resume();
+    return true;
   }
 
   drained(): void {
     if (this.isPaused) {
       this.isPaused = false;
-      this.channel.resume();
+      if (!this.isBehind) this.channel.resume();
     }
     if (!this.isEnded) this.parts?.reports.serve();
     this.handled();
   }
 
   closed(): void {
-    this.isEnded = true;
-    this.parts?.ksock.close();
+    this.end();
+    this.parts?.ksock.holdForDriver(0);
     this.host.flushes.flush();
   }
 
@@ -140,10 +211,22 @@ export class Session implements KsockOwner, ChannelEvents, Flushable, CallHost {
   }
 
   private end(): void {
+    if (this.isEnded) return;
     this.outbox.flush();
     this.isEnded = true;
+    this.host.turns.remove(this);
+    this.parts?.sends.close();
     this.parts?.ksock.close();
+    this.holdMemory();
     this.channel.end();
+  }
+
+  /** Counts what the connection keeps in memory to the Ksock (spec 1 §14.1). */
+  private holdMemory(): void {
+    const { channel, chunks, parts, reader } = this;
+    let bytes = channel.backlog + reader.heldBytes;
+    for (const { from, to } of chunks) bytes += to - from;
+    parts?.ksock.holdForDriver(bytes);
   }
 
   // Events of the bus
@@ -162,12 +245,18 @@ export class Session implements KsockOwner, ChannelEvents, Flushable, CallHost {
   roomMade(): void {
     this.parts?.sends.retry();
     this.calls.servePolls();
+    this.checkPace();
     this.markDirty();
   }
 
   roomForRequests(of: KsockState | null): void {
     this.parts?.sends.retryRequests(of);
+    this.checkPace();
     this.markDirty();
+  }
+
+  private checkPace(): void {
+    if (this.parts?.sends.isPaced && !this.isEnded) this.host.turns.add(this);
   }
 
   missed(batch: MessageBatch): void {
@@ -210,6 +299,10 @@ export class Session implements KsockOwner, ChannelEvents, Flushable, CallHost {
     }
     this.outbox.flush();
     if (parts?.reports.flushed()) this.markDirty();
+    if (parts?.prefetcher.hasMore && this.channel.backlog <= MAX_BACKLOG_BYTES) {
+      this.host.turns.add(this);
+    }
+    this.holdMemory();
     if (this.channel.backlog > MAX_BACKLOG_BYTES && !this.isPaused) {
       this.isPaused = true;
       this.channel.pause();
@@ -255,7 +348,7 @@ export class Session implements KsockOwner, ChannelEvents, Flushable, CallHost {
       (batch) => acknowledgements.aside(batch),
     );
     const prefetcher = new Prefetcher(ksock, channel, outbox, acknowledgements);
-    const reads = new Reads(ksock, outbox, acknowledgements);
+    const reads = new Reads(ksock, channel, outbox, acknowledgements);
     const reports = new ReportCalls(bus, channel, results);
     return {
       ksock,
@@ -285,7 +378,10 @@ export class Session implements KsockOwner, ChannelEvents, Flushable, CallHost {
   }
 
   private frame(frame: FrameReader, parts: CallParts): void {
-    if (frame.bytes[frame.at + FRAME_AT.kind] !== FrameKind.SEND) frame.join();
+    if (frame.bytes[frame.at + FRAME_AT.kind] !== FrameKind.SEND) {
+      if (frame.isSkipped) throw new ProtocolError('only a SEND may have so many bytes');
+      frame.join();
+    }
     const { bytes, at } = frame;
     const word = readU32(bytes, at + FRAME_AT.kind);
     const consumed = word & 0xffff;
@@ -316,8 +412,14 @@ export class Session implements KsockOwner, ChannelEvents, Flushable, CallHost {
 
   private send(frame: FrameReader, sends: SendQueue, detail: number, token: number): void {
     const count = wordOf(frame, 0);
-    // Only the data of a single message may stay in pieces.
-    if (count !== 1) frame.join();
+    if (count !== 1) {
+      if (frame.isSkipped)
+        throw new ProtocolError(
+          `a SEND of ${frame.length} bytes has ${count} messages, and there is no memory for it; send large messages in frames of their own`,
+        );
+      // Only the data of a single message may stay in pieces.
+      frame.join();
+    }
     const { bytes } = frame;
     const at = frame.at + SENT_RECORDS_AT;
     const length = frame.length - SENT_RECORDS_AT;
@@ -335,12 +437,17 @@ export class Session implements KsockOwner, ChannelEvents, Flushable, CallHost {
     const wrong = checkRecords(bytes, at, length, count, KBUS_FLAGS, sums);
     if (wrong !== '') throw new ProtocolError(wrong);
     const batch = MessageBatch.ofRecords(bytes, at, at + length, count, sums, frame.more);
+    if (frame.more === null) batch.memory = this.host.chunks?.of(bytes) ?? null;
     batch.detail = detail;
     batch.token = token;
     batch.answersByToken = (detail & SendDetail.ANSWERED) !== 0;
     batch.waits = (detail & SendDetail.WAIT) !== 0;
     batch.awaitsRoom = (detail & SendDetail.ROOM) !== 0;
     const { largest } = sums;
+    if (frame.isSkipped) {
+      this.parts?.acknowledgements.done(batch, -Errno.ENOMEM);
+      return;
+    }
     sends.submit(batch);
     checkPending(sends, largest);
   }

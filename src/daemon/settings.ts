@@ -2,6 +2,8 @@ import { BUS_DEFAULTS, type BusSettings, MAX_BUSES, MIN_MESSAGE_SIZE } from '../
 
 export const DEFAULT_MAX_CONNECTIONS = 16_384;
 export const DEFAULT_HELLO_TIMEOUT_S = 30;
+/** The least memory in bytes with which a bus can work. */
+const MIN_MAX_MEMORY = 1024 * 1024;
 
 /** The type of a setting: what its value must be, and how options, files and help texts show it. */
 export type ValueKind =
@@ -84,13 +86,13 @@ export const SETTINGS = {
     default: BUS_DEFAULTS.maxMessages,
     help: 'maximum number of unread messages in the queue of a new Ksock',
   },
-  'max-queued-bytes': {
+  'max-memory': {
     kind: 'number',
-    min: MIN_MESSAGE_SIZE,
+    min: MIN_MAX_MEMORY,
     max: Number.MAX_SAFE_INTEGER,
     unit: 'bytes',
-    default: BUS_DEFAULTS.maxQueuedBytes,
-    help: 'maximum memory of one bus for unread messages and unanswered Requests',
+    otherwise: "half of the machine's memory, or less if V8 may not use so much",
+    help: 'maximum memory that all programs may hold together: unread messages, unanswered Requests, bindings and more',
   },
   'max-queued-bytes-per-ksock': {
     kind: 'number',

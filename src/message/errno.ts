@@ -108,8 +108,10 @@ export const MEANING: Readonly<Record<Call, Readonly<Partial<Record<ErrorCode, s
     ENAMETOOLONG: NAME_TOO_LONG,
     EAGAIN:
       'Replier binds are being reported, and somebody who listens to $.KBUS.ReplierBindEvent has a full queue; try again when it was read',
-    ENOMEM: 'this bus has as many bindings as it may (max-bindings); unbind some',
-    ENOLCK: 'this Ksock has as many bindings as it may (max-bindings-per-ksock); unbind some',
+    ENOMEM:
+      'this bus has as many bindings as it may (max-bindings), or this Ksock holds as much memory as is left (max-memory); unbind some',
+    ENOLCK:
+      'this Ksock has as many bindings as it may (max-bindings-per-ksock), as many wildcards as are left, or 16 to this name as Listener; unbind some',
   },
   unbind: {
     EINVAL:
@@ -145,7 +147,7 @@ export const MEANING: Readonly<Record<Call, Readonly<Partial<Record<ErrorCode, s
     EALREADY:
       'an earlier message is still waiting to be sent; send() it again, wait until it is sent, or discard() it',
     ENOLCK:
-      "the sender's own queue is full, so there would be no room for the Reply; read some messages first",
+      "the sender's own queue is full, so there would be no room for the Reply; read some messages first. Or 16 Requests of this Ksock with this id (of a Limpet) are unanswered",
     EADDRNOTAVAIL:
       'a Request whose name has no Replier, or a Reply to a Ksock that is no longer open',
     ECONNREFUSED:
@@ -157,7 +159,7 @@ export const MEANING: Readonly<Record<Call, Readonly<Partial<Record<ErrorCode, s
       'ALL_OR_WAIT, and the queue of a recipient is full, or the Replier has as many Requests to answer as it may; the message waits: send() again, wait until it is sent, or discard() it',
     EFAULT: 'the memory that the message points to cannot be read',
     ENOMEM:
-      'this bus keeps as many bytes of unread messages and unanswered Requests as it may (max-queued-bytes); `kbus stats` shows whose queue is long',
+      'the programs of this bus hold as much memory as they may (max-memory), or one of them holds as much as is left; `kbus stats` shows who holds how much',
   },
   read: {
     EFAULT: 'the memory to read into cannot be written',

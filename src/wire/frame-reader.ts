@@ -34,6 +34,9 @@ export class FrameReader {
   length = 0;
   /** The pieces of the frame after the end of `bytes`; null if `bytes` has all of it. */
   more: Uint8Array[] | null = null;
+  /** `bytes` has only the head of the frame, and the rest of it was thrown away: see `skip`. */
+  isSkipped = false;
+  private isSkipping = false;
   // The unread part of `bytes`, and the chunk after it.
   private next = 0;
   private end = 0;
@@ -78,6 +81,7 @@ export class FrameReader {
   /** Moves to the next complete frame; false if that needs more bytes. */
   read(): boolean {
     this.more = null;
+    this.isSkipped = false;
     if (this.next === this.end && this.rest !== null && !this.gather(this.rest)) return false;
     const left = this.end - this.next;
     if (left >= 4) {
@@ -103,6 +107,37 @@ export class FrameReader {
     this.open(whole, 0, whole.length);
     this.at = 0;
     this.next = this.end;
+  }
+
+  /**
+   * Throws away the data of the incomplete frame, also what is still to come: there is no memory for it. `read` then gives
+   * the frame with its first bytes, which include the head of its first message.
+   */
+  skip(): void {
+    if (this.gathered === 0) this.keepPiece();
+    this.isSkipping = true;
+    this.keepHead();
+  }
+
+  private keepHead(): void {
+    if (this.gathered < MIN_FIRST_PIECE_BYTES || this.pieces.length === 0) return;
+    const head = new Uint8Array(MIN_FIRST_PIECE_BYTES);
+    let at = 0;
+    for (const piece of this.pieces) {
+      const some = piece.subarray(0, head.length - at);
+      head.set(some, at);
+      at += some.length;
+    }
+    this.pieces = [head];
+    this.crumbs = null;
+  }
+
+  /** The bytes that the incomplete frame, and what was received and not read, keep in memory. */
+  get heldBytes(): number {
+    const incomplete = this.isSkipping ? 0 : this.gathered;
+    return (
+      incomplete + this.end - this.next + (this.rest === null ? 0 : this.restTo - this.restFrom)
+    );
   }
 
   /** The missing bytes of the incomplete frame; 0 if their number is unknown. */
@@ -154,7 +189,13 @@ export class FrameReader {
     }
     from += this.add(rest, from, this.wanted);
     if (this.gathered < this.wanted) return false;
-    if (this.mayStayInPieces()) {
+    if (this.isSkipping) {
+      const [head] = this.pieces as [Uint8Array];
+      this.isSkipping = false;
+      this.isSkipped = true;
+      this.more = [];
+      this.open(head, 0, head.length);
+    } else if (this.mayStayInPieces()) {
       const [first, ...more] = this.pieces as [Uint8Array, ...Uint8Array[]];
       this.more = more;
       this.open(first, 0, first.length);
@@ -183,6 +224,10 @@ export class FrameReader {
   /** Adds bytes of the chunk until `length` bytes are gathered; gives their number. */
   private add(rest: Uint8Array, from: number, length: number): number {
     const count = Math.min(this.restTo - from, length - this.gathered);
+    if (this.isSkipping && this.gathered >= MIN_FIRST_PIECE_BYTES) {
+      this.gathered += count;
+      return count;
+    }
     if (count > MAX_CRUMB_BYTES) {
       this.crumbs = null;
       this.pieces.push(rest.subarray(from, from + count));
@@ -190,6 +235,7 @@ export class FrameReader {
       this.addCrumb(rest, from, count);
     }
     this.gathered += count;
+    if (this.isSkipping) this.keepHead();
     return count;
   }
 

@@ -5,7 +5,9 @@ import type { MessageBatch } from '../../src/bus/message-batch.ts';
 import { Outstanding, RequestRecord, RequestState, Unreplied } from '../../src/bus/requests.ts';
 
 function ksock(id: number): BusKsock {
-  return { id, outstanding: new Outstanding(), unreplied: new Unreplied() } as unknown as BusKsock;
+  const share = { hold: () => {} };
+  const requests = { outstanding: new Outstanding(), unreplied: new Unreplied() };
+  return { id, share, ...requests } as unknown as BusKsock;
 }
 
 type StateName = keyof typeof RequestState;
@@ -152,7 +154,7 @@ describe('the outstanding Requests of a Ksock', () => {
     }
     expect(found).toEqual([second, third, first]);
     expect(outstanding.find(1, 5, replier)).toBeNull();
-    expect(outstanding.all()).toEqual([anothers]);
+    expect([...outstanding]).toEqual([anothers]);
   });
 
   it('count themselves, and keep their largest number', () => {
@@ -160,7 +162,7 @@ describe('the outstanding Requests of a Ksock', () => {
     const records = [0, 1, 1, 1].map((network) => add(outstanding, network, replier, UNREAD));
     // From the middle, the front and the end of those with the same id.
     for (const at of [2, 1, 3, 0]) outstanding.remove(records[at] as RequestRecord);
-    expect(outstanding.all()).toEqual([]);
+    expect([...outstanding]).toEqual([]);
     add(outstanding, 0, replier, UNREAD);
     expect(outstanding).toMatchObject({ size: 1, max: 4 });
   });

@@ -11,9 +11,9 @@ function batch(name: string, size: number, flags = 0): MessageBatch {
   return new MessageBatch(name, flags, 0, new Uint8Array(size), 0, size);
 }
 
-/** Two Ksocks on a bus with a limit of 5000 bytes; each of these messages, in two queues, costs 1400. */
+/** Two Ksocks on a bus with some memory; each of these messages is in two queue entries of one. */
 function narrow(): { bus: Bus; sender: BusKsock; listener: BusKsock; send(): number } {
-  const bus = new Bus({ maxQueuedBytes: 5000 });
+  const bus = new Bus({ maxMemory: 100_000 });
   const sender = bus.open(owner);
   const listener = bus.open(owner);
   listener.bind('$.A', false);
@@ -21,26 +21,20 @@ function narrow(): { bus: Bus; sender: BusKsock; listener: BusKsock; send(): num
   return { bus, sender, listener, send: () => sender.send(batch('$.A', 1000)) };
 }
 
-describe('the bytes of unread messages', () => {
-  it('are refused beyond the limit, with ENOMEM and without using an id', () => {
-    const { bus, send } = narrow();
-    expect([send(), send(), send(), send()]).toEqual([0, 0, 0, 0]);
-    const serial = bus.nextSerial;
-    expect(send()).toBe(-Errno.ENOMEM);
-    expect(bus.nextSerial).toBe(serial);
-  });
-
-  it('count once for all copies, plus the places, until the last copy is read', () => {
+describe('the memory of a bus (spec 1 §14.1)', () => {
+  it('counts a message once for all copies, plus the places, until the last copy is read', () => {
     const { bus, listener, send } = narrow();
+    const before = bus.memory.held;
     send();
     const one = bus.queuedBytes;
+    expect(bus.memory.held - before).toBeGreaterThanOrEqual(one);
     listener.take();
     expect(bus.queuedBytes).toBe(one - COSTS.place);
     listener.take();
     expect(bus.queuedBytes).toBe(0);
   });
 
-  it('are released by an unbind, and by a close', () => {
+  it('is released by an unbind, and by a close', () => {
     const { bus, listener, send } = narrow();
     send();
     send();
@@ -54,7 +48,23 @@ describe('the bytes of unread messages', () => {
     expect(bus.queuedBytes).toBe(0);
   });
 
-  it('of a batch are released when its last message is read', () => {
+  it('is all free when every Ksock has closed', () => {
+    const { bus, sender, listener, send } = narrow();
+    listener.bind('$.Ask.*', true);
+    send();
+    for (const name of ['$.Ask.A', '$.Ask.B']) {
+      expect(sender.send(batch(name, 10, Flag.WANT_A_REPLY))).toBe(0);
+      listener.take();
+    }
+    sender.close();
+    expect(bus.memory.held).toBeGreaterThan(0);
+    listener.close();
+    // Only routes are kept, until memory lacks.
+    bus.routes.ignore(null, 1_000_000);
+    expect([bus.memory.held, bus.share.held]).toEqual([0, 0]);
+  });
+
+  it('of a batch is released when its last message is read', () => {
     const { bus, sender, listener } = narrow();
     listener.unbind('$.A', false);
     const together = alike('$.A', ['0123456789', 'other', 'and another']);
@@ -66,51 +76,146 @@ describe('the bytes of unread messages', () => {
     expect(bus.queuedBytes).toBe(0);
   });
 
-  it('don’t refuse a Reply below twice the limit', () => {
-    const { bus, sender, listener, send } = narrow();
-    listener.bind('$.Ask', true);
-    expect(sender.send(batch('$.Ask', 0, Flag.WANT_A_REPLY))).toBe(0);
-    while (send() === 0);
-    expect(bus.queuedBytes).toBeGreaterThanOrEqual(5000);
-    const request = listener.take() as MessageBatch;
-    const reply = batch('$.Ask', 100);
-    reply.to = sender.id;
-    reply.replySerial = request.idSerial;
-    expect(listener.send(reply)).toBe(0);
-    expect(sender.take()).toBe(reply);
+  it('gives one Ksock at most half, two a third each, and always something to a newcomer', () => {
+    const bus = new Bus({ maxMemory: 2_000_000 });
+    const sender = bus.open(owner);
+    const hoard = (name: string): BusKsock => {
+      const ksock = bus.open(owner);
+      ksock.maxMessages(0xffff_ffff);
+      ksock.bind(name, false);
+      while (ksock.missed === 0) expect(sender.send(batch(name, 1000))).toBe(0);
+      return ksock;
+    };
+    const one = hoard('$.One');
+    expect(one.held / 2_000_000).toBeGreaterThan(0.47);
+    expect(one.held / 2_000_000).toBeLessThan(0.5);
+    const two = hoard('$.Two');
+    expect(two.held).toBeLessThan(2_000_000 - one.held);
+    const newcomer = bus.open(owner);
+    newcomer.bind('$.New', false);
+    expect(sender.send(batch('$.New', 1000))).toBe(0);
+    expect(newcomer.missed).toBe(0);
+    expect(bus.memory.held).toBeLessThan(2_000_000);
+    // Each takes its part of what the others leave.
+    while (one.take() !== null) two.take();
+    for (let both = 0; both < 2000; both++) {
+      sender.send(batch('$.One', 1000));
+      sender.send(batch('$.Two', 1000));
+    }
+    for (const { held } of [one, two]) expect(held / 2_000_000).toBeCloseTo(1 / 3, 1);
   });
 
-  it('may reach twice the limit with Replies; then the bus refuses them, and they can be sent again', () => {
+  it('refuses what is larger than what is free, for a sender that waits too', () => {
+    const bus = new Bus({ maxMemory: 400_000 });
+    const sender = bus.open(owner);
+    const listener = bus.open(owner);
+    listener.bind('$.A', false);
+    listener.maxMessages(1);
+    expect(sender.send(batch('$.A', 500_000))).toBe(-Errno.ENOMEM);
+    expect(sender.send(batch('$.A', 250_000, Flag.ALL_OR_FAIL))).toBe(-Errno.EBUSY);
+    expect(sender.send(batch('$.A', 10))).toBe(0);
+    expect(sender.send(batch('$.A', 250_000, Flag.ALL_OR_WAIT))).toBe(-Errno.ENOMEM);
+    expect(sender.isSending).toBe(false);
+    const before = bus.memory.held;
+    expect(sender.send(batch('$.A', 100_000, Flag.ALL_OR_WAIT))).toBe(-Errno.EAGAIN);
+    expect(bus.memory.held - before).toBeGreaterThan(100_000);
+    sender.discard();
+    expect(bus.memory.held).toBe(before);
+  });
+
+  it('names the Ksock that holds the most where it lacks', () => {
+    const { bus, sender, listener, send } = narrow();
+    listener.maxMessages(0xffff_ffff);
+    while (listener.missed === 0) send();
+    const large = batch('$.B', 90_000);
+    const errno = -sender.send(large);
+    expect(errno).toBe(Errno.ENOMEM);
+    const why = sender.whyRefused(large, errno);
+    expect(why).toContain(`Ksock ${listener.id} holds the most`);
+    expect(why).toContain('(max-memory)');
+    expect(bus.memory.mostGreedy).toBe(listener);
+  });
+
+  it('has room for small Replies and Statuses when nothing else has', () => {
     const { bus, sender, listener } = narrow();
     listener.bind('$.Ask', true);
-    const ask = (): number => sender.send(batch('$.Ask', 0, Flag.WANT_A_REPLY));
-    while (ask() === 0);
-    let refusals = 0;
+    let asked = 0;
+    while (sender.send(batch('$.Ask', 0, Flag.WANT_A_REPLY)) === 0) asked++;
+    expect(asked).toBeGreaterThan(20);
+    let answered = 0;
     for (let request = listener.take(); request !== null; request = listener.take()) {
-      const reply = batch('$.Ask', 2000);
-      reply.to = sender.id;
-      reply.replySerial = request.idSerial;
-      let sent = listener.send(reply);
-      if (sent < 0) {
-        expect(sent).toBe(-Errno.ENOMEM);
-        expect(bus.queuedBytes).toBeGreaterThanOrEqual(10_000);
-        refusals++;
-        const small = batch('$.Ask', 10);
-        expect(small.size).toBeLessThan(COSTS.request);
-        small.to = sender.id;
-        small.replySerial = request.idSerial;
-        if (refusals % 2 === 0) {
-          expect(listener.send(small)).toBe(0);
-          continue;
-        }
-        while (sender.take() !== null);
-        sent = listener.send(reply);
+      const reply = batch('$.Ask', 40_000);
+      const small = batch('$.Ask', 10);
+      for (const one of [reply, small]) {
+        one.to = sender.id;
+        one.replySerial = request.idSerial;
       }
-      expect(sent).toBe(0);
+      expect(small.size).toBeLessThan(COSTS.request);
+      if (listener.send(reply) !== 0) expect(listener.send(small)).toBe(0);
+      answered++;
     }
-    expect(refusals).toBeGreaterThan(0);
+    expect(answered).toBe(asked);
+    expect(sender.numMessages).toBe(asked);
     while (sender.take() !== null);
     expect(bus.queuedBytes).toBe(0);
+  });
+
+  it('of an unread Reply counts to its requester, who gets no other large one before it has read', () => {
+    const { sender, listener } = narrow();
+    listener.bind('$.Ask', true);
+    const answer = (): number => {
+      expect(sender.send(batch('$.Ask', 0, Flag.WANT_A_REPLY))).toBe(0);
+      const reply = batch('$.Ask', 25_000);
+      reply.to = sender.id;
+      reply.replySerial = (listener.take() as MessageBatch).idSerial;
+      return listener.send(reply);
+    };
+    expect(answer()).toBe(0);
+    expect(answer()).toBe(-Errno.ENOMEM);
+    sender.take();
+    expect(answer()).toBe(0);
+  });
+
+  it('counts in the share of the access point that still holds a message', () => {
+    const { bus, sender, listener, send } = narrow();
+    const guests = bus.memory.share(bus.ksocks);
+    const guest = bus.open(owner, { share: guests });
+    guest.bind('$.A', false);
+    // The listener's bindings must be the newest: it gets its copies first.
+    for (let again = 0; again < 2; again++) listener.unbind('$.A', false);
+    for (let again = 0; again < 2; again++) listener.bind('$.A', false);
+    const before = guests.held;
+    send();
+    const one = bus.queuedBytes;
+    expect(guests.held - before).toBe(COSTS.place);
+    listener.take();
+    listener.take();
+    expect(guests.held - before).toBe(one - 2 * COSTS.place);
+    guest.take();
+    expect(guests.held).toBe(before);
+    guest.close();
+    expect(guests.held).toBe(0);
+    sender.close();
+  });
+
+  it('counts twice as much as is free for an access point, and a newcomer finds room there too', () => {
+    const bus = new Bus({ maxMemory: 3_000_000 });
+    const sender = bus.open(owner);
+    const hoarders = Array.from({ length: 5 }, (_, at) => {
+      const ksock = bus.open(owner);
+      ksock.maxMessages(0xffff_ffff);
+      ksock.bind(`$.N${at}`, false);
+      return ksock;
+    });
+    for (let round = 0; round < 2000; round++) {
+      for (let at = 0; at < 5; at++) sender.send(batch(`$.N${at}`, 1000));
+    }
+    expect(bus.share.held / 3_000_000).toBeCloseTo(2 / 3, 1);
+    for (const { missed } of hoarders) expect(missed).toBeGreaterThan(0);
+    const newcomer = bus.open(owner);
+    newcomer.bind('$.New', false);
+    for (let at = 0; at < 5; at++) expect(sender.send(batch('$.New', 100))).toBe(0);
+    expect(newcomer.missed).toBe(0);
   });
 });
 
@@ -257,9 +362,9 @@ describe('the unanswered Requests of a Replier', () => {
     ask();
     replier.take();
     expect(bus.queuedBytes).toBe(COSTS.request);
-    expect(
-      replier.unreplied.newestFirst().flatMap((record) => Object.values(record)),
-    ).not.toContainEqual(expect.any(MessageBatch));
+    expect([...replier.unreplied].flatMap((record) => Object.values(record))).not.toContainEqual(
+      expect.any(MessageBatch),
+    );
     requester.close();
     expect(bus.queuedBytes).toBe(0);
   });

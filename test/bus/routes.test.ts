@@ -1,16 +1,17 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { Binding } from '../../src/bus/binding-tree.ts';
-import type { BusKsock } from '../../src/bus/ksock.ts';
-import { Routes } from '../../src/bus/routes.ts';
+import { Binding as BindingOf } from '../../src/bus/binding-tree.ts';
+import { type Party, Routes } from '../../src/bus/routes.ts';
 import { matches, mostSpecificFirst, type NaiveBinding } from '../model/naive-bus.ts';
 import { holds } from '../model/property.ts';
 
-const NOBODY = {} as BusKsock;
+const NOBODY = { isOpen: true };
+
+type Binding = BindingOf<Party>;
 
 let order = 0;
 const binding = (name: string, replier = false): Binding =>
-  new Binding(NOBODY, name, replier, ++order);
+  new BindingOf(NOBODY, name, replier, ++order);
 
 const word = fc.constantFrom('A', 'B', 'AB', 'A_1', '-');
 const words = fc.array(word, { minLength: 1, maxLength: 4 });
@@ -171,8 +172,15 @@ describe('routes', () => {
     expect(placesBelow(root)).toBe(0);
   });
 
-  it('keep at most twice as many lists of listeners as cached routes, and a few', () => {
-    const routes = new Routes();
+  it('keep routes and lists only in as much memory as they may, and count that', () => {
+    const memory = {
+      free: 100_000,
+      held: 0,
+      hold(bytes: number): void {
+        this.held += bytes;
+      },
+    };
+    const routes = new Routes(memory);
     const all = binding('$.*');
     routes.add(all);
     const { lists } = routes as unknown as { lists: ReadonlyMap<string, unknown> };
@@ -185,8 +193,11 @@ describe('routes', () => {
       // Names with the same recipients share a list, whatever other bindings come and go.
       const [one, other] = steady.map((each) => routes.find(each).listeners);
       expect(one).toBe(other);
-      expect(lists.size).toBeLessThan(100);
+      expect(lists.size).toBeLessThan(200);
+      expect(memory.held).toBeLessThan(25_000);
     }
+    routes.remove(all);
+    expect([lists.size, memory.held]).toEqual([0, 0]);
   });
 
   it('find the Replier of exactly a binding name, without matching', () => {

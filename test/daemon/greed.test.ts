@@ -277,33 +277,46 @@ describe('A program that', { timeout: FULL ? 600_000 : 60_000 }, () => {
   });
 });
 
-describe('Programs that fill a whole bus', () => {
+describe('Programs that fill the memory', () => {
   let local: LocalDaemon;
   beforeEach(async () => {
-    local = await LocalDaemon.start({ maxQueuedBytes: 20_000 });
+    local = await LocalDaemon.start({ maxMemory: 200_000 });
   });
   afterEach(() => local.stop());
 
-  it('get an error that names max-queued-bytes, until a program reads.', async () => {
-    const [sender, listener] = [await local.open(), await local.open()];
+  it('get an error that names max-memory, and who holds the most, until that program reads.', async () => {
+    const [sender, listener, other] = [await local.open(), await local.open(), await local.open()];
     await listener.bind('$.News');
-    const message = new Announcement('$.News', new Uint8Array(3000));
-    for (let count = 0; count < 6; count++) await sender.sendMsg(message);
-    const error = await refused(sender.sendMsg(message), 'ENOMEM');
-    expect(error.meaning).toContain('(max-queued-bytes)');
-    await listener.readNextMsg();
+    const message = new Announcement('$.News', new Uint8Array(20_000), { flags: Flag.ALL_OR_FAIL });
+    let kept = 0;
+    const full = await (async () => {
+      for (; ; kept++) await sender.sendMsg(message);
+    })().catch((error: unknown) => error);
+    expect(kept).toBeGreaterThan(2);
+    expect(full).toMatchObject({ code: 'EBUSY' });
+    expect(String(full)).toContain(`Ksock ${listener.id}`);
+    expect(String(full)).toContain('(max-memory)');
+    const large = new Announcement('$.Nobody', new Uint8Array(150_000));
+    const error = await refused(sender.sendMsg(large), 'ENOMEM');
+    expect(error.meaning).toContain(`Ksock ${listener.id} holds the most`);
+    // Others go on.
+    await other.bind('$.Other');
+    await sender.sendMsg(new Announcement('$.Other', 'still here', { flags: Flag.ALL_OR_FAIL }));
+    expect((await other.readNextMsg())?.text()).toBe('still here');
+    while ((await listener.readNextMsg()) !== null);
     await sender.sendMsg(message);
   });
 
   it('still get an answer to each Request: if the Reply is too large, a small one that says so.', async () => {
     const [asker, replier] = [await local.open(), await local.open()];
-    await replier.replier('$.Ask', () => new Uint8Array(8000));
+    await replier.replier('$.Ask', () => new Uint8Array(40_000));
     await Promise.all(Array.from({ length: 6 }, () => asker.sendMsg(new Request('$.Ask'))));
     while ((await asker.numMessages()) < 6);
     const answers = [];
     for await (const answer of asker.drain()) answers.push(`${answer.name} ${answer.dataLength}`);
-    expect(answers.slice(0, 5)).toEqual(new Array(5).fill('$.Ask 8000'));
+    expect(answers[0]).toBe('$.Ask 40000');
     expect(answers[5]).toMatch(/^\$\.KBUS\.Replier\.Error /);
+    expect(answers).toHaveLength(6);
     expect(await replier.numUnrepliedTo()).toBe(0);
   });
 });

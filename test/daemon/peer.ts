@@ -2,6 +2,7 @@ import { FlushScheduler } from '../../src/base/flush-scheduler.ts';
 import { plainMemory } from '../../src/base/memory.ts';
 import { Slab } from '../../src/base/slab.ts';
 import type { Bus } from '../../src/bus/bus.ts';
+import type { Chunks } from '../../src/daemon/chunks.ts';
 import { Session, type SessionHost } from '../../src/daemon/session.ts';
 import type { OpCode } from '../../src/message/calls.ts';
 import { Op } from '../../src/message/calls.ts';
@@ -15,9 +16,12 @@ import {
   hello,
   messagesFrame,
 } from '../support/frames.ts';
+import { unlimitedTurns } from '../support/unlimited-turns.ts';
 
 export class Host implements SessionHost {
   readonly flushes = new FlushScheduler();
+  readonly turns = unlimitedTurns();
+  readonly chunks: Chunks | null = null;
   readonly slab = new Slab(65_536, plainMemory);
   readonly pid = 4242;
   readonly warnings: string[] = [];

@@ -407,9 +407,9 @@ describe('A client that floods', () => {
 
   it('may have up to MAX_WAITING_CALLS waiting calls.', () => {
     const taker = open();
-    const many = (kind: () => Buffer): Buffer =>
-      Buffer.concat(Array.from({ length: MAX_WAITING_CALLS }, kind));
-    taker.say(many(() => frame('TAKE', { detail: 1, token: 1 })));
+    const many = (kind: (token: number) => Buffer): Buffer =>
+      Buffer.concat(Array.from({ length: MAX_WAITING_CALLS }, (_, at) => kind(at + 10)));
+    taker.say(many((token) => frame('TAKE', { detail: 1, token })));
     expect(taker.isEnded).toBe(false);
     taker.say(frame('TAKE', { detail: 1, token: 2 }));
     expect(farewell(taker)).toContain(`at most ${MAX_WAITING_CALLS} waiting calls`);
@@ -417,7 +417,7 @@ describe('A client that floods', () => {
     const poller = waiting();
     poller.say(
       waits('x', 2),
-      many(() => call(Op.POLL, 3, 1)),
+      many((token) => call(Op.POLL, token, 1)),
     );
     expect(poller.isEnded).toBe(false);
     poller.say(call(Op.POLL, 4, 1));

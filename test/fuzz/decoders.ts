@@ -35,6 +35,7 @@ import { Announcement, Message, Reply, Request } from '../../src/message/message
 import type { Channel } from '../../src/transport/channel.ts';
 import { wordsFrame } from '../../src/wire/frame.ts';
 import { FrameKind, PROTOCOL_VERSION } from '../../src/wire/protocol.ts';
+import { unlimitedTurns } from '../support/unlimited-turns.ts';
 import { type Cut, cut, together } from './mutate.ts';
 
 /** Feeds bytes to a decoder; throws if its behaviour is not the documented one. */
@@ -70,6 +71,8 @@ const CUTS = ['whole', 'single', 'any'] as const;
 
 const host: SessionHost = {
   flushes: new FlushScheduler(),
+  turns: unlimitedTurns(),
+  chunks: null,
   slab: new Slab(65_536, plainMemory),
   pid: 1,
   newDevice: async () => -22,

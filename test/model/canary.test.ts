@@ -105,9 +105,8 @@ const CANARIES: Record<string, { breakIt: Break; by: fc.Arbitrary<Sequence>; wit
     breakIt: () => (ksock) => {
       const { outstanding } = ksock;
       outstanding.find = (network, serial) =>
-        outstanding
-          .all()
-          .find((record) => record.network === network && record.serial === serial) ?? null;
+        [...outstanding].find((record) => record.network === network && record.serial === serial) ??
+        null;
     },
   },
   'ends an unread Request instead of the read one with its id': {
@@ -116,12 +115,10 @@ const CANARIES: Record<string, { breakIt: Break; by: fc.Arbitrary<Sequence>; wit
     breakIt: () => (ksock) => {
       const { outstanding } = ksock;
       outstanding.find = (network, serial, replier) =>
-        outstanding
-          .all()
-          .find(
-            (record) =>
-              record.network === network && record.serial === serial && record.replier === replier,
-          ) ?? null;
+        [...outstanding].find(
+          (record) =>
+            record.network === network && record.serial === serial && record.replier === replier,
+        ) ?? null;
     },
   },
   'reads an urgent Request after the listener’s copy': {
@@ -260,8 +257,14 @@ const CANARIES: Record<string, { breakIt: Break; by: fc.Arbitrary<Sequence>; wit
     within: 3000,
     breakIt: () => (ksock) => {
       const { unreplied } = ksock;
-      const newestFirst = unreplied.newestFirst.bind(unreplied);
-      unreplied.newestFirst = () => newestFirst().reverse();
+      const add = unreplied.add.bind(unreplied);
+      unreplied.add = (record) => {
+        const first = [...unreplied].at(-1);
+        if (first === undefined) return add(record);
+        first.older = record;
+        record.newer = first;
+        unreplied.size++;
+      };
     },
   },
   'binds although a listener to binds has a full queue': {

@@ -226,6 +226,15 @@ export class NaiveBus {
     if (!isSendable(name)) return -EBADMSG;
     // spec 1 §6.2: "A Request gets ENOLCK when the *sender's* queue is full. The send uses no id."
     if (isRequest(message) && this.isFull(sender)) return -ENOLCK;
+    // spec 1 §14.4: "At most 16 unanswered Requests of one Ksock may have the same id".
+    const same = this.requests.filter(
+      (r) =>
+        r.requester === sender &&
+        r.state !== 'waiting' &&
+        r.message.network === message.network &&
+        r.message.serial === message.serial,
+    );
+    if (isRequest(message) && message.network !== 0 && same.length >= 16) return -ENOLCK;
     // spec 1 §6.3, with spec 1 §3 for the id, and spec 1 §4.2 for the flags that a user can't set.
     const sent: NaiveMessage = {
       ...message,
@@ -503,6 +512,11 @@ export class NaiveBus {
       // spec 1 §7.1: "There is at most one Replier binding per *binding name*. A second one gets
       // EADDRINUSE, even from the same Ksock".
       if (this.bindings.some((b) => b.replier && b.name === name)) return -EADDRINUSE;
+    }
+    // spec 1 §14.3: "at most 16 times".
+    const same = this.bindings.filter((b) => b.ksock === ksock && b.name === name && !b.replier);
+    if (!replier && same.length >= 16) return -ENOLCK;
+    if (replier) {
       // spec 1 §9.1: "*before* the bind or unbind takes effect".
       if (!this.report(true, ksock, name)) return -EAGAIN;
     }

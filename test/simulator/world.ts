@@ -9,6 +9,7 @@ import type { Timers } from '../../src/base/timers.ts';
 import { Bus } from '../../src/bus/index.ts';
 import type { SessionHost } from '../../src/daemon/session.ts';
 import { KbusError } from '../../src/message/error.ts';
+import { unlimitedTurns } from '../support/unlimited-turns.ts';
 import type { End, Link } from './link.ts';
 import { Broken, Lockstep, same } from './lockstep.ts';
 import { type Sabotage, Seat } from './seat.ts';
@@ -89,6 +90,8 @@ export class World {
     this.sabotage = sabotage;
     this.host = {
       flushes: new FlushScheduler(),
+      turns: unlimitedTurns(),
+      chunks: null,
       slab: new Slab(65_536, plainMemory),
       pid: 4242,
       newDevice: async () => -22,

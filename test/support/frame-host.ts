@@ -3,17 +3,23 @@ import { plainMemory } from '../../src/base/memory.ts';
 import { Slab } from '../../src/base/slab.ts';
 import type { Bus } from '../../src/bus/bus.ts';
 import { Buses } from '../../src/bus/buses.ts';
-import type { BusSettings } from '../../src/bus/settings.ts';
+import { Memory } from '../../src/bus/memory.ts';
+import { BUS_DEFAULTS, type BusSettings } from '../../src/bus/settings.ts';
+import { Work } from '../../src/bus/work.ts';
 import { type Connect, Ksock, type KsockOptions } from '../../src/client/ksock.ts';
 import { FramePort } from '../../src/client/ports/frame-port.ts';
 import { PortError } from '../../src/client/ports/port.ts';
+import type { Chunks } from '../../src/daemon/chunks.ts';
 import { Session, type SessionHost } from '../../src/daemon/session.ts';
+import { Turns } from '../../src/daemon/turns.ts';
 import { Errno } from '../../src/message/errno.ts';
 import { type Cut, PipeEnd, whole } from './pipe.ts';
 
 /** A daemon without sockets: sessions on pipes. */
 export class FrameHost implements SessionHost {
   readonly flushes = new FlushScheduler();
+  readonly turns: Turns;
+  readonly chunks: Chunks | null = null;
   readonly slab = new Slab(65_536, plainMemory);
   readonly pid = 4242;
   readonly buses: Buses;
@@ -23,8 +29,14 @@ export class FrameHost implements SessionHost {
   private readonly cut: Cut;
   private readonly ksocks: Ksock[] = [];
 
-  constructor(settings: Partial<BusSettings> = {}, cut: Cut = whole) {
-    this.buses = new Buses(1, settings);
+  /** `turnSteps`: after how many steps a turn is over. */
+  constructor(settings: Partial<BusSettings> = {}, cut: Cut = whole, turnSteps?: number) {
+    const work = new Work(turnSteps);
+    const memory = new Memory(settings.maxMemory ?? BUS_DEFAULTS.maxMemory);
+    this.buses = new Buses(1, settings, { memory, work });
+    const { flushes } = this;
+    this.turns = new Turns(work, setImmediate, () => flushes.flush());
+    flushes.onFlushed = () => this.turns.check();
     this.cut = cut;
   }
 

@@ -16,7 +16,9 @@ export class SendQueue {
   private readonly aside: (batch: MessageBatch) => void;
   private readonly requests: WaitingRequests;
   private waiting: MessageBatch | null = null;
-  // Those behind it stand from `head` on.
+  /** The turn was over before all sends were tried: `goOn` continues. */
+  isPaced = false;
+  // Those behind it, or left over, stand from `head` on.
   private behind: MessageBatch[] = [];
   private head = 0;
   /** How many messages they are, and the bytes of their data. */
@@ -40,7 +42,7 @@ export class SendQueue {
 
   /** How many sends are pending. */
   get pending(): number {
-    return this.waiting === null ? 0 : 1 + this.behindCount;
+    return this.behindCount + (this.waiting === null ? 0 : 1);
   }
 
   /** How many of them count against the driver's limits, and the bytes of their data: not a Request that waits aside. */
@@ -50,8 +52,7 @@ export class SendQueue {
 
   get countedBytes(): number {
     const { waiting } = this;
-    if (waiting === null) return 0;
-    return this.behindBytes + (waiting.isAside ? 0 : waiting.dataBytes);
+    return this.behindBytes + (waiting === null || waiting.isAside ? 0 : waiting.dataBytes);
   }
 
   /**
@@ -59,16 +60,43 @@ export class SendQueue {
    * EAGAIN waits only with `batch.waits`.
    */
   submit(batch: MessageBatch): void {
-    if (this.waiting !== null || !this.pass(batch)) this.lineUp(batch);
+    if (this.isHeld || !this.pass(batch)) this.lineUp(batch);
+  }
+
+  /** Sends must stand behind others. */
+  private get isHeld(): boolean {
+    return this.waiting !== null || this.isPaced;
   }
 
   private lineUp(batch: MessageBatch): void {
+    if (!this.ksock.hasRoomFor(batch.cost)) {
+      this.done(batch, -Errno.ENOMEM);
+      return;
+    }
     this.behind.push(batch);
     this.countBehind(batch, 1);
   }
 
+  /** Continues after the turn was over. */
+  goOn(): void {
+    this.isPaced = false;
+    this.passBehind();
+  }
+
+  /** The Ksock is closed: forgets all. */
+  close(): void {
+    this.waiting = null;
+    for (const batch of this.behind.slice(this.head)) this.countBehind(batch, -1);
+    this.behind = [];
+    this.head = 0;
+    this.isPaced = false;
+    this.requests.close();
+  }
+
   /** Counts a batch that stands behind the waiting message, or (-1) stands there no more. */
   private countBehind(batch: MessageBatch, by: 1 | -1): void {
+    if (by === 1) this.ksock.keep(batch);
+    else this.ksock.release(batch);
     this.behindCount += by * batch.count;
     this.behindBytes += by * batch.dataBytes;
   }
@@ -77,6 +105,10 @@ export class SendQueue {
   private pass(batch: MessageBatch): boolean {
     const { ksock } = this;
     while (this.waiting === null) {
+      if (ksock.isTurnOver) {
+        this.isPaced = true;
+        return false;
+      }
       const count = batch.count === 1 ? 1 : ksock.sendable(batch);
       const isLast = count === batch.count;
       const sent = isLast ? batch : batch.split(count);
@@ -101,7 +133,7 @@ export class SendQueue {
   /** The driver calls it when this queue has room for Requests that wait; or (null) when a Replier came or went. */
   retryRequests(of: KsockState | null): void {
     // While a message waits to be sent, the bus would refuse them; they are tried when it has gone.
-    if (this.waiting === null && !this.ksock.isSending) this.requests.retry(of);
+    if (!this.isHeld && !this.ksock.isSending) this.requests.retry(of);
   }
 
   /** Sends the waiting message again; the driver calls it when the bus says that there is room. */
@@ -126,15 +158,17 @@ export class SendQueue {
       this.done(request, -Errno.ECANCELED);
       return true;
     }
+    this.ksock.tookSteps((this.behind.length - this.head) >> 2);
     for (let at = this.head; at < this.behind.length; at++) {
       const batch = this.behind[at] as MessageBatch;
       const index = token - batch.token;
       if (index < 0 || index >= batch.count) continue;
-      const before = index > 0 ? [batch.split(index)] : [];
-      const after = batch.count > 1 ? batch : null;
-      const cancelled = after === null ? batch : batch.split(1);
-      this.behind.splice(at, 1, ...before, ...(after === null ? [] : [after]));
-      this.countBehind(cancelled, -1);
+      this.countBehind(batch, -1);
+      const others = index > 0 ? [batch.split(index)] : [];
+      const cancelled = batch.count > 1 ? batch.split(1) : batch;
+      if (cancelled !== batch) others.push(batch);
+      for (const other of others) this.countBehind(other, 1);
+      this.behind.splice(at, 1, ...others);
       this.done(cancelled, -Errno.ECANCELED);
       return true;
     }
@@ -155,7 +189,11 @@ export class SendQueue {
     const settled = this.waiting as MessageBatch;
     this.waiting = null;
     this.done(settled, result);
-    while (this.waiting === null && this.head < this.behind.length) {
+    this.passBehind();
+  }
+
+  private passBehind(): void {
+    while (!this.isHeld && this.head < this.behind.length) {
       const batch = this.behind[this.head] as MessageBatch;
       this.countBehind(batch, -1);
       if (this.pass(batch)) this.head++;

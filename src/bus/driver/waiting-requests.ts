@@ -1,6 +1,7 @@
 import type { BusKsock } from '../ksock.ts';
 import type { KsockState } from '../ksock-state.ts';
 import type { MessageBatch } from '../message-batch.ts';
+import type { Steps } from '../work.ts';
 
 /** How many Requests of one Ksock may wait for room, and the bytes of their data together. */
 const MAX_WAITING_REQUESTS = 65_536;
@@ -36,6 +37,7 @@ export class WaitingRequests {
     if (this.count >= MAX_WAITING_REQUESTS || this.bytes + dataLength > MAX_WAITING_BYTES) {
       return false;
     }
+    if (!this.ksock.hasRoomFor(batch.cost)) return false;
     this.lineUp(on, batch);
     return true;
   }
@@ -43,6 +45,7 @@ export class WaitingRequests {
   private lineUp(on: KsockState, batch: MessageBatch): void {
     this.count++;
     this.bytes += batch.dataLength;
+    this.ksock.keep(batch);
     const line = this.lines.get(on);
     if (line !== undefined) {
       line.set(batch.token, batch);
@@ -69,21 +72,26 @@ export class WaitingRequests {
 
   /** This queue has room; or (null) a Replier came or went. */
   retry(of: KsockState | null): void {
+    if (this.count > 0) this.ksock.run(this.retrying(of));
+  }
+
+  private *retrying(of: KsockState | null): Steps {
     const { ksock, lines } = this;
     if (of === null) {
-      for (const [on, line] of [...lines]) if (on !== ksock) this.sort(on, line);
+      for (const [on, line] of [...lines]) if (on !== ksock) yield* this.sort(on, line);
     }
     for (const [on, line] of [...lines]) {
-      if (on !== ksock && (of === null || of === ksock || of === on)) this.goOn(on, line);
+      if (on !== ksock && (of === null || of === ksock || of === on)) yield* this.goOn(on, line);
     }
     const own = lines.get(ksock);
-    if (own !== undefined && of !== null) this.goOn(ksock, own);
+    if (own !== undefined && of !== null) yield* this.goOn(ksock, own);
     if (this.count === 0) ksock.stopAwaiting(ksock);
   }
 
   /** Requests whose Replier is another one now go to that; those that have none are refused. */
-  private sort(on: KsockState, line: Line): void {
+  private *sort(on: KsockState, line: Line): Steps {
     for (const batch of [...line.values()]) {
+      yield;
       // A Request sent meanwhile may have made room, and so let others go on.
       const isThere = line.get(batch.token) === batch;
       if (!isThere || this.ksock.replierFor(batch) === on) continue;
@@ -92,7 +100,7 @@ export class WaitingRequests {
     }
   }
 
-  private goOn(on: KsockState, line: Line): void {
+  private *goOn(on: KsockState, line: Line): Steps {
     const { ksock } = this;
     for (const batch of line.values()) {
       // While a message waits to be sent (ALL_OR_WAIT), as one of these may do now, the bus would refuse the others.
@@ -101,7 +109,19 @@ export class WaitingRequests {
       // A Request that waited for a place of its own may have to wait for its Replier now.
       if (on === ksock) this.submit(batch);
       else this.send(batch);
+      yield;
     }
+  }
+
+  /** The Ksock is closed: forgets all. */
+  close(): void {
+    for (const line of this.lines.values()) {
+      for (const batch of line.values()) this.ksock.release(batch);
+      line.clear();
+    }
+    this.lines.clear();
+    this.count = 0;
+    this.bytes = 0;
   }
 
   private submit(batch: MessageBatch): void {
@@ -114,6 +134,7 @@ export class WaitingRequests {
     line.delete(batch.token);
     this.count--;
     this.bytes -= batch.dataLength;
+    this.ksock.release(batch);
     if (line.size > 0) return;
     this.lines.delete(on);
     if (on !== this.ksock) this.ksock.stopAwaiting(on);
@@ -121,6 +142,7 @@ export class WaitingRequests {
 
   /** Gives up the Request of this token, and gives it; null when none waited. */
   cancel(token: number): MessageBatch | null {
+    this.ksock.tookSteps(this.lines.size);
     for (const [on, line] of this.lines) {
       const batch = line.get(token);
       if (batch === undefined) continue;

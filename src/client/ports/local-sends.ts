@@ -195,6 +195,7 @@ export class LocalSends {
 
   /** The Ksock is closed: fails all waiting sends. */
   endSends(): void {
+    this.queue.close();
     for (const settle of this.settles.values()) settle(-Errno.EBADF);
     this.settles.clear();
     this.noteIdle();

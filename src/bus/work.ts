@@ -1,0 +1,57 @@
+/** Work in steps: what has been done holds after each of them. */
+export type Steps = Generator<void, void>;
+
+/**
+ * Counts the steps that buses take, and puts off what would hold up everybody (spec 1 §14.2). A step is what costs about
+ * as much as one delivery. All buses of a daemon share one count, because one thread serves them all.
+ *
+ * A driver calls `begin` at the start of each of its turns, and `goOn` in later turns while there is work. A bus without
+ * such a driver has no limit, and puts nothing off.
+ */
+export class Work {
+  /** Steps taken in this turn. */
+  done = 0;
+  /** The turn is over after about as many steps. */
+  readonly limit: number;
+  private tasks: Steps[] = [];
+
+  constructor(limit = Number.POSITIVE_INFINITY) {
+    this.limit = limit;
+  }
+
+  /** No long work may begin or continue in this turn. */
+  get isTurnOver(): boolean {
+    return this.done >= this.limit;
+  }
+
+  /** Whether work was put off. */
+  get isPending(): boolean {
+    return this.tasks.length > 0;
+  }
+
+  begin(): void {
+    this.done = 0;
+  }
+
+  /** Takes the steps, as many as the turn has room for, but at least one; the others in later turns. */
+  run(steps: Steps): void {
+    if (!this.advance(steps)) this.tasks.push(steps);
+  }
+
+  /** Continues what was put off, in turn. */
+  goOn(): void {
+    while (this.tasks.length > 0 && !this.isTurnOver) {
+      const steps = this.tasks.shift() as Steps;
+      if (!this.advance(steps)) this.tasks.push(steps);
+    }
+  }
+
+  /** True when all steps are taken. */
+  private advance(steps: Steps): boolean {
+    while (steps.next().done !== true) {
+      this.done++;
+      if (this.isTurnOver) return false;
+    }
+    return true;
+  }
+}

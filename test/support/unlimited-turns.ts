@@ -1,0 +1,11 @@
+import { Work } from '../../src/bus/work.ts';
+import { Turns } from '../../src/daemon/turns.ts';
+
+/** Turns that never end, for sessions on buses without a limit. */
+export function unlimitedTurns(): Turns {
+  return new Turns(
+    new Work(),
+    (turn) => turn(),
+    () => {},
+  );
+}
