@@ -32,6 +32,7 @@ export class BusState {
   observer: BusObserver | null = null;
   private deliveries = 0;
 
+  /** @internal */
   constructor(number: number, settings: BusSettings, memory: Memory, work: Work) {
     this.number = number;
     this.settings = settings;

@@ -8,7 +8,9 @@ export class Buses {
   private readonly settings: BusSettings;
   private readonly common: Common;
 
-  /** `common`: what they share; by default, memory as the settings say. */
+  constructor(count?: number, settings?: Given<BusSettings>);
+  /** @internal `common`: what they share; by default, memory as the settings say. */
+  constructor(count: number, settings: Given<BusSettings>, common: Common);
   constructor(count = 1, settings: Given<BusSettings> = {}, common?: Common) {
     this.settings = settingsOf(settings);
     this.common = common ?? commonOf(this.settings);

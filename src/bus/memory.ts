@@ -1,13 +1,3 @@
-/** A Ksock, as those see it that count memory. */
-export interface Holder {
-  readonly id: number;
-  readonly share: Share;
-  /** Bytes. */
-  readonly held: number;
-  /** Unread messages. */
-  readonly numMessages: number;
-}
-
 /**
  * All memory that programs cause, in bytes (spec 1 §14.1): what buses keep for them, what is on its way to them, and what
  * the bus holds of them. The buses of a daemon have one memory together.
@@ -82,4 +72,14 @@ export class Share {
     if (held > free) return false;
     return this.held + more <= 2 * free || held <= free * NEWCOMERS_PART;
   }
+}
+
+/** A Ksock, as those see it that count memory. */
+export interface Holder {
+  readonly id: number;
+  readonly share: Share;
+  /** Bytes. */
+  readonly held: number;
+  /** Unread messages. */
+  readonly numMessages: number;
 }

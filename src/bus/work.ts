@@ -1,6 +1,3 @@
-/** Work in steps: what has been done holds after each of them. */
-export type Steps = Generator<void, void>;
-
 /**
  * Counts the steps that buses take, and puts off what would hold up everybody (spec 1 §14.2). A step is what costs about
  * as much as one delivery. All buses of a daemon share one count, because one thread serves them all.
@@ -55,3 +52,6 @@ export class Work {
     return true;
   }
 }
+
+/** Work in steps: what has been done holds after each of them. */
+export type Steps = Generator<void, void>;
