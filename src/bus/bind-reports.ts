@@ -74,7 +74,8 @@ export class BindReports {
    * so many that it takes more than a turn, the Ksock misses those for which there is no room later.
    */
   reportAll(ksock: KsockState): boolean {
-    const outcome = { isRefused: false };
+    const places = Math.max(0, ksock.limit - ksock.occupied);
+    const outcome = { isRefused: this.state.routes.repliers > places };
     this.state.work.run(this.reporting(ksock, outcome));
     return !outcome.isRefused;
   }

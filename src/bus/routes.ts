@@ -66,6 +66,8 @@ export class Routes<Ksock extends Party = Party> {
   private stamps = 0;
   private newest: Binding<Ksock> | null = null;
   private newestReplier: Binding<Ksock> | null = null;
+  /** How many bindings are Repliers'. */
+  repliers = 0;
   private lastName = '';
   private lastRoute: Route<Ksock> | undefined;
   /** Names as records have them, with their routes; those of an older epoch may not hold any more. */
@@ -134,6 +136,7 @@ export class Routes<Ksock extends Party = Party> {
       binding.olderHere = this.newestReplier;
       if (this.newestReplier !== null) this.newestReplier.newerHere = binding;
       this.newestReplier = binding;
+      this.repliers++;
     } else {
       binding.olderHere = place.newest;
       if (place.newest !== null) place.newest.newerHere = binding;
@@ -157,6 +160,7 @@ export class Routes<Ksock extends Party = Party> {
       // A Replier that has closed may have a successor already.
       if (place.replier === binding) place.replier = null;
       if (newerHere === null) this.newestReplier = olderHere;
+      this.repliers--;
     } else {
       if (newerHere === null) place.newest = olderHere;
       binding.olderHere = null;

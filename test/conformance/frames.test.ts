@@ -1,8 +1,8 @@
 import { modern } from './modern.ts';
 import { original } from './original.ts';
-import { inFrames, inFramesByteByByte } from './transports.ts';
+import { inFrames, inFramesByteByByte, inShortTurns } from './transports.ts';
 
-for (const transport of [inFrames, inFramesByteByByte]) {
+for (const transport of [inFrames, inFramesByteByByte, inShortTurns]) {
   original(transport);
   modern(transport);
 }

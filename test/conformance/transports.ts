@@ -62,16 +62,18 @@ export const inProcess: Transport<Ksock> = {
 };
 
 /** Client and session, connected in memory. */
-const frames = (name: string, cut: Cut): Transport<Ksock> => ({
+const frames = (name: string, cut: Cut, turnSteps?: number): Transport<Ksock> => ({
   name,
   place: async (settings) => {
-    const host = new FrameHost(settings, cut);
+    const host = new FrameHost(settings, cut, turnSteps);
     return new KsockPlace(host.bus, (mode, bus) => host.open({ mode }, bus));
   },
 });
 
 export const inFrames = frames('in frames', whole);
 export const inFramesByteByByte = frames('in frames that come byte by byte', byteByByte);
+/** Nearly everything is put off (spec 1 §14.2). */
+export const inShortTurns = frames('in turns of two steps', whole, 2);
 
 export const unixSocket: Transport<Ksock> = {
   name: 'over a Unix socket',
