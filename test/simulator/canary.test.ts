@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest';
 import type { Bus, BusKsock, MessageBatch } from '../../src/bus/index.ts';
 import type { Queueing } from '../../src/bus/queueing.ts';
 import type { RequestRecord } from '../../src/bus/requests.ts';
+import { COSTS } from '../../src/bus/settings.ts';
 import type { FramePort } from '../../src/client/ports/frame-port.ts';
 import type { ReconnectingPort } from '../../src/client/ports/reconnecting-port.ts';
 import type { CallParts } from '../../src/daemon/calls.ts';
@@ -106,6 +107,26 @@ const CANARIES: Record<string, Sabotage> = {
       Object.defineProperty(ksock, 'blocking', { value: blocking, configurable: true });
       return batch;
     };
+  }),
+  'an engine that never counts an unbound name as free': inKsocks((ksock) => {
+    const hold = ksock.hold.bind(ksock);
+    ksock.hold = (bytes) => {
+      if (bytes >= 0 || bytes <= -COSTS.binding * 2) hold(bytes);
+    };
+  }),
+  'a session that counts sends that no longer wait': inParts(({ ksock }) => {
+    ksock.release = () => {};
+  }),
+  'a session that goes on only with the frame that its turn ended with': inSession((session) => {
+    const goOn = session.goOn.bind(session);
+    session.goOn = () => {
+      goOn();
+      return true;
+    };
+  }),
+  'a session that loses what it receives when its turn is over': inSession((session) => {
+    const insides = session as unknown as { chunks: unknown[]; fallBehind(): void };
+    insides.fallBehind = () => {};
   }),
   'a session that forgets consumed messages': inParts(({ prefetcher }) => {
     prefetcher.consume = () => {};

@@ -30,6 +30,7 @@ export interface Sabotage {
 export interface SeatWorld {
   clock: number;
   readonly deferred: (() => void)[];
+  readonly sessions: Set<Session>;
   readonly timers: readonly unknown[];
   readonly clientTimers: Timers;
   readonly links: Link[];
@@ -158,6 +159,7 @@ export class Seat {
         const link = new NewLink();
         const lockstep = world.lockstep;
         const session = new Session(world.host, lockstep.bus, link.daemon);
+        world.sessions.add(session);
         world.sabotage.session?.(session);
         const journal = world.newJournal();
         link.client.events = toldTo;

@@ -1,13 +1,11 @@
 import process from 'node:process';
 import { Random } from '../../harness/random.mjs';
 import type { Sabotage } from './seat.ts';
-import { drawDeed, drawSwarm, type Step } from './steps.ts';
+import { drawDeed, drawSwarm, type Setup, type Step } from './steps.ts';
 import { type Figures, isExpectedThrow, World } from './world.ts';
 
 /** A recorded run: it can be repeated, whole or in part. */
-export interface Run {
-  /** The limit of every new Ksock's queue. */
-  readonly limit: number;
+export interface Run extends Setup {
   readonly steps: readonly Step[];
 }
 
@@ -25,8 +23,8 @@ export async function simulate(seed: number, sabotage?: Sabotage): Promise<Outco
   const random = new Random(seed);
   const swarm = drawSwarm(random);
   const steps: Step[] = [];
-  const { limit } = swarm;
-  const world = new World(limit, sabotage);
+  const { limit, turnSteps } = swarm;
+  const world = new World(swarm, sabotage);
   const why = await inWorld(world, async () => {
     const take = (step: Step): Promise<boolean> => {
       steps.push(step);
@@ -38,14 +36,14 @@ export async function simulate(seed: number, sabotage?: Sabotage): Promise<Outco
     await take({ step: 'rest' });
     for (let step = 0; step < swarm.steps; step++) await take(world.draw(random, swarm));
   });
-  return { failed: why === null ? null : { limit, steps, why }, figures: world.figures };
+  return { failed: why === null ? null : { limit, turnSteps, steps, why }, figures: world.figures };
 }
 
 /** Repeats the steps; null, or the failure. */
-export async function replay({ limit, steps }: Run, sabotage?: Sabotage): Promise<string | null> {
-  const world = new World(limit, sabotage);
+export async function replay(run: Run, sabotage?: Sabotage): Promise<string | null> {
+  const world = new World(run, sabotage);
   return inWorld(world, async () => {
-    for (const step of steps) await world.run(step);
+    for (const step of run.steps) await world.run(step);
   });
 }
 

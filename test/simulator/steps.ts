@@ -71,9 +71,16 @@ const SENDABLE = ['$.A', '$.A.B', '$.A.B.C', '$.A.d_1-', '$.E'];
 const BINDABLE = [...SENDABLE, '$.*', '$.%', '$.A.*', '$.A.%', '$.%.B', '$.A.%.C', '$.%.%.*'];
 const EVENTS = '$.KBUS.ReplierBindEvent';
 
-/** The weights of the steps in a run; 0: never. */
-export interface Swarm {
+/** What a run begins with. */
+export interface Setup {
+  /** The limit of every new Ksock's queue. */
   readonly limit: number;
+  /** After how many steps of the bus a turn of the daemon is over; without it, never. */
+  readonly turnSteps?: number | undefined;
+}
+
+/** The weights of the steps in a run; 0: never. */
+export interface Swarm extends Setup {
   readonly deeds: Record<DeedName, number>;
   readonly net: Record<'deliver' | 'leave' | 'flush' | 'timer' | 'closed' | 'rest', number>;
   readonly faults: Record<'stall' | 'resume' | 'break' | 'restart' | 'down' | 'up', number>;
@@ -168,6 +175,7 @@ export function drawSwarm(random: Random): Swarm {
     reconnect: random.chance(0.25) ? 0.5 : 0,
     steps: random.pick([60, 150, 300, 600]),
     crowd: random.pick([0, 3, SEATS]),
+    turnSteps: random.chance(0.4) ? random.pick([1, 2, 3, 10]) : undefined,
   };
 }
 

@@ -7,13 +7,17 @@ import { plainMemory } from '../../src/base/memory.ts';
 import { Slab } from '../../src/base/slab.ts';
 import type { Timers } from '../../src/base/timers.ts';
 import { Bus } from '../../src/bus/index.ts';
-import type { SessionHost } from '../../src/daemon/session.ts';
+import { Memory } from '../../src/bus/memory.ts';
+import { BUS_DEFAULTS } from '../../src/bus/settings.ts';
+import { type Steps, Work } from '../../src/bus/work.ts';
+import type { Session, SessionHost } from '../../src/daemon/session.ts';
+import { Turns } from '../../src/daemon/turns.ts';
 import { KbusError } from '../../src/message/error.ts';
-import { unlimitedTurns } from '../support/unlimited-turns.ts';
+import { heldBy } from './held.ts';
 import type { End, Link } from './link.ts';
 import { Broken, Lockstep, same } from './lockstep.ts';
 import { type Sabotage, Seat } from './seat.ts';
-import { drawBytes, drawDeed, SEATS, type Step, type Swarm } from './steps.ts';
+import { drawBytes, drawDeed, SEATS, type Setup, type Step, type Swarm } from './steps.ts';
 
 /** A Ksock whose name another one has bound retries without end: don't wait for that. */
 const MAX_TIMERS = 200;
@@ -33,6 +37,13 @@ export interface Figures {
   faults: number;
   deeds: number;
   messages: number;
+}
+
+/** Turns are over, but the bus puts nothing off: the model does not either. */
+class EagerWork extends Work {
+  override run(steps: Steps): void {
+    while (steps.next().done !== true) this.done++;
+  }
 }
 
 /**
@@ -58,6 +69,9 @@ export class World {
   away: 'ENOENT' | 'ECONNRESET' | null = null;
   readonly figures: Figures = { runs: 1, steps: 0, faults: 0, deeds: 0, messages: 0 };
   private readonly limit: number;
+  private readonly work: Work;
+  /** Those of today's daemon. */
+  sessions = new Set<Session>();
   readonly sabotage: Sabotage;
   private timersRun = 0;
   private failure: unknown = null;
@@ -84,25 +98,32 @@ export class World {
     },
   };
 
-  /** `limit`: that of every new Ksock's queue. */
-  constructor(limit: number, sabotage: Sabotage = {}) {
+  constructor({ limit, turnSteps }: Setup, sabotage: Sabotage = {}) {
     this.limit = limit;
+    this.work = new EagerWork(turnSteps);
     this.sabotage = sabotage;
     this.host = {
       flushes: new FlushScheduler(),
-      turns: unlimitedTurns(),
+      turns: new Turns(
+        this.work,
+        (turn) => this.deferred.push(turn),
+        () => this.host.flushes.flush(),
+      ),
       chunks: null,
       slab: new Slab(65_536, plainMemory),
       pid: 4242,
       newDevice: async () => -22,
       warn: (text) => this.fail(new Broken(`the daemon warns: ${text}`)),
     };
+    this.host.flushes.onFlushed = () => this.host.turns.check();
     this.lockstep = this.newBus();
     this.seats = Array.from({ length: SEATS }, (_, number) => new Seat(this, number));
   }
 
   private newBus(): Lockstep {
-    const bus = new Bus({ maxMessages: this.limit });
+    const common = { memory: new Memory(BUS_DEFAULTS.maxMemory), work: this.work };
+    const bus = new Bus({ maxMessages: this.limit, common });
+    this.sessions = new Set();
     this.sabotage.bus?.(bus);
     return new Lockstep(bus);
   }
@@ -127,6 +148,8 @@ export class World {
   private async settle(): Promise<void> {
     await new Promise<void>((resolve) => afterMicrotasks(resolve));
     this.lockstep.compare();
+    const { bus } = this.lockstep;
+    same('memory', bus.memory.held, heldBy(bus, this.sessions));
     if (this.failure !== null) throw this.failure;
   }
 
