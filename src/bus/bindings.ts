@@ -113,7 +113,7 @@ export class Bindings {
     if (replier && !this.bindReports.reportBind(false, ksock, name)) return -Errno.EAGAIN;
     this.remove(binding);
     if (binding.queued > 0) {
-      this.state.work.done += ksock.queue.entries;
+      this.state.work.done += ksock.queue.entries >> 3;
       this.dropQueued(ksock, binding);
     }
     this.state.observer?.unbound?.(binding);

@@ -39,7 +39,7 @@ export class BusState {
     this.memory = memory;
     this.work = work;
     this.share = memory.share(this.ksocks);
-    this.routes = new Routes(this.share);
+    this.routes = new Routes(this.share, work);
     this.largestMessage = settings.maxMessageSize;
   }
 

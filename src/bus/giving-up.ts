@@ -46,8 +46,8 @@ export class GivingUp {
    * shown it to the Replier's program already, which may be at work on it.
    */
   private takeBack({ queue, share }: KsockState, record: RequestRecord): boolean {
-    this.state.work.done += queue.entries >> 3;
     const found = queue.findRequest(record);
+    this.state.work.done += found === null ? queue.entries : found.entry;
     if (found === null) return false;
     const { entry, index } = found;
     const batch = queue.batch(entry);

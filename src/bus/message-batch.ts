@@ -45,6 +45,8 @@ export interface Span {
 export interface MemoryOfBatches {
   hold(batch: MessageBatch): void;
   letGo(batch: MessageBatch): void;
+  /** The batch has moved out. */
+  leave(batch: MessageBatch): void;
 }
 
 const words = new RecordWords();
@@ -185,7 +187,7 @@ export class MessageBatch {
   /** Copies the records out of the memory in which they were received. */
   moveOut(): void {
     const { at, headAt, repeats, end } = this.span as Span;
-    const { bytes } = this;
+    const { bytes, more } = this;
     // A first record that is SAME gets its own head: the record that has it stays behind.
     const own = headAt === at + HEAD_AT ? 0 : headLengthAt(bytes, headAt);
     const moved = new Uint8Array(own + end - at);
@@ -194,7 +196,12 @@ export class MessageBatch {
       moved[0] = (moved[0] as number) & 0x7f;
       copyHead(bytes, headAt, repeats, moved, HEAD_AT);
     }
-    moved.set(bytes.subarray(at + HEAD_AT, end), own + HEAD_AT);
+    let to = own + HEAD_AT;
+    for (const piece of [bytes.subarray(at + HEAD_AT, end), ...(more ?? [])]) {
+      moved.set(piece, to);
+      to += piece.length;
+    }
+    this.more = null;
     this.span = { ...(this.span as Span), at: 0, headAt: HEAD_AT, repeats: 0, end: own + end - at };
     this.dataAt += own - at;
     this.bytes = moved;

@@ -128,18 +128,18 @@ export class Queue {
    */
   remove(binding: Binding, removed: (batch: MessageBatch, read: number) => void): void {
     let kept = 0;
-    this.length = 0;
-    this.bytes = 0;
     for (let entry = 0; entry < this.entries; entry++) {
-      const batch = this.batch(entry);
-      if (this.binding(entry) === binding) {
-        removed(batch, this.readOf(entry));
+      // The batches of others are not looked at: they are spread over memory.
+      if (this.binding(entry) !== binding) {
+        if (kept !== entry) this.move(entry, kept);
+        kept++;
         continue;
       }
-      this.length += batch.count - this.readOf(entry);
-      this.bytes += batch.size;
-      if (kept !== entry) this.move(entry, kept);
-      kept++;
+      const batch = this.batch(entry);
+      const read = this.readOf(entry);
+      this.length -= batch.count - read;
+      this.bytes -= batch.size;
+      removed(batch, read);
     }
     for (let entry = kept; entry < this.entries; entry++) {
       const at = (this.head + entry) & this.mask;

@@ -8,6 +8,9 @@ import type { RequestRecord } from './requests.ts';
 import type { RoomWaits } from './room-waits.ts';
 import { COSTS } from './settings.ts';
 
+/** An answer costs about as much as so many copies for listeners. */
+const ANSWER_STEPS = 8;
+
 /**
  * Puts messages into queues, gives answers to their requesters, and counts the bytes that all of that takes. It owns
  * the ledger, whose Statuses are answers too.
@@ -49,6 +52,7 @@ export class Queueing {
   giveAnswer(record: RequestRecord, batch: MessageBatch): void {
     const { token } = record;
     const requester = ksockOf(record.requester);
+    this.state.work.done += ANSWER_STEPS;
     this.state.observer?.answered?.(requester, batch, token);
     if (token < 0) {
       this.enqueue(requester, batch, null, (batch.flags & Flag.URGENT) !== 0);

@@ -23,6 +23,9 @@ const FREE_PART = 1 / 4;
 const ROUTE_COST = 280;
 const LIST_COST = 120;
 
+/** Names for which so many places match share no list: a key for it would take longer than to find the listeners. */
+const MAX_KEY_PLACES = 64;
+
 /** A Ksock with more bindings that closes empties the cache: to look for the routes of each would take longer. */
 const MAX_FORGOTTEN_SINGLY = 256;
 
@@ -61,6 +64,7 @@ export class Routes<Ksock extends Party = Party> {
   /** Lists of listeners, by the stamps of the places whose listeners they have. */
   private readonly lists = new Map<string, readonly Binding<Ksock>[]>();
   private readonly memory: RouteMemory;
+  private readonly work: { done: number };
   /** What routes and lists take. */
   private keptBytes = 0;
   private stamps = 0;
@@ -75,8 +79,10 @@ export class Routes<Ksock extends Party = Party> {
   /** Rises with each change of a binding. */
   private epoch = 0;
 
-  constructor(memory: RouteMemory = PLENTY) {
+  /** Counts the steps that it takes to find a new route in `work`. */
+  constructor(memory: RouteMemory = PLENTY, work = { done: 0 }) {
     this.memory = memory;
+    this.work = work;
   }
 
   /** The route of this name, if it is kept. */
@@ -222,14 +228,18 @@ export class Routes<Ksock extends Party = Party> {
       replier ??= opened(place.replier);
       if (place.newest !== null) heard.push(place);
     }
-    return { replier, listeners: this.listenersAt(heard), epoch: this.epoch };
+    const listeners = this.listenersAt(heard);
+    // A place is far from the next one in memory.
+    this.work.done += 4 * found.length + 2 * listeners.length;
+    return { replier, listeners, epoch: this.epoch };
   }
 
   /** The one list of the listeners at these places: names that share a list go the same way. */
   private listenersAt(places: readonly Place<Ksock>[]): readonly Binding<Ksock>[] {
     if (places.length === 0) return NOBODY;
-    const key = places.map(({ stamp }) => stamp).join();
-    const known = this.lists.get(key);
+    const isShared = places.length <= MAX_KEY_PLACES;
+    const key = isShared ? places.map(({ stamp }) => stamp).join() : '';
+    const known = isShared ? this.lists.get(key) : undefined;
     if (known !== undefined) return known;
     const listeners: Binding<Ksock>[] = [];
     for (const place of places) {
@@ -239,7 +249,7 @@ export class Routes<Ksock extends Party = Party> {
     }
     if (places.length > 1) listeners.sort((a, b) => b.order - a.order);
     this.count(LIST_COST + key.length + 8 * listeners.length);
-    this.lists.set(key, listeners);
+    if (isShared) this.lists.set(key, listeners);
     return listeners;
   }
 

@@ -34,8 +34,8 @@ export const BUS_DEFAULTS: Readonly<BusSettings> = {
   // Only programs gone wild meet these limits. One Ksock can't take all the memory of a bus.
   maxMemory: 1024 * 1024 * 1024,
   maxQueuedBytesPerKsock: 256 * 1024 * 1024,
-  maxBindings: 4 * 1024 * 1024,
-  maxBindingsPerKsock: 1024 * 1024,
+  maxBindings: 1024 * 1024,
+  maxBindingsPerKsock: 256 * 1024,
   maxUnansweredPerKsock: 256 * 1024,
 };
 
@@ -78,7 +78,7 @@ export function costOfBinding(name: string): number {
 export const MAX_SAME_LISTENERS = 16;
 
 /** How many bindings of a bus may be wildcards: each of them may match any name, and then costs a step of every send. */
-export const MAX_WILDCARDS = 65_536;
+export const MAX_WILDCARDS = 32_768;
 
 /** So many unanswered Requests of one Ksock may have the same id, which only a Limpet's can. */
 export const MAX_SAME_IDS = 16;

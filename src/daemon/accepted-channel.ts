@@ -53,6 +53,8 @@ class Receiver implements ReadTarget {
   private pool: Uint8Array | null = null;
   private at = 0;
   private isMoved = true;
+  /** How many of the next bytes nobody will look at. */
+  private toDrop = 0;
   /** The next byte's offset in the stream, modulo 4. Memory keeps it, so that names lie aligned: that is faster to read. */
   private phase = 0;
 
@@ -70,7 +72,9 @@ class Receiver implements ReadTarget {
   readonly callback = (length: number): boolean => {
     const { at, buffers, pool } = this;
     let missing: number;
-    if (pool === null) {
+    if (pool === null && length <= this.toDrop) {
+      missing = this.events.received(buffers.scratch, 0, length);
+    } else if (pool === null) {
       const kept = buffers.keep(length, this.phase);
       missing = this.events.received(kept.bytes, kept.at, kept.at + length);
     } else {
@@ -78,6 +82,7 @@ class Receiver implements ReadTarget {
       missing = this.events.received(pool, at, at + length);
     }
     this.phase = (this.phase + length) & 3;
+    this.toDrop = Math.max(0, -missing);
     const isLarge =
       pool === null ? length > LARGE_REST_BYTES && missing > LARGE_REST_BYTES : missing > 0;
     if (!isLarge) {

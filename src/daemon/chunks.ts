@@ -11,8 +11,8 @@ const YOUNG_BYTES = 4 * 1024 * 1024;
  */
 export class Chunks {
   private readonly memory: Memory;
-  private readonly known = new WeakMap<Uint8Array, Chunk>();
-  private lastBytes: Uint8Array | null = null;
+  private readonly known = new WeakMap<ArrayBufferLike, Chunk>();
+  private lastBuffer: ArrayBufferLike | null = null;
   private lastChunk: Chunk | null = null;
   private young: Chunk[] = [];
   private youngBytes = 0;
@@ -21,16 +21,23 @@ export class Chunks {
     this.memory = memory;
   }
 
-  /** The chunk of these bytes, which are all of a piece of memory. */
-  of(bytes: Uint8Array): Chunk {
-    if (this.lastBytes === bytes) return this.lastChunk as Chunk;
-    let chunk = this.known.get(bytes);
+  /** The memory of a batch that lies in `bytes`, and in the pieces that follow them, if any. */
+  of(bytes: Uint8Array, more: readonly Uint8Array[] | null): MemoryOfBatches {
+    if (more === null) return this.chunk(bytes);
+    const last = more.at(-1) ?? bytes;
+    // Pieces between them fill their memory.
+    return new Ends(this.chunk(bytes), bytes.length, this.chunk(last), last.length);
+  }
+
+  private chunk({ buffer }: Uint8Array): Chunk {
+    if (this.lastBuffer === buffer) return this.lastChunk as Chunk;
+    let chunk = this.known.get(buffer);
     if (chunk === undefined) {
-      chunk = new Chunk(this.memory, bytes.length);
-      this.known.set(bytes, chunk);
+      chunk = new Chunk(this.memory, buffer.byteLength);
+      this.known.set(buffer, chunk);
       this.grow(chunk);
     }
-    this.lastBytes = bytes;
+    this.lastBuffer = buffer;
     this.lastChunk = chunk;
     return chunk;
   }
@@ -64,20 +71,26 @@ class Chunk implements MemoryOfBatches {
   }
 
   hold(batch: MessageBatch): void {
-    if (this.batches === null) {
-      batch.moveOut();
-      return;
-    }
-    if (batch.pins++ === 0) {
-      this.kept += batch.size;
-      this.batches.push(batch);
-    }
-    if (this.isOld) this.settle();
+    if (batch.pins++ === 0) this.keep(batch, batch.size);
   }
 
   letGo(batch: MessageBatch): void {
-    if (--batch.pins > 0) return;
-    this.kept -= batch.size;
+    if (--batch.pins === 0) this.drop(batch.size);
+  }
+
+  leave(batch: MessageBatch): void {
+    this.drop(batch.size);
+  }
+
+  keep(batch: MessageBatch, bytes: number): void {
+    this.kept += bytes;
+    if (this.batches === null) moveOut(batch);
+    else this.batches.push(batch);
+    if (this.isOld) this.settle();
+  }
+
+  drop(bytes: number): void {
+    this.kept -= bytes;
     if (this.kept === 0 && this.batches !== null) this.batches.length = 0;
     if (this.isOld) this.settle();
   }
@@ -89,15 +102,50 @@ class Chunk implements MemoryOfBatches {
   }
 
   private settle(): void {
-    if (this.kept > 0 && this.kept * 2 < this.length) this.moveOut();
+    const { batches } = this;
+    if (batches !== null && this.kept > 0 && this.kept * 2 < this.length) {
+      this.batches = null;
+      for (const batch of batches) if (batch.pins > 0) moveOut(batch);
+    }
     const slack = this.kept > 0 ? Math.max(0, this.length - this.kept) : 0;
     this.memory.held += slack - this.slack;
     this.slack = slack;
   }
+}
 
-  private moveOut(): void {
-    for (const batch of this.batches ?? []) if (batch.pins > 0) batch.moveOut();
-    this.batches = null;
-    this.kept = 0;
+/** The first and the last piece of memory of a batch in pieces. */
+class Ends implements MemoryOfBatches {
+  private readonly first: Chunk;
+  private readonly firstBytes: number;
+  private readonly last: Chunk;
+  private readonly lastBytes: number;
+
+  constructor(first: Chunk, firstBytes: number, last: Chunk, lastBytes: number) {
+    this.first = first;
+    this.firstBytes = firstBytes;
+    this.last = last;
+    this.lastBytes = lastBytes;
   }
+
+  hold(batch: MessageBatch): void {
+    if (batch.pins++ > 0) return;
+    this.first.keep(batch, this.firstBytes);
+    // It may have moved out already.
+    if (batch.memory === this) this.last.keep(batch, this.lastBytes);
+  }
+
+  letGo(batch: MessageBatch): void {
+    if (--batch.pins === 0) this.leave(batch);
+  }
+
+  leave(_batch: MessageBatch): void {
+    this.first.drop(this.firstBytes);
+    this.last.drop(this.lastBytes);
+  }
+}
+
+function moveOut(batch: MessageBatch): void {
+  const { memory } = batch;
+  batch.moveOut();
+  memory?.leave(batch);
 }

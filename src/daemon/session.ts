@@ -125,7 +125,7 @@ export class Session implements KsockOwner, ChannelEvents, Flushable, CallHost, 
     if (!this.readFrames()) this.fallBehind();
     this.steps += work.done - before;
     this.handled();
-    return reader.missing;
+    return reader.isDropping ? -reader.missing : reader.missing;
   }
 
   /** Handles the frames that were received. False when the turn was over before all of them. */
@@ -437,7 +437,7 @@ export class Session implements KsockOwner, ChannelEvents, Flushable, CallHost, 
     const wrong = checkRecords(bytes, at, length, count, KBUS_FLAGS, sums);
     if (wrong !== '') throw new ProtocolError(wrong);
     const batch = MessageBatch.ofRecords(bytes, at, at + length, count, sums, frame.more);
-    if (frame.more === null) batch.memory = this.host.chunks?.of(bytes) ?? null;
+    batch.memory = this.host.chunks?.of(bytes, frame.more) ?? null;
     batch.detail = detail;
     batch.token = token;
     batch.answersByToken = (detail & SendDetail.ANSWERED) !== 0;

@@ -23,7 +23,7 @@ export interface Channel {
 export interface ChannelEvents {
   /**
    * The channel has received the bytes of `bytes` from `from` up to `to`. They don't change, and may be kept. Gives the
-   * number of missing bytes of an incomplete frame.
+   * number of missing bytes of an incomplete frame; negative if the listener won't look at them, and they may change.
    */
   received(bytes: Uint8Array, from: number, to: number): number;
   /**

@@ -119,6 +119,11 @@ export class FrameReader {
     this.keepHead();
   }
 
+  /** All missing bytes are going to be thrown away. */
+  get isDropping(): boolean {
+    return this.isSkipping && this.gathered >= MIN_FIRST_PIECE_BYTES;
+  }
+
   private keepHead(): void {
     if (this.gathered < MIN_FIRST_PIECE_BYTES || this.pieces.length === 0) return;
     const head = new Uint8Array(MIN_FIRST_PIECE_BYTES);
@@ -224,7 +229,7 @@ export class FrameReader {
   /** Adds bytes of the chunk until `length` bytes are gathered; gives their number. */
   private add(rest: Uint8Array, from: number, length: number): number {
     const count = Math.min(this.restTo - from, length - this.gathered);
-    if (this.isSkipping && this.gathered >= MIN_FIRST_PIECE_BYTES) {
+    if (this.isDropping) {
       this.gathered += count;
       return count;
     }

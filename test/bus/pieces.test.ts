@@ -257,7 +257,7 @@ describe('work in pieces', () => {
     for (let read = 0; read < 50; read++) replier.take();
     work.begin();
     replier.close();
-    expect(answers.length).toBeLessThanOrEqual(10);
+    expect(answers.length).toBeLessThanOrEqual(2);
     expect(work.isPending).toBe(true);
     // For everybody else it has left.
     expect(asker.findReplier('$.Ask')).toBe(0);
@@ -269,7 +269,8 @@ describe('work in pieces', () => {
     for (; work.isPending; turns++) {
       work.begin();
       work.goOn();
-      expect(work.done).toBeLessThanOrEqual(10);
+      // An answer is more than one step.
+      expect(work.done).toBeLessThan(20);
     }
     expect(turns).toBeGreaterThan(15);
     const status = (name: string) => (token: number) => `${token} $.KBUS.Replier.${name}`;

@@ -1,0 +1,135 @@
+// Greedy programs, one after the other, each at a daemon of its own: how much memory it costs, and how long others wait.
+//
+//   npm run greed                             all of it
+//   npm run greed -- --only 'wildcard'        those whose names match
+//
+// It fails if the daemon grows by more than its limit and 64 MiB, if it ends, or if a program that asks a Request every
+// 20 ms fails, waits more than 250 ms, or, in one of a thousand cases, 50 ms longer than without the greedy one.
+import { fork } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import process from 'node:process';
+import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
+import { Child } from '../dist/measure/index.js';
+import { Daemon } from '../harness/serve.mjs';
+import { ATTACKS } from './attacks.mjs';
+
+const { values } = parseArgs({
+  options: {
+    only: { type: 'string', default: '' },
+    /** 1: all of each attack. */
+    scale: { type: 'string', default: '1' },
+    /** How long each goes on, at least, in seconds. */
+    seconds: { type: 'string', default: '5' },
+    /** Without judging times: for a machine with other work. */
+    untimed: { type: 'boolean', default: false },
+  },
+});
+
+const MEBIBYTE = 1024 * 1024;
+/** The limit of attacks that set none: a daemon's default would depend on the machine. */
+const MAX_MEMORY = 512 * MEBIBYTE;
+const MUST = { growth: 64 * MEBIBYTE, wait: 250, most: 50 };
+/** How long an attack may take before it is as good as done. */
+const MAX_ATTACK_MS = 60_000;
+
+/** @import { Said } from './talk.ts' */
+
+/** @param {string[]} args */
+const start = (...args) =>
+  /** @type {Child<Said, object>} */ (
+    new Child(fork(fileURLToPath(new URL('program.mjs', import.meta.url)), args), args[0] ?? '')
+  );
+
+/** @param {number} pid @param {'VmRSS' | 'VmHWM'} what */
+function memoryOf(pid, what) {
+  const status = readFileSync(`/proc/${pid}/status`, 'latin1');
+  return Number(new RegExp(`^${what}:\\s*(\\d+)`, 'm').exec(status)?.[1]) * 1024;
+}
+
+/** @param {readonly number[]} all @param {number} part */
+function quantile(all, part) {
+  const sorted = [...all].sort((a, b) => a - b);
+  return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * part))] ?? 0;
+}
+
+const sleep = (/** @type {number} */ ms) => new Promise((resolve) => setTimeout(resolve, ms));
+
+/** @param {Child<Said, object>} witness */
+async function asked(witness) {
+  witness.tell({});
+  return witness.next('waits');
+}
+
+/** @param {string} name */
+async function run(name) {
+  const { settings = [] } = /** @type {typeof ATTACKS[string]} */ (ATTACKS[name]);
+  const directory = mkdtempSync(join(tmpdir(), 'kbus-greed-'));
+  const options = settings.includes('--max-memory')
+    ? settings
+    : [...settings, '--max-memory', String(MAX_MEMORY)];
+  const limit = Number(options[options.indexOf('--max-memory') + 1]);
+  const daemon = new Daemon(directory, options);
+  await daemon.serving;
+  const pid = /** @type {number} */ (daemon.child.pid);
+  const witness = start('witness', directory);
+  await witness.next('ready');
+  await sleep(1000);
+  await asked(witness);
+  await sleep(2000);
+  const idle = await asked(witness);
+  const before = memoryOf(pid, 'VmRSS');
+  const attacker = start('attacker', directory, name, values.scale);
+  const seconds = Number(values.seconds) * 1000;
+  const done = attacker.next('done').catch((error) => String(error));
+  const began = performance.now();
+  await Promise.all([
+    Promise.race([done, sleep(Math.max(seconds, MAX_ATTACK_MS))]),
+    sleep(seconds),
+  ]);
+  if (performance.now() - began < MAX_ATTACK_MS) await sleep(1000);
+  attacker.tell({ over: true });
+  const busy = await asked(witness);
+  const growth = daemon.isRunning ? memoryOf(pid, 'VmHWM') - before : Number.POSITIVE_INFINITY;
+  await attacker.end();
+  await sleep(1000);
+  const after = await asked(witness);
+  const lives = daemon.isRunning;
+  await witness.end();
+  await daemon.stop();
+  rmSync(directory, { recursive: true, force: true });
+  const waits = [...busy.waits, ...after.waits];
+  return {
+    limit,
+    growth,
+    lives,
+    lost: busy.lost + after.lost,
+    asked: waits.length,
+    idle: quantile(idle.waits, 0.999),
+    most: quantile(waits, 0.999),
+    worst: Math.max(...waits),
+  };
+}
+
+const mebi = (/** @type {number} */ bytes) => (bytes / MEBIBYTE).toFixed(0);
+const ms = (/** @type {number} */ time) => time.toFixed(1);
+let broken = 0;
+console.log('| the program | limit, MiB | growth, MiB | Requests | 99.9 %, ms | longest, ms | |');
+console.log('| --- | ---: | ---: | ---: | ---: | ---: | --- |');
+for (const [name, { does }] of Object.entries(ATTACKS)) {
+  if (!new RegExp(values.only, 'i').test(name)) continue;
+  const { limit, growth, lives, lost, asked: count, idle, most, worst } = await run(name);
+  const faults = [
+    lives ? '' : 'the daemon ended',
+    lost > 0 ? `${lost} Requests failed` : '',
+    growth <= limit + MUST.growth ? '' : 'too much memory',
+    values.untimed || most <= idle + MUST.most ? '' : 'slow',
+    values.untimed || worst <= MUST.wait ? '' : 'too slow',
+  ].filter((fault) => fault !== '');
+  if (faults.length > 0) broken++;
+  const figures = [mebi(limit), mebi(growth), count, ms(most), ms(worst)].join(' | ');
+  console.log(`| ${does} | ${figures} | ${faults.join(', ')} |`);
+}
+process.exitCode = broken > 0 ? 1 : 0;

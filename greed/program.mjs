@@ -1,0 +1,48 @@
+// A program of a greedy run: the attacker, or the witness.
+import process from 'node:process';
+import { Ksock } from '../dist/index.js';
+import { forked, stackOf } from '../dist/measure/index.js';
+import { ATTACKS, Attack } from './attacks.mjs';
+
+/** How often the witness asks. */
+const EVERY_MS = 20;
+
+/** @import { Said } from './talk.ts' */
+
+const say = forked((error) => /** @type {Said} */ ({ failed: stackOf(error) }));
+const [role = '', directory = '', name = '', scale = '1'] = process.argv.slice(2);
+
+/** Asks a Request of a Replier of its own every 20 ms, and tells how long each took. */
+async function witness() {
+  const [asker, replier] = [await Ksock.open(0, { directory }), await Ksock.open(0, { directory })];
+  await replier.replier('$.Witness.Ask', (request) => request.data);
+  /** @type {number[]} */
+  let waits = [];
+  let lost = 0;
+  const ask = async () => {
+    const began = performance.now();
+    await asker.request('$.Witness.Ask', 'well?', { timeout: 60_000 }).catch(() => lost++);
+    waits.push(performance.now() - began);
+  };
+  setInterval(ask, EVERY_MS);
+  process.on('message', () => {
+    say({ waits, lost });
+    waits = [];
+    lost = 0;
+  });
+  say({ ready: true });
+}
+
+async function attacker() {
+  const attack = new Attack(directory, Number(scale));
+  process.on('message', () => {
+    attack.isOver = true;
+  });
+  const { run } = /** @type {typeof ATTACKS[string]} */ (ATTACKS[name]);
+  say({ ready: true });
+  await run(attack);
+  say({ done: true });
+  setInterval(() => attack.kept, 1000);
+}
+
+await (role === 'witness' ? witness() : attacker());
