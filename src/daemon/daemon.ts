@@ -23,13 +23,10 @@ import { ReceiveBuffers } from './receive-buffers.ts';
 import { Session } from './session.ts';
 import { DEFAULT_HELLO_TIMEOUT_S, DEFAULT_MAX_CONNECTIONS } from './settings.ts';
 import { listenAt, type Ownership, type SocketFile } from './socket-file.ts';
-import { Turns } from './turns.ts';
+import { TURN_STEPS, Turns } from './turns.ts';
 
 /** The size of the slabs in which small frames are encoded. */
 const FRAME_SLAB_BYTES = 64 * 1024;
-
-/** After how many steps a turn is over (spec 1 §14.2): within 10 ms, if each takes 0.2 µs; most take half as long. */
-const TURN_STEPS = 50_000;
 
 /** How long a peer may take to read its last bytes before its connection is destroyed. */
 const FAREWELL_TIMEOUT_MS = 5000;

@@ -1,0 +1,299 @@
+// Searches for the legal traffic that costs a daemon the most: time for each step that it counts, time in one turn, and
+// memory beyond what it counts. It keeps the worst that it has found, and changes that.
+//
+//   npm run greed:search -- --minutes 10 [--seed 7]
+//
+// It fails if a turn takes longer than 10 ms more than once, or if a daemon keeps more than twice what it counts.
+import { Buffer } from 'node:buffer';
+import process from 'node:process';
+import { parseArgs } from 'node:util';
+import { FlushScheduler } from '../dist/base/flush-scheduler.js';
+import { Slab } from '../dist/base/slab.js';
+import { Bus } from '../dist/bus/bus.js';
+import { Memory } from '../dist/bus/memory.js';
+import { Work } from '../dist/bus/work.js';
+import { Chunks } from '../dist/daemon/chunks.js';
+import { ReceiveBuffers } from '../dist/daemon/receive-buffers.js';
+import { Session } from '../dist/daemon/session.js';
+import { TURN_STEPS, Turns } from '../dist/daemon/turns.js';
+import { wordsFrame } from '../dist/wire/frame.js';
+import { PROTOCOL_MAGIC, PROTOCOL_VERSION } from '../dist/wire/protocol.js';
+import { Random } from '../harness/random.mjs';
+import {
+  call,
+  consume,
+  credit,
+  Flag,
+  FrameKind,
+  Op,
+  record,
+  SendDetail,
+  send,
+  take,
+} from './wire.mjs';
+
+const { values } = parseArgs({
+  options: {
+    minutes: { type: 'string', default: '1' },
+    seed: { type: 'string', default: String(Math.floor(Math.random() * 2 ** 31)) },
+    /** Without judging times: for a machine with other work. */
+    untimed: { type: 'boolean', default: false },
+  },
+});
+
+const MEBIBYTE = 1024 * 1024;
+const MAX_MEMORY = 64 * MEBIBYTE;
+const CONNECTIONS = 3;
+/** Most frames of one action, and most bytes of one run. */
+const MAX_REPEAT = 4000;
+const MAX_BYTES = 16 * MEBIBYTE;
+const MUST = { ratio: 2, spare: 16 * MEBIBYTE, turn: 10 };
+
+/**
+ * What one connection does some times. `name` and `more` choose names, flags, counts.
+ *
+ * @typedef {{ who: number, do: string, repeat: number, name: number, more: number, size: number }} Action
+ * @typedef {{ stepTime: number, turn: number, excess: number, bytes: number, counted: number, real: number }} Cost
+ */
+
+const NAMES = ['$.A', '$.A.B', '$.A.B.C', '$.A.B.C.D.E.F.G.H', `$.${'L'.repeat(900)}`];
+const PATTERNS = [...NAMES, '$.*', '$.%', '$.A.*', '$.%.%.*', '$.A.%.C', '$.%.B', '$.%.B.*'];
+
+/** @type {Record<string, (action: Action, at: number) => Uint8Array>} */
+const ACTIONS = {
+  bind: ({ name, more }, at) =>
+    call(Op.BIND, at, more & 1, nth(more & 2 ? [...PATTERNS, `$.N${at}.x`] : PATTERNS, name)),
+  'bind anew': ({ more }, at) => call(Op.BIND, at, more & 1, `$.A.n${at}${more & 2 ? '.*' : ''}`),
+  'bind a wildcard anew': (_action, at) =>
+    call(
+      Op.BIND,
+      at,
+      0,
+      `$.${Array.from({ length: 12 }, (_, bit) => ((at >> bit) & 1 ? '%' : 'a')).join('.')}`,
+    ),
+  unbind: ({ name, more }, at) => call(Op.UNBIND, at, more & 1, nth(PATTERNS, name)),
+  'unbind another': ({ more }, at) =>
+    call(Op.UNBIND, at, more & 1, `$.A.n${at}${more & 2 ? '.*' : ''}`),
+  send: ({ name, more, size }, at) => {
+    const options = { flags: flagsOf(more), ...(more & 64 ? { network: 7, serial: 7 } : {}) };
+    const one = record(nth(NAMES, name), more & 128 ? size : size & 63, options);
+    return send(at, detailOf(more), new Array(countOf(more)).fill(one));
+  },
+  'send anew': ({ more, size }, at) => {
+    const records = Array.from({ length: countOf(more) }, (_, one) =>
+      record(`$.A.n${at + one}`, size & 63, { flags: flagsOf(more) }),
+    );
+    return send(at, detailOf(more), records);
+  },
+  'send deep names': (_action, at) =>
+    send(at, SendDetail.QUIET, [record(`$.${new Array(11).fill('a').join('.')}.n${at}`, 0)]),
+  take: (_action, at) => take(at),
+  credit: ({ size }) => credit(size),
+  consume: ({ size }) => consume(size & 0xffff),
+  cancel: ({ repeat }, at) => call(Op.CANCEL, at, repeat - at),
+  forget: ({ repeat }, at) => call(Op.FORGET, at, repeat - at),
+  limit: ({ size }, at) => call(Op.MAX_MESSAGES, at, 1 + size),
+  report: ({ more }, at) => call(Op.REPORT_REPLIER_BINDS, at, more & 1),
+  once: ({ more }, at) => call(Op.WANT_MESSAGES_ONCE, at, more & 1),
+  discard: (_action, at) => call(Op.DISCARD, at, 0),
+  poll: ({ more }, at) => call(Op.POLL, at, more & 1),
+  reports: ({ more }, at) => call(more & 1 ? Op.STATS : Op.BINDINGS, at, 0),
+  recall: (_action, at) => call(Op.RECALL, at, 0),
+};
+
+/** @template T @param {readonly T[]} all @param {number} index */
+const nth = (all, index) => /** @type {T} */ (all[index % all.length]);
+const countOf = (/** @type {number} */ more) => nth([1, 1, 10, 100], more >> 8);
+
+/** @param {number} more */
+function flagsOf(more) {
+  const kind = nth([0, Flag.ALL_OR_WAIT, Flag.ALL_OR_FAIL, 0], more >> 4);
+  return (more & 1 ? Flag.WANT_A_REPLY : 0) | (more & 2 ? Flag.URGENT : 0) | kind;
+}
+
+const detailOf = (/** @type {number} */ more) =>
+  SendDetail.QUIET | (more & 1 ? SendDetail.ANSWERED | SendDetail.ROOM : 0) | SendDetail.WAIT;
+
+/** The client's end, which reads all, or nothing. */
+class Drain {
+  backlog = 0;
+  isPaused = false;
+  isEnded = false;
+  /** @type {Uint8Array[]} */
+  kept = [];
+
+  /** @param {boolean} reads */
+  constructor(reads) {
+    this.reads = reads;
+  }
+
+  /** @param {readonly Uint8Array[]} pieces */
+  write(pieces) {
+    if (this.reads) return;
+    for (const piece of pieces) {
+      this.kept.push(piece);
+      this.backlog += piece.length;
+    }
+  }
+
+  pause() {
+    this.isPaused = true;
+  }
+
+  resume() {
+    this.isPaused = false;
+  }
+
+  end() {
+    this.isEnded = true;
+  }
+}
+
+const memoryNow = () => {
+  globalThis.gc?.();
+  const { heapUsed, arrayBuffers } = process.memoryUsage();
+  return heapUsed + arrayBuffers;
+};
+
+/** @param {readonly Action[]} actions @returns {Cost} */
+function costOf(actions) {
+  const before = memoryNow();
+  const memory = new Memory(MAX_MEMORY);
+  const work = new Work(TURN_STEPS);
+  const bus = new Bus({ common: { memory, work } });
+  /** @type {(() => void)[]} */
+  const later = [];
+  const flushes = new FlushScheduler();
+  const turns = new Turns(
+    work,
+    (turn) => later.push(turn),
+    () => flushes.flush(),
+  );
+  flushes.onFlushed = () => turns.check();
+  const host = {
+    flushes,
+    turns,
+    chunks: new Chunks(memory),
+    slab: new Slab(65_536, Buffer.alloc),
+    pid: 1,
+    newDevice: async () => -22,
+    warn: () => {},
+  };
+  const buffers = new ReceiveBuffers(() => {});
+  const cost = { stepTime: 0, turn: 0, excess: 0, bytes: 0, counted: 0, real: 0 };
+  const timed = (/** @type {() => void} */ what) => {
+    const steps = work.done;
+    const began = performance.now();
+    what();
+    const took = performance.now() - began;
+    cost.turn = Math.max(cost.turn, took);
+    if (took > 2)
+      cost.stepTime = Math.max(cost.stepTime, (took * 1000) / Math.max(1, work.done - steps));
+  };
+  const runLater = () => {
+    for (let turn = later.shift(); turn !== undefined; turn = later.shift()) timed(turn);
+  };
+  const ends = Array.from({ length: CONNECTIONS }, (_, at) => {
+    const drain = new Drain(at !== 1);
+    const session = new Session(host, bus, drain);
+    const hello = wordsFrame(FrameKind.HELLO, 0, 0, 0, [PROTOCOL_MAGIC, PROTOCOL_VERSION, 3, 1]);
+    session.received(hello, 0, hello.length);
+    return { drain, session };
+  });
+  for (const action of actions) {
+    const { drain, session } = nth(ends, action.who);
+    const make = /** @type {(typeof ACTIONS)[string]} */ (ACTIONS[action.do]);
+    for (let at = 1; at <= action.repeat && cost.bytes < MAX_BYTES; at++) {
+      const frame = make(action, at);
+      cost.bytes += frame.length;
+      for (let from = 0; from < frame.length && !drain.isEnded; from += buffers.scratch.length) {
+        while (drain.isPaused && later.length > 0) runLater();
+        if (drain.isPaused) break;
+        const chunk = frame.subarray(from, from + buffers.scratch.length);
+        buffers.scratch.set(chunk);
+        const { bytes, at: start } = buffers.keep(chunk.length, 0);
+        timed(() => session.received(bytes, start, start + chunk.length));
+      }
+      if (later.length > 0) runLater();
+    }
+  }
+  runLater();
+  cost.counted = memory.held;
+  cost.real = memoryNow() - before;
+  cost.excess = (cost.real - MUST.spare) / Math.max(MEBIBYTE, cost.counted);
+  // A connection that ends is work, too.
+  for (const { session } of ends) {
+    timed(() => session.closed());
+    runLater();
+  }
+  if (bus.ksocks.size > 0) throw new Error('a Ksock is left');
+  return cost;
+}
+
+const random = new Random(Number(values.seed));
+
+/** @returns {Action} */
+const drawn = () => ({
+  who: random.below(CONNECTIONS),
+  do: random.pick(Object.keys(ACTIONS)),
+  repeat: random.pick([1, 1, 10, 100, 1000, MAX_REPEAT]),
+  name: random.below(16),
+  more: random.below(1024),
+  size: random.pick([0, 1, 16, 1000, 60_000, 1_000_000]),
+});
+
+/** @param {readonly Action[]} actions */
+function mutated(actions) {
+  const changed = actions.map((action) => ({ ...action }));
+  for (let times = 1 + random.below(3); times > 0; times--) {
+    const at = random.below(changed.length + 1);
+    const action = changed[at];
+    if (action === undefined || random.chance(0.3)) changed.splice(at, 0, drawn());
+    else if (random.chance(0.25)) changed.splice(at, 1);
+    else if (random.chance(0.35)) changed.splice(random.below(changed.length), 0, { ...action });
+    else {
+      const other = drawn();
+      const key = random.pick(
+        /** @type {(keyof Action)[]} */ (['who', 'repeat', 'name', 'more', 'size']),
+      );
+      Object.assign(action, { [key]: other[key] });
+    }
+  }
+  return changed.slice(0, 24);
+}
+
+/** The worst of each kind. @type {Record<'stepTime' | 'turn' | 'excess', { cost: number, all: Cost | null, actions: Action[] }>} */
+const worst = {
+  stepTime: { cost: 0, all: null, actions: [] },
+  turn: { cost: 0, all: null, actions: [] },
+  excess: { cost: 0, all: null, actions: [] },
+};
+const kinds = /** @type {(keyof typeof worst)[]} */ (Object.keys(worst));
+const until = performance.now() + Number(values.minutes) * 60_000;
+let tried = 0;
+for (; performance.now() < until; tried++) {
+  const base = worst[random.pick(kinds)].actions;
+  const actions =
+    base.length === 0 || random.chance(0.1) ? Array.from({ length: 8 }, drawn) : mutated(base);
+  let cost = costOf(actions);
+  for (const kind of kinds) {
+    if (cost[kind] <= worst[kind].cost) continue;
+    // Once is chance: a collection of garbage, or another program.
+    const again = costOf(actions);
+    cost = { ...cost, [kind]: Math.min(cost[kind], again[kind]) };
+    if (cost[kind] > worst[kind].cost) worst[kind] = { cost: cost[kind], all: cost, actions };
+  }
+}
+console.log(`seed ${values.seed}: ${tried} conversations`);
+const told = {
+  stepTime: 'µs for a step, at most',
+  turn: 'ms in one turn, at most',
+  excess: `times as much memory as is counted (beyond ${MUST.spare / MEBIBYTE} MiB), at most`,
+};
+for (const kind of kinds) {
+  const { cost, all, actions } = worst[kind];
+  console.log(`${cost.toFixed(2)} ${told[kind]}; ${JSON.stringify(all)}`);
+  for (const action of actions) console.log(`  ${JSON.stringify(action)}`);
+}
+const isSlow = !values.untimed && worst.turn.cost > MUST.turn;
+process.exitCode = isSlow || worst.excess.cost > MUST.ratio ? 1 : 0;
