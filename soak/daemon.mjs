@@ -39,7 +39,7 @@ async function sample(bus) {
     external,
     resources: process.getActiveResourcesInfo().length,
     ksocks: bus.ksocks.size,
-    queued: bus.queuedBytes,
+    queued: bus.queueing.entries,
     serial: bus.nextSerial,
   };
 }

@@ -60,7 +60,7 @@ export class NumberMap<V> {
 
   /** In no order. */
   values(): V[] {
-    return this.entries().map(([, value]) => value);
+    return this.items.filter((value) => value !== undefined) as V[];
   }
 
   /** All values in the order of their keys, which were given out one after the other and wrap at 2^32; `next` is the next key. */
@@ -94,11 +94,14 @@ export class NumberMap<V> {
   }
 
   private resize(capacity: number): void {
-    const all = this.entries();
+    const { keys, items } = this;
     this.keys = new Uint32Array(capacity);
     this.items = new Array(capacity).fill(undefined);
     this.shift = Math.clz32(capacity - 1);
     this.size = 0;
-    for (const [key, value] of all) this.set(key, value);
+    for (let at = 0; at < keys.length; at++) {
+      const value = items[at];
+      if (value !== undefined) this.set(keys[at] as number, value);
+    }
   }
 }

@@ -47,16 +47,10 @@ export class Admission {
   }
 
   /**
-   * Whether the requester may get a Reply of this size. It may not leave Replies without end unread; but a small Reply
-   * takes the room of its Request, so that there can always be an answer.
+   * Whether the requester may get a Reply of this size. It may not leave Replies without end unread; but a Reply of up to
+   * COSTS.request bytes takes the room of its Request, so that there can always be an answer.
    */
   mayAnswer(requester: KsockState, size: number): boolean {
-    return size <= COSTS.request || requester.held + size <= this.state.memory.free - size;
-  }
-
-  /** spec 1 §6.2: whether there is a place for the Reply. */
-  mayAsk(sender: KsockState, { idNetwork, idSerial }: MessageBatch): boolean {
-    if (sender.isFull) return false;
-    return idNetwork === 0 || !sender.outstanding.hasSameId(idNetwork, idSerial);
+    return requester.held + size <= this.state.memory.free - size;
   }
 }

@@ -84,11 +84,6 @@ export class Bus extends Engine {
     this.switches.onLog = log;
   }
 
-  /** @internal What its messages and unanswered Requests cost. */
-  get queuedBytes(): number {
-    return this.queueing.queuedBytes;
-  }
-
   /** @internal Bind events in queues past their limits (spec 1 §9.2). */
   get heldEvents(): number {
     return this.bindReports.heldEvents;

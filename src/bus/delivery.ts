@@ -2,13 +2,14 @@ import { Errno } from '../message/errno.ts';
 import { Flag, KBUS_FLAGS } from '../message/flags.ts';
 import type { Admission } from './admission.ts';
 import type { BusState } from './bus-state.ts';
-import type { KsockBinding, KsockState } from './ksock-state.ts';
+import { type KsockBinding, type KsockState, SMALL_BYTES } from './ksock-state.ts';
 import { RequestEvent } from './ledger.ts';
 import type { MessageBatch } from './message-batch.ts';
 import type { Attempt } from './observer.ts';
 import { isLastQueued, type Queueing } from './queueing.ts';
 import { RequestRecord } from './requests.ts';
 import type { RoomWaits } from './room-waits.ts';
+import { COSTS } from './settings.ts';
 
 /** Delivers messages (spec 1 §6): new sends, and new attempts of sends that wait. A batch of several is delivered as one. */
 export class Delivery {
@@ -31,7 +32,7 @@ export class Delivery {
     const wrong = this.admission.check(sender, batch);
     if (wrong !== 0) return this.refuse(sender, batch, wrong);
     if (!this.admission.hasBytesFor(batch)) return this.refuse(sender, batch, Errno.ENOMEM);
-    if (batch.isRequest && !this.admission.mayAsk(sender, batch)) {
+    if (batch.isRequest && (sender.isFull || hasSameId(sender, batch))) {
       return this.refuse(sender, batch, Errno.ENOLCK);
     }
     const { count } = batch;
@@ -103,11 +104,12 @@ export class Delivery {
   ): number {
     const { observer } = this.state;
     const { replier, listeners } = this.state.routes.find(batch.name);
-    this.state.work.done += 1 + listeners.length;
+    if (listeners.length > 1) this.state.work.done += listeners.length;
     const { flags } = batch;
     const orWait = (flags & Flag.ALL_OR_WAIT) !== 0;
     let answered: RequestRecord | null = null;
     const { size } = batch;
+    const isSmall = size <= SMALL_BYTES;
 
     if (requests !== null) {
       if (replier === null) return this.refuse(sender, batch, Errno.EADDRNOTAVAIL, attempt);
@@ -115,7 +117,7 @@ export class Delivery {
         return this.refuse(sender, batch, Errno.EPIPE, attempt);
       }
       const { ksock } = replier;
-      if (!ksock.mayBeAsked || !ksock.takes(size)) {
+      if (!ksock.mayBeAsked || !(isSmall || ksock.hasRoomFor(size))) {
         return this.refuseFull(sender, batch, ksock, orWait, attempt);
       }
     } else if (batch.isReply) {
@@ -123,7 +125,7 @@ export class Delivery {
       if (requester === undefined) return this.refuse(sender, batch, Errno.EADDRNOTAVAIL, attempt);
       answered = requester.outstanding.find(batch.replyNetwork, batch.replySerial, sender);
       if (answered === null) return this.refuse(sender, batch, Errno.ECONNREFUSED, attempt);
-      if (!this.admission.mayAnswer(requester, size)) {
+      if (size > COSTS.request && !this.admission.mayAnswer(requester, size)) {
         return this.refuse(sender, batch, Errno.ENOMEM, attempt);
       }
     }
@@ -133,7 +135,7 @@ export class Delivery {
     let delivery = 0;
     for (let at = 0; at < listeners.length; at++) {
       const listener = (listeners[at] as KsockBinding).ksock;
-      if (!listener.isFull && listener.takes(size)) continue;
+      if (!listener.isFull && (isSmall || listener.hasRoomFor(size))) continue;
       if (allOrNothing) return this.refuseFull(sender, batch, listener, orWait, attempt);
       if (delivery === 0) delivery = this.state.newDelivery();
       listener.delivery = delivery;
@@ -230,6 +232,11 @@ export class Delivery {
     this.state.observer?.refused?.(sender, batch, errno, attempt);
     return -errno;
   }
+}
+
+/** Whether so many Requests with this id, which is a Limpet's, are unanswered that there can't be another (spec 1 §14.4). */
+function hasSameId({ outstanding }: KsockState, { idNetwork, idSerial }: MessageBatch): boolean {
+  return idNetwork !== 0 && outstanding.hasSameId(idNetwork, idSerial);
 }
 
 /** The records of a batch's Requests, which are to be accepted. */

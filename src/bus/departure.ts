@@ -4,6 +4,7 @@ import type { BusState } from './bus-state.ts';
 import type { KsockState } from './ksock-state.ts';
 import { RequestEvent } from './ledger.ts';
 import type { Queueing } from './queueing.ts';
+import { RequestState } from './requests.ts';
 import type { RoomWaits } from './room-waits.ts';
 import { COSTS } from './settings.ts';
 import type { Steps } from './work.ts';
@@ -71,8 +72,8 @@ export class Departure {
     const waiting = ksock.waitingRequest;
     if (ksock.sending !== null) this.room.endSending(ksock);
     if (waiting !== null) ledger.apply(waiting, RequestEvent.REQUESTER_GONE, 0);
-    const { outstanding } = ksock;
-    for (let record = outstanding.oldest; record !== null; record = outstanding.oldest) {
+    for (const record of ksock.outstanding.all()) {
+      if (record.state === RequestState.ENDED) continue;
       ledger.apply(record, RequestEvent.REQUESTER_GONE, 0);
       this.room.noteAnswered(record);
       yield;
@@ -107,7 +108,7 @@ export class Departure {
       requests: this.queueing.ledger.open,
       events: this.bindReports.heldEvents,
       sends: this.room.sending,
-      bytes: this.queueing.queuedBytes,
+      entries: this.queueing.entries,
       bindings: this.bindings.count,
     };
     if (Object.values(left).every((count) => count === 0)) return;

@@ -35,8 +35,8 @@ export interface Progress {
   readonly wroteAll: boolean;
 }
 
-/** Messages of up to so many bytes are not looked at one by one. */
-const SMALL_MESSAGE_BYTES = 64 * 1024;
+/** So few bytes make no queue full: messages up to this size are not looked at one by one. */
+export const SMALL_BYTES = 64 * 1024;
 
 /** A binding, with the Ksock that made it. */
 export type KsockBinding = Binding<KsockState>;
@@ -52,6 +52,8 @@ export class KsockState {
   /** @internal What the Ksocks of its access point hold together. */
   readonly share: Share;
   private readonly maxBytes: number;
+  /** A shorter queue is never full because of its bytes. */
+  private readonly uncheckedBytes: number;
   private readonly maxUnanswered: number;
   /** Set by the driver. */
   progress: (() => Progress) | null = null;
@@ -130,6 +132,7 @@ export class KsockState {
     this.limit = limit;
     this.owner = owner;
     this.maxBytes = settings.maxQueuedBytesPerKsock;
+    this.uncheckedBytes = Math.min(this.maxBytes, SMALL_BYTES, share.memory.limit / 64);
     this.maxUnanswered = settings.maxUnansweredPerKsock;
   }
 
@@ -140,24 +143,18 @@ export class KsockState {
 
   /** By the number of its messages, by their bytes, or because it holds as much memory as it may. */
   get isFull(): boolean {
-    return (
-      this.occupied >= this.limit ||
-      this.queue.weight >= this.maxBytes ||
-      !this.share.allows(this.held, 0)
-    );
+    if (this.occupied >= this.limit) return true;
+    const { weight } = this.queue;
+    return weight >= this.uncheckedBytes && this.holdsTooMuch(weight);
+  }
+
+  private holdsTooMuch(weight: number): boolean {
+    return weight >= this.maxBytes || !this.share.allows(this.held, 0);
   }
 
   /** All the bytes that it holds. A message that lies in several queues counts in each of them. */
   get held(): number {
     return this.queue.weight + this.outstanding.size * COSTS.request + this.otherBytes;
-  }
-
-  /**
-   * Whether a message of this size may be put into its queue, which is not full. Of small ones, the last may be too much:
-   * then the queue is full.
-   */
-  takes(size: number): boolean {
-    return size <= SMALL_MESSAGE_BYTES || this.hasRoomFor(size);
   }
 
   /** Whether it may hold so many more bytes. */

@@ -5,11 +5,19 @@
 export class Memory {
   /** Beyond it, everything is refused but small Replies, and Statuses. */
   readonly limit: number;
-  held = 0;
   readonly shares: Share[] = [];
+  /** Bytes that no program is charged for, and that are not free. */
+  slack = 0;
 
   constructor(limit: number) {
     this.limit = limit;
+  }
+
+  get held(): number {
+    let held = this.slack;
+    // Mostly there is one. To add up here costs less than to count twice, which every message does.
+    for (let at = 0; at < this.shares.length; at++) held += (this.shares[at] as Share).held;
+    return held;
   }
 
   get free(): number {
@@ -59,7 +67,6 @@ export class Share {
 
   hold(bytes: number): void {
     this.held += bytes;
-    this.memory.held += bytes;
   }
 
   /**

@@ -11,7 +11,6 @@ import {
 } from '../message/codec/records.ts';
 import { Flag } from '../message/flags.ts';
 import type { Message } from '../message/message.ts';
-import type { Share } from './memory.ts';
 import type { RequestRecord } from './requests.ts';
 import { COSTS } from './settings.ts';
 
@@ -48,6 +47,9 @@ export interface MemoryOfBatches {
   /** The batch has moved out. */
   leave(batch: MessageBatch): void;
 }
+
+/** What a driver notes of a batch, in bits: each field makes every message larger. */
+const Driver = { ANSWERED: 1, WAITS: 2, AWAITS_ROOM: 4, ASIDE: 8 } as const;
 
 const words = new RecordWords();
 
@@ -86,28 +88,15 @@ export class MessageBatch {
   copies = 0;
   /** How many queue entries hold the batch now. */
   holders = 0;
-  /** Whose share of memory the batch counts in, and how many of these entries are of that share. */
-  share: Share | null = null;
-  shareHolders = 0;
-  /** Another share with such entries, or that had some. */
-  otherShare: Share | null = null;
   /** The memory in which it was received; null when it has memory of its own. */
   memory: MemoryOfBatches | null = null;
-  /** How many times that memory is held. */
-  pins = 0;
   /** The ledger's record of an accepted Request; an array when the batch holds several. */
   requests: RequestRecord | RequestRecord[] | null = null;
   // The bus does not look at the rest: it belongs to the driver.
   /** Identifies the send to its driver, when its outcome is known. */
   token = 0;
-  /** The answer goes to the driver with the token, not into a queue. */
-  answersByToken = false;
-  /** The sender waits for room if necessary: ALL_OR_WAIT. */
-  waits = false;
-  /** The Request waits for room, and later sends overtake it. */
-  isAside = false;
-  /** The Request may wait for a place in its sender's queue, and for one in its Replier's. */
-  awaitsRoom = false;
+  /** The Driver bits. */
+  private driverBits = 0;
   /** SendDetail bits of the frame that it came in: how to acknowledge it. */
   detail = 0;
 
@@ -126,6 +115,46 @@ export class MessageBatch {
     this.dataAt = dataAt;
     this.dataLength = dataLength;
     this.firstSize = entireLength(name.length, dataLength);
+  }
+
+  /** The answer goes to the driver with the token, not into a queue. */
+  get answersByToken(): boolean {
+    return (this.driverBits & Driver.ANSWERED) !== 0;
+  }
+
+  set answersByToken(is: boolean) {
+    this.setDriverBit(Driver.ANSWERED, is);
+  }
+
+  /** The sender waits for room if necessary: ALL_OR_WAIT. */
+  get waits(): boolean {
+    return (this.driverBits & Driver.WAITS) !== 0;
+  }
+
+  set waits(is: boolean) {
+    this.setDriverBit(Driver.WAITS, is);
+  }
+
+  /** The Request may wait for a place in its sender's queue, and for one in its Replier's. */
+  get awaitsRoom(): boolean {
+    return (this.driverBits & Driver.AWAITS_ROOM) !== 0;
+  }
+
+  set awaitsRoom(is: boolean) {
+    this.setDriverBit(Driver.AWAITS_ROOM, is);
+  }
+
+  /** The Request waits for room, and later sends overtake it. */
+  get isAside(): boolean {
+    return (this.driverBits & Driver.ASIDE) !== 0;
+  }
+
+  set isAside(is: boolean) {
+    this.setDriverBit(Driver.ASIDE, is);
+  }
+
+  private setDriverBit(bit: number, is: boolean): void {
+    this.driverBits = is ? this.driverBits | bit : this.driverBits & ~bit;
   }
 
   /** A copy of the data. For small data, a copy costs less than a view. */
@@ -206,7 +235,6 @@ export class MessageBatch {
     this.dataAt += own - at;
     this.bytes = moved;
     this.memory = null;
-    this.pins = 0;
   }
 
   /** A cursor at the message at `index`. */
@@ -294,9 +322,7 @@ export class MessageBatch {
     part.from = this.from;
     part.requests = this.requestOf(index);
     part.token = this.token + index;
-    part.answersByToken = this.answersByToken;
-    part.waits = this.waits;
-    part.awaitsRoom = this.awaitsRoom;
+    part.driverBits = this.driverBits & ~Driver.ASIDE;
     part.detail = this.detail;
     part.memory = this.memory;
     return part;

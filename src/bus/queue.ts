@@ -19,16 +19,11 @@ export class Queue {
   entries = 0;
   /** Number of unread messages. */
   length = 0;
-  /** Sum of the sizes of the batches (spec 1 §4.4). */
-  private bytes = 0;
+  /** Bytes that count against `maxQueuedBytesPerKsock`: the sizes of the batches (spec 1 §4.4), and what entries cost. */
+  weight = 0;
   private markEntry = 0;
   /** How many messages of the entry at the mark stand before the mark, those that were read included. */
   private markWithin = 0;
-
-  /** Bytes that count against `maxQueuedBytesPerKsock`. */
-  get weight(): number {
-    return this.bytes + this.entries * ENTRY_COST;
-  }
 
   private get mask(): number {
     return this.batches.length - 1;
@@ -56,7 +51,7 @@ export class Queue {
     this.read[at] = 0;
     this.entries++;
     this.length += batch.count;
-    this.bytes += batch.size;
+    this.weight += batch.size + ENTRY_COST;
   }
 
   pushFront(batch: MessageBatch, binding: Binding | null): void {
@@ -67,7 +62,7 @@ export class Queue {
     this.read[this.head] = 0;
     this.entries++;
     this.length += batch.count;
-    this.bytes += batch.size;
+    this.weight += batch.size + ENTRY_COST;
   }
 
   /**
@@ -76,7 +71,18 @@ export class Queue {
    */
   drop(entry: number, count = 1): boolean {
     if (!this.advance(entry, count)) return false;
-    this.dropRead(entry, 1);
+    if (entry > 0) {
+      this.dropRead(entry, 1);
+      return true;
+    }
+    const place = this.head;
+    this.batches[place] = undefined;
+    this.bindings[place] = null;
+    this.head = (place + 1) & this.mask;
+    this.entries--;
+    if (this.markEntry > 0) this.markEntry--;
+    else this.markWithin = 0;
+    if (this.entries === 0) this.rest();
     return true;
   }
 
@@ -89,7 +95,7 @@ export class Queue {
     this.read[place] = read;
     // The memory of a batch is free when all of it has been read.
     if (read < batch.count) return false;
-    this.bytes -= batch.size;
+    this.weight -= batch.size + ENTRY_COST;
     return true;
   }
 
@@ -110,8 +116,12 @@ export class Queue {
       this.markEntry = entry;
       this.markWithin = 0;
     }
-    // An idle Ksock gives back the memory of a busy hour.
-    if (this.entries === 0 && this.batches.length > IDLE_CAPACITY) this.clear();
+    if (this.entries === 0) this.rest();
+  }
+
+  /** An idle Ksock gives back the memory of a busy hour. */
+  private rest(): void {
+    if (this.batches.length > IDLE_CAPACITY) this.clear();
   }
 
   private move(from: number, to: number): void {
@@ -138,7 +148,7 @@ export class Queue {
       const batch = this.batch(entry);
       const read = this.readOf(entry);
       this.length -= batch.count - read;
-      this.bytes -= batch.size;
+      this.weight -= batch.size + ENTRY_COST;
       removed(batch, read);
     }
     for (let entry = kept; entry < this.entries; entry++) {
@@ -186,7 +196,8 @@ export class Queue {
       this.markWithin = 0;
     }
     this.length--;
-    this.bytes += before.size + (behind?.size ?? 0) - batch.size;
+    this.weight += before.size - batch.size;
+    if (behind !== null) this.weight += behind.size + ENTRY_COST;
     return behind === null ? [before] : [before, behind];
   }
 
@@ -208,7 +219,7 @@ export class Queue {
     this.head = 0;
     this.entries = 0;
     this.length = 0;
-    this.bytes = 0;
+    this.weight = 0;
     this.unmark();
   }
 

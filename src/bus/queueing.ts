@@ -19,17 +19,13 @@ export class Queueing {
   readonly ledger = new Ledger((record, status) => this.giveStatus(record, status));
   private readonly state: BusState;
   private readonly room: RoomWaits;
-  /** Bytes of the messages that queues hold, and what it costs to keep them. */
-  private messageBytes = 0;
+  /** How many entries all queues have. */
+  entries = 0;
+  private readonly elsewhere = new Map<MessageBatch, HeldElsewhere>();
 
   constructor(state: BusState, room: RoomWaits) {
     this.state = state;
     this.room = room;
-  }
-
-  /** What the messages in queues and the unanswered Requests cost. */
-  get queuedBytes(): number {
-    return this.messageBytes + this.ledger.open * COSTS.request;
   }
 
   enqueue(
@@ -71,40 +67,65 @@ export class Queueing {
 
   /** One more entry of a queue holds the batch, of a Ksock with this share. */
   hold(batch: MessageBatch, share: Share): void {
-    this.count(share, COSTS.place);
-    if (batch.holders++ === 0) {
-      batch.share = share;
-      batch.shareHolders = 1;
-      this.count(share, batch.cost);
-      batch.memory?.hold(batch);
-    } else if (batch.share === share) {
-      batch.shareHolders++;
-    } else {
-      batch.otherShare = share;
-    }
+    this.entries++;
+    const isFirst = batch.holders++ === 0;
+    share.hold(isFirst ? COSTS.place + batch.cost : COSTS.place);
+    if (share !== this.state.share) this.holdElsewhere(batch, share, isFirst);
+    if (isFirst) batch.memory?.hold(batch);
   }
 
   /** One entry of a queue less holds the batch. */
   letGo(batch: MessageBatch, share: Share): void {
-    this.count(share, -COSTS.place);
-    const isLastOfShare = share === batch.share && --batch.shareHolders === 0;
-    if (--batch.holders === 0) {
-      this.count(batch.share as Share, -batch.cost);
-      batch.memory?.letGo(batch);
-    } else if (isLastOfShare) {
-      // Only Ksocks of other access points hold it now.
-      const other = batch.otherShare as Share;
-      share.hold(-batch.cost);
-      other.hold(batch.cost);
-      batch.share = other;
-      batch.shareHolders = batch.holders;
+    this.entries--;
+    const isLast = --batch.holders === 0;
+    if (this.elsewhere.size > 0 && this.elsewhere.has(batch)) {
+      this.letGoElsewhere(batch, share, isLast);
+    } else {
+      share.hold(isLast ? -COSTS.place - batch.cost : -COSTS.place);
     }
+    if (isLast) batch.memory?.letGo(batch);
   }
 
-  private count(share: Share, bytes: number): void {
-    this.messageBytes += bytes;
-    share.hold(bytes);
+  private holdElsewhere(batch: MessageBatch, share: Share, isFirst: boolean): void {
+    let held = this.elsewhere.get(batch);
+    if (held === undefined) {
+      held = { charged: isFirst ? share : this.state.share, entries: new Map() };
+      this.elsewhere.set(batch, held);
+    }
+    held.entries.set(share, (held.entries.get(share) ?? 0) + 1);
   }
+
+  private letGoElsewhere(batch: MessageBatch, share: Share, isLast: boolean): void {
+    const held = this.elsewhere.get(batch) as HeldElsewhere;
+    const { charged, entries } = held;
+    share.hold(-COSTS.place);
+    const left = (entries.get(share) ?? 0) - 1;
+    if (left > 0) entries.set(share, left);
+    else entries.delete(share);
+    if (isLast) {
+      this.elsewhere.delete(batch);
+      charged.hold(-batch.cost);
+      return;
+    }
+    // What the Ksocks of an access point have read counts in the share of one that still holds it.
+    let others = 0;
+    for (const count of entries.values()) others += count;
+    const own = this.state.share;
+    const isCharged = charged === own ? batch.holders > others : entries.has(charged);
+    if (isCharged) return;
+    const [other = own] = entries.keys();
+    charged.hold(-batch.cost);
+    other.hold(batch.cost);
+    held.charged = other;
+  }
+}
+
+/** Who holds a batch, of which an entry is in the queue of a Ksock of another access point than the bus's own. */
+interface HeldElsewhere {
+  /** The share that the batch counts in. */
+  charged: Share;
+  /** How many entries hold it, by share; but for the bus's own share. */
+  readonly entries: Map<Share, number>;
 }
 
 /** "Once only" compares with the message that was queued last. */

@@ -64,7 +64,7 @@ export class Reading {
 
   private read(ksock: KsockState, at: number): MessageBatch {
     const { queue } = ksock;
-    this.state.work.done += 1 + at;
+    if (at > 0) this.state.work.done += at;
     const entry = queue.batch(at);
     const index = queue.readOf(at);
     const batch = entry.count > 1 ? entry.one(index) : entry;

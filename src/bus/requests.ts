@@ -32,9 +32,6 @@ export class RequestRecord {
   maxReplySize = 0;
   /** It has left the queue of its Replier, and its Status follows. */
   isOwed = false;
-  // Neighbours in the list of the unanswered Requests of its requester.
-  sentBefore: RequestRecord | null = null;
-  sentAfter: RequestRecord | null = null;
   /** A later Request of the same requester with the same id: ids from Limpets may come twice. */
   next: RequestRecord | null = null;
   // Neighbours in the list of the Requests that its Replier has read and not answered.
@@ -58,19 +55,12 @@ export class Outstanding {
   private limpets: Map<string, RequestRecord> | null = null;
   /** Requests whose answer goes to the requester's driver, by token. */
   private readonly tokens = new NumberMap<RequestRecord>();
-  private newest: RequestRecord | null = null;
-  /** The one that was sent first. */
-  oldest: RequestRecord | null = null;
   size = 0;
   /** The most that there were at once. */
   max = 0;
 
   add(record: RequestRecord): void {
     const { network, serial } = record;
-    record.sentBefore = this.newest;
-    if (this.newest === null) this.oldest = record;
-    else this.newest.sentAfter = record;
-    this.newest = record;
     if (record.token >= 0) this.tokens.set(record.token, record);
     let last = this.first(network, serial);
     if (last === undefined) {
@@ -97,13 +87,6 @@ export class Outstanding {
       before.next = record.next;
     }
     record.next = null;
-    const { sentBefore, sentAfter } = record;
-    if (sentBefore === null) this.oldest = sentAfter;
-    else sentBefore.sentAfter = sentAfter;
-    if (sentAfter === null) this.newest = sentBefore;
-    else sentAfter.sentBefore = sentBefore;
-    record.sentBefore = null;
-    record.sentAfter = null;
     this.size--;
   }
 
@@ -153,9 +136,15 @@ export class Outstanding {
     return unread;
   }
 
-  /** All of them, oldest first. */
-  *[Symbol.iterator](): Generator<RequestRecord> {
-    for (let record = this.oldest; record !== null; record = record.sentAfter) yield record;
+  /** All of them: a copy, since the ledger may change meanwhile. */
+  all(): RequestRecord[] {
+    const all = this.ours.values();
+    for (const first of this.limpets?.values() ?? []) {
+      for (let record: RequestRecord | null = first; record !== null; record = record.next) {
+        all.push(record);
+      }
+    }
+    return all;
   }
 }
 

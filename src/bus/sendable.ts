@@ -92,7 +92,7 @@ export class Sendable {
     const { replyNetwork, replySerial } = batch;
     const first = replyNetwork === 0 ? outstanding.find(0, replySerial, sender) : null;
     if (first === null || first.token < 0) return 1;
-    if (!this.admission.mayAnswer(requester, batch.size)) return 1;
+    if (batch.largest > COSTS.request && !this.admission.mayAnswer(requester, batch.size)) return 1;
     const most = this.goingTo(batch, NO_LISTENERS, batch.count);
     let count = 1;
     while (count < most) {

@@ -57,8 +57,8 @@ export class Chunks {
 class Chunk implements MemoryOfBatches {
   readonly length: number;
   private readonly memory: Memory;
-  /** The batches that were kept at some time; null once they have moved out. */
-  private batches: MessageBatch[] | null = [];
+  /** The batches that are kept, with how often; null once they have moved out. */
+  private batches: Map<MessageBatch, number> | null = new Map();
   /** Bytes of those that are kept now. */
   private kept = 0;
   private isOld = false;
@@ -71,27 +71,39 @@ class Chunk implements MemoryOfBatches {
   }
 
   hold(batch: MessageBatch): void {
-    if (batch.pins++ === 0) this.keep(batch, batch.size);
+    this.keep(batch, batch.size);
   }
 
   letGo(batch: MessageBatch): void {
-    if (--batch.pins === 0) this.drop(batch.size);
+    this.drop(batch, batch.size);
   }
 
   leave(batch: MessageBatch): void {
-    this.drop(batch.size);
+    this.forget(batch, batch.size);
   }
 
   keep(batch: MessageBatch, bytes: number): void {
+    const { batches } = this;
+    if (batches === null) {
+      moveOut(batch);
+      return;
+    }
+    const times = batches.get(batch) ?? 0;
+    batches.set(batch, times + 1);
+    if (times > 0) return;
     this.kept += bytes;
-    if (this.batches === null) moveOut(batch);
-    else this.batches.push(batch);
     if (this.isOld) this.settle();
   }
 
-  drop(bytes: number): void {
-    this.kept -= bytes;
-    if (this.kept === 0 && this.batches !== null) this.batches.length = 0;
+  drop(batch: MessageBatch, bytes: number): void {
+    const times = this.batches?.get(batch) ?? 0;
+    if (times > 1) this.batches?.set(batch, times - 1);
+    else this.forget(batch, bytes);
+  }
+
+  /** It is here no more. */
+  forget(batch: MessageBatch, bytes: number): void {
+    if (this.batches?.delete(batch)) this.kept -= bytes;
     if (this.isOld) this.settle();
   }
 
@@ -105,10 +117,11 @@ class Chunk implements MemoryOfBatches {
     const { batches } = this;
     if (batches !== null && this.kept > 0 && this.kept * 2 < this.length) {
       this.batches = null;
-      for (const batch of batches) if (batch.pins > 0) moveOut(batch);
+      this.kept = 0;
+      for (const batch of batches.keys()) moveOut(batch);
     }
     const slack = this.kept > 0 ? Math.max(0, this.length - this.kept) : 0;
-    this.memory.held += slack - this.slack;
+    this.memory.slack += slack - this.slack;
     this.slack = slack;
   }
 }
@@ -128,19 +141,19 @@ class Ends implements MemoryOfBatches {
   }
 
   hold(batch: MessageBatch): void {
-    if (batch.pins++ > 0) return;
     this.first.keep(batch, this.firstBytes);
     // It may have moved out already.
     if (batch.memory === this) this.last.keep(batch, this.lastBytes);
   }
 
   letGo(batch: MessageBatch): void {
-    if (--batch.pins === 0) this.leave(batch);
+    this.first.drop(batch, this.firstBytes);
+    this.last.drop(batch, this.lastBytes);
   }
 
-  leave(_batch: MessageBatch): void {
-    this.first.drop(this.firstBytes);
-    this.last.drop(this.lastBytes);
+  leave(batch: MessageBatch): void {
+    this.first.forget(batch, this.firstBytes);
+    this.last.forget(batch, this.lastBytes);
   }
 }
 

@@ -185,7 +185,7 @@ class Stage {
 
   /** The sender forgets a Request, when this number of unread messages was prefetched for a listener. */
   forget(which: number, shown: number, listener: number): boolean {
-    const tokens = [...this.sender.outstanding].flatMap(({ token }) => (token < 0 ? [] : [token]));
+    const tokens = this.sender.outstanding.all().flatMap(({ token }) => (token < 0 ? [] : [token]));
     const token = tokens[which % tokens.length] ?? which;
     const { queue } = this.listeners[listener] as BusKsock;
     for (let count = Math.min(shown, queue.length); count > 0; count--) queue.mark(1);

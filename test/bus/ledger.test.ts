@@ -154,7 +154,7 @@ describe('the outstanding Requests of a Ksock', () => {
     }
     expect(found).toEqual([second, third, first]);
     expect(outstanding.find(1, 5, replier)).toBeNull();
-    expect([...outstanding]).toEqual([anothers]);
+    expect(outstanding.all()).toEqual([anothers]);
   });
 
   it('count themselves, and keep their largest number', () => {
@@ -162,7 +162,7 @@ describe('the outstanding Requests of a Ksock', () => {
     const records = [0, 1, 1, 1].map((network) => add(outstanding, network, replier, UNREAD));
     // From the middle, the front and the end of those with the same id.
     for (const at of [2, 1, 3, 0]) outstanding.remove(records[at] as RequestRecord);
-    expect([...outstanding]).toEqual([]);
+    expect(outstanding.all()).toEqual([]);
     add(outstanding, 0, replier, UNREAD);
     expect(outstanding).toMatchObject({ size: 1, max: 4 });
   });

@@ -11,6 +11,18 @@ function batch(name: string, size: number, flags = 0): MessageBatch {
   return new MessageBatch(name, flags, 0, new Uint8Array(size), 0, size);
 }
 
+/** What the messages in queues, and unanswered Requests, cost. */
+function queuedBytes(bus: Bus): number {
+  const batches = new Set<MessageBatch>();
+  let bytes = 0;
+  for (const { queue, outstanding } of bus.ksocks.values()) {
+    for (let entry = 0; entry < queue.entries; entry++) batches.add(queue.batch(entry));
+    bytes += queue.entries * COSTS.place + outstanding.size * COSTS.request;
+  }
+  for (const { cost } of batches) bytes += cost;
+  return bytes;
+}
+
 /** Two Ksocks on a bus with some memory; each of these messages is in two queue entries of one. */
 function narrow(): { bus: Bus; sender: BusKsock; listener: BusKsock; send(): number } {
   const bus = new Bus({ maxMemory: 100_000 });
@@ -26,12 +38,12 @@ describe('the memory of a bus (spec 1 §14.1)', () => {
     const { bus, listener, send } = narrow();
     const before = bus.memory.held;
     send();
-    const one = bus.queuedBytes;
+    const one = queuedBytes(bus);
     expect(bus.memory.held - before).toBeGreaterThanOrEqual(one);
     listener.take();
-    expect(bus.queuedBytes).toBe(one - COSTS.place);
+    expect(queuedBytes(bus)).toBe(one - COSTS.place);
     listener.take();
-    expect(bus.queuedBytes).toBe(0);
+    expect(queuedBytes(bus)).toBe(0);
   });
 
   it('is released by an unbind, and by a close', () => {
@@ -39,13 +51,13 @@ describe('the memory of a bus (spec 1 §14.1)', () => {
     send();
     send();
     listener.unbind('$.A', false);
-    expect(bus.queuedBytes).toBeGreaterThan(0);
+    expect(queuedBytes(bus)).toBeGreaterThan(0);
     listener.unbind('$.A', false);
-    expect(bus.queuedBytes).toBe(0);
+    expect(queuedBytes(bus)).toBe(0);
     listener.bind('$.A', false);
     send();
     listener.close();
-    expect(bus.queuedBytes).toBe(0);
+    expect(queuedBytes(bus)).toBe(0);
   });
 
   it('is all free when every Ksock has closed', () => {
@@ -71,9 +83,9 @@ describe('the memory of a bus (spec 1 §14.1)', () => {
     expect([sender.sendable(together), sender.send(together)]).toEqual([3, 0]);
     listener.take();
     listener.takeMany(1);
-    expect(bus.queuedBytes).toBeGreaterThan(0);
+    expect(queuedBytes(bus)).toBeGreaterThan(0);
     listener.take();
-    expect(bus.queuedBytes).toBe(0);
+    expect(queuedBytes(bus)).toBe(0);
   });
 
   it('gives one Ksock at most half, two a third each, and always something to a newcomer', () => {
@@ -157,7 +169,7 @@ describe('the memory of a bus (spec 1 §14.1)', () => {
     expect(answered).toBe(asked);
     expect(sender.numMessages).toBe(asked);
     while (sender.take() !== null);
-    expect(bus.queuedBytes).toBe(0);
+    expect(queuedBytes(bus)).toBe(0);
   });
 
   it('of an unread Reply counts to its requester, who gets no other large one before it has read', () => {
@@ -186,7 +198,7 @@ describe('the memory of a bus (spec 1 §14.1)', () => {
     for (let again = 0; again < 2; again++) listener.bind('$.A', false);
     const before = guests.held;
     send();
-    const one = bus.queuedBytes;
+    const one = queuedBytes(bus);
     expect(guests.held - before).toBe(COSTS.place);
     listener.take();
     listener.take();
@@ -354,19 +366,19 @@ describe('the unanswered Requests of a Replier', () => {
     expect(waiter.poll()).toBe(true);
     waiter.close();
     replier.close();
-    expect(bus.queuedBytes).toBe(0);
+    expect(queuedBytes(bus)).toBe(0);
   });
 
   it('don’t count for the limit of bytes', () => {
     const { bus, replier, ask, requester } = unanswering();
     ask();
     replier.take();
-    expect(bus.queuedBytes).toBe(COSTS.request);
+    expect(queuedBytes(bus)).toBe(COSTS.request);
     expect([...replier.unreplied].flatMap((record) => Object.values(record))).not.toContainEqual(
       expect.any(MessageBatch),
     );
     requester.close();
-    expect(bus.queuedBytes).toBe(0);
+    expect(queuedBytes(bus)).toBe(0);
   });
 });
 

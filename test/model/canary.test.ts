@@ -105,8 +105,9 @@ const CANARIES: Record<string, { breakIt: Break; by: fc.Arbitrary<Sequence>; wit
     breakIt: () => (ksock) => {
       const { outstanding } = ksock;
       outstanding.find = (network, serial) =>
-        [...outstanding].find((record) => record.network === network && record.serial === serial) ??
-        null;
+        outstanding
+          .all()
+          .find((record) => record.network === network && record.serial === serial) ?? null;
     },
   },
   'ends an unread Request instead of the read one with its id': {
@@ -115,10 +116,12 @@ const CANARIES: Record<string, { breakIt: Break; by: fc.Arbitrary<Sequence>; wit
     breakIt: () => (ksock) => {
       const { outstanding } = ksock;
       outstanding.find = (network, serial, replier) =>
-        [...outstanding].find(
-          (record) =>
-            record.network === network && record.serial === serial && record.replier === replier,
-        ) ?? null;
+        outstanding
+          .all()
+          .find(
+            (record) =>
+              record.network === network && record.serial === serial && record.replier === replier,
+          ) ?? null;
     },
   },
   'reads an urgent Request after the listener’s copy': {

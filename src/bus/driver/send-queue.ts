@@ -125,6 +125,7 @@ export class SendQueue {
   private sendOne(batch: MessageBatch): void {
     const { ksock } = this;
     const wasSending = ksock.isSending;
+    ksock.tookSteps(1);
     const result = ksock.send(batch);
     if (result === -Errno.EAGAIN && batch.waits && !wasSending) this.waiting = batch;
     else this.done(batch, result);
