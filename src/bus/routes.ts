@@ -22,6 +22,8 @@ const FREE_PART = 1 / 4;
 /** Bytes that a kept route takes beside its name, and a list beside its key and 8 for each listener. */
 const ROUTE_COST = 280;
 const LIST_COST = 120;
+/** How many lists may be kept beside two for each route. */
+const SPARE_LISTS = 64;
 
 /** Names for which so many places match share no list: a key for it would take longer than to find the listeners. */
 const MAX_KEY_PLACES = 64;
@@ -248,6 +250,8 @@ export class Routes<Ksock extends Party = Party> {
       }
     }
     if (places.length > 1) listeners.sort((a, b) => b.order - a.order);
+    // Most lists are of bindings that have gone: begin anew.
+    if (this.lists.size > 2 * this.kept.size + SPARE_LISTS) this.forgetAll();
     this.count(LIST_COST + key.length + 8 * listeners.length);
     if (isShared) this.lists.set(key, listeners);
     return listeners;

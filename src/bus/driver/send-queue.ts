@@ -81,6 +81,7 @@ export class SendQueue {
   goOn(): void {
     this.isPaced = false;
     this.passBehind();
+    this.retryRequests(this.ksock);
   }
 
   /** The Ksock is closed: forgets all. */
