@@ -463,7 +463,7 @@ export class KsockCore implements AsyncIterable<Message> {
 
   /**
    * Makes the next bus; resolves with its number when it can be opened. Errors: EINVAL (256 buses exist), EACCES (the
-   * daemon may not create its socket).
+   * daemon may not create its socket), ENOMEM (it has no file descriptor or disk space for it).
    */
   async newDevice(): Promise<number> {
     return this.calls.ask('newDevice', Op.NEW_DEVICE, 'make a new bus');

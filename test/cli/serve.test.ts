@@ -1,3 +1,4 @@
+import { spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import {
   chmodSync,
@@ -37,6 +38,28 @@ describe('kbus serve', () => {
     expect(daemon.stdout).toBe('');
     await using ksock = await Ksock.open(0, { directory });
     expect(ksock.id).toBe(1);
+  });
+
+  test('names the lack of descriptors when it can make no new bus, and wastes no number', async ({
+    skip,
+  }) => {
+    if (spawnSync('prlimit', ['--version']).status !== 0) return skip('SKIPPED: no prlimit');
+    const { directory, daemon } = await serve();
+    await using ksock = await Ksock.open(0, { directory });
+    const { pid } = daemon.child;
+    const open = readdirSync(`/proc/${pid}/fd`).map(Number);
+    let free = 0;
+    while (open.includes(free)) free++;
+    const limit = (most: string): void => {
+      expect(spawnSync('prlimit', ['--pid', String(pid), `--nofile=${most}:`]).status).toBe(0);
+    };
+    limit(String(free));
+    for (let count = 0; count < 256; count++) {
+      const error = await refused(ksock.newDevice(), 'ENOMEM');
+      expect(error.message).toContain('the daemon has no free file descriptor (EMFILE): raise');
+    }
+    limit('1000');
+    expect(await ksock.newDevice()).toBe(1);
   });
 
   test('creates its folder and sockets for its user only', async () => {

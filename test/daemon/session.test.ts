@@ -913,10 +913,10 @@ describe('CallResults', () => {
     };
     peer.say(call(Op.NEW_DEVICE, 1));
     await new Promise((resolve) => setImmediate(resolve));
-    expect(peer.hear().map(({ kind, words }) => [kind, words[0]])).toEqual([
-      ['REFUSED', Errno.EACCES],
+    expect(peer.hear().map((one) => [one.kind, one.words[0], frameText(one, 3)])).toEqual([
+      ['REFUSED', Errno.EACCES, 'no room'],
     ]);
-    expect(host.warnings).toEqual(["can't create another bus: Error: no room"]);
+    expect(host.warnings).toEqual(["can't create another bus: no room"]);
     host.newDevice = async () => -Errno.EINVAL;
     peer.say(call(Op.NEW_DEVICE, 2));
     await new Promise((resolve) => setImmediate(resolve));
