@@ -5,6 +5,7 @@ import type { Command } from 'commander';
 import { whoAnswers } from '../daemon/who-answers.ts';
 import { type Obstacle, obstacles } from '../fuse/obstacles.ts';
 import { missingOf } from '../system/made-folders.ts';
+import { checkOwnPath, checkPathToSocket } from '../system/path-trust.ts';
 import {
   absolute,
   busesIn,
@@ -156,6 +157,7 @@ function whyNotServable(directory: string): string {
     const [outermost] = missingOf(directory);
     if (outermost !== undefined) place = dirname(outermost);
     accessSync(place, constants.W_OK | constants.X_OK);
+    checkOwnPath(place);
     return '';
   } catch (error) {
     const { code, message } = error as NodeJS.ErrnoException;
@@ -185,6 +187,7 @@ function lookAtBuses({ directory, buses }: Place): Promise<BusFound[]> {
 
 async function lookAtBus(bus: number, path: string): Promise<BusFound> {
   try {
+    checkPathToSocket(path);
     const who = await whoAnswers(path);
     const detail = `${path}: ${who ?? 'no process listens (left by a dead daemon)'}`;
     return { bus, path, answers: who?.includes('KBUS') ?? false, detail };
