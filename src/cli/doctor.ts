@@ -2,6 +2,7 @@ import { accessSync, constants, existsSync, readFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 import process from 'node:process';
 import type { Command } from 'commander';
+import { escaped } from '../base/escape.ts';
 import { whoAnswers } from '../daemon/who-answers.ts';
 import { type Obstacle, obstacles } from '../fuse/obstacles.ts';
 import { missingOf } from '../system/made-folders.ts';
@@ -111,7 +112,7 @@ function markOf({ buses }: Place): boolean | null {
 
 function line(isGood: boolean | null, what: string, detail: string): string {
   const mark = isGood === null ? '  ' : isGood ? 'ok' : 'NO';
-  return `${mark}  ${what.padEnd(8)} ${detail}`;
+  return `${mark}  ${what.padEnd(8)} ${escaped(detail)}`;
 }
 
 function noBuses(places: readonly Place[], directory: string | undefined): string {
