@@ -268,14 +268,18 @@ describe('kbus serve', () => {
     daemon.child.stderr?.pause();
     await using ksock = await Ksock.open(0, { directory });
     const before = await memoryOf(daemon);
-    // Some 100 characters each: the log may keep 1 MiB of them.
-    for (let count = 0; count < 600; count++) {
-      await Promise.all(Array.from({ length: 100 }, () => ksock.sendMsg(new Announcement('$.A'))));
+    // Some 1000 characters each, and 1000 of each kind a second: the log may keep 1 MiB of them.
+    const name = `$.${'Long'.repeat(240)}`;
+    for (let count = 0; count < 300; count++) {
+      const told = Array.from({ length: 10 }, () => ksock.sendMsg(new Announcement(name)));
+      const asked = Array.from({ length: 10 }, () => ksock.request(name).catch(() => {}));
+      await Promise.all([...told, ...asked]);
     }
-    expect(await ksock.lastMsgId()).toMatchObject({ serialNum: 60_000 });
+    expect(await ksock.lastMsgId()).toMatchObject({ serialNum: 6000 });
     expect((await memoryOf(daemon)) - before).toBeLessThan(40 * 1024 * 1024);
     daemon.child.stderr?.resume();
     await daemon.says(/warn {2}dropped \d+ lines/);
+    await daemon.says(/debug and [\d,]+ more like this: bus 0: Ksock 1 sent Announcement/);
     expect(await daemon.kill('SIGTERM')).toMatchObject({ code: 0 });
   });
 
