@@ -4,8 +4,9 @@ import { programPath } from '../system/program-path.ts';
 /** The most programs that read at once; of users whose memory did not answer before, half as many. */
 const MAX_READERS = 8;
 
-/** How long a read may take. */
-const TIMEOUT_MS = 1000;
+/** How long a read may take; and that of a user whose memory did not answer before. */
+const TIMEOUT_MS = 5000;
+const SUSPECT_TIMEOUT_MS = 1000;
 
 /** The most programs that could not be killed yet: with more, nothing is read. */
 const MAX_STUCK = 32;
@@ -20,8 +21,8 @@ interface Job {
 
 /**
  * Reads the memory of callers by another program (`dd`): a thread of this process that waits for memory can't be ended,
- * but a program can be killed. Each read ends after a second. Users whose memory did not answer then have only half of the
- * readers, so they can't keep others waiting.
+ * but a program can be killed. Each read ends after 5 seconds. Users whose memory did not answer then are suspects, until it
+ * answers: they have only half of the readers, and a second each, so they can't keep others waiting.
  */
 export class SlowMemory {
   private readonly waiting: Job[] = [];
@@ -36,7 +37,7 @@ export class SlowMemory {
     return false;
   }
 
-  /** The `length` bytes from `address` on; null if they can't be read, or not within a second. */
+  /** The `length` bytes from `address` on; null if they can't be read, or not in time. */
   read(uid: number, pid: number, address: bigint, length: number): Promise<Uint8Array | null> {
     return new Promise((resolve, reject) => {
       const begin = (): void => {
@@ -79,19 +80,23 @@ export class SlowMemory {
       this.readers.add(child);
       const chunks: Buffer[] = [];
       let isLate = false;
-      const timer = setTimeout(() => {
-        isLate = true;
-        this.stuck++;
-        this.suspect(uid);
-        child.kill('SIGKILL');
-        resolve(null);
-      }, TIMEOUT_MS);
+      const timer = setTimeout(
+        () => {
+          isLate = true;
+          this.stuck++;
+          this.suspect(uid);
+          child.kill('SIGKILL');
+          resolve(null);
+        },
+        this.suspects.has(uid) ? SUSPECT_TIMEOUT_MS : TIMEOUT_MS,
+      );
       child.stdout.on('data', (chunk: Buffer) => chunks.push(chunk));
       child.once('error', reject);
       child.once('close', (code) => {
         clearTimeout(timer);
         if (isLate) this.stuck--;
         this.readers.delete(child);
+        if (code === 0) this.suspects.delete(uid);
         resolve(code === 0 ? new Uint8Array(Buffer.concat(chunks)) : null);
       });
     });
