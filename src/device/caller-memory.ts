@@ -47,8 +47,8 @@ export class CallerMemory {
   private readonly kept = new Map<number, { pid: number; descriptor: number }>();
   /** The last read of each user that has one in flight. */
   private readonly last = new Map<number, Promise<unknown>>();
-  /** The users for whom a thread reads. */
-  private readonly onThreads = new Set<number>();
+  /** The users for whom a thread reads, and since when, in milliseconds. */
+  private readonly onThreads = new Map<number, number>();
   /** Reads that wait for a thread. */
   private readonly waiting: { uid: number; begin(): void }[] = [];
   private readonly slow = new SlowMemory();
@@ -102,15 +102,16 @@ export class CallerMemory {
   /** Waits for a thread to read for this user; false if none is free for a while. */
   private thread(uid: number): Promise<boolean> | true {
     if (this.onThreads.size < MAX_THREADS && !this.onThreads.has(uid)) {
-      this.onThreads.add(uid);
+      this.onThreads.set(uid, performance.now());
       return true;
     }
+    if (this.areThreadsStuck) return Promise.resolve(false);
     return new Promise((resolve) => {
       const job = {
         uid,
         begin: () => {
           clearTimeout(timer);
-          this.onThreads.add(uid);
+          this.onThreads.set(uid, performance.now());
           resolve(true);
         },
       };
@@ -120,6 +121,13 @@ export class CallerMemory {
       }, PATIENCE_MS);
       this.waiting.push(job);
     });
+  }
+
+  /** All threads have waited for memory for so long that none will soon be free. */
+  private get areThreadsStuck(): boolean {
+    if (this.onThreads.size < MAX_THREADS) return false;
+    const before = performance.now() - PATIENCE_MS;
+    return [...this.onThreads.values()].every((since) => since < before);
   }
 
   private nextOnThread(): void {

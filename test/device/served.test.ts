@@ -159,7 +159,7 @@ describe.skipIf(missing !== null)(title, { timeout: 30_000 }, () => {
     try {
       await Promise.all(stuck.map((child) => once(createInterface(child.stdout), 'line')));
       const nobody = ['--reuid=65534', '--regid=65534', '--clear-groups'];
-      for (const scene of ['faults', 'threads', 'waits_to_send']) {
+      for (const scene of ['waits_to_send', 'faults', 'threads']) {
         expect(await output('setpriv', ...nobody, scenes, scene, dev)).toBe('done\n');
       }
       // Two threads wait for them still; the other programs got EFAULT.
