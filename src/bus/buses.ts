@@ -47,6 +47,11 @@ export class Buses {
     this.buses.push(bus);
   }
 
+  /** @internal Gives up what {@link next} gave. */
+  drop(bus: Bus): void {
+    this.common.memory.forget(bus.share);
+  }
+
   [Symbol.iterator](): IterableIterator<Bus> {
     return this.buses.values();
   }

@@ -182,7 +182,12 @@ export class Daemon {
     const bus = this.buses.next();
     if (bus === null) return -Errno.EINVAL;
     const { number } = bus;
-    await this.serve(bus);
+    try {
+      await this.serve(bus);
+    } catch (error) {
+      this.buses.drop(bus);
+      throw error;
+    }
     this.buses.add(bus);
     await this.link(number);
     this.options.log.info(`created bus ${number}`, { bus: number });
