@@ -25,10 +25,10 @@ export class Log {
   /** The number of lines that were dropped and not reported yet. */
   private dropped = 0;
 
-  /**
-   * `write` returns false if it can't take a line; the log then drops the line and counts it. `timers` are, by default,
-   * the system's.
-   */
+  /** `write` returns false if it can't take a line; the log then drops the line and counts it. */
+  constructor(format: LogFormat, write: (line: string) => unknown);
+  /** @internal With a clock of the caller's own. */
+  constructor(format: LogFormat, write: (line: string) => unknown, timers: LogTimers);
   constructor(
     format: LogFormat,
     write: (line: string) => unknown,
