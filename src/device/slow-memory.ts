@@ -90,8 +90,13 @@ export class SlowMemory {
         },
         this.suspects.has(uid) ? SUSPECT_TIMEOUT_MS : TIMEOUT_MS,
       );
-      child.stdout.on('data', (chunk: Buffer) => chunks.push(chunk));
-      child.once('error', reject);
+      // Without a free descriptor there is no stdout, and no `close`.
+      child.once('error', (error) => {
+        clearTimeout(timer);
+        this.readers.delete(child);
+        reject(error);
+      });
+      child.stdout?.on('data', (chunk: Buffer) => chunks.push(chunk));
       child.once('close', (code) => {
         clearTimeout(timer);
         if (isLate) this.stuck--;
