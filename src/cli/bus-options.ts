@@ -35,11 +35,11 @@ export function addBusOptions(command: Command): Command {
       "folder of the daemon's sockets (default: $KBUS_DIR, the user's, the system's)",
     )
     .option('--json', 'print JSON: one object per line')
-    .option(
-      '--answer-timeout <seconds>',
-      `time limit for an answer of the daemon itself (default: ${ANSWER_TIMEOUT_S})`,
-      seconds,
-      ANSWER_TIMEOUT_S * 1000,
+    .addOption(
+      command
+        .createOption('--answer-timeout <seconds>', 'time limit for an answer of the daemon itself')
+        .argParser(seconds)
+        .default(ANSWER_TIMEOUT_S * 1000, String(ANSWER_TIMEOUT_S)),
     );
 }
 

@@ -129,6 +129,9 @@ export async function findBus<T>(
   const error = new NoBusError(bus, given, looks);
   const refusal = new PortError(error.errno, error.message, error);
   if (error.errno === Errno.ENOENT) refusal.meaning = error.meaning;
+  if (looks.some(({ cause }) => cause instanceof PathTrustError)) {
+    refusal.meaning = 'the client connects to no socket that a stranger may have put there';
+  }
   throw refusal;
 }
 
