@@ -1,10 +1,11 @@
+import type { Linked } from '../base/chain.ts';
 import { endOfWord, passOver } from '../message/name.ts';
 
 /** Where the first word of every name begins, behind its `$.`. */
 export const FIRST_WORD = 2;
 
 /** A Ksock's subscription, as Listener or Replier, to a name or to the names that a wildcard matches. */
-export class Binding<Ksock = unknown> {
+export class Binding<Ksock = unknown> implements Linked<Binding<Ksock>> {
   readonly ksock: Ksock;
   readonly name: string;
   readonly replier: boolean;
@@ -19,9 +20,10 @@ export class Binding<Ksock = unknown> {
   // Neighbours in the list of the listeners of one name, or in that of all Repliers: one of many leaves without a search.
   newerHere: Binding<Ksock> | null = null;
   olderHere: Binding<Ksock> | null = null;
-  // Neighbours in the list of all bindings of a bus. One that was undone still knows its older one: see `olderThan`.
+  // In the chain of all bindings of a bus.
   newerOfAll: Binding<Ksock> | null = null;
   olderOfAll: Binding<Ksock> | null = null;
+  stop: Linked<Binding<Ksock>>['stop'] = null;
   // Neighbours in the list of the bindings of its Ksock.
   newerOfKsock: Binding<Ksock> | null = null;
   olderOfKsock: Binding<Ksock> | null = null;

@@ -1,3 +1,4 @@
+import { Chain } from '../base/chain.ts';
 import type { KsockState } from './ksock-state.ts';
 import type { Memory, Share } from './memory.ts';
 import type { BusObserver } from './observer.ts';
@@ -20,6 +21,8 @@ export class BusState {
   readonly work: Work;
   /** @internal The open Ksocks by id, oldest first. */
   readonly ksocks = new Map<number, KsockState>();
+  /** @internal The same Ksocks, for reports. */
+  readonly openKsocks = new Chain<KsockState>();
   /** @internal */
   readonly routes: Routes<KsockState>;
   /** @internal */

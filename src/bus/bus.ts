@@ -65,6 +65,7 @@ export class Bus extends Engine {
     const ksock = new BusKsock(this, id, mode, pid, maxMessages, owner, share);
     ksock.hold(COSTS.ksock);
     this.ksocks.set(id, ksock);
+    this.openKsocks.add(ksock);
     this.observer?.opened?.(ksock);
     return ksock;
   }

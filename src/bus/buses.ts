@@ -14,7 +14,7 @@ export class Buses {
   constructor(count = 1, settings: Given<BusSettings> = {}, common?: Common) {
     this.settings = settingsOf(settings);
     this.common = common ?? commonOf(this.settings);
-    for (let number = 0; number < count; number++) this.add();
+    for (let number = 0; number < count; number++) this.newDevice();
   }
 
   get count(): number {
@@ -27,8 +27,29 @@ export class Buses {
 
   /** Makes the next bus; its number, or -EINVAL when there are 256. */
   newDevice(): number {
-    if (this.buses.length >= MAX_BUSES) return -Errno.EINVAL;
-    return this.add().number;
+    const bus = this.next();
+    if (bus === null) return -Errno.EINVAL;
+    this.add(bus);
+    return bus.number;
+  }
+
+  /** @internal The next bus, which gets its number with {@link add}: until then that is free. Null when there are 256. */
+  next(): Bus | null {
+    if (this.buses.length >= MAX_BUSES) return null;
+    const bus = new Bus({ number: this.buses.length, common: this.common, ...this.settings });
+    bus.buses = this;
+    return bus;
+  }
+
+  /** @internal Adds what {@link next} gave. */
+  add(bus: Bus): void {
+    if (bus.number !== this.buses.length) throw new Error(`bus ${bus.number} is not the next one`);
+    this.buses.push(bus);
+  }
+
+  /** @internal Gives up what {@link next} gave. */
+  drop(bus: Bus): void {
+    this.common.memory.forget(bus.share);
   }
 
   [Symbol.iterator](): IterableIterator<Bus> {
@@ -43,12 +64,5 @@ export class Buses {
     bus.buses = buses;
     buses.buses.push(bus);
     return buses;
-  }
-
-  private add(): Bus {
-    const bus = new Bus({ number: this.buses.length, common: this.common, ...this.settings });
-    bus.buses = this;
-    this.buses.push(bus);
-    return bus;
   }
 }

@@ -41,6 +41,7 @@ export class Departure {
     const { state, room } = this;
     ksock.isOpen = false;
     state.ksocks.delete(ksock.id);
+    state.openKsocks.remove(ksock);
     const wasReplier = ksock.replying.size > 0;
     state.routes.ignore(ksock.newestBinding, ksock.bindings);
     for (const full of ksock.awaiting) room.stopAwaiting(ksock, full);

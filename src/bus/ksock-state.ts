@@ -1,3 +1,4 @@
+import type { Linked } from '../base/chain.ts';
 import type { Mode } from '../message/calls.ts';
 import type { Binding } from './binding-tree.ts';
 import type { Share } from './memory.ts';
@@ -42,7 +43,7 @@ export const SMALL_BYTES = 64 * 1024;
 export type KsockBinding = Binding<KsockState>;
 
 /** What the bus knows of one Ksock: data only. What a driver may call is in {@link BusKsock}. */
-export class KsockState {
+export class KsockState implements Linked<KsockState> {
   /** From 1 upwards, never used again in the life of the bus. */
   readonly id: number;
   readonly mode: Mode;
@@ -58,6 +59,13 @@ export class KsockState {
   /** Set by the driver. */
   progress: (() => Progress) | null = null;
   isOpen = true;
+  // In the chain of all open Ksocks.
+  /** @internal */
+  newerOfAll: KsockState | null = null;
+  /** @internal */
+  olderOfAll: KsockState | null = null;
+  /** @internal */
+  stop: Linked<KsockState>['stop'] = null;
 
   /** @internal Unread messages. Drivers look at it; only the bus changes it. */
   readonly queue = new Queue();

@@ -31,6 +31,12 @@ export class Memory {
     return share;
   }
 
+  /** Forgets a share that holds nothing, of a bus that nobody will use. */
+  forget(share: Share): void {
+    const at = this.shares.indexOf(share);
+    if (at >= 0) this.shares.splice(at, 1);
+  }
+
   /** The Ksock that holds the most; null when none holds any. It looks at some Ksocks only, in the largest share. */
   get mostGreedy(): Holder | null {
     const [largest] = [...this.shares].sort((a, b) => b.held - a.held);

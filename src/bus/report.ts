@@ -1,3 +1,4 @@
+import type { Chain, Linked } from '../base/chain.ts';
 import type { BindingReport, BusReport, KsockReport } from '../message/reports.ts';
 import type { Bus } from './bus.ts';
 import type { KsockBinding, KsockState } from './ksock-state.ts';
@@ -13,7 +14,7 @@ function reportBinding(bus: Bus, { ksock, replier, name }: KsockBinding): Bindin
 
 /** The state of a bus and its Ksocks, newest first. */
 export function reportStats(bus: Bus): BusReport {
-  return reportOf(bus, [...bus.ksocks.values()].reverse().map(reportKsock));
+  return reportOf(bus, Array.from(bus.openKsocks, reportKsock));
 }
 
 function reportOf(bus: Bus, ksocks: KsockReport[]): BusReport {
@@ -26,44 +27,60 @@ function reportOf(bus: Bus, ksocks: KsockReport[]): BusReport {
   };
 }
 
-/** About how many characters of JSON a piece of a report has: to make a long report at once would hold up everybody. */
+/** About how many characters a piece of a report has: to make a long report at once would hold up everybody. */
 const PIECE_LENGTH = 65_536;
 
-/** About how many characters of JSON a binding has beside its name, and a Ksock in all. */
+/** About how many characters a binding has beside its name, and a Ksock in all. */
 const BINDING_LENGTH = 64;
 const KSOCK_LENGTH = 350;
 
 /**
- * The same in pieces of JSON; the generator returns the last one. The bus may change between two pieces: a binding that is
- * there all the time is reported once.
+ * Gives the pieces of a report, one at each call; none may follow the last one. The bus may change between two pieces: what is there all the
+ * time is reported once. A report whose next piece nobody asks for keeps nothing in memory that has left the bus.
  */
-export function* bindingPieces(bus: Bus): Pieces {
-  let piece: BindingReport[] = [];
-  let length = 0;
-  for (const binding of bus.routes) {
-    piece.push(reportBinding(bus, binding));
-    length += BINDING_LENGTH + binding.name.length;
-    if (length < PIECE_LENGTH) continue;
-    yield JSON.stringify(piece);
-    piece = [];
-    length = 0;
-  }
-  return JSON.stringify(piece);
+export type NextPiece<T> = () => { readonly piece: T; readonly isLast: boolean };
+
+/** The bindings of a bus in pieces of a bounded length, newest first. */
+export function bindingPieces(bus: Bus): NextPiece<BindingReport[]> {
+  const lengthOf = ({ name }: KsockBinding): number => BINDING_LENGTH + name.length;
+  const next = groups(bus.routes.all, lengthOf, ({ ksock }) => ksock.isOpen);
+  return () => {
+    const { members, isLast } = next();
+    return { piece: members.map((binding) => reportBinding(bus, binding)), isLast };
+  };
 }
 
-/** The state of a bus in pieces, each with some of its Ksocks. */
-export function* statsPieces(bus: Bus): Pieces {
-  let ksocks: KsockReport[] = [];
-  for (const ksock of bus.ksocks.values()) {
-    ksocks.push(reportKsock(ksock));
-    if (ksocks.length * KSOCK_LENGTH < PIECE_LENGTH) continue;
-    yield JSON.stringify(reportOf(bus, ksocks));
-    ksocks = [];
-  }
-  return JSON.stringify(reportOf(bus, ksocks));
+/** The state of a bus in pieces, each with some of its Ksocks, newest first. */
+export function statsPieces(bus: Bus): NextPiece<BusReport> {
+  const next = groups(
+    bus.openKsocks,
+    () => KSOCK_LENGTH,
+    () => true,
+  );
+  return () => {
+    const { members, isLast } = next();
+    return { piece: reportOf(bus, members.map(reportKsock)), isLast };
+  };
 }
 
-export type Pieces = Generator<string, string>;
+function groups<T extends Linked<T>>(
+  chain: Chain<T>,
+  lengthOf: (one: T) => number,
+  isShown: (one: T) => boolean,
+): () => { members: T[]; isLast: boolean } {
+  const cursor = chain.cursor();
+  return () => {
+    const members: T[] = [];
+    for (let length = 0; length < PIECE_LENGTH; ) {
+      const one = cursor.next();
+      if (one === null) return { members, isLast: true };
+      if (!isShown(one)) continue;
+      members.push(one);
+      length += lengthOf(one);
+    }
+    return { members, isLast: false };
+  };
+}
 
 const AT_REST = { readAt: 0, readLength: 0, wroteAt: 0, wrotePart: 'HDR', wroteAll: false };
 
@@ -88,11 +105,15 @@ function reportKsock(ksock: KsockState): KsockReport {
 
 /** The text of `bindings` (spec 1 §11.1). */
 export function printBindings(device: number, bindings: readonly BindingReport[]): string {
-  const lines = bindings.map(
-    ({ device, ksock, pid, replier, name }) =>
-      `${pad(device, 3)}: ${pad(ksock, 8)} ${pad(pid, 8)}  ${replier ? 'R' : 'L'}  ${name}\n`,
-  );
-  return `# bus ${device}: device: Ksock id, process id, Replier or Listener, name\n${lines.join('')}`;
+  return `${bindingsHeading(device)}${bindings.map(bindingLine).join('')}`;
+}
+
+function bindingsHeading(device: number): string {
+  return `# bus ${device}: device: Ksock id, process id, Replier or Listener, name\n`;
+}
+
+function bindingLine({ device, ksock, pid, replier, name }: BindingReport): string {
+  return `${pad(device, 3)}: ${pad(ksock, 8)} ${pad(pid, 8)}  ${replier ? 'R' : 'L'}  ${name}\n`;
 }
 
 /** The original's table of outstanding Requests began with this many entries, and doubled. */
@@ -100,17 +121,37 @@ const OUTSTANDING_SIZE = 16;
 
 /** The text of `stats` (spec 1 §11.2). */
 export function printStats(bus: BusReport): string {
-  const { device, nextKsock, nextMessage, unsentUnbindings } = bus;
-  let text = `dev ${pad(device, 2)}: next ksock ${nextKsock} next msg ${nextMessage} unsent unbindings ${unsentUnbindings}\n`;
-  for (const k of bus.ksocks) {
-    let size = OUTSTANDING_SIZE;
-    while (size < k.maxOutstandingRequests) size *= 2;
-    text +=
-      `    ksock ${k.ksock} last msg ${k.lastMessage.networkId}:${k.lastMessage.serialNum} queue ${k.queue} of ${k.maxMessages}\n` +
-      `      read byte ${k.readAt} of ${k.readLength}, wrote byte ${k.wroteAt} of ${k.wrotePart} (${k.wroteAll ? '' : 'not '}finished), ${k.sending ? '' : 'not '}sending\n` +
-      `      outstanding requests ${k.outstandingRequests} (size ${size}, max ${k.maxOutstandingRequests}), unsent replies ${k.unsentReplies} (max ${k.maxUnsentReplies})\n`;
+  return `${statsHeading(bus)}${bus.ksocks.map(ksockLines).join('')}`;
+}
+
+function statsHeading({ device, nextKsock, nextMessage, unsentUnbindings }: BusReport): string {
+  return `dev ${pad(device, 2)}: next ksock ${nextKsock} next msg ${nextMessage} unsent unbindings ${unsentUnbindings}\n`;
+}
+
+function ksockLines(k: KsockReport): string {
+  let size = OUTSTANDING_SIZE;
+  while (size < k.maxOutstandingRequests) size *= 2;
+  return (
+    `    ksock ${k.ksock} last msg ${k.lastMessage.networkId}:${k.lastMessage.serialNum} queue ${k.queue} of ${k.maxMessages}\n` +
+    `      read byte ${k.readAt} of ${k.readLength}, wrote byte ${k.wroteAt} of ${k.wrotePart} (${k.wroteAll ? '' : 'not '}finished), ${k.sending ? '' : 'not '}sending\n` +
+    `      outstanding requests ${k.outstandingRequests} (size ${size}, max ${k.maxOutstandingRequests}), unsent replies ${k.unsentReplies} (max ${k.maxUnsentReplies})\n`
+  );
+}
+
+/** The text `bindings` of several buses, entry by entry. */
+export function* bindingsText(buses: Iterable<Bus>): Generator<string> {
+  for (const bus of buses) {
+    yield bindingsHeading(bus.number);
+    for (const binding of bus.routes) yield bindingLine(reportBinding(bus, binding));
   }
-  return text;
+}
+
+/** The text `stats` of several buses, entry by entry. */
+export function* statsText(buses: Iterable<Bus>): Generator<string> {
+  for (const bus of buses) {
+    yield statsHeading(reportOf(bus, []));
+    for (const ksock of bus.openKsocks) yield ksockLines(reportKsock(ksock));
+  }
 }
 
 function pad(value: number, width: number): string {

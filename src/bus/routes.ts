@@ -1,3 +1,4 @@
+import { Chain } from '../base/chain.ts';
 import { NameReader } from '../message/codec/name-reader.ts';
 import { readName } from '../message/codec/records.ts';
 import { checkMessageName, isWildcard } from '../message/name.ts';
@@ -70,10 +71,11 @@ export class Routes<Ksock extends Party = Party> {
   /** What routes and lists take. */
   private keptBytes = 0;
   private stamps = 0;
-  private newest: Binding<Ksock> | null = null;
   private newestReplier: Binding<Ksock> | null = null;
   /** How many bindings are Repliers'. */
   repliers = 0;
+  /** All bindings; those of Ksocks that have closed are still to be removed. */
+  readonly all = new Chain<Binding<Ksock>>();
   private lastName = '';
   private lastRoute: Route<Ksock> | undefined;
   /** Names as records have them, with their routes; those of an older epoch may not hold any more. */
@@ -151,9 +153,7 @@ export class Routes<Ksock extends Party = Party> {
       place.newest = binding;
       place.stamp = ++this.stamps;
     }
-    binding.olderOfAll = this.newest;
-    if (this.newest !== null) this.newest.newerOfAll = binding;
-    this.newest = binding;
+    this.all.add(binding);
     this.forget(binding.name);
   }
 
@@ -175,26 +175,16 @@ export class Routes<Ksock extends Party = Party> {
       place.stamp = ++this.stamps;
     }
     place.tidy();
-    const { newerOfAll, olderOfAll } = binding;
-    if (newerOfAll === null) this.newest = olderOfAll;
-    else newerOfAll.olderOfAll = olderOfAll;
-    if (olderOfAll !== null) olderOfAll.newerOfAll = newerOfAll;
+    this.all.remove(binding);
     binding.isBound = false;
     // When its Ksock closed, the routes were forgotten that it had to do with.
     if (binding.ksock.isOpen) this.forget(binding.name);
   }
 
   /**
-   * The next older binding; for null, the newest. The given binding may have been undone since: a walk from it still
-   * comes to each older binding that is there, once.
+   * The next older binding of a Replier; for null, the newest. The given binding may have been undone since: a walk from it
+   * still comes to each older one that is there, once.
    */
-  olderThan(binding: Binding<Ksock> | null): Binding<Ksock> | null {
-    let older = binding === null ? this.newest : binding.olderOfAll;
-    while (older !== null && !(older.isBound && older.ksock.isOpen)) older = older.olderOfAll;
-    return older;
-  }
-
-  /** The next older binding of a Replier, likewise. */
   olderReplierThan(binding: Binding<Ksock> | null): Binding<Ksock> | null {
     let older = binding === null ? this.newestReplier : binding.olderHere;
     while (older !== null && !(older.isBound && older.ksock.isOpen)) older = older.olderHere;
@@ -203,7 +193,7 @@ export class Routes<Ksock extends Party = Party> {
 
   /** All bindings, newest first. */
   *[Symbol.iterator](): Generator<Binding<Ksock>> {
-    for (let at = this.olderThan(null); at !== null; at = this.olderThan(at)) yield at;
+    for (const binding of this.all) if (binding.ksock.isOpen) yield binding;
   }
 
   /** The node of a binding name; adds it if there is none. */

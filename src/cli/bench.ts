@@ -5,8 +5,7 @@ import { inFigures } from '../measure/figures.ts';
 import { MIN_SIZE } from '../measure/stamp.ts';
 import { matches } from '../message/name.ts';
 import { seconds, wholeNumber } from './arguments.ts';
-import { addBusOptions, type BusOptions, directoryOf, openKsock } from './bus-options.ts';
-import { untilEnded } from './ending.ts';
+import { addBusOptions, answered, type BusOptions, directoryOf, openKsock } from './bus-options.ts';
 import { Exit, Failure } from './failure.ts';
 import { FarEnd, type TimedAsked, type Told, telling, timedAsking } from './near-end.ts';
 import { print, printJson, remark } from './output.ts';
@@ -68,17 +67,17 @@ async function bench(options: BenchOptions): Promise<void> {
   const name = `$.Bench.${process.pid}`;
   const warmUp = Math.min(time / 2, WARM_UP_MS);
   await using ksock = await openKsock(options);
-  if (inFlight > (await untilEnded(ksock.maxMessages()))) {
-    await untilEnded(ksock.setMaxMessages(inFlight));
+  if (inFlight > (await answered(ksock.maxMessages(), options))) {
+    await answered(ksock.setMaxMessages(inFlight), options);
   }
-  await untilEnded(warnOfListeners(ksock, `${name}.Tell`));
+  await answered(warnOfListeners(ksock, `${name}.Tell`), options);
   await using far = new FarEnd(bus, await directoryOf(options), `${name}.Ask`, inFlight);
-  await far.ready();
+  await answered(far.ready(), options);
   remark(`measuring bus ${bus} by messages ${name}.*; Ctrl-C ends it`);
 
   const ask = timedAsking(ksock, far, `${name}.Ask`, { size, inFlight });
-  await ask(warmUp);
-  const asked = await ask(time);
+  await answered(ask(warmUp), options, warmUp);
+  const asked = await answered(ask(time), options, time);
   await (json
     ? printJson(jsonOfAsked(`${name}.Ask`, size, inFlight, asked))
     : print(textOfAsked(size, inFlight, asked)));
@@ -89,10 +88,10 @@ async function bench(options: BenchOptions): Promise<void> {
       MAX_QUEUED_MESSAGES,
       Math.max(2, Math.floor(MAX_QUEUED_BYTES / each)),
     );
-    await far.listen({ name: `${name}.Tell`, size: each, maxMessages });
+    await answered(far.listen({ name: `${name}.Tell`, size: each, maxMessages }), options);
     const tell = telling(ksock, far, `${name}.Tell`, each);
-    await tell(warmUp);
-    const told = await tell(time);
+    await answered(tell(warmUp), options, warmUp);
+    const told = await answered(tell(time), options, time);
     await (json
       ? printJson(jsonOfTold(`${name}.Tell`, each, told))
       : print(textOfTold(each, told)));

@@ -2,8 +2,7 @@ import type { Command } from 'commander';
 import { escaped } from '../base/escape.ts';
 import { printBindings } from '../bus/report.ts';
 import type { BindingReport } from '../message/reports.ts';
-import { addBusOptions, type BusOptions, openKsock } from './bus-options.ts';
-import { untilEnded } from './ending.ts';
+import { addBusOptions, answered, type BusOptions, openKsock } from './bus-options.ts';
 import { print, printJson } from './output.ts';
 
 export function configure(command: Command): void {
@@ -22,12 +21,12 @@ Examples:
 
 async function bindings(options: BusOptions): Promise<void> {
   await using ksock = await openKsock(options, 'r');
-  const all = await untilEnded(ksock.readBindings());
+  const all = await answered(ksock.readBindings(), options);
   if (options.json) for (const binding of all) await printJson(binding);
   else await print(printBindings(options.bus, all.map(onOneLine)));
 }
 
-/** A bus refuses names that need escaping, but the client does not check a daemon's reports. */
+/** A bus refuses names that need escaping; a false daemon may not. */
 function onOneLine(binding: BindingReport): BindingReport {
   return { ...binding, name: escaped(binding.name) };
 }

@@ -3,19 +3,29 @@ import { quoted } from '../base/quoted.ts';
 import { explain } from '../client/explain.ts';
 import { Ksock, type Missed } from '../client/ksock.ts';
 import { findBus, knock, NoBusError } from '../client/ports/find-bus.ts';
+import { timerMs } from '../client/time-limit.ts';
 import type { Mode } from '../message/calls.ts';
+import { Errno } from '../message/errno.ts';
 import { KbusError } from '../message/error.ts';
-import { wholeNumber } from './arguments.ts';
-import { ended, ending, untilEnded } from './ending.ts';
+import { seconds, wholeNumber } from './arguments.ts';
+import { end, ended, ending, untilEnded } from './ending.ts';
 import { Exit, Failure } from './failure.ts';
 import { kbusCommand } from './self.ts';
 
-/** The options of every command that uses a bus. */
-export interface BusOptions {
+/** Which bus. */
+export interface BusPlace {
   bus: number;
   directory?: string;
-  json?: true;
 }
+
+/** The options of every command that uses a bus. */
+export interface BusOptions extends BusPlace {
+  json?: true;
+  /** Milliseconds. */
+  answerTimeout: number;
+}
+
+const ANSWER_TIMEOUT_S = 60;
 
 export function addBusOptions(command: Command): Command {
   return command
@@ -24,7 +34,38 @@ export function addBusOptions(command: Command): Command {
       '--directory <folder>',
       "folder of the daemon's sockets (default: $KBUS_DIR, the user's, the system's)",
     )
-    .option('--json', 'print JSON: one object per line');
+    .option('--json', 'print JSON: one object per line')
+    .addOption(
+      command
+        .createOption('--answer-timeout <seconds>', 'time limit for an answer of the daemon itself')
+        .argParser(seconds)
+        .default(ANSWER_TIMEOUT_S * 1000, String(ANSWER_TIMEOUT_S)),
+    );
+}
+
+/**
+ * Settles as the promise does, as {@link untilEnded}, for what the daemon answers at once. Ends the command if it does not
+ * within the time limit of the options, and `more` milliseconds: the daemon may be suspended, or not be kbus.
+ */
+export async function answered<T>(
+  promise: Promise<T>,
+  { bus, answerTimeout }: BusOptions,
+  more = 0,
+): Promise<T> {
+  const timer = setTimeout(
+    () => {
+      const meaning =
+        'it is suspended, very busy, or not kbus; --answer-timeout sets how long to wait';
+      const what = `bus ${bus}: no answer of its daemon within ${answerTimeout / 1000} s`;
+      end(new KbusError('any', Errno.ETIMEDOUT, what, { meaning }));
+    },
+    timerMs(answerTimeout + more),
+  );
+  try {
+    return await untilEnded(promise);
+  } finally {
+    clearTimeout(timer);
+  }
 }
 
 /**
@@ -32,7 +73,7 @@ export function addBusOptions(command: Command): Command {
  * no such bus. A command that ends by a signal does not wait for the close: the daemon notices the end of its process.
  */
 export async function openKsock(
-  options: BusOptions,
+  options: BusPlace,
   mode: Mode = 'rw',
   onMissed?: (missed: Missed) => void,
 ): Promise<Ksock> {
@@ -57,7 +98,7 @@ function openFailure(error: unknown): unknown {
 }
 
 /** The folder of the daemon that serves the bus of the options, for child processes. */
-export async function directoryOf({ bus, directory }: Omit<BusOptions, 'json'>): Promise<string> {
+export async function directoryOf({ bus, directory }: BusPlace): Promise<string> {
   try {
     return (await untilEnded(findBus(bus, directory, knock))).directory;
   } catch (error) {

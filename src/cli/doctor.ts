@@ -2,9 +2,11 @@ import { accessSync, constants, existsSync, readFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 import process from 'node:process';
 import type { Command } from 'commander';
+import { escaped } from '../base/escape.ts';
 import { whoAnswers } from '../daemon/who-answers.ts';
 import { type Obstacle, obstacles } from '../fuse/obstacles.ts';
 import { missingOf } from '../system/made-folders.ts';
+import { checkOwnPath, checkPathToSocket } from '../system/path-trust.ts';
 import {
   absolute,
   busesIn,
@@ -110,7 +112,7 @@ function markOf({ buses }: Place): boolean | null {
 
 function line(isGood: boolean | null, what: string, detail: string): string {
   const mark = isGood === null ? '  ' : isGood ? 'ok' : 'NO';
-  return `${mark}  ${what.padEnd(8)} ${detail}`;
+  return `${mark}  ${what.padEnd(8)} ${escaped(detail)}`;
 }
 
 function noBuses(places: readonly Place[], directory: string | undefined): string {
@@ -156,6 +158,7 @@ function whyNotServable(directory: string): string {
     const [outermost] = missingOf(directory);
     if (outermost !== undefined) place = dirname(outermost);
     accessSync(place, constants.W_OK | constants.X_OK);
+    checkOwnPath(place);
     return '';
   } catch (error) {
     const { code, message } = error as NodeJS.ErrnoException;
@@ -185,6 +188,7 @@ function lookAtBuses({ directory, buses }: Place): Promise<BusFound[]> {
 
 async function lookAtBus(bus: number, path: string): Promise<BusFound> {
   try {
+    checkPathToSocket(path);
     const who = await whoAnswers(path);
     const detail = `${path}: ${who ?? 'no process listens (left by a dead daemon)'}`;
     return { bus, path, answers: who?.includes('KBUS') ?? false, detail };

@@ -1,8 +1,7 @@
 import type { Command } from 'commander';
 import { typedName, wholeNumber } from './arguments.ts';
-import { addBusOptions, type BusOptions, openKsock } from './bus-options.ts';
+import { addBusOptions, answered, type BusOptions, openKsock } from './bus-options.ts';
 import { eachMessage } from './each-message.ts';
-import { untilEnded } from './ending.ts';
 import { MissedMessages } from './missed.ts';
 import { print, remark } from './output.ts';
 import { addShowOptions, type ShowOptions, showMessage } from './show.ts';
@@ -41,8 +40,8 @@ async function listen(names: string[], options: ListenOptions): Promise<void> {
   const bindings = names.map(typedName);
   const missed = new MissedMessages(MAX_QUEUED_MESSAGES);
   await using ksock = await openKsock(options, 'rw', ({ count }) => missed.add(count));
-  await untilEnded(ksock.setMaxMessages(MAX_QUEUED_MESSAGES));
-  for (const name of bindings) await untilEnded(ksock.bind(name));
+  await answered(ksock.setMaxMessages(MAX_QUEUED_MESSAGES), options);
+  for (const name of bindings) await answered(ksock.bind(name), options);
   remark(`listening to ${bindings.map((name) => `'${name}'`).join(', ')} on bus ${options.bus}`);
   try {
     await eachMessage(ksock, options.count, (message) => print(showMessage(message, options)));

@@ -7,7 +7,7 @@ import { KbusError } from '../message/error.ts';
 import { type Message, Reply, replyTo } from '../message/message.ts';
 import { REPLIER_ERROR } from '../message/request-error.ts';
 import { type DataOptions, typedData, typedName, wholeNumber } from './arguments.ts';
-import { addBusOptions, type BusOptions, openKsock } from './bus-options.ts';
+import { addBusOptions, answered, type BusOptions, openKsock } from './bus-options.ts';
 import { eachMessage } from './each-message.ts';
 import { ending, untilEnded } from './ending.ts';
 import { Exit, Failure } from './failure.ts';
@@ -55,11 +55,11 @@ async function reply(name: string, data: string | undefined, options: ReplyOptio
   const binding = typedName(name);
   const answer = await answerOf(data, options);
   await using ksock = await openKsock(options);
-  await untilEnded(ksock.bind(binding, true));
+  await answered(ksock.bind(binding, true), options);
   remark(`replying to '${binding}' on bus ${options.bus}`);
   await eachMessage(ksock, options.count, async (request) => {
     await print(showMessage(request, options));
-    await send(ksock, await replyOrError(request, answer));
+    await send(ksock, await replyOrError(request, answer), options);
   });
 }
 
@@ -88,9 +88,9 @@ async function replyOrError(request: Message, answer: Answer): Promise<Reply> {
   }
 }
 
-async function send(ksock: Ksock, message: Reply): Promise<void> {
+async function send(ksock: Ksock, message: Reply, options: BusOptions): Promise<void> {
   try {
-    await untilEnded(ksock.sendMsg(message));
+    await answered(ksock.sendMsg(message), options);
   } catch (error) {
     // The requester may have left: go on with the next Request.
     if (!(error instanceof KbusError) || !REQUESTER_GONE.has(error.code)) throw error;

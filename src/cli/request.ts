@@ -7,7 +7,7 @@ import { KbusError } from '../message/error.ts';
 import { Flag } from '../message/flags.ts';
 import { Request } from '../message/message.ts';
 import { type DataOptions, seconds, typedData, typedName, wholeNumber } from './arguments.ts';
-import { addBusOptions, type BusOptions, openKsock } from './bus-options.ts';
+import { addBusOptions, answered, type BusOptions, openKsock } from './bus-options.ts';
 import { end, ending, untilEnded } from './ending.ts';
 import { Exit, Failure } from './failure.ts';
 import { print, write } from './output.ts';
@@ -62,6 +62,8 @@ async function request(
   limit.next(`open bus ${bus}`, 'its daemon does not answer: it is suspended, or very busy');
   await using ksock = await openKsock(options);
   limit.next(`send Request '${name}'`);
+  // A Replier may take its time, but the daemon answers at once.
+  answered(ksock.numMessages(), options).catch(() => {});
   const replied = untilEnded(ksock.request(message, null, { signal: ending }));
   const reply = await replied.catch((error: unknown) => {
     if (!(error instanceof KbusError) || error.code !== 'EADDRNOTAVAIL') throw error;

@@ -49,6 +49,7 @@ export async function runDaemon(given: Given): Promise<void> {
   const { by } = await ended();
   log.info(`${by}: the daemon stops`);
   await daemon.stop(`the daemon was stopped by ${by}`);
+  log.reportSuppressed();
   await logged();
 }
 

@@ -2,7 +2,7 @@ import type { Command } from 'commander';
 import { Flag } from '../message/flags.ts';
 import { Announcement } from '../message/message.ts';
 import { type DataOptions, typedData, typedName } from './arguments.ts';
-import { addBusOptions, type BusOptions, openKsock } from './bus-options.ts';
+import { addBusOptions, answered, type BusOptions, openKsock } from './bus-options.ts';
 import { ending, untilEnded } from './ending.ts';
 import { print, printJson } from './output.ts';
 
@@ -42,6 +42,6 @@ async function send(name: string, data: string | undefined, options: SendOptions
   const message = new Announcement(typedName(name), await typedData(data, options), { flags });
   await using ksock = await openKsock(options);
   const sent = ksock.sendMsg(message, { wait: options.wait === true, signal: ending });
-  const id = await untilEnded(sent);
+  const id = await (options.wait ? untilEnded(sent) : answered(sent, options));
   await (options.json ? printJson({ id: { ...id } }) : print(`${id}\n`));
 }

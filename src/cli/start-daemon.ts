@@ -1,3 +1,4 @@
+import { escaped } from '../base/escape.ts';
 import type { Daemon } from '../daemon/daemon.ts';
 import { SocketInUseError } from '../daemon/socket-file.ts';
 import { FolderError } from '../system/made-folders.ts';
@@ -19,7 +20,7 @@ function startFailure(error: unknown, directory: string): unknown {
   if (!(error instanceof Error) || !(isOfFiles || 'syscall' in error)) return error;
   return new Failure(
     Exit.REFUSED,
-    `can't create sockets in ${directory}: ${error.message}. Choose another folder with --directory or $KBUS_DIR.`,
+    `can't create sockets in ${directory}: ${escaped(error.message)}. Choose another folder with --directory or $KBUS_DIR.`,
     error,
   );
 }

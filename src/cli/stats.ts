@@ -1,7 +1,8 @@
 import type { Command } from 'commander';
+import { escaped } from '../base/escape.ts';
 import { printStats } from '../bus/report.ts';
-import { addBusOptions, type BusOptions, openKsock } from './bus-options.ts';
-import { untilEnded } from './ending.ts';
+import type { KsockReport } from '../message/reports.ts';
+import { addBusOptions, answered, type BusOptions, openKsock } from './bus-options.ts';
 import { print, printJson } from './output.ts';
 
 export function configure(command: Command): void {
@@ -20,7 +21,13 @@ Examples:
 
 async function stats(options: BusOptions): Promise<void> {
   await using ksock = await openKsock(options, 'r');
-  const all = await untilEnded(ksock.stats());
+  const all = await answered(ksock.stats(), options);
   const others = { ...all, ksocks: all.ksocks.filter((one) => one.ksock !== ksock.id) };
-  await (options.json ? printJson(others) : print(printStats(others)));
+  if (options.json) await printJson(others);
+  else await print(printStats({ ...others, ksocks: others.ksocks.map(onOneLine) }));
+}
+
+/** A false daemon may report any text. */
+function onOneLine(ksock: KsockReport): KsockReport {
+  return { ...ksock, wrotePart: escaped(ksock.wrotePart) };
 }

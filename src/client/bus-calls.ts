@@ -5,6 +5,7 @@ import { explain } from './explain.ts';
 import { mustBe } from './options.ts';
 import type { CallResult } from './ports/port.ts';
 import type { ReconnectingPort } from './ports/reconnecting-port.ts';
+import { MAX_REPORT_LENGTH, MIN_PIECE_LENGTH } from './report-pieces.ts';
 
 /** The calls of a Ksock to its bus. A refused call throws a KbusError that says what was asked. */
 export class BusCalls {
@@ -44,14 +45,25 @@ export class BusCalls {
     return first !== 0;
   }
 
-  /** A whole report, in its pieces. */
-  async report<T>(op: OpCode, what: string): Promise<T[]> {
+  /** A whole report, in its pieces. Throws EPROTO for one that is malformed, or does not end. */
+  async report<T>(op: OpCode, what: string, checked: (value: unknown) => T): Promise<T[]> {
     const pieces: T[] = [];
     let next = 0;
+    let length = 0;
     do {
       const { first, text } = await this.call('read', op, next, '', what);
-      pieces.push(parsed(text, what));
       next = first;
+      length += text.length;
+      if (length > MAX_REPORT_LENGTH || (next !== 0 && text.length < MIN_PIECE_LENGTH)) {
+        throw malformed(what, `the report of the daemon is endless: ${length} characters`);
+      }
+      try {
+        pieces.push(checked(JSON.parse(text)));
+      } catch (cause) {
+        const isJson = cause instanceof TypeError;
+        const why = isJson ? `the report of the daemon is wrong: ${cause.message}` : NOT_JSON;
+        throw malformed(what, why, cause);
+      }
     } while (next !== 0);
     return pieces;
   }
@@ -81,12 +93,8 @@ export class BusCalls {
   }
 }
 
-/** Parses a piece of a report. Throws EPROTO if it is not JSON. */
-function parsed<T>(text: string, what: string): T {
-  try {
-    return JSON.parse(text) as T;
-  } catch (cause) {
-    const meaning = 'the answer of the daemon is not JSON';
-    throw new KbusError('read', Errno.EPROTO, what, { meaning, cause });
-  }
+const NOT_JSON = 'the answer of the daemon is not JSON';
+
+function malformed(what: string, meaning: string, cause?: unknown): KbusError {
+  return new KbusError('read', Errno.EPROTO, what, { meaning, cause });
 }

@@ -29,6 +29,7 @@ import {
 } from './options.ts';
 import type { ReconnectingPort } from './ports/reconnecting-port.ts';
 import { Reader } from './reader.ts';
+import { bindingsOf, statsOf } from './report-pieces.ts';
 import { Requests } from './requests.ts';
 import { Sender } from './sender.ts';
 import { ended, timed } from './time-limit.ts';
@@ -463,7 +464,7 @@ export class KsockCore implements AsyncIterable<Message> {
 
   /**
    * Makes the next bus; resolves with its number when it can be opened. Errors: EINVAL (256 buses exist), EACCES (the
-   * daemon may not create its socket).
+   * daemon may not create its socket), ENOMEM (it has no file descriptor or disk space for it).
    */
   async newDevice(): Promise<number> {
     return this.calls.ask('newDevice', Op.NEW_DEVICE, 'make a new bus');
@@ -471,12 +472,12 @@ export class KsockCore implements AsyncIterable<Message> {
 
   /** The bindings of this bus, newest first. */
   async readBindings(): Promise<BindingReport[]> {
-    return (await this.calls.report<BindingReport[]>(Op.BINDINGS, 'read the bindings')).flat();
+    return (await this.calls.report(Op.BINDINGS, 'read the bindings', bindingsOf)).flat();
   }
 
   /** The state of this bus and of its Ksocks, newest first. */
   async stats(): Promise<BusReport> {
-    const pieces = await this.calls.report<BusReport>(Op.STATS, 'read the statistics');
+    const pieces = await this.calls.report(Op.STATS, 'read the statistics', statsOf);
     const ksocks = pieces.flatMap((piece) => piece.ksocks);
     ksocks.sort((a, b) => b.ksock - a.ksock);
     return { ...(pieces[0] as BusReport), ksocks };

@@ -24,6 +24,7 @@ import { Session } from './session.ts';
 import { DEFAULT_HELLO_TIMEOUT_S, DEFAULT_MAX_CONNECTIONS } from './settings.ts';
 import { listenAt, type Ownership, type SocketFile } from './socket-file.ts';
 import { TURN_STEPS, Turns } from './turns.ts';
+import { whyNoBus } from './why-no-bus.ts';
 
 /** The size of the slabs in which small frames are encoded. */
 const FRAME_SLAB_BYTES = 64 * 1024;
@@ -82,6 +83,8 @@ export class Daemon {
   );
   private readonly receiveBuffers: ReceiveBuffers;
   private readonly folders = new MadeFolders();
+  /** The last call for a new bus. */
+  private making: Promise<unknown> = Promise.resolve();
   private deviceOrNull: DeviceFolder | null = null;
   private isStopping = false;
 
@@ -149,8 +152,9 @@ export class Daemon {
   }
 
   private noNewDevice(error: unknown): number {
-    this.warn(`can't create another bus: ${String(error)}`);
-    return -Errno.EACCES;
+    const { errno, why } = whyNoBus(error);
+    this.warn(`can't create another bus: ${why}`);
+    return -errno;
   }
 
   private async link(bus: number): Promise<void> {
@@ -166,11 +170,25 @@ export class Daemon {
     return socketPath(this.options.directory, bus);
   }
 
-  async newDevice(): Promise<number> {
-    const number = this.buses.newDevice();
-    const bus = this.buses.get(number);
-    if (bus === undefined) return -Errno.EINVAL;
-    await this.serve(bus);
+  /** Creates the next bus; resolves with its number, or -EINVAL when there are 256. Rejects if it has no socket. */
+  newDevice(): Promise<number> {
+    // One at a time, so that the number of a bus without a socket is free for the next one.
+    const made = this.making.then(() => this.makeBus());
+    this.making = made.catch(() => {});
+    return made;
+  }
+
+  private async makeBus(): Promise<number> {
+    const bus = this.buses.next();
+    if (bus === null) return -Errno.EINVAL;
+    const { number } = bus;
+    try {
+      await this.serve(bus);
+    } catch (error) {
+      this.buses.drop(bus);
+      throw error;
+    }
+    this.buses.add(bus);
     await this.link(number);
     this.options.log.info(`created bus ${number}`, { bus: number });
     return number;

@@ -1,36 +1,67 @@
 import { escaped, escapedJson, escapedLines } from '../base/escape.ts';
+import { systemTimers, type Timer, type Timers } from '../base/timers.ts';
+import { LineRate, WINDOW_MS } from './line-rate.ts';
 
 export type LogFormat = 'human' | 'json';
 
 export type Level = 'debug' | 'info' | 'warn' | 'error';
 
-/** The daemon's log: a line per event, as text or as JSON. */
+type LogTimers = Pick<Timers, 'now' | 'setTimeout' | 'clearTimeout'>;
+
+/** The most lines of one kind in a second: those of the debug log, which is on for a purpose, and others. */
+const MAX_DEBUG_LINES = 1000;
+const MAX_LINES = 20;
+
+/**
+ * The daemon's log: a line per event, as text or as JSON. Of lines of one kind, which differ only in numbers and quoted
+ * names, it writes at most 20 a second (1000 for the debug log), and then how many more there were.
+ */
 export class Log {
   private readonly format: LogFormat;
   private readonly write: (line: string) => unknown;
+  private readonly timers: LogTimers;
+  private readonly rates: Readonly<Record<Level, LineRate>>;
+  private timer: Timer | null = null;
   /** The number of lines that were dropped and not reported yet. */
   private dropped = 0;
 
   /** `write` returns false if it can't take a line; the log then drops the line and counts it. */
-  constructor(format: LogFormat, write: (line: string) => unknown) {
+  constructor(format: LogFormat, write: (line: string) => unknown);
+  /** @internal With a clock of the caller's own. */
+  constructor(format: LogFormat, write: (line: string) => unknown, timers: LogTimers);
+  constructor(
+    format: LogFormat,
+    write: (line: string) => unknown,
+    timers: LogTimers = systemTimers,
+  ) {
     this.format = format;
     this.write = write;
+    this.timers = timers;
+    const now = (): number => timers.now();
+    const limit = (level: Level): LineRate =>
+      new LineRate(now, level === 'debug' ? MAX_DEBUG_LINES : MAX_LINES);
+    this.rates = {
+      debug: limit('debug'),
+      info: limit('info'),
+      warn: limit('warn'),
+      error: limit('error'),
+    };
   }
 
   debug(text: string, fields?: object): void {
-    this.put(this.line('debug', text, fields));
+    this.tell('debug', text, fields);
   }
 
   info(text: string, fields?: object): void {
-    this.put(this.line('info', text, fields));
+    this.tell('info', text, fields);
   }
 
   warn(text: string, fields?: object): void {
-    this.put(this.line('warn', text, fields));
+    this.tell('warn', text, fields);
   }
 
   error(text: string, fields?: object): void {
-    this.put(this.line('error', text, fields));
+    this.tell('error', text, fields);
   }
 
   /** @internal An error of several lines: a bug, with its stack. */
@@ -46,6 +77,37 @@ export class Log {
     if (this.write(this.line('warn', text, { dropped })) === false) return false;
     this.dropped = 0;
     return true;
+  }
+
+  /** Logs how many lines the rate limits have suppressed until now. Call it at the end. */
+  reportSuppressed(): void {
+    this.timers.clearTimeout(this.timer ?? undefined);
+    this.timer = null;
+    this.putSuppressed(true);
+  }
+
+  private putSuppressed(all: boolean): void {
+    for (const [level, rate] of Object.entries(this.rates) as [Level, LineRate][]) {
+      for (const { count, example } of rate.take(all)) {
+        const text = `and ${count.toLocaleString('en')} more like this: ${example}`;
+        this.put(this.line(level, text, { suppressed: count }));
+      }
+    }
+  }
+
+  private tell(level: Level, text: string, fields?: object): void {
+    if (this.rates[level].allows(text)) this.put(this.line(level, text, fields));
+    else this.timer ??= this.later();
+  }
+
+  private later(): Timer {
+    const timer = this.timers.setTimeout(() => {
+      this.putSuppressed(false);
+      const isMore = Object.values(this.rates).some((rate) => rate.hasSuppressed);
+      this.timer = isMore ? this.later() : null;
+    }, WINDOW_MS);
+    if (typeof timer === 'object') timer.unref();
+    return timer;
   }
 
   private put(line: string): void {

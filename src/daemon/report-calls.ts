@@ -1,5 +1,5 @@
 import type { Bus } from '../bus/bus.ts';
-import { bindingPieces, type Pieces, statsPieces } from '../bus/report.ts';
+import { bindingPieces, type NextPiece, statsPieces } from '../bus/report.ts';
 import { Op } from '../message/calls.ts';
 import { Errno } from '../message/errno.ts';
 import type { Channel } from '../transport/channel.ts';
@@ -10,12 +10,15 @@ import { MAX_BACKLOG_BYTES } from './prefetcher.ts';
 /** Numbers of reports are unique to the daemon: a client that reconnects may ask for a piece of an old report. */
 let lastReport = 0;
 
+/** How many incomplete reports a connection may have; further ones begin when those are complete. */
+const MAX_BEGUN_REPORTS = 64;
+
 interface Report {
   /** Of the call that waits for a piece. */
   token: number;
   /** The client asks for the next piece with it. */
   readonly number: number;
-  readonly pieces: Pieces;
+  readonly next: NextPiece<object>;
 }
 
 /** Answers the calls BINDINGS and STATS in pieces, each made when the client's backlog allows it. */
@@ -27,6 +30,8 @@ export class ReportCalls {
   private readonly waiting: Report[] = [];
   /** Incomplete reports whose next piece was not asked for yet, by number; null before the first. Few connections ask for reports. */
   private begun: Map<number, Report> | null = null;
+  /** Calls for reports beyond MAX_BEGUN_REPORTS. */
+  private later: { op: number; token: number }[] = [];
   /** Characters of reports in the outbox. */
   private characters = 0;
 
@@ -38,39 +43,49 @@ export class ReportCalls {
 
   /** Handles a call for the first piece of a new report (number 0), or for the next piece of a report. */
   ask(op: number, token: number, number: number): void {
-    const { bus, waiting } = this;
+    const { begun, later, waiting } = this;
     if (number === 0) {
-      checkWaiting(waiting.length + (this.begun?.size ?? 0));
-      lastReport = (lastReport % 0xffff_ffff) + 1;
-      const pieces = op === Op.STATS ? statsPieces(bus) : bindingPieces(bus);
-      waiting.push({ token, number: lastReport, pieces });
+      const incomplete = waiting.length + (begun?.size ?? 0);
+      checkWaiting(incomplete + later.length);
+      if (incomplete >= MAX_BEGUN_REPORTS) later.push({ op, token });
+      else this.begin(op, token);
     } else {
-      const report = this.begun?.get(number);
+      const report = begun?.get(number);
       // It belongs to a connection that was lost.
       if (report === undefined) {
         this.results.refused(token, -Errno.ECONNRESET);
         return;
       }
-      this.begun?.delete(number);
+      begun?.delete(number);
       report.token = token;
       waiting.push(report);
     }
     if (waiting.length === 1) this.serve();
   }
 
+  private begin(op: number, token: number): void {
+    lastReport = (lastReport % 0xffff_ffff) + 1;
+    const next = op === Op.STATS ? statsPieces(this.bus) : bindingPieces(this.bus);
+    this.waiting.push({ token, number: lastReport, next });
+  }
+
   /** Answers waiting calls while the client's backlog allows it. */
   serve(): void {
-    const { waiting } = this;
+    const { later, waiting } = this;
     while (waiting.length > 0 && this.characters + this.channel.backlog <= MAX_BACKLOG_BYTES) {
       const report = waiting.shift() as Report;
-      const { token, number, pieces } = report;
-      const { value: text, done } = pieces.next();
+      const { token, number, next } = report;
+      const { piece, isLast } = next();
+      const text = JSON.stringify(piece);
       this.characters += text.length;
-      if (!done) {
+      if (!isLast) {
         this.begun ??= new Map();
         this.begun.set(number, report);
+      } else if (later.length > 0) {
+        const call = later.shift() as { op: number; token: number };
+        this.begin(call.op, call.token);
       }
-      this.results.result(token, done ? 0 : number, 0, text);
+      this.results.result(token, isLast ? 0 : number, 0, text);
     }
   }
 

@@ -33,6 +33,7 @@ import { MAX_BACKLOG_BYTES, Prefetcher } from './prefetcher.ts';
 import { Reads } from './reads.ts';
 import { ReportCalls } from './report-calls.ts';
 import type { Turns, Worker } from './turns.ts';
+import { whyNoBus } from './why-no-bus.ts';
 
 /** A stretch of bytes. */
 interface Chunk {
@@ -453,18 +454,17 @@ export class Session implements KsockOwner, ChannelEvents, Flushable, CallHost, 
   }
 
   newDevice(token: number): void {
-    this.host.newDevice().then(
-      (number) => this.madeDevice(token, number),
-      (error: unknown) => {
-        this.host.warn(`can't create another bus: ${String(error)}`);
-        this.madeDevice(token, -Errno.EACCES);
-      },
-    );
-  }
-
-  private madeDevice(token: number, result: number): void {
-    this.results.outcome(token, result);
-    this.handled();
+    this.host
+      .newDevice()
+      .then(
+        (number) => this.results.outcome(token, number),
+        (error: unknown) => {
+          const { errno, why } = whyNoBus(error);
+          this.host.warn(`can't create another bus: ${why}`);
+          this.results.refused(token, -errno, why);
+        },
+      )
+      .then(() => this.handled());
   }
 }
 

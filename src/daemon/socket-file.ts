@@ -1,10 +1,22 @@
-import { chmodSync, lchownSync, lstatSync, readFileSync, unlinkSync } from 'node:fs';
+import {
+  chmodSync,
+  chownSync,
+  closeSync,
+  constants,
+  fstatSync,
+  lchownSync,
+  lstatSync,
+  openSync,
+  readFileSync,
+  unlinkSync,
+} from 'node:fs';
 import { createConnection, createServer, type Server, type Socket } from 'node:net';
 import { dirname, join } from 'node:path';
 import process from 'node:process';
-import { isMainThread } from 'node:worker_threads';
 import { identityOf } from '../system/file-identity.ts';
+import { FolderError } from '../system/made-folders.ts';
 import { checkSocketPath } from '../system/socket-folder.ts';
+import { withMode } from '../system/umask.ts';
 import { whoAnswers } from './who-answers.ts';
 
 export interface Ownership {
@@ -101,33 +113,53 @@ export async function listenAt(
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code !== 'EADDRINUSE') throw error;
     }
+    if (performance.now() > deadline) throw new SocketInUseError(path, STARTING_DAEMON);
     await removeDead(path, deadline);
   }
 }
 
 async function bind(server: Server, path: string, { mode, group }: Ownership): Promise<SocketFile> {
   // Until the group is set, only the owner may connect.
-  await withMask(group === undefined ? mode : mode & 0o700, () => listen(server, path));
+  await withMode(group === undefined ? mode : mode & 0o700, () => listen(server, path));
   const file = new SocketFile(path, server, identityOf(path));
   try {
-    if (group !== undefined) lchownSync(path, process.getuid?.() ?? -1, group);
-    if ((lstatSync(path).mode & 0o777) !== mode) chmodSync(path, mode);
+    setRights(path, mode, group);
     return file;
   } catch (error) {
-    file.close();
+    await file.close();
     throw error;
   }
 }
 
-/** Calls a function that binds a socket before it returns, with a umask that gives the socket this mode. */
-function withMask<T>(mode: number, bind: () => T): T {
-  // A worker can't set the umask of its process.
-  if (!isMainThread) return bind();
-  const before = process.umask(0o777 & ~mode);
+/** O_PATH of Linux: to open a socket, without connecting. Node doesn't name it. */
+const O_PATH = 0o10000000;
+
+/**
+ * Sets the group of a socket, and the mode if it is not right yet (a default ACL of the folder may change it). On Linux
+ * by a descriptor, not by the path: if another program replaced the socket by a link, that link's target stays as it is.
+ */
+function setRights(path: string, mode: number, group: number | undefined): void {
+  const me = process.geteuid?.() ?? -1;
+  if (process.platform !== 'linux') {
+    // The folder was checked: no other user can replace the socket.
+    if (group !== undefined) lchownSync(path, me, group);
+    if ((lstatSync(path).mode & 0o777) !== mode) chmodSync(path, mode);
+    return;
+  }
+  const descriptor = openSync(path, O_PATH | constants.O_NOFOLLOW);
   try {
-    return bind();
+    const stats = fstatSync(descriptor);
+    if (!stats.isSocket() || stats.uid !== me || stats.nlink !== 1) {
+      throw new FolderError(
+        'EPERM',
+        `another program has replaced the socket ${path} while it was created`,
+      );
+    }
+    const socket = `/proc/self/fd/${descriptor}`;
+    if (group !== undefined) chownSync(socket, me, group);
+    if ((stats.mode & 0o777) !== mode) chmodSync(socket, mode);
   } finally {
-    process.umask(before);
+    closeSync(descriptor);
   }
 }
 

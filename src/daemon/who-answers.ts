@@ -1,5 +1,6 @@
 import { createConnection } from 'node:net';
 import process from 'node:process';
+import { escaped } from '../base/escape.ts';
 import { checkSocketPath } from '../system/socket-folder.ts';
 import { textOf, wordOf, wordsFrame } from '../wire/frame.ts';
 import { FrameReader } from '../wire/frame-reader.ts';
@@ -20,7 +21,12 @@ const NOT_LISTENING = ['ECONNREFUSED', 'ENOENT'];
 /** Errors that don't tell whether a process listens. */
 const INCONCLUSIVE = ['EACCES', 'EPERM', 'ENOTDIR', 'ELOOP', 'ENAMETOOLONG', 'EMFILE', 'ENFILE'];
 
+const MAX_WHY_CHARACTERS = 1000;
+
 const SILENT_PROGRAM = 'a program that does not identify itself';
+
+/** The reason of a FAREWELL, from a program that may not be KBUS. */
+const why = (frame: FrameReader): string => escaped(textOf(frame, 1).slice(0, MAX_WHY_CHARACTERS));
 
 /** Describes the program that listens at a socket; null if none does. Rejects if that can't be found out. */
 export function whoAnswers(path: string): Promise<string | null> {
@@ -44,7 +50,7 @@ export function whoAnswers(path: string): Promise<string | null> {
         if (kind === FrameKind.WELCOME && wordOf(reader, 0) === PROTOCOL_MAGIC) {
           settle(`the KBUS daemon with process id ${wordOf(reader, 4)}`);
         } else {
-          settle(kind === FrameKind.FAREWELL ? `KBUS (${textOf(reader, 1)})` : 'another program');
+          settle(kind === FrameKind.FAREWELL ? `KBUS (${why(reader)})` : 'another program');
         }
       } catch {
         settle('another program');

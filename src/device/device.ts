@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import type { Bus } from '../bus/bus.ts';
-import { printBindings, printStats, reportBindings, reportStats } from '../bus/report.ts';
+import { bindingsText, statsText } from '../bus/report.ts';
 import {
   type Answer,
   type Attributes,
@@ -35,6 +35,7 @@ export interface DeviceHost {
 const EIO = 5;
 const EACCES = 13;
 const EPERM = 1;
+const ESPIPE = 29;
 
 const ROOT_NODE = 1;
 /** Inode numbers for stat(2): of the first text, and of bus 0. */
@@ -54,12 +55,46 @@ const TEXTS = ['bindings', 'stats'] as const;
 /** What a file is: a bus, by number, or a text about all buses. */
 type Target = number | (typeof TEXTS)[number];
 
-/** An open text, with its content at the time of the open. */
-class Text {
-  readonly bytes: Uint8Array;
+/** The most bytes of a text that one read gets: to make a long text at once would hold up everybody. */
+const MAX_TEXT_READ = 65_536;
 
-  constructor(text: string) {
-    this.bytes = Buffer.from(text, 'latin1');
+/**
+ * An open text, which is made as the program reads it: however long it is, an open one costs no more memory than a line.
+ * A program can only read on, or begin anew at 0.
+ */
+class Text {
+  private readonly begin: () => Generator<string>;
+  private entries: Generator<string>;
+  /** What was made and not read yet. */
+  private rest = '';
+  /** Where in the text the rest begins. */
+  private at = 0;
+
+  constructor(begin: () => Generator<string>) {
+    this.begin = begin;
+    this.entries = begin();
+  }
+
+  /** Up to `size` bytes from `offset` on, none at the end; null for a position that it can't go to. */
+  read(offset: number, size: number): Uint8Array | null {
+    if (offset === 0 && this.at > 0) {
+      this.entries = this.begin();
+      this.rest = '';
+      this.at = 0;
+    }
+    if (offset !== this.at) return null;
+    const length = Math.min(size, MAX_TEXT_READ);
+    let text = this.rest;
+    while (text.length < length) {
+      const { value, done } = this.entries.next();
+      if (done) break;
+      text += value;
+    }
+    const bytes = Buffer.from(text.slice(0, length), 'latin1');
+    // A copy: a slice would keep the whole text.
+    this.rest = Buffer.from(text.slice(length), 'latin1').toString('latin1');
+    this.at += bytes.length;
+    return bytes;
   }
 }
 
@@ -219,20 +254,14 @@ export class Device implements Filesystem {
       );
     } else {
       if (!readsOnly) return refusal(EACCES);
-      this.files.set(++this.lastHandle, new Text(this.contentOf(target)));
+      this.files.set(++this.lastHandle, this.text(target));
     }
     return { kind: 'opened', handle: this.lastHandle, flags: OPEN_FLAGS };
   }
 
-  private contentOf(text: (typeof TEXTS)[number]): string {
-    const buses = [...this.host.buses];
-    return buses
-      .map((bus) =>
-        text === 'bindings'
-          ? printBindings(bus.number, reportBindings(bus))
-          : printStats(reportStats(bus)),
-      )
-      .join('');
+  private text(target: (typeof TEXTS)[number]): Text {
+    const print = target === 'bindings' ? bindingsText : statsText;
+    return new Text(() => print([...this.host.buses]));
   }
 }
 
@@ -245,7 +274,8 @@ function ofText(
   if (text === undefined || request.op === 'write') return refusal(Errno.EBADF);
   if (request.op === 'poll') return { kind: 'poll', events: request.events & 0x1 };
   const { offset, size } = request;
-  return { kind: 'data', data: text.bytes.subarray(offset, offset + size) };
+  const data = text.read(offset, size);
+  return data === null ? refusal(ESPIPE) : { kind: 'data', data };
 }
 
 function nameOf(target: Target): string {

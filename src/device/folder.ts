@@ -4,6 +4,7 @@ import process from 'node:process';
 import { serve } from '../fuse/connection.ts';
 import { type Mount, mount } from '../fuse/mount.ts';
 import { identityOf } from '../system/file-identity.ts';
+import { checkOwnPath } from '../system/path-trust.ts';
 import { Device, type DeviceHost } from './device.ts';
 
 export interface DeviceOptions {
@@ -90,10 +91,12 @@ export class DeviceFolder {
 
   /**
    * Creates the link of a bus, if there is a folder for links. Replaces a dangling link of an earlier device. Throws a
-   * LinkError if anything else has the path, or an error of the file system.
+   * LinkError if anything else has the path, a PathTrustError if another user could replace the links, or an error of the
+   * file system.
    */
   async link(bus: number): Promise<void> {
     if (this.links === undefined) return;
+    checkOwnPath(this.links);
     const link = resolve(this.links, `kbus${bus}`);
     const target = this.path(bus);
     await this.clear(link, target);

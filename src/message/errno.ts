@@ -181,6 +181,7 @@ export const MEANING: Readonly<Record<Call, Readonly<Partial<Record<ErrorCode, s
   newDevice: {
     EINVAL: 'there are 256 buses already, and there can be no more',
     EACCES: 'the daemon may not make the new bus in its folder',
+    ENOMEM: 'the daemon has no file descriptor, memory or disk space left for the new bus',
   },
   ioctl: {
     ENOTTY: 'KBUS has no such ioctl',

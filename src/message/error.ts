@@ -1,9 +1,11 @@
+import { escaped } from '../base/escape.ts';
 import { brand, isOfOtherCopy } from '../base/other-copy.ts';
 import { type Call, codeOf, type ErrorCode, MEANING, UNIX_TEXT } from './errno.ts';
 
 /**
  * KBUS refused a call, or could not be reached. `code` and `errno` are Linux's and never change; the message says what
- * was asked, what stood in the way, and what to do.
+ * was asked, what stood in the way, and what to do. It may have text of other programs, so it is one line, with characters
+ * that control a terminal escaped.
  */
 export class KbusError extends Error {
   override readonly name: string = 'KbusError';
@@ -23,9 +25,9 @@ export class KbusError extends Error {
     options: { cause?: unknown; meaning?: string; code?: 'STATUS' } = {},
   ) {
     const code = options.code ?? codeOf(errno) ?? 'EPROTO';
-    const meaning = options.meaning ?? meaningOf(call, code);
+    const meaning = escaped(options.meaning ?? meaningOf(call, code));
     super(
-      `${code === 'STATUS' ? '' : `${code} (${errno}): `}${asked}: ${meaning}`,
+      `${code === 'STATUS' ? '' : `${code} (${errno}): `}${escaped(asked)}: ${meaning}`,
       options.cause === undefined ? undefined : { cause: options.cause },
     );
     this.code = code;

@@ -25,6 +25,9 @@ export class StatusError extends KbusError {
   }
 }
 
+/** The message of an error shows at most this many characters of a Replier's text. */
+const MAX_SHOWN_CHARACTERS = 4096;
+
 /** The name of the Reply that `replier()` sends when its handler throws. */
 export const REPLIER_ERROR = '$.KBUS.Replier.Error';
 
@@ -34,9 +37,14 @@ export class ReplierError extends KbusError {
   readonly reply: Message;
 
   constructor(asked: string, reply: Message) {
+    const text = reply.text();
+    const isLong = text.length > MAX_SHOWN_CHARACTERS;
+    const shown = isLong
+      ? `${text.slice(0, MAX_SHOWN_CHARACTERS)}… (${text.length} characters)`
+      : text;
     super('request', 0, asked, {
       code: 'STATUS',
-      meaning: `the Replier failed to answer: ${reply.text()}`,
+      meaning: `the Replier failed to answer: ${shown}`,
     });
     this.reply = reply;
   }

@@ -1,8 +1,11 @@
 import {
-  chmodSync,
-  chownSync,
+  closeSync,
+  constants,
+  fchmodSync,
+  fchownSync,
   lstatSync,
   mkdirSync,
+  openSync,
   readlinkSync,
   rmdirSync,
   statSync,
@@ -10,6 +13,10 @@ import {
 import { dirname, resolve } from 'node:path';
 import process from 'node:process';
 import { identityOf } from './file-identity.ts';
+import { checkOwnPath, PathTrustError } from './path-trust.ts';
+import { withMode } from './umask.ts';
+
+const { O_RDONLY, O_DIRECTORY = 0, O_NOFOLLOW = 0 } = constants;
 
 /** A folder can't be created; `code` is the file system's, and the message names the path that is the cause. */
 export class FolderError extends Error {
@@ -36,13 +43,17 @@ export class MadeFolders {
   /**
    * Creates a folder and its missing parents, with these permissions whatever the umask is. One by one: Node's
    * recursive mkdir loops forever where mkdir(2) fails with ENOENT although the parent exists (below /proc).
-   * Throws a FolderError, or an error of the file system that names the folder; removes what it created before.
+   * Throws a FolderError, also for a folder in which another user could replace what this process creates, or an error of
+   * the file system that names the folder; removes what it created before.
    */
   make(folder: string, rights: FolderRights): void {
     const before = this.made.length;
     const missing = missingOf(resolve(folder));
+    checkOwn(folder);
     try {
       for (const next of missing) this.makeOne(next, rights);
+      // Another process may have created one of them.
+      if (missing.length > 0) checkOwn(folder);
     } catch (error) {
       this.removeDownTo(before);
       throw error;
@@ -51,7 +62,7 @@ export class MadeFolders {
 
   private makeOne(folder: string, { mode, group }: FolderRights): void {
     try {
-      mkdirSync(folder, { mode });
+      withMode(0o700, () => mkdirSync(folder));
     } catch (error) {
       const { code } = error as NodeJS.ErrnoException;
       // Another process may create the same folders at the same time.
@@ -60,8 +71,14 @@ export class MadeFolders {
       throw new FolderError(code, `can't create a folder in ${dirname(folder)}`, error);
     }
     this.made.unshift([folder, identityOf(folder)]);
-    if (group !== undefined) chownSync(folder, process.getuid?.() ?? -1, group);
-    chmodSync(folder, mode);
+    // By a descriptor, not by its path: whoever could replace the folder by a link must not choose what gets the mode.
+    const descriptor = openSync(folder, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
+    try {
+      if (group !== undefined) fchownSync(descriptor, process.geteuid?.() ?? -1, group);
+      fchmodSync(descriptor, mode);
+    } finally {
+      closeSync(descriptor);
+    }
   }
 
   /** Removes those folders that are empty and were not replaced. */
@@ -77,6 +94,16 @@ export class MadeFolders {
         if (!isLeft(error)) throw error;
       }
     }
+  }
+}
+
+/** Throws a FolderError if another user could replace what this process creates in a folder. */
+function checkOwn(folder: string): void {
+  try {
+    checkOwnPath(folder);
+  } catch (error) {
+    if (error instanceof PathTrustError) throw new FolderError('EPERM', error.message, error);
+    throw error;
   }
 }
 

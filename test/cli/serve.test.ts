@@ -1,3 +1,4 @@
+import { spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import {
   chmodSync,
@@ -37,6 +38,28 @@ describe('kbus serve', () => {
     expect(daemon.stdout).toBe('');
     await using ksock = await Ksock.open(0, { directory });
     expect(ksock.id).toBe(1);
+  });
+
+  test('names the lack of descriptors when it can make no new bus, and wastes no number', async ({
+    skip,
+  }) => {
+    if (spawnSync('prlimit', ['--version']).status !== 0) return skip('SKIPPED: no prlimit');
+    const { directory, daemon } = await serve();
+    await using ksock = await Ksock.open(0, { directory });
+    const { pid } = daemon.child;
+    const open = readdirSync(`/proc/${pid}/fd`).map(Number);
+    let free = 0;
+    while (open.includes(free)) free++;
+    const limit = (most: string): void => {
+      expect(spawnSync('prlimit', ['--pid', String(pid), `--nofile=${most}:`]).status).toBe(0);
+    };
+    limit(String(free));
+    for (let count = 0; count < 256; count++) {
+      const error = await refused(ksock.newDevice(), 'ENOMEM');
+      expect(error.message).toContain('the daemon has no free file descriptor (EMFILE): raise');
+    }
+    limit('1000');
+    expect(await ksock.newDevice()).toBe(1);
   });
 
   test('creates its folder and sockets for its user only', async () => {
@@ -245,14 +268,18 @@ describe('kbus serve', () => {
     daemon.child.stderr?.pause();
     await using ksock = await Ksock.open(0, { directory });
     const before = await memoryOf(daemon);
-    // Some 100 characters each: the log may keep 1 MiB of them.
-    for (let count = 0; count < 600; count++) {
-      await Promise.all(Array.from({ length: 100 }, () => ksock.sendMsg(new Announcement('$.A'))));
+    // Some 1000 characters each, and 1000 of each kind a second: the log may keep 1 MiB of them.
+    const name = `$.${'Long'.repeat(240)}`;
+    for (let count = 0; count < 300; count++) {
+      const told = Array.from({ length: 10 }, () => ksock.sendMsg(new Announcement(name)));
+      const asked = Array.from({ length: 10 }, () => ksock.request(name).catch(() => {}));
+      await Promise.all([...told, ...asked]);
     }
-    expect(await ksock.lastMsgId()).toMatchObject({ serialNum: 60_000 });
+    expect(await ksock.lastMsgId()).toMatchObject({ serialNum: 6000 });
     expect((await memoryOf(daemon)) - before).toBeLessThan(40 * 1024 * 1024);
     daemon.child.stderr?.resume();
     await daemon.says(/warn {2}dropped \d+ lines/);
+    await daemon.says(/debug and [\d,]+ more like this: bus 0: Ksock 1 sent Announcement/);
     expect(await daemon.kill('SIGTERM')).toMatchObject({ code: 0 });
   });
 

@@ -156,7 +156,8 @@ const ELSEWHERE: Partial<Record<Call, readonly ErrorCode[]>> = {
   wantMessagesOnce: ['EINVAL'],
   reportReplierBinds: ['EINVAL'],
   verbose: ['EINVAL'],
-  newDevice: ['EACCES'],
+  // A daemon without permission, or without descriptors, for the socket.
+  newDevice: ['EACCES', 'ENOMEM'],
 };
 
 const NOT_OF_A_BUS: readonly Call[] = ['open', 'read', 'ioctl', 'request', 'any'];

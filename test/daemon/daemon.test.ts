@@ -55,6 +55,17 @@ describe('A daemon', () => {
     }
   });
 
+  it('gives the number of a bus without a socket to the next bus, also of many at once.', async () => {
+    const local = await start();
+    const ksock = await local.open();
+    mkdirSync(local.daemon.path(1));
+    const calls = Array.from({ length: 300 }, () => ksock.newDevice().catch(({ code }) => code));
+    expect(new Set(await Promise.all(calls))).toEqual(new Set(['EACCES']));
+    expect(local.daemon.buses.count).toBe(1);
+    rmSync(local.daemon.path(1), { recursive: true });
+    expect(await Promise.all([ksock.newDevice(), ksock.newDevice()])).toEqual([1, 2]);
+  });
+
   it('refuses NEWDEVICE with EACCES if it can’t create the socket.', async () => {
     const local = await start();
     const ksock = await local.open();
@@ -62,8 +73,8 @@ describe('A daemon', () => {
     await refused(ksock.newDevice(), 'EACCES');
     expect(local.said.join('')).toContain("can't create another bus");
     rmSync(local.daemon.path(1), { recursive: true });
-    // It goes on.
-    expect(await ksock.newDevice()).toBeGreaterThan(0);
+    // The number is free.
+    expect(await ksock.newDevice()).toBe(1);
   });
 
   it.for([

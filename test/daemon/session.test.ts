@@ -913,10 +913,10 @@ describe('CallResults', () => {
     };
     peer.say(call(Op.NEW_DEVICE, 1));
     await new Promise((resolve) => setImmediate(resolve));
-    expect(peer.hear().map(({ kind, words }) => [kind, words[0]])).toEqual([
-      ['REFUSED', Errno.EACCES],
+    expect(peer.hear().map((one) => [one.kind, one.words[0], frameText(one, 3)])).toEqual([
+      ['REFUSED', Errno.EACCES, 'no room'],
     ]);
-    expect(host.warnings).toEqual(["can't create another bus: Error: no room"]);
+    expect(host.warnings).toEqual(["can't create another bus: no room"]);
     host.newDevice = async () => -Errno.EINVAL;
     peer.say(call(Op.NEW_DEVICE, 2));
     await new Promise((resolve) => setImmediate(resolve));
@@ -1081,12 +1081,29 @@ describe('A long report', () => {
   it('of statistics has each Ksock once.', () => {
     const peer = open();
     const others = Array.from({ length: 600 }, () => open());
-    const pieces = wholeReport(peer, Op.STATS, () => others.shift()?.session.closed());
+    const pieces = wholeReport(peer, Op.STATS, () => others.pop()?.session.closed());
     expect(pieces.length).toBeGreaterThan(2);
     const ids = pieces.flatMap((piece) =>
       JSON.parse(frameText(piece, 2)).ksocks.map((one: KsockReport) => one.ksock),
     );
-    expect(ids).toEqual(Array.from({ length: 601 }, (_, at) => at + 1));
+    expect(ids).toEqual(Array.from({ length: 601 }, (_, at) => 601 - at));
+  });
+
+  it('begins when one of 64 incomplete ones is complete.', () => {
+    const peer = open();
+    for (let at = 0; at < 900; at++) peer.bind(`$.Name.n${at}`);
+    const asked = Array.from({ length: 70 }, (_, at) => 5000 + at);
+    const answers: Frame[] = [];
+    const ask = (token: number, number: number): void => {
+      peer.say(frame('CALL', { detail: Op.BINDINGS, token, words: [number] }));
+      answers.push(...peer.hear());
+    };
+    for (const token of asked) ask(token, 0);
+    expect(answers.map(({ token }) => token)).toEqual(asked.slice(0, 64));
+    for (const { words } of answers.slice(0, 6)) ask(6000, words[0] as number);
+    expect(answers.slice(64).map(({ token }) => token)).toEqual(
+      asked.slice(64).flatMap((token) => [6000, token]),
+    );
   });
 
   it('is refused to a client that asks for a piece of it on another connection.', () => {

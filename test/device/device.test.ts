@@ -60,6 +60,8 @@ class Program extends CallerMemory {
   }
 }
 
+const NOBODY: KsockOwner = { queued: () => {}, answered: () => {}, roomMade: () => {} };
+
 /** The kernel's side of a device: it asks, and keeps the answers. */
 class Asker implements Kernel {
   readonly buses = new Buses(2);
@@ -318,23 +320,53 @@ describe('the folder of a device', () => {
     expect((one as { handle: number }).handle).not.toBe((two as { handle: number }).handle);
   });
 
-  it('shows bindings and stats as of their open', async () => {
+  it('makes bindings and stats as a program reads them', async () => {
     const file = asker.open();
     await file.bind('$.Fred.*');
     const text = asker.open(O_RDONLY, 'bindings');
-    await file.bind('$.Fred', 1);
     const said = text.read().toString();
     expect(said.split('\n').filter((line) => !line.startsWith('#'))).toEqual([
       expect.stringMatching(/^ {2}0: {8}1 +\d+ {2}L {2}\$\.Fred\.\*$/),
       '',
     ]);
-    const rest = asker.ask({ op: 'read', handle: text.handle, offset: 10, size: 5 });
-    expect(Buffer.from((rest as { data: Uint8Array }).data).toString()).toBe(said.slice(10, 15));
+    const at = (offset: number, size = 1000): Answer =>
+      asker.ask({ op: 'read', handle: text.handle, offset, size });
+    const dataAt = (offset: number, size?: number): string =>
+      Buffer.from((at(offset, size) as { data: Uint8Array }).data).toString();
+    expect(dataAt(said.length)).toBe('');
+    // From 0 on it begins anew, and goes on from there only.
+    await file.bind('$.Fred', 1);
+    expect(dataAt(0, 10)).toBe(said.slice(0, 10));
+    expect(dataAt(10, 5)).toBe(said.slice(10, 15));
+    expect(at(10, 5)).toEqual({ kind: 'error', errno: 29 });
+    expect(at(16, 5)).toEqual({ kind: 'error', errno: 29 });
+    expect(dataAt(15)).toContain('  R  $.Fred\n');
     expect(text.ioctl(Ioctl.KSOCKID)).toEqual(['ENOTTY']);
     expect(text.write(Buffer.from('x'))).toBe('EBADF');
     expect(asker.ask({ op: 'open', flags: O_RDWR }, asker.node('stats'))).toMatchObject({
       errno: Errno.EACCES,
     });
+    text.close();
+  });
+
+  it('gives a text of any length in short reads, and keeps none of it', async () => {
+    const peer = asker.bus.open(NOBODY, { pid: 7 });
+    const names = Array.from({ length: 3000 }, (_, at) => `$.${'long'.repeat(40)}.n${at}`);
+    for (const name of names) peer.bind(name, false);
+    const text = asker.open(O_RDONLY, 'bindings');
+    const lengths: number[] = [];
+    let whole = '';
+    for (;;) {
+      const size = lengths.length % 2 === 0 ? 1_000_000 : 77;
+      const answer = asker.ask({ op: 'read', handle: text.handle, offset: whole.length, size });
+      const { data } = answer as { data: Uint8Array };
+      if (data.length === 0) break;
+      lengths.push(data.length);
+      whole += Buffer.from(data).toString('latin1');
+    }
+    expect(lengths.slice(0, 4)).toEqual([65_536, 77, 65_536, 77]);
+    const told = whole.split('\n').flatMap((line) => /L {2}(.*)$/.exec(line)?.[1] ?? []);
+    expect(told).toEqual(names.reverse());
     text.close();
   });
 

@@ -138,6 +138,42 @@ describe.skipIf(missing !== null)(title, { timeout: 30_000 }, () => {
     await connection.closed;
   });
 
+  it('serves others while the memory of six users never answers', async () => {
+    await local.stop();
+    local = await serve(0o666);
+    const users = Array.from({ length: 6 }, (_, at) => 20_000 + at);
+    // A file each: who opens a file waits for those who read a page of it.
+    const nevers = await Promise.all(
+      users.map(async (uid) => {
+        const mounted = await mount(join(folder, `never${uid}`));
+        return { mounted, connection: serveMount(mounted.descriptor, new Never()) };
+      }),
+    );
+    const stuck = users.map((uid, at) => {
+      const user = [`--reuid=${uid}`, `--regid=${uid}`, '--clear-groups'];
+      const slate = join(nevers[at]?.mounted.directory ?? '', 'slate');
+      return spawn('setpriv', [...user, scenes, 'stuck', dev, slate], {
+        stdio: ['ignore', 'pipe', 'ignore'],
+      });
+    });
+    try {
+      await Promise.all(stuck.map((child) => once(createInterface(child.stdout), 'line')));
+      const nobody = ['--reuid=65534', '--regid=65534', '--clear-groups'];
+      for (const scene of ['waits_to_send', 'faults', 'threads']) {
+        expect(await output('setpriv', ...nobody, scenes, scene, dev)).toBe('done\n');
+      }
+      // Two threads wait for them still; the other programs got EFAULT.
+      const waiting = () => stuck.filter(({ exitCode }) => exitCode === null);
+      await vi.waitFor(() => expect(waiting()).toHaveLength(2), { timeout: 10_000 });
+    } finally {
+      const ended = stuck.map((child) => child.exitCode ?? once(child, 'exit'));
+      for (const child of stuck) child.kill('SIGKILL');
+      await Promise.all(ended);
+      await Promise.all(nevers.map(({ mounted }) => mounted.unmount()));
+      await Promise.all(nevers.map(({ connection }) => connection.closed));
+    }
+  });
+
   describe('for files and sockets', () => {
     let caller: Caller;
     beforeAll(() => {

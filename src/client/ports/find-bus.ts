@@ -2,6 +2,7 @@ import { constants } from 'node:fs';
 import { createConnection } from 'node:net';
 import { quoted } from '../../base/quoted.ts';
 import { Errno } from '../../message/errno.ts';
+import { checkPathToSocket, PathTrustError } from '../../system/path-trust.ts';
 import { mayUse } from '../../system/program-path.ts';
 import {
   busesIn,
@@ -119,6 +120,7 @@ export async function findBus<T>(
     try {
       const path = socketPath(directory, bus);
       checkSocketPath(path);
+      checkPathToSocket(path);
       return { directory, connected: await connect(path) };
     } catch (error) {
       looks.push(await lookAt(directory, bus, error));
@@ -127,6 +129,9 @@ export async function findBus<T>(
   const error = new NoBusError(bus, given, looks);
   const refusal = new PortError(error.errno, error.message, error);
   if (error.errno === Errno.ENOENT) refusal.meaning = error.meaning;
+  if (looks.some(({ cause }) => cause instanceof PathTrustError)) {
+    refusal.meaning = 'the client connects to no socket that a stranger may have put there';
+  }
   throw refusal;
 }
 
@@ -135,6 +140,10 @@ async function lookAt(directory: string, bus: number, error: unknown): Promise<L
   if (error instanceof PortError) throw error;
   if (error instanceof SocketPathError) {
     return { ...look, says: error.message, errno: Errno.ENAMETOOLONG };
+  }
+  if (error instanceof PathTrustError) {
+    const says = `${socketPath(directory, bus)} is not trusted: ${error.message}`;
+    return { ...look, says, errno: Errno.EACCES };
   }
   if (error instanceof DirectoryError) {
     return { ...look, says: error.message.replace(/\.$/, ''), errno: Errno.ENOENT };

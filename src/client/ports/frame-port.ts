@@ -46,7 +46,7 @@ import type { PrefetchedQueue } from './prefetched-queue.ts';
 import { Prefetching } from './prefetching.ts';
 import { ReadableWaits } from './readable-waits.ts';
 import { Refusals } from './refusals.ts';
-import { errnoOf, whyCallRefused } from './refused-frame.ts';
+import { errnoOf, whyCallRefused, whyEnded } from './refused-frame.ts';
 import { Tokens, tokenAfter } from './tokens.ts';
 
 export interface FramePortOptions extends HelloOptions {
@@ -305,7 +305,7 @@ export class FramePort implements Port, ChannelEvents {
         this.welcomed(frame);
         break;
       case FrameKind.FAREWELL:
-        this.end(new PortError(errnoOf(frame), textOf(frame, 1)));
+        this.end(new PortError(errnoOf(frame), whyEnded(frame)));
         break;
       default:
         throw new ProtocolError(`a frame of kind ${word >>> 24}, which a daemon doesn't send`);

@@ -5,6 +5,9 @@ import type { FrameWriter } from '../../wire/frame-writer.ts';
 import { FrameKind, PROTOCOL_MAGIC, PROTOCOL_VERSION, ProtocolError } from '../../wire/protocol.ts';
 import { PortError } from './port.ts';
 
+/** A daemon can be configured for messages of 2 GiB: its longest frame is hardly longer. */
+const MAX_FRAME_BYTES = 0x7fff_ffff + 4096;
+
 /** The content of a HELLO. */
 export interface HelloOptions {
   mode: Mode;
@@ -50,12 +53,16 @@ export class Handshake {
       const why = `the daemon uses version ${version} of the protocol, this client version ${PROTOCOL_VERSION}; use the same version of the kbus package for both`;
       return new PortError(Errno.EPROTO, why);
     }
+    const maxFrame = wordOf(frame, 7);
+    if (maxFrame > MAX_FRAME_BYTES) {
+      throw new ProtocolError(`a WELCOME that announces frames of ${maxFrame} bytes`);
+    }
     return {
       busNumber: wordOf(frame, 2),
       ksockId: wordOf(frame, 3),
       maxSends: wordOf(frame, 5),
       maxSendBytes: wordOf(frame, 6),
-      maxFrame: wordOf(frame, 7),
+      maxFrame,
     };
   }
 

@@ -36,6 +36,11 @@ export function refusedMessage(frame: FrameView): Message {
 /** The length of the refused message's data. */
 export const bytesOfRefused = (frame: FrameView): number => wordOf(frame, 7);
 
+/** The reason of a FAREWELL, likewise. */
+export function whyEnded(frame: FrameView): string {
+  return shown(textOf(frame, 1));
+}
+
 function shown(text: string): string {
   return escaped(text.slice(0, MAX_WHY_CHARACTERS));
 }

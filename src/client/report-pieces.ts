@@ -1,0 +1,90 @@
+import type { BindingReport, BusReport, KsockReport } from '../message/reports.ts';
+
+/** A report may have this many characters of JSON in all: some two million bindings. */
+export const MAX_REPORT_LENGTH = 256 * 1024 * 1024;
+
+/** Each piece but the last has at least this many: a report is read in a bounded number of calls. */
+export const MIN_PIECE_LENGTH = 4096;
+
+/** How deep the values of a report may be nested, and how long its texts may be. */
+const MAX_DEPTH = 8;
+const MAX_TEXT_LENGTH = 4096;
+
+const BINDING: Fields<BindingReport> = {
+  device: 'number',
+  ksock: 'number',
+  pid: 'number',
+  replier: 'boolean',
+  name: 'string',
+};
+
+const KSOCK: Fields<KsockReport> = {
+  ksock: 'number',
+  pid: 'number',
+  mode: 'string',
+  lastMessage: 'object',
+  queue: 'number',
+  maxMessages: 'number',
+  readAt: 'number',
+  readLength: 'number',
+  wroteAt: 'number',
+  wrotePart: 'string',
+  wroteAll: 'boolean',
+  sending: 'boolean',
+  outstandingRequests: 'number',
+  maxOutstandingRequests: 'number',
+  unsentReplies: 'number',
+  maxUnsentReplies: 'number',
+  missed: 'number',
+};
+
+const BUS: Fields<BusReport> = {
+  device: 'number',
+  nextKsock: 'number',
+  nextMessage: 'number',
+  unsentUnbindings: 'number',
+  ksocks: 'object',
+};
+
+type Fields<T> = Readonly<Record<keyof T, 'number' | 'string' | 'boolean' | 'object'>>;
+
+// A daemon's reports are as little trusted as its frames. Each function throws a TypeError for another value.
+
+/** The bindings in a piece of a report. */
+export function bindingsOf(value: unknown): BindingReport[] {
+  if (!Array.isArray(value)) throw new TypeError('a report of bindings is not an array');
+  return value.map((one) => checked<BindingReport>(one, BINDING, 'a binding'));
+}
+
+/** The bus, with some of its Ksocks, in a piece of a report. */
+export function statsOf(value: unknown): BusReport {
+  const report = checked<BusReport>(value, BUS, 'a report of statistics');
+  if (!Array.isArray(report.ksocks)) throw new TypeError('the Ksocks of a report are not an array');
+  for (const ksock of report.ksocks) {
+    const { lastMessage } = checked<KsockReport>(ksock, KSOCK, 'a Ksock');
+    checked(lastMessage, { networkId: 'number', serialNum: 'number' }, 'the id of a message');
+  }
+  return report;
+}
+
+function checked<T>(value: unknown, fields: Fields<T>, what: string): T {
+  if (typeof value !== 'object' || value === null) throw new TypeError(`${what} is no object`);
+  const all = value as Record<string, unknown>;
+  for (const [name, type] of Object.entries(fields)) {
+    const field = all[name];
+    const isRight = typeof field === type && field !== null;
+    const isNumber = type === 'number' && Number.isSafeInteger(field) && (field as number) >= 0;
+    if (!isRight || (type === 'number' && !isNumber)) {
+      throw new TypeError(`'${name}' of ${what} is no ${type === 'number' ? 'count' : type}`);
+    }
+  }
+  // A newer daemon may report more.
+  if (!isTame(value, MAX_DEPTH)) throw new TypeError(`${what} is nested, or has a text, too far`);
+  return value as T;
+}
+
+function isTame(value: unknown, depth: number): boolean {
+  if (typeof value === 'string') return value.length <= MAX_TEXT_LENGTH;
+  if (typeof value !== 'object' || value === null) return true;
+  return depth > 0 && Object.values(value).every((one) => isTame(one, depth - 1));
+}
