@@ -4,7 +4,7 @@ import { checkMessageName, MAX_NAME } from '../message/name.ts';
 import type { BusState } from './bus-state.ts';
 import type { KsockState } from './ksock-state.ts';
 import type { MessageBatch } from './message-batch.ts';
-import { COSTS } from './settings.ts';
+import { SMALL_REPLY_BYTES } from './settings.ts';
 
 /** Whether the bus takes a message at all: is it well formed, not too large, and is there memory for it? */
 export class Admission {
@@ -43,7 +43,7 @@ export class Admission {
   /** Whether there is memory for a message. A full bus must not keep small Replies back, since Replies make room. */
   hasBytesFor(batch: MessageBatch): boolean {
     if (this.state.memory.free >= batch.cost) return true;
-    return batch.isReply && batch.size <= COSTS.request;
+    return batch.isReply && batch.size <= SMALL_REPLY_BYTES;
   }
 
   /**
@@ -51,7 +51,7 @@ export class Admission {
    * takes the room of its Request, so that there can always be an answer.
    */
   mayAnswer(requester: KsockState, size: number): boolean {
-    return size <= COSTS.request || requester.held + size <= this.state.memory.free - size;
+    return size <= SMALL_REPLY_BYTES || requester.held + size <= this.state.memory.free - size;
   }
 
   /** spec 1 §6.2: whether there is a place for the Reply. */

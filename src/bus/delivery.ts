@@ -9,6 +9,7 @@ import type { Attempt } from './observer.ts';
 import { isLastQueued, type Queueing } from './queueing.ts';
 import { RequestRecord } from './requests.ts';
 import type { RoomWaits } from './room-waits.ts';
+import { SMALL_REPLY_BYTES } from './settings.ts';
 
 /** Delivers messages (spec 1 §6): new sends, and new attempts of sends that wait. A batch of several is delivered as one. */
 export class Delivery {
@@ -170,9 +171,9 @@ export class Delivery {
   ): void {
     batch.requests = requests;
     const { ledger } = this.queueing;
-    const { largestMessage } = this.state;
-    if (!Array.isArray(requests)) ledger.accept(requests, replier, largestMessage);
-    else for (const one of requests) ledger.accept(one, replier, largestMessage);
+    const largest = Math.max(this.state.largestMessage, SMALL_REPLY_BYTES);
+    if (!Array.isArray(requests)) ledger.accept(requests, replier, largest);
+    else for (const one of requests) ledger.accept(one, replier, largest);
   }
 
   /** Gives a Request to its Replier, or a Reply to its requester: before the listeners, except that an urgent one is pushed to the front after theirs. */

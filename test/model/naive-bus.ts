@@ -398,7 +398,8 @@ export class NaiveBus {
         replier: replier.ksock,
         state: 'unread',
         readAs: 0,
-        maxReplySize: this.maxSize,
+        // spec 1 §13.4: "A Reply of at most 256 bytes always passes".
+        maxReplySize: Math.max(this.maxSize, 256),
       };
       this.requests.push(request);
       this.put(replier.ksock, { message, binding: replier, toAnswer: request, held: false });
