@@ -1,4 +1,4 @@
-import type { BindingReport, BusReport, KsockReport } from '../message/reports.ts';
+import type { AccessReport, BindingReport, BusReport, KsockReport } from '../message/reports.ts';
 import type { Bus } from './bus.ts';
 import type { KsockBinding, KsockState } from './ksock-state.ts';
 
@@ -31,7 +31,7 @@ const PIECE_LENGTH = 65_536;
 
 /** About how many characters of JSON a binding has beside its name, and a Ksock in all. */
 const BINDING_LENGTH = 64;
-const KSOCK_LENGTH = 350;
+const KSOCK_LENGTH = 420;
 
 /**
  * The same in pieces of JSON; the generator returns the last one. The bus may change between two pieces: a binding that is
@@ -63,6 +63,12 @@ export function* statsPieces(bus: Bus): Pieces {
   return JSON.stringify(reportOf(bus, ksocks));
 }
 
+/** Access points in pieces, one in each: the names of one may be long. */
+export function* accessPieces(reports: readonly AccessReport[]): Pieces {
+  for (const report of reports.slice(0, -1)) yield JSON.stringify([report]);
+  return JSON.stringify(reports.slice(-1));
+}
+
 export type Pieces = Generator<string, string>;
 
 const AT_REST = { readAt: 0, readLength: 0, wroteAt: 0, wrotePart: 'HDR', wroteAll: false };
@@ -70,7 +76,10 @@ const AT_REST = { readAt: 0, readLength: 0, wroteAt: 0, wrotePart: 'HDR', wroteA
 function reportKsock(ksock: KsockState): KsockReport {
   return {
     ksock: ksock.id,
+    program: ksock.who.program,
     pid: ksock.pid,
+    uid: ksock.who.uid,
+    claimed: ksock.who.isClaimed,
     mode: ksock.mode,
     lastMessage: { networkId: ksock.lastNetwork, serialNum: ksock.lastSerial },
     queue: ksock.numMessages,

@@ -19,7 +19,7 @@ Examples:
 }
 
 async function stats(options: BusOptions): Promise<void> {
-  await using ksock = await openKsock(options, 'r');
+  await using ksock = await openKsock(options, 'r', { manage: true });
   const all = await untilEnded(ksock.stats());
   const others = { ...all, ksocks: all.ksocks.filter((one) => one.ksock !== ksock.id) };
   await (options.json ? printJson(others) : print(printStats(others)));

@@ -49,7 +49,7 @@ export class BusCalls {
     const pieces: T[] = [];
     let next = 0;
     do {
-      const { first, text } = await this.call('read', op, next, '', what);
+      const { first, text } = await this.call('stats', op, next, '', what);
       pieces.push(parsed(text, what));
       next = first;
     } while (next !== 0);
@@ -87,6 +87,6 @@ function parsed<T>(text: string, what: string): T {
     return JSON.parse(text) as T;
   } catch (cause) {
     const meaning = 'the answer of the daemon is not JSON';
-    throw new KbusError('read', Errno.EPROTO, what, { meaning, cause });
+    throw new KbusError('stats', Errno.EPROTO, what, { meaning, cause });
   }
 }

@@ -1,10 +1,11 @@
 import type { Bus } from '../bus/bus.ts';
-import { bindingPieces, type Pieces, statsPieces } from '../bus/report.ts';
+import { accessPieces, bindingPieces, type Pieces, statsPieces } from '../bus/report.ts';
 import { Op } from '../message/calls.ts';
 import { Errno } from '../message/errno.ts';
 import type { Channel } from '../transport/channel.ts';
 import type { CallResults } from './call-results.ts';
 import { checkWaiting } from './check-waiting.ts';
+import type { Entrance } from './entrance.ts';
 import { MAX_BACKLOG_BYTES } from './prefetcher.ts';
 
 /** Numbers of reports are unique to the daemon: a client that reconnects may ask for a piece of an old report. */
@@ -18,11 +19,12 @@ interface Report {
   readonly pieces: Pieces;
 }
 
-/** Answers the calls BINDINGS and STATS in pieces, each made when the client's backlog allows it. */
+/** Answers the calls BINDINGS, STATS and ACCESS in pieces, each made when the client's backlog allows it. */
 export class ReportCalls {
   private readonly bus: Bus;
   private readonly channel: Channel;
   private readonly results: CallResults;
+  private readonly entrance: Entrance;
   /** Reports whose next piece was asked for, oldest call first. */
   private readonly waiting: Report[] = [];
   /** Incomplete reports whose next piece was not asked for yet, by number; null before the first. Few connections ask for reports. */
@@ -30,7 +32,8 @@ export class ReportCalls {
   /** Characters of reports in the outbox. */
   private characters = 0;
 
-  constructor(bus: Bus, channel: Channel, results: CallResults) {
+  constructor(bus: Bus, channel: Channel, results: CallResults, entrance: Entrance) {
+    this.entrance = entrance;
     this.bus = bus;
     this.channel = channel;
     this.results = results;
@@ -38,12 +41,11 @@ export class ReportCalls {
 
   /** Handles a call for the first piece of a new report (number 0), or for the next piece of a report. */
   ask(op: number, token: number, number: number): void {
-    const { bus, waiting } = this;
+    const { waiting } = this;
     if (number === 0) {
       checkWaiting(waiting.length + (this.begun?.size ?? 0));
       lastReport = (lastReport % 0xffff_ffff) + 1;
-      const pieces = op === Op.STATS ? statsPieces(bus) : bindingPieces(bus);
-      waiting.push({ token, number: lastReport, pieces });
+      waiting.push({ token, number: lastReport, pieces: this.piecesOf(op) });
     } else {
       const report = this.begun?.get(number);
       // It belongs to a connection that was lost.
@@ -56,6 +58,12 @@ export class ReportCalls {
       waiting.push(report);
     }
     if (waiting.length === 1) this.serve();
+  }
+
+  private piecesOf(op: number): Pieces {
+    const { bus, entrance } = this;
+    if (op === Op.STATS) return statsPieces(bus);
+    return op === Op.ACCESS ? accessPieces(entrance.reports()) : bindingPieces(bus);
   }
 
   /** Answers waiting calls while the client's backlog allows it. */
