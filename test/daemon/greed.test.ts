@@ -298,7 +298,7 @@ describe('Programs that fill the memory', () => {
     expect(String(full)).toContain('(max-memory)');
     const large = new Announcement('$.Nobody', new Uint8Array(150_000));
     const error = await refused(sender.sendMsg(large), 'ENOMEM');
-    expect(error.meaning.replace(/ \('.*', as it says\)/, '')).toContain(
+    expect(error.meaning.replace(/ \('.*, as it says\)/, '')).toContain(
       `Ksock ${listener.id} holds the most`,
     );
     // Others go on.
