@@ -71,9 +71,13 @@ function openFailure(error: unknown): unknown {
 }
 
 /** The folder of the daemon that serves the bus of the options, for child processes. */
-export async function directoryOf({ bus, directory }: Omit<BusOptions, 'json'>): Promise<string> {
+export async function directoryOf({
+  bus,
+  directory,
+  access,
+}: Omit<BusOptions, 'json'>): Promise<string> {
   try {
-    return (await untilEnded(findBus({ bus }, directory, knock))).directory;
+    return (await untilEnded(findBus({ bus, access }, directory, knock))).directory;
   } catch (error) {
     throw openFailure(explain('open', error, `open bus ${bus}`));
   }

@@ -41,7 +41,7 @@ export async function runDaemon(given: Given): Promise<void> {
   process.once('uncaughtException', (error) => stopAfterBug(error, daemon, log));
   await startDaemon(daemon, directory);
   const { device } = daemon;
-  log.info(servingText(daemon, buses, directory, listening.length), {
+  log.info(servingText(daemon, buses, directory, listening.length, access), {
     buses,
     directory,
     ...(device !== null && { device }),
@@ -160,12 +160,20 @@ async function deviceOf(given: Given): Promise<DaemonOptions['device']> {
   return undefined;
 }
 
-function servingText(daemon: Daemon, buses: number, directory: string, passed: number): string {
+function servingText(
+  daemon: Daemon,
+  buses: number,
+  directory: string,
+  passed: number,
+  access: readonly AccessPoint[],
+): string {
   const { device } = daemon;
   const what = buses === 1 ? 'bus 0' : `buses 0 to ${buses - 1}`;
   const files = device === null ? '' : `, and as files in ${device}`;
-  if (passed >= buses) return `serving ${what}, on sockets of systemd${files}`;
-  return `serving ${what} ${buses === 1 ? `at ${daemon.path(0)}` : `in ${directory}`}${files}`;
+  const names = access.map(({ name }) => `'${name}'`).join(', ');
+  const others = names === '' ? files : `${files}, with access points ${names}`;
+  if (passed >= buses) return `serving ${what}, on sockets of systemd${others}`;
+  return `serving ${what} ${buses === 1 ? `at ${daemon.path(0)}` : `in ${directory}`}${others}`;
 }
 
 /** After a bug, the state of a bus may be wrong: the daemon must not go on. */

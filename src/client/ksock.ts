@@ -76,6 +76,9 @@ async function connectionTo(
   where: number | Bus | Connect,
   options: KsockOptions,
 ): Promise<Connect> {
+  if (options.access !== undefined && typeof where !== 'number') {
+    throw new TypeError('only a bus of a daemon has access points: give its number');
+  }
   if (where instanceof Bus) {
     const { manage = false, name = '' } = options;
     return async (mode, events) => new LocalPort(where, { mode, manage, program: name }, events);
@@ -94,7 +97,6 @@ async function connectionTo(
   ) {
     throw notABus(where, whyNotABus(where));
   }
-  const { connectUnix } = await import('./ports/connect-unix.ts');
   const { directory, access, manage, name = basename(process.argv[1] ?? process.argv0) } = options;
   if (access !== undefined && !ACCESS_NAME.test(access)) {
     const meaning = 'the name of an access point has 1 to 32 letters, digits, "_" and "-"';
@@ -102,6 +104,7 @@ async function connectionTo(
       meaning,
     });
   }
+  const { connectUnix } = await import('./ports/connect-unix.ts');
   return connectUnix(where, { directory, access, manage, program: programName(name) });
 }
 

@@ -38,7 +38,7 @@ export interface OpenOptions<K> {
    *
    * A reconnected Ksock has a new id. Before it calls `onConnected`, it restores its bindings, its settings, and the
    * settings of the bus that it made: the maximum message size, and `reportReplierBinds` and `verbose` if it turned
-   * them on. It sends no message again.
+   * them on. It sends no message again. It does not reconnect after another Ksock has ended it (`kick`).
    *
    * Requests received on a lost connection can no longer be answered: their requesters have been told. The Ksock
    * refuses a Reply to one of them (EADDRNOTAVAIL), drops the Reply of a handler, and refuses a stateful Request to a

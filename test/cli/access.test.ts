@@ -38,6 +38,9 @@ async function serve(config: string, ...more: string[]): Promise<Program> {
   writeFileSync(file, config);
   const daemon = start(['serve', '--directory', directory, '--config', file, ...more]);
   await daemon.says(/serving/);
+  const names = [...config.matchAll(/^name = "(.*)"/gm)].map(([, name]) => `'${name}'`);
+  const points = names.length === 0 ? '' : `, with access points ${names.join(', ')}`;
+  expect(daemon.stderr.trimEnd().endsWith(`kbus0.sock${points}`)).toBe(true);
   return daemon;
 }
 
@@ -177,6 +180,18 @@ describe.skipIf(!canBeOthers)('access points of another user (needs root)', () =
       `Ksock 1 ('kbus reply', process ${replier.child.pid} of user ${USER}, as it says) replies to '$.Worker.A'`,
     );
   });
+});
+
+test('kbus bench measures by an access point', { timeout: 60_000 }, async () => {
+  await serve(`[[access]]
+name = "bench"
+rights = ["read", "write", "reply"]
+`);
+  const { code, stdout, stderr } = await run(
+    ...['bench', '--access', 'bench', '--seconds', '0.1', '--size', '64'],
+  );
+  expect([code, stderr.includes('EACCES')]).toEqual([0, false]);
+  expect(stdout).toContain('Announcements of 64 bytes');
 });
 
 describe('kbus kick', () => {

@@ -4,8 +4,9 @@ import { join } from 'node:path';
 import process from 'node:process';
 import { afterEach, describe, expect, it } from 'vitest';
 import { RIGHTS } from '../../src/bus/access.ts';
-import type { Ksock } from '../../src/client/ksock.ts';
-import type { AccessPoint } from '../../src/daemon/access-points.ts';
+import { Bus } from '../../src/bus/bus.ts';
+import { Ksock } from '../../src/client/ksock.ts';
+import { type AccessPoint, folderRightsFor } from '../../src/daemon/access-points.ts';
 import { Daemon, type DaemonOptions } from '../../src/daemon/daemon.ts';
 import { Announcement, Request, replyTo } from '../../src/message/message.ts';
 import { next } from '../conformance/reading.ts';
@@ -191,6 +192,8 @@ describe('spec 1 §13.1: Access points', () => {
     await refused(local.open({ access: '../kbus1' }), 'EINVAL');
     await refused(local.open({ access: '' }), 'EINVAL');
     await expect(local.open({ access: 1 as never })).rejects.toThrow(TypeError);
+    const inProcess = Ksock.open(new Bus(), { access: 'guest' });
+    await expect(inProcess).rejects.toThrow('only a bus of a daemon has access points');
   });
 
   it('keep a Ksock that reconnects to its own.', async () => {
@@ -212,6 +215,34 @@ describe('spec 1 §13.1: Access points', () => {
     await again;
     await refused(ksock.bind('$.*'), 'EACCES');
     await ksock.close();
+  });
+});
+
+describe('the folder of the sockets', () => {
+  const owner = { mode: 0o600, group: undefined };
+  it.each([
+    [[owner], 0o700, undefined],
+    [[{ mode: 0o660, group: 50 }], 0o750, 50],
+    [[owner, { mode: 0o660, group: 50 }], 0o750, 50],
+    [
+      [
+        { mode: 0o660, group: 50 },
+        { mode: 0o660, group: 60 },
+      ],
+      0o755,
+      50,
+    ],
+    [
+      [
+        { mode: 0o660, group: undefined },
+        { mode: 0o660, group: 60 },
+      ],
+      0o755,
+      undefined,
+    ],
+    [[owner, { mode: 0o666, group: undefined }], 0o755, undefined],
+  ] as const)('can be entered by whoever may use one of them: %j', (sockets, mode, group) => {
+    expect(folderRightsFor(sockets)).toEqual({ mode, group });
   });
 });
 
