@@ -155,6 +155,30 @@ describe('spec 1 §13.1: Access points', () => {
     expect(heard).toEqual(names.flatMap((name, at) => (name === '$.Jobs.A' ? [at] : [])));
   });
 
+  it('hold memory together, at most twice as much as is still free (spec 1 §14.1).', async () => {
+    local = await LocalDaemon.start({ maxMemory: 3_000_000 }, { access: [guest] });
+    const owner = await local.open();
+    const greedy = await Promise.all(
+      Array.from({ length: 8 }, () => local.open({ access: 'guest', onMissed: () => {} })),
+    );
+    for (const [at, ksock] of greedy.entries()) await ksock.bind(`$.Public.n${at}`);
+    // Nobody reads: so all of them miss messages in the end.
+    for (let count = 0; count < 800; count++) {
+      await owner.sendMsg(new Announcement(`$.Public.n${count % 8}`, new Uint8Array(10_000)));
+    }
+    const { memory } = local.daemon.buses.get(0) as Bus;
+    const held = memory.shares.map((share) => share.held);
+    expect(Math.max(...held)).toBeGreaterThan(memory.limit / 2);
+    expect(Math.max(...held)).toBeLessThanOrEqual(2 * memory.free + 40_000);
+    // The owner has another access point, and so finds room.
+    const reader = await local.open();
+    await reader.bind('$.Own');
+    for (let count = 0; count < 50; count++) {
+      await owner.sendMsg(new Announcement('$.Own', new Uint8Array(10_000)));
+    }
+    expect(await reader.numMessages()).toBe(50);
+  });
+
   it('with all rights and no wildcards are as good as that of the owner.', async () => {
     await start([{ name: 'all', socket, rights: RIGHTS }]);
     const ksock = await local.open({ access: 'all' });
