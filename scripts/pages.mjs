@@ -27,6 +27,8 @@ const CALLS = {
   verbose: 'verbose',
   maxMessageSize: 'setMaxMessageSize',
   newDevice: 'newDevice',
+  stats: 'stats, readBindings',
+  kick: 'kick',
   ioctl: 'Any ioctl of a device file',
   request: 'request, in addition to the errors of sending',
   any: 'Any call',

@@ -95,19 +95,21 @@ async function visit() {
   const visitor = await open({ mode: random.pick(['rw', 'rw', 'r']) });
   await visitor.setMaxMessages(1 + random.below(50));
   await visitor.bind('$.Soak.News.*');
-  await visitor.bind(`$.Soak.Visit.n${visitor.id}`, true);
+  // A read-only one can't reply, so nobody can ask it.
+  const replies = visitor.mode === 'rw';
+  await visitor.bind(`$.Soak.Visit.n${visitor.id}`, replies);
   const asked = orBusy(home.request(`$.Soak.Visit.n${visitor.id}`, 'is anybody there?'));
   switch (random.below(5)) {
     case 0: {
-      const request = await visitor.waitForMsg();
-      if (visitor.mode === 'rw' && request?.wantsUsToReply()) await visitor.readNextMsg();
+      const request = await visitor.waitForMsg(replies ? {} : { timeout: 1 });
+      if (replies && request?.wantsUsToReply()) await visitor.readNextMsg();
       break;
     }
     case 1:
       await visitor.waitForMsg({ timeout: random.below(3) });
       break;
     case 2:
-      await orBusy(visitor.unbind(`$.Soak.Visit.n${visitor.id}`, true));
+      await orBusy(visitor.unbind(`$.Soak.Visit.n${visitor.id}`, replies));
       break;
     case 3:
       await visitor.readBindings();
@@ -115,7 +117,7 @@ async function visit() {
       break;
     default:
       // A message that waits to be sent, and is discarded.
-      if (visitor.mode === 'rw') {
+      if (replies) {
         const flags = Flag.ALL_OR_WAIT;
         await orBusy(visitor.sendMsg(new Request('$.Soak.Visit.nobody', 'x', { flags })));
         await visitor.discard();

@@ -1,5 +1,6 @@
 /** What programs import: `import { Ksock, Announcement } from 'kbus'`. */
 export {
+  type AccessReport,
   type BindingReport,
   Bus,
   Buses,

@@ -4,7 +4,7 @@ import { checkMessageName, MAX_NAME } from '../message/name.ts';
 import type { BusState } from './bus-state.ts';
 import type { KsockState } from './ksock-state.ts';
 import type { MessageBatch } from './message-batch.ts';
-import { COSTS } from './settings.ts';
+import { SMALL_REPLY_BYTES } from './settings.ts';
 
 /** Whether the bus takes a message at all: is it well formed, not too large, and is there memory for it? */
 export class Admission {
@@ -16,7 +16,7 @@ export class Admission {
 
   /**
    * spec 1 §6.1: 0, or EINVAL, ENAMETOOLONG, EMSGSIZE or EBADMSG, in the order in which the bytes of a message
-   * show what is wrong with it (spec 2 §4.2).
+   * show what is wrong with it (spec 2 §4.2); then EACCES (spec 1 §13.2). Of a batch, it looks at the name of the first.
    */
   check(sender: KsockState, batch: MessageBatch): number {
     const { name } = batch;
@@ -30,7 +30,9 @@ export class Admission {
       const most = this.maxReplySize(sender, to, replyNetwork, replySerial);
       if (batch.largest > most) return Errno.EMSGSIZE;
     }
-    return this.state.routes.known(name) === undefined ? checkMessageName(name) : 0;
+    const wrongName = this.state.routes.known(name) === undefined ? checkMessageName(name) : 0;
+    if (sender.access === null || wrongName !== 0) return wrongName;
+    return sender.access.maySend(name, batch.isReply) ? 0 : Errno.EACCES;
   }
 
   /** A Reply may be as large as messages could be when its Request was accepted (spec 1 §13.4). */
@@ -43,7 +45,7 @@ export class Admission {
   /** Whether there is memory for a message. A full bus must not keep small Replies back, since Replies make room. */
   hasBytesFor(batch: MessageBatch): boolean {
     if (this.state.memory.free >= batch.cost) return true;
-    return batch.isReply && batch.size <= COSTS.request;
+    return batch.isReply && batch.size <= SMALL_REPLY_BYTES;
   }
 
   /**

@@ -44,8 +44,10 @@ export class Bindings {
     if (!ksock.isOpen) return -Errno.EBADF;
     const wrong = checkBindingName(name);
     if (wrong !== 0) return -wrong;
+    if (ksock.access !== null && !ksock.access.mayBind(name, replier)) return -Errno.EACCES;
     if (replier) {
       if (name === REPLIER_BIND_EVENT) return -Errno.EBADMSG;
+      if (!ksock.mayReply) return -Errno.EBADF;
       if (routes.replierOf(name) !== null) return -Errno.EADDRINUSE;
     }
     if (this.count >= settings.maxBindings) return -Errno.ENOMEM;
@@ -180,10 +182,11 @@ export class Bindings {
     return this.state.routes.replierOf(name)?.ksock.id ?? 0;
   }
 
-  /** The Ksock that would get this Request now; null when none would, or the bus would refuse it. */
-  replierFor({ name, to }: MessageBatch): KsockState | null {
+  /** The Ksock that would get this Request of a sender now; null when none would, or the bus would refuse it. */
+  replierFor({ access }: KsockState, { name, to }: MessageBatch): KsockState | null {
     const { routes } = this.state;
     if (routes.known(name) === undefined && checkMessageName(name) !== 0) return null;
+    if (access !== null && !access.maySend(name, false)) return null;
     const ksock = routes.find(name).replier?.ksock ?? null;
     return ksock !== null && (to === 0 || to === ksock.id) ? ksock : null;
   }

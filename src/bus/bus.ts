@@ -1,22 +1,15 @@
 import { brand } from '../base/other-copy.ts';
-import type { Mode } from '../message/calls.ts';
 import { Engine } from './engine.ts';
+import { UNKNOWN } from './identity.ts';
 import { BusKsock } from './ksock.ts';
-import type { KsockOwner } from './ksock-state.ts';
-import { Memory, type Share } from './memory.ts';
+import type { KsockOwner, KsockTraits } from './ksock-state.ts';
+import { Memory } from './memory.ts';
 import type { BusObserver } from './observer.ts';
 import { type BusSettings, COSTS, type Given, settingsOf } from './settings.ts';
 import { Work } from './work.ts';
 
-export interface OpenOptions {
-  mode?: Mode | undefined;
-  /** The program's process id, as it says. */
-  pid?: number | undefined;
-  /** How many messages its queue may hold; by default, as the bus's settings say. */
-  maxMessages?: number | undefined;
-  /** @internal What the Ksocks of its access point hold; by default, of the bus's own. */
-  share?: Share | undefined;
-}
+/** By default: to read and write, for an unknown program with all rights, and with the bus's own limit of messages. */
+export type OpenOptions = Given<KsockTraits>;
 
 /** How a bus is made; what is not given, or undefined, is as in BUS_DEFAULTS. */
 export interface BusOptions extends Given<BusSettings> {
@@ -59,10 +52,15 @@ export class Bus extends Engine {
 
   /** @internal */
   open(owner: KsockOwner, options: OpenOptions = {}): BusKsock {
-    const { mode = 'rw', pid = 0, maxMessages = this.settings.maxMessages } = options;
-    const { share = this.share } = options;
     const id = this.nextKsockId++;
-    const ksock = new BusKsock(this, id, mode, pid, maxMessages, owner, share);
+    const ksock = new BusKsock(this, id, owner, {
+      mode: options.mode ?? 'rw',
+      who: options.who ?? UNKNOWN,
+      access: options.access ?? null,
+      readOnlyReplies: options.readOnlyReplies ?? true,
+      maxMessages: options.maxMessages ?? this.settings.maxMessages,
+      share: options.share ?? this.share,
+    });
     ksock.hold(COSTS.ksock);
     this.ksocks.set(id, ksock);
     this.openKsocks.add(ksock);

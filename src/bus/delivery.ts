@@ -9,7 +9,7 @@ import type { Attempt } from './observer.ts';
 import { isLastQueued, type Queueing } from './queueing.ts';
 import { RequestRecord } from './requests.ts';
 import type { RoomWaits } from './room-waits.ts';
-import { COSTS } from './settings.ts';
+import { SMALL_REPLY_BYTES } from './settings.ts';
 
 /** Delivers messages (spec 1 §6): new sends, and new attempts of sends that wait. A batch of several is delivered as one. */
 export class Delivery {
@@ -125,7 +125,7 @@ export class Delivery {
       if (requester === undefined) return this.refuse(sender, batch, Errno.EADDRNOTAVAIL, attempt);
       answered = requester.outstanding.find(batch.replyNetwork, batch.replySerial, sender);
       if (answered === null) return this.refuse(sender, batch, Errno.ECONNREFUSED, attempt);
-      if (size > COSTS.request && !this.admission.mayAnswer(requester, size)) {
+      if (size > SMALL_REPLY_BYTES && !this.admission.mayAnswer(requester, size)) {
         return this.refuse(sender, batch, Errno.ENOMEM, attempt);
       }
     }
@@ -172,9 +172,9 @@ export class Delivery {
   ): void {
     batch.requests = requests;
     const { ledger } = this.queueing;
-    const { largestMessage } = this.state;
-    if (!Array.isArray(requests)) ledger.accept(requests, replier, largestMessage);
-    else for (const one of requests) ledger.accept(one, replier, largestMessage);
+    const largest = Math.max(this.state.largestMessage, SMALL_REPLY_BYTES);
+    if (!Array.isArray(requests)) ledger.accept(requests, replier, largest);
+    else for (const one of requests) ledger.accept(one, replier, largest);
   }
 
   /** Gives a Request to its Replier, or a Reply to its requester: before the listeners, except that an urgent one is pushed to the front after theirs. */

@@ -1,6 +1,8 @@
+import { Errno } from '../message/errno.ts';
 import type { BindReports } from './bind-reports.ts';
 import type { Bindings } from './bindings.ts';
 import type { BusState } from './bus-state.ts';
+import { whoIs } from './identity.ts';
 import type { KsockState } from './ksock-state.ts';
 import { RequestEvent } from './ledger.ts';
 import type { Queueing } from './queueing.ts';
@@ -34,6 +36,15 @@ export class Departure {
     this.queueing = queueing;
     this.bindings = bindings;
     this.bindReports = bindReports;
+  }
+
+  /** Ends a Ksock for another one, and tells its owner who did it. EADDRNOTAVAIL. */
+  kick(by: KsockState, id: number): number {
+    const ksock = this.state.ksocks.get(id);
+    if (ksock === undefined) return -Errno.EADDRNOTAVAIL;
+    this.close(ksock);
+    ksock.owner.kicked?.(`${whoIs(by)} ended Ksock ${id} of bus ${this.state.number}`);
+    return 0;
   }
 
   close(ksock: KsockState): void {

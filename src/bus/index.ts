@@ -1,5 +1,6 @@
 export { ASK, type Mode } from '../message/calls.ts';
-export type { BindingReport, BusReport, KsockReport } from '../message/reports.ts';
+export type { AccessReport, BindingReport, BusReport, KsockReport } from '../message/reports.ts';
+export { Access, type AccessRules, RIGHTS, type Right } from './access.ts';
 export { Bus, type BusOptions, type OpenOptions } from './bus.ts';
 export { Buses } from './buses.ts';
 export { SendQueue } from './driver/send-queue.ts';

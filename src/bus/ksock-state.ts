@@ -1,6 +1,8 @@
 import type { Linked } from '../base/chain.ts';
 import type { Mode } from '../message/calls.ts';
+import type { Access } from './access.ts';
 import type { Binding } from './binding-tree.ts';
+import type { Identity } from './identity.ts';
 import type { Share } from './memory.ts';
 import type { MessageBatch } from './message-batch.ts';
 import { Queue } from './queue.ts';
@@ -25,6 +27,8 @@ export interface KsockOwner {
   roomForRequests?(of: KsockState | null): void;
   /** The Ksock missed messages as a listener: its queue was full. */
   missed?(batch: MessageBatch): void;
+  /** Another Ksock has ended this one, and `why` says who: the owner tells its program, and makes no further call. */
+  kicked?(why: string): void;
 }
 
 /** How much of a message a program has read or written so far, for `stats`. Only a driver that gives bytes knows. */
@@ -42,13 +46,29 @@ export const SMALL_BYTES = 64 * 1024;
 /** A binding, with the Ksock that made it. */
 export type KsockBinding = Binding<KsockState>;
 
+/** What a Ksock is opened with. */
+export interface KsockTraits {
+  readonly mode: Mode;
+  readonly who: Identity;
+  readonly access: Access | null;
+  /** A read-only Ksock may bind as Replier (spec 1 §13.3). */
+  readonly readOnlyReplies: boolean;
+  /** How many messages its queue may hold. */
+  readonly maxMessages: number;
+  /** What the Ksocks of its access point hold together. */
+  readonly share: Share;
+}
+
 /** What the bus knows of one Ksock: data only. What a driver may call is in {@link BusKsock}. */
 export class KsockState implements Linked<KsockState> {
   /** From 1 upwards, never used again in the life of the bus. */
   readonly id: number;
   readonly mode: Mode;
-  /** Process id, as the program says; 0 if it doesn't. */
-  readonly pid: number;
+  readonly who: Identity;
+  /** What it may do; null: everything. */
+  readonly access: Access | null;
+  /** Whether it may bind as Replier: a read-only Ksock could never answer, and may do so only at a device (spec 1 §13.3). */
+  readonly mayReply: boolean;
   readonly owner: KsockOwner;
   /** @internal What the Ksocks of its access point hold together. */
   readonly share: Share;
@@ -126,22 +146,26 @@ export class KsockState implements Linked<KsockState> {
   /** @internal */
   constructor(
     id: number,
-    mode: Mode,
-    pid: number,
-    limit: number,
     owner: KsockOwner,
     settings: BusSettings,
-    share: Share,
+    { mode, who, access, readOnlyReplies, maxMessages, share }: KsockTraits,
   ) {
     this.share = share;
     this.id = id;
     this.mode = mode;
-    this.pid = pid;
-    this.limit = limit;
+    this.who = who;
+    this.access = access;
+    this.mayReply = mode !== 'r' || readOnlyReplies;
+    this.limit = maxMessages;
     this.owner = owner;
     this.maxBytes = settings.maxQueuedBytesPerKsock;
     this.uncheckedBytes = Math.min(this.maxBytes, SMALL_BYTES, share.memory.limit / 64);
     this.maxUnanswered = settings.maxUnansweredPerKsock;
+  }
+
+  /** Process id; 0 if it is unknown. */
+  get pid(): number {
+    return this.who.pid;
   }
 
   /** Places taken: unread messages, and one for each Reply that is still to come (spec 1 §5.1). */

@@ -1,9 +1,10 @@
-import type { Mode } from '../message/calls.ts';
+import { ASK, type OpCode } from '../message/calls.ts';
+import { Errno } from '../message/errno.ts';
+import type { Right } from './access.ts';
 import type { Engine } from './engine.ts';
-import { type KsockOwner, KsockState } from './ksock-state.ts';
-import type { Share } from './memory.ts';
+import { type KsockOwner, KsockState, type KsockTraits } from './ksock-state.ts';
 import type { MessageBatch } from './message-batch.ts';
-import { whyNotBound, whyRefused } from './refusal-reasons.ts';
+import { whyCallRefused, whyRefused } from './refusal-reasons.ts';
 import type { Steps } from './work.ts';
 
 /**
@@ -14,20 +15,25 @@ export class BusKsock extends KsockState {
   private readonly engine: Engine;
 
   /** @internal */
-  constructor(
-    engine: Engine,
-    id: number,
-    mode: Mode,
-    pid: number,
-    limit: number,
-    owner: KsockOwner,
-    share: Share,
-  ) {
-    super(id, mode, pid, limit, owner, engine.settings, share);
+  constructor(engine: Engine, id: number, owner: KsockOwner, traits: KsockTraits) {
+    super(id, owner, engine.settings, traits);
     this.engine = engine;
   }
 
-  /** Binds this Ksock to a name or wildcard (spec 1 §7.1). EADDRINUSE, EBADMSG, ENAMETOOLONG, EAGAIN, ENOMEM, ENOLCK. */
+  /** Whether its access point gives this right (spec 1 §13.2). */
+  has(right: Right): boolean {
+    return this.access === null || this.access.has(right);
+  }
+
+  /** Whether it may see reports of the bus. */
+  get mayReport(): boolean {
+    return this.access === null || this.access.mayReport;
+  }
+
+  /**
+   * Binds this Ksock to a name or wildcard (spec 1 §7.1). EADDRINUSE, EBADMSG, ENAMETOOLONG, EAGAIN, ENOMEM, ENOLCK, EBADF,
+   * EACCES.
+   */
   bind(name: string, replier: boolean): number {
     return this.engine.bindings.bind(this, name, replier);
   }
@@ -37,8 +43,9 @@ export class BusKsock extends KsockState {
     return this.engine.bindings.unbind(this, name, replier);
   }
 
-  /** Id of the Ksock bound as Replier to exactly this name, or 0. ENAMETOOLONG. */
+  /** Id of the Ksock bound as Replier to exactly this name, or 0. ENAMETOOLONG, EACCES. */
   findReplier(name: string): number {
+    if (this.access !== null && !this.access.mayFind(name)) return -Errno.EACCES;
     return this.engine.bindings.findReplier(name);
   }
 
@@ -76,7 +83,7 @@ export class BusKsock extends KsockState {
 
   /** The Ksock that would get this Request now; null when none would, or the bus would refuse it. */
   replierFor(request: MessageBatch): KsockState | null {
-    return this.engine.bindings.replierFor(request);
+    return this.engine.bindings.replierFor(this, request);
   }
 
   /** The bus calls `owner.roomForRequests` when that queue has room, until `stopAwaiting`. */
@@ -123,9 +130,9 @@ export class BusKsock extends KsockState {
     return whyRefused(this.engine, this, batch, errno);
   }
 
-  /** The same of a bind or unbind. */
-  whyNotBound(name: string, errno: number): string {
-    return whyNotBound(this.engine, this, name, errno);
+  /** The same of a call, with its argument and text. */
+  whyCallRefused(op: OpCode, argument: number, text: string, errno: number): string {
+    return whyCallRefused(this.engine, this, op, argument, text, errno);
   }
 
   /** Sets how many messages the queue may hold, and returns it; 0 asks. */
@@ -138,21 +145,24 @@ export class BusKsock extends KsockState {
     return this.engine.switches.wantMessagesOnce(this, value);
   }
 
-  /** The bus's switch for reports of Replier binds, likewise. EINVAL, EBUSY. */
+  /** The bus's switch for reports of Replier binds, likewise. EINVAL, EBUSY; EACCES, of a call that sets it. */
   reportReplierBinds(value: number): number {
+    if (value !== ASK && !this.has('manage')) return -Errno.EACCES;
     return this.engine.switches.reportReplierBinds(this, value);
   }
 
-  /** The bus's switch for its debug log, likewise. EINVAL. */
+  /** The bus's switch for its debug log, likewise. EINVAL; EACCES, of a call that sets it. */
   verbose(value: number): number {
+    if (value !== ASK && !this.has('manage')) return -Errno.EACCES;
     return this.engine.switches.verbose(value);
   }
 
   /**
    * Sets the size in bytes of the largest message that may be sent, counted as in spec 1 §4.4, and returns it; 0 asks,
-   * and 1 asks for the largest value that may be set. EINVAL.
+   * and 1 asks for the largest value that may be set. EINVAL; EACCES, of a call that sets it.
    */
   maxMessageSize(size: number): number {
+    if (size > 1 && !this.has('manage')) return -Errno.EACCES;
     return this.engine.switches.maxMessageSize(size);
   }
 
@@ -169,6 +179,16 @@ export class BusKsock extends KsockState {
   /** Takes the driver's steps: in this turn, or in later ones. */
   run(steps: Steps): void {
     this.engine.work.run(steps);
+  }
+
+  /**
+   * Ends another Ksock, as if its program had died: 0. EACCES without the right to *manage*, EINVAL for this Ksock itself,
+   * EADDRNOTAVAIL for one that is not open.
+   */
+  kick(id: number): number {
+    if (!this.has('manage')) return -Errno.EACCES;
+    if (id === this.id) return -Errno.EINVAL;
+    return this.engine.departure.kick(this, id);
   }
 
   /** Leaves the bus (spec 1 §8.1). */

@@ -1,3 +1,5 @@
+import type { Identity } from './identity.ts';
+
 /**
  * All memory that programs cause, in bytes (spec 1 §14.1): what buses keep for them, what is on its way to them, and what
  * the bus holds of them. The buses of a daemon have one memory together.
@@ -90,6 +92,7 @@ export class Share {
 /** A Ksock, as those see it that count memory. */
 export interface Holder {
   readonly id: number;
+  readonly who: Identity;
   readonly share: Share;
   /** Bytes. */
   readonly held: number;

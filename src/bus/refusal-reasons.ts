@@ -1,9 +1,12 @@
 import { nearest } from '../base/nearest.ts';
+import { Op, type OpCode } from '../message/calls.ts';
 import { Errno } from '../message/errno.ts';
 import { Flag } from '../message/flags.ts';
 import { isWildcard } from '../message/name.ts';
+import type { Access, Right } from './access.ts';
 import type { Engine } from './engine.ts';
-import type { KsockBinding, KsockState } from './ksock-state.ts';
+import { whoIs } from './identity.ts';
+import { type KsockBinding, type KsockState, ksockOf } from './ksock-state.ts';
 import type { MessageBatch } from './message-batch.ts';
 import { MAX_SAME_IDS, MAX_SAME_LISTENERS } from './settings.ts';
 
@@ -14,6 +17,8 @@ const MAX_COMPARED_NAMES = 32;
 const MAX_COMPARED_LENGTH = 48;
 /** How many characters of a name a reason quotes. */
 const MAX_QUOTED_LENGTH = 120;
+/** How many wildcards of an access point a reason names. */
+const MAX_TOLD_WILDCARDS = 4;
 
 /**
  * Why the bus refused a message: one sentence with the values that stood in the way, or '' when the error number says
@@ -34,11 +39,11 @@ export function whyRefused(
     case Errno.EADDRNOTAVAIL:
       return batch.isReply
         ? `Ksock ${batch.to}, which the Reply is for, is not open on bus ${bus.number} any more`
-        : whyNobody(bus, batch.name);
+        : whyNobody(bus, sender, batch.name);
     case Errno.EPIPE: {
       const { replier } = bus.routes.find(batch.name);
       if (replier === null) return '';
-      return `Ksock ${batch.to}, which the Request is for, is not the Replier of ${told(batch.name)} on bus ${bus.number}: Ksock ${replier.ksock.id} is`;
+      return `Ksock ${batch.to}, which the Request is for, is not the Replier of ${told(batch.name)} on bus ${bus.number}: ${whoIs(replier.ksock)} is`;
     }
     case Errno.ECONNREFUSED:
       return whyNotWanted(bus, sender, batch);
@@ -51,6 +56,8 @@ export function whyRefused(
       );
     case Errno.ENOMEM:
       return whyNoMemory(bus, sender);
+    case Errno.EACCES:
+      return sender.access === null ? '' : whyMayNotSend(sender.access, batch);
     default:
       return '';
   }
@@ -64,13 +71,77 @@ function whyNoPlace(bus: Engine, sender: KsockState, batch: MessageBatch): strin
   return `${MAX_SAME_IDS} Requests of this Ksock with the id [${idNetwork}:${idSerial}] are unanswered, and there can't be more`;
 }
 
-/** The same for a bind or unbind. */
-export function whyNotBound(bus: Engine, ksock: KsockState, name: string, errno: number): string {
+/** The same for a call, with its argument and text. */
+export function whyCallRefused(
+  bus: Engine,
+  ksock: KsockState,
+  op: OpCode,
+  argument: number,
+  text: string,
+  errno: number,
+): string {
+  if (errno === Errno.EACCES && ksock.access !== null) {
+    return whyMayNotCall(ksock.access, op, argument !== 0, text);
+  }
+  if (op === Op.KICK) {
+    if (errno === Errno.EINVAL) return 'it is the id of this Ksock itself, which close() ends';
+    return `Ksock ${argument} is not open on bus ${bus.number}; \`kbus stats\` shows those that are`;
+  }
+  return op === Op.BIND || op === Op.UNBIND ? whyNotBound(bus, ksock, text, errno) : '';
+}
+
+function whyMayNotSend(access: Access, batch: MessageBatch): string {
+  const { rules } = access;
+  const names = access.has('write') ? [...(rules.send ?? [])] : [];
+  if (batch.isReply && access.has('reply')) names.push(...(rules.reply ?? []));
+  if (names.length === 0 && !access.has('write')) return lacks(access, 'write');
+  return onlyAmong(access, 'send', names, batch.name);
+}
+
+function whyMayNotCall(access: Access, op: OpCode, replier: boolean, name: string): string {
+  switch (op) {
+    case Op.BIND: {
+      const right = replier ? 'reply' : 'read';
+      if (!access.has(right)) return lacks(access, right);
+      const { listen = [], reply = [] } = access.rules;
+      const does = replier ? 'reply for' : 'listen to';
+      return onlyAmong(access, does, replier ? reply : listen, name);
+    }
+    case Op.BINDINGS:
+    case Op.STATS:
+    case Op.FIND_REPLIER:
+      return lacks(access, 'observe');
+    default:
+      return lacks(access, 'manage');
+  }
+}
+
+const ADVICE = '`kbus access` shows who may do what';
+
+function lacks(access: Access, right: Right): string {
+  const what = right === 'read' ? ', which listening needs' : '';
+  return `${access.giverWithout(right)} does not give the right '${right}'${what}; ${ADVICE}`;
+}
+
+function onlyAmong(
+  { giver }: Access,
+  does: string,
+  names: readonly string[],
+  name: string,
+): string {
+  const some = names.slice(0, MAX_TOLD_WILDCARDS).map(told);
+  if (names.length > some.length) some.push('others');
+  const only = some.length === 0 ? 'no name' : `only ${some.join(', ')}`;
+  return `${giver} gives the right to ${does} ${only}, which does not cover ${told(name)}; ${ADVICE}`;
+}
+
+/** Why a bind or unbind was refused. */
+function whyNotBound(bus: Engine, ksock: KsockState, name: string, errno: number): string {
   switch (errno) {
     case Errno.EADDRINUSE: {
       const replier = bus.routes.replierOf(name);
       if (replier === null) return '';
-      const who = replier.ksock === ksock ? 'this Ksock itself' : `Ksock ${replier.ksock.id}`;
+      const who = replier.ksock === ksock ? 'this Ksock itself' : whoIs(replier.ksock);
       return `${who} replies to ${told(name)} on bus ${bus.number} already, and a name can have only one Replier`;
     }
     case Errno.EAGAIN: {
@@ -114,14 +185,14 @@ function whyTooLarge(bus: Engine, sender: KsockState, batch: MessageBatch): stri
     : `${says} (absolute-max-message-size)`;
 }
 
-function whyNobody(bus: Engine, name: string): string {
+function whyNobody(bus: Engine, sender: KsockState, name: string): string {
   const says = `nobody replies to ${told(name)} on bus ${bus.number}`;
-  const meant = nearestReplier(bus, name);
+  const meant = nearestReplier(bus, sender.access, name);
   return meant === undefined ? says : `${says}; did you mean '${meant}'?`;
 }
 
-/** The name of a Replier that was probably meant. */
-function nearestReplier(bus: Engine, name: string): string | undefined {
+/** The name of a Replier that was probably meant; only one that the sender may know. */
+function nearestReplier(bus: Engine, access: Access | null, name: string): string | undefined {
   if (name.length > MAX_COMPARED_LENGTH) return undefined;
   const candidates: string[] = [];
   let looked = 0;
@@ -129,6 +200,7 @@ function nearestReplier(bus: Engine, name: string): string | undefined {
     if (++looked > MAX_SEARCHED_BINDINGS || candidates.length === MAX_COMPARED_NAMES) break;
     const { name: bound, replier } = binding;
     if (!replier || isWildcard(bound) || Math.abs(bound.length - name.length) > 2) continue;
+    if (access !== null && !access.maySend(bound, false)) continue;
     // '$.Sensor.2' is no misspelt '$.Sensor.1'.
     if (withoutNumbers(bound) !== withoutNumbers(name)) candidates.push(bound);
   }
@@ -144,7 +216,7 @@ function whyNotWanted(bus: Engine, sender: KsockState, batch: MessageBatch): str
   const request = `Request [${replyNetwork}:${replySerial}]`;
   const asked = bus.ksocks.get(to)?.outstanding.replierOf(replyNetwork, replySerial) ?? null;
   if (asked !== null && asked !== sender) {
-    return `${request} of Ksock ${to} was given to Ksock ${asked.id}, so Ksock ${sender.id} can't answer it`;
+    return `${request} of Ksock ${to} was given to ${whoIs(ksockOf(asked))}, so Ksock ${sender.id} can't answer it`;
   }
   return `Ksock ${to} does not wait for a Reply to ${request}: it has had one, has given up, or never sent it`;
 }
@@ -157,7 +229,7 @@ function whyFull(bus: Engine, batch: MessageBatch): string {
     const { maxUnansweredPerKsock } = bus.settings;
     if (ksock.isFull) return queueOf(bus, replier);
     if (ksock.numUnrepliedTo >= maxUnansweredPerKsock) {
-      return `Ksock ${ksock.id}, which replies to ${told(replier.name)}, has ${ksock.numUnrepliedTo} Requests to answer, of ${maxUnansweredPerKsock} that it may have (max-unanswered-per-ksock)`;
+      return `${whoIs(ksock)}, which replies to ${told(replier.name)}, has ${ksock.numUnrepliedTo} Requests to answer, of ${maxUnansweredPerKsock} that it may have (max-unanswered-per-ksock)`;
     }
   }
   const full = listeners.find(({ ksock }) => ksock.isFull);
@@ -166,7 +238,7 @@ function whyFull(bus: Engine, batch: MessageBatch): string {
 
 function queueOf(bus: Engine, { ksock, name, replier }: KsockBinding): string {
   const does = replier ? 'replies' : 'listens';
-  return `the queue of Ksock ${ksock.id}, which ${does} to ${told(name)}, is full: ${filling(bus, ksock)}`;
+  return `the queue of ${whoIs(ksock)}, which ${does} to ${told(name)}, is full: ${filling(bus, ksock)}`;
 }
 
 /** `7 unread and 93 unanswered of 100`. */
@@ -193,7 +265,7 @@ function whyNoMemory(bus: Engine, ksock: KsockState): string {
   const most = memory.mostGreedy;
   const says = `programs hold ${memory.held} bytes of the ${memory.limit} that they may hold together (max-memory), this Ksock ${ksock.held}`;
   if (most === null || most === ksock) return says;
-  return `${says}; Ksock ${most.id} holds the most: ${most.held}, with ${most.numMessages} messages unread`;
+  return `${says}; ${whoIs(most)} holds the most: ${most.held}, with ${most.numMessages} messages unread`;
 }
 
 function followed(says: string, advice: string): string {

@@ -1,5 +1,5 @@
 import type { Chain, Linked } from '../base/chain.ts';
-import type { BindingReport, BusReport, KsockReport } from '../message/reports.ts';
+import type { AccessReport, BindingReport, BusReport, KsockReport } from '../message/reports.ts';
 import type { Bus } from './bus.ts';
 import type { KsockBinding, KsockState } from './ksock-state.ts';
 
@@ -23,6 +23,8 @@ function reportOf(bus: Bus, ksocks: KsockReport[]): BusReport {
     nextKsock: bus.nextKsockId,
     nextMessage: bus.nextSerial,
     unsentUnbindings: bus.heldEvents,
+    memoryHeld: bus.memory.held,
+    maxMemory: bus.memory.limit,
     ksocks,
   };
 }
@@ -32,7 +34,7 @@ const PIECE_LENGTH = 65_536;
 
 /** About how many characters a binding has beside its name, and a Ksock in all. */
 const BINDING_LENGTH = 64;
-const KSOCK_LENGTH = 350;
+const KSOCK_LENGTH = 420;
 
 /**
  * Gives the pieces of a report, one at each call; none may follow the last one. The bus may change between two pieces: what is there all the
@@ -82,12 +84,29 @@ function groups<T extends Linked<T>>(
   };
 }
 
+/** Access points in pieces: the names of one may be long. */
+export function accessPieces(reports: readonly AccessReport[]): NextPiece<AccessReport[]> {
+  let next = 0;
+  return () => {
+    const piece: AccessReport[] = [];
+    for (let length = 0; length < PIECE_LENGTH && next < reports.length; next++) {
+      const report = reports[next] as AccessReport;
+      piece.push(report);
+      length += JSON.stringify(report).length;
+    }
+    return { piece, isLast: next === reports.length };
+  };
+}
+
 const AT_REST = { readAt: 0, readLength: 0, wroteAt: 0, wrotePart: 'HDR', wroteAll: false };
 
 function reportKsock(ksock: KsockState): KsockReport {
   return {
     ksock: ksock.id,
+    program: ksock.who.program,
     pid: ksock.pid,
+    uid: ksock.who.uid,
+    claimed: ksock.who.isClaimed,
     mode: ksock.mode,
     lastMessage: { networkId: ksock.lastNetwork, serialNum: ksock.lastSerial },
     queue: ksock.numMessages,
@@ -100,6 +119,7 @@ function reportKsock(ksock: KsockState): KsockReport {
     unsentReplies: ksock.numUnrepliedTo,
     maxUnsentReplies: ksock.maxUnreplied,
     missed: ksock.missed,
+    held: ksock.held,
   };
 }
 

@@ -25,6 +25,8 @@ export class Sendable {
     if (count === 1 || sender.mode === 'r' || !sender.isOpen || sender.sending !== null) return 1;
     if (batch.idNetwork !== 0 || (batch.flags & Flag.URGENT) !== 0) return 1;
     if (this.admission.check(sender, batch) !== 0 || !state.hasSerials(count)) return 1;
+    // Each name must be checked, and only those of a run are alike.
+    if (sender.access !== null && !batch.span?.isRun) return 1;
     const bytes = batch.cost + (batch.isRequest ? count * COSTS.request : 0);
     if (bytes > state.memory.free) return 1;
     const { replier, listeners } = state.routes.find(batch.name);

@@ -24,6 +24,9 @@ export interface BusSettings {
   maxUnansweredPerKsock: number;
 }
 
+/** A Reply up to this size in bytes always passes, however small the maximum is: every Replier can tell of an error. */
+export const SMALL_REPLY_BYTES = 256;
+
 /** The smallest maximum message size that a program may set, in bytes. */
 export const MIN_MESSAGE_SIZE = 100;
 

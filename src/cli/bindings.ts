@@ -20,7 +20,7 @@ Examples:
 }
 
 async function bindings(options: BusOptions): Promise<void> {
-  await using ksock = await openKsock(options, 'r');
+  await using ksock = await openKsock(options, 'r', { manage: true });
   const all = await answered(ksock.readBindings(), options);
   if (options.json) for (const binding of all) await printJson(binding);
   else await print(printBindings(options.bus, all.map(onOneLine)));

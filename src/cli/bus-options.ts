@@ -1,7 +1,8 @@
+import process from 'node:process';
 import type { Command } from 'commander';
 import { quoted } from '../base/quoted.ts';
 import { explain } from '../client/explain.ts';
-import { Ksock, type Missed } from '../client/ksock.ts';
+import { Ksock, type KsockOptions } from '../client/ksock.ts';
 import { findBus, knock, NoBusError } from '../client/ports/find-bus.ts';
 import { timerMs } from '../client/time-limit.ts';
 import type { Mode } from '../message/calls.ts';
@@ -16,6 +17,7 @@ import { kbusCommand } from './self.ts';
 export interface BusPlace {
   bus: number;
   directory?: string;
+  access?: string;
 }
 
 /** The options of every command that uses a bus. */
@@ -33,6 +35,10 @@ export function addBusOptions(command: Command): Command {
     .option(
       '--directory <folder>',
       "folder of the daemon's sockets (default: $KBUS_DIR, the user's, the system's)",
+    )
+    .option(
+      '--access <name>',
+      'name of an access point of the bus, with rights of its own (default: the one without a name)',
     )
     .option('--json', 'print JSON: one object per line')
     .addOption(
@@ -75,11 +81,19 @@ export async function answered<T>(
 export async function openKsock(
   options: BusPlace,
   mode: Mode = 'rw',
-  onMissed?: (missed: Missed) => void,
+  more: Pick<KsockOptions, 'onMissed' | 'manage'> = {},
 ): Promise<Ksock> {
-  const { bus, directory } = options;
+  const { bus, directory, access } = options;
   try {
-    const opened = Ksock.open(bus, { mode, directory, onMissed, signal: ending });
+    const opened = Ksock.open(bus, {
+      mode,
+      directory,
+      access,
+      // `kbus listen`
+      name: `kbus ${process.argv[2] ?? ''}`,
+      signal: ending,
+      ...more,
+    });
     const ksock = await untilEnded(opened);
     const dispose = async (): Promise<void> => {
       await Promise.race([ksock.close(), ended()]);
@@ -98,9 +112,9 @@ function openFailure(error: unknown): unknown {
 }
 
 /** The folder of the daemon that serves the bus of the options, for child processes. */
-export async function directoryOf({ bus, directory }: BusPlace): Promise<string> {
+export async function directoryOf({ bus, directory, access }: BusPlace): Promise<string> {
   try {
-    return (await untilEnded(findBus(bus, directory, knock))).directory;
+    return (await untilEnded(findBus({ bus, access }, directory, knock))).directory;
   } catch (error) {
     throw openFailure(explain('open', error, `open bus ${bus}`));
   }

@@ -51,6 +51,16 @@ export const COMMANDS: readonly Entry[] = [
     load: () => import('./stats.ts'),
   },
   {
+    name: 'access',
+    summary: 'show who may do what on a bus',
+    load: () => import('./access.ts'),
+  },
+  {
+    name: 'kick',
+    summary: 'end a Ksock of another program',
+    load: () => import('./kick.ts'),
+  },
+  {
     name: 'bench',
     summary: 'measure the speed of a bus',
     load: () => import('./bench.ts'),

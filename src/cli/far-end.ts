@@ -1,4 +1,4 @@
-// The program at the far end of `kbus bench`: node far-end.js <bus> <folder> <name to answer> <length of the queue>. It
+// The program at the far end of `kbus bench`: node far-end.js <bus> <folder> <name to answer> <length of the queue> [<access point>]. It
 // ends with its parent.
 import process from 'node:process';
 import { type Handling, Ksock } from '../client/index.ts';
@@ -26,15 +26,15 @@ const tell = forked<FromFarEnd>((error) => ({
   isGone: error instanceof KbusError && error.code === 'ECONNRESET',
 }));
 
-const [bus, directory = '', ask = '', waiting] = process.argv.slice(2);
+const [bus, directory = '', ask = '', waiting, access] = process.argv.slice(2);
 
 void begin();
 
 async function begin(): Promise<void> {
-  const replier = await Ksock.open(Number(bus), { directory });
+  const replier = await Ksock.open(Number(bus), { directory, access });
   await replier.setMaxMessages(Number(waiting));
   await replier.replier(ask, (request) => request.data);
-  const listener = await Ksock.open(Number(bus), { directory });
+  const listener = await Ksock.open(Number(bus), { directory, access });
   let handling: Handling | null = null;
   process.on('message', async (listen: Listen) => {
     await handling?.stop();

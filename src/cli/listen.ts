@@ -39,7 +39,9 @@ Examples:
 async function listen(names: string[], options: ListenOptions): Promise<void> {
   const bindings = names.map(typedName);
   const missed = new MissedMessages(MAX_QUEUED_MESSAGES);
-  await using ksock = await openKsock(options, 'rw', ({ count }) => missed.add(count));
+  await using ksock = await openKsock(options, 'rw', {
+    onMissed: ({ count }) => missed.add(count),
+  });
   await answered(ksock.setMaxMessages(MAX_QUEUED_MESSAGES), options);
   for (const name of bindings) await answered(ksock.bind(name), options);
   remark(`listening to ${bindings.map((name) => `'${name}'`).join(', ')} on bus ${options.bus}`);

@@ -13,6 +13,13 @@ import { ended, unlessAborted } from './ending.ts';
 import { Exit, Failure } from './failure.ts';
 import type { FromFarEnd, Listen } from './far-end.ts';
 
+/** Where the far end finds the bus. */
+interface Place {
+  readonly bus: number;
+  readonly directory: string;
+  readonly access: string | undefined;
+}
+
 /** The program at the far end: a child process that answers Requests and receives Announcements. */
 export class FarEnd implements AsyncDisposable {
   private readonly child: Child<FromFarEnd, Listen>;
@@ -20,9 +27,10 @@ export class FarEnd implements AsyncDisposable {
   private readonly trouble = new AbortController();
 
   /** The program answers Requests named `ask` with their own data; `waiting` is the length of its queue in messages. */
-  constructor(bus: number, directory: string, ask: string, waiting: number) {
+  constructor({ bus, directory, access }: Place, ask: string, waiting: number) {
     const file = fileURLToPath(new URL('./far-end.cjs', import.meta.url));
     const words = [String(bus), directory, ask, String(waiting)];
+    if (access !== undefined) words.push(access);
     this.child = new Child(fork(file, words, { execArgv: [] }), 'the program at the far end');
     this.child.trouble.catch((error: ChildError<FromFarEnd>) => this.fail(failureOf(error)));
     void ended().then(this.fail);

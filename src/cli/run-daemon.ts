@@ -1,6 +1,7 @@
 import process from 'node:process';
-import { BUS_DEFAULTS, type BusSettings } from '../bus/settings.ts';
-import { takeActivation } from '../daemon/activation.ts';
+import { BUS_DEFAULTS, type BusSettings, MAX_BUSES } from '../bus/settings.ts';
+import type { AccessPoint } from '../daemon/access-points.ts';
+import { descriptorsOf, type PassedSocket, takeActivation } from '../daemon/activation.ts';
 import { Daemon, type DaemonOptions } from '../daemon/daemon.ts';
 import type { Log } from '../daemon/log.ts';
 import { type Given, optionOf, SETTINGS } from '../daemon/settings.ts';
@@ -18,18 +19,21 @@ const BUG_STOP_TIMEOUT_MS = 2000;
 /** Runs a daemon until a signal ends it. */
 export async function runDaemon(given: Given): Promise<void> {
   const log = stderrLog(given.log ?? SETTINGS.log.default);
-  const listening = takeActivation();
+  const passed = takeActivation();
+  const access = await accessOf(given, passed);
+  const listening = descriptorsOf(passed, '');
   const buses = Math.max(given.buses ?? SETTINGS.buses.default, listening.length);
   const directory = absolute(socketDirectory(given.directory));
   const daemon = new Daemon({
     buses,
     directory,
     socket: await ownershipOf(given),
+    access,
     bus: busSettingsOf(given),
     maxConnections: given['max-connections'],
     helloTimeout: given['hello-timeout'],
     spin: given.spin,
-    device: deviceOf(given),
+    device: await deviceOf(given),
     verbose: given.verbose ?? SETTINGS.verbose.default,
     log,
     listening,
@@ -37,7 +41,7 @@ export async function runDaemon(given: Given): Promise<void> {
   process.once('uncaughtException', (error) => stopAfterBug(error, daemon, log));
   await startDaemon(daemon, directory);
   const { device } = daemon;
-  log.info(servingText(daemon, buses, directory, listening.length), {
+  log.info(servingText(daemon, buses, directory, listening.length, access), {
     buses,
     directory,
     ...(device !== null && { device }),
@@ -53,15 +57,46 @@ export async function runDaemon(given: Given): Promise<void> {
   await logged();
 }
 
-async function ownershipOf({ mode, group }: Given): Promise<Ownership> {
+/** The permissions of a socket; `prefix` says in errors of which. */
+async function ownershipOf(
+  { mode, group }: Pick<Given, 'mode' | 'group'>,
+  prefix = '',
+): Promise<Ownership> {
   const bits = mode === undefined ? undefined : Number.parseInt(mode, 8);
   if (group === undefined) return { mode: bits ?? 0o600, group: undefined };
   const { groupId } = await import('../system/group.ts');
   const id = groupId(group);
   if (id === undefined) {
-    throw new Failure(Exit.USAGE, `group: this machine has no group '${group}'`);
+    throw new Failure(
+      Exit.USAGE,
+      `${prefix}group: this machine has no group '${group}'; create it (groupadd), or name another`,
+    );
   }
   return { mode: bits ?? 0o660, group: id };
+}
+
+/** The further access points, with the sockets that systemd has passed for them. */
+async function accessOf(given: Given, passed: readonly PassedSocket[]): Promise<AccessPoint[]> {
+  const points = await Promise.all(
+    (given.access ?? []).map(async ({ mode, group, ...point }): Promise<AccessPoint> => {
+      const socket = await ownershipOf({ mode, group } as Given, `access point '${point.name}': `);
+      return { ...point, socket, listening: descriptorsOf(passed, point.name) };
+    }),
+  );
+  const forBuses = descriptorsOf(passed, '').length;
+  if (forBuses > MAX_BUSES) {
+    throw new Failure(
+      Exit.USAGE,
+      `systemd passes ${forBuses} sockets, one for each bus, and there can be ${MAX_BUSES} buses; give those of an access point its name (FileDescriptorName)`,
+    );
+  }
+  const names = ['', ...points.map(({ name }) => name)];
+  const stray = passed.find(({ name }) => !names.includes(name));
+  if (stray === undefined) return points;
+  throw new Failure(
+    Exit.USAGE,
+    `systemd passes a socket named '${stray.name}' (FileDescriptorName), but there is no access point of this name; add a table [[access]] to the configuration file, or remove the FileDescriptorName`,
+  );
 }
 
 /** Prints the next step for a user who has started the daemon at a terminal. */
@@ -95,23 +130,51 @@ function busSettingsOf(given: Given): BusSettings {
   return settings;
 }
 
-function deviceOf({ device, link }: Given): DaemonOptions['device'] {
+async function deviceOf(given: Given): Promise<DaemonOptions['device']> {
+  const { device, link, mode, group } = given;
+  const { 'device-mode': ownMode, 'device-group': ownGroup, 'device-access': access } = given;
   if (device !== undefined) {
-    return { directory: absolute(device), links: link && absolute(link) };
+    const points = given.access ?? [];
+    if (access !== undefined && !points.some(({ name }) => name === access)) {
+      const known = points.map(({ name }) => `'${name}'`).join(', ');
+      throw new Failure(
+        Exit.USAGE,
+        `device-access: there is no access point '${access}'; ${known === '' ? 'add a table [[access]] to the configuration file (--config)' : `the configuration file has ${known}`}`,
+      );
+    }
+    const files = { mode: ownMode ?? mode, group: ownGroup ?? group } as Given;
+    return {
+      directory: absolute(device),
+      links: link && absolute(link),
+      files: await ownershipOf(files, 'device-'),
+      access,
+    };
   }
-  if (link === undefined) return undefined;
-  throw new Failure(
-    Exit.USAGE,
-    'link: without device files there is nothing to link to; set their folder with --device',
-  );
+  for (const name of ['link', 'device-mode', 'device-group', 'device-access'] as const) {
+    if (given[name] === undefined) continue;
+    const what = name === 'link' ? 'there is nothing to link to' : 'it sets nothing';
+    throw new Failure(
+      Exit.USAGE,
+      `${name}: without device files ${what}; set their folder with --device`,
+    );
+  }
+  return undefined;
 }
 
-function servingText(daemon: Daemon, buses: number, directory: string, passed: number): string {
+function servingText(
+  daemon: Daemon,
+  buses: number,
+  directory: string,
+  passed: number,
+  access: readonly AccessPoint[],
+): string {
   const { device } = daemon;
   const what = buses === 1 ? 'bus 0' : `buses 0 to ${buses - 1}`;
   const files = device === null ? '' : `, and as files in ${device}`;
-  if (passed >= buses) return `serving ${what}, on sockets of systemd${files}`;
-  return `serving ${what} ${buses === 1 ? `at ${daemon.path(0)}` : `in ${directory}`}${files}`;
+  const names = access.map(({ name }) => `'${name}'`).join(', ');
+  const others = names === '' ? files : `${files}, with access points ${names}`;
+  if (passed >= buses) return `serving ${what}, on sockets of systemd${others}`;
+  return `serving ${what} ${buses === 1 ? `at ${daemon.path(0)}` : `in ${directory}`}${others}`;
 }
 
 /** After a bug, the state of a bus may be wrong: the daemon must not go on. */

@@ -22,10 +22,17 @@ Examples:
   kbus serve --directory /run/kbus --group video --mode 0660 --log json
   kbus serve --device /run/kbus/dev --link /dev
 
-A configuration file uses the same names:
+A configuration file uses the same names, and may add access points: sockets of their own, with rights (read,
+write, reply, observe, manage) and names. kbus access shows them. The socket of this one is kbus0.guest.sock:
   buses = 3
   directory = "/run/kbus"
-  mode = "0660"`,
+  mode = "0660"
+
+  [[access]]
+  name = "guest"
+  group = "users"
+  rights = ["read"]
+  listen = ["$.Public.*"]`,
     )
     .action(async (options: Record<string, string | true>) => {
       const { config, ...rest } = options;

@@ -51,7 +51,7 @@ export class BusCalls {
     let next = 0;
     let length = 0;
     do {
-      const { first, text } = await this.call('read', op, next, '', what);
+      const { first, text } = await this.call('stats', op, next, '', what);
       next = first;
       length += text.length;
       if (length > MAX_REPORT_LENGTH || (next !== 0 && text.length < MIN_PIECE_LENGTH)) {
@@ -96,5 +96,5 @@ export class BusCalls {
 const NOT_JSON = 'the answer of the daemon is not JSON';
 
 function malformed(what: string, meaning: string, cause?: unknown): KbusError {
-  return new KbusError('read', Errno.EPROTO, what, { meaning, cause });
+  return new KbusError('stats', Errno.EPROTO, what, { meaning, cause });
 }

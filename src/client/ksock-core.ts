@@ -4,7 +4,7 @@ import { type Mode, Op } from '../message/calls.ts';
 import { KbusError } from '../message/error.ts';
 import { inspect, MessageId } from '../message/id.ts';
 import { type Data, Message } from '../message/message.ts';
-import type { BindingReport, BusReport } from '../message/reports.ts';
+import type { AccessReport, BindingReport, BusReport } from '../message/reports.ts';
 import { BusCalls } from './bus-calls.ts';
 import { MessageReader, MessageWriter } from './byte-calls.ts';
 import type {
@@ -29,7 +29,7 @@ import {
 } from './options.ts';
 import type { ReconnectingPort } from './ports/reconnecting-port.ts';
 import { Reader } from './reader.ts';
-import { bindingsOf, statsOf } from './report-pieces.ts';
+import { accessPointsOf, bindingsOf, statsOf } from './report-pieces.ts';
 import { Requests } from './requests.ts';
 import { Sender } from './sender.ts';
 import { ended, timed } from './time-limit.ts';
@@ -119,6 +119,8 @@ export class KsockCore implements AsyncIterable<Message> {
    * - EBADMSG, ENAMETOOLONG: not a valid name, or longer than 1000 bytes
    * - EAGAIN: the bus reports Replier binds, and a listener of these reports has a full queue
    * - ENOLCK, ENOMEM: this Ksock has reached `max-bindings-per-ksock`, or the bus `max-bindings`
+   * - EBADF: a Replier that was opened to read only
+   * - EACCES: the access point does not give the right to read (Listeners) or reply, or not for this name
    */
   bind(name: string, replier = false): Promise<void> {
     return this.calls.bind(name, replier);
@@ -470,12 +472,31 @@ export class KsockCore implements AsyncIterable<Message> {
     return this.calls.ask('newDevice', Op.NEW_DEVICE, 'make a new bus');
   }
 
-  /** The bindings of this bus, newest first. */
+  /**
+   * Ends another Ksock of this bus, as if its program had died. Calls of that program reject with ECONNABORTED, which says
+   * who ended it; it does not reconnect. Errors: EACCES (the access point does not give the right to manage), EINVAL (it
+   * is this Ksock itself), EADDRNOTAVAIL (no Ksock with this id is open).
+   */
+  async kick(id: number): Promise<void> {
+    checkU32('id', id);
+    await this.calls.call('kick', Op.KICK, id, '', `end Ksock ${id}`);
+  }
+
+  /**
+   * The access points of this bus, and what their users may do: see spec 1 §13. Without the right to observe or to manage,
+   * only that of this Ksock.
+   */
+  async accessPoints(): Promise<AccessReport[]> {
+    const what = 'read the access points';
+    return (await this.calls.report(Op.ACCESS, what, accessPointsOf)).flat();
+  }
+
+  /** The bindings of this bus, newest first. Errors: EACCES (neither the right to observe nor to manage). */
   async readBindings(): Promise<BindingReport[]> {
     return (await this.calls.report(Op.BINDINGS, 'read the bindings', bindingsOf)).flat();
   }
 
-  /** The state of this bus and of its Ksocks, newest first. */
+  /** The state of this bus and of its Ksocks, newest first. Errors: EACCES, likewise. */
   async stats(): Promise<BusReport> {
     const pieces = await this.calls.report(Op.STATS, 'read the statistics', statsOf);
     const ksocks = pieces.flatMap((piece) => piece.ksocks);

@@ -1,7 +1,12 @@
+import { basename } from 'node:path';
 import process from 'node:process';
 import { copies, isOfOtherCopy } from '../base/other-copy.ts';
 import { systemTimers } from '../base/timers.ts';
 import { Bus } from '../bus/bus.ts';
+import { programName } from '../bus/identity.ts';
+import { Errno } from '../message/errno.ts';
+import { KbusError } from '../message/error.ts';
+import { ACCESS_NAME } from '../system/socket-folder.ts';
 import { KsockCore } from './ksock-core.ts';
 import { kindOf, notABus } from './not-a-bus.ts';
 import { type Environment, type MakeKsock, openKsock } from './opening.ts';
@@ -42,8 +47,8 @@ export class Ksock extends KsockCore {
    * {@link Bus} in this process. Errors:
    *
    * - ENOENT: the bus does not exist, or no daemon runs
-   * - EACCES: the socket's file mode does not admit this user
-   * - EINVAL: `where` is not a bus, or the mode is neither `r` nor `rw`
+   * - EACCES: the socket's file mode does not admit this user; the message names access points that do
+   * - EINVAL: `where` is not a bus, the mode is neither `r` nor `rw`, or `access` can't be a name
    * - ENAMETOOLONG: the socket path is too long
    * - EPROTO: the daemon speaks another version of the protocol, or is not kbus
    * - ETIMEDOUT: the daemon did not answer within 5 seconds
@@ -71,8 +76,12 @@ async function connectionTo(
   where: number | Bus | Connect,
   options: KsockOptions,
 ): Promise<Connect> {
+  if (options.access !== undefined && typeof where !== 'number') {
+    throw new TypeError('only a bus of a daemon has access points: give its number');
+  }
   if (where instanceof Bus) {
-    return async (mode, events) => new LocalPort(where, mode, process.pid, events);
+    const { manage = false, name = '' } = options;
+    return async (mode, events) => new LocalPort(where, { mode, manage, program: name }, events);
   }
   if (isOfOtherCopy(Bus, where)) {
     throw new TypeError(
@@ -88,8 +97,15 @@ async function connectionTo(
   ) {
     throw notABus(where, whyNotABus(where));
   }
+  const { directory, access, manage, name = basename(process.argv[1] ?? process.argv0) } = options;
+  if (access !== undefined && !ACCESS_NAME.test(access)) {
+    const meaning = 'the name of an access point has 1 to 32 letters, digits, "_" and "-"';
+    throw new KbusError('open', Errno.EINVAL, `open access point ${JSON.stringify(access)}`, {
+      meaning,
+    });
+  }
   const { connectUnix } = await import('./ports/connect-unix.ts');
-  return connectUnix(where, options.directory);
+  return connectUnix(where, { directory, access, manage, program: programName(name) });
 }
 
 function whyNotABus(where: unknown): string {

@@ -18,11 +18,27 @@ export interface OpenOptions<K> {
    */
   directory?: string | undefined;
   /**
+   * Name of an access point of the bus, with rights of its own: `guest` for the socket `kbus0.guest.sock`. Default: the
+   * socket without a name, `kbus0.sock`.
+   */
+  access?: string | undefined;
+  /**
+   * Name of the program for people, at most 64 characters: errors of other programs and reports show it. Default: the file
+   * name of the program.
+   */
+  name?: string | undefined;
+  /**
+   * Opens the Ksock to look at the bus and to manage it only (`stats`, `readBindings`, `accessPoints`, `kick`, settings of
+   * the bus): it may neither bind nor send. A daemon that has as many connections as it may keeps a few more for such
+   * Ksocks, and ends them after 10 seconds. Default: false.
+   */
+  manage?: boolean | undefined;
+  /**
    * Reconnects when the connection is lost, and lets `open` wait for a daemon until its signal aborts. Default: false.
    *
    * A reconnected Ksock has a new id. Before it calls `onConnected`, it restores its bindings, its settings, and the
    * settings of the bus that it made: the maximum message size, and `reportReplierBinds` and `verbose` if it turned
-   * them on. It sends no message again.
+   * them on. It sends no message again. It does not reconnect after another Ksock has ended it (`kick`).
    *
    * Requests received on a lost connection can no longer be answered: their requesters have been told. The Ksock
    * refuses a Reply to one of them (EADDRNOTAVAIL), drops the Reply of a handler, and refuses a stateful Request to a
@@ -104,6 +120,9 @@ const KNOWN_OPTIONS = {
   open: new Set([
     'mode',
     'directory',
+    'access',
+    'name',
+    'manage',
     'reconnect',
     'onConnected',
     'onDisconnected',
@@ -133,7 +152,7 @@ export function checkNames(
 /** Throws a TypeError for a wrong option of `Ksock.open`, and EINVAL for an unknown mode. */
 export function checkOpenOptions<K>(options: OpenOptions<K>): void {
   checkNames('Ksock.open', options, 'open');
-  const { mode = 'rw', directory, reconnect } = options;
+  const { mode = 'rw', directory, access, name, manage, reconnect } = options;
   if (mode !== 'r' && mode !== 'rw') {
     const meaning = "the mode is 'r', to read only, or 'rw', to write too";
     const what = `open a Ksock with mode ${JSON.stringify(mode)}`;
@@ -141,6 +160,9 @@ export function checkOpenOptions<K>(options: OpenOptions<K>): void {
   }
   const { onBindRefused, onConnected, onDisconnected, onHandlerError, onMissed } = options;
   if (directory !== undefined) mustBe('string', 'directory', directory);
+  if (access !== undefined) mustBe('string', 'access', access);
+  if (name !== undefined) mustBe('string', 'name', name);
+  if (manage !== undefined) mustBe('boolean', 'manage', manage);
   for (const [name, callback] of Object.entries({
     onBindRefused,
     onConnected,

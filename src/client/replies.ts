@@ -25,14 +25,9 @@ interface Answering {
 /** A requester gets at most this many characters of a handler's error. */
 const MAX_ERROR_CHARACTERS = 2000;
 
-/** The refusals of Replies are counted for at most this many Requests. */
-const MAX_REFUSED_REQUESTS = 1000;
-
 /** Sends the Replies of a Ksock's handlers: data, or the error of a handler. */
 export class Replies {
   private readonly host: RepliesHost;
-  /** How often the bus has refused a Reply, by Request. */
-  private readonly refusals = new Map<string, number>();
 
   constructor(host: RepliesHost) {
     this.host = host;
@@ -63,42 +58,32 @@ export class Replies {
   }
 
   /** The bus refused a Reply. Every requester that still waits must get an answer. */
-  private readonly refused = (errno: number, reply: Message, isWhole = true): void => {
+  private readonly refused = (errno: number, reply: Message, lostBytes = 0): void => {
     if (errno === Errno.EMSGSIZE || errno === Errno.ENOMEM) {
-      const times = this.timesRefused(reply);
       const why =
         errno === Errno.EMSGSIZE
           ? 'is larger than this bus allows'
           : 'exceeds the memory that is left (max-memory)';
       const text = `the Reply ${why}`;
-      // First try an error with a short text, then one without text; give up if that is refused, too.
-      if (times <= 2) this.replyError(reply, times === 1 ? text : '');
-      if (times !== 2) this.host.failed(new Error(`${text}: to Ksock ${reply.to}`), reply);
+      // In place of a Reply an error with a short text, and in place of an error one without text. What was refused says
+      // how far this is, so it ends whatever the bus refuses.
+      const isError = reply.name === REPLIER_ERROR;
+      const isLast = isError && reply.dataLength + lostBytes === 0;
+      if (!isLast) this.replyError(reply, isError ? '' : text);
+      if (isLast || !isError) {
+        this.host.failed(new Error(`${text}: to Ksock ${reply.to}`), reply);
+      }
     } else if (errno === Errno.EALREADY) {
       // Another message of this Ksock waits to be sent: ALL_OR_WAIT.
       this.host.writable().then(
         () => {
-          // A Reply that is not whole has lost its data.
-          if (isWhole) this.host.reply(reply, this.refused);
+          if (lostBytes === 0) this.host.reply(reply, this.refused);
           else this.replyError(reply, 'another message waited to be sent');
         },
         () => {},
       );
     }
   };
-
-  /** Counts refusals of Replies to this Request, this one included. */
-  private timesRefused({ to, inReplyTo }: Message): number {
-    const key = `${to} ${inReplyTo}`;
-    const times = (this.refusals.get(key) ?? 0) + 1;
-    this.refusals.delete(key);
-    this.refusals.set(key, times);
-    if (this.refusals.size > MAX_REFUSED_REQUESTS) {
-      const [oldest] = this.refusals.keys();
-      this.refusals.delete(oldest as string);
-    }
-    return times;
-  }
 }
 
 /**

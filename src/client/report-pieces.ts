@@ -1,4 +1,4 @@
-import type { BindingReport, BusReport, KsockReport } from '../message/reports.ts';
+import type { AccessReport, BindingReport, BusReport, KsockReport } from '../message/reports.ts';
 
 /** A report may have this many characters of JSON in all: some two million bindings. */
 export const MAX_REPORT_LENGTH = 256 * 1024 * 1024;
@@ -20,7 +20,10 @@ const BINDING: Fields<BindingReport> = {
 
 const KSOCK: Fields<KsockReport> = {
   ksock: 'number',
+  program: 'string',
   pid: 'number',
+  uid: 'integer',
+  claimed: 'boolean',
   mode: 'string',
   lastMessage: 'object',
   queue: 'number',
@@ -36,6 +39,7 @@ const KSOCK: Fields<KsockReport> = {
   unsentReplies: 'number',
   maxUnsentReplies: 'number',
   missed: 'number',
+  held: 'number',
 };
 
 const BUS: Fields<BusReport> = {
@@ -43,10 +47,21 @@ const BUS: Fields<BusReport> = {
   nextKsock: 'number',
   nextMessage: 'number',
   unsentUnbindings: 'number',
+  memoryHeld: 'number',
+  maxMemory: 'number',
   ksocks: 'object',
 };
 
-type Fields<T> = Readonly<Record<keyof T, 'number' | 'string' | 'boolean' | 'object'>>;
+const ACCESS: Fields<Pick<AccessReport, 'device' | 'name' | 'path' | 'mode' | 'rights'>> = {
+  device: 'number',
+  name: 'string',
+  path: 'string',
+  mode: 'string',
+  rights: 'object',
+};
+
+/** A `number` is a whole one from 0 on. */
+type Fields<T> = Readonly<Record<keyof T, 'number' | 'integer' | 'string' | 'boolean' | 'object'>>;
 
 // A daemon's reports are as little trusted as its frames. Each function throws a TypeError for another value.
 
@@ -54,6 +69,23 @@ type Fields<T> = Readonly<Record<keyof T, 'number' | 'string' | 'boolean' | 'obj
 export function bindingsOf(value: unknown): BindingReport[] {
   if (!Array.isArray(value)) throw new TypeError('a report of bindings is not an array');
   return value.map((one) => checked<BindingReport>(one, BINDING, 'a binding'));
+}
+
+/** The access points in a piece of a report. */
+export function accessPointsOf(value: unknown): AccessReport[] {
+  if (!Array.isArray(value)) throw new TypeError('a report of access points is not an array');
+  for (const one of value) {
+    const { owner, group, ...lists } = checked<AccessReport>(one, ACCESS, 'an access point');
+    for (const id of [owner, group]) {
+      if (id !== null && !Number.isSafeInteger(id))
+        throw new TypeError(`'${id}' is no user or group`);
+    }
+    for (const list of [lists.rights, lists.send, lists.listen, lists.reply]) {
+      const isList = Array.isArray(list) && list.every((text) => typeof text === 'string');
+      if (!isList && list !== null) throw new TypeError('an access point has a list that is none');
+    }
+  }
+  return value;
 }
 
 /** The bus, with some of its Ksocks, in a piece of a report. */
@@ -67,14 +99,19 @@ export function statsOf(value: unknown): BusReport {
   return report;
 }
 
-function checked<T>(value: unknown, fields: Fields<T>, what: string): T {
+function checked<T extends object>(value: unknown, fields: Partial<Fields<T>>, what: string): T {
   if (typeof value !== 'object' || value === null) throw new TypeError(`${what} is no object`);
   const all = value as Record<string, unknown>;
   for (const [name, type] of Object.entries(fields)) {
     const field = all[name];
-    const isRight = typeof field === type && field !== null;
-    const isNumber = type === 'number' && Number.isSafeInteger(field) && (field as number) >= 0;
-    if (!isRight || (type === 'number' && !isNumber)) {
+    const isInteger = Number.isSafeInteger(field);
+    const isRight =
+      type === 'number'
+        ? isInteger && (field as number) >= 0
+        : type === 'integer'
+          ? isInteger
+          : typeof field === type && field !== null;
+    if (!isRight) {
       throw new TypeError(`'${name}' of ${what} is no ${type === 'number' ? 'count' : type}`);
     }
   }

@@ -1,7 +1,7 @@
 import { perform } from '../bus/driver/perform.ts';
 import type { SendQueue } from '../bus/driver/send-queue.ts';
 import type { BusKsock } from '../bus/ksock.ts';
-import { Op } from '../message/calls.ts';
+import { Op, type OpCode } from '../message/calls.ts';
 import { Errno } from '../message/errno.ts';
 import { ProtocolError } from '../wire/protocol.ts';
 import type { Acknowledgements } from './acknowledgements.ts';
@@ -52,7 +52,9 @@ export class Calls {
       const { first, second } = outcome;
       if (first >= 0) results.result(token, first, second);
       else {
-        const why = explanationBudget.why(() => ksock.whyNotBound(text, -first));
+        const why = explanationBudget.why(() =>
+          ksock.whyCallRefused(op as OpCode, argument, text, -first),
+        );
         results.refused(token, first, why);
       }
       return;
@@ -75,6 +77,7 @@ export class Calls {
         break;
       case Op.BINDINGS:
       case Op.STATS:
+      case Op.ACCESS:
         this.parts.reports.ask(op, token, argument);
         break;
       case Op.RECALL:

@@ -1,10 +1,20 @@
 import * as v from 'valibot';
-import { type Given, requirementOf, SETTING_NAMES, SETTINGS, type Setting } from './settings.ts';
+import { faultsOfAccess, pathOf } from './check-access.ts';
+import {
+  type Given,
+  type GivenAccess,
+  requirementOf,
+  SETTING_NAMES,
+  SETTINGS,
+  type Setting,
+} from './settings.ts';
 
 /** An invalid setting. */
 export interface Problem {
-  /** The setting's name, or the unknown key. */
+  /** The setting's name, or the unknown key: `mode`, or `access[1].mode`. */
   readonly name: string;
+  /** The keys that lead to it. */
+  readonly at: readonly (string | number)[];
   /** A predicate to the name: `must be a whole number from 1 to 256, not 300`. */
   readonly wrong: string;
 }
@@ -35,15 +45,24 @@ const schema = v.strictObject(
 );
 
 /** Checks settings against the table, and against each other. */
-export function checkSettings(values: Record<string, unknown>): Given | Problem[] {
+export function checkSettings({ access, ...values }: Record<string, unknown>): Given | Problem[] {
   const result = v.safeParse(schema, values, { abortPipeEarly: true });
-  if (!result.success) return result.issues.map(problemOf);
+  const ofAccess = access === undefined ? [] : problemsOfAccess(access);
+  if (!result.success) return [...result.issues.map(problemOf), ...ofAccess];
+  if (ofAccess.length > 0) return ofAccess;
   const given = result.output as Given;
+  if (access !== undefined) given.access = access as GivenAccess[];
   const max = given['max-message-size'];
   const absolute = given['absolute-max-message-size'];
   if (max !== undefined && absolute !== undefined && max > absolute) {
     const name = 'max-message-size';
-    return [{ name, wrong: `must not exceed absolute-max-message-size, which is ${absolute}` }];
+    return [
+      {
+        name,
+        at: [name],
+        wrong: `must not exceed absolute-max-message-size, which is ${absolute}`,
+      },
+    ];
   }
   return given;
 }
@@ -52,8 +71,28 @@ function problemOf(issue: v.BaseIssue<unknown>): Problem {
   const name = v.getDotPath(issue) ?? '';
   const setting = (SETTINGS as Record<string, Setting>)[name];
   if (setting === undefined) {
-    return { name, wrong: `is not a setting; the settings are ${SETTING_NAMES.join(', ')}` };
+    const wrong = `is not a setting; the settings are ${SETTING_NAMES.join(', ')}`;
+    return { name, at: [name], wrong };
   }
   const value = shown(issue.path?.[0]?.value);
-  return { name, wrong: `must be ${requirementOf(setting)}, not ${value}` };
+  return { name, at: [name], wrong: `must be ${requirementOf(setting)}, not ${value}` };
+}
+
+/** The settings of an access point that are checked like those of the whole daemon. */
+const OWNERSHIP = ['mode', 'group'] as const;
+
+function problemsOfAccess(access: unknown): Problem[] {
+  const faults = [...faultsOfAccess(access, OWNERSHIP)];
+  for (const [index, point] of (Array.isArray(access) ? access : []).entries()) {
+    for (const key of OWNERSHIP) {
+      const value: unknown = point?.[key];
+      if (value === undefined || v.is(schemaOf(SETTINGS[key]), value)) continue;
+      const wrong = `must be ${requirementOf(SETTINGS[key])}, not ${shown(value)}`;
+      faults.push({ at: [index, key], wrong });
+    }
+  }
+  return faults.map(({ at, wrong }) => {
+    const path = ['access', ...at];
+    return { name: `access${pathOf(at)}`, at: path, wrong };
+  });
 }

@@ -18,8 +18,8 @@ export function readConfig(path: string): Given {
   }
   const given = checkSettings(parseToml(path, text));
   if (!Array.isArray(given)) return given;
-  const lines = given.map(({ name, wrong }: Problem) => {
-    return `${path}, line ${lineOf(text, name)}, ${name}: ${wrong}`;
+  const lines = given.map(({ name, at, wrong }: Problem) => {
+    return `${path}, line ${lineOf(text, at)}, ${name}: ${wrong}`;
   });
   throw new ConfigError(lines.join('\n'));
 }
@@ -35,15 +35,27 @@ function parseToml(path: string, text: string): Record<string, unknown> {
   }
 }
 
-/** The last line of a key's value, from 1: the first line with which the text defines the key. */
-function lineOf(text: string, key: string): number {
+/**
+ * The last line of a key's value, from 1: the first line with which the text defines the key. For a key that a table lacks,
+ * the line of the table.
+ */
+function lineOf(text: string, at: readonly (string | number)[]): number {
   const lines = text.split('\n');
+  let table = lines.length;
   for (let count = 1; count < lines.length; count++) {
     try {
-      if (Object.hasOwn(parse(lines.slice(0, count).join('\n')), key)) return count;
+      const values = parse(lines.slice(0, count).join('\n'));
+      if (has(values, at)) return count;
+      if (at.length > 1 && count < table && has(values, at.slice(0, -1))) table = count;
     } catch {
       // The value continues in the next line.
     }
   }
-  return lines.length;
+  return has(parse(text), at) ? lines.length : table;
+}
+
+function has(value: unknown, [key, ...rest]: readonly (string | number)[]): boolean {
+  if (key === undefined) return true;
+  if (typeof value !== 'object' || value === null || !Object.hasOwn(value, key)) return false;
+  return has((value as Record<string | number, unknown>)[key], rest);
 }

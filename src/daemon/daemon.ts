@@ -14,12 +14,22 @@ import type { DeviceFolder } from '../device/folder.ts';
 import { Errno } from '../message/errno.ts';
 import { MadeFolders } from '../system/made-folders.ts';
 import { defaultMaxMemory } from '../system/memory.ts';
+import { userOfProcess } from '../system/process-user.ts';
 import { checkSocketPath, socketPath } from '../system/socket-folder.ts';
 import { AcceptedChannel } from './accepted-channel.ts';
+import {
+  type AccessPoint,
+  AccessPoints,
+  connectionsFor,
+  type DeviceFile,
+  type Door,
+  folderRightsFor,
+} from './access-points.ts';
 import { BusyPoll } from './busy-poll.ts';
 import { Chunks } from './chunks.ts';
 import type { Log } from './log.ts';
 import { ReceiveBuffers } from './receive-buffers.ts';
+import { Reserve } from './reserve.ts';
 import { Session } from './session.ts';
 import { DEFAULT_HELLO_TIMEOUT_S, DEFAULT_MAX_CONNECTIONS } from './settings.ts';
 import { listenAt, type Ownership, type SocketFile } from './socket-file.ts';
@@ -49,13 +59,26 @@ export interface DaemonOptions {
   helloTimeout?: number | undefined;
   /** Microseconds to poll after each read. */
   spin?: number | undefined;
-  /** To serve the buses as files, too: the folder to mount, and one for a symbolic link to each file. */
-  device?: { directory: string; links?: string | undefined } | undefined;
+  /** Further access points of each bus, beside the socket without a name, which has all rights. */
+  access?: readonly AccessPoint[] | undefined;
+  /** To serve the buses as files, too. */
+  device?: DeviceFiles | undefined;
   /** Whether each bus starts with its debug log on. */
   verbose?: boolean | undefined;
   log: Log;
   /** Descriptors of listening sockets for the first buses (systemd's socket activation). */
   listening?: readonly number[] | undefined;
+}
+
+export interface DeviceFiles {
+  /** The folder to mount. */
+  directory: string;
+  /** Folder for a symbolic link to each file. */
+  links?: string | undefined;
+  /** Permissions of the files. Default: those of the sockets. */
+  files?: Ownership | undefined;
+  /** Name of the access point whose rights the users of the files have. Default: all rights. */
+  access?: string | undefined;
 }
 
 /** Serves several buses: a socket for each bus, a session for each connection. */
@@ -74,6 +97,8 @@ export class Daemon {
   private readonly options: DaemonOptions;
   /** Closes each server. */
   private readonly closeServers: (() => Promise<void>)[] = [];
+  private readonly accessPoints: AccessPoints;
+  private readonly reserve = new Reserve();
   private readonly sessions = new Map<Session, Socket>();
   /** Sessions that wait for HELLO. */
   private readonly silent: Deadlines<Session>;
@@ -89,6 +114,7 @@ export class Daemon {
   private isStopping = false;
 
   constructor(options: DaemonOptions) {
+    this.accessPoints = new AccessPoints(options.access ?? [], options.device?.access);
     this.options = options;
     const work = new Work(TURN_STEPS);
     const { maxMemory = defaultMaxMemory() } = options.bus;
@@ -129,6 +155,7 @@ export class Daemon {
   private async openDevice(): Promise<void> {
     const { device, socket, log } = this.options;
     if (device === undefined) return;
+    const access = this.accessPoints.deviceAccess;
     // Imported on demand: most daemons serve no device files.
     const { DeviceFolder } = await import('../device/folder.ts');
     const host = {
@@ -138,12 +165,16 @@ export class Daemon {
       newDevice: () => this.newDevice().catch((error) => this.noNewDevice(error)),
     };
     try {
-      this.deviceOrNull = await DeviceFolder.open({ ...device, ...socket }, host, (error) => {
-        this.deviceOrNull = null;
-        if (this.isStopping) return;
-        const why = error === undefined ? 'another process unmounted it' : String(error);
-        log.error(`${device.directory}: ${why}; the daemon now serves sockets only`);
-      });
+      this.deviceOrNull = await DeviceFolder.open(
+        { ...device, ...(device.files ?? socket), access },
+        host,
+        (error) => {
+          this.deviceOrNull = null;
+          if (this.isStopping) return;
+          const why = error === undefined ? 'another process unmounted it' : String(error);
+          log.error(`${device.directory}: ${why}; the daemon now serves sockets only`);
+        },
+      );
     } catch (error) {
       log.error(`${(error as Error).message}. The daemon serves sockets only.`);
       return;
@@ -165,9 +196,9 @@ export class Daemon {
     }
   }
 
-  /** The path of a bus's socket. */
-  path(bus: number): string {
-    return socketPath(this.options.directory, bus);
+  /** The path of a bus's socket, or of that of a further access point. */
+  path(bus: number, access?: string): string {
+    return socketPath(this.options.directory, bus, access);
   }
 
   /** Creates the next bus; resolves with its number, or -EINVAL when there are 256. Rejects if it has no socket. */
@@ -199,6 +230,11 @@ export class Daemon {
     this.options.log.warn(text);
   }
 
+  /** @internal */
+  userOf(pid: number): number {
+    return userOfProcess(pid);
+  }
+
   /** Sends every client the reason, closes all connections and servers, and removes the files that the daemon created. */
   async stop(why: string): Promise<void> {
     this.isStopping = true;
@@ -213,40 +249,60 @@ export class Daemon {
     await Promise.all(closed);
     clearTimeout(timer);
     this.silent.stop();
+    this.reserve.stop();
     this.leaving.stop();
     this.folders.remove();
   }
 
   private makeDirectory(): void {
     if (process.platform === 'win32') return;
-    const { directory, socket } = this.options;
-    const forOthers = (socket.mode & 0o007) !== 0;
-    const forGroup = (socket.mode & 0o070) !== 0;
-    const mode = forOthers ? 0o755 : forGroup ? 0o750 : 0o700;
-    this.folders.make(directory, { mode, group: socket.group });
+    const { directory, socket, access = [] } = this.options;
+    const sockets = [socket, ...access.map((point) => point.socket)];
+    this.folders.make(directory, folderRightsFor(sockets));
   }
 
   private async serve(bus: Bus): Promise<void> {
-    const { log, listening = [], verbose } = this.options;
+    const { log, listening = [], access = [], socket, verbose } = this.options;
     if (verbose) bus.verbose(1);
     bus.onLog = (text) => log.debug(`bus ${bus.number}: ${text}`, { bus: bus.number });
-    const server = createServer({ noDelay: false }, (connection) => this.accept(bus, connection));
-    const descriptor = listening[bus.number];
+    const { number } = bus;
+    await this.openDoor(bus, '', socket, listening[number]);
+    for (const { name, socket, buses, listening = [] } of access) {
+      const at = buses === undefined ? number : buses.indexOf(number);
+      if (at >= 0) await this.openDoor(bus, name, socket, listening[at]);
+    }
+  }
+
+  /** Listens at an access point of a bus: at a new socket, or at the one of a descriptor. */
+  private async openDoor(
+    bus: Bus,
+    name: string,
+    socket: Ownership,
+    descriptor: number | undefined,
+  ): Promise<void> {
+    const { log } = this.options;
+    const path = this.path(bus.number, name === '' ? undefined : name);
+    const door = this.accessPoints.add(bus, name, path, () => this.fileOf(bus));
+    const server = createServer({ noDelay: false }, (connection) =>
+      this.accept(bus, door, connection),
+    );
     if (descriptor !== undefined) {
       await new Promise<void>((resolve, reject) => {
         server.once('error', reject);
         server.listen({ fd: descriptor }, resolve);
       });
       this.closeServers.push(() => new Promise((resolve) => server.close(() => resolve())));
+      const address = server.address();
+      if (typeof address === 'string') door.path = address;
     } else {
-      const file = await this.listen(server, this.path(bus.number));
+      const file = await this.listen(server, path, socket);
       this.closeServers.push(() => file.close());
     }
     server.on('error', (error) => log.warn(`bus ${bus.number}: ${error.message}`));
   }
 
-  private async listen(server: Server, path: string): Promise<SocketFile> {
-    const { directory, socket } = this.options;
+  private async listen(server: Server, path: string, socket: Ownership): Promise<SocketFile> {
+    const { directory } = this.options;
     checkSocketPath(path);
     this.makeDirectory();
     try {
@@ -263,29 +319,53 @@ export class Daemon {
     return this.options.maxConnections ?? DEFAULT_MAX_CONNECTIONS;
   }
 
-  /** Whether connections and open device files have reached the limit. */
-  private get isFull(): boolean {
-    return this.sessions.size + (this.deviceOrNull?.openFiles ?? 0) >= this.maxConnections;
+  /** Connections and open device files, without those of the reserve. */
+  private get connections(): number {
+    return this.sessions.size - this.reserve.size + (this.deviceOrNull?.openFiles ?? 0);
   }
 
-  private accept(bus: Bus, connection: Socket): void {
+  private get isFull(): boolean {
+    return this.connections >= connectionsFor(this.accessPoints.deviceAccess, this.maxConnections);
+  }
+
+  /** The device file of a bus. */
+  private fileOf(bus: Bus): DeviceFile | null {
+    const device = this.deviceOrNull;
+    return device === null ? null : { path: device.path(bus.number), rights: device.rights };
+  }
+
+  private accept(bus: Bus, door: Door, connection: Socket): void {
     if (this.isStopping) {
       connection.destroy();
       return;
     }
     const channel = new AcceptedChannel(connection, this.receiveBuffers, this.leaving);
-    const session = new Session(this, bus, channel);
+    const { access } = door;
+    const limit = connectionsFor(access, this.maxConnections);
+    const isFull = this.connections >= limit;
+    const full = isFull ? this.whyFull(limit) : '';
+    const session = new Session(this, bus, channel, isFull ? { ...door, full } : door);
     channel.open(session);
-    if (this.isFull) {
-      session.farewell(Errno.ENOMEM, `max-connections of the daemon is ${this.maxConnections}`);
-      return;
+    if (isFull) {
+      const mayManage = access === null || access.has('manage');
+      if (!mayManage || !this.reserve.admit(session, full)) {
+        session.farewell(Errno.ENOMEM, full);
+        return;
+      }
     }
     this.sessions.set(session, connection);
     this.silent.begin(session);
     connection.once('close', () => {
       this.silent.end(session);
+      this.reserve.end(session);
       this.sessions.delete(session);
     });
+  }
+
+  private whyFull(limit: number): string {
+    const { maxConnections } = this;
+    if (limit === maxConnections) return `max-connections of the daemon is ${maxConnections}`;
+    return `max-connections of the daemon is ${maxConnections}, of which this access point may use ${limit}`;
   }
 }
 

@@ -1,10 +1,11 @@
 import type { Bus } from '../bus/bus.ts';
-import { bindingPieces, type NextPiece, statsPieces } from '../bus/report.ts';
+import { accessPieces, bindingPieces, type NextPiece, statsPieces } from '../bus/report.ts';
 import { Op } from '../message/calls.ts';
 import { Errno } from '../message/errno.ts';
 import type { Channel } from '../transport/channel.ts';
 import type { CallResults } from './call-results.ts';
 import { checkWaiting } from './check-waiting.ts';
+import type { Entrance } from './entrance.ts';
 import { MAX_BACKLOG_BYTES } from './prefetcher.ts';
 
 /** Numbers of reports are unique to the daemon: a client that reconnects may ask for a piece of an old report. */
@@ -21,11 +22,12 @@ interface Report {
   readonly next: NextPiece<object>;
 }
 
-/** Answers the calls BINDINGS and STATS in pieces, each made when the client's backlog allows it. */
+/** Answers the calls BINDINGS, STATS and ACCESS in pieces, each made when the client's backlog allows it. */
 export class ReportCalls {
   private readonly bus: Bus;
   private readonly channel: Channel;
   private readonly results: CallResults;
+  private readonly entrance: Entrance;
   /** Reports whose next piece was asked for, oldest call first. */
   private readonly waiting: Report[] = [];
   /** Incomplete reports whose next piece was not asked for yet, by number; null before the first. Few connections ask for reports. */
@@ -35,7 +37,8 @@ export class ReportCalls {
   /** Characters of reports in the outbox. */
   private characters = 0;
 
-  constructor(bus: Bus, channel: Channel, results: CallResults) {
+  constructor(bus: Bus, channel: Channel, results: CallResults, entrance: Entrance) {
+    this.entrance = entrance;
     this.bus = bus;
     this.channel = channel;
     this.results = results;
@@ -65,8 +68,13 @@ export class ReportCalls {
 
   private begin(op: number, token: number): void {
     lastReport = (lastReport % 0xffff_ffff) + 1;
-    const next = op === Op.STATS ? statsPieces(this.bus) : bindingPieces(this.bus);
-    this.waiting.push({ token, number: lastReport, next });
+    this.waiting.push({ token, number: lastReport, next: this.piecesOf(op) });
+  }
+
+  private piecesOf(op: number): NextPiece<object> {
+    const { bus, entrance } = this;
+    if (op === Op.STATS) return statsPieces(bus);
+    return op === Op.ACCESS ? accessPieces(entrance.reports()) : bindingPieces(bus);
   }
 
   /** Answers waiting calls while the client's backlog allows it. */

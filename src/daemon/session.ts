@@ -2,8 +2,10 @@ import { Buffer } from 'node:buffer';
 import type { Flushable, FlushScheduler } from '../base/flush-scheduler.ts';
 import type { Slab } from '../base/slab.ts';
 import { readU32 } from '../base/u32.ts';
-import type { Bus } from '../bus/bus.ts';
+import { MANAGING } from '../bus/access.ts';
+import type { Bus, OpenOptions } from '../bus/bus.ts';
 import { SendQueue } from '../bus/driver/send-queue.ts';
+import { programName } from '../bus/identity.ts';
 import type { KsockOwner, KsockState } from '../bus/ksock-state.ts';
 import { MessageBatch } from '../bus/message-batch.ts';
 import { checkRecords } from '../message/codec/records.ts';
@@ -16,6 +18,7 @@ import {
   ASK_WHO,
   FRAME_AT,
   FrameKind,
+  HelloMode,
   MAX_GREETING_BYTES,
   PROTOCOL_MAGIC,
   PROTOCOL_VERSION,
@@ -27,6 +30,7 @@ import { Acknowledgements, MAX_PENDING_BYTES, MAX_PENDING_SENDS } from './acknow
 import { CallResults } from './call-results.ts';
 import { type CallHost, type CallParts, Calls } from './calls.ts';
 import type { Chunks } from './chunks.ts';
+import { type Entrance, openEntrance } from './entrance.ts';
 import { ExplanationBudget } from './explanation-budget.ts';
 import { MAX_COPIED_BYTES, Outbox } from './outbox.ts';
 import { MAX_BACKLOG_BYTES, Prefetcher } from './prefetcher.ts';
@@ -58,6 +62,8 @@ export interface SessionHost {
   newDevice(): Promise<number>;
   /** Logs that a client broke the protocol, or that a bus can't be created. */
   warn(text: string): void;
+  /** The id of the user who owns a process; -1 if it can't be found out. */
+  userOf?(pid: number): number;
 }
 
 /** Bytes of a frame beside the largest message: the frame's own words, and longer padding. */
@@ -75,6 +81,7 @@ export class Session implements KsockOwner, ChannelEvents, Flushable, CallHost, 
   private readonly host: SessionHost;
   private readonly bus: Bus;
   private readonly channel: Channel;
+  private readonly entrance: Entrance;
   private readonly outbox: Outbox;
   private readonly results: CallResults;
   private readonly explanationBudget = new ExplanationBudget(() => this.markDirty());
@@ -98,10 +105,16 @@ export class Session implements KsockOwner, ChannelEvents, Flushable, CallHost, 
   private missedName = '';
   private readonly sums = { data: 0, size: 0, largest: 0, heads: 0 };
 
-  constructor(host: SessionHost, bus: Bus, channel: Channel) {
+  constructor(
+    host: SessionHost,
+    bus: Bus,
+    channel: Channel,
+    entrance: Entrance = openEntrance(bus),
+  ) {
     this.host = host;
     this.bus = bus;
     this.channel = channel;
+    this.entrance = entrance;
     this.outbox = new Outbox(channel, host.slab);
     this.results = new CallResults(this.outbox);
   }
@@ -266,6 +279,10 @@ export class Session implements KsockOwner, ChannelEvents, Flushable, CallHost, 
     this.markDirty();
   }
 
+  kicked(why: string): void {
+    this.farewell(Errno.ECONNABORTED, why);
+  }
+
   /** Reports missed messages: with a large backlog not until the client has read, and then in one frame. */
   private reportMissed(): void {
     if (this.channel.backlog > MAX_BACKLOG_BYTES) return;
@@ -323,22 +340,41 @@ export class Session implements KsockOwner, ChannelEvents, Flushable, CallHost, 
         `the client uses version ${version} of the protocol, the daemon version ${PROTOCOL_VERSION}; use the same version of the kbus package for both`,
       );
     }
-    if (wordOf(frame, 2) === ASK_WHO) {
+    const mode = wordOf(frame, 2);
+    if (mode === ASK_WHO) {
       this.welcome(0, 0);
       this.end();
+      return;
+    }
+    const manages = (mode & HelloMode.MANAGE) !== 0;
+    if (this.entrance.full !== '' && !manages) {
+      this.farewell(Errno.ENOMEM, this.entrance.full);
       return;
     }
     const { absoluteMaxMessageSize } = this.bus.settings;
     const longest = Math.max(absoluteMaxMessageSize + FRAME_SLACK_BYTES, MIN_LONGEST_FRAME_BYTES);
     this.reader.maxLength = longest;
-    this.parts = this.open(wordOf(frame, 2) === 1 ? 'r' : 'rw', wordOf(frame, 3));
+    const pid = wordOf(frame, 3);
+    const { access } = this.entrance;
+    this.parts = this.open({
+      mode: (mode & HelloMode.BOTH) === HelloMode.READ ? 'r' : 'rw',
+      who: {
+        program: programName(textOf(frame, 4)),
+        pid,
+        uid: pid === 0 ? -1 : (this.host.userOf?.(pid) ?? -1),
+        isClaimed: true,
+      },
+      access: manages ? (access?.forManaging() ?? MANAGING) : access,
+      readOnlyReplies: false,
+      share: this.entrance.share,
+    });
     this.calls = new Calls(this, this.parts);
     this.welcome(this.parts.ksock.id, longest);
   }
 
-  private open(mode: 'r' | 'rw', pid: number): CallParts {
+  private open(options: OpenOptions): CallParts {
     const { results, bus, channel, explanationBudget, outbox } = this;
-    const ksock = bus.open(this, { mode, pid });
+    const ksock = bus.open(this, options);
     const acknowledgements = new Acknowledgements(outbox, ksock, explanationBudget);
     const sends = new SendQueue(
       ksock,
@@ -350,7 +386,7 @@ export class Session implements KsockOwner, ChannelEvents, Flushable, CallHost, 
     );
     const prefetcher = new Prefetcher(ksock, channel, outbox, acknowledgements);
     const reads = new Reads(ksock, channel, outbox, acknowledgements);
-    const reports = new ReportCalls(bus, channel, results);
+    const reports = new ReportCalls(bus, channel, results, this.entrance);
     return {
       ksock,
       sends,

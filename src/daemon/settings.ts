@@ -1,4 +1,5 @@
 import { BUS_DEFAULTS, type BusSettings, MAX_BUSES, MIN_MESSAGE_SIZE } from '../bus/settings.ts';
+import type { AccessPoint } from './access-points.ts';
 
 export const DEFAULT_MAX_CONNECTIONS = 16_384;
 export const DEFAULT_HELLO_TIMEOUT_S = 30;
@@ -43,7 +44,7 @@ export const SETTINGS = {
   mode: {
     kind: 'mode',
     otherwise: '0600, or 0660 with a group',
-    help: 'permission bits of each socket and device file: who may use the buses',
+    help: 'permission bits of each socket and device file: who may use the buses with all rights',
   },
   group: {
     kind: 'text',
@@ -62,6 +63,23 @@ export const SETTINGS = {
     placeholder: 'folder',
     otherwise: 'no links',
     help: 'with a device: folder for a symbolic link to each of its files, such as /dev',
+  },
+  'device-mode': {
+    kind: 'mode',
+    otherwise: 'those of the sockets',
+    help: 'permission bits of each device file',
+  },
+  'device-group': {
+    kind: 'text',
+    placeholder: 'name or number',
+    otherwise: 'that of the sockets',
+    help: 'group of each device file',
+  },
+  'device-access': {
+    kind: 'text',
+    placeholder: 'access point',
+    otherwise: 'all rights',
+    help: 'access point of the configuration file whose rights programs at device files have',
   },
   'max-message-size': {
     kind: 'number',
@@ -169,8 +187,18 @@ type ValueOf<S> = S extends { kind: 'number' }
       ? Choice
       : string;
 
+/** An access point of the configuration file: a table `[[access]]`. */
+export type GivenAccess = Omit<AccessPoint, 'socket' | 'listening'> & {
+  /** As the settings of these names, which are those of the socket without a name. */
+  readonly mode?: string;
+  readonly group?: string;
+};
+
 /** The settings that the user gave, by name. */
-export type Given = { [Name in SettingName]?: ValueOf<(typeof SETTINGS)[Name]> };
+export type Given = { [Name in SettingName]?: ValueOf<(typeof SETTINGS)[Name]> } & {
+  /** Only in a file. */
+  access?: readonly GivenAccess[];
+};
 
 export const SETTING_NAMES = Object.keys(SETTINGS) as SettingName[];
 

@@ -1,9 +1,12 @@
 import { LITTLE_ENDIAN } from '../base/endianness.ts';
 import type { FlushScheduler } from '../base/flush-scheduler.ts';
+import type { Access } from '../bus/access.ts';
 import type { Bus } from '../bus/bus.ts';
 import { type Outcome, perform } from '../bus/driver/perform.ts';
+import type { Identity } from '../bus/identity.ts';
 import type { BusKsock } from '../bus/ksock.ts';
 import type { KsockOwner, Progress } from '../bus/ksock-state.ts';
+import type { Share } from '../bus/memory.ts';
 import { batchOfMessage } from '../bus/message-batch.ts';
 import { DEVICE_MAX_MESSAGES } from '../bus/settings.ts';
 import { type Answer, NOTHING } from '../fuse/answer.ts';
@@ -21,7 +24,14 @@ import type { Caller, CallerMemory } from './caller-memory.ts';
 import { Ioctl } from './ioctl.ts';
 
 /** POLL bits. */
-export const Poll = { IN: 0x1, OUT: 0x4, RDNORM: 0x40, WRNORM: 0x100 } as const;
+export const Poll = {
+  IN: 0x1,
+  OUT: 0x4,
+  ERR: 0x8,
+  HUP: 0x10,
+  RDNORM: 0x40,
+  WRNORM: 0x100,
+} as const;
 const READABLE = Poll.IN | Poll.RDNORM;
 const WRITABLE = Poll.OUT | Poll.WRNORM;
 
@@ -89,12 +99,23 @@ export class Descriptor implements KsockOwner {
   /** Wakes the threads that poll, once. */
   private wakePollers: (() => void) | null = null;
   private isDirty = false;
+  /** Another Ksock has ended this one. */
+  private isKicked = false;
 
-  constructor(host: DescriptorHost, bus: Bus, mode: Mode, pid: number) {
+  constructor(
+    host: DescriptorHost,
+    bus: Bus,
+    mode: Mode,
+    who: Identity,
+    access: Access | null,
+    share: Share,
+  ) {
     this.host = host;
     this.bus = bus;
     const maxMessages = Math.min(bus.settings.maxMessages, DEVICE_MAX_MESSAGES);
-    this.ksock = bus.open(this, { mode, pid, maxMessages });
+    // The module let read-only Ksocks bind as Repliers.
+    const options = { mode, who, access, share, maxMessages, readOnlyReplies: true };
+    this.ksock = bus.open(this, options);
     this.ksock.progress = () => this.progress();
   }
 
@@ -110,6 +131,14 @@ export class Descriptor implements KsockOwner {
 
   /** Wakes the threads that wait to write: their poll then sends the waiting message again. */
   roomMade(): void {
+    this.markDirty();
+  }
+
+  /** From now on, calls get ECONNABORTED; threads that poll are woken. */
+  kicked(): void {
+    this.isKicked = true;
+    this.dropUnread();
+    this.assembler.clear();
     this.markDirty();
   }
 
@@ -156,7 +185,7 @@ export class Descriptor implements KsockOwner {
     if (this.current !== request) return;
     this.current = null;
     const wasSending = this.ksock.isSending;
-    kernel.answer(request, finish());
+    kernel.answer(request, this.isKicked ? refusal(Errno.ECONNABORTED) : finish());
     if (wasSending && !this.ksock.isSending) this.markDirty();
     this.goOn(kernel);
   }
@@ -199,6 +228,10 @@ export class Descriptor implements KsockOwner {
   }
 
   private perform(request: KsockRequest, kernel: Kernel): Answer | Later {
+    if (this.isKicked) {
+      if (request.op === 'poll') return { kind: 'poll', events: Poll.ERR | Poll.HUP };
+      return refusal(Errno.ECONNABORTED);
+    }
     switch (request.op) {
       case 'read':
         // This daemon reads a caller's memory that is a mapping of this file.
@@ -281,10 +314,15 @@ export class Descriptor implements KsockOwner {
         this.assembler.clear();
         return words(ksock.discard());
       case Ioctl.NEWDEVICE:
-        return later(this.host.newDevice(), value);
+        return this.newDevice();
       default:
         return this.plainCall(request);
     }
+  }
+
+  private newDevice(): Answer | Later {
+    const refused = perform(this.ksock, Op.NEW_DEVICE, 0, '');
+    return refused === null ? later(this.host.newDevice(), value) : words(refused.first);
   }
 
   /** A call with at most one word as argument, and one or two as result. */

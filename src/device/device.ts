@@ -1,5 +1,8 @@
 import { readFileSync } from 'node:fs';
+import type { Access } from '../bus/access.ts';
 import type { Bus } from '../bus/bus.ts';
+import { programName } from '../bus/identity.ts';
+import type { Share } from '../bus/memory.ts';
 import { bindingsText, statsText } from '../bus/report.ts';
 import {
   type Answer,
@@ -21,6 +24,8 @@ export interface Rights {
   readonly mode: number;
   readonly uid: number;
   readonly gid: number;
+  /** What programs may do that open the files; null: everything. */
+  readonly access?: Access | null;
 }
 
 /** The daemon, as a device sees it. */
@@ -51,6 +56,9 @@ const OWNERSHIP_BITS = 1 | 2 | 4;
 const OPEN_FLAGS = OpenFlag.DIRECT_IO | OpenFlag.NOFLUSH;
 
 const TEXTS = ['bindings', 'stats'] as const;
+
+/** How many texts may be open when the daemon is full. */
+const MAX_RESERVED_TEXTS = 8;
 
 /** What a file is: a bus, by number, or a text about all buses. */
 type Target = number | (typeof TEXTS)[number];
@@ -109,6 +117,7 @@ export class Device implements Filesystem {
   private readonly memory: CallerMemory;
   private lastHandle = 0;
   private readonly files = new Map<number, Descriptor | Text>();
+  private readonly shares = new Map<Bus, Share>();
   private lastNode = ROOT_NODE;
   /**
    * Each lookup of a name gets a new node. The kernel lets only one program at a time write to a node: with one node
@@ -235,22 +244,27 @@ export class Device implements Filesystem {
   }
 
   private attributes(node: number, target: Target): Attributes {
-    const { mode, uid, gid } = this.rights;
-    const bits = typeof target === 'number' ? mode : mode & 0o444;
+    const { mode, uid, gid, access } = this.rights;
+    // The texts show the names and programs of everybody.
+    const readers = access == null || access.mayReport ? 0o444 : 0o400;
+    const bits = typeof target === 'number' ? mode : mode & readers;
     return { node, inode: inodeOf(target), mode: S_IFREG | bits, uid, gid };
   }
 
-  private open({ node, flags, pid }: Request<'open'>): Answer {
+  private open({ node, flags, pid, uid }: Request<'open'>): Answer {
     const target = this.nodes.get(node);
     if (target === undefined) return refusal(Errno.ENOENT);
-    if (this.host.isFull()) return refusal(Errno.ENOMEM);
+    if (this.host.isFull() && !this.mayLook(target, uid)) return refusal(Errno.ENOMEM);
     const readsOnly = (flags & O_ACCMODE) === 0;
     if (typeof target === 'number') {
       const bus = this.host.buses.get(target) as Bus;
       const mode = readsOnly ? 'r' : 'rw';
+      const process = processOf(pid);
+      const who = { program: programOf(process), pid: process, uid, isClaimed: false };
+      const { access = null } = this.rights;
       this.files.set(
         ++this.lastHandle,
-        new Descriptor(this.descriptorHost, bus, mode, processOf(pid)),
+        new Descriptor(this.descriptorHost, bus, mode, who, access, this.shareOf(bus)),
       );
     } else {
       if (!readsOnly) return refusal(EACCES);
@@ -262,6 +276,21 @@ export class Device implements Filesystem {
   private text(target: (typeof TEXTS)[number]): Text {
     const print = target === 'bindings' ? bindingsText : statsText;
     return new Text(() => print([...this.host.buses]));
+  }
+
+  /** The file of a bus is an access point, whose Ksocks hold memory together. */
+  private shareOf(bus: Bus): Share {
+    const share = this.shares.get(bus) ?? bus.memory.share(bus.ksocks);
+    this.shares.set(bus, share);
+    return share;
+  }
+
+  /** Whether the owner of the files, or root, opens a text: a few more may be open than other files. */
+  private mayLook(target: Target, uid: number): boolean {
+    if (typeof target === 'number' || (uid !== 0 && uid !== this.rights.uid)) return false;
+    let texts = 0;
+    for (const file of this.files.values()) if (file instanceof Text) texts++;
+    return texts < MAX_RESERVED_TEXTS;
   }
 }
 
@@ -294,6 +323,15 @@ function processOf(thread: number): number {
     return Number(/^Tgid:\s*(\d+)$/m.exec(status)?.[1] ?? thread);
   } catch {
     return thread;
+  }
+}
+
+/** The name of a process: the first 15 bytes of its file's name, unless it has set another. */
+function programOf(process: number): string {
+  try {
+    return programName(readFileSync(`/proc/${process}/comm`, 'utf8').trimEnd());
+  } catch {
+    return '';
   }
 }
 

@@ -1,11 +1,12 @@
 import { lstat, readlink, rename, stat, symlink, unlink } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import process from 'node:process';
+import type { Access } from '../bus/access.ts';
 import { serve } from '../fuse/connection.ts';
 import { type Mount, mount } from '../fuse/mount.ts';
 import { identityOf } from '../system/file-identity.ts';
 import { checkOwnPath } from '../system/path-trust.ts';
-import { Device, type DeviceHost } from './device.ts';
+import { Device, type DeviceHost, type Rights } from './device.ts';
 
 export interface DeviceOptions {
   /** The folder to mount; created if it doesn't exist. */
@@ -16,6 +17,8 @@ export interface DeviceOptions {
   mode: number;
   /** Group id of the files, or undefined for the process's own. */
   group: number | undefined;
+  /** What programs may do that open the files; null: everything. */
+  access: Access | null;
 }
 
 /** A bus can't have its link in the folder of links; the message says what to do. */
@@ -27,6 +30,7 @@ export class LinkError extends Error {
 export class DeviceFolder {
   /** Absolute. */
   readonly directory: string;
+  readonly rights: Rights;
   private readonly device: Device;
   private readonly mounted: Mount;
   private readonly closed: Promise<void>;
@@ -36,11 +40,13 @@ export class DeviceFolder {
 
   private constructor(
     device: Device,
+    rights: Rights,
     mounted: Mount,
     closed: Promise<void>,
     links: string | undefined,
   ) {
     this.device = device;
+    this.rights = rights;
     this.mounted = mounted;
     this.closed = closed;
     this.directory = mounted.directory;
@@ -52,12 +58,12 @@ export class DeviceFolder {
    * end of the mount, with the error if it was not simply unmounted.
    */
   static async open(
-    { directory, links, mode, group }: DeviceOptions,
+    { directory, links, mode, group, access }: DeviceOptions,
     host: DeviceHost,
     onClosed: (error: unknown) => void,
   ): Promise<DeviceFolder> {
     const mounted = await mount(directory);
-    const rights = { mode, uid: process.geteuid!(), gid: group ?? process.getegid!() };
+    const rights = { mode, uid: process.geteuid!(), gid: group ?? process.getegid!(), access };
     const device = new Device(host, rights);
     const connection = serve(mounted.descriptor, device);
     const closed = connection.closed
@@ -76,7 +82,7 @@ export class DeviceFolder {
       mounted.folders.remove();
       throw error;
     }
-    return new DeviceFolder(device, mounted, closed, links);
+    return new DeviceFolder(device, rights, mounted, closed, links);
   }
 
   /** The number of open files in it. */

@@ -48,6 +48,10 @@ export const Op = {
    * with it comes behind the answer to this. First value: 1 when it was taken back before anybody read it.
    */
   FORGET: 22,
+  /** Ends the Ksock of this id, as if its program had died. */
+  KICK: 23,
+  /** Text: the access points and their rights, as JSON. */
+  ACCESS: 24,
 } as const;
 
 export type OpCode = (typeof Op)[keyof typeof Op];

@@ -1,6 +1,6 @@
 /**
- * The error numbers of KBUS (spec 1 §12.1): Linux's, on every platform. Those from EACCES on do not come from a bus: they
- * say what happened on the way to it.
+ * The error numbers of KBUS (spec 1 §12.1): Linux's, on every platform. Those from EACCES on are no rules of a bus: they
+ * come from an access point, from another program (ECONNABORTED), or from the way to the bus.
  */
 export const Errno = {
   ENOENT: 2,
@@ -23,6 +23,7 @@ export const Errno = {
   EALREADY: 114,
   EACCES: 13,
   EPROTO: 71,
+  ECONNABORTED: 103,
   ECONNRESET: 104,
   ETIMEDOUT: 110,
   ECANCELED: 125,
@@ -61,6 +62,7 @@ export const UNIX_TEXT: Readonly<Record<ErrorCode, string>> = {
   EALREADY: 'Operation already in progress',
   EACCES: 'Permission denied',
   EPROTO: 'Protocol error',
+  ECONNABORTED: 'Software caused connection abort',
   ECONNRESET: 'Connection reset by peer',
   ETIMEDOUT: 'Connection timed out',
   ECANCELED: 'Operation canceled',
@@ -81,6 +83,8 @@ export type Call =
   | 'verbose'
   | 'maxMessageSize'
   | 'newDevice'
+  | 'stats'
+  | 'kick'
   | 'ioctl'
   | 'request'
   | 'any';
@@ -88,13 +92,16 @@ export type Call =
 const NAME_TOO_LONG = 'the name is longer than 1000 bytes';
 const BAD_BINDING_NAME =
   "the name is not a KBUS name: '$', then words of letters, digits, '_' and '-' after dots; % stands for any word, and * at the end for all that follows";
+const SEE_ACCESS = '; `kbus access` shows who may do what';
+const NOT_MANAGED = `the access point does not give the right to manage the bus${SEE_ACCESS}`;
 const TRI_STATE = 'the value is none of 0 (off), 1 (on) and 0xFFFFFFFF (ask)';
 
 /** What each error number means in KBUS, for each call that can give it. */
 export const MEANING: Readonly<Record<Call, Readonly<Partial<Record<ErrorCode, string>>>>> = {
   open: {
     ENOENT: 'there is no such bus; start one with `kbus serve`',
-    EACCES: 'this user may not use the bus; see the --mode and --group of `kbus serve`',
+    EACCES:
+      'this user may not use the bus; see the --mode and --group of `kbus serve`, or name an access point that this user may use (--access)',
     EINVAL: "the mode is neither 'r' nor 'rw', or the bus number is out of range",
     EPROTO: 'the daemon there speaks another version of the protocol',
     ENAMETOOLONG:
@@ -112,6 +119,9 @@ export const MEANING: Readonly<Record<Call, Readonly<Partial<Record<ErrorCode, s
       'this bus has as many bindings as it may (max-bindings), or this Ksock holds as much memory as is left (max-memory); unbind some',
     ENOLCK:
       'this Ksock has as many bindings as it may (max-bindings-per-ksock), as many wildcards as are left, or 16 to this name as Listener; unbind some',
+    EBADF:
+      'this Ksock was opened to read only, so it could never answer a Request; open it to write, too',
+    EACCES: `the access point does not give the right to listen to this name, or to reply for it${SEE_ACCESS}`,
   },
   unbind: {
     EINVAL:
@@ -123,6 +133,7 @@ export const MEANING: Readonly<Record<Call, Readonly<Partial<Record<ErrorCode, s
   },
   findReplier: {
     ENAMETOOLONG: 'the name is empty, or longer than 1000 bytes',
+    EACCES: `the access point gives no right to this name, nor to observe${SEE_ACCESS}`,
   },
   write: {
     EBADF: 'this Ksock was opened to read only',
@@ -160,6 +171,7 @@ export const MEANING: Readonly<Record<Call, Readonly<Partial<Record<ErrorCode, s
     EFAULT: 'the memory that the message points to cannot be read',
     ENOMEM:
       'the programs of this bus hold as much memory as they may (max-memory), or one of them holds as much as is left; `kbus stats` shows who holds how much',
+    EACCES: `the access point does not give the right to send this name${SEE_ACCESS}`,
   },
   read: {
     EFAULT: 'the memory to read into cannot be written',
@@ -172,16 +184,26 @@ export const MEANING: Readonly<Record<Call, Readonly<Partial<Record<ErrorCode, s
     EINVAL: TRI_STATE,
     EBUSY:
       'the queue of this Ksock filled up before all the bindings that exist were reported to it; reporting is on',
+    EACCES: NOT_MANAGED,
   },
-  verbose: { EINVAL: TRI_STATE },
+  verbose: { EINVAL: TRI_STATE, EACCES: NOT_MANAGED },
   maxMessageSize: {
     EINVAL:
       'a maximum size is at least 100 bytes, and at most the absolute maximum of the bus; 0 asks, 1 asks for the absolute maximum',
+    EACCES: NOT_MANAGED,
   },
   newDevice: {
     EINVAL: 'there are 256 buses already, and there can be no more',
-    EACCES: 'the daemon may not make the new bus in its folder',
+    EACCES: `the daemon may not make the new bus in its folder; or ${NOT_MANAGED}`,
     ENOMEM: 'the daemon has no file descriptor, memory or disk space left for the new bus',
+  },
+  stats: {
+    EACCES: `the access point does not give the right to observe (or to manage) the bus${SEE_ACCESS}`,
+  },
+  kick: {
+    EACCES: NOT_MANAGED,
+    EINVAL: 'it is the id of this Ksock itself; close() ends that',
+    EADDRNOTAVAIL: 'no Ksock with this id is open on the bus',
   },
   ioctl: {
     ENOTTY: 'KBUS has no such ioctl',
@@ -193,6 +215,7 @@ export const MEANING: Readonly<Record<Call, Readonly<Partial<Record<ErrorCode, s
   },
   any: {
     EBADF: 'this Ksock is closed',
+    ECONNABORTED: 'another program ended this Ksock (`kbus kick`)',
     ECANCELED: 'the message was discarded before it could be sent',
     ECONNRESET: 'the bus has gone away: its daemon ended, or ended this connection',
     EPROTO: 'the bytes that came were not those of the protocol; the connection was ended',

@@ -39,6 +39,24 @@ export function matches(bindingName: string, name: string): boolean {
 }
 
 /**
+ * Whether every name that the binding name matches is matched by one of these. All must be well formed. A `%` stands for a
+ * word that none of them names: what matches that matches every word in its place. A `*` stands for one such word or more.
+ */
+export function covers(bindingNames: readonly string[], name: string): boolean {
+  const isCovered = (words: string): boolean => bindingNames.some((one) => matches(one, words));
+  if (!name.endsWith('*')) return isCovered(name);
+  // Of names with more words than any of these has, one is matched only if all are.
+  const most = 1 + Math.max(0, ...bindingNames.map((one) => one.split('.').length));
+  let words = name.slice(0, -1);
+  for (let count = name.split('.').length; ; count++) {
+    words += '%';
+    if (!isCovered(words)) return false;
+    if (count >= most) return true;
+    words += '.';
+  }
+}
+
+/**
  * Matches words of a binding name against `name`, from the word that begins at `at`. Gives where the match ends: at a dot
  * or at the end of the name. -1 when the words don't match.
  */

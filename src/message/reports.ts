@@ -4,7 +4,7 @@ import type { Mode } from './calls.ts';
 export interface BindingReport {
   device: number;
   ksock: number;
-  /** As the program says of itself. */
+  /** As the program says of itself, at a socket. */
   pid: number;
   replier: boolean;
   name: string;
@@ -12,7 +12,14 @@ export interface BindingReport {
 
 export interface KsockReport {
   ksock: number;
+  /** The program's name, or ''. */
+  program: string;
+  /** Its process id; 0: unknown. */
   pid: number;
+  /** The user who owns that process; -1: unknown. */
+  uid: number;
+  /** Whether the program itself says so; at a device file, the kernel tells process and user. */
+  claimed: boolean;
   mode: Mode;
   lastMessage: { networkId: number; serialNum: number };
   queue: number;
@@ -29,6 +36,27 @@ export interface KsockReport {
   maxUnsentReplies: number;
   /** Messages missed as a listener because the queue was full. */
   missed: number;
+  /** All the memory that it holds, in bytes (spec 1 §14.1). A message in several queues counts in each of them. */
+  held: number;
+}
+
+/** An access point: who may use it, and what its users may do (spec 1 §13). */
+export interface AccessReport {
+  device: number;
+  /** '' for that of the owner, which has no name. */
+  name: string;
+  /** Of its socket or device file; '' for a bus in this process. */
+  path: string;
+  /** Permission bits of that file in octal, and its user and group; '' and null if there is no file. */
+  mode: string;
+  owner: number | null;
+  group: number | null;
+  /** Of: read, write, reply, observe, manage. */
+  rights: string[];
+  /** The names that its users may send, listen to and reply for, as wildcards; null: all names. */
+  send: string[] | null;
+  listen: string[] | null;
+  reply: string[] | null;
 }
 
 export interface BusReport {
@@ -36,5 +64,8 @@ export interface BusReport {
   nextKsock: number;
   nextMessage: number;
   unsentUnbindings: number;
+  /** What all programs of this bus, and of those that share its memory, hold together, and what they may, in bytes. */
+  memoryHeld: number;
+  maxMemory: number;
   ksocks: KsockReport[];
 }

@@ -9,6 +9,26 @@ export function groupId(nameOrNumber: string): number | undefined {
   return id === undefined ? undefined : Number(id);
 }
 
+/** The name of a group or of a user, as `ls` shows it; the number if it has none. */
+export function groupName(id: number): string {
+  return nameIn('/etc/group', id);
+}
+
+export function userName(id: number): string {
+  return nameIn('/etc/passwd', id);
+}
+
+function nameIn(file: string, id: number): string {
+  let lines: string[];
+  try {
+    lines = readFileSync(file, 'utf8').split('\n');
+  } catch {
+    return String(id);
+  }
+  const found = lines.map((line) => line.split(':')).find((fields) => fields[2] === String(id));
+  return found?.[0] ?? String(id);
+}
+
 /** `name:password:id:members`. `getent` also finds groups that are not in /etc/group (LDAP). */
 function groupLine(name: string): string | undefined {
   try {

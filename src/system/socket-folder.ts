@@ -52,9 +52,12 @@ export function placesToLook(given?: string): readonly string[] {
   return [...new Set(places)];
 }
 
-/** The absolute path of a bus's socket; on Windows, the name of a pipe. */
-export function socketPath(directory: string, bus: number): string {
-  const name = `kbus${bus}.sock`;
+/** The name of an access point, as part of a file name. */
+export const ACCESS_NAME = /^[A-Za-z0-9_-]{1,32}$/;
+
+/** The absolute path of a bus's socket, or of that of a named access point; on Windows, the name of a pipe. */
+export function socketPath(directory: string, bus: number, access?: string): string {
+  const name = access === undefined ? `kbus${bus}.sock` : `kbus${bus}.${access}.sock`;
   return process.platform === 'win32'
     ? `\\\\.\\pipe\\${directory.replaceAll(/[\\/:]+/g, '-')}-${name}`
     : join(absolute(directory), name);
@@ -80,6 +83,15 @@ export function absolute(directory: string): string {
       { cause: error },
     );
   }
+}
+
+/** The names of the access points of a bus that have a socket in a folder. Throws errors of the file system. */
+export function accessPointsIn(directory: string, bus: number): string[] {
+  return readdirSync(directory)
+    .map((name) => /^kbus(\d+)\.([^.]+)\.sock$/.exec(name))
+    .filter((found) => found !== null && Number(found[1]) === bus)
+    .map((found) => found?.[2] as string)
+    .sort();
 }
 
 /** The numbers of the buses that have a socket in a folder, in order. Throws errors of the file system. */

@@ -22,6 +22,9 @@ export const PROTOCOL_VERSION = 3;
 /** The mode of a HELLO that asks for WELCOME only: it has Ksock id 0, and the connection ends. */
 export const ASK_WHO = 0;
 
+/** The mode of a HELLO. With MANAGE, the Ksock has no rights but to observe and to manage. */
+export const HelloMode = { READ: 1, BOTH: 3, MANAGE: 4 } as const;
+
 /** Longest first frame of either end, HELLO or WELCOME, in bytes: before it, a peer may not occupy more memory. */
 export const MAX_GREETING_BYTES = 4096;
 
@@ -29,7 +32,7 @@ export const MAX_GREETING_BYTES = 4096;
 export const PROTOCOL_MAGIC = 0x4b425553;
 
 export const FrameKind = {
-  /** Client, first: u32 magic, u32 version, u32 mode (1 r, 3 rw, 0 see ASK_WHO), u32 process id. Text: the program. */
+  /** Client, first: u32 magic, u32 version, u32 mode (HelloMode, or ASK_WHO), u32 process id. Text: the program. */
   HELLO: 1,
   /**
    * Daemon, first: u32 magic, u32 version, u32 bus number, u32 Ksock id, u32 the daemon's process id,

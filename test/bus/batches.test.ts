@@ -1,6 +1,13 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { Bus, type BusKsock, MessageBatch, SendQueue } from '../../src/bus/index.ts';
+import {
+  Access,
+  Bus,
+  type BusKsock,
+  type KsockOwner,
+  MessageBatch,
+  SendQueue,
+} from '../../src/bus/index.ts';
 import { Flag } from '../../src/message/flags.ts';
 import { MessageId, OrigFrom } from '../../src/message/id.ts';
 import { Message } from '../../src/message/message.ts';
@@ -62,7 +69,7 @@ class Stage {
   /** The kinds of messages that were sent in batches, and the number of their names. */
   readonly together = new Set<string>();
 
-  constructor(nextSerial: number) {
+  constructor(nextSerial: number, access: Access | null = null) {
     this.bus = new Bus({ maxMessages: 5, maxUnansweredPerKsock: 3 });
     this.bus.nextSerial = nextSerial;
     this.bus.maxMessageSize(MAX_SIZE);
@@ -77,14 +84,14 @@ class Stage {
       }
       return send(sender, batch);
     };
-    this.sender = this.open(() => this.sends.retry());
+    this.sender = this.open(() => this.sends.retry(), access);
     this.sends = new SendQueue(this.sender, (batch, result) => this.tell(batch, result));
     this.listeners = [this.open(), this.open()];
     this.sender.bind('$.Ask', true);
   }
 
-  private open(roomMade?: () => void): BusKsock {
-    const ksock: BusKsock = this.bus.open({
+  private open(roomMade?: () => void, access: Access | null = null): BusKsock {
+    const owner: KsockOwner = {
       queued: () => {},
       answered: (token, batch) => {
         for (let at = 0; at < batch.count; at++) {
@@ -93,7 +100,8 @@ class Stage {
         }
       },
       roomMade: roomMade ?? (() => this.told.push(`${ksock.id} again ${ksock.resend()}`)),
-    });
+    };
+    const ksock: BusKsock = this.bus.open(owner, { access });
     return ksock;
   }
 
@@ -353,11 +361,18 @@ const step = fc.oneof(
   },
 );
 
+/** The sender may send and answer some of the names. */
+const FEW_RIGHTS = new Access('access point of the test', {
+  rights: ['read', 'write', 'reply'],
+  send: ['$.A', '$.Bad'],
+  reply: ['$.Ask', '$.B'],
+});
+
 /** Stands for a withdrawn Request. */
 const TAKEN_BACK = 1;
 
 /** The outcomes that must occur, or the sequences test too little. */
-const OUTCOMES = [TAKEN_BACK, 0, -11, -16, -22, -32, -37, -74, -90, -99, -111, -114, -125];
+const OUTCOMES = [TAKEN_BACK, 0, -11, -13, -16, -22, -32, -37, -74, -90, -99, -111, -114, -125];
 
 describe('messages of a batch', () => {
   it('have the same effect as messages sent one by one, whatever else happens', {
@@ -368,9 +383,10 @@ describe('messages of a batch', () => {
     holds(
       fc.property(
         fc.constantFrom(1, 2 ** 32 - 8),
+        fc.constantFrom(null, null, null, FEW_RIGHTS),
         fc.array(step, { maxLength: 60, size: 'max' }),
-        (nextSerial, steps) => {
-          const stages = [new Stage(nextSerial), new Stage(nextSerial)];
+        (nextSerial, access, steps) => {
+          const stages = [new Stage(nextSerial, access), new Stage(nextSerial, access)];
           for (const each of steps) {
             const outcomes = stages.map((stage, at) => {
               const ksock = stage.whom('whom' in each ? each.whom : 0);

@@ -1,12 +1,20 @@
+import { UNKNOWN } from '../../src/bus/identity.ts';
 import {
   Bus,
   type BusKsock,
   type BusSettings,
   MessageBatch,
   type Mode,
+  type OpenOptions,
 } from '../../src/bus/index.ts';
 import { codeOf, type ErrorCode } from '../../src/message/errno.ts';
 import { Flag } from '../../src/message/flags.ts';
+
+/** `limit`: how many messages its queue may hold. */
+interface ProgramOptions extends OpenOptions {
+  mode?: Mode;
+  limit?: number;
+}
 
 /** A message for comparison: only the fields that are set. */
 export interface Seen {
@@ -36,7 +44,7 @@ export class Program {
   /** What it does when the bus wakes its waiting send. */
   onRoom: () => void = () => {};
 
-  constructor(bus: Bus, { mode = 'rw', limit = 0 }: { mode?: Mode; limit?: number } = {}) {
+  constructor(bus: Bus, { mode = 'rw', limit = 0, ...more }: ProgramOptions = {}) {
     this.ksock = bus.open(
       {
         queued: (atFront) => this.told.push(atFront ? 'front' : 'back'),
@@ -45,8 +53,9 @@ export class Program {
           this.told.push('room');
           this.onRoom();
         },
+        kicked: (why) => this.told.push(`kicked: ${why}`),
       },
-      { mode, pid: 1000 },
+      { mode, who: { ...UNKNOWN, pid: 1000 }, ...more },
     );
     this.ksock.maxMessages(limit);
   }
@@ -147,7 +156,7 @@ export function outcome(result: number): Outcome {
 /** A bus, and an endless supply of programs on it. */
 export function stage(settings: Partial<BusSettings> = {}): {
   bus: Bus;
-  program: (options?: { mode?: Mode; limit?: number }) => Program;
+  program: (options?: ProgramOptions) => Program;
 } {
   const bus = new Bus(settings);
   return { bus, program: (options) => new Program(bus, options) };

@@ -1,11 +1,12 @@
 import { spawnSync } from 'node:child_process';
-import { existsSync, readdirSync } from 'node:fs';
+import { existsSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import process from 'node:process';
 import { describe, expect, test } from 'vitest';
 import { Ksock } from '../../src/client/ksock.ts';
 import { takeActivation } from '../../src/daemon/activation.ts';
 import { newFolder } from '../support/folder.ts';
+import { refused } from '../support/refused.ts';
 import { MAIN, Program } from './kbus.ts';
 
 /**
@@ -63,17 +64,63 @@ describe('socket activation', () => {
     expect(existsSync(join(directory, 'kbus0.sock'))).toBe(false);
   });
 
+  test.runIf(hasPython)('serves access points at the sockets that have their names', async () => {
+    const directory = await newFolder();
+    const config = join(directory, 'kbus.toml');
+    writeFileSync(
+      config,
+      `buses = 2
+[[access]]
+name = "guest"
+rights = ["read"]
+listen = ["$.Public.*"]
+`,
+    );
+    const paths = ['kbus0.sock', 'kbus0.guest.sock', 'kbus1.sock', 'kbus1.guest.sock'].map((name) =>
+      join(directory, name),
+    );
+    const command = [process.execPath, MAIN, 'serve', '--directory', directory, '--config', config];
+    const launch = (names: string, ...more: string[]): Program =>
+      new Program('python3', ['-c', LAUNCHER, String(more.length), ...more, ...command], {
+        env: { LISTEN_FDNAMES: names },
+      });
+    const daemon = launch('kbus.socket:guest:kbus.socket:guest', ...paths);
+    await daemon.says(/serving buses 0 to 1, on sockets of systemd/);
+    for (const bus of [0, 1]) {
+      await using guest = await Ksock.open(bus, { directory, access: 'guest' });
+      expect(guest.number).toBe(bus);
+      await guest.bind('$.Public.Door');
+      await refused(guest.bind('$.*'), 'EACCES');
+      await using owner = await Ksock.open(bus, { directory });
+      await owner.bind('$.*');
+      expect((await owner.accessPoints()).map(({ path }) => path)).toEqual(
+        paths.slice(2 * bus, 2 * bus + 2),
+      );
+    }
+    await daemon.kill('SIGTERM');
+    // A socket for an access point that there is not must not get all rights.
+    const [stray] = [join(directory, 'stray.sock')];
+    const { code, stderr } = await launch('gest', stray as string).ended;
+    expect(code).toBe(2);
+    expect(stderr).toContain("systemd passes a socket named 'gest' (FileDescriptorName), but");
+  });
+
   test('is for one process, and hidden from its children', () => {
     const others = { LISTEN_PID: '1', LISTEN_FDS: '2' };
     expect(takeActivation({ ...others })).toEqual([]);
     expect(takeActivation({})).toEqual([]);
     const ours = {
       LISTEN_PID: String(process.pid),
-      LISTEN_FDS: '2',
-      LISTEN_FDNAMES: 'a:b',
+      LISTEN_FDS: '4',
+      LISTEN_FDNAMES: 'kbus.socket:guest:unknown',
       HOME: '/',
     };
-    expect(takeActivation(ours)).toEqual([3, 4]);
+    expect(takeActivation(ours)).toEqual([
+      { descriptor: 3, name: '' },
+      { descriptor: 4, name: 'guest' },
+      { descriptor: 5, name: '' },
+      { descriptor: 6, name: '' },
+    ]);
     expect(ours).toEqual({ HOME: '/' });
     expect(takeActivation({ LISTEN_PID: String(process.pid), LISTEN_FDS: 'x' })).toEqual([]);
   });

@@ -20,6 +20,7 @@ describe('kbus errno', () => {
     const { stdout } = await kbus(['errno', 'EBADF']);
     expect(stdout.split('\n')).toEqual([
       'Error 9 (0x9) is EBADF: Bad file descriptor',
+      '  bind: this Ksock was opened to read only, so it could never answer a Request; open it to write, too',
       '  write: this Ksock was opened to read only',
       '  send: this Ksock was opened to read only',
       '  any call: this Ksock is closed',

@@ -78,7 +78,7 @@ describe('kbus send', () => {
     expect((await served.kbus(['send', '$.A', '1', '--fail'])).code).toBe(0);
     const { code, stdout, stderr } = await served.kbus(['send', '$.A', '2', '--fail']);
     expect(stderr).toMatch(
-      /^kbus: EBUSY \(16\): send Announcement '\$\.A': the queue of Ksock \d+, which listens to '.*', is full: /,
+      /^kbus: EBUSY \(16\): send Announcement '\$\.A': the queue of Ksock \d+ \(.*\), which listens to '.*', is full: /,
     );
     expect(stdout).toBe('');
     expect(code).toBe(1);

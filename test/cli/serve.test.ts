@@ -210,7 +210,9 @@ describe('kbus serve', () => {
     const directory = await newFolder();
     const args = ['serve', '--group', 'nobodys', '--directory', directory];
     const { code, stderr } = await kbus(args);
-    expect(stderr).toBe("kbus: group: this machine has no group 'nobodys'\n");
+    expect(stderr).toBe(
+      "kbus: group: this machine has no group 'nobodys'; create it (groupadd), or name another\n",
+    );
     expect(code).toBe(2);
   });
 

@@ -146,6 +146,21 @@ everywhere('Handlers', (stage) => {
     expect(await ksock.numUnrepliedTo()).toBe(0);
   });
 
+  it('on a bus that allows no more than 100 bytes, each of many Requests gets one error, and no more is sent.', async () => {
+    const ksock = await stage.open();
+    const requester = await stage.open();
+    await ksock.replier('$.a', () => new Uint8Array(200));
+    await requester.setMaxMessageSize(100);
+    // More than any table of refusals remembers.
+    const asked = Array.from({ length: 3000 }, () => failed(requester.request('$.a')));
+    for (const error of await Promise.all(asked)) {
+      expect(error).toBeInstanceOf(ReplierError);
+      expect((error as Error).message).toContain('the Reply is larger than this bus allows');
+    }
+    expect(await ksock.numUnrepliedTo()).toBe(0);
+    expect(reported.splice(0)).toHaveLength(3000);
+  });
+
   it('a Replier that throws another value than an Error sends its text.', async () => {
     const ksock = await stage.open();
     const requester = await stage.open();

@@ -19,8 +19,12 @@ import { everywhere } from './everywhere.ts';
 /** JavaScript programs may pass any value. */
 type Any = never;
 
+/** Who other Ksocks are, as the tests of test/bus/identity.test.ts check it. */
+const IDENTITY = / \('[^']*', process \d+(?: of user \d+)?, as it says\)/g;
+
+/** The text of an error, without that. */
 const says = async (call: Promise<unknown>): Promise<string> =>
-  ((await failed(call)) as KbusError).message;
+  ((await failed(call)) as KbusError).message.replaceAll(IDENTITY, '');
 
 everywhere('The text of a refusal says for', (stage) => {
   it('ENOLCK how full the queue of the sender is.', async () => {
@@ -140,13 +144,13 @@ everywhere('The text of a refusal says for', (stage) => {
     expect(await says(requester.sendMsg(tooLarge))).toMatch(
       /^EMSGSIZE \(90\): send Announcement '\$\.News': the message has 16777316 bytes(, and bus 0 takes 16777216 at most|; the longest frame of this daemon has 16777280) \(absolute-max-message-size\)$/,
     );
-    await requester.setMaxMessageSize(200);
+    await requester.setMaxMessageSize(280);
     expect(await says(requester.sendMsg(new Announcement('$.News', new Uint8Array(200))))).toBe(
-      "EMSGSIZE (90): send Announcement '$.News': the message has 300 bytes, and bus 0 takes 200 at most; setMaxMessageSize() raises that, up to 16777216",
+      "EMSGSIZE (90): send Announcement '$.News': the message has 300 bytes, and bus 0 takes 280 at most; setMaxMessageSize() raises that, up to 16777216",
     );
     await requester.sendMsg(new Request('$.Ask'));
     expect(await says(replier.sendMsg(replyTo(await next(replier), 'x'.repeat(200))))).toContain(
-      'the Reply has 300 bytes, and bus 0 takes 200 at most',
+      'the Reply has 300 bytes, and bus 0 takes 280 at most',
     );
   });
 

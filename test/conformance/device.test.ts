@@ -48,6 +48,7 @@ class DevicePlace implements Place<FileKsock> {
 
 const device: Transport<FileKsock> = {
   queueLimit: 100,
+  readOnlyReplies: true,
   name: 'by a device file',
   hasNumbers: true,
   place: async (settings: Partial<BusSettings> = {}) => {

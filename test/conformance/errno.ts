@@ -149,18 +149,21 @@ const VALUES: Partial<Record<Call, readonly ErrorCode[]>> = {
 /** Errors of the table that no call of a program can get, and why. */
 const ELSEWHERE: Partial<Record<Call, readonly ErrorCode[]>> = {
   // Limits of a daemon's memory, and the memory of programs at a device.
-  bind: ['ENOMEM', 'ENOLCK'],
-  send: ['ENOMEM', 'EFAULT'],
+  // And the rights of access points: test/daemon/access.test.ts.
+  bind: ['ENOMEM', 'ENOLCK', 'EACCES', 'EBADF'],
+  findReplier: ['EACCES'],
+  send: ['ENOMEM', 'EFAULT', 'EACCES'],
+  maxMessageSize: ['EACCES'],
   // The client checks switches and limits as arguments.
   maxMessages: ['EINVAL'],
   wantMessagesOnce: ['EINVAL'],
-  reportReplierBinds: ['EINVAL'],
-  verbose: ['EINVAL'],
+  reportReplierBinds: ['EINVAL', 'EACCES'],
+  verbose: ['EINVAL', 'EACCES'],
   // A daemon without permission, or without descriptors, for the socket.
   newDevice: ['EACCES', 'ENOMEM'],
 };
 
-const NOT_OF_A_BUS: readonly Call[] = ['open', 'read', 'ioctl', 'request', 'any'];
+const NOT_OF_A_BUS: readonly Call[] = ['open', 'read', 'stats', 'kick', 'ioctl', 'request', 'any'];
 
 export function errno(stage: Stage): void {
   describe('spec 1 §12: Errors', () => {
@@ -206,6 +209,7 @@ export function errno(stage: Stage): void {
         EADDRINUSE: 98,
         EADDRNOTAVAIL: 99,
         EAGAIN: 11,
+        EACCES: 13,
         EALREADY: 114,
         EBADF: 9,
         EBADMSG: 74,

@@ -111,6 +111,23 @@ export function settings(stage: Stage): void {
       expect((await readAll(requester)).map((message) => message.dataLength)).toEqual([5000, 5]);
     });
 
+    it('spec 1 §13.4: A Reply of at most 256 bytes always passes.', async () => {
+      const [requester, replier] = [await stage.open(), await stage.open()];
+      await replier.bind('$.a', true);
+      await requester.setMaxMessageSize(100);
+      const requests = [
+        await ask(requester, replier, '$.a'),
+        await ask(requester, replier, '$.a'),
+      ] as const;
+      const rest = 256 - new Announcement('$.a').totalLength();
+      const [largest, larger] = [new Uint8Array(rest), new Uint8Array(rest + 1)];
+      await replier.sendMsg(replyTo(requests[0], largest));
+      await refused(replier.sendMsg(replyTo(requests[1], larger)), 'EMSGSIZE');
+      await refused(replier.sendMsg(new Announcement('$.a', largest)), 'EMSGSIZE');
+      await replier.sendMsg(replyTo(requests[1], 'short'));
+      expect((await readAll(requester)).map((one) => one.dataLength)).toEqual([rest, 5]);
+    });
+
     it('new device makes the next bus and returns its number. There are at most 256; then it gets EINVAL.', async () => {
       const ksock = await stage.open();
       for (let number = 1; number < 256; number++) expect(await ksock.newDevice()).toBe(number);

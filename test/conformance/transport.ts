@@ -57,6 +57,8 @@ export interface Transport<K extends OriginalKsock = OriginalKsock> {
   readonly hasNumbers?: boolean;
   /** The limit of a new Ksock's queue, if it is not 10,000 (spec 4 §4.3). */
   readonly queueLimit?: number;
+  /** A read-only Ksock may bind as Replier (spec 1 §13.3). */
+  readonly readOnlyReplies?: boolean;
   place(settings?: Partial<BusSettings>): Promise<Place<K>>;
 }
 

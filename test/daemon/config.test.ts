@@ -41,6 +41,131 @@ describe('the configuration file', () => {
     expect(await read(lines.join('\n'))).toEqual(all);
   });
 
+  test('may have access points', async () => {
+    const text = `mode = "0600"
+
+[[access]]
+name = "guest"
+mode = "0660"
+group = "users"
+rights = ["read"]
+listen = ["$.Public.*", "$.Room.%"]
+buses = [0, 2]
+
+[[access]]
+name = "all-but_1"
+rights = ["read", "write", "reply", "observe"]`;
+    expect(await read(text)).toEqual({
+      mode: '0600',
+      access: [
+        {
+          name: 'guest',
+          mode: '0660',
+          group: 'users',
+          rights: ['read'],
+          listen: ['$.Public.*', '$.Room.%'],
+          buses: [0, 2],
+        },
+        { name: 'all-but_1', rights: ['read', 'write', 'reply', 'observe'] },
+      ],
+    });
+  });
+
+  const point = '[[access]]\nname = "a"\nrights = ["read"]\n';
+
+  test.each([
+    ['access = "guest"', 1, 'access: must be a list of access points: write [[access]] above each'],
+    [
+      '[access]\nname = "a"',
+      1,
+      'access: must be a list of access points: write [[access]] above each',
+    ],
+    ['access = [1]', 1, 'access[0]: must be a table with a name and rights, not 1'],
+    [
+      '\n[[access]]\nrights = ["read"]',
+      2,
+      `access[0].name: must have 1 to 32 letters, digits, '_' and '-', as in "guest"; it is missing`,
+    ],
+    [
+      `${point}[[access]]\nname = "../b"\nrights = ["read"]`,
+      5,
+      `access[1].name: must have 1 to 32 letters, digits, '_' and '-', as in "guest"; it is "../b"`,
+    ],
+    [
+      `${point}${point}`,
+      5,
+      'access[1].name: must differ: another access point has the name "a" already',
+    ],
+    [
+      '[[access]]\nname = "a"',
+      1,
+      'access[0].rights: must be a list of rights, of "read", "write", "reply", "observe", "manage"; it is missing',
+    ],
+    [
+      '[[access]]\nname = "a"\nrights = []\nmode = "0600"',
+      3,
+      'access[0].rights: must be a list of rights, of "read", "write", "reply", "observe", "manage"; it is []',
+    ],
+    [
+      '[[access]]\nname = "a"\nrights = ["raed"]\n\n',
+      3,
+      'access[0].rights: has "raed", which is not a right; did you mean "read"?',
+    ],
+    [
+      '[[access]]\nname = "a"\nrights = [\n"listen"\n]\n',
+      5,
+      'access[0].rights: has "listen", which is not a right; the rights are "read", "write", "reply", "observe", "manage"',
+    ],
+    [
+      `${point}listen = ["$.Public.*", "Public.%"]`,
+      4,
+      `access[0].listen: has "Public.%", which can't match a name: it does not begin with '$.'`,
+    ],
+    [
+      `${point}listen = ["$.Pub*"]`,
+      4,
+      `access[0].listen: has "$.Pub*", which can't match a name: character 6, '*', may only stand as a word of its own`,
+    ],
+    [
+      `${point}listen = "$.Public.*"`,
+      4,
+      'access[0].listen: must be a list of names or wildcards, as in ["$.Public.*"]; it is "$.Public.*"',
+    ],
+    [`${point}listen = [1]`, 4, 'access[0].listen: must be a list of strings, and has 1'],
+    [
+      `${point}send = ["$.A"]`,
+      4,
+      "access[0].send: limits the right 'write', which is not among the rights; add it there",
+    ],
+    [
+      `${point}lisen = ["$.A"]`,
+      4,
+      "access[0].lisen: is not a setting of an access point; did you mean 'listen'?",
+    ],
+    [
+      `${point}mode = 0o660`,
+      4,
+      'access[0].mode: must be permission bits in octal and in quotes, such as "0660", not 432',
+    ],
+    [
+      `${point}group = ""`,
+      4,
+      'access[0].group: must be a name or number, as a string that is not empty, not ""',
+    ],
+    [
+      `${point}buses = [256]`,
+      4,
+      'access[0].buses: must be a list of bus numbers, as in [0, 2]; it is [256]',
+    ],
+    [
+      `${point}listen = ["$.${'a'.repeat(900)}"${`, "$.${'b'.repeat(900)}"`.repeat(40)}]`,
+      4,
+      'access[0].listen: has 36982 characters in all, and may have 30000; use wildcards',
+    ],
+  ])('is refused with the line and the key: %j', async (text, line, wrong) => {
+    expect(await read(text)).toBe(`kbus.toml, line ${line}, ${wrong}`);
+  });
+
   test('may use all notations of TOML for numbers', async () => {
     expect(await read('max-message-size = 1_000\nabsolute-max-message-size = 0x1000')).toEqual({
       'max-message-size': 1000,

@@ -44,6 +44,10 @@ export class Caller {
     });
   }
 
+  get pid(): number | undefined {
+    return this.child.pid;
+  }
+
   private answered(line: string): void {
     const [number, result] = JSON.parse(line) as [number, unknown];
     const waiting = this.waiting.get(number) as Waiting;

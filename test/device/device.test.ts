@@ -2,6 +2,7 @@ import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { FlushScheduler } from '../../src/base/flush-scheduler.ts';
 import type { Bus } from '../../src/bus/bus.ts';
 import { Buses } from '../../src/bus/buses.ts';
+import { UNKNOWN } from '../../src/bus/identity.ts';
 import type { KsockOwner } from '../../src/bus/ksock-state.ts';
 import { MessageBatch } from '../../src/bus/message-batch.ts';
 import { CallerMemory } from '../../src/device/caller-memory.ts';
@@ -350,7 +351,7 @@ describe('the folder of a device', () => {
   });
 
   it('gives a text of any length in short reads, and keeps none of it', async () => {
-    const peer = asker.bus.open(NOBODY, { pid: 7 });
+    const peer = asker.bus.open(NOBODY, { who: { ...UNKNOWN, pid: 7 } });
     const names = Array.from({ length: 3000 }, (_, at) => `$.${'long'.repeat(40)}.n${at}`);
     for (const name of names) peer.bind(name, false);
     const text = asker.open(O_RDONLY, 'bindings');

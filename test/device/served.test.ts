@@ -9,7 +9,7 @@ import {
   symlinkSync,
   writeFileSync,
 } from 'node:fs';
-import { mkdir, readFile, rm } from 'node:fs/promises';
+import { mkdir, readFile, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
@@ -22,7 +22,7 @@ import { Announcement, Request as RequestMessage } from '../../src/message/messa
 import { kbus, type Program, start } from '../cli/kbus.ts';
 import { LocalDaemon } from '../support/daemon.ts';
 import { newFolder } from '../support/folder.ts';
-import { failed } from '../support/refused.ts';
+import { failed, refused } from '../support/refused.ts';
 import { Caller } from './caller.ts';
 import { FileKsock } from './file-ksock.ts';
 import { compiled, missing, output, pathOf } from './ground.ts';
@@ -217,6 +217,114 @@ describe.skipIf(missing !== null)(title, { timeout: 30_000 }, () => {
       expect((await again.waitForMsg())?.name).toBe('$.KBUS.Replier.Ignored');
       await again.close();
     });
+  });
+
+  describe('whose files are an access point (spec 1 §13)', () => {
+    let caller: Caller;
+    beforeAll(() => {
+      caller = new Caller();
+    });
+    afterAll(() => caller.end());
+
+    it('has a mode of its own, and the rights of an access point', async () => {
+      await local.stop();
+      local = await LocalDaemon.start(
+        {},
+        {
+          directory: join(folder, 'sockets'),
+          access: [
+            {
+              name: 'guest',
+              socket: { mode: 0o600, group: undefined },
+              rights: ['read', 'write'],
+              listen: ['$.Public.*'],
+              send: ['$.Public.*'],
+            },
+          ],
+          device: { directory: dev, files: { mode: 0o664, group: 100 }, access: 'guest' },
+        },
+      );
+      const { mode, gid } = await stat(file('kbus0'));
+      expect([mode & 0o777, gid]).toEqual([0o664, 100]);
+      // The texts show the names of everybody.
+      expect((await stat(file('bindings'))).mode & 0o777).toBe(0o400);
+
+      const owner = await local.open();
+      await owner.bind('$.*');
+      const ksock = await FileKsock.open(caller, dev);
+      await ksock.bind('$.Public.%');
+      await refused(ksock.bind('$.*'), 'EACCES');
+      await refused(ksock.bind('$.Public.Door', true), 'EACCES');
+      await ksock.sendMsg(new Announcement('$.Public.Door', 'open'));
+      expect((await ksock.readNextMsg())?.text()).toBe('open');
+      await refused(ksock.sendMsg(new Announcement('$.Secret')), 'EACCES');
+      await refused(ksock.newDevice(), 'EACCES');
+      await refused(ksock.setMaxMessageSize(1000), 'EACCES');
+      await refused(ksock.verbose(true), 'EACCES');
+      expect(await owner.numMessages()).toBe(1);
+      expect((await owner.accessPoints()).at(-1)).toEqual({
+        device: 0,
+        name: 'guest',
+        path: file('kbus0'),
+        mode: '0664',
+        owner: process.geteuid?.(),
+        group: 100,
+        rights: ['read', 'write'],
+        send: ['$.Public.*'],
+        listen: ['$.Public.*'],
+        reply: null,
+      });
+      await ksock.close();
+    });
+
+    it('tells other programs who uses a file: the kernel knows', async () => {
+      const ksock = await FileKsock.open(caller, dev);
+      await ksock.bind('$.a', true);
+      const owner = await local.open();
+      const { meaning } = await refused(owner.bind('$.a', true), 'EADDRINUSE');
+      expect(meaning).toMatch(
+        new RegExp(
+          `^Ksock ${ksock.id} \\('python3.*', process ${caller.pid} of user ${process.geteuid?.()}\\) replies`,
+        ),
+      );
+      expect((await owner.stats()).ksocks.at(-1)).toMatchObject({
+        pid: caller.pid,
+        uid: process.geteuid?.(),
+        claimed: false,
+      });
+      await ksock.close();
+    });
+
+    it('ends a file’s Ksock: its calls get ECONNABORTED, until the program closes it', async () => {
+      const boss = await local.open();
+      const [ksock, other] = [await FileKsock.open(caller, dev), await FileKsock.open(caller, dev)];
+      await ksock.bind('$.a', true);
+      // A thread that polls is woken.
+      const waiting = failed(ksock.waitForMsg());
+      await vi.waitFor(async () => expect((await boss.stats()).ksocks).toHaveLength(3));
+      await boss.kick(ksock.id);
+      expect(await waiting).toMatchObject({ errno: 103 });
+      expect(await failed(ksock.bind('$.b'))).toMatchObject({ errno: 103 });
+      expect(await failed(ksock.sendMsg(new Announcement('$.b')))).toMatchObject({ errno: 103 });
+      expect(await other.findReplier('$.a')).toBeNull();
+      await ksock.close();
+      await other.close();
+    });
+
+    it('lets the owner read the texts while one program has all files and connections', async () => {
+      await local.stop();
+      const directory = join(folder, 'sockets');
+      local = await LocalDaemon.start(
+        {},
+        { directory, maxConnections: 1, device: { directory: dev } },
+      );
+      const ksock = await FileKsock.open(caller, dev);
+      await refused(FileKsock.open(caller, dev), 'ENOMEM');
+      expect(await caller.call('text', file('stats'))).toContain(`ksock ${ksock.id} `);
+      await ksock.close();
+    });
+
+    const file = (name: string): string => join(dev, name);
   });
 
   it('lets in whom the rights let in', async () => {

@@ -41,7 +41,7 @@ describe('KbusError', () => {
   });
 
   it('falls back on the code’s meaning for any call, and then on Unix’s text.', () => {
-    expect(new KbusError('bind', Errno.EBADF, 'bind').meaning).toBe('this Ksock is closed');
+    expect(new KbusError('unbind', Errno.EBADF, 'unbind').meaning).toBe('this Ksock is closed');
     expect(new KbusError('bind', Errno.EPIPE, 'bind').meaning).toBe('Broken pipe');
   });
 

@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest';
 import {
   checkBindingName,
   checkMessageName,
+  covers,
   faultOfName,
   isMoreSpecific,
   isWildcard,
@@ -40,6 +41,47 @@ describe('names', () => {
         expect(matches(binding, sent)).toBe(matchesByWords(binding, sent));
       }),
     );
+  });
+
+  it('of a wildcard are covered by wildcards if each name that it matches is matched by one of them', () => {
+    // A word that no binding name has stands for all others, and more words than any has for longer names.
+    const words = ['A', 'B', 'a-b_c', '9', 'other'];
+    const names = [0, 1, 2, 3, 4].reduce<string[][]>(
+      (all) => [...all, (all.at(-1) ?? ['$']).flatMap((one) => words.map((w) => `${one}.${w}`))],
+      [],
+    );
+    const all = names.flat();
+    let covered = 0;
+    holds(
+      fc.property(fc.array(bindingName, { maxLength: 6 }), bindingName, (by, binding) => {
+        const isCovered = all.every(
+          (one) => !matchesByWords(binding, one) || by.some((other) => matchesByWords(other, one)),
+        );
+        if (isCovered) covered++;
+        expect(covers(by, binding)).toBe(isCovered);
+      }),
+      300,
+    );
+    expect(covered).toBeGreaterThan(0);
+  });
+
+  it.each([
+    [['$.Public.*'], '$.Public.Door', true],
+    [['$.Public.*'], '$.Public.*', true],
+    [['$.Public.*'], '$.Public.%', true],
+    [['$.Public.*'], '$.Public.%.Open', true],
+    [['$.Public.*'], '$.Public', false],
+    [['$.Public.*'], '$.*', false],
+    [['$.Public.*'], '$.%.Door', false],
+    [['$.Public.%'], '$.Public.*', false],
+    [['$.Public.%', '$.Public.%.*'], '$.Public.*', true],
+    [['$.Public.%.*', '$.Public.A'], '$.Public.*', false],
+    [['$.%'], '$.*', false],
+    [['$.*'], '$.*', true],
+    [['$.A', '$.B'], '$.%', false],
+    [[], '$.A', false],
+  ] as const)('%j cover %s: %s', (by, binding, is) => {
+    expect(covers(by, binding)).toBe(is);
   });
 
   it('are compared by specificity word by word, from the left', () => {

@@ -85,6 +85,8 @@ export interface NaiveCopy {
 export class NaiveKsock {
   readonly id: number;
   readonly mode: 'r' | 'rw';
+  /** spec 1 §13.3: whether it may bind as Replier. */
+  readonly mayReply: boolean;
   limit: number;
   open = true;
   queue: NaiveCopy[] = [];
@@ -102,9 +104,10 @@ export class NaiveKsock {
   toldFront = 0;
   toldBack = 0;
 
-  constructor(id: number, mode: 'r' | 'rw', limit: number) {
+  constructor(id: number, mode: 'r' | 'rw', mayReply: boolean, limit: number) {
     this.id = id;
     this.mode = mode;
+    this.mayReply = mayReply;
     this.limit = limit;
   }
 }
@@ -155,8 +158,8 @@ export class NaiveBus {
   }
 
   // spec 1 §1: "an id, a u32 that counts from 1 upwards on each bus. A bus never reuses an id".
-  open(mode: 'r' | 'rw'): NaiveKsock {
-    const ksock = new NaiveKsock(this.nextId++, mode, this.settings.maxMessages);
+  open(mode: 'r' | 'rw', mayReply = true): NaiveKsock {
+    const ksock = new NaiveKsock(this.nextId++, mode, mayReply, this.settings.maxMessages);
     this.ksocks.push(ksock);
     return ksock;
   }
@@ -398,7 +401,8 @@ export class NaiveBus {
         replier: replier.ksock,
         state: 'unread',
         readAs: 0,
-        maxReplySize: this.maxSize,
+        // spec 1 §13.4: "A Reply of at most 256 bytes always passes".
+        maxReplySize: Math.max(this.maxSize, 256),
       };
       this.requests.push(request);
       this.put(replier.ksock, { message, binding: replier, toAnswer: request, held: false });
@@ -509,6 +513,7 @@ export class NaiveBus {
     if (!isBindable(name)) return -EBADMSG;
     if (replier) {
       if (name === REPLIER_BIND_EVENT) return -EBADMSG;
+      if (!ksock.mayReply) return -EBADF;
       // spec 1 §7.1: "There is at most one Replier binding per *binding name*. A second one gets
       // EADDRINUSE, even from the same Ksock".
       if (this.bindings.some((b) => b.replier && b.name === name)) return -EADDRINUSE;

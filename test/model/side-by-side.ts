@@ -1,3 +1,4 @@
+import { UNKNOWN } from '../../src/bus/identity.ts';
 import {
   ASK,
   Bus,
@@ -289,7 +290,10 @@ class SideBySide {
       answered: (token, batch) => this.answered(both, token, batch),
       roomMade: () => told.roomMade(),
     };
-    const engine = this.engine.open(owner, { mode: seat.mode, pid: 1000 + at });
+    const engine = this.engine.open(owner, {
+      mode: seat.mode,
+      who: { ...UNKNOWN, pid: 1000 + at },
+    });
     const both = new Both(engine, this.naive.open(seat.mode), seat);
     told.queued = (atFront) => {
       if (atFront) both.toldFront++;

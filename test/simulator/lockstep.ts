@@ -149,7 +149,7 @@ export class Lockstep implements BusObserver {
   }
 
   opened(ksock: KsockState): void {
-    this.pairs.set(ksock.id, new Pair(ksock, this.naive.open(ksock.mode)));
+    this.pairs.set(ksock.id, new Pair(ksock, this.naive.open(ksock.mode, ksock.mayReply)));
   }
 
   closed(ksock: KsockState): void {

@@ -1,4 +1,5 @@
 import { Op } from '../../message/calls.ts';
+import { Errno } from '../../message/errno.ts';
 import type { BusKsock } from '../ksock.ts';
 
 /** The result of a call: one or two values; or, in the first, an error number with its sign changed. */
@@ -11,7 +12,7 @@ const one = (first: number): Outcome => ({ first, second: 0 });
 
 /**
  * Carries out a call that needs nothing but the bus, for every driver. Null: each driver carries out this call in its own
- * way.
+ * way, and the Ksock has the right to it.
  */
 export function perform(
   ksock: BusKsock,
@@ -42,6 +43,13 @@ export function perform(
       return one(ksock.numUnrepliedTo);
     case Op.LAST_MSG_ID:
       return { first: ksock.lastNetwork, second: ksock.lastSerial };
+    case Op.KICK:
+      return one(ksock.kick(argument));
+    case Op.NEW_DEVICE:
+      return ksock.has('manage') ? null : one(-Errno.EACCES);
+    case Op.BINDINGS:
+    case Op.STATS:
+      return ksock.mayReport ? null : one(-Errno.EACCES);
     default:
       return null;
   }

@@ -1,4 +1,3 @@
-import { basename } from 'node:path';
 import process from 'node:process';
 import { offAbort, onAbort } from '../../base/abort.ts';
 import { Errno } from '../../message/errno.ts';
@@ -14,17 +13,30 @@ const ANSWER_TIMEOUT_MS = 5000;
 /** The pause before the next attempt when the daemon's backlog of connections is full. */
 const RETRY_DELAY_MS = 10;
 
-/**
- * A transport to a bus of this machine's daemon, in the given directory or the default ones. It remembers the directory
- * in which it has found the bus. The daemon must send WELCOME within `timeout` milliseconds.
- */
-export function connectUnix(bus: number, directory?: string, timeout = ANSWER_TIMEOUT_MS): Connect {
-  let knownDirectory = directory;
+/** How to reach a bus of this machine's daemon. */
+export interface UnixOptions {
+  /** Default: the first of the usual directories in which a daemon serves the bus. */
+  directory?: string | undefined;
+  /** Name of an access point. Default: the one without a name. */
+  access?: string | undefined;
+  /** The program, as it calls itself. */
+  program?: string | undefined;
+  manage?: boolean | undefined;
+  /** The daemon must send WELCOME within this time, in milliseconds. */
+  timeout?: number | undefined;
+}
+
+/** A transport to a bus of this machine's daemon. It remembers the directory in which it has found the bus. */
+export function connectUnix(bus: number, options: UnixOptions = {}): Connect {
+  const { access, program = '', manage, timeout = ANSWER_TIMEOUT_MS } = options;
+  let knownDirectory = options.directory;
   return async (mode, events, signal) => {
     const attempt = new Attempt(signal, timeout);
     try {
-      const { directory: found, connected } = await findBus(bus, knownDirectory, (path) =>
-        openSocketInTurn(path, attempt),
+      const { directory: found, connected } = await findBus(
+        { bus, access },
+        knownDirectory,
+        (path) => openSocketInTurn(path, attempt),
       );
       const { socket, memory } = connected;
       const port = await FramePort.open(
@@ -35,7 +47,8 @@ export function connectUnix(bus: number, directory?: string, timeout = ANSWER_TI
         {
           mode,
           pid: process.pid,
-          program: basename(process.argv[1] ?? process.argv0),
+          program,
+          manage,
           defer: process.nextTick,
           deferLonger: setImmediate,
           memory: (length) => Buffer.allocUnsafeSlow(length),

@@ -1,10 +1,11 @@
-import { constants } from 'node:fs';
+import { constants, existsSync } from 'node:fs';
 import { createConnection } from 'node:net';
 import { quoted } from '../../base/quoted.ts';
 import { Errno } from '../../message/errno.ts';
 import { checkPathToSocket, PathTrustError } from '../../system/path-trust.ts';
 import { mayUse } from '../../system/program-path.ts';
 import {
+  accessPointsIn,
   busesIn,
   checkSocketPath,
   DirectoryError,
@@ -15,6 +16,12 @@ import {
 } from '../../system/socket-folder.ts';
 import { PortError } from './port.ts';
 
+/** A bus, and the name of an access point; by default, the one without a name. */
+export interface Where {
+  readonly bus: number;
+  readonly access?: string | undefined;
+}
+
 /** Why a client did not find its bus in one directory. */
 interface Look {
   /** `no daemon answers at /run/kbus/kbus0.sock`. */
@@ -22,8 +29,12 @@ interface Look {
   readonly errno: number;
   /** Numbers of the other buses that a daemon serves there. */
   readonly others: readonly number[];
+  /** The bus is there, but not the access point. */
+  readonly lacksAccess?: boolean;
   readonly cause: unknown;
 }
+
+const ADD_ACCESS = 'add a table [[access]] to the configuration file of its daemon';
 
 /** A client has found its bus in none of the directories. */
 export class NoBusError extends Error {
@@ -32,7 +43,7 @@ export class NoBusError extends Error {
   private readonly given: string | undefined;
   private readonly looks: readonly Look[];
 
-  constructor(bus: number, given: string | undefined, looks: readonly Look[]) {
+  constructor({ bus }: Where, given: string | undefined, looks: readonly Look[]) {
     super(looks.map(({ says }) => says).join('; '), { cause: looks[0]?.cause });
     this.bus = bus;
     this.given = given;
@@ -47,6 +58,8 @@ export class NoBusError extends Error {
 
   /** The text for programs: what it means, and what to do. */
   get meaning(): string {
+    const lacking = this.looks.find(({ lacksAccess }) => lacksAccess);
+    if (lacking !== undefined) return `${lacking.says}; ${ADD_ACCESS}`;
     const others = this.others();
     const serve = `\`${this.serve('kbus')}\``;
     if (others === '') {
@@ -58,6 +71,8 @@ export class NoBusError extends Error {
 
   /** The text for people, in lines. `kbus` is the command that runs this program. */
   lines(kbus: string): string {
+    const lacking = this.looks.find(({ lacksAccess }) => lacksAccess);
+    if (lacking !== undefined) return `${lacking.says}.\nTo add one, ${ADD_ACCESS}.`;
     const sentences = this.looks.map(
       ({ says }) => `${says.charAt(0).toUpperCase()}${says.slice(1)}.`,
     );
@@ -111,22 +126,22 @@ export class NoBusError extends Error {
  * {@link NoBusError}, if no directory has the bus; ECONNRESET for any other error, which ends the search.
  */
 export async function findBus<T>(
-  bus: number,
+  where: Where,
   given: string | undefined,
   connect: (path: string) => Promise<T>,
 ): Promise<{ directory: string; connected: T }> {
   const looks: Look[] = [];
   for (const directory of placesToLook(given)) {
     try {
-      const path = socketPath(directory, bus);
+      const path = socketPath(directory, where.bus, where.access);
       checkSocketPath(path);
       checkPathToSocket(path);
       return { directory, connected: await connect(path) };
     } catch (error) {
-      looks.push(await lookAt(directory, bus, error));
+      looks.push(await lookAt(directory, where, error));
     }
   }
-  const error = new NoBusError(bus, given, looks);
+  const error = new NoBusError(where, given, looks);
   const refusal = new PortError(error.errno, error.message, error);
   if (error.errno === Errno.ENOENT) refusal.meaning = error.meaning;
   if (looks.some(({ cause }) => cause instanceof PathTrustError)) {
@@ -135,24 +150,27 @@ export async function findBus<T>(
   throw refusal;
 }
 
-async function lookAt(directory: string, bus: number, error: unknown): Promise<Look> {
+async function lookAt(directory: string, where: Where, error: unknown): Promise<Look> {
   const look = { others: [], cause: error };
+  const { bus, access } = where;
   if (error instanceof PortError) throw error;
   if (error instanceof SocketPathError) {
     return { ...look, says: error.message, errno: Errno.ENAMETOOLONG };
   }
   if (error instanceof PathTrustError) {
-    const says = `${socketPath(directory, bus)} is not trusted: ${error.message}`;
+    const says = `${socketPath(directory, bus, access)} is not trusted: ${error.message}`;
     return { ...look, says, errno: Errno.EACCES };
   }
   if (error instanceof DirectoryError) {
     return { ...look, says: error.message.replace(/\.$/, ''), errno: Errno.ENOENT };
   }
-  const path = socketPath(directory, bus);
+  const path = socketPath(directory, bus, access);
   const { code = '', message } = error as NodeJS.ErrnoException;
   if (code === 'EACCES' || code === 'EPERM') {
     const what = mayUse(directory, constants.X_OK) ? `use ${path}` : `look into ${directory}`;
-    return { ...look, says: `this user may not ${what}`, errno: Errno.EACCES };
+    const usable = usableAt(directory, bus).filter((name) => name !== access);
+    const but = usable.length === 0 ? '' : `, but may use access point ${listed(usable)} there`;
+    return { ...look, says: `this user may not ${what}${but}`, errno: Errno.EACCES };
   }
   if (code === 'ECONNREFUSED') {
     const says = `no daemon answers at ${path}, which a dead daemon has left`;
@@ -161,9 +179,32 @@ async function lookAt(directory: string, bus: number, error: unknown): Promise<L
   if (code !== 'ENOENT' && code !== 'ENOTDIR') {
     throw new PortError(Errno.ECONNRESET, `${path}: ${message}`, error);
   }
+  if (access !== undefined && existsSync(socketPath(directory, bus))) {
+    const names = namesOf(directory, bus);
+    const has = names.length === 0 ? 'only the one without a name' : listed(names);
+    const says = `bus ${bus} in ${directory} has no access point '${access}'; it has ${has}`;
+    return { ...look, says, errno: Errno.ENOENT, lacksAccess: true };
+  }
   const others = await servedIn(directory);
   return { ...look, says: `no daemon answers at ${path}`, errno: Errno.ENOENT, others };
 }
+
+/** The names of the access points of a bus that this user may use. */
+function usableAt(directory: string, bus: number): string[] {
+  const mayConnect = (name: string): boolean =>
+    mayUse(socketPath(directory, bus, name), constants.W_OK);
+  return namesOf(directory, bus).filter(mayConnect);
+}
+
+function namesOf(directory: string, bus: number): string[] {
+  try {
+    return accessPointsIn(directory, bus);
+  } catch {
+    return [];
+  }
+}
+
+const listed = (names: readonly string[]): string => names.map((name) => `'${name}'`).join(' or ');
 
 /** The buses that a daemon serves in a directory. Its first socket tells: a dead daemon leaves all of its sockets. */
 async function servedIn(directory: string): Promise<number[]> {

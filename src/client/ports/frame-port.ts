@@ -46,7 +46,7 @@ import type { PrefetchedQueue } from './prefetched-queue.ts';
 import { Prefetching } from './prefetching.ts';
 import { ReadableWaits } from './readable-waits.ts';
 import { Refusals } from './refusals.ts';
-import { errnoOf, whyCallRefused, whyEnded } from './refused-frame.ts';
+import { errnoOf, farewellOf, whyCallRefused } from './refused-frame.ts';
 import { Tokens, tokenAfter } from './tokens.ts';
 
 export interface FramePortOptions extends HelloOptions {
@@ -240,11 +240,14 @@ export class FramePort implements Port, ChannelEvents {
     this.owed.clear();
     this.calls.end(refusal, tokens.next);
     this.pendingReads.end(() => this.tryNext(), refusal);
+    const isKicked = refusal.errno === Errno.ECONNABORTED;
     for (const [token, request] of this.requests.takeAll(tokens.next)) {
-      if (isClosing) request.refused(refusal);
+      if (isClosing || isKicked) request.refused(refusal);
       else request.answered(this.goneAway(new MessageId(UNKNOWN_ID_NETWORK, token)));
     }
+    this.refusals.why = refusal.meaning ?? '';
     this.inFlight.end(refusal.errno);
+    this.refusals.why = '';
     this.waits.wakeReaders(true);
     this.waits.endSubscription(refusal, this.isAtHand);
     this.events.closed(isClosing ? null : refusal);
@@ -305,7 +308,7 @@ export class FramePort implements Port, ChannelEvents {
         this.welcomed(frame);
         break;
       case FrameKind.FAREWELL:
-        this.end(new PortError(errnoOf(frame), whyEnded(frame)));
+        this.end(farewellOf(frame));
         break;
       default:
         throw new ProtocolError(`a frame of kind ${word >>> 24}, which a daemon doesn't send`);
@@ -357,7 +360,9 @@ export class FramePort implements Port, ChannelEvents {
     const { inFlight } = this;
     const { closedBy } = this.refusals;
     if (closedBy !== null) {
+      this.refusals.why = closedBy.meaning ?? '';
       refused(closedBy.errno, message);
+      this.refusals.why = '';
       return true;
     }
     if (message.isRequest()) this.sends.postRequest(message, wait, refused);

@@ -2,7 +2,13 @@ import type { Mode } from '../../message/calls.ts';
 import { Errno } from '../../message/errno.ts';
 import { type FrameView, wordOf, wordsFrame } from '../../wire/frame.ts';
 import type { FrameWriter } from '../../wire/frame-writer.ts';
-import { FrameKind, PROTOCOL_MAGIC, PROTOCOL_VERSION, ProtocolError } from '../../wire/protocol.ts';
+import {
+  FrameKind,
+  HelloMode,
+  PROTOCOL_MAGIC,
+  PROTOCOL_VERSION,
+  ProtocolError,
+} from '../../wire/protocol.ts';
 import { PortError } from './port.ts';
 
 /** A daemon can be configured for messages of 2 GiB: its longest frame is hardly longer. */
@@ -11,9 +17,11 @@ const MAX_FRAME_BYTES = 0x7fff_ffff + 4096;
 /** The content of a HELLO. */
 export interface HelloOptions {
   mode: Mode;
-  /** The process id, which reports of the daemon show as the program's own claim. */
+  /** The process id and the name of the program: reports and errors of the daemon show them as its own claim. */
   pid: number;
   program: string;
+  /** The Ksock only looks at the bus and manages it. */
+  manage?: boolean | undefined;
 }
 
 /** The content of a WELCOME. */
@@ -35,10 +43,12 @@ export class Handshake {
   }
 
   /** Sends HELLO; resolves after WELCOME. */
-  begin({ mode, pid, program }: HelloOptions, writer: FrameWriter): Promise<void> {
+  begin({ mode, pid, program, manage }: HelloOptions, writer: FrameWriter): Promise<void> {
     return new Promise((resolve, reject) => {
       this.opening = { resolve, reject };
-      const words = [PROTOCOL_MAGIC, PROTOCOL_VERSION, mode === 'r' ? 1 : 3, pid];
+      const bits =
+        (mode === 'r' ? HelloMode.READ : HelloMode.BOTH) | (manage ? HelloMode.MANAGE : 0);
+      const words = [PROTOCOL_MAGIC, PROTOCOL_VERSION, bits, pid];
       writer.frame(wordsFrame(FrameKind.HELLO, 0, 0, 0, words, program));
     });
   }

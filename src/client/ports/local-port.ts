@@ -1,8 +1,11 @@
+import process from 'node:process';
 import { offAbort, onAbort } from '../../base/abort.ts';
 import { systemTimers, type Timers } from '../../base/timers.ts';
+import { accessReport, MANAGING } from '../../bus/access.ts';
 import type { Bus } from '../../bus/bus.ts';
 import { Buses } from '../../bus/buses.ts';
 import { perform } from '../../bus/driver/perform.ts';
+import { programName } from '../../bus/identity.ts';
 import type { BusKsock } from '../../bus/ksock.ts';
 import type { KsockOwner } from '../../bus/ksock-state.ts';
 import type { MessageBatch } from '../../bus/message-batch.ts';
@@ -36,6 +39,14 @@ interface Poll {
   reject(error: PortError): void;
 }
 
+export interface LocalOptions {
+  readonly mode: Mode;
+  /** The program's name for its Ksock, or ''. */
+  readonly program: string;
+  /** The Ksock only looks at the bus and manages it. */
+  readonly manage: boolean;
+}
+
 /** A port to a bus in this process. */
 export class LocalPort implements Port, KsockOwner {
   private readonly bus: Bus;
@@ -49,19 +60,26 @@ export class LocalPort implements Port, KsockOwner {
   private isWoken = false;
   private missedCount = 0;
   private missedName = '';
+  /** Why the Ksock is closed: its program closed it, or another Ksock ended it. */
+  private closedBy = closedError();
 
   constructor(
     bus: Bus,
-    mode: Mode,
-    pid: number,
+    { mode, program, manage }: LocalOptions,
     events: PortEvents,
     timers: Timers = systemTimers,
   ) {
     this.timers = timers;
     this.bus = bus;
     this.events = events;
-    this.ksock = bus.open(this, { mode, pid });
-    this.sends = new LocalSends(this.ksock, () => this.servePolls());
+    this.ksock = bus.open(this, {
+      mode,
+      who: { program: programName(program), pid: process.pid, uid: -1, isClaimed: false },
+      access: manage ? MANAGING : null,
+      readOnlyReplies: false,
+    });
+    const closed = (): PortError => this.closedBy;
+    this.sends = new LocalSends(this.ksock, () => this.servePolls(), closed);
   }
 
   get busNumber(): number {
@@ -169,7 +187,7 @@ export class LocalPort implements Port, KsockOwner {
   // Reading
 
   take(wait: boolean, signal: AbortSignal | undefined): Promise<Message | null> {
-    if (!this.ksock.isOpen) return Promise.reject(closedError());
+    if (!this.ksock.isOpen) return Promise.reject(this.closedBy);
     // Readers that wait already come first.
     this.serveTakes();
     if (this.ksock.numMessages > 0) return Promise.resolve(this.tryNext());
@@ -210,15 +228,18 @@ export class LocalPort implements Port, KsockOwner {
   }
 
   readable(): Promise<boolean> {
-    if (!this.ksock.isOpen) return Promise.reject(closedError());
+    if (!this.ksock.isOpen) return Promise.reject(this.closedBy);
     if (this.ksock.numMessages > 0) return Promise.resolve(true);
-    return new Promise((resolve) => {
-      this.waits.addReader(resolve);
+    return new Promise((resolve, reject) => {
+      this.waits.addReader((isReadable) => {
+        if (isReadable && !this.ksock.isOpen) reject(this.closedBy);
+        else resolve(isReadable);
+      });
     });
   }
 
   onReadable(readable: () => void): Promise<void> {
-    if (!this.ksock.isOpen) return Promise.reject(closedError());
+    if (!this.ksock.isOpen) return Promise.reject(this.closedBy);
     return this.waits.subscribe(readable);
   }
 
@@ -230,12 +251,13 @@ export class LocalPort implements Port, KsockOwner {
   // Everything else
 
   call(op: OpCode, argument: number, text: string): Promise<CallResult> {
-    if (!this.ksock.isOpen) return Promise.reject(closedError());
+    if (!this.ksock.isOpen) return Promise.reject(this.closedBy);
     const { ksock, bus } = this;
     const done = perform(ksock, op, argument, text);
     if (done !== null) {
       if (done.first >= 0) return outcome(done.first, done.second);
-      return Promise.reject(portErrorFor(-done.first, ksock.whyNotBound(text, -done.first)));
+      const why = ksock.whyCallRefused(op, argument, text, -done.first);
+      return Promise.reject(portErrorFor(-done.first, why));
     }
     switch (op) {
       case Op.RESEND: {
@@ -257,13 +279,15 @@ export class LocalPort implements Port, KsockOwner {
         return outcome(0, 0, JSON.stringify(reportBindings(bus)));
       case Op.STATS:
         return outcome(0, 0, JSON.stringify(reportStats(bus)));
+      case Op.ACCESS:
+        return outcome(0, 0, JSON.stringify([accessReport(bus.number, ksock.access)]));
       default:
         return Promise.reject(new Error(`a port in this process has no call ${op}`));
     }
   }
 
   writable(signal: AbortSignal | undefined): Promise<boolean> {
-    if (!this.ksock.isOpen) return Promise.reject(closedError());
+    if (!this.ksock.isOpen) return Promise.reject(this.closedBy);
     if (this.ksock.mode === 'r') return Promise.resolve(false);
     if (this.poll()) return Promise.resolve(true);
     return new Promise((resolve, reject) => {
@@ -284,15 +308,29 @@ export class LocalPort implements Port, KsockOwner {
   close(): Promise<void> {
     if (!this.ksock.isOpen) return Promise.resolve();
     this.ksock.close();
-    const refusal = closedError();
+    this.end(this.closedBy);
+    this.events.closed(null);
+    return this.stopReading();
+  }
+
+  kicked(why: string): void {
+    this.closedBy = portErrorFor(Errno.ECONNABORTED, why);
+    // The bus is in the middle of a call: the program is told afterwards.
+    this.timers.queueMicrotask(() => {
+      this.end(this.closedBy);
+      this.waits.wakeReaders(true);
+      this.waits.endSubscription(this.closedBy, false);
+      this.events.closed(this.closedBy);
+    });
+  }
+
+  private end(refusal: PortError): void {
     for (const take of this.takes) take.reject(refusal);
     this.takes = [];
     this.sends.endRequests(refusal);
     this.sends.endSends();
     for (const poll of this.polls) poll.reject(refusal);
     this.polls.clear();
-    this.events.closed(null);
-    return this.stopReading();
   }
 }
 

@@ -8,13 +8,7 @@ import { Flag } from '../../message/flags.ts';
 import { MessageId } from '../../message/id.ts';
 import type { Message } from '../../message/message.ts';
 import { copyOf, messageOf } from './local-messages.ts';
-import {
-  closedError,
-  type PendingRequest,
-  type PortError,
-  portErrorFor,
-  type Refused,
-} from './port.ts';
+import { type PendingRequest, type PortError, portErrorFor, type Refused } from './port.ts';
 
 type Settle = (result: number) => void;
 
@@ -27,6 +21,8 @@ export class LocalSends {
   private readonly ksock: BusKsock;
   /** Called after a send was cancelled: callers of `writable` may go on. */
   private readonly cancelled: () => void;
+  /** Why the Ksock is closed. */
+  private readonly closedBy: () => PortError;
   /** The message that is being submitted, and its outcome so far. */
   private submitted: MessageBatch | null = null;
   private outcome = PENDING;
@@ -37,9 +33,10 @@ export class LocalSends {
   private readonly requests = new NumberMap<PendingRequest>();
   private idle: (() => void)[] = [];
 
-  constructor(ksock: BusKsock, cancelled: () => void) {
+  constructor(ksock: BusKsock, cancelled: () => void, closedBy: () => PortError) {
     this.ksock = ksock;
     this.cancelled = cancelled;
+    this.closedBy = closedBy;
     this.queue = new SendQueue(ksock, (batch, result) => {
       if (batch === this.submitted) {
         this.outcome = result;
@@ -54,6 +51,7 @@ export class LocalSends {
 
   /** While a refusal is reported: the bus's reason. */
   get why(): string {
+    if (!this.ksock.isOpen) return this.closedBy().meaning ?? '';
     if (this.refused === null) return '';
     const { batch, errno } = this.refused;
     return this.ksock.whyRefused(batch, errno);
@@ -156,7 +154,7 @@ export class LocalSends {
   private submit(batch: MessageBatch, wait: boolean): number {
     const token = batch.answersByToken ? this.nextToken : this.freeToken();
     this.nextToken = (token + 1) >>> 0;
-    if (!this.ksock.isOpen) return -Errno.EBADF;
+    if (!this.ksock.isOpen) return -this.closedBy().errno;
     batch.token = token;
     batch.waits = wait;
     if (wait) batch.flags = (batch.flags | Flag.ALL_OR_WAIT) >>> 0;
@@ -183,7 +181,7 @@ export class LocalSends {
   }
 
   private refusal(result: number): PortError {
-    return this.ksock.isOpen ? portErrorFor(-result, this.why) : closedError();
+    return this.ksock.isOpen ? portErrorFor(-result, this.why) : this.closedBy();
   }
 
   /** The Ksock is closed: rejects all Requests. */
@@ -196,7 +194,7 @@ export class LocalSends {
   /** The Ksock is closed: fails all waiting sends. */
   endSends(): void {
     this.queue.close();
-    for (const settle of this.settles.values()) settle(-Errno.EBADF);
+    for (const settle of this.settles.values()) settle(-this.closedBy().errno);
     this.settles.clear();
     this.noteIdle();
   }

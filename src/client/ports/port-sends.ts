@@ -181,7 +181,9 @@ export class PortSends implements InFlightSendsHost, AwaitedSendHost {
     }
     const request = this.requests.take(token);
     if (request !== undefined) request.refused(this.refusal(errno));
-    else if (!this.requests.isForgotten(token)) this.replyRefused?.(errno, described, false);
+    else if (!this.requests.isForgotten(token)) {
+      this.replyRefused?.(errno, described, bytesOfRefused(frame));
+    }
   }
 
   // Used by InFlightSends and AwaitedSend

@@ -40,10 +40,10 @@ export interface CallResult {
 }
 
 /**
- * Called with each refused message; during the call, the port's `why` gives the reason. A message that is not whole has
- * lost its data: don't send it again.
+ * Called with each refused message; during the call, the port's `why` gives the reason. A message may have lost its data,
+ * of `lostBytes` bytes (default: 0): don't send it again.
  */
-export type Refused = (errno: number, message: Message, isWhole?: boolean) => void;
+export type Refused = (errno: number, message: Message, lostBytes?: number) => void;
 
 /** A Request that waits for its answer. The port calls `answered` or `refused`, once. */
 export interface PendingRequest {

@@ -31,7 +31,8 @@ export class ReconnectingPort {
   private readonly open: (events: PortEvents, signal: AbortSignal | undefined) => Promise<Port>;
   /** The name of the bus in errors: `bus 0`. */
   private readonly target: string;
-  private readonly delays: Delays | null;
+  /** Null: the Ksock does not reconnect; not any more, after another program has ended it. */
+  private delays: Delays | null;
   private readonly events: ReconnectingEvents;
   private currentPort: Port | null = null;
   private readonly timers: Timers;
@@ -248,6 +249,7 @@ export class ReconnectingPort {
     this.isConnected = false;
     this.timers.clearTimeout(this.timer);
     if (this.isClosed || error === null) return;
+    if (isKick(error)) this.delays = null;
     if (this.delays !== null) {
       this.former.add(this.port);
       for (;;) {
@@ -271,8 +273,10 @@ export class ReconnectingPort {
         },
         (error: unknown) => {
           if (this.isClosed) return;
+          if (isKick(error)) this.delays = null;
           this.reportDisconnected(error, 'open');
           if (this.delays !== null) this.retryIn(nextDelay(delay, this.delays));
+          else this.wake(false);
         },
       );
     }, jittered(delay));
@@ -289,6 +293,11 @@ export class ReconnectingPort {
     const kbusError = explain('open', error, `${what} ${target}`) as KbusError;
     guarded(() => this.events.onDisconnected(kbusError));
   }
+}
+
+/** Whether another program has ended the Ksock: it must not come back by itself. */
+function isKick(error: unknown): boolean {
+  return error instanceof PortError && error.errno === Errno.ECONNABORTED;
 }
 
 /** Runs a callback of the program, and prints what it throws. */

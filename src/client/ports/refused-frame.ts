@@ -1,9 +1,11 @@
 import { escaped } from '../../base/escape.ts';
+import { Errno } from '../../message/errno.ts';
 import { MessageId } from '../../message/id.ts';
 import { Message } from '../../message/message.ts';
 import { type FrameView, textOf, wordOf } from '../../wire/frame.ts';
+import { PortError, portErrorFor } from './port.ts';
 
-// The content of a REFUSED: of a call, and of a send.
+// The content of a REFUSED, of a call and of a send; and of a FAREWELL.
 
 /** The client prints at most this many characters of a reason. */
 const MAX_WHY_CHARACTERS = 1000;
@@ -18,6 +20,13 @@ export function whyCallRefused(frame: FrameView): string {
 /** The reason why a send was refused, likewise. */
 export function whySendRefused(frame: FrameView): string {
   return shown(textOf(frame, 9).slice(wordOf(frame, 8)));
+}
+
+/** Why the daemon ends the connection. Who has ended the Ksock is all that there is to know about a kick. */
+export function farewellOf(frame: FrameView): PortError {
+  const errno = errnoOf(frame);
+  const why = shown(textOf(frame, 1));
+  return errno === Errno.ECONNABORTED ? portErrorFor(errno, why) : new PortError(errno, why);
 }
 
 /** The id that the message has used; it may be unset. */

@@ -86,7 +86,7 @@ describe('Opening', () => {
 
   it('times out if the daemon does not answer, and leaves no connection open.', async () => {
     const silent = await mute();
-    const opening = Ksock.open(connectUnix(0, silent.directory, 20));
+    const opening = Ksock.open(connectUnix(0, { directory: silent.directory, timeout: 20 }));
     await silent.asked;
     const error = await refused(opening, 'ETIMEDOUT');
     expect(error.message).toContain(`${silent.directory}/kbus0.sock did not answer within 0.02 s`);

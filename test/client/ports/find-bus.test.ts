@@ -95,11 +95,11 @@ describe('Opening without a directory', () => {
     vi.stubEnv('KBUS_DIR', '');
     vi.stubEnv('XDG_RUNTIME_DIR', '');
     vi.spyOn(process as { getuid(): number }, 'getuid').mockReturnValue(1000);
-    const { meaning } = new NoBusError(0, undefined, []);
+    const { meaning } = new NoBusError({ bus: 0 }, undefined, []);
     expect(meaning).toBe(
       'there is no bus 0; set KBUS_DIR to a folder of your own, and start one with `kbus serve`',
     );
-    expect(new NoBusError(0, 'here', []).meaning).not.toContain('KBUS_DIR');
+    expect(new NoBusError({ bus: 0 }, 'here', []).meaning).not.toContain('KBUS_DIR');
   });
 
   it('reconnects in the same directory, and in no other.', async () => {
@@ -153,7 +153,7 @@ Buses 0 and 1 exist: that daemon has fewer buses. Stop it, and start it with:  k
     [[0, 2, 5], 'buses 0, 2 and 5 exist'],
   ])('lists the buses %j as "%s".', (others, says) => {
     const look = { says: 'x', errno: 2, others, cause: undefined };
-    expect(new NoBusError(9, undefined, [look]).meaning).toContain(`but ${says};`);
+    expect(new NoBusError({ bus: 9 }, undefined, [look]).meaning).toContain(`but ${says};`);
   });
 
   it.each([
