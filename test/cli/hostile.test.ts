@@ -108,9 +108,13 @@ describe('Hostile text', { timeout: 60_000 }, () => {
       lastMessage: { networkId: 1, serialNum: 2, [EVIL]: EVIL },
       ...{ queue: 0, maxMessages: 0, readAt: 0, readLength: 0, wroteAt: 0, wrotePart: EVIL },
       ...{ wroteAll: false, sending: true, outstandingRequests: 0, maxOutstandingRequests: 0 },
-      ...{ unsentReplies: 0, maxUnsentReplies: 0, missed: 0, [EVIL]: [EVIL] },
+      ...{ unsentReplies: 0, maxUnsentReplies: 0, missed: 0, held: 2 ** 20, [EVIL]: [EVIL] },
+      ...{ program: EVIL, uid: -1, claimed: true },
     };
-    const stats = { device: 0, nextKsock: 1, nextMessage: 1, unsentUnbindings: 0, ksocks: [ksock] };
+    const stats = {
+      ...{ device: 0, nextKsock: 1, nextMessage: 1, unsentUnbindings: 0 },
+      ...{ memoryHeld: 0, maxMemory: 1, ksocks: [ksock] },
+    };
     const binding = { device: 0, ksock: 1, pid: 2, replier: false, name: EVIL_NAME };
     const directory = await welcoming(
       friendly((asked) => {

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { Ksock } from '../../src/client/ksock.ts';
-import { Request } from '../../src/message/message.ts';
+import { Announcement, Request } from '../../src/message/message.ts';
 import { serve } from './kbus.ts';
 
 describe('kbus bindings', () => {
@@ -41,7 +41,7 @@ describe('kbus bindings', () => {
 
 describe('kbus stats', () => {
   test('prints the state of all other Ksocks', async () => {
-    const { directory, kbus } = await serve('--max-messages', '7');
+    const { directory, kbus } = await serve('--max-messages', '7', '--max-memory', '104857600');
     await using ksock = await Ksock.open(0, { directory });
     await ksock.bind('$.Ask', true);
     await ksock.sendMsg(new Request('$.Ask'));
@@ -51,8 +51,20 @@ describe('kbus stats', () => {
       'dev  0: next ksock 3 next msg 2 unsent unbindings 0\n' +
         '    ksock 1 last msg 0:1 queue 1 of 7\n' +
         '      read byte 0 of 0, wrote byte 0 of HDR (not finished), not sending\n' +
-        '      outstanding requests 1 (size 16, max 1), unsent replies 0 (max 0)\n',
+        '      outstanding requests 1 (size 16, max 1), unsent replies 0 (max 0)\n' +
+        'memory: programs hold 0.0 MiB of 100.0 MiB (max-memory)\n',
     );
+  });
+
+  test('names the Ksocks that hold the most memory', async () => {
+    const { directory, kbus } = await serve('--max-memory', '104857600');
+    await using ksock = await Ksock.open(0, { directory, name: 'hoarder' });
+    await ksock.bind('$.Large');
+    await ksock.sendMsg(new Announcement('$.Large', new Uint8Array(3 * 1024 * 1024)));
+    const { stdout } = await kbus(['stats']);
+    expect(stdout).toMatch(/^memory: programs hold 3\.\d MiB of 100\.0 MiB \(max-memory\)$/m);
+    expect(stdout).toContain(`    Ksock 1 ('hoarder', process ${process.pid} of user `);
+    expect(stdout).toMatch(/, as it says\) holds 3\.\d MiB$/m);
   });
 
   test('prints JSON', async () => {
