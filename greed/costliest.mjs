@@ -76,7 +76,11 @@ const ACTIONS = {
     call(Op.UNBIND, at, more & 1, `$.A.n${at}${more & 2 ? '.*' : ''}`),
   send: ({ name, more, size }, at) => {
     const options = { flags: flagsOf(more), ...(more & 64 ? { network: 7, serial: 7 } : {}) };
-    const one = record(nth(NAMES, name), more & 128 ? size : size & 63, options);
+    const one = record(
+      nth(NAMES, name),
+      more & 128 && countOf(more) === 1 ? size : size & 63,
+      options,
+    );
     return send(at, detailOf(more), new Array(countOf(more)).fill(one));
   },
   'send anew': ({ more, size }, at) => {

@@ -304,7 +304,8 @@ export class Outbox {
     const { pieces } = this;
     this.pieces = [];
     this.pieceBytes = 0;
-    this.channel.write(pieces);
+    const { backlog } = this.channel;
+    this.channel.write(backlog === 0 ? pieces : packed(pieces, backlog));
   }
 
   private cut(): void {
@@ -318,6 +319,36 @@ export class Outbox {
     this.from = 0;
     this.to = 0;
   }
+}
+
+/** With a larger backlog, longer pieces are copied too. */
+const MAX_BACKLOG_BYTES_SHARED = 256 * 1024;
+const MAX_PACKED_BYTES = 64 * 1024;
+
+/**
+ * The same bytes, with short pieces in memory of their own. A client that does not read must not keep the memory of
+ * others: a short piece lies in a slab with the frames of all connections, or among what was received with it.
+ */
+function packed(pieces: readonly Uint8Array[], backlog: number): Uint8Array[] {
+  const longest = backlog > MAX_BACKLOG_BYTES_SHARED ? MAX_PACKED_BYTES : MAX_COPIED_BYTES;
+  let total = 0;
+  for (const { length } of pieces) if (length <= longest) total += length;
+  const own = new Uint8Array(total);
+  const all: Uint8Array[] = [];
+  let from = 0;
+  let to = 0;
+  for (const piece of pieces) {
+    if (piece.length <= longest) {
+      own.set(piece, to);
+      to += piece.length;
+      continue;
+    }
+    if (from < to) all.push(own.subarray(from, to));
+    from = to;
+    all.push(piece);
+  }
+  if (from < to) all.push(own.subarray(from, to));
+  return all;
 }
 
 const words = new RecordWords();

@@ -22,6 +22,9 @@ interface Report {
   readonly next: NextPiece<object>;
 }
 
+/** A step of `Work` makes about 32 characters of a report. */
+const CHARACTERS_PER_STEP_BITS = 5;
+
 /** Answers the calls BINDINGS, STATS and ACCESS in pieces, each made when the client's backlog allows it. */
 export class ReportCalls {
   private readonly bus: Bus;
@@ -77,15 +80,23 @@ export class ReportCalls {
     return op === Op.ACCESS ? accessPieces(entrance.reports()) : bindingPieces(bus);
   }
 
-  /** Answers waiting calls while the client's backlog allows it. */
+  /** Calls wait although the client's backlog allows to answer them: the turn was over. */
+  get isPutOff(): boolean {
+    const { channel, characters, waiting } = this;
+    return waiting.length > 0 && characters + channel.backlog <= MAX_BACKLOG_BYTES;
+  }
+
+  /** Answers waiting calls while the client's backlog allows it, and the turn is not over. */
   serve(): void {
     const { later, waiting } = this;
-    while (waiting.length > 0 && this.characters + this.channel.backlog <= MAX_BACKLOG_BYTES) {
+    const { work } = this.bus;
+    while (this.isPutOff && !work.isTurnOver) {
       const report = waiting.shift() as Report;
       const { token, number, next } = report;
       const { piece, isLast } = next();
       const text = JSON.stringify(piece);
       this.characters += text.length;
+      work.done += text.length >> CHARACTERS_PER_STEP_BITS;
       if (!isLast) {
         this.begun ??= new Map();
         this.begun.set(number, report);

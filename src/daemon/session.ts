@@ -190,6 +190,7 @@ export class Session implements KsockOwner, ChannelEvents, Flushable, CallHost, 
       if (chunk === undefined) this.isBehind = false;
       else reader.push(chunk.bytes, chunk.from, chunk.to);
     }
+    parts?.reports.serve();
     this.markDirty();
     if (this.isBehind || parts?.sends.isPaced) return false;
     if (!this.isPaused) this.channel.resume();
@@ -317,7 +318,8 @@ export class Session implements KsockOwner, ChannelEvents, Flushable, CallHost, 
     }
     this.outbox.flush();
     if (parts?.reports.flushed()) this.markDirty();
-    if (parts?.prefetcher.hasMore && this.channel.backlog <= MAX_BACKLOG_BYTES) {
+    const isBacklogSmall = this.channel.backlog <= MAX_BACKLOG_BYTES;
+    if (parts?.reports.isPutOff || (parts?.prefetcher.hasMore && isBacklogSmall)) {
       this.host.turns.add(this);
     }
     this.holdMemory();
