@@ -1,4 +1,3 @@
-import { Buffer } from 'node:buffer';
 import type { Flushable, FlushScheduler } from '../base/flush-scheduler.ts';
 import type { Slab } from '../base/slab.ts';
 import { readU32 } from '../base/u32.ts';
@@ -13,15 +12,10 @@ import { Errno } from '../message/errno.ts';
 import { KBUS_FLAGS } from '../message/flags.ts';
 import type { Channel, ChannelEvents } from '../transport/channel.ts';
 import { textOf, wordOf, wordsFrame } from '../wire/frame.ts';
-import { FrameReader } from '../wire/frame-reader.ts';
+import type { FrameReader } from '../wire/frame-reader.ts';
 import {
-  ASK_WHO,
   FRAME_AT,
   FrameKind,
-  HelloMode,
-  MAX_GREETING_BYTES,
-  PROTOCOL_MAGIC,
-  PROTOCOL_VERSION,
   ProtocolError,
   SENT_RECORDS_AT,
   SendDetail,
@@ -32,22 +26,14 @@ import { type CallHost, type CallParts, Calls } from './calls.ts';
 import type { Chunks } from './chunks.ts';
 import { type Entrance, openEntrance } from './entrance.ts';
 import { ExplanationBudget } from './explanation-budget.ts';
-import { MAX_COPIED_BYTES, Outbox } from './outbox.ts';
+import { readHello, welcome } from './greeting.ts';
+import { Inbox, type InboxHost } from './inbox.ts';
+import { Outbox } from './outbox.ts';
 import { MAX_BACKLOG_BYTES, Prefetcher } from './prefetcher.ts';
 import { Reads } from './reads.ts';
 import { ReportCalls } from './report-calls.ts';
 import type { Turns, Worker } from './turns.ts';
 import { whyNoBus } from './why-no-bus.ts';
-
-/** A stretch of bytes. */
-interface Chunk {
-  readonly bytes: Uint8Array;
-  readonly from: number;
-  readonly to: number;
-}
-
-/** Of frames of which more is missing, the session checks whether there is memory for them. */
-const MAX_UNCHECKED_BYTES = 64 * 1024;
 
 /** What all sessions of a daemon have in common. */
 export interface SessionHost {
@@ -76,7 +62,7 @@ const MIN_LONGEST_FRAME_BYTES = 128 * 1024;
  * The daemon's side of one connection, which is one Ksock on one bus. It decodes the client's frames and passes each
  * to the part that handles it. It does no I/O of its own.
  */
-export class Session implements KsockOwner, ChannelEvents, Flushable, CallHost, Worker {
+export class Session implements KsockOwner, ChannelEvents, Flushable, CallHost, InboxHost, Worker {
   steps = 0;
   private readonly host: SessionHost;
   private readonly bus: Bus;
@@ -85,21 +71,13 @@ export class Session implements KsockOwner, ChannelEvents, Flushable, CallHost, 
   private readonly outbox: Outbox;
   private readonly results: CallResults;
   private readonly explanationBudget = new ExplanationBudget(() => this.markDirty());
-  private readonly reader = new FrameReader(
-    MAX_GREETING_BYTES,
-    MAX_COPIED_BYTES,
-    Buffer.allocUnsafeSlow,
-  );
+  private readonly inbox = new Inbox(this);
   /** Null until the client has sent HELLO. */
   private parts: CallParts | null = null;
   private calls!: Calls;
   private isDirty = false;
   private isEnded = false;
   private isPaused = false;
-  /** The turn was over before all received bytes were handled. */
-  private isBehind = false;
-  /** What was received meanwhile. */
-  private chunks: Chunk[] = [];
   /** The number of missed messages that are not reported to the client yet, and the name of the first. */
   private missedCount = 0;
   private missedName = '';
@@ -128,71 +106,62 @@ export class Session implements KsockOwner, ChannelEvents, Flushable, CallHost, 
 
   received(bytes: Uint8Array, from: number, to: number): number {
     if (this.isEnded) return 0;
-    if (this.isBehind) {
-      this.chunks.push({ bytes, from, to });
-      return 0;
-    }
-    const { reader } = this;
+    const { inbox } = this;
     const { work } = this.host.turns;
     const before = work.done;
-    reader.push(bytes, from, to);
-    if (!this.readFrames()) this.fallBehind();
+    const wasBehind = inbox.isBehind;
+    this.guarded(() => inbox.receive(bytes, from, to));
+    if (inbox.isBehind && !wasBehind && !this.isEnded) {
+      this.channel.pause();
+      this.host.turns.add(this);
+    }
     this.steps += work.done - before;
     this.handled();
-    return reader.isDropping ? -reader.missing : reader.missing;
+    return inbox.missing;
   }
 
-  /** Handles the frames that were received. False when the turn was over before all of them. */
-  private readFrames(): boolean {
-    const { reader } = this;
-    const { work } = this.host.turns;
+  /** Handles frames; ends the connection if one breaks the protocol. */
+  private guarded(handle: () => void): void {
     try {
-      while (!this.isEnded) {
-        if (work.isTurnOver || this.parts?.sends.isPaced) return false;
-        if (!reader.read()) break;
-        work.done++;
-        if (this.parts === null) this.hello(reader);
-        else this.frame(reader, this.parts);
-      }
-      this.checkMemory();
+      handle();
     } catch (error) {
       if (!(error instanceof ProtocolError)) throw error;
       const id = this.parts?.ksock.id ?? '-';
       this.host.warn(`bus ${this.bus.number}, Ksock ${id}: ${error.message}`);
       this.farewell(Errno.EPROTO, error.message);
     }
-    return true;
   }
 
-  /** Where there is no memory for the rest of a large frame, its send is refused (ENOMEM) when all of it has come. */
-  private checkMemory(): void {
-    const { parts, reader } = this;
-    if (parts === null || reader.missing <= MAX_UNCHECKED_BYTES) return;
-    if (!parts.ksock.hasRoomFor(reader.missing)) reader.skip();
+  // What the inbox asks
+
+  handle(frame: FrameReader): void {
+    this.host.turns.work.done++;
+    if (this.parts === null) this.hello(frame);
+    else this.frame(frame, this.parts);
   }
 
-  private fallBehind(): void {
-    this.isBehind = true;
-    this.channel.pause();
-    this.host.turns.add(this);
+  get mustStop(): boolean {
+    return this.isEnded || this.host.turns.work.isTurnOver || this.parts?.sends.isPaced === true;
   }
+
+  hasRoomFor(bytes: number): boolean {
+    return this.parts?.ksock.hasRoomFor(bytes) ?? true;
+  }
+
+  // Turns
 
   goOn(): boolean {
-    const { parts, reader } = this;
+    const { inbox, parts } = this;
     if (this.isEnded) return true;
     if (parts?.sends.isPaced) {
       parts.sends.goOn();
       this.calls.servePolls();
     }
-    while (this.isBehind) {
-      if (!this.readFrames()) break;
-      const chunk = this.chunks.shift();
-      if (chunk === undefined) this.isBehind = false;
-      else reader.push(chunk.bytes, chunk.from, chunk.to);
-    }
+    this.guarded(() => inbox.goOn());
+    if (this.isEnded) return true;
     parts?.reports.serve();
     this.markDirty();
-    if (this.isBehind || parts?.sends.isPaced) return false;
+    if (inbox.isBehind || parts?.sends.isPaced) return false;
     if (!this.isPaused) this.channel.resume();
     return true;
   }
@@ -200,7 +169,7 @@ export class Session implements KsockOwner, ChannelEvents, Flushable, CallHost, 
   drained(): void {
     if (this.isPaused) {
       this.isPaused = false;
-      if (!this.isBehind) this.channel.resume();
+      if (!this.inbox.isBehind) this.channel.resume();
     }
     if (!this.isEnded) this.parts?.reports.serve();
     this.handled();
@@ -238,10 +207,8 @@ export class Session implements KsockOwner, ChannelEvents, Flushable, CallHost, 
 
   /** Counts what the connection keeps in memory to the Ksock (spec 1 §14.1). */
   private holdMemory(): void {
-    const { channel, chunks, parts, reader } = this;
-    let bytes = channel.backlog + reader.heldBytes;
-    for (const { from, to } of chunks) bytes += to - from;
-    parts?.ksock.holdForDriver(bytes);
+    const { channel, inbox, parts } = this;
+    parts?.ksock.holdForDriver(channel.backlog + inbox.heldBytes);
   }
 
   // Events of the bus
@@ -332,46 +299,30 @@ export class Session implements KsockOwner, ChannelEvents, Flushable, CallHost, 
   // Frames of the client
 
   private hello(frame: FrameReader): void {
-    const kind = frame.bytes[frame.at + FRAME_AT.kind];
-    if (kind !== FrameKind.HELLO || wordOf(frame, 0) !== PROTOCOL_MAGIC) {
-      throw new ProtocolError('the first bytes are not those of a KBUS client');
-    }
-    const version = wordOf(frame, 1);
-    if (version !== PROTOCOL_VERSION) {
-      throw new ProtocolError(
-        `the client uses version ${version} of the protocol, the daemon version ${PROTOCOL_VERSION}; use the same version of the kbus package for both`,
-      );
-    }
-    const mode = wordOf(frame, 2);
-    if (mode === ASK_WHO) {
-      this.welcome(0, 0);
+    const { bus, entrance, host } = this;
+    const { asksWho, manages, mode, pid, program } = readHello(frame);
+    if (asksWho) {
+      this.outbox.frame(welcome(bus.number, 0, host.pid, 0));
       this.end();
       return;
     }
-    const manages = (mode & HelloMode.MANAGE) !== 0;
-    if (this.entrance.full !== '' && !manages) {
-      this.farewell(Errno.ENOMEM, this.entrance.full);
+    if (entrance.full !== '' && !manages) {
+      this.farewell(Errno.ENOMEM, entrance.full);
       return;
     }
-    const { absoluteMaxMessageSize } = this.bus.settings;
+    const { absoluteMaxMessageSize } = bus.settings;
     const longest = Math.max(absoluteMaxMessageSize + FRAME_SLACK_BYTES, MIN_LONGEST_FRAME_BYTES);
-    this.reader.maxLength = longest;
-    const pid = wordOf(frame, 3);
-    const { access } = this.entrance;
+    this.inbox.reader.maxLength = longest;
+    const uid = pid === 0 ? -1 : (host.userOf?.(pid) ?? -1);
     this.parts = this.open({
-      mode: (mode & HelloMode.BOTH) === HelloMode.READ ? 'r' : 'rw',
-      who: {
-        program: programName(textOf(frame, 4)),
-        pid,
-        uid: pid === 0 ? -1 : (this.host.userOf?.(pid) ?? -1),
-        isClaimed: true,
-      },
-      access: manages ? (access?.forManaging() ?? MANAGING) : access,
+      mode,
+      who: { program: programName(program), pid, uid, isClaimed: true },
+      access: manages ? (entrance.access?.forManaging() ?? MANAGING) : entrance.access,
       readOnlyReplies: false,
-      share: this.entrance.share,
+      share: entrance.share,
     });
     this.calls = new Calls(this, this.parts);
-    this.welcome(this.parts.ksock.id, longest);
+    this.outbox.frame(welcome(bus.number, this.parts.ksock.id, host.pid, longest));
   }
 
   private open(options: OpenOptions): CallParts {
@@ -399,21 +350,6 @@ export class Session implements KsockOwner, ChannelEvents, Flushable, CallHost, 
       results,
       explanationBudget,
     };
-  }
-
-  private welcome(ksockId: number, maxFrame: number): void {
-    this.outbox.frame(
-      wordsFrame(FrameKind.WELCOME, 0, 0, 0, [
-        PROTOCOL_MAGIC,
-        PROTOCOL_VERSION,
-        this.bus.number,
-        ksockId,
-        this.host.pid,
-        MAX_PENDING_SENDS,
-        MAX_PENDING_BYTES,
-        maxFrame,
-      ]),
-    );
   }
 
   private frame(frame: FrameReader, parts: CallParts): void {

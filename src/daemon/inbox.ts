@@ -1,0 +1,86 @@
+import { Buffer } from 'node:buffer';
+import { FrameReader } from '../wire/frame-reader.ts';
+import { MAX_GREETING_BYTES } from '../wire/protocol.ts';
+import { MAX_COPIED_BYTES } from './outbox.ts';
+
+/** Of frames of which more is missing, the inbox checks whether there is memory for them. */
+const MAX_UNCHECKED_BYTES = 64 * 1024;
+
+/** A stretch of bytes. */
+interface Chunk {
+  readonly bytes: Uint8Array;
+  readonly from: number;
+  readonly to: number;
+}
+
+/** Who handles the frames. */
+export interface InboxHost {
+  /** Handles the frame that the reader stands at; throws a ProtocolError. */
+  handle(frame: FrameReader): void;
+  /** No frame may be handled now: the turn is over, or the connection has ended. */
+  readonly mustStop: boolean;
+  /** Whether there is memory for so many bytes of an incomplete frame. */
+  hasRoomFor(bytes: number): boolean;
+}
+
+/** What one connection has received, up to the frames that are handled. */
+export class Inbox {
+  readonly reader = new FrameReader(MAX_GREETING_BYTES, MAX_COPIED_BYTES, Buffer.allocUnsafeSlow);
+  private readonly host: InboxHost;
+  /** Frames that were received are not handled yet. */
+  isBehind = false;
+  /** What was received meanwhile. */
+  private chunks: Chunk[] = [];
+
+  constructor(host: InboxHost) {
+    this.host = host;
+  }
+
+  /** Handles the frames in these bytes, if none is left from before. */
+  receive(bytes: Uint8Array, from: number, to: number): void {
+    if (this.isBehind) {
+      this.chunks.push({ bytes, from, to });
+      return;
+    }
+    this.reader.push(bytes, from, to);
+    this.isBehind = !this.handle();
+  }
+
+  /** Handles the frames that are left. */
+  goOn(): void {
+    while (this.isBehind) {
+      if (!this.handle()) return;
+      const chunk = this.chunks.shift();
+      if (chunk === undefined) this.isBehind = false;
+      else this.reader.push(chunk.bytes, chunk.from, chunk.to);
+    }
+  }
+
+  /** False when the host must stop before all complete frames are handled. */
+  private handle(): boolean {
+    const { host, reader } = this;
+    for (;;) {
+      if (host.mustStop) return false;
+      if (!reader.read()) break;
+      host.handle(reader);
+    }
+    // Where there is no memory for the rest of a large frame, its send is refused (ENOMEM) when all of it has come.
+    const { missing } = reader;
+    if (missing > MAX_UNCHECKED_BYTES && !host.hasRoomFor(missing)) reader.skip();
+    return true;
+  }
+
+  /** What {@link ChannelEvents.received} gives. */
+  get missing(): number {
+    const { reader } = this;
+    if (this.isBehind) return 0;
+    return reader.isDropping ? -reader.missing : reader.missing;
+  }
+
+  /** Bytes in memory. */
+  get heldBytes(): number {
+    let bytes = this.reader.heldBytes;
+    for (const { from, to } of this.chunks) bytes += to - from;
+    return bytes;
+  }
+}
