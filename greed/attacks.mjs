@@ -20,8 +20,12 @@ const UNLIMITED = 0xffff_ffff;
 
 /** An attack in progress. */
 class Attack {
-  /** @param {string} directory @param {number} scale  1: all of it */
-  constructor(directory, scale) {
+  /**
+   * @param {string} directory @param {number} scale  1: all of it
+   * @param {() => void} prepared  called when the attack goes on until it is over
+   */
+  constructor(directory, scale, prepared) {
+    this.prepared = prepared;
     this.directory = directory;
     this.scale = scale;
     this.isOver = false;
@@ -68,6 +72,7 @@ class Attack {
 
   /** Does something again and again until the attack is over. @param {() => Promise<unknown>} what */
   async again(what) {
+    this.prepared();
     while (!this.isOver) {
       await what();
       await new Promise(setImmediate);

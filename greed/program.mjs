@@ -34,7 +34,7 @@ async function witness() {
 }
 
 async function attacker() {
-  const attack = new Attack(directory, Number(scale));
+  const attack = new Attack(directory, Number(scale), () => say({ done: true }));
   process.on('message', () => {
     attack.isOver = true;
   });
