@@ -25,6 +25,9 @@ import { type KnownHub, Topology } from './topology.ts';
 /** Flags that a message loses when a Limpet sends it: the bus sets the first two, and a Limpet never waits for room. */
 const NOT_CARRIED = Flag.WANT_YOU_TO_REPLY | Flag.SYNTHETIC | Flag.ALL_OR_WAIT;
 
+/** For so many senders of one name, the hub keeps the heads of their messages. */
+const MAX_SENDERS = 8;
+
 /** A Limpet of the same id must be in reach for this many ticks: an earlier run of this one soon is not. */
 const TICKS_TO_WARN = 5;
 
@@ -36,10 +39,7 @@ export interface HubHost {
   send(message: Message, refused: ((errno: number) => void) | null): void;
   /** Sends a Reply on the bus. */
   reply(message: Message): void;
-  /**
-   * Sends a Request for listeners only: its Replier is this Limpet, which forgets it at once. Calls `refused` if another
-   * Ksock is its Replier.
-   */
+  /** Sends a Request for listeners only: its Replier is this Limpet, which forgets it when it comes back. */
   copy(message: Message, refused: () => void): void;
   /** Binds a name as Replier; {@link Hub.bound} has the result. */
   bind(name: string): void;
@@ -115,6 +115,8 @@ export class Hub {
   private readonly pending = new Map<number, PendingRequest>();
   /** By `network:serial`. */
   private readonly asked = new Map<string, AskedRequest>();
+  /** The heads that were made of others: those of this bus for other buses, one for each sender; and the reverse. */
+  private readonly carriedHeads = new WeakMap<Head, Head[]>();
   private readonly heads = new WeakMap<Head, Head>();
   /** What was delivered on the bus before this Limpet spoke for it. */
   private readonly delivered = new RecentIds();
@@ -242,10 +244,8 @@ export class Hub {
   /** The message with the id and the origin that it has on other buses. */
   private carried(message: Message): Message {
     const { head, from } = message;
-    const known = this.heads.get(head);
-    const isFit = known !== undefined && (head.origFrom.isSet || known.origFrom.localId === from);
-    const made = isFit ? known : this.carriedHead(head, from);
-    message.head = made;
+    const known = this.carriedHeads.get(head);
+    message.head = known?.find(({ origFrom }) => origFrom.localId === from) ?? this.carriedHead(head, from);
     return message;
   }
 
@@ -256,7 +256,11 @@ export class Hub {
       origFrom: head.origFrom.networkId === 0 ? new OrigFrom(id, from) : head.origFrom,
       flags: head.flags & ~Flag.WANT_YOU_TO_REPLY,
     });
-    this.heads.set(head, made);
+    // A head that has an origin is not shared by messages.
+    if (head.origFrom.networkId !== 0) return made;
+    const known = this.carriedHeads.get(head);
+    if (known === undefined) this.carriedHeads.set(head, [made]);
+    else if (known.unshift(made) > MAX_SENDERS) known.pop();
     return made;
   }
 
@@ -435,19 +439,22 @@ export class Hub {
 
   /** Sends a message of another bus on this one: a Request only for its listeners. */
   deliverToBus(message: Message): void {
-    const refused = (): void => {
-      this.counts.refused++;
-    };
-    if ((message.head.flags & Flag.WANT_A_REPLY) === 0) {
-      this.host.send(this.sendable(message, 0), refused);
-      return;
-    }
-    this.host.copy(this.sendable(message, this.ksockId), () => {
+    const { flags, name } = message.head;
+    if ((flags & Flag.WANT_A_REPLY) === 0) {
+      this.host.send(this.sendable(message, 0), this.countRefused);
+    } else if (this.repliers.isProxyOf(name)) {
+      this.host.copy(this.sendable(message, this.ksockId), this.countRefused);
+    } else {
+      // A Request would go to a Replier of this bus, which is not to answer it.
       const plain = this.sendable(message, 0);
       plain.flags &= ~Flag.WANT_A_REPLY;
-      this.host.send(plain, refused);
-    });
+      this.host.send(plain, this.countRefused);
+    }
   }
+
+  private readonly countRefused = (): void => {
+    this.counts.refused++;
+  };
 
   /** A copy of the message that may be sent on this bus. */
   private sendable(message: Message, to: number): Message {
@@ -472,9 +479,7 @@ export class Hub {
   private tellMissed(count: number, origin: number): void {
     this.counts.missed += count;
     if (!this.isOnBus) return;
-    this.host.send(missedMessage(count, origin), () => {
-      this.counts.refused++;
-    });
+    this.host.send(missedMessage(count, origin), this.countRefused);
   }
 
   // Classic links

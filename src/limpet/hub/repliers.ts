@@ -75,6 +75,11 @@ export class Repliers {
     return best === null ? 0 : (local.get(best) ?? 0);
   }
 
+  /** Whether the bus gives a Request of this name to this Limpet. */
+  isProxyOf(name: string): boolean {
+    return this.proxies.size > 0 && this.choose(name) !== null && this.binderOf(name) === 0;
+  }
+
   // Repliers behind classic Limpets
 
   classicBound(provider: ClassicProvider, name: string): void {

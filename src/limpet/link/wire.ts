@@ -3,6 +3,9 @@ export interface Wire {
   write(bytes: Uint8Array): void;
   /** Bytes that were written and have not left yet. */
   readonly backlog: number;
+  /** Stops reading, and goes on. */
+  pause(): void;
+  resume(): void;
   /** Closes it when all is written. */
   end(): void;
   /** Closes it at once. */
@@ -55,6 +58,10 @@ export class MemoryWire implements Wire {
       if (this.backlog === 0) this.events?.drained();
     });
   }
+
+  pause(): void {}
+
+  resume(): void {}
 
   end(): void {
     setImmediate(() => this.destroy());
