@@ -157,6 +157,7 @@ export class BusSide {
   /** Begins to read. */
   start(): void {
     this.port.onReadable(this.readAll).catch(() => {});
+    this.readAll();
   }
 
   /** The Limpet that speaks for the bus; null if it is this one, from now on. */

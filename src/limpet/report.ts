@@ -31,6 +31,8 @@ export interface PathReport {
   /** The neighbour through which it goes. */
   readonly by: number;
   readonly repliers: number;
+  /** Both hear each other. */
+  readonly isReady: boolean;
 }
 
 /** What a Limpet tells of itself. */
@@ -68,6 +70,7 @@ export function reportOf(id: number, hub: Hub | null, links: readonly LinkReport
     links: linksOf(path),
     by: Number.parseInt(path.first, 10),
     repliers: path.hub.repliers.size,
+    isReady: hub.mayAsk(path.hub.key),
   }));
   return {
     id,

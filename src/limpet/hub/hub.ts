@@ -155,7 +155,8 @@ export class Hub {
     return this.pending.size;
   }
 
-  private mayAsk(key: string): boolean {
+  /** Whether the Limpet hears this one, and is heard. */
+  mayAsk(key: string): boolean {
     const { own, inflows } = this.streams;
     return own.acknowledged.has(key) && inflows.get(key)?.hasBegun === true;
   }
