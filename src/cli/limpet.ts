@@ -3,7 +3,7 @@ import { KbusError } from '../message/error.ts';
 import { Limpet, type LinkOptions } from '../limpet/limpet.ts';
 import { NoBusError } from '../client/ports/find-bus.ts';
 import { wholeNumber } from './arguments.ts';
-import { ended } from './ending.ts';
+import { Ending, ended, untilEnded } from './ending.ts';
 import { Exit, Failure } from './failure.ts';
 import { kbusCommand } from './self.ts';
 import { logged, stderrLog } from './stderr-log.ts';
@@ -112,7 +112,7 @@ async function run(address: string | undefined, options: LimpetCommandOptions): 
     if (final && options.link.length === 0 && options.client) refused(text);
   });
   try {
-    await limpet.start();
+    await untilEnded(limpet.start());
   } catch (error) {
     throw startFailure(error);
   }
@@ -185,7 +185,7 @@ function linksOf(address: string | undefined, options: LimpetCommandOptions): Li
 }
 
 function startFailure(error: unknown): unknown {
-  if (!(error instanceof Error)) return error;
+  if (!(error instanceof Error) || error instanceof Ending) return error;
   const { cause } = error;
   if (error instanceof NoBusError) return new Failure(Exit.NO_BUS, error.lines(kbusCommand()));
   if (cause instanceof NoBusError) return new Failure(Exit.NO_BUS, cause.lines(kbusCommand()));

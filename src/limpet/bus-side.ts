@@ -21,6 +21,12 @@ export const SPEAKER = '$.KBUS.Limpet.Speaker';
 /** Each Limpet answers Requests of this and its network id with a report, as JSON. */
 export const REPORT = '$.KBUS.Limpet.At.';
 
+/** The name of the answers: one that begins with `$.KBUS.` would make them Statuses (spec 1 §4.3). */
+const ANSWER = '$.Limpet.Answer';
+
+/** A Limpet asks again after so many milliseconds who speaks for the bus. */
+const ASK_AGAIN_MS = 100;
+
 /** An Announcement of a Limpet to itself: what came before it was for the Limpet that spoke for the bus before. */
 const SPEAKS = '$.KBUS.Limpet.Speaks';
 
@@ -171,7 +177,10 @@ export class BusSide {
         if (!(error instanceof PortError) || error.errno !== Errno.EADDRINUSE) throw error;
       }
       const info = await this.askSpeaker();
-      if (info === null) continue;
+      if (info === null) {
+        await new Promise((resolve) => setTimeout(resolve, ASK_AGAIN_MS));
+        continue;
+      }
       this.bus = info.bus;
       this.before = info.address;
       return info;
@@ -248,9 +257,9 @@ export class BusSide {
   }
 
   private answer(request: Message, body: unknown): void {
-    const { name, idNetwork } = request.head;
-    const head = new Head(name, 0, request.from, 0, idNetwork, request.idSerial);
-    this.port.reply(new Message(name, JSON.stringify(body), head as never), () => {});
+    const { idNetwork } = request.head;
+    const head = new Head(ANSWER, 0, request.from, 0, idNetwork, request.idSerial);
+    this.port.reply(new Message(ANSWER, JSON.stringify(body), head as never), () => {});
   }
 
   private speak(): void {
