@@ -1,7 +1,7 @@
 import { type Command, InvalidArgumentError, Option } from 'commander';
-import { KbusError } from '../message/error.ts';
-import { Limpet, type LinkOptions } from '../limpet/limpet.ts';
 import { NoBusError } from '../client/ports/find-bus.ts';
+import { Limpet, type LinkOptions } from '../limpet/limpet.ts';
+import { KbusError } from '../message/error.ts';
 import { wholeNumber } from './arguments.ts';
 import { Ending, ended, untilEnded } from './ending.ts';
 import { Exit, Failure } from './failure.ts';
@@ -46,19 +46,45 @@ export function configure(command: Command): void {
       '--directory <folder>',
       "folder of the daemon's sockets (default: $KBUS_DIR, the user's, the system's)",
     )
-    .option('-m, --message <wildcard>', 'pass on these messages of the bus; may be repeated (default: $.*)', collect, [])
+    .option(
+      '-m, --message <wildcard>',
+      'pass on these messages of the bus; may be repeated (default: $.*)',
+      collect,
+      [],
+    )
     .option('-t, --termination <name>', 'stop when a message of this name is sent on the bus')
-    .option('--link <link>', 'a further link: server:ADDRESS or client:ADDRESS, then ,out=NAME ,in=NAME ,classic; may be repeated', addLink, [])
-    .option('--out <wildcard>', 'let only these messages leave over the link; may be repeated', collect, [])
-    .option('--in <wildcard>', 'let only these messages come over the link; may be repeated', collect, [])
+    .option(
+      '--link <link>',
+      'a further link: server:ADDRESS or client:ADDRESS, then ,out=NAME ,in=NAME ,classic; may be repeated',
+      addLink,
+      [],
+    )
+    .option(
+      '--out <wildcard>',
+      'let only these messages leave over the link; may be repeated',
+      collect,
+      [],
+    )
+    .option(
+      '--in <wildcard>',
+      'let only these messages come over the link; may be repeated',
+      collect,
+      [],
+    )
     .option('--classic', 'the other Limpet is a classic one, in C or Python')
     .option('--key-file <file>', 'TCP: a key that both ends have (openssl rand -hex 32)')
     .option('--cert <file>', 'TCP: the certificate of this Limpet')
     .option('--key <file>', 'TCP: the key of the certificate')
     .option('--ca <file>', 'TCP: the authorities whose certificates this Limpet trusts')
     .option('--insecure', 'TCP: anybody on the network may connect and read')
-    .option('--buffer <bytes>', 'keep this much for Limpets out of reach (default: 8388608)', wholeNumber(0, 2 ** 40))
-    .addOption(new Option('--log <format>', 'format of the log').choices(['human', 'json']).default('human'))
+    .option(
+      '--buffer <bytes>',
+      'keep this much for Limpets out of reach (default: 8388608)',
+      wholeNumber(0, 2 ** 40),
+    )
+    .addOption(
+      new Option('--log <format>', 'format of the log').choices(['human', 'json']).default('human'),
+    )
     .addHelpText(
       'after',
       `
@@ -94,7 +120,9 @@ function addLink(text: string, before: LinkOptions[]): LinkOptions[] {
     const [, way, name] = /^(out|in)=(.+)$/.exec(word) ?? [];
     if (word === 'classic' || word === 'insecure') link[word] = true;
     else if (way === undefined) {
-      throw new InvalidArgumentError(`After the address: out=NAME, in=NAME, classic or insecure, not '${word}'.`);
+      throw new InvalidArgumentError(
+        `After the address: out=NAME, in=NAME, classic or insecure, not '${word}'.`,
+      );
     } else link[way] = [...((link[way] as string[] | undefined) ?? []), name];
   }
   return [...before, link as LinkOptions];
@@ -151,7 +179,19 @@ function makeLimpet(
 }
 
 function linksOf(address: string | undefined, options: LimpetCommandOptions): LinkOptions[] {
-  const { server, client, link, keyFile, cert, key, ca, insecure, classic, out, in: into } = options;
+  const {
+    server,
+    client,
+    link,
+    keyFile,
+    cert,
+    key,
+    ca,
+    insecure,
+    classic,
+    out,
+    in: into,
+  } = options;
   const more = link.map((each) => {
     const isTcp = !(each.server ?? each.client ?? '').includes('/');
     return isTcp && each.classic !== true ? { keyFile, cert, key, ca, insecure, ...each } : each;

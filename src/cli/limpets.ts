@@ -52,7 +52,8 @@ async function reportOf(ksock: Ksock, id: number): Promise<LimpetReport | null> 
 }
 
 function textOf(report: LimpetReport): string {
-  const { id, isSpeaker, sent, received, missed, duplicates, refused, late, inFlight, kept } = report;
+  const { id, isSpeaker, sent, received, missed, duplicates, refused, late, inFlight, kept } =
+    report;
   const role = isSpeaker ? 'speaks for the bus' : 'stands by';
   const lines = [
     `Limpet ${id}: ${role}; sent ${sent}, received ${received}, missed ${missed}, duplicates ${duplicates}, refused ${refused}, late ${late}, in flight ${inFlight}, kept ${kept} bytes`,

@@ -71,7 +71,10 @@ async function startLimpets(
   const limpets = tables.map(({ bus: number, ...options }) => {
     const bus = daemon.buses.get(number);
     if (bus === undefined) {
-      throw new Failure(Exit.USAGE, `limpet ${options.id}: there is no bus ${number}; set buses to more`);
+      throw new Failure(
+        Exit.USAGE,
+        `limpet ${options.id}: there is no bus ${number}; set buses to more`,
+      );
     }
     return new Limpet({ ...options, bus, onEvent: ({ level, text }) => log[level](text) });
   });

@@ -1,16 +1,11 @@
 import { randomBytes } from 'node:crypto';
+import { type Connect, type PendingRequest, type Port, PortError } from '../client/ports/port.ts';
 import { Op } from '../message/calls.ts';
 import { Errno } from '../message/errno.ts';
 import { Flag } from '../message/flags.ts';
 import { Head } from '../message/head.ts';
 import { Message, REPLIER_BIND_EVENT } from '../message/message.ts';
 import type { BindingReport } from '../message/reports.ts';
-import {
-  type Connect,
-  type PendingRequest,
-  type Port,
-  PortError,
-} from '../client/ports/port.ts';
 import type { Address } from './hub/address.ts';
 import type { Hub, HubHost } from './hub/hub.ts';
 import { EVERYTHING } from './hub/patterns.ts';

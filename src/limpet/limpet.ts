@@ -5,14 +5,14 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { performance } from 'node:perf_hooks';
 import { Bus } from '../bus/bus.ts';
+import { explain } from '../client/explain.ts';
 import { connectionTo } from '../client/ksock.ts';
 import type { Connect, PortError } from '../client/ports/port.ts';
 import { jittered } from '../client/ports/reconnect-options.ts';
-import { explain } from '../client/explain.ts';
 import { checkBindingName, faultOfName } from '../message/name.ts';
 import { BusSide, IdTakenError, type SpeakerInfo } from './bus-side.ts';
-import { ClassicPort } from './hub/classic-port.ts';
 import type { Address } from './hub/address.ts';
+import { ClassicPort } from './hub/classic-port.ts';
 import { Hub, type HubHost } from './hub/hub.ts';
 import { EVERYTHING } from './hub/patterns.ts';
 import { RecentIds } from './hub/recent-ids.ts';
@@ -140,7 +140,8 @@ export class Limpet {
     this.connect = await connectionTo(bus, { directory });
     try {
       await this.begin();
-      for (const link of this.configured) if (link.options.server !== undefined) await this.listen(link);
+      for (const link of this.configured)
+        if (link.options.server !== undefined) await this.listen(link);
     } catch (error) {
       await this.stop();
       throw error;
@@ -451,11 +452,17 @@ export class Limpet {
       classicUp: (connection, id) => {
         connected(`joined with the classic Limpet ${id}`);
         const { out, in: into } = connection.greeting;
-        const port = new ClassicPort(id, hub, this.seen, { out, in: into }, {
-          write: (message) => connection.sendClassic(message),
-          warn: (text) => this.tell('warn', text),
-          send: (message, refused) => side.send(message, refused),
-        });
+        const port = new ClassicPort(
+          id,
+          hub,
+          this.seen,
+          { out, in: into },
+          {
+            write: (message) => connection.sendClassic(message),
+            warn: (text) => this.tell('warn', text),
+            send: (message, refused) => side.send(message, refused),
+          },
+        );
         hub.addClassic(port);
         return port;
       },
@@ -492,13 +499,18 @@ export class Limpet {
     if (!isSibling && hello.bus === life.side.bus) {
       return `Limpets ${this.id} and ${hello.id} are on the same bus, which can't be joined with itself: give one of them another --bus`;
     }
-    if (isSibling && hello.bus !== life.side.bus) return 'it is on another bus, or on an earlier one';
+    if (isSibling && hello.bus !== life.side.bus)
+      return 'it is on another bus, or on an earlier one';
     // The same link of the same Limpet once more: the connection before is dead, and nobody has noticed.
     for (const other of this.connections.keys()) {
       const { hello: before } = other;
       if (other === connection || before === null || !connection.greeting.isServer) continue;
       const isSameLink = before.id === hello.id && before.link === hello.link;
-      if (isSameLink && other.greeting.number === number && other.greeting.isSibling === isSibling) {
+      if (
+        isSameLink &&
+        other.greeting.number === number &&
+        other.greeting.isSibling === isSibling
+      ) {
         other.fail('the same Limpet has connected again', false);
         other.destroy();
       }
@@ -546,7 +558,14 @@ function configuredOf(options: LinkOptions, number: number): ConfiguredLink {
   };
 }
 
-function checkOptions({ id, bus = 0, links, names = [], termination, buffer }: LimpetOptions): void {
+function checkOptions({
+  id,
+  bus = 0,
+  links,
+  names = [],
+  termination,
+  buffer,
+}: LimpetOptions): void {
   if (!Number.isInteger(id) || id < 1 || id > 0xffff_ffff) {
     throw new TypeError(
       `the network id of a Limpet is a whole number from 1 to 4294967295, not ${String(id)}: each Limpet needs one of its own`,
@@ -571,7 +590,9 @@ function checkLink(link: LinkOptions): void {
   const address = linkAddress((server ?? client) as string);
   const tls = tlsOptions(address, link, server !== undefined);
   if (classic && tls !== null) {
-    throw new SecurityError('a classic link can have no key and no certificate: classic Limpets have no TLS');
+    throw new SecurityError(
+      'a classic link can have no key and no certificate: classic Limpets have no TLS',
+    );
   }
 }
 

@@ -1,7 +1,4 @@
-import {
-  type ReplierBindEventData,
-  splitReplierBindEventData,
-} from '../message/bind-event.ts';
+import { type ReplierBindEventData, splitReplierBindEventData } from '../message/bind-event.ts';
 import { Flag } from '../message/flags.ts';
 import { MessageId, OrigFrom } from '../message/id.ts';
 import { Message, REPLIER_BIND_EVENT } from '../message/message.ts';
@@ -154,7 +151,13 @@ export class Translation {
   private answer({ id, from: to }: Message, name: string): Message {
     const origFrom = new OrigFrom(this.ours, 0);
     const flags = Flag.SYNTHETIC;
-    return new Message(name, null, { id: new MessageId(this.ours, 0), inReplyTo: id, to, origFrom, flags });
+    return new Message(name, null, {
+      id: new MessageId(this.ours, 0),
+      inReplyTo: id,
+      to,
+      origFrom,
+      flags,
+    });
   }
 }
 

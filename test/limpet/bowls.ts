@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { Bus } from '../../src/bus/bus.ts';
+import type { Bus } from '../../src/bus/bus.ts';
 import { Ksock, type KsockOptions } from '../../src/client/ksock.ts';
 import { Limpet, type LimpetEvent, type LinkOptions } from '../../src/limpet/limpet.ts';
 import { wirePair } from '../../src/limpet/link/wire.ts';
@@ -97,7 +97,12 @@ export class Bowls {
   }
 
   /** Joins two buses, with Limpets 2n-1 and 2n. */
-  async join(one: Bus, other: Bus, kind: LinkKind, ids: readonly [number, number] = [1, 2]): Promise<void> {
+  async join(
+    one: Bus,
+    other: Bus,
+    kind: LinkKind,
+    ids: readonly [number, number] = [1, 2],
+  ): Promise<void> {
     const [server, client] = await kind.ends(this.folder);
     const a = await this.limpet(ids[0], one, [server]);
     const b = await this.limpet(ids[1], other, [client]);

@@ -5,10 +5,10 @@ import { MessageId, OrigFrom } from '../../message/id.ts';
 import { Message, REPLIER_BIND_EVENT } from '../../message/message.ts';
 import { checkMessageName } from '../../message/name.ts';
 import { bindEventOf, fitsClassic, isKbusName } from '../translation.ts';
+import type { ClassicLink } from './classic-link.ts';
 import type { Hub } from './hub.ts';
 import { GONE_AWAY, LINK_LOST, NOT_SAME_KSOCK, REMOTE_ERROR } from './names.ts';
 import { Filter } from './patterns.ts';
-import type { ClassicProvider } from './repliers.ts';
 import type { RecentIds } from './recent-ids.ts';
 
 /** A Request of this bus that a classic Limpet gets answered. */
@@ -31,7 +31,7 @@ export interface ClassicPortHost {
  * The hub's end of a classic link (spec 3 §5): it does for its partner what a classic Limpet would do (spec 3 §2, spec 3 §3),
  * without the weaknesses of spec 3 §8.
  */
-export class ClassicPort implements ClassicProvider {
+export class ClassicPort implements ClassicLink {
   readonly classic = true;
   /** The network id of the classic Limpet. */
   readonly partner: number;
@@ -206,7 +206,15 @@ export class ClassicPort implements ClassicProvider {
     const { address } = this.hub;
     const origFrom = new OrigFrom(address.id, 0);
     const flags = Flag.SYNTHETIC;
-    this.write(new Message(name, null, { id: new MessageId(address.id, 0), inReplyTo: id, to, flags, origFrom }));
+    this.write(
+      new Message(name, null, {
+        id: new MessageId(address.id, 0),
+        inReplyTo: id,
+        to,
+        flags,
+        origFrom,
+      }),
+    );
   }
 
   /** The link is lost: nobody answers these Requests any more. */

@@ -1,11 +1,11 @@
-import { codeOf, Errno } from '../../message/errno.ts';
 import { splitReplierBindEventData } from '../../message/bind-event.ts';
+import { codeOf, Errno } from '../../message/errno.ts';
 import { Flag } from '../../message/flags.ts';
 import { Head } from '../../message/head.ts';
 import { MessageId, OrigFrom } from '../../message/id.ts';
 import { Message, REPLIER_BIND_EVENT } from '../../message/message.ts';
 import { type Address, isSame, keyOf } from './address.ts';
-import type { ClassicPort } from './classic-port.ts';
+import type { ClassicLink } from './classic-link.ts';
 import type { Entry, Frame, LinkState } from './frame.ts';
 import {
   GONE_AWAY,
@@ -100,7 +100,7 @@ export class Hub {
   readonly streams: Streams;
   readonly repliers: Repliers;
   readonly links = new Set<Link>();
-  readonly classics = new Set<ClassicPort>();
+  readonly classics = new Set<ClassicLink>();
   readonly counts: HubCounts = { sent: 0, received: 0, missed: 0, refused: 0, late: 0 };
   private readonly host: HubHost;
   private readonly forgetAfter: number;
@@ -246,7 +246,8 @@ export class Hub {
   private carried(message: Message): Message {
     const { head, from } = message;
     const known = this.carriedHeads.get(head);
-    message.head = known?.find(({ origFrom }) => origFrom.localId === from) ?? this.carriedHead(head, from);
+    message.head =
+      known?.find(({ origFrom }) => origFrom.localId === from) ?? this.carriedHead(head, from);
     return message;
   }
 
@@ -286,7 +287,7 @@ export class Hub {
       // Its Replier is gone, and the next one is on another bus, where it was heard already.
       this.answer({ ...request, key: '' }, `${REMOTE_ERROR}EADDRNOTAVAIL`);
     } else if ('classic' in provider) {
-      (provider as ClassicPort).ask(this.carried(message), network, serial);
+      (provider as ClassicLink).ask(this.carried(message), network, serial);
     } else {
       const { hub, key } = provider;
       const entry = this.streams.append(this.carried(message), hub);
@@ -296,7 +297,7 @@ export class Hub {
   }
 
   /** Who gets a Request answered: for a stateful one, the Limpet that it names, if that is one of ours. */
-  private providerFor(name: string, finalTo: OrigFrom): KnownHub | ClassicPort | null {
+  private providerFor(name: string, finalTo: OrigFrom): KnownHub | ClassicLink | null {
     if (finalTo.networkId !== 0) {
       for (const known of this.topology.hubs.values()) {
         if (known.hub.id !== finalTo.networkId) continue;
@@ -308,7 +309,7 @@ export class Hub {
     }
     const provider = this.repliers.choose(name);
     if (provider === null) return null;
-    return 'classic' in provider ? (provider as ClassicPort) : provider.hub;
+    return 'classic' in provider ? (provider as ClassicLink) : provider.hub;
   }
 
   /** Answers a Request of this bus. */
@@ -486,12 +487,12 @@ export class Hub {
   // Classic links
 
   /** Passes a message on to the classic links, but for the one that it came from. */
-  passToClassics(message: Message, but: ClassicPort | null): void {
+  passToClassics(message: Message, but: ClassicLink | null): void {
     for (const classic of this.classics) if (classic !== but) classic.pass(message);
   }
 
   /** A message of a classic link is for all. */
-  arrivedByClassic(message: Message, port: ClassicPort): void {
+  arrivedByClassic(message: Message, port: ClassicLink): void {
     this.counts.received++;
     if (this.isOnBus) this.deliverToBus(message);
     this.passToClassics(message, port);
@@ -514,12 +515,12 @@ export class Hub {
     return false;
   }
 
-  addClassic(port: ClassicPort): void {
+  addClassic(port: ClassicLink): void {
     this.classics.add(port);
     for (const name of this.repliers.allNames()) port.provided(name);
   }
 
-  removeClassic(port: ClassicPort): void {
+  removeClassic(port: ClassicLink): void {
     this.classics.delete(port);
     this.repliers.classicGone(port);
     this.flush();

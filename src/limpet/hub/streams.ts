@@ -1,8 +1,8 @@
 import type { Message } from '../../message/message.ts';
 import { type Address, isSame, keyOf } from './address.ts';
 import type { Entry, Frame } from './frame.ts';
-import type { Filter } from './patterns.ts';
 import { OwnStream } from './own-stream.ts';
+import type { Filter } from './patterns.ts';
 
 /** A frame has at most this many entries, and about this many bytes of data. */
 const MAX_BATCH = 256;
@@ -334,7 +334,16 @@ export class Streams {
       const { end: now } = own;
       const heardNow = own.heardBefore(now);
       const isGap = from !== 0 && next > from;
-      this.transmit(link, { kind: 'begin', origin, token, from: next, heard, isGap, now, heardNow });
+      this.transmit(link, {
+        kind: 'begin',
+        origin,
+        token,
+        from: next,
+        heard,
+        isGap,
+        now,
+        heardNow,
+      });
       this.pump(subscriber);
       return;
     }
@@ -437,7 +446,8 @@ export class Streams {
 
   private dropFor(from: number, end: number): void {
     const { own } = this;
-    if (end > from && from >= own.base) this.dropped += own.heardBefore(end) - own.heardBefore(from);
+    if (end > from && from >= own.base)
+      this.dropped += own.heardBefore(end) - own.heardBefore(from);
   }
 
   /**

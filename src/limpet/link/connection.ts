@@ -1,5 +1,5 @@
-import { checkBindingName } from '../../message/name.ts';
 import type { Message } from '../../message/message.ts';
+import { checkBindingName } from '../../message/name.ts';
 import type { Address } from '../hub/address.ts';
 import type { ClassicPort } from '../hub/classic-port.ts';
 import type { Frame } from '../hub/frame.ts';
@@ -243,7 +243,12 @@ export class Connection implements WireEvents {
     this.hello = hello;
     const { number, isSibling, out } = this.greeting;
     const passes = intersections(out, hello.in);
-    this.link = linkOf(number, { id: hello.id, life: hello.life }, isSibling ? SIBLING_COST : LINK_COST, passes);
+    this.link = linkOf(
+      number,
+      { id: hello.id, life: hello.life },
+      isSibling ? SIBLING_COST : LINK_COST,
+      passes,
+    );
     this.host.linkUp(this, this.link);
     this.ping();
   }

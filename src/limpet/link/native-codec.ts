@@ -2,6 +2,7 @@ import { Head } from '../../message/head.ts';
 import { OrigFrom } from '../../message/id.ts';
 import { type Message, ReceivedMessage } from '../../message/message.ts';
 import { MAX_NAME } from '../../message/name.ts';
+import { BadMessage } from '../errors.ts';
 import type { Address } from '../hub/address.ts';
 import type { Entry, Frame, HubState, LinkState } from '../hub/frame.ts';
 
@@ -50,8 +51,8 @@ const NO_NUMBER = 0xffff;
 export const MAX_FRAME = 256 * 1024 * 1024;
 
 /** The peer has broken a rule of the link; the text says which. */
-export class LinkError extends Error {
-  override readonly name = 'LinkError';
+export class LinkError extends BadMessage {
+  override readonly name: string = 'LinkError';
 }
 
 export interface Hello {
@@ -304,7 +305,8 @@ export class Decoder {
       const isBlocked = (bits & Bit.BLOCKED) !== 0;
       entries.push({ n, heard, message, dest, answers, isBlocked });
     }
-    if (at !== bytes.length) throw new LinkError(`${bytes.length - at} bytes behind the last entry`);
+    if (at !== bytes.length)
+      throw new LinkError(`${bytes.length - at} bytes behind the last entry`);
     if (count === 0) throw new LinkError('a frame of no entries');
     return { kind: 'entries', origin, entries };
   }

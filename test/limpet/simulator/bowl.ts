@@ -102,7 +102,8 @@ export class Goldfish {
     }
     if (message.name.startsWith('$.KBUS.')) return;
     const tag = message.text();
-    if (this.heard.has(tag)) throw new Error(`${this.name} in ${this.bowl.name} heard ${tag} twice`);
+    if (this.heard.has(tag))
+      throw new Error(`${this.name} in ${this.bowl.name} heard ${tag} twice`);
     this.heard.add(tag);
     const [sender = '', number = ''] = tag.split(':');
     const last = this.lastOf.get(sender) ?? 0;

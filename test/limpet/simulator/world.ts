@@ -99,7 +99,10 @@ export class World {
     }
     // A tree, and some more.
     for (let at = 1; at < bowls.length; at++) {
-      this.join(this.anyBerthOf(bowls[at] as Bowl), this.anyBerthOf(bowls[random.below(at)] as Bowl));
+      this.join(
+        this.anyBerthOf(bowls[at] as Bowl),
+        this.anyBerthOf(bowls[random.below(at)] as Bowl),
+      );
     }
     const more = random.below(4);
     for (let at = 0; at < more; at++) {
@@ -276,7 +279,19 @@ export class World {
   private settle(): void {
     const limit = 200 + 20 * this.bowls.length;
     for (let round = 0; ; round++) {
-      if (round > limit) { const st = this.cables.map((c) => c.ends.map((e) => e.queue.slice(0,3).map((f) => typeof f === 'string' ? f : JSON.stringify(f).slice(0,150)))); throw new Error(`it does not become quiet in ${limit} rounds`+JSON.stringify(st,null,1).slice(0,3000)); }
+      if (round > limit) {
+        const st = this.cables.map((c) =>
+          c.ends.map((e) =>
+            e.queue
+              .slice(0, 3)
+              .map((f) => (typeof f === 'string' ? f : JSON.stringify(f).slice(0, 150))),
+          ),
+        );
+        throw new Error(
+          `it does not become quiet in ${limit} rounds` +
+            JSON.stringify(st, null, 1).slice(0, 3000),
+        );
+      }
       let isBusy = false;
       for (const cable of this.cables) {
         for (const which of [0, 1]) {
@@ -359,7 +374,9 @@ export class World {
       this.figures.deliveries += this.announced.size - unheard;
       // Requests that nobody hears are counted as well.
       if (unheard > witness.missed) {
-        throw new Error(`${bowl.name} lacks ${unheard} messages, and was told of ${witness.missed}`);
+        throw new Error(
+          `${bowl.name} lacks ${unheard} messages, and was told of ${witness.missed}`,
+        );
       }
       if (this.weather.maxBytes > 100_000 && witness.missed > 0) {
         throw new Error(`${bowl.name} was told of ${witness.missed} missed messages`);
