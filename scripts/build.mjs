@@ -56,6 +56,8 @@ async function joinDeclarations() {
     dir: `${beside}/types`,
     entryFileNames: '[name].d.ts',
     chunkFileNames: 'shared.d.ts',
+    // What several entries need, in one chunk.
+    manualChunks: (id) => (/\/whole\/(?:index|daemon|limpet)\b/.test(id) ? undefined : 'shared'),
   });
   await joined.close();
   rmSync(whole, { recursive: true });

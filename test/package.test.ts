@@ -21,7 +21,7 @@ const read = (path: string): string => readFileSync(join(root, path), 'utf8');
 const manifest = JSON.parse(read('package.json'));
 
 /** The declarations that the package brings. */
-const TYPES = ['index.d.ts', 'daemon.d.ts', 'shared.d.ts'];
+const TYPES = ['index.d.ts', 'daemon.d.ts', 'limpet.d.ts', 'shared.d.ts'];
 
 /** What these files declare, each with the names of its members; and what the entries export, by entry. */
 function namesIn(folder: string) {

@@ -16,6 +16,10 @@ export const SPEAKER = '$.KBUS.Limpet.Speaker';
 /** Each Limpet answers Requests of this and its network id with a report, as JSON. */
 export const REPORT = '$.KBUS.Limpet.At.';
 
+/** For so long, in ticks, a message with ALL_OR_WAIT may wait; after that, no message waits for a while. */
+const PATIENCE_TICKS = 5;
+const IMPATIENT_TICKS = 30;
+
 /** The name of the answers: one that begins with `$.KBUS.` would make them Statuses (spec 1 §4.3). */
 const ANSWER = '$.Limpet.Answer';
 
@@ -69,6 +73,12 @@ export class BusSide {
   private path = '';
   private isPaused = false;
   private isSlow = false;
+  /** A message with ALL_OR_WAIT was sent since the last look. */
+  private hasWaiting = false;
+  /** For how many ticks such messages have been on their way; -1: none is. */
+  private waited = -1;
+  /** For so many ticks no message may wait. */
+  private impatience = 0;
   private hasBegunToSpeak = false;
   private isClosed = false;
   /** Requests for listeners only, by id, until they come back. */
@@ -298,7 +308,13 @@ export class BusSide {
   // Writing
 
   send(message: Message, refused: ((errno: number) => void) | null): void {
-    if (this.port.post(message, false, refused ?? (() => {})) || this.isSlow) return;
+    let waits = (message.head.flags & Flag.ALL_OR_WAIT) !== 0;
+    if (waits && this.impatience > 0) {
+      message.flags &= ~Flag.ALL_OR_WAIT;
+      waits = false;
+    }
+    if (waits) this.hasWaiting = true;
+    if (this.port.post(message, waits, refused ?? (() => {})) || this.isSlow) return;
     this.isSlow = true;
     this.host.slow(true);
     this.port.ready().then(
@@ -308,6 +324,43 @@ export class BusSide {
       },
       () => {},
     );
+  }
+
+  /**
+   * A second has passed. A message with ALL_OR_WAIT may wait for a listener that never reads, and all messages behind it
+   * with it: after a while, the Limpet drops it, and lets no message wait for some time.
+   */
+  tick(): void {
+    if (this.impatience > 0) this.impatience--;
+    if (this.waited >= 0) {
+      if (++this.waited > PATIENCE_TICKS) this.giveUp();
+    } else if (this.hasWaiting) {
+      this.hasWaiting = false;
+      this.waited = 0;
+      this.port.flushed().then(
+        () => {
+          this.waited = -1;
+        },
+        () => {},
+      );
+    }
+  }
+
+  private giveUp(): void {
+    if (this.impatience === 0) {
+      this.host.warn(
+        `a listener of bus ${this.port.busNumber} with a full queue does not read: messages with ALL_OR_WAIT do not wait for it for ${IMPATIENT_TICKS} seconds`,
+      );
+    }
+    this.impatience = IMPATIENT_TICKS;
+    const drop = (): void => {
+      if (this.waited < 0 || this.isClosed) return;
+      this.port.call(Op.DISCARD, 0, '').then(
+        () => setImmediate(drop),
+        () => {},
+      );
+    };
+    drop();
   }
 
   private copy(message: Message, refused: () => void): void {

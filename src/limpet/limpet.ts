@@ -53,7 +53,7 @@ export interface LimpetOptions {
   /** The network id, from 1 to 4,294,967,295; no other Limpet that can be reached has it. */
   readonly id: number;
   /** The number of a bus of this machine's daemon (default 0), or a bus in this process. */
-  readonly bus?: number | Bus | Connect | undefined;
+  readonly bus?: number | Bus | undefined;
   /** The folder of the daemon's sockets. */
   readonly directory?: string | undefined;
   readonly links: readonly LinkOptions[];
@@ -522,6 +522,7 @@ export class Limpet {
     for (const connection of this.connections.keys()) connection.tick();
     this.seen.tick();
     this.life?.hub.tick();
+    this.life?.side.tick();
     this.lookForSpeaker();
   }
 }

@@ -22,8 +22,11 @@ import { Repliers } from './repliers.ts';
 import { type Inflow, type Link, Streams } from './streams.ts';
 import { type KnownHub, Topology } from './topology.ts';
 
-/** Flags that a message loses when a Limpet sends it: the bus sets the first two, and a Limpet never waits for room. */
-const NOT_CARRIED = Flag.WANT_YOU_TO_REPLY | Flag.SYNTHETIC | Flag.ALL_OR_WAIT;
+/** Flags that a message loses when a Limpet sends it: only the bus sets them. */
+const OF_KBUS = Flag.WANT_YOU_TO_REPLY | Flag.SYNTHETIC;
+
+/** A Request or Reply loses this one too: it would hold up all that comes behind it. An Announcement waits a while. */
+const NOT_CARRIED = OF_KBUS | Flag.ALL_OR_WAIT;
 
 /** For so many senders of one name, the hub keeps the heads of their messages. */
 const MAX_SENDERS = 8;
@@ -35,7 +38,7 @@ const UNBIND_EVENTS_LOST = '$.KBUS.UnbindEventsLost';
 
 /** How the hub reaches its bus and its links. It calls back only with the events of {@link Hub}. */
 export interface HubHost {
-  /** Sends a message on the bus; calls `refused` if the bus refuses it. */
+  /** Sends a message on the bus, and lets one with ALL_OR_WAIT wait a while; calls `refused` if the bus refuses it. */
   send(message: Message, refused: ((errno: number) => void) | null): void;
   /** Sends a Reply on the bus. */
   reply(message: Message): void;
@@ -463,7 +466,9 @@ export class Hub {
     const { head } = message;
     let made = this.heads.get(head);
     if (made === undefined || made.to !== to) {
-      made = head.with({ flags: (head.flags & ~NOT_CARRIED) >>> 0, to });
+      const isRequest = (head.flags & Flag.WANT_A_REPLY) !== 0;
+      const flags = (head.flags & ~(isRequest ? NOT_CARRIED : OF_KBUS)) >>> 0;
+      made = head.with({ flags, to });
       this.heads.set(head, made);
     }
     const sent = Message.fromMessage(message);
@@ -728,5 +733,5 @@ function missedMessage(count: number, origin: number): Message {
 
 /** For links of a hub. */
 export function linkOf(number: number, peer: Address, cost: number, out: readonly string[]): Link {
-  return { number, peer, key: keyOf(peer), cost, out: new Filter(out), isCongested: false };
+  return { number, peer, key: keyOf(peer), cost, out: new Filter(out), isCongested: false, isFlooded: false };
 }

@@ -19,8 +19,10 @@ export interface Link {
   readonly cost: number;
   /** What may go to the peer. */
   readonly out: Filter;
-  /** The peer reads slowly: send no messages until it has caught up. */
+  /** The peer reads slowly: send no messages of this bus until it has caught up. */
   isCongested: boolean;
+  /** So much is in its way that it gets no messages of other buses either: the driver sets it. */
+  isFlooded: boolean;
 }
 
 /** A neighbour that gets a stream from here. */
@@ -288,7 +290,7 @@ export class Streams {
     for (const subscriber of inflow.subscribers.values()) {
       if (subscriber.isWaiting) continue;
       // No place to keep messages for a neighbour that reads slowly: it asks again when it has caught up.
-      if (subscriber.link.isCongested && !subscriber.isFresh) subscriber.isWaiting = true;
+      if (subscriber.link.isFlooded && !subscriber.isFresh) subscriber.isWaiting = true;
       else this.pass(subscriber, origin, entries);
       subscriber.isFresh = false;
     }
@@ -307,7 +309,7 @@ export class Streams {
     this.moveOn(inflow, to, heard);
     for (const subscriber of inflow.subscribers.values()) {
       if (subscriber.isWaiting || subscriber.next > to) continue;
-      if (subscriber.link.isCongested) {
+      if (subscriber.link.isFlooded) {
         subscriber.isWaiting = true;
         continue;
       }
@@ -381,6 +383,7 @@ export class Streams {
   /** The peer has caught up. */
   drained(link: Link): void {
     link.isCongested = false;
+    link.isFlooded = false;
     const subscriber = this.ownSubscribers.get(link);
     if (subscriber !== undefined) this.pump(subscriber);
     for (const inflow of this.inflows.values()) {

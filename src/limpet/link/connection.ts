@@ -30,6 +30,9 @@ import type { Wire, WireEvents } from './wire.ts';
 /** More than this in the way to a peer, in bytes, and the hub sends no more messages until it has gone. */
 const MAX_BACKLOG = 1024 * 1024;
 
+/** More than this, and it passes no messages of other Limpets on either: it asks for them again later. */
+const MAX_FLOOD = 32 * 1024 * 1024;
+
 /** A peer that sends nothing for so many ticks is lost; it gets a PING when it has been silent for `PING_AFTER`. */
 const LOST_AFTER = 15;
 const PING_AFTER = 3;
@@ -132,7 +135,7 @@ export class Connection implements WireEvents {
   }
 
   drained(): void {
-    if (this.link !== null && this.link.isCongested) this.host.drained(this.link);
+    if (this.link?.isCongested) this.host.drained(this.link);
   }
 
   closed(why: string): void {
@@ -271,7 +274,9 @@ export class Connection implements WireEvents {
   /** False if the peer reads slowly. */
   send(frame: Frame): boolean {
     this.write(this.encoder.frame(frame));
-    return (this.wire?.backlog ?? 0) < MAX_BACKLOG;
+    const backlog = this.wire?.backlog ?? 0;
+    if (backlog >= MAX_FLOOD && this.link !== null) this.link.isFlooded = true;
+    return backlog < MAX_BACKLOG;
   }
 
   sendClassic(message: Message): void {

@@ -1,5 +1,5 @@
 import { readFileSync, statSync } from 'node:fs';
-import { type ConnectionOptions, connect, createServer, type TlsOptions } from 'node:tls';
+import type { ConnectionOptions, TlsOptions } from 'node:tls';
 import { isLoopback, type LinkAddress } from './address.ts';
 
 /** Who may connect over TCP (spec 3 §7.8). */
@@ -102,5 +102,3 @@ function read(path: string): Buffer {
     throw new SecurityError(`can't read ${path}: ${(error as Error).message}`, { cause: error });
   }
 }
-
-export { connect as connectTls, createServer as createTlsServer };

@@ -1,8 +1,8 @@
 import { connect, createServer, type Server, type Socket } from 'node:net';
 import process from 'node:process';
-import type { TLSSocket } from 'node:tls';
+import { connect as connectTls, createServer as createTlsServer, type TLSSocket } from 'node:tls';
 import { addressText, type LinkAddress, removeSocketFile } from './address.ts';
-import { connectTls, createTlsServer, type Security, tlsOptions } from './security.ts';
+import { type Security, tlsOptions } from './security.ts';
 import type { Wire, WireEvents } from './wire.ts';
 
 /** A wire over a socket: Unix, TCP or TLS. What is written in one turn leaves in one write. */

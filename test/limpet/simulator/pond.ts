@@ -80,6 +80,7 @@ export class Limpet {
     if (end === undefined) throw new Error('a frame for a link that is down');
     if (end.isCut) return true;
     end.far.queue.push(frame);
+    if (end.far.queue.length >= 2 * end.cable.congested) link.isFlooded = true;
     return end.far.queue.length < end.cable.congested;
   }
 
