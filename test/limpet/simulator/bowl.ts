@@ -92,6 +92,10 @@ export class Goldfish {
       // A listener's copy of another goldfish's Reply.
       if (asked === undefined || message.to !== this.ksock.id) return;
       asked.answers.push(message.name);
+      const isReply = !message.name.startsWith('$.KBUS.');
+      if (isReply && message.text() !== asked.by) {
+        throw new Error(`the answer to ${message.text()} came for ${asked.by}`);
+      }
       if (asked.answers.length > 1) throw new Error(`two answers: ${JSON.stringify(asked)}`);
       return;
     }
@@ -116,7 +120,7 @@ export class Goldfish {
   answerOne(): boolean {
     const request = this.unanswered.shift();
     if (request === undefined) return false;
-    send(this.ksock, replyTo(request, `by ${this.name}`));
+    send(this.ksock, replyTo(request, request.text()));
     return true;
   }
 
