@@ -5,6 +5,7 @@ export {
   type LimpetEvent,
   type LimpetOptions,
   type LinkOptions,
+  type Security,
   SecurityError,
 } from './limpet.ts';
 export { LimpetKsock, type LimpetKsockOptions } from './limpet-ksock.ts';

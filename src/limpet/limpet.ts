@@ -602,4 +602,4 @@ function checkPattern(what: string, pattern: string): void {
   throw new TypeError(`${what}, '${pattern}', is not valid: ${faultOfName(pattern, 'binding')}`);
 }
 
-export { IdTakenError, SecurityError };
+export { IdTakenError, type Security, SecurityError };

@@ -158,6 +158,7 @@ export async function next(ksock: Ksock): Promise<Message> {
   for (;;) {
     const message = await ksock.waitForMsg({ timeout: 20_000 });
     if (message === null) throw new Error('no message came');
-    if (!message.name.startsWith('$.KBUS.Limpet.Speaks')) return message;
+    const { name } = message;
+    if (name !== '$.KBUS.Limpet.Speaks' && name !== '$.KBUS.ReplierBindEvent') return message;
   }
 }

@@ -733,5 +733,13 @@ function missedMessage(count: number, origin: number): Message {
 
 /** For links of a hub. */
 export function linkOf(number: number, peer: Address, cost: number, out: readonly string[]): Link {
-  return { number, peer, key: keyOf(peer), cost, out: new Filter(out), isCongested: false, isFlooded: false };
+  return {
+    number,
+    peer,
+    key: keyOf(peer),
+    cost,
+    out: new Filter(out),
+    isCongested: false,
+    isFlooded: false,
+  };
 }

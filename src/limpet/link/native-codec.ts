@@ -395,8 +395,14 @@ function checkAddress(value: unknown): Address {
 }
 
 function helloOf(json: Json): Hello {
+  const version = checkCount(json['version']);
+  if (version !== VERSION) {
+    throw new LinkError(
+      `it speaks version ${version} of the link, and this one version ${VERSION}: install the same kbus at both ends`,
+    );
+  }
   return {
-    version: checkCount(json['version']),
+    version,
     id: checkId(json['id']),
     life: checkCount(json['life']),
     bus: checkText(json['bus']),
