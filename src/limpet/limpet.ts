@@ -7,7 +7,7 @@ import { performance } from 'node:perf_hooks';
 import { Bus } from '../bus/bus.ts';
 import { explain } from '../client/explain.ts';
 import { connectionTo } from '../client/ksock.ts';
-import type { Connect, PortError } from '../client/ports/port.ts';
+import { type Connect, PortError } from '../client/ports/port.ts';
 import { jittered } from '../client/ports/reconnect-options.ts';
 import { checkBindingName, faultOfName } from '../message/name.ts';
 import { BusSide, IdTakenError, type SpeakerInfo } from './bus-side.ts';
@@ -139,7 +139,11 @@ export class Limpet {
     const { bus = 0, directory } = this.options;
     this.connect = await connectionTo(bus, { directory });
     try {
-      await this.begin();
+      await this.begin().catch((error: unknown) => {
+        throw error instanceof PortError
+          ? explain('open', error, 'join the bus of a Limpet')
+          : error;
+      });
       for (const link of this.configured)
         if (link.options.server !== undefined) await this.listen(link);
     } catch (error) {
