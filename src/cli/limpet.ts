@@ -90,19 +90,19 @@ export function configure(command: Command): void {
       `
 Runs until Ctrl-C or SIGTERM. See docs/limpets.md.
 
-Two buses of one machine:
+Examples:
   kbus limpet --server --id 1 --bus 0 /tmp/link.sock
   kbus limpet --client --id 2 --bus 1 /tmp/link.sock
 
-Two machines, with a key file at both:
+Two machines, with a key file at both
   openssl rand -hex 32 > link.key; chmod 600 link.key
   kbus limpet --server --id 1 --key-file link.key 0.0.0.0:7000
   kbus limpet --client --id 2 --key-file link.key first.example:7000
 
-A hub with several links:
+A hub with several links
   kbus limpet --id 1 --link server:/tmp/a.sock --link client:/tmp/b.sock,out=$.Public.*
 
-Beside a Limpet of the kernel module's time:
+Beside a Limpet of the kernel module's time
   kbus limpet --client --id 2 --classic other:7000`,
     )
     .action(run);

@@ -30,7 +30,7 @@ const ASK_AGAIN_MS = 100;
 const SPEAKS = '$.KBUS.Limpet.Speaks';
 
 /** How many messages the queue of a Limpet holds; the bus also limits its bytes (spec 3 §7.6). */
-const MAX_MESSAGES = 1_000_000;
+const MAX_MESSAGES = 100_000;
 
 /** What the Limpet that speaks for a bus tells another one of the same bus. */
 export interface SpeakerInfo {

@@ -73,7 +73,7 @@ export interface Hello {
 /** Encodes what goes to one peer. */
 export class Encoder {
   private readonly numbers = new Map<Head, number>();
-  private readonly heads: (Head | null)[] = new Array(HEADS).fill(null);
+  private readonly heads: Head[] = [];
   private next = 0;
 
   json(kind: number, body: unknown): Uint8Array {
@@ -171,7 +171,7 @@ export class Encoder {
     const number = this.next;
     this.next = (number + 1) % HEADS;
     const before = this.heads[number];
-    if (before !== null && before !== undefined) this.numbers.delete(before);
+    if (before !== undefined) this.numbers.delete(before);
     this.heads[number] = head;
     this.numbers.set(head, number);
     return number;
