@@ -192,6 +192,7 @@ async function main() {
     await ksock.close();
   }
 
+  /** @type {{ direct: number, linked: number, trip: number, one: number, two: number }[]} */
   const rows = [];
   let missed = 0;
   for (let round = 1; round <= Number(values.rounds); round++) {
