@@ -81,7 +81,11 @@ const ROLES = {
   },
   /** A hub; tells how much memory it has in use. */
   async hub() {
-    const limpet = new Limpet({ id: 1, bus: new Bus(), links: [{ server: join(directory, 'idle') }] });
+    const limpet = new Limpet({
+      id: 1,
+      bus: new Bus(),
+      links: [{ server: join(directory, 'idle') }],
+    });
     await limpet.start();
     const inUse = () => {
       /** @type {{ gc?: () => void }} */ (globalThis).gc?.();
@@ -165,7 +169,10 @@ const median = (values) => [...values].sort((a, b) => a - b)[Math.floor(values.l
 
 async function main() {
   const { values } = parseArgs({
-    options: { rounds: { type: 'string', default: '5' }, write: { type: 'boolean', default: false } },
+    options: {
+      rounds: { type: 'string', default: '5' },
+      write: { type: 'boolean', default: false },
+    },
   });
   const folder = mkdtempSync(join(tmpdir(), 'kbus-limpets-'));
   const daemon = new Daemon(folder, ['--buses', '6']);
@@ -199,7 +206,11 @@ async function main() {
     const direct = await rateOf(folder, 5, 5);
     const linked = await rateOf(folder, 0, 1);
     missed += direct.missed + linked.missed;
-    const [trip, one, two] = [await tripOf(folder, 5), await tripOf(folder, 0), await tripOf(folder, 2)];
+    const [trip, one, two] = [
+      await tripOf(folder, 5),
+      await tripOf(folder, 0),
+      await tripOf(folder, 2),
+    ];
     rows.push({ direct: direct.rate, linked: linked.rate, trip, one, two });
     console.error(`round ${round}:`, JSON.stringify(rows.at(-1)));
   }
