@@ -18,13 +18,16 @@ export function parseAddress(word: string): [address: LinkAddress, family: Addre
 export async function connectAsServer(address: LinkAddress): Promise<[Server, Socket]> {
   return new Promise((resolve, reject) => {
     const failed = (error: Error): void => reject(cantUse('listen at', address, error));
-    let server: Server | null = null;
-    const accepted = (socket: Socket): void => {
-      if (server !== null) resolve([server, socket]);
-    };
-    listenForLinks(address, { insecure: true }, accepted, () => {}).then((made) => {
-      server = made;
-    }, failed);
+    let first: (socket: Socket) => void = () => {};
+    const connected = new Promise<Socket>((accept) => {
+      first = accept;
+    });
+    listenForLinks(
+      address,
+      { insecure: true },
+      (socket) => first(socket),
+      () => {},
+    ).then(async (server) => resolve([server, await connected]), failed);
   });
 }
 
