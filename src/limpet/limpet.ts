@@ -4,7 +4,7 @@ import type { Server, Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { performance } from 'node:perf_hooks';
-import { Bus } from '../bus/bus.ts';
+import type { Bus } from '../bus/bus.ts';
 import { explain } from '../client/explain.ts';
 import { connectionTo } from '../client/ksock.ts';
 import { type Connect, PortError } from '../client/ports/port.ts';
@@ -563,20 +563,12 @@ function configuredOf(options: LinkOptions, number: number): ConfiguredLink {
   };
 }
 
-function checkOptions({
-  id,
-  bus = 0,
-  links,
-  names = [],
-  termination,
-  buffer,
-}: LimpetOptions): void {
+function checkOptions({ id, links, names = [], termination, buffer }: LimpetOptions): void {
   if (!Number.isInteger(id) || id < 1 || id > 0xffff_ffff) {
     throw new TypeError(
       `the network id of a Limpet is a whole number from 1 to 4294967295, not ${String(id)}: each Limpet needs one of its own`,
     );
   }
-  void (bus instanceof Bus);
   if (!Array.isArray(links)) throw new TypeError('links must be a list');
   for (const name of names) checkPattern('a name to listen to', name);
   if (termination !== undefined) checkPattern('the termination name', termination);

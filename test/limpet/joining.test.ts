@@ -8,7 +8,7 @@ import type { Ksock } from '../../src/client/ksock.ts';
 import { Limpet } from '../../src/limpet/limpet.ts';
 import { encodeClassic, encodeGreeting } from '../../src/limpet/link/classic-codec.ts';
 import { Flag } from '../../src/message/flags.ts';
-import { MessageId, OrigFrom } from '../../src/message/id.ts';
+import { MessageId } from '../../src/message/id.ts';
 import { Announcement, Message, Request, replyTo } from '../../src/message/message.ts';
 import { Bowls, freePort, isJoined, LINK_KINDS, type LinkKind, next } from './bowls.ts';
 import { LinkProxy } from './proxy.ts';
@@ -399,6 +399,5 @@ describe('spec 3 §3.5: answers of the Limpet', () => {
     const status = await next(asker);
     expect(status.name).toBe('$.KBUS.RemoteError.EBUSY');
     expect(String(status.origFrom)).toBe('(0,0)');
-    void OrigFrom;
   });
 });

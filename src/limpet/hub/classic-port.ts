@@ -16,7 +16,6 @@ interface Remembered {
   readonly network: number;
   readonly serial: number;
   readonly from: number;
-  readonly name: string;
 }
 
 export interface ClassicPortHost {
@@ -101,8 +100,8 @@ export class ClassicPort implements ClassicLink {
 
   /** Asks the partner; `message` has the id that it has on other buses, `network` and `serial` are those of this bus. */
   ask(message: Message, network: number, serial: number): void {
-    const { id, name, from } = message;
-    const request = { network, serial, from, name };
+    const { id, from } = message;
+    const request = { network, serial, from };
     const asking = Message.fromMessage(message);
     asking.flags = (message.flags | Flag.WANT_YOU_TO_REPLY) >>> 0;
     this.remembered.set(String(id), request);

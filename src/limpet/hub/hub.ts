@@ -70,7 +70,6 @@ interface PendingRequest {
   readonly network: number;
   readonly serial: number;
   readonly from: number;
-  readonly name: string;
 }
 
 /** A Request of another Limpet that this bus answers. */
@@ -277,18 +276,18 @@ export class Hub {
     const before = from === this.ksockId ? this.asked.get(`${network}:${serial}`) : undefined;
     // A copy for listeners, which is forgotten already.
     if (from === this.ksockId && before === undefined) return;
-    const request = { network, serial, from, name };
+    const request = { network, serial, from };
     const { finalTo } = head;
     if (finalTo.networkId === this.address.id) {
-      this.answer({ ...request, key: '' }, NOT_SAME_KSOCK);
+      this.answer(request, NOT_SAME_KSOCK);
       return;
     }
     const provider = this.providerFor(name, finalTo);
     if (provider === null) {
-      this.answer({ ...request, key: '' }, NOT_SENT);
+      this.answer(request, NOT_SENT);
     } else if (before !== undefined && before.origin !== null && !('classic' in provider)) {
       // Its Replier is gone, and the next one is on another bus, where it was heard already.
-      this.answer({ ...request, key: '' }, `${REMOTE_ERROR}EADDRNOTAVAIL`);
+      this.answer(request, `${REMOTE_ERROR}EADDRNOTAVAIL`);
     } else if ('classic' in provider) {
       (provider as ClassicLink).ask(this.carried(message), network, serial);
     } else {
@@ -317,11 +316,10 @@ export class Hub {
 
   /** Answers a Request of this bus. */
   private answer(
-    { network, serial, from, name }: PendingRequest,
+    { network, serial, from }: Omit<PendingRequest, 'key'>,
     status: string,
     message?: Message,
   ): void {
-    void name;
     const head = new Head(
       status,
       message === undefined ? 0 : message.flags & ~NOT_CARRIED,
@@ -533,7 +531,7 @@ export class Hub {
 
   /** Sends a Reply or Status to a Request that this Limpet read from its bus. */
   answerBus(network: number, serial: number, from: number, name: string, message?: Message): void {
-    this.answer({ key: '', network, serial, from, name }, name, message);
+    this.answer({ network, serial, from }, name, message);
   }
 
   get ksock(): number {
