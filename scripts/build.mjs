@@ -41,7 +41,11 @@ function compile(...options) {
 /** Joins the public declarations: a file for each entry, and a shared one. */
 async function joinDeclarations() {
   const joined = await rollup({
-    input: { index: `${whole}/index.d.ts`, daemon: `${whole}/daemon/index.d.ts` },
+    input: {
+      index: `${whole}/index.d.ts`,
+      daemon: `${whole}/daemon/index.d.ts`,
+      limpet: `${whole}/limpet/index.d.ts`,
+    },
     plugins: [dts(), { name: 'public', renderChunk: publicDeclarations }],
     external: /^node:/,
     onLog: (_level, { message }) => {
@@ -52,6 +56,8 @@ async function joinDeclarations() {
     dir: `${beside}/types`,
     entryFileNames: '[name].d.ts',
     chunkFileNames: 'shared.d.ts',
+    // What several entries need, in one chunk.
+    manualChunks: (id) => (/\/whole\/(?:index|daemon|limpet)\b/.test(id) ? undefined : 'shared'),
   });
   await joined.close();
   rmSync(whole, { recursive: true });

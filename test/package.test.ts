@@ -21,7 +21,7 @@ const read = (path: string): string => readFileSync(join(root, path), 'utf8');
 const manifest = JSON.parse(read('package.json'));
 
 /** The declarations that the package brings. */
-const TYPES = ['index.d.ts', 'daemon.d.ts', 'shared.d.ts'];
+const TYPES = ['index.d.ts', 'daemon.d.ts', 'limpet.d.ts', 'shared.d.ts'];
 
 /** What these files declare, each with the names of its members; and what the entries export, by entry. */
 function namesIn(folder: string) {
@@ -96,7 +96,11 @@ describe('the package', () => {
 
   test('gives programs the names of test/public-names.txt, and no others', () => {
     const { declared, exported } = namesIn(join(folder, 'package/dist/types'));
-    const entries = { kbus: exported[0], 'kbus/daemon': exported[1] };
+    const entries = {
+      kbus: exported[0],
+      'kbus/daemon': exported[1],
+      'kbus/limpet': exported[2],
+    };
     const lines = Object.entries(entries).flatMap(([entry, names = []]) => [
       `${entry}:`,
       ...names.sort().map((name) => {
@@ -129,13 +133,14 @@ describe('the package', () => {
     const program = `
       import { Bus, Ksock } from 'kbus';
       import { Daemon } from 'kbus/daemon';
+      import { Limpet } from 'kbus/limpet';
       const ksock = await Ksock.open(new Bus());
-      console.log(String(ksock), typeof Daemon);
+      console.log(String(ksock), typeof Daemon, typeof Limpet);
       await ksock.close();`;
     const run = (args: string[]): string =>
       execFileSync(process.execPath, args, { cwd: folder, encoding: 'utf8' });
     expect(run(['--input-type=module', '--eval', program])).toBe(
-      'Ksock device 0, id 1, mode read/write function\n',
+      'Ksock device 0, id 1, mode read/write function function\n',
     );
     expect(run(['node_modules/kbus/dist/cli/main.cjs', '--version'])).toBe(`${manifest.version}\n`);
   });

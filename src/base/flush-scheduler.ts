@@ -16,10 +16,15 @@ export class FlushScheduler {
   /** Called when an event and its flushes are over. */
   onFlushed: () => void = () => {};
 
-  /** Calls its `flush` after the event. */
+  /** Calls its `flush` after the event; or soon, if a program in this process did something on its own. */
   markDirty(one: Flushable): void {
+    if (this.dirty.length === 0) queueMicrotask(this.flushLater);
     this.dirty = appended(this.dirty, one);
   }
+
+  private readonly flushLater = (): void => {
+    if (this.dirty.length > 0) this.flush();
+  };
 
   /** The event is over: flushes all that are dirty. */
   flush(): void {

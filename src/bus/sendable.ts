@@ -1,4 +1,5 @@
-import { fieldsAt, flagsAt } from '../message/codec/records.ts';
+import { readU32 } from '../base/u32.ts';
+import { Field, fieldsAt, flagsAt, WORDS_AT } from '../message/codec/records.ts';
 import { Flag } from '../message/flags.ts';
 import type { Admission } from './admission.ts';
 import type { BusState } from './bus-state.ts';
@@ -23,7 +24,8 @@ export class Sendable {
     const { state } = this;
     const { count } = batch;
     if (count === 1 || sender.mode === 'r' || !sender.isOpen || sender.sending !== null) return 1;
-    if (batch.idNetwork !== 0 || (batch.flags & Flag.URGENT) !== 0) return 1;
+    if ((batch.flags & Flag.URGENT) !== 0) return 1;
+    if (batch.idNetwork !== 0 && (batch.isRequest || batch.isReply)) return 1;
     if (this.admission.check(sender, batch) !== 0 || !state.hasSerials(count)) return 1;
     // Each name must be checked, and only those of a run are alike.
     if (sender.access !== null && !batch.span?.isRun) return 1;
@@ -69,16 +71,20 @@ export class Sendable {
     if (batch.span?.isRun) return most;
     const cursor = batch.cursor();
     const { bytes } = cursor;
-    const isPlain = !batch.isRequest && fieldsAt(bytes, cursor.headAt) === 0;
+    const fields = fieldsAt(bytes, cursor.headAt);
+    // A Limpet's messages, too, go together if their ids rise by one.
+    const hasIds = (fields & Field.ID) !== 0 && (fields & (Field.TO | Field.REPLY)) === 0;
+    const mayDiffer = !batch.isRequest && (fields === 0 || hasIds);
     const flags = flagsAt(bytes, cursor.headAt);
     const { routes } = this.state;
     for (let count = 1; count < most; count++) {
       cursor.next();
       if (cursor.isSame) continue;
       const { headAt } = cursor;
-      if (!isPlain || fieldsAt(bytes, headAt) !== 0 || flagsAt(bytes, headAt) !== flags) {
+      if (!mayDiffer || fieldsAt(bytes, headAt) !== fields || flagsAt(bytes, headAt) !== flags) {
         return count;
       }
+      if (hasIds && !hasId(bytes, headAt, batch.idNetwork, batch.idSerial + count)) return count;
       if (routes.findIn(bytes, headAt)?.listeners !== listeners) return count;
     }
     return most;
@@ -104,4 +110,12 @@ export class Sendable {
     }
     return count;
   }
+}
+
+/** Whether a head without TO and REPLY has this id. */
+function hasId(bytes: Uint8Array, headAt: number, network: number, serial: number): boolean {
+  return (
+    readU32(bytes, headAt + WORDS_AT) === network &&
+    readU32(bytes, headAt + WORDS_AT + 4) === serial
+  );
 }

@@ -61,6 +61,16 @@ export const COMMANDS: readonly Entry[] = [
     load: () => import('./kick.ts'),
   },
   {
+    name: 'limpet',
+    summary: 'join buses, so that they look like one',
+    load: () => import('./limpet.ts'),
+  },
+  {
+    name: 'limpets',
+    summary: 'show the Limpets of a bus and their links',
+    load: () => import('./limpets.ts'),
+  },
+  {
     name: 'bench',
     summary: 'measure the speed of a bus',
     load: () => import('./bench.ts'),

@@ -33,10 +33,14 @@ interface PlayOptions {
   stay?: true;
   once?: true;
   json?: true;
+  bowls?: true;
 }
 
 /** The pause after each step at a terminal. */
 const PACE_MS = 250;
+
+/** The same in the play of the bowls, after each scene. */
+const BOWLS_PACE_MS = 1500;
 
 export function configure(command: Command): void {
   command
@@ -59,6 +63,11 @@ export function configure(command: Command): void {
     )
     .option('--once', 'with --stay: exit after the playlet')
     .option('--json', 'print JSON: one object per line')
+    .addOption(
+      command
+        .createOption('--bowls', 'play goldfish in three bowls instead: buses joined by Limpets')
+        .conflicts(['bus', 'directory', 'transcript', 'stay', 'json']),
+    )
     .addHelpText(
       'after',
       `
@@ -68,7 +77,8 @@ their own. With 120 columns or more, the terminals are shown side by side.
 Examples:
   kbus play
   kbus play --pace 1000
-  kbus play --transcript`,
+  kbus play --transcript
+  kbus play --bowls`,
     )
     .action(play);
 }
@@ -86,6 +96,10 @@ interface House {
 }
 
 async function play(options: PlayOptions): Promise<void> {
+  if (options.bowls) {
+    const { playBowls } = await import('./play-bowls.ts');
+    return playBowls(options.pace ?? (process.stdout.isTTY ? BOWLS_PACE_MS : 0));
+  }
   const house = await openHouse(options);
   try {
     await show(house, options).catch((error: unknown) => {

@@ -10,6 +10,7 @@ import { defaultMaxMemory } from '../system/memory.ts';
 import { absolute, socketDirectory } from '../system/socket-folder.ts';
 import { ended } from './ending.ts';
 import { Exit, Failure } from './failure.ts';
+import type { LimpetTable } from './limpet-tables.ts';
 import { startDaemon } from './start-daemon.ts';
 import { logged, stderrLog } from './stderr-log.ts';
 
@@ -17,7 +18,7 @@ import { logged, stderrLog } from './stderr-log.ts';
 const BUG_STOP_TIMEOUT_MS = 2000;
 
 /** Runs a daemon until a signal ends it. */
-export async function runDaemon(given: Given): Promise<void> {
+export async function runDaemon(given: Given, limpets: readonly LimpetTable[] = []): Promise<void> {
   const log = stderrLog(given.log ?? SETTINGS.log.default);
   const passed = takeActivation();
   const access = await accessOf(given, passed);
@@ -46,15 +47,46 @@ export async function runDaemon(given: Given): Promise<void> {
     directory,
     ...(device !== null && { device }),
   });
+  const stopLimpets = await startLimpets(daemon, limpets, log);
   // Imported late: it must not delay the start.
   const { keepYoungMemorySmall } = await import('./young-memory.ts');
   keepYoungMemorySmall();
   if (process.stderr.isTTY) await hint(given);
   const { by } = await ended();
   log.info(`${by}: the daemon stops`);
+  await stopLimpets();
   await daemon.stop(`the daemon was stopped by ${by}`);
   log.reportSuppressed();
   await logged();
+}
+
+/** Runs the Limpets of the configuration file in this process; gives the function that stops them. */
+async function startLimpets(
+  daemon: Daemon,
+  tables: readonly LimpetTable[],
+  log: Log,
+): Promise<() => Promise<unknown>> {
+  if (tables.length === 0) return async () => {};
+  const { Limpet } = await import('../limpet/limpet.ts');
+  const limpets = tables.map(({ bus: number, ...options }) => {
+    const bus = daemon.buses.get(number);
+    if (bus === undefined) {
+      throw new Failure(
+        Exit.USAGE,
+        `limpet ${options.id}: there is no bus ${number}; set buses to more`,
+      );
+    }
+    return new Limpet({ ...options, bus, onEvent: ({ level, text }) => log[level](text) });
+  });
+  const stop = (): Promise<unknown> => Promise.all(limpets.map((limpet) => limpet.stop()));
+  try {
+    for (const limpet of limpets) await limpet.start();
+  } catch (error) {
+    await stop();
+    await daemon.stop('a Limpet could not start');
+    throw new Failure(Exit.REFUSED, (error as Error).message, error);
+  }
+  return stop;
 }
 
 /** The permissions of a socket; `prefix` says in errors of which. */

@@ -32,15 +32,22 @@ write, reply, observe, manage) and names. kbus access shows them. The socket of 
   name = "guest"
   group = "users"
   rights = ["read"]
-  listen = ["$.Public.*"]`,
+  listen = ["$.Public.*"]
+
+It may also have Limpets, which join buses (see kbus limpet --help):
+  [[limpet]]
+  id = 1
+  bus = 0
+  link = [{ server = "/run/kbus/limpet.sock" }]`,
     )
     .action(async (options: Record<string, string | true>) => {
       const { config, ...rest } = options;
       const typed = typedSettings(rest);
       if (typeof config !== 'string') return runDaemon(typed);
       const { ConfigError, readConfig } = await import('../daemon/config.ts');
+      const { readLimpets } = await import('./limpet-tables.ts');
       try {
-        return await runDaemon({ ...readConfig(config), ...typed });
+        return await runDaemon({ ...readConfig(config), ...typed }, readLimpets(config));
       } catch (error) {
         if (error instanceof ConfigError) throw new Failure(Exit.USAGE, error.message, error);
         throw error;

@@ -71,8 +71,8 @@ export class Ksock extends KsockCore {
   }
 }
 
-/** How to connect to a bus: in this process, over a transport, or to this machine's daemon. */
-async function connectionTo(
+/** @internal How to connect to a bus: in this process, over a transport, or to this machine's daemon. */
+export async function connectionTo(
   where: number | Bus | Connect,
   options: KsockOptions,
 ): Promise<Connect> {

@@ -16,7 +16,9 @@ export function readConfig(path: string): Given {
   } catch (error) {
     throw new ConfigError(`can't read ${path}: ${(error as Error).message}`, { cause: error });
   }
-  const given = checkSettings(parseToml(path, text));
+  // The Limpets have tables of their own: see src/cli/limpet-tables.ts.
+  const { limpet: _, ...settings } = parseToml(path, text);
+  const given = checkSettings(settings);
   if (!Array.isArray(given)) return given;
   const lines = given.map(({ name, at, wrong }: Problem) => {
     return `${path}, line ${lineOf(text, at)}, ${name}: ${wrong}`;

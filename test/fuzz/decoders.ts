@@ -36,6 +36,7 @@ import type { Channel } from '../../src/transport/channel.ts';
 import { wordsFrame } from '../../src/wire/frame.ts';
 import { FrameKind, PROTOCOL_VERSION } from '../../src/wire/protocol.ts';
 import { unlimitedTurns } from '../support/unlimited-turns.ts';
+import { feedClassicMessage, feedLimpet } from './limpet-links.ts';
 import { type Cut, cut, together } from './mutate.ts';
 
 /** Feeds bytes to a decoder; throws if its behaviour is not the documented one. */
@@ -535,8 +536,10 @@ export const DECODERS: Record<string, { feed: Feed; share: number }> = {
   port: { feed: port, share: 0.05 },
   welcome: { feed: welcome, share: 0.03 },
   report: { feed: report, share: 0.02 },
-  entire: { feed: entire, share: 0.2 },
-  assembler: { feed: assembler, share: 0.13 },
+  limpet: { feed: feedLimpet, share: 0.05 },
+  classic: { feed: feedClassicMessage, share: 0.05 },
+  entire: { feed: entire, share: 0.15 },
+  assembler: { feed: assembler, share: 0.08 },
   network: { feed: network, share: 0.12 },
   records: { feed: records, share: 0.1 },
   'bind-event': { feed: bindEvent, share: 0.06 },

@@ -33,7 +33,7 @@ const ALL_FIELDS = Field.TO | Field.REPLY | Field.ID | Field.CARRIED;
 export const HEAD_AT = 4;
 export const FLAGS_AT = 4;
 /** Where the words of Field begin, counted from the head; the flags come before them. */
-const WORDS_AT = 8;
+export const WORDS_AT = 8;
 
 /** How many bytes the words of these Field bits take. */
 const WORDS: readonly number[] = Array.from({ length: ALL_FIELDS + 1 }, (_, fields) => {

@@ -1,0 +1,234 @@
+import { type Command, InvalidArgumentError, Option } from 'commander';
+import { NoBusError } from '../client/ports/find-bus.ts';
+import { Limpet, type LinkOptions } from '../limpet/limpet.ts';
+import { KbusError } from '../message/error.ts';
+import { wholeNumber } from './arguments.ts';
+import { Ending, ended, untilEnded } from './ending.ts';
+import { Exit, Failure } from './failure.ts';
+import { kbusCommand } from './self.ts';
+import { logged, stderrLog } from './stderr-log.ts';
+
+interface LimpetCommandOptions {
+  server?: true;
+  client?: true;
+  id: number;
+  bus: number;
+  directory?: string;
+  message: string[];
+  termination?: string;
+  link: LinkOptions[];
+  classic?: true;
+  out: string[];
+  in: string[];
+  keyFile?: string;
+  cert?: string;
+  key?: string;
+  ca?: string;
+  insecure?: true;
+  buffer?: number;
+  log: 'human' | 'json';
+}
+
+const collect = (one: string, before: string[]): string[] => [...before, one];
+
+export function configure(command: Command): void {
+  command
+    .argument('[address]', 'a path, or host:port: where the other Limpet is')
+    .option('--server', 'listen at the address; any number of Limpets may connect')
+    .option('--client', 'connect to the address, again and again if need be')
+    .requiredOption(
+      '--id <number>',
+      'network id, which no other Limpet has',
+      wholeNumber(1, 0xffff_ffff),
+    )
+    .option('-b, --bus <number>', 'number of the bus', wholeNumber(0, 0xffff_ffff), 0)
+    .option(
+      '--directory <folder>',
+      "folder of the daemon's sockets (default: $KBUS_DIR, the user's, the system's)",
+    )
+    .option(
+      '-m, --message <wildcard>',
+      'pass on these messages of the bus; may be repeated (default: $.*)',
+      collect,
+      [],
+    )
+    .option('-t, --termination <name>', 'stop when a message of this name is sent on the bus')
+    .option(
+      '--link <link>',
+      'a further link: server:ADDRESS or client:ADDRESS, then ,out=NAME ,in=NAME ,classic; may be repeated',
+      addLink,
+      [],
+    )
+    .option(
+      '--out <wildcard>',
+      'let only these messages leave over the link; may be repeated',
+      collect,
+      [],
+    )
+    .option(
+      '--in <wildcard>',
+      'let only these messages come over the link; may be repeated',
+      collect,
+      [],
+    )
+    .option('--classic', 'the other Limpet is a classic one, in C or Python')
+    .option('--key-file <file>', 'TCP: a key that both ends have (openssl rand -hex 32)')
+    .option('--cert <file>', 'TCP: the certificate of this Limpet')
+    .option('--key <file>', 'TCP: the key of the certificate')
+    .option('--ca <file>', 'TCP: the authorities whose certificates this Limpet trusts')
+    .option('--insecure', 'TCP: anybody on the network may connect and read')
+    .option(
+      '--buffer <bytes>',
+      'keep this much for Limpets out of reach (default: 8388608)',
+      wholeNumber(0, 2 ** 40),
+    )
+    .addOption(
+      new Option('--log <format>', 'format of the log').choices(['human', 'json']).default('human'),
+    )
+    .addHelpText(
+      'after',
+      `
+Runs until Ctrl-C or SIGTERM. See docs/limpets.md.
+
+Examples:
+  kbus limpet --server --id 1 --bus 0 /tmp/link.sock
+  kbus limpet --client --id 2 --bus 1 /tmp/link.sock
+
+Two machines, with a key file at both
+  openssl rand -hex 32 > link.key; chmod 600 link.key
+  kbus limpet --server --id 1 --key-file link.key 0.0.0.0:7000
+  kbus limpet --client --id 2 --key-file link.key first.example:7000
+
+A hub with several links
+  kbus limpet --id 1 --link server:/tmp/a.sock --link client:/tmp/b.sock,out=$.Public.*
+
+Beside a Limpet of the kernel module's time
+  kbus limpet --client --id 2 --classic other:7000`,
+    )
+    .action(run);
+}
+
+/** `client:ADDRESS,out=NAME,classic`. */
+function addLink(text: string, before: LinkOptions[]): LinkOptions[] {
+  const [where = '', ...words] = text.split(',');
+  const [, role, address] = /^(server|client):(.+)$/.exec(where) ?? [];
+  if (role === undefined || address === undefined) {
+    throw new InvalidArgumentError('It must begin with server:ADDRESS or client:ADDRESS.');
+  }
+  const link: Record<string, unknown> = { [role]: address };
+  for (const word of words) {
+    const [, way, name] = /^(out|in)=(.+)$/.exec(word) ?? [];
+    if (word === 'classic' || word === 'insecure') link[word] = true;
+    else if (way === undefined) {
+      throw new InvalidArgumentError(
+        `After the address: out=NAME, in=NAME, classic or insecure, not '${word}'.`,
+      );
+    } else link[way] = [...((link[way] as string[] | undefined) ?? []), name];
+  }
+  return [...before, link as LinkOptions];
+}
+
+async function run(address: string | undefined, options: LimpetCommandOptions): Promise<void> {
+  const log = stderrLog(options.log);
+  let refused: (why: string) => void = () => {};
+  // What can never work ends the command, unless other links do work.
+  const isFinal = new Promise<string>((resolve) => {
+    refused = resolve;
+  });
+  const limpet = makeLimpet(address, options, (level, text, final) => {
+    log[level](text);
+    if (final && options.link.length === 0 && options.client) refused(text);
+  });
+  try {
+    await untilEnded(limpet.start());
+  } catch (error) {
+    throw startFailure(error);
+  }
+  const why = await Promise.race([
+    ended().then(() => null),
+    limpet.ended.then(() => null),
+    isFinal,
+  ]);
+  await limpet.stop();
+  await logged();
+  if (why !== null) throw new Failure(Exit.REFUSED, why);
+}
+
+function makeLimpet(
+  address: string | undefined,
+  options: LimpetCommandOptions,
+  tell: (level: 'info' | 'warn' | 'error', text: string, isFinal: boolean) => void,
+): Limpet {
+  const { id, bus, directory, message: names, termination, buffer } = options;
+  try {
+    const links = linksOf(address, options);
+    return new Limpet({
+      id,
+      bus,
+      directory,
+      names,
+      termination,
+      buffer,
+      links,
+      onEvent: ({ level, text, isFinal = false }) => tell(level, text, isFinal),
+    });
+  } catch (error) {
+    if (error instanceof Failure) throw error;
+    throw new Failure(Exit.USAGE, (error as Error).message, error);
+  }
+}
+
+function linksOf(address: string | undefined, options: LimpetCommandOptions): LinkOptions[] {
+  const {
+    server,
+    client,
+    link,
+    keyFile,
+    cert,
+    key,
+    ca,
+    insecure,
+    classic,
+    out,
+    in: into,
+  } = options;
+  const more = link.map((each) => {
+    const isTcp = !(each.server ?? each.client ?? '').includes('/');
+    return isTcp && each.classic !== true ? { keyFile, cert, key, ca, insecure, ...each } : each;
+  });
+  const hasOne = server !== undefined || client !== undefined;
+  if (address === undefined && !hasOne && more.length > 0) return more;
+  if (address === undefined) {
+    throw new Failure(
+      Exit.USAGE,
+      'where is the other Limpet? Give --server or --client and an address, such as:  kbus limpet --client --id 2 /tmp/link.sock',
+    );
+  }
+  if ((server === undefined) === (client === undefined)) {
+    throw new Failure(
+      Exit.USAGE,
+      'give either --server, to wait for the other Limpet at the address, or --client, to connect to it',
+    );
+  }
+  const one: LinkOptions = {
+    ...(server ? { server: address } : { client: address }),
+    ...(out.length > 0 && { out }),
+    ...(into.length > 0 && { in: into }),
+    classic,
+    keyFile,
+    cert,
+    key,
+    ca,
+    insecure,
+  };
+  return [one, ...more];
+}
+
+function startFailure(error: unknown): unknown {
+  if (!(error instanceof Error) || error instanceof Ending) return error;
+  const { cause } = error;
+  if (error instanceof NoBusError) return new Failure(Exit.NO_BUS, error.lines(kbusCommand()));
+  if (cause instanceof NoBusError) return new Failure(Exit.NO_BUS, cause.lines(kbusCommand()));
+  if (error instanceof KbusError) return error;
+  return new Failure(Exit.REFUSED, error.message, error);
+}

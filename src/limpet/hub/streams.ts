@@ -1,0 +1,481 @@
+import type { Message } from '../../message/message.ts';
+import { type Address, isSame, keyOf } from './address.ts';
+import type { Entry, Frame } from './frame.ts';
+import { OwnStream } from './own-stream.ts';
+import type { Filter } from './patterns.ts';
+
+/** A frame has at most this many entries, and about this many bytes of data. */
+const MAX_BATCH = 256;
+const MAX_BATCH_BYTES = 256 * 1024;
+
+/** A Limpet acknowledges a stream when it has got this many entries, and at each tick. */
+const ACKNOWLEDGE_AFTER = 256;
+
+/** A native link, as the hub sees it. */
+export interface Link {
+  readonly number: number;
+  readonly peer: Address;
+  readonly key: string;
+  readonly cost: number;
+  /** What may go to the peer. */
+  readonly out: Filter;
+  /** The peer reads slowly: send no messages of this bus until it has caught up. */
+  isCongested: boolean;
+  /** So much is in its way that it gets no messages of other buses either: the driver sets it. */
+  isFlooded: boolean;
+}
+
+/** A neighbour that gets a stream from here. */
+interface Subscriber {
+  readonly link: Link;
+  token: number;
+  /** The number of the next entry that it needs; 0: from now on. */
+  next: number;
+  /** It gets nothing until the stream comes from `next` on. */
+  isWaiting: boolean;
+  /**
+   * It, or one behind it, begins now. That may be a new life of a Limpet that has delivered more than this one knows of:
+   * only the origin can say what "now" is, when it is asked later than in the subscription `asOf` of this Limpet.
+   */
+  readonly wantsNow: boolean;
+  readonly asOf: number;
+  /** It has just begun: it gets the next entries however slowly the peer reads, so that each attempt gets further. */
+  isFresh: boolean;
+}
+
+/** The stream of another Limpet. */
+export class Inflow {
+  readonly origin: Address;
+  readonly key: string;
+  readonly subscribers = new Map<Link, Subscriber>();
+  /** By key: how far the Limpets behind here have the stream. */
+  readonly acknowledged = new Map<string, number>();
+  /** The same, as far as the neighbour that the stream comes from knows it. */
+  readonly passed = new Map<string, number>();
+  /** The neighbour that the stream comes from. */
+  upstream: Link | null = null;
+  token = 0;
+  /** The answer to the last subscription has not come yet. */
+  isAwaited = false;
+  /** Nobody has what came before the place where the stream began last. */
+  isGap = false;
+  /** The stream has begun: this Limpet is there, for the other one. */
+  hasBegun = false;
+  /** This Limpet has everything up to here, and of that, `heard` entries were for listeners. */
+  have = 0;
+  heard = 0;
+  /** The next number that may come from upstream, and the `heard` before it. */
+  next = 0;
+  heardBeforeNext = 0;
+  /** The end of the stream when the last subscription reached its origin, and the `heard` before it. */
+  now = 0;
+  heardNow = 0;
+  unacknowledged = 0;
+
+  constructor(origin: Address) {
+    this.origin = origin;
+    this.key = keyOf(origin);
+  }
+}
+
+/** What the streams need. */
+export interface StreamsHost {
+  /** Sends a frame over a link. False if the peer reads slowly: see {@link Link.isCongested}. */
+  transmit(link: Link, frame: Frame): boolean;
+  /** A message has come, in order and for the first time. */
+  arrived(inflow: Inflow, entry: Entry): void;
+  /** So many messages for listeners are lost, because no Limpet keeps them any more. */
+  lost(inflow: Inflow, count: number): void;
+  /** A stream has begun, or another Limpet has begun to hear this one: it may now be asked. */
+  paired(key: string): void;
+}
+
+/**
+ * The streams of all Limpets. Each Limpet numbers its messages; each other Limpet subscribes to them at the neighbour on its
+ * shortest path there, and says from which number on. So a message comes in order and once, whatever the graph of links:
+ *
+ * - A Limpet delivers only the number after the last one. A message that comes again is a duplicate, and goes no further
+ *   unless a subscriber asked for it.
+ * - Links on no shortest path carry no stream: they stand by. When a path breaks, its Limpets subscribe elsewhere, from the
+ *   number where the path broke. Until all Limpets agree on the paths, two may subscribe to each other; then nothing comes.
+ * - Only the origin keeps messages, until all Limpets that it knows have acknowledged them, or `maxBytes` are kept.
+ */
+export class Streams {
+  readonly own = new OwnStream();
+  readonly inflows = new Map<string, Inflow>();
+  private readonly self: Address;
+  private readonly host: StreamsHost;
+  private readonly maxBytes: number;
+  private readonly ownSubscribers = new Map<Link, Subscriber>();
+  /** Every number before this one was sent over a link. */
+  sentBefore = 1;
+  duplicates = 0;
+  /** Messages that this Limpet threw away before a Limpet out of reach had them. */
+  dropped = 0;
+
+  constructor(self: Address, maxBytes: number, host: StreamsHost) {
+    this.self = self;
+    this.maxBytes = maxBytes;
+    this.host = host;
+  }
+
+  /** Puts a message into this Limpet's stream; `flush` sends it. */
+  append(message: Message, dest: Address | null = null, answers = 0): Entry {
+    return this.own.append(message, dest, answers);
+  }
+
+  /** Sends what was appended. */
+  flush(): void {
+    for (const subscriber of this.ownSubscribers.values()) this.pump(subscriber);
+  }
+
+  private pump(subscriber: Subscriber): void {
+    const { own, self } = this;
+    const { link } = subscriber;
+    while (!link.isCongested && subscriber.next < own.end) {
+      this.pass(subscriber, self, own.from(subscriber.next, MAX_BATCH));
+    }
+    if (subscriber.next > this.sentBefore) this.sentBefore = subscriber.next;
+  }
+
+  /** Passes entries on, as far as the subscriber lacks them and the filter lets them. */
+  private pass(subscriber: Subscriber, origin: Address, entries: readonly Entry[]): void {
+    const { link } = subscriber;
+    let passed: Entry[] = [];
+    let bytes = 0;
+    let last: Entry | null = null;
+    for (const entry of entries) {
+      if (entry.n < subscriber.next) continue;
+      subscriber.next = entry.n + 1;
+      last = entry;
+      const filtered = this.filtered(link.out, entry);
+      if (filtered === null) continue;
+      passed.push(filtered);
+      last = null;
+      bytes += entry.message.dataSize;
+      if (bytes < MAX_BATCH_BYTES) continue;
+      this.transmit(link, { kind: 'entries', origin, entries: passed });
+      passed = [];
+      bytes = 0;
+    }
+    if (passed.length > 0) this.transmit(link, { kind: 'entries', origin, entries: passed });
+    if (last === null) return;
+    this.transmit(link, { kind: 'skip', origin, to: last.n, heard: last.heard });
+  }
+
+  private filtered(filter: Filter, entry: Entry): Entry | null {
+    const { message, dest, answers } = entry;
+    if (answers !== 0 || filter.passes(message.name)) return entry;
+    return dest === null ? null : { ...entry, isBlocked: true };
+  }
+
+  private transmit(link: Link, frame: Frame): void {
+    if (!this.host.transmit(link, frame)) link.isCongested = true;
+  }
+
+  // Where streams come from
+
+  /** Gets a stream from this neighbour from now on; null: nobody has it. */
+  route(origin: Address, upstream: Link | null): void {
+    const inflow = this.inflowOf(origin);
+    const before = inflow.upstream;
+    if (before === upstream) return;
+    if (before !== null) this.transmit(before, { kind: 'unsubscribe', origin });
+    inflow.upstream = upstream;
+    inflow.isAwaited = false;
+    inflow.passed.clear();
+    if (upstream !== null) this.subscribe(inflow);
+  }
+
+  private inflowOf(origin: Address): Inflow {
+    const key = keyOf(origin);
+    let inflow = this.inflows.get(key);
+    if (inflow === undefined) {
+      inflow = new Inflow(origin);
+      this.inflows.set(key, inflow);
+    }
+    return inflow;
+  }
+
+  /** Asks for the stream from the first number on that this Limpet or one behind it lacks. */
+  private subscribe(inflow: Inflow): void {
+    const { origin, upstream } = inflow;
+    let from = inflow.hasBegun ? inflow.have + 1 : 0;
+    let wantsNow = from === 0;
+    for (const { next, isWaiting, wantsNow: isFor } of inflow.subscribers.values()) {
+      if (isWaiting && isFor) wantsNow = true;
+      if (next !== 0 && (from === 0 || next < from)) from = next;
+    }
+    inflow.isAwaited = true;
+    inflow.token++;
+    const { token } = inflow;
+    this.transmit(upstream as Link, { kind: 'subscribe', origin, token, from, wantsNow });
+  }
+
+  begin(link: Link, frame: Extract<Frame, { kind: 'begin' }>): void {
+    const inflow = this.inflows.get(keyOf(frame.origin));
+    if (inflow === undefined || inflow.upstream !== link || inflow.token !== frame.token) return;
+    const { from, heard } = frame;
+    inflow.isGap = frame.isGap;
+    inflow.now = frame.now;
+    inflow.heardNow = frame.heardNow;
+    inflow.isAwaited = false;
+    inflow.next = from;
+    inflow.heardBeforeNext = heard;
+    const isNew = !inflow.hasBegun;
+    if (isNew) {
+      inflow.hasBegun = true;
+      // The stream may begin earlier, for a subscriber.
+      inflow.have = inflow.now - 1;
+      inflow.heard = inflow.heardNow;
+    } else if (from > inflow.have + 1) {
+      const missed = heard - inflow.heard;
+      inflow.have = from - 1;
+      inflow.heard = heard;
+      this.host.lost(inflow, missed);
+    }
+    this.acknowledge(inflow);
+    for (const [hub, to] of inflow.acknowledged) this.passAcknowledgement(inflow, hub, to);
+    if (isNew) this.host.paired(inflow.key);
+    if (!this.serveSubscribers(inflow)) this.subscribe(inflow);
+  }
+
+  /** Starts the waiting subscribers. False if this Limpet must ask for the stream once more for one of them. */
+  private serveSubscribers(inflow: Inflow): boolean {
+    const { isGap, subscribers } = inflow;
+    let isServed = true;
+    for (const { next } of subscribers.values()) {
+      if (next !== 0 && next < inflow.next && !isGap) return false;
+    }
+    for (const subscriber of subscribers.values()) {
+      const { isWaiting, wantsNow, asOf } = subscriber;
+      if (isWaiting && wantsNow && asOf >= inflow.token) isServed = false;
+      else if (isWaiting || subscriber.next < inflow.next) this.start(inflow, subscriber);
+    }
+    return isServed;
+  }
+
+  private start(inflow: Inflow, subscriber: Subscriber): void {
+    const { origin, now, heardNow } = inflow;
+    const { link, token } = subscriber;
+    // What comes before the place where the stream begins is lost; the subscriber counts it.
+    const from = Math.max(subscriber.next === 0 ? now : subscriber.next, inflow.next);
+    const isGap = subscriber.next !== 0 && from > subscriber.next;
+    let heard = from === inflow.next ? inflow.heardBeforeNext : inflow.heard;
+    if (from === now) heard = heardNow;
+    subscriber.next = from;
+    subscriber.isWaiting = false;
+    subscriber.isFresh = true;
+    this.transmit(link, { kind: 'begin', origin, token, from, heard, isGap, now, heardNow });
+  }
+
+  entries(link: Link, origin: Address, entries: readonly Entry[]): void {
+    const inflow = this.inflows.get(keyOf(origin));
+    if (inflow === undefined || inflow.upstream !== link || inflow.isAwaited) {
+      this.duplicates += entries.length;
+      return;
+    }
+    for (const entry of entries) {
+      if (entry.n <= inflow.have) {
+        this.duplicates++;
+        continue;
+      }
+      inflow.have = entry.n;
+      inflow.heard = entry.heard;
+      inflow.unacknowledged++;
+      this.host.arrived(inflow, entry);
+    }
+    const last = entries.at(-1);
+    if (last !== undefined) this.moveOn(inflow, last.n, last.heard);
+    for (const subscriber of inflow.subscribers.values()) {
+      if (subscriber.isWaiting) continue;
+      // No place to keep messages for a neighbour that reads slowly: it asks again when it has caught up.
+      if (subscriber.link.isFlooded && !subscriber.isFresh) subscriber.isWaiting = true;
+      else this.pass(subscriber, origin, entries);
+      subscriber.isFresh = false;
+    }
+    if (inflow.unacknowledged >= ACKNOWLEDGE_AFTER) this.acknowledge(inflow);
+  }
+
+  skip(link: Link, frame: Extract<Frame, { kind: 'skip' }>): void {
+    const inflow = this.inflows.get(keyOf(frame.origin));
+    if (inflow === undefined || inflow.upstream !== link || inflow.isAwaited) return;
+    const { origin, to, heard } = frame;
+    if (to > inflow.have) {
+      inflow.have = to;
+      inflow.heard = heard;
+      inflow.unacknowledged++;
+    }
+    this.moveOn(inflow, to, heard);
+    for (const subscriber of inflow.subscribers.values()) {
+      if (subscriber.isWaiting || subscriber.next > to) continue;
+      if (subscriber.link.isFlooded) {
+        subscriber.isWaiting = true;
+        continue;
+      }
+      subscriber.next = to + 1;
+      this.transmit(subscriber.link, { kind: 'skip', origin, to, heard });
+    }
+  }
+
+  private moveOn(inflow: Inflow, to: number, heard: number): void {
+    inflow.next = to + 1;
+    inflow.heardBeforeNext = heard;
+  }
+
+  // Where streams go
+
+  subscribed(link: Link, frame: Extract<Frame, { kind: 'subscribe' }>): void {
+    const { origin, token, from, wantsNow } = frame;
+    if (isSame(origin, this.self)) {
+      const { own } = this;
+      const next = from === 0 ? own.end : Math.min(Math.max(from, own.base), own.end);
+      const subscriber = { link, token, next, isWaiting: false, wantsNow, asOf: 0, isFresh: true };
+      this.ownSubscribers.set(link, subscriber);
+      const heard = own.heardBefore(next);
+      const { end: now } = own;
+      const heardNow = own.heardBefore(now);
+      const isGap = from !== 0 && next > from;
+      this.transmit(link, {
+        kind: 'begin',
+        origin,
+        token,
+        from: next,
+        heard,
+        isGap,
+        now,
+        heardNow,
+      });
+      this.pump(subscriber);
+      return;
+    }
+    const inflow = this.inflowOf(origin);
+    const { token: asOf } = inflow;
+    const subscriber = { link, token, next: from, isWaiting: true, wantsNow, asOf, isFresh: true };
+    inflow.subscribers.set(link, subscriber);
+    this.serve(inflow, subscriber);
+  }
+
+  /** Starts a waiting subscriber at once, if this Limpet has just what it needs; else asks upstream for it. */
+  private serve(inflow: Inflow, subscriber: Subscriber): void {
+    if (inflow.upstream === null || inflow.isAwaited || !inflow.hasBegun) return;
+    const { next, wantsNow, asOf } = subscriber;
+    if (next >= inflow.next && (!wantsNow || asOf < inflow.token)) this.start(inflow, subscriber);
+    else this.subscribe(inflow);
+  }
+
+  unsubscribed(link: Link, origin: Address): void {
+    if (isSame(origin, this.self)) this.ownSubscribers.delete(link);
+    else this.inflows.get(keyOf(origin))?.subscribers.delete(link);
+  }
+
+  linkDown(link: Link): void {
+    this.ownSubscribers.delete(link);
+    for (const inflow of this.inflows.values()) {
+      inflow.subscribers.delete(link);
+      if (inflow.upstream !== link) continue;
+      inflow.upstream = null;
+      inflow.isAwaited = false;
+      inflow.passed.clear();
+    }
+  }
+
+  /** The peer has caught up. */
+  drained(link: Link): void {
+    link.isCongested = false;
+    link.isFlooded = false;
+    const subscriber = this.ownSubscribers.get(link);
+    if (subscriber !== undefined) this.pump(subscriber);
+    for (const inflow of this.inflows.values()) {
+      const waiting = inflow.subscribers.get(link);
+      if (waiting?.isWaiting) this.serve(inflow, waiting);
+    }
+  }
+
+  /** Whether the link carries any stream, in either direction. */
+  isInUse(link: Link): boolean {
+    if (this.ownSubscribers.has(link)) return true;
+    for (const { upstream, subscribers } of this.inflows.values()) {
+      if (upstream === link || subscribers.has(link)) return true;
+    }
+    return false;
+  }
+
+  // Who has what
+
+  private acknowledge(inflow: Inflow): void {
+    inflow.unacknowledged = 0;
+    this.passAcknowledgement(inflow, keyOf(this.self), inflow.have);
+  }
+
+  private passAcknowledgement(inflow: Inflow, key: string, to: number): void {
+    const { upstream, origin, passed } = inflow;
+    if (upstream === null || inflow.isAwaited || (passed.get(key) ?? -1) >= to) return;
+    passed.set(key, to);
+    const [id = 0, life = 0] = key.split('.').map(Number);
+    this.transmit(upstream, { kind: 'acknowledge', origin, hub: { id, life }, to });
+  }
+
+  acknowledged({ origin, hub, to }: Extract<Frame, { kind: 'acknowledge' }>): void {
+    const key = keyOf(hub);
+    if (!isSame(origin, this.self)) {
+      const inflow = this.inflows.get(keyOf(origin));
+      if (inflow === undefined) return;
+      inflow.acknowledged.set(key, Math.max(to, inflow.acknowledged.get(key) ?? 0));
+      this.passAcknowledgement(inflow, key, to);
+      return;
+    }
+    const { acknowledged } = this.own;
+    const before = acknowledged.get(key);
+    acknowledged.set(key, Math.max(Math.min(to, this.own.end - 1), before ?? 0));
+    if (before === undefined) this.host.paired(key);
+  }
+
+  /** Acknowledges what has come since the last time. */
+  tick(): void {
+    for (const inflow of this.inflows.values()) {
+      if (inflow.unacknowledged > 0) this.acknowledge(inflow);
+    }
+  }
+
+  /** A Limpet is gone for good. */
+  forget(key: string): void {
+    const to = this.own.acknowledged.get(key);
+    if (to !== undefined) this.dropFor(to + 1, this.own.end);
+    this.own.acknowledged.delete(key);
+    this.inflows.delete(key);
+    for (const { acknowledged } of this.inflows.values()) acknowledged.delete(key);
+  }
+
+  private dropFor(from: number, end: number): void {
+    const { own } = this;
+    if (end > from && from >= own.base)
+      this.dropped += own.heardBefore(end) - own.heardBefore(from);
+  }
+
+  /**
+   * Throws away what nobody needs any more. For Limpets out of reach it keeps `maxBytes`. True if Limpets in reach need
+   * more than that: then this Limpet must read no more from its bus until they have caught up.
+   */
+  trim(isInReach: (key: string) => boolean): boolean {
+    const { own, maxBytes } = this;
+    let needed = own.end;
+    for (const { next } of this.ownSubscribers.values()) needed = Math.min(needed, next);
+    let wanted = needed;
+    for (const [key, to] of own.acknowledged) {
+      if (isInReach(key)) needed = Math.min(needed, to + 1);
+      else wanted = Math.min(wanted, to + 1);
+    }
+    own.dropBefore(Math.min(needed, wanted));
+    if (own.bytes <= maxBytes) return false;
+    const before = own.base;
+    let to = own.base;
+    let bytes = own.bytes;
+    while (to < needed && bytes > maxBytes) bytes -= own.bytesAt(to++);
+    if (to > before) {
+      this.dropFor(before, to);
+      own.dropBefore(to);
+    }
+    return own.bytes > maxBytes;
+  }
+}

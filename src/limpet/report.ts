@@ -1,0 +1,89 @@
+import type { Hub } from './hub/hub.ts';
+import { linksOf } from './hub/topology.ts';
+
+/** One link, as `kbus limpets` shows it. */
+export interface LinkReport {
+  readonly number: number;
+  readonly kind: 'client' | 'server' | 'sibling';
+  readonly address: string;
+  /** `up`: it carries messages. `standby`: another path does. `waiting`: nobody has connected. */
+  readonly state: 'up' | 'standby' | 'classic' | 'greeting' | 'waiting' | 'lost';
+  /** Why it is lost. */
+  readonly why?: string;
+  /** The network id of the other Limpet. */
+  readonly peer?: number;
+  /** Milliseconds there and back. */
+  readonly roundTrip?: number | null;
+  readonly bytesSent?: number;
+  readonly bytesReceived?: number;
+  /** Of a classic link: messages sent, received, and dropped because they came back or do not fit. */
+  readonly sent?: number;
+  readonly received?: number;
+  readonly duplicates?: number;
+  readonly unfit?: number;
+}
+
+/** A Limpet in reach. */
+export interface PathReport {
+  readonly id: number;
+  /** Over how many links. */
+  readonly links: number;
+  /** The neighbour through which it goes. */
+  readonly by: number;
+  readonly repliers: number;
+  /** Both hear each other. */
+  readonly isReady: boolean;
+}
+
+/** What a Limpet tells of itself. */
+export interface LimpetReport {
+  readonly id: number;
+  /** It speaks for its bus; otherwise it stands by, and another Limpet does. */
+  readonly isSpeaker: boolean;
+  readonly links: readonly LinkReport[];
+  readonly paths: readonly PathReport[];
+  /** Messages passed on, and delivered here. */
+  readonly sent: number;
+  readonly received: number;
+  /** Messages that this bus lacks, or that this Limpet lost for others. */
+  readonly missed: number;
+  /** Messages that came a second time. */
+  readonly duplicates: number;
+  /** Messages that the bus refused. */
+  readonly refused: number;
+  /** Answers that came too late. */
+  readonly late: number;
+  /** Requests that wait for an answer of another Limpet. */
+  readonly inFlight: number;
+  /** Bytes of messages kept for other Limpets. */
+  readonly kept: number;
+}
+
+export function reportOf(id: number, hub: Hub | null, links: readonly LinkReport[]): LimpetReport {
+  if (hub === null) {
+    const none = { sent: 0, received: 0, missed: 0, duplicates: 0, refused: 0, late: 0 };
+    return { id, isSpeaker: false, links, paths: [], ...none, inFlight: 0, kept: 0 };
+  }
+  const { counts, streams, topology } = hub;
+  const paths = [...topology.paths.values()].map((path) => ({
+    id: path.hub.hub.id,
+    links: linksOf(path),
+    by: Number.parseInt(path.first, 10),
+    repliers: path.hub.repliers.size,
+    isReady: hub.mayAsk(path.hub.key),
+  }));
+  return {
+    id,
+    isSpeaker: hub.isOnBus,
+    links,
+    paths,
+    sent: counts.sent,
+    received: counts.received,
+    missed: counts.missed + streams.dropped,
+    duplicates: streams.duplicates,
+    refused: counts.refused,
+    late: counts.late,
+    inFlight: hub.inFlight,
+    kept: streams.own.bytes,
+  };
+}

@@ -1,0 +1,98 @@
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, test } from 'vitest';
+import { newFolder } from '../support/folder.ts';
+import { kbus, serve, start } from './kbus.ts';
+
+describe('kbus limpet', () => {
+  test('joins two buses; kbus limpets shows the link', async () => {
+    const served = await serve('--buses', '2');
+    const path = join(served.directory, 'link.sock');
+    const one = served.start(['limpet', '--server', '--id', '1', path]);
+    await one.says(/listening/);
+    const two = served.start(['limpet', '--client', '--id', '2', '--bus', '1', path]);
+    const replier = served.start(['reply', '$.Gulp', 'gulp!', '--bus', '1']);
+    await replier.says(/replying/);
+    await Promise.all([one.says(/joined with Limpet 2/), two.says(/joined with Limpet 1/)]);
+    const listening = served.start(['listen', '$.KBUS.*', '--count', '1']);
+    await listening.says(/listening/);
+    for (;;) {
+      const { code, stdout } = await served.kbus(['request', '$.Gulp', 'hungry?']);
+      if (code !== 0) continue;
+      expect(stdout).toBe('gulp!');
+      break;
+    }
+    const { stdout } = await served.kbus(['limpets']);
+    expect(stdout).toMatch(/^Limpet 1: speaks for the bus; sent \d+/);
+    expect(stdout).toContain(`link server ${path}: up, Limpet 2`);
+    expect(stdout).toContain('path to Limpet 2: 1 link, 1 Replier');
+    const json = await served.kbus(['limpets', '--json', '--bus', '1']);
+    expect(JSON.parse(json.stdout)).toMatchObject({ id: 2, isSpeaker: true });
+    expect((await two.kill('SIGTERM')).code).toBe(0);
+    await one.says(/the other Limpet stops|closed the link/);
+  });
+
+  test('says what to do when it is used badly', async () => {
+    const served = await serve('--buses', '2');
+    const path = join(served.directory, 'link.sock');
+    const one = served.start(['limpet', '--server', '--id', '1', path]);
+    await one.says(/listening/);
+    const cases: [args: string[], code: number, says: RegExp][] = [
+      [['--server', '--id', '0', path], 2, /must be a whole number from 1/],
+      [['--server', '--id', '1', `${path}2`], 1, /id 1 is on bus 0 already: .*another --id/],
+      [['--server', '--id', '2', path], 1, /another program listens at .*stop it/],
+      [['--client', '--id', '2', path], 1, /same bus.*give one of them another --bus/],
+      [['--client', '--id', '1', '--bus', '1', path], 1, /both Limpets have the network id 1/],
+      [['--client', '--id', '2', '10.1.2.3:7000'], 2, /anybody could connect.*--insecure/],
+      [['--client', '--id', '2', '--bus', '9', path], 3, /there is no bus 9/],
+      [['--id', '2'], 2, /where is the other Limpet\?/],
+      [['--id', '2', path], 2, /either --server, .* or --client/],
+      [['--id', '2', '--link', 'to:me'], 2, /must begin with server:ADDRESS or client:ADDRESS/],
+    ];
+    for (const [args, code, says] of cases) {
+      const outcome = await served.kbus(['limpet', ...args]);
+      expect(outcome.stderr).toMatch(says);
+      expect(outcome.code).toBe(code);
+    }
+  });
+
+  test('the daemon runs the Limpets of its configuration file', async () => {
+    const folder = await newFolder();
+    const config = join(folder, 'kbus.toml');
+    const link = join(folder, 'link.sock');
+    writeFileSync(
+      config,
+      `buses = 2\ndirectory = "${folder}"\n
+[[limpet]]\nid = 1\nbus = 0\nlink = [{ server = "${link}" }]\n
+[[limpet]]\nid = 2\nbus = 1\nlink = [{ client = "${link}" }]\n`,
+    );
+    const daemon = start(['serve', '--config', config]);
+    await daemon.says(/joined with Limpet 2/);
+    const env = { KBUS_DIR: folder };
+    const { stdout } = await kbus(['limpets', '--bus', '1'], { env });
+    expect(stdout).toContain('Limpet 2: speaks for the bus');
+    expect((await daemon.kill('SIGTERM')).code).toBe(0);
+  });
+
+  test('a wrong table of a configuration file is named', async () => {
+    const config = join(await newFolder(), 'kbus.toml');
+    writeFileSync(config, '[[limpet]]\nid = 0\nlink = [{ server = "/tmp/x.sock" }]\n');
+    const { code, stderr } = await kbus(['serve', '--config', config]);
+    expect(stderr).toMatch(/limpet 1: the network id of a Limpet is a whole number from 1/);
+    expect(code).toBe(2);
+  });
+});
+
+describe('kbus play --bowls', () => {
+  test('shows each hop, and the Status of a link that is cut', async () => {
+    const { code, stdout, stderr } = await kbus(['play', '--bowls']);
+    expect(stderr).toBe('');
+    for (const bowl of [0, 1, 2]) {
+      expect(stdout).toMatch(new RegExp(`bowl ${bowl} │ <Announcement '\\$.Gulp.Hello'.*anybody`));
+    }
+    expect(stdout).toContain("bowl 2 │ A got the Reply 'gulp!'");
+    expect(stdout).toContain('bowl 2 │ A got the Status $.KBUS.Limpet.LinkLost');
+    expect(stdout.match(/A got the Reply/g)).toHaveLength(2);
+    expect(code).toBe(0);
+  });
+});

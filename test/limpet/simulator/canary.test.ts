@@ -1,0 +1,81 @@
+import { expect, it } from 'vitest';
+import type { Entry } from '../../../src/limpet/hub/frame.ts';
+import type { Hub } from '../../../src/limpet/hub/hub.ts';
+import type { Inflow, Link } from '../../../src/limpet/hub/streams.ts';
+import { simulate } from './world.ts';
+
+// Hubs that are broken on purpose: the simulator must notice each fault.
+
+interface StreamsInsides {
+  readonly inflows: Map<string, Inflow>;
+  entries(link: Link, origin: { id: number; life: number }, entries: readonly Entry[]): void;
+  subscribe(inflow: Inflow): void;
+  readonly host: { lost(inflow: Inflow, count: number): void };
+}
+
+interface HubInsides {
+  readonly host: { unbind(name: string): void };
+  readonly pending: Map<number, object>;
+  answered(origin: object, entry: Entry): void;
+  answerLost(isLost: (key: string) => boolean): void;
+}
+
+const inside = (hub: Hub): HubInsides => hub as unknown as HubInsides;
+const streamsOf = (hub: Hub): StreamsInsides => hub.streams as unknown as StreamsInsides;
+
+const FAULTS: Record<string, (hub: Hub) => void> = {
+  'a message is delivered again when it comes again': (hub) => {
+    const streams = streamsOf(hub);
+    const entries = streams.entries.bind(streams);
+    streams.entries = (link, origin, all) => {
+      const inflow = streams.inflows.get(`${origin.id}.${origin.life}`);
+      const [first] = all;
+      if (inflow?.upstream === link && !inflow.isAwaited && first !== undefined) {
+        inflow.have = Math.min(inflow.have, first.n - 1);
+      }
+      entries(link, origin, all);
+    };
+  },
+  'a name stays bound when its Replier has gone': (hub) => {
+    inside(hub).host.unbind = () => {};
+  },
+  'a late Reply answers another Request': (hub) => {
+    const insides = inside(hub);
+    const answered = insides.answered.bind(insides);
+    insides.answered = (origin, entry) => {
+      const [newest] = [...insides.pending.keys()].slice(-1);
+      const isLate = !insides.pending.has(entry.answers) && newest !== undefined;
+      answered(origin, isLate ? { ...entry, answers: newest } : entry);
+    };
+  },
+  'nobody answers the Requests of a lost link': (hub) => {
+    inside(hub).answerLost = () => {};
+  },
+  'a Limpet that takes over has not listened before': (hub) => {
+    hub.overheard = () => {};
+  },
+  'a stream goes on after a break where it is by now': (hub) => {
+    const streams = streamsOf(hub);
+    const subscribe = streams.subscribe.bind(streams);
+    streams.subscribe = (inflow) => {
+      inflow.hasBegun = false;
+      subscribe(inflow);
+    };
+  },
+  'what is lost is not told': (hub) => {
+    streamsOf(hub).host.lost = () => {};
+  },
+};
+
+it.each(Object.entries(FAULTS))('the simulator notices that %s', (_fault, breakIt) => {
+  const runs = 3000;
+  for (let seed = 1; seed <= runs; seed++) {
+    try {
+      simulate(seed, breakIt);
+    } catch (error) {
+      expect(String(error)).not.toContain('TypeError');
+      return;
+    }
+  }
+  throw new Error(`not in ${runs} runs`);
+});
