@@ -177,7 +177,7 @@ function costOf(actions) {
   const host = {
     flushes,
     turns,
-    chunks: new Chunks(memory),
+    chunks: new Chunks(memory, work),
     slab: new Slab(65_536, Buffer.alloc),
     pid: 1,
     newDevice: async () => -22,

@@ -213,28 +213,38 @@ export class MessageBatch {
     return this.span === null ? this.dataLength : this.span.data;
   }
 
-  /** Copies the records out of the memory in which they were received. */
-  moveOut(): void {
-    const { at, headAt, repeats, end } = this.span as Span;
-    const { bytes, more } = this;
-    // A first record that is SAME gets its own head: the record that has it stays behind.
-    const own = headAt === at + HEAD_AT ? 0 : headLengthAt(bytes, headAt);
-    const moved = new Uint8Array(own + end - at);
-    moved.set(bytes.subarray(at, at + HEAD_AT));
-    if (own > 0) {
-      moved[0] = (moved[0] as number) & 0x7f;
-      copyHead(bytes, headAt, repeats, moved, HEAD_AT);
+  /** How many bytes `moveTo` takes. */
+  get movedLength(): number {
+    const { at, end } = this.span as Span;
+    return this.ownHeadLength + end - at;
+  }
+
+  /** A first record that is SAME gets its own head when it moves: the record that has it stays behind. */
+  private get ownHeadLength(): number {
+    const { at, headAt } = this.span as Span;
+    return headAt === at + HEAD_AT ? 0 : headLengthAt(this.bytes, headAt);
+  }
+
+  /** Copies the records to `to`, out of the memory in which they were received; they lie in `memory` then. */
+  moveTo(to: Uint8Array, start: number, memory: MemoryOfBatches | null): void {
+    const span = this.span as Span;
+    const { at, headAt, repeats, end } = span;
+    const { bytes, more, ownHeadLength } = this;
+    to.set(bytes.subarray(at, at + HEAD_AT), start);
+    if (ownHeadLength > 0) {
+      to[start] = (to[start] as number) & 0x7f;
+      copyHead(bytes, headAt, repeats, to, start + HEAD_AT);
     }
-    let to = own + HEAD_AT;
+    let next = start + HEAD_AT + ownHeadLength;
     for (const piece of [bytes.subarray(at + HEAD_AT, end), ...(more ?? [])]) {
-      moved.set(piece, to);
-      to += piece.length;
+      to.set(piece, next);
+      next += piece.length;
     }
     this.more = null;
-    this.span = { ...(this.span as Span), at: 0, headAt: HEAD_AT, repeats: 0, end: own + end - at };
-    this.dataAt += own - at;
-    this.bytes = moved;
-    this.memory = null;
+    this.span = { ...span, at: start, headAt: start + HEAD_AT, repeats: 0, end: next };
+    this.dataAt += start + ownHeadLength - at;
+    this.bytes = to;
+    this.memory = memory;
   }
 
   /** A cursor at the message at `index`. */

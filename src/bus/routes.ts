@@ -29,6 +29,9 @@ const SPARE_LISTS = 64;
 /** Names for which so many places match share no list: a key for it would take longer than to find the listeners. */
 const MAX_KEY_PLACES = 64;
 
+/** A name that is not kept costs as much as so many deliveries. */
+const NEW_ROUTE_STEPS = 16;
+
 /** A Ksock with more bindings that closes empties the cache: to look for the routes of each would take longer. */
 const MAX_FORGOTTEN_SINGLY = 256;
 
@@ -222,7 +225,7 @@ export class Routes<Ksock extends Party = Party> {
     }
     const listeners = this.listenersAt(heard);
     // A place is far from the next one in memory.
-    this.work.done += 4 * found.length + 2 * listeners.length;
+    this.work.done += NEW_ROUTE_STEPS + 4 * found.length + 2 * listeners.length;
     return { replier, listeners, epoch: this.epoch };
   }
 

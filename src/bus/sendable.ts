@@ -76,7 +76,7 @@ export class Sendable {
     const hasIds = (fields & Field.ID) !== 0 && (fields & (Field.TO | Field.REPLY)) === 0;
     const mayDiffer = !batch.isRequest && (fields === 0 || hasIds);
     const flags = flagsAt(bytes, cursor.headAt);
-    const { routes } = this.state;
+    const { routes, work } = this.state;
     for (let count = 1; count < most; count++) {
       cursor.next();
       if (cursor.isSame) continue;
@@ -85,7 +85,7 @@ export class Sendable {
         return count;
       }
       if (hasIds && !hasId(bytes, headAt, batch.idNetwork, batch.idSerial + count)) return count;
-      if (routes.findIn(bytes, headAt)?.listeners !== listeners) return count;
+      if (routes.findIn(bytes, headAt)?.listeners !== listeners || work.isTurnOver) return count;
     }
     return most;
   }

@@ -1,5 +1,6 @@
 import type { Memory } from '../bus/memory.ts';
 import type { MemoryOfBatches, MessageBatch } from '../bus/message-batch.ts';
+import type { Work } from '../bus/work.ts';
 
 /** How many bytes of chunks are left as they are, because most messages are read soon. */
 const YOUNG_BYTES = 4 * 1024 * 1024;
@@ -11,14 +12,19 @@ const YOUNG_BYTES = 4 * 1024 * 1024;
  */
 export class Chunks {
   private readonly memory: Memory;
+  private readonly work: Work;
+  private readonly mostYoung: number;
   private readonly known = new WeakMap<ArrayBufferLike, Chunk>();
   private lastBuffer: ArrayBufferLike | null = null;
   private lastChunk: Chunk | null = null;
   private young: Chunk[] = [];
   private youngBytes = 0;
 
-  constructor(memory: Memory) {
+  /** Counts the bytes that are not free in `memory`, and the batches that move in `work`. */
+  constructor(memory: Memory, work: Work, mostYoung = YOUNG_BYTES) {
     this.memory = memory;
+    this.work = work;
+    this.mostYoung = mostYoung;
   }
 
   /** The memory of a batch that lies in `bytes`, and in the pieces that follow them, if any. */
@@ -33,7 +39,7 @@ export class Chunks {
     if (this.lastBuffer === buffer) return this.lastChunk as Chunk;
     let chunk = this.known.get(buffer);
     if (chunk === undefined) {
-      chunk = new Chunk(this.memory, buffer.byteLength);
+      chunk = new Chunk(this.memory, this.work, buffer.byteLength);
       this.known.set(buffer, chunk);
       this.grow(chunk);
     }
@@ -45,7 +51,7 @@ export class Chunks {
   private grow(chunk: Chunk): void {
     this.young.push(chunk);
     this.youngBytes += chunk.length;
-    while (this.youngBytes > YOUNG_BYTES) {
+    while (this.youngBytes > this.mostYoung) {
       const oldest = this.young.shift() as Chunk;
       this.youngBytes -= oldest.length;
       oldest.age();
@@ -57,6 +63,7 @@ export class Chunks {
 class Chunk implements MemoryOfBatches {
   readonly length: number;
   private readonly memory: Memory;
+  private readonly work: Work;
   /** The batches that are kept, with how often; null once they have moved out. */
   private batches: Map<MessageBatch, number> | null = new Map();
   /** Bytes of those that are kept now. */
@@ -65,8 +72,9 @@ class Chunk implements MemoryOfBatches {
   /** Bytes that nobody is charged for, and that are not free. */
   private slack = 0;
 
-  constructor(memory: Memory, length: number) {
+  constructor(memory: Memory, work: Work, length: number) {
     this.memory = memory;
+    this.work = work;
     this.length = length;
   }
 
@@ -118,11 +126,33 @@ class Chunk implements MemoryOfBatches {
     if (batches !== null && this.kept > 0 && this.kept * 2 < this.length) {
       this.batches = null;
       this.kept = 0;
-      for (const batch of batches.keys()) moveOut(batch);
+      this.moveAll(batches);
     }
     const slack = this.kept > 0 ? Math.max(0, this.length - this.kept) : 0;
     this.memory.slack += slack - this.slack;
     this.slack = slack;
+  }
+
+  /** Moves the batches to a new chunk, side by side. */
+  private moveAll(batches: ReadonlyMap<MessageBatch, number>): void {
+    let length = 0;
+    for (const batch of batches.keys()) if (batch.memory === this) length += batch.movedLength;
+    const bytes = new Uint8Array(length);
+    const chunk = new Chunk(this.memory, this.work, length);
+    chunk.isOld = true;
+    let at = 0;
+    for (const [batch, times] of batches) {
+      if (batch.memory !== this) {
+        moveOut(batch);
+        continue;
+      }
+      const { movedLength } = batch;
+      batch.moveTo(bytes, at, chunk);
+      at += movedLength;
+      chunk.batches?.set(batch, times);
+      chunk.kept += batch.size;
+    }
+    this.work.done += batches.size;
   }
 }
 
@@ -157,8 +187,9 @@ class Ends implements MemoryOfBatches {
   }
 }
 
+/** Moves a batch to memory of its own. */
 function moveOut(batch: MessageBatch): void {
   const { memory } = batch;
-  batch.moveOut();
+  batch.moveTo(new Uint8Array(batch.movedLength), 0, null);
   memory?.leave(batch);
 }

@@ -120,7 +120,7 @@ export class Daemon {
     const { maxMemory = defaultMaxMemory() } = options.bus;
     const memory = new Memory(maxMemory);
     this.buses = new Buses(options.buses, options.bus, { memory, work });
-    this.chunks = new Chunks(memory);
+    this.chunks = new Chunks(memory, work);
     this.turns = new Turns(work, setImmediate, () => this.flushes.flush());
     this.flushes.onFlushed = () => this.turns.check();
     this.receiveBuffers = new ReceiveBuffers(new BusyPoll(options.spin ?? 0).onHandled);

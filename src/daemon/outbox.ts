@@ -294,18 +294,19 @@ export class Outbox {
     this.to = to;
   }
 
-  /** Sends all of it, in one system call where the channel can. */
-  flush(): void {
+  /** Sends all of it, in one system call where the channel can. False if there is nothing to send. */
+  flush(): boolean {
     this.close();
     // An idle connection must not keep a receive buffer.
     next.records = NO_BYTES;
     this.cut();
-    if (this.pieces.length === 0) return;
+    if (this.pieces.length === 0) return false;
     const { pieces } = this;
     this.pieces = [];
     this.pieceBytes = 0;
     const { backlog } = this.channel;
     this.channel.write(backlog === 0 ? pieces : packed(pieces, backlog));
+    return true;
   }
 
   private cut(): void {

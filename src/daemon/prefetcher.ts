@@ -8,6 +8,9 @@ import type { Outbox } from './outbox.ts';
 /** With a larger backlog, a client is sent no messages until it has read. */
 export const MAX_BACKLOG_BYTES = 1024 * 1024;
 
+/** To send the messages of one queue entry costs about as much as so many deliveries. */
+const PREFETCH_STEPS = 4;
+
 /**
  * Sends a client messages ahead of its reads, as far as its credit goes. Prefetched messages stay at the front of the
  * Ksock's queue, up to the mark; the unacknowledged urgent ones come first.
@@ -85,12 +88,17 @@ export class Prefetcher {
     if (this.channel.backlog > MAX_BACKLOG_BYTES) return;
     this.acknowledgements.flush();
     const { outbox } = this;
-    while (this.hasMore && outbox.unsentBytes <= MAX_BACKLOG_BYTES) {
+    while (
+      this.hasMore &&
+      outbox.unsentBytes <= MAX_BACKLOG_BYTES &&
+      (!this.ksock.isTurnOver || outbox.unsentBytes === 0)
+    ) {
       const entry = queue.marked;
       const batch = queue.batch(entry);
       const isReplier = queue.binding(entry)?.replier === true;
       const index = queue.markedWithin;
       const count = Math.min(prefetch.credit, batch.count - index);
+      this.ksock.tookSteps(PREFETCH_STEPS);
       outbox.prefetch(batch, index, count, isReplier);
       queue.mark(count);
       prefetch.prefetch(count);

@@ -32,7 +32,7 @@ import { Outbox } from './outbox.ts';
 import { MAX_BACKLOG_BYTES, Prefetcher } from './prefetcher.ts';
 import { Reads } from './reads.ts';
 import { ReportCalls } from './report-calls.ts';
-import type { Turns, Worker } from './turns.ts';
+import { type Turns, Worker } from './turns.ts';
 import { whyNoBus } from './why-no-bus.ts';
 
 /** What all sessions of a daemon have in common. */
@@ -52,6 +52,10 @@ export interface SessionHost {
   userOf?(pid: number): number;
 }
 
+/** A frame of a client, and a write to its socket, cost about as much as so many deliveries. */
+const FRAME_STEPS = 8;
+const WRITE_STEPS = 64;
+
 /** Bytes of a frame beside the largest message: the frame's own words, and longer padding. */
 const FRAME_SLACK_BYTES = 64;
 
@@ -62,8 +66,10 @@ const MIN_LONGEST_FRAME_BYTES = 128 * 1024;
  * The daemon's side of one connection, which is one Ksock on one bus. It decodes the client's frames and passes each
  * to the part that handles it. It does no I/O of its own.
  */
-export class Session implements KsockOwner, ChannelEvents, Flushable, CallHost, InboxHost, Worker {
-  steps = 0;
+export class Session
+  extends Worker
+  implements KsockOwner, ChannelEvents, Flushable, CallHost, InboxHost
+{
   private readonly host: SessionHost;
   private readonly bus: Bus;
   private readonly channel: Channel;
@@ -89,6 +95,7 @@ export class Session implements KsockOwner, ChannelEvents, Flushable, CallHost, 
     channel: Channel,
     entrance: Entrance = openEntrance(bus),
   ) {
+    super();
     this.host = host;
     this.bus = bus;
     this.channel = channel;
@@ -115,7 +122,7 @@ export class Session implements KsockOwner, ChannelEvents, Flushable, CallHost, 
       this.channel.pause();
       this.host.turns.add(this);
     }
-    this.steps += work.done - before;
+    this.took(work.done - before);
     this.handled();
     return inbox.missing;
   }
@@ -135,7 +142,7 @@ export class Session implements KsockOwner, ChannelEvents, Flushable, CallHost, 
   // What the inbox asks
 
   handle(frame: FrameReader): void {
-    this.host.turns.work.done++;
+    this.host.turns.work.done += FRAME_STEPS;
     if (this.parts === null) this.hello(frame);
     else this.frame(frame, this.parts);
   }
@@ -283,7 +290,7 @@ export class Session implements KsockOwner, ChannelEvents, Flushable, CallHost, 
       if (this.missedCount > 0) this.reportMissed();
       parts.acknowledgements.flushDue(parts.sends.pending);
     }
-    this.outbox.flush();
+    if (this.outbox.flush()) this.host.turns.work.done += WRITE_STEPS;
     if (parts?.reports.flushed()) this.markDirty();
     const isBacklogSmall = this.channel.backlog <= MAX_BACKLOG_BYTES;
     if (parts?.reports.isPutOff || (parts?.prefetcher.hasMore && isBacklogSmall)) {
@@ -409,6 +416,7 @@ export class Session implements KsockOwner, ChannelEvents, Flushable, CallHost, 
         `a SEND has ${count} messages from token ${token} on, which goes past the last token`,
       );
     }
+    this.host.turns.work.done += count;
     const wrong = checkRecords(bytes, at, length, count, KBUS_FLAGS, sums);
     if (wrong !== '') throw new ProtocolError(wrong);
     const batch = MessageBatch.ofRecords(bytes, at, at + length, count, sums, frame.more);

@@ -208,6 +208,8 @@ export function waiting(stage: Stage): void {
       const second = await stage.open();
       await refused(second.sendMsg(new Announcement('$.News', 'second', OR_WAIT)), 'EAGAIN');
       const both = [second.waitWritable(), sender.waitWritable()];
+      // Both wait now, however short a turn is.
+      for (const one of [second, sender]) await one.numMessages();
       await next(listener);
       expect(await both[1]).toBe(true);
       expect((await next(listener)).text()).toBe('waited');

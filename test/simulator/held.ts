@@ -20,7 +20,7 @@ interface Insides {
 /** All that a bus and its sessions hold in memory, in bytes, added up (spec 1 §14.1). */
 export function heldBy(bus: Bus, sessions: Iterable<Session>): number {
   const batches = new Set<MessageBatch>();
-  let bytes = (bus.routes as unknown as { keptBytes: number }).keptBytes;
+  let bytes = bus.memory.slack + (bus.routes as unknown as { keptBytes: number }).keptBytes;
   for (const { queue, outstanding, sending } of bus.ksocks.values()) {
     for (let entry = 0; entry < queue.entries; entry++) batches.add(queue.batch(entry));
     bytes += queue.entries * COSTS.place + outstanding.size * COSTS.request + COSTS.ksock;

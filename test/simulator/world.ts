@@ -10,6 +10,7 @@ import { Bus } from '../../src/bus/index.ts';
 import { Memory } from '../../src/bus/memory.ts';
 import { BUS_DEFAULTS } from '../../src/bus/settings.ts';
 import { type Steps, Work } from '../../src/bus/work.ts';
+import { Chunks } from '../../src/daemon/chunks.ts';
 import type { Session, SessionHost } from '../../src/daemon/session.ts';
 import { Turns } from '../../src/daemon/turns.ts';
 import { KbusError } from '../../src/message/error.ts';
@@ -72,6 +73,7 @@ export class World {
   private readonly work: Work;
   /** Those of today's daemon. */
   sessions = new Set<Session>();
+  private chunks!: Chunks;
   readonly sabotage: Sabotage;
   private timersRun = 0;
   private failure: unknown = null;
@@ -102,6 +104,7 @@ export class World {
     this.limit = limit;
     this.work = new EagerWork(turnSteps);
     this.sabotage = sabotage;
+    const world = this;
     this.host = {
       flushes: new FlushScheduler(),
       turns: new Turns(
@@ -109,7 +112,9 @@ export class World {
         (turn) => this.deferred.push(turn),
         () => this.host.flushes.flush(),
       ),
-      chunks: null,
+      get chunks() {
+        return world.chunks;
+      },
       slab: new Slab(65_536, plainMemory),
       pid: 4242,
       newDevice: async () => -22,
@@ -124,6 +129,8 @@ export class World {
     const common = { memory: new Memory(BUS_DEFAULTS.maxMemory), work: this.work };
     const bus = new Bus({ maxMessages: this.limit, common });
     this.sessions = new Set();
+    // Messages move as soon as they may.
+    this.chunks = new Chunks(common.memory, common.work, 0);
     this.sabotage.bus?.(bus);
     return new Lockstep(bus);
   }

@@ -9,7 +9,7 @@ import { Work } from '../../src/bus/work.ts';
 import { type Connect, Ksock, type KsockOptions } from '../../src/client/ksock.ts';
 import { FramePort } from '../../src/client/ports/frame-port.ts';
 import { PortError } from '../../src/client/ports/port.ts';
-import type { Chunks } from '../../src/daemon/chunks.ts';
+import { Chunks } from '../../src/daemon/chunks.ts';
 import { Session, type SessionHost } from '../../src/daemon/session.ts';
 import { Turns } from '../../src/daemon/turns.ts';
 import { Errno } from '../../src/message/errno.ts';
@@ -19,7 +19,7 @@ import { type Cut, PipeEnd, whole } from './pipe.ts';
 export class FrameHost implements SessionHost {
   readonly flushes = new FlushScheduler();
   readonly turns: Turns;
-  readonly chunks: Chunks | null = null;
+  readonly chunks: Chunks;
   readonly slab = new Slab(65_536, plainMemory);
   readonly pid = 4242;
   readonly buses: Buses;
@@ -34,6 +34,8 @@ export class FrameHost implements SessionHost {
     const work = new Work(turnSteps);
     const memory = new Memory(settings.maxMemory ?? BUS_DEFAULTS.maxMemory);
     this.buses = new Buses(1, settings, { memory, work });
+    // Messages move as soon as they may.
+    this.chunks = new Chunks(memory, work, 0);
     const { flushes } = this;
     this.turns = new Turns(work, setImmediate, () => flushes.flush());
     flushes.onFlushed = () => this.turns.check();

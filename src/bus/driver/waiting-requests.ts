@@ -22,6 +22,10 @@ export class WaitingRequests {
   private readonly lines = new Map<KsockState, Line>();
   private count = 0;
   private bytes = 0;
+  private isRetrying = false;
+  /** A Replier came or went, or a queue has room, since the retry began. */
+  private mustSort = false;
+  private mustRetry = false;
 
   /** `send` sends one of them; the bus may refuse it. */
   constructor(ksock: BusKsock, send: (batch: MessageBatch) => void) {
@@ -72,7 +76,27 @@ export class WaitingRequests {
 
   /** This queue has room; or (null) a Replier came or went. */
   retry(of: KsockState | null): void {
-    if (this.count > 0) this.ksock.run(this.retrying(of));
+    if (this.count === 0) return;
+    if (this.isRetrying) {
+      // One retry at a time: it continues with what has happened meanwhile.
+      if (of === null) this.mustSort = true;
+      else this.mustRetry = true;
+      return;
+    }
+    this.isRetrying = true;
+    this.ksock.run(this.retryAll(of));
+  }
+
+  private *retryAll(of: KsockState | null): Steps {
+    yield* this.retrying(of);
+    while (this.mustSort || this.mustRetry) {
+      const { mustSort } = this;
+      this.mustSort = false;
+      this.mustRetry = false;
+      if (mustSort) yield* this.retrying(null);
+      yield* this.retrying(this.ksock);
+    }
+    this.isRetrying = false;
   }
 
   private *retrying(of: KsockState | null): Steps {

@@ -194,6 +194,11 @@ function isAlike(
   return true;
 }
 
+/** Its letters, before they become a string: from an array, that takes half as long as from bytes. */
+const codes: number[] = [];
+
 function nameOf(bytes: Uint8Array, at: number, length: number): string {
-  return String.fromCharCode(...bytes.subarray(at, at + length));
+  codes.length = length;
+  for (let index = 0; index < length; index++) codes[index] = bytes[at + index] as number;
+  return String.fromCharCode(...codes);
 }
