@@ -49,7 +49,7 @@ export interface MemoryOfBatches {
 }
 
 /** What a driver notes of a batch, in bits: each field makes every message larger. */
-const Driver = { ANSWERED: 1, WAITS: 2, AWAITS_ROOM: 4, ASIDE: 8 } as const;
+const Driver = { ANSWERED: 1, WAITS: 2, AWAITS_ROOM: 4, ASIDE: 8, KEPT: 16 } as const;
 
 const words = new RecordWords();
 
@@ -151,6 +151,20 @@ export class MessageBatch {
 
   set isAside(is: boolean) {
     this.setDriverBit(Driver.ASIDE, is);
+  }
+
+  /** It waits to be sent. */
+  get isKept(): boolean {
+    return (this.driverBits & Driver.KEPT) !== 0;
+  }
+
+  set isKept(is: boolean) {
+    this.setDriverBit(Driver.KEPT, is);
+  }
+
+  /** How many times its memory is held: by queues, and by its sender. */
+  get timesKept(): number {
+    return (this.holders > 0 ? 1 : 0) + (this.isKept ? 1 : 0);
   }
 
   private setDriverBit(bit: number, is: boolean): void {
@@ -332,7 +346,7 @@ export class MessageBatch {
     part.from = this.from;
     part.requests = this.requestOf(index);
     part.token = this.token + index;
-    part.driverBits = this.driverBits & ~Driver.ASIDE;
+    part.driverBits = this.driverBits & ~(Driver.ASIDE | Driver.KEPT);
     part.detail = this.detail;
     part.memory = this.memory;
     return part;

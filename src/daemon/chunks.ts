@@ -64,8 +64,8 @@ class Chunk implements MemoryOfBatches {
   readonly length: number;
   private readonly memory: Memory;
   private readonly work: Work;
-  /** The batches that are kept, with how often; null once they have moved out. */
-  private batches: Map<MessageBatch, number> | null = new Map();
+  /** The batches that were kept at some time; null once they have moved out. */
+  private batches: MessageBatch[] | null = [];
   /** Bytes of those that are kept now. */
   private kept = 0;
   private isOld = false;
@@ -78,40 +78,36 @@ class Chunk implements MemoryOfBatches {
     this.length = length;
   }
 
+  get hasMovedOut(): boolean {
+    return this.batches === null;
+  }
+
   hold(batch: MessageBatch): void {
     this.keep(batch, batch.size);
   }
 
   letGo(batch: MessageBatch): void {
-    this.drop(batch, batch.size);
+    this.drop(batch.size);
   }
 
   leave(batch: MessageBatch): void {
-    this.forget(batch, batch.size);
+    this.drop(batch.size * batch.timesKept);
   }
 
   keep(batch: MessageBatch, bytes: number): void {
     const { batches } = this;
+    this.kept += bytes;
     if (batches === null) {
       moveOut(batch);
       return;
     }
-    const times = batches.get(batch) ?? 0;
-    batches.set(batch, times + 1);
-    if (times > 0) return;
-    this.kept += bytes;
+    batches.push(batch);
     if (this.isOld) this.settle();
   }
 
-  drop(batch: MessageBatch, bytes: number): void {
-    const times = this.batches?.get(batch) ?? 0;
-    if (times > 1) this.batches?.set(batch, times - 1);
-    else this.forget(batch, bytes);
-  }
-
-  /** It is here no more. */
-  forget(batch: MessageBatch, bytes: number): void {
-    if (this.batches?.delete(batch)) this.kept -= bytes;
+  drop(bytes: number): void {
+    this.kept -= bytes;
+    if (this.kept === 0 && this.batches !== null) this.batches.length = 0;
     if (this.isOld) this.settle();
   }
 
@@ -125,8 +121,7 @@ class Chunk implements MemoryOfBatches {
     const { batches } = this;
     if (batches !== null && this.kept > 0 && this.kept * 2 < this.length) {
       this.batches = null;
-      this.kept = 0;
-      this.moveAll(batches);
+      this.moveAll(batches.filter((batch) => batch.timesKept > 0));
     }
     const slack = this.kept > 0 ? Math.max(0, this.length - this.kept) : 0;
     this.memory.slack += slack - this.slack;
@@ -134,25 +129,28 @@ class Chunk implements MemoryOfBatches {
   }
 
   /** Moves the batches to a new chunk, side by side. */
-  private moveAll(batches: ReadonlyMap<MessageBatch, number>): void {
+  private moveAll(kept: readonly MessageBatch[]): void {
     let length = 0;
-    for (const batch of batches.keys()) if (batch.memory === this) length += batch.movedLength;
+    const batches = [...new Set(kept)];
+    for (const batch of batches) if (batch.memory === this) length += batch.movedLength;
     const bytes = new Uint8Array(length);
     const chunk = new Chunk(this.memory, this.work, length);
     chunk.isOld = true;
     let at = 0;
-    for (const [batch, times] of batches) {
+    for (const batch of batches) {
       if (batch.memory !== this) {
-        moveOut(batch);
+        // In pieces, or moved already.
+        if (batch.memory instanceof Ends) moveOut(batch);
         continue;
       }
-      const { movedLength } = batch;
+      const { movedLength, size, timesKept } = batch;
       batch.moveTo(bytes, at, chunk);
       at += movedLength;
-      chunk.batches?.set(batch, times);
-      chunk.kept += batch.size;
+      chunk.batches?.push(batch);
+      chunk.kept += size * timesKept;
+      this.kept -= size * timesKept;
     }
-    this.work.done += batches.size;
+    this.work.done += batches.length;
   }
 }
 
@@ -171,19 +169,26 @@ class Ends implements MemoryOfBatches {
   }
 
   hold(batch: MessageBatch): void {
+    if (this.first.hasMovedOut || this.last.hasMovedOut) {
+      this.dropBoth(batch.timesKept - 1);
+      batch.moveTo(new Uint8Array(batch.movedLength), 0, null);
+      return;
+    }
     this.first.keep(batch, this.firstBytes);
-    // It may have moved out already.
     if (batch.memory === this) this.last.keep(batch, this.lastBytes);
   }
 
-  letGo(batch: MessageBatch): void {
-    this.first.drop(batch, this.firstBytes);
-    this.last.drop(batch, this.lastBytes);
+  letGo(): void {
+    this.dropBoth(1);
   }
 
-  leave(batch: MessageBatch): void {
-    this.first.forget(batch, this.firstBytes);
-    this.last.forget(batch, this.lastBytes);
+  leave({ timesKept }: MessageBatch): void {
+    this.dropBoth(timesKept);
+  }
+
+  private dropBoth(times: number): void {
+    this.first.drop(this.firstBytes * times);
+    this.last.drop(this.lastBytes * times);
   }
 }
 

@@ -305,7 +305,7 @@ export class Outbox {
     this.pieces = [];
     this.pieceBytes = 0;
     const { backlog } = this.channel;
-    this.channel.write(backlog === 0 ? pieces : packed(pieces, backlog));
+    this.channel.write(backlog < MAX_SHARED_BACKLOG_BYTES ? pieces : packed(pieces));
     return true;
   }
 
@@ -322,24 +322,22 @@ export class Outbox {
   }
 }
 
-/** With a larger backlog, longer pieces are copied too. */
-const MAX_BACKLOG_BYTES_SHARED = 256 * 1024;
-const MAX_PACKED_BYTES = 64 * 1024;
+/** With a larger backlog, the client does not keep up. */
+const MAX_SHARED_BACKLOG_BYTES = 128 * 1024;
 
 /**
  * The same bytes, with short pieces in memory of their own. A client that does not read must not keep the memory of
  * others: a short piece lies in a slab with the frames of all connections, or among what was received with it.
  */
-function packed(pieces: readonly Uint8Array[], backlog: number): Uint8Array[] {
-  const longest = backlog > MAX_BACKLOG_BYTES_SHARED ? MAX_PACKED_BYTES : MAX_COPIED_BYTES;
+function packed(pieces: readonly Uint8Array[]): Uint8Array[] {
   let total = 0;
-  for (const { length } of pieces) if (length <= longest) total += length;
+  for (const { length } of pieces) if (length <= MAX_COPIED_BYTES) total += length;
   const own = new Uint8Array(total);
   const all: Uint8Array[] = [];
   let from = 0;
   let to = 0;
   for (const piece of pieces) {
-    if (piece.length <= longest) {
+    if (piece.length <= MAX_COPIED_BYTES) {
       own.set(piece, to);
       to += piece.length;
       continue;
