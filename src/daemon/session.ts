@@ -54,7 +54,10 @@ export interface SessionHost {
 
 /** A frame of a client, and a write to its socket, cost about as much as so many deliveries. */
 const FRAME_STEPS = 8;
-const WRITE_STEPS = 64;
+const WRITE_STEPS = 32;
+
+/** A connection that has received more than this before its turn comes is paused. */
+const MAX_UNHANDLED_BYTES = 128 * 1024;
 
 /** Bytes of a frame beside the largest message: the frame's own words, and longer padding. */
 const FRAME_SLACK_BYTES = 64;
@@ -84,6 +87,8 @@ export class Session
   private isDirty = false;
   private isEnded = false;
   private isPaused = false;
+  /** Paused, because it has received more than is handled. */
+  private isHeldUp = false;
   /** The number of missed messages that are not reported to the client yet, and the name of the first. */
   private missedCount = 0;
   private missedName = '';
@@ -116,11 +121,13 @@ export class Session
     const { inbox } = this;
     const { work } = this.host.turns;
     const before = work.done;
-    const wasBehind = inbox.isBehind;
     this.guarded(() => inbox.receive(bytes, from, to));
-    if (inbox.isBehind && !wasBehind && !this.isEnded) {
-      this.channel.pause();
+    if (inbox.isBehind && !this.isEnded) {
       this.host.turns.add(this);
+      if (inbox.heldBytes > MAX_UNHANDLED_BYTES && !this.isHeldUp) {
+        this.isHeldUp = true;
+        this.channel.pause();
+      }
     }
     this.took(work.done - before);
     this.handled();
@@ -169,14 +176,17 @@ export class Session
     parts?.reports.serve();
     this.markDirty();
     if (inbox.isBehind || parts?.sends.isPaced) return false;
-    if (!this.isPaused) this.channel.resume();
+    if (this.isHeldUp) {
+      this.isHeldUp = false;
+      if (!this.isPaused) this.channel.resume();
+    }
     return true;
   }
 
   drained(): void {
     if (this.isPaused) {
       this.isPaused = false;
-      if (!this.inbox.isBehind) this.channel.resume();
+      if (!this.isHeldUp) this.channel.resume();
     }
     if (!this.isEnded) this.parts?.reports.serve();
     this.handled();

@@ -1,7 +1,7 @@
 import type { Work } from '../bus/work.ts';
 
-/** After how many steps a turn is over (spec 1 §14.2): within 10 ms, if each takes 0.25 µs; most take half as long. */
-export const TURN_STEPS = 40_000;
+/** After how many steps a turn is over (spec 1 §14.2): within 10 ms, if each takes 0.2 µs; most take half as long. */
+export const TURN_STEPS = 50_000;
 
 /** A connection that takes at most so many steps each time, on average, is served before others. */
 const LIGHT_STEPS = 256;
