@@ -9,6 +9,9 @@ const LIGHT_STEPS = 256;
 /** Part of a turn that light connections may take while others wait. */
 const LIGHT_PART = 3 / 4;
 
+/** After so many steps of a turn, what there is to send is sent. */
+const FLUSH_STEPS = 4000;
+
 /** How much the latest steps of a connection count in its average. */
 const NEWEST_PART = 1 / 8;
 
@@ -99,8 +102,14 @@ export class Turns {
   /** Serves waiting workers until so many steps of the turn are taken. */
   private serve(waiting: Set<Worker>, until: number): void {
     const { work } = this;
+    let flushed = work.done;
     for (const worker of waiting) {
       if (work.done >= until) return;
+      // Those who get something are at work meanwhile.
+      if (work.done - flushed > FLUSH_STEPS) {
+        this.flush();
+        flushed = work.done;
+      }
       waiting.delete(worker);
       const before = work.done;
       const isDone = worker.goOn();
