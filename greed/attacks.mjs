@@ -45,6 +45,13 @@ class Attack {
     return wire;
   }
 
+  /** A connection whose queue has no limit. @param {number} [bus] */
+  async hoarder(bus) {
+    const wire = await this.wire(bus);
+    wire.write(call(Op.MAX_MESSAGES, 1, UNLIMITED));
+    return wire;
+  }
+
   /** @param {import('../dist/index.js').KsockOptions} [options] */
   async ksock(options = {}) {
     const ksock = await Ksock.open(0, { directory: this.directory, ...options });
@@ -137,11 +144,9 @@ export const ATTACKS = {
   'Requests with one id': {
     does: 'sends 150,000 Requests with the id of one Limpet, then their Replier closes',
     async run(attack) {
-      const replier = await attack.wire();
-      replier.write(call(Op.MAX_MESSAGES, 1, UNLIMITED));
+      const replier = await attack.hoarder();
       await attack.bind(replier, 1, () => '$.Silence', 1);
-      const asker = await attack.wire();
-      asker.write(call(Op.MAX_MESSAGES, 1, UNLIMITED));
+      const asker = await attack.hoarder();
       const request = record('$.Silence', 0, { flags: Flag.WANT_A_REPLY, network: 7, serial: 7 });
       for (let at = 0; at < attack.some(150_000); at += 100) {
         await asker.put(
@@ -156,11 +161,9 @@ export const ATTACKS = {
   'a Replier with 200,000 Requests': {
     does: 'sends 200,000 Requests, of which half are read, then their Replier closes',
     async run(attack) {
-      const replier = await attack.wire();
-      replier.write(call(Op.MAX_MESSAGES, 1, UNLIMITED));
+      const replier = await attack.hoarder();
       await attack.bind(replier, 1, () => '$.Silence', 1);
-      const asker = await attack.wire();
-      asker.write(call(Op.MAX_MESSAGES, 1, UNLIMITED));
+      const asker = await attack.hoarder();
       const request = record('$.Silence', 0, { flags: Flag.WANT_A_REPLY });
       const all = attack.some(200_000);
       const detail = SendDetail.ANSWERED | SendDetail.QUIET;
@@ -178,8 +181,7 @@ export const ATTACKS = {
   'unbinds of a long queue': {
     does: 'has a queue of 500,000 messages, and unbinds 1,500 names with one message each',
     async run(attack) {
-      const hoarder = await attack.wire();
-      hoarder.write(call(Op.MAX_MESSAGES, 1, UNLIMITED));
+      const hoarder = await attack.hoarder();
       const sender = await attack.wire();
       await attack.bind(hoarder, 1501, (at) => `$.N${at}`);
       const one = record('$.N0', 0);
@@ -198,8 +200,7 @@ export const ATTACKS = {
     async run(attack) {
       const binder = await attack.wire();
       await attack.bind(binder, attack.some(1_000_000), (at) => `$.Many.n${at}`);
-      const toggler = await attack.wire();
-      toggler.write(call(Op.MAX_MESSAGES, 1, UNLIMITED));
+      const toggler = await attack.hoarder();
       const toggles = [call(Op.REPORT_REPLIER_BINDS, 2, 1), call(Op.REPORT_REPLIER_BINDS, 3, 0)];
       for (let at = 0; at < attack.some(1000); at++) await toggler.put(...toggles);
       binder.socket.destroy();
@@ -208,8 +209,7 @@ export const ATTACKS = {
   'a frame that acknowledges 60,000': {
     does: 'does not acknowledge 20,000 urgent messages, and consumes 60,000 others one by one or all at once',
     async run(attack) {
-      const reader = await attack.wire();
-      reader.write(call(Op.MAX_MESSAGES, 1, UNLIMITED));
+      const reader = await attack.hoarder();
       await attack.bind(reader, 1, () => '$.N');
       const sender = await attack.wire();
       const others = attack.some(60_000);
@@ -286,8 +286,7 @@ export const ATTACKS = {
     does: 'keeps 10,000 messages without data, each received with 64 KiB that nobody gets',
     settings: ['--max-memory', String(100 * MEBIBYTE)],
     async run(attack) {
-      const hoarder = await attack.wire();
-      hoarder.write(call(Op.MAX_MESSAGES, 1, UNLIMITED));
+      const hoarder = await attack.hoarder();
       await attack.bind(hoarder, 1, () => '$.Tiny');
       const sender = await attack.wire();
       const tiny = send(1, SendDetail.QUIET, [record('$.Tiny', 0)]);
@@ -303,8 +302,7 @@ export const ATTACKS = {
       for (let bus = 1; bus <= attack.some(100); bus++) {
         maker.write(call(Op.NEW_DEVICE, bus, 0));
         await maker.until(FrameKind.RESULT, bus);
-        const wire = await attack.wire(bus);
-        wire.write(call(Op.MAX_MESSAGES, 1, UNLIMITED));
+        const wire = await attack.hoarder(bus);
         await attack.bind(wire, 1, () => '$.Full');
         const large = send(1, SendDetail.QUIET, [record('$.Full', MEBIBYTE)]);
         for (let at = 0; at < 20; at++) await wire.put(large);
@@ -317,8 +315,7 @@ export const ATTACKS = {
     async run(attack) {
       const sender = await attack.wire();
       for (let at = 0; at < 5; at++) {
-        const wire = await attack.wire();
-        wire.write(call(Op.MAX_MESSAGES, 1, UNLIMITED));
+        const wire = await attack.hoarder();
         await attack.bind(wire, 1, () => `$.Full.n${at}`);
       }
       await attack.again(async () => {
@@ -348,11 +345,9 @@ export const ATTACKS = {
   'Requests that are given up': {
     does: 'has 100,000 Requests unread, and gives them up from the last to the first',
     async run(attack) {
-      const replier = await attack.wire();
-      replier.write(call(Op.MAX_MESSAGES, 1, UNLIMITED));
+      const replier = await attack.hoarder();
       await attack.bind(replier, 1, () => '$.Silence', 1);
-      const asker = await attack.wire();
-      asker.write(call(Op.MAX_MESSAGES, 1, UNLIMITED));
+      const asker = await attack.hoarder();
       const request = record('$.Silence', 0, { flags: Flag.WANT_A_REPLY });
       const all = attack.some(100_000);
       for (let at = 1; at <= all; at++) {
@@ -398,8 +393,7 @@ export const ATTACKS = {
   'prefetching all at once': {
     does: 'has 500,000 messages in its queue, grants credit for all of them, and reads nothing',
     async run(attack) {
-      const hoarder = await attack.wire();
-      hoarder.write(call(Op.MAX_MESSAGES, 1, UNLIMITED));
+      const hoarder = await attack.hoarder();
       await attack.bind(hoarder, 1, () => '$.N');
       const sender = await attack.wire();
       const one = record('$.N', 100);

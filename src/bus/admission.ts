@@ -50,7 +50,7 @@ export class Admission {
 
   /**
    * Whether the requester may get a Reply of this size. It may not leave Replies without end unread; but a Reply of up to
-   * COSTS.request bytes takes the room of its Request, so that there can always be an answer.
+   * SMALL_REPLY_BYTES takes the room of its Request, so that there can always be an answer.
    */
   mayAnswer(requester: KsockState, size: number): boolean {
     return requester.held + size <= this.state.memory.free - size;

@@ -5,7 +5,7 @@ import type { Admission } from './admission.ts';
 import type { BusState } from './bus-state.ts';
 import type { KsockBinding, KsockState } from './ksock-state.ts';
 import type { MessageBatch } from './message-batch.ts';
-import { COSTS } from './settings.ts';
+import { COSTS, SMALL_REPLY_BYTES } from './settings.ts';
 
 const NO_LISTENERS: readonly KsockBinding[] = [];
 
@@ -100,7 +100,8 @@ export class Sendable {
     const { replyNetwork, replySerial } = batch;
     const first = replyNetwork === 0 ? outstanding.find(0, replySerial, sender) : null;
     if (first === null || first.token < 0) return 1;
-    if (batch.largest > COSTS.request && !this.admission.mayAnswer(requester, batch.size)) return 1;
+    if (batch.largest > SMALL_REPLY_BYTES && !this.admission.mayAnswer(requester, batch.size))
+      return 1;
     const most = this.goingTo(batch, NO_LISTENERS, batch.count);
     let count = 1;
     while (count < most) {

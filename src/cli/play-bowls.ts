@@ -1,6 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
-import { connect, createServer, type Server, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import process from 'node:process';
@@ -11,6 +10,7 @@ import { Ksock } from '../client/ksock.ts';
 import { StatusError } from '../message/request-error.ts';
 import { ending, untilEnded } from './ending.ts';
 import { Exit, Failure } from './failure.ts';
+import { LinkProxy } from './link-proxy.ts';
 import { print } from './output.ts';
 
 /** The longest wait for anything to happen on the stage. */
@@ -43,12 +43,12 @@ class BowlsStage {
   private readonly ksocks: Ksock[] = [];
   /** What the listeners of the bowls have printed. */
   private readonly heard: string[] = [];
-  private readonly scissors: Scissors;
+  private readonly proxy: LinkProxy;
   private readonly pace: number;
 
   constructor(pace: number) {
     this.pace = pace;
-    this.scissors = new Scissors(join(this.folder, 'cut.sock'), join(this.folder, 'right.sock'));
+    this.proxy = new LinkProxy(join(this.folder, 'cut.sock'), join(this.folder, 'right.sock'));
   }
 
   async perform(): Promise<void> {
@@ -95,7 +95,7 @@ class BowlsStage {
       (error: unknown) => (error instanceof StatusError ? error.status.name : String(error)),
     );
     await this.until('the question', () => isAsked);
-    this.scissors.cut();
+    this.proxy.cut();
     await this.tell(2, `A got the Status ${await asked}`);
     await this.until(
       'no Replier in bowl 2',
@@ -107,7 +107,7 @@ class BowlsStage {
     );
 
     await this.say('The link is back. The Limpets find each other by themselves:');
-    this.scissors.mend();
+    this.proxy.mend();
     await this.until('a Replier in bowl 2', () => a.findReplier('$.Gulp.Ask'));
     const again = await this.kbus(['request', '$.Gulp.Ask', 'still hungry?', '--bus', '2']);
     await this.hears(3, /still hungry/);
@@ -125,7 +125,7 @@ class BowlsStage {
       });
       this.ksocks.push(await this.inTime(`bus ${bus}`, opened));
     }
-    await this.scissors.open();
+    await this.proxy.open();
     const at = (name: string): string => join(this.folder, name);
     this.start(['limpet', '--server', '--id', '1', '--bus', '0', at('left.sock')]);
     this.start(['limpet', '--client', '--id', '2', '--bus', '1', at('left.sock')]);
@@ -219,7 +219,7 @@ class BowlsStage {
   }
 
   async end(): Promise<void> {
-    this.scissors.close();
+    this.proxy.close();
     await Promise.all(this.ksocks.map((ksock) => ksock.close()));
     const ended = this.children.map((child) => {
       if (child.exitCode !== null || child.signalCode !== null) return undefined;
@@ -228,63 +228,5 @@ class BowlsStage {
     for (const child of this.children) child.kill();
     await Promise.all(ended);
     rmSync(this.folder, { recursive: true, force: true });
-  }
-}
-
-/** What the link between bowls 1 and 2 goes through. */
-class Scissors {
-  private readonly path: string;
-  private readonly to: string;
-  private readonly sockets = new Set<Socket>();
-  private server: Server | null = null;
-  private isCut = false;
-
-  constructor(path: string, to: string) {
-    this.path = path;
-    this.to = to;
-  }
-
-  async open(): Promise<void> {
-    const server = createServer((near) => {
-      if (this.isCut) {
-        near.destroy();
-        return;
-      }
-      this.join(near, connect({ path: this.to }));
-    });
-    this.server = server;
-    await new Promise<void>((resolve, reject) => {
-      server.once('error', reject);
-      server.listen(this.path, resolve);
-    });
-  }
-
-  private join(near: Socket, far: Socket): void {
-    for (const [one, other] of [
-      [near, far],
-      [far, near],
-    ] as const) {
-      this.sockets.add(one);
-      one.on('error', () => {});
-      one.on('close', () => {
-        this.sockets.delete(one);
-        other.destroy();
-      });
-      one.pipe(other);
-    }
-  }
-
-  cut(): void {
-    this.isCut = true;
-    for (const socket of this.sockets) socket.destroy();
-  }
-
-  mend(): void {
-    this.isCut = false;
-  }
-
-  close(): void {
-    this.cut();
-    this.server?.close();
   }
 }

@@ -1,12 +1,16 @@
 import process from 'node:process';
-import { BUS_DEFAULTS, type BusSettings, MAX_BUSES } from '../bus/settings.ts';
+import {
+  BUS_DEFAULTS,
+  type BusSettings,
+  type Given as GivenOf,
+  MAX_BUSES,
+} from '../bus/settings.ts';
 import type { AccessPoint } from '../daemon/access-points.ts';
 import { descriptorsOf, type PassedSocket, takeActivation } from '../daemon/activation.ts';
 import { Daemon, type DaemonOptions } from '../daemon/daemon.ts';
 import type { Log } from '../daemon/log.ts';
 import { type Given, optionOf, SETTINGS } from '../daemon/settings.ts';
 import type { Ownership } from '../daemon/socket-file.ts';
-import { defaultMaxMemory } from '../system/memory.ts';
 import { absolute, socketDirectory } from '../system/socket-folder.ts';
 import { ended } from './ending.ts';
 import { Exit, Failure } from './failure.ts';
@@ -145,8 +149,9 @@ async function hint({ directory }: Given): Promise<void> {
  * The settings of each bus: those that BUS_DEFAULTS names, from the options of the same names. Of the two maximum sizes,
  * a given one adjusts the default of the other: absolute is never the smaller.
  */
-function busSettingsOf(given: Given): BusSettings {
-  const settings: BusSettings = { ...BUS_DEFAULTS, maxMemory: defaultMaxMemory() };
+function busSettingsOf(given: Given): GivenOf<BusSettings> {
+  // How much memory there is, the daemon finds out.
+  const settings = { ...BUS_DEFAULTS, maxMemory: undefined as number | undefined };
   const options: Readonly<Record<string, unknown>> = given;
   for (const name of Object.keys(BUS_DEFAULTS) as (keyof BusSettings)[]) {
     const value = options[optionOf(name)];

@@ -84,6 +84,8 @@ class Chunk implements MemoryOfBatches {
 
   hold(batch: MessageBatch): void {
     this.keep(batch, batch.size);
+    if (this.hasMovedOut) moveOut(batch);
+    else this.settle();
   }
 
   letGo(batch: MessageBatch): void {
@@ -94,21 +96,16 @@ class Chunk implements MemoryOfBatches {
     this.drop(batch.size * batch.timesKept);
   }
 
+  /** Call `settle` when all chunks of the batch know of it. */
   keep(batch: MessageBatch, bytes: number): void {
-    const { batches } = this;
     this.kept += bytes;
-    if (batches === null) {
-      moveOut(batch);
-      return;
-    }
-    batches.push(batch);
-    if (this.isOld) this.settle();
+    this.batches?.push(batch);
   }
 
   drop(bytes: number): void {
     this.kept -= bytes;
     if (this.kept === 0 && this.batches !== null) this.batches.length = 0;
-    if (this.isOld) this.settle();
+    this.settle();
   }
 
   /** From now on, it is not left as it is. */
@@ -117,7 +114,8 @@ class Chunk implements MemoryOfBatches {
     this.settle();
   }
 
-  private settle(): void {
+  settle(): void {
+    if (!this.isOld) return;
     const { batches } = this;
     if (batches !== null && this.kept > 0 && this.kept * 2 < this.length) {
       this.batches = null;
@@ -169,13 +167,14 @@ class Ends implements MemoryOfBatches {
   }
 
   hold(batch: MessageBatch): void {
-    if (this.first.hasMovedOut || this.last.hasMovedOut) {
-      this.dropBoth(batch.timesKept - 1);
-      batch.moveTo(new Uint8Array(batch.movedLength), 0, null);
-      return;
-    }
     this.first.keep(batch, this.firstBytes);
-    if (batch.memory === this) this.last.keep(batch, this.lastBytes);
+    this.last.keep(batch, this.lastBytes);
+    if (this.first.hasMovedOut || this.last.hasMovedOut) {
+      moveOut(batch);
+    } else {
+      this.first.settle();
+      this.last.settle();
+    }
   }
 
   letGo(): void {

@@ -4,6 +4,7 @@ import { connect, createServer, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { Bus } from '../../src/bus/bus.ts';
+import { LinkProxy } from '../../src/cli/link-proxy.ts';
 import type { Ksock } from '../../src/client/ksock.ts';
 import { Limpet } from '../../src/limpet/limpet.ts';
 import { encodeClassic, encodeGreeting } from '../../src/limpet/link/classic-codec.ts';
@@ -11,7 +12,6 @@ import { Flag } from '../../src/message/flags.ts';
 import { MessageId } from '../../src/message/id.ts';
 import { Announcement, Message, Request, replyTo } from '../../src/message/message.ts';
 import { Bowls, freePort, isJoined, LINK_KINDS, type LinkKind, next } from './bowls.ts';
-import { LinkProxy } from './proxy.ts';
 
 const NATIVE = LINK_KINDS[1] as LinkKind;
 
@@ -146,7 +146,8 @@ describe('spec 3 §7.1: any topology', () => {
     const buses = [new Bus(), new Bus(), new Bus()];
     const [x, y, z] = buses as [Bus, Bus, Bus];
     const a = await bowls.limpet(1, x, [{ server: at('ab') }, { server: at('ca') }]);
-    const proxy = await LinkProxy.open(at('proxy'), at('ab'));
+    const proxy = new LinkProxy(at('proxy'), at('ab'));
+    await proxy.open();
     const b = await bowls.limpet(2, y, [{ client: proxy.path }, { server: at('bc') }]);
     const c = await bowls.limpet(3, z, [{ client: at('bc') }, { client: at('ca') }]);
     for (const limpet of [a, b, c]) await reaches(limpet, 2);
@@ -205,7 +206,8 @@ describe('spec 3 §7.3, spec 3 §7.5: lost links', () => {
   async function joined(buffer?: number) {
     const [x, y] = [new Bus(), new Bus()];
     const a = await bowls.limpet(1, x, [{ server: at('a') }], { buffer });
-    const proxy = await LinkProxy.open(at('proxy'), at('a'));
+    const proxy = new LinkProxy(at('proxy'), at('a'));
+    await proxy.open();
     const b = await bowls.limpet(2, y, [{ client: proxy.path }]);
     await bowls.until(() => isJoined(a) && isJoined(b));
     return { a, b, proxy, near: await bowls.open(x), far: await bowls.open(y) };
