@@ -1,10 +1,11 @@
 // Finds the peers: servers among the machine's programs, npm clients in bench/peers.
 import { spawnSync } from 'node:child_process';
-import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { programPath as programPathIn } from '../dist/system/program-path.js';
+import { installPrograms } from '../scripts/debian-programs.mjs';
 
 /** @import { Clients } from './clients.ts' */
 
@@ -52,44 +53,13 @@ const packages = {
   'dbus-daemon': 'dbus-daemon',
 };
 
-/** @param {string} file @param {string[]} args @param {string} [cwd] */
-function run(file, args, cwd) {
-  console.log(`$ ${file} ${args.join(' ')}`);
-  const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive' };
-  const { status, error } = spawnSync(file, args, { cwd, env, stdio: 'inherit' });
-  if (status === 0) return;
-  const why = error?.message ?? `exit status ${status}`;
-  throw new Error(`could not install the peers: ${file} ${args.join(' ')} failed (${why})`);
-}
-
-/**
- * Installs the npm clients, without their install scripts (none is needed: zeromq has its
- * binary in the package), and the servers if this is Debian and the user is root. It neither starts nor
- * enables the installed servers: the bench starts its own.
- */
+/** Installs the npm clients, without their install scripts (none is needed: zeromq has its binary in the package), and the servers. */
 export function installPeers() {
-  run('npm', ['ci', '--ignore-scripts', '--no-fund', '--no-audit', '--loglevel=error'], folder);
-
-  const wanted = Object.entries(packages).filter(([name]) => programPath(name) === undefined);
-  if (wanted.length === 0) return;
-  const names = wanted.map(([, name]) => name);
-  if (programPath('apt-get') === undefined || process.getuid?.() !== 0) {
-    console.log(`Still missing: ${names.join(', ')}. Install them with your system's packages;`);
-    console.log(`on Debian, as root: apt-get install --no-install-recommends ${names.join(' ')}`);
-    return;
+  const args = ['ci', '--ignore-scripts', '--no-fund', '--no-audit', '--loglevel=error'];
+  const { status, error } = spawnSync('npm', args, { cwd: folder, stdio: 'inherit' });
+  if (status !== 0) {
+    const why = error?.message ?? `exit status ${status}`;
+    throw new Error(`could not install the peers: npm ${args.join(' ')} failed (${why})`);
   }
-  // This file stops Debian from starting services that it installs.
-  const policy = '/usr/sbin/policy-rc.d';
-  const forbidden = existsSync(policy);
-  if (!forbidden) writeFileSync(policy, '#!/bin/sh\nexit 101\n', { mode: 0o755 });
-  try {
-    run('apt-get', ['update', '-q']);
-    run('apt-get', ['install', '-q', '-y', '--no-install-recommends', ...names]);
-  } finally {
-    if (!forbidden) rmSync(policy);
-  }
-  const services = names.filter((name) => existsSync(`/lib/systemd/system/${name}.service`));
-  if (programPath('systemctl') !== undefined && services.length > 0) {
-    run('systemctl', ['disable', ...services]);
-  }
+  installPrograms(packages);
 }

@@ -1,6 +1,7 @@
 // Runs all checks and tests, the cheapest first, and lists the failed ones at the end.
 import { spawnSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
+import { installPrograms } from './debian-programs.mjs';
 
 process.chdir(fileURLToPath(new URL('..', import.meta.url)));
 
@@ -20,6 +21,9 @@ const checks = [
   ['pages made from the source', node, 'scripts/pages.mjs', '--check'],
   ['tests', node, 'node_modules/vitest/vitest.mjs', 'run', ...process.argv.slice(2)],
 ];
+
+// A test whose program is missing is skipped, and says so.
+installPrograms({ 'nats-server': 'nats-server' });
 
 const failed = [];
 for (const [name, command, ...args] of checks) {

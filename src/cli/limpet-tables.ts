@@ -16,6 +16,10 @@ const flag = v.optional(v.boolean());
 const LINK = v.strictObject({
   server: text,
   client: text,
+  nats: v.optional(v.union([v.string(), v.array(v.string())])),
+  federation: text,
+  credentials: text,
+  nkey: text,
   classic: flag,
   out: texts,
   in: texts,

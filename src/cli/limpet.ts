@@ -11,6 +11,10 @@ import { logged, stderrLog } from './stderr-log.ts';
 interface LimpetCommandOptions {
   server?: true;
   client?: true;
+  nats?: string;
+  federation?: string;
+  creds?: string;
+  nkey?: string;
   id: number;
   bus: number;
   directory?: string;
@@ -36,6 +40,10 @@ export function configure(command: Command): void {
     .argument('[address]', 'a path, or host:port: where the other Limpet is')
     .option('--server', 'listen at the address; any number of Limpets may connect')
     .option('--client', 'connect to the address, again and again if need be')
+    .option('--nats <url>', 'meet others through a NATS server, such as nats://host:4222')
+    .option('--federation <name>', 'with --nats: the name that all who meet there give')
+    .option('--creds <file>', 'with --nats: credentials, as nsc makes them')
+    .option('--nkey <file>', 'with --nats: the seed of an nkey')
     .requiredOption(
       '--id <number>',
       'network id, which no other Limpet has',
@@ -55,7 +63,7 @@ export function configure(command: Command): void {
     .option('-t, --termination <name>', 'stop when a message of this name is sent on the bus')
     .option(
       '--link <link>',
-      'a further link: server:ADDRESS or client:ADDRESS, then ,out=NAME ,in=NAME ,classic; may be repeated',
+      'a further link: server:ADDRESS, client:ADDRESS or nats:NAME@URL, then ,out=NAME ,in=NAME ,classic; may be repeated',
       addLink,
       [],
     )
@@ -73,9 +81,9 @@ export function configure(command: Command): void {
     )
     .option('--classic', 'the other Limpet is a classic one, in C or Python')
     .option('--key-file <file>', 'TCP: a key that both ends have (openssl rand -hex 32)')
-    .option('--cert <file>', 'TCP: the certificate of this Limpet')
-    .option('--key <file>', 'TCP: the key of the certificate')
-    .option('--ca <file>', 'TCP: the authorities whose certificates this Limpet trusts')
+    .option('--cert <file>', 'TCP, NATS: the certificate of this Limpet')
+    .option('--key <file>', 'TCP, NATS: the key of the certificate')
+    .option('--ca <file>', 'TCP, NATS: the authorities whose certificates this Limpet trusts')
     .option('--insecure', 'TCP: anybody on the network may connect and read')
     .option(
       '--buffer <bytes>',
@@ -88,7 +96,7 @@ export function configure(command: Command): void {
     .addHelpText(
       'after',
       `
-Runs until Ctrl-C or SIGTERM. See docs/limpets.md.
+Runs until Ctrl-C or SIGTERM. See docs/limpets.md, and docs/machines.md for NATS.
 
 Examples:
   kbus limpet --server --id 1 --bus 0 /tmp/link.sock
@@ -102,6 +110,9 @@ Two machines, with a key file at both
 A hub with several links
   kbus limpet --id 1 --link server:/tmp/a.sock --link client:/tmp/b.sock,out=$.Public.*
 
+Many machines, through a NATS server
+  kbus limpet --nats nats://first.example:4222 --federation plant --id 7
+
 Beside a Limpet of the kernel module's time
   kbus limpet --client --id 2 --classic other:7000`,
     )
@@ -112,10 +123,14 @@ Beside a Limpet of the kernel module's time
 function addLink(text: string, before: LinkOptions[]): LinkOptions[] {
   const [where = '', ...words] = text.split(',');
   const [, role, address] = /^(server|client):(.+)$/.exec(where) ?? [];
-  if (role === undefined || address === undefined) {
-    throw new InvalidArgumentError('It must begin with server:ADDRESS or client:ADDRESS.');
+  const [, federation, nats] = /^nats:([^@]+)@(.+)$/.exec(where) ?? [];
+  if (address === undefined && nats === undefined) {
+    throw new InvalidArgumentError(
+      'It must begin with server:ADDRESS, client:ADDRESS or nats:NAME@URL.',
+    );
   }
-  const link: Record<string, unknown> = { [role]: address };
+  const link: Record<string, unknown> =
+    nats === undefined ? { [role as string]: address } : { nats, federation };
   for (const word of words) {
     const [, way, name] = /^(out|in)=(.+)$/.exec(word) ?? [];
     if (word === 'classic' || word === 'insecure') link[word] = true;
@@ -137,7 +152,7 @@ async function run(address: string | undefined, options: LimpetCommandOptions): 
   });
   const limpet = makeLimpet(address, options, (level, text, final) => {
     log[level](text);
-    if (final && options.link.length === 0 && options.client) refused(text);
+    if (final && options.link.length === 0 && (options.client || options.nats)) refused(text);
   });
   try {
     await untilEnded(limpet.start());
@@ -182,6 +197,10 @@ function linksOf(address: string | undefined, options: LimpetCommandOptions): Li
   const {
     server,
     client,
+    nats,
+    federation,
+    creds: credentials,
+    nkey,
     link,
     keyFile,
     cert,
@@ -193,15 +212,26 @@ function linksOf(address: string | undefined, options: LimpetCommandOptions): Li
     in: into,
   } = options;
   const more = link.map((each) => {
+    if (each.nats !== undefined) return { credentials, nkey, cert, key, ca, ...each };
     const isTcp = !(each.server ?? each.client ?? '').includes('/');
     return isTcp && each.classic !== true ? { keyFile, cert, key, ca, insecure, ...each } : each;
   });
+  const filters = { ...(out.length > 0 && { out }), ...(into.length > 0 && { in: into }) };
+  if (nats !== undefined || federation !== undefined) {
+    if (server || client || address !== undefined) {
+      throw new Failure(
+        Exit.USAGE,
+        'a link has one place: give an address with --server or --client, or --nats; further links with --link',
+      );
+    }
+    return [{ nats, federation, credentials, nkey, cert, key, ca, ...filters }, ...more];
+  }
   const hasOne = server !== undefined || client !== undefined;
   if (address === undefined && !hasOne && more.length > 0) return more;
   if (address === undefined) {
     throw new Failure(
       Exit.USAGE,
-      'where is the other Limpet? Give --server or --client and an address, such as:  kbus limpet --client --id 2 /tmp/link.sock',
+      'where is the other Limpet? Give --server or --client and an address, such as:  kbus limpet --client --id 2 /tmp/link.sock  (or --nats, for many)',
     );
   }
   if ((server === undefined) === (client === undefined)) {
@@ -212,8 +242,7 @@ function linksOf(address: string | undefined, options: LimpetCommandOptions): Li
   }
   const one: LinkOptions = {
     ...(server ? { server: address } : { client: address }),
-    ...(out.length > 0 && { out }),
-    ...(into.length > 0 && { in: into }),
+    ...filters,
     classic,
     keyFile,
     cert,

@@ -1,5 +1,6 @@
 /** What programs import for Limpets: `import { Limpet } from 'kbus/limpet'`. */
 export { BadMessage, ErrorMessage, GiveUp, NoMessage, OtherLimpetGoneAway } from './errors.ts';
+export type { ConnectEngine, Engine, EngineEvents } from './federation/engine.ts';
 export {
   Limpet,
   type LimpetEvent,

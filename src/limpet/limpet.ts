@@ -4,30 +4,28 @@ import type { Server, Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { performance } from 'node:perf_hooks';
-import type { Bus } from '../bus/bus.ts';
 import { explain } from '../client/explain.ts';
 import { connectionTo } from '../client/ksock.ts';
 import { type Connect, PortError } from '../client/ports/port.ts';
 import { jittered } from '../client/ports/reconnect-options.ts';
-import { checkBindingName, faultOfName } from '../message/name.ts';
 import { BusSide, IdTakenError, type SpeakerInfo } from './bus-side.ts';
+import { natsEngine } from './federation/nats.ts';
+import { FederationPlace } from './federation-place.ts';
 import type { Address } from './hub/address.ts';
 import { ClassicPort } from './hub/classic-port.ts';
 import { Hub, type HubHost } from './hub/hub.ts';
 import { EVERYTHING } from './hub/patterns.ts';
 import { RecentIds } from './hub/recent-ids.ts';
 import type { Link } from './hub/streams.ts';
-import { addressText, type LinkAddress, linkAddress, removeSocketFile } from './link/address.ts';
 import { Connection, type ConnectionHost, type Greeting } from './link/connection.ts';
 import type { Hello } from './link/native-codec.ts';
-import { type Security, SecurityError, tlsOptions } from './link/security.ts';
+import { type Security, SecurityError } from './link/security.ts';
 import { connectLink, listenForLinks, SocketWire } from './link/socket-wire.ts';
-import type { MemoryWire } from './link/wire.ts';
+import type { MemoryWire, Wire } from './link/wire.ts';
+import { checkOptions, type LimpetEvent, type LimpetOptions, type LinkOptions } from './options.ts';
+import type { Place, PlaceHost } from './place.ts';
 import { type LimpetReport, type LinkReport, reportOf } from './report.ts';
-
-/** The delays before a Limpet connects again, in milliseconds: they double from the first to the last. */
-const FIRST_DELAY_MS = 100;
-const LAST_DELAY_MS = 10_000;
+import { ClientPlace, FIRST_DELAY_MS, LAST_DELAY_MS, ServerPlace } from './socket-places.ts';
 
 const TICK_MS = 1000;
 
@@ -35,57 +33,6 @@ const TICK_MS = 1000;
 const FORGET_AFTER = 600;
 
 const DEFAULT_BUFFER = 8 * 1024 * 1024;
-
-/** One link of a Limpet. */
-export interface LinkOptions extends Security {
-  /** Where to listen: a path, or `host:port`. Any number of Limpets may connect. */
-  readonly server?: string | undefined;
-  /** Where to connect to. */
-  readonly client?: string | undefined;
-  /** A classic link (spec 3 §5). A server that is none takes classic Limpets as well. */
-  readonly classic?: boolean | undefined;
-  /** What may leave over this link, and what may come: names or wildcards. Default: everything. */
-  readonly out?: readonly string[] | undefined;
-  readonly in?: readonly string[] | undefined;
-}
-
-export interface LimpetOptions {
-  /** The network id, from 1 to 4,294,967,295; no other Limpet that can be reached has it. */
-  readonly id: number;
-  /** The number of a bus of this machine's daemon (default 0), or a bus in this process. */
-  readonly bus?: number | Bus | undefined;
-  /** The folder of the daemon's sockets. */
-  readonly directory?: string | undefined;
-  readonly links: readonly LinkOptions[];
-  /** The names that the Limpet listens to on its bus. Default: `$.*`. */
-  readonly names?: readonly string[] | undefined;
-  /** The Limpet stops when it hears a message of this name. */
-  readonly termination?: string | undefined;
-  /** How many bytes of messages to keep while a link is lost. Default: 8 MiB. */
-  readonly buffer?: number | undefined;
-  /** What happens to the links; default: nothing is told. `isFinal`: it will be so at each attempt. */
-  readonly onEvent?: ((event: LimpetEvent) => void) | undefined;
-}
-
-export interface LimpetEvent {
-  readonly level: 'info' | 'warn' | 'error';
-  readonly text: string;
-  /** The link can't be made as it is configured: another attempt will fail as well. */
-  readonly isFinal?: boolean;
-}
-
-/** A link, as configured. */
-interface ConfiguredLink {
-  readonly number: number;
-  readonly options: LinkOptions;
-  readonly address: LinkAddress;
-  /** While it is not connected: why, if anything is known. */
-  trouble: string;
-  server: Server | null;
-  delay: number;
-  timer: NodeJS.Timeout | undefined;
-  isConnecting: boolean;
-}
 
 /** A life of the Limpet: from finding its bus to losing it. */
 interface Life {
@@ -106,8 +53,9 @@ interface Life {
 export class Limpet {
   readonly id: number;
   private readonly options: LimpetOptions;
-  private readonly configured: ConfiguredLink[];
-  private readonly connections = new Map<Connection, ConfiguredLink | null>();
+  private readonly places: Place[];
+  /** With the place where they met; null: Limpets of the same bus. */
+  private readonly connections = new Map<Connection, Place | null>();
   private readonly seen = new RecentIds();
   private life: Life | null = null;
   private connect: Connect | null = null;
@@ -128,7 +76,8 @@ export class Limpet {
     checkOptions(options);
     this.options = options;
     this.id = options.id;
-    this.configured = options.links.map((link, number) => configuredOf(link, number));
+    const host = this.placeHost();
+    this.places = options.links.map((link, number) => placeOf(options.id, link, number, host));
   }
 
   /**
@@ -144,14 +93,13 @@ export class Limpet {
           ? explain('open', error, 'join the bus of a Limpet')
           : error;
       });
-      for (const link of this.configured)
-        if (link.options.server !== undefined) await this.listen(link);
+      for (const place of this.places) await place.start();
     } catch (error) {
       await this.stop();
       throw error;
     }
     this.ticker = setInterval(() => this.tick(), TICK_MS);
-    for (const link of this.configured) this.connectSoon(link, 0);
+    for (const place of this.places) place.begin();
   }
 
   /** Leaves the bus, and closes all links. */
@@ -161,13 +109,9 @@ export class Limpet {
     clearInterval(this.ticker);
     clearTimeout(this.retry);
     this.stopping.abort();
-    for (const link of this.configured) {
-      clearTimeout(link.timer);
-      link.server?.close();
-      if ('path' in link.address && link.server !== null) removeSocketFile(link.address.path);
-    }
     const { life } = this;
     this.endLife('the other Limpet stops');
+    for (const place of this.places) await place.stop();
     await life?.side.close();
     this.end();
   }
@@ -180,18 +124,17 @@ export class Limpet {
   }
 
   private *linkReports(): Generator<LinkReport> {
-    for (const link of this.configured) {
-      const kind = link.options.server === undefined ? 'client' : 'server';
-      const address = addressText(link.address);
+    for (const place of this.places) {
+      const { kind, name: address, number, trouble: why } = place;
       let isUp = false;
       for (const [connection, of] of this.connections) {
-        if (of !== link) continue;
+        if (of !== place) continue;
         isUp = true;
         yield this.connectionReport(connection, kind, address);
       }
       if (isUp) continue;
-      const state = kind === 'server' ? 'waiting' : 'lost';
-      yield { number: link.number, kind, address, state, why: link.trouble };
+      const isLost = kind === 'client' || (kind === 'federation' && why !== '');
+      yield { number, kind, address, state: isLost ? 'lost' : 'waiting', why };
     }
     for (const [connection, of] of this.connections) {
       if (of === null) yield this.connectionReport(connection, 'sibling', 'same bus');
@@ -213,6 +156,20 @@ export class Limpet {
     const state = this.life.hub.streams.isInUse(link) ? 'up' : 'standby';
     const { id: peer } = link.peer;
     return { number, kind, address, state, peer, roundTrip, bytesSent, bytesReceived };
+  }
+
+  private placeHost(): PlaceHost {
+    const limpet = this;
+    return {
+      get self() {
+        const { life } = limpet;
+        return life === null ? null : { address: life.address, bus: life.side.bus };
+      },
+      stopping: this.stopping.signal,
+      connect: (place, greeting, wire) => this.join(place, greeting, wire),
+      isConnected: (place) => this.isConnected(place),
+      tell: (level, text, isFinal) => this.tell(level, text, isFinal),
+    };
   }
 
   private tell(level: LimpetEvent['level'], text: string, isFinal = false): void {
@@ -273,7 +230,7 @@ export class Limpet {
       this.begin().then(
         () => {
           this.tell('info', `Limpet ${this.id} is on its bus again`);
-          for (const link of this.configured) this.connectSoon(link, 0);
+          for (const place of this.places) place.begin();
         },
         (error: Error) => {
           this.tell('warn', `Limpet ${this.id} can't join its bus: ${error.message}`);
@@ -289,6 +246,7 @@ export class Limpet {
     this.siblings = null;
     life?.leaving.abort();
     for (const connection of [...this.connections.keys()]) connection.fail(why, false);
+    for (const place of this.places) place.pause(why);
     if (siblings === null) return;
     siblings.server.close();
     rmSync(siblings.folder, { recursive: true, force: true });
@@ -299,9 +257,7 @@ export class Limpet {
   private async openSiblings(): Promise<string> {
     const folder = mkdtempSync(join(tmpdir(), 'kbus-limpet-'));
     const path = join(folder, 'siblings.sock');
-    const accepted = (socket: Socket): void => {
-      this.open(socket, null, { ...SIBLING, isServer: true });
-    };
+    const accepted = (socket: Socket): void => this.joinSibling(socket, true);
     const server = await listenForLinks({ path }, {}, accepted, () => {});
     this.siblings = { server, folder };
     return path;
@@ -314,7 +270,12 @@ export class Limpet {
       `Limpet ${address.id} speaks for the bus already; Limpet ${this.id} passes on what its links bring, and stands by`,
     );
     const socket = await connectLink({ path }, {}, this.stopping.signal);
-    this.open(socket, null, { ...SIBLING, isServer: false });
+    this.joinSibling(socket, false);
+  }
+
+  private joinSibling(socket: Socket, isServer: boolean): void {
+    if (this.life === null) socket.destroy();
+    else this.join(null, { ...SIBLING, isServer }, (events) => new SocketWire(socket, events));
   }
 
   /** Speaks for the bus, if nobody does. */
@@ -338,100 +299,33 @@ export class Limpet {
 
   // Links
 
-  private async listen(link: ConfiguredLink): Promise<void> {
-    const { address, options } = link;
-    const accepted = (socket: Socket): void => {
-      this.open(socket, link, greetingOf(link, true));
-    };
-    const failed = (why: string): void => {
-      link.trouble = why;
-      this.tell('warn', `link ${addressText(address)}: a peer could not connect: ${why}`);
-    };
-    try {
-      link.server = await listenForLinks(address, options, accepted, failed);
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== 'EADDRINUSE') throw error;
-      throw new Error(
-        `another program listens at ${addressText(address)}: stop it, or give this Limpet another address (both ends need the same)`,
-        { cause: error },
-      );
-    }
-    this.tell('info', `link ${addressText(address)}: listening`);
-  }
-
-  private connectSoon(link: ConfiguredLink, delay: number): void {
-    if (link.options.client === undefined || this.isStopped || this.life === null) return;
-    clearTimeout(link.timer);
-    if (delay === 0) this.connectNow(link);
-    else link.timer = setTimeout(() => this.connectNow(link), jittered(delay));
-  }
-
-  private connectNow(link: ConfiguredLink): void {
-    if (link.isConnecting || this.life === null || this.isConnected(link)) return;
-    link.isConnecting = true;
-    connectLink(link.address, link.options, this.stopping.signal).then(
-      (socket) => {
-        link.isConnecting = false;
-        if (this.life === null) socket.destroy();
-        else this.open(socket, link, greetingOf(link, false));
-      },
-      (error: Error) => {
-        link.isConnecting = false;
-        if (!this.isStopped) this.linkLost(link, error.message, false);
-      },
-    );
-  }
-
-  private isConnected(link: ConfiguredLink): boolean {
-    for (const of of this.connections.values()) if (of === link) return true;
+  private isConnected(place: Place): boolean {
+    for (const of of this.connections.values()) if (of === place) return true;
     return false;
-  }
-
-  private linkLost(link: ConfiguredLink, why: string, isFinal: boolean): void {
-    const isNews = link.trouble !== why;
-    link.trouble = why;
-    if (isNews) {
-      const level = isFinal ? 'error' : 'warn';
-      this.tell(level, `link ${addressText(link.address)}: ${why}`, isFinal);
-    }
-    link.delay = isFinal ? LAST_DELAY_MS : Math.min(link.delay * 2, LAST_DELAY_MS);
-    this.connectSoon(link, link.delay);
   }
 
   /** @internal Joins over a wire in memory: for tests. `link` is the number of a configured link. */
   attach(wire: MemoryWire, link: number, isServer: boolean): void {
-    const configured = this.configured[link] as ConfiguredLink;
-    const connection = this.connectionFor(configured, greetingOf(configured, isServer));
-    connection.begin(wire);
-    wire.attach(connection);
+    const place = this.places[link] as Place;
+    wire.attach(this.join(place, place.greeting(isServer), () => wire));
   }
 
-  private open(socket: Socket, link: ConfiguredLink | null, greeting: Greeting): void {
-    if (this.life === null) {
-      socket.destroy();
-      return;
-    }
-    const connection = this.connectionFor(link, greeting);
-    connection.begin(new SocketWire(socket, connection));
-    socket.resume();
-  }
-
-  private connectionFor(link: ConfiguredLink | null, greeting: Greeting): Connection {
-    const life = this.life as Life;
-    const connection = new Connection(greeting, this.hostOf(life, link));
-    this.connections.set(connection, link);
+  private join(
+    place: Place | null,
+    greeting: Greeting,
+    wire: (connection: Connection) => Wire,
+  ): Connection {
+    const connection = new Connection(greeting, this.hostOf(this.life as Life, place));
+    this.connections.set(connection, place);
+    connection.begin(wire(connection));
     return connection;
   }
 
-  private hostOf(life: Life, configured: ConfiguredLink | null): ConnectionHost {
+  private hostOf(life: Life, place: Place | null): ConnectionHost {
     const { hub, side, address } = life;
-    const name = configured === null ? 'the same bus' : addressText(configured.address);
-    const connected = (text: string): void => {
-      if (configured !== null) {
-        configured.trouble = '';
-        configured.delay = FIRST_DELAY_MS;
-      }
-      this.tell('info', `link ${name}: ${text}`);
+    const joined = (peer: number, text: string): void => {
+      place?.joined(peer);
+      this.tell('info', `link ${place?.name ?? 'the same bus'}: joined with ${text}`);
     };
     return {
       address,
@@ -440,7 +334,7 @@ export class Limpet {
       refuse: (hello, connection) => this.refuse(life, hello, connection),
       linkUp: (connection, link) => {
         this.byLink.set(link, connection);
-        connected(`joined with Limpet ${link.peer.id}`);
+        joined(link.peer.id, `Limpet ${link.peer.id}`);
         hub.linkUp(link);
       },
       received: (link, frame) => hub.received(link, frame),
@@ -454,7 +348,7 @@ export class Limpet {
         return hub.isNative(id) ? `Limpet ${id} is joined by native links already` : '';
       },
       classicUp: (connection, id) => {
-        connected(`joined with the classic Limpet ${id}`);
+        joined(id, `the classic Limpet ${id}`);
         const { out, in: into } = connection.greeting;
         const port = new ClassicPort(
           id,
@@ -479,12 +373,8 @@ export class Limpet {
         }
         classic?.lost();
         if (this.isStopped || this.life !== life) return;
-        if (configured === null) {
-          this.lookForSpeaker();
-          return;
-        }
-        if (configured.options.client !== undefined) this.linkLost(configured, why, isFinal);
-        else this.tell(isFinal ? 'error' : 'warn', `link ${name}: ${why}`, isFinal);
+        if (place === null) this.lookForSpeaker();
+        else place.lost(why, isFinal);
       },
     };
   }
@@ -524,6 +414,7 @@ export class Limpet {
 
   private tick(): void {
     for (const connection of this.connections.keys()) connection.tick();
+    for (const place of this.places) place.tick();
     this.seen.tick();
     this.life?.hub.tick();
     this.life?.side.tick();
@@ -543,59 +434,19 @@ function equalIds(id: number): string {
   return `both Limpets have the network id ${id}: give one of them another --id`;
 }
 
-function greetingOf({ options, number }: ConfiguredLink, isServer: boolean): Greeting {
-  const { classic: isClassic = false, out = [EVERYTHING], in: into = [EVERYTHING] } = options;
-  return { isServer, isClassic, isSibling: false, number, out, in: into };
+function placeOf(id: number, options: LinkOptions, number: number, host: PlaceHost): Place {
+  const { server, client, nats, engine } = options;
+  if (server !== undefined) return new ServerPlace(number, options, host);
+  if (client !== undefined) return new ClientPlace(number, options, host);
+  const connect = engine ?? natsEngine({ ...options, nats: nats ?? [] });
+  return new FederationPlace(id, number, options, connect, host);
 }
 
-function configuredOf(options: LinkOptions, number: number): ConfiguredLink {
-  const { server, client } = options;
-  const address = linkAddress((server ?? client) as string);
-  return {
-    number,
-    options,
-    address,
-    trouble: '',
-    server: null,
-    delay: FIRST_DELAY_MS,
-    timer: undefined,
-    isConnecting: false,
-  };
-}
-
-function checkOptions({ id, links, names = [], termination, buffer }: LimpetOptions): void {
-  if (!Number.isInteger(id) || id < 1 || id > 0xffff_ffff) {
-    throw new TypeError(
-      `the network id of a Limpet is a whole number from 1 to 4294967295, not ${String(id)}: each Limpet needs one of its own`,
-    );
-  }
-  if (!Array.isArray(links)) throw new TypeError('links must be a list');
-  for (const name of names) checkPattern('a name to listen to', name);
-  if (termination !== undefined) checkPattern('the termination name', termination);
-  if (buffer !== undefined && !(Number.isInteger(buffer) && buffer >= 0)) {
-    throw new TypeError(`buffer must be a number of bytes from 0, not ${String(buffer)}`);
-  }
-  for (const link of links as readonly LinkOptions[]) checkLink(link);
-}
-
-function checkLink(link: LinkOptions): void {
-  const { server, client, out = [], in: into = [], classic } = link;
-  if ((server === undefined) === (client === undefined)) {
-    throw new TypeError('a link has an address as `server` or as `client`: one of them');
-  }
-  for (const pattern of [...out, ...into]) checkPattern('a filter of a link', pattern);
-  const address = linkAddress((server ?? client) as string);
-  const tls = tlsOptions(address, link, server !== undefined);
-  if (classic && tls !== null) {
-    throw new SecurityError(
-      'a classic link can have no key and no certificate: classic Limpets have no TLS',
-    );
-  }
-}
-
-function checkPattern(what: string, pattern: string): void {
-  if (checkBindingName(pattern) === 0) return;
-  throw new TypeError(`${what}, '${pattern}', is not valid: ${faultOfName(pattern, 'binding')}`);
-}
-
-export { IdTakenError, type Security, SecurityError };
+export {
+  IdTakenError,
+  type LimpetEvent,
+  type LimpetOptions,
+  type LinkOptions,
+  type Security,
+  SecurityError,
+};

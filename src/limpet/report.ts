@@ -4,7 +4,7 @@ import { linksOf } from './hub/topology.ts';
 /** One link, as `kbus limpets` shows it. */
 export interface LinkReport {
   readonly number: number;
-  readonly kind: 'client' | 'server' | 'sibling';
+  readonly kind: 'client' | 'server' | 'federation' | 'sibling';
   readonly address: string;
   /** `up`: it carries messages. `standby`: another path does. `waiting`: nobody has connected. */
   readonly state: 'up' | 'standby' | 'classic' | 'greeting' | 'waiting' | 'lost';

@@ -1,5 +1,4 @@
 import { mkdtempSync, rmSync } from 'node:fs';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Bus } from '../../src/bus/bus.ts';
@@ -7,6 +6,8 @@ import { Ksock, type KsockOptions } from '../../src/client/ksock.ts';
 import { Limpet, type LimpetEvent, type LinkOptions } from '../../src/limpet/limpet.ts';
 import { wirePair } from '../../src/limpet/link/wire.ts';
 import type { Message } from '../../src/message/message.ts';
+import { MemoryEngine } from './engines.ts';
+import { freePort } from './free-port.ts';
 
 /** How two Limpets are joined in a test. */
 export interface LinkKind {
@@ -16,14 +17,6 @@ export interface LinkKind {
   ends(folder: string): Promise<readonly [server: LinkOptions, client: LinkOptions]>;
   /** The link is in memory. */
   readonly inMemory?: boolean;
-}
-
-export async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const { port } = server.address() as { port: number };
-  await new Promise((resolve) => server.close(resolve));
-  return port;
 }
 
 let count = 0;
@@ -57,6 +50,17 @@ export const LINK_KINDS: readonly LinkKind[] = [
   },
   { name: 'a native link over a Unix socket', isClassic: false, ends: unix(false) },
   { name: 'a native link over TCP', isClassic: false, ends: tcp(false) },
+  {
+    name: 'a federation',
+    isClassic: false,
+    ends: async () => {
+      const engine = new MemoryEngine().connect;
+      return [
+        { engine, federation: 'plant' },
+        { engine, federation: 'plant' },
+      ];
+    },
+  },
   { name: 'a classic link over a Unix socket', isClassic: true, ends: unix(true) },
   { name: 'a classic link over TCP', isClassic: true, ends: tcp(true) },
 ];

@@ -11,7 +11,8 @@ import { encodeClassic, encodeGreeting } from '../../src/limpet/link/classic-cod
 import { Flag } from '../../src/message/flags.ts';
 import { MessageId } from '../../src/message/id.ts';
 import { Announcement, Message, Request, replyTo } from '../../src/message/message.ts';
-import { Bowls, freePort, isJoined, LINK_KINDS, type LinkKind, next } from './bowls.ts';
+import { Bowls, isJoined, LINK_KINDS, type LinkKind, next } from './bowls.ts';
+import { freePort } from './free-port.ts';
 
 const NATIVE = LINK_KINDS[1] as LinkKind;
 

@@ -21,6 +21,7 @@ export class SocketWire implements Wire {
     });
     socket.on('end', () => socket.end());
     socket.on('close', () => events.closed(this.why));
+    socket.resume();
   }
 
   write(bytes: Uint8Array): void {
@@ -90,7 +91,7 @@ export function connectLink(
     socket.once(tls === null ? 'connect' : 'secureConnect', () => {
       done();
       socket.off('error', failed);
-      // Nobody listens to it for the moment.
+      // Nobody listens to it for the moment; a wire resumes it.
       socket.pause();
       resolve(socket);
     });

@@ -1,0 +1,207 @@
+import { readFileSync } from 'node:fs';
+import { setTimeout as delay } from 'node:timers/promises';
+import type { Msg, NatsConnection, NodeConnectionOptions } from '@nats-io/transport-node';
+import { jittered } from '../../client/ports/reconnect-options.ts';
+import { type ConnectEngine, type Engine, EngineError, type EngineEvents } from './engine.ts';
+
+/** Delays before another attempt to connect, in milliseconds. */
+const FIRST_DELAY_MS = 100;
+const LAST_DELAY_MS = 10_000;
+
+/** A server that does not answer this often, at this distance, is out of reach. */
+const PING_EVERY_MS = 5000;
+const MAX_PINGS = 2;
+
+const CONNECT_TIMEOUT_MS = 5000;
+
+export interface NatsOptions {
+  /** `nats://host:4222`, `tls://…`, with `user:password@` before the host if need be; several are of one cluster. */
+  readonly nats: string | readonly string[];
+  /** A file with credentials, as `nsc` makes it. */
+  readonly credentials?: string | undefined;
+  /** A file with the seed of an nkey. */
+  readonly nkey?: string | undefined;
+  /** PEM files: the authorities that are trusted; the certificate of this Limpet, and its key. */
+  readonly ca?: string | undefined;
+  readonly cert?: string | undefined;
+  readonly key?: string | undefined;
+}
+
+type Nats = typeof import('@nats-io/transport-node');
+
+/** A NATS server as the engine of a federation. Throws a TypeError that says what is wrong with the options. */
+export function natsEngine(options: NatsOptions): ConnectEngine {
+  const settings = settingsOf(options);
+  return (subjects, events, signal) =>
+    new Promise((resolve, reject) => {
+      let wasUp = false;
+      const up = (): void => {
+        wasUp = true;
+        resolve();
+      };
+      run(options, settings, subjects, events, signal, up).then(resolve, (error: Error) => {
+        if (wasUp) events.lost(error.message);
+        else reject(error);
+      });
+    });
+}
+
+/** Connects, and again whenever the client of NATS gives up, until `signal` is aborted. */
+async function run(
+  options: NatsOptions,
+  settings: Settings,
+  subjects: readonly string[],
+  events: EngineEvents,
+  signal: AbortSignal,
+  up: () => void,
+): Promise<void> {
+  const nats = await library();
+  const authenticator = authenticatorOf(nats, options);
+  let wait = FIRST_DELAY_MS;
+  while (!signal.aborted) {
+    try {
+      const connection = await nats.connect({
+        ...settings,
+        ...(authenticator && { authenticator }),
+      });
+      wait = FIRST_DELAY_MS;
+      const closed = serve(nats, connection, subjects, events, signal);
+      up();
+      await closed;
+    } catch (error) {
+      const why = cantConnect(settings, error as Error);
+      if (error instanceof nats.AuthorizationError) throw why;
+      events.lost(why.message);
+    }
+    await delay(jittered(wait), undefined, { signal }).catch(() => {});
+    wait = Math.min(wait * 2, LAST_DELAY_MS);
+  }
+}
+
+async function library(): Promise<Nats> {
+  try {
+    return await import('@nats-io/transport-node');
+  } catch (cause) {
+    throw new EngineError(
+      'a link over NATS needs the NATS client, which is not installed: npm install @nats-io/transport-node',
+      { cause },
+    );
+  }
+}
+
+type Settings = NodeConnectionOptions & { readonly servers: string[] };
+
+function settingsOf({ nats, ca, cert, key }: NatsOptions): Settings {
+  const words = typeof nats === 'string' ? nats.split(',') : nats;
+  const urls = words.map(urlOf);
+  const [first] = urls;
+  if (first === undefined) throw new TypeError('a link over NATS needs the address of a server');
+  const isTls = urls.some(({ protocol }) => protocol === 'tls:');
+  const hasFiles = ca !== undefined || cert !== undefined || key !== undefined;
+  if ((cert === undefined) !== (key === undefined)) {
+    throw new TypeError('a certificate needs its key, and the reverse: give both');
+  }
+  return {
+    servers: urls.map(({ host }) => host),
+    name: 'kbus limpet',
+    noEcho: true,
+    maxReconnectAttempts: -1,
+    reconnectTimeWait: FIRST_DELAY_MS,
+    reconnectJitter: FIRST_DELAY_MS,
+    pingInterval: PING_EVERY_MS,
+    maxPingOut: MAX_PINGS,
+    timeout: CONNECT_TIMEOUT_MS,
+    ...(first.username !== '' && {
+      user: decodeURIComponent(first.username),
+      pass: decodeURIComponent(first.password),
+    }),
+    ...((isTls || hasFiles) && {
+      tls: {
+        ...(ca !== undefined && { caFile: ca }),
+        ...(cert !== undefined && { certFile: cert }),
+        ...(key !== undefined && { keyFile: key }),
+      },
+    }),
+  };
+}
+
+function urlOf(word: string): URL {
+  const text = word.includes('://') ? word : `nats://${word}`;
+  let url: URL;
+  try {
+    url = new URL(text);
+  } catch {
+    throw new TypeError(`'${word}' is no address of a NATS server: give nats://host:4222`);
+  }
+  if (url.protocol !== 'nats:' && url.protocol !== 'tls:') {
+    throw new TypeError(
+      `'${word}' is no address of a NATS server: it begins with nats:// or tls://`,
+    );
+  }
+  if (url.port === '') url.port = '4222';
+  return url;
+}
+
+function authenticatorOf(nats: Nats, { credentials, nkey }: NatsOptions) {
+  if (credentials !== undefined) return nats.credsAuthenticator(readKey(credentials));
+  if (nkey !== undefined) {
+    const seed = new TextDecoder().decode(readKey(nkey)).trim();
+    return nats.nkeyAuthenticator(new TextEncoder().encode(seed));
+  }
+  return null;
+}
+
+function readKey(file: string): Uint8Array {
+  try {
+    return readFileSync(file);
+  } catch (cause) {
+    throw new EngineError(`can't read ${file}: ${(cause as Error).message}`, { cause });
+  }
+}
+
+function cantConnect({ servers }: Settings, cause: Error): EngineError {
+  const why =
+    cause.name === 'AuthorizationError'
+      ? 'the server does not accept these credentials (user:password@ in the address, --creds, --nkey)'
+      : cause.message.toLowerCase();
+  return new EngineError(`can't connect to NATS at ${servers.join(', ')}: ${why}`, { cause });
+}
+
+/** Passes on what a connection brings; resolves when it is closed for good. */
+async function serve(
+  nats: Nats,
+  connection: NatsConnection,
+  subjects: readonly string[],
+  events: EngineEvents,
+  signal: AbortSignal,
+): Promise<void> {
+  const engine: Engine = {
+    get maxPayload() {
+      return connection.info?.max_payload ?? 0;
+    },
+    publish: (subject, bytes) => {
+      if (!connection.isClosed()) connection.publish(subject, bytes);
+    },
+    close: () => connection.drain().catch(() => connection.close()),
+  };
+  for (const subject of subjects) {
+    connection.subscribe(subject, {
+      callback: (error: Error | null, message: Msg) => {
+        if (error === null) events.received(message.subject, message.data);
+        else events.forbidden(error.message);
+      },
+    });
+  }
+  const statuses = connection.status();
+  events.up(engine);
+  if (signal.aborted) await engine.close();
+  for await (const status of statuses) {
+    if (status.type === 'disconnect') events.lost('the connection to the NATS server is lost');
+    else if (status.type === 'reconnect') events.up(engine);
+    else if (status.type === 'error' && status.error instanceof nats.PermissionViolationError) {
+      events.forbidden(status.error.message);
+    }
+  }
+  const error = await connection.closed();
+  if (error instanceof Error) throw error;
+}

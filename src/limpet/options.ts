@@ -1,0 +1,101 @@
+import type { Bus } from '../bus/bus.ts';
+import { checkBindingName, faultOfName } from '../message/name.ts';
+import type { ConnectEngine } from './federation/engine.ts';
+import { faultOfFederation } from './federation/federation.ts';
+import { linkAddress } from './link/address.ts';
+import { type Security, SecurityError, tlsOptions } from './link/security.ts';
+
+/** One link of a Limpet: it has an address as one of `server`, `client`, `nats` and `engine`. */
+export interface LinkOptions extends Security {
+  /** Where to listen: a path, or `host:port`. Any number of Limpets may connect. */
+  readonly server?: string | undefined;
+  /** Where to connect to. */
+  readonly client?: string | undefined;
+  /**
+   * The servers of an engine, NATS, through which any number of Limpets meet: `nats://host:4222`, with `user:password@`
+   * before the host if need be, or `tls://`; several are of one cluster. See docs/machines.md.
+   */
+  readonly nats?: string | readonly string[] | undefined;
+  /** With `nats` or `engine`: the name that all Limpets of the federation give. */
+  readonly federation?: string | undefined;
+  /** With `nats`: a file with credentials as `nsc` makes it, or with the seed of an nkey. */
+  readonly credentials?: string | undefined;
+  readonly nkey?: string | undefined;
+  /** In place of `nats`: another engine, or a connection of the program's own. */
+  readonly engine?: ConnectEngine | undefined;
+  /** A classic link (spec 3 §5). A server that is none takes classic Limpets as well. */
+  readonly classic?: boolean | undefined;
+  /** What may leave over this link, and what may come: names or wildcards. Default: everything. */
+  readonly out?: readonly string[] | undefined;
+  readonly in?: readonly string[] | undefined;
+}
+
+export interface LimpetOptions {
+  /** The network id, from 1 to 4,294,967,295; no other Limpet that can be reached has it. */
+  readonly id: number;
+  /** The number of a bus of this machine's daemon (default 0), or a bus in this process. */
+  readonly bus?: number | Bus | undefined;
+  /** The folder of the daemon's sockets. */
+  readonly directory?: string | undefined;
+  readonly links: readonly LinkOptions[];
+  /** The names that the Limpet listens to on its bus. Default: `$.*`. */
+  readonly names?: readonly string[] | undefined;
+  /** The Limpet stops when it hears a message of this name. */
+  readonly termination?: string | undefined;
+  /** How many bytes of messages to keep while a link is lost. Default: 8 MiB. */
+  readonly buffer?: number | undefined;
+  /** What happens to the links; default: nothing is told. `isFinal`: it will be so at each attempt. */
+  readonly onEvent?: ((event: LimpetEvent) => void) | undefined;
+}
+
+export interface LimpetEvent {
+  readonly level: 'info' | 'warn' | 'error';
+  readonly text: string;
+  /** The link can't be made as it is configured: another attempt will fail as well. */
+  readonly isFinal?: boolean;
+}
+
+/** Throws a TypeError or a SecurityError that says what is wrong, and what to do. */
+export function checkOptions({ id, links, names = [], termination, buffer }: LimpetOptions): void {
+  if (!Number.isInteger(id) || id < 1 || id > 0xffff_ffff) {
+    throw new TypeError(
+      `the network id of a Limpet is a whole number from 1 to 4294967295, not ${String(id)}: each Limpet needs one of its own`,
+    );
+  }
+  if (!Array.isArray(links)) throw new TypeError('links must be a list');
+  for (const name of names) checkPattern('a name to listen to', name);
+  if (termination !== undefined) checkPattern('the termination name', termination);
+  if (buffer !== undefined && !(Number.isInteger(buffer) && buffer >= 0)) {
+    throw new TypeError(`buffer must be a number of bytes from 0, not ${String(buffer)}`);
+  }
+  for (const link of links as readonly LinkOptions[]) checkLink(link);
+}
+
+function checkLink(link: LinkOptions): void {
+  const { server, client, nats, engine, federation, out = [], in: into = [], classic } = link;
+  for (const pattern of [...out, ...into]) checkPattern('a filter of a link', pattern);
+  const places = [server, client, nats, engine].filter((place) => place !== undefined);
+  if (places.length !== 1) {
+    throw new TypeError('a link has an address as `server`, as `client` or as `nats`: one of them');
+  }
+  if (nats !== undefined || engine !== undefined) {
+    const fault = faultOfFederation(federation ?? '');
+    if (fault !== '') throw new TypeError(fault);
+    if (classic) throw new TypeError('classic Limpets have no links over NATS');
+    return;
+  }
+  if (federation !== undefined)
+    throw new TypeError('a federation needs `nats`, the address of a server');
+  const address = linkAddress((server ?? client) as string);
+  const tls = tlsOptions(address, link, server !== undefined);
+  if (classic && tls !== null) {
+    throw new SecurityError(
+      'a classic link can have no key and no certificate: classic Limpets have no TLS',
+    );
+  }
+}
+
+function checkPattern(what: string, pattern: string): void {
+  if (checkBindingName(pattern) === 0) return;
+  throw new TypeError(`${what}, '${pattern}', is not valid: ${faultOfName(pattern, 'binding')}`);
+}

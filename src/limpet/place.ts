@@ -1,0 +1,61 @@
+import type { Address } from './hub/address.ts';
+import { EVERYTHING } from './hub/patterns.ts';
+import type { Connection, Greeting } from './link/connection.ts';
+import type { Wire } from './link/wire.ts';
+import type { LimpetEvent, LinkOptions } from './options.ts';
+
+/** What a place needs of its Limpet. */
+export interface PlaceHost {
+  /** Who the Limpet is; null while it is not on its bus. */
+  readonly self: { readonly address: Address; readonly bus: string } | null;
+  /** Aborted when the Limpet stops. */
+  readonly stopping: AbortSignal;
+  /** A connection over a wire of this place. */
+  connect(place: Place, greeting: Greeting, wire: (connection: Connection) => Wire): Connection;
+  isConnected(place: Place): boolean;
+  tell(level: LimpetEvent['level'], text: string, isFinal?: boolean): void;
+}
+
+/** Where a Limpet meets others, as one link of its configuration says. */
+export abstract class Place {
+  readonly number: number;
+  readonly options: LinkOptions;
+  abstract readonly kind: 'server' | 'client' | 'federation';
+  /** The address, in words. */
+  abstract readonly name: string;
+  /** While nobody is joined here: why, if anything is known. */
+  trouble = '';
+  protected readonly host: PlaceHost;
+
+  constructor(number: number, options: LinkOptions, host: PlaceHost) {
+    this.number = number;
+    this.options = options;
+    this.host = host;
+  }
+
+  /** Begins to listen, if others come here. Rejects if it can't. */
+  abstract start(): Promise<void>;
+  /** The Limpet is on its bus, for the first time or again. */
+  abstract begin(): void;
+  /** It has left its bus: all connections are closed already. */
+  abstract pause(why: string): void;
+  abstract stop(): Promise<void>;
+
+  tick(): void {}
+
+  /** A Limpet has been joined here. */
+  joined(_peer: number): void {
+    this.trouble = '';
+  }
+
+  /** A connection is lost; `isFinal`: the next one would be as well. */
+  lost(why: string, isFinal: boolean): void {
+    this.host.tell(isFinal ? 'error' : 'warn', `link ${this.name}: ${why}`, isFinal);
+  }
+
+  greeting(isServer: boolean): Greeting {
+    const { number, options } = this;
+    const { classic: isClassic = false, out = [EVERYTHING], in: into = [EVERYTHING] } = options;
+    return { isServer, isClassic, isSibling: false, number, out, in: into };
+  }
+}

@@ -1,0 +1,136 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { ConnectEngine, Engine, EngineEvents } from '../../src/limpet/federation/engine.ts';
+import { programPath } from '../../src/system/program-path.ts';
+import { freePort } from './free-port.ts';
+
+interface Client {
+  readonly subjects: readonly string[];
+  readonly events: EngineEvents;
+  readonly engine: Engine;
+}
+
+/**
+ * An engine in the test's process. It carries each message in a turn of its own, unless `lose` says that it is lost; and it
+ * can be stopped and started.
+ */
+export class MemoryEngine {
+  maxPayload = 1024 * 1024;
+  lose: (subject: string, bytes: Uint8Array) => boolean = () => false;
+  /** Every message that was published. */
+  readonly published: { readonly subject: string; readonly length: number }[] = [];
+  private readonly clients = new Set<Client>();
+  private isUp = true;
+
+  readonly connect: ConnectEngine = async (subjects, events, signal) => {
+    const memory = this;
+    const engine: Engine = {
+      get maxPayload() {
+        return memory.maxPayload;
+      },
+      publish: (subject, bytes) => memory.publish(client, subject, bytes),
+      close: async () => {
+        memory.clients.delete(client);
+      },
+    };
+    const client = { subjects, events, engine };
+    this.clients.add(client);
+    signal.addEventListener('abort', () => this.clients.delete(client));
+    if (this.isUp) setImmediate(() => events.up(engine));
+    else events.lost('the engine is stopped');
+  };
+
+  private publish(from: Client, subject: string, bytes: Uint8Array): void {
+    if (bytes.length > this.maxPayload) throw new Error(`${bytes.length} bytes are too many`);
+    this.published.push({ subject, length: bytes.length });
+    if (!this.isUp || this.lose(subject, bytes)) return;
+    setImmediate(() => {
+      if (!this.isUp) return;
+      for (const client of [...this.clients]) {
+        if (client === from || !client.subjects.some((each) => isFor(each, subject))) continue;
+        client.events.received(subject, new Uint8Array(bytes));
+      }
+    });
+  }
+
+  stop(): void {
+    this.isUp = false;
+    for (const { events } of [...this.clients]) events.lost('the engine is stopped');
+  }
+
+  start(): void {
+    this.isUp = true;
+    for (const { engine, events } of [...this.clients]) events.up(engine);
+  }
+}
+
+/** Whether a subscription, with `*` for a word, is for a subject. */
+function isFor(subscription: string, subject: string): boolean {
+  const words = subject.split('.');
+  const wanted = subscription.split('.');
+  return (
+    wanted.length === words.length && wanted.every((word, at) => word === '*' || word === words[at])
+  );
+}
+
+const PROGRAM = programPath('nats-server', ['/usr/sbin', '/usr/local/sbin']);
+
+export const HAS_NATS = PROGRAM !== undefined;
+
+/** In the title of tests that need the server, so that a skipped one says why. */
+export const NATS_SERVER = HAS_NATS ? 'nats-server' : 'nats-server (SKIPPED: it is not installed)';
+
+/** A NATS server of the test's own. */
+export class NatsServer {
+  readonly url: string;
+  private readonly port: number;
+  private readonly folder = mkdtempSync(join(tmpdir(), 'kbus-nats-'));
+  private process: ChildProcess | null = null;
+
+  private constructor(port: number) {
+    this.port = port;
+    this.url = `nats://127.0.0.1:${port}`;
+  }
+
+  static async start(config = ''): Promise<NatsServer> {
+    const server = new NatsServer(await freePort());
+    await server.start(config);
+    return server;
+  }
+
+  async start(config = ''): Promise<void> {
+    const file = join(this.folder, 'nats.conf');
+    writeFileSync(file, `listen: "127.0.0.1:${this.port}"\n${config}\n`);
+    const child = spawn(PROGRAM as string, ['-c', file], { stdio: ['ignore', 'ignore', 'pipe'] });
+    this.process = child;
+    let text = '';
+    await new Promise<void>((resolve, reject) => {
+      child.stderr?.on('data', (chunk: Buffer) => {
+        text += chunk.toString();
+        if (text.includes('Server is ready')) resolve();
+      });
+      child.once('exit', () => reject(new Error(`nats-server ended:\n${text}`)));
+    });
+  }
+
+  signal(signal: NodeJS.Signals): void {
+    this.process?.kill(signal);
+  }
+
+  async kill(): Promise<void> {
+    const { process } = this;
+    this.process = null;
+    if (process === null || process.exitCode !== null) return;
+    const ended = once(process, 'exit');
+    process.kill('SIGKILL');
+    await ended;
+  }
+
+  async end(): Promise<void> {
+    await this.kill();
+    rmSync(this.folder, { recursive: true, force: true });
+  }
+}
