@@ -68,8 +68,8 @@ async function joinDeclarations() {
  * modules of `kbus serve` one by one takes 60 ms more, and memory that Node never frees.
  */
 async function joinProgram() {
-  /** @type {{ dependencies: object }} */
-  const { dependencies } = JSON.parse(readFileSync('package.json', 'utf8'));
+  /** @type {{ dependencies: object, peerDependencies: object }} */
+  const { dependencies, peerDependencies } = JSON.parse(readFileSync('package.json', 'utf8'));
   const joined = await rolldown({
     input: {
       main: `${beside}/cli/main.js`,
@@ -77,7 +77,7 @@ async function joinProgram() {
       actor: `${beside}/playlet/actor.js`,
     },
     platform: 'node',
-    external: Object.keys(dependencies),
+    external: Object.keys({ ...dependencies, ...peerDependencies }),
   });
   await joined.write({
     dir: `${beside}/joined`,

@@ -7,9 +7,9 @@ import { Place, type PlaceHost } from './place.ts';
 /** Meets any number of others through an engine. */
 export class FederationPlace extends Place {
   readonly kind = 'federation';
+  /** That of the federation. */
   readonly name: string;
   private readonly id: number;
-  private readonly federationName: string;
   private readonly connectEngine: ConnectEngine;
   private engine: Engine | null = null;
   private federation: Federation | null = null;
@@ -26,15 +26,14 @@ export class FederationPlace extends Place {
     const fault = faultOfFederation(federation);
     if (fault !== '') throw new TypeError(fault);
     this.id = id;
-    this.federationName = federation;
-    this.name = `federation ${federation}`;
+    this.name = federation;
     this.connectEngine = connectEngine;
   }
 
   async start(): Promise<void> {
     this.trouble = 'the engine is not in reach yet';
     this.connectEngine(
-      subjectsOf(this.federationName, this.id),
+      subjectsOf(this.name, this.id),
       {
         up: (engine) => {
           this.engine = engine;
@@ -63,7 +62,7 @@ export class FederationPlace extends Place {
     if (host.self === null) return;
     const { address, bus } = host.self;
     this.federation = new Federation(
-      { name: this.federationName, id, life: address.life, bus },
+      { name: this.name, id, life: address.life, bus },
       {
         token: () => randomInt(1, 2 ** 32),
         open: (wire, isServer) => host.connect(this, this.greeting(isServer), () => wire),

@@ -1,6 +1,7 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { describe, expect, test } from 'vitest';
+import { describe, expect, onTestFinished, test } from 'vitest';
+import { HAS_NATS, NATS_SERVER, NatsServer } from '../limpet/engines.ts';
 import { newFolder } from '../support/folder.ts';
 import { kbus, serve, start } from './kbus.ts';
 
@@ -47,13 +48,51 @@ describe('kbus limpet', () => {
       [['--client', '--id', '2', '--bus', '9', path], 3, /there is no bus 9/],
       [['--id', '2'], 2, /where is the other Limpet\?/],
       [['--id', '2', path], 2, /either --server, .* or --client/],
-      [['--id', '2', '--link', 'to:me'], 2, /must begin with server:ADDRESS or client:ADDRESS/],
+      [
+        ['--id', '2', '--link', 'to:me'],
+        2,
+        /must begin with server:ADDRESS, client:ADDRESS or nats:NAME@URL/,
+      ],
+      [
+        ['--id', '2', '--nats', 'nats://127.0.0.1:1'],
+        2,
+        /a federation needs a name, such as plant/,
+      ],
+      [['--id', '2', '--federation', 'plant'], 2, /as `nats`: one of them/],
+      [
+        ['--id', '2', '--nats', 'nats://127.0.0.1:1', '--federation', 'plant', '--client', path],
+        2,
+        /a link has one place/,
+      ],
     ];
     for (const [args, code, says] of cases) {
       const outcome = await served.kbus(['limpet', ...args]);
       expect(outcome.stderr).toMatch(says);
       expect(outcome.code).toBe(code);
     }
+  });
+
+  test.skipIf(!HAS_NATS)(`joins buses through a NATS server: ${NATS_SERVER}`, async () => {
+    const server = await NatsServer.start();
+    onTestFinished(() => server.end());
+    const served = await serve('--buses', '3');
+    const federation = ['--nats', server.url, '--federation', 'plant'];
+    const limpets = [1, 2, 3].map((id) =>
+      served.start(['limpet', '--id', `${id}`, '--bus', `${id - 1}`, ...federation]),
+    );
+    for (const [at, limpet] of limpets.entries()) {
+      for (const id of [1, 2, 3])
+        if (id !== at + 1) await limpet.says(new RegExp(`joined with Limpet ${id}`));
+    }
+    const { stdout } = await served.kbus(['limpets']);
+    expect(stdout).toMatch(/link federation plant: up, Limpet 2/);
+    expect(stdout).toContain('path to Limpet 3: 1 link, 0 Repliers');
+    await server.kill();
+    await limpets[0]?.says(/the connection to the NATS server is lost/);
+    const lost = await served.kbus(['limpets']);
+    expect(lost.stdout).toContain('plant: lost, the connection to the NATS server is lost');
+    await server.start();
+    await limpets[0]?.says(/the engine is in reach[\s\S]*the engine is in reach/);
   });
 
   test('the daemon runs the Limpets of its configuration file', async () => {

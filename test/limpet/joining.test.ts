@@ -1,4 +1,3 @@
-import { execFileSync } from 'node:child_process';
 import { chmodSync, writeFileSync } from 'node:fs';
 import { connect, createServer, type Socket } from 'node:net';
 import { join } from 'node:path';
@@ -12,6 +11,7 @@ import { Flag } from '../../src/message/flags.ts';
 import { MessageId } from '../../src/message/id.ts';
 import { Announcement, Message, Request, replyTo } from '../../src/message/message.ts';
 import { Bowls, isJoined, LINK_KINDS, type LinkKind, next } from './bowls.ts';
+import { certificate } from './certificate.ts';
 import { freePort } from './free-port.ts';
 
 const NATIVE = LINK_KINDS[1] as LinkKind;
@@ -310,28 +310,7 @@ describe('spec 3 §7.8: nobody uninvited', () => {
   });
 
   it('TCP with certificates of an authority that both ends trust', async () => {
-    const run = (...args: string[]): void => {
-      execFileSync('openssl', args, { cwd: bowls.folder, stdio: 'ignore' });
-    };
-    const subject = ['-subj', '/CN=localhost', '-addext', 'subjectAltName=IP:127.0.0.1'];
-    run(
-      'req',
-      '-x509',
-      '-newkey',
-      'ec',
-      '-pkeyopt',
-      'ec_paramgen_curve:P-256',
-      '-nodes',
-      '-keyout',
-      'key.pem',
-      '-out',
-      'cert.pem',
-      '-days',
-      '1',
-      ...subject,
-    );
-    chmodSync(at('key.pem'), 0o600);
-    const tls = { cert: at('cert.pem'), key: at('key.pem'), ca: at('cert.pem') };
+    const tls = certificate(bowls.folder);
     const address = `127.0.0.1:${await freePort()}`;
     const a = await bowls.limpet(1, new Bus(), [{ server: address, ...tls }]);
     const b = await bowls.limpet(2, new Bus(), [{ client: address, ...tls }]);

@@ -49,6 +49,8 @@ interface Peer {
   /** Ticks until the next attempt to join it. */
   wait: number;
   delay: number;
+  /** They were joined, so it is worth an attempt before the other one is heard again. */
+  wasJoined: boolean;
 }
 
 export interface FederationHost {
@@ -131,7 +133,8 @@ export class Federation {
     if (this.ticks % GREET_EVERY === 0) this.greet();
     for (const peer of this.peers.values()) {
       if (peer.wait > 0) peer.wait--;
-      peer.wire?.acknowledge();
+      if (peer.wire !== null) peer.wire.acknowledge();
+      else if (peer.wasJoined) this.join(peer);
     }
   }
 
@@ -181,10 +184,15 @@ export class Federation {
       peer.wait = 0;
       peer.wire?.close('the other Limpet has begun anew');
     }
+    this.join(peer);
+  }
+
+  private join(peer: Peer): void {
     if (peer.wire !== null || peer.wait > 0) return;
-    if (id > from) {
-      // It begins the wire, when it has heard of this Limpet.
-      this.publish(from, encodePeerMessage(Kind.HERE, 0, 0, 0, [this.greeting()]));
+    peer.wasJoined = false;
+    if (this.options.id > peer.id) {
+      // The other one begins the wire, when it has heard of this Limpet.
+      this.publish(peer.id, encodePeerMessage(Kind.HERE, 0, 0, 0, [this.greeting()]));
       return;
     }
     const wire = this.wireTo(peer, this.host.token());
@@ -194,7 +202,7 @@ export class Federation {
   private peerOf(id: number): Peer {
     let peer = this.peers.get(id);
     if (peer === undefined) {
-      peer = { id, life: 0, wire: null, wait: 0, delay: FIRST_DELAY };
+      peer = { id, life: 0, wire: null, wait: 0, delay: FIRST_DELAY, wasJoined: false };
       this.peers.set(id, peer);
     }
     return peer;
@@ -253,7 +261,9 @@ export class Federation {
   /** The Limpets have agreed to be joined. */
   agreed(id: number): void {
     const peer = this.peers.get(id);
-    if (peer !== undefined) peer.delay = FIRST_DELAY;
+    if (peer === undefined) return;
+    peer.delay = FIRST_DELAY;
+    peer.wasJoined = true;
   }
 
   private publish(to: number, bytes: Uint8Array): void {

@@ -1,0 +1,255 @@
+import { readFileSync } from 'node:fs';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { Bus } from '../../src/bus/bus.ts';
+import type { LinkOptions } from '../../src/limpet/limpet.ts';
+import { Announcement } from '../../src/message/message.ts';
+import { Bowls, isJoined, next } from './bowls.ts';
+import { certificate } from './certificate.ts';
+import { HAS_NATS, MemoryEngine, NATS_SERVER, NatsServer } from './engines.ts';
+
+let bowls: Bowls;
+beforeEach(() => {
+  bowls = new Bowls();
+});
+afterEach(() => bowls.end());
+
+/** As many buses, each with a Limpet in the federation; waits until all are joined with all. */
+async function joinAll(count: number, link: LinkOptions): Promise<Bus[]> {
+  const buses = Array.from({ length: count }, (_, number) => new Bus({ number }));
+  for (const [at, bus] of buses.entries()) await bowls.limpet(at + 1, bus, [link]);
+  await allJoined(count);
+  return buses;
+}
+
+const allJoined = (count: number): Promise<void> =>
+  bowls.until(() =>
+    bowls.limpets.every((limpet) => isJoined(limpet) && limpet.report().paths.length === count - 1),
+  );
+
+describe('spec 3 §7: a link with many ends', () => {
+  it('joins any number of buses: each hears each Announcement once, and asks each Replier', async () => {
+    const { connect: engine } = new MemoryEngine();
+    const buses = await joinAll(4, { engine, federation: 'plant' });
+    const ksocks = await Promise.all(buses.map((bus) => bowls.open(bus)));
+    for (const ksock of ksocks) await ksock.bind('$.Level');
+    const replier = await bowls.open(buses[2] as Bus);
+    await replier.replier('$.Ask', (request) => `${request.text()}!`);
+    await ksocks[0]?.sendMsg(new Announcement('$.Level', '5'));
+    await ksocks[0]?.sendMsg(new Announcement('$.Level', '6'));
+    for (const ksock of ksocks) {
+      expect((await next(ksock)).text()).toBe('5');
+      expect((await next(ksock)).text()).toBe('6');
+    }
+    for (const ksock of [ksocks[0], ksocks[1], ksocks[3]]) {
+      if (ksock === undefined) continue;
+      await bowls.replier(ksock, '$.Ask');
+      expect((await ksock.request('$.Ask', 'yes')).text()).toBe('yes!');
+    }
+    expect(bowls.limpets.map((limpet) => limpet.report().duplicates)).toEqual([0, 0, 0, 0]);
+  });
+
+  it('goes on where it broke when the engine loses a message: nothing is missing, and nothing comes twice', async () => {
+    const memory = new MemoryEngine();
+    const [one, other] = await joinAll(2, { engine: memory.connect, federation: 'plant' });
+    const sender = await bowls.open(one as Bus);
+    const listener = await bowls.open(other as Bus);
+    await listener.setMaxMessages(1000);
+    await listener.bind('$.Count');
+    let sent = 0;
+    let lost = 0;
+    memory.lose = (subject) => {
+      if (!subject.endsWith('.2.1') || ++sent % 40 !== 0) return false;
+      lost++;
+      return true;
+    };
+    for (let at = 0; at < 300; at++) {
+      await sender.sendMsg(new Announcement('$.Count', String(at)));
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+    for (let at = 0; at < 300; at++) expect((await next(listener)).text()).toBe(String(at));
+    expect(lost).toBeGreaterThan(0);
+    expect(bowls.events.some(({ text }) => /messages were lost on the way/.test(text))).toBe(true);
+  });
+
+  it('a Request on its way when the engine is lost gets LinkLost, and one after that EADDRNOTAVAIL', async () => {
+    const memory = new MemoryEngine();
+    const [one, other] = await joinAll(2, { engine: memory.connect, federation: 'plant' });
+    const asker = await bowls.open(one as Bus);
+    const replier = await bowls.open(other as Bus);
+    await replier.bind('$.Ask', true);
+    await bowls.replier(asker, '$.Ask');
+    const asked = asker.request('$.Ask', 'now?').catch((error: Error) => error);
+    await next(replier);
+    memory.stop();
+    expect(String(await asked)).toContain('$.KBUS.Limpet.LinkLost');
+    await bowls.until(async () => (await asker.findReplier('$.Ask')) === null);
+    await expect(asker.request('$.Ask', 'now?')).rejects.toThrow(/EADDRNOTAVAIL/);
+    memory.start();
+    await bowls.replier(asker, '$.Ask');
+  });
+
+  it('keeps what is announced while the engine is away', async () => {
+    const memory = new MemoryEngine();
+    const [one, other] = await joinAll(2, { engine: memory.connect, federation: 'plant' });
+    const sender = await bowls.open(one as Bus);
+    const listener = await bowls.open(other as Bus);
+    await listener.bind('$.Level');
+    memory.stop();
+    await sender.sendMsg(new Announcement('$.Level', 'while it was away'));
+    memory.start();
+    expect((await next(listener)).text()).toBe('while it was away');
+  });
+
+  it('cuts what is longer than the engine carries into pieces', async () => {
+    const memory = new MemoryEngine();
+    memory.maxPayload = 1000;
+    const [one, other] = await joinAll(2, { engine: memory.connect, federation: 'plant' });
+    const sender = await bowls.open(one as Bus);
+    const listener = await bowls.open(other as Bus);
+    await listener.bind('$.Picture');
+    const picture = Buffer.alloc(300_000, 'kbus');
+    await sender.sendMsg(new Announcement('$.Picture', picture));
+    expect(Buffer.compare((await next(listener)).data, picture)).toBe(0);
+    expect(Math.max(...memory.published.map(({ length }) => length))).toBeLessThanOrEqual(1000);
+  });
+
+  it('sends no faster than the slowest Limpet reads: its window bounds what is on the way', async () => {
+    const memory = new MemoryEngine();
+    const [one] = await joinAll(2, { engine: memory.connect, federation: 'plant' });
+    const sender = await bowls.open(one as Bus);
+    // The other Limpet hears nothing more, as if it were stopped.
+    memory.lose = (subject) => subject.endsWith('.1.2');
+    const before = memory.published.length;
+    const data = Buffer.alloc(64 * 1024);
+    for (let at = 0; at < 100; at++) {
+      await sender.sendMsg(new Announcement('$.Fast', data));
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+    let onTheWay = 0;
+    for (const { length } of memory.published.slice(before)) onTheWay += length;
+    expect(onTheWay).toBeLessThan(2 * 1024 * 1024);
+  });
+
+  it('two Limpets of one bus are not joined through the engine, and one stands by', async () => {
+    const { connect: engine } = new MemoryEngine();
+    const link = { engine, federation: 'plant' };
+    const [one] = await joinAll(2, link);
+    const third = await bowls.limpet(3, one as Bus, [link]);
+    await bowls.until(() => third.report().links.some(({ kind }) => kind === 'sibling'));
+    await bowls.until(() => third.report().paths.length === 2);
+    expect(third.report().isSpeaker).toBe(false);
+    const listener = await bowls.open(one as Bus);
+    await listener.bind('$.Level');
+    const sender = await bowls.open(one as Bus);
+    await sender.sendMsg(new Announcement('$.Level', 'once'));
+    expect((await next(listener)).text()).toBe('once');
+    expect(await listener.numMessages()).toBe(0);
+  });
+
+  it('warns when two Limpets of a federation have one id', async () => {
+    const { connect: engine } = new MemoryEngine();
+    await bowls.limpet(1, new Bus(), [{ engine, federation: 'plant' }]);
+    await bowls.limpet(1, new Bus(), [{ engine, federation: 'plant' }]);
+    const { text } = await bowls.event(/also has the network id 1/);
+    expect(text).toContain('give one of them another --id');
+  });
+
+  it('federations of other names stay apart', async () => {
+    const { connect: engine } = new MemoryEngine();
+    await joinAll(2, { engine, federation: 'plant' });
+    const other = await bowls.limpet(3, new Bus(), [{ engine, federation: 'lab' }]);
+    await bowls.until(() => other.report().links[0]?.state === 'waiting');
+    await bowls.until(() => bowls.limpets.slice(0, 2).every(isJoined));
+    expect(other.report().paths).toEqual([]);
+  });
+
+  it.each([
+    [{ nats: 'nats://a:4222' }, /a federation needs a name/],
+    [{ nats: 'nats://a:4222', federation: 'a.b' }, /'a\.b' is no name of a federation/],
+    [{ federation: 'plant' }, /one of them/],
+    [{ nats: 'http://a', federation: 'plant' }, /begins with nats:\/\/ or tls:\/\//],
+    [{ nats: 'nats://a:4222', client: '/a', federation: 'plant' }, /one of them/],
+    [{ nats: 'nats://a:4222', federation: 'plant', classic: true }, /classic/],
+    [{ nats: 'nats://a:4222', federation: 'plant', cert: 'a.pem' }, /needs its key/],
+  ])('says what is wrong with %o', async (link, says) => {
+    await expect(bowls.limpet(1, new Bus(), [link])).rejects.toThrow(says);
+  });
+});
+
+describe.skipIf(!HAS_NATS)(`over a server: ${NATS_SERVER}`, () => {
+  let server: NatsServer;
+  beforeEach(async () => {
+    server = await NatsServer.start();
+  });
+  afterEach(() => server.end());
+
+  it('three buses keep their promises while the server is killed and comes back', async () => {
+    const buses = await joinAll(3, { nats: server.url, federation: 'plant' });
+    const [one, two, three] = await Promise.all(buses.map((bus) => bowls.open(bus)));
+    if (one === undefined || two === undefined || three === undefined) return;
+    await three.bind('$.Level');
+    await two.bind('$.Ask', true);
+    await bowls.replier(one, '$.Ask');
+    const asked = one.request('$.Ask', 'now?').catch((error: Error) => error);
+    await next(two);
+    await server.kill();
+    expect(String(await asked)).toContain('$.KBUS.Limpet.LinkLost');
+    await bowls.until(async () => (await one.findReplier('$.Ask')) === null);
+    await one.sendMsg(new Announcement('$.Level', 'while it was away'));
+    await server.start();
+    expect((await next(three)).text()).toBe('while it was away');
+    await bowls.replier(one, '$.Ask');
+    await two.unbind('$.Ask', true);
+    await bowls.until(async () => (await one.findReplier('$.Ask')) === null);
+    await two.replier('$.Ask', () => 'here again');
+    await bowls.replier(one, '$.Ask');
+    expect((await one.request('$.Ask', 'now?')).text()).toBe('here again');
+  });
+
+  it('connects when a server comes later, and says meanwhile that it is not in reach', async () => {
+    await server.kill();
+    const limpet = await bowls.limpet(1, new Bus(), [{ nats: server.url, federation: 'plant' }]);
+    await bowls.event(/can't connect to NATS at 127\.0\.0\.1:\d+/);
+    expect(limpet.report().links).toMatchObject([{ state: 'lost' }]);
+    await server.start();
+    await bowls.event(/the engine is in reach/);
+    expect(limpet.report().links).toMatchObject([{ state: 'waiting' }]);
+  });
+
+  it('says that the server does not accept its credentials', async () => {
+    await server.kill();
+    await server.start('authorization { user: gulp, password: secret }');
+    await bowls.limpet(1, new Bus(), [{ nats: server.url, federation: 'plant' }]);
+    const event = await bowls.event(/does not accept these credentials/);
+    expect(event.isFinal).toBe(true);
+    const url = server.url.replace('nats://', 'nats://gulp:secret@');
+    await bowls.limpet(2, new Bus(), [{ nats: url, federation: 'plant' }]);
+    await bowls.event(/the engine is in reach/);
+  });
+
+  it('with the permissions of docs/machines.md, a bus can only speak for itself', async () => {
+    const page = readFileSync(new URL('../../docs/machines.md', import.meta.url), 'utf8');
+    const [, config = ''] = /```text\n(authorization \{[\s\S]*?)```/.exec(page) ?? [];
+    expect(config).toContain('plant');
+    await server.kill();
+    await server.start(config);
+    const urlOf = (user: string): string =>
+      server.url.replace('nats://', `nats://${user}:${user}-password@`);
+    await bowls.limpet(1, new Bus(), [{ nats: urlOf('boiler'), federation: 'plant' }]);
+    await bowls.limpet(2, new Bus(), [{ nats: urlOf('office'), federation: 'plant' }]);
+    await allJoined(2);
+    // The office says that it is Limpet 1.
+    await bowls.limpet(1, new Bus(), [{ nats: urlOf('office'), federation: 'plant' }]);
+    await bowls.event(/[Pp]ermission/);
+  });
+
+  it('joins over TLS, and refuses a server that it does not trust', async () => {
+    const { cert, key, ca } = certificate(bowls.folder);
+    await server.kill();
+    await server.start(`tls { cert_file: "${cert}", key_file: "${key}" }`);
+    const url = server.url.replace('nats://127.0.0.1', 'tls://localhost');
+    await joinAll(2, { nats: url, federation: 'plant', ca });
+    await bowls.limpet(3, new Bus(), [{ nats: url, federation: 'plant' }]);
+    await bowls.event(/can't connect to NATS at localhost:\d+: .*certificate/);
+  });
+});
