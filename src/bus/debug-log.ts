@@ -1,4 +1,5 @@
 import { codeOf } from '../message/errno.ts';
+import { nameOf, whoIs } from './identity.ts';
 import type { KsockBinding, KsockState } from './ksock-state.ts';
 import type { MessageBatch } from './message-batch.ts';
 import type { BusObserver } from './observer.ts';
@@ -11,37 +12,38 @@ export class DebugLog implements BusObserver {
     this.log = log;
   }
 
-  opened({ id, mode, pid }: KsockState): void {
-    this.log(`Ksock ${id} opened (${mode}, pid ${pid})`);
+  opened(ksock: KsockState): void {
+    this.log(`${whoIs(ksock)} opened (${ksock.mode})`);
   }
 
-  closed({ id }: KsockState): void {
-    this.log(`Ksock ${id} closed`);
+  closed(ksock: KsockState): void {
+    this.log(`${nameOf(ksock)} closed`);
   }
 
   bound(binding: KsockBinding): void {
-    this.log(`Ksock ${binding.ksock.id} bound ${describeBinding(binding)}`);
+    this.log(`${nameOf(binding.ksock)} bound ${describeBinding(binding)}`);
   }
 
   unbound(binding: KsockBinding): void {
-    this.log(`Ksock ${binding.ksock.id} unbound ${describeBinding(binding)}`);
+    this.log(`${nameOf(binding.ksock)} unbound ${describeBinding(binding)}`);
   }
 
-  sent({ id }: KsockState, batch: MessageBatch): void {
-    for (const text of describe(batch)) this.log(`Ksock ${id} sent ${text}`);
+  sent(sender: KsockState, batch: MessageBatch): void {
+    const who = nameOf(sender);
+    for (const text of describe(batch)) this.log(`${who} sent ${text}`);
   }
 
   answered(_requester: KsockState, batch: MessageBatch): void {
     if (batch.isStatus) for (const text of describe(batch)) this.log(`KBUS made ${text}`);
   }
 
-  refused({ id }: KsockState, batch: MessageBatch, errno: number): void {
+  refused(sender: KsockState, batch: MessageBatch, errno: number): void {
     for (const text of describe(batch))
-      this.log(`${codeOf(errno)} for Ksock ${id}, sending ${text}`);
+      this.log(`${codeOf(errno)} for ${nameOf(sender)}, sending ${text}`);
   }
 
-  waiting({ id }: KsockState, batch: MessageBatch): void {
-    for (const text of describe(batch)) this.log(`EAGAIN for Ksock ${id}, sending ${text}`);
+  waiting(sender: KsockState, batch: MessageBatch): void {
+    for (const text of describe(batch)) this.log(`EAGAIN for ${nameOf(sender)}, sending ${text}`);
   }
 }
 

@@ -161,6 +161,7 @@ export class Delivery {
       this.queueing.enqueue(listener, batch, binding, urgent);
     }
     if (urgent) this.giveToParty(batch, first, answered);
+    sender.messagesSent += batch.count;
     observer?.sent?.(sender, batch, attempt);
     return 0;
   }

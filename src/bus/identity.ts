@@ -24,12 +24,21 @@ export function programName(text: string): string {
     .join('');
 }
 
+/** `Ksock 4 ('thermostat')`, safe to print. */
+export function nameOf({ id, who }: { readonly id: number; readonly who: Identity }): string {
+  return who.program === '' ? `Ksock ${id}` : `Ksock ${id} (${quotedName(who.program)})`;
+}
+
+/** Without quotes of its own, a name can't pretend to end. */
+function quotedName(program: string): string {
+  return `'${escaped(program).replaceAll("'", '"')}'`;
+}
+
 /** `Ksock 4 ('thermostat', process 4711 of user 1000, as it says)`, safe to print. */
 export function whoIs({ id, who }: { readonly id: number; readonly who: Identity }): string {
   const { program, pid, uid, isClaimed } = who;
   const parts: string[] = [];
-  // Without quotes of its own, a name can't pretend to end.
-  if (program !== '') parts.push(`'${escaped(program).replaceAll("'", '"')}'`);
+  if (program !== '') parts.push(quotedName(program));
   if (uid >= 0) parts.push(`process ${pid} of user ${uid}`);
   // In this process, the process id says nothing.
   else if (pid !== 0 && isClaimed) parts.push(`process ${pid}`);

@@ -136,6 +136,10 @@ export class KsockState implements Linked<KsockState> {
   delivery = 0;
   /** Messages that it missed as a listener, because its queue was full. */
   missed = 0;
+  /** Messages that it has sent, those refused not counted. */
+  messagesSent = 0;
+  /** Messages that it has read, with the answers that did not go through its queue. */
+  messagesRead = 0;
   /** @internal Bind events in its queue that came past its limit, with how often each is there. */
   pastLimit: Map<MessageBatch, number> | null = null;
   /** @internal The bus has told it that bind events were lost. */

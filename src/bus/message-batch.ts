@@ -95,6 +95,8 @@ export class MessageBatch {
   // The bus does not look at the rest: it belongs to the driver.
   /** Identifies the send to its driver, when its outcome is known. */
   token = 0;
+  /** When it was put into queues, as `Work.now` says. */
+  queuedAt = -1;
   /** The Driver bits. */
   private driverBits = 0;
   /** SendDetail bits of the frame that it came in: how to acknowledge it. */
@@ -376,6 +378,7 @@ export class MessageBatch {
   stretch(from: number, count: number): MessageBatch {
     const stretch = this.part(from, count, this.cursor(from));
     stretch.copies = this.copies;
+    stretch.queuedAt = this.queuedAt;
     if (count > 1 && Array.isArray(this.requests)) {
       stretch.requests = this.requests.slice(from, from + count);
     }

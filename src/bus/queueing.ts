@@ -38,6 +38,7 @@ export class Queueing {
     else ksock.queue.pushBack(batch, binding);
     if (binding !== null) binding.queued += batch.count;
     this.hold(batch, ksock.share);
+    batch.queuedAt = this.state.work.now;
     batch.copies++;
     noteQueued(ksock, batch);
     this.state.observer?.queued?.(ksock, batch, binding, atFront);
@@ -55,6 +56,7 @@ export class Queueing {
       return;
     }
     noteQueued(requester, batch);
+    requester.messagesRead += batch.count;
     batch.copies++;
     requester.owner.answered(token, batch);
     this.room.noteRoom(requester);

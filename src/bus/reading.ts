@@ -57,6 +57,7 @@ export class Reading {
       left -= some;
     }
     work.done += steps;
+    ksock.messagesRead += count;
     queue.dropRead(at, entry - at);
     this.room.noteRoom(ksock);
     this.room.tellOfRoom();
@@ -70,6 +71,7 @@ export class Reading {
     const batch = entry.count > 1 ? entry.one(index) : entry;
     const binding = queue.binding(at);
     if (queue.drop(at)) this.queueing.letGo(entry, ksock.share);
+    ksock.messagesRead++;
     ksock.tookRequest = false;
     if (binding !== null) {
       binding.queued--;
@@ -86,7 +88,10 @@ export class Reading {
   /** The Replier has read the Request at `index` of a batch. */
   private readRequest(ksock: KsockState, batch: MessageBatch, index: number): void {
     const request = batch.requestOf(index);
-    if (request !== null) this.queueing.ledger.apply(request, RequestEvent.READ, 0);
+    if (request !== null) {
+      request.readAt = this.state.work.now;
+      this.queueing.ledger.apply(request, RequestEvent.READ, 0);
+    }
     if (ksock.unreplied.size > ksock.maxUnreplied) ksock.maxUnreplied = ksock.unreplied.size;
   }
 }

@@ -2,6 +2,7 @@ import type { Chain, Linked } from '../base/chain.ts';
 import type { AccessReport, BindingReport, BusReport, KsockReport } from '../message/reports.ts';
 import type { Bus } from './bus.ts';
 import type { KsockBinding, KsockState } from './ksock-state.ts';
+import type { Queue } from './queue.ts';
 
 /** The bindings of a bus, newest first. */
 export function reportBindings(bus: Bus): BindingReport[] {
@@ -9,12 +10,16 @@ export function reportBindings(bus: Bus): BindingReport[] {
 }
 
 function reportBinding(bus: Bus, { ksock, replier, name }: KsockBinding): BindingReport {
-  return { device: bus.number, ksock: ksock.id, pid: ksock.pid, replier, name };
+  const { program, pid, isClaimed: claimed } = ksock.who;
+  return { device: bus.number, ksock: ksock.id, program, pid, claimed, replier, name };
 }
 
 /** The state of a bus and its Ksocks, newest first. */
 export function reportStats(bus: Bus): BusReport {
-  return reportOf(bus, Array.from(bus.openKsocks, reportKsock));
+  return reportOf(
+    bus,
+    Array.from(bus.openKsocks, (ksock) => reportKsock(bus, ksock)),
+  );
 }
 
 function reportOf(bus: Bus, ksocks: KsockReport[]): BusReport {
@@ -61,7 +66,13 @@ export function statsPieces(bus: Bus): NextPiece<BusReport> {
   );
   return () => {
     const { members, isLast } = next();
-    return { piece: reportOf(bus, members.map(reportKsock)), isLast };
+    return {
+      piece: reportOf(
+        bus,
+        members.map((ksock) => reportKsock(bus, ksock)),
+      ),
+      isLast,
+    };
   };
 }
 
@@ -100,7 +111,8 @@ export function accessPieces(reports: readonly AccessReport[]): NextPiece<Access
 
 const AT_REST = { readAt: 0, readLength: 0, wroteAt: 0, wrotePart: 'HDR', wroteAll: false };
 
-function reportKsock(ksock: KsockState): KsockReport {
+function reportKsock({ work }: Bus, ksock: KsockState): KsockReport {
+  const { queue, unreplied } = ksock;
   return {
     ksock: ksock.id,
     program: ksock.who.program,
@@ -118,9 +130,18 @@ function reportKsock(ksock: KsockState): KsockReport {
     maxOutstandingRequests: ksock.outstanding.max,
     unsentReplies: ksock.numUnrepliedTo,
     maxUnsentReplies: ksock.maxUnreplied,
+    unreadAge: queue.entries === 0 ? null : work.since(oldestIn(queue)),
+    unsentReplyAge: unreplied.oldest === null ? null : work.since(unreplied.oldest.readAt),
+    messagesRead: ksock.messagesRead,
+    messagesSent: ksock.messagesSent,
     missed: ksock.missed,
     held: ksock.held,
   };
+}
+
+/** When the message at the front came. Urgent messages, which overtake others, may be younger. */
+function oldestIn(queue: Queue): number {
+  return queue.batch(0).queuedAt;
 }
 
 /** The text of `bindings` (spec 1 §11.1). */
@@ -170,7 +191,7 @@ export function* bindingsText(buses: Iterable<Bus>): Generator<string> {
 export function* statsText(buses: Iterable<Bus>): Generator<string> {
   for (const bus of buses) {
     yield statsHeading(reportOf(bus, []));
-    for (const ksock of bus.openKsocks) yield ksockLines(reportKsock(ksock));
+    for (const ksock of bus.openKsocks) yield ksockLines(reportKsock(bus, ksock));
   }
 }
 

@@ -30,6 +30,8 @@ export class RequestRecord {
   state: RequestState = RequestState.WAITING;
   /** Largest size of the Reply in bytes: the maximum when the bus accepted the Request. */
   maxReplySize = 0;
+  /** When its Replier read it, as `Work.now` says. */
+  readAt = -1;
   /** It has left the queue of its Replier, and its Status follows. */
   isOwed = false;
   /** A later Request of the same requester with the same id: ids from Limpets may come twice. */
@@ -152,11 +154,14 @@ export class Outstanding {
 export class Unreplied {
   /** The one that was read last. */
   newest: RequestRecord | null = null;
+  /** The one that was read first. */
+  oldest: RequestRecord | null = null;
   size = 0;
 
   add(record: RequestRecord): void {
     record.older = this.newest;
     if (this.newest !== null) this.newest.newer = record;
+    else this.oldest = record;
     this.newest = record;
     this.size++;
   }
@@ -165,6 +170,7 @@ export class Unreplied {
   remove(record: RequestRecord): void {
     const { older, newer } = record;
     if (older !== null) older.newer = newer;
+    else this.oldest = newer;
     if (newer === null) this.newest = older;
     else newer.older = older;
     record.older = null;

@@ -10,6 +10,11 @@ export class Work {
   done = 0;
   /** The turn is over after about as many steps. */
   readonly limit: number;
+  /**
+   * The milliseconds on the driver's clock when its latest event began: whole ones, from 0, and again from 0 after
+   * {@link MAX_MS}. -1: the driver has no clock. A bus only copies it, and reports how long ago that was.
+   */
+  now = -1;
   private tasks: Steps[] = [];
 
   constructor(limit = Number.POSITIVE_INFINITY) {
@@ -28,6 +33,16 @@ export class Work {
 
   begin(): void {
     this.done = 0;
+  }
+
+  /** The driver's clock stands at so many milliseconds. */
+  tick(ms: number): void {
+    this.now = ms & MAX_MS;
+  }
+
+  /** Milliseconds since the clock stood at `then`; null without a clock. Longer than {@link MAX_MS} can't be told. */
+  since(then: number): number | null {
+    return this.now < 0 || then < 0 ? null : (this.now - then) & MAX_MS;
   }
 
   /** Takes the steps, as many as the turn has room for, but at least one; the others in later turns. */
@@ -52,6 +67,9 @@ export class Work {
     return true;
   }
 }
+
+/** Times are small integers, which cost no memory of their own: 24 days and 20 hours. */
+const MAX_MS = 0x7fff_ffff;
 
 /** Work in steps: what has been done holds after each of them. */
 export type Steps = Generator<void, void>;

@@ -3,6 +3,7 @@ import { escaped } from '../base/escape.ts';
 import type { AccessReport } from '../message/reports.ts';
 import { addBusOptions, answered, type BusOptions, openKsock } from './bus-options.ts';
 import { print, printJson } from './output.ts';
+import { table } from './table.ts';
 
 export function configure(command: Command): void {
   addBusOptions(command)
@@ -44,14 +45,13 @@ async function printAccess(points: readonly AccessReport[]): Promise<string> {
     point.rights.join(' '),
     point.path,
   ]);
-  const widths = HEADINGS.map((heading, at) =>
-    Math.max(heading.length, ...rows.map((row) => (row[at] as string).length)),
+  const [headings = '', ...linesOf] = table(
+    HEADINGS.map((heading) => ({ heading })),
+    rows,
   );
-  const line = (row: readonly string[]): string =>
-    escaped(row.map((cell, at) => cell.padEnd(widths[at] as number)).join('  ')).trimEnd();
-  const lines = [line(HEADINGS)];
+  const lines = [headings];
   for (const [at, point] of points.entries()) {
-    lines.push(line(rows[at] as string[]));
+    lines.push(linesOf[at] as string);
     for (const list of ['send', 'listen', 'reply'] as const) {
       const names = point[list];
       if (names !== null) lines.push(escaped(`    ${list} only ${names.join(' ')}`));

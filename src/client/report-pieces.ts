@@ -13,7 +13,9 @@ const MAX_TEXT_LENGTH = 4096;
 const BINDING: Fields<BindingReport> = {
   device: 'number',
   ksock: 'number',
+  program: 'string',
   pid: 'number',
+  claimed: 'boolean',
   replier: 'boolean',
   name: 'string',
 };
@@ -38,6 +40,10 @@ const KSOCK: Fields<KsockReport> = {
   maxOutstandingRequests: 'number',
   unsentReplies: 'number',
   maxUnsentReplies: 'number',
+  unreadAge: 'age',
+  unsentReplyAge: 'age',
+  messagesRead: 'number',
+  messagesSent: 'number',
   missed: 'number',
   held: 'number',
 };
@@ -60,8 +66,10 @@ const ACCESS: Fields<Pick<AccessReport, 'device' | 'name' | 'path' | 'mode' | 'r
   rights: 'object',
 };
 
-/** A `number` is a whole one from 0 on. */
-type Fields<T> = Readonly<Record<keyof T, 'number' | 'integer' | 'string' | 'boolean' | 'object'>>;
+/** A `number` is a whole one from 0 on; an `age` is one, or null. */
+type Fields<T> = Readonly<
+  Record<keyof T, 'number' | 'integer' | 'age' | 'string' | 'boolean' | 'object'>
+>;
 
 // A daemon's reports are as little trusted as its frames. Each function throws a TypeError for another value.
 
@@ -106,11 +114,13 @@ function checked<T extends object>(value: unknown, fields: Partial<Fields<T>>, w
     const field = all[name];
     const isInteger = Number.isSafeInteger(field);
     const isRight =
-      type === 'number'
-        ? isInteger && (field as number) >= 0
-        : type === 'integer'
-          ? isInteger
-          : typeof field === type && field !== null;
+      type === 'age' && field === null
+        ? true
+        : type === 'number' || type === 'age'
+          ? isInteger && (field as number) >= 0
+          : type === 'integer'
+            ? isInteger
+            : typeof field === type && field !== null;
     if (!isRight) {
       throw new TypeError(`'${name}' of ${what} is no ${type === 'number' ? 'count' : type}`);
     }

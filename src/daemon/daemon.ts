@@ -121,7 +121,12 @@ export class Daemon {
     const memory = new Memory(maxMemory);
     this.buses = new Buses(options.buses, options.bus, { memory, work });
     this.chunks = new Chunks(memory, work);
-    this.turns = new Turns(work, setImmediate, () => this.flushes.flush());
+    this.turns = new Turns(
+      work,
+      setImmediate,
+      () => this.flushes.flush(),
+      () => performance.now(),
+    );
     this.flushes.onFlushed = () => this.turns.check();
     this.receiveBuffers = new ReceiveBuffers(new BusyPoll(options.spin ?? 0).onHandled);
     const { helloTimeout = DEFAULT_HELLO_TIMEOUT_S } = options;
@@ -159,6 +164,7 @@ export class Daemon {
     // Imported on demand: most daemons serve no device files.
     const { DeviceFolder } = await import('../device/folder.ts');
     const host = {
+      tick: () => this.turns.tick(),
       flushes: this.flushes,
       buses: this.buses,
       isFull: () => this.isFull,

@@ -4,7 +4,7 @@ import { readU32 } from '../base/u32.ts';
 import { MANAGING } from '../bus/access.ts';
 import type { Bus, OpenOptions } from '../bus/bus.ts';
 import { SendQueue } from '../bus/driver/send-queue.ts';
-import { programName } from '../bus/identity.ts';
+import { programName, whoIs } from '../bus/identity.ts';
 import type { KsockOwner, KsockState } from '../bus/ksock-state.ts';
 import { MessageBatch } from '../bus/message-batch.ts';
 import { checkRecords } from '../message/codec/records.ts';
@@ -122,11 +122,13 @@ export class Session
   received(bytes: Uint8Array, from: number, to: number): number {
     if (this.isEnded) return 0;
     const { inbox } = this;
-    const { work } = this.host.turns;
+    const { turns } = this.host;
+    const { work } = turns;
+    turns.tick();
     const before = work.done;
     this.guarded(() => inbox.receive(bytes, from, to));
     if (inbox.isBehind && !this.isEnded) {
-      this.host.turns.add(this);
+      turns.add(this);
       if (inbox.heldBytes > MAX_UNHANDLED_BYTES && !this.isHeldUp) {
         this.isHeldUp = true;
         this.channel.pause();
@@ -143,8 +145,9 @@ export class Session
       handle();
     } catch (error) {
       if (!(error instanceof ProtocolError)) throw error;
-      const id = this.parts?.ksock.id ?? '-';
-      this.host.warn(`bus ${this.bus.number}, Ksock ${id}: ${error.message}`);
+      const ksock = this.parts?.ksock;
+      const who = ksock === undefined ? 'a connection without a Ksock' : whoIs(ksock);
+      this.host.warn(`bus ${this.bus.number}, ${who}: ${error.message}`);
       this.farewell(Errno.EPROTO, error.message);
     }
   }

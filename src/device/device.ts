@@ -31,6 +31,8 @@ export interface Rights {
 /** The daemon, as a device sees it. */
 export interface DeviceHost {
   readonly flushes: DescriptorHost['flushes'];
+  /** A program has made a call: notes the time. */
+  tick?(): void;
   readonly buses: Iterable<Bus> & { get(number: number): Bus | undefined };
   /** Whether connections and open device files have reached the limit. */
   isFull(): boolean;
@@ -138,6 +140,7 @@ export class Device implements Filesystem {
   }
 
   handle(request: Request, kernel: Kernel): void {
+    this.host.tick?.();
     switch (request.op) {
       case 'forget':
         for (const { node } of request.forgotten) this.nodes.delete(node);

@@ -4,8 +4,12 @@ import type { Mode } from './calls.ts';
 export interface BindingReport {
   device: number;
   ksock: number;
-  /** As the program says of itself, at a socket. */
+  /** The name of the Ksock's program, or ''. */
+  program: string;
+  /** Its process id; 0: unknown. */
   pid: number;
+  /** Whether the program itself says so; at a device file, the kernel tells the process. */
+  claimed: boolean;
   replier: boolean;
   name: string;
 }
@@ -34,6 +38,13 @@ export interface KsockReport {
   maxOutstandingRequests: number;
   unsentReplies: number;
   maxUnsentReplies: number;
+  /** How long the oldest unread message has waited, in milliseconds; null: there is none, or no clock (a bus in this process). */
+  unreadAge: number | null;
+  /** The same of the oldest Request that it has read and not answered, since it read that. */
+  unsentReplyAge: number | null;
+  /** Messages that it has read, with Replies to its Requests, and has sent, since it was opened. */
+  messagesRead: number;
+  messagesSent: number;
   /** Messages missed as a listener because the queue was full. */
   missed: number;
   /** All the memory that it holds, in bytes (spec 1 §14.1). A message in several queues counts in each of them. */

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { printBindings, printStats, reportBindings, reportStats } from '../../src/bus/index.ts';
 import { Flag } from '../../src/message/flags.ts';
+import type { KsockReport } from '../../src/message/reports.ts';
 import { stage } from './program.ts';
 
 describe('the report of bindings', () => {
@@ -27,7 +28,15 @@ describe('the report of bindings', () => {
   });
 
   it('keeps its columns for the largest numbers', () => {
-    const row = { device: 255, ksock: 12345678, pid: 4194304, replier: true, name: '$.A' };
+    const row = {
+      device: 255,
+      ksock: 12345678,
+      program: '',
+      pid: 4194304,
+      claimed: true,
+      replier: true,
+      name: '$.A',
+    };
     expect(printBindings(255, [row])).toContain('\n255: 12345678  4194304  R  $.A\n');
   });
 
@@ -35,7 +44,7 @@ describe('the report of bindings', () => {
     const { bus, program } = stage();
     program().answer('$.A');
     expect(reportBindings(bus)).toEqual([
-      { device: 0, ksock: 1, pid: 1000, replier: true, name: '$.A' },
+      { device: 0, ksock: 1, program: '', pid: 1000, claimed: true, replier: true, name: '$.A' },
     ]);
   });
 });
@@ -77,6 +86,66 @@ describe('the statistics', () => {
       outstanding requests 0 (size 16, max 1), unsent replies 0 (max 0)
 `,
     );
+  });
+
+  it('have how long the oldest unread message and the oldest unanswered Request have waited', () => {
+    const { bus, program } = stage();
+    const replier = program().answer('$.A');
+    const requester = program();
+    const ages = () => {
+      const { unreadAge, unsentReplyAge } = reportStats(bus).ksocks[1] as KsockReport;
+      return [unreadAge, unsentReplyAge];
+    };
+    bus.work.tick(1000);
+    expect(ages()).toEqual([null, null]);
+    requester.request('$.A');
+    bus.work.tick(1300);
+    requester.request('$.A');
+    expect(ages()).toEqual([300, null]);
+    const first = replier.next();
+    bus.work.tick(1500);
+    expect(ages()).toEqual([200, 200]);
+    const second = replier.next();
+    bus.work.tick(1600);
+    expect(ages()).toEqual([null, 300]);
+    replier.reply(first);
+    expect(ages()).toEqual([null, 100]);
+    replier.reply(second);
+    expect(ages()).toEqual([null, null]);
+  });
+
+  it('have ages across the end of the clock', () => {
+    const { bus, program } = stage();
+    program().listen('$.A');
+    bus.work.tick(2 ** 31 - 50.5);
+    program().announce('$.A');
+    bus.work.tick(2 ** 31 + 149.9);
+    expect(reportStats(bus).ksocks[1]).toMatchObject({ unreadAge: 200 });
+  });
+
+  it('have no ages without a clock', () => {
+    const { bus, program } = stage();
+    const listener = program().listen('$.A');
+    program().announce('$.A');
+    expect(reportStats(bus).ksocks[1]).toMatchObject({ queue: 1, unreadAge: null });
+    bus.work.tick(5);
+    expect(reportStats(bus).ksocks[1]).toMatchObject({ queue: 1, unreadAge: null });
+    listener.next();
+  });
+
+  it('count messages that were sent and read, with answers that go past the queue', () => {
+    const { bus, program } = stage();
+    const replier = program().answer('$.A');
+    const requester = program().listen('$.B');
+    requester.announce('$.B');
+    requester.announce('$.Nobody.Listens');
+    requester.request('$.A', { token: 7 });
+    expect(requester.request('$.No.Replier')).toBe('EADDRNOTAVAIL');
+    requester.next();
+    replier.reply(replier.next());
+    const [asking, answering] = reportStats(bus).ksocks;
+    expect(asking).toMatchObject({ messagesSent: 3, messagesRead: 2 });
+    expect(answering).toMatchObject({ messagesSent: 1, messagesRead: 1 });
   });
 
   it('have the number of bind events held past limits', () => {

@@ -68,7 +68,7 @@ describe('The first frames', () => {
       expect(text).toBe(
         `the client uses version ${version} of the protocol, the daemon version ${PROTOCOL_VERSION}; use the same version of the kbus package for both`,
       );
-      expect(host.warnings).toEqual([`bus 0, Ksock -: ${text}`]);
+      expect(host.warnings).toEqual([`bus 0, a connection without a Ksock: ${text}`]);
       expect(bus.ksocks.size).toBe(0);
     },
   );
@@ -225,7 +225,7 @@ describe('A malformed frame', () => {
     wrong.say(send(news('before'), 50), bytes, send(news('behind'), 51));
     expect(farewell(wrong)).toContain(says);
     expect(host.warnings).toHaveLength(1);
-    expect(host.warnings[0]).toContain(`bus 0, Ksock 1: `);
+    expect(host.warnings[0]).toContain(`bus 0, Ksock 1 ('test', process 77, as it says): `);
     // The Ksock is gone, as it always goes.
     expect([...bus.ksocks.keys()]).toEqual([2]);
     other.say(...[3, 4, 5, 6].map((token) => frame('TAKE', { token })));

@@ -1,0 +1,37 @@
+// Quantities in words: short, of about the same width, and with their unit.
+
+/** Milliseconds as `3 µs`, `4.2 ms`, `12.3 s`, `4 min` or `5 h`. */
+export function duration(ms: number): string {
+  if (ms < 0.9995) return `${Math.round(ms * 1000)} µs`;
+  if (ms < 999.5) return `${short(ms)} ms`;
+  const s = ms / 1000;
+  if (s < 99.95) return `${s.toFixed(1)} s`;
+  if (s < 5970) return `${Math.round(s / 60)} min`;
+  return `${Math.round(s / 3600)} h`;
+}
+
+/** A number per second, or a number of a list of things: `0.4`, `31`, `19,800`. */
+export function count(value: number): string {
+  return value > 0 && value < 9.95 && !Number.isInteger(value)
+    ? value.toFixed(1)
+    : Math.round(value).toLocaleString('en');
+}
+
+/** `3 messages`, `1 message`. */
+export function counted(value: number, one: string, many = `${one}s`): string {
+  return `${count(value)} ${value === 1 ? one : many}`;
+}
+
+/** `512 B`, `3.1 KiB`, `40 MiB`. */
+export function bytes(value: number): string {
+  if (value < 1023.5) return `${Math.round(value)} B`;
+  const kib = value / 1024;
+  if (kib < 1023.5) return `${short(kib)} KiB`;
+  const mib = kib / 1024;
+  return mib < 1023.5 ? `${short(mib)} MiB` : `${short(mib / 1024)} GiB`;
+}
+
+/** Two figures at least, and no more behind the point than say something. */
+function short(value: number): string {
+  return value < 9.95 ? value.toFixed(1) : String(Math.round(value));
+}
