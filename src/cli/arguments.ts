@@ -23,6 +23,18 @@ export function seconds(text: string): number {
   );
 }
 
+const MS_IN = { ms: 1, s: 1000, m: 60_000, min: 60_000, h: 3_600_000 } as const;
+
+/** Parses a time such as `10s` or `500ms`, or a number of seconds; returns milliseconds. */
+export function timeSpan(text: string): number {
+  const [, number = '', unit = 's'] = text.match(/^(\d+(?:\.\d+)?) ?(ms|s|m|min|h)?$/) ?? [];
+  const value = Number(number) * MS_IN[unit as keyof typeof MS_IN];
+  if (value > 0 && value < 2_000_000_000) return value;
+  throw new InvalidArgumentError(
+    'It must be a time greater than 0, such as 10s, 500ms, 2min or 1h; a number alone is seconds.',
+  );
+}
+
 /**
  * Checks that a typed message name begins with `$.`. If not, it was mistyped, or a shell has changed it: the Failure
  * explains that, which KBUS's own error could not.

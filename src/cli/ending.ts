@@ -5,19 +5,22 @@ const SIGNALS = { SIGHUP: 1, SIGINT: 2, SIGTERM: 15 } as const;
 
 type Signal = keyof typeof SIGNALS;
 
-/** A command ends early without an error: by a signal, or because the reader of its output has gone (EPIPE). */
+/** What ends a command: a signal, the end of its output's reader (EPIPE), or the end of the time that its user gave. */
+type Ender = Signal | 'EPIPE' | 'time';
+
+/** A command ends early without an error. */
 export class Ending extends Error {
   override readonly name = 'Ending';
-  readonly by: Signal | 'EPIPE';
+  readonly by: Ender;
 
-  constructor(by: Signal | 'EPIPE') {
+  constructor(by: Ender) {
     super(by);
     this.by = by;
   }
 
-  /** 128 plus the signal's number, as in shells; 0 for EPIPE, since the reader wants no more. */
+  /** 128 plus the signal's number, as in shells; otherwise 0, since nobody wants more. */
   get exitCode(): number {
-    return this.by === 'EPIPE' ? 0 : 128 + SIGNALS[this.by];
+    return this.by === 'EPIPE' || this.by === 'time' ? 0 : 128 + SIGNALS[this.by];
   }
 }
 

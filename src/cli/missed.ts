@@ -35,6 +35,6 @@ export class MissedMessages {
 function reportMissed(count: number, maxMessages: number): void {
   const [missed, limit] = [count, maxMessages].map((number) => number.toLocaleString('en'));
   remark(
-    `missed ${missed} ${count === 1 ? 'message' : 'messages'}: they arrived faster than it could print them, and its queue was full (at ${limit} messages, or at the bytes of kbus serve --max-queued-bytes-per-ksock). Listen to fewer names, print to a file, or send with --wait.`,
+    `missed ${missed} ${count === 1 ? 'message' : 'messages'}: they arrived faster than it could print them, and its queue was full (at ${limit} messages, or at the bytes of kbus serve --max-queued-bytes-per-ksock). Listen to fewer names, print to a file, raise --queue, or send with --wait.`,
   );
 }

@@ -16,12 +16,19 @@ export function addShowOptions(command: Command): Command {
     .option('--dump', 'print all fields of a message, and its data in hex');
 }
 
-/** Prints a message in the format of the options, with a newline at its end. */
-export function showMessage(message: Message, options: ShowOptions): string {
-  if (options.json) return `${escapedJson(jsonOf(message))}\n`;
-  if (options.dump) return dump(message);
-  if (options.full) return `${message}\n`;
-  return `${summary(message)}\n`;
+/** Prints a message in the format of the options, with a newline at its end; before it the time, if there is one. */
+export function showMessage(message: Message, options: ShowOptions, time?: Date): string {
+  if (options.json) {
+    const json = jsonOf(message);
+    return `${escapedJson(time === undefined ? json : { time: time.toISOString(), ...json })}\n`;
+  }
+  const shown = showAsText(message, options);
+  return time === undefined ? `${shown}\n` : `${time.toISOString()} ${shown}\n`;
+}
+
+function showAsText(message: Message, { dump: asDump, full }: ShowOptions): string {
+  if (asDump) return dump(message);
+  return full ? String(message) : summary(message);
 }
 
 /** Longer data is cut in a message's summary. */
@@ -48,10 +55,10 @@ function wholeCharacters(data: Uint8Array): Uint8Array {
 function dump(message: Message): string {
   const header = Message.fromMessage(message);
   header.data = null;
-  const rows = [`${header} ${message.dataLength} bytes\n`];
+  const rows = [`${header} ${message.dataLength} bytes`];
   const { data } = message;
   for (let at = 0; at < data.length; at += 16) rows.push(dumpRow(data.subarray(at, at + 16), at));
-  return rows.join('');
+  return rows.join('\n');
 }
 
 /** `00000010  48 65 6c 6c 6f                                    |Hello|`, as hexdump -C writes it. */
@@ -61,7 +68,7 @@ function dumpRow(bytes: Uint8Array, at: number): string {
   const text = Array.from(bytes, (byte) =>
     byte >= 0x20 && byte < 0x7f ? String.fromCharCode(byte) : '.',
   );
-  return `${at.toString(16).padStart(8, '0')}  ${halves}  |${text.join('')}|\n`;
+  return `${at.toString(16).padStart(8, '0')}  ${halves}  |${text.join('')}|`;
 }
 
 const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
@@ -89,6 +96,12 @@ function jsonOfData(data: Uint8Array): { data: string } | { hex: string } {
   } catch {
     return { hex: Buffer.from(data).toString('hex') };
   }
+}
+
+/** Data as it is, if it is text; otherwise in quotes, escaped. */
+export function textOfData(data: Uint8Array): string {
+  const json = jsonOfData(data);
+  return 'hex' in json ? printData(data) : json.data;
 }
 
 /** Data for a terminal: text with control characters escaped; binary data in quotes, escaped. */

@@ -229,10 +229,10 @@ describe('kbus kick', () => {
     expect((await run('send', '$.a')).stderr).toContain('max-connections of the daemon is 2');
     const stats = JSON.parse((await run('stats', '--json')).stdout);
     expect(stats.ksocks.map(({ ksock, program }: never) => [ksock, program])).toEqual([
-      [2, 'kbus listen'],
       [1, 'kbus listen'],
+      [2, 'kbus listen'],
     ]);
-    expect((await run('bindings')).stdout).toContain('L  $.*');
+    expect((await run('bindings')).stdout).toContain('listens to  $.*');
     expect((await run('access')).code).toBe(0);
     expect((await run('kick', '2')).code).toBe(0);
     await second.ended;

@@ -22,8 +22,10 @@ const UNSAFE = /(?!\n)[\p{Cc}\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]/u;
 const COMMANDS: Readonly<Record<string, readonly string[]>> = {
   bindings: ['bindings'],
   'bindings --json': ['bindings', '--json'],
+  'bindings --verbose': ['bindings', '--verbose'],
   stats: ['stats'],
   'stats --json': ['stats', '--json'],
+  'stats --verbose': ['stats', '--verbose'],
   listen: ['listen', '$.*', '--count', '5'],
   'listen --full': ['listen', '$.*', '--count', '5', '--full'],
   'listen --dump': ['listen', '$.*', '--count', '5', '--dump'],
@@ -110,12 +112,14 @@ describe('Hostile text', { timeout: 60_000 }, () => {
       ...{ wroteAll: false, sending: true, outstandingRequests: 0, maxOutstandingRequests: 0 },
       ...{ unsentReplies: 0, maxUnsentReplies: 0, missed: 0, held: 2 ** 20, [EVIL]: [EVIL] },
       ...{ program: EVIL, uid: -1, claimed: true },
+      ...{ unreadAge: null, unsentReplyAge: 2 ** 52, messagesRead: 0, messagesSent: 2 ** 53 - 1 },
     };
     const stats = {
       ...{ device: 0, nextKsock: 1, nextMessage: 1, unsentUnbindings: 0 },
       ...{ memoryHeld: 0, maxMemory: 1, ksocks: [ksock] },
     };
-    const binding = { device: 0, ksock: 1, pid: 2, replier: false, name: EVIL_NAME };
+    const who = { program: EVIL, pid: 2, claimed: true };
+    const binding = { device: 0, ksock: 1, ...who, replier: false, name: EVIL_NAME };
     const directory = await welcoming(
       friendly((asked) => {
         if (isCall(asked, Op.BINDINGS)) return [result(asked, JSON.stringify([binding]))];
@@ -123,9 +127,9 @@ describe('Hostile text', { timeout: 60_000 }, () => {
         return null;
       }),
     );
-    const some = ['bindings', 'bindings --json', 'stats', 'stats --json'];
+    const some = ['bindings', 'stats'].flatMap((one) => [one, `${one} --json`, `${one} --verbose`]);
     const outcomes = await runAll(directory, some);
-    expect(outcomes.map(({ code }) => code)).toEqual([0, 0, 0, 0]);
+    expect(outcomes.map(({ code }) => code)).toEqual(some.map(() => 0));
     expect(outcomes.every(({ stdout }) => stdout.includes('forged'))).toBe(true);
   });
 
@@ -241,7 +245,8 @@ describe('A false daemon', { timeout: 120_000 }, () => {
 
   test('whose report does not end ends the commands that read it', async () => {
     const name = `$.${'x'.repeat(998)}`;
-    const entry = { device: 0, ksock: 1, pid: 2, replier: false, name };
+    const who = { program: '', pid: 2, claimed: true };
+    const entry = { device: 0, ksock: 1, ...who, replier: false, name };
     const text = JSON.stringify(Array.from({ length: 16_000 }, () => entry));
     const directory = await welcoming(
       friendly((asked) => (isReport(asked) ? [result(asked, text, 1)] : null)),

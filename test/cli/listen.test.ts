@@ -1,7 +1,8 @@
 import { describe, expect, test } from 'vitest';
 import { Ksock } from '../../src/client/ksock.ts';
+import { Flag } from '../../src/message/flags.ts';
 import { Announcement, Request } from '../../src/message/message.ts';
-import { type Program, type Served, serve } from './kbus.ts';
+import { kbus, type Program, type Served, serve } from './kbus.ts';
 
 /** `kbus listen`, once it listens. */
 async function listen(served: Served, ...args: string[]): Promise<Program> {
@@ -23,7 +24,9 @@ describe('kbus listen', () => {
     expect(await program.ended).toEqual({
       code: 0,
       signal: null,
-      stderr: "kbus: listening to '$.*' on bus 0\n",
+      stderr: expect.stringMatching(
+        /^kbus: listening to '\$\.\*' on bus 0\nkbus: 3 messages, 14 B of/,
+      ),
       stdout:
         "Announcement $.Actor.Speak 'Hello\\nthere'\n" +
         'Announcement $.Empty\n' +
@@ -176,6 +179,118 @@ describe('kbus listen', () => {
     expect((await ksock.stats()).ksocks.map(({ maxMessages }) => maxMessages)).toContain(100_000);
   });
 
+  test('prints the rates at the end, by name', async () => {
+    const served = await serve();
+    const program = await listen(served, '$.*', '--count', '30');
+    await using ksock = await open(served);
+    for (let at = 0; at < 30; at++) {
+      await ksock.sendMsg(new Announcement(at % 3 === 0 ? '$.A' : `$.Room${at % 9}.Temp`, '12345'));
+    }
+    const { stderr } = await program.ended;
+    const rate = '[\\d,.]+/s';
+    const bytes = '[\\d.]+ [KMG]?i?B/s';
+    const lines = stderr.replaceAll('kbus: ', '').trimEnd().split('\n');
+    expect(lines[1]).toMatch(
+      new RegExp(`^30 messages, 150 B of data in [\\d.]+ m?s: ${rate}, ${bytes}$`),
+    );
+    expect(lines[2]).toMatch(/^ {2}name +messages +rate +data$/);
+    expect(lines[3]).toMatch(new RegExp(`^  \\$\\.A +10 +${rate} +${bytes}$`));
+    expect(lines).toHaveLength(3 + 7);
+  });
+
+  test('prints nothing of a single message', async () => {
+    const served = await serve();
+    const program = await listen(served, '$.*', '-n1');
+    await using ksock = await open(served);
+    await ksock.sendMsg(new Announcement('$.A'));
+    expect((await program.ended).stderr).toBe("kbus: listening to '$.*' on bus 0\n");
+  });
+
+  test('--for ends it in time; with --count, too few messages are an error', async () => {
+    const served = await serve();
+    const [plain, counting] = await Promise.all([
+      listen(served, '$.*', '--for', '100ms'),
+      listen(served, '$.*', '--for', '0.1s', '--count', '2'),
+    ]);
+    expect(await plain.ended).toMatchObject({ code: 0, stdout: '' });
+    const { code, stderr } = await counting.ended;
+    expect(code).toBe(1);
+    expect(stderr).toMatch(/^kbus: 0 of 2 messages came within the time of --for$/m);
+  });
+
+  test('--for does not wait for a reader of its output', async () => {
+    const served = await serve();
+    const program = await listen(served, '$.*', '--for', '1s');
+    program.child.stdout?.removeAllListeners('data').pause();
+    await using ksock = await open(served);
+    for (let at = 0; at < 5; at++)
+      await ksock.sendMsg(new Announcement('$.A', 'x'.repeat(200_000)));
+    const exited = new Promise((resolve) => program.child.once('exit', resolve));
+    expect(await exited).toBe(0);
+    program.child.stdout?.resume();
+  });
+
+  test('--requests, --replies and --announcements print messages of these kinds, --from those of a Ksock', async () => {
+    const served = await serve();
+    const listeners = await Promise.all([
+      listen(served, '$.*', '--requests', '-n1'),
+      listen(served, '$.*', '--replies', '-n1'),
+      listen(served, '$.*', '--announcements', '--replies', '-n2'),
+    ]);
+    await using replier = await open(served);
+    await using asker = await open(served);
+    const from = await listen(served, '$.*', '--from', String(replier.id), '999', '-n1');
+    await replier.replier('$.Ask', () => 'yes');
+    await asker.sendMsg(new Announcement('$.News'));
+    await asker.request('$.Ask', 'well?');
+    const printed = await Promise.all(
+      [...listeners, from].map(async (one) => (await one.ended).stdout),
+    );
+    const [asked, replied] = ["Request $.Ask 'well?'\n", "Reply $.Ask 'yes'\n"];
+    expect(printed).toEqual([asked, replied, `Announcement $.News\n${replied}`, replied]);
+  });
+
+  const TIME = '\\d{4}-\\d\\d-\\d\\dT\\d\\d:\\d\\d:\\d\\d\\.\\d{3}Z';
+
+  test.each([
+    [['--timestamps'], `${TIME} Announcement \\$\\.A 'é\\\\tb'`],
+    [['--timestamps', '--json'], `\\{"time":"${TIME}","kind":"Announcement",.*\\}`],
+    [['--timestamps', '--full'], `${TIME} <Announcement '\\$\\.A', .*>`],
+    [['--format', 'line'], "Announcement \\$\\.A 'é\\\\tb'"],
+    [['--format', 'jsonl'], '\\{"kind":"Announcement","name":"\\$\\.A",.*\\}'],
+    [['--format', 'hex'], 'Announcement \\$\\.A c3a90962'],
+    [
+      [
+        '--format',
+        '{time} {kind} {name} {id} {from} {to} {inReplyTo} {flags} {size} {hex} {{{data}',
+      ],
+      `${TIME} Announcement \\$\\.A \\[0:1\\] 2 0 \\[0:0\\] 0x8 \\(URG\\) 4 c3a90962 \\{é\\\\tb`,
+    ],
+  ])('%j prints a message so', async (args, pattern) => {
+    const served = await serve();
+    const program = await listen(served, '$.*', '-n1', ...args);
+    await using ksock = await open(served);
+    await ksock.sendMsg(new Announcement('$.A', 'é\tb', { flags: Flag.URGENT }));
+    const { stdout } = await program.ended;
+    expect(stdout).toMatch(new RegExp(`^${pattern}\n$`));
+  });
+
+  test.each([
+    [['--format', 'jsnl'], 'Did you mean jsonl?'],
+    [['--format', '{nme}'], 'There is no field {nme}; the fields are time, kind,'],
+    [['--format', '{nme}'], '(Did you mean {name}?)'],
+    [['--format', 'a { b'], "It has a '{' without a '}'"],
+    [['--format', 'hex', '--json'], "cannot be used with option '--json'"],
+    [['--for', '10 days'], 'It must be a time greater than 0, such as 10s'],
+    [['--for', '0s'], 'It must be a time greater than 0'],
+    [['--from', 'thermostat'], 'It must be the id of a Ksock, as kbus stats shows it.'],
+    [['--queue', '0'], 'whole number from 1'],
+  ])('%j is a mistake that it explains', async (args, says) => {
+    const { code, stderr } = await kbus(['listen', '$.*', ...args]);
+    expect(stderr).toContain(says);
+    expect(code).toBe(2);
+  });
+
   test('waits for a slow reader without warnings from Node', async () => {
     const served = await serve();
     const program = await listen(served, '$.*', '--full', '--count', '20');
@@ -184,7 +299,9 @@ describe('kbus listen', () => {
       // More than a pipe holds.
       await ksock.sendMsg(new Announcement('$.A', 'x'.repeat(500_000)));
     }
-    expect((await program.ended).stderr).toBe("kbus: listening to '$.*' on bus 0\n");
+    expect((await program.ended).stderr).toMatch(
+      /^kbus: listening to '\$\.\*' on bus 0\nkbus: 20 messages, 9\.5 MiB of data in .*\n$/,
+    );
   });
 
   test('escapes control characters of other programs', async () => {

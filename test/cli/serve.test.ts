@@ -248,11 +248,15 @@ describe('kbus serve', () => {
 
   test('with --verbose, logs all events, on later buses too', async () => {
     const { directory, daemon } = await serve('--verbose');
-    await using ksock = await Ksock.open(0, { directory });
-    await daemon.says(/debug bus 0: Ksock 1 opened/);
+    await using ksock = await Ksock.open(0, { directory, name: 'thermostat' });
+    await daemon.says(
+      /debug bus 0: Ksock 1 \('thermostat', process \d+ of user \d+, as it says\) opened \(rw\)\n/,
+    );
+    await ksock.bind('$.A');
+    await daemon.says(/debug bus 0: Ksock 1 \('thermostat'\) bound as Listener for '\$\.A'\n/);
     expect(await ksock.verbose()).toBe(true);
     await using later = await Ksock.open(await ksock.newDevice(), { directory });
-    await daemon.says(/debug bus 1: Ksock 1 opened/);
+    await daemon.says(/debug bus 1: Ksock 1 .* opened/);
     expect(await later.verbose(false)).toBe(true);
   });
 
@@ -281,7 +285,7 @@ describe('kbus serve', () => {
     expect((await memoryOf(daemon)) - before).toBeLessThan(40 * 1024 * 1024);
     daemon.child.stderr?.resume();
     await daemon.says(/warn {2}dropped \d+ lines/);
-    await daemon.says(/debug and [\d,]+ more like this: bus 0: Ksock 1 sent Announcement/);
+    await daemon.says(/debug and [\d,]+ more like this: bus 0: Ksock 1 \('.*'\) sent Announcement/);
     expect(await daemon.kill('SIGTERM')).toMatchObject({ code: 0 });
   });
 
