@@ -29,6 +29,7 @@ const CALLS = {
   newDevice: 'newDevice',
   stats: 'stats, readBindings',
   kick: 'kick',
+  observe: 'observe',
   ioctl: 'Any ioctl of a device file',
   request: 'request, in addition to the errors of sending',
   any: 'Any call',

@@ -13,3 +13,4 @@ export {
 } from './bus/index.ts';
 export * from './client/index.ts';
 export * from './message/index.ts';
+export * from './tap/index.ts';

@@ -114,11 +114,12 @@ export class Bindings {
     if (binding === undefined) return -Errno.EINVAL;
     if (replier && !this.bindReports.reportBind(false, ksock, name)) return -Errno.EAGAIN;
     this.remove(binding);
-    if (binding.queued > 0) {
+    const { queued } = binding;
+    if (queued > 0) {
       this.state.work.done += ksock.queue.entries >> 3;
       this.dropQueued(ksock, binding);
     }
-    this.state.observer?.unbound?.(binding);
+    this.state.observer?.unbound?.(binding, queued);
     return 0;
   }
 

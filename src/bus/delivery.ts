@@ -1,3 +1,4 @@
+import type { Attempt } from '../message/calls.ts';
 import { Errno } from '../message/errno.ts';
 import { Flag, KBUS_FLAGS } from '../message/flags.ts';
 import type { Admission } from './admission.ts';
@@ -5,7 +6,6 @@ import type { BusState } from './bus-state.ts';
 import { type KsockBinding, type KsockState, SMALL_BYTES } from './ksock-state.ts';
 import { RequestEvent } from './ledger.ts';
 import type { MessageBatch } from './message-batch.ts';
-import type { Attempt } from './observer.ts';
 import { isLastQueued, type Queueing } from './queueing.ts';
 import { RequestRecord } from './requests.ts';
 import type { RoomWaits } from './room-waits.ts';

@@ -87,6 +87,7 @@ export class Departure {
     for (const record of ksock.outstanding.all()) {
       if (record.state === RequestState.ENDED) continue;
       ledger.apply(record, RequestEvent.REQUESTER_GONE, 0);
+      this.state.observer?.abandoned?.(record);
       this.room.noteAnswered(record);
       yield;
     }

@@ -22,7 +22,7 @@ export class GivingUp {
   forget(ksock: KsockState, token: number): boolean {
     const record = ksock.outstanding.byToken(token);
     if (record?.replier == null) {
-      this.state.observer?.forgotten?.(ksock, token, false);
+      this.state.observer?.forgotten?.(ksock, token, false, null);
       return false;
     }
     const replier = ksockOf(record.replier);
@@ -31,7 +31,7 @@ export class GivingUp {
       (record.isOwed || !replier.isOpen || this.takeBack(replier, record));
     this.queueing.ledger.apply(record, RequestEvent.GIVE_UP, 0);
     this.room.noteAnswered(record);
-    this.state.observer?.forgotten?.(ksock, token, isTakenBack);
+    this.state.observer?.forgotten?.(ksock, token, isTakenBack, record);
     if (isTakenBack) this.room.noteRoom(replier);
     this.room.noteRoom(ksock);
     // A Reply that waits for room can't be sent any more.

@@ -1,4 +1,4 @@
-export { ASK, type Mode } from '../message/calls.ts';
+export { ASK, type Attempt, type Mode, type Setting } from '../message/calls.ts';
 export type { AccessReport, BindingReport, BusReport, KsockReport } from '../message/reports.ts';
 export { Access, type AccessRules, RIGHTS, type Right } from './access.ts';
 export { Bus, type BusOptions, type OpenOptions } from './bus.ts';
@@ -8,7 +8,7 @@ export { BusKsock } from './ksock.ts';
 export type { KsockOwner, KsockState, Progress } from './ksock-state.ts';
 export { RequestEvent, TRANSITIONS } from './ledger.ts';
 export { MessageBatch } from './message-batch.ts';
-export type { Attempt, BusObserver, Setting } from './observer.ts';
+export type { BusObserver } from './observer.ts';
 export {
   printBindings,
   printStats,

@@ -244,7 +244,18 @@ export class MessageBatch {
   /** Copies the records to `to`, out of the memory in which they were received; they lie in `memory` then. */
   moveTo(to: Uint8Array, start: number, memory: MemoryOfBatches | null): void {
     const span = this.span as Span;
-    const { at, headAt, repeats, end } = span;
+    const { ownHeadLength } = this;
+    const end = this.copyTo(to, start);
+    this.more = null;
+    this.span = { ...span, at: start, headAt: start + HEAD_AT, repeats: 0, end };
+    this.dataAt += start + ownHeadLength - span.at;
+    this.bytes = to;
+    this.memory = memory;
+  }
+
+  /** Copies the records to `to`, of which they take `movedLength` bytes from `start` on; gives where they end. */
+  copyTo(to: Uint8Array, start: number): number {
+    const { at, headAt, repeats, end } = this.span as Span;
     const { bytes, more, ownHeadLength } = this;
     to.set(bytes.subarray(at, at + HEAD_AT), start);
     if (ownHeadLength > 0) {
@@ -256,11 +267,7 @@ export class MessageBatch {
       to.set(piece, next);
       next += piece.length;
     }
-    this.more = null;
-    this.span = { ...span, at: start, headAt: start + HEAD_AT, repeats: 0, end: next };
-    this.dataAt += start + ownHeadLength - at;
-    this.bytes = to;
-    this.memory = memory;
+    return next;
   }
 
   /** A cursor at the message at `index`. */
@@ -408,6 +415,21 @@ export class MessageBatch {
   get isRequest(): boolean {
     return (this.flags & Flag.WANT_A_REPLY) !== 0;
   }
+}
+
+/** Fills `words` from the first message of a batch; returns the Field bits of those that its record needs. */
+export function wordsOf(batch: MessageBatch, words: RecordWords): number {
+  const { carried } = batch;
+  words.to = batch.to;
+  words.replyNetwork = batch.replyNetwork;
+  words.replySerial = batch.replySerial;
+  words.idNetwork = batch.idNetwork;
+  words.idSerial = batch.idSerial;
+  words.origNetwork = carried?.origNetwork ?? 0;
+  words.origLocal = carried?.origLocal ?? 0;
+  words.finalNetwork = carried?.finalNetwork ?? 0;
+  words.finalLocal = carried?.finalLocal ?? 0;
+  return words.fields;
 }
 
 /** A message that KBUS makes; the bus gives it an id. */

@@ -1,16 +1,7 @@
+import type { Attempt, Setting } from '../message/calls.ts';
 import type { KsockBinding, KsockState } from './ksock-state.ts';
 import type { MessageBatch } from './message-batch.ts';
-
-/** A message is sent for the first time; or again, because a program called, or because there is room. */
-export type Attempt = 'send' | 'resend' | 'poll';
-
-/** What a Ksock may set, as {@link BusObserver.set} tells of it. */
-export type Setting =
-  | 'maxMessages'
-  | 'wantMessagesOnce'
-  | 'reportReplierBinds'
-  | 'verbose'
-  | 'maxMessageSize';
+import type { RequestRecord } from './requests.ts';
 
 /**
  * Watches a bus: a recorder, an inspector, the debug log. The bus calls it while it carries out a call, in the order in
@@ -23,8 +14,8 @@ export interface BusObserver {
   /** The Ksock has left, after all that follows from that (Statuses, bind events). */
   closed?(ksock: KsockState): void;
   bound?(binding: KsockBinding): void;
-  /** The unread messages that came by the binding have left the queue. */
-  unbound?(binding: KsockBinding): void;
+  /** The unread messages that came by the binding, `dropped` of them, have left the queue. */
+  unbound?(binding: KsockBinding, dropped: number): void;
   /** The bus refused a bind or unbind, with this error number. */
   bindRefused?(
     ksock: KsockState,
@@ -55,18 +46,29 @@ export interface BusObserver {
   /** A Reply, or a Status that KBUS made, ended a Request of this Ksock. With a token of 0 or more, it did not go through the queue. */
   answered?(requester: KsockState, batch: MessageBatch, token: number): void;
   /**
-   * A Ksock read the message at `index` of a batch; `isAsked`: it is a Request for the reader to answer. `over` urgent
-   * messages, which came to the front of the queue after the reader had been shown this one, stay there.
+   * A Ksock read `count` messages of a batch, from `index` on; `isAsked`: they are Requests for the reader to answer.
+   * `over` urgent messages, which came to the front of the queue after the reader had been shown these, stay there.
    */
   read?(
     ksock: KsockState,
     batch: MessageBatch,
     index: number,
+    count: number,
     isAsked: boolean,
     over: number,
   ): void;
-  /** A requester gave up the Request of this token; `isTakenBack`: the Replier had not read it, and never will. */
-  forgotten?(requester: KsockState, token: number, isTakenBack: boolean): void;
+  /**
+   * A requester gave up the Request of this token; `isTakenBack`: the Replier had not read it, and never will. Null: the
+   * Request had ended already.
+   */
+  forgotten?(
+    requester: KsockState,
+    token: number,
+    isTakenBack: boolean,
+    request: RequestRecord | null,
+  ): void;
+  /** The requester leaves: nobody waits for the answer to this Request any more. */
+  abandoned?(request: RequestRecord): void;
 
   /** A call set a setting to this value, or asked for it; `result` is what it is, what it was, or -errno. */
   set?(ksock: KsockState | null, setting: Setting, value: number, result: number): void;

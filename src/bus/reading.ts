@@ -43,13 +43,12 @@ export class Reading {
       if (binding !== null) binding.queued -= some;
       const isAsked = binding?.replier === true;
       steps += isAsked ? some : 1;
-      if (isAsked || observer !== null) {
-        for (let index = read; index < read + some; index++) {
-          if (isAsked) this.readRequest(ksock, batch, index);
-          observer?.read?.(ksock, batch, index, isAsked, at);
-        }
+      if (isAsked) {
+        for (let index = read; index < read + some; index++) this.readRequest(ksock, batch, index);
       }
-      if (queue.advance(entry, some)) {
+      const isEmpty = queue.advance(entry, some);
+      observer?.read?.(ksock, batch, read, some, isAsked, at);
+      if (isEmpty) {
         if (ksock.pastLimit !== null) this.bindReports.release(ksock, batch);
         this.queueing.letGo(batch, ksock.share);
         entry++;
@@ -81,7 +80,7 @@ export class Reading {
       }
     }
     if (ksock.pastLimit !== null) this.bindReports.release(ksock, batch);
-    this.state.observer?.read?.(ksock, entry, index, ksock.tookRequest, at);
+    this.state.observer?.read?.(ksock, entry, index, 1, ksock.tookRequest, at);
     return batch;
   }
 

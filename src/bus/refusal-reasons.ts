@@ -118,7 +118,8 @@ function whyMayNotCall(access: Access, op: OpCode, replier: boolean, name: strin
 
 const ADVICE = '`kbus access` shows who may do what';
 
-function lacks(access: Access, right: Right): string {
+/** Says who withholds a right, and what to do. */
+export function lacks(access: Access, right: Right): string {
   const what = right === 'read' ? ', which listening needs' : '';
   return `${access.giverWithout(right)} does not give the right '${right}'${what}; ${ADVICE}`;
 }

@@ -1,10 +1,9 @@
-import { ASK } from '../message/calls.ts';
+import { ASK, type Setting } from '../message/calls.ts';
 import { Errno } from '../message/errno.ts';
 import type { BindReports } from './bind-reports.ts';
 import type { BusState } from './bus-state.ts';
 import { DebugLog } from './debug-log.ts';
 import type { KsockState } from './ksock-state.ts';
-import type { Setting } from './observer.ts';
 import type { RoomWaits } from './room-waits.ts';
 import { MIN_MESSAGE_SIZE } from './settings.ts';
 import type { Watchers } from './watchers.ts';

@@ -67,6 +67,10 @@ class EachOf implements Events {
     for (const one of this.all) one.forgotten?.(...event);
   }
 
+  abandoned(...event: Parameters<Events['abandoned']>): void {
+    for (const one of this.all) one.abandoned?.(...event);
+  }
+
   set(...event: Parameters<Events['set']>): void {
     for (const one of this.all) one.set?.(...event);
   }

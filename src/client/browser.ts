@@ -7,6 +7,7 @@ export type {
   ReplyData,
   RequestHandler,
 } from './handler.ts';
+export { observeChannel } from './observe-channel.ts';
 export type {
   CloseOptions,
   Missed,
@@ -17,4 +18,5 @@ export type {
 } from './options.ts';
 export { BUS_GONE_AWAY, type Connect } from './ports/port.ts';
 export type { ReconnectOptions } from './ports/reconnect-options.ts';
+export { Tap, type TapOptions } from './tap.ts';
 export { TransportKsock as Ksock } from './transport-ksock.ts';

@@ -1,18 +1,12 @@
-import { basename } from 'node:path';
 import process from 'node:process';
-import { copies, isOfOtherCopy } from '../base/other-copy.ts';
 import { systemTimers } from '../base/timers.ts';
 import { Bus } from '../bus/bus.ts';
-import { programName } from '../bus/identity.ts';
-import { Errno } from '../message/errno.ts';
-import { KbusError } from '../message/error.ts';
-import { ACCESS_NAME } from '../system/socket-folder.ts';
 import { KsockCore } from './ksock-core.ts';
-import { kindOf, notABus } from './not-a-bus.ts';
 import { type Environment, type MakeKsock, openKsock } from './opening.ts';
 import { checkOpenOptions, type OpenOptions } from './options.ts';
 import { LocalPort } from './ports/local-port.ts';
 import type { Connect } from './ports/port.ts';
+import { checkWhere, ownName } from './where.ts';
 
 export type {
   CloseOptions,
@@ -24,8 +18,6 @@ export type {
 export type { Connect };
 
 export type KsockOptions = OpenOptions<Ksock>;
-
-const MAX_BUS_NUMBER = 0xffff_ffff;
 
 const NODE: Environment = {
   timers: systemTimers,
@@ -76,41 +68,13 @@ export async function connectionTo(
   where: number | Bus | Connect,
   options: KsockOptions,
 ): Promise<Connect> {
-  if (options.access !== undefined && typeof where !== 'number') {
-    throw new TypeError('only a bus of a daemon has access points: give its number');
-  }
+  checkWhere(where, options.access);
   if (where instanceof Bus) {
     const { manage = false, name = '' } = options;
     return async (mode, events) => new LocalPort(where, { mode, manage, program: name }, events);
   }
-  if (isOfOtherCopy(Bus, where)) {
-    throw new TypeError(
-      `the Bus and the Ksock come from two copies of kbus, which can't share a bus in one process: ${copies(where as object)}; install one copy only`,
-    );
-  }
   if (typeof where === 'function') return where;
-  if (
-    typeof where !== 'number' ||
-    !Number.isInteger(where) ||
-    where < 0 ||
-    where > MAX_BUS_NUMBER
-  ) {
-    throw notABus(where, whyNotABus(where));
-  }
-  const { directory, access, manage, name = basename(process.argv[1] ?? process.argv0) } = options;
-  if (access !== undefined && !ACCESS_NAME.test(access)) {
-    const meaning = 'the name of an access point has 1 to 32 letters, digits, "_" and "-"';
-    throw new KbusError('open', Errno.EINVAL, `open access point ${JSON.stringify(access)}`, {
-      meaning,
-    });
-  }
+  const { directory, access, manage } = options;
   const { connectUnix } = await import('./ports/connect-unix.ts');
-  return connectUnix(where, { directory, access, manage, program: programName(name) });
-}
-
-function whyNotABus(where: unknown): string {
-  if (typeof where === 'number') {
-    return `a bus number is a whole number from 0 to ${MAX_BUS_NUMBER}`;
-  }
-  return `give the number of a bus, a Bus of this process, or a transport, not ${kindOf(where)}`;
+  return connectUnix(where, { directory, access, manage, program: ownName(options.name) });
 }

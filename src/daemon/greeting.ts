@@ -15,6 +15,8 @@ import { MAX_PENDING_BYTES, MAX_PENDING_SENDS } from './acknowledgements.ts';
 export interface Hello {
   /** It wants WELCOME only. */
   readonly asksWho: boolean;
+  /** It opens no Ksock, but observes the bus. */
+  readonly observes: boolean;
   readonly mode: 'r' | 'rw';
   /** It only looks, and manages: it may use the connections that are reserved for that. */
   readonly manages: boolean;
@@ -38,6 +40,7 @@ export function readHello(frame: FrameReader): Hello {
   const asksWho = mode === ASK_WHO;
   return {
     asksWho,
+    observes: mode === HelloMode.OBSERVE,
     mode: (mode & HelloMode.BOTH) === HelloMode.READ ? 'r' : 'rw',
     manages: (mode & HelloMode.MANAGE) !== 0,
     pid: asksWho ? 0 : wordOf(frame, 3),

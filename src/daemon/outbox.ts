@@ -1,6 +1,6 @@
 import { appended } from '../base/appended.ts';
 import type { Slab } from '../base/slab.ts';
-import type { MessageBatch } from '../bus/message-batch.ts';
+import { type MessageBatch, wordsOf } from '../bus/message-batch.ts';
 import {
   copyHead,
   HEAD_AT,
@@ -24,6 +24,8 @@ export const MAX_COPIED_BYTES = 4096;
 const MAX_BATCH_BYTES = 32 * 1024;
 
 const NO_BYTES = new Uint8Array(0);
+
+const words = new RecordWords();
 
 /** A frame of messages: what its head says, and where its records lie side by side. */
 class MessagesFrame {
@@ -222,7 +224,7 @@ export class Outbox {
   private writeMessage(batch: MessageBatch): void {
     const { slab } = this;
     const { dataLength } = batch;
-    const fields = wordsOf(batch);
+    const fields = wordsOf(batch, words);
     const dataAt = RECORDS_AT + HEAD_AT + headLength(batch.name.length, fields);
     const byReference = dataLength > MAX_COPIED_BYTES;
     const padding = (4 - (dataLength & 3)) & 3;
@@ -348,23 +350,6 @@ function packed(pieces: readonly Uint8Array[]): Uint8Array[] {
   }
   if (from < to) all.push(own.subarray(from, to));
   return all;
-}
-
-const words = new RecordWords();
-
-/** Fills `words` from a message; returns the Field bits of those that it needs. */
-function wordsOf(batch: MessageBatch): number {
-  const { carried } = batch;
-  words.to = batch.to;
-  words.replyNetwork = batch.replyNetwork;
-  words.replySerial = batch.replySerial;
-  words.idNetwork = batch.idNetwork;
-  words.idSerial = batch.idSerial;
-  words.origNetwork = carried?.origNetwork ?? 0;
-  words.origLocal = carried?.origLocal ?? 0;
-  words.finalNetwork = carried?.finalNetwork ?? 0;
-  words.finalLocal = carried?.finalLocal ?? 0;
-  return words.fields;
 }
 
 function writeHead(view: DataView, at: number, length: number, frame: MessagesFrame): void {

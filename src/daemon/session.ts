@@ -1,5 +1,6 @@
 import type { Flushable, FlushScheduler } from '../base/flush-scheduler.ts';
 import type { Slab } from '../base/slab.ts';
+import type { Timers } from '../base/timers.ts';
 import { readU32 } from '../base/u32.ts';
 import { MANAGING } from '../bus/access.ts';
 import type { Bus, OpenOptions } from '../bus/bus.ts';
@@ -7,6 +8,7 @@ import { SendQueue } from '../bus/driver/send-queue.ts';
 import { programName, whoIs } from '../bus/identity.ts';
 import type { KsockOwner, KsockState } from '../bus/ksock-state.ts';
 import { MessageBatch } from '../bus/message-batch.ts';
+import { lacks } from '../bus/refusal-reasons.ts';
 import { checkRecords } from '../message/codec/records.ts';
 import { Errno } from '../message/errno.ts';
 import { KBUS_FLAGS } from '../message/flags.ts';
@@ -28,6 +30,7 @@ import { type Entrance, openEntrance } from './entrance.ts';
 import { ExplanationBudget } from './explanation-budget.ts';
 import { readHello, welcome } from './greeting.ts';
 import { Inbox, type InboxHost } from './inbox.ts';
+import { Observation } from './observation.ts';
 import { Outbox } from './outbox.ts';
 import { MAX_BACKLOG_BYTES, Prefetcher } from './prefetcher.ts';
 import { Reads } from './reads.ts';
@@ -50,6 +53,8 @@ export interface SessionHost {
   warn(text: string): void;
   /** The id of the user who owns a process; -1 if it can't be found out. */
   userOf?(pid: number): number;
+  /** Default: the system's. */
+  readonly timers?: Timers;
 }
 
 /** A frame of a client, and a write to its socket, cost about as much as so many deliveries. */
@@ -84,8 +89,10 @@ export class Session
   private readonly results: CallResults;
   private readonly explanationBudget = new ExplanationBudget(() => this.markDirty());
   private readonly inbox = new Inbox(this);
-  /** Null until the client has sent HELLO. */
+  /** Null until the client has sent HELLO, and if it observes. */
   private parts: CallParts | null = null;
+  /** Null unless it observes. */
+  private observation: Observation | null = null;
   private calls!: Calls;
   private isDirty = false;
   private isEnded = false;
@@ -114,7 +121,7 @@ export class Session
 
   /** The client has not sent HELLO yet. */
   get isSilent(): boolean {
-    return this.parts === null && !this.isEnded;
+    return this.parts === null && this.observation === null && !this.isEnded;
   }
 
   // Events of the channel
@@ -156,8 +163,9 @@ export class Session
 
   handle(frame: FrameReader): void {
     this.host.turns.work.done += FRAME_STEPS;
-    if (this.parts === null) this.hello(frame);
-    else this.frame(frame, this.parts);
+    if (this.parts !== null) this.frame(frame, this.parts);
+    else if (this.observation !== null) this.observation.frame(frame);
+    else this.hello(frame);
   }
 
   get mustStop(): boolean {
@@ -180,6 +188,7 @@ export class Session
     this.guarded(() => inbox.goOn());
     if (this.isEnded) return true;
     parts?.reports.serve();
+    this.observation?.goOn();
     this.markDirty();
     if (inbox.isBehind || parts?.sends.isPaced) return false;
     if (this.isHeldUp) {
@@ -201,6 +210,7 @@ export class Session
   closed(): void {
     this.end();
     this.parts?.ksock.holdForDriver(0);
+    this.observation?.letGo();
     this.host.flushes.flush();
   }
 
@@ -224,14 +234,17 @@ export class Session
     this.host.turns.remove(this);
     this.parts?.sends.close();
     this.parts?.ksock.close();
+    this.observation?.stop();
     this.holdMemory();
     this.channel.end();
   }
 
-  /** Counts what the connection keeps in memory to the Ksock (spec 1 §14.1). */
+  /** Counts what the connection keeps in memory to the Ksock, or to its access point (spec 1 §14.1). */
   private holdMemory(): void {
-    const { channel, inbox, parts } = this;
-    parts?.ksock.holdForDriver(channel.backlog + inbox.heldBytes);
+    const { channel, inbox, observation, parts } = this;
+    const bytes = channel.backlog + inbox.heldBytes;
+    parts?.ksock.holdForDriver(bytes);
+    observation?.hold(bytes);
   }
 
   // Events of the bus
@@ -306,13 +319,18 @@ export class Session
       if (this.missedCount > 0) this.reportMissed();
       parts.acknowledgements.flushDue(parts.sends.pending);
     }
+    this.observation?.send();
     if (this.outbox.flush()) this.host.turns.work.done += WRITE_STEPS;
     if (parts?.reports.flushed()) this.markDirty();
     const isBacklogSmall = this.channel.backlog <= MAX_BACKLOG_BYTES;
-    if (parts?.reports.isPutOff || (parts?.prefetcher.hasMore && isBacklogSmall)) {
+    this.holdMemory();
+    if (
+      parts?.reports.isPutOff ||
+      this.observation?.isPutOff ||
+      (parts?.prefetcher.hasMore && isBacklogSmall)
+    ) {
       this.host.turns.add(this);
     }
-    this.holdMemory();
     if (this.channel.backlog > MAX_BACKLOG_BYTES && !this.isPaused) {
       this.isPaused = true;
       this.channel.pause();
@@ -323,7 +341,7 @@ export class Session
 
   private hello(frame: FrameReader): void {
     const { bus, entrance, host } = this;
-    const { asksWho, manages, mode, pid, program } = readHello(frame);
+    const { asksWho, manages, mode, observes, pid, program } = readHello(frame);
     if (asksWho) {
       this.outbox.frame(welcome(bus.number, 0, host.pid, 0));
       this.end();
@@ -331,6 +349,10 @@ export class Session
     }
     if (entrance.full !== '' && !manages) {
       this.farewell(Errno.ENOMEM, entrance.full);
+      return;
+    }
+    if (observes) {
+      this.observe();
       return;
     }
     const { absoluteMaxMessageSize } = bus.settings;
@@ -346,6 +368,19 @@ export class Session
     });
     this.calls = new Calls(this, this.parts);
     this.outbox.frame(welcome(bus.number, this.parts.ksock.id, host.pid, longest));
+  }
+
+  /** The client observes the bus: no Ksock is opened, so that looking changes nothing. */
+  private observe(): void {
+    const { bus, channel, entrance, host, inbox, outbox } = this;
+    if (entrance.access !== null && !entrance.access.has('observe')) {
+      this.farewell(Errno.EACCES, lacks(entrance.access, 'observe'));
+      return;
+    }
+    inbox.reader.maxLength = MIN_LONGEST_FRAME_BYTES;
+    const changed = (): void => this.markDirty();
+    this.observation = new Observation(host, bus, channel, outbox, entrance.share, changed);
+    outbox.frame(welcome(bus.number, 0, host.pid, this.observation.longestFrame));
   }
 
   private open(options: OpenOptions): CallParts {

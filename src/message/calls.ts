@@ -1,6 +1,20 @@
 /** `r` may read, bind and change settings; `rw` may write too. */
 export type Mode = 'r' | 'rw';
 
+/** A message is sent for the first time; or again, because a program called, or because there is room. */
+export const ATTEMPTS = ['send', 'resend', 'poll'] as const;
+export type Attempt = (typeof ATTEMPTS)[number];
+
+/** What a program may set (spec 1 §10.1). */
+export const SETTINGS = [
+  'maxMessages',
+  'wantMessagesOnce',
+  'reportReplierBinds',
+  'verbose',
+  'maxMessageSize',
+] as const;
+export type Setting = (typeof SETTINGS)[number];
+
 /** Asks a switch for its value, instead of setting it. */
 export const ASK = 0xffff_ffff;
 

@@ -85,6 +85,7 @@ export type Call =
   | 'newDevice'
   | 'stats'
   | 'kick'
+  | 'observe'
   | 'ioctl'
   | 'request'
   | 'any';
@@ -199,6 +200,17 @@ export const MEANING: Readonly<Record<Call, Readonly<Partial<Record<ErrorCode, s
   },
   stats: {
     EACCES: `the access point does not give the right to observe (or to manage) the bus${SEE_ACCESS}`,
+  },
+  observe: {
+    EACCES: `the access point does not give the right to observe the bus${SEE_ACCESS}`,
+    EBADMSG: 'one of the names is neither a name nor a wildcard',
+    ENOENT: 'there is no such bus; start one with `kbus serve`',
+    EPROTO: 'the daemon there speaks another version of the protocol',
+    ENAMETOOLONG:
+      'the path of the socket is longer than the system allows; choose a folder with a shorter path, by --directory or $KBUS_DIR',
+    ENOMEM: 'the daemon has as many connections and open device files as it may (max-connections)',
+    ETIMEDOUT: 'the daemon waited for this program to say who it is, and gave up (hello-timeout)',
+    ECONNRESET: 'the connection to the daemon is lost, and what happens from now on is not seen',
   },
   kick: {
     EACCES: NOT_MANAGED,

@@ -22,8 +22,11 @@ export const PROTOCOL_VERSION = 3;
 /** The mode of a HELLO that asks for WELCOME only: it has Ksock id 0, and the connection ends. */
 export const ASK_WHO = 0;
 
-/** The mode of a HELLO. With MANAGE, the Ksock has no rights but to observe and to manage. */
-export const HelloMode = { READ: 1, BOTH: 3, MANAGE: 4 } as const;
+/**
+ * The mode of a HELLO. With MANAGE, the Ksock has no rights but to observe and to manage. OBSERVE, alone, opens no Ksock:
+ * WELCOME has Ksock id 0, and the client may send OBSERVE.
+ */
+export const HelloMode = { READ: 1, BOTH: 3, MANAGE: 4, OBSERVE: 8 } as const;
 
 /** Longest first frame of either end, HELLO or WELCOME, in bytes: before it, a peer may not occupy more memory. */
 export const MAX_GREETING_BYTES = 4096;
@@ -56,6 +59,13 @@ export const FrameKind = {
   /** Client: `detail` holds an Op; u32 argument; text. Answered by RESULT or REFUSED. */
   CALL: 13,
 
+  /**
+   * Client, once, after a HELLO to observe: u32 version of the events, u32 bits of the kinds of messages, u32 bytes of
+   * each message's data, u32 bytes of events that may wait in the daemon. Text: names and wildcards, with spaces between
+   * them; none: all. EVENTS follow.
+   */
+  OBSERVE: 15,
+
   // These have messages: u32 count, u32 from, u32 serial, and as many records. Message i (from 0) has the id
   // [0:serial + i], unless its record has one. `detail` YOU: they are Requests for the reader to answer.
   /** Daemon: prefetched messages, unread until they are consumed. The program reads them after those prefetched before. */
@@ -79,6 +89,8 @@ export const FrameKind = {
   SENT: 25,
   /** Daemon: u32 count of the messages that the full queue missed. Text: the name of the first. */
   MISSED: 30,
+  /** Daemon: what happened on the bus: a block of events (tap/event-writer.ts). */
+  EVENTS: 31,
   /** Daemon: u32 value, u32 value. Text. The answer to a CALL. */
   RESULT: 26,
   /**

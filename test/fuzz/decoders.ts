@@ -32,6 +32,8 @@ import { KbusError } from '../../src/message/error.ts';
 import { Flag } from '../../src/message/flags.ts';
 import { MessageId } from '../../src/message/id.ts';
 import { Announcement, Message, Reply, Request } from '../../src/message/message.ts';
+import { BusView } from '../../src/tap/bus-view.ts';
+import { EventError, EventReader } from '../../src/tap/event-reader.ts';
 import type { Channel } from '../../src/transport/channel.ts';
 import { wordsFrame } from '../../src/wire/frame.ts';
 import { FrameKind, PROTOCOL_VERSION } from '../../src/wire/protocol.ts';
@@ -529,6 +531,34 @@ const activation: Feed = (bytes) => {
     strictEqual('LISTEN_FDS' in env, false, 'child processes would get the variables');
 };
 
+/** A block of events: it is read, or refused as a whole, whatever its bytes are. */
+const events: Feed = (bytes) => {
+  const reader = new EventReader();
+  const view = new BusView();
+  try {
+    for (const event of reader.read(bytes)) {
+      view.apply(event);
+      if (event.type !== 'messages' && event.type !== 'refused') continue;
+      for (const message of event.messages) {
+        strictEqual(message.data.length <= bytes.length, true, 'data outside of the block');
+        strictEqual(message.wholeLength >= message.dataLength, true, 'data longer than it was');
+      }
+    }
+  } catch (error) {
+    if (!(error instanceof EventError)) throw error;
+  }
+};
+
+/** What a client says that observes: it must have no effect on the bus. */
+const observing: Feed = (bytes, random) => {
+  const ground = new Ground(20);
+  receive(ground.one, wordsFrame(FrameKind.HELLO, 0, 0, 0, [0x4b425553, PROTOCOL_VERSION, 8, 77]));
+  for (const piece of cut(random, bytes, random.pick(CUTS))) receive(ground.one, piece);
+  strictEqual(ground.bus.ksocks.size, 1, 'a client that observes has a Ksock');
+  ground.end();
+  strictEqual(ground.bus.observer, null, 'an observer is left');
+};
+
 /** Each decoder, and its share of the inputs. */
 export const DECODERS: Record<string, { feed: Feed; share: number }> = {
   session: { feed: session, share: 0.05 },
@@ -547,4 +577,6 @@ export const DECODERS: Record<string, { feed: Feed; share: number }> = {
   fuse: { feed: fuse, share: 0.12 },
   device: { feed: device, share: 0.03 },
   activation: { feed: activation, share: 0.02 },
+  events: { feed: events, share: 0.05 },
+  observing: { feed: observing, share: 0.02 },
 };

@@ -42,16 +42,25 @@ export class Disagreement extends Error {}
 
 /**
  * Does a sequence with an engine and with the naive model, one operation after the other, and compares
- * all visible state after each. Throws a Disagreement with the sequence up to the difference.
+ * all visible state after each, and then calls `afterEach`. Throws a Disagreement with the sequence up to the difference.
  */
-export function runSequence(sequence: Sequence, make: MakeBus = makeEngine, seen?: Seen): void {
+export function runSequence(
+  sequence: Sequence,
+  make: MakeBus = makeEngine,
+  seen?: Seen,
+  afterEach: () => void = () => {},
+): void {
   const pair = new SideBySide(sequence, make, seen);
   try {
     sequence.seats.forEach((seat, at) => {
       pair.run({ do: 'open', at, seat });
     });
-    for (const operation of sequence.operations) pair.run(operation);
+    for (const operation of sequence.operations) {
+      pair.run(operation);
+      afterEach();
+    }
     pair.end();
+    afterEach();
   } catch (error) {
     const how = error instanceof Disagreement ? error.message : (error as Error).stack;
     throw new Disagreement(`${pair.tell()}\n${how}`, { cause: error });

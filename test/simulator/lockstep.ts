@@ -225,14 +225,17 @@ export class Lockstep implements BusObserver {
   read(
     ksock: KsockState,
     batch: MessageBatch,
-    index: number,
+    from: number,
+    count: number,
     isAsked: boolean,
     over: number,
   ): void {
     const pair = this.pair(ksock);
-    if (this.naive.take(pair.naive, over) === null)
-      throw new Broken('the bus read a missing message');
-    pair.take(told(asNaive(batch.count === 1 ? batch : batch.one(index)), isAsked));
+    for (let index = from; index < from + count; index++) {
+      if (this.naive.take(pair.naive, over) === null)
+        throw new Broken('the bus read a missing message');
+      pair.take(told(asNaive(batch.count === 1 ? batch : batch.one(index)), isAsked));
+    }
   }
 
   forgotten(requester: KsockState, token: number, isTakenBack: boolean): void {

@@ -1,8 +1,11 @@
 import { readFileSync } from 'node:fs';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
+import { systemTimers } from '../../src/base/timers.ts';
 import { Bus } from '../../src/bus/bus.ts';
 import { Ksock } from '../../src/client/ksock.ts';
+import { observeChannel } from '../../src/client/observe-channel.ts';
 import { FramePort } from '../../src/client/ports/frame-port.ts';
+import type { Tap, TapOptions } from '../../src/client/tap.ts';
 import { Session } from '../../src/daemon/session.ts';
 import { Op } from '../../src/message/calls.ts';
 import { Field } from '../../src/message/codec/records.ts';
@@ -65,7 +68,7 @@ async function settled(): Promise<void> {
 }
 
 /** One end of a connection, which records its frames. */
-class Tap implements Channel {
+class Recorded implements Channel {
   private readonly inner: PipeEnd;
   private readonly said: (bytes: Buffer) => void;
 
@@ -102,6 +105,23 @@ class World {
   private readonly bus = new Bus();
   readonly heard: Golden[] = [];
 
+  /** A connection that observes the bus; the daemon's clock goes on by 100 µs with each event. */
+  async observe(name: string, options: TapOptions): Promise<Tap> {
+    let now = 0;
+    Object.assign(this.host, { timers: { ...systemTimers, now: () => (now += 0.1) } });
+    const clock = vi.spyOn(Date, 'now').mockReturnValue(1_800_000_000_000);
+    const tap = await observeChannel((toldTo) => {
+      const [client, daemon] = PipeEnd.pair();
+      ends.push(client, daemon);
+      const recorded = new Recorded(daemon, this.note(name, false));
+      daemon.open(new Session(this.host, this.bus, recorded));
+      return new Recorded(client.open(toldTo), this.note(name, true));
+    }, options);
+    await settled();
+    clock.mockRestore();
+    return tap;
+  }
+
   private note(ksock: string, isClients: boolean): (bytes: Buffer) => void {
     return (bytes) => {
       for (const { kind, detail, consumed, token, body } of wholeFramesOf(bytes).whole) {
@@ -125,9 +145,9 @@ class World {
           (toldTo) => {
             const [client, daemon] = PipeEnd.pair();
             ends.push(client, daemon);
-            const tapped = new Tap(daemon, this.note(name, false));
+            const tapped = new Recorded(daemon, this.note(name, false));
             daemon.open(new Session(this.host, this.bus, tapped));
-            return new Tap(client.open(toldTo), this.note(name, true));
+            return new Recorded(client.open(toldTo), this.note(name, true));
           },
           { ...options, mode, deferLonger: setImmediate },
           events,
@@ -209,10 +229,24 @@ const PROGRAMS: Record<string, (world: World) => Promise<unknown>> = {
     await ksock.readNextMsg();
     await ksock.waitForMsg({ timeout: 1 });
   },
+
+  observed: async (world) => {
+    const ksock = await world.open('A');
+    await ksock.bind('$.News');
+    const tap = await world.observe('O', { names: '$.News', data: 4 });
+    await ksock.sendMsg(new Announcement('$.News', 'hello'));
+    const events = tap[Symbol.asyncIterator]();
+    for (let event = await events.next(); event.value?.type !== 'sent'; )
+      event = await events.next();
+    await ksock.close();
+    for (let event = await events.next(); event.value?.type !== 'closed'; )
+      event = await events.next();
+  },
 };
 
-/** Each conversation begins with these frames; the page shows them once. */
-const isGreeting = ({ kind }: Golden): boolean => kind === 'HELLO' || kind === 'WELCOME';
+/** The conversations of Ksocks begin with these frames; the page shows them once. */
+const isGreeting = ({ kind, ksock }: Golden): boolean =>
+  (kind === 'HELLO' || kind === 'WELCOME') && ksock !== 'O';
 
 describe('The bytes in docs/protocol.md', () => {
   it.for(Object.keys(PROGRAMS))(

@@ -1,8 +1,10 @@
 import process from 'node:process';
 import { offAbort, onAbort } from '../../base/abort.ts';
 import { Errno } from '../../message/errno.ts';
+import type { Channel, ChannelEvents } from '../../transport/channel.ts';
 import { SocketChannel } from '../../transport/socket-channel.ts';
 import { type OpenedSocket, openSocket, receiveMemory } from '../../transport/unix-socket.ts';
+import { EventPort, type ObserveRequest } from './event-port.ts';
 import { findBus } from './find-bus.ts';
 import { FramePort } from './frame-port.ts';
 import { type Connect, PortError } from './port.ts';
@@ -28,22 +30,12 @@ export interface UnixOptions {
 
 /** A transport to a bus of this machine's daemon. It remembers the directory in which it has found the bus. */
 export function connectUnix(bus: number, options: UnixOptions = {}): Connect {
-  const { access, program = '', manage, timeout = ANSWER_TIMEOUT_MS } = options;
-  let knownDirectory = options.directory;
-  return async (mode, events, signal) => {
-    const attempt = new Attempt(signal, timeout);
-    try {
-      const { directory: found, connected } = await findBus(
-        { bus, access },
-        knownDirectory,
-        (path) => openSocketInTurn(path, attempt),
-      );
-      const { socket, memory } = connected;
-      const port = await FramePort.open(
-        (events) => {
-          memory.events = events;
-          return new SocketChannel(socket);
-        },
+  const { program = '', manage } = options;
+  const reach = socketOf(bus, options);
+  return (mode, events, signal) =>
+    reach(signal, (connect, cancelled) =>
+      FramePort.open(
+        connect,
         {
           mode,
           pid: process.pid,
@@ -55,10 +47,52 @@ export function connectUnix(bus: number, options: UnixOptions = {}): Connect {
           readMemory: receiveMemory,
         },
         events,
-        attempt.signal,
+        cancelled,
+      ),
+    );
+}
+
+/** Observes a bus of this machine's daemon. */
+export function observeUnix(
+  bus: number,
+  request: ObserveRequest,
+  options: UnixOptions,
+  signal: AbortSignal | undefined,
+): Promise<EventPort> {
+  const { program = '' } = options;
+  const port = { pid: process.pid, program, readMemory: receiveMemory };
+  return socketOf(bus, options)(signal, (connect, cancelled) =>
+    EventPort.open(connect, request, port, cancelled),
+  );
+}
+
+/** Opens what speaks over a channel; `cancelled` aborts after the timeout, or with the caller's signal. */
+type OpenOver<T> = (
+  connect: (events: ChannelEvents) => Channel,
+  cancelled: AbortSignal,
+) => Promise<T>;
+
+/** How to reach the socket of a bus. It remembers the directory in which it has found it. */
+function socketOf(
+  bus: number,
+  { access, directory, timeout = ANSWER_TIMEOUT_MS }: UnixOptions,
+): <T>(signal: AbortSignal | undefined, open: OpenOver<T>) => Promise<T> {
+  let knownDirectory = directory;
+  return async (signal, open) => {
+    const attempt = new Attempt(signal, timeout);
+    try {
+      const { directory: found, connected } = await findBus(
+        { bus, access },
+        knownDirectory,
+        (path) => openSocketInTurn(path, attempt),
       );
+      const { socket, memory } = connected;
+      const opened = await open((events) => {
+        memory.events = events;
+        return new SocketChannel(socket);
+      }, attempt.signal);
       knownDirectory = found;
-      return port;
+      return opened;
     } catch (error) {
       throw attempt.isLate ? attempt.lateError() : error;
     } finally {

@@ -22,6 +22,8 @@ export interface HelloOptions {
   program: string;
   /** The Ksock only looks at the bus and manages it. */
   manage?: boolean | undefined;
+  /** No Ksock: the client observes the bus. */
+  observe?: boolean | undefined;
 }
 
 /** The content of a WELCOME. */
@@ -43,12 +45,15 @@ export class Handshake {
   }
 
   /** Sends HELLO; resolves after WELCOME. */
-  begin({ mode, pid, program, manage }: HelloOptions, writer: FrameWriter): Promise<void> {
+  begin(
+    { mode, pid, program, manage, observe }: HelloOptions,
+    writer: Pick<FrameWriter, 'frame'>,
+  ): Promise<void> {
     return new Promise((resolve, reject) => {
       this.opening = { resolve, reject };
-      const bits =
+      const opened =
         (mode === 'r' ? HelloMode.READ : HelloMode.BOTH) | (manage ? HelloMode.MANAGE : 0);
-      const words = [PROTOCOL_MAGIC, PROTOCOL_VERSION, bits, pid];
+      const words = [PROTOCOL_MAGIC, PROTOCOL_VERSION, observe ? HelloMode.OBSERVE : opened, pid];
       writer.frame(wordsFrame(FrameKind.HELLO, 0, 0, 0, words, program));
     });
   }

@@ -1,0 +1,166 @@
+import { systemTimers, type Timer, type Timers } from '../base/timers.ts';
+import type { Bus } from '../bus/bus.ts';
+import type { Share } from '../bus/memory.ts';
+import { BusTap } from '../tap/bus-tap.ts';
+import { BLOCK_HEADROOM } from '../tap/event-writer.ts';
+import { EVENTS_VERSION } from '../tap/events.ts';
+import { faultOfNames, kindsOf } from '../tap/filter.ts';
+import { sizeOf } from '../tap/limits.ts';
+import type { Channel } from '../transport/channel.ts';
+import { textOf, wordOf, writeFrameHeader } from '../wire/frame.ts';
+import type { FrameReader } from '../wire/frame-reader.ts';
+import { FrameKind, ProtocolError } from '../wire/protocol.ts';
+import type { Outbox } from './outbox.ts';
+
+/** Events leave together when a block is complete, or after so many milliseconds. */
+const MAX_DELAY_MS = 10;
+
+/** With a larger backlog, further events wait in the tap, where they are counted and may be lost. */
+const MAX_BACKLOG_BYTES = 128 * 1024;
+
+/** Bytes of an EVENTS frame beside the data of the largest message. */
+const FRAME_SLACK_BYTES = 128 * 1024;
+
+/** Memory that a tap may take before its share is asked again. */
+const STEP_BYTES = 64 * 1024;
+
+/** Microseconds in a millisecond. */
+const MICROSECONDS = 1000;
+
+/** The daemon's side of a connection that observes a bus: what it asks for, and the events that it is sent. */
+export class Observation {
+  private readonly bus: Bus;
+  private readonly channel: Channel;
+  private readonly outbox: Outbox;
+  private readonly share: Share;
+  private readonly changed: () => void;
+  private readonly timers: Timers;
+  private readonly flush: () => void;
+  private tap: BusTap | null = null;
+  private timer: Timer | undefined;
+  private isDue = false;
+  private held = 0;
+
+  /** Calls `changed` when there is something to send. */
+  constructor(
+    host: { readonly flushes: { flush(): void }; readonly timers?: Timers },
+    bus: Bus,
+    channel: Channel,
+    outbox: Outbox,
+    share: Share,
+    changed: () => void,
+  ) {
+    this.bus = bus;
+    this.channel = channel;
+    this.outbox = outbox;
+    this.share = share;
+    this.changed = changed;
+    this.timers = host.timers ?? systemTimers;
+    this.flush = () => host.flushes.flush();
+  }
+
+  /** For WELCOME, in bytes. */
+  get longestFrame(): number {
+    return this.bus.settings.absoluteMaxMessageSize + FRAME_SLACK_BYTES;
+  }
+
+  /** Handles a frame: the only one is OBSERVE. */
+  frame(frame: FrameReader): void {
+    const kind = frame.bytes[frame.at + 4] as number;
+    if (kind !== FrameKind.OBSERVE || this.tap !== null) {
+      throw new ProtocolError(`a client that observes must send one OBSERVE, and no ${kind}`);
+    }
+    const version = wordOf(frame, 0);
+    if (version !== EVENTS_VERSION) {
+      throw new ProtocolError(
+        `the client reads events of version ${version}, the daemon has version ${EVENTS_VERSION}; use the same version of the kbus package for both`,
+      );
+    }
+    const text = textOf(frame, 4);
+    const names = text === '' ? null : text.split(' ');
+    const fault = faultOfNames(names ?? []);
+    if (fault !== '') throw new ProtocolError(`an OBSERVE with ${fault}`);
+    const kinds = kindsOf(wordOf(frame, 1));
+    const data = Math.min(wordOf(frame, 2), this.bus.settings.absoluteMaxMessageSize);
+    const began = this.timers.now();
+    const options = {
+      filter: { names, kinds, data },
+      size: sizeOf(wordOf(frame, 3)),
+      startedAt: Date.now(),
+    };
+    this.tap = new BusTap(this.bus, options, {
+      now: () => Math.floor((this.timers.now() - began) * MICROSECONDS),
+      hasEvents: () => this.delay(),
+      hasBlock: () => this.due(),
+    });
+    this.goOn();
+  }
+
+  /** Few events: others may follow soon. */
+  private delay(): void {
+    if (this.timer !== undefined) return;
+    this.timer = this.timers.setTimeout(() => {
+      this.timer = undefined;
+      this.due();
+      this.flush();
+    }, MAX_DELAY_MS);
+  }
+
+  private due(): void {
+    this.isDue = true;
+    this.changed();
+  }
+
+  /** Passes events to the outbox, while the client reads. */
+  send(): void {
+    const { channel, outbox, tap } = this;
+    if (tap === null) return;
+    if (tap.mustGoOn) this.goOn();
+    if (!this.isDue) return;
+    while (channel.backlog + outbox.unsentBytes <= MAX_BACKLOG_BYTES) {
+      const block = tap.take();
+      if (block === null) {
+        this.isDue = false;
+        return;
+      }
+      const view = new DataView(block.buffer, block.byteOffset, BLOCK_HEADROOM);
+      writeFrameHeader(view, 0, block.length, FrameKind.EVENTS, 0, 0, 0);
+      outbox.frame(block);
+    }
+  }
+
+  /** Continues the snapshot. */
+  goOn(): void {
+    const { tap } = this;
+    if (tap === null) return;
+    tap.goOn();
+    if (tap.held > 0) this.due();
+  }
+
+  /** There is more to send, or to write, in the next turn. */
+  get isPutOff(): boolean {
+    if (this.tap === null) return false;
+    return this.tap.mustGoOn || (this.isDue && this.channel.backlog <= MAX_BACKLOG_BYTES);
+  }
+
+  /** Counts what is kept for the client: so many bytes, and the events that wait. */
+  hold(bytes: number): void {
+    const { share, tap } = this;
+    const held = bytes + (tap?.held ?? 0);
+    share.hold(held - this.held);
+    this.held = held;
+    if (tap !== null) tap.isSqueezed = !share.allows(held, STEP_BYTES);
+  }
+
+  /** The connection has ended, and keeps nothing any more. */
+  letGo(): void {
+    this.share.hold(-this.held);
+    this.held = 0;
+  }
+
+  stop(): void {
+    this.timers.clearTimeout(this.timer);
+    this.tap?.stop();
+    this.tap = null;
+  }
+}

@@ -1,0 +1,60 @@
+import { checkBindingName, matches } from '../message/name.ts';
+
+/** The kinds of messages that a tap may show. */
+export const KINDS = ['announcement', 'request', 'reply', 'status'] as const;
+export type SeenKind = (typeof KINDS)[number];
+
+/** What a tap shows of a bus. */
+export interface TapFilter {
+  /** Names, or wildcards, of the messages to show; null: all. */
+  readonly names: readonly string[] | null;
+  readonly kinds: readonly SeenKind[];
+  /** How many bytes of each message's data to show at most. */
+  readonly data: number;
+}
+
+export const ALL_KINDS: readonly SeenKind[] = KINDS;
+
+/** Kinds as bits, for OBSERVE. */
+export function bitsOf(kinds: readonly SeenKind[]): number {
+  return kinds.reduce((bits, kind) => bits | (1 << KINDS.indexOf(kind)), 0);
+}
+
+export function kindsOf(bits: number): SeenKind[] {
+  return KINDS.filter((_, at) => (bits & (1 << at)) !== 0);
+}
+
+/** The most names that a filter may have: each message is compared with all of them. */
+export const MAX_FILTER_NAMES = 1000;
+
+/** What is wrong with the names of a filter; '' if nothing is. */
+export function faultOfNames(names: readonly string[]): string {
+  if (names.length > MAX_FILTER_NAMES) {
+    return `${names.length} names, where ${MAX_FILTER_NAMES} are the most`;
+  }
+  const wrong = names.find((name) => checkBindingName(name) !== 0);
+  return wrong === undefined ? '' : `'${wrong}' is neither a name nor a wildcard`;
+}
+
+/** Names whose answer is kept; programs may send any names. */
+const MAX_KEPT_NAMES = 4096;
+
+/** Which names a filter shows. It remembers the answers: the same names come again and again. */
+export class NameFilter {
+  private readonly names: readonly string[];
+  private readonly kept = new Map<string, boolean>();
+
+  constructor(names: readonly string[]) {
+    this.names = names;
+  }
+
+  shows(name: string): boolean {
+    let isShown = this.kept.get(name);
+    if (isShown === undefined) {
+      if (this.kept.size >= MAX_KEPT_NAMES) this.kept.clear();
+      isShown = this.names.some((one) => matches(one, name));
+      this.kept.set(name, isShown);
+    }
+    return isShown;
+  }
+}

@@ -1,0 +1,246 @@
+import { beforeEach, describe, expect, it } from 'vitest';
+import { Access, RIGHTS } from '../../src/bus/access.ts';
+import { Bus } from '../../src/bus/bus.ts';
+import { printStats, reportStats } from '../../src/bus/report.ts';
+import { openEntrance } from '../../src/daemon/entrance.ts';
+import { Session } from '../../src/daemon/session.ts';
+import { Turns } from '../../src/daemon/turns.ts';
+import { Errno } from '../../src/message/errno.ts';
+import { BusView } from '../../src/tap/bus-view.ts';
+import { EventReader } from '../../src/tap/event-reader.ts';
+import { EVENTS_VERSION, type TapEvent } from '../../src/tap/events.ts';
+import { MIN_SIZE } from '../../src/tap/limits.ts';
+import { HelloMode } from '../../src/wire/protocol.ts';
+import { Program } from '../bus/program.ts';
+import { type Frame, frame, frameText, hello } from '../support/frames.ts';
+import { stateOfBus, stateOfView } from '../tap/observed.ts';
+import { Host, Peer } from './peer.ts';
+
+const MEBIBYTE = 1024 * 1024;
+
+let host: Host;
+let bus: Bus;
+beforeEach(() => {
+  host = new Host();
+  bus = new Bus({ maxMessages: 100_000 });
+});
+
+interface Asked {
+  version?: number;
+  kinds?: number;
+  data?: number;
+  size?: number;
+  names?: string;
+}
+
+const observe = ({
+  version = EVENTS_VERSION,
+  kinds = 15,
+  data = 0xffff_ffff,
+  ...more
+}: Asked = {}) =>
+  frame('OBSERVE', { words: [version, kinds, data, more.size ?? 0], text: more.names ?? '' });
+
+/** A client that observes, and what it has seen. */
+class Observer {
+  readonly peer: Peer;
+  readonly view = new BusView();
+  private readonly reader = new EventReader();
+
+  constructor(asked?: Asked, at = host, on = bus) {
+    this.peer = new Peer(at, on);
+    this.peer.say(hello(HelloMode.OBSERVE));
+    expect(this.peer.hear().map(({ kind, words }) => [kind, words[3]])).toEqual([['WELCOME', 0]]);
+    this.peer.say(observe(asked));
+  }
+
+  /** The events that have come since the last call; what waits for more is sent at once. */
+  see(): TapEvent[] {
+    const observation = (this.peer.session as unknown as { observation: { due(): void } })
+      .observation;
+    observation.due();
+    host.flushes.flush();
+    const events = this.peer.hear().flatMap(({ kind, body }) => {
+      expect(kind).toBe('EVENTS');
+      return this.reader.read(Buffer.concat([Buffer.alloc(12), body]));
+    });
+    for (const event of events) this.view.apply(event);
+    return events;
+  }
+}
+
+/** The error number and the text of the FAREWELL that has ended the connection. */
+function farewell(peer: Peer): [number, string] {
+  const last = peer.hear().at(-1) as Frame;
+  expect([last.kind, peer.isEnded]).toEqual(['FAREWELL', true]);
+  return [last.words[0] as number, frameText(last, 1)];
+}
+
+describe('A client that observes', () => {
+  it('opens no Ksock, uses no id, and leaves no trace in the statistics.', () => {
+    new Program(bus).listen('$.News');
+    const before = printStats(reportStats(bus));
+    const observer = new Observer();
+    observer.see();
+    expect(printStats(reportStats(bus))).toBe(before);
+    expect(new Program(bus).id).toBe(2);
+    observer.peer.session.closed();
+    expect(bus.observer).toBeNull();
+    expect(observer.peer.isEnded).toBe(true);
+  });
+
+  it('sees the state of the bus, and what happens, once it is sent.', () => {
+    const listener = new Program(bus).listen('$.News');
+    const observer = new Observer();
+    expect(observer.see().map(({ type }) => type)).toEqual(['begin', 'ksock', 'binding', 'ready']);
+    new Program(bus).announce('$.News', { data: 'x' });
+    listener.read();
+    const types = ['opened', 'set', 'messages', 'queued', 'sent', 'read'];
+    expect(observer.see().map(({ type }) => type)).toEqual(types);
+    expect(stateOfView(observer.view)).toEqual(stateOfBus(bus));
+  });
+
+  it('of several sees its own filter.', () => {
+    const [all, some] = [new Observer(), new Observer({ names: '$.A.* $.B', data: 1 })];
+    const program = new Program(bus);
+    for (const name of ['$.A.x', '$.B', '$.C']) program.announce(name, { data: 'data' });
+    const seen = (observer: Observer): string[] =>
+      observer
+        .see()
+        .flatMap((event) => (event.type === 'messages' ? event.messages : []))
+        .map((one) => `${one.name} ${one.text()} of ${one.wholeLength}`);
+    expect(seen(all)).toEqual(['$.A.x data of 4', '$.B data of 4', '$.C data of 4']);
+    expect(seen(some)).toEqual(['$.A.x d of 4', '$.B d of 4']);
+  });
+
+  it('sends one OBSERVE of its version, and no other frame.', () => {
+    const wrong: [Buffer[], string][] = [
+      [[observe({ version: 7 })], 'the client reads events of version 7, the daemon has version 1'],
+      [[observe({ names: '$.A no.name' })], "an OBSERVE with 'no.name' is neither a name nor"],
+      [[observe(), observe()], 'a client that observes must send one OBSERVE, and no 15'],
+      [[frame('TAKE')], 'a client that observes must send one OBSERVE, and no 11'],
+    ];
+    for (const [frames, text] of wrong) {
+      const peer = new Peer(host, bus);
+      peer.say(hello(HelloMode.OBSERVE), ...frames);
+      const [errno, why] = farewell(peer);
+      expect(errno).toBe(Errno.EPROTO);
+      expect(why).toContain(text);
+      expect(bus.observer).toBeNull();
+    }
+  });
+
+  it('needs the right to observe, which the refusal names.', () => {
+    const rights = RIGHTS.filter((right) => right !== 'observe');
+    const access = new Access("access point 'guest'", { rights });
+    const peer = new Peer(host, bus);
+    const session = new Session(host, bus, peer, { ...openEntrance(bus), access });
+    const bytes = Uint8Array.from(hello(HelloMode.OBSERVE));
+    session.received(bytes, 0, bytes.length);
+    const [errno, why] = farewell(peer);
+    expect(errno).toBe(Errno.EACCES);
+    expect(why).toBe(
+      "access point 'guest' does not give the right 'observe'; `kbus access` shows who may do what",
+    );
+  });
+});
+
+describe('An observer that does not read', () => {
+  it('loses events, is told how many, and gets the state again; the bus does not wait.', () => {
+    const observer = new Observer({ size: MIN_SIZE });
+    observer.see();
+    observer.peer.reads = false;
+    const [sender, listener] = [new Program(bus), new Program(bus).listen('$.News')];
+    const data = 'x'.repeat(1000);
+    const sends = 2000;
+    for (let at = 0; at < sends; at++) {
+      expect(sender.announce('$.News', { data })).toBe('ok');
+      listener.read();
+      host.flushes.flush();
+    }
+    observer.peer.drain();
+    const events = observer.see();
+    const count = (type: TapEvent['type']): number => events.filter((e) => e.type === type).length;
+    const [lost] = events.filter((event) => event.type === 'lost');
+    const at = events.findIndex(({ type }) => type === 'lost');
+    expect(events[at + 1]?.type).toBe('begin');
+    // Opened, set and bound of both come before.
+    expect(count('messages')).toBeLessThan(sends);
+    expect(count('messages') + (lost?.messages ?? 0)).toBe(sends);
+    const happened = events.filter(
+      ({ type }) => !['begin', 'ksock', 'binding', 'ready', 'lost'].includes(type),
+    );
+    expect(happened.length + (lost?.events ?? 0)).toBe(5 + 4 * sends);
+    expect(stateOfView(observer.view)).toEqual(stateOfBus(bus));
+    expect(listener.ksock.numMessages).toBe(0);
+  });
+
+  it('holds no more memory than it asked for, and a little, counted to its access point.', () => {
+    const before = bus.share.held;
+    const observer = new Observer({ size: 2 * MEBIBYTE });
+    observer.peer.reads = false;
+    const sender = new Program(bus);
+    // A name that is known has taken its memory.
+    sender.announce('$.News');
+    const ofProgram = bus.share.held - before;
+    let most = 0;
+    for (let at = 0; at < 5000; at++) {
+      sender.announce('$.News', { data: 'x'.repeat(1000) });
+      host.flushes.flush();
+      most = Math.max(most, bus.share.held - before);
+    }
+    expect(most).toBeGreaterThan(2 * MEBIBYTE - 20_000);
+    expect(most).toBeLessThan(2.5 * MEBIBYTE);
+    observer.peer.drain();
+    observer.see();
+    observer.peer.session.closed();
+    expect(bus.share.held - before).toBe(ofProgram);
+  });
+
+  it('gets no memory that is not there: it loses events until there is some.', () => {
+    bus = new Bus({ maxMessages: 100_000, maxMemory: 4 * MEBIBYTE });
+    const observer = new Observer({ size: 64 * MEBIBYTE });
+    observer.peer.reads = false;
+    const sender = new Program(bus);
+    for (let at = 0; at < 10_000; at++) {
+      expect(sender.announce('$.News', { data: 'x'.repeat(1000) })).toBe('ok');
+      host.flushes.flush();
+    }
+    expect(bus.memory.free).toBeGreaterThan(1.5 * MEBIBYTE);
+    observer.peer.drain();
+    observer.see();
+    // Not all is sent at once; and what was taken makes room.
+    while (observer.see().length > 0);
+    expect(observer.view.lostMessages).toBeGreaterThan(0);
+    expect(stateOfView(observer.view)).toEqual(stateOfBus(bus));
+  });
+});
+
+it('The state of a large bus comes in turns, between which others are served and heard of.', () => {
+  const turns: (() => void)[] = [];
+  const work = { steps: 0 };
+  bus = new Bus({ maxMessages: 100_000 });
+  const limited = new Turns(
+    Object.assign(bus.work, { limit: 100 }),
+    (turn) => turns.push(turn),
+    () => host.flushes.flush(),
+  );
+  Object.assign(host, { turns: limited });
+  host.flushes.onFlushed = () => limited.check();
+  const programs = Array.from({ length: 300 }, () => new Program(bus).listen('$.A', '$.B'));
+  bus.work.begin();
+  const observer = new Observer();
+  for (let turn = turns.shift(); turn !== undefined; turn = turns.shift()) {
+    work.steps++;
+    turn();
+    // Meanwhile programs come, go and bind.
+    new Program(bus).listen('$.New');
+    programs[work.steps]?.ksock.unbind('$.A', false);
+    programs[300 - work.steps]?.ksock.close();
+    observer.see();
+  }
+  expect(work.steps).toBeGreaterThan(5);
+  observer.see();
+  expect(observer.view.isComplete).toBe(true);
+  expect(stateOfView(observer.view)).toEqual(stateOfBus(bus));
+});
