@@ -2,18 +2,23 @@
 export type Mode = 'r' | 'rw';
 
 /** A message is sent for the first time; or again, because a program called, or because there is room. */
-export const ATTEMPTS = ['send', 'resend', 'poll'] as const;
-export type Attempt = (typeof ATTEMPTS)[number];
+export type Attempt = 'send' | 'resend' | 'poll';
+export const ATTEMPTS: readonly Attempt[] = ['send', 'resend', 'poll'];
 
 /** What a program may set (spec 1 §10.1). */
-export const SETTINGS = [
+export type Setting =
+  | 'maxMessages'
+  | 'wantMessagesOnce'
+  | 'reportReplierBinds'
+  | 'verbose'
+  | 'maxMessageSize';
+export const SETTINGS: readonly Setting[] = [
   'maxMessages',
   'wantMessagesOnce',
   'reportReplierBinds',
   'verbose',
   'maxMessageSize',
-] as const;
-export type Setting = (typeof SETTINGS)[number];
+];
 
 /** Asks a switch for its value, instead of setting it. */
 export const ASK = 0xffff_ffff;

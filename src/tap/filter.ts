@@ -1,8 +1,8 @@
 import { checkBindingName, matches } from '../message/name.ts';
 
 /** The kinds of messages that a tap may show. */
-export const KINDS = ['announcement', 'request', 'reply', 'status'] as const;
-export type SeenKind = (typeof KINDS)[number];
+export type SeenKind = 'announcement' | 'request' | 'reply' | 'status';
+export const KINDS: readonly SeenKind[] = ['announcement', 'request', 'reply', 'status'];
 
 /** What a tap shows of a bus. */
 export interface TapFilter {
@@ -12,8 +12,6 @@ export interface TapFilter {
   /** How many bytes of each message's data to show at most. */
   readonly data: number;
 }
-
-export const ALL_KINDS: readonly SeenKind[] = KINDS;
 
 /** Kinds as bits, for OBSERVE. */
 export function bitsOf(kinds: readonly SeenKind[]): number {

@@ -51,7 +51,7 @@ describe('A bundle for a browser', () => {
   it('has the client, and no modules of Node or of a bus.', async () => {
     const program = await bundle('src/client/browser.ts');
     expect(needsOfNode(program)).toEqual([]);
-    expect(roomsOf(program)).toEqual(['base', 'client', 'message', 'wire']);
+    expect(roomsOf(program)).toEqual(['base', 'client', 'message', 'tap', 'wire']);
   });
 
   it('opens a Ksock without Node, and sends and receives a message.', async () => {
