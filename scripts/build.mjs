@@ -1,8 +1,8 @@
-// Builds dist/ from src/: one JavaScript file for each source, the program `kbus` as a few files, and the declarations of
-// the package (types/). The declarations beside the JavaScript also have internal members, for the programs of this
+// Builds dist/ from src/: one JavaScript file for each source, the program `kbus` as a few files, what the daemon serves to
+// browsers (page/), and the declarations of the package (types/). The declarations beside the JavaScript also have internal members, for the programs of this
 // checkout. The script builds in another directory and then renames it, so that no program finds an incomplete dist/.
 import { spawnSync } from 'node:child_process';
-import { chmodSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, copyFileSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { rolldown } from 'rolldown';
 import { rollup } from 'rollup';
@@ -19,6 +19,7 @@ if (
 ) {
   await joinDeclarations();
   await joinProgram();
+  await joinPage();
   chmodSync(`${beside}/cli/main.cjs`, 0o755);
   rmSync('dist', { recursive: true, force: true });
   renameSync(beside, 'dist');
@@ -45,6 +46,8 @@ async function joinDeclarations() {
       index: `${whole}/index.d.ts`,
       daemon: `${whole}/daemon/index.d.ts`,
       limpet: `${whole}/limpet/index.d.ts`,
+      browser: `${whole}/client/browser.d.ts`,
+      'browser-observe': `${whole}/client/browser-observe.d.ts`,
     },
     plugins: [dts(), { name: 'public', renderChunk: publicDeclarations }],
     external: /^node:/,
@@ -56,8 +59,10 @@ async function joinDeclarations() {
     dir: `${beside}/types`,
     entryFileNames: '[name].d.ts',
     chunkFileNames: 'shared.d.ts',
+    minifyInternalExports: false,
     // What several entries need, in one chunk.
-    manualChunks: (id) => (/\/whole\/(?:index|daemon|limpet)\b/.test(id) ? undefined : 'shared'),
+    manualChunks: (id) =>
+      /\/whole\/(?:index|daemon|limpet|client\/browser)\b/.test(id) ? undefined : 'shared',
   });
   await joined.close();
   rmSync(whole, { recursive: true });
@@ -89,4 +94,28 @@ async function joinProgram() {
   await joined.close();
   for (const folder of ['cli', 'playlet']) rmSync(`${beside}/${folder}`, { recursive: true });
   renameSync(`${beside}/joined`, `${beside}/cli`);
+}
+
+/** Joins what the daemon serves to browsers: the client as kbus.js, and the page with its files. */
+async function joinPage() {
+  const folder = `${beside}/page`;
+  const joined = await rolldown({
+    input: {
+      kbus: 'src/client/browser.ts',
+      observe: 'src/client/browser-observe.ts',
+      page: 'src/page/page.ts',
+    },
+    platform: 'browser',
+  });
+  await joined.write({
+    dir: folder,
+    format: 'esm',
+    entryFileNames: '[name].js',
+    chunkFileNames: '[name].js',
+    minify: true,
+    comments: false,
+  });
+  await joined.close();
+  for (const name of ['index.html', 'page.css'])
+    copyFileSync(`src/page/${name}`, `${folder}/${name}`);
 }

@@ -15,7 +15,7 @@ export function publicDeclarations(declarations) {
   const exported = [...declarations.matchAll(/^export (?:type )?\{(.*)\}/gm)].flatMap(([, list]) =>
     (list ?? '').split(',').map((name) => name.trim().replace(/ as .*/, '')),
   );
-  let text = withoutAliases(declarations, exported);
+  let text = withoutAliases(withoutBases(declarations, exported), exported);
   for (;;) {
     const classes = [...text.matchAll(CLASS)];
     const hidden = classes.find(([, name]) => name !== undefined && !exported.includes(name));
@@ -27,6 +27,30 @@ export function publicDeclarations(declarations) {
 }
 
 /**
+ * Interfaces with the members that they inherit from a generic interface that programs can't name.
+ *
+ * @param {string} text @param {string[]} exported
+ */
+function withoutBases(text, exported) {
+  const heirs = [
+    ...text.matchAll(/^interface (\w+(?:<\w+>)?) extends (\w+)<(\w+)>(?:, (\w+))? \{\n/gm),
+  ];
+  const hidden = heirs.filter(([, , base = '']) => !exported.includes(base));
+  const heads = new Map(hidden.map(([, , base = '']) => [base, headOf(base)]));
+  const filled = hidden.reduce((made, [line, heir = '', base = '', argument = '', other]) => {
+    const [, parameter = '', body = ''] = heads.get(base)?.exec(text) ?? [];
+    const members = body.replace(new RegExp(`\\b${parameter}\\b`, 'g'), argument);
+    const rest = other === undefined ? '' : ` extends ${other}`;
+    return made.replace(line, () => `interface ${heir}${rest} {\n${members}`);
+  }, text);
+  return [...heads.values()].reduce((made, head) => made.replace(head, ''), filled);
+}
+
+/** A generic interface: its parameter, and its members. @param {string} name */
+const headOf = (name) =>
+  new RegExp(`${COMMENT}^interface ${name}<(\\w+)> \\{\\n((?: .*\\n)*)\\}\\n`, 'm');
+
+/**
  * In place of a name for a generic interface that programs can't name, that interface with its argument.
  *
  * @param {string} text @param {string[]} exported
@@ -34,7 +58,7 @@ export function publicDeclarations(declarations) {
 function withoutAliases(text, exported) {
   const aliases = [...text.matchAll(/^type (\w+) = (\w+)<(\w+)>;\n/gm)];
   return aliases.reduce((made, [line, alias = '', generic = '', argument = '']) => {
-    const head = new RegExp(`^interface ${generic}<(\\w+)> \\{\\n((?: .*\\n)*)\\}\\n`, 'm');
+    const head = headOf(generic);
     const [, parameter = '', body = ''] = head.exec(made) ?? [];
     if (exported.includes(generic) || parameter === '') return made;
     const filled = body.replace(new RegExp(`\\b${parameter}\\b`, 'g'), argument);

@@ -21,7 +21,14 @@ const read = (path: string): string => readFileSync(join(root, path), 'utf8');
 const manifest = JSON.parse(read('package.json'));
 
 /** The declarations that the package brings. */
-const TYPES = ['index.d.ts', 'daemon.d.ts', 'limpet.d.ts', 'shared.d.ts'];
+const TYPES = [
+  'index.d.ts',
+  'daemon.d.ts',
+  'limpet.d.ts',
+  'browser.d.ts',
+  'browser-observe.d.ts',
+  'shared.d.ts',
+];
 
 /** What these files declare, each with the names of its members; and what the entries export, by entry. */
 function namesIn(folder: string) {
@@ -46,7 +53,9 @@ function namesIn(folder: string) {
       if (ts.isExportDeclaration(statement)) {
         const { exportClause } = statement;
         if (!exportClause || !ts.isNamedExports(exportClause)) throw new Error(textOf(statement));
-        names.push(...exportClause.elements.map(({ name }) => textOf(name)));
+        // `WebKsock as Ksock`: the name of the declaration.
+        const { elements } = exportClause;
+        names.push(...elements.map(({ name, propertyName = name }) => textOf(propertyName)));
       } else {
         const [{ name }] = ts.isVariableStatement(statement)
           ? statement.declarationList.declarations
@@ -90,7 +99,9 @@ describe('the package', () => {
     const wanted = /^(dist\/.+\.c?js|systemd\/[\w.-]+)$/;
     const others = files.filter((path) => !wanted.test(path));
     const types = TYPES.map((file) => `dist/types/${file}`);
-    expect(others.sort()).toEqual(['LICENSE', 'README.md', 'package.json', ...types].sort());
+    const page = ['dist/page/index.html', 'dist/page/page.css'];
+    const all = ['LICENSE', 'README.md', 'package.json', ...types, ...page];
+    expect(others.sort()).toEqual(all.sort());
     expect(files).toContain('dist/index.js');
   });
 
@@ -100,6 +111,8 @@ describe('the package', () => {
       kbus: exported[0],
       'kbus/daemon': exported[1],
       'kbus/limpet': exported[2],
+      'kbus/browser': exported[3],
+      'kbus/browser/observe': exported[4],
     };
     const lines = Object.entries(entries).flatMap(([entry, names = []]) => [
       `${entry}:`,
@@ -110,7 +123,7 @@ describe('the package', () => {
     ]);
     expect(`${lines.join('\n')}\n`).toBe(read('test/public-names.txt'));
     // Nothing that an entry doesn't export is told of.
-    expect([...declared.keys()].sort()).toEqual(Object.values(entries).flat().sort());
+    expect([...declared.keys()].sort()).toEqual([...new Set(Object.values(entries).flat())].sort());
   });
 
   test('has nothing that publint objects to', async () => {
@@ -134,13 +147,14 @@ describe('the package', () => {
       import { Bus, Ksock } from 'kbus';
       import { Daemon } from 'kbus/daemon';
       import { Limpet } from 'kbus/limpet';
+      import { Ksock as WebKsock } from 'kbus/browser';
       const ksock = await Ksock.open(new Bus());
-      console.log(String(ksock), typeof Daemon, typeof Limpet);
+      console.log(String(ksock), typeof Daemon, typeof Limpet, typeof WebKsock);
       await ksock.close();`;
     const run = (args: string[]): string =>
       execFileSync(process.execPath, args, { cwd: folder, encoding: 'utf8' });
     expect(run(['--input-type=module', '--eval', program])).toBe(
-      'Ksock device 0, id 1, mode read/write function function\n',
+      'Ksock device 0, id 1, mode read/write function function function\n',
     );
     expect(run(['node_modules/kbus/dist/cli/main.cjs', '--version'])).toBe(`${manifest.version}\n`);
   });

@@ -42,8 +42,22 @@ export class Slab {
    * Copies `length` bytes of `from` to `bytes`, where they begin at `at`, `phase` bytes behind a multiple of 4.
    */
   keep(from: Uint8Array, at: number, length: number, phase: number): void {
+    this.reserveInPhase(length, phase);
+    this.bytes.set(from.subarray(at, at + length), this.at);
+  }
+
+  /** Copies pieces of `length` bytes in all likewise, side by side. */
+  gather(pieces: readonly Uint8Array[], length: number, phase: number): void {
+    this.reserveInPhase(length, phase);
+    let to = this.at;
+    for (const piece of pieces) {
+      this.bytes.set(piece, to);
+      to += piece.length;
+    }
+  }
+
+  private reserveInPhase(length: number, phase: number): void {
     this.reserve(length + 7);
     this.at = ((this.at + 3) & ~3) + phase;
-    this.bytes.set(from.subarray(at, at + length), this.at);
   }
 }

@@ -56,6 +56,11 @@ export const COMMANDS: readonly Entry[] = [
     load: () => import('./access.ts'),
   },
   {
+    name: 'web',
+    summary: 'print the address of the page of a daemon, with its token',
+    load: () => import('./web.ts'),
+  },
+  {
     name: 'kick',
     summary: 'end a Ksock of another program',
     load: () => import('./kick.ts'),

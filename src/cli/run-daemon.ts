@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import process from 'node:process';
 import {
   BUS_DEFAULTS,
@@ -39,18 +40,22 @@ export async function runDaemon(given: Given, limpets: readonly LimpetTable[] = 
     helloTimeout: given['hello-timeout'],
     spin: given.spin,
     device: await deviceOf(given),
+    web: webOf(given),
     verbose: given.verbose ?? SETTINGS.verbose.default,
     log,
     listening,
   });
   process.once('uncaughtException', (error) => stopAfterBug(error, daemon, log));
   await startDaemon(daemon, directory);
-  const { device } = daemon;
+  const { device, page } = daemon;
   log.info(servingText(daemon, buses, directory, listening.length, access), {
     buses,
     directory,
     ...(device !== null && { device }),
+    ...(page !== null && { page }),
   });
+  const { web, insecure } = given;
+  if (web !== undefined && insecure) log.warn(`web: insecure is set: ${web} has no TLS`);
   const stopLimpets = await startLimpets(daemon, limpets, log);
   // Imported late: it must not delay the start.
   const { keepYoungMemorySmall } = await import('./young-memory.ts');
@@ -198,6 +203,55 @@ async function deviceOf(given: Given): Promise<DaemonOptions['device']> {
   return undefined;
 }
 
+const WEB_SETTINGS = [
+  'web-origins',
+  'web-cert',
+  'web-key',
+  'web-timeout',
+  'web-keep-tokens',
+  'insecure',
+] as const;
+
+function webOf(given: Given): DaemonOptions['web'] {
+  const { web, insecure } = given;
+  if (web === undefined) {
+    const stray = WEB_SETTINGS.find((name) => given[name] !== undefined && given[name] !== false);
+    const ofAccess = given.access?.find((point) => point.web);
+    const name = stray ?? (ofAccess && `access point '${ofAccess.name}'`);
+    if (name === undefined) return undefined;
+    const what = stray === undefined ? 'it has a token (web)' : 'it sets nothing';
+    throw new Failure(
+      Exit.USAGE,
+      `${name}: ${what}, but the daemon serves no web; set an address with --web, such as 127.0.0.1:8080`,
+    );
+  }
+  const { 'web-cert': cert, 'web-key': key } = given;
+  if ((cert === undefined) !== (key === undefined)) {
+    const [has, lacks] = cert === undefined ? ['web-key', 'web-cert'] : ['web-cert', 'web-key'];
+    throw new Failure(Exit.USAGE, `${has}: TLS needs ${lacks}, too`);
+  }
+  const origins = given['web-origins']?.split(',').map((origin) => origin.trim());
+  return {
+    listen: web,
+    origins,
+    timeout: given['web-timeout'] ?? SETTINGS['web-timeout'].default,
+    keepTokens: given['web-keep-tokens'],
+    insecure,
+    tls:
+      cert === undefined || key === undefined
+        ? undefined
+        : { cert: readPem('web-cert', cert), key: readPem('web-key', key) },
+  };
+}
+
+function readPem(name: string, path: string): Buffer {
+  try {
+    return readFileSync(path);
+  } catch (error) {
+    throw new Failure(Exit.USAGE, `${name}: can't read it: ${(error as Error).message}`, error);
+  }
+}
+
 function servingText(
   daemon: Daemon,
   buses: number,
@@ -205,11 +259,12 @@ function servingText(
   passed: number,
   access: readonly AccessPoint[],
 ): string {
-  const { device } = daemon;
+  const { device, page } = daemon;
   const what = buses === 1 ? 'bus 0' : `buses 0 to ${buses - 1}`;
   const files = device === null ? '' : `, and as files in ${device}`;
   const names = access.map(({ name }) => `'${name}'`).join(', ');
-  const others = names === '' ? files : `${files}, with access points ${names}`;
+  const web = page === null ? '' : `, with a page at ${page} (see kbus web)`;
+  const others = `${names === '' ? files : `${files}, with access points ${names}`}${web}`;
   if (passed >= buses) return `serving ${what}, on sockets of systemd${others}`;
   return `serving ${what} ${buses === 1 ? `at ${daemon.path(0)}` : `in ${directory}`}${others}`;
 }

@@ -3,6 +3,7 @@ import type { Daemon } from '../daemon/daemon.ts';
 import { SocketInUseError } from '../daemon/socket-file.ts';
 import { FolderError } from '../system/made-folders.ts';
 import { SocketPathError } from '../system/socket-folder.ts';
+import { WebError } from '../web/web-error.ts';
 import { Exit, Failure } from './failure.ts';
 
 /** Starts a daemon. Throws a Failure if another daemon serves in the folder, or for an error of the file system. */
@@ -15,6 +16,7 @@ export async function startDaemon(daemon: Daemon, directory: string): Promise<vo
 }
 
 function startFailure(error: unknown, directory: string): unknown {
+  if (error instanceof WebError) return new Failure(Exit.USAGE, error.message, error);
   if (error instanceof SocketInUseError) return new Failure(Exit.REFUSED, error.message, error);
   const isOfFiles = error instanceof FolderError || error instanceof SocketPathError;
   if (!(error instanceof Error) || !(isOfFiles || 'syscall' in error)) return error;

@@ -1,22 +1,22 @@
-/** The client for browsers: a transport opens a Ksock. It needs neither Node nor the engine of a bus. */
+/** The client for browsers: `import { Ksock } from 'kbus/browser'`. It needs neither Node nor the engine of a bus. */
+export type { Mode } from '../message/calls.ts';
+export * from '../message/index.ts';
+export type { AccessReport, BindingReport, BusReport, KsockReport } from '../message/reports.ts';
+export type { PlatformSocket, WebSocketClass } from '../transport/web-socket.ts';
 export type {
   BorrowingHandler,
   Handler,
+  HandlerOptions,
   Handling,
   ListenerOptions,
   ReplyData,
   RequestHandler,
 } from './handler.ts';
-export { observeChannel } from './observe-channel.ts';
-export type {
-  CloseOptions,
-  Missed,
-  OpenOptions,
-  RequestOptions,
-  SendOptions,
-  WaitOptions,
-} from './options.ts';
-export { BUS_GONE_AWAY, type Connect } from './ports/port.ts';
+export type { CloseOptions, Missed, RequestOptions, SendOptions, WaitOptions } from './options.ts';
+export { BUS_GONE_AWAY } from './ports/port.ts';
 export type { ReconnectOptions } from './ports/reconnect-options.ts';
-export { Tap, type TapOptions } from './tap.ts';
-export { TransportKsock as Ksock } from './transport-ksock.ts';
+export {
+  TransportKsock as Ksock,
+  type WebKsockOptions as KsockOptions,
+} from './transport-ksock.ts';
+export type { WebPlace } from './web-place.ts';

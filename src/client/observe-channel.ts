@@ -4,8 +4,8 @@ import { EventPort } from './ports/event-port.ts';
 import { requestOf, Tap, type TapOptions } from './tap.ts';
 
 /**
- * Observes a bus over a channel, such as a WebSocket: `connect` opens it, and passes its events on. For browsers, and
- * for transports of one's own.
+ * Observes a bus over a channel, such as a WebSocket: `connect` opens it, and passes its events on. For
+ * transports of one's own.
  */
 export async function observeChannel(
   connect: (events: ChannelEvents) => Channel,

@@ -8,23 +8,13 @@ import type { ReconnectOptions } from './ports/reconnect-options.ts';
 
 // The options of the calls of a Ksock, and their checks.
 
-/** The options of `Ksock.open`; `K` is the class of Ksock that it opens. */
-export interface OpenOptions<K> {
+/** The options of `Ksock.open` wherever the bus is; `K` is the class of Ksock that it opens. */
+export interface AnyOpenOptions<K> {
   /** `r`: the Ksock may read, bind and change settings. `rw` (default): it may also send. */
   mode?: Mode | undefined;
   /**
-   * Directory of the daemon's sockets. Default: the first of `$KBUS_DIR`, `$XDG_RUNTIME_DIR/kbus` and /run/kbus in
-   * which a daemon serves the bus.
-   */
-  directory?: string | undefined;
-  /**
-   * Name of an access point of the bus, with rights of its own: `guest` for the socket `kbus0.guest.sock`. Default: the
-   * socket without a name, `kbus0.sock`.
-   */
-  access?: string | undefined;
-  /**
    * Name of the program for people, at most 64 characters: errors of other programs and reports show it. Default: the file
-   * name of the program.
+   * name of the program; in a page, its title.
    */
   name?: string | undefined;
   /**
@@ -68,6 +58,20 @@ export interface OpenOptions<K> {
   onMissed?: ((missed: Missed) => void) | undefined;
   /** Cancels the opening: `open` rejects with the signal's reason. */
   signal?: AbortSignal | undefined;
+}
+
+/** Those of Node. */
+export interface OpenOptions<K> extends AnyOpenOptions<K> {
+  /**
+   * Directory of the daemon's sockets. Default: the first of `$KBUS_DIR`, `$XDG_RUNTIME_DIR/kbus` and /run/kbus in
+   * which a daemon serves the bus.
+   */
+  directory?: string | undefined;
+  /**
+   * Name of an access point of the bus, with rights of its own: `guest` for the socket `kbus0.guest.sock`. Default: the
+   * socket without a name, `kbus0.sock`.
+   */
+  access?: string | undefined;
 }
 
 /** The argument of `onMissed`. */
@@ -115,22 +119,24 @@ export interface RequestOptions extends WaitOptions {
   wait?: boolean | undefined;
 }
 
+/** The options of `Ksock.open` wherever the bus is. */
+const OPEN_OPTIONS = [
+  'mode',
+  'name',
+  'manage',
+  'reconnect',
+  'onConnected',
+  'onDisconnected',
+  'onBindRefused',
+  'onHandlerError',
+  'onMissed',
+  'signal',
+] as const;
+
 /** The names of all options, to find misspelt ones. */
 const KNOWN_OPTIONS = {
-  open: new Set([
-    'mode',
-    'directory',
-    'access',
-    'name',
-    'manage',
-    'reconnect',
-    'onConnected',
-    'onDisconnected',
-    'onBindRefused',
-    'onHandlerError',
-    'onMissed',
-    'signal',
-  ]),
+  open: new Set([...OPEN_OPTIONS, 'directory', 'access']),
+  openWeb: new Set([...OPEN_OPTIONS, 'url', 'token', 'WebSocket']),
   reconnect: new Set(['minDelay', 'maxDelay']),
   wait: new Set(['timeout', 'signal']),
   send: new Set(['wait', 'signal']),
@@ -150,8 +156,11 @@ export function checkNames(
 }
 
 /** Throws a TypeError for a wrong option of `Ksock.open`, and EINVAL for an unknown mode. */
-export function checkOpenOptions<K>(options: OpenOptions<K>): void {
-  checkNames('Ksock.open', options, 'open');
+export function checkOpenOptions<K>(
+  options: OpenOptions<K>,
+  known: 'open' | 'openWeb' = 'open',
+): void {
+  checkNames('Ksock.open', options, known);
   const { mode = 'rw', directory, access, name, manage, reconnect } = options;
   if (mode !== 'r' && mode !== 'rw') {
     const meaning = "the mode is 'r', to read only, or 'rw', to write too";

@@ -1,42 +1,56 @@
 import { systemTimers } from '../base/timers.ts';
 import { KsockCore } from './ksock-core.ts';
-import { kindOf, notABus } from './not-a-bus.ts';
 import { type Environment, openKsock } from './opening.ts';
-import { checkOpenOptions, type OpenOptions } from './options.ts';
+import { type AnyOpenOptions, checkOpenOptions } from './options.ts';
+import { connectWeb } from './ports/connect-web.ts';
 import type { Connect } from './ports/port.ts';
+import { type WebPlace, webOptions } from './web-place.ts';
 
 const ANYWHERE: Environment = { timers: systemTimers, warn: (text) => console.warn(text) };
 
-/** A Ksock that connects to its bus over a transport. It runs in browsers. */
+/** The options of `Ksock.open` in a browser. */
+export interface WebKsockOptions extends AnyOpenOptions<TransportKsock>, WebPlace {}
+
+/** A Ksock that connects to its bus over WebSocket, or another transport. It runs in browsers. */
 export class TransportKsock extends KsockCore {
   /**
-   * Opens a Ksock on a bus over a transport. Errors: ENOENT (the bus does not exist, or no daemon runs), EACCES (this
-   * user may not connect), EPROTO (the daemon speaks another version of the protocol, or is not kbus).
+   * Opens a Ksock on a bus of a daemon that serves the web. `where` is the number of the bus, from 0 (default 0). Errors:
+   *
+   * - ENOENT: no daemon serves the web at `url`, or it does not admit pages of this origin, or the bus does not exist
+   * - EACCES: the token is wrong, or not for this bus
+   * - EINVAL: `where` is not a bus, `url` is no address, or the mode is neither `r` nor `rw`
+   * - EPROTO: the daemon speaks another version of the protocol, or is not kbus
+   * - ETIMEDOUT: the daemon did not answer within 5 seconds
+   * - ENOMEM: the daemon has reached `max-connections`
    */
+  static open(where?: number, options?: WebKsockOptions): Promise<TransportKsock>;
+  /** @internal Opens a Ksock over another transport. */
+  static open(where: Connect, options?: WebKsockOptions): Promise<TransportKsock>;
   static async open(
-    connect: Connect,
-    options: OpenOptions<TransportKsock> = {},
+    where: number | Connect = 0,
+    options: WebKsockOptions = {},
   ): Promise<TransportKsock> {
-    return TransportKsock.openIn(ANYWHERE, connect, options);
+    return TransportKsock.openIn(ANYWHERE, where, options);
   }
 
   /** @internal As `open`, with the timers and warnings of an environment. */
   static async openIn(
     environment: Environment,
-    connect: Connect,
-    options: OpenOptions<TransportKsock> = {},
+    where: number | Connect,
+    options: WebKsockOptions = {},
   ): Promise<TransportKsock> {
-    checkOpenOptions(options);
-    const chosen = async (): Promise<Connect> => {
-      if (typeof connect === 'function') return connect;
-      throw notABus(connect, `give a transport, not ${kindOf(connect)}`);
-    };
+    checkOpenOptions(options, 'openWeb');
     return openKsock(
-      chosen,
-      'a bus over a transport',
+      async () => connectionTo(where, options),
+      typeof where === 'number' ? `bus ${where}` : 'a bus over a transport',
       options,
       (...made) => new TransportKsock(...made),
       environment,
     );
   }
+}
+
+function connectionTo(where: number | Connect, options: WebKsockOptions): Connect {
+  if (typeof where === 'function') return where;
+  return connectWeb(where, webOptions(where, options));
 }

@@ -16,6 +16,8 @@ export interface AccessPoint extends AccessRules {
   readonly socket: Ownership;
   /** The buses that have it. Default: all. */
   readonly buses?: readonly number[] | undefined;
+  /** Whether it has a token, too, for pages (spec 1 §13). Default: false. */
+  readonly web?: boolean | undefined;
   /** Descriptors of its listening sockets for the first of these buses (systemd's socket activation). */
   readonly listening?: readonly number[] | undefined;
 }
@@ -66,6 +68,11 @@ export class AccessPoints {
     const door: Door = { name, path, access, share, full: '', reports };
     this.doors.set(bus, [...(this.doors.get(bus) ?? []), door]);
     return door;
+  }
+
+  /** The access point of a bus by its name; '' is that of the owner. */
+  find(bus: Bus, name: string): Door | undefined {
+    return this.doors.get(bus)?.find((door) => door.name === name);
   }
 
   /** The access points that a Ksock may know of which came in by this one. */

@@ -19,7 +19,7 @@ const LISTS = { send: 'write', listen: 'read', reply: 'reply' } as const;
 
 type ListName = keyof typeof LISTS;
 
-const KEYS = ['name', 'rights', 'buses', ...Object.keys(LISTS)];
+const KEYS = ['name', 'rights', 'buses', 'web', ...Object.keys(LISTS)];
 
 /** Checks access points, whatever they are. `otherKeys` are not checked. */
 export function faultsOfAccess(points: unknown, otherKeys: readonly string[]): AccessFault[] {
@@ -57,7 +57,7 @@ function faultsOfPoint(
     const advice = meant === undefined ? `it has ${keys.join(', ')}` : `did you mean '${meant}'?`;
     add(key, `is not a setting of an access point; ${advice}`);
   }
-  const { name, rights, buses } = point;
+  const { name, rights, buses, web } = point;
   if (typeof name !== 'string' || !ACCESS_NAME.test(name)) {
     add(
       'name',
@@ -76,6 +76,9 @@ function faultsOfPoint(
   }
   const isBus = (bus: unknown): boolean =>
     Number.isInteger(bus) && (bus as number) >= 0 && (bus as number) < MAX_BUSES;
+  if (web !== undefined && typeof web !== 'boolean') {
+    add('web', `must be true or false, for a token of its own; it is ${shown(web)}`);
+  }
   if (buses !== undefined && !(Array.isArray(buses) && buses.length > 0 && buses.every(isBus))) {
     add('buses', `must be a list of bus numbers, as in [0, 2]; it is ${shown(buses)}`);
   }

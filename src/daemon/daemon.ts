@@ -15,7 +15,9 @@ import { Errno } from '../message/errno.ts';
 import { MadeFolders } from '../system/made-folders.ts';
 import { defaultMaxMemory } from '../system/memory.ts';
 import { userOfProcess } from '../system/process-user.ts';
-import { checkSocketPath, socketPath } from '../system/socket-folder.ts';
+import { absolute, checkSocketPath, socketPath } from '../system/socket-folder.ts';
+import type { Channel, ChannelEvents } from '../transport/channel.ts';
+import type { WebOptions, WebServer } from '../web/web-server.ts';
 import { AcceptedChannel } from './accepted-channel.ts';
 import {
   type AccessPoint,
@@ -63,6 +65,8 @@ export interface DaemonOptions {
   access?: readonly AccessPoint[] | undefined;
   /** To serve the buses as files, too. */
   device?: DeviceFiles | undefined;
+  /** To serve the buses to browsers, too. */
+  web?: WebOptions | undefined;
   /** Whether each bus starts with its debug log on. */
   verbose?: boolean | undefined;
   log: Log;
@@ -111,6 +115,7 @@ export class Daemon {
   /** The last call for a new bus. */
   private making: Promise<unknown> = Promise.resolve();
   private deviceOrNull: DeviceFolder | null = null;
+  private web: WebServer | null = null;
   private isStopping = false;
 
   constructor(options: DaemonOptions) {
@@ -140,10 +145,14 @@ export class Daemon {
     });
   }
 
-  /** Serves all buses. Throws a SocketInUseError if another daemon does, or an error of the file system. */
+  /**
+   * Serves all buses. Throws a SocketInUseError if another daemon does, a WebError if it can't serve the web as it was
+   * asked to, or an error of the file system.
+   */
   async start(): Promise<void> {
     try {
       for (const bus of this.buses) await this.serve(bus);
+      await this.openWeb();
     } catch (error) {
       await this.stop('the daemon could not start');
       throw error;
@@ -186,6 +195,56 @@ export class Daemon {
       return;
     }
     for (const bus of this.buses) await this.link(bus.number);
+  }
+
+  /** The address of the daemon's page, without a token; null if it serves none, or does not know how its proxy is called. */
+  get page(): string | null {
+    return this.web?.home ?? null;
+  }
+
+  private async openWeb(): Promise<void> {
+    const { access = [], directory, socket, web } = this.options;
+    if (web === undefined) return;
+    // Imported on demand: most daemons serve no web.
+    const { WebServer } = await import('../web/web-server.ts');
+    const server = new WebServer(web, {
+      directory: absolute(directory),
+      accessNames: ['', ...access.flatMap(({ name, web }) => (web ? [name] : []))],
+      gather: (...pieces) => this.receiveBuffers.gather(...pieces),
+      leaving: this.leaving,
+      listenAt: async (server, path) => {
+        const file = await listenAt(server, path, socket);
+        return () => file.close();
+      },
+      letIn: (...entry) => this.letIn(...entry),
+      warn: (text) => this.warn(text),
+    });
+    // With sockets of systemd, nothing has made it yet.
+    this.makeDirectory();
+    await server.start();
+    this.web = server;
+  }
+
+  /** Lets a WebSocket in to a bus, by an access point. */
+  private letIn(
+    number: number,
+    access: string,
+    channel: Channel & { events: ChannelEvents },
+    connection: Socket,
+  ): Session | { errno: number; why: string } {
+    const bus = this.buses.get(number);
+    if (bus === undefined || this.isStopping) {
+      const why = `there is no bus ${number}; the daemon serves ${this.buses.count} from 0 on`;
+      return { errno: Errno.ENOENT, why };
+    }
+    const door = this.accessPoints.find(bus, access);
+    if (door === undefined) {
+      const why = `access point '${access}', of which the token is, is not for bus ${number}`;
+      return { errno: Errno.EACCES, why };
+    }
+    return this.admit(bus, door, connection, channel, (session) => {
+      channel.events = session;
+    });
   }
 
   private noNewDevice(error: unknown): number {
@@ -247,6 +306,7 @@ export class Daemon {
     for (const session of [...this.sessions.keys()]) session.farewell(Errno.ECONNRESET, why);
     this.flushes.flush();
     const closed = this.closeServers.map((close) => close());
+    if (this.web !== null) closed.push(this.web.stop());
     for (const socket of this.sessions.values()) closed.push(hasClosed(socket));
     await this.deviceOrNull?.close().catch((error: Error) => this.warn(error.message));
     const timer = setTimeout(() => {
@@ -346,17 +406,28 @@ export class Daemon {
       return;
     }
     const channel = new AcceptedChannel(connection, this.receiveBuffers, this.leaving);
+    this.admit(bus, door, connection, channel, (session) => channel.open(session));
+  }
+
+  /** Makes a session of a connection; if the daemon is full, one that ends, or for managing only. `open` gives it events. */
+  private admit(
+    bus: Bus,
+    door: Door,
+    connection: Socket,
+    channel: Channel,
+    open: (session: Session) => void,
+  ): Session {
     const { access } = door;
     const limit = connectionsFor(access, this.maxConnections);
     const isFull = this.connections >= limit;
     const full = isFull ? this.whyFull(limit) : '';
     const session = new Session(this, bus, channel, isFull ? { ...door, full } : door);
-    channel.open(session);
+    open(session);
     if (isFull) {
       const mayManage = access === null || access.has('manage');
       if (!mayManage || !this.reserve.admit(session, full)) {
         session.farewell(Errno.ENOMEM, full);
-        return;
+        return session;
       }
     }
     this.sessions.set(session, connection);
@@ -366,6 +437,7 @@ export class Daemon {
       this.reserve.end(session);
       this.sessions.delete(session);
     });
+    return session;
   }
 
   private whyFull(limit: number): string {

@@ -28,13 +28,20 @@ export class ReceiveBuffers {
    * bytes behind a multiple of 4.
    */
   keep(length: number, phase: number): Slab {
-    const slab =
-      length <= SMALL_READ_BYTES
-        ? this.small
-        : length <= MEDIUM_READ_BYTES
-          ? this.medium
-          : this.large;
+    const slab = this.slabFor(length);
     slab.keep(this.scratch, 0, length, phase);
     return slab;
+  }
+
+  /** Copies pieces of `length` bytes in all likewise, side by side. */
+  gather(pieces: readonly Uint8Array[], length: number, phase: number): Slab {
+    const slab = this.slabFor(length);
+    slab.gather(pieces, length, phase);
+    return slab;
+  }
+
+  private slabFor(length: number): Slab {
+    if (length <= SMALL_READ_BYTES) return this.small;
+    return length <= MEDIUM_READ_BYTES ? this.medium : this.large;
   }
 }

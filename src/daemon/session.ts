@@ -207,6 +207,10 @@ export class Session
     this.handled();
   }
 
+  heldMore(): void {
+    if (!this.isEnded) this.handled();
+  }
+
   closed(): void {
     this.end();
     this.parts?.ksock.holdForDriver(0);
@@ -242,7 +246,7 @@ export class Session
   /** Counts what the connection keeps in memory to the Ksock, or to its access point (spec 1 §14.1). */
   private holdMemory(): void {
     const { channel, inbox, observation, parts } = this;
-    const bytes = channel.backlog + inbox.heldBytes;
+    const bytes = channel.backlog + (channel.held ?? 0) + inbox.heldBytes;
     parts?.ksock.holdForDriver(bytes);
     observation?.hold(bytes);
   }

@@ -3,6 +3,7 @@ import type { AccessPoint } from './access-points.ts';
 
 export const DEFAULT_MAX_CONNECTIONS = 16_384;
 export const DEFAULT_HELLO_TIMEOUT_S = 30;
+export const DEFAULT_WEB_TIMEOUT_S = 30;
 /** The least memory in bytes with which a bus can work. */
 const MIN_MAX_MEMORY = 1024 * 1024;
 
@@ -80,6 +81,48 @@ export const SETTINGS = {
     placeholder: 'access point',
     otherwise: 'all rights',
     help: 'access point of the configuration file whose rights programs at device files have',
+  },
+  web: {
+    kind: 'text',
+    placeholder: 'address',
+    otherwise: 'no web',
+    help: 'serve browsers too, at an address such as 127.0.0.1:8080 or the path of a Unix socket; kbus web prints the page',
+  },
+  'web-origins': {
+    kind: 'text',
+    placeholder: 'origins',
+    otherwise: 'its own pages only',
+    help: 'with web: origins whose pages are admitted too, with commas between them, such as that of a proxy',
+  },
+  'web-cert': {
+    kind: 'text',
+    placeholder: 'file',
+    otherwise: 'no TLS',
+    help: 'with web: certificate for TLS, with its chain, in PEM',
+  },
+  'web-key': {
+    kind: 'text',
+    placeholder: 'file',
+    otherwise: 'no TLS',
+    help: 'with web: key of the certificate, in PEM',
+  },
+  'web-timeout': {
+    kind: 'number',
+    min: 1,
+    max: 86_400,
+    unit: 'seconds',
+    default: DEFAULT_WEB_TIMEOUT_S,
+    help: 'with web: time after which a page that gives no sign of life has gone',
+  },
+  'web-keep-tokens': {
+    kind: 'switch',
+    default: false,
+    help: 'with web: keep the tokens of the last start, so that open pages come back after a restart',
+  },
+  insecure: {
+    kind: 'switch',
+    default: false,
+    help: 'with web: serve without TLS even where others on the network can read the token and all messages',
   },
   'max-message-size': {
     kind: 'number',

@@ -10,6 +10,8 @@ export interface Channel {
   write(pieces: readonly Uint8Array[]): void;
   /** Bytes that were written and are still in this process. */
   readonly backlog: number;
+  /** Bytes of input that the channel keeps because they are incomplete. Default: none. */
+  readonly held?: number;
   /** Pauses and resumes reading. `received` may still be called once after `pause`. */
   pause(): void;
   resume(): void;
@@ -32,6 +34,8 @@ export interface ChannelEvents {
    * Otherwise gives {@link MEMORY_IN_USE} or {@link MEMORY_KEPT}.
    */
   rewind?(memory: Uint8Array): number;
+  /** The channel's `held` has changed much. */
+  heldMore?(): void;
   /** The backlog has gone down. */
   drained(): void;
   /** The channel has closed, for any reason; no further event follows. */

@@ -44,6 +44,8 @@ export const FrameKind = {
   WELCOME: 2,
   /** Daemon, last: u32 error number. Text: why the connection ends. */
   FAREWELL: 3,
+  /** Client, first over WebSocket, before HELLO: u32 magic, u32 bus number. Text: the token, which gives the rights. */
+  ENTER: 4,
 
   /**
    * Client: messages to send: u32 count, and as many records (message/codec/records.ts). `detail` holds SendDetail bits,

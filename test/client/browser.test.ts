@@ -51,7 +51,11 @@ describe('A bundle for a browser', () => {
   it('has the client, and no modules of Node or of a bus.', async () => {
     const program = await bundle('src/client/browser.ts');
     expect(needsOfNode(program)).toEqual([]);
-    expect(roomsOf(program)).toEqual(['base', 'client', 'message', 'tap', 'wire']);
+    const rooms = ['base', 'client', 'message', 'transport', 'wire'];
+    expect(roomsOf(program)).toEqual(rooms);
+    const tap = await bundle('src/client/browser-observe.ts');
+    expect(needsOfNode(tap)).toEqual([]);
+    expect(roomsOf(tap)).toEqual([...rooms, 'tap'].sort());
   });
 
   it('opens a Ksock without Node, and sends and receives a message.', async () => {

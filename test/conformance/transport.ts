@@ -55,6 +55,8 @@ export interface Transport<K extends OriginalKsock = OriginalKsock> {
   readonly name: string;
   /** False if the transport connects to existing buses, and not by a number, which may be wrong. */
   readonly hasNumbers?: boolean;
+  /** False if its programs are pages, which have no process id. */
+  readonly hasPids?: boolean;
   /** The limit of a new Ksock's queue, if it is not 10,000 (spec 4 §4.3). */
   readonly queueLimit?: number;
   /** A read-only Ksock may bind as Replier (spec 1 §13.3). */

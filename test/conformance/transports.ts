@@ -3,7 +3,7 @@ import { Buses } from '../../src/bus/buses.ts';
 import { printBindings, printStats } from '../../src/bus/report.ts';
 import { Ksock } from '../../src/client/ksock.ts';
 import type { Mode } from '../../src/message/calls.ts';
-import { LocalDaemon } from '../support/daemon.ts';
+import { LOCAL_WEB, LocalDaemon } from '../support/daemon.ts';
 import { FrameHost } from '../support/frame-host.ts';
 import { byteByByte, type Cut, whole } from '../support/pipe.ts';
 import type { Place, Transport } from './transport.ts';
@@ -82,6 +82,19 @@ export const unixSocket: Transport<Ksock> = {
     return new KsockPlace(
       local.daemon.buses.get(0) as Bus,
       (mode, bus) => local.open({ mode }, bus),
+      () => local.stop(),
+    );
+  },
+};
+
+export const webSocket: Transport<Ksock> = {
+  name: 'over a WebSocket',
+  hasPids: false,
+  place: async (settings) => {
+    const local = await LocalDaemon.start(settings, { web: LOCAL_WEB });
+    return new KsockPlace(
+      local.daemon.buses.get(0) as Bus,
+      (mode, bus) => local.openWeb({ mode }, bus),
       () => local.stop(),
     );
   },

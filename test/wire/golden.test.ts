@@ -6,6 +6,7 @@ import { Ksock } from '../../src/client/ksock.ts';
 import { observeChannel } from '../../src/client/observe-channel.ts';
 import { FramePort } from '../../src/client/ports/frame-port.ts';
 import type { Tap, TapOptions } from '../../src/client/tap.ts';
+import { TransportKsock } from '../../src/client/transport-ksock.ts';
 import { Session } from '../../src/daemon/session.ts';
 import { Op } from '../../src/message/calls.ts';
 import { Field } from '../../src/message/codec/records.ts';
@@ -291,6 +292,35 @@ describe('The bytes in docs/protocol.md', () => {
     );
   });
 
+  it('show the first frame over WebSocket.', async () => {
+    const sent: string[] = [];
+    const opening = TransportKsock.open(0, {
+      url: 'http://127.0.0.1:1',
+      token: 'example-token',
+      WebSocket: class {
+        binaryType = '';
+        bufferedAmount = 0;
+        onopen: (() => void) | null = null;
+        onmessage = null;
+        onclose: ((event: object) => void) | null = null;
+        onerror = null;
+
+        constructor() {
+          queueMicrotask(() => this.onopen?.());
+        }
+
+        send(data: string | Uint8Array): void {
+          sent.push(Buffer.from(data as Uint8Array).toString('hex'));
+          queueMicrotask(() => this.onclose?.({ code: 1000, reason: '' }));
+        }
+
+        close(): void {}
+      },
+    });
+    await refused(opening, 'ECONNRESET');
+    expect(sent.slice(0, 1)).toEqual(goldenOf('enter').map(({ hex }) => hex));
+  });
+
   it('show every kind of frame, under its name.', () => {
     const all = [...CONVERSATIONS.values()].flat();
     expect(new Set(all.map(({ kind }) => kind))).toEqual(new Set(Object.keys(FrameKind)));
@@ -301,7 +331,9 @@ describe('The bytes in docs/protocol.md', () => {
         FrameKind[kind as keyof typeof FrameKind],
       ]);
     }
-    expect([...CONVERSATIONS.keys()].sort()).toEqual([...Object.keys(PROGRAMS), 'farewell'].sort());
+    expect([...CONVERSATIONS.keys()].sort()).toEqual(
+      [...Object.keys(PROGRAMS), 'enter', 'farewell'].sort(),
+    );
   });
 });
 

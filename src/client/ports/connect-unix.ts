@@ -1,16 +1,13 @@
 import process from 'node:process';
-import { offAbort, onAbort } from '../../base/abort.ts';
 import { Errno } from '../../message/errno.ts';
 import type { Channel, ChannelEvents } from '../../transport/channel.ts';
 import { SocketChannel } from '../../transport/socket-channel.ts';
 import { type OpenedSocket, openSocket, receiveMemory } from '../../transport/unix-socket.ts';
+import { ANSWER_TIMEOUT_MS, Attempt } from './attempt.ts';
 import { EventPort, type ObserveRequest } from './event-port.ts';
 import { findBus } from './find-bus.ts';
 import { FramePort } from './frame-port.ts';
 import { type Connect, PortError } from './port.ts';
-
-/** The longest time from connecting to WELCOME. */
-const ANSWER_TIMEOUT_MS = 5000;
 
 /** The pause before the next attempt when the daemon's backlog of connections is full. */
 const RETRY_DELAY_MS = 10;
@@ -79,7 +76,7 @@ function socketOf(
 ): <T>(signal: AbortSignal | undefined, open: OpenOver<T>) => Promise<T> {
   let knownDirectory = directory;
   return async (signal, open) => {
-    const attempt = new Attempt(signal, timeout);
+    const attempt = new Attempt(signal, timeout, setImmediate);
     try {
       const { directory: found, connected } = await findBus(
         { bus, access },
@@ -99,57 +96,6 @@ function socketOf(
       attempt.end();
     }
   };
-}
-
-/** One attempt to connect: its signal aborts after the timeout, or with the caller's signal. */
-class Attempt {
-  isLate = false;
-  private path = '';
-  private readonly controller = new AbortController();
-  private readonly given: AbortSignal | undefined;
-  private readonly timeout: number;
-  private timer: ReturnType<typeof setTimeout> | undefined;
-  private readonly giveUp = (): void => this.controller.abort();
-
-  constructor(given: AbortSignal | undefined, timeout: number) {
-    this.given = given;
-    this.timeout = timeout;
-    if (given?.aborted) this.giveUp();
-    else onAbort(given, this.giveUp);
-  }
-
-  get signal(): AbortSignal {
-    return this.controller.signal;
-  }
-
-  /** Starts the timeout: for each socket path, and again after connecting. */
-  begin(path: string): void {
-    clearTimeout(this.timer);
-    this.path = path;
-    // If this process was busy or stopped, it must read its input before it gives up.
-    this.timer = setTimeout(() => setImmediate(() => this.late()), this.timeout);
-  }
-
-  private late(): void {
-    if (this.timer === undefined || this.signal.aborted) return;
-    this.isLate = true;
-    this.giveUp();
-  }
-
-  lateError(): PortError {
-    const { path, timeout } = this;
-    const why = `${path} did not answer within ${timeout / 1000} s`;
-    const refusal = new PortError(Errno.ETIMEDOUT, why);
-    refusal.meaning =
-      'the program that listens there sends nothing: it is stopped, or it is not kbus';
-    return refusal;
-  }
-
-  end(): void {
-    clearTimeout(this.timer);
-    this.timer = undefined;
-    offAbort(this.given, this.giveUp);
-  }
 }
 
 /**

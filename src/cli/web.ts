@@ -1,0 +1,59 @@
+import { readFileSync } from 'node:fs';
+import type { Command } from 'commander';
+import { escaped } from '../base/escape.ts';
+import { addressFile } from '../system/web-address-file.ts';
+import { addBusOptions, type BusOptions, directoryOf, serveCommand } from './bus-options.ts';
+import { Exit, Failure } from './failure.ts';
+import { print, printJson } from './output.ts';
+
+export function configure(command: Command): void {
+  addBusOptions(command)
+    .addHelpText(
+      'after',
+      `
+Prints the address of the page that a daemon serves to browsers (kbus serve --web), with a token behind the #. The
+token gives all rights on all buses: who has the address may do what you may do. With --access, it gives the rights of
+an access point of the configuration file that has web = true.
+Each start of the daemon makes new tokens, unless it has web-keep-tokens.
+
+Examples:
+  kbus web
+  kbus web --access guest`,
+    )
+    .action(web);
+}
+
+async function web(options: BusOptions): Promise<void> {
+  const { access, bus, directory: given } = options;
+  // Not at the access point: one that is for the web need not be for this user.
+  const directory = await directoryOf({ bus, ...(given !== undefined && { directory: given }) });
+  const address = readAddress(directory, access ?? '', given);
+  const fragment = bus === 0 ? '' : `&bus=${bus}`;
+  if (options.json) await printJson({ address: `${address}${fragment}` });
+  else await print(`${escaped(address)}${fragment}\n`);
+}
+
+function readAddress(directory: string, access: string, given: string | undefined): string {
+  const path = addressFile(directory, access);
+  try {
+    return readFileSync(path, 'utf8').trim();
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === 'EACCES') {
+      throw new Failure(
+        Exit.REFUSED,
+        `only the user who runs the daemon may read its token: ${path}. Ask that user for the address.`,
+        error,
+      );
+    }
+    const isNamed = access !== '' && code === 'ENOENT';
+    const advice = isNamed
+      ? `give access point '${access}' web = true in the configuration file of the daemon, which must serve the web (--web)`
+      : `stop it, and start it with:  ${serveCommand(given)} --web 127.0.0.1:8080`;
+    throw new Failure(
+      Exit.REFUSED,
+      `the daemon in ${directory} serves no page there: ${advice}`,
+      error,
+    );
+  }
+}

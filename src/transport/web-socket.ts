@@ -1,0 +1,189 @@
+import { MAX_TIMER_MS, systemTimers, type Timer } from '../base/timers.ts';
+import { type Channel, type ChannelEvents, NO_LISTENER } from './channel.ts';
+
+// The client's end of a WebSocket, in a browser or wherever the platform has one. A connection is a stream of bytes:
+// binary messages carry it, cut anywhere. Text messages are heartbeats: see docs/protocol.md.
+
+/** The subprotocol of KBUS: a page that means something else does not connect. */
+export const WEB_PROTOCOL = 'kbus';
+
+/** The longest message that the daemon accepts, in bytes. */
+export const MAX_WEB_MESSAGE_BYTES = 64 * 1024;
+
+/** With less than this unsent, the channel has no backlog: the platform has copied what it was given. */
+const SMALL_BACKLOG_BYTES = 64 * 1024;
+
+/** The interval at which a larger backlog is looked at: the platform does not tell when it goes down. */
+const BACKLOG_INTERVAL_MS = 5;
+
+/** Without any message during so many looks, which take the time that a heartbeat gives, the daemon is lost. */
+const LOOKS = 4;
+
+/** What the channel uses of the platform's WebSocket. */
+export interface PlatformSocket {
+  binaryType: string;
+  readonly bufferedAmount: number;
+  send(data: string | Uint8Array): void;
+  close(code?: number): void;
+  onopen: ((event: never) => void) | null;
+  onmessage: ((event: never) => void) | null;
+  onclose: ((event: never) => void) | null;
+  onerror: ((event: never) => void) | null;
+}
+
+/** The class `WebSocket` of a browser, of Node 22, or of the package `ws`. */
+export type WebSocketClass = new (url: string, protocols: string) => PlatformSocket;
+
+/**
+ * Opens a WebSocket; resolves once it is open. Rejects with an Error that has no reason, because browsers tell none, or
+ * when the signal aborts.
+ */
+export function openWebSocket(
+  WebSocket: WebSocketClass,
+  url: string,
+  signal: AbortSignal,
+): Promise<WebSocketChannel> {
+  return new Promise((resolve, reject) => {
+    const socket = new WebSocket(url, WEB_PROTOCOL);
+    socket.binaryType = 'arraybuffer';
+    const failed = (): void => {
+      signal.removeEventListener('abort', aborted);
+      reject(new Error(`could not open ${url}`));
+    };
+    const aborted = (): void => {
+      socket.close();
+      failed();
+    };
+    socket.onopen = () => {
+      signal.removeEventListener('abort', aborted);
+      resolve(new WebSocketChannel(socket));
+    };
+    socket.onclose = failed;
+    // `close` follows; without a listener, some implementations throw.
+    socket.onerror = () => {};
+    signal.addEventListener('abort', aborted, { once: true });
+  });
+}
+
+/** What a client says to the daemon in a text: it is alive, or wants no bytes for now, or wants them again. */
+export const WebText = { ALIVE: '', PAUSE: 'pause', RESUME: 'resume' } as const;
+
+/** The client's end of a WebSocket. */
+export class WebSocketChannel implements Channel {
+  events: ChannelEvents = NO_LISTENER;
+  private readonly socket: PlatformSocket;
+  private isClosed = false;
+  private backlogTimer: Timer | undefined;
+  private lifeTimer: Timer | undefined;
+  /** Looks since the last message. */
+  private silentLooks = 0;
+
+  constructor(socket: PlatformSocket) {
+    this.socket = socket;
+    socket.onmessage = ({ data }: { readonly data: unknown }) => this.message(data);
+    socket.onclose = ({ code, reason }: { readonly code: number; readonly reason: string }) => {
+      const why = reason === '' ? '' : `: ${reason}`;
+      this.close(code === 1000 ? null : new Error(`the WebSocket closed with code ${code}${why}`));
+    };
+  }
+
+  write(pieces: readonly Uint8Array[]): void {
+    if (this.isClosed) return;
+    for (const message of messagesOf(pieces)) this.socket.send(message);
+    if (this.backlog > 0) this.awaitDrain();
+  }
+
+  get backlog(): number {
+    const { bufferedAmount } = this.socket;
+    return this.isClosed || bufferedAmount < SMALL_BACKLOG_BYTES ? 0 : bufferedAmount;
+  }
+
+  private awaitDrain(): void {
+    if (this.backlogTimer !== undefined) return;
+    this.backlogTimer = systemTimers.setTimeout(() => this.checkDrain(), BACKLOG_INTERVAL_MS);
+  }
+
+  private checkDrain(): void {
+    systemTimers.clearTimeout(this.backlogTimer);
+    this.backlogTimer = undefined;
+    if (this.isClosed) return;
+    if (this.backlog > 0) this.awaitDrain();
+    this.events.drained();
+  }
+
+  /** Browsers can't stop to read: the daemon stops to send. */
+  pause(): void {
+    if (!this.isClosed) this.socket.send(WebText.PAUSE);
+  }
+
+  resume(): void {
+    if (!this.isClosed) this.socket.send(WebText.RESUME);
+  }
+
+  end(): void {
+    if (!this.isClosed) this.socket.close(1000);
+  }
+
+  private message(data: unknown): void {
+    if (this.isClosed) return;
+    this.silentLooks = 0;
+    if (typeof data === 'string') {
+      this.heartbeat(data);
+      return;
+    }
+    // In a background tab, timers come once a second.
+    if (this.backlogTimer !== undefined) this.checkDrain();
+    const bytes = new Uint8Array(data as ArrayBuffer);
+    this.events.received(bytes, 0, bytes.length);
+  }
+
+  /** The daemon gives the time in milliseconds within which it sends the next, and wants an empty text in return. */
+  private heartbeat(text: string): void {
+    const milliseconds = Number(text);
+    if (!(milliseconds > 0 && milliseconds <= MAX_TIMER_MS)) return;
+    this.socket.send(WebText.ALIVE);
+    if (this.lifeTimer === undefined) this.look(milliseconds);
+  }
+
+  /** Counts looks and not time: a page that was asleep has messages to read first. */
+  private look(milliseconds: number): void {
+    this.lifeTimer = systemTimers.setTimeout(() => {
+      if (++this.silentLooks <= LOOKS) {
+        this.look(milliseconds);
+        return;
+      }
+      this.socket.close();
+      this.close(new Error(`the daemon gave no sign of life for ${milliseconds / 1000} s`));
+    }, milliseconds / LOOKS);
+    if (typeof this.lifeTimer === 'object') this.lifeTimer.unref();
+  }
+
+  private close(error: Error | null): void {
+    if (this.isClosed) return;
+    this.isClosed = true;
+    systemTimers.clearTimeout(this.backlogTimer);
+    systemTimers.clearTimeout(this.lifeTimer);
+    this.events.closed(error);
+  }
+}
+
+/** The bytes of the pieces, in as few messages as the daemon accepts. */
+function* messagesOf(pieces: readonly Uint8Array[]): Iterable<Uint8Array> {
+  let [first] = pieces;
+  if (pieces.length > 1) {
+    first = new Uint8Array(pieces.reduce((sum, { length }) => sum + length, 0));
+    let at = 0;
+    for (const piece of pieces) {
+      first.set(piece, at);
+      at += piece.length;
+    }
+  }
+  if (first === undefined) return;
+  if (first.length <= MAX_WEB_MESSAGE_BYTES) {
+    yield first;
+    return;
+  }
+  for (let at = 0; at < first.length; at += MAX_WEB_MESSAGE_BYTES) {
+    yield first.subarray(at, at + MAX_WEB_MESSAGE_BYTES);
+  }
+}

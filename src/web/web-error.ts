@@ -1,0 +1,4 @@
+/** The web can't be served as it was asked for; the message says what to do. */
+export class WebError extends Error {
+  override readonly name = 'WebError';
+}

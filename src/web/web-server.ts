@@ -1,0 +1,360 @@
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import { createServer as createSecureServer } from 'node:https';
+import type { AddressInfo, Server as NetServer, Socket } from 'node:net';
+import type { Duplex } from 'node:stream';
+import { type WebSocket, WebSocketServer } from 'ws';
+import type { Deadlines } from '../base/deadlines.ts';
+import { escaped } from '../base/escape.ts';
+import { Errno } from '../message/errno.ts';
+import type { ChannelEvents } from '../transport/channel.ts';
+import { MAX_WEB_MESSAGE_BYTES, WEB_PROTOCOL } from '../transport/web-socket.ts';
+import { headersOf, PAGE_FOLDER, Pages } from './pages.ts';
+import { Tokens } from './tokens.ts';
+import { type Enter, refuse, Visitors } from './visitors.ts';
+import {
+  checkExposure,
+  type Names,
+  namesOf,
+  parseWebAddress,
+  type WebAddress,
+} from './web-address.ts';
+import { type Gather, WebChannel } from './web-channel.ts';
+import { WebError } from './web-error.ts';
+
+/** Heartbeats in the time after which a silent peer is dead. */
+const BEATS = 3;
+
+/** A header, and a whole request, must come within these times, in milliseconds. */
+const HEADERS_TIMEOUT_MS = 2000;
+const REQUEST_TIMEOUT_MS = 5000;
+const IDLE_TIMEOUT_MS = 5000;
+const MAX_HEADER_BYTES = 8192;
+
+/** A message of 64 KiB has at most so many fragments, and comes in at most so many chunks. */
+const MAX_PARTS = 1024;
+
+/** What a daemon serves to browsers, and to whom. */
+export interface WebOptions {
+  /** `127.0.0.1:8080`, or the path of a Unix socket. */
+  listen: string;
+  /** Contents of PEM files: the certificate with its chain, and its key. */
+  tls?: { readonly cert: Uint8Array; readonly key: Uint8Array } | undefined;
+  /** Origins beside its own whose pages are admitted, as browsers write them. A proxy in front of the daemon is one. */
+  origins?: readonly string[] | undefined;
+  /** Seconds after which a client that gave no sign of life is dead. */
+  timeout: number;
+  /** Serves without TLS where others on the network can read what is sent. */
+  insecure?: boolean | undefined;
+  /** Keeps the tokens of the last start. */
+  keepTokens?: boolean | undefined;
+  /** Folder of the page's files. Default: that of this package. */
+  folder?: string | undefined;
+}
+
+/** A Ksock that came by WebSocket. */
+export interface WebGuest extends ChannelEvents {
+  farewell(errno: number, why: string): void;
+}
+
+/** What the web needs of the daemon. */
+export interface WebHost {
+  /** Folder for the files with the tokens. */
+  readonly directory: string;
+  /** The names of the access points that pages may use. */
+  readonly accessNames: readonly string[];
+  readonly gather: Gather;
+  readonly leaving: Deadlines<Socket>;
+  /** Listens at the path of a Unix socket; gives the function that closes the server. */
+  listenAt(server: NetServer, path: string): Promise<() => Promise<void>>;
+  /**
+   * Lets a client in to a bus by an access point. Gives an error number and the reason, if there is no such bus, or it has
+   * no such access point.
+   */
+  letIn(
+    bus: number,
+    access: string,
+    channel: WebChannel,
+    socket: Socket,
+  ): WebGuest | { readonly errno: number; readonly why: string };
+  warn(text: string): void;
+}
+
+/** Serves the buses of a daemon over WebSocket, and the page that shows them. */
+export class WebServer {
+  /** The address of the page; undefined behind a proxy that no setting names. */
+  home: string | undefined;
+  private readonly options: WebOptions;
+  private readonly host: WebHost;
+  private readonly address: WebAddress;
+  private readonly pages: Pages;
+  private readonly tokens: Tokens;
+  private readonly server: Server;
+  private readonly webSockets: WebSocketServer;
+  private readonly visitors = new Visitors();
+  private readonly guests = new Map<WebChannel, WebGuest>();
+  private readonly beatMs: number;
+  private names: Names;
+  private close: () => Promise<void> = async () => {};
+  private beats: NodeJS.Timeout | undefined;
+
+  /** Throws a WebError for what can't be served. */
+  constructor(options: WebOptions, host: WebHost) {
+    const { insecure = false, listen, origins = [], timeout, tls } = options;
+    this.options = options;
+    this.host = host;
+    this.address = parseWebAddress(listen);
+    checkExposure(this.address, tls !== undefined, insecure);
+    this.names = namesOf(this.address, tls !== undefined, origins);
+    this.pages = new Pages(options.folder ?? PAGE_FOLDER);
+    this.tokens = new Tokens(host.directory, host.accessNames, options.keepTokens ?? false);
+    this.beatMs = (timeout * 1000) / BEATS;
+    this.server = this.makeServer();
+    this.webSockets = new WebSocketServer({
+      noServer: true,
+      clientTracking: false,
+      perMessageDeflate: false,
+      maxPayload: MAX_WEB_MESSAGE_BYTES,
+      maxFragments: MAX_PARTS,
+      maxBufferedChunks: MAX_PARTS,
+      handleProtocols: () => WEB_PROTOCOL,
+    });
+  }
+
+  private makeServer(): Server {
+    const settings = {
+      maxHeaderSize: MAX_HEADER_BYTES,
+      headersTimeout: HEADERS_TIMEOUT_MS,
+      requestTimeout: REQUEST_TIMEOUT_MS,
+      keepAliveTimeout: IDLE_TIMEOUT_MS,
+      connectionsCheckingInterval: HEADERS_TIMEOUT_MS / 2,
+    };
+    const { tls } = this.options;
+    let server: Server;
+    try {
+      server =
+        tls === undefined
+          ? createServer(settings)
+          : createSecureServer({
+              ...settings,
+              cert: Buffer.from(tls.cert),
+              key: Buffer.from(tls.key),
+              handshakeTimeout: REQUEST_TIMEOUT_MS,
+            });
+    } catch (error) {
+      const why = (error as Error).message;
+      throw new WebError(
+        `web-cert and web-key: they can't be used: ${why}. Give PEM files, and the key of that certificate`,
+      );
+    }
+    server.on(tls === undefined ? 'connection' : 'secureConnection', (socket) =>
+      this.visitors.came(socket),
+    );
+    server.on('request', (request, response) => this.answer(request, response));
+    server.on('upgrade', (request, socket, head) => this.upgrade(request, socket, head));
+    return server;
+  }
+
+  /** Listens, and writes the tokens. Throws a WebError, or an error of the file system. */
+  async start(): Promise<void> {
+    const { address, host, options, server } = this;
+    if ('path' in address) {
+      this.close = await host.listenAt(server, address.path);
+    } else {
+      await listen(server, address);
+      this.close = () => new Promise((resolve) => server.close(() => resolve()));
+      const { port } = server.address() as AddressInfo;
+      this.names = namesOf({ ...address, port }, options.tls !== undefined, options.origins ?? []);
+    }
+    server.on('error', (error) => host.warn(`web: ${error.message}`));
+    this.home = this.names.home;
+    this.tokens.write(this.home ?? 'http://localhost');
+    this.beats = setInterval(() => this.beat(), this.beatMs);
+    this.beats.unref();
+  }
+
+  /** Takes no more connections; `stop` follows. */
+  async stop(): Promise<void> {
+    clearInterval(this.beats);
+    this.visitors.stop();
+    const closed = this.close();
+    this.server.closeIdleConnections();
+    if (!this.options.keepTokens) this.tokens.remove();
+    await closed;
+  }
+
+  private beat(): void {
+    const { beatMs } = this;
+    for (const [channel, guest] of this.guests) {
+      if (channel.beat(Math.round(beatMs * BEATS))) continue;
+      const seconds = (beatMs * BEATS) / 1000;
+      guest.farewell(
+        Errno.ETIMEDOUT,
+        `the client gave no sign of life for ${seconds} s (web-timeout): it was asleep, or its network was lost`,
+      );
+    }
+  }
+
+  // HTTP
+
+  private answer(request: IncomingMessage, response: ServerResponse): void {
+    const { method, url = '' } = request;
+    const refused = this.refusal(request);
+    if (refused !== null) {
+      this.send(request, response, refused.status, refused.why);
+    } else if (method !== 'GET' && method !== 'HEAD') {
+      response.setHeader('allow', 'GET, HEAD');
+      this.send(request, response, 405, 'this daemon answers GET and HEAD only');
+    } else if (url.includes('?')) {
+      const why =
+        'addresses of this daemon have no query; a token belongs behind #, where browsers keep it to themselves';
+      this.send(request, response, 400, why);
+    } else {
+      const page = this.pages.get(url);
+      if (page === undefined) this.send(request, response, 404, 'there is no such page');
+      else this.send(request, response, 200, page.bytes, page.type);
+    }
+  }
+
+  private send(
+    request: IncomingMessage,
+    response: ServerResponse,
+    status: number,
+    body: string | Uint8Array,
+    type = 'text/plain; charset=utf-8',
+  ): void {
+    const { headers, method } = request;
+    const isKnown = this.names.hosts.has(headers.host ?? '');
+    for (const [name, value] of Object.entries(
+      headersOf(isKnown ? (headers.host as string) : 'localhost', this.isSecure),
+    )) {
+      response.setHeader(name, value);
+    }
+    const { origin } = headers;
+    // Modules are fetched with CORS.
+    response.setHeader('vary', 'Origin');
+    if (isKnown && origin !== undefined && this.names.origins.has(origin)) {
+      response.setHeader('access-control-allow-origin', origin);
+    } else {
+      response.setHeader('cross-origin-resource-policy', 'same-origin');
+    }
+    const bytes = typeof body === 'string' ? Buffer.from(`${body}\n`) : body;
+    response.setHeader('content-type', type);
+    response.setHeader('content-length', bytes.length);
+    // Nobody waits for the body of a request that is refused.
+    if (status !== 200) response.setHeader('connection', 'close');
+    response.writeHead(status);
+    response.end(method === 'HEAD' ? undefined : bytes);
+  }
+
+  private get isSecure(): boolean {
+    return this.options.tls !== undefined;
+  }
+
+  /** Why a request is not answered: it calls the daemon by a wrong name, or comes from a page of another origin. */
+  private refusal({ headersDistinct }: IncomingMessage): { status: number; why: string } | null {
+    const { hosts } = this.names;
+    const { host: given = [] } = headersDistinct;
+    const [host = ''] = given;
+    if (given.length === 1 && hosts.has(host)) return null;
+    const known = [...hosts].join(', ');
+    const what = given.length > 1 ? 'several Host headers' : `Host '${shown(host)}'`;
+    const why = `${what}: this daemon is known as ${known} only; use one of these, or add the origin of your proxy to web-origins`;
+    return { status: 421, why };
+  }
+
+  // WebSocket
+
+  private upgrade(request: IncomingMessage, stream: Duplex, head: Buffer): void {
+    const socket = stream as Socket;
+    socket.on('error', () => {});
+    const refused = this.refusal(request) ?? this.refusalOfOrigin(request);
+    if (refused !== null) {
+      this.host.warn(`web: refused a WebSocket: ${refused.why}`);
+      abort(socket, refused.status, refused.why);
+      return;
+    }
+    if (request.url !== '/ws') {
+      abort(socket, 404, 'WebSockets are at /ws; addresses have no query');
+      return;
+    }
+    const protocols = request.headers['sec-websocket-protocol'] ?? '';
+    if (!protocols.split(',').some((one) => one.trim() === WEB_PROTOCOL)) {
+      abort(socket, 400, `a client must ask for the subprotocol '${WEB_PROTOCOL}'`);
+      return;
+    }
+    this.webSockets.handleUpgrade(request, socket, head, (webSocket) =>
+      this.connected(webSocket, socket),
+    );
+  }
+
+  /** Programs that are no browsers send no Origin. A page can't leave it out. */
+  private refusalOfOrigin({
+    headersDistinct,
+  }: IncomingMessage): { status: number; why: string } | null {
+    const { origins } = this.names;
+    const { origin: given = [] } = headersDistinct;
+    if (given.length === 0 || (given.length === 1 && origins.has(given[0] as string))) return null;
+    const allowed = origins.size === 0 ? 'none is' : `${[...origins].join(', ')} are`;
+    const why = `pages of '${shown(given.join(', '))}' are not admitted; ${allowed}. To admit them, add their origin to web-origins`;
+    return { status: 403, why };
+  }
+
+  private connected(webSocket: WebSocket, socket: Socket): void {
+    const { gather, leaving } = this.host;
+    const channel = new WebChannel(webSocket, socket, gather, leaving);
+    this.visitors.greet(channel, (enter, rest) => this.letIn(enter, rest, channel, socket));
+  }
+
+  private letIn(
+    { bus, token }: Enter,
+    rest: Uint8Array,
+    channel: WebChannel,
+    socket: Socket,
+  ): void {
+    const access = this.tokens.accessOf(token);
+    if (access === undefined) {
+      const what = token === '' ? 'the client gave no token' : 'the token is wrong';
+      const why = `${what}: a daemon makes new ones at each start; \`kbus web\` prints the current one`;
+      this.host.warn(`web: refused a WebSocket: ${what}`);
+      refuse(channel, Errno.EACCES, why);
+      return;
+    }
+    const guest = this.host.letIn(bus, access, channel, socket);
+    if ('errno' in guest) {
+      refuse(channel, guest.errno, guest.why);
+      return;
+    }
+    this.visitors.left(socket);
+    this.guests.set(channel, guest);
+    socket.once('close', () => this.guests.delete(channel));
+    channel.events = guest;
+    guest.received(rest, 0, rest.length);
+  }
+}
+
+function listen(server: Server, { host, port }: { host: string; port: number }): Promise<void> {
+  return new Promise((resolve, reject) => {
+    server.once('error', (error: NodeJS.ErrnoException) => {
+      const advice =
+        error.code === 'EADDRINUSE'
+          ? 'another program listens there; stop it, or choose another port'
+          : 'choose another address or port';
+      reject(new WebError(`web: can't listen at ${host}, port ${port} (${error.code}): ${advice}`));
+    });
+    server.listen({ host, port, ipv6Only: true }, resolve);
+  });
+}
+
+/** Answers an upgrade with an error. */
+function abort(socket: Socket, status: number, why: string): void {
+  const body = `${why}\n`;
+  socket.end(
+    `HTTP/1.1 ${status} Refused\r\nContent-Type: text/plain; charset=utf-8\r\nX-Content-Type-Options: nosniff\r\nContent-Length: ${Buffer.byteLength(body)}\r\nConnection: close\r\n\r\n${body}`,
+  );
+  socket.destroySoon();
+}
+
+/** What a client says, as answers and the log show it. */
+function shown(text: string): string {
+  return escaped(text.slice(0, 100));
+}
