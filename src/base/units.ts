@@ -35,3 +35,10 @@ export function bytes(value: number): string {
 function short(value: number): string {
   return value < 9.95 ? value.toFixed(1) : String(Math.round(value));
 }
+
+/** The same in at most seven characters: `999,999`, `1.23M`, `45.6G`. */
+export function compact(value: number): string {
+  if (value < 999_999.5) return count(value);
+  const [unit, scaled] = value < 999.5e6 ? ['M', value / 1e6] : ['G', value / 1e9];
+  return `${scaled.toPrecision(3)}${unit}`;
+}

@@ -104,7 +104,8 @@ export async function openKsock(
   }
 }
 
-function openFailure(error: unknown): unknown {
+/** What to tell the user when a bus can't be opened. */
+export function openFailure(error: unknown): unknown {
   if (!(error instanceof KbusError) || error.code !== 'ENOENT') return error;
   const { cause } = error;
   if (!(cause instanceof NoBusError)) return error;

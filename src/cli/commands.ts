@@ -51,6 +51,11 @@ export const COMMANDS: readonly Entry[] = [
     load: () => import('./stats.ts'),
   },
   {
+    name: 'top',
+    summary: 'watch who sends and reads how much, and who is slow',
+    load: () => import('./top.ts'),
+  },
+  {
     name: 'access',
     summary: 'show who may do what on a bus',
     load: () => import('./access.ts'),
