@@ -16,8 +16,13 @@ const SMALL_BACKLOG_BYTES = 64 * 1024;
 /** The interval at which a larger backlog is looked at: the platform does not tell when it goes down. */
 const BACKLOG_INTERVAL_MS = 5;
 
-/** Without any message during so many looks, which take the time that a heartbeat gives, the daemon is lost. */
+/** The channel looks so many times in the time that a heartbeat gives whether a message has come. */
 const LOOKS = 4;
+/**
+ * After so many looks in vain the daemon is lost. That takes longer than the daemon takes to find that its client is lost: so
+ * a Ksock that reconnects does not meet itself.
+ */
+const MAX_SILENT_LOOKS = 6;
 
 /** What the channel uses of the platform's WebSocket. */
 export interface PlatformSocket {
@@ -148,12 +153,13 @@ export class WebSocketChannel implements Channel {
   /** Counts looks and not time: a page that was asleep has messages to read first. */
   private look(milliseconds: number): void {
     this.lifeTimer = systemTimers.setTimeout(() => {
-      if (++this.silentLooks <= LOOKS) {
+      if (++this.silentLooks < MAX_SILENT_LOOKS) {
         this.look(milliseconds);
         return;
       }
+      const seconds = ((milliseconds / LOOKS) * MAX_SILENT_LOOKS) / 1000;
       this.socket.close();
-      this.close(new Error(`the daemon gave no sign of life for ${milliseconds / 1000} s`));
+      this.close(new Error(`the daemon gave no sign of life for ${seconds} s`));
     }, milliseconds / LOOKS);
     if (typeof this.lifeTimer === 'object') this.lifeTimer.unref();
   }

@@ -92,7 +92,8 @@ export class WebServer {
   private readonly webSockets: WebSocketServer;
   private readonly visitors = new Visitors();
   private readonly guests = new Map<WebChannel, WebGuest>();
-  private readonly beatMs: number;
+  /** After so many milliseconds without a sign of life, a client is dead. */
+  private readonly silenceMs: number;
   private names: Names;
   private close: () => Promise<void> = async () => {};
   private beats: NodeJS.Timeout | undefined;
@@ -107,7 +108,7 @@ export class WebServer {
     this.names = namesOf(this.address, tls !== undefined, origins);
     this.pages = new Pages(options.folder ?? PAGE_FOLDER);
     this.tokens = new Tokens(host.directory, host.accessNames, options.keepTokens ?? false);
-    this.beatMs = (timeout * 1000) / BEATS;
+    this.silenceMs = timeout * 1000;
     this.server = this.makeServer();
     this.webSockets = new WebSocketServer({
       noServer: true,
@@ -168,7 +169,7 @@ export class WebServer {
     server.on('error', (error) => host.warn(`web: ${error.message}`));
     this.home = this.names.home;
     this.tokens.write(this.home ?? 'http://localhost');
-    this.beats = setInterval(() => this.beat(), this.beatMs);
+    this.beats = setInterval(() => this.beat(), this.silenceMs / BEATS);
     this.beats.unref();
   }
 
@@ -183,10 +184,9 @@ export class WebServer {
   }
 
   private beat(): void {
-    const { beatMs } = this;
     for (const [channel, guest] of this.guests) {
-      if (channel.beat(Math.round(beatMs * BEATS))) continue;
-      const seconds = (beatMs * BEATS) / 1000;
+      if (channel.beat(this.silenceMs)) continue;
+      const seconds = this.silenceMs / 1000;
       guest.farewell(
         Errno.ETIMEDOUT,
         `the client gave no sign of life for ${seconds} s (web-timeout): it was asleep, or its network was lost`,
@@ -329,6 +329,8 @@ export class WebServer {
     socket.once('close', () => this.guests.delete(channel));
     channel.events = guest;
     guest.received(rest, 0, rest.length);
+    // From the first moment on, the client knows that heartbeats come.
+    channel.beat(this.silenceMs);
   }
 }
 

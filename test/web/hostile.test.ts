@@ -291,7 +291,7 @@ describe('Heartbeats', () => {
     const ksock = await local.openWeb({ url: `http://127.0.0.1:${port}`, onDisconnected: lost });
     const answer = await failed(ksock.request('$.Nobody.Knows'));
     expect((answer as StatusError).status.name).toBe(BUS_GONE_AWAY);
-    expect((await loss).message).toContain('the daemon gave no sign of life for 0.1 s');
+    expect((await loss).message).toContain('the daemon gave no sign of life for 0.15 s');
     server.close();
     for (const client of server.clients) client.terminate();
   });

@@ -26,7 +26,7 @@ export function connectWeb(bus: number, options: WebOptions): Connect {
     overWebSocket(bus, options, signal, (connect, cancelled) =>
       FramePort.open(
         connect,
-        { mode, pid: 0, program, manage, defer: queueMicrotask, deferLonger: afterInput },
+        { mode, pid: 0, program, manage, defer: soon, deferLonger: afterInput },
         events,
         cancelled,
       ),
@@ -74,6 +74,9 @@ function unreachable(url: string, cause: unknown): PortError {
   refusal.meaning = `no daemon serves the web there, or it does not admit ${page}: its log says so, and how to (web-origins)`;
   return refusal;
 }
+
+/** Not the function itself: browsers want it called as their own. */
+const soon = (flush: () => void): void => queueMicrotask(flush);
 
 let channel: InstanceType<typeof MessageChannel> | null = null;
 let waiting: (() => void)[] = [];
