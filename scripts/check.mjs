@@ -23,7 +23,7 @@ const checks = [
 ];
 
 // A test whose program is missing is skipped, and says so.
-installPrograms({ 'nats-server': 'nats-server' });
+installPrograms({ 'nats-server': 'nats-server', chromium: 'chromium' });
 
 const failed = [];
 for (const [name, command, ...args] of checks) {

@@ -163,7 +163,16 @@ const ELSEWHERE: Partial<Record<Call, readonly ErrorCode[]>> = {
   newDevice: ['EACCES', 'ENOMEM'],
 };
 
-const NOT_OF_A_BUS: readonly Call[] = ['open', 'read', 'stats', 'kick', 'ioctl', 'request', 'any'];
+const NOT_OF_A_BUS: readonly Call[] = [
+  'open',
+  'read',
+  'stats',
+  'observe',
+  'kick',
+  'ioctl',
+  'request',
+  'any',
+];
 
 export function errno(stage: Stage): void {
   describe('spec 1 §12: Errors', () => {

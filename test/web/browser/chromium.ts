@@ -12,7 +12,7 @@ const path = ['chromium', 'chromium-browser', 'google-chrome']
 
 /** Why there is no browser to try, or null. It is said aloud, once. */
 export const missing: string | null =
-  path === undefined ? 'no chromium; `npm run browser` installs that of Debian' : null;
+  path === undefined ? 'no chromium; as root on Debian, `npm test` installs it' : null;
 if (missing !== null) console.warn(`SKIPPED: the tests in a real browser: ${missing}`);
 
 /** Starts the browser. */
