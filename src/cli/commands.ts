@@ -56,6 +56,11 @@ export const COMMANDS: readonly Entry[] = [
     load: () => import('./top.ts'),
   },
   {
+    name: 'trace',
+    summary: 'show what becomes of each message of a name',
+    load: () => import('./trace.ts'),
+  },
+  {
     name: 'access',
     summary: 'show who may do what on a bus',
     load: () => import('./access.ts'),

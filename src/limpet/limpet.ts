@@ -85,8 +85,8 @@ export class Limpet {
    * there is no such bus, another Limpet of this id is on it, or a place to listen is taken.
    */
   async start(): Promise<void> {
-    const { bus = 0, directory } = this.options;
-    this.connect = await connectionTo(bus, { directory });
+    const { bus = 0, directory, id } = this.options;
+    this.connect = await connectionTo(bus, { directory, name: `Limpet ${id}` });
     try {
       await this.begin().catch((error: unknown) => {
         throw error instanceof PortError

@@ -1,7 +1,6 @@
-import { escaped } from '../base/escape.ts';
 import { count, counted, duration } from '../base/units.ts';
-import type { KsockInfo } from '../tap/events.ts';
 import type { KsockTraffic, TrafficSnapshot } from './traffic.ts';
+import { whoOf } from './who.ts';
 
 /** Who holds the others up, in words; `ksock` is null if nobody does. */
 export interface Bottleneck {
@@ -13,12 +12,6 @@ export interface Bottleneck {
 const SLOW_MS = 1000;
 /** A Ksock that has read nothing for so many milliseconds has stopped. */
 const STOPPED_MS = 2000;
-
-/** `Ksock 7 (thermostat, pid 812)`, safe to print. */
-export function whoOf({ ksock, pid, program }: KsockInfo): string {
-  const parts = [escaped(program), pid === 0 ? '' : `pid ${pid}`].filter((part) => part !== '');
-  return parts.length === 0 ? `Ksock ${ksock}` : `Ksock ${ksock} (${parts.join(', ')})`;
-}
 
 /**
  * The Ksock that holds the others up most: one whose full queue makes it miss messages, or senders wait; else the one that

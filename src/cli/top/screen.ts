@@ -1,8 +1,9 @@
 import { escaped } from '../../base/escape.ts';
 import { bytes, compact, count, counted, duration } from '../../base/units.ts';
 import { matches } from '../../message/name.ts';
-import { bottleneckOf, whoOf } from '../../seeing/bottleneck.ts';
+import { bottleneckOf } from '../../seeing/bottleneck.ts';
 import type { KsockTraffic, NameTraffic, TrafficSnapshot } from '../../seeing/traffic.ts';
+import { whoOf } from '../../seeing/who.ts';
 import type { BindingView } from '../../tap/bus-view.ts';
 import { filled } from '../columns.ts';
 import { type Column, columnsThatFit, KSOCK_COLUMNS, NAME_COLUMNS } from './columns.ts';
