@@ -78,6 +78,28 @@ const consoles = pages.flatMap((page) =>
     .map(({ text }) => ({ page, text })),
 );
 
+/** The same where names and words are what is promised, and numbers, times and the order of lines differ. */
+const sessions = pages.flatMap((page) =>
+  blocksOf(page)
+    .filter(({ language }) => language === 'session')
+    .map(({ text }) => ({ page, text })),
+);
+
+/** Lines without their numbers, times and widths of columns, in some order. */
+function outline(text: string): string[] {
+  return text
+    .trimEnd()
+    .split('\n')
+    .map((line) =>
+      line
+        .replace(/[<>]?\d[\d.,:]*/g, '#')
+        .replace(/# (?:µs|ms|s|min|[KMG]i?B|B)\b/g, '# unit')
+        .replace(/(?<= )-(?= |$)/g, '# unit')
+        .replace(/ +/g, ' '),
+    )
+    .sort();
+}
+
 describe('the links in the documentation', () => {
   test('are there', () => {
     expect(links.map(({ page }) => page)).toEqual(
@@ -118,6 +140,7 @@ describe('the examples in the documentation', () => {
     mkdirSync(join(folder, 'bin'));
     mkdirSync(join(folder, 'node_modules'));
     symlinkSync(root, join(folder, 'node_modules', 'kbus'));
+    symlinkSync(join(root, 'examples'), join(folder, 'examples'));
     const command = join(folder, 'bin', 'kbus');
     writeFileSync(
       command,
@@ -160,6 +183,22 @@ describe('the examples in the documentation', () => {
       expect(stdout).toBe(output);
     },
   );
+
+  test.each(sessions)('what is typed in $page prints what is alike', async ({ text }) => {
+    await freshBus();
+    for (const [, command = '', output = ''] of text.matchAll(/^\$ (.*)\n((?:(?!\$ ).*\n)*)/gm)) {
+      if (command.endsWith('&')) {
+        await start(command.slice(0, -1));
+        continue;
+      }
+      const ran = spawnSync('bash', ['-c', `${command} 2>&1`], {
+        env,
+        cwd: folder,
+        encoding: 'utf8',
+      });
+      expect(outline(ran.stdout), ran.stdout).toEqual(outline(output));
+    }
+  });
 
   test.each(consoles)('what is typed in $page prints what stands below it', async ({ text }) => {
     await freshBus();

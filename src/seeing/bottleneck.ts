@@ -70,9 +70,11 @@ function pace({ queuedRate, missedRate, readAgo, readRate }: KsockTraffic): stri
     : `it has read nothing for ${duration(readAgo)}`;
 }
 
-function textOfAsked({ info, unansweredAge }: KsockTraffic): string {
+function textOfAsked({ info, isUnansweredOlder, sentRate, unansweredAge }: KsockTraffic): string {
   const requests = counted(info.unreplied, 'Request');
-  return `${whoOf(info)} does not answer: it has ${requests}, the oldest for ${duration(unansweredAge as number)}`;
+  const age = `${isUnansweredOlder ? 'more than ' : ''}${duration(unansweredAge as number)}`;
+  const does = sentRate > 0 ? 'answers slowly' : 'does not answer';
+  return `${whoOf(info)} ${does}: it has ${requests}, the oldest for ${age}`;
 }
 
 /** The one with the greatest value above 0. */

@@ -26,8 +26,10 @@ export interface KsockTraffic {
   readonly unreadAge: number | null;
   /** The age is longer: the message came before the tap. */
   readonly isOlder: boolean;
-  /** How long it has had the oldest Request that it has read and not answered; null: none that was seen. */
+  /** How long it has had the oldest Request that it has read and not answered; null: it has none. */
   readonly unansweredAge: number | null;
+  /** It has had it for longer: since before the tap. */
+  readonly isUnansweredOlder: boolean;
   /** How long messages wait in its queue. */
   readonly toRead: Percentiles | null;
   /** How long requesters wait for its answers, from send to answer. */
@@ -101,11 +103,14 @@ class KsockCounts {
   bytes = 0;
   readAt = -1;
   readonly unread: Unread<Kept>;
+  /** When the tap began to see it. */
+  readonly since: number;
   readonly toRead = new Histogram();
   readonly toAnswer = new Histogram();
 
   constructor(unread: number, time: number) {
     this.unread = new Unread(unread, time);
+    this.since = time;
   }
 }
 
@@ -271,13 +276,15 @@ export class Traffic {
   snapshot(now: number): TrafficSnapshot {
     const interval = Math.max(1, now - this.snapshotAt);
     const rate = (count: number): number => (count * 1e6) / interval;
-    const oldest = this.oldestAsked();
+    const seen = this.askedOf();
     const ksocks: KsockTraffic[] = [];
     for (const [id, counts] of this.ksocks) {
       const info = this.view.ksocks.get(id);
       if (info === undefined) continue;
       const unread = info.unread === 0 ? null : counts.unread.oldest;
-      const asked = oldest.get(id);
+      const { oldest, count } = seen.get(id) ?? { oldest: now, count: 0 };
+      // Others were read before the tap.
+      const isUnansweredOlder = info.unreplied > count;
       ksocks.push({
         info: { ...info },
         sentRate: rate(counts.sent),
@@ -287,7 +294,9 @@ export class Traffic {
         bytesRate: rate(counts.bytes),
         unreadAge: unread === null ? null : ms(now - unread.time),
         isOlder: unread?.isAtLeast === true,
-        unansweredAge: asked === undefined ? null : ms(now - asked),
+        unansweredAge:
+          info.unreplied === 0 ? null : ms(now - (isUnansweredOlder ? counts.since : oldest)),
+        isUnansweredOlder,
         toRead: counts.toRead.percentiles,
         toAnswer: counts.toAnswer.percentiles,
         readAgo: counts.readAt < 0 ? null : ms(now - counts.readAt),
@@ -333,15 +342,20 @@ export class Traffic {
     };
   }
 
-  /** When each Replier read the first of the Requests that it has not answered. */
-  private oldestAsked(): Map<number, number> {
-    const oldest = new Map<number, number>();
+  /** The Requests that each Replier has read and not answered, as far as they were seen: when it read the first, and how many. */
+  private askedOf(): Map<number, { oldest: number; count: number }> {
+    const all = new Map<number, { oldest: number; count: number }>();
     for (const { readAt, replier } of this.requests.values()) {
-      if (readAt >= 0 && readAt < (oldest.get(replier) ?? Number.POSITIVE_INFINITY)) {
-        oldest.set(replier, readAt);
+      if (readAt < 0) continue;
+      const one = all.get(replier);
+      if (one === undefined) {
+        all.set(replier, { oldest: readAt, count: 1 });
+      } else {
+        one.oldest = Math.min(one.oldest, readAt);
+        one.count++;
       }
     }
-    return oldest;
+    return all;
   }
 
   private turn(now: number): void {

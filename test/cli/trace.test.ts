@@ -133,7 +133,7 @@ $`,
    └─ \\[1:\\d+\\] Request \\$\\.Far\\.Ask from Ksock \\d+ \\(Limpet \\d, pid \\d+\\), 2 B
       ├─ queued for Ksock \\d+ \\(far, pid ${PID}\\), which replies to \\$\\.Far\\.Ask: place 1
       │  └─ read after ${AGE}
-      └─ answered by Ksock \\d+ \\(far, pid ${PID}\\) after ${AGE}: Reply `,
+[\\s\\S]*      └─ answered by Ksock \\d+ \\(far, pid ${PID}\\) after ${AGE}: Reply `,
       ),
     );
   });

@@ -49,8 +49,8 @@ function size<T>(heading: string, rank: number, of: (row: T) => number): Column<
   return { heading, width: 8, rank, show: (row) => bytes(of(row)), value: of };
 }
 
-function age(of: number | null): string {
-  return of === null ? '-' : duration(of);
+function age(of: number | null, isOlder: boolean): string {
+  return of === null ? '-' : `${isOlder ? '>' : ''}${duration(of)}`;
 }
 
 /** How slow a Ksock is: what has waited longest, and then how full its queue is. */
@@ -86,8 +86,7 @@ export const KSOCK_COLUMNS: readonly Column<KsockTraffic>[] = [
     heading: 'oldest',
     width: 7,
     rank: 0,
-    show: ({ unreadAge, isOlder }) =>
-      isOlder && unreadAge !== null ? `>${duration(unreadAge)}` : age(unreadAge),
+    show: ({ unreadAge, isOlder }) => age(unreadAge, isOlder),
     value: slowness,
   },
   rate('read/s', 0, ({ readRate }) => readRate),
@@ -107,7 +106,7 @@ export const KSOCK_COLUMNS: readonly Column<KsockTraffic>[] = [
     heading: 'since',
     width: 7,
     rank: 3,
-    show: ({ unansweredAge }) => age(unansweredAge),
+    show: ({ unansweredAge, isUnansweredOlder }) => age(unansweredAge, isUnansweredOlder),
     value: ({ unansweredAge }) => unansweredAge ?? -1,
   },
   percentile('reply p50', 5, ({ toAnswer }) => toAnswer, 'p50'),
