@@ -1,4 +1,4 @@
-import { randomInt } from 'node:crypto';
+import { createHash, randomInt } from 'node:crypto';
 import type { ConnectEngine, Engine } from './federation/engine.ts';
 import { Federation, faultOfFederation, subjectsOf } from './federation/federation.ts';
 import type { LinkOptions } from './options.ts';
@@ -9,6 +9,7 @@ export class FederationPlace extends Place {
   readonly kind = 'federation';
   /** That of the federation. */
   readonly name: string;
+  override readonly federationNumber: number;
   private readonly id: number;
   private readonly connectEngine: ConnectEngine;
   private engine: Engine | null = null;
@@ -27,6 +28,7 @@ export class FederationPlace extends Place {
     if (fault !== '') throw new TypeError(fault);
     this.id = id;
     this.name = federation;
+    this.federationNumber = createHash('sha256').update(federation).digest().readUIntBE(0, 6);
     this.connectEngine = connectEngine;
   }
 

@@ -426,6 +426,7 @@ const SIBLING = {
   isClassic: false,
   isSibling: true,
   number: 0xffff,
+  federation: 0,
   out: [EVERYTHING],
   in: [EVERYTHING],
 } as const;

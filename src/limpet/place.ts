@@ -53,9 +53,12 @@ export abstract class Place {
     this.host.tell(isFinal ? 'error' : 'warn', `link ${this.name}: ${why}`, isFinal);
   }
 
+  /** The number of the federation; 0: it is none. */
+  readonly federationNumber: number = 0;
+
   greeting(isServer: boolean): Greeting {
-    const { number, options } = this;
+    const { number, options, federationNumber: federation } = this;
     const { classic: isClassic = false, out = [EVERYTHING], in: into = [EVERYTHING] } = options;
-    return { isServer, isClassic, isSibling: false, number, out, in: into };
+    return { isServer, isClassic, isSibling: false, number, federation, out, in: into };
   }
 }

@@ -52,7 +52,14 @@ export function feedLimpet(bytes: Uint8Array, random: Random): void {
     },
   );
   hub.joinBus(1);
-  const greeting = { isClassic: false, isSibling: false, number: 0, out: ['$.*'], in: ['$.*'] };
+  const greeting = {
+    isClassic: false,
+    isSibling: false,
+    number: 0,
+    federation: 0,
+    out: ['$.*'],
+    in: ['$.*'],
+  };
   connection = new Connection(
     { ...greeting, isServer: true },
     {

@@ -20,7 +20,7 @@ import { Filter } from './patterns.ts';
 import { RecentIds } from './recent-ids.ts';
 import { Repliers } from './repliers.ts';
 import { type Inflow, type Link, Streams } from './streams.ts';
-import { type KnownHub, Topology } from './topology.ts';
+import { federationAddress, type KnownHub, Topology } from './topology.ts';
 
 /** Flags that a message loses when a Limpet sends it: only the bus sets them. */
 const OF_KBUS = Flag.WANT_YOU_TO_REPLY | Flag.SYNTHETIC;
@@ -134,7 +134,10 @@ export class Hub {
       transmit: (link, frame) => host.transmit(link, frame),
       arrived: (inflow, entry) => this.arrived(inflow, entry),
       lost: (inflow, count) => this.lost(inflow, count),
-      paired: () => this.repliers.changedAll(),
+      paired: (key) => {
+        const known = this.topology.hubs.get(key);
+        if (known !== undefined) this.repliers.changedAll(known);
+      },
     });
     this.repliers = new Repliers(this.topology, {
       bind: (name) => this.ksockId !== 0 && host.bind(name),
@@ -547,6 +550,7 @@ export class Hub {
     const inOrder = [...hubs.values()].sort((a, b) => costOf(paths, a) - costOf(paths, b));
     for (const known of inOrder) {
       if (known === own || (known.links.length === 0 && known.repliers.size === 0)) continue;
+      if (this.isNeighbourIn(link.federation, known.key)) continue;
       this.transmit(link, { kind: 'state', state: this.topology.stateOf(known) });
     }
     this.flush();
@@ -568,7 +572,9 @@ export class Hub {
         if (!this.topology.hubs.has(keyOf(frame.state.hub))) {
           this.deliveredUpTo.delete(frame.state.hub.id);
         }
-        if (this.topology.learn(frame.state)) this.flood(frame, link);
+        if (!this.topology.learn(frame.state)) break;
+        this.flood(frame, link);
+        this.repliers.changedAll(this.topology.hubs.get(keyOf(frame.state.hub)) as KnownHub);
         break;
       case 'links': {
         const known = this.topology.change(frame.hub, frame.seq);
@@ -640,22 +646,57 @@ export class Hub {
     if (!this.host.transmit(link, frame)) link.isCongested = true;
   }
 
-  private flood(frame: Frame, but: Link | null): void {
-    for (const link of this.links) if (link !== but) this.transmit(link, frame);
+  /** Tells all neighbours, but for the one that it came from, and for those that have it from the same one. */
+  private flood(frame: Frame, from: Link | null): void {
+    for (const link of this.links) {
+      if (link === from) continue;
+      if (from !== null && link.federation !== 0 && link.federation === from.federation) continue;
+      this.transmit(link, frame);
+    }
+  }
+
+  /** Whether a Limpet is a neighbour in this federation: then all others of it are its neighbours as well. */
+  private isNeighbourIn(federation: number, key: string): boolean {
+    if (federation === 0) return false;
+    for (const link of this.links)
+      if (link.federation === federation && link.key === key) return true;
+    return false;
   }
 
   /** Tells all of the links of this Limpet; a new neighbour does not know the rest yet. */
   private linksChanged(added: Link | null): void {
     const { own } = this.topology;
-    own.links = this.linkStates();
-    own.seq++;
-    const { hub, seq, links, replaces } = own;
-    this.flood({ kind: 'links', hub, seq, links, replaces }, added);
+    this.topology.ownLinks = this.linkStates();
+    const links = this.toldLinks();
+    if (!isSameList(links, own.links) || own.replaces !== this.toldReplaces) {
+      own.links = links;
+      own.seq++;
+      this.toldReplaces = own.replaces;
+      const { hub, seq, replaces } = own;
+      this.flood({ kind: 'links', hub, seq, links, replaces }, added);
+    }
     // What it hears next of other Limpets can be reached through this one.
     if (added !== null) {
       this.transmit(added, { kind: 'state', state: this.topology.stateOf(own) });
     }
     this.pathsChanged();
+  }
+
+  private toldReplaces: Address | null = null;
+
+  /** What others are told of the links: of a federation which is all that there is, the federation only. */
+  private toldLinks(): LinkState[] {
+    const federations = new Map<number, LinkState>();
+    let isMore = false;
+    for (const { federation, cost, out } of this.links) {
+      if (federation === 0) isMore = true;
+      else if (!federations.has(federation)) {
+        const peer = federationAddress(federation);
+        federations.set(federation, { peer, cost, filters: out.patterns });
+      }
+    }
+    const all = [...federations.values()];
+    return isMore || all.length > 1 ? [...all, ...this.topology.ownLinks] : all;
   }
 
   /** One for each neighbour: of several links to it, what any of them lets pass. */
@@ -671,7 +712,7 @@ export class Hub {
 
   private pathsChanged(): void {
     const { topology, streams } = this;
-    topology.computePaths();
+    const changed = topology.computePaths();
     this.hasReplaced = [...topology.hubs.values()].some(({ replaces }) => replaces !== null);
     for (const { hub, key } of topology.hubs.values()) {
       if (hub === this.address || isSame(hub, this.address)) continue;
@@ -679,7 +720,7 @@ export class Hub {
       streams.route(hub, path === undefined ? null : this.linkTo(path.first));
     }
     this.answerLost((key) => !topology.paths.has(key));
-    this.repliers.changedAll();
+    for (const known of changed) this.repliers.changedAll(known);
   }
 
   /** The link to a neighbour that is in use: of several, the one that was configured first. */
@@ -716,6 +757,10 @@ export class Hub {
   }
 }
 
+function isSameList(some: readonly LinkState[], others: readonly LinkState[]): boolean {
+  return JSON.stringify(some) === JSON.stringify(others);
+}
+
 function costOf(paths: Topology['paths'], { key }: KnownHub): number {
   return paths.get(key)?.cost ?? Number.MAX_SAFE_INTEGER;
 }
@@ -730,9 +775,16 @@ function missedMessage(count: number, origin: number): Message {
 }
 
 /** For links of a hub. */
-export function linkOf(number: number, peer: Address, cost: number, out: readonly string[]): Link {
+export function linkOf(
+  number: number,
+  peer: Address,
+  cost: number,
+  out: readonly string[],
+  federation = 0,
+): Link {
   return {
     number,
+    federation,
     peer,
     key: keyOf(peer),
     cost,

@@ -1,4 +1,4 @@
-import { isMoreSpecific, matches } from '../../message/name.ts';
+import { isMoreSpecific, isWildcard, matches } from '../../message/name.ts';
 import { LIMPET_NAMES } from './names.ts';
 import { EVERYTHING, intersections } from './patterns.ts';
 import { type KnownHub, linksOf, type Path, type Topology } from './topology.ts';
@@ -36,7 +36,11 @@ export class Repliers {
   private readonly topology: Topology;
   private readonly host: RepliersHost;
   /** By name as it can be asked for from here: the Limpets that have it. */
-  private offers = new Map<string, Set<KnownHub>>();
+  private readonly offers = new Map<string, Set<KnownHub>>();
+  /** By key of a Limpet: the names that it is in `offers` with. */
+  private readonly offered = new Map<string, Set<string>>();
+  /** The wildcards among `local` and `proxies`. */
+  private readonly wildcards = new Set<string>();
 
   constructor(topology: Topology, host: RepliersHost) {
     this.topology = topology;
@@ -68,11 +72,25 @@ export class Repliers {
   /** The Ksock that the bus gives a Request of this name, unless it is this Limpet; 0 if there is none. */
   binderOf(name: string): number {
     const { local, proxies } = this;
-    let best: string | null = null;
-    for (const bound of [...local.keys(), ...proxies.keys()]) {
-      if (matches(bound, name) && (best === null || isMoreSpecific(bound, best))) best = bound;
-    }
+    const best = this.boundFor(name, (bound) => local.has(bound) || proxies.has(bound));
     return best === null ? 0 : (local.get(best) ?? 0);
+  }
+
+  /** The most specific of the bound names that matches; a name without wildcards is more specific than any. */
+  private boundFor(name: string, isBound: (bound: string) => boolean): string | null {
+    if (isBound(name)) return name;
+    let best: string | null = null;
+    for (const wildcard of this.wildcards) {
+      if (!matches(wildcard, name) || !isBound(wildcard)) continue;
+      if (best === null || isMoreSpecific(wildcard, best)) best = wildcard;
+    }
+    return best;
+  }
+
+  private noteWildcard(name: string): void {
+    if (!isWildcard(name)) return;
+    if (this.local.has(name) || this.proxies.has(name)) this.wildcards.add(name);
+    else this.wildcards.delete(name);
   }
 
   /** Whether the bus gives a Request of this name to this Limpet. */
@@ -109,6 +127,7 @@ export class Repliers {
     const before = this.isOwn(name);
     change();
     const after = this.isOwn(name);
+    this.noteWildcard(name);
     if (before !== after) this.host.advertise(name, after);
     this.decide(name);
   }
@@ -123,31 +142,31 @@ export class Repliers {
   changed(hub: KnownHub, name: string): void {
     const path = this.topology.paths.get(hub.key);
     if (path === undefined) return;
-    if (!path.passes.includes(EVERYTHING)) {
-      this.changedAll();
-      return;
-    }
-    const offering = this.offers.get(name) ?? new Set();
-    if (hub.repliers.has(name)) offering.add(hub);
-    else offering.delete(hub);
-    if (offering.size > 0) this.offers.set(name, offering);
-    else this.offers.delete(name);
-    this.decide(name);
+    if (path.passes.includes(EVERYTHING)) {
+      this.offer(hub, name, hub.repliers.has(name));
+      this.decide(name);
+    } else this.changedAll(hub);
   }
 
-  /** Paths have changed, or a Limpet may be asked from now on. */
-  changedAll(): void {
-    const offers = new Map<string, Set<KnownHub>>();
-    for (const { hub, passes } of this.topology.paths.values()) {
-      for (const name of intersections(passes, [...hub.repliers])) {
-        const offering = offers.get(name);
-        if (offering === undefined) offers.set(name, new Set([hub]));
-        else offering.add(hub);
-      }
+  /** The path to a Limpet has changed, or its names have, or it may be asked from now on. */
+  changedAll(hub: KnownHub): void {
+    const path = this.topology.paths.get(hub.key);
+    const names = path === undefined ? [] : intersections(path.passes, [...hub.repliers]);
+    const now = new Set(names);
+    for (const name of [...(this.offered.get(hub.key) ?? [])]) {
+      if (now.has(name)) continue;
+      this.offer(hub, name, false);
+      this.decide(name);
     }
-    const names = new Set([...this.offers.keys(), ...offers.keys(), ...this.proxies.keys()]);
-    this.offers = offers;
-    for (const name of names) this.decide(name);
+    for (const name of now) {
+      this.offer(hub, name, true);
+      this.decide(name);
+    }
+  }
+
+  private offer(hub: KnownHub, name: string, isOffered: boolean): void {
+    change(this.offers, name, hub, isOffered);
+    change(this.offered, hub.key, name, isOffered);
   }
 
   /** Binds or unbinds a name on this bus, as who has Repliers for it. */
@@ -156,10 +175,12 @@ export class Repliers {
     const isBound = this.proxies.has(name);
     if (isWanted && !isBound) {
       this.proxies.set(name, 'bound');
+      this.noteWildcard(name);
       this.host.bind(name);
     } else if (!isWanted && isBound) {
       const state = this.proxies.get(name);
       this.proxies.delete(name);
+      this.noteWildcard(name);
       if (state === 'bound') this.host.unbind(name);
     }
     this.host.provided(name);
@@ -219,12 +240,18 @@ export class Repliers {
 
   /** Who answers a Request that the bus gave to this Limpet: the provider of the most specific name that it is bound to. */
   choose(name: string): Provider | null {
-    let best: string | null = null;
-    for (const bound of this.proxies.keys()) {
-      if (matches(bound, name) && (best === null || isMoreSpecific(bound, best))) best = bound;
-    }
+    const best = this.boundFor(name, (bound) => this.proxies.has(bound));
     return best === null ? null : this.providerOf(best);
   }
+}
+
+/** Puts a value into the set of a key, or takes it out. */
+function change<K, V>(sets: Map<K, Set<V>>, key: K, value: V, isIn: boolean): void {
+  const set = sets.get(key);
+  if (isIn) {
+    if (set === undefined) sets.set(key, new Set([value]));
+    else set.add(value);
+  } else if (set?.delete(value) && set.size === 0) sets.delete(key);
 }
 
 /** The path over fewer links is the nearer one, then the one to the smaller network id (spec 3 §7.4). */

@@ -14,6 +14,8 @@ const ACKNOWLEDGE_AFTER = 256;
 /** A native link, as the hub sees it. */
 export interface Link {
   readonly number: number;
+  /** The number of the federation in which the two have met; 0: in none. */
+  readonly federation: number;
   readonly peer: Address;
   readonly key: string;
   readonly cost: number;

@@ -1,3 +1,4 @@
+import { Heap } from '../../base/heap.ts';
 import { type Address, isSame, keyOf } from './address.ts';
 import type { HubState, LinkState } from './frame.ts';
 import { EVERYTHING, intersections } from './patterns.ts';
@@ -11,6 +12,7 @@ export interface KnownHub {
   readonly hub: Address;
   readonly key: string;
   seq: number;
+  /** Its links; of a Limpet that has no other, its federation stands for those in it (`federationAddress`). */
   links: readonly LinkState[];
   replaces: Address | null;
   readonly repliers: Set<string>;
@@ -28,6 +30,14 @@ export interface Path {
   readonly passes: readonly string[];
 }
 
+/**
+ * In what a Limpet tells of its links, a federation stands for all its links there: each Limpet of it has as many as there are
+ * others, and would have to tell all of them whenever one comes or goes.
+ */
+export function federationAddress(federation: number): Address {
+  return { id: 0, life: federation };
+}
+
 /** How many links the path has. */
 export function linksOf({ cost }: { readonly cost: number }): number {
   return Math.floor(cost / LINK_COST);
@@ -39,6 +49,8 @@ export function linksOf({ cost }: { readonly cost: number }): number {
  */
 export class Topology {
   private readonly self: Address;
+  /** The links of this Limpet itself. */
+  ownLinks: readonly LinkState[] = [];
   readonly hubs = new Map<string, KnownHub>();
   /** By key: those to which a path leads, but for this Limpet. */
   paths = new Map<string, Path>();
@@ -92,20 +104,22 @@ export class Topology {
     return false;
   }
 
-  /** Finds the shortest path to each Limpet; of two as short, the one through the smaller ids. */
-  computePaths(): void {
-    const { own } = this;
+  /**
+   * Finds the shortest path to each Limpet; of two as short, the one through the smaller ids. Gives the Limpets to which the
+   * path is another one now, or is no more.
+   */
+  computePaths(): KnownHub[] {
+    const { own, paths: before } = this;
     const paths = new Map<string, Path>();
-    const open: Path[] = [{ hub: own, cost: 0, first: '', passes: [EVERYTHING] }];
+    const open = new Heap(compare);
+    open.push({ hub: own, cost: 0, first: '', passes: [EVERYTHING] });
     const done = new Set<string>();
-    for (;;) {
-      const nearest = takeNearest(open);
-      if (nearest === undefined) break;
+    for (let nearest = open.pop(); nearest !== undefined; nearest = open.pop()) {
       const { hub, cost } = nearest;
       if (done.has(hub.key)) continue;
       done.add(hub.key);
       if (hub !== own) paths.set(hub.key, nearest);
-      for (const link of hub.links) {
+      for (const link of hub === own ? this.ownLinks : hub.links) {
         const peer = this.hubs.get(keyOf(link.peer));
         if (peer === undefined || done.has(peer.key) || !hasLinkTo(peer, hub)) continue;
         open.push({
@@ -117,6 +131,13 @@ export class Topology {
       }
     }
     this.paths = paths;
+    const changed: KnownHub[] = [];
+    for (const [key, path] of paths) {
+      const old = before.get(key);
+      if (old === undefined || !isSamePath(old, path)) changed.push(path.hub);
+    }
+    for (const [key, { hub }] of before) if (!paths.has(key)) changed.push(hub);
+    return changed;
   }
 
   /** Counts a tick for the Limpets that are out of reach; gives those that were for `ticks`, and forgets them. */
@@ -131,17 +152,22 @@ export class Topology {
   }
 }
 
-function hasLinkTo(one: KnownHub, { hub }: KnownHub): boolean {
-  return one.links.some(({ peer }) => peer.id === hub.id && peer.life === hub.life);
+/** Whether a Limpet says that it has a link to another one, or to a federation of which the other one is. */
+function hasLinkTo(one: KnownHub, { hub, links }: KnownHub): boolean {
+  return one.links.some(
+    ({ peer }) =>
+      isSame(peer, hub) || (peer.id === 0 && links.some((other) => isSame(other.peer, peer))),
+  );
 }
 
-/** There are few Limpets: a list will do. */
-function takeNearest(open: Path[]): Path | undefined {
-  let best = 0;
-  for (let at = 1; at < open.length; at++) {
-    if (compare(open[at] as Path, open[best] as Path) < 0) best = at;
-  }
-  return open.splice(best, 1)[0];
+function isSamePath(one: Path, other: Path): boolean {
+  return (
+    one.hub === other.hub &&
+    one.cost === other.cost &&
+    one.first === other.first &&
+    one.passes.length === other.passes.length &&
+    one.passes.every((pattern, at) => pattern === other.passes[at])
+  );
 }
 
 /** Negative if the first path is the better one: it is shorter, or the id at its end is smaller. */

@@ -45,6 +45,8 @@ export interface Greeting {
   readonly isSibling: boolean;
   /** The number of the link in the configuration of this Limpet. */
   readonly number: number;
+  /** The number of the federation; 0: in none. */
+  readonly federation: number;
   readonly out: readonly string[];
   readonly in: readonly string[];
 }
@@ -244,13 +246,14 @@ export class Connection implements WireEvents {
       return;
     }
     this.hello = hello;
-    const { number, isSibling, out } = this.greeting;
+    const { number, isSibling, out, federation } = this.greeting;
     const passes = intersections(out, hello.in);
     this.link = linkOf(
       number,
       { id: hello.id, life: hello.life },
       isSibling ? SIBLING_COST : LINK_COST,
       passes,
+      federation,
     );
     this.host.linkUp(this, this.link);
     this.ping();

@@ -417,7 +417,13 @@ function linkStateOf(value: unknown): LinkState {
   const { peer, cost, filters } = checkObject(value);
   const checked = checkCount(cost);
   if (checked === 0) throw new LinkError('a link of no cost');
-  return { peer: checkAddress(peer), cost: checked, filters: checkList(filters, checkText) };
+  return { peer: neighbourOf(peer), cost: checked, filters: checkList(filters, checkText) };
+}
+
+/** A Limpet, or (with id 0) a federation. */
+function neighbourOf(value: unknown): Address {
+  const { id, life } = checkObject(value);
+  return { id: id === 0 ? 0 : checkId(id), life: checkCount(life) };
 }
 
 function replacedOf(value: unknown): Address | null {

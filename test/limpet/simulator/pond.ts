@@ -181,7 +181,9 @@ export class End {
         continue;
       }
       const { cost, number } = this.cable;
-      this.link = linkOf(number, this.far.limpet.hub.address, cost, this.cable.filterTo(this.far));
+      const { address } = this.far.limpet.hub;
+      const { federation } = this.cable;
+      this.link = linkOf(number, address, cost, this.cable.filterTo(this.far), federation);
       this.limpet.ends.push(this);
       hub.linkUp(this.link);
     }
@@ -202,6 +204,7 @@ export class Cable {
   readonly congested: number;
   readonly filters: readonly (readonly string[])[];
   readonly who: () => readonly [Limpet, Limpet] | null;
+  readonly federation: number;
   ends: End[] = [];
 
   constructor(
@@ -210,12 +213,14 @@ export class Cable {
     congested: number,
     filters: readonly (readonly string[])[],
     who: () => readonly [Limpet, Limpet] | null,
+    federation = 0,
   ) {
     this.number = number;
     this.cost = isSibling ? SIBLING_COST : LINK_COST;
     this.congested = congested;
     this.filters = filters;
     this.who = who;
+    this.federation = federation;
   }
 
   filterTo(end: End): readonly string[] {

@@ -21,6 +21,8 @@ export interface Weather {
   /** Limpets die and start, and buses restart. */
   readonly deaths: boolean;
   readonly filters: boolean;
+  /** How many federations there may be. */
+  readonly federations: number;
   readonly steps: number;
   readonly maxBytes: number;
   readonly congested: number;
@@ -42,6 +44,7 @@ export function drawWeather(random: Random): Weather {
     bowls: 2 + random.below(7),
     deaths: random.chance(0.5),
     filters: random.chance(0.2),
+    federations: random.chance(0.5) ? 1 + random.below(2) : 0,
     steps: 100 + random.below(500),
     maxBytes: random.chance(0.3) ? 2000 : 1_000_000,
     congested: random.chance(0.3) ? 2 : 1000,
@@ -97,18 +100,22 @@ export class World {
       const [one, other] = this.berths.filter((berth) => berth.bowl === bowl);
       if (other !== undefined) this.join(one as Berth, other, true);
     }
-    // A tree, and some more.
-    for (let at = 1; at < bowls.length; at++) {
+    // A tree, and some more; or only what federations join.
+    const isTree = this.weather.federations === 0 || random.chance(0.7);
+    for (let at = 1; isTree && at < bowls.length; at++) {
       this.join(
         this.anyBerthOf(bowls[at] as Bowl),
         this.anyBerthOf(bowls[random.below(at)] as Bowl),
       );
     }
-    const more = random.below(4);
+    const more = isTree ? random.below(4) : 0;
     for (let at = 0; at < more; at++) {
       const one = random.pick(bowls);
       const other = random.pick(bowls);
       if (one !== other) this.join(this.anyBerthOf(one), this.anyBerthOf(other));
+    }
+    for (let federation = 1; federation <= this.weather.federations; federation++) {
+      this.federate(federation, isTree ? random.pick([0.5, 1]) : 1);
     }
     for (const berth of this.berths) this.start(berth);
     for (const cable of this.cables) cable.connect();
@@ -119,19 +126,31 @@ export class World {
     }
   }
 
+  /** Joins this part of the Limpets, each with each other one that is of another bowl. */
+  private federate(federation: number, part: number): void {
+    const some = this.berths.filter(() => this.random.chance(part));
+    for (const [at, one] of some.entries()) {
+      for (const other of some.slice(at + 1)) {
+        if (one.bowl !== other.bowl) this.join(one, other, false, federation);
+      }
+    }
+  }
+
   private anyBerthOf(bowl: Bowl): Berth {
     return this.random.pick(this.berths.filter((berth) => berth.bowl === bowl));
   }
 
-  private join(one: Berth, other: Berth, isSibling = false): void {
+  private join(one: Berth, other: Berth, isSibling = false, federation = 0): void {
     const filters =
-      this.weather.filters && !isSibling && this.random.chance(0.5)
+      this.weather.filters && !isSibling && federation === 0 && this.random.chance(0.5)
         ? [[this.random.pick(['$.a', '$.b.*', '$.%', '$.d.*'])], ['$.*']]
         : EVERYTHING;
     const { congested } = this.options;
     const both = (): readonly [Limpet, Limpet] | null =>
       one.limpet === null || other.limpet === null ? null : [one.limpet, other.limpet];
-    this.cables.push(new Cable(this.cables.length, isSibling, congested, filters, both));
+    this.cables.push(
+      new Cable(this.cables.length, isSibling, congested, filters, both, federation),
+    );
   }
 
   private start(berth: Berth): void {
