@@ -548,9 +548,10 @@ export class Hub {
     this.linksChanged(link);
     const { own, hubs, paths } = this.topology;
     const inOrder = [...hubs.values()].sort((a, b) => costOf(paths, a) - costOf(paths, b));
+    const neighbours = this.neighboursIn(link.federation);
     for (const known of inOrder) {
       if (known === own || (known.links.length === 0 && known.repliers.size === 0)) continue;
-      if (this.isNeighbourIn(link.federation, known.key)) continue;
+      if (neighbours.has(known.key)) continue;
       this.transmit(link, { kind: 'state', state: this.topology.stateOf(known) });
     }
     this.flush();
@@ -574,6 +575,7 @@ export class Hub {
         }
         if (!this.topology.learn(frame.state)) break;
         this.flood(frame, link);
+        this.pathsChanged();
         this.repliers.changedAll(this.topology.hubs.get(keyOf(frame.state.hub)) as KnownHub);
         break;
       case 'links': {
@@ -582,6 +584,7 @@ export class Hub {
         known.links = frame.links;
         known.replaces = frame.replaces;
         this.flood(frame, link);
+        this.pathsChanged();
         break;
       }
       case 'replier': {
@@ -612,7 +615,6 @@ export class Hub {
         this.streams.acknowledged(frame);
         break;
     }
-    if (frame.kind === 'state' || frame.kind === 'links') this.pathsChanged();
   }
 
   drained(link: Link): void {
@@ -655,12 +657,12 @@ export class Hub {
     }
   }
 
-  /** Whether a Limpet is a neighbour in this federation: then all others of it are its neighbours as well. */
-  private isNeighbourIn(federation: number, key: string): boolean {
-    if (federation === 0) return false;
-    for (const link of this.links)
-      if (link.federation === federation && link.key === key) return true;
-    return false;
+  /** The neighbours in this federation, by key: all others of it have them as neighbours as well. */
+  private neighboursIn(federation: number): Set<string> {
+    const keys = new Set<string>();
+    if (federation === 0) return keys;
+    for (const link of this.links) if (link.federation === federation) keys.add(link.key);
+    return keys;
   }
 
   /** Tells all of the links of this Limpet; a new neighbour does not know the rest yet. */
@@ -713,23 +715,25 @@ export class Hub {
   private pathsChanged(): void {
     const { topology, streams } = this;
     const changed = topology.computePaths();
+    const inUse = this.linksInUse();
     this.hasReplaced = [...topology.hubs.values()].some(({ replaces }) => replaces !== null);
     for (const { hub, key } of topology.hubs.values()) {
       if (hub === this.address || isSame(hub, this.address)) continue;
       const path = topology.paths.get(key);
-      streams.route(hub, path === undefined ? null : this.linkTo(path.first));
+      streams.route(hub, path === undefined ? null : (inUse.get(path.first) ?? null));
     }
     this.answerLost((key) => !topology.paths.has(key));
     for (const known of changed) this.repliers.changedAll(known);
   }
 
-  /** The link to a neighbour that is in use: of several, the one that was configured first. */
-  private linkTo(key: string): Link | null {
-    let best: Link | null = null;
+  /** The link to each neighbour that is in use: of several, the one that was configured first. */
+  private linksInUse(): Map<string, Link> {
+    const inUse = new Map<string, Link>();
     for (const link of this.links) {
-      if (link.key === key && (best === null || link.number < best.number)) best = link;
+      const best = inUse.get(link.key);
+      if (best === undefined || link.number < best.number) inUse.set(link.key, link);
     }
-    return best;
+    return inUse;
   }
 
   private advertise(name: string, isBound: boolean): void {
