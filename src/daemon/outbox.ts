@@ -1,4 +1,5 @@
 import { appended } from '../base/appended.ts';
+import { copyBytes } from '../base/copy-bytes.ts';
 import type { Slab } from '../base/slab.ts';
 import { type MessageBatch, wordsOf } from '../bus/message-batch.ts';
 import {
@@ -357,14 +358,4 @@ function writeHead(view: DataView, at: number, length: number, frame: MessagesFr
   view.setUint32(at + FRAME_HEADER, frame.count);
   view.setUint32(at + FRAME_HEADER + 4, frame.sender);
   view.setUint32(at + FRAME_HEADER + 8, frame.serial);
-}
-
-/** Up to this length a loop copies faster than `set`, which needs a view. */
-const MAX_LOOP_COPY_BYTES = 96;
-
-function copyBytes(from: Uint8Array, start: number, end: number, to: Uint8Array, at: number): void {
-  const length = end - start;
-  if (length <= MAX_LOOP_COPY_BYTES)
-    for (let index = 0; index < length; index++) to[at + index] = from[start + index] as number;
-  else to.set(from.subarray(start, end), at);
 }

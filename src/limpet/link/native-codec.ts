@@ -1,3 +1,4 @@
+import { copyBytes } from '../../base/copy-bytes.ts';
 import { Head } from '../../message/head.ts';
 import { OrigFrom } from '../../message/id.ts';
 import { type Message, ReceivedMessage } from '../../message/message.ts';
@@ -162,7 +163,7 @@ export class Encoder {
     if ((bits & Bit.HEAD) !== 0) at = writeHead(bytes, at, head);
     if (dataSize > 0) {
       const { bytes: memory, dataStart } = message;
-      bytes.set(memory.subarray(dataStart, dataStart + dataSize), at);
+      copyBytes(memory, dataStart, dataStart + dataSize, bytes, at);
     }
     return at + dataSize;
   }
