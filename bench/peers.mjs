@@ -21,7 +21,7 @@ export const peer = (name) => require(name);
 export const versionOf = (path) => JSON.parse(readFileSync(path, 'utf8')).version;
 
 /** The version of an npm client under bench/peers; undefined if it isn't installed.
- * @param {keyof Clients} name */
+ * @param {keyof Clients | 'nats.ws'} name  nats.ws runs in pages only */
 export function clientVersion(name) {
   const path = join(folder, 'node_modules', name, 'package.json');
   return existsSync(path) ? versionOf(path) : undefined;

@@ -26,7 +26,7 @@ export function connectWeb(bus: number, options: WebOptions): Connect {
     overWebSocket(bus, options, signal, (connect, cancelled) =>
       FramePort.open(
         connect,
-        { mode, pid: 0, program, manage, defer: soon, deferLonger: afterInput },
+        { mode, pid: 0, program, manage, defer: soonOnce(), deferLonger: afterInput },
         events,
         cancelled,
       ),
@@ -75,8 +75,24 @@ function unreachable(url: string, cause: unknown): PortError {
   return refusal;
 }
 
-/** Not the function itself: browsers want it called as their own. */
-const soon = (flush: () => void): void => queueMicrotask(flush);
+/**
+ * Flushes what is sent first at the end of the microtask, so that it leaves at once, and what is sent after that together: a
+ * program that awaits each send would else send a WebSocket message for each.
+ */
+function soonOnce(): (flush: () => void) => void {
+  let hasFlushed = false;
+  return (flush) => {
+    if (hasFlushed) {
+      afterInput(flush);
+      return;
+    }
+    hasFlushed = true;
+    queueMicrotask(flush);
+    afterInput(() => {
+      hasFlushed = false;
+    });
+  };
+}
 
 let channel: InstanceType<typeof MessageChannel> | null = null;
 let waiting: (() => void)[] = [];
