@@ -16,7 +16,10 @@ export async function startDaemon(daemon: Daemon, directory: string): Promise<vo
 }
 
 function startFailure(error: unknown, directory: string): unknown {
-  if (error instanceof WebError) return new Failure(Exit.USAGE, error.message, error);
+  if (error instanceof WebError) {
+    // Without a cause, the settings are wrong.
+    return new Failure(error.cause ? Exit.REFUSED : Exit.USAGE, error.message, error);
+  }
   if (error instanceof SocketInUseError) return new Failure(Exit.REFUSED, error.message, error);
   const isOfFiles = error instanceof FolderError || error instanceof SocketPathError;
   if (!(error instanceof Error) || !(isOfFiles || 'syscall' in error)) return error;

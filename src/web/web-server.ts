@@ -341,7 +341,8 @@ function listen(server: Server, { host, port }: { host: string; port: number }):
         error.code === 'EADDRINUSE'
           ? 'another program listens there; stop it, or choose another port'
           : 'choose another address or port';
-      reject(new WebError(`web: can't listen at ${host}, port ${port} (${error.code}): ${advice}`));
+      const why = `can't listen at ${host}, port ${port} (${error.code}): ${advice}`;
+      reject(new WebError(`web: ${why}`, { cause: error }));
     });
     server.listen({ host, port, ipv6Only: true }, resolve);
   });

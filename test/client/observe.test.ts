@@ -1,14 +1,16 @@
 import { afterEach, describe, expect, it } from 'vitest';
+import { WebSocket } from 'ws';
 import { Bus } from '../../src/bus/bus.ts';
 import { Ksock } from '../../src/client/ksock.ts';
 import { type ObserveOptions, observe } from '../../src/client/observe.ts';
 import { observeChannel } from '../../src/client/observe-channel.ts';
+import { observe as observeWeb } from '../../src/client/observe-web.ts';
 import type { Tap } from '../../src/client/tap.ts';
 import { Session } from '../../src/daemon/session.ts';
 import { Announcement } from '../../src/message/message.ts';
 import { BusView } from '../../src/tap/bus-view.ts';
 import type { TapEvent } from '../../src/tap/events.ts';
-import { LocalDaemon } from '../support/daemon.ts';
+import { LOCAL_WEB, LocalDaemon } from '../support/daemon.ts';
 import { FrameHost } from '../support/frame-host.ts';
 import { frame, welcome } from '../support/frames.ts';
 import { byteByByte, type Cut, PipeEnd, whole } from '../support/pipe.ts';
@@ -68,11 +70,23 @@ async function overSocket(): Promise<Place> {
   };
 }
 
+async function overWebSocket(): Promise<Place> {
+  const local = await LocalDaemon.start({}, { web: LOCAL_WEB });
+  ends.push(() => local.stop());
+  const place = { url: local.page().origin, token: local.token(), WebSocket };
+  return {
+    bus: local.daemon.buses.get(0) as Bus,
+    open: () => local.openWeb(),
+    tap: async (options) => kept(await observeWeb(0, { ...place, ...options } as never)),
+  };
+}
+
 const PLACES: [string, () => Promise<Place>][] = [
   ['in this process', inProcess],
   ['in frames', inFrames(whole)],
   ['in frames that come byte by byte', inFrames(byteByByte)],
   ['over a Unix socket', overSocket],
+  ['over a WebSocket', overWebSocket],
 ];
 
 /** The events up to the first that `isLast`, which are applied to a view. */
