@@ -2,7 +2,8 @@
 // engine, run in this process; each has all others as neighbours. It counts the frames that one event makes.
 import process from 'node:process';
 import { parseArgs } from 'node:util';
-import { Hub, linkOf } from '../dist/limpet/hub/hub.js';
+import { Hub } from '../dist/limpet/hub/hub.js';
+import { linkOf } from '../dist/limpet/hub/neighbours.js';
 import { Message } from '../dist/message/message.js';
 import { writeReport } from './page.mjs';
 

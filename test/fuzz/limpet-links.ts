@@ -95,7 +95,7 @@ export function feedLimpet(bytes: Uint8Array, random: Random): void {
   strictEqual(closed !== '', true, 'the link ends without a reason');
   if (connection.link !== null) hub.linkDown(connection.link);
   connection.classic?.lost();
-  strictEqual(hub.links.size + hub.classics.size, 0, 'a link is left');
+  strictEqual(hub.neighbours.links.size + hub.classics.size, 0, 'a link is left');
 }
 
 /** A message of a classic link: what is decoded is encoded to the same. */

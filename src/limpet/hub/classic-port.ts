@@ -187,9 +187,9 @@ export class ClassicPort implements ClassicLink {
     }
     const key = String(request.id);
     this.asked.add(key);
-    hub.askForClassic(request);
+    hub.requests.askForClassic(request);
     this.host.send(request, (errno) => {
-      hub.classicRefused(request);
+      hub.requests.classicRefused(request);
       if (!this.asked.delete(key)) return;
       this.refuse(message, codeOf(errno) ?? 'EINVAL', message.to !== 0);
     });

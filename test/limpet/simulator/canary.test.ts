@@ -15,12 +15,16 @@ interface StreamsInsides {
 
 interface HubInsides {
   readonly host: { unbind(name: string): void };
+}
+
+interface RequestsInsides {
   readonly pending: Map<number, object>;
   answered(origin: object, entry: Entry): void;
   answerLost(isLost: (key: string) => boolean): void;
 }
 
 const inside = (hub: Hub): HubInsides => hub as unknown as HubInsides;
+const requestsOf = (hub: Hub): RequestsInsides => hub.requests as unknown as RequestsInsides;
 const streamsOf = (hub: Hub): StreamsInsides => hub.streams as unknown as StreamsInsides;
 
 const FAULTS: Record<string, (hub: Hub) => void> = {
@@ -40,7 +44,7 @@ const FAULTS: Record<string, (hub: Hub) => void> = {
     inside(hub).host.unbind = () => {};
   },
   'a late Reply answers another Request': (hub) => {
-    const insides = inside(hub);
+    const insides = requestsOf(hub);
     const answered = insides.answered.bind(insides);
     insides.answered = (origin, entry) => {
       const [newest] = [...insides.pending.keys()].slice(-1);
@@ -49,7 +53,7 @@ const FAULTS: Record<string, (hub: Hub) => void> = {
     };
   },
   'nobody answers the Requests of a lost link': (hub) => {
-    inside(hub).answerLost = () => {};
+    requestsOf(hub).answerLost = () => {};
   },
   'a Limpet that takes over has not listened before': (hub) => {
     hub.overheard = () => {};

@@ -1,7 +1,8 @@
 import type { BusKsock } from '../../../src/bus/ksock.ts';
 import type { Address } from '../../../src/limpet/hub/address.ts';
 import type { Frame } from '../../../src/limpet/hub/frame.ts';
-import { Hub, linkOf } from '../../../src/limpet/hub/hub.ts';
+import { Hub } from '../../../src/limpet/hub/hub.ts';
+import { linkOf } from '../../../src/limpet/hub/neighbours.ts';
 import type { Link } from '../../../src/limpet/hub/streams.ts';
 import { LINK_COST, SIBLING_COST } from '../../../src/limpet/hub/topology.ts';
 import type { Message } from '../../../src/message/message.ts';

@@ -1,0 +1,40 @@
+import type { Message } from '../../message/message.ts';
+import { RecentIds } from './recent-ids.ts';
+
+/** What was delivered on a bus before this Limpet spoke for it. */
+export class Handover {
+  private readonly delivered = new RecentIds();
+  /** By network: the latest of them. */
+  private readonly deliveredUpTo = new Map<number, number>();
+
+  /**
+   * Another Limpet speaks for the bus, and this one, which stands by, has heard a message there. If it takes over, it must
+   * not deliver that again.
+   */
+  heard({ head, idSerial }: Message): void {
+    if (head.idNetwork === 0) return;
+    this.delivered.add(head.idNetwork, idSerial);
+    const before = this.deliveredUpTo.get(head.idNetwork) ?? 0;
+    if (idSerial > before) this.deliveredUpTo.set(head.idNetwork, idSerial);
+  }
+
+  /**
+   * Whether this Limpet may still deliver a message: `duplicate` if the one before it has, `late` if that has delivered a later
+   * one.
+   */
+  check({ head, idSerial }: Message): 'new' | 'duplicate' | 'late' {
+    const { deliveredUpTo } = this;
+    if (deliveredUpTo.size === 0 || idSerial > (deliveredUpTo.get(head.idNetwork) ?? 0))
+      return 'new';
+    return this.delivered.has(head.idNetwork, idSerial) ? 'duplicate' : 'late';
+  }
+
+  /** In a new life of a Limpet, the serial numbers of its bus may begin again. */
+  begunAnew(network: number): void {
+    this.deliveredUpTo.delete(network);
+  }
+
+  tick(): void {
+    this.delivered.tick();
+  }
+}

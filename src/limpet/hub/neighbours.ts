@@ -1,0 +1,207 @@
+import { type Address, keyOf } from './address.ts';
+import type { Frame, LinkState } from './frame.ts';
+import { Filter } from './patterns.ts';
+import type { Link, Streams } from './streams.ts';
+import { federationAddress, type KnownHub, type Topology } from './topology.ts';
+
+export interface NeighboursHost {
+  /** Sends a frame over a link. False if the peer reads slowly. */
+  transmit(link: Link, frame: Frame): boolean;
+  /** Paths to these Limpets are others now, or have gone, or they have other names. */
+  pathsChanged(changed: readonly KnownHub[]): void;
+  /** A Limpet has bound or unbound this name. */
+  repliersChanged(known: KnownHub, name: string): void;
+}
+
+/** What all Limpets are told: of links, and of Repliers. */
+type News = Extract<Frame, { kind: 'state' | 'links' | 'replier' }>;
+
+/**
+ * The native links of a Limpet. It tells its neighbours what it knows, and what they tell it (link-state routing), and gets each
+ * stream from the neighbour on the shortest path to its origin.
+ */
+export class Neighbours {
+  readonly links = new Set<Link>();
+  private readonly topology: Topology;
+  private readonly streams: Streams;
+  private readonly host: NeighboursHost;
+  private toldReplaces: Address | null = null;
+
+  constructor(topology: Topology, streams: Streams, host: NeighboursHost) {
+    this.topology = topology;
+    this.streams = streams;
+    this.host = host;
+  }
+
+  add(link: Link): void {
+    this.links.add(link);
+    this.linksChanged(link);
+    const { own, hubs, paths } = this.topology;
+    const inOrder = [...hubs.values()].sort((a, b) => costOf(paths, a) - costOf(paths, b));
+    const neighbours = this.neighboursIn(link.federation);
+    for (const known of inOrder) {
+      if (known === own || (known.links.length === 0 && known.repliers.size === 0)) continue;
+      if (neighbours.has(known.key)) continue;
+      this.transmit(link, { kind: 'state', state: this.topology.stateOf(known) });
+    }
+  }
+
+  remove(link: Link): void {
+    if (!this.links.delete(link)) return;
+    this.streams.linkDown(link);
+    this.linksChanged(null);
+  }
+
+  /** A neighbour tells what it knows of some Limpet; what is news goes on to the others. */
+  told(link: Link, news: News): void {
+    const { topology } = this;
+    if (news.kind === 'state') {
+      if (!topology.learn(news.state)) return;
+      this.flood(news, link);
+      this.pathsChanged(topology.hubs.get(keyOf(news.state.hub)));
+      return;
+    }
+    const known = topology.change(news.hub, news.seq);
+    if (known === null) return;
+    if (news.kind === 'links') {
+      known.links = news.links;
+      known.replaces = news.replaces;
+    } else if (news.isBound) known.repliers.add(news.name);
+    else known.repliers.delete(news.name);
+    this.flood(news, link);
+    if (news.kind === 'links') this.pathsChanged();
+    else this.host.repliersChanged(known, news.name);
+  }
+
+  /** Tells all that this Limpet speaks for its bus in place of another one. */
+  tellReplaces(before: Address | null): void {
+    this.topology.own.replaces = before;
+    this.linksChanged(null);
+  }
+
+  /** Tells all that Requests of this name are answered here, or no more. */
+  tellReplier(name: string, isBound: boolean): void {
+    const { hub, repliers } = this.topology.own;
+    if (isBound) repliers.add(name);
+    else repliers.delete(name);
+    const seq = ++this.topology.own.seq;
+    this.flood({ kind: 'replier', hub, seq, isBound, name }, null);
+  }
+
+  /** Tells all neighbours, but for the one that it came from, and for those that have it from the same one. */
+  private flood(frame: Frame, from: Link | null): void {
+    for (const link of this.links) {
+      if (link === from) continue;
+      if (from !== null && link.federation !== 0 && link.federation === from.federation) continue;
+      this.transmit(link, frame);
+    }
+  }
+
+  /** The neighbours in this federation, by key: all others of it have them as neighbours as well. */
+  private neighboursIn(federation: number): Set<string> {
+    const keys = new Set<string>();
+    if (federation === 0) return keys;
+    for (const link of this.links) if (link.federation === federation) keys.add(link.key);
+    return keys;
+  }
+
+  private transmit(link: Link, frame: Frame): void {
+    if (!this.host.transmit(link, frame)) link.isCongested = true;
+  }
+
+  /** Tells all of the links of this Limpet; a new neighbour does not know the rest yet. */
+  private linksChanged(added: Link | null): void {
+    const { own } = this.topology;
+    this.topology.ownLinks = this.linkStates();
+    const links = this.toldLinks();
+    if (!isSameList(links, own.links) || own.replaces !== this.toldReplaces) {
+      own.links = links;
+      own.seq++;
+      this.toldReplaces = own.replaces;
+      const { hub, seq, replaces } = own;
+      this.flood({ kind: 'links', hub, seq, links, replaces }, added);
+    }
+    // What it hears next of other Limpets can be reached through this one.
+    if (added !== null) {
+      this.transmit(added, { kind: 'state', state: this.topology.stateOf(own) });
+    }
+    this.pathsChanged();
+  }
+
+  /** What others are told of the links: of a federation which is all that there is, the federation only. */
+  private toldLinks(): LinkState[] {
+    const federations = new Map<number, LinkState>();
+    let isMore = false;
+    for (const { federation, cost, out } of this.links) {
+      if (federation === 0) isMore = true;
+      else if (!federations.has(federation)) {
+        const peer = federationAddress(federation);
+        federations.set(federation, { peer, cost, filters: out.patterns });
+      }
+    }
+    const all = [...federations.values()];
+    return isMore || all.length > 1 ? [...all, ...this.topology.ownLinks] : all;
+  }
+
+  /** One for each neighbour: of several links to it, what any of them lets pass. */
+  private linkStates(): LinkState[] {
+    const states = new Map<string, LinkState>();
+    for (const { key, peer, cost, out } of this.links) {
+      const before = states.get(key);
+      const filters = new Set([...(before?.filters ?? []), ...out.patterns]);
+      states.set(key, { peer, cost: Math.min(cost, before?.cost ?? cost), filters: [...filters] });
+    }
+    return [...states.values()];
+  }
+
+  /** `more`: a Limpet that has other names. */
+  private pathsChanged(more?: KnownHub): void {
+    const { topology, streams } = this;
+    const changed = topology.computePaths();
+    const inUse = this.linksInUse();
+    for (const { hub, key } of topology.hubs.values()) {
+      if (key === topology.own.key) continue;
+      const path = topology.paths.get(key);
+      streams.route(hub, path === undefined ? null : (inUse.get(path.first) ?? null));
+    }
+    this.host.pathsChanged(more === undefined ? changed : [...changed, more]);
+  }
+
+  /** The link to each neighbour that is in use: of several, the one that was configured first. */
+  private linksInUse(): Map<string, Link> {
+    const inUse = new Map<string, Link>();
+    for (const link of this.links) {
+      const best = inUse.get(link.key);
+      if (best === undefined || link.number < best.number) inUse.set(link.key, link);
+    }
+    return inUse;
+  }
+}
+
+function isSameList(some: readonly LinkState[], others: readonly LinkState[]): boolean {
+  return JSON.stringify(some) === JSON.stringify(others);
+}
+
+function costOf(paths: Topology['paths'], { key }: KnownHub): number {
+  return paths.get(key)?.cost ?? Number.MAX_SAFE_INTEGER;
+}
+
+/** For links of a hub. */
+export function linkOf(
+  number: number,
+  peer: Address,
+  cost: number,
+  out: readonly string[],
+  federation = 0,
+): Link {
+  return {
+    number,
+    federation,
+    peer,
+    key: keyOf(peer),
+    cost,
+    out: new Filter(out),
+    isCongested: false,
+    isFlooded: false,
+  };
+}
