@@ -35,6 +35,16 @@ export function timeSpan(text: string): number {
   );
 }
 
+const BYTES_IN = { '': 1, B: 1, KiB: 1024, MiB: 1024 ** 2, GiB: 1024 ** 3 } as const;
+
+/** Parses a number of bytes such as `4096`, `64KiB` or `100MiB`. */
+export function byteSize(text: string): number {
+  const [, number = '', unit = ''] = text.match(/^(\d+(?:\.\d+)?) ?(B|KiB|MiB|GiB)?$/) ?? [];
+  const value = Math.round(Number(number) * BYTES_IN[unit as keyof typeof BYTES_IN]);
+  if (number !== '' && value < 2 ** 50) return value;
+  throw new InvalidArgumentError('It must be a number of bytes, such as 4096, 64KiB or 100MiB.');
+}
+
 /**
  * Checks that a typed message name begins with `$.`. If not, it was mistyped, or a shell has changed it: the Failure
  * explains that, which KBUS's own error could not.

@@ -76,6 +76,21 @@ export const COMMANDS: readonly Entry[] = [
     load: () => import('./kick.ts'),
   },
   {
+    name: 'record',
+    summary: 'record what happens on a bus',
+    load: () => import('./record.ts'),
+  },
+  {
+    name: 'recording',
+    summary: 'show, filter, merge or export a recording',
+    load: () => import('./recording.ts'),
+  },
+  {
+    name: 'replay',
+    summary: 'send the messages of a recording again, and compare the answers',
+    load: () => import('./replay.ts'),
+  },
+  {
     name: 'limpet',
     summary: 'join buses, so that they look like one',
     load: () => import('./limpet.ts'),

@@ -124,7 +124,8 @@ export class Tap implements AsyncIterable<TapEvent>, AsyncDisposable {
     }
   }
 
-  private async nextBlock(): Promise<Uint8Array | null> {
+  /** @internal The next block of events as bytes; null when the tap was closed. */
+  async nextBlock(): Promise<Uint8Array | null> {
     for (;;) {
       if (this.signal?.aborted) this.close();
       this.signal?.throwIfAborted();
@@ -141,6 +142,11 @@ export class Tap implements AsyncIterable<TapEvent>, AsyncDisposable {
 
   private get what(): string {
     return `observe ${this.target}`;
+  }
+
+  /** Asks for the state of the bus again: `begin` follows. */
+  restate(): void {
+    this.source.restate();
   }
 
   /** Stops observing. */

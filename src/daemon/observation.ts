@@ -9,7 +9,7 @@ import { sizeOf } from '../tap/limits.ts';
 import type { Channel } from '../transport/channel.ts';
 import { textOf, wordOf, writeFrameHeader } from '../wire/frame.ts';
 import type { FrameReader } from '../wire/frame-reader.ts';
-import { FrameKind, ProtocolError } from '../wire/protocol.ts';
+import { FRAME_AT, FrameKind, ProtocolError, STATE_AGAIN } from '../wire/protocol.ts';
 import type { Outbox } from './outbox.ts';
 
 /** Events leave together when a block is complete, or after so many milliseconds. */
@@ -66,8 +66,14 @@ export class Observation {
 
   /** Handles a frame: the only one is OBSERVE. */
   frame(frame: FrameReader): void {
-    const kind = frame.bytes[frame.at + 4] as number;
-    if (kind !== FrameKind.OBSERVE || this.tap !== null) {
+    const kind = frame.bytes[frame.at + FRAME_AT.kind] as number;
+    const isAgain = frame.bytes[frame.at + FRAME_AT.detail] === STATE_AGAIN;
+    if (kind === FrameKind.OBSERVE && this.tap !== null && isAgain) {
+      this.tap.restate();
+      this.goOn();
+      return;
+    }
+    if (kind !== FrameKind.OBSERVE || this.tap !== null || isAgain) {
       throw new ProtocolError(`a client that observes must send one OBSERVE, and no ${kind}`);
     }
     const version = wordOf(frame, 0);

@@ -117,6 +117,13 @@ export class BusTap implements BusObserver {
     return block;
   }
 
+  /** The reader wants the state of the bus again. */
+  restate(): void {
+    this.mustBegin = true;
+    this.ksocks = null;
+    this.bindings = null;
+  }
+
   /** Whether `goOn` has something to write now. */
   get mustGoOn(): boolean {
     const isBehind = this.isLosing || this.mustBegin || this.ksocks !== null;

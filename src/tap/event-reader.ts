@@ -46,6 +46,16 @@ export class EventReader {
     return events;
   }
 
+  /** The event of this code whose fields are all of `bytes` from `at` on. Throws an {@link EventError}. */
+  readOne(code: number, time: number, bytes: Uint8Array, at: number): TapEvent {
+    this.bytes = bytes;
+    this.at = at;
+    this.end = bytes.length;
+    const event = this.event(code, time);
+    if (this.at !== this.end) throw new EventError(`${this.end - this.at} bytes behind an event`);
+    return event;
+  }
+
   private event(code: number, time: number): TapEvent {
     switch (code) {
       case Code.BEGIN:

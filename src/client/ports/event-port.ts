@@ -7,7 +7,13 @@ import { bitsOf, type TapFilter } from '../../tap/filter.ts';
 import type { Channel, ChannelEvents } from '../../transport/channel.ts';
 import { wordsFrame } from '../../wire/frame.ts';
 import { FrameReader } from '../../wire/frame-reader.ts';
-import { FRAME_AT, FrameKind, MAX_GREETING_BYTES, ProtocolError } from '../../wire/protocol.ts';
+import {
+  FRAME_AT,
+  FrameKind,
+  MAX_GREETING_BYTES,
+  ProtocolError,
+  STATE_AGAIN,
+} from '../../wire/protocol.ts';
 import { Handshake } from './handshake.ts';
 import { PortError } from './port.ts';
 import { farewellOf } from './refused-frame.ts';
@@ -20,6 +26,8 @@ export interface EventSource {
   onChange: () => void;
   /** Why it has ended: no blocks come any more but those that are there. */
   readonly ended: PortError | null;
+  /** Asks for the state of the bus again: `begin` follows. */
+  restate(): void;
   close(): void;
 }
 
@@ -92,6 +100,11 @@ export class EventPort implements EventSource, ChannelEvents {
       this.channel.resume();
     }
     return block;
+  }
+
+  restate(): void {
+    if (this.ended !== null) return;
+    this.channel.write([wordsFrame(FrameKind.OBSERVE, STATE_AGAIN, 0, 0, [])]);
   }
 
   close(): void {

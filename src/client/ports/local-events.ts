@@ -51,6 +51,11 @@ export class LocalEvents implements EventSource {
     return block;
   }
 
+  restate(): void {
+    this.tap.restate();
+    this.tellSoon();
+  }
+
   private hold(): void {
     const { share } = this.bus;
     const { held } = this.tap;

@@ -1,0 +1,172 @@
+import process from 'node:process';
+import type { Command } from 'commander';
+import { bytes as inBytes } from '../base/units.ts';
+import { observe } from '../client/observe.ts';
+import type { Tap } from '../client/tap.ts';
+import { timerMs } from '../client/time-limit.ts';
+import { FileError } from '../recording/disk-file.ts';
+import { type Recorded, Recorder, RecordingError } from '../recording/recorder.ts';
+import type { SeenKind } from '../tap/filter.ts';
+import { byteSize, timeSpan, typedName, wholeNumber } from './arguments.ts';
+import { addBusOptions, answered, type BusOptions, openFailure } from './bus-options.ts';
+import { Ending, ending } from './ending.ts';
+import { Exit, Failure } from './failure.ts';
+import { printJson, remark } from './output.ts';
+
+interface RecordOptions extends BusOptions {
+  output: string;
+  force?: boolean;
+  data?: number;
+  announcements?: true;
+  requests?: true;
+  replies?: true;
+  /** Milliseconds. */
+  for?: number;
+  rotateSize?: number;
+  /** Milliseconds. */
+  rotateEvery?: number;
+  keep?: number;
+  /** Bytes. */
+  buffer?: number;
+}
+
+export function configure(command: Command): void {
+  addBusOptions(command)
+    .argument('[names...]', "names of messages to record, or wildcards: '$.Actor.*' (default: all)")
+    .requiredOption('-o, --output <file>', 'the file to write; it must not exist yet')
+    .option('--force', 'replace the file if it exists')
+    .option(
+      '--data <bytes>',
+      "record this much of each message's data at most, such as 0 or 1KiB",
+      byteSize,
+    )
+    .option('--announcements', 'record Announcements only; or, with the next two, these as well')
+    .option('--requests', 'record Requests only')
+    .option('--replies', 'record Replies and Statuses only')
+    .option('--for <time>', 'end after this time, such as 10s or 2min', timeSpan)
+    .option(
+      '--rotate-size <bytes>',
+      'begin another file when this one is larger, such as 100MiB',
+      byteSize,
+    )
+    .option('--rotate-every <time>', 'begin another file after this time, such as 1h', timeSpan)
+    .option(
+      '--keep <files>',
+      'remove the oldest files, so that these are left',
+      wholeNumber(1, 1_000_000),
+    )
+    .option(
+      '--buffer <bytes>',
+      'how much may wait in the daemon for a slow disk before some is lost, up to 64MiB',
+      byteSize,
+    )
+    .addHelpText(
+      'after',
+      `
+Records everything that happens on the bus, until Ctrl-C: messages, who got, read, missed or answered them, who
+came, bound and left. It is no Ksock, and the bus never waits for it. The access point must have the right to
+observe. A crash costs at most the last second. With --rotate-size or --rotate-every, the files are called
+run.mcap, run.1.mcap, run.2.mcap ...
+
+The file is MCAP. See also: kbus recording --help, kbus replay --help.
+
+Examples:
+  kbus record -o run.mcap
+  kbus record -o run.mcap '$.Room.*' --for 10s
+  kbus record -o run.mcap --data 0 --rotate-size 100MiB --keep 10`,
+    )
+    .action(record);
+}
+
+async function record(names: string[], options: RecordOptions): Promise<void> {
+  const tap = await openTap(names.map(typedName), options);
+  const began = Date.now();
+  const end = (): void => tap.close();
+  const recorder = await createRecorder(tap, options);
+  remark(`recording bus ${options.bus} to ${options.output}`);
+  ending.addEventListener('abort', end, { once: true });
+  if (ending.aborted) end();
+  if (options.for !== undefined) setTimeout(end, timerMs(options.for)).unref();
+  let recorded: Recorded;
+  try {
+    recorded = await recorder.run();
+  } catch (error) {
+    if (error instanceof RecordingError) throw unwritable(error);
+    throw error;
+  }
+  const seconds = (Date.now() - began) / 1000;
+  if (options.json) await printJson({ ...recorded, seconds });
+  remark(`${told(recorded)}, in ${seconds.toFixed(1)} s`);
+  // A signal ends a recording as it should: it is complete.
+  if (ending.aborted && ending.reason instanceof Ending) process.exitCode = 0;
+}
+
+async function openTap(names: string[], options: RecordOptions): Promise<Tap> {
+  const { access, buffer, bus, data, directory } = options;
+  const kinds: SeenKind[] = [];
+  if (options.announcements) kinds.push('announcement');
+  if (options.requests) kinds.push('request');
+  if (options.replies) kinds.push('reply', 'status');
+  const opening = observe(bus, {
+    names,
+    ...(kinds.length > 0 && { kinds }),
+    data: data ?? true,
+    buffer: buffer ?? DEFAULT_BUFFER,
+    directory,
+    access,
+    name: 'kbus record',
+  });
+  try {
+    return await answered(opening, options);
+  } catch (error) {
+    throw openFailure(error);
+  }
+}
+
+/** A disk may take its time. */
+const DEFAULT_BUFFER = 16 * 1024 * 1024;
+
+async function createRecorder(tap: Tap, options: RecordOptions): Promise<Recorder> {
+  const { force, keep, output, rotateEvery, rotateSize } = options;
+  try {
+    return await Recorder.create(tap, {
+      path: output,
+      force,
+      keep,
+      rotateBytes: rotateSize,
+      rotateMs: rotateEvery,
+      onFile: (path, isRemoved) => {
+        if (path !== output) remark(isRemoved ? `removed ${path}` : `recording to ${path}`);
+      },
+    });
+  } catch (error) {
+    tap.close();
+    throw error instanceof FileError ? fileFailure(error) : error;
+  }
+}
+
+/** A file can't be written, or read. */
+export function fileFailure(error: FileError): Failure {
+  const { code } = (error.cause ?? {}) as NodeJS.ErrnoException;
+  const advice = code === 'EEXIST' ? '; give another one, or --force' : '';
+  return new Failure(Exit.OUTPUT, `${error.message}${advice}`, error);
+}
+
+function unwritable(error: RecordingError): Failure {
+  return new Failure(
+    Exit.OUTPUT,
+    `${error.message}. The recording has ended. Safe in it: ${told(error.safe)}`,
+    error,
+  );
+}
+
+/** `12 messages, 1 KB in run.mcap`, and what was lost. */
+function told({ bytes, files, lostEvents, lostMessages, messages }: Recorded): string {
+  const [first = ''] = files;
+  const where = files.length === 1 ? first : `${files.length} files, from ${first} on`;
+  const lost =
+    lostEvents === 0
+      ? ''
+      : `; ${lostEvents.toLocaleString('en')} events were lost, with ${lostMessages.toLocaleString('en')} messages, because the disk or this program was too slow`;
+  return `${messages.toLocaleString('en')} messages, ${inBytes(bytes)} in ${where}${lost}`;
+}

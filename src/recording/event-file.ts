@@ -1,0 +1,201 @@
+import { padded, readU32 } from '../base/u32.ts';
+import {
+  checkRecords,
+  copyHead,
+  HEAD_AT,
+  headLengthAt,
+  nameAt,
+  RecordCursor,
+} from '../message/codec/records.ts';
+import { EventError } from '../tap/event-reader.ts';
+import type { EventWalker } from '../tap/event-walker.ts';
+import { Code } from '../tap/events.ts';
+import {
+  type Bytes,
+  EVENTS_TOPIC,
+  MAX_CHANNELS,
+  type Nanoseconds,
+  OTHERS_TOPIC,
+  SOURCE_KEY,
+  setMicroseconds,
+} from './mcap-format.ts';
+import { McapWriter } from './mcap-writer.ts';
+
+/** Written to the header: a reader may want to know. */
+const LIBRARY = 'kbus';
+
+/** Bytes of a message's event beside its record. */
+const MOST_BESIDE = 64;
+
+/** The milliseconds of a BEGIN are its third number. */
+const STARTED_AT_FIELD = 2;
+
+const sums = { data: 0, size: 0, largest: 0, heads: 0 };
+
+/**
+ * Turns blocks of events into an MCAP file: a message of the file for each message of the bus, in the channel of its name,
+ * and one for each other event, in a channel of their own. The data of each is the event as a tap tells it: its code and
+ * its fields. It does no I/O.
+ */
+export class EventFile {
+  readonly mcap = new McapWriter(LIBRARY);
+  /** What is in the file. */
+  messages = 0;
+  lostMessages = 0;
+  lostEvents = 0;
+  /** Microseconds since 1970 of the last event. */
+  lastTime = 0;
+  private readonly walker: EventWalker;
+  private readonly time: Nanoseconds = { high: 0, low: 0 };
+  /** In a merged file: from which recording the events are. Each source has channels of its own. */
+  source = 0;
+
+  constructor(walker: EventWalker) {
+    this.walker = walker;
+  }
+
+  /** Adds the event at which the walker stands; the tap began at `startedAt`, in milliseconds since 1970. */
+  add(startedAt: number): void {
+    const { walker } = this;
+    this.addAt(walker.code, startedAt * 1000 + walker.time, walker.bytes, walker.from, walker.to);
+  }
+
+  /** Adds the event of this code, at so many microseconds since 1970, with the fields in `bytes`. */
+  addAt(code: number, time: number, bytes: Uint8Array, from: number, to: number): void {
+    this.lastTime = time;
+    setMicroseconds(this.time, time);
+    if (code === Code.MESSAGES) {
+      this.addMessages(bytes, from, to);
+      return;
+    }
+    if (code === Code.LOST) this.noteLost(bytes, from);
+    const channel = this.channelOf(EVENTS_TOPIC);
+    const out = this.mcap.beginMessage(channel, this.time, 1 + to - from);
+    out.u8(code);
+    copy(bytes, from, to, out);
+    this.mcap.endMessage();
+  }
+
+  private noteLost(bytes: Uint8Array, from: number): void {
+    const numbers = new Numbers(bytes, from);
+    this.lostEvents += numbers.next();
+    this.lostMessages += numbers.next();
+  }
+
+  private addMessages(bytes: Uint8Array, from: number, to: number): void {
+    const numbers = new Numbers(bytes, from);
+    const [sender, network, serial, count] = [
+      numbers.next(),
+      numbers.next(),
+      numbers.next(),
+      numbers.next(),
+    ];
+    const isCut = ((bytes[numbers.at] as number) & 1) !== 0;
+    const length = readU32(bytes, numbers.at + 1);
+    const start = numbers.at + 5;
+    if (start + length > to) throw new EventError('records longer than their event');
+    const wrong = checkRecords(bytes, start, length, count, 0, sums);
+    if (wrong !== '') throw new EventError(wrong);
+    const wholes = isCut ? new Numbers(bytes, start + length) : null;
+    const cursor = new RecordCursor(bytes, start, start, 0);
+    for (let index = 0; index < count; index++) {
+      if (index > 0) cursor.next();
+      this.addMessage(cursor, sender, network, serial === 0 ? 0 : serial + index, wholes);
+    }
+  }
+
+  private addMessage(
+    cursor: RecordCursor,
+    sender: number,
+    network: number,
+    serial: number,
+    wholes: Numbers | null,
+  ): void {
+    const { bytes, dataAt, dataLength, headAt, repeats } = cursor;
+    const head = headLengthAt(bytes, headAt);
+    const length = HEAD_AT + head + padded(dataLength);
+    const channel = this.channelOf(nameAt(bytes, headAt));
+    const out = this.mcap.beginMessage(channel, this.time, MOST_BESIDE + length);
+    out.u8(Code.MESSAGES);
+    number(out, sender);
+    number(out, network);
+    number(out, serial);
+    number(out, 1);
+    out.u8(wholes === null ? 0 : 1);
+    big(out, length);
+    big(out, dataLength);
+    copyHead(bytes, headAt, repeats, out.bytes, out.at);
+    out.at += head;
+    copy(bytes, dataAt, dataAt + padded(dataLength), out);
+    if (wholes !== null) number(out, wholes.next());
+    this.mcap.endMessage();
+    this.messages++;
+  }
+
+  private channelOf(topic: string): number {
+    const { mcap, source } = this;
+    const key = source === 0 ? topic : `${source} ${topic}`;
+    const known = mcap.channel(key);
+    if (known !== undefined) return known;
+    if (mcap.channelCount < MAX_CHANNELS || topic === EVENTS_TOPIC || topic === OTHERS_TOPIC) {
+      return mcap.addChannel(key, topic, source === 0 ? {} : { [SOURCE_KEY]: String(source) });
+    }
+    return this.channelOf(OTHERS_TOPIC);
+  }
+}
+
+/** The milliseconds since 1970 in the fields of a BEGIN. */
+export function startOf(bytes: Uint8Array, from: number): number {
+  const numbers = new Numbers(bytes, from);
+  for (let field = 0; field < STARTED_AT_FIELD; field++) numbers.next();
+  return numbers.next();
+}
+
+/** Reads numbers, one after the other; a walker has passed them. */
+class Numbers {
+  at: number;
+  private readonly bytes: Uint8Array;
+
+  constructor(bytes: Uint8Array, at: number) {
+    this.bytes = bytes;
+    this.at = at;
+  }
+
+  next(): number {
+    let value = 0;
+    for (let scale = 1; ; scale *= 128) {
+      const byte = this.bytes[this.at++] ?? 0;
+      value += (byte & 0x7f) * scale;
+      if (byte < 0x80) return value;
+    }
+  }
+}
+
+function number(out: Bytes, value: number): void {
+  let left = value;
+  while (left > 0x7f) {
+    out.u8((left & 0x7f) | 0x80);
+    left = Math.floor(left / 128);
+  }
+  out.u8(left);
+}
+
+/** A word in the order of KBUS, not of MCAP. */
+function big(out: Bytes, word: number): void {
+  out.u8(word >>> 24);
+  out.u8((word >>> 16) & 0xff);
+  out.u8((word >>> 8) & 0xff);
+  out.u8(word & 0xff);
+}
+
+/** Up to this length a loop copies faster than `set`, which needs a view. */
+const MAX_LOOP_COPY_BYTES = 96;
+
+function copy(bytes: Uint8Array, from: number, to: number, out: Bytes): void {
+  if (to - from > MAX_LOOP_COPY_BYTES) {
+    out.raw(bytes.subarray(from, to));
+    return;
+  }
+  const { bytes: target } = out;
+  for (let at = from; at < to; at++) target[out.at++] = bytes[at] as number;
+}
