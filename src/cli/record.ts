@@ -1,5 +1,6 @@
 import process from 'node:process';
 import type { Command } from 'commander';
+import { escapedJson } from '../base/escape.ts';
 import { bytes as inBytes } from '../base/units.ts';
 import { observe } from '../client/observe.ts';
 import type { Tap } from '../client/tap.ts';
@@ -11,7 +12,7 @@ import { byteSize, timeSpan, typedName, wholeNumber } from './arguments.ts';
 import { addBusOptions, answered, type BusOptions, openFailure } from './bus-options.ts';
 import { Ending, ending } from './ending.ts';
 import { Exit, Failure } from './failure.ts';
-import { printJson, remark } from './output.ts';
+import { remark } from './output.ts';
 
 interface RecordOptions extends BusOptions {
   output: string;
@@ -57,7 +58,7 @@ export function configure(command: Command): void {
     )
     .option(
       '--buffer <bytes>',
-      'how much may wait in the daemon for a slow disk before some is lost, up to 64MiB',
+      'how much may wait in the daemon for a slow disk before some is lost, at most 64MiB (default)',
       byteSize,
     )
     .addHelpText(
@@ -81,7 +82,7 @@ Examples:
 async function record(names: string[], options: RecordOptions): Promise<void> {
   const tap = await openTap(names.map(typedName), options);
   const began = Date.now();
-  const end = (): void => tap.close();
+  const end = (): void => tap.finish();
   const recorder = await createRecorder(tap, options);
   remark(`recording bus ${options.bus} to ${options.output}`);
   ending.addEventListener('abort', end, { once: true });
@@ -95,7 +96,8 @@ async function record(names: string[], options: RecordOptions): Promise<void> {
     throw error;
   }
   const seconds = (Date.now() - began) / 1000;
-  if (options.json) await printJson({ ...recorded, seconds });
+  // Not with `printJson`, which a signal ends.
+  if (options.json) process.stdout.write(`${escapedJson({ ...recorded, seconds })}\n`);
   remark(`${told(recorded)}, in ${seconds.toFixed(1)} s`);
   // A signal ends a recording as it should: it is complete.
   if (ending.aborted && ending.reason instanceof Ending) process.exitCode = 0;
@@ -124,7 +126,7 @@ async function openTap(names: string[], options: RecordOptions): Promise<Tap> {
 }
 
 /** A disk may take its time. */
-const DEFAULT_BUFFER = 16 * 1024 * 1024;
+const DEFAULT_BUFFER = 64 * 1024 * 1024;
 
 async function createRecorder(tap: Tap, options: RecordOptions): Promise<Recorder> {
   const { force, keep, output, rotateEvery, rotateSize } = options;

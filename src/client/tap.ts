@@ -149,7 +149,12 @@ export class Tap implements AsyncIterable<TapEvent>, AsyncDisposable {
     this.source.restate();
   }
 
-  /** Stops observing. */
+  /** Observes nothing more: the iteration gives what happened until now, and ends. */
+  finish(): void {
+    this.source.finish();
+  }
+
+  /** Stops observing, and drops what was not read. */
   close(): void {
     offAbort(this.signal, this.abort);
     this.source.close();

@@ -9,7 +9,7 @@ import { sizeOf } from '../tap/limits.ts';
 import type { Channel } from '../transport/channel.ts';
 import { textOf, wordOf, writeFrameHeader } from '../wire/frame.ts';
 import type { FrameReader } from '../wire/frame-reader.ts';
-import { FRAME_AT, FrameKind, ProtocolError, STATE_AGAIN } from '../wire/protocol.ts';
+import { FRAME_AT, FrameKind, ObserveDetail, ProtocolError } from '../wire/protocol.ts';
 import type { Outbox } from './outbox.ts';
 
 /** Events leave together when a block is complete, or after so many milliseconds. */
@@ -39,6 +39,7 @@ export class Observation {
   private tap: BusTap | null = null;
   private timer: Timer | undefined;
   private isDue = false;
+  private isEnding = false;
   private held = 0;
 
   /** Calls `changed` when there is something to send. */
@@ -67,13 +68,12 @@ export class Observation {
   /** Handles a frame: the only one is OBSERVE. */
   frame(frame: FrameReader): void {
     const kind = frame.bytes[frame.at + FRAME_AT.kind] as number;
-    const isAgain = frame.bytes[frame.at + FRAME_AT.detail] === STATE_AGAIN;
-    if (kind === FrameKind.OBSERVE && this.tap !== null && isAgain) {
-      this.tap.restate();
-      this.goOn();
+    const detail = frame.bytes[frame.at + FRAME_AT.detail] as number;
+    if (kind === FrameKind.OBSERVE && this.tap !== null && detail !== 0) {
+      this.more(this.tap, detail);
       return;
     }
-    if (kind !== FrameKind.OBSERVE || this.tap !== null || isAgain) {
+    if (kind !== FrameKind.OBSERVE || this.tap !== null || detail !== 0) {
       throw new ProtocolError(`a client that observes must send one OBSERVE, and no ${kind}`);
     }
     const version = wordOf(frame, 0);
@@ -99,6 +99,20 @@ export class Observation {
       hasEvents: () => this.delay(),
       hasBlock: () => this.due(),
     });
+    this.goOn();
+  }
+
+  private more(tap: BusTap, detail: number): void {
+    if (detail === ObserveDetail.LAST) {
+      tap.end();
+      this.isEnding = true;
+      this.due();
+      return;
+    }
+    if (detail !== ObserveDetail.STATE_AGAIN) {
+      throw new ProtocolError(`an OBSERVE with the unknown detail ${detail}`);
+    }
+    tap.restate();
     this.goOn();
   }
 
@@ -133,6 +147,11 @@ export class Observation {
       writeFrameHeader(view, 0, block.length, FrameKind.EVENTS, 0, 0, 0);
       outbox.frame(block);
     }
+  }
+
+  /** The client wanted no more, and all was sent. */
+  get isOver(): boolean {
+    return this.isEnding && this.tap?.held === 0;
   }
 
   /** Continues the snapshot. */

@@ -325,6 +325,10 @@ export class Session
     }
     this.observation?.send();
     if (this.outbox.flush()) this.host.turns.work.done += WRITE_STEPS;
+    if (this.observation?.isOver) {
+      this.end();
+      return;
+    }
     if (parts?.reports.flushed()) this.markDirty();
     const isBacklogSmall = this.channel.backlog <= MAX_BACKLOG_BYTES;
     this.holdMemory();

@@ -1,3 +1,5 @@
+import { Buffer } from 'node:buffer';
+
 // The parts of MCAP (mcap.dev/spec, version 0) that recordings use. All numbers are little-endian.
 
 /** The first and the last bytes of a file: 0x89 "MCAP0" CR LF. */
@@ -73,7 +75,7 @@ export class Bytes {
   at = 0;
 
   constructor(size: number) {
-    this.bytes = new Uint8Array(size);
+    this.bytes = Buffer.allocUnsafeSlow(size);
     this.view = new DataView(this.bytes.buffer);
   }
 
@@ -81,11 +83,11 @@ export class Bytes {
     return this.bytes.subarray(0, this.at);
   }
 
-  /** Makes room for so many bytes more. */
+  /** Makes room for so many bytes more, and for some numbers behind them. */
   reserve(length: number): void {
-    const needed = this.at + length;
+    const needed = this.at + length + RESERVED;
     if (needed <= this.bytes.length) return;
-    const bytes = new Uint8Array(Math.max(needed, 2 * this.bytes.length));
+    const bytes = Buffer.allocUnsafeSlow(Math.max(needed, 2 * this.bytes.length));
     bytes.set(this.written);
     this.bytes = bytes;
     this.view = new DataView(bytes.buffer);
@@ -123,14 +125,14 @@ export class Bytes {
 
   text(text: string): void {
     const encoded = encoder.encode(text);
-    this.reserve(4 + encoded.length + RESERVED);
+    this.reserve(4 + encoded.length);
     this.u32(encoded.length);
     this.raw(encoded);
   }
 
   map(entries: Readonly<Record<string, string>>): void {
     const lengthAt = this.at;
-    this.reserve(4 + RESERVED);
+    this.reserve(4);
     this.at += 4;
     for (const [key, value] of Object.entries(entries)) {
       this.text(key);
@@ -141,7 +143,7 @@ export class Bytes {
 
   /** Begins a record; `end` it with what this gives. Fields of numbers need no room of their own. */
   begin(opcode: number): number {
-    this.reserve(RECORD_HEAD + RESERVED);
+    this.reserve(RECORD_HEAD);
     this.u8(opcode);
     this.at += 8;
     return this.at;

@@ -10,20 +10,23 @@ import {
   RECORD_HEAD,
 } from './mcap-format.ts';
 
-/** A chunk is closed when it has so many bytes. */
-const CHUNK_BYTES = 1024 * 1024;
+/** A chunk is closed when its records have so many bytes. */
+const CHUNK_BYTES = 4 * 1024 * 1024;
 
-interface Index {
-  /** Log time and place of each message of a chunk: low, high, offset. */
-  readonly entries: number[];
-}
+/** Memory for a chunk: its records, their indexes, and a last message that is not too long. */
+const CHUNK_MEMORY = CHUNK_BYTES + CHUNK_BYTES / 4;
 
-interface Channel {
+/** A chunk before its records: opcode and length, two times, two sizes, the CRC, and no name of a compression. */
+const CHUNK_HEAD = RECORD_HEAD + 8 + 8 + 8 + 4 + 4 + 8;
+
+/** A channel of a file, to which messages are added. */
+export interface Channel {
   readonly id: number;
   readonly topic: string;
   readonly metadata: Readonly<Record<string, string>>;
   messages: number;
-  isWritten: boolean;
+  /** Of its messages in the open chunk: low and high word of the log time, and place. */
+  readonly index: number[];
 }
 
 interface ChunkIndex {
@@ -46,11 +49,11 @@ interface ChunkIndex {
  */
 export class McapWriter {
   private readonly library: string;
-  private readonly channels = new Map<string, Channel>();
-  private readonly byId: Channel[] = [];
+  private readonly channels: Channel[] = [];
   private readonly chunks: ChunkIndex[] = [];
-  private chunk = new Bytes(CHUNK_BYTES + CHUNK_BYTES / 8);
-  private indexes = new Map<number, Index>();
+  private chunk = newChunk();
+  /** The channels of which messages are in the open chunk. */
+  private touched: Channel[] = [];
   private first: Nanoseconds | null = null;
   private readonly last: Nanoseconds = { high: 0, low: 0 };
   private firstOfAll: Nanoseconds | null = null;
@@ -68,17 +71,17 @@ export class McapWriter {
 
   /** Bytes of the file so far, with what is in the open chunk. */
   get size(): number {
-    return this.at + this.chunk.at;
+    return this.at + this.chunk.at - CHUNK_HEAD;
   }
 
   /** The chunk is as long as it should be. */
   get isFull(): boolean {
-    return this.chunk.at >= CHUNK_BYTES;
+    return this.chunk.at >= CHUNK_BYTES + CHUNK_HEAD;
   }
 
   /** Nothing is in the open chunk. */
   get isEmpty(): boolean {
-    return this.chunk.at === 0;
+    return this.chunk.at === CHUNK_HEAD;
   }
 
   /** About how many bytes of memory the summary takes, which grows with the file. */
@@ -96,40 +99,33 @@ export class McapWriter {
     return this.given(head.written);
   }
 
-  /** The number of the channel that was added by this key; undefined while there is none. */
-  channel(key: string): number | undefined {
-    return this.channels.get(key)?.id;
-  }
-
   get channelCount(): number {
-    return this.channels.size;
+    return this.channels.length;
   }
 
-  addChannel(key: string, topic: string, metadata: Readonly<Record<string, string>>): number {
-    const channel = { id: this.byId.length, topic, metadata, messages: 0, isWritten: false };
-    this.channels.set(key, channel);
-    this.byId.push(channel);
-    return channel.id;
+  addChannel(topic: string, metadata: Readonly<Record<string, string>>): Channel {
+    const id = this.channels.length;
+    const channel = { id, topic, metadata, messages: 0, index: [] };
+    this.channels.push(channel);
+    return channel;
   }
 
   /** Begins a message of at most `length` bytes, which the caller writes to what this gives, and then calls `endMessage`. */
-  beginMessage(channel: number, time: Nanoseconds, length: number): Bytes {
+  beginMessage(channel: Channel, time: Nanoseconds, length: number): Bytes {
     const { chunk } = this;
-    const known = this.byId[channel] as Channel;
-    if (!known.isWritten) this.writeChannel(chunk, known);
-    known.isWritten = true;
-    known.messages++;
-    this.messages++;
-    chunk.reserve(RECORD_HEAD + MESSAGE_HEAD + length + 64);
-    this.noteTime(time);
-    let index = this.indexes.get(channel);
-    if (index === undefined) {
-      index = { entries: [] };
-      this.indexes.set(channel, index);
+    const { index } = channel;
+    // Each chunk has the channels of its messages: it can be read if those before it are damaged.
+    if (index.length === 0) {
+      this.writeChannel(chunk, channel);
+      this.touched.push(channel);
     }
-    index.entries.push(time.low, time.high, chunk.at);
+    channel.messages++;
+    this.messages++;
+    chunk.reserve(RECORD_HEAD + MESSAGE_HEAD + length);
+    this.noteTime(time);
+    index.push(time.low, time.high, chunk.at - CHUNK_HEAD);
     this.begun = chunk.begin(Opcode.MESSAGE);
-    chunk.u16(channel);
+    chunk.u16(channel.id);
     chunk.u32(this.messages % 2 ** 32);
     chunk.time(time);
     chunk.time(time);
@@ -158,63 +154,63 @@ export class McapWriter {
 
   /** Closes the open chunk: its record, and the indexes of its messages. */
   endChunk(): Uint8Array {
-    const { chunk, indexes, last } = this;
+    const { chunk, last } = this;
     const first = this.first ?? { high: 0, low: 0 };
-    const records = chunk.written;
-    const out = new Bytes(records.length + 256 + this.indexBytes());
-    const begun = out.begin(Opcode.CHUNK);
-    out.time(first);
-    out.time(last);
-    out.u64(records.length);
-    out.u32(crc32(records));
-    out.text('');
-    out.u64(records.length);
-    out.raw(records);
-    out.end(begun);
-    const length = out.at;
-    const places: (readonly [number, number])[] = [];
-    for (const [channel, { entries }] of indexes) {
-      places.push([channel, this.at + out.at]);
-      const begunIndex = out.begin(Opcode.MESSAGE_INDEX);
-      out.u16(channel);
-      out.u32((entries.length / 3) * 16);
-      for (let at = 0; at < entries.length; at += 3) {
-        out.u32(entries[at] as number);
-        out.u32(entries[at + 1] as number);
-        out.u64(entries[at + 2] as number);
-      }
-      out.end(begunIndex);
-    }
-    const indexLength = out.at - length;
+    const end = chunk.at;
+    const records = chunk.bytes.subarray(CHUNK_HEAD, end);
+    chunk.at = 0;
+    const begun = chunk.begin(Opcode.CHUNK);
+    chunk.time(first);
+    chunk.time(last);
+    chunk.u64(records.length);
+    chunk.u32(crc32(records));
+    chunk.u32(0);
+    chunk.u64(records.length);
+    chunk.at = end;
+    chunk.end(begun);
+    const places = this.writeIndexes(chunk);
     this.chunks.push({
       first,
       last: { ...last },
       at: this.at,
-      length,
-      indexLength,
+      length: end,
+      indexLength: chunk.at - end,
       uncompressed: records.length,
       places,
     });
     this.summaryBytes += 128 + places.length * 10;
     if (this.firstOfAll === null || isBefore(first, this.firstOfAll)) this.firstOfAll = first;
     if (isBefore(this.lastOfAll, last)) Object.assign(this.lastOfAll, last);
-    // The bytes of the chunk were copied: its memory serves the next one.
-    chunk.at = 0;
-    indexes.clear();
+    this.chunk = newChunk();
     this.first = null;
     Object.assign(last, { high: 0, low: 0 });
-    return this.given(out.written);
+    return this.given(chunk.written);
   }
 
-  private indexBytes(): number {
-    let bytes = 0;
-    for (const { entries } of this.indexes.values()) bytes += 64 + (entries.length / 3) * 16;
-    return bytes;
+  /** Writes where the messages of each channel are in the chunk; gives where the index of each channel is. */
+  private writeIndexes(chunk: Bytes): [channel: number, at: number][] {
+    const places: [number, number][] = [];
+    for (const { id, index } of this.touched) {
+      places.push([id, this.at + chunk.at]);
+      chunk.reserve(64 + (index.length / 3) * 16);
+      const begun = chunk.begin(Opcode.MESSAGE_INDEX);
+      chunk.u16(id);
+      chunk.u32((index.length / 3) * 16);
+      for (let at = 0; at < index.length; at += 3) {
+        chunk.u32(index[at] as number);
+        chunk.u32(index[at + 1] as number);
+        chunk.u64(index[at + 2] as number);
+      }
+      chunk.end(begun);
+      index.length = 0;
+    }
+    this.touched = [];
+    return places;
   }
 
   /** The end of the file; the open chunk must be closed. */
   end(): Uint8Array {
-    const out = new Bytes(4096 + this.summaryBytes + this.channels.size * 128);
+    const out = new Bytes(4096 + this.summaryBytes + this.channels.length * 128);
     const dataEnd = out.begin(Opcode.DATA_END);
     out.u32(0);
     out.end(dataEnd);
@@ -227,8 +223,8 @@ export class McapWriter {
       if (length > 0) groups.push([opcode, at, length]);
     };
     group(Opcode.CHANNEL, () => {
-      for (const channel of this.channels.values()) {
-        if (channel.isWritten) this.writeChannel(out, channel);
+      for (const channel of this.channels) {
+        if (channel.messages > 0) this.writeChannel(out, channel);
       }
     });
     group(Opcode.STATISTICS, () => this.writeStatistics(out));
@@ -254,7 +250,7 @@ export class McapWriter {
   }
 
   private writeStatistics(out: Bytes): void {
-    const written = this.byId.filter(({ isWritten }) => isWritten);
+    const written = this.channels.filter(({ messages }) => messages > 0);
     const begun = out.begin(Opcode.STATISTICS);
     out.u64(this.messages);
     out.u16(0);
@@ -277,6 +273,13 @@ export class McapWriter {
     this.at += bytes.length;
     return bytes;
   }
+}
+
+/** Memory for a chunk of its own: the last one may still be on its way to the disk. */
+function newChunk(): Bytes {
+  const chunk = new Bytes(CHUNK_MEMORY);
+  chunk.at = CHUNK_HEAD;
+  return chunk;
 }
 
 function writeChunkIndex(out: Bytes, chunk: ChunkIndex): void {

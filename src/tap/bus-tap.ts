@@ -95,6 +95,15 @@ export class BusTap implements BusObserver {
     this.stopWatching = bus.watch(this);
   }
 
+  /** Observes nothing more; what waits can still be taken. */
+  end(): void {
+    this.stopWatching();
+    if (this.isLosing) this.tellOfLoss();
+    this.mustBegin = false;
+    this.ksocks = null;
+    this.bindings = null;
+  }
+
   stop(): void {
     this.stopWatching();
     this.blocks = [];

@@ -62,7 +62,7 @@ export const FrameKind = {
   CALL: 13,
 
   /**
-   * Client, after a HELLO to observe: what it asks for, once; or, with `detail` STATE_AGAIN, nothing. u32 version of the events, u32 bits of the kinds of messages, u32 bytes of
+   * Client, after a HELLO to observe: what it asks for, once; or, with ObserveDetail, nothing. u32 version of the events, u32 bits of the kinds of messages, u32 bytes of
    * each message's data, u32 bytes of events that may wait in the daemon. Text: names and wildcards, with spaces between
    * them; none: all. EVENTS follow.
    */
@@ -117,8 +117,11 @@ export const SendDetail = {
   ROOM: 16,
 } as const;
 
-/** In the detail of OBSERVE: the state of the bus is wanted again, and the frame has no words. */
-export const STATE_AGAIN = 1;
+/**
+ * In the detail of OBSERVE, which has no words then: the state of the bus is wanted again; or, no more is to be observed,
+ * and the daemon ends the connection when it has sent what happened until now.
+ */
+export const ObserveDetail = { STATE_AGAIN: 1, LAST: 2 } as const;
 
 /** Where the records begin in a SEND, and in the daemon's frames of messages. */
 export const SENT_RECORDS_AT = FRAME_HEADER + 4;

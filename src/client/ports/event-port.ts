@@ -11,11 +11,11 @@ import {
   FRAME_AT,
   FrameKind,
   MAX_GREETING_BYTES,
+  ObserveDetail,
   ProtocolError,
-  STATE_AGAIN,
 } from '../../wire/protocol.ts';
 import { Handshake } from './handshake.ts';
-import { PortError } from './port.ts';
+import { closedError, PortError } from './port.ts';
 import { farewellOf } from './refused-frame.ts';
 
 /** Where a tap gets its blocks of events from: a daemon, or a bus in this process. */
@@ -28,6 +28,8 @@ export interface EventSource {
   readonly ended: PortError | null;
   /** Asks for the state of the bus again: `begin` follows. */
   restate(): void;
+  /** Observes nothing more: when what happened until now was taken, the source has ended. */
+  finish(): void;
   close(): void;
 }
 
@@ -59,6 +61,7 @@ export class EventPort implements EventSource, ChannelEvents {
   private readonly reader: FrameReader;
   private blocks: Uint8Array[] = [];
   private isPaused = false;
+  private isFinishing = false;
 
   private constructor(channel: Channel, request: ObserveRequest, readMemory: Memory) {
     this.channel = channel;
@@ -104,12 +107,18 @@ export class EventPort implements EventSource, ChannelEvents {
 
   restate(): void {
     if (this.ended !== null) return;
-    this.channel.write([wordsFrame(FrameKind.OBSERVE, STATE_AGAIN, 0, 0, [])]);
+    this.channel.write([wordsFrame(FrameKind.OBSERVE, ObserveDetail.STATE_AGAIN, 0, 0, [])]);
+  }
+
+  finish(): void {
+    if (this.ended !== null || this.isFinishing) return;
+    this.isFinishing = true;
+    this.channel.write([wordsFrame(FrameKind.OBSERVE, ObserveDetail.LAST, 0, 0, [])]);
   }
 
   close(): void {
     this.blocks = [];
-    this.end(new PortError(Errno.EBADF, '', undefined, true));
+    this.end(closedError());
   }
 
   // Events of the channel
@@ -136,6 +145,10 @@ export class EventPort implements EventSource, ChannelEvents {
   drained(): void {}
 
   closed(error: Error | null): void {
+    if (this.isFinishing && error === null && this.reader.isBetweenFrames) {
+      this.end(closedError());
+      return;
+    }
     const cut = this.reader.isBetweenFrames ? '' : 'the connection ended in the middle of an event';
     this.end(new PortError(Errno.ECONNRESET, error?.message ?? cut, error ?? undefined));
   }

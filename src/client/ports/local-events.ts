@@ -1,10 +1,9 @@
 import { systemTimers } from '../../base/timers.ts';
 import type { Bus } from '../../bus/bus.ts';
-import { Errno } from '../../message/errno.ts';
 import { BusTap } from '../../tap/bus-tap.ts';
 import { sizeOf } from '../../tap/limits.ts';
 import type { EventSource, ObserveRequest } from './event-port.ts';
-import { PortError } from './port.ts';
+import { closedError, type PortError } from './port.ts';
 
 const MICROSECONDS = 1000;
 
@@ -18,6 +17,7 @@ export class LocalEvents implements EventSource {
   private readonly bus: Bus;
   private readonly tap: BusTap;
   private isTelling = false;
+  private isFinishing = false;
   private held = 0;
 
   constructor(bus: Bus, { filter, size }: ObserveRequest) {
@@ -45,14 +45,21 @@ export class LocalEvents implements EventSource {
 
   take(): Uint8Array | null {
     if (this.ended !== null) return null;
-    this.tap.goOn();
+    if (!this.isFinishing) this.tap.goOn();
     const block = this.tap.take();
     this.hold();
+    if (block === null && this.isFinishing) this.close();
     return block;
   }
 
   restate(): void {
     this.tap.restate();
+    this.tellSoon();
+  }
+
+  finish(): void {
+    this.isFinishing = true;
+    this.tap.end();
     this.tellSoon();
   }
 
@@ -69,7 +76,7 @@ export class LocalEvents implements EventSource {
     this.tap.stop();
     this.bus.share.hold(-this.held);
     this.held = 0;
-    this.ended = new PortError(Errno.EBADF, '', undefined, true);
+    this.ended = closedError();
     this.onChange();
   }
 }
