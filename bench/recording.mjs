@@ -135,6 +135,7 @@ async function main() {
   await daemon.serving;
   const pid = daemon.child.pid ?? 0;
   await measure(folder, pid);
+  /** @type {Record<'without' | 'all' | 'heads', any>[]} */
   const rows = [];
   for (let round = 1; round <= Number(values.rounds); round++) {
     const without = await measure(folder, pid);

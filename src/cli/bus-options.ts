@@ -81,7 +81,7 @@ export async function answered<T>(
 export async function openKsock(
   options: BusPlace,
   mode: Mode = 'rw',
-  more: Pick<KsockOptions, 'onMissed' | 'manage'> = {},
+  more: Pick<KsockOptions, 'onMissed' | 'manage' | 'onHandlerError'> = {},
 ): Promise<Ksock> {
   const { bus, directory, access } = options;
   try {

@@ -56,9 +56,8 @@ class Observer {
 
   /** The events that have come since the last call; what waits for more is sent at once. */
   see(): TapEvent[] {
-    const observation = (this.peer.session as unknown as { observation: { due(): void } })
-      .observation;
-    observation.due();
+    const { session } = this.peer as unknown as { session: { observation: { due(): void } } };
+    if (!this.peer.isEnded) session.observation.due();
     host.flushes.flush();
     const events = this.peer.hear().flatMap(({ kind, body }) => {
       expect(kind).toBe('EVENTS');
@@ -100,6 +99,30 @@ describe('A client that observes', () => {
     expect(stateOfView(observer.view)).toEqual(stateOfBus(bus));
   });
 
+  it('gets the state again when it asks for it.', () => {
+    new Program(bus).listen('$.News');
+    const observer = new Observer();
+    const first = observer.see().map(({ type }) => type);
+    observer.peer.say(frame('OBSERVE', { detail: 1 }));
+    expect(observer.see().map(({ type }) => type)).toEqual(first);
+    expect(stateOfView(observer.view)).toEqual(stateOfBus(bus));
+  });
+
+  it('gets all that happened before it wanted no more, and then the end.', () => {
+    const observer = new Observer({ size: MIN_SIZE });
+    observer.see();
+    observer.peer.reads = false;
+    const sender = new Program(bus);
+    for (let at = 0; at < 100; at++) sender.announce('$.News', { data: 'x'.repeat(2000) });
+    observer.peer.say(frame('OBSERVE', { detail: 2 }));
+    expect(bus.observer).toBeNull();
+    expect(observer.peer.isEnded).toBe(false);
+    sender.announce('$.Late');
+    observer.peer.drain();
+    const sent = observer.see().filter(({ type }) => type === 'sent');
+    expect([sent.length, observer.peer.isEnded]).toEqual([100, true]);
+  });
+
   it('of several sees its own filter.', () => {
     const [all, some] = [new Observer(), new Observer({ names: '$.A.* $.B', data: 1 })];
     const program = new Program(bus);
@@ -118,6 +141,8 @@ describe('A client that observes', () => {
       [[observe({ version: 7 })], 'the client reads events of version 7, the daemon has version 1'],
       [[observe({ names: '$.A no.name' })], "an OBSERVE with 'no.name' is neither a name nor"],
       [[observe(), observe()], 'a client that observes must send one OBSERVE, and no 15'],
+      [[observe(), frame('OBSERVE', { detail: 3 })], 'an OBSERVE with the unknown detail 3'],
+      [[frame('OBSERVE', { detail: 1 })], 'a client that observes must send one OBSERVE'],
       [[frame('TAKE')], 'a client that observes must send one OBSERVE, and no 11'],
     ];
     for (const [frames, text] of wrong) {

@@ -6,6 +6,7 @@ import { Flag } from '../../src/message/flags.ts';
 import { MessageId } from '../../src/message/id.ts';
 import { Announcement, Request } from '../../src/message/message.ts';
 import { EventError, EventReader } from '../../src/tap/event-reader.ts';
+import { EventWalker } from '../../src/tap/event-walker.ts';
 import type { EventOf, SeenMessage, TapEvent } from '../../src/tap/events.ts';
 import { Program } from '../bus/program.ts';
 import { Host, Peer, send } from '../daemon/peer.ts';
@@ -379,6 +380,28 @@ describe('Events as bytes', () => {
         continue;
       }
       expect(events.map(shown)).toEqual(all.slice(0, events.length).map(shown));
+    }
+  });
+
+  it('are passed over by a walker, from one to the next, without being read.', () => {
+    const bytes = block();
+    const events = new EventReader().read(bytes);
+    const walker = new EventWalker();
+    const reader = new EventReader();
+    walker.begin(bytes);
+    const walked: TapEvent[] = [];
+    while (walker.step()) {
+      const { code, from, time, to } = walker;
+      walked.push(reader.readOne(code, time, bytes.subarray(0, to), from));
+    }
+    expect(walked.map(shown)).toEqual(events.map(shown));
+    for (let length = 0; length < bytes.length; length++) {
+      try {
+        walker.begin(bytes.subarray(0, length));
+        while (walker.step()) expect(walker.to).toBeLessThanOrEqual(length);
+      } catch (error) {
+        expect(error).toBeInstanceOf(EventError);
+      }
     }
   });
 
