@@ -1,6 +1,7 @@
 import { Buffer } from 'node:buffer';
 import { existsSync } from 'node:fs';
 import { createServer, type Server, type Socket } from 'node:net';
+import { dirname } from 'node:path';
 import process from 'node:process';
 import { Deadlines } from '../base/deadlines.ts';
 import { FlushScheduler } from '../base/flush-scheduler.ts';
@@ -212,7 +213,11 @@ export class Daemon {
       accessNames: ['', ...access.flatMap(({ name, web }) => (web ? [name] : []))],
       gather: (...pieces) => this.receiveBuffers.gather(...pieces),
       leaving: this.leaving,
+      maxConnections: this.maxConnections,
       listenAt: async (server, path) => {
+        // Nobody else may be able to replace the socket.
+        if (process.platform !== 'win32')
+          this.folders.make(dirname(path), folderRightsFor([socket]));
         const file = await listenAt(server, path, socket);
         return () => file.close();
       },

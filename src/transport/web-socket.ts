@@ -28,7 +28,8 @@ const MAX_SILENT_LOOKS = 6;
 export interface PlatformSocket {
   binaryType: string;
   readonly bufferedAmount: number;
-  send(data: string | Uint8Array): void;
+  /** Text, or bytes. */
+  send(data: never): void;
   close(code?: number): void;
   onopen: ((event: never) => void) | null;
   onmessage: ((event: never) => void) | null;
@@ -94,8 +95,13 @@ export class WebSocketChannel implements Channel {
 
   write(pieces: readonly Uint8Array[]): void {
     if (this.isClosed) return;
-    for (const message of messagesOf(pieces)) this.socket.send(message);
+    for (const message of messagesOf(pieces)) this.send(message);
     if (this.backlog > 0) this.awaitDrain();
+  }
+
+  /** The declarations of platforms differ in the kinds of bytes that they name. */
+  private send(data: string | Uint8Array): void {
+    this.socket.send(data as never);
   }
 
   get backlog(): number {
@@ -118,11 +124,11 @@ export class WebSocketChannel implements Channel {
 
   /** Browsers can't stop to read: the daemon stops to send. */
   pause(): void {
-    if (!this.isClosed) this.socket.send(WebText.PAUSE);
+    if (!this.isClosed) this.send(WebText.PAUSE);
   }
 
   resume(): void {
-    if (!this.isClosed) this.socket.send(WebText.RESUME);
+    if (!this.isClosed) this.send(WebText.RESUME);
   }
 
   end(): void {
@@ -146,7 +152,7 @@ export class WebSocketChannel implements Channel {
   private heartbeat(text: string): void {
     const milliseconds = Number(text);
     if (!(milliseconds > 0 && milliseconds <= MAX_TIMER_MS)) return;
-    this.socket.send(WebText.ALIVE);
+    this.send(WebText.ALIVE);
     if (this.lifeTimer === undefined) this.look(milliseconds);
   }
 

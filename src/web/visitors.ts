@@ -18,7 +18,7 @@ import type { WebChannel } from './web-channel.ts';
 const HELLO_TIMEOUT_MS = 2000;
 
 /** Connections that are no Ksock yet. Beyond it, the oldest makes room. */
-const MAX_VISITORS = 256;
+export const MAX_VISITORS = 256;
 
 /** What a client asks for with ENTER. */
 export interface Enter {

@@ -10,7 +10,7 @@ import type { ChannelEvents } from '../transport/channel.ts';
 import { MAX_WEB_MESSAGE_BYTES, WEB_PROTOCOL } from '../transport/web-socket.ts';
 import { headersOf, PAGE_FOLDER, Pages } from './pages.ts';
 import { Tokens } from './tokens.ts';
-import { type Enter, refuse, Visitors } from './visitors.ts';
+import { type Enter, MAX_VISITORS, refuse, Visitors } from './visitors.ts';
 import {
   checkExposure,
   type Names,
@@ -62,6 +62,7 @@ export interface WebHost {
   readonly directory: string;
   /** The names of the access points that pages may use. */
   readonly accessNames: readonly string[];
+  readonly maxConnections: number;
   readonly gather: Gather;
   readonly leaving: Deadlines<Socket>;
   /** Listens at the path of a Unix socket; gives the function that closes the server. */
@@ -147,6 +148,8 @@ export class WebServer {
         `web-cert and web-key: they can't be used: ${why}. Give PEM files, and the key of that certificate`,
       );
     }
+    // Those that have not even finished the handshake of TLS count here alone.
+    server.maxConnections = this.host.maxConnections + MAX_VISITORS;
     server.on(tls === undefined ? 'connection' : 'secureConnection', (socket) =>
       this.visitors.came(socket),
     );
@@ -157,6 +160,15 @@ export class WebServer {
 
   /** Listens, and writes the tokens. Throws a WebError, or an error of the file system. */
   async start(): Promise<void> {
+    try {
+      await this.listen();
+    } catch (error) {
+      await this.stop();
+      throw error;
+    }
+  }
+
+  private async listen(): Promise<void> {
     const { address, host, options, server } = this;
     if ('path' in address) {
       this.close = await host.listenAt(server, address.path);

@@ -77,7 +77,7 @@ async function overWebSocket(): Promise<Place> {
   return {
     bus: local.daemon.buses.get(0) as Bus,
     open: () => local.openWeb(),
-    tap: async (options) => kept(await observeWeb(0, { ...place, ...options } as never)),
+    tap: async (options) => kept(await observeWeb(0, { ...place, ...options })),
   };
 }
 

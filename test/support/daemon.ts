@@ -69,7 +69,7 @@ export class LocalDaemon {
       token: this.token(),
       WebSocket,
       ...options,
-    } as WebKsockOptions);
+    });
     // Both have the same calls; for the compiler, each has private members of its own.
     const opened = ksock as unknown as Ksock;
     this.ksocks.push(opened);

@@ -405,7 +405,7 @@ describe.skipIf(!hasOpenssl)(hasOpenssl ? 'With TLS' : 'With TLS (SKIPPED: no op
         super(url, protocols, { ca: tls.cert });
       }
     };
-    const ksock = await local.openWeb({ WebSocket: WithCertificate } as never);
+    const ksock = await local.openWeb({ WebSocket: WithCertificate });
     await ksock.bind('$.a');
     await ksock.sendMsg(new Announcement('$.a', 'x'.repeat(300_000)));
     expect((await next(ksock)).data.length).toBe(300_000);
@@ -428,7 +428,7 @@ describe('A Unix socket for a proxy', () => {
         super(`ws+unix:${listen}:/ws`, protocols, { origin });
       }
     };
-    const ksock = await local.openWeb({ WebSocket: ByPath } as never);
+    const ksock = await local.openWeb({ WebSocket: ByPath });
     expect(String(ksock)).toContain('device 0');
     await local.stop();
     expect(() => statSync(listen)).toThrow('ENOENT');
