@@ -1,5 +1,6 @@
 import { fileURLToPath } from 'node:url';
 import vm from 'node:vm';
+import { gzipSync } from 'node:zlib';
 import { type OutputChunk, rolldown } from 'rolldown';
 import { parseAst } from 'rolldown/parseAst';
 import { describe, expect, it } from 'vitest';
@@ -7,7 +8,7 @@ import { describe, expect, it } from 'vitest';
 const root = fileURLToPath(new URL('../..', import.meta.url));
 
 /** A bundle for a browser, which is one script: `name` becomes a global variable. */
-async function bundle(entry: string): Promise<OutputChunk> {
+async function bundle(entry: string, minify = false): Promise<OutputChunk> {
   const made = await rolldown({
     input: `${root}${entry}`,
     platform: 'browser',
@@ -18,6 +19,8 @@ async function bundle(entry: string): Promise<OutputChunk> {
     format: 'iife',
     name: 'program',
     codeSplitting: false,
+    minify,
+    comments: !minify,
   });
   await made.close();
   expect(output).toHaveLength(1);
@@ -85,6 +88,11 @@ describe('A bundle for a browser', () => {
     const messages = await bundle('src/message/index.ts');
     expect(needsOfNode(messages)).toEqual([]);
     expect(roomsOf(messages)).toEqual(['base', 'message']);
+  });
+
+  it('has at most 38 KiB, minified and gzipped.', async () => {
+    const { code } = await bundle('src/client/browser.ts', true);
+    expect(gzipSync(code, { level: 9 }).length).toBeLessThanOrEqual(38 * 1024);
   });
 
   it('shows that the Ksock of Node needs Node: the check works.', async () => {
