@@ -171,6 +171,11 @@ export class BusKsock extends KsockState {
     return this.engine.work.isTurnOver;
   }
 
+  /** An event of the driver begins: see `Work.tick`. */
+  tick(): void {
+    this.engine.work.tick();
+  }
+
   /** Counts steps that a driver has taken for this Ksock. */
   tookSteps(count: number): void {
     this.engine.work.done += count;

@@ -10,8 +10,10 @@ export class Work {
   done = 0;
   /** The turn is over after about as many steps. */
   readonly limit: number;
+  /** The driver's clock, in milliseconds; null: it has none. The bus itself never reads it. */
+  clock: (() => number) | null = null;
   /**
-   * The milliseconds on the driver's clock when its latest event began: whole ones, from 0, and again from 0 after
+   * What the clock showed when the driver's latest event began: whole milliseconds from 0, and again from 0 after
    * {@link MAX_MS}. -1: the driver has no clock. A bus only copies it, and reports how long ago that was.
    */
   now = -1;
@@ -35,9 +37,9 @@ export class Work {
     this.done = 0;
   }
 
-  /** The driver's clock stands at so many milliseconds. */
-  tick(ms: number): void {
-    this.now = ms & MAX_MS;
+  /** A driver calls it when an event begins. */
+  tick(): void {
+    if (this.clock !== null) this.now = this.clock() & MAX_MS;
   }
 
   /** Milliseconds since the clock stood at `then`; null without a clock. Longer than {@link MAX_MS} can't be told. */

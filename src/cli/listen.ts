@@ -42,8 +42,8 @@ export function configure(command: Command): void {
     .option('--requests', 'print Requests only')
     .option('--replies', 'print Replies only')
     .option(
-      '--from <ksock...>',
-      'print what these Ksocks send only (kbus stats shows their ids)',
+      '--from <ksock>',
+      'print only what this Ksock sends (kbus stats shows ids); may be given several times',
       ids,
     )
     .option('--timestamps', 'begin each message with the time at which it came here')

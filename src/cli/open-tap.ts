@@ -1,19 +1,19 @@
 import process from 'node:process';
 import { type ObserveOptions, observe } from '../client/observe.ts';
 import type { Tap } from '../client/tap.ts';
-import type { BusPlace } from './bus-options.ts';
-import { openFailure } from './bus-options.ts';
-import { ending, untilEnded } from './ending.ts';
+import { answered, type BusOptions, openFailure } from './bus-options.ts';
+import { ending } from './ending.ts';
 
 /** Observes the bus of the options. Throws a Failure that says what to run if there is no such bus. */
 export async function openTap(
-  { bus, directory, access }: BusPlace,
-  options: Pick<ObserveOptions, 'names' | 'kinds' | 'data' | 'buffer'>,
+  options: BusOptions,
+  filter: Pick<ObserveOptions, 'names' | 'kinds' | 'data'>,
 ): Promise<Tap> {
+  const { bus, directory, access } = options;
+  const name = `kbus ${process.argv[2] ?? ''}`;
   try {
-    const name = `kbus ${process.argv[2] ?? ''}`;
-    const opened = observe(bus, { directory, access, name, signal: ending, ...options });
-    return await untilEnded(opened);
+    const opened = observe(bus, { directory, access, name, signal: ending, ...filter });
+    return await answered(opened, options);
   } catch (error) {
     throw openFailure(error);
   }

@@ -13,6 +13,7 @@ const MAX_PENDING_CHARACTERS = 64 * 1024;
 export class Printer {
   private pending = '';
   private isScheduled = false;
+  private writing: Promise<void> | null = null;
 
   /** A promise to wait for, when much is to be written. */
   print(text: string): Promise<void> | undefined {
@@ -29,11 +30,22 @@ export class Printer {
     return undefined;
   }
 
-  private async flush(): Promise<void> {
-    if (this.pending === '') return;
-    const text = escapedLines(this.pending);
-    this.pending = '';
-    await write(text);
+  /** One write at a time: what comes meanwhile goes out together, too. */
+  private flush(): Promise<void> {
+    if (this.writing === null && this.pending !== '') this.writing = this.writeAll();
+    return this.writing ?? Promise.resolve();
+  }
+
+  private async writeAll(): Promise<void> {
+    try {
+      while (this.pending !== '') {
+        const text = escapedLines(this.pending);
+        this.pending = '';
+        await write(text);
+      }
+    } finally {
+      this.writing = null;
+    }
   }
 
   /** Writes what is left. A command that ends early does not wait until it is written. */

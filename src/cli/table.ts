@@ -1,5 +1,5 @@
 import { escaped } from '../base/escape.ts';
-import { columnsOf, cut } from './columns.ts';
+import { columnsOf, cut } from './text-width.ts';
 
 /** A column: its heading, and on which side its cells begin. */
 export interface Column {

@@ -7,7 +7,7 @@ import { TapClock } from '../seeing/tap-clock.ts';
 import { Traffic, type TrafficSnapshot } from '../seeing/traffic.ts';
 import type { BindingView } from '../tap/bus-view.ts';
 import { seconds } from './arguments.ts';
-import { addBusOptions, type BusOptions } from './bus-options.ts';
+import { addBusOptions, answered, type BusOptions } from './bus-options.ts';
 import { Ending, end, untilEnded } from './ending.ts';
 import { openTap } from './open-tap.ts';
 import { print, write } from './output.ts';
@@ -41,7 +41,7 @@ Shows who sends and reads how much, how long messages wait, and who holds the ot
 bus. Into a pipe or a file, it prints one snapshot.
 
 Keys: Tab shows names instead of Ksocks, s sorts by the next column, / filters, Space pauses, the arrows and Enter look
-into one, h explains the columns, q quits.
+into one, h explains the columns, q quits. With --json, rates are per second, and times are milliseconds.
 
 Examples:
   kbus top
@@ -55,12 +55,11 @@ async function top(options: TopOptions): Promise<void> {
   const tap = await openTap(options, { data: 0 });
   const traffic = new Traffic();
   const clock = new TapClock();
-  await untilEnded(
-    new Promise<void>((resolve) => {
-      // A lost connection ends the command.
-      read(tap, traffic, clock, resolve).catch(end);
-    }),
-  );
+  const ready = new Promise<void>((resolve) => {
+    // A lost connection ends the command.
+    read(tap, traffic, clock, resolve).catch(end);
+  });
+  await answered(ready, options);
   const snapshot = (): TrafficSnapshot => traffic.snapshot(clock.at(performance.now() * 1000));
   snapshot();
   const isLive = process.stdout.isTTY && process.env['TERM'] !== 'dumb' && !options.json;

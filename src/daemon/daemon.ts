@@ -123,16 +123,12 @@ export class Daemon {
     this.accessPoints = new AccessPoints(options.access ?? [], options.device?.access);
     this.options = options;
     const work = new Work(TURN_STEPS);
+    work.clock = () => performance.now();
     const { maxMemory = defaultMaxMemory() } = options.bus;
     const memory = new Memory(maxMemory);
     this.buses = new Buses(options.buses, options.bus, { memory, work });
     this.chunks = new Chunks(memory, work);
-    this.turns = new Turns(
-      work,
-      setImmediate,
-      () => this.flushes.flush(),
-      () => performance.now(),
-    );
+    this.turns = new Turns(work, setImmediate, () => this.flushes.flush());
     this.flushes.onFlushed = () => this.turns.check();
     this.receiveBuffers = new ReceiveBuffers(new BusyPoll(options.spin ?? 0).onHandled);
     const { helloTimeout = DEFAULT_HELLO_TIMEOUT_S } = options;
@@ -174,7 +170,7 @@ export class Daemon {
     // Imported on demand: most daemons serve no device files.
     const { DeviceFolder } = await import('../device/folder.ts');
     const host = {
-      tick: () => this.turns.tick(),
+      tick: () => this.turns.work.tick(),
       flushes: this.flushes,
       buses: this.buses,
       isFull: () => this.isFull,

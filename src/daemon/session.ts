@@ -131,7 +131,7 @@ export class Session
     const { inbox } = this;
     const { turns } = this.host;
     const { work } = turns;
-    turns.tick();
+    this.bus.work.tick();
     const before = work.done;
     this.guarded(() => inbox.receive(bytes, from, to));
     if (inbox.isBehind && !this.isEnded) {
@@ -199,6 +199,7 @@ export class Session
   }
 
   drained(): void {
+    this.bus.work.tick();
     if (this.isPaused) {
       this.isPaused = false;
       if (!this.isHeldUp) this.channel.resume();
@@ -212,6 +213,7 @@ export class Session
   }
 
   closed(): void {
+    this.bus.work.tick();
     this.end();
     this.parts?.ksock.holdForDriver(0);
     this.observation?.letGo();

@@ -44,34 +44,22 @@ export class Turns {
   readonly work: Work;
   private readonly schedule: (turn: () => void) => void;
   private readonly flush: () => void;
-  private readonly clock: (() => number) | undefined;
   private readonly light = new Set<Worker>();
   private readonly heavy = new Set<Worker>();
   private isScheduled = false;
 
   /**
    * `schedule` calls a function after the event loop has reported other events; `flush` sends what workers have left to
-   * send; `clock` gives milliseconds, for how long messages have waited.
+   * send.
    */
-  constructor(
-    work: Work,
-    schedule: (turn: () => void) => void,
-    flush: () => void,
-    clock?: () => number,
-  ) {
+  constructor(work: Work, schedule: (turn: () => void) => void, flush: () => void) {
     this.work = work;
     this.schedule = schedule;
     this.flush = flush;
-    this.clock = clock;
   }
 
   private get isAnyWaiting(): boolean {
     return this.light.size + this.heavy.size > 0;
-  }
-
-  /** Call it before each event: notes the time. */
-  tick(): void {
-    if (this.clock !== undefined) this.work.tick(this.clock());
   }
 
   /** The worker continues in a later turn. */
@@ -98,7 +86,7 @@ export class Turns {
   private turn(): void {
     const { work } = this;
     this.isScheduled = false;
-    this.tick();
+    work.tick();
     work.begin();
     if (work.isPending) {
       work.goOn();

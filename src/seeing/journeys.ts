@@ -41,15 +41,17 @@ export interface Journey {
   waitedAt: number | null;
   /** How the send ended; null: not yet. */
   sent: {
-    readonly how: 'sent' | 'discarded' | 'refused';
+    readonly how: 'sent' | 'discarded' | 'left' | 'refused';
     readonly at: number;
     readonly errno: number;
   } | null;
+  /** It was refused after it had waited, and a Status will tell the requester. */
+  awaitsStatus: boolean;
   /** The Reply or Status to this Request. `reply`: what became of the Reply itself, if that is followed. */
   answer: Answer | null;
   givenUp: { readonly at: number; readonly isTakenBack: boolean; readonly hasLeft: boolean } | null;
-  /** Events were lost, or too much happens at once: the rest is not known. */
-  isCut: boolean;
+  /** Why the rest is not known: events were lost, or too many messages are followed at once; null: it is. */
+  cut: 'lost' | 'crowded' | null;
 }
 
 export interface Answer {
@@ -91,13 +93,11 @@ export class Journeys {
   }
 
   apply(event: TapEvent): void {
-    // Who has left is named by what was known of it.
-    const left = event.type === 'closed' ? event.ksock : 0;
     this.view.apply(event);
     this.sends.apply(event);
     switch (event.type) {
       case 'lost':
-        for (const one of [...this.open.values()]) this.cut(one);
+        for (const one of [...this.open.values()]) this.cut(one, 'lost');
         break;
       case 'sent':
         for (const one of this.each(event)) this.end(one, 'sent', event.time);
@@ -131,7 +131,10 @@ export class Journeys {
         );
         break;
       case 'closed':
-        this.leave(left, 'closed', event.time, () => true);
+        this.leave(event.ksock, 'closed', event.time, () => true);
+        for (const one of [...this.open.values()]) {
+          if (one.from === event.ksock && one.sent === null) this.end(one, 'left', event.time);
+        }
         break;
       case 'answered':
         this.answered(event);
@@ -149,10 +152,12 @@ export class Journeys {
     const journey: Journey = {
       ...{ bus: this.view.bus, id, kind, name, from, who, origFrom, size, at: time },
       ...{ copies: [], missed: [], waitedAt: null, sent: null, answer: null, givenUp: null },
-      isCut: false,
+      ...{ awaitsStatus: false, cut: null },
     };
     if (id.isSet) this.open.set(String(id), journey);
-    if (this.open.size > MAX_OPEN) this.cut(this.open.values().next().value as Journey);
+    if (this.open.size > MAX_OPEN) {
+      this.cut(this.open.values().next().value as Journey, 'crowded');
+    }
     return journey;
   }
 
@@ -166,7 +171,7 @@ export class Journeys {
     for (const one of this.sends.each(id, count)) if (one !== null) yield one;
   }
 
-  private end(one: Journey, how: 'sent' | 'discarded', at: number): void {
+  private end(one: Journey, how: 'sent' | 'discarded' | 'left', at: number): void {
     one.sent = { how, at, errno: 0 };
     this.check(one);
   }
@@ -177,7 +182,9 @@ export class Journeys {
       if (!this.wants(message)) continue;
       const one = waited ?? this.begin(message, time);
       one.sent = { how: 'refused', at: time, errno };
-      this.finish(one);
+      // spec 1 §6.11: nobody called, so a Status follows.
+      if (attempt === 'poll' && one.kind === 'Request') one.awaitsStatus = true;
+      else this.finish(one);
     }
   }
 
@@ -238,14 +245,17 @@ export class Journeys {
     const replies = [...this.sends.each(id, count)];
     for (let at = 0; at < count; at++) {
       const asked = this.open.get(`[${request.networkId}:${request.serialNum + at}]`);
-      if (asked === undefined) continue;
       const reply = replies[at] ?? null;
+      // A Status is not sent by anybody.
+      if (reply !== null && status !== '') reply.sent = { how: 'sent', at: time, errno: 0 };
+      if (asked === undefined) {
+        if (reply !== null) this.check(reply);
+        continue;
+      }
       const answerId = reply?.id ?? id;
       asked.answer = { id: answerId, status, who, at: time, reply };
       if (reply !== null) {
         this.requestOf.set(reply, asked);
-        // A Status is not sent by anybody.
-        if (status !== '') reply.sent = { how: 'sent', at: time, errno: 0 };
       }
       this.check(asked);
     }
@@ -282,8 +292,8 @@ export class Journeys {
     this.finished(one);
   }
 
-  private cut(one: Journey): void {
-    one.isCut = true;
+  private cut(one: Journey, why: 'lost' | 'crowded'): void {
+    one.cut = why;
     if (this.requestOf.has(one)) this.forget(one);
     else this.finish(one);
   }
@@ -295,9 +305,9 @@ export class Journeys {
 }
 
 /** Nothing more can become of it. */
-function isDone({ answer, copies, givenUp, kind, sent }: Journey): boolean {
+function isDone({ answer, awaitsStatus, copies, givenUp, kind, sent }: Journey): boolean {
   if (sent === null || copies.some(({ end }) => end === null)) return false;
-  if (kind !== 'Request' || sent.how !== 'sent') return true;
+  if (kind !== 'Request' || !(sent.how === 'sent' || awaitsStatus)) return true;
   if (givenUp !== null) return true;
   return answer !== null && (answer.reply === null || isDone(answer.reply));
 }

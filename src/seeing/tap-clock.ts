@@ -1,17 +1,19 @@
 /**
- * What the time of a tap is between its events: the least time that an event took to come tells how far the two clocks
- * stand apart. All times are microseconds.
+ * What the time of a tap is between its events. It goes on from the last event that was handled: a model that is behind has
+ * the time of what it knows. All times are microseconds.
  */
 export class TapClock {
-  private apart = Number.POSITIVE_INFINITY;
+  private apart: number | null = null;
+  private latest = 0;
 
-  /** An event of this time has come at this time of the own clock. */
+  /** An event of this time is handled at this time of the own clock. */
   note(time: number, own: number): void {
-    this.apart = Math.min(this.apart, own - time);
+    this.apart = own - time;
   }
 
-  /** The time of the tap at this time of the own clock. */
+  /** The time of the tap at this time of the own clock; it never goes back. */
   at(own: number): number {
-    return this.apart === Number.POSITIVE_INFINITY ? 0 : own - this.apart;
+    if (this.apart !== null) this.latest = Math.max(this.latest, own - this.apart);
+    return this.latest;
   }
 }

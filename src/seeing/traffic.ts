@@ -2,7 +2,7 @@ import { BusView } from '../tap/bus-view.ts';
 import type { EventOf, KsockInfo, TapEvent } from '../tap/events.ts';
 import { Histogram, type Percentiles } from './histogram.ts';
 import { Sends } from './sends.ts';
-import { Unread } from './unread.ts';
+import { Known, Unread } from './unread.ts';
 
 /** So many names are told apart; others are counted together. */
 const MAX_NAMES = 1000;
@@ -70,6 +70,7 @@ export interface TrafficSnapshot {
 /** What is kept of a message until it is read. */
 interface Kept {
   readonly name: NameCounts;
+  readonly size: number;
   readonly isRequest: boolean;
 }
 
@@ -108,8 +109,8 @@ class KsockCounts {
   readonly toRead = new Histogram();
   readonly toAnswer = new Histogram();
 
-  constructor(unread: number, time: number) {
-    this.unread = new Unread(unread, time);
+  constructor(unread: number, time: number, known: Known) {
+    this.unread = new Unread(unread, time, known);
     this.since = time;
   }
 }
@@ -126,15 +127,13 @@ export class Traffic {
   private readonly ksocks = new Map<number, KsockCounts>();
   private readonly names = new Map<string, NameCounts>();
   private readonly others = new NameCounts(OTHER_NAMES);
+  private readonly known = new Known();
   private readonly requests = new Map<string, Asked>();
-  private readonly sends = new Sends<Kept>((message, event) => {
-    const name = this.nameOf(message.name, event.time);
-    name.sent++;
-    name.bytes += message.wholeLength;
-    const sender = this.ksocks.get(event.from);
-    if (sender !== undefined) sender.bytes += message.wholeLength;
-    return { name, isRequest: message.isRequest() };
-  });
+  private readonly sends = new Sends<Kept>((message, { time }) => ({
+    name: this.nameOf(message.name, time),
+    size: message.wholeLength,
+    isRequest: message.isRequest(),
+  }));
   private totals = { sent: 0, refused: 0 };
   private snapshotAt = -1;
   private turnedAt = 0;
@@ -144,19 +143,20 @@ export class Traffic {
     this.sends.apply(event);
     switch (event.type) {
       case 'begin':
+        for (const { unread } of this.ksocks.values()) unread.clear();
         this.ksocks.clear();
         this.requests.clear();
         if (this.snapshotAt < 0) this.snapshotAt = event.time;
         break;
       case 'ksock':
       case 'opened':
-        this.ksocks.set(event.ksock, new KsockCounts(event.unread, event.time));
+        this.ksocks.set(event.ksock, new KsockCounts(event.unread, event.time, this.known));
         break;
       case 'closed':
         this.closed(event.ksock);
         break;
       case 'unbound':
-        this.ksocks.get(event.ksock)?.unread.unbound(event.binding, () => {});
+        this.ksocks.get(event.ksock)?.unread.unbound(event.binding);
         break;
       case 'sent':
         this.sent(event);
@@ -196,6 +196,7 @@ export class Traffic {
   }
 
   private closed(id: number): void {
+    this.ksocks.get(id)?.unread.clear();
     this.ksocks.delete(id);
     for (const [key, { replier }] of this.requests) if (replier === id) this.requests.delete(key);
   }
@@ -206,7 +207,10 @@ export class Traffic {
     if (sender !== undefined) sender.sent += count;
     this.totals.sent += count;
     let serial = id.serialNum;
-    for (const { name, isRequest } of this.sends.each(id, count)) {
+    for (const { name, size, isRequest } of this.sends.each(id, count)) {
+      name.sent++;
+      name.bytes += size;
+      if (sender !== undefined) sender.bytes += size;
       if (isRequest && this.requests.size < MAX_REQUESTS) {
         const asked = { name, sentAt: time, readAt: -1, replier: 0 };
         this.requests.set(keyOf(id.networkId, serial), asked);
@@ -253,7 +257,9 @@ export class Traffic {
   }
 
   private answered(event: EventOf<'answered'>): void {
-    const { count, isDirect, ksock, replier, request, status, time } = event;
+    const { count, id, isDirect, ksock, replier, request, status, time } = event;
+    // Nobody sends a Status.
+    if (status !== '') for (const { name } of this.sends.each(id, count)) name.sent++;
     const requester = this.ksocks.get(ksock);
     if (requester !== undefined && isDirect) {
       requester.read += count;

@@ -58,7 +58,7 @@ function branchOf(journey: Journey, options: TreeOptions, prefix = ''): Branch {
 }
 
 function stepsOf(journey: Journey, options: TreeOptions): Branch[] {
-  const { answer, at, copies, isCut, missed, sent, waitedAt } = journey;
+  const { answer, at, copies, cut, missed, sent, waitedAt } = journey;
   const after = (time: number): string => duration((time - at) / 1000);
   const steps: Branch[] = [];
   const add = (text: string, below: Branch[] = []): void => void steps.push({ text, below });
@@ -66,6 +66,7 @@ function stepsOf(journey: Journey, options: TreeOptions): Branch[] {
   if (sent?.how === 'refused') add(refusalText(sent.errno));
   if (sent?.how === 'discarded')
     add(`discarded by its sender after ${after(sent.at)}: nobody got it`);
+  if (sent?.how === 'left') add(`dropped after ${after(sent.at)}: its sender left while it waited`);
   for (const copy of copies) {
     const isAsked = copy.isReplier && journey.kind === 'Request';
     const below = [{ text: endOf(copy, options.now), below: [] }];
@@ -88,7 +89,8 @@ function stepsOf(journey: Journey, options: TreeOptions): Branch[] {
   const isHeard = copies.length > 0 || missed.length > 0;
   const isAnswer = journey.kind === 'Reply' || journey.kind === 'Status';
   if (sent?.how === 'sent' && !isHeard && !isAnswer) add('nobody listens to it');
-  if (isCut) add('what became of it then was not seen: kbus could not keep up');
+  if (cut === 'lost') add('what became of it then was not seen: kbus could not keep up');
+  if (cut === 'crowded') add('it is not followed further: too many messages are not done');
   return steps;
 }
 

@@ -19,8 +19,13 @@ interface Entry<T> {
   end: number;
 }
 
-/** The most entries of one queue that are known; of more, the oldest ones are forgotten. */
-const MAX_ENTRIES = 50_000;
+/** How many entries of all queues are known; of more, the oldest of the queue that grows are forgotten. */
+const MAX_ENTRIES = 300_000;
+
+/** What all queues of a bus know together. */
+export class Known {
+  entries = 0;
+}
 
 const MAX_SEARCHED = 64;
 
@@ -33,10 +38,13 @@ export class Unread<T> {
   /** Messages at the front of which nothing is known. */
   private unknown: number;
   private readonly since: number;
+  private readonly known: Known;
 
-  constructor(unknown: number, since: number) {
+  /** `unknown` messages were there at the time `since`. */
+  constructor(unknown: number, since: number, known: Known) {
     this.unknown = unknown;
     this.since = since;
+    this.known = known;
   }
 
   queued(
@@ -52,10 +60,10 @@ export class Unread<T> {
     if (!atFront) this.entries.push(entry);
     else if (this.from > 0) this.entries[--this.from] = entry;
     else this.entries.unshift(entry);
-    if (this.entries.length - this.from > MAX_ENTRIES) {
-      const { first, end } = this.entries[this.from++] as Entry<T>;
-      this.unknown += end - first;
-    }
+    if (++this.known.entries <= MAX_ENTRIES) return;
+    const oldest = this.entries[this.from] as Entry<T>;
+    this.unknown += oldest.end - oldest.first;
+    this.drop(this.from);
   }
 
   /** The Ksock read messages from `id` on: tells of each that is known, with the time at which it was queued. */
@@ -83,20 +91,18 @@ export class Unread<T> {
     }
   }
 
-  /** The messages that came by a binding have left; tells of each. */
-  unbound(binding: number, tell: (one: T, sent: Sent<T>) => void): void {
-    const kept: Entry<T>[] = [];
-    for (let at = this.from; at < this.entries.length; at++) {
-      const entry = this.entries[at] as Entry<T>;
-      if (entry.binding !== binding) {
-        kept.push(entry);
-        continue;
-      }
-      for (let index = entry.first; index < entry.end; index++) {
-        tell(entry.sent.each[index] as T, entry.sent);
-      }
-    }
+  /** The messages that came by a binding have left. */
+  unbound(binding: number): void {
+    const kept = this.entries.slice(this.from).filter((entry) => entry.binding !== binding);
+    this.known.entries -= this.entries.length - this.from - kept.length;
     this.entries = kept;
+    this.from = 0;
+  }
+
+  /** The Ksock has left. */
+  clear(): void {
+    this.known.entries -= this.entries.length - this.from;
+    this.entries = [];
     this.from = 0;
   }
 
@@ -108,18 +114,11 @@ export class Unread<T> {
     const index = id.serialNum - entry.sent.id.serialNum;
     const behind = { ...entry, first: index + 1 };
     entry.end = index;
-    if (behind.first < behind.end) this.entries.splice(at + 1, 0, behind);
-    if (entry.first === entry.end) this.drop(at);
-  }
-
-  /** How many messages it knows of, with those that it only counts. */
-  get length(): number {
-    let length = this.unknown;
-    for (let at = this.from; at < this.entries.length; at++) {
-      const { first, end } = this.entries[at] as Entry<T>;
-      length += end - first;
+    if (behind.first < behind.end) {
+      this.entries.splice(at + 1, 0, behind);
+      this.known.entries++;
     }
-    return length;
+    if (entry.first === entry.end) this.drop(at);
   }
 
   /** When the message at the front was queued; null if there is none. `isAtLeast`: it was there before. */
@@ -145,6 +144,7 @@ export class Unread<T> {
   }
 
   private drop(at: number): void {
+    this.known.entries--;
     if (at === this.from) {
       this.from++;
       // Now and then, so that each entry is moved only a few times.

@@ -1,5 +1,6 @@
 import type { Socket } from 'node:net';
 import { describe, expect, test } from 'vitest';
+import { Ksock } from '../../src/client/ksock.ts';
 import { Op } from '../../src/message/calls.ts';
 import { Errno } from '../../src/message/errno.ts';
 import { Flag } from '../../src/message/flags.ts';
@@ -7,7 +8,7 @@ import { MessageId } from '../../src/message/id.ts';
 import { Announcement, Message, Reply, Request } from '../../src/message/message.ts';
 import { type Frame, frame, messagesFrame, welcome } from '../support/frames.ts';
 import { falseDaemon, type Says, welcoming } from './false-daemon.ts';
-import { kbus, type Outcome } from './kbus.ts';
+import { kbus, type Outcome, serve } from './kbus.ts';
 
 /** Text that would set a terminal's title, clear it, and forge a line; with all kinds of control characters. */
 const EVIL =
@@ -30,6 +31,10 @@ const COMMANDS: Readonly<Record<string, readonly string[]>> = {
   'listen --full': ['listen', '$.*', '--count', '5', '--full'],
   'listen --dump': ['listen', '$.*', '--count', '5', '--dump'],
   'listen --json': ['listen', '$.*', '--count', '5', '--json'],
+  top: ['top', '--interval', '0.05'],
+  'top --json': ['top', '--interval', '0.05', '--json'],
+  trace: ['trace', '$.A', '--for', '0.2s'],
+  'trace --dry-run': ['trace', '$.A', '--dry-run'],
   send: ['send', '$.A', 'data'],
   'request --full': ['request', '$.A', 'data', '--full', '--timeout', '1'],
   'request --json': ['request', '$.A', 'data', '--json', '--timeout', '1'],
@@ -133,6 +138,25 @@ describe('Hostile text', { timeout: 60_000 }, () => {
     expect(outcomes.every(({ stdout }) => stdout.includes('forged'))).toBe(true);
   });
 
+  test('in the names of programs, as a real daemon tells them', async () => {
+    const served = await serve();
+    const name = EVIL.slice(0, 64);
+    await using ksock = await Ksock.open(0, { directory: served.directory, name });
+    await ksock.bind('$.A');
+    await ksock.sendMsg(new Announcement('$.A', EVIL));
+    const program = served.start(['trace', '$.A', '--patience', '1ms', '--for', '1s']);
+    await program.says(/following/);
+    await ksock.sendMsg(new Announcement('$.A', EVIL));
+    const { stdout } = await program.ended;
+    expect(stdout).toContain('not read yet');
+    expect(UNSAFE.test(stdout), stdout).toBe(false);
+    const some = ['bindings', 'bindings --json', 'stats', 'stats --json', 'top', 'top --json'];
+    for (const { code, stdout } of await runAll(served.directory, [...some, 'trace --dry-run'])) {
+      expect(code).toBe(0);
+      expect(stdout).toMatch(/ksock/i);
+    }
+  });
+
   test('in the names and data of messages, forged events among them', async () => {
     const event = Buffer.alloc(12 + 4 * Math.ceil((EVIL_NAME.length + 1) / 4));
     event.writeUInt32LE(1, 0);
@@ -177,7 +201,10 @@ describe('Hostile text', { timeout: 60_000 }, () => {
 
 describe('A false daemon', { timeout: 120_000 }, () => {
   const TO = { to: 5, inReplyTo: new MessageId(0, 1) };
-  const SOME = ['bindings', 'stats --json', 'listen', 'send', 'request --full'];
+  const SOME = [
+    ...['bindings', 'stats --json', 'listen', 'send', 'request --full'],
+    ...['top', 'trace --dry-run'],
+  ];
 
   /** What it says to each frame after HELLO, whatever that is. */
   const ANSWERS: readonly [string, Says][] = [

@@ -239,7 +239,7 @@ describe('kbus listen', () => {
     ]);
     await using replier = await open(served);
     await using asker = await open(served);
-    const from = await listen(served, '$.*', '--from', String(replier.id), '999', '-n1');
+    const from = await listen(served, '$.*', '--from', String(replier.id), '--from', '999', '-n1');
     await replier.replier('$.Ask', () => 'yes');
     await asker.sendMsg(new Announcement('$.News'));
     await asker.request('$.Ask', 'well?');

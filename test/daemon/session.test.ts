@@ -241,6 +241,25 @@ describe('A malformed frame', () => {
     wrong.session.closed();
   });
 
+  it('An event, and the end of a connection, begin at the time of the clock.', () => {
+    let time = 1000;
+    bus.work.clock = () => time;
+    const [asker, listener, replier] = [open(), open(), open()];
+    listener.bind('$.News');
+    replier.bind('$.Ask', true);
+    asker.say(send(news(), 1), send(new Request('$.Ask'), 2));
+    time = 5000;
+    replier.session.closed();
+    time = 5100;
+    const stats = JSON.parse(frameText(asker.call(Op.STATS), 2));
+    const ages = stats.ksocks.map(({ ksock, unreadAge }: KsockReport) => [ksock, unreadAge]);
+    // The Status for the asker is younger than the message for the listener.
+    expect(ages).toEqual([
+      [2, 4100],
+      [1, 100],
+    ]);
+  });
+
   it('A refused call does not end the connection.', () => {
     const peer = open(1);
     peer.say(

@@ -102,7 +102,9 @@ describe('A model of the traffic', () => {
     asker.request('$.Ask');
     replier.close();
     watch.pass(SECOND);
-    expect(look().names.find(({ name }) => name === '$.Ask')).toMatchObject({ toAnswer: null });
+    const { names } = look();
+    expect(names.find(({ name }) => name === '$.Ask')).toMatchObject({ toAnswer: null });
+    expect(names.find(({ name }) => name === '$.KBUS.Replier.GoneAway')).toMatchObject({ rate: 1 });
   });
 
   it('knows that messages which it did not see come were there before', () => {
@@ -158,6 +160,7 @@ describe('A model of the traffic', () => {
     sender.announce('$.A');
     expect(sender.announce('$.A', { flags: Flag.ALL_OR_WAIT })).toBe('EAGAIN');
     watch.pass(4000);
+    expect(look().names[0]).toMatchObject({ name: '$.A', rate: 250 });
     listener.next();
     sender.ksock.resend();
     watch.pass(1000);

@@ -5,7 +5,7 @@ import { bottleneckOf } from '../../seeing/bottleneck.ts';
 import type { KsockTraffic, NameTraffic, TrafficSnapshot } from '../../seeing/traffic.ts';
 import { whoOf } from '../../seeing/who.ts';
 import type { BindingView } from '../../tap/bus-view.ts';
-import { filled } from '../columns.ts';
+import { filled } from '../text-width.ts';
 import { type Column, columnsThatFit, KSOCK_COLUMNS, NAME_COLUMNS } from './columns.ts';
 
 /** How a line is shown. Only with colours. */
@@ -70,6 +70,9 @@ export function rowsOf(snapshot: TrafficSnapshot, choices: Choices): Rows {
   };
 }
 
+/** `$.Room.2` comes before `$.Room.10`. */
+const collator = new Intl.Collator(undefined, { numeric: true });
+
 function sorted<T>(
   rows: readonly T[],
   columns: readonly Column<T>[],
@@ -78,10 +81,10 @@ function sorted<T>(
 ): T[] {
   const { value = () => 0, show } =
     columns.find(({ heading }) => heading === by) ?? (columns[0] as Column<T>);
-  const tie = (a: T, b: T): number => (keyOf(a) < keyOf(b) ? -1 : 1);
+  const tie = (a: T, b: T): number => collator.compare(String(keyOf(a)), String(keyOf(b)));
   const isText = columns.find(({ heading }) => heading === by)?.isText;
   return [...rows].sort((a, b) => {
-    const order = isText ? show(a).localeCompare(show(b)) : value(b) - value(a);
+    const order = isText ? collator.compare(show(a), show(b)) : value(b) - value(a);
     return order || tie(a, b);
   });
 }

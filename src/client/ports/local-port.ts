@@ -253,6 +253,7 @@ export class LocalPort implements Port, KsockOwner {
   call(op: OpCode, argument: number, text: string): Promise<CallResult> {
     if (!this.ksock.isOpen) return Promise.reject(this.closedBy);
     const { ksock, bus } = this;
+    ksock.tick();
     const done = perform(ksock, op, argument, text);
     if (done !== null) {
       if (done.first >= 0) return outcome(done.first, done.second);
@@ -307,6 +308,7 @@ export class LocalPort implements Port, KsockOwner {
 
   close(): Promise<void> {
     if (!this.ksock.isOpen) return Promise.resolve();
+    this.ksock.tick();
     this.ksock.close();
     this.end(this.closedBy);
     this.events.closed(null);

@@ -155,6 +155,7 @@ export class LocalSends {
     const token = batch.answersByToken ? this.nextToken : this.freeToken();
     this.nextToken = (token + 1) >>> 0;
     if (!this.ksock.isOpen) return -this.closedBy().errno;
+    this.ksock.tick();
     batch.token = token;
     batch.waits = wait;
     if (wait) batch.flags = (batch.flags | Flag.ALL_OR_WAIT) >>> 0;

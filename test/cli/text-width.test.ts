@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { columnsOf, cut, filled } from '../../src/cli/columns.ts';
 import { table } from '../../src/cli/table.ts';
+import { columnsOf, cut, filled } from '../../src/cli/text-width.ts';
 
 describe('Text on a terminal', () => {
   it.each([
