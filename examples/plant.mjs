@@ -2,11 +2,13 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Announcement, Ksock } from 'kbus';
 
-const [sensor, screen, logger, heater, panel] = await Promise.all(
-  ['sensor', 'screen', 'logger', 'heater', 'panel'].map((name) =>
-    Ksock.open(0, { name, onMissed: () => {} }),
-  ),
-);
+/** @param {string} name */
+const open = (name) => Ksock.open(0, { name, onMissed: () => {} });
+const sensor = await open('sensor');
+const screen = await open('screen');
+const logger = await open('logger');
+const heater = await open('heater');
+const panel = await open('panel');
 
 // A screen that reads at once, and a logger whose disk is slow.
 await screen.listener('$.Room.*', () => {});

@@ -23,7 +23,7 @@ const hasPython = spawnSync('python3', ['--version']).status === 0;
 
 /** The processes that have opened Ksocks, in their order, as the daemon's log tells. */
 const pidsIn = (log: string): number[] =>
-  [...log.matchAll(/opened \(rw?, pid (\d+)\)/g)].map(([, pid]) => Number(pid));
+  [...log.matchAll(/, process (\d+)[^\n]*\) opened \(rw?\)/g)].map(([, pid]) => Number(pid));
 
 const isAlive = (pid: number): boolean => {
   try {
@@ -173,7 +173,7 @@ describe('the playlet', () => {
     const { daemon, start } = await serve('--verbose');
     const program = start(['play', '--bus', '0', '--pace', '50']);
     // The director's Ksock is the first, then Rosencrantz's, then the Audience's.
-    await daemon.says(/Ksock 3 opened/);
+    await daemon.says(/Ksock 3 .*opened/);
     process.kill(pidsIn(daemon.stderr)[2] as number);
     const { code, stderr } = await program.ended;
     expect(stderr).toBe("kbus: Audience's program ended with SIGTERM before its part was over\n");
@@ -184,7 +184,7 @@ describe('the playlet', () => {
   test('stops when the bus goes away', async () => {
     const { daemon, start } = await serve('--verbose');
     const program = start(['play', '--bus', '0', '--pace', '50']);
-    await daemon.says(/Ksock 3 opened/);
+    await daemon.says(/Ksock 3 .*opened/);
     await daemon.kill();
     const { code, stderr } = await program.ended;
     expect(stderr).toMatch(/^kbus: .*(typed|started)(.*\n)*.*KbusError: (ECONNRESET|ENOENT)/);
