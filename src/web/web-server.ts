@@ -185,7 +185,7 @@ export class WebServer {
     this.beats.unref();
   }
 
-  /** Takes no more connections; `stop` follows. */
+  /** Takes no more connections, and ends those that are no Ksock. The daemon ends the others. */
   async stop(): Promise<void> {
     clearInterval(this.beats);
     this.visitors.stop();
@@ -236,9 +236,10 @@ export class WebServer {
   ): void {
     const { headers, method } = request;
     const isKnown = this.names.hosts.has(headers.host ?? '');
-    for (const [name, value] of Object.entries(
-      headersOf(isKnown ? (headers.host as string) : 'localhost', this.isSecure),
-    )) {
+    const host = isKnown ? (headers.host as string) : 'localhost';
+    // By TLS of its own, or of a proxy.
+    const isSecure = this.names.origins.has(`https://${host}`);
+    for (const [name, value] of Object.entries(headersOf(host, isSecure))) {
       response.setHeader(name, value);
     }
     const { origin } = headers;
@@ -256,10 +257,6 @@ export class WebServer {
     if (status !== 200) response.setHeader('connection', 'close');
     response.writeHead(status);
     response.end(method === 'HEAD' ? undefined : bytes);
-  }
-
-  private get isSecure(): boolean {
-    return this.options.tls !== undefined;
   }
 
   /** Why a request is not answered: it calls the daemon by a wrong name, or comes from a page of another origin. */

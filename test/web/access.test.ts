@@ -354,6 +354,14 @@ describe('Pages', () => {
     expect(headers['set-cookie']).toBeUndefined();
   });
 
+  it('behind a proxy with TLS may connect to that, by wss.', async () => {
+    const port = portOf(await start({ origins: ['https://bus.example.org'] }));
+    const { headers } = await get(port, '/', { host: 'bus.example.org' });
+    expect(headers['content-security-policy']).toContain(
+      "connect-src 'self' wss://bus.example.org;",
+    );
+  });
+
   it('are files of one folder, and nothing else.', async () => {
     const port = portOf(await start());
     for (const path of [
