@@ -100,6 +100,21 @@ describe('spec 3 §7: a link with many ends', () => {
     expect((await next(listener)).text()).toBe('while it was away');
   });
 
+  it('sends an answer to the bus that asked, and not to the others', async () => {
+    const memory = new MemoryEngine();
+    const [one, two] = await joinAll(3, { engine: memory.connect, federation: 'plant' });
+    const asker = await bowls.open(one as Bus);
+    const replier = await bowls.open(two as Bus);
+    await replier.replier('$.Ask', () => 'yes');
+    await bowls.replier(asker, '$.Ask');
+    const before = memory.published.length;
+    for (let at = 0; at < 50; at++) await asker.request('$.Ask', 'well?');
+    const sent = memory.published.slice(before);
+    const to = (subject: string): number => sent.filter((each) => each.subject === subject).length;
+    expect(to('kbus.plant.to.1.2')).toBeGreaterThanOrEqual(50);
+    expect(to('kbus.plant.to.3.2')).toBeLessThan(10);
+  });
+
   it('cuts what is longer than the engine carries into pieces', async () => {
     const memory = new MemoryEngine();
     memory.maxPayload = 1000;

@@ -43,7 +43,12 @@ interface Subscriber {
   readonly asOf: number;
   /** It has just begun: it gets the next entries however slowly the peer reads, so that each attempt gets further. */
   isFresh: boolean;
+  /** How many entries before `next` it was not sent, and not told of, since they are for others. */
+  untold: number;
 }
+
+/** A subscriber is told of this many entries that it was not sent, and at each tick: what all have is not kept. */
+const TELL_AFTER = 256;
 
 /** The stream of another Limpet. */
 export class Inflow {
@@ -109,6 +114,8 @@ export class Streams {
   private readonly host: StreamsHost;
   private readonly maxBytes: number;
   private readonly ownSubscribers = new Map<Link, Subscriber>();
+  /** The keys of those that are neighbours: each may have several links. */
+  private directKeys = new Set<string>();
   /** Every number before this one was sent over a link. */
   sentBefore = 1;
   duplicates = 0;
@@ -145,15 +152,16 @@ export class Streams {
     const { link } = subscriber;
     let passed: Entry[] = [];
     let bytes = 0;
-    let last: Entry | null = null;
     for (const entry of entries) {
       if (entry.n < subscriber.next) continue;
       subscriber.next = entry.n + 1;
-      last = entry;
-      const filtered = this.filtered(link.out, entry);
-      if (filtered === null) continue;
+      const filtered = this.filtered(link, origin, entry);
+      if (filtered === null) {
+        subscriber.untold++;
+        continue;
+      }
       passed.push(filtered);
-      last = null;
+      subscriber.untold = 0;
       bytes += entry.message.dataSize;
       if (bytes < MAX_BATCH_BYTES) continue;
       this.transmit(link, { kind: 'entries', origin, entries: passed });
@@ -161,14 +169,32 @@ export class Streams {
       bytes = 0;
     }
     if (passed.length > 0) this.transmit(link, { kind: 'entries', origin, entries: passed });
-    if (last === null) return;
-    this.transmit(link, { kind: 'skip', origin, to: last.n, heard: last.heard });
+    const last = entries.at(-1);
+    if (subscriber.untold === 0 || last === undefined) return;
+    // Messages that a filter kept back are told at once: those who wait for the end of the stream count them.
+    if (last.answers !== 0 && subscriber.untold < TELL_AFTER) return;
+    this.tell(subscriber, origin, last.heard);
   }
 
-  private filtered(filter: Filter, entry: Entry): Entry | null {
+  /** Tells how far the stream is, where entries were left out. */
+  private tell(subscriber: Subscriber, origin: Address, heard: number): void {
+    subscriber.untold = 0;
+    const to = subscriber.next - 1;
+    this.transmit(subscriber.link, { kind: 'skip', origin, to, heard });
+  }
+
+  /** The entry as the subscriber gets it; null: not at all. */
+  private filtered(link: Link, origin: Address, entry: Entry): Entry | null {
     const { message, dest, answers } = entry;
-    if (answers !== 0 || filter.passes(message.name)) return entry;
+    if (answers !== 0) return this.isForAnother(link, origin, dest) ? null : entry;
+    if (link.out.passes(message.name)) return entry;
     return dest === null ? null : { ...entry, isBlocked: true };
+  }
+
+  /** An answer of this bus for a neighbour that gets the stream from here goes to nobody else. */
+  private isForAnother(link: Link, origin: Address, dest: Address | null): boolean {
+    if (dest === null || origin !== this.self || isSame(dest, link.peer)) return false;
+    return this.directKeys.has(keyOf(dest));
   }
 
   private transmit(link: Link, frame: Frame): void {
@@ -332,8 +358,10 @@ export class Streams {
     if (isSame(origin, this.self)) {
       const { own } = this;
       const next = from === 0 ? own.end : Math.min(Math.max(from, own.base), own.end);
-      const subscriber = { link, token, next, isWaiting: false, wantsNow, asOf: 0, isFresh: true };
+      const state = { isWaiting: false, isFresh: true, untold: 0 };
+      const subscriber = { link, token, next, wantsNow, asOf: 0, ...state };
       this.ownSubscribers.set(link, subscriber);
+      this.directKeys.add(link.key);
       const heard = own.heardBefore(next);
       const { end: now } = own;
       const heardNow = own.heardBefore(now);
@@ -353,7 +381,8 @@ export class Streams {
     }
     const inflow = this.inflowOf(origin);
     const { token: asOf } = inflow;
-    const subscriber = { link, token, next: from, isWaiting: true, wantsNow, asOf, isFresh: true };
+    const state = { isWaiting: true, isFresh: true, untold: 0 };
+    const subscriber = { link, token, next: from, wantsNow, asOf, ...state };
     inflow.subscribers.set(link, subscriber);
     this.serve(inflow, subscriber);
   }
@@ -367,12 +396,17 @@ export class Streams {
   }
 
   unsubscribed(link: Link, origin: Address): void {
-    if (isSame(origin, this.self)) this.ownSubscribers.delete(link);
+    if (isSame(origin, this.self)) this.forgetSubscriber(link);
     else this.inflows.get(keyOf(origin))?.subscribers.delete(link);
   }
 
-  linkDown(link: Link): void {
+  private forgetSubscriber(link: Link): void {
     this.ownSubscribers.delete(link);
+    this.directKeys = new Set([...this.ownSubscribers.keys()].map(({ key }) => key));
+  }
+
+  linkDown(link: Link): void {
+    this.forgetSubscriber(link);
     for (const inflow of this.inflows.values()) {
       inflow.subscribers.delete(link);
       if (inflow.upstream !== link) continue;
@@ -435,6 +469,10 @@ export class Streams {
 
   /** Acknowledges what has come since the last time. */
   tick(): void {
+    for (const subscriber of this.ownSubscribers.values()) {
+      const { next, untold } = subscriber;
+      if (untold > 0) this.tell(subscriber, this.self, this.own.heardBefore(next));
+    }
     for (const inflow of this.inflows.values()) {
       if (inflow.unacknowledged > 0) this.acknowledge(inflow);
     }
