@@ -12,9 +12,10 @@ import process from 'node:process';
 import { setTimeout as pause } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
-import { Announcement, Ksock } from '../dist/index.js';
+import { Ksock } from '../dist/index.js';
 import { Random } from '../harness/random.mjs';
 import { Daemon, KBUS } from '../harness/serve.mjs';
+import { Asker, announce, children, Ears, runChaos, until, Verdict } from './joined.mjs';
 
 /** @import { ChildProcess } from 'node:child_process' */
 
@@ -29,17 +30,7 @@ const folder = mkdtempSync(join(tmpdir(), 'kbus-chaos-'));
 const at = (/** @type {string} */ name) => join(folder, name);
 const PROXY = fileURLToPath(new URL('proxy.mjs', import.meta.url));
 
-/** @type {Set<ChildProcess>} */
-const children = new Set();
-const figures = {
-  announcements: 0,
-  heard: 0,
-  missed: 0,
-  replies: 0,
-  statuses: 0,
-  refused: 0,
-  cuts: 0,
-};
+let cuts = 0;
 
 /** @param {number} link */
 async function startProxy(link) {
@@ -55,28 +46,6 @@ function limpet(args, directory) {
     stdio: 'ignore',
   });
   children.add(child);
-}
-
-/** @param {string} what @param {() => boolean | Promise<boolean>} holds */
-async function until(what, holds) {
-  const end = performance.now() + 60_000;
-  while (!(await holds())) {
-    if (performance.now() > end) throw new Error(`${what}: not within a minute`);
-    await pause(20);
-  }
-}
-
-/** What a listener has heard of a sender. */
-class Ears {
-  last = 0;
-  heard = 0;
-
-  /** @param {number} number */
-  hear(number) {
-    if (number <= this.last) throw new Error(`${number} came after ${this.last}`);
-    this.last = number;
-    this.heard++;
-  }
 }
 
 async function main() {
@@ -106,55 +75,18 @@ async function main() {
     );
   });
 
+  const verdict = new Verdict();
   const ears = { near: new Ears(), far: new Ears() };
-  const missed = { near: 0, far: 0 };
-  /** @type {unknown} */
-  let broken = null;
-  for (const [name, ksock] of /** @type {const} */ ([
-    ['near', near],
-    ['far', far],
-  ])) {
-    const noteMissed = (/** @type {{ text(): string }} */ message) => {
-      missed[name] += Number(message.text());
-    };
-    const hear = (/** @type {{ text(): string }} */ message) => {
-      try {
-        ears[name].hear(Number(message.text()));
-      } catch (error) {
-        broken ??= error;
-      }
-    };
-    await ksock.listener(name === 'near' ? '$.FromTwo' : '$.FromOne', hear);
-    await ksock.listener('$.KBUS.Limpet.Missed', noteMissed);
-  }
-
+  await ears.near.listen(near, '$.FromTwo', verdict);
+  await ears.far.listen(far, '$.FromOne', verdict);
+  const asker = new Asker();
   const end = performance.now() + Number(values.seconds) * 1000;
   let sent = 0;
-  /** @type {Promise<void>[]} */
-  const asked = [];
   const announcing = (async () => {
     while (performance.now() < end) {
-      for (let at = 0; at < 50; at++) {
-        sent++;
-        sender.post(new Announcement('$.FromOne', String(sent)));
-        back.post(new Announcement('$.FromTwo', String(sent)));
-      }
-      await Promise.all([sender.flush(), back.flush()]);
-      const text = String(sent);
-      asked.push(
-        sender.request('$.Ask', text, { timeout: 60_000 }).then(
-          (reply) => {
-            if (reply.text() !== text)
-              broken ??= new Error(`the answer to ${text} is ${reply.text()}`);
-            figures.replies++;
-          },
-          (error) => {
-            if (error.code === 'ETIMEDOUT') broken ??= new Error(`no answer to ${text}`);
-            else if (error.name === 'StatusError') figures.statuses++;
-            else figures.refused++;
-          },
-        ),
-      );
+      for (let at = 0; at < 50; at++)
+        await announce([sender, back], ['$.FromOne', '$.FromTwo'], ++sent);
+      asker.ask(sender, '$.Ask', String(sent), verdict);
       await pause(2);
     }
   })();
@@ -165,33 +97,24 @@ async function main() {
     old.kill('SIGKILL');
     await once(old, 'exit');
     children.delete(old);
-    figures.cuts++;
+    cuts++;
     if (random.chance(0.3)) await pause(random.below(1500));
     proxies[which] = await startProxy(which);
   }
   await announcing;
-  await Promise.all(asked);
+  await Promise.all(asker.asked);
   await until('all is heard, or counted', () => {
-    const isDone = (/** @type {'near' | 'far'} */ name) => ears[name].heard + missed[name] >= sent;
-    return broken !== null || (isDone('near') && isDone('far'));
+    const isDone = (/** @type {Ears} */ { heard, missed }) => heard + missed >= sent;
+    return verdict.broken !== null || (isDone(ears.near) && isDone(ears.far));
   });
-  if (broken !== null) throw broken;
-  figures.announcements = 2 * sent;
-  figures.heard = ears.near.heard + ears.far.heard;
-  figures.missed = missed.near + missed.far;
+  if (verdict.broken !== null) throw verdict.broken;
+  const { replies, statuses, refused } = asker;
+  const heard = ears.near.heard + ears.far.heard;
+  const missed = ears.near.missed + ears.far.missed;
+  const figures = { announcements: 2 * sent, heard, missed, replies, statuses, refused, cuts };
   console.log(`chaos of Limpets: every promise was kept: ${JSON.stringify(figures)}`);
 }
 
-try {
-  await main();
-} catch (error) {
-  console.error(error);
-  console.error(
-    `Repeat it with: node chaos/limpets.mjs --seed ${values.seed} --seconds ${values.seconds}`,
-  );
-  process.exitCode = 1;
-} finally {
-  for (const child of children) child.kill('SIGKILL');
-  rmSync(folder, { recursive: true, force: true });
-}
+await runChaos(main, `node chaos/limpets.mjs --seed ${values.seed} --seconds ${values.seconds}`);
+rmSync(folder, { recursive: true, force: true });
 process.exit();

@@ -83,9 +83,9 @@ export class FederationPlace extends Place {
     this.federation?.agreed(peer);
   }
 
-  override lost(why: string, isFinal: boolean): void {
-    // One of many: the engine's own troubles are told once.
-    if (this.engine !== null) super.lost(why, isFinal);
+  override lost(why: string): void {
+    // One of many: the place is as good as before. The engine's own troubles are told once.
+    if (this.engine !== null) super.lost(why, false);
   }
 
   pause(why: string): void {

@@ -3,8 +3,10 @@ import process from 'node:process';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { expect, it } from 'vitest';
+import { HAS_NATS, NATS_SERVER } from '../limpet/engines.ts';
 
 const chaos = fileURLToPath(new URL('../../chaos/limpets.mjs', import.meta.url));
+const machines = fileURLToPath(new URL('../../chaos/machines.mjs', import.meta.url));
 
 it('Limpets keep every promise while the links between two daemons are cut.', {
   timeout: 300_000,
@@ -14,3 +16,14 @@ it('Limpets keep every promise while the links between two daemons are cut.', {
   console.log(stdout.trim());
   expect(stdout).toContain('every promise was kept');
 });
+
+it.skipIf(!HAS_NATS).each(['server', 'all'])(
+  `Machines joined through ${NATS_SERVER} keep every promise while parts are killed: %s`,
+  { timeout: 300_000 },
+  async (only) => {
+    const args = [machines, '--seconds', '6', '--only', only];
+    const { stdout } = await promisify(execFile)(process.execPath, args);
+    console.log(stdout.trim());
+    expect(stdout).toContain('every promise was kept');
+  },
+);

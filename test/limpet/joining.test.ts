@@ -309,6 +309,18 @@ describe('spec 3 §7.8: nobody uninvited', () => {
     expect(a.report().links.map(({ state }) => state)).toEqual(['waiting']);
   });
 
+  it('a link whose other end stops is lost for a while, not for good', async () => {
+    const link = at('link');
+    const a = await bowls.limpet(1, new Bus(), [{ server: link }]);
+    const b = await bowls.limpet(2, new Bus(), [{ client: link }]);
+    await bowls.until(() => isJoined(a) && isJoined(b));
+    await a.stop();
+    const event = await bowls.event(/the other Limpet stops/);
+    expect(event).toMatchObject({ level: 'warn', isFinal: false });
+    const again = await bowls.limpet(3, new Bus(), [{ server: link }]);
+    await bowls.until(() => isJoined(again) && isJoined(b));
+  });
+
   it('TCP with certificates of an authority that both ends trust', async () => {
     const tls = certificate(bowls.folder);
     const address = `127.0.0.1:${await freePort()}`;

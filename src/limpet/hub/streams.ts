@@ -37,9 +37,13 @@ interface Subscriber {
   isWaiting: boolean;
   /**
    * It, or one behind it, begins now. That may be a new life of a Limpet that has delivered more than this one knows of:
-   * only the origin can say what "now" is, when it is asked later than in the subscription `asOf` of this Limpet.
+   * only the origin can say what "now" is.
    */
   readonly wantsNow: boolean;
+  /**
+   * What it needs may have been left out for this Limpet, since it was for others. So the stream begins for it when the origin
+   * has been asked later than in the subscription `asOf` of this Limpet.
+   */
   readonly asOf: number;
   /** It has just begun: it gets the next entries however slowly the peer reads, so that each attempt gets further. */
   isFresh: boolean;
@@ -276,8 +280,8 @@ export class Streams {
       if (next !== 0 && next < inflow.next && !isGap) return false;
     }
     for (const subscriber of subscribers.values()) {
-      const { isWaiting, wantsNow, asOf } = subscriber;
-      if (isWaiting && wantsNow && asOf >= inflow.token) isServed = false;
+      const { isWaiting, asOf } = subscriber;
+      if (isWaiting && asOf >= inflow.token) isServed = false;
       else if (isWaiting || subscriber.next < inflow.next) this.start(inflow, subscriber);
     }
     return isServed;
@@ -384,15 +388,12 @@ export class Streams {
     const state = { isWaiting: true, isFresh: true, untold: 0 };
     const subscriber = { link, token, next: from, wantsNow, asOf, ...state };
     inflow.subscribers.set(link, subscriber);
-    this.serve(inflow, subscriber);
+    this.serve(inflow);
   }
 
-  /** Starts a waiting subscriber at once, if this Limpet has just what it needs; else asks upstream for it. */
-  private serve(inflow: Inflow, subscriber: Subscriber): void {
-    if (inflow.upstream === null || inflow.isAwaited || !inflow.hasBegun) return;
-    const { next, wantsNow, asOf } = subscriber;
-    if (next >= inflow.next && (!wantsNow || asOf < inflow.token)) this.start(inflow, subscriber);
-    else this.subscribe(inflow);
+  /** Asks upstream for what a waiting subscriber needs: what this Limpet was not sent, because it was for others, too. */
+  private serve(inflow: Inflow): void {
+    if (inflow.upstream !== null && !inflow.isAwaited && inflow.hasBegun) this.subscribe(inflow);
   }
 
   unsubscribed(link: Link, origin: Address): void {
@@ -424,7 +425,7 @@ export class Streams {
     if (subscriber !== undefined) this.pump(subscriber);
     for (const inflow of this.inflows.values()) {
       const waiting = inflow.subscribers.get(link);
-      if (waiting?.isWaiting) this.serve(inflow, waiting);
+      if (waiting?.isWaiting) this.serve(inflow);
     }
   }
 

@@ -228,7 +228,7 @@ export class Connection implements WireEvents {
         break;
       case 'farewell':
         this.why = `the other Limpet says: ${decoded.why}`;
-        this.isFinal = true;
+        this.isFinal = decoded.isFinal;
         this.wire?.end();
         break;
     }
@@ -264,7 +264,7 @@ export class Connection implements WireEvents {
     if (this.state === 'closed' || this.why !== '') return;
     this.why = why;
     this.isFinal = isFinal;
-    if (this.state === 'native') this.write(this.encoder.json(Kind.FAREWELL, { why }));
+    if (this.state === 'native') this.write(this.encoder.json(Kind.FAREWELL, { why, isFinal }));
     this.wire?.end();
   }
 

@@ -212,7 +212,8 @@ export type Received =
   | { readonly kind: 'hello'; readonly hello: Hello }
   | { readonly kind: 'frame'; readonly frame: Frame }
   | { readonly kind: 'ping' | 'pong'; readonly token: Uint8Array }
-  | { readonly kind: 'farewell'; readonly why: string };
+  /** `isFinal`: it will be so again at the next attempt. */
+  | { readonly kind: 'farewell'; readonly why: string; readonly isFinal: boolean };
 
 /** Decodes what comes from one peer. Throws a LinkError for bytes that no Limpet sends. */
 export class Decoder {
@@ -233,8 +234,12 @@ export class Decoder {
       case Kind.PONG:
         return { kind: 'pong', token: tokenOf(bytes) };
       case Kind.FAREWELL: {
-        const { why } = jsonOf(bytes);
-        return { kind: 'farewell', why: typeof why === 'string' ? why : '' };
+        const { why, isFinal } = jsonOf(bytes);
+        return {
+          kind: 'farewell',
+          why: typeof why === 'string' ? why : '',
+          isFinal: isFinal !== false,
+        };
       }
       default:
         throw new LinkError(`a frame of kind ${bytes[4]}, which this version does not have`);

@@ -10,6 +10,8 @@ interface StreamsInsides {
   readonly inflows: Map<string, Inflow>;
   entries(link: Link, origin: { id: number; life: number }, entries: readonly Entry[]): void;
   subscribe(inflow: Inflow): void;
+  serve(inflow: Inflow): void;
+  start(inflow: Inflow, subscriber: object): void;
   readonly host: { lost(inflow: Inflow, count: number): void };
 }
 
@@ -64,6 +66,18 @@ const FAULTS: Record<string, (hub: Hub) => void> = {
     streams.subscribe = (inflow) => {
       inflow.hasBegun = false;
       subscribe(inflow);
+    };
+  },
+  'a stream begins for a new subscriber without asking its origin for what was left out': (hub) => {
+    const streams = streamsOf(hub);
+    streams.serve = (inflow) => {
+      for (const subscriber of inflow.subscribers.values()) {
+        const isThere = inflow.hasBegun && !inflow.isAwaited && subscriber.next >= inflow.next;
+        if (subscriber.isWaiting && isThere) streams.start(inflow, subscriber);
+        else if (subscriber.isWaiting && inflow.upstream !== null && !inflow.isAwaited) {
+          streams.subscribe(inflow);
+        }
+      }
     };
   },
   'what is lost is not told': (hub) => {

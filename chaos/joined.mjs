@@ -1,0 +1,99 @@
+// What the chaos of joined buses has in common: programs that send, hear and ask, and what they check.
+import process from 'node:process';
+import { setTimeout as pause } from 'node:timers/promises';
+import { Announcement } from '../dist/index.js';
+
+/** @import { ChildProcess } from 'node:child_process' */
+/** @import { Ksock } from '../dist/index.js' */
+
+/** All that runs. @type {Set<ChildProcess>} */
+export const children = new Set();
+
+/** @param {string} what @param {() => boolean | Promise<boolean>} holds */
+export async function until(what, holds) {
+  const end = performance.now() + 60_000;
+  while (!(await holds())) {
+    if (performance.now() > end) throw new Error(`${what}: not within a minute`);
+    await pause(20);
+  }
+}
+
+/** What a promise was broken by; null while all are kept. */
+export class Verdict {
+  /** @type {unknown} */
+  broken = null;
+
+  /** @param {unknown} error */
+  breaks(error) {
+    this.broken ??= error;
+  }
+}
+
+/** What a listener hears of a sender: its numbers rise. */
+export class Ears {
+  last = 0;
+  heard = 0;
+  /** What its bus was told that it has missed. */
+  missed = 0;
+
+  /** @param {Ksock} ksock @param {string} name @param {Verdict} verdict */
+  async listen(ksock, name, verdict) {
+    await ksock.listener(name, (message) => {
+      const number = Number(message.text());
+      if (number <= this.last) verdict.breaks(new Error(`${number} came after ${this.last}`));
+      this.last = number;
+      this.heard++;
+    });
+    await ksock.listener('$.KBUS.Limpet.Missed', (message) => {
+      this.missed += Number(message.text());
+    });
+  }
+}
+
+/** Asks, and counts the answers: each Request must get one. */
+export class Asker {
+  replies = 0;
+  statuses = 0;
+  refused = 0;
+  /** @type {Promise<void>[]} */
+  asked = [];
+
+  /** @param {Ksock} ksock @param {string} name @param {string} text @param {Verdict} verdict */
+  ask(ksock, name, text, verdict) {
+    const outcome = ksock.request(name, text, { timeout: 60_000 }).then(
+      (reply) => {
+        if (reply.text() !== text) {
+          verdict.breaks(new Error(`the answer to ${text} is ${reply.text()}`));
+        }
+        this.replies++;
+      },
+      (error) => {
+        if (error.code === 'ETIMEDOUT') verdict.breaks(new Error(`no answer to ${text}`));
+        else if (error.name === 'StatusError') this.statuses++;
+        else this.refused++;
+      },
+    );
+    this.asked.push(outcome);
+  }
+}
+
+/** @param {readonly Ksock[]} ksocks @param {readonly string[]} names @param {number} number */
+export async function announce(ksocks, names, number) {
+  for (const [at, ksock] of ksocks.entries()) {
+    ksock.post(new Announcement(names[at] ?? '', String(number)));
+  }
+  await Promise.all(ksocks.map((ksock) => ksock.flush().catch(() => {})));
+}
+
+/** Runs; says how to do it again if it fails. @param {() => Promise<void>} main @param {string} again */
+export async function runChaos(main, again) {
+  try {
+    await main();
+  } catch (error) {
+    console.error(error);
+    console.error(`Repeat it with: ${again}`);
+    process.exitCode = 1;
+  } finally {
+    for (const child of children) child.kill('SIGKILL');
+  }
+}

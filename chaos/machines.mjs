@@ -1,0 +1,193 @@
+// Three daemons, whose Limpets meet through a NATS server. Killed and stopped: the server, Limpets, and a daemon. Checked: nobody
+// hears a message twice, a sender's messages come in order, and each Request gets exactly one answer. With --only server, also:
+// each message is heard or counted as missed. (What a killed Limpet had not passed on is lost with it.)
+//
+//   node chaos/machines.mjs --seconds 60 --seed 7 --only server
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import process from 'node:process';
+import { setTimeout as pause } from 'node:timers/promises';
+import { parseArgs } from 'node:util';
+import { Ksock } from '../dist/index.js';
+import { programPath } from '../dist/system/program-path.js';
+import { Random } from '../harness/random.mjs';
+import { Daemon, KBUS } from '../harness/serve.mjs';
+import { Asker, announce, children, Ears, runChaos, until, Verdict } from './joined.mjs';
+
+/** @import { ChildProcess } from 'node:child_process' */
+
+const { values } = parseArgs({
+  options: {
+    seconds: { type: 'string', default: '30' },
+    seed: { type: 'string', default: String(Math.floor(Math.random() * 2 ** 31)) },
+    only: { type: 'string', default: 'all' },
+  },
+});
+const onlyServer = values.only === 'server';
+const random = new Random(Number(values.seed));
+const folder = mkdtempSync(join(tmpdir(), 'kbus-chaos-'));
+const MACHINES = ['one', 'two', 'three'];
+const at = (/** @type {string} */ name) => join(folder, name);
+const faults = { server: 0, stops: 0, limpets: 0, daemons: 0 };
+
+/** @returns {Promise<number>} */
+const freePort = () =>
+  new Promise((resolve) => {
+    const server = createServer().listen(0, '127.0.0.1', () => {
+      const { port } = /** @type {import('node:net').AddressInfo} */ (server.address());
+      server.close(() => resolve(port));
+    });
+  });
+
+/** @param {number} port */
+async function startServer(port) {
+  const program = programPath('nats-server', ['/usr/sbin', '/usr/local/sbin']);
+  if (program === undefined) throw new Error('nats-server is not installed');
+  const child = spawn(program, ['-a', '127.0.0.1', '-p', String(port)]);
+  children.add(child);
+  let text = '';
+  await /** @type {Promise<void>} */ (
+    new Promise((resolve) => {
+      child.stderr.on('data', (chunk) => {
+        text += chunk;
+        if (text.includes('Server is ready')) resolve();
+      });
+    })
+  );
+  return child;
+}
+
+/** @param {number} port @param {number} machine */
+function startLimpet(port, machine) {
+  const nats = ['--nats', `nats://127.0.0.1:${port}`, '--federation', 'plant'];
+  const words = [
+    'limpet',
+    '--id',
+    String(machine + 1),
+    ...nats,
+    '--directory',
+    at(MACHINES[machine] ?? ''),
+  ];
+  const child = spawn(process.execPath, [KBUS, ...words], { stdio: 'ignore' });
+  children.add(child);
+  return child;
+}
+
+/** @param {ChildProcess} child */
+async function kill(child) {
+  const exited = once(child, 'exit');
+  child.kill('SIGKILL');
+  await exited;
+  children.delete(child);
+}
+
+/** @param {string} machine */
+async function startDaemon(machine) {
+  const daemon = new Daemon(at(machine));
+  children.add(daemon.child);
+  await daemon.serving;
+  return daemon.child;
+}
+
+/** @param {string} machine @param {boolean} [reconnect] */
+const open = (machine, reconnect = false) =>
+  Ksock.open(0, { directory: at(machine), reconnect, onMissed: () => {} });
+
+async function main() {
+  const port = await freePort();
+  let server = await startServer(port);
+  const daemons = await Promise.all(MACHINES.map(startDaemon));
+  const limpets = MACHINES.map((_, machine) => startLimpet(port, machine));
+  const [near, far, sender, back] = await Promise.all(
+    ['one', 'two', 'one', 'two'].map((name) => open(name)),
+  );
+  if (near === undefined || far === undefined || sender === undefined || back === undefined) return;
+  for (const ksock of [near, far]) await ksock.setMaxMessages(10_000_000);
+  await far.replier('$.Ask', (request) => request.text());
+  // Machine three is the one whose daemon dies: its Replier comes back by itself.
+  const third = await open('three', true);
+  await third.replier('$.Third', (request) => request.text());
+  await until('the buses are joined', async () => {
+    const names = ['$.Ask', '$.Third'];
+    const found = await Promise.all(names.map((name) => sender.findReplier(name)));
+    return found.every((id) => id !== null);
+  });
+
+  const verdict = new Verdict();
+  const ears = { near: new Ears(), far: new Ears() };
+  await ears.near.listen(near, '$.FromTwo', verdict);
+  await ears.far.listen(far, '$.FromOne', verdict);
+  const asker = new Asker();
+  const end = performance.now() + Number(values.seconds) * 1000;
+  let sent = 0;
+  const announcing = (async () => {
+    while (performance.now() < end) {
+      for (let at = 0; at < 20; at++)
+        await announce([sender, back], ['$.FromOne', '$.FromTwo'], ++sent);
+      asker.ask(sender, '$.Ask', `a${sent}`, verdict);
+      asker.ask(back, '$.Third', `t${sent}`, verdict);
+      await pause(2);
+    }
+  })();
+
+  while (performance.now() < end) {
+    await pause(300 + random.below(1000));
+    const what = random.weighted({
+      server: 3,
+      stop: 1,
+      limpet: onlyServer ? 0 : 3,
+      daemon: onlyServer ? 0 : 1,
+    });
+    if (what === 'server') {
+      await kill(server);
+      await pause(random.below(1000));
+      server = await startServer(port);
+      faults.server++;
+    } else if (what === 'stop') {
+      server.kill('SIGSTOP');
+      await pause(random.below(2000));
+      server.kill('SIGCONT');
+      faults.stops++;
+    } else if (what === 'limpet') {
+      const which = random.below(3);
+      await kill(/** @type {ChildProcess} */ (limpets[which]));
+      await pause(random.below(500));
+      limpets[which] = startLimpet(port, which);
+      faults.limpets++;
+    } else {
+      await kill(/** @type {ChildProcess} */ (daemons[2]));
+      await pause(random.below(500));
+      daemons[2] = await startDaemon('three');
+      faults.daemons++;
+    }
+  }
+  await announcing;
+  await Promise.all(asker.asked);
+  await until('all Repliers are known again', async () => {
+    return (
+      (await sender.findReplier('$.Ask')) !== null && (await back.findReplier('$.Third')) !== null
+    );
+  });
+  if (onlyServer) {
+    await until('all is heard, or counted', () => {
+      const isDone = (/** @type {Ears} */ { heard, missed }) => heard + missed >= sent;
+      return verdict.broken !== null || (isDone(ears.near) && isDone(ears.far));
+    });
+  }
+  if (verdict.broken !== null) throw verdict.broken;
+  const { replies, statuses, refused } = asker;
+  if (replies === 0) throw new Error('no Request was answered');
+  const heard = ears.near.heard + ears.far.heard;
+  const missed = ears.near.missed + ears.far.missed;
+  const figures = { announcements: 2 * sent, heard, missed, replies, statuses, refused, ...faults };
+  console.log(`chaos of machines: every promise was kept: ${JSON.stringify(figures)}`);
+}
+
+const again = `node chaos/machines.mjs --seed ${values.seed} --seconds ${values.seconds} --only ${values.only}`;
+await runChaos(main, again);
+rmSync(folder, { recursive: true, force: true });
+process.exit();
