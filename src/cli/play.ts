@@ -34,13 +34,14 @@ interface PlayOptions {
   once?: true;
   json?: true;
   bowls?: true;
+  machines?: true;
 }
 
 /** The pause after each step at a terminal. */
 const PACE_MS = 250;
 
-/** The same in the play of the bowls, after each scene. */
-const BOWLS_PACE_MS = 1500;
+/** The same in the plays of joined buses, after each scene. */
+const SCENE_PACE_MS = 1500;
 
 export function configure(command: Command): void {
   command
@@ -66,6 +67,14 @@ export function configure(command: Command): void {
     .addOption(
       command
         .createOption('--bowls', 'play goldfish in three bowls instead: buses joined by Limpets')
+        .conflicts(['bus', 'directory', 'transcript', 'stay', 'json', 'machines']),
+    )
+    .addOption(
+      command
+        .createOption(
+          '--machines',
+          'play goldfish on three machines instead: buses joined through a NATS server',
+        )
         .conflicts(['bus', 'directory', 'transcript', 'stay', 'json']),
     )
     .addHelpText(
@@ -78,7 +87,8 @@ Examples:
   kbus play
   kbus play --pace 1000
   kbus play --transcript
-  kbus play --bowls`,
+  kbus play --bowls
+  kbus play --machines`,
     )
     .action(play);
 }
@@ -96,9 +106,14 @@ interface House {
 }
 
 async function play(options: PlayOptions): Promise<void> {
+  const scenePace = options.pace ?? (process.stdout.isTTY ? SCENE_PACE_MS : 0);
   if (options.bowls) {
     const { playBowls } = await import('./play-bowls.ts');
-    return playBowls(options.pace ?? (process.stdout.isTTY ? BOWLS_PACE_MS : 0));
+    return playBowls(scenePace);
+  }
+  if (options.machines) {
+    const { playMachines } = await import('./play-machines.ts');
+    return playMachines(scenePace);
   }
   const house = await openHouse(options);
   try {

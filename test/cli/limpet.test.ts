@@ -135,3 +135,18 @@ describe('kbus play --bowls', () => {
     expect(code).toBe(0);
   });
 });
+
+describe('kbus play --machines', () => {
+  test.skipIf(!HAS_NATS)(`shows what a federation keeps: ${NATS_SERVER}`, async () => {
+    const { code, stdout, stderr } = await kbus(['play', '--machines']);
+    expect(stderr).toBe('');
+    for (const machine of [0, 1, 2]) {
+      const lines = ['is anybody there', 'while the server was away'];
+      for (const line of lines)
+        expect(stdout).toMatch(new RegExp(`machine ${machine} │ .*${line}`));
+    }
+    expect(stdout).toContain('machine 2 │ A got the Status $.KBUS.Limpet.LinkLost');
+    expect(stdout.match(/A got the Reply 'gulp!'/g)).toHaveLength(2);
+    expect(code).toBe(0);
+  });
+});
