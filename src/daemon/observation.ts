@@ -19,7 +19,7 @@ const MAX_DELAY_MS = 10;
 const MAX_BACKLOG_BYTES = 128 * 1024;
 
 /** Bytes of an EVENTS frame beside the data of the largest message. */
-const FRAME_SLACK_BYTES = 128 * 1024;
+const FRAME_SLACK_BYTES = 512 * 1024;
 
 /** Memory that a tap may take before its share is asked again. */
 const STEP_BYTES = 64 * 1024;

@@ -15,7 +15,7 @@ import type { EventWriter } from './event-writer.ts';
 // Writes the messages of a batch into an event, as records.
 
 /** Records of several messages are not made longer than this: a longer batch becomes several events. */
-const MAX_RECORDS_BYTES = 16 * 1024;
+const MAX_RECORDS_BYTES = 64 * 1024;
 
 /** The most that one record takes beside its data. */
 const MOST_RECORD_HEAD = 1100;

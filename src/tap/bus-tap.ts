@@ -49,6 +49,18 @@ const STATUS_BIT = bitsOf(['status']);
 /** About as much work as this many deliveries. */
 const SNAPSHOT_STEPS = 2;
 
+/**
+ * Events of one delivery have one time, that at which it began: it is over in a moment, and to read a clock takes as long as
+ * to write an event.
+ */
+const OF_DELIVERY: ReadonlySet<number> = new Set([
+  Code.MESSAGES,
+  Code.SENT,
+  Code.QUEUED,
+  Code.MISSED,
+  Code.ANSWERED,
+]);
+
 /** What a filter shows of a batch. */
 const Shown = { NONE: 0, ALL: 1, SOME: 2 } as const;
 
@@ -79,6 +91,8 @@ export class BusTap implements BusObserver {
   private ksocks: Cursor<KsockState> | null = null;
   private bindings: Cursor<KsockBinding> | null = null;
   private mustBegin = true;
+  /** When the last event happened. */
+  private time = 0;
   /** The batch whose messages were written last. */
   private current: MessageBatch | null = null;
   /** The messages that wait for room, which were written: by sender. */
@@ -207,7 +221,8 @@ export class BusTap implements BusObserver {
       return false;
     }
     const complete = this.blocks.length;
-    this.writer.begin(code, this.host.now(), length);
+    if (!OF_DELIVERY.has(code)) this.time = this.host.now();
+    this.writer.begin(code, this.time, length);
     if (this.blocks.length > complete) this.host.hasBlock();
     this.note();
     return true;
@@ -332,6 +347,7 @@ export class BusTap implements BusObserver {
   private describe(batch: MessageBatch): void {
     if (this.current === batch) return;
     this.current = batch;
+    this.time = this.host.now();
     if (this.waitingOf.size > 0 && this.isWaiting(batch)) return;
     this.each(batch, 0, batch.count, (_serial, count, whole, index) => {
       const part = count === whole.count ? whole : whole.stretch(index, count);

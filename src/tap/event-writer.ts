@@ -10,7 +10,7 @@ export const BLOCK_TIME_BYTES = 8;
 const BLOCK_BYTES = 32 * 1024;
 
 /** Memory is taken in pieces of this size, each for several blocks. */
-const SLAB_BYTES = 64 * 1024;
+const SLAB_BYTES = 256 * 1024;
 
 const NO_BYTES = new Uint8Array(0);
 const encoder = new TextEncoder();
