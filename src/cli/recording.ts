@@ -3,7 +3,7 @@ import { escaped, escapedJson } from '../base/escape.ts';
 import { bytes, count, counted, duration } from '../base/units.ts';
 import { describe, nameOf } from '../recording/describe.ts';
 import { DiskFile, FileError } from '../recording/disk-file.ts';
-import { isoTime, jsonOfEvent, pcapngHead, pcapngPacket } from '../recording/export.ts';
+import { isoTime, JsonMcap, jsonOfEvent, pcapngHead, pcapngPacket } from '../recording/export.ts';
 import { type RecordedEvent, Recording } from '../recording/recording.ts';
 import { filter, merge, type Rewritten } from '../recording/rewrite.ts';
 import { Selector } from '../recording/selection.ts';
@@ -27,7 +27,7 @@ interface OutputOptions {
 }
 
 interface ExportOptions extends SelectionOptions, OutputOptions {
-  format: 'jsonl' | 'pcapng';
+  format: 'jsonl' | 'pcapng' | 'json';
 }
 
 export function configure(command: Command): void {
@@ -69,9 +69,9 @@ Examples:
       command
         .createOption(
           '--format <format>',
-          'jsonl: a JSON object per line; pcapng: packets of link type USER0',
+          'jsonl: a JSON object per line; json: MCAP with messages as JSON, for viewers; pcapng: packets of link type USER0',
         )
-        .choices(['jsonl', 'pcapng'])
+        .choices(['jsonl', 'json', 'pcapng'])
         .default('jsonl'),
     )
     .action(refusing(exportTo));
@@ -245,14 +245,14 @@ async function mergeTo(paths: string[], { force = false, output }: OutputOptions
 }
 
 async function exportTo(path: string, names: string[], options: ExportOptions): Promise<void> {
-  const { force = false, format, output } = options;
+  const { force = false, output } = options;
   notTheSame([path], output);
   const selector = new Selector(selectionOf(names, options));
   const recording = await Recording.open(path);
   await recording.close();
   const disk = await DiskFile.create(output, force);
-  const encoder = new TextEncoder();
-  let pieces: Uint8Array[] = format === 'pcapng' ? [pcapngHead()] : [];
+  const format = FORMATS[options.format]();
+  let pieces: Uint8Array[] = format.begin();
   let length = 0;
   let events = 0;
   const flush = async (): Promise<void> => {
@@ -263,19 +263,39 @@ async function exportTo(path: string, names: string[], options: ExportOptions): 
   };
   await eachEvent(path, (one) => {
     if (!selector.chooses(one.event)) return;
-    const piece =
-      format === 'pcapng'
-        ? pcapngPacket(one)
-        : encoder.encode(`${JSON.stringify(jsonOfEvent(one))}\n`);
+    events++;
+    const piece = format.add(one);
+    if (piece === null) return;
     pieces.push(piece);
     length += piece.length;
-    events++;
     return length >= EXPORT_PIECE_BYTES ? flush() : undefined;
   });
+  pieces.push(...format.end());
   await flush();
   await disk.close();
   remark(`wrote ${counted(events, 'event')}, ${bytes(disk.safeBytes)}, to ${output}`);
 }
+
+/** A format of other programs: bytes for its beginning, for each event, and for its end. */
+interface ExportFormat {
+  begin(): Uint8Array[];
+  add(one: RecordedEvent): Uint8Array | null;
+  end(): Uint8Array[];
+}
+
+const FORMATS: Record<ExportOptions['format'], () => ExportFormat> = {
+  jsonl: () => {
+    const encoder = new TextEncoder();
+    const add = (one: RecordedEvent): Uint8Array =>
+      encoder.encode(`${JSON.stringify(jsonOfEvent(one))}\n`);
+    return { begin: () => [], add, end: () => [] };
+  },
+  pcapng: () => ({ begin: () => [pcapngHead()], add: pcapngPacket, end: () => [] }),
+  json: () => {
+    const mcap = new JsonMcap();
+    return { begin: () => [mcap.begin()], add: (one) => mcap.add(one), end: () => mcap.end() };
+  },
+};
 
 const EXPORT_PIECE_BYTES = 1024 * 1024;
 

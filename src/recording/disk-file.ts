@@ -50,12 +50,15 @@ export class DiskFile {
     }
   }
 
-  /** Appends a piece after those before it. */
-  append(piece: Uint8Array): void {
+  /** Appends a piece after those before it; calls `written` when it is on the disk. */
+  append(piece: Uint8Array, written: (piece: Uint8Array) => void = () => {}): void {
     const at = this.at;
     this.at += piece.length;
     this.underWay++;
-    this.last = this.last.then(() => this.write(piece, at));
+    this.last = this.last.then(async () => {
+      await this.write(piece, at);
+      written(piece);
+    });
   }
 
   private async write(piece: Uint8Array, at: number): Promise<void> {

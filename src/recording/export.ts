@@ -1,6 +1,8 @@
 import type { MessageJson } from '../message/json.ts';
 import { jsonOfMessage } from '../message/json.ts';
 import type { TapEvent } from '../tap/events.ts';
+import { MAX_CHANNELS, OTHERS_TOPIC, setMicroseconds } from './mcap-format.ts';
+import { type Channel, McapWriter } from './mcap-writer.ts';
 import type { RecordedEvent } from './recording.ts';
 
 // Recordings in the formats of others.
@@ -76,3 +78,78 @@ function block(type: number, words: readonly number[], data: Uint8Array = NO_DAT
   view.setUint32(length - 4, length, true);
   return bytes;
 }
+
+/** What viewers of MCAP know of a message: they show no opaque bytes, but JSON with a schema. */
+const MESSAGE_SCHEMA = {
+  type: 'object',
+  properties: {
+    time: { type: 'string', format: 'date-time' },
+    kind: { type: 'string' },
+    name: { type: 'string' },
+    id: { type: 'string' },
+    from: { type: 'number' },
+    to: { type: 'number' },
+    inReplyTo: { type: 'string' },
+    flags: { type: 'string' },
+    data: {
+      type: ['string', 'object'],
+      description: 'text; or, if it is not UTF-8, base64 and length',
+    },
+    value: { description: 'the data, if it is JSON' },
+  },
+};
+
+/** Messages as JSON with a schema, in an MCAP file: a channel for each name. It has no other events. */
+export class JsonMcap {
+  private readonly mcap = new McapWriter('kbus', {
+    profile: '',
+    encoding: 'json',
+    schema: { name: 'kbus.Message', json: MESSAGE_SCHEMA },
+  });
+  private readonly channels = new Map<string, Channel>();
+  private readonly time = { high: 0, low: 0 };
+
+  begin(): Uint8Array {
+    return this.mcap.begin();
+  }
+
+  /** Adds an event; gives bytes to write, if a part of the file is complete. */
+  add(one: RecordedEvent): Uint8Array | null {
+    const { event } = one;
+    const [message] = event.type === 'messages' ? event.messages : [];
+    if (message === undefined) return null;
+    const { mcap, time } = this;
+    setMicroseconds(time, event.time);
+    const value = jsonIn(message.data);
+    const json = { ...jsonOfEvent(one), ...(value !== undefined && { value }) };
+    const bytes = new TextEncoder().encode(JSON.stringify(json));
+    mcap.beginMessage(this.channelOf(message.name), time, bytes.length).raw(bytes);
+    mcap.endMessage();
+    return mcap.isFull ? mcap.endChunk() : null;
+  }
+
+  private channelOf(name: string): Channel {
+    const topic = this.channels.size < MAX_CHANNELS ? name : OTHERS_TOPIC;
+    const known = this.channels.get(name) ?? this.channels.get(topic);
+    if (known !== undefined) return known;
+    const channel = this.mcap.addChannel(topic, {});
+    this.channels.set(topic, channel);
+    return channel;
+  }
+
+  end(): Uint8Array[] {
+    const { mcap } = this;
+    return mcap.isEmpty ? [mcap.end()] : [mcap.endChunk(), mcap.end()];
+  }
+}
+
+/** Data that is JSON, so that a viewer can draw its numbers; undefined for any other. */
+function jsonIn(data: Uint8Array): unknown {
+  try {
+    return JSON.parse(strict.decode(data));
+  } catch {
+    return undefined;
+  }
+}
+
+const strict = new TextDecoder('utf-8', { fatal: true });

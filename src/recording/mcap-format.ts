@@ -74,9 +74,10 @@ export class Bytes {
   private view: DataView;
   at = 0;
 
-  constructor(size: number) {
-    this.bytes = Buffer.allocUnsafeSlow(size);
-    this.view = new DataView(this.bytes.buffer);
+  /** Memory of so many bytes, or this memory. */
+  constructor(memory: number | Uint8Array) {
+    this.bytes = typeof memory === 'number' ? Buffer.allocUnsafeSlow(memory) : memory;
+    this.view = new DataView(this.bytes.buffer, this.bytes.byteOffset);
   }
 
   get written(): Uint8Array {

@@ -16,8 +16,24 @@ const CHUNK_BYTES = 4 * 1024 * 1024;
 /** Memory for a chunk: its records, their indexes, and a last message that is not too long. */
 const CHUNK_MEMORY = CHUNK_BYTES + CHUNK_BYTES / 4;
 
+/** Memory of so many chunks is kept for the next ones. */
+const MAX_SPARE = 3;
+
 /** A chunk before its records: opcode and length, two times, two sizes, the CRC, and no name of a compression. */
 const CHUNK_HEAD = RECORD_HEAD + 8 + 8 + 8 + 4 + 4 + 8;
+
+/** How the messages of a file are encoded. */
+export interface Content {
+  readonly profile: string;
+  readonly encoding: string;
+  /** A JSON schema of all messages, and its name. */
+  readonly schema?: { readonly name: string; readonly json: object };
+}
+
+const EVENTS: Content = { profile: PROFILE, encoding: ENCODING };
+
+/** The number of the schema, if there is one; 0: none. */
+const SCHEMA_ID = 1;
 
 /** A channel of a file, to which messages are added. */
 export interface Channel {
@@ -49,8 +65,11 @@ interface ChunkIndex {
  */
 export class McapWriter {
   private readonly library: string;
+  private readonly content: Content;
   private readonly channels: Channel[] = [];
   private readonly chunks: ChunkIndex[] = [];
+  /** Memory of chunks that are on the disk. */
+  private readonly spare: Uint8Array[] = [];
   private chunk = newChunk();
   /** The channels of which messages are in the open chunk. */
   private touched: Channel[] = [];
@@ -65,8 +84,9 @@ export class McapWriter {
   /** Where the message that was begun last begins. */
   private begun = 0;
 
-  constructor(library: string) {
+  constructor(library: string, content: Content = EVENTS) {
     this.library = library;
+    this.content = content;
   }
 
   /** Bytes of the file so far, with what is in the open chunk. */
@@ -93,7 +113,7 @@ export class McapWriter {
     const head = new Bytes(256);
     head.raw(MAGIC);
     const begun = head.begin(Opcode.HEADER);
-    head.text(PROFILE);
+    head.text(this.content.profile);
     head.text(this.library);
     head.end(begun);
     return this.given(head.written);
@@ -115,6 +135,7 @@ export class McapWriter {
     const { chunk } = this;
     const { index } = channel;
     // Each chunk has the channels of its messages: it can be read if those before it are damaged.
+    if (chunk.at === CHUNK_HEAD) this.writeSchema(chunk);
     if (index.length === 0) {
       this.writeChannel(chunk, channel);
       this.touched.push(channel);
@@ -142,12 +163,23 @@ export class McapWriter {
     if (isBefore(last, time)) Object.assign(last, time);
   }
 
+  private writeSchema(to: Bytes): void {
+    const { schema } = this.content;
+    if (schema === undefined) return;
+    const begun = to.begin(Opcode.SCHEMA);
+    to.u16(SCHEMA_ID);
+    to.text(schema.name);
+    to.text('jsonschema');
+    to.text(JSON.stringify(schema.json));
+    to.end(begun);
+  }
+
   private writeChannel(to: Bytes, { id, topic, metadata }: Channel): void {
     const begun = to.begin(Opcode.CHANNEL);
     to.u16(id);
-    to.u16(0);
+    to.u16(this.content.schema === undefined ? 0 : SCHEMA_ID);
     to.text(topic);
-    to.text(ENCODING);
+    to.text(this.content.encoding);
     to.map(metadata);
     to.end(begun);
   }
@@ -181,10 +213,17 @@ export class McapWriter {
     this.summaryBytes += 128 + places.length * 10;
     if (this.firstOfAll === null || isBefore(first, this.firstOfAll)) this.firstOfAll = first;
     if (isBefore(this.lastOfAll, last)) Object.assign(this.lastOfAll, last);
-    this.chunk = newChunk();
+    this.chunk = newChunk(this.spare.pop());
     this.first = null;
     Object.assign(last, { high: 0, low: 0 });
     return this.given(chunk.written);
+  }
+
+  /** The bytes of a chunk are on the disk: their memory may serve another one. */
+  reuse(bytes: Uint8Array): void {
+    const { buffer } = bytes;
+    if (buffer.byteLength !== CHUNK_MEMORY || this.spare.length >= MAX_SPARE) return;
+    this.spare.push(new Uint8Array(buffer as ArrayBuffer));
   }
 
   /** Writes where the messages of each channel are in the chunk; gives where the index of each channel is. */
@@ -222,6 +261,7 @@ export class McapWriter {
       const length = this.at + out.at - at;
       if (length > 0) groups.push([opcode, at, length]);
     };
+    group(Opcode.SCHEMA, () => this.writeSchema(out));
     group(Opcode.CHANNEL, () => {
       for (const channel of this.channels) {
         if (channel.messages > 0) this.writeChannel(out, channel);
@@ -253,7 +293,7 @@ export class McapWriter {
     const written = this.channels.filter(({ messages }) => messages > 0);
     const begun = out.begin(Opcode.STATISTICS);
     out.u64(this.messages);
-    out.u16(0);
+    out.u16(this.content.schema === undefined ? 0 : 1);
     out.u32(written.length);
     out.u32(0);
     out.u32(0);
@@ -276,8 +316,8 @@ export class McapWriter {
 }
 
 /** Memory for a chunk of its own: the last one may still be on its way to the disk. */
-function newChunk(): Bytes {
-  const chunk = new Bytes(CHUNK_MEMORY);
+function newChunk(memory: Uint8Array | number = CHUNK_MEMORY): Bytes {
+  const chunk = new Bytes(memory);
   chunk.at = CHUNK_HEAD;
   return chunk;
 }

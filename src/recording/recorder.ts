@@ -197,7 +197,7 @@ export class Recorder {
 
   private append(bytes: Uint8Array): void {
     const { file, marks } = this;
-    this.disk.append(bytes);
+    this.disk.append(bytes, (written) => file.mcap.reuse(written));
     marks.push({
       at: file.mcap.size,
       messages: file.messages,

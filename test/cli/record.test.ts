@@ -1,5 +1,6 @@
 import { existsSync, readFileSync, statSync, truncateSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
+import { McapIndexedReader } from '@mcap/core';
 import { describe, expect, test } from 'vitest';
 import { Ksock } from '../../src/client/ksock.ts';
 import { Announcement } from '../../src/message/message.ts';
@@ -243,6 +244,36 @@ describe('kbus recording', () => {
       if (bytes.readUInt32LE(at) === 6) count++;
     }
     expect(count).toBe(events.length);
+  });
+
+  test('export writes messages as JSON with a schema, which viewers of MCAP show', async () => {
+    const served = await serve();
+    const path = await recorded(served);
+    const to = file(served, 'viewer.mcap');
+    expect((await kbus(['recording', 'export', path, '--format', 'json', '-o', to])).code).toBe(0);
+    const bytes = readFileSync(to);
+    const reader = await McapIndexedReader.Initialize({
+      readable: {
+        size: async () => BigInt(bytes.length),
+        read: async (from, length) => bytes.subarray(Number(from), Number(from + length)),
+      },
+    });
+    const all: unknown[] = [];
+    for await (const { channelId, data } of reader.readMessages()) {
+      const channel = reader.channelsById.get(channelId);
+      const schema = reader.schemasById.get(channel?.schemaId ?? 0);
+      expect([channel?.messageEncoding, schema?.encoding]).toEqual(['json', 'jsonschema']);
+      const { properties } = JSON.parse(Buffer.from(schema?.data ?? []).toString());
+      const message = JSON.parse(Buffer.from(data).toString());
+      expect(Object.keys(properties)).toEqual(expect.arrayContaining(['kind', 'name', 'data']));
+      all.push([channel?.topic, message.kind, message.data]);
+    }
+    expect(all).toEqual([
+      ['$.Ask', 'Request', 'time?'],
+      ['$.Ask', 'Reply', 'noon'],
+      ['$.News', 'Announcement', 'one'],
+      ['$.News', 'Announcement', 'two'],
+    ]);
   });
 
   test('reads a file that was cut off, and refuses one that is no recording', async () => {
