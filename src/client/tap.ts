@@ -118,10 +118,15 @@ export class Tap implements AsyncIterable<TapEvent>, AsyncDisposable {
     try {
       return this.reader.read(block);
     } catch (error) {
-      if (!(error instanceof EventError)) throw error;
-      this.close();
-      throw explain('observe', new PortError(Errno.EPROTO, error.message, error), this.what);
+      throw this.broken(error);
     }
+  }
+
+  /** @internal The error for a block that could not be read, which closes the tap. */
+  broken(error: unknown): unknown {
+    this.close();
+    if (!(error instanceof EventError)) return error;
+    return explain('observe', new PortError(Errno.EPROTO, error.message, error), this.what);
   }
 
   /** @internal The next block of events as bytes; null when the tap was closed. */

@@ -104,9 +104,9 @@ export class Recorder {
         await this.finish();
       }
     } catch (error) {
-      this.tap.close();
+      const broken = this.tap.broken(error);
       if (error instanceof FileError) throw new RecordingError(error, this.recorded);
-      throw error;
+      throw broken;
     }
     return this.recorded;
   }

@@ -216,7 +216,9 @@ export class BusTap implements BusObserver {
 
   /** Begins an event about so many sent messages; false if it is lost. */
   private begin(code: number, length: number, messages = 0): boolean {
-    if (this.isLosing || this.isSqueezed || this.held + length > this.size) {
+    // What was lost must be told, however little room there is.
+    const mustFit = code === Code.LOST;
+    if (!mustFit && (this.isLosing || this.isSqueezed || this.held + length > this.size)) {
       this.lose(code, messages);
       return false;
     }

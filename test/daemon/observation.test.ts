@@ -123,6 +123,23 @@ describe('A client that observes', () => {
     expect([sent.length, observer.peer.isEnded]).toEqual([100, true]);
   });
 
+  it('is told at the end how many events were lost, if it read too slowly.', () => {
+    const observer = new Observer({ size: MIN_SIZE });
+    observer.see();
+    observer.peer.reads = false;
+    const sender = new Program(bus);
+    for (let at = 0; at < 1000; at++) {
+      sender.announce('$.News', { data: 'x'.repeat(1000) });
+      host.flushes.flush();
+    }
+    observer.peer.say(frame('OBSERVE', { detail: 2 }));
+    observer.peer.drain();
+    const events = observer.see();
+    expect(events.at(-1)?.type).toBe('lost');
+    const seen = events.filter(({ type }) => type === 'messages').length;
+    expect(seen + observer.view.lostMessages).toBe(1000);
+  });
+
   it('of several sees its own filter.', () => {
     const [all, some] = [new Observer(), new Observer({ names: '$.A.* $.B', data: 1 })];
     const program = new Program(bus);
