@@ -7,12 +7,12 @@ import { ending } from './ending.ts';
 /** Observes the bus of the options. Throws a Failure that says what to run if there is no such bus. */
 export async function openTap(
   options: BusOptions,
-  filter: Pick<ObserveOptions, 'names' | 'kinds' | 'data'>,
+  more: Pick<ObserveOptions, 'names' | 'kinds' | 'data' | 'buffer' | 'signal'>,
 ): Promise<Tap> {
   const { bus, directory, access } = options;
   const name = `kbus ${process.argv[2] ?? ''}`;
   try {
-    const opened = observe(bus, { directory, access, name, signal: ending, ...filter });
+    const opened = observe(bus, { directory, access, name, signal: ending, ...more });
     return await answered(opened, options);
   } catch (error) {
     throw openFailure(error);

@@ -2,16 +2,16 @@ import process from 'node:process';
 import type { Command } from 'commander';
 import { escapedJson } from '../base/escape.ts';
 import { bytes as inBytes } from '../base/units.ts';
-import { observe } from '../client/observe.ts';
 import type { Tap } from '../client/tap.ts';
 import { timerMs } from '../client/time-limit.ts';
 import { FileError } from '../recording/disk-file.ts';
 import { type Recorded, Recorder, RecordingError } from '../recording/recorder.ts';
 import type { SeenKind } from '../tap/filter.ts';
 import { byteSize, timeSpan, typedName, wholeNumber } from './arguments.ts';
-import { addBusOptions, answered, type BusOptions, openFailure } from './bus-options.ts';
+import { addBusOptions, type BusOptions } from './bus-options.ts';
 import { Ending, ending } from './ending.ts';
 import { Exit, Failure } from './failure.ts';
+import { openTap } from './open-tap.ts';
 import { remark } from './output.ts';
 
 interface RecordOptions extends BusOptions {
@@ -80,7 +80,7 @@ Examples:
 }
 
 async function record(names: string[], options: RecordOptions): Promise<void> {
-  const tap = await openTap(names.map(typedName), options);
+  const tap = await tapOf(names.map(typedName), options);
   const began = Date.now();
   const end = (): void => tap.finish();
   const recorder = await createRecorder(tap, options);
@@ -103,26 +103,15 @@ async function record(names: string[], options: RecordOptions): Promise<void> {
   if (ending.aborted && ending.reason instanceof Ending) process.exitCode = 0;
 }
 
-async function openTap(names: string[], options: RecordOptions): Promise<Tap> {
-  const { access, buffer, bus, data, directory } = options;
+/** Its signal is not that of the command, which would end it before it has told all. */
+function tapOf(names: string[], options: RecordOptions): Promise<Tap> {
+  const { buffer = DEFAULT_BUFFER, data = true } = options;
   const kinds: SeenKind[] = [];
   if (options.announcements) kinds.push('announcement');
   if (options.requests) kinds.push('request');
   if (options.replies) kinds.push('reply', 'status');
-  const opening = observe(bus, {
-    names,
-    ...(kinds.length > 0 && { kinds }),
-    data: data ?? true,
-    buffer: buffer ?? DEFAULT_BUFFER,
-    directory,
-    access,
-    name: 'kbus record',
-  });
-  try {
-    return await answered(opening, options);
-  } catch (error) {
-    throw openFailure(error);
-  }
+  const chosen = kinds.length > 0 ? kinds : undefined;
+  return openTap(options, { names, kinds: chosen, data, buffer, signal: undefined });
 }
 
 /** A disk may take its time. */
