@@ -10,7 +10,7 @@ export interface Column<T> {
   readonly width: number;
   /** Text begins at the left, numbers end at the right. */
   readonly isText?: true;
-  /** Columns of low rank are left out where there is no room; 0: never. */
+  /** Columns of high rank are left out where there is no room; 0: never. */
   readonly rank: number;
   readonly show: (row: T) => string;
   /** Rows with high values come first; for text, none. */
@@ -53,7 +53,7 @@ function age(of: number | null, isOlder: boolean): string {
   return of === null ? '-' : `${isOlder ? '>' : ''}${duration(of)}`;
 }
 
-/** How slow a Ksock is: what has waited longest, and then how full its queue is. */
+/** How slow a Ksock is: the milliseconds that something has waited for it, the messages it misses a second, its queue. */
 function slowness({ info, missedRate, unansweredAge, unreadAge }: KsockTraffic): number {
   const waited = Math.max(unreadAge ?? 0, unansweredAge ?? 0);
   return waited + missedRate + info.unread / Math.max(1, info.maxMessages);
