@@ -1,5 +1,5 @@
 // Builds dist/ from src/: one JavaScript file for each source, the program `kbus` as a few files, what the daemon serves to
-// browsers (page/), and the declarations of the package (types/). The declarations beside the JavaScript also have internal members, for the programs of this
+// browsers (page/), the declarations of the package (types/), and the man pages (man/). The declarations beside the JavaScript also have internal members, for the programs of this
 // checkout. The script builds in another directory and then renames it, so that no program finds an incomplete dist/.
 import { spawnSync } from 'node:child_process';
 import { chmodSync, copyFileSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
@@ -7,6 +7,7 @@ import { fileURLToPath } from 'node:url';
 import { rolldown } from 'rolldown';
 import { rollup } from 'rollup';
 import { dts } from 'rollup-plugin-dts';
+import { writeManPages } from './man-pages.mjs';
 import { publicDeclarations } from './public-declarations.mjs';
 
 process.chdir(fileURLToPath(new URL('..', import.meta.url)));
@@ -18,6 +19,7 @@ if (
   compile('--outDir', whole, '--emitDeclarationOnly', '--stripInternal')
 ) {
   await joinDeclarations();
+  await writeManPages(beside, `${beside}/man`);
   await joinProgram();
   await joinPage();
   chmodSync(`${beside}/cli/main.cjs`, 0o755);

@@ -23,7 +23,14 @@ const checks = [
 ];
 
 // A test whose program is missing is skipped, and says so.
-installPrograms({ 'nats-server': 'nats-server', chromium: 'chromium' });
+installPrograms({
+  'nats-server': 'nats-server',
+  chromium: 'chromium',
+  mandoc: 'mandoc',
+  tmux: 'tmux',
+  zsh: 'zsh',
+  fish: 'fish',
+});
 
 const failed = [];
 for (const [name, command, ...args] of checks) {

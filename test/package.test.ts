@@ -95,8 +95,8 @@ describe('the package', () => {
 
   afterAll(() => rmSync(folder, { recursive: true }));
 
-  test('holds the build, the unit files, README, LICENSE and package.json, and nothing else', () => {
-    const wanted = /^(dist\/.+\.c?js|systemd\/[\w.-]+)$/;
+  test('holds the build, the man pages, the unit files, README, LICENSE and package.json, and nothing else', () => {
+    const wanted = /^(dist\/.+\.c?js|dist\/man\/[\w.-]+|systemd\/[\w.-]+)$/;
     const others = files.filter((path) => !wanted.test(path));
     const types = TYPES.map((file) => `dist/types/${file}`);
     const page = ['dist/page/index.html', 'dist/page/page.css'];

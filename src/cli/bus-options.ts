@@ -37,7 +37,7 @@ export function addBusOptions(command: Command): Command {
       "folder of the daemon's sockets (default: $KBUS_DIR, the user's, the system's)",
     )
     .option(
-      '--access <name>',
+      '--access <access point>',
       'name of an access point of the bus, with rights of its own (default: the one without a name)',
     )
     .option('--json', 'print JSON: one object per line')

@@ -41,7 +41,7 @@ export function configure(command: Command): void {
     .option('--server', 'listen at the address; any number of Limpets may connect')
     .option('--client', 'connect to the address, again and again if need be')
     .option('--nats <url>', 'meet others through a NATS server, such as nats://host:4222')
-    .option('--federation <name>', 'with --nats: the name that all who meet there give')
+    .option('--federation <federation>', 'with --nats: the name that all who meet there give')
     .option('--creds <file>', 'with --nats: credentials, as nsc makes them')
     .option('--nkey <file>', 'with --nats: the seed of an nkey')
     .requiredOption(

@@ -13,5 +13,7 @@ async function run(args: string[]): Promise<void> {
     const given = plainSettings(args.slice(1));
     if (given !== undefined) return (await import('./run-daemon.ts')).runDaemon(given);
   }
+  if (args[0] === '__complete')
+    return (await import('./complete.ts')).printCompletion(args.slice(1));
   await (await import('./program.ts')).runProgram(args);
 }

@@ -1,28 +1,23 @@
 import { readFileSync } from 'node:fs';
-import { Command, CommanderError } from 'commander';
+import { Command, CommanderError, type OutputConfiguration } from 'commander';
 import { escapedLines } from '../base/escape.ts';
-import { COMMANDS } from './commands.ts';
+import { COMMANDS, GROUPS } from './commands.ts';
 import { Exit, Failure } from './failure.ts';
 import { print } from './output.ts';
 
-/** Runs one command. Throws errors, for `report`. */
-export async function runProgram(args: string[]): Promise<void> {
-  let printed: Promise<void> = Promise.resolve();
+/** The program; only the commands that `load` chooses have arguments and options. */
+export async function makeProgram(
+  load: (name: string) => boolean,
+  output: OutputConfiguration = {},
+): Promise<Command> {
   const program = new Command('kbus')
     .description('A message bus for the programs on one machine.')
     .usage('<command> [options]')
     .version(version(), '-V, --version', 'print the version')
     .helpOption('-h, --help', 'print this help')
-    .helpCommand('help [command]', "print the command's help")
     .exitOverride()
+    .configureOutput(output)
     .showHelpAfterError('(kbus --help lists the commands; options follow the command)')
-    .configureOutput({
-      writeOut: (text) => {
-        printed = print(text);
-        printed.catch(() => {});
-      },
-      outputError: (text, write) => write(escapedLines(explained(text))),
-    })
     .addHelpText(
       'after',
       `
@@ -39,19 +34,35 @@ Or, in three terminals:
 Exit codes: 0 success, 1 KBUS refused the call, 2 wrong command line, 3 no such bus, 74 the output could not
 be written, 129, 130 and 143 ended by SIGHUP, Ctrl-C and SIGTERM.`,
     );
+  for (const { heading, commands } of GROUPS) {
+    program.commandsGroup(heading);
+    for (const { name, summary, load: module } of commands) {
+      const command = program
+        .command(name)
+        .description(`${capital(summary)}.`)
+        .summary(summary);
+      command.showHelpAfterError(`(see kbus ${name} --help)`);
+      if (load(name)) (await module()).configure(command);
+    }
+  }
+  return program.helpCommand('help [command]', "print the command's help");
+}
+
+/** Runs one command. Throws errors, for `report`. */
+export async function runProgram(args: string[]): Promise<void> {
+  let printed: Promise<void> = Promise.resolve();
   // For "kbus help UNKNOWN", commander would print the general help.
   const asked = args[0] === 'help' ? args[1] : args[0];
   const isMistyped = asked !== undefined && asked !== 'help' && !isCommand(asked);
   const wanted = args.filter((arg) => !arg.startsWith('-'));
   const names = wanted[0] === 'help' ? wanted.slice(1, 2) : wanted.slice(0, 1);
-  for (const { name, summary, load } of COMMANDS) {
-    const command = program
-      .command(name)
-      .description(`${capital(summary)}.`)
-      .summary(summary);
-    command.showHelpAfterError(`(see kbus ${name} --help)`);
-    if (names.includes(name)) (await load()).configure(command);
-  }
+  const program = await makeProgram((name) => names.includes(name), {
+    writeOut: (text) => {
+      printed = print(text);
+      printed.catch(() => {});
+    },
+    outputError: (text, write) => write(escapedLines(explained(text))),
+  });
   try {
     await program.parseAsync(isMistyped ? [asked] : args, { from: 'user' });
   } catch (error) {

@@ -27,9 +27,17 @@ export class Screen {
     env: Readonly<Record<string, string>>,
     [width, height]: readonly [number, number] = [80, 24],
   ): Promise<Screen> {
-    const screen = new Screen(join(await newFolder(), 'tmux'));
     const set = Object.entries(env).map(([name, value]) => `${name}='${value}'`);
     const command = `env ${set.join(' ')} '${process.execPath}' '${MAIN}' ${args.join(' ')}; echo "ended with $?"; cat`;
+    return Screen.run(command, [width, height]);
+  }
+
+  /** A terminal in which a command of the shell runs. */
+  static async run(
+    command: string,
+    [width, height]: readonly [number, number] = [80, 24],
+  ): Promise<Screen> {
+    const screen = new Screen(join(await newFolder(), 'tmux'));
     screen.tmux(
       '-f',
       '/dev/null',
