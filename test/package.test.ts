@@ -2,6 +2,7 @@ import { execFileSync, spawnSync } from 'node:child_process';
 import {
   copyFileSync,
   mkdtempSync,
+  readdirSync,
   readFileSync,
   rmSync,
   symlinkSync,
@@ -95,14 +96,34 @@ describe('the package', () => {
 
   afterAll(() => rmSync(folder, { recursive: true }));
 
-  test('holds the build, the man pages, the unit files, README, LICENSE and package.json, and nothing else', () => {
-    const wanted = /^(dist\/.+\.c?js|dist\/man\/[\w.-]+|systemd\/[\w.-]+)$/;
-    const others = files.filter((path) => !wanted.test(path));
-    const types = TYPES.map((file) => `dist/types/${file}`);
-    const page = ['dist/page/index.html', 'dist/page/page.css'];
-    const all = ['LICENSE', 'README.md', 'package.json', ...types, ...page];
+  test('holds what is built, documentation, examples and unit files, and nothing else', () => {
+    const modules = readdirSync(join(root, 'src'), { recursive: true, encoding: 'utf8' })
+      // The rooms of the program are joined in dist/cli; these two are no part of what programs import.
+      .filter((path) => /\.ts$/.test(path) && !/^(cli|playlet|page|measure)\//.test(path))
+      .map((path) => `dist/${path.replace(/ts$/, 'js')}`);
+    const kept = (folder: string): string[] =>
+      execFileSync('git', ['ls-files', '-co', '--exclude-standard', folder], {
+        cwd: root,
+        encoding: 'utf8',
+      })
+        .trim()
+        .split('\n');
+    const all = [
+      ...['LICENSE', 'README.md', 'package.json'],
+      ...['docs', 'examples', 'systemd'].flatMap(kept),
+      ...modules,
+      ...TYPES.map((file) => `dist/types/${file}`),
+      ...manifest.man.map((path: string) => path.slice(2)),
+      ...['index.html', 'page.css', 'kbus.js', 'observe.js', 'page.js'].map(
+        (file) => `dist/page/${file}`,
+      ),
+      ...['main', 'far-end', 'actor'].map((name) => `dist/cli/${name}.cjs`),
+    ];
+    // Parts that the program and the page load late, or share.
+    const isPart = (path: string): boolean =>
+      /^dist\/(cli\/[\w-]+\.cjs|page\/[\w-]+\.js)$/.test(path);
+    const others = files.filter((path) => all.includes(path) || !isPart(path));
     expect(others.sort()).toEqual(all.sort());
-    expect(files).toContain('dist/index.js');
   });
 
   test('gives programs the names of test/public-names.txt, and no others', () => {
@@ -157,6 +178,23 @@ describe('the package', () => {
       'Ksock device 0, id 1, mode read/write function function function\n',
     );
     expect(run(['node_modules/kbus/dist/cli/main.cjs', '--version'])).toBe(`${manifest.version}\n`);
+  });
+
+  test('plays with npx kbus play, in a folder where it has just been installed', async () => {
+    const fresh = join(folder, 'fresh');
+    await mkdir(fresh);
+    const packages = Object.keys(manifest.dependencies).map((name) =>
+      join(root, 'node_modules', name),
+    );
+    const npm = (command: string, ...args: string[]): string =>
+      execFileSync(command, args, {
+        cwd: fresh,
+        encoding: 'utf8',
+        env: { ...process.env, npm_config_offline: 'true' },
+      });
+    npm('npm', 'init', '-y');
+    npm('npm', 'install', '--no-audit', '--no-fund', join(folder, filename), ...packages);
+    expect(npm('npx', 'kbus', 'play')).toContain('$.Actor');
   });
 
   describe('has types that strict projects compile', () => {
@@ -225,6 +263,8 @@ describe('the package', () => {
         .sort(),
     );
     expect(needed.filter(([, { hasInstallScript }]) => hasInstallScript)).toEqual([]);
+    const installing = ['preinstall', 'install', 'postinstall', 'prepare', 'prepublish'];
+    expect(Object.keys(manifest.scripts).filter((name) => installing.includes(name))).toEqual([]);
   });
 
   test('is locked without the addresses of registries', () => {
