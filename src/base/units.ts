@@ -42,3 +42,12 @@ export function compact(value: number): string {
   const [unit, scaled] = value < 999.5e6 ? ['M', value / 1e6] : ['G', value / 1e9];
   return `${scaled.toPrecision(3)}${unit}`;
 }
+
+const BYTES_IN = { '': 1, B: 1, KiB: 1024, MiB: 1024 ** 2, GiB: 1024 ** 3 } as const;
+
+/** The number of bytes in a text such as `4096`, `64KiB` or `100MiB`; null if it is none. */
+export function bytesIn(text: string): number | null {
+  const [, number = '', unit = ''] = text.match(/^(\d+(?:\.\d+)?) ?(B|KiB|MiB|GiB)?$/) ?? [];
+  const value = Math.round(Number(number) * BYTES_IN[unit as keyof typeof BYTES_IN]);
+  return number !== '' && value < 2 ** 50 ? value : null;
+}

@@ -2,6 +2,7 @@ import process from 'node:process';
 import { buffer } from 'node:stream/consumers';
 import { InvalidArgumentError } from 'commander';
 import { escaped } from '../base/escape.ts';
+import { bytesIn } from '../base/units.ts';
 import { untilEnded } from './ending.ts';
 import { Exit, Failure } from './failure.ts';
 
@@ -35,13 +36,10 @@ export function timeSpan(text: string): number {
   );
 }
 
-const BYTES_IN = { '': 1, B: 1, KiB: 1024, MiB: 1024 ** 2, GiB: 1024 ** 3 } as const;
-
 /** Parses a number of bytes such as `4096`, `64KiB` or `100MiB`. */
 export function byteSize(text: string): number {
-  const [, number = '', unit = ''] = text.match(/^(\d+(?:\.\d+)?) ?(B|KiB|MiB|GiB)?$/) ?? [];
-  const value = Math.round(Number(number) * BYTES_IN[unit as keyof typeof BYTES_IN]);
-  if (number !== '' && value < 2 ** 50) return value;
+  const value = bytesIn(text);
+  if (value !== null) return value;
   throw new InvalidArgumentError('It must be a number of bytes, such as 4096, 64KiB or 100MiB.');
 }
 

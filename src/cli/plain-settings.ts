@@ -1,6 +1,7 @@
 import { type ParseArgsConfig, parseArgs } from 'node:util';
 import {
   type Given,
+  MIN_HISTORY,
   SETTING_NAMES,
   SETTINGS,
   type Setting,
@@ -29,6 +30,8 @@ export function plainSettings(args: string[]): Given | undefined {
   } catch {
     return undefined;
   }
+  const { history = 0 } = given;
+  if (history !== 0 && Number(history) < MIN_HISTORY) return undefined;
   // One of these limits the other.
   if ('max-message-size' in given && 'absolute-max-message-size' in given) return undefined;
   return given;

@@ -11,7 +11,7 @@ import { byteSize, timeSpan, typedName, wholeNumber } from './arguments.ts';
 import { addBusOptions, type BusOptions } from './bus-options.ts';
 import { Ending, ending } from './ending.ts';
 import { Exit, Failure } from './failure.ts';
-import { openTap } from './open-tap.ts';
+import { ALL_PAST, openTap } from './open-tap.ts';
 import { remark } from './output.ts';
 
 interface RecordOptions extends BusOptions {
@@ -23,6 +23,8 @@ interface RecordOptions extends BusOptions {
   replies?: true;
   /** Milliseconds. */
   for?: number;
+  /** Milliseconds; true: all. */
+  past?: number | true;
   rotateSize?: number;
   /** Milliseconds. */
   rotateEvery?: number;
@@ -45,6 +47,11 @@ export function configure(command: Command): void {
     .option('--requests', 'record Requests only')
     .option('--replies', 'record Replies and Statuses only')
     .option('--for <time>', 'end after this time, such as 10s or 2min', timeSpan)
+    .option(
+      '--past [time]',
+      'record what the daemon has kept of the last 10s, or all that it has kept, in place of what happens now (kbus serve --history)',
+      timeSpan,
+    )
     .option(
       '--rotate-size <bytes>',
       'begin another file when this one is larger, such as 100MiB',
@@ -74,6 +81,7 @@ The file is MCAP. See also: kbus recording --help, kbus replay --help.
 Examples:
   kbus record -o run.mcap
   kbus record -o run.mcap '$.Room.*' --for 10s
+  kbus record -o before.mcap --past 10s
   kbus record -o run.mcap --data 0 --rotate-size 100MiB --keep 10`,
     )
     .action(record);
@@ -105,6 +113,7 @@ async function record(names: string[], options: RecordOptions): Promise<void> {
 
 /** Its signal is not that of the command, which would end it before it has told all. */
 function tapOf(names: string[], options: RecordOptions): Promise<Tap> {
+  if (options.past !== undefined) return pastTap(names, options, options.past);
   const { buffer = DEFAULT_BUFFER, data = true } = options;
   const kinds: SeenKind[] = [];
   if (options.announcements) kinds.push('announcement');
@@ -112,6 +121,17 @@ function tapOf(names: string[], options: RecordOptions): Promise<Tap> {
   if (options.replies) kinds.push('reply', 'status');
   const chosen = kinds.length > 0 ? kinds : undefined;
   return openTap(options, { names, kinds: chosen, data, buffer, signal: undefined });
+}
+
+function pastTap(names: string[], options: RecordOptions, past: number | true): Promise<Tap> {
+  const { announcements, data, requests, replies } = options;
+  if (names.length > 0 || (announcements ?? requests ?? replies ?? data) !== undefined) {
+    throw new Failure(
+      Exit.USAGE,
+      '--past records all that the daemon has kept: choose from that with kbus recording filter',
+    );
+  }
+  return openTap(options, { past: past === true ? ALL_PAST : past, signal: undefined });
 }
 
 /** A disk may take its time. */

@@ -41,6 +41,7 @@ export async function runDaemon(given: Given, limpets: readonly LimpetTable[] = 
     spin: given.spin,
     device: await deviceOf(given),
     web: webOf(given),
+    history: given.history,
     verbose: given.verbose ?? SETTINGS.verbose.default,
     log,
     listening,

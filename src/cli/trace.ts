@@ -5,10 +5,10 @@ import { timeSpan, typedName, wholeNumber } from './arguments.ts';
 import { addBusOptions, answered, type BusOptions } from './bus-options.ts';
 import { Ending, end, untilEnded } from './ending.ts';
 import { Exit, Failure } from './failure.ts';
-import { openTap } from './open-tap.ts';
+import { ALL_PAST, openTap } from './open-tap.ts';
 import { remark } from './output.ts';
 import { dryRun } from './trace/dry-run.ts';
-import { subjectOf } from './trace/subject.ts';
+import { chosenHere, subjectOf } from './trace/subject.ts';
 import { Trees } from './trace/trees.ts';
 
 /** A message of which nothing new comes for so long is printed as it stands. */
@@ -19,6 +19,8 @@ interface TraceOptions extends BusOptions {
   for?: number;
   also?: number[];
   patience: number;
+  /** Milliseconds; true: all. */
+  past?: number | true;
   dryRun?: true;
 }
 
@@ -45,6 +47,11 @@ export function configure(command: Command): void {
         .default(PATIENCE_MS, '5s'),
     )
     .option(
+      '--past [time]',
+      'follow what the daemon has kept of the last 10s, or all that it has kept, in place of what happens now (kbus serve --history)',
+      timeSpan,
+    )
+    .option(
       '--dry-run',
       'print who would get a message of this name now, and who would not, without sending it',
     )
@@ -60,6 +67,7 @@ Examples:
   kbus trace '$.Heater.Set'
   kbus trace '$.Room.*' --count 3
   kbus trace '$.Heater.Set' --also 1
+  kbus trace '$.Heater.Set' --past 10s
   kbus trace '$.Heater.Set' --dry-run`,
     )
     .action(trace);
@@ -78,8 +86,19 @@ async function trace(what: string, options: TraceOptions): Promise<void> {
   const trees = new Trees(options);
   try {
     for (const bus of numbers) {
+      if (options.past !== undefined) {
+        const past = options.past === true ? ALL_PAST : options.past;
+        const tap = await openTap({ ...options, bus }, { past });
+        trees.follow(tap, chosenHere(subject), Date.now() - past);
+        continue;
+      }
       const tap = await openTap({ ...options, bus }, { data: 0, ...(names && { names }) });
       trees.follow(tap, subject);
+    }
+    if (options.past !== undefined) {
+      await untilEnded(Promise.race([trees.ended, trees.done]));
+      trees.finish();
+      return;
     }
     await answered(trees.ready, options);
     const where = numbers.length === 1 ? `bus ${options.bus}` : `buses ${numbers.join(', ')}`;

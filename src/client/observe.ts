@@ -14,6 +14,12 @@ export interface ObserveOptions extends TapOptions {
   access?: string | undefined;
   /** Name of the program for people. Default: the file name of the program. */
   name?: string | undefined;
+  /**
+   * In place of what happens from now on: what the daemon has kept of the last so many milliseconds, with the state of the bus
+   * before that; then the iteration ends. It shows all messages, so `names`, `kinds` and `data` must not be given. EINVAL if
+   * the daemon keeps no history (`kbus serve --history 4MiB`).
+   */
+  past?: number | undefined;
 }
 
 /** @internal A transport for taps. */
@@ -39,7 +45,10 @@ export async function observe(
   options: ObserveOptions = {},
 ): Promise<Tap> {
   const { access, directory, name, signal } = options;
-  const request = requestOf(options, ['directory', 'access', 'name']);
+  const request = {
+    ...requestOf(options, ['directory', 'access', 'name', 'past']),
+    ...pastOf(options),
+  };
   for (const [what, value] of Object.entries({ access, directory, name })) {
     if (value !== undefined) mustBe('string', what, value);
   }
@@ -59,12 +68,29 @@ export async function observe(
   }
 }
 
+const MAX_PAST = 0xffff_ffff;
+
+function pastOf({ past, names, kinds, data }: ObserveOptions): { past?: number } {
+  if (past === undefined) return {};
+  if (!(past >= 0))
+    throw new TypeError(`past must be a number of milliseconds, not ${String(past)}`);
+  if (names !== undefined || kinds !== undefined || data !== undefined) {
+    throw new TypeError(
+      'with past, all messages are shown: names, kinds and data must not be given',
+    );
+  }
+  return { past: Math.min(Math.ceil(past), MAX_PAST) };
+}
+
 async function sourceOf(
   where: number | Bus | ConnectEvents,
   request: ObserveRequest,
   { access, directory, name, signal }: ObserveOptions,
 ): Promise<EventSource> {
-  if (where instanceof Bus) return new LocalEvents(where, request);
+  if (where instanceof Bus) {
+    if (request.past === undefined) return new LocalEvents(where, request);
+    throw new TypeError('a bus in this process keeps no history: only a daemon does');
+  }
   if (typeof where === 'function') return where(request, signal);
   const { observeUnix } = await import('./ports/connect-unix.ts');
   return observeUnix(where, request, { access, directory, program: ownName(name) }, signal);

@@ -1,8 +1,10 @@
 import * as v from 'valibot';
+import { bytesIn } from '../base/units.ts';
 import { faultsOfAccess, pathOf } from './check-access.ts';
 import {
   type Given,
   type GivenAccess,
+  MIN_HISTORY,
   requirementOf,
   SETTING_NAMES,
   SETTINGS,
@@ -27,8 +29,12 @@ function shown(value: unknown): string {
 
 function schemaOf(setting: Setting): v.GenericSchema {
   switch (setting.kind) {
-    case 'number':
-      return v.pipe(v.number(), v.integer(), v.minValue(setting.min), v.maxValue(setting.max));
+    case 'number': {
+      // Sizes may be written with their unit.
+      const size = v.pipe(v.string(), v.transform(bytesIn), v.number());
+      const number = setting.unit === 'bytes' ? v.union([v.number(), size]) : v.number();
+      return v.pipe(number, v.integer(), v.minValue(setting.min), v.maxValue(setting.max));
+    }
     case 'choice':
       return v.picklist(setting.choices);
     case 'mode':
@@ -52,6 +58,11 @@ export function checkSettings({ access, ...values }: Record<string, unknown>): G
   if (ofAccess.length > 0) return ofAccess;
   const given = result.output as Given;
   if (access !== undefined) given.access = access as GivenAccess[];
+  const { history = 0 } = given;
+  if (history > 0 && history < MIN_HISTORY) {
+    const wrong = `must be 0, or at least ${MIN_HISTORY}, not ${history}: less would hold nothing`;
+    return [{ name: 'history', at: ['history'], wrong }];
+  }
   const max = given['max-message-size'];
   const absolute = given['absolute-max-message-size'];
   if (max !== undefined && absolute !== undefined && max > absolute) {

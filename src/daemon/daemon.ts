@@ -30,6 +30,7 @@ import {
 } from './access-points.ts';
 import { BusyPoll } from './busy-poll.ts';
 import { Chunks } from './chunks.ts';
+import { History } from './history.ts';
 import type { Log } from './log.ts';
 import { ReceiveBuffers } from './receive-buffers.ts';
 import { Reserve } from './reserve.ts';
@@ -68,6 +69,8 @@ export interface DaemonOptions {
   device?: DeviceFiles | undefined;
   /** To serve the buses to browsers, too. */
   web?: WebOptions | undefined;
+  /** How many bytes of the last events to keep of each bus; 0: none. */
+  history?: number | undefined;
   /** Whether each bus starts with its debug log on. */
   verbose?: boolean | undefined;
   log: Log;
@@ -115,6 +118,7 @@ export class Daemon {
   private readonly folders = new MadeFolders();
   /** The last call for a new bus. */
   private making: Promise<unknown> = Promise.resolve();
+  private readonly histories = new Map<Bus, History>();
   private deviceOrNull: DeviceFolder | null = null;
   private web: WebServer | null = null;
   private isStopping = false;
@@ -297,6 +301,11 @@ export class Daemon {
   }
 
   /** @internal */
+  historyOf(bus: Bus): History | null {
+    return this.histories.get(bus) ?? null;
+  }
+
+  /** @internal */
   userOf(pid: number): number {
     return userOfProcess(pid);
   }
@@ -315,6 +324,7 @@ export class Daemon {
     }, STOP_TIMEOUT_MS);
     await Promise.all(closed);
     clearTimeout(timer);
+    for (const history of this.histories.values()) history.stop();
     this.silent.stop();
     this.reserve.stop();
     this.leaving.stop();
@@ -329,7 +339,8 @@ export class Daemon {
   }
 
   private async serve(bus: Bus): Promise<void> {
-    const { log, listening = [], access = [], socket, verbose } = this.options;
+    const { history = 0, log, listening = [], access = [], socket, verbose } = this.options;
+    if (history > 0) this.histories.set(bus, new History(bus, history, this));
     if (verbose) bus.verbose(1);
     bus.onLog = (text) => log.debug(`bus ${bus.number}: ${text}`, { bus: bus.number });
     const { number } = bus;

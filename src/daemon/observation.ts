@@ -10,6 +10,7 @@ import type { Channel } from '../transport/channel.ts';
 import { textOf, wordOf, writeFrameHeader } from '../wire/frame.ts';
 import type { FrameReader } from '../wire/frame-reader.ts';
 import { FRAME_AT, FrameKind, ObserveDetail, ProtocolError } from '../wire/protocol.ts';
+import type { History } from './history.ts';
 import type { Outbox } from './outbox.ts';
 
 /** Events leave together when a block is complete, or after so many milliseconds. */
@@ -36,7 +37,10 @@ export class Observation {
   private readonly changed: () => void;
   private readonly timers: Timers;
   private readonly flush: () => void;
+  private readonly history: () => History | null;
   private tap: BusTap | null = null;
+  /** What is left of the past that the client asked for; null unless it did. */
+  private past: Uint8Array[] | null = null;
   private timer: Timer | undefined;
   private isDue = false;
   private isEnding = false;
@@ -44,7 +48,11 @@ export class Observation {
 
   /** Calls `changed` when there is something to send. */
   constructor(
-    host: { readonly flushes: { flush(): void }; readonly timers?: Timers },
+    host: {
+      readonly flushes: { flush(): void };
+      readonly timers?: Timers;
+      historyOf?(bus: Bus): History | null;
+    },
     bus: Bus,
     channel: Channel,
     outbox: Outbox,
@@ -58,6 +66,7 @@ export class Observation {
     this.changed = changed;
     this.timers = host.timers ?? systemTimers;
     this.flush = () => host.flushes.flush();
+    this.history = () => host.historyOf?.(bus) ?? null;
   }
 
   /** For WELCOME, in bytes. */
@@ -73,15 +82,15 @@ export class Observation {
       this.more(this.tap, detail);
       return;
     }
-    if (kind !== FrameKind.OBSERVE || this.tap !== null || detail !== 0) {
+    const isFirst = this.tap === null && this.past === null;
+    if (kind === FrameKind.OBSERVE && isFirst && detail === ObserveDetail.PAST) {
+      this.lookBack(frame);
+      return;
+    }
+    if (kind !== FrameKind.OBSERVE || !isFirst || detail !== 0) {
       throw new ProtocolError(`a client that observes must send one OBSERVE, and no ${kind}`);
     }
-    const version = wordOf(frame, 0);
-    if (version !== EVENTS_VERSION) {
-      throw new ProtocolError(
-        `the client reads events of version ${version}, the daemon has version ${EVENTS_VERSION}; use the same version of the kbus package for both`,
-      );
-    }
+    checkVersion(wordOf(frame, 0));
     const text = textOf(frame, 4);
     const names = text === '' ? null : text.split(' ');
     const fault = faultOfNames(names ?? []);
@@ -100,6 +109,15 @@ export class Observation {
       hasBlock: () => this.due(),
     });
     this.goOn();
+  }
+
+  private lookBack(frame: FrameReader): void {
+    checkVersion(wordOf(frame, 0));
+    const history = this.history();
+    if (history === null) throw new NoHistoryError();
+    this.past = history.past(wordOf(frame, 1));
+    this.isEnding = true;
+    this.due();
   }
 
   private more(tap: BusTap, detail: number): void {
@@ -133,12 +151,11 @@ export class Observation {
 
   /** Passes events to the outbox, while the client reads. */
   send(): void {
-    const { channel, outbox, tap } = this;
-    if (tap === null) return;
-    if (tap.mustGoOn) this.goOn();
+    const { channel, outbox, past, tap } = this;
+    if (tap?.mustGoOn) this.goOn();
     if (!this.isDue) return;
     while (channel.backlog + outbox.unsentBytes <= MAX_BACKLOG_BYTES) {
-      const block = tap.take();
+      const block = past?.shift() ?? tap?.take() ?? null;
       if (block === null) {
         this.isDue = false;
         return;
@@ -151,7 +168,7 @@ export class Observation {
 
   /** The client wanted no more, and all was sent. */
   get isOver(): boolean {
-    return this.isEnding && this.tap?.held === 0;
+    return this.isEnding && (this.past === null ? this.tap?.held === 0 : this.past.length === 0);
   }
 
   /** Continues the snapshot. */
@@ -164,8 +181,8 @@ export class Observation {
 
   /** There is more to send, or to write, in the next turn. */
   get isPutOff(): boolean {
-    if (this.tap === null) return false;
-    return this.tap.mustGoOn || (this.isDue && this.channel.backlog <= MAX_BACKLOG_BYTES);
+    if (this.tap?.mustGoOn) return true;
+    return this.isDue && this.channel.backlog <= MAX_BACKLOG_BYTES;
   }
 
   /** Counts what is kept for the client: so many bytes, and the events that wait. */
@@ -187,5 +204,22 @@ export class Observation {
     this.timers.clearTimeout(this.timer);
     this.tap?.stop();
     this.tap = null;
+    this.past = null;
   }
+}
+
+/** The daemon keeps no history of the bus. */
+export class NoHistoryError extends Error {
+  override readonly name = 'NoHistoryError';
+
+  constructor() {
+    super('this daemon keeps no history: start it with --history 4MiB');
+  }
+}
+
+function checkVersion(version: number): void {
+  if (version === EVENTS_VERSION) return;
+  throw new ProtocolError(
+    `the client reads events of version ${version}, the daemon has version ${EVENTS_VERSION}; use the same version of the kbus package for both`,
+  );
 }

@@ -29,8 +29,9 @@ import type { Chunks } from './chunks.ts';
 import { type Entrance, openEntrance } from './entrance.ts';
 import { ExplanationBudget } from './explanation-budget.ts';
 import { readHello, welcome } from './greeting.ts';
+import type { History } from './history.ts';
 import { Inbox, type InboxHost } from './inbox.ts';
-import { Observation } from './observation.ts';
+import { NoHistoryError, Observation } from './observation.ts';
 import { Outbox } from './outbox.ts';
 import { MAX_BACKLOG_BYTES, Prefetcher } from './prefetcher.ts';
 import { Reads } from './reads.ts';
@@ -51,6 +52,8 @@ export interface SessionHost {
   newDevice(): Promise<number>;
   /** Logs that a client broke the protocol, or that a bus can't be created. */
   warn(text: string): void;
+  /** The events that are kept of a bus; null: none are. */
+  historyOf?(bus: Bus): History | null;
   /** The id of the user who owns a process; -1 if it can't be found out. */
   userOf?(pid: number): number;
   /** Default: the system's. */
@@ -151,6 +154,10 @@ export class Session
     try {
       handle();
     } catch (error) {
+      if (error instanceof NoHistoryError) {
+        this.farewell(Errno.EINVAL, error.message);
+        return;
+      }
       if (!(error instanceof ProtocolError)) throw error;
       const ksock = this.parts?.ksock;
       const who = ksock === undefined ? 'a connection without a Ksock' : whoIs(ksock);

@@ -1,6 +1,9 @@
 import { BUS_DEFAULTS, type BusSettings, MAX_BUSES, MIN_MESSAGE_SIZE } from '../bus/settings.ts';
 import type { AccessPoint } from './access-points.ts';
 
+/** The least history that holds something worth looking at, in bytes. */
+export const MIN_HISTORY = 256 * 1024;
+
 export const DEFAULT_MAX_CONNECTIONS = 16_384;
 export const DEFAULT_HELLO_TIMEOUT_S = 30;
 export const DEFAULT_WEB_TIMEOUT_S = 30;
@@ -207,6 +210,14 @@ export const SETTINGS = {
     default: 0,
     help: 'time for which the daemon polls after each read: answers are faster, but it uses up to a core',
   },
+  history: {
+    kind: 'number',
+    min: 0,
+    max: 2 ** 30,
+    unit: 'bytes',
+    default: 0,
+    help: 'keep this much of the last events of each bus, for kbus trace --past and kbus record --past: from 262144, or 0 for none. It holds the data of messages, and costs speed',
+  },
   log: {
     kind: 'choice',
     choices: ['human', 'json'],
@@ -250,7 +261,8 @@ export function requirementOf(setting: Setting): string {
   switch (setting.kind) {
     case 'number': {
       const unit = setting.unit === undefined ? '' : ` of ${setting.unit}`;
-      return `a whole number${unit} from ${setting.min} to ${setting.max}`;
+      const written = setting.unit === 'bytes' ? ', or such as 64MiB' : '';
+      return `a whole number${unit} from ${setting.min} to ${setting.max}${written}`;
     }
     case 'choice':
       return setting.choices.join(' or ');

@@ -119,9 +119,10 @@ export const SendDetail = {
 
 /**
  * In the detail of OBSERVE, which has no words then: the state of the bus is wanted again; or, no more is to be observed,
- * and the daemon ends the connection when it has sent what happened until now.
+ * and the daemon ends the connection when it has sent what happened until now. PAST comes in place of the first OBSERVE, with
+ * u32 version of the events, u32 milliseconds: the daemon sends what it has kept of that time, and ends the connection.
  */
-export const ObserveDetail = { STATE_AGAIN: 1, LAST: 2 } as const;
+export const ObserveDetail = { STATE_AGAIN: 1, LAST: 2, PAST: 3 } as const;
 
 /** Where the records begin in a SEND, and in the daemon's frames of messages. */
 export const SENT_RECORDS_AT = FRAME_HEADER + 4;

@@ -193,4 +193,29 @@ it would not go to
   Ksock 4 (full, pid ${PID}), which listens to $.Heater.Set: '$.Heater.Set' does not match '$.heater.set'
 `);
   });
+
+  test('--past follows what the daemon has kept, and says how to keep it', async () => {
+    const served = await serve('--history', '1MiB');
+    const open = (name: string): Promise<Ksock> =>
+      Ksock.open(0, { directory: served.directory, name });
+    await using panel = await open('panel');
+    await using heater = await open('heater');
+    await heater.replier('$.Heater.Set', () => 'ok');
+    await panel.request('$.Heater.Set', '21');
+    await panel.sendMsg(new Announcement('$.Other'));
+    const past = await served.kbus(['trace', '$.Heater.*', '--past', '1h']);
+    expect(past.stdout).toMatch(/Request \$\.Heater\.Set from Ksock \d+ \(panel, pid \d+\)/);
+    expect(past.stdout).toMatch(/answered by Ksock \d+ \(heater, pid \d+\)/);
+    expect(past.stdout).not.toContain('$.Other');
+    expect(past.code).toBe(0);
+    const file = join(served.directory, '..', 'past.mcap');
+    const recorded = await served.kbus(['record', '-o', file, '--past']);
+    expect(recorded.stderr).toMatch(/3 messages/);
+    const { stdout } = await served.kbus(['recording', 'show', file]);
+    expect(stdout).toMatch(/Request \$\.Heater\.Set '21'\n.*Reply.*\n.*Announcement \$\.Other/);
+    const without = await serve();
+    const refused = await without.kbus(['trace', '$.Heater.*', '--past', '10s']);
+    expect(refused.stderr).toMatch(/keeps no history: start it with --history 4MiB/);
+    expect(refused.code).not.toBe(0);
+  });
 });

@@ -14,29 +14,37 @@ export class Followed {
   readonly tap: Tap;
   readonly journeys: Journeys;
   readonly ready: Promise<void>;
+  /** Resolves when the tap has nothing more to tell: what it told was the past. */
+  readonly ended: Promise<void>;
   readonly isRoot: Subject['isRoot'];
   private readonly clock = new TapClock();
   private readonly kept = new Map<string, Journey>();
   private readonly room: () => Promise<void> | undefined;
   private startedAt = 0;
 
-  /** `finished` gets each message that is to be printed; what `room` gives is awaited before more is read. */
+  /**
+   * `finished` gets each message that is to be printed, and was sent since `since`, in milliseconds since 1970; what `room` gives
+   * is awaited before more is read.
+   */
   constructor(
     tap: Tap,
     { isRoot, wants }: Subject,
     finished: (one: Journey, by: Followed) => void,
     room: () => Promise<void> | undefined,
+    since: number,
   ) {
     this.tap = tap;
     this.isRoot = isRoot;
     this.room = room;
     this.journeys = new Journeys(wants, (journey) => {
       this.keep(journey);
-      if (isRoot(journey)) finished(journey, this);
+      if (isRoot(journey) && this.timeOf(journey) >= since) finished(journey, this);
     });
+    let ready = (): void => {};
     this.ready = new Promise((resolve) => {
-      this.read(resolve).catch(end);
+      ready = resolve;
     });
+    this.ended = this.read(() => ready()).catch(end);
   }
 
   private async read(ready: () => void): Promise<void> {

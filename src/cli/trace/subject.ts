@@ -1,15 +1,24 @@
 import { escaped } from '../../base/escape.ts';
 import { faultOfName } from '../../message/name.ts';
 import type { Journey } from '../../seeing/journeys.ts';
+import { NameFilter } from '../../tap/filter.ts';
 import { typedName } from '../arguments.ts';
 import { Exit, Failure } from '../failure.ts';
 
 /** Which messages are followed, and by which names the daemon chooses them. */
 export interface Subject {
   readonly names: readonly string[] | undefined;
-  readonly wants: (message: { id: object; inReplyTo: object }) => boolean;
+  readonly wants: (message: { name: string; id: object; inReplyTo: object }) => boolean;
   /** Whether a message is printed that belongs to no Request which is followed. */
   readonly isRoot: (journey: Journey) => boolean;
+}
+
+/** The same, where the daemon can't choose the messages. */
+export function chosenHere(subject: Subject): Subject {
+  const { names } = subject;
+  if (names === undefined) return subject;
+  const filter = new NameFilter(names);
+  return { ...subject, wants: ({ name }) => filter.shows(name) };
 }
 
 /** What the user has typed: a name, a wildcard, or the id of a message. */

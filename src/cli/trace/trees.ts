@@ -44,9 +44,15 @@ export class Trees {
     this.timer = setInterval(() => this.tellOfUnfinished(options.patience), LOOK_MS);
   }
 
-  follow(tap: Tap, subject: Subject): void {
+  /** `since`: milliseconds since 1970; earlier messages are not printed. */
+  follow(tap: Tap, subject: Subject, since = 0): void {
     const finished = (journey: Journey, by: Followed): void => this.finished(journey, by);
-    this.followed.push(new Followed(tap, subject, finished, () => this.room));
+    this.followed.push(new Followed(tap, subject, finished, () => this.room, since));
+  }
+
+  /** All taps have ended: what they told was the past. */
+  get ended(): Promise<unknown> {
+    return Promise.all(this.followed.map(({ ended }) => ended));
   }
 
   get ready(): Promise<unknown> {

@@ -38,6 +38,8 @@ export interface ObserveRequest {
   readonly filter: TapFilter;
   /** Bytes of events that may wait; 0: as usual. */
   readonly size: number;
+  /** In place of what happens from now on: what the daemon has kept of so many milliseconds. */
+  readonly past?: number | undefined;
 }
 
 export interface EventPortOptions {
@@ -192,7 +194,15 @@ export class EventPort implements EventSource, ChannelEvents {
       return;
     }
     this.reader.maxLength = welcome.maxFrame;
-    const { filter, size } = this.request;
+    const { filter, past, size } = this.request;
+    if (past !== undefined) {
+      this.isFinishing = true;
+      this.channel.write([
+        wordsFrame(FrameKind.OBSERVE, ObserveDetail.PAST, 0, 0, [EVENTS_VERSION, past]),
+      ]);
+      this.handshake.done();
+      return;
+    }
     const words = [EVENTS_VERSION, bitsOf(filter.kinds), filter.data, size];
     const names = filter.names?.join(' ') ?? '';
     this.channel.write([wordsFrame(FrameKind.OBSERVE, 0, 0, 0, words, names)]);
