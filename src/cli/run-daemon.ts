@@ -49,7 +49,8 @@ export async function runDaemon(given: Given, limpets: readonly LimpetTable[] = 
   process.once('uncaughtException', (error) => stopAfterBug(error, daemon, log));
   await startDaemon(daemon, directory);
   const { device, page } = daemon;
-  log.info(servingText(daemon, buses, directory, listening.length, access), {
+  const serving = servingText(daemon, buses, directory, listening.length, access);
+  log.info(serving, {
     buses,
     directory,
     ...(device !== null && { device }),
@@ -58,6 +59,9 @@ export async function runDaemon(given: Given, limpets: readonly LimpetTable[] = 
   const { web, insecure } = given;
   if (web !== undefined && insecure) log.warn(`web: insecure is set: ${web} has no TLS`);
   const stopLimpets = await startLimpets(daemon, limpets, log);
+  if (process.env['NOTIFY_SOCKET']) {
+    (await import('./notify-systemd.ts')).notifySystemd(serving, log);
+  }
   // Imported late: it must not delay the start.
   const { keepYoungMemorySmall } = await import('./young-memory.ts');
   keepYoungMemorySmall();

@@ -125,3 +125,45 @@ listen = ["$.Public.*"]
     expect(takeActivation({ LISTEN_PID: String(process.pid), LISTEN_FDS: 'x' })).toEqual([]);
   });
 });
+
+/** systemd's end of NOTIFY_SOCKET: prints what it is told. */
+const TOLD = `
+import socket, sys
+told = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+told.bind(sys.argv[1])
+print('listening', flush=True)
+while True:
+    print(told.recv(4096).decode(), flush=True)
+`;
+
+const hasNotify = hasPython && spawnSync('systemd-notify', ['--version']).status === 0;
+const skipped = hasNotify ? '' : ' (skipped: systemd-notify or python3 is not installed)';
+
+describe(`Type=notify${skipped}`, () => {
+  test.runIf(hasNotify)('the daemon tells systemd when it serves, and of what', async () => {
+    const directory = await newFolder();
+    const socket = join(directory, 'notify');
+    const systemd = new Program('python3', ['-c', TOLD, socket], { input: null });
+    await systemd.says(/listening/);
+    const env = { NOTIFY_SOCKET: socket };
+    const daemon = new Program(process.execPath, [MAIN, 'serve', '--directory', directory], {
+      env,
+    });
+    await systemd.says(/READY=1/);
+    await systemd.says(/STATUS=serving bus 0/);
+    await using ksock = await Ksock.open(0, { directory });
+    expect(ksock.isConnected).toBe(true);
+    expect(daemon.stderr).not.toMatch(/systemd does not know/);
+  });
+
+  test('without systemd-notify, the daemon serves, and says what is wrong', async () => {
+    const directory = await newFolder();
+    const env = { NOTIFY_SOCKET: join(directory, 'notify'), PATH: directory };
+    const daemon = new Program(process.execPath, [MAIN, 'serve', '--directory', directory], {
+      env,
+    });
+    await daemon.says(/systemd does not know that the daemon serves: .*systemd-notify/);
+    await using ksock = await Ksock.open(0, { directory });
+    expect(ksock.isConnected).toBe(true);
+  });
+});
