@@ -105,9 +105,10 @@ async function joinPage() {
     input: {
       kbus: 'src/client/browser.ts',
       observe: 'src/client/browser-observe.ts',
-      page: 'src/page/page.ts',
+      page: 'src/page/page.tsx',
     },
     platform: 'browser',
+    transform: { jsx: { runtime: 'automatic', importSource: 'preact' } },
   });
   await joined.write({
     dir: folder,

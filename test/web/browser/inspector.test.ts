@@ -1,0 +1,144 @@
+import type { Browser, BrowserContext, Page } from 'playwright-core';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { Announcement } from '../../../src/message/message.ts';
+import { LOCAL_WEB, LocalDaemon } from '../../support/daemon.ts';
+import { launch, missing } from './chromium.ts';
+
+let browser: Browser;
+let context: BrowserContext;
+let local: LocalDaemon;
+/** What the page complained of. */
+let wrong: string[];
+
+async function open(fragment = ''): Promise<Page> {
+  const page = await context.newPage();
+  page.on('console', (message) => {
+    if (message.type() === 'error') wrong.push(message.text());
+  });
+  page.on('pageerror', (error) => wrong.push(String(error.stack)));
+  await page.goto(`${local.page().href}${fragment}`);
+  await page.waitForSelector('[data-state="connected"]');
+  return page;
+}
+
+/** The text of the first element, once it has this in it. */
+async function textWith(page: Page, selector: string, text: string): Promise<string> {
+  const found = page.locator(selector).filter({ hasText: text }).first();
+  await found.waitFor();
+  return (await found.innerText()).replace(/\s+/g, ' ');
+}
+
+const title = missing === null ? 'The inspector' : `The inspector (SKIPPED: ${missing})`;
+describe.skipIf(missing !== null)(title, () => {
+  beforeAll(async () => {
+    browser = await launch();
+  });
+  afterAll(() => browser?.close());
+  beforeEach(async () => {
+    wrong = [];
+    context = await browser.newContext({ viewport: { width: 1280, height: 720 } });
+    context.setDefaultTimeout(10_000);
+    local = await LocalDaemon.start({}, { buses: 2, web: LOCAL_WEB });
+  });
+  afterEach(async () => {
+    await context.close();
+    await local.stop();
+    // Nothing that the page needs is against its own policy.
+    expect(wrong.filter((text) => !text.includes('WebSocket'))).toEqual([]);
+  });
+
+  it('names the slow reader, and shows each queue as stats does', async () => {
+    const slow = await local.open({ name: 'slow reader' });
+    await slow.setMaxMessages(5);
+    await slow.bind('$.Flood');
+    const sender = await local.open({ name: 'sender' });
+    const page = await open();
+    for (let at = 0; at < 8; at++) await sender.sendMsg(new Announcement('$.Flood', 'x'));
+    expect(await textWith(page, '#verdict', 'is full')).toContain(
+      `The queue of Ksock ${slow.id} (slow reader, pid ${process.pid}) is full, 5 of 5`,
+    );
+    const row = await textWith(page, `tr[data-ksock="${slow.id}"]`, '5 of 5');
+    const { ksocks } = await sender.stats();
+    const stats = ksocks.find(({ ksock }) => ksock === slow.id);
+    expect(stats).toMatchObject({ queue: 5, missed: 3 });
+    expect(row).toMatch(/^slow reader .* 5 of 5 .* 3/);
+    expect(await page.locator('tbody tr').count()).toBe(ksocks.length);
+  });
+
+  it('shows the messages that a listener reads, and one of them whole', async () => {
+    const page = await open('&view=messages');
+    const heater = await local.open({ name: 'heater' });
+    await heater.replier('$.Heater.Set', () => '{"was": {"degrees": 20}}');
+    const panel = await local.open({ name: 'panel' });
+    await panel.sendMsg(new Announcement('$.Panel.Ready'));
+    const reply = await panel.request('$.Heater.Set', '21');
+    const request = await textWith(page, '.list tr', 'answered after');
+    expect(request).toMatch(/Request \$\.Heater\.Set panel heater 21 answered after/);
+    await page.locator('.list tr', { hasText: 'Reply' }).click();
+    const whole = await textWith(page, '.detail', 'in_reply_to');
+    expect(whole).toContain(`Reply $.Heater.Set`);
+    expect(whole).toContain(`from heater (Ksock ${heater.id}, pid ${process.pid})`);
+    expect(whole).toContain(`in_reply_to ${reply.inReplyTo}`);
+    expect(whole).toContain(`degrees: 20`);
+    await page.getByRole('button', { name: 'Hex' }).click();
+    expect(await textWith(page, '.detail pre', '000000')).toContain('7b 22 77 61 73 22');
+    await page.getByRole('button', { name: 'All that answers this' }).click();
+    expect(await textWith(page, '#counts', 'of')).toBe('2 of 3 messages');
+    expect(decodeURIComponent(page.url())).toContain(`text=${reply.inReplyTo}`);
+  });
+
+  it('filters messages while the user types, and the address has the filter', async () => {
+    const page = await open('&view=messages');
+    const sender = await local.open({ name: 'sender' });
+    for (let at = 0; at < 30; at++) {
+      await sender.sendMsg(new Announcement(`$.Room.${at % 3}.Temp`, String(at)));
+    }
+    await textWith(page, '#counts', '30 messages');
+    await page.locator('#filter').fill('$.Room.1.*');
+    await textWith(page, '#counts', '10 of 30');
+    const other = await context.newPage();
+    await other.goto(page.url());
+    expect(await other.locator('#filter').inputValue()).toBe('$.Room.1.*');
+    await page.locator('#filter').fill('data:7');
+    await textWith(page, '#counts', '3 of 30');
+  });
+
+  it('draws a sequence that stands still while it is paused', async () => {
+    const page = await open('&view=sequence');
+    const sender = await local.open({ name: 'sender' });
+    await sender.sendMsg(new Announcement('$.A', 'x'));
+    await page.getByRole('button', { name: 'Pause' }).click();
+    for (let at = 0; at < 5; at++) await sender.sendMsg(new Announcement('$.A', 'x'));
+    await textWith(page, '#counts', 'paused: 5 came since');
+    await page.locator('canvas').press('End');
+    await page.locator('#counts:empty').waitFor({ state: 'attached' });
+  });
+
+  it('offers the buses that there are, and shows the one chosen', async () => {
+    const there = await local.open({ name: 'on bus 1' }, 1);
+    const page = await open();
+    const choice = page.getByLabel('Bus');
+    await choice.focus();
+    await page.locator('header option').nth(1).waitFor({ state: 'attached' });
+    await choice.selectOption('1');
+    await textWith(page, `tr[data-ksock="${there.id}"]`, 'on bus 1');
+    expect(new URL(page.url()).hash).toBe('#bus=1');
+  });
+
+  it('comes back after a restart of the daemon that keeps its tokens, and says so between', async () => {
+    await local.stop();
+    const web = { ...LOCAL_WEB, keepTokens: true };
+    local = await LocalDaemon.start({}, { web });
+    const page = await open();
+    const { port } = local.page();
+    const { directory } = local;
+    await local.stop();
+    await page.waitForSelector('[data-state="lost"]');
+    expect(await page.locator('#verdict').innerText()).toContain('Not connected');
+    const again = { ...web, listen: `127.0.0.1:${port}` };
+    local = await LocalDaemon.start({}, { directory, web: again });
+    await local.open({ name: 'after the restart' });
+    await page.waitForSelector('[data-state="connected"]');
+    await textWith(page, 'tbody tr', 'after the restart');
+  });
+});
