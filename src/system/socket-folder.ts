@@ -33,7 +33,7 @@ export function socketDirectory(given?: string): string {
   if (XDG_RUNTIME_DIR) return join(XDG_RUNTIME_DIR, 'kbus');
   if (process.platform !== 'linux') return join(tmpdir(), 'kbus');
   throw new DirectoryError(
-    'no folder is set for the sockets of KBUS: neither KBUS_DIR nor XDG_RUNTIME_DIR is set. Set KBUS_DIR to a folder of your own.',
+    'no folder is set for the sockets of KBUS: neither KBUS_DIR nor XDG_RUNTIME_DIR is set. Set KBUS_DIR to a folder of your own, in each terminal: export KBUS_DIR=$HOME/.kbus',
   );
 }
 

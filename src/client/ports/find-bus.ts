@@ -83,7 +83,10 @@ export class NoBusError extends Error {
     const others = this.others();
     const lines = [[...found, ...more].join(' ')];
     if (others === '') {
-      if (this.needsFolder) lines.push('Set KBUS_DIR to a folder of your own, in each terminal.');
+      if (this.needsFolder)
+        lines.push(
+          'Set KBUS_DIR to a folder of your own, in each terminal:  export KBUS_DIR=$HOME/.kbus',
+        );
       lines.push(`Start it in another terminal with:  ${this.serve(kbus)}`);
       lines.push('If it runs elsewhere, say where with --directory, or with $KBUS_DIR.');
     } else {
