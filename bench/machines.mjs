@@ -2,17 +2,16 @@
 // the server are processes of their own, all on this machine; the buses are of one daemon.
 import { spawn } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import process from 'node:process';
 import { setTimeout as pause } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import { Ksock } from '../dist/index.js';
+import { freePort, startNats } from '../harness/nats-server.mjs';
 import { Daemon, KBUS } from '../harness/serve.mjs';
 import { children, MESSAGES, median, part, rateOf, said, tripOf } from './joined.mjs';
 import { writeReport } from './page.mjs';
-import { programPath } from './peers.mjs';
 
 /** @import { ChildProcess } from 'node:child_process' */
 
@@ -24,34 +23,6 @@ const SIZES = [2, 4, 8, 16];
 function cpuOf({ pid }) {
   const words = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1]?.split(' ') ?? [];
   return (Number(words[11]) + Number(words[12])) / 100;
-}
-
-/** @returns {Promise<number>} */
-function freePort() {
-  return new Promise((resolve) => {
-    const server = createServer().listen(0, '127.0.0.1', () => {
-      const { port } = /** @type {import('node:net').AddressInfo} */ (server.address());
-      server.close(() => resolve(port));
-    });
-  });
-}
-
-/** @param {number} port */
-async function natsServer(port) {
-  const program = programPath('nats-server');
-  if (program === undefined) throw new Error('install nats-server');
-  const child = spawn(program, ['-a', '127.0.0.1', '-p', String(port)]);
-  children.add(child);
-  let text = '';
-  await /** @type {Promise<void>} */ (
-    new Promise((resolve) => {
-      child.stderr.on('data', (chunk) => {
-        text += chunk;
-        if (text.includes('Server is ready')) resolve();
-      });
-    })
-  );
-  return child;
 }
 
 /** @param {string} folder @param {number} bus */
@@ -74,7 +45,8 @@ async function main() {
   children.add(daemon.child);
   await daemon.serving;
   const port = await freePort();
-  const server = await natsServer(port);
+  const server = await startNats(port);
+  children.add(server);
   const nats = `nats://127.0.0.1:${port}`;
 
   /** @type {ChildProcess[]} */

@@ -85,6 +85,30 @@ export async function announce(ksocks, names, number) {
   await Promise.all(ksocks.map((ksock) => ksock.flush().catch(() => {})));
 }
 
+/** Waits until both have heard each of so many messages, or were told that they missed it. @param {Ears[]} ears @param {number} sent @param {Verdict} verdict */
+export async function untilHeard(ears, sent, verdict) {
+  await until('all is heard, or counted', () => {
+    return verdict.broken !== null || ears.every(({ heard, missed }) => heard + missed >= sent);
+  });
+}
+
+/**
+ * Prints what happened, or throws what was broken. @param {string} what @param {Verdict} verdict @param {Ears[]} ears
+ * @param {Asker} asker @param {object} faults
+ */
+export function report(what, verdict, ears, { replies, statuses, refused }, faults) {
+  if (verdict.broken !== null) throw verdict.broken;
+  if (replies === 0) throw new Error('no Request was answered');
+  let heard = 0;
+  let missed = 0;
+  for (const each of ears) {
+    heard += each.heard;
+    missed += each.missed;
+  }
+  const figures = { heard, missed, replies, statuses, refused, ...faults };
+  console.log(`chaos of ${what}: every promise was kept: ${JSON.stringify(figures)}`);
+}
+
 /** Runs; says how to do it again if it fails. @param {() => Promise<void>} main @param {string} again */
 export async function runChaos(main, again) {
   try {

@@ -15,7 +15,17 @@ import { parseArgs } from 'node:util';
 import { Ksock } from '../dist/index.js';
 import { Random } from '../harness/random.mjs';
 import { Daemon, KBUS } from '../harness/serve.mjs';
-import { Asker, announce, children, Ears, runChaos, until, Verdict } from './joined.mjs';
+import {
+  Asker,
+  announce,
+  children,
+  Ears,
+  report,
+  runChaos,
+  until,
+  untilHeard,
+  Verdict,
+} from './joined.mjs';
 
 /** @import { ChildProcess } from 'node:child_process' */
 
@@ -103,16 +113,9 @@ async function main() {
   }
   await announcing;
   await Promise.all(asker.asked);
-  await until('all is heard, or counted', () => {
-    const isDone = (/** @type {Ears} */ { heard, missed }) => heard + missed >= sent;
-    return verdict.broken !== null || (isDone(ears.near) && isDone(ears.far));
-  });
-  if (verdict.broken !== null) throw verdict.broken;
-  const { replies, statuses, refused } = asker;
-  const heard = ears.near.heard + ears.far.heard;
-  const missed = ears.near.missed + ears.far.missed;
-  const figures = { announcements: 2 * sent, heard, missed, replies, statuses, refused, cuts };
-  console.log(`chaos of Limpets: every promise was kept: ${JSON.stringify(figures)}`);
+  const both = [ears.near, ears.far];
+  await untilHeard(both, sent, verdict);
+  report('Limpets', verdict, both, asker, { sent: 2 * sent, cuts });
 }
 
 await runChaos(main, `node chaos/limpets.mjs --seed ${values.seed} --seconds ${values.seconds}`);

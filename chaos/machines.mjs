@@ -6,17 +6,26 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import process from 'node:process';
 import { setTimeout as pause } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import { Ksock } from '../dist/index.js';
-import { programPath } from '../dist/system/program-path.js';
+import { freePort, startNats } from '../harness/nats-server.mjs';
 import { Random } from '../harness/random.mjs';
 import { Daemon, KBUS } from '../harness/serve.mjs';
-import { Asker, announce, children, Ears, runChaos, until, Verdict } from './joined.mjs';
+import {
+  Asker,
+  announce,
+  children,
+  Ears,
+  report,
+  runChaos,
+  until,
+  untilHeard,
+  Verdict,
+} from './joined.mjs';
 
 /** @import { ChildProcess } from 'node:child_process' */
 
@@ -34,31 +43,11 @@ const MACHINES = ['one', 'two', 'three'];
 const at = (/** @type {string} */ name) => join(folder, name);
 const faults = { server: 0, stops: 0, limpets: 0, daemons: 0 };
 
-/** @returns {Promise<number>} */
-const freePort = () =>
-  new Promise((resolve) => {
-    const server = createServer().listen(0, '127.0.0.1', () => {
-      const { port } = /** @type {import('node:net').AddressInfo} */ (server.address());
-      server.close(() => resolve(port));
-    });
-  });
-
 /** @param {number} port */
 async function startServer(port) {
-  const program = programPath('nats-server', ['/usr/sbin', '/usr/local/sbin']);
-  if (program === undefined) throw new Error('nats-server is not installed');
-  const child = spawn(program, ['-a', '127.0.0.1', '-p', String(port)]);
-  children.add(child);
-  let text = '';
-  await /** @type {Promise<void>} */ (
-    new Promise((resolve) => {
-      child.stderr.on('data', (chunk) => {
-        text += chunk;
-        if (text.includes('Server is ready')) resolve();
-      });
-    })
-  );
-  return child;
+  const server = await startNats(port);
+  children.add(server);
+  return server;
 }
 
 /** @param {number} port @param {number} machine */
@@ -172,19 +161,9 @@ async function main() {
       (await sender.findReplier('$.Ask')) !== null && (await back.findReplier('$.Third')) !== null
     );
   });
-  if (onlyServer) {
-    await until('all is heard, or counted', () => {
-      const isDone = (/** @type {Ears} */ { heard, missed }) => heard + missed >= sent;
-      return verdict.broken !== null || (isDone(ears.near) && isDone(ears.far));
-    });
-  }
-  if (verdict.broken !== null) throw verdict.broken;
-  const { replies, statuses, refused } = asker;
-  if (replies === 0) throw new Error('no Request was answered');
-  const heard = ears.near.heard + ears.far.heard;
-  const missed = ears.near.missed + ears.far.missed;
-  const figures = { announcements: 2 * sent, heard, missed, replies, statuses, refused, ...faults };
-  console.log(`chaos of machines: every promise was kept: ${JSON.stringify(figures)}`);
+  const both = [ears.near, ears.far];
+  if (onlyServer) await untilHeard(both, sent, verdict);
+  report('machines', verdict, both, asker, { sent: 2 * sent, ...faults });
 }
 
 const again = `node chaos/machines.mjs --seed ${values.seed} --seconds ${values.seconds} --only ${values.only}`;

@@ -1,13 +1,13 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { freePort } from '../../harness/nats-server.mjs';
 import type { Bus } from '../../src/bus/bus.ts';
 import { Ksock, type KsockOptions } from '../../src/client/ksock.ts';
 import { Limpet, type LimpetEvent, type LinkOptions } from '../../src/limpet/limpet.ts';
 import { wirePair } from '../../src/limpet/link/wire.ts';
 import type { Message } from '../../src/message/message.ts';
 import { MemoryEngine } from './engines.ts';
-import { freePort } from './free-port.ts';
 
 /** How two Limpets are joined in a test. */
 export interface LinkKind {

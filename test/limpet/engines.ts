@@ -1,11 +1,10 @@
-import { type ChildProcess, spawn } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { freePort, natsProgram, startNats } from '../../harness/nats-server.mjs';
 import type { ConnectEngine, Engine, EngineEvents } from '../../src/limpet/federation/engine.ts';
-import { programPath } from '../../src/system/program-path.ts';
-import { freePort } from './free-port.ts';
 
 interface Client {
   readonly subjects: readonly string[];
@@ -76,9 +75,7 @@ function isFor(subscription: string, subject: string): boolean {
   );
 }
 
-const PROGRAM = programPath('nats-server', ['/usr/sbin', '/usr/local/sbin']);
-
-export const HAS_NATS = PROGRAM !== undefined;
+export const HAS_NATS = natsProgram() !== undefined;
 
 /** In the title of tests that need the server, so that a skipped one says why. */
 export const NATS_SERVER = HAS_NATS ? 'nats-server' : 'nats-server (SKIPPED: it is not installed)';
@@ -103,21 +100,8 @@ export class NatsServer {
 
   async start(config = ''): Promise<void> {
     const file = join(this.folder, 'nats.conf');
-    writeFileSync(file, `listen: "127.0.0.1:${this.port}"\n${config}\n`);
-    const child = spawn(PROGRAM as string, ['-c', file], { stdio: ['ignore', 'ignore', 'pipe'] });
-    this.process = child;
-    let text = '';
-    await new Promise<void>((resolve, reject) => {
-      child.stderr?.on('data', (chunk: Buffer) => {
-        text += chunk.toString();
-        if (text.includes('Server is ready')) resolve();
-      });
-      child.once('exit', () => reject(new Error(`nats-server ended:\n${text}`)));
-    });
-  }
-
-  signal(signal: NodeJS.Signals): void {
-    this.process?.kill(signal);
+    writeFileSync(file, config);
+    this.process = await startNats(this.port, '-c', file);
   }
 
   async kill(): Promise<void> {

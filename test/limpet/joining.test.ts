@@ -2,6 +2,7 @@ import { chmodSync, writeFileSync } from 'node:fs';
 import { connect, createServer, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { freePort } from '../../harness/nats-server.mjs';
 import { Bus } from '../../src/bus/bus.ts';
 import { LinkProxy } from '../../src/cli/link-proxy.ts';
 import type { Ksock } from '../../src/client/ksock.ts';
@@ -12,7 +13,6 @@ import { MessageId } from '../../src/message/id.ts';
 import { Announcement, Message, Request, replyTo } from '../../src/message/message.ts';
 import { Bowls, isJoined, LINK_KINDS, type LinkKind, next } from './bowls.ts';
 import { certificate } from './certificate.ts';
-import { freePort } from './free-port.ts';
 
 const NATIVE = LINK_KINDS[1] as LinkKind;
 
