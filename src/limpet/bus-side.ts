@@ -214,7 +214,11 @@ export class BusSide {
 
   private readonly readAll = (): void => {
     const { port, hub } = this;
+    const { ksockId } = port;
+    // Until it speaks, what it has sent itself tells it something; so does a termination message.
+    const passesOver = this.hasBegunToSpeak && this.termination === null;
     while (!this.isPaused && !this.isClosed) {
+      if (passesOver) port.passOver?.(ksockId);
       const message = port.tryNext();
       if (message === null) break;
       this.take(message);

@@ -432,6 +432,12 @@ export class FramePort implements Port, ChannelEvents {
     return this.given(message);
   }
 
+  passOver(sender: number): void {
+    if (this.isClosing || this.unclaimed.length > 0) return;
+    const count = this.prefetched.passOver(sender);
+    if (count > 0 && this.refusals.closedBy === null) this.prefetching.noteConsumed(count);
+  }
+
   tryNextInto(borrowed: BorrowedMessage): boolean {
     if (this.isClosing) return false;
     const { unclaimed } = this;

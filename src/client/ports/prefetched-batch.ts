@@ -35,7 +35,8 @@ export class PrefetchedBatch {
   private readonly heads: HeadReader;
   private readonly kept: KeptMemory;
   private readonly bytes: Uint8Array;
-  private readonly from: number;
+  /** The Ksock that sent them. */
+  readonly from: number;
   private readonly you: number;
   /** Where the next record begins. */
   private at: number;
@@ -82,6 +83,11 @@ export class PrefetchedBatch {
     this.from = from;
     this.serial = serial;
     this.you = you;
+  }
+
+  /** None is a Request for the reader to answer. */
+  get isForListeners(): boolean {
+    return this.you === 0;
   }
 
   next(): Message {

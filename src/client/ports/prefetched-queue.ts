@@ -56,6 +56,19 @@ export class PrefetchedQueue {
     return true;
   }
 
+  /** Takes the messages at the front that this Ksock sent, and that are for listeners; gives their number. */
+  passOver(sender: number): number {
+    let count = 0;
+    for (;;) {
+      const batch = this.batch ?? this.nextBatch();
+      if (batch === null || batch.from !== sender || !batch.isForListeners) break;
+      count += batch.left;
+      this.batch = null;
+    }
+    this.length -= count;
+    return count;
+  }
+
   /** Makes the next item the current batch, if it is one. */
   private nextBatch(): PrefetchedBatch | null {
     if (!(this.items[this.first] instanceof PrefetchedBatch)) return null;

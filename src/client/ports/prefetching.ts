@@ -83,10 +83,10 @@ export class Prefetching {
     this.queue.pushFirst(batch);
   }
 
-  /** The program gets a message of the queue. */
-  noteConsumed(): void {
-    this.prefetch.consume(1);
-    this.consumed++;
+  /** The program gets messages of the queue. */
+  noteConsumed(count = 1): void {
+    this.prefetch.consume(count);
+    this.consumed += count;
     if (this.consumed * 2 >= CREDIT_MESSAGES) this.writer.flushSoon();
     else if (!this.isReceiving) this.reportSoon();
   }
