@@ -12,5 +12,6 @@ export function copyBytes(
   const length = end - start;
   if (length <= MAX_LOOP_COPY_BYTES)
     for (let index = 0; index < length; index++) to[at + index] = from[start + index] as number;
-  else to.set(from.subarray(start, end), at);
+  // A view of a Buffer would be a Buffer, which takes longer to make.
+  else to.set(new Uint8Array(from.buffer, from.byteOffset + start, length), at);
 }
