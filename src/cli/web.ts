@@ -1,13 +1,21 @@
 import { readFileSync } from 'node:fs';
 import type { Command } from 'commander';
 import { escaped } from '../base/escape.ts';
-import { addressFile } from '../system/web-address-file.ts';
+import { addressFile, openingFile } from '../system/web-address-file.ts';
 import { addBusOptions, type BusOptions, directoryOf, serveCommand } from './bus-options.ts';
 import { Exit, Failure } from './failure.ts';
+import { openBrowser } from './open-browser.ts';
 import { print, printJson } from './output.ts';
+
+interface WebCommandOptions extends BusOptions {
+  open?: boolean;
+  allowSend?: boolean;
+}
 
 export function configure(command: Command): void {
   addBusOptions(command)
+    .option('--open', 'open the page in the browser of this system')
+    .option('--allow-send', 'the page may send messages, too: it has the view "Try it"')
     .addHelpText(
       'after',
       `
@@ -16,21 +24,36 @@ token gives all rights on all buses: who has the address may do what you may do.
 an access point of the configuration file that has web = true.
 Each start of the daemon makes new tokens, unless it has web-keep-tokens.
 
+The page shows what happens on the bus, and changes nothing. --allow-send is a guard against mistakes, and none against
+people: what a token permits, say the rights of its access point.
+
 Examples:
   kbus web
+  kbus web --open
   kbus web --access guest`,
     )
     .action(web);
 }
 
-async function web(options: BusOptions): Promise<void> {
-  const { access, bus, directory: given } = options;
+async function web(options: WebCommandOptions): Promise<void> {
+  const { access = '', allowSend, bus, directory: given } = options;
   // Not at the access point: one that is for the web need not be for this user.
   const directory = await directoryOf({ bus, ...(given !== undefined && { directory: given }) });
-  const address = readAddress(directory, access ?? '', given);
-  const fragment = bus === 0 ? '' : `&bus=${bus}`;
-  if (options.json) await printJson({ address: `${address}${fragment}` });
-  else await print(`${escaped(address)}${fragment}\n`);
+  const more = `${bus === 0 ? '' : `&bus=${bus}`}${allowSend ? '&send=' : ''}`;
+  const address = `${readAddress(directory, access, given)}${more}`;
+  if (options.open) {
+    const why = await openBrowser(address, openingFile(directory, access));
+    if (why !== null) {
+      throw new Failure(
+        Exit.REFUSED,
+        `can't open a browser: ${why}. Open this address yourself:\n  ${address}`,
+        undefined,
+      );
+    }
+  }
+  if (options.json) await printJson({ address });
+  else if (options.open) await print('opened in the browser\n');
+  else await print(`${escaped(address)}\n`);
 }
 
 function readAddress(directory: string, access: string, given: string | undefined): string {

@@ -7,3 +7,8 @@ import { join } from 'node:path';
 export function addressFile(directory: string, access: string): string {
   return join(directory, access === '' ? 'kbus.web' : `kbus.${access}.web`);
 }
+
+/** A file that leads a browser to that page: beside it, and as private. `kbus web --open` writes it. */
+export function openingFile(directory: string, access: string): string {
+  return `${addressFile(directory, access)}.html`;
+}

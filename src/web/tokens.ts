@@ -9,7 +9,7 @@ import {
   writeSync,
 } from 'node:fs';
 import process from 'node:process';
-import { addressFile } from '../system/web-address-file.ts';
+import { addressFile, openingFile } from '../system/web-address-file.ts';
 
 /** A token is 256 random bits in base64url. */
 const TOKEN_BYTES = 32;
@@ -59,7 +59,8 @@ export class Tokens {
       } finally {
         closeSync(file);
       }
-      this.written.push(path);
+      // What leads browsers here is useless without this daemon.
+      this.written.push(path, openingFile(this.directory, access));
     }
   }
 

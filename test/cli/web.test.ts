@@ -1,4 +1,4 @@
-import { chmodSync, readFileSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { beforeEach, describe, expect, test } from 'vitest';
@@ -47,6 +47,48 @@ describe('kbus web', () => {
     const { stderr, code } = await run('web', '--access', 'nobody');
     expect(code).toBe(1);
     expect(stderr).toContain("give access point 'nobody' web = true");
+  });
+
+  describe('--open', () => {
+    /** A folder with an opener of pages, which notes what it was given. */
+    const opener = async (script: string): Promise<string> => {
+      const folder = await newFolder();
+      for (const name of ['xdg-open', 'open']) {
+        writeFileSync(join(folder, name), `#!/bin/sh\n${script}\n`, { mode: 0o755 });
+      }
+      return folder;
+    };
+    const openWith = (folder: string, ...args: string[]): Promise<Outcome> =>
+      kbus(['web', '--open', ...args], { env: { KBUS_DIR: directory, PATH: folder } });
+
+    test('gives the browser a private file that leads to the page: a command line can be read by others', async () => {
+      const daemon = start(['serve', '--directory', directory, '--web', '127.0.0.1:0']);
+      await daemon.says(/serving/);
+      const folder = await opener('echo "$@" > "$KBUS_DIR/../given"');
+      const { code, stderr, stdout } = await openWith(folder, '--bus', '0', '--allow-send');
+      expect([code, stderr, stdout]).toEqual([0, '', 'opened in the browser\n']);
+      const file = readFileSync(join(directory, '../given'), 'utf8').trim();
+      expect(file).toBe(join(directory, 'kbus.web.html'));
+      expect(statSync(file).mode & 0o777).toBe(0o600);
+      const address = (await run('web', '--allow-send')).stdout.trim();
+      expect(address).toMatch(/#token=[\w-]{43}&send=$/);
+      expect(readFileSync(file, 'utf8')).toContain(`url=${address.replace('&', '&#38;')}"`);
+      daemon.child.kill('SIGTERM');
+      await daemon.ended;
+      expect(existsSync(file)).toBe(false);
+    });
+
+    test.each([
+      ['there is no program that opens pages', null, /this system has no (xdg-)?open/],
+      ['the program fails', 'exit 3', /open ended with 3/],
+    ])('says the address if %s', async (_, script, why) => {
+      await serve('--web', '127.0.0.1:0');
+      const folder = script === null ? await newFolder() : await opener(script);
+      const { code, stderr } = await openWith(folder);
+      expect(code).toBe(1);
+      expect(stderr).toMatch(why);
+      expect(stderr).toContain((await run('web')).stdout.trim());
+    });
   });
 
   test('says how to start a daemon with a page', async () => {

@@ -45,3 +45,11 @@ export function fitted(canvas: HTMLCanvasElement, width: number, height: number)
   context.setTransform(ratio, 0, 0, ratio, 0, 0);
   return context;
 }
+
+/** The text, cut to what has room in this width. */
+export function shortened(context: CanvasRenderingContext2D, text: string, width: number): string {
+  if (context.measureText(text).width <= width) return text;
+  let length = text.length;
+  while (length > 1 && context.measureText(`${text.slice(0, length)}…`).width > width) length--;
+  return `${text.slice(0, length)}…`;
+}

@@ -3,7 +3,7 @@ import { codeOf } from '../../message/errno.ts';
 import type { Row } from '../model/chart.ts';
 import { shortText } from '../model/data-view.ts';
 import { answerTime, type Entry } from '../model/history.ts';
-import type { Palette } from './palette.ts';
+import { type Palette, shortened } from './palette.ts';
 
 /** What is drawn: rows from the top, lanes from the left. */
 export interface Sequence {
@@ -107,7 +107,7 @@ export class SequenceDrawing {
     context.textAlign = 'center';
     for (const ksock of lanes) {
       context.fillStyle = hasLeft(ksock) ? palette.muted : palette.text;
-      const name = this.fit(nameOf(ksock), layout.laneWidth - 8);
+      const name = shortened(context, nameOf(ksock), layout.laneWidth - 8);
       context.fillText(name, this.xOf(ksock), 20);
     }
   }
@@ -249,14 +249,6 @@ export class SequenceDrawing {
 
   private xOf(ksock: number): number {
     return Math.round(this.laneAt.get(ksock) ?? this.shown.layout.gutter) + 0.5;
-  }
-
-  private fit(text: string, width: number): string {
-    const { context } = this;
-    if (context.measureText(text).width <= width) return text;
-    let length = text.length;
-    while (length > 1 && context.measureText(`${text.slice(0, length)}…`).width > width) length--;
-    return `${text.slice(0, length)}…`;
   }
 }
 

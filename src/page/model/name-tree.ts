@@ -10,6 +10,8 @@ export interface NameNode {
   readonly depth: number;
   /** Null: nobody uses this name, but names below it. */
   readonly facts: NameFacts | null;
+  /** It is used, or bound to. */
+  readonly isName: boolean;
   readonly bound: BoundTo;
   /** How many names are below it. */
   readonly below: number;
@@ -47,16 +49,19 @@ export function treeOf(
       const isName = joined.facts !== null || joined.isBinding;
       lines.push({
         path: joined.path,
-        label: joined.label,
+        label: depth === 0 ? `$.${joined.label}` : joined.label,
         depth,
         facts: joined.facts,
+        isName,
         bound: isName ? table.boundTo(joined.path) : NOBODY,
         below: countBelow(joined),
       });
       if (!isClosed(joined.path)) walk(joined, depth + 1);
     }
   };
-  walk(root, 0);
+  // Every name begins with it.
+  const top = root.children.get('$');
+  if (top !== undefined) walk(top, 0);
   return lines;
 }
 

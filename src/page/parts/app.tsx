@@ -2,14 +2,20 @@ import type { JSX } from 'preact';
 import { type ViewName, view } from '../state/route.ts';
 import { Header } from './header.tsx';
 import { Messages } from './messages.tsx';
+import { Names } from './names.tsx';
 import { Nav } from './nav.tsx';
 import { Now } from './now.tsx';
 import { Sequence } from './sequence.tsx';
+import { Talk } from './talk.tsx';
+import { Try } from './try.tsx';
 
 const PARTS: Readonly<Record<ViewName, () => JSX.Element>> = {
   now: Now,
   sequence: Sequence,
   messages: Messages,
+  names: Names,
+  talk: Talk,
+  try: Try,
 };
 
 export function App() {

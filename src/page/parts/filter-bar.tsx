@@ -1,7 +1,7 @@
 import type { ComponentChildren } from 'preact';
 import type { MessageKind } from '../../message/fields.ts';
-import { model, traffic } from '../state/feed.ts';
 import { filter, refine, toggleKind } from '../state/route.ts';
+import { ProgramChoice } from './program-choice.tsx';
 
 const KINDS: readonly (readonly [kind: MessageKind, title: string])[] = [
   ['Announcement', 'Announcements'],
@@ -58,28 +58,5 @@ export function FilterBar({ children }: { children?: ComponentChildren }) {
       </fieldset>
       {children}
     </div>
-  );
-}
-
-function ProgramChoice({ ksock }: { ksock: number }) {
-  // Programs come and go with the rates.
-  void traffic.value;
-  const { programs } = model.value;
-  const { present } = programs;
-  const isThere = ksock === 0 || present.some((one) => one.ksock === ksock);
-  return (
-    <select
-      aria-label="Program"
-      value={ksock}
-      onChange={({ currentTarget }) => refine({ ksock: Number(currentTarget.value) })}
-    >
-      <option value={0}>all programs</option>
-      {!isThere && <option value={ksock}>{programs.whoIs(ksock)}</option>}
-      {present.map((one) => (
-        <option key={one.ksock} value={one.ksock}>
-          {programs.whoIs(one.ksock)}
-        </option>
-      ))}
-    </select>
   );
 }

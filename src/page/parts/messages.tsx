@@ -12,6 +12,7 @@ import { filter, route, showMessage } from '../state/route.ts';
 import { Empty } from './empty.tsx';
 import { FilterBar } from './filter-bar.tsx';
 import { MessageDetail } from './message-detail.tsx';
+import { Space } from './space.tsx';
 import { useWindow } from './use-window.ts';
 
 const COLUMNS = 7;
@@ -69,11 +70,11 @@ export function Messages() {
               </tr>
             </thead>
             <tbody>
-              <Space height={first * rowHeight} />
+              <Space height={first * rowHeight} columns={COLUMNS} />
               {shown.slice(first, last).map((entry, at) => (
                 <MessageRow key={entry.seq} entry={entry} index={first + at} />
               ))}
-              <Space height={(shown.length - last) * rowHeight} />
+              <Space height={(shown.length - last) * rowHeight} columns={COLUMNS} />
             </tbody>
           </table>
           {shown.length === 0 && (
@@ -87,16 +88,6 @@ export function Messages() {
         {route.value.message !== '' && <MessageDetail id={route.value.message} />}
       </div>
     </section>
-  );
-}
-
-/** In place of rows that are not in sight. */
-function Space({ height }: { height: number }) {
-  if (height === 0) return null;
-  return (
-    <tr class="space">
-      <td colSpan={COLUMNS} style={{ height: `${height}px` }} />
-    </tr>
   );
 }
 

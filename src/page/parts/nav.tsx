@@ -4,7 +4,7 @@ import { hashOf, route, VIEWS } from '../state/route.ts';
 export function Nav() {
   return (
     <nav aria-label="Views">
-      {VIEWS.map(({ name, title }) => (
+      {VIEWS.filter(({ name }) => name !== 'try' || route.value.send).map(({ name, title }) => (
         <a
           key={name}
           href={hashOf({ ...route.value, view: name, message: '' }) || '#'}

@@ -106,8 +106,8 @@ function ProgramRow({ isSlow, one }: { one: KsockTraffic; isSlow: boolean }) {
         <button
           type="button"
           class="link"
-          title="Show its messages"
-          onClick={() => go({ view: 'sequence', filter: { ...filter.value, text: '', ksock } })}
+          title="Show who it talks to"
+          onClick={() => go({ view: 'talk', filter: { ...filter.value, text: '', ksock } })}
         >
           {program?.limpet != null && '⇄ '}
           {model.value.programs.nameOf(ksock)}

@@ -14,7 +14,7 @@ const NARROW = '(max-width: 40rem)';
 export function useWindow(
   place: RefObject<HTMLDivElement>,
   rows: number,
-  scrolled: (isAtTop: boolean) => void,
+  scrolled: (isAtTop: boolean) => void = () => {},
 ): { first: number; last: number; rowHeight: number; onScroll: () => void } {
   const top = useSignal(0);
   const height = useSignal(0);

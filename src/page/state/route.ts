@@ -19,6 +19,9 @@ export const VIEWS = [
   { name: 'now', title: 'Now' },
   { name: 'sequence', title: 'Sequence' },
   { name: 'messages', title: 'Messages' },
+  { name: 'names', title: 'Names' },
+  { name: 'talk', title: 'Who talks' },
+  { name: 'try', title: 'Try it' },
 ] as const;
 
 export type ViewName = (typeof VIEWS)[number]['name'];

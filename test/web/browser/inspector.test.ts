@@ -2,6 +2,7 @@ import type { Browser, BrowserContext, Page } from 'playwright-core';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { Announcement } from '../../../src/message/message.ts';
 import { LOCAL_WEB, LocalDaemon } from '../../support/daemon.ts';
+import { failed } from '../../support/refused.ts';
 import { launch, missing } from './chromium.ts';
 
 let browser: Browser;
@@ -123,6 +124,69 @@ describe.skipIf(missing !== null)(title, () => {
     await choice.selectOption('1');
     await textWith(page, `tr[data-ksock="${there.id}"]`, 'on bus 1');
     expect(new URL(page.url()).hash).toBe('#bus=1');
+  });
+
+  it('shows the names that bindings has, who is asked though nobody replies, and last values', async () => {
+    const listener = await local.open({ name: 'screen' });
+    await listener.bind('$.Room.*');
+    const heater = await local.open({ name: 'heater' });
+    await heater.bind('$.Heater.Set', true);
+    const page = await open('&view=names');
+    await heater.sendMsg(new Announcement('$.Room.Temp', '21.5'));
+    await failed(listener.request('$.Nobody'));
+    expect(await textWith(page, '[data-name="$.Room.Temp"]', '21.5')).toMatch(/^Temp screen /);
+    expect(await textWith(page, '[data-name="$.Nobody"]', 'asked')).toContain('nobody: asked 1×');
+    for (const { ksock, name } of await listener.readBindings()) {
+      const row = await textWith(page, `[data-name="${name}"]`, '');
+      expect(row).toContain(ksock === heater.id ? 'heater' : 'screen');
+    }
+    await page.locator('[data-name="$.Room"] button.fold').click();
+    await page.locator('[data-name="$.Room.Temp"]').waitFor({ state: 'detached' });
+  });
+
+  it('shows who talks to whom, and the neighbourhood of one program', async () => {
+    const page = await open('&view=talk');
+    const screen = await local.open({ name: 'screen' });
+    await screen.bind('$.Room.*');
+    const sensor = await local.open({ name: 'sensor' });
+    for (let at = 0; at < 3; at++) await sensor.sendMsg(new Announcement('$.Room.Temp', 'x'));
+    await textWith(page, '#counts', '1 senders, 1 receivers, 1 pairs');
+    await page.getByLabel('Program', { exact: true }).selectOption(String(screen.id));
+    expect(await textWith(page, '.detail', '3 in all')).toMatch(
+      /Gets messages from 1 sensor .* 3 in all Sends messages to nobody/,
+    );
+  });
+
+  it('sends only if the address lets it, and then says what came of it', async () => {
+    const heater = await local.open({ name: 'heater' });
+    await heater.replier('$.Heater.Set', (request) => `set to ${request.text()}`);
+    const page = await open('&send=&view=try');
+    await page.getByRole('button', { name: 'Request' }).click();
+    await page.getByLabel('Name').fill('$.Heater.Set');
+    await textWith(
+      page,
+      '.fate',
+      `heater (Ksock ${heater.id}, pid ${process.pid}) would answer it`,
+    );
+    await page.getByLabel('Data').fill('21');
+    await page.getByRole('button', { name: 'Send' }).click();
+    expect(await textWith(page, '#outcome', 'set to 21')).toContain(`Ksock ${heater.id} replied`);
+    const other = await open('&view=now');
+    expect(await other.getByRole('link', { name: 'Try it' }).count()).toBe(0);
+    // The page is no program on the bus.
+    expect((await heater.stats()).ksocks).toHaveLength(1);
+  });
+
+  it('shows a hundred programs', async () => {
+    const all = await Promise.all(
+      Array.from({ length: 100 }, (_, at) => local.open({ name: `program ${at}` })),
+    );
+    await Promise.all(all.map((ksock) => ksock.bind('$.Everybody')));
+    const page = await open('&view=now');
+    await textWith(page, '.summary', '100 programs');
+    await page.getByRole('link', { name: 'Who talks' }).click();
+    for (const ksock of all) await ksock.sendMsg(new Announcement('$.Everybody'));
+    await textWith(page, '#counts', '100 senders, 100 receivers, 10,000 pairs');
   });
 
   it('comes back after a restart of the daemon that keeps its tokens, and says so between', async () => {
