@@ -30,6 +30,7 @@ installPrograms({
   tmux: 'tmux',
   zsh: 'zsh',
   fish: 'fish',
+  lintian: 'lintian',
 });
 
 const failed = [];
