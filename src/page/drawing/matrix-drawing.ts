@@ -16,8 +16,9 @@ const MIN_CELL = 11;
 const MAX_CELL = 44;
 /** Names are not drawn smaller. */
 const FONT_SIZE = 11;
-/** The names of receivers rise by this angle. */
+/** The names of receivers rise by this angle; in small cells they stand upright, so that they do not touch. */
 const SLOPE = Math.PI / 3;
+const SMALL_CELL = 16;
 
 export function layoutOfMatrix(
   { receivers, senders }: Matrix,
@@ -144,6 +145,7 @@ function drawNames(
   }
   context.restore();
 
+  const slope = cell < SMALL_CELL ? Math.PI / 2 : SLOPE;
   context.textAlign = 'left';
   context.save();
   context.beginPath();
@@ -154,8 +156,8 @@ function drawNames(
     style(ksock === chosen || ksock === at?.to);
     context.save();
     context.translate(column + cell / 2, top - 6);
-    context.rotate(-SLOPE);
-    context.fillText(shortened(context, labelOf(ksock), (top - 14) / Math.sin(SLOPE)), 0, 0);
+    context.rotate(-slope);
+    context.fillText(shortened(context, labelOf(ksock), (top - 14) / Math.sin(slope)), 0, 0);
     context.restore();
   }
   context.restore();

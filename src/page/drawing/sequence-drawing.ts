@@ -199,6 +199,11 @@ export class SequenceDrawing {
     const { layout, palette } = this.shown;
     context.textAlign = 'left';
     const parts: [string, string][] = [[row.last.name, palette.text]];
+    const start = this.xOf(row.last.from);
+    // Its lane is not in sight.
+    if (start < layout.gutter || start > layout.width) {
+      parts.unshift([`${this.shown.nameOf(row.last.from)}: `, palette.muted]);
+    }
     if (row.count > 1) parts.unshift([`${count(row.count)}× `, palette.accent]);
     const [note, colour] = noteOf(row.last, palette);
     if (note !== '') parts.push([`  ${note}`, colour]);

@@ -140,7 +140,7 @@ export class Chart {
     return this.rows[this.begin + index];
   }
 
-  /** Those that the rows are about, in the order of their ids. */
+  /** Those that the rows are about: the one that the filter chooses, and then the others in the order of their ids. */
   lanes(): number[] {
     const lanes = new Set<number>();
     for (let at = this.begin; at < this.rows.length; at++) {
@@ -149,7 +149,8 @@ export class Chart {
       for (const { ksock } of last.copies) lanes.add(ksock);
       for (const ksock of last.missed) lanes.add(ksock);
     }
-    return [...lanes].sort((a, b) => a - b);
+    const { ksock: first } = this.filter;
+    return [...lanes].sort((a, b) => Number(b === first) - Number(a === first) || a - b);
   }
 }
 

@@ -114,7 +114,8 @@ function MessageRow({ entry, index }: { entry: Entry; index: number }) {
       </td>
       <td class="from">{programs.nameOf(entry.from)}</td>
       <td class="to" title={to.join(', ')}>
-        {to.length > 2 ? `${to.slice(0, 2).join(', ')} and ${to.length - 2} more` : to.join(', ')}
+        {to.length > 2 && `${count(to.length)}: `}
+        {to.slice(0, 5).join(', ')}
       </td>
       <td class="value">
         {shortText(message.data, 80)}

@@ -176,7 +176,9 @@ function Bound({ bindings, nobody }: { bindings: readonly BindingInfo[]; nobody:
   const title = bindings.map(({ ksock, name }) => `${programs.whoIs(ksock)}: ${name}`).join('\n');
   return (
     <span title={title}>
-      {all.length > 2 ? `${all.slice(0, 2).join(', ')} and ${all.length - 2} more` : all.join(', ')}
+      {all.length > 2 && `${count(all.length)}: `}
+      {all.slice(0, 5).join(', ')}
+      {all.length > 5 && ' …'}
     </span>
   );
 }

@@ -6,9 +6,9 @@ import { filter, go, refine } from '../state/route.ts';
 /** More are counted. */
 const MOST = 10;
 
-const WIDTH = 380;
+const WIDTH = 420;
 const ROW = 44;
-const BOX = { width: 118, height: 30 };
+const BOX = { width: 112, height: 30 };
 const MIDDLE = (WIDTH - BOX.width) / 2;
 
 /** A program, who sends to it (at the left), and to whom it sends (at the right). */

@@ -80,7 +80,7 @@ export function Talk() {
         <ProgramChoice ksock={ksock} />
         <output class="muted" id="counts">
           {pair === undefined
-            ? `${count(matrix.senders.length)} senders, ${count(matrix.receivers.length)} receivers, ${count(matrix.pairs.length)} pairs; the darker, the more messages`
+            ? `${count(matrix.senders.length)} senders, ${count(matrix.receivers.length)} receivers, ${count(matrix.pairs.length)} pairs; the stronger the colour, the more messages`
             : inWords(pair)}
         </output>
       </div>
