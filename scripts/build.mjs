@@ -109,6 +109,10 @@ async function joinPage() {
     },
     platform: 'browser',
     transform: { jsx: { runtime: 'automatic', importSource: 'preact' } },
+    // A page with a missing package must not be built.
+    onLog: (_level, { message }) => {
+      throw new Error(message);
+    },
   });
   await joined.write({
     dir: folder,
