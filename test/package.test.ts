@@ -109,7 +109,7 @@ describe('the package', () => {
         .trim()
         .split('\n');
     const all = [
-      ...['LICENSE', 'README.md', 'package.json'],
+      ...['LICENSE', 'README.md', 'package.json', 'CHANGELOG.md', 'CONTRIBUTING.md', 'SECURITY.md'],
       ...['docs', 'examples', 'systemd'].flatMap(kept),
       ...modules,
       ...TYPES.map((file) => `dist/types/${file}`),
