@@ -72,7 +72,7 @@ function placeOf(path) {
   if (path.startsWith('systemd/')) return `${DOC}/examples/${name}`;
   if (path.startsWith('dist/man/')) return `usr/share/man/man${name.at(-1)}/${name}.gz`;
   if (path.startsWith('examples/')) return `${DOC}/${path}`;
-  if (/^docs\/|^README/.test(path)) return `${DOC}/${path}`;
+  if (/^docs\/|^[^/]+\.md$/.test(path)) return `${DOC}/${path}`;
   return `${MODULES}/${path}`;
 }
 
