@@ -56,13 +56,16 @@ const headOf = (name) =>
  * @param {string} text @param {string[]} exported
  */
 function withoutAliases(text, exported) {
-  const aliases = [...text.matchAll(/^type (\w+) = (\w+)<(\w+)>;\n/gm)];
-  return aliases.reduce((made, [line, alias = '', generic = '', argument = '']) => {
+  const ALIAS = new RegExp(String.raw`(${COMMENT})^type (\w+) = (\w+)<(\w+)>;\n`, 'gm');
+  const aliases = [...text.matchAll(ALIAS)];
+  return aliases.reduce((made, [line, comment = '', alias = '', generic = '', argument = '']) => {
     const head = headOf(generic);
     const [, parameter = '', body = ''] = head.exec(made) ?? [];
     if (exported.includes(generic) || parameter === '') return made;
     const filled = body.replace(new RegExp(`\\b${parameter}\\b`, 'g'), argument);
-    return made.replace(line, '').replace(head, () => `interface ${alias} {\n${filled}}\n`);
+    return made
+      .replace(line, '')
+      .replace(head, () => `${comment}interface ${alias} {\n${filled}}\n`);
   }, text);
 }
 

@@ -5,6 +5,7 @@ import { REPLIER_ERROR } from '../message/request-error.ts';
 /** What the users of an access point may do (spec 1 §13.2). */
 export const RIGHTS = ['read', 'write', 'reply', 'observe', 'manage'] as const;
 
+/** What the users of an access point may do: one of `RIGHTS`. */
 export type Right = (typeof RIGHTS)[number];
 
 /** The rights of an access point. A list of wildcards limits a right to names; without a list, it holds for all names. */

@@ -21,6 +21,7 @@ export class Buses {
     return this.buses.length;
   }
 
+  /** The bus with this number; undefined if there is none. */
   get(number: number): Bus | undefined {
     return this.buses[number];
   }

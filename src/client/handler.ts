@@ -6,13 +6,16 @@ import type { Data, Message } from '../message/message.ts';
 /** The data of a Reply, as a Replier's handler returns it. */
 export type ReplyData = Data | null | undefined | void;
 
+/** Is called with each Request of a replier, and gives the data of its Reply. What it throws makes the request fail. */
 export type RequestHandler = (request: Message) => ReplyData | Promise<ReplyData>;
 
+/** Is called with each message of a listener. What it throws, or rejects with, goes to `onHandlerError`. */
 export type Handler = (message: Message) => unknown;
 
 /** A handler that does not use the message after it returns. */
 export type BorrowingHandler = (message: BorrowedMessage) => void;
 
+/** Options of `Ksock.replier` and `Ksock.listener`. */
 export interface HandlerOptions {
   /**
    * The largest number of pending calls of this handler, from 1. While that many of its promises are pending, the Ksock
@@ -21,6 +24,7 @@ export interface HandlerOptions {
   concurrency?: number | undefined;
 }
 
+/** Options of `Ksock.listener`. */
 export interface ListenerOptions extends HandlerOptions {
   /** The handler gets a {@link BorrowedMessage}, which is valid until the handler returns. Default: false. */
   borrowed?: boolean | undefined;

@@ -17,6 +17,7 @@ export type {
 } from './options.ts';
 export type { Connect };
 
+/** Options of `Ksock.open`. */
 export type KsockOptions = OpenOptions<Ksock>;
 
 const NODE: Environment = {

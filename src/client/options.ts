@@ -90,6 +90,7 @@ export interface WaitOptions {
   signal?: AbortSignal | undefined;
 }
 
+/** How `Ksock.close` treats handlers that still run. */
 export interface CloseOptions {
   /** Lets handlers finish the calls that are running, and send their Replies. Default: false. */
   finish?: boolean | undefined;
@@ -97,6 +98,7 @@ export interface CloseOptions {
   timeout?: number | undefined;
 }
 
+/** Options of `Ksock.sendMsg` and of the other calls that send. */
 export interface SendOptions {
   /**
    * Sends with ALL_OR_WAIT, and waits while a recipient's queue is full: the promise resolves when the bus has delivered
@@ -107,6 +109,7 @@ export interface SendOptions {
   signal?: AbortSignal | undefined;
 }
 
+/** Options of `Ksock.request`. */
 export interface RequestOptions extends WaitOptions {
   /** Ksock id of the only Replier that may answer, from 1: makes the Request stateful. Default: any Replier. */
   to?: number | undefined;

@@ -49,6 +49,7 @@ const FAREWELL_TIMEOUT_MS = 5000;
 /** The same while the daemon stops. */
 const STOP_TIMEOUT_MS = 500;
 
+/** What a {@link Daemon} serves, and where. */
 export interface DaemonOptions {
   /** The number of buses at the start. */
   buses: number;
@@ -78,6 +79,7 @@ export interface DaemonOptions {
   listening?: readonly number[] | undefined;
 }
 
+/** Buses as files, for programs that use the calls of the kernel module. */
 export interface DeviceFiles {
   /** The folder to mount. */
   directory: string;

@@ -2,8 +2,10 @@ import { escaped, escapedJson, escapedLines } from '../base/escape.ts';
 import { systemTimers, type Timer, type Timers } from '../base/timers.ts';
 import { LineRate, WINDOW_MS } from './line-rate.ts';
 
+/** Lines for people, or a JSON object per line. */
 export type LogFormat = 'human' | 'json';
 
+/** How important a line of the log is. */
 export type Level = 'debug' | 'info' | 'warn' | 'error';
 
 type LogTimers = Pick<Timers, 'now' | 'setTimeout' | 'clearTimeout'>;
@@ -48,18 +50,22 @@ export class Log {
     };
   }
 
+  /** Writes a line for who looks for a fault; with `verbose`, each event of the buses. */
   debug(text: string, fields?: object): void {
     this.tell('debug', text, fields);
   }
 
+  /** Writes a line about what the daemon does. */
   info(text: string, fields?: object): void {
     this.tell('info', text, fields);
   }
 
+  /** Writes a line about what its user should know. */
   warn(text: string, fields?: object): void {
     this.tell('warn', text, fields);
   }
 
+  /** Writes a line about what went wrong. */
   error(text: string, fields?: object): void {
     this.tell('error', text, fields);
   }

@@ -19,6 +19,7 @@ import { checkSocketPath } from '../system/socket-folder.ts';
 import { withMode } from '../system/umask.ts';
 import { whoAnswers } from './who-answers.ts';
 
+/** Who may use a socket. */
 export interface Ownership {
   /** Permission bits of the socket. */
   mode: number;

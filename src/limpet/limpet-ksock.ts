@@ -10,6 +10,7 @@ import { Translation } from './translation.ts';
 /** How many messages the queue of a Limpet holds. */
 const MAX_MESSAGES = 1_000_000;
 
+/** Options of `LimpetKsock.open`. */
 export interface LimpetKsockOptions extends Pick<KsockOptions, 'directory'> {
   /** What the Limpet passes on: a name or wildcard. Default: `$.*`. */
   readonly messageName?: string | undefined;
@@ -34,7 +35,7 @@ export class LimpetKsock {
 
   /**
    * Opens the Ksock of a Limpet: it listens, hears each message once, and is told of Repliers. `ours` and `theirs` are the
-   * network ids, from 1, of this Limpet and of the other one. Errors: those of {@link Ksock.open} and {@link Ksock.bind}.
+   * network ids, from 1, of this Limpet and of the other one. Errors: those of `Ksock.open` and `Ksock.bind`.
    */
   static async open(
     where: number | Bus,
@@ -63,6 +64,7 @@ export class LimpetKsock {
     return this.ksock.id;
   }
 
+  /** The id of the Ksock, as messages have it in `from`. */
   ksockId(): number {
     return this.ksock.id;
   }

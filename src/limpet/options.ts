@@ -30,6 +30,7 @@ export interface LinkOptions extends Security {
   readonly in?: readonly string[] | undefined;
 }
 
+/** What a {@link Limpet} joins, and how. */
 export interface LimpetOptions {
   /** The network id, from 1 to 4,294,967,295; no other Limpet that can be reached has it. */
   readonly id: number;
@@ -48,6 +49,7 @@ export interface LimpetOptions {
   readonly onEvent?: ((event: LimpetEvent) => void) | undefined;
 }
 
+/** What a Limpet tells its program: a line for a log. */
 export interface LimpetEvent {
   readonly level: 'info' | 'warn' | 'error';
   readonly text: string;

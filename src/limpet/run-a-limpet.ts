@@ -44,6 +44,7 @@ function cantUse(what: string, address: LinkAddress, cause: Error): GiveUp {
   return new GiveUp(`can't ${what} ${addressText(address)}: ${cause.message}`, { cause });
 }
 
+/** Options of `runALimpet`. */
 export interface RunOptions {
   /** The names that are passed on. Default: `$.*`. */
   readonly messageName?: string | undefined;

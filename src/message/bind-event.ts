@@ -1,6 +1,7 @@
 import { LITTLE_ENDIAN } from '../base/endianness.ts';
 import { padded } from '../base/u32.ts';
 
+/** The data of a ReplierBindEvent. */
 export interface ReplierBindEventData {
   /** True for a bind, false for an unbind. */
   isBind: boolean;

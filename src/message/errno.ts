@@ -29,6 +29,7 @@ export const Errno = {
   ECANCELED: 125,
 } as const;
 
+/** The name of an error of KBUS, such as `'EPIPE'`. */
 export type ErrorCode = keyof typeof Errno;
 
 const CODES = new Map<number, ErrorCode>(

@@ -1,5 +1,6 @@
 import type { MessageId, OrigFrom } from './id.ts';
 
+/** What a message is, by its flags and its name. */
 export type MessageKind = 'Announcement' | 'Request' | 'Reply' | 'Status' | 'ReplierBindEvent';
 
 /** The fields of a new message beside name and data. All of them are unset by default. */

@@ -205,6 +205,7 @@ export class Message {
     this[CONNECTION] = connection;
   }
 
+  /** It wants a Reply (WANT_A_REPLY). */
   isRequest(): boolean {
     return (this.flags & Flag.WANT_A_REPLY) !== 0;
   }
@@ -221,6 +222,7 @@ export class Message {
     return this.isReply() && (this.isSynthetic() || this.name.startsWith(KBUS_NAMES));
   }
 
+  /** It is a Request that only one Ksock may answer. */
   isStatefulRequest(): boolean {
     return this.isRequest() && (this.to !== 0 || this.finalTo.isSet);
   }
@@ -230,6 +232,7 @@ export class Message {
     return (this.flags & Flag.SYNTHETIC) !== 0;
   }
 
+  /** It goes before all unread messages of a queue (URGENT). */
   isUrgent(): boolean {
     return (this.flags & Flag.URGENT) !== 0;
   }
@@ -239,10 +242,12 @@ export class Message {
     return this.head.wantsUsToReply;
   }
 
+  /** Sets or clears URGENT. */
   setUrgent(urgent = true): void {
     this.setFlag(Flag.URGENT, urgent);
   }
 
+  /** Sets or clears WANT_A_REPLY: makes it a Request, or an Announcement. */
   setWantReply(wantReply = true): void {
     this.setFlag(Flag.WANT_A_REPLY, wantReply);
   }
@@ -278,6 +283,7 @@ export class Message {
     return ours.length === theirs.length && ours.every((byte, at) => byte === theirs[at]);
   }
 
+  /** Its fields in the order of the layout in bytes (spec 2). */
   extract(): MessageSequence {
     return [
       this.id,

@@ -14,6 +14,7 @@ export interface BindingReport {
   name: string;
 }
 
+/** The state of one Ksock in a {@link BusReport}. */
 export interface KsockReport {
   ksock: number;
   /** The program's name, or ''. */
@@ -70,6 +71,7 @@ export interface AccessReport {
   reply: string[] | null;
 }
 
+/** The state of a bus and its Ksocks: what `Ksock.stats` gives. */
 export interface BusReport {
   device: number;
   nextKsock: number;

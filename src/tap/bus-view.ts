@@ -4,6 +4,7 @@ type Mutable<T> = { -readonly [K in keyof T]: T[K] };
 
 /** An open Ksock; the numbers are those after the last event. */
 export type KsockView = KsockInfo;
+/** A binding, as a {@link BusView} has it. */
 export type BindingView = BindingInfo;
 
 /**
@@ -26,6 +27,7 @@ export class BusView {
   lostEvents = 0;
   lostMessages = 0;
 
+  /** Brings the view up to date. Call it with each event of the tap, in order. */
   apply(event: TapEvent): void {
     switch (event.type) {
       case 'begin':

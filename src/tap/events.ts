@@ -65,6 +65,7 @@ export interface KsockInfo {
   readonly sending: boolean;
 }
 
+/** A binding of a bus. */
 export interface BindingInfo {
   /** Tells the bindings of a bus apart: rises with each. */
   readonly binding: number;
@@ -211,6 +212,7 @@ export interface MissedEvent extends SeenIds {
   readonly missed: number;
 }
 
+/** A Ksock has read messages, or its client has consumed them: they are in its queue no longer. */
 export interface ReadEvent extends SeenIds {
   readonly type: 'read';
   readonly ksock: number;

@@ -30,6 +30,7 @@ export interface PlatformSocket {
   readonly bufferedAmount: number;
   /** Text, or bytes. */
   send(data: never): void;
+  /** Ends the connection, with a code of WebSocket. */
   close(code?: number): void;
   onopen: ((event: never) => void) | null;
   onmessage: ((event: never) => void) | null;

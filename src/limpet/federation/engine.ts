@@ -11,11 +11,13 @@ export interface Engine {
   close(): Promise<void>;
 }
 
+/** What an engine tells the federation. */
 export interface EngineEvents {
   /** The engine is in reach, for the first time or again. */
   up(engine: Engine): void;
   /** It is out of reach. What was published last may be lost. */
   lost(why: string): void;
+  /** A message has come on a subject that is subscribed. */
   received(subject: string, bytes: Uint8Array): void;
   /** It does not allow a subject to this program. */
   forbidden(why: string): void;
