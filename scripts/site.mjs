@@ -1,4 +1,4 @@
-// Builds the site: README, docs/, and the reference made from the docstrings, as static pages in site/out. Its tools have
+// Builds the site: README, docs/, and the reference made from the docstrings, as static pages in site/dist. Its tools have
 // a package.json of their own, in site/, so that nobody else installs them.
 import { spawnSync } from 'node:child_process';
 import {
@@ -31,7 +31,7 @@ if (!existsSync(lock) || statSync(lock).mtimeMs < statSync('package-lock.json').
 const entryOf = (file) => (file === 'index' ? 'kbus' : `kbus/${file.replace('-', '/')}`);
 
 rmSync('.pages', { recursive: true, force: true });
-rmSync('out', { recursive: true, force: true });
+rmSync('dist', { recursive: true, force: true });
 mkdirSync('.pages');
 for (const name of readdirSync('..').filter((one) => one.endsWith('.md')))
   cpSync(`../${name}`, `.pages/${name}`);
@@ -60,4 +60,4 @@ for (const name of readdirSync('.pages/api', { recursive: true, encoding: 'utf8'
   writeFileSync(`.pages/api/${name}`, named);
 }
 run(process.execPath, 'node_modules/vitepress/bin/vitepress.js', 'build', '.');
-console.log('kbus: the site is in site/out');
+console.log('kbus: the site is in site/dist');

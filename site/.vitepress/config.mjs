@@ -35,7 +35,7 @@ export default defineConfig({
   title: 'KBUS',
   description: 'A simple, predictable message bus for the programs on one machine',
   srcDir: '.pages',
-  outDir: 'out',
+  outDir: 'dist',
   // Links to the source and the examples, which the site has not.
   ignoreDeadLinks: [/(^|\/)(src|test|examples|systemd|bench|scripts|chaos|soak)\//, /\/LICENSE$/],
   markdown: { attrs: { disable: true }, languageAlias: { session: 'console' } },
