@@ -4,7 +4,7 @@ import { escapedJson } from '../base/escape.ts';
 import { bytes as inBytes } from '../base/units.ts';
 import type { Tap } from '../client/tap.ts';
 import { timerMs } from '../client/time-limit.ts';
-import { FileError } from '../recording/disk-file.ts';
+import { FileError } from '../recording/file-error.ts';
 import { type Recorded, Recorder, RecordingError } from '../recording/recorder.ts';
 import type { SeenKind } from '../tap/filter.ts';
 import { byteSize, timeSpan, typedName, wholeNumber } from './arguments.ts';

@@ -2,9 +2,11 @@ import type { Command } from 'commander';
 import { escaped, escapedJson } from '../base/escape.ts';
 import { bytes, count, counted, duration } from '../base/units.ts';
 import { describe, nameOf } from '../recording/describe.ts';
-import { DiskFile, FileError } from '../recording/disk-file.ts';
+import { DiskFile } from '../recording/disk-file.ts';
 import { isoTime, JsonMcap, jsonOfEvent, pcapngHead, pcapngPacket } from '../recording/export.ts';
-import { type RecordedEvent, Recording } from '../recording/recording.ts';
+import { FileError } from '../recording/file-error.ts';
+import { openRecording } from '../recording/open-recording.ts';
+import type { RecordedEvent, Recording } from '../recording/recording.ts';
 import { filter, merge, type Rewritten } from '../recording/rewrite.ts';
 import { Selector } from '../recording/selection.ts';
 import { Summary } from '../recording/summary.ts';
@@ -99,7 +101,7 @@ export async function eachEvent(
   path: string,
   each: (one: RecordedEvent) => Promise<unknown> | undefined | void,
 ): Promise<boolean> {
-  const recording = await Recording.open(path);
+  const recording = await openRecording(path);
   try {
     for await (const batch of recording.batches()) {
       for (const one of batch) await each(one);
@@ -118,7 +120,7 @@ function sayFaults(path: string, faults: readonly string[]): void {
 
 async function info(path: string, options: { json?: true }): Promise<void> {
   const summary = new Summary();
-  const recording = await Recording.open(path);
+  const recording = await openRecording(path);
   try {
     for await (const batch of recording.batches())
       for (const { event } of batch) summary.add(event);
@@ -248,7 +250,7 @@ async function exportTo(path: string, names: string[], options: ExportOptions): 
   const { force = false, output } = options;
   notTheSame([path], output);
   const selector = new Selector(selectionOf(names, options));
-  const recording = await Recording.open(path);
+  const recording = await openRecording(path);
   await recording.close();
   const disk = await DiskFile.create(output, force);
   const format = FORMATS[options.format]();

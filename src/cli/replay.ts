@@ -6,7 +6,7 @@ import { counted } from '../base/units.ts';
 import { timerMs } from '../client/time-limit.ts';
 import { checkBindingName } from '../message/name.ts';
 import { printData } from '../message/print.ts';
-import { FileError } from '../recording/disk-file.ts';
+import { FileError } from '../recording/file-error.ts';
 import { Mock } from '../recording/mock.ts';
 import { type Answer, type Difference, Replay, type Replayed } from '../recording/replay.ts';
 import { Selector } from '../recording/selection.ts';

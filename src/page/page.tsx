@@ -1,9 +1,9 @@
 // The daemon's own page: the inspector. It observes a bus, as `kbus top` does, and changes nothing on it.
 
-import { effect } from '@preact/signals';
+import { effect, untracked } from '@preact/signals';
 import { render } from 'preact';
 import { App } from './parts/app.tsx';
-import { follow, keepLooking } from './state/feed.ts';
+import { follow, keepLooking, showRecording } from './state/feed.ts';
 import { bus, readAddress } from './state/route.ts';
 import { loadTheme } from './state/theme.ts';
 import { takeToken } from './state/token.ts';
@@ -17,6 +17,15 @@ addEventListener('hashchange', () => {
   else readAddress();
 });
 addEventListener('popstate', readAddress);
-effect(() => follow(bus.value));
+effect(() => {
+  const number = bus.value;
+  untracked(() => follow(number));
+});
+addEventListener('dragover', (event) => event.preventDefault());
+addEventListener('drop', (event) => {
+  event.preventDefault();
+  const [file] = event.dataTransfer?.files ?? [];
+  if (file !== undefined) void showRecording(file);
+});
 keepLooking();
 render(<App />, document.body);

@@ -1,16 +1,6 @@
 import { type FileHandle, open } from 'node:fs/promises';
 import { getSystemErrorMap } from 'node:util';
-
-/** A file can't be written: what is in it up to `safeBytes` is on the disk. */
-export class FileError extends Error {
-  override readonly name = 'FileError';
-  readonly path: string;
-
-  constructor(path: string, why: string, cause: unknown) {
-    super(`${path}: ${why}`, { cause });
-    this.path = path;
-  }
-}
+import { FileError } from './file-error.ts';
 
 /** How many writes may be under way: then the writer waits. */
 const MAX_UNDER_WAY = 2;

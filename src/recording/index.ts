@@ -1,4 +1,5 @@
 /** Recordings: files of what happened on a bus. */
-export { FileError } from './disk-file.ts';
+export { FileError } from './file-error.ts';
+export { openRecording } from './open-recording.ts';
 export { type Recorded, Recorder, type RecorderOptions, RecordingError } from './recorder.ts';
-export { type RecordedEvent, Recording } from './recording.ts';
+export type { RecordedEvent, Recording } from './recording.ts';

@@ -1,5 +1,3 @@
-import { Buffer } from 'node:buffer';
-
 // The parts of MCAP (mcap.dev/spec, version 0) that recordings use. All numbers are little-endian.
 
 /** The first and the last bytes of a file: 0x89 "MCAP0" CR LF. */
@@ -76,7 +74,7 @@ export class Bytes {
 
   /** Memory of so many bytes, or this memory. */
   constructor(memory: number | Uint8Array) {
-    this.bytes = typeof memory === 'number' ? Buffer.allocUnsafeSlow(memory) : memory;
+    this.bytes = typeof memory === 'number' ? new Uint8Array(memory) : memory;
     this.view = new DataView(this.bytes.buffer, this.bytes.byteOffset);
   }
 
@@ -88,7 +86,7 @@ export class Bytes {
   reserve(length: number): void {
     const needed = this.at + length + RESERVED;
     if (needed <= this.bytes.length) return;
-    const bytes = Buffer.allocUnsafeSlow(Math.max(needed, 2 * this.bytes.length));
+    const bytes = new Uint8Array(Math.max(needed, 2 * this.bytes.length));
     bytes.set(this.written);
     this.bytes = bytes;
     this.view = new DataView(bytes.buffer);

@@ -1,6 +1,4 @@
-import { type FileHandle, open } from 'node:fs/promises';
-import { crc32 } from 'node:zlib';
-import { FileError, whyNot } from './disk-file.ts';
+import { FileError } from './file-error.ts';
 import { MAGIC, MESSAGE_HEAD, Opcode, RECORD_HEAD } from './mcap-format.ts';
 
 /** A record of more bytes is none that can be read: its length is damaged. */
@@ -8,6 +6,18 @@ const MAX_RECORD_BYTES = 1024 * 1024 * 1024;
 
 /** A file is read in pieces of this size. */
 const READ_BYTES = 1024 * 1024;
+
+/** A file, wherever it is. */
+export interface McapSource {
+  readonly path: string;
+  /** Bytes of the file. */
+  readonly size: number;
+  /** The bytes from `at` on, up to `length` of them, or to the end of the file. They must not change. */
+  read(at: number, length: number): Promise<Uint8Array>;
+  /** The CRC-32 of some bytes. */
+  crc32(bytes: Uint8Array): number;
+  close(): Promise<void>;
+}
 
 export interface McapMessage {
   readonly topic: string;
@@ -32,51 +42,43 @@ const UNKNOWN: Channel = { topic: '', encoding: '', metadata: new Map() };
  * or that has damaged chunks, is read without these, and `faults` says what is missing. It needs no summary.
  */
 export class McapReader {
-  readonly path: string;
-  /** Bytes of the file. */
-  readonly size: number;
   /** What is wrong with the file, in sentences. */
   readonly faults: string[] = [];
   /** The file has an end: nothing was cut off. */
   isComplete = false;
   chunks = 0;
-  private readonly handle: FileHandle;
+  private readonly source: McapSource;
   private readonly channels = new Map<number, Channel>();
   private buffer: Uint8Array = new Uint8Array(0);
   /** Where the buffer begins in the file. */
   private bufferAt = 0;
 
-  private constructor(path: string, handle: FileHandle, size: number) {
-    this.path = path;
-    this.handle = handle;
-    this.size = size;
+  private constructor(source: McapSource) {
+    this.source = source;
   }
 
-  /** Throws a {@link FileError} for a file that can't be read, or is no MCAP file. */
-  static async open(path: string): Promise<McapReader> {
-    let handle: FileHandle;
-    try {
-      handle = await open(path, 'r');
-    } catch (error) {
-      throw new FileError(path, whyNot(error), error);
+  /** Throws a {@link FileError} for a file that is no MCAP file. */
+  static async over(source: McapSource): Promise<McapReader> {
+    const reader = new McapReader(source);
+    const magic = await reader.bytes(0, MAGIC.length);
+    if (!MAGIC.every((byte, at) => magic[at] === byte)) {
+      const why = source.size === 0 ? 'it is empty' : 'it does not begin with the bytes of MCAP';
+      throw new FileError(source.path, `this is no recording: ${why}`, undefined);
     }
-    try {
-      const { size } = await handle.stat();
-      const reader = new McapReader(path, handle, size);
-      const magic = await reader.bytes(0, MAGIC.length);
-      if (!MAGIC.every((byte, at) => magic[at] === byte)) {
-        const why = size === 0 ? 'it is empty' : 'it does not begin with the bytes of MCAP';
-        throw new FileError(path, `this is no recording: ${why}`, undefined);
-      }
-      return reader;
-    } catch (error) {
-      await handle.close();
-      throw error instanceof FileError ? error : new FileError(path, whyNot(error), error);
-    }
+    return reader;
+  }
+
+  get path(): string {
+    return this.source.path;
+  }
+
+  /** Bytes of the file. */
+  get size(): number {
+    return this.source.size;
   }
 
   async close(): Promise<void> {
-    await this.handle.close();
+    await this.source.close();
   }
 
   /** The messages of each chunk; a message that is in none comes alone. */
@@ -141,7 +143,7 @@ export class McapReader {
       );
       return;
     }
-    if (length !== uncompressed || (crc !== 0 && crc32(records) !== crc)) {
+    if (length !== uncompressed || (crc !== 0 && this.source.crc32(records) !== crc)) {
       this.faults.push(`the chunk at byte ${at} is damaged: its checksum differs; it was left out`);
       return;
     }
@@ -182,21 +184,8 @@ export class McapReader {
     if (at >= bufferAt && at + length <= bufferAt + buffer.length) {
       return buffer.subarray(at - bufferAt, at - bufferAt + length);
     }
-    const wanted = new Uint8Array(
-      Math.min(Math.max(length, READ_BYTES), Math.max(this.size - at, 0)),
-    );
-    let filled = 0;
-    while (filled < wanted.length) {
-      const { bytesRead } = await this.handle.read(
-        wanted,
-        filled,
-        wanted.length - filled,
-        at + filled,
-      );
-      if (bytesRead === 0) break;
-      filled += bytesRead;
-    }
-    this.buffer = wanted.subarray(0, filled);
+    const wanted = Math.min(Math.max(length, READ_BYTES), Math.max(this.size - at, 0));
+    this.buffer = await this.source.read(at, wanted);
     this.bufferAt = at;
     return this.buffer.subarray(0, length);
   }

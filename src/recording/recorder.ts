@@ -1,8 +1,9 @@
 import type { Tap } from '../client/tap.ts';
 import { EventWalker } from '../tap/event-walker.ts';
 import { Code } from '../tap/events.ts';
-import { DiskFile, FileError, type OpenFile } from './disk-file.ts';
+import { DiskFile, type OpenFile } from './disk-file.ts';
 import { EventFile, startOf } from './event-file.ts';
+import { FileError } from './file-error.ts';
 
 export interface RecorderOptions {
   readonly path: string;

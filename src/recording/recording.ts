@@ -1,8 +1,8 @@
 import { EventError, EventReader } from '../tap/event-reader.ts';
 import type { TapEvent } from '../tap/events.ts';
-import { FileError } from './disk-file.ts';
+import { FileError } from './file-error.ts';
 import { ENCODING, microsecondsOf, SOURCE_KEY } from './mcap-format.ts';
-import { McapReader } from './mcap-reader.ts';
+import { McapReader, type McapSource } from './mcap-reader.ts';
 
 /** An event of a recording. Its `time` is in microseconds since 1970. */
 export interface RecordedEvent {
@@ -25,9 +25,9 @@ export class Recording {
     this.reader = reader;
   }
 
-  /** Throws a {@link FileError} for a file that can't be read, or is none of MCAP. */
-  static async open(path: string): Promise<Recording> {
-    return new Recording(await McapReader.open(path));
+  /** Throws a {@link FileError} for a file that is none of MCAP. It closes the source when it is closed. */
+  static async over(source: McapSource): Promise<Recording> {
+    return new Recording(await McapReader.over(source));
   }
 
   get path(): string {

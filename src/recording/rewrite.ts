@@ -1,7 +1,8 @@
 import { EventWalker } from '../tap/event-walker.ts';
 import { DiskFile } from './disk-file.ts';
 import { EventFile } from './event-file.ts';
-import { type RecordedEvent, Recording } from './recording.ts';
+import { openRecording } from './open-recording.ts';
+import type { RecordedEvent, Recording } from './recording.ts';
 import { type Selection, Selector } from './selection.ts';
 
 /** Writes events of recordings to a new one. */
@@ -54,7 +55,7 @@ export async function filter(
   force: boolean,
   faults: (path: string, faults: readonly string[]) => void,
 ): Promise<Rewritten> {
-  const recording = await Recording.open(from);
+  const recording = await openRecording(from);
   try {
     const selector = new Selector(selection);
     const rewriter = await Rewriter.create(to, force);
@@ -108,7 +109,7 @@ export async function merge(
 ): Promise<Rewritten> {
   const all: Merged[] = [];
   try {
-    for (const path of paths) all.push(new Merged(await Recording.open(path), all.length));
+    for (const path of paths) all.push(new Merged(await openRecording(path), all.length));
     const rewriter = await Rewriter.create(to, force);
     for (const one of all) await one.step();
     for (;;) {

@@ -2,8 +2,9 @@ import { Bus } from '../../src/bus/bus.ts';
 import { observe } from '../../src/client/observe.ts';
 import { Flag } from '../../src/message/flags.ts';
 import { Announcement } from '../../src/message/message.ts';
+import { openRecording } from '../../src/recording/open-recording.ts';
 import { type Recorded, Recorder, type RecorderOptions } from '../../src/recording/recorder.ts';
-import { type RecordedEvent, Recording } from '../../src/recording/recording.ts';
+import type { RecordedEvent } from '../../src/recording/recording.ts';
 import type { TapEvent } from '../../src/tap/events.ts';
 import { Program } from '../bus/program.ts';
 import { Host, Peer } from '../daemon/peer.ts';
@@ -57,7 +58,7 @@ export interface Contents {
 
 /** All of a recording. */
 export async function readAll(path: string): Promise<Contents> {
-  const recording = await Recording.open(path);
+  const recording = await openRecording(path);
   try {
     const events: RecordedEvent[] = [];
     for await (const batch of recording.batches()) events.push(...batch);

@@ -1,6 +1,6 @@
 import { count } from '../../base/units.ts';
 import { buses, findBuses } from '../state/buses.ts';
-import { connection, traffic } from '../state/feed.ts';
+import { connection, follow, showRecording, traffic } from '../state/feed.ts';
 import { bus, go } from '../state/route.ts';
 import { nextTheme, theme } from '../state/theme.ts';
 
@@ -20,6 +20,7 @@ export function Header() {
         {text}
       </p>
       <Summary />
+      <OpenRecording />
       <button
         type="button"
         class="quiet"
@@ -33,6 +34,30 @@ export function Header() {
         {advice}
       </p>
     </header>
+  );
+}
+
+/** Opens a recording; one can be dropped on the page, too. */
+function OpenRecording() {
+  const isOpen = ['recording', 'reading'].includes(connection.value.state);
+  return isOpen ? (
+    <button type="button" onClick={() => follow(bus.value)}>
+      Back to the bus
+    </button>
+  ) : (
+    <label class="open" title="A file of kbus record: drop it on the page, or choose it">
+      Open a recording
+      <input
+        type="file"
+        class="hidden"
+        accept=".mcap"
+        onChange={({ currentTarget }) => {
+          const [file] = currentTarget.files ?? [];
+          if (file !== undefined) void showRecording(file);
+          currentTarget.value = '';
+        }}
+      />
+    </label>
   );
 }
 

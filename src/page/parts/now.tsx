@@ -13,7 +13,7 @@ export function Now() {
   const shown = [...seen.ksocks]
     .filter(({ info }) => fits(info.ksock, info.pid, search))
     .sort((a, b) => slowness(b) - slowness(a) || a.info.ksock - b.info.ksock);
-  const isKnown = connection.value.state === 'connected';
+  const isKnown = ['connected', 'recording'].includes(connection.value.state);
   return (
     <section class="now" aria-label="Now">
       <p class={`verdict ${ksock === null ? 'good' : 'bad'}`} role="status" id="verdict">

@@ -1,8 +1,12 @@
 import { signal } from '@preact/signals';
 import { KbusError } from '../../client/browser.ts';
 import { observe, type Tap } from '../../client/browser-observe.ts';
+import { Recording } from '../../recording/recording.ts';
 import type { TrafficSnapshot } from '../../seeing/traffic.ts';
 import { BusModel } from '../model/bus-model.ts';
+import { History } from '../model/history.ts';
+import { Recorded } from '../model/recorded.ts';
+import { DroppedFile } from './dropped-file.ts';
 import { beats, touch } from './pulse.ts';
 import { token } from './token.ts';
 
@@ -16,7 +20,7 @@ const FIRST_RETRY_MS = 250;
 const LAST_RETRY_MS = 4000;
 
 export interface Connection {
-  readonly state: 'connecting' | 'connected' | 'lost';
+  readonly state: 'connecting' | 'connected' | 'lost' | 'reading' | 'recording';
   readonly text: string;
   /** What to do. */
   readonly advice: string;
@@ -93,8 +97,50 @@ function pause(ms: number, signal: AbortSignal): Promise<void> {
   });
 }
 
-/** The time of the model now, in microseconds. */
+/** So much of a recording is kept: the end of a long one. */
+const RECORDED = { messages: 200_000, bytes: 256 * 1024 * 1024 };
+
+/** Shows a recording in place of the bus. */
+export async function showRecording(file: File): Promise<void> {
+  stop();
+  const aborted = new AbortController();
+  stop = () => aborted.abort();
+  const into = new BusModel(new History(RECORDED));
+  model.value = into;
+  const say = (state: 'reading' | 'recording' | 'lost', text: string, advice = ''): void => {
+    connection.value = { state, text, advice };
+  };
+  say('reading', `Reading ${file.name}…`);
+  try {
+    const recording = await Recording.over(new DroppedFile(file));
+    const recorded = new Recorded();
+    for await (const batch of recording.batches()) {
+      if (aborted.signal.aborted) return;
+      into.apply(recorded.eventsOf(batch), performance.now() * 1000);
+    }
+    into.pairs.turn(into.latest);
+    traffic.value = into.traffic.snapshot(into.latest);
+    const faults = [...recording.faults];
+    if (recorded.others > 0) {
+      faults.push(`${recorded.others} events of the other recordings in it are not shown`);
+    }
+    const what = `Recording ${file.name}: bus ${into.traffic.view.bus} as it was at the end, rates of all of it`;
+    say('recording', what, faults.join('; '));
+  } catch (error) {
+    if (aborted.signal.aborted) return;
+    say(
+      'lost',
+      error instanceof Error ? error.message : String(error),
+      'Is it a file of kbus record?',
+    );
+  }
+  beats.value++;
+  touch();
+}
+
+/** The time of the model now, in microseconds; of a recording, its end. */
 export function now(): number {
+  if (connection.value.state === 'recording') return model.value.latest;
   return model.value.clock.at(performance.now() * 1000);
 }
 

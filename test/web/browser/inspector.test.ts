@@ -1,7 +1,13 @@
+import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import process from 'node:process';
 import type { Browser, BrowserContext, Page } from 'playwright-core';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { Announcement } from '../../../src/message/message.ts';
+import { Program } from '../../bus/program.ts';
+import { record } from '../../recording/recorded.ts';
 import { LOCAL_WEB, LocalDaemon } from '../../support/daemon.ts';
+import { newFolder } from '../../support/folder.ts';
 import { failed } from '../../support/refused.ts';
 import { launch, missing } from './chromium.ts';
 
@@ -187,6 +193,41 @@ describe.skipIf(missing !== null)(title, () => {
     await page.getByRole('link', { name: 'Who talks' }).click();
     for (const ksock of all) await ksock.sendMsg(new Announcement('$.Everybody'));
     await textWith(page, '#counts', '100 senders, 100 receivers, 10,000 pairs');
+  });
+
+  it('shows a recording that is given to it, also a damaged one, and goes back to the bus', async () => {
+    const folder = await newFolder();
+    const path = join(folder, 'run.mcap');
+    await record(path, (bus) => {
+      const who = (program: string) => ({ who: { program, pid: 7, uid: 0, isClaimed: true } });
+      const heater = new Program(bus, who('heater')).answer('$.Heater');
+      const panel = new Program(bus, who('panel'));
+      panel.request('$.Heater', { data: '21' });
+      heater.reply(heater.next(), { data: 'ok' });
+      panel.announce('$.Done');
+    });
+    const page = await open('&view=messages');
+    const give = (file: string) => page.locator('input[type=file]').setInputFiles(file);
+    await give(path);
+    expect(await textWith(page, '#state', 'Recording')).toContain('Recording run.mcap: bus 0');
+    await textWith(page, '#counts', '3 messages');
+    expect(await textWith(page, '.list tr', 'answered after')).toMatch(
+      /Request .* panel heater 21/,
+    );
+    await page.getByRole('link', { name: 'Now' }).click();
+    await textWith(page, 'tbody tr', 'heater');
+    await page.getByRole('button', { name: 'Back to the bus' }).click();
+    await page.waitForSelector('[data-state="connected"]');
+    const bytes = readFileSync(path);
+    const cut = join(folder, 'cut.mcap');
+    writeFileSync(cut, bytes.subarray(0, bytes.length / 2));
+    await give(cut);
+    await textWith(page, '#advice', 'cut off');
+    await page.getByRole('button', { name: 'Back to the bus' }).click();
+    const none = join(folder, 'none.mcap');
+    writeFileSync(none, 'no recording');
+    await give(none);
+    await textWith(page, '#state', 'none.mcap: this is no recording');
   });
 
   it('comes back after a restart of the daemon that keeps its tokens, and says so between', async () => {
