@@ -22,7 +22,7 @@ export function FilterBar({ children }: { children?: ComponentChildren }) {
         type="search"
         id="filter"
         aria-label="Filter messages"
-        placeholder="Filter: $.Room.*  heater  data:21"
+        placeholder="Filter: $.Room.* heater"
         title="Words, all of which must fit: parts of names, wildcards, name:, data:, from:, to:, or an id"
         value={text}
         onInput={({ currentTarget }) => refine({ text: currentTarget.value })}

@@ -17,7 +17,7 @@ import { useWindow } from './use-window.ts';
 
 const COLUMNS = 7;
 
-/** The latest messages as a table, the newest first. Scrolled down, it stands still. */
+/** The latest messages as a table, the newest first. Scrolled down, or while one is chosen, it stands still. */
 export function Messages() {
   void beats.value;
   /** The table ends before this message; null: it goes on. */
@@ -72,7 +72,16 @@ export function Messages() {
             <tbody>
               <Space height={first * rowHeight} columns={COLUMNS} />
               {shown.slice(first, last).map((entry, at) => (
-                <MessageRow key={entry.seq} entry={entry} index={first + at} />
+                <MessageRow
+                  key={entry.seq}
+                  entry={entry}
+                  index={first + at}
+                  // What was chosen must not run away.
+                  choose={(id) => {
+                    held.value ??= history.end;
+                    showMessage(id);
+                  }}
+                />
               ))}
               <Space height={(shown.length - last) * rowHeight} columns={COLUMNS} />
             </tbody>
@@ -91,7 +100,13 @@ export function Messages() {
   );
 }
 
-function MessageRow({ entry, index }: { entry: Entry; index: number }) {
+interface MessageRowProps {
+  entry: Entry;
+  index: number;
+  choose: (id: string) => void;
+}
+
+function MessageRow({ choose, entry, index }: MessageRowProps) {
   const { programs } = model.value;
   const { copies, kind, message, name } = entry;
   const id = String(message.id);
@@ -101,7 +116,7 @@ function MessageRow({ entry, index }: { entry: Entry; index: number }) {
     <tr
       aria-rowindex={index + 2}
       class={isChosen ? 'chosen' : ''}
-      onClick={() => showMessage(isChosen ? '' : id)}
+      onClick={() => choose(isChosen ? '' : id)}
     >
       <td class="time">{timeOfDay(model.value.dateOf(entry.time))}</td>
       <td>

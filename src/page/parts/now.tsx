@@ -13,11 +13,14 @@ export function Now() {
   const shown = [...seen.ksocks]
     .filter(({ info }) => fits(info.ksock, info.pid, search))
     .sort((a, b) => slowness(b) - slowness(a) || a.info.ksock - b.info.ksock);
+  const isEmpty = seen.ksocks.length === 0;
   const isKnown = ['connected', 'recording'].includes(connection.value.state);
   return (
     <section class="now" aria-label="Now">
-      <p class={`verdict ${ksock === null ? 'good' : 'bad'}`} role="status" id="verdict">
-        {isKnown ? sentence(text) : 'Not connected: this is what was known before.'}
+      <p class={`verdict ${isKnown && ksock === null ? 'good' : 'bad'}`} role="status" id="verdict">
+        {isKnown
+          ? sentence(text)
+          : `Not connected${isEmpty ? '' : ': this is what was known before'}.`}
       </p>
       <div class="tools">
         <input
@@ -70,7 +73,7 @@ export function Now() {
             ))}
           </tbody>
         </table>
-        {seen.ksocks.length === 0 && <Empty>No program is on this bus.</Empty>}
+        {isKnown && isEmpty && <Empty>No program is on this bus.</Empty>}
       </div>
     </section>
   );
