@@ -500,7 +500,8 @@ export class Session
       return;
     }
     sends.submit(batch);
-    checkPending(sends, largest);
+    // What only waits for the next turn is not pending for the client; no further frame is handled before that.
+    if (!sends.isPaced) checkPending(sends, largest);
   }
 
   newDevice(token: number): void {

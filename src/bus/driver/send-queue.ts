@@ -45,14 +45,18 @@ export class SendQueue {
     return this.behindCount + (this.waiting === null ? 0 : 1);
   }
 
-  /** How many of them count against the driver's limits, and the bytes of their data: not a Request that waits aside. */
+  /**
+   * How many of them count against the driver's limits, and the bytes of their data: not a Request that waits aside, and not those
+   * behind it, since the client does not know that anything waits.
+   */
   get counted(): number {
-    return this.pending - (this.waiting?.isAside ? 1 : 0);
+    return this.waiting?.isAside ? 0 : this.pending;
   }
 
   get countedBytes(): number {
     const { waiting } = this;
-    return this.behindBytes + (waiting === null || waiting.isAside ? 0 : waiting.dataBytes);
+    if (waiting?.isAside) return 0;
+    return this.behindBytes + (waiting?.dataBytes ?? 0);
   }
 
   /**
