@@ -1,10 +1,34 @@
 // What the chaos of joined buses has in common: programs that send, hear and ask, and what they check.
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import process from 'node:process';
 import { setTimeout as pause } from 'node:timers/promises';
+import { parseArgs } from 'node:util';
 import { Announcement } from '../dist/index.js';
+import { Random } from '../harness/random.mjs';
 
 /** @import { ChildProcess } from 'node:child_process' */
 /** @import { Ksock } from '../dist/index.js' */
+
+const { values } = parseArgs({
+  options: {
+    seconds: { type: 'string', default: '30' },
+    seed: { type: 'string', default: String(Math.floor(Math.random() * 2 ** 31)) },
+    only: { type: 'string', default: 'all' },
+  },
+});
+
+/** What was asked for on the command line. */
+export const { only } = values;
+export const seconds = Number(values.seconds);
+export const random = new Random(Number(values.seed));
+
+/** The folder of this run. */
+export const folder = mkdtempSync(join(tmpdir(), 'kbus-chaos-'));
+
+/** A path in it. @param {string} name */
+export const at = (name) => join(folder, name);
 
 /** All that runs. @type {Set<ChildProcess>} */
 export const children = new Set();
@@ -109,15 +133,21 @@ export function report(what, verdict, ears, { replies, statuses, refused }, faul
   console.log(`chaos of ${what}: every promise was kept: ${JSON.stringify(figures)}`);
 }
 
-/** Runs; says how to do it again if it fails. @param {() => Promise<void>} main @param {string} again */
-export async function runChaos(main, again) {
+/** Runs; says how to do it again if it fails. @param {() => Promise<void>} main */
+export async function runChaos(main) {
   try {
     await main();
   } catch (error) {
     console.error(error);
-    console.error(`Repeat it with: ${again}`);
+    const program = process.argv[1]?.split(/[\\/]/).at(-1);
+    const { only, seconds, seed } = values;
+    console.error(
+      `Repeat it with: node chaos/${program} --seed ${seed} --seconds ${seconds} --only ${only}`,
+    );
     process.exitCode = 1;
   } finally {
     for (const child of children) child.kill('SIGKILL');
+    rmSync(folder, { recursive: true, force: true });
   }
+  process.exit();
 }

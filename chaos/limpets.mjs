@@ -5,23 +5,21 @@
 //   node chaos/limpets.mjs --seconds 60 --seed 7
 import { fork, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import process from 'node:process';
 import { setTimeout as pause } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
-import { parseArgs } from 'node:util';
 import { Ksock } from '../dist/index.js';
-import { Random } from '../harness/random.mjs';
 import { Daemon, KBUS } from '../harness/serve.mjs';
 import {
   Asker,
   announce,
+  at,
   children,
   Ears,
+  random,
   report,
   runChaos,
+  seconds,
   until,
   untilHeard,
   Verdict,
@@ -29,15 +27,6 @@ import {
 
 /** @import { ChildProcess } from 'node:child_process' */
 
-const { values } = parseArgs({
-  options: {
-    seconds: { type: 'string', default: '30' },
-    seed: { type: 'string', default: String(Math.floor(Math.random() * 2 ** 31)) },
-  },
-});
-const random = new Random(Number(values.seed));
-const folder = mkdtempSync(join(tmpdir(), 'kbus-chaos-'));
-const at = (/** @type {string} */ name) => join(folder, name);
 const PROXY = fileURLToPath(new URL('proxy.mjs', import.meta.url));
 
 let cuts = 0;
@@ -90,7 +79,7 @@ async function main() {
   await ears.near.listen(near, '$.FromTwo', verdict);
   await ears.far.listen(far, '$.FromOne', verdict);
   const asker = new Asker();
-  const end = performance.now() + Number(values.seconds) * 1000;
+  const end = performance.now() + seconds * 1000;
   let sent = 0;
   const announcing = (async () => {
     while (performance.now() < end) {
@@ -118,6 +107,4 @@ async function main() {
   report('Limpets', verdict, both, asker, { sent: 2 * sent, cuts });
 }
 
-await runChaos(main, `node chaos/limpets.mjs --seed ${values.seed} --seconds ${values.seconds}`);
-rmSync(folder, { recursive: true, force: true });
-process.exit();
+await runChaos(main);

@@ -5,23 +5,22 @@
 //   node chaos/machines.mjs --seconds 60 --seed 7 --only server
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import process from 'node:process';
 import { setTimeout as pause } from 'node:timers/promises';
-import { parseArgs } from 'node:util';
 import { Ksock } from '../dist/index.js';
 import { freePort, startNats } from '../harness/nats-server.mjs';
-import { Random } from '../harness/random.mjs';
 import { Daemon, KBUS } from '../harness/serve.mjs';
 import {
   Asker,
   announce,
+  at,
   children,
   Ears,
+  only,
+  random,
   report,
   runChaos,
+  seconds,
   until,
   untilHeard,
   Verdict,
@@ -29,18 +28,8 @@ import {
 
 /** @import { ChildProcess } from 'node:child_process' */
 
-const { values } = parseArgs({
-  options: {
-    seconds: { type: 'string', default: '30' },
-    seed: { type: 'string', default: String(Math.floor(Math.random() * 2 ** 31)) },
-    only: { type: 'string', default: 'all' },
-  },
-});
-const onlyServer = values.only === 'server';
-const random = new Random(Number(values.seed));
-const folder = mkdtempSync(join(tmpdir(), 'kbus-chaos-'));
+const onlyServer = only === 'server';
 const MACHINES = ['one', 'two', 'three'];
-const at = (/** @type {string} */ name) => join(folder, name);
 const faults = { server: 0, stops: 0, limpets: 0, daemons: 0 };
 
 /** @param {number} port */
@@ -111,7 +100,7 @@ async function main() {
   await ears.near.listen(near, '$.FromTwo', verdict);
   await ears.far.listen(far, '$.FromOne', verdict);
   const asker = new Asker();
-  const end = performance.now() + Number(values.seconds) * 1000;
+  const end = performance.now() + seconds * 1000;
   let sent = 0;
   const announcing = (async () => {
     while (performance.now() < end) {
@@ -166,7 +155,4 @@ async function main() {
   report('machines', verdict, both, asker, { sent: 2 * sent, ...faults });
 }
 
-const again = `node chaos/machines.mjs --seed ${values.seed} --seconds ${values.seconds} --only ${values.only}`;
-await runChaos(main, again);
-rmSync(folder, { recursive: true, force: true });
-process.exit();
+await runChaos(main);

@@ -500,8 +500,7 @@ export class Session
       return;
     }
     sends.submit(batch);
-    // What only waits for the next turn is not pending for the client; no further frame is handled before that.
-    if (!sends.isPaced) checkPending(sends, largest);
+    checkPending(sends, largest);
   }
 
   newDevice(token: number): void {

@@ -45,18 +45,22 @@ export class SendQueue {
     return this.behindCount + (this.waiting === null ? 0 : 1);
   }
 
-  /**
-   * How many of them count against the driver's limits, and the bytes of their data: not a Request that waits aside, and not those
-   * behind it, since the client does not know that anything waits.
-   */
+  /** How many of them count against the driver's limits. */
   get counted(): number {
-    return this.waiting?.isAside ? 0 : this.pending;
+    return this.isUnknownToClient ? 0 : this.pending;
   }
 
+  /** The bytes of their data. */
   get countedBytes(): number {
-    const { waiting } = this;
-    if (waiting?.isAside) return 0;
-    return this.behindBytes + (waiting?.dataBytes ?? 0);
+    return this.isUnknownToClient ? 0 : this.behindBytes + (this.waiting?.dataBytes ?? 0);
+  }
+
+  /**
+   * The client does not know that anything waits: all is behind a Request that waited aside; or only for the next turn, before
+   * which the driver handles no further frame.
+   */
+  private get isUnknownToClient(): boolean {
+    return this.isPaced || this.waiting?.isAside === true;
   }
 
   /**
