@@ -1,7 +1,8 @@
-import { execFileSync, spawnSync } from 'node:child_process';
-import { readFileSync, renameSync, symlinkSync, writeFileSync } from 'node:fs';
+import { spawnSync } from 'node:child_process';
+import { symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { installPackage } from './support/install-package.ts';
 import { blocksOf, outline, root, typedIn } from './support/markdown.ts';
 import { Reader } from './support/reader.ts';
 
@@ -13,18 +14,10 @@ describe('a reader who follows README.md from its beginning', () => {
     reader = new Reader();
     const { home, folder } = reader;
     const modules = join(folder, 'node_modules');
-    const { dependencies, version } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
-    execFileSync('npm', ['pack', '--silent', '--ignore-scripts', '--pack-destination', home], {
-      cwd: root,
-      stdio: 'ignore',
-    });
-    execFileSync('tar', ['-xzf', join(home, `kbus-${version}.tgz`), '-C', home]);
-    renameSync(join(home, 'package'), join(modules, 'kbus'));
-    symlinkSync('../kbus/dist/cli/main.cjs', join(modules, '.bin', 'kbus'));
+    installPackage(home, folder);
     symlinkSync(join(root, 'node_modules/typescript/bin/tsc'), join(modules, '.bin', 'tsc'));
-    for (const name of [...Object.keys(dependencies), '@types', 'undici-types']) {
+    for (const name of ['@types', 'undici-types'])
       symlinkSync(join(root, 'node_modules', name), join(modules, name));
-    }
     writeFileSync(join(folder, 'package.json'), '{ "name": "house", "version": "1.0.0" }\n');
   });
 

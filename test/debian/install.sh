@@ -51,6 +51,7 @@ started() {
 	install -d -o kbus -g kbus -m 755 /run/kbus
 	local command
 	command=$(sed -n 's#^ExecStart=##p' $unit | sed 's#%t#/run#')
+	rm -f /var/log/kbus-test
 	# shellcheck disable=SC2086
 	setpriv --reuid=kbus --regid=kbus --init-groups --no-new-privs --bounding-set=-all $command 2>/var/log/kbus-test &
 	daemon=$!
@@ -61,6 +62,7 @@ stopped() {
 	wait $daemon || [ $? = 143 ]
 }
 used() {
+	rm -f /var/log/kbus-reply
 	kbus reply --echo '$.Echo' --count 1 >/dev/null 2>/var/log/kbus-reply &
 	says replying /var/log/kbus-reply
 	kbus request '$.Echo' "$1"

@@ -9,11 +9,11 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { readConfig } from '../src/daemon/config.ts';
-import { MAIN } from './cli/kbus.ts';
-import { newFolder } from './support/folder.ts';
+import { readConfig } from '../../src/daemon/config.ts';
+import { MAIN } from '../cli/kbus.ts';
+import { newFolder } from '../support/folder.ts';
 
-const root = new URL('..', import.meta.url).pathname;
+const root = new URL('../..', import.meta.url).pathname;
 const SYSTEM = join(root, 'systemd/system');
 const read = (path: string): string => readFileSync(join(root, 'systemd', path), 'utf8');
 const SERVICES = ['kbus.service', 'kbus@.service'];
