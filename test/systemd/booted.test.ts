@@ -63,7 +63,7 @@ describe('where systemd runs', () => {
         'the heater is back: set to 19 °C',
         'restarted: set to 19 °C',
         'upgraded: a new daemon, running',
-        'a wrong setting: exit-code, 0 restarts, kbus.toml, line 16, busses: is not a setting',
+        'a wrong setting: 0 restarts, kbus.toml, line 16, busses: is not a setting',
         'stopped: success, 0 files',
         'kbus@video: bus 1: 0 Ksocks, running',
         'user unit: running, alice:600',
