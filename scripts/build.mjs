@@ -8,6 +8,7 @@ import { rolldown } from 'rolldown';
 import { rollup } from 'rollup';
 import { dts } from 'rollup-plugin-dts';
 import { writeManPages } from './man-pages.mjs';
+import { bundlePageClient } from './page-client.mjs';
 import { publicDeclarations } from './public-declarations.mjs';
 
 process.chdir(fileURLToPath(new URL('..', import.meta.url)));
@@ -102,11 +103,7 @@ async function joinProgram() {
 async function joinPage() {
   const folder = `${beside}/page`;
   const joined = await rolldown({
-    input: {
-      kbus: 'src/client/browser.ts',
-      observe: 'src/client/browser-observe.ts',
-      page: 'src/page/page.tsx',
-    },
+    input: { observe: 'src/client/browser-observe.ts', page: 'src/page/page.tsx' },
     platform: 'browser',
     transform: { jsx: { runtime: 'automatic', importSource: 'preact' } },
     // A page with a missing package must not be built.
@@ -123,6 +120,8 @@ async function joinPage() {
     comments: false,
   });
   await joined.close();
+  for (const [name, code] of Object.entries(await bundlePageClient(beside)))
+    writeFileSync(`${folder}/${name}`, code);
   for (const name of ['index.html', 'page.css'])
     copyFileSync(`src/page/${name}`, `${folder}/${name}`);
 }

@@ -3,7 +3,8 @@ import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { RequestEvent, TRANSITIONS } from '../dist/bus/ledger.js';
 import { RequestState } from '../dist/bus/requests.js';
-import { Errno, MEANING, UNIX_TEXT } from '../dist/message/errno.js';
+import { MEANING, UNIX_TEXT } from '../dist/message/all-meanings.js';
+import { Errno } from '../dist/message/errno.js';
 
 process.chdir(fileURLToPath(new URL('..', import.meta.url)));
 

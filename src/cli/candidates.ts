@@ -1,6 +1,7 @@
 import type { Argument, Option } from 'commander';
 import { Ksock } from '../client/ksock.ts';
-import { Errno, UNIX_TEXT } from '../message/errno.ts';
+import { UNIX_TEXT } from '../message/all-meanings.ts';
+import { Errno } from '../message/errno.ts';
 import { accessPointsIn, busesIn, placesToLook } from '../system/socket-folder.ts';
 import { unlessAborted } from './ending.ts';
 

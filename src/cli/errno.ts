@@ -1,6 +1,7 @@
 import { getSystemErrorMap } from 'node:util';
 import type { Command } from 'commander';
-import { type Call, codeOf, Errno, type ErrorCode, MEANING, UNIX_TEXT } from '../message/errno.ts';
+import { MEANING, UNIX_TEXT } from '../message/all-meanings.ts';
+import { type Call, codeOf, Errno, type ErrorCode } from '../message/errno.ts';
 import { Exit, Failure } from './failure.ts';
 import { print, printJson } from './output.ts';
 

@@ -1,6 +1,39 @@
 /** The client for browsers: `import { Ksock } from 'kbus/browser'`. It needs neither Node nor the engine of a bus. */
 export type { Mode } from '../message/calls.ts';
-export * from '../message/index.ts';
+export {
+  Announcement,
+  BorrowedMessage,
+  type Call,
+  checkBindingName,
+  checkMessageName,
+  codeOf,
+  type Data,
+  Errno,
+  type ErrorCode,
+  Flag,
+  KbusError,
+  MAX_NAME,
+  Message,
+  MessageId,
+  type MessageJson,
+  type MessageKind,
+  type MessageOptions,
+  type MessageSequence,
+  matches,
+  OrigFrom,
+  REPLIER_BIND_EVENT,
+  REPLIER_ERROR,
+  type ReplierBindEventData,
+  ReplierError,
+  Reply,
+  Request,
+  replierBindEventData,
+  replyTo,
+  Status,
+  StatusError,
+  splitReplierBindEventData,
+  statefulRequest,
+} from '../message/index.ts';
 export type { AccessReport, BindingReport, BusReport, KsockReport } from '../message/reports.ts';
 export type { PlatformSocket, WebSocketClass } from '../transport/web-socket.ts';
 export type {

@@ -5,7 +5,13 @@ import { explain } from './explain.ts';
 import { mustBe } from './options.ts';
 import type { CallResult } from './ports/port.ts';
 import type { ReconnectingPort } from './ports/reconnecting-port.ts';
-import { MAX_REPORT_LENGTH, MIN_PIECE_LENGTH } from './report-pieces.ts';
+import type { ReportKind, ReportPieces } from './report-pieces.ts';
+
+/** A report may have this many characters of JSON in all: some two million bindings. */
+const MAX_REPORT_LENGTH = 256 * 1024 * 1024;
+
+/** Each piece but the last has at least this many: a report is read in a bounded number of calls. */
+const MIN_PIECE_LENGTH = 4096;
 
 /** The calls of a Ksock to its bus. A refused call throws a KbusError that says what was asked. */
 export class BusCalls {
@@ -46,8 +52,12 @@ export class BusCalls {
   }
 
   /** A whole report, in its pieces. Throws EPROTO for one that is malformed, or does not end. */
-  async report<T>(op: OpCode, what: string, checked: (value: unknown) => T): Promise<T[]> {
-    const pieces: T[] = [];
+  async report<K extends ReportKind>(
+    op: OpCode,
+    what: string,
+    kind: K,
+  ): Promise<ReportPieces[K][]> {
+    const pieces: ReportPieces[K][] = [];
     let next = 0;
     let length = 0;
     do {
@@ -57,8 +67,10 @@ export class BusCalls {
       if (length > MAX_REPORT_LENGTH || (next !== 0 && text.length < MIN_PIECE_LENGTH)) {
         throw malformed(what, `the report of the daemon is endless: ${length} characters`);
       }
+      // Pages load it when they ask for a report.
+      const { checked } = await import('./report-pieces.ts');
       try {
-        pieces.push(checked(JSON.parse(text)));
+        pieces.push(checked[kind](JSON.parse(text)) as ReportPieces[K]);
       } catch (cause) {
         const isJson = cause instanceof TypeError;
         const why = isJson ? `the report of the daemon is wrong: ${cause.message}` : NOT_JSON;

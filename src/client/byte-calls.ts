@@ -1,5 +1,5 @@
 import { checkU32 } from '../base/u32.ts';
-import { Assembler } from '../message/codec/assembler.ts';
+import { entireLength, HEADER_LENGTH, type Header, readHeader } from '../message/codec/device.ts';
 import { asBytes } from '../message/data.ts';
 import { Errno } from '../message/errno.ts';
 import { KbusError } from '../message/error.ts';
@@ -16,10 +16,53 @@ export interface MessageWriterHost {
   maxMessageSize(): Promise<number>;
 }
 
+/** The bytes of a message as far as they are written. */
+class Written {
+  length = 0;
+  /** Null until it is complete. */
+  header: Header | null = null;
+  /** Null until it is complete, and if the header has pointers. */
+  message: Message | null = null;
+  private pieces: Uint8Array[] = [];
+
+  /** Takes more bytes: 0, or why they are no message (EINVAL, ENAMETOOLONG, EBADMSG, EMSGSIZE). */
+  add(bytes: Uint8Array): number {
+    this.pieces.push(bytes.slice());
+    this.length += bytes.length;
+    if (this.header === null) {
+      if (this.length < HEADER_LENGTH) return 0;
+      const header = readHeader(this.join(), Number.POSITIVE_INFINITY);
+      if (typeof header === 'number') return header;
+      this.header = header;
+    }
+    const { nameLength, dataLength, namePointer } = this.header;
+    const total = namePointer === 0n ? entireLength(nameLength, dataLength) : HEADER_LENGTH;
+    if (this.length > total) return Errno.EMSGSIZE;
+    if (this.length < total || namePointer !== 0n) return 0;
+    try {
+      this.message = Message.fromBytes(this.join());
+    } catch (error) {
+      return (error as KbusError).errno;
+    }
+    return 0;
+  }
+
+  private join(): Uint8Array {
+    const bytes = new Uint8Array(this.length);
+    let at = 0;
+    for (const piece of this.pieces) {
+      bytes.set(piece, at);
+      at += piece.length;
+    }
+    this.pieces = [bytes];
+    return bytes;
+  }
+}
+
 /** The message that a program writes, in pieces. */
 export class MessageWriter {
   private readonly host: MessageWriterHost;
-  private assembler = new Assembler();
+  private written = new Written();
   /** `connection` of the written message. */
   private connection: object | undefined;
 
@@ -29,7 +72,7 @@ export class MessageWriter {
 
   /** The program has written no bytes since the last message. */
   get isEmpty(): boolean {
-    return this.assembler.isEmpty;
+    return this.written.length === 0;
   }
 
   async writeMsg(message: Message): Promise<void> {
@@ -49,15 +92,18 @@ export class MessageWriter {
     const refused = this.host.errno();
     if (refused !== 0) throw new KbusError('write', refused, what);
     // Write before the await: the program's next call must find the bytes written.
-    const { assembler } = this;
-    const errno = assembler.write(bytes, Number.POSITIVE_INFINITY);
-    const isPointy = assembler.pointy !== null;
-    if (isPointy) assembler.clear();
-    const { size, isReply } = assembler;
+    const { written } = this;
+    const errno = written.add(bytes);
+    const { header } = written;
+    const isPointy = errno === 0 && header !== null && header.namePointer !== 0n;
+    if (errno !== 0 || isPointy) this.clear();
     // The largest size of a Reply depends on its Request: the bus checks it in `send`.
-    if (size > 0 && !isReply && size > (await this.host.maxMessageSize())) {
-      if (this.assembler === assembler) this.clear();
-      throw new KbusError('write', Errno.EMSGSIZE, what);
+    if (header !== null && !header.inReplyTo.isSet) {
+      const size = entireLength(header.nameLength, header.dataLength);
+      if (size > (await this.host.maxMessageSize())) {
+        if (this.written === written) this.clear();
+        throw new KbusError('write', Errno.EMSGSIZE, what);
+      }
     }
     if (isPointy) throw new KbusError('write', Errno.EFAULT, `${what} with pointers into memory`);
     if (errno !== 0) throw new KbusError('write', errno, what);
@@ -66,18 +112,17 @@ export class MessageWriter {
   /** Takes the written message out. Throws ENOMSG (no bytes were written) or EINVAL (the message is not complete). */
   take(): Message {
     if (this.isEmpty) throw new KbusError('send', Errno.ENOMSG, 'send');
-    const { isComplete, position } = this.assembler;
-    const message = isComplete ? this.assembler.message() : null;
+    const { length, message } = this.written;
     this.clear();
     if (message === null) {
-      throw new KbusError('send', Errno.EINVAL, `send the ${position} bytes written`);
+      throw new KbusError('send', Errno.EINVAL, `send the ${length} bytes written`);
     }
     if (this.connection !== undefined) message.connection = this.connection;
     return message;
   }
 
   clear(): void {
-    this.assembler = new Assembler();
+    this.written = new Written();
   }
 }
 

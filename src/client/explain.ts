@@ -1,7 +1,8 @@
-import { type Call, Errno, MEANING } from '../message/errno.ts';
+import { type Call, Errno } from '../message/errno.ts';
 import { KbusError } from '../message/error.ts';
 import { Flag } from '../message/flags.ts';
 import type { Head } from '../message/head.ts';
+import { meaningOf } from '../message/meaning.ts';
 import { type Message, REPLIER_BIND_EVENT } from '../message/message.ts';
 import { faultOfName, MAX_NAME } from '../message/name.ts';
 import { PortError } from './ports/port.ts';
@@ -16,7 +17,7 @@ const MAX_SHOWN_CHARACTERS = 200;
 export function explain(call: Call, refusal: unknown, what: string, name?: string): unknown {
   if (!(refusal instanceof PortError)) return refusal;
   if (refusal.isClosed) {
-    return new KbusError(call, refusal.errno, what, { meaning: MEANING.any.EBADF as string });
+    return new KbusError(call, refusal.errno, what, { meaning: meaningOf('any', 'EBADF') });
   }
   const why = refusal.message === '' ? what : `${what} (${refusal.message})`;
   if (name !== undefined) {

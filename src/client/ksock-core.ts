@@ -29,7 +29,6 @@ import {
 } from './options.ts';
 import type { ReconnectingPort } from './ports/reconnecting-port.ts';
 import { Reader } from './reader.ts';
-import { accessPointsOf, bindingsOf, statsOf } from './report-pieces.ts';
 import { Requests } from './requests.ts';
 import { Sender } from './sender.ts';
 import { ended, timed } from './time-limit.ts';
@@ -488,17 +487,17 @@ export class KsockCore implements AsyncIterable<Message> {
    */
   async accessPoints(): Promise<AccessReport[]> {
     const what = 'read the access points';
-    return (await this.calls.report(Op.ACCESS, what, accessPointsOf)).flat();
+    return (await this.calls.report(Op.ACCESS, what, 'accessPoints')).flat();
   }
 
   /** The bindings of this bus, newest first. Errors: EACCES (neither the right to observe nor to manage). */
   async readBindings(): Promise<BindingReport[]> {
-    return (await this.calls.report(Op.BINDINGS, 'read the bindings', bindingsOf)).flat();
+    return (await this.calls.report(Op.BINDINGS, 'read the bindings', 'bindings')).flat();
   }
 
   /** The state of this bus and of its Ksocks, newest first. Errors: EACCES, likewise. */
   async stats(): Promise<BusReport> {
-    const pieces = await this.calls.report(Op.STATS, 'read the statistics', statsOf);
+    const pieces = await this.calls.report(Op.STATS, 'read the statistics', 'stats');
     const ksocks = pieces.flatMap((piece) => piece.ksocks);
     ksocks.sort((a, b) => b.ksock - a.ksock);
     return { ...(pieces[0] as BusReport), ksocks };

@@ -1,11 +1,5 @@
 import type { AccessReport, BindingReport, BusReport, KsockReport } from '../message/reports.ts';
 
-/** A report may have this many characters of JSON in all: some two million bindings. */
-export const MAX_REPORT_LENGTH = 256 * 1024 * 1024;
-
-/** Each piece but the last has at least this many: a report is read in a bounded number of calls. */
-export const MIN_PIECE_LENGTH = 4096;
-
 /** How deep the values of a report may be nested, and how long its texts may be. */
 const MAX_DEPTH = 8;
 const MAX_TEXT_LENGTH = 4096;
@@ -73,17 +67,26 @@ type Fields<T> = Readonly<
 
 // A daemon's reports are as little trusted as its frames. Each function throws a TypeError for another value.
 
+/** What a piece of each kind of report has. */
+export interface ReportPieces {
+  bindings: BindingReport[];
+  accessPoints: AccessReport[];
+  stats: BusReport;
+}
+
+export type ReportKind = keyof ReportPieces;
+
 /** The bindings in a piece of a report. */
-export function bindingsOf(value: unknown): BindingReport[] {
+function bindingsOf(value: unknown): BindingReport[] {
   if (!Array.isArray(value)) throw new TypeError('a report of bindings is not an array');
-  return value.map((one) => checked<BindingReport>(one, BINDING, 'a binding'));
+  return value.map((one) => withFields<BindingReport>(one, BINDING, 'a binding'));
 }
 
 /** The access points in a piece of a report. */
-export function accessPointsOf(value: unknown): AccessReport[] {
+function accessPointsOf(value: unknown): AccessReport[] {
   if (!Array.isArray(value)) throw new TypeError('a report of access points is not an array');
   for (const one of value) {
-    const { owner, group, ...lists } = checked<AccessReport>(one, ACCESS, 'an access point');
+    const { owner, group, ...lists } = withFields<AccessReport>(one, ACCESS, 'an access point');
     for (const id of [owner, group]) {
       if (id !== null && !Number.isSafeInteger(id))
         throw new TypeError(`'${id}' is no user or group`);
@@ -97,17 +100,17 @@ export function accessPointsOf(value: unknown): AccessReport[] {
 }
 
 /** The bus, with some of its Ksocks, in a piece of a report. */
-export function statsOf(value: unknown): BusReport {
-  const report = checked<BusReport>(value, BUS, 'a report of statistics');
+function statsOf(value: unknown): BusReport {
+  const report = withFields<BusReport>(value, BUS, 'a report of statistics');
   if (!Array.isArray(report.ksocks)) throw new TypeError('the Ksocks of a report are not an array');
   for (const ksock of report.ksocks) {
-    const { lastMessage } = checked<KsockReport>(ksock, KSOCK, 'a Ksock');
-    checked(lastMessage, { networkId: 'number', serialNum: 'number' }, 'the id of a message');
+    const { lastMessage } = withFields<KsockReport>(ksock, KSOCK, 'a Ksock');
+    withFields(lastMessage, { networkId: 'number', serialNum: 'number' }, 'the id of a message');
   }
   return report;
 }
 
-function checked<T extends object>(value: unknown, fields: Partial<Fields<T>>, what: string): T {
+function withFields<T extends object>(value: unknown, fields: Partial<Fields<T>>, what: string): T {
   if (typeof value !== 'object' || value === null) throw new TypeError(`${what} is no object`);
   const all = value as Record<string, unknown>;
   for (const [name, type] of Object.entries(fields)) {
@@ -135,3 +138,9 @@ function isTame(value: unknown, depth: number): boolean {
   if (typeof value !== 'object' || value === null) return true;
   return depth > 0 && Object.values(value).every((one) => isTame(one, depth - 1));
 }
+
+export const checked: { readonly [K in ReportKind]: (value: unknown) => ReportPieces[K] } = {
+  bindings: bindingsOf,
+  accessPoints: accessPointsOf,
+  stats: statsOf,
+};

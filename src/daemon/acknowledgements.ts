@@ -69,7 +69,8 @@ export class Acknowledgements {
     const { to, flags, dataLength, name } = batch;
     const ids = [idNetwork, idSerial, replyNetwork, replySerial];
     const words = [errno, ...ids, to, flags, dataLength, name.length];
-    const text = name + this.explanationBudget.why(() => this.ksock.whyRefused(batch, errno));
+    const explain = (): string => this.ksock.whyRefused(batch, errno);
+    const text = name + this.explanationBudget.why('send', errno, explain);
     const isQuiet = (detail & SendDetail.QUIET) !== 0;
     this.outbox.frame(wordsFrame(FrameKind.REFUSED, isQuiet ? 2 : 1, 0, token, words, text));
   }

@@ -23,10 +23,4 @@ export class CallResults {
     if (why === '') this.outbox.words(FrameKind.REFUSED, token, 3, -value, 0, 0);
     else this.outbox.frame(wordsFrame(FrameKind.REFUSED, 0, 0, token, [-value, 0, 0], why));
   }
-
-  /** A result, or a refusal if the value is negative. */
-  outcome(token: number, value: number): void {
-    if (value < 0) this.refused(token, value);
-    else this.result(token, value);
-  }
 }

@@ -2,7 +2,7 @@ import { perform } from '../bus/driver/perform.ts';
 import type { SendQueue } from '../bus/driver/send-queue.ts';
 import type { BusKsock } from '../bus/ksock.ts';
 import { Op, type OpCode } from '../message/calls.ts';
-import { Errno } from '../message/errno.ts';
+import { type Call, Errno } from '../message/errno.ts';
 import { ProtocolError } from '../wire/protocol.ts';
 import type { Acknowledgements } from './acknowledgements.ts';
 import type { CallResults } from './call-results.ts';
@@ -32,6 +32,19 @@ export interface CallHost {
   leave(): void;
 }
 
+/** What errors call them. */
+const NAMES: Readonly<Partial<Record<OpCode, Call>>> = {
+  [Op.BIND]: 'bind',
+  [Op.UNBIND]: 'unbind',
+  [Op.FIND_REPLIER]: 'findReplier',
+  [Op.MAX_MESSAGES]: 'maxMessages',
+  [Op.WANT_MESSAGES_ONCE]: 'wantMessagesOnce',
+  [Op.REPORT_REPLIER_BINDS]: 'reportReplierBinds',
+  [Op.VERBOSE]: 'verbose',
+  [Op.MAX_MESSAGE_SIZE]: 'maxMessageSize',
+  [Op.KICK]: 'kick',
+};
+
 /** Carries out the CALL frames of one connection. */
 export class Calls {
   private readonly host: CallHost;
@@ -52,7 +65,7 @@ export class Calls {
       const { first, second } = outcome;
       if (first >= 0) results.result(token, first, second);
       else {
-        const why = explanationBudget.why(() =>
+        const why = explanationBudget.why(NAMES[op as OpCode] ?? 'any', -first, () =>
           ksock.whyCallRefused(op as OpCode, argument, text, -first),
         );
         results.refused(token, first, why);
@@ -111,7 +124,7 @@ export class Calls {
     const result = sends.pending > 0 ? -Errno.EALREADY : ksock.resend();
     if (result < 0) {
       const explain = (): string => (sending ? ksock.whyRefused(sending, -result) : '');
-      results.refused(token, result, explanationBudget.why(explain));
+      results.refused(token, result, explanationBudget.why('send', -result, explain));
     } else results.result(token, ksock.lastNetwork, ksock.lastSerial);
     this.servePolls();
   }

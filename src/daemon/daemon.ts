@@ -249,7 +249,7 @@ export class Daemon {
       const why = `access point '${access}', of which the token is, is not for bus ${number}`;
       return { errno: Errno.EACCES, why };
     }
-    return this.admit(bus, door, connection, channel, (session) => {
+    return this.admit(bus, { ...door, isForPages: true }, connection, channel, (session) => {
       channel.events = session;
     });
   }

@@ -11,6 +11,8 @@ export interface Entrance {
   readonly share: Share;
   /** Why only a Ksock that manages may come in, because the daemon is full; '' if any may. */
   readonly full: string;
+  /** It is one for pages: KBUS explains each refusal to them. */
+  readonly isForPages?: boolean;
   /** The access points that its Ksock may know of. */
   reports(): AccessReport[];
 }

@@ -90,7 +90,7 @@ export class Session
   private readonly entrance: Entrance;
   private readonly outbox: Outbox;
   private readonly results: CallResults;
-  private readonly explanationBudget = new ExplanationBudget(() => this.markDirty());
+  private readonly explanationBudget: ExplanationBudget;
   private readonly inbox = new Inbox(this);
   /** Null until the client has sent HELLO, and if it observes. */
   private parts: CallParts | null = null;
@@ -120,6 +120,8 @@ export class Session
     this.entrance = entrance;
     this.outbox = new Outbox(channel, host.slab);
     this.results = new CallResults(this.outbox);
+    const isForPage = entrance.isForPages === true;
+    this.explanationBudget = new ExplanationBudget(() => this.markDirty(), isForPage);
   }
 
   /** The client has not sent HELLO yet. */
@@ -507,7 +509,13 @@ export class Session
     this.host
       .newDevice()
       .then(
-        (number) => this.results.outcome(token, number),
+        (number) => {
+          if (number >= 0) this.results.result(token, number);
+          else {
+            const why = this.explanationBudget.why('newDevice', -number, () => '');
+            this.results.refused(token, number, why);
+          }
+        },
         (error: unknown) => {
           const { errno, why } = whyNoBus(error);
           this.host.warn(`can't create another bus: ${why}`);

@@ -1,6 +1,7 @@
 import { escaped } from '../base/escape.ts';
 import { brand, isOfOtherCopy } from '../base/other-copy.ts';
-import { type Call, codeOf, type ErrorCode, MEANING, UNIX_TEXT } from './errno.ts';
+import { type Call, codeOf, type ErrorCode } from './errno.ts';
+import { meaningOf } from './meaning.ts';
 
 /**
  * KBUS refused a call, or could not be reached. `code` and `errno` are Linux's and never change; the message says what
@@ -25,7 +26,9 @@ export class KbusError extends Error {
     options: { cause?: unknown; meaning?: string; code?: 'STATUS' } = {},
   ) {
     const code = options.code ?? codeOf(errno) ?? 'EPROTO';
-    const meaning = escaped(options.meaning ?? meaningOf(call, code));
+    const meaning = escaped(
+      options.meaning ?? (code === 'STATUS' ? 'KBUS answered the Request' : meaningOf(call, code)),
+    );
     super(
       `${code === 'STATUS' ? '' : `${code} (${errno}): `}${escaped(asked)}: ${meaning}`,
       options.cause === undefined ? undefined : { cause: options.cause },
@@ -51,11 +54,6 @@ export class KbusError extends Error {
       ...(this.cause instanceof Error && { cause: `${this.cause}` }),
     };
   }
-}
-
-function meaningOf(call: Call, code: ErrorCode | 'STATUS'): string {
-  if (code === 'STATUS') return 'KBUS answered the Request';
-  return MEANING[call][code] ?? MEANING.any[code] ?? UNIX_TEXT[code];
 }
 
 brand(KbusError, 'KbusError');

@@ -1,10 +1,11 @@
+export { MEANING, UNIX_TEXT } from './all-meanings.ts';
 export {
   type ReplierBindEventData,
   replierBindEventData,
   splitReplierBindEventData,
 } from './bind-event.ts';
 export { BorrowedMessage } from './borrowed.ts';
-export { type Call, codeOf, Errno, type ErrorCode, MEANING, UNIX_TEXT } from './errno.ts';
+export { type Call, codeOf, Errno, type ErrorCode } from './errno.ts';
 export { KbusError } from './error.ts';
 export type { MessageKind, MessageOptions } from './fields.ts';
 export { Flag } from './flags.ts';

@@ -1,6 +1,7 @@
 import { escaped } from '../base/escape.ts';
 import { bytes, count, duration } from '../base/units.ts';
-import { codeOf, MEANING } from '../message/errno.ts';
+import { MEANING } from '../message/all-meanings.ts';
+import { codeOf } from '../message/errno.ts';
 import type { Copy, Journey } from './journeys.ts';
 
 /** A line, with those that follow from it. */

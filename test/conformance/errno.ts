@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { type Call, codeOf, Errno, type ErrorCode, MEANING } from '../../src/message/errno.ts';
+import { MEANING } from '../../src/message/all-meanings.ts';
+import { type Call, codeOf, Errno, type ErrorCode } from '../../src/message/errno.ts';
 import { Flag } from '../../src/message/flags.ts';
 import { MessageId } from '../../src/message/id.ts';
 import { Announcement, Reply, Request } from '../../src/message/message.ts';

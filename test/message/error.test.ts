@@ -1,12 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import {
-  type Call,
-  codeOf,
-  Errno,
-  type ErrorCode,
-  MEANING,
-  UNIX_TEXT,
-} from '../../src/message/errno.ts';
+import { MEANING, UNIX_TEXT } from '../../src/message/all-meanings.ts';
+import { type Call, codeOf, Errno, type ErrorCode } from '../../src/message/errno.ts';
 import { KbusError } from '../../src/message/error.ts';
 import { MessageId } from '../../src/message/id.ts';
 import { Reply, Status } from '../../src/message/message.ts';
@@ -32,17 +26,22 @@ describe('KbusError', () => {
   it('has for each code of each call a meaning: one sentence without a full stop.', () => {
     for (const [call, meanings] of Object.entries(MEANING)) {
       for (const [code, meaning] of Object.entries(meanings)) {
-        const error = new KbusError(call as Call, Errno[code as ErrorCode], 'ask');
-        expect(error.meaning).toBe(meaning);
+        // Programs at device files get numbers only.
+        if (call !== 'ioctl' && code !== 'EFAULT') {
+          const error = new KbusError(call as Call, Errno[code as ErrorCode], 'ask');
+          expect(error.meaning).toBe(meaning);
+        }
         expect(meaning).not.toMatch(/[.!]$/);
         expect(meaning).not.toBe(UNIX_TEXT[code as ErrorCode]);
       }
     }
   });
 
-  it('falls back on the code’s meaning for any call, and then on Unix’s text.', () => {
+  it('falls back on the code’s meaning for any call, and then says where to look.', () => {
     expect(new KbusError('unbind', Errno.EBADF, 'unbind').meaning).toBe('this Ksock is closed');
-    expect(new KbusError('bind', Errno.EPIPE, 'bind').meaning).toBe('Broken pipe');
+    expect(new KbusError('bind', Errno.EPIPE, 'bind').meaning).toBe(
+      'KBUS gave no reason; see `kbus errno EPIPE`',
+    );
   });
 
   it('keeps its cause.', () => {

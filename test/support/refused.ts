@@ -1,5 +1,6 @@
 import { expect } from 'vitest';
-import { Errno, type ErrorCode, UNIX_TEXT } from '../../src/message/errno.ts';
+import { UNIX_TEXT } from '../../src/message/all-meanings.ts';
+import { Errno, type ErrorCode } from '../../src/message/errno.ts';
 import { KbusError } from '../../src/message/error.ts';
 
 /** The KbusError that a call rejects with, which must have this code and a complete text. */

@@ -1,5 +1,6 @@
 import { duration } from '../../base/units.ts';
-import { codeOf, MEANING } from '../../message/errno.ts';
+import { MEANING } from '../../message/all-meanings.ts';
+import { codeOf } from '../../message/errno.ts';
 import { Flag } from '../../message/flags.ts';
 import { answerTime, type Entry } from './history.ts';
 import type { Programs } from './programs.ts';

@@ -3,7 +3,7 @@ import type { AddressInfo } from 'node:net';
 import process from 'node:process';
 import { fileURLToPath } from 'node:url';
 import { type Browser, chromium } from 'playwright-core';
-import { rolldown } from 'rolldown';
+import { type Plugin, rolldown } from 'rolldown';
 import { programPath } from '../../../src/system/program-path.ts';
 
 const path = ['chromium', 'chromium-browser', 'google-chrome']
@@ -26,12 +26,27 @@ export function launch(): Promise<Browser> {
 
 const here = (name: string): string => fileURLToPath(new URL(name, import.meta.url));
 
+/** What `kbus/browser` exports, where the suite imports it. */
+const EXPORTED =
+  /\/src\/(client\/browser|message\/(bind-event|borrowed|errno|error|flags|id|index|message|name|request-error))\.ts$/;
+
+/** Lets the suite have the client as pages load it: minified, with short names. */
+const asPagesLoadIt: Plugin = {
+  name: 'the client as pages load it',
+  async resolveId(name, importer) {
+    if (importer === undefined || importer.includes('/src/')) return null;
+    const found = await this.resolve(name, importer, { skipSelf: true });
+    return EXPORTED.test(found?.id ?? '') ? here('../../../dist/page/kbus.js') : null;
+  },
+};
+
 /** The conformance suite as one script. */
 export async function bundledSuite(): Promise<string> {
   const made = await rolldown({
     input: here('suite.ts'),
     platform: 'browser',
     resolve: { alias: { vitest: here('runner.ts') } },
+    plugins: [asPagesLoadIt],
     logLevel: 'silent',
   });
   const { output } = await made.generate({ format: 'iife', codeSplitting: false });
