@@ -93,5 +93,7 @@ function withMembersOf({ groups: base = {} }, text, groups) {
  */
 function hidePrivate(text) {
   const shown = text.replace(PRIVATE, '');
-  return shown === text ? text : shown.replace(' {\n', ' {\n    #private;\n');
+  return shown === text
+    ? text
+    : shown.replace(/^(declare class .*) \{\n/m, '$1 {\n    #private;\n');
 }

@@ -2,13 +2,31 @@ import { covers, matches } from '../message/name.ts';
 import type { AccessReport } from '../message/reports.ts';
 import { REPLIER_ERROR } from '../message/request-error.ts';
 
-/** What the users of an access point may do (spec 1 §13.2). */
+/**
+ * What the users of an access point may do (spec 1 §13.2).
+ *
+ * @see {@link Right} for an example
+ */
 export const RIGHTS = ['read', 'write', 'reply', 'observe', 'manage'] as const;
 
-/** What the users of an access point may do: one of `RIGHTS`. */
+/**
+ * What the users of an access point may do: one of `RIGHTS`.
+ *
+ * @example
+ * ```ts
+ * import { RIGHTS, type Right } from 'kbus/daemon';
+ *
+ * const looking: readonly Right[] = RIGHTS.filter((right) => right === 'observe');
+ * console.log(RIGHTS.length, looking.join()); // → 5 observe
+ * ```
+ */
 export type Right = (typeof RIGHTS)[number];
 
-/** The rights of an access point. A list of wildcards limits a right to names; without a list, it holds for all names. */
+/**
+ * The rights of an access point. A list of wildcards limits a right to names; without a list, it holds for all names.
+ *
+ * @see {@link AccessPoint} for an example
+ */
 export interface AccessRules {
   readonly rights: readonly Right[];
   /** Names that may be sent. */

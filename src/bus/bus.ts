@@ -11,7 +11,11 @@ import { Work } from './work.ts';
 /** By default: to read and write, for an unknown program with all rights, and with the bus's own limit of messages. */
 export type OpenOptions = Given<KsockTraits>;
 
-/** How a bus is made; what is not given, or undefined, is as in BUS_DEFAULTS. */
+/**
+ * How a bus is made; what is not given, or undefined, is as in BUS_DEFAULTS.
+ *
+ * @see {@link Bus} for an example
+ */
 export interface BusOptions extends Given<BusSettings> {
   number?: number | undefined;
   /** @internal What the bus shares with others. */
@@ -38,6 +42,19 @@ export function commonOf({ maxMemory }: BusSettings): Common {
 /**
  * One bus: a state machine without I/O, clock or chance (spec 1). A program opens Ksocks on a bus in its own process
  * with `Ksock.open(bus)`; the daemon does so for the programs at its sockets and device files.
+ *
+ * @example
+ * ```ts
+ * import { Announcement, Bus, type BusOptions, Ksock } from 'kbus';
+ *
+ * const options: BusOptions = { number: 3, maxMessages: 100 };
+ * const bus = new Bus(options);
+ * const [sensor, logger] = [await Ksock.open(bus), await Ksock.open(bus)];
+ * await logger.bind('$.Temp');
+ * await sensor.sendMsg(new Announcement('$.Temp', '20'));
+ * console.log(logger.number, await logger.numMessages(), await logger.maxMessages()); // → 3 1 100
+ * await Promise.all([sensor.close(), logger.close()]);
+ * ```
  */
 export class Bus extends Engine {
   /** @internal The buses it belongs to, if any. */

@@ -2,7 +2,21 @@ import { Errno } from '../message/errno.ts';
 import { Bus, type Common, commonOf } from './bus.ts';
 import { type BusSettings, type Given, MAX_BUSES, settingsOf } from './settings.ts';
 
-/** The buses of one machine (or daemon, or program): numbered from 0, isolated from each other. */
+/**
+ * The buses of one machine (or daemon, or program): numbered from 0, isolated from each other.
+ *
+ * @example
+ * ```ts
+ * import { Buses, type BusSettings, type Given, Ksock } from 'kbus';
+ *
+ * const settings: Given<BusSettings> = { maxMemory: 64 * 1024 * 1024 };
+ * const buses = new Buses(2, settings);
+ * console.log(buses.newDevice(), buses.count); // → 2 3
+ * const ksock = await Ksock.open(buses.get(1));
+ * console.log(ksock.number, (await ksock.stats()).maxMemory); // → 1 67108864
+ * await ksock.close();
+ * ```
+ */
 export class Buses {
   private readonly buses: Bus[] = [];
   private readonly settings: BusSettings;

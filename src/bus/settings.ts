@@ -1,6 +1,10 @@
 import { checkOptions } from '../base/options.ts';
 
-/** Settings that are fixed when the bus is made. */
+/**
+ * Settings that are fixed when the bus is made.
+ *
+ * @see {@link Buses} for an example
+ */
 export interface BusSettings {
   /** How many messages the queue of a new Ksock may hold. 1 or more. */
   maxMessages: number;
@@ -42,7 +46,11 @@ export const BUS_DEFAULTS: Readonly<BusSettings> = {
   maxUnansweredPerKsock: 256 * 1024,
 };
 
-/** Some of the settings; an undefined one is as if it was not given. */
+/**
+ * Some of the settings; an undefined one is as if it was not given.
+ *
+ * @see {@link Buses} for an example
+ */
 export type Given<Settings> = { [Name in keyof Settings]?: Settings[Name] | undefined };
 
 const NAMES: ReadonlySet<string> = new Set(['number', ...Object.keys(BUS_DEFAULTS)]);

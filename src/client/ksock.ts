@@ -17,7 +17,28 @@ export type {
 } from './options.ts';
 export type { Connect };
 
-/** Options of `Ksock.open`. */
+/**
+ * Options of `Ksock.open`.
+ *
+ * @example
+ * ```ts
+ * import { Ksock, type KsockOptions, type Missed, type Mode, type ReconnectOptions } from 'kbus';
+ *
+ * const mode: Mode = 'r';
+ * const reconnect: ReconnectOptions = { minDelay: 100, maxDelay: 5000 };
+ * const options: KsockOptions = {
+ *   name: 'logger',
+ *   mode,
+ *   reconnect,
+ *   onDisconnected: (error) => console.error(error.message),
+ *   onConnected: (ksock) => console.error(`back on bus ${ksock.number}`),
+ *   onMissed: ({ count, name }: Missed) => console.error(`missed ${count} messages since ${name}`),
+ * };
+ * const logger = await Ksock.open(0, options);
+ * console.log(logger.mode, logger.isConnected); // → r true
+ * await logger.close();
+ * ```
+ */
 export type KsockOptions = OpenOptions<Ksock>;
 
 const NODE: Environment = {
@@ -29,6 +50,26 @@ const NODE: Environment = {
  * A connection to a bus: it sends messages, listens to names, and replies to Requests. Calls return promises. The bus
  * carries calls out in the order in which the program makes them, awaited or not. A refused call rejects with a
  * {@link KbusError}; each call lists the `code`s that it may have.
+ *
+ * @example
+ * ```ts
+ * import { Announcement, Ksock } from 'kbus';
+ *
+ * const heater = await Ksock.open(0, { name: 'heater', reconnect: true });
+ * await heater.replier('$.Heater.Set', (request) => `set to ${request.text()} °C`);
+ *
+ * const panel = await Ksock.open(0, { name: 'panel' });
+ * const reply = await panel.request('$.Heater.Set', '21', { timeout: 2000 });
+ * console.log(reply.text()); // → set to 21 °C
+ *
+ * await panel.bind('$.Door.*');
+ * await heater.sendMsg(new Announcement('$.Door.Front', 'open'));
+ * for await (const message of panel) {
+ *   console.log(message.name, message.text()); // → $.Door.Front open
+ *   break;
+ * }
+ * await Promise.all([heater.close(), panel.close()]);
+ * ```
  */
 export class Ksock extends KsockCore {
   private constructor(...made: Parameters<MakeKsock<Ksock>>) {

@@ -6,7 +6,24 @@ import { LocalEvents } from './ports/local-events.ts';
 import { requestOf, Tap, type TapOptions } from './tap.ts';
 import { checkWhere, ownName } from './where.ts';
 
-/** The options of {@link observe}. */
+/**
+ * The options of {@link observe}.
+ *
+ * @example
+ * ```ts
+ * import { Announcement, Ksock, observe, type ObserveOptions } from 'kbus';
+ *
+ * const options: ObserveOptions = { name: 'watcher', names: '$.Door' };
+ * const tap = await observe(0, options);
+ * const ksock = await Ksock.open(0);
+ * await ksock.sendMsg(new Announcement('$.Door', 'open'));
+ * for await (const event of tap) {
+ *   if (event.type === 'messages') console.log(event.messages[0]?.text()); // → open
+ *   if (event.type === 'sent') break;
+ * }
+ * await ksock.close();
+ * ```
+ */
 export interface ObserveOptions extends TapOptions {
   /** Directory of the daemon's sockets; as for `Ksock.open`. */
   directory?: string | undefined;
@@ -36,6 +53,8 @@ export type ConnectEvents = (
  * - EACCES: the access point does not give the right to observe, or the file mode of the socket does not admit this user
  * - EBADMSG: one of `names` is neither a name nor a wildcard
  * - ENOENT, EINVAL, ENAMETOOLONG, EPROTO, ETIMEDOUT, ENOMEM: as for {@link Ksock.open}
+ *
+ * @see {@link ObserveOptions} for an example
  */
 export function observe(where?: number | Bus, options?: ObserveOptions): Promise<Tap>;
 /** @internal Observes over a transport. */

@@ -74,7 +74,11 @@ export interface OpenOptions<K> extends AnyOpenOptions<K> {
   access?: string | undefined;
 }
 
-/** The argument of `onMissed`. */
+/**
+ * The argument of `onMissed`.
+ *
+ * @see {@link KsockOptions} for an example
+ */
 export interface Missed {
   /** Messages missed since the last call of `onMissed`. */
   readonly count: number;
@@ -82,7 +86,19 @@ export interface Missed {
   readonly name: string;
 }
 
-/** What ends a wait early. */
+/**
+ * What ends a wait early.
+ *
+ * @example
+ * ```ts
+ * import { Bus, Ksock, type WaitOptions } from 'kbus';
+ *
+ * const ksock = await Ksock.open(new Bus());
+ * const options: WaitOptions = { timeout: 10 };
+ * console.log(await ksock.waitForMsg(options)); // → null
+ * await ksock.close();
+ * ```
+ */
 export interface WaitOptions {
   /** The longest wait in milliseconds, from 0. Default: no limit. */
   timeout?: number | undefined;
@@ -90,7 +106,24 @@ export interface WaitOptions {
   signal?: AbortSignal | undefined;
 }
 
-/** How `Ksock.close` treats handlers that still run. */
+/**
+ * How `Ksock.close` treats handlers that still run.
+ *
+ * @example
+ * ```ts
+ * import { Bus, type CloseOptions, Ksock } from 'kbus';
+ *
+ * const bus = new Bus();
+ * const [panel, heater] = [await Ksock.open(bus), await Ksock.open(bus)];
+ * await heater.replier('$.Heater.Set', async () => 'done');
+ * const reply = panel.request('$.Heater.Set', '21');
+ * const options: CloseOptions = { finish: true, timeout: 2000 };
+ * await heater.readBindings(); // By now the handler is at work.
+ * await heater.close(options);
+ * console.log((await reply).text()); // → done
+ * await panel.close();
+ * ```
+ */
 export interface CloseOptions {
   /** Lets handlers finish the calls that are running, and send their Replies. Default: false. */
   finish?: boolean | undefined;
@@ -98,7 +131,25 @@ export interface CloseOptions {
   timeout?: number | undefined;
 }
 
-/** Options of `Ksock.sendMsg` and of the other calls that send. */
+/**
+ * Options of `Ksock.sendMsg` and of the other calls that send.
+ *
+ * @example
+ * ```ts
+ * import { Announcement, Bus, Ksock, type SendOptions } from 'kbus';
+ *
+ * const bus = new Bus({ maxMessages: 1 });
+ * const [sensor, logger] = [await Ksock.open(bus), await Ksock.open(bus)];
+ * await logger.bind('$.Temp');
+ * await sensor.sendMsg(new Announcement('$.Temp', '20'));
+ * const options: SendOptions = { wait: true };
+ * const sent = sensor.sendMsg(new Announcement('$.Temp', '21'), options);
+ * console.log((await logger.readNextMsg())?.text()); // → 20
+ * await sent; // The queue has room now.
+ * console.log((await logger.readNextMsg())?.text()); // → 21
+ * await Promise.all([sensor.close(), logger.close()]);
+ * ```
+ */
 export interface SendOptions {
   /**
    * Sends with ALL_OR_WAIT, and waits while a recipient's queue is full: the promise resolves when the bus has delivered
@@ -109,7 +160,21 @@ export interface SendOptions {
   signal?: AbortSignal | undefined;
 }
 
-/** Options of `Ksock.request`. */
+/**
+ * Options of `Ksock.request`.
+ *
+ * @example
+ * ```ts
+ * import { Bus, KbusError, Ksock, type RequestOptions } from 'kbus';
+ *
+ * const ksock = await Ksock.open(new Bus());
+ * await ksock.bind('$.Heater.Set', true); // A Replier that never reads.
+ * const options: RequestOptions = { timeout: 10 };
+ * const error = await ksock.request('$.Heater.Set', '21', options).catch((reason: unknown) => reason);
+ * if (error instanceof KbusError) console.log(error.code); // → ETIMEDOUT
+ * await ksock.close();
+ * ```
+ */
 export interface RequestOptions extends WaitOptions {
   /** Ksock id of the only Replier that may answer, from 1: makes the Request stateful. Default: any Replier. */
   to?: number | undefined;

@@ -11,7 +11,30 @@ import { mustBe } from './options.ts';
 import type { EventSource, ObserveRequest } from './ports/event-port.ts';
 import { PortError } from './ports/port.ts';
 
-/** What to observe. */
+/**
+ * What to observe.
+ *
+ * @example
+ * ```ts
+ * import { Announcement, Bus, Ksock, observe, type SeenKind, type TapOptions } from 'kbus';
+ *
+ * const kinds: readonly SeenKind[] = ['announcement'];
+ * const options: TapOptions = { names: '$.Door.*', kinds, data: 2 };
+ * const bus = new Bus();
+ * const tap = await observe(bus, options);
+ * const ksock = await Ksock.open(bus);
+ * await ksock.sendMsg(new Announcement('$.Door.Front', 'open'));
+ * await ksock.sendMsg(new Announcement('$.Temp', '20'));
+ * tap.finish();
+ * for await (const event of tap) {
+ *   if (event.type !== 'messages') continue;
+ *   for (const message of event.messages) {
+ *     console.log(message.name, message.text(), message.wholeLength); // → $.Door.Front op 4
+ *   }
+ * }
+ * await ksock.close();
+ * ```
+ */
 export interface TapOptions {
   /** Show only messages with these names; wildcards are allowed. Default: all. */
   names?: string | readonly string[] | undefined;
@@ -77,6 +100,21 @@ function isWhole(value: number, most: number): boolean {
  *
  * The iteration ends when the tap is closed, and leaving it closes the tap. It throws a {@link KbusError} when the
  * connection is lost (ECONNRESET).
+ *
+ * @example
+ * ```ts
+ * import { Announcement, Bus, Ksock, observe, type Tap } from 'kbus';
+ *
+ * const bus = new Bus();
+ * const tap: Tap = await observe(bus);
+ * const ksock = await Ksock.open(bus);
+ * await ksock.sendMsg(new Announcement('$.Door', 'open'));
+ * tap.finish();
+ * let count = 0;
+ * for await (const events of tap.batches()) count += events.length;
+ * console.log(count); // → 5
+ * await ksock.close();
+ * ```
  */
 export class Tap implements AsyncIterable<TapEvent>, AsyncDisposable {
   private readonly source: EventSource;

@@ -8,10 +8,40 @@ import { type WebPlace, webOptions } from './web-place.ts';
 
 const ANYWHERE: Environment = { timers: systemTimers, warn: (text) => console.warn(text) };
 
-/** The options of `Ksock.open` in a browser. */
+/**
+ * The options of `Ksock.open` in a browser.
+ *
+ * @example
+ * ```ts
+ * import { Ksock, type KsockOptions, type WebPlace } from 'kbus/browser';
+ *
+ * // A function is asked again at each attempt: a daemon that has started anew has new tokens.
+ * const token = async () => (await fetch('/token')).text();
+ * const place: WebPlace = { url: 'https://bus.example.org', token };
+ * const options: KsockOptions = { ...place, name: 'panel', reconnect: true };
+ * const panel = await Ksock.open(0, options);
+ * await panel.listener('$.Heater.Target', (message) => {
+ *   document.title = `${message.text()} °C`;
+ * });
+ * ```
+ */
 export interface WebKsockOptions extends AnyOpenOptions<TransportKsock>, WebPlace {}
 
-/** A Ksock that connects to its bus over WebSocket, or another transport. It runs in browsers. */
+/**
+ * A Ksock that connects to its bus over WebSocket, or another transport. It runs in browsers.
+ *
+ * @example
+ * ```ts
+ * import { Announcement, Ksock } from 'kbus/browser';
+ *
+ * const token = location.hash.replace('#token=', '');
+ * const panel = await Ksock.open(0, { token });
+ * const reply = await panel.request('$.Heater.Get', null, { timeout: 2000 });
+ * document.title = reply.text();
+ * await panel.sendMsg(new Announcement('$.Panel.Seen'));
+ * await panel.close();
+ * ```
+ */
 export class TransportKsock extends KsockCore {
   /**
    * Opens a Ksock on a bus of a daemon that serves the web. `where` is the number of the bus, from 0 (default 0). Errors:

@@ -13,7 +13,11 @@ const MAX_NAME_CHARACTERS = 64;
 /** Where a daemon takes WebSockets. */
 const WEB_PATH = '/ws';
 
-/** Where a page finds its bus. */
+/**
+ * Where a page finds its bus.
+ *
+ * @see {@link WebKsockOptions} for an example
+ */
 export interface WebPlace {
   /**
    * Address of the daemon, such as `http://127.0.0.1:8080` or `wss://bus.example.org`. A path in it is that of a proxy, which

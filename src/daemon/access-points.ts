@@ -8,7 +8,34 @@ import { checkAccessPoints } from './check-access.ts';
 import type { Entrance } from './entrance.ts';
 import type { Ownership } from './socket-file.ts';
 
-/** A further access point of a bus: a socket, who may use it, and what they may do (spec 1 §13). */
+/**
+ * A further access point of a bus: a socket, who may use it, and what they may do (spec 1 §13).
+ *
+ * @example
+ * ```ts
+ * import { type AccessPoint, type AccessRules, Daemon, Log } from 'kbus/daemon';
+ * import { KbusError, Ksock } from 'kbus';
+ *
+ * const directory = './guests';
+ * const rules: AccessRules = { rights: ['read'], listen: ['$.Public.*'] };
+ * const guest: AccessPoint = { name: 'guest', socket: { mode: 0o666, group: undefined }, ...rules };
+ * const daemon = new Daemon({
+ *   buses: 1,
+ *   directory,
+ *   socket: { mode: 0o600, group: undefined },
+ *   bus: {},
+ *   access: [guest],
+ *   log: new Log('human', () => {}),
+ * });
+ * await daemon.start();
+ * const ksock = await Ksock.open(0, { directory, access: 'guest' });
+ * await ksock.bind('$.Public.News');
+ * const error = await ksock.bind('$.Secret').catch((reason: unknown) => reason);
+ * if (error instanceof KbusError) console.log(error.code); // → EACCES
+ * await ksock.close();
+ * await daemon.stop('it was told to');
+ * ```
+ */
 export interface AccessPoint extends AccessRules {
   /** 1 to 32 letters, digits, `_` and `-`. The socket of `guest` on bus 0 is `kbus0.guest.sock`. */
   readonly name: string;

@@ -49,7 +49,11 @@ const FAREWELL_TIMEOUT_MS = 5000;
 /** The same while the daemon stops. */
 const STOP_TIMEOUT_MS = 500;
 
-/** What a {@link Daemon} serves, and where. */
+/**
+ * What a {@link Daemon} serves, and where.
+ *
+ * @see {@link Daemon} for an example
+ */
 export interface DaemonOptions {
   /** The number of buses at the start. */
   buses: number;
@@ -79,7 +83,17 @@ export interface DaemonOptions {
   listening?: readonly number[] | undefined;
 }
 
-/** Buses as files, for programs that use the calls of the kernel module. */
+/**
+ * Buses as files, for programs that use the calls of the kernel module.
+ *
+ * @example
+ * ```ts
+ * import type { DaemonOptions, DeviceFiles } from 'kbus/daemon';
+ *
+ * const device: DeviceFiles = { directory: '/dev/kbus', links: '/dev' };
+ * export const withFiles = (options: DaemonOptions): DaemonOptions => ({ ...options, device });
+ * ```
+ */
 export interface DeviceFiles {
   /** The folder to mount. */
   directory: string;
@@ -91,7 +105,32 @@ export interface DeviceFiles {
   access?: string | undefined;
 }
 
-/** Serves several buses: a socket for each bus, a session for each connection. */
+/**
+ * Serves several buses: a socket for each bus, a session for each connection.
+ *
+ * @example
+ * ```ts
+ * import { Ksock } from 'kbus';
+ * import { Daemon, type DaemonOptions, Log, type Ownership } from 'kbus/daemon';
+ *
+ * const directory = './own';
+ * const socket: Ownership = { mode: 0o600, group: undefined };
+ * const options: DaemonOptions = {
+ *   buses: 2,
+ *   directory,
+ *   socket,
+ *   bus: { maxMessages: 500 },
+ *   log: new Log('human', (line) => console.error(line)),
+ * };
+ * const daemon = new Daemon(options);
+ * await daemon.start();
+ * const ksock = await Ksock.open(1, { directory });
+ * console.log(ksock.number, await ksock.maxMessages()); // → 1 500
+ * console.log(daemon.path(1).endsWith('/own/kbus1.sock')); // → true
+ * await ksock.close();
+ * await daemon.stop('it was told to');
+ * ```
+ */
 export class Daemon {
   /** @internal */
   readonly flushes = new FlushScheduler();

@@ -2,10 +2,18 @@ import { escaped, escapedJson, escapedLines } from '../base/escape.ts';
 import { systemTimers, type Timer, type Timers } from '../base/timers.ts';
 import { LineRate, WINDOW_MS } from './line-rate.ts';
 
-/** Lines for people, or a JSON object per line. */
+/**
+ * Lines for people, or a JSON object per line.
+ *
+ * @see {@link Log} for an example
+ */
 export type LogFormat = 'human' | 'json';
 
-/** How important a line of the log is. */
+/**
+ * How important a line of the log is.
+ *
+ * @see {@link Log} for an example
+ */
 export type Level = 'debug' | 'info' | 'warn' | 'error';
 
 type LogTimers = Pick<Timers, 'now' | 'setTimeout' | 'clearTimeout'>;
@@ -17,6 +25,18 @@ const MAX_LINES = 20;
 /**
  * The daemon's log: a line per event, as text or as JSON. Of lines of one kind, which differ only in numbers and quoted
  * names, it writes at most 20 a second (1000 for the debug log), and then how many more there were.
+ *
+ * @example
+ * ```ts
+ * import { type Level, Log, type LogFormat } from 'kbus/daemon';
+ *
+ * const format: LogFormat = 'json';
+ * const log = new Log(format, (line) => {
+ *   const { level, text, bus }: { level: Level; text: string; bus?: number } = JSON.parse(line);
+ *   console.log(level, text, bus); // → info serving 0
+ * });
+ * log.info('serving', { bus: 0 });
+ * ```
  */
 export class Log {
   private readonly format: LogFormat;

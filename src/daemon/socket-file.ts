@@ -19,7 +19,11 @@ import { checkSocketPath } from '../system/socket-folder.ts';
 import { withMode } from '../system/umask.ts';
 import { whoAnswers } from './who-answers.ts';
 
-/** Who may use a socket. */
+/**
+ * Who may use a socket.
+ *
+ * @see {@link Daemon} for an example
+ */
 export interface Ownership {
   /** Permission bits of the socket. */
   mode: number;
@@ -38,7 +42,27 @@ const RETRY_INTERVAL_MS = 5;
 
 const STARTING_DAEMON = 'a daemon that is about to start';
 
-/** Another process listens at the path. */
+/**
+ * Another process listens at the path.
+ *
+ * @example
+ * ```ts
+ * import { Daemon, Log, SocketInUseError } from 'kbus/daemon';
+ *
+ * const directory = './taken';
+ * const socket = { mode: 0o600, group: undefined };
+ * const log = new Log('human', () => {});
+ * const make = (): Daemon => new Daemon({ buses: 1, directory, socket, bus: {}, log });
+ * const first = make();
+ * await first.start();
+ * try {
+ *   await make().start();
+ * } catch (error) {
+ *   console.log(error instanceof SocketInUseError); // → true
+ * }
+ * await first.stop('it was told to');
+ * ```
+ */
 export class SocketInUseError extends Error {
   override readonly name = 'SocketInUseError';
 

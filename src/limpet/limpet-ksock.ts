@@ -10,7 +10,11 @@ import { Translation } from './translation.ts';
 /** How many messages the queue of a Limpet holds. */
 const MAX_MESSAGES = 1_000_000;
 
-/** Options of `LimpetKsock.open`. */
+/**
+ * Options of `LimpetKsock.open`.
+ *
+ * @see {@link LimpetKsock} for an example
+ */
 export interface LimpetKsockOptions extends Pick<KsockOptions, 'directory'> {
   /** What the Limpet passes on: a name or wildcard. Default: `$.*`. */
   readonly messageName?: string | undefined;
@@ -21,6 +25,32 @@ export interface LimpetKsockOptions extends Pick<KsockOptions, 'directory'> {
 /**
  * The Ksock of a classic Limpet (spec 3 §2, spec 3 §3): reading gives the messages for the other Limpet, and sending takes
  * those of the other Limpet. For programs that carry messages over a link of their own; {@link runALimpet} has one.
+ *
+ * @example
+ * ```ts
+ * import { Announcement, Bus, Ksock, MessageId } from 'kbus';
+ * import { GiveUp, LimpetKsock, type LimpetKsockOptions } from 'kbus/limpet';
+ *
+ * const bus = new Bus();
+ * const options: LimpetKsockOptions = { terminationMessage: '$.Stop' };
+ * const limpet = await LimpetKsock.open(bus, 1, 2, options);
+ * const ksock = await Ksock.open(bus);
+ * await ksock.bind('$.Door.Back');
+ *
+ * // From the bus, for the other Limpet.
+ * await ksock.sendMsg(new Announcement('$.Door.Front', 'open'));
+ * const message = await limpet.readNextMsg();
+ * console.log(message?.name, String(message?.origFrom)); // → $.Door.Front (1,2)
+ *
+ * // From the other Limpet, for the bus.
+ * await limpet.sendMsg(new Announcement('$.Door.Back', 'shut', { id: new MessageId(2, 9) }));
+ * console.log((await ksock.readNextMsg())?.text()); // → shut
+ *
+ * await ksock.sendMsg(new Announcement('$.Stop'));
+ * const error = await limpet.waitForMsg().catch((reason: unknown) => reason);
+ * console.log(error instanceof GiveUp); // → true
+ * await Promise.all([limpet.close(), ksock.close()]);
+ * ```
  */
 export class LimpetKsock {
   private readonly ksock: Ksock;

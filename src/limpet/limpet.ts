@@ -45,9 +45,29 @@ interface Life {
 /**
  * A Limpet: it joins its bus with others, over any number of links (spec 3). See docs/limpets.md.
  *
- * ```js
- * const limpet = new Limpet({ id: 1, bus: 0, links: [{ server: '/run/kbus/limpet.sock' }] });
- * await limpet.start();
+ * @example
+ * ```ts
+ * import { Announcement, Bus, Ksock } from 'kbus';
+ * import { Limpet, type LimpetOptions } from 'kbus/limpet';
+ *
+ * const [here, there] = [new Bus(), new Bus()];
+ * const path = './limpet.sock';
+ * const options: LimpetOptions = { id: 1, bus: here, links: [{ server: path }] };
+ * const one = new Limpet(options);
+ * const other = new Limpet({ id: 2, bus: there, links: [{ client: path }] });
+ * await one.start();
+ * await other.start();
+ *
+ * const listener = await Ksock.open(there);
+ * await listener.bind('$.Door');
+ * const sender = await Ksock.open(here);
+ * let heard = null;
+ * while (heard === null) {
+ *   await sender.sendMsg(new Announcement('$.Door', 'open'));
+ *   heard = await listener.waitForMsg({ timeout: 50 }); // The link may not be up yet.
+ * }
+ * console.log(heard.text(), String(heard.origFrom)); // → open (1,2)
+ * await Promise.all([one.stop(), other.stop()]);
  * ```
  */
 export class Limpet {

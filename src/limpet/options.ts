@@ -5,7 +5,21 @@ import { faultOfFederation } from './federation/federation.ts';
 import { linkAddress } from './link/address.ts';
 import { type Security, SecurityError, tlsOptions } from './link/security.ts';
 
-/** One link of a Limpet: it has an address as one of `server`, `client`, `nats` and `engine`. */
+/**
+ * One link of a Limpet: it has an address as one of `server`, `client`, `nats` and `engine`.
+ *
+ * @example
+ * ```ts
+ * import { Limpet, type LinkOptions } from 'kbus/limpet';
+ *
+ * // Everybody on this machine, and one Limpet of another, which gets no more than it needs.
+ * const links: LinkOptions[] = [
+ *   { server: '/run/kbus/limpet.sock' },
+ *   { client: 'attic:7007', keyFile: '/etc/kbus/key', out: ['$.Temp.*'], in: ['$.Attic.*'] },
+ * ];
+ * export const join = (): Limpet => new Limpet({ id: 1, links });
+ * ```
+ */
 export interface LinkOptions extends Security {
   /** Where to listen: a path, or `host:port`. Any number of Limpets may connect. */
   readonly server?: string | undefined;
@@ -30,7 +44,11 @@ export interface LinkOptions extends Security {
   readonly in?: readonly string[] | undefined;
 }
 
-/** What a {@link Limpet} joins, and how. */
+/**
+ * What a {@link Limpet} joins, and how.
+ *
+ * @see {@link Limpet} for an example
+ */
 export interface LimpetOptions {
   /** The network id, from 1 to 4,294,967,295; no other Limpet that can be reached has it. */
   readonly id: number;
@@ -49,7 +67,22 @@ export interface LimpetOptions {
   readonly onEvent?: ((event: LimpetEvent) => void) | undefined;
 }
 
-/** What a Limpet tells its program: a line for a log. */
+/**
+ * What a Limpet tells its program: a line for a log.
+ *
+ * @example
+ * ```ts
+ * import { Bus } from 'kbus';
+ * import { Limpet, type LimpetEvent } from 'kbus/limpet';
+ *
+ * const toLog = ({ level, text, isFinal = false }: LimpetEvent): void =>
+ *   console.error(`${level}: ${text}${isFinal ? ' (it never will)' : ''}`);
+ * const path = './events.sock';
+ * const limpet = new Limpet({ id: 1, bus: new Bus(), links: [{ server: path }], onEvent: toLog });
+ * await limpet.start();
+ * await limpet.stop();
+ * ```
+ */
 export interface LimpetEvent {
   readonly level: 'info' | 'warn' | 'error';
   readonly text: string;

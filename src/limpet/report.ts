@@ -1,7 +1,11 @@
 import type { Hub } from './hub/hub.ts';
 import { linksOf } from './hub/topology.ts';
 
-/** One link, as `kbus limpets` shows it. */
+/**
+ * One link, as `kbus limpets` shows it.
+ *
+ * @see {@link LimpetReport} for an example
+ */
 export interface LinkReport {
   readonly number: number;
   readonly kind: 'client' | 'server' | 'federation' | 'sibling';
@@ -23,7 +27,11 @@ export interface LinkReport {
   readonly unfit?: number;
 }
 
-/** A Limpet in reach. */
+/**
+ * A Limpet in reach.
+ *
+ * @see {@link LimpetReport} for an example
+ */
 export interface PathReport {
   readonly id: number;
   /** Over how many links. */
@@ -35,7 +43,26 @@ export interface PathReport {
   readonly isReady: boolean;
 }
 
-/** What a Limpet tells of itself. */
+/**
+ * What a Limpet tells of itself.
+ *
+ * @example
+ * ```ts
+ * import { Bus } from 'kbus';
+ * import { Limpet, type LimpetReport, type LinkReport, type PathReport } from 'kbus/limpet';
+ *
+ * const isDown = ({ state }: LinkReport): boolean => state === 'lost';
+ * const isFar = ({ id, by }: PathReport): boolean => id !== by;
+ *
+ * const links = [{ server: './report.sock' }];
+ * const limpet = new Limpet({ id: 7, bus: new Bus(), links });
+ * await limpet.start();
+ * const report: LimpetReport = limpet.report();
+ * console.log(report.id, report.links[0]?.state, report.missed); // → 7 waiting 0
+ * console.log(report.links.filter(isDown).length, report.paths.filter(isFar).length); // → 0 0
+ * await limpet.stop();
+ * ```
+ */
 export interface LimpetReport {
   readonly id: number;
   /** It speaks for its bus; otherwise it stands by, and another Limpet does. */

@@ -2,7 +2,11 @@ import type { Call, ErrorCode, Meanings } from './errno.ts';
 import { MORE_MEANINGS } from './more-meanings.ts';
 import { OWN_MEANINGS } from './own-meanings.ts';
 
-/** Linux's text for each number. */
+/**
+ * Linux's text for each number.
+ *
+ * @see {@link Errno} for an example
+ */
 export const UNIX_TEXT: Readonly<Record<ErrorCode, string>> = {
   ENOENT: 'No such file or directory',
   EBADF: 'Bad file descriptor',
@@ -32,7 +36,11 @@ export const UNIX_TEXT: Readonly<Record<ErrorCode, string>> = {
 
 const all = (call: Call): Meanings => ({ ...OWN_MEANINGS[call], ...MORE_MEANINGS[call] });
 
-/** What each error number means in KBUS, for each call that can give it. */
+/**
+ * What each error number means in KBUS, for each call that can give it.
+ *
+ * @see {@link Errno} for an example
+ */
 export const MEANING: Readonly<Record<Call, Readonly<Partial<Record<ErrorCode, string>>>>> = {
   open: all('open'),
   bind: all('bind'),

@@ -1,7 +1,11 @@
 import { LITTLE_ENDIAN } from '../base/endianness.ts';
 import { padded } from '../base/u32.ts';
 
-/** The data of a ReplierBindEvent. */
+/**
+ * The data of a ReplierBindEvent.
+ *
+ * @see {@link splitReplierBindEventData} for an example
+ */
 export interface ReplierBindEventData {
   /** True for a bind, false for an unbind. */
   isBind: boolean;
@@ -16,6 +20,15 @@ const latin1 = new TextDecoder('latin1');
 /**
  * Data of `$.KBUS.ReplierBindEvent` (spec 2 §7): u32 is_bind, u32 binder,
  * u32 name_len, in native order; the name, a 0 byte, and zeros up to a multiple of 4.
+ *
+ * @example
+ * ```ts
+ * import { Message, REPLIER_BIND_EVENT, replierBindEventData } from 'kbus';
+ *
+ * const data = replierBindEventData({ isBind: false, binder: 3, name: '$.Heater.Set' });
+ * const event = new Message(REPLIER_BIND_EVENT, data);
+ * console.log(event.kind, event.toJSON().event?.name); // → ReplierBindEvent $.Heater.Set
+ * ```
  */
 export function replierBindEventData(event: ReplierBindEventData): Uint8Array {
   const data = new Uint8Array(12 + padded(event.name.length + 1));
@@ -27,7 +40,26 @@ export function replierBindEventData(event: ReplierBindEventData): Uint8Array {
   return data;
 }
 
-/** The inverse. Throws a TypeError for data that is no ReplierBindEvent. */
+/**
+ * The inverse. Throws a TypeError for data that is no ReplierBindEvent.
+ *
+ * @example
+ * ```ts
+ * import { Bus, Ksock, REPLIER_BIND_EVENT, splitReplierBindEventData } from 'kbus';
+ * import type { ReplierBindEventData } from 'kbus';
+ *
+ * const ksock = await Ksock.open(new Bus());
+ * await ksock.bind(REPLIER_BIND_EVENT);
+ * await ksock.reportReplierBinds(true);
+ * await ksock.bind('$.Heater.Set', true);
+ * const message = await ksock.readNextMsg();
+ * if (message !== null) {
+ *   const event: ReplierBindEventData = splitReplierBindEventData(message.data);
+ *   console.log(event.isBind, event.binder, event.name); // → true 1 $.Heater.Set
+ * }
+ * await ksock.close();
+ * ```
+ */
 export function splitReplierBindEventData(data: Uint8Array): ReplierBindEventData {
   const view = new DataView(data.buffer, data.byteOffset, data.byteLength);
   const length = data.length < 16 ? -1 : view.getUint32(8, LITTLE_ENDIAN);

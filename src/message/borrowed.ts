@@ -16,6 +16,21 @@ const OVER = new Head('', 0);
  * A message that is valid while its handler runs. Afterwards this object shows the next message, and the client reuses
  * the memory of the data; so messages need neither an object nor memory of their own. {@link keep} gives a message that
  * stays valid.
+ *
+ * @example
+ * ```ts
+ * import { Announcement, type BorrowedMessage, type BorrowingHandler, Bus, Ksock } from 'kbus';
+ *
+ * const ksock = await Ksock.open(new Bus());
+ * let bytes = 0;
+ * const count: BorrowingHandler = (message: BorrowedMessage) => {
+ *   bytes += message.dataLength;
+ * };
+ * await ksock.listener('$.Video', count, { borrowed: true });
+ * await ksock.sendMsg(new Announcement('$.Video', new Uint8Array(1000)));
+ * await ksock.close({ finish: true });
+ * console.log(bytes); // → 1000
+ * ```
  */
 export class BorrowedMessage {
   /** @internal */

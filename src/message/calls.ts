@@ -1,11 +1,38 @@
-/** `r` may read, bind and change settings; `rw` may write too. */
+/**
+ * `r` may read, bind and change settings; `rw` may write too.
+ *
+ * @see {@link KsockOptions} for an example
+ */
 export type Mode = 'r' | 'rw';
 
-/** A message is sent for the first time; or again, because a program called, or because there is room. */
+/**
+ * A message is sent for the first time; or again, because a program called, or because there is room.
+ *
+ * @example
+ * ```ts
+ * import type { Attempt, SentEvent } from 'kbus';
+ *
+ * export const hasWaited = ({ attempt }: SentEvent): boolean => {
+ *   const once: Attempt = 'send';
+ *   return attempt !== once;
+ * };
+ * ```
+ */
 export type Attempt = 'send' | 'resend' | 'poll';
 export const ATTEMPTS: readonly Attempt[] = ['send', 'resend', 'poll'];
 
-/** What a program may set (spec 1 §10.1). */
+/**
+ * What a program may set (spec 1 §10.1).
+ *
+ * @example
+ * ```ts
+ * import type { SetEvent, Setting } from 'kbus';
+ *
+ * const LIMITS: readonly Setting[] = ['maxMessages', 'maxMessageSize'];
+ * export const setsLimit = ({ setting, value }: SetEvent): boolean =>
+ *   LIMITS.includes(setting) && value > 0;
+ * ```
+ */
 export type Setting =
   | 'maxMessages'
   | 'wantMessagesOnce'

@@ -3,6 +3,8 @@ import { bytesOfText } from '../base/text.ts';
 /**
  * The data of a message: text, which is sent as UTF-8, or the bytes of a Uint8Array, Buffer, any other view or
  * ArrayBuffer, of any realm.
+ *
+ * @see {@link Message} for an example
  */
 export type Data = string | ArrayBufferView | ArrayBuffer;
 

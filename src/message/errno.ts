@@ -1,6 +1,17 @@
 /**
  * The error numbers of KBUS (spec 1 §12.1): Linux's, on every platform. Those from EACCES on are no rules of a bus: they
  * come from an access point, from another program (ECONNABORTED), or from the way to the bus.
+ *
+ * @example
+ * ```ts
+ * import { type Call, codeOf, Errno, type ErrorCode, MEANING, UNIX_TEXT } from 'kbus';
+ *
+ * const code: ErrorCode | undefined = codeOf(Errno.EPIPE);
+ * console.log(Errno.EPIPE, code); // → 32 EPIPE
+ * console.log(UNIX_TEXT.EPIPE); // → Broken pipe
+ * const call: Call = 'bind';
+ * console.log(MEANING[call].EADDRINUSE); // → this name has a Replier already, and there can be only one
+ * ```
  */
 export const Errno = {
   ENOENT: 2,
@@ -29,19 +40,31 @@ export const Errno = {
   ECANCELED: 125,
 } as const;
 
-/** The name of an error of KBUS, such as `'EPIPE'`. */
+/**
+ * The name of an error of KBUS, such as `'EPIPE'`.
+ *
+ * @see {@link Errno} for an example
+ */
 export type ErrorCode = keyof typeof Errno;
 
 const CODES = new Map<number, ErrorCode>(
   Object.entries(Errno).map(([code, errno]) => [errno, code as ErrorCode]),
 );
 
-/** The code of an error number, e.g. 32 → `EPIPE`; undefined for a number that KBUS doesn't use. */
+/**
+ * The code of an error number, e.g. 32 → `EPIPE`; undefined for a number that KBUS doesn't use.
+ *
+ * @see {@link Errno} for an example
+ */
 export function codeOf(errno: number): ErrorCode | undefined {
   return CODES.get(errno);
 }
 
-/** The calls that can fail, as errors name them. */
+/**
+ * The calls that can fail, as errors name them.
+ *
+ * @see {@link Errno} for an example
+ */
 export type Call =
   | 'open'
   | 'bind'

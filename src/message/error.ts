@@ -7,6 +7,21 @@ import { meaningOf } from './meaning.ts';
  * KBUS refused a call, or could not be reached. `code` and `errno` are Linux's and never change; the message says what
  * was asked, what stood in the way, and what to do. It may have text of other programs, so it is one line, with characters
  * that control a terminal escaped.
+ *
+ * @example
+ * ```ts
+ * import { Bus, KbusError, Ksock } from 'kbus';
+ *
+ * const ksock = await Ksock.open(new Bus());
+ * try {
+ *   await ksock.request('$.Heater.Set', '21');
+ * } catch (error) {
+ *   if (!(error instanceof KbusError)) throw error;
+ *   console.log(error.code, error.errno, error.call); // → EADDRNOTAVAIL 99 send
+ *   console.log(error.meaning); // → nobody replies to '$.Heater.Set' on bus 0
+ * }
+ * await ksock.close();
+ * ```
  */
 export class KbusError extends Error {
   override readonly name: string = 'KbusError';

@@ -1,9 +1,23 @@
 import type { MessageId, OrigFrom } from './id.ts';
 
-/** What a message is, by its flags and its name. */
+/**
+ * What a message is, by its flags and its name.
+ *
+ * @see {@link Message} for an example
+ */
 export type MessageKind = 'Announcement' | 'Request' | 'Reply' | 'Status' | 'ReplierBindEvent';
 
-/** The fields of a new message beside name and data. All of them are unset by default. */
+/**
+ * The fields of a new message beside name and data. All of them are unset by default.
+ *
+ * @example
+ * ```ts
+ * import { Announcement, Flag, type MessageOptions } from 'kbus';
+ *
+ * const options: MessageOptions = { flags: Flag.URGENT };
+ * console.log(new Announcement('$.Fire', null, options).isUrgent()); // → true
+ * ```
+ */
 export interface MessageOptions {
   /** Reply: the requester's Ksock id. Request: a Ksock id makes it stateful. u32. */
   to?: number | undefined;

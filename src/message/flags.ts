@@ -3,6 +3,15 @@ import { Errno } from './errno.ts';
 /**
  * The flag bits of a message (spec 1 §4.2). The top 16 bits belong to the user. KBUS carries these, and unknown low bits,
  * unchanged.
+ *
+ * @example
+ * ```ts
+ * import { Announcement, Flag } from 'kbus';
+ *
+ * const mine = 1 << 16; // The top 16 bits are the program's own.
+ * const message = new Announcement('$.Fire', null, { flags: Flag.URGENT | Flag.ALL_OR_FAIL | mine });
+ * console.log((message.flags & mine) !== 0, message.isUrgent()); // → true true
+ * ```
  */
 export const Flag = {
   /** The message is a Request. */

@@ -5,6 +5,16 @@ export const inspect = Symbol.for('nodejs.util.inspect.custom');
 
 /**
  * The id of a message on its bus: `[network_id:serial_num]`, both u32; `[0:0]` means unset (spec 1 §3).
+ *
+ * @example
+ * ```ts
+ * import { MessageId } from 'kbus';
+ *
+ * const ids = [new MessageId(0, 9), new MessageId(0, 7)];
+ * ids.sort((one, other) => one.compare(other));
+ * console.log(String(ids[0]), ids[0]?.equals(new MessageId(0, 7))); // → [0:7] true
+ * console.log(MessageId.UNSET.isSet); // → false
+ * ```
  */
 export class MessageId {
   static readonly UNSET = new MessageId(0, 0);
@@ -49,6 +59,15 @@ export class MessageId {
 /**
  * The origin (`origFrom`) or destination (`finalTo`) of a message that goes through Limpets: a Limpet's network id and the
  * id of a Ksock on its bus, both u32; (0,0) means unset.
+ *
+ * @example
+ * ```ts
+ * import { Announcement, OrigFrom } from 'kbus';
+ *
+ * // As a Limpet with network id 2 passes on what Ksock 5 of its bus has sent.
+ * const message = new Announcement('$.Door', null, { origFrom: new OrigFrom(2, 5) });
+ * console.log(String(message.origFrom), message.finalTo.isSet); // → (2,5) false
+ * ```
  */
 export class OrigFrom {
   static readonly UNSET = new OrigFrom(0, 0);

@@ -3,7 +3,11 @@ import { splitReplierBindEventData } from './bind-event.ts';
 import type { MessageFields } from './fields.ts';
 import { flagsToString } from './flags.ts';
 
-/** What `JSON.stringify` makes of a message, for logs. Unset fields are left out. */
+/**
+ * What `JSON.stringify` makes of a message, for logs. Unset fields are left out.
+ *
+ * @see {@link Message} for an example
+ */
 export interface MessageJson {
   kind: string;
   name: string;

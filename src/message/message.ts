@@ -11,7 +11,19 @@ import { inspect, MessageId, type OrigFrom } from './id.ts';
 import { jsonOfMessage, type MessageJson } from './json.ts';
 import { inspectMessage, printMessage } from './print.ts';
 
-/** All fields in the order of {@link Message.extract}. */
+/**
+ * All fields in the order of {@link Message.extract}.
+ *
+ * @example
+ * ```ts
+ * import { Announcement, Message, type MessageSequence } from 'kbus';
+ *
+ * const sequence: MessageSequence = new Announcement('$.Door', 'open').extract();
+ * const [id, , to, , , , flags, name] = sequence;
+ * console.log(String(id), to, flags, name); // → [0:0] 0 0 $.Door
+ * console.log(Message.fromSequence(sequence).text()); // → open
+ * ```
+ */
 export type MessageSequence = readonly [
   id: MessageId,
   inReplyTo: MessageId,
@@ -24,7 +36,11 @@ export type MessageSequence = readonly [
   data: Uint8Array,
 ];
 
-/** Name of the event that reports a Replier's bind or unbind (spec 1 §9.1). */
+/**
+ * Name of the event that reports a Replier's bind or unbind (spec 1 §9.1).
+ *
+ * @see {@link splitReplierBindEventData} for an example
+ */
 export const REPLIER_BIND_EVENT = '$.KBUS.ReplierBindEvent';
 
 /** The names of messages that KBUS makes begin with this. */
@@ -41,6 +57,19 @@ const CONNECTION = Symbol('connection');
 /**
  * A message: a header, a name, and optional data, which KBUS never reads (spec 1 §4.1). A message that is neither a
  * Request nor a Reply is an Announcement; see {@link Request} and {@link Reply}.
+ *
+ * @example
+ * ```ts
+ * import { type Data, Message, type MessageJson, type MessageKind } from 'kbus';
+ *
+ * const data: Data = '{ "degrees": 21 }';
+ * const message = new Message('$.Heater.Target', data);
+ * const kind: MessageKind = message.kind;
+ * console.log(kind, message.text()); // → Announcement { "degrees": 21 }
+ * console.log(message.json<{ degrees: number }>().degrees); // → 21
+ * const json: MessageJson = message.toJSON();
+ * console.log(json.name, message.dataLength); // → $.Heater.Target 17
+ * ```
  */
 export class Message {
   /** @internal All but serial number, sender and data. Messages share heads, so a change makes a new one. */
@@ -378,7 +407,22 @@ export const ReceivedMessage = Received as unknown as new (
   length: number,
 ) => Message;
 
-/** A message to all who listen to its name. */
+/**
+ * A message to all who listen to its name.
+ *
+ * @example
+ * ```ts
+ * import { Announcement, Bus, Ksock } from 'kbus';
+ *
+ * const ksock = await Ksock.open(new Bus());
+ * await ksock.bind('$.Door.*');
+ * const id = await ksock.sendMsg(new Announcement('$.Door.Front', 'open'));
+ * console.log(String(id)); // → [0:1]
+ * const heard = await ksock.readNextMsg();
+ * console.log(heard?.name, heard?.text()); // → $.Door.Front open
+ * await ksock.close();
+ * ```
+ */
 export class Announcement extends Message {
   /** @internal */
   protected override checkKind(): void {
@@ -386,7 +430,21 @@ export class Announcement extends Message {
   }
 }
 
-/** A message that asks for exactly one Reply, from the one Replier bound to its name. */
+/**
+ * A message that asks for exactly one Reply, from the one Replier bound to its name.
+ *
+ * @example
+ * ```ts
+ * import { Bus, Flag, Ksock, Request } from 'kbus';
+ *
+ * const ksock = await Ksock.open(new Bus());
+ * await ksock.replier('$.Alarm.Off', () => 'it is quiet');
+ * const request = new Request('$.Alarm.Off', null, { flags: Flag.URGENT });
+ * const reply = await ksock.request(request);
+ * console.log(reply.text()); // → it is quiet
+ * await ksock.close();
+ * ```
+ */
 export class Request extends Message {
   constructor(name: string, data?: Data | null, options?: MessageOptions) {
     super(name, data, options, Flag.WANT_A_REPLY);
@@ -398,7 +456,11 @@ export class Request extends Message {
   }
 }
 
-/** The answer to a Request; {@link replyTo} makes one. */
+/**
+ * The answer to a Request; {@link replyTo} makes one.
+ *
+ * @see {@link replyTo} for an example
+ */
 export class Reply extends Message {
   constructor(
     name: string,
@@ -415,7 +477,18 @@ export class Reply extends Message {
   }
 }
 
-/** The answer that KBUS gives to a Request when the Replier can't (spec 1 §4.3). */
+/**
+ * The answer that KBUS gives to a Request when the Replier can't (spec 1 §4.3).
+ *
+ * @example
+ * ```ts
+ * import { Message, MessageId, Status } from 'kbus';
+ *
+ * const made: Message = new Status('$.KBUS.Replier.GoneAway', { inReplyTo: new MessageId(0, 7) });
+ * console.log(made.isStatus(), made.isReply()); // → true true
+ * if (made instanceof Status) console.log(String(made.inReplyTo)); // → [0:7]
+ * ```
+ */
 export class Status extends Message {
   constructor(name: string, options: MessageOptions & { inReplyTo: MessageId }) {
     super(name, null, options, Flag.SYNTHETIC);
@@ -469,6 +542,22 @@ function wrongKind(message: Message, wanted: string): TypeError {
 /**
  * The Reply to a Request that was read. Throws a TypeError when the message is not marked for its reader to answer: a
  * listener's copy of a Request has another Replier.
+ *
+ * @example
+ * ```ts
+ * import { Bus, Ksock, type Reply, Request, replyTo } from 'kbus';
+ *
+ * const ksock = await Ksock.open(new Bus());
+ * await ksock.bind('$.Echo', true);
+ * await ksock.sendMsg(new Request('$.Echo', 'hello'));
+ * const request = await ksock.readNextMsg();
+ * if (request?.wantsUsToReply()) {
+ *   const reply: Reply = replyTo(request, request.data);
+ *   await ksock.sendMsg(reply);
+ * }
+ * console.log((await ksock.readNextMsg())?.text()); // → hello
+ * await ksock.close();
+ * ```
  */
 export function replyTo(request: Message, data?: Data | null): Reply {
   const ours = ownMessage(request, 'request');
@@ -493,6 +582,19 @@ function withConnection<T extends Message>(message: T, { connection }: Message):
  * A Request to the very Replier that answered before: the send fails with EPIPE when another Ksock is bound to the name
  * by now. `earlier` is a Reply from that Replier, or an earlier stateful Request to it. Through Limpets, orig_from and
  * final_to carry it there (spec 3 §4).
+ *
+ * @example
+ * ```ts
+ * import { Bus, Ksock, statefulRequest } from 'kbus';
+ *
+ * const ksock = await Ksock.open(new Bus());
+ * await ksock.replier('$.Player.*', (request) => `did ${request.name}`);
+ * const opened = await ksock.request('$.Player.Open', 'film');
+ * // Fails with EPIPE, in place of asking a player that knows of no film, if another one has taken the name.
+ * const played = await ksock.request(statefulRequest(opened, '$.Player.Play'));
+ * console.log(played.text()); // → did $.Player.Play
+ * await ksock.close();
+ * ```
  */
 export function statefulRequest(earlier: Message, name: string, data?: Data | null): Request {
   const ours = ownMessage(earlier, 'earlier');

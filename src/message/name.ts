@@ -1,6 +1,10 @@
 import { Errno } from './errno.ts';
 
-/** Longest name, in bytes (spec 1 §2.1). */
+/**
+ * Longest name, in bytes (spec 1 §2.1).
+ *
+ * @see {@link checkMessageName} for an example
+ */
 export const MAX_NAME = 1000;
 
 const SENDABLE = /^\$(?:\.[A-Za-z0-9_-]+)+$/;
@@ -13,13 +17,32 @@ const PERCENT = 0x25;
 /**
  * Whether a message may be sent with this name: 0, ENAMETOOLONG (over 1000 bytes), or EBADMSG
  * (malformed, or a wildcard). See spec 1 §2.3.
+ *
+ * @example
+ * ```ts
+ * import { checkMessageName, codeOf, Errno, MAX_NAME } from 'kbus';
+ *
+ * console.log(checkMessageName('$.Heater.Set')); // → 0
+ * console.log(checkMessageName('$.Heater.*') === Errno.EBADMSG); // → true
+ * console.log(codeOf(checkMessageName(`$.${'a'.repeat(MAX_NAME)}`))); // → ENAMETOOLONG
+ * ```
  */
 export function checkMessageName(name: string): number {
   if (name.length > MAX_NAME) return Errno.ENAMETOOLONG;
   return SENDABLE.test(name) ? 0 : Errno.EBADMSG;
 }
 
-/** Whether this name may be bound: 0, or the errors of {@link checkMessageName}; wildcards are allowed. */
+/**
+ * Whether this name may be bound: 0, or the errors of {@link checkMessageName}; wildcards are allowed.
+ *
+ * @example
+ * ```ts
+ * import { checkBindingName, codeOf } from 'kbus';
+ *
+ * console.log(checkBindingName('$.Room.%.Temp')); // → 0
+ * console.log(codeOf(checkBindingName('$.*.Temp'))); // → EBADMSG
+ * ```
+ */
 export function checkBindingName(name: string): number {
   if (name.length > MAX_NAME) return Errno.ENAMETOOLONG;
   return BINDABLE.test(name) ? 0 : Errno.EBADMSG;
@@ -33,6 +56,14 @@ export function isWildcard(bindingName: string): boolean {
 /**
  * Whether a binding name matches the name of a message: `%` stands for exactly one word, and `*` for one or more at the
  * end. Both must be well formed.
+ *
+ * @example
+ * ```ts
+ * import { matches } from 'kbus';
+ *
+ * console.log(matches('$.Room.%', '$.Room.Hall'), matches('$.Room.%', '$.Room.Hall.Temp')); // → true false
+ * console.log(matches('$.Room.*', '$.Room.Hall.Temp'), matches('$.Room.*', '$.Room')); // → true false
+ * ```
  */
 export function matches(bindingName: string, name: string): boolean {
   return passOver(bindingName, name, 0) === name.length;

@@ -1,6 +1,10 @@
 import type { Mode } from './calls.ts';
 
-/** One binding, as told to people and programs. */
+/**
+ * One binding, as told to people and programs.
+ *
+ * @see {@link BusReport} for an example
+ */
 export interface BindingReport {
   device: number;
   ksock: number;
@@ -14,7 +18,11 @@ export interface BindingReport {
   name: string;
 }
 
-/** The state of one Ksock in a {@link BusReport}. */
+/**
+ * The state of one Ksock in a {@link BusReport}.
+ *
+ * @see {@link BusReport} for an example
+ */
 export interface KsockReport {
   ksock: number;
   /** The program's name, or ''. */
@@ -52,7 +60,11 @@ export interface KsockReport {
   held: number;
 }
 
-/** An access point: who may use it, and what its users may do (spec 1 §13). */
+/**
+ * An access point: who may use it, and what its users may do (spec 1 §13).
+ *
+ * @see {@link BusReport} for an example
+ */
 export interface AccessReport {
   device: number;
   /** '' for that of the owner, which has no name. */
@@ -71,7 +83,27 @@ export interface AccessReport {
   reply: string[] | null;
 }
 
-/** The state of a bus and its Ksocks: what `Ksock.stats` gives. */
+/**
+ * The state of a bus and its Ksocks: what `Ksock.stats` gives.
+ *
+ * @example
+ * ```ts
+ * import { type AccessReport, type BindingReport, Bus, type BusReport, Ksock } from 'kbus';
+ * import type { KsockReport } from 'kbus';
+ *
+ * const ksock = await Ksock.open(new Bus(), { name: 'heater' });
+ * await ksock.bind('$.Heater.Set', true);
+ * const { memoryHeld, maxMemory, ksocks }: BusReport = await ksock.stats();
+ * console.log(memoryHeld < maxMemory); // → true
+ * const isFull = ({ queue, maxMessages }: KsockReport): boolean => queue >= maxMessages;
+ * console.log(ksocks.length, ksocks.filter(isFull).length); // → 1 0
+ * const [binding]: BindingReport[] = await ksock.readBindings();
+ * console.log(binding?.program, binding?.replier, binding?.name); // → heater true $.Heater.Set
+ * const [owners]: AccessReport[] = await ksock.accessPoints();
+ * console.log(owners?.rights.join()); // → read,write,reply,observe,manage
+ * await ksock.close();
+ * ```
+ */
 export interface BusReport {
   device: number;
   nextKsock: number;

@@ -11,7 +11,24 @@ const STATUS_MEANING: Readonly<Record<string, string>> = {
   '$.KBUS.Bus.GoneAway': 'the bus went away before the Request was answered',
 };
 
-/** KBUS answered a Request with a Status, in place of a Reply. */
+/**
+ * KBUS answered a Request with a Status, in place of a Reply.
+ *
+ * @example
+ * ```ts
+ * import { Bus, Ksock, StatusError } from 'kbus';
+ *
+ * const bus = new Bus();
+ * const [panel, heater] = [await Ksock.open(bus), await Ksock.open(bus)];
+ * await heater.bind('$.Heater.Set', true);
+ * const answer = panel.request('$.Heater.Set', '21').catch((reason: unknown) => reason);
+ * await heater.waitForMsg();
+ * await heater.close();
+ * const error = await answer;
+ * if (error instanceof StatusError) console.log(error.status.name); // → $.KBUS.Replier.Ignored
+ * await panel.close();
+ * ```
+ */
 export class StatusError extends KbusError {
   override readonly name = 'StatusError';
   readonly status: Message;
@@ -28,10 +45,32 @@ export class StatusError extends KbusError {
 /** The message of an error shows at most this many characters of a Replier's text. */
 const MAX_SHOWN_CHARACTERS = 4096;
 
-/** The name of the Reply that `replier()` sends when its handler throws. */
+/**
+ * The name of the Reply that `replier()` sends when its handler throws.
+ *
+ * @see {@link ReplierError} for an example
+ */
 export const REPLIER_ERROR = '$.KBUS.Replier.Error';
 
-/** A Replier's handler threw: the data of `reply` has the text of its error. */
+/**
+ * A Replier's handler threw: the data of `reply` has the text of its error.
+ *
+ * @example
+ * ```ts
+ * import { Bus, Ksock, REPLIER_ERROR, ReplierError } from 'kbus';
+ *
+ * const ksock = await Ksock.open(new Bus(), { onHandlerError: () => {} });
+ * await ksock.replier('$.Heater.Set', () => {
+ *   throw new Error('the boiler is off');
+ * });
+ * const error = await ksock.request('$.Heater.Set', '21').catch((reason: unknown) => reason);
+ * if (error instanceof ReplierError) {
+ *   console.log(error.reply.text()); // → the boiler is off
+ *   console.log(error.reply.name === REPLIER_ERROR); // → true
+ * }
+ * await ksock.close();
+ * ```
+ */
 export class ReplierError extends KbusError {
   override readonly name = 'ReplierError';
   readonly reply: Message;

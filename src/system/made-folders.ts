@@ -18,7 +18,27 @@ import { withMode } from './umask.ts';
 
 const { O_RDONLY, O_DIRECTORY = 0, O_NOFOLLOW = 0 } = constants;
 
-/** A folder can't be created; `code` is the file system's, and the message names the path that is the cause. */
+/**
+ * A folder can't be created; `code` is the file system's, and the message names the path that is the cause.
+ *
+ * @example
+ * ```ts
+ * import { writeFileSync } from 'node:fs';
+ * import { Daemon, FolderError, Log } from 'kbus/daemon';
+ *
+ * const file = './file';
+ * writeFileSync(file, '');
+ * const daemon = new Daemon({
+ *   buses: 1,
+ *   directory: `${file}/kbus`,
+ *   socket: { mode: 0o600, group: undefined },
+ *   bus: {},
+ *   log: new Log('human', () => {}),
+ * });
+ * const error = await daemon.start().catch((reason: unknown) => reason);
+ * if (error instanceof FolderError) console.log(error.code); // → ENOTDIR
+ * ```
+ */
 export class FolderError extends Error {
   override readonly name = 'FolderError';
   readonly code: string;

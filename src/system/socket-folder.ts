@@ -9,12 +9,42 @@ const MAX_SOCKET_PATH_BYTES = process.platform === 'linux' ? 107 : 103;
 /** The folder of the system's daemon. */
 const SYSTEM_FOLDER = '/run/kbus';
 
-/** The path of a socket is longer than the system allows. */
+/**
+ * The path of a socket is longer than the system allows.
+ *
+ * @example
+ * ```ts
+ * import { Daemon, Log, SocketPathError } from 'kbus/daemon';
+ *
+ * const daemon = new Daemon({
+ *   buses: 1,
+ *   directory: `./${'long'.repeat(30)}`,
+ *   socket: { mode: 0o600, group: undefined },
+ *   bus: {},
+ *   log: new Log('human', () => {}),
+ * });
+ * const error = await daemon.start().catch((reason: unknown) => reason);
+ * console.log(error instanceof SocketPathError); // → true
+ * ```
+ */
 export class SocketPathError extends Error {
   override readonly name = 'SocketPathError';
 }
 
-/** There is no usable folder for the sockets; the message says what to do. */
+/**
+ * There is no usable folder for the sockets; the message says what to do.
+ *
+ * @example
+ * ```ts
+ * import { DirectoryError, FolderError, SocketInUseError, SocketPathError, WebError } from 'kbus/daemon';
+ *
+ * // Whether the user can mend it: then the message says how, and a stack helps nobody.
+ * export const isOfItsPlace = (error: unknown): boolean =>
+ *   [DirectoryError, FolderError, SocketInUseError, SocketPathError, WebError].some(
+ *     (kind) => error instanceof kind,
+ *   );
+ * ```
+ */
 export class DirectoryError extends Error {
   override readonly name = 'DirectoryError';
 }

@@ -2,9 +2,17 @@ import type { BindingInfo, KsockInfo, TapEvent } from './events.ts';
 
 type Mutable<T> = { -readonly [K in keyof T]: T[K] };
 
-/** An open Ksock; the numbers are those after the last event. */
+/**
+ * An open Ksock; the numbers are those after the last event.
+ *
+ * @see {@link BusView} for an example
+ */
 export type KsockView = KsockInfo;
-/** A binding, as a {@link BusView} has it. */
+/**
+ * A binding, as a {@link BusView} has it.
+ *
+ * @see {@link BusView} for an example
+ */
 export type BindingView = BindingInfo;
 
 /**
@@ -12,6 +20,28 @@ export type BindingView = BindingInfo;
  * state that the tap began with has not come to its end.
  *
  * The tap must show all messages: with a filter, the numbers of unread messages are old ones between the events shown.
+ *
+ * @example
+ * ```ts
+ * import { type BindingInfo, type BindingView, Bus, BusView, Ksock, observe } from 'kbus';
+ * import type { KsockInfo, KsockView } from 'kbus';
+ *
+ * const programOf = ({ program }: KsockInfo): string => program;
+ * const nameOf = ({ name }: BindingInfo): string => name;
+ *
+ * const bus = new Bus();
+ * const ksock = await Ksock.open(bus, { name: 'heater' });
+ * await ksock.bind('$.Heater.Set', true);
+ * const view = new BusView();
+ * for await (const event of await observe(bus)) {
+ *   view.apply(event);
+ *   if (view.isComplete) break;
+ * }
+ * const ksocks: KsockView[] = [...view.ksocks.values()];
+ * const bindings: BindingView[] = [...view.bindings.values()];
+ * console.log(ksocks.map(programOf).join(), bindings.map(nameOf).join()); // → heater $.Heater.Set
+ * await ksock.close();
+ * ```
  */
 export class BusView {
   /** By Ksock id. */

@@ -32,13 +32,26 @@ export const Code = {
   SET: 21,
 } as const;
 
-/** A message as a tap shows it: {@link Message.data} may be only the beginning of what was sent. */
+/**
+ * A message as a tap shows it: {@link Message.data} may be only the beginning of what was sent.
+ *
+ * @example
+ * ```ts
+ * import type { SeenMessage } from 'kbus';
+ *
+ * export const isWhole = (message: SeenMessage): boolean => message.dataLength === message.wholeLength;
+ * ```
+ */
 export type SeenMessage = Message & {
   /** Length in bytes of the data that was sent. */
   readonly wholeLength: number;
 };
 
-/** Who uses a Ksock, and how much it has to do: spec 1 §11.2. */
+/**
+ * Who uses a Ksock, and how much it has to do: spec 1 §11.2.
+ *
+ * @see {@link BusView} for an example
+ */
 export interface KsockInfo {
   readonly ksock: number;
   readonly mode: 'r' | 'rw';
@@ -65,7 +78,11 @@ export interface KsockInfo {
   readonly sending: boolean;
 }
 
-/** A binding of a bus. */
+/**
+ * A binding of a bus.
+ *
+ * @see {@link BusView} for an example
+ */
 export interface BindingInfo {
   /** Tells the bindings of a bus apart: rises with each. */
   readonly binding: number;
@@ -74,13 +91,88 @@ export interface BindingInfo {
   readonly name: string;
 }
 
-/** Messages of which something is told: `count` ids, which rise by one from `id` on. */
+/**
+ * Messages of which something is told: `count` ids, which rise by one from `id` on.
+ *
+ * @example
+ * ```ts
+ * import { MessageId, type SeenIds } from 'kbus';
+ *
+ * // The ids that an event of several messages tells of.
+ * export const idsOf = ({ id, count }: SeenIds): MessageId[] =>
+ *   Array.from({ length: count }, (_, at) => new MessageId(id.networkId, id.serialNum + at));
+ * ```
+ */
 export interface SeenIds {
   readonly id: MessageId;
   readonly count: number;
 }
 
-/** What happened on a bus, by `type`. Numbers of unread messages, and of Requests, are those right after the event. */
+/**
+ * What happened on a bus, by `type`. Numbers of unread messages, and of Requests, are those right after the event.
+ *
+ * @example
+ * ```ts
+ * import { Announcement, Bus, Ksock, observe, type TapEvent } from 'kbus';
+ *
+ * function inWords(event: TapEvent): string {
+ *   switch (event.type) {
+ *     case 'begin':
+ *       return `bus ${event.bus}, whose next Ksock is ${event.nextKsock}`;
+ *     case 'bound':
+ *       return `Ksock ${event.ksock} ${event.replier ? 'replies to' : 'listens to'} ${event.name}`;
+ *     case 'unbound':
+ *       return `${event.name} is unbound; ${event.dropped} messages left the queue`;
+ *     case 'bindRefused':
+ *       return `Ksock ${event.ksock} may not bind ${event.name}: ${event.errno}`;
+ *     case 'messages':
+ *       return `Ksock ${event.from} sends ${event.messages.map(({ name }) => name).join()}`;
+ *     case 'queued':
+ *       return `${event.count} queued for Ksock ${event.ksock}, which has ${event.unread} unread`;
+ *     case 'sent':
+ *       return `${event.id} is sent at the first ${event.attempt}`;
+ *     case 'refused':
+ *       return `Ksock ${event.ksock} could not send: ${event.errno}`;
+ *     case 'waiting':
+ *       return `${event.id} waits for room in a queue`;
+ *     case 'discarded':
+ *       return `${event.id} does not wait any more`;
+ *     case 'missed':
+ *       return `Ksock ${event.ksock} missed ${event.count}, in all ${event.missed}`;
+ *     case 'read':
+ *       return `Ksock ${event.ksock} read ${event.count}, and has ${event.unread} left`;
+ *     case 'answered':
+ *       return `Request ${event.request} got ${event.status || 'its Reply'}`;
+ *     case 'givenUp':
+ *       return `Ksock ${event.ksock} gave up ${event.request}`;
+ *     case 'set':
+ *       return `${event.setting} of ${event.ksock} is ${event.value}`;
+ *     case 'lost':
+ *       return `read too slowly: ${event.events} events are lost`;
+ *     default:
+ *       return event.type;
+ *   }
+ * }
+ *
+ * const bus = new Bus();
+ * const tap = await observe(bus);
+ * const ksock = await Ksock.open(bus);
+ * await ksock.bind('$.Door');
+ * await ksock.sendMsg(new Announcement('$.Door', 'open'));
+ * await ksock.readNextMsg();
+ * tap.finish();
+ * for await (const event of tap) console.log(inWords(event));
+ * // → bus 0, whose next Ksock is 1
+ * // → ready
+ * // → opened
+ * // → Ksock 1 listens to $.Door
+ * // → Ksock 1 sends $.Door
+ * // → 1 queued for Ksock 1, which has 1 unread
+ * // → [0:1] is sent at the first send
+ * // → Ksock 1 read 1, and has 0 left
+ * await ksock.close();
+ * ```
+ */
 export type TapEvent = { readonly time: number } & (
   | BeginEvent
   | ({ readonly type: 'ksock' } & KsockInfo)
@@ -105,13 +197,25 @@ export type TapEvent = { readonly time: number } & (
   | SetEvent
 );
 
-/** `TapEvent` of one type. */
+/**
+ * `TapEvent` of one type.
+ *
+ * @example
+ * ```ts
+ * import type { EventOf } from 'kbus';
+ *
+ * export const whoMissed = ({ ksock, count }: EventOf<'missed'>): string =>
+ *   `Ksock ${ksock} missed ${count} messages`;
+ * ```
+ */
 export type EventOf<T extends TapEvent['type']> = Extract<TapEvent, { readonly type: T }>;
 
 /**
  * What is there now follows: forget what you knew. A `ksock` for each open Ksock and a `binding` for each binding come
  * until `ready`, between events of what happens meanwhile. An event about a Ksock or binding that is not known yet may be
  * ignored: what comes later has its effect.
+ *
+ * @see {@link TapEvent} for an example
  */
 export interface BeginEvent {
   readonly type: 'begin';
@@ -126,14 +230,22 @@ export interface BeginEvent {
   readonly nextSerial: number;
 }
 
-/** Events were lost here, because they were not read in time: so many, with so many sent messages. `begin` follows. */
+/**
+ * Events were lost here, because they were not read in time: so many, with so many sent messages. `begin` follows.
+ *
+ * @see {@link TapEvent} for an example
+ */
 export interface LostEvent {
   readonly type: 'lost';
   readonly events: number;
   readonly messages: number;
 }
 
-/** A binding is gone, and the unread messages that came by it have left the queue. */
+/**
+ * A binding is gone, and the unread messages that came by it have left the queue.
+ *
+ * @see {@link TapEvent} for an example
+ */
 export interface UnboundEvent extends BindingInfo {
   readonly type: 'unbound';
   /** How many messages left the queue. */
@@ -142,7 +254,11 @@ export interface UnboundEvent extends BindingInfo {
   readonly unread: number;
 }
 
-/** The bus refused a bind, or an unbind. */
+/**
+ * The bus refused a bind, or an unbind.
+ *
+ * @see {@link TapEvent} for an example
+ */
 export interface BindRefusedEvent {
   readonly type: 'bindRefused';
   readonly ksock: number;
@@ -154,6 +270,8 @@ export interface BindRefusedEvent {
 
 /**
  * Messages, once: the events that follow say what becomes of them, by their ids. Their common sender is `from`; 0 is KBUS.
+ *
+ * @see {@link TapEvent} for an example
  */
 export interface MessagesEvent extends SeenIds {
   readonly type: 'messages';
@@ -161,7 +279,11 @@ export interface MessagesEvent extends SeenIds {
   readonly messages: readonly SeenMessage[];
 }
 
-/** The send is done: everybody has got the messages who gets them. */
+/**
+ * The send is done: everybody has got the messages who gets them.
+ *
+ * @see {@link TapEvent} for an example
+ */
 export interface SentEvent extends SeenIds {
   readonly type: 'sent';
   readonly ksock: number;
@@ -170,7 +292,11 @@ export interface SentEvent extends SeenIds {
   readonly outstanding: number;
 }
 
-/** The bus refused to send: nobody got the messages. Their ids may be unset. */
+/**
+ * The bus refused to send: nobody got the messages. Their ids may be unset.
+ *
+ * @see {@link TapEvent} for an example
+ */
 export interface RefusedEvent extends SeenIds {
   readonly type: 'refused';
   readonly ksock: number;
@@ -179,21 +305,33 @@ export interface RefusedEvent extends SeenIds {
   readonly messages: readonly SeenMessage[];
 }
 
-/** A message waits for room in a queue (ALL_OR_WAIT), or goes on waiting. */
+/**
+ * A message waits for room in a queue (ALL_OR_WAIT), or goes on waiting.
+ *
+ * @see {@link TapEvent} for an example
+ */
 export interface WaitingEvent extends SeenIds {
   readonly type: 'waiting';
   readonly ksock: number;
   readonly attempt: Attempt;
 }
 
-/** The sender discarded the message that waited; an unset id: none did. */
+/**
+ * The sender discarded the message that waited; an unset id: none did.
+ *
+ * @see {@link TapEvent} for an example
+ */
 export interface DiscardedEvent {
   readonly type: 'discarded';
   readonly ksock: number;
   readonly id: MessageId;
 }
 
-/** The bus put messages into the queue of a Ksock. */
+/**
+ * The bus put messages into the queue of a Ksock.
+ *
+ * @see {@link TapEvent} for an example
+ */
 export interface QueuedEvent extends SeenIds {
   readonly type: 'queued';
   readonly ksock: number;
@@ -204,7 +342,11 @@ export interface QueuedEvent extends SeenIds {
   readonly unread: number;
 }
 
-/** A listener missed messages: its queue was full. */
+/**
+ * A listener missed messages: its queue was full.
+ *
+ * @see {@link TapEvent} for an example
+ */
 export interface MissedEvent extends SeenIds {
   readonly type: 'missed';
   readonly ksock: number;
@@ -212,7 +354,11 @@ export interface MissedEvent extends SeenIds {
   readonly missed: number;
 }
 
-/** A Ksock has read messages, or its client has consumed them: they are in its queue no longer. */
+/**
+ * A Ksock has read messages, or its client has consumed them: they are in its queue no longer.
+ *
+ * @see {@link TapEvent} for an example
+ */
 export interface ReadEvent extends SeenIds {
   readonly type: 'read';
   readonly ksock: number;
@@ -223,7 +369,11 @@ export interface ReadEvent extends SeenIds {
   readonly unreplied: number;
 }
 
-/** Replies, or a Status of KBUS, ended Requests; `request` is the id of the first, and the others rise by one. */
+/**
+ * Replies, or a Status of KBUS, ended Requests; `request` is the id of the first, and the others rise by one.
+ *
+ * @see {@link TapEvent} for an example
+ */
 export interface AnsweredEvent extends SeenIds {
   readonly type: 'answered';
   /** The requester. */
@@ -240,7 +390,11 @@ export interface AnsweredEvent extends SeenIds {
   readonly unreplied: number;
 }
 
-/** The requester gave up a Request, or has left. */
+/**
+ * The requester gave up a Request, or has left.
+ *
+ * @see {@link TapEvent} for an example
+ */
 export interface GivenUpEvent {
   readonly type: 'givenUp';
   /** The requester. */
@@ -257,7 +411,11 @@ export interface GivenUpEvent {
   readonly unreplied: number;
 }
 
-/** A program set something to `value`, or asked for it. */
+/**
+ * A program set something to `value`, or asked for it.
+ *
+ * @see {@link TapEvent} for an example
+ */
 export interface SetEvent {
   readonly type: 'set';
   /** The Ksock that it is a setting of; 0: of the bus. */

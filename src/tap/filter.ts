@@ -1,6 +1,10 @@
 import { checkBindingName, matches } from '../message/name.ts';
 
-/** The kinds of messages that a tap may show. */
+/**
+ * The kinds of messages that a tap may show.
+ *
+ * @see {@link TapOptions} for an example
+ */
 export type SeenKind = 'announcement' | 'request' | 'reply' | 'status';
 export const KINDS: readonly SeenKind[] = ['announcement', 'request', 'reply', 'status'];
 

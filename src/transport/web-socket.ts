@@ -24,7 +24,11 @@ const LOOKS = 4;
  */
 const MAX_SILENT_LOOKS = 6;
 
-/** What the channel uses of the platform's WebSocket. */
+/**
+ * What the channel uses of the platform's WebSocket.
+ *
+ * @see {@link WebSocketClass} for an example
+ */
 export interface PlatformSocket {
   binaryType: string;
   readonly bufferedAmount: number;
@@ -38,7 +42,23 @@ export interface PlatformSocket {
   onerror: ((event: never) => void) | null;
 }
 
-/** The class `WebSocket` of a browser, of Node 22, or of the package `ws`. */
+/**
+ * The class `WebSocket` of a browser, of Node 22, or of the package `ws`.
+ *
+ * @example
+ * ```ts
+ * import { Ksock, type PlatformSocket, type WebSocketClass } from 'kbus/browser';
+ * import { WebSocket } from 'ws';
+ *
+ * // In Node, which has no WebSocket before version 22.
+ * export async function openFar(url: string, token: string): Promise<Ksock> {
+ *   const platform: WebSocketClass = WebSocket;
+ *   return Ksock.open(0, { url, token, WebSocket: platform });
+ * }
+ * // To see how much waits.
+ * export const waiting = (socket: PlatformSocket): number => socket.bufferedAmount;
+ * ```
+ */
 export type WebSocketClass = new (url: string, protocols: string) => PlatformSocket;
 
 /**

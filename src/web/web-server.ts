@@ -33,7 +33,32 @@ const MAX_HEADER_BYTES = 8192;
 /** A message of 64 KiB has at most so many fragments, and comes in at most so many chunks. */
 const MAX_PARTS = 1024;
 
-/** What a daemon serves to browsers, and to whom. */
+/**
+ * What a daemon serves to browsers, and to whom.
+ *
+ * @example
+ * ```ts
+ * import { Daemon, Log, WebError, type WebOptions } from 'kbus/daemon';
+ *
+ * const web: WebOptions = { listen: '127.0.0.1:0', timeout: 30 };
+ * const serve = (given: WebOptions): Daemon =>
+ *   new Daemon({
+ *     buses: 1,
+ *     directory: './web',
+ *     socket: { mode: 0o600, group: undefined },
+ *     bus: {},
+ *     web: given,
+ *     log: new Log('human', () => {}),
+ *   });
+ * const daemon = serve(web);
+ * await daemon.start();
+ * console.log(daemon.page?.startsWith('http://127.0.0.1:')); // → true
+ * await daemon.stop('it was told to');
+ * const open = serve({ ...web, listen: '0.0.0.0:0' }); // Others could read it, without TLS.
+ * const error = await open.start().catch((reason: unknown) => reason);
+ * console.log(error instanceof WebError); // → true
+ * ```
+ */
 export interface WebOptions {
   /** `127.0.0.1:8080`, or the path of a Unix socket. */
   listen: string;

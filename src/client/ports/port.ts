@@ -4,7 +4,28 @@ import { Errno } from '../../message/errno.ts';
 import type { MessageId } from '../../message/id.ts';
 import type { Message } from '../../message/message.ts';
 
-/** The name of the Status that the client makes for each outstanding Request when the connection is lost. */
+/**
+ * The name of the Status that the client makes for each outstanding Request when the connection is lost.
+ *
+ * @example
+ * ```ts
+ * import { BUS_GONE_AWAY, Ksock, StatusError } from 'kbus';
+ * import { Daemon, Log } from 'kbus/daemon';
+ *
+ * const directory = './short';
+ * const socket = { mode: 0o600, group: undefined };
+ * const log = new Log('human', () => {});
+ * const daemon = new Daemon({ buses: 1, directory, socket, bus: {}, log });
+ * await daemon.start();
+ * const ksock = await Ksock.open(0, { directory });
+ * await ksock.bind('$.Slow', true);
+ * const answer = ksock.request('$.Slow').catch((reason: unknown) => reason);
+ * await ksock.waitForMsg(); // The Request has arrived.
+ * await daemon.stop('it was told to');
+ * const error = await answer;
+ * if (error instanceof StatusError) console.log(error.status.name === BUS_GONE_AWAY); // → true
+ * ```
+ */
 export const BUS_GONE_AWAY = '$.KBUS.Bus.GoneAway';
 
 /** The bus refused a call, or can't be reached. A Ksock makes a KbusError of it, which says what was asked. */

@@ -2,7 +2,11 @@ import { MAX_TIMER_MS } from '../../base/timers.ts';
 
 // When a Ksock reconnects after its connection was lost: the options, and their checks.
 
-/** How a Ksock tries to get its bus back. */
+/**
+ * How a Ksock tries to get its bus back.
+ *
+ * @see {@link KsockOptions} for an example
+ */
 export interface ReconnectOptions {
   /**
    * Milliseconds before the first attempt, from 1; the pause doubles before each further attempt. The Ksock shortens each

@@ -1,6 +1,8 @@
 /**
  * A messaging engine of a network, such as NATS, as a federation uses it. It may lose messages at any time; those that come
  * from one publisher on one subject come in the order in which they were published.
+ *
+ * @see {@link ConnectEngine} for an example
  */
 export interface Engine {
   /** The longest message that it carries, in bytes. */
@@ -11,7 +13,11 @@ export interface Engine {
   close(): Promise<void>;
 }
 
-/** What an engine tells the federation. */
+/**
+ * What an engine tells the federation.
+ *
+ * @see {@link ConnectEngine} for an example
+ */
 export interface EngineEvents {
   /** The engine is in reach, for the first time or again. */
   up(engine: Engine): void;
@@ -26,6 +32,28 @@ export interface EngineEvents {
 /**
  * Connects to an engine, again and again until `signal` is aborted, and subscribes to the subjects. Resolves when it is in
  * reach. Rejects if it never will be, as it is configured.
+ *
+ * @example
+ * ```ts
+ * import { type ConnectEngine, type Engine, type EngineEvents, Limpet } from 'kbus/limpet';
+ *
+ * // An engine for the Limpets of one process.
+ * const subscribers = new Map<string, Set<EngineEvents>>();
+ * const engine: Engine = {
+ *   maxPayload: 1024 * 1024,
+ *   publish(subject, bytes) {
+ *     for (const events of subscribers.get(subject) ?? [])
+ *       setImmediate(() => events.received(subject, bytes));
+ *   },
+ *   async close() {},
+ * };
+ * const connect: ConnectEngine = async (subjects, events) => {
+ *   for (const subject of subjects)
+ *     subscribers.set(subject, (subscribers.get(subject) ?? new Set()).add(events));
+ *   events.up(engine);
+ * };
+ * export const limpet = new Limpet({ id: 1, links: [{ engine: connect, federation: 'house' }] });
+ * ```
  */
 export type ConnectEngine = (
   subjects: readonly string[],

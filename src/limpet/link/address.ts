@@ -1,6 +1,10 @@
 import { lstatSync, unlinkSync } from 'node:fs';
 
-/** Where a Limpet listens, or connects to: a path of this machine, or a host and a port. */
+/**
+ * Where a Limpet listens, or connects to: a path of this machine, or a host and a port.
+ *
+ * @see {@link parseAddress} for an example
+ */
 export type LinkAddress =
   | { readonly path: string }
   | { readonly host: string; readonly port: number };
@@ -32,7 +36,11 @@ export function isLoopback(host: string): boolean {
   return host === 'localhost' || host === '::1' || /^127(\.\d{1,3}){3}$/.test(host);
 }
 
-/** Removes the file of a Unix socket, if there is one; leaves every other file alone. */
+/**
+ * Removes the file of a Unix socket, if there is one; leaves every other file alone.
+ *
+ * @see {@link connectAsServer} for an example
+ */
 export function removeSocketFile(path: string): void {
   try {
     if (lstatSync(path).isSocket()) unlinkSync(path);

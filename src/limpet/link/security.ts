@@ -2,7 +2,21 @@ import { readFileSync, statSync } from 'node:fs';
 import type { ConnectionOptions, TlsOptions } from 'node:tls';
 import { isLoopback, type LinkAddress } from './address.ts';
 
-/** Who may connect over TCP (spec 3 §7.8). */
+/**
+ * Who may connect over TCP (spec 3 §7.8).
+ *
+ * @example
+ * ```ts
+ * import { Limpet, type Security, SecurityError } from 'kbus/limpet';
+ *
+ * const security: Security = { keyFile: '/nowhere/key' };
+ * try {
+ *   new Limpet({ id: 1, links: [{ server: '0.0.0.0:7007', ...security }] });
+ * } catch (error) {
+ *   console.log(error instanceof SecurityError); // → true
+ * }
+ * ```
+ */
 export interface Security {
   /** A file with a key that both ends have: 32 or more hexadecimal digits. */
   readonly keyFile?: string | undefined;
@@ -14,7 +28,11 @@ export interface Security {
   readonly insecure?: boolean | undefined;
 }
 
-/** A link can't be made safe, or is not; the text says what to do. */
+/**
+ * A link can't be made safe, or is not; the text says what to do.
+ *
+ * @see {@link Security} for an example
+ */
 export class SecurityError extends Error {
   override readonly name = 'SecurityError';
 }
