@@ -152,7 +152,11 @@ export class Tap implements AsyncIterable<TapEvent>, AsyncDisposable {
   /** @internal The next events; null when the tap was closed. */
   async next(): Promise<readonly TapEvent[] | null> {
     const block = await this.nextBlock();
-    if (block === null) return null;
+    return block === null ? null : this.eventsOf(block);
+  }
+
+  /** @internal The events of a block. */
+  eventsOf(block: Uint8Array): readonly TapEvent[] {
     try {
       return this.reader.read(block);
     } catch (error) {

@@ -3,8 +3,8 @@
 import { effect, untracked } from '@preact/signals';
 import { render } from 'preact';
 import { App } from './parts/app.tsx';
-import { follow, keepLooking, showRecording } from './state/feed.ts';
-import { bus, readAddress } from './state/route.ts';
+import { follow, keepLooking, showFile, showServed } from './state/feed.ts';
+import { bus, readAddress, served } from './state/route.ts';
 import { loadTheme } from './state/theme.ts';
 import { takeToken } from './state/token.ts';
 
@@ -18,14 +18,17 @@ addEventListener('hashchange', () => {
 });
 addEventListener('popstate', readAddress);
 effect(() => {
-  const number = bus.value;
-  untracked(() => follow(number));
+  const [number, file] = [bus.value, served.value];
+  untracked(() => {
+    if (file === '') follow(number);
+    else void showServed(file);
+  });
 });
 addEventListener('dragover', (event) => event.preventDefault());
 addEventListener('drop', (event) => {
   event.preventDefault();
   const [file] = event.dataTransfer?.files ?? [];
-  if (file !== undefined) void showRecording(file);
+  if (file !== undefined) void showFile(file);
 });
 keepLooking();
 render(<App />, document.body);

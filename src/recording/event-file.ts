@@ -12,7 +12,7 @@ import {
   SOURCE_KEY,
   setMicroseconds,
 } from './mcap-format.ts';
-import { type Channel, McapWriter } from './mcap-writer.ts';
+import { type Channel, type Crc32, McapWriter } from './mcap-writer.ts';
 
 /** Written to the header: a reader may want to know. */
 const LIBRARY = 'kbus';
@@ -42,7 +42,7 @@ const MOST_HEAD = 8 + 36 + 1000;
  * its fields. It does no I/O.
  */
 export class EventFile {
-  readonly mcap = new McapWriter(LIBRARY);
+  readonly mcap: McapWriter;
   /** What is in the file. */
   messages = 0;
   lostMessages = 0;
@@ -55,8 +55,9 @@ export class EventFile {
   /** In a merged file: from which recording the events are. Each source has channels of its own. */
   source = 0;
 
-  constructor(walker: EventWalker) {
+  constructor(walker: EventWalker, crc32: Crc32) {
     this.walker = walker;
+    this.mcap = new McapWriter(LIBRARY, crc32);
   }
 
   /** Adds the event at which the walker stands; the tap began at `startedAt`, in milliseconds since 1970. */

@@ -1,3 +1,4 @@
+import { crc32 } from 'node:zlib';
 import type { MessageJson } from '../message/json.ts';
 import { jsonOfMessage } from '../message/json.ts';
 import type { TapEvent } from '../tap/events.ts';
@@ -101,7 +102,7 @@ const MESSAGE_SCHEMA = {
 
 /** Messages as JSON with a schema, in an MCAP file: a channel for each name. It has no other events. */
 export class JsonMcap {
-  private readonly mcap = new McapWriter('kbus', {
+  private readonly mcap = new McapWriter('kbus', crc32, {
     profile: '',
     encoding: 'json',
     schema: { name: 'kbus.Message', json: MESSAGE_SCHEMA },

@@ -1,4 +1,3 @@
-import { crc32 } from 'node:zlib';
 import {
   Bytes,
   ENCODING,
@@ -21,6 +20,9 @@ const MAX_SPARE = 3;
 
 /** A chunk before its records: opcode and length, two times, two sizes, the CRC, and no name of a compression. */
 const CHUNK_HEAD = RECORD_HEAD + 8 + 8 + 8 + 4 + 4 + 8;
+
+/** Computes the CRC-32 of some bytes. */
+export type Crc32 = (bytes: Uint8Array) => number;
 
 /** How the messages of a file are encoded. */
 export interface Content {
@@ -66,6 +68,7 @@ interface ChunkIndex {
 export class McapWriter {
   private readonly library: string;
   private readonly content: Content;
+  private readonly crc32: Crc32;
   private readonly channels: Channel[] = [];
   private readonly chunks: ChunkIndex[] = [];
   /** Memory of chunks that are on the disk. */
@@ -84,8 +87,9 @@ export class McapWriter {
   /** Where the message that was begun last begins. */
   private begun = 0;
 
-  constructor(library: string, content: Content = EVENTS) {
+  constructor(library: string, crc32: Crc32, content: Content = EVENTS) {
     this.library = library;
+    this.crc32 = crc32;
     this.content = content;
   }
 
@@ -195,7 +199,7 @@ export class McapWriter {
     chunk.time(first);
     chunk.time(last);
     chunk.u64(records.length);
-    chunk.u32(crc32(records));
+    chunk.u32(this.crc32(records));
     chunk.u32(0);
     chunk.u64(records.length);
     chunk.at = end;

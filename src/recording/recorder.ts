@@ -1,3 +1,4 @@
+import { crc32 } from 'node:zlib';
 import type { Tap } from '../client/tap.ts';
 import { EventWalker } from '../tap/event-walker.ts';
 import { Code } from '../tap/events.ts';
@@ -75,7 +76,7 @@ export class Recorder {
     this.tap = tap;
     this.options = options;
     this.disk = disk;
-    this.file = new EventFile(this.walker);
+    this.file = new EventFile(this.walker, crc32);
     this.append(this.file.mcap.begin());
     this.before.files.push(disk.path);
   }
@@ -174,7 +175,7 @@ export class Recorder {
     const path = numbered(options.path, ++this.count);
     this.disk = await DiskFile.create(path, options.force ?? false, options.openFile);
     options.onFile?.(path, false);
-    this.file = new EventFile(this.walker);
+    this.file = new EventFile(this.walker, crc32);
     this.fileBegan = Date.now();
     before.files.push(path);
     this.append(this.file.mcap.begin());

@@ -1,3 +1,4 @@
+import { crc32 } from 'node:zlib';
 import { EventWalker } from '../tap/event-walker.ts';
 import { DiskFile } from './disk-file.ts';
 import { EventFile } from './event-file.ts';
@@ -8,7 +9,7 @@ import { type Selection, Selector } from './selection.ts';
 /** Writes events of recordings to a new one. */
 class Rewriter {
   private readonly disk: DiskFile;
-  private readonly file = new EventFile(new EventWalker());
+  private readonly file = new EventFile(new EventWalker(), crc32);
   events = 0;
 
   private constructor(disk: DiskFile) {

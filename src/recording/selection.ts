@@ -1,5 +1,5 @@
 import type { MessageKind } from '../message/fields.ts';
-import type { TapEvent } from '../tap/events.ts';
+import type { SeenMessage, TapEvent } from '../tap/events.ts';
 import { NameFilter } from '../tap/filter.ts';
 
 /** A moment of a recording: since its first event, or since 1970; in microseconds. */
@@ -16,6 +16,8 @@ export interface Selection {
   readonly kinds?: readonly MessageKind[] | undefined;
   readonly from?: Moment | undefined;
   readonly to?: Moment | undefined;
+  /** A test that a message must pass, too. */
+  readonly test?: ((message: SeenMessage) => boolean) | undefined;
 }
 
 /**
@@ -40,7 +42,7 @@ export class Selector {
   }
 
   private get isAll(): boolean {
-    return this.names === null && this.kinds === null;
+    return this.names === null && this.kinds === null && this.selection.test === undefined;
   }
 
   /** The recording has nothing more to choose. */
@@ -72,7 +74,8 @@ export class Selector {
           isIn &&
           message !== undefined &&
           (this.names?.shows(message.name) ?? true) &&
-          (this.kinds?.has(message.kind) ?? true);
+          (this.kinds?.has(message.kind) ?? true) &&
+          (this.selection.test?.(message) ?? true);
         if (isChosen && !this.isAll && event.type === 'messages') this.note(String(event.id));
         return isChosen;
       }

@@ -15,6 +15,15 @@ import { addressFile, openingFile } from '../system/web-address-file.ts';
 const TOKEN_BYTES = 32;
 const TOKEN = /#token=([\w-]{43})\n?$/;
 
+export function newToken(): string {
+  return randomBytes(TOKEN_BYTES).toString('base64url');
+}
+
+/** Whether a text is this token. Its time does not depend on how much of it is right. */
+export function isToken(text: string, token: string): boolean {
+  return timingSafeEqual(hashOf(text), hashOf(token));
+}
+
 interface Token {
   /** The name of the access point whose rights it gives; '' for all rights. */
   readonly access: string;
@@ -33,7 +42,7 @@ export class Tokens {
     this.directory = directory;
     this.tokens = accessNames.map((access) => {
       const kept = areKept ? readToken(addressFile(directory, access)) : undefined;
-      const text = kept ?? randomBytes(TOKEN_BYTES).toString('base64url');
+      const text = kept ?? newToken();
       return { access, text, hash: hashOf(text) };
     });
   }

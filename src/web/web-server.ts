@@ -1,34 +1,22 @@
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import { createServer, type IncomingMessage, type Server } from 'node:http';
 import { createServer as createSecureServer } from 'node:https';
 import type { AddressInfo, Server as NetServer, Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { type WebSocket, WebSocketServer } from 'ws';
 import type { Deadlines } from '../base/deadlines.ts';
-import { escaped } from '../base/escape.ts';
 import { Errno } from '../message/errno.ts';
 import type { ChannelEvents } from '../transport/channel.ts';
 import { MAX_WEB_MESSAGE_BYTES, WEB_PROTOCOL } from '../transport/web-socket.ts';
-import { headersOf, PAGE_FOLDER, Pages } from './pages.ts';
+import { Answers, HTTP_SETTINGS, listen, REQUEST_TIMEOUT_MS } from './answers.ts';
+import { PAGE_FOLDER, Pages } from './pages.ts';
 import { Tokens } from './tokens.ts';
 import { type Enter, MAX_VISITORS, refuse, Visitors } from './visitors.ts';
-import {
-  checkExposure,
-  type Names,
-  namesOf,
-  parseWebAddress,
-  type WebAddress,
-} from './web-address.ts';
+import { checkExposure, namesOf, parseWebAddress, type WebAddress } from './web-address.ts';
 import { type Gather, WebChannel } from './web-channel.ts';
 import { WebError } from './web-error.ts';
 
 /** Heartbeats in the time after which a silent peer is dead. */
 const BEATS = 3;
-
-/** A header, and a whole request, must come within these times, in milliseconds. */
-const HEADERS_TIMEOUT_MS = 2000;
-const REQUEST_TIMEOUT_MS = 5000;
-const IDLE_TIMEOUT_MS = 5000;
-const MAX_HEADER_BYTES = 8192;
 
 /** A message of 64 KiB has at most so many fragments, and comes in at most so many chunks. */
 const MAX_PARTS = 1024;
@@ -112,7 +100,7 @@ export class WebServer {
   private readonly options: WebOptions;
   private readonly host: WebHost;
   private readonly address: WebAddress;
-  private readonly pages: Pages;
+  private readonly answers: Answers;
   private readonly tokens: Tokens;
   private readonly server: Server;
   private readonly webSockets: WebSocketServer;
@@ -120,7 +108,6 @@ export class WebServer {
   private readonly guests = new Map<WebChannel, WebGuest>();
   /** After so many milliseconds without a sign of life, a client is dead. */
   private readonly silenceMs: number;
-  private names: Names;
   private close: () => Promise<void> = async () => {};
   private beats: NodeJS.Timeout | undefined;
 
@@ -131,8 +118,8 @@ export class WebServer {
     this.host = host;
     this.address = parseWebAddress(listen);
     checkExposure(this.address, tls !== undefined, insecure);
-    this.names = namesOf(this.address, tls !== undefined, origins);
-    this.pages = new Pages(options.folder ?? PAGE_FOLDER);
+    const names = namesOf(this.address, tls !== undefined, origins);
+    this.answers = new Answers(new Pages(options.folder ?? PAGE_FOLDER), names);
     this.tokens = new Tokens(host.directory, host.accessNames, options.keepTokens ?? false);
     this.silenceMs = timeout * 1000;
     this.server = this.makeServer();
@@ -148,21 +135,14 @@ export class WebServer {
   }
 
   private makeServer(): Server {
-    const settings = {
-      maxHeaderSize: MAX_HEADER_BYTES,
-      headersTimeout: HEADERS_TIMEOUT_MS,
-      requestTimeout: REQUEST_TIMEOUT_MS,
-      keepAliveTimeout: IDLE_TIMEOUT_MS,
-      connectionsCheckingInterval: HEADERS_TIMEOUT_MS / 2,
-    };
     const { tls } = this.options;
     let server: Server;
     try {
       server =
         tls === undefined
-          ? createServer(settings)
+          ? createServer(HTTP_SETTINGS)
           : createSecureServer({
-              ...settings,
+              ...HTTP_SETTINGS,
               cert: Buffer.from(tls.cert),
               key: Buffer.from(tls.key),
               handshakeTimeout: REQUEST_TIMEOUT_MS,
@@ -178,7 +158,7 @@ export class WebServer {
     server.on(tls === undefined ? 'connection' : 'secureConnection', (socket) =>
       this.visitors.came(socket),
     );
-    server.on('request', (request, response) => this.answer(request, response));
+    server.on('request', (request, response) => this.answers.answer(request, response));
     server.on('upgrade', (request, socket, head) => this.upgrade(request, socket, head));
     return server;
   }
@@ -201,10 +181,11 @@ export class WebServer {
       await listen(server, address);
       this.close = () => new Promise((resolve) => server.close(() => resolve()));
       const { port } = server.address() as AddressInfo;
-      this.names = namesOf({ ...address, port }, options.tls !== undefined, options.origins ?? []);
+      const { origins = [], tls } = options;
+      this.answers.names = namesOf({ ...address, port }, tls !== undefined, origins);
     }
     server.on('error', (error) => host.warn(`web: ${error.message}`));
-    this.home = this.names.home;
+    this.home = this.answers.names.home;
     this.tokens.write(this.home ?? 'http://localhost');
     this.beats = setInterval(() => this.beat(), this.silenceMs / BEATS);
     this.beats.unref();
@@ -231,77 +212,12 @@ export class WebServer {
     }
   }
 
-  // HTTP
-
-  private answer(request: IncomingMessage, response: ServerResponse): void {
-    const { method, url = '' } = request;
-    const refused = this.refusal(request);
-    if (refused !== null) {
-      this.send(request, response, refused.status, refused.why);
-    } else if (method !== 'GET' && method !== 'HEAD') {
-      response.setHeader('allow', 'GET, HEAD');
-      this.send(request, response, 405, 'this daemon answers GET and HEAD only');
-    } else if (url.includes('?')) {
-      const why =
-        'addresses of this daemon have no query; a token belongs behind #, where browsers keep it to themselves';
-      this.send(request, response, 400, why);
-    } else {
-      const page = this.pages.get(url);
-      if (page === undefined) this.send(request, response, 404, 'there is no such page');
-      else this.send(request, response, 200, page.bytes, page.type);
-    }
-  }
-
-  private send(
-    request: IncomingMessage,
-    response: ServerResponse,
-    status: number,
-    body: string | Uint8Array,
-    type = 'text/plain; charset=utf-8',
-  ): void {
-    const { headers, method } = request;
-    const isKnown = this.names.hosts.has(headers.host ?? '');
-    const host = isKnown ? (headers.host as string) : 'localhost';
-    // By TLS of its own, or of a proxy.
-    const isSecure = this.names.origins.has(`https://${host}`);
-    for (const [name, value] of Object.entries(headersOf(host, isSecure))) {
-      response.setHeader(name, value);
-    }
-    const { origin } = headers;
-    // Modules are fetched with CORS.
-    response.setHeader('vary', 'Origin');
-    if (isKnown && origin !== undefined && this.names.origins.has(origin)) {
-      response.setHeader('access-control-allow-origin', origin);
-    } else {
-      response.setHeader('cross-origin-resource-policy', 'same-origin');
-    }
-    const bytes = typeof body === 'string' ? Buffer.from(`${body}\n`) : body;
-    response.setHeader('content-type', type);
-    response.setHeader('content-length', bytes.length);
-    // Nobody waits for the body of a request that is refused.
-    if (status !== 200) response.setHeader('connection', 'close');
-    response.writeHead(status);
-    response.end(method === 'HEAD' ? undefined : bytes);
-  }
-
-  /** Why a request is not answered: it calls the daemon by a wrong name, or comes from a page of another origin. */
-  private refusal({ headersDistinct }: IncomingMessage): { status: number; why: string } | null {
-    const { hosts } = this.names;
-    const { host: given = [] } = headersDistinct;
-    const [host = ''] = given;
-    if (given.length === 1 && hosts.has(host)) return null;
-    const known = [...hosts].join(', ');
-    const what = given.length > 1 ? 'several Host headers' : `Host '${shown(host)}'`;
-    const why = `${what}: this daemon is known as ${known} only; use one of these, or add the origin of your proxy to web-origins`;
-    return { status: 421, why };
-  }
-
   // WebSocket
 
   private upgrade(request: IncomingMessage, stream: Duplex, head: Buffer): void {
     const socket = stream as Socket;
     socket.on('error', () => {});
-    const refused = this.refusal(request) ?? this.refusalOfOrigin(request);
+    const refused = this.answers.refusal(request) ?? this.answers.refusalOfOrigin(request);
     if (refused !== null) {
       this.host.warn(`web: refused a WebSocket: ${refused.why}`);
       abort(socket, refused.status, refused.why);
@@ -319,18 +235,6 @@ export class WebServer {
     this.webSockets.handleUpgrade(request, socket, head, (webSocket) =>
       this.connected(webSocket, socket),
     );
-  }
-
-  /** Programs that are no browsers send no Origin. A page can't leave it out. */
-  private refusalOfOrigin({
-    headersDistinct,
-  }: IncomingMessage): { status: number; why: string } | null {
-    const { origins } = this.names;
-    const { origin: given = [] } = headersDistinct;
-    if (given.length === 0 || (given.length === 1 && origins.has(given[0] as string))) return null;
-    const allowed = origins.size === 0 ? 'none is' : `${[...origins].join(', ')} are`;
-    const why = `pages of '${shown(given.join(', '))}' are not admitted; ${allowed}. To admit them, add their origin to web-origins`;
-    return { status: 403, why };
   }
 
   private connected(webSocket: WebSocket, socket: Socket): void {
@@ -368,20 +272,6 @@ export class WebServer {
   }
 }
 
-function listen(server: Server, { host, port }: { host: string; port: number }): Promise<void> {
-  return new Promise((resolve, reject) => {
-    server.once('error', (error: NodeJS.ErrnoException) => {
-      const advice =
-        error.code === 'EADDRINUSE'
-          ? 'another program listens there; stop it, or choose another port'
-          : 'choose another address or port';
-      const why = `can't listen at ${host}, port ${port} (${error.code}): ${advice}`;
-      reject(new WebError(`web: ${why}`, { cause: error }));
-    });
-    server.listen({ host, port, ipv6Only: true }, resolve);
-  });
-}
-
 /** Answers an upgrade with an error. */
 function abort(socket: Socket, status: number, why: string): void {
   const body = `${why}\n`;
@@ -389,9 +279,4 @@ function abort(socket: Socket, status: number, why: string): void {
     `HTTP/1.1 ${status} Refused\r\nContent-Type: text/plain; charset=utf-8\r\nX-Content-Type-Options: nosniff\r\nContent-Length: ${Buffer.byteLength(body)}\r\nConnection: close\r\n\r\n${body}`,
   );
   socket.destroySoon();
-}
-
-/** What a client says, as answers and the log show it. */
-function shown(text: string): string {
-  return escaped(text.slice(0, 100));
 }

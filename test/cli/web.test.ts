@@ -2,6 +2,8 @@ import { chmodSync, existsSync, readFileSync, statSync, writeFileSync } from 'no
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { beforeEach, describe, expect, test } from 'vitest';
+import { Program as BusProgram } from '../bus/program.ts';
+import { record } from '../recording/recorded.ts';
 import { newFolder } from '../support/folder.ts';
 import { kbus, type Outcome, start } from './kbus.ts';
 
@@ -89,6 +91,32 @@ describe('kbus web', () => {
       expect(stderr).toMatch(why);
       expect(stderr).toContain((await run('web')).stdout.trim());
     });
+  });
+
+  test('serves a recording, without a daemon, until a signal', async () => {
+    const folder = await newFolder();
+    const file = join(folder, 'run.mcap');
+    await record(file, (bus) => void new BusProgram(bus).announce('$.Done'));
+    const web = start(['web', file], { env: { KBUS_DIR: directory } });
+    await web.says(/serving .*run\.mcap; end with Ctrl-C/);
+    const [, origin, token] =
+      /^(http:\/\/127\.0\.0\.1:\d+)\/#token=([\w-]{43})&file=run\.mcap\n$/.exec(web.stdout) ?? [];
+    expect(await (await fetch(`${origin}/`)).text()).toContain('<title>KBUS</title>');
+    const headers = { authorization: `Bearer ${token}`, range: 'bytes=0-999999' };
+    const answer = await fetch(`${origin}/recording.mcap`, { headers });
+    expect(new Uint8Array(await answer.arrayBuffer())).toEqual(new Uint8Array(readFileSync(file)));
+    expect((await web.kill('SIGINT')).code).toBe(0);
+  });
+
+  test.each([
+    [['nowhere.mcap'], 74, 'nowhere.mcap: no such file or directory'],
+    [['package.json'], 74, 'package.json: this is no recording'],
+    [['package.json', '--access', 'guest'], 2, 'a recording has no bus'],
+    [['package.json', '--allow-send'], 2, 'a recording has no bus'],
+  ])('says what is wrong with %j', async (args, status, why) => {
+    const { code, stderr } = await run('web', ...args);
+    expect(stderr).toContain(why);
+    expect(code).toBe(status);
   });
 
   test('says how to start a daemon with a page', async () => {

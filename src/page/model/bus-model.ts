@@ -2,6 +2,7 @@ import { TapClock } from '../../seeing/tap-clock.ts';
 import { Traffic } from '../../seeing/traffic.ts';
 import type { TapEvent } from '../../tap/events.ts';
 import { History } from './history.ts';
+import { KeptBlocks } from './kept-blocks.ts';
 import { NameTable } from './name-table.ts';
 import { Pairs } from './pairs.ts';
 import { Programs } from './programs.ts';
@@ -16,6 +17,7 @@ export class BusModel {
   readonly traffic = new Traffic();
   readonly programs = new Programs();
   readonly history: History;
+  readonly kept: KeptBlocks;
   readonly pairs = new Pairs();
   readonly names = new NameTable();
   readonly clock = new TapClock();
@@ -27,6 +29,7 @@ export class BusModel {
 
   constructor(history = new History()) {
     this.history = history;
+    this.kept = new KeptBlocks(history);
   }
 
   /** Applies events that came at the time `own` of the page's clock, in microseconds. */

@@ -2,6 +2,7 @@ import type { ComponentChildren } from 'preact';
 import type { MessageKind } from '../../message/fields.ts';
 import { filter, refine, toggleKind } from '../state/route.ts';
 import { ProgramChoice } from './program-choice.tsx';
+import { Save } from './save.tsx';
 
 const KINDS: readonly (readonly [kind: MessageKind, title: string])[] = [
   ['Announcement', 'Announcements'],
@@ -57,6 +58,7 @@ export function FilterBar({ children }: { children?: ComponentChildren }) {
         ))}
       </fieldset>
       {children}
+      <Save />
     </div>
   );
 }

@@ -1,7 +1,7 @@
 import { count } from '../../base/units.ts';
 import { buses, findBuses } from '../state/buses.ts';
-import { connection, follow, showRecording, traffic } from '../state/feed.ts';
-import { bus, go } from '../state/route.ts';
+import { connection, follow, showFile, traffic } from '../state/feed.ts';
+import { bus, go, served } from '../state/route.ts';
 import { nextTheme, theme } from '../state/theme.ts';
 
 const THEMES = {
@@ -15,7 +15,7 @@ export function Header() {
   return (
     <header>
       <h1>KBUS</h1>
-      <BusChoice />
+      {served.value === '' && <BusChoice />}
       <p id="state" role="status" data-state={state}>
         {text}
       </p>
@@ -40,6 +40,8 @@ export function Header() {
 /** Opens a recording; one can be dropped on the page, too. */
 function OpenRecording() {
   const isOpen = ['recording', 'reading'].includes(connection.value.state);
+  // The server of the page has this recording, and no bus.
+  if (isOpen && served.value !== '') return null;
   return isOpen ? (
     <button type="button" onClick={() => follow(bus.value)}>
       Back to the bus
@@ -53,7 +55,7 @@ function OpenRecording() {
         accept=".mcap"
         onChange={({ currentTarget }) => {
           const [file] = currentTarget.files ?? [];
-          if (file !== undefined) void showRecording(file);
+          if (file !== undefined) void showFile(file);
           currentTarget.value = '';
         }}
       />

@@ -1,12 +1,14 @@
 import { signal } from '@preact/signals';
 import { KbusError } from '../../client/browser.ts';
 import { observe, type Tap } from '../../client/browser-observe.ts';
+import type { McapSource } from '../../recording/mcap-reader.ts';
 import { Recording } from '../../recording/recording.ts';
 import type { TrafficSnapshot } from '../../seeing/traffic.ts';
 import { BusModel } from '../model/bus-model.ts';
-import { History } from '../model/history.ts';
+import { type Entry, History } from '../model/history.ts';
 import { Recorded } from '../model/recorded.ts';
-import { DroppedFile } from './dropped-file.ts';
+import { partOf, recordingOf, type Saved } from '../model/saved-recording.ts';
+import { BlobSource, ServedSource } from './mcap-sources.ts';
 import { beats, touch } from './pulse.ts';
 import { token } from './token.ts';
 
@@ -40,6 +42,7 @@ let stop: () => void = () => {};
 /** Shows a bus: connects to it, and again whenever the connection is lost. What was known of another bus is forgotten. */
 export function follow(bus: number): void {
   stop();
+  shown = null;
   const aborted = new AbortController();
   stop = () => aborted.abort();
   model.value = new BusModel();
@@ -65,7 +68,12 @@ async function keepReading(bus: number, into: BusModel, signal: AbortSignal): Pr
 }
 
 async function read(tap: Tap, bus: number, into: BusModel): Promise<void> {
-  for await (const events of tap.batches()) {
+  for (;;) {
+    const block = await tap.nextBlock();
+    if (block === null) return;
+    const events = tap.eventsOf(block);
+    const begins = events.some(({ type }) => type === 'begin');
+    if (into.kept.add(block, begins)) tap.restate();
     into.apply(events, performance.now() * 1000);
     if (connection.value.state !== 'connected' && into.traffic.view.isComplete) {
       const text = `Connected to bus ${bus} of ${location.host}`;
@@ -100,19 +108,33 @@ function pause(ms: number, signal: AbortSignal): Promise<void> {
 /** So much of a recording is kept: the end of a long one. */
 const RECORDED = { messages: 200_000, bytes: 256 * 1024 * 1024 };
 
-/** Shows a recording in place of the bus. */
-export async function showRecording(file: File): Promise<void> {
+/** The recording that is shown, or null. */
+let shown: McapSource | null = null;
+
+/** Shows a file that was given to the page, in place of the bus. */
+export async function showFile(file: File): Promise<void> {
+  await showRecording(file.name, async () => new BlobSource(file, file.name));
+}
+
+/** Shows the recording that the server of the page has: see `kbus web recording.mcap`. */
+export async function showServed(name: string): Promise<void> {
+  await showRecording(name, () => ServedSource.open(name, token()));
+}
+
+async function showRecording(name: string, open: () => Promise<McapSource>): Promise<void> {
   stop();
   const aborted = new AbortController();
   stop = () => aborted.abort();
   const into = new BusModel(new History(RECORDED));
   model.value = into;
+  shown = null;
   const say = (state: 'reading' | 'recording' | 'lost', text: string, advice = ''): void => {
     connection.value = { state, text, advice };
   };
-  say('reading', `Reading ${file.name}…`);
+  say('reading', `Reading ${name}…`);
   try {
-    const recording = await Recording.over(new DroppedFile(file));
+    const source = await open();
+    const recording = await Recording.over(source);
     const recorded = new Recorded();
     for await (const batch of recording.batches()) {
       if (aborted.signal.aborted) return;
@@ -124,7 +146,8 @@ export async function showRecording(file: File): Promise<void> {
     if (recorded.others > 0) {
       faults.push(`${recorded.others} events of the other recordings in it are not shown`);
     }
-    const what = `Recording ${file.name}: bus ${into.traffic.view.bus} as it was at the end, rates of all of it`;
+    shown = source;
+    const what = `Recording ${name}: bus ${into.traffic.view.bus} as it was at the end, rates of all of it`;
     say('recording', what, faults.join('; '));
   } catch (error) {
     if (aborted.signal.aborted) return;
@@ -136,6 +159,27 @@ export async function showRecording(file: File): Promise<void> {
   }
   beats.value++;
   touch();
+}
+
+/** The messages that fit a test, and what became of them, as a recording; with those of a bus, all that the tap told. */
+export async function saved(test: (entry: Entry) => boolean): Promise<{ blob: Blob } & Saved> {
+  const { history, kept } = model.value;
+  const ids = new Set<string>();
+  let isAll = true;
+  for (let seq = history.first; seq < history.end; seq++) {
+    const entry = history.get(seq) as Entry;
+    if (test(entry)) ids.add(String(entry.message.id));
+    else isAll = false;
+  }
+  let source = shown;
+  if (source === null) {
+    const whole = recordingOf(kept.all);
+    const blob = new Blob(whole.pieces);
+    if (isAll) return { ...whole, blob };
+    source = new BlobSource(blob, 'the history of the page');
+  }
+  const part = await partOf(source, ids);
+  return { ...part, blob: new Blob(part.pieces) };
 }
 
 /** The time of the model now, in microseconds; of a recording, its end. */

@@ -13,6 +13,8 @@ export interface Route {
   readonly message: string;
   /** The page may send. */
   readonly send: boolean;
+  /** The recording that the server of the page has, in place of a bus; '' for none. */
+  readonly file: string;
 }
 
 export const VIEWS = [
@@ -33,11 +35,14 @@ const FIRST: Route = {
   fold: false,
   message: '',
   send: false,
+  file: '',
 };
 
 export const route = signal<Route>(FIRST);
 export const filter = computed(() => route.value.filter);
 export const bus = computed(() => route.value.bus);
+/** The recording that the server of the page has, or ''. */
+export const served = computed(() => route.value.file);
 export const view = computed(() => route.value.view);
 
 /** The route of an address; what is wrong in it counts as not given. */
@@ -60,12 +65,14 @@ export function parseRoute(hash: string): Route {
     fold: given.has('fold'),
     message: given.get('message') ?? '',
     send: given.has('send'),
+    file: given.get('file') ?? '',
   };
 }
 
 /** `#view=messages&text=%24.Heater.*`; '' for what is shown first. */
-export function hashOf({ bus, filter, fold, message, send, view }: Route): string {
+export function hashOf({ bus, file, filter, fold, message, send, view }: Route): string {
   const parts = new URLSearchParams();
+  if (file !== '') parts.set('file', file);
   if (view !== FIRST.view) parts.set('view', view);
   if (bus !== 0) parts.set('bus', String(bus));
   if (filter.text !== '') parts.set('text', filter.text);

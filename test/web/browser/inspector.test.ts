@@ -4,7 +4,9 @@ import process from 'node:process';
 import type { Browser, BrowserContext, Page } from 'playwright-core';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { Announcement } from '../../../src/message/message.ts';
+import { RecordingServer } from '../../../src/web/recording-server.ts';
 import { Program } from '../../bus/program.ts';
+import { kbus } from '../../cli/kbus.ts';
 import { record } from '../../recording/recorded.ts';
 import { LOCAL_WEB, LocalDaemon } from '../../support/daemon.ts';
 import { newFolder } from '../../support/folder.ts';
@@ -228,6 +230,71 @@ describe.skipIf(missing !== null)(title, () => {
     writeFileSync(none, 'no recording');
     await give(none);
     await textWith(page, '#state', 'none.mcap: this is no recording');
+  });
+
+  it('saves the messages that fit the filter as a recording, which kbus and the page can read', async () => {
+    const page = await open('&view=messages');
+    const heater = await local.open({ name: 'heater' });
+    await heater.replier('$.Heater.Set', () => 'ok');
+    const panel = await local.open({ name: 'panel' });
+    for (let at = 0; at < 3; at++) {
+      await panel.sendMsg(new Announcement('$.Panel.Ready', String(at)));
+      await panel.request('$.Heater.Set', String(at));
+    }
+    await textWith(page, '#counts', '9 messages');
+    const save = async (): Promise<string> => {
+      const saving = page.waitForEvent('download');
+      await page.locator('#save').click();
+      const download = await saving;
+      expect(download.suggestedFilename()).toMatch(/^kbus0-.*\.mcap$/);
+      const path = join(await newFolder(), 'saved.mcap');
+      await download.saveAs(path);
+      return path;
+    };
+    const all = await save();
+    expect(await textWith(page, '#saved', 'saved')).toBe('9 messages saved');
+    await page.locator('#filter').fill('heater');
+    await textWith(page, '#counts', '6 of 9');
+    const some = await save();
+    expect(await textWith(page, '#saved', '6')).toBe('6 messages saved');
+    const info = JSON.parse((await kbus(['recording', 'info', '--json', all])).stdout);
+    expect(info).toMatchObject({ messages: 9 });
+    const shown = (await kbus(['recording', 'show', some])).stdout;
+    expect(shown).toContain('$.Heater.Set');
+    expect(shown).not.toContain('$.Panel.Ready');
+    await page.locator('#filter').fill('');
+    await page.locator('input[type=file]').setInputFiles(some);
+    await textWith(page, '#counts', '6 messages');
+    expect(await page.locator('.list tr', { hasText: 'answered after' }).count()).toBe(3);
+    // A part of a recording, too.
+    await page.locator('#filter').fill('data:2');
+    await textWith(page, '#counts', '1 of 6');
+    expect(
+      JSON.parse((await kbus(['recording', 'info', '--json', await save()])).stdout),
+    ).toMatchObject({ messages: 1 });
+  });
+
+  it('shows the recording of kbus web without a daemon, and its address has the view', async () => {
+    const path = join(await newFolder(), 'run & fun.mcap');
+    await record(path, (bus) => {
+      const who = { program: 'panel', pid: 7, uid: 0, isClaimed: true };
+      new Program(bus, { who }).announce('$.Done', { data: 'so it is' });
+    });
+    const server = await RecordingServer.start(path, 0, LOCAL_WEB.folder);
+    try {
+      const page = await context.newPage();
+      page.on('pageerror', (error) => wrong.push(String(error.stack)));
+      const file = new URLSearchParams({ file: 'run & fun.mcap' });
+      await page.goto(`${server.address}&${file}&view=messages`);
+      await textWith(page, '#state', 'Recording run & fun.mcap: bus 0');
+      await textWith(page, '.list tr', 'so it is');
+      expect(page.url()).not.toContain('token');
+      expect(await page.getByLabel('Bus').count()).toBe(0);
+      await page.reload();
+      await textWith(page, '.list tr', 'so it is');
+    } finally {
+      await server.stop();
+    }
   });
 
   it('comes back after a restart of the daemon that keeps its tokens, and says so between', async () => {
