@@ -22,7 +22,7 @@ if [ "$1" != inside ]; then
 	# shellcheck disable=SC2016
 	status=0
 	bash -c 'echo $$ >"$1/cgroup.procs"; shift; exec "$@"' - "$own" \
-		unshare --mount --pid --fork --kill-child --cgroup --uts --ipc --net "$0" inside "$@" || status=$?
+		timeout --signal=KILL 110 unshare --mount --pid --fork --kill-child --cgroup --uts --ipc --net "$0" inside "$@" || status=$?
 	cat "$1/out"
 	exit $status
 fi

@@ -50,8 +50,15 @@ describe('where systemd runs', () => {
           );
       const house = join(folder, 'house.tar');
       execFileSync('tar', ['-cf', house, '-C', home, '.']);
+      const blocks = blocksOf('docs/installing.md').map(({ text }) => text);
+      files.push(house);
+      for (const [name, begin] of Object.entries({ apt: 'apt install', 'by-hand': 'useradd' })) {
+        const path = join(folder, `${name}.sh`);
+        files.push(path);
+        writeFileSync(path, blocks.find((text) => text.startsWith(begin)) ?? 'exit 1');
+      }
       const boot = join(root, 'test/systemd/boot.sh');
-      const { stdout, stderr } = spawnSync(boot, [folder, ...files, house], {
+      const { stdout, stderr } = spawnSync(boot, [folder, ...files], {
         encoding: 'utf8',
         timeout: 120_000,
       });
@@ -71,6 +78,7 @@ describe('where systemd runs', () => {
         'README: reply: set to 21 °C',
         'README: killed, started again, and the heater is back',
         "purged: units '', files ''",
+        'by hand: running',
       ]);
       expect(stderr).toBe('');
     },

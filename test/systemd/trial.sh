@@ -16,9 +16,9 @@ is() { [ "$(show "$1" "$2")" = "$3" ]; }
 as_alice=(setpriv --reuid=alice --regid=alice --init-groups env HOME=/home/alice)
 
 # The package starts the socket, and the first client the service.
-dpkg --force-depends -i /kbus_*[0-9]_all.deb >/dev/null 2>&1
+useradd --create-home alice
+bash -e /apt.sh >/dev/null 2>&1
 echo "installed: socket $(show ActiveState kbus.socket), service $(show ActiveState kbus.service)"
-useradd --create-home --groups kbus alice
 "${as_alice[@]}" kbus send '$.Hello' >/dev/null
 echo "a client came: $(show Type kbus.service), $(show SubState kbus.service), $(show StatusText kbus.service)"
 pid=$(show MainPID kbus.service)
@@ -99,3 +99,13 @@ dpkg --force-depends --purge kbus >/dev/null 2>&1
 systemctl daemon-reload
 left=$(systemctl list-units --all --plain --no-legend 'kbus*' | awk '{ print $1, $3 }')
 echo "purged: units '$left', files '$(find /run /etc -xdev -name '*kbus*' ! -path '/run/systemd/*' ! -path '/run/user/*' ! -path /etc/kbus | tr '\n' ' ')'"
+
+# By hand, with what npm installs.
+cp -r /home/alice/house/node_modules/kbus /usr/lib/node_modules/
+cp -r /home/alice/house/node_modules /usr/lib/node_modules/kbus/
+ln -s ../lib/node_modules/kbus/dist/cli/main.cjs /usr/bin/kbus
+cd /usr/lib/node_modules/kbus
+bash -e /by-hand.sh 2>/dev/null
+adduser --quiet alice kbus
+"${as_alice[@]}" kbus send '$.Hello' >/dev/null
+echo "by hand: $(show SubState kbus.service)"
