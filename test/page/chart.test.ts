@@ -1,10 +1,11 @@
 import { describe, expect, it } from 'vitest';
 import { Chart } from '../../src/page/model/chart.ts';
 import { NO_FILTER, testOf } from '../../src/page/model/filter.ts';
+import type { HistoryLimits } from '../../src/page/model/history.ts';
 import { Inspected } from './inspected.ts';
 
-function plant() {
-  const watch = new Inspected();
+function plant(limits?: HistoryLimits) {
+  const watch = new Inspected(limits);
   const sensor = watch.program('sensor');
   const panel = watch.program('panel');
   const screen = watch.program('screen').listen('$.Room.*');
@@ -73,11 +74,46 @@ describe('The sequence chart', () => {
     expect(chart.undrawn).toBe(40);
   });
 
-  it('keeps a bounded number of rows', () => {
-    const { chart, rows, sensor } = plant();
-    for (let at = 0; at < 12_000; at++) sensor.announce(`$.Room.${at}`);
+  it('goes as far back as the history, and no farther', () => {
+    const { chart, panel, rows, screen, sensor } = plant({ messages: 5000, bytes: 1e9 });
+    panel.announce('$.Panel');
+    for (let at = 0; at < 12_000; at++) {
+      sensor.announce(`$.Room.${at}`);
+      screen.rest();
+      if (at % 1000 === 0) rows();
+    }
     expect(rows()).toHaveLength(5000);
+    expect(chart.at(0)?.last.name).toBe('$.Room.7000');
     expect(chart.at(4999)?.last.name).toBe('$.Room.11999');
+    // Who was seen in what is forgotten has no lane.
+    expect(chart.lanes()).toEqual([sensor.id, screen.id]);
+  });
+
+  it('finds the row of a time', () => {
+    const { chart, rows, sensor, watch } = plant();
+    for (let at = 0; at < 5; at++) {
+      sensor.announce(`$.Room.${at}`);
+      watch.pass(1000);
+    }
+    rows();
+    const times = Array.from({ length: 5 }, (_, at) => chart.at(at)?.first.time as number);
+    expect(times.map((time) => chart.indexAt(time))).toEqual([0, 1, 2, 3, 4]);
+    expect(chart.indexAt((times[1] as number) + 1)).toBe(1);
+    expect([chart.indexAt(-1), chart.indexAt(1e12)]).toEqual([0, 4]);
+  });
+
+  it('folds a Request and its Reply that repeat, and says how long the Replies took', () => {
+    const { chart, heater, panel, rows, watch } = plant();
+    chart.choose(NO_FILTER, true);
+    for (const ms of [3, 1, 2]) {
+      panel.request('$.Heater');
+      watch.pass(ms * 1000);
+      heater.reply(heater.next());
+    }
+    expect(rows()).toEqual(['3 Request $.Heater', '3 Reply $.Heater']);
+    const [least = 0, most = 0] = chart.at(1)?.took ?? [];
+    expect([Math.round(least), Math.round(most)]).toEqual([1, 3]);
+    expect(chart.at(0)?.took).toBeNull();
   });
 
   it('shows only Requests that took longer, with their answers, once they are known to', () => {

@@ -17,6 +17,8 @@ export interface ChartCalls {
   paused(): void;
   /** Asked for a message, by its id. */
   chosen(id: string): void;
+  /** The chart shows another time than before. */
+  moved(): void;
 }
 
 const ROWS_PER_WHEEL = 3;
@@ -156,6 +158,7 @@ export class SequenceCanvas {
     if (next > 0) this.calls.paused();
     this.back = next;
     this.draw();
+    this.calls.moved();
   }
 
   private rowAt(y: number): Row | undefined {
@@ -165,6 +168,22 @@ export class SequenceCanvas {
   toEnd(): void {
     this.back = 0;
     this.draw();
+    this.calls.moved();
+  }
+
+  /** The chart stands still, and ends with what happened at this time. */
+  toTime(time: number): void {
+    this.calls.paused();
+    this.lookBack(this.chart.length - 1 - this.chart.indexAt(time));
+  }
+
+  /** The times of the first row that there is, of the last one that is shown, and of the last one that there is. */
+  get times(): { first: number; shown: number; last: number } | null {
+    const { chart } = this;
+    const [first, last] = [chart.at(0), chart.at(chart.length - 1)];
+    if (first === undefined || last === undefined) return null;
+    const shown = this.rows.at(-1) ?? last;
+    return { first: first.first.time, shown: shown.first.time, last: last.first.time };
   }
 
   recolour(): void {

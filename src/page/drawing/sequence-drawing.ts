@@ -2,7 +2,7 @@ import { count, duration } from '../../base/units.ts';
 import { codeOf } from '../../message/errno.ts';
 import type { Row } from '../model/chart.ts';
 import { shortText } from '../model/data-view.ts';
-import { answerTime, type Entry } from '../model/history.ts';
+import type { Entry } from '../model/history.ts';
 import { type Palette, shortened } from './palette.ts';
 
 /** What is drawn: rows from the top, lanes from the left. */
@@ -205,7 +205,7 @@ export class SequenceDrawing {
       parts.unshift([`${this.shown.nameOf(row.last.from)}: `, palette.muted]);
     }
     if (row.count > 1) parts.unshift([`${count(row.count)}× `, palette.accent]);
-    const [note, colour] = noteOf(row.last, palette);
+    const [note, colour] = noteOf(row, palette);
     if (note !== '') parts.push([`  ${note}`, colour]);
     const data = shortText(row.last.message.data, 40);
     if (data !== '') parts.push([`  ${data}`, palette.muted]);
@@ -284,13 +284,15 @@ function colourOf({ kind, state }: Entry, palette: Palette): string {
 }
 
 /** What is worth saying of a message beside its name. */
-function noteOf(entry: Entry, palette: Palette): [string, string] {
-  const { copies, errno, givenUpAt, kind, missed, state } = entry;
+function noteOf({ last, took: span }: Row, palette: Palette): [string, string] {
+  const { copies, errno, givenUpAt, kind, missed, state } = last;
   if (state === 'refused') return [`refused: ${codeOf(errno) ?? errno}`, palette.bad];
   if (state === 'discarded') return ['discarded', palette.bad];
   if (state === 'waiting') return ['waits for room', palette.warn];
-  const took = answerTime(entry);
-  if (took !== null && kind !== 'Request') return [`after ${duration(took)}`, palette.reply];
+  if (span !== null) {
+    const [least, most] = span.map(duration) as [string, string];
+    return [`after ${least === most ? least : `${least} to ${most}`}`, palette.reply];
+  }
   if (kind === 'Request' && givenUpAt >= 0) return ['given up', palette.warn];
   if (missed.length > 0) return [`${missed.length} missed it`, palette.bad];
   if (copies.length === 0 && kind === 'Announcement') return ['nobody listens', palette.muted];

@@ -1,5 +1,5 @@
 import { type Filter, NO_FILTER, testOf } from './filter.ts';
-import type { Entry, History } from './history.ts';
+import { answerTime, type Entry, type History } from './history.ts';
 import type { Programs } from './programs.ts';
 
 /** One line of the chart: a message, or several that are alike. */
@@ -8,25 +8,34 @@ export interface Row {
   /** The newest of those alike. */
   last: Entry;
   count: number;
+  /** Of answers: the shortest and the longest time that they took, in milliseconds; null: of no answers. */
+  took: readonly [least: number, most: number] | null;
   readonly key: string;
   /** Its place among all rows, from 0. */
   readonly number: number;
 }
 
-/** So many rows can be scrolled back to. */
-const MAX_ROWS = 5000;
-/** A message folds into one of so many rows before it. */
+/** A message folds into one of so many rows before it: pairs of a Request and its answer, too, if few others are between. */
 const FOLD_WITHIN = 8;
+
+/** So many forgotten rows take memory at most, beside as many as there are. */
+const MAX_FORGOTTEN = 1024;
+
+/** Of so many rows at the end, it is not known yet who gets their messages. */
+const OPEN_ROWS = 64;
 
 /**
  * The rows of the sequence chart: those messages of a history that a filter shows, in order, and folded where they repeat.
- * Bounded: the first rows are forgotten.
+ * It goes as far back as the history.
  */
 export class Chart {
   private readonly history: History;
   private readonly programs: Programs;
   private rows: Row[] = [];
   private begin = 0;
+  /** Those that the rows up to `lanesUpTo` are about, and perhaps rows that are forgotten. */
+  private known = new Set<number>();
+  private lanesUpTo = 0;
   private next = 0;
   /** Rows that went by too quickly to be drawn. */
   undrawn = 0;
@@ -57,6 +66,8 @@ export class Chart {
   private rebuild(): void {
     this.rows = [];
     this.begin = 0;
+    this.known.clear();
+    this.lanesUpTo = 0;
     this.drawnUpTo = -1;
     this.next = Math.max(this.history.first, 0);
     this.take(this.now);
@@ -85,6 +96,7 @@ export class Chart {
     const { history } = this;
     const end = Math.min(history.end, this.pausedAt ?? history.end);
     if (this.next < history.first) this.next = history.first;
+    this.forget();
     for (; this.next < end; this.next++) {
       const entry = history.get(this.next) as Entry;
       if (entry.state === 'sending' && this.next === history.end - 1) break;
@@ -107,17 +119,27 @@ export class Chart {
       if (same !== undefined) {
         same.last = entry;
         same.count++;
+        same.took = spanOf(same.took, entry);
         return;
       }
     }
     const number = (this.rows.at(-1)?.number ?? -1) + 1;
-    this.rows.push({ first: entry, last: entry, count: 1, key, number });
-    // Now and then, so that each row is moved only a few times.
-    if (this.rows.length - this.begin > MAX_ROWS) this.begin++;
-    if (this.begin > MAX_ROWS) {
-      this.rows.splice(0, this.begin);
-      this.begin = 0;
+    const took = spanOf(null, entry);
+    this.rows.push({ first: entry, last: entry, count: 1, took, key, number });
+  }
+
+  /** Forgets the rows of messages that the history has forgotten. */
+  private forget(): void {
+    const { history, rows } = this;
+    while (this.begin < rows.length && (rows[this.begin] as Row).last.seq < history.first) {
+      this.begin++;
     }
+    // Now and then, so that each row is moved only a few times.
+    if (this.begin < MAX_FORGOTTEN || this.begin < rows.length / 2) return;
+    rows.splice(0, this.begin);
+    this.begin = 0;
+    this.known.clear();
+    this.lanesUpTo = 0;
   }
 
   private latest(count: number): Row[] {
@@ -140,18 +162,36 @@ export class Chart {
     return this.rows[this.begin + index];
   }
 
+  /** The index of the last row that began at this time or before; 0 if none did. */
+  indexAt(time: number): number {
+    let [from, to] = [0, this.length];
+    while (to - from > 1) {
+      const middle = (from + to) >> 1;
+      if ((this.at(middle) as Row).first.time <= time) from = middle;
+      else to = middle;
+    }
+    return from;
+  }
+
   /** Those that the rows are about: the one that the filter chooses, and then the others in the order of their ids. */
   lanes(): number[] {
-    const lanes = new Set<number>();
-    for (let at = this.begin; at < this.rows.length; at++) {
-      const { last } = this.rows[at] as Row;
-      lanes.add(last.from);
-      for (const { ksock } of last.copies) lanes.add(ksock);
-      for (const ksock of last.missed) lanes.add(ksock);
+    const { known, rows } = this;
+    for (let at = Math.max(this.begin, this.lanesUpTo); at < rows.length; at++) {
+      const { last } = rows[at] as Row;
+      known.add(last.from);
+      for (const { ksock } of last.copies) known.add(ksock);
+      for (const ksock of last.missed) known.add(ksock);
     }
+    this.lanesUpTo = Math.max(0, rows.length - OPEN_ROWS);
     const { ksock: first } = this.filter;
-    return [...lanes].sort((a, b) => Number(b === first) - Number(a === first) || a - b);
+    return [...known].sort((a, b) => Number(b === first) - Number(a === first) || a - b);
   }
+}
+
+function spanOf(took: Row['took'], answer: Entry): Row['took'] {
+  const ms = answer.kind === 'Request' ? null : answerTime(answer);
+  if (ms === null) return took;
+  return took === null ? [ms, ms] : [Math.min(took[0], ms), Math.max(took[1], ms)];
 }
 
 function keyOf({ copies, errno, from, kind, missed, name }: Entry): string {

@@ -1,8 +1,9 @@
-import { useSignal, useSignalEffect } from '@preact/signals';
+import { type Signal, useSignal, useSignalEffect } from '@preact/signals';
 import { useEffect, useMemo, useRef } from 'preact/hooks';
 import { count } from '../../base/units.ts';
 import { SequenceCanvas } from '../drawing/sequence-canvas.ts';
 import { Chart } from '../model/chart.ts';
+import { timeOfDay } from '../model/times.ts';
 import { model, now } from '../state/feed.ts';
 import { beats, frames } from '../state/pulse.ts';
 import { filter, route, showMessage, toggleFold } from '../state/route.ts';
@@ -15,6 +16,7 @@ export function Sequence() {
   const isPaused = useSignal(false);
   const place = useRef<HTMLCanvasElement>(null);
   const drawing = useRef<SequenceCanvas | null>(null);
+  const moves = useSignal(0);
   const shown = model.value;
   const chart = useMemo(() => new Chart(shown.history, shown.programs), [shown]);
 
@@ -32,6 +34,9 @@ export function Sequence() {
     const canvas = new SequenceCanvas(place.current as HTMLCanvasElement, chart, shown, {
       paused: () => pause(true),
       chosen: showMessage,
+      moved: () => {
+        moves.value++;
+      },
     });
     drawing.current = canvas;
     return () => canvas.close();
@@ -86,8 +91,42 @@ export function Sequence() {
         </div>
         {route.value.message !== '' && <MessageDetail id={route.value.message} />}
       </div>
+      <TimeSlider drawing={drawing} moves={moves} />
     </section>
   );
+}
+
+/** Where in the history the chart is. */
+function TimeSlider({ drawing, moves }: TimeSliderProps) {
+  void beats.value;
+  void moves.value;
+  const times = drawing.current?.times ?? null;
+  const text = (time: number): string => timeOfDay(model.value.dateOf(time));
+  return (
+    <div class="times">
+      <span class="muted">{times === null ? '' : text(times.first)}</span>
+      <input
+        type="range"
+        id="time"
+        aria-label="Time of the chart"
+        min={times?.first ?? 0}
+        max={times?.last ?? 0}
+        step="any"
+        value={times?.shown ?? 0}
+        disabled={times === null || times.first === times.last}
+        aria-valuetext={times === null ? 'nothing yet' : text(times.shown)}
+        onInput={({ currentTarget }) => drawing.current?.toTime(Number(currentTarget.value))}
+      />
+      <output class="muted" for="time">
+        {times === null ? '' : text(times.shown)}
+      </output>
+    </div>
+  );
+}
+
+interface TimeSliderProps {
+  drawing: { readonly current: SequenceCanvas | null };
+  moves: Signal<number>;
 }
 
 function Counts({ chart }: { chart: Chart }) {

@@ -123,6 +123,25 @@ describe.skipIf(missing !== null)(title, () => {
     await page.locator('#counts:empty').waitFor({ state: 'attached' });
   });
 
+  it('scrolls back to the time of its slider, as far as the history goes', async () => {
+    const sender = await local.open({ name: 'sender' });
+    const page = await open('&view=sequence');
+    for (let at = 0; at < 8000; at++) sender.post(new Announcement(`$.A.${at}`, 'x'));
+    await sender.flush();
+    await textWith(page, '#counts', 'lines went by');
+    const slider = page.getByLabel('Time of the chart');
+    await slider.press('Home');
+    await textWith(page, '#pause', 'Go on');
+    // What is drawn first can be asked for by the keyboard.
+    await page.locator('canvas').press('Home');
+    await page.locator('canvas').press('ArrowUp');
+    for (let at = 0; at < 40; at++) await page.locator('canvas').press('ArrowUp');
+    await page.locator('canvas').press('Enter');
+    expect(await textWith(page, '.detail', '$.A.0')).toContain('Announcement $.A.0');
+    await page.locator('canvas').press('End');
+    await page.locator('#counts', { hasNotText: 'paused' }).waitFor();
+  });
+
   it('offers the buses that there are, and shows the one chosen', async () => {
     const there = await local.open({ name: 'on bus 1' }, 1);
     const page = await open();
