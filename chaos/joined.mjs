@@ -16,11 +16,12 @@ const { values } = parseArgs({
     seconds: { type: 'string', default: '30' },
     seed: { type: 'string', default: String(Math.floor(Math.random() * 2 ** 31)) },
     only: { type: 'string', default: 'all' },
+    mode: { type: 'string', default: 'core' },
   },
 });
 
 /** What was asked for on the command line. */
-export const { only } = values;
+export const { only, mode } = values;
 export const seconds = Number(values.seconds);
 export const random = new Random(Number(values.seed));
 
@@ -140,9 +141,9 @@ export async function runChaos(main) {
   } catch (error) {
     console.error(error);
     const program = process.argv[1]?.split(/[\\/]/).at(-1);
-    const { only, seconds, seed } = values;
+    const { only, mode, seconds, seed } = values;
     console.error(
-      `Repeat it with: node chaos/${program} --seed ${seed} --seconds ${seconds} --only ${only}`,
+      `Repeat it with: node chaos/${program} --seed ${seed} --seconds ${seconds} --only ${only} --mode ${mode}`,
     );
     process.exitCode = 1;
   } finally {

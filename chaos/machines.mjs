@@ -2,7 +2,9 @@
 // hears a message twice, a sender's messages come in order, and each Request gets exactly one answer. With --only server, also:
 // each message is heard or counted as missed. (What a killed Limpet had not passed on is lost with it.)
 //
-//   node chaos/machines.mjs --seconds 60 --seed 7 --only server
+// With --mode stream, Announcements go through JetStream.
+//
+//   node chaos/machines.mjs --seconds 60 --seed 7 --only server --mode stream
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import process from 'node:process';
@@ -16,6 +18,7 @@ import {
   at,
   children,
   Ears,
+  mode,
   only,
   random,
   report,
@@ -34,7 +37,8 @@ const faults = { server: 0, stops: 0, limpets: 0, daemons: 0 };
 
 /** @param {number} port */
 async function startServer(port) {
-  const server = await startNats(port);
+  const more = mode === 'stream' ? ['-js', '-sd', at('jetstream')] : [];
+  const server = await startNats(port, ...more);
   children.add(server);
   return server;
 }
@@ -47,10 +51,13 @@ function startLimpet(port, machine) {
     '--id',
     String(machine + 1),
     ...nats,
+    '--nats-mode',
+    mode,
     '--directory',
     at(MACHINES[machine] ?? ''),
   ];
-  const child = spawn(process.execPath, [KBUS, ...words], { stdio: 'ignore' });
+  const env = { ...process.env, XDG_STATE_HOME: at('state') };
+  const child = spawn(process.execPath, [KBUS, ...words], { stdio: 'ignore', env });
   children.add(child);
   return child;
 }
@@ -152,7 +159,7 @@ async function main() {
   });
   const both = [ears.near, ears.far];
   if (onlyServer) await untilHeard(both, sent, verdict);
-  report('machines', verdict, both, asker, { sent: 2 * sent, ...faults });
+  report(`machines in mode ${mode}`, verdict, both, asker, { sent: 2 * sent, ...faults });
 }
 
 await runChaos(main);

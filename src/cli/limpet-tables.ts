@@ -18,6 +18,12 @@ const LINK = v.strictObject({
   client: text,
   nats: v.optional(v.union([v.string(), v.array(v.string())])),
   federation: text,
+  mode: v.optional(v.picklist(['core', 'stream'])),
+  state: text,
+  'max-bytes': v.optional(v.number()),
+  'max-age': v.optional(v.number()),
+  discard: v.optional(v.picklist(['old', 'new'])),
+  replicas: v.optional(v.number()),
   credentials: text,
   nkey: text,
   classic: flag,
@@ -52,7 +58,11 @@ export function readLimpets(path: string): LimpetTable[] {
       throw new ConfigError(`${which}, ${v.getDotPath(issue) ?? 'table'}: ${issue.message}`);
     }
     const { message: names, link, ...rest } = result.output;
-    const links = link.map(({ 'key-file': keyFile, ...each }) => ({ ...each, keyFile }));
+    const links = link.map(
+      ({ 'key-file': keyFile, 'max-bytes': maxBytes, 'max-age': maxAge, ...each }) => {
+        return { ...each, keyFile, maxBytes, maxAge };
+      },
+    );
     const made = { ...rest, names, links };
     try {
       // Its constructor checks all the rest.

@@ -6,6 +6,7 @@ import { wholeNumber } from './arguments.ts';
 import { Ending, ended, untilEnded } from './ending.ts';
 import { Exit, Failure } from './failure.ts';
 import { kbusCommand } from './self.ts';
+import { folderOfBus, withState } from './state-file.ts';
 import { logged, stderrLog } from './stderr-log.ts';
 
 interface LimpetCommandOptions {
@@ -13,6 +14,12 @@ interface LimpetCommandOptions {
   client?: true;
   nats?: string;
   federation?: string;
+  natsMode?: 'core' | 'stream';
+  state?: string;
+  streamMaxBytes?: number;
+  streamMaxAge?: number;
+  streamDiscard?: 'old' | 'new';
+  streamReplicas?: number;
   creds?: string;
   nkey?: string;
   id: number;
@@ -42,6 +49,37 @@ export function configure(command: Command): void {
     .option('--client', 'connect to the address, again and again if need be')
     .option('--nats <url>', 'meet others through a NATS server, such as nats://host:4222')
     .option('--federation <federation>', 'with --nats: the name that all who meet there give')
+    .addOption(
+      new Option(
+        '--nats-mode <mode>',
+        'with --nats: stream keeps Announcements in JetStream (default: core)',
+      ).choices(['core', 'stream']),
+    )
+    .option(
+      '--state <file>',
+      'mode stream: where to keep how far the bus is (default: in $XDG_STATE_HOME/kbus)',
+    )
+    .option(
+      '--stream-max-bytes <bytes>',
+      'mode stream: the stream holds this much (default: no limit)',
+      wholeNumber(1, Number.MAX_SAFE_INTEGER),
+    )
+    .option(
+      '--stream-max-age <seconds>',
+      'mode stream: it holds a message for so long (default: no limit)',
+      wholeNumber(1, 2 ** 31),
+    )
+    .addOption(
+      new Option(
+        '--stream-discard <what>',
+        'mode stream: what goes at the limit: old messages, or none, so that it takes no new one (default: old)',
+      ).choices(['old', 'new']),
+    )
+    .option(
+      '--stream-replicas <number>',
+      'mode stream: so many servers keep it (default: 1)',
+      wholeNumber(1, 5),
+    )
     .option('--creds <file>', 'with --nats: credentials, as nsc makes them')
     .option('--nkey <file>', 'with --nats: the seed of an nkey')
     .requiredOption(
@@ -112,6 +150,7 @@ A hub with several links
 
 Many machines, through a NATS server
   kbus limpet --nats nats://first.example:4222 --federation plant --id 7
+  kbus limpet --nats nats://first.example:4222 --federation plant --id 7 --nats-mode stream
 
 Beside a Limpet of the kernel module's time
   kbus limpet --client --id 2 --classic other:7000`,
@@ -199,6 +238,14 @@ function linksOf(address: string | undefined, options: LimpetCommandOptions): Li
     client,
     nats,
     federation,
+    natsMode: mode,
+    state,
+    streamMaxBytes: maxBytes,
+    streamMaxAge: maxAge,
+    streamDiscard: discard,
+    streamReplicas: replicas,
+    bus,
+    directory,
     creds: credentials,
     nkey,
     link,
@@ -224,7 +271,17 @@ function linksOf(address: string | undefined, options: LimpetCommandOptions): Li
         'a link has one place: give an address with --server or --client, or --nats; further links with --link',
       );
     }
-    return [{ nats, federation, credentials, nkey, cert, key, ca, ...filters }, ...more];
+    const stream = { mode, state, maxBytes, maxAge, discard, replicas };
+    const one = { nats, federation, ...stream, credentials, nkey, cert, key, ca, ...filters };
+    return [withState(one, bus, folderOfBus(bus, directory)), ...more];
+  }
+  const [only] = [...STREAM_OPTIONS].filter((option) => options[option] !== undefined);
+  if (only !== undefined) {
+    const name = only.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
+    throw new Failure(
+      Exit.USAGE,
+      `--${name} is for a link over NATS: give --nats and --federation`,
+    );
   }
   const hasOne = server !== undefined || client !== undefined;
   if (address === undefined && !hasOne && more.length > 0) return more;
@@ -252,6 +309,15 @@ function linksOf(address: string | undefined, options: LimpetCommandOptions): Li
   };
   return [one, ...more];
 }
+
+const STREAM_OPTIONS = [
+  'natsMode',
+  'state',
+  'streamMaxBytes',
+  'streamMaxAge',
+  'streamDiscard',
+  'streamReplicas',
+] as const;
 
 function startFailure(error: unknown): unknown {
   if (!(error instanceof Error) || error instanceof Ending) return error;

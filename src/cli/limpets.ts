@@ -67,7 +67,7 @@ function textOf(report: LimpetReport): string {
 }
 
 function linkText(link: LinkReport): string {
-  const { kind, address, state, peer, roundTrip, why, bytesSent, bytesReceived } = link;
+  const { kind, address, state, peer, roundTrip, why, bytesSent, bytesReceived, stream } = link;
   const parts = [`${kind} ${address}: ${state}`];
   if (peer !== undefined) parts.push(`Limpet ${peer}`);
   if (typeof roundTrip === 'number') parts.push(`${roundTrip.toFixed(2)} ms`);
@@ -75,6 +75,12 @@ function linkText(link: LinkReport): string {
   if (link.sent !== undefined) {
     parts.push(`${link.sent} sent, ${link.received} received`);
     parts.push(`${link.duplicates} duplicates, ${link.unfit} unfit`);
+  }
+  if (stream !== undefined) {
+    const { name, position, waiting, dropped, trouble } = stream;
+    parts.push(`stream ${name} read to ${position}, ${waiting} bytes wait for it`);
+    if (dropped > 0) parts.push(`${dropped} dropped`);
+    if (trouble !== why) parts.push(trouble);
   }
   if (why) parts.push(why);
   return parts.join(', ');

@@ -58,7 +58,7 @@ export async function runDaemon(given: Given, limpets: readonly LimpetTable[] = 
   });
   const { web, insecure } = given;
   if (web !== undefined && insecure) log.warn(`web: insecure is set: ${web} has no TLS`);
-  const stopLimpets = await startLimpets(daemon, limpets, log);
+  const stopLimpets = await startLimpets(daemon, directory, limpets, log);
   if (process.env['NOTIFY_SOCKET']) {
     (await import('./notify-systemd.ts')).notifySystemd(serving, log);
   }
@@ -77,11 +77,13 @@ export async function runDaemon(given: Given, limpets: readonly LimpetTable[] = 
 /** Runs the Limpets of the configuration file in this process; gives the function that stops them. */
 async function startLimpets(
   daemon: Daemon,
+  directory: string,
   tables: readonly LimpetTable[],
   log: Log,
 ): Promise<() => Promise<unknown>> {
   if (tables.length === 0) return async () => {};
   const { Limpet } = await import('../limpet/limpet.ts');
+  const { withState } = await import('./state-file.ts');
   const limpets = tables.map(({ bus: number, ...options }) => {
     const bus = daemon.buses.get(number);
     if (bus === undefined) {
@@ -90,7 +92,8 @@ async function startLimpets(
         `limpet ${options.id}: there is no bus ${number}; set buses to more`,
       );
     }
-    return new Limpet({ ...options, bus, onEvent: ({ level, text }) => log[level](text) });
+    const links = options.links.map((link) => withState(link, number, directory));
+    return new Limpet({ ...options, links, bus, onEvent: ({ level, text }) => log[level](text) });
   });
   const stop = (): Promise<unknown> => Promise.all(limpets.map((limpet) => limpet.stop()));
   try {

@@ -1,8 +1,17 @@
 import { createHash, randomInt } from 'node:crypto';
-import type { ConnectEngine, Engine } from './federation/engine.ts';
-import { Federation, faultOfFederation, subjectsOf } from './federation/federation.ts';
+import type { ConnectEngine, Engine, EngineWants } from './federation/engine.ts';
+import {
+  Federation,
+  type FederationMode,
+  faultOfFederation,
+  streamOf,
+  streamSubject,
+  wantsOf,
+} from './federation/federation.ts';
+import { Journal } from './federation/journal.ts';
+import { EVERYTHING, Filter } from './hub/patterns.ts';
 import type { LinkOptions } from './options.ts';
-import { Place, type PlaceHost } from './place.ts';
+import { Place, type PlaceHost, type PlaceLife } from './place.ts';
 
 /** Meets any number of others through an engine. */
 export class FederationPlace extends Place {
@@ -10,6 +19,8 @@ export class FederationPlace extends Place {
   /** That of the federation. */
   readonly name: string;
   override readonly federationNumber: number;
+  override readonly journal: Journal | null;
+  private readonly mode: FederationMode;
   private readonly id: number;
   private readonly connectEngine: ConnectEngine;
   private engine: Engine | null = null;
@@ -20,31 +31,60 @@ export class FederationPlace extends Place {
     number: number,
     options: LinkOptions,
     connectEngine: ConnectEngine,
+    maxBytes: number,
     host: PlaceHost,
   ) {
     super(number, options, host);
-    const { federation = '' } = options;
+    const { federation = '', mode = 'core', state } = options;
     const fault = faultOfFederation(federation);
     if (fault !== '') throw new TypeError(fault);
     this.id = id;
     this.name = federation;
     this.federationNumber = createHash('sha256').update(federation).digest().readUIntBE(0, 6);
     this.connectEngine = connectEngine;
+    this.mode = mode;
+    const tell = (level: 'info' | 'warn', text: string): void =>
+      host.tell(level, `link ${federation}: ${text}`);
+    const stream = streamOf(federation);
+    const subject = streamSubject(federation, id);
+    const { out = [EVERYTHING], in: into = [EVERYTHING] } = options;
+    const filters = { out: new Filter(out), into: new Filter(into) };
+    this.journal =
+      mode === 'core'
+        ? null
+        : new Journal({ id, stream, subject, state, maxBytes, tell, ...filters });
+  }
+
+  private wants(): EngineWants {
+    const { id, name, options } = this;
+    const wants = wantsOf(name, id);
+    if (this.mode === 'core') return wants;
+    const { maxBytes, maxAge, discard, replicas } = options;
+    const subject = streamSubject(name, '*');
+    return {
+      ...wants,
+      stream: { name: streamOf(name), subject, maxBytes, maxAge, discard, replicas },
+    };
   }
 
   async start(): Promise<void> {
     this.trouble = 'the engine is not in reach yet';
+    this.journal?.check();
     this.connectEngine(
-      subjectsOf(this.name, this.id),
+      this.wants(),
       {
         up: (engine) => {
           this.engine = engine;
           this.trouble = '';
           this.host.tell('info', `link ${this.name}: the engine is in reach`);
           this.federation?.up(engine);
+          this.journal?.up(engine);
         },
         lost: (why) => this.engineLost(why, false),
-        received: (subject, bytes) => this.federation?.received(subject, bytes),
+        received: (subject, bytes) => {
+          this.federation?.received(subject, bytes);
+          this.journal?.poke();
+        },
         forbidden: (why) => this.host.tell('error', `link ${this.name}: ${why}`),
       },
       this.host.stopping,
@@ -56,26 +96,48 @@ export class FederationPlace extends Place {
     this.engine = null;
     this.trouble = why;
     this.federation?.lost(why);
+    this.journal?.lost(why);
     if (isNews && !this.host.stopping.aborted) super.lost(why, isFinal);
   }
 
   begin(): void {
-    const { host, id } = this;
+    const { host, id, mode } = this;
     if (host.self === null) return;
     const { address, bus } = host.self;
     this.federation = new Federation(
-      { name: this.name, id, life: address.life, bus },
+      { name: this.name, id, life: address.life, bus, mode },
       {
         token: () => randomInt(1, 2 ** 32),
         open: (wire, isServer) => host.connect(this, this.greeting(isServer), () => wire),
         warn: (text) => host.tell('warn', text),
       },
     );
+    this.beginJournal(this.federation, host.self);
     if (this.engine !== null) this.federation.up(this.engine);
+  }
+
+  private beginJournal(federation: Federation, { hub, flushed }: PlaceLife): void {
+    this.journal?.begin({
+      deliver: (message) => hub.announced(message),
+      missed: (count, id) => hub.tellMissed(count, id),
+      flushed,
+      pass: (link, frame) => hub.received(link, frame),
+      fail: (link, why) => this.host.fail(link, why),
+      marks: () => federation.marks(),
+      hasCome: (mark, from) => federation.hasCome(mark, from),
+      settledSince: (before) => hub.streams.settledSince(before),
+      roomMade: () => hub.flush(),
+    });
+    if (hub.isOnBus) this.journal?.speaks();
   }
 
   override tick(): void {
     this.federation?.tick();
+    this.journal?.tick();
+  }
+
+  override async finish(): Promise<void> {
+    await this.journal?.finish();
   }
 
   override joined(peer: number): void {
@@ -91,6 +153,7 @@ export class FederationPlace extends Place {
   pause(why: string): void {
     this.federation?.leave(why);
     this.federation = null;
+    this.journal?.pause();
   }
 
   async stop(): Promise<void> {

@@ -9,6 +9,7 @@ import { connectionTo } from '../client/ksock.ts';
 import { type Connect, PortError } from '../client/ports/port.ts';
 import { jittered } from '../client/ports/reconnect-options.ts';
 import { BusSide, IdTakenError, type SpeakerInfo } from './bus-side.ts';
+import type { Journal } from './federation/journal.ts';
 import { natsEngine } from './federation/nats.ts';
 import { FederationPlace } from './federation-place.ts';
 import type { Address } from './hub/address.ts';
@@ -74,6 +75,8 @@ export class Limpet {
   readonly id: number;
   private readonly options: LimpetOptions;
   private readonly places: Place[];
+  /** Of the federation of mode `stream`, which is the only link then. */
+  private readonly journal: Journal | null;
   /** With the place where they met; null: Limpets of the same bus. */
   private readonly connections = new Map<Connection, Place | null>();
   private readonly seen = new RecentIds();
@@ -97,7 +100,8 @@ export class Limpet {
     this.options = options;
     this.id = options.id;
     const host = this.placeHost();
-    this.places = options.links.map((link, number) => placeOf(options.id, link, number, host));
+    this.places = options.links.map((link, number) => placeOf(options, link, number, host));
+    this.journal = this.places[0]?.journal ?? null;
   }
 
   /**
@@ -126,6 +130,7 @@ export class Limpet {
   async stop(): Promise<void> {
     if (this.isStopped) return;
     this.isStopped = true;
+    for (const place of this.places) await place.finish();
     clearInterval(this.ticker);
     clearTimeout(this.retry);
     this.stopping.abort();
@@ -152,9 +157,11 @@ export class Limpet {
         isUp = true;
         yield this.connectionReport(connection, kind, address);
       }
-      if (isUp) continue;
+      const stream = place.journal?.report();
+      if (isUp && stream === undefined) continue;
       const isLost = kind === 'client' || (kind === 'federation' && why !== '');
-      yield { number, kind, address, state: isLost ? 'lost' : 'waiting', why };
+      const state = isUp ? 'up' : isLost ? 'lost' : 'waiting';
+      yield { number, kind, address, state, why, ...(stream && { stream }) };
     }
     for (const [connection, of] of this.connections) {
       if (of === null) yield this.connectionReport(connection, 'sibling', 'same bus');
@@ -183,11 +190,14 @@ export class Limpet {
     return {
       get self() {
         const { life } = limpet;
-        return life === null ? null : { address: life.address, bus: life.side.bus };
+        if (life === null) return null;
+        const { address, hub, side } = life;
+        return { address, bus: side.bus, hub, flushed: () => side.port.flushed() };
       },
       stopping: this.stopping.signal,
       connect: (place, greeting, wire) => this.join(place, greeting, wire),
       isConnected: (place) => this.isConnected(place),
+      fail: (link, why) => this.connectionOf(link)?.fail(why, false),
       tell: (level, text, isFinal) => this.tell(level, text, isFinal),
     };
   }
@@ -207,6 +217,7 @@ export class Limpet {
     const makeHub = (host: HubHost): Hub => {
       host.transmit = (link, frame) => this.connectionOf(link)?.send(frame) ?? true;
       made = new Hub({ address, maxBytes, forgetAfter: FORGET_AFTER }, host);
+      made.journal = this.journal;
       return made;
     };
     const side = await BusSide.open(
@@ -217,7 +228,10 @@ export class Limpet {
       {
         address,
         openSiblings: () => this.openSiblings(),
-        speaks: () => this.tell('info', `Limpet ${this.id} speaks for its bus`),
+        speaks: () => {
+          this.tell('info', `Limpet ${this.id} speaks for its bus`);
+          this.journal?.speaks();
+        },
         report: () => this.report(),
         terminated: () => {
           this.tell('info', `Limpet ${this.id} heard '${termination}', and stops`);
@@ -225,6 +239,7 @@ export class Limpet {
         },
         slow: (isSlow) => {
           for (const connection of this.connections.keys()) connection.pause(isSlow);
+          this.journal?.slow(isSlow);
         },
         lost: (error) => this.busLost(error),
         warn: (text) => this.tell('warn', text),
@@ -357,7 +372,10 @@ export class Limpet {
         joined(link.peer.id, `Limpet ${link.peer.id}`);
         hub.linkUp(link);
       },
-      received: (link, frame) => hub.received(link, frame),
+      received: (link, frame) => {
+        if (place?.journal) place.journal.received(link, frame);
+        else hub.received(link, frame);
+      },
       drained: (link) => {
         hub.drained(link);
         hub.flush();
@@ -389,6 +407,7 @@ export class Limpet {
         const { link, classic } = connection;
         if (link !== null) {
           this.byLink.delete(link);
+          place?.journal?.linkDown(link);
           hub.linkDown(link);
         }
         classic?.lost();
@@ -455,12 +474,17 @@ function equalIds(id: number): string {
   return `both Limpets have the network id ${id}: give one of them another --id`;
 }
 
-function placeOf(id: number, options: LinkOptions, number: number, host: PlaceHost): Place {
+function placeOf(
+  { id, buffer = DEFAULT_BUFFER }: LimpetOptions,
+  options: LinkOptions,
+  number: number,
+  host: PlaceHost,
+): Place {
   const { server, client, nats, engine } = options;
   if (server !== undefined) return new ServerPlace(number, options, host);
   if (client !== undefined) return new ClientPlace(number, options, host);
   const connect = engine ?? natsEngine({ ...options, nats: nats ?? [] });
-  return new FederationPlace(id, number, options, connect, host);
+  return new FederationPlace(id, number, options, connect, buffer, host);
 }
 
 export {

@@ -35,6 +35,24 @@ export interface LinkOptions extends Security {
   /** With `nats`: a file with credentials as `nsc` makes it, or with the seed of an nkey. */
   readonly credentials?: string | undefined;
   readonly nkey?: string | undefined;
+  /**
+   * With `nats` or `engine`: how Announcements travel. `core` (the default): as everything else. `stream`: through a stream
+   * that the engine keeps (JetStream), so that all buses hear them in one order, also those that were away.
+   */
+  readonly mode?: 'core' | 'stream' | undefined;
+  /**
+   * With mode `stream`: the file in which the Limpet keeps how far its bus has the stream; all Limpets of one bus name the same.
+   * Default: it is forgotten when the Limpet ends, and the next one begins with what comes then.
+   */
+  readonly state?: string | undefined;
+  /**
+   * With mode `stream`, if the stream must be made: the bytes that it holds at most, the seconds for which it holds a message,
+   * what goes at the limit (the oldest messages, or it takes no new one), and how many servers of a cluster keep it.
+   */
+  readonly maxBytes?: number | undefined;
+  readonly maxAge?: number | undefined;
+  readonly discard?: 'old' | 'new' | undefined;
+  readonly replicas?: number | undefined;
   /** In place of `nats`: another engine, or a connection of the program's own. */
   readonly engine?: ConnectEngine | undefined;
   /** A classic link (spec 3 §5). A server that is none takes classic Limpets as well. */
@@ -104,6 +122,31 @@ export function checkOptions({ id, links, names = [], termination, buffer }: Lim
     throw new TypeError(`buffer must be a number of bytes from 0, not ${String(buffer)}`);
   }
   for (const link of links as readonly LinkOptions[]) checkLink(link);
+  if (links.length > 1 && links.some(({ mode }) => mode === 'stream')) {
+    throw new TypeError(
+      'a Limpet in a federation of mode stream has no other link, since it passes nothing on between the two: start another Limpet for the others',
+    );
+  }
+}
+
+const STREAM_OPTIONS = ['state', 'maxBytes', 'maxAge', 'discard', 'replicas'] as const;
+
+function checkStream(link: LinkOptions): void {
+  const { mode = 'core', discard = 'old', maxBytes, maxAge, replicas } = link;
+  if (mode !== 'core' && mode !== 'stream') {
+    throw new TypeError(`the mode of a federation is core or stream, not ${String(mode)}`);
+  }
+  const extra = STREAM_OPTIONS.find((option) => link[option] !== undefined);
+  if (mode === 'core' && extra !== undefined) {
+    throw new TypeError(`${extra} is for a federation of mode stream: set mode to stream`);
+  }
+  if (discard !== 'old' && discard !== 'new') {
+    throw new TypeError(`discard is old or new, not ${String(discard)}`);
+  }
+  for (const [option, value] of Object.entries({ maxBytes, maxAge, replicas })) {
+    if (value === undefined || (Number.isInteger(value) && value > 0)) continue;
+    throw new TypeError(`${option} is a whole number from 1, not ${String(value)}`);
+  }
 }
 
 function checkLink(link: LinkOptions): void {
@@ -117,10 +160,13 @@ function checkLink(link: LinkOptions): void {
     const fault = faultOfFederation(federation ?? '');
     if (fault !== '') throw new TypeError(fault);
     if (classic) throw new TypeError('classic Limpets have no links over NATS');
+    checkStream(link);
     return;
   }
   if (federation !== undefined)
     throw new TypeError('a federation needs `nats`, the address of a server');
+  const extra = (['mode', ...STREAM_OPTIONS] as const).find((option) => link[option] !== undefined);
+  if (extra !== undefined) throw new TypeError(`${extra} is for a link over NATS`);
   const address = linkAddress((server ?? client) as string);
   const tls = tlsOptions(address, link, server !== undefined);
   if (classic && tls !== null) {

@@ -1,18 +1,32 @@
+import type { Journal } from './federation/journal.ts';
 import type { Address } from './hub/address.ts';
+import type { Hub } from './hub/hub.ts';
 import { EVERYTHING } from './hub/patterns.ts';
+import type { Link } from './hub/streams.ts';
 import type { Connection, Greeting } from './link/connection.ts';
 import type { Wire } from './link/wire.ts';
 import type { LimpetEvent, LinkOptions } from './options.ts';
 
+/** The Limpet in one life on its bus. */
+export interface PlaceLife {
+  readonly address: Address;
+  readonly bus: string;
+  readonly hub: Hub;
+  /** Resolves when the bus has all that it was given. */
+  flushed(): Promise<void>;
+}
+
 /** What a place needs of its Limpet. */
 export interface PlaceHost {
   /** Who the Limpet is; null while it is not on its bus. */
-  readonly self: { readonly address: Address; readonly bus: string } | null;
+  readonly self: PlaceLife | null;
   /** Aborted when the Limpet stops. */
   readonly stopping: AbortSignal;
   /** A connection over a wire of this place. */
   connect(place: Place, greeting: Greeting, wire: (connection: Connection) => Wire): Connection;
   isConnected(place: Place): boolean;
+  /** Ends the connection of a link. */
+  fail(link: Link, why: string): void;
   tell(level: LimpetEvent['level'], text: string, isFinal?: boolean): void;
 }
 
@@ -42,6 +56,12 @@ export abstract class Place {
   abstract stop(): Promise<void>;
 
   tick(): void {}
+
+  /** Of a federation of mode `stream`. */
+  readonly journal: Journal | null = null;
+
+  /** The Limpet is about to stop: ends what it is at, but not for long. */
+  async finish(): Promise<void> {}
 
   /** A Limpet has been joined here. */
   joined(_peer: number): void {

@@ -1,3 +1,4 @@
+import type { JournalReport } from './federation/journal.ts';
 import type { Hub } from './hub/hub.ts';
 import { linksOf } from './hub/topology.ts';
 
@@ -25,6 +26,8 @@ export interface LinkReport {
   readonly received?: number;
   readonly duplicates?: number;
   readonly unfit?: number;
+  /** Of a federation of mode `stream`: how far this Limpet is with its stream. */
+  readonly stream?: JournalReport;
 }
 
 /**

@@ -4,7 +4,13 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { freePort, natsProgram, startNats } from '../../harness/nats-server.mjs';
-import type { ConnectEngine, Engine, EngineEvents } from '../../src/limpet/federation/engine.ts';
+import type {
+  ConnectEngine,
+  Engine,
+  EngineEvents,
+  EngineStream,
+  StoredMessage,
+} from '../../src/limpet/federation/engine.ts';
 
 interface Client {
   readonly subjects: readonly string[];
@@ -23,8 +29,14 @@ export class MemoryEngine {
   readonly published: { readonly subject: string; readonly length: number }[] = [];
   private readonly clients = new Set<Client>();
   private isUp = true;
+  /** What its stream keeps. */
+  readonly stored: StoredMessage[] = [];
+  /** It keeps nothing before this number any more. */
+  first = 1;
+  private readonly ids = new Map<string, number>();
+  private readonly readers = new Set<() => void>();
 
-  readonly connect: ConnectEngine = async (subjects, events, signal) => {
+  readonly connect: ConnectEngine = async ({ subjects, stream: wantsStream }, events, signal) => {
     const memory = this;
     const engine: Engine = {
       get maxPayload() {
@@ -34,6 +46,7 @@ export class MemoryEngine {
       close: async () => {
         memory.clients.delete(client);
       },
+      stream: wantsStream === undefined ? undefined : memory.stream(),
     };
     const client = { subjects, events, engine };
     this.clients.add(client);
@@ -55,8 +68,44 @@ export class MemoryEngine {
     });
   }
 
+  private stream(): EngineStream {
+    return {
+      open: async () => {
+        if (!this.isUp) throw new Error('the engine is stopped');
+        return { created: 'today', first: this.first, last: this.stored.length, differs: '' };
+      },
+      store: async (subject, bytes, id) => {
+        await new Promise((resolve) => setImmediate(resolve));
+        if (!this.isUp) throw new Error('the engine is stopped');
+        const known = this.ids.get(id);
+        if (known !== undefined) return known;
+        const seq = this.stored.push({ seq: this.stored.length + 1, subject, bytes });
+        this.ids.set(id, seq);
+        for (const wake of this.readers) wake();
+        return seq;
+      },
+      read: (from, take) => {
+        let next = Math.max(from, this.first);
+        let isBusy = false;
+        const wake = async (): Promise<void> => {
+          if (isBusy) return;
+          isBusy = true;
+          while (next <= this.stored.length && this.readers.has(wake)) {
+            await new Promise((resolve) => setImmediate(resolve));
+            if (this.readers.has(wake)) await take(this.stored[next++ - 1] as StoredMessage);
+          }
+          isBusy = false;
+        };
+        this.readers.add(wake);
+        void wake();
+        return () => this.readers.delete(wake);
+      },
+    };
+  }
+
   stop(): void {
     this.isUp = false;
+    this.readers.clear();
     for (const { events } of [...this.clients]) events.lost('the engine is stopped');
   }
 
@@ -96,6 +145,11 @@ export class NatsServer {
     const server = new NatsServer(await freePort());
     await server.start(config);
     return server;
+  }
+
+  /** A part of a configuration: the server keeps streams. */
+  get jetStream(): string {
+    return `jetstream { store_dir: "${this.folder}" }\n`;
   }
 
   async start(config = ''): Promise<void> {

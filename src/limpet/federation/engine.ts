@@ -11,6 +11,70 @@ export interface Engine {
   publish(subject: string, bytes: Uint8Array): void;
   /** Closes the connection, after what was published has left. */
   close(): Promise<void>;
+  /** What keeps the Announcements of a federation of mode `stream`; undefined if the engine has no such thing. */
+  readonly stream?: EngineStream | undefined;
+}
+
+/** What is known of a stream when it is opened. */
+export interface StreamState {
+  /** Differs when the stream was removed and made again. */
+  readonly created: string;
+  /** The numbers of the first and of the last message that it holds; the first is one more than the last if it is empty. */
+  readonly first: number;
+  readonly last: number;
+  /** Where a stream that was there already has other limits than were asked for, in words; '' if it has those. */
+  readonly differs: string;
+}
+
+/** A message that a stream holds. */
+export interface StoredMessage {
+  readonly seq: number;
+  readonly subject: string;
+  readonly bytes: Uint8Array;
+}
+
+/** A stream that keeps messages, and gives all readers the same order: message 1, 2, 3… */
+export interface EngineStream {
+  /** Makes the stream, unless it is there. Rejects with what stands in the way. */
+  open(): Promise<StreamState>;
+  /**
+   * Keeps a message; resolves with its number when the stream has it. A message whose id it has had lately is not kept again.
+   * After a rejection, it may be there or not.
+   */
+  store(subject: string, bytes: Uint8Array, id: string): Promise<number>;
+  /**
+   * Reads the messages from this number on, in their order; waits for each `take` before it gives the next one. Gives what
+   * stops it. `ended` is called if it ends by itself.
+   */
+  read(
+    from: number,
+    take: (message: StoredMessage) => void | Promise<void>,
+    ended: (why: string) => void,
+  ): () => void;
+}
+
+/** The stream that a federation needs, and its limits where it is made anew. */
+export interface StreamWants {
+  readonly name: string;
+  readonly subject: string;
+  /** Bytes that it holds at most; undefined: as the server allows. */
+  readonly maxBytes?: number | undefined;
+  /** Seconds for which it holds a message; undefined: for ever. */
+  readonly maxAge?: number | undefined;
+  /** What goes at the limit: the oldest messages, or none, so that it takes no new one. Default: `old`. */
+  readonly discard?: 'old' | 'new' | undefined;
+  /** How many servers of a cluster keep it. Default: 1. */
+  readonly replicas?: number | undefined;
+}
+
+/** What a federation needs of an engine. */
+export interface EngineWants {
+  /** The subjects to hear. */
+  readonly subjects: readonly string[];
+  /** What the connection is called, and where answers to its own requests come: `kbus.plant.answer.7`. */
+  readonly answers: string;
+  /** In mode `stream`. */
+  readonly stream?: StreamWants | undefined;
 }
 
 /**
@@ -56,7 +120,7 @@ export interface EngineEvents {
  * ```
  */
 export type ConnectEngine = (
-  subjects: readonly string[],
+  wants: EngineWants,
   events: EngineEvents,
   signal: AbortSignal,
 ) => Promise<void>;

@@ -1,5 +1,6 @@
 import type { Wire, WireEvents } from '../link/wire.ts';
-import type { Engine } from './engine.ts';
+import type { Engine, EngineWants } from './engine.ts';
+import type { WireMark } from './journal-codec.ts';
 import {
   decodePeerMessage,
   encodePeerMessage,
@@ -27,16 +28,30 @@ export function faultOfFederation(name: string): string {
   return `'${name}' is no name of a federation: give up to 64 letters, digits, '_' and '-'`;
 }
 
-/** What a Limpet hears: `kbus.plant.hello.*` and `kbus.plant.to.7.*`. */
-export function subjectsOf(federation: string, id: number): string[] {
-  return [`${SUBJECT_ROOT}.${federation}.hello.*`, `${SUBJECT_ROOT}.${federation}.to.${id}.*`];
+/** What a Limpet needs of the engine: to hear `kbus.plant.hello.*` and `kbus.plant.to.7.*`. */
+export function wantsOf(federation: string, id: number): EngineWants {
+  const prefix = `${SUBJECT_ROOT}.${federation}`;
+  return {
+    subjects: [`${prefix}.hello.*`, `${prefix}.to.${id}.*`],
+    answers: `${prefix}.answer.${id}`,
+  };
 }
+
+/** How Announcements travel: `core`: as everything else does; `stream`: through a stream that the engine keeps. */
+export type FederationMode = 'core' | 'stream';
+
+/** The stream of a federation, and on which subject a Limpet stores its Announcements there. */
+export const streamOf = (federation: string): string => `KBUS_${federation}`;
+
+export const streamSubject = (federation: string, id: number | '*'): string =>
+  `${SUBJECT_ROOT}.${federation}.stream.${id}`;
 
 /** What a Limpet says of itself to all. */
 interface Greeting {
   readonly version: number;
   readonly life: number;
   readonly bus: string;
+  readonly mode: FederationMode;
 }
 
 const VERSION = 1;
@@ -51,6 +66,8 @@ interface Peer {
   delay: number;
   /** They were joined, so it is worth an attempt before the other one is heard again. */
   wasJoined: boolean;
+  /** How many messages of the wire the last mark told of. */
+  marked: number;
 }
 
 export interface FederationHost {
@@ -66,6 +83,7 @@ export interface FederationOptions {
   readonly id: number;
   readonly life: number;
   readonly bus: string;
+  readonly mode: FederationMode;
 }
 
 /**
@@ -152,8 +170,8 @@ export class Federation {
   }
 
   private greeting(): Uint8Array {
-    const { life, bus } = this.options;
-    return Buffer.from(JSON.stringify({ version: VERSION, life, bus } satisfies Greeting));
+    const { life, bus, mode } = this.options;
+    return Buffer.from(JSON.stringify({ version: VERSION, life, bus, mode } satisfies Greeting));
   }
 
   private greeted(from: number, bytes: Uint8Array): void {
@@ -176,6 +194,12 @@ export class Federation {
     }
     // Limpets of one bus are joined otherwise.
     if (greeting.bus === bus) return;
+    if (greeting.mode !== this.options.mode) {
+      this.warnOnce(
+        `Limpet ${from} is in the federation ${this.options.name} with mode ${greeting.mode}, and this one with mode ${this.options.mode}: give both the same --nats-mode`,
+      );
+      return;
+    }
     const peer = this.peerOf(from);
     const isNew = peer.life !== greeting.life;
     if (isNew) {
@@ -202,7 +226,8 @@ export class Federation {
   private peerOf(id: number): Peer {
     let peer = this.peers.get(id);
     if (peer === undefined) {
-      peer = { id, life: 0, wire: null, wait: 0, delay: FIRST_DELAY, wasJoined: false };
+      const state = { wire: null, wait: 0, delay: FIRST_DELAY, wasJoined: false, marked: 0 };
+      peer = { id, life: 0, ...state };
       this.peers.set(id, peer);
     }
     return peer;
@@ -255,7 +280,27 @@ export class Federation {
       },
     });
     peer.wire = wire;
+    peer.marked = 0;
     return wire;
+  }
+
+  /** What was sent on each wire, where it is more than at the last call. */
+  marks(): WireMark[] {
+    const marks: WireMark[] = [];
+    for (const peer of this.peers.values()) {
+      const { id, wire } = peer;
+      wire?.flush();
+      if (wire === null || wire.messagesSent === peer.marked) continue;
+      peer.marked = wire.messagesSent;
+      marks.push({ peer: id, token: wire.token, count: wire.messagesSent });
+    }
+    return marks;
+  }
+
+  /** Whether all that another Limpet sent on a wire before this mark has come; true if it never will. */
+  hasCome({ token, count }: WireMark, from: number): boolean {
+    const wire = this.peers.get(from)?.wire ?? null;
+    return wire?.token !== token || ((count - wire.messagesReceived) | 0) <= 0;
   }
 
   /** The Limpets have agreed to be joined. */
@@ -279,9 +324,10 @@ function idOf(word = ''): number {
 function readGreeting(bytes: Uint8Array): Greeting | null {
   if (bytes.length > MAX_GREETING) return null;
   try {
-    const { version, life, bus } = JSON.parse(Buffer.from(bytes).toString()) as Greeting;
+    const { version, life, bus, mode } = JSON.parse(Buffer.from(bytes).toString()) as Greeting;
     const isValid = Number.isInteger(version) && Number.isSafeInteger(life) && life > 0;
-    return isValid && typeof bus === 'string' ? { version, life, bus } : null;
+    if (!isValid || typeof bus !== 'string') return null;
+    return { version, life, bus, mode: mode === 'stream' ? 'stream' : 'core' };
   } catch {
     return null;
   }

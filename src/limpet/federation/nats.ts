@@ -2,7 +2,15 @@ import { readFileSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Msg, NatsConnection, NodeConnectionOptions } from '@nats-io/transport-node';
 import { jittered } from '../../client/ports/reconnect-options.ts';
-import { type ConnectEngine, type Engine, EngineError, type EngineEvents } from './engine.ts';
+import {
+  type ConnectEngine,
+  type Engine,
+  EngineError,
+  type EngineEvents,
+  type EngineStream,
+  type EngineWants,
+} from './engine.ts';
+import { JetStream, jetStreamLibrary } from './jetstream.ts';
 
 /** Delays before another attempt to connect, in milliseconds. */
 const FIRST_DELAY_MS = 100;
@@ -32,14 +40,14 @@ type Nats = typeof import('@nats-io/transport-node');
 /** A NATS server as the engine of a federation. Throws a TypeError that says what is wrong with the options. */
 export function natsEngine(options: NatsOptions): ConnectEngine {
   const settings = settingsOf(options);
-  return (subjects, events, signal) =>
+  return (wants, events, signal) =>
     new Promise((resolve, reject) => {
       let wasUp = false;
       const up = (): void => {
         wasUp = true;
         resolve();
       };
-      run(options, settings, subjects, events, signal, up).then(resolve, (error: Error) => {
+      run(options, settings, wants, events, signal, up).then(resolve, (error: Error) => {
         if (wasUp) events.lost(error.message);
         else reject(error);
       });
@@ -50,12 +58,13 @@ export function natsEngine(options: NatsOptions): ConnectEngine {
 async function run(
   options: NatsOptions,
   settings: Settings,
-  subjects: readonly string[],
+  wants: EngineWants,
   events: EngineEvents,
   signal: AbortSignal,
   up: () => void,
 ): Promise<void> {
   const nats = await library();
+  const jetStream = wants.stream === undefined ? null : await jetStreamLibrary();
   const authenticator = authenticatorOf(nats, options);
   let wait = FIRST_DELAY_MS;
   while (!signal.aborted) {
@@ -63,9 +72,14 @@ async function run(
       const connection = await nats.connect({
         ...settings,
         ...(authenticator && { authenticator }),
+        inboxPrefix: wants.answers,
       });
       wait = FIRST_DELAY_MS;
-      const closed = serve(nats, connection, subjects, events, signal);
+      const stream =
+        jetStream === null || wants.stream === undefined
+          ? undefined
+          : new JetStream(jetStream, connection, wants.stream);
+      const closed = serve(nats, connection, wants, stream, events, signal);
       up();
       await closed;
     } catch (error) {
@@ -171,7 +185,8 @@ function cantConnect({ servers }: Settings, cause: Error): EngineError {
 async function serve(
   nats: Nats,
   connection: NatsConnection,
-  subjects: readonly string[],
+  wants: EngineWants,
+  stream: EngineStream | undefined,
   events: EngineEvents,
   signal: AbortSignal,
 ): Promise<void> {
@@ -183,8 +198,9 @@ async function serve(
       if (!connection.isClosed()) connection.publish(subject, bytes);
     },
     close: () => connection.drain().catch(() => connection.close()),
+    stream,
   };
-  for (const subject of subjects) {
+  for (const subject of wants.subjects) {
     connection.subscribe(subject, {
       callback: (error: Error | null, message: Msg) => {
         if (error === null) events.received(message.subject, message.data);

@@ -89,8 +89,9 @@ export class PeerWire implements Wire {
   events: WireEvents | null = null;
   private pieces: Uint8Array[] = [];
   private pieceBytes = 0;
-  private messagesSent = 0;
-  private messagesReceived = 0;
+  /** Counted modulo 2^32. */
+  messagesSent = 0;
+  messagesReceived = 0;
   private bytesSent = 0;
   private acknowledged = 0;
   private bytesReceived = 0;
@@ -143,8 +144,9 @@ export class PeerWire implements Wire {
     this.close('');
   }
 
-  private flush(): void {
-    if (this.isClosed) return;
+  /** Sends what was written. */
+  flush(): void {
+    if (this.isClosed || this.pieceBytes === 0) return;
     const most = Math.min(MAX_MESSAGE, this.host.maxPayload) - HEADER;
     let message: Uint8Array[] = [];
     let length = 0;

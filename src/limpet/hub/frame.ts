@@ -17,6 +17,8 @@ export interface Entry {
   readonly answers: number;
   /** A filter on the way does not let this Request pass: its copies are heard no more, and `dest` refuses it. */
   readonly isBlocked: boolean;
+  /** In a federation of mode `stream`: how many Announcements this Limpet put into the stream before; otherwise 0. */
+  readonly after: number;
 }
 
 /** What a Limpet tells all others of one of its links. */
@@ -87,6 +89,16 @@ export type Frame =
       readonly origin: Address;
       readonly to: number;
       readonly heard: number;
+    }
+  /**
+   * In a federation of mode `stream`: entries that follow come after `announced` Announcements of the sender. Of those, the
+   * first `stored` are settled: the stream has them before its number `seq`, or never will.
+   */
+  | {
+      readonly kind: 'after';
+      readonly announced: number;
+      readonly stored: number;
+      readonly seq: number;
     }
   /** `hub` has all of the stream of `origin` up to `to`. */
   | {

@@ -11,7 +11,7 @@ import { Neighbours } from './neighbours.ts';
 import { Passage } from './passage.ts';
 import { Repliers } from './repliers.ts';
 import { Requests, type RequestsHost } from './requests.ts';
-import { type Inflow, type Link, Streams } from './streams.ts';
+import { type Inflow, type Link, type Settled, Streams } from './streams.ts';
 import { type KnownHub, Topology } from './topology.ts';
 
 /** A Limpet of the same id must be in reach for this many ticks: an earlier run of this one soon is not. */
@@ -37,6 +37,19 @@ export interface HubHost {
   /** Sends a frame over a native link. False if the peer reads slowly; then {@link Hub.drained} follows. */
   transmit(link: Link, frame: Frame): boolean;
   warn(text: string): void;
+}
+
+/** Where the Announcements of this bus go in a federation of mode `stream`, in place of the Limpet's own stream. */
+export interface Journal {
+  /** Whether messages of this name may leave. */
+  takes(name: string): boolean;
+  /** Takes Announcement `number` of this Limpet; `direct` changes when something else was sent before it. */
+  append(origin: Address, number: number, message: Message, direct: number): void;
+  /** Stores what was appended. */
+  flush(): void;
+  /** It takes so much time that this Limpet must read no more from its bus. */
+  readonly isFull: boolean;
+  settled(): Settled;
 }
 
 export interface HubOptions {
@@ -83,6 +96,8 @@ export class Hub implements RequestsHost {
   private missedUntold = 0;
   readonly requests: Requests;
   readonly passage: Passage;
+  /** Of the federation of mode `stream` that this Limpet is in. */
+  journal: Journal | null = null;
   private readonly handover = new Handover();
 
   constructor({ address, maxBytes, forgetAfter }: HubOptions, host: HubHost) {
@@ -100,6 +115,7 @@ export class Hub implements RequestsHost {
         const known = this.topology.hubs.get(key);
         if (known !== undefined) this.repliers.changedAll(known);
       },
+      settled: () => this.journal?.settled() ?? { stored: 0, seq: 0 },
     });
     this.repliers = new Repliers(this.topology, {
       bind: (name) => this.ksockId !== 0 && host.bind(name),
@@ -175,9 +191,23 @@ export class Hub implements RequestsHost {
     }
     if (message.from === this.ksockId || head.name.startsWith(LIMPET_NAMES)) return;
     const carried = this.passage.carried(message);
-    this.streams.append(carried);
+    if ((head.flags & Flag.WANT_A_REPLY) === 0) this.announce(carried);
+    else this.streams.append(carried);
     this.counts.sent++;
     if (this.classics.size > 0) this.passToClassics(carried, null);
+  }
+
+  /** Passes an Announcement on to all other Limpets. */
+  private announce(message: Message): void {
+    const { journal, streams } = this;
+    if (journal === null) {
+      streams.append(message);
+      return;
+    }
+    if (!journal.takes(message.name)) return;
+    // What was sent before leaves before.
+    if (streams.hasUnsent) streams.flush();
+    journal.append(this.address, ++streams.own.announced, message, streams.own.end);
   }
 
   private heardFromKbus(message: Message): void {
@@ -265,7 +295,14 @@ export class Hub implements RequestsHost {
     if (count > 0) this.tellMissed(count, origin.id);
   }
 
-  private tellMissed(count: number, origin: number): void {
+  /** The stream of the federation has brought an Announcement of this Limpet. */
+  announced(message: Message): void {
+    this.counts.received++;
+    if (this.isOnBus) this.deliverToBus(message);
+  }
+
+  /** Announcements of the Limpets of this network id are lost. */
+  tellMissed(count: number, origin: number): void {
     this.counts.missed += count;
     if (!this.isOnBus) return;
     this.host.send(missedMessage(count, origin), this.countRefused);
@@ -365,6 +402,9 @@ export class Hub implements RequestsHost {
       case 'acknowledge':
         this.streams.acknowledged(frame);
         break;
+      case 'after':
+        // For the federation's part of this Limpet, which holds back what must wait.
+        break;
     }
   }
 
@@ -375,11 +415,13 @@ export class Hub implements RequestsHost {
   /** Sends what has come in since the last flush. Call it after each event, or after several. */
   flush(): void {
     if (this.missedUntold > 0 && this.isOnBus) {
-      this.streams.append(missedMessage(this.missedUntold, this.address.id));
+      this.announce(missedMessage(this.missedUntold, this.address.id));
       this.missedUntold = 0;
     }
     this.streams.flush();
-    const mustPause = this.streams.trim((key) => this.topology.paths.has(key));
+    this.journal?.flush();
+    const isBehind = this.streams.trim((key) => this.topology.paths.has(key));
+    const mustPause = isBehind || this.journal?.isFull === true;
     if (mustPause === this.isPaused) return;
     this.isPaused = mustPause;
     this.host.pause(mustPause);

@@ -203,5 +203,6 @@ export function linkOf(
     out: new Filter(out),
     isCongested: false,
     isFlooded: false,
+    after: 0,
   };
 }

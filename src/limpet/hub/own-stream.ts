@@ -20,6 +20,8 @@ export class OwnStream {
   /** How many entries before `base` were for listeners. */
   private heardBeforeBase = 0;
   private heard = 0;
+  /** How many Announcements went into the stream of a federation instead. */
+  announced = 0;
   /** Bytes that the log holds. */
   bytes = 0;
   /** By key: up to which number other Limpets have the stream. */
@@ -32,8 +34,8 @@ export class OwnStream {
 
   append(message: Message, dest: Entry['dest'], answers: number): Entry {
     if (answers === 0) this.heard++;
-    const { end: n, heard } = this;
-    const entry: Entry = { n, heard, message, dest, answers, isBlocked: false };
+    const { end: n, heard, announced: after } = this;
+    const entry: Entry = { n, heard, message, dest, answers, isBlocked: false, after };
     this.log.push(entry);
     this.bytes += bytesOf(entry);
     return entry;
@@ -79,6 +81,7 @@ export class OwnStream {
   }
 }
 
-function bytesOf({ message: { name, dataSize } }: Entry): number {
+/** What an entry takes while it is kept, in bytes. */
+export function bytesOf({ message: { name, dataSize } }: Entry): number {
   return ENTRY_BYTES + name.length + dataSize;
 }

@@ -31,6 +31,8 @@ export interface Link {
   isCongested: boolean;
   /** So much is in its way that it gets no messages of other buses either: the driver sets it. */
   isFlooded: boolean;
+  /** The peer was told that entries come after this many Announcements in the stream of the federation. */
+  after: number;
 }
 
 /** A neighbour that gets a stream from here. */
@@ -105,6 +107,14 @@ export interface StreamsHost {
   lost(inflow: Inflow, count: number): void;
   /** A stream has begun, or another Limpet has begun to hear this one: it may now be asked. */
   paired(key: string): void;
+  /** How far the stream of the federation has the Announcements of this Limpet. */
+  settled(): Settled;
+}
+
+/** Of this Limpet's Announcements, the first `stored` are in the stream of its federation, before its number `seq`, or never will be. */
+export interface Settled {
+  readonly stored: number;
+  readonly seq: number;
 }
 
 /**
@@ -165,6 +175,13 @@ export class Streams {
     for (const entry of entries) {
       if (entry.n < subscriber.next) continue;
       subscriber.next = entry.n + 1;
+      if (entry.after > link.after && link.federation !== 0) {
+        if (passed.length > 0) this.transmit(link, { kind: 'entries', origin, entries: passed });
+        passed = [];
+        bytes = 0;
+        link.after = entry.after;
+        this.tellAfter(link);
+      }
       const filtered = this.filtered(link, origin, entry);
       if (filtered === null) {
         subscriber.untold++;
@@ -184,6 +201,21 @@ export class Streams {
     // Messages that a filter kept back are told at once: those who wait for the end of the stream count them.
     if (last.answers !== 0 && subscriber.untold < TELL_AFTER) return;
     this.tell(subscriber, origin, last.heard);
+  }
+
+  private tellAfter(link: Link): void {
+    this.transmit(link, { kind: 'after', announced: link.after, ...this.host.settled() });
+  }
+
+  /** More Announcements are settled than so many: tells those who may wait for them. */
+  settledSince(before: number): void {
+    for (const { link } of this.ownSubscribers.values())
+      if (link.after > before) this.tellAfter(link);
+  }
+
+  /** Whether something was appended that no subscriber was sent. */
+  get hasUnsent(): boolean {
+    return this.sentBefore < this.own.end;
   }
 
   /** Tells how far the stream is, where entries were left out. */

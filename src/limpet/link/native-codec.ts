@@ -309,7 +309,7 @@ export class Decoder {
       const message: Message = new ReceivedMessage(head, 0, serial, bytes, at, dataLength);
       at += dataLength;
       const isBlocked = (bits & Bit.BLOCKED) !== 0;
-      entries.push({ n, heard, message, dest, answers, isBlocked });
+      entries.push({ n, heard, message, dest, answers, isBlocked, after: 0 });
     }
     if (at !== bytes.length)
       throw new LinkError(`${bytes.length - at} bytes behind the last entry`);
@@ -502,6 +502,13 @@ function controlOf(json: Json): Frame {
         origin: checkAddress(json['origin']),
         hub: checkAddress(json['hub']),
         to: checkCount(json['to']),
+      };
+    case 'after':
+      return {
+        kind,
+        announced: checkCount(json['announced']),
+        stored: checkCount(json['stored']),
+        seq: checkCount(json['seq']),
       };
     default:
       throw new LinkError(`a frame '${String(kind)}', which this version does not have`);

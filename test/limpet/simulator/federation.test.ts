@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { Random } from '../../../harness/random.mjs';
 import type { Engine } from '../../../src/limpet/federation/engine.ts';
-import { Federation, subjectsOf } from '../../../src/limpet/federation/federation.ts';
+import { Federation, wantsOf } from '../../../src/limpet/federation/federation.ts';
 import type { Wire, WireEvents } from '../../../src/limpet/link/wire.ts';
 
 // KBUS_FEDERATION_SEED repeats the run of one seed; KBUS_FEDERATION_RUNS is the number of new runs.
@@ -37,7 +37,7 @@ class Member {
   begin(): void {
     this.life++;
     this.federation = new Federation(
-      { name: 'plant', id: this.id, life: this.life, bus: `bus ${this.id}` },
+      { name: 'plant', id: this.id, life: this.life, bus: `bus ${this.id}`, mode: 'core' },
       {
         token: () => 1 + this.sea.random.below(2 ** 32 - 1),
         open: (wire, isServer) => this.open(wire, isServer),
@@ -115,7 +115,7 @@ class Sea {
     if (!from.isUp) return;
     for (const to of this.members) {
       if (to === from || !to.isUp) continue;
-      const isFor = subjectsOf('plant', to.id).some((each) =>
+      const isFor = wantsOf('plant', to.id).subjects.some((each) =>
         new RegExp(`^${each.replaceAll('.', '\\.').replaceAll('*', '[^.]+')}$`).test(subject),
       );
       if (!isFor) continue;
