@@ -49,6 +49,7 @@ async function joinDeclarations() {
       index: `${whole}/index.d.ts`,
       daemon: `${whole}/daemon/index.d.ts`,
       limpet: `${whole}/limpet/index.d.ts`,
+      'limpet-nats': `${whole}/limpet/nats.d.ts`,
       browser: `${whole}/client/browser.d.ts`,
       'browser-observe': `${whole}/client/browser-observe.d.ts`,
     },
@@ -61,11 +62,14 @@ async function joinDeclarations() {
   await joined.write({
     dir: `${beside}/types`,
     entryFileNames: '[name].d.ts',
-    chunkFileNames: 'shared.d.ts',
+    chunkFileNames: '[name].d.ts',
     minifyInternalExports: false,
-    // What several entries need, in one chunk.
-    manualChunks: (id) =>
-      /\/whole\/(?:index|daemon|limpet|client\/browser)\b/.test(id) ? undefined : 'shared',
+    // What several entries need, in one chunk; and what the two of Limpets need.
+    manualChunks: (id) => {
+      if (id.endsWith('/limpet/federation/engine.d.ts')) return 'limpet-engine';
+      const isOfOne = /\/whole\/(?:index|daemon|limpet|client\/browser)\b/.test(id);
+      return isOfOne ? undefined : 'shared';
+    },
   });
   await joined.close();
   rmSync(whole, { recursive: true });

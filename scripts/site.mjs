@@ -55,8 +55,11 @@ for (const name of readdirSync('.pages/api', { recursive: true, encoding: 'utf8'
   if (!name.endsWith('.md')) continue;
   const text = readFileSync(`.pages/api/${name}`, 'utf8');
   const named = text
-    .replace(/^# (index|daemon|limpet|browser|browser-observe)$/m, (_, one) => `# ${entryOf(one)}`)
-    .replace(/(?<=\[)(index|daemon|limpet|browser|browser-observe)(?=\]\()/g, entryOf);
+    .replace(
+      /^# (index|daemon|limpet|limpet-nats|browser|browser-observe)$/m,
+      (_, one) => `# ${entryOf(one)}`,
+    )
+    .replace(/(?<=\[)(index|daemon|limpet|limpet-nats|browser|browser-observe)(?=\]\()/g, entryOf);
   writeFileSync(`.pages/api/${name}`, named);
 }
 run(process.execPath, 'node_modules/vitepress/bin/vitepress.js', 'build', '.');

@@ -6,7 +6,16 @@ import { beforeAll, describe, expect, test } from 'vitest';
 import { newFolder } from './support/folder.ts';
 import { root } from './support/markdown.ts';
 
-const FILES = ['index', 'daemon', 'limpet', 'browser', 'browser-observe', 'shared'];
+const FILES = [
+  'index',
+  'daemon',
+  'limpet',
+  'limpet-nats',
+  'limpet-engine',
+  'browser',
+  'browser-observe',
+  'shared',
+];
 
 /** What a browser has, and Node lacks: these are only compiled. */
 const IN_A_PAGE = /from 'kbus\/browser/;

@@ -26,8 +26,10 @@ const TYPES = [
   'index.d.ts',
   'daemon.d.ts',
   'limpet.d.ts',
+  'limpet-nats.d.ts',
   'browser.d.ts',
   'browser-observe.d.ts',
+  'limpet-engine.d.ts',
   'shared.d.ts',
 ];
 
@@ -132,8 +134,9 @@ describe('the package', () => {
       kbus: exported[0],
       'kbus/daemon': exported[1],
       'kbus/limpet': exported[2],
-      'kbus/browser': exported[3],
-      'kbus/browser/observe': exported[4],
+      'kbus/limpet/nats': exported[3],
+      'kbus/browser': exported[4],
+      'kbus/browser/observe': exported[5],
     };
     const lines = Object.entries(entries).flatMap(([entry, names = []]) => [
       `${entry}:`,
@@ -168,14 +171,15 @@ describe('the package', () => {
       import { Bus, Ksock } from 'kbus';
       import { Daemon } from 'kbus/daemon';
       import { Limpet } from 'kbus/limpet';
+      import { natsEngine } from 'kbus/limpet/nats';
       import { Ksock as WebKsock } from 'kbus/browser';
       const ksock = await Ksock.open(new Bus());
-      console.log(String(ksock), typeof Daemon, typeof Limpet, typeof WebKsock);
+      console.log(String(ksock), typeof Daemon, typeof Limpet, typeof natsEngine, typeof WebKsock);
       await ksock.close();`;
     const run = (args: string[]): string =>
       execFileSync(process.execPath, args, { cwd: folder, encoding: 'utf8' });
     expect(run(['--input-type=module', '--eval', program])).toBe(
-      'Ksock device 0, id 1, mode read/write function function function\n',
+      'Ksock device 0, id 1, mode read/write function function function function\n',
     );
     expect(run(['node_modules/kbus/dist/cli/main.cjs', '--version'])).toBe(`${manifest.version}\n`);
   });

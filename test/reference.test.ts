@@ -4,7 +4,16 @@ import ts from 'typescript-5.6';
 import { describe, expect, test } from 'vitest';
 
 const types = new URL('../dist/types', import.meta.url).pathname;
-const FILES = ['index', 'daemon', 'limpet', 'browser', 'browser-observe', 'shared'];
+const FILES = [
+  'index',
+  'daemon',
+  'limpet',
+  'limpet-nats',
+  'limpet-engine',
+  'browser',
+  'browser-observe',
+  'shared',
+];
 
 /** Methods that every class of JavaScript may have, and which do what they always do. */
 const KNOWN = /\.(toString|toJSON|equals|\[Symbol\..*\])$/;

@@ -27,6 +27,7 @@ const entries = [
   ['kbus', 'index'],
   ['kbus/daemon', 'daemon'],
   ['kbus/limpet', 'limpet'],
+  ['kbus/limpet/nats', 'limpet-nats'],
   ['kbus/browser', 'browser'],
   ['kbus/browser/observe', 'browser-observe'],
 ].map(([text, folder]) => ({ text, link: `/api/${folder}/` }));

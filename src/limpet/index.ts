@@ -1,6 +1,15 @@
 /** What programs import for Limpets: `import { Limpet } from 'kbus/limpet'`. */
 export { BadMessage, ErrorMessage, GiveUp, NoMessage, OtherLimpetGoneAway } from './errors.ts';
-export type { ConnectEngine, Engine, EngineEvents } from './federation/engine.ts';
+export type {
+  ConnectEngine,
+  Engine,
+  EngineEvents,
+  EngineStream,
+  EngineWants,
+  StoredMessage,
+  StreamState,
+  StreamWants,
+} from './federation/engine.ts';
 export {
   Limpet,
   type LimpetEvent,
@@ -17,7 +26,7 @@ export {
   encodeClassic,
   encodeGreeting,
 } from './link/classic-codec.ts';
-export type { LimpetReport, LinkReport, PathReport } from './report.ts';
+export type { LimpetReport, LinkReport, PathReport, StreamReport } from './report.ts';
 export {
   type AddressFamily,
   connectAsClient,

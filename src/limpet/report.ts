@@ -1,6 +1,22 @@
-import type { JournalReport } from './federation/journal.ts';
 import type { Hub } from './hub/hub.ts';
 import { linksOf } from './hub/topology.ts';
+
+/**
+ * How far a Limpet is with the stream of its federation.
+ *
+ * @see {@link LimpetReport} for an example
+ */
+export interface StreamReport {
+  readonly name: string;
+  /** The number of the last message of the stream that the bus has. */
+  readonly position: number;
+  /** Bytes of Announcements that wait for the stream. */
+  readonly waiting: number;
+  /** Announcements that were thrown away, since the stream did not take them in time. */
+  readonly dropped: number;
+  /** Why the stream is not in reach; '' if it is. */
+  readonly trouble: string;
+}
 
 /**
  * One link, as `kbus limpets` shows it.
@@ -27,7 +43,7 @@ export interface LinkReport {
   readonly duplicates?: number;
   readonly unfit?: number;
   /** Of a federation of mode `stream`: how far this Limpet is with its stream. */
-  readonly stream?: JournalReport;
+  readonly stream?: StreamReport;
 }
 
 /**
@@ -52,9 +68,16 @@ export interface PathReport {
  * @example
  * ```ts
  * import { Bus } from 'kbus';
- * import { Limpet, type LimpetReport, type LinkReport, type PathReport } from 'kbus/limpet';
+ * import {
+ *   Limpet,
+ *   type LimpetReport,
+ *   type LinkReport,
+ *   type PathReport,
+ *   type StreamReport,
+ * } from 'kbus/limpet';
  *
  * const isDown = ({ state }: LinkReport): boolean => state === 'lost';
+ * const isBehind = (stream?: StreamReport): boolean => (stream?.waiting ?? 0) > 0;
  * const isFar = ({ id, by }: PathReport): boolean => id !== by;
  *
  * const links = [{ server: './report.sock' }];
@@ -62,7 +85,9 @@ export interface PathReport {
  * await limpet.start();
  * const report: LimpetReport = limpet.report();
  * console.log(report.id, report.links[0]?.state, report.missed); // → 7 waiting 0
+ * const isLate = report.links.some(({ stream }) => isBehind(stream));
  * console.log(report.links.filter(isDown).length, report.paths.filter(isFar).length); // → 0 0
+ * console.log(isLate); // → false
  * await limpet.stop();
  * ```
  */

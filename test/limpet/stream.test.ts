@@ -1,3 +1,4 @@
+import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { Bus } from '../../src/bus/bus.ts';
@@ -63,7 +64,7 @@ const KINDS: readonly Kind[] = [
   },
 ];
 
-describe.each(KINDS)('mode stream over $title', { skip: false }, (kind) => {
+describe.each(KINDS)('mode stream over $title', (kind) => {
   let engine: Awaited<ReturnType<Kind['start']>>;
   beforeEach(async (context) => {
     context.skip(kind.skip);
@@ -189,5 +190,207 @@ describe.each(KINDS)('mode stream over $title', { skip: false }, (kind) => {
       await listener.sendMsg(replyTo(request, 'yes'));
       expect((await asked).text()).toBe('yes');
     }
+  });
+});
+
+describe('mode stream', () => {
+  const linkOf = (engine: MemoryEngine, more: LinkOptions = {}): LinkOptions => {
+    return { engine: engine.connect, federation: 'plant', mode: 'stream', ...more };
+  };
+
+  async function joinBoth(link: LinkOptions): Promise<[Ksock, Ksock]> {
+    const buses = [new Bus({ number: 1 }), new Bus({ number: 2 })];
+    for (const [at, bus] of buses.entries()) await bowls.limpet(at + 1, bus, [link]);
+    await bowls.until(() => bowls.limpets.every(isJoined));
+    return Promise.all(buses.map((bus) => bowls.open(bus))) as Promise<[Ksock, Ksock]>;
+  }
+
+  it('carries what is longer than the engine takes in pieces', async () => {
+    const memory = new MemoryEngine();
+    memory.maxPayload = 3000;
+    const [sender, listener] = await joinBoth(linkOf(memory));
+    await listener.bind('$.Picture');
+    const picture = Buffer.alloc(300_000, 'kbus');
+    await sender.sendMsg(new Announcement('$.Picture', picture));
+    expect(Buffer.compare((await next(listener)).data, picture)).toBe(0);
+    expect(Math.max(...memory.stored.map(({ bytes }) => bytes.length))).toBeLessThanOrEqual(3000);
+  });
+
+  it('a bus is told how many Announcements the stream does not hold any more', async () => {
+    const memory = new MemoryEngine();
+    const bus = new Bus();
+    const state = join(bowls.folder, 'cursor');
+    const away = await bowls.limpet(2, bus, [linkOf(memory, { state })]);
+    const other = new Bus();
+    await bowls.limpet(1, other, [linkOf(memory)]);
+    const sender = await bowls.open(other);
+    const listener = await bowls.open(bus);
+    await listener.bind('$.Level');
+    await sender.sendMsg(new Announcement('$.Level', 'heard'));
+    expect((await next(listener)).text()).toBe('heard');
+    await away.stop();
+    for (let at = 1; at <= 5; at++) {
+      await sender.sendMsg(new Announcement('$.Level', String(at)));
+      await bowls.until(() => memory.stored.length >= 1 + at);
+    }
+    memory.first = 6;
+    await listener.bind('$.KBUS.Limpet.Missed');
+    const back = await bowls.limpet(2, bus, [linkOf(memory, { state })]);
+    const missed = await next(listener);
+    expect([missed.name, missed.text()]).toEqual(['$.KBUS.Limpet.Missed', '4']);
+    expect((await next(listener)).text()).toBe('5');
+    expect(back.report().missed).toBe(4);
+    const { text } = await bowls.event(/does not hold/);
+    expect(text).toContain('4 messages');
+  });
+
+  it('keeps a part of what is announced while the stream is away, and the others are told of the rest', async () => {
+    const memory = new MemoryEngine();
+    const buses = [new Bus(), new Bus()];
+    for (const [at, bus] of buses.entries()) {
+      await bowls.limpet(at + 1, bus, [linkOf(memory)], { buffer: 20_000 });
+    }
+    await bowls.until(() => bowls.limpets.every(isJoined));
+    const sender = await bowls.open(buses[0] as Bus);
+    const listener = await bowls.open(buses[1] as Bus);
+    await listener.setMaxMessages(1000);
+    await listener.bind('$.Level');
+    await listener.bind('$.KBUS.Limpet.Missed');
+    memory.stop();
+    const data = Buffer.alloc(1000);
+    for (let at = 0; at < 100; at++) {
+      await sender.sendMsg(new Announcement('$.Level', data));
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+    memory.start();
+    let heard = 0;
+    let missed = 0;
+    while (heard + missed < 100) {
+      const message = await next(listener);
+      if (message.name === '$.Level') heard++;
+      else missed += Number(message.text());
+    }
+    expect(heard).toBeGreaterThan(10);
+    expect(missed).toBeGreaterThan(0);
+    const { links = [] } = bowls.limpets[0]?.report() ?? {};
+    expect(links.find(({ stream }) => stream)?.stream?.dropped).toBe(missed);
+  });
+
+  it('lets only pass what the filters let pass', async () => {
+    const memory = new MemoryEngine();
+    const [sender, listener] = await joinBoth(
+      linkOf(memory, { out: ['$.Public.*', '$.Late'], in: ['$.Public.*'] }),
+    );
+    for (const name of ['$.Secret', '$.Late', '$.Public.A']) await listener.bind(name);
+    for (const name of ['$.Secret', '$.Late', '$.Public.A']) {
+      await sender.sendMsg(new Announcement(name, name));
+    }
+    expect((await next(listener)).name).toBe('$.Public.A');
+    expect(await listener.numMessages()).toBe(0);
+  });
+
+  it('does not join Limpets of different modes, and says so', async () => {
+    const memory = new MemoryEngine();
+    await bowls.limpet(1, new Bus(), [linkOf(memory)]);
+    await bowls.limpet(2, new Bus(), [{ engine: memory.connect, federation: 'plant' }]);
+    const { text } = await bowls.event(/mode core/);
+    expect(text).toContain('give both the same --nats-mode');
+    expect(bowls.limpets.map((limpet) => limpet.report().paths)).toEqual([[], []]);
+  });
+
+  it('a Limpet that takes over goes on where the one before it ended', async () => {
+    const memory = new MemoryEngine();
+    const state = join(bowls.folder, 'cursor');
+    const bus = new Bus();
+    const other = new Bus();
+    const first = await bowls.limpet(1, bus, [linkOf(memory, { state })]);
+    await bowls.limpet(3, other, [linkOf(memory)]);
+    const second = await bowls.limpet(2, bus, [linkOf(memory, { state })]);
+    const sender = await bowls.open(other);
+    const listener = await bowls.open(bus);
+    await listener.setMaxMessages(1000);
+    await listener.bind('$.Count');
+    for (let at = 0; at < 100; at++) {
+      await sender.sendMsg(new Announcement('$.Count', String(at)));
+      if (at === 50) void first.stop();
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+    for (let at = 0; at < 100; at++) expect((await next(listener)).text()).toBe(String(at));
+    expect(second.report().isSpeaker).toBe(true);
+  });
+
+  it.each([
+    [{ mode: 'fast' as 'core' }, /core or stream/],
+    [{ mode: 'core', maxAge: 5 }, /maxAge is for a federation of mode stream/],
+    [{ maxBytes: 0 }, /maxBytes is a whole number from 1/],
+    [{ discard: 'all' as 'old' }, /discard is old or new/],
+  ] as const)('says what is wrong with %o', async (more, says) => {
+    const link = linkOf(new MemoryEngine(), more);
+    await expect(bowls.limpet(1, new Bus(), [link])).rejects.toThrow(says);
+  });
+
+  it('has no other link beside it', async () => {
+    const links = [linkOf(new MemoryEngine()), { server: join(bowls.folder, 'other') }];
+    await expect(bowls.limpet(1, new Bus(), links)).rejects.toThrow(/has no other link/);
+  });
+
+  it('says that the file of the cursor cannot be used', async () => {
+    const file = join(bowls.folder, 'file');
+    writeFileSync(file, '');
+    const link = linkOf(new MemoryEngine(), { state: join(file, 'cursor') });
+    await expect(bowls.limpet(1, new Bus(), [link])).rejects.toThrow(/--state names another/);
+  });
+});
+
+describe.skipIf(!HAS_NATS)(`mode stream over a server: ${NATS_SERVER}`, () => {
+  let server: NatsServer;
+  beforeEach(async () => {
+    server = await NatsServer.start();
+    await server.kill();
+  });
+  afterEach(() => server.end());
+
+  const link = (more: LinkOptions = {}): LinkOptions => {
+    return { nats: server.url, federation: 'plant', mode: 'stream', ...more };
+  };
+
+  it('says that the server offers no JetStream', async () => {
+    await server.start();
+    await bowls.limpet(1, new Bus(), [link()]);
+    const { text } = await bowls.event(/can't open the stream/);
+    expect(text).toContain('start it with -js');
+  });
+
+  it('makes the stream with its limits, and says where one that is there has others', async () => {
+    await server.start(server.jetStream);
+    await bowls.limpet(1, new Bus(), [link({ maxBytes: 1_000_000, maxAge: 60 })]);
+    await bowls.event(/the stream KBUS_plant is open/);
+    await bowls.limpet(2, new Bus(), [link({ maxBytes: 2_000_000, discard: 'new' })]);
+    const { text } = await bowls.event(/was there already/);
+    expect(text).toContain('max_bytes is 1000000, not 2000000');
+    expect(text).toContain('discard is old, not new');
+  });
+
+  it('with the permissions of docs/machines.md, a bus can only speak for itself', async () => {
+    const page = readFileSync(new URL('../../docs/machines.md', import.meta.url), 'utf8');
+    const [, config = ''] = /```text\njetstream \{\}\n([\s\S]*?)```/.exec(page) ?? [];
+    expect(config).toContain('kbus.plant.stream.1');
+    await server.start(`${server.jetStream}${config}`);
+    const urlOf = (user: string): string =>
+      server.url.replace('nats://', `nats://${user}:${user}-password@`);
+    const [one, other] = [new Bus(), new Bus()];
+    await bowls.limpet(1, one, [link({ nats: urlOf('boiler') })]);
+    await bowls.event(/the stream KBUS_plant is open/);
+    await bowls.limpet(2, other, [link({ nats: urlOf('office') })]);
+    await bowls.until(() => bowls.limpets.every(isJoined));
+    const sender = await bowls.open(one);
+    const listener = await bowls.open(other);
+    await listener.bind('$.Level');
+    await sender.sendMsg(new Announcement('$.Level', '7'));
+    expect((await next(listener)).text()).toBe('7');
+    expect(bowls.events.filter(({ text }) => /[Pp]ermission/.test(text))).toEqual([]);
+    // The office says that it is Limpet 1.
+    await bowls.limpet(1, new Bus(), [link({ nats: urlOf('office') })]);
+    await bowls.event(/[Pp]ermission/);
   });
 });

@@ -15,7 +15,11 @@ export interface Engine {
   readonly stream?: EngineStream | undefined;
 }
 
-/** What is known of a stream when it is opened. */
+/**
+ * What is known of a stream when it is opened.
+ *
+ * @see {@link EngineStream} for an example
+ */
 export interface StreamState {
   /** Differs when the stream was removed and made again. */
   readonly created: string;
@@ -26,14 +30,55 @@ export interface StreamState {
   readonly differs: string;
 }
 
-/** A message that a stream holds. */
+/**
+ * A message that a stream holds.
+ *
+ * @see {@link EngineStream} for an example
+ */
 export interface StoredMessage {
   readonly seq: number;
   readonly subject: string;
   readonly bytes: Uint8Array;
 }
 
-/** A stream that keeps messages, and gives all readers the same order: message 1, 2, 3… */
+/**
+ * A stream that keeps messages, and gives all readers the same order: message 1, 2, 3…
+ *
+ * @example
+ * ```ts
+ * import type { EngineStream, StoredMessage, StreamState, StreamWants } from 'kbus/limpet';
+ *
+ * // A stream for the Limpets of one process.
+ * const wants: StreamWants = { name: 'KBUS_house', subject: 'kbus.house.stream.*' };
+ * const kept: StoredMessage[] = [];
+ * const readers = new Set<() => void>();
+ * const state = (): StreamState => ({ created: '1', first: 1, last: kept.length, differs: '' });
+ * export const stream: EngineStream = {
+ *   open: async () => state(),
+ *   async store(subject, bytes) {
+ *     const seq = kept.push({ seq: kept.length + 1, subject, bytes });
+ *     for (const wake of readers) wake();
+ *     return seq;
+ *   },
+ *   read(from, take) {
+ *     let next = from;
+ *     const wake = () => {
+ *       for (const message of kept.slice(next - 1)) {
+ *         next++;
+ *         void take(message);
+ *       }
+ *     };
+ *     readers.add(wake);
+ *     wake();
+ *     return () => readers.delete(wake);
+ *   },
+ * };
+ * const stop = stream.read(1, ({ seq }) => console.log(wants.name, seq), console.error);
+ * await stream.store('kbus.house.stream.1', new Uint8Array(3), 'one');
+ * stop();
+ * // → KBUS_house 1
+ * ```
+ */
 export interface EngineStream {
   /** Makes the stream, unless it is there. Rejects with what stands in the way. */
   open(): Promise<StreamState>;
@@ -53,7 +98,11 @@ export interface EngineStream {
   ): () => void;
 }
 
-/** The stream that a federation needs, and its limits where it is made anew. */
+/**
+ * The stream that a federation needs, and its limits where it is made anew.
+ *
+ * @see {@link EngineStream} for an example
+ */
 export interface StreamWants {
   readonly name: string;
   readonly subject: string;
@@ -67,7 +116,11 @@ export interface StreamWants {
   readonly replicas?: number | undefined;
 }
 
-/** What a federation needs of an engine. */
+/**
+ * What a federation needs of an engine.
+ *
+ * @see {@link ConnectEngine} for an example
+ */
 export interface EngineWants {
   /** The subjects to hear. */
   readonly subjects: readonly string[];
@@ -99,7 +152,13 @@ export interface EngineEvents {
  *
  * @example
  * ```ts
- * import { type ConnectEngine, type Engine, type EngineEvents, Limpet } from 'kbus/limpet';
+ * import {
+ *   type ConnectEngine,
+ *   type Engine,
+ *   type EngineEvents,
+ *   type EngineWants,
+ *   Limpet,
+ * } from 'kbus/limpet';
  *
  * // An engine for the Limpets of one process.
  * const subscribers = new Map<string, Set<EngineEvents>>();
@@ -111,8 +170,9 @@ export interface EngineEvents {
  *   },
  *   async close() {},
  * };
- * const connect: ConnectEngine = async (subjects, events) => {
- *   for (const subject of subjects)
+ * const connect: ConnectEngine = async (wants: EngineWants, events) => {
+ *   if (wants.stream !== undefined) throw new Error('this engine keeps no streams');
+ *   for (const subject of wants.subjects)
  *     subscribers.set(subject, (subscribers.get(subject) ?? new Set()).add(events));
  *   events.up(engine);
  * };

@@ -132,7 +132,8 @@ export class Federation {
 
   received(subject: string, bytes: Uint8Array): void {
     const [to, from] = this.parse(subject);
-    if (from === 0) return;
+    // While the engine is out of reach, nobody can be answered.
+    if (from === 0 || this.engine === null) return;
     if (to === 0) this.greeted(from, bytes);
     else if (to === this.options.id) this.told(from, bytes);
   }

@@ -6,6 +6,7 @@ import type { Journal as HubJournal } from '../hub/hub.ts';
 import { MISSED } from '../hub/names.ts';
 import type { Filter } from '../hub/patterns.ts';
 import type { Link, Settled } from '../hub/streams.ts';
+import type { StreamReport } from '../report.ts';
 import { CursorFile } from './cursor-file.ts';
 import type { Engine, EngineStream, StoredMessage } from './engine.ts';
 import { HeldFrames } from './held-frames.ts';
@@ -59,19 +60,6 @@ interface CursorStore {
   read(): Cursor | null;
   write(cursor: Cursor): void;
   close(): void;
-}
-
-/** How far a Limpet is with the stream of its federation. */
-export interface JournalReport {
-  readonly name: string;
-  /** The number of the last message of the stream that the bus has. */
-  readonly position: number;
-  /** Bytes of Announcements that wait for the stream. */
-  readonly waiting: number;
-  /** Announcements that were thrown away, since the stream did not take them in time. */
-  readonly dropped: number;
-  /** Why the stream is not in reach; '' if it is. */
-  readonly trouble: string;
 }
 
 /** A Limpet's part in the stream of its federation: drives the outbox and the reader. It outlasts the lives of the Limpet. */
@@ -148,7 +136,7 @@ export class Journal implements HubJournal {
     if (this.reader !== null && this.reader.backlog > 0) this.pump();
   }
 
-  report(): JournalReport {
+  report(): StreamReport {
     const { outbox, options, reader, trouble } = this;
     const { bytes: waiting, dropped } = outbox;
     return { name: options.stream, position: reader?.seq ?? 0, waiting, dropped, trouble };

@@ -22,6 +22,11 @@ const MAX_PINGS = 2;
 
 const CONNECT_TIMEOUT_MS = 5000;
 
+/**
+ * How to reach NATS.
+ *
+ * @see {@link natsEngine} for an example
+ */
 export interface NatsOptions {
   /** `nats://host:4222`, `tls://…`, with `user:password@` before the host if need be; several are of one cluster. */
   readonly nats: string | readonly string[];
@@ -37,7 +42,24 @@ export interface NatsOptions {
 
 type Nats = typeof import('@nats-io/transport-node');
 
-/** A NATS server as the engine of a federation. Throws a TypeError that says what is wrong with the options. */
+/**
+ * A NATS server as the engine of a federation, for {@link LinkOptions.engine}. It connects when the Limpet starts, and again
+ * whenever the connection is lost. Throws a TypeError that says what is wrong with the options.
+ *
+ * @example
+ * ```ts
+ * import { Bus } from 'kbus';
+ * import { Limpet } from 'kbus/limpet';
+ * import { type NatsOptions, natsEngine } from 'kbus/limpet/nats';
+ *
+ * const options: NatsOptions = { nats: 'tls://first.example:4222', credentials: 'plant.creds' };
+ * export const limpet = new Limpet({
+ *   id: 7,
+ *   bus: new Bus(),
+ *   links: [{ engine: natsEngine(options), federation: 'plant', mode: 'stream' }],
+ * });
+ * ```
+ */
 export function natsEngine(options: NatsOptions): ConnectEngine {
   const settings = settingsOf(options);
   return (wants, events, signal) =>

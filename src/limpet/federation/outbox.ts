@@ -53,6 +53,7 @@ export interface OutboxHost {
 export class Outbox {
   private readonly host: OutboxHost;
   private readonly maxBytes: number;
+  private readonly maxSection: number;
   private waiting: Waiting[] = [];
   private parcel: Parcel | null = null;
   private isOnTheWay = false;
@@ -72,6 +73,8 @@ export class Outbox {
 
   constructor(maxBytes: number, host: OutboxHost) {
     this.maxBytes = maxBytes;
+    // What is thrown away is a small part of all.
+    this.maxSection = Math.min(MAX_PARCEL, maxBytes / 8);
     this.host = host;
   }
 
@@ -87,7 +90,7 @@ export class Outbox {
       section.origin !== origin ||
       section.direct !== direct ||
       section.entries.length >= MAX_ENTRIES ||
-      section.bytes >= MAX_PARCEL
+      section.bytes >= this.maxSection
     ) {
       const marks = [...this.droppedMarks.splice(0), ...this.host.marks()];
       section = { marks, origin, entries: [], direct, bytes: 0 };
