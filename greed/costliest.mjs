@@ -16,6 +16,7 @@ import { Chunks } from '../dist/daemon/chunks.js';
 import { ReceiveBuffers } from '../dist/daemon/receive-buffers.js';
 import { Session } from '../dist/daemon/session.js';
 import { TURN_STEPS, Turns } from '../dist/daemon/turns.js';
+import { NameNumbers } from '../dist/message/codec/name-numbers.js';
 import { wordsFrame } from '../dist/wire/frame.js';
 import { PROTOCOL_MAGIC, PROTOCOL_VERSION } from '../dist/wire/protocol.js';
 import { Random } from '../harness/random.mjs';
@@ -178,6 +179,7 @@ function costOf(actions) {
     flushes,
     turns,
     chunks: new Chunks(memory, work),
+    names: new NameNumbers(),
     slab: new Slab(65_536, Buffer.alloc),
     pid: 1,
     newDevice: async () => -22,

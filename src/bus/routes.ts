@@ -1,6 +1,6 @@
 import { Chain } from '../base/chain.ts';
-import { NameReader } from '../message/codec/name-reader.ts';
-import { readName } from '../message/codec/records.ts';
+import { ByNumber } from '../message/codec/name-numbers.ts';
+import { nameAt, numberAt } from '../message/codec/records.ts';
 import { checkMessageName, isWildcard } from '../message/name.ts';
 import { type Binding, FIRST_WORD, isThere, Place, sharedWords, wordAt } from './binding-tree.ts';
 
@@ -81,8 +81,8 @@ export class Routes<Ksock extends Party = Party> {
   readonly all = new Chain<Binding<Ksock>>();
   private lastName = '';
   private lastRoute: Route<Ksock> | undefined;
-  /** Names as records have them, with their routes; those of an older epoch may not hold any more. */
-  private readonly names = new NameReader<Route<Ksock>>();
+  /** Routes by the numbers of their names; those of an older epoch may not hold any more. */
+  private readonly numbered = new ByNumber<Route<Ksock>>();
   /** Rises with each change of a binding. */
   private epoch = 0;
 
@@ -117,16 +117,16 @@ export class Routes<Ksock extends Party = Party> {
 
   /** The route of the name in the head of a record; null when that is no name of a message. */
   findIn(bytes: Uint8Array, headAt: number): Route<Ksock> | null {
-    const { names } = this;
-    const slot = readName(names, bytes, headAt);
-    const known = names.note(slot);
+    const { numbered } = this;
+    const number = numberAt(bytes, headAt);
+    const known = numbered.get(number);
     if (known !== null && known.epoch === this.epoch) return known;
-    const name = names.name(slot);
+    const name = nameAt(bytes, headAt);
     if (this.known(name) === undefined && checkMessageName(name) !== 0) return null;
     const route = this.find(name);
     // A kept route still holds: a binding that could change it would have removed it.
     if (route.epoch !== this.epoch) route.epoch = this.epoch;
-    names.setNote(slot, route);
+    if (number !== 0) numbered.set(number, route);
     return route;
   }
 

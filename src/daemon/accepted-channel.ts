@@ -10,6 +10,11 @@ import type { ReceiveBuffers } from './receive-buffers.ts';
 /** The longest read into a connection's own pool. */
 const MAX_POOL_READ_BYTES = 256 * 1024;
 
+/** A connection whose read had so many bytes is likely to have as much again. */
+const STREAM_READ_BYTES = 32 * 1024;
+/** The size of the pool that it gets. */
+const STREAM_POOL_BYTES = 256 * 1024;
+
 /** The daemon's end of a Unix socket. */
 export class AcceptedChannel extends SocketChannel {
   private readonly leaving: Deadlines<Socket>;
@@ -35,6 +40,7 @@ export class AcceptedChannel extends SocketChannel {
     });
     socket.on('close', () => {
       this.leaving.end(socket);
+      this.receiver.close();
       events.closed(failure);
     });
   }
@@ -45,12 +51,19 @@ export class AcceptedChannel extends SocketChannel {
   }
 }
 
-/** Receives the bytes of one connection: into the shared scratch buffer, or into a pool of its own during a large frame. */
+/**
+ * Receives the bytes of one connection: into the shared scratch buffer, or into a pool of its own while a large frame is
+ * incomplete, or much comes at once.
+ */
 class Receiver implements ReadTarget {
   events: ChannelEvents = NO_LISTENER;
   private readonly buffers: ReceiveBuffers;
-  /** The connection's own memory, while a large frame is incomplete. */
+  /** The connection's own memory. */
   private pool: Uint8Array | null = null;
+  /** It has the pool because a large frame is incomplete. */
+  private isLarge = false;
+  /** It has the pool because much comes at once. */
+  private isStream = false;
   private at = 0;
   private isMoved = true;
   /** How many of the next bytes nobody will look at. */
@@ -83,18 +96,32 @@ class Receiver implements ReadTarget {
     }
     this.phase = (this.phase + length) & 3;
     this.toDrop = Math.max(0, -missing);
-    const isLarge =
-      pool === null ? length > LARGE_REST_BYTES && missing > LARGE_REST_BYTES : missing > 0;
-    if (!isLarge) {
+    this.isLarge = this.isLarge
+      ? missing > 0
+      : length > LARGE_REST_BYTES && missing > LARGE_REST_BYTES;
+    this.setStream(!this.isLarge && length >= STREAM_READ_BYTES);
+    if (!this.isLarge && !this.isStream) {
       this.pool = null;
     } else if (pool === null || pool.length - this.at < MIN_READ_BYTES) {
-      this.pool = Buffer.allocUnsafeSlow(LARGE_POOL_BYTES);
+      this.pool = Buffer.allocUnsafeSlow(this.isLarge ? LARGE_POOL_BYTES : STREAM_POOL_BYTES);
       this.at = this.phase;
       this.isMoved = true;
     }
     buffers.onHandled();
     return true;
   };
+
+  private setStream(is: boolean): void {
+    const { buffers, isStream } = this;
+    if (is === isStream) return;
+    if (isStream) buffers.takeBack();
+    this.isStream = is && buffers.lend();
+  }
+
+  close(): void {
+    this.setStream(false);
+    this.pool = null;
+  }
 
   /** A chunk in memory that Node allocated. */
   received(chunk: Uint8Array): void {

@@ -12,6 +12,7 @@ import { Memory } from '../bus/memory.ts';
 import type { BusSettings, Given } from '../bus/settings.ts';
 import { Work } from '../bus/work.ts';
 import type { DeviceFolder } from '../device/folder.ts';
+import { NameNumbers } from '../message/codec/name-numbers.ts';
 import { Errno } from '../message/errno.ts';
 import { MadeFolders } from '../system/made-folders.ts';
 import { defaultMaxMemory } from '../system/memory.ts';
@@ -143,6 +144,8 @@ export class Daemon {
   readonly turns: Turns;
   /** @internal */
   readonly chunks: Chunks;
+  /** @internal */
+  readonly names = new NameNumbers();
   private readonly options: DaemonOptions;
   /** Closes each server. */
   private readonly closeServers: (() => Promise<void>)[] = [];

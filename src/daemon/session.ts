@@ -9,6 +9,7 @@ import { programName, whoIs } from '../bus/identity.ts';
 import type { KsockOwner, KsockState } from '../bus/ksock-state.ts';
 import { MessageBatch } from '../bus/message-batch.ts';
 import { lacks } from '../bus/refusal-reasons.ts';
+import type { NameNumbers } from '../message/codec/name-numbers.ts';
 import { checkRecords } from '../message/codec/records.ts';
 import { Errno } from '../message/errno.ts';
 import { KBUS_FLAGS } from '../message/flags.ts';
@@ -46,6 +47,8 @@ export interface SessionHost {
   /** Null: all memory in which it receives is small. */
   readonly chunks: Chunks | null;
   readonly slab: Slab;
+  /** The numbers of the names of messages. */
+  readonly names: NameNumbers;
   /** Process id of the daemon. */
   readonly pid: number;
   /** Creates the next bus; resolves with its number once that can be opened, or with -errno. */
@@ -486,7 +489,7 @@ export class Session
         `a SEND has ${count} messages from token ${token} on, which goes past the last token`,
       );
     }
-    const wrong = checkRecords(bytes, at, length, count, KBUS_FLAGS, sums);
+    const wrong = checkRecords(bytes, at, length, count, KBUS_FLAGS, sums, this.host.names);
     if (wrong !== '') throw new ProtocolError(wrong);
     this.host.turns.work.done += sums.heads + (count >> SAME_RECORDS_PER_STEP_BITS);
     const batch = MessageBatch.ofRecords(bytes, at, at + length, count, sums, frame.more);

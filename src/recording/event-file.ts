@@ -1,5 +1,13 @@
 import { padded, readU32 } from '../base/u32.ts';
-import { copyHead, HEAD_AT, headLengthAt, nameAt, RecordCursor } from '../message/codec/records.ts';
+import {
+  copyHead,
+  HEAD_AT,
+  headLengthAt,
+  nameAt,
+  RecordCursor,
+  removeNumber,
+  WORDS_AT,
+} from '../message/codec/records.ts';
 import { EventError } from '../tap/event-reader.ts';
 import type { EventWalker } from '../tap/event-walker.ts';
 import { Code } from '../tap/events.ts';
@@ -24,7 +32,7 @@ const MOST_BESIDE = 64;
 const STARTED_AT_FIELD = 2;
 
 /** The least bytes of a record's head. */
-const LEAST_HEAD = 8;
+const LEAST_HEAD = WORDS_AT;
 
 const bad = (): EventError => new EventError('records that are none');
 
@@ -34,7 +42,7 @@ function isWithin({ bytes, end: itsEnd, headAt }: RecordCursor, end: number): bo
 }
 
 /** A name of 1000 bytes, and all words. */
-const MOST_HEAD = 8 + 36 + 1000;
+const MOST_HEAD = WORDS_AT + 36 + 1000;
 
 /**
  * Turns blocks of events into an MCAP file: a message of the file for each message of the bus, in the channel of its name,
@@ -137,9 +145,12 @@ export class EventFile {
     big(out, length);
     big(out, dataLength);
     if (headAt + head === dataAt) {
+      const start = out.at;
       copy(bytes, headAt, dataAt + padded(dataLength), out);
+      removeNumber(out.bytes, start);
     } else {
       copyHead(bytes, headAt, repeats, out.bytes, out.at);
+      removeNumber(out.bytes, out.at);
       out.at += head;
       copy(bytes, dataAt, dataAt + padded(dataLength), out);
     }

@@ -21,7 +21,8 @@ const decoder = new TextDecoder();
 
 /** Reads blocks of events. The data of messages are views of the blocks, which must not change. */
 export class EventReader {
-  private readonly heads = new HeadReader();
+  /** Events may come from a file, in which numbers mean nothing. */
+  private readonly heads = new HeadReader(false);
   private readonly sums = { data: 0, size: 0, largest: 0, heads: 0 };
   private bytes: Uint8Array = new Uint8Array(0);
   private at = 0;

@@ -28,8 +28,11 @@ const SLAB_BYTES = 65_536;
 /** At most this many slabs are kept for reuse. */
 const MAX_FREE_SLABS = 8;
 
-/** Posts wait while the backlog of the channel has this many bytes. */
-const CROWDED_BYTES = 262_144;
+/**
+ * Posts wait while the backlog of the channel has this many bytes: one slab, beside what the system's socket buffer
+ * holds. More would leave the processor's cache before it is read: the daemon then takes longer for each message.
+ */
+const CROWDED_BYTES = SLAB_BYTES;
 
 /** A SEND is not filled beyond this: so the daemon begins with the first frame while the client writes the others. */
 const MAX_BATCH_BYTES = 16 * 1024;

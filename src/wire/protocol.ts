@@ -17,7 +17,7 @@ export const FRAME_AT = { length: 0, kind: 4, detail: 5, consumed: 6, token: 8, 
 export const MAX_CONSUMED = 0xffff;
 
 /** Raise it whenever a peer of the version before would misunderstand. */
-export const PROTOCOL_VERSION = 3;
+export const PROTOCOL_VERSION = 4;
 
 /** The mode of a HELLO that asks for WELCOME only: it has Ksock id 0, and the connection ends. */
 export const ASK_WHO = 0;

@@ -147,7 +147,7 @@ describe('A malformed frame', () => {
       'the frame ends before message 1 of 1',
     ],
     'a SEND of half a message': [
-      frame('SEND', { words: [1], body: record(news()).subarray(0, 12) }),
+      frame('SEND', { words: [1], body: record(news()).subarray(0, 16) }),
       'the frame ends in the name of message 1',
     ],
     'a SEND of fewer messages than it says': [
@@ -789,6 +789,32 @@ describe('Messages in one frame', () => {
     );
   });
 
+  it('have the names in their bytes, whatever numbers their sender gives them.', () => {
+    const sender = open();
+    const reader = open();
+    reader.bind('$.*');
+    reader.say(frame('CREDIT', { words: [100] }));
+    const numbers = [1, 1, 2, 0, 0xffff_ffff];
+    const records = ['$.News', '$.Alarm'].flatMap((name) =>
+      numbers.map((number) => record(new Message(name), 0, number)),
+    );
+    // One by one, and in one frame.
+    records.forEach((one, token) => {
+      sender.say(messagesFrame('SEND', [one], { token: token + 1 }));
+    });
+    sender.say(messagesFrame('SEND', records, { token: 100 }));
+    const names = new Map<number | undefined, Set<string | undefined>>();
+    const heard = reader.hear();
+    for (const { message, number } of heard) {
+      names.set(number, (names.get(number) ?? new Set()).add(message?.name));
+    }
+    const expected = [...new Array(5).fill('$.News'), ...new Array(5).fill('$.Alarm')];
+    expect(heard.map(({ message }) => message?.name)).toEqual([...expected, ...expected]);
+    // No number stands for two names.
+    expect([...names.values()].map(({ size }) => size)).not.toContain(2);
+    expect(names.has(0)).toBe(false);
+  });
+
   it('are taken one by one, each in the answer to its TAKE.', () => {
     const sender = open();
     const reader = open();
@@ -829,9 +855,9 @@ describe('Messages in one frame', () => {
     listener.call(Op.MAX_MESSAGES, 1_000_000);
     listener.say(frame('CREDIT', { words: [60_000] }));
     const longest = 16 * MEBIBYTE + 64;
-    // A SEND that is as long as it may be: 28 bytes and the name of the first message, and 4 of each that follows.
+    // A SEND that is as long as it may be: 32 bytes and the name of the first message, and 4 of each that follows.
     const data = new Array(16).fill('x'.repeat(MEBIBYTE - 4));
-    data[0] = 'x'.repeat(MEBIBYTE - 4 + 64 - 32);
+    data[0] = 'x'.repeat(MEBIBYTE - 4 + 64 - 36);
     const bytes = alikeFrame('SEND', news(), data, { token: 1 });
     expect(bytes.length).toBe(longest);
     sender.say(bytes);

@@ -26,6 +26,7 @@ import { type Request as FuseRequest, RequestDecoder } from '../../src/fuse/requ
 import { splitReplierBindEventData } from '../../src/message/bind-event.ts';
 import { Op } from '../../src/message/calls.ts';
 import { Assembler } from '../../src/message/codec/assembler.ts';
+import { NameNumbers } from '../../src/message/codec/name-numbers.ts';
 import { decodeNetwork, encodeNetwork } from '../../src/message/codec/network.ts';
 import { checkRecords, HeadReader } from '../../src/message/codec/records.ts';
 import { KbusError } from '../../src/message/error.ts';
@@ -76,6 +77,7 @@ const host: SessionHost = {
   flushes: new FlushScheduler(),
   turns: unlimitedTurns(),
   chunks: null,
+  names: new NameNumbers(),
   slab: new Slab(65_536, plainMemory),
   pid: 1,
   newDevice: async () => -22,
@@ -375,7 +377,8 @@ const network: Feed = (bytes) => {
   strictEqual(String(again), String(message));
 };
 
-const heads = new HeadReader();
+const heads = new HeadReader(true);
+const numbers = new NameNumbers();
 const kept = new KeptMemory(plainMemory);
 const records: Feed = (bytes, random) => {
   const at = random.below(8);
@@ -384,7 +387,8 @@ const records: Feed = (bytes, random) => {
   const sums = { data: 0, size: 0, largest: 0, heads: 0 };
   const most = 1 + random.below(8);
   let count = 1;
-  while (count <= most && checkRecords(around, at, bytes.length, count, 0, sums) !== '') count++;
+  while (count <= most && checkRecords(around, at, bytes.length, count, 0, sums, numbers) !== '')
+    count++;
   if (count > most) return;
   const expected = { ...sums };
   // Accepted records can be read as `count` messages, one by one, and from any of them on.

@@ -13,6 +13,7 @@ import { type Steps, Work } from '../../src/bus/work.ts';
 import { Chunks } from '../../src/daemon/chunks.ts';
 import type { Session, SessionHost } from '../../src/daemon/session.ts';
 import { Turns } from '../../src/daemon/turns.ts';
+import { NameNumbers } from '../../src/message/codec/name-numbers.ts';
 import { KbusError } from '../../src/message/error.ts';
 import { heldBy } from './held.ts';
 import type { End, Link } from './link.ts';
@@ -112,6 +113,7 @@ export class World {
         (turn) => this.deferred.push(turn),
         () => this.host.flushes.flush(),
       ),
+      names: new NameNumbers(),
       get chunks() {
         return world.chunks;
       },

@@ -12,6 +12,7 @@ import { PortError } from '../../src/client/ports/port.ts';
 import { Chunks } from '../../src/daemon/chunks.ts';
 import { Session, type SessionHost } from '../../src/daemon/session.ts';
 import { Turns } from '../../src/daemon/turns.ts';
+import { NameNumbers } from '../../src/message/codec/name-numbers.ts';
 import { Errno } from '../../src/message/errno.ts';
 import { type Cut, PipeEnd, whole } from './pipe.ts';
 
@@ -20,6 +21,7 @@ export class FrameHost implements SessionHost {
   readonly flushes = new FlushScheduler();
   readonly turns: Turns;
   readonly chunks: Chunks;
+  readonly names = new NameNumbers();
   readonly slab = new Slab(65_536, plainMemory);
   readonly pid = 4242;
   readonly buses: Buses;

@@ -13,6 +13,8 @@ export interface Frame {
   readonly body: Buffer;
   /** Its message, if it has one. */
   readonly message?: Message;
+  /** The number of its name. */
+  readonly number?: number;
 }
 
 const KINDS = new Map<number, string>(
@@ -87,7 +89,7 @@ function messageFrames(frame: Frame): Frame[] {
     return body.subarray(start, start + length);
   };
   const frames: Frame[] = [];
-  let [name, fields, flags, to] = ['', 0, 0, 0];
+  let [name, fields, flags, to, number] = ['', 0, 0, 0, 0];
   let inReplyTo = MessageId.UNSET;
   let id = MessageId.UNSET;
   let origFrom = OrigFrom.UNSET;
@@ -103,6 +105,7 @@ function messageFrames(frame: Frame): Frame[] {
       const sizes = word();
       fields = sizes & 0xffff;
       flags = word();
+      number = word();
       to = (fields & TO) !== 0 ? word() : 0;
       inReplyTo = (fields & REPLY) !== 0 ? new MessageId(word(), word()) : MessageId.UNSET;
       id = (fields & ID) !== 0 ? new MessageId(word(), word()) : MessageId.UNSET;
@@ -128,6 +131,7 @@ function messageFrames(frame: Frame): Frame[] {
       // The first one has `consumed`.
       consumed: index === 0 ? frame.consumed : 0,
       message,
+      number,
     });
   }
   if (at !== body.length) throw new Error(`${count} messages in ${body.length} bytes end at ${at}`);
@@ -195,8 +199,8 @@ function wordsOf(...words: readonly number[]): Buffer {
 const withZeros = (bytes: Uint8Array): Buffer =>
   Buffer.concat([bytes, Buffer.alloc(roundedUp(bytes.length) - bytes.length)]);
 
-/** Encodes a message as a complete record, word by word. */
-export function record(message: Message, forbidden = 0): Buffer {
+/** Encodes a message as a complete record, word by word. `number` is that of its name. */
+export function record(message: Message, forbidden = 0, number = 0): Buffer {
   const { id, inReplyTo, origFrom, finalTo, name, data, to } = message;
   const isCarried = origFrom.isSet || finalTo.isSet;
   const fields: [number, boolean, readonly number[]][] = [
@@ -212,7 +216,7 @@ export function record(message: Message, forbidden = 0): Buffer {
   const there = fields.filter(([, isThere]) => isThere);
   const bits = there.reduce((sum, [bit]) => sum + bit, 0);
   return Buffer.concat([
-    wordsOf(data.length, name.length * 0x1_0000 + bits, (message.flags & ~forbidden) >>> 0),
+    wordsOf(data.length, name.length * 0x1_0000 + bits, (message.flags & ~forbidden) >>> 0, number),
     wordsOf(...there.flatMap(([, , words]) => words)),
     withZeros(Buffer.from(name, 'latin1')),
     withZeros(data),

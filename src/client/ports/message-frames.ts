@@ -8,7 +8,7 @@ import { KeptMemory, PrefetchedBatch } from './prefetched-batch.ts';
 
 /** Reads the daemon's frames of messages. */
 export class MessageFrames {
-  private readonly heads = new HeadReader();
+  private readonly heads = new HeadReader(true);
   private readonly kept: KeptMemory;
   /** `kept.referenced` at the last call of `wasMemoryGiven`. */
   private referencedBefore = 0;

@@ -7,8 +7,11 @@ import { Head } from '../../message/head.ts';
 import { type Message, ReceivedMessage } from '../../message/message.ts';
 import { ProtocolError } from '../../wire/protocol.ts';
 
-/** Messages are copied in pieces of at least this size. A message that a program keeps retains at most twice this. */
-const MIN_COPY_BYTES = 4 * 1024;
+/** So much of a frame is copied at once. It is the most that a message retains if the program keeps it. */
+const MAX_COPY_BYTES = 32 * 1024;
+
+/** Frames share memory of this size if they are shorter: a message of little traffic retains no more. */
+const SHARED_BYTES = 8 * 1024;
 
 /** Messages from this size on are not copied: the program gets them in the receive buffer. */
 const GIVEN_IN_PLACE_BYTES = 16 * 1024;
@@ -23,7 +26,7 @@ export class KeptMemory {
   referenced = 0;
 
   constructor(memory: Memory) {
-    this.slab = new Slab(2 * MIN_COPY_BYTES, memory);
+    this.slab = new Slab(SHARED_BYTES, memory);
   }
 }
 
@@ -104,7 +107,7 @@ export class PrefetchedBatch {
     borrowed.show(head, from, idSerial, bytes, dataAt, dataLength);
   }
 
-  /** Copies the message, and the bytes after it up to MIN_COPY_BYTES, to memory that the program may keep. */
+  /** Copies the message, and the bytes after it up to MAX_COPY_BYTES, to memory that the program may keep. */
   private keep(): void {
     const { at, bytes, dataAt, end, kept } = this;
     if (at - dataAt >= GIVEN_IN_PLACE_BYTES) {
@@ -115,7 +118,7 @@ export class PrefetchedBatch {
       return;
     }
     const { slab } = kept;
-    const length = Math.min(end - dataAt, Math.max(at - dataAt, MIN_COPY_BYTES));
+    const length = Math.min(end - dataAt, MAX_COPY_BYTES);
     slab.keep(bytes, dataAt, length, 0);
     this.copy = slab.bytes;
     this.copiedTo = dataAt + length;

@@ -2,9 +2,9 @@
 const FIRST_BITS = 6;
 const MOST_BITS = 12;
 /** In how many slots a name may be, from its first one on. */
-const PROBES = 4;
+const PROBES = 8;
 /** Longer names, in bytes, are not kept. */
-const MAX_KEPT_LENGTH = 128;
+export const MAX_KEPT_LENGTH = 128;
 /** Words of letters in a slot. */
 const SLOT_WORDS = MAX_KEPT_LENGTH / 4;
 
@@ -50,16 +50,19 @@ export class NameReader<T = never> {
   private used = 0;
   private scratch = NO_WORDS;
 
-  /** The slot of the name of `length` bytes at `at`: valid until the next call. */
-  read(bytes: Uint8Array, at: number, length: number): number {
+  /**
+   * The slot of the name of `length` bytes at `at`: valid until the next call. `hash`, if not 0, is a number that this name
+   * mostly comes with, and other names seldom: to make one takes as long as to compare the name.
+   */
+  read(bytes: Uint8Array, at: number, length: number, hash = 0): number {
     if (length > MAX_KEPT_LENGTH) return this.keepLong(nameOf(bytes, at, length));
     if (this.bits === 0) this.grow();
     if (bytes !== memory) look(bytes);
     const count = (length + 3) >> 2;
     const place = offset + at;
     return (place & 3) === 0
-      ? this.find(memoryWords, place >> 2, count, bytes, at, length)
-      : this.find(this.copied(bytes, at, count), 0, count, bytes, at, length);
+      ? this.find(memoryWords, place >> 2, count, bytes, at, length, hash)
+      : this.find(this.copied(bytes, at, count), 0, count, bytes, at, length, hash);
   }
 
   name(slot: number): string {
@@ -89,8 +92,9 @@ export class NameReader<T = never> {
     bytes: Uint8Array,
     at: number,
     length: number,
+    given: number,
   ): number {
-    const hash = hashOf(words, from, count, length);
+    const hash = given === 0 ? hashOf(words, from, count, length) : given | 0;
     const { bits, hashes, lengths, letters } = this;
     const first = hash >>> (32 - bits);
     const mask = lengths.length - 1;
@@ -165,7 +169,8 @@ export class NameReader<T = never> {
 const NO_BYTES = new Uint8Array(0);
 const NO_WORDS = new Int32Array(0);
 
-function hashOf(words: Int32Array, from: number, count: number, length: number): number {
+/** A number for the name of `length` letters in `count` words from `from` on: seldom the same for two names. */
+export function hashOf(words: Int32Array, from: number, count: number, length: number): number {
   // Two chains, so that the processor works on both at once.
   let even = length;
   let odd = 0x2545_f491;
@@ -173,8 +178,6 @@ function hashOf(words: Int32Array, from: number, count: number, length: number):
   for (; index + 1 < count; index += 2) {
     even = Math.imul(even ^ (words[from + index] as number), 0x9e37_79b1);
     odd = Math.imul(odd ^ (words[from + index + 1] as number), 0x85eb_ca6b);
-    even ^= even >>> 15;
-    odd ^= odd >>> 13;
   }
   if (index < count) even = Math.imul(even ^ (words[from + index] as number), 0x9e37_79b1);
   const both = even ^ (odd >>> 7) ^ (odd << 11);

@@ -3,7 +3,8 @@ import { Head } from '../head.ts';
 import { OrigFrom } from '../id.ts';
 import { MAX_NAME } from '../name.ts';
 import { entireLength } from './device.ts';
-import { NameReader } from './name-reader.ts';
+import { ByNumber, type NameNumbers } from './name-numbers.ts';
+import { hashOf, NameReader } from './name-reader.ts';
 
 /**
  * The compact layout, in which KBUS's own connections carry messages: records, side by side. A record is
@@ -13,7 +14,7 @@ import { NameReader } from './name-reader.ts';
  * and, unless it is SAME,
  *
  *      4 u16 length of the name    6 u16 Field bits: which of the words in brackets follow
- *      8 u32 flags
+ *      8 u32 flags                   12 u32 number of the name, or 0
  *        [u32 to]                      TO
  *        [u32 network, u32 serial]     REPLY: in_reply_to
  *        [u32 network, u32 serial]     ID: it has the id of a Limpet
@@ -22,6 +23,10 @@ import { NameReader } from './name-reader.ts';
  *
  * and then the data, padded likewise. A SAME record has the head of the record before it; if that is a Reply, the serial
  * number in in_reply_to is one more. The frame says what all its messages share: their sender, and how their ids go on.
+ *
+ * The number saves others to read the name. A client gives a name the same number each time, made of its letters, so that
+ * the daemon finds the name sooner; the daemon checks it. The daemon replaces it by a number of its own, which stands for
+ * this name as long as the daemon lives, so whoever gets records from it need not look at names of known numbers.
  */
 export const SAME = 0x8000_0000;
 
@@ -32,8 +37,9 @@ const ALL_FIELDS = Field.TO | Field.REPLY | Field.ID | Field.CARRIED;
 /** Where the head of a record begins: after the length of its data. */
 export const HEAD_AT = 4;
 export const FLAGS_AT = 4;
-/** Where the words of Field begin, counted from the head; the flags come before them. */
-export const WORDS_AT = 8;
+export const NUMBER_AT = 8;
+/** Where the words of Field begin, counted from the head. */
+export const WORDS_AT = 12;
 
 /** How many bytes the words of these Field bits take. */
 const WORDS: readonly number[] = Array.from({ length: ALL_FIELDS + 1 }, (_, fields) => {
@@ -125,7 +131,8 @@ export class RecordWords {
 const NO_WORDS = new RecordWords();
 
 /**
- * Writes a record at `at`, up to its data; gives where the data begins. `words` has the words of `fields`.
+ * Writes a record at `at`, up to its data; gives where the data begins. `words` has the words of `fields`. The name gets no
+ * number.
  */
 export function writeRecord(
   bytes: Uint8Array,
@@ -140,6 +147,7 @@ export function writeRecord(
   const headAt = at + HEAD_AT;
   writeU32(bytes, headAt, name.length * 0x1_0000 + fields);
   writeU32(bytes, headAt + FLAGS_AT, flags);
+  writeU32(bytes, headAt + NUMBER_AT, 0);
   const nameAt = headAt + WORDS_AT;
   const to = fields === 0 ? nameAt : words.write(bytes, nameAt, fields);
   const end = to + padded(name.length);
@@ -150,14 +158,16 @@ export function writeRecord(
 }
 
 /**
- * The encoded head of a message with nothing but flags and name, as words of this machine: copying words takes a fourth
- * of the time of writing letters.
+ * The encoded head of a client's message with nothing but flags and name, as words of this machine: copying words takes a
+ * fourth of the time of writing letters.
  */
 export function encodedHead(head: Head): Int32Array {
   const { name } = head;
   const bytes = new Uint8Array(HEAD_AT + headLength(name.length, 0));
   writeRecord(bytes, 0, name, head.flags, 0, NO_WORDS, 0);
   head.encoded = new Int32Array(bytes.buffer, HEAD_AT);
+  const count = padded(name.length) >> 2;
+  writeU32(bytes, HEAD_AT + NUMBER_AT, hashOf(head.encoded, WORDS_AT >> 2, count, name.length));
   return head.encoded;
 }
 
@@ -279,19 +289,28 @@ const names = new NameReader();
 
 /** The name in the head at `headAt`. */
 export function nameAt(bytes: Uint8Array, headAt: number): string {
-  return names.name(readName(names, bytes, headAt));
+  const at = headAt + WORDS_AT + (WORDS[fieldsAt(bytes, headAt)] as number);
+  const hash = Math.imul(numberAt(bytes, headAt), SPREAD);
+  return names.name(names.read(bytes, at, nameLengthAt(bytes, headAt), hash));
 }
 
-/** The slot in which `reader` has the name of the head at `headAt`. */
-export function readName<T>(reader: NameReader<T>, bytes: Uint8Array, headAt: number): number {
-  const at = headAt + WORDS_AT + (WORDS[fieldsAt(bytes, headAt)] as number);
-  return reader.read(bytes, at, nameLengthAt(bytes, headAt));
+/** Removes the number from the head at `headAt`: it means nothing but to the clients of the daemon that gave it. */
+export function removeNumber(bytes: Uint8Array, headAt: number): void {
+  writeU32(bytes, headAt + NUMBER_AT, 0);
 }
+
+export function numberAt(bytes: Uint8Array, headAt: number): number {
+  return readU32(bytes, headAt + NUMBER_AT);
+}
+
+/** Spreads the numbers of names, which follow each other, over all 32 bits. */
+const SPREAD = 0x9e37_79b1;
 
 /**
  * Checks that `length` bytes from `at` on are exactly `count` records: '' or what is wrong. Of a single record, only the
  * head must lie in `bytes`: the data of a large message may follow in pieces. No record may have one of the flags
- * `forbidden`. Sets `sums`. The bus checks the letters of the names, the other flags and the sizes.
+ * `forbidden`. Sets `sums`, and gives each name its number of `numbers`. The bus checks the letters of the names, the other
+ * flags and the sizes.
  */
 export function checkRecords(
   bytes: Uint8Array,
@@ -300,6 +319,7 @@ export function checkRecords(
   count: number,
   forbidden: number,
   sums: Sums,
+  numbers: NameNumbers | null = null,
 ): string {
   const end = from + length;
   let at = from;
@@ -336,6 +356,11 @@ export function checkRecords(
       }
       // Ids without a network come from KBUS, and the frame has them.
       if ((fields & Field.ID) !== 0 && readU32(bytes, wordAt) === 0) return 'an id of network 0';
+      if (numbers !== null) {
+        const nameAt = at + WORDS_AT + (WORDS[fields] as number);
+        const number = numbers.of(bytes, nameAt, nameLength, numberAt(bytes, at));
+        writeU32(bytes, at + NUMBER_AT, number);
+      }
       at += headLength(nameLength, fields);
       bare = entireLength(nameLength, 0);
       heads++;
@@ -365,11 +390,19 @@ export function checkRecords(
 /** Reads the heads of records. The same heads come again and again, so it keeps those that it made. */
 export class HeadReader {
   private readonly names = new NameReader<Head>();
+  /** Heads of names that have a number. */
+  private readonly numbered = new ByNumber<Head>();
   private readonly words = new RecordWords();
+  private readonly trustsNumbers: boolean;
   /** Where the head that was read last ends. */
   end = 0;
   /** The serial number of the id in the head that was read last, if its `idNetwork` is not 0. */
   idSerial = 0;
+
+  /** `trustsNumbers`: all records come from one daemon, which has numbered their names. */
+  constructor(trustsNumbers: boolean) {
+    this.trustsNumbers = trustsNumbers;
+  }
 
   /**
    * The head at `headAt`; null when there is none, or it goes past `limit`. `you` are flags to set beside its own.
@@ -381,15 +414,21 @@ export class HeadReader {
     const nameAt = headAt + WORDS_AT + (WORDS[fields] as number);
     this.end = nameAt + padded(nameLength);
     if (this.end > limit) return null;
-    const { names } = this;
-    const slot = names.read(bytes, nameAt, nameLength);
     const flags = (flagsAt(bytes, headAt) | you) >>> 0;
-    if (fields !== 0) return this.withWords(bytes, headAt, names.name(slot), flags);
+    const number = this.trustsNumbers ? numberAt(bytes, headAt) : 0;
+    const numbered = this.numbered.get(number);
+    if (numbered !== null) {
+      if (fields !== 0) return this.withWords(bytes, headAt, numbered.name, flags);
+      if (numbered.flags === flags) return numbered;
+    }
+    const { names } = this;
+    const slot = names.read(bytes, nameAt, nameLength, 0);
     const known = names.note(slot);
-    if (known !== null && known.flags === flags) return known;
-    const head = new Head(names.name(slot), flags);
-    names.setNote(slot, head);
-    return head;
+    const isKnown = known !== null && known.flags === flags;
+    const head = isKnown ? known : new Head(names.name(slot), flags);
+    if (!isKnown) names.setNote(slot, head);
+    if (number !== 0) this.numbered.set(number, head);
+    return fields === 0 ? head : this.withWords(bytes, headAt, head.name, flags);
   }
 
   private withWords(bytes: Uint8Array, headAt: number, name: string, flags: number): Head {

@@ -10,7 +10,7 @@ import { Message } from '../../../src/message/message.ts';
 import { ProtocolError } from '../../../src/wire/protocol.ts';
 import { record, same } from '../../support/frames.ts';
 
-const heads = new HeadReader();
+const heads = new HeadReader(true);
 
 /** The messages of a frame, from this serial number on. */
 function batchOf(records: readonly Buffer[], serial: number, from = 9, you = 0): PrefetchedBatch {
