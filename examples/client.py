@@ -37,7 +37,7 @@ class Ksock:
         self.input = self.socket.makefile('rb')
         self.token = 0
         self.unclaimed = deque()
-        hello = struct.pack('>4sIII', b'KBUS', 3, 3, os.getpid()) + text('client.py')
+        hello = struct.pack('>4sIII', b'KBUS', 4, 3, os.getpid()) + text('client.py')
         self.id = struct.unpack_from('>4I', self.say(HELLO, 0, hello)[2])[3]
 
     def say(self, kind, detail, body):
@@ -64,7 +64,7 @@ class Ksock:
         """Sends a message; returns its id as (network, serial)."""
         fields = TO | REPLY if in_reply_to else 0
         words = struct.pack('>III', to, *in_reply_to) if in_reply_to else b''
-        record = struct.pack('>IHHI', len(data), len(name), fields, flags) + words
+        record = struct.pack('>IHHII', len(data), len(name), fields, flags, 0) + words
         body = struct.pack('>I', 1) + record + padded(name.encode()) + padded(data)
         return struct.unpack_from('>II', self.say(SEND, 0, body)[2], 4)
 
@@ -75,8 +75,8 @@ class Ksock:
         kind, detail, body = self.say(TAKE, 1 if wait else 0, b'')
         if kind == NONE:
             return None
-        _, sender, serial, data_length, name_length, fields, flags = struct.unpack_from('>4I2HI', body)
-        at, message_id, in_reply_to = 24, (0, serial), None
+        _, sender, serial, data_length, name_length, fields, flags, _ = struct.unpack_from('>4I2HII', body)
+        at, message_id, in_reply_to = 28, (0, serial), None
         if fields & TO:
             at += 4
         if fields & REPLY:

@@ -1,5 +1,5 @@
 import { Chain } from '../base/chain.ts';
-import { ByNumber } from '../message/codec/name-numbers.ts';
+import { ByNumber } from '../message/codec/by-number.ts';
 import { nameAt, numberAt } from '../message/codec/records.ts';
 import { checkMessageName, isWildcard } from '../message/name.ts';
 import { type Binding, FIRST_WORD, isThere, Place, sharedWords, wordAt } from './binding-tree.ts';

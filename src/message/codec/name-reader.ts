@@ -1,3 +1,5 @@
+import { hashOf } from './name-hash.ts';
+
 /** The number of slots, as a power of two, at first and at most: a reader of few names needs little memory. */
 const FIRST_BITS = 6;
 const MOST_BITS = 12;
@@ -168,21 +170,6 @@ export class NameReader<T = never> {
 
 const NO_BYTES = new Uint8Array(0);
 const NO_WORDS = new Int32Array(0);
-
-/** A number for the name of `length` letters in `count` words from `from` on: seldom the same for two names. */
-export function hashOf(words: Int32Array, from: number, count: number, length: number): number {
-  // Two chains, so that the processor works on both at once.
-  let even = length;
-  let odd = 0x2545_f491;
-  let index = 0;
-  for (; index + 1 < count; index += 2) {
-    even = Math.imul(even ^ (words[from + index] as number), 0x9e37_79b1);
-    odd = Math.imul(odd ^ (words[from + index + 1] as number), 0x85eb_ca6b);
-  }
-  if (index < count) even = Math.imul(even ^ (words[from + index] as number), 0x9e37_79b1);
-  const both = even ^ (odd >>> 7) ^ (odd << 11);
-  return Math.imul(both ^ (both >>> 16), 0xc2b2_ae35);
-}
 
 function isAlike(
   letters: Int32Array,

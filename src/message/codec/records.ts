@@ -2,9 +2,11 @@ import { padded, readU32, writeU32 } from '../../base/u32.ts';
 import { Head } from '../head.ts';
 import { OrigFrom } from '../id.ts';
 import { MAX_NAME } from '../name.ts';
+import { ByNumber } from './by-number.ts';
 import { entireLength } from './device.ts';
-import { ByNumber, type NameNumbers } from './name-numbers.ts';
-import { hashOf, NameReader } from './name-reader.ts';
+import { hashOf } from './name-hash.ts';
+import type { NameNumbers } from './name-numbers.ts';
+import { NameReader } from './name-reader.ts';
 
 /**
  * The compact layout, in which KBUS's own connections carry messages: records, side by side. A record is

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { ByNumber, NameNumbers } from '../../../src/message/codec/name-numbers.ts';
+import { ByNumber } from '../../../src/message/codec/by-number.ts';
+import { NameNumbers } from '../../../src/message/codec/name-numbers.ts';
 import { checkRecords, HeadReader, numberAt } from '../../../src/message/codec/records.ts';
 import { Flag } from '../../../src/message/flags.ts';
 import { Message } from '../../../src/message/message.ts';
