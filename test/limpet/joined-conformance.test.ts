@@ -3,6 +3,7 @@ import { Bus } from '../../src/bus/bus.ts';
 import type { BusSettings } from '../../src/bus/settings.ts';
 import { Ksock } from '../../src/client/ksock.ts';
 import type { Limpet } from '../../src/limpet/limpet.ts';
+import type { Connection } from '../../src/limpet/link/connection.ts';
 import type { Mode } from '../../src/message/calls.ts';
 import { goingAway } from '../conformance/going-away.ts';
 import { messages } from '../conformance/messages.ts';
@@ -32,15 +33,17 @@ class JoinedPlace implements Place<Ksock> {
   readonly bus = null;
   private readonly bowls = new Bowls();
   private readonly buses: [Bus, Bus];
+  private readonly kind: LinkKind;
   private opened = 0;
 
-  constructor(settings: Partial<BusSettings>) {
+  constructor(kind: LinkKind, settings: Partial<BusSettings>) {
+    this.kind = kind;
     this.buses = [new Bus(settings), new Bus(settings)];
   }
 
   async join(): Promise<this> {
     const [one, other] = this.buses;
-    await this.bowls.join(one, other, LINK_KINDS[0] as LinkKind);
+    await this.bowls.join(one, other, this.kind);
     await this.quiet();
     return this;
   }
@@ -49,7 +52,7 @@ class JoinedPlace implements Place<Ksock> {
   private async quiet(): Promise<void> {
     for (let calm = 0; calm < 6; ) {
       await new Promise((resolve) => setImmediate(resolve));
-      const isBusy = this.bowls.limpets.some((limpet) => isAtWork(limpet));
+      const isBusy = this.bowls.limpets.some(isAtWork) || isOnItsWay(this.bowls.limpets);
       calm = isBusy ? 0 : calm + 1;
     }
   }
@@ -87,18 +90,30 @@ class JoinedPlace implements Place<Ksock> {
   }
 }
 
-function isAtWork(limpet: Limpet): boolean {
-  const { side } = (
-    limpet as unknown as { life: { side: { port: { ksock: { numMessages: number } } } } }
-  ).life;
-  return side.port.ksock.numMessages > 0;
+/** What no program sees of a Limpet. */
+interface Inside {
+  readonly life: { readonly side: { readonly port: { readonly ksock: { numMessages: number } } } };
+  readonly connections: ReadonlyMap<Connection, unknown>;
 }
 
-const joined: Transport<Ksock> = {
-  name: 'on two joined buses',
+const inside = (limpet: Limpet): Inside => limpet as unknown as Inside;
+
+const isAtWork = (limpet: Limpet): boolean => inside(limpet).life.side.port.ksock.numMessages > 0;
+
+/** Whether a Limpet has sent bytes that the other one has not received. */
+function isOnItsWay(limpets: readonly Limpet[]): boolean {
+  const sum = (count: 'bytesSent' | 'bytesReceived') =>
+    limpets
+      .flatMap((limpet) => [...inside(limpet).connections.keys()])
+      .reduce((all, connection) => all + connection[count], 0);
+  return sum('bytesSent') !== sum('bytesReceived');
+}
+
+const joinedBy = (kind: LinkKind): Transport<Ksock> => ({
+  name: `on two buses joined by ${kind.name}`,
   hasNumbers: false,
-  place: (settings = {}) => new JoinedPlace(settings).join(),
-};
+  place: (settings = {}) => new JoinedPlace(kind, settings).join(),
+});
 
 /** What does not carry over, by why: docs/limpets.md has the same list. */
 const DOES_NOT_CARRY_OVER: Record<string, readonly RegExp[]> = {
@@ -144,12 +159,12 @@ const DOES_NOT_CARRY_OVER: Record<string, readonly RegExp[]> = {
   ],
 };
 
-describe('on two joined buses: what carries over of spec 1', () => {
+describe.each(LINK_KINDS)('on two buses joined by $name: what carries over of spec 1', (kind) => {
   const exceptions = Object.values(DOES_NOT_CARRY_OVER).flat();
   beforeEach(({ task, skip }) => {
     if (exceptions.some((name) => name.test(task.name))) skip();
   });
-  const stage = staged(joined);
+  const stage = staged(joinedBy(kind));
   promises(stage);
   names(stage);
   messages(stage);
