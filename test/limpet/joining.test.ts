@@ -1,16 +1,19 @@
 import { chmodSync, writeFileSync } from 'node:fs';
 import { connect, createServer, type Socket } from 'node:net';
 import { join } from 'node:path';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { freePort } from '../../harness/nats-server.mjs';
 import { Bus } from '../../src/bus/bus.ts';
 import { LinkProxy } from '../../src/cli/link-proxy.ts';
 import type { Ksock } from '../../src/client/ksock.ts';
+import { observe } from '../../src/client/observe.ts';
 import { Limpet } from '../../src/limpet/limpet.ts';
 import { encodeClassic, encodeGreeting } from '../../src/limpet/link/classic-codec.ts';
+import { ClientPlace } from '../../src/limpet/socket-places.ts';
 import { Flag } from '../../src/message/flags.ts';
 import { MessageId } from '../../src/message/id.ts';
 import { Announcement, Message, Request, replyTo } from '../../src/message/message.ts';
+import { BusView } from '../../src/tap/bus-view.ts';
 import { Bowls, isJoined, LINK_KINDS, type LinkKind, next } from './bowls.ts';
 import { certificate } from './certificate.ts';
 
@@ -43,6 +46,26 @@ describe('spec 3 §1: what a Limpet is', () => {
     await expect(bowls.limpet(1, bus, [])).rejects.toThrow(
       /id 1 is on bus 0 already: .*another --id/,
     );
+  });
+});
+
+describe('spec 3 §1: the Ksock of a Limpet', () => {
+  it('reads and writes, hears each message once, and all names or those it was given', async () => {
+    const bus = new Bus();
+    const ksock = await bowls.open(bus);
+    expect(await ksock.reportReplierBinds()).toBe(false);
+    await bowls.limpet(1, bus, [], { names: ['$.A.*', '$.B'] });
+    await bowls.until(() => ksock.reportReplierBinds());
+    const view = new BusView();
+    for await (const event of await observe(bus)) {
+      view.apply(event);
+      if (view.isComplete) break;
+    }
+    const of = [...view.ksocks.values()].filter(({ ksock: id }) => id !== ksock.id);
+    expect(of.map(({ mode, once }) => [mode, once])).toEqual([['rw', true]]);
+    const heard = [...view.bindings.values()].filter(({ replier }) => !replier);
+    const names = heard.map(({ name }) => name).filter((name) => !name.startsWith('$.KBUS'));
+    expect(names.sort()).toEqual(['$.A.*', '$.B']);
   });
 });
 
@@ -203,7 +226,84 @@ describe('spec 3 §7.1: any topology', () => {
   });
 });
 
+describe('spec 3 §7.1: links that are doubled', () => {
+  it('one carries, the other stands by, and takes over when the first is lost', async () => {
+    const [x, y] = [new Bus(), new Bus()];
+    const proxy = new LinkProxy(at('proxy'), at('one'));
+    await proxy.open();
+    const a = await bowls.limpet(1, x, [{ server: at('one') }, { server: at('two') }]);
+    const b = await bowls.limpet(2, y, [{ client: proxy.path }, { client: at('two') }]);
+    const states = () => b.report().links.map(({ state }) => state);
+    await bowls.until(() => isJoined(a) && isJoined(b) && !states().includes('greeting'));
+    await bowls.until(() => states().sort().join() === 'standby,up');
+    const [near, far] = [await bowls.open(x), await bowls.open(y)];
+    await far.bind('$.N');
+    for (let n = 0; n < 40; n++) {
+      if (n === 20) proxy.cut();
+      await near.sendMsg(new Announcement('$.N', String(n)));
+    }
+    for (let n = 0; n < 40; n++) expect((await next(far)).text()).toBe(String(n));
+    expect([await far.numMessages(), states().includes('up')]).toEqual([0, true]);
+    proxy.close();
+  });
+});
+
+describe('spec 3 §7.4: several Repliers', () => {
+  it('a bus asks the one over the fewest links, and the next one when that is gone', async () => {
+    const [x, y, z] = [new Bus(), new Bus(), new Bus()];
+    // Both are there before the buses are joined: then no proxy has the name.
+    const [asker, near, far] = [await bowls.open(x), await bowls.open(y), await bowls.open(z)];
+    await far.replier('$.Q', () => 'far');
+    await near.replier('$.Q', () => 'near');
+    const a = await bowls.limpet(1, x, [{ server: at('xy') }]);
+    await bowls.limpet(2, y, [{ client: at('xy') }, { server: at('yz') }]);
+    await bowls.limpet(3, z, [{ client: at('yz') }]);
+    await reaches(a, 2);
+    await bowls.until(() => a.report().paths.every(({ repliers }) => repliers === 1));
+    expect((await asker.request('$.Q')).text()).toBe('near');
+    await near.close();
+    await bowls.until(async () => {
+      const answer = await asker.request('$.Q').catch(() => null);
+      return answer?.text() === 'far';
+    });
+  });
+
+  it('of those over as many links, it asks the one of the smallest network id', async () => {
+    const middle = new Bus();
+    const hub = await bowls.limpet(4, middle, [{ server: at('hub') }]);
+    const asker = await bowls.open(middle);
+    for (const id of [9, 3, 7]) {
+      const bus = new Bus();
+      await bowls.limpet(id, bus, [{ client: at('hub') }]);
+      await (await bowls.open(bus)).replier('$.Q', () => String(id));
+    }
+    await reaches(hub, 3);
+    await bowls.until(() => hub.report().paths.every(({ repliers }) => repliers === 1));
+    for (let n = 0; n < 3; n++) expect((await asker.request('$.Q')).text()).toBe('3');
+  });
+});
+
 describe('spec 3 §7.3, spec 3 §7.5: lost links', () => {
+  it('a client that finds nobody waits longer and longer, each time by chance', () => {
+    const delays: number[] = [];
+    vi.spyOn(globalThis, 'setTimeout').mockImplementation(((_: unknown, delay: number) => {
+      delays.push(delay);
+    }) as never);
+    try {
+      const place = new ClientPlace(0, { client: at('nobody') }, { tell() {} } as never);
+      for (let attempt = 0; attempt < 12; attempt++) place.lost('nobody is there', false);
+    } finally {
+      vi.restoreAllMocks();
+    }
+    let longest = 200;
+    for (const delay of delays) {
+      expect(delay).toBeGreaterThan(longest / 2 - 1);
+      expect(delay).toBeLessThanOrEqual(longest);
+      longest = Math.min(longest * 2, 10_000);
+    }
+    expect(delays.length).toBe(12);
+  });
+
   async function joined(buffer?: number) {
     const [x, y] = [new Bus(), new Bus()];
     const a = await bowls.limpet(1, x, [{ server: at('a') }], { buffer });
@@ -260,6 +360,27 @@ describe('spec 3 §7.3, spec 3 §7.5: lost links', () => {
     await bowls.event(/ENOENT/);
     const a = await bowls.limpet(1, x, [{ server: at('a') }]);
     await bowls.until(() => isJoined(a) && isJoined(b));
+  });
+});
+
+describe('spec 3 §7.6: the queue of the Limpet itself', () => {
+  it('is bounded in bytes; what it misses is counted, and the far bus hears of it', async () => {
+    const [x, y] = [new Bus({ maxQueuedBytesPerKsock: 100_000 }), new Bus()];
+    await bowls.join(x, y, NATIVE);
+    const [a] = bowls.limpets as [Limpet];
+    const [near, far] = [await bowls.open(x), await bowls.open(y)];
+    await far.bind('$.*');
+    // In one turn of the event loop, in which the Limpet reads nothing.
+    for (let n = 0; n < 300; n++) near.post(new Announcement('$.N', new Uint8Array(1000)));
+    await near.flush();
+    let [heard, missed] = [0, 0];
+    while (heard + missed < 300) {
+      const message = await next(far);
+      if (message.name === '$.N') heard++;
+      else if (message.name === '$.KBUS.Limpet.Missed') missed += Number(message.text());
+    }
+    expect(missed).toBeGreaterThan(100);
+    expect([heard + missed, a.report().missed]).toEqual([300, missed]);
   });
 });
 
