@@ -10,8 +10,9 @@ export function checkOptions(call: string, options: unknown, known: ReadonlySet<
     const what = options === null ? 'null' : typeof options;
     throw new TypeError(`the options of ${call} must be an object, not ${what}`);
   }
-  for (const key of Object.keys(options)) {
-    if (!known.has(key)) throw unknownOption(call, key, known);
+  // `Object.keys` would make an array for each send.
+  for (const key in options) {
+    if (!known.has(key) && Object.hasOwn(options, key)) throw unknownOption(call, key, known);
   }
 }
 
