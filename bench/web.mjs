@@ -1,21 +1,21 @@
 // Measures announcements between a program in Node and a page in Chromium, over each bus that serves WebSocket. See --help.
 import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
-import { createServer } from 'node:http';
 import { createServer as createNetServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { Command } from 'commander';
-import { chromium } from 'playwright-core';
 import { median } from '../harness/statistics.mjs';
 import { rounds, run, seconds } from './command.mjs';
-import { programPath } from './peers.mjs';
+import { programPath, programVersion } from './peers.mjs';
 import { format } from './report.mjs';
+import { BrowserPage } from './web/browser.mjs';
 import { receive, roundTrip, send } from './web/flow.mjs';
 import { systems } from './web/systems.mjs';
 
-/** @import { AddressInfo } from 'node:net' @import { Browser } from 'playwright-core' @import { Place, WebSystem } from './web/systems.mjs' */
+/** @import { AddressInfo } from 'node:net' @import { Place, WebSystem } from './web/systems.mjs' */
 
 /** @type {{ rounds: number, seconds: number }} */
 const given = new Command('node bench/web.mjs')
@@ -30,34 +30,23 @@ const given = new Command('node bench/web.mjs')
 const folderOfPeers = fileURLToPath(new URL('peers/node_modules/', import.meta.url));
 const FIGURES = /** @type {const} */ (['to the page', 'from the page', 'there and back']);
 
-/** @returns {Promise<number>} a free port */
-function freePort() {
-  return new Promise((resolve) => {
-    const server = createNetServer().listen(0, '127.0.0.1', () => {
-      const { port } = /** @type {AddressInfo} */ (server.address());
-      server.close(() => resolve(port));
-    });
-  });
+/** Free ports: all are taken before one is given back, so that each is another one. @param {number} count */
+async function freePorts(count) {
+  const servers = Array.from({ length: count }, () => createNetServer().listen(0, '127.0.0.1'));
+  await Promise.all(servers.map((server) => once(server, 'listening')));
+  const ports = servers.map((server) => /** @type {AddressInfo} */ (server.address()).port);
+  await Promise.all(servers.map((server) => once(server.close(), 'close')));
+  return ports;
 }
 
-/** Serves the page of a system, and the clients of the peers. */
+/** A site with the page of a system, and the clients of the peers. */
 async function openSite() {
-  const site = { module: '', origin: '' };
-  const server = createServer(({ url = '' }, response) => {
-    const isPage = url === '/';
-    response.setHeader('content-type', isPage ? 'text/html' : 'text/javascript; charset=utf-8');
-    if (isPage) response.end('<!doctype html><title>bench</title>');
-    else if (url === '/bus.mjs') response.end(site.module);
-    else if (url === '/flow.mjs')
-      response.end(readFileSync(new URL('web/flow.mjs', import.meta.url)));
-    else if (url.startsWith('/peers/') && !url.includes('..'))
-      response.end(readFileSync(join(folderOfPeers, url.slice('/peers/'.length))));
-    else response.writeHead(404).end();
-  });
-  await new Promise((resolve) => server.listen(0, 'localhost', () => resolve(undefined)));
-  const { port } = /** @type {AddressInfo} */ (server.address());
-  site.origin = `http://localhost:${port}`;
-  return { site, close: () => server.close() };
+  const page = await BrowserPage.site();
+  page.modules.set('/flow.mjs', () => readFileSync(new URL('web/flow.mjs', import.meta.url)));
+  for (const path of ['nats.ws/esm/nats.js', 'mqtt/dist/mqtt.esm.js']) {
+    page.modules.set(`/peers/${path}`, () => readFileSync(join(folderOfPeers, path)));
+  }
+  return page;
 }
 
 /** Starts the server of a system; gives the function that ends it. @param {WebSystem} system @param {Place} place */
@@ -78,16 +67,17 @@ async function startServer(system, place) {
   return () => child.kill();
 }
 
-/** @param {Browser} browser @param {WebSystem} system @param {Awaited<ReturnType<typeof openSite>>['site']} site */
-async function measure(browser, system, site) {
+/** @param {string} path @param {WebSystem} system */
+async function measure(path, system) {
   const folder = mkdtempSync(join(tmpdir(), 'kbus-bench-web-'));
-  const [port, webPort] = [await freePort(), await freePort()];
-  const place = { folder, port, webPort, origin: site.origin };
+  const [port = 0, webPort = 0] = await freePorts(2);
+  const page = await openSite();
+  const place = { folder, port, webPort, origin: page.origin };
   const stop = await startServer(system, place);
-  const page = await browser.newPage();
   try {
-    site.module = system.page(place);
-    await page.goto(site.origin);
+    const module = system.page(place);
+    page.modules.set('/bus.mjs', () => module);
+    page.open(path);
     await page.evaluate(
       `Promise.all([import('/bus.mjs'), import('/flow.mjs')]).then(async ([{ bus }, flow]) => {
         Object.assign(globalThis, { bus, flow, received: await flow.receive(bus, 'Out') });
@@ -111,21 +101,17 @@ async function measure(browser, system, site) {
 async function main() {
   const path = programPath('chromium');
   if (path === undefined) throw new Error('there is no chromium; `npm test` installs it');
-  const args = process.getuid?.() === 0 ? ['--no-sandbox'] : [];
-  const browser = await chromium.launch({ executablePath: path, args });
-  const { site, close } = await openSite();
   /** @type {Map<WebSystem, number[][]>} */
   const results = new Map(systems.map((system) => [system, []]));
   for (let round = 1; round <= given.rounds; round++) {
     for (const system of systems) {
-      const figures = await measure(browser, system, site);
+      const figures = await measure(path, system);
       results.get(system)?.push(figures);
       console.error(`round ${round} of ${given.rounds}`, system.title, figures.map(Math.round));
     }
   }
-  await browser.close();
-  close();
-  console.log(`Chromium ${browser.version()}, Node ${process.version}; 100 bytes; medians.\n`);
+  const browser = programVersion('chromium', '--version');
+  console.log(`Chromium ${browser}, Node ${process.version}; 100 bytes; medians.\n`);
   console.log(`| bus | ${FIGURES.join(' | ')} | versions |\n| --- | ---: | ---: | ---: | --- |`);
   for (const [system, all] of results) {
     const [out = 0, back = 0, trip = 0] = FIGURES.map((_, at) =>
