@@ -64,7 +64,7 @@ function textOfUnread(one: KsockTraffic): string {
 function pace({ queuedRate, missedRate, readAgo, readRate }: KsockTraffic): string {
   if (readRate > 0)
     return `it reads ${count(readRate)} of ${count(queuedRate + missedRate)} messages/s`;
-  if (readAgo === null) return 'it has read nothing since kbus looks';
+  if (readAgo === null) return 'it has read nothing since kbus began to watch';
   return readAgo < STOPPED_MS
     ? 'it has just read nothing'
     : `it has read nothing for ${duration(readAgo)}`;

@@ -245,7 +245,7 @@ describe('The bottleneck', () => {
     watch.pass(3 * SECOND);
     expect(bottleneckOf(look())).toEqual({
       ksock: slow.id,
-      text: 'the queue of Ksock 1 (slow) is full, 1 of 1: it has read nothing since kbus looks; 2 senders wait for room',
+      text: 'the queue of Ksock 1 (slow) is full, 1 of 1: it has read nothing since kbus began to watch; 2 senders wait for room',
     });
   });
 

@@ -4,8 +4,8 @@ import type { BindingInfo, KsockInfo, TapEvent } from '../../tap/events.ts';
 /** Programs that have left are remembered, so that their messages keep a name; of more, the first ones are forgotten. */
 const MAX_PROGRAMS = 5000;
 
-/** Each Limpet replies for this and its network id (docs/limpets.md). */
-const LIMPET_NAME = '$.KBUS.Limpet.At.';
+/** Each Limpet replies for this and its network id, with a report of itself (docs/limpets.md). */
+export const LIMPET_NAME = '$.KBUS.Limpet.At.';
 
 /** The Ksock id of what KBUS itself sends. */
 export const KBUS = 0;

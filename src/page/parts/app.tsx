@@ -1,5 +1,6 @@
 import type { JSX } from 'preact';
 import { type ViewName, view } from '../state/route.ts';
+import { Bowls } from './bowls.tsx';
 import { Header } from './header.tsx';
 import { Messages } from './messages.tsx';
 import { Names } from './names.tsx';
@@ -15,6 +16,7 @@ const PARTS: Readonly<Record<ViewName, () => JSX.Element>> = {
   messages: Messages,
   names: Names,
   talk: Talk,
+  buses: Bowls,
   try: Try,
 };
 

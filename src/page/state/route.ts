@@ -23,6 +23,7 @@ export const VIEWS = [
   { name: 'messages', title: 'Messages' },
   { name: 'names', title: 'Names' },
   { name: 'talk', title: 'Who talks' },
+  { name: 'buses', title: 'Buses' },
   { name: 'try', title: 'Try it' },
 ] as const;
 

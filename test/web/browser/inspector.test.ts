@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import process from 'node:process';
 import type { Browser, BrowserContext, Page } from 'playwright-core';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { Limpet } from '../../../src/limpet/limpet.ts';
 import { Announcement } from '../../../src/message/message.ts';
 import { RecordingServer } from '../../../src/web/recording-server.ts';
 import { Program } from '../../bus/program.ts';
@@ -249,6 +250,32 @@ describe.skipIf(missing !== null)(title, () => {
     writeFileSync(none, 'no recording');
     await give(none);
     await textWith(page, '#state', 'none.mcap: this is no recording');
+  });
+
+  it('shows all buses as bowls, and the Limpets between them as links', async () => {
+    const path = join(await newFolder(), 'limpet.sock');
+    const limpets = [
+      new Limpet({ id: 5, bus: 0, directory: local.directory, links: [{ server: path }] }),
+      new Limpet({ id: 6, bus: 1, directory: local.directory, links: [{ client: path }] }),
+    ];
+    for (const limpet of limpets) await limpet.start();
+    try {
+      await local.open({ name: 'heater' });
+      await local.open({ name: 'screen' }, 1);
+      const page = await open('&view=buses');
+      await textWith(page, '[data-bus="0"]', 'heater');
+      expect(await textWith(page, '[data-bus="1"]', 'screen')).toContain('Limpet 6');
+      expect(await textWith(page, 'table.joints tbody', 'up')).toMatch(/Limpet 5 ⇄ Limpet 6 up/);
+      expect(await page.locator('svg.joints path.good').count()).toBe(1);
+      await page.getByRole('link', { name: 'Bus 1' }).click();
+      await textWith(page, 'tbody tr', 'screen');
+      expect(new URL(page.url()).hash).toBe('#bus=1');
+      // What the page asked by is gone.
+      const { ksocks } = await (await local.open()).stats();
+      expect(ksocks.map(({ program }) => program)).not.toContain('inspector');
+    } finally {
+      for (const limpet of limpets) await limpet.stop();
+    }
   });
 
   it('saves the messages that fit the filter as a recording, which kbus and the page can read', async () => {
