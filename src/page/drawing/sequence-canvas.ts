@@ -182,7 +182,8 @@ export class SequenceCanvas {
     const { chart } = this;
     const [first, last] = [chart.at(0), chart.at(chart.length - 1)];
     if (first === undefined || last === undefined) return null;
-    const shown = this.rows.at(-1) ?? last;
+    const isLive = !chart.isPaused && this.back === 0;
+    const shown = (isLive ? undefined : this.rows.at(-1)) ?? last;
     return { first: first.first.time, shown: shown.first.time, last: last.first.time };
   }
 

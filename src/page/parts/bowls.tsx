@@ -13,6 +13,10 @@ const MOST_NAMES = 8;
 /** How far below its ends a link hangs, in pixels. */
 const SAG = 46;
 
+/** Bowls whose Limpets are less than this apart are one above the other: a link goes so far aside. */
+const BESIDE = 60;
+const AROUND = 215;
+
 interface Line {
   readonly joint: Joint;
   readonly path: string;
@@ -192,7 +196,10 @@ function linesOf(place: HTMLElement, joints: readonly Joint[]): Line[] {
   return joints.flatMap((joint) => {
     const [a, b] = [at(joint.from), joint.to === null ? null : at(joint.to)];
     if (a === null || b === null) return [];
-    const path = `M${a.x} ${a.y}C${a.x} ${a.y + SAG} ${b.x} ${b.y + SAG} ${b.x} ${b.y}`;
+    // Around the bowl, if it is right above.
+    const aside = Math.abs(a.x - b.x) < BESIDE ? AROUND : 0;
+    const [x1, x2] = [a.x + aside, b.x + aside];
+    const path = `M${a.x} ${a.y}C${x1} ${a.y + SAG} ${x2} ${b.y + SAG} ${b.x} ${b.y}`;
     return [{ joint, path }];
   });
 }

@@ -1,4 +1,5 @@
 import { type Signal, useSignal, useSignalEffect } from '@preact/signals';
+import type { ComponentChildren } from 'preact';
 import { useEffect, useMemo, useRef } from 'preact/hooks';
 import { count } from '../../base/units.ts';
 import { SequenceCanvas } from '../drawing/sequence-canvas.ts';
@@ -73,7 +74,6 @@ export function Sequence() {
         >
           {isPaused.value ? 'Go on' : 'Pause'}
         </button>
-        <Counts chart={chart} />
       </FilterBar>
       <div class="split">
         <div class="scroll chart">
@@ -91,13 +91,15 @@ export function Sequence() {
         </div>
         {route.value.message !== '' && <MessageDetail id={route.value.message} />}
       </div>
-      <TimeSlider drawing={drawing} moves={moves} />
+      <TimeSlider drawing={drawing} moves={moves}>
+        <Counts chart={chart} />
+      </TimeSlider>
     </section>
   );
 }
 
 /** Where in the history the chart is. */
-function TimeSlider({ drawing, moves }: TimeSliderProps) {
+function TimeSlider({ children, drawing, moves }: TimeSliderProps) {
   void beats.value;
   void moves.value;
   const times = drawing.current?.times ?? null;
@@ -120,11 +122,13 @@ function TimeSlider({ drawing, moves }: TimeSliderProps) {
       <output class="muted" for="time">
         {times === null ? '' : text(times.shown)}
       </output>
+      {children}
     </div>
   );
 }
 
 interface TimeSliderProps {
+  children: ComponentChildren;
   drawing: { readonly current: SequenceCanvas | null };
   moves: Signal<number>;
 }
