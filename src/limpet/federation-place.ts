@@ -9,6 +9,7 @@ import {
   wantsOf,
 } from './federation/federation.ts';
 import { Journal } from './federation/journal.ts';
+import type { Address } from './hub/address.ts';
 import { EVERYTHING, Filter } from './hub/patterns.ts';
 import type { LinkOptions } from './options.ts';
 import { Place, type PlaceHost, type PlaceLife } from './place.ts';
@@ -140,9 +141,9 @@ export class FederationPlace extends Place {
     await this.journal?.finish();
   }
 
-  override joined(peer: number): void {
+  override joined(peer: Address | null): void {
     super.joined(peer);
-    this.federation?.agreed(peer);
+    if (peer !== null) this.federation?.agreed(peer);
   }
 
   override lost(why: string): void {

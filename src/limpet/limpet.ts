@@ -358,7 +358,7 @@ export class Limpet {
 
   private hostOf(life: Life, place: Place | null): ConnectionHost {
     const { hub, side, address } = life;
-    const joined = (peer: number, text: string): void => {
+    const joined = (peer: Address | null, text: string): void => {
       place?.joined(peer);
       this.tell('info', `link ${place?.name ?? 'the same bus'}: joined with ${text}`);
     };
@@ -369,7 +369,7 @@ export class Limpet {
       refuse: (hello, connection) => this.refuse(life, hello, connection),
       linkUp: (connection, link) => {
         this.byLink.set(link, connection);
-        joined(link.peer.id, `Limpet ${link.peer.id}`);
+        joined(link.peer, `Limpet ${link.peer.id}`);
         hub.linkUp(link);
       },
       received: (link, frame) => {
@@ -386,7 +386,7 @@ export class Limpet {
         return hub.isNative(id) ? `Limpet ${id} is joined by native links already` : '';
       },
       classicUp: (connection, id) => {
-        joined(id, `the classic Limpet ${id}`);
+        joined(null, `the classic Limpet ${id}`);
         const { out, in: into } = connection.greeting;
         const port = new ClassicPort(
           id,

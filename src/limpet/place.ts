@@ -63,8 +63,8 @@ export abstract class Place {
   /** The Limpet is about to stop: ends what it is at, but not for long. */
   async finish(): Promise<void> {}
 
-  /** A Limpet has been joined here. */
-  joined(_peer: number): void {
+  /** A Limpet has been joined here; null: a classic one. */
+  joined(_peer: Address | null): void {
     this.trouble = '';
   }
 

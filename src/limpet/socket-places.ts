@@ -1,5 +1,6 @@
 import type { Server } from 'node:net';
 import { jittered } from '../client/ports/reconnect-options.ts';
+import type { Address } from './hub/address.ts';
 import { addressText, type LinkAddress, linkAddress, removeSocketFile } from './link/address.ts';
 import { connectLink, listenForLinks, SocketWire } from './link/socket-wire.ts';
 import type { LinkOptions } from './options.ts';
@@ -100,7 +101,7 @@ export class ClientPlace extends Place {
     );
   }
 
-  override joined(peer: number): void {
+  override joined(peer: Address | null): void {
     super.joined(peer);
     this.delay = FIRST_DELAY_MS;
   }

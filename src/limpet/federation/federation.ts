@@ -1,3 +1,4 @@
+import type { Address } from '../hub/address.ts';
 import type { Wire, WireEvents } from '../link/wire.ts';
 import type { Engine, EngineWants } from './engine.ts';
 import type { WireMark } from './journal-codec.ts';
@@ -59,6 +60,7 @@ const VERSION = 1;
 /** A Limpet of the federation, as this one knows it. */
 interface Peer {
   readonly id: number;
+  /** 0: it has begun a wire, and not said yet which life it is. */
   life: number;
   wire: PeerWire | null;
   /** Ticks until the next attempt to join it. */
@@ -202,9 +204,9 @@ export class Federation {
       return;
     }
     const peer = this.peerOf(from);
-    const isNew = peer.life !== greeting.life;
-    if (isNew) {
-      peer.life = greeting.life;
+    const before = peer.life;
+    peer.life = greeting.life;
+    if (before !== 0 && before !== greeting.life) {
       peer.delay = FIRST_DELAY;
       peer.wait = 0;
       peer.wire?.close('the other Limpet has begun anew');
@@ -305,9 +307,10 @@ export class Federation {
   }
 
   /** The Limpets have agreed to be joined. */
-  agreed(id: number): void {
+  agreed({ id, life }: Address): void {
     const peer = this.peers.get(id);
     if (peer === undefined) return;
+    peer.life = life;
     peer.delay = FIRST_DELAY;
     peer.wasJoined = true;
   }

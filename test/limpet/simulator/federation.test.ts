@@ -273,6 +273,30 @@ async function simulate(seed: number): Promise<Sea> {
   return sea;
 }
 
+it('a Limpet that began a wire before it was heard stays joined when it says again that it is there', async () => {
+  const sea = new Sea(new Random(1));
+  const [one, other] = sea.members as [Member, Member];
+  sea.isRough = false;
+  for (const member of sea.members) member.isUp = false;
+  // Nobody hears the first greeting.
+  one.isUp = true;
+  one.federation.up(one.engine);
+  other.isUp = true;
+  other.federation.up(other.engine);
+  const deliverAll = async (): Promise<void> => {
+    do await Promise.resolve();
+    while (await sea.deliver());
+  };
+  await deliverAll();
+  const wires = [...one.streams, ...other.streams].map(({ wire }) => wire);
+  expect(wires.length).toBe(2);
+  for (let tick = 0; tick < 12; tick++) {
+    for (const { federation } of [one, other]) federation.tick();
+    await deliverAll();
+  }
+  expect([...one.streams, ...other.streams].map(({ wire }) => wire)).toEqual(wires);
+});
+
 describe('the wires of a federation carry bytes in order and without gaps, whatever the engine loses', () => {
   it.runIf(KBUS_FEDERATION_SEED !== undefined)('in the run of a seed', async () => {
     await simulate(Number(KBUS_FEDERATION_SEED));

@@ -36,6 +36,8 @@ describe('joined buses keep the promises of Limpets, whatever happens to links, 
     console.log(`joined buses: seeds from ${first}: ${JSON.stringify({ runs, ...sum, statuses })}`);
     if (runs < 100) return;
     for (const count of Object.values(sum)) expect(count).toBeGreaterThan(0);
+    // The rarest of them comes about once in 60 runs.
+    if (runs < 1000) return;
     for (const name of ['Reply', '$.KBUS.Limpet.NotSent', '$.KBUS.Limpet.LinkLost']) {
       expect(statuses[name]).toBeGreaterThan(0);
     }
