@@ -40,6 +40,7 @@ class Sea {
         readRepliers: nothing,
         pause: nothing,
         warn: nothing,
+        defer: nothing,
         transmit: (link, frame) => {
           const to = /** @type {Hub} */ (this.hubs[link.peer.id - 1]);
           this.onTheWay.push({ to, from: hub, frame });

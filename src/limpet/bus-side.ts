@@ -20,6 +20,9 @@ export const REPORT = '$.KBUS.Limpet.At.';
 const PATIENCE_TICKS = 5;
 const IMPATIENT_TICKS = 30;
 
+/** For so many milliseconds a Limpet lets wait what may. */
+const DEFER_MS = 5;
+
 /** The name of the answers: one that begins with `$.KBUS.` would make them Statuses (spec 1 §4.3). */
 const ANSWER = '$.Limpet.Answer';
 
@@ -125,8 +128,11 @@ export class BusSide {
       unbind: (name) => side?.unbind(name),
       readRepliers: () => side?.readRepliers(),
       pause: (isPaused) => side?.pause(isPaused),
-      // The Limpet puts its own in these places.
+      // The Limpet puts its own in this place.
       transmit: () => true,
+      defer: () => {
+        setTimeout(() => side?.isClosed || side?.hub.flushAll(), DEFER_MS);
+      },
       warn: host.warn,
     });
     side = new BusSide(port, hub, termination, host);

@@ -48,6 +48,7 @@ export function feedLimpet(bytes: Uint8Array, random: Random): void {
       readRepliers: () => {},
       pause: () => {},
       transmit: (_link, frame) => connection?.send(frame) ?? true,
+      defer: () => {},
       warn: () => {},
     },
   );

@@ -115,6 +115,25 @@ describe('spec 3 §7: a link with many ends', () => {
     expect(to('kbus.plant.to.3.2')).toBeLessThan(10);
   });
 
+  it('sends a Request to the bus of its Replier at once, and to the listeners of others with the next ones', async () => {
+    const memory = new MemoryEngine();
+    const [one, two, three] = await joinAll(3, { engine: memory.connect, federation: 'plant' });
+    const asker = await bowls.open(one as Bus);
+    const replier = await bowls.open(two as Bus);
+    const listener = await bowls.open(three as Bus);
+    await listener.setMaxMessages(1000);
+    await listener.bind('$.Ask');
+    await replier.replier('$.Ask', () => 'yes');
+    await bowls.replier(asker, '$.Ask');
+    const before = memory.published.length;
+    for (let at = 0; at < 200; at++) await asker.request('$.Ask', String(at));
+    for (let at = 0; at < 200; at++) expect((await next(listener)).text()).toBe(String(at));
+    const to = (subject: string): number =>
+      memory.published.slice(before).filter((each) => each.subject === subject).length;
+    expect(to('kbus.plant.to.2.1')).toBeGreaterThanOrEqual(200);
+    expect(to('kbus.plant.to.3.1')).toBeLessThan(150);
+  });
+
   it('cuts what is longer than the engine carries into pieces', async () => {
     const memory = new MemoryEngine();
     memory.maxPayload = 1000;

@@ -58,13 +58,17 @@ export type Frame =
       readonly isBound: boolean;
       readonly name: string;
     }
-  /** Asks for the stream of `origin` from this number on; 0: from now on. `wantsNow`: only the origin can say what is now. */
+  /**
+   * Asks for the stream of `origin` from this number on; 0: from now on. `wantsNow`: only the origin can say what is now. `isRelay`:
+   * others get the stream through this Limpet, so it needs what is for them, too.
+   */
   | {
       readonly kind: 'subscribe';
       readonly origin: Address;
       readonly token: number;
       readonly from: number;
       readonly wantsNow: boolean;
+      readonly isRelay: boolean;
     }
   | { readonly kind: 'unsubscribe'; readonly origin: Address }
   /**

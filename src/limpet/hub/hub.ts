@@ -36,6 +36,8 @@ export interface HubHost {
   pause(isPaused: boolean): void;
   /** Sends a frame over a native link. False if the peer reads slowly; then {@link Hub.drained} follows. */
   transmit(link: Link, frame: Frame): boolean;
+  /** Calls {@link Hub.flushAll} within some milliseconds. */
+  defer(): void;
   warn(text: string): void;
 }
 
@@ -99,6 +101,7 @@ export class Hub implements RequestsHost {
   /** Of the federation of mode `stream` that this Limpet is in. */
   journal: Journal | null = null;
   private readonly handover = new Handover();
+  private hasDeferred = false;
 
   constructor({ address, maxBytes, forgetAfter }: HubOptions, host: HubHost) {
     this.address = address;
@@ -116,6 +119,11 @@ export class Hub implements RequestsHost {
         if (known !== undefined) this.repliers.changedAll(known);
       },
       settled: () => this.journal?.settled() ?? { stored: 0, seq: 0 },
+      deferred: () => {
+        if (this.hasDeferred) return;
+        this.hasDeferred = true;
+        host.defer();
+      },
     });
     this.repliers = new Repliers(this.topology, {
       bind: (name) => this.ksockId !== 0 && host.bind(name),
@@ -206,7 +214,7 @@ export class Hub implements RequestsHost {
     }
     if (!journal.takes(message.name)) return;
     // What was sent before leaves before.
-    if (streams.hasUnsent) streams.flush();
+    if (streams.hasUnsent) streams.flushAll();
     journal.append(this.address, ++streams.own.announced, message, streams.own.end);
   }
 
@@ -425,6 +433,13 @@ export class Hub implements RequestsHost {
     if (mustPause === this.isPaused) return;
     this.isPaused = mustPause;
     this.host.pause(mustPause);
+  }
+
+  /** Sends also what could wait for a while. */
+  flushAll(): void {
+    this.hasDeferred = false;
+    this.streams.flushAll();
+    this.flush();
   }
 
   /** A second or so has passed. */

@@ -15,6 +15,10 @@ export interface NeighboursHost {
 
 /** What all Limpets are told: of links, and of Repliers. */
 type News = Extract<Frame, { kind: 'state' | 'links' | 'replier' }>;
+type Change = Exclude<News, { kind: 'state' }>;
+
+/** So many changes of one Limpet are kept that came before those before them. */
+const MAX_EARLY = 1024;
 
 /**
  * The native links of a Limpet. It tells its neighbours what it knows, and what they tell it (link-state routing), and gets each
@@ -26,6 +30,8 @@ export class Neighbours {
   private readonly streams: Streams;
   private readonly host: NeighboursHost;
   private toldReplaces: Address | null = null;
+  /** By key of a Limpet and number: changes that came before those before them, and over which link. */
+  private readonly early = new Map<string, Map<number, readonly [Link, Change]>>();
 
   constructor(topology: Topology, streams: Streams, host: NeighboursHost) {
     this.topology = topology;
@@ -59,10 +65,15 @@ export class Neighbours {
       if (!topology.learn(news.state)) return;
       this.flood(news, link);
       this.pathsChanged(topology.hubs.get(keyOf(news.state.hub)));
-      return;
-    }
-    const known = topology.change(news.hub, news.seq);
-    if (known === null) return;
+      this.toldNext(news.state.hub);
+    } else if (this.changed(link, news)) this.toldNext(news.hub);
+    else if (topology.isEarly(news.hub, news.seq)) this.keepEarly(link, news);
+  }
+
+  /** A change of some Limpet. False if it is not the next one of what is known. */
+  private changed(link: Link, news: Change): boolean {
+    const known = this.topology.change(news.hub, news.seq);
+    if (known === null) return false;
     if (news.kind === 'links') {
       known.links = news.links;
       known.replaces = news.replaces;
@@ -71,6 +82,33 @@ export class Neighbours {
     this.flood(news, link);
     if (news.kind === 'links') this.pathsChanged();
     else this.host.repliersChanged(known, news.name);
+    return true;
+  }
+
+  /** Changes may come over several paths, and so before those that came first. */
+  private keepEarly(link: Link, news: Change): void {
+    const key = keyOf(news.hub);
+    const kept = this.early.get(key) ?? new Map<number, readonly [Link, Change]>();
+    this.early.set(key, kept);
+    if (kept.size < MAX_EARLY) kept.set(news.seq, [link, news]);
+  }
+
+  /** More is known of a Limpet: what has come too early may be next. */
+  private toldNext(hub: Address): void {
+    const key = keyOf(hub);
+    const kept = this.early.get(key);
+    if (kept === undefined) return;
+    for (let next = this.next(key); kept.has(next); next = this.next(key)) {
+      const [link, news] = kept.get(next) as readonly [Link, Change];
+      this.changed(link, news);
+    }
+    const next = this.next(key);
+    for (const seq of kept.keys()) if (seq < next) kept.delete(seq);
+    if (kept.size === 0) this.early.delete(key);
+  }
+
+  private next(key: string): number {
+    return (this.topology.hubs.get(key)?.seq ?? 0) + 1;
   }
 
   /** Tells all that this Limpet speaks for its bus in place of another one. */
@@ -119,7 +157,9 @@ export class Neighbours {
       own.seq++;
       this.toldReplaces = own.replaces;
       const { hub, seq, replaces } = own;
-      this.flood({ kind: 'links', hub, seq, links, replaces }, added);
+      for (const link of this.links) {
+        if (link !== added) this.transmit(link, { kind: 'links', hub, seq, links, replaces });
+      }
     }
     // What it hears next of other Limpets can be reached through this one.
     if (added !== null) {

@@ -48,6 +48,8 @@ interface Subscriber {
    * only the origin can say what "now" is.
    */
   readonly wantsNow: boolean;
+  /** Others get the stream through it. */
+  readonly isRelay: boolean;
   /**
    * What it needs may have been left out for this Limpet, since it was for others. So the stream begins for it when the origin
    * has been asked later than in the subscription `asOf` of this Limpet.
@@ -57,7 +59,12 @@ interface Subscriber {
   isFresh: boolean;
   /** How many entries before `next` it was not sent, and not told of, since they are for others. */
   untold: number;
+  /** What comes before this number may wait: copies of Requests that another neighbour carries out. */
+  deferredTo: number;
 }
+
+/** Copies of Requests that are carried out elsewhere may wait for one another; not more of them than this. */
+const MAX_DEFERRED = 64;
 
 /** A subscriber is told of this many entries that it was not sent, and at each tick: what all have is not kept. */
 const TELL_AFTER = 256;
@@ -109,6 +116,8 @@ export interface StreamsHost {
   paired(key: string): void;
   /** How far the stream of the federation has the Announcements of this Limpet. */
   settled(): Settled;
+  /** Something may wait: call {@link Streams.flushAll} within some milliseconds. */
+  deferred(): void;
 }
 
 /** Of this Limpet's Announcements, the first `stored` are in the stream of its federation, before its number `seq`, or never will be. */
@@ -153,9 +162,31 @@ export class Streams {
     return this.own.append(message, dest, answers);
   }
 
-  /** Sends what was appended. */
+  /**
+   * Sends what was appended. In a federation, a Request goes to the neighbour that carries it out at once. For the others it is
+   * something to hear, and waits a little for what else there is: else each round trip would take longer, the more buses there are.
+   */
   flush(): void {
+    for (const subscriber of this.ownSubscribers.values()) {
+      if (this.mayWait(subscriber)) this.host.deferred();
+      else this.pump(subscriber);
+    }
+  }
+
+  /** Sends all, also what might wait. */
+  flushAll(): void {
     for (const subscriber of this.ownSubscribers.values()) this.pump(subscriber);
+  }
+
+  /** Whether all that a neighbour has not been sent is for others. */
+  private mayWait(subscriber: Subscriber): boolean {
+    const { own } = this;
+    const { link, next } = subscriber;
+    if (link.federation === 0 || next === own.end || own.end - next > MAX_DEFERRED) return false;
+    let at = Math.max(next, subscriber.deferredTo);
+    while (at < own.end && this.isForAnother(subscriber, this.self, own.at(at)?.dest ?? null)) at++;
+    subscriber.deferredTo = at;
+    return at === own.end;
   }
 
   private pump(subscriber: Subscriber): void {
@@ -182,7 +213,7 @@ export class Streams {
         link.after = entry.after;
         this.tellAfter(link);
       }
-      const filtered = this.filtered(link, origin, entry);
+      const filtered = this.filtered(subscriber, origin, entry);
       if (filtered === null) {
         subscriber.untold++;
         continue;
@@ -226,16 +257,21 @@ export class Streams {
   }
 
   /** The entry as the subscriber gets it; null: not at all. */
-  private filtered(link: Link, origin: Address, entry: Entry): Entry | null {
+  private filtered(subscriber: Subscriber, origin: Address, entry: Entry): Entry | null {
+    const { link } = subscriber;
     const { message, dest, answers } = entry;
-    if (answers !== 0) return this.isForAnother(link, origin, dest) ? null : entry;
+    if (answers !== 0) return this.isForAnother(subscriber, origin, dest) ? null : entry;
     if (link.out.passes(message.name)) return entry;
     return dest === null ? null : { ...entry, isBlocked: true };
   }
 
-  /** An answer of this bus for a neighbour that gets the stream from here goes to nobody else. */
-  private isForAnother(link: Link, origin: Address, dest: Address | null): boolean {
-    if (dest === null || origin !== this.self || isSame(dest, link.peer)) return false;
+  /** Whether a Request or an answer of this bus is for another neighbour that gets the stream from here. */
+  private isForAnother(
+    { link, isRelay }: Subscriber,
+    origin: Address,
+    dest: Address | null,
+  ): boolean {
+    if (dest === null || origin !== this.self || isRelay || isSame(dest, link.peer)) return false;
     return this.directKeys.has(keyOf(dest));
   }
 
@@ -279,7 +315,8 @@ export class Streams {
     inflow.isAwaited = true;
     inflow.token++;
     const { token } = inflow;
-    this.transmit(upstream as Link, { kind: 'subscribe', origin, token, from, wantsNow });
+    const isRelay = inflow.subscribers.size > 0;
+    this.transmit(upstream as Link, { kind: 'subscribe', origin, token, from, wantsNow, isRelay });
   }
 
   begin(link: Link, frame: Extract<Frame, { kind: 'begin' }>): void {
@@ -396,12 +433,12 @@ export class Streams {
   // Where streams go
 
   subscribed(link: Link, frame: Extract<Frame, { kind: 'subscribe' }>): void {
-    const { origin, token, from, wantsNow } = frame;
+    const { origin, token, from, wantsNow, isRelay } = frame;
     if (isSame(origin, this.self)) {
       const { own } = this;
       const next = from === 0 ? own.end : Math.min(Math.max(from, own.base), own.end);
-      const state = { isWaiting: false, isFresh: true, untold: 0 };
-      const subscriber = { link, token, next, wantsNow, asOf: 0, ...state };
+      const state = { isWaiting: false, isFresh: true, untold: 0, deferredTo: 0 };
+      const subscriber = { link, token, next, wantsNow, isRelay, asOf: 0, ...state };
       this.ownSubscribers.set(link, subscriber);
       this.directKeys.add(link.key);
       const heard = own.heardBefore(next);
@@ -423,8 +460,8 @@ export class Streams {
     }
     const inflow = this.inflowOf(origin);
     const { token: asOf } = inflow;
-    const state = { isWaiting: true, isFresh: true, untold: 0 };
-    const subscriber = { link, token, next: from, wantsNow, asOf, ...state };
+    const state = { isWaiting: true, isFresh: true, untold: 0, deferredTo: 0 };
+    const subscriber = { link, token, next: from, wantsNow, isRelay, asOf, ...state };
     inflow.subscribers.set(link, subscriber);
     this.serve(inflow);
   }

@@ -92,6 +92,12 @@ export class Topology {
     return known;
   }
 
+  /** Whether a change comes before others that are not known yet. */
+  isEarly(hub: Address, seq: number): boolean {
+    const known = this.hubs.get(keyOf(hub));
+    return known !== this.own && seq > (known?.seq ?? 0) + 1;
+  }
+
   stateOf({ hub, seq, links, replaces, repliers }: KnownHub): HubState {
     return { hub, seq, links, replaces, repliers: [...repliers] };
   }

@@ -475,6 +475,7 @@ function controlOf(json: Json): Frame {
         token: checkCount(json['token']),
         from: checkCount(json['from']),
         wantsNow: checkBoolean(json['wantsNow']),
+        isRelay: checkBoolean(json['isRelay']),
       };
     case 'unsubscribe':
       return { kind, origin: checkAddress(json['origin']) };

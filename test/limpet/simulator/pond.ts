@@ -26,6 +26,7 @@ export class Limpet {
   readonly hub: Hub;
   private ksock: BusKsock | null = null;
   private isPaused = false;
+  private hasDeferred = false;
   private token = 0;
   readonly ends: End[] = [];
   readonly cables = new Set<Cable>();
@@ -54,6 +55,9 @@ export class Limpet {
           this.isPaused = isPaused;
         },
         transmit: (link, frame) => this.transmit(link, frame),
+        defer: () => {
+          this.hasDeferred = true;
+        },
         warn: (text) => this.warnings.push(text),
       },
     );
@@ -122,6 +126,14 @@ export class Limpet {
     }
     this.hub.flush();
     return hasRead;
+  }
+
+  /** Sends what could wait. */
+  flushAll(): boolean {
+    const { hasDeferred } = this;
+    this.hasDeferred = false;
+    if (hasDeferred) this.hub.flushAll();
+    return hasDeferred;
   }
 
   die(): void {

@@ -207,6 +207,7 @@ export class World {
       cut: 1.5,
       connect: 6,
       tick: 3,
+      flush: 10,
       die: weather.deaths ? 0.5 : 0,
       start: weather.deaths ? 3 : 0,
       restart: weather.deaths ? 0.3 : 0,
@@ -263,6 +264,9 @@ export class World {
       case 'tick':
         random.pick(this.berths).limpet?.hub.tick();
         return;
+      case 'flush':
+        random.pick(this.berths).limpet?.flushAll();
+        return;
       case 'die': {
         const berth = random.pick(this.berths);
         if (berth.limpet !== null) this.kill(berth);
@@ -318,7 +322,10 @@ export class World {
           if (cable.take(which, count)) isBusy = true;
         }
       }
-      for (const { limpet } of this.berths) if (limpet?.read(1000)) isBusy = true;
+      for (const { limpet } of this.berths) {
+        if (limpet?.read(1000)) isBusy = true;
+        if (limpet?.flushAll()) isBusy = true;
+      }
       if (!isBusy) return;
     }
   }
