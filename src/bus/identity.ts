@@ -34,7 +34,7 @@ function quotedName(program: string): string {
   return `'${escaped(program).replaceAll("'", '"')}'`;
 }
 
-/** `Ksock 4 ('thermostat', process 4711 of user 1000, as it says)`, safe to print. */
+/** `Ksock 4 ('thermostat', process 4711 of user 1000, as it says)`, safe to print. Who observes has the id 0. */
 export function whoIs({ id, who }: { readonly id: number; readonly who: Identity }): string {
   const { program, pid, uid, isClaimed } = who;
   const parts: string[] = [];
@@ -42,6 +42,7 @@ export function whoIs({ id, who }: { readonly id: number; readonly who: Identity
   if (uid >= 0) parts.push(`process ${pid} of user ${uid}`);
   // In this process, the process id says nothing.
   else if (pid !== 0 && isClaimed) parts.push(`process ${pid}`);
-  if (parts.length === 0) return `Ksock ${id}`;
-  return `Ksock ${id} (${parts.join(', ')}${isClaimed ? ', as it says' : ''})`;
+  const what = id === 0 ? 'an observer' : `Ksock ${id}`;
+  if (parts.length === 0) return what;
+  return `${what} (${parts.join(', ')}${isClaimed ? ', as it says' : ''})`;
 }

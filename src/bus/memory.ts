@@ -39,14 +39,20 @@ export class Memory {
     if (at >= 0) this.shares.splice(at, 1);
   }
 
-  /** The Ksock that holds the most; null when none holds any. It looks at some Ksocks only, in the largest share. */
+  /**
+   * The Ksock, or the program that observes, that holds the most; null when none holds any. It looks at some only, in the
+   * largest share.
+   */
   get mostGreedy(): Holder | null {
     const [largest] = [...this.shares].sort((a, b) => b.held - a.held);
+    if (largest === undefined) return null;
     let most: Holder | null = null;
     let weighed = 0;
-    for (const ksock of largest?.ksocks.values() ?? []) {
-      if (++weighed > MAX_WEIGHED_KSOCKS) break;
-      if (ksock.share === largest && ksock.held > (most?.held ?? 0)) most = ksock;
+    for (const holders of [largest.observers, largest.ksocks.values()]) {
+      for (const one of holders) {
+        if (++weighed > MAX_WEIGHED_KSOCKS) break;
+        if (one.share === largest && one.held > (most?.held ?? 0)) most = one;
+      }
     }
     return most;
   }
@@ -62,6 +68,8 @@ export class Share {
   readonly memory: Memory;
   /** The open Ksocks of its bus, also those of other access points. */
   readonly ksocks: ReadonlyMap<number, Holder>;
+  /** Programs that observe the bus at this access point. */
+  readonly observers = new Set<Holder>();
   held = 0;
 
   constructor(memory: Memory, ksocks: ReadonlyMap<number, Holder>) {
@@ -89,13 +97,14 @@ export class Share {
   }
 }
 
-/** A Ksock, as those see it that count memory. */
+/** A Ksock, or a program that observes, as those see it that count memory. */
 export interface Holder {
+  /** 0: it observes. */
   readonly id: number;
   readonly who: Identity;
   readonly share: Share;
   /** Bytes. */
   readonly held: number;
-  /** Unread messages. */
+  /** Unread messages; of one that observes, 0. */
   readonly numMessages: number;
 }

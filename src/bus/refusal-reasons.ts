@@ -266,7 +266,8 @@ function whyNoMemory(bus: Engine, ksock: KsockState): string {
   const most = memory.mostGreedy;
   const says = `programs hold ${memory.held} bytes of the ${memory.limit} that they may hold together (max-memory), this Ksock ${ksock.held}`;
   if (most === null || most === ksock) return says;
-  return `${says}; ${whoIs(most)} holds the most: ${most.held}, with ${most.numMessages} messages unread`;
+  const unread = most.id === 0 ? 'events' : `${most.numMessages} messages`;
+  return `${says}; ${whoIs(most)} holds the most: ${most.held}, with ${unread} unread`;
 }
 
 function followed(says: string, advice: string): string {

@@ -5,6 +5,7 @@ import { bytes as inBytes } from '../base/units.ts';
 import type { Tap } from '../client/tap.ts';
 import { timerMs } from '../client/time-limit.ts';
 import { FileError } from '../recording/file-error.ts';
+import { recordSelection } from '../recording/record-selection.ts';
 import { type Recorded, Recorder, RecordingError } from '../recording/recorder.ts';
 import type { SeenKind } from '../tap/filter.ts';
 import { byteSize, timeSpan, typedName, wholeNumber } from './arguments.ts';
@@ -13,6 +14,7 @@ import { Ending, ending } from './ending.ts';
 import { Exit, Failure } from './failure.ts';
 import { ALL_PAST, openTap } from './open-tap.ts';
 import { remark } from './output.ts';
+import { selectionOf } from './selection-options.ts';
 
 interface RecordOptions extends BusOptions {
   output: string;
@@ -82,26 +84,28 @@ Examples:
   kbus record -o run.mcap
   kbus record -o run.mcap '$.Room.*' --for 10s
   kbus record -o before.mcap --past 10s
+  kbus record -o heater.mcap --past 1min '$.Heater.*'
   kbus record -o run.mcap --data 0 --rotate-size 100MiB --keep 10`,
     )
     .action(record);
 }
 
-async function record(names: string[], options: RecordOptions): Promise<void> {
-  const tap = await tapOf(names.map(typedName), options);
+async function record(typed: string[], options: RecordOptions): Promise<void> {
+  const names = typed.map(typedName);
+  const tap = await tapOf(names, options);
   const began = Date.now();
   const end = (): void => tap.finish();
-  const recorder = await createRecorder(tap, options);
+  const run = await recordingOf(tap, names, options);
   remark(`recording bus ${options.bus} to ${options.output}`);
   ending.addEventListener('abort', end, { once: true });
   if (ending.aborted) end();
   if (options.for !== undefined) setTimeout(end, timerMs(options.for)).unref();
   let recorded: Recorded;
   try {
-    recorded = await recorder.run();
+    recorded = await run();
   } catch (error) {
     if (error instanceof RecordingError) throw unwritable(error);
-    throw error;
+    throw error instanceof FileError ? fileFailure(error) : error;
   }
   const seconds = (Date.now() - began) / 1000;
   // Not with `printJson`, which a signal ends.
@@ -111,9 +115,23 @@ async function record(names: string[], options: RecordOptions): Promise<void> {
   if (ending.aborted && ending.reason instanceof Ending) process.exitCode = 0;
 }
 
+/** What is kept of the past is all; what is asked for of it, this program chooses. */
+async function recordingOf(
+  tap: Tap,
+  names: readonly string[],
+  options: RecordOptions,
+): Promise<() => Promise<Recorded>> {
+  const selection = selectionOf(names, options);
+  if (options.past === undefined || (names.length === 0 && selection.kinds === undefined)) {
+    const recorder = await createRecorder(tap, options);
+    return () => recorder.run();
+  }
+  return () => recordSelection(tap, options.output, selection, options.force ?? false);
+}
+
 /** Its signal is not that of the command, which would end it before it has told all. */
 function tapOf(names: string[], options: RecordOptions): Promise<Tap> {
-  if (options.past !== undefined) return pastTap(names, options, options.past);
+  if (options.past !== undefined) return pastTap(options, options.past);
   const { buffer = DEFAULT_BUFFER, data = true } = options;
   const kinds: SeenKind[] = [];
   if (options.announcements) kinds.push('announcement');
@@ -123,12 +141,18 @@ function tapOf(names: string[], options: RecordOptions): Promise<Tap> {
   return openTap(options, { names, kinds: chosen, data, buffer, signal: undefined });
 }
 
-function pastTap(names: string[], options: RecordOptions, past: number | true): Promise<Tap> {
-  const { announcements, data, requests, replies } = options;
-  if (names.length > 0 || (announcements ?? requests ?? replies ?? data) !== undefined) {
+function pastTap(options: RecordOptions, past: number | true): Promise<Tap> {
+  const { data, keep, rotateEvery, rotateSize } = options;
+  if (data !== undefined) {
     throw new Failure(
       Exit.USAGE,
-      '--past records all that the daemon has kept: choose from that with kbus recording filter',
+      '--past records what the daemon has kept, with all data: leave out --data',
+    );
+  }
+  if ((keep ?? rotateEvery ?? rotateSize) !== undefined) {
+    throw new Failure(
+      Exit.USAGE,
+      '--past records one file: leave out --rotate-size, --rotate-every and --keep',
     );
   }
   return openTap(options, { past: past === true ? ALL_PAST : past, signal: undefined });

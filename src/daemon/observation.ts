@@ -1,6 +1,7 @@
 import { systemTimers, type Timer, type Timers } from '../base/timers.ts';
 import type { Bus } from '../bus/bus.ts';
-import type { Share } from '../bus/memory.ts';
+import type { Identity } from '../bus/identity.ts';
+import type { Holder, Share } from '../bus/memory.ts';
 import { BusTap } from '../tap/bus-tap.ts';
 import { BLOCK_HEADROOM } from '../tap/event-writer.ts';
 import { EVENTS_VERSION } from '../tap/events.ts';
@@ -29,11 +30,16 @@ const STEP_BYTES = 64 * 1024;
 const MICROSECONDS = 1000;
 
 /** The daemon's side of a connection that observes a bus: what it asks for, and the events that it is sent. */
-export class Observation {
+export class Observation implements Holder {
+  readonly id = 0;
+  readonly numMessages = 0;
+  readonly who: Identity;
+  readonly share: Share;
+  /** Bytes that it holds. */
+  held = 0;
   private readonly bus: Bus;
   private readonly channel: Channel;
   private readonly outbox: Outbox;
-  private readonly share: Share;
   private readonly changed: () => void;
   private readonly timers: Timers;
   private readonly flush: () => void;
@@ -44,7 +50,6 @@ export class Observation {
   private timer: Timer | undefined;
   private isDue = false;
   private isEnding = false;
-  private held = 0;
 
   /** Calls `changed` when there is something to send. */
   constructor(
@@ -57,12 +62,15 @@ export class Observation {
     channel: Channel,
     outbox: Outbox,
     share: Share,
+    who: Identity,
     changed: () => void,
   ) {
     this.bus = bus;
     this.channel = channel;
     this.outbox = outbox;
     this.share = share;
+    this.who = who;
+    share.observers.add(this);
     this.changed = changed;
     this.timers = host.timers ?? systemTimers;
     this.flush = () => host.flushes.flush();
@@ -197,6 +205,7 @@ export class Observation {
   /** The connection has ended, and keeps nothing any more. */
   letGo(): void {
     this.share.hold(-this.held);
+    this.share.observers.delete(this);
     this.held = 0;
   }
 

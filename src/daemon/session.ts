@@ -5,7 +5,7 @@ import { readU32 } from '../base/u32.ts';
 import { MANAGING } from '../bus/access.ts';
 import type { Bus, OpenOptions } from '../bus/bus.ts';
 import { SendQueue } from '../bus/driver/send-queue.ts';
-import { programName, whoIs } from '../bus/identity.ts';
+import { type Identity, programName, whoIs } from '../bus/identity.ts';
 import type { KsockOwner, KsockState } from '../bus/ksock-state.ts';
 import { MessageBatch } from '../bus/message-batch.ts';
 import { lacks } from '../bus/refusal-reasons.ts';
@@ -373,17 +373,18 @@ export class Session
       this.farewell(Errno.ENOMEM, entrance.full);
       return;
     }
+    const uid = pid === 0 ? -1 : (host.userOf?.(pid) ?? -1);
+    const who = { program: programName(program), pid, uid, isClaimed: true };
     if (observes) {
-      this.observe();
+      this.observe(who);
       return;
     }
     const { absoluteMaxMessageSize } = bus.settings;
     const longest = Math.max(absoluteMaxMessageSize + FRAME_SLACK_BYTES, MIN_LONGEST_FRAME_BYTES);
     this.inbox.reader.maxLength = longest;
-    const uid = pid === 0 ? -1 : (host.userOf?.(pid) ?? -1);
     this.parts = this.open({
       mode,
-      who: { program: programName(program), pid, uid, isClaimed: true },
+      who,
       access: manages ? (entrance.access?.forManaging() ?? MANAGING) : entrance.access,
       readOnlyReplies: false,
       share: entrance.share,
@@ -393,7 +394,7 @@ export class Session
   }
 
   /** The client observes the bus: no Ksock is opened, so that looking changes nothing. */
-  private observe(): void {
+  private observe(who: Identity): void {
     const { bus, channel, entrance, host, inbox, outbox } = this;
     if (entrance.access !== null && !entrance.access.has('observe')) {
       this.farewell(Errno.EACCES, lacks(entrance.access, 'observe'));
@@ -401,7 +402,7 @@ export class Session
     }
     inbox.reader.maxLength = MIN_LONGEST_FRAME_BYTES;
     const changed = (): void => this.markDirty();
-    this.observation = new Observation(host, bus, channel, outbox, entrance.share, changed);
+    this.observation = new Observation(host, bus, channel, outbox, entrance.share, who, changed);
     outbox.frame(welcome(bus.number, 0, host.pid, this.observation.longestFrame));
   }
 

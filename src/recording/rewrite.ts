@@ -7,7 +7,7 @@ import type { RecordedEvent, Recording } from './recording.ts';
 import { type Selection, Selector } from './selection.ts';
 
 /** Writes events of recordings to a new one. */
-class Rewriter {
+export class Rewriter {
   private readonly disk: DiskFile;
   private readonly file = new EventFile(new EventWalker(), crc32);
   events = 0;
@@ -58,20 +58,25 @@ export async function filter(
 ): Promise<Rewritten> {
   const recording = await openRecording(from);
   try {
-    const selector = new Selector(selection);
     const rewriter = await Rewriter.create(to, force);
-    try {
-      for await (const batch of recording.batches()) {
-        for (const one of batch)
-          if (selector.chooses(one.event)) await rewriter.add(one, one.source);
-      }
-    } finally {
-      faults(from, recording.faults);
-    }
-    return await rewriter.finish();
+    return await choose(recording, selection, rewriter);
   } finally {
+    faults(from, recording.faults);
     await recording.close();
   }
+}
+
+/** Writes the selected events of a recording, and ends the file. */
+export async function choose(
+  recording: Recording,
+  selection: Selection,
+  rewriter: Rewriter,
+): Promise<Rewritten> {
+  const selector = new Selector(selection);
+  for await (const batch of recording.batches()) {
+    for (const one of batch) if (selector.chooses(one.event)) await rewriter.add(one, one.source);
+  }
+  return rewriter.finish();
 }
 
 /** A recording that is merged, and the event that comes next. */

@@ -105,7 +105,7 @@ export class BusTap implements BusObserver {
     this.size = size;
     this.mostData = Math.min(filter.data, Math.floor(size * MOST_DATA_PART));
     this.kinds = bitsOf(filter.kinds);
-    this.names = filter.names === null ? null : new NameFilter(filter.names);
+    this.names = filter.names === null ? null : new NameFilter(filter.names, bus.work);
     this.stopWatching = bus.watch(this);
   }
 

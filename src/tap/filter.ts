@@ -41,19 +41,28 @@ export function faultOfNames(names: readonly string[]): string {
 /** Names whose answer is kept; programs may send any names. */
 const MAX_KEPT_NAMES = 4096;
 
-/** Which names a filter shows. It remembers the answers: the same names come again and again. */
+/** So many comparisons are about as much work as one delivery. */
+const COMPARISONS_PER_STEP = 8;
+
+/**
+ * Which names a filter shows. It remembers the answers: the same names come again and again. A new name is compared with all
+ * names of the filter, which `work` counts: a program that sends ever new names pays for it with its turn.
+ */
 export class NameFilter {
   private readonly names: readonly string[];
+  private readonly work: { done: number };
   private readonly kept = new Map<string, boolean>();
 
-  constructor(names: readonly string[]) {
+  constructor(names: readonly string[], work: { done: number } = { done: 0 }) {
     this.names = names;
+    this.work = work;
   }
 
   shows(name: string): boolean {
     let isShown = this.kept.get(name);
     if (isShown === undefined) {
       if (this.kept.size >= MAX_KEPT_NAMES) this.kept.clear();
+      this.work.done += Math.ceil(this.names.length / COMPARISONS_PER_STEP);
       isShown = this.names.some((one) => matches(one, name));
       this.kept.set(name, isShown);
     }

@@ -45,6 +45,45 @@ const lines = (text: string): string[] =>
     .map((line) => line.replace(/^\S+Z /, ''));
 
 describe('kbus record', () => {
+  test('--past records what the daemon has kept; with names or kinds, only those', async () => {
+    const served = await serve('--history', '1MiB');
+    await recorded(served);
+    const past = async (...args: string[]): Promise<string[]> => {
+      const path = file(served, 'past.mcap');
+      const { code, stderr } = await served.kbus([
+        'record',
+        '-o',
+        path,
+        '--force',
+        '--past',
+        ...args,
+      ]);
+      expect([code, stderr.split('\n').length]).toEqual([0, 3]);
+      const { stdout } = await kbus(['recording', 'show', path]);
+      return lines(stdout);
+    };
+    const news = ["Announcement $.News 'one'", "Announcement $.News 'two'"];
+    const asked = ["Request $.Ask 'time?'", "Reply $.Ask 'noon'"];
+    expect(await past('1h')).toEqual([...asked, ...news]);
+    expect(await past('1h', '$.News')).toEqual(news);
+    expect(await past('1h', '--requests', '--announcements', '$.*')).toEqual([asked[0], ...news]);
+    // What became of a message is there, too.
+    const { stdout } = await kbus(['recording', 'show', '--events', file(served, 'past.mcap')]);
+    expect(stdout).toMatch(/queued|read/);
+  });
+
+  test('--past says what does not go with it, and a file that exists is left alone', async () => {
+    const served = await serve('--history', '1MiB');
+    const path = file(served, 'is-there.mcap');
+    writeFileSync(path, 'mine');
+    const refused = async (...args: string[]) =>
+      (await served.kbus(['record', '-o', path, '--past', '10s', ...args])).stderr;
+    expect(await refused('--data', '0')).toContain('with all data: leave out --data');
+    expect(await refused('--keep', '2')).toContain('leave out --rotate-size');
+    expect(await refused('$.A')).toContain('the file exists already; give another one, or --force');
+    expect(readFileSync(path, 'utf8')).toBe('mine');
+  });
+
   test('records until Ctrl-C, and kbus recording show prints the messages', async () => {
     const served = await serve();
     const path = await recorded(served);

@@ -6,13 +6,15 @@ import { openEntrance } from '../../src/daemon/entrance.ts';
 import { Session } from '../../src/daemon/session.ts';
 import { Turns } from '../../src/daemon/turns.ts';
 import { Errno } from '../../src/message/errno.ts';
+import { Message } from '../../src/message/message.ts';
 import { BusView } from '../../src/tap/bus-view.ts';
 import { EventReader } from '../../src/tap/event-reader.ts';
 import { EVENTS_VERSION, type TapEvent } from '../../src/tap/events.ts';
 import { MIN_SIZE } from '../../src/tap/limits.ts';
 import { HelloMode } from '../../src/wire/protocol.ts';
+import { batchOf } from '../bus/batch.ts';
 import { Program } from '../bus/program.ts';
-import { type Frame, frame, frameText, hello } from '../support/frames.ts';
+import { type Frame, frame, frameText, hello, record } from '../support/frames.ts';
 import { stateOfBus, stateOfView } from '../tap/observed.ts';
 import { Host, Peer } from './peer.ts';
 
@@ -237,6 +239,39 @@ describe('An observer that does not read', () => {
     observer.see();
     observer.peer.session.closed();
     expect(bus.share.held - before).toBe(ofProgram);
+  });
+
+  it('is named where memory lacks, if it holds the most; until it has gone.', () => {
+    bus = new Bus({ maxMessages: 100_000, maxMemory: 4 * MEBIBYTE });
+    const observer = new Observer({ size: 64 * MEBIBYTE });
+    observer.peer.reads = false;
+    const program = new Program(bus);
+    for (let n = 0; n < 60; n++) program.announce('$.News', { data: 'x'.repeat(50_000) });
+    host.flushes.flush();
+    expect(bus.memory.mostGreedy).toMatchObject({ id: 0, who: { isClaimed: true } });
+    const large = batchOf([record(new Message('$.B', new Uint8Array(3 * MEBIBYTE)))]);
+    const { ksock } = program;
+    const errno = -ksock.send(large);
+    expect(errno).toBe(Errno.ENOMEM);
+    expect(ksock.whyRefused(large, errno)).toMatch(
+      /; an observer .*holds the most: \d+, with events unread/,
+    );
+    observer.peer.session.closed();
+    expect(bus.memory.mostGreedy?.id).not.toBe(0);
+  });
+
+  it('pays with its turn for comparing new names with those of its filter.', () => {
+    const names = Array.from({ length: 800 }, (_, n) => `$.Other.N${n}`).join(' ');
+    const observer = new Observer({ names });
+    observer.see();
+    const program = new Program(bus);
+    const stepsOf = (name: string): number => {
+      const before = bus.work.done;
+      program.announce(name);
+      return bus.work.done - before;
+    };
+    expect(stepsOf('$.New')).toBeGreaterThanOrEqual(100);
+    expect(stepsOf('$.New')).toBeLessThan(20);
   });
 
   it('gets no memory that is not there: it loses events until there is some.', () => {

@@ -4,7 +4,7 @@ import { open } from 'node:fs/promises';
 import { join } from 'node:path';
 import { McapIndexedReader, McapStreamReader } from '@mcap/core';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { Random } from '../../harness/random.mjs';
+import { mutatedRecording } from '../../harness/mutated-recording.mjs';
 import { Bus } from '../../src/bus/bus.ts';
 import { observe } from '../../src/client/observe.ts';
 import type { OpenFile } from '../../src/recording/disk-file.ts';
@@ -354,7 +354,8 @@ describe('A file that was cut off or damaged', () => {
     expect(events.length).toBeGreaterThan(before.events.length / 3);
   });
 
-  // KBUS_MUTATIONS is the number of mutations, KBUS_FUZZ_SEED repeats those of another run.
+  // KBUS_MUTATIONS is the number of mutations, KBUS_FUZZ_SEED repeats those of another run. soak/recordings.mjs does it with a
+  // larger file, a hundred thousand times.
   it('gives what is whole, or a clear error, whatever was done to it.', {
     timeout: 3_600_000,
   }, async () => {
@@ -372,7 +373,7 @@ describe('A file that was cut off or damaged', () => {
     const first =
       KBUS_FUZZ_SEED === undefined ? Math.floor(Math.random() * 2 ** 31) : Number(KBUS_FUZZ_SEED);
     for (let seed = first; seed < first + Number(KBUS_MUTATIONS); seed++) {
-      const bytes = mutated(new Random(seed), original);
+      const bytes = mutatedRecording(seed, original);
       try {
         const { events } = await readAll(put('mutant.mcap', bytes));
         const view = new BusView();
@@ -384,33 +385,6 @@ describe('A file that was cut off or damaged', () => {
     }
   });
 });
-
-/** Some bytes of a file changed; in every second one with a right checksum again, so that what is inside is read. */
-function mutated(random: Random, original: Uint8Array): Uint8Array {
-  const bytes = original.slice();
-  for (let left = 1 + random.below(4); left > 0; left--) {
-    const at = random.below(bytes.length);
-    const view = new DataView(bytes.buffer);
-    switch (random.below(4)) {
-      case 0:
-        bytes[at] = random.below(256);
-        break;
-      case 1:
-        bytes[at] = (bytes[at] as number) ^ (1 << random.below(8));
-        break;
-      case 2:
-        if (at + 4 <= bytes.length)
-          view.setUint32(at, random.pick([0, 1, 0x7fff_ffff, 0xffff_ffff]), true);
-        break;
-      default:
-        bytes.copyWithin(at, random.below(bytes.length), random.below(bytes.length));
-    }
-  }
-  // The checksum of the first chunk is 33 bytes behind its opcode. 0 says that there is none.
-  const chunkAt = random.chance(0.5) ? original.indexOf(0x06, 20) : -1;
-  if (chunkAt > 0) new DataView(bytes.buffer).setUint32(chunkAt + 9 + 24, 0, true);
-  return random.chance(0.2) ? bytes.subarray(0, random.below(bytes.length)) : bytes;
-}
 
 it('Those who don’t record load none of it: the client and the daemon have no recording.', () => {
   const found = execFileSync(
