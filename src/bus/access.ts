@@ -116,6 +116,7 @@ export function accessReport(
     send: send === undefined ? null : [...send],
     listen: listen === undefined ? null : [...listen],
     reply: reply === undefined ? null : [...reply],
+    web: '',
     ...place,
   };
 }

@@ -12,7 +12,8 @@ export function configure(command: Command): void {
       `
 Prints the access points of a bus: who may use each (mode, owner and group of its file), what its users may do,
 and the names that they may send, listen to and reply for. The rights are read (listen), write (send), reply (be
-a Replier), observe (see bindings and stats) and manage (settings of the bus, new buses, kbus kick).
+a Replier), observe (see bindings and stats) and manage (settings of the bus, new buses, kbus kick). A line
+"pages" says how to get the address with the token that gives these rights to pages.
 Without the right to observe or to manage, it prints the access point of this command only.
 Access points are set in the configuration file of kbus serve, in tables [[access]].
 
@@ -29,6 +30,11 @@ async function access(options: BusOptions): Promise<void> {
   const points = await answered(ksock.accessPoints(), options);
   if (options.json) for (const point of points) await printJson(point);
   else await print(await printAccess(points));
+}
+
+/** How its user learns the address of the page. */
+function webCommand({ name }: AccessReport): string {
+  return name === '' ? 'kbus web' : `kbus web --access ${name}`;
 }
 
 const HEADINGS = ['access', 'bus', 'mode', 'owner', 'group', 'rights', 'file'];
@@ -56,6 +62,7 @@ async function printAccess(points: readonly AccessReport[]): Promise<string> {
       const names = point[list];
       if (names !== null) lines.push(escaped(`    ${list} only ${names.join(' ')}`));
     }
+    if (point.web !== '') lines.push(`    pages: ${webCommand(point)}`);
   }
   return `${lines.join('\n')}\n`;
 }

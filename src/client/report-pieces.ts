@@ -52,12 +52,13 @@ const BUS: Fields<BusReport> = {
   ksocks: 'object',
 };
 
-const ACCESS: Fields<Pick<AccessReport, 'device' | 'name' | 'path' | 'mode' | 'rights'>> = {
+const ACCESS: Fields<Pick<AccessReport, 'device' | 'name' | 'path' | 'mode' | 'rights' | 'web'>> = {
   device: 'number',
   name: 'string',
   path: 'string',
   mode: 'string',
   rights: 'object',
+  web: 'string',
 };
 
 /** A `number` is a whole one from 0 on; an `age` is one, or null. */

@@ -67,6 +67,8 @@ export interface DeviceFile {
 
 /** The access points of all buses of a daemon. */
 export class AccessPoints {
+  /** The file with the token of an access point, if the daemon serves the web to it; ''. */
+  webFile: (name: string) => string = () => '';
   /** The name of that of the device files, or ''. */
   private readonly deviceName: string;
   private readonly rights = new Map<string, Access | null>([['', null]]);
@@ -107,7 +109,10 @@ export class AccessPoints {
     const { number } = bus;
     const mayKnow = own.access === null || own.access.mayReport;
     const doors = mayKnow ? (this.doors.get(bus) ?? []) : [own];
-    const reports = doors.map(({ name, access, path }) => reportPoint(number, name, access, path));
+    const reports = doors.map(({ name, access, path }) => ({
+      ...reportPoint(number, name, access, path),
+      web: this.webFile(name),
+    }));
     if (!mayKnow || file === null) return reports;
     // Not by stat: the daemon can't look at its own mount without waiting for itself.
     const { mode, uid, gid } = file.rights;

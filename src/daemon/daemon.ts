@@ -18,6 +18,7 @@ import { MadeFolders } from '../system/made-folders.ts';
 import { defaultMaxMemory } from '../system/memory.ts';
 import { userOfProcess } from '../system/process-user.ts';
 import { absolute, checkSocketPath, socketPath } from '../system/socket-folder.ts';
+import { addressFile } from '../system/web-address-file.ts';
 import type { Channel, ChannelEvents } from '../transport/channel.ts';
 import type { WebOptions, WebServer } from '../web/web-server.ts';
 import { AcceptedChannel } from './accepted-channel.ts';
@@ -252,9 +253,10 @@ export class Daemon {
     if (web === undefined) return;
     // Imported on demand: most daemons serve no web.
     const { WebServer } = await import('../web/web-server.ts');
+    const accessNames = ['', ...access.flatMap(({ name, web }) => (web ? [name] : []))];
     const server = new WebServer(web, {
       directory: absolute(directory),
-      accessNames: ['', ...access.flatMap(({ name, web }) => (web ? [name] : []))],
+      accessNames,
       gather: (...pieces) => this.receiveBuffers.gather(...pieces),
       leaving: this.leaving,
       maxConnections: this.maxConnections,
@@ -272,6 +274,8 @@ export class Daemon {
     this.makeDirectory();
     await server.start();
     this.web = server;
+    this.accessPoints.webFile = (name) =>
+      accessNames.includes(name) ? addressFile(absolute(directory), name) : '';
   }
 
   /** Lets a WebSocket in to a bus, by an access point. */

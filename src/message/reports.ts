@@ -81,6 +81,8 @@ export interface AccessReport {
   send: string[] | null;
   listen: string[] | null;
   reply: string[] | null;
+  /** The file with the address of the page and the token for pages; '' if pages have none. */
+  web: string;
 }
 
 /**

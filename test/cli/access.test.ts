@@ -88,7 +88,30 @@ worker 0 0666 ${me} ${mine} write reply ${path('kbus0.worker.sock')}
       send: ['$.Jobs.%'],
       listen: null,
       reply: ['$.Worker.*', '$.Tool'],
+      web: '',
     });
+  });
+
+  test('says which of them pages may use, and how to get their tokens', async () => {
+    const guest = '[[access]]\nname = "guest"\nrights = ["read"]\nweb = true\n';
+    const worker = '[[access]]\nname = "worker"\nrights = ["write"]\n';
+    const file = join(folder, 'kbus.toml');
+    writeFileSync(file, `web = "127.0.0.1:0"\n${guest}${worker}`);
+    const daemon = start(['serve', '--directory', directory, '--config', file]);
+    await daemon.says(/serving/);
+    const { stdout } = await run('access');
+    expect(stdout.split('\n').filter((line) => line.includes('pages'))).toEqual([
+      '    pages: kbus web',
+      '    pages: kbus web --access guest',
+    ]);
+    const lines = (await run('access', '--json')).stdout.trim().split('\n');
+    expect(lines.map((line) => JSON.parse(line).web)).toEqual([
+      join(directory, 'kbus.web'),
+      join(directory, 'kbus.guest.web'),
+      '',
+    ]);
+    // None tells a token.
+    expect(stdout + lines.join()).not.toContain('#token');
   });
 
   test('shows what docs/security.md shows, for the configuration there', async () => {

@@ -285,6 +285,7 @@ describe('reports of access points', () => {
       send: null,
       listen: ['$.Public.*'],
       reply: null,
+      web: '',
     };
     expect(await (await local.open()).accessPoints()).toEqual([
       {
@@ -296,6 +297,7 @@ describe('reports of access points', () => {
         send: null,
         listen: null,
         reply: null,
+        web: '',
       },
       own,
       {
@@ -307,6 +309,7 @@ describe('reports of access points', () => {
         send: ['$.Jobs.*'],
         listen: null,
         reply: ['$.Worker.*'],
+        web: '',
       },
     ]);
     expect(await (await local.open({ access: 'guest' })).accessPoints()).toEqual([own]);

@@ -273,6 +273,7 @@ describe.skipIf(missing !== null)(title, { timeout: 30_000 }, () => {
         send: ['$.Public.*'],
         listen: ['$.Public.*'],
         reply: null,
+        web: '',
       });
       await ksock.close();
     });
