@@ -53,6 +53,8 @@ const SMALLER = {
   'message/more-meanings.ts': 'export const MORE_MEANINGS = {};',
   // Errors then name all options.
   'base/nearest.ts': 'export const nearest = () => undefined;',
+  // Only the console of Node asks for it.
+  'message/inspect.ts': 'export const inspectMessage = () => "";',
   // No terminal prints what the console of a page shows.
   'base/report-thrown.ts':
     'export const reportThrown = (what, error) => console.error(what, error);',

@@ -8,8 +8,9 @@ import type { MessageKind, MessageOptions } from './fields.ts';
 import { Flag } from './flags.ts';
 import { Head, headOf, plainHead } from './head.ts';
 import { inspect, MessageId, type OrigFrom } from './id.ts';
+import { inspectMessage } from './inspect.ts';
 import { jsonOfMessage, type MessageJson } from './json.ts';
-import { inspectMessage, printMessage } from './print.ts';
+import { printMessage } from './print.ts';
 
 /**
  * All fields in the order of {@link Message.extract}.
