@@ -15,11 +15,10 @@ const REPORTS_FILE = 'kbus-reports.js';
  * Makes the files. `dist` is the folder of the compiled sources, with their declarations in types/.
  *
  * @param {string} dist
- * @param {Plugin[]} more
  * @returns {Promise<{ 'kbus.js': string, [REPORTS_FILE]: string }>} their texts
  */
-export async function bundlePageClient(dist, ...more) {
-  const plugins = [smallerModules, await numbersOfTables(dist), ...more];
+export async function bundlePageClient(dist) {
+  const plugins = [smallerModules, await numbersOfTables(dist)];
   const make = await bundler('src/client/browser.ts', plugins);
   const makeReports = await bundler(`src/${REPORTS}`, []);
   const reports = await makeReports({ minify: true });

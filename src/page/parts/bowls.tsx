@@ -18,9 +18,12 @@ const BESIDE = 60;
 const AROUND = 215;
 
 interface Line {
-  readonly joint: Joint;
+  readonly state: string;
   readonly path: string;
 }
+
+const textOf = (lines: readonly Line[]): string =>
+  lines.map(({ path, state }) => `${path} ${state}`).join();
 
 /** All buses as bowls, with their programs, and the links between them. */
 export function Bowls() {
@@ -42,18 +45,17 @@ export function Bowls() {
     return () => ended.abort();
   }, []);
 
-  const measure = (): void => {
-    const next = place.current === null ? [] : linesOf(place.current, joints);
-    if (next.map(({ path }) => path).join() !== lines.value.map(({ path }) => path).join()) {
-      lines.value = next;
-    }
-  };
-  useLayoutEffect(measure);
-  useEffect(() => {
+  useLayoutEffect(() => {
+    const element = place.current as HTMLDivElement;
+    const measure = (): void => {
+      const next = linesOf(element, joints);
+      if (textOf(next) !== textOf(lines.value)) lines.value = next;
+    };
+    measure();
     const resized = new ResizeObserver(measure);
-    resized.observe(place.current as HTMLDivElement);
+    resized.observe(element);
     return () => resized.disconnect();
-  }, []);
+  });
 
   return (
     <section class="bowls" aria-label="Buses">
@@ -75,8 +77,8 @@ export function Bowls() {
       <div class="scroll">
         <div class="picture" ref={place}>
           <svg class="joints" aria-hidden="true">
-            {lines.value.map(({ joint, path }) => (
-              <path key={path} d={path} class={stateOf(joint)} />
+            {lines.value.map(({ path, state }) => (
+              <path key={path} d={path} class={state} />
             ))}
           </svg>
           {all.map((bowl) => (
@@ -200,6 +202,6 @@ function linesOf(place: HTMLElement, joints: readonly Joint[]): Line[] {
     const aside = Math.abs(a.x - b.x) < BESIDE ? AROUND : 0;
     const [x1, x2] = [a.x + aside, b.x + aside];
     const path = `M${a.x} ${a.y}C${x1} ${a.y + SAG} ${x2} ${b.y + SAG} ${b.x} ${b.y}`;
-    return [{ joint, path }];
+    return [{ state: stateOf(joint), path }];
   });
 }
