@@ -12,6 +12,8 @@ function obstacle(): string {
   if (process.getuid?.() !== 0) return 'it needs root';
   for (const program of ['/usr/lib/systemd/systemd', 'dpkg-deb', 'adduser', 'dbus-daemon'])
     if (spawnSync(program, ['--version']).status !== 0) return `${program} is not installed`;
+  if (spawnSync('dpkg-query', ['--show', 'nodejs']).status !== 0)
+    return 'Node is not that of a package';
   const script = `set -e; d=$(mktemp -d); mount -t cgroup2 c $d; mkdir $d/kbus-$$; rmdir $d/kbus-$$; umount $d
     mount -t tmpfs t $d; mkdir $d/u $d/w $d/m; mount -t overlay o -o lowerdir=/,upperdir=$d/u,workdir=$d/w $d/m`;
   const { status, stderr } = spawnSync(
