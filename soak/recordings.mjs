@@ -88,6 +88,14 @@ const path = values.file ?? (await recordTraffic());
 const original = readFileSync(path);
 console.log(`${path}: ${original.length} bytes; ${mutations} mutations, seeds from ${first} on`);
 
+/** Ends the program; the recording is kept, so that the seed gives the same file again. @param {number} seed @returns {never} */
+function fail(seed) {
+  const kept = join(tmpdir(), `kbus-recording-${seed}.mcap`);
+  writeFileSync(kept, original);
+  console.error(`again: node soak/recordings.mjs --file ${kept} --seed ${seed} --mutations 1`);
+  process.exit(1);
+}
+
 const mutant = join(folder, 'mutant.mcap');
 const found = { whole: 0, faulty: 0, refused: 0, events: 0, longest: 0 };
 /** @type {Map<string, number>} */
@@ -112,8 +120,7 @@ for (let seed = first; seed < first + mutations; seed++) {
   } catch (error) {
     if (!(error instanceof FileError)) {
       console.error(error);
-      console.error(`again: node soak/recordings.mjs --seed ${seed} --mutations 1`);
-      process.exit(1);
+      fail(seed);
     }
     found.refused++;
     const why = error.message.replace(`${mutant}: `, '').replaceAll(/\d+/g, '#');
@@ -122,10 +129,8 @@ for (let seed = first; seed < first + mutations; seed++) {
   const took = performance.now() - began;
   found.longest = Math.max(found.longest, took);
   if (took > MOST_MS || process.memoryUsage.rss() > MOST_BYTES) {
-    console.error(
-      `seed ${seed} took ${Math.round(took)} ms, and ${process.memoryUsage.rss()} bytes`,
-    );
-    process.exit(1);
+    console.error(`it took ${Math.round(took)} ms, and ${process.memoryUsage.rss()} bytes`);
+    fail(seed);
   }
 }
 console.log(

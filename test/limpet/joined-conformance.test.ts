@@ -60,7 +60,7 @@ class JoinedPlace implements Place<Ksock> {
   async open(mode: Mode = 'rw', number = 0): Promise<Ksock> {
     if (number !== 0) return Ksock.open(number);
     const bus = this.buses[this.opened++ % 2] as Bus;
-    const ksock = await this.bowls.open(bus, { mode });
+    const ksock = await this.bowls.open(bus, { mode, onMissed: () => {} });
     return new Proxy(ksock, {
       get: (target, name) => {
         const value = Reflect.get(target, name);
