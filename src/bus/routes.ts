@@ -120,7 +120,7 @@ export class Routes<Ksock extends Party = Party> {
     const { numbered } = this;
     const number = numberAt(bytes, headAt);
     const known = numbered.get(number);
-    if (known !== null && known.epoch === this.epoch) return known;
+    if (known?.epoch === this.epoch) return known;
     const name = nameAt(bytes, headAt);
     if (this.known(name) === undefined && checkMessageName(name) !== 0) return null;
     const route = this.find(name);

@@ -38,7 +38,7 @@ export interface HandlersHost extends RepliesHost {
   stopped(): void;
 }
 
-/** The handlers for messages of one name, valid until a handler is added or removed. */
+/** The handlers for messages of some names, valid until a handler is added or removed. */
 class Recipients {
   readonly handlers: Handlers | null;
   readonly epoch: number;
@@ -76,6 +76,8 @@ export class Handlers {
   private lastNetwork = 0;
   private lastSerial = 0;
   private last = NO_RECIPIENTS;
+  /** The ones made last. Names with the same handlers mostly share them, so they stay in the processor's cache. */
+  private made = NO_RECIPIENTS;
   /** Counts additions and removals of handlers. */
   private epoch = 0;
   // The recipients of the last message hold for all messages that share its head.
@@ -358,7 +360,15 @@ export class Handlers {
     const listeners = [...this.handlers].filter(
       (handling) => !handling.replier && matches(handling.name, name),
     );
-    return new Recipients(this, this.epoch, listeners, this.replierOf(name));
+    const replier = this.replierOf(name);
+    const { made } = this;
+    const isSame =
+      made.epoch === this.epoch &&
+      made.replier === replier &&
+      made.listeners.length === listeners.length &&
+      listeners.every((handling, at) => handling === made.listeners[at]);
+    if (!isSame) this.made = new Recipients(this, this.epoch, listeners, replier);
+    return this.made;
   }
 }
 

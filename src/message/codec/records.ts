@@ -419,7 +419,7 @@ export class HeadReader {
     const flags = (flagsAt(bytes, headAt) | you) >>> 0;
     const number = this.trustsNumbers ? numberAt(bytes, headAt) : 0;
     const numbered = this.numbered.get(number);
-    if (numbered !== null) {
+    if (numbered !== undefined) {
       if (fields !== 0) return this.withWords(bytes, headAt, numbered.name, flags);
       if (numbered.flags === flags) return numbered;
     }

@@ -111,10 +111,10 @@ describe('A reader of numbered records', () => {
 describe('What is known by number', () => {
   it('is found again, except what later numbers have replaced.', () => {
     const known = new ByNumber<number>();
-    expect(known.get(0)).toBeNull();
+    expect(known.get(0)).toBeUndefined();
     for (let number = 1; number <= 4096; number++) known.set(number, -number);
     for (let number = 1; number <= 4096; number++) expect(known.get(number)).toBe(-number);
     known.set(0xffff_ffff, 5);
-    expect([known.get(0xffff_ffff), known.get(4095), known.get(1)]).toEqual([5, null, -1]);
+    expect([known.get(0xffff_ffff), known.get(4095), known.get(1)]).toEqual([5, undefined, -1]);
   });
 });
