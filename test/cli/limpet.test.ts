@@ -59,6 +59,12 @@ describe('kbus limpet', () => {
         /a federation needs a name, such as plant/,
       ],
       [['--id', '2', '--federation', 'plant'], 2, /as `nats`: one of them/],
+      [['--id', '2', '--server', path, '--state', path], 2, /--state is for a link over NATS/],
+      [
+        ['--id', '2', '--nats', 'nats://a', '--federation', 'plant', '--stream-max-age', '4'],
+        2,
+        /maxAge is for a federation of mode stream: set mode to stream/,
+      ],
       [
         ['--id', '2', '--nats', 'nats://127.0.0.1:1', '--federation', 'plant', '--client', path],
         2,

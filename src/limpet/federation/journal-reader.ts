@@ -4,8 +4,12 @@ import { LinkError } from '../link/native-codec.ts';
 import type { StoredMessage, StreamState } from './engine.ts';
 import { decodePiece, ParcelReader, type Piece, type WireMark } from './journal-codec.ts';
 
-/** How many messages of the stream are given to the bus before the reader waits until the bus has them. */
+/**
+ * With so many messages of the stream, or Announcements, the reader waits until the bus has them. If the Limpet is killed meanwhile, nobody
+ * knows which of these the bus has.
+ */
 const MAX_CHUNK = 64;
+const MAX_GIVEN = 256;
 
 /** After so many ticks, what should have come on a wire is not waited for any more: the wire is as good as lost. */
 const PATIENCE = 15;
@@ -301,16 +305,19 @@ export class JournalReader {
   }
 
   private beginChunk(): void {
-    this.chunkEnd = (this.queue[Math.min(this.queue.length, MAX_CHUNK) - 1] as StoredMessage).seq;
-    this.given = 0;
     const given: [string, number, number][] = [];
+    let announced = 0;
+    let messages = 0;
     for (const { seq, subject, bytes } of this.queue) {
-      if (seq > this.chunkEnd) break;
+      if (messages++ === MAX_CHUNK || announced >= MAX_GIVEN) break;
+      this.chunkEnd = seq;
       const piece = pieceOf(bytes);
       if (piece === null || piece.index < piece.count - 1) continue;
-      const key = keyOf({ id: senderOf(subject), life: piece.life });
-      given.push([key, this.joined(piece.since) ? 1 : piece.first, piece.last]);
+      const { first, last, life, since } = piece;
+      announced += last - first + 1;
+      given.push([keyOf({ id: senderOf(subject), life }), this.joined(since) ? 1 : first, last]);
     }
+    this.given = 0;
     this.save(given);
   }
 

@@ -5,9 +5,9 @@ import { bytesOf } from '../hub/own-stream.ts';
 import type { Settled } from '../hub/streams.ts';
 import { encodeParcel, type Section, type WireMark } from './journal-codec.ts';
 
-/** A section has at most this many Announcements, and a parcel about this many bytes. */
+/** A section has at most this many Announcements, and a parcel about this many bytes: a reader gives its bus a parcel at a time. */
 const MAX_ENTRIES = 256;
-const MAX_PARCEL = 256 * 1024;
+const MAX_PARCEL = 64 * 1024;
 
 /** With more than this waiting for a stream that takes it, in bytes, the Limpet reads no more from its bus. */
 const MAX_WAITING = 1024 * 1024;
