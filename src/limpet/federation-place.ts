@@ -159,6 +159,7 @@ export class FederationPlace extends Place {
 
   async stop(): Promise<void> {
     this.pause('the Limpet stops');
+    this.journal?.lost('the Limpet stops');
     await this.engine?.close();
   }
 }

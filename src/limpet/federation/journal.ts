@@ -133,7 +133,7 @@ export class Journal implements HubJournal {
 
   /** Something has come on a wire: what the reader waits for, perhaps. */
   poke(): void {
-    if (this.reader !== null && this.reader.backlog > 0) this.pump();
+    if (this.reader?.isGiving) this.pump();
   }
 
   report(): StreamReport {
