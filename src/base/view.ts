@@ -1,3 +1,6 @@
+/** Longer memory is not remembered, because it would stay until the next view, which may be never. */
+const MAX_REMEMBERED_BYTES = 1024 * 1024;
+
 let memory: Uint8Array = new Uint8Array(0);
 let { buffer } = memory;
 let offset = 0;
@@ -7,6 +10,9 @@ let offset = 0;
  * memory, and `bytes.buffer` takes as long as making a view.
  */
 export function viewOf(bytes: Uint8Array, at: number, length: number): Uint8Array {
+  if (bytes.length > MAX_REMEMBERED_BYTES) {
+    return new Uint8Array(bytes.buffer, bytes.byteOffset + at, length);
+  }
   if (bytes !== memory) {
     memory = bytes;
     buffer = bytes.buffer;

@@ -5,7 +5,7 @@ import { type ChannelEvents, NO_LISTENER } from '../transport/channel.ts';
 import { LARGE_POOL_BYTES, LARGE_REST_BYTES, MIN_READ_BYTES } from '../transport/read-sizes.ts';
 import { SocketChannel } from '../transport/socket-channel.ts';
 import { type ReadTarget, readInto } from './read-into.ts';
-import type { ReceiveBuffers } from './receive-buffers.ts';
+import type { Borrower, ReceiveBuffers } from './receive-buffers.ts';
 
 /** The longest read into a connection's own pool. */
 const MAX_POOL_READ_BYTES = 256 * 1024;
@@ -26,7 +26,8 @@ export class AcceptedChannel extends SocketChannel {
     this.leaving = leaving;
     const receiver = new Receiver(buffers);
     this.receiver = receiver;
-    if (!readInto(socket, receiver)) socket.on('data', (chunk: Buffer) => receiver.received(chunk));
+    receiver.use = readInto(socket, receiver);
+    if (receiver.use === null) socket.on('data', (chunk: Buffer) => receiver.received(chunk));
   }
 
   /** Starts to report events. */
@@ -55,8 +56,10 @@ export class AcceptedChannel extends SocketChannel {
  * Receives the bytes of one connection: into the shared scratch buffer, or into a pool of its own while a large frame is
  * incomplete, or much comes at once.
  */
-class Receiver implements ReadTarget {
+class Receiver implements ReadTarget, Borrower {
   events: ChannelEvents = NO_LISTENER;
+  /** Replaces the buffer between two reads. */
+  use: ((buffer: Uint8Array) => void) | null = null;
   private readonly buffers: ReceiveBuffers;
   /** The connection's own memory. */
   private pool: Uint8Array | null = null;
@@ -96,13 +99,17 @@ class Receiver implements ReadTarget {
     }
     this.phase = (this.phase + length) & 3;
     this.toDrop = Math.max(0, -missing);
-    this.isLarge = this.isLarge
-      ? missing > 0
-      : length > LARGE_REST_BYTES && missing > LARGE_REST_BYTES;
+    const wasLarge = this.isLarge;
+    this.isLarge = wasLarge ? missing > 0 : length > LARGE_REST_BYTES && missing > LARGE_REST_BYTES;
     this.setStream(!this.isLarge && length >= STREAM_READ_BYTES);
     if (!this.isLarge && !this.isStream) {
       this.pool = null;
-    } else if (pool === null || pool.length - this.at < MIN_READ_BYTES) {
+    } else if (
+      pool === null ||
+      pool.length - this.at < MIN_READ_BYTES ||
+      // What a connection keeps while it is idle must be small.
+      (wasLarge && !this.isLarge)
+    ) {
       this.pool = Buffer.allocUnsafeSlow(this.isLarge ? LARGE_POOL_BYTES : STREAM_POOL_BYTES);
       this.at = this.phase;
       this.isMoved = true;
@@ -113,9 +120,20 @@ class Receiver implements ReadTarget {
 
   private setStream(is: boolean): void {
     const { buffers, isStream } = this;
-    if (is === isStream) return;
-    if (isStream) buffers.takeBack();
-    this.isStream = is && buffers.lend();
+    if (is) {
+      this.isStream = buffers.lend(this);
+    } else if (isStream) {
+      buffers.takeBack(this);
+      this.isStream = false;
+    }
+  }
+
+  /** Between two reads of this connection. */
+  recalled(): void {
+    this.isStream = false;
+    this.pool = null;
+    this.isMoved = false;
+    this.use?.(this.buffers.scratch);
   }
 
   close(): void {

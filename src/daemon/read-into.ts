@@ -20,10 +20,13 @@ interface Handle {
  * connect; Node has no such option for sockets that a server accepts. Those allocate 64 KiB for each read, which
  * costs a tenth of the throughput of large data, and a twentieth of a round trip.
  *
- * Returns false, and leaves the connection as it was, if this Node's internals are different, and on Windows, where
- * a read occupies its buffer before any bytes arrive.
+ * Returns a function that replaces the buffer between two reads. Returns null, and leaves the connection as it was, if
+ * this Node's internals are different, and on Windows, where a read occupies its buffer before any bytes arrive.
  */
-export function readInto(socket: Socket, { buffer, callback }: ReadTarget): boolean {
+export function readInto(
+  socket: Socket,
+  { buffer, callback }: ReadTarget,
+): ((buffer: Uint8Array) => void) | null {
   const internals = socket as unknown as Record<symbol, unknown> & {
     _handle?: Partial<Handle> | null;
   };
@@ -31,13 +34,15 @@ export function readInto(socket: Socket, { buffer, callback }: ReadTarget): bool
   const [kBuffer, kBufferCb, kBufferGen] = ONREAD_SYMBOLS.map((key) =>
     symbols.find(({ description }) => description === key),
   );
-  if (kBuffer === undefined || kBufferCb === undefined || kBufferGen === undefined) return false;
+  if (kBuffer === undefined || kBufferCb === undefined || kBufferGen === undefined) return null;
   const { _handle: handle } = internals;
-  if (process.platform === 'win32' || typeof handle?.useUserBuffer !== 'function') return false;
-  const first = buffer();
-  internals[kBuffer] = first;
+  if (process.platform === 'win32' || typeof handle?.useUserBuffer !== 'function') return null;
+  const use = (next: Uint8Array | undefined): void => {
+    internals[kBuffer] = next;
+    (internals._handle as Handle | null)?.useUserBuffer(next);
+  };
+  use(buffer());
   internals[kBufferCb] = callback;
   internals[kBufferGen] = buffer;
-  handle.useUserBuffer(first);
-  return true;
+  return use;
 }

@@ -10,6 +10,15 @@ const READS_PER_SLAB = 4;
 /** So many connections at most may keep memory of their own for what is still to come. */
 const MAX_LENT = 16;
 
+/** Who has had no long read for so many of others has to give its memory back when somebody else needs some. */
+const IDLE_READS = 16 * MAX_LENT;
+
+/** A connection that may have memory of its own because much comes at once. */
+export interface Borrower {
+  /** It must read into the shared scratch buffer again. */
+  recalled(): void;
+}
+
 /**
  * One scratch buffer, into which all connections read in turn, and slabs to which each chunk is then copied. An idle
  * connection thus holds no memory, and an unread message keeps little more alive than the chunk that it was read with.
@@ -19,8 +28,9 @@ export class ReceiveBuffers {
   private readonly small = new Slab(SMALL_READ_BYTES * READS_PER_SLAB, Buffer.allocUnsafeSlow);
   private readonly medium = new Slab(MEDIUM_READ_BYTES * READS_PER_SLAB, Buffer.allocUnsafeSlow);
   private readonly large = new Slab(0, Buffer.allocUnsafeSlow);
-  /** How many connections have memory of their own because much comes at once. */
-  private lent = 0;
+  /** Who has memory of its own because much comes at once, and at which long read it last got it; longest ago first. */
+  private readonly borrowers = new Map<Borrower, number>();
+  private longReads = 0;
   /** Called each time that received bytes have been handled. */
   readonly onHandled: () => void;
 
@@ -28,15 +38,28 @@ export class ReceiveBuffers {
     this.onHandled = onHandled;
   }
 
-  /** Whether one more connection may have memory of its own; if so, counts it. */
-  lend(): boolean {
-    if (this.lent >= MAX_LENT) return false;
-    this.lent++;
+  /** Whether a connection that has just had a long read may have memory of its own; call it at each such read. */
+  lend(borrower: Borrower): boolean {
+    const { borrowers } = this;
+    this.longReads++;
+    if (!borrowers.delete(borrower) && borrowers.size >= MAX_LENT && !this.recall()) return false;
+    borrowers.set(borrower, this.longReads);
     return true;
   }
 
-  takeBack(): void {
-    this.lent--;
+  takeBack(borrower: Borrower): void {
+    this.borrowers.delete(borrower);
+  }
+
+  /** Recalls the memory of a connection that is idle; false if none is. */
+  private recall(): boolean {
+    for (const [borrower, at] of this.borrowers) {
+      if (this.longReads - at <= IDLE_READS) return false;
+      this.borrowers.delete(borrower);
+      borrower.recalled();
+      return true;
+    }
+    return false;
   }
 
   /**

@@ -166,3 +166,68 @@ it('A connection does not change the bytes that another one has received.', asyn
     server.close();
   }
 });
+
+describe('A connection from which much comes at once', () => {
+  const POOL_BYTES = 256 * 1024;
+  const LONG = 40_000;
+
+  /** What each of so many connections has received; all of them share the buffers of one daemon. */
+  async function connections(count: number) {
+    const buffers = new ReceiveBuffers(() => {});
+    return await Promise.all(
+      Array.from({ length: count }, async () => {
+        const one = await connection(asItIs, buffers);
+        const collector = new Collector();
+        one.channel.open(collector);
+        return { ...one, collector, sent: [] as Buffer[] };
+      }),
+    );
+  }
+  type One = Awaited<ReturnType<typeof connections>>[number];
+
+  async function send({ client, collector, sent }: One, length: number): Promise<void> {
+    const bytes = pattern(length, sent.length);
+    sent.push(bytes);
+    const total = collector.length + length;
+    client.write(bytes);
+    await collector.when(() => collector.length === total);
+  }
+
+  const hasOwn = ({ collector }: One): boolean =>
+    collector.pieces.at(-1)?.buffer.byteLength === POOL_BYTES;
+
+  function end(all: readonly One[]): void {
+    for (const { client, collector, sent, server } of all) {
+      expect(Buffer.concat(collector.pieces).equals(Buffer.concat(sent))).toBe(true);
+      client.destroy();
+      server.close();
+    }
+  }
+
+  it('has memory of its own, until little comes.', async () => {
+    const all = await connections(1);
+    const [one] = all as [One];
+    await send(one, LONG);
+    await send(one, LONG);
+    expect(hasOwn(one)).toBe(true);
+    await send(one, 100);
+    await send(one, LONG);
+    expect(hasOwn(one)).toBe(false);
+    end(all);
+  });
+
+  it('takes it from one that has been idle for long, if too many have some, and both go on reading.', async () => {
+    const all = await connections(17);
+    for (const one of all) await send(one, LONG);
+    const last = all.at(-1) as One;
+    await send(last, LONG);
+    expect(hasOwn(last)).toBe(false);
+    for (let times = 0; times < 300; times++) await send(last, LONG);
+    expect(hasOwn(last)).toBe(true);
+    for (const one of all) {
+      await send(one, 70_000);
+      await send(one, 7);
+    }
+    end(all);
+  });
+});

@@ -17,6 +17,12 @@ export class NameNumbers {
     const slot = names.read(bytes, at, length, hash);
     const known = names.note(slot);
     if (known !== null) return known;
+    if (hash !== 0) {
+      // The name has one number, however many its clients give it: else they could use up all numbers.
+      const number = this.of(bytes, at, length, 0);
+      if (number !== 0) names.setNote(names.read(bytes, at, length, hash), number);
+      return number;
+    }
     if (this.last === MAX_NUMBER) return 0;
     names.setNote(slot, ++this.last);
     return this.last;

@@ -10,6 +10,9 @@ export const MAX_KEPT_LENGTH = 128;
 /** Words of letters in a slot. */
 const SLOT_WORDS = MAX_KEPT_LENGTH / 4;
 
+/** Longer memory is not remembered, because it would stay until the next name that is read, which may be never. */
+const MAX_REMEMBERED_BYTES = 1024 * 1024;
+
 // The memory that was read last, and a view of its words.
 let memory: Uint8Array = new Uint8Array(0);
 let memoryWords: Int32Array = new Int32Array(0);
@@ -59,10 +62,11 @@ export class NameReader<T = never> {
   read(bytes: Uint8Array, at: number, length: number, hash = 0): number {
     if (length > MAX_KEPT_LENGTH) return this.keepLong(nameOf(bytes, at, length));
     if (this.bits === 0) this.grow();
-    if (bytes !== memory) look(bytes);
     const count = (length + 3) >> 2;
+    const isRemembered = bytes.length <= MAX_REMEMBERED_BYTES;
+    if (isRemembered && bytes !== memory) look(bytes);
     const place = offset + at;
-    return (place & 3) === 0
+    return isRemembered && (place & 3) === 0
       ? this.find(memoryWords, place >> 2, count, bytes, at, length, hash)
       : this.find(this.copied(bytes, at, count), 0, count, bytes, at, length, hash);
   }

@@ -34,6 +34,15 @@ describe('The number of a name', () => {
     expect(numberOf(numbers, '$.Alarm', 7)).toBe(known);
   });
 
+  it('is one, whatever numbers its clients give it.', () => {
+    const numbers = new NameNumbers();
+    const known = numberOf(numbers, '$.Alarm');
+    for (let given = 0; given < 100; given++) {
+      expect(numberOf(numbers, '$.Alarm', Math.imul(given, 0x9e37_79b1) >>> 0)).toBe(known);
+    }
+    expect(numberOf(numbers, '$.News')).toBe(known + 1);
+  });
+
   it('never stands for two names, however many there are.', () => {
     const numbers = new NameNumbers();
     const names = new Map<number, string>();
