@@ -21,7 +21,8 @@ export interface Borrower {
 
 /**
  * One scratch buffer, into which all connections read in turn, and slabs to which each chunk is then copied. An idle
- * connection thus holds no memory, and an unread message keeps little more alive than the chunk that it was read with.
+ * connection thus holds no memory, unless much came at once when it last read, and an unread message keeps little more alive
+ * than the chunk that it was read with.
  */
 export class ReceiveBuffers {
   readonly scratch: Uint8Array = Buffer.allocUnsafeSlow(MIN_READ_BYTES);
