@@ -1,21 +1,11 @@
 import { execFileSync, spawnSync } from 'node:child_process';
-import { copyFileSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
+import { copyFileSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import ts from 'typescript-5.6';
 import { beforeAll, describe, expect, test } from 'vitest';
+import { declarations } from './support/declarations.ts';
 import { newFolder } from './support/folder.ts';
 import { root } from './support/markdown.ts';
-
-const FILES = [
-  'index',
-  'daemon',
-  'limpet',
-  'limpet-nats',
-  'limpet-engine',
-  'browser',
-  'browser-observe',
-  'shared',
-];
 
 /** What a browser has, and Node lacks: these are only compiled. */
 const IN_A_PAGE = /from 'kbus\/browser/;
@@ -30,27 +20,14 @@ const examples = new Map<string, Example>();
 /** By name: the `type` of an event. */
 const eventTypes = new Map<string, string>();
 
-for (const file of FILES) {
-  const source = ts.createSourceFile(
-    file,
-    readFileSync(join(root, 'dist/types', `${file}.d.ts`), 'utf8'),
-    ts.ScriptTarget.Latest,
-    true,
-  );
-  for (const statement of source.statements) {
-    if (ts.isImportDeclaration(statement) || ts.isExportDeclaration(statement)) continue;
-    const named = ts.isVariableStatement(statement)
-      ? statement.declarationList.declarations[0]
-      : (statement as ts.DeclarationStatement);
-    const name = named?.name?.getText() ?? '';
-    const [, type] = /readonly type: '(\w+)'/.exec(statement.getText()) ?? [];
-    if (type !== undefined && name.endsWith('Event')) eventTypes.set(name, type);
-    const [comment = ''] = ts.getJSDocCommentsAndTags(statement).map((one) => one.getText());
-    const [, text = ''] = /@example(.*?)(?= \* @|\*\/$)/s.exec(comment) ?? [];
-    const [, code = ''] = /```ts\n(.*?) \* ```/s.exec(text) ?? [];
-    const [, of = ''] = /@see \{@link (\w+)\} for an example/.exec(comment) ?? [];
-    examples.set(name, { code: code.replace(/^ \* ?/gm, ''), of });
-  }
+for (const [name, statement] of declarations()) {
+  const [, type] = /readonly type: '(\w+)'/.exec(statement.getText()) ?? [];
+  if (type !== undefined && name.endsWith('Event')) eventTypes.set(name, type);
+  const [comment = ''] = ts.getJSDocCommentsAndTags(statement).map((one) => one.getText());
+  const [, text = ''] = /@example(.*?)(?= \* @|\*\/$)/s.exec(comment) ?? [];
+  const [, code = ''] = /```ts\n(.*?) \* ```/s.exec(text) ?? [];
+  const [, of = ''] = /@see \{@link (\w+)\} for an example/.exec(comment) ?? [];
+  examples.set(name, { code: code.replace(/^ \* ?/gm, ''), of });
 }
 
 const programs = [...examples]

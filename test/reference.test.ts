@@ -1,19 +1,6 @@
-import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
 import ts from 'typescript-5.6';
 import { describe, expect, test } from 'vitest';
-
-const types = new URL('../dist/types', import.meta.url).pathname;
-const FILES = [
-  'index',
-  'daemon',
-  'limpet',
-  'limpet-nats',
-  'limpet-engine',
-  'browser',
-  'browser-observe',
-  'shared',
-];
+import { declarations } from './support/declarations.ts';
 
 /** Methods that every class of JavaScript may have, and which do what they always do. */
 const KNOWN = /\.(toString|toJSON|equals|\[Symbol\..*\])$/;
@@ -23,21 +10,7 @@ const documented = new Map<string, boolean>();
 /** What docstrings link to. */
 const linked: { from: string; to: string }[] = [];
 
-for (const file of FILES) {
-  const source = ts.createSourceFile(
-    file,
-    readFileSync(join(types, `${file}.d.ts`), 'utf8'),
-    ts.ScriptTarget.Latest,
-    true,
-  );
-  for (const statement of source.statements) {
-    if (ts.isImportDeclaration(statement) || ts.isExportDeclaration(statement)) continue;
-    const named = ts.isVariableStatement(statement)
-      ? statement.declarationList.declarations[0]
-      : (statement as ts.DeclarationStatement);
-    note(named?.name?.getText() ?? '', statement);
-  }
-}
+for (const [name, statement] of declarations()) note(name, statement);
 
 function note(name: string, node: ts.Node): void {
   const comments = ts.getJSDocCommentsAndTags(node);

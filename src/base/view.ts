@@ -1,5 +1,5 @@
-/** Longer memory is not remembered, because it would stay until the next view, which may be never. */
-const MAX_REMEMBERED_BYTES = 1024 * 1024;
+/** Longer memory is not remembered as the last that was looked at: it would stay until the next one, which may be never. */
+export const MAX_REMEMBERED_BYTES = 1024 * 1024;
 
 let memory: Uint8Array = new Uint8Array(0);
 let { buffer } = memory;

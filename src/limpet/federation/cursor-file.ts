@@ -1,4 +1,4 @@
-import { closeSync, mkdirSync, openSync, readSync, writeSync } from 'node:fs';
+import { closeSync, constants, mkdirSync, openSync, readSync, writeSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { crc32 } from 'node:zlib';
 import { EngineError } from './engine.ts';
@@ -22,9 +22,7 @@ export class CursorFile {
   constructor(path: string) {
     try {
       mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
-      this.file = openSync(path, 'a+', 0o600);
-      closeSync(this.file);
-      this.file = openSync(path, 'r+');
+      this.file = openSync(path, constants.O_RDWR | constants.O_CREAT, 0o600);
     } catch (cause) {
       throw new EngineError(
         `can't keep in ${path} how far the bus has the stream: ${(cause as Error).message} (--state names another folder)`,

@@ -1,9 +1,7 @@
 import type { Address } from '../hub/address.ts';
 import type { Frame } from '../hub/frame.ts';
 import type { Link } from '../hub/streams.ts';
-
-/** For so many ticks frames are held back while the stream brings nothing; then the link is given up. */
-const PATIENCE = 15;
+import { PATIENCE } from './journal-reader.ts';
 
 export interface HeldFramesHost {
   pass(link: Link, frame: Frame): void;

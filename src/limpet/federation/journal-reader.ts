@@ -11,8 +11,11 @@ import { decodePiece, ParcelReader, type Piece, type WireMark } from './journal-
 const MAX_CHUNK = 64;
 const MAX_GIVEN = 256;
 
-/** After so many ticks, what should have come on a wire is not waited for any more: the wire is as good as lost. */
-const PATIENCE = 15;
+/**
+ * After so many ticks, what should have come on a wire is not waited for any more, nor what the stream should have brought: the
+ * one or the other is as good as lost.
+ */
+export const PATIENCE = 15;
 
 /** Of so many lives of Limpets it is known how far they have come. */
 const MAX_KNOWN = 4096;
@@ -322,21 +325,22 @@ export class JournalReader {
   }
 
   private endChunk(): void {
-    const end = (): void => {
-      this.isFlushing = false;
-      this.chunkEnd = 0;
-      this.given = 0;
-      this.save([]);
-      this.pump();
-    };
     if (this.given === 0) {
-      this.chunkEnd = 0;
-      this.save([]);
-      if (this.queue.length > 0) this.pump();
+      this.chunkEnded();
       return;
     }
     this.isFlushing = true;
-    this.host.flush(end);
+    this.host.flush(() => {
+      this.isFlushing = false;
+      this.given = 0;
+      this.chunkEnded();
+    });
+  }
+
+  private chunkEnded(): void {
+    this.chunkEnd = 0;
+    this.save([]);
+    this.pump();
   }
 
   private save(given: Cursor['given']): void {

@@ -1,4 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
+import { jittered } from '../../client/ports/reconnect-options.ts';
 import type { Message } from '../../message/message.ts';
 import type { Address } from '../hub/address.ts';
 import type { Frame } from '../hub/frame.ts';
@@ -298,7 +299,7 @@ export class Journal implements HubJournal {
   }
 
   private async wait(signal: AbortSignal): Promise<void> {
-    await delay(this.retryIn * (0.5 + Math.random() / 2), undefined, { signal }).catch(() => {});
+    await delay(jittered(this.retryIn), undefined, { signal }).catch(() => {});
     this.retryIn = Math.min(this.retryIn * 2, LAST_DELAY_MS);
   }
 

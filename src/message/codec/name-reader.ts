@@ -1,3 +1,4 @@
+import { MAX_REMEMBERED_BYTES } from '../../base/view.ts';
 import { hashOf } from './name-hash.ts';
 
 /** The number of slots, as a power of two, at first and at most: a reader of few names needs little memory. */
@@ -9,9 +10,6 @@ const PROBES = 8;
 export const MAX_KEPT_LENGTH = 128;
 /** Words of letters in a slot. */
 const SLOT_WORDS = MAX_KEPT_LENGTH / 4;
-
-/** Longer memory is not remembered, because it would stay until the next name that is read, which may be never. */
-const MAX_REMEMBERED_BYTES = 1024 * 1024;
 
 // The memory that was read last, and a view of its words.
 let memory: Uint8Array = new Uint8Array(0);

@@ -56,7 +56,12 @@ const WORDS: readonly number[] = Array.from({ length: ALL_FIELDS + 1 }, (_, fiel
 
 /** Bytes of a record's head. */
 export function headLength(nameLength: number, fields: number): number {
-  return WORDS_AT + (WORDS[fields] as number) + padded(nameLength);
+  return nameAfter(fields) + padded(nameLength);
+}
+
+/** Where the name begins, counted from the head. */
+function nameAfter(fields: number): number {
+  return WORDS_AT + (WORDS[fields] as number);
 }
 
 /** The words of a head that Field bits announce. */
@@ -289,9 +294,12 @@ export function headLengthAt(bytes: Uint8Array, headAt: number): number {
 
 const names = new NameReader();
 
+/** Spreads the numbers of names, which follow each other, over all 32 bits. */
+const SPREAD = 0x9e37_79b1;
+
 /** The name in the head at `headAt`. */
 export function nameAt(bytes: Uint8Array, headAt: number): string {
-  const at = headAt + WORDS_AT + (WORDS[fieldsAt(bytes, headAt)] as number);
+  const at = headAt + nameAfter(fieldsAt(bytes, headAt));
   const hash = Math.imul(numberAt(bytes, headAt), SPREAD);
   return names.name(names.read(bytes, at, nameLengthAt(bytes, headAt), hash));
 }
@@ -304,9 +312,6 @@ export function removeNumber(bytes: Uint8Array, headAt: number): void {
 export function numberAt(bytes: Uint8Array, headAt: number): number {
   return readU32(bytes, headAt + NUMBER_AT);
 }
-
-/** Spreads the numbers of names, which follow each other, over all 32 bits. */
-const SPREAD = 0x9e37_79b1;
 
 /**
  * Checks that `length` bytes from `at` on are exactly `count` records: '' or what is wrong. Of a single record, only the
@@ -359,8 +364,7 @@ export function checkRecords(
       // Ids without a network come from KBUS, and the frame has them.
       if ((fields & Field.ID) !== 0 && readU32(bytes, wordAt) === 0) return 'an id of network 0';
       if (numbers !== null) {
-        const nameAt = at + WORDS_AT + (WORDS[fields] as number);
-        const number = numbers.of(bytes, nameAt, nameLength, numberAt(bytes, at));
+        const number = numbers.of(bytes, at + nameAfter(fields), nameLength, numberAt(bytes, at));
         writeU32(bytes, at + NUMBER_AT, number);
       }
       at += headLength(nameLength, fields);
@@ -413,7 +417,7 @@ export class HeadReader {
     if (headAt + LEAST_HEAD > limit || headFault(bytes, headAt) !== '') return null;
     const fields = fieldsAt(bytes, headAt);
     const nameLength = nameLengthAt(bytes, headAt);
-    const nameAt = headAt + WORDS_AT + (WORDS[fields] as number);
+    const nameAt = headAt + nameAfter(fields);
     this.end = nameAt + padded(nameLength);
     if (this.end > limit) return null;
     const flags = (flagsAt(bytes, headAt) | you) >>> 0;
@@ -424,7 +428,7 @@ export class HeadReader {
       if (numbered.flags === flags) return numbered;
     }
     const { names } = this;
-    const slot = names.read(bytes, nameAt, nameLength, 0);
+    const slot = names.read(bytes, nameAt, nameLength);
     const known = names.note(slot);
     const isKnown = known !== null && known.flags === flags;
     const head = isKnown ? known : new Head(names.name(slot), flags);
