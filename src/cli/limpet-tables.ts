@@ -19,6 +19,7 @@ const LINK = v.strictObject({
   nats: v.optional(v.union([v.string(), v.array(v.string())])),
   federation: text,
   mode: v.optional(v.picklist(['core', 'stream'])),
+  large: v.optional(v.picklist(['pieces', 'refuse'])),
   state: text,
   'max-bytes': v.optional(v.number()),
   'max-age': v.optional(v.number()),

@@ -15,6 +15,7 @@ interface LimpetCommandOptions {
   nats?: string;
   federation?: string;
   natsMode?: 'core' | 'stream';
+  natsLarge?: 'pieces' | 'refuse';
   state?: string;
   streamMaxBytes?: number;
   streamMaxAge?: number;
@@ -54,6 +55,12 @@ export function configure(command: Command): void {
         '--nats-mode <mode>',
         'with --nats: stream keeps Announcements in JetStream (default: core)',
       ).choices(['core', 'stream']),
+    )
+    .addOption(
+      new Option(
+        '--nats-large <what>',
+        'with --nats: a message that the server does not take goes in pieces, or is refused with EMSGSIZE (default: pieces)',
+      ).choices(['pieces', 'refuse']),
     )
     .option(
       '--state <file>',
@@ -239,6 +246,7 @@ function linksOf(address: string | undefined, options: LimpetCommandOptions): Li
     nats,
     federation,
     natsMode: mode,
+    natsLarge: large,
     state,
     streamMaxBytes: maxBytes,
     streamMaxAge: maxAge,
@@ -272,7 +280,18 @@ function linksOf(address: string | undefined, options: LimpetCommandOptions): Li
       );
     }
     const stream = { mode, state, maxBytes, maxAge, discard, replicas };
-    const one = { nats, federation, ...stream, credentials, nkey, cert, key, ca, ...filters };
+    const one = {
+      nats,
+      federation,
+      large,
+      ...stream,
+      credentials,
+      nkey,
+      cert,
+      key,
+      ca,
+      ...filters,
+    };
     return [withState(one, bus, folderOfBus(bus, directory)), ...more];
   }
   const [only] = [...STREAM_OPTIONS].filter((option) => options[option] !== undefined);
@@ -312,6 +331,7 @@ function linksOf(address: string | undefined, options: LimpetCommandOptions): Li
 
 const STREAM_OPTIONS = [
   'natsMode',
+  'natsLarge',
   'state',
   'streamMaxBytes',
   'streamMaxAge',

@@ -9,6 +9,7 @@ import {
   wantsOf,
 } from './federation/federation.ts';
 import { Journal } from './federation/journal.ts';
+import { LargeMessages } from './federation/large-messages.ts';
 import type { Address } from './hub/address.ts';
 import { EVERYTHING, Filter } from './hub/patterns.ts';
 import type { LinkOptions } from './options.ts';
@@ -21,6 +22,7 @@ export class FederationPlace extends Place {
   readonly name: string;
   override readonly federationNumber: number;
   override readonly journal: Journal | null;
+  override readonly limit: LargeMessages | null;
   private readonly mode: FederationMode;
   private readonly id: number;
   private readonly connectEngine: ConnectEngine;
@@ -36,7 +38,7 @@ export class FederationPlace extends Place {
     host: PlaceHost,
   ) {
     super(number, options, host);
-    const { federation = '', mode = 'core', state } = options;
+    const { federation = '', mode = 'core', state, large = 'pieces' } = options;
     const fault = faultOfFederation(federation);
     if (fault !== '') throw new TypeError(fault);
     this.id = id;
@@ -46,6 +48,8 @@ export class FederationPlace extends Place {
     this.mode = mode;
     const tell = (level: 'info' | 'warn', text: string): void =>
       host.tell(level, `link ${federation}: ${text}`);
+    this.limit = large === 'pieces' ? null : new LargeMessages((text) => tell('warn', text));
+    const { limit } = this;
     const stream = streamOf(federation);
     const subject = streamSubject(federation, id);
     const { out = [EVERYTHING], in: into = [EVERYTHING] } = options;
@@ -53,7 +57,7 @@ export class FederationPlace extends Place {
     this.journal =
       mode === 'core'
         ? null
-        : new Journal({ id, stream, subject, state, maxBytes, tell, ...filters });
+        : new Journal({ id, stream, subject, state, maxBytes, limit, tell, ...filters });
   }
 
   private wants(): EngineWants {
@@ -76,6 +80,7 @@ export class FederationPlace extends Place {
       {
         up: (engine) => {
           this.engine = engine;
+          if (this.limit !== null) this.limit.bytes = engine.maxPayload;
           this.trouble = '';
           this.host.tell('info', `link ${this.name}: the engine is in reach`);
           this.federation?.up(engine);

@@ -145,7 +145,8 @@ export class Limpet {
   report(): LimpetReport {
     const { life } = this;
     const links = [...this.linkReports()];
-    return reportOf(this.id, life?.hub ?? null, links);
+    const refused = this.places.reduce((sum, { limit }) => sum + (limit?.missed ?? 0), 0);
+    return reportOf(this.id, life?.hub ?? null, links, refused);
   }
 
   private *linkReports(): Generator<LinkReport> {
@@ -468,6 +469,7 @@ const SIBLING = {
   federation: 0,
   out: [EVERYTHING],
   in: [EVERYTHING],
+  limit: null,
 } as const;
 
 function equalIds(id: number): string {

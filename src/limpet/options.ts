@@ -53,6 +53,12 @@ export interface LinkOptions extends Security {
   readonly maxAge?: number | undefined;
   readonly discard?: 'old' | 'new' | undefined;
   readonly replicas?: number | undefined;
+  /**
+   * With `nats` or `engine`: what happens to a message whose name and data are longer than the server's max_payload. `pieces` (the
+   * default): it goes in pieces. `refuse`: a Request, or its Reply, becomes the Status `$.KBUS.RemoteError.EMSGSIZE`, and other
+   * buses are told that they miss an Announcement.
+   */
+  readonly large?: 'pieces' | 'refuse' | undefined;
   /** In place of `nats`: another engine, or a connection of the program's own. */
   readonly engine?: ConnectEngine | undefined;
   /** A classic link (spec 3 §5). A server that is none takes classic Limpets as well. */
@@ -160,12 +166,17 @@ function checkLink(link: LinkOptions): void {
     const fault = faultOfFederation(federation ?? '');
     if (fault !== '') throw new TypeError(fault);
     if (classic) throw new TypeError('classic Limpets have no links over NATS');
+    if (!['pieces', 'refuse', undefined].includes(link.large)) {
+      throw new TypeError(`large is pieces or refuse, not ${String(link.large)}`);
+    }
     checkStream(link);
     return;
   }
   if (federation !== undefined)
     throw new TypeError('a federation needs `nats`, the address of a server');
-  const extra = (['mode', ...STREAM_OPTIONS] as const).find((option) => link[option] !== undefined);
+  const extra = (['mode', 'large', ...STREAM_OPTIONS] as const).find(
+    (option) => link[option] !== undefined,
+  );
   if (extra !== undefined) throw new TypeError(`${extra} is for a link over NATS`);
   const address = linkAddress((server ?? client) as string);
   const tls = tlsOptions(address, link, server !== undefined);

@@ -2,6 +2,7 @@ import type { Journal } from './federation/journal.ts';
 import type { Address } from './hub/address.ts';
 import type { Hub } from './hub/hub.ts';
 import { EVERYTHING } from './hub/patterns.ts';
+import type { SizeLimit } from './hub/size-limit.ts';
 import type { Link } from './hub/streams.ts';
 import type { Connection, Greeting } from './link/connection.ts';
 import type { Wire } from './link/wire.ts';
@@ -57,6 +58,9 @@ export abstract class Place {
 
   tick(): void {}
 
+  /** What its links refuse to carry. */
+  readonly limit: SizeLimit | null = null;
+
   /** Of a federation of mode `stream`. */
   readonly journal: Journal | null = null;
 
@@ -79,6 +83,7 @@ export abstract class Place {
   greeting(isServer: boolean): Greeting {
     const { number, options, federationNumber: federation } = this;
     const { classic: isClassic = false, out = [EVERYTHING], in: into = [EVERYTHING] } = options;
-    return { isServer, isClassic, isSibling: false, number, federation, out, in: into };
+    const { limit } = this;
+    return { isServer, isClassic, isSibling: false, number, federation, out, in: into, limit };
   }
 }

@@ -114,9 +114,15 @@ export interface LimpetReport {
   readonly kept: number;
 }
 
-export function reportOf(id: number, hub: Hub | null, links: readonly LinkReport[]): LimpetReport {
+/** `tooLarge`: messages that other buses miss, since a link does not carry messages of that size. */
+export function reportOf(
+  id: number,
+  hub: Hub | null,
+  links: readonly LinkReport[],
+  tooLarge: number,
+): LimpetReport {
   if (hub === null) {
-    const none = { sent: 0, received: 0, missed: 0, duplicates: 0, refused: 0, late: 0 };
+    const none = { sent: 0, received: 0, missed: tooLarge, duplicates: 0, refused: 0, late: 0 };
     return { id, isSpeaker: false, links, paths: [], ...none, inFlight: 0, kept: 0 };
   }
   const { counts, streams, topology } = hub;
@@ -134,7 +140,7 @@ export function reportOf(id: number, hub: Hub | null, links: readonly LinkReport
     paths,
     sent: counts.sent,
     received: counts.received,
-    missed: counts.missed + streams.dropped,
+    missed: counts.missed + streams.dropped + tooLarge,
     duplicates: streams.duplicates,
     refused: counts.refused,
     late: counts.late,

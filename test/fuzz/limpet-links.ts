@@ -60,6 +60,7 @@ export function feedLimpet(bytes: Uint8Array, random: Random): void {
     federation: 0,
     out: ['$.*'],
     in: ['$.*'],
+    limit: null,
   };
   connection = new Connection(
     { ...greeting, isServer: true },

@@ -1,5 +1,6 @@
 import type { Message } from '../../message/message.ts';
 import { type Address, keyOf } from '../hub/address.ts';
+import type { Entry } from '../hub/frame.ts';
 import { LinkError } from '../link/native-codec.ts';
 import type { StoredMessage, StreamState } from './engine.ts';
 import { decodePiece, ParcelReader, type Piece, type WireMark } from './journal-codec.ts';
@@ -39,6 +40,8 @@ export interface Cursor {
 export interface JournalReaderHost {
   /** An Announcement for the bus. */
   deliver(message: Message): void;
+  /** The Limpet of this network id could not store this Announcement: it is too large. */
+  refused(message: Message, id: number): void;
   /** Announcements of the Limpet of this network id are lost, or may be. */
   missed(count: number, id: number): void;
   /** Calls back when the bus has all that it was given. */
@@ -264,7 +267,7 @@ export class JournalReader {
     try {
       while (!parcel.isAtEnd) {
         if (this.isPaused || !this.mayGive(parcel.marks(), origin)) return false;
-        for (const { n, message } of parcel.entries()) this.arrived(current, n, message);
+        for (const entry of parcel.entries()) this.arrived(current, entry);
         this.host.moved();
       }
     } catch (error) {
@@ -283,7 +286,7 @@ export class JournalReader {
     return !this.isHeld;
   }
 
-  private arrived({ origin, since }: Current, number: number, message: Message): void {
+  private arrived({ origin, since }: Current, { n: number, message, refusal }: Entry): void {
     const key = keyOf(origin);
     const before = this.known.get(key);
     if (before !== undefined && number <= before) return;
@@ -299,7 +302,8 @@ export class JournalReader {
     }
     this.known.set(key, number);
     this.given++;
-    this.host.deliver(message);
+    if (refusal === 0) this.host.deliver(message);
+    else this.host.refused(message, origin.id);
   }
 
   /** Whether this bus was there when a Limpet began to announce: then all of that is for it. */

@@ -6,6 +6,7 @@ import type { Frame } from '../hub/frame.ts';
 import type { Journal as HubJournal } from '../hub/hub.ts';
 import { MISSED } from '../hub/names.ts';
 import type { Filter } from '../hub/patterns.ts';
+import type { SizeLimit } from '../hub/size-limit.ts';
 import type { Link, Settled } from '../hub/streams.ts';
 import type { StreamReport } from '../report.ts';
 import { CursorFile } from './cursor-file.ts';
@@ -50,6 +51,8 @@ export interface JournalOptions {
   /** The file of the cursor; undefined: it ends with the Limpet. */
   readonly state: string | undefined;
   readonly maxBytes: number;
+  /** What it refuses to store; null: it stores messages of any size. */
+  readonly limit: SizeLimit | null;
   /** What may leave, and what may come. */
   readonly out: Filter;
   readonly into: Filter;
@@ -84,7 +87,7 @@ export class Journal implements HubJournal {
   constructor(options: JournalOptions) {
     this.options = options;
     const journal = this;
-    this.outbox = new Outbox(options.maxBytes, {
+    this.outbox = new Outbox(options.maxBytes, options.limit, {
       get maxPayload() {
         return journal.stream === null ? 0 : (journal.engine?.maxPayload ?? 0) - HEADERS;
       },
@@ -178,6 +181,9 @@ export class Journal implements HubJournal {
       deliver: (message) => {
         const { name } = message;
         if (options.into.passes(name) || name === MISSED) bus.deliver(message);
+      },
+      refused: ({ name }, id) => {
+        if (options.into.passes(name)) bus.missed(1, id);
       },
       missed: (count, id) => bus.missed(count, id),
       flush: (done) => {

@@ -2,6 +2,7 @@ import type { Message } from '../../message/message.ts';
 import type { Address } from '../hub/address.ts';
 import type { Entry } from '../hub/frame.ts';
 import { bytesOf } from '../hub/own-stream.ts';
+import { type SizeLimit, withinLimit } from '../hub/size-limit.ts';
 import type { Settled } from '../hub/streams.ts';
 import { encodeParcel, type Section, type WireMark } from './journal-codec.ts';
 
@@ -53,6 +54,7 @@ export interface OutboxHost {
 export class Outbox {
   private readonly host: OutboxHost;
   private readonly maxBytes: number;
+  private readonly limit: SizeLimit | null;
   private readonly maxSection: number;
   private waiting: Waiting[] = [];
   private parcel: Parcel | null = null;
@@ -71,8 +73,9 @@ export class Outbox {
   /** How many Announcements were thrown away. */
   dropped = 0;
 
-  constructor(maxBytes: number, host: OutboxHost) {
+  constructor(maxBytes: number, limit: SizeLimit | null, host: OutboxHost) {
     this.maxBytes = maxBytes;
+    this.limit = limit;
     // What is thrown away is a small part of all.
     this.maxSection = Math.min(MAX_PARCEL, maxBytes / 8);
     this.host = host;
@@ -102,7 +105,7 @@ export class Outbox {
       message,
       dest: null,
       answers: 0,
-      isBlocked: false,
+      refusal: 0,
       after: 0,
     };
     section.entries.push(entry);
@@ -164,12 +167,18 @@ export class Outbox {
       entries += section.entries.length;
       count++;
     }
-    const sections = this.waiting.splice(0, count);
+    const sections = this.waiting.splice(0, count).map((section) => this.withinLimit(section));
     const { origin } = head;
     const first = (head.entries[0] as Entry).n;
     const last = first + entries - 1;
     const pieces = encodeParcel(sections, this.sinceOf(origin), this.host.maxPayload);
     return { origin, first, last, pieces, bytes, index: 0 };
+  }
+
+  private withinLimit(section: Waiting): Section {
+    const { limit } = this;
+    if (limit === null) return section;
+    return { ...section, entries: section.entries.map((entry) => withinLimit(limit, entry)) };
   }
 
   /** The number in the stream of the first message of this life of the Limpet; 0: it has none. */

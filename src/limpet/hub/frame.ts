@@ -15,8 +15,11 @@ export interface Entry {
   readonly dest: Address | null;
   /** A Reply: the number of the Request in the stream of `dest`. Otherwise 0. */
   readonly answers: number;
-  /** A filter on the way does not let this Request pass: its copies are heard no more, and `dest` refuses it. */
-  readonly isBlocked: boolean;
+  /**
+   * 0, or why a link on the way did not carry this message; `dest` answers a Request with it. EADDRNOTAVAIL: a filter kept back a
+   * Request, and its copies are heard no more. EMSGSIZE: it is too large, and without its data; other buses are told that they miss it.
+   */
+  readonly refusal: number;
   /** In a federation of mode `stream`: how many Announcements this Limpet put into the stream before; otherwise 0. */
   readonly after: number;
 }

@@ -1,4 +1,5 @@
 import { splitReplierBindEventData } from '../../message/bind-event.ts';
+import { Errno } from '../../message/errno.ts';
 import { Flag } from '../../message/flags.ts';
 import { OrigFrom } from '../../message/id.ts';
 import { Message, REPLIER_BIND_EVENT } from '../../message/message.ts';
@@ -261,8 +262,8 @@ export class Hub implements RequestsHost {
     }
     this.counts.received++;
     if (isForUs) this.requests.carryOut(origin, entry);
-    else if (entry.isBlocked) return;
-    else this.deliver(message);
+    else if (entry.refusal === Errno.EMSGSIZE) this.tellMissed(1, origin.id);
+    else if (entry.refusal === 0) this.deliver(message);
   }
 
   // Messages of other buses

@@ -1,6 +1,7 @@
 import { type Address, keyOf } from './address.ts';
 import type { Frame, LinkState } from './frame.ts';
 import { Filter } from './patterns.ts';
+import type { SizeLimit } from './size-limit.ts';
 import type { Link, Streams } from './streams.ts';
 import { federationAddress, type KnownHub, type Topology } from './topology.ts';
 
@@ -233,6 +234,7 @@ export function linkOf(
   cost: number,
   out: readonly string[],
   federation = 0,
+  limit: SizeLimit | null = null,
 ): Link {
   return {
     number,
@@ -241,6 +243,7 @@ export function linkOf(
     key: keyOf(peer),
     cost,
     out: new Filter(out),
+    limit,
     isCongested: false,
     isFlooded: false,
     after: 0,

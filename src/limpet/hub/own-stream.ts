@@ -35,7 +35,7 @@ export class OwnStream {
   append(message: Message, dest: Entry['dest'], answers: number): Entry {
     if (answers === 0) this.heard++;
     const { end: n, heard, announced: after } = this;
-    const entry: Entry = { n, heard, message, dest, answers, isBlocked: false, after };
+    const entry: Entry = { n, heard, message, dest, answers, refusal: 0, after };
     this.log.push(entry);
     this.bytes += bytesOf(entry);
     return entry;

@@ -153,10 +153,10 @@ export class Requests {
   }
 
   /** Sends a Request of another bus on this one, and remembers whom its answer is for. */
-  carryOut(origin: Address, { n, message, isBlocked }: Entry): void {
+  carryOut(origin: Address, { n, message, refusal }: Entry): void {
     const refuse = (status: string): void => this.answerTo(origin, n, status);
-    if (isBlocked || this.hub.ksock === 0) {
-      refuse(`${REMOTE_ERROR}EADDRNOTAVAIL`);
+    if (refusal !== 0 || this.hub.ksock === 0) {
+      refuse(`${REMOTE_ERROR}${codeOf(refusal || Errno.EADDRNOTAVAIL)}`);
       return;
     }
     const { finalTo } = message.head;

@@ -1,8 +1,10 @@
+import { Errno } from '../../message/errno.ts';
 import type { Message } from '../../message/message.ts';
 import { type Address, isSame, keyOf } from './address.ts';
 import type { Entry, Frame } from './frame.ts';
 import { OwnStream } from './own-stream.ts';
 import type { Filter } from './patterns.ts';
+import { type SizeLimit, withinLimit } from './size-limit.ts';
 
 /** A frame has at most this many entries, and about this many bytes of data. */
 const MAX_BATCH = 256;
@@ -27,6 +29,8 @@ export interface Link {
   readonly cost: number;
   /** What may go to the peer. */
   readonly out: Filter;
+  /** What it refuses to carry; null: it carries messages of any size. */
+  readonly limit: SizeLimit | null;
   /** The peer reads slowly: send no messages of this bus until it has caught up. */
   isCongested: boolean;
   /** So much is in its way that it gets no messages of other buses either: the driver sets it. */
@@ -260,9 +264,11 @@ export class Streams {
   private filtered(subscriber: Subscriber, origin: Address, entry: Entry): Entry | null {
     const { link } = subscriber;
     const { message, dest, answers } = entry;
-    if (answers !== 0) return this.isForAnother(subscriber, origin, dest) ? null : entry;
-    if (link.out.passes(message.name)) return entry;
-    return dest === null ? null : { ...entry, isBlocked: true };
+    if (answers !== 0 && this.isForAnother(subscriber, origin, dest)) return null;
+    if (answers !== 0 || link.out.passes(message.name)) {
+      return link.limit === null ? entry : withinLimit(link.limit, entry);
+    }
+    return dest === null ? null : { ...entry, refusal: Errno.EADDRNOTAVAIL };
   }
 
   /** Whether a Request or an answer of this bus is for another neighbour that gets the stream from here. */

@@ -5,6 +5,7 @@ import type { ClassicPort } from '../hub/classic-port.ts';
 import type { Frame } from '../hub/frame.ts';
 import { linkOf } from '../hub/neighbours.ts';
 import { intersections } from '../hub/patterns.ts';
+import type { SizeLimit } from '../hub/size-limit.ts';
 import type { Link } from '../hub/streams.ts';
 import { LINK_COST, SIBLING_COST } from '../hub/topology.ts';
 import {
@@ -49,6 +50,7 @@ export interface Greeting {
   readonly federation: number;
   readonly out: readonly string[];
   readonly in: readonly string[];
+  readonly limit: SizeLimit | null;
 }
 
 /** What a connection needs of its Limpet. */
@@ -246,7 +248,7 @@ export class Connection implements WireEvents {
       return;
     }
     this.hello = hello;
-    const { number, isSibling, out, federation } = this.greeting;
+    const { number, isSibling, out, federation, limit } = this.greeting;
     const passes = intersections(out, hello.in);
     this.link = linkOf(
       number,
@@ -254,6 +256,7 @@ export class Connection implements WireEvents {
       isSibling ? SIBLING_COST : LINK_COST,
       passes,
       federation,
+      limit,
     );
     this.host.linkUp(this, this.link);
     this.ping();

@@ -1,4 +1,5 @@
 import { copyBytes } from '../../base/copy-bytes.ts';
+import { Errno } from '../../message/errno.ts';
 import { Head } from '../../message/head.ts';
 import { OrigFrom } from '../../message/id.ts';
 import { type Message, ReceivedMessage } from '../../message/message.ts';
@@ -35,7 +36,7 @@ export const VERSION = 1;
 
 export const Kind = { HELLO: 1, CONTROL: 2, ENTRIES: 3, PING: 4, PONG: 5, FAREWELL: 6 } as const;
 
-const Bit = { HEAD: 1, COUNTED: 2, DEST: 4, ANSWER: 8, BLOCKED: 16, UNHEARD: 32 } as const;
+const Bit = { HEAD: 1, COUNTED: 2, DEST: 4, ANSWER: 8, BLOCKED: 16, TOO_LARGE: 32 } as const;
 
 const ALL_BITS = 63;
 
@@ -141,7 +142,9 @@ export class Encoder {
     const isUnheard = answers !== 0;
     if (entry.n !== n + 1 || entry.heard !== heard + (isUnheard ? 0 : 1)) bits |= Bit.COUNTED;
     if (dest !== null) bits |= Bit.DEST;
-    if (entry.isBlocked) bits |= Bit.BLOCKED;
+    if (entry.refusal !== 0) {
+      bits |= entry.refusal === Errno.EMSGSIZE ? Bit.TOO_LARGE : Bit.BLOCKED;
+    }
     writeU32(bytes, start, ((bits << 24) | number) >>> 0);
     writeU32(bytes, start + 4, dataSize);
     writeU32(bytes, start + 8, message.idSerial);
@@ -308,8 +311,10 @@ export class Decoder {
       }
       const message: Message = new ReceivedMessage(head, 0, serial, bytes, at, dataLength);
       at += dataLength;
-      const isBlocked = (bits & Bit.BLOCKED) !== 0;
-      entries.push({ n, heard, message, dest, answers, isBlocked, after: 0 });
+      let refusal = 0;
+      if ((bits & Bit.TOO_LARGE) !== 0) refusal = Errno.EMSGSIZE;
+      else if ((bits & Bit.BLOCKED) !== 0) refusal = Errno.EADDRNOTAVAIL;
+      entries.push({ n, heard, message, dest, answers, refusal, after: 0 });
     }
     if (at !== bytes.length)
       throw new LinkError(`${bytes.length - at} bytes behind the last entry`);

@@ -142,7 +142,7 @@ export class Member {
     this.storing = null;
     this.flushing = null;
     const member = this;
-    this.outbox = new Outbox(weather.maxBytes, {
+    this.outbox = new Outbox(weather.maxBytes, null, {
       get maxPayload() {
         return member.isUp ? weather.maxPayload : 0;
       },
@@ -159,6 +159,9 @@ export class Member {
     const { life } = this;
     this.reader = new JournalReader(id, this.cursor, {
       deliver: (message) => this.hear(message.text().trimEnd(), true),
+      refused: () => {
+        throw new Error('this stream takes messages of any size');
+      },
       missed: (count) => {
         this.missed += count;
       },
@@ -236,7 +239,7 @@ export class Member {
       this.tellAfter(wire);
     }
     const message = new Message('$.b', this.text());
-    const entry = { n: 1, heard: 1, message, dest: null, answers: 0, isBlocked: false, after: 0 };
+    const entry = { n: 1, heard: 1, message, dest: null, answers: 0, refusal: 0, after: 0 };
     this.write(wire, { kind: 'entries', origin: this.address, entries: [entry] });
   }
 
