@@ -61,6 +61,15 @@ export const LINK_KINDS: readonly LinkKind[] = [
       ];
     },
   },
+  {
+    name: 'a federation of mode stream',
+    isClassic: false,
+    ends: async () => {
+      const engine = new MemoryEngine().connect;
+      const end = { engine, federation: 'plant', mode: 'stream' } as const;
+      return [end, end];
+    },
+  },
   { name: 'a classic link over a Unix socket', isClassic: true, ends: unix(true) },
   { name: 'a classic link over TCP', isClassic: true, ends: tcp(true) },
 ];

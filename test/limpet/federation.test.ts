@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { Bus } from '../../src/bus/bus.ts';
+import { decodePeerMessage, PeerWire } from '../../src/limpet/federation/peer-wire.ts';
 import type { LinkOptions } from '../../src/limpet/limpet.ts';
 import { Announcement } from '../../src/message/message.ts';
 import { Bowls, isJoined, next } from './bowls.ts';
@@ -25,6 +26,41 @@ const allJoined = (count: number): Promise<void> =>
   bowls.until(() =>
     bowls.limpets.every((limpet) => isJoined(limpet) && limpet.report().paths.length === count - 1),
   );
+
+describe('a wire of a federation', () => {
+  it('lets the other end go on when its reader pauses at each piece, without the clock', async () => {
+    const ends: PeerWire[] = [];
+    const toOther = (from: number) => ({
+      maxPayload: 64 * 1024,
+      publish: (bytes: Uint8Array) => {
+        const message = decodePeerMessage(bytes);
+        if (message !== null) ends[1 - from]?.received(message);
+      },
+      forget: () => {},
+    });
+    const [writer, reader] = [new PeerWire(1, toOther(0)), new PeerWire(1, toOther(1))];
+    ends.push(writer, reader);
+    let read = 0;
+    reader.events = {
+      received: (bytes) => {
+        read += bytes.length;
+        reader.pause();
+      },
+      drained: () => {},
+      closed: () => {},
+    };
+    let drained = 0;
+    writer.events = { received: () => {}, drained: () => drained++, closed: () => {} };
+    const MEGABYTE = 1024 * 1024;
+    writer.write(new Uint8Array(MEGABYTE));
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(writer.backlog).toBe(MEGABYTE);
+    while (read < MEGABYTE) reader.resume();
+    reader.resume();
+    expect(drained).toBe(1);
+    expect(writer.backlog).toBeLessThan(64 * 1024);
+  });
+});
 
 describe('spec 3 §7: a link with many ends', () => {
   it('joins any number of buses: each hears each Announcement once, and asks each Replier', async () => {

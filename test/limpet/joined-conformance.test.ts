@@ -52,7 +52,8 @@ class JoinedPlace implements Place<Ksock> {
   private async quiet(): Promise<void> {
     for (let calm = 0; calm < 6; ) {
       await new Promise((resolve) => setImmediate(resolve));
-      const isBusy = this.bowls.limpets.some(isAtWork) || isOnItsWay(this.bowls.limpets);
+      const { limpets } = this.bowls;
+      const isBusy = limpets.some(isAtWork) || isOnItsWay(limpets) || isInStream(limpets);
       calm = isBusy ? 0 : calm + 1;
     }
   }
@@ -107,6 +108,14 @@ function isOnItsWay(limpets: readonly Limpet[]): boolean {
       .flatMap((limpet) => [...inside(limpet).connections.keys()])
       .reduce((all, connection) => all + connection[count], 0);
   return sum('bytesSent') !== sum('bytesReceived');
+}
+
+/** Whether a Limpet has not stored its Announcements yet, or not read those of the other one. */
+function isInStream(limpets: readonly Limpet[]): boolean {
+  const links = limpets.flatMap((limpet) => limpet.report().links);
+  const streams = links.flatMap(({ stream }) => stream ?? []);
+  const positions = new Set(streams.map(({ position }) => position));
+  return positions.size > 1 || streams.some(({ waiting }) => waiting > 0);
 }
 
 const joinedBy = (kind: LinkKind): Transport<Ksock> => ({

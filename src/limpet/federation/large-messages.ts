@@ -28,7 +28,7 @@ export class LargeMessages implements SizeLimit {
     if (this.told.has(name) || this.told.size >= MAX_TOLD) return;
     this.told.add(name);
     this.warn(
-      `'${name}' with ${dataSize} bytes is larger than the server takes (max_payload: ${this.bytes} bytes), and was not sent: send less at a time, raise max_payload, or let it go in pieces (--nats-large pieces). More of this name are counted only`,
+      `'${name}' was not sent: name and data have ${name.length + dataSize} bytes, and the server takes ${this.bytes} (max_payload). Send less at a time, raise max_payload, or let it go in pieces (--nats-large pieces). Further messages of this name are only counted`,
     );
   }
 }

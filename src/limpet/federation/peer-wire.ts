@@ -129,6 +129,8 @@ export class PeerWire implements Wire {
     if (!this.isPaused) return;
     this.isPaused = false;
     while (this.kept.length > 0 && !this.isPaused) this.take(this.kept.shift() as Uint8Array);
+    // What was taken before the pause was not acknowledged, and the peer may wait for that.
+    this.acknowledgeMuch();
   }
 
   end(): void {
@@ -213,6 +215,10 @@ export class PeerWire implements Wire {
 
   private take(bytes: Uint8Array): void {
     this.events?.received(bytes);
+    this.acknowledgeMuch();
+  }
+
+  private acknowledgeMuch(): void {
     if (this.bytesReceived - this.bytesAcknowledged >= ACKNOWLEDGE_AFTER) this.acknowledge();
   }
 
