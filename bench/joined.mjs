@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import process from 'node:process';
 import { setTimeout as pause } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
+import { jetstream, jetstreamManager } from '@nats-io/jetstream';
 import { connect } from '@nats-io/transport-node';
 import { Announcement, Bus, Ksock } from '../dist/index.js';
 import { Limpet } from '../dist/limpet/index.js';
@@ -13,6 +14,8 @@ import { lengthsOf, namesOf, topicsOf } from './traffic.mjs';
 /** @import { ChildProcess } from 'node:child_process' */
 
 export const MESSAGES = 400_000;
+/** Fewer, where a stream keeps each. */
+export const STORED = 100_000;
 const REQUESTS = 3000;
 const WARM = 500;
 export const IDLE_LINKS = 64;
@@ -22,7 +25,12 @@ const NAMES = 1000;
 const { KBUS_BENCH_NO_WAIT } = process.env;
 const WAIT = { wait: KBUS_BENCH_NO_WAIT === undefined };
 
-const [, file = '', role = '', directory = '', bus = '0'] = process.argv;
+/** The stream of the benchmarks of JetStream alone, and how many messages may wait until they are stored. */
+const STREAM = 'BENCH';
+const IN_FLIGHT = 512;
+
+const [, file = '', role = '', directory = '', bus = '0', messages = '0'] = process.argv;
+const COUNT = Number(messages);
 
 /** @param {object} message */
 const tell = (message) => process.send?.(message);
@@ -37,12 +45,12 @@ const ROLES = {
       missed += count;
     };
     const ksock = await Ksock.open(Number(bus), { directory, onMissed });
-    if (!WAIT.wait) await ksock.setMaxMessages(MESSAGES);
+    if (!WAIT.wait) await ksock.setMaxMessages(COUNT);
     let count = 0;
     let began = 0;
     const hear = () => {
       if (count === 0) began = performance.now();
-      if (++count < MESSAGES - missed) return;
+      if (++count < COUNT - missed) return;
       tell({ rate: (count - 1) / ((performance.now() - began) / 1000), missed });
     };
     await ksock.listener('$.Plant.*', hear, { borrowed: true });
@@ -52,13 +60,47 @@ const ROLES = {
     const ksock = await Ksock.open(Number(bus), { directory });
     const names = namesOf(NAMES);
     const data = lengthsOf({ least: 16, size: 256 }).map((length) => new Uint8Array(length));
-    for (let at = 0; at < MESSAGES; at++) {
+    for (let at = 0; at < COUNT; at++) {
       const message = new Announcement(names[at % NAMES] ?? '', data[at % data.length]);
       const room = ksock.post(message, WAIT);
       if (room !== undefined) await room;
     }
     await ksock.flush();
     tell({ done: true });
+  },
+  /** The same, but it hands over all of them in one call. */
+  async announceAll() {
+    const ksock = await Ksock.open(Number(bus), { directory });
+    const names = namesOf(NAMES);
+    const data = lengthsOf({ least: 16, size: 256 }).map((length) => new Uint8Array(length));
+    await ksock.sendAll(
+      (function* all() {
+        for (let at = 0; at < COUNT; at++)
+          yield new Announcement(names[at % NAMES] ?? '', data[at % data.length]);
+      })(),
+    );
+    tell({ done: true });
+  },
+  /** Answers each Announcement with another one. */
+  async echo() {
+    const ksock = await Ksock.open(Number(bus), { directory });
+    await ksock.listener('$.Bench.Ping', ({ data }) => {
+      ksock.post(new Announcement('$.Bench.Pong', data));
+    });
+    tell({ ready: true });
+  },
+  async ping() {
+    const ksock = await Ksock.open(Number(bus), { directory });
+    let heard = () => {};
+    await ksock.listener('$.Bench.Pong', () => heard());
+    const both = () =>
+      /** @type {Promise<void>} */ (
+        new Promise((resolve) => {
+          heard = resolve;
+          ksock.post(new Announcement('$.Bench.Ping', 'ping'));
+        })
+      );
+    tell(await timed(both));
   },
   async reply() {
     const ksock = await Ksock.open(Number(bus), { directory });
@@ -67,10 +109,7 @@ const ROLES = {
   },
   async ask() {
     const ksock = await Ksock.open(Number(bus), { directory });
-    for (let at = 0; at < WARM; at++) await ksock.request('$.Bench.Ask', 'ask');
-    const began = performance.now();
-    for (let at = 0; at < REQUESTS; at++) await ksock.request('$.Bench.Ask', 'ask');
-    tell({ trip: ((performance.now() - began) / REQUESTS) * 1000 });
+    tell(await timed(() => ksock.request('$.Bench.Ask', 'ask')));
   },
   // The same with the client of NATS alone; `directory` is the address of the server.
   async natsHear() {
@@ -111,10 +150,51 @@ const ROLES = {
   },
   async natsAsk() {
     const nats = await connect({ servers: directory });
-    for (let at = 0; at < WARM; at++) await nats.request('bench.ask', 'ask');
-    const began = performance.now();
-    for (let at = 0; at < REQUESTS; at++) await nats.request('bench.ask', 'ask');
-    tell({ trip: ((performance.now() - began) / REQUESTS) * 1000 });
+    tell(await timed(() => nats.request('bench.ask', 'ask')));
+  },
+  // The same with JetStream alone.
+  async jsHear() {
+    let count = 0;
+    let began = 0;
+    await consume(await connect({ servers: directory }), 'Plant.>', () => {
+      if (count === 0) began = performance.now();
+      if (++count < COUNT) return;
+      tell({ rate: (count - 1) / ((performance.now() - began) / 1000), missed: 0 });
+    });
+    tell({ ready: true });
+  },
+  async jsAnnounce() {
+    const stream = jetstream(await connect({ servers: directory }));
+    const subjects = topicsOf(NAMES, '.');
+    const data = lengthsOf({ least: 16, size: 256 }).map((length) => new Uint8Array(length));
+    /** @type {Promise<unknown>[]} */
+    const waiting = [];
+    for (let at = 0; at < COUNT; at++) {
+      waiting.push(stream.publish(subjects[at % NAMES] ?? '', data[at % data.length]));
+      if (waiting.length >= IN_FLIGHT) await waiting.shift();
+    }
+    await Promise.all(waiting);
+    tell({ done: true });
+  },
+  async jsEcho() {
+    const nats = await connect({ servers: directory });
+    await consume(nats, 'Bench.Ping', (data) => {
+      void jetstream(nats).publish('Bench.Pong', data);
+    });
+    tell({ ready: true });
+  },
+  async jsPing() {
+    const nats = await connect({ servers: directory });
+    let heard = () => {};
+    await consume(nats, 'Bench.Pong', () => heard());
+    const both = () =>
+      /** @type {Promise<void>} */ (
+        new Promise((resolve) => {
+          heard = resolve;
+          void jetstream(nats).publish('Bench.Ping', 'ping');
+        })
+      );
+    tell(await timed(both));
   },
   /** A hub; tells how much memory it has in use. */
   async hub() {
@@ -147,12 +227,40 @@ const ROLES = {
   },
 };
 
+/** Microseconds for each, one after another. @param {() => Promise<unknown>} once */
+async function timed(once) {
+  for (let at = 0; at < WARM; at++) await once();
+  const began = performance.now();
+  for (let at = 0; at < REQUESTS; at++) await once();
+  return { trip: ((performance.now() - began) / REQUESTS) * 1000 };
+}
+
+/**
+ * Gives what comes from now on in order, as a Limpet reads its stream.
+ * @param {import('@nats-io/transport-node').NatsConnection} nats @param {string} subject @param {(data: Uint8Array) => void} take
+ */
+async function consume(nats, subject, take) {
+  const manager = await jetstreamManager(nats);
+  await manager.streams.add({ name: STREAM, subjects: ['Plant.>', 'Bench.>'] });
+  const { state } = await manager.streams.info(STREAM);
+  const consumer = await jetstream(nats).consumers.get(STREAM, {
+    filter_subjects: subject,
+    deliver_policy: 'by_start_sequence',
+    opt_start_seq: state.last_seq + 1,
+  });
+  const messages = await consumer.consume({ max_messages: IN_FLIGHT });
+  const read = async () => {
+    for await (const { data } of messages) take(data);
+  };
+  void read();
+}
+
 /** All that runs. @type {Set<ChildProcess>} */
 export const children = new Set();
 
-/** @param {string} name @param {string} folder @param {number} [number] */
-export function part(name, folder, number = 0) {
-  const words = [name, folder, String(number)];
+/** @param {string} name @param {string} folder @param {number} [number] @param {number} [count] of messages */
+export function part(name, folder, number = 0, count = MESSAGES) {
+  const words = [name, folder, String(number), String(count)];
   const child = fork(THIS_FILE, words, { execArgv: ['--expose-gc'] });
   children.add(child);
   return child;
@@ -169,13 +277,13 @@ function end(child) {
 
 /**
  * How many announcements come from one bus to another, each second. @param {string} folder @param {number} from
- * @param {number} to @param {[hear: string, announce: string]} roles
+ * @param {number} to @param {[hear: string, announce: string]} roles @param {number} [count] of messages
  */
-export async function rateOf(folder, from, to, roles = ['hear', 'announce']) {
-  const listener = part(roles[0], folder, to);
+export async function rateOf(folder, from, to, roles = ['hear', 'announce'], count = MESSAGES) {
+  const listener = part(roles[0], folder, to, count);
   await said(listener);
   const heard = said(listener);
-  const sender = part(roles[1], folder, from);
+  const sender = part(roles[1], folder, from, count);
   const result = await heard;
   end(listener);
   end(sender);

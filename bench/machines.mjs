@@ -1,6 +1,7 @@
-// Buses joined through NATS, beside NATS alone: node bench/machines.mjs [--rounds 3] [--write]. Senders, receivers, Limpets and
+// Buses joined through NATS, beside NATS alone: node bench/machines.mjs [--rounds 3] [--only core|stream] [--write]. Senders, receivers, Limpets and
 // the server are processes of their own, all on this machine; the buses are of one daemon.
 import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -10,13 +11,13 @@ import { parseArgs } from 'node:util';
 import { Ksock } from '../dist/index.js';
 import { freePort, startNats } from '../harness/nats-server.mjs';
 import { Daemon, KBUS } from '../harness/serve.mjs';
-import { children, MESSAGES, median, part, rateOf, said, tripOf } from './joined.mjs';
+import { children, MESSAGES, median, part, rateOf, STORED, said, tripOf } from './joined.mjs';
 import { writeReport } from './page.mjs';
 
 /** @import { ChildProcess } from 'node:child_process' */
 
 /** What must hold. */
-const MUST = { rate: 0.7, trip: 1.5 };
+const MUST = { rate: 0.7, together: 1.5, trip: 1.5 };
 const SIZES = [2, 4, 8, 16];
 
 /** @param {ChildProcess} child @returns {number} seconds of CPU so far */
@@ -32,99 +33,205 @@ async function untilAsked(folder, bus) {
   await ksock.close();
 }
 
+/** What each benchmark of one kind gave, round by round. */
+class Figures {
+  /** @type {Map<string, number[]>} */
+  rounds = new Map();
+
+  /** @param {string} name @param {number} value */
+  note(name, value) {
+    this.rounds.set(name, [...this.all(name), value]);
+  }
+
+  /** @param {string} name */
+  all(name) {
+    return this.rounds.get(name) ?? [];
+  }
+
+  /** @param {string} name */
+  of(name) {
+    return median(this.all(name));
+  }
+
+  /** The median ratio of figures of one round. @param {string} name @param {...string} others  their sum */
+  ratio(name, ...others) {
+    const sums = this.all(name).map((_, at) =>
+      others.reduce((sum, other) => sum + (this.all(other)[at] ?? 0), 0),
+    );
+    return median(this.all(name).map((value, at) => value / (sums[at] ?? 1)));
+  }
+}
+
+const rate = (/** @type {number} */ value) => `${Math.round(value).toLocaleString('en')}/s`;
+const trip = (/** @type {number} */ value) => `${value.toFixed(0)} µs`;
+
+/** A daemon and a NATS server, both with whatever they keep in a folder of their own. */
+class Machines {
+  folder = mkdtempSync(join(tmpdir(), 'kbus-machines-'));
+  nats = '';
+  /** @type {ChildProcess[]} */
+  limpets = [];
+  /** @type {ChildProcess[]} */
+  own = [];
+  /** @type {ChildProcess[]} */
+  answering = [];
+  missed = 0;
+
+  async start() {
+    const daemon = new Daemon(this.folder, ['--buses', '17']);
+    await daemon.serving;
+    const port = await freePort();
+    const server = await startNats(port, '-js', '-sd', join(this.folder, 'jetstream'));
+    this.own.push(daemon.child, server);
+    for (const child of this.own) children.add(child);
+    this.nats = `nats://127.0.0.1:${port}`;
+  }
+
+  /** Starts a program that answers. @param {string} name @param {string} where @param {number} [bus] */
+  async answer(name, where, bus) {
+    const child = part(name, where, bus);
+    this.answering.push(child);
+    await said(child);
+  }
+
+  /** Until so many buses are joined. @param {number} size @param {'core' | 'stream'} mode */
+  async grow(size, mode) {
+    const env = { ...process.env, XDG_STATE_HOME: this.folder };
+    const federation = ['--nats', this.nats, '--federation', 'plant', '--nats-mode', mode];
+    for (let bus = this.limpets.length; bus < size; bus++) {
+      const args = ['--id', String(bus + 1), '--bus', String(bus), '--directory', this.folder];
+      const words = [KBUS, 'limpet', ...federation, ...args];
+      const child = spawn(process.execPath, words, { stdio: 'ignore', env });
+      children.add(child);
+      this.limpets.push(child);
+    }
+    for (let bus = 0; bus < size; bus++) await untilAsked(this.folder, bus);
+  }
+
+  /** Announcements from bus 0 to bus 1, each second. @param {string} [announce] @param {number} [count] */
+  async rate(announce = 'announce', count = MESSAGES) {
+    const result = await rateOf(this.folder, 0, 1, ['hear', announce], count);
+    this.missed += result.missed;
+    return result.rate;
+  }
+
+  async end() {
+    for (const child of [...this.answering, ...this.limpets, ...this.own]) {
+      const exited = once(child, 'exit');
+      child.kill();
+      await exited;
+      children.delete(child);
+    }
+    rmSync(this.folder, { recursive: true, force: true });
+  }
+}
+
+/** @param {number} rounds */
+async function core(rounds) {
+  const machines = new Machines();
+  await machines.start();
+  const { nats, folder } = machines;
+  const figures = new Figures();
+  // Bus 16 is alone; each of the others knows the Replier of bus 1 when it is joined with that.
+  await machines.answer('natsReply', nats);
+  for (const bus of [1, 16]) await machines.answer('reply', folder, bus);
+  /** @type {string[]} */
+  const scale = [];
+  for (const size of SIZES) {
+    await machines.grow(size, 'core');
+    if (size === 2) {
+      // The daemon, the server and the Limpets run for months: they have warmed up.
+      await machines.rate();
+      await tripOf(folder, 0);
+      for (let round = 1; round <= rounds; round++) {
+        figures.note('bare', (await rateOf(nats, 0, 0, ['natsHear', 'natsAnnounce'])).rate);
+        figures.note('joined', await machines.rate());
+        figures.note('together', await machines.rate('announceAll'));
+        figures.note('bareTrip', await tripOf(nats, 0, 'natsAsk'));
+        figures.note('localTrip', await tripOf(folder, 16));
+        figures.note('joinedTrip', await tripOf(folder, 0));
+      }
+    }
+    const sender = /** @type {ChildProcess} */ (machines.limpets[0]);
+    const before = cpuOf(sender);
+    const each = await machines.rate();
+    const cpu = ((cpuOf(sender) - before) / MESSAGES) * 1e6;
+    const far = await tripOf(folder, 0);
+    scale.push(
+      `| ${size} | ${Math.round(each).toLocaleString('en')} | ${Math.round(each * (size - 1)).toLocaleString('en')} | ${far.toFixed(0)} | ${cpu.toFixed(1)} |`,
+    );
+    console.error(scale.at(-1));
+  }
+  await machines.end();
+  return { figures, scale, missed: machines.missed };
+}
+
+/** The same through a stream, beside JetStream alone. @param {number} rounds */
+async function stream(rounds) {
+  const machines = new Machines();
+  await machines.start();
+  const { nats, folder } = machines;
+  const figures = new Figures();
+  await machines.answer('reply', folder, 1);
+  await machines.grow(2, 'stream');
+  await machines.answer('jsEcho', nats);
+  await machines.answer('echo', folder, 1);
+  await machines.rate('announce', STORED);
+  for (let round = 1; round <= rounds; round++) {
+    figures.note('bare', (await rateOf(nats, 0, 0, ['jsHear', 'jsAnnounce'], STORED)).rate);
+    figures.note('joined', await machines.rate('announce', STORED));
+    figures.note('bareTrip', await tripOf(nats, 0, 'jsPing'));
+    figures.note('joinedTrip', await tripOf(folder, 0, 'ping'));
+  }
+  await machines.end();
+  return { figures, missed: machines.missed };
+}
+
 async function main() {
   const { values } = parseArgs({
     options: {
       rounds: { type: 'string', default: '3' },
       write: { type: 'boolean', default: false },
+      // One part of the benchmark.
+      only: { type: 'string' },
     },
   });
   const rounds = Number(values.rounds);
-  const folder = mkdtempSync(join(tmpdir(), 'kbus-machines-'));
-  const daemon = new Daemon(folder, ['--buses', '17']);
-  children.add(daemon.child);
-  await daemon.serving;
-  const port = await freePort();
-  const server = await startNats(port);
-  children.add(server);
-  const nats = `nats://127.0.0.1:${port}`;
-
-  /** @type {ChildProcess[]} */
-  const limpets = [];
-  /** Until so many buses are joined. @param {number} size */
-  const grow = async (size) => {
-    for (let bus = limpets.length; bus < size; bus++) {
-      const args = ['--id', String(bus + 1), '--bus', String(bus), '--directory', folder];
-      const words = [KBUS, 'limpet', '--nats', nats, '--federation', 'plant', ...args];
-      const child = spawn(process.execPath, words, { stdio: 'ignore' });
-      children.add(child);
-      limpets.push(child);
-    }
-    for (let bus = 0; bus < size; bus++) await untilAsked(folder, bus);
-  };
-
-  await said(part('natsReply', nats));
-  // Bus 16 is alone; each of the others knows the Replier of bus 1 when it is joined with that.
-  for (const bus of [1, 16]) await said(part('reply', folder, bus));
-  /** @type {Record<string, number[]>} */
-  const figures = { bare: [], joined: [], bareTrip: [], localTrip: [], joinedTrip: [] };
-  const note = (/** @type {string} */ name, /** @type {number} */ value) =>
-    figures[name]?.push(value);
-  let missed = 0;
   /** @type {string[]} */
-  const scale = [];
-  for (const size of SIZES) {
-    await grow(size);
-    if (size === 2) {
-      await untilAsked(folder, 0);
-      for (let round = 1; round <= rounds; round++) {
-        note('bare', (await rateOf(nats, 0, 0, ['natsHear', 'natsAnnounce'])).rate);
-        const joined = await rateOf(folder, 0, 1);
-        note('joined', joined.rate);
-        missed += joined.missed;
-        note('bareTrip', await tripOf(nats, 0, 'natsAsk'));
-        note('localTrip', await tripOf(folder, 16));
-        note('joinedTrip', await tripOf(folder, 0));
-      }
-    }
-    const [sender] = limpets;
-    const before = cpuOf(/** @type {ChildProcess} */ (sender));
-    const result = await rateOf(folder, 0, 1);
-    const each = ((cpuOf(/** @type {ChildProcess} */ (sender)) - before) / MESSAGES) * 1e6;
-    const trip = await tripOf(folder, 0);
-    missed += result.missed;
-    scale.push(
-      `| ${size} | ${Math.round(result.rate).toLocaleString('en')} | ${Math.round(result.rate * (size - 1)).toLocaleString('en')} | ${trip.toFixed(0)} | ${each.toFixed(1)} |`,
+  const text = [`Rounds: ${rounds}; medians, and ratios of one round.`];
+  if (values.only !== 'stream') {
+    const { figures, scale, missed } = await core(rounds);
+    const joined = figures.ratio('joined', 'bare');
+    const together = figures.ratio('together', 'bare');
+    const trips = figures.ratio('joinedTrip', 'bareTrip', 'localTrip');
+    text.push(
+      '',
+      '| mode `core` | NATS alone | two buses through NATS | ratio | must |',
+      '| --- | ---: | ---: | ---: | ---: |',
+      `| announcements 1 → 1, mixed; ${missed} missed | ${rate(figures.of('bare'))} | ${rate(figures.of('joined'))} | ${joined.toFixed(2)} | ≥ ${MUST.rate} |`,
+      `| the same, all handed over in one call (\`sendAll\`), beside \`publish\` for each | ${rate(figures.of('bare'))} | ${rate(figures.of('together'))} | ${together.toFixed(2)} | ≥ ${MUST.together} |`,
+      `| round trip of a Request (one on a bus alone: ${trip(figures.of('localTrip'))}) | ${trip(figures.of('bareTrip'))} | ${trip(figures.of('joinedTrip'))} | ${trips.toFixed(2)} of the sum of both | ≤ ${MUST.trip} |`,
+      '',
+      '| buses | announcements of one bus, /s | deliveries to other buses, /s | round trip, µs | CPU of the sending Limpet, µs each |',
+      '| ---: | ---: | ---: | ---: | ---: |',
+      ...scale,
     );
-    console.error(scale.at(-1));
+    const isMissed = joined < MUST.rate || together < MUST.together || trips > MUST.trip;
+    if (isMissed || missed > 0) process.exitCode = 1;
   }
-
-  server.kill();
-  rmSync(folder, { recursive: true, force: true });
-  const of = (/** @type {string} */ name) => median(figures[name] ?? []);
-  const rate = median(
-    (figures['joined'] ?? []).map((value, at) => value / (figures['bare']?.[at] ?? 1)),
-  );
-  const trip = median(
-    (figures['joinedTrip'] ?? []).map(
-      (value, at) => value / ((figures['bareTrip']?.[at] ?? 1) + (figures['localTrip']?.[at] ?? 0)),
-    ),
-  );
-  const text = [
-    `Rounds: ${rounds}; medians, and ratios of one round.`,
-    '',
-    '| | NATS alone | two buses through NATS | ratio | must |',
-    '| --- | ---: | ---: | ---: | ---: |',
-    `| announcements 1 → 1, mixed; ${missed} missed | ${Math.round(of('bare')).toLocaleString('en')}/s | ${Math.round(of('joined')).toLocaleString('en')}/s | ${rate.toFixed(2)} | ≥ ${MUST.rate} |`,
-    `| round trip of a Request (one on a bus alone: ${of('localTrip').toFixed(0)} µs) | ${of('bareTrip').toFixed(0)} µs | ${of('joinedTrip').toFixed(0)} µs | ${trip.toFixed(2)} of the sum of both | ≤ ${MUST.trip} |`,
-    '',
-    '| buses | announcements of one bus, /s | deliveries to other buses, /s | round trip, µs | CPU of the sending Limpet, µs each |',
-    '| ---: | ---: | ---: | ---: | ---: |',
-    ...scale,
-  ].join('\n');
-  console.log(text);
-  if (values.write) writeReport('machines', text);
-  if (rate < MUST.rate || trip > MUST.trip || missed > 0) process.exitCode = 1;
+  if (values.only !== 'core') {
+    const { figures, missed } = await stream(rounds);
+    text.push(
+      '',
+      '| mode `stream` | JetStream alone | two buses through JetStream | ratio |',
+      '| --- | ---: | ---: | ---: |',
+      `| announcements 1 → 1, mixed; ${missed} missed | ${rate(figures.of('bare'))} | ${rate(figures.of('joined'))} | ${figures.ratio('joined', 'bare').toFixed(1)} |`,
+      `| an announcement, and one that answers it | ${trip(figures.of('bareTrip'))} | ${trip(figures.of('joinedTrip'))} | ${figures.ratio('joinedTrip', 'bareTrip').toFixed(2)} |`,
+    );
+    if (missed > 0) process.exitCode = 1;
+  }
+  console.log(text.join('\n'));
+  if (values.write) writeReport('machines', text.join('\n'));
 }
 
 try {
