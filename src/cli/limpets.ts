@@ -77,10 +77,11 @@ function linkText(link: LinkReport): string {
     parts.push(`${link.duplicates} duplicates, ${link.unfit} unfit`);
   }
   if (stream !== undefined) {
-    const { name, position, waiting, dropped, trouble } = stream;
+    const { name, position, waiting, dropped, trouble, beyond } = stream;
     parts.push(`stream ${name} read to ${position}, ${waiting} bytes wait for it`);
     if (dropped > 0) parts.push(`${dropped} dropped`);
-    if (trouble !== why) parts.push(trouble);
+    if (trouble !== '' && trouble !== why) parts.push(trouble);
+    if (beyond !== '') parts.push(beyond);
   }
   if (why) parts.push(why);
   return parts.join(', ');

@@ -14,6 +14,7 @@ import type { Address } from './hub/address.ts';
 import { EVERYTHING, Filter } from './hub/patterns.ts';
 import type { LinkOptions } from './options.ts';
 import { Place, type PlaceHost, type PlaceLife } from './place.ts';
+import { outOfReach } from './stream-reach.ts';
 
 /** Meets any number of others through an engine. */
 export class FederationPlace extends Place {
@@ -140,6 +141,8 @@ export class FederationPlace extends Place {
   override tick(): void {
     this.federation?.tick();
     this.journal?.tick();
+    const { hub } = this.host.self ?? {};
+    if (hub !== undefined) this.journal?.reaches(outOfReach(hub, this.federationNumber));
   }
 
   override async finish(): Promise<void> {

@@ -16,6 +16,8 @@ export interface StreamReport {
   readonly dropped: number;
   /** Why the stream is not in reach; '' if it is. */
   readonly trouble: string;
+  /** Which Limpets joined with this bus the stream does not reach, and why; '' if it reaches all. */
+  readonly beyond: string;
 }
 
 /**

@@ -319,6 +319,48 @@ describe('mode stream', () => {
     expect(second.report().isSpeaker).toBe(true);
   });
 
+  const beyond = (limpet: Limpet): string =>
+    limpet.report().links.flatMap(({ stream }) => stream?.beyond ?? [])[0] ?? '';
+
+  it('says which Limpets the stream does not reach, since another Limpet of the bus is joined with them', async () => {
+    const memory = new MemoryEngine();
+    const path = join(bowls.folder, 'link.sock');
+    const [bus, far, aside] = [new Bus(), new Bus(), new Bus()];
+    const one = await bowls.limpet(1, bus, [linkOf(memory)]);
+    await bowls.limpet(2, far, [linkOf(memory)]);
+    await bowls.until(() => isJoined(one));
+    expect(beyond(one)).toBe('');
+    await bowls.limpet(3, bus, [{ server: path }]);
+    const other = await bowls.limpet(4, aside, [{ client: path }]);
+    const { level, text } = await bowls.event(/no Announcement/);
+    expect(level).toBe('warn');
+    expect(text).toBe(
+      'link plant: no Announcement goes from the stream to Limpet 4, or the reverse: another Limpet of this bus is joined with it; let that bus join the federation',
+    );
+    expect(text).toContain(beyond(one));
+    await other.stop();
+    await bowls.until(() => beyond(one) === '');
+  });
+
+  it('says that nothing comes from the stream while a Limpet speaks for the bus that is not in the federation', async () => {
+    const memory = new MemoryEngine();
+    const [bus, far] = [new Bus(), new Bus()];
+    const first = await bowls.limpet(1, bus, [{ server: join(bowls.folder, 'link.sock') }]);
+    const second = await bowls.limpet(2, bus, [linkOf(memory)]);
+    await bowls.limpet(3, far, [linkOf(memory)]);
+    await bowls.event(/Limpet 1 speaks for the bus, and is not in the federation/);
+    expect(beyond(second)).toContain('no Announcement goes from this bus to the stream');
+    await first.stop();
+    await bowls.until(() => beyond(second) === '');
+  });
+
+  it('says at once that its file can not be made, also where a folder can be there and not be made', async () => {
+    const link = linkOf(new MemoryEngine(), { state: '/proc/kbus/plant/cursor' });
+    await expect(bowls.limpet(1, new Bus(), [link])).rejects.toThrow(
+      /can't keep in \/proc\/kbus\/plant\/cursor .*ENOENT.*--state names another file/,
+    );
+  });
+
   it.each([
     [{ mode: 'fast' as 'core' }, /core or stream/],
     [{ mode: 'core', maxAge: 5 }, /maxAge is for a federation of mode stream/],

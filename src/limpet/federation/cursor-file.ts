@@ -1,4 +1,12 @@
-import { closeSync, constants, mkdirSync, openSync, readSync, writeSync } from 'node:fs';
+import {
+  closeSync,
+  constants,
+  existsSync,
+  mkdirSync,
+  openSync,
+  readSync,
+  writeSync,
+} from 'node:fs';
 import { dirname } from 'node:path';
 import { crc32 } from 'node:zlib';
 import { EngineError } from './engine.ts';
@@ -21,11 +29,11 @@ export class CursorFile {
   /** Throws an EngineError. */
   constructor(path: string) {
     try {
-      mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
+      makeFolder(dirname(path));
       this.file = openSync(path, constants.O_RDWR | constants.O_CREAT, 0o600);
     } catch (cause) {
       throw new EngineError(
-        `can't keep in ${path} how far the bus has the stream: ${(cause as Error).message} (--state names another folder)`,
+        `can't keep in ${path} how far the bus has the stream: ${(cause as Error).message} (--state names another file)`,
         { cause },
       );
     }
@@ -60,5 +68,16 @@ export class CursorFile {
 
   close(): void {
     closeSync(this.file);
+  }
+}
+
+/** As `mkdir -p`. That of Node does not end in /proc, where a folder can't be made although its parent is there. */
+function makeFolder(path: string): void {
+  if (existsSync(path)) return;
+  makeFolder(dirname(path));
+  try {
+    mkdirSync(path, { mode: 0o700 });
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
   }
 }

@@ -26,6 +26,9 @@ const MAX_BACKLOG = 256;
 /** For so long, in milliseconds, a Limpet that stops tries to store what it still has. */
 const STOP_TIMEOUT_MS = 3000;
 
+/** What the stream does not reach is told when it was so for this many ticks. */
+const TICKS_TO_WARN = 3;
+
 /** Of the headers that go with each message that is stored, in bytes. */
 const HEADERS = 1024;
 
@@ -78,6 +81,8 @@ export class Journal implements HubJournal {
   private store: CursorStore | null = null;
   private stopReading: (() => void) | null = null;
   private isPaused = false;
+  private beyond = '';
+  private beyondFor = 0;
   private wake: (() => void) | null = null;
   private retryIn = FIRST_DELAY_MS;
   private trouble = 'the engine is not in reach yet';
@@ -140,10 +145,17 @@ export class Journal implements HubJournal {
     if (this.reader?.isGiving) this.pump();
   }
 
+  /** What the stream does not reach, as of now; '': it reaches all. Limpets that have just come may not have said all of themselves. */
+  reaches(beyond: string): void {
+    this.beyondFor = beyond === this.beyond ? this.beyondFor + 1 : 0;
+    this.beyond = beyond;
+    if (beyond !== '' && this.beyondFor === TICKS_TO_WARN) this.options.tell('warn', beyond);
+  }
+
   report(): StreamReport {
-    const { outbox, options, reader, trouble } = this;
+    const { outbox, options, reader, trouble, beyond } = this;
     const { bytes: waiting, dropped } = outbox;
-    return { name: options.stream, position: reader?.seq ?? 0, waiting, dropped, trouble };
+    return { name: options.stream, position: reader?.seq ?? 0, waiting, dropped, trouble, beyond };
   }
 
   // The bus
