@@ -33,6 +33,7 @@ class Sea {
       { address: { id, life: 1 }, maxBytes: 2 ** 23, forgetAfter: 600 },
       {
         send: nothing,
+        sendBatch: nothing,
         reply: nothing,
         copy: nothing,
         bind: (name) => hub.bound(name, true),

@@ -131,11 +131,13 @@ export class Delivery {
     }
 
     const allOrNothing = orWait || (flags & Flag.ALL_OR_FAIL) !== 0;
+    const deaf = sender.hearsOwn ? null : sender;
     // All are asked before anything is queued: a listener that is full now misses this delivery.
     let delivery = 0;
     for (let at = 0; at < listeners.length; at++) {
       const listener = (listeners[at] as KsockBinding).ksock;
-      if (!listener.isFull && (isSmall || listener.hasRoomFor(size))) continue;
+      if (listener === deaf || (!listener.isFull && (isSmall || listener.hasRoomFor(size))))
+        continue;
       if (allOrNothing) return this.refuseFull(sender, batch, listener, orWait, attempt);
       if (delivery === 0) delivery = this.state.newDelivery();
       listener.delivery = delivery;
@@ -151,6 +153,7 @@ export class Delivery {
     for (let at = 0; at < listeners.length; at++) {
       const binding = listeners[at] as KsockBinding;
       const listener = binding.ksock;
+      if (listener === deaf) continue;
       if (delivery !== 0 && listener.delivery === delivery) {
         listener.missed += batch.count;
         observer?.missed?.(listener, batch);

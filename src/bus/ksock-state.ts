@@ -93,6 +93,8 @@ export class KsockState implements Linked<KsockState> {
   limit: number;
   /** @internal */
   onlyOnce = false;
+  /** @internal As Listener, it gets what it sends itself. */
+  hearsOwn = true;
   /** @internal Requests that it sent and that are not answered yet. */
   readonly outstanding = new Outstanding();
   /** @internal Requests that it read as Replier and has not answered. */

@@ -145,6 +145,11 @@ export class BusKsock extends KsockState {
     return this.engine.switches.wantMessagesOnce(this, value);
   }
 
+  /** Whether it gets, as Listener, what it sends itself, likewise. At first it does. */
+  hearOwn(value: number): number {
+    return this.engine.switches.hearOwn(this, value);
+  }
+
   /** The bus's switch for reports of Replier binds, likewise. EINVAL, EBUSY; EACCES, of a call that sets it. */
   reportReplierBinds(value: number): number {
     if (value !== ASK && !this.has('manage')) return -Errno.EACCES;

@@ -48,10 +48,13 @@ export function whyRefused(
     case Errno.ECONNREFUSED:
       return whyNotWanted(bus, sender, batch);
     case Errno.EBUSY:
-      return followed(whyFull(bus, batch), 'try again when it has read, or wait with ALL_OR_WAIT');
+      return followed(
+        whyFull(bus, sender, batch),
+        'try again when it has read, or wait with ALL_OR_WAIT',
+      );
     case Errno.EAGAIN:
       return followed(
-        whyFull(bus, batch),
+        whyFull(bus, sender, batch),
         'the message waits: send() again, wait until it is sent, or discard() it',
       );
     case Errno.ENOMEM:
@@ -223,7 +226,7 @@ function whyNotWanted(bus: Engine, sender: KsockState, batch: MessageBatch): str
 }
 
 /** Describes the full queue that stands in the way: the Replier's, or that of the first full listener. */
-function whyFull(bus: Engine, batch: MessageBatch): string {
+function whyFull(bus: Engine, sender: KsockState, batch: MessageBatch): string {
   const { replier, listeners } = bus.routes.find(batch.name);
   if ((batch.flags & Flag.WANT_A_REPLY) !== 0 && replier !== null) {
     const { ksock } = replier;
@@ -233,7 +236,7 @@ function whyFull(bus: Engine, batch: MessageBatch): string {
       return `${whoIs(ksock)}, which replies to ${told(replier.name)}, has ${ksock.numUnrepliedTo} Requests to answer, of ${maxUnansweredPerKsock} that it may have (max-unanswered-per-ksock)`;
     }
   }
-  const full = listeners.find(({ ksock }) => ksock.isFull);
+  const full = listeners.find(({ ksock }) => ksock.isFull && (ksock !== sender || ksock.hearsOwn));
   return full === undefined ? '' : queueOf(bus, full);
 }
 

@@ -49,6 +49,7 @@ export class Sendable {
     const allOrNothing = (batch.flags & (Flag.ALL_OR_WAIT | Flag.ALL_OR_FAIL)) !== 0;
     for (let at = 0; at < listeners.length; at++) {
       const { ksock } = listeners[at] as KsockBinding;
+      if (ksock === sender && !sender.hearsOwn) continue;
       // A listener that is full misses them all.
       if (!allOrNothing && ksock.isFull && ksock.delivery !== delivery) continue;
       places = Math.min(places, this.placesFor(bytes, ksock, delivery));

@@ -41,6 +41,15 @@ export class Switches {
     return this.noteSet(ksock, 'wantMessagesOnce', value, switched(value, previous));
   }
 
+  /** Only Limpets use it, so observers are not told. */
+  hearOwn(ksock: KsockState, value: number): number {
+    const previous = Number(ksock.hearsOwn);
+    if (isSwitch(value)) ksock.hearsOwn = value === 1;
+    // Its waiting message need not wait for its own queue any more.
+    if (value === 0 && ksock.blockedOn === ksock) this.room.tellAll([ksock]);
+    return switched(value, previous);
+  }
+
   reportReplierBinds(ksock: KsockState, value: number): number {
     if (!ksock.isOpen) return -Errno.EBADF;
     const { bindReports } = this;

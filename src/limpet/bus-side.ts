@@ -1,10 +1,13 @@
 import { randomBytes } from 'node:crypto';
+import { FramePort } from '../client/ports/frame-port.ts';
 import { type Connect, type PendingRequest, type Port, PortError } from '../client/ports/port.ts';
+import { RecordBatches } from '../client/ports/record-batches.ts';
 import { Op } from '../message/calls.ts';
 import { Errno } from '../message/errno.ts';
 import { Flag } from '../message/flags.ts';
 import { Head } from '../message/head.ts';
 import { Message, REPLIER_BIND_EVENT } from '../message/message.ts';
+import { BatchedNames, type RecordBatch } from '../message/record-batch.ts';
 import type { BindingReport } from '../message/reports.ts';
 import type { Address } from './hub/address.ts';
 import type { Hub, HubHost } from './hub/hub.ts';
@@ -31,6 +34,9 @@ const ASK_AGAIN_MS = 100;
 
 /** An Announcement of a Limpet to itself: what came before it was for the Limpet that spoke for the bus before. */
 const SPEAKS = '$.KBUS.Limpet.Speaks';
+
+/** Names that are KBUS's own: a Limpet looks at each message that has one. */
+const KBUS_NAMES = '$.KBUS.';
 
 /** How many messages the queue of a Limpet holds; the bus also limits its bytes (spec 3 §7.6). */
 const MAX_MESSAGES = 100_000;
@@ -66,6 +72,8 @@ export class IdTakenError extends Error {
 /** The Ksock of a Limpet, in one life of its bus: carries out what the hub wants there, and gives it what comes. */
 export class BusSide {
   readonly port: Port;
+  /** Null for a bus in this process. */
+  private readonly batches: RecordBatches | null;
   private readonly host: BusSideHost;
   private readonly hub: Hub;
   private readonly termination: string | null;
@@ -95,6 +103,10 @@ export class BusSide {
     this.hub = hub;
     this.termination = termination;
     this.host = host;
+    const isBatched = (name: string): boolean =>
+      name !== termination && !name.startsWith(KBUS_NAMES);
+    this.batches =
+      port instanceof FramePort ? new RecordBatches(port, new BatchedNames(isBatched)) : null;
   }
 
   /** Opens the Ksock of a Limpet. Rejects with a PortError or an IdTakenError. */
@@ -122,6 +134,7 @@ export class BusSide {
     const port = await connect('rw', events, signal);
     const hub = makeHub({
       send: (message, refused) => side?.send(message, refused),
+      sendBatch: (batch, refused) => side?.sendBatch(batch, refused),
       reply: (message) => side?.port.reply(message, () => {}),
       copy: (message, refused) => side?.copy(message, refused),
       bind: (name) => side?.bind(name),
@@ -220,11 +233,12 @@ export class BusSide {
 
   private readonly readAll = (): void => {
     const { port, hub } = this;
-    const { ksockId } = port;
-    // Until it speaks, what it has sent itself tells it something; so does a termination message.
-    const passesOver = this.hasBegunToSpeak && this.termination === null;
     while (!this.isPaused && !this.isClosed) {
-      if (passesOver) port.passOver?.(ksockId);
+      const batch = hub.isOnBus ? this.batches?.next() : undefined;
+      if (batch) {
+        hub.heardBatch(batch);
+        continue;
+      }
       const message = port.tryNext();
       if (message === null) break;
       this.take(message);
@@ -239,7 +253,7 @@ export class BusSide {
       this.host.terminated();
       return;
     }
-    if (name.charCodeAt(2) === 0x4b && name.startsWith('$.KBUS.') && this.isOurs(message)) return;
+    if (name.charCodeAt(2) === 0x4b && name.startsWith(KBUS_NAMES) && this.isOurs(message)) return;
     if (head.wantsUsToReply && message.from === this.port.ksockId) {
       const key = `${head.idNetwork}:${message.idSerial}`;
       const copy = this.copies.get(key);
@@ -280,6 +294,8 @@ export class BusSide {
   private speak(): void {
     if (this.hasBegunToSpeak) return;
     this.hasBegunToSpeak = true;
+    // A termination message may be its own.
+    if (this.termination === null) this.port.call(Op.HEAR_OWN, 0, '').catch(() => {});
     this.hub.joinBus(this.port.ksockId, this.before);
     this.host.speaks();
     this.port.call(Op.REPORT_REPLIER_BINDS, 1, '').catch((error: unknown) => {
@@ -318,13 +334,27 @@ export class BusSide {
   // Writing
 
   send(message: Message, refused: ((errno: number) => void) | null): void {
-    let waits = (message.head.flags & Flag.ALL_OR_WAIT) !== 0;
-    if (waits && this.impatience > 0) {
-      message.flags &= ~Flag.ALL_OR_WAIT;
-      waits = false;
-    }
+    const wants = (message.head.flags & Flag.ALL_OR_WAIT) !== 0;
+    const waits = this.mayWait(wants);
+    if (wants && !waits) message.flags &= ~Flag.ALL_OR_WAIT;
+    this.posted(this.port.post(message, waits, refused ?? (() => {})));
+  }
+
+  private sendBatch(batch: RecordBatch, refused: () => void): void {
+    if (this.batches === null) for (const message of batch.messages()) this.send(message, refused);
+    else this.posted(this.batches.post(batch, this.mayWait(batch.waits), refused));
+  }
+
+  /** Whether a message with ALL_OR_WAIT may wait. */
+  private mayWait(wants: boolean): boolean {
+    const waits = wants && this.impatience === 0;
     if (waits) this.hasWaiting = true;
-    if (this.port.post(message, waits, refused ?? (() => {})) || this.isSlow) return;
+    return waits;
+  }
+
+  /** Messages were posted: if the daemon is slow, no link may bring more for a while. */
+  private posted(isReady: boolean): void {
+    if (isReady || this.isSlow) return;
     this.isSlow = true;
     this.host.slow(true);
     this.port.ready().then(

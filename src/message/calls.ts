@@ -98,6 +98,8 @@ export const Op = {
   KICK: 23,
   /** Text: the access points and their rights, as JSON. */
   ACCESS: 24,
+  /** A switch. Off: as Listener, the Ksock does not get what it sends itself. */
+  HEAR_OWN: 25,
 } as const;
 
 export type OpCode = (typeof Op)[keyof typeof Op];

@@ -35,7 +35,7 @@ const MAX_FREE_SLABS = 8;
 const CROWDED_BYTES = SLAB_BYTES;
 
 /** A SEND is not filled beyond this: so the daemon begins with the first frame while the client writes the others. */
-const MAX_BATCH_BYTES = 16 * 1024;
+export const MAX_BATCH_BYTES = 16 * 1024;
 
 /** Data from this size on is not copied, but written from its own memory. */
 export const SENT_IN_PLACE_BYTES = 16_384;
@@ -93,10 +93,10 @@ export class FrameWriter {
   private readonly defer: (flush: () => void) => void;
   private readonly beforeFlush: () => void;
   private readonly memory: Memory;
-  private slab!: Uint8Array;
-  private view!: DataView;
+  slab!: Uint8Array;
+  view!: DataView;
   /** The slab as words. Each frame begins at a multiple of 4. */
-  private words!: Int32Array;
+  words!: Int32Array;
   private from = 0;
   private to = 0;
   private pieces: Uint8Array[] = [];
@@ -301,8 +301,8 @@ export class FrameWriter {
     this.from = this.to;
   }
 
-  /** Reserves `length` bytes of the slab, with room for `more` after them; gives where they begin. */
-  private reserve(length: number, more = 0): number {
+  /** Reserves `length` bytes of the slab, with room for `more` after them; gives where they begin. Call `flushSoon` then. */
+  reserve(length: number, more = 0): number {
     this.closeFrame();
     if (this.to + length + more > this.slab.length) {
       // A full slab is written at once, before the end of the tick.

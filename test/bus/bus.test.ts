@@ -1,8 +1,10 @@
 import { describe, expect, it } from 'vitest';
 import { ASK, Bus } from '../../src/bus/index.ts';
+import { batchOfMessage } from '../../src/bus/message-batch.ts';
 import { Errno } from '../../src/message/errno.ts';
 import { Flag } from '../../src/message/flags.ts';
 import { REPLIER_BIND_EVENT, splitReplierBindEventData } from '../../src/message/index.ts';
+import { Announcement } from '../../src/message/message.ts';
 import { outcome, type Program, type Seen, stage } from './program.ts';
 
 // Examples of rules that are easily broken, by section of spec 1. The naive model
@@ -939,6 +941,21 @@ describe('settings (spec 1 §10)', () => {
       ]);
       expect(outcome(turn(2))).toBe('EINVAL');
     }
+  });
+
+  it('of hearing its own messages: a Ksock that does not want them neither gets nor waits for them', () => {
+    const { program } = stage();
+    const { ksock } = program();
+    expect(ksock.bind('$.A', false)).toBe(0);
+    expect(ksock.maxMessages(1)).toBe(1);
+    expect([ksock.hearOwn(ASK), ksock.hearOwn(0), ksock.hearOwn(ASK)]).toEqual([1, 1, 0]);
+    expect(outcome(ksock.hearOwn(2))).toBe('EINVAL');
+    const flags = Flag.ALL_OR_FAIL;
+    const mine = (): number =>
+      ksock.send(batchOfMessage(new Announcement('$.A', null, { flags }), new Uint8Array(0)));
+    expect([mine(), mine(), ksock.numMessages]).toEqual([0, 0, 0]);
+    expect(ksock.hearOwn(1)).toBe(0);
+    expect([mine(), ksock.numMessages, outcome(mine())]).toEqual([0, 1, 'EBUSY']);
   });
 
   it('of the debug log print events while it is on, and nothing while it is off', () => {

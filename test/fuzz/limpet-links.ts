@@ -41,6 +41,9 @@ export function feedLimpet(bytes: Uint8Array, random: Random): void {
     { address, maxBytes: 1_000_000, forgetAfter: 10 },
     {
       send: () => {},
+      sendBatch: (batch) => {
+        for (const message of batch.messages()) strictEqual(String(message).length > 0, true);
+      },
       reply: () => {},
       copy: () => {},
       bind: (name) => hub.bound(name, true),

@@ -3,10 +3,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { freePort } from '../../harness/nats-server.mjs';
 import type { Bus } from '../../src/bus/bus.ts';
-import { Ksock, type KsockOptions } from '../../src/client/ksock.ts';
+import { type Connect, Ksock, type KsockOptions } from '../../src/client/ksock.ts';
 import { Limpet, type LimpetEvent, type LinkOptions } from '../../src/limpet/limpet.ts';
 import { wirePair } from '../../src/limpet/link/wire.ts';
 import type { Message } from '../../src/message/message.ts';
+import { FrameHost } from '../support/frame-host.ts';
 import { MemoryEngine } from './engines.ts';
 
 /** How two Limpets are joined in a test. */
@@ -17,6 +18,8 @@ export interface LinkKind {
   ends(folder: string): Promise<readonly [server: LinkOptions, client: LinkOptions]>;
   /** The link is in memory. */
   readonly inMemory?: boolean;
+  /** The Limpets are joined to their buses as to those of a daemon. */
+  readonly overFrames?: boolean;
 }
 
 let count = 0;
@@ -47,6 +50,12 @@ export const LINK_KINDS: readonly LinkKind[] = [
       { server: join(folder, `${++count}.sock`) },
       { server: join(folder, `${++count}.sock`) },
     ],
+  },
+  {
+    name: 'a native link over a Unix socket, between buses of daemons',
+    isClassic: false,
+    overFrames: true,
+    ends: unix(false),
   },
   { name: 'a native link over a Unix socket', isClassic: false, ends: unix(false) },
   { name: 'a native link over TCP', isClassic: false, ends: tcp(false) },
@@ -90,13 +99,14 @@ export class Bowls {
 
   async limpet(
     id: number,
-    bus: Bus,
+    bus: Bus | Connect,
     links: readonly LinkOptions[],
     more: Partial<ConstructorParameters<typeof Limpet>[0]> = {},
   ): Promise<Limpet> {
     const limpet = new Limpet({
       id,
-      bus,
+      // A transport is for tests only.
+      bus: bus as Bus,
       links,
       onEvent: (event) => {
         this.events.push(event);
@@ -117,8 +127,10 @@ export class Bowls {
     ids: readonly [number, number] = [1, 2],
   ): Promise<void> {
     const [server, client] = await kind.ends(this.folder);
-    const a = await this.limpet(ids[0], one, [server]);
-    const b = await this.limpet(ids[1], other, [client]);
+    const reach = (bus: Bus): Bus | Connect =>
+      kind.overFrames ? new FrameHost().connectTo(bus) : bus;
+    const a = await this.limpet(ids[0], reach(one), [server]);
+    const b = await this.limpet(ids[1], reach(other), [client]);
     if (kind.inMemory) {
       const [near, far] = wirePair();
       a.attach(near, 0, true);

@@ -53,7 +53,10 @@ class JoinedPlace implements Place<Ksock> {
     for (let calm = 0; calm < 6; ) {
       await new Promise((resolve) => setImmediate(resolve));
       const { limpets } = this.bowls;
-      const isBusy = limpets.some(isAtWork) || isOnItsWay(limpets) || isInStream(limpets);
+      const isBusy =
+        limpets.some((limpet, at) => isAtWork(limpet, this.buses[at] as Bus)) ||
+        isOnItsWay(limpets) ||
+        isInStream(limpets);
       calm = isBusy ? 0 : calm + 1;
     }
   }
@@ -93,13 +96,14 @@ class JoinedPlace implements Place<Ksock> {
 
 /** What no program sees of a Limpet. */
 interface Inside {
-  readonly life: { readonly side: { readonly port: { readonly ksock: { numMessages: number } } } };
+  readonly life: { readonly side: { readonly port: { readonly ksockId: number } } };
   readonly connections: ReadonlyMap<Connection, unknown>;
 }
 
 const inside = (limpet: Limpet): Inside => limpet as unknown as Inside;
 
-const isAtWork = (limpet: Limpet): boolean => inside(limpet).life.side.port.ksock.numMessages > 0;
+const isAtWork = (limpet: Limpet, bus: Bus): boolean =>
+  (bus.ksocks.get(inside(limpet).life.side.port.ksockId)?.numMessages ?? 0) > 0;
 
 /** Whether a Limpet has sent bytes that the other one has not received. */
 function isOnItsWay(limpets: readonly Limpet[]): boolean {

@@ -22,6 +22,7 @@ const OUTCOMES = [
   ...['polls 0', 'polls 1', 'sends again 0', 'sends again -11', 'sends again -99'],
   ...['forget unread', 'forget too late', 'large reply ok', 'large reply -90'],
   ...['max messages ok', 'max size ok', 'max size -22', 'once only ok', 'once only -22'],
+  ...['hear own ok', 'hear own -22'],
   ...['report binds ok', 'report binds -16', 'report binds -22', 'find replier ok', 'events lost'],
   ...['take message', 'take $.KBUS.ReplierBindEvent', 'answered by Reply', 'close ok', 'reply ok'],
   ...['Unbound', 'GoneAway', 'Ignored', 'Disappeared'].flatMap((name) => [

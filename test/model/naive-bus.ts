@@ -91,6 +91,7 @@ export class NaiveKsock {
   open = true;
   queue: NaiveCopy[] = [];
   onlyOnce = false;
+  hearsOwn = true;
   lastSent: readonly [network: number, serial: number] = [0, 0];
   lastQueued: readonly [network: number, serial: number] = [0, 0];
   /** The message that waits to be sent. */
@@ -340,7 +341,10 @@ export class NaiveBus {
   // From spec 1 §6.4 to spec 1 §6.8: finds the recipients, and changes no state.
   private judge(sender: NaiveKsock, message: NaiveMessage): Verdict {
     const full = has(message.flags, ALL_OR_WAIT) ? EAGAIN : EBUSY;
-    const listeners = this.listenersFor(message.name);
+    // docs/protocol.md, HEAR_OWN: a Ksock may not want as Listener what it sends itself.
+    const listeners = this.listenersFor(message.name).filter(
+      (b) => b.ksock !== sender || sender.hearsOwn,
+    );
     const nobody: Verdict = { errno: 0, replier: null, answers: null, hear: [], miss: [] };
     let replier: NaiveBinding | null = null;
     let answers: NaiveRequest | null = null;
@@ -672,6 +676,13 @@ export class NaiveBus {
     const before = ksock.onlyOnce;
     if (value !== 0 && value !== 1 && value !== ASK) return -EINVAL;
     if (value !== ASK) ksock.onlyOnce = value === 1;
+    return before ? 1 : 0;
+  }
+
+  hearOwn(ksock: NaiveKsock, value: number): number {
+    const before = ksock.hearsOwn;
+    if (value !== 0 && value !== 1 && value !== ASK) return -EINVAL;
+    if (value !== ASK) ksock.hearsOwn = value === 1;
     return before ? 1 : 0;
   }
 

@@ -60,6 +60,7 @@ export type Operation =
   | { readonly do: 'take many'; readonly at: number; readonly count: number }
   | { readonly do: 'max messages'; readonly at: number; readonly value: number }
   | { readonly do: 'once only'; readonly at: number; readonly value: number }
+  | { readonly do: 'hear own'; readonly at: number; readonly value: number }
   | { readonly do: 'report binds'; readonly at: number; readonly value: number }
   | { readonly do: 'max size'; readonly value: number }
   | { readonly do: 'find replier'; readonly at: number; readonly name: string }

@@ -156,6 +156,7 @@ const maxMessages = operation('max messages', {
 });
 const toggle = choose(times(8, 1), times(4, 0), ASK, 2);
 const onceOnly = operation('once only', { value: toggle });
+const hearOwn = operation('hear own', { value: toggle });
 
 function sequence(
   start: Fields<Omit<Sequence, 'seats' | 'operations'>>,
@@ -205,6 +206,7 @@ export const anySequence = sequence(
     [5, open],
     [4, maxMessages],
     [3, onceOnly],
+    [2, hearOwn],
     [3, operation('report binds', { value: toggle })],
     [
       2,
@@ -319,6 +321,7 @@ export const repeatedSequence = sequence(
     [2, close],
     [4, open],
     [3, onceOnly],
+    [2, hearOwn],
     [2, poll],
   ),
   40,

@@ -230,6 +230,10 @@ class SideBySide {
           naive.wantMessagesOnce(n, value),
         );
       }
+      case 'hear own': {
+        const { value } = operation;
+        return this.result(operation, e.hearOwn(value), () => naive.hearOwn(n, value));
+      }
       case 'report binds': {
         const { value } = operation;
         return this.result(operation, e.reportReplierBinds(value), () =>
@@ -490,6 +494,7 @@ class SideBySide {
     this.same(`${which} full`, e.isFull, naive.isFull(n));
     this.same(`${which} limit`, e.maxMessages(0), n.limit);
     this.same(`${which} once only`, e.wantMessagesOnce(ASK), Number(n.onlyOnce));
+    this.same(`${which} hears own`, e.hearOwn(ASK), Number(n.hearsOwn));
     this.same(`${which} sending`, e.isSending, n.sending !== null);
     this.same(`${which} missed`, e.missed, n.missed);
     this.same(`${which} told of messages in front`, toldFront, n.toldFront);

@@ -61,7 +61,14 @@ export class FrameHost implements SessionHost {
     return async (mode, events, signal) => {
       const to = this.buses.get(bus);
       if (to === undefined) throw new PortError(Errno.ENOENT);
-      return FramePort.open(
+      return this.connectTo(to)(mode, events, signal);
+    };
+  }
+
+  /** A transport to a bus, which may be another's. */
+  connectTo(to: Bus): Connect {
+    return (mode, events, signal) =>
+      FramePort.open(
         (toldTo) => {
           const [client, daemon] = PipeEnd.pair(this.cut);
           daemon.open(new Session(this, to, daemon));
@@ -78,7 +85,6 @@ export class FrameHost implements SessionHost {
         events,
         signal,
       );
-    };
   }
 
   async open(options: KsockOptions = {}, bus = 0): Promise<Ksock> {

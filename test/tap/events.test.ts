@@ -441,6 +441,6 @@ it('All calls of a program show: Op has no other that changes the bus.', () => {
     'FORGET',
     'KICK',
   ];
-  const ofConnection = ['RECALL', 'CANCEL', 'SYNC', 'STATS', 'ACCESS', 'NEW_DEVICE'];
+  const ofConnection = ['RECALL', 'CANCEL', 'SYNC', 'HEAR_OWN', 'STATS', 'ACCESS', 'NEW_DEVICE'];
   expect([...silent, ...shownBy, ...more, ...ofConnection].sort()).toEqual(Object.keys(Op).sort());
 });

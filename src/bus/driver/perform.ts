@@ -31,6 +31,8 @@ export function perform(
       return one(ksock.maxMessages(argument));
     case Op.WANT_MESSAGES_ONCE:
       return one(ksock.wantMessagesOnce(argument));
+    case Op.HEAR_OWN:
+      return one(ksock.hearOwn(argument));
     case Op.REPORT_REPLIER_BINDS:
       return one(ksock.reportReplierBinds(argument));
     case Op.VERBOSE:

@@ -42,6 +42,7 @@ import {
   type Refused,
 } from './port.ts';
 import { PortSends } from './port-sends.ts';
+import type { PrefetchedBatch } from './prefetched-batch.ts';
 import type { PrefetchedQueue } from './prefetched-queue.ts';
 import { Prefetching } from './prefetching.ts';
 import { ReadableWaits } from './readable-waits.ts';
@@ -80,23 +81,23 @@ export class FramePort implements Port, ChannelEvents {
 
   private readonly reader: FrameReader;
   private readonly frames: MessageFrames;
-  private readonly writer: FrameWriter;
+  readonly writer: FrameWriter;
 
   private readonly calls = new PendingCalls();
   /** The token of the last CALL. */
   private lastCall = 0;
   private readonly requests = new PendingRequests();
   private readonly pendingReads: PendingReads;
-  private readonly tokens: Tokens;
+  readonly tokens: Tokens;
 
   private readonly waits = new ReadableWaits();
-  private readonly prefetching: Prefetching;
+  readonly prefetching: Prefetching;
   private readonly prefetched: PrefetchedQueue;
   /** Messages that arrived for a cancelled read; they come before the prefetched ones. */
   private readonly unclaimed: Message[];
 
   private readonly sends: PortSends;
-  private readonly inFlight: InFlightSends;
+  readonly inFlight: InFlightSends;
   private readonly owed: OwedReplies;
 
   private constructor(channel: Channel, options: FramePortOptions, events: PortEvents) {
@@ -432,10 +433,15 @@ export class FramePort implements Port, ChannelEvents {
     return this.given(message);
   }
 
-  passOver(sender: number): void {
-    if (this.isClosing || this.unclaimed.length > 0) return;
-    const count = this.prefetched.passOver(sender);
-    if (count > 0 && this.refusals.closedBy === null) this.prefetching.noteConsumed(count);
+  /** The batch of prefetched messages that {@link tryNext} would take the next one from; null: it would take another. */
+  get front(): PrefetchedBatch | null {
+    return this.isClosing || this.unclaimed.length > 0 ? null : this.prefetched.front;
+  }
+
+  /** The caller has taken messages from the {@link front}. */
+  tookFromFront(count: number): void {
+    this.prefetched.tookFromFront(count);
+    if (this.refusals.closedBy === null) this.prefetching.noteConsumed(count);
   }
 
   tryNextInto(borrowed: BorrowedMessage): boolean {

@@ -140,6 +140,20 @@ export class InFlightSends {
     }
   }
 
+  /**
+   * Counts `count` more posts, whose data has `bytes` bytes, with the last one: the caller writes them. False if it must post
+   * them one by one.
+   */
+  addPosts(count: number, bytes: number, detail: number): boolean {
+    const last = this.lastPosted;
+    const isLast = last !== null && last.count > 0 && this.started.at(-1) === last;
+    if (!isLast || last.detail !== detail || this.unsent.length > 0) return false;
+    if (this.count + count > this.maxCount || this.bytes + bytes > this.maxBytes) return false;
+    last.count += count;
+    this.addMany(count, bytes, detail);
+    return true;
+  }
+
   /** Whether the last PostedSends can count this message as well. */
   private mayPostMore(last: PostedSends, message: Message, detail: number): boolean {
     return (
@@ -171,10 +185,14 @@ export class InFlightSends {
 
   /** Counts a send in flight. */
   private add({ dataLength }: Message, detail: number): void {
-    this.count++;
+    this.addMany(1, dataLength, detail);
+  }
+
+  private addMany(count: number, bytes: number, detail: number): void {
+    this.count += count;
     this.isSynced = false;
-    this.bytes += dataLength;
-    if ((detail & SendDetail.WAIT) !== 0) this.waiting++;
+    this.bytes += bytes;
+    if ((detail & SendDetail.WAIT) !== 0) this.waiting += count;
   }
 
   /** Subtracts sends that had their outcome; the daemon's frame gives their bytes. */

@@ -145,12 +145,6 @@ export interface Port {
    */
   tryNextInto(borrowed: BorrowedMessage): boolean;
 
-  /**
-   * Reads the messages at hand, up to the first that another Ksock than this one sent or that is a Request to answer, without
-   * giving them: a Limpet hears what it sends itself. Some ports don't.
-   */
-  passOver?(sender: number): void;
-
   /** Resolves with true when `tryNext` has a message, and with false when `stopReading` was called. */
   readable(): Promise<boolean>;
 

@@ -35,18 +35,18 @@ const MAX_SERIAL = 0xffff_ffff;
 
 /** The messages of a frame, as bytes: each becomes an object when the program reads it. */
 export class PrefetchedBatch {
-  private readonly heads: HeadReader;
-  private readonly kept: KeptMemory;
-  private readonly bytes: Uint8Array;
+  readonly heads: HeadReader;
+  readonly kept: KeptMemory;
+  readonly bytes: Uint8Array;
   /** The Ksock that sent them. */
   readonly from: number;
   private readonly you: number;
   /** Where the next record begins. */
-  private at: number;
+  at: number;
   /** Where the last record ends. */
-  private readonly end: number;
-  private head = NO_HEAD;
-  private serial: number;
+  readonly end: number;
+  head = NO_HEAD;
+  serial: number;
   /** The number of messages that are left. */
   left: number;
 
@@ -105,6 +105,14 @@ export class PrefetchedBatch {
     this.advance();
     const { bytes, dataAt, dataLength, from, head, idSerial } = this;
     borrowed.show(head, from, idSerial, bytes, dataAt, dataLength);
+  }
+
+  /** The caller has taken `count` messages, up to `at`; the last one has the head at `headAt`. */
+  skipTo(at: number, count: number, headAt: number): void {
+    this.at = at;
+    this.left -= count;
+    this.serial += count;
+    if (this.left > 0) this.head = this.heads.read(this.bytes, headAt, this.end, 0) as Head;
   }
 
   /** Copies the message, and the bytes after it up to MAX_COPY_BYTES, to memory that the program may keep. */

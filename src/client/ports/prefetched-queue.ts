@@ -56,17 +56,15 @@ export class PrefetchedQueue {
     return true;
   }
 
-  /** Takes the messages at the front that this Ksock sent, and that are for listeners; gives their number. */
-  passOver(sender: number): number {
-    let count = 0;
-    for (;;) {
-      const batch = this.batch ?? this.nextBatch();
-      if (batch === null || batch.from !== sender || !batch.isForListeners) break;
-      count += batch.left;
-      this.batch = null;
-    }
+  /** The batch that the first message is in; null if it is in none. The caller may take messages, and then says how many. */
+  get front(): PrefetchedBatch | null {
+    return this.length === 0 ? null : (this.batch ?? this.nextBatch());
+  }
+
+  /** Messages were taken from the batch at the front. */
+  tookFromFront(count: number): void {
     this.length -= count;
-    return count;
+    if (this.batch?.left === 0) this.batch = null;
   }
 
   /** Makes the next item the current batch, if it is one. */

@@ -1,7 +1,7 @@
 import type { Message } from '../../message/message.ts';
 import type { Address } from '../hub/address.ts';
+import { bytesOf } from '../hub/entries.ts';
 import type { Entry } from '../hub/frame.ts';
-import { bytesOf } from '../hub/own-stream.ts';
 import { type SizeLimit, withinLimit } from '../hub/size-limit.ts';
 import type { Settled } from '../hub/streams.ts';
 import { encodeParcel, type Section, type WireMark } from './journal-codec.ts';

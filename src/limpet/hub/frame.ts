@@ -1,4 +1,5 @@
 import type { Message } from '../../message/message.ts';
+import type { RecordBatch } from '../../message/record-batch.ts';
 import type { Address } from './address.ts';
 
 /**
@@ -22,6 +23,14 @@ export interface Entry {
   readonly refusal: number;
   /** In a federation of mode `stream`: how many Announcements this Limpet put into the stream before; otherwise 0. */
   readonly after: number;
+}
+
+/** Announcements that follow each other in a stream. They pass as they are, where nobody needs to look at each. */
+export interface BatchEntry {
+  /** Of the first: both rise by one with each. */
+  readonly n: number;
+  readonly heard: number;
+  readonly batch: RecordBatch;
 }
 
 /** What a Limpet tells all others of one of its links. */
@@ -90,6 +99,7 @@ export type Frame =
       readonly heardNow: number;
     }
   | { readonly kind: 'entries'; readonly origin: Address; readonly entries: readonly Entry[] }
+  | { readonly kind: 'batch'; readonly origin: Address; readonly entry: BatchEntry }
   /** A filter has kept back the entries up to `to`. */
   | {
       readonly kind: 'skip';

@@ -23,10 +23,14 @@ export class Handover {
    * one.
    */
   check({ head, idSerial }: Message): 'new' | 'duplicate' | 'late' {
-    const { deliveredUpTo } = this;
-    if (deliveredUpTo.size === 0 || idSerial > (deliveredUpTo.get(head.idNetwork) ?? 0))
-      return 'new';
+    if (this.isNew(head.idNetwork, idSerial)) return 'new';
     return this.delivered.has(head.idNetwork, idSerial) ? 'duplicate' : 'late';
+  }
+
+  /** Whether the one before has delivered neither the message with this id, nor a later one. */
+  isNew(network: number, serial: number): boolean {
+    const { deliveredUpTo } = this;
+    return deliveredUpTo.size === 0 || serial > (deliveredUpTo.get(network) ?? 0);
   }
 
   /** In a new life of a Limpet, the serial numbers of its bus may begin again. */

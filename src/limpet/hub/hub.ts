@@ -3,9 +3,11 @@ import { Errno } from '../../message/errno.ts';
 import { Flag } from '../../message/flags.ts';
 import { OrigFrom } from '../../message/id.ts';
 import { Message, REPLIER_BIND_EVENT } from '../../message/message.ts';
+import type { RecordBatch } from '../../message/record-batch.ts';
 import { type Address, isSame, keyOf } from './address.ts';
 import type { ClassicLink } from './classic-link.ts';
-import type { Entry, Frame } from './frame.ts';
+import { type AnyEntry, countOf, isBatch } from './entries.ts';
+import type { Frame } from './frame.ts';
 import { Handover } from './handover.ts';
 import { LIMPET_NAMES, MISSED } from './names.ts';
 import { Neighbours } from './neighbours.ts';
@@ -24,6 +26,8 @@ const UNBIND_EVENTS_LOST = '$.KBUS.UnbindEventsLost';
 export interface HubHost {
   /** Sends a message on the bus, and lets one with ALL_OR_WAIT wait a while; calls `refused` if the bus refuses it. */
   send(message: Message, refused: ((errno: number) => void) | null): void;
+  /** Sends a batch of another bus likewise; calls `refused` for each message that the bus refuses. */
+  sendBatch(batch: RecordBatch, refused: () => void): void;
   /** Sends a Reply on the bus. */
   reply(message: Message): void;
   /** Sends a Request for listeners only: its Replier is this Limpet, which forgets it when it comes back. */
@@ -206,6 +210,16 @@ export class Hub implements RequestsHost {
     if (this.classics.size > 0) this.passToClassics(carried, null);
   }
 
+  /** The bus has given this Limpet Announcements, and none of a name that is KBUS's own. */
+  heardBatch(batch: RecordBatch): void {
+    if (batch.sender === this.ksockId) return;
+    const carried = batch.carriedBy(this.address.id);
+    if (this.journal === null) this.streams.appendBatch(carried);
+    else for (const message of carried.messages()) this.announce(message);
+    this.counts.sent += batch.count;
+    this.passBatchToClassics(carried);
+  }
+
   /** Passes an Announcement on to all other Limpets. */
   private announce(message: Message): void {
     const { journal, streams } = this;
@@ -249,21 +263,22 @@ export class Hub implements RequestsHost {
     this.missedUntold += count;
   }
 
-  private arrived({ origin }: Inflow, entry: Entry): void {
-    const { message, dest, answers } = entry;
-    const isForUs = dest !== null && isSame(dest, this.address);
-    if (answers !== 0) {
-      if (isForUs) this.requests.answered(origin, entry);
+  private arrived({ origin }: Inflow, entry: AnyEntry): void {
+    const single = isBatch(entry) ? null : entry;
+    const isForUs = single !== null && single.dest !== null && isSame(single.dest, this.address);
+    if (single !== null && single.answers !== 0) {
+      if (isForUs) this.requests.answered(origin, single);
       return;
     }
     if (this.hasReplaced && this.topology.isReplaced(origin)) {
-      this.counts.missed++;
+      this.counts.missed += countOf(entry);
       return;
     }
-    this.counts.received++;
-    if (isForUs) this.requests.carryOut(origin, entry);
+    this.counts.received += countOf(entry);
+    if (isBatch(entry)) this.deliverBatch(entry.batch);
+    else if (isForUs) this.requests.carryOut(origin, entry);
     else if (entry.refusal === Errno.EMSGSIZE) this.tellMissed(1, origin.id);
-    else if (entry.refusal === 0) this.deliver(message);
+    else if (entry.refusal === 0) this.deliver(entry.message);
   }
 
   // Messages of other buses
@@ -276,6 +291,15 @@ export class Hub implements RequestsHost {
     if (state !== 'new') return;
     if (this.isOnBus) this.deliverToBus(message);
     if (this.classics.size > 0) this.passToClassics(message, null);
+  }
+
+  private deliverBatch(batch: RecordBatch): void {
+    if (!this.handover.isNew(batch.network, batch.serial)) {
+      for (const message of batch.messages()) this.deliver(message);
+      return;
+    }
+    if (this.isOnBus) this.host.sendBatch(batch, this.countRefused);
+    this.passBatchToClassics(batch);
   }
 
   /** Sends a message of another bus on this one: a Request only for its listeners. */
@@ -322,6 +346,11 @@ export class Hub implements RequestsHost {
   /** Passes a message on to the classic links, but for the one that it came from. */
   passToClassics(message: Message, but: ClassicLink | null): void {
     for (const classic of this.classics) if (classic !== but) classic.pass(message);
+  }
+
+  private passBatchToClassics(batch: RecordBatch): void {
+    if (this.classics.size === 0) return;
+    for (const message of batch.messages()) this.passToClassics(message, null);
   }
 
   /** A message of a classic link is for all. */
@@ -404,6 +433,9 @@ export class Hub implements RequestsHost {
         break;
       case 'entries':
         this.streams.entries(link, frame.origin, frame.entries);
+        break;
+      case 'batch':
+        this.streams.entries(link, frame.origin, [frame.entry]);
         break;
       case 'skip':
         this.streams.skip(link, frame);

@@ -47,7 +47,7 @@ function isEverything(patterns: readonly string[]): boolean {
 /** Decides which names pass one direction of a link (spec 3 §7.7). */
 export class Filter {
   readonly patterns: readonly string[];
-  private readonly passesAll: boolean;
+  readonly passesAll: boolean;
   private readonly decided = new Map<string, boolean>();
 
   constructor(patterns: readonly string[]) {

@@ -1,14 +1,25 @@
 import { Errno } from '../../message/errno.ts';
 import type { Message } from '../../message/message.ts';
+import type { RecordBatch } from '../../message/record-batch.ts';
 import { type Address, isSame, keyOf } from './address.ts';
-import type { Entry, Frame } from './frame.ts';
+import {
+  type AnyEntry,
+  bytesOf,
+  countOf,
+  endOf,
+  fromNumber,
+  heardOf,
+  isBatch,
+  singly,
+} from './entries.ts';
+import type { BatchEntry, Entry, Frame } from './frame.ts';
 import { OwnStream } from './own-stream.ts';
 import type { Filter } from './patterns.ts';
 import { type SizeLimit, withinLimit } from './size-limit.ts';
 
-/** A frame has at most this many entries, and about this many bytes of data. */
-const MAX_BATCH = 256;
-const MAX_BATCH_BYTES = 256 * 1024;
+/** A frame has at most this many messages, and about this many bytes of data; or one batch. */
+const MAX_MESSAGES = 256;
+const MAX_BYTES = 256 * 1024;
 
 /**
  * With more on its way to Limpets in reach, in bytes, a Limpet reads no more from its bus: messages take less memory in the queue
@@ -112,8 +123,8 @@ export class Inflow {
 export interface StreamsHost {
   /** Sends a frame over a link. False if the peer reads slowly: see {@link Link.isCongested}. */
   transmit(link: Link, frame: Frame): boolean;
-  /** A message has come, in order and for the first time. */
-  arrived(inflow: Inflow, entry: Entry): void;
+  /** Messages have come, in order and for the first time. */
+  arrived(inflow: Inflow, entry: AnyEntry): void;
   /** So many messages for listeners are lost, because no Limpet keeps them any more. */
   lost(inflow: Inflow, count: number): void;
   /** A stream has begun, or another Limpet has begun to hear this one: it may now be asked. */
@@ -166,6 +177,10 @@ export class Streams {
     return this.own.append(message, dest, answers);
   }
 
+  appendBatch(batch: RecordBatch): void {
+    this.own.appendBatch(batch);
+  }
+
   /**
    * Sends what was appended. In a federation, a Request goes to the neighbour that carries it out at once. For the others it is
    * something to hear, and waits a little for what else there is: else each round trip would take longer, the more buses there are.
@@ -188,7 +203,10 @@ export class Streams {
     const { link, next } = subscriber;
     if (link.federation === 0 || next === own.end || own.end - next > MAX_DEFERRED) return false;
     let at = Math.max(next, subscriber.deferredTo);
-    while (at < own.end && this.isForAnother(subscriber, this.self, own.at(at)?.dest ?? null)) at++;
+    for (; at < own.end; at++) {
+      const entry = own.at(at) as AnyEntry;
+      if (isBatch(entry) || !this.isForAnother(subscriber, this.self, entry.dest)) break;
+    }
     subscriber.deferredTo = at;
     return at === own.end;
   }
@@ -197,23 +215,54 @@ export class Streams {
     const { own, self } = this;
     const { link } = subscriber;
     while (!link.isCongested && subscriber.next < own.end) {
-      this.pass(subscriber, self, own.from(subscriber.next, MAX_BATCH));
+      this.pass(subscriber, self, own.from(subscriber.next, MAX_MESSAGES));
     }
     if (subscriber.next > this.sentBefore) this.sentBefore = subscriber.next;
   }
 
   /** Passes entries on, as far as the subscriber lacks them and the filter lets them. */
-  private pass(subscriber: Subscriber, origin: Address, entries: readonly Entry[]): void {
+  private pass(subscriber: Subscriber, origin: Address, entries: readonly AnyEntry[]): void {
+    const { link } = subscriber;
+    let single: Entry[] = [];
+    for (const entry of entries) {
+      if (endOf(entry) <= subscriber.next) continue;
+      if (!isBatch(entry)) {
+        single.push(entry);
+        continue;
+      }
+      const batch = fromNumber(entry, subscriber.next) as BatchEntry;
+      if (!mayPass(link, batch)) {
+        single.push(...singly(batch));
+        continue;
+      }
+      this.passSingle(subscriber, origin, single);
+      single = [];
+      subscriber.next = endOf(batch);
+      subscriber.untold = 0;
+      this.transmit(link, { kind: 'batch', origin, entry: batch });
+    }
+    this.passSingle(subscriber, origin, single);
+    const last = entries.at(-1);
+    if (subscriber.untold === 0 || last === undefined) return;
+    // Messages that a filter kept back are told at once: those who wait for the end of the stream count them.
+    const isAnswer = !isBatch(last) && last.answers !== 0;
+    if (isAnswer && subscriber.untold < TELL_AFTER) return;
+    this.tell(subscriber, origin, heardOf(last));
+  }
+
+  private passSingle(subscriber: Subscriber, origin: Address, entries: readonly Entry[]): void {
     const { link } = subscriber;
     let passed: Entry[] = [];
     let bytes = 0;
+    const transmit = (): void => {
+      if (passed.length > 0) this.transmit(link, { kind: 'entries', origin, entries: passed });
+      passed = [];
+      bytes = 0;
+    };
     for (const entry of entries) {
-      if (entry.n < subscriber.next) continue;
       subscriber.next = entry.n + 1;
       if (entry.after > link.after && link.federation !== 0) {
-        if (passed.length > 0) this.transmit(link, { kind: 'entries', origin, entries: passed });
-        passed = [];
-        bytes = 0;
+        transmit();
         link.after = entry.after;
         this.tellAfter(link);
       }
@@ -225,17 +274,9 @@ export class Streams {
       passed.push(filtered);
       subscriber.untold = 0;
       bytes += entry.message.dataSize;
-      if (bytes < MAX_BATCH_BYTES) continue;
-      this.transmit(link, { kind: 'entries', origin, entries: passed });
-      passed = [];
-      bytes = 0;
+      if (bytes >= MAX_BYTES) transmit();
     }
-    if (passed.length > 0) this.transmit(link, { kind: 'entries', origin, entries: passed });
-    const last = entries.at(-1);
-    if (subscriber.untold === 0 || last === undefined) return;
-    // Messages that a filter kept back are told at once: those who wait for the end of the stream count them.
-    if (last.answers !== 0 && subscriber.untold < TELL_AFTER) return;
-    this.tell(subscriber, origin, last.heard);
+    transmit();
   }
 
   private tellAfter(link: Link): void {
@@ -382,24 +423,24 @@ export class Streams {
     this.transmit(link, { kind: 'begin', origin, token, from, heard, isGap, now, heardNow });
   }
 
-  entries(link: Link, origin: Address, entries: readonly Entry[]): void {
+  entries(link: Link, origin: Address, entries: readonly AnyEntry[]): void {
     const inflow = this.inflows.get(keyOf(origin));
     if (inflow === undefined || inflow.upstream !== link || inflow.isAwaited) {
-      this.duplicates += entries.length;
+      for (const entry of entries) this.duplicates += countOf(entry);
       return;
     }
     for (const entry of entries) {
-      if (entry.n <= inflow.have) {
-        this.duplicates++;
-        continue;
-      }
-      inflow.have = entry.n;
-      inflow.heard = entry.heard;
-      inflow.unacknowledged++;
-      this.host.arrived(inflow, entry);
+      const known = Math.min(countOf(entry), Math.max(0, inflow.have + 1 - entry.n));
+      this.duplicates += known;
+      if (known === countOf(entry)) continue;
+      const news = fromNumber(entry, entry.n + known);
+      inflow.have = endOf(news) - 1;
+      inflow.heard = heardOf(news);
+      inflow.unacknowledged += countOf(news);
+      this.host.arrived(inflow, news);
     }
     const last = entries.at(-1);
-    if (last !== undefined) this.moveOn(inflow, last.n, last.heard);
+    if (last !== undefined) this.moveOn(inflow, endOf(last) - 1, heardOf(last));
     for (const subscriber of inflow.subscribers.values()) {
       if (subscriber.isWaiting) continue;
       // No place to keep messages for a neighbour that reads slowly: it asks again when it has caught up.
@@ -594,12 +635,23 @@ export class Streams {
     if (own.bytes <= maxBytes) return false;
     const before = own.base;
     let to = own.base;
-    let bytes = own.bytes;
-    while (to < needed && bytes > maxBytes) bytes -= own.bytesAt(to++);
+    let { bytes } = own;
+    while (bytes > maxBytes) {
+      const oldest = own.at(to);
+      if (oldest === undefined || endOf(oldest) > needed) break;
+      bytes -= bytesOf(oldest);
+      to = endOf(oldest);
+    }
     if (to > before) {
       this.dropFor(before, to);
       own.dropBefore(to);
     }
     return own.bytes > maxBytes;
   }
+}
+
+/** Whether a link carries each message of a batch. */
+function mayPass({ limit, out }: Link, { batch }: BatchEntry): boolean {
+  if (limit !== null && batch.size > limit.bytes) return false;
+  return out.passesAll || batch.everyName((name) => out.passes(name));
 }

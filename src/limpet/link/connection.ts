@@ -279,7 +279,7 @@ export class Connection implements WireEvents {
 
   /** False if the peer reads slowly. */
   send(frame: Frame): boolean {
-    this.write(this.encoder.frame(frame));
+    for (const piece of this.encoder.pieces(frame)) this.write(piece);
     const backlog = this.wire?.backlog ?? 0;
     if (backlog >= MAX_FLOOD && this.link !== null) this.link.isFlooded = true;
     return backlog < MAX_BACKLOG;

@@ -1,21 +1,25 @@
 import { copyBytes } from '../../base/copy-bytes.ts';
+import { padded, writeU32 } from '../../base/u32.ts';
+import { copyHead, HEAD_AT, headLengthAt } from '../../message/codec/records.ts';
 import { Errno } from '../../message/errno.ts';
 import { Head } from '../../message/head.ts';
 import { OrigFrom } from '../../message/id.ts';
 import { type Message, ReceivedMessage } from '../../message/message.ts';
 import { MAX_NAME } from '../../message/name.ts';
+import { batchFault, RecordBatch } from '../../message/record-batch.ts';
 import { BadMessage } from '../errors.ts';
 import type { Address } from '../hub/address.ts';
-import type { Entry, Frame, HubState, LinkState } from '../hub/frame.ts';
+import type { BatchEntry, Entry, Frame, HubState, LinkState } from '../hub/frame.ts';
 
 /**
  * The native link, byte by byte (spec 3 §7). Numbers are big-endian. First each side sends `KLMP`, and then frames:
  *
- *      0 u32 length of the frame in bytes, these 4 included
- *      4 u8  kind: 1 HELLO, 2 CONTROL, 3 ENTRIES, 4 PING, 5 PONG, 6 FAREWELL
+ *      0 u32 length of the frame in bytes, these 4 included; Limpets send multiples of 4, so that words are aligned
+ *      4 u8  kind: 1 HELLO, 2 CONTROL, 3 ENTRIES, 4 PING, 5 PONG, 6 FAREWELL, 7 BATCH
  *      5     the body
  *
- * HELLO, CONTROL and FAREWELL have a JSON object as their body. PING and PONG have 8 bytes that PONG gives back. ENTRIES has
+ * HELLO, CONTROL and FAREWELL have a JSON object as their body, with spaces behind it. PING and PONG have 8 bytes that PONG
+ * gives back, and 3 of 0. ENTRIES has
  *
  *      5 u8 0    6 u16 how many entries    8 u32, f64 the origin: id, life    20 f64 n of the first    28 f64 its heard
  *
@@ -28,13 +32,27 @@ import type { Entry, Frame, HubState, LinkState } from '../hub/frame.ts';
  *        [6 × u32, u16, u16, …] HEAD: flags, to, orig_from, final_to, network of the id is the next word; length of the
  *                               name, 0, the name
  *
- * and the data. A head that was sent once is known by its number; a later one may take that number.
+ * and the data; behind the last entry, zeros. A head that was sent once is known by its number; a later one may take that number.
+ *
+ * BATCH has Announcements of one Ksock, as records of the compact layout (message/codec/records.ts). Their ids are
+ * [network id of the origin: serial number], rising by one, and their orig_from is that network id and the Ksock.
+ *
+ *      5 u8 1: they wait (ALL_OR_WAIT); 0    6 u16 how many    8 u32, f64 the origin: id, life
+ *     20 f64 n of the first    28 f64 its heard    36 u32 its serial number    40 u32 the Ksock    44 the records
  */
 export const MAGIC = 0x4b4c_4d50;
 
-export const VERSION = 1;
+export const VERSION = 2;
 
-export const Kind = { HELLO: 1, CONTROL: 2, ENTRIES: 3, PING: 4, PONG: 5, FAREWELL: 6 } as const;
+export const Kind = {
+  HELLO: 1,
+  CONTROL: 2,
+  ENTRIES: 3,
+  PING: 4,
+  PONG: 5,
+  FAREWELL: 6,
+  BATCH: 7,
+} as const;
 
 const Bit = { HEAD: 1, COUNTED: 2, DEST: 4, ANSWER: 8, BLOCKED: 16, TOO_LARGE: 32 } as const;
 
@@ -42,6 +60,13 @@ const ALL_BITS = 63;
 
 const HEADER = 5;
 const ENTRIES_HEADER = 36;
+const BATCH_HEADER = 44;
+/** The length of PING and PONG, and of what PONG gives back. */
+const ECHO = 16;
+const TOKEN = 8;
+
+/** Up to this length, in bytes, records are copied behind the header of their frame; longer ones are written from where they lie. */
+const MAX_COPIED = 4096;
 const ENTRY = 12;
 const HEAD_WORDS = 32;
 /** Heads that a link knows by number. */
@@ -80,7 +105,7 @@ export class Encoder {
 
   json(kind: number, body: unknown): Uint8Array {
     const text = Buffer.from(JSON.stringify(body));
-    const bytes = Buffer.allocUnsafe(HEADER + text.length);
+    const bytes = Buffer.alloc(padded(HEADER + text.length), ' ');
     bytes.writeUInt32BE(bytes.length, 0);
     bytes[4] = kind;
     text.copy(bytes, HEADER);
@@ -88,19 +113,24 @@ export class Encoder {
   }
 
   echo(kind: number, token: Uint8Array): Uint8Array {
-    const bytes = Buffer.allocUnsafe(HEADER + token.length);
-    bytes.writeUInt32BE(bytes.length, 0);
+    const bytes = Buffer.alloc(ECHO);
+    bytes.writeUInt32BE(ECHO, 0);
     bytes[4] = kind;
     bytes.set(token, HEADER);
     return bytes;
   }
 
-  frame(frame: Frame): Uint8Array {
+  /** The pieces of a frame. */
+  pieces(frame: Frame): readonly Uint8Array[] {
+    return frame.kind === 'batch' ? batchPieces(frame.origin, frame.entry) : [this.frame(frame)];
+  }
+
+  frame(frame: Exclude<Frame, { kind: 'batch' }>): Uint8Array {
     return frame.kind === 'entries' ? this.entries(frame) : this.json(Kind.CONTROL, frame);
   }
 
   private entries({ origin, entries }: Extract<Frame, { kind: 'entries' }>): Uint8Array {
-    let length = ENTRIES_HEADER;
+    let length = ENTRIES_HEADER + 3;
     for (const { message } of entries) {
       length += ENTRY + 36 + HEAD_WORDS + message.head.name.length + message.dataSize;
     }
@@ -119,8 +149,10 @@ export class Encoder {
       n = entry.n;
       heard = entry.heard;
     }
-    bytes.writeUInt32BE(at, 0);
-    return bytes.subarray(0, at);
+    const end = padded(at);
+    bytes.fill(0, at, end);
+    bytes.writeUInt32BE(end, 0);
+    return bytes.subarray(0, end);
   }
 
   private entry(bytes: Buffer, start: number, entry: Entry, n: number, heard: number): number {
@@ -204,11 +236,31 @@ function writeHead(bytes: Buffer, start: number, head: Head): number {
   return at + name.length;
 }
 
-function writeU32(bytes: Uint8Array, at: number, value: number): void {
-  bytes[at] = value >>> 24;
-  bytes[at + 1] = value >>> 16;
-  bytes[at + 2] = value >>> 8;
-  bytes[at + 3] = value;
+function batchPieces(origin: Address, { n, heard, batch }: BatchEntry): readonly Uint8Array[] {
+  const { at, count, end, headAt, sender, serial, waits } = batch;
+  // A first record that is SAME gets the head that lies before the batch.
+  const isSame = headAt !== at + HEAD_AT;
+  const ownHead = isSame ? HEAD_AT + headLengthAt(batch.bytes, headAt) : 0;
+  const from = isSame ? at + HEAD_AT : at;
+  const head = BATCH_HEADER + ownHead;
+  const length = head + end - from;
+  const isCopied = end - from <= MAX_COPIED;
+  const bytes = Buffer.allocUnsafe(isCopied ? length : head);
+  writeU32(bytes, 0, length);
+  writeU32(bytes, 4, Kind.BATCH * 0x100_0000 + (waits ? 0x1_0000 : 0) + count);
+  writeU32(bytes, 8, origin.id);
+  bytes.writeDoubleBE(origin.life, 12);
+  bytes.writeDoubleBE(n, 20);
+  bytes.writeDoubleBE(heard, 28);
+  writeU32(bytes, 36, serial);
+  writeU32(bytes, 40, sender);
+  if (isSame) {
+    writeU32(bytes, BATCH_HEADER, batch.cursor().dataLength);
+    copyHead(batch.bytes, headAt, 0, bytes, BATCH_HEADER + HEAD_AT);
+  }
+  if (!isCopied) return [bytes, batch.bytes.subarray(from, end)];
+  copyBytes(batch.bytes, from, end, bytes, head);
+  return [bytes];
 }
 
 export type Received =
@@ -232,6 +284,8 @@ export class Decoder {
         return { kind: 'frame', frame: controlOf(jsonOf(bytes)) };
       case Kind.ENTRIES:
         return { kind: 'frame', frame: this.entries(bytes, view) };
+      case Kind.BATCH:
+        return { kind: 'frame', frame: batchOf(bytes, view) };
       case Kind.PING:
         return { kind: 'ping', token: tokenOf(bytes) };
       case Kind.PONG:
@@ -316,11 +370,31 @@ export class Decoder {
       else if ((bits & Bit.BLOCKED) !== 0) refusal = Errno.EADDRNOTAVAIL;
       entries.push({ n, heard, message, dest, answers, refusal, after: 0 });
     }
-    if (at !== bytes.length)
+    if (padded(at) !== bytes.length)
       throw new LinkError(`${bytes.length - at} bytes behind the last entry`);
     if (count === 0) throw new LinkError('a frame of no entries');
     return { kind: 'entries', origin, entries };
   }
+}
+
+function batchOf(bytes: Uint8Array, view: DataView): Frame {
+  if (bytes.length < BATCH_HEADER) throw new LinkError('the frame of a batch is too short');
+  const waits = bytes[5] === 1;
+  const count = view.getUint16(6);
+  const origin = addressAt(view, 8);
+  const n = countAt(view, 20);
+  const heard = countAt(view, 28);
+  const serial = view.getUint32(36);
+  const sender = view.getUint32(40);
+  if (count === 0) throw new LinkError('a batch of no messages');
+  if (serial + count > 2 ** 32) throw new LinkError(`${count} messages, from serial ${serial} on`);
+  const { length: end } = bytes;
+  const fault = batchFault(bytes, BATCH_HEADER, end, count, waits);
+  if (fault !== '') throw new LinkError(fault);
+  const headAt = BATCH_HEADER + HEAD_AT;
+  const { id } = origin;
+  const batch = new RecordBatch(bytes, BATCH_HEADER, headAt, end, count, id, serial, sender, waits);
+  return { kind: 'batch', origin, entry: { n, heard, batch } };
 }
 
 function readHead(bytes: Uint8Array, view: DataView, at: number, nameLength: number): Head {
@@ -350,7 +424,7 @@ function countAt(view: DataView, at: number): number {
 }
 
 function tokenOf(bytes: Uint8Array): Uint8Array {
-  if (bytes.length === HEADER + 8) return bytes.slice(HEADER);
+  if (bytes.length === ECHO) return bytes.slice(HEADER, HEADER + TOKEN);
   throw new LinkError(`a PING of ${bytes.length} bytes`);
 }
 

@@ -280,7 +280,7 @@ export function flagsAt(bytes: Uint8Array, headAt: number): number {
 const LEAST_HEAD = WORDS_AT;
 
 /** What is wrong with the first words of a head, which must be there; '' when its length can be trusted. */
-function headFault(bytes: Uint8Array, headAt: number): string {
+export function headFault(bytes: Uint8Array, headAt: number): string {
   const nameLength = nameLengthAt(bytes, headAt);
   if (nameLength === 0 || nameLength > MAX_NAME) return `a name of ${nameLength} bytes`;
   const isKnown = fieldsAt(bytes, headAt) <= ALL_FIELDS && bytes[headAt + 2] === 0;

@@ -2,7 +2,9 @@ import { Bus } from '../../../src/bus/bus.ts';
 import type { BusKsock } from '../../../src/bus/ksock.ts';
 import { batchOfMessage } from '../../../src/bus/message-batch.ts';
 import { messageOf } from '../../../src/client/ports/local-messages.ts';
+import { RecordWords, SAME, writeRecord } from '../../../src/message/codec/records.ts';
 import { Announcement, type Message, Request, replyTo } from '../../../src/message/message.ts';
+import { isAnnouncement, RecordBatch } from '../../../src/message/record-batch.ts';
 
 const NO_OWNER = { queued: () => {}, answered: () => {}, roomMade: () => {} };
 
@@ -19,6 +21,38 @@ export function send(ksock: BusKsock, message: Message, token = -1): number {
 export function read(ksock: BusKsock): Message | null {
   const batch = ksock.take();
   return batch === null ? null : messageOf(batch, ksock.tookRequest);
+}
+
+const NO_WORDS = new RecordWords();
+
+/**
+ * The message as a batch, or as one more of the batch; null if it can't be. A message with the name of the one before it becomes
+ * a record that is SAME.
+ */
+export function batched(message: Message, before: RecordBatch | null): RecordBatch | null {
+  const { data, flags, from, head, id, name } = message;
+  if (name.startsWith('$.KBUS.') || !head.isPlain || message.isRequest()) return null;
+  const bytes = new Uint8Array(5000);
+  let at = 4;
+  let count = 1;
+  let { serialNum: serial } = id;
+  if (before !== null) {
+    if (before.sender !== from || before.serial + before.count !== serial) return null;
+    bytes.set(before.bytes);
+    at = before.end;
+    count += before.count;
+    serial = before.serial;
+  }
+  let last = '';
+  if (before !== null) for (const { name: each } of before.messages()) last = each;
+  const start = before?.at ?? at;
+  let dataAt = at + 4;
+  if (name === last) new DataView(bytes.buffer).setUint32(at, SAME + data.length);
+  else dataAt = writeRecord(bytes, at, name, flags, 0, NO_WORDS, data.length);
+  bytes.set(data, dataAt);
+  const end = dataAt + ((data.length + 3) & ~3);
+  if (before === null && !isAnnouncement(bytes, start + 4, end)) return null;
+  return new RecordBatch(bytes, start, start + 4, end, count, 0, serial, from, false);
 }
 
 /** A Request of a goldfish, and the answers that it got. */

@@ -6,7 +6,8 @@ import { linkOf } from '../../../src/limpet/hub/neighbours.ts';
 import type { Link } from '../../../src/limpet/hub/streams.ts';
 import { LINK_COST, SIBLING_COST } from '../../../src/limpet/hub/topology.ts';
 import type { Message } from '../../../src/message/message.ts';
-import { type Bowl, read, send } from './bowl.ts';
+import type { RecordBatch } from '../../../src/message/record-batch.ts';
+import { type Bowl, batched, read, send } from './bowl.ts';
 
 const NO_OWNER = { queued: () => {}, answered: () => {}, roomMade: () => {} };
 
@@ -41,6 +42,9 @@ export class Limpet {
       { address: { id, life }, maxBytes, forgetAfter },
       {
         send: (message, refused) => this.send(message, refused),
+        sendBatch: (batch, refused) => {
+          for (const message of batch.messages()) this.send(message, refused);
+        },
         reply: (message) => this.send(message, null),
         copy: (message, refused) => this.copy(message, refused),
         bind: (name) => {
@@ -118,12 +122,20 @@ export class Limpet {
     if (this.ksock === null || this.isPaused) return false;
     if (!this.hub.isOnBus) return this.overhear(count);
     let hasRead = false;
+    let batch: RecordBatch | null = null;
     for (let at = 0; at < count; at++) {
       const message = read(this.ksock);
       if (message === null) break;
       hasRead = true;
-      this.hub.heard(message);
+      // Not all in batches, so that batches meet single messages.
+      const next: RecordBatch | null = count % 3 === 0 ? null : batched(message, batch);
+      if (next === null) {
+        if (batch !== null) this.hub.heardBatch(batch);
+        batch = count % 3 === 0 ? null : batched(message, null);
+        if (batch === null) this.hub.heard(message);
+      } else batch = next;
     }
+    if (batch !== null) this.hub.heardBatch(batch);
     this.hub.flush();
     return hasRead;
   }

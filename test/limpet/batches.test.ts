@@ -1,0 +1,223 @@
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { Bus } from '../../src/bus/bus.ts';
+import type { Ksock } from '../../src/client/ksock.ts';
+import type { BatchEntry } from '../../src/limpet/hub/frame.ts';
+import { Decoder, Encoder, Kind } from '../../src/limpet/link/native-codec.ts';
+import { Flag } from '../../src/message/flags.ts';
+import { Announcement, type Message, Request } from '../../src/message/message.ts';
+import { MAX_BATCHED_DATA } from '../../src/message/record-batch.ts';
+import { Bowls, LINK_KINDS, type LinkKind, next } from './bowls.ts';
+import { batched } from './simulator/bowl.ts';
+
+const FRAMES = LINK_KINDS.find(({ overFrames }) => overFrames) as LinkKind;
+
+/** What a test sends at once, so that the Limpet reads it at once. */
+async function sendAll(ksock: Ksock, messages: readonly Message[]): Promise<void> {
+  await Promise.all(messages.map((message) => ksock.sendMsg(message)));
+}
+
+describe('Announcements that a Limpet reads from a daemon together', () => {
+  let bowls: Bowls;
+  let near: Bus;
+  let far: Bus;
+  beforeEach(async () => {
+    bowls = new Bowls();
+    [near, far] = [new Bus(), new Bus()];
+    await bowls.join(near, far, FRAMES);
+  });
+  afterEach(() => bowls.end());
+
+  it('arrive in order and as they are, also between Requests, Replies and long data', async () => {
+    const [sender, listener] = [await bowls.open(near), await bowls.open(far)];
+    await listener.bind('$.*');
+    await listener.setMaxMessages(1000);
+    const long = new Uint8Array(MAX_BATCHED_DATA + 5).fill(7);
+    const mine = 1 << 20;
+    const messages: Message[] = [];
+    for (let round = 0; round < 20; round++) {
+      messages.push(
+        new Announcement('$.One', `${round}`),
+        new Announcement('$.One', `${round} again`),
+        new Announcement('$.One', `${round} with a flag`, { flags: mine }),
+        new Announcement(`$.Name.${round}`, null),
+        new Announcement('$.Long', long),
+        new Announcement(`$.${'long'.repeat(50)}`, 'a name that has no number'),
+        new Announcement('$.One', 'for all or nobody', { flags: Flag.ALL_OR_FAIL }),
+        new Announcement('$.KBUS.Mine', 'a name of KBUS'),
+      );
+    }
+    await sendAll(sender, messages);
+    for (const { name, data, flags, dataLength } of messages) {
+      const heard = await next(listener);
+      expect([heard.name, heard.flags, heard.dataLength]).toEqual([name, flags, dataLength]);
+      expect(heard.data).toEqual(data);
+      expect(heard.id.networkId).toBe(1);
+      expect(String(heard.origFrom)).toBe(`(1,${sender.id})`);
+    }
+  });
+
+  it('have the ids that they have on their bus, and each sender its own origin', async () => {
+    const senders = [await bowls.open(near), await bowls.open(near)];
+    const listener = await bowls.open(far);
+    await listener.bind('$.Said');
+    const ids: string[] = [];
+    for (let round = 0; round < 10; round++) {
+      for (const sender of senders) {
+        const id = await sender.sendMsg(new Announcement('$.Said'));
+        ids.push(`[1:${id.serialNum}] (1,${sender.id})`);
+      }
+    }
+    for (const id of ids) {
+      const heard = await next(listener);
+      expect(`${heard.id} ${heard.origFrom}`).toBe(id);
+    }
+  });
+
+  it('with ALL_OR_WAIT wait at the far bus until a full queue has room', async () => {
+    const [sender, listener] = [await bowls.open(near), await bowls.open(far)];
+    await listener.bind('$.Slow');
+    await listener.setMaxMessages(1);
+    const flags = Flag.ALL_OR_WAIT;
+    const names = ['one', 'two', 'three', 'four', 'five'];
+    await sendAll(
+      sender,
+      names.map((name) => new Announcement('$.Slow', name, { flags })),
+    );
+    for (const name of names) expect((await next(listener)).text()).toBe(name);
+  });
+
+  it('are refused one by one by the far bus, and counted', async () => {
+    const [sender, listener, full] = [
+      await bowls.open(near),
+      await bowls.open(far),
+      await bowls.open(far),
+    ];
+    await full.bind('$.Full');
+    await full.setMaxMessages(1);
+    await listener.bind('$.*');
+    const flags = Flag.ALL_OR_FAIL;
+    await sendAll(sender, [
+      new Announcement('$.Full', 'fits', { flags }),
+      new Announcement('$.Full', 'does not', { flags }),
+      new Announcement('$.Full', 'neither', { flags }),
+      new Announcement('$.Other', 'last', { flags }),
+    ]);
+    expect((await next(listener)).text()).toBe('fits');
+    expect((await next(listener)).text()).toBe('last');
+    await bowls.until(() => bowls.limpets[1]?.report().refused === 2);
+  });
+
+  it('do not come back to the Limpet that brings them', async () => {
+    const [sender, listener] = [await bowls.open(near), await bowls.open(far)];
+    await listener.bind('$.A');
+    const [limpet] = far.ksocks.values();
+    const given = (): number => (limpet?.messagesRead ?? 0) + (limpet?.numMessages ?? 0);
+    const before = given();
+    await sendAll(sender, [new Announcement('$.A', 'one'), new Announcement('$.A', 'two')]);
+    for (const text of ['one', 'two']) expect((await next(listener)).text()).toBe(text);
+    expect(given()).toBe(before);
+    await listener.sendMsg(new Announcement('$.A', 'of another'));
+    expect(given()).toBe(before + 1);
+  });
+
+  it('pass a filter by their names', async () => {
+    const [third, path] = [new Bus(), `${bowls.folder}/filtered.sock`];
+    await bowls.limpet(3, far, [{ server: path, out: ['$.Public.*'] }]);
+    await bowls.limpet(4, third, [{ client: path }]);
+    await bowls.until(() => bowls.limpets[0]?.report().paths.length === 3);
+    await bowls.until(() =>
+      bowls.limpets.every((limpet) => limpet.report().paths.every(({ isReady }) => isReady)),
+    );
+    const [sender, listener] = [await bowls.open(near), await bowls.open(third)];
+    await listener.bind('$.*');
+    await sendAll(sender, [
+      new Announcement('$.Private', 'no'),
+      new Announcement('$.Public.A', 'one'),
+      new Announcement('$.Public.B', 'two'),
+      new Announcement('$.Private', 'no'),
+      new Announcement('$.Public.A', 'three'),
+    ]);
+    for (const text of ['one', 'two', 'three']) expect((await next(listener)).text()).toBe(text);
+    await sendAll(sender, [
+      new Announcement('$.Public.A', 'four'),
+      new Announcement('$.Public.B', 'five'),
+    ]);
+    for (const text of ['four', 'five']) expect((await next(listener)).text()).toBe(text);
+  });
+});
+
+describe('a batch on a native link', () => {
+  const origin = { id: 9, life: 77 };
+  const received = (text: string, serial: number, name = '$.A'): Message => {
+    const message = new Announcement(name, text);
+    message.from = 3;
+    message.idSerial = serial;
+    return message;
+  };
+
+  function batchOf(texts: readonly string[], name?: string): BatchEntry['batch'] {
+    let batch: BatchEntry['batch'] | null = null;
+    for (const [at, text] of texts.entries()) batch = batched(received(text, 5 + at, name), batch);
+    return (batch as BatchEntry['batch']).carriedBy(origin.id);
+  }
+
+  const encoded = (entry: BatchEntry): Buffer =>
+    Buffer.concat(new Encoder().pieces({ kind: 'batch', origin, entry }));
+
+  const decoded = (bytes: Uint8Array): BatchEntry => {
+    const frame = new Decoder().decode(bytes);
+    if (frame.kind !== 'frame' || frame.frame.kind !== 'batch') throw new Error(frame.kind);
+    return frame.frame.entry;
+  };
+
+  it('is the same at the other end', () => {
+    const entry = { n: 12, heard: 10, batch: batchOf(['one', 'two', 'three']) };
+    const bytes = encoded(entry);
+    expect(bytes[4]).toBe(Kind.BATCH);
+    expect(bytes.length % 4).toBe(0);
+    const { n, heard, batch } = decoded(bytes);
+    expect([n, heard, batch.count]).toEqual([12, 10, 3]);
+    expect([...batch.messages()].map(String)).toEqual([...entry.batch.messages()].map(String));
+  });
+
+  it('whose first record is SAME gets the head that it lacks', () => {
+    const batch = batchOf(['one', 'two', 'three']).from(1);
+    expect(batch.cursor().isSame).toBe(true);
+    const other = decoded(encoded({ n: 13, heard: 11, batch })).batch;
+    expect(
+      [...other.messages()].map((message) => `${message.id} ${message.name} ${message.text()}`),
+    ).toEqual(['[9:6] $.A two', '[9:7] $.A three']);
+  });
+
+  it.each([
+    ['without messages', (bytes: Buffer) => bytes.writeUInt16BE(0, 6)],
+    ['with more messages than it has', (bytes: Buffer) => bytes.writeUInt16BE(4, 6)],
+    ['with fewer', (bytes: Buffer) => bytes.writeUInt16BE(2, 6)],
+    ['of Requests', (bytes: Buffer) => bytes.writeUInt32BE(Flag.WANT_A_REPLY, 52)],
+    ['of messages that KBUS made', (bytes: Buffer) => bytes.writeUInt32BE(Flag.SYNTHETIC, 52)],
+    ['of which only some wait', (bytes: Buffer) => bytes.writeUInt8(1, 5)],
+    ['with fields', (bytes: Buffer) => bytes.writeUInt8(4, 51)],
+    ['with a name of no letters', (bytes: Buffer) => bytes.writeUInt16BE(0, 48)],
+    ['with a name that goes past its end', (bytes: Buffer) => bytes.writeUInt16BE(900, 48)],
+    ['that begins with SAME', (bytes: Buffer) => bytes.writeUInt8(0x80, 44)],
+    ['of long data', (bytes: Buffer) => bytes.writeUInt32BE(MAX_BATCHED_DATA, 44)],
+    [
+      'that goes past the last serial number',
+      (bytes: Buffer) => bytes.writeUInt32BE(0xffff_fffe, 36),
+    ],
+    ['of no Limpet', (bytes: Buffer) => bytes.writeUInt32BE(0, 8)],
+  ] as const)('%s breaks the rules of the link', (_what, spoil) => {
+    const bytes = encoded({ n: 1, heard: 1, batch: batchOf(['one', 'two', 'three']) });
+    decoded(bytes);
+    spoil(bytes);
+    expect(() => decoded(bytes)).toThrow(expect.objectContaining({ name: 'LinkError' }));
+  });
+
+  it('has no Request, and no message that is not the next one of its sender', () => {
+    const request = new Request('$.A', 'ask');
+    expect(batched(request, null)).toBe(null);
+    const first = batched(received('one', 5), null);
+    expect(first?.count).toBe(1);
+    expect(batched(received('three', 7), first)).toBe(null);
+  });
+});
