@@ -8,7 +8,13 @@ import type { BusCalls } from './bus-calls.ts';
 import { explain, notSent } from './explain.ts';
 import { whyNotSent } from './message-check.ts';
 import { checkNames, checkWait, type SendOptions, type WaitOptions } from './options.ts';
-import { closedError, type Port, PortError, portErrorFor } from './ports/port.ts';
+import {
+  closedError,
+  type Explain,
+  type Port,
+  type PortError,
+  portErrorFor,
+} from './ports/port.ts';
 import type { ReconnectingPort } from './ports/reconnecting-port.ts';
 import { timed, whenEnded } from './time-limit.ts';
 
@@ -62,19 +68,22 @@ export class Sender {
   }
 
   /** Sends a message that `check` has accepted. */
-  async send(message: Message, options: SendOptions = NO_OPTIONS): Promise<MessageId> {
-    if (options !== NO_OPTIONS) checkNames('sendMsg', options, 'send');
+  send(message: Message, options: SendOptions = NO_OPTIONS): Promise<MessageId> {
     const { wait = false, signal } = options;
-    if (signal !== undefined) checkWait(options);
-    const { port } = this.reconnecting;
     try {
-      return await port.send(message, wait, signal);
-    } catch (refusal) {
-      // After EAGAIN the bus keeps the message, until this Ksock sends it again or discards it.
-      if (refusal instanceof PortError && refusal.errno === Errno.EAGAIN) this.sendingBy = port;
-      throw notSent(message, refusal);
+      if (options !== NO_OPTIONS) checkNames('sendMsg', options, 'send');
+      if (signal !== undefined) checkWait(options);
+    } catch (error) {
+      return Promise.reject(error);
     }
+    return this.reconnecting.port.send(message, wait, signal, this.explainRefusal);
   }
+
+  private readonly explainRefusal: Explain = (refusal, message) => {
+    // After EAGAIN the bus keeps the message, until this Ksock sends it again or discards it.
+    if (refusal.errno === Errno.EAGAIN) this.sendingBy = this.reconnecting.port;
+    return notSent(message, refusal);
+  };
 
   post(message: Message, wait: boolean): Promise<void> | undefined {
     const wrong = this.check(message);

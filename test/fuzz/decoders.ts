@@ -227,9 +227,9 @@ class Client {
   ask(takes: boolean): void {
     const port = this.port as FramePort;
     port.call(Op.BIND, 0, '$.A').catch(this.expected);
-    port.send(new Announcement('$.A', 'a'), false, undefined).catch(this.expected);
+    port.send(new Announcement('$.A', 'a'), false, undefined, (refusal) => refusal).catch(this.expected);
     port.request(new Request('$.A', 'b'), this.asking, false);
-    port.send(new Request('$.A', 'c'), true, undefined).catch(this.expected);
+    port.send(new Request('$.A', 'c'), true, undefined, (refusal) => refusal).catch(this.expected);
     port.post(new Announcement('$.A', 'd'), false, () => {});
     const reply = new Reply('$.A', 'e', { to: 1, inReplyTo: new MessageId(0, 1) });
     if (!takes) {

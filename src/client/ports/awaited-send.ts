@@ -1,15 +1,16 @@
 import { offAbort, onAbort } from '../../base/abort.ts';
+import { rejection } from '../../base/rejection.ts';
 import { Errno } from '../../message/errno.ts';
 import { MessageId } from '../../message/id.ts';
 import type { Message } from '../../message/message.ts';
 import type { PendingSend } from './in-flight-sends.ts';
-import type { PortError } from './port.ts';
+import type { Explain, PortError } from './port.ts';
 
 /** What an AwaitedSend needs of its port. */
 export interface AwaitedSendHost {
   /** The bus has sent the message, with this id. */
   sendDone(message: Message, id: MessageId): void;
-  /** The error to reject the promise with. */
+  /** Why the bus has refused the message. */
   refusal(errno: number): PortError;
 }
 
@@ -20,8 +21,8 @@ export class AwaitedSend implements PendingSend {
   readonly detail: number;
   readonly token: number;
   private readonly host: AwaitedSendHost;
-  private readonly resolve: (id: MessageId) => void;
-  private readonly reject: (reason: unknown) => void;
+  private readonly resolve: (id: MessageId | Promise<never>) => void;
+  private readonly explain: Explain;
   private signal: AbortSignal | null = null;
   private cancel: (() => void) | null = null;
 
@@ -30,15 +31,15 @@ export class AwaitedSend implements PendingSend {
     message: Message,
     detail: number,
     token: number,
-    resolve: (id: MessageId) => void,
-    reject: (reason: unknown) => void,
+    resolve: (id: MessageId | Promise<never>) => void,
+    explain: Explain,
   ) {
     this.host = host;
     this.message = message;
     this.detail = detail;
     this.token = token;
     this.resolve = resolve;
-    this.reject = reject;
+    this.explain = explain;
   }
 
   cancelBy(signal: AbortSignal, cancel: () => void): void {
@@ -56,9 +57,13 @@ export class AwaitedSend implements PendingSend {
 
   failed(errno: number): void {
     this.leaveSignal();
-    const { signal } = this;
-    if (errno === Errno.ECANCELED && signal?.aborted) this.reject(signal.reason);
-    else this.reject(this.host.refusal(errno));
+    const { signal, message } = this;
+    if (errno === Errno.ECANCELED && signal?.aborted) {
+      this.resolve(Promise.reject(signal.reason));
+      return;
+    }
+    const refusal = this.host.refusal(errno);
+    this.resolve(rejection(() => this.explain(refusal, message)));
   }
 
   private leaveSignal(): void {

@@ -35,6 +35,7 @@ import {
   BUS_GONE_AWAY,
   type CallResult,
   closedError,
+  type Explain,
   type PendingRequest,
   type Port,
   PortError,
@@ -353,8 +354,13 @@ export class FramePort implements Port, ChannelEvents {
 
   // Sending
 
-  send(message: Message, wait: boolean, signal: AbortSignal | undefined): Promise<MessageId> {
-    return this.sends.send(message, wait, signal);
+  send(
+    message: Message,
+    wait: boolean,
+    signal: AbortSignal | undefined,
+    explain: Explain,
+  ): Promise<MessageId> {
+    return this.sends.send(message, wait, signal, explain);
   }
 
   post(message: Message, wait: boolean, refused: Refused): boolean {

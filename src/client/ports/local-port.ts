@@ -20,6 +20,7 @@ import { LocalSends } from './local-sends.ts';
 import {
   type CallResult,
   closedError,
+  type Explain,
   type PendingRequest,
   type Port,
   PortError,
@@ -156,8 +157,13 @@ export class LocalPort implements Port, KsockOwner {
 
   // Sending
 
-  send(message: Message, wait: boolean, signal: AbortSignal | undefined): Promise<MessageId> {
-    return this.sends.send(message, wait, signal);
+  send(
+    message: Message,
+    wait: boolean,
+    signal: AbortSignal | undefined,
+    explain: Explain,
+  ): Promise<MessageId> {
+    return this.sends.send(message, wait, signal, explain);
   }
 
   post(message: Message, wait: boolean, refused: Refused): boolean {

@@ -1,5 +1,6 @@
 import { offAbort, onAbort } from '../../base/abort.ts';
 import { NumberMap } from '../../base/number-map.ts';
+import { rejection } from '../../base/rejection.ts';
 import { SendQueue } from '../../bus/driver/send-queue.ts';
 import type { BusKsock } from '../../bus/ksock.ts';
 import type { MessageBatch } from '../../bus/message-batch.ts';
@@ -8,7 +9,13 @@ import { Flag } from '../../message/flags.ts';
 import { MessageId } from '../../message/id.ts';
 import type { Message } from '../../message/message.ts';
 import { copyOf, messageOf } from './local-messages.ts';
-import { type PendingRequest, type PortError, portErrorFor, type Refused } from './port.ts';
+import {
+  type Explain,
+  type PendingRequest,
+  type PortError,
+  portErrorFor,
+  type Refused,
+} from './port.ts';
 
 type Settle = (result: number) => void;
 
@@ -63,7 +70,12 @@ export class LocalSends {
     this.refused = null;
   }
 
-  send(message: Message, wait: boolean, signal: AbortSignal | undefined): Promise<MessageId> {
+  send(
+    message: Message,
+    wait: boolean,
+    signal: AbortSignal | undefined,
+    explain: Explain,
+  ): Promise<MessageId> {
     return new Promise((resolve, reject) => {
       const batch = copyOf(message);
       const cancel = (): void => {
@@ -73,7 +85,10 @@ export class LocalSends {
       const settle = (result: number): void => {
         if (result >= 0) resolve(new MessageId(batch.idNetwork, batch.idSerial));
         else if (result === -Errno.ECANCELED && signal?.aborted) reject(signal.reason);
-        else reject(this.refusal(result));
+        else {
+          const refusal = this.refusal(result);
+          resolve(rejection(() => explain(refusal, message)));
+        }
       };
       const result = this.submit(batch, wait);
       if (result !== PENDING) {

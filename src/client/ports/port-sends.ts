@@ -11,7 +11,7 @@ import { BlockedSend } from './blocked-send.ts';
 import { InFlightSends, type InFlightSendsHost, type PendingSend } from './in-flight-sends.ts';
 import { OwedReplies } from './owed-replies.ts';
 import type { PendingRequests } from './pending-requests.ts';
-import type { PendingRequest, Port, PortError, Refused } from './port.ts';
+import type { Explain, PendingRequest, Port, PortError, Refused } from './port.ts';
 import type { Prefetching } from './prefetching.ts';
 import type { Refusals } from './refusals.ts';
 import {
@@ -65,12 +65,17 @@ export class PortSends implements InFlightSendsHost, AwaitedSendHost {
     this.inFlight = new InFlightSends(this, tokens);
   }
 
-  send(message: Message, wait: boolean, signal: AbortSignal | undefined): Promise<MessageId> {
+  send(
+    message: Message,
+    wait: boolean,
+    signal: AbortSignal | undefined,
+    explain: Explain,
+  ): Promise<MessageId> {
     const { closedBy } = this.refusals;
-    if (closedBy !== null) return Promise.reject(closedBy);
-    return new Promise((resolve, reject) => {
+    if (closedBy !== null) return Promise.reject(explain(closedBy, message));
+    return new Promise((resolve) => {
       const detail = wait ? SendDetail.WAIT : 0;
-      const send = new AwaitedSend(this, message, detail, this.tokens.take(), resolve, reject);
+      const send = new AwaitedSend(this, message, detail, this.tokens.take(), resolve, explain);
       if (signal !== undefined) send.cancelBy(signal, () => this.cancel(send));
       this.inFlight.submit(send);
     });
@@ -83,7 +88,7 @@ export class PortSends implements InFlightSendsHost, AwaitedSendHost {
 
   /** Posts a Request. Its Reply comes through the queue, so the client must know the Request's id. */
   postRequest(message: Message, wait: boolean, refused: Refused): void {
-    this.send(message, wait, undefined).catch((refusal: PortError) => {
+    this.send(message, wait, undefined, (refusal) => refusal).catch((refusal: PortError) => {
       this.refusals.why = refusal.meaning ?? '';
       refused(refusal.errno, message);
       this.refusals.why = '';

@@ -66,6 +66,9 @@ export interface CallResult {
  */
 export type Refused = (errno: number, message: Message, lostBytes?: number) => void;
 
+/** Makes the error that a send rejects with of the bus's refusal. */
+export type Explain = (refusal: PortError, message: Message) => unknown;
+
 /** A Request that waits for its answer. The port calls `answered` or `refused`, once. */
 export interface PendingRequest {
   /** The port identifies the Request by this. */
@@ -95,10 +98,15 @@ export interface Port {
   readonly why: string;
 
   /**
-   * Resolves with the message's id when it was sent. With `wait`, the send waits for free queue slots. Rejects with a
-   * PortError, or the signal's reason.
+   * Resolves with the message's id when it was sent. With `wait`, the send waits for free queue slots. Rejects with what
+   * `explain` makes of the refusal, or the signal's reason.
    */
-  send(message: Message, wait: boolean, signal: AbortSignal | undefined): Promise<MessageId>;
+  send(
+    message: Message,
+    wait: boolean,
+    signal: AbortSignal | undefined,
+    explain: Explain,
+  ): Promise<MessageId>;
 
   /**
    * Sends without a promise for each message, and calls `refused` if that fails. Returns false if the caller must await
