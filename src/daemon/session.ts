@@ -141,6 +141,7 @@ export class Session
     const { work } = turns;
     this.bus.work.tick();
     const before = work.done;
+    if (this.parts !== null) this.markDirty();
     this.guarded(() => inbox.receive(bytes, from, to));
     if (inbox.isBehind && !this.isEnded) {
       turns.add(this);
