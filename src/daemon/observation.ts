@@ -14,7 +14,8 @@ import { FRAME_AT, FrameKind, ObserveDetail, ProtocolError } from '../wire/proto
 import type { History } from './history.ts';
 import type { Outbox } from './outbox.ts';
 
-/** Events leave together when a block is complete, or after so many milliseconds. */
+/** Events leave together when there are so many bytes of them, or after so many milliseconds. */
+const DUE_BYTES = 128 * 1024;
 const MAX_DELAY_MS = 10;
 
 /** With a larger backlog, further events wait in the tap, where they are counted and may be lost. */
@@ -114,7 +115,9 @@ export class Observation implements Holder {
     this.tap = new BusTap(this.bus, options, {
       now: () => Math.floor((this.timers.now() - began) * MICROSECONDS),
       hasEvents: () => this.delay(),
-      hasBlock: () => this.due(),
+      hasBlock: () => {
+        if ((this.tap?.held ?? 0) >= DUE_BYTES) this.due();
+      },
     });
     this.goOn();
   }

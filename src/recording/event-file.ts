@@ -1,9 +1,11 @@
 import { padded, readU32 } from '../base/u32.ts';
+import { ByNumber } from '../message/codec/by-number.ts';
 import {
   copyHead,
   HEAD_AT,
   headLengthAt,
   nameAt,
+  numberAt,
   RecordCursor,
   removeNumber,
   WORDS_AT,
@@ -59,6 +61,8 @@ export class EventFile {
   lastTime = 0;
   private readonly walker: EventWalker;
   private readonly channels = new Map<string, Channel>();
+  /** The channels by the numbers of their names. */
+  private byNumber = new ByNumber<Channel>();
   private readonly time: Nanoseconds = { high: 0, low: 0 };
   /** In a merged file: from which recording the events are. Each source has channels of its own. */
   source = 0;
@@ -82,11 +86,13 @@ export class EventFile {
       this.addMessages(bytes, from, to);
       return;
     }
+    // The numbers of names are those of the daemon, which may be another one now.
+    if (code === Code.BEGIN) this.byNumber = new ByNumber();
     if (code === Code.LOST) this.noteLost(bytes, from);
     const channel = this.channelOf(EVENTS_TOPIC);
     const out = this.mcap.beginMessage(channel, this.time, 1 + to - from);
     out.u8(code);
-    copy(bytes, from, to, out);
+    out.copy(bytes, from, to);
     this.mcap.endMessage();
   }
 
@@ -134,7 +140,7 @@ export class EventFile {
     const { bytes, dataAt, dataLength, headAt, repeats } = cursor;
     const head = headLengthAt(bytes, headAt);
     const length = HEAD_AT + head + padded(dataLength);
-    const channel = this.channelOf(nameAt(bytes, headAt));
+    const channel = this.channelAt(bytes, headAt);
     const out = this.mcap.beginMessage(channel, this.time, MOST_BESIDE + length);
     out.u8(Code.MESSAGES);
     number(out, sender);
@@ -146,17 +152,27 @@ export class EventFile {
     big(out, dataLength);
     if (headAt + head === dataAt) {
       const start = out.at;
-      copy(bytes, headAt, dataAt + padded(dataLength), out);
+      out.copy(bytes, headAt, dataAt + padded(dataLength));
       removeNumber(out.bytes, start);
     } else {
       copyHead(bytes, headAt, repeats, out.bytes, out.at);
       removeNumber(out.bytes, out.at);
       out.at += head;
-      copy(bytes, dataAt, dataAt + padded(dataLength), out);
+      out.copy(bytes, dataAt, dataAt + padded(dataLength));
     }
     if (wholes !== null) number(out, wholes.next());
     this.mcap.endMessage();
     this.messages++;
+  }
+
+  /** The channel of the name in the head at `headAt`. */
+  private channelAt(bytes: Uint8Array, headAt: number): Channel {
+    const number = numberAt(bytes, headAt);
+    const known = number === 0 ? undefined : this.byNumber.get(number);
+    if (known !== undefined) return known;
+    const channel = this.channelOf(nameAt(bytes, headAt));
+    if (number !== 0) this.byNumber.set(number, channel);
+    return channel;
   }
 
   private channelOf(topic: string): Channel {
@@ -215,16 +231,4 @@ function big(out: Bytes, word: number): void {
   out.u8((word >>> 16) & 0xff);
   out.u8((word >>> 8) & 0xff);
   out.u8(word & 0xff);
-}
-
-/** Up to this length a loop copies faster than `set`, which needs a view. */
-const MAX_LOOP_COPY_BYTES = 96;
-
-function copy(bytes: Uint8Array, from: number, to: number, out: Bytes): void {
-  if (to - from > MAX_LOOP_COPY_BYTES) {
-    out.raw(bytes.subarray(from, to));
-    return;
-  }
-  const { bytes: target } = out;
-  for (let at = from; at < to; at++) target[out.at++] = bytes[at] as number;
 }

@@ -71,6 +71,9 @@ export class Bytes {
   bytes: Uint8Array;
   private view: DataView;
   at = 0;
+  // The bytes that were copied last, and a view of them.
+  private source: Uint8Array | null = null;
+  private sourceView: DataView = new DataView(new ArrayBuffer(0));
 
   /** Memory of so many bytes, or this memory. */
   constructor(memory: number | Uint8Array) {
@@ -122,6 +125,24 @@ export class Bytes {
     this.at += bytes.length;
   }
 
+  /** Copies `bytes` from `from` up to `to`. */
+  copy(bytes: Uint8Array, from: number, to: number): void {
+    if (to - from > MAX_LOOP_COPY_BYTES) {
+      this.raw(bytes.subarray(from, to));
+      return;
+    }
+    if (bytes !== this.source) {
+      this.source = bytes;
+      this.sourceView = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
+    }
+    const { sourceView, view } = this;
+    let { at } = this;
+    let next = from;
+    for (; next + 4 <= to; next += 4, at += 4) view.setInt32(at, sourceView.getInt32(next));
+    for (; next < to; next++, at++) this.bytes[at] = bytes[next] as number;
+    this.at = at;
+  }
+
   text(text: string): void {
     const encoded = encoder.encode(text);
     this.reserve(4 + encoded.length);
@@ -156,6 +177,9 @@ export class Bytes {
 }
 
 const encoder = new TextEncoder();
+
+/** Up to this length a loop over words takes less time than a view of the bytes, which `set` needs. */
+const MAX_LOOP_COPY_BYTES = 512;
 
 /** Room for the numbers of any record. */
 const RESERVED = 128;

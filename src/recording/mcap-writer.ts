@@ -21,6 +21,9 @@ const MAX_SPARE = 3;
 /** A chunk before its records: opcode and length, two times, two sizes, the CRC, and no name of a compression. */
 const CHUNK_HEAD = RECORD_HEAD + 8 + 8 + 8 + 4 + 4 + 8;
 
+/** Where the log time of a message is, counted from its record: behind its channel and its number. */
+const LOG_TIME_AT = RECORD_HEAD + 2 + 4;
+
 /** Computes the CRC-32 of some bytes. */
 export type Crc32 = (bytes: Uint8Array) => number;
 
@@ -41,10 +44,11 @@ const SCHEMA_ID = 1;
 export interface Channel {
   readonly id: number;
   readonly topic: string;
-  readonly metadata: Readonly<Record<string, string>>;
+  /** Its record. */
+  readonly record: Uint8Array;
   messages: number;
-  /** Of its messages in the open chunk: low and high word of the log time, and place. */
-  readonly index: number[];
+  /** Where its messages begin in the open chunk. */
+  readonly places: number[];
 }
 
 interface ChunkIndex {
@@ -129,7 +133,8 @@ export class McapWriter {
 
   addChannel(topic: string, metadata: Readonly<Record<string, string>>): Channel {
     const id = this.channels.length;
-    const channel = { id, topic, metadata, messages: 0, index: [] };
+    const record = this.channelRecord(id, topic, metadata);
+    const channel = { id, topic, record, messages: 0, places: [] };
     this.channels.push(channel);
     return channel;
   }
@@ -137,18 +142,18 @@ export class McapWriter {
   /** Begins a message of at most `length` bytes, which the caller writes to what this gives, and then calls `endMessage`. */
   beginMessage(channel: Channel, time: Nanoseconds, length: number): Bytes {
     const { chunk } = this;
-    const { index } = channel;
+    const { places } = channel;
     // Each chunk has the channels of its messages: it can be read if those before it are damaged.
     if (chunk.at === CHUNK_HEAD) this.writeSchema(chunk);
-    if (index.length === 0) {
-      this.writeChannel(chunk, channel);
+    if (places.length === 0) {
+      writeChannel(chunk, channel);
       this.touched.push(channel);
     }
     channel.messages++;
     this.messages++;
     chunk.reserve(RECORD_HEAD + MESSAGE_HEAD + length);
     this.noteTime(time);
-    index.push(time.low, time.high, chunk.at - CHUNK_HEAD);
+    places.push(chunk.at);
     this.begun = chunk.begin(Opcode.MESSAGE);
     chunk.u16(channel.id);
     chunk.u32(this.messages % 2 ** 32);
@@ -178,7 +183,12 @@ export class McapWriter {
     to.end(begun);
   }
 
-  private writeChannel(to: Bytes, { id, topic, metadata }: Channel): void {
+  private channelRecord(
+    id: number,
+    topic: string,
+    metadata: Readonly<Record<string, string>>,
+  ): Uint8Array {
+    const to = new Bytes(256);
     const begun = to.begin(Opcode.CHANNEL);
     to.u16(id);
     to.u16(this.content.schema === undefined ? 0 : SCHEMA_ID);
@@ -186,6 +196,7 @@ export class McapWriter {
     to.text(this.content.encoding);
     to.map(metadata);
     to.end(begun);
+    return to.written.slice();
   }
 
   /** Closes the open chunk: its record, and the indexes of its messages. */
@@ -232,23 +243,23 @@ export class McapWriter {
 
   /** Writes where the messages of each channel are in the chunk; gives where the index of each channel is. */
   private writeIndexes(chunk: Bytes): [channel: number, at: number][] {
-    const places: [number, number][] = [];
-    for (const { id, index } of this.touched) {
-      places.push([id, this.at + chunk.at]);
-      chunk.reserve(64 + (index.length / 3) * 16);
+    const indexes: [number, number][] = [];
+    for (const { id, places } of this.touched) {
+      indexes.push([id, this.at + chunk.at]);
+      chunk.reserve(64 + places.length * 16);
       const begun = chunk.begin(Opcode.MESSAGE_INDEX);
       chunk.u16(id);
-      chunk.u32((index.length / 3) * 16);
-      for (let at = 0; at < index.length; at += 3) {
-        chunk.u32(index[at] as number);
-        chunk.u32(index[at + 1] as number);
-        chunk.u64(index[at + 2] as number);
+      chunk.u32(places.length * 16);
+      for (const place of places) {
+        const timeAt = place + LOG_TIME_AT;
+        chunk.copy(chunk.bytes, timeAt, timeAt + 8);
+        chunk.u64(place - CHUNK_HEAD);
       }
       chunk.end(begun);
-      index.length = 0;
+      places.length = 0;
     }
     this.touched = [];
-    return places;
+    return indexes;
   }
 
   /** The end of the file; the open chunk must be closed. */
@@ -268,7 +279,7 @@ export class McapWriter {
     group(Opcode.SCHEMA, () => this.writeSchema(out));
     group(Opcode.CHANNEL, () => {
       for (const channel of this.channels) {
-        if (channel.messages > 0) this.writeChannel(out, channel);
+        if (channel.messages > 0) writeChannel(out, channel);
       }
     });
     group(Opcode.STATISTICS, () => this.writeStatistics(out));
@@ -324,6 +335,11 @@ function newChunk(memory: Uint8Array | number = CHUNK_MEMORY): Bytes {
   const chunk = new Bytes(memory);
   chunk.at = CHUNK_HEAD;
   return chunk;
+}
+
+function writeChannel(to: Bytes, { record }: Channel): void {
+  to.reserve(record.length);
+  to.raw(record);
 }
 
 function writeChunkIndex(out: Bytes, chunk: ChunkIndex): void {

@@ -227,7 +227,9 @@ class Client {
   ask(takes: boolean): void {
     const port = this.port as FramePort;
     port.call(Op.BIND, 0, '$.A').catch(this.expected);
-    port.send(new Announcement('$.A', 'a'), false, undefined, (refusal) => refusal).catch(this.expected);
+    port
+      .send(new Announcement('$.A', 'a'), false, undefined, (refusal) => refusal)
+      .catch(this.expected);
     port.request(new Request('$.A', 'b'), this.asking, false);
     port.send(new Request('$.A', 'c'), true, undefined, (refusal) => refusal).catch(this.expected);
     port.post(new Announcement('$.A', 'd'), false, () => {});
