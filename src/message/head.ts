@@ -23,8 +23,10 @@ export class Head {
   readonly finalTo: OrigFrom;
   /** The client has checked that the name and flags may be sent. */
   isFit = false;
-  /** The head as a record has it, once it was encoded: see {@link encodedHead}. */
+  /** The words of a record's head, once it was encoded: see {@link encodeHead}. They are those from `encodedAt` on. */
   encoded: Int32Array | null = null;
+  encodedAt = 0;
+  encodedEnd = 0;
   /** What the reader of the last message with this head noted about such messages. */
   note: object | null = null;
 
@@ -77,7 +79,9 @@ export class Head {
   }
 
   /** A copy with some fields changed. */
-  with(changes: Partial<Omit<Head, 'isFit' | 'note' | 'encoded'>>): Head {
+  with(
+    changes: Partial<Omit<Head, 'isFit' | 'note' | 'encoded' | 'encodedAt' | 'encodedEnd'>>,
+  ): Head {
     const { inReplyTo } = changes;
     return new Head(
       changes.name ?? this.name,

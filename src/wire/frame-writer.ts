@@ -2,7 +2,7 @@ import { appended } from '../base/appended.ts';
 import type { Memory } from '../base/memory.ts';
 import { padded, writeU32 } from '../base/u32.ts';
 import {
-  encodedHead,
+  encodeHead,
   FLAGS_AT,
   HEAD_AT,
   headLength,
@@ -223,12 +223,12 @@ export class FrameWriter {
   /** Writes the record of a message that has nothing but flags, name and data. */
   private plainRecord(head: Head, at: number, flags: number, dataLength: number): void {
     const { slab, words: slabWords } = this;
-    const encoded = head.encoded ?? encodedHead(head);
+    if (head.encoded === null) encodeHead(head);
+    const encoded = head.encoded as Int32Array;
     writeU32(slab, at, dataLength);
-    const from = (at + HEAD_AT) >> 2;
-    for (let index = 0; index < encoded.length; index++) {
-      slabWords[from + index] = encoded[index] as number;
-    }
+    const { encodedAt, encodedEnd } = head;
+    let to = (at + HEAD_AT) >> 2;
+    for (let from = encodedAt; from < encodedEnd; from++) slabWords[to++] = encoded[from] as number;
     if (flags !== head.flags) writeU32(slab, at + HEAD_AT + FLAGS_AT, flags);
   }
 

@@ -165,18 +165,12 @@ export class InFlightSends {
     );
   }
 
-  /** Withdraws an unsent send; false if it is in flight. */
-  withdraw(pending: PendingSend): boolean {
-    const at = this.unsent.indexOf(pending);
+  /** Withdraws the unsent send of this token; false if there is none. */
+  withdraw(token: number): boolean {
+    const at = this.unsent.findIndex((pending) => pending.token === token);
     if (at < 0) return false;
     this.unsent.splice(at, 1);
     return true;
-  }
-
-  /** Withdraws the unsent send of this token; false if there is none. */
-  withdrawToken(token: number): boolean {
-    const pending = this.unsent.find((unsent) => unsent.token === token);
-    return pending !== undefined && this.withdraw(pending);
   }
 
   private mayPend(bytes: number): boolean {

@@ -1,17 +1,18 @@
+import { offAbort, onAbort } from '../../base/abort.ts';
+import { rejection } from '../../base/rejection.ts';
 import { Op } from '../../message/calls.ts';
 import { Errno } from '../../message/errno.ts';
 import { Flag } from '../../message/flags.ts';
-import type { MessageId } from '../../message/id.ts';
+import { MessageId } from '../../message/id.ts';
 import type { Message } from '../../message/message.ts';
 import { type FrameView, wordOf } from '../../wire/frame.ts';
 import type { FrameWriter } from '../../wire/frame-writer.ts';
 import { ProtocolError, SendDetail } from '../../wire/protocol.ts';
-import { AwaitedSend, type AwaitedSendHost } from './awaited-send.ts';
 import { BlockedSend } from './blocked-send.ts';
 import { InFlightSends, type InFlightSendsHost, type PendingSend } from './in-flight-sends.ts';
 import { OwedReplies } from './owed-replies.ts';
 import type { PendingRequests } from './pending-requests.ts';
-import type { Explain, PendingRequest, Port, PortError, Refused } from './port.ts';
+import type { Explain, PendingRequest, Port, Refused } from './port.ts';
 import type { Prefetching } from './prefetching.ts';
 import type { Refusals } from './refusals.ts';
 import {
@@ -33,7 +34,7 @@ export interface PortSendsHost {
 }
 
 /** The messages, Requests and Replies that a port sends to a daemon, and their outcomes. */
-export class PortSends implements InFlightSendsHost, AwaitedSendHost {
+export class PortSends implements InFlightSendsHost {
   /** The message that waits to be sent (EAGAIN); the bus refuses other sends until then. */
   readonly blocked = new BlockedSend();
   readonly owed = new OwedReplies();
@@ -74,25 +75,39 @@ export class PortSends implements InFlightSendsHost, AwaitedSendHost {
     const { closedBy } = this.refusals;
     if (closedBy !== null) return Promise.reject(explain(closedBy, message));
     return new Promise((resolve) => {
-      const detail = wait ? SendDetail.WAIT : 0;
-      const send = new AwaitedSend(this, message, detail, this.tokens.take(), resolve, explain);
-      if (signal !== undefined) send.cancelBy(signal, () => this.cancel(send));
-      this.inFlight.submit(send);
+      const token = this.tokens.take();
+      const done = (network: number, serial: number): void => {
+        offAbort(signal, cancel);
+        const id = new MessageId(network, serial);
+        this.sendDone(message, id);
+        resolve(id);
+      };
+      const failed = (errno: number): void => {
+        offAbort(signal, cancel);
+        const refusal = this.refusals.error(errno);
+        const isCancelled = errno === Errno.ECANCELED && signal?.aborted;
+        resolve(
+          isCancelled ? Promise.reject(signal.reason) : rejection(() => explain(refusal, message)),
+        );
+      };
+      const cancel = (): void => {
+        if (this.inFlight.withdraw(token)) failed(Errno.ECANCELED);
+        else this.host.cancel(token);
+      };
+      onAbort(signal, cancel);
+      this.submit(message, wait ? SendDetail.WAIT : 0, token, failed, done);
     });
-  }
-
-  private cancel(pending: PendingSend): void {
-    if (this.inFlight.withdraw(pending)) pending.failed(Errno.ECANCELED, pending.message);
-    else this.host.cancel(pending.token);
   }
 
   /** Posts a Request. Its Reply comes through the queue, so the client must know the Request's id. */
   postRequest(message: Message, wait: boolean, refused: Refused): void {
-    this.send(message, wait, undefined, (refusal) => refusal).catch((refusal: PortError) => {
-      this.refusals.why = refusal.meaning ?? '';
-      refused(refusal.errno, message);
-      this.refusals.why = '';
-    });
+    this.submit(
+      message,
+      wait ? SendDetail.WAIT : 0,
+      this.tokens.take(),
+      (errno) => refused(errno, message),
+      (network, serial) => this.sendDone(message, new MessageId(network, serial)),
+    );
   }
 
   request(message: Message, pending: PendingRequest, wait: boolean): void {
@@ -110,13 +125,13 @@ export class PortSends implements InFlightSendsHost, AwaitedSendHost {
   }
 
   private readonly requestRefused = (errno: number, token: number): void => {
-    this.requests.take(token)?.refused(this.refusal(errno));
+    this.requests.take(token)?.refused(this.refusals.error(errno));
   };
 
   forget({ token }: PendingRequest): boolean | Promise<boolean> {
     const { requests } = this;
     if (requests.take(token) === undefined || !this.isOpen) return false;
-    if (this.inFlight.withdrawToken(token)) return true;
+    if (this.inFlight.withdraw(token)) return true;
     requests.forget(token);
     return this.host.call(Op.FORGET, token, '').then(
       ({ first }) => {
@@ -151,13 +166,22 @@ export class PortSends implements InFlightSendsHost, AwaitedSendHost {
   ): void {
     const { inFlight } = this;
     if (isCounted || inFlight.mayWait) {
-      const notSent = (errno: number): void => failed(errno, token);
-      inFlight.submit({ count: 1, message, detail, token, done: () => {}, failed: notSent });
+      this.submit(message, detail, token, (errno) => failed(errno, token));
     } else if (inFlight.fits(message)) {
       this.put(message, detail | SendDetail.QUIET, token);
     } else {
       this.tooLarge(message, (errno) => failed(errno, token));
     }
+  }
+
+  private submit(
+    message: Message,
+    detail: number,
+    token: number,
+    failed: PendingSend['failed'],
+    done: PendingSend['done'] = () => {},
+  ): void {
+    this.inFlight.submit({ count: 1, message, detail, token, done, failed });
   }
 
   // Outcomes from the daemon
@@ -185,13 +209,13 @@ export class PortSends implements InFlightSendsHost, AwaitedSendHost {
       return;
     }
     const request = this.requests.take(token);
-    if (request !== undefined) request.refused(this.refusal(errno));
+    if (request !== undefined) request.refused(this.refusals.error(errno));
     else if (!this.requests.isForgotten(token)) {
       this.replyRefused?.(errno, described, bytesOfRefused(frame));
     }
   }
 
-  // Used by InFlightSends and AwaitedSend
+  // Used by InFlightSends
 
   get isOpen(): boolean {
     return this.refusals.closedBy === null;
@@ -216,11 +240,7 @@ export class PortSends implements InFlightSendsHost, AwaitedSendHost {
     return this.host.call(Op.SYNC, 0, '');
   }
 
-  sendDone(message: Message, id: MessageId): void {
+  private sendDone(message: Message, id: MessageId): void {
     if (message.isRequest()) this.owed.add(id);
-  }
-
-  refusal(errno: number): PortError {
-    return this.refusals.error(errno);
   }
 }

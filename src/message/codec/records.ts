@@ -164,18 +164,31 @@ export function writeRecord(
   return end;
 }
 
+/** Heads are encoded side by side, so that those of many names take little of the processor's cache. */
+const ENCODED_WORDS = 2048;
+
+let encoded = new Int32Array(0);
+let encodedTo = 0;
+
 /**
- * The encoded head of a client's message with nothing but flags and name, as words of this machine: copying words takes a
+ * Encodes the head of a client's message with nothing but flags and name, as words of this machine: copying words takes a
  * fourth of the time of writing letters.
  */
-export function encodedHead(head: Head): Int32Array {
-  const { name } = head;
-  const bytes = new Uint8Array(HEAD_AT + headLength(name.length, 0));
-  writeRecord(bytes, 0, name, head.flags, 0, NO_WORDS, 0);
-  head.encoded = new Int32Array(bytes.buffer, HEAD_AT);
-  const count = padded(name.length) >> 2;
-  writeU32(bytes, HEAD_AT + NUMBER_AT, hashOf(head.encoded, WORDS_AT >> 2, count, name.length));
-  return head.encoded;
+export function encodeHead(head: Head): void {
+  const { flags, name } = head;
+  const count = (HEAD_AT + headLength(name.length, 0)) >> 2;
+  if (encodedTo + count > encoded.length) {
+    encoded = new Int32Array(Math.max(ENCODED_WORDS, count));
+    encodedTo = 0;
+  }
+  const bytes = new Uint8Array(encoded.buffer, encodedTo * 4);
+  writeRecord(bytes, 0, name, flags, 0, NO_WORDS, 0);
+  const nameAt = encodedTo + ((HEAD_AT + WORDS_AT) >> 2);
+  head.encoded = encoded;
+  head.encodedAt = encodedTo + (HEAD_AT >> 2);
+  encodedTo += count;
+  head.encodedEnd = encodedTo;
+  writeU32(bytes, HEAD_AT + NUMBER_AT, hashOf(encoded, nameAt, encodedTo - nameAt, name.length));
 }
 
 /** Copies the head at `headAt` to `to`, as it is for the record `repeats` places behind it. */

@@ -4,7 +4,7 @@ import { entireLength } from '../../../src/message/codec/device.ts';
 import {
   checkRecords,
   copyHead,
-  encodedHead,
+  encodeHead,
   Field,
   flagsAt,
   HeadReader,
@@ -138,14 +138,26 @@ describe('A record', () => {
   });
 
   it('of nothing but name and flags is encoded once, as words of this machine.', () => {
-    const head = new Head('$.Fred', 0xffff_0001);
-    const encoded = encodedHead(head);
-    const bytes = Buffer.from(encoded.buffer, encoded.byteOffset, encoded.byteLength);
+    const [head, other] = [new Head('$.Fred', 0xffff_0001), new Head('$.Other', 0)];
+    encodeHead(head);
+    const words = head.encoded?.slice(head.encodedAt, head.encodedEnd) as Int32Array;
+    const bytes = Buffer.from(words.buffer);
     const number = numberAt(bytes, 0);
     expect(number).not.toBe(0);
     const message = new Message('$.Fred', null, { flags: 0xffff_0001 });
     expect(bytes).toEqual(record(message, 0, number).subarray(4));
-    expect(head.encoded).toBe(encoded);
+    encodeHead(other);
+    expect(head.encoded?.slice(head.encodedAt, head.encodedEnd)).toEqual(words);
+  });
+
+  it('of very many names stays as it was.', () => {
+    const heads = Array.from({ length: 2000 }, (_, at) => new Head(`$.Name${at}`, at));
+    for (const head of heads) encodeHead(head);
+    for (const { encoded, encodedAt, encodedEnd, flags, name } of heads) {
+      const bytes = Buffer.from(encoded?.slice(encodedAt, encodedEnd).buffer as ArrayBuffer);
+      const message = new Message(name, null, { flags });
+      expect(bytes).toEqual(record(message, 0, numberAt(bytes, 0)).subarray(4));
+    }
   });
 });
 
