@@ -2,7 +2,7 @@ import { padded, readU32, writeU32 } from '../base/u32.ts';
 import { carriedHead } from './carried-head.ts';
 import { ByNumber } from './codec/by-number.ts';
 import {
-  encodedHead,
+  encodeHead,
   fieldsAt,
   flagsAt,
   HEAD_AT,
@@ -223,6 +223,8 @@ export class BatchedNames {
 
 /** The number that clients give a name. */
 function numberOf(name: string): number {
-  const { buffer } = encodedHead(new Head(name, 0));
-  return readU32(new Uint8Array(buffer), HEAD_AT + NUMBER_AT);
+  const head = new Head(name, 0);
+  encodeHead(head);
+  const { buffer } = head.encoded as Int32Array;
+  return numberAt(new Uint8Array(buffer), head.encodedAt * 4);
 }
