@@ -15,6 +15,8 @@ export class NumberMap<V> {
   private keys = NO_KEYS;
   private items: (V | undefined)[] = [];
   private shift = 32;
+  /** Where `any` found a value last. */
+  private seen = 0;
 
   get(key: number): V | undefined {
     return this.size === 0 ? undefined : this.items[this.place(key)];
@@ -58,9 +60,14 @@ export class NumberMap<V> {
     this.shift = 32;
   }
 
-  /** In no order. */
-  values(): V[] {
-    return this.items.filter((value) => value !== undefined) as V[];
+  /** One of the values, until there are none. To take all of them out one by one costs little more than to look at all. */
+  any(): V | undefined {
+    if (this.size === 0) return undefined;
+    const { items } = this;
+    const mask = items.length - 1;
+    this.seen &= mask;
+    while (items[this.seen] === undefined) this.seen = (this.seen + 1) & mask;
+    return items[this.seen];
   }
 
   /** All values in the order of their keys, which were given out one after the other and wrap at 2^32; `next` is the next key. */

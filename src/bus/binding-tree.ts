@@ -93,22 +93,41 @@ export class Place<Ksock = unknown> {
     }
   }
 
-  /**
-   * Adds to `found` the nodes below this one whose binding names match, given that the words of this node and those
-   * above match the name up to `at`. The most specific come first: a word, then `%`, then `*`.
-   */
-  collect(name: string, at: number, found: Place<Ksock>[]): void {
+  /** Continues a search below this node, whose words, and those above, match the name up to `at`. */
+  search(search: Search<Ksock>, at: number): void {
     const { children } = this;
     if (children === null) return;
-    children.get(wordAt(name, at))?.collectFrom(name, at, found);
-    children.get('%')?.collectFrom(name, at, found);
-    children.get('*')?.collectFrom(name, at, found);
+    children.get(search.wordAt(at))?.searchFrom(search, at);
+    children.get('%')?.searchFrom(search, at);
+    children.get('*')?.searchFrom(search, at);
   }
 
-  private collectFrom(name: string, at: number, found: Place<Ksock>[]): void {
-    const end = passOver(this.words, name, at);
-    if (end === name.length) found.push(this);
-    else if (end > 0) this.collect(name, end + 1, found);
+  private searchFrom(search: Search<Ksock>, at: number): void {
+    search.looked++;
+    const end = passOver(this.words, search.name, at);
+    if (end === search.name.length) search.found.push(this);
+    else if (end > 0) this.search(search, end + 1);
+  }
+}
+
+/** Finds the nodes whose binding names match a name. */
+export class Search<Ksock = unknown> {
+  readonly name: string;
+  /** The most specific come first: a word, then `%`, then `*`. */
+  readonly found: Place<Ksock>[] = [];
+  /** How many nodes were looked at. */
+  looked = 0;
+  /** The words of the name, by where they begin: many nodes may ask for the same. */
+  private readonly words: string[] = [];
+
+  constructor(name: string, root: Place<Ksock>) {
+    this.name = name;
+    root.search(this, FIRST_WORD);
+  }
+
+  wordAt(at: number): string {
+    this.words[at] ??= wordAt(this.name, at);
+    return this.words[at] as string;
   }
 }
 

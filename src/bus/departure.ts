@@ -6,7 +6,6 @@ import { whoIs } from './identity.ts';
 import type { KsockState } from './ksock-state.ts';
 import { RequestEvent } from './ledger.ts';
 import type { Queueing } from './queueing.ts';
-import { RequestState } from './requests.ts';
 import type { RoomWaits } from './room-waits.ts';
 import { COSTS } from './settings.ts';
 import type { Steps } from './work.ts';
@@ -84,8 +83,9 @@ export class Departure {
     const waiting = ksock.waitingRequest;
     if (ksock.sending !== null) this.room.endSending(ksock);
     if (waiting !== null) ledger.apply(waiting, RequestEvent.REQUESTER_GONE, 0);
-    for (const record of ksock.outstanding.all()) {
-      if (record.state === RequestState.ENDED) continue;
+    // One by one: to list them all at once would hold up everybody.
+    const { outstanding } = ksock;
+    for (let record = outstanding.any(); record !== null; record = outstanding.any()) {
       ledger.apply(record, RequestEvent.REQUESTER_GONE, 0);
       this.state.observer?.abandoned?.(record);
       this.room.noteAnswered(record);

@@ -138,15 +138,12 @@ export class Outstanding {
     return unread;
   }
 
-  /** All of them: a copy, since the ledger may change meanwhile. */
-  all(): RequestRecord[] {
-    const all = this.ours.values();
-    for (const first of this.limpets?.values() ?? []) {
-      for (let record: RequestRecord | null = first; record !== null; record = record.next) {
-        all.push(record);
-      }
-    }
-    return all;
+  /** One of them, until there are none. */
+  any(): RequestRecord | null {
+    const ours = this.ours.any();
+    if (ours !== undefined || this.limpets === null) return ours ?? null;
+    const [limpets = null] = this.limpets.values();
+    return limpets;
   }
 }
 

@@ -2,7 +2,15 @@ import { Chain } from '../base/chain.ts';
 import { ByNumber } from '../message/codec/by-number.ts';
 import { nameAt, numberAt } from '../message/codec/records.ts';
 import { checkMessageName, isWildcard } from '../message/name.ts';
-import { type Binding, FIRST_WORD, isThere, Place, sharedWords, wordAt } from './binding-tree.ts';
+import {
+  type Binding,
+  FIRST_WORD,
+  isThere,
+  Place,
+  Search,
+  sharedWords,
+  wordAt,
+} from './binding-tree.ts';
 
 /** Who gets the messages of one name. */
 export interface Route<Ksock> {
@@ -32,7 +40,7 @@ const MAX_KEY_PLACES = 64;
 /** A name that is not kept costs as much as so many deliveries. */
 const NEW_ROUTE_STEPS = 16;
 
-/** A Ksock with more bindings that closes empties the cache: to look for the routes of each would take longer. */
+/** A change that concerns more bindings or names than this empties the cache: to look for each would take longer. */
 const MAX_FORGOTTEN_SINGLY = 256;
 
 const NOBODY: readonly never[] = [];
@@ -82,7 +90,7 @@ export class Routes<Ksock extends Party = Party> {
   private lastName = '';
   private lastRoute: Route<Ksock> | undefined;
   /** Routes by the numbers of their names; those of an older epoch may not hold any more. */
-  private readonly numbered = new ByNumber<Route<Ksock>>();
+  private numbered = new ByNumber<Route<Ksock>>();
   /** Rises with each change of a binding. */
   private epoch = 0;
 
@@ -214,8 +222,7 @@ export class Routes<Ksock extends Party = Party> {
   }
 
   private resolve(name: string): Route<Ksock> {
-    const found: Place<Ksock>[] = [];
-    this.root.collect(name, FIRST_WORD, found);
+    const { found, looked } = new Search(name, this.root);
     let replier: Binding<Ksock> | null = null;
     const heard: Place<Ksock>[] = [];
     for (const place of found) {
@@ -224,8 +231,8 @@ export class Routes<Ksock extends Party = Party> {
       if (place.newest !== null) heard.push(place);
     }
     const listeners = this.listenersAt(heard);
-    // A place is far from the next one in memory.
-    this.work.done += NEW_ROUTE_STEPS + 4 * found.length + 2 * listeners.length;
+    // A place is far from the next one in memory. Many may match all but the last word of a name.
+    this.work.done += NEW_ROUTE_STEPS + looked + found.length + listeners.length;
     return { replier, listeners, epoch: this.epoch };
   }
 
@@ -297,6 +304,10 @@ export class Routes<Ksock extends Party = Party> {
     const names = this.keptNames.get(word);
     if (names === undefined) return;
     if (isWildcard(bindingName)) {
+      if (names.size > MAX_FORGOTTEN_SINGLY) {
+        this.forgetAll();
+        return;
+      }
       for (const name of names) this.drop(name);
       this.keptNames.delete(word);
     } else if (this.drop(bindingName)) {
@@ -318,10 +329,8 @@ export class Routes<Ksock extends Party = Party> {
 
   private forgetAll(): void {
     this.epoch++;
-    for (const route of this.kept.values()) {
-      route.replier = null;
-      route.listeners = NOBODY;
-    }
+    // A new table, so that no route keeps a list alive: to go through 65,536 of them would take as long as a turn.
+    this.numbered = new ByNumber();
     this.kept.clear();
     this.keptNames.clear();
     this.lists.clear();

@@ -49,22 +49,29 @@ export class Work {
 
   /** Takes the steps, as many as the turn has room for, but at least one; the others in later turns. */
   run(steps: Steps): void {
-    if (!this.advance(steps)) this.tasks.push(steps);
+    if (!this.advance(steps, this.limit)) this.tasks.push(steps);
   }
 
-  /** Continues what was put off, in turn. */
-  goOn(): void {
-    while (this.tasks.length > 0 && !this.isTurnOver) {
+  /** Takes the steps in later turns; at once where there are no turns. */
+  defer(steps: Steps): void {
+    if (this.limit === Number.POSITIVE_INFINITY) this.run(steps);
+    else this.tasks.push(steps);
+  }
+
+  /** Continues what was put off, in turn, until so many steps of the turn are taken: at least one. */
+  goOn(until = this.limit): void {
+    while (this.tasks.length > 0) {
       const steps = this.tasks.shift() as Steps;
-      if (!this.advance(steps)) this.tasks.push(steps);
+      if (!this.advance(steps, until)) this.tasks.push(steps);
+      if (this.done >= until) return;
     }
   }
 
   /** True when all steps are taken. */
-  private advance(steps: Steps): boolean {
+  private advance(steps: Steps, until: number): boolean {
     while (steps.next().done !== true) {
       this.done++;
-      if (this.isTurnOver) return false;
+      if (this.done >= until) return false;
     }
     return true;
   }

@@ -1,6 +1,6 @@
 import type { Memory } from '../bus/memory.ts';
 import type { MemoryOfBatches, MessageBatch } from '../bus/message-batch.ts';
-import type { Work } from '../bus/work.ts';
+import type { Steps, Work } from '../bus/work.ts';
 
 /** How many bytes of chunks are left as they are, because most messages are read soon. */
 const YOUNG_BYTES = 4 * 1024 * 1024;
@@ -69,6 +69,8 @@ class Chunk implements MemoryOfBatches {
   /** Bytes of those that are kept now. */
   private kept = 0;
   private isOld = false;
+  /** Its batches may move in a later turn. */
+  private mayMove = false;
   /** Bytes that nobody is charged for, and that are not free. */
   private slack = 0;
 
@@ -116,14 +118,29 @@ class Chunk implements MemoryOfBatches {
 
   settle(): void {
     if (!this.isOld) return;
-    const { batches } = this;
-    if (batches !== null && this.kept > 0 && this.kept * 2 < this.length) {
-      this.batches = null;
-      this.moveAll(batches.filter((batch) => batch.timesKept > 0));
+    if (this.isSparse && !this.mayMove) {
+      this.mayMove = true;
+      this.work.defer(this.moving());
     }
     const slack = this.kept > 0 ? Math.max(0, this.length - this.kept) : 0;
     this.memory.slack += slack - this.slack;
     this.slack = slack;
+  }
+
+  /** Most of it is kept for the sake of a few messages. */
+  private get isSparse(): boolean {
+    return this.batches !== null && this.kept > 0 && this.kept * 2 < this.length;
+  }
+
+  /** In a later turn: when a queue is read or dropped, the other messages mostly follow, and there is nothing to move. */
+  private *moving(): Steps {
+    yield;
+    this.mayMove = false;
+    const { batches } = this;
+    if (batches === null || !this.isSparse) return;
+    this.batches = null;
+    this.moveAll(batches.filter((batch) => batch.timesKept > 0));
+    this.settle();
   }
 
   /** Moves the batches to a new chunk, side by side. */

@@ -70,9 +70,6 @@ const WRITE_STEPS = 32;
 /** To check eight records that are SAME costs about as much as one delivery; to check another one, likewise. */
 const SAME_RECORDS_PER_STEP_BITS = 3;
 
-/** A connection that has received more than this before its turn comes is paused. */
-const MAX_UNHANDLED_BYTES = 128 * 1024;
-
 /** Bytes of a frame beside the largest message: the frame's own words, and longer padding. */
 const FRAME_SLACK_BYTES = 64;
 
@@ -103,7 +100,7 @@ export class Session
   private isDirty = false;
   private isEnded = false;
   private isPaused = false;
-  /** Paused, because it has received more than is handled. */
+  /** Paused, because not all that it has received is handled. */
   private isHeldUp = false;
   /** The number of missed messages that are not reported to the client yet, and the name of the first. */
   private missedCount = 0;
@@ -145,7 +142,8 @@ export class Session
     this.guarded(() => inbox.receive(bytes, from, to));
     if (inbox.isBehind && !this.isEnded) {
       turns.add(this);
-      if (inbox.heldBytes > MAX_UNHANDLED_BYTES && !this.isHeldUp) {
+      // To read more would take time and memory, and bring nothing before its turn comes.
+      if (!this.isHeldUp) {
         this.isHeldUp = true;
         this.channel.pause();
       }

@@ -13,6 +13,7 @@ import { MessageId, OrigFrom } from '../../src/message/id.ts';
 import { Message } from '../../src/message/message.ts';
 import { holds, isUsual } from '../model/property.ts';
 import { record, same } from '../support/frames.ts';
+import { allOf } from '../support/outstanding.ts';
 import { batchOf } from './batch.ts';
 
 /** A group of equal messages of a batch. */
@@ -193,7 +194,9 @@ class Stage {
 
   /** The sender forgets a Request, when this number of unread messages was prefetched for a listener. */
   forget(which: number, shown: number, listener: number): boolean {
-    const tokens = this.sender.outstanding.all().flatMap(({ token }) => (token < 0 ? [] : [token]));
+    const tokens = allOf(this.sender.outstanding).flatMap(({ token }) =>
+      token < 0 ? [] : [token],
+    );
     const token = tokens[which % tokens.length] ?? which;
     const { queue } = this.listeners[listener] as BusKsock;
     for (let count = Math.min(shown, queue.length); count > 0; count--) queue.mark(1);

@@ -3,6 +3,7 @@ import type { BusKsock } from '../../src/bus/ksock.ts';
 import { Ledger, RequestEvent, TRANSITIONS } from '../../src/bus/ledger.ts';
 import type { MessageBatch } from '../../src/bus/message-batch.ts';
 import { Outstanding, RequestRecord, RequestState, Unreplied } from '../../src/bus/requests.ts';
+import { allOf } from '../support/outstanding.ts';
 
 function ksock(id: number): BusKsock {
   const share = { hold: () => {} };
@@ -154,7 +155,7 @@ describe('the outstanding Requests of a Ksock', () => {
     }
     expect(found).toEqual([second, third, first]);
     expect(outstanding.find(1, 5, replier)).toBeNull();
-    expect(outstanding.all()).toEqual([anothers]);
+    expect(allOf(outstanding)).toEqual([anothers]);
   });
 
   it('count themselves, and keep their largest number', () => {
@@ -162,7 +163,7 @@ describe('the outstanding Requests of a Ksock', () => {
     const records = [0, 1, 1, 1].map((network) => add(outstanding, network, replier, UNREAD));
     // From the middle, the front and the end of those with the same id.
     for (const at of [2, 1, 3, 0]) outstanding.remove(records[at] as RequestRecord);
-    expect(outstanding.all()).toEqual([]);
+    expect(allOf(outstanding)).toEqual([]);
     add(outstanding, 0, replier, UNREAD);
     expect(outstanding).toMatchObject({ size: 1, max: 4 });
   });

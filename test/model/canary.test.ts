@@ -7,6 +7,7 @@ import type { Queueing } from '../../src/bus/queueing.ts';
 import type { RequestRecord } from '../../src/bus/requests.ts';
 import type { Route } from '../../src/bus/routes.ts';
 import { Errno } from '../../src/message/errno.ts';
+import { allOf } from '../support/outstanding.ts';
 import type { Sequence } from './operations.ts';
 import { findFailing } from './property.ts';
 import { anySequence, crowdedSequence, repeatedSequence, waitingSequence } from './sequences.ts';
@@ -105,9 +106,9 @@ const CANARIES: Record<string, { breakIt: Break; by: fc.Arbitrary<Sequence>; wit
     breakIt: () => (ksock) => {
       const { outstanding } = ksock;
       outstanding.find = (network, serial) =>
-        outstanding
-          .all()
-          .find((record) => record.network === network && record.serial === serial) ?? null;
+        allOf(outstanding).find(
+          (record) => record.network === network && record.serial === serial,
+        ) ?? null;
     },
   },
   'ends an unread Request instead of the read one with its id': {
@@ -116,12 +117,10 @@ const CANARIES: Record<string, { breakIt: Break; by: fc.Arbitrary<Sequence>; wit
     breakIt: () => (ksock) => {
       const { outstanding } = ksock;
       outstanding.find = (network, serial, replier) =>
-        outstanding
-          .all()
-          .find(
-            (record) =>
-              record.network === network && record.serial === serial && record.replier === replier,
-          ) ?? null;
+        allOf(outstanding).find(
+          (record) =>
+            record.network === network && record.serial === serial && record.replier === replier,
+        ) ?? null;
     },
   },
   'reads an urgent Request after the listener’s copy': {

@@ -114,7 +114,8 @@ export class WaitingRequests {
 
   /** Requests whose Replier is another one now go to that; those that have none are refused. */
   private *sort(on: KsockState, line: Line): Steps {
-    for (const batch of [...line.values()]) {
+    // No copy: a line may be long, and a Replier that comes concerns every Ksock that has one.
+    for (const batch of line.values()) {
       yield;
       // A Request sent meanwhile may have made room, and so let others go on.
       const isThere = line.get(batch.token) === batch;
