@@ -169,12 +169,7 @@ function costOf(actions) {
   /** @type {(() => void)[]} */
   const later = [];
   const flushes = new FlushScheduler();
-  const turns = new Turns(
-    work,
-    (turn) => later.push(turn),
-    () => flushes.flush(),
-  );
-  flushes.onFlushed = () => turns.check();
+  const turns = new Turns(work, (turn) => later.push(turn), flushes);
   const host = {
     flushes,
     turns,

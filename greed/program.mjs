@@ -1,4 +1,5 @@
 // A program of a greedy run: the attacker, or the witness.
+import { readFileSync } from 'node:fs';
 import process from 'node:process';
 import { Ksock } from '../dist/index.js';
 import { forked, stackOf } from '../dist/measure/index.js';
@@ -12,17 +13,36 @@ const EVERY_MS = 20;
 const say = forked((error) => /** @type {Said} */ ({ failed: stackOf(error) }));
 const [role = '', directory = '', name = '', scale = '1'] = process.argv.slice(2);
 
-/** Asks a Request of a Replier of its own every 20 ms, and tells how long each took. */
+/**
+ * For how many milliseconds a process has been ready to work, but no CPU was free for it (Linux; elsewhere 0).
+ *
+ * @param {string | number} pid
+ */
+function readyFor(pid) {
+  try {
+    const [, waited] = readFileSync(`/proc/${pid}/task/${pid}/schedstat`, 'latin1').split(' ');
+    return Number(waited) / 1e6;
+  } catch {
+    return 0;
+  }
+}
+
+/**
+ * Asks a Request of a Replier of its own every 20 ms, and tells how long each took, and how long of that the daemon (process
+ * `name`) or this process could have worked, but other processes had the CPUs.
+ */
 async function witness() {
   const [asker, replier] = [await Ksock.open(0, { directory }), await Ksock.open(0, { directory })];
   await replier.replier('$.Witness.Ask', (request) => request.data);
-  /** @type {number[]} */
+  /** @type {{ ms: number, ready: number }[]} */
   let waits = [];
   let lost = 0;
+  const ready = () => readyFor(name) + readyFor(process.pid);
   const ask = async () => {
+    const before = ready();
     const began = performance.now();
     await asker.request('$.Witness.Ask', 'well?', { timeout: 60_000 }).catch(() => lost++);
-    waits.push(performance.now() - began);
+    waits.push({ ms: performance.now() - began, ready: ready() - before });
   };
   setInterval(ask, EVERY_MS);
   process.on('message', () => {

@@ -3,6 +3,12 @@ export type Said =
   | { readonly ready: true }
   /** All that the attack does is done, or goes on. */
   | { readonly done: true }
-  /** How long the witness waited each time since it was asked last, in milliseconds, and how often in vain. */
-  | { readonly waits: readonly number[]; readonly lost: number }
+  /** How long the witness waited each time since it was asked last, and how often in vain. */
+  | { readonly waits: readonly Wait[]; readonly lost: number }
   | { readonly failed: string };
+
+/** How long a Request took, and how long of that no CPU was free for the daemon or the witness, in milliseconds. */
+export interface Wait {
+  readonly ms: number;
+  readonly ready: number;
+}

@@ -13,6 +13,11 @@ export interface Flushable {
 export class FlushScheduler {
   private dirty: Flushable[] = [];
   private isFlushing = false;
+  /** Those that were put off, from `next` on. */
+  private putOff: Flushable[] = [];
+  private next = 0;
+  /** Whether the others must wait until `goOn`: one message may give something to thousands of connections. */
+  mustStop: () => boolean = () => false;
   /** Called when an event and its flushes are over. */
   onFlushed: () => void = () => {};
 
@@ -26,16 +31,42 @@ export class FlushScheduler {
     if (this.dirty.length > 0) this.flush();
   };
 
-  /** The event is over: flushes all that are dirty. */
+  /** The event is over: flushes those that are dirty since the last flush. */
   flush(): void {
     if (this.isFlushing) return;
     this.isFlushing = true;
     try {
-      for (let at = 0; at < this.dirty.length; at++) (this.dirty[at] as Flushable).flush();
+      for (let at = 0; at < this.dirty.length; at++) {
+        if (this.mustStop()) {
+          this.putOff = [...this.putOff.slice(this.next), ...this.dirty.slice(at)];
+          this.next = 0;
+          break;
+        }
+        (this.dirty[at] as Flushable).flush();
+      }
     } finally {
       this.dirty = [];
       this.isFlushing = false;
     }
     this.onFlushed();
+  }
+
+  /** Whether some were put off. */
+  get isPending(): boolean {
+    return this.next < this.putOff.length;
+  }
+
+  /** Flushes those that were put off, until `isEnough`: at least one. */
+  goOn(isEnough: () => boolean): void {
+    while (this.isPending) {
+      const one = this.putOff[this.next++] as Flushable;
+      if (!this.isPending) {
+        this.putOff = [];
+        this.next = 0;
+      }
+      one.flush();
+      if (isEnough()) break;
+    }
+    this.flush();
   }
 }

@@ -49,7 +49,7 @@ export class Work {
 
   /** Takes the steps, as many as the turn has room for, but at least one; the others in later turns. */
   run(steps: Steps): void {
-    if (!this.advance(steps, this.limit)) this.tasks.push(steps);
+    if (!this.advance(steps)) this.tasks.push(steps);
   }
 
   /** Takes the steps in later turns; at once where there are no turns. */
@@ -58,20 +58,19 @@ export class Work {
     else this.tasks.push(steps);
   }
 
-  /** Continues what was put off, in turn, until so many steps of the turn are taken: at least one. */
-  goOn(until = this.limit): void {
-    while (this.tasks.length > 0) {
+  /** Continues what was put off, in turn. */
+  goOn(): void {
+    while (this.tasks.length > 0 && !this.isTurnOver) {
       const steps = this.tasks.shift() as Steps;
-      if (!this.advance(steps, until)) this.tasks.push(steps);
-      if (this.done >= until) return;
+      if (!this.advance(steps)) this.tasks.push(steps);
     }
   }
 
   /** True when all steps are taken. */
-  private advance(steps: Steps, until: number): boolean {
+  private advance(steps: Steps): boolean {
     while (steps.next().done !== true) {
       this.done++;
-      if (this.done >= until) return false;
+      if (this.isTurnOver) return false;
     }
     return true;
   }

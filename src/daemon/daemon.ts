@@ -177,8 +177,7 @@ export class Daemon {
     const memory = new Memory(maxMemory);
     this.buses = new Buses(options.buses, options.bus, { memory, work });
     this.chunks = new Chunks(memory, work);
-    this.turns = new Turns(work, setImmediate, () => this.flushes.flush());
-    this.flushes.onFlushed = () => this.turns.check();
+    this.turns = new Turns(work, setImmediate, this.flushes);
     this.receiveBuffers = new ReceiveBuffers(new BusyPoll(options.spin ?? 0).onHandled);
     const { helloTimeout = DEFAULT_HELLO_TIMEOUT_S } = options;
     this.silent = new Deadlines(helloTimeout * 1000, (session) => {

@@ -136,21 +136,28 @@ export class Session
     const { inbox } = this;
     const { turns } = this.host;
     const { work } = turns;
+    if (inbox.isBehind) {
+      inbox.receive(bytes, from, to);
+      this.holdUp();
+      return 0;
+    }
     this.bus.work.tick();
     const before = work.done;
     if (this.parts !== null) this.markDirty();
     this.guarded(() => inbox.receive(bytes, from, to));
-    if (inbox.isBehind && !this.isEnded) {
-      turns.add(this);
-      // To read more would take time and memory, and bring nothing before its turn comes.
-      if (!this.isHeldUp) {
-        this.isHeldUp = true;
-        this.channel.pause();
-      }
-    }
+    if (inbox.isBehind && !this.isEnded) turns.add(this);
     this.took(work.done - before);
     this.handled();
     return inbox.missing;
+  }
+
+  /** To read more would take time and memory, and bring nothing before its turn comes. */
+  private holdUp(): void {
+    if (!this.isHeldUp) {
+      this.isHeldUp = true;
+      this.channel.pause();
+    }
+    this.holdMemory();
   }
 
   /** Handles frames; ends the connection if one breaks the protocol. */

@@ -1,3 +1,4 @@
+import type { FlushScheduler } from '../base/flush-scheduler.ts';
 import type { Work } from '../bus/work.ts';
 
 /**
@@ -10,11 +11,8 @@ export const TURN_STEPS = 10_000;
 /** A connection that takes at most so many steps each time, on average, is served before others. */
 const LIGHT_STEPS = 256;
 
-/** Part of a turn that light connections may take while others wait. */
-const LIGHT_PART = 1 / 2;
-
-/** Part of a turn that is over before what buses put off may take no more, while heavy connections wait. */
-const PUT_OFF_PART = 3 / 4;
+/** What there is to send is put off when an event has taken so many times the steps of a turn. */
+const MOST_TURNS_AT_ONCE = 2;
 
 /** After so many steps of a turn, what there is to send is sent. */
 const FLUSH_STEPS = 4000;
@@ -43,26 +41,26 @@ export abstract class Worker {
 /**
  * Shares the time of a daemon (spec 1 §14.2). A turn has a number of steps for all connections together. When they are
  * taken, all further work is put off, the event loop gets to hear what else has happened, and the next turn begins: first
- * with the connections that take few steps each time, then with what buses put off, then with the other connections, each
- * in the order in which they came. So however many connections are greedy, one that asks for little waits for little more
- * than a turn.
+ * with what buses put off; then come the connections that take few steps each time, those that have something to send, and
+ * the other connections, each in the order in which they came, and with half of what is left of the turn. So however many connections are greedy, one that asks for little waits for little more than a turn.
  */
 export class Turns {
   readonly work: Work;
   private readonly schedule: (turn: () => void) => void;
-  private readonly flush: () => void;
+  private readonly flushes: FlushScheduler;
   private readonly light = new Set<Worker>();
   private readonly heavy = new Set<Worker>();
+  /** The next turn will come, or is under way. */
   private isScheduled = false;
 
-  /**
-   * `schedule` calls a function after the event loop has reported other events; `flush` sends what workers have left to
-   * send.
-   */
-  constructor(work: Work, schedule: (turn: () => void) => void, flush: () => void) {
+  /** `schedule` calls a function after the event loop has reported other events; `flushes` sends what there is to send. */
+  constructor(work: Work, schedule: (turn: () => void) => void, flushes: FlushScheduler) {
     this.work = work;
     this.schedule = schedule;
-    this.flush = flush;
+    this.flushes = flushes;
+    const most = MOST_TURNS_AT_ONCE * work.limit;
+    flushes.mustStop = () => work.done >= most;
+    flushes.onFlushed = () => this.check();
   }
 
   private get isAnyWaiting(): boolean {
@@ -84,27 +82,37 @@ export class Turns {
 
   /** Call it after each event: begins another turn soon, if there is work, or this one is over. */
   check(): void {
-    const { work } = this;
-    if (this.isScheduled || !(work.isTurnOver || work.isPending || this.isAnyWaiting)) return;
+    const { flushes, work } = this;
+    if (this.isScheduled) return;
+    if (!(work.isTurnOver || work.isPending || flushes.isPending || this.isAnyWaiting)) return;
     this.isScheduled = true;
     this.schedule(() => this.turn());
   }
 
   private turn(): void {
-    const { work } = this;
-    this.isScheduled = false;
+    const { flushes, work } = this;
     work.tick();
     work.begin();
-    const isMore = work.isPending || this.heavy.size > 0;
-    this.serve(this.light, isMore ? LIGHT_PART * work.limit : work.limit);
-    // Those who ask for little get what they wait for before the rest of the turn.
-    this.flush();
     if (work.isPending) {
-      work.goOn(this.heavy.size > 0 ? PUT_OFF_PART * work.limit : work.limit);
+      work.goOn();
+      // The others have as many steps.
+      work.begin();
     }
+    this.serve(this.light, this.share);
+    // Those who ask for little get what they wait for before the rest of the turn.
+    flushes.flush();
+    const until = this.share;
+    flushes.goOn(() => work.done >= until);
     this.serve(this.heavy, work.limit);
-    this.flush();
+    flushes.flush();
+    this.isScheduled = false;
     this.check();
+  }
+
+  /** Until when a kind of work may go on: half of what is left of the turn. */
+  private get share(): number {
+    const { done, limit } = this.work;
+    return limit === Number.POSITIVE_INFINITY ? limit : (done + limit) / 2;
   }
 
   /** Serves waiting workers until so many steps of the turn are taken. */
@@ -115,7 +123,7 @@ export class Turns {
       if (work.done >= until) return;
       // Those who get something are at work meanwhile.
       if (work.done - flushed > FLUSH_STEPS) {
-        this.flush();
+        this.flushes.flush();
         flushed = work.done;
       }
       waiting.delete(worker);

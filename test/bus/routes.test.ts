@@ -2,8 +2,11 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { Binding as BindingOf } from '../../src/bus/binding-tree.ts';
 import { type Party, Routes } from '../../src/bus/routes.ts';
+import { HEAD_AT } from '../../src/message/codec/records.ts';
+import { Announcement } from '../../src/message/message.ts';
 import { matches, mostSpecificFirst, type NaiveBinding } from '../model/naive-bus.ts';
 import { holds } from '../model/property.ts';
+import { record } from '../support/frames.ts';
 
 const NOBODY = { isOpen: true };
 
@@ -198,6 +201,41 @@ describe('routes', () => {
     }
     routes.remove(all);
     expect([lists.size, memory.held]).toEqual([0, 0]);
+  });
+
+  it('count each place that a search looks at as work, also if it does not match in the end', () => {
+    const work = { done: 0 };
+    const routes = new Routes(undefined, work);
+    const count = 2 ** 10;
+    for (let at = 0; at < count; at++) {
+      const words = Array.from({ length: 10 }, (_, bit) => ((at >> bit) & 1 ? '%' : 'a'));
+      routes.add(binding(`$.${words.join('.')}.z`));
+    }
+    const words = new Array(10).fill('a').join('.');
+    work.done = 0;
+    expect(routes.find(`$.${words}.n`).listeners).toEqual([]);
+    expect(work.done).toBeGreaterThan(2 * count - 10);
+    expect(work.done).toBeLessThan(3 * count);
+    // Once it is known who gets a name, that costs nothing more.
+    const { done } = work;
+    routes.find(`$.${words}.n`);
+    expect(work.done).toBe(done);
+  });
+
+  it('are forgotten all at once when a wildcard concerns very many, and find the new listener', () => {
+    const routes = new Routes();
+    const old = binding('$.Many.*');
+    routes.add(old);
+    const bytes = record(new Announcement('$.Many.n1'), 0, 1);
+    for (let at = 0; at < 1000; at++) routes.find(`$.Many.n${at}`);
+    const other = routes.find('$.Other');
+    expect(routes.findIn(bytes, HEAD_AT)?.listeners).toEqual([old]);
+    const fresh = binding('$.Many.%');
+    routes.add(fresh);
+    expect(routes.known('$.Other')).toBeUndefined();
+    expect(routes.find('$.Other')).not.toBe(other);
+    expect(routes.find('$.Many.n1').listeners).toEqual([fresh, old]);
+    expect(routes.findIn(bytes, HEAD_AT)?.listeners).toEqual([fresh, old]);
   });
 
   it('find the Replier of exactly a binding name, without matching', () => {

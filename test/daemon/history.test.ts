@@ -28,7 +28,7 @@ class Kept {
     const schedule = (turn: () => void): void => {
       this.due.push(turn);
     };
-    this.turns = new Turns(this.work, schedule, () => this.flushes.flush());
+    this.turns = new Turns(this.work, schedule, this.flushes);
     const timers = { ...systemTimers, now: () => this.now };
     this.history = new History(this.bus, SIZE, this, timers);
   }

@@ -300,10 +300,9 @@ it('The state of a large bus comes in turns, between which others are served and
   const limited = new Turns(
     Object.assign(bus.work, { limit: 100 }),
     (turn) => turns.push(turn),
-    () => host.flushes.flush(),
+    host.flushes,
   );
   Object.assign(host, { turns: limited });
-  host.flushes.onFlushed = () => limited.check();
   const programs = Array.from({ length: 300 }, () => new Program(bus).listen('$.A', '$.B'));
   bus.work.begin();
   const observer = new Observer();

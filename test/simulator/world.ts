@@ -106,13 +106,10 @@ export class World {
     this.work = new EagerWork(turnSteps);
     this.sabotage = sabotage;
     const world = this;
+    const flushes = new FlushScheduler();
     this.host = {
-      flushes: new FlushScheduler(),
-      turns: new Turns(
-        this.work,
-        (turn) => this.deferred.push(turn),
-        () => this.host.flushes.flush(),
-      ),
+      flushes,
+      turns: new Turns(this.work, (turn) => this.deferred.push(turn), flushes),
       names: new NameNumbers(),
       get chunks() {
         return world.chunks;
@@ -122,7 +119,6 @@ export class World {
       newDevice: async () => -22,
       warn: (text) => this.fail(new Broken(`the daemon warns: ${text}`)),
     };
-    this.host.flushes.onFlushed = () => this.host.turns.check();
     this.lockstep = this.newBus();
     this.seats = Array.from({ length: SEATS }, (_, number) => new Seat(this, number));
   }

@@ -38,9 +38,7 @@ export class FrameHost implements SessionHost {
     this.buses = new Buses(1, settings, { memory, work });
     // Messages move as soon as they may.
     this.chunks = new Chunks(memory, work, 0);
-    const { flushes } = this;
-    this.turns = new Turns(work, setImmediate, () => flushes.flush());
-    flushes.onFlushed = () => this.turns.check();
+    this.turns = new Turns(work, setImmediate, this.flushes);
     this.cut = cut;
   }
 

@@ -1,0 +1,198 @@
+import { describe, expect, it } from 'vitest';
+import { type Flushable, FlushScheduler } from '../../src/base/flush-scheduler.ts';
+import { Bus } from '../../src/bus/bus.ts';
+import { Memory } from '../../src/bus/memory.ts';
+import { type Steps, Work } from '../../src/bus/work.ts';
+import { Turns, Worker } from '../../src/daemon/turns.ts';
+import { Announcement } from '../../src/message/message.ts';
+import { Host, Peer, send } from './peer.ts';
+
+const LIMIT = 1000;
+/** What it costs in these tests to send something. */
+const SEND_STEPS = 32;
+
+/** Something that happens in turns: what is done, and what is sent. */
+class Stage {
+  readonly work = new Work(LIMIT);
+  readonly log: string[] = [];
+  readonly flushes = new FlushScheduler();
+  readonly turns = new Turns(this.work, (turn) => this.later.push(turn), this.flushes);
+  private readonly later: (() => void)[] = [];
+
+  /** The next turn; false if there is none. */
+  turn(): boolean {
+    const turn = this.later.shift();
+    turn?.();
+    return turn !== undefined;
+  }
+
+  /** Work that a bus has put off. */
+  *steps(name: string, count: number): Steps {
+    for (let step = 1; step <= count; step++) {
+      if (step === count) this.log.push(`${name} done`);
+      yield;
+    }
+  }
+}
+
+/** A connection with so many steps of work, which it does while the turn lasts. */
+class Connection extends Worker implements Flushable {
+  private readonly stage: Stage;
+  private readonly name: string;
+  left = 0;
+
+  /** `usual`: how many steps it mostly takes. */
+  constructor(stage: Stage, name: string, usual: number) {
+    super();
+    this.stage = stage;
+    this.name = name;
+    for (let times = 0; times < 50; times++) this.took(usual);
+  }
+
+  asks(steps: number): void {
+    this.left += steps;
+    this.stage.turns.add(this);
+  }
+
+  flush(): void {
+    this.stage.work.done += SEND_STEPS;
+    this.stage.log.push(`${this.name} sends`);
+  }
+
+  goOn(): boolean {
+    const { work } = this.stage;
+    const some = Math.min(this.left, Math.max(0, work.limit - work.done));
+    work.done += some;
+    this.left -= some;
+    if (some > 0) {
+      this.stage.log.push(this.name);
+      this.stage.flushes.markDirty(this);
+    }
+    return this.left === 0;
+  }
+}
+
+describe('A turn', () => {
+  it('begins with connections that ask for little, and sends what they get before the rest.', () => {
+    const stage = new Stage();
+    const greedy = new Connection(stage, 'greedy', 1000);
+    const modest = new Connection(stage, 'modest', 10);
+    greedy.asks(5000);
+    modest.asks(10);
+    stage.turn();
+    expect(stage.log.slice(0, 2)).toEqual(['modest', 'modest sends']);
+    expect(greedy.left).toBeLessThan(5000);
+  });
+
+  it('is over after its number of steps, however much has been put off.', () => {
+    const stage = new Stage();
+    const greedy = new Connection(stage, 'greedy', 1000);
+    stage.work.done = LIMIT;
+    for (let at = 0; at < 20; at++) stage.work.run(stage.steps('put off', 777));
+    greedy.asks(5000);
+    let turns = 0;
+    for (; stage.turn(); turns++)
+      expect(stage.work.done).toBeLessThanOrEqual(LIMIT + 1 + SEND_STEPS);
+    expect(greedy.left).toBe(0);
+    expect(stage.log.filter((line) => line === 'put off done')).toHaveLength(20);
+    expect(turns).toBeGreaterThan(15);
+    expect(turns).toBeLessThan(40);
+  });
+
+  it('leaves something to each kind of work, if there are steps for all.', () => {
+    const stage = new Stage();
+    const modest = Array.from({ length: 50 }, (_, at) => new Connection(stage, `modest ${at}`, 50));
+    const greedy = new Connection(stage, 'greedy', 1000);
+    greedy.asks(100_000);
+    stage.work.done = LIMIT;
+    stage.work.run(stage.steps('put off', 100_000));
+    for (let turns = 0; turns < 10; turns++) {
+      for (const one of modest) if (one.left === 0) one.asks(50);
+      const before = greedy.left;
+      stage.log.length = 0;
+      stage.turn();
+      expect(before - greedy.left).toBeGreaterThan(0);
+      expect(stage.log.filter((line) => /^modest \d+$/.test(line)).length).toBeGreaterThan(5);
+      expect(stage.work.isPending).toBe(true);
+    }
+  });
+
+  it('sends something to a part of very many connections, and to those that ask for little first.', () => {
+    const stage = new Stage();
+    const many = Array.from({ length: 500 }, (_, at) => new Connection(stage, `${at}`, 10));
+    for (const one of many) stage.flushes.markDirty(one);
+    stage.flushes.flush();
+    const sent = stage.log.length;
+    expect(sent).toBeLessThan(100);
+    const modest = new Connection(stage, 'modest', 10);
+    modest.asks(10);
+    stage.log.length = 0;
+    stage.turn();
+    expect(stage.log.slice(0, 2)).toEqual(['modest', 'modest sends']);
+    expect(stage.log[2]).toBe(`${sent} sends`);
+    let turns = 1;
+    for (; stage.turn(); turns++) expect(stage.work.done).toBeLessThan(LIMIT);
+    expect(turns).toBeGreaterThan(10);
+    expect(sent + stage.log.length - 2).toBe(500);
+    expect(stage.log.at(-1)).toBe('499 sends');
+  });
+});
+
+describe('Work', () => {
+  it('that is deferred waits for the next turn; where there are no turns, it is done at once.', () => {
+    const stage = new Stage();
+    stage.work.defer(stage.steps('deferred', 1));
+    expect(stage.log).toEqual([]);
+    stage.turns.check();
+    stage.turn();
+    expect(stage.log).toContain('deferred done');
+    const endless = new Work();
+    endless.defer(stage.steps('at once', 1));
+    expect(stage.log.at(-1)).toBe('at once done');
+    expect(endless.isPending).toBe(false);
+  });
+});
+
+describe('A connection', () => {
+  it('is not read from while it has work to do; those that have none are, and are served first.', () => {
+    const host = new Host();
+    const work = new Work(LIMIT);
+    const bus = new Bus({ maxMessages: 100_000, common: { memory: new Memory(1e9), work } });
+    const later: (() => void)[] = [];
+    const turns = new Turns(work, (turn) => later.push(turn), host.flushes);
+    Object.assign(host, { turns });
+    const [flooder, reader, modest] = [0, 1, 2].map(() => Peer.open(host, bus)) as [
+      Peer,
+      Peer,
+      Peer,
+    ];
+    reader.bind('$.*');
+    const one = (token: number): Buffer => send(new Announcement('$.News', 'x'), token);
+    for (let token = 1; token <= 40; token++) {
+      modest.say(one(token));
+      work.begin();
+    }
+    modest.hear();
+    const count = 1000;
+    const some = (from: number): Buffer =>
+      Buffer.concat(Array.from({ length: count / 2 }, (_, at) => one(from + at)));
+    flooder.say(some(1));
+    expect(flooder.isPaused).toBe(false);
+    flooder.say(some(1 + count / 2));
+    expect(flooder.isPaused).toBe(true);
+    // The turn is over, so that this must wait for the next one, but for no other.
+    modest.say(one(100));
+    expect(modest.hear()).toEqual([]);
+    flooder.hear();
+    later.shift()?.();
+    expect(modest.kinds()).toEqual(['SENT']);
+    expect(modest.isPaused).toBe(false);
+    expect(flooder.isPaused).toBe(true);
+    for (let turn = later.shift(); turn !== undefined; turn = later.shift()) {
+      turn();
+      expect(work.done).toBeLessThan(LIMIT + 100);
+    }
+    expect(flooder.isPaused).toBe(false);
+    expect(bus.ksocks.get(1)?.messagesSent).toBe(count);
+  });
+});
