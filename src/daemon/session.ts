@@ -136,24 +136,32 @@ export class Session
     const { inbox } = this;
     const { turns } = this.host;
     const { work } = turns;
-    if (inbox.isBehind) {
-      inbox.receive(bytes, from, to);
-      this.holdUp();
-      return 0;
+    const receive = (): void => inbox.receive(bytes, from, to);
+    if (inbox.isBehind || work.isTurnOver) {
+      this.putOff(receive);
+      return inbox.missing;
     }
     this.bus.work.tick();
     const before = work.done;
     if (this.parts !== null) this.markDirty();
-    this.guarded(() => inbox.receive(bytes, from, to));
+    this.guarded(receive);
     if (inbox.isBehind && !this.isEnded) turns.add(this);
     this.took(work.done - before);
     this.handled();
     return inbox.missing;
   }
 
-  /** To read more would take time and memory, and bring nothing before its turn comes. */
-  private holdUp(): void {
-    if (!this.isHeldUp) {
+  /**
+   * Takes bytes for a later turn. When more come before that, the connection is paused: to read on would take time and
+   * memory, and bring nothing.
+   */
+  private putOff(receive: () => void): void {
+    const { inbox, host } = this;
+    const isMore = inbox.isBehind;
+    this.guarded(receive);
+    if (this.isEnded) return;
+    host.turns.add(this);
+    if (isMore && !this.isHeldUp) {
       this.isHeldUp = true;
       this.channel.pause();
     }
