@@ -17,12 +17,15 @@ const { values } = parseArgs({
     seed: { type: 'string', default: String(Math.floor(Math.random() * 2 ** 31)) },
     only: { type: 'string', default: 'all' },
     mode: { type: 'string', default: 'core' },
+    servers: { type: 'string', default: '1' },
   },
 });
 
 /** What was asked for on the command line. */
 export const { only, mode } = values;
 export const seconds = Number(values.seconds);
+/** How many NATS servers. */
+export const servers = Number(values.servers);
 export const random = new Random(Number(values.seed));
 
 /** The folder of this run. */
@@ -141,9 +144,9 @@ export async function runChaos(main) {
   } catch (error) {
     console.error(error);
     const program = process.argv[1]?.split(/[\\/]/).at(-1);
-    const { only, mode, seconds, seed } = values;
+    const { only, mode, seconds, seed, servers } = values;
     console.error(
-      `Repeat it with: node chaos/${program} --seed ${seed} --seconds ${seconds} --only ${only} --mode ${mode}`,
+      `Repeat it with: node chaos/${program} --seed ${seed} --seconds ${seconds} --only ${only} --mode ${mode} --servers ${servers}`,
     );
     process.exitCode = 1;
   } finally {

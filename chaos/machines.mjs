@@ -2,21 +2,23 @@
 // hears a message twice, a sender's messages come in order, and each Request gets exactly one answer. With --only server, also:
 // each message is heard or counted as missed. (What a killed Limpet had not passed on is lost with it.)
 //
-// With --mode stream, Announcements go through JetStream.
+// With --mode stream, Announcements go through JetStream. With --servers 3, they are a cluster, and which of them is killed is
+// often the leader of the cluster, or of the stream.
 //
-//   node chaos/machines.mjs --seconds 60 --seed 7 --only server --mode stream
+//   node chaos/machines.mjs --seconds 60 --seed 7 --only server --mode stream --servers 3
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import process from 'node:process';
 import { setTimeout as pause } from 'node:timers/promises';
 import { Ksock } from '../dist/index.js';
-import { freePort, startNats } from '../harness/nats-server.mjs';
+import { freePort, NatsCluster, startNats } from '../harness/nats-server.mjs';
 import { Daemon, KBUS } from '../harness/serve.mjs';
 import {
   Asker,
   announce,
   at,
   children,
+  servers as count,
   Ears,
   mode,
   only,
@@ -33,19 +35,70 @@ import {
 
 const onlyServer = only === 'server';
 const MACHINES = ['one', 'two', 'three'];
-const faults = { server: 0, stops: 0, limpets: 0, daemons: 0 };
+const faults = { server: 0, leaders: 0, stops: 0, limpets: 0, daemons: 0 };
 
-/** @param {number} port */
-async function startServer(port) {
-  const more = mode === 'stream' ? ['-js', '-sd', at('jetstream')] : [];
-  const server = await startNats(port, ...more);
-  children.add(server);
-  return server;
+/** The NATS servers: one, or a cluster. */
+class Servers {
+  /** @type {ChildProcess[]} */
+  running = [];
+  url = '';
+  /** @type {NatsCluster | null} */
+  cluster = null;
+  port = 0;
+
+  async begin() {
+    this.port = await freePort();
+    this.cluster = count > 1 ? await NatsCluster.of(count, at('jetstream')) : null;
+    this.url = this.cluster?.url ?? `nats://127.0.0.1:${this.port}`;
+    await Promise.all(Array.from({ length: count }, (_, which) => this.start(which)));
+  }
+
+  /** @param {number} which */
+  async start(which) {
+    const more = mode === 'stream' ? ['-js', '-sd', at('jetstream')] : [];
+    const server = await (this.cluster?.start(which) ?? startNats(this.port, ...more));
+    children.add(server);
+    this.running[which] = server;
+  }
+
+  /** The number of a server: one of three times each, the leader of the cluster, that of the stream, or any. */
+  async choose() {
+    const { meta, stream } = (await this.cluster?.leaders()) ?? {};
+    const [leader] = [[meta], [stream], []][random.below(3)] ?? [];
+    if (leader === undefined) return random.below(count);
+    faults.leaders++;
+    return leader;
+  }
+
+  async untilLed() {
+    const end = performance.now() + 15_000;
+    while (this.cluster !== null && performance.now() < end) {
+      const { meta, stream } = await this.cluster.leaders();
+      if (meta !== undefined && (stream !== undefined || mode === 'core')) return;
+      await pause(100);
+    }
+  }
+
+  /** @param {number} which */
+  async kill(which) {
+    await kill(/** @type {ChildProcess} */ (this.running[which]));
+    await pause(random.below(this.cluster === null ? 1000 : 4000));
+    await this.start(which);
+  }
+
+  /** @param {number} which */
+  async stop(which) {
+    const server = this.running[which];
+    server?.kill('SIGSTOP');
+    await pause(random.below(2000));
+    server?.kill('SIGCONT');
+  }
 }
 
-/** @param {number} port @param {number} machine */
-function startLimpet(port, machine) {
-  const nats = ['--nats', `nats://127.0.0.1:${port}`, '--federation', 'plant'];
+/** @param {string} url @param {number} machine */
+function startLimpet(url, machine) {
+  const nats = ['--nats', url, '--federation', 'plant'];
+  if (mode === 'stream') nats.push('--stream-replicas', String(count));
   const words = [
     'limpet',
     '--id',
@@ -83,10 +136,11 @@ const open = (machine, reconnect = false) =>
   Ksock.open(0, { directory: at(machine), reconnect, onMissed: () => {} });
 
 async function main() {
-  const port = await freePort();
-  let server = await startServer(port);
+  const servers = new Servers();
+  await servers.begin();
+  const { url } = servers;
   const daemons = await Promise.all(MACHINES.map(startDaemon));
-  const limpets = MACHINES.map((_, machine) => startLimpet(port, machine));
+  const limpets = MACHINES.map((_, machine) => startLimpet(url, machine));
   const [near, far, sender, back] = await Promise.all(
     ['one', 'two', 'one', 'two'].map((name) => open(name)),
   );
@@ -121,6 +175,8 @@ async function main() {
 
   while (performance.now() < end) {
     await pause(300 + random.below(1000));
+    // Mostly, a cluster is left to elect its leaders first.
+    if (random.chance(0.8)) await servers.untilLed();
     const what = random.weighted({
       server: 3,
       stop: 1,
@@ -128,20 +184,16 @@ async function main() {
       daemon: onlyServer ? 0 : 1,
     });
     if (what === 'server') {
-      await kill(server);
-      await pause(random.below(1000));
-      server = await startServer(port);
+      await servers.kill(await servers.choose());
       faults.server++;
     } else if (what === 'stop') {
-      server.kill('SIGSTOP');
-      await pause(random.below(2000));
-      server.kill('SIGCONT');
+      await servers.stop(await servers.choose());
       faults.stops++;
     } else if (what === 'limpet') {
       const which = random.below(3);
       await kill(/** @type {ChildProcess} */ (limpets[which]));
       await pause(random.below(500));
-      limpets[which] = startLimpet(port, which);
+      limpets[which] = startLimpet(url, which);
       faults.limpets++;
     } else {
       await kill(/** @type {ChildProcess} */ (daemons[2]));

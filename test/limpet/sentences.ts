@@ -19,6 +19,8 @@ const KEPT = 'joining: Announcements are kept while the link is lost';
 const MISSED = 'joining: the far bus hears $.KBUS.Limpet.Missed';
 const LOST = 'joining: a Request under way gets $.KBUS.Limpet.LinkLost';
 const SHOWN = '../cli/limpet: joins two buses; kbus limpets shows the link';
+const STREAM_AWAY = 'stream: keeps a part of what is announced while the stream is away';
+const STREAM_ORDER = 'stream: a Request comes after what its sender announced before';
 const DAEMON = '../cli/limpet: the daemon runs the Limpets of its configuration file';
 
 /**
@@ -166,6 +168,27 @@ export const SENTENCES: readonly (readonly [string, string | readonly string[]])
   ['7.10 A program can run one', [KSOCK]],
   ['7.10 `import', ['../package: can be imported and run where it is installed']],
   ['7.10 An engine such as NATS', ['federation: joins any number of buses']],
+  ['7.11 All Limpets that name', ['federation: joins any number of buses']],
+  ['7.11 Requests, Replies', ['stream: a Request comes after what its sender announced before']],
+  ['7.11 The mode says', ['stream: every bus hears what comes from elsewhere in one order']],
+  ['7.11 In mode `core`', ['federation: joins any number of buses']],
+  ['7.11 In mode `stream`', ['stream: every bus hears what comes from elsewhere in one order']],
+  ['7.11 Every bus delivers', ['stream: every bus hears what comes from elsewhere in one order']],
+  ['7.11 A bus that was away', ['stream: a bus whose Limpet was away catches up']],
+  [
+    '7.11 If the stream no longer',
+    ['stream: a bus is told how many Announcements the stream does not hold any more'],
+  ],
+  ['7.11 While the stream takes no', [STREAM_AWAY]],
+  ['7.11 It drops and counts', [STREAM_AWAY]],
+  ['7.11 The order of a sender', [STREAM_ORDER, 'stream: an Announcement comes after the Request']],
+  ['7.11 Whichever', [STREAM_ORDER, 'stream: an Announcement comes after the Request']],
+  ['7.11 If what a Request waits for', ['simulator/stream: in new random runs']],
+  ['7.11 Only the Limpet', ['stream: says that nothing comes from the stream while']],
+  ['7.11 It warns', ['stream: says which Limpets the stream does not reach']],
+  ['7.11 A message whose name', ['large-messages: go in pieces, unless the setting says']],
+  ['7.11 A Limpet refuses', ['large-messages: a Request gets RemoteError.EMSGSIZE']],
+  ['7.11 In place of', ['large-messages: the far buses hear of an Announcement that they miss']],
   ['8 KBUS Limpets must not', TERM],
   ['8 Each was seen', TERM],
   ['8 Loops', [RING]],

@@ -9,8 +9,11 @@ import { EngineError, type EngineStream, type StreamState, type StreamWants } fr
 
 type Library = typeof import('@nats-io/jetstream');
 
-/** Milliseconds until a message counts as not stored; it is stored again then. */
-const STORE_TIMEOUT_MS = 5000;
+/**
+ * Milliseconds until a message counts as not stored; it is stored again then. While a cluster elects a leader, nobody answers, so
+ * it is not much longer than a server with a slow disk takes.
+ */
+const STORE_TIMEOUT_MS = 2000;
 
 /** How many messages the server sends ahead of the one that is read. */
 const AHEAD = 200;
@@ -49,8 +52,10 @@ export class JetStream implements EngineStream {
 
   async open(): Promise<StreamState> {
     const manager = await this.client.jetstreamManager(false);
-    const info = await this.info(manager).catch((error: unknown) => {
-      throw this.explain(error);
+    const info = await this.info(manager).catch((cause: unknown) => {
+      throw new EngineError(`can't open the stream ${this.wants.name}: ${reasonOf(cause)}`, {
+        cause,
+      });
     });
     const { first_seq: first, last_seq: last } = info.state;
     const differs = this.differences(info);
@@ -77,16 +82,6 @@ export class JetStream implements EngineStream {
     });
   }
 
-  private explain(error: unknown): EngineError {
-    const { name } = this.wants;
-    const { message } = error as Error;
-    const isMissing = /503|no responders|not enabled/i.test(message);
-    const why = isMissing
-      ? 'the server offers no JetStream (start it with -js), or elects a leader'
-      : message.toLowerCase();
-    return new EngineError(`can't open the stream ${name}: ${why}`, { cause: error });
-  }
-
   /** Where a stream that was there already is another one than was asked for, in words. */
   private differences({ config }: StreamInfo): string {
     const { name, subject, maxBytes, maxAge, discard, replicas } = this.wants;
@@ -108,12 +103,16 @@ export class JetStream implements EngineStream {
   }
 
   async store(subject: string, bytes: Uint8Array, id: string): Promise<number> {
-    const { seq } = await this.client.publish(subject, bytes, {
-      msgID: id,
-      timeout: STORE_TIMEOUT_MS,
-      expect: { streamName: this.wants.name },
-    });
-    return seq;
+    try {
+      const { seq } = await this.client.publish(subject, bytes, {
+        msgID: id,
+        timeout: STORE_TIMEOUT_MS,
+        expect: { streamName: this.wants.name },
+      });
+      return seq;
+    } catch (cause) {
+      throw new EngineError(reasonOf(cause), { cause });
+    }
   }
 
   read(
@@ -147,11 +146,23 @@ export class JetStream implements EngineStream {
     };
     run().then(
       () => isStopped || ended('the stream was closed'),
-      (error: unknown) => isStopped || ended((error as Error).message.toLowerCase()),
+      (error: unknown) => isStopped || ended(reasonOf(error)),
     );
     return () => {
       isStopped = true;
       stop();
     };
   }
+}
+
+/** Why the server did not do it. While its cluster elects a leader, it answers as if it had no JetStream, or not at all. */
+function reasonOf(error: unknown): string {
+  const { message } = error as Error;
+  if (/503|no responders|not enabled/i.test(message)) {
+    return 'the server offers no JetStream (start it with -js), or its cluster elects a leader';
+  }
+  if (/timeout/i.test(message)) {
+    return 'the server did not answer in time: it has too much to do, or its cluster elects a leader';
+  }
+  return message.toLowerCase();
 }
