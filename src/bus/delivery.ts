@@ -11,6 +11,9 @@ import { RequestRecord } from './requests.ts';
 import type { RoomWaits } from './room-waits.ts';
 import { SMALL_REPLY_BYTES } from './settings.ts';
 
+/** To note a Request until it is answered costs about as much as so many copies for listeners. */
+const REQUEST_STEPS = 6;
+
 /** Delivers messages (spec 1 §6): new sends, and new attempts of sends that wait. A batch of several is delivered as one. */
 export class Delivery {
   private readonly state: BusState;
@@ -175,6 +178,7 @@ export class Delivery {
     replier: KsockState,
   ): void {
     batch.requests = requests;
+    this.state.work.done += REQUEST_STEPS * batch.count;
     const { ledger } = this.queueing;
     const largest = Math.max(this.state.largestMessage, SMALL_REPLY_BYTES);
     if (!Array.isArray(requests)) ledger.accept(requests, replier, largest);

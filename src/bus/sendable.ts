@@ -81,6 +81,7 @@ export class Sendable {
     for (let count = 1; count < most; count++) {
       cursor.next();
       if (cursor.isSame) continue;
+      work.done++;
       const { headAt } = cursor;
       if (!mayDiffer || fieldsAt(bytes, headAt) !== fields || flagsAt(bytes, headAt) !== flags) {
         return count;

@@ -89,7 +89,7 @@ export function costOfBinding(name: string): number {
 export const MAX_SAME_LISTENERS = 16;
 
 /** How many bindings of a bus may be wildcards: each of them may match any name, and then costs a step of every send. */
-export const MAX_WILDCARDS = 32_768;
+export const MAX_WILDCARDS = 16_384;
 
 /** So many unanswered Requests of one Ksock may have the same id, which only a Limpet's can. */
 export const MAX_SAME_IDS = 16;

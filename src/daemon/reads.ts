@@ -6,6 +6,9 @@ import { checkWaiting } from './check-waiting.ts';
 import type { Outbox } from './outbox.ts';
 import { MAX_BACKLOG_BYTES } from './prefetcher.ts';
 
+/** To give a message to a TAKE costs about as much as so many deliveries. */
+const TAKE_STEPS = 4;
+
 /** Answers a client's TAKE frames, each with one message. */
 export class Reads {
   private readonly ksock: BusKsock;
@@ -30,21 +33,32 @@ export class Reads {
   take(token: number, mayWait: boolean): void {
     checkWaiting(this.waiting.size);
     this.waiting.add(token);
-    this.serve();
+    this.serve(true);
     if (!mayWait && this.waiting.delete(token)) this.none(token);
   }
 
-  /** Answers waiting TAKEs while the queue has messages, and the client reads its socket. */
-  serve(): void {
+  /**
+   * Answers waiting TAKEs while the queue has messages, the client reads its socket, and the turn is not over, unless it
+   * must go on `now`.
+   */
+  serve(now = false): void {
     if (this.waiting.size === 0) return;
+    const { ksock, outbox } = this;
     for (const token of this.waiting) {
-      if (this.channel.backlog + this.outbox.unsentBytes > MAX_BACKLOG_BYTES) return;
-      const batch = this.ksock.take();
+      if (this.channel.backlog + outbox.unsentBytes > MAX_BACKLOG_BYTES) return;
+      if (!now && ksock.isTurnOver && outbox.unsentBytes > 0) return;
+      const batch = ksock.take();
       if (batch === null) return;
+      ksock.tookSteps(TAKE_STEPS);
       this.waiting.delete(token);
       this.acknowledgements.flush();
-      this.outbox.taken(token, batch, this.ksock.tookRequest);
+      outbox.taken(token, batch, ksock.tookRequest);
     }
+  }
+
+  /** Messages and TAKEs are left: the client must read first, or the turn is over. */
+  get hasMore(): boolean {
+    return this.waiting.size > 0 && this.ksock.numMessages > 0;
   }
 
   /** Answers a waiting TAKE with NONE; false if no TAKE has this token. */

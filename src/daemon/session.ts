@@ -363,7 +363,7 @@ export class Session
     if (
       parts?.reports.isPutOff ||
       this.observation?.isPutOff ||
-      (parts?.prefetcher.hasMore && isBacklogSmall)
+      ((parts?.prefetcher.hasMore || parts?.reads.hasMore) && isBacklogSmall)
     ) {
       this.host.turns.add(this);
     }
