@@ -42,7 +42,8 @@ export abstract class Worker {
  * Shares the time of a daemon (spec 1 §14.2). A turn has a number of steps for all connections together. When they are
  * taken, all further work is put off, the event loop gets to hear what else has happened, and the next turn begins: first
  * with what buses put off; then come the connections that take few steps each time, those that have something to send, and
- * the other connections, each in the order in which they came, and with half of what is left of the turn. So however many connections are greedy, one that asks for little waits for little more than a turn.
+ * the other connections, each in the order in which they came, and each kind with half of what is left of the turn. So
+ * however many connections are greedy, one that asks for little waits for little more than a turn.
  */
 export class Turns {
   readonly work: Work;
@@ -98,7 +99,7 @@ export class Turns {
       // The others have as many steps.
       work.begin();
     }
-    this.serve(this.light, this.share);
+    this.serve(this.light, this.heavy.size > 0 || flushes.isPending ? this.share : work.limit);
     // Those who ask for little get what they wait for before the rest of the turn.
     flushes.flush();
     const until = this.share;

@@ -1,10 +1,11 @@
-import { describe, expect, it } from 'vitest';
+import { beforeEach, describe, expect, it } from 'vitest';
 import { type Flushable, FlushScheduler } from '../../src/base/flush-scheduler.ts';
 import { Bus } from '../../src/bus/bus.ts';
 import { Memory } from '../../src/bus/memory.ts';
 import { type Steps, Work } from '../../src/bus/work.ts';
 import { Turns, Worker } from '../../src/daemon/turns.ts';
-import { Announcement } from '../../src/message/message.ts';
+import { Announcement, Request } from '../../src/message/message.ts';
+import { alikeFrame, frame, messagesFrame } from '../support/frames.ts';
 import { Host, Peer, send } from './peer.ts';
 
 const LIMIT = 1000;
@@ -154,45 +155,99 @@ describe('Work', () => {
 });
 
 describe('A connection', () => {
-  it('is not read from while it has work to do; those that have none are, and are served first.', () => {
-    const host = new Host();
-    const work = new Work(LIMIT);
-    const bus = new Bus({ maxMessages: 100_000, common: { memory: new Memory(1e9), work } });
-    const later: (() => void)[] = [];
+  const later: (() => void)[] = [];
+  let host: Host;
+  let work: Work;
+  let bus: Bus;
+  beforeEach(() => {
+    host = new Host();
+    work = new Work(LIMIT);
+    bus = new Bus({ maxMessages: 100_000, common: { memory: new Memory(1e9), work } });
+    later.length = 0;
     const turns = new Turns(work, (turn) => later.push(turn), host.flushes);
     Object.assign(host, { turns });
-    const [flooder, reader, modest] = [0, 1, 2].map(() => Peer.open(host, bus)) as [
-      Peer,
-      Peer,
-      Peer,
-    ];
+  });
+
+  const open = (): Peer => Peer.open(host, bus);
+  const news = new Announcement('$.News', 'x');
+
+  /** All turns that follow; gives their number. */
+  function settle(): number {
+    let turns = 0;
+    for (let turn = later.shift(); turn !== undefined; turn = later.shift()) {
+      turn();
+      turns++;
+      expect(work.done).toBeLessThan(LIMIT + 100);
+    }
+    return turns;
+  }
+
+  it('is not read from while it has work to do; those that have none are, and are served first.', () => {
+    const [flooder, reader, modest] = [open(), open(), open()];
     reader.bind('$.*');
-    const one = (token: number): Buffer => send(new Announcement('$.News', 'x'), token);
     for (let token = 1; token <= 40; token++) {
-      modest.say(one(token));
+      modest.say(send(news, token));
       work.begin();
     }
     modest.hear();
     const count = 1000;
     const some = (from: number): Buffer =>
-      Buffer.concat(Array.from({ length: count / 2 }, (_, at) => one(from + at)));
+      Buffer.concat(Array.from({ length: count / 2 }, (_, at) => send(news, from + at)));
     flooder.say(some(1));
     expect(flooder.isPaused).toBe(false);
     flooder.say(some(1 + count / 2));
     expect(flooder.isPaused).toBe(true);
     // The turn is over, so that this must wait for the next one, but for no other.
-    modest.say(one(100));
+    modest.say(send(news, 100));
     expect(modest.hear()).toEqual([]);
     flooder.hear();
     later.shift()?.();
     expect(modest.kinds()).toEqual(['SENT']);
     expect(modest.isPaused).toBe(false);
     expect(flooder.isPaused).toBe(true);
-    for (let turn = later.shift(); turn !== undefined; turn = later.shift()) {
-      turn();
-      expect(work.done).toBeLessThan(LIMIT + 100);
-    }
+    settle();
     expect(flooder.isPaused).toBe(false);
     expect(bus.ksocks.get(1)?.messagesSent).toBe(count);
+  });
+
+  it('whose TAKEs wait gets the messages of one frame in several turns.', () => {
+    const [sender, reader] = [open(), open()];
+    reader.bind('$.News');
+    const count = 1000;
+    const takes = Array.from({ length: count }, (_, at) =>
+      frame('TAKE', { detail: 1, token: at + 1 }),
+    );
+    for (const take of takes) {
+      reader.say(take);
+      work.begin();
+    }
+    sender.say(alikeFrame('SEND', news, new Array(count).fill('x'), { token: 1 }));
+    const first = reader.hear().length;
+    expect(first).toBeLessThan(count / 2);
+    expect(settle()).toBeGreaterThan(2);
+    const all = reader.hear();
+    expect(first + all.length).toBe(count);
+    expect(all.at(-1)).toMatchObject({ kind: 'TAKEN', token: count });
+  });
+
+  it('that sends very many Requests, or names that are known, uses up its turn.', () => {
+    const [sender, replier] = [open(), open()];
+    replier.bind('$.Ask', true);
+    const count = 400;
+    const requests = alikeFrame('SEND', new Request('$.Ask'), new Array(count).fill('x'), {
+      token: 1,
+    });
+    work.begin();
+    sender.say(requests);
+    expect(work.done).toBeGreaterThan(6 * count);
+    settle();
+    const names = Array.from({ length: count }, (_, at) => new Announcement(`$.Name.n${at}`));
+    const many = messagesFrame('SEND', names, { token: 1000 });
+    sender.say(many);
+    settle();
+    work.begin();
+    // All routes are known now.
+    sender.say(many);
+    expect(work.done).toBeGreaterThan(2 * count);
   });
 });
