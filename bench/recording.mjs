@@ -15,7 +15,7 @@ import { lengthsOf, namesOf } from './traffic.mjs';
 
 /** @import { ChildProcess } from 'node:child_process' */
 
-const MESSAGES = Number(process.env['MSGS'] ?? 600_000);
+const MESSAGES = 600_000;
 const NAMES = 1000;
 
 /** What must hold: the rate with a recording, in parts of the rate without. */

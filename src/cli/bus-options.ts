@@ -104,20 +104,26 @@ export async function openKsock(
   }
 }
 
-/** What to tell the user when a bus can't be opened. */
-export function openFailure(error: unknown): unknown {
+/** What to tell the user when a bus can't be opened; its daemon needs the option `serveOption`, if one is given. */
+export function openFailure(error: unknown, serveOption?: string): unknown {
   if (!(error instanceof KbusError) || error.code !== 'ENOENT') return error;
   const { cause } = error;
   if (!(cause instanceof NoBusError)) return error;
-  return new Failure(Exit.NO_BUS, cause.lines(kbusCommand()), error);
+  return new Failure(Exit.NO_BUS, cause.lines(kbusCommand(), serveOption), error);
 }
 
-/** The folder of the daemon that serves the bus of the options, for child processes. */
-export async function directoryOf({ bus, directory, access }: BusPlace): Promise<string> {
+/**
+ * The folder of the daemon that serves the bus of the options. `serveOption` is the option that the daemon must have been
+ * started with.
+ */
+export async function directoryOf(
+  { bus, directory, access }: BusPlace,
+  serveOption?: string,
+): Promise<string> {
   try {
     return (await untilEnded(findBus({ bus, access }, directory, knock))).directory;
   } catch (error) {
-    throw openFailure(explain('open', error, `open bus ${bus}`));
+    throw openFailure(explain('open', error, `open bus ${bus}`), serveOption);
   }
 }
 

@@ -51,7 +51,8 @@ async function web(recording: string | undefined, options: WebCommandOptions): P
   if (recording !== undefined) return webRecording(recording, options);
   const { access = '', allowSend, bus, directory: given } = options;
   // Not at the access point: one that is for the web need not be for this user.
-  const directory = await directoryOf({ bus, ...(given !== undefined && { directory: given }) });
+  const place = { bus, ...(given !== undefined && { directory: given }) };
+  const directory = await directoryOf(place, '--web');
   const more = `${bus === 0 ? '' : `&bus=${bus}`}${allowSend ? '&send=' : ''}`;
   const address = `${readAddress(directory, access, given)}${more}`;
   await tell(address, options, openingFile(directory, access));

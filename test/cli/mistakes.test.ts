@@ -181,6 +181,12 @@ describe('without a bus', () => {
     expect(stderr).toContain(`serve --directory '${directory.replace("'", "'\\''")}'\n`);
   });
 
+  test('that command has what the page of a daemon needs', async () => {
+    const { code, stderr } = await kbus(['web'], { env: { KBUS_DIR: await newFolder() } });
+    expect(code).toBe(3);
+    expect(stderr).toMatch(/^Start it in another terminal with: .* serve --web$/m);
+  });
+
   test('that command has the number of buses', async () => {
     const { kbus } = await serve('--buses', '2');
     const { code, stderr } = await kbus(['send', '$.A', '--bus', '2']);

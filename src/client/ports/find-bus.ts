@@ -39,46 +39,47 @@ const ADD_ACCESS = 'add a table [[access]] to the configuration file of its daem
 /** A client has found its bus in none of the directories. */
 export class NoBusError extends Error {
   override readonly name = 'NoBusError';
-  private readonly bus: number;
-  private readonly given: string | undefined;
-  private readonly looks: readonly Look[];
+  // Private to the language, too: Node prints the properties of an error that nobody caught, and these say nothing more.
+  readonly #bus: number;
+  readonly #given: string | undefined;
+  readonly #looks: readonly Look[];
 
   constructor({ bus }: Where, given: string | undefined, looks: readonly Look[]) {
     super(looks.map(({ says }) => says).join('; '), { cause: looks[0]?.cause });
-    this.bus = bus;
-    this.given = given;
-    this.looks = looks;
+    this.#bus = bus;
+    this.#given = given;
+    this.#looks = looks;
   }
 
   /** The most important of the errors: a bus that refused comes first, then a path that is too long. */
   get errno(): number {
-    const all = this.looks.map(({ errno }) => errno);
+    const all = this.#looks.map(({ errno }) => errno);
     return [Errno.EACCES, Errno.ENAMETOOLONG].find((errno) => all.includes(errno)) ?? Errno.ENOENT;
   }
 
   /** The text for programs: what it means, and what to do. */
   get meaning(): string {
-    const lacking = this.looks.find(({ lacksAccess }) => lacksAccess);
+    const lacking = this.#looks.find(({ lacksAccess }) => lacksAccess);
     if (lacking !== undefined) return `${lacking.says}; ${ADD_ACCESS}`;
     const others = this.others();
     const serve = `\`${this.serve('kbus')}\``;
     if (others === '') {
       const first = this.needsFolder ? 'set KBUS_DIR to a folder of your own, and ' : '';
-      return `there is no bus ${this.bus}; ${first}start one with ${serve}`;
+      return `there is no bus ${this.#bus}; ${first}start one with ${serve}`;
     }
-    return `there is no bus ${this.bus}, but ${others}; newDevice() makes the next one, or stop the daemon and start it with ${serve}`;
+    return `there is no bus ${this.#bus}, but ${others}; newDevice() makes the next one, or stop the daemon and start it with ${serve}`;
   }
 
-  /** The text for people, in lines. `kbus` is the command that runs this program. */
-  lines(kbus: string): string {
-    const lacking = this.looks.find(({ lacksAccess }) => lacksAccess);
+  /** The text for people, in lines. `kbus` is the command that runs this program; `option`, what the daemon needs. */
+  lines(kbus: string, option = ''): string {
+    const lacking = this.#looks.find(({ lacksAccess }) => lacksAccess);
     if (lacking !== undefined) return `${lacking.says}.\nTo add one, ${ADD_ACCESS}.`;
-    const sentences = this.looks.map(
+    const sentences = this.#looks.map(
       ({ says }) => `${says.charAt(0).toUpperCase()}${says.slice(1)}.`,
     );
     const [first = '', ...more] = sentences;
     const found = [
-      `there is no bus ${this.bus}: ${first.charAt(0).toLowerCase()}${first.slice(1)}`,
+      `there is no bus ${this.#bus}: ${first.charAt(0).toLowerCase()}${first.slice(1)}`,
     ];
     const others = this.others();
     const lines = [[...found, ...more].join(' ')];
@@ -87,12 +88,12 @@ export class NoBusError extends Error {
         lines.push(
           'Set KBUS_DIR to a folder of your own, in each terminal:  export KBUS_DIR=$HOME/.kbus',
         );
-      lines.push(`Start it in another terminal with:  ${this.serve(kbus)}`);
+      lines.push(`Start it in another terminal with:  ${this.serve(kbus, option)}`);
       lines.push('If it runs elsewhere, say where with --directory, or with $KBUS_DIR.');
     } else {
       const what = `${others.charAt(0).toUpperCase()}${others.slice(1)}`;
       lines.push(
-        `${what}: that daemon has fewer buses. Stop it, and start it with:  ${this.serve(kbus)}`,
+        `${what}: that daemon has fewer buses. Stop it, and start it with:  ${this.serve(kbus, option)}`,
       );
     }
     return lines.join('\n');
@@ -101,21 +102,22 @@ export class NoBusError extends Error {
   /** `kbus serve` has no directory to serve in. */
   private get needsFolder(): boolean {
     try {
-      socketDirectory(this.given);
+      socketDirectory(this.#given);
       return false;
     } catch {
       return true;
     }
   }
 
-  private serve(kbus: string): string {
-    const where = this.given === undefined ? '' : ` --directory ${quoted(this.given)}`;
-    return `${kbus} serve${where}${this.bus === 0 ? '' : ` --buses ${this.bus + 1}`}`;
+  private serve(kbus: string, option = ''): string {
+    const where = this.#given === undefined ? '' : ` --directory ${quoted(this.#given)}`;
+    const buses = this.#bus === 0 ? '' : ` --buses ${this.#bus + 1}`;
+    return `${kbus} serve${where}${buses}${option === '' ? '' : ` ${option}`}`;
   }
 
   /** `buses 0 and 1 exist`; empty if there are none. */
   private others(): string {
-    const numbers = this.looks.find(({ others }) => others.length > 0)?.others ?? [];
+    const numbers = this.#looks.find(({ others }) => others.length > 0)?.others ?? [];
     const last = numbers.at(-1);
     if (numbers.length < 2) return last === undefined ? '' : `bus ${last} exists`;
     const isRange = numbers.length > 2 && last === (numbers[0] as number) + numbers.length - 1;
