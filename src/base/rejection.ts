@@ -4,8 +4,9 @@
  * they wait for, not if it is made before.
  */
 export function rejection(make: () => unknown): Promise<never> {
-  const later = Promise.resolve().then(() => {});
-  return later.then(() => {
-    throw make();
-  });
+  return Promise.resolve()
+    .then(() => {})
+    .then(() => {
+      throw make();
+    });
 }

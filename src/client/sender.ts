@@ -8,13 +8,7 @@ import type { BusCalls } from './bus-calls.ts';
 import { explain, notSent } from './explain.ts';
 import { whyNotSent } from './message-check.ts';
 import { checkNames, checkWait, type SendOptions, type WaitOptions } from './options.ts';
-import {
-  closedError,
-  type Explain,
-  type Port,
-  type PortError,
-  portErrorFor,
-} from './ports/port.ts';
+import { closedError, type Explain, type Port, portErrorFor } from './ports/port.ts';
 import type { ReconnectingPort } from './ports/reconnecting-port.ts';
 import { timed, whenEnded } from './time-limit.ts';
 
@@ -31,8 +25,8 @@ export class Sender {
   private readonly timers: Timers;
   /** The port on which a message waits to be sent. If the port is lost, so is the message. */
   private sendingBy: Port | null = null;
-  /** The first refused post, until a call has reported it. */
-  private postFailure: { readonly refusal: PortError; readonly message: Message } | null = null;
+  /** Makes the error of the first refused post, until a call has reported it. */
+  private postFailure: (() => unknown) | null = null;
 
   constructor(mode: Mode, reconnecting: ReconnectingPort, calls: BusCalls, timers: Timers) {
     this.mode = mode;
@@ -105,15 +99,13 @@ export class Sender {
     if (errno === Errno.EAGAIN) this.sendingBy = port;
     if (this.postFailure !== null) return;
     const refusal = isClosed ? closedError() : portErrorFor(errno, port.why);
-    this.postFailure = { refusal, message };
+    this.postFailure = () => notSent(message, refusal);
   };
 
   private async takePostFailure(): Promise<void> {
     const failure = this.postFailure;
     this.postFailure = null;
-    if (failure === null) return;
-    const { refusal, message } = failure;
-    throw notSent(message, refusal);
+    if (failure !== null) throw failure();
   }
 
   /** Sends all messages; with a signal, each by `sendOne`. */

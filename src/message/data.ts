@@ -55,6 +55,6 @@ function checkAttached(buffer: ArrayBufferLike): void {
 /** The error for data whose memory was transferred. */
 export function detached(): TypeError {
   return new TypeError(
-    'the memory of the data is detached: it was transferred, to a worker for example; give a copy to one of them, as slice() makes it',
+    'the memory of the data is detached: it was transferred, perhaps to a worker; transfer a copy instead, made by slice()',
   );
 }

@@ -78,9 +78,7 @@ export class PortSends implements InFlightSendsHost {
       const token = this.tokens.take();
       const done = (network: number, serial: number): void => {
         offAbort(signal, cancel);
-        const id = new MessageId(network, serial);
-        this.sendDone(message, id);
-        resolve(id);
+        resolve(this.sendDone(message, network, serial));
       };
       const failed = (errno: number): void => {
         offAbort(signal, cancel);
@@ -106,7 +104,7 @@ export class PortSends implements InFlightSendsHost {
       wait ? SendDetail.WAIT : 0,
       this.tokens.take(),
       (errno) => refused(errno, message),
-      (network, serial) => this.sendDone(message, new MessageId(network, serial)),
+      (network, serial) => this.sendDone(message, network, serial),
     );
   }
 
@@ -240,7 +238,10 @@ export class PortSends implements InFlightSendsHost {
     return this.host.call(Op.SYNC, 0, '');
   }
 
-  private sendDone(message: Message, id: MessageId): void {
+  /** The bus has sent the message: gives its id. */
+  private sendDone(message: Message, network: number, serial: number): MessageId {
+    const id = new MessageId(network, serial);
     if (message.isRequest()) this.owed.add(id);
+    return id;
   }
 }

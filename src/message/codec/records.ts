@@ -164,7 +164,7 @@ export function writeRecord(
   return end;
 }
 
-/** Heads are encoded side by side, so that those of many names take little of the processor's cache. */
+/** Heads are encoded side by side, so that those of many names take little of the processor's cache. The longest fits. */
 const ENCODED_WORDS = 2048;
 
 let encoded = new Int32Array(0);
@@ -178,7 +178,7 @@ export function encodeHead(head: Head): void {
   const { flags, name } = head;
   const count = (HEAD_AT + headLength(name.length, 0)) >> 2;
   if (encodedTo + count > encoded.length) {
-    encoded = new Int32Array(Math.max(ENCODED_WORDS, count));
+    encoded = new Int32Array(ENCODED_WORDS);
     encodedTo = 0;
   }
   const bytes = new Uint8Array(encoded.buffer, encodedTo * 4);
