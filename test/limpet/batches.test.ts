@@ -1,7 +1,8 @@
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { Bus } from '../../src/bus/bus.ts';
 import type { Ksock } from '../../src/client/ksock.ts';
 import type { BatchEntry } from '../../src/limpet/hub/frame.ts';
+import { Hub } from '../../src/limpet/hub/hub.ts';
 import { Decoder, Encoder, Kind } from '../../src/limpet/link/native-codec.ts';
 import { Flag } from '../../src/message/flags.ts';
 import { Announcement, type Message, Request } from '../../src/message/message.ts';
@@ -118,6 +119,21 @@ describe('Announcements that a Limpet reads from a daemon together', () => {
     expect(given()).toBe(before);
     await listener.sendMsg(new Announcement('$.A', 'of another'));
     expect(given()).toBe(before + 1);
+  });
+
+  it('of many bytes are acknowledged before the next tick: the Limpet reads on', async () => {
+    const tick = vi.spyOn(Hub.prototype, 'tick').mockImplementation(() => {});
+    const [sender, listener] = [await bowls.open(near), await bowls.open(far)];
+    await listener.bind('$.Large');
+    await listener.setMaxMessages(1000);
+    const data = new Uint8Array(64 * 1024);
+    const count = 100;
+    await sendAll(
+      sender,
+      Array.from({ length: count }, () => new Announcement('$.Large', data)),
+    );
+    for (let at = 0; at < count; at++) expect((await next(listener)).dataLength).toBe(data.length);
+    tick.mockRestore();
   });
 
   it('pass a filter by their names', async () => {

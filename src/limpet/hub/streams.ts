@@ -11,6 +11,7 @@ import {
   heardOf,
   isBatch,
   singly,
+  sizeOf,
 } from './entries.ts';
 import type { BatchEntry, Entry, Frame } from './frame.ts';
 import { OwnStream } from './own-stream.ts';
@@ -27,8 +28,12 @@ const MAX_BYTES = 256 * 1024;
  */
 const MAX_ON_THE_WAY = 1024 * 1024;
 
-/** A Limpet acknowledges a stream when it has got this many entries, and at each tick. */
-const ACKNOWLEDGE_AFTER = 256;
+/**
+ * A Limpet acknowledges a stream when it has got this many messages, or bytes of them (the origin waits with more than
+ * MAX_ON_THE_WAY), and at each tick.
+ */
+const ACKNOWLEDGE_AFTER = 1024;
+const ACKNOWLEDGE_BYTES = MAX_ON_THE_WAY / 4;
 
 /** A native link, as the hub sees it. */
 export interface Link {
@@ -111,7 +116,9 @@ export class Inflow {
   /** The end of the stream when the last subscription reached its origin, and the `heard` before it. */
   now = 0;
   heardNow = 0;
+  /** How many messages this Limpet has got and not acknowledged, and their bytes. */
   unacknowledged = 0;
+  unacknowledgedBytes = 0;
 
   constructor(origin: Address) {
     this.origin = origin;
@@ -437,6 +444,7 @@ export class Streams {
       inflow.have = endOf(news) - 1;
       inflow.heard = heardOf(news);
       inflow.unacknowledged += countOf(news);
+      inflow.unacknowledgedBytes += sizeOf(news);
       this.host.arrived(inflow, news);
     }
     const last = entries.at(-1);
@@ -448,7 +456,10 @@ export class Streams {
       else this.pass(subscriber, origin, entries);
       subscriber.isFresh = false;
     }
-    if (inflow.unacknowledged >= ACKNOWLEDGE_AFTER) this.acknowledge(inflow);
+    const { unacknowledged, unacknowledgedBytes } = inflow;
+    if (unacknowledged >= ACKNOWLEDGE_AFTER || unacknowledgedBytes >= ACKNOWLEDGE_BYTES) {
+      this.acknowledge(inflow);
+    }
   }
 
   skip(link: Link, frame: Extract<Frame, { kind: 'skip' }>): void {
@@ -564,6 +575,7 @@ export class Streams {
 
   private acknowledge(inflow: Inflow): void {
     inflow.unacknowledged = 0;
+    inflow.unacknowledgedBytes = 0;
     this.passAcknowledgement(inflow, keyOf(this.self), inflow.have);
   }
 

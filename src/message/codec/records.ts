@@ -3,6 +3,7 @@ import { Head } from '../head.ts';
 import { OrigFrom } from '../id.ts';
 import { MAX_NAME } from '../name.ts';
 import { ByNumber } from './by-number.ts';
+import { CarriedHeads } from './carried-heads.ts';
 import { entireLength } from './device.ts';
 import { hashOf } from './name-hash.ts';
 import type { NameNumbers } from './name-numbers.ts';
@@ -411,6 +412,7 @@ export class HeadReader {
   private readonly names = new NameReader<Head>();
   /** Heads of names that have a number. */
   private readonly numbered = new ByNumber<Head>();
+  private readonly carried = new CarriedHeads();
   private readonly words = new RecordWords();
   private readonly trustsNumbers: boolean;
   /** Where the head that was read last ends. */
@@ -437,7 +439,7 @@ export class HeadReader {
     const number = this.trustsNumbers ? numberAt(bytes, headAt) : 0;
     const numbered = this.numbered.get(number);
     if (numbered !== undefined) {
-      if (fields !== 0) return this.withWords(bytes, headAt, numbered.name, flags);
+      if (fields !== 0) return this.withWords(bytes, headAt, numbered.name, flags, number);
       if (numbered.flags === flags) return numbered;
     }
     const { names } = this;
@@ -447,13 +449,22 @@ export class HeadReader {
     const head = isKnown ? known : new Head(names.name(slot), flags);
     if (!isKnown) names.setNote(slot, head);
     if (number !== 0) this.numbered.set(number, head);
-    return fields === 0 ? head : this.withWords(bytes, headAt, head.name, flags);
+    return fields === 0 ? head : this.withWords(bytes, headAt, head.name, flags, number);
   }
 
-  private withWords(bytes: Uint8Array, headAt: number, name: string, flags: number): Head {
+  private withWords(
+    bytes: Uint8Array,
+    headAt: number,
+    name: string,
+    flags: number,
+    number: number,
+  ): Head {
+    const { carried } = this;
     const words = this.words.read(bytes, headAt, 0);
     this.idSerial = words.idSerial;
-    return new Head(
+    const known = carried.find(number, flags, words);
+    if (known !== undefined) return known;
+    const head = new Head(
       name,
       flags,
       words.to,
@@ -463,6 +474,8 @@ export class HeadReader {
       origFromOf(words.origNetwork, words.origLocal),
       origFromOf(words.finalNetwork, words.finalLocal),
     );
+    carried.keep(number, head);
+    return head;
   }
 }
 
