@@ -43,7 +43,6 @@ import {
   type Refused,
 } from './port.ts';
 import { PortSends } from './port-sends.ts';
-import type { PrefetchedBatch } from './prefetched-batch.ts';
 import type { PrefetchedQueue } from './prefetched-queue.ts';
 import { Prefetching } from './prefetching.ts';
 import { ReadableWaits } from './readable-waits.ts';
@@ -77,8 +76,8 @@ export class FramePort implements Port, ChannelEvents {
   private readonly events: PortEvents;
   private readonly timers: Timers;
   private readonly handshake = new Handshake();
-  private readonly refusals = new Refusals();
-  private isClosing = false;
+  readonly refusals = new Refusals();
+  isClosing = false;
 
   private readonly reader: FrameReader;
   private readonly frames: MessageFrames;
@@ -95,7 +94,7 @@ export class FramePort implements Port, ChannelEvents {
   readonly prefetching: Prefetching;
   private readonly prefetched: PrefetchedQueue;
   /** Messages that arrived for a cancelled read; they come before the prefetched ones. */
-  private readonly unclaimed: Message[];
+  readonly unclaimed: Message[];
 
   private readonly sends: PortSends;
   readonly inFlight: InFlightSends;
@@ -437,17 +436,6 @@ export class FramePort implements Port, ChannelEvents {
     if (message === null) return null;
     if (this.refusals.closedBy === null) this.prefetching.noteConsumed();
     return this.given(message);
-  }
-
-  /** The batch of prefetched messages that {@link tryNext} would take the next one from; null: it would take another. */
-  get front(): PrefetchedBatch | null {
-    return this.isClosing || this.unclaimed.length > 0 ? null : this.prefetched.front;
-  }
-
-  /** The caller has taken messages from the {@link front}. */
-  tookFromFront(count: number): void {
-    this.prefetched.tookFromFront(count);
-    if (this.refusals.closedBy === null) this.prefetching.noteConsumed(count);
   }
 
   tryNextInto(borrowed: BorrowedMessage): boolean {

@@ -107,14 +107,6 @@ export class PrefetchedBatch {
     borrowed.show(head, from, idSerial, bytes, dataAt, dataLength);
   }
 
-  /** The caller has taken `count` messages, up to `at`; the last one has the head at `headAt`. */
-  skipTo(at: number, count: number, headAt: number): void {
-    this.at = at;
-    this.left -= count;
-    this.serial += count;
-    if (this.left > 0) this.head = this.heads.read(this.bytes, headAt, this.end, 0) as Head;
-  }
-
   /** Copies the message, and the bytes after it up to MAX_COPY_BYTES, to memory that the program may keep. */
   private keep(): void {
     const { at, bytes, dataAt, end, kept } = this;

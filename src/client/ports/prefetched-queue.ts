@@ -8,7 +8,7 @@ export class PrefetchedQueue {
   private items: (Message | PrefetchedBatch)[] = [];
   private first = 0;
   /** The batch that is being read: its messages come before all others. */
-  private batch: PrefetchedBatch | null = null;
+  batch: PrefetchedBatch | null = null;
   /** The number of messages. */
   length = 0;
 
@@ -56,19 +56,8 @@ export class PrefetchedQueue {
     return true;
   }
 
-  /** The batch that the first message is in; null if it is in none. The caller may take messages, and then says how many. */
-  get front(): PrefetchedBatch | null {
-    return this.length === 0 ? null : (this.batch ?? this.nextBatch());
-  }
-
-  /** Messages were taken from the batch at the front. */
-  tookFromFront(count: number): void {
-    this.length -= count;
-    if (this.batch?.left === 0) this.batch = null;
-  }
-
   /** Makes the next item the current batch, if it is one. */
-  private nextBatch(): PrefetchedBatch | null {
+  nextBatch(): PrefetchedBatch | null {
     if (!(this.items[this.first] instanceof PrefetchedBatch)) return null;
     this.batch = this.takeItem() as PrefetchedBatch;
     return this.batch;

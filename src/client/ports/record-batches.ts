@@ -12,6 +12,7 @@ import {
   WORDS_AT,
 } from '../../message/codec/records.ts';
 import { Flag } from '../../message/flags.ts';
+import type { Head } from '../../message/head.ts';
 import type { Message } from '../../message/message.ts';
 import {
   type BatchedNames,
@@ -49,9 +50,15 @@ export class RecordBatches {
 
   /** Takes the Announcements at the front of the queue that may be in one batch; null if the next message is none. */
   next(): RecordBatch | null {
-    const { front } = this.port;
+    const { isClosing, prefetching, refusals, unclaimed } = this.port;
+    const { queue } = prefetching;
+    if (isClosing || unclaimed.length > 0 || queue.length === 0) return null;
+    const front = queue.batch ?? queue.nextBatch();
     const batch = front === null ? null : taken(front, this.names);
-    if (batch !== null) this.port.tookFromFront(batch.count);
+    if (front === null || batch === null) return null;
+    queue.length -= batch.count;
+    if (front.left === 0) queue.batch = null;
+    if (refusals.closedBy === null) prefetching.noteConsumed(batch.count);
     return batch;
   }
 
@@ -137,7 +144,11 @@ function taken(batch: PrefetchedBatch, names: BatchedNames): RecordBatch | null 
     count++;
   }
   if (count === 0) return null;
-  batch.skipTo(at, count, headAt);
+  batch.at = at;
+  batch.left -= count;
+  batch.serial += count;
+  // A record that follows may be SAME.
+  if (batch.left > 0) batch.head = batch.heads.read(bytes, headAt, end, 0) as Head;
   const { slab } = batch.kept;
   slab.keep(bytes, start, at - start, 0);
   const first = slab.at;
