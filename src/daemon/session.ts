@@ -70,6 +70,9 @@ const WRITE_STEPS = 32;
 /** To check eight records that are SAME costs about as much as one delivery; to check another one, likewise. */
 const SAME_RECORDS_PER_STEP_BITS = 3;
 
+/** A client that sends so many bytes at once is answered before others get them. */
+const ANSWERED_FIRST_BYTES = 16 * 1024;
+
 /** Bytes of a frame beside the largest message: the frame's own words, and longer padding. */
 const FRAME_SLACK_BYTES = 64;
 
@@ -143,7 +146,8 @@ export class Session
     }
     this.bus.work.tick();
     const before = work.done;
-    if (this.parts !== null) this.markDirty();
+    // What was sent takes long to write to others: meanwhile, its sender can go on.
+    if (this.parts !== null && to - from >= ANSWERED_FIRST_BYTES) this.markDirty();
     this.guarded(receive);
     if (inbox.isBehind && !this.isEnded) turns.add(this);
     this.took(work.done - before);
