@@ -168,7 +168,7 @@ export class EventFile {
   /** The channel of the name in the head at `headAt`. */
   private channelAt(bytes: Uint8Array, headAt: number): Channel {
     const number = numberAt(bytes, headAt);
-    const known = number === 0 ? undefined : this.byNumber.get(number);
+    const known = this.byNumber.get(number);
     if (known !== undefined) return known;
     const channel = this.channelOf(nameAt(bytes, headAt));
     if (number !== 0) this.byNumber.set(number, channel);

@@ -1,3 +1,5 @@
+import { copyBytes } from '../base/copy-bytes.ts';
+
 // The parts of MCAP (mcap.dev/spec, version 0) that recordings use. All numbers are little-endian.
 
 /** The first and the last bytes of a file: 0x89 "MCAP0" CR LF. */
@@ -128,7 +130,8 @@ export class Bytes {
   /** Copies `bytes` from `from` up to `to`. */
   copy(bytes: Uint8Array, from: number, to: number): void {
     if (to - from > MAX_LOOP_COPY_BYTES) {
-      this.raw(bytes.subarray(from, to));
+      copyBytes(bytes, from, to, this.bytes, this.at);
+      this.at += to - from;
       return;
     }
     if (bytes !== this.source) {

@@ -1,10 +1,8 @@
 import { offAbort, onAbort } from '../../base/abort.ts';
 import { NumberMap } from '../../base/number-map.ts';
-import { rejection } from '../../base/rejection.ts';
 import { SendQueue } from '../../bus/driver/send-queue.ts';
 import type { BusKsock } from '../../bus/ksock.ts';
 import type { MessageBatch } from '../../bus/message-batch.ts';
-import { Errno } from '../../message/errno.ts';
 import { Flag } from '../../message/flags.ts';
 import { MessageId } from '../../message/id.ts';
 import type { Message } from '../../message/message.ts';
@@ -15,6 +13,7 @@ import {
   type PortError,
   portErrorFor,
   type Refused,
+  refusedSend,
 } from './port.ts';
 
 type Settle = (result: number) => void;
@@ -76,7 +75,7 @@ export class LocalSends {
     signal: AbortSignal | undefined,
     explain: Explain,
   ): Promise<MessageId> {
-    return new Promise((resolve, reject) => {
+    return new Promise((resolve) => {
       const batch = copyOf(message);
       const cancel = (): void => {
         this.queue.cancel(batch.token);
@@ -84,11 +83,7 @@ export class LocalSends {
       };
       const settle = (result: number): void => {
         if (result >= 0) resolve(new MessageId(batch.idNetwork, batch.idSerial));
-        else if (result === -Errno.ECANCELED && signal?.aborted) reject(signal.reason);
-        else {
-          const refusal = this.refusal(result);
-          resolve(rejection(() => explain(refusal, message)));
-        }
+        else resolve(refusedSend(-result, this.refusal(result), message, explain, signal));
       };
       const result = this.submit(batch, wait);
       if (result !== PENDING) {

@@ -1,5 +1,4 @@
 import { offAbort, onAbort } from '../../base/abort.ts';
-import { rejection } from '../../base/rejection.ts';
 import { Op } from '../../message/calls.ts';
 import { Errno } from '../../message/errno.ts';
 import { Flag } from '../../message/flags.ts';
@@ -12,7 +11,7 @@ import { BlockedSend } from './blocked-send.ts';
 import { InFlightSends, type InFlightSendsHost, type PendingSend } from './in-flight-sends.ts';
 import { OwedReplies } from './owed-replies.ts';
 import type { PendingRequests } from './pending-requests.ts';
-import type { Explain, PendingRequest, Port, Refused } from './port.ts';
+import { type Explain, type PendingRequest, type Port, type Refused, refusedSend } from './port.ts';
 import type { Prefetching } from './prefetching.ts';
 import type { Refusals } from './refusals.ts';
 import {
@@ -82,11 +81,7 @@ export class PortSends implements InFlightSendsHost {
       };
       const failed = (errno: number): void => {
         offAbort(signal, cancel);
-        const refusal = this.refusals.error(errno);
-        const isCancelled = errno === Errno.ECANCELED && signal?.aborted;
-        resolve(
-          isCancelled ? Promise.reject(signal.reason) : rejection(() => explain(refusal, message)),
-        );
+        resolve(refusedSend(errno, this.refusals.error(errno), message, explain, signal));
       };
       const cancel = (): void => {
         if (this.inFlight.withdraw(token)) failed(Errno.ECANCELED);

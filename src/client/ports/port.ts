@@ -1,3 +1,4 @@
+import { rejection } from '../../base/rejection.ts';
 import type { BorrowedMessage } from '../../message/borrowed.ts';
 import type { Mode, OpCode } from '../../message/calls.ts';
 import { Errno } from '../../message/errno.ts';
@@ -68,6 +69,19 @@ export type Refused = (errno: number, message: Message, lostBytes?: number) => v
 
 /** Makes the error that a send rejects with of the bus's refusal. */
 export type Explain = (refusal: PortError, message: Message) => unknown;
+
+/** What the promise of a refused send resolves with: it rejects. `errno` is what the bus says; the signal may have cancelled it. */
+export function refusedSend(
+  errno: number,
+  refusal: PortError,
+  message: Message,
+  explain: Explain,
+  signal: AbortSignal | undefined,
+): Promise<never> {
+  return errno === Errno.ECANCELED && signal?.aborted
+    ? Promise.reject(signal.reason)
+    : rejection(() => explain(refusal, message));
+}
 
 /** A Request that waits for its answer. The port calls `answered` or `refused`, once. */
 export interface PendingRequest {

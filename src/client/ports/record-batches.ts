@@ -1,3 +1,4 @@
+import { copyBytes } from '../../base/copy-bytes.ts';
 import { padded, readU32, writeU32 } from '../../base/u32.ts';
 import {
   Field,
@@ -234,8 +235,7 @@ class CarriedRecords {
     const { bytes } = this.batch;
     const { source } = this;
     if (source === null || length > MAX_LOOP_BYTES) {
-      // A view of a Buffer would be a Buffer, which takes longer to make.
-      slab.set(new Uint8Array(bytes.buffer, bytes.byteOffset + from, length), to);
+      copyBytes(bytes, from, from + length, slab, to);
       return;
     }
     const shift = (bytes.byteOffset + from) >> 2;
