@@ -336,13 +336,14 @@ export class Descriptor implements KsockOwner {
   }
 
   /**
-   * The argument is struct {u32 flag; u32 name_len; char *name}, of which the kernel copied the first 8 bytes. Too
-   * long a name is refused without reading it.
+   * The argument is struct {u32 flag; u32 name_len; char *name}, of which the kernel copied the first 8 bytes; fewer
+   * are refused. Too long a name is refused without reading it.
    */
   private withName(
     request: Request<'ioctl'>,
     then: (name: string, flag: number) => Answer,
   ): Answer | Later {
+    if (request.input.length < 8) return refusal(Errno.EINVAL);
     const flag = wordAt(request.input, 0);
     const length = wordAt(request.input, 4);
     if (length > MAX_NAME) return refusal(Errno.ENAMETOOLONG);
