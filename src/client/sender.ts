@@ -118,19 +118,24 @@ export class Sender {
     checkNames('sendAll', options, 'send');
     const { signal, wait = true } = options;
     let count = 0;
-    let sent: Promise<MessageId>[] = [];
-    for await (const message of messages) {
+    const sent: Promise<MessageId>[] = [];
+    /** Undefined: the next message may follow at once. */
+    const send = (message: Message): Promise<unknown> | undefined => {
       signal?.throwIfAborted();
       count++;
-      if (signal === undefined) {
-        await this.post(message, wait);
-        continue;
-      }
+      if (signal === undefined) return this.post(message, wait);
       // Only a send with a promise of its own can be cancelled.
       sent.push(sendOne(message, { wait, signal }));
-      if (sent.length < MAX_ABORTABLE_SENDS) continue;
-      await Promise.all(sent);
-      sent = [];
+      return sent.length < MAX_ABORTABLE_SENDS ? undefined : Promise.all(sent.splice(0));
+    };
+    if (Symbol.asyncIterator in messages) {
+      for await (const message of messages) await send(message);
+    } else {
+      // To await each of them would take longer than to send it.
+      for (const message of messages) {
+        const room = send(message);
+        if (room !== undefined) await room;
+      }
     }
     await Promise.all(sent);
     if (signal === undefined) await this.flush();

@@ -55,6 +55,6 @@ function checkAttached(buffer: ArrayBufferLike): void {
 /** The error for data whose memory was transferred. */
 export function detached(): TypeError {
   return new TypeError(
-    'the memory of the data is detached: it was transferred, perhaps to a worker; transfer a copy instead, made by slice()',
+    'the memory of the data is detached: it was transferred, perhaps to a worker; transfer a slice() of it',
   );
 }

@@ -42,7 +42,7 @@ import {
   type PortEvents,
   type Refused,
 } from './port.ts';
-import { PortSends } from './port-sends.ts';
+import { LAZY_WAIT, PortSends } from './port-sends.ts';
 import type { PrefetchedQueue } from './prefetched-queue.ts';
 import { Prefetching } from './prefetching.ts';
 import { ReadableWaits } from './readable-waits.ts';
@@ -65,8 +65,6 @@ export interface FramePortOptions extends HelloOptions {
 
 /** The network id, which no Limpet has, of a Request whose id the client doesn't know: its serial is the token. */
 const UNKNOWN_ID_NETWORK = 0xffff_ffff;
-
-const LAZY_WAIT = SendDetail.WAIT | SendDetail.LAZY;
 
 /** A port to a daemon, over a channel. */
 export class FramePort implements Port, ChannelEvents {

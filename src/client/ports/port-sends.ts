@@ -24,6 +24,7 @@ import {
 import type { Tokens } from './tokens.ts';
 
 const ANSWERED_WAIT = SendDetail.WAIT | SendDetail.ANSWERED;
+export const LAZY_WAIT = SendDetail.WAIT | SendDetail.LAZY;
 
 /** What PortSends needs of its port. */
 export interface PortSendsHost {
@@ -92,11 +93,11 @@ export class PortSends implements InFlightSendsHost {
     });
   }
 
-  /** Posts a Request. Its Reply comes through the queue, so the client must know the Request's id. */
+  /** Posts a Request. Its Reply comes through the queue; the daemon tells the client the Request's id before. */
   postRequest(message: Message, wait: boolean, refused: Refused): void {
     this.submit(
       message,
-      wait ? SendDetail.WAIT : 0,
+      wait ? LAZY_WAIT : SendDetail.LAZY,
       this.tokens.take(),
       (errno) => refused(errno, message),
       (network, serial) => this.sendDone(message, network, serial),

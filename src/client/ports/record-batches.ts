@@ -33,6 +33,12 @@ import type { PrefetchedBatch } from './prefetched-batch.ts';
 const CARRIED = Field.ID | Field.CARRIED;
 const CARRIED_BYTES = 24;
 
+/**
+ * What is read from the bus leaves on a link, so seldom does a frame to the daemon follow at once that reports it as consumed. A frame of
+ * its own for each would wake the daemon as often as the messages do. In milliseconds.
+ */
+const REPORT_AFTER_MS = 1;
+
 /** Longer stretches, in bytes, are copied faster by a view of them than by a loop. */
 const MAX_LOOP_BYTES = 384;
 
@@ -47,6 +53,7 @@ export class RecordBatches {
   constructor(port: FramePort, names: BatchedNames) {
     this.port = port;
     this.names = names;
+    port.prefetching.host.deferLonger = (report) => void setTimeout(report, REPORT_AFTER_MS);
   }
 
   /** Takes the Announcements at the front of the queue that may be in one batch; null if the next message is none. */
@@ -150,12 +157,9 @@ function taken(batch: PrefetchedBatch, names: BatchedNames): RecordBatch | null 
   batch.serial += count;
   // A record that follows may be SAME.
   if (batch.left > 0) batch.head = batch.heads.read(bytes, headAt, end, 0) as Head;
-  const { slab } = batch.kept;
-  slab.keep(bytes, start, at - start, 0);
-  const first = slab.at;
-  const last = first + at - start;
-  const headOf = first + HEAD_AT;
-  const made = new RecordBatch(slab.bytes, first, headOf, last, count, 0, serial, from, waits);
+  // The bytes stay where they are: nobody reads them again, so the numbers of their names may change.
+  batch.kept.referenced++;
+  const made = new RecordBatch(bytes, start, start + HEAD_AT, at, count, 0, serial, from, waits);
   names.renumber(made);
   return made;
 }

@@ -13,8 +13,8 @@ export const Kind = { DATA: 1, ACK: 2, CLOSE: 3, HERE: 4 } as const;
 
 export const HEADER = 20;
 
-/** Longer messages would hold up those of others. */
-const MAX_MESSAGE = 256 * 1024;
+/** Longer messages would hold up those of others, and the client of NATS copies what takes several reads again and again. */
+const MAX_MESSAGE = 32 * 1024;
 
 /** Bytes that were received and not acknowledged; what is sent meanwhile acknowledges them too. */
 const ACKNOWLEDGE_AFTER = 64 * 1024;
@@ -39,9 +39,9 @@ export function encodePeerMessage(
 ): Uint8Array {
   let length = HEADER;
   for (const piece of pieces) length += piece.length;
-  const bytes = new Uint8Array(length);
+  const bytes = Buffer.allocUnsafeSlow(length);
   const view = new DataView(bytes.buffer);
-  bytes[0] = kind;
+  view.setUint32(0, kind << 24);
   view.setUint32(4, token);
   view.setUint32(8, number);
   view.setFloat64(12, received);
