@@ -1,3 +1,4 @@
+import { constants } from 'node:fs';
 import { type FileHandle, open } from 'node:fs/promises';
 import { getSystemErrorMap } from 'node:util';
 import { FileError } from './file-error.ts';
@@ -9,14 +10,23 @@ const MAX_UNDER_WAY = 2;
 export type OpenFile = (path: string, flags: string) => Promise<WritableFile>;
 
 /** The part of a file handle that is used. */
-export type WritableFile = Pick<FileHandle, 'write' | 'datasync' | 'truncate' | 'close'>;
+export type WritableFile = Pick<FileHandle, 'write' | 'datasync' | 'truncate' | 'close'> &
+  Partial<Pick<FileHandle, 'fd'>>;
 
-/** A file that is written from front to back, and synced after each piece. */
+/** What is written past the page cache consists of whole pages. */
+const PAGE_BYTES = 4096;
+
+/**
+ * A file that is written from front to back, and synced after each piece. Where the system can, a piece of whole pages
+ * passes the page cache: to copy it there takes several times as long as to have the disk read it.
+ */
 export class DiskFile {
   readonly path: string;
   /** Bytes that are on the disk, in complete pieces. */
   safeBytes = 0;
   private readonly handle: WritableFile;
+  /** The same file past the page cache; undefined before it was needed, null where that is not possible. */
+  private direct: WritableFile | null | undefined;
   private at = 0;
   private underWay = 0;
   private last: Promise<void> = Promise.resolve();
@@ -54,7 +64,7 @@ export class DiskFile {
   private async write(piece: Uint8Array, at: number): Promise<void> {
     try {
       if (this.failure !== null) return;
-      for (let done = 0; done < piece.length; ) {
+      for (let done = await this.writeDirect(piece, at); done < piece.length; ) {
         const { bytesWritten } = await this.handle.write(
           piece,
           done,
@@ -72,6 +82,26 @@ export class DiskFile {
     }
   }
 
+  /** Writes the piece past the page cache, if it consists of pages; gives how many bytes of it were written. */
+  private async writeDirect(piece: Uint8Array, at: number): Promise<number> {
+    if (piece.length === 0 || at % PAGE_BYTES !== 0 || piece.length % PAGE_BYTES !== 0) return 0;
+    this.direct ??= this.direct === null ? null : await openDirect(this.handle);
+    try {
+      const written = await this.direct?.write(piece, 0, piece.length, at);
+      return written?.bytesWritten ?? 0;
+    } catch {
+      // What stands in the way is told when the piece is written as usual.
+      await this.closeDirect();
+      return 0;
+    }
+  }
+
+  private async closeDirect(): Promise<void> {
+    const { direct } = this;
+    this.direct = null;
+    await direct?.close().catch(() => {});
+  }
+
   /** Resolves when another piece may be appended. Throws the {@link FileError} of an earlier one. */
   async ready(): Promise<void> {
     if (this.underWay >= MAX_UNDER_WAY) await this.last;
@@ -81,12 +111,21 @@ export class DiskFile {
   /** Resolves when all is on the disk. What could only be written in part is cut off. */
   async close(): Promise<void> {
     await this.last;
+    await this.closeDirect();
     if (this.failure !== null) await this.handle.truncate(this.safeBytes).catch(() => {});
     await this.handle.close().catch((error) => {
       this.failure ??= new FileError(this.path, whyNot(error), error);
     });
     if (this.failure !== null) throw this.failure;
   }
+}
+
+/** Opens a file again, so that what is written passes the page cache. Null: the system, or the file system, can't. */
+async function openDirect({ fd }: WritableFile): Promise<WritableFile | null> {
+  // Only Linux has both.
+  const { O_DIRECT, O_WRONLY } = constants;
+  if (fd === undefined || O_DIRECT === undefined) return null;
+  return open(`/proc/self/fd/${fd}`, O_WRONLY | O_DIRECT).catch(() => null);
 }
 
 /** A pipe, or a device, can't be synced. */

@@ -1,4 +1,5 @@
-import { padded, readU32 } from '../base/u32.ts';
+import type { Memory } from '../base/memory.ts';
+import { padded, readU32, writeU32 } from '../base/u32.ts';
 import { ByNumber } from '../message/codec/by-number.ts';
 import {
   copyHead,
@@ -14,7 +15,6 @@ import { EventError } from '../tap/event-reader.ts';
 import type { EventWalker } from '../tap/event-walker.ts';
 import { Code } from '../tap/events.ts';
 import {
-  type Bytes,
   EVENTS_TOPIC,
   MAX_CHANNELS,
   type Nanoseconds,
@@ -22,7 +22,7 @@ import {
   SOURCE_KEY,
   setMicroseconds,
 } from './mcap-format.ts';
-import { type Channel, type Crc32, McapWriter } from './mcap-writer.ts';
+import { type Channel, type Crc32, EVENTS, McapWriter } from './mcap-writer.ts';
 
 /** Written to the header: a reader may want to know. */
 const LIBRARY = 'kbus';
@@ -67,9 +67,9 @@ export class EventFile {
   /** In a merged file: from which recording the events are. Each source has channels of its own. */
   source = 0;
 
-  constructor(walker: EventWalker, crc32: Crc32) {
+  constructor(walker: EventWalker, crc32: Crc32, memory?: Memory) {
     this.walker = walker;
-    this.mcap = new McapWriter(LIBRARY, crc32);
+    this.mcap = new McapWriter(LIBRARY, crc32, EVENTS, memory);
   }
 
   /** Adds the event at which the walker stands; the tap began at `startedAt`, in milliseconds since 1970. */
@@ -142,25 +142,27 @@ export class EventFile {
     const length = HEAD_AT + head + padded(dataLength);
     const channel = this.channelAt(bytes, headAt);
     const out = this.mcap.beginMessage(channel, this.time, MOST_BESIDE + length);
-    out.u8(Code.MESSAGES);
-    number(out, sender);
-    number(out, network);
-    number(out, serial);
-    number(out, 1);
-    out.u8(wholes === null ? 0 : 1);
-    big(out, length);
-    big(out, dataLength);
+    const target = out.bytes;
+    let at = out.at;
+    target[at++] = Code.MESSAGES;
+    at = putNumber(target, at, sender);
+    at = putNumber(target, at, network);
+    at = putNumber(target, at, serial);
+    target[at++] = 1;
+    target[at++] = wholes === null ? 0 : 1;
+    writeU32(target, at, length);
+    writeU32(target, at + 4, dataLength);
+    at += 4 + HEAD_AT;
+    out.at = at;
     if (headAt + head === dataAt) {
-      const start = out.at;
       out.copy(bytes, headAt, dataAt + padded(dataLength));
-      removeNumber(out.bytes, start);
     } else {
-      copyHead(bytes, headAt, repeats, out.bytes, out.at);
-      removeNumber(out.bytes, out.at);
+      copyHead(bytes, headAt, repeats, target, at);
       out.at += head;
       out.copy(bytes, dataAt, dataAt + padded(dataLength));
     }
-    if (wholes !== null) number(out, wholes.next());
+    removeNumber(target, at);
+    if (wholes !== null) out.at = putNumber(target, out.at, wholes.next());
     this.mcap.endMessage();
     this.messages++;
   }
@@ -216,19 +218,18 @@ class Numbers {
   }
 }
 
-function number(out: Bytes, value: number): void {
+/** Writes a number as LEB128; gives where it ends. */
+function putNumber(to: Uint8Array, from: number, value: number): number {
+  let at = from;
   let left = value;
-  while (left > 0x7f) {
-    out.u8((left & 0x7f) | 0x80);
+  while (left > 0x7fff_ffff) {
+    to[at++] = (left & 0x7f) | 0x80;
     left = Math.floor(left / 128);
   }
-  out.u8(left);
-}
-
-/** A word in the order of KBUS, not of MCAP. */
-function big(out: Bytes, word: number): void {
-  out.u8(word >>> 24);
-  out.u8((word >>> 16) & 0xff);
-  out.u8((word >>> 8) & 0xff);
-  out.u8(word & 0xff);
+  while (left > 0x7f) {
+    to[at++] = (left & 0x7f) | 0x80;
+    left >>>= 7;
+  }
+  to[at++] = left;
+  return at;
 }

@@ -1,4 +1,5 @@
 import { copyBytes } from '../base/copy-bytes.ts';
+import { type Memory, plainMemory } from '../base/memory.ts';
 
 // The parts of MCAP (mcap.dev/spec, version 0) that recordings use. All numbers are little-endian.
 
@@ -21,6 +22,8 @@ export const Opcode = {
   METADATA_INDEX: 0x0d,
   SUMMARY_OFFSET: 0x0e,
   DATA_END: 0x0f,
+  /** Bytes that mean nothing. Readers of MCAP skip opcodes from 0x80 on, which are left to applications. */
+  FILLER: 0x80,
 } as const;
 
 /** A record begins with its opcode, and the length of the rest as u64. */
@@ -71,16 +74,18 @@ export function microsecondsOf(high: number, low: number): number {
 /** Bytes that grow, and the writing of MCAP's fields. */
 export class Bytes {
   bytes: Uint8Array;
+  private readonly memory: Memory;
   private view: DataView;
   at = 0;
   // The bytes that were copied last, and a view of them.
   private source: Uint8Array | null = null;
   private sourceView: DataView = new DataView(new ArrayBuffer(0));
 
-  /** Memory of so many bytes, or this memory. */
-  constructor(memory: number | Uint8Array) {
-    this.bytes = typeof memory === 'number' ? new Uint8Array(memory) : memory;
-    this.view = new DataView(this.bytes.buffer, this.bytes.byteOffset);
+  /** Grows in memory that `memory` allocates. */
+  constructor(bytes: Uint8Array, memory: Memory = plainMemory) {
+    this.bytes = bytes;
+    this.memory = memory;
+    this.view = new DataView(bytes.buffer, bytes.byteOffset);
   }
 
   get written(): Uint8Array {
@@ -91,10 +96,10 @@ export class Bytes {
   reserve(length: number): void {
     const needed = this.at + length + RESERVED;
     if (needed <= this.bytes.length) return;
-    const bytes = new Uint8Array(Math.max(needed, 2 * this.bytes.length));
+    const bytes = this.memory(Math.max(needed, 2 * this.bytes.length));
     bytes.set(this.written);
     this.bytes = bytes;
-    this.view = new DataView(bytes.buffer);
+    this.view = new DataView(bytes.buffer, bytes.byteOffset);
   }
 
   u8(value: number): void {
@@ -141,9 +146,35 @@ export class Bytes {
     const { sourceView, view } = this;
     let { at } = this;
     let next = from;
-    for (; next + 4 <= to; next += 4, at += 4) view.setInt32(at, sourceView.getInt32(next));
+    for (; next + 8 <= to; next += 8, at += 8) {
+      view.setInt32(at, sourceView.getInt32(next, true), true);
+      view.setInt32(at + 4, sourceView.getInt32(next + 4, true), true);
+    }
     for (; next < to; next++, at++) this.bytes[at] = bytes[next] as number;
     this.at = at;
+  }
+
+  /** Begins a MESSAGE, all but its length. */
+  message(channel: number, sequence: number, { high, low }: Nanoseconds): void {
+    const { at, view } = this;
+    view.setUint8(at, Opcode.MESSAGE);
+    view.setUint16(at + RECORD_HEAD, channel, true);
+    view.setUint32(at + RECORD_HEAD + 2, sequence, true);
+    for (let time = at + RECORD_HEAD + 6; time < at + RECORD_HEAD + MESSAGE_HEAD; time += 8) {
+      view.setUint32(time, low, true);
+      view.setUint32(time + 4, high, true);
+    }
+    this.at = at + RECORD_HEAD + MESSAGE_HEAD;
+  }
+
+  /** A message in an index. */
+  indexEntry(place: number, low: number, high: number): void {
+    const { at, view } = this;
+    view.setInt32(at, low, true);
+    view.setInt32(at + 4, high, true);
+    view.setInt32(at + 8, place, true);
+    view.setInt32(at + 12, 0, true);
+    this.at = at + 16;
   }
 
   text(text: string): void {

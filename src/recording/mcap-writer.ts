@@ -1,3 +1,4 @@
+import { type Memory, plainMemory } from '../base/memory.ts';
 import {
   Bytes,
   ENCODING,
@@ -8,21 +9,22 @@ import {
   PROFILE,
   RECORD_HEAD,
 } from './mcap-format.ts';
+import { Chunked, MessagePlaces } from './message-places.ts';
 
 /** A chunk is closed when its records have so many bytes. */
 const CHUNK_BYTES = 4 * 1024 * 1024;
 
 /** Memory for a chunk: its records, their indexes, and a last message that is not too long. */
-const CHUNK_MEMORY = CHUNK_BYTES + CHUNK_BYTES / 4;
+const CHUNK_MEMORY = CHUNK_BYTES + CHUNK_BYTES / 2;
+
+/** A full chunk ends at a multiple of so many bytes in the file: so the next one can pass the page cache. */
+export const PAGE_BYTES = 4096;
 
 /** Memory of so many chunks is kept for the next ones. */
 const MAX_SPARE = 3;
 
 /** A chunk before its records: opcode and length, two times, two sizes, the CRC, and no name of a compression. */
 const CHUNK_HEAD = RECORD_HEAD + 8 + 8 + 8 + 4 + 4 + 8;
-
-/** Where the log time of a message is, counted from its record: behind its channel and its number. */
-const LOG_TIME_AT = RECORD_HEAD + 2 + 4;
 
 /** Computes the CRC-32 of some bytes. */
 export type Crc32 = (bytes: Uint8Array) => number;
@@ -35,7 +37,8 @@ export interface Content {
   readonly schema?: { readonly name: string; readonly json: object };
 }
 
-const EVENTS: Content = { profile: PROFILE, encoding: ENCODING };
+/** A recording. */
+export const EVENTS: Content = { profile: PROFILE, encoding: ENCODING };
 
 /** The number of the schema, if there is one; 0: none. */
 const SCHEMA_ID = 1;
@@ -47,8 +50,8 @@ export interface Channel {
   /** Its record. */
   readonly record: Uint8Array;
   messages: number;
-  /** Where its messages begin in the open chunk. */
-  readonly places: number[];
+  /** Its messages in the open chunk. */
+  readonly chunked: Chunked;
 }
 
 interface ChunkIndex {
@@ -77,9 +80,10 @@ export class McapWriter {
   private readonly chunks: ChunkIndex[] = [];
   /** Memory of chunks that are on the disk. */
   private readonly spare: Uint8Array[] = [];
-  private chunk = newChunk();
-  /** The channels of which messages are in the open chunk. */
-  private touched: Channel[] = [];
+  private readonly memory: Memory;
+  private chunk: Bytes;
+  /** Where the messages of the open chunk are. */
+  private readonly places = new MessagePlaces();
   private first: Nanoseconds | null = null;
   private readonly last: Nanoseconds = { high: 0, low: 0 };
   private firstOfAll: Nanoseconds | null = null;
@@ -91,10 +95,18 @@ export class McapWriter {
   /** Where the message that was begun last begins. */
   private begun = 0;
 
-  constructor(library: string, crc32: Crc32, content: Content = EVENTS) {
+  /** `memory` allocates the memory of chunks. */
+  constructor(
+    library: string,
+    crc32: Crc32,
+    content: Content = EVENTS,
+    memory: Memory = plainMemory,
+  ) {
     this.library = library;
     this.crc32 = crc32;
     this.content = content;
+    this.memory = memory;
+    this.chunk = this.newChunk();
   }
 
   /** Bytes of the file so far, with what is in the open chunk. */
@@ -118,7 +130,7 @@ export class McapWriter {
   }
 
   begin(): Uint8Array {
-    const head = new Bytes(256);
+    const head = new Bytes(new Uint8Array(256));
     head.raw(MAGIC);
     const begun = head.begin(Opcode.HEADER);
     head.text(this.content.profile);
@@ -134,31 +146,24 @@ export class McapWriter {
   addChannel(topic: string, metadata: Readonly<Record<string, string>>): Channel {
     const id = this.channels.length;
     const record = this.channelRecord(id, topic, metadata);
-    const channel = { id, topic, record, messages: 0, places: [] };
+    const channel = { id, topic, record, messages: 0, chunked: new Chunked(id) };
     this.channels.push(channel);
     return channel;
   }
 
   /** Begins a message of at most `length` bytes, which the caller writes to what this gives, and then calls `endMessage`. */
   beginMessage(channel: Channel, time: Nanoseconds, length: number): Bytes {
-    const { chunk } = this;
-    const { places } = channel;
+    const { chunk, places } = this;
     // Each chunk has the channels of its messages: it can be read if those before it are damaged.
     if (chunk.at === CHUNK_HEAD) this.writeSchema(chunk);
-    if (places.length === 0) {
-      writeChannel(chunk, channel);
-      this.touched.push(channel);
-    }
+    if (channel.chunked.count === 0) writeChannel(chunk, channel);
     channel.messages++;
     this.messages++;
     chunk.reserve(RECORD_HEAD + MESSAGE_HEAD + length);
     this.noteTime(time);
-    places.push(chunk.at);
-    this.begun = chunk.begin(Opcode.MESSAGE);
-    chunk.u16(channel.id);
-    chunk.u32(this.messages % 2 ** 32);
-    chunk.time(time);
-    chunk.time(time);
+    places.add(channel.chunked, chunk.at - CHUNK_HEAD, time);
+    this.begun = chunk.at + RECORD_HEAD;
+    chunk.message(channel.id, this.messages, time);
     return chunk;
   }
 
@@ -168,6 +173,8 @@ export class McapWriter {
 
   private noteTime(time: Nanoseconds): void {
     const { last } = this;
+    // Mostly the same event.
+    if (time.low === last.low && time.high === last.high) return;
     if (this.first === null || isBefore(time, this.first)) this.first = { ...time };
     if (isBefore(last, time)) Object.assign(last, time);
   }
@@ -188,7 +195,7 @@ export class McapWriter {
     topic: string,
     metadata: Readonly<Record<string, string>>,
   ): Uint8Array {
-    const to = new Bytes(256);
+    const to = new Bytes(new Uint8Array(256));
     const begun = to.begin(Opcode.CHANNEL);
     to.u16(id);
     to.u16(this.content.schema === undefined ? 0 : SCHEMA_ID);
@@ -215,23 +222,33 @@ export class McapWriter {
     chunk.u64(records.length);
     chunk.at = end;
     chunk.end(begun);
-    const places = this.writeIndexes(chunk);
+    const places = this.places.write(chunk, this.at);
+    const indexLength = chunk.at - end;
+    if (records.length >= CHUNK_BYTES) this.fillPage(chunk);
     this.chunks.push({
       first,
       last: { ...last },
       at: this.at,
       length: end,
-      indexLength: chunk.at - end,
+      indexLength,
       uncompressed: records.length,
       places,
     });
     this.summaryBytes += 128 + places.length * 10;
     if (this.firstOfAll === null || isBefore(first, this.firstOfAll)) this.firstOfAll = first;
     if (isBefore(this.lastOfAll, last)) Object.assign(this.lastOfAll, last);
-    this.chunk = newChunk(this.spare.pop());
+    this.chunk = this.newChunk();
     this.first = null;
     Object.assign(last, { high: 0, low: 0 });
     return this.given(chunk.written);
+  }
+
+  /** Memory for a chunk of its own: the last one may still be on its way to the disk. */
+  private newChunk(): Bytes {
+    const { memory, spare } = this;
+    const chunk = new Bytes(spare.pop() ?? memory(CHUNK_MEMORY), memory);
+    chunk.at = CHUNK_HEAD;
+    return chunk;
   }
 
   /** The bytes of a chunk are on the disk: their memory may serve another one. */
@@ -241,30 +258,20 @@ export class McapWriter {
     this.spare.push(new Uint8Array(buffer as ArrayBuffer));
   }
 
-  /** Writes where the messages of each channel are in the chunk; gives where the index of each channel is. */
-  private writeIndexes(chunk: Bytes): [channel: number, at: number][] {
-    const indexes: [number, number][] = [];
-    for (const { id, places } of this.touched) {
-      indexes.push([id, this.at + chunk.at]);
-      chunk.reserve(64 + places.length * 16);
-      const begun = chunk.begin(Opcode.MESSAGE_INDEX);
-      chunk.u16(id);
-      chunk.u32(places.length * 16);
-      for (const place of places) {
-        const timeAt = place + LOG_TIME_AT;
-        chunk.copy(chunk.bytes, timeAt, timeAt + 8);
-        chunk.u64(place - CHUNK_HEAD);
-      }
-      chunk.end(begun);
-      places.length = 0;
-    }
-    this.touched = [];
-    return indexes;
+  /** Writes a record that fills the last page of the file. */
+  private fillPage(chunk: Bytes): void {
+    const used = (this.at + chunk.at + RECORD_HEAD) % PAGE_BYTES;
+    const length = (PAGE_BYTES - used) % PAGE_BYTES;
+    chunk.reserve(RECORD_HEAD + length);
+    const begun = chunk.begin(Opcode.FILLER);
+    chunk.bytes.fill(0, chunk.at, chunk.at + length);
+    chunk.at += length;
+    chunk.end(begun);
   }
 
   /** The end of the file; the open chunk must be closed. */
   end(): Uint8Array {
-    const out = new Bytes(4096 + this.summaryBytes + this.channels.length * 128);
+    const out = new Bytes(new Uint8Array(4096 + this.summaryBytes + this.channels.length * 128));
     const dataEnd = out.begin(Opcode.DATA_END);
     out.u32(0);
     out.end(dataEnd);
@@ -328,13 +335,6 @@ export class McapWriter {
     this.at += bytes.length;
     return bytes;
   }
-}
-
-/** Memory for a chunk of its own: the last one may still be on its way to the disk. */
-function newChunk(memory: Uint8Array | number = CHUNK_MEMORY): Bytes {
-  const chunk = new Bytes(memory);
-  chunk.at = CHUNK_HEAD;
-  return chunk;
 }
 
 function writeChannel(to: Bytes, { record }: Channel): void {

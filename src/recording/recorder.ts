@@ -5,6 +5,7 @@ import { Code } from '../tap/events.ts';
 import { DiskFile, type OpenFile } from './disk-file.ts';
 import { EventFile, startOf } from './event-file.ts';
 import { FileError } from './file-error.ts';
+import { pageMemory } from './page-memory.ts';
 
 export interface RecorderOptions {
   readonly path: string;
@@ -76,7 +77,7 @@ export class Recorder {
     this.tap = tap;
     this.options = options;
     this.disk = disk;
-    this.file = new EventFile(this.walker, crc32);
+    this.file = new EventFile(this.walker, crc32, pageMemory);
     this.append(this.file.mcap.begin());
     this.before.files.push(disk.path);
   }
@@ -175,7 +176,7 @@ export class Recorder {
     const path = numbered(options.path, ++this.count);
     this.disk = await DiskFile.create(path, options.force ?? false, options.openFile);
     options.onFile?.(path, false);
-    this.file = new EventFile(this.walker, crc32);
+    this.file = new EventFile(this.walker, crc32, pageMemory);
     this.fileBegan = Date.now();
     before.files.push(path);
     this.append(this.file.mcap.begin());

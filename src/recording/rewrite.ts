@@ -3,13 +3,14 @@ import { EventWalker } from '../tap/event-walker.ts';
 import { DiskFile } from './disk-file.ts';
 import { EventFile } from './event-file.ts';
 import { openRecording } from './open-recording.ts';
+import { pageMemory } from './page-memory.ts';
 import type { RecordedEvent, Recording } from './recording.ts';
 import { type Selection, Selector } from './selection.ts';
 
 /** Writes events of recordings to a new one. */
 export class Rewriter {
   private readonly disk: DiskFile;
-  private readonly file = new EventFile(new EventWalker(), crc32);
+  private readonly file = new EventFile(new EventWalker(), crc32, pageMemory);
   events = 0;
 
   private constructor(disk: DiskFile) {
@@ -27,7 +28,7 @@ export class Rewriter {
     file.addAt(bytes[0] as number, event.time, bytes, 1, bytes.length);
     this.events++;
     if (!file.mcap.isFull) return;
-    this.disk.append(file.mcap.endChunk());
+    this.disk.append(file.mcap.endChunk(), (written) => file.mcap.reuse(written));
     await this.disk.ready();
   }
 
