@@ -4,34 +4,11 @@
 //   npm run greed:search -- --minutes 10 [--seed 7]
 //
 // It fails if a turn takes longer than 10 ms more than once, or if a daemon keeps more than twice what it counts.
-import { Buffer } from 'node:buffer';
 import process from 'node:process';
 import { parseArgs } from 'node:util';
-import { FlushScheduler } from '../dist/base/flush-scheduler.js';
-import { Slab } from '../dist/base/slab.js';
-import { Bus } from '../dist/bus/bus.js';
-import { Memory } from '../dist/bus/memory.js';
-import { Work } from '../dist/bus/work.js';
-import { Chunks } from '../dist/daemon/chunks.js';
-import { ReceiveBuffers } from '../dist/daemon/receive-buffers.js';
-import { Session } from '../dist/daemon/session.js';
-import { TURN_STEPS, Turns } from '../dist/daemon/turns.js';
-import { NameNumbers } from '../dist/message/codec/name-numbers.js';
-import { wordsFrame } from '../dist/wire/frame.js';
-import { PROTOCOL_MAGIC, PROTOCOL_VERSION } from '../dist/wire/protocol.js';
 import { Random } from '../harness/random.mjs';
-import {
-  call,
-  consume,
-  credit,
-  Flag,
-  FrameKind,
-  Op,
-  record,
-  SendDetail,
-  send,
-  take,
-} from './wire.mjs';
+import { memoryNow, Rig } from './rig.mjs';
+import { call, consume, credit, Flag, Op, record, SendDetail, send, take } from './wire.mjs';
 
 const { values } = parseArgs({
   options: {
@@ -119,68 +96,9 @@ function flagsOf(more) {
 const detailOf = (/** @type {number} */ more) =>
   SendDetail.QUIET | (more & 1 ? SendDetail.ANSWERED | SendDetail.ROOM : 0) | SendDetail.WAIT;
 
-/** The client's end, which reads all, or nothing. */
-class Drain {
-  backlog = 0;
-  isPaused = false;
-  isEnded = false;
-  /** @type {Uint8Array[]} */
-  kept = [];
-
-  /** @param {boolean} reads */
-  constructor(reads) {
-    this.reads = reads;
-  }
-
-  /** @param {readonly Uint8Array[]} pieces */
-  write(pieces) {
-    if (this.reads) return;
-    for (const piece of pieces) {
-      this.kept.push(piece);
-      this.backlog += piece.length;
-    }
-  }
-
-  pause() {
-    this.isPaused = true;
-  }
-
-  resume() {
-    this.isPaused = false;
-  }
-
-  end() {
-    this.isEnded = true;
-  }
-}
-
-const memoryNow = () => {
-  globalThis.gc?.();
-  const { heapUsed, arrayBuffers } = process.memoryUsage();
-  return heapUsed + arrayBuffers;
-};
-
 /** @param {readonly Action[]} actions @returns {Cost} */
 function costOf(actions) {
   const before = memoryNow();
-  const memory = new Memory(MAX_MEMORY);
-  const work = new Work(TURN_STEPS);
-  const bus = new Bus({ common: { memory, work } });
-  /** @type {(() => void)[]} */
-  const later = [];
-  const flushes = new FlushScheduler();
-  const turns = new Turns(work, (turn) => later.push(turn), flushes);
-  const host = {
-    flushes,
-    turns,
-    chunks: new Chunks(memory, work),
-    names: new NameNumbers(),
-    slab: new Slab(65_536, Buffer.alloc),
-    pid: 1,
-    newDevice: async () => -22,
-    warn: () => {},
-  };
-  const buffers = new ReceiveBuffers(() => {});
   const cost = { stepTime: 0, turn: 0, excess: 0, bytes: 0, counted: 0, real: 0 };
   const timed = (/** @type {() => void} */ what) => {
     const steps = work.done;
@@ -191,41 +109,25 @@ function costOf(actions) {
     if (took > 2)
       cost.stepTime = Math.max(cost.stepTime, (took * 1000) / Math.max(1, work.done - steps));
   };
-  const runLater = () => {
-    for (let turn = later.shift(); turn !== undefined; turn = later.shift()) timed(turn);
-  };
-  const ends = Array.from({ length: CONNECTIONS }, (_, at) => {
-    const drain = new Drain(at !== 1);
-    const session = new Session(host, bus, drain);
-    const hello = wordsFrame(FrameKind.HELLO, 0, 0, 0, [PROTOCOL_MAGIC, PROTOCOL_VERSION, 3, 1]);
-    session.received(hello, 0, hello.length);
-    return { drain, session };
-  });
+  const rig = new Rig(MAX_MEMORY, timed);
+  const { bus, memory, work } = rig;
+  const ends = Array.from({ length: CONNECTIONS }, (_, at) => rig.connect(at !== 1));
   for (const action of actions) {
-    const { drain, session } = nth(ends, action.who);
     const make = /** @type {(typeof ACTIONS)[string]} */ (ACTIONS[action.do]);
     for (let at = 1; at <= action.repeat && cost.bytes < MAX_BYTES; at++) {
       const frame = make(action, at);
       cost.bytes += frame.length;
-      for (let from = 0; from < frame.length && !drain.isEnded; from += buffers.scratch.length) {
-        while (drain.isPaused && later.length > 0) runLater();
-        if (drain.isPaused) break;
-        const chunk = frame.subarray(from, from + buffers.scratch.length);
-        buffers.scratch.set(chunk);
-        const { bytes, at: start } = buffers.keep(chunk.length, 0);
-        timed(() => session.received(bytes, start, start + chunk.length));
-      }
-      if (later.length > 0) runLater();
+      rig.send(nth(ends, action.who), frame);
     }
   }
-  runLater();
+  rig.settle();
   cost.counted = memory.held;
   cost.real = memoryNow() - before;
   cost.excess = (cost.real - MUST.spare) / Math.max(MEBIBYTE, cost.counted);
   // A connection that ends is work, too.
   for (const { session } of ends) {
     timed(() => session.closed());
-    runLater();
+    rig.settle();
   }
   if (bus.ksocks.size > 0) throw new Error('a Ksock is left');
   return cost;

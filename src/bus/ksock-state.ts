@@ -202,14 +202,14 @@ export class KsockState implements Linked<KsockState> {
 
   /** @internal It keeps a message that waits to be sent. */
   keep(batch: MessageBatch): void {
-    this.hold(batch.cost);
+    this.hold(batch.cost + COSTS.waiting);
     batch.isKept = true;
     batch.memory?.hold(batch);
   }
 
   /** @internal It keeps that no more. */
   release(batch: MessageBatch): void {
-    this.hold(-batch.cost);
+    this.hold(-batch.cost - COSTS.waiting);
     batch.isKept = false;
     batch.memory?.letGo(batch);
   }

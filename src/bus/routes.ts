@@ -29,8 +29,8 @@ const MAX_KEPT_BYTES = 32 * 1024 * 1024;
 /** They may take this part of what is free. */
 const FREE_PART = 1 / 4;
 /** Bytes that a kept route takes beside its name, and a list beside its key and 8 for each listener. */
-const ROUTE_COST = 280;
-const LIST_COST = 120;
+const ROUTE_COST = 336;
+const LIST_COST = 320;
 /** How many lists may be kept beside two for each route. */
 const SPARE_LISTS = 64;
 

@@ -69,15 +69,21 @@ export function settingsOf(given: Given<BusSettings>): BusSettings {
 /** Bytes that it costs to keep something, beside the bytes of messages; about as measured. */
 export const COSTS = {
   /** A batch of messages. */
-  message: 224,
+  message: 304,
   /** A batch's place in one queue. */
   place: 32,
+  /** A message that waits to be sent, beside the message. */
+  waiting: 64,
   /** An unanswered Request. */
   request: 256,
-  /** An open Ksock, with its connection. */
+  /** An open Ksock, with its connection; likewise a program that observes. */
   ksock: 8192,
+  /** A connection that is no Ksock yet. */
+  connection: 6144,
+  /** A bus that a program makes, with its socket. */
+  bus: 24 * 1024,
   /** A binding, beside its name, which is there up to three times. */
-  binding: 448,
+  binding: 576,
 } as const;
 
 /** Bytes that it costs to keep a binding to this name. */

@@ -4,6 +4,7 @@ import type { Deadlines } from '../base/deadlines.ts';
 import { type ChannelEvents, NO_LISTENER } from '../transport/channel.ts';
 import { LARGE_POOL_BYTES, LARGE_REST_BYTES, MIN_READ_BYTES } from '../transport/read-sizes.ts';
 import { SocketChannel } from '../transport/socket-channel.ts';
+import { StalledWrites } from '../transport/stalled-writes.ts';
 import { type ReadTarget, readInto } from './read-into.ts';
 import type { Borrower, ReceiveBuffers } from './receive-buffers.ts';
 
@@ -15,10 +16,16 @@ const STREAM_READ_BYTES = 32 * 1024;
 /** The size of the pool that it gets. */
 const STREAM_POOL_BYTES = 256 * 1024;
 
+/** The size of the pool for a frame of which so many bytes are missing. */
+const largePool = (missing: number): number =>
+  Math.min(LARGE_POOL_BYTES, Math.max(STREAM_POOL_BYTES, missing + MIN_READ_BYTES));
+
 /** The daemon's end of a Unix socket. */
 export class AcceptedChannel extends SocketChannel {
   private readonly leaving: Deadlines<Socket>;
   private readonly receiver: Receiver;
+  /** Null until the peer first did not read. */
+  private stalled: StalledWrites | null = null;
 
   /** `leaving` has the deadline of each peer that is to read its last bytes before its connection ends. */
   constructor(socket: Socket, buffers: ReceiveBuffers, leaving: Deadlines<Socket>) {
@@ -46,6 +53,30 @@ export class AcceptedChannel extends SocketChannel {
     });
   }
 
+  override write(pieces: readonly Uint8Array[]): void {
+    const { socket } = this;
+    if (socket.writableLength === 0) {
+      super.write(pieces);
+      if (socket.writableLength === 0) return;
+      this.stalled ??= new StalledWrites();
+      this.stalled.beginFirst(pieces);
+      return;
+    }
+    if (socket.destroyed) return;
+    this.stalled ??= new StalledWrites();
+    const done = this.stalled.begin(pieces);
+    const last = pieces.length - 1;
+    socket.cork();
+    for (const [at, piece] of pieces.entries()) socket.write(piece, at === last ? done : undefined);
+    socket.uncork();
+  }
+
+  get held(): number {
+    const { receiver, socket, stalled } = this;
+    const unsent = stalled === null || socket.writableLength === 0 ? 0 : stalled.held;
+    return receiver.unused + unsent;
+  }
+
   override end(): void {
     if (!this.socket.destroyed) this.leaving.begin(this.socket);
     super.end();
@@ -71,6 +102,8 @@ class Receiver implements ReadTarget, Borrower {
   private isMoved = true;
   /** How many of the next bytes nobody will look at. */
   private toDrop = 0;
+  /** Bytes of a pool in which nothing was received yet. */
+  unused = 0;
   /** The next byte's offset in the stream, modulo 4. Memory keeps it, so that names lie aligned: that is faster to read. */
   private phase = 0;
 
@@ -95,6 +128,7 @@ class Receiver implements ReadTarget, Borrower {
       missing = this.events.received(kept.bytes, kept.at, kept.at + length);
     } else {
       this.at += length;
+      this.unused = 0;
       missing = this.events.received(pool, at, at + length);
     }
     this.phase = (this.phase + length) & 3;
@@ -110,9 +144,13 @@ class Receiver implements ReadTarget, Borrower {
       // What a connection keeps while it is idle must be small.
       (wasLarge && !this.isLarge)
     ) {
-      this.pool = Buffer.allocUnsafeSlow(this.isLarge ? LARGE_POOL_BYTES : STREAM_POOL_BYTES);
+      this.pool = Buffer.allocUnsafeSlow(this.isLarge ? largePool(missing) : STREAM_POOL_BYTES);
       this.at = this.phase;
       this.isMoved = true;
+      if (this.isLarge) {
+        this.unused = this.pool.length;
+        this.events.heldMore?.();
+      }
     }
     buffers.onHandled();
     return true;

@@ -144,6 +144,11 @@ export class Calls {
     return this.parts.sends.pending === 0 && this.parts.ksock.poll();
   }
 
+  /** How many POLLs wait. */
+  get waiting(): number {
+    return this.polls.size;
+  }
+
   /** Answers the waiting POLLs if the Ksock is writable. */
   servePolls(): void {
     if (this.polls.size === 0 || !this.isWritable()) return;

@@ -8,8 +8,8 @@ import { FlushScheduler } from '../base/flush-scheduler.ts';
 import { Slab } from '../base/slab.ts';
 import type { Bus } from '../bus/bus.ts';
 import { Buses } from '../bus/buses.ts';
-import { Memory } from '../bus/memory.ts';
-import type { BusSettings, Given } from '../bus/settings.ts';
+import { Memory, type Share } from '../bus/memory.ts';
+import { type BusSettings, COSTS, type Given } from '../bus/settings.ts';
 import { Work } from '../bus/work.ts';
 import type { DeviceFolder } from '../device/folder.ts';
 import { NameNumbers } from '../message/codec/name-numbers.ts';
@@ -337,6 +337,7 @@ export class Daemon {
       throw error;
     }
     this.buses.add(bus);
+    bus.memory.slack += COSTS.bus;
     await this.link(number);
     this.options.log.info(`created bus ${number}`, { bus: number });
     return number;
@@ -478,8 +479,8 @@ export class Daemon {
   ): Session {
     const { access } = door;
     const limit = connectionsFor(access, this.maxConnections);
-    const isFull = this.connections >= limit;
-    const full = isFull ? this.whyFull(limit) : '';
+    const full = this.whyFull(limit, door.share);
+    const isFull = full !== '';
     const session = new Session(this, bus, channel, isFull ? { ...door, full } : door);
     open(session);
     if (isFull) {
@@ -499,8 +500,12 @@ export class Daemon {
     return session;
   }
 
-  private whyFull(limit: number): string {
+  /** Why no further connection may come in, of which an access point may use so many; '' if it may. */
+  private whyFull(limit: number, { memory }: Share): string {
     const { maxConnections } = this;
+    if (memory.free < COSTS.ksock)
+      return `programs hold all of the ${memory.limit} bytes that the daemon may use (max-memory)`;
+    if (this.connections < limit) return '';
     if (limit === maxConnections) return `max-connections of the daemon is ${maxConnections}`;
     return `max-connections of the daemon is ${maxConnections}, of which this access point may use ${limit}`;
   }

@@ -80,7 +80,7 @@ export class Inbox {
   /** Bytes in memory. */
   get heldBytes(): number {
     let bytes = this.reader.heldBytes;
-    for (const { from, to } of this.chunks) bytes += to - from;
+    for (const chunk of this.chunks) bytes += chunk.bytes.length;
     return bytes;
   }
 }

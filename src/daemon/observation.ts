@@ -2,6 +2,7 @@ import { systemTimers, type Timer, type Timers } from '../base/timers.ts';
 import type { Bus } from '../bus/bus.ts';
 import type { Identity } from '../bus/identity.ts';
 import type { Holder, Share } from '../bus/memory.ts';
+import { COSTS } from '../bus/settings.ts';
 import { BusTap } from '../tap/bus-tap.ts';
 import { BLOCK_HEADROOM } from '../tap/event-writer.ts';
 import { EVENTS_VERSION } from '../tap/events.ts';
@@ -199,7 +200,7 @@ export class Observation implements Holder {
   /** Counts what is kept for the client: so many bytes, and the events that wait. */
   hold(bytes: number): void {
     const { share, tap } = this;
-    const held = bytes + (tap?.held ?? 0);
+    const held = COSTS.ksock + bytes + (tap?.held ?? 0);
     share.hold(held - this.held);
     this.held = held;
     if (tap !== null) tap.isSqueezed = !share.allows(held, STEP_BYTES);

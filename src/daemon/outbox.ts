@@ -307,8 +307,7 @@ export class Outbox {
     const { pieces } = this;
     this.pieces = [];
     this.pieceBytes = 0;
-    const { backlog } = this.channel;
-    this.channel.write(backlog < MAX_SHARED_BACKLOG_BYTES ? pieces : packed(pieces));
+    this.channel.write(this.channel.backlog === 0 ? pieces : packed(pieces));
     return true;
   }
 
@@ -324,9 +323,6 @@ export class Outbox {
     this.to = 0;
   }
 }
-
-/** With a larger backlog, the client does not keep up. */
-const MAX_SHARED_BACKLOG_BYTES = 128 * 1024;
 
 /**
  * The same bytes, with short pieces in memory of their own. A client that does not read must not keep the memory of

@@ -56,6 +56,11 @@ export class Reads {
     }
   }
 
+  /** How many TAKEs wait. */
+  get count(): number {
+    return this.waiting.size;
+  }
+
   /** Messages and TAKEs are left: the client must read first, or the turn is over. */
   get hasMore(): boolean {
     return this.waiting.size > 0 && this.ksock.numMessages > 0;

@@ -4,7 +4,7 @@ import { Op } from '../message/calls.ts';
 import { Errno } from '../message/errno.ts';
 import type { Channel } from '../transport/channel.ts';
 import type { CallResults } from './call-results.ts';
-import { checkWaiting } from './check-waiting.ts';
+import { checkWaiting, REPORT_BYTES, WAITING_CALL_BYTES } from './check-waiting.ts';
 import type { Entrance } from './entrance.ts';
 import { MAX_BACKLOG_BYTES } from './prefetcher.ts';
 
@@ -78,6 +78,13 @@ export class ReportCalls {
     const { bus, entrance } = this;
     if (op === Op.STATS) return statsPieces(bus);
     return op === Op.ACCESS ? accessPieces(entrance.reports()) : bindingPieces(bus);
+  }
+
+  /** What reports that are not read to their end, and calls for others, keep in memory, in bytes. */
+  get held(): number {
+    const { begun, later, waiting } = this;
+    const incomplete = waiting.length + (begun?.size ?? 0);
+    return incomplete * REPORT_BYTES + later.length * WAITING_CALL_BYTES;
   }
 
   /** Calls wait although the client's backlog allows to answer them: the turn was over. */

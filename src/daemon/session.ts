@@ -9,6 +9,7 @@ import { type Identity, programName, whoIs } from '../bus/identity.ts';
 import type { KsockOwner, KsockState } from '../bus/ksock-state.ts';
 import { MessageBatch } from '../bus/message-batch.ts';
 import { lacks } from '../bus/refusal-reasons.ts';
+import { COSTS } from '../bus/settings.ts';
 import type { NameNumbers } from '../message/codec/name-numbers.ts';
 import { checkRecords } from '../message/codec/records.ts';
 import { Errno } from '../message/errno.ts';
@@ -26,6 +27,7 @@ import {
 import { Acknowledgements, MAX_PENDING_BYTES, MAX_PENDING_SENDS } from './acknowledgements.ts';
 import { CallResults } from './call-results.ts';
 import { type CallHost, type CallParts, Calls } from './calls.ts';
+import { WAITING_CALL_BYTES } from './check-waiting.ts';
 import type { Chunks } from './chunks.ts';
 import { type Entrance, openEntrance } from './entrance.ts';
 import { ExplanationBudget } from './explanation-budget.ts';
@@ -121,6 +123,7 @@ export class Session
     this.bus = bus;
     this.channel = channel;
     this.entrance = entrance;
+    entrance.share.hold(COSTS.connection);
     this.outbox = new Outbox(channel, host.slab);
     this.results = new CallResults(this.outbox);
     const isForPage = entrance.isForPages === true;
@@ -265,6 +268,7 @@ export class Session
 
   private end(): void {
     if (this.isEnded) return;
+    if (this.isSilent) this.entrance.share.hold(-COSTS.connection);
     this.outbox.flush();
     this.isEnded = true;
     this.host.turns.remove(this);
@@ -279,7 +283,10 @@ export class Session
   private holdMemory(): void {
     const { channel, inbox, observation, parts } = this;
     const bytes = channel.backlog + (channel.held ?? 0) + inbox.heldBytes;
-    parts?.ksock.holdForDriver(bytes);
+    if (parts !== null) {
+      const waiting = parts.reads.count + this.calls.waiting;
+      parts.ksock.holdForDriver(bytes + waiting * WAITING_CALL_BYTES + parts.reports.held);
+    }
     observation?.hold(bytes);
   }
 
@@ -400,6 +407,7 @@ export class Session
     const { absoluteMaxMessageSize } = bus.settings;
     const longest = Math.max(absoluteMaxMessageSize + FRAME_SLACK_BYTES, MIN_LONGEST_FRAME_BYTES);
     this.inbox.reader.maxLength = longest;
+    entrance.share.hold(-COSTS.connection);
     this.parts = this.open({
       mode,
       who,
@@ -420,6 +428,7 @@ export class Session
     }
     inbox.reader.maxLength = MIN_LONGEST_FRAME_BYTES;
     const changed = (): void => this.markDirty();
+    entrance.share.hold(-COSTS.connection);
     this.observation = new Observation(host, bus, channel, outbox, entrance.share, who, changed);
     outbox.frame(welcome(bus.number, 0, host.pid, this.observation.longestFrame));
   }

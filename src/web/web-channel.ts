@@ -3,6 +3,7 @@ import type { WebSocket } from 'ws';
 import type { Deadlines } from '../base/deadlines.ts';
 import type { Slab } from '../base/slab.ts';
 import { type Channel, type ChannelEvents, NO_LISTENER } from '../transport/channel.ts';
+import { PIECE_BYTES, StalledWrites } from '../transport/stalled-writes.ts';
 import { MAX_WEB_MESSAGE_BYTES, WebText } from '../transport/web-socket.ts';
 
 /** Where received bytes are kept: copied side by side, `phase` bytes behind a multiple of 4. */
@@ -44,6 +45,7 @@ export class WebChannel implements Channel {
   /** What the client does not want yet; null: it wants all. */
   private unsent: Uint8Array[] | null = null;
   private unsentBytes = 0;
+  private readonly stalled = new StalledWrites();
   private isPaused = false;
   private isEnded = false;
   private silentBeats = 0;
@@ -127,13 +129,19 @@ export class WebChannel implements Channel {
     const { socket, webSocket } = this;
     if (webSocket.readyState !== webSocket.OPEN) return;
     if (this.unsent !== null) {
-      for (const piece of pieces) this.unsentBytes += piece.length;
-      this.unsent.push(...pieces);
+      // In memory of their own: the client may not want them for long.
+      const piece = Buffer.concat(pieces);
+      this.unsentBytes += piece.length;
+      this.unsent.push(piece);
       return;
     }
+    const isStalled = socket.writableLength > 0;
     socket.cork();
-    for (const message of joined(pieces)) webSocket.send(message);
+    for (const message of joined(pieces)) {
+      webSocket.send(message, isStalled ? this.stalled.begin([message]) : undefined);
+    }
     socket.uncork();
+    if (!isStalled && socket.writableLength > 0) this.stalled.beginFirst(pieces);
   }
 
   get backlog(): number {
@@ -141,7 +149,9 @@ export class WebChannel implements Channel {
   }
 
   get held(): number {
-    return this.incomplete;
+    const { incomplete, socket, stalled, unsent } = this;
+    const unread = socket.writableLength === 0 ? 0 : stalled.held;
+    return incomplete + unread + (unsent?.length ?? 0) * PIECE_BYTES;
   }
 
   pause(): void {

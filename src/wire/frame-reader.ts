@@ -6,6 +6,14 @@ import { FRAME_HEADER, ProtocolError } from './protocol.ts';
 /** Pieces up to this size are copied together: an object for each would be larger. */
 const MAX_CRUMB_BYTES = 256;
 
+/** What a piece costs beside its bytes: an object. */
+const PIECE_BYTES = 256;
+
+/** Pieces up to this size are copied if they are less than half of their memory, of which they would keep all. */
+const MAX_SPARSE_BYTES = 32 * 1024;
+
+const NO_BYTES = new Uint8Array(0);
+
 /** A frame may stay in pieces only if the first holds the head of any message, and the pieces are large on average. */
 const MIN_FIRST_PIECE_BYTES = 2048;
 const MEAN_PIECE_BYTES = 16_384;
@@ -24,10 +32,13 @@ export class FrameReader {
   private crumbs: Uint8Array | null = null;
   private crumbsTo = 0;
   private gathered = 0;
+  /** The memory of the last piece that was not copied, and the bytes that all pieces keep in memory. */
+  private lastMemory: ArrayBufferLike | null = null;
+  private pinned = 0;
   /** The length of the incomplete frame; 0 while it is unknown. */
   private wanted = 0;
 
-  bytes: Uint8Array = new Uint8Array(0);
+  bytes: Uint8Array = NO_BYTES;
   /** Where the frame begins in `bytes`. */
   at = 0;
   /** Its length. */
@@ -73,9 +84,30 @@ export class FrameReader {
   /** Makes the rest of `bytes` the first piece of a frame. */
   private keepPiece(): void {
     this.crumbs = null;
-    this.pieces.push(this.bytes.subarray(this.next, this.end));
+    this.addPiece(this.bytes, this.next, this.end);
     this.gathered = this.end - this.next;
-    this.next = this.end;
+    this.letGo();
+  }
+
+  /** An idle connection must not keep what it received last. */
+  private letGo(): void {
+    this.open(NO_BYTES, 0, 0);
+  }
+
+  /** Adds bytes to the pieces, in their memory if they are most of it, or else in memory of their own. */
+  private addPiece(bytes: Uint8Array, from: number, to: number): void {
+    const length = to - from;
+    if (length <= MAX_SPARSE_BYTES && length * 2 < bytes.length) {
+      const own = new Uint8Array(bytes.subarray(from, to));
+      this.pieces.push(own);
+      this.pinned += length + PIECE_BYTES;
+      return;
+    }
+    this.pieces.push(bytes.subarray(from, to));
+    this.pinned += PIECE_BYTES;
+    if (bytes.buffer === this.lastMemory) return;
+    this.lastMemory = bytes.buffer;
+    this.pinned += bytes.buffer.byteLength;
   }
 
   /** Moves to the next complete frame; false if that needs more bytes. */
@@ -94,6 +126,8 @@ export class FrameReader {
         return true;
       }
       this.wanted = length;
+    } else if (left === 0) {
+      this.letGo();
     }
     return false;
   }
@@ -134,15 +168,15 @@ export class FrameReader {
       at += some.length;
     }
     this.pieces = [head];
+    this.pinned = head.length;
+    this.lastMemory = null;
     this.crumbs = null;
   }
 
   /** The bytes that the incomplete frame, and what was received and not read, keep in memory. */
   get heldBytes(): number {
-    const incomplete = this.isSkipping ? 0 : this.gathered;
-    return (
-      incomplete + this.end - this.next + (this.rest === null ? 0 : this.restTo - this.restFrom)
-    );
+    const { bytes, pinned, rest } = this;
+    return pinned + bytes.length + (rest === null ? 0 : rest.length);
   }
 
   /** The missing bytes of the incomplete frame; 0 if their number is unknown. */
@@ -189,6 +223,8 @@ export class FrameReader {
       if (this.gathered < 4) return false;
       const word = joined(this.pieces, new Uint8Array(4));
       this.pieces = [word];
+      this.pinned = word.length;
+      this.lastMemory = null;
       this.crumbs = null;
       this.wanted = this.checkLength(readU32(word, 0));
     }
@@ -208,6 +244,9 @@ export class FrameReader {
       this.open(joined(this.pieces, this.memory(this.wanted)), 0, this.wanted);
     }
     this.pieces = [];
+    this.crumbs = null;
+    this.pinned = 0;
+    this.lastMemory = null;
     this.gathered = 0;
     this.wanted = 0;
     if (from < this.restTo) {
@@ -235,7 +274,7 @@ export class FrameReader {
     }
     if (count > MAX_CRUMB_BYTES) {
       this.crumbs = null;
-      this.pieces.push(rest.subarray(from, from + count));
+      this.addPiece(rest, from, from + count);
     } else if (count > 0) {
       this.addCrumb(rest, from, count);
     }
@@ -248,6 +287,7 @@ export class FrameReader {
     if (this.crumbs === null || this.crumbsTo + count > this.crumbs.length) {
       this.crumbs = new Uint8Array(MAX_CRUMB_BYTES * 16);
       this.crumbsTo = 0;
+      this.pinned += this.crumbs.length;
     } else {
       this.pieces.pop();
     }

@@ -2,6 +2,7 @@ import { beforeEach, describe, expect, it } from 'vitest';
 import { Access, RIGHTS } from '../../src/bus/access.ts';
 import { Bus } from '../../src/bus/bus.ts';
 import { printStats, reportStats } from '../../src/bus/report.ts';
+import { COSTS } from '../../src/bus/settings.ts';
 import { openEntrance } from '../../src/daemon/entrance.ts';
 import { Session } from '../../src/daemon/session.ts';
 import { Turns } from '../../src/daemon/turns.ts';
@@ -238,7 +239,7 @@ describe('An observer that does not read', () => {
     observer.peer.drain();
     observer.see();
     observer.peer.session.closed();
-    expect(bus.share.held - before).toBe(ofProgram);
+    expect(bus.share.held - before).toBe(ofProgram - COSTS.ksock);
   });
 
   it('is named where memory lacks, if it holds the most; until it has gone.', () => {

@@ -24,18 +24,19 @@ export function heldBy(bus: Bus, sessions: Iterable<Session>): number {
   for (const { queue, outstanding, sending } of bus.ksocks.values()) {
     for (let entry = 0; entry < queue.entries; entry++) batches.add(queue.batch(entry));
     bytes += queue.entries * COSTS.place + outstanding.size * COSTS.request + COSTS.ksock;
-    bytes += sending?.cost ?? 0;
+    if (sending !== null) bytes += sending.cost + COSTS.waiting;
   }
   for (const batch of batches) bytes += batch.cost;
   for (const { name } of bus.routes) bytes += costOfBinding(name);
   for (const session of sessions) {
     const { parts } = session as unknown as Insides;
+    if (session.isSilent) bytes += COSTS.connection;
     if (parts === null) continue;
     const { ksock, sends } = parts;
     bytes += ksock.driverBytes;
-    for (const batch of sends.behind.slice(sends.head)) bytes += batch.cost;
+    for (const batch of sends.behind.slice(sends.head)) bytes += batch.cost + COSTS.waiting;
     for (const line of sends.requests.lines.values()) {
-      for (const batch of line.values()) bytes += batch.cost;
+      for (const batch of line.values()) bytes += batch.cost + COSTS.waiting;
     }
   }
   return bytes;
