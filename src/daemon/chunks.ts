@@ -31,8 +31,14 @@ export class Chunks {
   of(bytes: Uint8Array, more: readonly Uint8Array[] | null): MemoryOfBatches {
     if (more === null) return this.chunk(bytes);
     const last = more.at(-1) ?? bytes;
-    // Pieces between them fill their memory.
-    return new Ends(this.chunk(bytes), bytes.length, this.chunk(last), last.length);
+    let firstBytes = bytes.length;
+    let lastBytes = 0;
+    for (const { buffer, length } of more) {
+      if (buffer === last.buffer) lastBytes += length;
+      else if (buffer === bytes.buffer) firstBytes += length;
+    }
+    // What lies in other memory, between them, fills it.
+    return new Ends(this.chunk(bytes), firstBytes, this.chunk(last), lastBytes);
   }
 
   private chunk({ buffer }: Uint8Array): Chunk {

@@ -66,4 +66,20 @@ describe('The memory in which messages were received', () => {
     expect(batches.every((batch) => batch.bytes === bytes)).toBe(true);
     expect(memory.slack).toBe(0);
   });
+
+  it('is not left by a large message whose pieces fill it.', () => {
+    const [work, memory] = [new Work(1000), new Memory(1_000_000)];
+    const chunks = new Chunks(memory, work, 0);
+    const [first, pool] = [new Uint8Array(4000), new Uint8Array(40_000)];
+    const pieces = [0, 1, 2, 3].map((at) => pool.subarray(at * 10_000, (at + 1) * 10_000));
+    const batch = new MessageBatch('$.News', 0, 0, first, 0, first.length + pool.length);
+    batch.more = pieces;
+    batch.memory = chunks.of(first, pieces);
+    batch.holders = 1;
+    batch.memory.hold(batch);
+    work.begin();
+    work.goOn();
+    expect(batch.more).toBe(pieces);
+    expect(memory.slack).toBe(0);
+  });
 });
