@@ -57,81 +57,171 @@ export class Verdict {
   }
 }
 
-/** What a listener hears of a sender: its numbers rise. */
+/**
+ * What a listener hears of the senders of one other bus: the numbers of each rise, and what it does not hear, its bus was told of as
+ * missed.
+ */
 export class Ears {
-  last = 0;
+  /** The network ids of the Limpets of that bus. @type {ReadonlySet<number>} */
+  from;
+  /** By name, the last number. @type {Map<string, number>} */
+  last = new Map();
   heard = 0;
-  /** What its bus was told that it has missed. */
   missed = 0;
 
-  /** @param {Ksock} ksock @param {string} name @param {Verdict} verdict */
-  async listen(ksock, name, verdict) {
-    await ksock.listener(name, (message) => {
-      const number = Number(message.text());
-      if (number <= this.last) verdict.breaks(new Error(`${number} came after ${this.last}`));
-      this.last = number;
-      this.heard++;
-    });
+  /** @param {readonly number[]} from */
+  constructor(...from) {
+    this.from = new Set(from);
+  }
+
+  /** @param {Ksock} ksock @param {readonly string[]} names @param {Verdict} verdict */
+  async listen(ksock, names, verdict) {
+    for (const name of names) {
+      await ksock.listener(name, (message) => {
+        // A Reply has the name of its Request.
+        if (message.isReply()) return;
+        const number = Number(message.text());
+        const last = this.last.get(name) ?? 0;
+        if (number <= last) verdict.breaks(new Error(`${name} ${number} came after ${last}`));
+        this.last.set(name, number);
+        this.heard++;
+      });
+    }
     await ksock.listener('$.KBUS.Limpet.Missed', (message) => {
-      this.missed += Number(message.text());
+      const from = message.origFrom.networkId;
+      const count = Number(message.text());
+      if (this.from.has(from)) this.missed += count;
+      // Nobody sends anything on the other buses.
+      else verdict.breaks(new Error(`told of ${count} missed messages of Limpet ${from}`));
     });
+  }
+
+  get counted() {
+    return this.heard + this.missed;
   }
 }
 
-/** Asks, and counts the answers: each Request must get one. */
+/** Sends Requests to one name, and counts the answers: each must get one. */
 export class Asker {
+  name = '';
+  ksock;
+  verdict;
   replies = 0;
-  statuses = 0;
+  /** By their names. @type {Record<string, number>} */
+  statuses = {};
   refused = 0;
   /** @type {Promise<void>[]} */
   asked = [];
 
-  /** @param {Ksock} ksock @param {string} name @param {string} text @param {Verdict} verdict */
-  ask(ksock, name, text, verdict) {
-    const outcome = ksock.request(name, text, { timeout: 60_000 }).then(
+  /** @param {Ksock} ksock @param {string} name @param {Verdict} verdict */
+  constructor(ksock, name, verdict) {
+    this.ksock = ksock;
+    this.name = name;
+    this.verdict = verdict;
+  }
+
+  ask() {
+    const text = String(this.asked.length + 1);
+    const outcome = this.ksock.request(this.name, text, { timeout: 60_000 }).then(
       (reply) => {
         if (reply.text() !== text) {
-          verdict.breaks(new Error(`the answer to ${text} is ${reply.text()}`));
+          this.verdict.breaks(new Error(`the answer to ${text} is ${reply.text()}`));
         }
         this.replies++;
       },
       (error) => {
-        if (error.code === 'ETIMEDOUT') verdict.breaks(new Error(`no answer to ${text}`));
-        else if (error.name === 'StatusError') this.statuses++;
-        else this.refused++;
+        if (error.code === 'ETIMEDOUT') this.verdict.breaks(new Error(`no answer to ${text}`));
+        else if (error.name !== 'StatusError') this.refused++;
+        else {
+          const { name } = error.status;
+          this.statuses[name] = (this.statuses[name] ?? 0) + 1;
+        }
       },
     );
     this.asked.push(outcome);
   }
-}
 
-/** @param {readonly Ksock[]} ksocks @param {readonly string[]} names @param {number} number */
-export async function announce(ksocks, names, number) {
-  for (const [at, ksock] of ksocks.entries()) {
-    ksock.post(new Announcement(names[at] ?? '', String(number)));
+  /** How many Requests listeners of another bus hear, or miss: at least, and at most. `isOfReplier`: its Replier is there. */
+  heardBy({ isOfReplier = false } = {}) {
+    let least = this.replies;
+    for (const [name, count] of Object.entries(this.statuses)) {
+      if (!isUnheard(name, isOfReplier)) least += count;
+    }
+    return { least, most: least + (this.statuses['$.KBUS.Limpet.NotSent'] ?? 0) };
   }
-  await Promise.all(ksocks.map((ksock) => ksock.flush().catch(() => {})));
 }
 
-/** Waits until both have heard each of so many messages, or were told that they missed it. @param {Ears[]} ears @param {number} sent @param {Verdict} verdict */
-export async function untilHeard(ears, sent, verdict) {
-  await until('all is heard, or counted', () => {
-    return verdict.broken !== null || ears.every(({ heard, missed }) => heard + missed >= sent);
-  });
+/** Whether a Request with this Status may not be heard. @param {string} status @param {boolean} isOfReplier */
+function isUnheard(status, isOfReplier) {
+  // Its Limpet had not read it, or had nobody to send it to, or the bus refused it.
+  if (status === '$.KBUS.Replier.Unbound' || status === '$.KBUS.Limpet.NotSent') return true;
+  return isOfReplier && status.startsWith('$.KBUS.RemoteError.');
+}
+
+/** Sends Announcements, and counts those that its bus took. */
+export class Announcer {
+  sent = 0;
+  number = 0;
+  ksock;
+  name;
+
+  /** @param {Ksock} ksock @param {string} name */
+  constructor(ksock, name) {
+    this.ksock = ksock;
+    this.name = name;
+  }
+
+  async announce() {
+    try {
+      await this.ksock.sendMsg(new Announcement(this.name, String(++this.number)));
+      this.sent++;
+    } catch {
+      // Nobody hears it.
+    }
+  }
+}
+
+/**
+ * Waits until each has heard as many messages as were sent, or was told that it missed them; it may be no more.
+ * @param {readonly [ears: Ears, least: number, most: number][]} all @param {Verdict} verdict
+ */
+export async function untilHeard(all, verdict) {
+  const text = () =>
+    all.map(([{ heard, missed }, least, most]) => `${heard} + ${missed} of ${least} to ${most}`);
+  try {
+    await until('', () => all.every(([ears, least]) => ears.counted >= least));
+  } catch {
+    verdict.breaks(new Error(`heard + told missed is less than what was sent: ${text()}`));
+  }
+  // What is too much may still come.
+  await pause(2000);
+  if (all.every(([ears, least, most]) => ears.counted >= least && ears.counted <= most)) return;
+  verdict.breaks(new Error(`heard + told missed is not what was sent: ${text()}`));
 }
 
 /**
  * Prints what happened, or throws what was broken. @param {string} what @param {Verdict} verdict @param {Ears[]} ears
- * @param {Asker} asker @param {object} faults
+ * @param {Asker[]} askers @param {object} faults
  */
-export function report(what, verdict, ears, { replies, statuses, refused }, faults) {
+export function report(what, verdict, ears, askers, faults) {
   if (verdict.broken !== null) throw verdict.broken;
-  if (replies === 0) throw new Error('no Request was answered');
+  if (askers.some(({ replies }) => replies === 0)) throw new Error('no Request was answered');
   let heard = 0;
   let missed = 0;
   for (const each of ears) {
     heard += each.heard;
     missed += each.missed;
+  }
+  let replies = 0;
+  let refused = 0;
+  /** @type {Record<string, number>} */
+  const statuses = {};
+  for (const asker of askers) {
+    replies += asker.replies;
+    refused += asker.refused;
+    for (const [name, count] of Object.entries(asker.statuses)) {
+      statuses[name] = (statuses[name] ?? 0) + count;
+    }
   }
   const figures = { heard, missed, replies, statuses, refused, ...faults };
   console.log(`chaos of ${what}: every promise was kept: ${JSON.stringify(figures)}`);

@@ -11,8 +11,8 @@ import { fileURLToPath } from 'node:url';
 import { Ksock } from '../dist/index.js';
 import { Daemon, KBUS } from '../harness/serve.mjs';
 import {
+  Announcer,
   Asker,
-  announce,
   at,
   children,
   Ears,
@@ -58,13 +58,9 @@ async function main() {
   limpet(['--client', '--id', '4', at('proxy1')], at('two'));
 
   const open = (/** @type {string} */ where) => Ksock.open(0, { directory: at(where) });
-  const [near, far, sender, back] = [
-    await open('one'),
-    await open('two'),
-    await open('one'),
-    await open('two'),
-  ];
-  for (const ksock of [near, far]) await ksock.setMaxMessages(10_000_000);
+  const [near, far, listening] = [await open('one'), await open('two'), await open('two')];
+  const [sender, back] = [await open('one'), await open('two')];
+  for (const ksock of [near, far, listening]) await ksock.setMaxMessages(10_000_000);
   await far.replier('$.Ask', (request) => request.text());
   await back.replier('$.Two.*', () => '');
   await near.replier('$.One.*', () => '');
@@ -75,17 +71,16 @@ async function main() {
   });
 
   const verdict = new Verdict();
-  const ears = { near: new Ears(), far: new Ears() };
-  await ears.near.listen(near, '$.FromTwo', verdict);
-  await ears.far.listen(far, '$.FromOne', verdict);
-  const asker = new Asker();
+  const [one, two] = [new Announcer(sender, '$.FromOne'), new Announcer(back, '$.FromTwo')];
+  const asker = new Asker(sender, '$.Ask', verdict);
+  const ears = { near: new Ears(3, 4), far: new Ears(1, 2) };
+  await ears.near.listen(near, ['$.FromTwo'], verdict);
+  await ears.far.listen(listening, ['$.FromOne', '$.Ask'], verdict);
   const end = performance.now() + seconds * 1000;
-  let sent = 0;
   const announcing = (async () => {
     while (performance.now() < end) {
-      for (let at = 0; at < 50; at++)
-        await announce([sender, back], ['$.FromOne', '$.FromTwo'], ++sent);
-      asker.ask(sender, '$.Ask', String(sent), verdict);
+      for (let at = 0; at < 50; at++) await Promise.all([one.announce(), two.announce()]);
+      asker.ask();
       await pause(2);
     }
   })();
@@ -102,9 +97,16 @@ async function main() {
   }
   await announcing;
   await Promise.all(asker.asked);
-  const both = [ears.near, ears.far];
-  await untilHeard(both, sent, verdict);
-  report('Limpets', verdict, both, asker, { sent: 2 * sent, cuts });
+  const { least, most } = asker.heardBy({ isOfReplier: true });
+  await untilHeard(
+    [
+      [ears.near, two.sent, two.sent],
+      [ears.far, one.sent + least, one.sent + most],
+    ],
+    verdict,
+  );
+  const sent = one.sent + two.sent;
+  report('Limpets', verdict, [ears.near, ears.far], [asker], { sent, cuts });
 }
 
 await runChaos(main);
