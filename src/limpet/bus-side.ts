@@ -10,7 +10,7 @@ import { Message, REPLIER_BIND_EVENT } from '../message/message.ts';
 import { BatchedNames, type RecordBatch } from '../message/record-batch.ts';
 import type { BindingReport } from '../message/reports.ts';
 import type { Address } from './hub/address.ts';
-import type { Hub, HubHost } from './hub/hub.ts';
+import type { Hub, HubHost, RefusedSend } from './hub/hub.ts';
 import { EVERYTHING } from './hub/patterns.ts';
 
 /** The Limpet that is bound to this name speaks for the bus; there can only be one. It tells the others how to reach it. */
@@ -135,7 +135,8 @@ export class BusSide {
     const hub = makeHub({
       send: (message, refused) => side?.send(message, refused),
       sendBatch: (batch, refused) => side?.sendBatch(batch, refused),
-      reply: (message) => side?.port.reply(message, () => {}),
+      tell: (message, refused) => side?.tell(message, refused),
+      reply: (message) => side?.reply(message),
       copy: (message, refused) => side?.copy(message, refused),
       bind: (name) => side?.bind(name),
       unbind: (name) => side?.unbind(name),
@@ -195,7 +196,7 @@ export class BusSide {
     for (;;) {
       try {
         await this.port.call(Op.BIND, 1, SPEAKER);
-        this.port.post(new Message(SPEAKS, String(this.host.address.id)), false, () => {});
+        this.tellToSpeak();
         return null;
       } catch (error) {
         if (!(error instanceof PortError) || error.errno !== Errno.EADDRINUSE) throw error;
@@ -209,6 +210,12 @@ export class BusSide {
       this.before = info.address;
       return info;
     }
+  }
+
+  private tellToSpeak(): void {
+    this.tell(new Message(SPEAKS, String(this.host.address.id)), () => {
+      setTimeout(() => this.isClosed || this.tellToSpeak(), ASK_AGAIN_MS);
+    });
   }
 
   /** Asks the Limpet that speaks; null if it has just gone. */
@@ -288,7 +295,7 @@ export class BusSide {
   private answer(request: Message, body: unknown): void {
     const { idNetwork } = request.head;
     const head = new Head(ANSWER, 0, request.from, 0, idNetwork, request.idSerial);
-    this.port.reply(new Message(ANSWER, JSON.stringify(body), head as never), () => {});
+    this.reply(new Message(ANSWER, JSON.stringify(body), head as never));
   }
 
   private speak(): void {
@@ -333,14 +340,28 @@ export class BusSide {
 
   // Writing
 
-  send(message: Message, refused: ((errno: number) => void) | null): void {
+  send(message: Message, refused: RefusedSend): void {
     const wants = (message.head.flags & Flag.ALL_OR_WAIT) !== 0;
     const waits = this.mayWait(wants);
     if (wants && !waits) message.flags &= ~Flag.ALL_OR_WAIT;
-    this.posted(this.port.post(message, waits, refused ?? (() => {})));
+    this.posted(this.port.post(message, waits, refused));
   }
 
-  private sendBatch(batch: RecordBatch, refused: () => void): void {
+  /** Sends a message whose refusal concerns no other one. */
+  private tell(message: Message, refused: () => void): void {
+    this.port.send(message, false, undefined, (refusal) => refusal).catch(refused);
+  }
+
+  private reply(message: Message): void {
+    this.port.reply(message, this.replyRefused);
+  }
+
+  /** Of all Replies, since a port keeps only the last such function that it was given. */
+  private readonly replyRefused: RefusedSend = (errno, reply) => {
+    this.hub.replyRefused(errno, reply);
+  };
+
+  private sendBatch(batch: RecordBatch, refused: RefusedSend): void {
     if (this.batches === null) for (const message of batch.messages()) this.send(message, refused);
     else this.posted(this.batches.post(batch, this.mayWait(batch.waits), refused));
   }

@@ -41,6 +41,7 @@ export function feedLimpet(bytes: Uint8Array, random: Random): void {
     { address, maxBytes: 1_000_000, forgetAfter: 10 },
     {
       send: () => {},
+      tell: () => {},
       sendBatch: (batch) => {
         for (const message of batch.messages()) strictEqual(String(message).length > 0, true);
       },

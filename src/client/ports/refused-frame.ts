@@ -39,7 +39,12 @@ export function refusedMessage(frame: FrameView): Message {
   const name = textOf(frame, 9).slice(0, wordOf(frame, 8));
   const inReplyTo = new MessageId(wordOf(frame, 3), wordOf(frame, 4));
   const to = wordOf(frame, 5);
-  return new Message(name, null, { inReplyTo, to, flags: wordOf(frame, 6) });
+  return new Message(name, null, {
+    id: idOfRefused(frame),
+    inReplyTo,
+    to,
+    flags: wordOf(frame, 6),
+  });
 }
 
 /** The length of the refused message's data. */

@@ -1,5 +1,6 @@
 import type { Address } from '../hub/address.ts';
 import type { Entry } from '../hub/frame.ts';
+import { weightOf } from '../hub/losses.ts';
 import { Decoder, Encoder, LinkError } from '../link/native-codec.ts';
 
 /**
@@ -15,7 +16,8 @@ import { Decoder, Encoder, LinkError } from '../link/native-codec.ts';
  *      0 u16 number of marks     2 u16 0     4 u32 length of the frame
  *        u32 network id, u32 token, u32 count     a mark: what comes on the wire of that token to this Limpet, up to this many
  *                                                 messages, was sent before the section
- *        the Announcements, as an ENTRIES frame of a native link (native-codec.ts); `n` and `heard` are their number
+ *        the Announcements, as an ENTRIES frame of a native link (native-codec.ts); `n` and `heard` are their number. One that tells
+ *        of others that are missed has their number, too, and so the last one of several
  */
 const VERSION = 1;
 const HEADER = 44;
@@ -35,6 +37,9 @@ export interface Section {
   readonly origin: Address;
   readonly entries: readonly Entry[];
 }
+
+/** The number of the first Announcement that an entry stands for; its `n` is the last. */
+export const firstOf = ({ n, message }: Entry): number => n - weightOf(message) + 1;
 
 export interface Piece {
   readonly life: number;
@@ -103,7 +108,7 @@ function writeHeader(
   const { entries: lastEntries } = sections.at(-1) as Section;
   bytes.writeUInt32BE(VERSION * 0x100_0000, 0);
   bytes.writeDoubleBE(origin.life, 4);
-  bytes.writeDoubleBE((entries[0] as Entry).n, 12);
+  bytes.writeDoubleBE(firstOf(entries[0] as Entry), 12);
   bytes.writeDoubleBE((lastEntries.at(-1) as Entry).n, 20);
   bytes.writeDoubleBE(since, 28);
   bytes.writeUInt32BE(index, 36);

@@ -3,7 +3,7 @@ import { type Address, keyOf } from '../hub/address.ts';
 import type { Entry } from '../hub/frame.ts';
 import { LinkError } from '../link/native-codec.ts';
 import type { StoredMessage, StreamState } from './engine.ts';
-import { decodePiece, ParcelReader, type Piece, type WireMark } from './journal-codec.ts';
+import { decodePiece, firstOf, ParcelReader, type Piece, type WireMark } from './journal-codec.ts';
 
 /**
  * With so many messages of the stream, or Announcements, the reader waits until the bus has them. If the Limpet is killed meanwhile, nobody
@@ -286,14 +286,16 @@ export class JournalReader {
     return !this.isHeld;
   }
 
-  private arrived({ origin, since }: Current, { n: number, message, refusal }: Entry): void {
+  private arrived({ origin, since }: Current, entry: Entry): void {
+    const { n: number, message, refusal } = entry;
+    const first = firstOf(entry);
     const key = keyOf(origin);
     const before = this.known.get(key);
     if (before !== undefined && number <= before) return;
-    const missing = before !== undefined || this.joined(since) ? number - (before ?? 0) - 1 : 0;
+    const missing = before !== undefined || this.joined(since) ? first - (before ?? 0) - 1 : 0;
     if (missing > 0) {
       this.host.missed(missing, origin.id);
-      this.known.set(key, number - 1);
+      this.known.set(key, first - 1);
       this.host.moved();
     }
     if (before === undefined && this.known.size >= MAX_KNOWN) {

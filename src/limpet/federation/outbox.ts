@@ -4,7 +4,7 @@ import { bytesOf } from '../hub/entries.ts';
 import type { Entry } from '../hub/frame.ts';
 import { type SizeLimit, withinLimit } from '../hub/size-limit.ts';
 import type { Settled } from '../hub/streams.ts';
-import { encodeParcel, type Section, type WireMark } from './journal-codec.ts';
+import { encodeParcel, firstOf, type Section, type WireMark } from './journal-codec.ts';
 
 /** A section has at most this many Announcements, and a parcel about this many bytes: a reader gives its bus a parcel at a time. */
 const MAX_ENTRIES = 256;
@@ -159,18 +159,17 @@ export class Outbox {
     if (head === undefined) return null;
     let bytes = 0;
     let count = 0;
-    let entries = 0;
     for (const section of this.waiting) {
       if (section.origin !== head.origin || (bytes > 0 && bytes + section.bytes > MAX_PARCEL))
         break;
       bytes += section.bytes;
-      entries += section.entries.length;
       count++;
     }
     const sections = this.waiting.splice(0, count).map((section) => this.withinLimit(section));
     const { origin } = head;
-    const first = (head.entries[0] as Entry).n;
-    const last = first + entries - 1;
+    const first = firstOf(head.entries[0] as Entry);
+    const { entries: lastEntries } = sections.at(-1) as Section;
+    const { n: last } = lastEntries.at(-1) as Entry;
     const pieces = encodeParcel(sections, this.sinceOf(origin), this.host.maxPayload);
     return { origin, first, last, pieces, bytes, index: 0 };
   }
@@ -221,7 +220,7 @@ export class Outbox {
     if (oldest !== undefined && oldest.origin !== origin) return;
     let settled = this.appended;
     if (parcel !== null) settled = parcel.first - 1;
-    else if (waiting[0] !== undefined) settled = (waiting[0].entries[0] as Entry).n - 1;
+    else if (waiting[0] !== undefined) settled = firstOf(waiting[0].entries[0] as Entry) - 1;
     this.settledBefore = settled;
     if (settled > settledBefore) this.host.settledSince(settledBefore);
   }

@@ -44,7 +44,7 @@ export interface LinkState {
 /** What a Limpet tells all others of itself. */
 export interface HubState {
   readonly hub: Address;
-  /** Counts the changes. */
+  /** Counts the changes, from 1 on. 0: nothing is known of the Limpet, and the neighbour shall tell. */
   readonly seq: number;
   readonly links: readonly LinkState[];
   /** The Limpet that spoke for the same bus before this one did. What still comes of it would be out of order. */

@@ -30,7 +30,8 @@ export class Handover {
   /** Whether the one before has delivered neither the message with this id, nor a later one. */
   isNew(network: number, serial: number): boolean {
     const { deliveredUpTo } = this;
-    return deliveredUpTo.size === 0 || serial > (deliveredUpTo.get(network) ?? 0);
+    // What a Limpet itself says has no network.
+    return deliveredUpTo.size === 0 || network === 0 || serial > (deliveredUpTo.get(network) ?? 0);
   }
 
   /** In a new life of a Limpet, the serial numbers of its bus may begin again. */

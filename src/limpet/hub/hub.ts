@@ -1,14 +1,14 @@
 import { splitReplierBindEventData } from '../../message/bind-event.ts';
 import { Errno } from '../../message/errno.ts';
 import { Flag } from '../../message/flags.ts';
-import { OrigFrom } from '../../message/id.ts';
-import { Message, REPLIER_BIND_EVENT } from '../../message/message.ts';
+import { type Message, REPLIER_BIND_EVENT } from '../../message/message.ts';
 import type { RecordBatch } from '../../message/record-batch.ts';
 import { type Address, isSame, keyOf } from './address.ts';
 import type { ClassicLink } from './classic-link.ts';
 import { type AnyEntry, countOf, isBatch } from './entries.ts';
 import type { Frame } from './frame.ts';
 import { Handover } from './handover.ts';
+import { Losses, missedMessage, weightOf } from './losses.ts';
 import { LIMPET_NAMES, MISSED } from './names.ts';
 import { Neighbours } from './neighbours.ts';
 import { Passage } from './passage.ts';
@@ -22,13 +22,20 @@ const TICKS_TO_WARN = 5;
 
 const UNBIND_EVENTS_LOST = '$.KBUS.UnbindEventsLost';
 
+export type RefusedSend = (errno: number, message: Message) => void;
+
 /** How the hub reaches its bus and its links. It calls back only with the events of {@link Hub}. */
 export interface HubHost {
-  /** Sends a message on the bus, and lets one with ALL_OR_WAIT wait a while; calls `refused` if the bus refuses it. */
-  send(message: Message, refused: ((errno: number) => void) | null): void;
+  /**
+   * Sends a message on the bus, and lets one with ALL_OR_WAIT wait a while; calls `refused` if the bus refuses it. That must be the
+   * same function for all Announcements; its message has at least id and name of the refused one.
+   */
+  send(message: Message, refused: RefusedSend): void;
   /** Sends a batch of another bus likewise; calls `refused` for each message that the bus refuses. */
-  sendBatch(batch: RecordBatch, refused: () => void): void;
-  /** Sends a Reply on the bus. */
+  sendBatch(batch: RecordBatch, refused: RefusedSend): void;
+  /** Sends an Announcement of this Limpet's own; calls `refused` if the bus refuses it. */
+  tell(message: Message, refused: () => void): void;
+  /** Sends a Reply on the bus; {@link Hub.replyRefused} follows if that refuses it. */
   reply(message: Message): void;
   /** Sends a Request for listeners only: its Replier is this Limpet, which forgets it when it comes back. */
   copy(message: Message, refused: () => void): void;
@@ -74,7 +81,7 @@ export interface HubCounts {
   received: number;
   /** Messages for this bus, or from it, that are lost. */
   missed: number;
-  /** Messages that this bus refused, such as those with ALL_OR_FAIL at a full queue. */
+  /** Messages that this bus refused, such as those with ALL_OR_FAIL at a full queue, or any if it has no memory left. */
   refused: number;
   /** Answers that came after the requester had another one. */
   late: number;
@@ -106,6 +113,7 @@ export class Hub implements RequestsHost {
   /** Of the federation of mode `stream` that this Limpet is in. */
   journal: Journal | null = null;
   private readonly handover = new Handover();
+  private readonly losses: Losses;
   private hasDeferred = false;
 
   constructor({ address, maxBytes, forgetAfter }: HubOptions, host: HubHost) {
@@ -114,6 +122,7 @@ export class Hub implements RequestsHost {
     this.forgetAfter = forgetAfter;
     this.passage = new Passage(address.id);
     this.requests = new Requests(this);
+    this.losses = new Losses((message, refused) => host.tell(message, refused));
     this.topology = new Topology(address);
     this.streams = new Streams(address, maxBytes, {
       transmit: (link, frame) => host.transmit(link, frame),
@@ -124,11 +133,7 @@ export class Hub implements RequestsHost {
         if (known !== undefined) this.repliers.changedAll(known);
       },
       settled: () => this.journal?.settled() ?? { stored: 0, seq: 0 },
-      deferred: () => {
-        if (this.hasDeferred) return;
-        this.hasDeferred = true;
-        host.defer();
-      },
+      deferred: () => this.defer(),
     });
     this.repliers = new Repliers(this.topology, {
       bind: (name) => this.ksockId !== 0 && host.bind(name),
@@ -144,6 +149,12 @@ export class Hub implements RequestsHost {
       pathsChanged: (changed) => this.pathsChanged(changed),
       repliersChanged: (known, name) => this.repliers.changed(known, name),
     });
+  }
+
+  private defer(): void {
+    if (this.hasDeferred) return;
+    this.hasDeferred = true;
+    this.host.defer();
   }
 
   private pathsChanged(changed: readonly KnownHub[]): void {
@@ -230,7 +241,8 @@ export class Hub implements RequestsHost {
     if (!journal.takes(message.name)) return;
     // What was sent before leaves before.
     if (streams.hasUnsent) streams.flushAll();
-    journal.append(this.address, ++streams.own.announced, message, streams.own.end);
+    streams.own.announced += weightOf(message);
+    journal.append(this.address, streams.own.announced, message, streams.own.end);
   }
 
   private heardFromKbus(message: Message): void {
@@ -271,7 +283,7 @@ export class Hub implements RequestsHost {
       return;
     }
     if (this.hasReplaced && this.topology.isReplaced(origin)) {
-      this.counts.missed += countOf(entry);
+      this.tellMissed(countOf(entry), origin.id);
       return;
     }
     this.counts.received += countOf(entry);
@@ -287,7 +299,7 @@ export class Hub implements RequestsHost {
   private deliver(message: Message): void {
     const state = this.handover.check(message);
     if (state === 'duplicate') this.streams.duplicates++;
-    else if (state === 'late') this.counts.missed++;
+    else if (state === 'late') this.tellMissed(1, message.head.idNetwork);
     if (state !== 'new') return;
     if (this.isOnBus) this.deliverToBus(message);
     if (this.classics.size > 0) this.passToClassics(message, null);
@@ -298,28 +310,47 @@ export class Hub implements RequestsHost {
       for (const message of batch.messages()) this.deliver(message);
       return;
     }
-    if (this.isOnBus) this.host.sendBatch(batch, this.countRefused);
+    if (this.isOnBus) {
+      this.losses.tell(batch.network);
+      this.host.sendBatch(batch, this.refusedByBus);
+    }
     this.passBatchToClassics(batch);
   }
 
   /** Sends a message of another bus on this one: a Request only for its listeners. */
   deliverToBus(message: Message): void {
-    const { flags, name } = message.head;
+    const { flags, idNetwork, name, origFrom } = message.head;
+    if (name === MISSED) {
+      this.losses.add(weightOf(message), origFrom.networkId);
+      this.losses.tell(origFrom.networkId);
+      return;
+    }
+    this.losses.tell(idNetwork);
     if ((flags & Flag.WANT_A_REPLY) === 0) {
-      this.host.send(this.passage.sendable(message, 0), this.countRefused);
+      this.host.send(this.passage.sendable(message, 0), this.refusedByBus);
     } else if (this.repliers.isProxyOf(name)) {
-      this.host.copy(this.passage.sendable(message, this.ksockId), this.countRefused);
+      const copy = this.passage.sendable(message, this.ksockId);
+      this.host.copy(copy, () => this.refusedByBus(0, copy));
     } else {
       // A Request would go to a Replier of this bus, which is not to answer it.
       const plain = this.passage.sendable(message, 0);
       plain.flags &= ~Flag.WANT_A_REPLY;
-      this.host.send(plain, this.countRefused);
+      this.host.send(plain, this.refusedByBus);
     }
   }
 
-  private readonly countRefused = (): void => {
+  /** The bus has refused a message of another one: its listeners hear that they miss it. */
+  private readonly refusedByBus: RefusedSend = (_errno, { id }) => {
     this.counts.refused++;
+    this.losses.add(1, id.networkId);
+    this.defer();
   };
+
+  /** The bus has refused a Reply of this Limpet. */
+  replyRefused(errno: number, reply: Message): void {
+    this.counts.refused++;
+    this.requests.answerRefused(errno, reply);
+  }
 
   /** Messages of another Limpet are lost: no Limpet kept them. */
   private lost({ origin, key }: Inflow, count: number): void {
@@ -338,7 +369,8 @@ export class Hub implements RequestsHost {
   tellMissed(count: number, origin: number): void {
     this.counts.missed += count;
     if (!this.isOnBus) return;
-    this.host.send(missedMessage(count, origin), this.countRefused);
+    this.losses.add(count, origin);
+    this.losses.tell(origin);
   }
 
   // Classic links
@@ -388,7 +420,7 @@ export class Hub implements RequestsHost {
     return this.ksockId;
   }
 
-  send(request: Message, refused: (errno: number) => void): void {
+  send(request: Message, refused: RefusedSend): void {
     this.host.send(request, refused);
   }
 
@@ -413,7 +445,7 @@ export class Hub implements RequestsHost {
     if (!this.neighbours.links.has(link)) return;
     switch (frame.kind) {
       case 'state':
-        if (!this.topology.hubs.has(keyOf(frame.state.hub))) {
+        if (frame.state.seq > 0 && !this.topology.hubs.has(keyOf(frame.state.hub))) {
           this.handover.begunAnew(frame.state.hub.id);
         }
         this.neighbours.told(link, frame);
@@ -471,6 +503,7 @@ export class Hub implements RequestsHost {
   /** Sends also what could wait for a while. */
   flushAll(): void {
     this.hasDeferred = false;
+    this.losses.tellAll();
     this.streams.flushAll();
     this.flush();
   }
@@ -480,7 +513,11 @@ export class Hub implements RequestsHost {
     this.streams.tick();
     this.handover.tick();
     this.checkIds();
-    if (this.isOnBus) this.repliers.tick();
+    if (this.isOnBus) {
+      this.repliers.tick();
+      this.losses.tellAll();
+    }
+    this.neighbours.tick();
     for (const { key } of this.topology.forgetLost(this.forgetAfter)) this.streams.forget(key);
     this.flush();
   }
@@ -500,8 +537,4 @@ export class Hub implements RequestsHost {
       );
     }
   }
-}
-
-function missedMessage(count: number, origin: number): Message {
-  return new Message(MISSED, String(count), { origFrom: new OrigFrom(origin, 0) });
 }

@@ -18,8 +18,9 @@ export interface NeighboursHost {
 type News = Extract<Frame, { kind: 'state' | 'links' | 'replier' }>;
 type Change = Exclude<News, { kind: 'state' }>;
 
-/** So many changes of one Limpet are kept that came before those before them. */
-const MAX_EARLY = 1024;
+/** Of so many Limpets, so many changes each are kept that came before those before them. */
+const MAX_EARLY_LIMPETS = 64;
+const MAX_EARLY = 256;
 
 /**
  * The native links of a Limpet. It tells its neighbours what it knows, and what they tell it (link-state routing), and gets each
@@ -63,6 +64,8 @@ export class Neighbours {
   told(link: Link, news: News): void {
     const { topology } = this;
     if (news.kind === 'state') {
+      const { hub, seq } = news.state;
+      if (seq === 0) this.asked(link, hub);
       if (!topology.learn(news.state)) return;
       this.flood(news, link);
       this.pathsChanged(topology.hubs.get(keyOf(news.state.hub)));
@@ -88,10 +91,41 @@ export class Neighbours {
 
   /** Changes may come over several paths, and so before those that came first. */
   private keepEarly(link: Link, news: Change): void {
-    const key = keyOf(news.hub);
-    const kept = this.early.get(key) ?? new Map<number, readonly [Link, Change]>();
-    this.early.set(key, kept);
-    if (kept.size < MAX_EARLY) kept.set(news.seq, [link, news]);
+    const { early } = this;
+    const { hub, seq } = news;
+    const key = keyOf(hub);
+    const kept = early.get(key);
+    const hasRoom = kept === undefined ? early.size < MAX_EARLY_LIMPETS : kept.size < MAX_EARLY;
+    if (!hasRoom) this.ask(link, hub);
+    else if (kept === undefined) early.set(key, new Map([[seq, [link, news]]]));
+    else kept.set(seq, [link, news]);
+  }
+
+  /**
+   * A second has passed. A Limpet that this one has forgotten may be in reach again, and to those between them it is no news: then this
+   * one must ask.
+   */
+  tick(): void {
+    const { topology } = this;
+    const inUse = this.linksInUse();
+    for (const [hub, first] of topology.unknown()) {
+      const link = inUse.get(first);
+      if (link !== undefined) this.ask(link, hub);
+    }
+  }
+
+  /** Asks what the neighbour knows of a Limpet. */
+  private ask(link: Link, hub: Address): void {
+    const nothing = { hub, seq: 0, links: [], replaces: null, repliers: [] };
+    this.transmit(link, { kind: 'state', state: nothing });
+  }
+
+  private asked(link: Link, hub: Address): void {
+    const { topology } = this;
+    const known = topology.hubs.get(keyOf(hub));
+    if (known !== undefined) {
+      this.transmit(link, { kind: 'state', state: topology.stateOf(known) });
+    }
   }
 
   /** More is known of a Limpet: what has come too early may be next. */
@@ -199,6 +233,7 @@ export class Neighbours {
   private pathsChanged(more?: KnownHub): void {
     const { topology, streams } = this;
     const changed = topology.computePaths();
+    for (const { key } of changed) if (!topology.paths.has(key)) streams.outOfReach(key);
     const inUse = this.linksInUse();
     for (const { hub, key } of topology.hubs.values()) {
       if (key === topology.own.key) continue;

@@ -2,6 +2,7 @@ import type { Message } from '../../message/message.ts';
 import type { RecordBatch } from '../../message/record-batch.ts';
 import { type AnyEntry, bytesOf, endOf, heardOf, isBatch } from './entries.ts';
 import type { Entry } from './frame.ts';
+import { weightOf } from './losses.ts';
 
 /** Empty places at the front of the log before it moves. */
 const MAX_EMPTY = 1024;
@@ -28,7 +29,7 @@ export class OwnStream {
   readonly acknowledged = new Map<string, number>();
 
   append(message: Message, dest: Entry['dest'], answers: number): Entry {
-    if (answers === 0) this.heard++;
+    if (answers === 0) this.heard += weightOf(message);
     const { end: n, heard, announced: after } = this;
     const entry: Entry = { n, heard, message, dest, answers, refusal: 0, after };
     this.push(entry);

@@ -127,6 +127,16 @@ export class Requests {
     this.hub.reply(new Message(status, message?.data, head as never));
   }
 
+  /**
+   * The bus has refused an answer: that was too large for it, or had to reach full queues, too. A Status has room, unless nobody waits
+   * any more.
+   */
+  answerRefused(errno: number, { inReplyTo, name, to: from }: Message): void {
+    if (name.startsWith(REMOTE_ERROR)) return;
+    const { networkId: network, serialNum: serial } = inReplyTo;
+    this.answer({ network, serial, from }, `${REMOTE_ERROR}${codeOf(errno) ?? 'EINVAL'}`);
+  }
+
   /** Answers Requests whose Limpet is out of reach. */
   answerLost(isLost: (key: string) => boolean): void {
     for (const [n, request] of this.pending) {
@@ -180,7 +190,8 @@ export class Requests {
     this.hub.send(request, (errno) => {
       if (!this.asked.delete(key)) return;
       this.hub.counts.refused++;
-      refuse(to === 0 ? `${REMOTE_ERROR}${codeOf(errno)}` : statefulRefusal(errno));
+      if (errno === Errno.ECONNRESET) refuse(LINK_LOST);
+      else refuse(to === 0 ? `${REMOTE_ERROR}${codeOf(errno)}` : statefulRefusal(errno));
       this.hub.flush();
     });
   }

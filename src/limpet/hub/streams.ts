@@ -14,6 +14,7 @@ import {
   sizeOf,
 } from './entries.ts';
 import type { BatchEntry, Entry, Frame } from './frame.ts';
+import { MISSED } from './names.ts';
 import { OwnStream } from './own-stream.ts';
 import type { Filter } from './patterns.ts';
 import { type SizeLimit, withinLimit } from './size-limit.ts';
@@ -82,6 +83,9 @@ interface Subscriber {
   /** What comes before this number may wait: copies of Requests that another neighbour carries out. */
   deferredTo: number;
 }
+
+/** Of so many forgotten Limpets it is known how far this one has their streams. */
+const MAX_LEFT = 4096;
 
 /** Copies of Requests that are carried out elsewhere may wait for one another; not more of them than this. */
 const MAX_DEFERRED = 64;
@@ -161,6 +165,8 @@ export interface Settled {
 export class Streams {
   readonly own = new OwnStream();
   readonly inflows = new Map<string, Inflow>();
+  /** By key: streams that this Limpet had, of Limpets that were out of reach for long. If one comes back, what is missing is counted. */
+  private readonly left = new Map<string, Pick<Inflow, 'have' | 'heard'>>();
   private readonly self: Address;
   private readonly host: StreamsHost;
   private readonly maxBytes: number;
@@ -313,7 +319,7 @@ export class Streams {
     const { link } = subscriber;
     const { message, dest, answers } = entry;
     if (answers !== 0 && this.isForAnother(subscriber, origin, dest)) return null;
-    if (answers !== 0 || link.out.passes(message.name)) {
+    if (answers !== 0 || link.out.passes(message.name) || message.name === MISSED) {
       return link.limit === null ? entry : withinLimit(link.limit, entry);
     }
     return dest === null ? null : { ...entry, refusal: Errno.EADDRNOTAVAIL };
@@ -353,6 +359,9 @@ export class Streams {
     if (inflow === undefined) {
       inflow = new Inflow(origin);
       this.inflows.set(key, inflow);
+      const left = this.left.get(key);
+      this.left.delete(key);
+      if (left !== undefined) Object.assign(inflow, left, { hasBegun: true });
     }
     return inflow;
   }
@@ -587,6 +596,11 @@ export class Streams {
     this.transmit(upstream, { kind: 'acknowledge', origin, hub: { id, life }, to });
   }
 
+  /** A Limpet is out of reach: others may forget how far it has the streams, and must hear it again when it is back. */
+  outOfReach(key: string): void {
+    for (const { passed } of this.inflows.values()) passed.delete(key);
+  }
+
   acknowledged({ origin, hub, to }: Extract<Frame, { kind: 'acknowledge' }>): void {
     const key = keyOf(hub);
     if (!isSame(origin, this.self)) {
@@ -613,12 +627,19 @@ export class Streams {
     }
   }
 
-  /** A Limpet is gone for good. */
+  /** A Limpet was out of reach for so long that nothing is kept for it any more. */
   forget(key: string): void {
     const to = this.own.acknowledged.get(key);
     if (to !== undefined) this.dropFor(to + 1, this.own.end);
     this.own.acknowledged.delete(key);
+    const inflow = this.inflows.get(key);
     this.inflows.delete(key);
+    if (inflow?.hasBegun) {
+      const { have, heard } = inflow;
+      this.left.set(key, { have, heard });
+      const [oldest] = this.left.keys();
+      if (this.left.size > MAX_LEFT) this.left.delete(oldest as string);
+    }
     for (const { acknowledged } of this.inflows.values()) acknowledged.delete(key);
   }
 

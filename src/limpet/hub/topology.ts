@@ -70,6 +70,7 @@ export class Topology {
   learn(state: HubState): boolean {
     const key = keyOf(state.hub);
     const known = this.hubs.get(key);
+    if (state.seq === 0) return false;
     if (known === undefined) {
       const repliers = new Set(state.repliers);
       this.hubs.set(key, { ...state, key, repliers, lostFor: 0 });
@@ -144,6 +145,15 @@ export class Topology {
     }
     for (const [key, { hub }] of before) if (!paths.has(key)) changed.push(hub);
     return changed;
+  }
+
+  /** Limpets that those in reach have links to, and of which nothing is known; and the key of the neighbour to ask. */
+  *unknown(): Generator<readonly [hub: Address, neighbour: string]> {
+    for (const { hub, first } of this.paths.values()) {
+      for (const { peer } of hub.links) {
+        if (peer.id !== 0 && !this.hubs.has(keyOf(peer))) yield [peer, first];
+      }
+    }
   }
 
   /** Counts a tick for the Limpets that are out of reach; gives those that were for `ticks`, and forgets them. */

@@ -174,6 +174,10 @@ export class Bowl {
   readonly number: number;
   bus = new Bus();
   fish: Goldfish[] = [];
+  /** The bus has no memory left for what Limpets bring. */
+  isShort = false;
+  refusesLate = false;
+  refusedCopies = 0;
   /** How often the bus has started. */
   life = 0;
   private born = 0;
@@ -187,6 +191,11 @@ export class Bowl {
     const fish = new Goldfish(`${this.number}.${this.life}.${this.born++}`, this);
     this.fish.push(fish);
     return fish;
+  }
+
+  /** A Status always has room. */
+  refuses(message: Message): boolean {
+    return this.isShort && !(message.isReply() && message.dataLength === 0);
   }
 
   restart(): void {

@@ -2,14 +2,28 @@ import type { BusKsock } from '../../../src/bus/ksock.ts';
 import type { Address } from '../../../src/limpet/hub/address.ts';
 import type { Frame } from '../../../src/limpet/hub/frame.ts';
 import { Hub } from '../../../src/limpet/hub/hub.ts';
+import { MISSED } from '../../../src/limpet/hub/names.ts';
 import { linkOf } from '../../../src/limpet/hub/neighbours.ts';
 import type { Link } from '../../../src/limpet/hub/streams.ts';
 import { LINK_COST, SIBLING_COST } from '../../../src/limpet/hub/topology.ts';
+import { Errno } from '../../../src/message/errno.ts';
 import type { Message } from '../../../src/message/message.ts';
 import type { RecordBatch } from '../../../src/message/record-batch.ts';
 import { type Bowl, batched, read, send } from './bowl.ts';
 
 const NO_OWNER = { queued: () => {}, answered: () => {}, roomMade: () => {} };
+
+/** What happens to messages that others could hear, to check that each is heard, or counted as missed. */
+export interface Ledger {
+  /** A Limpet passes an Announcement or a Request on, as this number of its stream. */
+  passed(by: Limpet, n: number, text: string): void;
+  /** A Limpet refuses a Request that it should have carried out: nobody on its bus hears that. */
+  refused(by: Limpet, origin: Address, n: number): void;
+}
+
+interface RequestsInsides {
+  answerTo(origin: Address, n: number, name: string, reply?: Message, from?: object): void;
+}
 
 export interface PondOptions {
   readonly maxBytes: number;
@@ -17,6 +31,7 @@ export interface PondOptions {
   /** A link is congested with this many frames on their way. */
   readonly congested: number;
   /** Breaks each hub, to see whether the checks notice. */
+  readonly ledger?: Ledger | undefined;
   readonly sabotage?: ((hub: Hub) => void) | undefined;
 }
 
@@ -28,6 +43,8 @@ export class Limpet {
   private ksock: BusKsock | null = null;
   private isPaused = false;
   private hasDeferred = false;
+  /** Outcomes that are on their way. */
+  private readonly refusals: (() => void)[] = [];
   private token = 0;
   readonly ends: End[] = [];
   readonly cables = new Set<Cable>();
@@ -41,11 +58,14 @@ export class Limpet {
     this.hub = new Hub(
       { address: { id, life }, maxBytes, forgetAfter },
       {
-        send: (message, refused) => this.send(message, refused),
+        send: (message, refused) => this.send(message, (errno) => refused(errno, message)),
         sendBatch: (batch, refused) => {
-          for (const message of batch.messages()) this.send(message, refused);
+          for (const message of batch.messages()) {
+            this.send(message, (errno) => refused(errno, message));
+          }
         },
-        reply: (message) => this.send(message, null),
+        tell: (message, refused) => this.send(message, refused),
+        reply: (message) => this.send(message, (errno) => this.hub.replyRefused(errno, message)),
         copy: (message, refused) => this.copy(message, refused),
         bind: (name) => {
           const result = this.ksock?.bind(name, true);
@@ -65,23 +85,59 @@ export class Limpet {
         warn: (text) => this.warnings.push(text),
       },
     );
+    if (options.ledger !== undefined) this.record(options.ledger);
     options.sabotage?.(this.hub);
     this.ksock = bowl.bus.open(NO_OWNER, { maxMessages: 1_000_000 });
     this.ksock.bind('$.*', false);
     this.ksock.wantMessagesOnce(1);
   }
 
-  private send(message: Message, refused: ((errno: number) => void) | null): void {
+  private record(ledger: Ledger): void {
+    const { streams, requests } = this.hub;
+    const { own } = streams;
+    const append = own.append.bind(own);
+    own.append = (message, dest, answers) => {
+      const entry = append(message, dest, answers);
+      const isOfGoldfish = answers === 0 && message.name !== MISSED;
+      if (isOfGoldfish) ledger.passed(this, entry.n, message.text());
+      return entry;
+    };
+    const appendBatch = own.appendBatch.bind(own);
+    own.appendBatch = (batch) => {
+      let n = own.end;
+      for (const message of batch.messages()) ledger.passed(this, n++, message.text());
+      appendBatch(batch);
+    };
+    const insides = requests as unknown as RequestsInsides;
+    const answerTo = insides.answerTo.bind(requests);
+    insides.answerTo = (origin, n, name, reply, from) => {
+      if (reply === undefined) ledger.refused(this, origin, n);
+      answerTo(origin, n, name, reply, from);
+    };
+  }
+
+  private send(message: Message, refused: (errno: number) => void): void {
     if (this.ksock === null) throw new Error('a Limpet without a Ksock sends');
-    const result = send(this.ksock, message);
-    if (result < 0) refused?.(-result);
+    const result = this.bowl.refuses(message) ? -Errno.ENOMEM : send(this.ksock, message);
+    if (result < 0) this.refused(() => refused(-result));
   }
 
   private copy(message: Message, refused: () => void): void {
     if (this.ksock === null) throw new Error('a Limpet without a Ksock sends');
     const token = this.token++;
-    if (send(this.ksock, message, token) < 0) refused();
-    else this.ksock.forget(token);
+    if (this.bowl.refuses(message)) this.refused(refused);
+    else if (send(this.ksock, message, token) === 0) this.ksock.forget(token);
+    else {
+      // A goldfish is the Replier by now, and the Limpet has not heard of it yet.
+      this.bowl.refusedCopies++;
+      this.refused(refused);
+    }
+  }
+
+  /** A daemon refuses at once; the Limpet may hear of it after it has sent more. */
+  private refused(tell: () => void): void {
+    if (this.bowl.refusesLate) this.refusals.push(tell);
+    else tell();
   }
 
   private transmit(link: Link, frame: Frame): boolean {
@@ -142,10 +198,12 @@ export class Limpet {
 
   /** Sends what could wait. */
   flushAll(): boolean {
+    const refusals = this.refusals.splice(0);
+    for (const tell of refusals) if (this.isAlive) tell();
     const { hasDeferred } = this;
     this.hasDeferred = false;
-    if (hasDeferred) this.hub.flushAll();
-    return hasDeferred;
+    if (hasDeferred && this.isAlive) this.hub.flushAll();
+    return hasDeferred || refusals.length > 0;
   }
 
   die(): void {

@@ -1,7 +1,7 @@
 import { Random } from '../../../harness/random.mjs';
-import type { Address } from '../../../src/limpet/hub/address.ts';
+import { type Address, keyOf } from '../../../src/limpet/hub/address.ts';
 import { Bowl, type Goldfish } from './bowl.ts';
-import { Cable, Limpet, type PondOptions } from './pond.ts';
+import { Cable, type Ledger, Limpet, type PondOptions } from './pond.ts';
 
 const NAMES = ['$.a', '$.b', '$.b.c', '$.d.*', '$.d.e'] as const;
 const SENT = ['$.a', '$.b', '$.b.c', '$.d.e', '$.d.f'] as const;
@@ -26,6 +26,10 @@ export interface Weather {
   readonly steps: number;
   readonly maxBytes: number;
   readonly congested: number;
+  /** After how many ticks a Limpet out of reach is forgotten. */
+  readonly forgetAfter: number;
+  /** Buses refuse what Limpets bring, for a while. */
+  readonly shortages: boolean;
 }
 
 export interface Figures {
@@ -48,6 +52,8 @@ export function drawWeather(random: Random): Weather {
     steps: 100 + random.below(500),
     maxBytes: random.chance(0.3) ? 2000 : 1_000_000,
     congested: random.chance(0.3) ? 2 : 1000,
+    forgetAfter: random.chance(0.2) ? 2 : 20,
+    shortages: random.chance(0.3),
   };
 }
 
@@ -60,8 +66,12 @@ export class World {
   private readonly berths: Berth[] = [];
   private readonly cables: Cable[] = [];
   private readonly speakers = new Map<Bowl, Address>();
-  /** Of each Announcement, in which bowl it was sent; only those sent while all was well. */
-  private readonly announced = new Map<string, Bowl>();
+  private readonly announced: string[] = [];
+  /** What Limpets have passed on: in which bowl it was sent; and the same by Limpet and number. */
+  private readonly passed = new Map<string, Bowl>();
+  private readonly numbered = new Map<string, string>();
+  /** Requests that were to be carried out in a bowl, which did not hear them. */
+  private readonly refused = new Map<Bowl, Set<string>>();
   readonly figures: Figures = {
     steps: 0,
     announcements: 0,
@@ -78,12 +88,27 @@ export class World {
     this.weather = weather;
     this.options = {
       maxBytes: weather.maxBytes,
-      forgetAfter: 20,
+      forgetAfter: weather.forgetAfter,
       congested: weather.congested,
+      ledger: this.ledger(),
       sabotage,
     };
     for (let at = 0; at < weather.bowls; at++) this.bowls.push(new Bowl(at));
     this.build();
+  }
+
+  private ledger(): Ledger {
+    const numberOf = (hub: Address, n: number): string => `${keyOf(hub)} ${n}`;
+    return {
+      passed: ({ bowl, hub }, n, text) => {
+        this.passed.set(text, bowl);
+        this.numbered.set(numberOf(hub.address, n), text);
+      },
+      refused: ({ bowl }, origin, n) => {
+        const text = this.numbered.get(numberOf(origin, n)) ?? '';
+        this.refused.set(bowl, (this.refused.get(bowl) ?? new Set()).add(text));
+      },
+    };
   }
 
   /** A random graph: some bowls have two Limpets, some links are doubled; chance makes rings. */
@@ -206,16 +231,17 @@ export class World {
       take: 60,
       cut: 1.5,
       connect: 6,
-      tick: 3,
+      tick: weather.forgetAfter < 10 ? 20 : 3,
       flush: 10,
       die: weather.deaths ? 0.5 : 0,
       start: weather.deaths ? 3 : 0,
       restart: weather.deaths ? 0.3 : 0,
+      shortage: weather.shortages ? 3 : 0,
     });
     switch (what) {
       case 'announce':
         if (fish === undefined) return;
-        this.announced.set(fish.announce(random.pick(SENT)), fish.bowl);
+        this.announced.push(fish.announce(random.pick(SENT)));
         this.figures.announcements++;
         return;
       case 'ask':
@@ -229,6 +255,8 @@ export class World {
         fish?.bind(random.pick(NAMES));
         return;
       case 'unbind':
+        // What a Replier has not read, it does not hear any more; the first of a bowl hears all.
+        if (fish?.bowl.fish[0] === fish) fish?.readAll();
         fish?.unbind(random.pick(NAMES));
         return;
       case 'leave':
@@ -275,6 +303,12 @@ export class World {
       case 'start': {
         const berth = this.berths.find(({ limpet }) => limpet === null);
         if (berth !== undefined) this.start(berth);
+        return;
+      }
+      case 'shortage': {
+        const bowl = random.pick(this.bowls);
+        bowl.isShort = !bowl.isShort;
+        bowl.refusesLate = random.chance(0.5);
         return;
       }
       case 'restart':
@@ -331,6 +365,7 @@ export class World {
   }
 
   private end(): void {
+    for (const bowl of this.bowls) bowl.isShort = false;
     for (const berth of this.berths) if (berth.limpet === null) this.start(berth);
     this.settle();
     for (const cable of this.cables) cable.connect();
@@ -390,21 +425,28 @@ export class World {
     }
   }
 
-  /** The first goldfish of each bowl was there all the time: it heard each Announcement, or was told how many it missed. */
+  /** The first goldfish of each bowl was there all the time: it heard each message, or was told how many it missed. */
   private checkDeliveries(): void {
+    const { announced, passed, weather } = this;
+    for (const text of announced)
+      if (!passed.has(text)) throw new Error(`${text} was not passed on`);
     for (const bowl of this.bowls) {
       const [witness] = bowl.fish;
       if (witness === undefined) continue;
+      const refused = this.refused.get(bowl);
       let unheard = 0;
-      for (const tag of this.announced.keys()) if (!witness.heard.has(tag)) unheard++;
-      this.figures.deliveries += this.announced.size - unheard;
-      // Requests that nobody hears are counted as well.
-      if (unheard > witness.missed) {
+      for (const [text, from] of passed) {
+        if (from === bowl || refused?.has(text)) continue;
+        if (witness.heard.has(text)) this.figures.deliveries++;
+        else unheard++;
+      }
+      if (unheard !== witness.missed) {
         throw new Error(
           `${bowl.name} lacks ${unheard} messages, and was told of ${witness.missed}`,
         );
       }
-      if (this.weather.maxBytes > 100_000 && witness.missed > 0) {
+      const isRich = weather.maxBytes > 100_000 && weather.forgetAfter > 10 && !weather.shortages;
+      if (isRich && witness.missed > bowl.refusedCopies) {
         throw new Error(`${bowl.name} was told of ${witness.missed} missed messages`);
       }
     }
