@@ -34,6 +34,7 @@ class Sea {
       {
         send: nothing,
         sendBatch: nothing,
+        tell: nothing,
         reply: nothing,
         copy: nothing,
         bind: (name) => hub.bound(name, true),
