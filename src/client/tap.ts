@@ -117,7 +117,8 @@ function isWhole(value: number, most: number): boolean {
  * ```
  */
 export class Tap implements AsyncIterable<TapEvent>, AsyncDisposable {
-  private readonly source: EventSource;
+  /** @internal */
+  readonly source: EventSource;
   private readonly target: string;
   private readonly signal: AbortSignal | undefined;
   private readonly reader = new EventReader();

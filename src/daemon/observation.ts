@@ -49,6 +49,8 @@ export class Observation implements Holder {
   private tap: BusTap | null = null;
   /** What is left of the past that the client asked for; null unless it did. */
   private past: Uint8Array[] | null = null;
+  /** The last block that went to the outbox, while the tap's memory may still be read there. */
+  private last: Uint8Array | null = null;
   private timer: Timer | undefined;
   private isDue = false;
   private isEnding = false;
@@ -165,9 +167,14 @@ export class Observation implements Holder {
   send(): void {
     const { channel, outbox, past, tap } = this;
     if (tap?.mustGoOn) this.goOn();
+    if (this.last !== null && channel.backlog + outbox.unsentBytes === 0) {
+      tap?.release(this.last);
+      this.last = null;
+    }
     if (!this.isDue) return;
     while (channel.backlog + outbox.unsentBytes <= MAX_BACKLOG_BYTES) {
       const block = past?.shift() ?? tap?.take() ?? null;
+      if (tap !== null) this.last = block ?? this.last;
       if (block === null) {
         this.isDue = false;
         return;

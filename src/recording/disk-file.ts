@@ -102,6 +102,11 @@ export class DiskFile {
     await direct?.close().catch(() => {});
   }
 
+  /** The next piece must wait until it is `ready`. */
+  get isBehind(): boolean {
+    return this.underWay >= MAX_UNDER_WAY || this.failure !== null;
+  }
+
   /** Resolves when another piece may be appended. Throws the {@link FileError} of an earlier one. */
   async ready(): Promise<void> {
     if (this.underWay >= MAX_UNDER_WAY) await this.last;

@@ -6,6 +6,7 @@ import { DiskFile, type OpenFile } from './disk-file.ts';
 import { EventFile, startOf } from './event-file.ts';
 import { FileError } from './file-error.ts';
 import { pageMemory } from './page-memory.ts';
+import { readBlocks } from './read-blocks.ts';
 
 export interface RecorderOptions {
   readonly path: string;
@@ -98,10 +99,7 @@ export class Recorder {
     const timer = setInterval(() => this.tick(), TICK_MS);
     try {
       try {
-        for (let block = await this.tap.nextBlock(); block !== null; ) {
-          await this.add(block);
-          block = await this.tap.nextBlock();
-        }
+        await readBlocks(this.tap, (block) => this.add(block));
       } finally {
         clearInterval(timer);
         await this.finish();
@@ -125,29 +123,49 @@ export class Recorder {
     };
   }
 
-  private async add(block: Uint8Array): Promise<void> {
+  private add(block: Uint8Array): Promise<void> | undefined {
+    this.walker.begin(block);
+    return this.addMore();
+  }
+
+  /** Adds the further events of the block; a promise, if some must wait. */
+  private addMore(): Promise<void> | undefined {
     const { walker } = this;
-    walker.begin(block);
     while (walker.step()) {
-      if (walker.code === Code.BEGIN) {
-        this.startedAt = startOf(walker.bytes, walker.from);
-        if (this.mustRotate) await this.rotate();
-      }
-      const { mcap } = this.file;
-      if (mcap.isEmpty) this.chunkBegan = Date.now();
-      this.file.add(this.startedAt);
-      if (mcap.isFull) {
-        this.endChunk();
-        await this.disk.ready();
-        this.noteSafe();
-        this.askToRotate();
-      }
+      const wait = this.addEvent();
+      if (wait !== undefined) return wait.then(() => this.addMore());
     }
+    return undefined;
+  }
+
+  private addEvent(): Promise<void> | undefined {
+    const { walker } = this;
+    if (walker.code === Code.BEGIN) {
+      this.startedAt = startOf(walker.bytes, walker.from);
+      if (this.mustRotate) return this.rotate().then(() => this.put());
+    }
+    return this.put();
+  }
+
+  /** Writes the event to the open chunk, and a full chunk to the disk; a promise, if the disk is behind. */
+  private put(): Promise<void> | undefined {
+    const { disk, file } = this;
+    if (file.mcap.isEmpty) this.chunkBegan = Date.now();
+    file.add(this.startedAt);
+    if (!file.mcap.isFull) return undefined;
+    this.endChunk();
+    if (disk.isBehind) return disk.ready().then(() => this.settle());
+    this.settle();
+    return undefined;
   }
 
   private tick(): void {
     if (this.file.mcap.isEmpty || Date.now() - this.chunkBegan < CHUNK_MS) return;
     this.endChunk();
+    this.settle();
+  }
+
+  private settle(): void {
     this.noteSafe();
     this.askToRotate();
   }

@@ -140,6 +140,11 @@ export class BusTap implements BusObserver {
     return block;
   }
 
+  /** Nobody needs this block any more, nor those taken before it. */
+  release(block: Uint8Array): void {
+    this.writer.release(block);
+  }
+
   /** The reader wants the state of the bus again. */
   restate(): void {
     this.mustBegin = true;

@@ -20,10 +20,14 @@ const encoder = new TextEncoder();
  * write its fields: numbers as LEB128, texts with their length before them.
  */
 export class EventWriter {
-  bytes = NO_BYTES;
+  bytes: Uint8Array = NO_BYTES;
   at = 0;
   /** Where the block begins in `bytes`; -1 while there is none. */
   private blockAt = -1;
+  /** A slab whose blocks nobody needs any more. */
+  private spare: Uint8Array | null = null;
+  /** The block that was released last. */
+  private released: Uint8Array | null = null;
   /** The time of the last event. */
   private time = 0;
   private readonly finished: (block: Uint8Array) => void;
@@ -55,7 +59,10 @@ export class EventWriter {
   private beginBlock(most: number, time: number): void {
     const needed = BLOCK_HEADROOM + BLOCK_TIME_BYTES + most + MOST_PADDING;
     if (this.at + needed > this.bytes.length) {
-      this.bytes = new Uint8Array(Math.max(SLAB_BYTES, needed));
+      const { spare } = this;
+      const isEnough = spare !== null && needed <= SLAB_BYTES;
+      this.bytes = isEnough ? spare : new Uint8Array(Math.max(SLAB_BYTES, needed));
+      if (isEnough) this.spare = null;
       this.at = 0;
     }
     this.blockAt = this.at;
@@ -73,6 +80,15 @@ export class EventWriter {
     while (((this.at - blockAt) & 3) !== 0) this.bytes[this.at++] = 0;
     this.blockAt = -1;
     this.finished(this.bytes.subarray(blockAt, this.at));
+  }
+
+  /** Nobody needs this block any more, nor those before it: their memory may serve again. */
+  release(block: Uint8Array): void {
+    const last = this.released;
+    this.released = block;
+    // Blocks come in order: with one of another slab, all of the last slab are released.
+    if (last === null || last.buffer === block.buffer) return;
+    if (last.buffer.byteLength === SLAB_BYTES) this.spare = new Uint8Array(last.buffer);
   }
 
   /** A whole number from 0 to 2^53 - 1. */

@@ -8,7 +8,9 @@ import { observe as observeWeb } from '../../src/client/observe-web.ts';
 import type { Tap } from '../../src/client/tap.ts';
 import { Session } from '../../src/daemon/session.ts';
 import { Announcement } from '../../src/message/message.ts';
+import { readBlocks } from '../../src/recording/read-blocks.ts';
 import { BusView } from '../../src/tap/bus-view.ts';
+import { EventReader } from '../../src/tap/event-reader.ts';
 import type { TapEvent } from '../../src/tap/events.ts';
 import { LOCAL_WEB, LocalDaemon } from '../support/daemon.ts';
 import { FrameHost } from '../support/frame-host.ts';
@@ -89,6 +91,18 @@ const PLACES: [string, () => Promise<Place>][] = [
   ['over a WebSocket', overWebSocket],
 ];
 
+/** Something that happens once. */
+class Signal {
+  isGiven = false;
+  give = (): void => {};
+  readonly given = new Promise<void>((resolve) => {
+    this.give = () => {
+      this.isGiven = true;
+      resolve();
+    };
+  });
+}
+
 /** The events up to the first that `isLast`, which are applied to a view. */
 async function until(
   events: AsyncIterator<TapEvent>,
@@ -132,6 +146,67 @@ describe.for(PLACES)('A tap %s', ([, make]) => {
     expect(seen.map(({ time }) => time)).toEqual(
       seen.map(({ time }) => time).sort((a, b) => a - b),
     );
+  });
+
+  it('passes on blocks as they come, which stay until they were read; the others wait.', async () => {
+    const { open, tap } = await make();
+    const [sender, watcher] = [await open(), await tap()];
+    const seen: string[] = [];
+    const reader = new EventReader();
+    const ready = new Signal();
+    const read = (block: Uint8Array): void => {
+      for (const event of reader.read(block)) {
+        if (event.type === 'ready') ready.give();
+        if (event.type === 'messages') seen.push(...event.messages.map((one) => one.text()));
+      }
+    };
+    const [first, all] = [new Signal(), new Signal()];
+    let blocks = 0;
+    const reading = readBlocks(watcher, (block) => {
+      // The state comes first; then a block that stays until all others have come.
+      if (!ready.isGiven) return read(block) as undefined;
+      if (blocks++ % 3 > 0) return read(block) as undefined;
+      first.give();
+      return all.given.then(() => read(block));
+    });
+    await ready.given;
+    const texts = Array.from({ length: 2000 }, (_, at) => String(at).padEnd(200));
+    await sender.sendMsg(new Announcement('$.News', texts[0]));
+    await first.given;
+    for (const text of texts.slice(1)) {
+      const room = sender.post(new Announcement('$.News', text), { wait: true });
+      if (room !== undefined) await room;
+    }
+    await sender.flush();
+    all.give();
+    watcher.finish();
+    await reading;
+    expect(seen).toEqual(texts);
+    expect(blocks).toBeGreaterThan(3);
+  });
+
+  it('ends with the error of whoever reads its blocks.', async () => {
+    const { open, tap } = await make();
+    await open();
+    const error = new Error('no more');
+    const reads = [
+      () => Promise.reject(error),
+      () => {
+        throw error;
+      },
+    ];
+    for (const read of reads) expect(await failed(readBlocks(await tap(), read))).toBe(error);
+    for (const read of reads) {
+      const watcher = await tap();
+      let isFirst = true;
+      const later = readBlocks(watcher, () => {
+        if (!isFirst) return read();
+        isFirst = false;
+        setTimeout(() => watcher.restate(), 5);
+        return undefined;
+      });
+      expect(await failed(later)).toBe(error);
+    }
   });
 
   it('shows what its filter lets through.', async () => {

@@ -50,8 +50,8 @@ class Observer {
   readonly view = new BusView();
   private readonly reader = new EventReader();
 
-  constructor(asked?: Asked, at = host, on = bus) {
-    this.peer = new Peer(at, on);
+  constructor(asked?: Asked, at = host, on = bus, peer = new Peer(at, on)) {
+    this.peer = peer;
     this.peer.say(hello(HelloMode.OBSERVE));
     expect(this.peer.hear().map(({ kind, words }) => [kind, words[3]])).toEqual([['WELCOME', 0]]);
     this.peer.say(observe(asked));
@@ -68,6 +68,29 @@ class Observer {
     });
     for (const event of events) this.view.apply(event);
     return events;
+  }
+}
+
+/** A client whose bytes stay for a while where the daemon wrote them. */
+class LatePeer extends Peer {
+  isLate = false;
+  private late: Uint8Array[] = [];
+
+  /** Where the bytes lay that the daemon has written. */
+  readonly places = new Set<ArrayBufferLike>();
+
+  override write(pieces: readonly Uint8Array[]): void {
+    this.late.push(...pieces);
+    for (const { buffer } of pieces) this.places.add(buffer);
+    if (this.isLate) this.backlog += Buffer.concat(pieces).length;
+    else this.arrive();
+  }
+
+  arrive(): void {
+    const { late } = this;
+    this.late = [];
+    super.write(late);
+    this.drain();
   }
 }
 
@@ -141,6 +164,37 @@ describe('A client that observes', () => {
     expect(events.at(-1)?.type).toBe('lost');
     const seen = events.filter(({ type }) => type === 'messages').length;
     expect(seen + observer.view.lostMessages).toBe(1000);
+  });
+
+  it('gets events from the same memory again, once they have arrived; until then they stay.', () => {
+    const peer = new LatePeer(host, bus);
+    const observer = new Observer({}, host, bus, peer);
+    const sender = new Program(bus);
+    const seen: string[] = [];
+    const see = (): void => {
+      for (const event of observer.see()) {
+        if (event.type === 'messages') seen.push(...event.messages.map((one) => one.text()));
+      }
+    };
+    let sends = 0;
+    const announce = (count: number): void => {
+      for (let left = count; left > 0; left--, sends++) {
+        sender.announce('$.News', { data: String(sends).padEnd(1000) });
+        if (sends % 50 === 0) see();
+      }
+      see();
+    };
+    announce(3000);
+    // Three megabytes: as many as in twelve slabs.
+    expect(peer.places.size).toBeLessThan(6);
+    for (let turn = 0; turn < 8; turn++) {
+      peer.isLate = true;
+      announce(500);
+      peer.isLate = false;
+      peer.arrive();
+      announce(200);
+    }
+    expect(seen).toEqual(Array.from({ length: sends }, (_, send) => String(send).padEnd(1000)));
   });
 
   it('of several sees its own filter.', () => {

@@ -4,7 +4,7 @@ import { readU32 } from '../../base/u32.ts';
 import { Errno } from '../../message/errno.ts';
 import { EVENTS_VERSION } from '../../tap/events.ts';
 import { bitsOf, type TapFilter } from '../../tap/filter.ts';
-import type { Channel, ChannelEvents } from '../../transport/channel.ts';
+import { type Channel, type ChannelEvents, MEMORY_KEPT } from '../../transport/channel.ts';
 import { wordsFrame } from '../../wire/frame.ts';
 import { FrameReader } from '../../wire/frame-reader.ts';
 import {
@@ -22,6 +22,11 @@ import { farewellOf } from './refused-frame.ts';
 export interface EventSource {
   /** The next block; null: there is none now. */
   take(): Uint8Array | null;
+  /**
+   * Gets blocks as they come, while none waits. Its memory changes when it returns, unless it gives false. Null: blocks wait.
+   * A source may let them wait in any case.
+   */
+  sink?: BlockSink | null;
   /** Called when there are blocks, and when the source has ended. */
   onChange: () => void;
   /** Why it has ended: no blocks come any more but those that are there. */
@@ -32,6 +37,9 @@ export interface EventSource {
   finish(): void;
   close(): void;
 }
+
+/** Takes a block; true if that was all, false if it reads the block still. */
+export type BlockSink = (block: Uint8Array) => boolean;
 
 /** What an observer asks for. */
 export interface ObserveRequest {
@@ -55,6 +63,7 @@ const MAX_WAITING_BLOCKS = 16;
 
 /** A connection to a daemon that observes a bus, over a channel. */
 export class EventPort implements EventSource, ChannelEvents {
+  sink: BlockSink | null = null;
   onChange: () => void = () => {};
   ended: PortError | null = null;
   private readonly channel: Channel;
@@ -62,6 +71,8 @@ export class EventPort implements EventSource, ChannelEvents {
   private readonly handshake = new Handshake();
   private readonly reader: FrameReader;
   private blocks: Uint8Array[] = [];
+  /** A block of the last bytes is still read. */
+  private isKept = false;
   private isPaused = false;
   private isFinishing = false;
 
@@ -83,6 +94,7 @@ export class EventPort implements EventSource, ChannelEvents {
   ): Promise<EventPort> {
     const waiting: ChannelEvents = {
       received: (bytes, from, to) => port.received(bytes, from, to),
+      rewind: (memory) => port.rewind(memory),
       drained: () => {},
       closed: (error) => port.closed(error),
     };
@@ -144,6 +156,12 @@ export class EventPort implements EventSource, ChannelEvents {
     return this.reader.missing;
   }
 
+  rewind(memory: Uint8Array): number {
+    const { isKept } = this;
+    this.isKept = false;
+    return isKept ? MEMORY_KEPT : this.reader.rewind(memory);
+  }
+
   drained(): void {}
 
   closed(error: Error | null): void {
@@ -168,7 +186,7 @@ export class EventPort implements EventSource, ChannelEvents {
     const kind = readU32(bytes, at + FRAME_AT.kind) >>> 24;
     switch (kind) {
       case FrameKind.EVENTS:
-        this.blocks.push(bytes.subarray(at, at + length));
+        this.events(bytes.subarray(at, at + length));
         break;
       case FrameKind.WELCOME:
         this.welcomed(frame);
@@ -179,6 +197,16 @@ export class EventPort implements EventSource, ChannelEvents {
       default:
         throw new ProtocolError(`a frame of kind ${kind}, which an observer doesn't get`);
     }
+  }
+
+  private events(block: Uint8Array): void {
+    const { sink } = this;
+    if (sink !== null && this.blocks.length === 0) {
+      if (!sink(block)) this.isKept = true;
+      return;
+    }
+    this.isKept = true;
+    this.blocks.push(block);
   }
 
   private welcomed(frame: FrameReader): void {
