@@ -321,10 +321,11 @@ export class JournalReader {
       if (messages++ === MAX_CHUNK || announced >= MAX_GIVEN) break;
       this.chunkEnd = seq;
       const piece = pieceOf(bytes);
-      if (piece === null || piece.index < piece.count - 1) continue;
+      const sender = senderOf(subject);
+      if (piece === null || piece.index < piece.count - 1 || sender === this.id) continue;
       const { first, last, life, since } = piece;
       announced += last - first + 1;
-      given.push([keyOf({ id: senderOf(subject), life }), this.joined(since) ? 1 : first, last]);
+      given.push([keyOf({ id: sender, life }), this.joined(since) ? 1 : first, last]);
     }
     this.given = 0;
     this.save(given);
