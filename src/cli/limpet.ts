@@ -1,10 +1,11 @@
-import { type Command, InvalidArgumentError, Option } from 'commander';
+import { type Command, Option } from 'commander';
 import { NoBusError } from '../client/ports/find-bus.ts';
 import { Limpet, type LinkOptions } from '../limpet/limpet.ts';
 import { KbusError } from '../message/error.ts';
 import { wholeNumber } from './arguments.ts';
 import { Ending, ended, untilEnded } from './ending.ts';
 import { Exit, Failure } from './failure.ts';
+import { readLink } from './link-option.ts';
 import { kbusCommand } from './self.ts';
 import { folderOfBus, withState } from './state-file.ts';
 import { logged, stderrLog } from './stderr-log.ts';
@@ -108,8 +109,8 @@ export function configure(command: Command): void {
     .option('-t, --termination <name>', 'stop when a message of this name is sent on the bus')
     .option(
       '--link <link>',
-      'a further link: server:ADDRESS, client:ADDRESS or nats:NAME@URL, then ,out=NAME ,in=NAME ,classic; may be repeated',
-      addLink,
+      'a further link: server:ADDRESS, client:ADDRESS or nats:NAME@URL, then what it needs, as in ,out=NAME ,classic ,mode=stream; may be repeated',
+      (text, before: LinkOptions[]) => [...before, readLink(text)],
       [],
     )
     .option(
@@ -154,6 +155,7 @@ Two machines, with a key file at both
 
 A hub with several links
   kbus limpet --id 1 --link server:/tmp/a.sock --link client:/tmp/b.sock,out=$.Public.*
+  kbus limpet --id 1 --link server:/tmp/a.sock --link nats:plant@nats://first.example:4222,large=refuse
 
 Many machines, through a NATS server
   kbus limpet --nats nats://first.example:4222 --federation plant --id 7
@@ -163,30 +165,6 @@ Beside a Limpet of the kernel module's time
   kbus limpet --client --id 2 --classic other:7000`,
     )
     .action(run);
-}
-
-/** `client:ADDRESS,out=NAME,classic`. */
-function addLink(text: string, before: LinkOptions[]): LinkOptions[] {
-  const [where = '', ...words] = text.split(',');
-  const [, role, address] = /^(server|client):(.+)$/.exec(where) ?? [];
-  const [, federation, nats] = /^nats:([^@]+)@(.+)$/.exec(where) ?? [];
-  if (address === undefined && nats === undefined) {
-    throw new InvalidArgumentError(
-      'It must begin with server:ADDRESS, client:ADDRESS or nats:NAME@URL.',
-    );
-  }
-  const link: Record<string, unknown> =
-    nats === undefined ? { [role as string]: address } : { nats, federation };
-  for (const word of words) {
-    const [, way, name] = /^(out|in)=(.+)$/.exec(word) ?? [];
-    if (word === 'classic' || word === 'insecure') link[word] = true;
-    else if (way === undefined) {
-      throw new InvalidArgumentError(
-        `After the address: out=NAME, in=NAME, classic or insecure, not '${word}'.`,
-      );
-    } else link[way] = [...((link[way] as string[] | undefined) ?? []), name];
-  }
-  return [...before, link as LinkOptions];
 }
 
 async function run(address: string | undefined, options: LimpetCommandOptions): Promise<void> {
@@ -267,12 +245,25 @@ function linksOf(address: string | undefined, options: LimpetCommandOptions): Li
     in: into,
   } = options;
   const more = link.map((each) => {
-    if (each.nats !== undefined) return { credentials, nkey, cert, key, ca, ...each };
+    if (each.nats !== undefined) {
+      const whole = { credentials, nkey, cert, key, ca, ...each };
+      return withState(whole, bus, folderOfBus(bus, directory));
+    }
     const isTcp = !(each.server ?? each.client ?? '').includes('/');
     return isTcp && each.classic !== true ? { keyFile, cert, key, ca, insecure, ...each } : each;
   });
   const filters = { ...(out.length > 0 && { out }), ...(into.length > 0 && { in: into }) };
   if (nats !== undefined || federation !== undefined) {
+    if (nats === undefined) {
+      throw new Failure(
+        Exit.USAGE,
+        `--federation ${federation} needs the address of a NATS server, such as --nats nats://first.example:4222`,
+      );
+    }
+    const extra = mode === 'stream' ? undefined : firstGiven(options, OF_STREAMS);
+    if (extra !== undefined) {
+      throw new Failure(Exit.USAGE, `--${extra} is for mode stream: add --nats-mode stream`);
+    }
     if (server || client || address !== undefined) {
       throw new Failure(
         Exit.USAGE,
@@ -294,12 +285,11 @@ function linksOf(address: string | undefined, options: LimpetCommandOptions): Li
     };
     return [withState(one, bus, folderOfBus(bus, directory)), ...more];
   }
-  const [only] = [...STREAM_OPTIONS].filter((option) => options[option] !== undefined);
+  const only = firstGiven(options, OF_NATS);
   if (only !== undefined) {
-    const name = only.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
     throw new Failure(
       Exit.USAGE,
-      `--${name} is for a link over NATS: give --nats and --federation`,
+      `--${only} is for a link over NATS: give --nats and --federation`,
     );
   }
   const hasOne = server !== undefined || client !== undefined;
@@ -329,15 +319,23 @@ function linksOf(address: string | undefined, options: LimpetCommandOptions): Li
   return [one, ...more];
 }
 
-const STREAM_OPTIONS = [
-  'natsMode',
-  'natsLarge',
+const OF_STREAMS = [
   'state',
   'streamMaxBytes',
   'streamMaxAge',
   'streamDiscard',
   'streamReplicas',
 ] as const;
+const OF_NATS = ['natsMode', 'natsLarge', ...OF_STREAMS] as const;
+
+/** As it is typed, the first of these options that was given. */
+function firstGiven(
+  options: LimpetCommandOptions,
+  names: readonly (keyof LimpetCommandOptions)[],
+): string | undefined {
+  const name = names.find((option) => options[option] !== undefined);
+  return name?.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
+}
 
 function startFailure(error: unknown): unknown {
   if (!(error instanceof Error) || error instanceof Ending) return error;

@@ -54,16 +54,36 @@ describe('kbus limpet', () => {
         /must begin with server:ADDRESS, client:ADDRESS or nats:NAME@URL/,
       ],
       [
+        ['--id', '2', '--link', 'nats:plant@nats://a,mod=stream'],
+        2,
+        /'mod=stream' can't follow this address; what can: out=NAME, .*mode=core\|stream/,
+      ],
+      [
+        ['--id', '2', '--link', 'nats:plant@nats://a,mode=steam'],
+        2,
+        /'mode=steam': It must be core or stream/,
+      ],
+      [
+        ['--id', '2', '--link', `client:${path},large=refuse`],
+        2,
+        /'large=refuse' can't follow this address; what can: out=NAME, in=NAME, key-file=FILE/,
+      ],
+      [
+        ['--id', '2', '--link', 'nats:plant@nats://a,max-age=4'],
+        2,
+        /maxAge is for a federation of mode stream: set mode to stream/,
+      ],
+      [
         ['--id', '2', '--nats', 'nats://127.0.0.1:1'],
         2,
         /a federation needs a name, such as plant/,
       ],
-      [['--id', '2', '--federation', 'plant'], 2, /as `nats`: one of them/],
+      [['--id', '2', '--federation', 'plant'], 2, /--federation plant needs .* --nats nats:/],
       [['--id', '2', '--server', path, '--state', path], 2, /--state is for a link over NATS/],
       [
         ['--id', '2', '--nats', 'nats://a', '--federation', 'plant', '--stream-max-age', '4'],
         2,
-        /maxAge is for a federation of mode stream: set mode to stream/,
+        /--stream-max-age is for mode stream: add --nats-mode stream/,
       ],
       [
         ['--id', '2', '--nats', 'nats://127.0.0.1:1', '--federation', 'plant', '--client', path],
