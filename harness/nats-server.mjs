@@ -63,7 +63,9 @@ export class NatsCluster {
   async leaders() {
     for (const { monitor } of this.servers) {
       try {
-        const answer = await fetch(`http://127.0.0.1:${monitor}/jsz?streams=true`);
+        const answer = await fetch(`http://127.0.0.1:${monitor}/jsz?streams=true`, {
+          signal: AbortSignal.timeout(2000),
+        });
         const { meta_cluster: meta, account_details: accounts } = /** @type {any} */ (
           await answer.json()
         );

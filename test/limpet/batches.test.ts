@@ -1,10 +1,13 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { Bus } from '../../src/bus/bus.ts';
 import type { Ksock } from '../../src/client/ksock.ts';
-import type { BatchEntry } from '../../src/limpet/hub/frame.ts';
+import type { BatchEntry, Frame } from '../../src/limpet/hub/frame.ts';
 import { Hub } from '../../src/limpet/hub/hub.ts';
+import { linkOf } from '../../src/limpet/hub/neighbours.ts';
+import type { Link } from '../../src/limpet/hub/streams.ts';
 import { Decoder, Encoder, Kind } from '../../src/limpet/link/native-codec.ts';
 import { Flag } from '../../src/message/flags.ts';
+import { MessageId } from '../../src/message/id.ts';
 import { Announcement, type Message, Request } from '../../src/message/message.ts';
 import { MAX_BATCHED_DATA } from '../../src/message/record-batch.ts';
 import { Bowls, LINK_KINDS, type LinkKind, next } from './bowls.ts';
@@ -235,5 +238,75 @@ describe('a batch on a native link', () => {
     const first = batched(received('one', 5), null);
     expect(first?.count).toBe(1);
     expect(batched(received('three', 7), first)).toBe(null);
+  });
+
+  /** A Limpet that gets the stream of another one: what it gives its bus. */
+  function receiver(): { hub: Hub; link: Link; given: string[]; told: string[] } {
+    const [given, told]: [string[], string[]] = [[], []];
+    const sent: Frame[] = [];
+    const nothing = (): void => {};
+    const hub = new Hub(
+      { address: { id: 1, life: 1 }, maxBytes: 1000, forgetAfter: 10 },
+      {
+        send: (message) => given.push(message.text()),
+        sendBatch: (batch) => given.push([...batch.messages()].map((each) => each.text()).join()),
+        tell: (message) => told.push(`${message.name} ${message.text()}`),
+        reply: nothing,
+        copy: nothing,
+        bind: nothing,
+        unbind: nothing,
+        readRepliers: nothing,
+        pause: nothing,
+        transmit: (_link, frame) => sent.push(frame) > 0,
+        defer: nothing,
+        warn: nothing,
+      },
+    );
+    const link = linkOf(0, origin, 1024, ['$.*']);
+    hub.linkUp(link);
+    const links = [{ peer: hub.address, cost: 1024, filters: ['$.*'] }];
+    const state = { hub: origin, seq: 1, links, replaces: null, repliers: [] };
+    hub.received(link, { kind: 'state', state });
+    const { token } = sent.find(({ kind }) => kind === 'subscribe') as { token: number } & Frame;
+    const begin = { token, from: 1, heard: 0, isGap: false, now: 1, heardNow: 0 };
+    hub.received(link, { kind: 'begin', origin, ...begin });
+    return { hub, link, given, told };
+  }
+
+  it('gives only the messages that have not come before', () => {
+    const { hub, link, given } = receiver();
+    hub.joinBus(4);
+    const batch = batchOf(['one', 'two', 'three', 'four', 'five']);
+    const bring = (n: number, part: BatchEntry['batch']): void =>
+      hub.received(link, { kind: 'batch', origin, entry: { n, heard: n, batch: part } });
+    bring(1, batchOf(['one', 'two', 'three']));
+    bring(1, batchOf(['one', 'two']));
+    bring(2, batch.from(1));
+    bring(1, batch);
+    expect(given).toEqual(['one,two,three', 'four,five']);
+    expect(hub.streams.duplicates).toBe(2 + 2 + 5);
+    expect(hub.counts.received).toBe(5);
+  });
+
+  it('gives only what the Limpet before has not given the bus, and tells of what that has left out', () => {
+    const { hub, link, given, told } = receiver();
+    // Serial numbers 5 to 9: of these, the Limpet before has given 5 and 7.
+    for (const [text, serial] of [
+      ['one', 5],
+      ['three', 7],
+    ] as const) {
+      const message = received(text, serial);
+      message.id = new MessageId(origin.id, serial);
+      hub.overheard(message);
+    }
+    hub.joinBus(4);
+    const batch = batchOf(['one', 'two', 'three', 'four', 'five']);
+    hub.received(link, { kind: 'batch', origin, entry: { n: 1, heard: 1, batch } });
+    expect(given).toEqual(['four', 'five']);
+    expect(told).toEqual(['$.KBUS.Limpet.Missed 1']);
+    expect(hub.streams.duplicates).toBe(2);
+    const later = (batched(received('six', 10), null) as BatchEntry['batch']).carriedBy(origin.id);
+    hub.received(link, { kind: 'batch', origin, entry: { n: 6, heard: 6, batch: later } });
+    expect(given).toEqual(['four', 'five', 'six']);
   });
 });

@@ -29,6 +29,8 @@ export class MemoryEngine {
   readonly published: { readonly subject: string; readonly length: number }[] = [];
   private readonly clients = new Set<Client>();
   private isUp = true;
+  /** Its stream takes nothing before this. */
+  gate: Promise<void> = Promise.resolve();
   /** What its stream keeps. */
   readonly stored: StoredMessage[] = [];
   /** It keeps nothing before this number any more. */
@@ -76,6 +78,7 @@ export class MemoryEngine {
       },
       store: async (subject, bytes, id) => {
         await new Promise((resolve) => setImmediate(resolve));
+        await this.gate;
         if (!this.isUp) throw new Error('the engine is stopped');
         const known = this.ids.get(id);
         if (known !== undefined) return known;

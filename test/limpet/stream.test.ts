@@ -244,6 +244,32 @@ describe('mode stream', () => {
     expect(text).toContain('4 messages');
   });
 
+  it('a Limpet that stops waits until the stream has what it took', async () => {
+    const memory = new MemoryEngine();
+    const bus = new Bus();
+    const limpet = await bowls.limpet(1, bus, [linkOf(memory)]);
+    const sender = await bowls.open(bus);
+    await bowls.event(/the stream KBUS_plant is open/);
+    let open = (): void => {};
+    memory.gate = new Promise((resolve) => {
+      open = resolve;
+    });
+    for (const text of ['one', 'two']) await sender.sendMsg(new Announcement('$.Level', text));
+    const waiting = (): number => limpet.report().links[0]?.stream?.waiting ?? 0;
+    await bowls.until(() => waiting() > 0);
+    let hasStopped = false;
+    const stopped = limpet.stop().then(() => {
+      hasStopped = true;
+    });
+    for (let turn = 0; turn < 50; turn++) await new Promise((resolve) => setImmediate(resolve));
+    expect([hasStopped, memory.stored.length]).toEqual([false, 0]);
+    open();
+    await stopped;
+    expect(memory.stored.length).toBeGreaterThan(0);
+    expect(waiting()).toBe(0);
+    expect(bowls.events.filter(({ text }) => /are lost/.test(text))).toEqual([]);
+  });
+
   it('keeps a part of what is announced while the stream is away, and the others are told of the rest', async () => {
     const memory = new MemoryEngine();
     const buses = [new Bus(), new Bus()];

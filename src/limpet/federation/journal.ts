@@ -84,6 +84,8 @@ export class Journal implements HubJournal {
   private beyond = '';
   private beyondFor = 0;
   private wake: (() => void) | null = null;
+  /** The Limpet stops, and waits until nothing is on its way. */
+  private idle: (() => void) | null = null;
   private retryIn = FIRST_DELAY_MS;
   private trouble = 'the engine is not in reach yet';
   /** Aborted when the connection to the engine is lost. */
@@ -245,6 +247,7 @@ export class Journal implements HubJournal {
   }
 
   private wakeUp(): void {
+    this.noteIdle();
     const { reader, wake } = this;
     if (wake === null || (reader !== null && reader.backlog >= MAX_BACKLOG)) return;
     this.wake = null;
@@ -372,6 +375,7 @@ export class Journal implements HubJournal {
         this.works();
         this.outbox.stored(seq);
         this.bus?.roomMade();
+        this.noteIdle();
       },
       (error: Error) => {
         if (signal.aborted) return;
@@ -382,16 +386,28 @@ export class Journal implements HubJournal {
     );
   }
 
+  /** Whether something is on its way to the stream, or to the bus. */
+  private get isBusy(): boolean {
+    return (!this.outbox.isEmpty && this.stream !== null) || this.reader?.isGiving === true;
+  }
+
+  private noteIdle(): void {
+    if (!this.isBusy) this.idle?.();
+  }
+
   /** Stores what waits, and gives the bus what it is being given; gives up after a while. */
   async finish(): Promise<void> {
     this.stopReading?.();
     this.stopReading = null;
     this.reader?.finish();
-    const end = performance.now() + STOP_TIMEOUT_MS;
-    const isBusy = (): boolean => {
-      return (!this.outbox.isEmpty && this.stream !== null) || this.reader?.isGiving === true;
-    };
-    while (isBusy() && performance.now() < end) await delay(5);
+    await new Promise<void>((resolve) => {
+      const timer = setTimeout(resolve, STOP_TIMEOUT_MS);
+      this.idle = () => {
+        clearTimeout(timer);
+        resolve();
+      };
+      this.noteIdle();
+    });
     const { waitingCount } = this.outbox;
     if (waitingCount === 0) return;
     const { stream } = this.options;
