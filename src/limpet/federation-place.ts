@@ -29,6 +29,8 @@ export class FederationPlace extends Place {
   private readonly connectEngine: ConnectEngine;
   private engine: Engine | null = null;
   private federation: Federation | null = null;
+  /** What the engine does not allow, as far as it was told in this connection. */
+  private readonly told = new Set<string>();
 
   constructor(
     id: number,
@@ -83,6 +85,7 @@ export class FederationPlace extends Place {
           this.engine = engine;
           if (this.limit !== null) this.limit.bytes = engine.maxPayload;
           this.trouble = '';
+          this.told.clear();
           this.host.tell('info', `link ${this.name}: the engine is in reach`);
           this.federation?.up(engine);
           this.journal?.up(engine);
@@ -92,10 +95,17 @@ export class FederationPlace extends Place {
           this.federation?.received(subject, bytes);
           this.journal?.poke();
         },
-        forbidden: (why) => this.host.tell('error', `link ${this.name}: ${why}`),
+        forbidden: (why) => this.forbidden(why),
       },
       this.host.stopping,
     ).catch((error: Error) => this.engineLost(error.message, true));
+  }
+
+  /** The engine says it for each message, and some twice. */
+  private forbidden(why: string): void {
+    if (this.told.has(why)) return;
+    this.told.add(why);
+    this.host.tell('error', `link ${this.name}: ${why}`);
   }
 
   private engineLost(why: string, isFinal: boolean): void {

@@ -1,4 +1,5 @@
-import { readFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { Bus } from '../../src/bus/bus.ts';
 import { decodePeerMessage, PeerWire } from '../../src/limpet/federation/peer-wire.ts';
@@ -222,6 +223,8 @@ describe('spec 3 §7: a link with many ends', () => {
     await bowls.limpet(1, new Bus(), [{ engine, federation: 'plant' }]);
     const { text } = await bowls.event(/also has the network id 1/);
     expect(text).toContain('give one of them another --id');
+    // Both say so: whoever has come last hears of it at once.
+    await bowls.until(() => bowls.events.filter((event) => event.text === text).length === 2);
   });
 
   it('federations of other names stay apart', async () => {
@@ -237,6 +240,8 @@ describe('spec 3 §7: a link with many ends', () => {
     [{ nats: 'nats://a:4222' }, /a federation needs a name/],
     [{ nats: 'nats://a:4222', federation: 'a.b' }, /'a\.b' is no name of a federation/],
     [{ federation: 'plant' }, /one of them/],
+    [{ nats: 'nats//127.0.0.1:4222', federation: 'plant' }, /give nats:\/\/host:4222/],
+    [{ nats: 'nats://', federation: 'plant' }, /give nats:\/\/host:4222/],
     [{ nats: 'http://a', federation: 'plant' }, /begins with nats:\/\/ or tls:\/\//],
     [{ nats: 'nats://a:4222', client: '/a', federation: 'plant' }, /one of them/],
     [{ nats: 'nats://a:4222', federation: 'plant', classic: true }, /classic/],
@@ -310,7 +315,61 @@ describe.skipIf(!HAS_NATS)(`over a server: ${NATS_SERVER}`, () => {
     await allJoined(2);
     // The office says that it is Limpet 1.
     await bowls.limpet(1, new Bus(), [{ nats: urlOf('office'), federation: 'plant' }]);
-    await bowls.event(/[Pp]ermission/);
+    await bowls.event(
+      /does not allow this Limpet to publish on kbus\.plant\.hello\.1: .*permissions/,
+    );
+    await bowls.event(/does not allow this Limpet to subscribe to kbus\.plant\.to\.1\.\*/);
+  });
+
+  it('the permissions of docs/machines.md let a program of the office do nothing else', async () => {
+    const page = readFileSync(new URL('../../docs/machines.md', import.meta.url), 'utf8');
+    const [, config = ''] =
+      /```text\n(jetstream \{\}\nauthorization \{[\s\S]*?)```/.exec(page) ?? [];
+    expect(config).toContain('plant');
+    await server.kill();
+    await server.start(config.replace('jetstream {}\n', server.jetStream));
+    const { connect } = await import('@nats-io/transport-node');
+    const options = { servers: server.url.replace('nats://', ''), pass: 'office-password' };
+    const office = await connect({ ...options, user: 'office', maxReconnectAttempts: 0 });
+    const refused: string[] = [];
+    const statuses = office.status();
+    void (async () => {
+      for await (const status of statuses) {
+        if (status.type === 'error') refused.push(status.error.message);
+      }
+    })();
+    const may = [
+      'kbus.plant.hello.2',
+      'kbus.plant.to.1.2',
+      'kbus.plant.to.9.2',
+      'kbus.plant.stream.2',
+    ];
+    const mayNot = [
+      'kbus.plant.hello.1',
+      'kbus.plant.to.2.1',
+      'kbus.plant.to.9.1',
+      'kbus.plant.stream.1',
+      'kbus.plant.answer.1.x',
+      'kbus.other.hello.2',
+      '$JS.API.STREAM.CREATE.KBUS_plant',
+      '$JS.API.STREAM.DELETE.KBUS_plant',
+      '$JS.API.STREAM.PURGE.KBUS_plant',
+      '$JS.API.STREAM.MSG.DELETE.KBUS_plant',
+      'anything',
+    ];
+    for (const subject of [...may, ...mayNot]) office.publish(subject, 'x');
+    const mayHear = ['kbus.plant.hello.*', 'kbus.plant.to.2.*', 'kbus.plant.answer.2.>'];
+    const mayNotHear = ['kbus.plant.to.1.*', 'kbus.plant.to.*.2', 'kbus.plant.answer.1.>', '>'];
+    for (const subject of [...mayHear, ...mayNotHear]) {
+      office.subscribe(subject, { callback: () => {} });
+    }
+    await office.flush();
+    const isRefused = (subject: string): boolean =>
+      refused.some((text) => text.includes(`"${subject}"`));
+    const all = [...may, ...mayHear, ...mayNot, ...mayNotHear];
+    await bowls.until(() => [...mayNot, ...mayNotHear].every(isRefused));
+    expect(all.filter(isRefused)).toEqual([...mayNot, ...mayNotHear]);
+    await office.close();
   });
 
   it('joins over TLS, and refuses a server that it does not trust', async () => {
@@ -320,6 +379,32 @@ describe.skipIf(!HAS_NATS)(`over a server: ${NATS_SERVER}`, () => {
     const url = server.url.replace('nats://127.0.0.1', 'tls://localhost');
     await joinAll(2, { nats: url, federation: 'plant', ca });
     await bowls.limpet(3, new Bus(), [{ nats: url, federation: 'plant' }]);
-    await bowls.event(/can't connect to NATS at localhost:\d+: .*certificate/);
+    await bowls.event(/can't connect to NATS at localhost:\d+: .*certificate.*--ca/);
+  });
+
+  it('checks over TLS that the certificate is for the address that was given', async () => {
+    const restart = async (names: string): Promise<LinkOptions> => {
+      const { cert, key, ca } = certificate(bowls.folder, names);
+      await server.kill();
+      await server.start(`tls { cert_file: "${cert}", key_file: "${key}" }`);
+      return { nats: server.url.replace('nats://', 'tls://'), federation: 'plant', ca };
+    };
+    await joinAll(2, await restart('IP:127.0.0.1'));
+    await bowls.limpet(3, new Bus(), [await restart('DNS:localhost')]);
+    await bowls.event(/can't connect to NATS at 127\.0\.0\.1:\d+: .*is not for this address/);
+  });
+
+  it.each([
+    [{ credentials: 'bad.key' }, /bad\.key holds no credentials as nsc makes them/],
+    [{ nkey: 'bad.key' }, /bad\.key holds no seed of an nkey/],
+    [{ credentials: 'none.key' }, /can't read .*none\.key/],
+    [{ ca: 'none.key' }, /can't read .*none\.key/],
+  ])('says at once what is wrong with the file of %o', async (option, says) => {
+    writeFileSync(join(bowls.folder, 'bad.key'), 'garbage');
+    const files = Object.entries(option).map(([key, file]) => [key, join(bowls.folder, file)]);
+    const link = { nats: server.url, federation: 'plant', ...Object.fromEntries(files) };
+    await bowls.limpet(1, new Bus(), [link]);
+    const event = await bowls.event(says);
+    expect(event.isFinal).toBe(true);
   });
 });

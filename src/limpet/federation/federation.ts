@@ -136,7 +136,7 @@ export class Federation {
     const [to, from] = this.parse(subject);
     // While the engine is out of reach, nobody can be answered.
     if (from === 0 || this.engine === null) return;
-    if (to === 0) this.greeted(from, bytes);
+    if (to === 0) this.greeted(from, bytes, true);
     else if (to === this.options.id) this.told(from, bytes);
   }
 
@@ -177,7 +177,7 @@ export class Federation {
     return Buffer.from(JSON.stringify({ version: VERSION, life, bus, mode } satisfies Greeting));
   }
 
-  private greeted(from: number, bytes: Uint8Array): void {
+  private greeted(from: number, bytes: Uint8Array, isForAll: boolean): void {
     const greeting = readGreeting(bytes);
     const { id, life, bus } = this.options;
     if (greeting === null) return;
@@ -186,6 +186,8 @@ export class Federation {
         this.warnOnce(
           `another Limpet of the federation ${this.options.name} also has the network id ${id}: give one of them another --id`,
         );
+        // So that the other one knows at once, too.
+        if (isForAll) this.publish(id, encodePeerMessage(Kind.HERE, 0, 0, 0, [this.greeting()]));
       }
       return;
     }
@@ -246,11 +248,12 @@ export class Federation {
 
   private told(from: number, bytes: Uint8Array): void {
     const message = decodePeerMessage(bytes);
-    if (message === null || from === this.options.id) return;
+    if (message === null) return;
     if (message.kind === Kind.HERE) {
-      this.greeted(from, message.bytes);
+      this.greeted(from, message.bytes, false);
       return;
     }
+    if (from === this.options.id) return;
     const wire = this.peers.get(from)?.wire ?? null;
     if (wire?.token === message.token) wire.received(message);
     else this.toldAnew(from, message);

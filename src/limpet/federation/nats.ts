@@ -1,6 +1,13 @@
 import { readFileSync } from 'node:fs';
+import { isIP } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
-import type { Msg, NatsConnection, NodeConnectionOptions } from '@nats-io/transport-node';
+import { checkServerIdentity } from 'node:tls';
+import type {
+  Msg,
+  NatsConnection,
+  NodeConnectionOptions,
+  TlsOptions,
+} from '@nats-io/transport-node';
 import { jittered } from '../../client/ports/reconnect-options.ts';
 import {
   type ConnectEngine,
@@ -11,6 +18,7 @@ import {
   type EngineWants,
 } from './engine.ts';
 import { JetStream, jetStreamLibrary } from './jetstream.ts';
+import { cantConnect, notAllowed } from './nats-errors.ts';
 
 /** Delays before another attempt to connect, in milliseconds. */
 const FIRST_DELAY_MS = 100;
@@ -88,6 +96,9 @@ async function run(
   const nats = await library();
   const jetStream = wants.stream === undefined ? null : await jetStreamLibrary();
   const authenticator = authenticatorOf(nats, options);
+  for (const file of [options.ca, options.cert, options.key]) {
+    if (file !== undefined) readKey(file);
+  }
   let wait = FIRST_DELAY_MS;
   while (!signal.aborted) {
     try {
@@ -105,7 +116,7 @@ async function run(
       up();
       await closed;
     } catch (error) {
-      const why = cantConnect(settings, error as Error);
+      const why = cantConnect(settings.servers, error as Error);
       if (error instanceof nats.AuthorizationError) throw why;
       events.lost(why.message);
     }
@@ -132,6 +143,7 @@ function settingsOf({ nats, ca, cert, key }: NatsOptions): Settings {
   const urls = words.map(urlOf);
   const [first] = urls;
   if (first === undefined) throw new TypeError('a link over NATS needs the address of a server');
+  const hosts = urls.map(({ hostname }) => hostname.replace(/^\[|\]$/g, ''));
   const isTls = urls.some(({ protocol }) => protocol === 'tls:');
   const hasFiles = ca !== undefined || cert !== undefined || key !== undefined;
   if ((cert === undefined) !== (key === undefined)) {
@@ -156,7 +168,8 @@ function settingsOf({ nats, ca, cert, key }: NatsOptions): Settings {
         ...(ca !== undefined && { caFile: ca }),
         ...(cert !== undefined && { certFile: cert }),
         ...(key !== undefined && { keyFile: key }),
-      },
+        checkServerIdentity: identityCheck(hosts),
+      } as TlsOptions,
     }),
   };
 }
@@ -174,17 +187,35 @@ function urlOf(word: string): URL {
       `'${word}' is no address of a NATS server: it begins with nats:// or tls://`,
     );
   }
+  if (url.hostname === '' || !['', '/'].includes(url.pathname)) {
+    throw new TypeError(`'${word}' is no address of a NATS server: give nats://host:4222`);
+  }
   if (url.port === '') url.port = '4222';
   return url;
 }
 
 function authenticatorOf(nats: Nats, { credentials, nkey }: NatsOptions) {
-  if (credentials !== undefined) return nats.credsAuthenticator(readKey(credentials));
+  if (credentials !== undefined) {
+    const authenticator = nats.credsAuthenticator(readKey(credentials));
+    checkKey(authenticator, `${credentials} holds no credentials as nsc makes them`);
+    return authenticator;
+  }
   if (nkey !== undefined) {
     const seed = new TextDecoder().decode(readKey(nkey)).trim();
-    return nats.nkeyAuthenticator(new TextEncoder().encode(seed));
+    const authenticator = nats.nkeyAuthenticator(new TextEncoder().encode(seed));
+    checkKey(authenticator, `${nkey} holds no seed of an nkey: it begins with S`);
+    return authenticator;
   }
   return null;
+}
+
+/** The client looks at a file only when a server asks. */
+function checkKey(authenticator: (nonce?: string) => unknown, text: string): void {
+  try {
+    authenticator('nonce');
+  } catch (cause) {
+    throw new EngineError(text, { cause });
+  }
 }
 
 function readKey(file: string): Uint8Array {
@@ -195,12 +226,18 @@ function readKey(file: string): Uint8Array {
   }
 }
 
-function cantConnect({ servers }: Settings, cause: Error): EngineError {
-  const why =
-    cause.name === 'AuthorizationError'
-      ? 'the server does not accept these credentials (user:password@ in the address, --creds, --nkey)'
-      : cause.message.toLowerCase();
-  return new EngineError(`can't connect to NATS at ${servers.join(', ')}: ${why}`, { cause });
+/**
+ * Checks that the certificate of a server is for the address that was given. Where that has no name, the NATS client gives `localhost`
+ * in its place.
+ */
+function identityCheck(hosts: readonly string[]): typeof checkServerIdentity {
+  const addresses = hosts.filter((host) => isIP(host) !== 0);
+  return (name, certificate) => {
+    const isNamed = name !== 'localhost' || hosts.includes(name) || addresses.length === 0;
+    const names = isNamed ? [name] : addresses;
+    const faults = names.map((each) => checkServerIdentity(each, certificate));
+    return faults.includes(undefined) ? undefined : faults[0];
+  };
 }
 
 /** Passes on what a connection brings; resolves when it is closed for good. */
@@ -226,7 +263,7 @@ async function serve(
     connection.subscribe(subject, {
       callback: (error: Error | null, message: Msg) => {
         if (error === null) events.received(message.subject, message.data);
-        else events.forbidden(error.message);
+        else events.forbidden(notAllowed(error.message));
       },
     });
   }
@@ -237,7 +274,7 @@ async function serve(
     if (status.type === 'disconnect') events.lost('the connection to the NATS server is lost');
     else if (status.type === 'reconnect') events.up(engine);
     else if (status.type === 'error' && status.error instanceof nats.PermissionViolationError) {
-      events.forbidden(status.error.message);
+      events.forbidden(notAllowed(status.error.message));
     }
   }
   const error = await connection.closed();
