@@ -522,14 +522,16 @@ export class Hub implements RequestsHost {
     this.flush();
   }
 
-  /** By key, the Limpets of the same id in reach, and for how many ticks they have been. */
-  private readonly sameId = new Map<string, number>();
+  /** By key, the Limpets of the same id in reach, and for how many ticks they have been without a break. */
+  private sameId = new Map<string, number>();
 
   /** Two Limpets with one id in reach: messages and answers would be taken for each other's. */
   private checkIds(): void {
+    const before = this.sameId;
+    this.sameId = new Map();
     for (const { hub } of this.topology.paths.values()) {
       if (hub.hub.id !== this.address.id) continue;
-      const ticks = (this.sameId.get(hub.key) ?? 0) + 1;
+      const ticks = (before.get(hub.key) ?? 0) + 1;
       this.sameId.set(hub.key, ticks);
       if (ticks !== TICKS_TO_WARN) continue;
       this.host.warn(
