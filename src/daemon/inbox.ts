@@ -1,6 +1,6 @@
 import { Buffer } from 'node:buffer';
-import { FrameReader } from '../wire/frame-reader.ts';
 import { MAX_GREETING_BYTES } from '../wire/protocol.ts';
+import { InboxReader } from './inbox-reader.ts';
 import { MAX_COPIED_BYTES } from './outbox.ts';
 
 /** Of frames of which more is missing, the inbox checks whether there is memory for them. */
@@ -16,7 +16,7 @@ interface Chunk {
 /** Who handles the frames. */
 export interface InboxHost {
   /** Handles the frame that the reader stands at; throws a ProtocolError. */
-  handle(frame: FrameReader): void;
+  handle(frame: InboxReader): void;
   /** No frame may be handled now: the turn is over, or the connection has ended. */
   readonly mustStop: boolean;
   /** Whether there is memory for so many bytes of an incomplete frame. */
@@ -25,7 +25,7 @@ export interface InboxHost {
 
 /** What one connection has received, up to the frames that are handled. */
 export class Inbox {
-  readonly reader = new FrameReader(MAX_GREETING_BYTES, MAX_COPIED_BYTES, Buffer.allocUnsafeSlow);
+  readonly reader = new InboxReader(MAX_GREETING_BYTES, MAX_COPIED_BYTES, Buffer.allocUnsafeSlow);
   private readonly host: InboxHost;
   /** Frames that were received are not handled yet. */
   isBehind = false;

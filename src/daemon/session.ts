@@ -16,7 +16,6 @@ import { Errno } from '../message/errno.ts';
 import { KBUS_FLAGS } from '../message/flags.ts';
 import type { Channel, ChannelEvents } from '../transport/channel.ts';
 import { textOf, wordOf, wordsFrame } from '../wire/frame.ts';
-import type { FrameReader } from '../wire/frame-reader.ts';
 import {
   FRAME_AT,
   FrameKind,
@@ -34,6 +33,7 @@ import { ExplanationBudget } from './explanation-budget.ts';
 import { readHello, welcome } from './greeting.ts';
 import type { History } from './history.ts';
 import { Inbox, type InboxHost } from './inbox.ts';
+import type { InboxReader } from './inbox-reader.ts';
 import { NoHistoryError, Observation } from './observation.ts';
 import { Outbox } from './outbox.ts';
 import { MAX_BACKLOG_BYTES, Prefetcher } from './prefetcher.ts';
@@ -194,7 +194,7 @@ export class Session
 
   // What the inbox asks
 
-  handle(frame: FrameReader): void {
+  handle(frame: InboxReader): void {
     this.host.turns.work.done += FRAME_STEPS;
     if (this.parts !== null) this.frame(frame, this.parts);
     else if (this.observation !== null) this.observation.frame(frame);
@@ -386,7 +386,7 @@ export class Session
 
   // Frames of the client
 
-  private hello(frame: FrameReader): void {
+  private hello(frame: InboxReader): void {
     const { bus, entrance, host } = this;
     const { asksWho, manages, mode, observes, pid, program } = readHello(frame);
     if (asksWho) {
@@ -460,7 +460,7 @@ export class Session
     };
   }
 
-  private frame(frame: FrameReader, parts: CallParts): void {
+  private frame(frame: InboxReader, parts: CallParts): void {
     if (frame.bytes[frame.at + FRAME_AT.kind] !== FrameKind.SEND) {
       if (frame.isSkipped) throw new ProtocolError('only a SEND may have so many bytes');
       frame.join();
@@ -493,7 +493,7 @@ export class Session
     }
   }
 
-  private send(frame: FrameReader, sends: SendQueue, detail: number, token: number): void {
+  private send(frame: InboxReader, sends: SendQueue, detail: number, token: number): void {
     const count = wordOf(frame, 0);
     if (count !== 1) {
       if (frame.isSkipped)

@@ -79,7 +79,7 @@ export class EventPort implements EventSource, ChannelEvents {
   private constructor(channel: Channel, request: ObserveRequest, readMemory: Memory) {
     this.channel = channel;
     this.request = request;
-    this.reader = new FrameReader(MAX_GREETING_BYTES, undefined, readMemory);
+    this.reader = new FrameReader(MAX_GREETING_BYTES, readMemory);
   }
 
   /**

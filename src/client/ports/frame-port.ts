@@ -108,7 +108,7 @@ export class FramePort implements Port, ChannelEvents {
       timers = systemTimers,
     } = options;
     this.timers = timers;
-    this.reader = new FrameReader(MAX_GREETING_BYTES, undefined, readMemory);
+    this.reader = new FrameReader(MAX_GREETING_BYTES, readMemory);
     this.frames = new MessageFrames(readMemory);
     this.writer = new FrameWriter(channel, defer, memory, () => this.prefetching.topUp());
     const call: Port['call'] = (op, argument, text) => this.call(op, argument, text);
