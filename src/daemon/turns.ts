@@ -64,6 +64,14 @@ export class Turns {
     flushes.onFlushed = () => this.check();
   }
 
+  /**
+   * The next turn begins after this iteration of the event loop: steps of several short iterations must not add up until
+   * one has to put off what it could do at once.
+   */
+  private get isSoonOver(): boolean {
+    return this.work.done >= this.work.limit / 2;
+  }
+
   private get isAnyWaiting(): boolean {
     return this.light.size + this.heavy.size > 0;
   }
@@ -81,11 +89,11 @@ export class Turns {
     this.heavy.delete(worker);
   }
 
-  /** Call it after each event: begins another turn soon, if there is work, or this one is over. */
+  /** Call it after each event: begins another turn soon, if there is work, or this one is half over. */
   check(): void {
     const { flushes, work } = this;
     if (this.isScheduled) return;
-    if (!(work.isTurnOver || work.isPending || flushes.isPending || this.isAnyWaiting)) return;
+    if (!(this.isSoonOver || work.isPending || flushes.isPending || this.isAnyWaiting)) return;
     this.isScheduled = true;
     this.schedule(() => this.turn());
   }
