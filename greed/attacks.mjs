@@ -1,5 +1,6 @@
 // What one program does to a daemon and to others: nothing that is malformed, only greed.
 import { Ksock } from '../dist/index.js';
+import { DOORS } from './doors.mjs';
 import {
   call,
   consume,
@@ -88,10 +89,12 @@ class Attack {
 }
 
 /**
- * Its settings, and what it does; resolves when that is done, or goes on until the attack is over.
+ * Its settings (of a daemon in a folder), and what it does; resolves when that is done, or goes on until the attack is over.
  *
- * @type {Record<string, { does: string, settings?: string[], run(attack: Attack): Promise<void> }>}
+ * @typedef {{ does: string, settings?: string[] | ((directory: string) => string[]), run(attack: Attack): Promise<void> }} OneAttack
  */
+
+/** @type {Record<string, OneAttack>} */
 export const ATTACKS = {
   'same wildcard': {
     does: 'binds $.* 40,000 times, and sends 12,200 messages with ever new names',
@@ -449,6 +452,7 @@ export const ATTACKS = {
       });
     },
   },
+  ...DOORS,
 };
 
 export { Attack };

@@ -3,7 +3,7 @@
 //   node --expose-gc greed/held.mjs
 //
 // It prints a line of JSON for each: so many, and the bytes that each is counted as and takes.
-import { memoryNow, Rig } from './rig.mjs';
+import { memoryAtRest, Rig } from './rig.mjs';
 import {
   call,
   credit,
@@ -294,25 +294,16 @@ function listener(rig, replier = 0, reads = true) {
   return { client, sender };
 }
 
-/** What is held when all that can be collected is: buffers are freed after the objects that had them. */
-async function atRest() {
-  for (let times = 0; times < 3; times++) {
-    memoryNow();
-    await new Promise(setImmediate);
-  }
-  return memoryNow();
-}
-
 for (const [name, { count, before, all }] of Object.entries(CASES)) {
   const rig = new Rig(2048 * MEBIBYTE);
   const it = before(rig);
   rig.settle();
   // Of what is made once: code, shapes, and the memory that is young.
   rig.send(rig.connect(), frame(FrameKind.CREDIT, 0, 0, 0, [0]));
-  const [held, counted] = [await atRest(), rig.memory.held];
+  const [held, counted] = [await memoryAtRest(), rig.memory.held];
   all(rig, it, count);
   rig.settle();
-  const [takes, counts] = [(await atRest()) - held, rig.memory.held - counted];
+  const [takes, counts] = [(await memoryAtRest()) - held, rig.memory.held - counted];
   console.log(JSON.stringify({ name, count, counted: counts / count, held: takes / count }));
   if (rig.bus.ksocks.size === 0) throw new Error(`${name}: no Ksock is left`);
 }

@@ -69,8 +69,9 @@ async function asked(witness) {
 
 /** @param {string} name */
 async function run(name) {
-  const { settings = [] } = /** @type {typeof ATTACKS[string]} */ (ATTACKS[name]);
+  const { settings: wanted = [] } = /** @type {typeof ATTACKS[string]} */ (ATTACKS[name]);
   const directory = mkdtempSync(join(tmpdir(), 'kbus-greed-'));
+  const settings = typeof wanted === 'function' ? wanted(directory) : wanted;
   const options = settings.includes('--max-memory')
     ? settings
     : [...settings, '--max-memory', String(MAX_MEMORY)];

@@ -11,10 +11,12 @@ import { ReceiveBuffers } from '../dist/daemon/receive-buffers.js';
 import { Session } from '../dist/daemon/session.js';
 import { TURN_STEPS, Turns } from '../dist/daemon/turns.js';
 import { NameNumbers } from '../dist/message/codec/name-numbers.js';
+import { EVENTS_VERSION } from '../dist/tap/events.js';
 import { StalledWrites } from '../dist/transport/stalled-writes.js';
 import { wordsFrame } from '../dist/wire/frame.js';
-import { PROTOCOL_MAGIC, PROTOCOL_VERSION } from '../dist/wire/protocol.js';
-import { FrameKind } from './wire.mjs';
+import { FrameKind, HelloMode, PROTOCOL_MAGIC, PROTOCOL_VERSION } from '../dist/wire/protocol.js';
+
+const UNLIMITED = 0xffff_ffff;
 
 /** The client's end, which reads all, or nothing. */
 class Drain {
@@ -78,6 +80,15 @@ export class Rig {
       pid: 1,
       newDevice: async () => -22,
       warn: () => {},
+      timers: {
+        now: () => performance.now(),
+        setTimeout: (/** @type {() => void} */ what) => {
+          this.later.push(what);
+          return 0;
+        },
+        clearTimeout: () => {},
+        queueMicrotask,
+      },
     };
     this.buffers = new ReceiveBuffers(() => {});
   }
@@ -90,6 +101,14 @@ export class Rig {
     const frame = wordsFrame(FrameKind.HELLO, 0, 0, 0, hello);
     session.received(frame, 0, frame.length);
     return { drain, session };
+  }
+
+  /** A program that observes all kinds of messages. @param {string} names  the filter @param {number} size  bytes that may wait */
+  observe(names, data = UNLIMITED, size = 0, reads = true) {
+    const client = this.connect(reads, HelloMode.OBSERVE);
+    const words = [EVENTS_VERSION, 15, data, size];
+    this.send(client, wordsFrame(FrameKind.OBSERVE, 0, 0, 0, words, names));
+    return client;
   }
 
   /** @param {ReturnType<Rig['connect']>} client @param {Uint8Array} bytes */
@@ -113,8 +132,12 @@ export class Rig {
   }
 }
 
-/** What this process holds in objects and buffers, in bytes. */
-export function memoryNow() {
+/** What this process holds in objects and buffers, in bytes: buffers are freed some time after the objects that had them. */
+export async function memoryAtRest() {
+  for (let times = 0; times < 3; times++) {
+    globalThis.gc?.();
+    await new Promise(setImmediate);
+  }
   globalThis.gc?.();
   const { heapUsed, arrayBuffers } = process.memoryUsage();
   return heapUsed + arrayBuffers;

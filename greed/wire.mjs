@@ -11,6 +11,9 @@ export { Op } from '../dist/message/calls.js';
 export { Flag } from '../dist/message/flags.js';
 export { SendDetail } from '../dist/wire/protocol.js';
 
+/** How HELLO begins. */
+export const PROTOCOL = [PROTOCOL_MAGIC, PROTOCOL_VERSION];
+
 /** The bits of a record's fields that follow its flags. */
 const Field = { TO: 1, REPLY: 2, ID: 4 };
 
@@ -107,7 +110,7 @@ export class Wire {
         continue;
       }
       const wire = new Wire(socket);
-      const hello = [PROTOCOL_MAGIC, PROTOCOL_VERSION, mode, process.pid];
+      const hello = [...PROTOCOL, mode, process.pid];
       wire.write(wordsFrame(FrameKind.HELLO, 0, 0, 0, hello, 'greedy'));
       await once(socket, 'data');
       return wire;

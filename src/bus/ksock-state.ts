@@ -43,6 +43,9 @@ export interface Progress {
 /** So few bytes make no queue full: messages up to this size are not looked at one by one. */
 export const SMALL_BYTES = 64 * 1024;
 
+/** Nor are queues, up to this part of all memory: those of as many Ksocks as there may be then take a quarter of it. */
+const UNCHECKED_PART = 1 / 65_536;
+
 /** A binding, with the Ksock that made it. */
 export type KsockBinding = Binding<KsockState>;
 
@@ -165,7 +168,7 @@ export class KsockState implements Linked<KsockState> {
     this.limit = maxMessages;
     this.owner = owner;
     this.maxBytes = settings.maxQueuedBytesPerKsock;
-    this.uncheckedBytes = Math.min(this.maxBytes, SMALL_BYTES, share.memory.limit / 64);
+    this.uncheckedBytes = Math.min(this.maxBytes, SMALL_BYTES, share.memory.limit * UNCHECKED_PART);
     this.maxUnanswered = settings.maxUnansweredPerKsock;
   }
 

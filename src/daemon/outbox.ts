@@ -324,19 +324,22 @@ export class Outbox {
   }
 }
 
+/** Longer pieces stay where they are, for a client that does not keep up, too. */
+const MAX_MOVED_BYTES = 32 * 1024;
+
 /**
  * The same bytes, with short pieces in memory of their own. A client that does not read must not keep the memory of
  * others: a short piece lies in a slab with the frames of all connections, or among what was received with it.
  */
 function packed(pieces: readonly Uint8Array[]): Uint8Array[] {
   let total = 0;
-  for (const { length } of pieces) if (length <= MAX_COPIED_BYTES) total += length;
+  for (const piece of pieces) if (mustMove(piece)) total += piece.length;
   const own = new Uint8Array(total);
   const all: Uint8Array[] = [];
   let from = 0;
   let to = 0;
   for (const piece of pieces) {
-    if (piece.length <= MAX_COPIED_BYTES) {
+    if (mustMove(piece)) {
       own.set(piece, to);
       to += piece.length;
       continue;
@@ -347,6 +350,13 @@ function packed(pieces: readonly Uint8Array[]): Uint8Array[] {
   }
   if (from < to) all.push(own.subarray(from, to));
   return all;
+}
+
+/** It is short, or it would keep more than twice its length. */
+function mustMove({ buffer, length }: Uint8Array): boolean {
+  return (
+    length <= MAX_COPIED_BYTES || (length <= MAX_MOVED_BYTES && length * 2 < buffer.byteLength)
+  );
 }
 
 function writeHead(view: DataView, at: number, length: number, frame: MessagesFrame): void {

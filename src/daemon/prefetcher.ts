@@ -1,5 +1,6 @@
 import type { BusKsock } from '../bus/ksock.ts';
 import type { Channel } from '../transport/channel.ts';
+import { DRAIN_BYTES } from '../transport/stalled-writes.ts';
 import { Prefetch } from '../wire/prefetch.ts';
 import { ProtocolError } from '../wire/protocol.ts';
 import type { Acknowledgements } from './acknowledgements.ts';
@@ -7,6 +8,9 @@ import type { Outbox } from './outbox.ts';
 
 /** With a larger backlog, a client is sent no messages until it has read. */
 export const MAX_BACKLOG_BYTES = 1024 * 1024;
+
+/** With less room, a client is sent little at once: it may not read that. */
+const ROOM_BYTES = 4 * MAX_BACKLOG_BYTES;
 
 /** To send the messages of one queue entry costs about as much as so many deliveries. */
 const PREFETCH_STEPS = 4;
@@ -85,12 +89,13 @@ export class Prefetcher {
     const { queue } = this.ksock;
     if (this.urgentToSend > 0) this.sendUrgent();
     if (!this.hasMore) return;
-    if (this.channel.backlog > MAX_BACKLOG_BYTES) return;
+    if (!this.mayWrite) return;
     this.acknowledgements.flush();
     const { outbox } = this;
+    const most = this.ksock.hasRoomFor(ROOM_BYTES) ? MAX_BACKLOG_BYTES : DRAIN_BYTES;
     while (
       this.hasMore &&
-      outbox.unsentBytes <= MAX_BACKLOG_BYTES &&
+      outbox.unsentBytes <= most &&
       (!this.ksock.isTurnOver || outbox.unsentBytes === 0)
     ) {
       const entry = queue.marked;
@@ -103,6 +108,15 @@ export class Prefetcher {
       queue.mark(count);
       prefetch.prefetch(count);
     }
+  }
+
+  /**
+   * Whether its client reads, or there is memory for what it does not read. Otherwise its messages stay in the queue, which
+   * is bounded, and where others may hold them, too.
+   */
+  get mayWrite(): boolean {
+    const { backlog } = this.channel;
+    return backlog < DRAIN_BYTES || (backlog <= MAX_BACKLOG_BYTES && this.ksock.hasRoomFor(0));
   }
 
   /** Credit and messages are left: the client must read first, or the turn is over. */

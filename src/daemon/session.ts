@@ -75,6 +75,9 @@ const SAME_RECORDS_PER_STEP_BITS = 3;
 /** A client that sends so many bytes at once is answered before others get them. */
 const ANSWERED_FIRST_BYTES = 16 * 1024;
 
+/** While so much is kept for a client that does not read, missed messages are only counted. */
+const MAX_HELD_FOR_MISSED = 128 * 1024;
+
 /** Bytes of a frame beside the largest message: the frame's own words, and longer padding. */
 const FRAME_SLACK_BYTES = 64;
 
@@ -332,7 +335,9 @@ export class Session
 
   /** Reports missed messages: with a large backlog not until the client has read, and then in one frame. */
   private reportMissed(): void {
-    if (this.channel.backlog > MAX_BACKLOG_BYTES) return;
+    const { backlog, held = 0 } = this.channel;
+    const hasRoom = held <= MAX_HELD_FOR_MISSED && this.parts?.ksock.hasRoomFor(0);
+    if (backlog > 0 && !(hasRoom && backlog <= MAX_BACKLOG_BYTES)) return;
     this.outbox.frame(wordsFrame(FrameKind.MISSED, 0, 0, 0, [this.missedCount], this.missedName));
     this.missedCount = 0;
   }
@@ -374,7 +379,8 @@ export class Session
     if (
       parts?.reports.isPutOff ||
       this.observation?.isPutOff ||
-      ((parts?.prefetcher.hasMore || parts?.reads.hasMore) && isBacklogSmall)
+      (((parts?.prefetcher.hasMore && parts.prefetcher.mayWrite) || parts?.reads.hasMore) &&
+        isBacklogSmall)
     ) {
       this.host.turns.add(this);
     }

@@ -24,6 +24,7 @@ import {
   LinkError,
   MAGIC,
   MAX_FRAME,
+  MAX_HELLO,
   VERSION,
 } from './native-codec.ts';
 import type { Wire, WireEvents } from './wire.ts';
@@ -129,6 +130,8 @@ export class Connection implements WireEvents {
   received(bytes: Uint8Array): void {
     this.bytesReceived += bytes.length;
     this.silence = 0;
+    // The link ends: what the peer sends all the same must not fill the memory.
+    if (this.why !== '') return;
     try {
       this.splitter.push(bytes, (all) => this.take(all));
     } catch (error) {
@@ -211,7 +214,9 @@ export class Connection implements WireEvents {
   private takeFrame(bytes: Uint8Array): number {
     if (bytes.length < 5) return -5;
     const length = new DataView(bytes.buffer, bytes.byteOffset).getUint32(0);
-    if (length < 5 || length > MAX_FRAME) throw new LinkError(`a frame of ${length} bytes`);
+    // A peer that has not said who it is must not fill the memory.
+    const most = this.hello === null ? MAX_HELLO : MAX_FRAME;
+    if (length < 5 || length > most) throw new LinkError(`a frame of ${length} bytes`);
     if (bytes.length < length) return -length;
     const decoded = this.decoder.decode(bytes.subarray(0, length));
     switch (decoded.kind) {

@@ -77,6 +77,9 @@ const NO_NUMBER = 0xffff;
 /** The longest frame that a link accepts: room for a message of the largest size that buses have by default, and more. */
 export const MAX_FRAME = 256 * 1024 * 1024;
 
+/** The longest HELLO: its filters are names. */
+export const MAX_HELLO = 1024 * 1024;
+
 /** The peer has broken a rule of the link; the text says which. */
 export class LinkError extends BadMessage {
   override readonly name: string = 'LinkError';
