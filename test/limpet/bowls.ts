@@ -175,6 +175,8 @@ export class Bowls {
 export function isJoined(limpet: Limpet): boolean {
   const { isSpeaker, links, paths } = limpet.report();
   if (links.some(({ state }) => state === 'classic')) return isSpeaker;
+  // A bus hears of a stream what comes after it has begun to read.
+  if (links.some(({ stream }) => stream !== undefined && stream.trouble !== '')) return false;
   return isSpeaker && paths.length > 0 && paths.every(({ isReady }) => isReady);
 }
 

@@ -155,8 +155,11 @@ export class Journal implements HubJournal {
   }
 
   report(): StreamReport {
-    const { outbox, options, reader, trouble, beyond } = this;
+    const { outbox, options, reader, beyond } = this;
     const { bytes: waiting, dropped } = outbox;
+    // A bus that has never read the stream hears what is stored from now on.
+    const isRead = reader === null || this.stopReading !== null;
+    const trouble = this.trouble === '' && !isRead ? 'its reading begins' : this.trouble;
     return { name: options.stream, position: reader?.seq ?? 0, waiting, dropped, trouble, beyond };
   }
 
