@@ -1,4 +1,5 @@
 // What one program does to a daemon and to others: nothing that is malformed, only greed.
+import { Worker } from 'node:worker_threads';
 import { Ksock } from '../dist/index.js';
 import { DOORS } from './doors.mjs';
 import {
@@ -453,6 +454,12 @@ export const ATTACKS = {
     },
   },
   ...DOORS,
+  'only other work': {
+    does: 'leaves the daemon alone, and keeps two CPUs busy: what others do to a witness anyway',
+    async run(attack) {
+      for (let at = 0; at < 2; at++) attack.kept.push(new Worker('for (;;);', { eval: true }));
+    },
+  },
 };
 
 export { Attack };

@@ -2,7 +2,7 @@ import { systemTimers, type Timer, type Timers } from '../base/timers.ts';
 import type { Bus } from '../bus/bus.ts';
 import type { Identity } from '../bus/identity.ts';
 import type { Holder, Share } from '../bus/memory.ts';
-import { COSTS } from '../bus/settings.ts';
+import { COSTS, costOfBinding } from '../bus/settings.ts';
 import { BusTap } from '../tap/bus-tap.ts';
 import { BLOCK_HEADROOM } from '../tap/event-writer.ts';
 import { EVENTS_VERSION } from '../tap/events.ts';
@@ -51,6 +51,8 @@ export class Observation implements Holder {
   private past: Uint8Array[] | null = null;
   /** The last block that went to the outbox, while the tap's memory may still be read there. */
   private last: Uint8Array | null = null;
+  /** What its filter takes. */
+  private filterBytes = 0;
   private timer: Timer | undefined;
   private isDue = false;
   private isEnding = false;
@@ -107,6 +109,7 @@ export class Observation implements Holder {
     const names = text === '' ? null : text.split(' ');
     const fault = faultOfNames(names ?? []);
     if (fault !== '') throw new ProtocolError(`an OBSERVE with ${fault}`);
+    for (const name of names ?? []) this.filterBytes += costOfBinding(name);
     const kinds = kindsOf(wordOf(frame, 1));
     const data = Math.min(wordOf(frame, 2), this.bus.settings.absoluteMaxMessageSize);
     const began = this.timers.now();
@@ -207,7 +210,7 @@ export class Observation implements Holder {
   /** Counts what is kept for the client: so many bytes, and the events that wait. */
   hold(bytes: number): void {
     const { share, tap } = this;
-    const held = COSTS.ksock + bytes + (tap?.held ?? 0);
+    const held = COSTS.ksock + this.filterBytes + bytes + (tap?.held ?? 0);
     share.hold(held - this.held);
     this.held = held;
     if (tap !== null) tap.isSqueezed = !share.allows(held, STEP_BYTES);

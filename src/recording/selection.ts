@@ -1,6 +1,6 @@
 import type { MessageKind } from '../message/fields.ts';
 import type { SeenMessage, TapEvent } from '../tap/events.ts';
-import { NameFilter } from '../tap/filter.ts';
+import { NameFilter } from '../tap/name-filter.ts';
 
 /** A moment of a recording: since its first event, or since 1970; in microseconds. */
 export interface Moment {

@@ -15,7 +15,8 @@ import {
 } from './batch-records.ts';
 import { EventWriter, encodedText, MOST_FIELDS } from './event-writer.ts';
 import { Code, EVENTS_VERSION } from './events.ts';
-import { bitsOf, NameFilter, type TapFilter } from './filter.ts';
+import { bitsOf, type TapFilter } from './filter.ts';
+import { NameFilter } from './name-filter.ts';
 
 /** What a tap needs of its driver. */
 export interface TapHost {

@@ -1,3 +1,5 @@
+import { createConnection } from 'node:net';
+import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { Bus } from '../../src/bus/bus.ts';
 import { Flag } from '../../src/message/flags.ts';
@@ -118,3 +120,17 @@ for (const kind of LINK_KINDS) {
     });
   });
 }
+
+it('spec 3 §7: a peer that has not said HELLO may send no frame longer than 1 MiB', async () => {
+  const bowls = new Bowls();
+  const server = join(bowls.folder, 'link');
+  await bowls.limpet(1, new Bus(), [{ server }]);
+  const peer = createConnection(server);
+  const claim = Buffer.from('KLMP\0\x10\0\x04\x01', 'latin1');
+  peer.on('error', () => {});
+  peer.write(claim);
+  peer.resume();
+  await bowls.event(/the peer broke the rules of the link: a frame of 1048580 bytes/);
+  peer.destroy();
+  await bowls.end();
+});

@@ -1,7 +1,7 @@
 import { escaped } from '../../base/escape.ts';
 import { faultOfName } from '../../message/name.ts';
 import type { Journey } from '../../seeing/journeys.ts';
-import { NameFilter } from '../../tap/filter.ts';
+import { NameFilter } from '../../tap/name-filter.ts';
 import { typedName } from '../arguments.ts';
 import { Exit, Failure } from '../failure.ts';
 
