@@ -15,8 +15,8 @@ const MIN_REPORTED_MESSAGES = 16;
 
 /** What Prefetching needs of its port. */
 export interface PrefetchingHost {
-  /** Calls `flush` after the input that has arrived was handled, or later: the daemon counts what is not reported as unread. */
-  deferLonger: (flush: () => void) => void;
+  /** Calls `flush` after the input that has arrived was handled. */
+  deferLonger(flush: () => void): void;
   /** Makes the call RECALL; resolves with its RESULT. */
   recall(): Promise<unknown>;
 }
@@ -30,7 +30,7 @@ export class Prefetching {
   readonly queue = new PrefetchedQueue();
   /** The port is handling input: it reports what the program consumes meanwhile at the end of that. */
   isReceiving = false;
-  readonly host: PrefetchingHost;
+  private readonly host: PrefetchingHost;
   private readonly writer: FrameWriter;
   private readonly reader: FrameReader;
   private readonly waits: ReadableWaits;

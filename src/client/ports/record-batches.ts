@@ -33,12 +33,6 @@ import type { PrefetchedBatch } from './prefetched-batch.ts';
 const CARRIED = Field.ID | Field.CARRIED;
 const CARRIED_BYTES = 24;
 
-/**
- * What is read from the bus leaves on a link, so seldom does a frame to the daemon follow at once that reports it as consumed. A frame of
- * its own for each would wake the daemon as often as the messages do. In milliseconds.
- */
-const REPORT_AFTER_MS = 1;
-
 /** Longer stretches, in bytes, are copied faster by a view of them than by a loop. */
 const MAX_LOOP_BYTES = 384;
 
@@ -53,7 +47,6 @@ export class RecordBatches {
   constructor(port: FramePort, names: BatchedNames) {
     this.port = port;
     this.names = names;
-    port.prefetching.host.deferLonger = (report) => void setTimeout(report, REPORT_AFTER_MS);
   }
 
   /** Takes the Announcements at the front of the queue that may be in one batch; null if the next message is none. */
