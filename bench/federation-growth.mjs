@@ -5,6 +5,7 @@ import { parseArgs } from 'node:util';
 import { Hub } from '../dist/limpet/hub/hub.js';
 import { linkOf } from '../dist/limpet/hub/neighbours.js';
 import { Message } from '../dist/message/message.js';
+import { QUIET_BUS } from '../harness/quiet-bus.mjs';
 import { writeReport } from './page.mjs';
 
 /** @import { Link } from '../dist/limpet/hub/streams.js' */
@@ -27,22 +28,12 @@ class Sea {
   /** A bus more; runs until all is quiet. */
   join() {
     const id = this.hubs.length + 1;
-    const nothing = () => {};
     /** @type {Hub} */
     const hub = new Hub(
       { address: { id, life: 1 }, maxBytes: 2 ** 23, forgetAfter: 600 },
       {
-        send: nothing,
-        sendBatch: nothing,
-        tell: nothing,
-        reply: nothing,
-        copy: nothing,
+        ...QUIET_BUS,
         bind: (name) => hub.bound(name, true),
-        unbind: nothing,
-        readRepliers: nothing,
-        pause: nothing,
-        warn: nothing,
-        defer: nothing,
         transmit: (link, frame) => {
           const to = /** @type {Hub} */ (this.hubs[link.peer.id - 1]);
           this.onTheWay.push({ to, from: hub, frame });

@@ -14,11 +14,11 @@ import {
   SendDetail,
   send,
   take,
+  UNLIMITED,
   Wire,
 } from './wire.mjs';
 
 const MEBIBYTE = 1024 * 1024;
-const UNLIMITED = 0xffff_ffff;
 
 /** An attack in progress. */
 class Attack {

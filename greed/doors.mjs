@@ -2,15 +2,24 @@
 import { Buffer } from 'node:buffer';
 import { once } from 'node:events';
 import { readFileSync, writeFileSync } from 'node:fs';
-import { createConnection } from 'node:net';
 import { join } from 'node:path';
 import { EVENTS_VERSION } from '../dist/tap/events.js';
 import { wordsFrame } from '../dist/wire/frame.js';
 import { HelloMode, ObserveDetail } from '../dist/wire/protocol.js';
-import { call, credit, FrameKind, Op, PROTOCOL, record, SendDetail, send } from './wire.mjs';
+import {
+  call,
+  credit,
+  dial,
+  FrameKind,
+  Op,
+  PROTOCOL,
+  record,
+  SendDetail,
+  send,
+  UNLIMITED,
+} from './wire.mjs';
 
 const MEBIBYTE = 1024 * 1024;
-const UNLIMITED = 0xffff_ffff;
 const LIMITED = ['--max-memory', String(100 * MEBIBYTE)];
 const ALL_KINDS = 15;
 
@@ -25,23 +34,12 @@ async function observer(attack, names = '', size = 0) {
 }
 
 /** Connects to a port or a path; gives the socket, which reads nothing. @param {Attack} attack @param {string | number} where */
-async function dial(attack, where) {
-  for (;;) {
-    const socket =
-      typeof where === 'string' ? createConnection(where) : createConnection(where, '127.0.0.1');
-    try {
-      await once(socket, 'connect');
-    } catch (error) {
-      // Many connect at once.
-      if (/** @type {NodeJS.ErrnoException} */ (error).code !== 'EAGAIN') throw error;
-      await new Promise(setImmediate);
-      continue;
-    }
-    socket.setMaxListeners(0);
-    socket.on('error', () => {});
-    attack.kept.push(socket);
-    return socket;
-  }
+async function enter(attack, where) {
+  const socket = await dial(where);
+  socket.setMaxListeners(0);
+  socket.on('error', () => {});
+  attack.kept.push(socket);
+  return socket;
 }
 
 /** Writes, and waits until the system has taken it or the connection has ended. @param {import('node:net').Socket} socket @param {Uint8Array} bytes */
@@ -58,7 +56,7 @@ function page(attack) {
 
 /** A WebSocket as bytes: what is asked, without reading any answer. @param {Attack} attack @param {number} port */
 async function webSocket(attack, port) {
-  const socket = await dial(attack, port);
+  const socket = await enter(attack, port);
   socket.write(
     `GET /ws HTTP/1.1\r\nHost: 127.0.0.1:${port}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Key: ${'A'.repeat(22)}==\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Protocol: kbus\r\n\r\n`,
   );
@@ -110,7 +108,7 @@ export const DOORS = {
     settings: LIMITED,
     async run(attack) {
       const path = join(attack.directory, 'kbus0.sock');
-      for (let at = 0; at < attack.some(12_000); at++) await dial(attack, path);
+      for (let at = 0; at < attack.some(12_000); at++) await enter(attack, path);
     },
   },
   'stalled readers': {
@@ -235,7 +233,7 @@ export const DOORS = {
     async run(attack) {
       const part = Buffer.alloc(MEBIBYTE, 0x20);
       for (let at = 0; at < 4; at++) {
-        const socket = await dial(attack, join(attack.directory, 'limpet.sock'));
+        const socket = await enter(attack, join(attack.directory, 'limpet.sock'));
         await put(socket, Buffer.concat([LIMPET_MAGIC, limpetHead(200 * MEBIBYTE, 1)]));
         for (let sent = 0; sent < attack.some(199); sent++) await put(socket, part);
       }
@@ -249,7 +247,7 @@ export const DOORS = {
       await attack.again(async () => {
         const sockets = [];
         for (let at = 0; at < 50; at++) {
-          const socket = await dial(attack, join(attack.directory, 'limpet.sock'));
+          const socket = await enter(attack, join(attack.directory, 'limpet.sock'));
           socket.pause();
           sockets.push(socket);
           attack.kept.pop();

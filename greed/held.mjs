@@ -15,10 +15,10 @@ import {
   SendDetail,
   send,
   take,
+  UNLIMITED,
 } from './wire.mjs';
 
 const MEBIBYTE = 1024 * 1024;
-const UNLIMITED = 0xffff_ffff;
 const QUIET = SendDetail.QUIET;
 const request = (/** @type {string} */ name, size = 0) =>
   record(name, size, { flags: Flag.WANT_A_REPLY });

@@ -15,8 +15,7 @@ import { EVENTS_VERSION } from '../dist/tap/events.js';
 import { StalledWrites } from '../dist/transport/stalled-writes.js';
 import { wordsFrame } from '../dist/wire/frame.js';
 import { FrameKind, HelloMode, PROTOCOL_MAGIC, PROTOCOL_VERSION } from '../dist/wire/protocol.js';
-
-const UNLIMITED = 0xffff_ffff;
+import { UNLIMITED } from './wire.mjs';
 
 /** The client's end, which reads all, or nothing. */
 class Drain {

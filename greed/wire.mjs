@@ -11,6 +11,9 @@ export { Op } from '../dist/message/calls.js';
 export { Flag } from '../dist/message/flags.js';
 export { SendDetail } from '../dist/wire/protocol.js';
 
+/** More than there is of anything. */
+export const UNLIMITED = 0xffff_ffff;
+
 /** How HELLO begins. */
 export const PROTOCOL = [PROTOCOL_MAGIC, PROTOCOL_VERSION];
 
@@ -77,6 +80,22 @@ export function record(name, data, options = {}) {
 export const send = (token, detail, records) =>
   frame(FrameKind.SEND, detail, 0, token, [records.length], Buffer.concat(records));
 
+/** Connects to a port of this machine, or to a path. @param {string | number} where */
+export async function dial(where) {
+  for (;;) {
+    const socket =
+      typeof where === 'string' ? createConnection(where) : createConnection(where, '127.0.0.1');
+    try {
+      await once(socket, 'connect');
+      return socket;
+    } catch (error) {
+      // Many connect at once.
+      if (/** @type {NodeJS.ErrnoException} */ (error).code !== 'EAGAIN') throw error;
+      await new Promise(setImmediate);
+    }
+  }
+}
+
 /** A connection that has been welcomed. */
 export class Wire {
   /** @param {import('node:net').Socket} socket */
@@ -99,22 +118,12 @@ export class Wire {
 
   /** @param {string} directory @param {number} [bus] @param {number} [mode]  1: read-only */
   static async open(directory, bus = 0, mode = 3) {
-    for (;;) {
-      const socket = createConnection(join(directory, `kbus${bus}.sock`));
-      try {
-        await once(socket, 'connect');
-      } catch (error) {
-        // Many connect at once.
-        if (/** @type {NodeJS.ErrnoException} */ (error).code !== 'EAGAIN') throw error;
-        await new Promise(setImmediate);
-        continue;
-      }
-      const wire = new Wire(socket);
-      const hello = [...PROTOCOL, mode, process.pid];
-      wire.write(wordsFrame(FrameKind.HELLO, 0, 0, 0, hello, 'greedy'));
-      await once(socket, 'data');
-      return wire;
-    }
+    const socket = await dial(join(directory, `kbus${bus}.sock`));
+    const wire = new Wire(socket);
+    const hello = [...PROTOCOL, mode, process.pid];
+    wire.write(wordsFrame(FrameKind.HELLO, 0, 0, 0, hello, 'greedy'));
+    await once(socket, 'data');
+    return wire;
   }
 
   /** @param {Buffer} chunk */

@@ -55,20 +55,16 @@ export class AcceptedChannel extends SocketChannel {
 
   override write(pieces: readonly Uint8Array[]): void {
     const { socket } = this;
-    if (socket.writableLength === 0) {
-      super.write(pieces);
-      if (socket.writableLength === 0) return;
+    if (socket.destroyed) return;
+    if (socket.writableLength > 0) {
       this.stalled ??= new StalledWrites();
-      this.stalled.beginFirst(pieces);
+      this.put(pieces, this.stalled.begin(pieces));
       return;
     }
-    if (socket.destroyed) return;
+    this.put(pieces);
+    if (socket.writableLength === 0) return;
     this.stalled ??= new StalledWrites();
-    const done = this.stalled.begin(pieces);
-    const last = pieces.length - 1;
-    socket.cork();
-    for (const [at, piece] of pieces.entries()) socket.write(piece, at === last ? done : undefined);
-    socket.uncork();
+    this.stalled.beginFirst(pieces);
   }
 
   get held(): number {

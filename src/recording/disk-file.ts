@@ -2,6 +2,7 @@ import { constants } from 'node:fs';
 import { type FileHandle, open } from 'node:fs/promises';
 import { getSystemErrorMap } from 'node:util';
 import { FileError } from './file-error.ts';
+import { PAGE_BYTES } from './page-memory.ts';
 
 /** How many writes may be under way: then the writer waits. */
 const MAX_UNDER_WAY = 2;
@@ -12,9 +13,6 @@ export type OpenFile = (path: string, flags: string) => Promise<WritableFile>;
 /** The part of a file handle that is used. */
 export type WritableFile = Pick<FileHandle, 'write' | 'datasync' | 'truncate' | 'close'> &
   Partial<Pick<FileHandle, 'fd'>>;
-
-/** What is written past the page cache consists of whole pages. */
-const PAGE_BYTES = 4096;
 
 /**
  * A file that is written from front to back, and synced after each piece. Where the system can, a piece of whole pages

@@ -10,15 +10,13 @@ import {
   RECORD_HEAD,
 } from './mcap-format.ts';
 import { Chunked, MessagePlaces } from './message-places.ts';
+import { PAGE_BYTES } from './page-memory.ts';
 
 /** A chunk is closed when its records have so many bytes. */
 const CHUNK_BYTES = 4 * 1024 * 1024;
 
 /** Memory for a chunk: its records, their indexes, and a last message that is not too long. */
 const CHUNK_MEMORY = CHUNK_BYTES + CHUNK_BYTES / 2;
-
-/** A full chunk ends at a multiple of so many bytes in the file: so the next one can pass the page cache. */
-export const PAGE_BYTES = 4096;
 
 /** Memory of so many chunks is kept for the next ones. */
 const MAX_SPARE = 3;
@@ -258,7 +256,7 @@ export class McapWriter {
     this.spare.push(new Uint8Array(buffer as ArrayBuffer));
   }
 
-  /** Writes a record that fills the last page of the file. */
+  /** Writes a record that fills the last page of the file: so the next chunk can pass the page cache. */
   private fillPage(chunk: Bytes): void {
     const used = (this.at + chunk.at + RECORD_HEAD) % PAGE_BYTES;
     const length = (PAGE_BYTES - used) % PAGE_BYTES;

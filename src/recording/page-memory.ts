@@ -5,6 +5,9 @@ declare const WebAssembly: {
   readonly Memory: new (limits: { readonly initial: number }) => { readonly buffer: ArrayBuffer };
 };
 
+/** What is written past the page cache consists of whole pages. */
+export const PAGE_BYTES = 4096;
+
 /** A page of WebAssembly. */
 const WASM_PAGE_BYTES = 65_536;
 

@@ -10,14 +10,22 @@ export class SocketChannel implements Channel {
   }
 
   write(pieces: readonly Uint8Array[]): void {
+    this.put(pieces);
+  }
+
+  /** Writes the pieces; calls `done` when all of them are written. */
+  protected put(pieces: readonly Uint8Array[], done?: () => void): void {
     const { socket } = this;
     if (socket.destroyed) return;
-    if (pieces.length === 1) {
-      socket.write(pieces[0] as Uint8Array);
+    const last = pieces.length - 1;
+    if (last === 0) {
+      socket.write(pieces[0] as Uint8Array, done);
       return;
     }
     socket.cork();
-    for (const piece of pieces) socket.write(piece);
+    for (let at = 0; at <= last; at++) {
+      socket.write(pieces[at] as Uint8Array, at === last ? done : undefined);
+    }
     socket.uncork();
   }
 

@@ -1,4 +1,5 @@
 import { strictEqual } from 'node:assert';
+import { QUIET_BUS } from '../../harness/quiet-bus.mjs';
 import type { Random } from '../../harness/random.mjs';
 import { BadMessage } from '../../src/limpet/errors.ts';
 import { ClassicPort } from '../../src/limpet/hub/classic-port.ts';
@@ -40,20 +41,12 @@ export function feedLimpet(bytes: Uint8Array, random: Random): void {
   const hub = new Hub(
     { address, maxBytes: 1_000_000, forgetAfter: 10 },
     {
-      send: () => {},
-      tell: () => {},
+      ...QUIET_BUS,
       sendBatch: (batch) => {
         for (const message of batch.messages()) strictEqual(String(message).length > 0, true);
       },
-      reply: () => {},
-      copy: () => {},
       bind: (name) => hub.bound(name, true),
-      unbind: () => {},
-      readRepliers: () => {},
-      pause: () => {},
       transmit: (_link, frame) => connection?.send(frame) ?? true,
-      defer: () => {},
-      warn: () => {},
     },
   );
   hub.joinBus(1);

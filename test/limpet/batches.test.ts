@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { QUIET_BUS } from '../../harness/quiet-bus.mjs';
 import { Bus } from '../../src/bus/bus.ts';
 import type { Ksock } from '../../src/client/ksock.ts';
 import type { BatchEntry, Frame } from '../../src/limpet/hub/frame.ts';
@@ -244,22 +245,14 @@ describe('a batch on a native link', () => {
   function receiver(): { hub: Hub; link: Link; given: string[]; told: string[] } {
     const [given, told]: [string[], string[]] = [[], []];
     const sent: Frame[] = [];
-    const nothing = (): void => {};
     const hub = new Hub(
       { address: { id: 1, life: 1 }, maxBytes: 1000, forgetAfter: 10 },
       {
+        ...QUIET_BUS,
         send: (message) => given.push(message.text()),
         sendBatch: (batch) => given.push([...batch.messages()].map((each) => each.text()).join()),
         tell: (message) => told.push(`${message.name} ${message.text()}`),
-        reply: nothing,
-        copy: nothing,
-        bind: nothing,
-        unbind: nothing,
-        readRepliers: nothing,
-        pause: nothing,
         transmit: (_link, frame) => sent.push(frame) > 0,
-        defer: nothing,
-        warn: nothing,
       },
     );
     const link = linkOf(0, origin, 1024, ['$.*']);

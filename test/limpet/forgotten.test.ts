@@ -1,4 +1,5 @@
 import { beforeEach, describe, expect, it } from 'vitest';
+import { QUIET_BUS } from '../../harness/quiet-bus.mjs';
 import type { Frame } from '../../src/limpet/hub/frame.ts';
 import { Hub } from '../../src/limpet/hub/hub.ts';
 import { linkOf } from '../../src/limpet/hub/neighbours.ts';
@@ -92,25 +93,15 @@ describe('a Limpet that was out of reach for so long that others have forgotten 
 
 it('changes that come too early are kept of a bounded number of Limpets; of others, the neighbour is asked for all', () => {
   const sent: Frame[] = [];
-  const nothing = (): void => {};
   const hub = new Hub(
     { address: { id: 1, life: 1 }, maxBytes: 1000, forgetAfter: 10 },
     {
-      send: nothing,
-      sendBatch: nothing,
-      tell: nothing,
-      reply: nothing,
-      copy: nothing,
+      ...QUIET_BUS,
       bind: (name) => hub.bound(name, true),
-      unbind: nothing,
-      readRepliers: nothing,
-      pause: nothing,
       transmit: (_link, frame) => {
         sent.push(frame);
         return true;
       },
-      defer: nothing,
-      warn: nothing,
     },
   );
   hub.joinBus(1);
