@@ -12,6 +12,7 @@ import {
   writeRecord,
 } from '../message/codec/records.ts';
 import type { Channel } from '../transport/channel.ts';
+import { bytesIn, isWasteful } from '../transport/stalled-writes.ts';
 import { writeFrameHeader } from '../wire/frame.ts';
 import { FRAME_AT, FRAME_HEADER, FrameKind, RECORDS_AT, YOU } from '../wire/protocol.ts';
 
@@ -328,10 +329,14 @@ export class Outbox {
 const MAX_MOVED_BYTES = 32 * 1024;
 
 /**
- * The same bytes, with short pieces in memory of their own. A client that does not read must not keep the memory of
+ * The same bytes, with some pieces in memory of their own. A client that does not read must not keep the memory of
  * others: a short piece lies in a slab with the frames of all connections, or among what was received with it.
  */
 function packed(pieces: readonly Uint8Array[]): Uint8Array[] {
+  const waiting = bytesIn(pieces);
+  const mustMove = ({ buffer, length }: Uint8Array): boolean =>
+    length <= MAX_COPIED_BYTES ||
+    (length <= MAX_MOVED_BYTES && isWasteful(buffer, waiting.get(buffer) as number));
   let total = 0;
   for (const piece of pieces) if (mustMove(piece)) total += piece.length;
   const own = new Uint8Array(total);
@@ -350,13 +355,6 @@ function packed(pieces: readonly Uint8Array[]): Uint8Array[] {
   }
   if (from < to) all.push(own.subarray(from, to));
   return all;
-}
-
-/** It is short, or it would keep more than twice its length. */
-function mustMove({ buffer, length }: Uint8Array): boolean {
-  return (
-    length <= MAX_COPIED_BYTES || (length <= MAX_MOVED_BYTES && length * 2 < buffer.byteLength)
-  );
 }
 
 function writeHead(view: DataView, at: number, length: number, frame: MessagesFrame): void {

@@ -4,11 +4,8 @@ export const DRAIN_BYTES = 16 * 1024;
 /** What a piece that waits to be written costs beside its memory: objects of Node and of V8. */
 export const PIECE_BYTES = 512;
 
-/**
- * A piece counts as at most so many times its length: longer ones lie in memory with others of the same message, or of
- * messages that other peers are sent, too.
- */
-const MOST_TIMES = 2;
+/** Memory counts as at most so many times the bytes that wait in it: see {@link isWasteful}. */
+const MOST_TIMES = 4;
 
 /** A short piece that was not copied lies in the memory of frames of many connections. */
 const MIN_PINNED_BYTES = 64 * 1024;
@@ -39,17 +36,22 @@ export class StalledWrites {
   }
 }
 
-/** A piece keeps at least `pinned` bytes of the memory in which it lies, if there are so many. */
+/** The bytes of these pieces in each memory. */
+export function bytesIn(pieces: readonly Uint8Array[]): Map<ArrayBufferLike, number> {
+  const bytes = new Map<ArrayBufferLike, number>();
+  for (const { buffer, length } of pieces) bytes.set(buffer, (bytes.get(buffer) ?? 0) + length);
+  return bytes;
+}
+
+/** Whether memory of which so many bytes wait keeps more than it counts: short pieces in it are to be copied. */
+export const isWasteful = (memory: ArrayBufferLike, bytes: number): boolean =>
+  bytes * MOST_TIMES < memory.byteLength;
+
+/** Each memory in which a piece lies is kept, of it at least `pinned` bytes if it has so many. */
 function costOf(pieces: readonly Uint8Array[], pinned: number): number {
-  let cost = 0;
-  let last: ArrayBufferLike | null = null;
-  for (const { buffer, length } of pieces) {
-    cost += PIECE_BYTES;
-    if (buffer !== last) {
-      const most = Math.max(pinned, MOST_TIMES * length);
-      cost += Math.min(buffer.byteLength, most) - length;
-    }
-    last = buffer;
+  let cost = pieces.length * PIECE_BYTES;
+  for (const [{ byteLength }, bytes] of bytesIn(pieces)) {
+    cost += Math.min(byteLength, Math.max(pinned, MOST_TIMES * bytes)) - bytes;
   }
   return cost;
 }

@@ -8,20 +8,30 @@ describe('What a peer that does not read keeps in memory', () => {
     const stalled = new StalledWrites();
     const slab = new Uint8Array(64 * KIBIBYTE);
     stalled.beginFirst([slab.subarray(0, 16), slab.subarray(100, 116)]);
-    expect(stalled.held).toBe(slab.length - 16 + 2 * PIECE_BYTES);
+    expect(stalled.held).toBe(slab.length - 2 * 16 + 2 * PIECE_BYTES);
     stalled.beginFirst([new Uint8Array(100)]);
     expect(stalled.held).toBe(PIECE_BYTES);
   });
 
-  it('is, of each further write, its objects and at most twice its bytes, until that is over.', () => {
+  it('is, of each further write, its objects and at most four times its bytes, until that is over.', () => {
     const stalled = new StalledWrites();
     const pool = new Uint8Array(256 * KIBIBYTE);
     const [own, shared] = [new Uint8Array(40), pool.subarray(0, 33 * KIBIBYTE)];
     const first = stalled.begin([own]);
     const second = stalled.begin([shared, own]);
-    expect(stalled.held).toBe(3 * PIECE_BYTES + shared.length);
+    expect(stalled.held).toBe(3 * PIECE_BYTES + 3 * shared.length);
     first();
     second();
     expect(stalled.held).toBe(0);
+  });
+
+  it('is, of a write that has most of a memory, no more than that memory, however many pieces it has.', () => {
+    const stalled = new StalledWrites();
+    const pool = new Uint8Array(256 * KIBIBYTE);
+    const pieces = Array.from({ length: 16 }, (_, at) =>
+      pool.subarray(at * 16 * KIBIBYTE, (at + 1) * 16 * KIBIBYTE - 100),
+    );
+    stalled.begin(pieces);
+    expect(stalled.held).toBe(16 * (PIECE_BYTES + 100));
   });
 });
