@@ -1,4 +1,3 @@
-import { offAbort, onAbort } from '../../base/abort.ts';
 import { Op } from '../../message/calls.ts';
 import { Errno } from '../../message/errno.ts';
 import { Flag } from '../../message/flags.ts';
@@ -7,11 +6,12 @@ import type { Message } from '../../message/message.ts';
 import { type FrameView, wordOf } from '../../wire/frame.ts';
 import type { FrameWriter } from '../../wire/frame-writer.ts';
 import { ProtocolError, SendDetail } from '../../wire/protocol.ts';
+import { AwaitedSend, type AwaitedSendHost } from './awaited-send.ts';
 import { BlockedSend } from './blocked-send.ts';
 import { InFlightSends, type InFlightSendsHost, type PendingSend } from './in-flight-sends.ts';
 import { OwedReplies } from './owed-replies.ts';
 import type { PendingRequests } from './pending-requests.ts';
-import { type Explain, type PendingRequest, type Port, type Refused, refusedSend } from './port.ts';
+import type { Explain, PendingRequest, Port, PortError, Refused } from './port.ts';
 import type { Prefetching } from './prefetching.ts';
 import type { Refusals } from './refusals.ts';
 import {
@@ -34,7 +34,7 @@ export interface PortSendsHost {
 }
 
 /** The messages, Requests and Replies that a port sends to a daemon, and their outcomes. */
-export class PortSends implements InFlightSendsHost {
+export class PortSends implements InFlightSendsHost, AwaitedSendHost {
   /** The message that waits to be sent (EAGAIN); the bus refuses other sends until then. */
   readonly blocked = new BlockedSend();
   readonly owed = new OwedReplies();
@@ -75,21 +75,10 @@ export class PortSends implements InFlightSendsHost {
     const { closedBy } = this.refusals;
     if (closedBy !== null) return Promise.reject(explain(closedBy, message));
     return new Promise((resolve) => {
-      const token = this.tokens.take();
-      const done = (network: number, serial: number): void => {
-        offAbort(signal, cancel);
-        resolve(this.sendDone(message, network, serial));
-      };
-      const failed = (errno: number): void => {
-        offAbort(signal, cancel);
-        resolve(refusedSend(errno, this.refusals.error(errno), message, explain, signal));
-      };
-      const cancel = (): void => {
-        if (this.inFlight.withdraw(token)) failed(Errno.ECANCELED);
-        else this.host.cancel(token);
-      };
-      onAbort(signal, cancel);
-      this.submit(message, wait ? SendDetail.WAIT : 0, token, failed, done);
+      const detail = wait ? SendDetail.WAIT : 0;
+      const send = new AwaitedSend(this, message, detail, this.tokens.take(), explain, resolve);
+      if (signal !== undefined) send.cancelOn(signal);
+      this.inFlight.submit(send);
     });
   }
 
@@ -100,7 +89,7 @@ export class PortSends implements InFlightSendsHost {
       wait ? LAZY_WAIT : SendDetail.LAZY,
       this.tokens.take(),
       (errno) => refused(errno, message),
-      (network, serial) => this.sendDone(message, network, serial),
+      (network, serial) => this.requestSent(new MessageId(network, serial)),
     );
   }
 
@@ -234,10 +223,18 @@ export class PortSends implements InFlightSendsHost {
     return this.host.call(Op.SYNC, 0, '');
   }
 
-  /** The bus has sent the message: gives its id. */
-  private sendDone(message: Message, network: number, serial: number): MessageId {
-    const id = new MessageId(network, serial);
-    if (message.isRequest()) this.owed.add(id);
-    return id;
+  // Used by AwaitedSend
+
+  requestSent(id: MessageId): void {
+    this.owed.add(id);
+  }
+
+  refusal(errno: number): PortError {
+    return this.refusals.error(errno);
+  }
+
+  cancelSend(send: PendingSend): void {
+    if (this.inFlight.withdraw(send.token)) send.failed(Errno.ECANCELED, send.message);
+    else this.host.cancel(send.token);
   }
 }
