@@ -110,7 +110,7 @@ async function run(name) {
     limit,
     growth,
     lives,
-    lost: busy.lost + after.lost,
+    lost: [...busy.lost, ...after.lost],
     asked: waits.length,
     idle: quantile(idle.waits, 0.999),
     most: quantile(waits, 0.999),
@@ -137,12 +137,13 @@ for (const [name, { does }] of Object.entries(ATTACKS)) {
   const { limit, growth, lives, lost, asked: count, idle, most, worst } = await run(name);
   const faults = [
     lives ? '' : 'the daemon ended',
-    lost > 0 ? `${lost} Requests failed` : '',
+    lost.length > 0 ? `${lost.reduce((sum, [, times]) => sum + times, 0)} Requests failed` : '',
     growth <= limit + MUST.growth ? '' : 'too much memory',
     values.untimed || most <= idle + MUST.most ? '' : 'slow',
     values.untimed || worst.ms <= MUST.wait ? '' : 'too slow',
   ].filter((fault) => fault !== '');
   if (faults.length > 0) broken++;
+  for (const [why, times] of lost) console.error(`  ${times} times: ${why}`);
   const times = [idle, most, worst.ms, worst.ready].map(ms);
   const figures = [mebi(limit), mebi(growth), count, ...times].join(' | ');
   tell(`| ${does} | ${figures} | ${faults.join(', ')} |`);

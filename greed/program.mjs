@@ -36,21 +36,25 @@ async function witness() {
   await replier.replier('$.Witness.Ask', (request) => request.data);
   /** @type {{ ms: number, ready: number }[]} */
   let waits = [];
-  let lost = 0;
+  /** Why Requests failed: each reason once, and how often. @type {Map<string, number>} */
+  let lost = new Map();
   const ready = () => readyFor(name) + readyFor(process.pid);
   const ask = async () => {
     const before = ready();
     const began = performance.now();
-    await asker.request('$.Witness.Ask', 'well?', { timeout: 60_000 }).catch(() => lost++);
+    await asker.request('$.Witness.Ask', 'well?', { timeout: 60_000 }).catch((error) => {
+      const why = String(error);
+      lost.set(why, (lost.get(why) ?? 0) + 1);
+    });
     const ms = performance.now() - began;
     // Both may have been ready at the same time.
     waits.push({ ms, ready: Math.min(ms, ready() - before) });
   };
   setInterval(ask, EVERY_MS);
   process.on('message', () => {
-    say({ waits, lost });
+    say({ waits, lost: [...lost] });
     waits = [];
-    lost = 0;
+    lost = new Map();
   });
   say({ ready: true });
 }

@@ -42,6 +42,11 @@ export class Work {
     if (this.clock !== null) this.now = this.clock() & MAX_MS;
   }
 
+  /** Whether the driver's latest event began so many milliseconds ago, by its clock. */
+  hasLasted(milliseconds: number): boolean {
+    return this.clock !== null && ((this.clock() - this.now) & MAX_MS) >= milliseconds;
+  }
+
   /** Milliseconds since the clock stood at `then`; null without a clock. Longer than {@link MAX_MS} can't be told. */
   since(then: number): number | null {
     return this.now < 0 || then < 0 ? null : (this.now - then) & MAX_MS;

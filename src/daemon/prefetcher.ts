@@ -12,6 +12,9 @@ export const MAX_BACKLOG_BYTES = 1024 * 1024;
 /** With less room, a client is sent little at once: it may not read that. */
 const ROOM_BYTES = 4 * MAX_BACKLOG_BYTES;
 
+/** Without room, it is sent this part of what is free: so however many clients do not read, some memory stays free. */
+const FREE_PART = 1 / 1024;
+
 /** To send the messages of one queue entry costs about as much as so many deliveries. */
 const PREFETCH_STEPS = 4;
 
@@ -92,10 +95,10 @@ export class Prefetcher {
     if (!this.mayWrite) return;
     this.acknowledgements.flush();
     const { outbox } = this;
-    const most = this.ksock.hasRoomFor(ROOM_BYTES) ? MAX_BACKLOG_BYTES : DRAIN_BYTES;
+    const { mostAtOnce } = this;
     while (
       this.hasMore &&
-      outbox.unsentBytes <= most &&
+      outbox.unsentBytes <= mostAtOnce &&
       (!this.ksock.isTurnOver || outbox.unsentBytes === 0)
     ) {
       const entry = queue.marked;
@@ -110,13 +113,21 @@ export class Prefetcher {
     }
   }
 
+  /** It is sent no further message when there are more bytes to send. */
+  private get mostAtOnce(): number {
+    const { ksock } = this;
+    if (ksock.hasRoomFor(ROOM_BYTES)) return MAX_BACKLOG_BYTES;
+    if (ksock.hasRoomFor(0)) return DRAIN_BYTES;
+    return Math.min(DRAIN_BYTES, Math.max(0, ksock.share.free * FREE_PART));
+  }
+
   /**
-   * Whether its client reads, or there is memory for what it does not read. Otherwise its messages stay in the queue, which
+   * Whether its client has read all, or there is memory for what it does not read. Otherwise its messages stay in the queue, which
    * is bounded, and where others may hold them, too.
    */
   get mayWrite(): boolean {
     const { backlog } = this.channel;
-    return backlog < DRAIN_BYTES || (backlog <= MAX_BACKLOG_BYTES && this.ksock.hasRoomFor(0));
+    return backlog === 0 || (backlog <= MAX_BACKLOG_BYTES && this.ksock.hasRoomFor(0));
   }
 
   /** Credit and messages are left: the client must read first, or the turn is over. */

@@ -69,6 +69,9 @@ export interface SessionHost {
 const FRAME_STEPS = 8;
 const WRITE_STEPS = 32;
 
+/** A client that is to be sent at most so many bytes gets them before others get more. */
+const LITTLE_BYTES = 4096;
+
 /** To check eight records that are SAME costs about as much as one delivery; to check another one, likewise. */
 const SAME_RECORDS_PER_STEP_BITS = 3;
 
@@ -245,6 +248,7 @@ export class Session
   }
 
   heldMore(): void {
+    this.bus.work.tick();
     if (!this.isEnded) this.handled();
   }
 
@@ -354,6 +358,13 @@ export class Session
   private handled(): void {
     this.markDirty();
     this.host.flushes.flush();
+  }
+
+  get isSentLittle(): boolean {
+    const { observation, outbox, parts } = this;
+    if (observation !== null) return false;
+    const mayRead = parts !== null && (parts.prefetcher.hasMore || parts.reads.count > 0);
+    return outbox.unsentBytes + (mayRead ? parts.ksock.queue.weight : 0) <= LITTLE_BYTES;
   }
 
   flush(): void {

@@ -136,12 +136,13 @@ export class WebChannel implements Channel {
       return;
     }
     const isStalled = socket.writableLength > 0;
+    const messages = joined(pieces);
     socket.cork();
-    for (const message of joined(pieces)) {
+    for (const message of messages) {
       webSocket.send(message, isStalled ? this.stalled.begin([message]) : undefined);
     }
     socket.uncork();
-    if (!isStalled && socket.writableLength > 0) this.stalled.beginFirst(pieces);
+    if (!isStalled && socket.writableLength > 0) this.stalled.beginFirst(messages);
   }
 
   get backlog(): number {
@@ -196,20 +197,19 @@ export class WebChannel implements Channel {
 }
 
 /** The pieces, with short ones joined. */
-function* joined(pieces: readonly Uint8Array[]): Iterable<Uint8Array> {
-  if (pieces.length === 1) {
-    yield pieces[0] as Uint8Array;
-    return;
-  }
+function joined(pieces: readonly Uint8Array[]): readonly Uint8Array[] {
+  if (pieces.length === 1) return pieces;
+  const all: Uint8Array[] = [];
   let short: Uint8Array[] = [];
   for (const piece of pieces) {
     if (piece.length <= MAX_JOINED_BYTES) {
       short.push(piece);
       continue;
     }
-    if (short.length > 0) yield Buffer.concat(short);
+    if (short.length > 0) all.push(Buffer.concat(short));
     short = [];
-    yield piece;
+    all.push(piece);
   }
-  if (short.length > 0) yield Buffer.concat(short);
+  if (short.length > 0) all.push(Buffer.concat(short));
+  return all;
 }

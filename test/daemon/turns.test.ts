@@ -118,6 +118,64 @@ describe('A turn', () => {
     }
   });
 
+  it('sends no more when it has lasted long by the clock, though its steps were few.', () => {
+    const stage = new Stage();
+    let now = 0;
+    stage.work.clock = () => now;
+    const many = Array.from({ length: 100 }, () => ({ flush: () => void now++ }));
+    for (const one of many) stage.flushes.markDirty(one);
+    stage.work.tick();
+    stage.flushes.flush();
+    let turns = 0;
+    for (let before = 0; stage.turn(); turns++) {
+      expect(now - before).toBeLessThan(10);
+      before = now;
+    }
+    expect(now).toBe(100);
+    expect(turns).toBeGreaterThan(10);
+  });
+
+  it('serves at least one connection that asks for much, however long it has lasted.', () => {
+    const stage = new Stage();
+    let now = 0;
+    stage.work.clock = () => now;
+    const greedy = [1, 2].map((at) => new Connection(stage, `greedy ${at}`, 1000));
+    for (const one of greedy) one.asks(10);
+    const slow = {
+      flush: () => {
+        now += 100;
+      },
+    };
+    const modest = new Connection(stage, 'modest', 10);
+    modest.asks(10);
+    stage.flushes.markDirty(slow);
+    stage.turn();
+    expect(greedy.map(({ left }) => left)).toEqual([0, 10]);
+    stage.turn();
+    expect(greedy.map(({ left }) => left)).toEqual([0, 0]);
+  });
+
+  it('sends to those who are sent little first, when not all can be sent to.', () => {
+    const stage = new Stage();
+    const sent: string[] = [];
+    const one = (name: string, isSentLittle: boolean): Flushable => ({
+      isSentLittle,
+      flush: () => {
+        stage.work.done += SEND_STEPS;
+        sent.push(name);
+      },
+    });
+    for (let at = 0; at < 200; at++) stage.flushes.markDirty(one(`much ${at}`, false));
+    stage.flushes.markDirty(one('little', true));
+    stage.flushes.flush();
+    const before = sent.length;
+    expect(before).toBeLessThan(100);
+    while (stage.turn());
+    expect(sent[before]).toBe('little');
+    expect(sent).toHaveLength(201);
+    expect(sent.at(-1)).toBe('much 199');
+  });
+
   it('sends something to a part of very many connections, and to those that ask for little first.', () => {
     const stage = new Stage();
     const many = Array.from({ length: 500 }, (_, at) => new Connection(stage, `${at}`, 10));
