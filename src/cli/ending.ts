@@ -50,6 +50,11 @@ function hasTerminal(): boolean {
   return isatty(0) || isatty(1) || isatty(2);
 }
 
+/** Throws the error that has ended the command, such as a full disk: a command that was about to be done may not see it. */
+export function mustBeWhole(): void {
+  if (ending.aborted && !(ending.reason instanceof Ending)) throw ending.reason;
+}
+
 /** Exits if the command has ended early: a pending wait may otherwise keep the process alive for ever. */
 export function leave(): void {
   if (!ending.aborted) return;

@@ -12,7 +12,7 @@ export const Exit = {
   NO_BUS: 3,
   /** An unexpected exception (EX_SOFTWARE). */
   BUG: 70,
-  /** The output could not be written (EX_IOERR). */
+  /** The output could not be written, or a file not be read or written (EX_IOERR). */
   OUTPUT: 74,
 } as const;
 
@@ -33,6 +33,8 @@ export async function report(error: unknown): Promise<void> {
   process.exitCode = exitCode;
   if (text === '') return;
   const written = new Promise<void>((resolve) => {
+    // Nobody can be told that stderr takes nothing: the exit code of the error itself says most.
+    process.stderr.once('error', () => resolve());
     process.stderr.write(`kbus: ${escapedLines(text)}\n`, () => resolve());
   });
   // Ctrl-C ends this wait, too, but an error that ended the command must be written.

@@ -1,10 +1,10 @@
 #!/usr/bin/env node
 import process from 'node:process';
-import { leave, watchSignals } from './ending.ts';
+import { leave, mustBeWhole, watchSignals } from './ending.ts';
 import { report } from './failure.ts';
 
 watchSignals();
-run(process.argv.slice(2)).catch(report).then(leave);
+run(process.argv.slice(2)).then(mustBeWhole).catch(report).then(leave);
 
 /** A daemon must start fast: if its options need no further check, commander and valibot are not loaded. */
 async function run(args: string[]): Promise<void> {

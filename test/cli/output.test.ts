@@ -1,4 +1,5 @@
 import { existsSync } from 'node:fs';
+import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { Ksock } from '../../src/client/ksock.ts';
 import { Announcement } from '../../src/message/message.ts';
@@ -55,6 +56,32 @@ describe('a full disk', () => {
     expect(stderr).toMatch(/^kbus: .* to '\$\.A' on bus 0\nkbus: can't write to stdout: [^\n]*\n$/);
     expect(code).toBe(74);
     await answer;
+  });
+
+  test.skipIf(!hasFull)('makes what is printed of a recording end with 74, too', async () => {
+    const served = await serve();
+    const path = join(served.directory, 'run.mcap');
+    const recorder = served.start(['record', '-o', path]);
+    await recorder.says(/recording bus 0/);
+    await served.kbus(['send', '$.A', 'x']);
+    await recorder.kill('SIGINT');
+    for (const more of [[], ['--json'], ['--events']]) {
+      const args = ['recording', 'show', path, ...more];
+      const { code, stderr } = await inShell(served.directory, args, '>/dev/full').ended;
+      expect(stderr).toMatch(/^kbus: can't write to stdout: ENOSPC/);
+      expect(code).toBe(74);
+    }
+  });
+
+  test.skipIf(!hasFull).each([
+    ['a second daemon', 1, ['serve']],
+    ['a wrong option', 2, ['serve', '--buses', '0']],
+    ['a bus that is not there', 3, ['stats', '--bus', '7']],
+    ['a Request that nobody replies to', 1, ['request', '$.A']],
+  ])('for stderr leaves %s its exit code', async (_, expected, args) => {
+    const { directory } = await serve();
+    const { code } = await inShell(directory, args, '2>/dev/full').ended;
+    expect(code).toBe(expected);
   });
 
   test.skipIf(!hasFull)('for stderr ends no command, but the exit code reports it', async () => {
