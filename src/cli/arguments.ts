@@ -15,20 +15,11 @@ export function wholeNumber(min: number, max: number): (text: string) => number 
   };
 }
 
-/** Parses seconds; returns milliseconds. */
-export function seconds(text: string): number {
-  const value = Number(text);
-  if (text.trim() !== '' && value > 0 && value < 2_000_000) return value * 1000;
-  throw new InvalidArgumentError(
-    'It must be a number of seconds greater than 0, such as 5 or 0.5.',
-  );
-}
-
 const MS_IN = { ms: 1, s: 1000, m: 60_000, min: 60_000, h: 3_600_000 } as const;
 
 /** Parses a time such as `10s` or `500ms`, or a number of seconds; returns milliseconds. */
 export function timeSpan(text: string): number {
-  const [, number = '', unit = 's'] = text.match(/^(\d+(?:\.\d+)?) ?(ms|s|m|min|h)?$/) ?? [];
+  const [, number = '', unit = 's'] = text.match(/^(\d+(?:\.\d+)?|\.\d+) ?(ms|s|m|min|h)?$/) ?? [];
   const value = Number(number) * MS_IN[unit as keyof typeof MS_IN];
   if (value > 0 && value < 2_000_000_000) return value;
   throw new InvalidArgumentError(
@@ -41,6 +32,14 @@ export function byteSize(text: string): number {
   const value = bytesIn(text);
   if (value !== null) return value;
   throw new InvalidArgumentError('It must be a number of bytes, such as 4096, 64KiB or 100MiB.');
+}
+
+/** Checks the path of a file to write: `-` would be a file of this name, and neither stdin nor stdout. */
+export function outputFile(path: string): string {
+  if (path !== '-' && path !== '') return path;
+  throw new InvalidArgumentError(
+    "It must be the path of a file: a recording can't go to stdout. See also: kbus recording show --json.",
+  );
 }
 
 /**
@@ -64,11 +63,18 @@ export interface DataOptions {
   hex?: true;
 }
 
+/** Node puts this in the place of each byte of an argument that is not UTF-8. */
+const REPLACEMENT = '\ufffd';
+
+const NOT_UTF8 =
+  'the data has bytes that are not UTF-8, and such an argument can not be read; give the data on stdin, with - in its place, or with --hex';
+
 /** The data of a message: the argument, or for `-` all of stdin; with `--hex`, decoded. */
 export async function typedData(
   data: string | undefined,
   options: DataOptions,
 ): Promise<Uint8Array> {
+  if (data?.includes(REPLACEMENT)) throw new Failure(Exit.USAGE, NOT_UTF8);
   let bytes: Uint8Array;
   if (data === '-') bytes = await untilEnded(buffer(process.stdin)).catch(stdinFailed);
   else bytes = Buffer.from(data ?? '');

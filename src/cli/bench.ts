@@ -5,7 +5,7 @@ import { inFigures } from '../measure/figures.ts';
 import { MIN_SIZE } from '../measure/stamp.ts';
 import type { KbusError } from '../message/error.ts';
 import { matches } from '../message/name.ts';
-import { seconds, wholeNumber } from './arguments.ts';
+import { timeSpan, wholeNumber } from './arguments.ts';
 import { addBusOptions, answered, type BusOptions, directoryOf, openKsock } from './bus-options.ts';
 import { Exit, Failure } from './failure.ts';
 import { FarEnd, type TimedAsked, type Told, telling, timedAsking } from './near-end.ts';
@@ -37,9 +37,9 @@ export function configure(command: Command): void {
     )
     .addOption(
       command
-        .createOption('--seconds <number>', 'how long each measurement takes')
-        .argParser(seconds)
-        .default(2000, '2'),
+        .createOption('--seconds <time>', 'how long each measurement takes')
+        .argParser(timeSpan)
+        .default(2000, '2s'),
     )
     .option(
       '--in-flight <number>',

@@ -8,7 +8,7 @@ import { timerMs } from '../client/time-limit.ts';
 import type { Mode } from '../message/calls.ts';
 import { Errno } from '../message/errno.ts';
 import { KbusError } from '../message/error.ts';
-import { seconds, wholeNumber } from './arguments.ts';
+import { timeSpan, wholeNumber } from './arguments.ts';
 import { end, ended, ending, untilEnded } from './ending.ts';
 import { Exit, Failure } from './failure.ts';
 import { kbusCommand } from './self.ts';
@@ -43,9 +43,9 @@ export function addBusOptions(command: Command): Command {
     .option('--json', 'print JSON: one object per line')
     .addOption(
       command
-        .createOption('--answer-timeout <seconds>', 'time limit for an answer of the daemon itself')
-        .argParser(seconds)
-        .default(ANSWER_TIMEOUT_S * 1000, String(ANSWER_TIMEOUT_S)),
+        .createOption('--answer-timeout <time>', 'time limit for an answer of the daemon itself')
+        .argParser(timeSpan)
+        .default(ANSWER_TIMEOUT_S * 1000, `${ANSWER_TIMEOUT_S}s`),
     );
 }
 

@@ -31,8 +31,8 @@ Or, in three terminals:
   kbus listen '$.*'
   kbus send '$.Hello.World' 'Hello there'
 
-Exit codes: 0 success, 1 KBUS refused the call, 2 wrong command line, 3 no such bus, 74 the output could not
-be written, 129, 130 and 143 ended by SIGHUP, Ctrl-C and SIGTERM.`,
+Exit codes: 0 success, 1 KBUS refused the call, 2 wrong command line, 3 no such bus, 74 a file or the output
+could not be read or written, 129, 130 and 143 ended by SIGHUP, Ctrl-C and SIGTERM.`,
     );
   for (const { heading, commands } of GROUPS) {
     program.commandsGroup(heading);
@@ -43,6 +43,8 @@ be written, 129, 130 and 143 ended by SIGHUP, Ctrl-C and SIGTERM.`,
         .summary(summary);
       command.showHelpAfterError(`(see kbus ${name} --help)`);
       if (load(name)) (await module()).configure(command);
+      for (const part of command.commands)
+        part.showHelpAfterError(`(see kbus ${name} ${part.name()} --help)`);
     }
   }
   return program.helpCommand('help [command]', "print the command's help");
@@ -81,6 +83,14 @@ function isCommand(word: string): boolean {
 function explained(text: string): string {
   return text
     .replace(/^error: /, 'kbus: ')
+    .replace(
+      /^kbus: command-argument value '(.*)' is invalid for argument '(.*)'\./,
+      "kbus: argument '$2': '$1' is invalid.",
+    )
+    .replace(
+      /^kbus: unknown option '(?:-[^-]|.* ).*'/,
+      "$&\nIf it is data, put -- before it: kbus send '$$.Name' -- '-x'",
+    )
     .replace(
       /too many arguments .* Expected [1-9].*/,
       "$&\nPut an argument with spaces in quotes: 'two words'",

@@ -1,14 +1,14 @@
 import process from 'node:process';
 import type { Command } from 'commander';
 import { escapedJson } from '../base/escape.ts';
-import { bytes as inBytes } from '../base/units.ts';
+import { counted, bytes as inBytes } from '../base/units.ts';
 import type { Tap } from '../client/tap.ts';
 import { timerMs } from '../client/time-limit.ts';
 import { FileError } from '../recording/file-error.ts';
 import { recordSelection } from '../recording/record-selection.ts';
 import { type Recorded, Recorder, RecordingError } from '../recording/recorder.ts';
 import type { SeenKind } from '../tap/filter.ts';
-import { byteSize, timeSpan, typedName, wholeNumber } from './arguments.ts';
+import { byteSize, outputFile, timeSpan, typedName, wholeNumber } from './arguments.ts';
 import { addBusOptions, type BusOptions } from './bus-options.ts';
 import { Ending, ending } from './ending.ts';
 import { Exit, Failure } from './failure.ts';
@@ -38,7 +38,7 @@ interface RecordOptions extends BusOptions {
 export function configure(command: Command): void {
   addBusOptions(command)
     .argument('[names...]', "names of messages to record, or wildcards: '$.Actor.*' (default: all)")
-    .requiredOption('-o, --output <file>', 'the file to write; it must not exist yet')
+    .requiredOption('-o, --output <file>', 'the file to write; it must not exist yet', outputFile)
     .option('--force', 'replace the file if it exists')
     .option(
       '--data <bytes>',
@@ -202,6 +202,6 @@ function told({ bytes, files, lostEvents, lostMessages, messages }: Recorded): s
   const lost =
     lostEvents === 0
       ? ''
-      : `; ${lostEvents.toLocaleString('en')} events were lost, with ${lostMessages.toLocaleString('en')} messages, because the disk or this program was too slow`;
-  return `${messages.toLocaleString('en')} messages, ${inBytes(bytes)} in ${where}${lost}`;
+      : `; ${counted(lostEvents, 'event was', 'events were')} lost, with ${counted(lostMessages, 'message')}, because the disk or this program was too slow`;
+  return `${counted(messages, 'message')}, ${inBytes(bytes)} in ${where}${lost}`;
 }

@@ -10,6 +10,7 @@ import type { RecordedEvent, Recording } from '../recording/recording.ts';
 import { filter, merge, type Rewritten } from '../recording/rewrite.ts';
 import { Selector } from '../recording/selection.ts';
 import { Summary } from '../recording/summary.ts';
+import { outputFile } from './arguments.ts';
 import { ending } from './ending.ts';
 import { Exit, Failure } from './failure.ts';
 import { print, printJson, remark } from './output.ts';
@@ -81,7 +82,7 @@ Examples:
 
 function addOutput(command: Command): Command {
   return command
-    .requiredOption('-o, --output <file>', 'the file to write; it must not exist yet')
+    .requiredOption('-o, --output <file>', 'the file to write; it must not exist yet', outputFile)
     .option('--force', 'replace the file if it exists');
 }
 
@@ -134,6 +135,8 @@ async function info(path: string, options: { json?: true }): Promise<void> {
 
 const MAX_PRINTED_NAMES = 20;
 
+const PLURALS: Readonly<Record<string, string>> = { Reply: 'Replies', Status: 'Statuses' };
+
 const byMessages = ({ names }: Summary) =>
   [...names].sort(([, a], [, b]) => b.messages - a.messages);
 
@@ -168,11 +171,11 @@ function textOfSummary({ faults, isComplete, path, size }: Recording, summary: S
     ...faults.map((fault) => `  ${fault}`),
   ];
   if (events === 0) return `${[...lines, 'It has no events.'].join('\n')}\n`;
-  const of = [...kinds].map(([kind, number]) => `${number.toLocaleString('en')} ${kind}s`);
+  const of = [...kinds].map(([kind, number]) => counted(number, kind, PLURALS[kind]));
   lines.push(
     `Of bus ${[...buses].join(', ')}, from ${isoTime(first)} on, for ${duration(Math.max(ms, 0.001))}`,
-    `${counted(summary.messages, 'message')}, ${bytes(summary.bytes)} of data${of.length > 0 ? `: ${of.join(', ').replace('Statuss', 'Statuses').replace('Replys', 'Replies')}` : ''}`,
-    `${counted(events, 'event')} in all, of ${counted(ksocks.size, 'Ksock')}; ${counted(summary.refused, 'message')} refused, ${summary.missed.toLocaleString('en')} missed`,
+    `${counted(summary.messages, 'message')}, ${bytes(summary.bytes)} of data${of.length > 0 ? `: ${of.join(', ')}` : ''}`,
+    `${counted(events, 'event')} in all, of ${counted(ksocks.size, 'Ksock')}; ${counted(summary.refused, 'message')} refused, ${count(summary.missed)} missed`,
   );
   if (lostEvents > 0) {
     lines.push(

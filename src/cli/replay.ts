@@ -10,7 +10,7 @@ import { FileError } from '../recording/file-error.ts';
 import { Mock } from '../recording/mock.ts';
 import { type Answer, type Difference, Replay, type Replayed } from '../recording/replay.ts';
 import { Selector } from '../recording/selection.ts';
-import { seconds, wholeNumber } from './arguments.ts';
+import { timeSpan, wholeNumber } from './arguments.ts';
 import { addBusOptions, answered, type BusOptions, openKsock } from './bus-options.ts';
 import { ended, untilEnded } from './ending.ts';
 import { Exit } from './failure.ts';
@@ -58,9 +58,9 @@ export function configure(command: Command): void {
     )
     .addOption(
       command
-        .createOption('--timeout <seconds>', 'with --drive: how long to wait for an answer')
-        .argParser(seconds)
-        .default(TIMEOUT_S * 1000, String(TIMEOUT_S)),
+        .createOption('--timeout <time>', 'with --drive: how long to wait for an answer')
+        .argParser(timeSpan)
+        .default(TIMEOUT_S * 1000, `${TIMEOUT_S}s`),
     )
     .addHelpText(
       'after',

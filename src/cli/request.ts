@@ -6,7 +6,7 @@ import { Errno } from '../message/errno.ts';
 import { KbusError } from '../message/error.ts';
 import { Flag } from '../message/flags.ts';
 import { Request } from '../message/message.ts';
-import { type DataOptions, seconds, typedData, typedName, wholeNumber } from './arguments.ts';
+import { type DataOptions, timeSpan, typedData, typedName, wholeNumber } from './arguments.ts';
 import { addBusOptions, answered, type BusOptions, openKsock } from './bus-options.ts';
 import { end, ending, untilEnded } from './ending.ts';
 import { Exit, Failure } from './failure.ts';
@@ -28,9 +28,9 @@ export function configure(command: Command): void {
     .option('--hex', 'the data is in hex, such as 00ff41')
     .option('--to <ksock>', 'only this Ksock may answer (stateful)', wholeNumber(1, 0xffff_ffff))
     .option(
-      '--timeout <seconds>',
-      'time limit from the start of the command to the Reply (default: none)',
-      seconds,
+      '--timeout <time>',
+      'time limit from the start of the command to the Reply, such as 5s or 500ms (default: none)',
+      timeSpan,
     )
     .option('--urgent', 'put it before all unread messages of the Replier')
     .addHelpText(
@@ -55,7 +55,7 @@ async function request(
 ): Promise<void> {
   const { bus, to = 0, timeout, urgent } = options;
   typedName(name);
-  const limit = new TimeLimit(timeout);
+  using limit = new TimeLimit(timeout);
   limit.next('read the data from stdin', 'stdin has not ended');
   const flags = urgent ? Flag.URGENT : 0;
   const message = new Request(name, await typedData(data, options), { to, flags });
@@ -72,7 +72,7 @@ To try it out, start a Replier in another terminal:
   ${kbusCommand()} reply ${quoted(name)} 'an answer'`;
     throw new Failure(Exit.REFUSED, text, error);
   });
-  limit.stop();
+  limit[Symbol.dispose]();
   if (options.full || options.dump || options.json) await print(showMessage(reply, options));
   else await (process.stdout.isTTY ? print(forTerminal(reply.data)) : write(reply.data));
 }
@@ -100,7 +100,8 @@ class TimeLimit {
     this.meaning = meaning;
   }
 
-  stop(): void {
+  /** Without it, a command that has failed would wait for its deadline. */
+  [Symbol.dispose](): void {
     clearTimeout(this.timer);
   }
 }

@@ -6,7 +6,7 @@ import { whoIs } from '../bus/identity.ts';
 import { printStats } from '../bus/report.ts';
 import type { Ksock } from '../client/ksock.ts';
 import type { BusReport, KsockReport } from '../message/reports.ts';
-import { seconds } from './arguments.ts';
+import { timeSpan } from './arguments.ts';
 import { addBusOptions, answered, type BusOptions, openKsock } from './bus-options.ts';
 import { untilEnded } from './ending.ts';
 import { print, printJson } from './output.ts';
@@ -24,9 +24,9 @@ export function configure(command: Command): void {
   addBusOptions(command)
     .addOption(
       command
-        .createOption('--interval <seconds>', 'measures rates for so long')
-        .argParser(seconds)
-        .default(INTERVAL_S * 1000, String(INTERVAL_S)),
+        .createOption('--interval <time>', 'measures rates for so long')
+        .argParser(timeSpan)
+        .default(INTERVAL_S * 1000, `${INTERVAL_S}s`),
     )
     .option('--verbose', 'print the text of the device file `stats`: three lines for each Ksock')
     .addHelpText(

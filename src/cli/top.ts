@@ -6,7 +6,7 @@ import { bottleneckOf } from '../seeing/bottleneck.ts';
 import { TapClock } from '../seeing/tap-clock.ts';
 import { Traffic, type TrafficSnapshot } from '../seeing/traffic.ts';
 import type { BindingView } from '../tap/bus-view.ts';
-import { seconds } from './arguments.ts';
+import { timeSpan } from './arguments.ts';
 import { addBusOptions, answered, type BusOptions } from './bus-options.ts';
 import { Ending, end, untilEnded } from './ending.ts';
 import { openTap } from './open-tap.ts';
@@ -30,9 +30,9 @@ export function configure(command: Command): void {
   addBusOptions(command)
     .addOption(
       command
-        .createOption('--interval <seconds>', 'time between two looks, over which rates are taken')
-        .argParser(seconds)
-        .default(INTERVAL_S * 1000, String(INTERVAL_S)),
+        .createOption('--interval <time>', 'time between two looks, over which rates are taken')
+        .argParser(timeSpan)
+        .default(INTERVAL_S * 1000, `${INTERVAL_S}s`),
     )
     .addHelpText(
       'after',

@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { typedName } from '../../src/cli/arguments.ts';
+import { timeSpan, typedName } from '../../src/cli/arguments.ts';
 import { COMMANDS } from '../../src/cli/commands.ts';
 import { newFolder } from '../support/folder.ts';
 import { kbus, MAIN, Program, serve, start } from './kbus.ts';
@@ -78,16 +78,30 @@ describe('kbus', () => {
       /too many arguments for 'send'.*\nPut an argument with spaces in quotes/,
     ],
     ['a bus that is not a number', ['send', '$.A', '--bus', 'one'], /whole number from 0/],
-    ['a timeout of 0', ['request', '$.A', '--timeout', '0'], /a number of seconds greater than 0/],
+    ['a timeout of 0', ['request', '$.A', '--timeout', '0'], /a time greater than 0, such as 10s/],
     ['an impossible Ksock id', ['request', '$.A', '--to', '0'], /whole number from 1/],
     ['two contrary options', ['send', '$.A', '--wait', '--fail'], /cannot be used with/],
     ['two answers', ['reply', '$.A', '--echo', '--exec', 'cat'], /cannot be used with/],
     ['data beside --exec', ['reply', '$.A', 'x', '--exec', 'cat'], /omit one/],
     ['half a byte', ['send', '$.A', '--hex', '012'], /3 digits; it needs two per byte/],
     ['a character that is not hex', ['send', '$.A', '--hex', '0x12'], /'x' is not a hex digit/],
+    ['data that looks like an option', ['send', '$.A', '-x'], /If it is data, put -- before it/],
+    ['a list as data', ['send', '$.A', '- one'], /If it is data, put -- before it/],
+    ['a Ksock that is no number', ['kick', 'x'], /argument 'ksock': 'x' is invalid\. It must be/],
+    [
+      'a command of a command without its file',
+      ['recording', 'show'],
+      /'file'\n\(see kbus recording show --help\)/,
+    ],
+    [
+      'a recording to stdout',
+      ['record', '-o', '-'],
+      /'-' is invalid\. It must be the path of a file/,
+    ],
+    ['an export to stdout', ['recording', 'export', 'x', '-o', '-'], /must be the path of a file/],
     ['data too short for a serial', ['bench', '--size', '7'], /whole number from 8/],
     ['no requests in flight', ['bench', '--in-flight', '0'], /whole number from 1/],
-    ['a measurement of 0 s', ['bench', '--seconds', '0'], /a number of seconds greater than 0/],
+    ['a measurement of 0 s', ['bench', '--seconds', '0'], /a time greater than 0, such as 10s/],
     ['a bus beside --stay', ['play', '--stay', '--bus', '1'], /cannot be used with/],
   ])('refuses %s, with or without a bus', async (_, args, says) => {
     const { code, stdout, stderr } = await kbus(args, { env: { KBUS_DIR: await newFolder() } });
@@ -95,6 +109,28 @@ describe('kbus', () => {
     expect(stderr).toMatch(/^kbus: /);
     expect(stdout).toBe('');
     expect(code).toBe(2);
+  });
+
+  test('refuses data that is not UTF-8, of which Node has lost bytes', async () => {
+    const { kbus, directory } = await serve();
+    const env = { KBUS_DIR: directory };
+    for (const command of ['send', 'request', 'reply']) {
+      const line = `exec "$0" "$1" ${command} '$.A' "$(printf '\\377')"`;
+      const program = new Program('/bin/sh', ['-c', line, process.execPath, MAIN], { env });
+      const { code, stderr } = await program.ended;
+      expect(stderr).toMatch(/^kbus: the data has bytes that are not UTF-8.* on stdin.* --hex/);
+      expect(code).toBe(2);
+    }
+    expect((await kbus(['send', '$.A', 'größer als 5 °C'])).code).toBe(0);
+  });
+
+  test('takes a time with a unit, or in seconds, wherever an option has one', async () => {
+    const { kbus } = await serve();
+    expect(['5', '.5', '500ms', '1 s', '2min', '2m', '0.5h'].map(timeSpan)).toEqual([
+      5000, 500, 500, 1000, 120_000, 120_000, 1_800_000,
+    ]);
+    for (const time of ['1m', '60'])
+      expect((await kbus(['bindings', '--answer-timeout', time])).code).toBe(0);
   });
 
   // A shell leaves nothing of "$Actor" in "$Actor.Speak", and make nothing of `$.` in "$.Actor.Speak".

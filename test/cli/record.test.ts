@@ -184,7 +184,7 @@ describe('kbus recording', () => {
     const { code, stdout } = await kbus(['recording', 'info', path]);
     expect(code).toBe(0);
     expect(stdout).toMatch(/^\S+run\.mcap: [\d.]+ KiB, complete\nOf bus 0, from \S+Z on, for .+\n/);
-    expect(stdout).toContain('4 messages, 15 B of data: 1 Requests, 1 Replies, 2 Announcements\n');
+    expect(stdout).toContain('4 messages, 15 B of data: 1 Request, 1 Reply, 2 Announcements\n');
     expect(stdout).toContain(
       '\nname    messages  data\n$.Ask          2   9 B\n$.News         2   6 B\n',
     );

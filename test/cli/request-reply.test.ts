@@ -77,6 +77,18 @@ describe('kbus request', () => {
     expect(code).toBe(1);
   });
 
+  test.each([
+    ['there is no Replier', ['$.Nobody'], /EADDRNOTAVAIL/, 1],
+    ['the Replier fails', ['$.Fails'], /the Replier failed to answer/, 1],
+    ['there is no bus', ['$.Nobody', '--bus', '9'], /there is no bus 9/, 3],
+  ])('fails at once, and not at its --timeout, when %s', async (_, args, says, expected) => {
+    const served = await serve();
+    await reply(served, '$.Fails', '--exec', 'exit 1');
+    const { code, stderr } = await served.kbus(['request', ...args, '--timeout', '1h']);
+    expect(stderr).toMatch(says);
+    expect(code).toBe(expected);
+  });
+
   test('prints the Status when the Replier has left', async () => {
     const served = await serve();
     const ksock = await Ksock.open(0, { directory: served.directory });
