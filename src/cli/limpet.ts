@@ -9,6 +9,7 @@ import { readLink } from './link-option.ts';
 import { kbusCommand } from './self.ts';
 import { folderOfBus, withState } from './state-file.ts';
 import { logged, stderrLog } from './stderr-log.ts';
+import { freeBuffersAtOnce, keepYoungMemorySmall } from './young-memory.ts';
 
 interface LimpetCommandOptions {
   server?: true;
@@ -178,6 +179,8 @@ async function run(address: string | undefined, options: LimpetCommandOptions): 
     log[level](text);
     if (final && options.link.length === 0 && (options.client || options.nats)) refused(text);
   });
+  keepYoungMemorySmall();
+  freeBuffersAtOnce();
   try {
     await untilEnded(limpet.start());
   } catch (error) {

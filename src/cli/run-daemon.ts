@@ -63,8 +63,9 @@ export async function runDaemon(given: Given, limpets: readonly LimpetTable[] = 
     (await import('./notify-systemd.ts')).notifySystemd(serving, log);
   }
   // Imported late: it must not delay the start.
-  const { keepYoungMemorySmall } = await import('./young-memory.ts');
+  const { freeBuffersAtOnce, keepYoungMemorySmall } = await import('./young-memory.ts');
   keepYoungMemorySmall();
+  if (limpets.length > 0) freeBuffersAtOnce();
   if (process.stderr.isTTY) await hint(given);
   const { by } = await ended();
   log.info(`${by}: the daemon stops`);
