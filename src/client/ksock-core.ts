@@ -62,6 +62,8 @@ export class KsockCore implements AsyncIterable<Message> {
     options: OpenOptions<never>,
     timers: Timers,
   ) {
+    if (reconnecting === undefined)
+      throw new TypeError('a Ksock is opened with `await Ksock.open(0)`, not with `new`');
     this.mode = mode;
     this.reconnecting = reconnecting;
     this.timers = timers;

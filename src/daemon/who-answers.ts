@@ -24,6 +24,7 @@ const INCONCLUSIVE = ['EACCES', 'EPERM', 'ENOTDIR', 'ELOOP', 'ENAMETOOLONG', 'EM
 const MAX_WHY_CHARACTERS = 1000;
 
 const SILENT_PROGRAM = 'a program that does not identify itself';
+const SUSPENDED = 'a program that does not answer: it is suspended, or it is not kbus';
 
 /** The reason of a FAREWELL, from a program that may not be KBUS. */
 const why = (frame: FrameReader): string => escaped(textOf(frame, 1).slice(0, MAX_WHY_CHARACTERS));
@@ -39,7 +40,7 @@ export function whoAnswers(path: string): Promise<string | null> {
       socket.destroy();
       resolve(who);
     };
-    const timer = setTimeout(() => settle(SILENT_PROGRAM), WELCOME_TIMEOUT_MS);
+    const timer = setTimeout(() => settle(SUSPENDED), WELCOME_TIMEOUT_MS);
     const words = [PROTOCOL_MAGIC, PROTOCOL_VERSION, ASK_WHO, process.pid];
     socket.on('connect', () => socket.write(wordsFrame(FrameKind.HELLO, 0, 0, 0, words)));
     socket.on('data', (chunk: Buffer) => {

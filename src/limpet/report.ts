@@ -29,7 +29,10 @@ export interface LinkReport {
   readonly number: number;
   readonly kind: 'client' | 'server' | 'federation' | 'sibling';
   readonly address: string;
-  /** `up`: it carries messages. `standby`: another path does. `waiting`: nobody has connected. */
+  /**
+   * `up`: it carries messages. `standby`: another path does. `greeting`: the other Limpet has not answered yet. `waiting`:
+   * nobody has connected.
+   */
   readonly state: 'up' | 'standby' | 'classic' | 'greeting' | 'waiting' | 'lost';
   /** Why it is lost. */
   readonly why?: string;

@@ -3,7 +3,8 @@ import { KbusError } from './error.ts';
 import type { Message } from './message.ts';
 
 const STATUS_MEANING: Readonly<Record<string, string>> = {
-  '$.KBUS.Replier.GoneAway': 'the Replier went away before it read the Request',
+  '$.KBUS.Replier.GoneAway':
+    'the Replier went away before it read the Request, as far as KBUS knows',
   '$.KBUS.Replier.Ignored': 'the Replier read the Request, and went away without answering it',
   '$.KBUS.Replier.Unbound': 'the Replier unbound from the name before it read the Request',
   '$.KBUS.Replier.Disappeared': 'the Replier went away while the Request was waiting to be sent',

@@ -140,7 +140,8 @@ function givenUpText({ givenUp }: Journey, after: (time: number) => string): str
 
 /** What each Status means (spec 1 §8.1). */
 const REASONS: Readonly<Record<string, string>> = {
-  '$.KBUS.Replier.GoneAway': 'the Replier left before it had read the Request',
+  '$.KBUS.Replier.GoneAway':
+    'the Replier left before it had read the Request, as far as KBUS knows',
   '$.KBUS.Replier.Ignored': 'the Replier left without an answer',
   '$.KBUS.Replier.Unbound': 'the Replier unbound the name before it had read the Request',
   '$.KBUS.Replier.Disappeared': 'there is no Replier any more',

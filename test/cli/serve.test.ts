@@ -169,6 +169,16 @@ describe('kbus serve', () => {
     expect(readdirSync(directory)).toEqual(['kbus0.sock']);
   });
 
+  test('says that the daemon there may be suspended', async () => {
+    const { directory, daemon } = await serve();
+    daemon.child.kill('SIGSTOP');
+    const { code, stderr } = await kbus(['serve', '--directory', directory]);
+    expect(stderr).toMatch(
+      /kbus0\.sock is in use by a program that does not answer: it is suspended/,
+    );
+    expect(code).toBe(1);
+  });
+
   test('leaves a socket of another program alone', async () => {
     const directory = await newFolder();
     const other = createServer((socket) => socket.end());

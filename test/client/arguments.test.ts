@@ -10,6 +10,8 @@ import { everywhere } from './everywhere.ts';
 type Any = never;
 
 const WRONG: Record<string, (ksock: Ksock) => Promise<unknown>> = {
+  'a Ksock is opened with `await Ksock.open(0)`, not with `new`': async () =>
+    new (Ksock as unknown as new (bus: number) => Ksock)(0),
   'name must be a string, not number (bind)': (ksock) => ksock.bind(5 as Any),
   'name must be a string, not undefined': (ksock) => ksock.bind(undefined as Any, true),
   'replier must be a boolean, not string': (ksock) => ksock.bind('$.a', 'yes' as Any),

@@ -238,7 +238,11 @@ while True: one.accept()[0].close()
   it.for<[string, Uint8Array | 'nothing' | 'goodbye', string]>([
     ['another program', Buffer.from('220 mail ready\r\n'), 'another program'],
     ['a program that hangs up', 'goodbye', 'a program that does not identify itself'],
-    ['a program that says nothing', 'nothing', 'a program that does not identify itself'],
+    [
+      'a program that says nothing',
+      'nothing',
+      'a program that does not answer: it is suspended, or it is not kbus',
+    ],
     [
       'a daemon of another version',
       frame('FAREWELL', { words: [71], text: 'the client speaks version 9' }),

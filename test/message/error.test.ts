@@ -63,7 +63,10 @@ describe('KbusError', () => {
 
 describe('StatusError', () => {
   it.for<[string, string]>([
-    ['$.KBUS.Replier.GoneAway', 'the Replier went away before it read the Request'],
+    [
+      '$.KBUS.Replier.GoneAway',
+      'the Replier went away before it read the Request, as far as KBUS knows',
+    ],
     ['$.KBUS.Replier.Ignored', 'the Replier read the Request, and went away without answering it'],
     ['$.KBUS.Replier.Unbound', 'the Replier unbound from the name before it read the Request'],
     [

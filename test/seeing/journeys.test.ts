@@ -96,7 +96,12 @@ describe('The tree of a message', () => {
   });
 
   it.each([
-    ['GoneAway', false, 'close', 'the Replier left before it had read the Request'],
+    [
+      'GoneAway',
+      false,
+      'close',
+      'the Replier left before it had read the Request, as far as KBUS knows',
+    ],
     ['Ignored', true, 'close', 'the Replier left without an answer'],
     ['Unbound', false, 'unbind', 'the Replier unbound the name before it had read the Request'],
   ])('has the Status %s', (status, isRead, how, means) => {
