@@ -34,7 +34,7 @@ const MAX_FREE_SLABS = 8;
  */
 const CROWDED_BYTES = SLAB_BYTES;
 
-/** A SEND is not filled beyond this: so the daemon begins with the first frame while the client writes the others. */
+/** A SEND is not filled beyond this. */
 export const MAX_BATCH_BYTES = 16 * 1024;
 
 /** Data from this size on is not copied, but written from its own memory. */
@@ -193,6 +193,8 @@ export class FrameWriter {
         this.message(message, detail, consumed, token);
         return;
       }
+      // The program awaits these: the daemon handles them while the program goes on.
+      if (this.openAt >= 0 && (detail & SendDetail.LAZY) === 0) this.write();
       this.open(detail, consumed, token, length);
     } else {
       this.openConsumed += consumed;

@@ -652,6 +652,27 @@ describe('Sending', () => {
     expect(script.writes).toEqual([4]);
   });
 
+  it('messages that a program awaits leave as soon as they fill a frame, posted ones do not.', async () => {
+    const script = new Script();
+    const ksock = await script.open();
+    await script.hear();
+    const announcement = (at: number): Message =>
+      new Announcement(`$.a${at}`, new Uint8Array(1000));
+    script.writes.length = 0;
+    const sends = Array.from({ length: 40 }, (_, at) => ksock.sendMsg(announcement(at)));
+    expect(script.writes).toEqual([1, 1]);
+    await settled();
+    expect(script.writes).toEqual([1, 1, 1]);
+    expect(script.batches).toEqual([16, 15, 9]);
+    script.writes.length = 0;
+    for (let at = 0; at < 40; at++) ksock.post(announcement(at));
+    expect(script.writes).toEqual([]);
+    await settled();
+    expect(script.writes).toEqual([3]);
+    script.events.closed(null);
+    await Promise.all(sends.map(failed));
+  });
+
   it('a message keeps all its fields, whatever was sent before it.', async () => {
     const script = new Script();
     const ksock = await script.open({}, { bytes: 10_000_000 });
