@@ -61,7 +61,7 @@ const SMALLER = {
   // The daemon makes a number of the letters itself.
   'message/codec/name-hash.ts': 'export const hashOf = () => 0;',
   // Few pages hear many messages of other buses.
-  'message/codec/carried-heads.ts': 'export class CarriedHeads { find() {} keep() {} }',
+  'message/codec/foreign-heads.ts': 'export class ForeignHeads { find() {} keep() {} }',
   'message/codec/by-number.ts': readFileSync('src/message/codec/small-by-number.ts', 'utf8'),
   'message/codec/name-reader.ts': readFileSync('src/message/codec/small-name-reader.ts', 'utf8'),
 };

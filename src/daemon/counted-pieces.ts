@@ -1,7 +1,7 @@
 import { Pieces } from '../wire/pieces.ts';
 
-/** What a piece costs beside its bytes: an object. */
-const PIECE_BYTES = 256;
+/** Bytes of the object of a piece that is received. (One that waits to be written costs more: stalled-writes.ts.) */
+const RECEIVED_PIECE_BYTES = 256;
 
 /** Pieces up to this size are copied if they are less than half of their memory, of which they would keep all. */
 const MAX_SPARSE_BYTES = 32 * 1024;
@@ -22,7 +22,7 @@ export class CountedPieces extends Pieces {
 
   /** Keeps bytes in their memory if they are most of it, or else in memory of their own. */
   protected override keep(bytes: Uint8Array, from: number, to: number): void {
-    this.bytes += PIECE_BYTES;
+    this.bytes += RECEIVED_PIECE_BYTES;
     const length = to - from;
     if (length <= MAX_SPARSE_BYTES && length * 2 < bytes.length) {
       this.list.push(new Uint8Array(bytes.subarray(from, to)));
@@ -36,7 +36,7 @@ export class CountedPieces extends Pieces {
   }
 
   protected override crumbMemory(length: number): Uint8Array {
-    this.bytes += PIECE_BYTES + length;
+    this.bytes += RECEIVED_PIECE_BYTES + length;
     return super.crumbMemory(length);
   }
 }

@@ -109,6 +109,8 @@ export class Session
   private observation: Observation | null = null;
   private calls!: Calls;
   private isDirty = false;
+  /** Counts itself to its access point, before HELLO; after that, its Ksock or its observation does. */
+  private isCounted = true;
   private isEnded = false;
   private isPaused = false;
   /** Paused, because not all that it has received is handled. */
@@ -275,7 +277,7 @@ export class Session
 
   private end(): void {
     if (this.isEnded) return;
-    if (this.isSilent) this.entrance.share.hold(-COSTS.connection);
+    this.stopCounting();
     this.outbox.flush();
     this.isEnded = true;
     this.host.turns.remove(this);
@@ -284,6 +286,12 @@ export class Session
     this.observation?.stop();
     this.holdMemory();
     this.channel.end();
+  }
+
+  private stopCounting(): void {
+    if (!this.isCounted) return;
+    this.isCounted = false;
+    this.entrance.share.hold(-COSTS.connection);
   }
 
   /** Counts what the connection keeps in memory to the Ksock, or to its access point (spec 1 §14.1). */
@@ -417,6 +425,7 @@ export class Session
     }
     const uid = pid === 0 ? -1 : (host.userOf?.(pid) ?? -1);
     const who = { program: programName(program), pid, uid, isClaimed: true };
+    this.stopCounting();
     if (observes) {
       this.observe(who);
       return;
@@ -424,7 +433,6 @@ export class Session
     const { absoluteMaxMessageSize } = bus.settings;
     const longest = Math.max(absoluteMaxMessageSize + FRAME_SLACK_BYTES, MIN_LONGEST_FRAME_BYTES);
     this.inbox.reader.maxLength = longest;
-    entrance.share.hold(-COSTS.connection);
     this.parts = this.open({
       mode,
       who,
@@ -445,7 +453,6 @@ export class Session
     }
     inbox.reader.maxLength = MIN_LONGEST_FRAME_BYTES;
     const changed = (): void => this.markDirty();
-    entrance.share.hold(-COSTS.connection);
     this.observation = new Observation(host, bus, channel, outbox, entrance.share, who, changed);
     outbox.frame(welcome(bus.number, 0, host.pid, this.observation.longestFrame));
   }

@@ -2,7 +2,7 @@
 export const DRAIN_BYTES = 16 * 1024;
 
 /** What a piece that waits to be written costs beside its memory: objects of Node and of V8. */
-export const PIECE_BYTES = 512;
+export const WAITING_PIECE_BYTES = 512;
 
 /** Memory counts as at most so many times the bytes that wait in it: see {@link isWasteful}. */
 const MOST_TIMES = 4;
@@ -49,7 +49,7 @@ export const isWasteful = (memory: ArrayBufferLike, bytes: number): boolean =>
 
 /** Each memory in which a piece lies is kept, of it at least `pinned` bytes if it has so many. */
 function costOf(pieces: readonly Uint8Array[], pinned: number): number {
-  let cost = pieces.length * PIECE_BYTES;
+  let cost = pieces.length * WAITING_PIECE_BYTES;
   for (const [{ byteLength }, bytes] of bytesIn(pieces)) {
     cost += Math.min(byteLength, Math.max(pinned, MOST_TIMES * bytes)) - bytes;
   }

@@ -3,7 +3,7 @@ import type { WebSocket } from 'ws';
 import type { Deadlines } from '../base/deadlines.ts';
 import type { Slab } from '../base/slab.ts';
 import { type Channel, type ChannelEvents, NO_LISTENER } from '../transport/channel.ts';
-import { PIECE_BYTES, StalledWrites } from '../transport/stalled-writes.ts';
+import { StalledWrites, WAITING_PIECE_BYTES } from '../transport/stalled-writes.ts';
 import { MAX_WEB_MESSAGE_BYTES, WebText } from '../transport/web-socket.ts';
 
 /** Where received bytes are kept: copied side by side, `phase` bytes behind a multiple of 4. */
@@ -152,7 +152,7 @@ export class WebChannel implements Channel {
   get held(): number {
     const { incomplete, socket, stalled, unsent } = this;
     const unread = socket.writableLength === 0 ? 0 : stalled.held;
-    return incomplete + unread + (unsent?.length ?? 0) * PIECE_BYTES;
+    return incomplete + unread + (unsent?.length ?? 0) * WAITING_PIECE_BYTES;
   }
 
   pause(): void {

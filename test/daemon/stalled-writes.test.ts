@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { PIECE_BYTES, StalledWrites } from '../../src/transport/stalled-writes.ts';
+import { StalledWrites, WAITING_PIECE_BYTES } from '../../src/transport/stalled-writes.ts';
 
 const KIBIBYTE = 1024;
 
@@ -8,9 +8,9 @@ describe('What a peer that does not read keeps in memory', () => {
     const stalled = new StalledWrites();
     const slab = new Uint8Array(64 * KIBIBYTE);
     stalled.beginFirst([slab.subarray(0, 16), slab.subarray(100, 116)]);
-    expect(stalled.held).toBe(slab.length - 2 * 16 + 2 * PIECE_BYTES);
+    expect(stalled.held).toBe(slab.length - 2 * 16 + 2 * WAITING_PIECE_BYTES);
     stalled.beginFirst([new Uint8Array(100)]);
-    expect(stalled.held).toBe(PIECE_BYTES);
+    expect(stalled.held).toBe(WAITING_PIECE_BYTES);
   });
 
   it('is, of each further write, its objects and at most four times its bytes, until that is over.', () => {
@@ -19,7 +19,7 @@ describe('What a peer that does not read keeps in memory', () => {
     const [own, shared] = [new Uint8Array(40), pool.subarray(0, 33 * KIBIBYTE)];
     const first = stalled.begin([own]);
     const second = stalled.begin([shared, own]);
-    expect(stalled.held).toBe(3 * PIECE_BYTES + 3 * shared.length);
+    expect(stalled.held).toBe(3 * WAITING_PIECE_BYTES + 3 * shared.length);
     first();
     second();
     expect(stalled.held).toBe(0);
@@ -32,6 +32,6 @@ describe('What a peer that does not read keeps in memory', () => {
       pool.subarray(at * 16 * KIBIBYTE, (at + 1) * 16 * KIBIBYTE - 100),
     );
     stalled.begin(pieces);
-    expect(stalled.held).toBe(16 * (PIECE_BYTES + 100));
+    expect(stalled.held).toBe(16 * (WAITING_PIECE_BYTES + 100));
   });
 });

@@ -3,8 +3,8 @@ import { Head } from '../head.ts';
 import { OrigFrom } from '../id.ts';
 import { MAX_NAME } from '../name.ts';
 import { ByNumber } from './by-number.ts';
-import { CarriedHeads } from './carried-heads.ts';
 import { entireLength } from './device.ts';
+import { ForeignHeads } from './foreign-heads.ts';
 import { hashOf } from './name-hash.ts';
 import type { NameNumbers } from './name-numbers.ts';
 import { NameReader } from './name-reader.ts';
@@ -412,7 +412,7 @@ export class HeadReader {
   private readonly names = new NameReader<Head>();
   /** Heads of names that have a number. */
   private readonly numbered = new ByNumber<Head>();
-  private readonly carried = new CarriedHeads();
+  private readonly foreign = new ForeignHeads();
   private readonly words = new RecordWords();
   private readonly trustsNumbers: boolean;
   /** Where the head that was read last ends. */
@@ -459,10 +459,10 @@ export class HeadReader {
     flags: number,
     number: number,
   ): Head {
-    const { carried } = this;
+    const { foreign } = this;
     const words = this.words.read(bytes, headAt, 0);
     this.idSerial = words.idSerial;
-    const known = carried.find(number, flags, words);
+    const known = foreign.find(number, flags, words);
     if (known !== undefined) return known;
     const head = new Head(
       name,
@@ -474,7 +474,7 @@ export class HeadReader {
       origFromOf(words.origNetwork, words.origLocal),
       origFromOf(words.finalNetwork, words.finalLocal),
     );
-    carried.keep(number, head);
+    foreign.keep(number, head);
     return head;
   }
 }

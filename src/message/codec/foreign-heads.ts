@@ -13,8 +13,11 @@ interface Words {
   readonly finalLocal: number;
 }
 
-/** The head of the latest message of another bus of each name, by the number of the name: most come from one sender. */
-export class CarriedHeads {
+/**
+ * The heads of messages of other buses that have come: of each name the latest, by the number of the name, since most come
+ * from one sender. (The heads that messages of this bus get there: carried-head.ts.)
+ */
+export class ForeignHeads {
   private readonly heads = new ByNumber<Head>();
 
   /** The head with these flags and words, but for the serial number of the id. */
