@@ -1,9 +1,9 @@
 import type { Journal } from './federation/journal.ts';
 import type { Address } from './hub/address.ts';
 import type { Hub } from './hub/hub.ts';
+import type { Link } from './hub/link.ts';
 import { EVERYTHING } from './hub/patterns.ts';
 import type { SizeLimit } from './hub/size-limit.ts';
-import type { Link } from './hub/streams.ts';
 import type { Connection, Greeting } from './link/connection.ts';
 import type { Wire } from './link/wire.ts';
 import type { LimpetEvent, LinkOptions } from './options.ts';

@@ -1,6 +1,6 @@
 import type { Address } from '../hub/address.ts';
 import type { Frame } from '../hub/frame.ts';
-import type { Link } from '../hub/streams.ts';
+import type { Link } from '../hub/link.ts';
 import { PATIENCE } from './journal-reader.ts';
 
 export interface HeldFramesHost {

@@ -3,7 +3,7 @@ import type { Address } from '../hub/address.ts';
 import { bytesOf } from '../hub/entries.ts';
 import type { Entry } from '../hub/frame.ts';
 import { type SizeLimit, withinLimit } from '../hub/size-limit.ts';
-import type { Settled } from '../hub/streams.ts';
+import type { Settled } from '../hub/subscriber-feed.ts';
 import { encodeParcel, firstOf, type Section, type WireMark } from './journal-codec.ts';
 
 /** A section has at most this many Announcements, and a parcel about this many bytes: a reader gives its bus a parcel at a time. */

@@ -8,13 +8,16 @@ import type { ClassicLink } from './classic-link.ts';
 import { type AnyEntry, countOf, isBatch } from './entries.ts';
 import type { Frame } from './frame.ts';
 import { Handover } from './handover.ts';
+import type { Inflow } from './inflow.ts';
+import type { Link } from './link.ts';
 import { Losses, missedMessage, weightOf } from './losses.ts';
 import { LIMPET_NAMES, MISSED } from './names.ts';
 import { Neighbours } from './neighbours.ts';
 import { Passage } from './passage.ts';
 import { Repliers } from './repliers.ts';
 import { Requests, type RequestsHost } from './requests.ts';
-import { type Inflow, type Link, type Settled, Streams } from './streams.ts';
+import { Streams } from './streams.ts';
+import type { Settled } from './subscriber-feed.ts';
 import { type KnownHub, Topology } from './topology.ts';
 
 /** A Limpet of the same id must be in reach for this many ticks: an earlier run of this one soon is not. */

@@ -1,8 +1,9 @@
 import { type Address, keyOf } from './address.ts';
 import type { Frame, LinkState } from './frame.ts';
+import type { Link } from './link.ts';
 import { Filter } from './patterns.ts';
 import type { SizeLimit } from './size-limit.ts';
-import type { Link, Streams } from './streams.ts';
+import type { Streams } from './streams.ts';
 import { federationAddress, type KnownHub, type Topology } from './topology.ts';
 
 export interface NeighboursHost {

@@ -1,4 +1,3 @@
-import { Errno } from '../../message/errno.ts';
 import type { Message } from '../../message/message.ts';
 import type { RecordBatch } from '../../message/record-batch.ts';
 import { type Address, isSame, keyOf } from './address.ts';
@@ -10,18 +9,16 @@ import {
   fromNumber,
   heardOf,
   isBatch,
-  singly,
   sizeOf,
 } from './entries.ts';
-import type { BatchEntry, Entry, Frame } from './frame.ts';
-import { MISSED } from './names.ts';
+import type { Entry, Frame } from './frame.ts';
+import { Inflow, type Subscriber } from './inflow.ts';
+import type { Link } from './link.ts';
 import { OwnStream } from './own-stream.ts';
-import type { Filter } from './patterns.ts';
-import { type SizeLimit, withinLimit } from './size-limit.ts';
+import { type FeedHost, SubscriberFeed } from './subscriber-feed.ts';
 
-/** A frame has at most this many messages, and about this many bytes of data; or one batch. */
+/** A frame has at most this many messages, or one batch. */
 const MAX_MESSAGES = 256;
-const MAX_BYTES = 256 * 1024;
 
 /**
  * With more on its way to Limpets in reach, in bytes, a Limpet reads no more from its bus: messages take less memory in the queue
@@ -36,120 +33,22 @@ const MAX_ON_THE_WAY = 1024 * 1024;
 const ACKNOWLEDGE_AFTER = 1024;
 const ACKNOWLEDGE_BYTES = MAX_ON_THE_WAY / 4;
 
-/** A native link, as the hub sees it. */
-export interface Link {
-  readonly number: number;
-  /** The number of the federation in which the two have met; 0: in none. */
-  readonly federation: number;
-  readonly peer: Address;
-  readonly key: string;
-  readonly cost: number;
-  /** What may go to the peer. */
-  readonly out: Filter;
-  /** What it refuses to carry; null: it carries messages of any size. */
-  readonly limit: SizeLimit | null;
-  /** The peer reads slowly: send no messages of this bus until it has caught up. */
-  isCongested: boolean;
-  /** So much is in its way that it gets no messages of other buses either: the driver sets it. */
-  isFlooded: boolean;
-  /** The peer was told that entries come after this many Announcements in the stream of the federation. */
-  after: number;
-}
-
-/** A neighbour that gets a stream from here. */
-interface Subscriber {
-  readonly link: Link;
-  token: number;
-  /** The number of the next entry that it needs; 0: from now on. */
-  next: number;
-  /** It gets nothing until the stream comes from `next` on. */
-  isWaiting: boolean;
-  /**
-   * It, or one behind it, begins now. That may be a new life of a Limpet that has delivered more than this one knows of:
-   * only the origin can say what "now" is.
-   */
-  readonly wantsNow: boolean;
-  /** Others get the stream through it. */
-  readonly isRelay: boolean;
-  /**
-   * What it needs may have been left out for this Limpet, since it was for others. So the stream begins for it when the origin
-   * has been asked later than in the subscription `asOf` of this Limpet.
-   */
-  readonly asOf: number;
-  /** It has just begun: it gets the next entries however slowly the peer reads, so that each attempt gets further. */
-  isFresh: boolean;
-  /** How many entries before `next` it was not sent, and not told of, since they are for others. */
-  untold: number;
-  /** What comes before this number may wait: copies of Requests that another neighbour carries out. */
-  deferredTo: number;
-}
-
 /** Of so many forgotten Limpets it is known how far this one has their streams. */
 const MAX_LEFT = 4096;
 
 /** Copies of Requests that are carried out elsewhere may wait for one another; not more of them than this. */
 const MAX_DEFERRED = 64;
 
-/** A subscriber is told of this many entries that it was not sent, and at each tick: what all have is not kept. */
-const TELL_AFTER = 256;
-
-/** The stream of another Limpet. */
-export class Inflow {
-  readonly origin: Address;
-  readonly key: string;
-  readonly subscribers = new Map<Link, Subscriber>();
-  /** By key: how far the Limpets behind here have the stream. */
-  readonly acknowledged = new Map<string, number>();
-  /** The same, as far as the neighbour that the stream comes from knows it. */
-  readonly passed = new Map<string, number>();
-  /** The neighbour that the stream comes from. */
-  upstream: Link | null = null;
-  token = 0;
-  /** The answer to the last subscription has not come yet. */
-  isAwaited = false;
-  /** Nobody has what came before the place where the stream began last. */
-  isGap = false;
-  /** The stream has begun: this Limpet is there, for the other one. */
-  hasBegun = false;
-  /** This Limpet has everything up to here, and of that, `heard` entries were for listeners. */
-  have = 0;
-  heard = 0;
-  /** The next number that may come from upstream, and the `heard` before it. */
-  next = 0;
-  heardBeforeNext = 0;
-  /** The end of the stream when the last subscription reached its origin, and the `heard` before it. */
-  now = 0;
-  heardNow = 0;
-  /** How many messages this Limpet has got and not acknowledged, and their bytes. */
-  unacknowledged = 0;
-  unacknowledgedBytes = 0;
-
-  constructor(origin: Address) {
-    this.origin = origin;
-    this.key = keyOf(origin);
-  }
-}
-
 /** What the streams need. */
-export interface StreamsHost {
-  /** Sends a frame over a link. False if the peer reads slowly: see {@link Link.isCongested}. */
-  transmit(link: Link, frame: Frame): boolean;
+export interface StreamsHost extends FeedHost {
   /** Messages have come, in order and for the first time. */
   arrived(inflow: Inflow, entry: AnyEntry): void;
   /** So many messages for listeners are lost, because no Limpet keeps them any more. */
   lost(inflow: Inflow, count: number): void;
   /** A stream has begun, or another Limpet has begun to hear this one: it may now be asked. */
   paired(key: string): void;
-  /** How far the stream of the federation has the Announcements of this Limpet. */
-  settled(): Settled;
   /** Something may wait: call {@link Streams.flushAll} within some milliseconds. */
   deferred(): void;
-}
-
-/** Of this Limpet's Announcements, the first `stored` are in the stream of its federation, before its number `seq`, or never will be. */
-export interface Settled {
-  readonly stored: number;
-  readonly seq: number;
 }
 
 /**
@@ -171,8 +70,7 @@ export class Streams {
   private readonly host: StreamsHost;
   private readonly maxBytes: number;
   private readonly ownSubscribers = new Map<Link, Subscriber>();
-  /** The keys of those that are neighbours: each may have several links. */
-  private directKeys = new Set<string>();
+  private readonly feed: SubscriberFeed;
   /** Every number before this one was sent over a link. */
   sentBefore = 1;
   duplicates = 0;
@@ -183,6 +81,7 @@ export class Streams {
     this.self = self;
     this.maxBytes = maxBytes;
     this.host = host;
+    this.feed = new SubscriberFeed(self, host);
   }
 
   /** Puts a message into this Limpet's stream; `flush` sends it. */
@@ -218,7 +117,7 @@ export class Streams {
     let at = Math.max(next, subscriber.deferredTo);
     for (; at < own.end; at++) {
       const entry = own.at(at) as AnyEntry;
-      if (isBatch(entry) || !this.isForAnother(subscriber, this.self, entry.dest)) break;
+      if (isBatch(entry) || !this.feed.isForAnother(subscriber, this.self, entry.dest)) break;
     }
     subscriber.deferredTo = at;
     return at === own.end;
@@ -228,115 +127,20 @@ export class Streams {
     const { own, self } = this;
     const { link } = subscriber;
     while (!link.isCongested && subscriber.next < own.end) {
-      this.pass(subscriber, self, own.from(subscriber.next, MAX_MESSAGES));
+      this.feed.pass(subscriber, self, own.from(subscriber.next, MAX_MESSAGES));
     }
     if (subscriber.next > this.sentBefore) this.sentBefore = subscriber.next;
-  }
-
-  /** Passes entries on, as far as the subscriber lacks them and the filter lets them. */
-  private pass(subscriber: Subscriber, origin: Address, entries: readonly AnyEntry[]): void {
-    const { link } = subscriber;
-    let single: Entry[] = [];
-    for (const entry of entries) {
-      if (endOf(entry) <= subscriber.next) continue;
-      if (!isBatch(entry)) {
-        single.push(entry);
-        continue;
-      }
-      const batch = fromNumber(entry, subscriber.next) as BatchEntry;
-      if (!mayPass(link, batch)) {
-        single.push(...singly(batch));
-        continue;
-      }
-      this.passSingle(subscriber, origin, single);
-      single = [];
-      subscriber.next = endOf(batch);
-      subscriber.untold = 0;
-      this.transmit(link, { kind: 'batch', origin, entry: batch });
-    }
-    this.passSingle(subscriber, origin, single);
-    const last = entries.at(-1);
-    if (subscriber.untold === 0 || last === undefined) return;
-    // Messages that a filter kept back are told at once: those who wait for the end of the stream count them.
-    const isAnswer = !isBatch(last) && last.answers !== 0;
-    if (isAnswer && subscriber.untold < TELL_AFTER) return;
-    this.tell(subscriber, origin, heardOf(last));
-  }
-
-  private passSingle(subscriber: Subscriber, origin: Address, entries: readonly Entry[]): void {
-    const { link } = subscriber;
-    let passed: Entry[] = [];
-    let bytes = 0;
-    const transmit = (): void => {
-      if (passed.length > 0) this.transmit(link, { kind: 'entries', origin, entries: passed });
-      passed = [];
-      bytes = 0;
-    };
-    for (const entry of entries) {
-      subscriber.next = entry.n + 1;
-      if (entry.after > link.after && link.federation !== 0) {
-        transmit();
-        link.after = entry.after;
-        this.tellAfter(link);
-      }
-      const filtered = this.filtered(subscriber, origin, entry);
-      if (filtered === null) {
-        subscriber.untold++;
-        continue;
-      }
-      passed.push(filtered);
-      subscriber.untold = 0;
-      bytes += entry.message.dataSize;
-      if (bytes >= MAX_BYTES) transmit();
-    }
-    transmit();
-  }
-
-  private tellAfter(link: Link): void {
-    this.transmit(link, { kind: 'after', announced: link.after, ...this.host.settled() });
   }
 
   /** More Announcements are settled than so many: tells those who may wait for them. */
   settledSince(before: number): void {
     for (const { link } of this.ownSubscribers.values())
-      if (link.after > before) this.tellAfter(link);
+      if (link.after > before) this.feed.tellAfter(link);
   }
 
   /** Whether something was appended that no subscriber was sent. */
   get hasUnsent(): boolean {
     return this.sentBefore < this.own.end;
-  }
-
-  /** Tells how far the stream is, where entries were left out. */
-  private tell(subscriber: Subscriber, origin: Address, heard: number): void {
-    subscriber.untold = 0;
-    const to = subscriber.next - 1;
-    this.transmit(subscriber.link, { kind: 'skip', origin, to, heard });
-  }
-
-  /** The entry as the subscriber gets it; null: not at all. */
-  private filtered(subscriber: Subscriber, origin: Address, entry: Entry): Entry | null {
-    const { link } = subscriber;
-    const { message, dest, answers } = entry;
-    if (answers !== 0 && this.isForAnother(subscriber, origin, dest)) return null;
-    if (answers !== 0 || link.out.passes(message.name) || message.name === MISSED) {
-      return link.limit === null ? entry : withinLimit(link.limit, entry);
-    }
-    return dest === null ? null : { ...entry, refusal: Errno.EADDRNOTAVAIL };
-  }
-
-  /** Whether a Request or an answer of this bus is for another neighbour that gets the stream from here. */
-  private isForAnother(
-    { link, isRelay }: Subscriber,
-    origin: Address,
-    dest: Address | null,
-  ): boolean {
-    if (dest === null || origin !== this.self || isRelay || isSame(dest, link.peer)) return false;
-    return this.directKeys.has(keyOf(dest));
-  }
-
-  private transmit(link: Link, frame: Frame): void {
-    if (!this.host.transmit(link, frame)) link.isCongested = true;
   }
 
   // Where streams come from
@@ -346,7 +150,7 @@ export class Streams {
     const inflow = this.inflowOf(origin);
     const before = inflow.upstream;
     if (before === upstream) return;
-    if (before !== null) this.transmit(before, { kind: 'unsubscribe', origin });
+    if (before !== null) this.feed.transmit(before, { kind: 'unsubscribe', origin });
     inflow.upstream = upstream;
     inflow.isAwaited = false;
     inflow.passed.clear();
@@ -379,7 +183,14 @@ export class Streams {
     inflow.token++;
     const { token } = inflow;
     const isRelay = inflow.subscribers.size > 0;
-    this.transmit(upstream as Link, { kind: 'subscribe', origin, token, from, wantsNow, isRelay });
+    this.feed.transmit(upstream as Link, {
+      kind: 'subscribe',
+      origin,
+      token,
+      from,
+      wantsNow,
+      isRelay,
+    });
   }
 
   begin(link: Link, frame: Extract<Frame, { kind: 'begin' }>): void {
@@ -436,7 +247,16 @@ export class Streams {
     subscriber.next = from;
     subscriber.isWaiting = false;
     subscriber.isFresh = true;
-    this.transmit(link, { kind: 'begin', origin, token, from, heard, isGap, now, heardNow });
+    this.feed.transmit(link, {
+      kind: 'begin',
+      origin,
+      token,
+      from,
+      heard,
+      isGap,
+      now,
+      heardNow,
+    });
   }
 
   entries(link: Link, origin: Address, entries: readonly AnyEntry[]): void {
@@ -462,7 +282,7 @@ export class Streams {
       if (subscriber.isWaiting) continue;
       // No place to keep messages for a neighbour that reads slowly: it asks again when it has caught up.
       if (subscriber.link.isFlooded && !subscriber.isFresh) subscriber.isWaiting = true;
-      else this.pass(subscriber, origin, entries);
+      else this.feed.pass(subscriber, origin, entries);
       subscriber.isFresh = false;
     }
     const { unacknowledged, unacknowledgedBytes } = inflow;
@@ -488,7 +308,7 @@ export class Streams {
         continue;
       }
       subscriber.next = to + 1;
-      this.transmit(subscriber.link, { kind: 'skip', origin, to, heard });
+      this.feed.transmit(subscriber.link, { kind: 'skip', origin, to, heard });
     }
   }
 
@@ -507,12 +327,12 @@ export class Streams {
       const state = { isWaiting: false, isFresh: true, untold: 0, deferredTo: 0 };
       const subscriber = { link, token, next, wantsNow, isRelay, asOf: 0, ...state };
       this.ownSubscribers.set(link, subscriber);
-      this.directKeys.add(link.key);
+      this.feed.directKeys.add(link.key);
       const heard = own.heardBefore(next);
       const { end: now } = own;
       const heardNow = own.heardBefore(now);
       const isGap = from !== 0 && next > from;
-      this.transmit(link, {
+      this.feed.transmit(link, {
         kind: 'begin',
         origin,
         token,
@@ -545,7 +365,7 @@ export class Streams {
 
   private forgetSubscriber(link: Link): void {
     this.ownSubscribers.delete(link);
-    this.directKeys = new Set([...this.ownSubscribers.keys()].map(({ key }) => key));
+    this.feed.directKeys = new Set([...this.ownSubscribers.keys()].map(({ key }) => key));
   }
 
   linkDown(link: Link): void {
@@ -593,7 +413,7 @@ export class Streams {
     if (upstream === null || inflow.isAwaited || (passed.get(key) ?? -1) >= to) return;
     passed.set(key, to);
     const [id = 0, life = 0] = key.split('.').map(Number);
-    this.transmit(upstream, { kind: 'acknowledge', origin, hub: { id, life }, to });
+    this.feed.transmit(upstream, { kind: 'acknowledge', origin, hub: { id, life }, to });
   }
 
   /** A Limpet is out of reach: others may forget how far it has the streams, and must hear it again when it is back. */
@@ -620,7 +440,7 @@ export class Streams {
   tick(): void {
     for (const subscriber of this.ownSubscribers.values()) {
       const { next, untold } = subscriber;
-      if (untold > 0) this.tell(subscriber, this.self, this.own.heardBefore(next));
+      if (untold > 0) this.feed.tell(subscriber, this.self, this.own.heardBefore(next));
     }
     for (const inflow of this.inflows.values()) {
       if (inflow.unacknowledged > 0) this.acknowledge(inflow);
@@ -681,10 +501,4 @@ export class Streams {
     }
     return own.bytes > maxBytes;
   }
-}
-
-/** Whether a link carries each message of a batch. */
-function mayPass({ limit, out }: Link, { batch }: BatchEntry): boolean {
-  if (limit !== null && batch.size > limit.bytes) return false;
-  return out.passesAll || batch.everyName((name) => out.passes(name));
 }

@@ -3,10 +3,10 @@ import { checkBindingName } from '../../message/name.ts';
 import type { Address } from '../hub/address.ts';
 import type { ClassicPort } from '../hub/classic-port.ts';
 import type { Frame } from '../hub/frame.ts';
+import type { Link } from '../hub/link.ts';
 import { linkOf } from '../hub/neighbours.ts';
 import { intersections } from '../hub/patterns.ts';
 import type { SizeLimit } from '../hub/size-limit.ts';
-import type { Link } from '../hub/streams.ts';
 import { LINK_COST, SIBLING_COST } from '../hub/topology.ts';
 import {
   decodeClassic,

@@ -1,7 +1,8 @@
 import { expect, it } from 'vitest';
 import type { Entry } from '../../../src/limpet/hub/frame.ts';
 import type { Hub } from '../../../src/limpet/hub/hub.ts';
-import type { Inflow, Link } from '../../../src/limpet/hub/streams.ts';
+import type { Inflow } from '../../../src/limpet/hub/inflow.ts';
+import type { Link } from '../../../src/limpet/hub/link.ts';
 import { simulate } from './world.ts';
 
 // Hubs that are broken on purpose: the simulator must notice each fault.

@@ -5,8 +5,8 @@ import type { WireMark } from '../../../src/limpet/federation/journal-codec.ts';
 import { type Cursor, JournalReader } from '../../../src/limpet/federation/journal-reader.ts';
 import { Outbox } from '../../../src/limpet/federation/outbox.ts';
 import type { Frame } from '../../../src/limpet/hub/frame.ts';
+import type { Link } from '../../../src/limpet/hub/link.ts';
 import { linkOf } from '../../../src/limpet/hub/neighbours.ts';
-import type { Link } from '../../../src/limpet/hub/streams.ts';
 import { Message } from '../../../src/message/message.ts';
 
 /** What may go wrong in a run. */
