@@ -8,7 +8,7 @@ import { Message } from '../dist/message/message.js';
 import { QUIET_BUS } from '../harness/quiet-bus.mjs';
 import { writeReport } from './page.mjs';
 
-/** @import { Link } from '../dist/limpet/hub/streams.js' */
+/** @import { Link } from '../dist/limpet/hub/link.js' */
 /** @import { Frame } from '../dist/limpet/hub/frame.js' */
 
 const SIZES = [4, 16, 64, 128];
