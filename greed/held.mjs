@@ -271,6 +271,24 @@ const CASES = {
       }
     },
   },
+  'an observer with a filter of 1,000 wildcards, for whom events wait': {
+    count: 40,
+    before: (rig) => ({ ...listener(rig), observers: [] }),
+    all: (rig, { observers, sender }, count) => {
+      const names = Array.from({ length: 1000 }, (_, at) => `$.%.%.x${at}.*`).join(' ');
+      for (let at = 0; at < count; at++) observers.push(rig.observe(names, UNLIMITED, 0, false));
+      for (let at = 0; at < 2000; at++)
+        rig.send(sender, send(at, QUIET, [record(`$.N.n${at}.x${at % 1000}.a`, 100)]));
+    },
+  },
+  'an observer of all, who reads': {
+    count: 100,
+    before: (rig) => ({ ...listener(rig), observers: [] }),
+    all: (rig, { observers, sender }, count) => {
+      for (let at = 0; at < count; at++) observers.push(rig.observe('', UNLIMITED, 0, true));
+      for (let at = 0; at < 200; at++) rig.send(sender, send(at, QUIET, [record('$.N', 1000)]));
+    },
+  },
   'a message prefetched by a client that does not read': {
     count: 10_000,
     before: (rig) => {

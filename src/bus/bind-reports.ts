@@ -7,6 +7,9 @@ import { type MessageBatch, syntheticMessage } from './message-batch.ts';
 import { isLastQueued, type Queueing } from './queueing.ts';
 import type { Steps } from './work.ts';
 
+/** To make a bind event costs about as much as so many deliveries. */
+const EVENT_STEPS = 4;
+
 /** How many bind events may be in queues past their limits (spec 1 §9.2). */
 const MAX_HELD_EVENTS = 1000;
 
@@ -90,6 +93,7 @@ export class BindReports {
         return;
       }
       this.queueing.enqueue(ksock, event, null, false);
+      this.state.work.done += EVENT_STEPS;
       yield;
     }
   }

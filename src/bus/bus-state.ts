@@ -33,6 +33,8 @@ export class BusState {
   largestMessage: number;
   /** @internal Everybody who watches; null while nobody does, so that watching costs nothing then. */
   observer: BusObserver | null = null;
+  /** @internal How many they are. */
+  observers = 0;
   private deliveries = 0;
 
   /** @internal */

@@ -9,6 +9,9 @@ import { COSTS, SMALL_REPLY_BYTES } from './settings.ts';
 
 const NO_LISTENERS: readonly KsockBinding[] = [];
 
+/** Each observer looks at each name: of messages of different names, so many observers times messages go together. */
+const MAX_SEEN = 512;
+
 /** Finds out how many messages of a batch go the same way and have room, so that one delivery takes them all. */
 export class Sendable {
   private readonly state: BusState;
@@ -77,8 +80,9 @@ export class Sendable {
     const hasIds = (fields & Field.ID) !== 0 && (fields & (Field.TO | Field.REPLY)) === 0;
     const mayDiffer = !batch.isRequest && (fields === 0 || hasIds);
     const flags = flagsAt(bytes, cursor.headAt);
-    const { routes, work } = this.state;
-    for (let count = 1; count < most; count++) {
+    const { observers, routes, work } = this.state;
+    const allowed = observers === 0 ? most : Math.min(most, Math.ceil(MAX_SEEN / observers));
+    for (let count = 1; count < allowed; count++) {
       cursor.next();
       if (cursor.isSame) continue;
       work.done++;
@@ -89,7 +93,7 @@ export class Sendable {
       if (hasIds && !hasId(bytes, headAt, batch.idNetwork, batch.idSerial + count)) return count;
       if (routes.findIn(bytes, headAt)?.listeners !== listeners || work.isTurnOver) return count;
     }
-    return most;
+    return allowed;
   }
 
   /** How many of the first Replies are to one Ksock that gets them by tokens that rise by one. */

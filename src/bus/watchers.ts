@@ -101,6 +101,7 @@ export class Watchers {
 
   private note(): void {
     const [first = null, ...more] = this.all;
+    this.state.observers = this.all.size;
     this.state.observer = more.length === 0 ? first : new EachOf([...this.all]);
   }
 }

@@ -9,6 +9,9 @@ import type { Outbox } from './outbox.ts';
 export const MAX_PENDING_SENDS = 16_384;
 export const MAX_PENDING_BYTES = 2 * 1024 * 1024;
 
+/** To report a refusal costs about as much as so many deliveries. */
+export const REFUSAL_STEPS = 16;
+
 /**
  * Acknowledges a client's sends, in their order. One SENT acknowledges consecutive sends; it may be delayed if all of
  * them are LAZY. A REFUSED is written at once.
@@ -65,6 +68,7 @@ export class Acknowledgements {
 
   private refused(batch: MessageBatch, errno: number): void {
     this.flush();
+    this.ksock.tookSteps(REFUSAL_STEPS);
     const { token, detail, idNetwork, idSerial, replyNetwork, replySerial } = batch;
     const { to, flags, dataLength, name } = batch;
     const ids = [idNetwork, idSerial, replyNetwork, replySerial];

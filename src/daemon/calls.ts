@@ -4,7 +4,7 @@ import type { BusKsock } from '../bus/ksock.ts';
 import { Op, type OpCode } from '../message/calls.ts';
 import { type Call, Errno } from '../message/errno.ts';
 import { ProtocolError } from '../wire/protocol.ts';
-import type { Acknowledgements } from './acknowledgements.ts';
+import { type Acknowledgements, REFUSAL_STEPS } from './acknowledgements.ts';
 import type { CallResults } from './call-results.ts';
 import { checkWaiting } from './check-waiting.ts';
 import type { ExplanationBudget } from './explanation-budget.ts';
@@ -68,6 +68,7 @@ export class Calls {
         const why = explanationBudget.why(NAMES[op as OpCode] ?? 'any', -first, () =>
           ksock.whyCallRefused(op as OpCode, argument, text, -first),
         );
+        ksock.tookSteps(REFUSAL_STEPS);
         results.refused(token, first, why);
       }
       return;

@@ -8,6 +8,7 @@ import { BLOCK_HEADROOM } from '../tap/event-writer.ts';
 import { EVENTS_VERSION } from '../tap/events.ts';
 import { faultOfNames, kindsOf } from '../tap/filter.ts';
 import { sizeOf } from '../tap/limits.ts';
+import { ANSWERS_BYTES } from '../tap/name-filter.ts';
 import type { Channel } from '../transport/channel.ts';
 import { textOf, wordOf, writeFrameHeader } from '../wire/frame.ts';
 import type { FrameReader } from '../wire/frame-reader.ts';
@@ -25,8 +26,8 @@ const MAX_BACKLOG_BYTES = 128 * 1024;
 /** Bytes of an EVENTS frame beside the data of the largest message. */
 const FRAME_SLACK_BYTES = 512 * 1024;
 
-/** Memory that a tap may take before its share is asked again. */
-const STEP_BYTES = 64 * 1024;
+/** Memory that a tap may take at a time. */
+const STEP_BYTES = 256 * 1024;
 
 /** Microseconds in a millisecond. */
 const MICROSECONDS = 1000;
@@ -109,6 +110,7 @@ export class Observation implements Holder {
     const names = text === '' ? null : text.split(' ');
     const fault = faultOfNames(names ?? []);
     if (fault !== '') throw new ProtocolError(`an OBSERVE with ${fault}`);
+    if (names !== null) this.filterBytes = ANSWERS_BYTES;
     for (const name of names ?? []) this.filterBytes += costOfBinding(name);
     const kinds = kindsOf(wordOf(frame, 1));
     const data = Math.min(wordOf(frame, 2), this.bus.settings.absoluteMaxMessageSize);
@@ -125,6 +127,8 @@ export class Observation implements Holder {
         if ((this.tap?.held ?? 0) >= DUE_BYTES) this.due();
       },
     });
+    // If there is no memory for it, it begins when there is some.
+    this.hold(0);
     this.goOn();
   }
 
@@ -207,10 +211,10 @@ export class Observation implements Holder {
     return this.isDue && this.channel.backlog <= MAX_BACKLOG_BYTES;
   }
 
-  /** Counts what is kept for the client: so many bytes, and the events that wait. */
+  /** Counts what is kept for the client: so many bytes, and the memory in which events wait. */
   hold(bytes: number): void {
     const { share, tap } = this;
-    const held = COSTS.ksock + this.filterBytes + bytes + (tap?.held ?? 0);
+    const held = COSTS.ksock + this.filterBytes + bytes + (tap?.memory ?? 0);
     share.hold(held - this.held);
     this.held = held;
     if (tap !== null) tap.isSqueezed = !share.allows(held, STEP_BYTES);

@@ -47,8 +47,9 @@ const REQUEST_BIT = bitsOf(['request']);
 const REPLY_BIT = bitsOf(['reply']);
 const STATUS_BIT = bitsOf(['status']);
 
-/** About as much work as this many deliveries. */
-const SNAPSHOT_STEPS = 2;
+/** An event costs about as much as so many deliveries, and as one more for each 512 bytes. */
+const EVENT_STEPS = 2;
+const BYTES_PER_STEP_BITS = 9;
 
 /**
  * Events of one delivery have one time, that at which it began: it is over in a moment, and to read a clock takes as long as
@@ -82,6 +83,8 @@ export class BusTap implements BusObserver {
   private readonly stopWatching: () => void;
   private blocks: Uint8Array[] = [];
   private blockBytes = 0;
+  /** Bytes of the writer's former memory, in which blocks still wait. */
+  private formerBytes = 0;
   private isNoted = false;
   /** Set by the driver: there is no memory for more. */
   isSqueezed = false;
@@ -123,6 +126,7 @@ export class BusTap implements BusObserver {
     this.stopWatching();
     this.blocks = [];
     this.blockBytes = 0;
+    this.formerBytes = 0;
   }
 
   // What the driver calls
@@ -132,12 +136,23 @@ export class BusTap implements BusObserver {
     return this.blockBytes + this.writer.unfinished;
   }
 
+  /** Bytes of the memory that it keeps for them. */
+  get memory(): number {
+    return this.writer.kept + this.formerBytes;
+  }
+
   /** The next block, with room for a header at its front; null if there is none. */
   take(): Uint8Array | null {
     if (this.blocks.length === 0) this.writer.finish();
     const block = this.blocks.shift() ?? null;
-    if (block === null) this.isNoted = false;
-    else this.blockBytes -= block.length;
+    if (block === null) {
+      this.isNoted = false;
+      return null;
+    }
+    this.blockBytes -= block.length;
+    const { buffer } = block;
+    const isLastThere = this.blocks[0]?.buffer !== buffer;
+    if (isLastThere && buffer !== this.writer.bytes.buffer) this.formerBytes -= buffer.byteLength;
     return block;
   }
 
@@ -166,7 +181,7 @@ export class BusTap implements BusObserver {
     if (this.isLosing) this.tellOfLoss();
     if (this.mustBegin) this.beginSnapshot();
     while (this.mustGoOn && !work.isTurnOver) {
-      work.done += SNAPSHOT_STEPS;
+      work.done++;
       this.goOnWithSnapshot();
     }
   }
@@ -229,8 +244,12 @@ export class BusTap implements BusObserver {
       return false;
     }
     const complete = this.blocks.length;
+    const { buffer } = this.writer.bytes;
     if (!OF_DELIVERY.has(code)) this.time = this.host.now();
     this.writer.begin(code, this.time, length);
+    if (this.writer.bytes.buffer !== buffer && this.blocks.at(-1)?.buffer === buffer)
+      this.formerBytes += buffer.byteLength;
+    this.bus.work.done += EVENT_STEPS + (length >> BYTES_PER_STEP_BITS);
     if (this.blocks.length > complete) this.host.hasBlock();
     this.note();
     return true;
@@ -244,6 +263,7 @@ export class BusTap implements BusObserver {
 
   private lose(code: number, messages: number): void {
     this.note();
+    this.bus.work.done++;
     this.isLosing = true;
     // Of the snapshot, nothing is lost: there will be a new one.
     if (code > Code.LOST) this.lostEvents++;

@@ -42,6 +42,11 @@ export class EventWriter {
     return this.blockAt < 0 ? 0 : this.at - this.blockAt;
   }
 
+  /** Bytes of memory that it keeps to write into. */
+  get kept(): number {
+    return this.bytes.length + (this.spare?.length ?? 0);
+  }
+
   /** Begins an event, of at most `length` bytes beside its code and time. */
   begin(code: number, time: number, length: number): void {
     const most = length + MOST_BEFORE_FIELDS;

@@ -1,8 +1,9 @@
 import { Binding } from '../bus/binding-tree.ts';
 import { type Party, Routes } from '../bus/routes.ts';
 
-/** Twice this many bytes, about, are kept of the answers for names that came: the same names come again and again. */
-const KEPT_BYTES = 16 * 1024;
+/** So many bytes, about, are kept of the answers for names that came: the same names come again and again. */
+export const ANSWERS_BYTES = 32 * 1024;
+const KEPT_BYTES = ANSWERS_BYTES / 2;
 /** Routes may take a quarter of what is free. */
 const MEMORY = { free: 4 * KEPT_BYTES, hold: () => {} };
 

@@ -4,9 +4,10 @@ import { Bus } from '../../src/bus/bus.ts';
 import { Memory } from '../../src/bus/memory.ts';
 import { type Steps, Work } from '../../src/bus/work.ts';
 import { Turns, Worker } from '../../src/daemon/turns.ts';
+import { Op } from '../../src/message/calls.ts';
 import { Announcement, Request } from '../../src/message/message.ts';
 import { alikeFrame, frame, messagesFrame } from '../support/frames.ts';
-import { Host, Peer, send } from './peer.ts';
+import { call, Host, Peer, send } from './peer.ts';
 
 const LIMIT = 1000;
 /** What it costs in these tests to send something. */
@@ -286,6 +287,30 @@ describe('A connection', () => {
     const all = reader.hear();
     expect(first + all.length).toBe(count);
     expect(all.at(-1)).toMatchObject({ kind: 'TAKEN', token: count });
+  });
+
+  it('whose Requests or calls are refused, or that asks for reports, uses up its turn.', () => {
+    const peer = open();
+    peer.say(alikeFrame('SEND', new Request('$.Nobody'), new Array(400).fill('x'), { token: 1 }));
+    expect(settle()).toBeGreaterThan(5);
+    expect(peer.kinds()).toEqual(new Array(400).fill('REFUSED'));
+    for (const op of [Op.UNBIND, Op.BINDINGS]) {
+      work.begin();
+      peer.say(...Array.from({ length: 400 }, (_, at) => call(op, at, 0, '$.None')));
+      expect(settle()).toBeGreaterThan(5);
+      expect(peer.hear()).toHaveLength(400);
+    }
+  });
+
+  it('that is told of very many Repliers uses up its turn.', () => {
+    const [replier, listener] = [open(), open()];
+    for (let at = 0; at < 400; at++) {
+      replier.bind(`$.Many.n${at}`, true);
+      work.begin();
+    }
+    listener.call(Op.REPORT_REPLIER_BINDS, 1);
+    expect(settle()).toBeGreaterThan(1);
+    expect(bus.ksocks.get(2)?.numMessages).toBe(400);
   });
 
   it('that sends very many Requests, or names that are known, uses up its turn.', () => {
