@@ -2,7 +2,7 @@ import process from 'node:process';
 import { buffer } from 'node:stream/consumers';
 import { InvalidArgumentError } from 'commander';
 import { escaped } from '../base/escape.ts';
-import { bytesIn } from '../base/units.ts';
+import { bytesIn, msIn } from '../base/units.ts';
 import { untilEnded } from './ending.ts';
 import { Exit, Failure } from './failure.ts';
 
@@ -15,12 +15,9 @@ export function wholeNumber(min: number, max: number): (text: string) => number 
   };
 }
 
-const MS_IN = { ms: 1, s: 1000, m: 60_000, min: 60_000, h: 3_600_000 } as const;
-
 /** Parses a time such as `10s` or `500ms`, or a number of seconds; returns milliseconds. */
 export function timeSpan(text: string): number {
-  const [, number = '', unit = 's'] = text.match(/^(\d+(?:\.\d+)?|\.\d+) ?(ms|s|m|min|h)?$/) ?? [];
-  const value = Number(number) * MS_IN[unit as keyof typeof MS_IN];
+  const value = msIn(text) ?? 0;
   if (value > 0 && value < 2_000_000_000) return value;
   throw new InvalidArgumentError(
     'It must be a time greater than 0, such as 10s, 500ms, 2min or 1h; a number alone is seconds.',

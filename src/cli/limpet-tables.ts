@@ -1,7 +1,10 @@
 import { readFileSync } from 'node:fs';
 import { parse } from 'smol-toml';
 import * as v from 'valibot';
-import { ConfigError } from '../daemon/config.ts';
+import { nearest } from '../base/nearest.ts';
+import { bytesIn } from '../base/units.ts';
+import { pathOf } from '../daemon/check-access.ts';
+import { ConfigError, lineOf } from '../daemon/config.ts';
 import { Limpet, type LimpetOptions } from '../limpet/limpet.ts';
 
 /** A table `[[limpet]]` of the daemon's configuration file: a Limpet that the daemon runs. */
@@ -9,19 +12,31 @@ export interface LimpetTable extends Omit<LimpetOptions, 'bus' | 'directory' | '
   readonly bus: number;
 }
 
+type Keys = readonly (string | number)[];
+
 const texts = v.optional(v.array(v.string()));
 const text = v.optional(v.string());
 const flag = v.optional(v.boolean());
+const WHOLE = 'must be a whole number from 0';
+const whole = v.pipe(v.number(), v.integer(WHOLE), v.minValue(0, WHOLE));
+const BYTES = 'must be a number of bytes, or such as 64MiB';
+const written = v.pipe(v.string(), v.transform(bytesIn), v.number(BYTES));
+const bytes = v.optional(v.union([whole, written], BYTES));
 
 const LINK = v.strictObject({
   server: text,
   client: text,
-  nats: v.optional(v.union([v.string(), v.array(v.string())])),
+  nats: v.optional(
+    v.union(
+      [v.string(), v.array(v.string())],
+      'must be the address of a server, or a list of them',
+    ),
+  ),
   federation: text,
   mode: v.optional(v.picklist(['core', 'stream'])),
   large: v.optional(v.picklist(['pieces', 'refuse'])),
   state: text,
-  'max-bytes': v.optional(v.number()),
+  'max-bytes': bytes,
   'max-age': v.optional(v.number()),
   discard: v.optional(v.picklist(['old', 'new'])),
   replicas: v.optional(v.number()),
@@ -38,25 +53,30 @@ const LINK = v.strictObject({
 });
 
 const LIMPET = v.strictObject({
-  id: v.pipe(v.number(), v.integer()),
-  bus: v.optional(v.pipe(v.number(), v.integer(), v.minValue(0)), 0),
+  id: whole,
+  bus: v.optional(whole, 0),
   message: texts,
   termination: text,
-  buffer: v.optional(v.pipe(v.number(), v.integer(), v.minValue(0))),
-  link: v.pipe(v.array(LINK), v.minLength(1)),
+  buffer: bytes,
+  link: v.pipe(v.array(LINK), v.minLength(1, 'must have at least one link')),
 });
 
 /** Reads the Limpets of a configuration file. Throws a ConfigError that names the Limpet and what is wrong with it. */
 export function readLimpets(path: string): LimpetTable[] {
+  const text = readFileSync(path, 'utf8');
   // readConfig has told what is wrong with the file as a whole.
-  const { limpet = [] } = parse(readFileSync(path, 'utf8'));
+  const { limpet = [] } = parse(text);
   if (!Array.isArray(limpet)) throw new ConfigError(`${path}: write [[limpet]], with two brackets`);
   return limpet.map((table, at) => {
     const result = v.safeParse(LIMPET, table);
-    const which = `${path}, limpet ${at + 1}`;
+    const line = (keys: Keys = []): string =>
+      `${path}, line ${lineOf(text, ['limpet', at, ...keys])}, limpet ${at + 1}`;
     if (!result.success) {
-      const [issue] = result.issues;
-      throw new ConfigError(`${which}, ${v.getDotPath(issue) ?? 'table'}: ${issue.message}`);
+      const lines = result.issues.map((issue) => {
+        const keys = (issue.path ?? []).map(({ key }) => key as Keys[number]);
+        return `${line(keys)}${pathOf(keys).replace(/^\./, ', ')}: ${wrongWith(issue, keys)}`;
+      });
+      throw new ConfigError(lines.join('\n'));
     }
     const { message: names, link, ...rest } = result.output;
     const links = link.map(
@@ -69,8 +89,33 @@ export function readLimpets(path: string): LimpetTable[] {
       // Its constructor checks all the rest.
       new Limpet({ ...made });
     } catch (error) {
-      throw new ConfigError(`${which}: ${(error as Error).message}`, { cause: error });
+      throw new ConfigError(`${line()}: ${(error as Error).message}`, { cause: error });
     }
     return made;
   });
 }
+
+/** A predicate to the keys: `must be …`. */
+function wrongWith(
+  { expected, kind, message, received, type }: v.BaseIssue<unknown>,
+  keys: Keys,
+): string {
+  if (kind === 'validation' || type === 'union') return message;
+  if (expected === 'never') {
+    const known = Object.keys(keys.length > 1 ? LINK.entries : LIMPET.entries);
+    const meant = nearest(String(keys.at(-1)), known);
+    const advice = meant === undefined ? `it has ${known.join(', ')}` : `did you mean '${meant}'?`;
+    return `is not a setting of a ${keys.length > 1 ? 'link' : 'Limpet'}; ${advice}`;
+  }
+  if (received === 'undefined') return 'is missing';
+  const what = (expected ?? '').replace(/^\((.*)\)$/, '$1').replaceAll(' | ', ' or ');
+  return `must be ${KINDS[what] ?? what}, not ${received}`;
+}
+
+const KINDS: Readonly<Record<string, string>> = {
+  string: 'a string',
+  number: 'a number',
+  boolean: 'true or false',
+  Array: 'a list',
+  Object: 'a table such as { client = "/tmp/link.sock" }',
+};

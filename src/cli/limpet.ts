@@ -2,7 +2,7 @@ import { type Command, Option } from 'commander';
 import { NoBusError } from '../client/ports/find-bus.ts';
 import { Limpet, type LinkOptions } from '../limpet/limpet.ts';
 import { KbusError } from '../message/error.ts';
-import { wholeNumber } from './arguments.ts';
+import { byteSize, wholeNumber } from './arguments.ts';
 import { Ending, ended, untilEnded } from './ending.ts';
 import { Exit, Failure } from './failure.ts';
 import { readLink } from './link-option.ts';
@@ -70,8 +70,8 @@ export function configure(command: Command): void {
     )
     .option(
       '--stream-max-bytes <bytes>',
-      'mode stream: the stream holds this much (default: no limit)',
-      wholeNumber(1, Number.MAX_SAFE_INTEGER),
+      'mode stream: the stream holds this much, such as 1GiB (default: no limit)',
+      byteSize,
     )
     .option(
       '--stream-max-age <seconds>',
@@ -132,11 +132,7 @@ export function configure(command: Command): void {
     .option('--key <file>', 'TCP, NATS: the key of the certificate')
     .option('--ca <file>', 'TCP, NATS: the authorities whose certificates this Limpet trusts')
     .option('--insecure', 'TCP: anybody on the network may connect and read')
-    .option(
-      '--buffer <bytes>',
-      'keep this much for Limpets out of reach (default: 8388608)',
-      wholeNumber(0, 2 ** 40),
-    )
+    .option('--buffer <bytes>', 'keep this much for Limpets out of reach (default: 8MiB)', byteSize)
     .addOption(
       new Option('--log <format>', 'format of the log').choices(['human', 'json']).default('human'),
     )

@@ -1,5 +1,6 @@
 import { InvalidArgumentError } from 'commander';
 import type { LinkOptions } from '../limpet/limpet.ts';
+import { byteSize } from './arguments.ts';
 
 type Read = (text: string) => unknown;
 type Option = readonly [key: keyof LinkOptions, read: Read, meaning: string];
@@ -35,7 +36,7 @@ const NATS: Readonly<Record<string, Option>> = {
   key: ['key', text, 'FILE'],
   ca: ['ca', text, 'FILE'],
   state: ['state', text, 'FILE'],
-  'max-bytes': ['maxBytes', count, 'BYTES'],
+  'max-bytes': ['maxBytes', byteSize, 'BYTES'],
   'max-age': ['maxAge', count, 'SECONDS'],
   discard: ['discard', oneOf('old', 'new'), 'old|new'],
   replicas: ['replicas', count, 'NUMBER'],

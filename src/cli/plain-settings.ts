@@ -10,7 +10,7 @@ import {
 
 /**
  * The settings, if the arguments of `kbus serve` are only texts, switches, and numbers in their range. Undefined for
- * anything else, also mistakes: `serve-command.ts` then parses them. It loads commander and valibot, with which the
+ * anything else, also mistakes: `serve.ts` then parses them. It loads commander and valibot, with which the
  * daemon takes 6 MiB more.
  */
 export function plainSettings(args: string[]): Given | undefined {

@@ -1,5 +1,5 @@
 import * as v from 'valibot';
-import { bytesIn } from '../base/units.ts';
+import { bytesIn, msIn } from '../base/units.ts';
 import { faultsOfAccess, pathOf } from './check-access.ts';
 import {
   type Given,
@@ -27,12 +27,20 @@ function shown(value: unknown): string {
   return typeof value === 'number' ? String(value) : JSON.stringify(value);
 }
 
+/** By unit: what a text that has it means. */
+const WRITTEN: Readonly<Record<string, (text: string) => number | null>> = {
+  bytes: bytesIn,
+  seconds: (text) => (msIn(text) ?? Number.NaN) / 1000,
+};
+
 function schemaOf(setting: Setting): v.GenericSchema {
   switch (setting.kind) {
     case 'number': {
-      // Sizes may be written with their unit.
-      const size = v.pipe(v.string(), v.transform(bytesIn), v.number());
-      const number = setting.unit === 'bytes' ? v.union([v.number(), size]) : v.number();
+      // Sizes and times may be written with their unit.
+      const { unit = '' } = setting;
+      const written = WRITTEN[unit];
+      const text = v.pipe(v.string(), v.transform(written ?? (() => null)), v.number());
+      const number = written === undefined ? v.number() : v.union([v.number(), text]);
       return v.pipe(number, v.integer(), v.minValue(setting.min), v.maxValue(setting.max));
     }
     case 'choice':

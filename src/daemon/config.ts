@@ -41,7 +41,7 @@ function parseToml(path: string, text: string): Record<string, unknown> {
  * The last line of a key's value, from 1: the first line with which the text defines the key. For a key that a table lacks,
  * the line of the table.
  */
-function lineOf(text: string, at: readonly (string | number)[]): number {
+export function lineOf(text: string, at: readonly (string | number)[]): number {
   const lines = text.split('\n');
   let table = lines.length;
   for (let count = 1; count < lines.length; count++) {

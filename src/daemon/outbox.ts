@@ -12,7 +12,7 @@ import {
   writeRecord,
 } from '../message/codec/records.ts';
 import type { Channel } from '../transport/channel.ts';
-import { bytesIn, isWasteful } from '../transport/stalled-writes.ts';
+import { bytesByMemory, isWasteful } from '../transport/stalled-writes.ts';
 import { writeFrameHeader } from '../wire/frame.ts';
 import { FRAME_AT, FRAME_HEADER, FrameKind, RECORDS_AT, YOU } from '../wire/protocol.ts';
 
@@ -333,7 +333,7 @@ const MAX_MOVED_BYTES = 32 * 1024;
  * others: a short piece lies in a slab with the frames of all connections, or among what was received with it.
  */
 function packed(pieces: readonly Uint8Array[]): Uint8Array[] {
-  const waiting = bytesIn(pieces);
+  const waiting = bytesByMemory(pieces);
   const mustMove = ({ buffer, length }: Uint8Array): boolean =>
     length <= MAX_COPIED_BYTES ||
     (length <= MAX_MOVED_BYTES && isWasteful(buffer, waiting.get(buffer) as number));

@@ -256,12 +256,16 @@ export type Given = { [Name in SettingName]?: ValueOf<(typeof SETTINGS)[Name]> }
 
 export const SETTING_NAMES = Object.keys(SETTINGS) as SettingName[];
 
+/** By unit: how its values may be written, too. */
+const EXAMPLES: Readonly<Record<string, string>> = { bytes: '64MiB', seconds: '2min' };
+
 /** What a setting's value must be, to follow "must be". */
 export function requirementOf(setting: Setting): string {
   switch (setting.kind) {
     case 'number': {
       const unit = setting.unit === undefined ? '' : ` of ${setting.unit}`;
-      const written = setting.unit === 'bytes' ? ', or such as 64MiB' : '';
+      const example = EXAMPLES[setting.unit ?? ''];
+      const written = example === undefined ? '' : `, or such as ${example}`;
       return `a whole number${unit} from ${setting.min} to ${setting.max}${written}`;
     }
     case 'choice':

@@ -37,7 +37,7 @@ export class StalledWrites {
 }
 
 /** The bytes of these pieces in each memory. */
-export function bytesIn(pieces: readonly Uint8Array[]): Map<ArrayBufferLike, number> {
+export function bytesByMemory(pieces: readonly Uint8Array[]): Map<ArrayBufferLike, number> {
   const bytes = new Map<ArrayBufferLike, number>();
   for (const { buffer, length } of pieces) bytes.set(buffer, (bytes.get(buffer) ?? 0) + length);
   return bytes;
@@ -50,7 +50,7 @@ export const isWasteful = (memory: ArrayBufferLike, bytes: number): boolean =>
 /** Each memory in which a piece lies is kept, of it at least `pinned` bytes if it has so many. */
 function costOf(pieces: readonly Uint8Array[], pinned: number): number {
   let cost = pieces.length * WAITING_PIECE_BYTES;
-  for (const [{ byteLength }, bytes] of bytesIn(pieces)) {
+  for (const [{ byteLength }, bytes] of bytesByMemory(pieces)) {
     cost += Math.min(byteLength, Math.max(pinned, MOST_TIMES * bytes)) - bytes;
   }
   return cost;

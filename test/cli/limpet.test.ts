@@ -139,11 +139,41 @@ describe('kbus limpet', () => {
     expect((await daemon.kill('SIGTERM')).code).toBe(0);
   });
 
-  test('a wrong table of a configuration file is named', async () => {
+  test.each([
+    ['id = 0', [2], ': the network id of a Limpet is a whole number from 1 to 4294967295'],
+    ['id = "one"', [3], ', id: must be a number, not "one"'],
+    ['id = 1.5', [3], ', id: must be a whole number from 0'],
+    ['id = 1\nbuffer = "much"', [4], ', buffer: must be a number of bytes, or such as 64MiB'],
+    ['id = 1\nlnik = 3', [4], ", lnik: is not a setting of a Limpet; did you mean 'link'?"],
+    ['bus = 1', [2], ', id: is missing'],
+    ['id = "x"\nbus = "y"', [3, 4], ': must be a number, not '],
+  ])(
+    'a table with %j in a configuration file is wrong, in these lines: %j',
+    async (text, at, says) => {
+      const config = join(await newFolder(), 'kbus.toml');
+      const link = 'link = [{ server = "/tmp/x.sock" }]\n';
+      writeFileSync(config, `buses = 2\n[[limpet]]\n${text}\n${link}`);
+      const { code, stderr } = await kbus(['serve', '--config', config]);
+      const lines = stderr.trim().split('\n');
+      expect(lines).toEqual(at.map(() => expect.stringContaining(says)));
+      for (const [index, line] of at.entries())
+        expect(lines[index]).toContain(`kbus.toml, line ${line}, limpet 1`);
+      expect(code).toBe(2);
+    },
+  );
+
+  test.each([
+    ['{ sever = "/x" }', "link[0].sever: is not a setting of a link; did you mean 'server'?"],
+    ['{ server = 5 }', 'link[0].server: must be a string, not 5'],
+    ['{ nats = 3 }', 'link[0].nats: must be the address of a server, or a list of them'],
+    ['{ client = "/x", mode = "x" }', 'link[0].mode: must be "core" or "stream", not "x"'],
+    ['"/x"', 'link[0]: must be a table such as { client = "/tmp/link.sock" }, not "/x"'],
+    ['', 'link: must have at least one link'],
+  ])('a link %s in a configuration file is wrong', async (link, says) => {
     const config = join(await newFolder(), 'kbus.toml');
-    writeFileSync(config, '[[limpet]]\nid = 0\nlink = [{ server = "/tmp/x.sock" }]\n');
+    writeFileSync(config, `[[limpet]]\nid = 1\nbuffer = "8MiB"\nlink = [${link}]\n`);
     const { code, stderr } = await kbus(['serve', '--config', config]);
-    expect(stderr).toMatch(/limpet 1: the network id of a Limpet is a whole number from 1/);
+    expect(stderr).toBe(`kbus: ${config}, line 4, limpet 1, ${says}\n`);
     expect(code).toBe(2);
   });
 });

@@ -37,6 +37,26 @@ describe('the table of settings', () => {
     }
   });
 
+  test.each([
+    ['history', '4MiB', 4 * 1024 * 1024],
+    ['hello-timeout', '2min', 120],
+    ['hello-timeout', '5s', 5],
+    ['web-timeout', '1h', 3600],
+  ])('takes %s with its unit: %s', (name, text, value) => {
+    expect(checkSettings({ [name]: text })).toEqual({ [name]: value });
+  });
+
+  test.each([
+    ['hello-timeout', '500ms'],
+    ['hello-timeout', '2h'],
+    ['hello-timeout', '5 days'],
+    ['hello-timeout', '4MiB'],
+    ['history', '5s'],
+    ['spin', '5s'],
+  ])('refuses %s with a unit that does not fit: %s', (name, text) => {
+    expect(checkSettings({ [name]: text })).toMatchObject([{ name }]);
+  });
+
   test('accepts permission bits of three digits, and of four that begin with 0', () => {
     for (const mode of ['660', '0660', '777']) expect(checkSettings({ mode })).toEqual({ mode });
     for (const mode of ['66', '06600', '1777', '0668', 'rw', ' 660']) {
