@@ -26,6 +26,7 @@ export class AcceptedChannel extends SocketChannel {
   private readonly receiver: Receiver;
   /** Null until the peer first did not read. */
   private stalled: StalledWrites | null = null;
+  private events: ChannelEvents = NO_LISTENER;
 
   /** `leaving` has the deadline of each peer that is to read its last bytes before its connection ends. */
   constructor(socket: Socket, buffers: ReceiveBuffers, leaving: Deadlines<Socket>) {
@@ -41,8 +42,8 @@ export class AcceptedChannel extends SocketChannel {
   open(events: ChannelEvents): void {
     const { socket } = this;
     let failure: Error | null = null;
+    this.events = events;
     this.receiver.events = events;
-    socket.on('drain', () => events.drained());
     socket.on('error', (error) => {
       failure = error;
     });
@@ -58,19 +59,27 @@ export class AcceptedChannel extends SocketChannel {
     if (socket.destroyed) return;
     if (socket.writableLength > 0) {
       this.stalled ??= new StalledWrites();
-      this.put(pieces, this.stalled.begin(pieces));
+      const over = this.stalled.begin(pieces);
+      this.put(pieces, () => {
+        over();
+        this.wrote();
+      });
       return;
     }
-    this.put(pieces);
+    this.put(pieces, this.wrote);
     if (socket.writableLength === 0) return;
     this.stalled ??= new StalledWrites();
     this.stalled.beginFirst(pieces);
   }
 
+  /** A socket's 'drain' does not follow each backlog, only a long one. */
+  private readonly wrote = (): void => {
+    const { socket, stalled } = this;
+    if (stalled?.isOver(socket.writableLength) && !socket.destroyed) this.events.drained();
+  };
+
   get held(): number {
-    const { receiver, socket, stalled } = this;
-    const unsent = stalled === null || socket.writableLength === 0 ? 0 : stalled.held;
-    return receiver.unused + unsent;
+    return this.receiver.unused + (this.stalled?.held ?? 0);
   }
 
   override end(): void {

@@ -20,7 +20,6 @@ import { userOfProcess } from '../system/process-user.ts';
 import { absolute, checkSocketPath, socketPath } from '../system/socket-folder.ts';
 import { addressFile } from '../system/web-address-file.ts';
 import type { Channel, ChannelEvents } from '../transport/channel.ts';
-import { DRAIN_BYTES } from '../transport/stalled-writes.ts';
 import type { WebOptions, WebServer } from '../web/web-server.ts';
 import { AcceptedChannel } from './accepted-channel.ts';
 import {
@@ -410,8 +409,7 @@ export class Daemon {
     const { log } = this.options;
     const path = this.path(bus.number, name === '' ? undefined : name);
     const door = this.accessPoints.add(bus, name, path, () => this.fileOf(bus));
-    const options = { noDelay: false, highWaterMark: DRAIN_BYTES };
-    const server = createServer(options, (connection) => this.accept(bus, door, connection));
+    const server = createServer((connection) => this.accept(bus, door, connection));
     if (descriptor !== undefined) {
       await new Promise<void>((resolve, reject) => {
         server.once('error', reject);

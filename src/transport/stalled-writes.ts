@@ -1,6 +1,3 @@
-/** `drained` follows a backlog of at least so many bytes: the high-water mark of the sockets that a daemon accepts. */
-export const DRAIN_BYTES = 16 * 1024;
-
 /** What a piece that waits to be written costs beside its memory: objects of Node and of V8. */
 export const WAITING_PIECE_BYTES = 512;
 
@@ -18,10 +15,11 @@ export class StalledWrites {
   /** Bytes. */
   held = 0;
   private first = 0;
+  private isWaiting = false;
 
-  /** A write has begun that nothing stood before, and that is not over: nobody tells when it is. */
+  /** A write has begun that nothing stood before, and that is not over. */
   beginFirst(pieces: readonly Uint8Array[]): void {
-    this.held -= this.first;
+    this.isWaiting = true;
     this.first = costOf(pieces, MIN_PINNED_BYTES);
     this.held += this.first;
   }
@@ -33,6 +31,14 @@ export class StalledWrites {
     return () => {
       this.held -= cost;
     };
+  }
+
+  /** A write is over, and `backlog` bytes are left: whether the peer has now been sent all, so that `drained` is to follow. */
+  isOver(backlog: number): boolean {
+    if (!this.isWaiting || backlog > 0) return false;
+    this.isWaiting = false;
+    this.held -= this.first;
+    return true;
   }
 }
 

@@ -1,6 +1,5 @@
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import { escaped } from '../base/escape.ts';
-import { DRAIN_BYTES } from '../transport/stalled-writes.ts';
 import { headersOf, type Pages } from './pages.ts';
 import type { Names } from './web-address.ts';
 import { WebError } from './web-error.ts';
@@ -13,7 +12,6 @@ const MAX_HEADER_BYTES = 8192;
 
 /** What a server of HTTP gives its clients. */
 export const HTTP_SETTINGS = {
-  highWaterMark: DRAIN_BYTES,
   maxHeaderSize: MAX_HEADER_BYTES,
   headersTimeout: HEADERS_TIMEOUT_MS,
   requestTimeout: REQUEST_TIMEOUT_MS,

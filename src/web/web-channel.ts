@@ -62,7 +62,6 @@ export class WebChannel implements Channel {
     webSocket.on('message', (data: Buffer, isBinary) => this.message(data, isBinary));
     // It comes after the messages of the chunk: WebSocketServer has added its listener before.
     socket.on('data', (chunk: Buffer) => this.chunk(chunk.length));
-    socket.on('drain', () => this.events.drained());
     webSocket.on('error', (error) => {
       failure = error;
       // The close frame that says so is under way.
@@ -138,21 +137,35 @@ export class WebChannel implements Channel {
     const isStalled = socket.writableLength > 0;
     const messages = joined(pieces);
     socket.cork();
-    for (const message of messages) {
-      webSocket.send(message, isStalled ? this.stalled.begin([message]) : undefined);
-    }
+    for (const message of messages)
+      webSocket.send(message, isStalled ? this.waiting(message) : this.wrote);
     socket.uncork();
-    if (!isStalled && socket.writableLength > 0) this.stalled.beginFirst(messages);
+    if (isStalled || socket.writableLength === 0) return;
+    this.stalled.beginFirst(messages);
   }
+
+  /** What to call when a message that waits is written. */
+  private waiting(message: Uint8Array): () => void {
+    const over = this.stalled.begin([message]);
+    return () => {
+      over();
+      this.wrote();
+    };
+  }
+
+  /** A socket's 'drain' does not follow each backlog, only a long one. */
+  private readonly wrote = (): void => {
+    const { socket, stalled } = this;
+    if (stalled.isOver(socket.writableLength) && !socket.destroyed) this.events.drained();
+  };
 
   get backlog(): number {
     return this.socket.writableLength + this.unsentBytes;
   }
 
   get held(): number {
-    const { incomplete, socket, stalled, unsent } = this;
-    const unread = socket.writableLength === 0 ? 0 : stalled.held;
-    return incomplete + unread + (unsent?.length ?? 0) * WAITING_PIECE_BYTES;
+    const { incomplete, stalled, unsent } = this;
+    return incomplete + stalled.held + (unsent?.length ?? 0) * WAITING_PIECE_BYTES;
   }
 
   pause(): void {
@@ -190,7 +203,8 @@ export class WebChannel implements Channel {
     if (this.silentBeats >= MAX_SILENT_BEATS) return false;
     this.silentBeats++;
     if (backlog === 0 && webSocket.readyState === webSocket.OPEN) {
-      webSocket.send(String(milliseconds));
+      webSocket.send(String(milliseconds), this.wrote);
+      if (socket.writableLength > 0) this.stalled.beginFirst([]);
     }
     return true;
   }

@@ -231,3 +231,28 @@ describe('A connection from which much comes at once', () => {
     end(all);
   });
 });
+
+describe("The daemon's end of a connection to a client that does not read", () => {
+  it('says when the client has been sent all, however little had to wait.', async () => {
+    const { channel, client, server } = await connection(asItIs);
+    const collector = new Collector();
+    const drained = new Promise<number>((resolve) => {
+      collector.drained = () => resolve(channel.backlog);
+    });
+    channel.open(collector);
+    client.pause();
+    let written = 0;
+    for (; channel.backlog === 0; written += 1000) channel.write([pattern(1000, written)]);
+    expect(channel.backlog).toBeLessThanOrEqual(1000);
+    expect(channel.held).toBeGreaterThan(0);
+    let read = 0;
+    client.on('data', ({ length }) => {
+      read += length;
+      if (read === written) client.end();
+    });
+    client.resume();
+    expect(await drained).toBe(0);
+    expect(channel.held).toBe(0);
+    server.close();
+  });
+});
