@@ -11,6 +11,7 @@ import { Flag } from '../../src/message/flags.ts';
 import { MessageId } from '../../src/message/id.ts';
 import { Announcement, type Message, Request } from '../../src/message/message.ts';
 import { MAX_BATCHED_DATA } from '../../src/message/record-batch.ts';
+import { FrameHost } from '../support/frame-host.ts';
 import { Bowls, LINK_KINDS, type LinkKind, next } from './bowls.ts';
 import { batched } from './simulator/bowl.ts';
 
@@ -33,7 +34,9 @@ describe('Announcements that a Limpet reads from a daemon together', () => {
   afterEach(() => bowls.end());
 
   it('arrive in order and as they are, also between Requests, Replies and long data', async () => {
-    const [sender, listener] = [await bowls.open(near), await bowls.open(far)];
+    // A program of the bus's own process hands over each message by itself.
+    const sender = await bowls.open(new FrameHost().connectTo(near));
+    const listener = await bowls.open(far);
     await listener.bind('$.*');
     await listener.setMaxMessages(1000);
     const long = new Uint8Array(MAX_BATCHED_DATA + 5).fill(7);

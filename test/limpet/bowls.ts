@@ -91,8 +91,9 @@ export class Bowls {
   private readonly ksocks: Ksock[] = [];
   private waiting: (() => void)[] = [];
 
-  async open(bus: Bus, options?: KsockOptions): Promise<Ksock> {
-    const ksock = await Ksock.open(bus, options);
+  /** A Ksock of a bus, or over a transport. */
+  async open(bus: Bus | Connect, options?: KsockOptions): Promise<Ksock> {
+    const ksock = await Ksock.open(bus as Bus, options);
     this.ksocks.push(ksock);
     return ksock;
   }

@@ -65,9 +65,17 @@ export class MemoryEngine {
       if (!this.isUp) return;
       for (const client of [...this.clients]) {
         if (client === from || !client.subjects.some((each) => isFor(each, subject))) continue;
-        client.events.received(subject, new Uint8Array(bytes));
+        client.events.received(subject, this.placed(bytes));
       }
     });
+  }
+
+  /** A copy that begins at any place in memory, as what a socket brings does. */
+  private placed(bytes: Uint8Array): Uint8Array {
+    const at = this.published.length % 8;
+    const copy = new Uint8Array(at + bytes.length).subarray(at);
+    copy.set(bytes);
+    return copy;
   }
 
   private stream(): EngineStream {

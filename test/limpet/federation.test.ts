@@ -2,9 +2,10 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { Bus } from '../../src/bus/bus.ts';
-import { decodePeerMessage, PeerWire } from '../../src/limpet/federation/peer-wire.ts';
+import { decodePeerMessage, HEADER, PeerWire } from '../../src/limpet/federation/peer-wire.ts';
 import type { LinkOptions } from '../../src/limpet/limpet.ts';
 import { Announcement } from '../../src/message/message.ts';
+import { FrameHost } from '../support/frame-host.ts';
 import { Bowls, isJoined, next } from './bowls.ts';
 import { certificate } from './certificate.ts';
 import { HAS_NATS, MemoryEngine, NATS_SERVER, NatsServer } from './engines.ts';
@@ -61,6 +62,24 @@ describe('a wire of a federation', () => {
     expect(drained).toBe(1);
     expect(writer.backlog).toBeLessThan(64 * 1024);
   });
+
+  it('ends a message where a frame does, if the next one does not fit', async () => {
+    const published: number[] = [];
+    const wire = new PeerWire(1, {
+      maxPayload: HEADER + 100,
+      publish: ({ length }) => published.push(length - HEADER),
+      forget: () => {},
+    });
+    const bytes = (length: number): Uint8Array => new Uint8Array(length);
+    wire.write(bytes(60));
+    wire.write(bytes(10), bytes(40));
+    wire.write(bytes(50));
+    wire.write(bytes(30), bytes(250));
+    wire.write(bytes(20), bytes(0));
+    wire.flush();
+    expect(published).toEqual([60, 100, 100, 100, 100]);
+    expect(wire.backlog).toBe(460);
+  });
 });
 
 describe('spec 3 §7: a link with many ends', () => {
@@ -83,6 +102,34 @@ describe('spec 3 §7: a link with many ends', () => {
       expect((await ksock.request('$.Ask', 'yes')).text()).toBe('yes!');
     }
     expect(bowls.limpets.map((limpet) => limpet.report().duplicates)).toEqual([0, 0, 0, 0]);
+  });
+
+  it('brings batches of Announcements as they are, wherever the engine leaves them in memory', async () => {
+    const { connect: engine } = new MemoryEngine();
+    const buses = [new Bus({ number: 0 }), new Bus({ number: 1 })] as const;
+    for (const [at, bus] of buses.entries()) {
+      const connect = new FrameHost().connectTo(bus);
+      await bowls.limpet(at + 1, connect, [{ engine, federation: 'plant' }]);
+    }
+    await allJoined(2);
+    const sender = await bowls.open(new FrameHost().connectTo(buses[0]));
+    const listener = await bowls.open(buses[1]);
+    await listener.bind('$.Batch.*');
+    await listener.setMaxMessages(1000);
+    const messages = Array.from({ length: 40 }, (_, round) =>
+      Array.from({ length: 20 }, (_, at) => {
+        const text = `${round}:${at}`.repeat((at * 7) % 13);
+        return new Announcement(`$.Batch.Name${(round + (at >> 1)) % 9}`, text);
+      }),
+    );
+    for (const some of messages) {
+      await sender.sendAll(some);
+      for (const { name, data } of some) {
+        const heard = await next(listener);
+        expect([heard.name, heard.data]).toEqual([name, data]);
+        expect(String(heard.origFrom)).toBe(`(1,${sender.id})`);
+      }
+    }
   });
 
   it('goes on where it broke when the engine loses a message: nothing is missing, and nothing comes twice', async () => {

@@ -33,6 +33,9 @@ import type { PrefetchedBatch } from './prefetched-batch.ts';
 const CARRIED = Field.ID | Field.CARRIED;
 const CARRIED_BYTES = 24;
 
+/** Batches of up to this many bytes are copied to where words are aligned, if theirs are not. */
+const MAX_ALIGNED_BYTES = 64 * 1024;
+
 /** Longer stretches, in bytes, are copied faster by a view of them than by a loop. */
 const MAX_LOOP_BYTES = 384;
 
@@ -42,6 +45,7 @@ const MAX_LOOP_BYTES = 384;
 export class RecordBatches {
   private readonly port: FramePort;
   private readonly names: BatchedNames;
+  private aligned: Uint8Array | null = null;
 
   /** `names`: those of the messages that it may take. */
   constructor(port: FramePort, names: BatchedNames) {
@@ -70,11 +74,23 @@ export class RecordBatches {
     // The first one begins what the sends in flight count together.
     port.post(messages.next().value as Message, wait, refused);
     if (batch.count === 1) return port.inFlight.isReady;
-    const rest = batch.from(1);
+    const rest = this.align(batch.from(1));
     const detail = wait ? SendDetail.WAIT | SendDetail.LAZY : SendDetail.LAZY;
     if (port.inFlight.addPosts(rest.count, rest.dataBytes, detail)) this.write(rest, wait, detail);
     else for (const message of messages) port.post(message, wait, refused);
     return port.inFlight.isReady;
+  }
+
+  /** The batch in memory where its words are aligned, until the next call: they are written faster from there. */
+  private align(batch: RecordBatch): RecordBatch {
+    const { at, bytes, count, end, headAt, network, sender, serial, waits } = batch;
+    const from = Math.min(at, headAt);
+    const length = end - from;
+    if (((bytes.byteOffset + at) & 3) === 0 || length > MAX_ALIGNED_BYTES) return batch;
+    this.aligned ??= new Uint8Array(MAX_ALIGNED_BYTES);
+    copyBytes(bytes, from, end, this.aligned, 0);
+    const places = [at - from, headAt - from, length] as const;
+    return new RecordBatch(this.aligned, ...places, count, network, serial, sender, waits);
   }
 
   /** Writes SENDs. */

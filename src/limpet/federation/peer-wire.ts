@@ -13,8 +13,11 @@ export const Kind = { DATA: 1, ACK: 2, CLOSE: 3, HERE: 4 } as const;
 
 export const HEADER = 20;
 
-/** Longer messages would hold up those of others, and the client of NATS copies what takes several reads again and again. */
-const MAX_MESSAGE = 32 * 1024;
+/**
+ * Longer messages would hold up those of others, and the client of NATS copies what takes several reads again and again. Two batches
+ * of 16 KiB fit, which is what programs send at once.
+ */
+const MAX_MESSAGE = 33 * 1024;
 
 /** Bytes that were received and not acknowledged; what is sent meanwhile acknowledges them too. */
 const ACKNOWLEDGE_AFTER = 64 * 1024;
@@ -37,9 +40,7 @@ export function encodePeerMessage(
   received: number,
   pieces: readonly Uint8Array[] = [],
 ): Uint8Array {
-  let length = HEADER;
-  for (const piece of pieces) length += piece.length;
-  const bytes = Buffer.allocUnsafeSlow(length);
+  const bytes = Buffer.allocUnsafeSlow(HEADER + lengthOf(pieces));
   const view = new DataView(bytes.buffer);
   view.setUint32(0, kind << 24);
   view.setUint32(4, token);
@@ -51,6 +52,12 @@ export function encodePeerMessage(
     at += piece.length;
   }
   return bytes;
+}
+
+function lengthOf(pieces: readonly Uint8Array[]): number {
+  let length = 0;
+  for (const piece of pieces) length += piece.length;
+  return length;
 }
 
 /** Null: the bytes are no such message. */
@@ -87,8 +94,9 @@ export class PeerWire implements Wire {
   readonly token: number;
   private readonly host: PeerWireHost;
   events: WireEvents | null = null;
-  private pieces: Uint8Array[] = [];
-  private pieceBytes = 0;
+  /** What was written, each in its pieces, and how many bytes it is. */
+  private frames: (readonly Uint8Array[])[] = [];
+  private frameBytes = 0;
   /** Counted modulo 2^32. */
   messagesSent = 0;
   messagesReceived = 0;
@@ -110,15 +118,15 @@ export class PeerWire implements Wire {
 
   // The Limpet
 
-  write(bytes: Uint8Array): void {
+  write(...frame: Uint8Array[]): void {
     if (this.isClosed || this.isEnding) return;
-    if (this.pieceBytes === 0) queueMicrotask(() => this.flush());
-    this.pieces.push(bytes);
-    this.pieceBytes += bytes.length;
+    if (this.frameBytes === 0) queueMicrotask(() => this.flush());
+    this.frames.push(frame);
+    this.frameBytes += lengthOf(frame);
   }
 
   get backlog(): number {
-    return this.pieceBytes + this.bytesSent - this.acknowledged;
+    return this.frameBytes + this.bytesSent - this.acknowledged;
   }
 
   pause(): void {
@@ -146,28 +154,35 @@ export class PeerWire implements Wire {
     this.close('');
   }
 
-  /** Sends what was written. */
+  /** Sends what was written. Where it can, a message ends where a frame does: then the peer need not join frames. */
   flush(): void {
-    if (this.isClosed || this.pieceBytes === 0) return;
+    if (this.isClosed || this.frameBytes === 0) return;
     const most = Math.min(MAX_MESSAGE, this.host.maxPayload) - HEADER;
     let message: Uint8Array[] = [];
     let length = 0;
-    const { pieces } = this;
-    this.pieces = [];
-    this.pieceBytes = 0;
-    for (let piece of pieces) {
-      while (length + piece.length > most) {
-        message.push(piece.subarray(0, most - length));
-        piece = piece.subarray(most - length);
-        this.sendData(message, most);
-        message = [];
-        length = 0;
+    const send = (): void => {
+      if (length > 0) this.sendData(message, length);
+      message = [];
+      length = 0;
+    };
+    const { frames } = this;
+    this.frames = [];
+    this.frameBytes = 0;
+    for (const frame of frames) {
+      if (length + lengthOf(frame) > most) send();
+      for (let piece of frame) {
+        while (length + piece.length > most) {
+          const part = piece.subarray(0, most - length);
+          piece = piece.subarray(part.length);
+          message.push(part);
+          length = most;
+          send();
+        }
+        message.push(piece);
+        length += piece.length;
       }
-      if (piece.length === 0) continue;
-      message.push(piece);
-      length += piece.length;
     }
-    if (length > 0) this.sendData(message, length);
+    send();
     if (this.backlog > LOW_BACKLOG) this.isBehind = true;
   }
 
@@ -232,7 +247,7 @@ export class PeerWire implements Wire {
   close(why: string): void {
     if (this.isClosed) return;
     this.isClosed = true;
-    this.pieces = [];
+    this.frames = [];
     this.kept = [];
     this.host.forget(this);
     this.events?.closed(why);

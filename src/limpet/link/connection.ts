@@ -110,9 +110,9 @@ export class Connection implements WireEvents {
     else if (!isServer) this.sendHello();
   }
 
-  private write(bytes: Uint8Array): void {
-    this.bytesSent += bytes.length;
-    this.wire?.write(bytes);
+  private write(...pieces: Uint8Array[]): void {
+    for (const { length } of pieces) this.bytesSent += length;
+    this.wire?.write(...pieces);
   }
 
   private sendHello(): void {
@@ -284,7 +284,7 @@ export class Connection implements WireEvents {
 
   /** False if the peer reads slowly. */
   send(frame: Frame): boolean {
-    for (const piece of this.encoder.pieces(frame)) this.write(piece);
+    this.write(...this.encoder.pieces(frame));
     const backlog = this.wire?.backlog ?? 0;
     if (backlog >= MAX_FLOOD && this.link !== null) this.link.isFlooded = true;
     return backlog < MAX_BACKLOG;

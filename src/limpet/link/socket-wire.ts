@@ -24,7 +24,7 @@ export class SocketWire implements Wire {
     socket.resume();
   }
 
-  write(bytes: Uint8Array): void {
+  write(...pieces: Uint8Array[]): void {
     const { socket } = this;
     if (!socket.writable) return;
     if (!this.isCorked) {
@@ -35,7 +35,7 @@ export class SocketWire implements Wire {
         socket.uncork();
       });
     }
-    socket.write(bytes);
+    for (const piece of pieces) socket.write(piece);
   }
 
   get backlog(): number {

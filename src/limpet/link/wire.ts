@@ -1,6 +1,7 @@
 /** A connection to another Limpet, as a stream of bytes. */
 export interface Wire {
-  write(bytes: Uint8Array): void;
+  /** Writes a frame, or a part of a stream of bytes, that lies in several pieces. They must not change any more. */
+  write(...pieces: Uint8Array[]): void;
   /** Bytes that were written and have not left yet. */
   readonly backlog: number;
   /** Stops reading, and goes on. */
@@ -45,10 +46,10 @@ export class MemoryWire implements Wire {
     for (const bytes of early) events.received(bytes);
   }
 
-  write(bytes: Uint8Array): void {
+  write(...pieces: Uint8Array[]): void {
     if (this.isClosed) return;
-    this.backlog += bytes.length;
-    const copy = new Uint8Array(bytes);
+    const copy = Buffer.concat(pieces);
+    this.backlog += copy.length;
     setImmediate(() => {
       this.backlog -= copy.length;
       const { far } = this;
