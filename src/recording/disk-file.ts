@@ -100,9 +100,14 @@ export class DiskFile {
     await direct?.close().catch(() => {});
   }
 
+  /** A piece could not be written: no further one is. */
+  get hasFailed(): boolean {
+    return this.failure !== null;
+  }
+
   /** The next piece must wait until it is `ready`. */
   get isBehind(): boolean {
-    return this.underWay >= MAX_UNDER_WAY || this.failure !== null;
+    return this.underWay >= MAX_UNDER_WAY || this.hasFailed;
   }
 
   /** Resolves when another piece may be appended. Throws the {@link FileError} of an earlier one. */

@@ -160,6 +160,11 @@ export class Recorder {
   }
 
   private tick(): void {
+    if (this.disk.hasFailed) {
+      // It may be long until a chunk is full, and what comes until then would be lost: `finish` throws the error.
+      this.tap.close();
+      return;
+    }
     if (this.file.mcap.isEmpty || Date.now() - this.chunkBegan < CHUNK_MS) return;
     this.endChunk();
     this.settle();

@@ -279,6 +279,19 @@ describe('A full disk', () => {
     expect(isComplete).toBe(false);
   });
 
+  it('ends the recording of a quiet bus, too: no further event has to come.', async () => {
+    const bus = new Bus();
+    const tap = await observe(bus);
+    const openFile = diskOf(256);
+    const recorder = await Recorder.create(tap, { path: at('quiet.mcap'), openFile });
+    const done = failed(recorder.run());
+    new Program(bus).announce('$.News', { data: 'x'.repeat(1000) });
+    const error = (await done) as RecordingError;
+    expect(error.message).toBe(`${at('quiet.mcap')}: no space left on device (ENOSPC)`);
+    expect(error.safe).toMatchObject({ messages: 0 });
+    expect(bus.observer).toBeNull();
+  });
+
   it('is noticed at the very first byte: /dev/full.', async () => {
     const tap = await observe(new Bus());
     const recorder = await Recorder.create(tap, { path: '/dev/full', force: true });
