@@ -1,4 +1,6 @@
+import { existsSync, lstatSync } from 'node:fs';
 import type { Server } from 'node:net';
+import { dirname, resolve } from 'node:path';
 import { jittered } from '../client/ports/reconnect-options.ts';
 import type { Address } from './hub/address.ts';
 import { addressText, type LinkAddress, linkAddress, removeSocketFile } from './link/address.ts';
@@ -42,11 +44,11 @@ export class ServerPlace extends Place {
         },
       );
     } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== 'EADDRINUSE') throw error;
-      throw new Error(
-        `another program listens at ${name}: stop it, or give this Limpet another address (both ends need the same)`,
-        { cause: error },
-      );
+      const why = whyNotListening(address, (error as NodeJS.ErrnoException).code);
+      if (why === null) throw error;
+      throw new Error(`${why}, or give this Limpet another address (both ends need the same)`, {
+        cause: error,
+      });
     }
     host.tell('info', `link ${name}: listening`);
   }
@@ -60,6 +62,23 @@ export class ServerPlace extends Place {
     server?.close();
     if ('path' in address && server !== null) removeSocketFile(address.path);
   }
+}
+
+/** What stands in the way of a server, and what to do; null for what Node's own error says best. */
+function whyNotListening(address: LinkAddress, code: string | undefined): string | null {
+  const name = addressText(address);
+  if ('path' in address) {
+    const folder = dirname(resolve(address.path));
+    if (!existsSync(folder))
+      return `can't listen at ${name}: there is no folder ${folder}: make it`;
+    if (code === 'EACCES')
+      return `this user may not create ${name}: change the rights of ${folder}`;
+    if (code === 'EADDRINUSE' && !lstatSync(address.path).isSocket())
+      return `can't listen at ${name}: it is there already, and is no socket: remove it`;
+  } else if (code === 'EADDRNOTAVAIL') {
+    return `can't listen at ${name}: ${address.host} is no address of this machine: take one that is`;
+  }
+  return code === 'EADDRINUSE' ? `another program listens at ${name}: stop it` : null;
 }
 
 /** Connects to another Limpet, again and again if need be. */

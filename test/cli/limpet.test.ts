@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { HAS_NATS, NATS_SERVER, NatsServer } from '../limpet/engines.ts';
 import { newFolder } from '../support/folder.ts';
-import { kbus, serve, start } from './kbus.ts';
+import { kbus, MAIN, serve, start } from './kbus.ts';
 
 describe('kbus limpet', () => {
   test('joins two buses; kbus limpets shows the link', async () => {
@@ -42,6 +42,17 @@ describe('kbus limpet', () => {
       [['--server', '--id', '0', path], 2, /must be a whole number from 1/],
       [['--server', '--id', '1', `${path}2`], 1, /id 1 is on bus 0 already: .*another --id/],
       [['--server', '--id', '2', path], 1, /another program listens at .*stop it/],
+      [
+        ['--server', '--id', '2', join(served.directory, 'no', 'x')],
+        1,
+        /there is no folder .*make it/,
+      ],
+      [['--server', '--id', '2', MAIN], 1, /it is there already, and is no socket: remove it/],
+      [
+        ['--server', '--id', '2', '--insecure', '192.0.2.1:7000'],
+        1,
+        /192\.0\.2\.1 is no address of this machine: take one that is, or give .*another/,
+      ],
       [['--client', '--id', '2', path], 1, /same bus.*give one of them another --bus/],
       [['--client', '--id', '1', '--bus', '1', path], 1, /both Limpets have the network id 1/],
       [['--client', '--id', '2', '10.1.2.3:7000'], 2, /anybody could connect.*--insecure/],
