@@ -37,6 +37,14 @@ export class Work {
     this.done = 0;
   }
 
+  /** Does something for which there are so many steps, though the turn may be over. */
+  spare(steps: number, what: () => void): void {
+    const beyond = this.done + steps - this.limit;
+    if (beyond > 0) this.done -= beyond;
+    what();
+    if (beyond > 0) this.done += beyond;
+  }
+
   /** A driver calls it when an event begins. */
   tick(): void {
     if (this.clock !== null) this.now = this.clock() & MAX_MS;

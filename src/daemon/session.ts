@@ -39,7 +39,7 @@ import { Outbox } from './outbox.ts';
 import { MAX_BACKLOG_BYTES, Prefetcher } from './prefetcher.ts';
 import { Reads } from './reads.ts';
 import { ReportCalls } from './report-calls.ts';
-import { type Turns, Worker } from './turns.ts';
+import { LIGHT_STEPS, type Turns, Worker } from './turns.ts';
 import { whyNoBus } from './why-no-bus.ts';
 
 /** What all sessions of a daemon have in common. */
@@ -151,7 +151,7 @@ export class Session
     const { turns } = this.host;
     const { work } = turns;
     const receive = (): void => inbox.receive(bytes, from, to);
-    if (inbox.isBehind || work.isTurnOver) {
+    if (inbox.isBehind || (work.isTurnOver && !this.isLight)) {
       this.putOff(receive);
       return inbox.missing;
     }
@@ -159,7 +159,8 @@ export class Session
     const before = work.done;
     // What was sent takes long to write to others: meanwhile, its sender can go on.
     if (this.parts !== null && to - from >= ANSWERED_FIRST_BYTES) this.markDirty();
-    this.guarded(receive);
+    if (work.isTurnOver) work.spare(LIGHT_STEPS, () => this.guarded(receive));
+    else this.guarded(receive);
     if (inbox.isBehind && !this.isEnded) turns.add(this);
     this.took(work.done - before);
     this.handled();
@@ -167,8 +168,8 @@ export class Session
   }
 
   /**
-   * Takes bytes for a later turn. When more come before that, the connection is paused: to read on would take time and
-   * memory, and bring nothing.
+   * Takes bytes for a later turn. The connection is paused if it asks for much, or more come before that: to read on would
+   * take time and memory, and bring nothing.
    */
   private putOff(receive: () => void): void {
     const { inbox, host } = this;
@@ -176,7 +177,7 @@ export class Session
     this.guarded(receive);
     if (this.isEnded) return;
     host.turns.add(this);
-    if (isMore && !this.isHeldUp) {
+    if ((isMore || !this.isLight) && !this.isHeldUp) {
       this.isHeldUp = true;
       this.channel.pause();
     }

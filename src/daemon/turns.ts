@@ -8,8 +8,11 @@ import type { Work } from '../bus/work.ts';
  */
 export const TURN_STEPS = 10_000;
 
-/** A connection that takes at most so many steps each time, on average, is served before others. */
-const LIGHT_STEPS = 256;
+/**
+ * A connection that takes at most so many steps each time, on average, is served before others: what it asks for is done at
+ * once, even if the turn is over, because to read what it asks for takes as long.
+ */
+export const LIGHT_STEPS = 256;
 
 /** What there is to send is put off when an event has taken so many times the steps of a turn. */
 const MOST_TURNS_AT_ONCE = 2;

@@ -6,7 +6,7 @@ import { type Steps, Work } from '../../src/bus/work.ts';
 import { Turns, Worker } from '../../src/daemon/turns.ts';
 import { Op } from '../../src/message/calls.ts';
 import { Announcement, Request } from '../../src/message/message.ts';
-import { alikeFrame, frame, messagesFrame } from '../support/frames.ts';
+import { alikeFrame, frame, hello, messagesFrame } from '../support/frames.ts';
 import { call, Host, Peer, send } from './peer.ts';
 
 const LIMIT = 1000;
@@ -256,16 +256,19 @@ describe('A connection', () => {
     expect(flooder.isPaused).toBe(false);
     flooder.say(some(1 + count / 2));
     expect(flooder.isPaused).toBe(true);
-    // The turn is over, so that this must wait for the next one, but for no other.
+    // The turn is over for those that ask for much.
     modest.say(send(news, 100));
-    expect(modest.hear()).toEqual([]);
+    expect(modest.kinds()).toEqual(['SENT']);
+    const other = new Peer(host, bus);
+    other.say(hello());
+    expect([other.isPaused, other.hear()]).toEqual([true, []]);
     flooder.hear();
     later.shift()?.();
-    expect(modest.kinds()).toEqual(['SENT']);
     expect(modest.isPaused).toBe(false);
     expect(flooder.isPaused).toBe(true);
     settle();
     expect(flooder.isPaused).toBe(false);
+    expect([other.isPaused, other.kinds()]).toEqual([false, ['WELCOME']]);
     expect(bus.ksocks.get(1)?.messagesSent).toBe(count);
   });
 
