@@ -135,6 +135,7 @@ export class Limpet {
     clearTimeout(this.retry);
     this.stopping.abort();
     const { life } = this;
+    life?.hub.leave();
     this.endLife('the other Limpet stops');
     for (const place of this.places) await place.stop();
     await life?.side.close();

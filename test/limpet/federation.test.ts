@@ -132,6 +132,28 @@ describe('spec 3 §7: a link with many ends', () => {
     }
   });
 
+  it('tells a bus whose Limpet was away how much it has missed', async () => {
+    const { connect: engine } = new MemoryEngine();
+    const link = { engine, federation: 'plant' };
+    const [near, far] = (await joinAll(2, link)) as [Bus, Bus];
+    const [sender, listener] = [await bowls.open(near), await bowls.open(far)];
+    await listener.bind('$.Level');
+    await listener.bind('$.KBUS.Limpet.Missed');
+    await sender.sendMsg(new Announcement('$.Level', 'heard'));
+    expect((await next(listener)).text()).toBe('heard');
+    await bowls.limpets.pop()?.stop();
+    for (let at = 0; at < 3; at++) await sender.sendMsg(new Announcement('$.Level', 'missed'));
+    await bowls.until(() => bowls.limpets[0]?.report().paths.length === 0);
+    await bowls.limpet(2, far, [link]);
+    const missed = await next(listener);
+    expect(`${missed.name} ${missed.text()} ${missed.origFrom}`).toBe(
+      '$.KBUS.Limpet.Missed 3 (1,0)',
+    );
+    await allJoined(2);
+    await sender.sendMsg(new Announcement('$.Level', 'heard again'));
+    expect((await next(listener)).text()).toBe('heard again');
+  });
+
   it('goes on where it broke when the engine loses a message: nothing is missing, and nothing comes twice', async () => {
     const memory = new MemoryEngine();
     const [one, other] = await joinAll(2, { engine: memory.connect, federation: 'plant' });

@@ -14,7 +14,7 @@ export interface Entry {
   readonly message: Message;
   /** A Request to answer: the Limpet on whose bus its Replier is. A Reply: that of the requester. Otherwise null. */
   readonly dest: Address | null;
-  /** A Reply: the number of the Request in the stream of `dest`. Otherwise 0. */
+  /** A Reply: the number of the Request in the stream of `dest`. EARLIER_LIFE: what `dest` has missed (names.ts). Otherwise 0. */
   readonly answers: number;
   /**
    * 0, or why a link on the way did not carry this message; `dest` answers a Request with it. EADDRNOTAVAIL: a filter kept back a

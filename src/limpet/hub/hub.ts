@@ -11,7 +11,7 @@ import { Handover } from './handover.ts';
 import type { Inflow } from './inflow.ts';
 import type { Link } from './link.ts';
 import { Losses, missedMessage, weightOf } from './losses.ts';
-import { LIMPET_NAMES, MISSED } from './names.ts';
+import { EARLIER_LIFE, LIMPET_NAMES, MISSED } from './names.ts';
 import { Neighbours } from './neighbours.ts';
 import { Passage } from './passage.ts';
 import { Repliers } from './repliers.ts';
@@ -111,6 +111,8 @@ export class Hub implements RequestsHost {
   private hasReplaced = false;
   /** Messages that this Limpet's full queue has missed, and other Limpets have not been told of. */
   private missedUntold = 0;
+  /** What the bus has missed, as far as this Limpet knew before it spoke for the bus; and of whom. */
+  private readonly missedBeforeSpeaking: [count: number, origin: number][] = [];
   readonly requests: Requests;
   readonly passage: Passage;
   /** Of the federation of mode `stream` that this Limpet is in. */
@@ -198,6 +200,9 @@ export class Hub implements RequestsHost {
     this.ksockId = ksockId;
     this.neighbours.tellReplaces(before);
     this.repliers.rebind();
+    // If another Limpet spoke for the bus, that has brought it what this one had not.
+    if (before === null) for (const missed of this.missedBeforeSpeaking) this.tellMissed(...missed);
+    this.missedBeforeSpeaking.length = 0;
   }
 
   /** The bus has given this Limpet a message. `flush` passes on what came. */
@@ -278,11 +283,14 @@ export class Hub implements RequestsHost {
     this.missedUntold += count;
   }
 
-  private arrived({ origin }: Inflow, entry: AnyEntry): void {
+  private arrived(inflow: Inflow, entry: AnyEntry): void {
+    const { origin } = inflow;
     const single = isBatch(entry) ? null : entry;
     const isForUs = single !== null && single.dest !== null && isSame(single.dest, this.address);
     if (single !== null && single.answers !== 0) {
-      if (isForUs) this.requests.answered(origin, single);
+      if (!isForUs) return;
+      if (single.answers === EARLIER_LIFE) this.missedBetweenLives(inflow, single.message);
+      else this.requests.answered(origin, single);
       return;
     }
     if (this.hasReplaced && this.topology.isReplaced(origin)) {
@@ -294,6 +302,15 @@ export class Hub implements RequestsHost {
     else if (isForUs) this.requests.carryOut(origin, entry);
     else if (entry.refusal === Errno.EMSGSIZE) this.tellMissed(1, origin.id);
     else if (entry.refusal === 0) this.deliver(entry.message);
+  }
+
+  /** Nobody spoke for the bus after the last life of this Limpet, which had heard so many messages of the stream. */
+  private missedBetweenLives({ origin, heardBeforeLife }: Inflow, told: Message): void {
+    const heard = Number(told.text());
+    if (!(heard >= 0 && heard < heardBeforeLife)) return;
+    const count = heardBeforeLife - heard;
+    if (this.isOnBus) this.tellMissed(count, origin.id);
+    else this.missedBeforeSpeaking.push([count, origin.id]);
   }
 
   // Messages of other buses
@@ -509,6 +526,11 @@ export class Hub implements RequestsHost {
     this.losses.tellAll();
     this.streams.flushAll();
     this.flush();
+  }
+
+  /** This Limpet stops: its next life is told what comes from now on. */
+  leave(): void {
+    this.streams.acknowledgeAll();
   }
 
   /** A second or so has passed. */

@@ -50,6 +50,8 @@ export class Inflow {
   /** This Limpet has everything up to here, and of that, `heard` entries were for listeners. */
   have = 0;
   heard = 0;
+  /** How many entries were for listeners before this life of this Limpet began to hear. */
+  heardBeforeLife = 0;
   /** The next number that may come from upstream, and the `heard` before it. */
   next = 0;
   heardBeforeNext = 0;

@@ -4,6 +4,12 @@ export const LIMPET_NAMES = '$.KBUS.Limpet.';
 /** The Announcement to a bus that messages for it are lost; its data is the number of messages, as text (spec 3 §7.5). */
 export const MISSED = '$.KBUS.Limpet.Missed';
 
+/**
+ * No Request has this number. An entry that answers it tells a Limpet that has started again how many messages of the stream its last
+ * life had heard, in the place of the number that MISSED has.
+ */
+export const EARLIER_LIFE = Number.MAX_SAFE_INTEGER;
+
 /** The Status for a Request that never left this bus: the link was lost before (spec 3 §7.3). */
 export const NOT_SENT = '$.KBUS.Limpet.NotSent';
 

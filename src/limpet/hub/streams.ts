@@ -1,6 +1,7 @@
-import type { Message } from '../../message/message.ts';
+import { Message } from '../../message/message.ts';
 import type { RecordBatch } from '../../message/record-batch.ts';
 import { type Address, isSame, keyOf } from './address.ts';
+import { EarlierLives } from './earlier-lives.ts';
 import {
   type AnyEntry,
   bytesOf,
@@ -14,6 +15,7 @@ import {
 import type { Entry, Frame } from './frame.ts';
 import { Inflow, type Subscriber } from './inflow.ts';
 import type { Link } from './link.ts';
+import { EARLIER_LIFE, MISSED } from './names.ts';
 import { OwnStream } from './own-stream.ts';
 import { type FeedHost, SubscriberFeed } from './subscriber-feed.ts';
 
@@ -63,6 +65,7 @@ export interface StreamsHost extends FeedHost {
  */
 export class Streams {
   readonly own = new OwnStream();
+  private readonly lives = new EarlierLives();
   readonly inflows = new Map<string, Inflow>();
   /** By key: streams that this Limpet had, of Limpets that were out of reach for long. If one comes back, what is missing is counted. */
   private readonly left = new Map<string, Pick<Inflow, 'have' | 'heard'>>();
@@ -209,6 +212,7 @@ export class Streams {
       // The stream may begin earlier, for a subscriber.
       inflow.have = inflow.now - 1;
       inflow.heard = inflow.heardNow;
+      inflow.heardBeforeLife = inflow.heardNow;
     } else if (from > inflow.have + 1) {
       const missed = heard - inflow.heard;
       inflow.have = from - 1;
@@ -434,14 +438,32 @@ export class Streams {
     const before = acknowledged.get(key);
     acknowledged.set(key, Math.max(Math.min(to, this.own.end - 1), before ?? 0));
     if (before === undefined) this.host.paired(key);
+    this.reached(hub, acknowledged.get(key) as number, before === undefined);
   }
 
-  /** Acknowledges what has come since the last time. */
+  /** A Limpet has this one's stream up to number `to`. A new life of it is told how far its last one had the stream. */
+  private reached(hub: Address, to: number, isFirst: boolean): void {
+    const { lives, own } = this;
+    // What was thrown away before it had it is counted where it goes on.
+    if (to + 1 < own.base) return;
+    const heard = own.heardBefore(to + 1);
+    const before = isFirst ? lives.heardBefore(hub) : -1;
+    if (before < 0) lives.reached(hub, to, heard);
+    else if (before >= heard) lives.begun(hub, heard, 0);
+    else
+      lives.begun(hub, before, this.append(new Message(MISSED, `${before}`), hub, EARLIER_LIFE).n);
+  }
+
   tick(): void {
     for (const subscriber of this.ownSubscribers.values()) {
       const { next, untold } = subscriber;
       if (untold > 0) this.feed.tell(subscriber, this.self, this.own.heardBefore(next));
     }
+    this.acknowledgeAll();
+  }
+
+  /** Acknowledges what has come since the last time. */
+  acknowledgeAll(): void {
     for (const inflow of this.inflows.values()) {
       if (inflow.unacknowledged > 0) this.acknowledge(inflow);
     }
