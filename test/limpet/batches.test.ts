@@ -2,6 +2,7 @@ import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { QUIET_BUS } from '../../harness/quiet-bus.mjs';
 import { Bus } from '../../src/bus/bus.ts';
 import type { Ksock } from '../../src/client/ksock.ts';
+import type { Address } from '../../src/limpet/hub/address.ts';
 import type { BatchEntry, Frame } from '../../src/limpet/hub/frame.ts';
 import { Hub } from '../../src/limpet/hub/hub.ts';
 import type { Link } from '../../src/limpet/hub/link.ts';
@@ -245,7 +246,13 @@ describe('a batch on a native link', () => {
   });
 
   /** A Limpet that gets the stream of another one: what it gives its bus. */
-  function receiver(): { hub: Hub; link: Link; given: string[]; told: string[] } {
+  function receiver(): {
+    hub: Hub;
+    link: Link;
+    given: string[];
+    told: string[];
+    join: (from: Address) => Link;
+  } {
     const [given, told]: [string[], string[]] = [[], []];
     const sent: Frame[] = [];
     const hub = new Hub(
@@ -258,15 +265,20 @@ describe('a batch on a native link', () => {
         transmit: (_link, frame) => sent.push(frame) > 0,
       },
     );
-    const link = linkOf(0, origin, 1024, ['$.*']);
-    hub.linkUp(link);
-    const links = [{ peer: hub.address, cost: 1024, filters: ['$.*'] }];
-    const state = { hub: origin, seq: 1, links, replaces: null, repliers: [] };
-    hub.received(link, { kind: 'state', state });
-    const { token } = sent.find(({ kind }) => kind === 'subscribe') as { token: number } & Frame;
-    const begin = { token, from: 1, heard: 0, isGap: false, now: 1, heardNow: 0 };
-    hub.received(link, { kind: 'begin', origin, ...begin });
-    return { hub, link, given, told };
+    const join = (from: Address): Link => {
+      const link = linkOf(0, from, 1024, ['$.*']);
+      hub.linkUp(link);
+      const links = [{ peer: hub.address, cost: 1024, filters: ['$.*'] }];
+      const state = { hub: from, seq: 1, links, replaces: null, repliers: [] };
+      hub.received(link, { kind: 'state', state });
+      const asked = sent.findLast(({ kind }) => kind === 'subscribe');
+      const { token } = asked as { token: number } & Frame;
+      const begin = { token, from: 1, heard: 0, isGap: false, now: 1, heardNow: 0 };
+      hub.received(link, { kind: 'begin', origin: from, ...begin });
+      return link;
+    };
+    const link = join(origin);
+    return { hub, link, given, told, join };
   }
 
   it('gives only the messages that have not come before', () => {
@@ -282,6 +294,26 @@ describe('a batch on a native link', () => {
     expect(given).toEqual(['one,two,three', 'four,five']);
     expect(hub.streams.duplicates).toBe(2 + 2 + 5);
     expect(hub.counts.received).toBe(5);
+  });
+
+  it('does not give again what the Limpet before has given, also if the one that it is of was forgotten meanwhile', () => {
+    const { hub, link, given, join } = receiver();
+    const message = received('one', 5);
+    message.id = new MessageId(origin.id, 5);
+    hub.overheard(message);
+    hub.joinBus(4);
+    hub.linkDown(link);
+    for (let at = 0; at < 12; at++) hub.tick();
+    expect(hub.topology.hubs.size).toBe(1);
+    const bring = (from: Address): void => {
+      const entry = { n: 1, heard: 1, batch: batchOf(['one', 'two']) };
+      hub.received(join(from), { kind: 'batch', origin: from, entry });
+    };
+    bring(origin);
+    expect(given).toEqual(['two']);
+    // The serial numbers of the bus of a new life may begin again.
+    bring({ ...origin, life: origin.life + 1 });
+    expect(given).toEqual(['two', 'one,two']);
   });
 
   it('gives only what the Limpet before has not given the bus, and tells of what that has left out', () => {

@@ -1,4 +1,5 @@
 import type { Message } from '../../message/message.ts';
+import type { Address } from './address.ts';
 import { RecentIds } from './recent-ids.ts';
 
 /** What was delivered on a bus before this Limpet spoke for it. */
@@ -6,6 +7,8 @@ export class Handover {
   private readonly delivered = new RecentIds();
   /** By network: the latest of them. */
   private readonly deliveredUpTo = new Map<number, number>();
+  /** By network: the life of its Limpet that was met last. */
+  private readonly lives = new Map<number, number>();
 
   /**
    * Another Limpet speaks for the bus, and this one, which stands by, has heard a message there. If it takes over, it must
@@ -34,9 +37,12 @@ export class Handover {
     return deliveredUpTo.size === 0 || network === 0 || serial > (deliveredUpTo.get(network) ?? 0);
   }
 
-  /** In a new life of a Limpet, the serial numbers of its bus may begin again. */
-  begunAnew(network: number): void {
-    this.deliveredUpTo.delete(network);
+  /** A Limpet is in reach. In a new life of it, the serial numbers of its bus may begin again. */
+  met({ id, life }: Address): void {
+    const before = this.lives.get(id);
+    if (before === life) return;
+    this.lives.set(id, life);
+    if (before !== undefined) this.deliveredUpTo.delete(id);
   }
 
   tick(): void {

@@ -466,7 +466,7 @@ export class Hub implements RequestsHost {
     switch (frame.kind) {
       case 'state':
         if (frame.state.seq > 0 && !this.topology.hubs.has(keyOf(frame.state.hub))) {
-          this.handover.begunAnew(frame.state.hub.id);
+          this.handover.met(frame.state.hub);
         }
         this.neighbours.told(link, frame);
         break;
