@@ -75,8 +75,9 @@ export function configure(command: Command): void {
       `
 Records everything that happens on the bus, until Ctrl-C: messages, who got, read, missed or answered them, who
 came, bound and left. It is no Ksock, and the bus never waits for it. The access point must have the right to
-observe. A crash costs at most the last second. With --rotate-size or --rotate-every, the files are called
-run.mcap, run.1.mcap, run.2.mcap ...
+observe. A crash costs at most the last second. Statuses, and the errors of handlers, have names of KBUS: to have
+these answers beside messages of some names, add '$.KBUS.*'. With --rotate-size or --rotate-every, the files are
+called run.mcap, run.1.mcap, run.2.mcap ...
 
 The file is MCAP. See also: kbus recording --help, kbus replay --help.
 

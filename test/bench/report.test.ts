@@ -1,7 +1,8 @@
+import { readFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
 import type { Cell } from '../../bench/conduct.mjs';
 import { comparison } from '../../bench/nodes.mjs';
-import { replaceReport } from '../../bench/page.mjs';
+import { comparisonOf, replaceReport } from '../../bench/page.mjs';
 import { type Result, ratios, report } from '../../bench/report.mjs';
 import type { System } from '../../bench/system.ts';
 import { type Target, workloadOf } from '../../bench/workloads.mjs';
@@ -204,6 +205,17 @@ test('a new report replaces the one of the same name, and nothing else of the pa
   expect(next).toContain('other tables');
   expect(next).toContain('Written by hand.');
   expect(replaceReport(next, 'bench', 'new tables')).toBe(next);
+});
+
+test('docs/comparison.md has the figures of docs/performance.md', () => {
+  const [performance, comparison] = ['performance', 'comparison'].map((name) =>
+    readFileSync(new URL(`../../docs/${name}.md`, import.meta.url), 'utf8'),
+  ) as [string, string];
+  const [, report = ''] = performance.split('<!-- bench: begin -->');
+  const [, inPlace = ''] = comparison.split('<!-- speed: begin -->');
+  // Both are written by `npm run bench -- --write`.
+  expect(inPlace.split('<!-- speed: end -->')[0]?.trim()).toBe(comparisonOf(report));
+  expect(comparisonOf(report)).toMatch(/^\| `mixed`.* \| [\d,]+ \| – \| [\d,]+ \| [\d,]+ \| – \|/m);
 });
 
 test('a page without a place for the report is refused', () => {
