@@ -152,6 +152,15 @@ export const SENTENCES: readonly (readonly [string, string | readonly string[]])
   ['7.5 The far bus hears', [MISSED]],
   ['7.5 A Limpet that was out of reach', ['forgotten: is asked for when it is in reach again']],
   ['7.5 They hear how much', ['forgotten: tells them how much they have missed']],
+  [
+    '7.5 A Limpet that stops and starts again',
+    ['new-life: nothing if nothing was announced, and nothing'],
+  ],
+  [
+    '7.5 Each of the others tells it',
+    ['new-life: how much its bus has missed since its last life'],
+  ],
+  ['7.5 A bus that was never joined', ['new-life: nothing if it is seen for the first time']],
   ['7.6 Nothing is lost silently', ['joining: is bounded in bytes; what it misses is counted']],
   ["7.6 The Limpet's own queue", ['joining: is bounded in bytes; what it misses is counted']],
   ['7.6 The Limpet counts', ['joining: is bounded in bytes; what it misses is counted']],
