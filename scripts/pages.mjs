@@ -117,8 +117,8 @@ function requests() {
     ...statuses,
     '| `$.KBUS.Bus.GoneAway` | any | the daemon is gone: the client creates this one |',
     '',
-    'After a crash, GoneAway does not prove that nobody handled the Request: a program that crashes in the moment in which its',
-    'handler begins has not yet reported that it read the Request. After `close()` or an unbind, it does.',
+    'After a crash or a kick, GoneAway does not prove that nobody handled the Request: a program that ends in the moment in',
+    'which its handler begins has not yet reported that it read the Request. After `close()`, it does.',
     '',
   ].join('\n');
 }
