@@ -1,8 +1,12 @@
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { freePort } from '../../harness/nats-server.mjs';
+import { QUIET_BUS } from '../../harness/quiet-bus.mjs';
 import { Bus } from '../../src/bus/bus.ts';
 import type { Ksock } from '../../src/client/ksock.ts';
+import { ClassicPort } from '../../src/limpet/hub/classic-port.ts';
+import { Hub } from '../../src/limpet/hub/hub.ts';
+import { RecentIds } from '../../src/limpet/hub/recent-ids.ts';
 import type { Limpet } from '../../src/limpet/limpet.ts';
 import { parseAddress } from '../../src/limpet/run-a-limpet.ts';
 import { Flag } from '../../src/message/flags.ts';
@@ -351,5 +355,48 @@ describe.each(['a Unix socket', 'TCP'])('spec 3 §5, spec 3 §8: a classic link 
       false,
       true,
     ]);
+  });
+});
+
+describe('spec 3 §7.5: what is lost on the way to a classic Limpet', () => {
+  /** A hub with a classic link, which lets nothing else pass; what leaves over the link, and what its bus is told. */
+  function end(id: number, partner: number) {
+    const [written, told]: [Message[], string[]] = [[], []];
+    const hub = new Hub(
+      { address: { id, life: 2 ** 40 + 7 }, maxBytes: 1000, forgetAfter: 10 },
+      {
+        ...QUIET_BUS,
+        tell: ({ name, origFrom }) => told.push(`${name} ${origFrom}`),
+      },
+    );
+    const nothing = { out: ['$.Nothing'], in: ['$.Nothing'] };
+    const port = new ClassicPort(partner, hub, new RecentIds(), nothing, {
+      write: (message) => written.push(message),
+      warn: (text) => told.push(text),
+      send: () => {},
+    });
+    hub.addClassic(port);
+    hub.joinBus(4);
+    return { hub, port, written, told };
+  }
+
+  it('is told over its link, each time with an id of its own, and the bus at the other end hears it', () => {
+    const [near, far] = [end(1, 2), end(2, 1)];
+    near.hub.tellMissed(3, 7);
+    near.hub.missedByBus(2);
+    near.hub.flush();
+    near.hub.tellMissed(1, 7);
+    const { written } = near;
+    expect(written.map(({ name, origFrom }) => `${name} ${origFrom}`)).toEqual([
+      '$.KBUS.Limpet.Missed (7,0)',
+      '$.KBUS.Limpet.Missed (1,0)',
+      '$.KBUS.Limpet.Missed (7,0)',
+    ]);
+    expect(written.map((message) => message.text())).toEqual(['3', '2', '1']);
+    expect(new Set(written.map(({ id }) => String(id))).size).toBe(3);
+    expect(new Set(written.map(({ id }) => id.networkId))).toEqual(new Set([1]));
+    for (const message of written) far.port.arrived(Message.fromMessage(message));
+    expect(far.told).toEqual(written.map(({ name, origFrom }) => `${name} ${origFrom}`));
+    expect([far.port.cycled, far.written]).toEqual([0, []]);
   });
 });

@@ -7,7 +7,7 @@ import { checkMessageName } from '../../message/name.ts';
 import { bindEventOf, fitsClassic, isKbusName } from '../translation.ts';
 import type { ClassicLink } from './classic-link.ts';
 import type { Hub } from './hub.ts';
-import { GONE_AWAY, LINK_LOST, NOT_SAME_KSOCK, REMOTE_ERROR } from './names.ts';
+import { GONE_AWAY, LINK_LOST, MISSED, NOT_SAME_KSOCK, REMOTE_ERROR } from './names.ts';
 import { Filter } from './patterns.ts';
 import type { RecentIds } from './recent-ids.ts';
 
@@ -71,9 +71,9 @@ export class ClassicPort implements ClassicLink {
 
   /** Passes on an Announcement, or a listener's copy of a Request. */
   pass(message: Message): void {
-    if (message.head.idNetwork === this.partner || !this.out.passes(message.name)) return;
-    if (isKbusName(message.name)) return;
-    this.write(message);
+    const { idNetwork, name } = message.head;
+    if (idNetwork === this.partner) return;
+    if (isMissed(message) || (!isKbusName(name) && this.out.passes(name))) this.write(message);
   }
 
   private write(message: Message): boolean {
@@ -137,7 +137,7 @@ export class ClassicPort implements ClassicLink {
       this.refuse(message, 'EBADMSG');
     } else if (!this.isNew(message)) {
       this.cycled++;
-    } else if (!this.in.passes(message.name)) {
+    } else if (!isMissed(message) && !this.in.passes(message.name)) {
       this.refuse(message, 'EADDRNOTAVAIL');
     } else if (message.wantsUsToReply()) {
       this.carryOut(message);
@@ -232,4 +232,9 @@ function withoutKbusFlags(message: Message): Message {
   const made = Message.fromMessage(message);
   made.flags = (message.flags & ~(WANT_YOU_TO_REPLY | SYNTHETIC | ALL_OR_WAIT)) >>> 0;
   return made;
+}
+
+/** Tells of messages that are lost: no filter keeps that back (spec 3 §7.6). */
+function isMissed(message: Message): boolean {
+  return message.name === MISSED && !message.isRequest();
 }

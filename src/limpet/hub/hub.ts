@@ -1,6 +1,7 @@
 import { splitReplierBindEventData } from '../../message/bind-event.ts';
 import { Errno } from '../../message/errno.ts';
 import { Flag } from '../../message/flags.ts';
+import { MessageId } from '../../message/id.ts';
 import { type Message, REPLIER_BIND_EVENT } from '../../message/message.ts';
 import type { RecordBatch } from '../../message/record-batch.ts';
 import { type Address, isSame, keyOf } from './address.ts';
@@ -113,6 +114,8 @@ export class Hub implements RequestsHost {
   private missedUntold = 0;
   /** What the bus has missed, as far as this Limpet knew before it spoke for the bus; and of whom. */
   private readonly missedBeforeSpeaking: [count: number, origin: number][] = [];
+  /** How often the classic links were told that messages are lost. */
+  private toldClassics = 0;
   readonly requests: Requests;
   readonly passage: Passage;
   /** Of the federation of mode `stream` that this Limpet is in. */
@@ -322,7 +325,10 @@ export class Hub implements RequestsHost {
     else if (state === 'late') this.tellMissed(1, message.head.idNetwork);
     if (state !== 'new') return;
     if (this.isOnBus) this.deliverToBus(message);
-    if (this.classics.size > 0) this.passToClassics(message, null);
+    if (this.classics.size === 0) return;
+    const { name, origFrom } = message.head;
+    if (name === MISSED) this.tellClassicsMissed(weightOf(message), origFrom.networkId);
+    else this.passToClassics(message, null);
   }
 
   private deliverBatch(batch: RecordBatch): void {
@@ -388,6 +394,7 @@ export class Hub implements RequestsHost {
   /** Announcements of the Limpets of this network id are lost. */
   tellMissed(count: number, origin: number): void {
     this.counts.missed += count;
+    this.tellClassicsMissed(count, origin);
     if (!this.isOnBus) return;
     this.losses.add(count, origin);
     this.losses.tell(origin);
@@ -398,6 +405,18 @@ export class Hub implements RequestsHost {
   /** Passes a message on to the classic links, but for the one that it came from. */
   passToClassics(message: Message, but: ClassicLink | null): void {
     for (const classic of this.classics) if (classic !== but) classic.pass(message);
+  }
+
+  /**
+   * Tells the classic links that messages for them are lost. The id must be of this Limpet and new: classic Limpets would take it for
+   * one of their own bus, and others for one that comes a second time.
+   */
+  private tellClassicsMissed(count: number, origin: number): void {
+    if (this.classics.size === 0) return;
+    const missed = missedMessage(count, origin);
+    const serial = 0x8000_0000 + ((this.address.life + this.toldClassics++) % 0x8000_0000);
+    missed.id = new MessageId(this.address.id, serial);
+    this.passToClassics(missed, null);
   }
 
   private passBatchToClassics(batch: RecordBatch): void {
@@ -509,6 +528,7 @@ export class Hub implements RequestsHost {
   flush(): void {
     if (this.missedUntold > 0 && this.isOnBus) {
       this.announce(missedMessage(this.missedUntold, this.address.id));
+      this.tellClassicsMissed(this.missedUntold, this.address.id);
       this.missedUntold = 0;
     }
     this.streams.flush();
