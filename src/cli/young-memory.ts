@@ -21,7 +21,7 @@ export function keepYoungMemorySmall(): void {
 /**
  * Lets V8 free dead buffers in the collection that finds them. By default a thread of its own frees them, and V8 counts them
  * until the next collection: so a process through which many bytes pass is at V8's limit for buffers again and again, and each
- * time V8 marks all of its heap. That took more than half of a Limpet's time.
+ * time V8 marks all of its heap. A Limpet then takes about 1.5 times the CPU time.
  */
 export function freeBuffersAtOnce(): void {
   setFlag('--no-concurrent-array-buffer-sweeping');
