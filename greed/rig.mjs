@@ -25,7 +25,7 @@ class Drain {
   /** @type {Uint8Array[]} */
   kept = [];
 
-  stalled = new StalledWrites();
+  stalled = new StalledWrites({ writableLength: 0, destroyed: false }, () => {});
 
   /** @param {boolean} reads */
   constructor(reads) {

@@ -58,25 +58,19 @@ export class AcceptedChannel extends SocketChannel {
     const { socket } = this;
     if (socket.destroyed) return;
     if (socket.writableLength > 0) {
-      this.stalled ??= new StalledWrites();
-      const over = this.stalled.begin(pieces);
-      this.put(pieces, () => {
-        over();
-        this.wrote();
-      });
+      this.put(pieces, this.waiting.begin(pieces));
       return;
     }
     this.put(pieces, this.wrote);
-    if (socket.writableLength === 0) return;
-    this.stalled ??= new StalledWrites();
-    this.stalled.beginFirst(pieces);
+    if (socket.writableLength > 0) this.waiting.beginFirst(pieces);
   }
 
-  /** A socket's 'drain' does not follow each backlog, only a long one. */
-  private readonly wrote = (): void => {
-    const { socket, stalled } = this;
-    if (stalled?.isOver(socket.writableLength) && !socket.destroyed) this.events.drained();
-  };
+  private readonly wrote = (): void => this.stalled?.wrote();
+
+  private get waiting(): StalledWrites {
+    this.stalled ??= new StalledWrites(this.socket, () => this.events.drained());
+    return this.stalled;
+  }
 
   get held(): number {
     return this.receiver.unused + (this.stalled?.held ?? 0);

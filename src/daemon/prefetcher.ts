@@ -10,7 +10,7 @@ export const MAX_BACKLOG_BYTES = 1024 * 1024;
 
 /** With less room, a client is sent little at once: it may not read that. */
 const ROOM_BYTES = 4 * MAX_BACKLOG_BYTES;
-const LITTLE_BYTES = 16 * 1024;
+const TRIAL_BYTES = 16 * 1024;
 
 /** Without room, it is sent this part of what is free: so however many clients do not read, some memory stays free. */
 const FREE_PART = 1 / 1024;
@@ -117,8 +117,8 @@ export class Prefetcher {
   private get mostAtOnce(): number {
     const { ksock } = this;
     if (ksock.hasRoomFor(ROOM_BYTES)) return MAX_BACKLOG_BYTES;
-    if (ksock.hasRoomFor(0)) return LITTLE_BYTES;
-    return Math.min(LITTLE_BYTES, Math.max(0, ksock.share.free * FREE_PART));
+    if (ksock.hasRoomFor(0)) return TRIAL_BYTES;
+    return Math.min(TRIAL_BYTES, Math.max(0, ksock.share.free * FREE_PART));
   }
 
   /**

@@ -7,6 +7,13 @@ const MOST_TIMES = 4;
 /** A short piece that was not copied lies in the memory of frames of many connections. */
 const MIN_PINNED_BYTES = 64 * 1024;
 
+/** What is asked of the socket. */
+export interface StalledSocket {
+  /** Bytes that are not written yet. */
+  readonly writableLength: number;
+  readonly destroyed: boolean;
+}
+
 /**
  * What the writes to a peer that does not read keep in memory beside their own bytes: a short piece keeps all the memory in
  * which it lies, and each has objects.
@@ -16,6 +23,14 @@ export class StalledWrites {
   held = 0;
   private first = 0;
   private isWaiting = false;
+  private readonly socket: StalledSocket;
+  private readonly drained: () => void;
+
+  /** `drained` is called when all is written: a socket's 'drain' does not follow each backlog, only a long one. */
+  constructor(socket: StalledSocket, drained: () => void) {
+    this.socket = socket;
+    this.drained = drained;
+  }
 
   /** A write has begun that nothing stood before, and that is not over. */
   beginFirst(pieces: readonly Uint8Array[]): void {
@@ -30,15 +45,17 @@ export class StalledWrites {
     this.held += cost;
     return () => {
       this.held -= cost;
+      this.wrote();
     };
   }
 
-  /** A write is over, and `backlog` bytes are left: whether the peer has now been sent all, so that `drained` is to follow. */
-  isOver(backlog: number): boolean {
-    if (!this.isWaiting || backlog > 0) return false;
+  /** A write is over that did not wait, or was the first to: call it for each. */
+  wrote(): void {
+    const { socket } = this;
+    if (!this.isWaiting || socket.writableLength > 0) return;
     this.isWaiting = false;
     this.held -= this.first;
-    return true;
+    if (!socket.destroyed) this.drained();
   }
 }
 

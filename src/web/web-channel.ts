@@ -45,7 +45,7 @@ export class WebChannel implements Channel {
   /** What the client does not want yet; null: it wants all. */
   private unsent: Uint8Array[] | null = null;
   private unsentBytes = 0;
-  private readonly stalled = new StalledWrites();
+  private readonly stalled: StalledWrites;
   private isPaused = false;
   private isEnded = false;
   private silentBeats = 0;
@@ -56,6 +56,7 @@ export class WebChannel implements Channel {
   constructor(webSocket: WebSocket, socket: Socket, gather: Gather, leaving: Deadlines<Socket>) {
     this.webSocket = webSocket;
     this.socket = socket;
+    this.stalled = new StalledWrites(socket, () => this.events.drained());
     this.gather = gather;
     this.leaving = leaving;
     let failure: Error | null = null;
@@ -138,26 +139,12 @@ export class WebChannel implements Channel {
     const messages = joined(pieces);
     socket.cork();
     for (const message of messages)
-      webSocket.send(message, isStalled ? this.waiting(message) : this.wrote);
+      webSocket.send(message, isStalled ? this.stalled.begin([message]) : this.wrote);
     socket.uncork();
-    if (isStalled || socket.writableLength === 0) return;
-    this.stalled.beginFirst(messages);
+    if (!isStalled && socket.writableLength > 0) this.stalled.beginFirst(messages);
   }
 
-  /** What to call when a message that waits is written. */
-  private waiting(message: Uint8Array): () => void {
-    const over = this.stalled.begin([message]);
-    return () => {
-      over();
-      this.wrote();
-    };
-  }
-
-  /** A socket's 'drain' does not follow each backlog, only a long one. */
-  private readonly wrote = (): void => {
-    const { socket, stalled } = this;
-    if (stalled.isOver(socket.writableLength) && !socket.destroyed) this.events.drained();
-  };
+  private readonly wrote = (): void => this.stalled.wrote();
 
   get backlog(): number {
     return this.socket.writableLength + this.unsentBytes;
