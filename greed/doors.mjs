@@ -111,6 +111,26 @@ export const DOORS = {
       for (let at = 0; at < attack.some(12_000); at++) await enter(attack, path);
     },
   },
+  'Ksocks that end at once': {
+    does: 'opens as many Ksocks as it may (max-connections), and is killed',
+    async run(attack) {
+      for (let at = 0; at < attack.some(16_400); at++) {
+        const wire = await attack.wire();
+        if (wire.farewell !== '') break;
+      }
+    },
+  },
+  'Ksocks that end unread': {
+    does: 'opens as many Ksocks as it may, leaves an answer to each of them unread, and is killed',
+    async run(attack) {
+      for (let at = 0; at < attack.some(16_400); at++) {
+        const wire = await attack.wire();
+        if (wire.farewell !== '') break;
+        wire.stop();
+        wire.write(call(Op.MAX_MESSAGES, 1, 0));
+      }
+    },
+  },
   'stalled readers': {
     does: 'has 500 listeners that never read, and others whose frames lie between theirs in memory',
     settings: LIMITED,

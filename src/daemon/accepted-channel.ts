@@ -5,6 +5,7 @@ import { type ChannelEvents, NO_LISTENER } from '../transport/channel.ts';
 import { LARGE_POOL_BYTES, LARGE_REST_BYTES, MIN_READ_BYTES } from '../transport/read-sizes.ts';
 import { SocketChannel } from '../transport/socket-channel.ts';
 import { StalledWrites } from '../transport/stalled-writes.ts';
+import type { Departures } from './departures.ts';
 import { type ReadTarget, readInto } from './read-into.ts';
 import type { Borrower, ReceiveBuffers } from './receive-buffers.ts';
 
@@ -23,15 +24,25 @@ const largePool = (missing: number): number =>
 /** The daemon's end of a Unix socket. */
 export class AcceptedChannel extends SocketChannel {
   private readonly leaving: Deadlines<Socket>;
+  private readonly departures: Departures;
   private readonly receiver: Receiver;
   /** Null until the peer first did not read. */
   private stalled: StalledWrites | null = null;
   private events: ChannelEvents = NO_LISTENER;
 
-  /** `leaving` has the deadline of each peer that is to read its last bytes before its connection ends. */
-  constructor(socket: Socket, buffers: ReceiveBuffers, leaving: Deadlines<Socket>) {
+  /**
+   * `leaving` has the deadline of each peer that is to read its last bytes before its connection ends; `departures` says
+   * when to close that of a peer that has ended. The server must allow connections that are half open.
+   */
+  constructor(
+    socket: Socket,
+    buffers: ReceiveBuffers,
+    leaving: Deadlines<Socket>,
+    departures: Departures,
+  ) {
     super(socket);
     this.leaving = leaving;
+    this.departures = departures;
     const receiver = new Receiver(buffers);
     this.receiver = receiver;
     receiver.use = readInto(socket, receiver);
@@ -47,6 +58,7 @@ export class AcceptedChannel extends SocketChannel {
     socket.on('error', (error) => {
       failure = error;
     });
+    socket.on('end', () => this.departures.add(() => this.depart()));
     socket.on('close', () => {
       this.leaving.end(socket);
       this.receiver.close();
@@ -74,6 +86,12 @@ export class AcceptedChannel extends SocketChannel {
 
   get held(): number {
     return this.receiver.unused + (this.stalled?.held ?? 0);
+  }
+
+  /** The peer has ended: closes the connection when it has read what was sent, if it still reads. */
+  private depart(): void {
+    if (this.socket.writableLength > 0) super.end();
+    else this.socket.destroy();
   }
 
   override end(): void {

@@ -32,8 +32,10 @@ import {
 } from './access-points.ts';
 import { BusyPoll } from './busy-poll.ts';
 import { Chunks } from './chunks.ts';
+import { Departures } from './departures.ts';
 import { History } from './history.ts';
 import type { Log } from './log.ts';
+import { MAX_SILENT_CONNECTIONS, Newcomers } from './newcomers.ts';
 import { ReceiveBuffers } from './receive-buffers.ts';
 import { Reserve } from './reserve.ts';
 import { Session } from './session.ts';
@@ -153,8 +155,8 @@ export class Daemon {
   private readonly accessPoints: AccessPoints;
   private readonly reserve = new Reserve();
   private readonly sessions = new Map<Session, Socket>();
-  /** Sessions that wait for HELLO. */
-  private readonly silent: Deadlines<Session>;
+  private readonly newcomers: Newcomers;
+  private readonly departures: Departures;
   /** Connections that end once the peer has read everything. */
   private readonly leaving = new Deadlines<Socket>(FAREWELL_TIMEOUT_MS, (socket) =>
     socket.destroy(),
@@ -179,15 +181,8 @@ export class Daemon {
     this.chunks = new Chunks(memory, work);
     this.turns = new Turns(work, setImmediate, this.flushes);
     this.receiveBuffers = new ReceiveBuffers(new BusyPoll(options.spin ?? 0).onHandled);
-    const { helloTimeout = DEFAULT_HELLO_TIMEOUT_S } = options;
-    this.silent = new Deadlines(helloTimeout * 1000, (session) => {
-      if (session.isSilent) {
-        session.farewell(
-          Errno.ETIMEDOUT,
-          `the client sent no HELLO within ${helloTimeout} s, the hello-timeout of the daemon`,
-        );
-      }
-    });
+    this.newcomers = new Newcomers(options.helloTimeout ?? DEFAULT_HELLO_TIMEOUT_S);
+    this.departures = new Departures(this.turns);
   }
 
   /**
@@ -259,6 +254,7 @@ export class Daemon {
       gather: (...pieces) => this.receiveBuffers.gather(...pieces),
       leaving: this.leaving,
       maxConnections: this.maxConnections,
+      maxSilent: MAX_SILENT_CONNECTIONS,
       listenAt: async (server, path) => {
         // Nobody else may be able to replace the socket.
         if (process.platform !== 'win32')
@@ -373,7 +369,7 @@ export class Daemon {
     await Promise.all(closed);
     clearTimeout(timer);
     for (const history of this.histories.values()) history.stop();
-    this.silent.stop();
+    this.newcomers.stop();
     this.reserve.stop();
     this.leaving.stop();
     this.folders.remove();
@@ -409,7 +405,9 @@ export class Daemon {
     const { log } = this.options;
     const path = this.path(bus.number, name === '' ? undefined : name);
     const door = this.accessPoints.add(bus, name, path, () => this.fileOf(bus));
-    const server = createServer((connection) => this.accept(bus, door, connection));
+    const server = createServer({ allowHalfOpen: true }, (connection) =>
+      this.accept(bus, door, connection),
+    );
     if (descriptor !== undefined) {
       await new Promise<void>((resolve, reject) => {
         server.once('error', reject);
@@ -463,7 +461,12 @@ export class Daemon {
       connection.destroy();
       return;
     }
-    const channel = new AcceptedChannel(connection, this.receiveBuffers, this.leaving);
+    const channel = new AcceptedChannel(
+      connection,
+      this.receiveBuffers,
+      this.leaving,
+      this.departures,
+    );
     this.admit(bus, door, connection, channel, (session) => channel.open(session));
   }
 
@@ -489,9 +492,9 @@ export class Daemon {
       }
     }
     this.sessions.set(session, connection);
-    this.silent.begin(session);
+    this.newcomers.came(session);
     connection.once('close', () => {
-      this.silent.end(session);
+      this.newcomers.left(session);
       this.reserve.end(session);
       this.sessions.delete(session);
     });

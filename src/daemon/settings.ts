@@ -4,7 +4,7 @@ import type { AccessPoint } from './access-points.ts';
 /** The least history that holds something worth looking at, in bytes. */
 export const MIN_HISTORY = 256 * 1024;
 
-export const DEFAULT_MAX_CONNECTIONS = 16_384;
+export const DEFAULT_MAX_CONNECTIONS = 4096;
 export const DEFAULT_HELLO_TIMEOUT_S = 30;
 export const DEFAULT_WEB_TIMEOUT_S = 30;
 /** The least memory in bytes with which a bus can work. */

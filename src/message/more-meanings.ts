@@ -22,7 +22,8 @@ export const MORE_MEANINGS: Readonly<Partial<Record<Call, Meanings>>> = {
     EINVAL: "the mode is neither 'r' nor 'rw', or the bus number is out of range",
     EPROTO: 'the daemon there speaks another version of the protocol',
     ENOMEM: 'the daemon has as many connections and open device files as it may (max-connections)',
-    ETIMEDOUT: 'the daemon waited for this program to say who it is, and gave up (hello-timeout)',
+    ETIMEDOUT:
+      'the daemon waited for this program to say who it is, and gave up (hello-timeout), or too many others came that did not say it either',
     EACCES:
       'this user may not use the bus; see the --mode and --group of `kbus serve`, or name an access point that this user may use (--access)',
     ENAMETOOLONG: LONG_PATH,
@@ -98,7 +99,8 @@ export const MORE_MEANINGS: Readonly<Partial<Record<Call, Meanings>>> = {
     EPROTO: 'the daemon there speaks another version of the protocol',
     ENAMETOOLONG: LONG_PATH,
     ENOMEM: 'the daemon has as many connections and open device files as it may (max-connections)',
-    ETIMEDOUT: 'the daemon waited for this program to say who it is, and gave up (hello-timeout)',
+    ETIMEDOUT:
+      'the daemon waited for this program to say who it is, and gave up (hello-timeout), or too many others came that did not say it either',
     ECONNRESET: 'the connection to the daemon is lost, and what happens from now on is not seen',
   },
   kick: {

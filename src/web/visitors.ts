@@ -17,9 +17,6 @@ import type { WebChannel } from './web-channel.ts';
 /** Within this time a connection over WebSocket must have sent ENTER and HELLO, in milliseconds. */
 const HELLO_TIMEOUT_MS = 2000;
 
-/** Connections that are no Ksock yet. Beyond it, the oldest makes room. */
-export const MAX_VISITORS = 256;
-
 /** What a client asks for with ENTER. */
 export interface Enter {
   readonly bus: number;
@@ -33,8 +30,11 @@ export type LetIn = (enter: Enter, rest: Uint8Array) => void;
 export class Visitors {
   private readonly sockets = new Set<Socket>();
   private readonly silent: Deadlines<Visitor>;
+  private readonly most: number;
 
-  constructor() {
+  /** Beyond `most`, the oldest makes room. */
+  constructor(most: number) {
+    this.most = most;
     this.silent = new Deadlines(HELLO_TIMEOUT_MS, (visitor) =>
       visitor.refuse(
         Errno.ETIMEDOUT,
@@ -45,7 +45,7 @@ export class Visitors {
 
   /** A connection was made. */
   came(socket: Socket): void {
-    if (this.sockets.size >= MAX_VISITORS) {
+    if (this.sockets.size >= this.most) {
       const [oldest] = this.sockets;
       if (oldest !== undefined) this.left(oldest);
       oldest?.destroy();

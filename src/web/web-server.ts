@@ -10,7 +10,7 @@ import { MAX_WEB_MESSAGE_BYTES, WEB_PROTOCOL } from '../transport/web-socket.ts'
 import { Answers, HTTP_SETTINGS, listen, REQUEST_TIMEOUT_MS } from './answers.ts';
 import { PAGE_FOLDER, Pages } from './pages.ts';
 import { Tokens } from './tokens.ts';
-import { type Enter, MAX_VISITORS, refuse, Visitors } from './visitors.ts';
+import { type Enter, refuse, Visitors } from './visitors.ts';
 import { checkExposure, namesOf, parseWebAddress, type WebAddress } from './web-address.ts';
 import { type Gather, WebChannel } from './web-channel.ts';
 import { WebError } from './web-error.ts';
@@ -76,6 +76,8 @@ export interface WebHost {
   /** The names of the access points that pages may use. */
   readonly accessNames: readonly string[];
   readonly maxConnections: number;
+  /** The most connections that are no Ksock yet. */
+  readonly maxSilent: number;
   readonly gather: Gather;
   readonly leaving: Deadlines<Socket>;
   /** Listens at the path of a Unix socket; gives the function that closes the server. */
@@ -104,7 +106,7 @@ export class WebServer {
   private readonly tokens: Tokens;
   private readonly server: Server;
   private readonly webSockets: WebSocketServer;
-  private readonly visitors = new Visitors();
+  private readonly visitors: Visitors;
   private readonly guests = new Map<WebChannel, WebGuest>();
   /** After so many milliseconds without a sign of life, a client is dead. */
   private readonly silenceMs: number;
@@ -116,6 +118,7 @@ export class WebServer {
     const { insecure = false, listen, origins = [], timeout, tls } = options;
     this.options = options;
     this.host = host;
+    this.visitors = new Visitors(host.maxSilent);
     this.address = parseWebAddress(listen);
     checkExposure(this.address, tls !== undefined, insecure);
     const names = namesOf(this.address, tls !== undefined, origins);
@@ -154,7 +157,7 @@ export class WebServer {
       );
     }
     // Those that have not even finished the handshake of TLS count here alone.
-    server.maxConnections = this.host.maxConnections + MAX_VISITORS;
+    server.maxConnections = this.host.maxConnections + this.host.maxSilent;
     server.on(tls === undefined ? 'connection' : 'secureConnection', (socket) =>
       this.visitors.came(socket),
     );

@@ -1,13 +1,20 @@
+import { once } from 'node:events';
 import { connect, createServer, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { Deadlines } from '../../src/base/deadlines.ts';
+import { FlushScheduler } from '../../src/base/flush-scheduler.ts';
+import { Work } from '../../src/bus/work.ts';
 import { AcceptedChannel } from '../../src/daemon/accepted-channel.ts';
+import { Departures } from '../../src/daemon/departures.ts';
 import { ReceiveBuffers } from '../../src/daemon/receive-buffers.ts';
+import { Turns } from '../../src/daemon/turns.ts';
 import type { ChannelEvents } from '../../src/transport/channel.ts';
 import { newFolder } from '../support/folder.ts';
 
 const deadlines = new Deadlines<Socket>(5000, (socket) => socket.destroy());
+const turns = new Turns(new Work(), setImmediate, new FlushScheduler());
+const departures = new Departures(turns);
 
 /** A connection, both its ends, and a way to close it all. */
 async function connection(
@@ -15,7 +22,7 @@ async function connection(
   buffers = new ReceiveBuffers(() => {}),
 ) {
   const path = join(await newFolder(), 'socket');
-  const server = createServer();
+  const server = createServer({ allowHalfOpen: true });
   await new Promise<void>((resolve) => {
     server.listen(path, resolve);
   });
@@ -26,7 +33,12 @@ async function connection(
       resolve(socket);
     });
   });
-  return { accepted, client, channel: new AcceptedChannel(accepted, buffers, deadlines), server };
+  return {
+    accepted,
+    client,
+    channel: new AcceptedChannel(accepted, buffers, deadlines, departures),
+    server,
+  };
 }
 
 /** Collects what comes, and says that much, or nothing, is still to come. */
@@ -112,6 +124,22 @@ describe.each([
     expect(Buffer.concat(collector.pieces).equals(Buffer.concat(sent))).toBe(true);
     client.end();
     await collector.when(() => collector.isClosed);
+    server.close();
+  });
+
+  it('sends all that it was given to a peer that says nothing more, but still reads.', async () => {
+    const { channel, client, server } = await connection(prepare);
+    const collector = new Collector();
+    channel.open(collector);
+    const long = pattern(5_000_000, 5);
+    channel.write([long]);
+    expect(channel.backlog).toBeGreaterThan(0);
+    client.end();
+    const heard: Buffer[] = [];
+    client.on('data', (chunk: Buffer) => heard.push(chunk));
+    await collector.when(() => collector.isClosed);
+    await once(client, 'end');
+    expect(Buffer.concat(heard).equals(long)).toBe(true);
     server.close();
   });
 

@@ -2,6 +2,7 @@ import { once } from 'node:events';
 import { createConnection } from 'node:net';
 import { afterEach, describe, expect, it } from 'vitest';
 import type { Ksock } from '../../src/client/index.ts';
+import { MAX_SILENT_CONNECTIONS } from '../../src/daemon/newcomers.ts';
 import { Announcement } from '../../src/message/message.ts';
 import type { FrameKind } from '../../src/wire/protocol.ts';
 import { LocalDaemon } from '../support/daemon.ts';
@@ -55,6 +56,21 @@ describe('the connections of a daemon', () => {
     // Who has said it is not asked again.
     expect(await ksock.numMessages()).toBe(0);
     expect((await ksock.stats()).ksocks).toHaveLength(1);
+  });
+
+  it('that say nothing leave room: when there are too many, the oldest end, with the reason', async () => {
+    local = await LocalDaemon.start();
+    const early = await local.open();
+    const oldest = heardBy(new Uint8Array(0));
+    const path = local.daemon.path(0);
+    const others = Array.from({ length: MAX_SILENT_CONNECTIONS }, () => createConnection(path));
+    expect(await oldest).toEqual([
+      `FAREWELL 110 the client sent no HELLO while ${MAX_SILENT_CONNECTIONS} newer connections came that did not either: connect again, and send it at once`,
+    ]);
+    const late = await local.open();
+    await late.bind('$.A', true);
+    expect(await early.findReplier('$.A')).toBe(late.id);
+    for (const one of others) one.destroy();
   });
 
   it('that have too many waiting calls are ended, with the limit', async () => {
