@@ -11,6 +11,12 @@ import { COSTS } from './settings.ts';
 import type { Steps } from './work.ts';
 
 /**
+ * To drop so many entries of a queue costs about as much as one delivery. Each step leaves garbage: with one for each entry, a
+ * long queue took 1.7 times as long to clear away.
+ */
+const ENTRIES_PER_STEP = 4;
+
+/**
  * A Ksock leaves the bus, by its own call or because its program died (spec 1 §8.1). It has left at once, for everybody;
  * if it had much, the bus clears that away in pieces (spec 1 §14.2).
  */
@@ -61,7 +67,7 @@ export class Departure {
     room.tellOfRoom();
   }
 
-  /** In the order of the specification: each step ends one Request, or removes one binding or queue entry. */
+  /** In the order of the specification: each step ends one Request, or removes one binding or some queue entries. */
   private *clearAway(ksock: KsockState): Steps {
     yield* this.endRequestsOf(ksock);
     yield* this.dropUnread(ksock);
@@ -96,7 +102,7 @@ export class Departure {
   /** Drops its unread messages; the Requests among them end with a Status. */
   private *dropUnread(ksock: KsockState): Steps {
     const { queue } = ksock;
-    while (queue.entries > 0) {
+    for (let dropped = 1; queue.entries > 0; dropped++) {
       const batch = queue.batch(0);
       const isReplier = queue.binding(0)?.replier === true;
       const read = queue.readOf(0);
@@ -110,7 +116,7 @@ export class Departure {
         yield;
       }
       this.queueing.letGo(batch, ksock.share);
-      yield;
+      if (dropped % ENTRIES_PER_STEP === 0) yield;
     }
     queue.clear();
   }
