@@ -253,6 +253,7 @@ export class Daemon {
       accessNames,
       gather: (...pieces) => this.receiveBuffers.gather(...pieces),
       leaving: this.leaving,
+      depart: (what) => this.departures.add(what),
       maxConnections: this.maxConnections,
       maxSilent: MAX_SILENT_CONNECTIONS,
       listenAt: async (server, path) => {

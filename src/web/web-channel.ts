@@ -9,6 +9,9 @@ import { MAX_WEB_MESSAGE_BYTES, WebText } from '../transport/web-socket.ts';
 /** Where received bytes are kept: copied side by side, `phase` bytes behind a multiple of 4. */
 export type Gather = (pieces: readonly Uint8Array[], length: number, phase: number) => Slab;
 
+/** Does something now, or when a later turn has time for it. */
+export type Depart = (what: () => void) => void;
+
 /** Pieces up to this size are joined: each message costs a head and a turn of the client. */
 const MAX_JOINED_BYTES = 4096;
 
@@ -52,8 +55,17 @@ export class WebChannel implements Channel {
   /** What the kernel has taken, at the last heartbeat. */
   private written = 0;
 
-  /** `leaving` has the deadline of each peer that is to read its last bytes before its connection ends. */
-  constructor(webSocket: WebSocket, socket: Socket, gather: Gather, leaving: Deadlines<Socket>) {
+  /**
+   * `leaving` has the deadline of each peer that is to read its last bytes before its connection ends; `depart` does what
+   * follows from the end of a peer, now or in a later turn.
+   */
+  constructor(
+    webSocket: WebSocket,
+    socket: Socket,
+    gather: Gather,
+    leaving: Deadlines<Socket>,
+    depart: Depart,
+  ) {
     this.webSocket = webSocket;
     this.socket = socket;
     this.stalled = new StalledWrites(socket, () => this.events.drained());
@@ -70,9 +82,19 @@ export class WebChannel implements Channel {
     });
     webSocket.on('close', () => {
       leaving.end(socket);
-      this.deliver();
-      this.events.closed(failure);
+      depart(() => {
+        this.deliver();
+        this.events.closed(failure);
+      });
     });
+    // Those of Node and of WebSocket, which close the connection.
+    const endings = socket.listeners('end');
+    socket.removeAllListeners('end');
+    socket.once('end', () =>
+      depart(() => {
+        for (const ending of endings) ending.call(socket);
+      }),
+    );
   }
 
   private message(data: Buffer, isBinary: boolean): void {

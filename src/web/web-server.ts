@@ -12,7 +12,7 @@ import { PAGE_FOLDER, Pages } from './pages.ts';
 import { Tokens } from './tokens.ts';
 import { type Enter, refuse, Visitors } from './visitors.ts';
 import { checkExposure, namesOf, parseWebAddress, type WebAddress } from './web-address.ts';
-import { type Gather, WebChannel } from './web-channel.ts';
+import { type Depart, type Gather, WebChannel } from './web-channel.ts';
 import { WebError } from './web-error.ts';
 
 /** Heartbeats in the time after which a silent peer is dead. */
@@ -80,6 +80,7 @@ export interface WebHost {
   readonly maxSilent: number;
   readonly gather: Gather;
   readonly leaving: Deadlines<Socket>;
+  readonly depart: Depart;
   /** Listens at the path of a Unix socket; gives the function that closes the server. */
   listenAt(server: NetServer, path: string): Promise<() => Promise<void>>;
   /**
@@ -241,8 +242,8 @@ export class WebServer {
   }
 
   private connected(webSocket: WebSocket, socket: Socket): void {
-    const { gather, leaving } = this.host;
-    const channel = new WebChannel(webSocket, socket, gather, leaving);
+    const { depart, gather, leaving } = this.host;
+    const channel = new WebChannel(webSocket, socket, gather, leaving, depart);
     this.visitors.greet(channel, (enter, rest) => this.letIn(enter, rest, channel, socket));
   }
 
