@@ -66,7 +66,9 @@ export class Rig {
     this.timed = timed;
     this.memory = new Memory(maxMemory);
     this.work = new Work(TURN_STEPS);
-    this.bus = new Bus({ common: { memory: this.memory, work: this.work } });
+    this.bus = new Bus({
+      common: { memory: this.memory, names: new NameNumbers(), work: this.work },
+    });
     /** @type {(() => void)[]} */
     this.later = [];
     const flushes = new FlushScheduler();
@@ -74,7 +76,6 @@ export class Rig {
       flushes,
       turns: new Turns(this.work, (turn) => this.later.push(turn), flushes),
       chunks: new Chunks(this.memory, this.work),
-      names: new NameNumbers(),
       slab: new Slab(65_536, Buffer.alloc),
       pid: 1,
       newDevice: async () => -22,

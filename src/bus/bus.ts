@@ -1,4 +1,5 @@
 import { brand } from '../base/other-copy.ts';
+import { NameNumbers } from '../message/codec/name-numbers.ts';
 import { Engine } from './engine.ts';
 import { UNKNOWN } from './identity.ts';
 import { BusKsock } from './ksock.ts';
@@ -22,10 +23,11 @@ export interface BusOptions extends Given<BusSettings> {
   common?: Common | undefined;
 }
 
-/** @internal What buses of one daemon share: see {@link Memory} and {@link Work}. */
+/** @internal What buses of one daemon share: see {@link Memory}, {@link Work} and {@link NameNumbers}. */
 export interface Common {
   readonly memory: Memory;
   readonly work: Work;
+  readonly names: NameNumbers;
 }
 
 /** What makes the buses beside this one: see {@link Buses}. */
@@ -36,7 +38,7 @@ export interface BusMaker {
 
 /** @internal For buses that no others share it with, in a process that nobody else waits for. */
 export function commonOf({ maxMemory }: BusSettings): Common {
-  return { memory: new Memory(maxMemory), work: new Work() };
+  return { memory: new Memory(maxMemory), work: new Work(), names: new NameNumbers() };
 }
 
 /**
@@ -59,12 +61,15 @@ export function commonOf({ maxMemory }: BusSettings): Common {
 export class Bus extends Engine {
   /** @internal The buses it belongs to, if any. */
   buses: BusMaker | null = null;
+  /** @internal The numbers of the names of messages. */
+  readonly names: NameNumbers;
 
   constructor(options: BusOptions = {}) {
     const { number = 0, common, ...given } = options;
     const settings = settingsOf(given);
-    const { memory, work } = common ?? commonOf(settings);
+    const { memory, names, work } = common ?? commonOf(settings);
     super(number, settings, memory, work);
+    this.names = names;
   }
 
   /** @internal */

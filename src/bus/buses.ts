@@ -74,8 +74,8 @@ export class Buses {
   /** @internal The buses that a bus belongs to; one that was made alone becomes the first of its own. */
   static of(bus: Bus): Buses {
     if (bus.buses instanceof Buses) return bus.buses;
-    const { memory, work } = bus;
-    const buses = new Buses(0, bus.settings, { memory, work });
+    const { memory, names, work } = bus;
+    const buses = new Buses(0, bus.settings, { memory, names, work });
     bus.buses = buses;
     buses.buses.push(bus);
     return buses;

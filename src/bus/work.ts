@@ -17,6 +17,8 @@ export class Work {
    * {@link MAX_MS}. -1: the driver has no clock. A bus only copies it, and reports how long ago that was.
    */
   now = -1;
+  /** Called when work is put off: `goOn` is needed. */
+  onPutOff: () => void = () => {};
   private tasks: Steps[] = [];
 
   constructor(limit = Number.POSITIVE_INFINITY) {
@@ -62,13 +64,23 @@ export class Work {
 
   /** Takes the steps, as many as the turn has room for, but at least one; the others in later turns. */
   run(steps: Steps): void {
-    if (!this.advance(steps)) this.tasks.push(steps);
+    if (!this.advance(steps)) this.putOff(steps);
   }
 
   /** Takes the steps in later turns; at once where there are no turns. */
   defer(steps: Steps): void {
     if (this.limit === Number.POSITIVE_INFINITY) this.run(steps);
-    else this.tasks.push(steps);
+    else this.putOff(steps);
+  }
+
+  /** Does something in a later turn; at once where there are no turns. */
+  later(what: () => void): void {
+    this.defer(oneStep(what));
+  }
+
+  private putOff(steps: Steps): void {
+    this.tasks.push(steps);
+    this.onPutOff();
   }
 
   /** Continues what was put off, in turn. */
@@ -91,6 +103,11 @@ export class Work {
 
 /** Times are small integers, which cost no memory of their own: 24 days and 20 hours. */
 const MAX_MS = 0x7fff_ffff;
+
+function* oneStep(what: () => void): Steps {
+  what();
+  yield;
+}
 
 /** Work in steps: what has been done holds after each of them. */
 export type Steps = Generator<void, void>;

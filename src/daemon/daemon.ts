@@ -147,8 +147,6 @@ export class Daemon {
   readonly turns: Turns;
   /** @internal */
   readonly chunks: Chunks;
-  /** @internal */
-  readonly names = new NameNumbers();
   private readonly options: DaemonOptions;
   /** Closes each server. */
   private readonly closeServers: (() => Promise<void>)[] = [];
@@ -177,7 +175,11 @@ export class Daemon {
     work.clock = () => performance.now();
     const { maxMemory = defaultMaxMemory() } = options.bus;
     const memory = new Memory(maxMemory);
-    this.buses = new Buses(options.buses, options.bus, { memory, work });
+    this.buses = new Buses(options.buses, options.bus, {
+      memory,
+      work,
+      names: new NameNumbers(),
+    });
     this.chunks = new Chunks(memory, work);
     this.turns = new Turns(work, setImmediate, this.flushes);
     this.receiveBuffers = new ReceiveBuffers(new BusyPoll(options.spin ?? 0).onHandled);

@@ -10,7 +10,6 @@ import type { KsockOwner, KsockState } from '../bus/ksock-state.ts';
 import { MessageBatch } from '../bus/message-batch.ts';
 import { lacks } from '../bus/refusal-reasons.ts';
 import { COSTS } from '../bus/settings.ts';
-import type { NameNumbers } from '../message/codec/name-numbers.ts';
 import { checkRecords } from '../message/codec/records.ts';
 import { Errno } from '../message/errno.ts';
 import { KBUS_FLAGS } from '../message/flags.ts';
@@ -49,8 +48,6 @@ export interface SessionHost {
   /** Null: all memory in which it receives is small. */
   readonly chunks: Chunks | null;
   readonly slab: Slab;
-  /** The numbers of the names of messages. */
-  readonly names: NameNumbers;
   /** Process id of the daemon. */
   readonly pid: number;
   /** Creates the next bus; resolves with its number once that can be opened, or with -errno. */
@@ -322,18 +319,12 @@ export class Session
   roomMade(): void {
     this.parts?.sends.retry();
     this.calls.servePolls();
-    this.checkPace();
     this.markDirty();
   }
 
   roomForRequests(of: KsockState | null): void {
     this.parts?.sends.retryRequests(of);
-    this.checkPace();
     this.markDirty();
-  }
-
-  private checkPace(): void {
-    if (this.parts?.sends.isPaced && !this.isEnded) this.host.turns.add(this);
   }
 
   missed(batch: MessageBatch): void {
@@ -468,6 +459,7 @@ export class Session
         acknowledgements.done(batch, result);
         this.markDirty();
       },
+      () => this.isEnded || this.host.turns.add(this),
       (batch) => acknowledgements.aside(batch),
     );
     const prefetcher = new Prefetcher(ksock, channel, outbox, acknowledgements);
@@ -542,7 +534,7 @@ export class Session
         `a SEND has ${count} messages from token ${token} on, which goes past the last token`,
       );
     }
-    const wrong = checkRecords(bytes, at, length, count, KBUS_FLAGS, sums, this.host.names);
+    const wrong = checkRecords(bytes, at, length, count, KBUS_FLAGS, sums, this.bus.names);
     if (wrong !== '') throw new ProtocolError(wrong);
     this.host.turns.work.done += sums.heads + (count >> SAME_RECORDS_PER_STEP_BITS);
     const batch = MessageBatch.ofRecords(bytes, at, at + length, count, sums, frame.more);

@@ -71,6 +71,7 @@ export class Turns {
     const most = MOST_TURNS_AT_ONCE * work.limit;
     flushes.mustStop = (flushed) => work.done >= most || (flushed > 0 && this.isLong);
     flushes.onFlushed = () => this.check();
+    work.onPutOff = () => this.check();
   }
 
   /**

@@ -1,7 +1,10 @@
 import { randomBytes } from 'node:crypto';
+import { FrameBatches } from '../client/ports/frame-batches.ts';
 import { FramePort } from '../client/ports/frame-port.ts';
+import { LocalBatches } from '../client/ports/local-batches.ts';
+import type { LocalPort } from '../client/ports/local-port.ts';
 import { type Connect, type PendingRequest, type Port, PortError } from '../client/ports/port.ts';
-import { RecordBatches } from '../client/ports/record-batches.ts';
+import type { RecordBatches } from '../client/ports/record-batches.ts';
 import { Op } from '../message/calls.ts';
 import { Errno } from '../message/errno.ts';
 import { Flag } from '../message/flags.ts';
@@ -22,6 +25,9 @@ export const REPORT = '$.KBUS.Limpet.At.';
 /** For so long, in ticks, a message with ALL_OR_WAIT may wait; after that, no message waits for a while. */
 const PATIENCE_TICKS = 5;
 const IMPATIENT_TICKS = 30;
+
+/** After so many messages a Limpet lets its process do other work: it may be the daemon's. */
+const MOST_AT_ONCE = 2000;
 
 /** For so many milliseconds a Limpet lets wait what may. */
 const DEFER_MS = 5;
@@ -72,8 +78,7 @@ export class IdTakenError extends Error {
 /** The Ksock of a Limpet, in one life of its bus: carries out what the hub wants there, and gives it what comes. */
 export class BusSide {
   readonly port: Port;
-  /** Null for a bus in this process. */
-  private readonly batches: RecordBatches | null;
+  private readonly batches: RecordBatches;
   private readonly host: BusSideHost;
   private readonly hub: Hub;
   private readonly termination: string | null;
@@ -105,8 +110,11 @@ export class BusSide {
     this.host = host;
     const isBatched = (name: string): boolean =>
       name !== termination && !name.startsWith(KBUS_NAMES);
+    const batched = new BatchedNames(isBatched);
     this.batches =
-      port instanceof FramePort ? new RecordBatches(port, new BatchedNames(isBatched)) : null;
+      port instanceof FramePort
+        ? new FrameBatches(port, batched)
+        : new LocalBatches(port as LocalPort, batched);
   }
 
   /** Opens the Ksock of a Limpet. Rejects with a PortError or an IdTakenError. */
@@ -240,15 +248,21 @@ export class BusSide {
 
   private readonly readAll = (): void => {
     const { port, hub } = this;
-    while (!this.isPaused && !this.isClosed) {
-      const batch = hub.isOnBus ? this.batches?.next() : undefined;
-      if (batch) {
+    for (let count = 0; !this.isPaused && !this.isClosed; ) {
+      if (count >= MOST_AT_ONCE) {
+        setImmediate(this.readAll);
+        break;
+      }
+      const batch = hub.isOnBus ? this.batches.next() : null;
+      if (batch !== null) {
         hub.heardBatch(batch);
+        count += batch.count;
         continue;
       }
       const message = port.tryNext();
       if (message === null) break;
       this.take(message);
+      count++;
     }
     hub.flush();
   };
@@ -362,8 +376,7 @@ export class BusSide {
   };
 
   private sendBatch(batch: RecordBatch, refused: RefusedSend): void {
-    if (this.batches === null) for (const message of batch.messages()) this.send(message, refused);
-    else this.posted(this.batches.post(batch, this.mayWait(batch.waits), refused));
+    this.posted(this.batches.post(batch, this.mayWait(batch.waits), refused));
   }
 
   /** Whether a message with ALL_OR_WAIT may wait. */

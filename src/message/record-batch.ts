@@ -23,6 +23,9 @@ import { type Message, ReceivedMessage } from './message.ts';
 /** No message of a batch has so much data, in bytes: it would be written from where it lies. */
 export const MAX_BATCHED_DATA = 16 * 1024;
 
+/** Nor has a batch of several messages more bytes. */
+export const MAX_BATCH_BYTES = 32 * 1024;
+
 /** With one of these flags, a message is no Announcement of a program. */
 const NOT_OF_PROGRAMS = Flag.WANT_A_REPLY | KBUS_FLAGS;
 
@@ -134,6 +137,54 @@ export class RecordBatch {
   }
 }
 
+/** Records at the front of others that may be in one batch. */
+export interface Stretch {
+  readonly count: number;
+  /** Where the last one ends, and where its head is. */
+  readonly end: number;
+  readonly headAt: number;
+  readonly waits: boolean;
+}
+
+/**
+ * The Announcements, of `left` records from `start` up to `limit`, that may be passed on together; null if the first may not.
+ * `firstHeadAt`: where the head of the first is, if that is SAME; -1: then it may not.
+ */
+export function stretchOf(
+  bytes: Uint8Array,
+  start: number,
+  firstHeadAt: number,
+  limit: number,
+  left: number,
+  names: BatchedNames,
+): Stretch | null {
+  let end = start;
+  let count = 0;
+  let headAt = firstHeadAt;
+  let waits = false;
+  while (count < left && end + HEAD_AT <= limit) {
+    const word = readU32(bytes, end);
+    const isSame = word >= SAME;
+    const head = isSame ? headAt : end + HEAD_AT;
+    if (!isSame || count === 0) {
+      if (head < 0 || !isAnnouncement(bytes, head, limit) || !names.has(bytes, head)) break;
+      const isWaiting = waitsAt(bytes, head);
+      if (count > 0 && isWaiting !== waits) break;
+      waits = isWaiting;
+    }
+    const dataLength = isSame ? word - SAME : word;
+    const dataAt = isSame ? end + HEAD_AT : head + headLengthAt(bytes, head);
+    const next = dataAt + padded(dataLength);
+    const isLast = count + 1 === left;
+    if (dataLength >= MAX_BATCHED_DATA || next > limit || isLast !== (next === limit)) break;
+    if (count > 0 && next - start > MAX_BATCH_BYTES) break;
+    headAt = head;
+    end = next;
+    count++;
+  }
+  return count === 0 ? null : { count, end, headAt, waits };
+}
+
 /** What is wrong with records that a peer has sent as a batch: exactly `count`, from `from` up to `end`; '' if nothing is. */
 export function batchFault(
   bytes: Uint8Array,
@@ -173,7 +224,7 @@ export function isAnnouncement(bytes: Uint8Array, headAt: number, end: number): 
   );
 }
 
-export function waitsAt(bytes: Uint8Array, headAt: number): boolean {
+function waitsAt(bytes: Uint8Array, headAt: number): boolean {
   return (flagsAt(bytes, headAt) & Flag.ALL_OR_WAIT) !== 0;
 }
 
@@ -205,7 +256,8 @@ export class BatchedNames {
     for (let index = 0; index < count; index++) {
       if (index > 0) cursor.next();
       const { headAt, isSame } = cursor;
-      if (!isSame) writeU32(bytes, headAt + NUMBER_AT, this.of(bytes, headAt).number);
+      if (!isSame || index === 0)
+        writeU32(bytes, headAt + NUMBER_AT, this.of(bytes, headAt).number);
     }
   }
 

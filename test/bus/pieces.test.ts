@@ -4,6 +4,7 @@ import { Bus, type BusKsock, MessageBatch } from '../../src/bus/index.ts';
 import { Memory } from '../../src/bus/memory.ts';
 import { COSTS } from '../../src/bus/settings.ts';
 import { Work } from '../../src/bus/work.ts';
+import { NameNumbers } from '../../src/message/codec/name-numbers.ts';
 import { Errno } from '../../src/message/errno.ts';
 import { Flag } from '../../src/message/flags.ts';
 import { holds } from '../model/property.ts';
@@ -70,7 +71,7 @@ class Stage {
     this.work = new Work(steps);
     this.bus = new Bus({
       maxMessages: 20,
-      common: { memory: new Memory(10_000_000), work: this.work },
+      common: { memory: new Memory(10_000_000), names: new NameNumbers(), work: this.work },
     });
   }
 
@@ -236,7 +237,9 @@ describe('work in pieces', () => {
 
   it('is left for later turns: a Ksock has left at once, and its Requests end in their order', () => {
     const work = new Work(10);
-    const bus = new Bus({ common: { memory: new Memory(100_000_000), work } });
+    const bus = new Bus({
+      common: { memory: new Memory(100_000_000), names: new NameNumbers(), work },
+    });
     const answers: string[] = [];
     const asker = bus.open({
       queued: () => {},

@@ -6,6 +6,7 @@ import { Memory } from '../../src/bus/memory.ts';
 import { Work } from '../../src/bus/work.ts';
 import { History } from '../../src/daemon/history.ts';
 import { Turns } from '../../src/daemon/turns.ts';
+import { NameNumbers } from '../../src/message/codec/name-numbers.ts';
 import { EventReader } from '../../src/tap/event-reader.ts';
 import type { TapEvent } from '../../src/tap/events.ts';
 import { Program } from '../bus/program.ts';
@@ -24,7 +25,9 @@ class Kept {
 
   constructor(stepsOfTurn = Number.POSITIVE_INFINITY) {
     this.work = new Work(stepsOfTurn);
-    this.bus = new Bus({ common: { memory: new Memory(2 ** 30), work: this.work } });
+    this.bus = new Bus({
+      common: { memory: new Memory(2 ** 30), names: new NameNumbers(), work: this.work },
+    });
     const schedule = (turn: () => void): void => {
       this.due.push(turn);
     };

@@ -6,7 +6,6 @@ import type { Chunks } from '../../src/daemon/chunks.ts';
 import { Session, type SessionHost } from '../../src/daemon/session.ts';
 import type { OpCode } from '../../src/message/calls.ts';
 import { Op } from '../../src/message/calls.ts';
-import { NameNumbers } from '../../src/message/codec/name-numbers.ts';
 import type { Message } from '../../src/message/message.ts';
 import type { Channel } from '../../src/transport/channel.ts';
 import {
@@ -23,7 +22,6 @@ export class Host implements SessionHost {
   readonly flushes = new FlushScheduler();
   readonly turns = unlimitedTurns();
   readonly chunks: Chunks | null = null;
-  readonly names = new NameNumbers();
   readonly slab = new Slab(65_536, plainMemory);
   readonly pid = 4242;
   readonly warnings: string[] = [];

@@ -3,13 +3,15 @@ import { Bus } from '../../src/bus/bus.ts';
 import { Memory } from '../../src/bus/memory.ts';
 import { Work } from '../../src/bus/work.ts';
 import { Op } from '../../src/message/calls.ts';
+import { NameNumbers } from '../../src/message/codec/name-numbers.ts';
 import { Announcement } from '../../src/message/message.ts';
 import { frame } from '../support/frames.ts';
 import { Host, Peer, send } from './peer.ts';
 
 const LIMIT = 2_000_000;
 const UNLIMITED = 0xffff_ffff;
-const bus = (): Bus => new Bus({ common: { memory: new Memory(LIMIT), work: new Work() } });
+const bus = (): Bus =>
+  new Bus({ common: { memory: new Memory(LIMIT), names: new NameNumbers(), work: new Work() } });
 
 /** A listener of $.News that wants all of it. */
 function reader(host: Host, of: Bus): Peer {

@@ -5,6 +5,7 @@ import { Memory } from '../../src/bus/memory.ts';
 import { type Steps, Work } from '../../src/bus/work.ts';
 import { Turns, Worker } from '../../src/daemon/turns.ts';
 import { Op } from '../../src/message/calls.ts';
+import { NameNumbers } from '../../src/message/codec/name-numbers.ts';
 import { Announcement, Request } from '../../src/message/message.ts';
 import { alikeFrame, frame, hello, messagesFrame } from '../support/frames.ts';
 import { call, Host, Peer, send } from './peer.ts';
@@ -221,7 +222,10 @@ describe('A connection', () => {
   beforeEach(() => {
     host = new Host();
     work = new Work(LIMIT);
-    bus = new Bus({ maxMessages: 100_000, common: { memory: new Memory(1e9), work } });
+    bus = new Bus({
+      maxMessages: 100_000,
+      common: { memory: new Memory(1e9), names: new NameNumbers(), work },
+    });
     later.length = 0;
     const turns = new Turns(work, (turn) => later.push(turn), host.flushes);
     Object.assign(host, { turns });

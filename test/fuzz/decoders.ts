@@ -77,7 +77,6 @@ const host: SessionHost = {
   flushes: new FlushScheduler(),
   turns: unlimitedTurns(),
   chunks: null,
-  names: new NameNumbers(),
   slab: new Slab(65_536, plainMemory),
   pid: 1,
   newDevice: async () => -22,

@@ -110,7 +110,6 @@ export class World {
     this.host = {
       flushes,
       turns: new Turns(this.work, (turn) => this.deferred.push(turn), flushes),
-      names: new NameNumbers(),
       get chunks() {
         return world.chunks;
       },
@@ -124,7 +123,11 @@ export class World {
   }
 
   private newBus(): Lockstep {
-    const common = { memory: new Memory(BUS_DEFAULTS.maxMemory), work: this.work };
+    const common = {
+      memory: new Memory(BUS_DEFAULTS.maxMemory),
+      names: new NameNumbers(),
+      work: this.work,
+    };
     const bus = new Bus({ maxMessages: this.limit, common });
     this.sessions = new Set();
     // Messages move as soon as they may.

@@ -21,7 +21,6 @@ export class FrameHost implements SessionHost {
   readonly flushes = new FlushScheduler();
   readonly turns: Turns;
   readonly chunks: Chunks;
-  readonly names = new NameNumbers();
   readonly slab = new Slab(65_536, plainMemory);
   readonly pid = 4242;
   readonly buses: Buses;
@@ -35,7 +34,7 @@ export class FrameHost implements SessionHost {
   constructor(settings: Partial<BusSettings> = {}, cut: Cut = whole, turnSteps?: number) {
     const work = new Work(turnSteps);
     const memory = new Memory(settings.maxMemory ?? BUS_DEFAULTS.maxMemory);
-    this.buses = new Buses(1, settings, { memory, work });
+    this.buses = new Buses(1, settings, { memory, names: new NameNumbers(), work });
     // Messages move as soon as they may.
     this.chunks = new Chunks(memory, work, 0);
     this.turns = new Turns(work, setImmediate, this.flushes);

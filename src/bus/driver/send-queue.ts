@@ -14,9 +14,10 @@ export class SendQueue {
   private readonly ksock: BusKsock;
   private readonly done: (batch: MessageBatch, result: number) => void;
   private readonly aside: (batch: MessageBatch) => void;
+  private readonly paced: () => void;
   private readonly requests: WaitingRequests;
   private waiting: MessageBatch | null = null;
-  /** The turn was over before all sends were tried: `goOn` continues. */
+  /** The turn was over before all sends were tried: `goOn` must continue. */
   isPaced = false;
   // Those behind it, or left over, stand from `head` on.
   private behind: MessageBatch[] = [];
@@ -26,16 +27,19 @@ export class SendQueue {
   private behindBytes = 0;
 
   /**
-   * Calls `done` with each outcome, of one message or of several: 0, or a negative error number; and `aside` with a
-   * Request that waits for room, whose outcome comes out of order.
+   * Calls `done` with each outcome, of one message or of several: 0, or a negative error number; `paced` when the turn is
+   * over, so that the driver calls `goOn` in the next one; and `aside` with a Request that waits for room, whose outcome comes
+   * out of order.
    */
   constructor(
     ksock: BusKsock,
     done: (batch: MessageBatch, result: number) => void,
+    paced: () => void = () => {},
     aside: (batch: MessageBatch) => void = () => {},
   ) {
     this.ksock = ksock;
     this.done = done;
+    this.paced = paced;
     this.aside = aside;
     this.requests = new WaitingRequests(ksock, (batch) => this.sendOne(batch));
   }
@@ -116,6 +120,7 @@ export class SendQueue {
     while (this.waiting === null) {
       if (ksock.isTurnOver) {
         this.isPaced = true;
+        this.paced();
         return false;
       }
       const count = batch.count === 1 ? 1 : ksock.sendable(batch);

@@ -17,6 +17,7 @@ export class LocalEvents implements EventSource {
   private readonly bus: Bus;
   private readonly tap: BusTap;
   private isTelling = false;
+  private isPutOff = false;
   private isFinishing = false;
   private held = 0;
 
@@ -29,7 +30,20 @@ export class LocalEvents implements EventSource {
       hasEvents: () => this.tellSoon(),
       hasBlock: () => this.hold(),
     });
+    this.goOn();
+  }
+
+  /** Writes what the bus has; if its turn is over, the rest in later ones. */
+  private goOn(): void {
     this.tap.goOn();
+    if (!this.tap.mustGoOn || !this.bus.work.isTurnOver || this.isPutOff) return;
+    this.isPutOff = true;
+    this.bus.work.later(() => {
+      this.isPutOff = false;
+      if (this.ended !== null || this.isFinishing) return;
+      this.goOn();
+      this.tellSoon();
+    });
   }
 
   /** What happens in one call of a program is told together. */
@@ -45,7 +59,7 @@ export class LocalEvents implements EventSource {
 
   take(): Uint8Array | null {
     if (this.ended !== null) return null;
-    if (!this.isFinishing) this.tap.goOn();
+    if (!this.isFinishing) this.goOn();
     const block = this.tap.take();
     this.hold();
     if (block === null && this.isFinishing) this.close();

@@ -50,11 +50,11 @@ export interface LocalOptions {
 
 /** A port to a bus in this process. */
 export class LocalPort implements Port, KsockOwner {
-  private readonly bus: Bus;
+  readonly bus: Bus;
   private readonly events: PortEvents;
   private readonly timers: Timers;
-  private readonly ksock: BusKsock;
-  private readonly sends: LocalSends;
+  readonly ksock: BusKsock;
+  readonly sends: LocalSends;
   private takes: Take[] = [];
   private readonly waits = new ReadableWaits();
   private readonly polls = new Set<Poll>();
@@ -79,8 +79,13 @@ export class LocalPort implements Port, KsockOwner {
       access: manage ? MANAGING : null,
       readOnlyReplies: false,
     });
-    const closed = (): PortError => this.closedBy;
-    this.sends = new LocalSends(this.ksock, () => this.servePolls(), closed);
+    this.sends = new LocalSends(
+      this.ksock,
+      () => this.servePolls(),
+      // A daemon's bus shares the turns of the daemon.
+      () => bus.work.later(() => this.goOn()),
+      () => this.closedBy,
+    );
   }
 
   get busNumber(): number {
@@ -112,6 +117,13 @@ export class LocalPort implements Port, KsockOwner {
 
   roomForRequests(of: BusKsock | null): void {
     this.sends.queue.retryRequests(of);
+  }
+
+  /** The sends that the end of a turn put off. */
+  private goOn(): void {
+    if (!this.ksock.isOpen) return;
+    this.sends.queue.goOn();
+    this.servePolls();
   }
 
   missed(batch: MessageBatch): void {

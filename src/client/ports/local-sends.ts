@@ -18,6 +18,9 @@ import {
 
 type Settle = (result: number) => void;
 
+/** The messages of batches have no tokens by which they could be cancelled: theirs are beyond all. */
+const BATCH_TOKENS = 2 ** 33;
+
 /** The result of a send that waits: its outcome follows. */
 const PENDING = 1;
 
@@ -38,12 +41,24 @@ export class LocalSends {
   private readonly settles = new Map<number, Settle>();
   private readonly requests = new NumberMap<PendingRequest>();
   private idle: (() => void)[] = [];
+  /** Hears of each message of a batch that is refused. */
+  private batchRefused: Refused = () => {};
 
-  constructor(ksock: BusKsock, cancelled: () => void, closedBy: () => PortError) {
+  constructor(
+    ksock: BusKsock,
+    cancelled: () => void,
+    paced: () => void,
+    closedBy: () => PortError,
+  ) {
     this.ksock = ksock;
     this.cancelled = cancelled;
     this.closedBy = closedBy;
-    this.queue = new SendQueue(ksock, (batch, result) => {
+    const done = (batch: MessageBatch, result: number): void => {
+      if (batch.token >= BATCH_TOKENS) {
+        if (result < 0) this.tellBatchRefused(batch, result);
+        this.noteIdle();
+        return;
+      }
       if (batch === this.submitted) {
         this.outcome = result;
         return;
@@ -52,7 +67,8 @@ export class LocalSends {
       this.settles.delete(batch.token);
       this.tellOutcome(batch, result, settle);
       this.noteIdle();
-    });
+    };
+    this.queue = new SendQueue(ksock, done, paced);
   }
 
   /** While a refusal is reported: the bus's reason. */
@@ -101,6 +117,25 @@ export class LocalSends {
   post(message: Message, wait: boolean, refused: Refused): boolean {
     this.tell(message, copyOf(message), wait, refused);
     return this.queue.pending === 0;
+  }
+
+  /** Posts a batch of messages; all calls must give the same `refused`. */
+  postBatch(batch: MessageBatch, wait: boolean, refused: Refused): boolean {
+    this.batchRefused = refused;
+    batch.token = BATCH_TOKENS;
+    batch.waits = wait;
+    this.ksock.tick();
+    this.queue.submit(batch);
+    return this.queue.pending === 0;
+  }
+
+  private tellBatchRefused(batch: MessageBatch, result: number): void {
+    this.refused = { batch, errno: -result };
+    for (let at = 0; at < batch.count; at++) {
+      const one = batch.count === 1 ? batch : batch.one(at);
+      this.batchRefused(-result, messageOf(one, false));
+    }
+    this.refused = null;
   }
 
   reply(message: Message, refused: Refused): void {
