@@ -79,6 +79,11 @@ class Attack {
     }
   }
 
+  /** Keeps so many threads busy. @param {number} threads */
+  work(threads) {
+    for (let at = 0; at < threads; at++) this.kept.push(new Worker('for (;;);', { eval: true }));
+  }
+
   /** Does something again and again until the attack is over. @param {() => Promise<unknown>} what */
   async again(what) {
     this.prepared();
@@ -92,7 +97,9 @@ class Attack {
 /**
  * Its settings (of a daemon in a folder), and what it does; resolves when that is done, or goes on until the attack is over.
  *
- * @typedef {{ does: string, settings?: string[] | ((directory: string) => string[]), run(attack: Attack): Promise<void> }} OneAttack
+ * The times of a reference are not judged: they show what a witness waits though the daemon has nothing to do.
+ *
+ * @typedef {{ does: string, isReference?: true, settings?: string[] | ((directory: string) => string[]), run(attack: Attack): Promise<void> }} OneAttack
  */
 
 /** @type {Record<string, OneAttack>} */
@@ -457,7 +464,14 @@ export const ATTACKS = {
   'only other work': {
     does: 'leaves the daemon alone, and keeps two CPUs busy: what others do to a witness anyway',
     async run(attack) {
-      for (let at = 0; at < 2; at++) attack.kept.push(new Worker('for (;;);', { eval: true }));
+      attack.work(2);
+    },
+  },
+  'much other work': {
+    does: 'leaves the daemon alone, and keeps six threads busy: as many as a greedy program, a daemon and their collectors of garbage may have',
+    isReference: true,
+    async run(attack) {
+      attack.work(6);
     },
   },
 };

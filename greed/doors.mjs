@@ -120,7 +120,7 @@ export const DOORS = {
       }
     },
   },
-  'Ksocks that end unread': {
+  'Ksocks that end without having read': {
     does: 'opens as many Ksocks as it may, leaves an answer to each of them unread, and is killed',
     async run(attack) {
       for (let at = 0; at < attack.some(16_400); at++) {
