@@ -18,11 +18,12 @@ const { values } = parseArgs({
     only: { type: 'string', default: 'all' },
     mode: { type: 'string', default: 'core' },
     servers: { type: 'string', default: '1' },
+    inside: { type: 'boolean', default: false },
   },
 });
 
 /** What was asked for on the command line. */
-export const { only, mode } = values;
+export const { inside, only, mode } = values;
 export const seconds = Number(values.seconds);
 /** How many NATS servers. */
 export const servers = Number(values.servers);

@@ -2,12 +2,15 @@
 // hears a message twice, a sender's messages come in order, and each Request gets exactly one answer. With --only server, also:
 // each message is heard, or told as missed: heard + missed = sent. (What a killed Limpet had not passed on is lost with it.)
 //
+// With --inside, the daemons run the Limpets themselves, as their configuration files say, and no Limpet is killed alone.
+//
 // With --mode stream, Announcements go through JetStream. With --servers 3, they are a cluster, and which of them is killed is
 // often the leader of the cluster, or of the stream.
 //
 //   node chaos/machines.mjs --seconds 60 --seed 7 --only server --mode stream --servers 3
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { writeFileSync } from 'node:fs';
 import process from 'node:process';
 import { setTimeout as pause } from 'node:timers/promises';
 import { Ksock } from '../dist/index.js';
@@ -20,6 +23,7 @@ import {
   children,
   servers as count,
   Ears,
+  inside,
   mode,
   only,
   random,
@@ -109,8 +113,7 @@ function startLimpet(url, machine) {
     '--directory',
     at(MACHINES[machine] ?? ''),
   ];
-  const env = { ...process.env, XDG_STATE_HOME: at('state') };
-  const child = spawn(process.execPath, [KBUS, ...words], { stdio: 'ignore', env });
+  const child = spawn(process.execPath, [KBUS, ...words], { stdio: 'ignore' });
   children.add(child);
   return child;
 }
@@ -123,9 +126,18 @@ async function kill(child) {
   children.delete(child);
 }
 
-/** @param {string} machine */
-async function startDaemon(machine) {
-  const daemon = new Daemon(at(machine));
+/** @param {string} url @param {number} machine */
+async function startDaemon(url, machine) {
+  const folder = at(MACHINES[machine] ?? '');
+  const options = [];
+  if (inside) {
+    const config = `${folder}.toml`;
+    const replicas = mode === 'stream' ? `, replicas = ${count}` : '';
+    const link = `{ nats = "${url}", federation = "plant", mode = "${mode}"${replicas} }`;
+    writeFileSync(config, `[[limpet]]\nid = ${machine + 1}\nlink = [${link}]\n`);
+    options.push('--config', config);
+  }
+  const daemon = new Daemon(folder, options);
   children.add(daemon.child);
   await daemon.serving;
   return daemon.child;
@@ -136,11 +148,12 @@ const open = (machine, reconnect = false) =>
   Ksock.open(0, { directory: at(machine), reconnect, onMissed: () => {} });
 
 async function main() {
+  process.env['XDG_STATE_HOME'] = at('state');
   const servers = new Servers();
   await servers.begin();
   const { url } = servers;
-  const daemons = await Promise.all(MACHINES.map(startDaemon));
-  const limpets = MACHINES.map((_, machine) => startLimpet(url, machine));
+  const daemons = await Promise.all(MACHINES.map((_, machine) => startDaemon(url, machine)));
+  const limpets = inside ? [] : MACHINES.map((_, machine) => startLimpet(url, machine));
   const on = (/** @type {number} */ machine) => open(MACHINES[machine] ?? '');
   const [near, far, listening] = [await on(0), await on(1), await on(1)];
   const [sender, back] = [await on(0), await on(1)];
@@ -182,7 +195,7 @@ async function main() {
     const what = random.weighted({
       server: 3,
       stop: 1,
-      limpet: onlyServer ? 0 : 3,
+      limpet: onlyServer || inside ? 0 : 3,
       daemon: onlyServer ? 0 : 1,
     });
     if (what === 'server') {
@@ -200,7 +213,7 @@ async function main() {
     } else {
       await kill(/** @type {ChildProcess} */ (daemons[2]));
       await pause(random.below(500));
-      daemons[2] = await startDaemon('three');
+      daemons[2] = await startDaemon(url, 2);
       faults.daemons++;
     }
   }
@@ -221,7 +234,8 @@ async function main() {
       verdict,
     );
   }
-  report(`machines in mode ${mode}`, verdict, [ears.near, ears.far], [askOne, askTwo], {
+  const where = inside ? ', Limpets inside the daemons' : '';
+  report(`machines in mode ${mode}${where}`, verdict, [ears.near, ears.far], [askOne, askTwo], {
     sent: one.sent + two.sent,
     ...faults,
   });
