@@ -275,15 +275,18 @@ function end(child) {
   children.delete(child);
 }
 
+/** A bus: the folder of its daemon's sockets, and its number; or the address of a NATS server. */
+/** @typedef {readonly [folder: string, bus?: number]} Place */
+
 /**
- * How many announcements come from one bus to another, each second. @param {string} folder @param {number} from
- * @param {number} to @param {[hear: string, announce: string]} roles @param {number} [count] of messages
+ * How many announcements come from one bus to another, each second. @param {Place} from @param {Place} to
+ * @param {[hear: string, announce: string]} roles @param {number} [count] of messages
  */
-export async function rateOf(folder, from, to, roles = ['hear', 'announce'], count = MESSAGES) {
-  const listener = part(roles[0], folder, to, count);
+export async function rateOf(from, to, roles = ['hear', 'announce'], count = MESSAGES) {
+  const listener = part(roles[0], to[0], to[1], count);
   await said(listener);
   const heard = said(listener);
-  const sender = part(roles[1], folder, from, count);
+  const sender = part(roles[1], from[0], from[1], count);
   const result = await heard;
   end(listener);
   end(sender);

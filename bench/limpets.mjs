@@ -53,8 +53,8 @@ async function main() {
   const rows = [];
   let missed = 0;
   for (let round = 0; round <= Number(values.rounds); round++) {
-    const direct = await rateOf(folder, 5, 5);
-    const linked = await rateOf(folder, 0, 1);
+    const direct = await rateOf([folder, 5], [folder, 5]);
+    const linked = await rateOf([folder, 0], [folder, 1]);
     missed += direct.missed + linked.missed;
     const [trip, one, two] = [
       await tripOf(folder, 5),

@@ -1,8 +1,9 @@
 // Buses joined through NATS, beside NATS alone: node bench/machines.mjs [--rounds 3] [--only core|stream] [--write]. Senders, receivers, Limpets and
-// the server are processes of their own, all on this machine; the buses are of one daemon.
+// the server are processes of their own, all on this machine. Limpets that are programs of their own join buses of one daemon; those
+// that daemons run, as their configuration files say, join two daemons.
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import process from 'node:process';
@@ -15,6 +16,7 @@ import { children, MESSAGES, median, part, rateOf, STORED, said, tripOf } from '
 import { writeReport } from './page.mjs';
 
 /** @import { ChildProcess } from 'node:child_process' */
+/** @import { Place } from './joined.mjs' */
 
 /** What must hold. */
 const MUST = { rate: 0.7, together: 1.5, trip: 1.5 };
@@ -76,6 +78,8 @@ class Machines {
   /** @type {ChildProcess[]} */
   answering = [];
   missed = 0;
+  /** The folders of two daemons that run a Limpet each. @type {string[]} */
+  inside = [];
 
   async start() {
     const daemon = new Daemon(this.folder, ['--buses', '17']);
@@ -85,6 +89,24 @@ class Machines {
     this.own.push(daemon.child, server);
     for (const child of this.own) children.add(child);
     this.nats = `nats://127.0.0.1:${port}`;
+  }
+
+  /** Starts two daemons that run the Limpets which join them, and a Replier at the second. */
+  async joinInside() {
+    for (const id of [101, 102]) {
+      const folder = join(this.folder, `inside-${id}`);
+      const config = `${folder}.toml`;
+      const link = `{ nats = "${this.nats}", federation = "inside" }`;
+      writeFileSync(config, `[[limpet]]\nid = ${id}\nlink = [${link}]\n`);
+      const daemon = new Daemon(folder, ['--config', config]);
+      await daemon.serving;
+      this.own.push(daemon.child);
+      children.add(daemon.child);
+      this.inside.push(folder);
+    }
+    const [near = '', far = ''] = this.inside;
+    await this.answer('reply', far);
+    await untilAsked(near, 0);
   }
 
   /** Starts a program that answers. @param {string} name @param {string} where @param {number} [bus] */
@@ -109,8 +131,19 @@ class Machines {
   }
 
   /** Announcements from bus 0 to bus 1, each second. @param {string} [announce] @param {number} [count] */
-  async rate(announce = 'announce', count = MESSAGES) {
-    const result = await rateOf(this.folder, 0, 1, ['hear', announce], count);
+  rate(announce = 'announce', count = MESSAGES) {
+    return this.measure([this.folder, 0], [this.folder, 1], announce, count);
+  }
+
+  /** The same between the daemons that run their Limpets. @param {string} [announce] */
+  rateInside(announce = 'announce') {
+    const [near = '', far = ''] = this.inside;
+    return this.measure([near], [far], announce, MESSAGES);
+  }
+
+  /** @param {Place} from @param {Place} to @param {string} announce @param {number} count */
+  async measure(from, to, announce, count) {
+    const result = await rateOf(from, to, ['hear', announce], count);
     this.missed += result.missed;
     return result.rate;
   }
@@ -141,15 +174,21 @@ async function core(rounds) {
     await machines.grow(size, 'core');
     if (size === 2) {
       // The daemon, the server and the Limpets run for months: they have warmed up.
+      await machines.joinInside();
       await machines.rate();
-      await tripOf(folder, 0);
+      await machines.rateInside();
+      const [near = ''] = machines.inside;
+      for (const place of [folder, near]) await tripOf(place, 0);
       for (let round = 1; round <= rounds; round++) {
-        figures.note('bare', (await rateOf(nats, 0, 0, ['natsHear', 'natsAnnounce'])).rate);
+        figures.note('bare', (await rateOf([nats], [nats], ['natsHear', 'natsAnnounce'])).rate);
         figures.note('joined', await machines.rate());
         figures.note('together', await machines.rate('announceAll'));
         figures.note('bareTrip', await tripOf(nats, 0, 'natsAsk'));
         figures.note('localTrip', await tripOf(folder, 16));
         figures.note('joinedTrip', await tripOf(folder, 0));
+        figures.note('inside', await machines.rateInside());
+        figures.note('insideTogether', await machines.rateInside('announceAll'));
+        figures.note('insideTrip', await tripOf(near, 0));
       }
     }
     const sender = /** @type {ChildProcess} */ (machines.limpets[0]);
@@ -178,7 +217,7 @@ async function stream(rounds) {
   await machines.answer('echo', folder, 1);
   await machines.rate('announce', STORED);
   for (let round = 1; round <= rounds; round++) {
-    figures.note('bare', (await rateOf(nats, 0, 0, ['jsHear', 'jsAnnounce'], STORED)).rate);
+    figures.note('bare', (await rateOf([nats], [nats], ['jsHear', 'jsAnnounce'], STORED)).rate);
     figures.note('joined', await machines.rate('announce', STORED));
     figures.note('bareTrip', await tripOf(nats, 0, 'jsPing'));
     figures.note('joinedTrip', await tripOf(folder, 0, 'ping'));
@@ -201,22 +240,31 @@ async function main() {
   const text = [`Rounds: ${rounds}; medians, and ratios of one round.`];
   if (values.only !== 'stream') {
     const { figures, scale, missed } = await core(rounds);
-    const joined = figures.ratio('joined', 'bare');
-    const together = figures.ratio('together', 'bare');
-    const trips = figures.ratio('joinedTrip', 'bareTrip', 'localTrip');
+    const ratios = {
+      joined: figures.ratio('joined', 'bare'),
+      together: figures.ratio('together', 'bare'),
+      trip: figures.ratio('joinedTrip', 'bareTrip', 'localTrip'),
+      inside: figures.ratio('inside', 'bare'),
+      insideTogether: figures.ratio('insideTogether', 'bare'),
+      insideTrip: figures.ratio('insideTrip', 'bareTrip', 'localTrip'),
+    };
+    const bare = rate(figures.of('bare'));
     text.push(
       '',
-      '| mode `core` | NATS alone | two buses through NATS | ratio | must |',
-      '| --- | ---: | ---: | ---: | ---: |',
-      `| announcements 1 → 1, mixed; ${missed} missed | ${rate(figures.of('bare'))} | ${rate(figures.of('joined'))} | ${joined.toFixed(2)} | ≥ ${MUST.rate} |`,
-      `| the same, all handed over in one call (\`sendAll\`), beside \`publish\` for each | ${rate(figures.of('bare'))} | ${rate(figures.of('together'))} | ${together.toFixed(2)} | ≥ ${MUST.together} |`,
-      `| round trip of a Request (one on a bus alone: ${trip(figures.of('localTrip'))}) | ${trip(figures.of('bareTrip'))} | ${trip(figures.of('joinedTrip'))} | ${trips.toFixed(2)} of the sum of both | ≤ ${MUST.trip} |`,
+      '| mode `core` | NATS alone | Limpets as programs (`kbus limpet`) | ratio | Limpets in the daemons (`[[limpet]]`) | ratio | must |',
+      '| --- | ---: | ---: | ---: | ---: | ---: | ---: |',
+      `| announcements 1 → 1, mixed; ${missed} missed | ${bare} | ${rate(figures.of('joined'))} | ${ratios.joined.toFixed(2)} | ${rate(figures.of('inside'))} | ${ratios.inside.toFixed(2)} | ≥ ${MUST.rate} |`,
+      `| the same, all handed over in one call (\`sendAll\`), beside \`publish\` for each | ${bare} | ${rate(figures.of('together'))} | ${ratios.together.toFixed(2)} | ${rate(figures.of('insideTogether'))} | ${ratios.insideTogether.toFixed(2)} | ≥ ${MUST.together} |`,
+      `| round trip of a Request; the ratio is to the sum of NATS alone and of a bus alone (${trip(figures.of('localTrip'))}) | ${trip(figures.of('bareTrip'))} | ${trip(figures.of('joinedTrip'))} | ${ratios.trip.toFixed(2)} | ${trip(figures.of('insideTrip'))} | ${ratios.insideTrip.toFixed(2)} | ≤ ${MUST.trip} |`,
       '',
       '| buses | announcements of one bus, /s | deliveries to other buses, /s | round trip, µs | CPU of the sending Limpet, µs each |',
       '| ---: | ---: | ---: | ---: | ---: |',
       ...scale,
     );
-    const isMissed = joined < MUST.rate || together < MUST.together || trips > MUST.trip;
+    const isMissed =
+      Math.max(ratios.joined, ratios.inside) < MUST.rate ||
+      Math.max(ratios.together, ratios.insideTogether) < MUST.together ||
+      Math.min(ratios.trip, ratios.insideTrip) > MUST.trip;
     if (isMissed || missed > 0) process.exitCode = 1;
   }
   if (values.only !== 'core') {
