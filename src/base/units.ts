@@ -52,10 +52,18 @@ export function bytesIn(text: string): number | null {
   return number !== '' && value < 2 ** 50 ? value : null;
 }
 
-const MS_IN = { ms: 1, s: 1000, m: 60_000, min: 60_000, h: 3_600_000 } as const;
+const MS_IN = {
+  ms: 1,
+  s: 1000,
+  m: 60_000,
+  min: 60_000,
+  h: 3_600_000,
+  d: 86_400_000,
+} as const;
 
-/** The milliseconds of a text such as `10s`, `500ms`, `2min` or `1h`; a number alone is seconds; null if it is no time. */
+/** The milliseconds of a text such as `10s`, `500ms`, `2min`, `1h` or `7d`; a number alone is seconds; null if it is no time. */
 export function msIn(text: string): number | null {
-  const [, number = '', unit = 's'] = text.match(/^(\d+(?:\.\d+)?|\.\d+) ?(ms|s|m|min|h)?$/) ?? [];
+  const [, number = '', unit = 's'] =
+    text.match(/^(\d+(?:\.\d+)?|\.\d+) ?(ms|s|m|min|h|d)?$/) ?? [];
   return number === '' ? null : Number(number) * MS_IN[unit as keyof typeof MS_IN];
 }

@@ -24,6 +24,15 @@ export function timeSpan(text: string): number {
   );
 }
 
+/** Parses how long something is kept, in whole seconds: `90s`, `12h` or `7d`, or a number of seconds. */
+export function wholeSeconds(text: string): number {
+  const value = (msIn(text) ?? 0) / 1000;
+  if (value >= 1 && Number.isInteger(value) && value < 2 ** 31) return value;
+  throw new InvalidArgumentError(
+    'It must be a time of whole seconds, such as 90s, 12h or 7d; a number alone is seconds.',
+  );
+}
+
 /** Parses a number of bytes such as `4096`, `64KiB` or `100MiB`. */
 export function byteSize(text: string): number {
   const value = bytesIn(text);

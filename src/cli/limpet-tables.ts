@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { parse } from 'smol-toml';
 import * as v from 'valibot';
 import { nearest } from '../base/nearest.ts';
-import { bytesIn } from '../base/units.ts';
+import { bytesIn, msIn } from '../base/units.ts';
 import { pathOf } from '../daemon/check-access.ts';
 import { ConfigError, lineOf } from '../daemon/config.ts';
 import { Limpet, type LimpetOptions } from '../limpet/limpet.ts';
@@ -23,6 +23,13 @@ const BYTES = 'must be a number of bytes, or such as 64MiB';
 const written = v.pipe(v.string(), v.transform(bytesIn), v.number(BYTES));
 const bytes = v.optional(v.union([whole, written], BYTES));
 
+const AGE = 'must be a time of whole seconds, such as 90 or "7d"';
+const age = v.pipe(
+  v.string(),
+  v.transform((text) => (msIn(text) ?? Number.NaN) / 1000),
+  v.number(AGE),
+);
+
 const LINK = v.strictObject({
   server: text,
   client: text,
@@ -37,7 +44,7 @@ const LINK = v.strictObject({
   large: v.optional(v.picklist(['pieces', 'refuse'])),
   state: text,
   'max-bytes': bytes,
-  'max-age': v.optional(v.number()),
+  'max-age': v.optional(v.union([v.number(), age], AGE)),
   discard: v.optional(v.picklist(['old', 'new'])),
   replicas: v.optional(v.number()),
   credentials: text,

@@ -2,7 +2,7 @@ import { type Command, Option } from 'commander';
 import { NoBusError } from '../client/ports/find-bus.ts';
 import { Limpet, type LinkOptions } from '../limpet/limpet.ts';
 import { KbusError } from '../message/error.ts';
-import { byteSize, wholeNumber } from './arguments.ts';
+import { byteSize, wholeNumber, wholeSeconds } from './arguments.ts';
 import { Ending, ended, untilEnded } from './ending.ts';
 import { Exit, Failure } from './failure.ts';
 import { readLink } from './link-option.ts';
@@ -74,9 +74,9 @@ export function configure(command: Command): void {
       byteSize,
     )
     .option(
-      '--stream-max-age <seconds>',
-      'mode stream: it holds a message for so long (default: no limit)',
-      wholeNumber(1, 2 ** 31),
+      '--stream-max-age <time>',
+      'mode stream: it holds a message for so long, such as 12h or 7d (default: no limit)',
+      wholeSeconds,
     )
     .addOption(
       new Option(

@@ -1,6 +1,6 @@
 import { InvalidArgumentError } from 'commander';
 import type { LinkOptions } from '../limpet/limpet.ts';
-import { byteSize } from './arguments.ts';
+import { byteSize, wholeSeconds } from './arguments.ts';
 
 type Read = (text: string) => unknown;
 type Option = readonly [key: keyof LinkOptions, read: Read, meaning: string];
@@ -37,7 +37,7 @@ const NATS: Readonly<Record<string, Option>> = {
   ca: ['ca', text, 'FILE'],
   state: ['state', text, 'FILE'],
   'max-bytes': ['maxBytes', byteSize, 'BYTES'],
-  'max-age': ['maxAge', count, 'SECONDS'],
+  'max-age': ['maxAge', wholeSeconds, 'TIME'],
   discard: ['discard', oneOf('old', 'new'), 'old|new'],
   replicas: ['replicas', count, 'NUMBER'],
 };

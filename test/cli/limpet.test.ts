@@ -178,6 +178,10 @@ describe('kbus limpet', () => {
     ['{ server = 5 }', 'link[0].server: must be a string, not 5'],
     ['{ nats = 3 }', 'link[0].nats: must be the address of a server, or a list of them'],
     ['{ client = "/x", mode = "x" }', 'link[0].mode: must be "core" or "stream", not "x"'],
+    [
+      '{ nats = "nats://x", federation = "a", mode = "stream", max-age = "soon" }',
+      'link[0].max-age: must be a time of whole seconds, such as 90 or "7d"',
+    ],
     ['"/x"', 'link[0]: must be a table such as { client = "/tmp/link.sock" }, not "/x"'],
     ['', 'link: must have at least one link'],
   ])('a link %s in a configuration file is wrong', async (link, says) => {

@@ -19,14 +19,14 @@ describe('--link', () => {
       },
     ],
     [
-      'nats:plant@tls://a,mode=stream,state=s,max-bytes=9,max-age=8,discard=new,replicas=3,creds=c,nkey=n,ca=x,cert=y,key=z',
+      'nats:plant@tls://a,mode=stream,state=s,max-bytes=9,max-age=2min,discard=new,replicas=3,creds=c,nkey=n,ca=x,cert=y,key=z',
       {
         nats: 'tls://a',
         federation: 'plant',
         mode: 'stream',
         state: 's',
         maxBytes: 9,
-        maxAge: 8,
+        maxAge: 120,
         discard: 'new',
         replicas: 3,
         credentials: 'c',
