@@ -1,3 +1,4 @@
+import { fstatSync } from 'node:fs';
 import process from 'node:process';
 import { buffer } from 'node:stream/consumers';
 import { InvalidArgumentError } from 'commander';
@@ -82,9 +83,17 @@ export async function typedData(
 ): Promise<Uint8Array> {
   if (data?.includes(REPLACEMENT)) throw new Failure(Exit.USAGE, NOT_UTF8);
   let bytes: Uint8Array;
-  if (data === '-') bytes = await untilEnded(buffer(process.stdin)).catch(stdinFailed);
+  if (data === '-') bytes = await untilEnded(dataOfStdin()).catch(stdinFailed);
   else bytes = Buffer.from(data ?? '');
   return options.hex ? fromHex(Buffer.from(bytes).toString('latin1')) : bytes;
+}
+
+async function dataOfStdin(): Promise<Uint8Array> {
+  // Node would read a folder as an empty file.
+  if (fstatSync(process.stdin.fd).isDirectory()) {
+    throw new Failure(Exit.USAGE, "can't read the data from stdin: it is a folder");
+  }
+  return buffer(process.stdin);
 }
 
 function stdinFailed(error: unknown): never {

@@ -161,11 +161,14 @@ describe('kbus', () => {
   });
 });
 
-test('A read error of stdin is not a bug.', async () => {
-  const run = 'exec "$0" "$1" send "$2" - 0>/dev/null';
+test.each([
+  ['A read error of stdin', '0>/dev/null', 'EBADF: [^\\n]*'],
+  ['A folder as stdin', '0</', 'it is a folder'],
+])('%s is not a bug, nor empty data.', async (_what, redirection, why) => {
+  const run = `exec "$0" "$1" send "$2" - ${redirection}`;
   const { code, stderr } = await new Program('/bin/sh', ['-c', run, process.execPath, MAIN, '$.A'])
     .ended;
-  expect(stderr).toMatch(/^kbus: can't read the data from stdin: EBADF: [^\n]*\n$/);
+  expect(stderr).toMatch(new RegExp(`^kbus: can't read the data from stdin: ${why}\\n$`));
   expect(code).toBe(2);
 });
 
