@@ -183,8 +183,10 @@ export class Daemon {
     this.chunks = new Chunks(memory, work);
     this.turns = new Turns(work, setImmediate, this.flushes);
     this.receiveBuffers = new ReceiveBuffers(new BusyPoll(options.spin ?? 0).onHandled);
-    this.newcomers = new Newcomers(options.helloTimeout ?? DEFAULT_HELLO_TIMEOUT_S);
     this.departures = new Departures(this.turns);
+    this.newcomers = new Newcomers(options.helloTimeout ?? DEFAULT_HELLO_TIMEOUT_S, (what) =>
+      this.departures.add(what),
+    );
   }
 
   /**

@@ -1,10 +1,13 @@
 import { Deadlines } from '../base/deadlines.ts';
 import { Errno } from '../message/errno.ts';
 
-/** The most connections that have not said HELLO; over WebSocket, as many again have not said ENTER. */
+/** The most connections that have long not said HELLO; over WebSocket, as many again are no Ksock yet. */
 export const MAX_SILENT_CONNECTIONS = 256;
 
-const TOO_MANY = `the client sent no HELLO while ${MAX_SILENT_CONNECTIONS} newer connections came that did not either: connect again, and send it at once`;
+/** So long a client has for it, however many others do not say it: it does not wait longer for the answer itself. */
+const USUAL_SECONDS = 5;
+
+const TOO_MANY = `the client sent no HELLO within ${USUAL_SECONDS} s, and ${MAX_SILENT_CONNECTIONS} newer connections did not either`;
 
 /** A connection whose client may not have said HELLO yet. */
 export interface Newcomer {
@@ -13,64 +16,59 @@ export interface Newcomer {
 }
 
 /**
- * The connections of which the daemon waits for HELLO. A client says it at once, so only one that is greedy has many that
- * are silent: with too many, the daemon ends the oldest. To refuse the newest instead would leave an honest client out.
+ * The connections of which the daemon waits for HELLO. A client says it soon, even if it opens thousands of Ksocks at once, so
+ * only one that is greedy has many that are silent for long: of those, the daemon ends the oldest. To refuse the newest
+ * instead would leave honest clients out.
  */
 export class Newcomers {
+  /** Those that have been silent for long. */
   private readonly silent = new Set<Newcomer>();
-  private readonly deadlines: Deadlines<Newcomer>;
-  private readonly schedule: (what: () => void) => void;
-  private isTrimming = false;
+  private readonly usual: Deadlines<Newcomer>;
+  private readonly last: Deadlines<Newcomer>;
+  private readonly put: (what: () => void) => void;
 
-  /**
-   * `seconds`: within which a client must say HELLO. `schedule` calls a function after the event loop has reported other
-   * events.
-   */
-  constructor(seconds: number, schedule: (what: () => void) => void = setImmediate) {
-    this.schedule = schedule;
-    this.deadlines = new Deadlines(seconds * 1000, (one) => {
-      this.silent.delete(one);
-      if (!one.isSilent) return;
+  /** `seconds`: within which a client must say HELLO. `put` does something now, or in a later turn. */
+  constructor(seconds: number, put: (what: () => void) => void, usual = USUAL_SECONDS) {
+    this.put = put;
+    this.usual = new Deadlines(usual * 1000, (one) => this.isLate(one));
+    this.last = new Deadlines(seconds * 1000, (one) => {
       const timeout = `${seconds} s, the hello-timeout of the daemon`;
-      one.farewell(Errno.ETIMEDOUT, `the client sent no HELLO within ${timeout}`);
+      this.end(one, `the client sent no HELLO within ${timeout}`);
     });
   }
 
   /** A connection was made. */
   came(one: Newcomer): void {
+    this.usual.begin(one);
+    this.last.begin(one);
+  }
+
+  private isLate(one: Newcomer): void {
+    if (!one.isSilent) return;
     this.silent.add(one);
-    this.deadlines.begin(one);
-    this.trimSoon();
-  }
-
-  private trimSoon(): void {
-    if (this.silent.size <= MAX_SILENT_CONNECTIONS || this.isTrimming) return;
-    this.isTrimming = true;
-    // What a client said before it was accepted is read in the next round of the event loop.
-    this.schedule(() => {
-      const known = [...this.silent];
-      this.schedule(() => this.trim(known));
-    });
-  }
-
-  /** Ends the oldest of these until no more are silent than may be. */
-  private trim(known: readonly Newcomer[]): void {
-    this.isTrimming = false;
-    for (const one of this.silent) if (!one.isSilent) this.silent.delete(one);
-    for (const one of known) {
+    for (const oldest of this.silent) {
       if (this.silent.size <= MAX_SILENT_CONNECTIONS) return;
-      if (this.silent.delete(one)) one.farewell(Errno.ETIMEDOUT, TOO_MANY);
+      this.end(oldest, TOO_MANY);
     }
-    this.trimSoon();
+  }
+
+  /** Thousands may end together. */
+  private end(one: Newcomer, why: string): void {
+    this.silent.delete(one);
+    this.put(() => {
+      if (one.isSilent) one.farewell(Errno.ETIMEDOUT, why);
+    });
   }
 
   /** It has ended. */
   left(one: Newcomer): void {
     this.silent.delete(one);
-    this.deadlines.end(one);
+    this.usual.end(one);
+    this.last.end(one);
   }
 
   stop(): void {
-    this.deadlines.stop();
+    this.usual.stop();
+    this.last.stop();
   }
 }

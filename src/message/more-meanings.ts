@@ -23,7 +23,7 @@ export const MORE_MEANINGS: Readonly<Partial<Record<Call, Meanings>>> = {
     EPROTO: 'the daemon there speaks another version of the protocol',
     ENOMEM: 'the daemon has as many connections and open device files as it may (max-connections)',
     ETIMEDOUT:
-      'the daemon waited for this program to say who it is, and gave up (hello-timeout), or too many others came that did not say it either',
+      'the daemon waited for this program to say who it is, and gave up (hello-timeout, and the limit of silent connections)',
     EACCES:
       'this user may not use the bus; see the --mode and --group of `kbus serve`, or name an access point that this user may use (--access)',
     ENAMETOOLONG: LONG_PATH,
@@ -100,7 +100,7 @@ export const MORE_MEANINGS: Readonly<Partial<Record<Call, Meanings>>> = {
     ENAMETOOLONG: LONG_PATH,
     ENOMEM: 'the daemon has as many connections and open device files as it may (max-connections)',
     ETIMEDOUT:
-      'the daemon waited for this program to say who it is, and gave up (hello-timeout), or too many others came that did not say it either',
+      'the daemon waited for this program to say who it is, and gave up (hello-timeout, and the limit of silent connections)',
     ECONNRESET: 'the connection to the daemon is lost, and what happens from now on is not seen',
   },
   kick: {
