@@ -38,6 +38,34 @@ export interface Span {
   largest: number;
   /** All records but the first are SAME. */
   readonly isRun: boolean;
+  /** Where some of many records lie, so that to find one takes as long, however many come before it; null: not known yet. */
+  marks: Marks | null;
+}
+
+/** A mark stands at each record whose index is a multiple of this. */
+const MARK_EVERY = 64;
+
+/** For each mark, the three places that a cursor needs. */
+class Marks {
+  private readonly places: Float64Array;
+
+  constructor(cursor: RecordCursor, count: number) {
+    this.places = new Float64Array(3 * Math.ceil(count / MARK_EVERY));
+    for (let index = 0; index < count; index++) {
+      if (index > 0) cursor.next();
+      if (index % MARK_EVERY > 0) continue;
+      this.places.set([cursor.at, cursor.headAt, cursor.repeats], (3 * index) / MARK_EVERY);
+    }
+  }
+
+  /** A cursor at the record at `index`. */
+  cursor(bytes: Uint8Array, index: number): RecordCursor {
+    const from = 3 * Math.floor(index / MARK_EVERY);
+    const [at, headAt, repeats] = this.places.subarray(from, from + 3);
+    const cursor = new RecordCursor(bytes, at as number, headAt as number, repeats as number);
+    for (let passed = index % MARK_EVERY; passed > 0; passed--) cursor.next();
+    return cursor;
+  }
 }
 
 /** A stretch of memory in which batches lie. It learns which of them are in queues. */
@@ -247,7 +275,7 @@ export class MessageBatch {
     const { ownHeadLength } = this;
     const end = this.copyTo(to, start);
     this.more = null;
-    this.span = { ...span, at: start, headAt: start + HEAD_AT, repeats: 0, end };
+    this.span = { ...span, at: start, headAt: start + HEAD_AT, repeats: 0, end, marks: null };
     this.dataAt += start + ownHeadLength - span.at;
     this.bytes = to;
     this.memory = memory;
@@ -272,8 +300,13 @@ export class MessageBatch {
 
   /** A cursor at the message at `index`. */
   cursor(index = 0): RecordCursor {
-    const { at, headAt, repeats } = this.span as Span;
+    const span = this.span as Span;
+    const { at, headAt, repeats } = span;
     const cursor = new RecordCursor(this.bytes, at, headAt, repeats);
+    if (index >= MARK_EVERY) {
+      span.marks ??= new Marks(cursor, this.count);
+      return span.marks.cursor(this.bytes, index);
+    }
     for (let passed = 0; passed < index; passed++) cursor.next();
     return cursor;
   }
@@ -308,6 +341,7 @@ export class MessageBatch {
       size: size - taken.size,
       largest,
       isRun,
+      marks: null,
     };
     this.stand(cursor);
     return taken;
@@ -350,7 +384,7 @@ export class MessageBatch {
     }
     const { end } = cursor;
     const { isRun } = this.span as Span;
-    part.span = { at, headAt, repeats, end, data, size, largest, isRun };
+    part.span = { at, headAt, repeats, end, data, size, largest, isRun, marks: null };
     part.count = count;
     part.from = this.from;
     part.requests = this.requestOf(index);
@@ -376,7 +410,8 @@ export class MessageBatch {
     batch.count = count;
     const { headAt, repeats } = cursor;
     const { data, size, largest, heads } = sums;
-    batch.span = { at, headAt, repeats, end, data, size, largest, isRun: heads === 1 };
+    const isRun = heads === 1;
+    batch.span = { at, headAt, repeats, end, data, size, largest, isRun, marks: null };
     batch.more = more;
     return batch;
   }

@@ -1,6 +1,7 @@
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { MessageBatch } from '../../src/bus/message-batch.ts';
 import { entireLength } from '../../src/message/codec/device.ts';
+import { RecordCursor } from '../../src/message/codec/records.ts';
 import { MessageId, OrigFrom } from '../../src/message/id.ts';
 import { Message } from '../../src/message/message.ts';
 import { record, same } from '../support/frames.ts';
@@ -156,4 +157,24 @@ describe('Messages of a batch', () => {
       }
     }
   });
+});
+
+it('To find a message of a batch takes as many steps, however many messages there are before it.', () => {
+  const count = 5000;
+  const records = [record(new Message('$.A', 'first')), ...Array(count - 1).fill(same('more'))];
+  const batch = batchOf(records);
+  const steps = vi.spyOn(RecordCursor.prototype, 'next');
+  const most = 64;
+  // The first far one finds out where the others are.
+  batch.one(count - 1);
+  for (const index of [0, 1, 63, 64, 65, 127, 128, 1000, 2499, 4991, 4992, count - 1]) {
+    steps.mockClear();
+    expect(Buffer.from(batch.one(index).copyData()).toString()).toBe(
+      index === 0 ? 'first' : 'more',
+    );
+    expect(steps.mock.calls.length).toBeLessThan(most);
+  }
+  batch.split(10);
+  expect(Buffer.from(batch.one(count - 11).copyData()).toString()).toBe('more');
+  steps.mockRestore();
 });
