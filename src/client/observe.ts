@@ -34,7 +34,7 @@ export interface ObserveOptions extends TapOptions {
   /**
    * In place of what happens from now on: what the daemon has kept of the last so many milliseconds, with the state of the bus
    * before that; then the iteration ends. It shows all messages, so `names`, `kinds` and `data` must not be given. EINVAL if
-   * the daemon keeps no history (`kbus serve --history 4MiB`).
+   * the daemon keeps no history (`kbus serve --history 4MiB`), ENOMEM if programs hold too much memory (`max-memory`).
    */
   past?: number | undefined;
 }

@@ -3,6 +3,7 @@ import type { Bus } from '../bus/bus.ts';
 import type { Identity } from '../bus/identity.ts';
 import type { Holder, Share } from '../bus/memory.ts';
 import { COSTS, costOfBinding } from '../bus/settings.ts';
+import { Errno } from '../message/errno.ts';
 import { BusTap } from '../tap/bus-tap.ts';
 import { BLOCK_HEADROOM } from '../tap/event-writer.ts';
 import { EVENTS_VERSION } from '../tap/events.ts';
@@ -28,6 +29,9 @@ const FRAME_SLACK_BYTES = 512 * 1024;
 
 /** Memory that a tap may take at a time. */
 const STEP_BYTES = 256 * 1024;
+
+/** Memory that one who looks back may hold while it does not read: it counts from the beginning. */
+const PAST_BYTES = 512 * 1024;
 
 /** Microseconds in a millisecond. */
 const MICROSECONDS = 1000;
@@ -135,8 +139,21 @@ export class Observation implements Holder {
   private lookBack(frame: FrameReader): void {
     checkVersion(wordOf(frame, 0));
     const history = this.history();
-    if (history === null) throw new NoHistoryError();
+    if (history === null) {
+      throw new NoPastError(
+        Errno.EINVAL,
+        'this daemon keeps no history: start it with --history 4MiB',
+      );
+    }
+    const { memory } = this.share;
+    if (!this.share.allows(COSTS.ksock + PAST_BYTES, PAST_BYTES)) {
+      throw new NoPastError(
+        Errno.ENOMEM,
+        `no memory is free for a look at the past: programs hold ${memory.held} bytes of the ${memory.limit} that they may hold together (max-memory)`,
+      );
+    }
     this.past = history.past(wordOf(frame, 1));
+    this.hold(0);
     this.isEnding = true;
     this.due();
   }
@@ -213,8 +230,9 @@ export class Observation implements Holder {
 
   /** Counts what is kept for the client: so many bytes, and the memory in which events wait. */
   hold(bytes: number): void {
-    const { share, tap } = this;
-    const held = COSTS.ksock + this.filterBytes + bytes + (tap?.memory ?? 0);
+    const { past, share, tap } = this;
+    const unread = past === null ? bytes : Math.max(bytes, PAST_BYTES);
+    const held = COSTS.ksock + this.filterBytes + unread + (tap?.memory ?? 0);
     share.hold(held - this.held);
     this.held = held;
     if (tap !== null) tap.isSqueezed = !share.allows(held, STEP_BYTES);
@@ -235,12 +253,14 @@ export class Observation implements Holder {
   }
 }
 
-/** The daemon keeps no history of the bus. */
-export class NoHistoryError extends Error {
-  override readonly name = 'NoHistoryError';
+/** The daemon can't tell the past: EINVAL if it keeps none, ENOMEM without memory for one more who looks back. */
+export class NoPastError extends Error {
+  override readonly name = 'NoPastError';
+  readonly errno: number;
 
-  constructor() {
-    super('this daemon keeps no history: start it with --history 4MiB');
+  constructor(errno: number, why: string) {
+    super(why);
+    this.errno = errno;
   }
 }
 

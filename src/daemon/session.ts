@@ -33,7 +33,7 @@ import { readHello, welcome } from './greeting.ts';
 import type { History } from './history.ts';
 import { Inbox, type InboxHost } from './inbox.ts';
 import type { InboxReader } from './inbox-reader.ts';
-import { NoHistoryError, Observation } from './observation.ts';
+import { NoPastError, Observation } from './observation.ts';
 import { Outbox } from './outbox.ts';
 import { MAX_BACKLOG_BYTES, Prefetcher } from './prefetcher.ts';
 import { Reads } from './reads.ts';
@@ -186,8 +186,8 @@ export class Session
     try {
       handle();
     } catch (error) {
-      if (error instanceof NoHistoryError) {
-        this.farewell(Errno.EINVAL, error.message);
+      if (error instanceof NoPastError) {
+        this.farewell(error.errno, error.message);
         return;
       }
       if (!(error instanceof ProtocolError)) throw error;

@@ -4,7 +4,8 @@ import { Bus } from '../../src/bus/bus.ts';
 import { printStats, reportStats } from '../../src/bus/report.ts';
 import { COSTS } from '../../src/bus/settings.ts';
 import { openEntrance } from '../../src/daemon/entrance.ts';
-import { Session } from '../../src/daemon/session.ts';
+import type { History } from '../../src/daemon/history.ts';
+import { Session, type SessionHost } from '../../src/daemon/session.ts';
 import { TURN_STEPS, Turns } from '../../src/daemon/turns.ts';
 import { Errno } from '../../src/message/errno.ts';
 import { Message } from '../../src/message/message.ts';
@@ -12,7 +13,7 @@ import { BusView } from '../../src/tap/bus-view.ts';
 import { EventReader } from '../../src/tap/event-reader.ts';
 import { EVENTS_VERSION, type TapEvent } from '../../src/tap/events.ts';
 import { MIN_SIZE } from '../../src/tap/limits.ts';
-import { HelloMode } from '../../src/wire/protocol.ts';
+import { HelloMode, ObserveDetail } from '../../src/wire/protocol.ts';
 import { batchOf } from '../bus/batch.ts';
 import { Program } from '../bus/program.ts';
 import { type Frame, frame, frameText, hello, messagesFrame, record } from '../support/frames.ts';
@@ -422,4 +423,45 @@ it('The state of a large bus comes in turns, between which others are served and
   observer.see();
   expect(observer.view.isComplete).toBe(true);
   expect(stateOfView(observer.view)).toEqual(stateOfBus(bus));
+});
+
+describe('Clients that ask for the past, and do not read,', () => {
+  const lookBack = (): Buffer =>
+    Buffer.from(frame('OBSERVE', { detail: ObserveDetail.PAST, words: [EVENTS_VERSION, 1000] }));
+
+  it('are refused before they hold the memory that others need.', () => {
+    const limit = 16 * MEBIBYTE;
+    bus = new Bus({ maxMemory: limit });
+    const block = new Uint8Array(32 * 1024);
+    const past = Array.from({ length: 100 }, () => block);
+    const keeping: SessionHost = host;
+    keeping.historyOf = () => ({ past: () => [...past] }) as unknown as History;
+    const peers: Peer[] = [];
+    for (let at = 0; at < 100; at++) {
+      const peer = Peer.open(host, bus, HelloMode.OBSERVE);
+      peer.reads = false;
+      peer.say(lookBack());
+      peers.push(peer);
+    }
+    const refused = peers.filter((peer) => peer.isEnded);
+    expect(refused.length).toBeGreaterThan(50);
+    expect(refused.length).toBeLessThan(100);
+    for (const peer of refused) {
+      const [errno, why] = farewell(peer);
+      expect(errno).toBe(Errno.ENOMEM);
+      expect(why).toMatch(
+        /^no memory is free for a look at the past: programs hold \d+ bytes of the 16777216 /,
+      );
+    }
+    // What they were sent is within what was counted for them.
+    expect(bus.memory.free).toBeGreaterThan(limit / 4);
+    for (const peer of peers) peer.session.closed();
+    expect(bus.memory.held).toBe(0);
+  });
+
+  it('are told why, if the daemon keeps none.', () => {
+    const peer = Peer.open(host, bus, HelloMode.OBSERVE);
+    peer.say(lookBack());
+    expect(farewell(peer)).toEqual([Errno.EINVAL, expect.stringContaining('--history 4MiB')]);
+  });
 });
