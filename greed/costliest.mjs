@@ -118,6 +118,17 @@ const ACTIONS = {
     const records = Array.from({ length }, (_, one) => record(`$.M.n${first + one}`, size & 15));
     return send(at, detailOf(more & ~1), records);
   },
+  // All but the first have only the length of their data.
+  'send thousands alike': ({ name, more }, at) => {
+    const length = nth([1000, 4000, 16_000], more);
+    const same = Buffer.alloc((length - 1) * 4);
+    for (let one = 0; one < same.length; one += 4) same[one] = 0x80;
+    const records = Buffer.concat([
+      record(nth(NAMES, name), 0, { flags: flagsOf(more & ~1) }),
+      same,
+    ]);
+    return frame(FrameKind.SEND, detailOf(more & ~1), 0, at, [length], records);
+  },
   take: (_action, at) => take(at),
   'take without waiting': (_action, at) => frame(FrameKind.TAKE, 0, 0, at, []),
   credit: ({ size }) => credit(size),
