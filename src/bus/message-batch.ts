@@ -38,15 +38,19 @@ export interface Span {
   largest: number;
   /** All records but the first are SAME. */
   readonly isRun: boolean;
-  /** Where some of many records lie, so that to find one takes as long, however many come before it; null: not known yet. */
-  marks: Marks | null;
 }
 
-/** A mark stands at each record whose index is a multiple of this. */
-const MARK_EVERY = 64;
+/** A mark stands at each record whose index is a multiple of this. Usual batches have fewer: to make marks would cost more. */
+const MARK_EVERY = 512;
 
-/** For each mark, the three places that a cursor needs. */
+/**
+ * Where some of many records lie, so that to find one takes as long, however many come before it: for each mark, the three
+ * places that a cursor needs.
+ */
 class Marks {
+  /** Few batches have marks: a field would make each larger. */
+  static readonly of = new WeakMap<Span, Marks>();
+
   private readonly places: Float64Array;
 
   constructor(cursor: RecordCursor, count: number) {
@@ -275,7 +279,7 @@ export class MessageBatch {
     const { ownHeadLength } = this;
     const end = this.copyTo(to, start);
     this.more = null;
-    this.span = { ...span, at: start, headAt: start + HEAD_AT, repeats: 0, end, marks: null };
+    this.span = { ...span, at: start, headAt: start + HEAD_AT, repeats: 0, end };
     this.dataAt += start + ownHeadLength - span.at;
     this.bytes = to;
     this.memory = memory;
@@ -300,15 +304,21 @@ export class MessageBatch {
 
   /** A cursor at the message at `index`. */
   cursor(index = 0): RecordCursor {
-    const span = this.span as Span;
-    const { at, headAt, repeats } = span;
+    if (index >= MARK_EVERY) return this.farCursor(index);
+    const { at, headAt, repeats } = this.span as Span;
     const cursor = new RecordCursor(this.bytes, at, headAt, repeats);
-    if (index >= MARK_EVERY) {
-      span.marks ??= new Marks(cursor, this.count);
-      return span.marks.cursor(this.bytes, index);
-    }
     for (let passed = 0; passed < index; passed++) cursor.next();
     return cursor;
+  }
+
+  private farCursor(index: number): RecordCursor {
+    const span = this.span as Span;
+    let marks = Marks.of.get(span);
+    if (marks === undefined) {
+      marks = new Marks(this.cursor(), this.count);
+      Marks.of.set(span, marks);
+    }
+    return marks.cursor(this.bytes, index);
   }
 
   /** Where the record of the message at `index` begins; for `count`, where the last record ends. */
@@ -341,7 +351,6 @@ export class MessageBatch {
       size: size - taken.size,
       largest,
       isRun,
-      marks: null,
     };
     this.stand(cursor);
     return taken;
@@ -384,7 +393,7 @@ export class MessageBatch {
     }
     const { end } = cursor;
     const { isRun } = this.span as Span;
-    part.span = { at, headAt, repeats, end, data, size, largest, isRun, marks: null };
+    part.span = { at, headAt, repeats, end, data, size, largest, isRun };
     part.count = count;
     part.from = this.from;
     part.requests = this.requestOf(index);
@@ -410,8 +419,7 @@ export class MessageBatch {
     batch.count = count;
     const { headAt, repeats } = cursor;
     const { data, size, largest, heads } = sums;
-    const isRun = heads === 1;
-    batch.span = { at, headAt, repeats, end, data, size, largest, isRun, marks: null };
+    batch.span = { at, headAt, repeats, end, data, size, largest, isRun: heads === 1 };
     batch.more = more;
     return batch;
   }
