@@ -3,7 +3,7 @@
 // that daemons run, as their configuration files say, join two daemons.
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import process from 'node:process';
@@ -11,7 +11,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import { Ksock } from '../dist/index.js';
 import { freePort, startNats } from '../harness/nats-server.mjs';
-import { Daemon, KBUS } from '../harness/serve.mjs';
+import { Daemon, KBUS, withLimpet } from '../harness/serve.mjs';
 import { children, MESSAGES, median, part, rateOf, STORED, said, tripOf } from './joined.mjs';
 import { writeReport } from './page.mjs';
 
@@ -95,10 +95,8 @@ class Machines {
   async joinInside() {
     for (const id of [101, 102]) {
       const folder = join(this.folder, `inside-${id}`);
-      const config = `${folder}.toml`;
       const link = `{ nats = "${this.nats}", federation = "inside" }`;
-      writeFileSync(config, `[[limpet]]\nid = ${id}\nlink = [${link}]\n`);
-      const daemon = new Daemon(folder, ['--config', config]);
+      const daemon = new Daemon(folder, withLimpet(folder, id, link));
       await daemon.serving;
       this.own.push(daemon.child);
       children.add(daemon.child);

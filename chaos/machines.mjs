@@ -10,12 +10,11 @@
 //   node chaos/machines.mjs --seconds 60 --seed 7 --only server --mode stream --servers 3
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { writeFileSync } from 'node:fs';
 import process from 'node:process';
 import { setTimeout as pause } from 'node:timers/promises';
 import { Ksock } from '../dist/index.js';
 import { freePort, NatsCluster, startNats } from '../harness/nats-server.mjs';
-import { Daemon, KBUS } from '../harness/serve.mjs';
+import { Daemon, KBUS, withLimpet } from '../harness/serve.mjs';
 import {
   Announcer,
   Asker,
@@ -129,15 +128,9 @@ async function kill(child) {
 /** @param {string} url @param {number} machine */
 async function startDaemon(url, machine) {
   const folder = at(MACHINES[machine] ?? '');
-  const options = [];
-  if (inside) {
-    const config = `${folder}.toml`;
-    const replicas = mode === 'stream' ? `, replicas = ${count}` : '';
-    const link = `{ nats = "${url}", federation = "plant", mode = "${mode}"${replicas} }`;
-    writeFileSync(config, `[[limpet]]\nid = ${machine + 1}\nlink = [${link}]\n`);
-    options.push('--config', config);
-  }
-  const daemon = new Daemon(folder, options);
+  const replicas = mode === 'stream' ? `, replicas = ${count}` : '';
+  const link = `{ nats = "${url}", federation = "plant", mode = "${mode}"${replicas} }`;
+  const daemon = new Daemon(folder, inside ? withLimpet(folder, machine + 1, link) : []);
   children.add(daemon.child);
   await daemon.serving;
   return daemon.child;

@@ -24,6 +24,7 @@ const LIMITED = ['--max-memory', String(100 * MEBIBYTE)];
 const ALL_KINDS = 15;
 
 /** @import { Attack, OneAttack } from './attacks.mjs' */
+/** @import { Wire } from './wire.mjs' */
 
 /** A program that observes, and has asked for what it wants. @param {Attack} attack @param {number} size  bytes that may wait */
 async function observer(attack, names = '', size = 0) {
@@ -31,6 +32,15 @@ async function observer(attack, names = '', size = 0) {
   const words = [EVENTS_VERSION, ALL_KINDS, UNLIMITED, size];
   wire.write(wordsFrame(FrameKind.OBSERVE, 0, 0, 0, words, names));
   return wire;
+}
+
+/** Opens as many Ksocks as the daemon lets it. @param {Attack} attack @param {(wire: Wire) => void} use */
+async function openAll(attack, use) {
+  for (let at = 0; at < attack.some(16_400); at++) {
+    const wire = await attack.wire();
+    if (wire.farewell !== '') break;
+    use(wire);
+  }
 }
 
 /** Connects to a port or a path; gives the socket, which reads nothing. @param {Attack} attack @param {string | number} where */
@@ -114,21 +124,16 @@ export const DOORS = {
   'Ksocks that end at once': {
     does: 'opens as many Ksocks as it may (max-connections), and is killed',
     async run(attack) {
-      for (let at = 0; at < attack.some(16_400); at++) {
-        const wire = await attack.wire();
-        if (wire.farewell !== '') break;
-      }
+      await openAll(attack, () => {});
     },
   },
   'Ksocks that end without having read': {
     does: 'opens as many Ksocks as it may, leaves an answer to each of them unread, and is killed',
     async run(attack) {
-      for (let at = 0; at < attack.some(16_400); at++) {
-        const wire = await attack.wire();
-        if (wire.farewell !== '') break;
+      await openAll(attack, (wire) => {
         wire.stop();
         wire.write(call(Op.MAX_MESSAGES, 1, 0));
-      }
+      });
     },
   },
   'stalled readers': {

@@ -1,10 +1,22 @@
 // Starts a daemon: the program `kbus serve` of this checkout, as users run it.
 import { spawn } from 'node:child_process';
+import { writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { ended } from '../dist/measure/index.js';
 
 /** The program `kbus`. */
 export const KBUS = fileURLToPath(new URL('../dist/cli/main.cjs', import.meta.url));
+
+/**
+ * The options of a daemon that runs a Limpet with one link: the configuration file lies beside its folder.
+ *
+ * @param {string} directory @param {number} id @param {string} link  a table of TOML
+ */
+export function withLimpet(directory, id, link) {
+  const config = `${directory}.toml`;
+  writeFileSync(config, `[[limpet]]\nid = ${id}\nlink = [${link}]\n`);
+  return ['--config', config];
+}
 
 /** A running daemon. */
 export class Daemon {

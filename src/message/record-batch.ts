@@ -256,8 +256,7 @@ export class BatchedNames {
     for (let index = 0; index < count; index++) {
       if (index > 0) cursor.next();
       const { headAt, isSame } = cursor;
-      if (!isSame || index === 0)
-        writeU32(bytes, headAt + NUMBER_AT, this.of(bytes, headAt).number);
+      if (!isSame) writeU32(bytes, headAt + NUMBER_AT, this.of(bytes, headAt).number);
     }
   }
 

@@ -24,10 +24,8 @@ describe('A program in the process of a daemon, when the turn of the daemon is o
     return { host, inside };
   }
 
-  it('goes on with its posts in the next turns', async () => {
-    const { host, inside } = await stage();
-    const listener = await host.open();
-    await listener.setMaxMessages(COUNT);
+  /** Gives what waits for COUNT texts of `$.News`. */
+  async function hearing(listener: Ksock): Promise<() => Promise<string[]>> {
     const heard: string[] = [];
     let done = (): void => {};
     const all = new Promise<void>((resolve) => {
@@ -36,10 +34,17 @@ describe('A program in the process of a daemon, when the turn of the daemon is o
     await listener.listener('$.News', (message) => {
       if (heard.push(message.text()) === COUNT) done();
     });
+    return () => all.then(() => heard);
+  }
+
+  it('goes on with its posts in the next turns', async () => {
+    const { host, inside } = await stage();
+    const listener = await host.open();
+    await listener.setMaxMessages(COUNT);
+    const all = await hearing(listener);
     for (let at = 0; at < COUNT; at++) inside.post(new Announcement('$.News', `${at}`));
     await inside.flush();
-    await all;
-    expect(heard).toEqual(Array.from({ length: COUNT }, (_, at) => `${at}`));
+    expect(await all()).toEqual(Array.from({ length: COUNT }, (_, at) => `${at}`));
   });
 
   it('goes on with sends and Requests that it awaits', async () => {
@@ -59,20 +64,12 @@ describe('A program in the process of a daemon, when the turn of the daemon is o
     const { host, inside } = await stage();
     const listener = await host.open();
     await listener.setMaxMessages(3);
-    const heard: string[] = [];
-    let done = (): void => {};
-    const all = new Promise<void>((resolve) => {
-      done = resolve;
-    });
-    await listener.listener('$.News', (message) => {
-      if (heard.push(message.text()) === COUNT) done();
-    });
+    const all = await hearing(listener);
     for (let at = 0; at < COUNT; at++) {
       const room = inside.post(new Announcement('$.News', `${at}`), { wait: true });
       if (room !== undefined) await room;
     }
-    await all;
-    expect(heard).toEqual(Array.from({ length: COUNT }, (_, at) => `${at}`));
+    expect(await all()).toEqual(Array.from({ length: COUNT }, (_, at) => `${at}`));
   });
 
   it('goes on observing: it is told of all Ksocks that are open', async () => {

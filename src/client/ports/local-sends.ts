@@ -130,12 +130,12 @@ export class LocalSends {
   }
 
   private tellBatchRefused(batch: MessageBatch, result: number): void {
-    this.refused = { batch, errno: -result };
-    for (let at = 0; at < batch.count; at++) {
-      const one = batch.count === 1 ? batch : batch.one(at);
-      this.batchRefused(-result, messageOf(one, false));
-    }
-    this.refused = null;
+    this.tellOutcome(batch, result, () => {
+      for (let at = 0; at < batch.count; at++) {
+        const one = batch.count === 1 ? batch : batch.one(at);
+        this.batchRefused(-result, messageOf(one, false));
+      }
+    });
   }
 
   reply(message: Message, refused: Refused): void {
