@@ -5,7 +5,6 @@ const latin1 = new TextDecoder('latin1');
 
 /** Converts a message of the engine to one of the model. */
 export function asNaive(batch: MessageBatch): NaiveMessage {
-  const { bytes, dataAt, dataLength } = batch;
   return {
     network: batch.idNetwork,
     serial: batch.idSerial,
@@ -17,6 +16,7 @@ export function asNaive(batch: MessageBatch): NaiveMessage {
     finalTo: [batch.carried?.finalNetwork ?? 0, batch.carried?.finalLocal ?? 0],
     flags: batch.flags,
     name: batch.name,
-    data: latin1.decode(bytes.subarray(dataAt, dataAt + dataLength)),
+    // Large data may lie in several pieces.
+    data: latin1.decode(batch.copyData()),
   };
 }
