@@ -37,7 +37,7 @@ class Ksock:
         self.input = self.socket.makefile('rb')
         self.token = 0
         self.unclaimed = deque()
-        hello = struct.pack('>4sIII', b'KBUS', 4, 3, os.getpid()) + text('client.py')
+        hello = struct.pack('>4sIII', b'KBUS', 5, 3, os.getpid()) + text('client.py')
         self.id = struct.unpack_from('>4I', self.say(HELLO, 0, hello)[2])[3]
 
     def say(self, kind, detail, body):
@@ -65,7 +65,7 @@ class Ksock:
         fields = TO | REPLY if in_reply_to else 0
         words = struct.pack('>III', to, *in_reply_to) if in_reply_to else b''
         record = struct.pack('>IHHII', len(data), len(name), fields, flags, 0) + words
-        body = struct.pack('>I', 1) + record + padded(name.encode()) + padded(data)
+        body = struct.pack('>III', 1, 0, 0) + record + padded(name.encode()) + padded(data)
         return struct.unpack_from('>II', self.say(SEND, 0, body)[2], 4)
 
     def take(self, wait=True, unclaimed=True):

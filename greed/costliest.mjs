@@ -127,7 +127,7 @@ const ACTIONS = {
       record(nth(NAMES, name), 0, { flags: flagsOf(more & ~1) }),
       same,
     ]);
-    return frame(FrameKind.SEND, detailOf(more & ~1), 0, at, [length], records);
+    return frame(FrameKind.SEND, detailOf(more & ~1), 0, at, [length, 0, 0], records);
   },
   take: (_action, at) => take(at),
   'take without waiting': (_action, at) => frame(FrameKind.TAKE, 0, 0, at, []),

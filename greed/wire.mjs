@@ -78,7 +78,7 @@ export function record(name, data, options = {}) {
  * @param {number} token @param {number} detail @param {readonly Uint8Array[]} records
  */
 export const send = (token, detail, records) =>
-  frame(FrameKind.SEND, detail, 0, token, [records.length], Buffer.concat(records));
+  frame(FrameKind.SEND, detail, 0, token, [records.length, 0, 0], Buffer.concat(records));
 
 /** Connects to a port of this machine, or to a path. @param {string | number} where */
 export async function dial(where) {

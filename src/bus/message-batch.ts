@@ -38,7 +38,16 @@ export interface Span {
   largest: number;
   /** All records but the first are SAME. */
   readonly isRun: boolean;
+  /**
+   * The driver's: what stands before the first record, where the head of a frame with just these records would. NO_ROOM,
+   * ROOM, or a number for the head that has been written there.
+   */
+  front: number;
 }
+
+/** The memory before the first record is somebody else's, or is free: see {@link Span.front}. */
+export const NO_ROOM = -1;
+export const ROOM = 0;
 
 /** A mark stands at each record whose index is a multiple of this. Usual batches have fewer: to make marks would cost more. */
 const MARK_EVERY = 512;
@@ -279,7 +288,8 @@ export class MessageBatch {
     const { ownHeadLength } = this;
     const end = this.copyTo(to, start);
     this.more = null;
-    this.span = { ...span, at: start, headAt: start + HEAD_AT, repeats: 0, end };
+    const headAt = start + HEAD_AT;
+    this.span = { ...span, at: start, headAt, repeats: 0, end, front: NO_ROOM };
     this.dataAt += start + ownHeadLength - span.at;
     this.bytes = to;
     this.memory = memory;
@@ -351,6 +361,7 @@ export class MessageBatch {
       size: size - taken.size,
       largest,
       isRun,
+      front: NO_ROOM,
     };
     this.stand(cursor);
     return taken;
@@ -393,7 +404,7 @@ export class MessageBatch {
     }
     const { end } = cursor;
     const { isRun } = this.span as Span;
-    part.span = { at, headAt, repeats, end, data, size, largest, isRun };
+    part.span = { at, headAt, repeats, end, data, size, largest, isRun, front: NO_ROOM };
     part.count = count;
     part.from = this.from;
     part.requests = this.requestOf(index);
@@ -419,9 +430,15 @@ export class MessageBatch {
     batch.count = count;
     const { headAt, repeats } = cursor;
     const { data, size, largest, heads } = sums;
-    batch.span = { at, headAt, repeats, end, data, size, largest, isRun: heads === 1 };
+    const isRun = heads === 1;
+    batch.span = { at, headAt, repeats, end, data, size, largest, isRun, front: NO_ROOM };
     batch.more = more;
     return batch;
+  }
+
+  /** The batch is all of the frame that it came in, whose head is not needed any more. */
+  markRoom(): void {
+    (this.span as Span).front = ROOM;
   }
 
   /** The `count` messages from `from` on as a batch of their own, after they were sent. */

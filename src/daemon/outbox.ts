@@ -1,7 +1,8 @@
 import { appended } from '../base/appended.ts';
 import { copyBytes } from '../base/copy-bytes.ts';
 import type { Slab } from '../base/slab.ts';
-import { type MessageBatch, wordsOf } from '../bus/message-batch.ts';
+import { writeU32 } from '../base/u32.ts';
+import { type MessageBatch, NO_ROOM, ROOM, type Span, wordsOf } from '../bus/message-batch.ts';
 import {
   copyHead,
   HEAD_AT,
@@ -183,12 +184,37 @@ export class Outbox {
       this.writeMessage(batch);
       return;
     }
+    if (count === batch.count && this.passOn(batch.bytes, batch.span)) return;
     const cursor = batch.cursor(index);
     next.records = batch.bytes;
     next.startAt(cursor);
     next.to = batch.startOf(index + count);
     if (count === 1 || next.to - next.from <= MAX_BATCH_BYTES) this.join();
     else this.split(cursor);
+  }
+
+  /**
+   * Adds `next`, which has all of a batch, as the frame in which the batch came, with another head: neither copied, nor cut
+   * off from the frames beside it. False if it has another one there already, or is better copied.
+   */
+  private passOn(records: Uint8Array, span: Span): boolean {
+    const { at, end, front } = span;
+    if (front === NO_ROOM || (next.count > 1 && end - at > MAX_BATCH_BYTES)) return false;
+    const { kind } = next;
+    // Frames of the other kinds have tokens of their own, for each reader.
+    if (kind !== FrameKind.PREFETCH && kind !== FrameKind.ANSWER) return false;
+    const mark = (kind << 8) | next.detail;
+    if (front !== ROOM && front !== mark) return false;
+    this.close();
+    const from = at - RECORDS_AT;
+    const follows = records === this.bytes && from === this.to;
+    if (end - at <= MAX_COPIED_BYTES && !follows) return false;
+    if (front === ROOM) {
+      writeHeadInPlace(records, from, end - from, next);
+      span.front = mark;
+    }
+    this.append(records, from, end);
+    return true;
   }
 
   /** Adds `next` to the open frame if it continues that, or else opens another. */
@@ -355,6 +381,21 @@ function packed(pieces: readonly Uint8Array[]): Uint8Array[] {
   }
   if (from < to) all.push(own.subarray(from, to));
   return all;
+}
+
+/** The same as `writeHead`, into memory of which there is no view: to make one would take longer. */
+function writeHeadInPlace(
+  bytes: Uint8Array,
+  at: number,
+  length: number,
+  { kind, detail, token, count, sender, serial }: MessagesFrame,
+): void {
+  writeU32(bytes, at, length);
+  writeU32(bytes, at + FRAME_AT.kind, (kind << 24) | (detail << 16));
+  writeU32(bytes, at + FRAME_AT.token, token);
+  writeU32(bytes, at + FRAME_HEADER, count);
+  writeU32(bytes, at + FRAME_HEADER + 4, sender);
+  writeU32(bytes, at + FRAME_HEADER + 8, serial);
 }
 
 function writeHead(view: DataView, at: number, length: number, frame: MessagesFrame): void {

@@ -15,13 +15,7 @@ import { Errno } from '../message/errno.ts';
 import { KBUS_FLAGS } from '../message/flags.ts';
 import type { Channel, ChannelEvents } from '../transport/channel.ts';
 import { textOf, wordOf, wordsFrame } from '../wire/frame.ts';
-import {
-  FRAME_AT,
-  FrameKind,
-  ProtocolError,
-  SENT_RECORDS_AT,
-  SendDetail,
-} from '../wire/protocol.ts';
+import { FRAME_AT, FrameKind, ProtocolError, RECORDS_AT, SendDetail } from '../wire/protocol.ts';
 import { Acknowledgements, MAX_PENDING_BYTES, MAX_PENDING_SENDS } from './acknowledgements.ts';
 import { CallResults } from './call-results.ts';
 import { type CallHost, type CallParts, Calls } from './calls.ts';
@@ -521,8 +515,8 @@ export class Session
       frame.join();
     }
     const { bytes } = frame;
-    const at = frame.at + SENT_RECORDS_AT;
-    const length = frame.length - SENT_RECORDS_AT;
+    const at = frame.at + RECORDS_AT;
+    const length = frame.length - RECORDS_AT;
     const { sums } = this;
     if (count === 0 || count > MAX_PENDING_SENDS) {
       throw new ProtocolError(
@@ -538,6 +532,7 @@ export class Session
     if (wrong !== '') throw new ProtocolError(wrong);
     this.host.turns.work.done += sums.heads + (count >> SAME_RECORDS_PER_STEP_BITS);
     const batch = MessageBatch.ofRecords(bytes, at, at + length, count, sums, frame.more);
+    if (frame.more === null) batch.markRoom();
     batch.memory = this.host.chunks?.of(bytes, frame.more) ?? null;
     batch.detail = detail;
     batch.token = token;

@@ -14,15 +14,8 @@ import { Flag, KBUS_FLAGS } from '../message/flags.ts';
 import { Head } from '../message/head.ts';
 import type { Message } from '../message/message.ts';
 import type { Channel } from '../transport/channel.ts';
-import { writeFrameHeader } from './frame.ts';
-import {
-  FRAME_AT,
-  FRAME_HEADER,
-  FrameKind,
-  MAX_CONSUMED,
-  SENT_RECORDS_AT,
-  SendDetail,
-} from './protocol.ts';
+import { writeFrameHeader, writeSendHead } from './frame.ts';
+import { FRAME_AT, FRAME_HEADER, MAX_CONSUMED, RECORDS_AT, SendDetail } from './protocol.ts';
 
 const SLAB_BYTES = 65_536;
 /** At most this many slabs are kept for reuse. */
@@ -250,13 +243,13 @@ export class FrameWriter {
 
   /** Begins a SEND, with room for a record of `length` bytes. */
   private open(detail: number, consumed: number, token: number, length: number): void {
-    const at = this.reserve(SENT_RECORDS_AT, length);
+    const at = this.reserve(RECORDS_AT, length);
     this.openAt = at;
     this.openDetail = detail;
     this.openConsumed = consumed;
     this.openCount = 1;
     // `closeFrame` writes the length, the count and `consumed`.
-    writeFrameHeader(this.view, at, 0, FrameKind.SEND, detail, 0, token);
+    writeSendHead(this.view, at, 0, detail, 0, token, 1);
     this.flushSoon();
   }
 
@@ -275,15 +268,14 @@ export class FrameWriter {
   private large(message: Message, detail: number, consumed: number, token: number): void {
     const { head, data } = message;
     const fields = wordsOf(head, message.idSerial);
-    const dataAt = SENT_RECORDS_AT + HEAD_AT + headLength(head.name.length, fields);
+    const dataAt = RECORDS_AT + HEAD_AT + headLength(head.name.length, fields);
     const padding = padded(data.length) - data.length;
     const at = this.reserve(dataAt, 4);
     const { view, slab } = this;
     const length = dataAt + data.length + padding;
-    writeFrameHeader(view, at, length, FrameKind.SEND, detail, consumed, token);
-    view.setUint32(at + FRAME_HEADER, 1);
+    writeSendHead(view, at, length, detail, consumed, token, 1);
     const flags = flagsOf(head, detail);
-    writeRecord(slab, at + SENT_RECORDS_AT, head.name, flags, fields, words, data.length);
+    writeRecord(slab, at + RECORDS_AT, head.name, flags, fields, words, data.length);
     this.cut();
     this.pieces.push(data);
     if (padding > 0) {

@@ -1,5 +1,5 @@
 import { readU32 } from '../base/u32.ts';
-import { FRAME_AT, FRAME_HEADER, ProtocolError } from './protocol.ts';
+import { FRAME_AT, FRAME_HEADER, FrameKind, ProtocolError } from './protocol.ts';
 
 // The layout of frames: writes headers, and frames of words and text; reads words and text.
 
@@ -15,6 +15,22 @@ export function writeFrameHeader(
   view.setUint32(at, length);
   view.setUint32(at + FRAME_AT.kind, (kind << 24) | (detail << 16) | consumed);
   view.setUint32(at + FRAME_AT.token, token);
+}
+
+/** Writes the head of a SEND, up to its records. */
+export function writeSendHead(
+  view: DataView,
+  at: number,
+  length: number,
+  detail: number,
+  consumed: number,
+  token: number,
+  count: number,
+): void {
+  writeFrameHeader(view, at, length, FrameKind.SEND, detail, consumed, token);
+  view.setUint32(at + FRAME_HEADER, count);
+  view.setUint32(at + FRAME_HEADER + 4, 0);
+  view.setUint32(at + FRAME_HEADER + 8, 0);
 }
 
 const encoder = new TextEncoder();

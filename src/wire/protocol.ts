@@ -17,7 +17,7 @@ export const FRAME_AT = { length: 0, kind: 4, detail: 5, consumed: 6, token: 8, 
 export const MAX_CONSUMED = 0xffff;
 
 /** Raise it whenever a peer of the version before would misunderstand. */
-export const PROTOCOL_VERSION = 4;
+export const PROTOCOL_VERSION = 5;
 
 /** The mode of a HELLO that asks for WELCOME only: it has Ksock id 0, and the connection ends. */
 export const ASK_WHO = 0;
@@ -48,8 +48,9 @@ export const FrameKind = {
   ENTER: 4,
 
   /**
-   * Client: messages to send: u32 count, and as many records (message/codec/records.ts). `detail` holds SendDetail bits,
-   * which apply to all of them. `token` is that of the first message; each further one has the next token.
+   * Client: messages to send: u32 count, u32 0, u32 0, and as many records (message/codec/records.ts). `detail` holds
+   * SendDetail bits, which apply to all of them. `token` is that of the first message; each further one has the next token.
+   * The zeros are room for what the daemon says in its frames of messages: it passes most frames on where they lie.
    */
   SEND: 10,
   /** Client: take one message; `detail` 1 waits for it. Answered by TAKEN or NONE. Nothing may be prefetched. */
@@ -124,8 +125,7 @@ export const SendDetail = {
  */
 export const ObserveDetail = { STATE_AGAIN: 1, LAST: 2, PAST: 3 } as const;
 
-/** Where the records begin in a SEND, and in the daemon's frames of messages. */
-export const SENT_RECORDS_AT = FRAME_HEADER + 4;
+/** Where the records begin in a frame of messages. */
 export const RECORDS_AT = FRAME_HEADER + 12;
 
 /** In the detail of a frame of messages: these are Requests for their reader to answer. */

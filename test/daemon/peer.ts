@@ -40,6 +40,8 @@ export class Peer implements Channel {
   readonly session: Session;
   /** How many frames each write of the daemon had. */
   readonly writes: number[] = [];
+  /** How many pieces of memory each write of the daemon had. */
+  readonly pieces: number[] = [];
   /** How many messages each frame of messages had. */
   readonly batches: number[] = [];
   /** Bytes that the session believes are still in this process. */
@@ -66,6 +68,7 @@ export class Peer implements Channel {
 
   write(pieces: readonly Uint8Array[]): void {
     const bytes = Buffer.concat(pieces);
+    this.pieces.push(pieces.length);
     if (!this.reads) this.backlog += bytes.length;
     const { frames, rest, whole } = framesOf(Buffer.concat([this.rest, bytes]));
     this.rest = rest;

@@ -40,6 +40,9 @@ function farewell(peer: Peer): string {
   return frameText(last, 1);
 }
 
+/** The Ksock id of the peer that was opened last. */
+const lastId = (): number => bus.nextKsockId - 1;
+
 describe('The first frames', () => {
   it('HELLO is answered by WELCOME, which announces the limits.', () => {
     const peer = new Peer(host, bus);
@@ -141,13 +144,17 @@ describe('A malformed frame', () => {
     'a length that is no multiple of 4': [Buffer.from([0, 0, 0, 13]), 'a frame of 13 bytes'],
     'a length that is too long': [Buffer.from([0x7f, 0, 0, 0]), 'a frame of 2130706432 bytes'],
     'a SEND of no words': [frame('SEND'), 'has no word 0'],
-    'a SEND of no message': [frame('SEND', { words: [0] }), 'a SEND has 0 messages'],
+    'a SEND of no message': [frame('SEND', { words: [0, 0, 0] }), 'a SEND has 0 messages'],
     'a SEND of nothing that should be a message': [
+      frame('SEND', { words: [1, 0, 0] }),
+      'the frame ends before message 1 of 1',
+    ],
+    'a SEND without room for the ids': [
       frame('SEND', { words: [1] }),
       'the frame ends before message 1 of 1',
     ],
     'a SEND of half a message': [
-      frame('SEND', { words: [1], body: record(news()).subarray(0, 16) }),
+      frame('SEND', { words: [1, 0, 0], body: record(news()).subarray(0, 16) }),
       'the frame ends in the name of message 1',
     ],
     'a SEND of fewer messages than it says': [
@@ -158,17 +165,17 @@ describe('A malformed frame', () => {
       messagesFrame('SEND', [news(), Buffer.alloc(4)], { count: 1 }),
       '4 bytes behind the last message of a frame',
     ],
-    'a name of no length': [lying(20, 0), 'a name of 0 bytes'],
-    'a name that is too long': [lying(20, 1001 * 0x1_0000), 'a name of 1001 bytes'],
+    'a name of no length': [lying(28, 0), 'a name of 0 bytes'],
+    'a name that is too long': [lying(28, 1001 * 0x1_0000), 'a name of 1001 bytes'],
     'a name that is longer than it is': [
-      lying(20, 30 * 0x1_0000),
+      lying(28, 30 * 0x1_0000),
       'the frame ends in the name of message 1',
     ],
-    'fields that there are not': [lying(20, NAME + 0x10), 'unknown fields in a message'],
-    'fields of the second byte': [lying(20, NAME + 0x100), 'unknown fields in a message'],
-    'data longer than there is': [lying(16, 13), 'data of 13 bytes, where 12 are left'],
-    'data of 2147483647 bytes': [lying(16, 0x7fff_ffff), 'data of 2147483647 bytes, where 12'],
-    'data shorter than there is': [lying(16, 8), '4 bytes behind the last message of a frame'],
+    'fields that there are not': [lying(28, NAME + 0x10), 'unknown fields in a message'],
+    'fields of the second byte': [lying(28, NAME + 0x100), 'unknown fields in a message'],
+    'data longer than there is': [lying(24, 13), 'data of 13 bytes, where 12 are left'],
+    'data of 2147483647 bytes': [lying(24, 0x7fff_ffff), 'data of 2147483647 bytes, where 12'],
+    'data shorter than there is': [lying(24, 8), '4 bytes behind the last message of a frame'],
     'a first message that is SAME': [
       messagesFrame('SEND', [same('abcd')]),
       'the first message of a frame has the head of one before it',
@@ -185,8 +192,8 @@ describe('A malformed frame', () => {
       alike(new Message('$.a', '', { inReplyTo: new MessageId(0, 0xffff_ffff) })),
       'more Replies than there are serial numbers',
     ],
-    WANT_YOU_TO_REPLY: [lying(24, Flag.WANT_YOU_TO_REPLY), 'a flag that only KBUS sets'],
-    SYNTHETIC: [lying(24, Flag.SYNTHETIC), 'a flag that only KBUS sets'],
+    WANT_YOU_TO_REPLY: [lying(32, Flag.WANT_YOU_TO_REPLY), 'a flag that only KBUS sets'],
+    SYNTHETIC: [lying(32, Flag.SYNTHETIC), 'a flag that only KBUS sets'],
     'SYNTHETIC on the last of several': [
       messagesFrame('SEND', [news(), news(), news('x', Flag.SYNTHETIC)]),
       'a flag that only KBUS sets',
@@ -465,6 +472,55 @@ describe('The daemon’s frames', () => {
     ]);
   });
 
+  it('are passed on where they lie: long ones of one chunk are one piece, for each of their listeners.', () => {
+    const sender = open();
+    const listeners = [open(), open()];
+    for (const listener of listeners) {
+      listener.bind('$.News');
+      listener.say(frame('CREDIT', { words: [1000] }));
+      listener.pieces.length = 0;
+    }
+    const data = ['a', 'b', 'c'].map((letter) => letter.repeat(3000));
+    const serial = bus.nextSerial;
+    sender.say(...[1, 4, 7].map((token) => alikeFrame('SEND', news(), data, { token })));
+    for (const listener of listeners) {
+      expect(listener.pieces).toEqual([1]);
+      const heard = listener.hear();
+      expect(heard.map(({ kind, message }) => [kind, message?.text()])).toEqual(
+        [...data, ...data, ...data].map((text) => ['PREFETCH', text]),
+      );
+      expect(heard.map(({ message }) => message?.id.serialNum)).toEqual(
+        Array.from({ length: 9 }, (_, index) => serial + index),
+      );
+    }
+  });
+
+  it('have the head that their reader needs: as Listener, as Replier, or as one who takes a message.', () => {
+    const sender = open();
+    const from = lastId();
+    const [replier, listener, taker, other] = [open(), open(), open(), open()];
+    replier.bind('$.Ask', true);
+    for (const peer of [listener, taker, other]) peer.bind('$.Ask');
+    for (const peer of [listener, replier]) peer.say(frame('CREDIT', { words: [9] }));
+    const serial = bus.nextSerial;
+    const data = 'long '.repeat(2000);
+    sender.say(send(new Request('$.Ask', data), 1));
+    for (const peer of [taker, other]) peer.say(frame('TAKE', { token: peer === taker ? 70 : 71 }));
+    const heard = [replier, listener, taker, other].map((peer) => peer.hear());
+    expect(
+      heard.map(([told]) => [told?.kind, told?.token, told?.message?.flags, told?.message?.from]),
+    ).toEqual([
+      ['PREFETCH', 0, Flag.WANT_A_REPLY | Flag.WANT_YOU_TO_REPLY, from],
+      ['PREFETCH', 0, Flag.WANT_A_REPLY, from],
+      ['TAKEN', 70, Flag.WANT_A_REPLY, from],
+      ['TAKEN', 71, Flag.WANT_A_REPLY, from],
+    ]);
+    for (const [told] of heard) {
+      expect(told?.message?.text()).toBe(data);
+      expect(told?.message?.id.serialNum).toBe(serial);
+    }
+  });
+
   it('acknowledge consecutive sends together, up to the next refusal.', () => {
     const sender = open();
     const replier = open();
@@ -534,9 +590,6 @@ describe('Messages in one frame', () => {
     }
     expect(at).toBeGreaterThanOrEqual(bytes.length);
   }
-
-  /** The Ksock id of the peer that was opened last. */
-  const lastId = (): number => bus.nextKsockId - 1;
 
   it('are sent and prefetched as if each had its own frame, however their bytes are cut.', () => {
     const data = ['first', 'other', 'of another length', ''];
@@ -855,9 +908,9 @@ describe('Messages in one frame', () => {
     listener.call(Op.MAX_MESSAGES, 1_000_000);
     listener.say(frame('CREDIT', { words: [60_000] }));
     const longest = 16 * MEBIBYTE + 64;
-    // A SEND that is as long as it may be: 32 bytes and the name of the first message, and 4 of each that follows.
+    // A SEND that is as long as it may be: 40 bytes and the name of the first message, and 4 of each that follows.
     const data = new Array(16).fill('x'.repeat(MEBIBYTE - 4));
-    data[0] = 'x'.repeat(MEBIBYTE - 4 + 64 - 36);
+    data[0] = 'x'.repeat(MEBIBYTE - 4 + 64 - 44);
     const bytes = alikeFrame('SEND', news(), data, { token: 1 });
     expect(bytes.length).toBe(longest);
     sender.say(bytes);

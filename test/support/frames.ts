@@ -23,7 +23,7 @@ const KINDS = new Map<number, string>(
 
 /** The number of words before the records, in frames of messages. */
 const WORDS_BEFORE: Record<string, number> = {
-  SEND: 1,
+  SEND: 3,
   PREFETCH: 3,
   PREFETCH_URGENT: 3,
   TAKEN: 3,
@@ -251,7 +251,7 @@ export function messagesFrame(
   // The frame has the fields that KBUS sets for all its messages.
   const forbidden = kind === 'SEND' ? 0 : Flag.WANT_YOU_TO_REPLY;
   const you = ((head?.flags ?? 0) & forbidden) !== 0 ? YOU : 0;
-  const words = kind === 'SEND' ? [count] : [count, from, serial];
+  const words = kind === 'SEND' ? [count, 0, 0] : [count, from, serial];
   const body = Buffer.concat(
     messages.map((one) => (one instanceof Message ? record(one, forbidden) : one)),
   );

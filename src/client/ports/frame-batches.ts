@@ -2,9 +2,9 @@ import { HEAD_AT } from '../../message/codec/records.ts';
 import type { Head } from '../../message/head.ts';
 import type { Message } from '../../message/message.ts';
 import { type BatchedNames, RecordBatch, stretchOf } from '../../message/record-batch.ts';
-import { writeFrameHeader } from '../../wire/frame.ts';
+import { writeSendHead } from '../../wire/frame.ts';
 import { MAX_BATCH_BYTES } from '../../wire/frame-writer.ts';
-import { FRAME_HEADER, FrameKind, SENT_RECORDS_AT, SendDetail } from '../../wire/protocol.ts';
+import { RECORDS_AT, SendDetail } from '../../wire/protocol.ts';
 import { CarriedRecords } from './carried-records.ts';
 import type { FramePort } from './frame-port.ts';
 import type { Refused } from './port.ts';
@@ -54,7 +54,7 @@ export class FrameBatches implements RecordBatches {
     const records = new CarriedRecords(batch, wait);
     for (let left = batch.count; left > 0; ) {
       let count = 0;
-      let length = SENT_RECORDS_AT;
+      let length = RECORDS_AT;
       while (count < left) {
         const more = CarriedRecords.lengthOf(ahead);
         if (count > 0 && length + more > MAX_BATCH_BYTES) break;
@@ -64,9 +64,8 @@ export class FrameBatches implements RecordBatches {
       const at = writer.reserve(length);
       const { slab, view, words } = writer;
       const consumed = prefetching.takeConsumed();
-      writeFrameHeader(view, at, length, FrameKind.SEND, detail, consumed, this.tokens(count));
-      view.setUint32(at + FRAME_HEADER, count);
-      records.write(count, slab, words, at + SENT_RECORDS_AT);
+      writeSendHead(view, at, length, detail, consumed, this.tokens(count), count);
+      records.write(count, slab, words, at + RECORDS_AT);
       writer.flushSoon();
       left -= count;
     }

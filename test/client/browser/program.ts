@@ -12,7 +12,7 @@ import {
   FrameKind,
   PROTOCOL_MAGIC,
   PROTOCOL_VERSION,
-  SENT_RECORDS_AT,
+  RECORDS_AT,
 } from '../../../src/wire/protocol.ts';
 
 const KSOCK_ID = 7;
@@ -50,7 +50,7 @@ class EchoChannel implements Channel {
     } else if (kind === FrameKind.SEND) {
       const count = view.getUint32(FRAME_HEADER);
       this.say(wordsFrame(FrameKind.SENT, 0, 0, token, [count, 0, this.serial, 0]));
-      this.say(this.prefetch(bytes.subarray(at + SENT_RECORDS_AT, at + length), count));
+      this.say(this.prefetch(bytes.subarray(at + RECORDS_AT, at + length), count));
       this.serial += count;
     }
   }

@@ -475,7 +475,7 @@ describe('Reading', () => {
     ]);
     const answering = (serial: number, to: number, text: string): Message =>
       new Reply('$.a', text, { inReplyTo: new MessageId(0, serial), to });
-    expect(whole?.body.subarray(4)).toEqual(
+    expect(whole?.body.subarray(12)).toEqual(
       Buffer.concat([
         record(answering(20, 9, '1')),
         ...['2', 'three', '4'].map(same),
