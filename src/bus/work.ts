@@ -8,8 +8,13 @@
 export class Work {
   /** Steps taken in this turn. */
   done = 0;
-  /** The turn is over after about as many steps. */
+  /** The turn is over after about as many steps, or when the driver's latest event has lasted so many milliseconds. */
   readonly limit: number;
+  private readonly maxMs: number;
+  /** From so many steps on, the turn may be over. */
+  private checkpoint: number;
+  /** The turn is over, because it has lasted too long. */
+  private isLate = false;
   /** The driver's clock, in milliseconds; null: it has none. The bus itself never reads it. */
   clock: (() => number) | null = null;
   /**
@@ -21,13 +26,26 @@ export class Work {
   onPutOff: () => void = () => {};
   private tasks: Steps[] = [];
 
-  constructor(limit = Number.POSITIVE_INFINITY) {
+  constructor(limit = Number.POSITIVE_INFINITY, maxMs = Number.POSITIVE_INFINITY) {
     this.limit = limit;
+    this.maxMs = maxMs;
+    this.checkpoint = Math.min(limit, CLOCK_STEPS);
   }
 
   /** No long work may begin or continue in this turn. */
   get isTurnOver(): boolean {
-    return this.done >= this.limit;
+    return this.done >= this.checkpoint && this.isOver();
+  }
+
+  private isOver(): boolean {
+    if (this.done >= this.limit || this.isLate) return true;
+    this.isLate = this.hasLasted(this.maxMs);
+    this.lookAgain();
+    return this.isLate;
+  }
+
+  private lookAgain(): void {
+    this.checkpoint = this.isLate ? 0 : Math.min(this.limit, this.done + CLOCK_STEPS);
   }
 
   /** Whether work was put off. */
@@ -37,14 +55,26 @@ export class Work {
 
   begin(): void {
     this.done = 0;
+    this.isLate = false;
+    this.lookAgain();
+  }
+
+  /** What comes now has some of the steps that are left, even if the turn has lasted too long. */
+  goOnAnyway(): void {
+    this.isLate = false;
+    this.lookAgain();
   }
 
   /** Does something for which there are so many steps, though the turn may be over. */
   spare(steps: number, what: () => void): void {
     const beyond = this.done + steps - this.limit;
+    const { isLate } = this;
     if (beyond > 0) this.done -= beyond;
+    this.isLate = false;
     what();
     if (beyond > 0) this.done += beyond;
+    this.isLate ||= isLate;
+    this.lookAgain();
   }
 
   /** A driver calls it when an event begins. */
@@ -100,6 +130,9 @@ export class Work {
     return true;
   }
 }
+
+/** After so many steps, the clock is read: most steps take far less time than that takes. */
+const CLOCK_STEPS = 1000;
 
 /** Times are small integers, which cost no memory of their own: 24 days and 20 hours. */
 const MAX_MS = 0x7fff_ffff;

@@ -41,7 +41,7 @@ import { Reserve } from './reserve.ts';
 import { Session } from './session.ts';
 import { DEFAULT_HELLO_TIMEOUT_S, DEFAULT_MAX_CONNECTIONS } from './settings.ts';
 import { listenAt, type Ownership, type SocketFile } from './socket-file.ts';
-import { TURN_STEPS, Turns } from './turns.ts';
+import { MAX_EVENT_MS, TURN_STEPS, Turns } from './turns.ts';
 import { whyNoBus } from './why-no-bus.ts';
 
 /** The size of the slabs in which small frames are encoded. */
@@ -171,7 +171,7 @@ export class Daemon {
   constructor(options: DaemonOptions) {
     this.accessPoints = new AccessPoints(options.access ?? [], options.device?.access);
     this.options = options;
-    const work = new Work(TURN_STEPS);
+    const work = new Work(TURN_STEPS, MAX_EVENT_MS);
     work.clock = () => performance.now();
     const { maxMemory = defaultMaxMemory() } = options.bus;
     const memory = new Memory(maxMemory);

@@ -11,16 +11,25 @@ import { alikeFrame, frame, hello, messagesFrame } from '../support/frames.ts';
 import { call, Host, Peer, send } from './peer.ts';
 
 const LIMIT = 1000;
+/** How long a turn may last, and how long a slow step takes. */
+const MAX_MS = 4;
+const SLOW_STEP_MS = 0.01;
 /** What it costs in these tests to send something. */
 const SEND_STEPS = 32;
 
 /** Something that happens in turns: what is done, and what is sent. */
 class Stage {
-  readonly work = new Work(LIMIT);
+  readonly work: Work;
   readonly log: string[] = [];
   readonly flushes = new FlushScheduler();
-  readonly turns = new Turns(this.work, (turn) => this.later.push(turn), this.flushes);
+  readonly turns: Turns;
   private readonly later: (() => void)[] = [];
+
+  /** `maxMs`: how long a turn may last; then it may have a hundred times as many steps. */
+  constructor(maxMs?: number) {
+    this.work = maxMs === undefined ? new Work(LIMIT) : new Work(100 * LIMIT, maxMs);
+    this.turns = new Turns(this.work, (turn) => this.later.push(turn), this.flushes);
+  }
 
   /** The next turn; false if there is none. */
   turn(): boolean {
@@ -100,6 +109,50 @@ describe('A turn', () => {
     expect(stage.log.filter((line) => line === 'put off done')).toHaveLength(20);
     expect(turns).toBeGreaterThan(15);
     expect(turns).toBeLessThan(40);
+  });
+
+  it('is over before its steps are taken, when it has lasted too long; each kind of work gets on.', () => {
+    const stage = new Stage(MAX_MS);
+    const { work } = stage;
+    let now = 0;
+    work.clock = () => now;
+    const taken = new Map([
+      [10, 0],
+      [5000, 0],
+    ]);
+    for (const usual of taken.keys()) {
+      const slow = new (class extends Connection {
+        override goOn(): boolean {
+          let steps = 0;
+          for (; !work.isTurnOver; steps++, work.done++) now += SLOW_STEP_MS;
+          taken.set(usual, (taken.get(usual) as number) + steps);
+          return false;
+        }
+      })(stage, 'slow', usual);
+      stage.turns.add(slow);
+    }
+    for (let turns = 0; turns < 10; turns++) {
+      const began = now;
+      stage.turn();
+      expect(now - began).toBeLessThan(taken.size * (MAX_MS + 1000 * SLOW_STEP_MS));
+    }
+    for (const steps of taken.values()) expect(steps).toBeGreaterThan(1000);
+  });
+
+  it('is over when an event before it has lasted too long, but not for those who ask for little.', () => {
+    const work = new Work(100_000, MAX_MS);
+    let now = 0;
+    work.clock = () => now;
+    work.tick();
+    now += MAX_MS;
+    work.done += 1000;
+    expect(work.isTurnOver).toBe(true);
+    work.tick();
+    expect(work.isTurnOver).toBe(true);
+    work.spare(10, () => expect(work.isTurnOver).toBe(false));
+    expect(work.isTurnOver).toBe(true);
+    work.begin();
+    expect(work.isTurnOver).toBe(false);
   });
 
   it('leaves something to each kind of work, if there are steps for all.', () => {
