@@ -24,7 +24,7 @@ const MEBIBYTE = 1024 * 1024;
 class Attack {
   /**
    * @param {string} directory @param {number} scale  1: all of it
-   * @param {() => void} prepared  called when the attack goes on until it is over
+   * @param {() => void} prepared  called when the attack begins to go on until it is over
    */
   constructor(directory, scale, prepared) {
     this.prepared = prepared;
@@ -79,9 +79,10 @@ class Attack {
     }
   }
 
-  /** Keeps so many threads busy. @param {number} threads */
-  work(threads) {
+  /** Keeps so many threads busy until the attack is over. @param {number} threads */
+  async work(threads) {
     for (let at = 0; at < threads; at++) this.kept.push(new Worker('for (;;);', { eval: true }));
+    await this.again(() => new Promise((resolve) => setTimeout(resolve, 50)));
   }
 
   /** Does something again and again until the attack is over. @param {() => Promise<unknown>} what */
@@ -95,7 +96,8 @@ class Attack {
 }
 
 /**
- * Its settings (of a daemon in a folder), and what it does; resolves when that is done, or goes on until the attack is over.
+ * Its settings (of a daemon in a folder), and what it does: that is done (it will be done again, by another process), or
+ * goes on until the attack is over.
  *
  * The times of a reference are not judged: they show what a witness waits though the daemon has nothing to do.
  *
@@ -109,12 +111,10 @@ export const ATTACKS = {
     async run(attack) {
       const [binder, sender] = [await attack.wire(), await attack.wire()];
       await attack.bind(binder, attack.some(40_000), () => '$.*');
-      let at = 0;
-      await attack.again(async () => {
-        if (at >= attack.some(12_200)) return new Promise((resolve) => setTimeout(resolve, 50));
-        const records = Array.from({ length: 100 }, () => record(`$.New.n${at++}`, 0));
+      for (let at = 0; at < attack.some(12_200); at += 100) {
+        const records = Array.from({ length: 100 }, (_, one) => record(`$.New.n${at + one}`, 0));
         await sender.put(send(at, SendDetail.QUIET, records));
-      });
+      }
     },
   },
   'copies of messages': {
@@ -464,14 +464,14 @@ export const ATTACKS = {
   'only other work': {
     does: 'leaves the daemon alone, and keeps two CPUs busy: what others do to a witness anyway',
     async run(attack) {
-      attack.work(2);
+      await attack.work(2);
     },
   },
   'much other work': {
     does: 'leaves the daemon alone, and keeps six threads busy: as many as a greedy program, a daemon and their collectors of garbage may have',
     isReference: true,
     async run(attack) {
-      attack.work(6);
+      await attack.work(6);
     },
   },
 };

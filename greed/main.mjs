@@ -3,13 +3,19 @@
 //   npm run greed                             all of it
 //   npm run greed -- --only 'wildcard'        those whose names match
 //   npm run greed -- --part 1/2               the first half of them
+//   npm run greed -- --one-session            the processor's time is shared by threads, and not by programs
 //   npm run greed -- --write                  also writes the table in docs/reliability.md: nothing else does. Of a part
 //                                             of them, it writes those rows, and leaves the others
 //
 // It fails if the daemon grows by more than its limit and 64 MiB, if it ends, or if a program that asks a Request every
-// 20 ms fails, waits more than 250 ms, or, in one of a thousand cases, 50 ms longer than without the greedy one. It also
-// shows how much of the longest wait was for a CPU: the greedy program needs one, too.
+// 20 ms fails, waits more than 250 ms, or, in more than one of a thousand cases, 50 ms longer than without the greedy one.
+// It also shows how much of the longest wait was for a CPU: the greedy program needs one, too.
+//
+// An attack goes on, or is made again and again by new processes, until the witness has asked enough Requests. Each
+// program has a session of its own, as programs of several terminals and units of systemd have: among these, and not
+// among their threads, Linux divides the CPUs (sched_autogroup).
 import { fork } from 'node:child_process';
+import { once } from 'node:events';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { cpus, tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -26,11 +32,13 @@ const { values } = parseArgs({
     only: { type: 'string', default: '' },
     /** 1: all of each attack. */
     scale: { type: 'string', default: '1' },
-    /** How long each goes on, at least, in seconds. */
-    seconds: { type: 'string', default: '5' },
+    /** How many Requests the witness asks beside each, at least: of fewer than 1,001, none may be late. */
+    requests: { type: 'string', default: '1001' },
     /** Without judging times: for a machine with other work. */
     untimed: { type: 'boolean', default: false },
     part: { type: 'string', default: '1/1' },
+    /** All programs in one session: Linux divides the CPUs among their threads. */
+    'one-session': { type: 'boolean', default: false },
     /** Also writes the table in docs/reliability.md. */
     write: { type: 'boolean', default: false },
   },
@@ -41,20 +49,48 @@ const MEBIBYTE = 1024 * 1024;
 const MAX_MEMORY = 512 * MEBIBYTE;
 const MUST = { growth: 64 * MEBIBYTE, wait: 250, most: 50 };
 /** How long an attack may take before it is as good as done. */
-const MAX_ATTACK_MS = 60_000;
+const MAX_ATTACK_MS = 30_000;
+/** How long all that it has done stays, before its program ends and does it again. */
+const HOLD_MS = 1000;
+/** How often a second the system counts its clock for `/proc/PID/stat`. */
+const TICKS = 100;
 
-/** @import { Said, Wait } from './talk.ts' */
+/** @import { ChildProcess } from 'node:child_process' */
+/** @import { Said, Told, Wait } from './talk.ts' */
+
+const detached = !values['one-session'];
+/** The programs that run, each a process group of its own: a terminal's signals do not reach them. @type {Set<ChildProcess>} */
+const running = new Set();
+process.on('exit', () => {
+  for (const { pid } of running) if (pid !== undefined) process.kill(detached ? -pid : pid, 9);
+});
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.once(signal, () => process.exit(1));
+
+/** @param {ChildProcess} child */
+function ends(child) {
+  running.add(child);
+  child.once('exit', () => running.delete(child));
+}
 
 /** @param {string[]} args */
-const start = (...args) =>
-  /** @type {Child<Said, object>} */ (
-    new Child(fork(fileURLToPath(new URL('program.mjs', import.meta.url)), args), args[0] ?? '')
-  );
+function start(...args) {
+  const path = fileURLToPath(new URL('program.mjs', import.meta.url));
+  const child = fork(path, args, { detached });
+  ends(child);
+  return /** @type {Child<Said, Told>} */ (new Child(child, args[0] ?? ''));
+}
 
 /** @param {number} pid @param {'VmRSS' | 'VmHWM'} what */
 function memoryOf(pid, what) {
   const status = readFileSync(`/proc/${pid}/status`, 'latin1');
   return Number(new RegExp(`^${what}:\\s*(\\d+)`, 'm').exec(status)?.[1]) * 1024;
+}
+
+/** The time of CPUs that a process has used, in milliseconds. @param {number} pid */
+function workOf(pid) {
+  const [, after = ''] = readFileSync(`/proc/${pid}/stat`, 'latin1').split(') ');
+  const [user, system] = after.split(' ').slice(11, 13);
+  return ((Number(user) + Number(system)) * 1000) / TICKS;
 }
 
 /** @param {readonly Wait[]} all @param {number} part */
@@ -65,10 +101,35 @@ function quantile(all, part) {
 
 const sleep = (/** @type {number} */ ms) => setTimeout(ms);
 
-/** @param {Child<Said, object>} witness */
-async function asked(witness) {
-  witness.tell({});
+/** What the witness has waited since it was asked last, when it has asked so many. @param {Child<Said, Told>} witness */
+async function asked(witness, atLeast = 0) {
+  witness.tell({ atLeast });
   return witness.next('waits');
+}
+
+/**
+ * Makes an attack until it is enough, by one program, or by several one after the other. Gives how often it was made.
+ *
+ * @param {() => Child<Said, Told>} begin  starts a program
+ * @param {AbortSignal} enough
+ */
+async function attacked(begin, enough) {
+  const isEnough = once(enough, 'abort');
+  let rounds = 0;
+  while (!enough.aborted) {
+    const attacker = begin();
+    const late = new AbortController();
+    const isLate = setTimeout(MAX_ATTACK_MS, { done: false }, late).catch(() => ({ done: false }));
+    const { done } = await Promise.race([attacker.next('done'), isLate]);
+    late.abort();
+    if (done) rounds++;
+    // It goes on, or is not done yet, and may end in the middle of that.
+    else await isEnough;
+    attacker.tell({ over: true });
+    await sleep(HOLD_MS);
+    await attacker.end();
+  }
+  return rounds;
 }
 
 /** @param {string} name */
@@ -80,7 +141,8 @@ async function run(name) {
     ? settings
     : [...settings, '--max-memory', String(MAX_MEMORY)];
   const limit = Number(options[options.indexOf('--max-memory') + 1]);
-  const daemon = new Daemon(directory, options);
+  const daemon = new Daemon(directory, options, undefined, detached);
+  ends(daemon.child);
   await daemon.serving;
   const pid = /** @type {number} */ (daemon.child.pid);
   const witness = start('witness', directory, String(pid));
@@ -91,18 +153,20 @@ async function run(name) {
   await sleep(2 * pause);
   const idle = await asked(witness);
   const before = memoryOf(pid, 'VmRSS');
-  const attacker = start('attacker', directory, name, values.scale);
-  const seconds = Number(values.seconds) * 1000;
-  const done = attacker.next('done').catch((error) => String(error));
-  const late = new AbortController();
-  const isLate = setTimeout(MAX_ATTACK_MS, null, late).catch(() => {});
-  await Promise.race([done, isLate]);
-  late.abort();
-  await sleep(seconds);
-  attacker.tell({ over: true });
-  const busy = await asked(witness);
+  const began = { time: performance.now(), work: workOf(pid) };
+  const enough = new AbortController();
+  const rounds = attacked(() => start('attacker', directory, name, values.scale), enough.signal);
+  const ended = once(daemon.child, 'exit').then(() => ({ waits: [], lost: [] }));
+  const busy = await Promise.race([
+    asked(witness, Number(values.requests)),
+    failure(rounds, daemon),
+    ended,
+  ]);
+  const work = daemon.isRunning ? workOf(pid) - began.work : 0;
+  const part = work / (performance.now() - began.time);
+  enough.abort();
+  const times = await rounds.catch(() => 0);
   const growth = daemon.isRunning ? memoryOf(pid, 'VmHWM') - before : Number.POSITIVE_INFINITY;
-  await attacker.end();
   await sleep(pause);
   const after = await asked(witness);
   const lives = daemon.isRunning;
@@ -114,6 +178,8 @@ async function run(name) {
     limit,
     growth,
     lives,
+    part,
+    rounds: times,
     lost: [...busy.lost, ...after.lost],
     asked: waits.length,
     idle: quantile(idle.waits, 0.999),
@@ -122,11 +188,19 @@ async function run(name) {
   };
 }
 
+/**
+ * Rejects if an attack fails that a daemon has survived.
+ *
+ * @param {Promise<unknown>} attack @param {Daemon} daemon @returns {Promise<never>}
+ */
+const failure = (attack, daemon) =>
+  new Promise((_, reject) => attack.catch((error) => daemon.isRunning && reject(error)));
+
 const mebi = (/** @type {number} */ bytes) => (bytes / MEBIBYTE).toFixed(0);
 const ms = (/** @type {number} */ time) => time.toFixed(1);
 const HEAD = [
-  '| the program | limit, MiB | growth, MiB | Requests | alone, ms | 99.9 %, ms | longest, ms | for a CPU, ms | |',
-  '| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | --- |',
+  '| the program | times | daemon at work | limit, MiB | growth, MiB | Requests | alone, ms | 99.9 %, ms | longest, ms | for a CPU, ms | |',
+  '| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | --- |',
 ];
 let broken = 0;
 /** The rows by what the program does. @type {Map<string, string>} */
@@ -135,7 +209,18 @@ console.log(HEAD.join('\n'));
 for (const name of chosen()) {
   const { does, isReference } = /** @type {typeof ATTACKS[string]} */ (ATTACKS[name]);
   const isTimed = !values.untimed && isReference !== true;
-  const { limit, growth, lives, lost, asked: count, idle, most, worst } = await run(name);
+  const {
+    rounds,
+    part,
+    limit,
+    growth,
+    lives,
+    lost,
+    asked: count,
+    idle,
+    most,
+    worst,
+  } = await run(name);
   const faults = [
     lives ? '' : 'the daemon ended',
     lost.length > 0 ? `${lost.reduce((sum, [, times]) => sum + times, 0)} Requests failed` : '',
@@ -146,7 +231,8 @@ for (const name of chosen()) {
   if (faults.length > 0) broken++;
   for (const [why, times] of lost) console.error(`  ${times} times: ${why}`);
   const times = [idle, most, worst.ms, worst.ready].map(ms);
-  const figures = [mebi(limit), mebi(growth), count, ...times].join(' | ');
+  const how = [rounds === 0 ? '–' : rounds, `${Math.round(part * 100)} %`];
+  const figures = [...how, mebi(limit), mebi(growth), count, ...times].join(' | ');
   const row = `| ${does} | ${figures} | ${faults.join(', ')} |`;
   rows.set(does, row);
   console.log(row);
@@ -175,7 +261,7 @@ function write() {
   );
   const date = new Date().toISOString().slice(0, 10);
   const [cpu] = cpus();
-  const how = `Measured on ${date}, ${values.seconds} s each: ${cpu?.model}, ${cpus().length} cores, Node ${process.versions.node}.`;
+  const how = `Measured on ${date}: ${cpu?.model}, ${cpus().length} cores, Node ${process.versions.node}.`;
   const table = [...HEAD, ...all].join('\n');
   writeFileSync(page, `${text.slice(0, from)}\n${how}\n\n${table}\n\n${text.slice(to)}`);
 }

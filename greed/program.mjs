@@ -49,23 +49,30 @@ async function witness() {
     const ms = performance.now() - began;
     // Both may have been ready at the same time.
     waits.push({ ms, ready: Math.min(ms, ready() - before) });
+    tell();
   };
-  setInterval(ask, EVERY_MS);
-  process.on('message', () => {
+  let atLeast = Number.POSITIVE_INFINITY;
+  const tell = () => {
+    if (waits.length < atLeast) return;
+    atLeast = Number.POSITIVE_INFINITY;
     say({ waits, lost: [...lost] });
     waits = [];
     lost = new Map();
+  };
+  setInterval(ask, EVERY_MS);
+  process.on('message', (/** @type {{ atLeast: number }} */ told) => {
+    ({ atLeast } = told);
+    tell();
   });
   say({ ready: true });
 }
 
 async function attacker() {
-  const attack = new Attack(directory, Number(scale), () => say({ done: true }));
+  const attack = new Attack(directory, Number(scale), () => say({ done: false }));
   process.on('message', () => {
     attack.isOver = true;
   });
   const { run } = /** @type {typeof ATTACKS[string]} */ (ATTACKS[name]);
-  say({ ready: true });
   await run(attack);
   say({ done: true });
   setInterval(() => attack.kept, 1000);

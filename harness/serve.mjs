@@ -27,15 +27,16 @@ export class Daemon {
    * @param {string} directory  of the sockets
    * @param {string[]} options
    * @param {number} [files]    limit of its file descriptors
+   * @param {boolean} [detached]  in a session of its own, as a unit of systemd is
    */
-  constructor(directory, options = [], files) {
+  constructor(directory, options = [], files, detached = false) {
     const words = [KBUS, 'serve', '--directory', directory, ...options];
     const stdio = /** @type {const} */ (['ignore', 'pipe', 'pipe']);
     const limit = `ulimit -n ${files}; exec "$0" "$@"`;
     this.child =
       files === undefined
-        ? spawn(process.execPath, words, { stdio: [...stdio] })
-        : spawn('sh', ['-c', limit, process.execPath, ...words], { stdio: [...stdio] });
+        ? spawn(process.execPath, words, { stdio: [...stdio], detached })
+        : spawn('sh', ['-c', limit, process.execPath, ...words], { stdio: [...stdio], detached });
     const { stdout, stderr } = this.child;
     /** Resolves when clients can connect. @type {Promise<void>} */
     this.serving = new Promise((resolve, reject) => {

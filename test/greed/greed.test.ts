@@ -13,7 +13,7 @@ const SOME = 'not read$|half-sent|sends that wait|tiny|new buses|five Ksocks|one
 it('keeps its memory and serves others, whatever a greedy program does', {
   timeout: 240_000,
 }, async () => {
-  const args = [main, '--only', SOME, '--scale', '0.2', '--seconds', '1', '--untimed'];
+  const args = [main, '--only', SOME, '--scale', '0.2', '--requests', '50', '--untimed'];
   const { stdout } = await promisify(execFile)(process.execPath, args);
   const rows = stdout.trim().split('\n').slice(2);
   expect(rows).toHaveLength(11);
