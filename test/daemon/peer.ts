@@ -42,6 +42,8 @@ export class Peer implements Channel {
   readonly writes: number[] = [];
   /** How many pieces of memory each write of the daemon had. */
   readonly pieces: number[] = [];
+  /** The memory in which the pieces of the last write lie. */
+  memory = new Set<ArrayBufferLike>();
   /** How many messages each frame of messages had. */
   readonly batches: number[] = [];
   /** Bytes that the session believes are still in this process. */
@@ -69,6 +71,7 @@ export class Peer implements Channel {
   write(pieces: readonly Uint8Array[]): void {
     const bytes = Buffer.concat(pieces);
     this.pieces.push(pieces.length);
+    this.memory = new Set(pieces.map(({ buffer }) => buffer));
     if (!this.reads) this.backlog += bytes.length;
     const { frames, rest, whole } = framesOf(Buffer.concat([this.rest, bytes]));
     this.rest = rest;

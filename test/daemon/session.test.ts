@@ -317,6 +317,24 @@ describe('A client that does not read', () => {
     expect(before + reader.hear().length).toBe(60);
   });
 
+  it.for([1, 3, 10])(
+    'keeps little memory of others with %s long messages among theirs.',
+    (count) => {
+      const [sender, reader] = [open(), open()];
+      reader.bind('$.News');
+      reader.reads = false;
+      reader.say(frame('CREDIT', { words: [1000] }));
+      sender.say(send(news('x'.repeat(10_000)), 1));
+      expect(reader.backlog).toBeGreaterThan(0);
+      const others = send(new Announcement('$.Other', 'x'.repeat(20_000 * count)), 2);
+      const own = Array.from({ length: count }, (_, at) =>
+        send(news('x'.repeat(5000)), 3 + at, SendDetail.QUIET),
+      );
+      sender.say(others, ...own);
+      for (const { byteLength } of reader.memory) expect(byteLength).toBeLessThan(6000 * count);
+    },
+  );
+
   it('has unread messages: its queue is full, and sends to it are refused.', () => {
     const sender = open();
     const reader = open();
