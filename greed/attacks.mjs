@@ -63,8 +63,7 @@ class Attack {
 
   /** Binds many names as Listener. @param {Wire} wire @param {number} count @param {(at: number) => string} name */
   async bind(wire, count, name, replier = 0) {
-    const before = wire.frames.get(FrameKind.RESULT) ?? 0;
-    const refused = wire.frames.get(FrameKind.REFUSED) ?? 0;
+    const before = wire.answers;
     for (let at = 0; at < count; at += 500) {
       const frames = [];
       for (let one = at; one < Math.min(count, at + 500); one++) {
@@ -72,9 +71,7 @@ class Attack {
       }
       await wire.put(...frames);
     }
-    const done = () =>
-      (wire.frames.get(FrameKind.RESULT) ?? 0) + (wire.frames.get(FrameKind.REFUSED) ?? 0);
-    while (done() < before + refused + count && !wire.socket.destroyed) {
+    while (wire.answers < before + count && !wire.socket.destroyed) {
       await new Promise((resolve) => setTimeout(resolve, 5));
     }
   }
@@ -312,7 +309,7 @@ export const ATTACKS = {
       const maker = await attack.wire();
       for (let bus = 1; bus <= attack.some(100); bus++) {
         maker.write(call(Op.NEW_DEVICE, bus, 0));
-        await maker.until(FrameKind.RESULT, bus);
+        await maker.answered(bus);
         const wire = await attack.hoarder(bus);
         await attack.bind(wire, 1, () => '$.Full');
         const large = send(1, SendDetail.QUIET, [record('$.Full', MEBIBYTE)]);

@@ -159,6 +159,18 @@ export class Wire {
     }
   }
 
+  /** How many of its calls are answered. */
+  get answers() {
+    return (this.frames.get(FrameKind.RESULT) ?? 0) + (this.frames.get(FrameKind.REFUSED) ?? 0);
+  }
+
+  /** Resolves when so many calls are answered, or it has ended. @param {number} count */
+  async answered(count) {
+    while (this.answers < count && !this.socket.destroyed) {
+      await Promise.race([once(this.socket, 'data'), once(this.socket, 'close')]).catch(() => {});
+    }
+  }
+
   /** From now on, it reads nothing. */
   stop() {
     this.socket.pause();
