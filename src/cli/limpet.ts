@@ -9,7 +9,7 @@ import { readLink } from './link-option.ts';
 import { kbusCommand } from './self.ts';
 import { folderOfBus, withState } from './state-file.ts';
 import { logged, stderrLog } from './stderr-log.ts';
-import { freeBuffersAtOnce, keepYoungMemorySmall } from './young-memory.ts';
+import { freeBuffersAtOnce, keepYoungMemorySmall, letSmallHeapGrow } from './young-memory.ts';
 
 interface LimpetCommandOptions {
   server?: true;
@@ -177,6 +177,7 @@ async function run(address: string | undefined, options: LimpetCommandOptions): 
   });
   keepYoungMemorySmall();
   freeBuffersAtOnce();
+  letSmallHeapGrow();
   try {
     await untilEnded(limpet.start());
   } catch (error) {

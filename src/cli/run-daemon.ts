@@ -63,9 +63,12 @@ export async function runDaemon(given: Given, limpets: readonly LimpetTable[] = 
     (await import('./notify-systemd.ts')).notifySystemd(serving, log);
   }
   // Imported late: it must not delay the start.
-  const { freeBuffersAtOnce, keepYoungMemorySmall } = await import('./young-memory.ts');
-  keepYoungMemorySmall();
-  if (limpets.length > 0) freeBuffersAtOnce();
+  const memory = await import('./young-memory.ts');
+  memory.keepYoungMemorySmall();
+  if (limpets.length > 0) {
+    memory.freeBuffersAtOnce();
+    memory.letSmallHeapGrow();
+  }
   if (process.stderr.isTTY) await hint(given);
   const { by } = await ended();
   log.info(`${by}: the daemon stops`);
