@@ -23,8 +23,8 @@ import { type Message, ReceivedMessage } from './message.ts';
 /** No message of a batch has so much data, in bytes: it would be written from where it lies. */
 export const MAX_BATCHED_DATA = 16 * 1024;
 
-/** Nor has a batch of several messages more bytes. */
-export const MAX_BATCH_BYTES = 32 * 1024;
+/** Nor has a batch of several messages more bytes: with half as many, each message takes 4 % more of all processes' time. */
+export const MAX_BATCH_BYTES = 64 * 1024;
 
 /** With one of these flags, a message is no Announcement of a program. */
 const NOT_OF_PROGRAMS = Flag.WANT_A_REPLY | KBUS_FLAGS;

@@ -1,3 +1,4 @@
+import { MAX_BATCH_BYTES } from '../../message/record-batch.ts';
 import type { Wire, WireEvents } from '../link/wire.ts';
 
 /**
@@ -13,11 +14,8 @@ export const Kind = { DATA: 1, ACK: 2, CLOSE: 3, HERE: 4 } as const;
 
 export const HEADER = 20;
 
-/**
- * Longer messages would hold up those of others, and the client of NATS copies what takes several reads again and again. Two batches
- * of 16 KiB fit, which is what programs send at once.
- */
-const MAX_MESSAGE = 33 * 1024;
+/** The largest batch of a Limpet fits. Longer messages would hold up those of others, and take more of the server's time. */
+const MAX_MESSAGE = MAX_BATCH_BYTES + 1024;
 
 /** Bytes that were received and not acknowledged; what is sent meanwhile acknowledges them too. */
 const ACKNOWLEDGE_AFTER = 64 * 1024;
