@@ -17,11 +17,14 @@ export const HEADER = 20;
 /** The largest batch of a Limpet fits. Longer messages would hold up those of others, and take more of the server's time. */
 const MAX_MESSAGE = MAX_BATCH_BYTES + 1024;
 
-/** Bytes that were received and not acknowledged; what is sent meanwhile acknowledges them too. */
-const ACKNOWLEDGE_AFTER = 64 * 1024;
-
 /** With a backlog of less, the peer has caught up. */
 const LOW_BACKLOG = 256 * 1024;
+
+/**
+ * Bytes that were received and not acknowledged; what is sent meanwhile acknowledges them too. The other end waits for no
+ * acknowledgement, since they are less than LOW_BACKLOG.
+ */
+const ACKNOWLEDGE_AFTER = 192 * 1024;
 
 export interface PeerMessage {
   readonly kind: number;

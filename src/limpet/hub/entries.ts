@@ -46,7 +46,7 @@ export function* singly(entry: AnyEntry): Generator<Entry> {
 }
 
 /** Bytes of what it carries. */
-export function sizeOf(entry: AnyEntry): number {
+function sizeOf(entry: AnyEntry): number {
   return isBatch(entry) ? entry.batch.size : entry.message.dataSize;
 }
 

@@ -58,9 +58,8 @@ export class Inflow {
   /** The end of the stream when the last subscription reached its origin, and the `heard` before it. */
   now = 0;
   heardNow = 0;
-  /** How many messages this Limpet has got and not acknowledged, and their bytes. */
+  /** What the entries that this Limpet has got and not acknowledged take at their origin, in bytes; 0: there are none. */
   unacknowledged = 0;
-  unacknowledgedBytes = 0;
 
   constructor(origin: Address) {
     this.origin = origin;

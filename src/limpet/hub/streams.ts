@@ -2,16 +2,7 @@ import { Message } from '../../message/message.ts';
 import type { RecordBatch } from '../../message/record-batch.ts';
 import { type Address, isSame, keyOf } from './address.ts';
 import { EarlierLives } from './earlier-lives.ts';
-import {
-  type AnyEntry,
-  bytesOf,
-  countOf,
-  endOf,
-  fromNumber,
-  heardOf,
-  isBatch,
-  sizeOf,
-} from './entries.ts';
+import { type AnyEntry, bytesOf, countOf, endOf, fromNumber, heardOf, isBatch } from './entries.ts';
 import type { Entry, Frame } from './frame.ts';
 import { Inflow, type Subscriber } from './inflow.ts';
 import type { Link } from './link.ts';
@@ -29,11 +20,10 @@ const MAX_MESSAGES = 256;
 const MAX_ON_THE_WAY = 1024 * 1024;
 
 /**
- * A Limpet acknowledges a stream when it has got this many messages, or bytes of them (the origin waits with more than
- * MAX_ON_THE_WAY), and at each tick.
+ * A Limpet acknowledges a stream when it has got entries that take this many bytes at the origin, which waits with more than
+ * MAX_ON_THE_WAY, and at each tick. Each acknowledgement wakes the origin's process, and what carries it there.
  */
-const ACKNOWLEDGE_AFTER = 1024;
-const ACKNOWLEDGE_BYTES = MAX_ON_THE_WAY / 4;
+const ACKNOWLEDGE_AFTER = MAX_ON_THE_WAY / 4;
 
 /** Of so many forgotten Limpets it is known how far this one has their streams. */
 const MAX_LEFT = 4096;
@@ -276,8 +266,7 @@ export class Streams {
       const news = fromNumber(entry, entry.n + known);
       inflow.have = endOf(news) - 1;
       inflow.heard = heardOf(news);
-      inflow.unacknowledged += countOf(news);
-      inflow.unacknowledgedBytes += sizeOf(news);
+      inflow.unacknowledged += bytesOf(news);
       this.host.arrived(inflow, news);
     }
     const last = entries.at(-1);
@@ -289,10 +278,7 @@ export class Streams {
       else this.feed.pass(subscriber, origin, entries);
       subscriber.isFresh = false;
     }
-    const { unacknowledged, unacknowledgedBytes } = inflow;
-    if (unacknowledged >= ACKNOWLEDGE_AFTER || unacknowledgedBytes >= ACKNOWLEDGE_BYTES) {
-      this.acknowledge(inflow);
-    }
+    if (inflow.unacknowledged >= ACKNOWLEDGE_AFTER) this.acknowledge(inflow);
   }
 
   skip(link: Link, frame: Extract<Frame, { kind: 'skip' }>): void {
@@ -408,7 +394,6 @@ export class Streams {
 
   private acknowledge(inflow: Inflow): void {
     inflow.unacknowledged = 0;
-    inflow.unacknowledgedBytes = 0;
     this.passAcknowledgement(inflow, keyOf(this.self), inflow.have);
   }
 
