@@ -9,7 +9,7 @@ import { Work } from '../dist/bus/work.js';
 import { Chunks } from '../dist/daemon/chunks.js';
 import { ReceiveBuffers } from '../dist/daemon/receive-buffers.js';
 import { Session } from '../dist/daemon/session.js';
-import { TURN_STEPS, Turns } from '../dist/daemon/turns.js';
+import { MAX_EVENT_MS, TURN_STEPS, Turns } from '../dist/daemon/turns.js';
 import { NameNumbers } from '../dist/message/codec/name-numbers.js';
 import { EVENTS_VERSION } from '../dist/tap/events.js';
 import { StalledWrites } from '../dist/transport/stalled-writes.js';
@@ -65,7 +65,8 @@ export class Rig {
   constructor(maxMemory, timed = (what) => what()) {
     this.timed = timed;
     this.memory = new Memory(maxMemory);
-    this.work = new Work(TURN_STEPS);
+    this.work = new Work(TURN_STEPS, MAX_EVENT_MS);
+    this.work.clock = () => performance.now();
     this.bus = new Bus({
       common: { memory: this.memory, names: new NameNumbers(), work: this.work },
     });
