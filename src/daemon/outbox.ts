@@ -352,6 +352,12 @@ export class Outbox {
 }
 
 /**
+ * Longer pieces stay where they are: they are at least a quarter of the memory into which a stream is read, and to copy them
+ * would take longer.
+ */
+const MAX_MOVED_BYTES = 64 * 1024;
+
+/**
  * The same bytes, with some pieces in memory of their own. A client that does not read must not keep the memory of
  * others: a short piece lies in a slab with the frames of all connections, and any may lie among much else that was
  * received with it.
@@ -359,7 +365,8 @@ export class Outbox {
 function packed(pieces: readonly Uint8Array[]): Uint8Array[] {
   const waiting = bytesByMemory(pieces);
   const mustMove = ({ buffer, length }: Uint8Array): boolean =>
-    length <= MAX_COPIED_BYTES || isWasteful(buffer, waiting.get(buffer) as number);
+    length <= MAX_COPIED_BYTES ||
+    (length <= MAX_MOVED_BYTES && isWasteful(buffer, waiting.get(buffer) as number));
   let total = 0;
   for (const piece of pieces) if (mustMove(piece)) total += piece.length;
   const own = new Uint8Array(total);
