@@ -9,7 +9,7 @@ import { readLink } from './link-option.ts';
 import { kbusCommand } from './self.ts';
 import { folderOfBus, withState } from './state-file.ts';
 import { logged, stderrLog } from './stderr-log.ts';
-import { freeBuffersAtOnce, keepYoungMemorySmall, letSmallHeapGrow } from './young-memory.ts';
+import { freeBuffersAtOnce, keepYoungMemorySmall, letSmallHeapGrow } from './v8-memory.ts';
 
 interface LimpetCommandOptions {
   server?: true;

@@ -63,7 +63,7 @@ export async function runDaemon(given: Given, limpets: readonly LimpetTable[] = 
     (await import('./notify-systemd.ts')).notifySystemd(serving, log);
   }
   // Imported late: it must not delay the start.
-  const memory = await import('./young-memory.ts');
+  const memory = await import('./v8-memory.ts');
   memory.keepYoungMemorySmall();
   if (limpets.length > 0) {
     memory.freeBuffersAtOnce();

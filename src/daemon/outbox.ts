@@ -210,7 +210,7 @@ export class Outbox {
     const follows = records === this.bytes && from === this.to;
     if (end - at <= MAX_COPIED_BYTES && !follows) return false;
     if (front === ROOM) {
-      writeHeadInPlace(records, from, end - from, next);
+      writeHead(records, from, end - from, next);
       span.front = mark;
     }
     this.append(records, from, end);
@@ -259,7 +259,7 @@ export class Outbox {
     const length = dataAt + dataLength + padding;
     slab.reserve(byReference ? dataAt + 4 : length);
     const { bytes, view, at } = slab;
-    writeHead(view, at, length, next);
+    writeHead(bytes, at, length, next);
     writeRecord(bytes, at + RECORDS_AT, batch.name, batch.flags, fields, words, dataLength);
     if (!byReference) {
       if (padding > 0) view.setUint32(at + length - 4, 0);
@@ -287,8 +287,8 @@ export class Outbox {
     const isShort = open.to - open.from <= MAX_COPIED_BYTES;
     const own = isShort ? length : isWhole ? RECORDS_AT : RECORDS_AT + HEAD_AT + head;
     slab.reserve(own);
-    const { bytes, view, at } = slab;
-    writeHead(view, at, length, open);
+    const { bytes, at } = slab;
+    writeHead(bytes, at, length, open);
     let { from } = open;
     let to = at + RECORDS_AT;
     if (!isWhole) {
@@ -387,8 +387,8 @@ function packed(pieces: readonly Uint8Array[]): Uint8Array[] {
   return all;
 }
 
-/** The same as `writeHead`, into memory of which there is no view: to make one would take longer. */
-function writeHeadInPlace(
+/** Without a DataView: to make one for each memory in which frames are passed on would take longer. */
+function writeHead(
   bytes: Uint8Array,
   at: number,
   length: number,
@@ -400,11 +400,4 @@ function writeHeadInPlace(
   writeU32(bytes, at + FRAME_HEADER, count);
   writeU32(bytes, at + FRAME_HEADER + 4, sender);
   writeU32(bytes, at + FRAME_HEADER + 8, serial);
-}
-
-function writeHead(view: DataView, at: number, length: number, frame: MessagesFrame): void {
-  writeFrameHeader(view, at, length, frame.kind, frame.detail, 0, frame.token);
-  view.setUint32(at + FRAME_HEADER, frame.count);
-  view.setUint32(at + FRAME_HEADER + 4, frame.sender);
-  view.setUint32(at + FRAME_HEADER + 8, frame.serial);
 }

@@ -6,7 +6,7 @@ import { type Failed, replay, shorten, simulate } from './simulate.ts';
 // KBUS_SIM_RUN the one in this file. KBUS_SIM_KEEP keeps a failing run: see kept.ts.
 
 const { KBUS_SIM_SEED, KBUS_SIM_RUN, KBUS_SIM_RUNS, KBUS_SIM_KEEP } = process.env;
-const runs = KBUS_SIM_RUNS === undefined ? 1000 : Number(KBUS_SIM_RUNS);
+const runs = KBUS_SIM_RUNS === undefined ? 700 : Number(KBUS_SIM_RUNS);
 
 async function throwShortest(failed: Failed): Promise<never> {
   throw new Error(tell(await shorten(failed), KBUS_SIM_KEEP));
