@@ -7,7 +7,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { Child } from '../dist/measure/index.js';
-import { cpuOf, peakMemoryOf, watchOthers } from './machine.mjs';
+import { cpuOf, peakMemoryOf, watchOthers } from '../harness/machine.mjs';
 import { lengthsOf } from './traffic.mjs';
 
 /**

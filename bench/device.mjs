@@ -8,9 +8,9 @@ import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { Announcement, Ksock } from '../dist/index.js';
 import { ended, Latency } from '../dist/measure/index.js';
+import { machine } from '../harness/machine.mjs';
 import { Daemon } from '../harness/serve.mjs';
 import { run } from './command.mjs';
-import { machine } from './machine.mjs';
 import { ASK, TELL } from './systems/kbus.mjs';
 
 const self = fileURLToPath(import.meta.url);

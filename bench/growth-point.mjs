@@ -6,8 +6,8 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { forked, stackOf } from '../dist/measure/index.js';
+import { cpuNanoseconds } from '../harness/machine.mjs';
 import { Daemon } from '../harness/serve.mjs';
-import { cpuNanoseconds } from './machine.mjs';
 
 /**
  * @import { Load } from './load.mjs'

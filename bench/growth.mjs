@@ -5,10 +5,10 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { Command, Option } from 'commander';
 import { Child } from '../dist/measure/index.js';
+import { cpuNanoseconds, cpuOf, watchOthers } from '../harness/machine.mjs';
 import { median } from '../harness/statistics.mjs';
 import { among, onSignals, quick, rounds, run, seconds } from './command.mjs';
 import { usual } from './load.mjs';
-import { cpuNanoseconds, cpuOf, watchOthers } from './machine.mjs';
 import { writeReport } from './page.mjs';
 import { DISTURBED, format, measuredHere, ratio, table } from './report.mjs';
 

@@ -3,13 +3,14 @@
 // that daemons run, as their configuration files say, join two daemons.
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import process from 'node:process';
 import { setTimeout as pause } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import { Ksock } from '../dist/index.js';
+import { cpuOf } from '../harness/machine.mjs';
 import { freePort, startNats } from '../harness/nats-server.mjs';
 import { Daemon, KBUS, withLimpet } from '../harness/serve.mjs';
 import { children, MESSAGES, median, part, rateOf, STORED, said, tripOf } from './joined.mjs';
@@ -23,12 +24,6 @@ const MUST = { rate: 0.7, together: 1.5, trip: 1.5 };
 const SIZES = [2, 4, 8, 16];
 /** So many runs before those that count: the rate grows for the first two million messages. */
 const WARMING = 6;
-
-/** @param {ChildProcess} child @returns {number} seconds of CPU so far */
-function cpuOf({ pid }) {
-  const words = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1]?.split(' ') ?? [];
-  return (Number(words[11]) + Number(words[12])) / 100;
-}
 
 /** @param {string} folder @param {number} bus */
 async function untilAsked(folder, bus) {
@@ -193,7 +188,7 @@ async function core(rounds) {
         figures.note('insideTrip', await tripOf(near, 0));
       }
     }
-    const sender = /** @type {ChildProcess} */ (machines.limpets[0]);
+    const sender = /** @type {number} */ (machines.limpets[0]?.pid);
     const before = cpuOf(sender);
     const each = await machines.rate();
     const cpu = ((cpuOf(sender) - before) / MESSAGES) * 1e6;

@@ -1,9 +1,9 @@
 // npm run bench: measures KBUS, the floors and the other buses, round by round. See --help.
 import { spawnSync } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
+import { machine } from '../harness/machine.mjs';
 import { onSignals, run } from './command.mjs';
 import { abandon, conduct } from './conduct.mjs';
-import { machine } from './machine.mjs';
 import { comparison, nodeAt, nodeOf } from './nodes.mjs';
 import { parseOptions } from './options.mjs';
 import { writeReport } from './page.mjs';

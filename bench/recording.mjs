@@ -3,12 +3,13 @@
 // other, and also with a tap of which nothing is asked but the state; the ratios are those of one round.
 import { fork, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { mkdtempSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import process from 'node:process';
 import { parseArgs } from 'node:util';
 import { Announcement, Ksock } from '../dist/index.js';
+import { cpuOf } from '../harness/machine.mjs';
 import { Daemon, KBUS } from '../harness/serve.mjs';
 import { writeReport } from './page.mjs';
 import { lengthsOf, namesOf } from './traffic.mjs';
@@ -72,16 +73,6 @@ const said = async (child) => (await once(child, 'message'))[0];
 function end(child) {
   child.kill();
   children.delete(child);
-}
-
-/** Seconds of CPU time that a process has used; NaN where /proc does not tell. @param {number} pid */
-function cpuOf(pid) {
-  try {
-    const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1]?.split(' ') ?? [];
-    return (Number(fields[11]) + Number(fields[12])) / 100;
-  } catch {
-    return Number.NaN;
-  }
 }
 
 /** The rate of messages, and the µs of CPU time that the daemon takes for one. @param {string} folder @param {number} daemon */

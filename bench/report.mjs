@@ -1,11 +1,11 @@
 // Makes tables of rounds.
 import { inFigures } from '../dist/measure/index.js';
+import { machine as thisMachine } from '../harness/machine.mjs';
 import { median } from '../harness/statistics.mjs';
-import { machine as thisMachine } from './machine.mjs';
 
 /**
  * @import { Cell } from './conduct.mjs'
- * @import { Machine } from './machine.mjs'
+ * @import { Machine } from '../harness/machine.mjs'
  * @import { System } from './system.ts'
  * @import { Figure, Target, Workload } from './workloads.mjs'
  */

@@ -71,9 +71,7 @@ class Attack {
       }
       await wire.put(...frames);
     }
-    while (wire.answers < before + count && !wire.socket.destroyed) {
-      await new Promise((resolve) => setTimeout(resolve, 5));
-    }
+    await wire.answered(before + count);
   }
 
   /** Keeps so many threads busy until the attack is over. @param {number} threads */

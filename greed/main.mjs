@@ -24,6 +24,7 @@ import { setTimeout } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { Child } from '../dist/measure/index.js';
+import { cpuOf, memoryOf, peakMemoryOf } from '../harness/machine.mjs';
 import { Daemon } from '../harness/serve.mjs';
 import { ATTACKS } from './attacks.mjs';
 
@@ -52,9 +53,6 @@ const MUST = { growth: 64 * MEBIBYTE, wait: 250, most: 50 };
 const MAX_ATTACK_MS = 30_000;
 /** How long all that it has done stays, before its program ends and does it again. */
 const HOLD_MS = 1000;
-/** How often a second the system counts its clock for `/proc/PID/stat`. */
-const TICKS = 100;
-
 /** @import { ChildProcess } from 'node:child_process' */
 /** @import { Said, Told, Wait } from './talk.ts' */
 
@@ -78,19 +76,6 @@ function start(...args) {
   const child = fork(path, args, { detached });
   ends(child);
   return /** @type {Child<Said, Told>} */ (new Child(child, args[0] ?? ''));
-}
-
-/** @param {number} pid @param {'VmRSS' | 'VmHWM'} what */
-function memoryOf(pid, what) {
-  const status = readFileSync(`/proc/${pid}/status`, 'latin1');
-  return Number(new RegExp(`^${what}:\\s*(\\d+)`, 'm').exec(status)?.[1]) * 1024;
-}
-
-/** The time of CPUs that a process has used, in milliseconds. @param {number} pid */
-function workOf(pid) {
-  const [, after = ''] = readFileSync(`/proc/${pid}/stat`, 'latin1').split(') ');
-  const [user, system] = after.split(' ').slice(11, 13);
-  return ((Number(user) + Number(system)) * 1000) / TICKS;
 }
 
 /** @param {readonly Wait[]} all @param {number} part */
@@ -152,8 +137,8 @@ async function run(name) {
   await asked(witness);
   await sleep(2 * pause);
   const idle = await asked(witness);
-  const before = memoryOf(pid, 'VmRSS');
-  const began = { time: performance.now(), work: workOf(pid) };
+  const before = memoryOf(pid);
+  const began = { time: performance.now(), work: cpuOf(pid) };
   const enough = new AbortController();
   const rounds = attacked(() => start('attacker', directory, name, values.scale), enough.signal);
   const ended = once(daemon.child, 'exit').then(() => ({ waits: [], lost: [] }));
@@ -162,11 +147,11 @@ async function run(name) {
     failure(rounds, daemon),
     ended,
   ]);
-  const work = daemon.isRunning ? workOf(pid) - began.work : 0;
-  const part = work / (performance.now() - began.time);
+  const work = daemon.isRunning ? cpuOf(pid) - began.work : 0;
+  const part = (work * 1000) / (performance.now() - began.time);
   enough.abort();
   const times = await rounds.catch(() => 0);
-  const growth = daemon.isRunning ? memoryOf(pid, 'VmHWM') - before : Number.POSITIVE_INFINITY;
+  const growth = daemon.isRunning ? peakMemoryOf(pid) - before : Number.POSITIVE_INFINITY;
   await sleep(pause);
   const after = await asked(witness);
   const lives = daemon.isRunning;

@@ -153,10 +153,8 @@ export class Wire {
   }
 
   /** Resolves when it has read so many frames of a kind, or has ended. @param {number} kind @param {number} count */
-  async until(kind, count) {
-    while ((this.frames.get(kind) ?? 0) < count && !this.socket.destroyed) {
-      await Promise.race([once(this.socket, 'data'), once(this.socket, 'close')]).catch(() => {});
-    }
+  until(kind, count) {
+    return this.when(() => (this.frames.get(kind) ?? 0) >= count);
   }
 
   /** How many of its calls are answered. */
@@ -165,9 +163,21 @@ export class Wire {
   }
 
   /** Resolves when so many calls are answered, or it has ended. @param {number} count */
-  async answered(count) {
-    while (this.answers < count && !this.socket.destroyed) {
-      await Promise.race([once(this.socket, 'data'), once(this.socket, 'close')]).catch(() => {});
+  answered(count) {
+    return this.when(() => this.answers >= count);
+  }
+
+  /** Resolves when it has read what makes this true, or has ended. @param {() => boolean} isSo */
+  async when(isSo) {
+    const { socket } = this;
+    while (!isSo() && !socket.destroyed) {
+      const waited = new AbortController();
+      const { signal } = waited;
+      await Promise.race([
+        once(socket, 'data', { signal }),
+        once(socket, 'close', { signal }),
+      ]).catch(() => {});
+      waited.abort();
     }
   }
 

@@ -12,7 +12,7 @@ export class Work {
   readonly limit: number;
   private readonly maxMs: number;
   /** From so many steps on, the turn may be over. */
-  private checkpoint: number;
+  private checkpoint = 0;
   /** The turn is over, because it has lasted too long. */
   private isLate = false;
   /** The driver's clock, in milliseconds; null: it has none. The bus itself never reads it. */
@@ -29,7 +29,7 @@ export class Work {
   constructor(limit = Number.POSITIVE_INFINITY, maxMs = Number.POSITIVE_INFINITY) {
     this.limit = limit;
     this.maxMs = maxMs;
-    this.checkpoint = Math.min(limit, CLOCK_STEPS);
+    this.lookAgain();
   }
 
   /** No long work may begin or continue in this turn. */
@@ -55,8 +55,7 @@ export class Work {
 
   begin(): void {
     this.done = 0;
-    this.isLate = false;
-    this.lookAgain();
+    this.goOnAnyway();
   }
 
   /** What comes now has some of the steps that are left, even if the turn has lasted too long. */

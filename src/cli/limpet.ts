@@ -9,7 +9,7 @@ import { readLink } from './link-option.ts';
 import { kbusCommand } from './self.ts';
 import { folderOfBus, withState } from './state-file.ts';
 import { logged, stderrLog } from './stderr-log.ts';
-import { freeBuffersAtOnce, keepYoungMemorySmall, letSmallHeapGrow } from './v8-memory.ts';
+import { expectManyBuffers, keepYoungMemorySmall } from './v8-memory.ts';
 
 interface LimpetCommandOptions {
   server?: true;
@@ -176,8 +176,7 @@ async function run(address: string | undefined, options: LimpetCommandOptions): 
     if (final && options.link.length === 0 && (options.client || options.nats)) refused(text);
   });
   keepYoungMemorySmall();
-  freeBuffersAtOnce();
-  letSmallHeapGrow();
+  expectManyBuffers();
   try {
     await untilEnded(limpet.start());
   } catch (error) {

@@ -65,10 +65,7 @@ export async function runDaemon(given: Given, limpets: readonly LimpetTable[] = 
   // Imported late: it must not delay the start.
   const memory = await import('./v8-memory.ts');
   memory.keepYoungMemorySmall();
-  if (limpets.length > 0) {
-    memory.freeBuffersAtOnce();
-    memory.letSmallHeapGrow();
-  }
+  if (limpets.length > 0) memory.expectManyBuffers();
   if (process.stderr.isTTY) await hint(given);
   const { by } = await ended();
   log.info(`${by}: the daemon stops`);

@@ -24,7 +24,7 @@ export function keepYoungMemorySmall(): void {
  * until the next collection: so a process through which many bytes pass is at V8's limit for buffers again and again, and each
  * time V8 marks all of its heap. A Limpet then takes about 1.5 times the CPU time.
  */
-export function freeBuffersAtOnce(): void {
+function freeBuffersAtOnce(): void {
   setFlag('--no-concurrent-array-buffer-sweeping');
 }
 
@@ -37,7 +37,7 @@ const SMALL_HEAP = 32 * 1024 * 1024;
  * a dozen times a second, and an announcement cost 0.4 µs more, most of it in other threads. A daemon at full load now has 20 to 45
  * MiB more.
  */
-export function letSmallHeapGrow(): void {
+function letSmallHeapGrow(): void {
   let percent = 0;
   const choose = (): void => {
     const before = percent;
@@ -46,4 +46,10 @@ export function letSmallHeapGrow(): void {
   };
   choose();
   new PerformanceObserver(choose).observe({ entryTypes: ['gc'] });
+}
+
+/** For a process with a Limpet, through which many buffers pass. */
+export function expectManyBuffers(): void {
+  freeBuffersAtOnce();
+  letSmallHeapGrow();
 }

@@ -28,9 +28,9 @@ export class Newcomers {
   private readonly put: (what: () => void) => void;
 
   /** `seconds`: within which a client must say HELLO. `put` does something now, or in a later turn. */
-  constructor(seconds: number, put: (what: () => void) => void, usual = USUAL_SECONDS) {
+  constructor(seconds: number, put: (what: () => void) => void) {
     this.put = put;
-    this.usual = new Deadlines(usual * 1000, (one) => this.isLate(one));
+    this.usual = new Deadlines(USUAL_SECONDS * 1000, (one) => this.isLate(one));
     this.last = new Deadlines(seconds * 1000, (one) => {
       const timeout = `${seconds} s, the hello-timeout of the daemon`;
       this.end(one, `the client sent no HELLO within ${timeout}`);

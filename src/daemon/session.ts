@@ -532,7 +532,7 @@ export class Session
     if (wrong !== '') throw new ProtocolError(wrong);
     this.host.turns.work.done += sums.heads + (count >> SAME_RECORDS_PER_STEP_BITS);
     const batch = MessageBatch.ofRecords(bytes, at, at + length, count, sums, frame.more);
-    if (frame.more === null) batch.markRoom();
+    batch.markRoom();
     batch.memory = this.host.chunks?.of(bytes, frame.more) ?? null;
     batch.detail = detail;
     batch.token = token;
