@@ -1,7 +1,7 @@
 // Greedy programs, one after the other, each at a daemon of its own: how much memory it costs, and how long others wait.
 //
 //   npm run greed                             all of it
-//   npm run greed -- --only 'wildcard'        those whose names match
+//   npm run greed -- --only 'wildcard'        those whose names (in attacks.mjs and doors.mjs) match
 //   npm run greed -- --part 1/2               the first half of them
 //   npm run greed -- --one-session            the processor's time is shared by threads, and not by programs
 //   npm run greed -- --write                  also writes the table in docs/reliability.md: nothing else does. Of a part
@@ -60,7 +60,13 @@ const detached = !values['one-session'];
 /** The programs that run, each a process group of its own: a terminal's signals do not reach them. @type {Set<ChildProcess>} */
 const running = new Set();
 process.on('exit', () => {
-  for (const { pid } of running) if (pid !== undefined) process.kill(detached ? -pid : pid, 9);
+  for (const { pid } of running) {
+    try {
+      if (pid !== undefined) process.kill(detached ? -pid : pid, 9);
+    } catch {
+      // It has ended.
+    }
+  }
 });
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.once(signal, () => process.exit(1));
 
@@ -230,6 +236,7 @@ function chosen() {
   const all = Object.keys(ATTACKS).filter((name) => new RegExp(values.only, 'i').test(name));
   const [part = 1, parts = 1] = values.part.split('/').map(Number);
   const from = (/** @type {number} */ at) => Math.floor((all.length * at) / parts);
+  if (all.length === 0) throw new Error(`no attack is called '${values.only}'`);
   return all.slice(from(part - 1), from(part));
 }
 

@@ -66,6 +66,7 @@ export async function runDaemon(given: Given, limpets: readonly LimpetTable[] = 
   const memory = await import('./v8-memory.ts');
   memory.keepYoungMemorySmall();
   if (limpets.length > 0) memory.expectManyBuffers();
+  daemon.collectWith(memory.v8Collector);
   if (process.stderr.isTTY) await hint(given);
   const { by } = await ended();
   log.info(`${by}: the daemon stops`);

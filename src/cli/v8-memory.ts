@@ -1,6 +1,12 @@
-import { PerformanceObserver } from 'node:perf_hooks';
+import {
+  constants,
+  type NodeGCPerformanceDetail,
+  type PerformanceEntry,
+  PerformanceObserver,
+} from 'node:perf_hooks';
 import process from 'node:process';
 import { getHeapStatistics, setFlagsFromString } from 'node:v8';
+import type { Collector } from '../daemon/uncollected.ts';
 
 /** The newest Node that is known to have the flags; for an unknown flag, V8 prints an error. */
 const NEWEST_KNOWN_NODE = 26;
@@ -53,3 +59,35 @@ export function expectManyBuffers(): void {
   freeBuffersAtOnce();
   letSmallHeapGrow();
 }
+
+/** When the heap has grown so many percent of the way to where V8 begins to mark by itself; 0: only there. */
+const setMarking = (percent: number): void =>
+  setFlag(`--incremental-marking-hard-trigger=${percent}`);
+
+/** Lets V8 begin to mark before it would by itself: in small steps, and in other threads. */
+export const v8Collector: Collector = {
+  used() {
+    const { used_heap_size, external_memory } = getHeapStatistics();
+    return used_heap_size + external_memory;
+  },
+  collect(done) {
+    let isBegun = false;
+    const observer = new PerformanceObserver((list) => {
+      for (const entry of list.getEntries()) {
+        const { kind } = (entry as PerformanceEntry & { detail: NodeGCPerformanceDetail }).detail;
+        if (kind === constants.NODE_PERFORMANCE_GC_INCREMENTAL) {
+          isBegun = true;
+          // Or else the next one would begin at once.
+          setMarking(0);
+        }
+        // One that was under way may keep what has been released since it began.
+        if (kind !== constants.NODE_PERFORMANCE_GC_MAJOR || !isBegun) continue;
+        observer.disconnect();
+        done();
+        return;
+      }
+    });
+    observer.observe({ entryTypes: ['gc'] });
+    setMarking(1);
+  },
+};

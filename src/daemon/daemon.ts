@@ -42,6 +42,7 @@ import { Session } from './session.ts';
 import { DEFAULT_HELLO_TIMEOUT_S, DEFAULT_MAX_CONNECTIONS } from './settings.ts';
 import { listenAt, type Ownership, type SocketFile } from './socket-file.ts';
 import { MAX_EVENT_MS, TURN_STEPS, Turns } from './turns.ts';
+import { type Collector, Uncollected } from './uncollected.ts';
 import { whyNoBus } from './why-no-bus.ts';
 
 /** The size of the slabs in which small frames are encoded. */
@@ -147,6 +148,7 @@ export class Daemon {
   readonly turns: Turns;
   /** @internal */
   readonly chunks: Chunks;
+  private readonly memory: Memory;
   private readonly options: DaemonOptions;
   /** Closes each server. */
   private readonly closeServers: (() => Promise<void>)[] = [];
@@ -175,6 +177,7 @@ export class Daemon {
     work.clock = () => performance.now();
     const { maxMemory = defaultMaxMemory() } = options.bus;
     const memory = new Memory(maxMemory);
+    this.memory = memory;
     this.buses = new Buses(options.buses, options.bus, {
       memory,
       work,
@@ -202,6 +205,12 @@ export class Daemon {
       throw error;
     }
     await this.openDevice();
+  }
+
+  /** @internal Collects garbage in time, so that this process uses little more memory than programs may hold. */
+  collectWith(collector: Collector): void {
+    const uncollected = new Uncollected(this.memory, collector);
+    this.turns.onLook = () => uncollected.look();
   }
 
   /** The folder of the device files; null if there are none. */

@@ -26,6 +26,9 @@ export const MAX_EVENT_MS = 4;
 /** After so many steps of a turn, what there is to send is sent. */
 const FLUSH_STEPS = 4000;
 
+/** So many milliseconds lie between two looks at the memory. */
+const LOOK_MS = 100;
+
 /** How much the latest steps of a connection count in its average. */
 const NEWEST_PART = 1 / 8;
 
@@ -62,6 +65,9 @@ export class Turns {
   private readonly heavy = new Set<Worker>();
   /** The next turn will come, or is under way. */
   private isScheduled = false;
+  /** Called now and then while there are events. */
+  onLook: () => void = () => {};
+  private looked = 0;
 
   /** `schedule` calls a function after the event loop has reported other events; `flushes` sends what there is to send. */
   constructor(work: Work, schedule: (turn: () => void) => void, flushes: FlushScheduler) {
@@ -107,6 +113,10 @@ export class Turns {
   /** Call it after each event: begins another turn soon, if there is work, or this one is half over. */
   check(): void {
     const { flushes, work } = this;
+    if ((work.since(this.looked) ?? 0) >= LOOK_MS) {
+      this.looked = work.now;
+      this.onLook();
+    }
     if (this.isScheduled) return;
     if (!(this.isSoonOver || work.isPending || flushes.isPending || this.isAnyWaiting)) return;
     this.isScheduled = true;
