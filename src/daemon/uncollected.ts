@@ -1,10 +1,10 @@
 import type { Memory } from '../bus/memory.ts';
 
-/** So much may wait to be collected however little room there is: V8 must not be at it all the time. */
-const MIN_WAITING_BYTES = 32 * 1024 * 1024;
+/** Less is not worth a collection, however little room there is: V8 must not be at it all the time. */
+const MIN_GARBAGE_BYTES = 32 * 1024 * 1024;
 
-/** Part of the room that programs have left. */
-const MAX_WAITING_PART = 1 / 2;
+/** Part of the room that programs have left which garbage may take. */
+const MAX_GARBAGE_PART = 1 / 2;
 
 /** What collects the garbage of this process. */
 export interface Collector {
@@ -21,26 +21,31 @@ export interface Collector {
 export class Uncollected {
   private readonly memory: Memory;
   private readonly collector: Collector;
-  /** What this process uses beside what programs hold: the least that was seen since the last collection. */
-  private own = Number.POSITIVE_INFINITY;
+  /** What this process uses by itself. */
+  private readonly base: number;
+  /** What it uses beside what is counted: the least that was seen since the last collection. */
+  private uncounted = Number.POSITIVE_INFINITY;
   private isCollecting = false;
 
+  /** Make it while programs hold nothing. */
   constructor(memory: Memory, collector: Collector) {
     this.memory = memory;
     this.collector = collector;
+    this.base = collector.used();
   }
 
   /** Begins a collection if too much waits for it. Call it often enough. */
   look(): void {
     if (this.isCollecting) return;
     const { limit, held } = this.memory;
-    const more = this.collector.used() - held;
-    this.own = Math.min(this.own, more);
-    if (more - this.own <= Math.max(MIN_WAITING_BYTES, (limit - held) * MAX_WAITING_PART)) return;
+    const used = this.collector.used();
+    this.uncounted = Math.min(this.uncounted, used - held);
+    if (used - held - this.uncounted <= MIN_GARBAGE_BYTES) return;
+    if (used - this.base <= held + (limit - held) * MAX_GARBAGE_PART) return;
     this.isCollecting = true;
     this.collector.collect(() => {
       this.isCollecting = false;
-      this.own = Number.POSITIVE_INFINITY;
+      this.uncounted = Number.POSITIVE_INFINITY;
     });
   }
 }
