@@ -1,6 +1,8 @@
 import { entireLength } from '../message/codec/device.ts';
 import {
   copyHead,
+  Field,
+  fieldsAt,
   flagsAt,
   HEAD_AT,
   headLengthAt,
@@ -364,6 +366,7 @@ export class MessageBatch {
       front: NO_ROOM,
     };
     this.stand(cursor);
+    if (taken.hasSharedOrigin) this.shareOrigin(taken, count);
     return taken;
   }
 
@@ -390,8 +393,9 @@ export class MessageBatch {
   private part(index: number, count: number, cursor: RecordCursor): MessageBatch {
     const part = new MessageBatch(this.name, this.flags, this.to, this.bytes, 0, 0);
     part.stand(cursor);
+    if (this.hasSharedOrigin) part.shareOrigin(this, index);
     // The bus gave ids to messages that were sent; their records have none.
-    if (part.idNetwork === 0 && this.idSerial !== 0) part.idSerial = this.idSerial + index;
+    else if (part.idNetwork === 0 && this.idSerial !== 0) part.idSerial = this.idSerial + index;
     const { at, headAt, repeats } = cursor;
     let data = cursor.dataLength;
     let { size } = cursor;
@@ -434,6 +438,29 @@ export class MessageBatch {
     batch.span = { at, headAt, repeats, end, data, size, largest, isRun, front: NO_ROOM };
     batch.more = more;
     return batch;
+  }
+
+  /**
+   * The messages came from another bus, where the Ksock `sender` sent them. Their ids begin with this serial number, and rise by one.
+   * The records say nothing of that.
+   */
+  comeFrom(network: number, sender: number, serial: number): void {
+    this.idNetwork = network;
+    this.idSerial = serial;
+    this.carried = { origNetwork: network, origLocal: sender, finalNetwork: 0, finalLocal: 0 };
+  }
+
+  /** Its messages have their ids and their orig_from of {@link comeFrom}, and not of their records. */
+  get hasSharedOrigin(): boolean {
+    const { bytes, idNetwork, span } = this;
+    return idNetwork !== 0 && span !== null && (fieldsAt(bytes, span.headAt) & Field.ID) === 0;
+  }
+
+  /** The first message is the one at `index` of `batch`, which has a shared origin. */
+  private shareOrigin(batch: MessageBatch, index: number): void {
+    this.idNetwork = batch.idNetwork;
+    this.idSerial = batch.idSerial + index;
+    this.carried = batch.carried;
   }
 
   /** The batch is all of the frame that it came in, whose head is not needed any more. */

@@ -2,7 +2,14 @@ import { appended } from '../base/appended.ts';
 import { copyBytes } from '../base/copy-bytes.ts';
 import type { Slab } from '../base/slab.ts';
 import { writeU32 } from '../base/u32.ts';
-import { type MessageBatch, NO_ROOM, ROOM, type Span, wordsOf } from '../bus/message-batch.ts';
+import {
+  type Carried,
+  type MessageBatch,
+  NO_ROOM,
+  ROOM,
+  type Span,
+  wordsOf,
+} from '../bus/message-batch.ts';
 import {
   copyHead,
   HEAD_AT,
@@ -15,7 +22,15 @@ import {
 import type { Channel } from '../transport/channel.ts';
 import { bytesByMemory, isWasteful } from '../transport/stalled-writes.ts';
 import { writeFrameHeader } from '../wire/frame.ts';
-import { FRAME_AT, FRAME_HEADER, FrameKind, RECORDS_AT, YOU } from '../wire/protocol.ts';
+import {
+  CARRIED,
+  CARRIED_RECORDS_AT,
+  FRAME_AT,
+  FRAME_HEADER,
+  FrameKind,
+  RECORDS_AT,
+  YOU,
+} from '../wire/protocol.ts';
 
 /** Up to this length, records are copied behind the head of their frame; longer ones are sent from where they lie. */
 export const MAX_COPIED_BYTES = 4096;
@@ -38,8 +53,11 @@ class MessagesFrame {
   token = 0;
   count = 0;
   sender = 0;
-  /** Serial number of the first message; 0 if that has the id of a Limpet. */
+  /** Serial number of the first message; 0 if its record has the id of a Limpet. */
   serial = 0;
+  /** With CARRIED: the network, and the Ksock there; otherwise 0. */
+  network = 0;
+  origLocal = 0;
   records: Uint8Array = NO_BYTES;
   from = 0;
   to = 0;
@@ -54,6 +72,8 @@ class MessagesFrame {
     this.count = frame.count;
     this.sender = frame.sender;
     this.serial = frame.serial;
+    this.network = frame.network;
+    this.origLocal = frame.origLocal;
     this.records = frame.records;
     this.from = frame.from;
     this.to = frame.to;
@@ -80,10 +100,17 @@ class MessagesFrame {
       next.records === this.records &&
       next.from === this.to &&
       next.sender === this.sender &&
+      next.network === this.network &&
+      next.origLocal === this.origLocal &&
       next.serial === this.serial + this.count &&
       this.serial !== 0 &&
       next.to - this.from <= MAX_BATCH_BYTES
     );
+  }
+
+  /** Where the records begin. */
+  get recordsAt(): number {
+    return this.network === 0 ? RECORDS_AT : CARRIED_RECORDS_AT;
   }
 }
 
@@ -179,10 +206,20 @@ export class Outbox {
     next.count = count;
     next.sender = batch.from;
     next.serial = batch.idNetwork === 0 ? batch.idSerial + index : 0;
-    if (batch.span === null || batch.more !== null) {
+    next.network = 0;
+    next.origLocal = 0;
+    const isCarried = batch.hasSharedOrigin;
+    const isPassedOn = !isCarried || next.kind === FrameKind.PREFETCH;
+    if (batch.span === null || batch.more !== null || !isPassedOn) {
       this.close();
       this.writeMessage(batch);
       return;
+    }
+    if (isCarried) {
+      next.detail = CARRIED;
+      next.network = batch.idNetwork;
+      next.serial = batch.idSerial + index;
+      next.origLocal = (batch.carried as Carried).origLocal;
     }
     if (count === batch.count && this.passOn(batch.bytes, batch.span)) return;
     const cursor = batch.cursor(index);
@@ -279,18 +316,18 @@ export class Outbox {
   private close(): void {
     const { open, slab } = this;
     if (open.kind === 0) return;
-    const { headAt, records } = open;
+    const { headAt, records, recordsAt } = open;
     const isWhole = headAt === open.from + HEAD_AT;
     // A first record that is SAME is written with its head: the record that has it is not in this frame.
     const head = isWhole ? 0 : headLengthAt(records, headAt);
-    const length = RECORDS_AT + head + open.to - open.from;
+    const length = recordsAt + head + open.to - open.from;
     const isShort = open.to - open.from <= MAX_COPIED_BYTES;
-    const own = isShort ? length : isWhole ? RECORDS_AT : RECORDS_AT + HEAD_AT + head;
+    const own = isShort ? length : isWhole ? recordsAt : recordsAt + HEAD_AT + head;
     slab.reserve(own);
     const { bytes, at } = slab;
     writeHead(bytes, at, length, open);
     let { from } = open;
-    let to = at + RECORDS_AT;
+    let to = at + recordsAt;
     if (!isWhole) {
       bytes[to] = (records[from] as number) & 0x7f;
       for (let index = 1; index < HEAD_AT; index++)
@@ -392,7 +429,7 @@ function writeHead(
   bytes: Uint8Array,
   at: number,
   length: number,
-  { kind, detail, token, count, sender, serial }: MessagesFrame,
+  { kind, detail, token, count, sender, serial, network, origLocal }: MessagesFrame,
 ): void {
   writeU32(bytes, at, length);
   writeU32(bytes, at + FRAME_AT.kind, (kind << 24) | (detail << 16));
@@ -400,4 +437,7 @@ function writeHead(
   writeU32(bytes, at + FRAME_HEADER, count);
   writeU32(bytes, at + FRAME_HEADER + 4, sender);
   writeU32(bytes, at + FRAME_HEADER + 8, serial);
+  if (network === 0) return;
+  writeU32(bytes, at + RECORDS_AT, network);
+  writeU32(bytes, at + RECORDS_AT + 4, origLocal);
 }

@@ -22,8 +22,13 @@ const MOST_RECORD_HEAD = 1100;
 
 const words = new RecordWords();
 
-/** Parts of a batch that are short enough for an event each. */
-export function* shortParts(batch: MessageBatch): Generator<MessageBatch> {
+/** Parts of a batch that are fit for an event each. */
+export function* eventParts(batch: MessageBatch): Generator<MessageBatch> {
+  if (batch.count > 1 && batch.hasSharedOrigin) {
+    // An event has no place for the origin but the records.
+    for (let index = 0; index < batch.count; index++) yield batch.one(index);
+    return;
+  }
   if (!isLong(batch)) {
     yield batch;
     return;
@@ -39,7 +44,7 @@ export function* shortParts(batch: MessageBatch): Generator<MessageBatch> {
   yield batch.stretch(from, batch.count - from);
 }
 
-export function isLong(batch: MessageBatch): boolean {
+function isLong(batch: MessageBatch): boolean {
   return batch.count > 1 && batch.movedLength > MAX_RECORDS_BYTES;
 }
 
@@ -87,7 +92,7 @@ export function writeRecords(
   const { bytes } = writer;
   const lengthAt = writer.at;
   const start = lengthAt + 4;
-  if (batch.span === null || (cut && batch.count === 1)) {
+  if (batch.span === null || batch.hasSharedOrigin || (cut && batch.count === 1)) {
     writer.at = writeOne(batch, bytes, start, cut ? limit : batch.dataLength);
   } else if (cut) {
     writer.at = writeCut(batch, bytes, start, limit);

@@ -5,14 +5,7 @@ import type { MessageBatch } from '../bus/message-batch.ts';
 import type { BusObserver } from '../bus/observer.ts';
 import type { RequestRecord } from '../bus/requests.ts';
 import { ATTEMPTS, type Attempt, SETTINGS, type Setting } from '../message/calls.ts';
-import {
-  isCut,
-  isLong,
-  mostBytesOf,
-  shortParts,
-  shownParts,
-  writeRecords,
-} from './batch-records.ts';
+import { eventParts, isCut, mostBytesOf, shownParts, writeRecords } from './batch-records.ts';
 import { EventWriter, encodedText, MOST_FIELDS } from './event-writer.ts';
 import { Code, EVENTS_VERSION } from './events.ts';
 import { bitsOf, type TapFilter } from './filter.ts';
@@ -379,7 +372,7 @@ export class BusTap implements BusObserver {
     if (this.waitingOf.size > 0 && this.isWaiting(batch)) return;
     this.each(batch, 0, batch.count, (_serial, count, whole, index) => {
       const part = count === whole.count ? whole : whole.stretch(index, count);
-      for (const short of isLong(part) ? shortParts(part) : [part]) {
+      for (const short of eventParts(part)) {
         this.messages(Code.MESSAGES, short, short.from);
       }
     });
@@ -428,7 +421,7 @@ export class BusTap implements BusObserver {
   refused(sender: KsockState, batch: MessageBatch, errno: number, attempt: Attempt): void {
     this.each(batch, 0, batch.count, (_serial, count, whole, index) => {
       const part = count === whole.count ? whole : whole.stretch(index, count);
-      for (const short of isLong(part) ? shortParts(part) : [part]) {
+      for (const short of eventParts(part)) {
         if (!this.messages(Code.REFUSED, short, sender.id)) continue;
         const { writer } = this;
         writer.number(sender.id);
@@ -571,5 +564,5 @@ function kindBitOf(batch: MessageBatch): number {
 
 /** Serial number of the message at `index`; 0 while the bus has given it none. */
 function serialOf(batch: MessageBatch, index: number): number {
-  return batch.idSerial === 0 ? 0 : batch.idSerial + index;
+  return (batch.idSerial | batch.idNetwork) === 0 ? 0 : batch.idSerial + index;
 }

@@ -17,7 +17,7 @@ export const FRAME_AT = { length: 0, kind: 4, detail: 5, consumed: 6, token: 8, 
 export const MAX_CONSUMED = 0xffff;
 
 /** Raise it whenever a peer of the version before would misunderstand. */
-export const PROTOCOL_VERSION = 5;
+export const PROTOCOL_VERSION = 6;
 
 /** The mode of a HELLO that asks for WELCOME only: it has Ksock id 0, and the connection ends. */
 export const ASK_WHO = 0;
@@ -71,7 +71,11 @@ export const FrameKind = {
 
   // These have messages: u32 count, u32 from, u32 serial, and as many records. Message i (from 0) has the id
   // [0:serial + i], unless its record has one. `detail` YOU: they are Requests for the reader to answer.
-  /** Daemon: prefetched messages, unread until they are consumed. The program reads them after those prefetched before. */
+  /**
+   * Daemon: prefetched messages, unread until they are consumed. The program reads them after those prefetched before. `detail`
+   * CARRIED: they are Announcements of another bus. u32 network, u32 Ksock stand before the records; message i has the id
+   * [network:serial + i] and the orig_from [network:Ksock].
+   */
   PREFETCH: 20,
   /** Daemon: one urgent prefetched message. The program reads it before those prefetched before. */
   PREFETCH_URGENT: 21,
@@ -127,9 +131,14 @@ export const ObserveDetail = { STATE_AGAIN: 1, LAST: 2, PAST: 3 } as const;
 
 /** Where the records begin in a frame of messages. */
 export const RECORDS_AT = FRAME_HEADER + 12;
+/** The same with CARRIED. */
+export const CARRIED_RECORDS_AT = RECORDS_AT + 8;
 
 /** In the detail of a frame of messages: these are Requests for their reader to answer. */
 export const YOU = 1;
+
+/** In the detail of PREFETCH: the frame has the origin of its messages, and not their records. */
+export const CARRIED = 2;
 
 /** The peer broke a rule of the protocol: the connection must end. */
 export class ProtocolError extends Error {

@@ -141,6 +141,28 @@ describe('Messages of a batch', () => {
     }
   });
 
+  it('of another bus have its ids and their orig_from, however the batch is divided.', () => {
+    const [count, network, sender, first] = [6, 7, 3, 0xffff_fff0];
+    const records = ['one', 'two', 'three'].map((text) => record(new Message('$.A', text)));
+    const of = (batch: MessageBatch): unknown[] =>
+      Array.from({ length: batch.count }, (_, at) => {
+        const { carried, idNetwork, idSerial } = batch.one(at);
+        return [idNetwork, idSerial, carried];
+      });
+    const carried = { origNetwork: network, origLocal: sender, finalNetwork: 0, finalLocal: 0 };
+    const all = Array.from({ length: count }, (_, at) => [network, first + at, carried]);
+    for (let at = 1; at < count; at++) {
+      const batch = batchOf(records.flatMap((one) => [one, same('again')]));
+      batch.comeFrom(network, sender, first);
+      expect(of(batch)).toEqual(all);
+      expect(of(batch.stretch(at, count - at))).toEqual(all.slice(at));
+      const taken = batch.split(at);
+      expect([of(taken), of(batch)]).toEqual([all.slice(0, at), all.slice(at)]);
+      expect([taken.hasSharedOrigin, batch.hasSharedOrigin]).toEqual([true, true]);
+    }
+    expect(parcelOfAll().one(7).hasSharedOrigin).toBe(false);
+  });
+
   it('have consecutive ids after the send, also in a part of the batch.', () => {
     const batch = batchOf([record(reply), same('and six'), same('seven'), same('8')]);
     batch.idSerial = 0xffff_fff0;

@@ -10,10 +10,11 @@ import { MISSED } from '../../src/limpet/hub/names.ts';
 import { linkOf } from '../../src/limpet/hub/neighbours.ts';
 import { Decoder, Encoder, Kind } from '../../src/limpet/link/native-codec.ts';
 import { Flag } from '../../src/message/flags.ts';
-import { MessageId } from '../../src/message/id.ts';
-import { Announcement, type Message, Request } from '../../src/message/message.ts';
+import { MessageId, OrigFrom } from '../../src/message/id.ts';
+import { Announcement, Message, Request } from '../../src/message/message.ts';
 import { MAX_BATCHED_DATA } from '../../src/message/record-batch.ts';
 import { FrameHost } from '../support/frame-host.ts';
+import { Observed } from '../tap/observed.ts';
 import { Bowls, LINK_KINDS, type LinkKind, next } from './bowls.ts';
 import { batched } from './simulator/bowl.ts';
 
@@ -23,8 +24,8 @@ const PLACES = (['between buses of daemons', 'a native link over a Unix socket']
 );
 
 /** What a test sends at once, so that the Limpet reads it at once. */
-async function sendAll(ksock: Ksock, messages: readonly Message[]): Promise<void> {
-  await Promise.all(messages.map((message) => ksock.sendMsg(message)));
+function sendAll(ksock: Ksock, messages: readonly Message[]): Promise<MessageId[]> {
+  return Promise.all(messages.map((message) => ksock.sendMsg(message)));
 }
 
 /** What a Limpet does with a batch. */
@@ -87,6 +88,54 @@ describe.each(PLACES)('Announcements that a Limpet reads together, over $name,',
       const heard = await next(listener);
       expect(`${heard.id} ${heard.origFrom}`).toBe(id);
     }
+  });
+
+  it('have their ids and their origin for whoever reads or observes them, in whatever way', async () => {
+    const sender = await bowls.open(new FrameHost().connectTo(near));
+    const program = new FrameHost().connectTo(far);
+    const [one, two, local] = [
+      await bowls.open(program),
+      await bowls.open(program),
+      await bowls.open(far),
+    ];
+    const prefetched: Message[] = [];
+    await one.listener('$.Said.*', (message) => {
+      prefetched.push(message);
+    });
+    for (const ksock of [two, local]) await ksock.bind('$.Said.*');
+    const observed = new Observed(far);
+    // The first of the batch, those with its name and its flags, and others: more than one frame has.
+    const messages = Array.from({ length: 600 }, (_, at) => {
+      const text = `${at} ${'x'.repeat(at % 200)}`;
+      const flags = at % 100 === 99 ? Flag.ALL_OR_FAIL : 0;
+      return new Announcement(`$.Said.${Math.floor(at / 3) % 50}`, text, { flags });
+    });
+    await local.setMaxMessages(messages.length);
+    await two.setMaxMessages(messages.length);
+    const ids = await sendAll(sender, messages);
+    const told = ({ id, name, origFrom, flags }: Message, text: string): string =>
+      [name, text, id, origFrom, flags].join(' ');
+    const expected = messages.map((message, at) => {
+      const sent = Message.fromMessage(message);
+      sent.id = new MessageId(1, (ids[at] as MessageId).serialNum);
+      sent.origFrom = new OrigFrom(1, sender.id);
+      return told(sent, message.text());
+    });
+    for (const reader of [two, local]) {
+      const heard: string[] = [];
+      while (heard.length < messages.length) {
+        const message = await next(reader);
+        heard.push(told(message, message.text()));
+      }
+      expect(heard).toEqual(expected);
+    }
+    await bowls.until(() => prefetched.length === messages.length);
+    expect(prefetched.map((message) => told(message, message.text()))).toEqual(expected);
+    const seen = observed
+      .take()
+      .flatMap((event) => (event.type === 'messages' ? event.messages : []))
+      .filter(({ name }) => name.startsWith('$.Said.'));
+    expect(seen.map((message) => told(message, message.text()))).toEqual(expected);
   });
 
   // A daemon joins such parts for its clients where they lie side by side in its memory.

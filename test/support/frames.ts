@@ -39,6 +39,8 @@ const CARRIED = 8;
 
 /** In the detail of the daemon's frames of messages. */
 const YOU = 1;
+/** In the detail of PREFETCH. */
+const CARRIED_ONES = 2;
 
 const roundedUp = (length: number): number => 4 * Math.ceil(length / 4);
 
@@ -74,9 +76,10 @@ export function framesOf(bytes: Uint8Array): { frames: Frame[]; rest: Buffer; wh
 /** A frame for each of its messages; or the frame, if it has none. */
 function messageFrames(frame: Frame): Frame[] {
   const { kind, body, words, detail, token } = frame;
-  const before = WORDS_BEFORE[kind];
-  if (before === undefined) return [frame];
-  const [count = 0, from = 0, serial = 0] = words.slice(0, before);
+  if (WORDS_BEFORE[kind] === undefined) return [frame];
+  const isCarried = kind === 'PREFETCH' && (detail & CARRIED_ONES) !== 0;
+  const before = isCarried ? 5 : (WORDS_BEFORE[kind] as number);
+  const [count = 0, from = 0, serial = 0, network = 0, ksock = 0] = words.slice(0, before);
   let at = before * 4;
   const word = (): number => {
     at += 4;
@@ -109,9 +112,9 @@ function messageFrames(frame: Frame): Frame[] {
       to = (fields & TO) !== 0 ? word() : 0;
       inReplyTo = (fields & REPLY) !== 0 ? new MessageId(word(), word()) : MessageId.UNSET;
       id = (fields & ID) !== 0 ? new MessageId(word(), word()) : MessageId.UNSET;
-      const isCarried = (fields & CARRIED) !== 0;
-      origFrom = isCarried ? new OrigFrom(word(), word()) : OrigFrom.UNSET;
-      finalTo = isCarried ? new OrigFrom(word(), word()) : OrigFrom.UNSET;
+      const hasOrigin = (fields & CARRIED) !== 0;
+      origFrom = hasOrigin ? new OrigFrom(word(), word()) : OrigFrom.UNSET;
+      finalTo = hasOrigin ? new OrigFrom(word(), word()) : OrigFrom.UNSET;
       name = text(sizes >>> 16).toString('latin1');
     }
     const data = Uint8Array.from(text(first % SAME));
@@ -121,8 +124,8 @@ function messageFrames(frame: Frame): Frame[] {
       to,
       from,
       inReplyTo,
-      id: id.isSet || serial === 0 ? id : new MessageId(0, serial + index),
-      origFrom,
+      id: id.isSet || serial === 0 ? id : new MessageId(network, serial + index),
+      origFrom: network === 0 ? origFrom : new OrigFrom(network, ksock),
       finalTo,
     });
     frames.push({

@@ -5,16 +5,21 @@ import { Bus } from '../../src/bus/bus.ts';
 import { Ksock } from '../../src/client/ksock.ts';
 import { observeChannel } from '../../src/client/observe-channel.ts';
 import { FramePort } from '../../src/client/ports/frame-port.ts';
+import { LocalBatches } from '../../src/client/ports/local-batches.ts';
+import { LocalPort } from '../../src/client/ports/local-port.ts';
 import type { Tap, TapOptions } from '../../src/client/tap.ts';
 import { TransportKsock } from '../../src/client/transport-ksock.ts';
 import { Session } from '../../src/daemon/session.ts';
 import { Op } from '../../src/message/calls.ts';
 import { Field } from '../../src/message/codec/records.ts';
 import { Flag } from '../../src/message/flags.ts';
+import { MessageId } from '../../src/message/id.ts';
 import { Announcement, Request, replyTo } from '../../src/message/message.ts';
+import { BatchedNames, type RecordBatch } from '../../src/message/record-batch.ts';
 import type { Channel } from '../../src/transport/channel.ts';
 import { FrameKind, SendDetail } from '../../src/wire/protocol.ts';
 import { Host, Peer } from '../daemon/peer.ts';
+import { batched } from '../limpet/simulator/bowl.ts';
 import { wholeFramesOf } from '../support/frames.ts';
 import { PipeEnd } from '../support/pipe.ts';
 import { refused } from '../support/refused.ts';
@@ -123,6 +128,13 @@ class World {
     return tap;
   }
 
+  /** A Limpet brings messages of another bus. */
+  bring(batch: RecordBatch): void {
+    const events = { closed: () => {}, missed: () => {} };
+    const port = new LocalPort(this.bus, { mode: 'rw', program: '', manage: false }, events);
+    new LocalBatches(port, new BatchedNames(() => true)).post(batch, false, () => {});
+  }
+
   private note(ksock: string, isClients: boolean): (bytes: Buffer) => void {
     return (bytes) => {
       for (const { kind, detail, consumed, token, body } of wholeFramesOf(bytes).whole) {
@@ -196,6 +208,24 @@ const PROGRAMS: Record<string, (world: World) => Promise<unknown>> = {
     await iterator.next();
     await settled();
     await ksock.unbind('$.Sensor.*');
+  },
+
+  carried: async (world) => {
+    const ksock = await world.open();
+    await ksock.listener('$.Sensor.*', () => {});
+    await settled();
+    const sensors = [
+      { name: '$.Sensor.Hall', text: '21.5' },
+      { name: '$.Sensor.Hall', text: '21.6' },
+      { name: '$.Sensor.Attic', text: '19' },
+    ];
+    let batch: RecordBatch | null = null;
+    for (const [at, { name, text }] of sensors.entries()) {
+      const id = new MessageId(0, 41 + at);
+      batch = batched(new Announcement(name, text, { id, from: 3 }), batch);
+    }
+    world.bring((batch as RecordBatch).carriedBy(7));
+    await settled();
   },
 
   answered: async (world) => {

@@ -74,17 +74,6 @@ export class CarriedRecords {
     return HEAD_AT + headLengthAt(bytes, headAt) + CARRIED_BYTES + padded(dataLength);
   }
 
-  /** How long all records become. */
-  static lengthOfAll(batch: RecordBatch): number {
-    const cursor = batch.cursor();
-    let length = CarriedRecords.lengthOf(cursor);
-    for (let index = 1; index < batch.count; index++) {
-      cursor.next();
-      length += CarriedRecords.lengthOf(cursor);
-    }
-    return length;
-  }
-
   /** Writes the next `count` records at `start`. */
   write(count: number, slab: Uint8Array, slabWords: Int32Array, start: number): void {
     const { batch, carried, cursor, wait } = this;

@@ -85,7 +85,7 @@ export class FrameBatches implements RecordBatches {
 
 /** Takes the Announcements at the front of a batch that may be passed on together; null if the first may not. */
 function taken(batch: PrefetchedBatch, names: BatchedNames): RecordBatch | null {
-  if (!batch.isForListeners) return null;
+  if (batch.you !== 0 || batch.sharedWords !== undefined) return null;
   const { bytes, end: limit, from, left, serial, at } = batch;
   // A first one that is SAME has the head of a message that was read before, and was none for a batch.
   const stretch = stretchOf(bytes, at, -1, limit, left, names);

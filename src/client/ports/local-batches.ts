@@ -1,31 +1,40 @@
 import { copyBytes } from '../../base/copy-bytes.ts';
-import { readU32, writeU32 } from '../../base/u32.ts';
+import { padded, readU32, writeU32 } from '../../base/u32.ts';
 import { MessageBatch } from '../../bus/message-batch.ts';
+import { entireLength } from '../../message/codec/device.ts';
 import {
-  checkRecords,
   copyHead,
+  FLAGS_AT,
+  flagsAt,
   HEAD_AT,
   headLengthAt,
+  NUMBER_AT,
+  nameLengthAt,
+  numberAt,
   SAME,
-  type Sums,
+  WORDS_AT,
 } from '../../message/codec/records.ts';
-import { KBUS_FLAGS } from '../../message/flags.ts';
+import { Flag } from '../../message/flags.ts';
 import {
   type BatchedNames,
   MAX_BATCH_BYTES,
   RecordBatch,
   stretchOf,
 } from '../../message/record-batch.ts';
-import { CarriedRecords } from './carried-records.ts';
 import type { LocalPort } from './local-port.ts';
 import type { Refused } from './port.ts';
 import type { RecordBatches } from './record-batches.ts';
+
+/** A batch is posted in parts of up to this many bytes, each of which the daemon sends in one frame. */
+const MAX_PART_BYTES = 32 * 1024;
 
 /** The batches of a bus in this process. */
 export class LocalBatches implements RecordBatches {
   private readonly port: LocalPort;
   private readonly names: BatchedNames;
-  private readonly sums: Sums = { data: 0, size: 0, largest: 0, heads: 0 };
+  // Of the last part.
+  private end = 0;
+  private heads = 0;
 
   constructor(port: LocalPort, names: BatchedNames) {
     this.port = port;
@@ -54,7 +63,9 @@ export class LocalBatches implements RecordBatches {
     // The memory is the daemon's, which will use it again.
     const bytes = new Uint8Array(length);
     let to = 0;
-    for (const piece of pieces) to = copyPiece(piece, bytes, to);
+    for (const { bytes: from, at, headAt, ownHead, end } of pieces) {
+      to = copyRecords(from, at, headAt, ownHead, end, bytes, to);
+    }
     ksock.takeMany(count);
     const made = new RecordBatch(bytes, 0, HEAD_AT, length, count, 0, serial, from, waits);
     this.names.renumber(made);
@@ -67,6 +78,7 @@ export class LocalBatches implements RecordBatches {
     const batch = queue.batch(entry);
     const isForListeners = queue.binding(entry)?.replier === false;
     if (batch.span === null || batch.more !== null || !isForListeners) return null;
+    if (batch.idNetwork !== 0) return null;
     const { bytes, from, idSerial, span } = batch;
     const { at, headAt } = batch.cursor(index);
     const left = batch.count - index;
@@ -90,18 +102,69 @@ export class LocalBatches implements RecordBatches {
   }
 
   post(batch: RecordBatch, wait: boolean, refused: Refused): boolean {
-    const { count } = batch;
-    const { bus, ksock, sends } = this.port;
-    const length = CarriedRecords.lengthOfAll(batch);
-    const bytes = new Uint8Array(length);
-    new CarriedRecords(batch, wait).write(count, bytes, new Int32Array(bytes.buffer), 0);
-    const { sums } = this;
-    const wrong = checkRecords(bytes, 0, length, count, KBUS_FLAGS, sums, bus.names);
-    if (wrong !== '') throw new Error(`a batch that was not checked: ${wrong}`);
-    ksock.tookSteps(sums.heads);
-    const sent = MessageBatch.ofRecords(bytes, 0, length, count, sums, null);
-    return sends.postBatch(sent, wait, refused);
+    const { count, network, sender, serial, waits } = batch;
+    // The batch may be on its way to other Limpets, too: there, the numbers of its names must not change.
+    const bytes = recordsOf(batch);
+    const mayNotWait = waits && !wait;
+    let isReady = true;
+    for (let index = 0, at = 0; index < count; ) {
+      const part = this.part(bytes, at, count - index, mayNotWait);
+      at = this.end;
+      part.comeFrom(network, sender, serial + index);
+      index += part.count;
+      this.port.ksock.tookSteps(this.heads);
+      isReady = this.port.sends.postBatch(part, wait, refused);
+    }
+    return isReady;
   }
+
+  /** Records from `from` on, of `most` that were checked, for one frame; their names get numbers, and `this.end` is where they end. */
+  private part(bytes: Uint8Array, from: number, most: number, mayNotWait: boolean): MessageBatch {
+    const { names } = this.port.bus;
+    let count = 0;
+    let at = from;
+    let heads = 0;
+    let bare = 0;
+    let data = 0;
+    let size = 0;
+    let largest = 0;
+    while (count < most) {
+      const word = readU32(bytes, at);
+      const headAt = at + HEAD_AT;
+      let dataLength = word - SAME;
+      let dataAt = headAt;
+      if (word < SAME) {
+        dataLength = word;
+        dataAt += headLengthAt(bytes, headAt);
+        if (count > 0 && dataAt + padded(dataLength) - from > MAX_PART_BYTES) break;
+        const nameLength = nameLengthAt(bytes, headAt);
+        const number = names.of(bytes, headAt + WORDS_AT, nameLength, numberAt(bytes, headAt));
+        writeU32(bytes, headAt + NUMBER_AT, number);
+        if (mayNotWait) {
+          writeU32(bytes, headAt + FLAGS_AT, flagsAt(bytes, headAt) & ~Flag.ALL_OR_WAIT);
+        }
+        bare = entireLength(nameLength, 0);
+        heads++;
+      }
+      const dataBytes = padded(dataLength);
+      at = dataAt + dataBytes;
+      count++;
+      data += dataLength;
+      size += bare + dataBytes;
+      if (bare + dataBytes > largest) largest = bare + dataBytes;
+    }
+    this.end = at;
+    this.heads = heads;
+    return MessageBatch.ofRecords(bytes, from, at, count, { data, size, largest, heads }, null);
+  }
+}
+
+/** The records of a batch in memory of their own. */
+function recordsOf({ at, bytes, end, headAt }: RecordBatch): Uint8Array {
+  const ownHead = headAt === at + HEAD_AT ? 0 : headLengthAt(bytes, headAt);
+  const records = new Uint8Array(ownHead + end - at);
+  copyRecords(bytes, at, headAt, ownHead, end, records, 0);
+  return records;
 }
 
 /** Records of one queue entry. */
@@ -123,9 +186,16 @@ interface Piece {
   readonly isLast: boolean;
 }
 
-/** Copies records to `to`, the first with its head; gives where they end. */
-function copyPiece(piece: Piece, target: Uint8Array, to: number): number {
-  const { at, bytes, end, headAt, ownHead } = piece;
+/** Copies records to `to`, the first with its head, which takes `ownHead` bytes if it lies elsewhere; gives where they end. */
+function copyRecords(
+  bytes: Uint8Array,
+  at: number,
+  headAt: number,
+  ownHead: number,
+  end: number,
+  target: Uint8Array,
+  to: number,
+): number {
   if (ownHead === 0) {
     copyBytes(bytes, at, end, target, to);
     return to + end - at;

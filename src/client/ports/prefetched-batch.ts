@@ -2,7 +2,7 @@ import type { Memory } from '../../base/memory.ts';
 import { Slab } from '../../base/slab.ts';
 import { padded, readU32 } from '../../base/u32.ts';
 import type { BorrowedMessage } from '../../message/borrowed.ts';
-import { HEAD_AT, type HeadReader, SAME } from '../../message/codec/records.ts';
+import { HEAD_AT, type HeadReader, type RecordWords, SAME } from '../../message/codec/records.ts';
 import { Head } from '../../message/head.ts';
 import { type Message, ReceivedMessage } from '../../message/message.ts';
 import { ProtocolError } from '../../wire/protocol.ts';
@@ -40,7 +40,10 @@ export class PrefetchedBatch {
   readonly bytes: Uint8Array;
   /** The Ksock that sent them. */
   readonly from: number;
-  private readonly you: number;
+  /** If it is not 0, they are Requests for the reader to answer. */
+  readonly you: number;
+  /** The words that the messages have instead of their records: they came from another bus. */
+  sharedWords: RecordWords | undefined = undefined;
   /** Where the next record begins. */
   at: number;
   /** Where the last record ends. */
@@ -86,11 +89,6 @@ export class PrefetchedBatch {
     this.from = from;
     this.serial = serial;
     this.you = you;
-  }
-
-  /** None is a Request for the reader to answer. */
-  get isForListeners(): boolean {
-    return this.you === 0;
   }
 
   next(): Message {
@@ -139,9 +137,9 @@ export class PrefetchedBatch {
       else if (this.head === NO_HEAD) throw outside();
     } else {
       const { heads } = this;
-      const head = heads.read(bytes, dataAt, end, this.you);
+      const head = heads.read(bytes, dataAt, end, this.you, this.sharedWords);
       if (head === null) throw outside();
-      if (head.idNetwork !== 0) this.idSerial = heads.idSerial;
+      if (head.idNetwork !== 0 && this.sharedWords === undefined) this.idSerial = heads.idSerial;
       this.head = head;
       dataAt = heads.end;
     }
@@ -160,7 +158,5 @@ function nextReply(head: Head): Head {
 }
 
 function outside(): ProtocolError {
-  return new ProtocolError(
-    "malformed messages in a frame, or messages that don't end where the frame does",
-  );
+  return new ProtocolError('malformed messages, or bytes behind the last');
 }

@@ -426,9 +426,16 @@ export class HeadReader {
   }
 
   /**
-   * The head at `headAt`; null when there is none, or it goes past `limit`. `you` are flags to set beside its own.
+   * The head at `headAt`; null when there is none, or it goes past `limit`. `you` are flags to set beside its own. `origin`: the words
+   * of a head that has none itself.
    */
-  read(bytes: Uint8Array, headAt: number, limit: number, you: number): Head | null {
+  read(
+    bytes: Uint8Array,
+    headAt: number,
+    limit: number,
+    you: number,
+    origin?: RecordWords,
+  ): Head | null {
     if (headAt + LEAST_HEAD > limit || headFault(bytes, headAt) !== '') return null;
     const fields = fieldsAt(bytes, headAt);
     const nameLength = nameLengthAt(bytes, headAt);
@@ -438,8 +445,9 @@ export class HeadReader {
     const flags = (flagsAt(bytes, headAt) | you) >>> 0;
     const number = this.trustsNumbers ? numberAt(bytes, headAt) : 0;
     const numbered = this.numbered.get(number);
+    const words = fields === 0 ? origin : this.words.read(bytes, headAt, 0);
     if (numbered !== undefined) {
-      if (fields !== 0) return this.withWords(bytes, headAt, numbered.name, flags, number);
+      if (words !== undefined) return this.withWords(words, numbered.name, flags, number);
       if (numbered.flags === flags) return numbered;
     }
     const { names } = this;
@@ -449,18 +457,11 @@ export class HeadReader {
     const head = isKnown ? known : new Head(names.name(slot), flags);
     if (!isKnown) names.setNote(slot, head);
     if (number !== 0) this.numbered.set(number, head);
-    return fields === 0 ? head : this.withWords(bytes, headAt, head.name, flags, number);
+    return words === undefined ? head : this.withWords(words, head.name, flags, number);
   }
 
-  private withWords(
-    bytes: Uint8Array,
-    headAt: number,
-    name: string,
-    flags: number,
-    number: number,
-  ): Head {
+  private withWords(words: RecordWords, name: string, flags: number, number: number): Head {
     const { foreign } = this;
-    const words = this.words.read(bytes, headAt, 0);
     this.idSerial = words.idSerial;
     const known = foreign.find(number, flags, words);
     if (known !== undefined) return known;
