@@ -57,6 +57,7 @@ export class AcceptedChannel extends SocketChannel {
     this.receiver.events = events;
     socket.on('error', (error) => {
       failure = error;
+      this.departures.closedAnother();
     });
     socket.on('end', () => this.departures.add(() => this.depart()));
     socket.on('close', () => {

@@ -24,6 +24,11 @@ export class Departures extends Worker {
     else this.turns.check();
   }
 
+  /** Node has closed a connection by itself: its client has ended without having read everything. */
+  closedAnother(): void {
+    this.turns.work.done += CLOSE_STEPS;
+  }
+
   goOn(): boolean {
     const { work } = this.turns;
     for (const close of this.waiting) {

@@ -1,6 +1,6 @@
 import { beforeEach, describe, expect, it } from 'vitest';
 import { FlushScheduler } from '../../src/base/flush-scheduler.ts';
-import { Work } from '../../src/bus/work.ts';
+import { type Steps, Work } from '../../src/bus/work.ts';
 import { Departures } from '../../src/daemon/departures.ts';
 import { Turns } from '../../src/daemon/turns.ts';
 
@@ -41,6 +41,20 @@ describe('Connections whose clients have ended (spec 1 §14.2)', () => {
     while (later.length > 0) turns.push(turn());
     expect(Math.max(...turns)).toBeLessThan(10);
     expect(closed).toEqual(Array.from({ length: 100 }, (_, at) => at));
+  });
+
+  it('are closed in later turns, and so is what they leave, when Node itself has closed many others.', () => {
+    let isClearedAway = false;
+    for (let at = 0; at < 100; at++) departures.closedAnother();
+    function* clearAway(): Steps {
+      yield;
+      isClearedAway = true;
+    }
+    work.run(clearAway());
+    end(0, 1);
+    expect([isClearedAway, closed]).toEqual([false, []]);
+    while (later.length > 0) turn();
+    expect([isClearedAway, closed]).toEqual([true, [0]]);
   });
 
   it('are closed in a later turn when others have used up this one, and then do not hold up who comes next.', () => {
