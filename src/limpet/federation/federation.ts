@@ -60,6 +60,8 @@ const VERSION = 1;
 /** A Limpet of the federation, as this one knows it. */
 interface Peer {
   readonly id: number;
+  /** The subject of messages to it. */
+  readonly to: string;
   /** 0: it has begun a wire, and not said yet which life it is. */
   life: number;
   wire: PeerWire | null;
@@ -101,6 +103,8 @@ export class Federation {
   private readonly host: FederationHost;
   private readonly prefix: string;
   private readonly peers = new Map<number, Peer>();
+  /** The same, by the subject of messages from it: to take a subject apart takes long. */
+  private readonly bySubject = new Map<string, Peer>();
   private engine: Engine | null = null;
   private ticks = 0;
   private readonly warned = new Set<string>();
@@ -130,12 +134,19 @@ export class Federation {
     this.engine = null;
     for (const { wire } of [...this.peers.values()]) wire?.close(why);
     this.peers.clear();
+    this.bySubject.clear();
   }
 
   received(subject: string, bytes: Uint8Array): void {
-    const [to, from] = this.parse(subject);
     // While the engine is out of reach, nobody can be answered.
-    if (from === 0 || this.engine === null) return;
+    if (this.engine === null) return;
+    const peer = this.bySubject.get(subject);
+    if (peer !== undefined) {
+      this.told(peer.id, bytes);
+      return;
+    }
+    const [to, from] = this.parse(subject);
+    if (from === 0) return;
     if (to === 0) this.greeted(from, bytes, true);
     else if (to === this.options.id) this.told(from, bytes);
   }
@@ -232,8 +243,9 @@ export class Federation {
     let peer = this.peers.get(id);
     if (peer === undefined) {
       const state = { wire: null, wait: 0, delay: FIRST_DELAY, wasJoined: false, marked: 0 };
-      peer = { id, life: 0, ...state };
+      peer = { id, to: this.subject(id), life: 0, ...state };
       this.peers.set(id, peer);
+      this.bySubject.set(`${this.prefix}.to.${this.options.id}.${id}`, peer);
     }
     return peer;
   }
@@ -278,7 +290,7 @@ export class Federation {
     const { engine } = this;
     const wire = new PeerWire(token, {
       maxPayload: (engine as Engine).maxPayload,
-      publish: (bytes) => this.publish(peer.id, bytes),
+      publish: (bytes) => this.engine?.publish(peer.to, bytes),
       forget: () => {
         if (peer.wire === wire) peer.wire = null;
         peer.wait = peer.delay;
@@ -319,7 +331,12 @@ export class Federation {
   }
 
   private publish(to: number, bytes: Uint8Array): void {
-    this.engine?.publish(`${this.prefix}.to.${to}.${this.options.id}`, bytes);
+    this.engine?.publish(this.subject(to), bytes);
+  }
+
+  /** The subject of messages to the Limpet with this id. */
+  private subject(to: number): string {
+    return `${this.prefix}.to.${to}.${this.options.id}`;
   }
 }
 

@@ -88,7 +88,8 @@ export class Requests {
     } else {
       const { hub, key } = provider;
       const entry = this.hub.streams.append(this.hub.passage.carried(message), hub);
-      this.pending.set(entry.n, { ...request, key });
+      // To spread `request` would take longer than all else here.
+      this.pending.set(entry.n, { key, network, serial, from });
       this.hub.counts.sent++;
     }
   }
