@@ -1,4 +1,6 @@
+import { Buffer } from 'node:buffer';
 import { copyBytes } from '../../base/copy-bytes.ts';
+import type { Memory } from '../../base/memory.ts';
 import { padded, readU32, writeU32 } from '../../base/u32.ts';
 import { MessageBatch } from '../../bus/message-batch.ts';
 import { entireLength } from '../../message/codec/device.ts';
@@ -27,6 +29,9 @@ import type { RecordBatches } from './record-batches.ts';
 
 /** A batch is posted in parts of up to this many bytes, each of which the daemon sends in one frame. */
 const MAX_PART_BYTES = 32 * 1024;
+
+/** Not filled with zeros: all of it is written. */
+const memory: Memory = (length) => new Uint8Array(Buffer.allocUnsafeSlow(length).buffer);
 
 /** The batches of a bus in this process. */
 export class LocalBatches implements RecordBatches {
@@ -61,7 +66,7 @@ export class LocalBatches implements RecordBatches {
       isLast = next.isLast;
     }
     // The memory is the daemon's, which will use it again.
-    const bytes = new Uint8Array(length);
+    const bytes = memory(length);
     let to = 0;
     for (const { bytes: from, at, headAt, ownHead, end } of pieces) {
       to = copyRecords(from, at, headAt, ownHead, end, bytes, to);
@@ -162,7 +167,7 @@ export class LocalBatches implements RecordBatches {
 /** The records of a batch in memory of their own. */
 function recordsOf({ at, bytes, end, headAt }: RecordBatch): Uint8Array {
   const ownHead = headAt === at + HEAD_AT ? 0 : headLengthAt(bytes, headAt);
-  const records = new Uint8Array(ownHead + end - at);
+  const records = memory(ownHead + end - at);
   copyRecords(bytes, at, headAt, ownHead, end, records, 0);
   return records;
 }
