@@ -89,9 +89,9 @@ export class AcceptedChannel extends SocketChannel {
     return this.receiver.unused + (this.stalled?.held ?? 0);
   }
 
-  /** The peer has ended: closes the connection when it has read what was sent, if it still reads. */
+  /** The peer has ended: closes the connection when it has read what was sent, or has not by its deadline. */
   private depart(): void {
-    if (this.socket.writableLength > 0) super.end();
+    if (this.socket.writableLength > 0) this.end();
     else this.socket.destroy();
   }
 

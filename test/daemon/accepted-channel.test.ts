@@ -20,6 +20,7 @@ const departures = new Departures(turns);
 async function connection(
   prepare: (accepted: Socket) => void,
   buffers = new ReceiveBuffers(() => {}),
+  leaving = deadlines,
 ) {
   const path = join(await newFolder(), 'socket');
   const server = createServer({ allowHalfOpen: true });
@@ -36,7 +37,7 @@ async function connection(
   return {
     accepted,
     client,
-    channel: new AcceptedChannel(accepted, buffers, deadlines, departures),
+    channel: new AcceptedChannel(accepted, buffers, leaving, departures),
     server,
   };
 }
@@ -97,6 +98,20 @@ describe.each([
     const { accepted, client, server } = await connection(prepare);
     // Node passes the bytes that it has read into its own memory to listeners of 'data'.
     expect(accepted.listenerCount('data')).toBe(listeners);
+    client.destroy();
+    server.close();
+  });
+
+  it('is closed when the peer has ended, and never reads what was sent.', async () => {
+    const leaving = new Deadlines<Socket>(10, (socket) => socket.destroy());
+    const { accepted, channel, client, server } = await connection(prepare, undefined, leaving);
+    const collector = new Collector();
+    channel.open(collector);
+    client.pause();
+    channel.write([pattern(4_000_000, 1)]);
+    expect(accepted.writableLength).toBeGreaterThan(0);
+    client.end();
+    await collector.when(() => collector.isClosed);
     client.destroy();
     server.close();
   });
