@@ -8,6 +8,7 @@ import { explain } from '../client/explain.ts';
 import { connectionTo } from '../client/ksock.ts';
 import { type Connect, PortError } from '../client/ports/port.ts';
 import { jittered } from '../client/ports/reconnect-options.ts';
+import type { KbusError } from '../message/error.ts';
 import { BusSide, IdTakenError, type SpeakerInfo } from './bus-side.ts';
 import type { Journal } from './federation/journal.ts';
 import { natsEngine } from './federation/nats.ts';
@@ -256,7 +257,8 @@ export class Limpet {
 
   private busLost(error: PortError): void {
     if (this.isStopped) return;
-    this.tell('warn', `${explain('open', error, 'stay on the bus')}`);
+    const { meaning } = explain('open', error, 'stay on the bus') as KbusError;
+    this.tell('warn', `Limpet ${this.id} has lost its bus, and joins it again: ${meaning}`);
     this.endLife('its bus is lost');
     this.beginAgain(FIRST_DELAY_MS);
   }

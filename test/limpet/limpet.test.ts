@@ -134,3 +134,18 @@ it('spec 3 §7: a peer that has not said HELLO may send no frame longer than 1 M
   peer.destroy();
   await bowls.end();
 });
+
+it('a Limpet that another program ends says which one that was, and joins its bus again', async () => {
+  const bowls = new Bowls();
+  const bus = new Bus();
+  await bowls.limpet(7, bus, [{ server: join(bowls.folder, 'link') }]);
+  const boss = await bowls.open(bus);
+  const [kicked = 0] = [...bus.ksocks.keys()];
+  await boss.kick(kicked);
+  const { text } = await bowls.event(/has lost its bus/);
+  expect(text).toBe(
+    `Limpet 7 has lost its bus, and joins it again: Ksock ${boss.id} ended Ksock ${kicked} of bus 0`,
+  );
+  await bowls.event(/is on its bus again/);
+  await bowls.end();
+});
