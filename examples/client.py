@@ -37,7 +37,7 @@ class Ksock:
         self.input = self.socket.makefile('rb')
         self.token = 0
         self.unclaimed = deque()
-        hello = struct.pack('>4sIII', b'KBUS', 6, 3, os.getpid()) + text('client.py')
+        hello = struct.pack('>4sIII', b'KBUS', 7, 3, os.getpid()) + text('client.py')
         self.id = struct.unpack_from('>4I', self.say(HELLO, 0, hello)[2])[3]
 
     def say(self, kind, detail, body):

@@ -1,4 +1,5 @@
 import { entireLength } from '../message/codec/device.ts';
+import { spelled } from '../message/codec/known-records.ts';
 import {
   copyHead,
   Field,
@@ -40,6 +41,8 @@ export interface Span {
   largest: number;
   /** All records but the first are SAME. */
   readonly isRun: boolean;
+  /** Some records leave out the name. */
+  readonly hasKnown: boolean;
   /**
    * The driver's: what stands before the first record, where the head of a frame with just these records would. NO_ROOM,
    * ROOM, or a number for the head that has been written there.
@@ -314,6 +317,34 @@ export class MessageBatch {
     return next;
   }
 
+  /** The batch with all names in its records. */
+  spelled(): MessageBatch {
+    const { count, span } = this;
+    if (span === null || !span.hasKnown) return this;
+    const copy = this.stretch(0, count);
+    if (this.more !== null) {
+      copy.span = null;
+      copy.more = this.more;
+      return copy;
+    }
+    const bytes = spelled(this.cursor(), count);
+    const { dataAt } = new RecordCursor(bytes, 0, HEAD_AT, 0);
+    const end = bytes.length;
+    copy.span = {
+      ...span,
+      at: 0,
+      headAt: HEAD_AT,
+      repeats: 0,
+      end,
+      hasKnown: false,
+      front: NO_ROOM,
+    };
+    copy.bytes = bytes;
+    copy.dataAt = dataAt;
+    copy.memory = null;
+    return copy;
+  }
+
   /** A cursor at the message at `index`. */
   cursor(index = 0): RecordCursor {
     if (index >= MARK_EVERY) return this.farCursor(index);
@@ -347,7 +378,7 @@ export class MessageBatch {
 
   /** Takes the first `count` messages off a batch that is not sent yet; the batch keeps the others, at least one. */
   split(count: number): MessageBatch {
-    const { end, data, size, largest, isRun } = this.span as Span;
+    const { end, data, size, largest, isRun, hasKnown } = this.span as Span;
     const cursor = this.cursor();
     const taken = this.part(0, count, cursor);
     cursor.next();
@@ -363,6 +394,7 @@ export class MessageBatch {
       size: size - taken.size,
       largest,
       isRun,
+      hasKnown,
       front: NO_ROOM,
     };
     this.stand(cursor);
@@ -407,8 +439,19 @@ export class MessageBatch {
       if (cursor.size > largest) largest = cursor.size;
     }
     const { end } = cursor;
-    const { isRun } = this.span as Span;
-    part.span = { at, headAt, repeats, end, data, size, largest, isRun, front: NO_ROOM };
+    const { isRun, hasKnown } = this.span as Span;
+    part.span = {
+      at,
+      headAt,
+      repeats,
+      end,
+      data,
+      size,
+      largest,
+      isRun,
+      hasKnown,
+      front: NO_ROOM,
+    };
     part.count = count;
     part.from = this.from;
     part.requests = this.requestOf(index);
@@ -433,9 +476,19 @@ export class MessageBatch {
     batch.stand(cursor);
     batch.count = count;
     const { headAt, repeats } = cursor;
-    const { data, size, largest, heads } = sums;
-    const isRun = heads === 1;
-    batch.span = { at, headAt, repeats, end, data, size, largest, isRun, front: NO_ROOM };
+    const { data, size, largest, heads, known } = sums;
+    batch.span = {
+      at,
+      headAt,
+      repeats,
+      end,
+      data,
+      size,
+      largest,
+      isRun: heads === 1,
+      hasKnown: known > 0,
+      front: NO_ROOM,
+    };
     batch.more = more;
     return batch;
   }

@@ -75,7 +75,7 @@ export class Sendable {
     if (batch.span?.isRun) return most;
     const cursor = batch.cursor();
     const { bytes } = cursor;
-    const fields = fieldsAt(bytes, cursor.headAt);
+    const fields = fieldsAt(bytes, cursor.headAt) & ~Field.KNOWN;
     // A Limpet's messages, too, go together if their ids rise by one.
     const hasIds = (fields & Field.ID) !== 0 && (fields & (Field.TO | Field.REPLY)) === 0;
     const mayDiffer = !batch.isRequest && (fields === 0 || hasIds);
@@ -87,9 +87,9 @@ export class Sendable {
       if (cursor.isSame) continue;
       work.done++;
       const { headAt } = cursor;
-      if (!mayDiffer || fieldsAt(bytes, headAt) !== fields || flagsAt(bytes, headAt) !== flags) {
-        return count;
-      }
+      const isAlike =
+        (fieldsAt(bytes, headAt) & ~Field.KNOWN) === fields && flagsAt(bytes, headAt) === flags;
+      if (!mayDiffer || !isAlike) return count;
       if (hasIds && !hasId(bytes, headAt, batch.idNetwork, batch.idSerial + count)) return count;
       if (routes.findIn(bytes, headAt)?.listeners !== listeners || work.isTurnOver) return count;
     }

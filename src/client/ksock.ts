@@ -105,10 +105,14 @@ export class Ksock extends KsockCore {
   }
 }
 
-/** @internal How to connect to a bus: in this process, over a transport, or to this machine's daemon. */
+/**
+ * @internal How to connect to a bus: in this process, over a transport, or to this machine's daemon. `spells`: all records must have
+ * their names.
+ */
 export async function connectionTo(
   where: number | Bus | Connect,
   options: KsockOptions,
+  spells = false,
 ): Promise<Connect> {
   checkWhere(where, options.access);
   if (where instanceof Bus) {
@@ -118,5 +122,5 @@ export async function connectionTo(
   if (typeof where === 'function') return where;
   const { directory, access, manage } = options;
   const { connectUnix } = await import('./ports/connect-unix.ts');
-  return connectUnix(where, { directory, access, manage, program: ownName(options.name) });
+  return connectUnix(where, { directory, access, manage, spells, program: ownName(options.name) });
 }

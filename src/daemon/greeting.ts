@@ -20,6 +20,8 @@ export interface Hello {
   readonly mode: 'r' | 'rw';
   /** It only looks, and manages: it may use the connections that are reserved for that. */
   readonly manages: boolean;
+  /** It reads NAMES, and records that leave names out. */
+  readonly readsNumbers: boolean;
   readonly pid: number;
   readonly program: string;
 }
@@ -43,6 +45,7 @@ export function readHello(frame: FrameReader): Hello {
     observes: mode === HelloMode.OBSERVE,
     mode: (mode & HelloMode.BOTH) === HelloMode.READ ? 'r' : 'rw',
     manages: (mode & HelloMode.MANAGE) !== 0,
+    readsNumbers: (mode & HelloMode.NAMES) !== 0,
     pid: asksWho ? 0 : wordOf(frame, 3),
     program: asksWho ? '' : textOf(frame, 4),
   };

@@ -10,18 +10,20 @@ import {
   type Span,
   wordsOf,
 } from '../bus/message-batch.ts';
+import { knownNames, type ToldNumbers } from '../message/codec/known-names.ts';
+import { spelled, untoldOf } from '../message/codec/known-records.ts';
 import {
   copyHead,
   HEAD_AT,
   headLength,
   headLengthAt,
-  type RecordCursor,
+  RecordCursor,
   RecordWords,
   writeRecord,
 } from '../message/codec/records.ts';
 import type { Channel } from '../transport/channel.ts';
 import { bytesByMemory, isWasteful } from '../transport/stalled-writes.ts';
-import { writeFrameHeader } from '../wire/frame.ts';
+import { wordsFrame, writeFrameHeader } from '../wire/frame.ts';
 import {
   CARRIED,
   CARRIED_RECORDS_AT,
@@ -40,6 +42,9 @@ export const MAX_COPIED_BYTES = 4096;
  * longest frame that WELCOME announces, however long the frame was in which the messages were received.
  */
 const MAX_BATCH_BYTES = 32 * 1024;
+
+/** At most so many names are in one NAMES, which so is shorter than any client's longest frame. */
+const MAX_TOLD = 256;
 
 const NO_BYTES = new Uint8Array(0);
 
@@ -124,6 +129,8 @@ const next = new MessagesFrame();
 export class Outbox {
   private readonly channel: Channel;
   private readonly slab: Slab;
+  /** The names that the client knows by number; null: its records must have all names. */
+  told: ToldNumbers | null = null;
   private pieces: Uint8Array[] = [];
   /** Bytes of the pieces. */
   private pieceBytes = 0;
@@ -171,6 +178,18 @@ export class Outbox {
     if (count > 2) view.setUint32(body + 8, third);
     if (count > 3) view.setUint32(body + 12, fourth);
     this.append(slab.bytes, at, at + length);
+  }
+
+  /** Tells the client the names with these numbers. */
+  tell(numbers: readonly number[]): void {
+    const told = this.told as ToldNumbers;
+    const news = [...new Set(numbers)];
+    for (let from = 0; from < news.length; from += MAX_TOLD) {
+      const some = news.slice(from, from + MAX_TOLD);
+      for (const number of some) told.add(number);
+      const names = some.map((number) => knownNames.name(number)).join(' ');
+      this.frame(wordsFrame(FrameKind.NAMES, 0, 0, 0, [some.length, ...some], names));
+    }
   }
 
   /** Adds the Replies of a batch, for Requests whose tokens begin with this one. */
@@ -221,11 +240,19 @@ export class Outbox {
       next.serial = batch.idSerial + index;
       next.origLocal = (batch.carried as Carried).origLocal;
     }
-    if (count === batch.count && this.passOn(batch.bytes, batch.span)) return;
-    const cursor = batch.cursor(index);
-    next.records = batch.bytes;
+    const { told } = this;
+    const { hasKnown } = batch.span;
+    const isSpelled = hasKnown && told === null;
+    if (hasKnown && told !== null && !told.hasAll) {
+      const untold = untoldOf(batch.cursor(index), count, told);
+      if (untold.length > 0) this.tell(untold);
+    }
+    if (!isSpelled && count === batch.count && this.passOn(batch.bytes, batch.span)) return;
+    let cursor = batch.cursor(index);
+    if (isSpelled) cursor = new RecordCursor(spelled(cursor, count), 0, HEAD_AT, 0);
+    next.records = cursor.bytes;
     next.startAt(cursor);
-    next.to = batch.startOf(index + count);
+    next.to = isSpelled ? cursor.bytes.length : batch.startOf(index + count);
     if (count === 1 || next.to - next.from <= MAX_BATCH_BYTES) this.join();
     else this.split(cursor);
   }

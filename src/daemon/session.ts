@@ -10,6 +10,7 @@ import type { KsockOwner, KsockState } from '../bus/ksock-state.ts';
 import { MessageBatch } from '../bus/message-batch.ts';
 import { lacks } from '../bus/refusal-reasons.ts';
 import { COSTS } from '../bus/settings.ts';
+import { ToldNumbers } from '../message/codec/known-names.ts';
 import { checkRecords } from '../message/codec/records.ts';
 import { Errno } from '../message/errno.ts';
 import { KBUS_FLAGS } from '../message/flags.ts';
@@ -109,7 +110,7 @@ export class Session
   /** The number of missed messages that are not reported to the client yet, and the name of the first. */
   private missedCount = 0;
   private missedName = '';
-  private readonly sums = { data: 0, size: 0, largest: 0, heads: 0 };
+  private readonly sums = { data: 0, size: 0, largest: 0, heads: 0, known: 0 };
 
   constructor(
     host: SessionHost,
@@ -289,7 +290,8 @@ export class Session
   /** Counts what the connection keeps in memory to the Ksock, or to its access point (spec 1 §14.1). */
   private holdMemory(): void {
     const { channel, inbox, observation, parts } = this;
-    const bytes = channel.backlog + (channel.held ?? 0) + inbox.heldBytes;
+    const told = this.outbox.told?.size ?? 0;
+    const bytes = channel.backlog + (channel.held ?? 0) + inbox.heldBytes + told;
     if (parts !== null) {
       const waiting = parts.reads.count + this.calls.waiting;
       parts.ksock.holdForDriver(bytes + waiting * WAITING_CALL_BYTES + parts.reports.held);
@@ -399,7 +401,7 @@ export class Session
 
   private hello(frame: InboxReader): void {
     const { bus, entrance, host } = this;
-    const { asksWho, manages, mode, observes, pid, program } = readHello(frame);
+    const { asksWho, manages, mode, observes, pid, program, readsNumbers } = readHello(frame);
     if (asksWho) {
       this.outbox.frame(welcome(bus.number, 0, host.pid, 0));
       this.end();
@@ -416,6 +418,7 @@ export class Session
       this.observe(who);
       return;
     }
+    if (readsNumbers) this.outbox.told = new ToldNumbers();
     const { absoluteMaxMessageSize } = bus.settings;
     const longest = Math.max(absoluteMaxMessageSize + FRAME_SLACK_BYTES, MIN_LONGEST_FRAME_BYTES);
     this.inbox.reader.maxLength = longest;
@@ -528,8 +531,12 @@ export class Session
         `a SEND has ${count} messages from token ${token} on, which goes past the last token`,
       );
     }
-    const wrong = checkRecords(bytes, at, length, count, KBUS_FLAGS, sums, this.bus.names);
+    const { names } = this.bus;
+    const { told } = this.outbox;
+    const untold: number[] = [];
+    const wrong = checkRecords(bytes, at, length, count, KBUS_FLAGS, sums, names, told, untold);
     if (wrong !== '') throw new ProtocolError(wrong);
+    if (untold.length > 0) this.outbox.tell(untold);
     this.host.turns.work.done += sums.heads + (count >> SAME_RECORDS_PER_STEP_BITS);
     const batch = MessageBatch.ofRecords(bytes, at, at + length, count, sums, frame.more);
     batch.markRoom();

@@ -111,7 +111,7 @@ export class Limpet {
    */
   async start(): Promise<void> {
     const { bus = 0, directory, id } = this.options;
-    this.connect = await connectionTo(bus, { directory, name: `Limpet ${id}` });
+    this.connect = await connectionTo(bus, { directory, name: `Limpet ${id}` }, true);
     try {
       await this.begin().catch((error: unknown) => {
         throw error instanceof PortError

@@ -27,6 +27,9 @@ export class Head {
   encoded: Int32Array | null = null;
   encodedAt = 0;
   encodedEnd = 0;
+  /** The number of the name on a connection, or 0; and what says of which: see ToldNames. */
+  number = 0;
+  numberedBy: object | null = null;
   /** What the reader of the last message with this head noted about such messages. */
   note: object | null = null;
 
@@ -80,7 +83,12 @@ export class Head {
 
   /** A copy with some fields changed. */
   with(
-    changes: Partial<Omit<Head, 'isFit' | 'note' | 'encoded' | 'encodedAt' | 'encodedEnd'>>,
+    changes: Partial<
+      Omit<
+        Head,
+        'isFit' | 'note' | 'encoded' | 'encodedAt' | 'encodedEnd' | 'number' | 'numberedBy'
+      >
+    >,
   ): Head {
     const { inReplyTo } = changes;
     return new Head(

@@ -1,14 +1,17 @@
 import { padded, readU32, writeU32 } from '../base/u32.ts';
 import { carriedHead } from './carried-head.ts';
 import { ByNumber } from './codec/by-number.ts';
+import { spelledLength } from './codec/known-records.ts';
 import {
   encodeHead,
+  Field,
   fieldsAt,
   flagsAt,
   HEAD_AT,
   HeadReader,
   headFault,
   headLengthAt,
+  isKnownAt,
   NUMBER_AT,
   nameAt,
   numberAt,
@@ -143,12 +146,15 @@ export interface Stretch {
   /** Where the last one ends, and where its head is. */
   readonly end: number;
   readonly headAt: number;
+  /** Bytes of the records with all names, but without the head of the first if that is SAME. */
+  readonly length: number;
   readonly waits: boolean;
 }
 
 /**
  * The Announcements, of `left` records from `start` up to `limit`, that may be passed on together; null if the first may not.
- * `firstHeadAt`: where the head of the first is, if that is SAME; -1: then it may not.
+ * `firstHeadAt`: where the head of the first is, if that is SAME; -1: then it may not. `mayBeKnown`: this process has the names
+ * that records leave out.
  */
 export function stretchOf(
   bytes: Uint8Array,
@@ -157,32 +163,37 @@ export function stretchOf(
   limit: number,
   left: number,
   names: BatchedNames,
+  mayBeKnown = false,
 ): Stretch | null {
   let end = start;
   let count = 0;
   let headAt = firstHeadAt;
+  let length = 0;
   let waits = false;
   while (count < left && end + HEAD_AT <= limit) {
     const word = readU32(bytes, end);
     const isSame = word >= SAME;
     const head = isSame ? headAt : end + HEAD_AT;
     if (!isSame || count === 0) {
-      if (head < 0 || !isAnnouncement(bytes, head, limit) || !names.has(bytes, head)) break;
+      if (head < 0 || !isAnnouncement(bytes, head, limit, mayBeKnown) || !names.has(bytes, head))
+        break;
       const isWaiting = waitsAt(bytes, head);
       if (count > 0 && isWaiting !== waits) break;
       waits = isWaiting;
     }
     const dataLength = isSame ? word - SAME : word;
     const dataAt = isSame ? end + HEAD_AT : head + headLengthAt(bytes, head);
+    const more = (isSame ? HEAD_AT : HEAD_AT + spelledLength(bytes, head)) + padded(dataLength);
     const next = dataAt + padded(dataLength);
     const isLast = count + 1 === left;
     if (dataLength >= MAX_BATCHED_DATA || next > limit || isLast !== (next === limit)) break;
-    if (count > 0 && next - start > MAX_BATCH_BYTES) break;
+    if (count > 0 && length + more > MAX_BATCH_BYTES) break;
+    length += more;
     headAt = head;
     end = next;
     count++;
   }
-  return count === 0 ? null : { count, end, headAt, waits };
+  return count === 0 ? null : { count, end, headAt, length, waits };
 }
 
 /** What is wrong with records that a peer has sent as a batch: exactly `count`, from `from` up to `end`; '' if nothing is. */
@@ -214,12 +225,17 @@ export function batchFault(
 }
 
 /** Whether a head is there, up to `end`, which is that of an Announcement of a program, and says nothing but flags and name. */
-export function isAnnouncement(bytes: Uint8Array, headAt: number, end: number): boolean {
+export function isAnnouncement(
+  bytes: Uint8Array,
+  headAt: number,
+  end: number,
+  mayBeKnown = false,
+): boolean {
   return (
     headAt + WORDS_AT <= end &&
-    headFault(bytes, headAt) === '' &&
+    ((mayBeKnown && isKnownAt(bytes, headAt)) || headFault(bytes, headAt) === '') &&
     headAt + headLengthAt(bytes, headAt) <= end &&
-    fieldsAt(bytes, headAt) === 0 &&
+    (fieldsAt(bytes, headAt) & ~Field.KNOWN) === 0 &&
     (flagsAt(bytes, headAt) & NOT_OF_PROGRAMS) === 0
   );
 }

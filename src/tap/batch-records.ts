@@ -23,7 +23,8 @@ const MOST_RECORD_HEAD = 1100;
 const words = new RecordWords();
 
 /** Parts of a batch that are fit for an event each. */
-export function* eventParts(batch: MessageBatch): Generator<MessageBatch> {
+export function* eventParts(given: MessageBatch): Generator<MessageBatch> {
+  const batch = given.spelled();
   if (batch.count > 1 && batch.hasSharedOrigin) {
     // An event has no place for the origin but the records.
     for (let index = 0; index < batch.count; index++) yield batch.one(index);

@@ -23,7 +23,7 @@ const decoder = new TextDecoder();
 export class EventReader {
   /** Events may come from a file, in which numbers mean nothing. */
   private readonly heads = new HeadReader(false);
-  private readonly sums = { data: 0, size: 0, largest: 0, heads: 0 };
+  private readonly sums = { data: 0, size: 0, largest: 0, heads: 0, known: 0 };
   private bytes: Uint8Array = new Uint8Array(0);
   private at = 0;
   private end = 0;

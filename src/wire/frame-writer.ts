@@ -58,6 +58,27 @@ function isCarried({ origFrom, finalTo }: Head): boolean {
   return origFrom.isSet || finalTo.isSet;
 }
 
+/** How a connection writes heads with nothing but flags and name. */
+export interface PlainHeads {
+  /** Bytes of the head. */
+  lengthOf(head: Head): number;
+  /** Writes the head at `at`, a multiple of 4; `words` are those of `bytes`. */
+  write(head: Head, bytes: Uint8Array, words: Int32Array, at: number): void;
+}
+
+/** With the names. */
+export const spelledHeads: PlainHeads = {
+  lengthOf: (head) => headLength(head.name.length, 0),
+  write(head, _bytes, words, at) {
+    if (head.encoded === null) encodeHead(head);
+    const { encoded, encodedAt, encodedEnd } = head;
+    let to = at >> 2;
+    for (let from = encodedAt; from < encodedEnd; from++) {
+      words[to++] = (encoded as Int32Array)[from] as number;
+    }
+  },
+};
+
 const words = new RecordWords();
 
 /** Sets `words` to those of a head; gives the Field bits of those that are set. */
@@ -85,6 +106,7 @@ export class FrameWriter {
   private readonly channel: Channel;
   private readonly defer: (flush: () => void) => void;
   private readonly beforeFlush: () => void;
+  private readonly heads: PlainHeads;
   private readonly memory: Memory;
   slab!: Uint8Array;
   view!: DataView;
@@ -119,11 +141,13 @@ export class FrameWriter {
     defer: (flush: () => void) => void,
     memory: Memory,
     beforeFlush: () => void,
+    heads: PlainHeads = spelledHeads,
   ) {
     this.channel = channel;
     this.defer = defer;
     this.memory = memory;
     this.beforeFlush = beforeFlush;
+    this.heads = heads;
     this.renew(SLAB_BYTES);
   }
 
@@ -173,7 +197,10 @@ export class FrameWriter {
     const isSame = this.isOpenFor(detail, consumed, token) && follows(head, this.lastHead);
     const isPlain = isSame || head.encoded !== null || head.isPlain;
     const fields = isPlain ? 0 : wordsOf(head, message.idSerial);
-    const dataAt = isSame ? HEAD_AT : HEAD_AT + headLength(head.name.length, fields);
+    let dataAt = HEAD_AT;
+    if (!isSame) {
+      dataAt += isPlain ? this.heads.lengthOf(head) : headLength(head.name.length, fields);
+    }
     const length = dataAt + padded(dataLength);
     if (
       this.openAt < 0 ||
@@ -217,13 +244,9 @@ export class FrameWriter {
 
   /** Writes the record of a message that has nothing but flags, name and data. */
   private plainRecord(head: Head, at: number, flags: number, dataLength: number): void {
-    const { slab, words: slabWords } = this;
-    if (head.encoded === null) encodeHead(head);
-    const encoded = head.encoded as Int32Array;
+    const { slab } = this;
     writeU32(slab, at, dataLength);
-    const { encodedAt, encodedEnd } = head;
-    let to = (at + HEAD_AT) >> 2;
-    for (let from = encodedAt; from < encodedEnd; from++) slabWords[to++] = encoded[from] as number;
+    this.heads.write(head, slab, this.words, at + HEAD_AT);
     if (flags !== head.flags) writeU32(slab, at + HEAD_AT + FLAGS_AT, flags);
   }
 

@@ -17,16 +17,16 @@ export const FRAME_AT = { length: 0, kind: 4, detail: 5, consumed: 6, token: 8, 
 export const MAX_CONSUMED = 0xffff;
 
 /** Raise it whenever a peer of the version before would misunderstand. */
-export const PROTOCOL_VERSION = 6;
+export const PROTOCOL_VERSION = 7;
 
 /** The mode of a HELLO that asks for WELCOME only: it has Ksock id 0, and the connection ends. */
 export const ASK_WHO = 0;
 
 /**
  * The mode of a HELLO. With MANAGE, the Ksock has no rights but to observe and to manage. OBSERVE, alone, opens no Ksock:
- * WELCOME has Ksock id 0, and the client may send OBSERVE.
+ * WELCOME has Ksock id 0, and the client may send OBSERVE. NAMES: the client reads NAMES, and records that leave names out.
  */
-export const HelloMode = { READ: 1, BOTH: 3, MANAGE: 4, OBSERVE: 8 } as const;
+export const HelloMode = { READ: 1, BOTH: 3, MANAGE: 4, OBSERVE: 8, NAMES: 16 } as const;
 
 /** Longest first frame of either end, HELLO or WELCOME, in bytes: before it, a peer may not occupy more memory. */
 export const MAX_GREETING_BYTES = 4096;
@@ -96,6 +96,11 @@ export const FrameKind = {
   SENT: 25,
   /** Daemon: u32 count of the messages that the full queue missed. Text: the name of the first. */
   MISSED: 30,
+  /**
+   * Daemon: u32 count, and as many u32 numbers. Text: the names with these numbers, with spaces between them. From here on, either
+   * end may leave them out of records (message/codec/records.ts).
+   */
+  NAMES: 32,
   /** Daemon: what happened on the bus: a block of events (tap/event-writer.ts). */
   EVENTS: 31,
   /** Daemon: u32 value, u32 value. Text. The answer to a CALL. */

@@ -10,7 +10,7 @@ export function batchOf(records: readonly Buffer[], before = 5): MessageBatch {
   const length = records.reduce((sum, one) => sum + one.length, 0);
   const bytes = new Uint8Array(before + length + 9).fill(0xee);
   bytes.set(Buffer.concat(records), before);
-  const sums = { data: 0, size: 0, largest: 0, heads: 0 };
+  const sums = { data: 0, size: 0, largest: 0, heads: 0, known: 0 };
   expect(checkRecords(bytes, before, length, records.length, 0, sums)).toBe('');
   return MessageBatch.ofRecords(bytes, before, before + length, records.length, sums, null);
 }

@@ -38,7 +38,7 @@ function batchOf(count: number, serial: number): MessageBatch {
   for (let one = 0; one < count; one++) {
     at = writeRecord(bytes, at, '$.A', Flag.WANT_A_REPLY, 0, words, 0);
   }
-  const sums = { data: 0, size: 0, largest: 0, heads: 0 };
+  const sums = { data: 0, size: 0, largest: 0, heads: 0, known: 0 };
   expect(checkRecords(bytes, 0, at, count, 0, sums)).toBe('');
   const batch = MessageBatch.ofRecords(bytes, 0, at, count, sums, null);
   batch.idSerial = serial;

@@ -15,7 +15,7 @@ function received(work: Work, memory: Memory): MessageBatch[] {
   const chunks = new Chunks(memory, work, 0);
   const one = record(new Announcement('$.News', new Uint8Array(40)));
   const bytes = new Uint8Array(one.length * COUNT);
-  const sums = { data: 0, size: 0, largest: 0, heads: 0 };
+  const sums = { data: 0, size: 0, largest: 0, heads: 0, known: 0 };
   const batches: MessageBatch[] = [];
   for (let at = 0; at < bytes.length; at += one.length) {
     bytes.set(one, at);

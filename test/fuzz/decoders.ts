@@ -26,6 +26,7 @@ import { type Request as FuseRequest, RequestDecoder } from '../../src/fuse/requ
 import { splitReplierBindEventData } from '../../src/message/bind-event.ts';
 import { Op } from '../../src/message/calls.ts';
 import { Assembler } from '../../src/message/codec/assembler.ts';
+import { knownNames } from '../../src/message/codec/known-names.ts';
 import { NameNumbers } from '../../src/message/codec/name-numbers.ts';
 import { decodeNetwork, encodeNetwork } from '../../src/message/codec/network.ts';
 import { checkRecords, HeadReader } from '../../src/message/codec/records.ts';
@@ -37,10 +38,11 @@ import { BusView } from '../../src/tap/bus-view.ts';
 import { EventError, EventReader } from '../../src/tap/event-reader.ts';
 import type { Channel } from '../../src/transport/channel.ts';
 import { wordsFrame } from '../../src/wire/frame.ts';
-import { FrameKind, PROTOCOL_VERSION } from '../../src/wire/protocol.ts';
+import { FrameKind, HelloMode, PROTOCOL_VERSION } from '../../src/wire/protocol.ts';
+import { ToldNames } from '../../src/wire/told-names.ts';
 import { unlimitedTurns } from '../support/unlimited-turns.ts';
 import { feedClassicMessage, feedLimpet } from './limpet-links.ts';
-import { type Cut, cut, together } from './mutate.ts';
+import { type Cut, cut, KNOWN_NAME, together } from './mutate.ts';
 
 /** Feeds bytes to a decoder; throws if its behaviour is not the documented one. */
 export type Feed = (bytes: Uint8Array, random: Random) => void | Promise<void>;
@@ -83,8 +85,18 @@ const host: SessionHost = {
   warn: () => {},
 };
 
-function hello(): Uint8Array {
-  return wordsFrame(FrameKind.HELLO, 0, 0, 0, [0x4b425553, PROTOCOL_VERSION, 3, 77], 'fuzz');
+function hello(mode: number = HelloMode.BOTH): Uint8Array {
+  return wordsFrame(FrameKind.HELLO, 0, 0, 0, [0x4b425553, PROTOCOL_VERSION, mode, 77], 'fuzz');
+}
+
+/** A client that has said this twice is told the number of its name. */
+function knownSend(token: number): Uint8Array {
+  const frame = new Uint8Array(48);
+  const view = new DataView(frame.buffer);
+  const words = [48, FrameKind.SEND * 0x100_0000, token, 1, 0, 0, 0, KNOWN_NAME.length * 0x1_0000];
+  for (const [at, word] of words.entries()) view.setUint32(at * 4, word);
+  frame.set(Buffer.from(KNOWN_NAME), 40);
+  return frame;
 }
 
 function receive(to: { received(b: Uint8Array, f: number, t: number): void }, bytes: Uint8Array) {
@@ -114,7 +126,10 @@ class Ground {
 
   /** The Ksock ids are the listener's 1, the client's 2 and the witness's 3. */
   greet(): void {
-    receive(this.one, hello());
+    knownNames.clear();
+    receive(this.one, hello(HelloMode.BOTH | HelloMode.NAMES));
+    for (const token of [1, 2]) receive(this.one, knownSend(token));
+    this.heard();
     receive(this.witness, hello());
   }
 
@@ -196,7 +211,7 @@ class Client {
         this.events = events as Events;
         return this.drain;
       },
-      { mode: 'rw', pid: 1, program: 'fuzz', defer, deferLonger: defer },
+      { mode: 'rw', pid: 1, program: 'fuzz', told: new ToldNames(), defer, deferLonger: defer },
       { closed: () => this.ended++, missed: () => {} },
     ).then(
       (made) => {
@@ -284,6 +299,7 @@ const port: Feed = async (bytes, random) => {
   const hows = ['whole', random.pick(['single', 'any'] as const)] as const;
   for (const [at, client] of clients.entries()) {
     await client.hear(wordsFrame(FrameKind.WELCOME, 0, 0, 0, WELCOME), random, 'whole');
+    await client.hear(wordsFrame(FrameKind.NAMES, 0, 0, 0, [1, 1], KNOWN_NAME), random, 'whole');
     client.ask(takes);
     await client.hear(said, random, hows[at] as Cut);
   }
@@ -385,7 +401,7 @@ const records: Feed = (bytes, random) => {
   const at = random.below(8);
   const around = new Uint8Array(at + bytes.length + 8).fill(0xee);
   around.set(bytes, at);
-  const sums = { data: 0, size: 0, largest: 0, heads: 0 };
+  const sums = { data: 0, size: 0, largest: 0, heads: 0, known: 0 };
   const most = 1 + random.below(8);
   let count = 1;
   while (count <= most && checkRecords(around, at, bytes.length, count, 0, sums, numbers) !== '')

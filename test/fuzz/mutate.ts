@@ -71,7 +71,7 @@ function join(first: Uint8Array, second: Uint8Array): Uint8Array {
 }
 
 /** The kinds of frames with messages, and the number of words before the records. */
-const BEFORE: Record<number, number> = { 10: 1, 20: 3, 21: 3, 22: 3, 24: 3 };
+const BEFORE: Record<number, number> = { 10: 3, 20: 3, 21: 3, 22: 3, 24: 3 };
 
 /** The frames of the bytes, some with more messages: of the next frame, the last one again, or SAME ones. */
 export function together(random: Random, bytes: Uint8Array): Uint8Array {
@@ -102,7 +102,10 @@ function joinFrames(frame: Uint8Array, other: Uint8Array, more: number): Uint8Ar
   return withMore(frame, other.subarray(12 + before * 4), more * count);
 }
 
-/** The frame with a few more SAME messages. */
+/** A name that both ends know by number 1. */
+export const KNOWN_NAME = '$.Known';
+
+/** The frame with a few more messages: SAME ones, or without their name. */
 function moreOf(random: Random, frame: Uint8Array): Uint8Array {
   const before = BEFORE[frame[4] as number];
   if (before === undefined || frame.length < 12 + before * 4) return frame;
@@ -110,9 +113,17 @@ function moreOf(random: Random, frame: Uint8Array): Uint8Array {
   const count = 1 + random.below(5);
   for (let left = count; left > 0; left--) {
     const length = random.below(9);
-    const record = new Uint8Array(4 + ((length + 3) & ~3));
-    new DataView(record.buffer).setUint32(0, 0x8000_0000 + length);
-    records = join(records, record.fill(left, 4, 4 + length));
+    const dataAt = random.chance(0.2) ? 16 : 4;
+    const record = new Uint8Array(dataAt + ((length + 3) & ~3));
+    const view = new DataView(record.buffer);
+    if (dataAt === 4) {
+      view.setUint32(0, 0x8000_0000 + length);
+    } else {
+      view.setUint32(0, length);
+      view.setUint32(4, KNOWN_NAME.length * 0x1_0000 + 16);
+      view.setUint32(12, random.chance(0.95) ? 1 : 2);
+    }
+    records = join(records, record.fill(left, dataAt, dataAt + length));
   }
   return withMore(frame, records, count);
 }

@@ -12,6 +12,7 @@ import { KbusError } from '../../src/message/error.ts';
 import { Flag } from '../../src/message/flags.ts';
 import { type Message, Message as Plain, replyTo } from '../../src/message/message.ts';
 import { StatusError } from '../../src/message/request-error.ts';
+import { ToldNames } from '../../src/wire/told-names.ts';
 import { type Link, Link as NewLink } from './link.ts';
 import { Broken, type Lockstep, type Pair, same, tellMessage } from './lockstep.ts';
 import type { Deed } from './steps.ts';
@@ -173,6 +174,7 @@ export class Seat {
         mode,
         pid: 1000 + this.number,
         program: 'simulated',
+        told: new ToldNames(),
         defer: (flush) => world.deferred.push(flush),
         deferLonger: (flush) => world.deferred.push(flush),
         timers: world.clientTimers,

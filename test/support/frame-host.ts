@@ -14,6 +14,7 @@ import { Session, type SessionHost } from '../../src/daemon/session.ts';
 import { Turns } from '../../src/daemon/turns.ts';
 import { NameNumbers } from '../../src/message/codec/name-numbers.ts';
 import { Errno } from '../../src/message/errno.ts';
+import { ToldNames } from '../../src/wire/told-names.ts';
 import { type Cut, PipeEnd, whole } from './pipe.ts';
 
 /** A daemon without sockets: sessions on pipes. */
@@ -76,6 +77,7 @@ export class FrameHost implements SessionHost {
           mode,
           pid: 1000 + this.ends.length,
           program: 'test',
+          told: new ToldNames(),
           defer: process.nextTick,
           deferLonger: setImmediate,
         },

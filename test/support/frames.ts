@@ -36,6 +36,7 @@ const TO = 1;
 const REPLY = 2;
 const ID = 4;
 const CARRIED = 8;
+const KNOWN = 16;
 
 /** In the detail of the daemon's frames of messages. */
 const YOU = 1;
@@ -115,7 +116,8 @@ function messageFrames(frame: Frame): Frame[] {
       const hasOrigin = (fields & CARRIED) !== 0;
       origFrom = hasOrigin ? new OrigFrom(word(), word()) : OrigFrom.UNSET;
       finalTo = hasOrigin ? new OrigFrom(word(), word()) : OrigFrom.UNSET;
-      name = text(sizes >>> 16).toString('latin1');
+      // Of a name that was told, a test sees the number.
+      name = (fields & KNOWN) !== 0 ? `#${number}` : text(sizes >>> 16).toString('latin1');
     }
     const data = Uint8Array.from(text(first % SAME));
     const you = before > 1 && (detail & YOU) !== 0 ? Flag.WANT_YOU_TO_REPLY : 0;
@@ -224,6 +226,13 @@ export function record(message: Message, forbidden = 0, number = 0): Buffer {
     withZeros(Buffer.from(name, 'latin1')),
     withZeros(data),
   ]);
+}
+
+/** Encodes a record that leaves out its name, which has this number. */
+export function knownRecord(name: string, number: number, data: string, flags = 0): Buffer {
+  const bytes = Buffer.from(data);
+  const head = wordsOf(bytes.length, name.length * 0x1_0000 + KNOWN, flags, number);
+  return Buffer.concat([head, withZeros(bytes)]);
 }
 
 /** Encodes a SAME record. */

@@ -11,6 +11,7 @@ import type { Tap, TapOptions } from '../../src/client/tap.ts';
 import { TransportKsock } from '../../src/client/transport-ksock.ts';
 import { Session } from '../../src/daemon/session.ts';
 import { Op } from '../../src/message/calls.ts';
+import { knownNames } from '../../src/message/codec/known-names.ts';
 import { Field } from '../../src/message/codec/records.ts';
 import { Flag } from '../../src/message/flags.ts';
 import { MessageId } from '../../src/message/id.ts';
@@ -18,6 +19,7 @@ import { Announcement, Request, replyTo } from '../../src/message/message.ts';
 import { BatchedNames, type RecordBatch } from '../../src/message/record-batch.ts';
 import type { Channel } from '../../src/transport/channel.ts';
 import { FrameKind, SendDetail } from '../../src/wire/protocol.ts';
+import { ToldNames } from '../../src/wire/told-names.ts';
 import { Host, Peer } from '../daemon/peer.ts';
 import { batched } from '../limpet/simulator/bowl.ts';
 import { wholeFramesOf } from '../support/frames.ts';
@@ -150,8 +152,8 @@ class World {
     };
   }
 
-  async open(name = ''): Promise<Ksock> {
-    const options = { pid: 4711, program: 'example', defer: process.nextTick };
+  async open(name = '', told?: ToldNames): Promise<Ksock> {
+    const options = { pid: 4711, program: 'example', defer: process.nextTick, told };
     const ksock = await Ksock.open(
       (mode, events, signal) =>
         FramePort.open(
@@ -228,6 +230,16 @@ const PROGRAMS: Record<string, (world: World) => Promise<unknown>> = {
     await settled();
   },
 
+  told: async (world) => {
+    const ksock = await world.open('', new ToldNames());
+    await ksock.listener('$.Sensor.*', () => {});
+    await settled();
+    for (const text of ['21.5', '21.6', '21.7']) {
+      await ksock.sendMsg(new Announcement('$.Sensor.Hall', text));
+      await settled();
+    }
+  },
+
   answered: async (world) => {
     const requester = await world.open('A');
     const replier = await world.open('B');
@@ -284,6 +296,7 @@ describe('The bytes in docs/protocol.md', () => {
     'are those that programs and the daemon send: %s.',
     async (name) => {
       ends = [];
+      knownNames.clear();
       const world = new World();
       await PROGRAMS[name]?.(world);
       await settled();

@@ -3,6 +3,7 @@ import { Errno } from '../../message/errno.ts';
 import type { Channel, ChannelEvents } from '../../transport/channel.ts';
 import { SocketChannel } from '../../transport/socket-channel.ts';
 import { type OpenedSocket, openSocket, receiveMemory } from '../../transport/unix-socket.ts';
+import { ToldNames } from '../../wire/told-names.ts';
 import { ANSWER_TIMEOUT_MS, Attempt } from './attempt.ts';
 import { EventPort, type ObserveRequest } from './event-port.ts';
 import { findBus } from './find-bus.ts';
@@ -21,13 +22,15 @@ export interface UnixOptions {
   /** The program, as it calls itself. */
   program?: string | undefined;
   manage?: boolean | undefined;
+  /** All records have their names: others are to read them. */
+  spells?: boolean | undefined;
   /** The daemon must send WELCOME within this time, in milliseconds. */
   timeout?: number | undefined;
 }
 
 /** A transport to a bus of this machine's daemon. It remembers the directory in which it has found the bus. */
 export function connectUnix(bus: number, options: UnixOptions = {}): Connect {
-  const { program = '', manage } = options;
+  const { program = '', manage, spells = false } = options;
   const reach = socketOf(bus, options);
   return (mode, events, signal) =>
     reach(signal, (connect, cancelled) =>
@@ -40,6 +43,7 @@ export function connectUnix(bus: number, options: UnixOptions = {}): Connect {
           manage,
           defer: process.nextTick,
           deferLonger: setImmediate,
+          told: spells ? undefined : new ToldNames(),
           memory: (length) => Buffer.allocUnsafeSlow(length),
           readMemory: receiveMemory,
         },

@@ -23,6 +23,7 @@ import {
   ProtocolError,
   SendDetail,
 } from '../../wire/protocol.ts';
+import type { ToldNames } from '../../wire/told-names.ts';
 import { Handshake, type HelloOptions } from './handshake.ts';
 import type { InFlightSends } from './in-flight-sends.ts';
 import { whenLeft } from './leaving.ts';
@@ -59,6 +60,8 @@ export interface FramePortOptions extends HelloOptions {
   memory?: Memory;
   /** Allocates memory to join frames in; need not be cleared. Default: plain arrays. */
   readMemory?: Memory;
+  /** For the numbers of names that the daemon tells. Default: it is to tell none. */
+  told?: ToldNames | undefined;
   /** Default: the system's timers. */
   timers?: Timers;
 }
@@ -72,6 +75,7 @@ export class FramePort implements Port, ChannelEvents {
   ksockId = 0;
   private readonly channel: Channel;
   private readonly events: PortEvents;
+  private readonly told: ToldNames | undefined;
   private readonly timers: Timers;
   private readonly handshake = new Handshake();
   readonly refusals = new Refusals();
@@ -105,12 +109,14 @@ export class FramePort implements Port, ChannelEvents {
       defer,
       memory = plainMemory,
       readMemory = plainMemory,
+      told,
       timers = systemTimers,
     } = options;
+    this.told = told;
     this.timers = timers;
     this.reader = new FrameReader(MAX_GREETING_BYTES, readMemory);
-    this.frames = new MessageFrames(readMemory);
-    this.writer = new FrameWriter(channel, defer, memory, () => this.prefetching.topUp());
+    this.frames = new MessageFrames(readMemory, told?.reader);
+    this.writer = new FrameWriter(channel, defer, memory, () => this.prefetching.topUp(), told);
     const call: Port['call'] = (op, argument, text) => this.call(op, argument, text);
     const cancel = (token: number): void => this.cancel(token);
     const prefetchingHost = {
@@ -303,6 +309,9 @@ export class FramePort implements Port, ChannelEvents {
       case FrameKind.MISSED:
         this.events.missed(wordOf(frame, 0), textOf(frame, 1));
         break;
+      case FrameKind.NAMES:
+        this.told?.learn(frame);
+        break;
       case FrameKind.WELCOME:
         this.welcomed(frame);
         break;
@@ -310,7 +319,7 @@ export class FramePort implements Port, ChannelEvents {
         this.end(farewellOf(frame));
         break;
       default:
-        throw new ProtocolError(`a frame of kind ${word >>> 24}, which a daemon doesn't send`);
+        throw new ProtocolError(`a frame of unknown kind ${word >>> 24}`);
     }
   }
 

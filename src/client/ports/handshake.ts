@@ -22,6 +22,8 @@ export interface HelloOptions {
   program: string;
   /** The Ksock only looks at the bus and manages it. */
   manage?: boolean | undefined;
+  /** The client reads records that leave out names. */
+  told?: object | undefined;
   /** No Ksock: the client observes the bus. */
   observe?: boolean | undefined;
 }
@@ -46,13 +48,15 @@ export class Handshake {
 
   /** Sends HELLO; resolves after WELCOME. */
   begin(
-    { mode, pid, program, manage, observe }: HelloOptions,
+    { mode, pid, program, manage, observe, told }: HelloOptions,
     writer: Pick<FrameWriter, 'frame'>,
   ): Promise<void> {
     return new Promise((resolve, reject) => {
       this.opening = { resolve, reject };
       const opened =
-        (mode === 'r' ? HelloMode.READ : HelloMode.BOTH) | (manage ? HelloMode.MANAGE : 0);
+        (mode === 'r' ? HelloMode.READ : HelloMode.BOTH) |
+        (manage ? HelloMode.MANAGE : 0) |
+        (told ? HelloMode.NAMES : 0);
       const words = [PROTOCOL_MAGIC, PROTOCOL_VERSION, observe ? HelloMode.OBSERVE : opened, pid];
       writer.frame(wordsFrame(FrameKind.HELLO, 0, 0, 0, words, program));
     });

@@ -4,6 +4,7 @@ import type { Memory } from '../../base/memory.ts';
 import { padded, readU32, writeU32 } from '../../base/u32.ts';
 import { MessageBatch } from '../../bus/message-batch.ts';
 import { entireLength } from '../../message/codec/device.ts';
+import { spelledLength, writeSpelled } from '../../message/codec/known-records.ts';
 import {
   copyHead,
   FLAGS_AT,
@@ -13,6 +14,7 @@ import {
   NUMBER_AT,
   nameLengthAt,
   numberAt,
+  RecordCursor,
   SAME,
   WORDS_AT,
 } from '../../message/codec/records.ts';
@@ -68,8 +70,10 @@ export class LocalBatches implements RecordBatches {
     // The memory is the daemon's, which will use it again.
     const bytes = memory(length);
     let to = 0;
-    for (const { bytes: from, at, headAt, ownHead, end } of pieces) {
-      to = copyRecords(from, at, headAt, ownHead, end, bytes, to);
+    for (const { bytes: from, at, headAt, ownHead, end, count, hasKnown } of pieces) {
+      to = hasKnown
+        ? writeSpelled(new RecordCursor(from, at, headAt, 0), count, bytes, to)
+        : copyRecords(from, at, headAt, ownHead, end, bytes, to);
     }
     ksock.takeMany(count);
     const made = new RecordBatch(bytes, 0, HEAD_AT, length, count, 0, serial, from, waits);
@@ -87,10 +91,10 @@ export class LocalBatches implements RecordBatches {
     const { bytes, from, idSerial, span } = batch;
     const { at, headAt } = batch.cursor(index);
     const left = batch.count - index;
-    const stretch = stretchOf(bytes, at, headAt, span.end, left, this.names);
+    const stretch = stretchOf(bytes, at, headAt, span.end, left, this.names, true);
     if (stretch === null) return null;
-    const { count, end, waits } = stretch;
-    const ownHead = headAt === at + HEAD_AT ? 0 : headLengthAt(bytes, headAt);
+    const { count, end, length, waits } = stretch;
+    const ownHead = headAt === at + HEAD_AT ? 0 : spelledLength(bytes, headAt);
     return {
       bytes,
       at,
@@ -98,7 +102,8 @@ export class LocalBatches implements RecordBatches {
       ownHead,
       end,
       count,
-      length: ownHead + end - at,
+      length: ownHead + length,
+      hasKnown: span.hasKnown,
       from,
       serial: idSerial + index,
       waits,
@@ -160,7 +165,14 @@ export class LocalBatches implements RecordBatches {
     }
     this.end = at;
     this.heads = heads;
-    return MessageBatch.ofRecords(bytes, from, at, count, { data, size, largest, heads }, null);
+    return MessageBatch.ofRecords(
+      bytes,
+      from,
+      at,
+      count,
+      { data, size, largest, heads, known: 0 },
+      null,
+    );
   }
 }
 
@@ -180,8 +192,9 @@ interface Piece {
   /** The head of the first, and its length if it lies elsewhere, since the record is SAME; otherwise 0. */
   readonly headAt: number;
   readonly ownHead: number;
-  /** Bytes of the records, with that head. */
+  /** Bytes of the records, with that head, and with all names. */
   readonly length: number;
+  readonly hasKnown: boolean;
   readonly count: number;
   /** The Ksock that sent them, and the serial number of the first. */
   readonly from: number;

@@ -15,12 +15,13 @@ import { KeptMemory, PrefetchedBatch } from './prefetched-batch.ts';
 
 /** Reads the daemon's frames of messages. */
 export class MessageFrames {
-  private readonly heads = new HeadReader(true);
+  private readonly heads: HeadReader;
   private readonly kept: KeptMemory;
   /** `kept.referenced` at the last call of `wasMemoryGiven`. */
   private referencedBefore = 0;
 
-  constructor(memory: Memory) {
+  constructor(memory: Memory, heads = new HeadReader(true)) {
+    this.heads = heads;
     this.kept = new KeptMemory(memory);
   }
 

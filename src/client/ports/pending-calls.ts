@@ -1,6 +1,6 @@
 import { NumberMap } from '../../base/number-map.ts';
 import type { OpCode } from '../../message/calls.ts';
-import { ProtocolError } from '../../wire/protocol.ts';
+import { notAsked } from './not-asked.ts';
 import type { CallResult, PortError } from './port.ts';
 
 /** A CALL without its answer yet. */
@@ -29,7 +29,7 @@ export class PendingCalls {
   /** Removes the call with this token. Throws a ProtocolError if there is none. */
   take(token: number): PendingCall {
     const call = this.calls.take(token);
-    if (call === undefined) throw new ProtocolError(`an answer with the unknown token ${token}`);
+    if (call === undefined) throw notAsked(token);
     return call;
   }
 

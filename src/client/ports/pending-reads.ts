@@ -1,7 +1,7 @@
 import type { Timers } from '../../base/timers.ts';
 import type { Message } from '../../message/message.ts';
-import { ProtocolError } from '../../wire/protocol.ts';
 import { whenEnded } from '../time-limit.ts';
+import { notAsked } from './not-asked.ts';
 
 interface Reader {
   /** It waits for a message if the queue is empty. */
@@ -127,8 +127,4 @@ export class PendingReads {
       else reader.resolve(message);
     }
   }
-}
-
-function notAsked(token: number): ProtocolError {
-  return new ProtocolError(`an answer with the unknown token ${token}`);
 }

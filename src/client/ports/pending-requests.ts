@@ -1,6 +1,6 @@
 import { NumberMap } from '../../base/number-map.ts';
 import type { Message } from '../../message/message.ts';
-import { ProtocolError } from '../../wire/protocol.ts';
+import { notAsked } from './not-asked.ts';
 import type { PendingRequest } from './port.ts';
 
 /** The Requests of a port whose answers come as ANSWER, by token. */
@@ -45,9 +45,7 @@ export class PendingRequests {
   answered(token: number, answer: Message): void {
     if (this.forgotten.has(token)) return;
     const request = this.requests.take(token);
-    if (request === undefined) {
-      throw new ProtocolError(`an answer with the unknown token ${token}`);
-    }
+    if (request === undefined) throw notAsked(token);
     request.answered(answer);
   }
 

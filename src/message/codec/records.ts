@@ -5,6 +5,7 @@ import { MAX_NAME } from '../name.ts';
 import { ByNumber } from './by-number.ts';
 import { entireLength } from './device.ts';
 import { ForeignHeads } from './foreign-heads.ts';
+import { knownNames, MAX_KNOWN, type ToldNumbers } from './known-names.ts';
 import { hashOf } from './name-hash.ts';
 import type { NameNumbers } from './name-numbers.ts';
 import { NameReader } from './name-reader.ts';
@@ -22,19 +23,21 @@ import { NameReader } from './name-reader.ts';
  *        [u32 network, u32 serial]     REPLY: in_reply_to
  *        [u32 network, u32 serial]     ID: it has the id of a Limpet
  *        [4 × u32]                     CARRIED: orig_from, final_to
- *        the name, padded with zeros to a multiple of 4
+ *        the name, padded with zeros to a multiple of 4; KNOWN: nothing, for its number says which it is
  *
  * and then the data, padded likewise. A SAME record has the head of the record before it; if that is a Reply, the serial
  * number in in_reply_to is one more. The frame says what all its messages share: their sender, and how their ids go on.
  *
  * The number saves others to read the name. A client gives a name the same number each time, made of its letters, so that
  * the daemon finds the name sooner; the daemon checks it. The daemon replaces it by a number of its own, which stands for
- * this name as long as the daemon lives, so whoever gets records from it need not look at names of known numbers.
+ * this name as long as the daemon lives, so whoever gets records from it need not look at names of known numbers. Only
+ * who was told the names of such numbers may leave the names out, and gets records without them.
  */
 export const SAME = 0x8000_0000;
 
-export const Field = { TO: 1, REPLY: 2, ID: 4, CARRIED: 8 } as const;
+export const Field = { TO: 1, REPLY: 2, ID: 4, CARRIED: 8, KNOWN: 16 } as const;
 
+/** All but KNOWN, which few may have. */
 const ALL_FIELDS = Field.TO | Field.REPLY | Field.ID | Field.CARRIED;
 
 /** Where the head of a record begins: after the length of its data. */
@@ -45,7 +48,7 @@ export const NUMBER_AT = 8;
 export const WORDS_AT = 12;
 
 /** How many bytes the words of these Field bits take. */
-const WORDS: readonly number[] = Array.from({ length: ALL_FIELDS + 1 }, (_, fields) => {
+const WORDS: readonly number[] = Array.from({ length: 2 * Field.KNOWN }, (_, fields) => {
   const words = [
     [Field.TO, 1],
     [Field.REPLY, 2],
@@ -57,11 +60,11 @@ const WORDS: readonly number[] = Array.from({ length: ALL_FIELDS + 1 }, (_, fiel
 
 /** Bytes of a record's head. */
 export function headLength(nameLength: number, fields: number): number {
-  return nameAfter(fields) + padded(nameLength);
+  return nameAfter(fields) + (fields < Field.KNOWN ? padded(nameLength) : 0);
 }
 
 /** Where the name begins, counted from the head. */
-function nameAfter(fields: number): number {
+export function nameAfter(fields: number): number {
   return WORDS_AT + (WORDS[fields] as number);
 }
 
@@ -215,8 +218,9 @@ export interface Sums {
   /** Sum of the sizes (spec 1 §4.4), and the largest of them. */
   size: number;
   largest: number;
-  /** How many records have a head of their own. */
+  /** How many records have a head of their own, and how many of these leave the name out. */
   heads: number;
+  known: number;
 }
 
 /**
@@ -293,12 +297,17 @@ export function flagsAt(bytes: Uint8Array, headAt: number): number {
 /** The shortest head, in bytes. */
 const LEAST_HEAD = WORDS_AT;
 
-/** What is wrong with the first words of a head, which must be there; '' when its length can be trusted. */
+/** What is wrong with the first words of a head, which must be there; '' when its length can be trusted. It may not be KNOWN. */
 export function headFault(bytes: Uint8Array, headAt: number): string {
   const nameLength = nameLengthAt(bytes, headAt);
   if (nameLength === 0 || nameLength > MAX_NAME) return `a name of ${nameLength} bytes`;
   const isKnown = fieldsAt(bytes, headAt) <= ALL_FIELDS && bytes[headAt + 2] === 0;
   return isKnown ? '' : 'unknown fields in a message';
+}
+
+/** Whether the name is left out of the head at `headAt`, whose length can be trusted then. */
+export function isKnownAt(bytes: Uint8Array, headAt: number): boolean {
+  return (fieldsAt(bytes, headAt) & ~ALL_FIELDS) === Field.KNOWN && bytes[headAt + 2] === 0;
 }
 
 /** Bytes of the head at `headAt`. */
@@ -313,7 +322,9 @@ const SPREAD = 0x9e37_79b1;
 
 /** The name in the head at `headAt`. */
 export function nameAt(bytes: Uint8Array, headAt: number): string {
-  const at = headAt + nameAfter(fieldsAt(bytes, headAt));
+  const fields = fieldsAt(bytes, headAt);
+  if ((fields & Field.KNOWN) !== 0) return knownNames.name(numberAt(bytes, headAt));
+  const at = headAt + nameAfter(fields);
   const hash = Math.imul(numberAt(bytes, headAt), SPREAD);
   return names.name(names.read(bytes, at, nameLengthAt(bytes, headAt), hash));
 }
@@ -331,7 +342,7 @@ export function numberAt(bytes: Uint8Array, headAt: number): number {
  * Checks that `length` bytes from `at` on are exactly `count` records: '' or what is wrong. Of a single record, only the
  * head must lie in `bytes`: the data of a large message may follow in pieces. No record may have one of the flags
  * `forbidden`. Sets `sums`, and gives each name its number of `numbers`. The bus checks the letters of the names, the other
- * flags and the sizes.
+ * flags and the sizes. A record may leave out a name that its sender was `told`; `untold` gets the numbers of others.
  */
 export function checkRecords(
   bytes: Uint8Array,
@@ -341,6 +352,8 @@ export function checkRecords(
   forbidden: number,
   sums: Sums,
   numbers: NameNumbers | null = null,
+  told: ToldNumbers | null = null,
+  untold: number[] = [],
 ): string {
   const end = from + length;
   let at = from;
@@ -351,6 +364,7 @@ export function checkRecords(
   /** The size of a message with this name and no data. */
   let bare = 0;
   let heads = 0;
+  let known = 0;
   let data = 0;
   let sizes = 0;
   let largest = 0;
@@ -360,10 +374,11 @@ export function checkRecords(
     at += HEAD_AT;
     if (word < SAME) {
       if (at + LEAST_HEAD > end) return `the frame ends in the head of message ${index + 1}`;
-      const fault = headFault(bytes, at);
+      fields = fieldsAt(bytes, at);
+      const isKnown = told !== null && (fields & Field.KNOWN) !== 0;
+      const fault = isKnown ? knownFault(bytes, at, told) : headFault(bytes, at);
       if (fault !== '') return fault;
       nameLength = nameLengthAt(bytes, at);
-      fields = fieldsAt(bytes, at);
       if ((flagsAt(bytes, at) & forbidden) !== 0) return 'a flag that only KBUS sets';
       isReply = (fields & Field.REPLY) !== 0;
       if (at + headLength(nameLength, fields) > end) {
@@ -377,9 +392,13 @@ export function checkRecords(
       }
       // Ids without a network come from KBUS, and the frame has them.
       if ((fields & Field.ID) !== 0 && readU32(bytes, wordAt) === 0) return 'an id of network 0';
-      if (numbers !== null) {
+      if (isKnown) {
+        known++;
+      } else if (numbers !== null) {
         const number = numbers.of(bytes, at + nameAfter(fields), nameLength, numberAt(bytes, at));
         writeU32(bytes, at + NUMBER_AT, number);
+        if (told !== null && number <= MAX_KNOWN && number !== 0 && !told.has(number))
+          untold.push(number);
       }
       at += headLength(nameLength, fields);
       bare = entireLength(nameLength, 0);
@@ -404,7 +423,22 @@ export function checkRecords(
   sums.size = sizes;
   sums.largest = largest;
   sums.heads = heads;
+  sums.known = known;
   return at === end ? '' : `${end - at} bytes behind the last message of a frame`;
+}
+
+/** What is wrong with the first words of a KNOWN head; '' when nothing is. */
+function knownFault(bytes: Uint8Array, headAt: number, told: ToldNumbers): string {
+  const number = numberAt(bytes, headAt);
+  if (!told.has(number)) {
+    return `the number ${number} in place of a name, which the daemon has not told`;
+  }
+  const length = nameLengthAt(bytes, headAt);
+  const name = knownNames.name(number);
+  if (length !== name.length) {
+    return `a name of ${length} bytes with number ${number}, which is that of ${name}`;
+  }
+  return isKnownAt(bytes, headAt) ? '' : 'unknown fields in a message';
 }
 
 /** Reads the heads of records. The same heads come again and again, so it keeps those that it made. */
@@ -413,7 +447,7 @@ export class HeadReader {
   /** Heads of names that have a number. */
   private readonly numbered = new ByNumber<Head>();
   private readonly foreign = new ForeignHeads();
-  private readonly words = new RecordWords();
+  protected readonly words = new RecordWords();
   private readonly trustsNumbers: boolean;
   /** Where the head that was read last ends. */
   end = 0;
@@ -460,7 +494,7 @@ export class HeadReader {
     return words === undefined ? head : this.withWords(words, head.name, flags, number);
   }
 
-  private withWords(words: RecordWords, name: string, flags: number, number: number): Head {
+  protected withWords(words: RecordWords, name: string, flags: number, number: number): Head {
     const { foreign } = this;
     this.idSerial = words.idSerial;
     const known = foreign.find(number, flags, words);

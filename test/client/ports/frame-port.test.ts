@@ -9,12 +9,14 @@ import { MessageId, OrigFrom } from '../../../src/message/id.ts';
 import { Announcement, Message, Reply, Request } from '../../../src/message/message.ts';
 import type { Channel, ChannelEvents } from '../../../src/transport/channel.ts';
 import { PROTOCOL_VERSION, SendDetail } from '../../../src/wire/protocol.ts';
+import { ToldNames } from '../../../src/wire/told-names.ts';
 import {
   alikeFrame,
   type Frame,
   frame,
   framesOf,
   frameText,
+  knownRecord,
   messagesFrame,
   record,
   same,
@@ -95,6 +97,7 @@ class Script implements Channel {
             program: 'a test',
             defer: process.nextTick,
             deferLonger: setImmediate,
+            told: new ToldNames(),
           },
           events,
           signal,
@@ -133,8 +136,8 @@ const notSent = (token: number, errno: number, serial: number, detail = 1): Buff
 describe('The first frames', () => {
   it('HELLO has the version, the mode, the process id and the program.', async () => {
     for (const [mode, word] of [
-      ['r', 1],
-      ['rw', 3],
+      ['r', 1 + HelloMode.NAMES],
+      ['rw', 3 + HelloMode.NAMES],
     ] as const) {
       const script = new Script();
       const opening = script.opening({ mode });
@@ -240,6 +243,17 @@ describe('Wrong frames of a daemon:', () => {
       message(1),
       new Array(9000).fill(''),
     ),
+    'a name with number 0': frame('NAMES', { words: [1, 0], text: '$.a' }),
+    'a name with a number past the last': frame('NAMES', { words: [1, 16_385], text: '$.a' }),
+    'more numbers than names': frame('NAMES', { words: [2, 1, 2], text: '$.a' }),
+    'fewer numbers than names': frame('NAMES', { words: [1, 1], text: '$.a $.b' }),
+    'a name that it has not told': messagesFrame('PREFETCH', [knownRecord('$.a', 3, 'x')], {
+      serial: 1,
+    }),
+    'a record without a name that is cut short': frame('PREFETCH', {
+      words: [1, 9, 1],
+      body: knownRecord('$.a', 3, '').subarray(0, 12),
+    }),
     'serial numbers past the last': alikeFrame('PREFETCH', message(0xffff_ffff), ['abcd', 'efgh']),
   };
 

@@ -1,12 +1,13 @@
-import { describe, expect, it } from 'vitest';
+import { beforeEach, describe, expect, it } from 'vitest';
 import { ByNumber } from '../../../src/message/codec/by-number.ts';
+import { knownNames, MAX_KNOWN } from '../../../src/message/codec/known-names.ts';
 import { NameNumbers } from '../../../src/message/codec/name-numbers.ts';
 import { checkRecords, HeadReader, numberAt } from '../../../src/message/codec/records.ts';
 import { Flag } from '../../../src/message/flags.ts';
 import { Message } from '../../../src/message/message.ts';
 import { record } from '../../support/frames.ts';
 
-const SUMS = { data: 0, size: 0, largest: 0, heads: 0 };
+const SUMS = { data: 0, size: 0, largest: 0, heads: 0, known: 0 };
 
 /** The record of this name after a daemon with these numbers has checked it; its client gave it `number`. */
 function numbered(numbers: NameNumbers, name: string, number = 0, flags = 0): Uint8Array {
@@ -18,15 +19,52 @@ function numbered(numbers: NameNumbers, name: string, number = 0, flags = 0): Ui
 const numberOf = (numbers: NameNumbers, name: string, number = 0): number =>
   numberAt(numbered(numbers, name, number), 4);
 
+beforeEach(() => knownNames.clear());
+
 describe('The number of a name', () => {
-  it('is the same for each record that has the name, and another for another name.', () => {
+  it('is the same for each record that has the name, from the second one on.', () => {
     const numbers = new NameNumbers();
-    const first = numberOf(numbers, '$.a');
-    expect([numberOf(numbers, '$.b'), numberOf(numbers, '$.a')]).toEqual([first + 1, first]);
+    for (const name of ['$.a', '$.b']) expect(numberOf(numbers, name)).toBeGreaterThan(MAX_KNOWN);
+    const lasting = ['$.a', '$.b'].map((name) => numberOf(numbers, name));
+    expect(lasting).toEqual([1, 2]);
+    expect(['$.a', '$.b'].map((name) => numberOf(numbers, name))).toEqual(lasting);
+    const others = new NameNumbers();
+    expect(['$.b', '$.b'].map((name) => numberOf(others, name)).at(-1)).toBe(2);
+  });
+
+  it('does not last for a name that comes once, or is not well formed.', () => {
+    const numbers = new NameNumbers();
+    const wrong = ['$.a b', '$', '$.a', '$.b', '$.c'];
+    for (const name of wrong) expect(numberOf(numbers, name)).toBeGreaterThan(MAX_KNOWN);
+    expect(numberOf(numbers, '$.a b')).toBeGreaterThan(MAX_KNOWN);
+    expect(numberOf(numbers, '$')).toBeGreaterThan(MAX_KNOWN);
+    expect(numberOf(numbers, '$.c')).toBe(1);
+  });
+
+  it('does not last either when too many names have such numbers.', () => {
+    const numbers = new NameNumbers();
+    for (let at = 1; at <= MAX_KNOWN; at++) knownNames.numberOf(`$.Name.n${at}`);
+    expect(knownNames.numberOf('$.Late')).toBe(0);
+    const number = numberOf(numbers, '$.Late');
+    expect(number).toBeGreaterThan(MAX_KNOWN);
+    expect(numberOf(numbers, '$.Late')).toBe(number);
+    numberOf(numbers, '$.Name.n7');
+    expect(numberOf(numbers, '$.Name.n7')).toBe(7);
+  });
+
+  it('does not last when the names have too many letters.', () => {
+    const letters = 'a'.repeat(100);
+    let count = 0;
+    while (knownNames.numberOf(`$.${letters}${count}`) !== 0) count++;
+    expect(count).toBeGreaterThan(9_000);
+    expect(count).toBeLessThan(MAX_KNOWN);
+    // One that has a number keeps it.
+    expect(knownNames.numberOf(`$.${letters}0`)).toBe(1);
   });
 
   it('does not follow from what the client says.', () => {
     const numbers = new NameNumbers();
+    numberOf(numbers, '$.Alarm', 7);
     const known = numberOf(numbers, '$.Alarm', 7);
     for (const lie of [7, known, 0xffff_ffff]) {
       expect(numberOf(numbers, '$.News', lie)).not.toBe(known);
@@ -36,10 +74,12 @@ describe('The number of a name', () => {
 
   it('is one, whatever numbers its clients give it.', () => {
     const numbers = new NameNumbers();
+    numberOf(numbers, '$.Alarm');
     const known = numberOf(numbers, '$.Alarm');
     for (let given = 0; given < 100; given++) {
       expect(numberOf(numbers, '$.Alarm', Math.imul(given, 0x9e37_79b1) >>> 0)).toBe(known);
     }
+    numberOf(numbers, '$.News');
     expect(numberOf(numbers, '$.News')).toBe(known + 1);
   });
 
