@@ -8,7 +8,7 @@ import { Flag } from '../../../src/message/flags.ts';
 import { MessageId, OrigFrom } from '../../../src/message/id.ts';
 import { Announcement, Message, Reply, Request } from '../../../src/message/message.ts';
 import type { Channel, ChannelEvents } from '../../../src/transport/channel.ts';
-import { PROTOCOL_VERSION, SendDetail } from '../../../src/wire/protocol.ts';
+import { HelloMode, PROTOCOL_VERSION, SendDetail } from '../../../src/wire/protocol.ts';
 import { ToldNames } from '../../../src/wire/told-names.ts';
 import {
   alikeFrame,
