@@ -21,12 +21,10 @@ export class Head {
   readonly replySerial: number;
   readonly origFrom: OrigFrom;
   readonly finalTo: OrigFrom;
+  /** The sender has set nothing but name and flags. */
+  readonly isPlain: boolean;
   /** The client has checked that the name and flags may be sent. */
   isFit = false;
-  /** The words of a record's head, once it was encoded: see {@link encodeHead}. They are those from `encodedAt` on. */
-  encoded: Int32Array | null = null;
-  encodedAt = 0;
-  encodedEnd = 0;
   /** The number of the name on a connection, or 0; and what says of which: see ToldNames. */
   number = 0;
   numberedBy: object | null = null;
@@ -51,20 +49,13 @@ export class Head {
     this.replySerial = replySerial;
     this.origFrom = origFrom;
     this.finalTo = finalTo;
+    this.isPlain =
+      (to | replySerial | replyNetwork | idNetwork) === 0 && !origFrom.isSet && !finalTo.isSet;
   }
 
   get inReplyTo(): MessageId {
     const { replyNetwork, replySerial } = this;
     return this.isReply ? new MessageId(replyNetwork, replySerial) : MessageId.UNSET;
-  }
-
-  /** The sender has set nothing but name and flags. */
-  get isPlain(): boolean {
-    return (
-      (this.to | this.replySerial | this.replyNetwork | this.idNetwork) === 0 &&
-      !this.origFrom.isSet &&
-      !this.finalTo.isSet
-    );
   }
 
   get isReply(): boolean {
@@ -82,14 +73,7 @@ export class Head {
   }
 
   /** A copy with some fields changed. */
-  with(
-    changes: Partial<
-      Omit<
-        Head,
-        'isFit' | 'note' | 'encoded' | 'encodedAt' | 'encodedEnd' | 'number' | 'numberedBy'
-      >
-    >,
-  ): Head {
+  with(changes: Partial<Omit<Head, 'isFit' | 'isPlain' | 'note' | 'number' | 'numberedBy'>>): Head {
     const { inReplyTo } = changes;
     return new Head(
       changes.name ?? this.name,

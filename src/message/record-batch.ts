@@ -2,8 +2,8 @@ import { padded, readU32, writeU32 } from '../base/u32.ts';
 import { carriedHead } from './carried-head.ts';
 import { ByNumber } from './codec/by-number.ts';
 import { spelledLength } from './codec/known-records.ts';
+import { hashOfName } from './codec/name-hash.ts';
 import {
-  encodeHead,
   Field,
   fieldsAt,
   flagsAt,
@@ -20,7 +20,7 @@ import {
   WORDS_AT,
 } from './codec/records.ts';
 import { Flag, KBUS_FLAGS } from './flags.ts';
-import { Head } from './head.ts';
+import type { Head } from './head.ts';
 import { type Message, ReceivedMessage } from './message.ts';
 
 /** No message of a batch has so much data, in bytes: it would be written from where it lies. */
@@ -244,7 +244,7 @@ function waitsAt(bytes: Uint8Array, headAt: number): boolean {
   return (flagsAt(bytes, headAt) & Flag.ALL_OR_WAIT) !== 0;
 }
 
-/** What is known of a name: whether messages with it may be in batches, and the number that its clients give it (codec/records.ts). */
+/** What is known of a name: whether messages with it may be in batches, and a number for those who read it (codec/records.ts). */
 interface KnownName {
   readonly passes: boolean;
   readonly number: number;
@@ -265,7 +265,7 @@ export class BatchedNames {
     return this.of(bytes, headAt).passes;
   }
 
-  /** Replaces the daemon's numbers, which mean nothing to others, by those that clients give. */
+  /** Replaces the daemon's numbers, which mean nothing to others, by others that are the same each time. */
   renumber(batch: RecordBatch): void {
     const { bytes, count } = batch;
     const cursor = batch.cursor();
@@ -282,16 +282,8 @@ export class BatchedNames {
   }
 
   private learn(name: string, number: number): KnownName {
-    const known = { passes: this.passes(name), number: numberOf(name) };
+    const known = { passes: this.passes(name), number: hashOfName(name) >>> 0 };
     if (number !== 0) this.known.set(number, known);
     return known;
   }
-}
-
-/** The number that clients give a name. */
-function numberOf(name: string): number {
-  const head = new Head(name, 0);
-  encodeHead(head);
-  const { buffer } = head.encoded as Int32Array;
-  return numberAt(new Uint8Array(buffer), head.encodedAt * 4);
 }

@@ -1,15 +1,7 @@
 import { appended } from '../base/appended.ts';
 import type { Memory } from '../base/memory.ts';
 import { padded, writeU32 } from '../base/u32.ts';
-import {
-  encodeHead,
-  FLAGS_AT,
-  HEAD_AT,
-  headLength,
-  RecordWords,
-  SAME,
-  writeRecord,
-} from '../message/codec/records.ts';
+import { HEAD_AT, headLength, RecordWords, SAME, writeRecord } from '../message/codec/records.ts';
 import { Flag, KBUS_FLAGS } from '../message/flags.ts';
 import { Head } from '../message/head.ts';
 import type { Message } from '../message/message.ts';
@@ -38,9 +30,7 @@ const NO_HEAD = new Head('', 0);
 /** Whether the record of a message may be SAME: it has the head of the one before it, or is the Reply to the next Request. */
 function follows(head: Head, before: Head): boolean {
   if (!before.isReply) {
-    return (
-      head === before && before.idNetwork === 0 && (before.encoded !== null || !isCarried(before))
-    );
+    return head === before && before.idNetwork === 0 && !isCarried(before);
   }
   return (
     head.replySerial === before.replySerial + 1 &&
@@ -58,28 +48,22 @@ function isCarried({ origFrom, finalTo }: Head): boolean {
   return origFrom.isSet || finalTo.isSet;
 }
 
-/** How a connection writes heads with nothing but flags and name. */
-export interface PlainHeads {
+const words = new RecordWords();
+
+/** How a connection writes the records of messages with nothing but flags, name and data. */
+export interface PlainRecords {
   /** Bytes of the head. */
-  lengthOf(head: Head): number;
-  /** Writes the head at `at`, a multiple of 4; `words` are those of `bytes`. */
-  write(head: Head, bytes: Uint8Array, words: Int32Array, at: number): void;
+  headLength(head: Head): number;
+  /** Writes a record with these flags at `at`, up to its data. */
+  write(bytes: Uint8Array, at: number, head: Head, flags: number, dataLength: number): void;
 }
 
 /** With the names. */
-export const spelledHeads: PlainHeads = {
-  lengthOf: (head) => headLength(head.name.length, 0),
-  write(head, _bytes, words, at) {
-    if (head.encoded === null) encodeHead(head);
-    const { encoded, encodedAt, encodedEnd } = head;
-    let to = at >> 2;
-    for (let from = encodedAt; from < encodedEnd; from++) {
-      words[to++] = (encoded as Int32Array)[from] as number;
-    }
-  },
+export const spelledRecords: PlainRecords = {
+  headLength: ({ name }) => headLength(name.length, 0),
+  write: (bytes, at, { name }, flags, dataLength) =>
+    writeRecord(bytes, at, name, flags, 0, words, dataLength),
 };
-
-const words = new RecordWords();
 
 /** Sets `words` to those of a head; gives the Field bits of those that are set. */
 function wordsOf(head: Head, serial: number): number {
@@ -106,7 +90,7 @@ export class FrameWriter {
   private readonly channel: Channel;
   private readonly defer: (flush: () => void) => void;
   private readonly beforeFlush: () => void;
-  private readonly heads: PlainHeads;
+  private readonly plain: PlainRecords;
   private readonly memory: Memory;
   slab!: Uint8Array;
   view!: DataView;
@@ -141,13 +125,13 @@ export class FrameWriter {
     defer: (flush: () => void) => void,
     memory: Memory,
     beforeFlush: () => void,
-    heads: PlainHeads = spelledHeads,
+    plain: PlainRecords = spelledRecords,
   ) {
     this.channel = channel;
     this.defer = defer;
     this.memory = memory;
     this.beforeFlush = beforeFlush;
-    this.heads = heads;
+    this.plain = plain;
     this.renew(SLAB_BYTES);
   }
 
@@ -178,7 +162,7 @@ export class FrameWriter {
     // The fast path: most messages have the head of the one before.
     if (
       head === this.lastHead &&
-      head.encoded !== null &&
+      head.isPlain &&
       detail === this.openDetail &&
       token === this.openToken + 1 &&
       consumed === 0 &&
@@ -195,11 +179,11 @@ export class FrameWriter {
       return;
     }
     const isSame = this.isOpenFor(detail, consumed, token) && follows(head, this.lastHead);
-    const isPlain = isSame || head.encoded !== null || head.isPlain;
+    const isPlain = isSame || head.isPlain;
     const fields = isPlain ? 0 : wordsOf(head, message.idSerial);
     let dataAt = HEAD_AT;
     if (!isSame) {
-      dataAt += isPlain ? this.heads.lengthOf(head) : headLength(head.name.length, fields);
+      dataAt += isPlain ? this.plain.headLength(head) : headLength(head.name.length, fields);
     }
     const length = dataAt + padded(dataLength);
     if (
@@ -226,7 +210,7 @@ export class FrameWriter {
     const { slab } = this;
     this.to += length;
     if (isSame) writeU32(slab, at, SAME + dataLength);
-    else if (isPlain) this.plainRecord(head, at, flagsOf(head, detail), dataLength);
+    else if (isPlain) this.plain.write(slab, at, head, flagsOf(head, detail), dataLength);
     else writeRecord(slab, at, head.name, flagsOf(head, detail), fields, words, dataLength);
     // First the zeros of the padding, then the data over them.
     if ((dataLength & 3) !== 0) writeU32(slab, this.to - 4, 0);
@@ -240,14 +224,6 @@ export class FrameWriter {
     this.to = to + HEAD_AT + padded(dataLength);
     if ((dataLength & 3) !== 0) writeU32(slab, this.to - 4, 0);
     if (dataLength > 0) copy.call(slab, message.data, to + HEAD_AT);
-  }
-
-  /** Writes the record of a message that has nothing but flags, name and data. */
-  private plainRecord(head: Head, at: number, flags: number, dataLength: number): void {
-    const { slab } = this;
-    writeU32(slab, at, dataLength);
-    this.heads.write(head, slab, this.words, at + HEAD_AT);
-    if (flags !== head.flags) writeU32(slab, at + HEAD_AT + FLAGS_AT, flags);
   }
 
   /** Whether the open SEND can take a message of this detail; if not, closes it. */

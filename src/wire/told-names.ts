@@ -5,6 +5,7 @@ import {
   FLAGS_AT,
   fieldsAt,
   flagsAt,
+  HEAD_AT,
   HeadReader,
   headLengthAt,
   isKnownAt,
@@ -15,7 +16,7 @@ import {
 } from '../message/codec/records.ts';
 import { Head } from '../message/head.ts';
 import { type FrameView, textOf, wordOf } from './frame.ts';
-import { type PlainHeads, spelledHeads } from './frame-writer.ts';
+import { type PlainRecords, spelledRecords } from './frame-writer.ts';
 import { ProtocolError } from './protocol.ts';
 
 /** Reads heads, of which some leave out the name. */
@@ -59,7 +60,7 @@ class ToldHeadReader extends HeadReader {
 }
 
 /** The names whose numbers the daemon has told on one connection: from then on, neither end writes them in records. */
-export class ToldNames implements PlainHeads {
+export class ToldNames implements PlainRecords {
   /** Reads the heads of the daemon's records. */
   readonly reader = new ToldHeadReader();
   private readonly numbers = new Map<string, number>();
@@ -94,18 +95,20 @@ export class ToldNames implements PlainHeads {
     return head.number;
   }
 
-  lengthOf(head: Head): number {
-    return this.numberOf(head) === 0 ? spelledHeads.lengthOf(head) : WORDS_AT;
+  headLength(head: Head): number {
+    return this.numberOf(head) === 0 ? spelledRecords.headLength(head) : WORDS_AT;
   }
 
-  write(head: Head, bytes: Uint8Array, words: Int32Array, at: number): void {
+  write(bytes: Uint8Array, at: number, head: Head, flags: number, dataLength: number): void {
     const number = this.numberOf(head);
     if (number === 0) {
-      spelledHeads.write(head, bytes, words, at);
+      spelledRecords.write(bytes, at, head, flags, dataLength);
       return;
     }
-    writeU32(bytes, at, head.name.length * 0x1_0000 + Field.KNOWN);
-    writeU32(bytes, at + FLAGS_AT, head.flags);
-    writeU32(bytes, at + NUMBER_AT, number);
+    const headAt = at + HEAD_AT;
+    writeU32(bytes, at, dataLength);
+    writeU32(bytes, headAt, head.name.length * 0x1_0000 + Field.KNOWN);
+    writeU32(bytes, headAt + FLAGS_AT, flags);
+    writeU32(bytes, headAt + NUMBER_AT, number);
   }
 }

@@ -6,7 +6,6 @@ import { ByNumber } from './by-number.ts';
 import { entireLength } from './device.ts';
 import { ForeignHeads } from './foreign-heads.ts';
 import { knownNames, MAX_KNOWN, type ToldNumbers } from './known-names.ts';
-import { hashOf } from './name-hash.ts';
 import type { NameNumbers } from './name-numbers.ts';
 import { NameReader } from './name-reader.ts';
 
@@ -139,8 +138,6 @@ export class RecordWords {
   }
 }
 
-const NO_WORDS = new RecordWords();
-
 /**
  * Writes a record at `at`, up to its data; gives where the data begins. `words` has the words of `fields`. The name gets no
  * number.
@@ -166,33 +163,6 @@ export function writeRecord(
   if (end !== to + name.length) writeU32(bytes, end - 4, 0);
   for (let index = 0; index < name.length; index++) bytes[to + index] = name.charCodeAt(index);
   return end;
-}
-
-/** Heads are encoded side by side, so that those of many names take little of the processor's cache. The longest fits. */
-const ENCODED_WORDS = 2048;
-
-let encoded = new Int32Array(0);
-let encodedTo = 0;
-
-/**
- * Encodes the head of a client's message with nothing but flags and name, as words of this machine: copying words takes a
- * fourth of the time of writing letters.
- */
-export function encodeHead(head: Head): void {
-  const { flags, name } = head;
-  const count = (HEAD_AT + headLength(name.length, 0)) >> 2;
-  if (encodedTo + count > encoded.length) {
-    encoded = new Int32Array(ENCODED_WORDS);
-    encodedTo = 0;
-  }
-  const bytes = new Uint8Array(encoded.buffer, encodedTo * 4);
-  writeRecord(bytes, 0, name, flags, 0, NO_WORDS, 0);
-  const nameAt = encodedTo + ((HEAD_AT + WORDS_AT) >> 2);
-  head.encoded = encoded;
-  head.encodedAt = encodedTo + (HEAD_AT >> 2);
-  encodedTo += count;
-  head.encodedEnd = encodedTo;
-  writeU32(bytes, HEAD_AT + NUMBER_AT, hashOf(encoded, nameAt, encodedTo - nameAt, name.length));
 }
 
 /** Copies the head at `headAt` to `to`, as it is for the record `repeats` places behind it. */

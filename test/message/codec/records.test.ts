@@ -4,19 +4,17 @@ import { entireLength } from '../../../src/message/codec/device.ts';
 import {
   checkRecords,
   copyHead,
-  encodeHead,
   Field,
   flagsAt,
   HeadReader,
   headLengthAt,
   nameAt,
-  numberAt,
   RecordCursor,
   RecordWords,
   writeRecord,
 } from '../../../src/message/codec/records.ts';
 import { Flag } from '../../../src/message/flags.ts';
-import { Head } from '../../../src/message/head.ts';
+import type { Head } from '../../../src/message/head.ts';
 import { MessageId, OrigFrom } from '../../../src/message/id.ts';
 import { Message } from '../../../src/message/message.ts';
 import { holds } from '../../model/property.ts';
@@ -134,29 +132,6 @@ describe('A record', () => {
       const bytes = written(message, at);
       expect(bytes).toEqual(record(message));
       expect([...bytes].filter((byte) => byte === 0xee)).toEqual([]);
-    }
-  });
-
-  it('of nothing but name and flags is encoded once, as words of this machine.', () => {
-    const [head, other] = [new Head('$.Fred', 0xffff_0001), new Head('$.Other', 0)];
-    encodeHead(head);
-    const words = head.encoded?.slice(head.encodedAt, head.encodedEnd) as Int32Array;
-    const bytes = Buffer.from(words.buffer);
-    const number = numberAt(bytes, 0);
-    expect(number).not.toBe(0);
-    const message = new Message('$.Fred', null, { flags: 0xffff_0001 });
-    expect(bytes).toEqual(record(message, 0, number).subarray(4));
-    encodeHead(other);
-    expect(head.encoded?.slice(head.encodedAt, head.encodedEnd)).toEqual(words);
-  });
-
-  it('of very many names stays as it was.', () => {
-    const heads = Array.from({ length: 2000 }, (_, at) => new Head(`$.Name${at}`, at));
-    for (const head of heads) encodeHead(head);
-    for (const { encoded, encodedAt, encodedEnd, flags, name } of heads) {
-      const bytes = Buffer.from(encoded?.slice(encodedAt, encodedEnd).buffer as ArrayBuffer);
-      const message = new Message(name, null, { flags });
-      expect(bytes).toEqual(record(message, 0, numberAt(bytes, 0)).subarray(4));
     }
   });
 });
