@@ -27,7 +27,7 @@ export const MAX_EVENT_MS = 4;
 const FLUSH_STEPS = 4000;
 
 /** So many milliseconds lie between two looks at the memory. */
-const LOOK_MS = 100;
+const LOOK_MS = 20;
 
 /** How much the latest steps of a connection count in its average. */
 const NEWEST_PART = 1 / 8;
