@@ -54,14 +54,21 @@ const words = new RecordWords();
 export interface PlainRecords {
   /** Bytes of the head. */
   headLength(head: Head): number;
-  /** Writes a record with these flags at `at`, up to its data. */
-  write(bytes: Uint8Array, at: number, head: Head, flags: number, dataLength: number): void;
+  /** Writes a record with these flags at `at`, up to its data; `view` is that of `bytes`. */
+  write(
+    bytes: Uint8Array,
+    view: DataView,
+    at: number,
+    head: Head,
+    flags: number,
+    dataLength: number,
+  ): void;
 }
 
 /** With the names. */
 export const spelledRecords: PlainRecords = {
   headLength: ({ name }) => headLength(name.length, 0),
-  write: (bytes, at, { name }, flags, dataLength) =>
+  write: (bytes, _view, at, { name }, flags, dataLength) =>
     writeRecord(bytes, at, name, flags, 0, words, dataLength),
 };
 
@@ -210,7 +217,8 @@ export class FrameWriter {
     const { slab } = this;
     this.to += length;
     if (isSame) writeU32(slab, at, SAME + dataLength);
-    else if (isPlain) this.plain.write(slab, at, head, flagsOf(head, detail), dataLength);
+    else if (isPlain)
+      this.plain.write(slab, this.view, at, head, flagsOf(head, detail), dataLength);
     else writeRecord(slab, at, head.name, flagsOf(head, detail), fields, words, dataLength);
     // First the zeros of the padding, then the data over them.
     if ((dataLength & 3) !== 0) writeU32(slab, this.to - 4, 0);

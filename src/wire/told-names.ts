@@ -1,4 +1,3 @@
-import { writeU32 } from '../base/u32.ts';
 import { MAX_KNOWN } from '../message/codec/known-names.ts';
 import {
   Field,
@@ -99,16 +98,23 @@ export class ToldNames implements PlainRecords {
     return this.numberOf(head) === 0 ? spelledRecords.headLength(head) : WORDS_AT;
   }
 
-  write(bytes: Uint8Array, at: number, head: Head, flags: number, dataLength: number): void {
+  write(
+    bytes: Uint8Array,
+    view: DataView,
+    at: number,
+    head: Head,
+    flags: number,
+    dataLength: number,
+  ): void {
     const number = this.numberOf(head);
     if (number === 0) {
-      spelledRecords.write(bytes, at, head, flags, dataLength);
+      spelledRecords.write(bytes, view, at, head, flags, dataLength);
       return;
     }
     const headAt = at + HEAD_AT;
-    writeU32(bytes, at, dataLength);
-    writeU32(bytes, headAt, head.name.length * 0x1_0000 + Field.KNOWN);
-    writeU32(bytes, headAt + FLAGS_AT, flags);
-    writeU32(bytes, headAt + NUMBER_AT, number);
+    view.setUint32(at, dataLength);
+    view.setUint32(headAt, head.name.length * 0x1_0000 + Field.KNOWN);
+    view.setUint32(headAt + FLAGS_AT, flags);
+    view.setUint32(headAt + NUMBER_AT, number);
   }
 }

@@ -2,6 +2,8 @@
 export const MAX_KNOWN = 16_384;
 const MAX_LETTERS = 1024 * 1024;
 
+/** The lengths of the names, by number. */
+const lengths = new Uint8Array(MAX_KNOWN + 1);
 const numbers = new Map<string, number>();
 /** The names and their letters, by number; no name has number 0. */
 let names: string[] = [''];
@@ -18,6 +20,7 @@ export const knownNames = {
     if (known !== undefined) return known;
     if (names.length > MAX_KNOWN || letterCount + name.length > MAX_LETTERS) return 0;
     letterCount += name.length;
+    lengths[names.length] = name.length;
     numbers.set(name, names.length);
     return names.push(name) - 1;
   },
@@ -25,6 +28,11 @@ export const knownNames = {
   /** The name with this number; '' if there is none. */
   name(number: number): string {
     return names[number] ?? '';
+  },
+
+  /** The length of the name with this number, which must exist. */
+  lengthOf(number: number): number {
+    return lengths[number] as number;
   },
 
   /** Takes all numbers back. For tests only: no records or connections must be left that have them. */

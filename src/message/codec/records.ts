@@ -345,10 +345,17 @@ export function checkRecords(
     if (word < SAME) {
       if (at + LEAST_HEAD > end) return `the frame ends in the head of message ${index + 1}`;
       fields = fieldsAt(bytes, at);
-      const isKnown = told !== null && (fields & Field.KNOWN) !== 0;
-      const fault = isKnown ? knownFault(bytes, at, told) : headFault(bytes, at);
-      if (fault !== '') return fault;
       nameLength = nameLengthAt(bytes, at);
+      const isKnown = told !== null && isKnownAt(bytes, at);
+      if (isKnown) {
+        const number = numberAt(bytes, at);
+        if (!told.has(number) || nameLength !== knownNames.lengthOf(number)) {
+          return knownFault(number, nameLength, told);
+        }
+      } else {
+        const fault = headFault(bytes, at);
+        if (fault !== '') return fault;
+      }
       if ((flagsAt(bytes, at) & forbidden) !== 0) return 'a flag that only KBUS sets';
       isReply = (fields & Field.REPLY) !== 0;
       if (at + headLength(nameLength, fields) > end) {
@@ -397,18 +404,11 @@ export function checkRecords(
   return at === end ? '' : `${end - at} bytes behind the last message of a frame`;
 }
 
-/** What is wrong with the first words of a KNOWN head; '' when nothing is. */
-function knownFault(bytes: Uint8Array, headAt: number, told: ToldNumbers): string {
-  const number = numberAt(bytes, headAt);
-  if (!told.has(number)) {
-    return `the number ${number} in place of a name, which the daemon has not told`;
-  }
-  const length = nameLengthAt(bytes, headAt);
-  const name = knownNames.name(number);
-  if (length !== name.length) {
-    return `a name of ${length} bytes with number ${number}, which is that of ${name}`;
-  }
-  return isKnownAt(bytes, headAt) ? '' : 'unknown fields in a message';
+/** What is wrong with a KNOWN head. */
+function knownFault(number: number, length: number, told: ToldNumbers): string {
+  return told.has(number)
+    ? `a name of ${length} bytes with number ${number}, which is that of ${knownNames.name(number)}`
+    : `the number ${number} in place of a name, which the daemon has not told`;
 }
 
 /** Reads the heads of records. The same heads come again and again, so it keeps those that it made. */
