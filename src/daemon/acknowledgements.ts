@@ -5,9 +5,12 @@ import { FrameKind, SendDetail } from '../wire/protocol.ts';
 import type { ExplanationBudget } from './explanation-budget.ts';
 import type { Outbox } from './outbox.ts';
 
-/** The most sends of one connection that may be pending, and the most bytes of their data (a single send may exceed it). */
-export const MAX_PENDING_SENDS = 16_384;
-export const MAX_PENDING_BYTES = 2 * 1024 * 1024;
+/**
+ * The most sends of one connection that may be pending, and the most bytes of their data (a single send may exceed it). With twice as
+ * many, mixed traffic is no faster, and the daemon takes a third more memory.
+ */
+export const MAX_PENDING_SENDS = 8192;
+export const MAX_PENDING_BYTES = 1024 * 1024;
 
 /** To report a refusal costs about as much as so many deliveries. */
 export const REFUSAL_STEPS = 16;

@@ -1,3 +1,5 @@
+import { padded } from '../../base/u32.ts';
+
 /** So many names can have a lasting number, and so many letters in all: what they take is less than 4 MB. */
 export const MAX_KNOWN = 16_384;
 const MAX_LETTERS = 1024 * 1024;
@@ -7,7 +9,24 @@ const lengths = new Uint8Array(MAX_KNOWN + 1);
 const numbers = new Map<string, number>();
 /** The names and their letters, by number; no name has number 0. */
 let names: string[] = [''];
+/** The letters of all of them, as words of this machine, padded with zeros; and where those of each begin. */
+let letters = new Int32Array(1024);
+const begins = new Uint32Array(MAX_KNOWN + 2);
 let letterCount = 0;
+
+/** Notes the letters of the name that gets this number. */
+function keepLetters(number: number, name: string): void {
+  const from = begins[number] as number;
+  const to = from + (padded(name.length) >> 2);
+  begins[number + 1] = to;
+  while (letters.length < to) {
+    const longer = new Int32Array(letters.length * 2);
+    longer.set(letters);
+    letters = longer;
+  }
+  const bytes = new Uint8Array(letters.buffer, from * 4);
+  for (let at = 0; at < name.length; at++) bytes[at] = name.charCodeAt(at);
+}
 
 /**
  * The names with lasting numbers, for all buses of this process: records may leave out the letters of such a name
@@ -21,6 +40,7 @@ export const knownNames = {
     if (names.length > MAX_KNOWN || letterCount + name.length > MAX_LETTERS) return 0;
     letterCount += name.length;
     lengths[names.length] = name.length;
+    keepLetters(names.length, name);
     numbers.set(name, names.length);
     return names.push(name) - 1;
   },
@@ -35,10 +55,21 @@ export const knownNames = {
     return lengths[number] as number;
   },
 
+  /** Writes the name with this number, padded, at the word `at`; gives where it ends. */
+  write(number: number, words: Int32Array, at: number): number {
+    const end = begins[number + 1] as number;
+    let to = at;
+    for (let from = begins[number] as number; from < end; from++) {
+      words[to++] = letters[from] as number;
+    }
+    return to;
+  },
+
   /** Takes all numbers back. For tests only: no records or connections must be left that have them. */
   clear(): void {
     numbers.clear();
     names = [''];
+    letters = new Int32Array(1024);
     letterCount = 0;
   },
 };

@@ -7,14 +7,16 @@ import {
   fieldsAt,
   HEAD_AT,
   headLength,
-  nameAfter,
+  headLengthAt,
   nameLengthAt,
   numberAt,
   RecordCursor,
-  SAME,
 } from './records.ts';
 
 // Records that leave out names: for readers who know these names by number, and for others.
+
+/** Longer stretches, in bytes, are copied faster by a view of them than by a loop. */
+const MAX_LOOP_BYTES = 384;
 
 /** The numbers of names that `count` records, from the one at the cursor on, leave out, and that their reader was not told. */
 export function untoldOf(cursor: RecordCursor, count: number, told: ToldNumbers): number[] {
@@ -49,7 +51,10 @@ export function spelled({ at, bytes, headAt, repeats }: RecordCursor, count: num
   return records;
 }
 
-/** Writes what {@link spelled} gives to `start`; gives where it ends. */
+/**
+ * Writes what {@link spelled} gives to `start`; gives where it ends. `target` has memory of its own, and `start` is a multiple of 4:
+ * words are copied, which takes a third of the time.
+ */
 export function writeSpelled(
   cursor: RecordCursor,
   count: number,
@@ -57,37 +62,45 @@ export function writeSpelled(
   start: number,
 ): number {
   const { bytes } = cursor;
+  const source = wordsOf(bytes, cursor.at);
+  const words = new Int32Array(target.buffer, target.byteOffset, target.length >> 2);
+  /** Copies bytes, whose place and number are multiples of 4. */
+  const copy = (from: number, length: number, to: number): void => {
+    if (source === null || length > MAX_LOOP_BYTES) {
+      copyBytes(bytes, from, from + length, target, to);
+      return;
+    }
+    let at = (bytes.byteOffset + from) >> 2;
+    const end = (to + length) >> 2;
+    for (let word = to >> 2; word < end; word++) words[word] = source[at++] as number;
+  };
   let to = start;
   for (let index = 0; index < count; index++) {
     if (index > 0) cursor.next();
-    const { dataAt, dataLength, end, headAt, repeats } = cursor;
-    const hasHead = index === 0 || !cursor.isSame;
-    writeU32(target, to, hasHead ? dataLength : SAME + dataLength);
-    to += HEAD_AT;
-    if (hasHead) to = spellHead(bytes, headAt, repeats, target, to);
-    copyBytes(bytes, dataAt, end, target, to);
+    const { at, dataAt, dataLength, end, headAt, repeats } = cursor;
+    if (index > 0 && cursor.isSame) {
+      copy(at, end - at, to);
+      to += end - at;
+      continue;
+    }
+    writeU32(target, to, dataLength);
+    const toHead = to + HEAD_AT;
+    const fields = fieldsAt(bytes, headAt);
+    const length = headLengthAt(bytes, headAt);
+    if (repeats === 0) copy(headAt, length, toHead);
+    else copyHead(bytes, headAt, repeats, target, toHead);
+    to = toHead + length;
+    if ((fields & Field.KNOWN) !== 0) {
+      target[toHead + 3] = fields & ~Field.KNOWN;
+      to = 4 * knownNames.write(numberAt(bytes, headAt), words, to >> 2);
+    }
+    copy(dataAt, end - dataAt, to);
     to += end - dataAt;
   }
   return to;
 }
 
-/** As {@link copyHead}, with the name; gives where the head ends. */
-function spellHead(
-  bytes: Uint8Array,
-  headAt: number,
-  repeats: number,
-  target: Uint8Array,
-  to: number,
-): number {
-  copyHead(bytes, headAt, repeats, target, to);
-  const fields = fieldsAt(bytes, headAt);
-  const end = to + spelledLength(bytes, headAt);
-  if ((fields & Field.KNOWN) === 0) return end;
-  target[to + 3] = fields & ~Field.KNOWN;
-  const name = knownNames.name(numberAt(bytes, headAt));
-  const at = to + nameAfter(fields);
-  // First the zeros of the padding, then the name over them.
-  writeU32(target, end - 4, 0);
-  for (let index = 0; index < name.length; index++) target[at + index] = name.charCodeAt(index);
-  return end;
+/** The words of the memory in which the bytes lie; null if the one at `at` is not aligned there. */
+function wordsOf({ buffer, byteOffset }: Uint8Array, at: number): Int32Array | null {
+  return ((byteOffset + at) & 3) === 0 ? new Int32Array(buffer, 0, buffer.byteLength >> 2) : null;
 }

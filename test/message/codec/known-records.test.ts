@@ -33,13 +33,15 @@ const MIXED: readonly (readonly [Buffer, Buffer])[] = [
   [known('$.Four', 'last'), record(new Message('$.Four', 'last'))],
 ];
 
-/** The records, and a cursor at the one at `from`. */
-function cursorAt(from: number): RecordCursor {
-  const bytes = Uint8Array.from(Buffer.concat(MIXED.map(([short]) => short)));
+/** The records, behind `before` other bytes, and a cursor at the one at `from`. */
+function cursorAt(from: number, before = 0): RecordCursor {
+  const records = Buffer.concat(MIXED.map(([short]) => short));
+  const bytes = Uint8Array.from(Buffer.concat([Buffer.alloc(before, 0xee), records]));
+  const { length } = records;
   const sums = { data: 0, size: 0, largest: 0, heads: 0, known: 0 };
-  expect(checkRecords(bytes, 0, bytes.length, MIXED.length, 0, sums, null, told)).toBe('');
+  expect(checkRecords(bytes, before, length, MIXED.length, 0, sums, null, told)).toBe('');
   expect([sums.heads, sums.known]).toEqual([5, 3]);
-  const cursor = new RecordCursor(bytes, 0, HEAD_AT, 0);
+  const cursor = new RecordCursor(bytes, before, before + HEAD_AT, 0);
   for (let index = 0; index < from; index++) cursor.next();
   return cursor;
 }
@@ -57,8 +59,8 @@ function numberless(bytes: Uint8Array, count: number): Buffer {
 }
 
 describe('Records that leave out names', () => {
-  it('are spelled with them, and as they are otherwise.', () => {
-    const whole = spelled(cursorAt(0), MIXED.length);
+  it.for([0, 4, 5, 6, 7])('are spelled with them, wherever they lie: at %i.', (before) => {
+    const whole = spelled(cursorAt(0, before), MIXED.length);
     expect(numberless(whole, MIXED.length)).toEqual(Buffer.concat(MIXED.map(([, long]) => long)));
   });
 
