@@ -1,4 +1,5 @@
 import { padded } from '../../base/u32.ts';
+import { checkMessageName } from '../name.ts';
 
 /** So many names can have a lasting number, and so many letters in all: what they take is less than 4 MB. */
 export const MAX_KNOWN = 16_384;
@@ -33,11 +34,12 @@ function keepLetters(number: number, name: string): void {
  * (codec/records.ts). A number is never taken back, since records in queues may have it.
  */
 export const knownNames = {
-  /** The number of a name: a new one, if it has none; 0: it can't get one. */
+  /** The number of a name: a new one, if it has none and is well formed; 0: it can't get one. */
   numberOf(name: string): number {
     const known = numbers.get(name);
     if (known !== undefined) return known;
     if (names.length > MAX_KNOWN || letterCount + name.length > MAX_LETTERS) return 0;
+    if (checkMessageName(name) !== 0) return 0;
     letterCount += name.length;
     lengths[names.length] = name.length;
     keepLetters(names.length, name);

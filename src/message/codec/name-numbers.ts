@@ -1,4 +1,3 @@
-import { checkMessageName } from '../name.ts';
 import { knownNames, MAX_KNOWN } from './known-names.ts';
 import { MAX_KEPT_LENGTH, NameReader } from './name-reader.ts';
 
@@ -33,8 +32,7 @@ export class NameNumbers {
 
   /** Gives the name in the slot a lasting number in place of `number`, if it can get one. */
   private lasting(slot: number, number: number): number {
-    const name = this.names.name(slot);
-    const lasting = checkMessageName(name) === 0 ? knownNames.numberOf(name) : 0;
+    const lasting = knownNames.numberOf(this.names.name(slot));
     if (lasting === 0) return number;
     this.names.setNote(slot, lasting);
     return lasting;
