@@ -378,25 +378,16 @@ export class MessageBatch {
 
   /** Takes the first `count` messages off a batch that is not sent yet; the batch keeps the others, at least one. */
   split(count: number): MessageBatch {
-    const { end, data, size, largest, isRun, hasKnown } = this.span as Span;
+    const span = this.span as Span;
     const cursor = this.cursor();
     const taken = this.part(0, count, cursor);
     cursor.next();
     const { at, headAt, repeats } = cursor;
     this.count -= count;
     this.token += count;
-    this.span = {
-      at,
-      headAt,
-      repeats,
-      end,
-      data: data - taken.dataBytes,
-      size: size - taken.size,
-      largest,
-      isRun,
-      hasKnown,
-      front: NO_ROOM,
-    };
+    const data = span.data - taken.dataBytes;
+    const size = span.size - taken.size;
+    this.span = { ...span, at, headAt, repeats, data, size, front: NO_ROOM };
     this.stand(cursor);
     if (taken.hasSharedOrigin) this.shareOrigin(taken, count);
     return taken;
@@ -439,19 +430,8 @@ export class MessageBatch {
       if (cursor.size > largest) largest = cursor.size;
     }
     const { end } = cursor;
-    const { isRun, hasKnown } = this.span as Span;
-    part.span = {
-      at,
-      headAt,
-      repeats,
-      end,
-      data,
-      size,
-      largest,
-      isRun,
-      hasKnown,
-      front: NO_ROOM,
-    };
+    const span = this.span as Span;
+    part.span = { ...span, at, headAt, repeats, end, data, size, largest, front: NO_ROOM };
     part.count = count;
     part.from = this.from;
     part.requests = this.requestOf(index);

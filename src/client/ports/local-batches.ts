@@ -14,7 +14,7 @@ import {
   NUMBER_AT,
   nameLengthAt,
   numberAt,
-  RecordCursor,
+  type RecordCursor,
   SAME,
   WORDS_AT,
 } from '../../message/codec/records.ts';
@@ -70,11 +70,7 @@ export class LocalBatches implements RecordBatches {
     // The memory is the daemon's, which will use it again.
     const bytes = memory(length);
     let to = 0;
-    for (const { bytes: from, at, headAt, ownHead, end, count, hasKnown } of pieces) {
-      to = hasKnown
-        ? writeSpelled(new RecordCursor(from, at, headAt, 0), count, bytes, to)
-        : copyRecords(from, at, headAt, ownHead, end, bytes, to);
-    }
+    for (const { records, count: some } of pieces) to = writeSpelled(records, some, bytes, to);
     ksock.takeMany(count);
     const made = new RecordBatch(bytes, 0, HEAD_AT, length, count, 0, serial, from, waits);
     this.names.renumber(made);
@@ -89,21 +85,17 @@ export class LocalBatches implements RecordBatches {
     if (batch.span === null || batch.more !== null || !isForListeners) return null;
     if (batch.idNetwork !== 0) return null;
     const { bytes, from, idSerial, span } = batch;
-    const { at, headAt } = batch.cursor(index);
+    const records = batch.cursor(index);
+    const { at, headAt } = records;
     const left = batch.count - index;
     const stretch = stretchOf(bytes, at, headAt, span.end, left, this.names, true);
     if (stretch === null) return null;
-    const { count, end, length, waits } = stretch;
+    const { count, length, waits } = stretch;
     const ownHead = headAt === at + HEAD_AT ? 0 : spelledLength(bytes, headAt);
     return {
-      bytes,
-      at,
-      headAt,
-      ownHead,
-      end,
+      records,
       count,
       length: ownHead + length,
-      hasKnown: span.hasKnown,
       from,
       serial: idSerial + index,
       waits,
@@ -176,51 +168,31 @@ export class LocalBatches implements RecordBatches {
   }
 }
 
-/** The records of a batch in memory of their own. */
+/** The records of a batch in memory of their own, the first with its head. */
 function recordsOf({ at, bytes, end, headAt }: RecordBatch): Uint8Array {
   const ownHead = headAt === at + HEAD_AT ? 0 : headLengthAt(bytes, headAt);
   const records = memory(ownHead + end - at);
-  copyRecords(bytes, at, headAt, ownHead, end, records, 0);
+  if (ownHead === 0) {
+    copyBytes(bytes, at, end, records, 0);
+    return records;
+  }
+  writeU32(records, 0, readU32(bytes, at) - SAME);
+  copyHead(bytes, headAt, 0, records, HEAD_AT);
+  copyBytes(bytes, at + HEAD_AT, end, records, HEAD_AT + ownHead);
   return records;
 }
 
 /** Records of one queue entry. */
 interface Piece {
-  readonly bytes: Uint8Array;
-  readonly at: number;
-  readonly end: number;
-  /** The head of the first, and its length if it lies elsewhere, since the record is SAME; otherwise 0. */
-  readonly headAt: number;
-  readonly ownHead: number;
-  /** Bytes of the records, with that head, and with all names. */
-  readonly length: number;
-  readonly hasKnown: boolean;
+  /** At the first of them. */
+  readonly records: RecordCursor;
   readonly count: number;
+  /** Bytes of the records with all names, and with the head of the first. */
+  readonly length: number;
   /** The Ksock that sent them, and the serial number of the first. */
   readonly from: number;
   readonly serial: number;
   readonly waits: boolean;
   /** No other one follows in the same batch. */
   readonly isLast: boolean;
-}
-
-/** Copies records to `to`, the first with its head, which takes `ownHead` bytes if it lies elsewhere; gives where they end. */
-function copyRecords(
-  bytes: Uint8Array,
-  at: number,
-  headAt: number,
-  ownHead: number,
-  end: number,
-  target: Uint8Array,
-  to: number,
-): number {
-  if (ownHead === 0) {
-    copyBytes(bytes, at, end, target, to);
-    return to + end - at;
-  }
-  writeU32(target, to, readU32(bytes, at) - SAME);
-  copyHead(bytes, headAt, 0, target, to + HEAD_AT);
-  const next = to + HEAD_AT + ownHead;
-  copyBytes(bytes, at + HEAD_AT, end, target, next);
-  return next + end - at - HEAD_AT;
 }
