@@ -27,18 +27,22 @@ export interface Carried {
   readonly finalLocal: number;
 }
 
+/** The memory before the first record is somebody else's, or is free: see {@link Span.front}. */
+export const NO_ROOM = -1;
+export const ROOM = 0;
+
 /** Where the records of a batch's messages lie, side by side. */
-export interface Span {
+export class Span {
   /** Where the first record begins, and where its head lies: in it, or in the record `repeats` places before it. */
-  at: number;
-  headAt: number;
-  repeats: number;
+  readonly at: number;
+  readonly headAt: number;
+  readonly repeats: number;
   /** Where the last record ends; for large data in pieces, where it would end. */
   readonly end: number;
   /** Bytes of the data; the sum of the sizes (spec 1 §4.4), and the largest size or a little more. */
-  data: number;
-  size: number;
-  largest: number;
+  readonly data: number;
+  readonly size: number;
+  readonly largest: number;
   /** All records but the first are SAME. */
   readonly isRun: boolean;
   /** Some records leave out the name. */
@@ -47,12 +51,36 @@ export interface Span {
    * The driver's: what stands before the first record, where the head of a frame with just these records would. NO_ROOM,
    * ROOM, or a number for the head that has been written there.
    */
-  front: number;
-}
+  front = NO_ROOM;
 
-/** The memory before the first record is somebody else's, or is free: see {@link Span.front}. */
-export const NO_ROOM = -1;
-export const ROOM = 0;
+  constructor(
+    at: number,
+    headAt: number,
+    repeats: number,
+    end: number,
+    data: number,
+    size: number,
+    largest: number,
+    isRun: boolean,
+    hasKnown: boolean,
+  ) {
+    this.at = at;
+    this.headAt = headAt;
+    this.repeats = repeats;
+    this.end = end;
+    this.data = data;
+    this.size = size;
+    this.largest = largest;
+    this.isRun = isRun;
+    this.hasKnown = hasKnown;
+  }
+
+  /** The same records in other memory, the first with its own head. */
+  moved(at: number, end: number, hasKnown = this.hasKnown): Span {
+    const { data, size, largest, isRun } = this;
+    return new Span(at, at + HEAD_AT, 0, end, data, size, largest, isRun, hasKnown);
+  }
+}
 
 /** A mark stands at each record whose index is a multiple of this. Usual batches have fewer: to make marks would cost more. */
 const MARK_EVERY = 512;
@@ -293,8 +321,7 @@ export class MessageBatch {
     const { ownHeadLength } = this;
     const end = this.copyTo(to, start);
     this.more = null;
-    const headAt = start + HEAD_AT;
-    this.span = { ...span, at: start, headAt, repeats: 0, end, front: NO_ROOM };
+    this.span = span.moved(start, end);
     this.dataAt += start + ownHeadLength - span.at;
     this.bytes = to;
     this.memory = memory;
@@ -329,16 +356,7 @@ export class MessageBatch {
     }
     const bytes = spelled(this.cursor(), count);
     const { dataAt } = new RecordCursor(bytes, 0, HEAD_AT, 0);
-    const end = bytes.length;
-    copy.span = {
-      ...span,
-      at: 0,
-      headAt: HEAD_AT,
-      repeats: 0,
-      end,
-      hasKnown: false,
-      front: NO_ROOM,
-    };
+    copy.span = span.moved(0, bytes.length, false);
     copy.bytes = bytes;
     copy.dataAt = dataAt;
     copy.memory = null;
@@ -378,16 +396,16 @@ export class MessageBatch {
 
   /** Takes the first `count` messages off a batch that is not sent yet; the batch keeps the others, at least one. */
   split(count: number): MessageBatch {
-    const span = this.span as Span;
+    const { end, data, size, largest, isRun, hasKnown } = this.span as Span;
     const cursor = this.cursor();
     const taken = this.part(0, count, cursor);
     cursor.next();
     const { at, headAt, repeats } = cursor;
     this.count -= count;
     this.token += count;
-    const data = span.data - taken.dataBytes;
-    const size = span.size - taken.size;
-    this.span = { ...span, at, headAt, repeats, data, size, front: NO_ROOM };
+    const rest = data - taken.dataBytes;
+    const sizes = size - taken.size;
+    this.span = new Span(at, headAt, repeats, end, rest, sizes, largest, isRun, hasKnown);
     this.stand(cursor);
     if (taken.hasSharedOrigin) this.shareOrigin(taken, count);
     return taken;
@@ -430,8 +448,8 @@ export class MessageBatch {
       if (cursor.size > largest) largest = cursor.size;
     }
     const { end } = cursor;
-    const span = this.span as Span;
-    part.span = { ...span, at, headAt, repeats, end, data, size, largest, front: NO_ROOM };
+    const { isRun, hasKnown } = this.span as Span;
+    part.span = new Span(at, headAt, repeats, end, data, size, largest, isRun, hasKnown);
     part.count = count;
     part.from = this.from;
     part.requests = this.requestOf(index);
@@ -457,18 +475,7 @@ export class MessageBatch {
     batch.count = count;
     const { headAt, repeats } = cursor;
     const { data, size, largest, heads, known } = sums;
-    batch.span = {
-      at,
-      headAt,
-      repeats,
-      end,
-      data,
-      size,
-      largest,
-      isRun: heads === 1,
-      hasKnown: known > 0,
-      front: NO_ROOM,
-    };
+    batch.span = new Span(at, headAt, repeats, end, data, size, largest, heads === 1, known > 0);
     batch.more = more;
     return batch;
   }
