@@ -8,6 +8,7 @@ import { Memory } from '../dist/bus/memory.js';
 import { Work } from '../dist/bus/work.js';
 import { Chunks } from '../dist/daemon/chunks.js';
 import { ReceiveBuffers } from '../dist/daemon/receive-buffers.js';
+import { ReceivePools } from '../dist/daemon/receive-pools.js';
 import { Session } from '../dist/daemon/session.js';
 import { MAX_EVENT_MS, TURN_STEPS, Turns } from '../dist/daemon/turns.js';
 import { NameNumbers } from '../dist/message/codec/name-numbers.js';
@@ -91,7 +92,7 @@ export class Rig {
         queueMicrotask,
       },
     };
-    this.buffers = new ReceiveBuffers(() => {});
+    this.buffers = new ReceiveBuffers(() => {}, new ReceivePools(this.host.chunks));
   }
 
   /** A connection whose client has said HELLO, and reads all or nothing. */

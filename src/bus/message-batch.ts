@@ -120,6 +120,10 @@ export interface MemoryOfBatches {
   letGo(batch: MessageBatch): void;
   /** The batch has moved out. */
   leave(batch: MessageBatch): void;
+  /** A driver is to write bytes of it (1), or has written them, or never will (-1). */
+  pin(by: 1 | -1): void;
+  /** Somebody got a batch that lies in it, and may keep that for ever. */
+  giveAway(): void;
 }
 
 /** What a driver notes of a batch, in bits: each field makes every message larger. */

@@ -58,6 +58,7 @@ export class Queueing {
     noteQueued(requester, batch);
     requester.messagesRead += batch.count;
     batch.copies++;
+    batch.memory?.giveAway();
     requester.owner.answered(token, batch);
     this.room.noteRoom(requester);
   }

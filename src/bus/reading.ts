@@ -70,6 +70,7 @@ export class Reading {
     const batch = entry.count > 1 ? entry.one(index) : entry;
     const binding = queue.binding(at);
     if (queue.drop(at)) this.queueing.letGo(entry, ksock.share);
+    batch.memory?.giveAway();
     ksock.messagesRead++;
     ksock.tookRequest = false;
     if (binding !== null) {

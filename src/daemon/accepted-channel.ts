@@ -1,4 +1,4 @@
-import { Buffer } from 'node:buffer';
+import type { Buffer } from 'node:buffer';
 import type { Socket } from 'node:net';
 import type { Deadlines } from '../base/deadlines.ts';
 import { type ChannelEvents, NO_LISTENER } from '../transport/channel.ts';
@@ -8,18 +8,17 @@ import { StalledWrites } from '../transport/stalled-writes.ts';
 import type { Departures } from './departures.ts';
 import { type ReadTarget, readInto } from './read-into.ts';
 import type { Borrower, ReceiveBuffers } from './receive-buffers.ts';
+import { POOL_BYTES } from './receive-pools.ts';
 
 /** The longest read into a connection's own pool. */
 const MAX_POOL_READ_BYTES = 256 * 1024;
 
 /** A connection whose read had so many bytes is likely to have as much again. */
 const STREAM_READ_BYTES = 32 * 1024;
-/** The size of the pool that it gets. */
-const STREAM_POOL_BYTES = 256 * 1024;
 
 /** The size of the pool for a frame of which so many bytes are missing. */
 const largePool = (missing: number): number =>
-  Math.min(LARGE_POOL_BYTES, Math.max(STREAM_POOL_BYTES, missing + MIN_READ_BYTES));
+  Math.min(LARGE_POOL_BYTES, Math.max(POOL_BYTES, missing + MIN_READ_BYTES));
 
 /** The daemon's end of a Unix socket. */
 export class AcceptedChannel extends SocketChannel {
@@ -67,15 +66,16 @@ export class AcceptedChannel extends SocketChannel {
     });
   }
 
-  override write(pieces: readonly Uint8Array[]): void {
+  override write(pieces: readonly Uint8Array[], written?: () => void): void {
     const { socket } = this;
     if (socket.destroyed) return;
     if (socket.writableLength > 0) {
-      this.put(pieces, this.waiting.begin(pieces));
+      this.put(pieces, this.waiting.begin(pieces, written));
       return;
     }
     this.put(pieces, this.wrote);
-    if (socket.writableLength > 0) this.waiting.beginFirst(pieces);
+    if (socket.writableLength > 0) this.waiting.beginFirst(pieces, written);
+    else written?.();
   }
 
   private readonly wrote = (): void => this.stalled?.wrote();
@@ -155,14 +155,15 @@ class Receiver implements ReadTarget, Borrower {
     this.isLarge = wasLarge ? missing > 0 : length > LARGE_REST_BYTES && missing > LARGE_REST_BYTES;
     this.setStream(!this.isLarge && length >= STREAM_READ_BYTES);
     if (!this.isLarge && !this.isStream) {
-      this.pool = null;
+      this.leavePool();
     } else if (
       pool === null ||
       pool.length - this.at < MIN_READ_BYTES ||
       // What a connection keeps while it is idle must be small.
       (wasLarge && !this.isLarge)
     ) {
-      this.pool = Buffer.allocUnsafeSlow(this.isLarge ? largePool(missing) : STREAM_POOL_BYTES);
+      this.leavePool();
+      this.pool = buffers.pool(this.isLarge ? largePool(missing) : POOL_BYTES);
       this.at = this.phase;
       this.isMoved = true;
       if (this.isLarge) {
@@ -173,6 +174,11 @@ class Receiver implements ReadTarget, Borrower {
     buffers.onHandled();
     return true;
   };
+
+  private leavePool(): void {
+    if (this.pool !== null) this.buffers.leave(this.pool, this.events);
+    this.pool = null;
+  }
 
   private setStream(is: boolean): void {
     const { buffers, isStream } = this;
@@ -187,14 +193,14 @@ class Receiver implements ReadTarget, Borrower {
   /** Between two reads of this connection. */
   recalled(): void {
     this.isStream = false;
-    this.pool = null;
+    this.leavePool();
     this.isMoved = false;
     this.use?.(this.buffers.scratch);
   }
 
   close(): void {
     this.setStream(false);
-    this.pool = null;
+    this.leavePool();
   }
 
   /** A chunk in memory that Node allocated. */

@@ -54,6 +54,17 @@ export class Chunks {
     return chunk;
   }
 
+  /** What lies in this memory; undefined if no message was received there. */
+  at(memory: ArrayBufferLike): Reusable | undefined {
+    return this.known.get(memory);
+  }
+
+  /** The memory is used again, with nothing in it. */
+  forget(memory: ArrayBufferLike): void {
+    this.known.delete(memory);
+    if (this.lastBuffer === memory) this.lastBuffer = null;
+  }
+
   private grow(chunk: Chunk): void {
     this.young.push(chunk);
     this.youngBytes += chunk.length;
@@ -65,8 +76,14 @@ export class Chunks {
   }
 }
 
+/** Memory that may be used again. */
+export interface Reusable {
+  /** Nobody needs the messages that were received in it. */
+  readonly isUnused: boolean;
+}
+
 /** A piece of memory with what was received in it. */
-class Chunk implements MemoryOfBatches {
+class Chunk implements MemoryOfBatches, Reusable {
   readonly length: number;
   private readonly memory: Memory;
   private readonly work: Work;
@@ -79,11 +96,26 @@ class Chunk implements MemoryOfBatches {
   private mayMove = false;
   /** Bytes that nobody is charged for, and that are not free. */
   private slack = 0;
+  /** How many times it is pinned. */
+  private pins = 0;
+  private isGivenAway = false;
 
   constructor(memory: Memory, work: Work, length: number) {
     this.memory = memory;
     this.work = work;
     this.length = length;
+  }
+
+  get isUnused(): boolean {
+    return this.kept === 0 && this.pins === 0 && !this.isGivenAway;
+  }
+
+  pin(by: 1 | -1): void {
+    this.pins += by;
+  }
+
+  giveAway(): void {
+    this.isGivenAway = true;
   }
 
   get hasMovedOut(): boolean {
@@ -206,6 +238,16 @@ class Ends implements MemoryOfBatches {
 
   leave({ timesKept }: MessageBatch): void {
     this.dropBoth(timesKept);
+  }
+
+  pin(by: 1 | -1): void {
+    this.first.pin(by);
+    this.last.pin(by);
+  }
+
+  giveAway(): void {
+    this.first.giveAway();
+    this.last.giveAway();
   }
 
   private dropBoth(times: number): void {

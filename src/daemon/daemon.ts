@@ -37,6 +37,7 @@ import { History } from './history.ts';
 import type { Log } from './log.ts';
 import { MAX_SILENT_CONNECTIONS, Newcomers } from './newcomers.ts';
 import { ReceiveBuffers } from './receive-buffers.ts';
+import { ReceivePools } from './receive-pools.ts';
 import { Reserve } from './reserve.ts';
 import { Session } from './session.ts';
 import { DEFAULT_HELLO_TIMEOUT_S, DEFAULT_MAX_CONNECTIONS } from './settings.ts';
@@ -185,7 +186,10 @@ export class Daemon {
     });
     this.chunks = new Chunks(memory, work);
     this.turns = new Turns(work, setImmediate, this.flushes);
-    this.receiveBuffers = new ReceiveBuffers(new BusyPoll(options.spin ?? 0).onHandled);
+    this.receiveBuffers = new ReceiveBuffers(
+      new BusyPoll(options.spin ?? 0).onHandled,
+      new ReceivePools(this.chunks),
+    );
     this.departures = new Departures(this.turns);
     this.newcomers = new Newcomers(options.helloTimeout ?? DEFAULT_HELLO_TIMEOUT_S, (what) =>
       this.departures.add(what),

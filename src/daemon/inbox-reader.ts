@@ -27,6 +27,15 @@ export class InboxReader extends FrameReader {
     return this.pieces.bytes + this.bytes.length + (this.rest?.length ?? 0);
   }
 
+  /** Whether bytes of the frame, of an incomplete one, or of what follows lie in this memory. */
+  refersTo(memory: ArrayBufferLike): boolean {
+    return (
+      this.bytes.buffer === memory ||
+      this.rest?.buffer === memory ||
+      this.pieces.list.some(({ buffer }) => buffer === memory)
+    );
+  }
+
   override read(): boolean {
     this.more = null;
     this.isSkipped = false;

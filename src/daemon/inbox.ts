@@ -77,6 +77,11 @@ export class Inbox {
     return reader.isDropping ? -reader.missing : reader.missing;
   }
 
+  /** Whether bytes that are not handled lie in this memory. */
+  refersTo(memory: ArrayBufferLike): boolean {
+    return this.reader.refersTo(memory) || this.chunks.some(({ bytes }) => bytes.buffer === memory);
+  }
+
   /** Bytes in memory. */
   get heldBytes(): number {
     let bytes = this.reader.heldBytes;

@@ -4,6 +4,7 @@ import type { Slab } from '../base/slab.ts';
 import { writeU32 } from '../base/u32.ts';
 import {
   type Carried,
+  type MemoryOfBatches,
   type MessageBatch,
   NO_ROOM,
   ROOM,
@@ -137,6 +138,8 @@ export class Outbox {
   private bytes: Uint8Array | null = null;
   private from = 0;
   private to = 0;
+  /** The memory in which batches lie that were added. */
+  private pinned: MemoryOfBatches[] = [];
   /** The frame that more messages may be added to. */
   private readonly open = new MessagesFrame();
 
@@ -222,6 +225,7 @@ export class Outbox {
   }
 
   private add(batch: MessageBatch, index: number, count: number): void {
+    if (batch.memory !== null) this.pin(batch.memory);
     next.count = count;
     next.sender = batch.from;
     next.serial = batch.idNetwork === 0 ? batch.idSerial + index : 0;
@@ -395,11 +399,28 @@ export class Outbox {
     next.records = NO_BYTES;
     this.cut();
     if (this.pieces.length === 0) return false;
-    const { pieces } = this;
+    const { channel, pieces } = this;
     this.pieces = [];
     this.pieceBytes = 0;
-    this.channel.write(this.channel.backlog === 0 ? pieces : packed(pieces));
+    channel.write(channel.backlog === 0 ? pieces : packed(pieces), this.unpinning());
     return true;
+  }
+
+  private pin(memory: MemoryOfBatches): void {
+    const { pinned } = this;
+    if (pinned[pinned.length - 1] === memory) return;
+    memory.pin(1);
+    this.pinned = appended(pinned, memory);
+  }
+
+  /** What is to be called when all that was added is written. */
+  private unpinning(): (() => void) | undefined {
+    const { pinned } = this;
+    if (pinned.length === 0) return undefined;
+    this.pinned = [];
+    return () => {
+      for (const memory of pinned) memory.pin(-1);
+    };
   }
 
   private cut(): void {

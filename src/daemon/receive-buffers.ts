@@ -1,6 +1,8 @@
 import { Buffer } from 'node:buffer';
 import { Slab } from '../base/slab.ts';
+import type { ChannelEvents } from '../transport/channel.ts';
 import { MIN_READ_BYTES } from '../transport/read-sizes.ts';
+import { POOL_BYTES, type ReceivePools } from './receive-pools.ts';
 
 /** Chunks up to these sizes share a slab four times as large; a longer chunk has memory of its own. */
 const SMALL_READ_BYTES = 1024;
@@ -34,9 +36,21 @@ export class ReceiveBuffers {
   private longReads = 0;
   /** Called each time that received bytes have been handled. */
   readonly onHandled: () => void;
+  private readonly pools: ReceivePools;
 
-  constructor(onHandled: () => void) {
+  constructor(onHandled: () => void, pools: ReceivePools) {
     this.onHandled = onHandled;
+    this.pools = pools;
+  }
+
+  /** Memory of a connection's own, of so many bytes. */
+  pool(bytes: number): Uint8Array {
+    return bytes === POOL_BYTES ? this.pools.take() : Buffer.allocUnsafeSlow(bytes);
+  }
+
+  /** The connection receives nothing more in this pool. */
+  leave(pool: Uint8Array, reader: ChannelEvents): void {
+    if (pool.length === POOL_BYTES) this.pools.retire(pool, reader);
   }
 
   /** Whether a connection that has just had a long read may have memory of its own; call it at each such read. */

@@ -242,6 +242,10 @@ export class Session
     this.handled();
   }
 
+  refersTo(memory: ArrayBufferLike): boolean {
+    return this.inbox.refersTo(memory);
+  }
+
   heldMore(): void {
     this.bus.work.tick();
     if (!this.isEnded) this.handled();

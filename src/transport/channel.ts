@@ -5,9 +5,9 @@
 export interface Channel {
   /**
    * Sends these pieces, one after the other. The caller may change them again only if there is no backlog when `write`
-   * returns. After the channel has closed, `write` does nothing.
+   * returns, or when `written` is called; not every channel calls that. After the channel has closed, `write` does nothing.
    */
-  write(pieces: readonly Uint8Array[]): void;
+  write(pieces: readonly Uint8Array[], written?: () => void): void;
   /** Bytes that were written and are still in this process. */
   readonly backlog: number;
   /** Bytes of input that the channel keeps because they are incomplete. Default: none. */
@@ -34,6 +34,8 @@ export interface ChannelEvents {
    * Otherwise gives {@link MEMORY_IN_USE} or {@link MEMORY_KEPT}.
    */
   rewind?(memory: Uint8Array): number;
+  /** Whether bytes that were received in this memory are not handled yet. Default: they may be. */
+  refersTo?(memory: ArrayBufferLike): boolean;
   /** The channel's `held` has changed much. */
   heldMore?(): void;
   /** The backlog has gone down. */

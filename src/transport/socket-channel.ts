@@ -9,8 +9,8 @@ export class SocketChannel implements Channel {
     this.socket = socket;
   }
 
-  write(pieces: readonly Uint8Array[]): void {
-    this.put(pieces);
+  write(pieces: readonly Uint8Array[], written?: () => void): void {
+    this.put(pieces, written);
   }
 
   /** Writes the pieces; calls `done` when all of them are written. */

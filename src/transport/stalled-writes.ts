@@ -22,6 +22,7 @@ export class StalledWrites {
   /** Bytes. */
   held = 0;
   private first = 0;
+  private firstWritten: (() => void) | undefined;
   private isWaiting = false;
   private readonly socket: StalledSocket;
   private readonly drained: () => void;
@@ -32,19 +33,21 @@ export class StalledWrites {
     this.drained = drained;
   }
 
-  /** A write has begun that nothing stood before, and that is not over. */
-  beginFirst(pieces: readonly Uint8Array[]): void {
+  /** A write has begun that nothing stood before, and that is not over; calls `written` once all is written. */
+  beginFirst(pieces: readonly Uint8Array[], written?: () => void): void {
     this.isWaiting = true;
+    this.firstWritten = written;
     this.first = costOf(pieces, MIN_PINNED_BYTES);
     this.held += this.first;
   }
 
-  /** A write begins to wait; call what it gives when that is over. */
-  begin(pieces: readonly Uint8Array[]): () => void {
+  /** A write begins to wait; call what it gives when that is over: it calls `written`. */
+  begin(pieces: readonly Uint8Array[], written?: () => void): () => void {
     const cost = costOf(pieces, 0);
     this.held += cost;
     return () => {
       this.held -= cost;
+      written?.();
       this.wrote();
     };
   }
@@ -55,6 +58,8 @@ export class StalledWrites {
     if (!this.isWaiting || socket.writableLength > 0) return;
     this.isWaiting = false;
     this.held -= this.first;
+    this.firstWritten?.();
+    this.firstWritten = undefined;
     if (!socket.destroyed) this.drained();
   }
 }

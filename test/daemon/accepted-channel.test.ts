@@ -7,10 +7,10 @@ import { FlushScheduler } from '../../src/base/flush-scheduler.ts';
 import { Work } from '../../src/bus/work.ts';
 import { AcceptedChannel } from '../../src/daemon/accepted-channel.ts';
 import { Departures } from '../../src/daemon/departures.ts';
-import { ReceiveBuffers } from '../../src/daemon/receive-buffers.ts';
 import { Turns } from '../../src/daemon/turns.ts';
 import type { ChannelEvents } from '../../src/transport/channel.ts';
 import { newFolder } from '../support/folder.ts';
+import { receiveBuffers } from '../support/receive-buffers.ts';
 
 const deadlines = new Deadlines<Socket>(5000, (socket) => socket.destroy());
 const turns = new Turns(new Work(), setImmediate, new FlushScheduler());
@@ -19,7 +19,7 @@ const departures = new Departures(turns);
 /** A connection, both its ends, and a way to close it all. */
 async function connection(
   prepare: (accepted: Socket) => void,
-  buffers = new ReceiveBuffers(() => {}),
+  buffers = receiveBuffers(),
   leaving = deadlines,
 ) {
   const path = join(await newFolder(), 'socket');
@@ -183,7 +183,7 @@ describe.each([
 });
 
 it('A connection does not change the bytes that another one has received.', async () => {
-  const buffers = new ReceiveBuffers(() => {});
+  const buffers = receiveBuffers();
   const ends = await Promise.all([1, 2, 3, 4].map(() => connection(asItIs, buffers)));
   const collectors = ends.map(({ channel }) => {
     const collector = new Collector();
@@ -216,7 +216,7 @@ describe('A connection from which much comes at once', () => {
 
   /** What each of so many connections has received; all of them share the buffers of one daemon. */
   async function connections(count: number) {
-    const buffers = new ReceiveBuffers(() => {});
+    const buffers = receiveBuffers();
     return await Promise.all(
       Array.from({ length: count }, async () => {
         const one = await connection(asItIs, buffers);

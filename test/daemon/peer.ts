@@ -55,6 +55,7 @@ export class Peer implements Channel {
   private rest: Uint8Array = new Uint8Array(0);
   private heard: Frame[] = [];
   private token = 1000;
+  private unwritten: (() => void)[] = [];
 
   constructor(host: Host, bus: Bus) {
     this.session = new Session(host, bus, this);
@@ -68,8 +69,9 @@ export class Peer implements Channel {
     return peer;
   }
 
-  write(pieces: readonly Uint8Array[]): void {
+  write(pieces: readonly Uint8Array[], written?: () => void): void {
     const bytes = Buffer.concat(pieces);
+    if (written !== undefined) this.unwritten.push(written);
     this.pieces.push(pieces.length);
     this.memory = new Set(pieces.map(({ buffer }) => buffer));
     if (!this.reads) this.backlog += bytes.length;
@@ -80,6 +82,12 @@ export class Peer implements Channel {
     for (const one of whole) {
       if (MESSAGES.has(one.kind)) this.batches.push(one.words[0] as number);
     }
+    if (this.reads) this.wrote();
+  }
+
+  private wrote(): void {
+    for (const written of this.unwritten) written();
+    this.unwritten = [];
   }
 
   pause(): void {
@@ -104,6 +112,7 @@ export class Peer implements Channel {
   drain(): void {
     this.reads = true;
     this.backlog = 0;
+    this.wrote();
     this.session.drained();
   }
 

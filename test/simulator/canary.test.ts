@@ -6,8 +6,9 @@ import { COSTS } from '../../src/bus/settings.ts';
 import type { FramePort } from '../../src/client/ports/frame-port.ts';
 import type { ReconnectingPort } from '../../src/client/ports/reconnecting-port.ts';
 import type { CallParts } from '../../src/daemon/calls.ts';
+import type { Chunks } from '../../src/daemon/chunks.ts';
 import type { Inbox } from '../../src/daemon/inbox.ts';
-import type { Session } from '../../src/daemon/session.ts';
+import type { Session, SessionHost } from '../../src/daemon/session.ts';
 import type { Message } from '../../src/message/message.ts';
 import { keptRuns } from './kept.ts';
 import type { Sabotage } from './seat.ts';
@@ -130,6 +131,15 @@ const CANARIES: Record<string, Sabotage> = {
     inbox.goOn = () => {
       inbox.isBehind = false;
     };
+  }),
+  'a session that forgets what it has not handled when its memory is used again': inSession(
+    (session) => {
+      session.refersTo = () => false;
+    },
+  ),
+  'memory that is used again while messages wait in it': inSession((session) => {
+    const { host } = session as unknown as { host: SessionHost };
+    (host.chunks as Chunks).at = () => ({ isUnused: true });
   }),
   'a session that forgets consumed messages': inParts(({ prefetcher }) => {
     prefetcher.consume = () => {};

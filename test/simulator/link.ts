@@ -1,4 +1,5 @@
-import type { Channel, ChannelEvents } from '../../src/transport/channel.ts';
+import type { ReceivePools } from '../../src/daemon/receive-pools.ts';
+import { type Channel, type ChannelEvents, NO_LISTENER } from '../../src/transport/channel.ts';
 
 /** As Node's sockets: `drained` follows a backlog of more bytes than this. */
 const HIGH_WATER = 16_384;
@@ -12,6 +13,8 @@ interface Piece {
   readonly copy: Uint8Array;
   left: number;
   sent: number;
+  /** Called when it has left the process. */
+  readonly written: (() => void) | undefined;
 }
 
 /** One end of a connection that does nothing by itself: the steps say what arrives, and when. */
@@ -32,10 +35,16 @@ export class End implements Channel {
   private isEnding = false;
   private wasHigh = false;
 
-  write(pieces: readonly Uint8Array[]): void {
+  /** It receives in one of these, as long as there is room; null: each time in memory of its own. */
+  pools: ReceivePools | null = null;
+  private pool: Uint8Array | null = null;
+  private poolAt = 0;
+
+  write(pieces: readonly Uint8Array[], written?: () => void): void {
     if (this.isClosed || this.isEnding || this.isDead) return;
-    for (const bytes of pieces) {
-      this.pieces.push({ bytes, copy: bytes.slice(), left: 0, sent: 0 });
+    for (const [at, bytes] of pieces.entries()) {
+      const done = at === pieces.length - 1 ? written : undefined;
+      this.pieces.push({ bytes, copy: bytes.slice(), left: 0, sent: 0, written: done });
       this.backlog += bytes.length;
     }
     if (this.backlog > HIGH_WATER) this.wasHigh = true;
@@ -82,7 +91,9 @@ export class End implements Channel {
       const part = Math.min(more, piece.copy.length - piece.left);
       piece.left += part;
       more -= part;
-      if (part > 0 && piece.left === piece.copy.length) mustBeUnchanged(piece);
+      if (part === 0 || piece.left < piece.copy.length) continue;
+      mustBeUnchanged(piece);
+      if (!this.isDead) piece.written?.();
     }
     if (!this.wasHigh || this.isClosed || !(this.backlog === 0 || isToldSoon)) return;
     this.wasHigh = this.backlog > HIGH_WATER;
@@ -93,19 +104,36 @@ export class End implements Channel {
   deliver(count: number): void {
     const length = Math.min(count, this.unarrived);
     if (length > this.onTheWay) this.leave(length - this.onTheWay, false);
-    // The receiver may overwrite the bytes that it received.
-    const among = new Uint8Array(length + 2 * AROUND).fill(0xee);
+    const { bytes, from } = this.peer.room(length);
     for (let at = 0; at < length; ) {
       const piece = this.pieces[0] as Piece;
       const part = piece.copy.subarray(piece.sent, piece.sent + length - at);
-      among.set(part, AROUND + at);
+      bytes.set(part, from + at);
       at += part.length;
       piece.sent += part.length;
       if (piece.sent === piece.copy.length) this.pieces.shift();
     }
     this.onTheWay -= length;
-    if (!this.peer.isDead) this.peer.events?.received(among, AROUND, AROUND + length);
+    if (!this.peer.isDead) this.peer.events?.received(bytes, from, from + length);
     this.endIfSent();
+  }
+
+  /** Where it receives so many bytes. */
+  private room(length: number): { bytes: Uint8Array; from: number } {
+    const { pool, poolAt, pools } = this;
+    if (pool !== null && poolAt + length <= pool.length) {
+      this.poolAt += length;
+      return { bytes: pool, from: poolAt };
+    }
+    if (pools !== null) {
+      if (pool !== null) pools.retire(pool, this.events ?? NO_LISTENER);
+      const next = pools.take().fill(0xee);
+      this.pool = next;
+      this.poolAt = length <= next.length ? length : 0;
+      if (length <= next.length) return { bytes: next, from: 0 };
+    }
+    // The receiver may overwrite the bytes that it received.
+    return { bytes: new Uint8Array(length + 2 * AROUND).fill(0xee), from: AROUND };
   }
 
   /** Ends the connection; bytes on their way may be lost. */

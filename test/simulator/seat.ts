@@ -6,6 +6,7 @@ import type { Handling } from '../../src/client/handler.ts';
 import { FramePort } from '../../src/client/ports/frame-port.ts';
 import { type Connect, PortError } from '../../src/client/ports/port.ts';
 import { TransportKsock } from '../../src/client/transport-ksock.ts';
+import type { ReceivePools } from '../../src/daemon/receive-pools.ts';
 import { Session, type SessionHost } from '../../src/daemon/session.ts';
 import { Errno } from '../../src/message/errno.ts';
 import { KbusError } from '../../src/message/error.ts';
@@ -37,6 +38,7 @@ export interface SeatWorld {
   readonly links: Link[];
   readonly lockstep: Lockstep;
   readonly host: SessionHost;
+  readonly pools: ReceivePools;
   readonly isOver: boolean;
   readonly away: 'ENOENT' | 'ECONNRESET' | null;
   readonly sabotage: Sabotage;
@@ -165,6 +167,7 @@ export class Seat {
         const journal = world.newJournal();
         link.client.events = toldTo;
         link.daemon.events = session;
+        link.daemon.pools = world.pools;
         made = { link, lockstep, session, journal, pair: null, port: null, isLost: false };
         world.links.push(link);
         this.links.push(link);

@@ -11,6 +11,7 @@ import { Memory } from '../../src/bus/memory.ts';
 import { BUS_DEFAULTS } from '../../src/bus/settings.ts';
 import { type Steps, Work } from '../../src/bus/work.ts';
 import { Chunks } from '../../src/daemon/chunks.ts';
+import { ReceivePools } from '../../src/daemon/receive-pools.ts';
 import type { Session, SessionHost } from '../../src/daemon/session.ts';
 import { Turns } from '../../src/daemon/turns.ts';
 import { NameNumbers } from '../../src/message/codec/name-numbers.ts';
@@ -29,6 +30,9 @@ const MAX_TIMERS_AWAY = 5;
 
 /** More steps than this mean an endless loop. */
 const MAX_CALM = 50_000;
+
+/** Sizes of the memory to receive in: most frames are shorter than one, and few longer than the other. */
+const POOL_BYTES = [1024, 8192] as const;
 
 const FAULTS: ReadonlySet<Step['step']> = new Set(['stall', 'break', 'restart', 'down']);
 
@@ -75,6 +79,7 @@ export class World {
   /** Those of today's daemon. */
   sessions = new Set<Session>();
   private chunks!: Chunks;
+  pools!: ReceivePools;
   readonly sabotage: Sabotage;
   private timersRun = 0;
   private failure: unknown = null;
@@ -130,8 +135,10 @@ export class World {
     };
     const bus = new Bus({ maxMessages: this.limit, common });
     this.sessions = new Set();
-    // Messages move as soon as they may.
-    this.chunks = new Chunks(common.memory, common.work, 0);
+    // In half of the runs, messages move as soon as they may. In the others they stay, and more of the memory is used again.
+    const mostYoung = this.limit % 2 === 0 ? 0 : Number.POSITIVE_INFINITY;
+    this.chunks = new Chunks(common.memory, common.work, mostYoung);
+    this.pools = new ReceivePools(this.chunks, POOL_BYTES[(this.limit >> 1) & 1]);
     this.sabotage.bus?.(bus);
     return new Lockstep(bus);
   }

@@ -4,8 +4,8 @@ import type { AddressInfo, Socket } from 'node:net';
 import { expect, it } from 'vitest';
 import { WebSocket, WebSocketServer } from 'ws';
 import { Deadlines } from '../../src/base/deadlines.ts';
-import { ReceiveBuffers } from '../../src/daemon/receive-buffers.ts';
 import { WebChannel } from '../../src/web/web-channel.ts';
+import { receiveBuffers } from '../support/receive-buffers.ts';
 
 /** What is put off, and a way to wait for it. */
 class Later {
@@ -44,7 +44,7 @@ it.each([
     const [webSocket, { socket }] = await connected;
     await opened;
     const leaving = new Deadlines<Socket>(5000, (one) => one.destroy());
-    const { gather } = new ReceiveBuffers(() => {});
+    const { gather } = receiveBuffers();
     const channel = new WebChannel(webSocket, socket, gather, leaving, later.add);
     let isClosed = false;
     channel.events = {

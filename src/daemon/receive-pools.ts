@@ -1,0 +1,59 @@
+import { Buffer } from 'node:buffer';
+import type { ChannelEvents } from '../transport/channel.ts';
+import type { Chunks, Reusable } from './chunks.ts';
+
+/** Bytes of a pool. */
+export const POOL_BYTES = 256 * 1024;
+
+/** So many pools are remembered: a queue of 100 messages of 64 KiB is in 25 of them. */
+const MAX_RETIRED = 64;
+
+/** A pool in which nothing more is received. */
+interface Retired {
+  /** Meanwhile it belongs to those who need what lies in it, or else to V8. */
+  readonly pool: WeakRef<Uint8Array>;
+  readonly chunk: Reusable;
+  /** Who received in it. */
+  readonly reader: ChannelEvents;
+}
+
+/**
+ * Memory for connections to which much comes at once. It is used again when all that was received in it is read and
+ * written: such memory is still in the processor's cache, and V8 need not collect it.
+ */
+export class ReceivePools {
+  private readonly chunks: Chunks;
+  private readonly bytes: number;
+  /** The one that was retired last comes last. */
+  private readonly retired: Retired[] = [];
+
+  constructor(chunks: Chunks, bytes = POOL_BYTES) {
+    this.chunks = chunks;
+    this.bytes = bytes;
+  }
+
+  /** A pool that nobody else uses; its content does not matter. */
+  take(): Uint8Array {
+    const { retired } = this;
+    for (let at = retired.length - 1; at >= 0; at--) {
+      const { chunk, pool, reader } = retired[at] as Retired;
+      if (!chunk.isUnused) continue;
+      const bytes = pool.deref();
+      if (bytes !== undefined && reader.refersTo?.(bytes.buffer) !== false) continue;
+      retired.splice(at, 1);
+      if (bytes === undefined) continue;
+      this.chunks.forget(bytes.buffer);
+      return bytes;
+    }
+    return Buffer.allocUnsafeSlow(this.bytes);
+  }
+
+  /** Nothing more is received in this pool by `reader`. */
+  retire(pool: Uint8Array, reader: ChannelEvents): void {
+    const chunk = this.chunks.at(pool.buffer);
+    if (chunk === undefined) return;
+    const { retired } = this;
+    if (retired.length === MAX_RETIRED) retired.shift();
+    retired.push({ pool: new WeakRef(pool), chunk, reader });
+  }
+}
