@@ -14,7 +14,7 @@ interface Retired {
   readonly pool: WeakRef<Uint8Array>;
   readonly chunk: Reusable;
   /** Who received in it. */
-  readonly reader: ChannelEvents;
+  readonly reader: WeakRef<ChannelEvents>;
 }
 
 /**
@@ -39,7 +39,7 @@ export class ReceivePools {
       const { chunk, pool, reader } = retired[at] as Retired;
       if (!chunk.isUnused) continue;
       const bytes = pool.deref();
-      if (bytes !== undefined && reader.refersTo?.(bytes.buffer) !== false) continue;
+      if (bytes !== undefined && mayReferTo(bytes, reader.deref())) continue;
       retired.splice(at, 1);
       if (bytes === undefined) continue;
       this.chunks.forget(bytes.buffer);
@@ -54,6 +54,11 @@ export class ReceivePools {
     if (chunk === undefined) return;
     const { retired } = this;
     if (retired.length === MAX_RETIRED) retired.shift();
-    retired.push({ pool: new WeakRef(pool), chunk, reader });
+    retired.push({ pool: new WeakRef(pool), chunk, reader: new WeakRef(reader) });
   }
+}
+
+/** A reader that V8 has collected keeps nothing. */
+function mayReferTo({ buffer }: Uint8Array, reader: ChannelEvents | undefined): boolean {
+  return reader !== undefined && reader.refersTo?.(buffer) !== false;
 }
