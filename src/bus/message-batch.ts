@@ -120,6 +120,8 @@ export interface MemoryOfBatches {
   letGo(batch: MessageBatch): void;
   /** The batch has moved out. */
   leave(batch: MessageBatch): void;
+  /** It may be used again once nobody needs its batches: who writes bytes of it must pin it until then. */
+  readonly mayBeReused: boolean;
   /** A driver is to write bytes of it (1), or has written them, or never will (-1). */
   pin(by: 1 | -1): void;
   /** Somebody got a batch that lies in it, and may keep that for ever. */

@@ -5,6 +5,9 @@ import type { Steps, Work } from '../bus/work.ts';
 /** How many bytes of chunks are left as they are, because most messages are read soon. */
 const YOUNG_BYTES = 4 * 1024 * 1024;
 
+/** Pools have at least so many bytes, and slabs have fewer. */
+const LEAST_POOL_BYTES = 64 * 1024;
+
 /**
  * The memory in which the daemon receives: a message that is kept keeps all that was received with it. So messages move
  * out of a chunk that is older than the last few MiB, once they take less than half of it. A program that keeps the
@@ -14,17 +17,22 @@ export class Chunks {
   private readonly memory: Memory;
   private readonly work: Work;
   private readonly mostYoung: number;
+  private readonly leastReused: number;
   private readonly known = new WeakMap<ArrayBufferLike, Chunk>();
   private lastBuffer: ArrayBufferLike | null = null;
   private lastChunk: Chunk | null = null;
   private young: Chunk[] = [];
   private youngBytes = 0;
 
-  /** Counts the bytes that are not free in `memory`, and the batches that move in `work`. */
-  constructor(memory: Memory, work: Work, mostYoung = YOUNG_BYTES) {
+  /**
+   * Counts the bytes that are not free in `memory`, and the batches that move in `work`. Memory of at least `leastReused`
+   * bytes may be used again.
+   */
+  constructor(memory: Memory, work: Work, mostYoung = YOUNG_BYTES, leastReused = LEAST_POOL_BYTES) {
     this.memory = memory;
     this.work = work;
     this.mostYoung = mostYoung;
+    this.leastReused = leastReused;
   }
 
   /** The memory of a batch that lies in `bytes`, and in the pieces that follow them, if any. */
@@ -45,7 +53,8 @@ export class Chunks {
     if (this.lastBuffer === buffer) return this.lastChunk as Chunk;
     let chunk = this.known.get(buffer);
     if (chunk === undefined) {
-      chunk = new Chunk(this.memory, this.work, buffer.byteLength);
+      const { byteLength } = buffer;
+      chunk = new Chunk(this.memory, this.work, byteLength, byteLength >= this.leastReused);
       this.known.set(buffer, chunk);
       this.grow(chunk);
     }
@@ -85,6 +94,7 @@ export interface Reusable {
 /** A piece of memory with what was received in it. */
 class Chunk implements MemoryOfBatches, Reusable {
   readonly length: number;
+  readonly mayBeReused: boolean;
   private readonly memory: Memory;
   private readonly work: Work;
   /** The batches that were kept at some time; null once they have moved out. */
@@ -100,14 +110,15 @@ class Chunk implements MemoryOfBatches, Reusable {
   private pins = 0;
   private isGivenAway = false;
 
-  constructor(memory: Memory, work: Work, length: number) {
+  constructor(memory: Memory, work: Work, length: number, mayBeReused: boolean) {
     this.memory = memory;
     this.work = work;
     this.length = length;
+    this.mayBeReused = mayBeReused;
   }
 
   get isUnused(): boolean {
-    return this.kept === 0 && this.pins === 0 && !this.isGivenAway;
+    return this.mayBeReused && this.kept === 0 && this.pins === 0 && !this.isGivenAway;
   }
 
   pin(by: 1 | -1): void {
@@ -187,7 +198,7 @@ class Chunk implements MemoryOfBatches, Reusable {
     const batches = [...new Set(kept)];
     for (const batch of batches) if (batch.memory === this) length += batch.movedLength;
     const bytes = new Uint8Array(length);
-    const chunk = new Chunk(this.memory, this.work, length);
+    const chunk = new Chunk(this.memory, this.work, length, false);
     chunk.isOld = true;
     let at = 0;
     for (const batch of batches) {
@@ -219,6 +230,10 @@ class Ends implements MemoryOfBatches {
     this.firstBytes = firstBytes;
     this.last = last;
     this.lastBytes = lastBytes;
+  }
+
+  get mayBeReused(): boolean {
+    return this.first.mayBeReused || this.last.mayBeReused;
   }
 
   hold(batch: MessageBatch): void {

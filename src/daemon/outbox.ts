@@ -225,7 +225,7 @@ export class Outbox {
   }
 
   private add(batch: MessageBatch, index: number, count: number): void {
-    if (batch.memory !== null) this.pin(batch.memory);
+    if (batch.memory?.mayBeReused === true) this.pin(batch.memory);
     next.count = count;
     next.sender = batch.from;
     next.serial = batch.idNetwork === 0 ? batch.idSerial + index : 0;

@@ -21,7 +21,7 @@ const nobody: KsockOwner = { queued: () => {}, answered: () => {}, roomMade: () 
 /** A sender that receives in a pool, which it leaves when it has said something there. */
 class Rig {
   readonly bus = new Bus();
-  readonly chunks = new Chunks(new Memory(1e9), new Work(), Number.POSITIVE_INFINITY);
+  readonly chunks = new Chunks(new Memory(1e9), new Work(), Number.POSITIVE_INFINITY, POOL_BYTES);
   readonly pools = new ReceivePools(this.chunks, POOL_BYTES);
   readonly host = Object.assign(new Host(), { chunks: this.chunks });
   readonly sender = Peer.open(this.host, this.bus);
