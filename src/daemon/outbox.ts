@@ -247,12 +247,14 @@ export class Outbox {
     const { told } = this;
     const { hasKnown } = batch.span;
     const isSpelled = hasKnown && told === null;
+    let cursor: RecordCursor | null = null;
     if (hasKnown && told !== null && !told.hasAll) {
-      const untold = untoldOf(batch.cursor(index), count, told);
+      cursor = batch.cursor(index);
+      const untold = untoldOf(cursor, count, told);
       if (untold.length > 0) this.tell(untold);
     }
     if (!isSpelled && count === batch.count && this.passOn(batch.bytes, batch.span)) return;
-    let cursor = batch.cursor(index);
+    cursor ??= batch.cursor(index);
     if (isSpelled) cursor = new RecordCursor(spelled(cursor, count), 0, HEAD_AT, 0);
     next.records = cursor.bytes;
     next.startAt(cursor);

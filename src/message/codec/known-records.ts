@@ -1,5 +1,6 @@
+import { appended } from '../../base/appended.ts';
 import { copyBytes } from '../../base/copy-bytes.ts';
-import { padded, writeU32 } from '../../base/u32.ts';
+import { padded, readU32, writeU32 } from '../../base/u32.ts';
 import { knownNames, type ToldNumbers } from './known-names.ts';
 import {
   copyHead,
@@ -11,6 +12,7 @@ import {
   nameLengthAt,
   numberAt,
   RecordCursor,
+  SAME,
 } from './records.ts';
 
 // Records that leave out names: for readers who know these names by number, and for others.
@@ -18,18 +20,39 @@ import {
 /** Longer stretches, in bytes, are copied faster by a view of them than by a loop. */
 const MAX_LOOP_BYTES = 384;
 
-/** The numbers of names that `count` records, from the one at the cursor on, leave out, and that their reader was not told. */
+const NONE: number[] = [];
+
+/**
+ * The numbers of names that `count` records, from the one at the cursor on, leave out, and that their reader was not told. The
+ * cursor stays.
+ */
 export function untoldOf(cursor: RecordCursor, count: number, told: ToldNumbers): number[] {
-  const { bytes } = cursor;
-  const untold: number[] = [];
-  for (let index = 0; index < count; index++) {
-    if (index > 0) cursor.next();
-    if (index > 0 && cursor.isSame) continue;
-    const { headAt } = cursor;
-    const number = numberAt(bytes, headAt);
-    if ((fieldsAt(bytes, headAt) & Field.KNOWN) !== 0 && !told.has(number)) untold.push(number);
+  const { bytes, headAt } = cursor;
+  let untold = withUntold(NONE, bytes, headAt, told);
+  let at = cursor.end;
+  for (let index = 1; index < count; index++) {
+    const word = readU32(bytes, at);
+    at += HEAD_AT;
+    if (word >= SAME) {
+      at += padded(word - SAME);
+      continue;
+    }
+    untold = withUntold(untold, bytes, at, told);
+    at += headLengthAt(bytes, at) + padded(word);
   }
   return untold;
+}
+
+/** The same numbers, with that of the head at `headAt` if it belongs to them. */
+function withUntold(
+  untold: number[],
+  bytes: Uint8Array,
+  headAt: number,
+  told: ToldNumbers,
+): number[] {
+  if ((fieldsAt(bytes, headAt) & Field.KNOWN) === 0) return untold;
+  const number = numberAt(bytes, headAt);
+  return told.has(number) ? untold : appended(untold, number);
 }
 
 /** Bytes of the head at `headAt` with its name. */
