@@ -1,7 +1,7 @@
 import { entireLength } from '../message/codec/device.ts';
 import { spelled } from '../message/codec/known-records.ts';
 import {
-  copyHead,
+  copyWithHead,
   Field,
   fieldsAt,
   flagsAt,
@@ -336,14 +336,11 @@ export class MessageBatch {
   /** Copies the records to `to`, of which they take `movedLength` bytes from `start` on; gives where they end. */
   copyTo(to: Uint8Array, start: number): number {
     const { at, headAt, repeats, end } = this.span as Span;
-    const { bytes, more, ownHeadLength } = this;
-    to.set(bytes.subarray(at, at + HEAD_AT), start);
-    if (ownHeadLength > 0) {
-      to[start] = (to[start] as number) & 0x7f;
-      copyHead(bytes, headAt, repeats, to, start + HEAD_AT);
-    }
-    let next = start + HEAD_AT + ownHeadLength;
-    for (const piece of [bytes.subarray(at + HEAD_AT, end), ...(more ?? [])]) {
+    const { bytes, more } = this;
+    const isWhole = headAt === at + HEAD_AT;
+    const from = isWhole ? at : at + HEAD_AT;
+    let next = isWhole ? start : copyWithHead(bytes, at, headAt, repeats, to, start);
+    for (const piece of [bytes.subarray(from, end), ...(more ?? [])]) {
       to.set(piece, next);
       next += piece.length;
     }

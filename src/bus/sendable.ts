@@ -1,11 +1,11 @@
-import { padded, readU32 } from '../base/u32.ts';
+import { readU32 } from '../base/u32.ts';
 import {
   Field,
   fieldsAt,
   flagsAt,
   HEAD_AT,
-  headLengthAt,
-  SAME,
+  isSameAt,
+  recordEnd,
   WORDS_AT,
 } from '../message/codec/records.ts';
 import { Flag } from '../message/flags.ts';
@@ -90,16 +90,12 @@ export class Sendable {
     const flags = flagsAt(bytes, first.headAt);
     const { observers, routes, work } = this.state;
     const allowed = observers === 0 ? most : Math.min(most, Math.ceil(MAX_SEEN / observers));
-    // Not with the cursor: to set its fields takes as long as all the rest.
     let { end } = first;
     for (let count = 1; count < allowed; count++) {
-      const word = readU32(bytes, end);
-      const headAt = end + HEAD_AT;
-      if (word >= SAME) {
-        end = headAt + padded(word - SAME);
-        continue;
-      }
-      end = headAt + headLengthAt(bytes, headAt) + padded(word);
+      const at = end;
+      end = recordEnd(bytes, at);
+      if (isSameAt(bytes, at)) continue;
+      const headAt = at + HEAD_AT;
       work.done++;
       const isAlike =
         (fieldsAt(bytes, headAt) & ~Field.KNOWN) === fields && flagsAt(bytes, headAt) === flags;

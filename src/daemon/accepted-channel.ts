@@ -2,13 +2,17 @@ import type { Buffer } from 'node:buffer';
 import type { Socket } from 'node:net';
 import type { Deadlines } from '../base/deadlines.ts';
 import { type ChannelEvents, NO_LISTENER } from '../transport/channel.ts';
-import { LARGE_POOL_BYTES, LARGE_REST_BYTES, MIN_READ_BYTES } from '../transport/read-sizes.ts';
+import {
+  LARGE_POOL_BYTES,
+  LARGE_REST_BYTES,
+  MIN_READ_BYTES,
+  POOL_BYTES,
+} from '../transport/read-sizes.ts';
 import { SocketChannel } from '../transport/socket-channel.ts';
 import { StalledWrites } from '../transport/stalled-writes.ts';
 import type { Departures } from './departures.ts';
 import { type ReadTarget, readInto } from './read-into.ts';
 import type { Borrower, ReceiveBuffers } from './receive-buffers.ts';
-import { POOL_BYTES } from './receive-pools.ts';
 
 /** The longest read into a connection's own pool. */
 const MAX_POOL_READ_BYTES = 256 * 1024;
@@ -70,10 +74,10 @@ export class AcceptedChannel extends SocketChannel {
     const { socket } = this;
     if (socket.destroyed) return;
     if (socket.writableLength > 0) {
-      this.put(pieces, this.waiting.begin(pieces, written));
+      super.write(pieces, this.waiting.begin(pieces, written));
       return;
     }
-    this.put(pieces, this.wrote);
+    super.write(pieces, this.wrote);
     if (socket.writableLength > 0) this.waiting.beginFirst(pieces, written);
     else written?.();
   }

@@ -1,12 +1,10 @@
 import type { Memory } from '../bus/memory.ts';
 import type { MemoryOfBatches, MessageBatch } from '../bus/message-batch.ts';
 import type { Steps, Work } from '../bus/work.ts';
+import { POOL_BYTES } from '../transport/read-sizes.ts';
 
 /** How many bytes of chunks are left as they are, because most messages are read soon. */
 const YOUNG_BYTES = 4 * 1024 * 1024;
-
-/** Pools have at least so many bytes, and slabs have fewer. */
-const LEAST_POOL_BYTES = 64 * 1024;
 
 /**
  * The memory in which the daemon receives: a message that is kept keeps all that was received with it. So messages move
@@ -17,22 +15,20 @@ export class Chunks {
   private readonly memory: Memory;
   private readonly work: Work;
   private readonly mostYoung: number;
-  private readonly leastReused: number;
+  /** Memory of so many bytes may be used again. */
+  readonly poolBytes: number;
   private readonly known = new WeakMap<ArrayBufferLike, Chunk>();
   private lastBuffer: ArrayBufferLike | null = null;
   private lastChunk: Chunk | null = null;
   private young: Chunk[] = [];
   private youngBytes = 0;
 
-  /**
-   * Counts the bytes that are not free in `memory`, and the batches that move in `work`. Memory of at least `leastReused`
-   * bytes may be used again.
-   */
-  constructor(memory: Memory, work: Work, mostYoung = YOUNG_BYTES, leastReused = LEAST_POOL_BYTES) {
+  /** Counts the bytes that are not free in `memory`, and the batches that move in `work`. */
+  constructor(memory: Memory, work: Work, mostYoung = YOUNG_BYTES, poolBytes = POOL_BYTES) {
     this.memory = memory;
     this.work = work;
     this.mostYoung = mostYoung;
-    this.leastReused = leastReused;
+    this.poolBytes = poolBytes;
   }
 
   /** The memory of a batch that lies in `bytes`, and in the pieces that follow them, if any. */
@@ -54,7 +50,7 @@ export class Chunks {
     let chunk = this.known.get(buffer);
     if (chunk === undefined) {
       const { byteLength } = buffer;
-      chunk = new Chunk(this.memory, this.work, byteLength, byteLength >= this.leastReused);
+      chunk = new Chunk(this.memory, this.work, byteLength, byteLength === this.poolBytes);
       this.known.set(buffer, chunk);
       this.grow(chunk);
     }

@@ -14,7 +14,7 @@ import {
 import { knownNames, type ToldNumbers } from '../message/codec/known-names.ts';
 import { spelled, untoldOf } from '../message/codec/known-records.ts';
 import {
-  copyHead,
+  copyWithHead,
   HEAD_AT,
   headLength,
   headLengthAt,
@@ -362,12 +362,8 @@ export class Outbox {
     let { from } = open;
     let to = at + recordsAt;
     if (!isWhole) {
-      bytes[to] = (records[from] as number) & 0x7f;
-      for (let index = 1; index < HEAD_AT; index++)
-        bytes[to + index] = records[from + index] as number;
-      copyHead(records, headAt, open.repeats, bytes, to + HEAD_AT);
+      to = copyWithHead(records, from, headAt, open.repeats, bytes, to);
       from += HEAD_AT;
-      to += HEAD_AT + head;
     }
     open.kind = 0;
     open.records = NO_BYTES;

@@ -1,8 +1,8 @@
 import { Buffer } from 'node:buffer';
 import { Slab } from '../base/slab.ts';
 import type { ChannelEvents } from '../transport/channel.ts';
-import { MIN_READ_BYTES } from '../transport/read-sizes.ts';
-import { POOL_BYTES, type ReceivePools } from './receive-pools.ts';
+import { MIN_READ_BYTES, POOL_BYTES } from '../transport/read-sizes.ts';
+import type { ReceivePools } from './receive-pools.ts';
 
 /** Chunks up to these sizes share a slab four times as large; a longer chunk has memory of its own. */
 const SMALL_READ_BYTES = 1024;

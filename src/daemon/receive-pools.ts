@@ -2,9 +2,6 @@ import { Buffer } from 'node:buffer';
 import type { ChannelEvents } from '../transport/channel.ts';
 import type { Chunks, Reusable } from './chunks.ts';
 
-/** Bytes of a pool. */
-export const POOL_BYTES = 256 * 1024;
-
 /** So many pools are remembered: a queue of 100 messages of 64 KiB is in 25 of them. */
 const MAX_RETIRED = 64;
 
@@ -23,13 +20,11 @@ interface Retired {
  */
 export class ReceivePools {
   private readonly chunks: Chunks;
-  private readonly bytes: number;
   /** The one that was retired last comes last. */
   private readonly retired: Retired[] = [];
 
-  constructor(chunks: Chunks, bytes = POOL_BYTES) {
+  constructor(chunks: Chunks) {
     this.chunks = chunks;
-    this.bytes = bytes;
   }
 
   /** A pool that nobody else uses; its content does not matter. */
@@ -45,7 +40,7 @@ export class ReceivePools {
       this.chunks.forget(bytes.buffer);
       return bytes;
     }
-    return Buffer.allocUnsafeSlow(this.bytes);
+    return Buffer.allocUnsafeSlow(this.chunks.poolBytes);
   }
 
   /** Nothing more is received in this pool by `reader`. */

@@ -10,21 +10,16 @@ export class SocketChannel implements Channel {
   }
 
   write(pieces: readonly Uint8Array[], written?: () => void): void {
-    this.put(pieces, written);
-  }
-
-  /** Writes the pieces; calls `done` when all of them are written. */
-  protected put(pieces: readonly Uint8Array[], done?: () => void): void {
     const { socket } = this;
     if (socket.destroyed) return;
     const last = pieces.length - 1;
     if (last === 0) {
-      socket.write(pieces[0] as Uint8Array, done);
+      socket.write(pieces[0] as Uint8Array, written);
       return;
     }
     socket.cork();
     for (let at = 0; at <= last; at++) {
-      socket.write(pieces[at] as Uint8Array, at === last ? done : undefined);
+      socket.write(pieces[at] as Uint8Array, at === last ? written : undefined);
     }
     socket.uncork();
   }

@@ -22,7 +22,7 @@ const nobody: KsockOwner = { queued: () => {}, answered: () => {}, roomMade: () 
 class Rig {
   readonly bus = new Bus();
   readonly chunks = new Chunks(new Memory(1e9), new Work(), Number.POSITIVE_INFINITY, POOL_BYTES);
-  readonly pools = new ReceivePools(this.chunks, POOL_BYTES);
+  readonly pools = new ReceivePools(this.chunks);
   readonly host = Object.assign(new Host(), { chunks: this.chunks });
   readonly sender = Peer.open(this.host, this.bus);
   readonly pool = this.pools.take();

@@ -137,8 +137,13 @@ export class World {
     this.sessions = new Set();
     // In half of the runs, messages move as soon as they may. In the others they stay, and more of the memory is used again.
     const mostYoung = this.limit % 2 === 0 ? 0 : Number.POSITIVE_INFINITY;
-    this.chunks = new Chunks(common.memory, common.work, mostYoung, 0);
-    this.pools = new ReceivePools(this.chunks, POOL_BYTES[(this.limit >> 1) & 1]);
+    this.chunks = new Chunks(
+      common.memory,
+      common.work,
+      mostYoung,
+      POOL_BYTES[(this.limit >> 1) & 1],
+    );
+    this.pools = new ReceivePools(this.chunks);
     this.sabotage.bus?.(bus);
     return new Lockstep(bus);
   }

@@ -6,7 +6,7 @@ import { MessageBatch } from '../../bus/message-batch.ts';
 import { entireLength } from '../../message/codec/device.ts';
 import { spelledLength, writeSpelled } from '../../message/codec/known-records.ts';
 import {
-  copyHead,
+  copyWithHead,
   FLAGS_AT,
   flagsAt,
   HEAD_AT,
@@ -176,9 +176,7 @@ function recordsOf({ at, bytes, end, headAt }: RecordBatch): Uint8Array {
     copyBytes(bytes, at, end, records, 0);
     return records;
   }
-  writeU32(records, 0, readU32(bytes, at) - SAME);
-  copyHead(bytes, headAt, 0, records, HEAD_AT);
-  copyBytes(bytes, at + HEAD_AT, end, records, HEAD_AT + ownHead);
+  copyBytes(bytes, at + HEAD_AT, end, records, copyWithHead(bytes, at, headAt, 0, records, 0));
   return records;
 }
 

@@ -1,6 +1,6 @@
 import { copyBytes } from '../../base/copy-bytes.ts';
 import { padded, writeU32 } from '../../base/u32.ts';
-import { copyHead, HEAD_AT, headLengthAt } from '../../message/codec/records.ts';
+import { copyWithHead, HEAD_AT, headLengthAt } from '../../message/codec/records.ts';
 import { Errno } from '../../message/errno.ts';
 import { Head } from '../../message/head.ts';
 import { OrigFrom } from '../../message/id.ts';
@@ -257,10 +257,7 @@ function batchPieces(origin: Address, { n, heard, batch }: BatchEntry): readonly
   bytes.writeDoubleBE(heard, 28);
   writeU32(bytes, 36, serial);
   writeU32(bytes, 40, sender);
-  if (isSame) {
-    writeU32(bytes, BATCH_HEADER, batch.cursor().dataLength);
-    copyHead(batch.bytes, headAt, 0, bytes, BATCH_HEADER + HEAD_AT);
-  }
+  if (isSame) copyWithHead(batch.bytes, batch.at, headAt, 0, bytes, BATCH_HEADER);
   if (!isCopied) return [bytes, batch.bytes.subarray(from, end)];
   copyBytes(batch.bytes, from, end, bytes, head);
   return [bytes];

@@ -1,6 +1,6 @@
 import { appended } from '../../base/appended.ts';
 import { copyBytes } from '../../base/copy-bytes.ts';
-import { padded, readU32, writeU32 } from '../../base/u32.ts';
+import { padded, writeU32 } from '../../base/u32.ts';
 import { knownNames, type ToldNumbers } from './known-names.ts';
 import {
   copyHead,
@@ -9,10 +9,11 @@ import {
   HEAD_AT,
   headLength,
   headLengthAt,
+  isSameAt,
   nameLengthAt,
   numberAt,
   RecordCursor,
-  SAME,
+  recordEnd,
 } from './records.ts';
 
 // Records that leave out names: for readers who know these names by number, and for others.
@@ -31,14 +32,8 @@ export function untoldOf(cursor: RecordCursor, count: number, told: ToldNumbers)
   let untold = withUntold(NONE, bytes, headAt, told);
   let at = cursor.end;
   for (let index = 1; index < count; index++) {
-    const word = readU32(bytes, at);
-    at += HEAD_AT;
-    if (word >= SAME) {
-      at += padded(word - SAME);
-      continue;
-    }
-    untold = withUntold(untold, bytes, at, told);
-    at += headLengthAt(bytes, at) + padded(word);
+    if (!isSameAt(bytes, at)) untold = withUntold(untold, bytes, at + HEAD_AT, told);
+    at = recordEnd(bytes, at);
   }
   return untold;
 }

@@ -181,6 +181,36 @@ export function copyHead(
   writeU32(target, to + serialAt, readU32(bytes, headAt + serialAt) + repeats);
 }
 
+/**
+ * Copies a SAME record, up to its data, as one with a head of its own: the one at `headAt`, `repeats` records before it. Gives
+ * where its data goes.
+ */
+export function copyWithHead(
+  bytes: Uint8Array,
+  at: number,
+  headAt: number,
+  repeats: number,
+  target: Uint8Array,
+  to: number,
+): number {
+  writeU32(target, to, readU32(bytes, at) - SAME);
+  copyHead(bytes, headAt, repeats, target, to + HEAD_AT);
+  return to + HEAD_AT + headLengthAt(bytes, headAt);
+}
+
+/** Whether the record at `at` has the head of the one before it. */
+export function isSameAt(bytes: Uint8Array, at: number): boolean {
+  return (bytes[at] as number) >= 0x80;
+}
+
+/** Where the record at `at` ends. To walk so takes half as long as to move a cursor. */
+export function recordEnd(bytes: Uint8Array, at: number): number {
+  const word = readU32(bytes, at);
+  const headAt = at + HEAD_AT;
+  if (word >= SAME) return headAt + padded(word - SAME);
+  return headAt + headLengthAt(bytes, headAt) + padded(word);
+}
+
 /** The sums that {@link checkRecords} makes. */
 export interface Sums {
   /** Bytes of data. */
@@ -244,7 +274,7 @@ export class RecordCursor {
 
   /** Whether it has the head of the record before it. */
   get isSame(): boolean {
-    return (this.bytes[this.at] as number) >= 0x80;
+    return isSameAt(this.bytes, this.at);
   }
 
   get size(): number {
