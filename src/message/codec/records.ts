@@ -93,22 +93,36 @@ export class RecordWords {
   /** Reads the words of the head at `headAt`, as they are for the record `repeats` places behind it. */
   read(bytes: Uint8Array, headAt: number, repeats: number): this {
     const fields = fieldsAt(bytes, headAt);
+    this.to = 0;
+    this.replyNetwork = 0;
+    this.replySerial = 0;
+    this.idNetwork = 0;
+    this.idSerial = 0;
+    this.origNetwork = 0;
+    this.origLocal = 0;
+    this.finalNetwork = 0;
+    this.finalLocal = 0;
     let at = headAt + WORDS_AT;
-    const word = (field: number): number => {
-      if ((fields & field) === 0) return 0;
+    if ((fields & Field.TO) !== 0) {
+      this.to = readU32(bytes, at);
       at += 4;
-      return readU32(bytes, at - 4);
-    };
-    this.to = word(Field.TO);
-    this.replyNetwork = word(Field.REPLY);
-    this.replySerial = word(Field.REPLY);
-    if ((fields & Field.REPLY) !== 0) this.replySerial += repeats;
-    this.idNetwork = word(Field.ID);
-    this.idSerial = word(Field.ID);
-    this.origNetwork = word(Field.CARRIED);
-    this.origLocal = word(Field.CARRIED);
-    this.finalNetwork = word(Field.CARRIED);
-    this.finalLocal = word(Field.CARRIED);
+    }
+    if ((fields & Field.REPLY) !== 0) {
+      this.replyNetwork = readU32(bytes, at);
+      this.replySerial = readU32(bytes, at + 4) + repeats;
+      at += 8;
+    }
+    if ((fields & Field.ID) !== 0) {
+      this.idNetwork = readU32(bytes, at);
+      this.idSerial = readU32(bytes, at + 4);
+      at += 8;
+    }
+    if ((fields & Field.CARRIED) !== 0) {
+      this.origNetwork = readU32(bytes, at);
+      this.origLocal = readU32(bytes, at + 4);
+      this.finalNetwork = readU32(bytes, at + 8);
+      this.finalLocal = readU32(bytes, at + 12);
+    }
     return this;
   }
 
