@@ -21,6 +21,8 @@ type Settle = (result: number) => void;
 /** The messages of batches have no tokens by which they could be cancelled: theirs are beyond all. */
 const BATCH_TOKENS = 2 ** 33;
 
+const NONE = -1;
+
 /** The result of a send that waits: its outcome follows. */
 const PENDING = 1;
 
@@ -32,8 +34,8 @@ export class LocalSends {
   private readonly cancelled: () => void;
   /** Why the Ksock is closed. */
   private readonly closedBy: () => PortError;
-  /** The message that is being submitted, and its outcome so far. */
-  private submitted: MessageBatch | null = null;
+  /** Token of the message that is being submitted, or NONE; and its outcome so far. */
+  private submitted = NONE;
   private outcome = PENDING;
   /** The refused message, while its outcome is reported. */
   private refused: { readonly batch: MessageBatch; readonly errno: number } | null = null;
@@ -59,7 +61,7 @@ export class LocalSends {
         this.noteIdle();
         return;
       }
-      if (batch === this.submitted) {
+      if (batch.token === this.submitted) {
         this.outcome = result;
         return;
       }
@@ -204,10 +206,10 @@ export class LocalSends {
     batch.token = token;
     batch.waits = wait;
     if (wait) batch.flags = (batch.flags | Flag.ALL_OR_WAIT) >>> 0;
-    this.submitted = batch;
+    this.submitted = token;
     this.outcome = PENDING;
     this.queue.submit(batch);
-    this.submitted = null;
+    this.submitted = NONE;
     return this.outcome;
   }
 
