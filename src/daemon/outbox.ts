@@ -24,7 +24,7 @@ import {
 } from '../message/codec/records.ts';
 import type { Channel } from '../transport/channel.ts';
 import { bytesByMemory, isWasteful } from '../transport/stalled-writes.ts';
-import { wordsFrame, writeFrameHeader } from '../wire/frame.ts';
+import { MAX_JOINED_BYTES, wordsFrame, writeFrameHeader } from '../wire/frame.ts';
 import {
   CARRIED,
   CARRIED_RECORDS_AT,
@@ -37,12 +37,6 @@ import {
 
 /** Up to this length, records are copied behind the head of their frame; longer ones are sent from where they lie. */
 export const MAX_COPIED_BYTES = 4096;
-
-/**
- * The longest frame into which several messages are joined: a client reads no more at once. It is less than the
- * longest frame that WELCOME announces, however long the frame was in which the messages were received.
- */
-const MAX_BATCH_BYTES = 32 * 1024;
 
 /** At most so many names are in one NAMES, which so is shorter than any client's longest frame. */
 const MAX_TOLD = 256;
@@ -110,7 +104,7 @@ class MessagesFrame {
       next.origLocal === this.origLocal &&
       next.serial === this.serial + this.count &&
       this.serial !== 0 &&
-      next.to - this.from <= MAX_BATCH_BYTES
+      next.to - this.from <= MAX_JOINED_BYTES
     );
   }
 
@@ -259,7 +253,7 @@ export class Outbox {
     next.records = cursor.bytes;
     next.startAt(cursor);
     next.to = isSpelled ? cursor.bytes.length : batch.startOf(index + count);
-    if (count === 1 || next.to - next.from <= MAX_BATCH_BYTES) this.join();
+    if (count === 1 || next.to - next.from <= MAX_JOINED_BYTES) this.join();
     else this.split(cursor);
   }
 
@@ -269,7 +263,7 @@ export class Outbox {
    */
   private passOn(records: Uint8Array, span: Span): boolean {
     const { at, end, front } = span;
-    if (front === NO_ROOM || (next.count > 1 && end - at > MAX_BATCH_BYTES)) return false;
+    if (front === NO_ROOM || (next.count > 1 && end - at > MAX_JOINED_BYTES)) return false;
     const { kind } = next;
     // Frames of the other kinds have tokens of their own, for each reader.
     if (kind !== FrameKind.PREFETCH && kind !== FrameKind.ANSWER) return false;
@@ -299,7 +293,7 @@ export class Outbox {
     open.copy(next);
   }
 
-  /** Divides `next`, whose first record is at the cursor, into frames of up to MAX_BATCH_BYTES. */
+  /** Divides `next`, whose first record is at the cursor, into frames of up to MAX_JOINED_BYTES. */
   private split(cursor: RecordCursor): void {
     const tokensPerMessage = next.kind === FrameKind.ANSWER ? 1 : 0;
     for (let left = next.count; left > 0; left -= next.count) {
@@ -308,7 +302,7 @@ export class Outbox {
       next.to = cursor.end;
       while (next.count < left) {
         cursor.next();
-        if (cursor.end - next.from > MAX_BATCH_BYTES) break;
+        if (cursor.end - next.from > MAX_JOINED_BYTES) break;
         next.to = cursor.end;
         next.count++;
       }

@@ -6,7 +6,7 @@ import { Flag, KBUS_FLAGS } from '../message/flags.ts';
 import { Head } from '../message/head.ts';
 import type { Message } from '../message/message.ts';
 import type { Channel } from '../transport/channel.ts';
-import { writeFrameHeader, writeSendHead } from './frame.ts';
+import { MAX_SEND_BYTES, writeFrameHeader, writeSendHead } from './frame.ts';
 import { FRAME_AT, FRAME_HEADER, MAX_CONSUMED, RECORDS_AT, SendDetail } from './protocol.ts';
 
 const SLAB_BYTES = 65_536;
@@ -18,9 +18,6 @@ const MAX_FREE_SLABS = 8;
  * holds. More would leave the processor's cache before it is read: the daemon then takes longer for each message.
  */
 const CROWDED_BYTES = SLAB_BYTES;
-
-/** A SEND is not filled beyond this. */
-export const MAX_BATCH_BYTES = 16 * 1024;
 
 /** Data from this size on is not copied, but written from its own memory. */
 export const SENT_IN_PLACE_BYTES = 16_384;
@@ -173,7 +170,7 @@ export class FrameWriter {
       detail === this.openDetail &&
       token === this.openToken + 1 &&
       consumed === 0 &&
-      this.to + HEAD_AT + dataLength + 3 - this.openAt <= MAX_BATCH_BYTES &&
+      this.to + HEAD_AT + dataLength + 3 - this.openAt <= MAX_SEND_BYTES &&
       this.to + HEAD_AT + dataLength + 3 <= this.slab.length
     ) {
       this.openCount++;
@@ -195,7 +192,7 @@ export class FrameWriter {
     const length = dataAt + padded(dataLength);
     if (
       this.openAt < 0 ||
-      this.to + length - this.openAt > MAX_BATCH_BYTES ||
+      this.to + length - this.openAt > MAX_SEND_BYTES ||
       this.to + length > this.slab.length
     ) {
       // The message begins a new frame, so its record can't be SAME.

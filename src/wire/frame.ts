@@ -3,6 +3,15 @@ import { FRAME_AT, FRAME_HEADER, FrameKind, ProtocolError } from './protocol.ts'
 
 // The layout of frames: writes headers, and frames of words and text; reads words and text.
 
+/** A client does not fill a SEND beyond so many bytes. */
+export const MAX_SEND_BYTES = 16 * 1024;
+
+/**
+ * Nor does the daemon join several messages into a longer frame: a client reads no more at once. It is less than the
+ * longest frame that WELCOME announces, however long the frame was in which the messages were received.
+ */
+export const MAX_JOINED_BYTES = 32 * 1024;
+
 export function writeFrameHeader(
   view: DataView,
   at: number,

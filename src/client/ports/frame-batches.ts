@@ -2,8 +2,7 @@ import { HEAD_AT } from '../../message/codec/records.ts';
 import type { Head } from '../../message/head.ts';
 import type { Message } from '../../message/message.ts';
 import { type BatchedNames, RecordBatch, stretchOf } from '../../message/record-batch.ts';
-import { writeSendHead } from '../../wire/frame.ts';
-import { MAX_BATCH_BYTES } from '../../wire/frame-writer.ts';
+import { MAX_SEND_BYTES, writeSendHead } from '../../wire/frame.ts';
 import { RECORDS_AT, SendDetail } from '../../wire/protocol.ts';
 import { CarriedRecords } from './carried-records.ts';
 import type { FramePort } from './frame-port.ts';
@@ -57,7 +56,7 @@ export class FrameBatches implements RecordBatches {
       let length = RECORDS_AT;
       while (count < left) {
         const more = CarriedRecords.lengthOf(ahead);
-        if (count > 0 && length + more > MAX_BATCH_BYTES) break;
+        if (count > 0 && length + more > MAX_SEND_BYTES) break;
         length += more;
         if (++count < left) ahead.next();
       }

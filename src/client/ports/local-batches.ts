@@ -25,12 +25,10 @@ import {
   RecordBatch,
   stretchOf,
 } from '../../message/record-batch.ts';
+import { MAX_JOINED_BYTES } from '../../wire/frame.ts';
 import type { LocalPort } from './local-port.ts';
 import type { Refused } from './port.ts';
 import type { RecordBatches } from './record-batches.ts';
-
-/** A batch is posted in parts of up to this many bytes, each of which the daemon sends in one frame. */
-const MAX_PART_BYTES = 32 * 1024;
 
 /** Not filled with zeros: all of it is written. */
 const memory: Memory = (length) => new Uint8Array(Buffer.allocUnsafeSlow(length).buffer);
@@ -120,7 +118,7 @@ export class LocalBatches implements RecordBatches {
     return isReady;
   }
 
-  /** Records from `from` on, of `most` that were checked, for one frame; their names get numbers, and `this.end` is where they end. */
+  /** Records from `from` on, of `most` that were checked, which the daemon sends in one frame; their names get numbers, and `this.end` is where they end. */
   private part(bytes: Uint8Array, from: number, most: number, mayNotWait: boolean): MessageBatch {
     const { names } = this.port.bus;
     let count = 0;
@@ -138,7 +136,7 @@ export class LocalBatches implements RecordBatches {
       if (word < SAME) {
         dataLength = word;
         dataAt += headLengthAt(bytes, headAt);
-        if (count > 0 && dataAt + padded(dataLength) - from > MAX_PART_BYTES) break;
+        if (count > 0 && dataAt + padded(dataLength) - from > MAX_JOINED_BYTES) break;
         const nameLength = nameLengthAt(bytes, headAt);
         const number = names.of(bytes, headAt + WORDS_AT, nameLength, numberAt(bytes, headAt));
         writeU32(bytes, headAt + NUMBER_AT, number);
