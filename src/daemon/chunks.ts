@@ -34,14 +34,16 @@ export class Chunks {
   /** The memory of a batch that lies in `bytes`, and in the pieces that follow them, if any. */
   of(bytes: Uint8Array, more: readonly Uint8Array[] | null): MemoryOfBatches {
     if (more === null) return this.chunk(bytes);
-    const last = more.at(-1) ?? bytes;
+    // Pieces behind it were copied (counted-pieces.ts): other messages may follow in that memory.
+    const isPool = ({ buffer }: Uint8Array): boolean => buffer.byteLength === this.poolBytes;
+    const last = more.findLast(isPool) ?? more.at(-1) ?? bytes;
     let firstBytes = bytes.length;
     let lastBytes = 0;
     for (const { buffer, length } of more) {
       if (buffer === last.buffer) lastBytes += length;
       else if (buffer === bytes.buffer) firstBytes += length;
     }
-    // What lies in other memory, between them, fills it.
+    // What lies in other memory fills it, or is a copy.
     return new Ends(this.chunk(bytes), firstBytes, this.chunk(last), lastBytes);
   }
 
@@ -214,7 +216,7 @@ class Chunk implements MemoryOfBatches, Reusable {
   }
 }
 
-/** The first and the last piece of memory of a batch in pieces. */
+/** The first and the last memory of a batch in pieces in which others may lie, too. */
 class Ends implements MemoryOfBatches {
   private readonly first: Chunk;
   private readonly firstBytes: number;

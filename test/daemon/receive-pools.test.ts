@@ -70,6 +70,26 @@ describe('Memory to receive in', () => {
     expect(rig.isUsedAgain).toBe(true);
   });
 
+  it('is not while most of a message lies in it whose end was copied, however soon what follows is read.', () => {
+    const rig = new Rig();
+    const [slow, listener] = [Peer.open(rig.host, rig.bus), rig.listener(5)];
+    slow.bind('$.Large');
+    const large = send(new Announcement('$.Large', new Uint8Array(17_000)), 1);
+    const [begun, rest] = [large.subarray(0, 3000), large.subarray(3000)];
+    const follows = send(new Announcement('$.News', new Uint8Array(100)), 2);
+    rig.sender.say(begun);
+    rig.pool.set(rest);
+    rig.pool.set(follows, rest.length);
+    rig.sender.session.received(rig.pool, 0, 12_000);
+    rig.sender.session.received(rig.pool, 12_000, rest.length + follows.length);
+    rig.pools.retire(rig.pool, rig.sender.session);
+    listener.say(frame('CREDIT', { consumed: 1, words: [0] }));
+    expect(rig.isUsedAgain).toBe(false);
+    slow.say(frame('CREDIT', { words: [1] }));
+    slow.say(frame('CREDIT', { consumed: 1, words: [0] }));
+    expect(rig.isUsedAgain).toBe(true);
+  });
+
   it('is not while an incomplete frame begins in it.', () => {
     const rig = new Rig();
     const bytes = send(news, 2);
