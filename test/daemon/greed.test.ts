@@ -310,6 +310,57 @@ describe('Programs that fill the memory', () => {
     await sender.sendMsg(message);
   });
 
+  it.each([20_000, 150_000])(
+    'hear of each message of %i bytes that was refused while others wait, and not of those.',
+    async (size) => {
+      const [sender, listener] = [await local.open(), await local.open()];
+      await listener.setMaxMessages(1);
+      await listener.bind('$.News');
+      const made = (number: number): Announcement => {
+        const data = new Uint8Array(number % 2 === 0 ? 100 : size);
+        data[0] = number;
+        return new Announcement('$.News', data);
+      };
+      const mayBeRefused = (post: Promise<void> | undefined): Promise<void> =>
+        Promise.resolve(post).catch((error) => expect(error).toMatchObject({ code: 'ENOMEM' }));
+      /** What the sender heard of each message, and what was read. */
+      const heard = new Map<number, string>();
+      const read = new Map<number, string>();
+      const outcomes: Promise<unknown>[] = [];
+      let refusals = 0;
+      let someRefused = (): void => {};
+      const begin = new Promise<void>((resolve) => {
+        someRefused = resolve;
+      });
+      for (let number = 0; number < 40; number++) {
+        const message = made(number);
+        const outcome =
+          number % 8 === 7
+            ? mayBeRefused(sender.post(message, { wait: true }))
+            : sender.sendMsg(message, { wait: true }).then(
+                (id) => heard.set(number, `${id}`),
+                (error) => {
+                  heard.set(number, error.code);
+                  if (++refusals === 3) someRefused();
+                },
+              );
+        outcomes.push(outcome);
+      }
+      outcomes.push(mayBeRefused(sender.flush()));
+      // Now others wait.
+      await begin;
+      const reading = (async () => {
+        for await (const { id, data } of listener) read.set(data[0] as number, `${id}`);
+      })();
+      await Promise.all(outcomes);
+      while ((await listener.numMessages()) > 0);
+      await listener.close();
+      await reading;
+      for (const [number, outcome] of heard) expect(read.get(number) ?? 'ENOMEM').toBe(outcome);
+      expect(read.size).toBeGreaterThan(1);
+    },
+  );
+
   it('still get an answer to each Request: if the Reply is too large, a small one that says so.', async () => {
     const [asker, replier] = [await local.open(), await local.open()];
     await replier.replier('$.Ask', () => new Uint8Array(40_000));

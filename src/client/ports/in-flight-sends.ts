@@ -1,10 +1,9 @@
-import { Errno } from '../../message/errno.ts';
 import type { Message } from '../../message/message.ts';
 import { ProtocolError, SendDetail } from '../../wire/protocol.ts';
 import type { Refused } from './port.ts';
 import type { Tokens } from './tokens.ts';
 
-/** A send in flight, or several of them; their outcomes arrive in the order of the sends. */
+/** A send in flight, or several of them, whose tokens lie between its own and that of the next one. */
 export interface PendingSend {
   /** The number of sends. */
   count: number;
@@ -210,43 +209,47 @@ export class InFlightSends {
       throw new ProtocolError('SENT without an id');
     }
     for (let done = 0; done < count; done += this.taken) {
-      this.take(count - done).done(network, serial + done);
+      this.takeAt(this.first, count - done).done(network, serial + done);
     }
     this.sendMore();
   }
 
   /**
-   * Handles REFUSED of the oldest send, or of the cancelled one with this token: cancelled sends don't keep the order.
-   * Gives the message: `described`, made of the REFUSED, if the port did not keep it.
+   * Handles REFUSED of the send with this token, which may come before the outcomes of older ones: it was cancelled, or
+   * there was no memory to let it wait behind them. Gives the message: `described`, made of the REFUSED, if the port did
+   * not keep it.
    */
   refused(errno: number, token: number, described: Message, bytes: number): Message {
     this.bytes -= bytes;
-    const pending = errno === Errno.ECANCELED ? this.takeCancelled(token) : this.take(1);
+    const pending = this.takeAt(this.placeOf(token), 1);
     const message = pending instanceof PostedSends ? described : pending.message;
     pending.failed(errno, message);
     this.sendMore();
     return message;
   }
 
-  private takeCancelled(token: number): PendingSend {
-    const at = this.started.findIndex(
-      (pending, index) => index > this.first && pending.token === token,
-    );
-    if (at < 0) return this.take(1);
-    const [cancelled] = this.started.splice(at, 1) as [PendingSend];
-    this.subtract(1, cancelled.detail);
-    return cancelled;
+  /** Where the send with this token is: mostly it is the oldest. */
+  private placeOf(token: number): number {
+    const { started } = this;
+    const since = (at: number): number => (token - (started[at]?.token ?? 0)) >>> 0;
+    let at = this.first;
+    while (at + 1 < started.length && since(at + 1) < since(at)) at++;
+    return at;
   }
 
-  /** Takes at most `count` sends, oldest first, that had their outcome; sets `taken` to their number. */
-  private take(count: number): PendingSend {
-    const pending = this.started[this.first];
+  /** Takes at most `count` sends at `at`, oldest first, that had their outcome; sets `taken` to their number. */
+  private takeAt(at: number, count: number): PendingSend {
+    const pending = this.started[at];
     if (pending === undefined) throw new ProtocolError('an outcome without a send in flight');
     const taken = Math.min(count, pending.count);
     this.subtract(taken, pending.detail);
     pending.count -= taken;
     this.taken = taken;
     if (pending.count > 0) return pending;
+    if (at > this.first) {
+      this.started.splice(at, 1);
+      return pending;
+    }
     this.first++;
     if (this.first >= 1024 && this.first * 2 >= this.started.length) {
       this.started = this.started.slice(this.first);
