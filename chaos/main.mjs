@@ -1,5 +1,5 @@
-// A daemon and dozens of programs that are killed, suspended, disconnected, and starved of descriptors, with full
-// queues. Each program writes a journal; after each round, the journals are checked against the promises.
+// A daemon and dozens of programs that are killed, suspended, disconnected, and starved of descriptors and memory, with
+// full queues. Each program writes a journal; after each round, the journals are checked against the promises.
 //
 //   npm run chaos -- --minutes 10 --seed 7 --clients 24 --device-clients 10
 //
@@ -75,9 +75,15 @@ const STARVED_DESCRIPTORS = 70;
 
 /** @type {Role[]} */
 const ROLES = ['sender', 'sender', 'requester', 'requester', 'listener', 'listener', 'replier'];
+/** The memory of a daemon that has little: less than what the programs would send. */
+const LITTLE_MEMORY = '1MiB';
+/** A bus keeps whom its names reach; for the few names here, that takes less. */
+const ROUTES_BYTES = 32 * 1024;
+
 const FAULTS = /** @type {const} */ (['kill', 'kill', 'stop', 'stop', 'stop', 'cut', 'freeze']);
-const faults = { kill: 0, stop: 0, cut: 0, freeze: 0, starve: 0, end: 0 };
-const sum = { rounds: 0, programs: 0, faults, messages: 0, requests: 0, answers: 0 };
+const faults = { kill: 0, stop: 0, cut: 0, freeze: 0, starve: 0, little: 0, end: 0 };
+/** `refused`: sends, for lack of memory. */
+const sum = { rounds: 0, programs: 0, faults, messages: 0, requests: 0, answers: 0, refused: 0 };
 /** Number of Requests by requester and Replier: s at a socket, d at a device file. @type {Record<string, number>} */
 const crossed = { ss: 0, sd: 0, ds: 0, dd: 0 };
 
@@ -96,12 +102,16 @@ class Round {
     this.nextName = 1;
     // In some rounds the daemon has few descriptors, and one program takes all of them.
     this.isStarved = random.chance(0.3);
+    // In some, it refuses many sends for lack of memory.
+    this.hasLittleMemory = random.chance(0.3);
   }
 
   async start() {
     if (this.isStarved) sum.faults.starve++;
+    if (this.hasLittleMemory) sum.faults.little++;
     const device = deviceCount > 0 ? ['--device', this.device] : [];
-    const options = [...device, '--max-messages', '20'];
+    const memory = this.hasLittleMemory ? ['--max-memory', LITTLE_MEMORY] : [];
+    const options = [...device, ...memory, '--max-messages', '20'];
     this.#daemon = new Daemon(
       this.sockets,
       options,
@@ -224,6 +234,26 @@ class Round {
     );
     await this.tell(this.alive, 'close');
     await Promise.all(this.clients.map(({ child }) => ended(child)));
+    await this.untilNothingIsHeld();
+  }
+
+  /** What programs held is free again when all have gone. */
+  async untilNothingIsHeld() {
+    if (this.daemon.child.signalCode !== null) return;
+    const ksock = await Ksock.open(0, { directory: this.sockets, mode: 'r' });
+    const until = Date.now() + 10_000;
+    for (;;) {
+      const { ksocks, memoryHeld } = await ksock.stats();
+      const [own] = ksocks;
+      if (ksocks.length === 1 && memoryHeld - (own?.held ?? 0) < ROUTES_BYTES) break;
+      if (Date.now() > until) {
+        throw new Error(
+          `all programs have gone, and ${memoryHeld} bytes are held: ${JSON.stringify(ksocks)}`,
+        );
+      }
+      await pause(5);
+    }
+    await ksock.close();
   }
 
   /** The kernel may close a device file later than its program ends. */
@@ -274,12 +304,13 @@ class Round {
     for (const entry of journals.flatMap(({ entries }) => entries)) {
       if (entry.e === 'crash') throw new Error(`a program crashed: ${entry.error}`);
     }
-    const broken = brokenPromises(journals);
+    const broken = brokenPromises(journals, { everyQueueMayBeFull: this.hasLittleMemory });
     for (const { entries } of journals) {
       for (const entry of entries) {
         if (entry.e === 'read') sum.messages++;
         if (entry.e === 'send?' && entry.kind === 'Q') sum.requests++;
         if (entry.e === 'answer') sum.answers++;
+        if (entry.e === 'send-' && entry.code === 'ENOMEM') sum.refused++;
       }
     }
     countCrossed(journals);

@@ -87,8 +87,9 @@ export function covers(bindingName, name) {
  * Checks the journals of all programs on one bus; returns a line for each broken promise.
  *
  * @param {readonly Journal[]} journals
+ * @param {{ everyQueueMayBeFull?: boolean }} [bus]  it has so little memory that a queue without a limit may be full
  */
-export function brokenPromises(journals) {
+export function brokenPromises(journals, { everyQueueMayBeFull = false } = {}) {
   /** @type {string[]} */
   const broken = [];
   const ksocks = journals.map(ksockOf);
@@ -101,7 +102,7 @@ export function brokenPromises(journals) {
   oneAnswerEach(ksocks, broken);
   statusesFitTheirCause(ksocks, broken);
   oneOrderForAll(ksocks, broken);
-  nothingMissedThatMustNotBe(ksocks, sends, broken);
+  nothingMissedThatMustNotBe(ksocks, sends, everyQueueMayBeFull, broken);
   return broken;
 }
 
@@ -336,9 +337,9 @@ function oneOrderForAll(ksocks, broken) {
  * Promise 3: a Listener misses no message that was sent ALL_OR_WAIT or ALL_OR_FAIL, and none at all if its queue has
  * no limit.
  *
- * @param {Witness[]} ksocks @param {Map<string, Send>} sends @param {string[]} broken
+ * @param {Witness[]} ksocks @param {Map<string, Send>} sends @param {boolean} everyQueueMayBeFull @param {string[]} broken
  */
-function nothingMissedThatMustNotBe(ksocks, sends, broken) {
+function nothingMissedThatMustNotBe(ksocks, sends, everyQueueMayBeFull, broken) {
   for (const k of ksocks) {
     if (k.end?.drained !== true || k.again || k.loose) continue;
     // With messages once only, the answer to a request() may be the Listener's only copy, and that is not read.
@@ -346,7 +347,7 @@ function nothingMissedThatMustNotBe(ksocks, sends, broken) {
     const got = new Set([...k.reads, ...answers].map(({ tag }) => tag));
     for (const send of sends.values()) {
       if (send.done === null || got.has(send.tag)) continue;
-      const nothingLost = !k.limited && k.unlimited < send.asked;
+      const nothingLost = !everyQueueMayBeFull && !k.limited && k.unlimited < send.asked;
       if ((send.flags & ALL_OR) === 0 && !nothingLost) continue;
       // An Announcement is never given up.
       if (send.blind && send.kind !== 'A') continue;

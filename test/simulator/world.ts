@@ -393,7 +393,7 @@ export class World {
     }
     await this.calm();
     this.checkNothingLeft();
-    const broken = this.lives.flatMap(brokenPromises);
+    const broken = this.lives.flatMap((life) => brokenPromises(life));
     for (const { entries } of this.journals) {
       this.figures.messages += entries.filter(({ e }) => e === 'read' || e === 'answer').length;
     }
