@@ -48,6 +48,7 @@ const { values } = parseArgs({
     clients: { type: 'string', default: '16' },
     'device-clients': { type: 'string' },
     round: { type: 'string', default: '15' },
+    'little-memory': { type: 'boolean', default: false },
   },
 });
 const seed = Number(values.seed);
@@ -102,8 +103,8 @@ class Round {
     this.nextName = 1;
     // In some rounds the daemon has few descriptors, and one program takes all of them.
     this.isStarved = random.chance(0.3);
-    // In some, it refuses many sends for lack of memory.
-    this.hasLittleMemory = random.chance(0.3);
+    // In some, or in all if so asked, it refuses many sends for lack of memory.
+    this.hasLittleMemory = random.chance(0.3) || values['little-memory'];
   }
 
   async start() {
