@@ -170,7 +170,7 @@ const CASES = {
     },
   },
   'a message behind one that waits': {
-    count: 10_000,
+    count: 8000,
     before: (rig) => {
       const it = listener(rig);
       rig.send(it.client, call(Op.MAX_MESSAGES, 2, 1));
