@@ -34,17 +34,16 @@ export class Chunks {
   /** The memory of a batch that lies in `bytes`, and in the pieces that follow them, if any. */
   of(bytes: Uint8Array, more: readonly Uint8Array[] | null): MemoryOfBatches {
     if (more === null) return this.chunk(bytes);
-    // Pieces behind it were copied (counted-pieces.ts): other messages may follow in that memory.
-    const isPool = ({ buffer }: Uint8Array): boolean => buffer.byteLength === this.poolBytes;
-    const last = more.findLast(isPool) ?? more.at(-1) ?? bytes;
-    let firstBytes = bytes.length;
-    let lastBytes = 0;
-    for (const { buffer, length } of more) {
-      if (buffer === last.buffer) lastBytes += length;
-      else if (buffer === bytes.buffer) firstBytes += length;
+    const spread = new Spread();
+    const pieces = [bytes, ...more];
+    for (let at = 0; at < pieces.length; ) {
+      const piece = pieces[at] as Uint8Array;
+      let length = 0;
+      for (; pieces[at]?.buffer === piece.buffer; at++) length += (pieces[at] as Uint8Array).length;
+      // What fills its memory lies there alone: mostly it is a copy (counted-pieces.ts).
+      if (length < piece.buffer.byteLength) spread.add(this.chunk(piece), length);
     }
-    // What lies in other memory fills it, or is a copy.
-    return new Ends(this.chunk(bytes), firstBytes, this.chunk(last), lastBytes);
+    return spread;
   }
 
   private chunk({ buffer }: Uint8Array): Chunk {
@@ -202,7 +201,7 @@ class Chunk implements MemoryOfBatches, Reusable {
     for (const batch of batches) {
       if (batch.memory !== this) {
         // In pieces, or moved already.
-        if (batch.memory instanceof Ends) moveOut(batch);
+        if (batch.memory instanceof Spread) moveOut(batch);
         continue;
       }
       const { movedLength, size, timesKept } = batch;
@@ -216,56 +215,50 @@ class Chunk implements MemoryOfBatches, Reusable {
   }
 }
 
-/** The first and the last memory of a batch in pieces in which others may lie, too. */
-class Ends implements MemoryOfBatches {
-  private readonly first: Chunk;
-  private readonly firstBytes: number;
-  private readonly last: Chunk;
-  private readonly lastBytes: number;
+/** The memories of a batch in pieces in which others may lie, too. */
+class Spread implements MemoryOfBatches {
+  private readonly chunks: Chunk[] = [];
+  /** How many bytes of the batch lie in each of them. */
+  private readonly lengths: number[] = [];
 
-  constructor(first: Chunk, firstBytes: number, last: Chunk, lastBytes: number) {
-    this.first = first;
-    this.firstBytes = firstBytes;
-    this.last = last;
-    this.lastBytes = lastBytes;
+  add(chunk: Chunk, length: number): void {
+    this.chunks.push(chunk);
+    this.lengths.push(length);
   }
 
   get mayBeReused(): boolean {
-    return this.first.mayBeReused || this.last.mayBeReused;
+    return this.chunks.some(({ mayBeReused }) => mayBeReused);
   }
 
   hold(batch: MessageBatch): void {
-    this.first.keep(batch, this.firstBytes);
-    this.last.keep(batch, this.lastBytes);
-    if (this.first.hasMovedOut || this.last.hasMovedOut) {
-      moveOut(batch);
-    } else {
-      this.first.settle();
-      this.last.settle();
-    }
+    const { chunks, lengths } = this;
+    chunks.forEach((chunk, at) => {
+      chunk.keep(batch, lengths[at] as number);
+    });
+    if (chunks.some(({ hasMovedOut }) => hasMovedOut)) moveOut(batch);
+    else for (const chunk of chunks) chunk.settle();
   }
 
   letGo(): void {
-    this.dropBoth(1);
+    this.drop(1);
   }
 
   leave({ timesKept }: MessageBatch): void {
-    this.dropBoth(timesKept);
+    this.drop(timesKept);
   }
 
   pin(by: 1 | -1): void {
-    this.first.pin(by);
-    this.last.pin(by);
+    for (const chunk of this.chunks) chunk.pin(by);
   }
 
   giveAway(): void {
-    this.first.giveAway();
-    this.last.giveAway();
+    for (const chunk of this.chunks) chunk.giveAway();
   }
 
-  private dropBoth(times: number): void {
-    this.first.drop(this.firstBytes * times);
-    this.last.drop(this.lastBytes * times);
+  private drop(times: number): void {
+    this.chunks.forEach((chunk, at) => {
+      chunk.drop((this.lengths[at] as number) * times);
+    });
   }
 }
 

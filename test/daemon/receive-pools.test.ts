@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { Bus } from '../../src/bus/bus.ts';
 import type { KsockOwner } from '../../src/bus/ksock-state.ts';
 import { Memory } from '../../src/bus/memory.ts';
+import { MessageBatch } from '../../src/bus/message-batch.ts';
 import { Work } from '../../src/bus/work.ts';
 import { Chunks } from '../../src/daemon/chunks.ts';
 import { ReceivePools } from '../../src/daemon/receive-pools.ts';
@@ -88,6 +89,23 @@ describe('Memory to receive in', () => {
     slow.say(frame('CREDIT', { words: [1] }));
     slow.say(frame('CREDIT', { consumed: 1, words: [0] }));
     expect(rig.isUsedAgain).toBe(true);
+  });
+
+  it('is not while any piece of a message lies in it, whichever.', () => {
+    const { chunks, pools, sender } = new Rig();
+    const taken = [pools.take(), pools.take(), pools.take()];
+    for (const pool of taken) {
+      chunks.of(pool, null);
+      pools.retire(pool, sender.session);
+    }
+    const [first, ...more] = taken.map((pool) => pool.subarray(100)) as [Uint8Array, Uint8Array];
+    const memory = chunks.of(new Uint8Array(3000), [first, ...more, new Uint8Array(2000)]);
+    const batch = new MessageBatch('$.Large', 0, 0, first, 0, 0);
+    batch.holders = 1;
+    memory.hold(batch);
+    expect(taken).not.toContain(pools.take());
+    memory.letGo(batch);
+    expect(taken).toContain(pools.take());
   });
 
   it('is not while an incomplete frame begins in it.', () => {
