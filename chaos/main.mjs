@@ -238,30 +238,33 @@ class Round {
     await this.untilNothingIsHeld();
   }
 
-  /** What programs held is free again when all have gone. */
-  async untilNothingIsHeld() {
-    if (this.daemon.child.signalCode !== null) return;
-    const ksock = await Ksock.open(0, { directory: this.sockets, mode: 'r' });
-    const until = Date.now() + 10_000;
-    for (;;) {
-      const { ksocks, memoryHeld } = await ksock.stats();
-      const [own] = ksocks;
-      if (ksocks.length === 1 && memoryHeld - (own?.held ?? 0) < ROUTES_BYTES) break;
-      if (Date.now() > until) {
-        throw new Error(
-          `all programs have gone, and ${memoryHeld} bytes are held: ${JSON.stringify(ksocks)}`,
-        );
-      }
-      await pause(5);
-    }
-    await ksock.close();
+  /** The kernel may close a device file later than its program ends. */
+  untilUnbound() {
+    return this.until(
+      async (ksock) => !(await ksock.readBindings()).some(({ replier }) => replier),
+    );
   }
 
-  /** The kernel may close a device file later than its program ends. */
-  async untilUnbound() {
+  /** What programs held is free again when all have gone. */
+  untilNothingIsHeld() {
+    const end = Date.now() + 10_000;
+    return this.until(async (ksock) => {
+      const { ksocks, memoryHeld } = await ksock.stats();
+      const [own] = ksocks;
+      if (ksocks.length === 1 && memoryHeld - (own?.held ?? 0) < ROUTES_BYTES) return true;
+      if (Date.now() <= end) return false;
+      throw new Error(
+        `all programs have gone, and ${memoryHeld} bytes are held: ${JSON.stringify(ksocks)}`,
+      );
+    });
+  }
+
+  /** Looks at the bus until it is as wanted; a daemon that was killed has none.
+   * @param {(ksock: Ksock) => Promise<boolean>} isAsWanted */
+  async until(isAsWanted) {
     if (this.daemon.child.signalCode !== null) return;
     const ksock = await Ksock.open(0, { directory: this.sockets, mode: 'r' });
-    while ((await ksock.readBindings()).some(({ replier }) => replier)) await pause(5);
+    while (!(await isAsWanted(ksock))) await pause(5);
     await ksock.close();
   }
 

@@ -170,6 +170,7 @@ const CASES = {
     },
   },
   'a message behind one that waits': {
+    // A connection may have 8,192 pending sends.
     count: 8000,
     before: (rig) => {
       const it = listener(rig);
