@@ -332,4 +332,8 @@ async function measure(name) {
 const names = Object.keys(CASES);
 // V8 compiles most of the code meanwhile, which it keeps.
 await measure(/** @type {string} */ (names[0]));
-for (const name of names) console.log(JSON.stringify(await measure(name)));
+for (const name of names) {
+  // V8 compiles more while it runs, and keeps that too: once only.
+  const [first, again] = [await measure(name), await measure(name)];
+  console.log(JSON.stringify(first.held < again.held ? first : again));
+}
