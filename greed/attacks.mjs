@@ -308,10 +308,28 @@ export const ATTACKS = {
       for (let bus = 1; bus <= attack.some(100); bus++) {
         maker.write(call(Op.NEW_DEVICE, bus, 0));
         await maker.answered(bus);
+        if (maker.refusals > 0) break;
         const wire = await attack.hoarder(bus);
         await attack.bind(wire, 1, () => '$.Full');
         const large = send(1, SendDetail.QUIET, [record('$.Full', MEBIBYTE)]);
         for (let at = 0; at < 20; at++) await wire.put(large);
+      }
+    },
+  },
+  'as many Ksocks as may come in': {
+    does: 'opens as many Ksocks as it may, and fills the queue of each as far as it may',
+    settings: ['--max-memory', String(100 * MEBIBYTE)],
+    async run(attack) {
+      const sender = await attack.wire();
+      const large = (/** @type {string} */ name) =>
+        send(1, SendDetail.QUIET, [record(name, 60_000)]);
+      const small = (/** @type {string} */ name) => send(1, SendDetail.QUIET, [record(name, 1000)]);
+      for (let at = 0; at < attack.some(4000); at++) {
+        const wire = await attack.hoarder();
+        if (wire.socket.destroyed) break;
+        const name = `$.Full.n${at}`;
+        await attack.bind(wire, 1, () => name);
+        await sender.put(...new Array(20).fill(large(name)), ...new Array(100).fill(small(name)));
       }
     },
   },

@@ -162,6 +162,11 @@ export class Wire {
     return (this.frames.get(FrameKind.RESULT) ?? 0) + (this.frames.get(FrameKind.REFUSED) ?? 0);
   }
 
+  /** How many of its calls were refused. */
+  get refusals() {
+    return this.frames.get(FrameKind.REFUSED) ?? 0;
+  }
+
   /** Resolves when so many calls are answered, or it has ended. @param {number} count */
   answered(count) {
     return this.when(() => this.answers >= count);

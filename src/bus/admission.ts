@@ -53,6 +53,6 @@ export class Admission {
    * SMALL_REPLY_BYTES takes the room of its Request, so that there can always be an answer.
    */
   mayAnswer(requester: KsockState, size: number): boolean {
-    return requester.held + size <= this.state.memory.free - size;
+    return this.state.memory.allows(requester.held + size, size);
   }
 }

@@ -43,7 +43,8 @@ export class BusState {
     this.settings = settings;
     this.memory = memory;
     this.work = work;
-    this.share = memory.share(this.ksocks);
+    memory.buses.add(this.ksocks);
+    this.share = memory.share('');
     this.routes = new Routes(this.share, work);
     this.largestMessage = settings.maxMessageSize;
   }

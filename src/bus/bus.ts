@@ -84,6 +84,7 @@ export class Bus extends Engine {
       share: options.share ?? this.share,
     });
     ksock.hold(COSTS.ksock);
+    this.memory.keepFor(1);
     this.ksocks.set(id, ksock);
     this.openKsocks.add(ksock);
     this.observer?.opened?.(ksock);

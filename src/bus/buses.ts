@@ -64,7 +64,7 @@ export class Buses {
 
   /** @internal Gives up what {@link next} gave. */
   drop(bus: Bus): void {
-    this.common.memory.forget(bus.share);
+    this.common.memory.buses.delete(bus.ksocks);
   }
 
   [Symbol.iterator](): IterableIterator<Bus> {

@@ -3,7 +3,7 @@ import { Errno } from '../message/errno.ts';
 import { Flag, KBUS_FLAGS } from '../message/flags.ts';
 import type { Admission } from './admission.ts';
 import type { BusState } from './bus-state.ts';
-import { type KsockBinding, type KsockState, SMALL_BYTES } from './ksock-state.ts';
+import type { KsockBinding, KsockState } from './ksock-state.ts';
 import { RequestEvent } from './ledger.ts';
 import type { MessageBatch } from './message-batch.ts';
 import { isLastQueued, type Queueing } from './queueing.ts';
@@ -112,7 +112,6 @@ export class Delivery {
     const orWait = (flags & Flag.ALL_OR_WAIT) !== 0;
     let answered: RequestRecord | null = null;
     const { size } = batch;
-    const isSmall = size <= SMALL_BYTES;
 
     if (requests !== null) {
       if (replier === null) return this.refuse(sender, batch, Errno.EADDRNOTAVAIL, attempt);
@@ -120,7 +119,7 @@ export class Delivery {
         return this.refuse(sender, batch, Errno.EPIPE, attempt);
       }
       const { ksock } = replier;
-      if (!ksock.mayBeAsked || !(isSmall || ksock.hasRoomFor(size))) {
+      if (ksock.hasMuchToAnswer || !ksock.takes(size)) {
         return this.refuseFull(sender, batch, ksock, orWait, attempt);
       }
     } else if (batch.isReply) {
@@ -139,8 +138,7 @@ export class Delivery {
     let delivery = 0;
     for (let at = 0; at < listeners.length; at++) {
       const listener = (listeners[at] as KsockBinding).ksock;
-      if (listener === deaf || (!listener.isFull && (isSmall || listener.hasRoomFor(size))))
-        continue;
+      if (listener === deaf || listener.takes(size)) continue;
       if (allOrNothing) return this.refuseFull(sender, batch, listener, orWait, attempt);
       if (delivery === 0) delivery = this.state.newDelivery();
       listener.delivery = delivery;

@@ -3,7 +3,7 @@ import type { Mode } from '../message/calls.ts';
 import type { Access } from './access.ts';
 import type { Binding } from './binding-tree.ts';
 import type { Identity } from './identity.ts';
-import type { Share } from './memory.ts';
+import { LEAST_BYTES, type Share } from './memory.ts';
 import type { MessageBatch } from './message-batch.ts';
 import { Queue } from './queue.ts';
 import { Outstanding, type RequestParty, type RequestRecord, Unreplied } from './requests.ts';
@@ -40,12 +40,6 @@ export interface Progress {
   readonly wroteAll: boolean;
 }
 
-/** So few bytes make no queue full: messages up to this size are not looked at one by one. */
-export const SMALL_BYTES = 64 * 1024;
-
-/** Nor are queues, up to this part of all memory: those of as many Ksocks as there may be then take a quarter of it. */
-const UNCHECKED_PART = 1 / 65_536;
-
 /** A binding, with the Ksock that made it. */
 export type KsockBinding = Binding<KsockState>;
 
@@ -76,8 +70,6 @@ export class KsockState implements Linked<KsockState> {
   /** @internal What the Ksocks of its access point hold together. */
   readonly share: Share;
   private readonly maxBytes: number;
-  /** A shorter queue is never full because of its bytes. */
-  private readonly uncheckedBytes: number;
   private readonly maxUnanswered: number;
   /** Set by the driver. */
   progress: (() => Progress) | null = null;
@@ -168,7 +160,6 @@ export class KsockState implements Linked<KsockState> {
     this.limit = maxMessages;
     this.owner = owner;
     this.maxBytes = settings.maxQueuedBytesPerKsock;
-    this.uncheckedBytes = Math.min(this.maxBytes, SMALL_BYTES, share.memory.limit * UNCHECKED_PART);
     this.maxUnanswered = settings.maxUnansweredPerKsock;
   }
 
@@ -184,13 +175,14 @@ export class KsockState implements Linked<KsockState> {
 
   /** By the number of its messages, by their bytes, or because it holds as much memory as it may. */
   get isFull(): boolean {
-    if (this.occupied >= this.limit) return true;
-    const { weight } = this.queue;
-    return weight >= this.uncheckedBytes && this.holdsTooMuch(weight);
+    return !this.takes(0);
   }
 
-  private holdsTooMuch(weight: number): boolean {
-    return weight >= this.maxBytes || !this.share.allows(this.held, 0);
+  /** Whether the queue may get messages of this size in all. */
+  takes(size: number): boolean {
+    if (this.occupied >= this.limit || this.queue.weight >= this.maxBytes) return false;
+    // Room is kept for what is small, beside what a Ksock may hold.
+    return this.hasRoomFor(size <= LEAST_BYTES ? 0 : size);
   }
 
   /** All the bytes that it holds. A message that lies in several queues counts in each of them. */

@@ -1,4 +1,15 @@
 import type { Identity } from './identity.ts';
+import { COSTS } from './settings.ts';
+
+/** A Ksock may hold so many bytes beside what it costs itself, however much others hold. */
+export const LEAST_BYTES = 4096;
+const LITTLE_BYTES = COSTS.ksock + LEAST_BYTES;
+
+/** As many again are kept for it: so much may come before anybody looks what it holds. */
+const KEPT_BYTES = 2 * LEAST_BYTES;
+
+/** Part of all memory that is kept for what is held for a moment, and for no program's sake. */
+const SPARE_PART = 1 / 32;
 
 /**
  * All memory that programs cause, in bytes (spec 1 §14.1): what buses keep for them, what is on its way to them, and what
@@ -7,12 +18,21 @@ import type { Identity } from './identity.ts';
 export class Memory {
   /** Beyond it, everything is refused but small Replies, and Statuses. */
   readonly limit: number;
-  readonly shares: Share[] = [];
+  /** The open Ksocks of each bus by id. */
+  readonly buses = new Set<ReadonlyMap<number, Holder>>();
+  /** What is held for no program's sake may grow by so much at once. */
+  readonly spare: number;
   /** Bytes that no program is charged for, and that are not free. */
   slack = 0;
+  private readonly named = new Map<string, Share>();
+  private readonly shares: Share[] = [];
+  /** Of what is free, this is kept for those who hold little. */
+  private kept: number;
 
   constructor(limit: number) {
     this.limit = limit;
+    this.spare = limit * SPARE_PART;
+    this.kept = this.spare;
   }
 
   get held(): number {
@@ -26,17 +46,35 @@ export class Memory {
     return this.limit - this.held;
   }
 
-  /** The share of another access point, for the Ksocks that are opened there. */
-  share(ksocks: ReadonlyMap<number, Holder>): Share {
-    const share = new Share(this, ksocks);
-    this.shares.push(share);
+  /** What is free for those who hold more than a little. */
+  get room(): number {
+    return this.free - this.kept;
+  }
+
+  /** For errors. */
+  get says(): string {
+    return `programs hold ${this.held} bytes of the ${this.limit} that they may hold together (max-memory)`;
+  }
+
+  /** Whether one that then would hold `held` bytes may hold `more` than it does: as much as then is still free, or little. */
+  allows(held: number, more: number): boolean {
+    return held <= LITTLE_BYTES || held <= this.room - more;
+  }
+
+  /** What the Ksocks that are opened at this access point hold together, on all buses. */
+  share(accessPoint: string): Share {
+    let share = this.named.get(accessPoint);
+    if (share === undefined) {
+      share = new Share(this);
+      this.named.set(accessPoint, share);
+      this.shares.push(share);
+    }
     return share;
   }
 
-  /** Forgets a share that holds nothing, of a bus that nobody will use. */
-  forget(share: Share): void {
-    const at = this.shares.indexOf(share);
-    if (at >= 0) this.shares.splice(at, 1);
+  /** Room is kept for a Ksock while it is open: 1 when it opens, -1 when nothing is left of it. */
+  keepFor(ksocks: 1 | -1): void {
+    this.kept += ksocks * KEPT_BYTES;
   }
 
   /**
@@ -48,7 +86,8 @@ export class Memory {
     if (largest === undefined) return null;
     let most: Holder | null = null;
     let weighed = 0;
-    for (const holders of [largest.observers, largest.ksocks.values()]) {
+    const ksocks = [...this.buses].map((bus) => bus.values());
+    for (const holders of [largest.observers, ...ksocks]) {
       for (const one of holders) {
         if (++weighed > MAX_WEIGHED_KSOCKS) break;
         if (one.share === largest && one.held > (most?.held ?? 0)) most = one;
@@ -60,40 +99,46 @@ export class Memory {
 
 const MAX_WEIGHED_KSOCKS = 1000;
 
-/** A Ksock that holds less than this part of what is free is not refused because of others at its access point. */
+/** A Ksock that holds less than this part of the room, beside what it costs itself, is not refused because of others at its access point. */
 const NEWCOMERS_PART = 1 / 64;
 
 /** What the Ksocks of one access point hold together. */
 export class Share {
   readonly memory: Memory;
-  /** The open Ksocks of its bus, also those of other access points. */
-  readonly ksocks: ReadonlyMap<number, Holder>;
-  /** Programs that observe the bus at this access point. */
+  /** Programs that observe a bus at this access point. */
   readonly observers = new Set<Holder>();
   held = 0;
 
-  constructor(memory: Memory, ksocks: ReadonlyMap<number, Holder>) {
+  constructor(memory: Memory) {
     this.memory = memory;
-    this.ksocks = ksocks;
   }
 
-  get free(): number {
-    return this.memory.free;
+  get room(): number {
+    return this.memory.room;
   }
 
   hold(bytes: number): void {
     this.held += bytes;
   }
 
-  /**
-   * Whether a Ksock, which then would hold `held` bytes, may hold `more` than it does. It may hold as much as then is still
-   * free: so one alone gets half, two get a third each, and so on. All Ksocks of an access point may hold twice as much;
-   * a newcomer finds room all the same.
-   */
+  /** Whether a Ksock, which then would hold `held` bytes, may hold `more` than it does. Little it may always hold. */
   allows(held: number, more: number): boolean {
-    const free = this.memory.free - more;
-    if (held > free) return false;
-    return this.held + more <= 2 * free || held <= free * NEWCOMERS_PART;
+    return held <= LITTLE_BYTES || this.hasRoom(held, more);
+  }
+
+  /** Whether another Ksock may come in. */
+  get admits(): boolean {
+    return this.hasRoom(COSTS.ksock, COSTS.ksock + KEPT_BYTES);
+  }
+
+  /**
+   * A Ksock may hold as much as then is still free: so one alone gets half, two get a third each, and so on. All Ksocks of an
+   * access point may hold twice as much; a newcomer finds room all the same.
+   */
+  hasRoom(held: number, more: number): boolean {
+    const room = this.memory.room - more;
+    if (held > room) return false;
+    return this.held + more <= 2 * room || held - COSTS.ksock <= room * NEWCOMERS_PART;
   }
 }
 

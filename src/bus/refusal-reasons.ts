@@ -227,16 +227,19 @@ function whyNotWanted(bus: Engine, sender: KsockState, batch: MessageBatch): str
 
 /** Describes the full queue that stands in the way: the Replier's, or that of the first full listener. */
 function whyFull(bus: Engine, sender: KsockState, batch: MessageBatch): string {
+  const { size } = batch;
   const { replier, listeners } = bus.routes.find(batch.name);
   if ((batch.flags & Flag.WANT_A_REPLY) !== 0 && replier !== null) {
     const { ksock } = replier;
     const { maxUnansweredPerKsock } = bus.settings;
-    if (ksock.isFull) return queueOf(bus, replier);
+    if (!ksock.takes(size)) return queueOf(bus, replier);
     if (ksock.numUnrepliedTo >= maxUnansweredPerKsock) {
       return `${whoIs(ksock)}, which replies to ${told(replier.name)}, has ${ksock.numUnrepliedTo} Requests to answer, of ${maxUnansweredPerKsock} that it may have (max-unanswered-per-ksock)`;
     }
   }
-  const full = listeners.find(({ ksock }) => ksock.isFull && (ksock !== sender || ksock.hearsOwn));
+  const full = listeners.find(
+    ({ ksock }) => !ksock.takes(size) && (ksock !== sender || ksock.hearsOwn),
+  );
   return full === undefined ? '' : queueOf(bus, full);
 }
 
@@ -260,14 +263,14 @@ function filling(bus: Engine, ksock: KsockState): string {
 
 /** A Ksock may hold as much memory as is still free. */
 function holding(bus: Engine, ksock: KsockState): string {
-  const { free, limit } = bus.memory;
-  return `it holds ${ksock.held} bytes of memory, and ${free} of ${limit} are free (max-memory)`;
+  const { limit, room } = bus.memory;
+  return `it holds ${ksock.held} bytes of memory, and ${Math.max(0, room)} of ${limit} are free (max-memory)`;
 }
 
 function whyNoMemory(bus: Engine, ksock: KsockState): string {
   const { memory } = bus;
   const most = memory.mostGreedy;
-  const says = `programs hold ${memory.held} bytes of the ${memory.limit} that they may hold together (max-memory), this Ksock ${ksock.held}`;
+  const says = `${memory.says}, this Ksock ${ksock.held}`;
   if (most === null || most === ksock) return says;
   const unread = most.id === 0 ? 'events' : `${most.numMessages} messages`;
   return `${says}; ${whoIs(most)} holds the most: ${most.held}, with ${unread} unread`;

@@ -26,8 +26,8 @@ const MAX_KEPT_ROUTES = 65_536;
 
 /** Bytes of memory that kept routes and lists may take, but for one list that takes more. */
 const MAX_KEPT_BYTES = 32 * 1024 * 1024;
-/** They may take this part of what is free. */
-const FREE_PART = 1 / 4;
+/** They may take this part of the room that there is. */
+const ROOM_PART = 1 / 4;
 /** Bytes that a kept route takes beside its name, and a list beside its key and 8 for each listener. */
 const ROUTE_COST = 336;
 const LIST_COST = 320;
@@ -47,12 +47,12 @@ const NOBODY: readonly never[] = [];
 
 /** Counts the memory of kept routes, which are forgotten when it lacks. */
 export interface RouteMemory {
-  /** Bytes. */
-  readonly free: number;
+  /** How many bytes there may be more. */
+  readonly room: number;
   hold(bytes: number): void;
 }
 
-const PLENTY: RouteMemory = { free: Number.POSITIVE_INFINITY, hold: () => {} };
+const PLENTY: RouteMemory = { room: Number.POSITIVE_INFINITY, hold: () => {} };
 
 /** What routes must know of a Ksock. */
 export interface Party {
@@ -259,7 +259,7 @@ export class Routes<Ksock extends Party = Party> {
 
   /** Makes room for something that takes so many bytes. */
   private count(bytes: number): void {
-    const most = Math.min(MAX_KEPT_BYTES, this.memory.free * FREE_PART);
+    const most = Math.min(MAX_KEPT_BYTES, this.memory.room * ROOM_PART);
     if (this.keptBytes + bytes > most) this.forgetAll();
     this.keptBytes += bytes;
     this.memory.hold(bytes);

@@ -93,7 +93,7 @@ export class AccessPoints {
   add(bus: Bus, name: string, path: string, file: () => DeviceFile | null): Door {
     const access = this.rights.get(name) ?? null;
     const reports = (): AccessReport[] => this.reports(bus, door, file());
-    const share = name === '' ? bus.share : bus.memory.share(bus.ksocks);
+    const share = bus.memory.share(name);
     const door: Door = { name, path, access, share, full: '', reports };
     this.doors.set(bus, [...(this.doors.get(bus) ?? []), door]);
     return door;

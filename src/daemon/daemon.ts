@@ -44,7 +44,7 @@ import { DEFAULT_HELLO_TIMEOUT_S, DEFAULT_MAX_CONNECTIONS } from './settings.ts'
 import { listenAt, type Ownership, type SocketFile } from './socket-file.ts';
 import { MAX_EVENT_MS, TURN_STEPS, Turns } from './turns.ts';
 import { type Collector, Uncollected } from './uncollected.ts';
-import { whyNoBus } from './why-no-bus.ts';
+import { NoRoomError, whyNoBus } from './why-no-bus.ts';
 
 /** The size of the slabs in which small frames are encoded. */
 const FRAME_SLAB_BYTES = 64 * 1024;
@@ -341,6 +341,11 @@ export class Daemon {
   }
 
   private async makeBus(): Promise<number> {
+    // Programs with all rights make buses.
+    const share = this.memory.share('');
+    if (!share.hasRoom(COSTS.bus, COSTS.bus)) {
+      throw new NoRoomError(`no memory is free for another bus: ${this.memory.says}`);
+    }
     const bus = this.buses.next();
     if (bus === null) return -Errno.EINVAL;
     const { number } = bus;
@@ -351,7 +356,7 @@ export class Daemon {
       throw error;
     }
     this.buses.add(bus);
-    bus.memory.slack += COSTS.bus;
+    share.hold(COSTS.bus);
     await this.link(number);
     this.options.log.info(`created bus ${number}`, { bus: number });
     return number;
@@ -520,10 +525,9 @@ export class Daemon {
   }
 
   /** Why no further connection may come in, of which an access point may use so many; '' if it may. */
-  private whyFull(limit: number, { memory }: Share): string {
-    const { maxConnections } = this;
-    if (memory.free < COSTS.ksock)
-      return `programs hold all of the ${memory.limit} bytes that the daemon may use (max-memory)`;
+  private whyFull(limit: number, share: Share): string {
+    const { maxConnections, memory } = this;
+    if (!share.admits) return `no memory is free for another Ksock: ${memory.says}`;
     if (this.connections < limit) return '';
     if (limit === maxConnections) return `max-connections of the daemon is ${maxConnections}`;
     return `max-connections of the daemon is ${maxConnections}, of which this access point may use ${limit}`;

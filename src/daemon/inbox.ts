@@ -1,10 +1,8 @@
 import { Buffer } from 'node:buffer';
+import { LEAST_BYTES } from '../bus/memory.ts';
 import { MAX_GREETING_BYTES } from '../wire/protocol.ts';
 import { InboxReader } from './inbox-reader.ts';
 import { MAX_COPIED_BYTES } from './outbox.ts';
-
-/** Of frames of which more is missing, the inbox checks whether there is memory for them. */
-const MAX_UNCHECKED_BYTES = 64 * 1024;
 
 /** A stretch of bytes. */
 interface Chunk {
@@ -66,7 +64,7 @@ export class Inbox {
     }
     // Where there is no memory for the rest of a large frame, its send is refused (ENOMEM) when all of it has come.
     const { missing } = reader;
-    if (missing > MAX_UNCHECKED_BYTES && !host.hasRoomFor(missing)) reader.skip();
+    if (missing > LEAST_BYTES && !host.hasRoomFor(missing)) reader.skip();
     return true;
   }
 

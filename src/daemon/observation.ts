@@ -14,6 +14,7 @@ import type { Channel } from '../transport/channel.ts';
 import { textOf, wordOf, writeFrameHeader } from '../wire/frame.ts';
 import type { FrameReader } from '../wire/frame-reader.ts';
 import { FRAME_AT, FrameKind, ObserveDetail, ProtocolError } from '../wire/protocol.ts';
+import { EndingError } from './ending-error.ts';
 import type { History } from './history.ts';
 import type { Outbox } from './outbox.ts';
 
@@ -140,16 +141,16 @@ export class Observation implements Holder {
     checkVersion(wordOf(frame, 0));
     const history = this.history();
     if (history === null) {
-      throw new NoPastError(
+      throw new EndingError(
         Errno.EINVAL,
         'this daemon keeps no history: start it with --history 4MiB',
       );
     }
     const { memory } = this.share;
-    if (!this.share.allows(COSTS.ksock + PAST_BYTES, PAST_BYTES)) {
-      throw new NoPastError(
+    if (!this.share.hasRoom(COSTS.ksock + PAST_BYTES, PAST_BYTES)) {
+      throw new EndingError(
         Errno.ENOMEM,
-        `no memory is free for a look at the past: programs hold ${memory.held} bytes of the ${memory.limit} that they may hold together (max-memory)`,
+        `no memory is free for a look at the past: ${memory.says}`,
       );
     }
     this.past = history.past(wordOf(frame, 1));
@@ -228,6 +229,10 @@ export class Observation implements Holder {
     return this.isDue && this.channel.backlog <= MAX_BACKLOG_BYTES;
   }
 
+  hasRoomFor(bytes: number): boolean {
+    return this.share.hasRoom(this.held + bytes, bytes);
+  }
+
   /** Counts what is kept for the client: so many bytes, and the memory in which events wait. */
   hold(bytes: number): void {
     const { past, share, tap } = this;
@@ -235,7 +240,7 @@ export class Observation implements Holder {
     const held = COSTS.ksock + this.filterBytes + unread + (tap?.memory ?? 0);
     share.hold(held - this.held);
     this.held = held;
-    if (tap !== null) tap.isSqueezed = !share.allows(held, STEP_BYTES);
+    if (tap !== null) tap.isSqueezed = !share.hasRoom(held, STEP_BYTES);
   }
 
   /** The connection has ended, and keeps nothing any more. */
@@ -250,17 +255,6 @@ export class Observation implements Holder {
     this.tap?.stop();
     this.tap = null;
     this.past = null;
-  }
-}
-
-/** The daemon can't tell the past: EINVAL if it keeps none, ENOMEM without memory for one more who looks back. */
-export class NoPastError extends Error {
-  override readonly name = 'NoPastError';
-  readonly errno: number;
-
-  constructor(errno: number, why: string) {
-    super(why);
-    this.errno = errno;
   }
 }
 

@@ -12,8 +12,8 @@ export const MAX_BACKLOG_BYTES = 1024 * 1024;
 const ROOM_BYTES = 4 * MAX_BACKLOG_BYTES;
 const TRIAL_BYTES = 16 * 1024;
 
-/** Without room, it is sent this part of what is free: so however many clients do not read, some memory stays free. */
-const FREE_PART = 1 / 1024;
+/** Without room, it is sent this part of what there is: so however many clients do not read, some memory stays free. */
+const ROOM_PART = 1 / 1024;
 
 /** To send the messages of one queue entry costs about as much as so many deliveries. */
 const PREFETCH_STEPS = 4;
@@ -118,7 +118,7 @@ export class Prefetcher {
     const { ksock } = this;
     if (ksock.hasRoomFor(ROOM_BYTES)) return MAX_BACKLOG_BYTES;
     if (ksock.hasRoomFor(0)) return TRIAL_BYTES;
-    return Math.min(TRIAL_BYTES, Math.max(0, ksock.share.free * FREE_PART));
+    return Math.min(TRIAL_BYTES, Math.max(0, ksock.share.room * ROOM_PART));
   }
 
   /**

@@ -2,7 +2,7 @@ import type { BusKsock } from '../bus/ksock.ts';
 import type { Channel } from '../transport/channel.ts';
 import { FrameKind } from '../wire/protocol.ts';
 import type { Acknowledgements } from './acknowledgements.ts';
-import { checkWaiting } from './check-waiting.ts';
+import { checkWaiting, WAITING_CALL_BYTES } from './check-waiting.ts';
 import type { Outbox } from './outbox.ts';
 import { MAX_BACKLOG_BYTES } from './prefetcher.ts';
 
@@ -31,7 +31,8 @@ export class Reads {
   }
 
   take(token: number, mayWait: boolean): void {
-    checkWaiting(this.waiting.size);
+    const { size } = this.waiting;
+    checkWaiting(this.ksock, size, size * WAITING_CALL_BYTES);
     this.waiting.add(token);
     this.serve(true);
     if (!mayWait && this.waiting.delete(token)) this.none(token);

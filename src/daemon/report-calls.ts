@@ -1,4 +1,5 @@
 import type { Bus } from '../bus/bus.ts';
+import type { BusKsock } from '../bus/ksock.ts';
 import { accessPieces, bindingPieces, type NextPiece, statsPieces } from '../bus/report.ts';
 import { Op } from '../message/calls.ts';
 import { Errno } from '../message/errno.ts';
@@ -28,6 +29,7 @@ const CHARACTERS_PER_STEP_BITS = 5;
 
 /** Answers the calls BINDINGS, STATS and ACCESS in pieces, each made when the client's backlog allows it. */
 export class ReportCalls {
+  private readonly ksock: BusKsock;
   private readonly bus: Bus;
   private readonly channel: Channel;
   private readonly results: CallResults;
@@ -41,7 +43,14 @@ export class ReportCalls {
   /** Characters of reports in the outbox. */
   private characters = 0;
 
-  constructor(bus: Bus, channel: Channel, results: CallResults, entrance: Entrance) {
+  constructor(
+    ksock: BusKsock,
+    bus: Bus,
+    channel: Channel,
+    results: CallResults,
+    entrance: Entrance,
+  ) {
+    this.ksock = ksock;
     this.entrance = entrance;
     this.bus = bus;
     this.channel = channel;
@@ -53,7 +62,7 @@ export class ReportCalls {
     const { begun, later, waiting } = this;
     if (number === 0) {
       const incomplete = waiting.length + (begun?.size ?? 0);
-      checkWaiting(incomplete + later.length);
+      checkWaiting(this.ksock, incomplete + later.length, this.held);
       if (incomplete >= MAX_BEGUN_REPORTS) later.push({ op, token });
       else this.begin(op, token);
     } else {

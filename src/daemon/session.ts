@@ -7,6 +7,7 @@ import type { Bus, OpenOptions } from '../bus/bus.ts';
 import { SendQueue } from '../bus/driver/send-queue.ts';
 import { type Identity, programName, whoIs } from '../bus/identity.ts';
 import type { KsockOwner, KsockState } from '../bus/ksock-state.ts';
+import { LEAST_BYTES } from '../bus/memory.ts';
 import { MessageBatch } from '../bus/message-batch.ts';
 import { lacks } from '../bus/refusal-reasons.ts';
 import { COSTS } from '../bus/settings.ts';
@@ -22,13 +23,14 @@ import { CallResults } from './call-results.ts';
 import { type CallHost, type CallParts, Calls } from './calls.ts';
 import { WAITING_CALL_BYTES } from './check-waiting.ts';
 import type { Chunks } from './chunks.ts';
+import { EndingError } from './ending-error.ts';
 import { type Entrance, openEntrance } from './entrance.ts';
 import { ExplanationBudget } from './explanation-budget.ts';
 import { readHello, welcome } from './greeting.ts';
 import type { History } from './history.ts';
 import { Inbox, type InboxHost } from './inbox.ts';
 import type { InboxReader } from './inbox-reader.ts';
-import { NoPastError, Observation } from './observation.ts';
+import { Observation } from './observation.ts';
 import { Outbox } from './outbox.ts';
 import { MAX_BACKLOG_BYTES, Prefetcher } from './prefetcher.ts';
 import { Reads } from './reads.ts';
@@ -181,7 +183,7 @@ export class Session
     try {
       handle();
     } catch (error) {
-      if (error instanceof NoPastError) {
+      if (error instanceof EndingError) {
         this.farewell(error.errno, error.message);
         return;
       }
@@ -198,8 +200,11 @@ export class Session
   handle(frame: InboxReader): void {
     this.host.turns.work.done += FRAME_STEPS;
     if (this.parts !== null) this.frame(frame, this.parts);
-    else if (this.observation !== null) this.observation.frame(frame);
-    else this.hello(frame);
+    else if (this.observation === null) this.hello(frame);
+    else {
+      this.mustBeWhole(frame);
+      this.observation.frame(frame);
+    }
   }
 
   get mustStop(): boolean {
@@ -207,7 +212,8 @@ export class Session
   }
 
   hasRoomFor(bytes: number): boolean {
-    return this.parts?.ksock.hasRoomFor(bytes) ?? true;
+    const { observation, parts } = this;
+    return parts?.ksock.hasRoomFor(bytes) ?? observation?.hasRoomFor(bytes) ?? true;
   }
 
   // Turns
@@ -395,10 +401,17 @@ export class Session
     ) {
       this.host.turns.add(this);
     }
-    if (this.channel.backlog > MAX_BACKLOG_BYTES && !this.isPaused) {
+    if (!this.isPaused && this.hasMuchToRead) {
       this.isPaused = true;
       this.channel.pause();
     }
+  }
+
+  /** So much waits for the client to read it that it may ask for nothing more. */
+  private get hasMuchToRead(): boolean {
+    const { backlog } = this.channel;
+    if (backlog <= LEAST_BYTES) return false;
+    return backlog > MAX_BACKLOG_BYTES || this.parts?.ksock.hasRoomFor(0) === false;
   }
 
   // Frames of the client
@@ -465,7 +478,7 @@ export class Session
     );
     const prefetcher = new Prefetcher(ksock, channel, outbox, acknowledgements);
     const reads = new Reads(ksock, channel, outbox, acknowledgements);
-    const reports = new ReportCalls(bus, channel, results, this.entrance);
+    const reports = new ReportCalls(ksock, bus, channel, results, this.entrance);
     return {
       ksock,
       sends,
@@ -478,9 +491,16 @@ export class Session
     };
   }
 
+  /** For frames without which the connection can't go on. */
+  private mustBeWhole(frame: InboxReader): void {
+    if (!frame.isSkipped) return;
+    const why = `no memory is free for a frame of ${frame.length} bytes: ${this.bus.memory.says}`;
+    throw new EndingError(Errno.ENOMEM, why);
+  }
+
   private frame(frame: InboxReader, parts: CallParts): void {
     if (frame.bytes[frame.at + FRAME_AT.kind] !== FrameKind.SEND) {
-      if (frame.isSkipped) throw new ProtocolError('only a SEND may have so many bytes');
+      this.mustBeWhole(frame);
       frame.join();
     }
     const { bytes, at } = frame;

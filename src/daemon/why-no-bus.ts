@@ -11,10 +11,16 @@ const LACKS: Readonly<Record<string, string>> = {
   ENOMEM: 'the machine has no memory left (ENOMEM)',
 };
 
+/** Programs hold too much memory for another bus. */
+export class NoRoomError extends Error {
+  override readonly name = 'NoRoomError';
+}
+
 /** The error number and the reason for a program that asked for a new bus, whose socket could not be created. */
 export function whyNoBus(error: unknown): { errno: number; why: string } {
   const { code = '', message } = error as NodeJS.ErrnoException;
   const lack = LACKS[code];
+  if (error instanceof NoRoomError) return { errno: Errno.ENOMEM, why: message };
   if (lack !== undefined) return { errno: Errno.ENOMEM, why: lack };
   return { errno: Errno.EACCES, why: message };
 }

@@ -2,7 +2,6 @@ import { readFileSync } from 'node:fs';
 import type { Access } from '../bus/access.ts';
 import type { Bus } from '../bus/bus.ts';
 import { programName } from '../bus/identity.ts';
-import type { Share } from '../bus/memory.ts';
 import { bindingsText, statsText } from '../bus/report.ts';
 import {
   type Answer,
@@ -43,6 +42,9 @@ const EIO = 5;
 const EACCES = 13;
 const EPERM = 1;
 const ESPIPE = 29;
+
+/** What the Ksocks at device files hold together: no access point has this name. */
+const SHARE = '/dev';
 
 const ROOT_NODE = 1;
 /** Inode numbers for stat(2): of the first text, and of bus 0. */
@@ -119,7 +121,6 @@ export class Device implements Filesystem {
   private readonly memory: CallerMemory;
   private lastHandle = 0;
   private readonly files = new Map<number, Descriptor | Text>();
-  private readonly shares = new Map<Bus, Share>();
   private lastNode = ROOT_NODE;
   /**
    * Each lookup of a name gets a new node. The kernel lets only one program at a time write to a node: with one node
@@ -267,7 +268,7 @@ export class Device implements Filesystem {
       const { access = null } = this.rights;
       this.files.set(
         ++this.lastHandle,
-        new Descriptor(this.descriptorHost, bus, mode, who, access, this.shareOf(bus)),
+        new Descriptor(this.descriptorHost, bus, mode, who, access, bus.memory.share(SHARE)),
       );
     } else {
       if (!readsOnly) return refusal(EACCES);
@@ -279,13 +280,6 @@ export class Device implements Filesystem {
   private text(target: (typeof TEXTS)[number]): Text {
     const print = target === 'bindings' ? bindingsText : statsText;
     return new Text(() => print([...this.host.buses]));
-  }
-
-  /** The file of a bus is an access point, whose Ksocks hold memory together. */
-  private shareOf(bus: Bus): Share {
-    const share = this.shares.get(bus) ?? bus.memory.share(bus.ksocks);
-    this.shares.set(bus, share);
-    return share;
   }
 
   /** Whether the owner of the files, or root, opens a text: a few more may be open than other files. */

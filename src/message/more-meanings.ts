@@ -21,7 +21,8 @@ export const MORE_MEANINGS: Readonly<Partial<Record<Call, Meanings>>> = {
     ENOENT: 'there is no such bus; start one with `kbus serve`',
     EINVAL: "the mode is neither 'r' nor 'rw', or the bus number is out of range",
     EPROTO: 'the daemon there speaks another version of the protocol',
-    ENOMEM: 'the daemon has as many connections and open device files as it may (max-connections)',
+    ENOMEM:
+      'the daemon has as many connections and open device files as it may (max-connections), or no memory free for another (max-memory)',
     ETIMEDOUT:
       'the daemon waited for this program to say who it is, and gave up (hello-timeout, and the limit of silent connections)',
     EACCES:
@@ -98,7 +99,8 @@ export const MORE_MEANINGS: Readonly<Partial<Record<Call, Meanings>>> = {
     ENOENT: 'there is no such bus; start one with `kbus serve`',
     EPROTO: 'the daemon there speaks another version of the protocol',
     ENAMETOOLONG: LONG_PATH,
-    ENOMEM: 'the daemon has as many connections and open device files as it may (max-connections)',
+    ENOMEM:
+      'the daemon has as many connections and open device files as it may (max-connections), or no memory free for another (max-memory)',
     ETIMEDOUT:
       'the daemon waited for this program to say who it is, and gave up (hello-timeout, and the limit of silent connections)',
     ECONNRESET: 'the connection to the daemon is lost, and what happens from now on is not seen',

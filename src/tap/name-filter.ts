@@ -4,8 +4,8 @@ import { type Party, Routes } from '../bus/routes.ts';
 /** So many bytes, about, are kept of the answers for names that came: the same names come again and again. */
 export const ANSWERS_BYTES = 32 * 1024;
 const KEPT_BYTES = ANSWERS_BYTES / 2;
-/** Routes may take a quarter of what is free. */
-const MEMORY = { free: 4 * KEPT_BYTES, hold: () => {} };
+/** Routes may take a quarter of the room. */
+const MEMORY = { room: 4 * KEPT_BYTES, hold: () => {} };
 
 const OBSERVER: Party = { isOpen: true };
 

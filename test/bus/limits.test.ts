@@ -190,7 +190,7 @@ describe('the memory of a bus (spec 1 §14.1)', () => {
 
   it('counts in the share of the access point that still holds a message', () => {
     const { bus, sender, listener, send } = narrow();
-    const guests = bus.memory.share(bus.ksocks);
+    const guests = bus.memory.share('guests');
     const guest = bus.open(owner, { share: guests });
     guest.bind('$.A', false);
     // The listener's bindings must be the newest: it gets its copies first.

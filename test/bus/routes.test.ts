@@ -177,7 +177,7 @@ describe('routes', () => {
 
   it('keep routes and lists only in as much memory as they may, and count that', () => {
     const memory = {
-      free: 100_000,
+      room: 100_000,
       held: 0,
       hold(bytes: number): void {
         this.held += bytes;

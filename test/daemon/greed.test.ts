@@ -278,6 +278,11 @@ describe('A program that', { timeout: FULL ? 600_000 : 60_000 }, () => {
   });
 });
 
+/** Never resolves: rejects when `what` does. */
+async function endlessly(what: () => Promise<unknown>): Promise<never> {
+  for (;;) await what();
+}
+
 describe('Programs that fill the memory', () => {
   let local: LocalDaemon;
   beforeEach(async () => {
@@ -360,6 +365,24 @@ describe('Programs that fill the memory', () => {
       expect(read.size).toBeGreaterThan(1);
     },
   );
+
+  it('open further Ksocks, and make buses, only while a little is left for those that are there.', async () => {
+    const [asker, replier] = [await local.open(), await local.open()];
+    await replier.replier('$.Ask', () => 'yes');
+    const made = await refused(
+      endlessly(() => asker.newDevice()),
+      'ENOMEM',
+    );
+    expect(made.message).toContain('(max-memory)');
+    const opened = await refused(
+      endlessly(() => local.open()),
+      'ENOMEM',
+    );
+    expect(opened.message).toContain('(max-memory)');
+    for (let times = 0; times < 3; times++) {
+      expect((await asker.request('$.Ask')).text()).toBe('yes');
+    }
+  });
 
   it('still get an answer to each Request: if the Reply is too large, a small one that says so.', async () => {
     const [asker, replier] = [await local.open(), await local.open()];

@@ -8,7 +8,7 @@ import { Announcement } from '../../src/message/message.ts';
 import { frame } from '../support/frames.ts';
 import { Host, Peer, send } from './peer.ts';
 
-const LIMIT = 2_000_000;
+const LIMIT = 4_000_000;
 const UNLIMITED = 0xffff_ffff;
 const bus = (): Bus =>
   new Bus({ common: { memory: new Memory(LIMIT), names: new NameNumbers(), work: new Work() } });

@@ -8,7 +8,7 @@ const MIB = 1024 * 1024;
 /** A daemon with a limit of 512 MiB that itself uses 10. */
 class Stage {
   readonly memory = new Memory(512 * MIB);
-  private readonly share = this.memory.share(new Map());
+  private readonly share = this.memory.share('');
   readonly uncollected: Uncollected;
   garbage = 0;
   /** Collections begun, and the end of the last one. */

@@ -82,7 +82,7 @@ export class LocalEvents implements EventSource {
     const { held } = this.tap;
     share.hold(held - this.held);
     this.held = held;
-    this.tap.isSqueezed = !share.allows(held, STEP_BYTES);
+    this.tap.isSqueezed = !share.hasRoom(held, STEP_BYTES);
   }
 
   close(): void {
