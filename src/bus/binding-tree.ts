@@ -1,4 +1,5 @@
 import type { Linked } from '../base/chain.ts';
+import { put, type Table } from '../base/wide-map.ts';
 import { endOfWord, passOver } from '../message/name.ts';
 
 /** Where the first word of every name begins, behind its `$.`. */
@@ -46,7 +47,7 @@ export class Place<Ksock = unknown> {
   words: string;
   private parent: Place<Ksock> | null;
   /** By their first word. */
-  children: Map<string, Place<Ksock>> | null = null;
+  children: Table<string, Place<Ksock>> | null = null;
   replier: Binding<Ksock> | null = null;
   /** The newest listener. */
   newest: Binding<Ksock> | null = null;
@@ -61,8 +62,7 @@ export class Place<Ksock = unknown> {
   /** Adds a node below this one. `word` is the first of its words; if it has no others, both share the string. */
   add(word: string, words: string): Place<Ksock> {
     const child = new Place<Ksock>(words.length === word.length ? word : words, this);
-    this.children ??= new Map();
-    this.children.set(word, child);
+    this.children = put(this.children, word, child);
     return child;
   }
 
@@ -72,7 +72,7 @@ export class Place<Ksock = unknown> {
     const above = parent.add(wordAt(this.words, 0), this.words.slice(0, length));
     this.words = this.words.slice(length + 1);
     this.parent = above;
-    above.children = new Map([[wordAt(this.words, 0), this]]);
+    above.children = put<Place<Ksock>>(null, wordAt(this.words, 0), this);
     return above;
   }
 

@@ -1,3 +1,4 @@
+import { put } from '../base/wide-map.ts';
 import { Errno } from '../message/errno.ts';
 import { REPLIER_BIND_EVENT } from '../message/message.ts';
 import { checkBindingName, checkMessageName, isWildcard, MAX_NAME } from '../message/name.ts';
@@ -60,10 +61,10 @@ export class Bindings {
     if (replier && !this.bindReports.reportBind(true, ksock, name)) return -Errno.EAGAIN;
     const binding = new Binding(ksock, name, replier, this.nextOrder++);
     if (replier) {
-      ksock.replying.set(name, binding);
+      ksock.replying = put(ksock.replying, name, binding);
     } else {
       binding.older = ksock.listening.get(name) ?? null;
-      ksock.listening.set(name, binding);
+      ksock.listening = put(ksock.listening, name, binding);
     }
     routes.add(binding);
     binding.olderOfKsock = ksock.newestBinding;

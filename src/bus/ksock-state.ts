@@ -1,4 +1,5 @@
 import type { Linked } from '../base/chain.ts';
+import type { Table } from '../base/wide-map.ts';
 import type { Mode } from '../message/calls.ts';
 import type { Access } from './access.ts';
 import type { Binding } from './binding-tree.ts';
@@ -97,9 +98,9 @@ export class KsockState implements Linked<KsockState> {
   /** @internal */
   maxUnreplied = 0;
   /** @internal Its bindings as listener by name; of several to one name, the newest. */
-  readonly listening = new Map<string, KsockBinding>();
+  listening: Table<string, KsockBinding> = new Map();
   /** @internal */
-  readonly replying = new Map<string, KsockBinding>();
+  replying: Table<string, KsockBinding> = new Map();
   /** @internal Id of the last message that it sent. */
   lastNetwork = 0;
   /** @internal */

@@ -1,6 +1,7 @@
 import type { Binding } from './binding-tree.ts';
 import type { MessageBatch } from './message-batch.ts';
 import type { RequestRecord } from './requests.ts';
+import { Ring } from './ring.ts';
 import { COSTS } from './settings.ts';
 
 /**
@@ -11,10 +12,7 @@ import { COSTS } from './settings.ts';
  * A mark may stand between two messages: a driver that prefetches keeps there how far it has come.
  */
 export class Queue {
-  private batches: (MessageBatch | undefined)[] = [];
-  private bindings: (Binding | null)[] = [];
-  private read: number[] = [];
-  private head = 0;
+  private readonly ring: Ring;
   /** Number of entries. */
   entries = 0;
   /** Number of unread messages. */
@@ -25,41 +23,38 @@ export class Queue {
   /** How many messages of the entry at the mark stand before the mark, those that were read included. */
   private markWithin = 0;
 
-  private get mask(): number {
-    return this.batches.length - 1;
+  constructor(ring = new Ring()) {
+    this.ring = ring;
   }
 
   /** The batch of an entry; 0 is the front. */
   batch(entry: number): MessageBatch {
-    return this.batches[(this.head + entry) & this.mask] as MessageBatch;
+    return this.ring.batch(entry) as MessageBatch;
   }
 
   binding(entry: number): Binding | null {
-    return this.bindings[(this.head + entry) & this.mask] as Binding | null;
+    return this.ring.binding(entry);
   }
 
   /** How many messages of the batch at `entry` have been read. */
   readOf(entry: number): number {
-    return this.read[(this.head + entry) & this.mask] as number;
+    return this.ring.read(entry);
   }
 
   pushBack(batch: MessageBatch, binding: Binding | null): void {
-    if (this.entries === this.batches.length) this.grow();
-    const at = (this.head + this.entries) & this.mask;
-    this.batches[at] = batch;
-    this.bindings[at] = binding;
-    this.read[at] = 0;
+    const { ring } = this;
+    if (this.entries === ring.capacity) ring.grow();
+    ring.set(this.entries, batch, binding);
     this.entries++;
     this.length += batch.count;
     this.weight += batch.size + ENTRY_COST;
   }
 
   pushFront(batch: MessageBatch, binding: Binding | null): void {
-    if (this.entries === this.batches.length) this.grow();
-    this.head = (this.head - 1) & this.mask;
-    this.batches[this.head] = batch;
-    this.bindings[this.head] = binding;
-    this.read[this.head] = 0;
+    const { ring } = this;
+    if (this.entries === ring.capacity) ring.grow();
+    ring.turn(-1);
+    ring.set(0, batch, binding);
     this.entries++;
     this.length += batch.count;
     this.weight += batch.size + ENTRY_COST;
@@ -75,10 +70,8 @@ export class Queue {
       this.dropRead(entry, 1);
       return true;
     }
-    const place = this.head;
-    this.batches[place] = undefined;
-    this.bindings[place] = null;
-    this.head = (place + 1) & this.mask;
+    this.ring.forget(0);
+    this.ring.turn(1);
     this.entries--;
     if (this.markEntry > 0) this.markEntry--;
     else this.markWithin = 0;
@@ -88,11 +81,10 @@ export class Queue {
 
   /** The same, but an entry of which all is read stays until `dropRead`. */
   advance(entry: number, count: number): boolean {
-    const place = (this.head + entry) & this.mask;
-    const batch = this.batches[place] as MessageBatch;
-    const read = (this.read[place] as number) + count;
+    const batch = this.batch(entry);
+    const read = this.readOf(entry) + count;
     this.length -= count;
-    this.read[place] = read;
+    this.ring.setRead(entry, read);
     // The memory of a batch is free when all of it has been read.
     if (read < batch.count) return false;
     this.weight -= batch.size + ENTRY_COST;
@@ -102,13 +94,10 @@ export class Queue {
   /** Removes `count` entries from `entry` on, of which all is read; the entries before them move up. */
   dropRead(entry: number, count: number): void {
     if (count === 0) return;
-    for (let at = entry - 1; at >= 0; at--) this.move(at, at + count);
-    for (let at = 0; at < count; at++) {
-      const place = (this.head + at) & this.mask;
-      this.batches[place] = undefined;
-      this.bindings[place] = null;
-    }
-    this.head = (this.head + count) & this.mask;
+    const { ring } = this;
+    for (let at = entry - 1; at >= 0; at--) ring.move(at, at + count);
+    for (let at = 0; at < count; at++) ring.forget(at);
+    ring.turn(count);
     this.entries -= count;
     if (this.markEntry >= entry + count) {
       this.markEntry -= count;
@@ -121,15 +110,7 @@ export class Queue {
 
   /** An idle Ksock gives back the memory of a busy hour. */
   private rest(): void {
-    if (this.batches.length > IDLE_CAPACITY) this.clear();
-  }
-
-  private move(from: number, to: number): void {
-    const target = (this.head + to) & this.mask;
-    const source = (this.head + from) & this.mask;
-    this.batches[target] = this.batches[source];
-    this.bindings[target] = this.bindings[source] as Binding | null;
-    this.read[target] = this.read[source] as number;
+    if (this.ring.capacity > IDLE_CAPACITY) this.clear();
   }
 
   /**
@@ -141,7 +122,7 @@ export class Queue {
     for (let entry = 0; entry < this.entries; entry++) {
       // The batches of others are not looked at: they are spread over memory.
       if (this.binding(entry) !== binding) {
-        if (kept !== entry) this.move(entry, kept);
+        if (kept !== entry) this.ring.move(entry, kept);
         kept++;
         continue;
       }
@@ -151,11 +132,7 @@ export class Queue {
       this.weight -= batch.size + ENTRY_COST;
       removed(batch, read);
     }
-    for (let entry = kept; entry < this.entries; entry++) {
-      const at = (this.head + entry) & this.mask;
-      this.batches[at] = undefined;
-      this.bindings[at] = null;
-    }
+    for (let entry = kept; entry < this.entries; entry++) this.ring.forget(entry);
     this.entries = kept;
     this.unmark();
   }
@@ -189,7 +166,7 @@ export class Queue {
     const count = batch.count - index - 1;
     const behind = count === 0 ? null : batch.stretch(index + 1, count);
     const isMarkedBefore = entry === this.markEntry && this.markedWithin === index;
-    this.batches[(this.head + entry) & this.mask] = before;
+    this.ring.setBatch(entry, before);
     if (behind !== null) this.putBehind(entry, behind);
     if (isMarkedBefore) {
       this.markEntry++;
@@ -203,20 +180,17 @@ export class Queue {
 
   /** Inserts a batch, of which nothing has been read, behind `entry`; the entries up to `entry` move down. */
   private putBehind(entry: number, batch: MessageBatch): void {
-    if (this.entries === this.batches.length) this.grow();
-    this.head = (this.head - 1) & this.mask;
+    const { ring } = this;
+    const binding = this.binding(entry);
+    if (this.entries === ring.capacity) ring.grow();
+    ring.turn(-1);
     this.entries++;
-    for (let at = 0; at <= entry; at++) this.move(at + 1, at);
-    const place = (this.head + entry + 1) & this.mask;
-    this.batches[place] = batch;
-    this.read[place] = 0;
+    for (let at = 0; at <= entry; at++) ring.move(at + 1, at);
+    ring.set(entry + 1, batch, binding);
   }
 
   clear(): void {
-    this.batches = [];
-    this.bindings = [];
-    this.read = [];
-    this.head = 0;
+    this.ring.clear();
     this.entries = 0;
     this.length = 0;
     this.weight = 0;
@@ -255,23 +229,6 @@ export class Queue {
   unmark(): void {
     this.markEntry = 0;
     this.markWithin = 0;
-  }
-
-  // The capacity is a power of two, so that positions wrap with a mask.
-  private grow(): void {
-    const capacity = this.batches.length === 0 ? 4 : this.batches.length * 2;
-    const batches: (MessageBatch | undefined)[] = new Array(capacity).fill(undefined);
-    const bindings: (Binding | null)[] = new Array(capacity).fill(null);
-    const read: number[] = new Array(capacity).fill(0);
-    for (let entry = 0; entry < this.entries; entry++) {
-      batches[entry] = this.batch(entry);
-      bindings[entry] = this.binding(entry);
-      read[entry] = this.readOf(entry);
-    }
-    this.batches = batches;
-    this.bindings = bindings;
-    this.read = read;
-    this.head = 0;
   }
 }
 

@@ -1,3 +1,4 @@
+import { WideMap } from '../base/wide-map.ts';
 import { Flag } from '../message/flags.ts';
 import type { BusState } from './bus-state.ts';
 import { type KsockBinding, type KsockState, ksockOf } from './ksock-state.ts';
@@ -21,7 +22,7 @@ export class Queueing {
   private readonly room: RoomWaits;
   /** How many entries all queues have. */
   entries = 0;
-  private readonly elsewhere = new Map<MessageBatch, HeldElsewhere>();
+  private readonly elsewhere = new WideMap<MessageBatch, HeldElsewhere>(({ idSerial }) => idSerial);
 
   constructor(state: BusState, room: RoomWaits) {
     this.state = state;
@@ -81,8 +82,9 @@ export class Queueing {
   letGo(batch: MessageBatch, share: Share): void {
     this.entries--;
     const isLast = --batch.holders === 0;
-    if (this.elsewhere.size > 0 && this.elsewhere.has(batch)) {
-      this.letGoElsewhere(batch, share, isLast);
+    const held = this.elsewhere.size > 0 ? this.elsewhere.get(batch) : undefined;
+    if (held !== undefined) {
+      this.letGoElsewhere(batch, held, share, isLast);
     } else {
       share.hold(isLast ? -COSTS.place - batch.cost : -COSTS.place);
     }
@@ -98,8 +100,12 @@ export class Queueing {
     held.entries.set(share, (held.entries.get(share) ?? 0) + 1);
   }
 
-  private letGoElsewhere(batch: MessageBatch, share: Share, isLast: boolean): void {
-    const held = this.elsewhere.get(batch) as HeldElsewhere;
+  private letGoElsewhere(
+    batch: MessageBatch,
+    held: HeldElsewhere,
+    share: Share,
+    isLast: boolean,
+  ): void {
     const { charged, entries } = held;
     share.hold(-COSTS.place);
     const left = (entries.get(share) ?? 0) - 1;

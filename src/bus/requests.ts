@@ -1,4 +1,5 @@
 import { NumberMap } from '../base/number-map.ts';
+import { put, type Table } from '../base/wide-map.ts';
 import { MAX_SAME_IDS } from './settings.ts';
 
 /** How far a Request is, from its send to its one Reply or Status: see the table of the ledger. */
@@ -54,7 +55,7 @@ const limpetKey = (network: number, serial: number): string => `${network}:${ser
 export class Outstanding {
   private readonly ours = new NumberMap<RequestRecord>();
   /** Requests with a Limpet's id, by that id; null when there never was one. */
-  private limpets: Map<string, RequestRecord> | null = null;
+  private limpets: Table<string, RequestRecord> | null = null;
   /** Requests whose answer goes to the requester's driver, by token. */
   private readonly tokens = new NumberMap<RequestRecord>();
   size = 0;
@@ -118,8 +119,7 @@ export class Outstanding {
     if (network === 0) {
       this.ours.set(serial, record);
     } else {
-      this.limpets ??= new Map();
-      this.limpets.set(limpetKey(network, serial), record);
+      this.limpets = put(this.limpets, limpetKey(network, serial), record);
     }
   }
 

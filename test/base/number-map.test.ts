@@ -47,6 +47,38 @@ describe('A map with numbers as keys', () => {
     );
   });
 
+  it('behaves like a Map with a million keys, and gives all of them back.', () => {
+    // Those of a program: one after the other, from anywhere.
+    const first = 0xffff_0000;
+    const map = new NumberMap<number>();
+    const key = (at: number): number => (first + at) >>> 0;
+    for (let at = 0; at < 1_000_000; at++) map.set(key(at), at);
+    expect(map.size).toBe(1_000_000);
+    let wrong = 0;
+    for (let at = 0; at < 1_000_000; at++) {
+      if (map.get(key(at)) !== at) wrong++;
+      if (at % 3 === 0 && map.take(key(at)) !== at) wrong++;
+      if (at % 3 === 1) map.set(key(at), -at);
+    }
+    expect([wrong, map.size, map.get(key(999_999)), map.take(key(0))]).toEqual([
+      0,
+      666_666,
+      undefined,
+      undefined,
+    ]);
+    expect(map.oldestFirst(key(1_000_000)).slice(0, 3)).toEqual([
+      [key(1), -1],
+      [key(2), 2],
+      [key(4), -4],
+    ]);
+    for (let value = map.any(); value !== undefined; value = map.any()) {
+      if (map.take(key(Math.abs(value))) !== value) wrong++;
+    }
+    expect([wrong, map.size]).toEqual([0, 0]);
+    map.set(7, 7);
+    expect([map.get(7), map.any()]).toEqual([7, 7]);
+  });
+
   it('gives its keys in the order of allocation, also after they wrapped.', () => {
     const map = new NumberMap<string>();
     for (const given of [2, 0, 0xffff_ffff, 1, 0xffff_fffe]) map.set(given, `at ${given}`);

@@ -5,6 +5,7 @@ import type { BusKsock } from '../../src/bus/ksock.ts';
 import { MessageBatch } from '../../src/bus/message-batch.ts';
 import { Queue } from '../../src/bus/queue.ts';
 import { RequestRecord } from '../../src/bus/requests.ts';
+import { Ring } from '../../src/bus/ring.ts';
 import { COSTS } from '../../src/bus/settings.ts';
 import { checkRecords, RecordWords, writeRecord } from '../../src/message/codec/records.ts';
 import { Flag } from '../../src/message/flags.ts';
@@ -191,13 +192,47 @@ describe('a queue', () => {
     }
   });
 
-  it('releases each batch that was taken', () => {
-    const queue = new Queue();
-    for (const name of ['$.A', '$.B', '$.C']) queue.pushBack(batch(name), BINDINGS[0] ?? null);
-    queue.drop(1);
-    queue.drop(0);
-    queue.remove(BINDINGS[0] as Binding, () => {});
-    const { batches } = queue as unknown as { batches: unknown[] };
-    expect(batches.filter((kept) => kept !== undefined)).toEqual([]);
+  it('keeps its order while it grows by pages, and releases each batch that was taken', () => {
+    const ring = new Ring();
+    const queue = new Queue(ring);
+    const expected: MessageBatch[] = [];
+    const push = (count: number, name: string): void => {
+      for (let at = 0; at < count; at++) {
+        const one = batch(name);
+        if (at % 1000 === 999) {
+          queue.pushFront(one, null);
+          expected.unshift(one);
+        } else {
+          queue.pushBack(one, at % 3 === 0 ? (BINDINGS[0] as Binding) : null);
+          expected.push(one);
+        }
+      }
+    };
+    // Each time, the first entry is somewhere else in its page when the ring grows.
+    for (const [more, less] of [
+      [5000, 1500],
+      [6000, 3000],
+      [20_000, 7777],
+      [30_000, 1],
+    ] as const) {
+      push(more, '$.A');
+      for (let at = 0; at < less; at++) {
+        expect(queue.batch(0)).toBe(expected.shift());
+        queue.drop(0);
+      }
+      const there = Array.from({ length: queue.entries }, (_, entry) => queue.batch(entry));
+      expect(there.every((one, at) => one === expected[at])).toBe(true);
+      expect(there).toHaveLength(expected.length);
+    }
+    queue.remove(BINDINGS[0] as Binding, (one) => expected.splice(expected.indexOf(one), 1));
+    expect(queue.entries).toBe(expected.length);
+    for (const one of expected) {
+      expect(queue.batch(0)).toBe(one);
+      if (queue.entries > 1) queue.drop(0);
+    }
+    const { pages } = ring as unknown as { pages: ({ batches: unknown[] } | null)[] };
+    expect(pages.length).toBeGreaterThan(8);
+    const kept = pages.flatMap((page) => page?.batches ?? []);
+    expect(kept.filter((one) => one !== undefined)).toEqual([expected.at(-1)]);
   });
 });

@@ -215,7 +215,7 @@ export class Limpet {
 
   /** The names that it is bound to in place of others. */
   get proxied(): string[] {
-    return this.ksock === null ? [] : [...this.ksock.replying.keys()];
+    return this.ksock === null ? [] : [...this.ksock.replying.values()].map(({ name }) => name);
   }
 }
 
