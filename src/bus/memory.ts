@@ -53,7 +53,7 @@ export class Memory {
 
   /** For errors. */
   get says(): string {
-    return `programs hold ${this.held} bytes of the ${this.limit} that they may hold together (max-memory)`;
+    return `programs hold ${this.held} bytes of the ${this.limit} that they may hold together (max-memory), and ${this.kept} are kept for those that hold little`;
   }
 
   /** Whether one that then would hold `held` bytes may hold `more` than it does: as much as then is still free, or little. */

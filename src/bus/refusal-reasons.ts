@@ -261,10 +261,11 @@ function filling(bus: Engine, ksock: KsockState): string {
   return `${numMessages} unread; ${holding(bus, ksock)}`;
 }
 
-/** A Ksock may hold as much memory as is still free. */
-function holding(bus: Engine, ksock: KsockState): string {
+/** A Ksock may hold as much memory as is still free, and its access point twice as much. */
+function holding(bus: Engine, { held, share }: KsockState): string {
   const { limit, room } = bus.memory;
-  return `it holds ${ksock.held} bytes of memory, and ${Math.max(0, room)} of ${limit} are free (max-memory)`;
+  const all = held > room ? '' : `, all Ksocks of its access point ${share.held}`;
+  return `it holds ${held} bytes of memory${all}, and ${Math.max(0, room)} of ${limit} are free (max-memory)`;
 }
 
 function whyNoMemory(bus: Engine, ksock: KsockState): string {
