@@ -112,6 +112,7 @@ export class Delivery {
     const orWait = (flags & Flag.ALL_OR_WAIT) !== 0;
     let answered: RequestRecord | null = null;
     const { size } = batch;
+    const freed = sender.waitingBytes;
 
     if (requests !== null) {
       if (replier === null) return this.refuse(sender, batch, Errno.EADDRNOTAVAIL, attempt);
@@ -119,7 +120,7 @@ export class Delivery {
         return this.refuse(sender, batch, Errno.EPIPE, attempt);
       }
       const { ksock } = replier;
-      if (ksock.hasMuchToAnswer || !ksock.takes(size)) {
+      if (ksock.hasMuchToAnswer || !ksock.takes(size, freed)) {
         return this.refuseFull(sender, batch, ksock, orWait, attempt);
       }
     } else if (batch.isReply) {
@@ -138,7 +139,7 @@ export class Delivery {
     let delivery = 0;
     for (let at = 0; at < listeners.length; at++) {
       const listener = (listeners[at] as KsockBinding).ksock;
-      if (listener === deaf || listener.takes(size)) continue;
+      if (listener === deaf || listener.takes(size, freed)) continue;
       if (allOrNothing) return this.refuseFull(sender, batch, listener, orWait, attempt);
       if (delivery === 0) delivery = this.state.newDelivery();
       listener.delivery = delivery;
@@ -225,6 +226,7 @@ export class Delivery {
       return this.refuse(sender, batch, Errno.ENOMEM, attempt);
     }
     this.room.block(sender, full);
+    this.room.noteLack(sender, full.hasPlace && !full.hasMuchToAnswer);
     this.state.observer?.waiting?.(sender, batch, attempt);
     return -Errno.EAGAIN;
   }

@@ -79,6 +79,7 @@ export class Departure {
     this.bindReports.forget(ksock);
     ksock.hold(-COSTS.ksock);
     this.state.memory.keepFor(-1);
+    this.state.memory.tell();
     this.state.observer?.closed?.(ksock);
     this.leaving--;
     if (this.state.ksocks.size === 0 && this.leaving === 0) this.checkNothingLeft();

@@ -179,11 +179,17 @@ export class KsockState implements Linked<KsockState> {
     return !this.takes(0);
   }
 
-  /** Whether the queue may get messages of this size in all. */
-  takes(size: number): boolean {
-    if (this.occupied >= this.limit || this.queue.weight >= this.maxBytes) return false;
+  /** Whether its queue has fewer messages, and fewer bytes, than it may have. */
+  get hasPlace(): boolean {
+    return this.occupied < this.limit && this.queue.weight < this.maxBytes;
+  }
+
+  /** Whether the queue may get messages of this size in all, if so many bytes become free by it. */
+  takes(size: number, freed = 0): boolean {
+    if (!this.hasPlace) return false;
     // Room is kept for what is small, beside what a Ksock may hold.
-    return this.hasRoomFor(size <= LEAST_BYTES ? 0 : size);
+    const bytes = size <= LEAST_BYTES ? 0 : size;
+    return this.share.allows(this.held + bytes, bytes - freed);
   }
 
   /** All the bytes that it holds. A message that lies in several queues counts in each of them. */
@@ -194,6 +200,11 @@ export class KsockState implements Linked<KsockState> {
   /** Whether it may hold so many more bytes. */
   hasRoomFor(bytes: number): boolean {
     return this.share.allows(this.held + bytes, bytes);
+  }
+
+  /** @internal What becomes free when the message that waits is sent. */
+  get waitingBytes(): number {
+    return this.sending === null ? 0 : this.sending.cost + COSTS.waiting;
   }
 
   /** @internal It keeps a message that waits to be sent. */

@@ -24,6 +24,10 @@ export class Memory {
   readonly spare: number;
   /** Bytes that no program is charged for, and that are not free. */
   slack = 0;
+  /** Buses on which somebody waits for room. */
+  private readonly waiting = new Set<WaitsForRoom>();
+  /** With no more room than this, nobody who waits can go on. */
+  private tooLittle = 0;
   private readonly named = new Map<string, Share>();
   private readonly shares: Share[] = [];
   /** Of what is free, this is kept for those who hold little. */
@@ -49,6 +53,25 @@ export class Memory {
   /** What is free for those who hold more than a little. */
   get room(): number {
     return this.free - this.kept;
+  }
+
+  /** Somebody waits until others let go of memory: {@link tell} tells of that. */
+  await(bus: WaitsForRoom): void {
+    this.tooLittle = this.waiting.size === 0 ? this.room : Math.min(this.tooLittle, this.room);
+    this.waiting.add(bus);
+  }
+
+  stopAwaiting(bus: WaitsForRoom): void {
+    this.waiting.delete(bus);
+  }
+
+  /** Call it when somebody may have let go of memory. */
+  tell(): void {
+    if (this.waiting.size === 0) return;
+    const { room } = this;
+    const isMore = room > this.tooLittle;
+    this.tooLittle = room;
+    if (isMore) for (const bus of [...this.waiting]) bus.tellOfMemory();
   }
 
   /** For errors. */
@@ -98,6 +121,11 @@ export class Memory {
 }
 
 const MAX_WEIGHED_KSOCKS = 1000;
+
+/** Is told when there is more room than there was. */
+export interface WaitsForRoom {
+  tellOfMemory(): void;
+}
 
 /** A Ksock that holds less than this part of the room, beside what it costs itself, is not refused because of others at its access point. */
 const NEWCOMERS_PART = 1 / 64;

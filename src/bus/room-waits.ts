@@ -1,5 +1,6 @@
 import type { BusState } from './bus-state.ts';
 import { type KsockState, ksockOf } from './ksock-state.ts';
+import type { WaitsForRoom } from './memory.ts';
 import type { MessageBatch } from './message-batch.ts';
 import type { RequestRecord } from './requests.ts';
 import type { Steps } from './work.ts';
@@ -8,7 +9,7 @@ import type { Steps } from './work.ts';
  * Who waits for room, and in whose queue: senders whose message waits (ALL_OR_WAIT), and Ksocks whose drivers keep
  * Requests until there is room for them. A call notes where it made room, and tells the waiting ones at its end.
  */
-export class RoomWaits {
+export class RoomWaits implements WaitsForRoom {
   private readonly state: BusState;
   /** Ksocks whose message waits to be sent, first come first. */
   private readonly sendingKsocks = new Set<KsockState>();
@@ -17,6 +18,11 @@ export class RoomWaits {
   /** Ksocks that have gained room, and whose waiting senders are still to be told. */
   private readonly gainedRoom = new Set<KsockState>();
   private isTelling = false;
+  /** Ksocks whose message waits for memory, which anybody may let go of; first come first. */
+  private readonly lacking = new Set<KsockState>();
+  private isTellingOfMemory = false;
+  /** Since it began to tell them. */
+  private hasMoreMemory = false;
 
   constructor(state: BusState) {
     this.state = state;
@@ -40,6 +46,7 @@ export class RoomWaits {
     sender.sending = null;
     sender.waitingRequest = null;
     this.sendingKsocks.delete(sender);
+    this.noteLack(sender, false);
     this.block(sender, null);
     this.noteRoom(sender);
   }
@@ -50,6 +57,36 @@ export class RoomWaits {
     sender.blockedOn?.blocking.delete(sender);
     sender.blockedOn = on;
     on?.blocking.add(sender);
+  }
+
+  /** Notes whether the sender waits for memory: the queue that keeps it waiting would have a place. */
+  noteLack(sender: KsockState, lacks: boolean): void {
+    if (lacks) this.lacking.add(sender);
+    else if (!this.lacking.delete(sender)) return;
+    const { memory } = this.state;
+    if (this.lacking.size > 0) memory.await(this);
+    else memory.stopAwaiting(this);
+  }
+
+  /** Tells those whose message has room now. */
+  tellOfMemory(): void {
+    this.hasMoreMemory = true;
+    if (this.isTellingOfMemory) return;
+    this.isTellingOfMemory = true;
+    this.state.work.run(this.tellingOfMemory());
+  }
+
+  private *tellingOfMemory(): Steps {
+    while (this.hasMoreMemory) {
+      this.hasMoreMemory = false;
+      for (const sender of [...this.lacking]) {
+        const { blockedOn, sending } = sender;
+        if (sending === null || blockedOn === null || !this.lacking.has(sender)) continue;
+        if (blockedOn.takes(sending.size, sender.waitingBytes)) sender.owner.roomMade();
+        yield;
+      }
+    }
+    this.isTellingOfMemory = false;
   }
 
   /** The driver of `asker` keeps Requests until `full` has room, and wants to be told. */
@@ -81,6 +118,7 @@ export class RoomWaits {
    * they do may make more room.
    */
   tellOfRoom(): void {
+    this.state.memory.tell();
     if (this.isTelling || this.gainedRoom.size === 0) return;
     this.isTelling = true;
     this.state.work.run(this.telling());

@@ -187,6 +187,7 @@ class Chunk implements MemoryOfBatches, Reusable {
     this.batches = null;
     this.moveAll(batches.filter((batch) => batch.timesKept > 0));
     this.settle();
+    this.memory.tell();
   }
 
   /** Moves the batches to a new chunk, side by side. */

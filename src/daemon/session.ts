@@ -262,6 +262,7 @@ export class Session
     this.end();
     this.parts?.ksock.holdForDriver(0);
     this.observation?.letGo();
+    this.bus.memory.tell();
     this.host.flushes.flush();
   }
 
@@ -362,6 +363,7 @@ export class Session
 
   /** An event of this connection has been handled: flushes all connections that it gave something to send. */
   private handled(): void {
+    this.bus.memory.tell();
     this.markDirty();
     this.host.flushes.flush();
   }

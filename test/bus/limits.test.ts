@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { Bus, type BusKsock, MessageBatch } from '../../src/bus/index.ts';
+import { Bus, Buses, type BusKsock, MessageBatch } from '../../src/bus/index.ts';
 import { COSTS } from '../../src/bus/settings.ts';
 import { Errno } from '../../src/message/errno.ts';
 import { Flag } from '../../src/message/flags.ts';
@@ -133,6 +133,66 @@ describe('the memory of a bus (spec 1 §14.1)', () => {
     expect(bus.memory.held - before).toBeGreaterThan(100_000);
     sender.discard();
     expect(bus.memory.held).toBe(before);
+  });
+
+  describe('lets a message that waits for it go on', () => {
+    const LARGE = 85_000;
+
+    /** A large message waits for a listener with one message; then hoarders of another bus can leave too little for it. */
+    function waiting() {
+      const buses = new Buses(2, { maxMemory: 300_000 });
+      const [bus, other] = [buses.get(0) as Bus, buses.get(1) as Bus];
+      const listener = bus.open(owner);
+      listener.bind('$.A', false);
+      listener.maxMessages(1);
+      const sender: BusKsock = bus.open({ ...owner, roomMade: () => sender.resend() });
+      expect(sender.send(batch('$.A', 10))).toBe(0);
+      expect(sender.send(batch('$.A', LARGE, Flag.ALL_OR_WAIT))).toBe(-Errno.EAGAIN);
+      const post = other.open(owner);
+      const names = ['$.H', '$.I', '$.J'];
+      const hoarders = names.map((name) => {
+        const hoarder = other.open(owner);
+        hoarder.bind(name, false);
+        hoarder.maxMessages(0xffff_ffff);
+        return hoarder;
+      });
+      const fill = (): void => {
+        for (const [at, hoarder] of hoarders.entries()) {
+          while (hoarder.missed === 0) post.send(batch(names[at] as string, 5000));
+        }
+      };
+      return { listener, sender, hoarders, fill };
+    }
+
+    it('when the listener has read, though the message itself takes most of what is left', () => {
+      const { listener, sender } = waiting();
+      listener.take();
+      expect([sender.isSending, listener.take()?.dataLength]).toEqual([false, LARGE]);
+    });
+
+    it.each<[string, (hoarder: BusKsock) => void]>([
+      ['have read', (hoarder) => hoarder.takeMany(hoarder.numMessages)],
+      ['have closed', (hoarder) => hoarder.close()],
+      ['unbind', (hoarder) => hoarder.unbind(hoarder.newestBinding?.name as string, false)],
+    ])('when Ksocks of another bus %s', (_how, letGo) => {
+      const { listener, sender, hoarders, fill } = waiting();
+      fill();
+      listener.take();
+      expect([sender.isSending, listener.numMessages]).toEqual([true, 0]);
+      hoarders[2]?.take();
+      expect([sender.isSending, listener.numMessages]).toEqual([true, 0]);
+      for (const hoarder of hoarders) letGo(hoarder);
+      expect([sender.isSending, listener.take()?.dataLength]).toEqual([false, LARGE]);
+    });
+
+    it('unless it was given up', () => {
+      const { listener, sender, hoarders, fill } = waiting();
+      fill();
+      listener.take();
+      sender.discard();
+      for (const hoarder of hoarders) hoarder.close();
+      expect([sender.isSending, listener.numMessages]).toEqual([false, 0]);
+    });
   });
 
   it('names the Ksock that holds the most where it lacks', () => {
