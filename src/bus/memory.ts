@@ -8,7 +8,7 @@ const LITTLE_BYTES = COSTS.ksock + LEAST_BYTES;
 /** As many again are kept for it: so much may come before anybody looks what it holds. */
 const KEPT_BYTES = 2 * LEAST_BYTES;
 
-/** Part of all memory that is kept for what is held for a moment, and for no program's sake. */
+/** Part of all memory that is kept for slack: that grows without a look at what is free. */
 const SPARE_PART = 1 / 32;
 
 /**
@@ -20,7 +20,7 @@ export class Memory {
   readonly limit: number;
   /** The open Ksocks of each bus by id. */
   readonly buses = new Set<ReadonlyMap<number, Holder>>();
-  /** What is held for no program's sake may grow by so much at once. */
+  /** Bytes by which `slack` may grow at once. */
   readonly spare: number;
   /** Bytes that no program is charged for, and that are not free. */
   slack = 0;

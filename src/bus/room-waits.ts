@@ -73,7 +73,8 @@ export class RoomWaits implements WaitsForRoom {
     this.hasMoreMemory = true;
     if (this.isTellingOfMemory) return;
     this.isTellingOfMemory = true;
-    this.state.work.run(this.tellingOfMemory());
+    // However often memory is let go of in a turn, all of them are looked at once.
+    this.state.work.defer(this.tellingOfMemory());
   }
 
   private *tellingOfMemory(): Steps {

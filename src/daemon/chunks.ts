@@ -3,7 +3,7 @@ import type { MemoryOfBatches, MessageBatch } from '../bus/message-batch.ts';
 import type { Steps, Work } from '../bus/work.ts';
 import { POOL_BYTES } from '../transport/read-sizes.ts';
 
-/** How many bytes of chunks are left as they are, because most messages are read soon. */
+/** How many bytes of chunks at most are left as they are, because most messages are read soon. */
 const YOUNG_BYTES = 4 * 1024 * 1024;
 
 /**
@@ -24,7 +24,12 @@ export class Chunks {
   private youngBytes = 0;
 
   /** Counts the bytes that are not free in `memory`, and the batches that move in `work`. */
-  constructor(memory: Memory, work: Work, mostYoung = YOUNG_BYTES, poolBytes = POOL_BYTES) {
+  constructor(
+    memory: Memory,
+    work: Work,
+    mostYoung = Math.min(YOUNG_BYTES, memory.spare),
+    poolBytes = POOL_BYTES,
+  ) {
     this.memory = memory;
     this.work = work;
     this.mostYoung = mostYoung;
