@@ -120,7 +120,7 @@ export class Delivery {
         return this.refuse(sender, batch, Errno.EPIPE, attempt);
       }
       const { ksock } = replier;
-      if (ksock.hasMuchToAnswer || !ksock.takes(size, freed)) {
+      if (!ksock.mayBeAsked(size, freed)) {
         return this.refuseFull(sender, batch, ksock, orWait, attempt);
       }
     } else if (batch.isReply) {
@@ -128,7 +128,7 @@ export class Delivery {
       if (requester === undefined) return this.refuse(sender, batch, Errno.EADDRNOTAVAIL, attempt);
       answered = requester.outstanding.find(batch.replyNetwork, batch.replySerial, sender);
       if (answered === null) return this.refuse(sender, batch, Errno.ECONNREFUSED, attempt);
-      if (size > SMALL_REPLY_BYTES && !this.admission.mayAnswer(requester, size)) {
+      if (batch.largest > SMALL_REPLY_BYTES && !this.admission.mayAnswer(requester, size)) {
         return this.refuse(sender, batch, Errno.ENOMEM, attempt);
       }
     }
@@ -226,7 +226,7 @@ export class Delivery {
       return this.refuse(sender, batch, Errno.ENOMEM, attempt);
     }
     this.room.block(sender, full);
-    this.room.noteLack(sender, full.hasPlace && !full.hasMuchToAnswer);
+    this.room.noteLack(sender, full.lacksMemory);
     this.state.observer?.waiting?.(sender, batch, attempt);
     return -Errno.EAGAIN;
   }

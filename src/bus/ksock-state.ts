@@ -239,9 +239,14 @@ export class KsockState implements Linked<KsockState> {
     return this.unreplied.size >= this.maxUnanswered;
   }
 
-  /** Whether there is room for one more Request to it. */
-  get mayBeAsked(): boolean {
-    return !this.isFull && !this.hasMuchToAnswer;
+  /** Whether there is room for Requests of this size to it, if so many bytes become free by it. */
+  mayBeAsked(size: number, freed = 0): boolean {
+    return !this.hasMuchToAnswer && this.takes(size, freed);
+  }
+
+  /** What is in its way are not other messages: memory lacks, which anybody may let go of. */
+  get lacksMemory(): boolean {
+    return this.hasPlace && !this.hasMuchToAnswer;
   }
 
   /** Whether a message waits to be sent (ALL_OR_WAIT, after EAGAIN). */

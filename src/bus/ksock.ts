@@ -91,6 +91,11 @@ export class BusKsock extends KsockState {
     this.engine.room.await(this, full);
   }
 
+  /** A Request to this Replier waits, perhaps for memory: the bus calls `owner.roomForRequests` when there is some. */
+  awaitMemory(replier: KsockState): void {
+    this.engine.room.noteLackOf(replier);
+  }
+
   stopAwaiting(full: KsockState): void {
     this.engine.room.stopAwaiting(this, full);
   }

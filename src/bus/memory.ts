@@ -8,8 +8,8 @@ const LITTLE_BYTES = COSTS.ksock + LEAST_BYTES;
 /** As many again are kept for it: so much may come before anybody looks what it holds. */
 const KEPT_BYTES = 2 * LEAST_BYTES;
 
-/** Part of all memory that is kept for slack: that grows without a look at what is free. */
-const SPARE_PART = 1 / 32;
+/** Part of all memory that is kept for slack, which grows without a look at what is free; and as much for short frames. */
+const SPARE_PART = 1 / 64;
 
 /**
  * All memory that programs cause, in bytes (spec 1 §14.1): what buses keep for them, what is on its way to them, and what
@@ -20,8 +20,9 @@ export class Memory {
   readonly limit: number;
   /** The open Ksocks of each bus by id. */
   readonly buses = new Set<ReadonlyMap<number, Holder>>();
-  /** Bytes by which `slack` may grow at once. */
+  /** Bytes by which `slack` may grow at once; likewise those of short frames that connections may borrow. */
   readonly spare: number;
+  private borrowed = 0;
   /** Bytes that no program is charged for, and that are not free. */
   slack = 0;
   /** Buses on which somebody waits for room. */
@@ -36,7 +37,7 @@ export class Memory {
   constructor(limit: number) {
     this.limit = limit;
     this.spare = limit * SPARE_PART;
-    this.kept = this.spare;
+    this.kept = 2 * this.spare;
   }
 
   get held(): number {
@@ -53,6 +54,13 @@ export class Memory {
   /** What is free for those who hold more than a little. */
   get room(): number {
     return this.free - this.kept;
+  }
+
+  /** Borrows so many bytes more, or less; false if there are not so many. */
+  borrow(bytes: number): boolean {
+    if (bytes > 0 && this.borrowed + bytes > this.spare) return false;
+    this.borrowed += bytes;
+    return true;
   }
 
   /** Somebody waits until others let go of memory: {@link tell} tells of that. */
@@ -112,8 +120,9 @@ export class Memory {
     const ksocks = [...this.buses].map((bus) => bus.values());
     for (const holders of [largest.observers, ...ksocks]) {
       for (const one of holders) {
+        if (one.share !== largest) continue;
         if (++weighed > MAX_WEIGHED_KSOCKS) break;
-        if (one.share === largest && one.held > (most?.held ?? 0)) most = one;
+        if (one.held > (most?.held ?? 0)) most = one;
       }
     }
     return most;
@@ -168,6 +177,11 @@ export class Share {
     if (held > room) return false;
     return this.held + more <= 2 * room || held - COSTS.ksock <= room * NEWCOMERS_PART;
   }
+}
+
+/** Why no further Ksock may come in. */
+export function noRoomForKsock({ says }: Memory): string {
+  return `no memory is free for another Ksock: ${says}`;
 }
 
 /** A Ksock, or a program that observes, as those see it that count memory. */

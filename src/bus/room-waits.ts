@@ -20,6 +20,8 @@ export class RoomWaits implements WaitsForRoom {
   private isTelling = false;
   /** Ksocks whose message waits for memory, which anybody may let go of; first come first. */
   private readonly lacking = new Set<KsockState>();
+  /** Repliers to which Requests wait for memory likewise. */
+  private readonly lackingRepliers = new Set<KsockState>();
   private isTellingOfMemory = false;
   /** Since it began to tell them. */
   private hasMoreMemory = false;
@@ -63,8 +65,19 @@ export class RoomWaits implements WaitsForRoom {
   noteLack(sender: KsockState, lacks: boolean): void {
     if (lacks) this.lacking.add(sender);
     else if (!this.lacking.delete(sender)) return;
+    this.awaitMemory();
+  }
+
+  /** Drivers keep Requests to this Replier until there is memory for them. */
+  noteLackOf(replier: KsockState): void {
+    if (!replier.lacksMemory) return;
+    this.lackingRepliers.add(replier);
+    this.awaitMemory();
+  }
+
+  private awaitMemory(): void {
     const { memory } = this.state;
-    if (this.lacking.size > 0) memory.await(this);
+    if (this.lacking.size + this.lackingRepliers.size > 0) memory.await(this);
     else memory.stopAwaiting(this);
   }
 
@@ -86,7 +99,13 @@ export class RoomWaits implements WaitsForRoom {
         if (blockedOn.takes(sending.size, sender.waitingBytes)) sender.owner.roomMade();
         yield;
       }
+      for (const replier of [...this.lackingRepliers]) {
+        this.lackingRepliers.delete(replier);
+        this.tellAskers(replier);
+        yield;
+      }
     }
+    this.awaitMemory();
     this.isTellingOfMemory = false;
   }
 

@@ -14,13 +14,13 @@ export const REPORT_BYTES = 2048;
 
 /**
  * Throws an error if one more call may not wait: a ProtocolError if there are too many, an EndingError (ENOMEM) if those that
- * wait take more `bytes` than a Ksock may always hold, and it has no room.
+ * wait take as many `bytes` as a Ksock may always hold, and it has no room.
  */
 export function checkWaiting(ksock: BusKsock, waiting: number, bytes: number): void {
   if (waiting >= MAX_WAITING_CALLS) {
     throw new ProtocolError(`a connection may have at most ${MAX_WAITING_CALLS} waiting calls`);
   }
-  if (bytes <= LEAST_BYTES || ksock.hasRoomFor(0)) return;
+  if (bytes < LEAST_BYTES || ksock.hasRoomFor(0)) return;
   const { memory } = ksock.share;
   throw new EndingError(
     Errno.ENOMEM,

@@ -69,6 +69,11 @@ export class InboxReader extends FrameReader {
     this.keepHead();
   }
 
+  /** In bytes; 0 while it is unknown. */
+  get incompleteLength(): number {
+    return this.wanted;
+  }
+
   /** All missing bytes are going to be thrown away. */
   get isDropping(): boolean {
     return this.isSkipping && this.gathered >= MIN_FIRST_PIECE_BYTES;

@@ -1,5 +1,6 @@
 import { Buffer } from 'node:buffer';
 import { LEAST_BYTES } from '../bus/memory.ts';
+import { MAX_SEND_BYTES } from '../wire/frame.ts';
 import { MAX_GREETING_BYTES } from '../wire/protocol.ts';
 import { InboxReader } from './inbox-reader.ts';
 import { MAX_COPIED_BYTES } from './outbox.ts';
@@ -19,6 +20,8 @@ export interface InboxHost {
   readonly mustStop: boolean;
   /** Whether there is memory for so many bytes of an incomplete frame. */
   hasRoomFor(bytes: number): boolean;
+  /** Takes so many bytes, in place of what it took before, of those that are kept for short frames; false if they are used up. */
+  borrow(bytes: number): boolean;
 }
 
 /** What one connection has received, up to the frames that are handled. */
@@ -62,9 +65,12 @@ export class Inbox {
       if (!reader.read()) break;
       host.handle(reader);
     }
-    // Where there is no memory for the rest of a large frame, its send is refused (ENOMEM) when all of it has come.
+    // Where there is no memory for the rest of a large frame, its send is refused (ENOMEM) when all of it has come. The
+    // sends of a short one are not refused together, if that can be avoided.
     const { missing } = reader;
-    if (missing > LEAST_BYTES && !host.hasRoomFor(missing)) reader.skip();
+    const lacks = missing > LEAST_BYTES && !host.hasRoomFor(missing);
+    const borrows = lacks && reader.incompleteLength <= MAX_SEND_BYTES;
+    if (!host.borrow(borrows ? missing : 0) || (lacks && !borrows)) reader.skip();
     return true;
   }
 

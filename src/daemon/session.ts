@@ -7,7 +7,7 @@ import type { Bus, OpenOptions } from '../bus/bus.ts';
 import { SendQueue } from '../bus/driver/send-queue.ts';
 import { type Identity, programName, whoIs } from '../bus/identity.ts';
 import type { KsockOwner, KsockState } from '../bus/ksock-state.ts';
-import { LEAST_BYTES } from '../bus/memory.ts';
+import { LEAST_BYTES, noRoomForKsock } from '../bus/memory.ts';
 import { MessageBatch } from '../bus/message-batch.ts';
 import { lacks } from '../bus/refusal-reasons.ts';
 import { COSTS } from '../bus/settings.ts';
@@ -106,6 +106,8 @@ export class Session
   /** Counts itself to its access point, before HELLO; after that, its Ksock or its observation does. */
   private isCounted = true;
   private isEnded = false;
+  /** Bytes of the memory that is kept for short frames. */
+  private borrowed = 0;
   private isPaused = false;
   /** Paused, because not all that it has received is handled. */
   private isHeldUp = false;
@@ -216,6 +218,15 @@ export class Session
     return parts?.ksock.hasRoomFor(bytes) ?? observation?.hasRoomFor(bytes) ?? true;
   }
 
+  borrow(bytes: number): boolean {
+    if (bytes === this.borrowed) return true;
+    const { memory } = this.bus;
+    memory.borrow(-this.borrowed);
+    const isThere = memory.borrow(bytes);
+    this.borrowed = isThere ? bytes : 0;
+    return isThere;
+  }
+
   // Turns
 
   goOn(): boolean {
@@ -282,6 +293,7 @@ export class Session
   private end(): void {
     if (this.isEnded) return;
     this.stopCounting();
+    this.borrow(0);
     this.outbox.flush();
     this.isEnded = true;
     this.host.turns.remove(this);
@@ -433,6 +445,10 @@ export class Session
     const uid = pid === 0 ? -1 : (host.userOf?.(pid) ?? -1);
     const who = { program: programName(program), pid, uid, isClaimed: true };
     this.stopCounting();
+    if (!manages && !entrance.share.admits) {
+      this.farewell(Errno.ENOMEM, noRoomForKsock(bus.memory));
+      return;
+    }
     if (observes) {
       this.observe(who);
       return;
@@ -536,10 +552,7 @@ export class Session
   private send(frame: InboxReader, sends: SendQueue, detail: number, token: number): void {
     const count = wordOf(frame, 0);
     if (count !== 1) {
-      if (frame.isSkipped)
-        throw new ProtocolError(
-          `a SEND of ${frame.length} bytes has ${count} messages, and there is no memory for it; send large messages in frames of their own`,
-        );
+      this.mustBeWhole(frame);
       // Only the data of a single message may stay in pieces.
       frame.join();
     }

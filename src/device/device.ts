@@ -262,13 +262,15 @@ export class Device implements Filesystem {
     const readsOnly = (flags & O_ACCMODE) === 0;
     if (typeof target === 'number') {
       const bus = this.host.buses.get(target) as Bus;
+      const share = bus.memory.share(SHARE);
+      if (!share.admits) return refusal(Errno.ENOMEM);
       const mode = readsOnly ? 'r' : 'rw';
       const process = processOf(pid);
       const who = { program: programOf(process), pid: process, uid, isClaimed: false };
       const { access = null } = this.rights;
       this.files.set(
         ++this.lastHandle,
-        new Descriptor(this.descriptorHost, bus, mode, who, access, bus.memory.share(SHARE)),
+        new Descriptor(this.descriptorHost, bus, mode, who, access, share),
       );
     } else {
       if (!readsOnly) return refusal(EACCES);

@@ -356,7 +356,7 @@ describe('An observer that does not read', () => {
 it('An observer for whom there is no memory begins when there is some.', () => {
   bus = new Bus({ maxMessages: 100_000, maxMemory: 4 * MEBIBYTE });
   const program = new Program(bus);
-  program.ksock.holdForDriver(4 * MEBIBYTE);
+  program.ksock.holdForDriver(4 * MEBIBYTE - 220 * 1024);
   const observer = new Observer();
   expect(observer.see()).toEqual([]);
   expect(bus.share.observers.size).toBe(1);

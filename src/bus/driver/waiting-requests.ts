@@ -1,6 +1,7 @@
 import type { BusKsock } from '../ksock.ts';
 import type { KsockState } from '../ksock-state.ts';
 import type { MessageBatch } from '../message-batch.ts';
+import { COSTS } from '../settings.ts';
 import type { Steps } from '../work.ts';
 
 /** How many Requests of one Ksock may wait for room, and the bytes of their data together. */
@@ -50,6 +51,7 @@ export class WaitingRequests {
     this.count++;
     this.bytes += batch.dataLength;
     this.ksock.keep(batch);
+    if (on !== this.ksock) this.ksock.awaitMemory(on);
     const line = this.lines.get(on);
     if (line !== undefined) {
       line.set(batch.token, batch);
@@ -71,7 +73,7 @@ export class WaitingRequests {
   private replierToAwait(batch: MessageBatch): KsockState | null {
     const replier = this.ksock.replierFor(batch);
     if (replier === null || replier === this.ksock) return null;
-    return replier.mayBeAsked && !this.lines.has(replier) ? null : replier;
+    return replier.mayBeAsked(batch.size) && !this.lines.has(replier) ? null : replier;
   }
 
   /** This queue has room; or (null) a Replier came or went. */
@@ -129,7 +131,11 @@ export class WaitingRequests {
     const { ksock } = this;
     for (const batch of line.values()) {
       // While a message waits to be sent (ALL_OR_WAIT), as one of these may do now, the bus would refuse the others.
-      if (ksock.isSending || ksock.isFull || (on !== ksock && !on.mayBeAsked)) return;
+      if (ksock.isSending || ksock.isFull) return;
+      if (on !== ksock && !on.mayBeAsked(batch.size, batch.cost + COSTS.waiting)) {
+        ksock.awaitMemory(on);
+        return;
+      }
       this.leave(on, line, batch);
       // A Request that waited for a place of its own may have to wait for its Replier now.
       if (on === ksock) this.submit(batch);
