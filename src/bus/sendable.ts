@@ -40,8 +40,9 @@ export class Sendable {
     if (this.admission.check(sender, batch) !== 0 || !state.hasSerials(count)) return 1;
     // Each name must be checked, and only those of a run are alike.
     if (sender.access !== null && !batch.span?.isRun) return 1;
-    const bytes = batch.cost + (batch.isRequest ? count * COSTS.request : 0);
-    if (bytes > state.memory.free) return 1;
+    const bytes = batch.cost;
+    const forReplies = batch.isRequest ? count * COSTS.request : 0;
+    if (bytes + forReplies > state.memory.free) return 1;
     const { replier, listeners } = state.routes.find(batch.name);
     if (batch.isReply) return listeners.length === 0 ? this.answerable(sender, batch) : 1;
 
@@ -49,7 +50,7 @@ export class Sendable {
     let places = count;
     if (batch.isRequest) {
       // Each Request takes a place in the sender's queue for its Reply, so `placesFor` must give 0 for the sender.
-      if (sender.isFull) return 1;
+      if (sender.isFull || !sender.hasRoomFor(forReplies)) return 1;
       sender.delivery = delivery;
       places = Math.min(places, sender.limit - sender.occupied);
       if (replier === null || (batch.to !== 0 && batch.to !== replier.ksock.id)) return 1;

@@ -74,8 +74,8 @@ export const COSTS = {
   place: 32,
   /** A message that waits to be sent, beside the message. */
   waiting: 64,
-  /** An unanswered Request. */
-  request: 256,
+  /** An unanswered Request: as much as a Status, or a Reply of SMALL_REPLY_BYTES, that takes its place in a queue. */
+  request: 608,
   /** An open Ksock, with its connection; likewise a program that observes. */
   ksock: 8192,
   /** A connection that is no Ksock yet. */
