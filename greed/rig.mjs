@@ -97,12 +97,22 @@ export class Rig {
 
   /** A connection whose client has said HELLO, and reads all or nothing. */
   connect(reads = true, mode = 3) {
+    const client = this.call(reads);
+    this.greet(client, mode);
+    return client;
+  }
+
+  /** A connection whose client has not said HELLO. */
+  call(reads = true) {
     const drain = new Drain(reads);
-    const session = new Session(this.host, this.bus, drain);
+    return { drain, session: new Session(this.host, this.bus, drain) };
+  }
+
+  /** @param {ReturnType<Rig['call']>} client */
+  greet({ session }, mode = 3) {
     const hello = [PROTOCOL_MAGIC, PROTOCOL_VERSION, mode, 1];
     const frame = wordsFrame(FrameKind.HELLO, 0, 0, 0, hello);
     session.received(frame, 0, frame.length);
-    return { drain, session };
   }
 
   /** A program that observes all kinds of messages. @param {string} names  the filter @param {number} size  bytes that may wait */

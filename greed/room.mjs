@@ -5,10 +5,14 @@
 //
 // It prints a line of JSON for each kind of greed: how many Ksocks there were, which part of the memory they held, and how many
 // of ten Requests of the witness were answered.
-import { FrameKind } from '../dist/wire/protocol.js';
+import { Buffer } from 'node:buffer';
+import { EVENTS_VERSION } from '../dist/tap/events.js';
+import { wordsFrame } from '../dist/wire/frame.js';
+import { FrameKind, HelloMode } from '../dist/wire/protocol.js';
 import { Rig } from './rig.mjs';
 import {
   call,
+  consume,
   credit,
   Flag,
   frame,
@@ -22,6 +26,8 @@ import {
 
 const MEMORY = 8 * 1024 * 1024;
 const MAX_KSOCKS = 400;
+/** How many come in before others fill the memory. */
+const EARLY_KSOCKS = 150;
 const QUIET = SendDetail.QUIET;
 const LONG = 'x'.repeat(900);
 
@@ -71,10 +77,50 @@ const calls =
     for (let at = 1; at <= count; at++) rig.send(client, made(at, of));
   };
 
+/** Many come in, others fill the memory, and then each of the many does it. @param {() => Uint8Array} made */
+const late =
+  (made, reads = false) =>
+  (/** @type {Rig} */ rig) => {
+    const early = Array.from({ length: EARLY_KSOCKS }, () => enter(rig, reads));
+    fill(rig);
+    for (const client of early) rig.send(client, made());
+  };
+
+/** @param {number} count @param {(at: number) => Uint8Array} made */
+const inOneWrite = (count, made) =>
+  Buffer.concat(Array.from({ length: count }, (_, at) => made(at + 1)));
+
+/** @param {Rig} rig */
+function fill(rig) {
+  const more = queues(500)(rig);
+  for (let at = 0; at < 60 && rig.bus.share.admits; at++) more(at);
+}
+
+/** Some have as many Requests read as they may, and read no answers. @param {(rig: Rig, replier: Client, to: number, serials: number[]) => void} answer */
+const unread = (answer) => (/** @type {Rig} */ rig) => {
+  const replier = hoarder(rig);
+  rig.send(replier, call(Op.BIND, 1, 1, '$.G'));
+  rig.send(replier, credit(UNLIMITED));
+  /** @type {[number, number[]][]} */
+  const asked = [];
+  for (let at = 0; at < 30; at++) {
+    const client = hoarder(rig);
+    const ksock = newest(rig);
+    const serials = [];
+    while (ksock.takes(100)) {
+      rig.send(client, send(1, QUIET, [record('$.G', 0, { flags: Flag.WANT_A_REPLY })]));
+      rig.send(replier, consume(1));
+      serials.push(ksock.lastSerial);
+    }
+    asked.push([ksock.id, serials]);
+  }
+  for (const [to, serials] of asked) answer(rig, replier, to, serials);
+};
+
 /**
- * Prepares, and gives what each further Ksock does.
+ * Prepares, and gives what each further Ksock does; or does all.
  *
- * @type {Record<string, (rig: Rig) => (at: number) => void>}
+ * @type {Record<string, (rig: Rig) => ((at: number) => void) | void>}
  */
 const KINDS = {
   'a queue of small messages': queues(500),
@@ -137,6 +183,54 @@ const KINDS = {
       }
     };
   },
+  'small Replies in queues': unread((rig, replier, to, serials) => {
+    for (const reply of serials)
+      rig.send(replier, send(1, QUIET, [record('$.G', 150, { to, reply })]));
+  }),
+  'Statuses in queues': unread((rig, replier) => rig.send(replier, call(Op.CLOSE, 1, 0))),
+  'many calls in one write, whose answers nobody reads': late(() =>
+    inOneWrite(3000, (at) => call(Op.NUM_MESSAGES, at, 0)),
+  ),
+  'two reports at once that nobody reads': late(() => inOneWrite(2, (at) => call(Op.STATS, at, 0))),
+  'many reports in one write that nobody reads': late(() =>
+    inOneWrite(3000, (at) => call(Op.STATS, at, 0)),
+  ),
+  'refusals in one write that nobody reads': late(() =>
+    inOneWrite(64, (at) => send(at, 0, [record(`$.No.${LONG}`, 0, { flags: Flag.WANT_A_REPLY })])),
+  ),
+  'acknowledgements in one write that nobody reads': late(() =>
+    inOneWrite(1500, (at) => send(at * 3, 0, [record('$.No', 0)])),
+  ),
+  'half a small frame': late(
+    () => send(1, QUIET, [record('$.None', 4000)]).subarray(0, 3990),
+    true,
+  ),
+  'nearly all of a frame': late(
+    () => send(1, QUIET, [record('$.None', 60_000)]).subarray(0, 57_000),
+    true,
+  ),
+  'nearly all of a frame of several messages': late(
+    () => send(1, QUIET, new Array(14).fill(record('$.None', 1000))).subarray(0, 14_000),
+    true,
+  ),
+  'filters of programs that came in before': (rig) => {
+    const early = Array.from({ length: 10 }, () => rig.connect(true, HelloMode.OBSERVE));
+    fill(rig);
+    const names = Array.from({ length: 1000 }, (_, at) => `$.G.n${at}.${LONG.slice(0, 40)}`);
+    const words = [EVENTS_VERSION, 15, UNLIMITED, 0];
+    const observe = wordsFrame(FrameKind.OBSERVE, 0, 0, 0, words, names.join(' '));
+    for (const client of early) rig.send(client, observe);
+  },
+  'connections that are not Ksocks until the memory is full': (rig) => {
+    const early = Array.from({ length: 256 }, () => rig.call());
+    fill(rig);
+    for (const [at, client] of early.entries()) {
+      rig.greet(client);
+      rig.send(client, call(Op.BIND, 1, 0, `$.Early.n${at}`));
+      for (const size of [3000, 4000])
+        rig.send(client, send(1, QUIET, [record(`$.Early.n${at}`, size)]));
+    }
+  },
 };
 
 /** How many of ten Requests of the witness are answered. @param {Rig} rig @param {Client} asker @param {Client} replier */
@@ -163,7 +257,7 @@ for (const [name, kind] of Object.entries(KINDS)) {
   rig.send(replier, call(Op.BIND, 1, 1, '$.Witness'));
   try {
     const more = kind(rig);
-    for (let at = 0; at < MAX_KSOCKS; at++) more(at);
+    for (let at = 0; more !== undefined && at < MAX_KSOCKS; at++) more(at);
   } catch (error) {
     if (!(error instanceof Full)) throw error;
   }

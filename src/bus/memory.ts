@@ -8,8 +8,8 @@ const LITTLE_BYTES = COSTS.ksock + LEAST_BYTES;
 /** As many again are kept for it: so much may come before anybody looks what it holds. */
 const KEPT_BYTES = 2 * LEAST_BYTES;
 
-/** Part of all memory that is kept for slack, which grows without a look at what is free; and as much for short frames. */
-const SPARE_PART = 1 / 64;
+/** Part of all memory that is kept for slack: that grows without a look at what is free. */
+const SPARE_PART = 1 / 32;
 
 /**
  * All memory that programs cause, in bytes (spec 1 §14.1): what buses keep for them, what is on its way to them, and what
@@ -20,9 +20,8 @@ export class Memory {
   readonly limit: number;
   /** The open Ksocks of each bus by id. */
   readonly buses = new Set<ReadonlyMap<number, Holder>>();
-  /** Bytes by which `slack` may grow at once; likewise those of short frames that connections may borrow. */
+  /** Bytes by which `slack` may grow at once. */
   readonly spare: number;
-  private borrowed = 0;
   /** Bytes that no program is charged for, and that are not free. */
   slack = 0;
   /** Buses on which somebody waits for room. */
@@ -37,7 +36,7 @@ export class Memory {
   constructor(limit: number) {
     this.limit = limit;
     this.spare = limit * SPARE_PART;
-    this.kept = 2 * this.spare;
+    this.kept = this.spare;
   }
 
   get held(): number {
@@ -54,13 +53,6 @@ export class Memory {
   /** What is free for those who hold more than a little. */
   get room(): number {
     return this.free - this.kept;
-  }
-
-  /** Borrows so many bytes more, or less; false if there are not so many. */
-  borrow(bytes: number): boolean {
-    if (bytes > 0 && this.borrowed + bytes > this.spare) return false;
-    this.borrowed += bytes;
-    return true;
   }
 
   /** Somebody waits until others let go of memory: {@link tell} tells of that. */
@@ -90,6 +82,11 @@ export class Memory {
   /** Whether one that then would hold `held` bytes may hold `more` than it does: as much as then is still free, or little. */
   allows(held: number, more: number): boolean {
     return held <= LITTLE_BYTES || held <= this.room - more;
+  }
+
+  /** Whether so many bytes may come that soon go: half of what is kept for those who hold little may serve for that. */
+  allowsBriefly(bytes: number): boolean {
+    return bytes <= this.free - this.kept / 2;
   }
 
   /** What the Ksocks that are opened at this access point hold together, on all buses. */
@@ -168,6 +165,11 @@ export class Share {
     return this.hasRoom(COSTS.ksock, COSTS.ksock + KEPT_BYTES);
   }
 
+  /** Why no further Ksock may come in; '' if one may. */
+  get full(): string {
+    return this.admits ? '' : `no memory is free for another Ksock: ${this.memory.says}`;
+  }
+
   /**
    * A Ksock may hold as much as then is still free: so one alone gets half, two get a third each, and so on. All Ksocks of an
    * access point may hold twice as much; a newcomer finds room all the same.
@@ -177,11 +179,6 @@ export class Share {
     if (held > room) return false;
     return this.held + more <= 2 * room || held - COSTS.ksock <= room * NEWCOMERS_PART;
   }
-}
-
-/** Why no further Ksock may come in. */
-export function noRoomForKsock({ says }: Memory): string {
-  return `no memory is free for another Ksock: ${says}`;
 }
 
 /** A Ksock, or a program that observes, as those see it that count memory. */

@@ -34,25 +34,25 @@ function reportOf(bus: Bus, ksocks: KsockReport[]): BusReport {
   };
 }
 
-/** About how many characters a piece of a report has: to make a long report at once would hold up everybody. */
-const PIECE_LENGTH = 65_536;
+/** About how many characters a piece of a report has at most: to make a long report at once would hold up everybody. */
+export const PIECE_LENGTH = 65_536;
 
 /** About how many characters a binding has beside its name, and a Ksock in all. */
 const BINDING_LENGTH = 64;
 const KSOCK_LENGTH = 420;
 
 /**
- * Gives the pieces of a report, one at each call; none may follow the last one. The bus may change between two pieces: what is there all the
+ * Gives the pieces of a report, one at each call, of about `most` characters; none may follow the last one. The bus may change between two pieces: what is there all the
  * time is reported once. A report whose next piece nobody asks for keeps nothing in memory that has left the bus.
  */
-export type NextPiece<T> = () => { readonly piece: T; readonly isLast: boolean };
+export type NextPiece<T> = (most: number) => { readonly piece: T; readonly isLast: boolean };
 
 /** The bindings of a bus in pieces of a bounded length, newest first. */
 export function bindingPieces(bus: Bus): NextPiece<BindingReport[]> {
   const lengthOf = ({ name }: KsockBinding): number => BINDING_LENGTH + name.length;
   const next = groups(bus.routes.all, lengthOf, ({ ksock }) => ksock.isOpen);
-  return () => {
-    const { members, isLast } = next();
+  return (most) => {
+    const { members, isLast } = next(most);
     return { piece: members.map((binding) => reportBinding(bus, binding)), isLast };
   };
 }
@@ -64,8 +64,8 @@ export function statsPieces(bus: Bus): NextPiece<BusReport> {
     () => KSOCK_LENGTH,
     () => true,
   );
-  return () => {
-    const { members, isLast } = next();
+  return (most) => {
+    const { members, isLast } = next(most);
     return {
       piece: reportOf(
         bus,
@@ -80,11 +80,11 @@ function groups<T extends Linked<T>>(
   chain: Chain<T>,
   lengthOf: (one: T) => number,
   isShown: (one: T) => boolean,
-): () => { members: T[]; isLast: boolean } {
+): (most: number) => { members: T[]; isLast: boolean } {
   const cursor = chain.cursor();
-  return () => {
+  return (most) => {
     const members: T[] = [];
-    for (let length = 0; length < PIECE_LENGTH; ) {
+    for (let length = 0; length < most; ) {
       const one = cursor.next();
       if (one === null) return { members, isLast: true };
       if (!isShown(one)) continue;
@@ -98,9 +98,9 @@ function groups<T extends Linked<T>>(
 /** Access points in pieces: the names of one may be long. */
 export function accessPieces(reports: readonly AccessReport[]): NextPiece<AccessReport[]> {
   let next = 0;
-  return () => {
+  return (most) => {
     const piece: AccessReport[] = [];
-    for (let length = 0; length < PIECE_LENGTH && next < reports.length; next++) {
+    for (let length = 0; length < most && next < reports.length; next++) {
       const report = reports[next] as AccessReport;
       piece.push(report);
       length += JSON.stringify(report).length;

@@ -8,7 +8,7 @@ import { FlushScheduler } from '../base/flush-scheduler.ts';
 import { Slab } from '../base/slab.ts';
 import type { Bus } from '../bus/bus.ts';
 import { Buses } from '../bus/buses.ts';
-import { Memory, noRoomForKsock, type Share } from '../bus/memory.ts';
+import { Memory, type Share } from '../bus/memory.ts';
 import { type BusSettings, COSTS, type Given } from '../bus/settings.ts';
 import { Work } from '../bus/work.ts';
 import type { DeviceFolder } from '../device/folder.ts';
@@ -526,8 +526,8 @@ export class Daemon {
 
   /** Why no further connection may come in, of which an access point may use so many; '' if it may. */
   private whyFull(limit: number, share: Share): string {
-    const { maxConnections, memory } = this;
-    if (!share.admits) return noRoomForKsock(memory);
+    const { maxConnections } = this;
+    if (!share.admits) return share.full;
     if (this.connections < limit) return '';
     if (limit === maxConnections) return `max-connections of the daemon is ${maxConnections}`;
     return `max-connections of the daemon is ${maxConnections}, of which this access point may use ${limit}`;

@@ -59,19 +59,33 @@ export class InboxReader extends FrameReader {
     this.next = this.end;
   }
 
+  /** The length of the incomplete frame; 0 while it is unknown. */
+  get incomplete(): number {
+    return this.wanted;
+  }
+
+  /** Moves the first bytes of the incomplete frame out of the memory in which they were received. */
+  keepApart(): void {
+    if (this.gathered === 0) this.keepPiece();
+  }
+
+  /** Throws away all bytes: nothing follows. */
+  drop(): void {
+    this.open(new Uint8Array(0), 0, 0);
+    this.rest = null;
+    this.more = null;
+    this.pieces.set([]);
+    this.gathered = 0;
+  }
+
   /**
    * Throws away the data of the incomplete frame, also what is still to come: there is no memory for it. `read` then gives
    * the frame with its first bytes, which include the head of its first message.
    */
   skip(): void {
-    if (this.gathered === 0) this.keepPiece();
+    this.keepApart();
     this.isSkipping = true;
     this.keepHead();
-  }
-
-  /** In bytes; 0 while it is unknown. */
-  get incompleteLength(): number {
-    return this.wanted;
   }
 
   /** All missing bytes are going to be thrown away. */

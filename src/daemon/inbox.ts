@@ -18,10 +18,10 @@ export interface InboxHost {
   handle(frame: InboxReader): void;
   /** No frame may be handled now: the turn is over, or the connection has ended. */
   readonly mustStop: boolean;
-  /** Whether there is memory for so many bytes of an incomplete frame. */
+  /** Whether there is memory for so many bytes of an incomplete frame, beside those that have come. */
   hasRoomFor(bytes: number): boolean;
-  /** Takes so many bytes, in place of what it took before, of those that are kept for short frames; false if they are used up. */
-  borrow(bytes: number): boolean;
+  /** Whether there is memory for so many bytes that are soon handled. */
+  mayTakeBriefly(bytes: number): boolean;
 }
 
 /** What one connection has received, up to the frames that are handled. */
@@ -65,13 +65,28 @@ export class Inbox {
       if (!reader.read()) break;
       host.handle(reader);
     }
-    // Where there is no memory for the rest of a large frame, its send is refused (ENOMEM) when all of it has come. The
-    // sends of a short one are not refused together, if that can be avoided.
-    const { missing } = reader;
-    const lacks = missing > LEAST_BYTES && !host.hasRoomFor(missing);
-    const borrows = lacks && reader.incompleteLength <= MAX_SEND_BYTES;
-    if (!host.borrow(borrows ? missing : 0) || (lacks && !borrows)) reader.skip();
+    if (!reader.isBetweenFrames && !host.hasRoomFor(reader.missing)) this.keepLittle();
     return true;
+  }
+
+  /**
+   * There is no memory for the rest of an incomplete frame, or for that in which its first bytes lie. The send of a large frame
+   * is refused (ENOMEM) when all of it has come. A frame of several messages, which can't be refused one by one, is mostly whole
+   * soon.
+   */
+  private keepLittle(): void {
+    const { host, reader } = this;
+    const { incomplete, missing } = reader;
+    const isLarge = incomplete > MAX_SEND_BYTES || !host.mayTakeBriefly(missing);
+    if (incomplete > LEAST_BYTES && isLarge) reader.skip();
+    else reader.keepApart();
+  }
+
+  /** Throws away all that was received: the connection ends. */
+  drop(): void {
+    this.reader.drop();
+    this.chunks = [];
+    this.isBehind = false;
   }
 
   /** What {@link ChannelEvents.received} gives. */

@@ -115,8 +115,10 @@ export class Observation implements Holder {
     const names = text === '' ? null : text.split(' ');
     const fault = faultOfNames(names ?? []);
     if (fault !== '') throw new ProtocolError(`an OBSERVE with ${fault}`);
-    if (names !== null) this.filterBytes = ANSWERS_BYTES;
-    for (const name of names ?? []) this.filterBytes += costOfBinding(name);
+    let filterBytes = names === null ? 0 : ANSWERS_BYTES;
+    for (const name of names ?? []) filterBytes += costOfBinding(name);
+    this.mustHaveRoom(filterBytes, 'to observe so many names');
+    this.filterBytes = filterBytes;
     const kinds = kindsOf(wordOf(frame, 1));
     const data = Math.min(wordOf(frame, 2), this.bus.settings.absoluteMaxMessageSize);
     const began = this.timers.now();
@@ -146,17 +148,17 @@ export class Observation implements Holder {
         'this daemon keeps no history: start it with --history 4MiB',
       );
     }
-    const { memory } = this.share;
-    if (!this.share.hasRoom(COSTS.ksock + PAST_BYTES, PAST_BYTES)) {
-      throw new EndingError(
-        Errno.ENOMEM,
-        `no memory is free for a look at the past: ${memory.says}`,
-      );
-    }
+    this.mustHaveRoom(PAST_BYTES, 'for a look at the past');
     this.past = history.past(wordOf(frame, 1));
     this.hold(0);
     this.isEnding = true;
     this.due();
+  }
+
+  private mustHaveRoom(bytes: number, why: string): void {
+    const { memory } = this.share;
+    if (bytes === 0 || this.hasRoomFor(bytes)) return;
+    throw new EndingError(Errno.ENOMEM, `no memory is free ${why}: ${memory.says}`);
   }
 
   private more(tap: BusTap, detail: number): void {

@@ -1,6 +1,13 @@
 import type { Bus } from '../bus/bus.ts';
 import type { BusKsock } from '../bus/ksock.ts';
-import { accessPieces, bindingPieces, type NextPiece, statsPieces } from '../bus/report.ts';
+import { LEAST_BYTES } from '../bus/memory.ts';
+import {
+  accessPieces,
+  bindingPieces,
+  type NextPiece,
+  PIECE_LENGTH,
+  statsPieces,
+} from '../bus/report.ts';
 import { Op } from '../message/calls.ts';
 import { Errno } from '../message/errno.ts';
 import type { Channel } from '../transport/channel.ts';
@@ -100,7 +107,9 @@ export class ReportCalls {
   /** Calls wait although the client's backlog allows to answer them: the turn was over. */
   get isPutOff(): boolean {
     const { channel, characters, waiting } = this;
-    return waiting.length > 0 && characters + channel.backlog <= MAX_BACKLOG_BYTES;
+    if (waiting.length === 0) return false;
+    const unread = characters + channel.backlog;
+    return unread === 0 || (unread <= MAX_BACKLOG_BYTES && this.ksock.hasRoomFor(characters));
   }
 
   /** Answers waiting calls while the client's backlog allows it, and the turn is not over. */
@@ -110,7 +119,9 @@ export class ReportCalls {
     while (this.isPutOff && !work.isTurnOver) {
       const report = waiting.shift() as Report;
       const { token, number, next } = report;
-      const { piece, isLast } = next();
+      const { piece, isLast } = next(
+        this.ksock.hasRoomFor(this.characters + PIECE_LENGTH) ? PIECE_LENGTH : LEAST_BYTES,
+      );
       const text = JSON.stringify(piece);
       this.characters += text.length;
       work.done += PIECE_STEPS + (text.length >> CHARACTERS_PER_STEP_BITS);

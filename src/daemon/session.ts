@@ -7,7 +7,7 @@ import type { Bus, OpenOptions } from '../bus/bus.ts';
 import { SendQueue } from '../bus/driver/send-queue.ts';
 import { type Identity, programName, whoIs } from '../bus/identity.ts';
 import type { KsockOwner, KsockState } from '../bus/ksock-state.ts';
-import { LEAST_BYTES, noRoomForKsock } from '../bus/memory.ts';
+import { LEAST_BYTES } from '../bus/memory.ts';
 import { MessageBatch } from '../bus/message-batch.ts';
 import { lacks } from '../bus/refusal-reasons.ts';
 import { COSTS } from '../bus/settings.ts';
@@ -106,8 +106,6 @@ export class Session
   /** Counts itself to its access point, before HELLO; after that, its Ksock or its observation does. */
   private isCounted = true;
   private isEnded = false;
-  /** Bytes of the memory that is kept for short frames. */
-  private borrowed = 0;
   private isPaused = false;
   /** Paused, because not all that it has received is handled. */
   private isHeldUp = false;
@@ -201,8 +199,11 @@ export class Session
 
   handle(frame: InboxReader): void {
     this.host.turns.work.done += FRAME_STEPS;
-    if (this.parts !== null) this.frame(frame, this.parts);
-    else if (this.observation === null) this.hello(frame);
+    if (this.parts !== null) {
+      this.frame(frame, this.parts);
+      // It may not be able to read so much: then it is asked for nothing more.
+      if (this.hasMuchToRead(this.outbox.unsentBytes)) this.flush();
+    } else if (this.observation === null) this.hello(frame);
     else {
       this.mustBeWhole(frame);
       this.observation.frame(frame);
@@ -210,21 +211,18 @@ export class Session
   }
 
   get mustStop(): boolean {
-    return this.isEnded || this.host.turns.work.isTurnOver || this.parts?.sends.isPaced === true;
+    const { host, isEnded, isPaused, parts } = this;
+    return isEnded || isPaused || host.turns.work.isTurnOver || parts?.sends.isPaced === true;
   }
 
   hasRoomFor(bytes: number): boolean {
     const { observation, parts } = this;
+    this.holdMemory();
     return parts?.ksock.hasRoomFor(bytes) ?? observation?.hasRoomFor(bytes) ?? true;
   }
 
-  borrow(bytes: number): boolean {
-    if (bytes === this.borrowed) return true;
-    const { memory } = this.bus;
-    memory.borrow(-this.borrowed);
-    const isThere = memory.borrow(bytes);
-    this.borrowed = isThere ? bytes : 0;
-    return isThere;
+  mayTakeBriefly(bytes: number): boolean {
+    return this.bus.memory.allowsBriefly(bytes);
   }
 
   // Turns
@@ -241,7 +239,9 @@ export class Session
     parts?.reports.serve();
     this.observation?.goOn();
     this.markDirty();
-    if (inbox.isBehind || parts?.sends.isPaced) return false;
+    if (parts?.sends.isPaced) return false;
+    // If the client must read first, `drained` follows.
+    if (inbox.isBehind) return this.isPaused;
     if (this.isHeldUp) {
       this.isHeldUp = false;
       if (!this.isPaused) this.channel.resume();
@@ -253,6 +253,7 @@ export class Session
     this.bus.work.tick();
     if (this.isPaused) {
       this.isPaused = false;
+      if (this.inbox.isBehind && !this.isEnded) this.host.turns.add(this);
       if (!this.isHeldUp) this.channel.resume();
     }
     if (!this.isEnded) this.parts?.reports.serve();
@@ -293,7 +294,6 @@ export class Session
   private end(): void {
     if (this.isEnded) return;
     this.stopCounting();
-    this.borrow(0);
     this.outbox.flush();
     this.isEnded = true;
     this.host.turns.remove(this);
@@ -415,17 +415,29 @@ export class Session
     ) {
       this.host.turns.add(this);
     }
-    if (!this.isPaused && this.hasMuchToRead) {
+    if (!this.isPaused && this.hasMuchToRead(0)) {
       this.isPaused = true;
       this.channel.pause();
     }
+    if (this.isPaused) this.mustHoldLittle();
   }
 
-  /** So much waits for the client to read it that it may ask for nothing more. */
-  private get hasMuchToRead(): boolean {
-    const { backlog } = this.channel;
-    if (backlog <= LEAST_BYTES) return false;
-    return backlog > MAX_BACKLOG_BYTES || this.parts?.ksock.hasRoomFor(0) === false;
+  /** What the client has sent must wait, because it does not read the answers. If there is no memory for that, its connection ends. */
+  private mustHoldLittle(): void {
+    const { bus, inbox } = this;
+    if (inbox.heldBytes <= LEAST_BYTES || bus.memory.allowsBriefly(0)) return;
+    inbox.drop();
+    this.farewell(
+      Errno.ENOMEM,
+      `no memory is free for what the connection has sent, without reading the answers: ${bus.memory.says}`,
+    );
+  }
+
+  /** So much waits for the client to read it, with `unsent` bytes, that it may ask for nothing more. */
+  private hasMuchToRead(unsent: number): boolean {
+    const bytes = this.channel.backlog + unsent;
+    if (bytes <= LEAST_BYTES) return false;
+    return bytes > MAX_BACKLOG_BYTES || this.parts?.ksock.hasRoomFor(unsent) === false;
   }
 
   // Frames of the client
@@ -438,17 +450,15 @@ export class Session
       this.end();
       return;
     }
-    if (entrance.full !== '' && !manages) {
-      this.farewell(Errno.ENOMEM, entrance.full);
+    this.stopCounting();
+    // Others may have taken the room since the connection came in.
+    const full = entrance.full === '' ? entrance.share.full : entrance.full;
+    if (full !== '' && !manages) {
+      this.farewell(Errno.ENOMEM, full);
       return;
     }
     const uid = pid === 0 ? -1 : (host.userOf?.(pid) ?? -1);
     const who = { program: programName(program), pid, uid, isClaimed: true };
-    this.stopCounting();
-    if (!manages && !entrance.share.admits) {
-      this.farewell(Errno.ENOMEM, noRoomForKsock(bus.memory));
-      return;
-    }
     if (observes) {
       this.observe(who);
       return;
@@ -552,6 +562,7 @@ export class Session
   private send(frame: InboxReader, sends: SendQueue, detail: number, token: number): void {
     const count = wordOf(frame, 0);
     if (count !== 1) {
+      // A refusal for each would need their names.
       this.mustBeWhole(frame);
       // Only the data of a single message may stay in pieces.
       frame.join();

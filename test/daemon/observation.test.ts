@@ -356,7 +356,8 @@ describe('An observer that does not read', () => {
 it('An observer for whom there is no memory begins when there is some.', () => {
   bus = new Bus({ maxMessages: 100_000, maxMemory: 4 * MEBIBYTE });
   const program = new Program(bus);
-  program.ksock.holdForDriver(4 * MEBIBYTE - 220 * 1024);
+  // It may come in, but no memory is left for events.
+  program.ksock.holdForDriver(4 * MEBIBYTE - 300 * 1024);
   const observer = new Observer();
   expect(observer.see()).toEqual([]);
   expect(bus.share.observers.size).toBe(1);
@@ -365,6 +366,26 @@ it('An observer for whom there is no memory begins when there is some.', () => {
   program.listen('$.News');
   while (observer.see().length > 0);
   expect(stateOfView(observer.view)).toEqual(stateOfBus(bus));
+});
+
+it('An observer for whose filter there is no memory is told so, and holds nothing.', () => {
+  bus = new Bus({ maxMessages: 100_000, maxMemory: 4 * MEBIBYTE });
+  const program = new Program(bus);
+  const peer = new Peer(host, bus);
+  peer.say(hello(HelloMode.OBSERVE));
+  peer.hear();
+  const names = Array.from({ length: 1000 }, (_, at) => `$.Sensors.n${at}`).join(' ');
+  program.ksock.holdForDriver(3 * MEBIBYTE);
+  const { held } = bus.memory;
+  peer.say(observe({ names }));
+  const [farewell] = peer.hear() as [Frame];
+  expect([farewell.kind, farewell.words[0]]).toEqual(['FAREWELL', Errno.ENOMEM]);
+  expect(frameText(farewell, 1)).toMatch(
+    /^no memory is free to observe so many names: programs hold/,
+  );
+  expect(bus.memory.held - held).toBeLessThan(64 * 1024);
+  peer.session.closed();
+  expect(bus.memory.held).toBe(held - COSTS.ksock);
 });
 
 it('What many observers are shown of one frame comes in turns.', () => {

@@ -351,6 +351,85 @@ describe('A client that does not read', () => {
     expect(sender.kinds()).toEqual(['SENT']);
   });
 
+  describe('while there is no memory', () => {
+    /** Others take what is free, to the last byte that is not kept for those who hold little. */
+    const fill = (): void => bus.memory.share('others').hold(bus.memory.room);
+
+    beforeEach(() => {
+      bus = new Bus({ maxMessages: 100_000, maxMemory: 4 * MEBIBYTE });
+    });
+
+    it('is answered a little, and the rest of what it asked when it reads.', () => {
+      const reader = open();
+      reader.reads = false;
+      fill();
+      const tokens = Array.from({ length: 1000 }, (_, at) => at + 1);
+      reader.say(...tokens.map((token) => call(Op.NUM_MESSAGES, token)));
+      expect(reader.isPaused).toBe(true);
+      expect(reader.backlog).toBeLessThan(5000);
+      const got = reader.hear();
+      expect(got.length).toBeLessThan(500);
+      reader.drain();
+      got.push(...reader.hear());
+      expect(got.map(({ token }) => token)).toEqual(tokens);
+      expect(reader.isPaused).toBe(false);
+    });
+
+    it('gets a report in short pieces.', () => {
+      const reader = open();
+      for (let at = 0; at < 100; at++) reader.bind(`$.${'long'.repeat(40)}.${at}`);
+      fill();
+      reader.reads = false;
+      reader.say(call(Op.BINDINGS, 1), call(Op.BINDINGS, 2));
+      expect(reader.kinds()).toEqual(['RESULT']);
+      expect(reader.backlog).toBeLessThan(8192);
+      reader.drain();
+      expect(reader.kinds()).toEqual(['RESULT']);
+    });
+
+    it('is ended if its calls take more than a little memory, and what is kept for all is half used up.', () => {
+      const reader = open();
+      reader.reads = false;
+      fill();
+      bus.memory.share('others').hold(bus.memory.free - 40_000);
+      reader.say(...Array.from({ length: 3000 }, (_, at) => call(Op.NUM_MESSAGES, at + 1)));
+      const last = reader.hear().at(-1) as Frame;
+      expect([last.kind, last.words[0]]).toEqual(['FAREWELL', Errno.ENOMEM]);
+      expect(frameText(last, 1)).toMatch(/without reading the answers: programs hold/);
+    });
+
+    it('has a frame of several messages handled that comes in two parts.', () => {
+      const sender = open();
+      fill();
+      const messages = Array.from({ length: 14 }, () => news('x'.repeat(1000)));
+      const bytes = messagesFrame('SEND', messages, { token: 1 });
+      sender.say(bytes.subarray(0, 8000));
+      sender.say(bytes.subarray(8000));
+      expect(sender.hear().map(({ kind, words }) => [kind, words[0]])).toEqual([['SENT', 14]]);
+    });
+
+    it('has a frame refused of which nearly all has come.', () => {
+      const sender = open();
+      fill();
+      const bytes = send(news('x'.repeat(60_000)), 1);
+      sender.say(bytes.subarray(0, 58_000));
+      expect(bus.memory.free).toBeGreaterThan(bus.memory.spare);
+      sender.say(bytes.subarray(58_000));
+      expect(sender.hear().map(({ kind, words }) => [kind, words[0]])).toEqual([
+        ['REFUSED', Errno.ENOMEM],
+      ]);
+    });
+
+    it('does not come in if it says HELLO only now.', () => {
+      const late = new Peer(host, bus);
+      fill();
+      late.say(hello());
+      const [farewell] = late.hear() as [Frame];
+      expect([farewell.kind, farewell.words[0]]).toEqual(['FAREWELL', Errno.ENOMEM]);
+      expect(bus.ksocks.size).toBe(0);
+    });
+  });
+
   it('gets its reports when it reads, not before.', () => {
     const reader = open();
     for (let at = 0; at < 4000; at++) {

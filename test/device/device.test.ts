@@ -267,6 +267,18 @@ describe('the folder of a device', () => {
     asker.open();
   });
 
+  it('refuses further opens with ENOMEM while programs hold as much memory as they may.', () => {
+    const asker = new Asker();
+    const first = asker.open();
+    const share = asker.bus.memory.share('greedy');
+    share.hold(asker.bus.memory.room);
+    const open = () => asker.ask({ op: 'open', flags: O_RDWR }, asker.node('kbus1'));
+    expect(open()).toEqual({ kind: 'error', errno: Errno.ENOMEM });
+    share.hold(-share.held);
+    expect(open()).toMatchObject({ kind: 'opened' });
+    first.close();
+  });
+
   it('has a file for each bus, and the texts', () => {
     expect(asker.ask({ op: 'lookup', name: 'kbus1' })).toMatchObject({
       attributes: { mode: 0o100660, uid: 7, gid: 8 },

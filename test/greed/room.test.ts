@@ -14,9 +14,9 @@ it('A Ksock that holds little finds room, however many others hold as much as th
     .trim()
     .split('\n')
     .map((line) => JSON.parse(line));
-  expect(kinds.length).toBeGreaterThan(10);
+  expect(kinds.length).toBeGreaterThan(20);
   for (const { name, answers, held } of kinds) {
-    expect(held, name).toBeGreaterThan(0.7);
+    expect(held, name).toBeGreaterThan(0.6);
     expect(held, name).toBeLessThan(1);
     expect(answers, name).toBe(10);
   }
