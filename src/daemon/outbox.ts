@@ -384,8 +384,11 @@ export class Outbox {
     this.to = to;
   }
 
-  /** Sends all of it, in one system call where the channel can. False if there is nothing to send. */
-  flush(): boolean {
+  /**
+   * Sends all of it, in one system call where the channel can. False if there is nothing to send. `keepsLittle`: a client that
+   * does not read may not keep the slab in which its frames lie.
+   */
+  flush(keepsLittle = false): boolean {
     this.close();
     // An idle connection must not keep a receive buffer.
     next.records = NO_BYTES;
@@ -394,7 +397,8 @@ export class Outbox {
     const { channel, pieces } = this;
     this.pieces = [];
     this.pieceBytes = 0;
-    channel.write(channel.backlog === 0 ? pieces : packed(pieces), this.unpinning());
+    const isPacked = keepsLittle || channel.backlog > 0;
+    channel.write(isPacked ? packed(pieces) : pieces, this.unpinning());
     return true;
   }
 

@@ -16,6 +16,7 @@ import { checkRecords } from '../message/codec/records.ts';
 import { Errno } from '../message/errno.ts';
 import { KBUS_FLAGS } from '../message/flags.ts';
 import type { Channel, ChannelEvents } from '../transport/channel.ts';
+import { MIN_PINNED_BYTES } from '../transport/stalled-writes.ts';
 import { textOf, wordOf, wordsFrame } from '../wire/frame.ts';
 import { FRAME_AT, FrameKind, ProtocolError, RECORDS_AT, SendDetail } from '../wire/protocol.ts';
 import { Acknowledgements, MAX_PENDING_BYTES, MAX_PENDING_SENDS } from './acknowledgements.ts';
@@ -294,7 +295,7 @@ export class Session
   private end(): void {
     if (this.isEnded) return;
     this.stopCounting();
-    this.outbox.flush();
+    this.write();
     this.isEnded = true;
     this.host.turns.remove(this);
     this.parts?.sends.close();
@@ -399,7 +400,7 @@ export class Session
       parts.acknowledgements.flushDue(parts.sends.pending);
     }
     this.observation?.send();
-    if (this.outbox.flush()) this.host.turns.work.done += WRITE_STEPS;
+    if (this.write()) this.host.turns.work.done += WRITE_STEPS;
     if (this.observation?.isOver) {
       this.end();
       return;
@@ -420,6 +421,12 @@ export class Session
       this.channel.pause();
     }
     if (this.isPaused) this.mustHoldLittle();
+  }
+
+  private write(): boolean {
+    const { observation, outbox, parts } = this;
+    const hasRoom = (parts?.ksock ?? observation)?.hasRoomFor(MIN_PINNED_BYTES) ?? true;
+    return outbox.flush(!hasRoom);
   }
 
   /** What the client has sent must wait, because it does not read the answers. If there is no memory for that, its connection ends. */

@@ -5,7 +5,7 @@ export const WAITING_PIECE_BYTES = 512;
 const MOST_TIMES = 4;
 
 /** A short piece that was not copied lies in the memory of frames of many connections. */
-const MIN_PINNED_BYTES = 64 * 1024;
+export const MIN_PINNED_BYTES = 64 * 1024;
 
 /** What is asked of the socket. */
 export interface StalledSocket {

@@ -375,6 +375,15 @@ describe('A client that does not read', () => {
       expect(reader.isPaused).toBe(false);
     });
 
+    it('keeps no memory of others.', () => {
+      const reader = open();
+      fill();
+      reader.reads = false;
+      reader.say(call(Op.NUM_MESSAGES, 1));
+      expect(reader.backlog).toBeGreaterThan(0);
+      for (const { byteLength } of reader.memory) expect(byteLength).toBe(reader.backlog);
+    });
+
     it('gets a report in short pieces.', () => {
       const reader = open();
       for (let at = 0; at < 100; at++) reader.bind(`$.${'long'.repeat(40)}.${at}`);
@@ -385,6 +394,24 @@ describe('A client that does not read', () => {
       expect(reader.backlog).toBeLessThan(8192);
       reader.drain();
       expect(reader.kinds()).toEqual(['RESULT']);
+    });
+
+    it('is refused a report too many, and goes on.', () => {
+      const reader = open();
+      for (let at = 0; at < 100; at++) reader.bind(`$.${'long'.repeat(40)}.${at}`);
+      fill();
+      reader.say(...[1, 2, 3, 4].map((token) => call(Op.BINDINGS, token)));
+      const got = reader
+        .hear()
+        .map(({ kind, token, words }) => [kind, token, words[0] === Errno.ENOMEM]);
+      expect(got.sort()).toEqual([
+        ['REFUSED', 4, true],
+        ['RESULT', 1, false],
+        ['RESULT', 2, false],
+        ['RESULT', 3, false],
+      ]);
+      expect(reader.isEnded).toBe(false);
+      expect(reader.call(Op.NUM_MESSAGES).words[0]).toBe(0);
     });
 
     it('is ended if its calls take more than a little memory, and what is kept for all is half used up.', () => {
