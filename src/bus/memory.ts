@@ -5,7 +5,7 @@ import { COSTS } from './settings.ts';
 export const LEAST_BYTES = 4096;
 const LITTLE_BYTES = COSTS.ksock + LEAST_BYTES;
 
-/** As many again are kept for it: so much may come before anybody looks what it holds. */
+/** Twice as many are kept for it: some may come before anybody looks what it holds. */
 const KEPT_BYTES = 2 * LEAST_BYTES;
 
 /** Part of all memory that is kept for slack: that grows without a look at what is free. */

@@ -133,12 +133,12 @@ describe('When a Ksock holds as much as it may, and nothing is free for it,', ()
     hog.hold(-200_000);
     const asker = Peer.open(host, bus);
     expect(ksock.takes(60_000)).toBe(true);
-    hog.hold(130_000);
+    hog.hold(44_000);
     expect([ksock.isFull, ksock.takes(60_000)]).toEqual([false, false]);
     const detail = QUIET | SendDetail.ROOM | SendDetail.ANSWERED;
     asker.say(send(new Request('$.Ask', new Uint8Array(60_000)), 1, detail));
     expect([asker.kinds(), ksock.numMessages]).toEqual([[], 20]);
-    hog.hold(-130_000);
+    hog.hold(-44_000);
     bus.memory.tell();
     expect([asker.kinds(), ksock.numMessages]).toEqual([[], 21]);
   });
