@@ -129,8 +129,8 @@ describe('When a Ksock holds as much as it may, and nothing is free for it,', ()
 
   it('a Request to it that may wait for room waits, whatever its size, until somebody lets go of memory.', () => {
     const { host, bus, peer, ksock, hog } = full();
-    peer.bind('$.Ask', true);
     hog.hold(-200_000);
+    peer.bind('$.Ask', true);
     const asker = Peer.open(host, bus);
     expect(ksock.takes(60_000)).toBe(true);
     hog.hold(44_000);
