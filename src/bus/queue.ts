@@ -12,7 +12,7 @@ import { COSTS } from './settings.ts';
  * A mark may stand between two messages: a driver that prefetches keeps there how far it has come.
  */
 export class Queue {
-  private readonly ring: Ring;
+  private readonly ring = new Ring();
   /** Number of entries. */
   entries = 0;
   /** Number of unread messages. */
@@ -22,10 +22,6 @@ export class Queue {
   private markEntry = 0;
   /** How many messages of the entry at the mark stand before the mark, those that were read included. */
   private markWithin = 0;
-
-  constructor(ring = new Ring()) {
-    this.ring = ring;
-  }
 
   /** The batch of an entry; 0 is the front. */
   batch(entry: number): MessageBatch {

@@ -5,7 +5,6 @@ import type { BusKsock } from '../../src/bus/ksock.ts';
 import { MessageBatch } from '../../src/bus/message-batch.ts';
 import { Queue } from '../../src/bus/queue.ts';
 import { RequestRecord } from '../../src/bus/requests.ts';
-import { Ring } from '../../src/bus/ring.ts';
 import { COSTS } from '../../src/bus/settings.ts';
 import { checkRecords, RecordWords, writeRecord } from '../../src/message/codec/records.ts';
 import { Flag } from '../../src/message/flags.ts';
@@ -193,8 +192,7 @@ describe('a queue', () => {
   });
 
   it('keeps its order while it grows by pages, and releases each batch that was taken', () => {
-    const ring = new Ring();
-    const queue = new Queue(ring);
+    const queue = new Queue();
     const expected: MessageBatch[] = [];
     const push = (count: number, name: string): void => {
       for (let at = 0; at < count; at++) {
@@ -230,7 +228,8 @@ describe('a queue', () => {
       expect(queue.batch(0)).toBe(one);
       if (queue.entries > 1) queue.drop(0);
     }
-    const { pages } = ring as unknown as { pages: ({ batches: unknown[] } | null)[] };
+    const { ring } = queue as unknown as { ring: { pages: ({ batches: unknown[] } | null)[] } };
+    const { pages } = ring;
     expect(pages.length).toBeGreaterThan(8);
     const kept = pages.flatMap((page) => page?.batches ?? []);
     expect(kept.filter((one) => one !== undefined)).toEqual([expected.at(-1)]);
