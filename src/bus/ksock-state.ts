@@ -204,19 +204,19 @@ export class KsockState implements Linked<KsockState> {
 
   /** @internal What becomes free when the message that waits is sent. */
   get waitingBytes(): number {
-    return this.sending === null ? 0 : this.sending.cost + COSTS.waiting;
+    return this.sending?.waitingCost ?? 0;
   }
 
   /** @internal It keeps a message that waits to be sent. */
   keep(batch: MessageBatch): void {
-    this.hold(batch.cost + COSTS.waiting);
+    this.hold(batch.waitingCost);
     batch.isKept = true;
     batch.memory?.hold(batch);
   }
 
   /** @internal It keeps that no more. */
   release(batch: MessageBatch): void {
-    this.hold(-batch.cost - COSTS.waiting);
+    this.hold(-batch.waitingCost);
     batch.isKept = false;
     batch.memory?.letGo(batch);
   }

@@ -299,6 +299,11 @@ export class MessageBatch {
     return this.size + COSTS.message;
   }
 
+  /** What it costs to keep it while it waits to be sent. */
+  get waitingCost(): number {
+    return this.cost + COSTS.waiting;
+  }
+
   /** Size of its largest message; a batch that was split may give a little more. */
   get largest(): number {
     return this.span === null || this.count === 1 ? this.firstSize : this.span.largest;

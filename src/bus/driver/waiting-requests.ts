@@ -1,7 +1,6 @@
 import type { BusKsock } from '../ksock.ts';
 import type { KsockState } from '../ksock-state.ts';
 import type { MessageBatch } from '../message-batch.ts';
-import { COSTS } from '../settings.ts';
 import type { Steps } from '../work.ts';
 
 /** How many Requests of one Ksock may wait for room, and the bytes of their data together. */
@@ -132,7 +131,7 @@ export class WaitingRequests {
     for (const batch of line.values()) {
       // While a message waits to be sent (ALL_OR_WAIT), as one of these may do now, the bus would refuse the others.
       if (ksock.isSending || ksock.isFull) return;
-      if (on !== ksock && !on.mayBeAsked(batch.size, batch.cost + COSTS.waiting)) {
+      if (on !== ksock && !on.mayBeAsked(batch.size, batch.waitingCost)) {
         ksock.awaitMemory(on);
         return;
       }
