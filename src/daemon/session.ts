@@ -425,6 +425,7 @@ export class Session
 
   private write(): boolean {
     const { observation, outbox, parts } = this;
+    if (outbox.unsentBytes === 0) return outbox.flush();
     const hasRoom = (parts?.ksock ?? observation)?.hasRoomFor(MIN_PINNED_BYTES) ?? true;
     return outbox.flush(!hasRoom);
   }
