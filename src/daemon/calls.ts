@@ -6,7 +6,7 @@ import { type Call, Errno } from '../message/errno.ts';
 import { ProtocolError } from '../wire/protocol.ts';
 import { type Acknowledgements, REFUSAL_STEPS } from './acknowledgements.ts';
 import type { CallResults } from './call-results.ts';
-import { checkWaiting, WAITING_CALL_BYTES } from './check-waiting.ts';
+import { checkWaitingCall } from './check-waiting.ts';
 import type { ExplanationBudget } from './explanation-budget.ts';
 import type { Prefetcher } from './prefetcher.ts';
 import type { Reads } from './reads.ts';
@@ -135,8 +135,7 @@ export class Calls {
     if (this.isWritable()) results.result(token, 1);
     else if (!mayWait || ksock.mode === 'r') results.result(token, 0);
     else {
-      const waiting = this.polls.size;
-      checkWaiting(ksock, waiting, waiting * WAITING_CALL_BYTES);
+      checkWaitingCall(ksock, this.polls.size);
       this.polls.add(token);
     }
   }

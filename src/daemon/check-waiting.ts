@@ -12,15 +12,19 @@ export const WAITING_CALL_BYTES = 64;
 /** Bytes that a report costs which was begun and is not read to its end: where it stands. */
 export const REPORT_BYTES = 2048;
 
+/** Throws a ProtocolError if one more waiting call would exceed the limit. */
+export function checkWaiting(waiting: number): void {
+  if (waiting < MAX_WAITING_CALLS) return;
+  throw new ProtocolError(`a connection may have at most ${MAX_WAITING_CALLS} waiting calls`);
+}
+
 /**
- * Throws an error if one more call may not wait: a ProtocolError if there are too many, an EndingError (ENOMEM) if those that
- * wait take as many `bytes` as a Ksock may always hold, and it has no room.
+ * The same for a TAKE or a POLL, which can't be refused: also an EndingError (ENOMEM) if those that wait take as much as a Ksock may
+ * always hold, and it has no room.
  */
-export function checkWaiting(ksock: BusKsock, waiting: number, bytes: number): void {
-  if (waiting >= MAX_WAITING_CALLS) {
-    throw new ProtocolError(`a connection may have at most ${MAX_WAITING_CALLS} waiting calls`);
-  }
-  if (bytes < LEAST_BYTES || ksock.hasRoomFor(0)) return;
+export function checkWaitingCall(ksock: BusKsock, waiting: number): void {
+  checkWaiting(waiting);
+  if (waiting * WAITING_CALL_BYTES < LEAST_BYTES || ksock.hasRoomFor(0)) return;
   const { memory } = ksock.share;
   throw new EndingError(
     Errno.ENOMEM,

@@ -2,7 +2,7 @@ import type { BusKsock } from '../bus/ksock.ts';
 import type { Channel } from '../transport/channel.ts';
 import { FrameKind } from '../wire/protocol.ts';
 import type { Acknowledgements } from './acknowledgements.ts';
-import { checkWaiting, WAITING_CALL_BYTES } from './check-waiting.ts';
+import { checkWaitingCall } from './check-waiting.ts';
 import type { Outbox } from './outbox.ts';
 import { MAX_BACKLOG_BYTES } from './prefetcher.ts';
 
@@ -31,8 +31,7 @@ export class Reads {
   }
 
   take(token: number, mayWait: boolean): void {
-    const { size } = this.waiting;
-    checkWaiting(this.ksock, size, size * WAITING_CALL_BYTES);
+    checkWaitingCall(this.ksock, this.waiting.size);
     this.waiting.add(token);
     this.serve(true);
     if (!mayWait && this.waiting.delete(token)) this.none(token);

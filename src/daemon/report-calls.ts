@@ -69,7 +69,7 @@ export class ReportCalls {
     const { begun, later, waiting } = this;
     if (number === 0) {
       const incomplete = waiting.length + (begun?.size ?? 0);
-      checkWaiting(this.ksock, incomplete + later.length, 0);
+      checkWaiting(incomplete + later.length);
       if (this.held > LEAST_BYTES && !this.ksock.hasRoomFor(0)) {
         const { says } = this.ksock.share.memory;
         this.results.refused(token, -Errno.ENOMEM, `no memory is free for another report: ${says}`);
